@@ -1,0 +1,217 @@
+"""Characteristic X-ray emission lines and the families that detectors see.
+
+All energies, radiative rates, edges and cross-sections come from xraylib (Schoonjans et al., Spectrochim.
+Acta B 66 (2011) 776). Only single transitions are listed, never the averages (``KA_LINE`` …), so no
+line stands twice.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import xraylib
+from numpy.typing import NDArray
+
+from napari_xrf.core.errors import InvalidInput
+
+SHELLS = ("K", "L", "M")
+HEAVIEST = 94  # Pu: the last element with complete tables in xraylib
+
+_TRANSITION = re.compile(r"^(K|L[1-3]|M[1-5])([L-P]\d+)_LINE$")
+# The outermost K transitions of heavy elements exist in xraylib only as these two sums.
+_K_OUTER = {"KO_LINE": "KO", "KP_LINE": "KP"}
+_SUBSHELLS = {"K": ("K",), "L": ("L1", "L2", "L3"), "M": ("M1", "M2", "M3", "M4", "M5")}
+_SIEGBAHN = {
+    "KL3": "Kα1", "KL2": "Kα2", "KM3": "Kβ1", "KM2": "Kβ3", "KN3": "Kβ2", "KN2": "Kβ2",
+    "L3M5": "Lα1", "L3M4": "Lα2", "L2M4": "Lβ1", "L3N5": "Lβ2", "L1M3": "Lβ3", "L1M2": "Lβ4",
+    "L2N4": "Lγ1", "L3M1": "Ll", "L2M1": "Lη", "M5N7": "Mα1", "M5N6": "Mα2", "M4N6": "Mβ",
+    "M3N5": "Mγ",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EmissionLine:
+    """One transition of one element.
+
+    Attributes
+    ----------
+    element
+        Symbol.
+    transition
+        IUPAC name, ``"KL3"``.
+    subshell
+        Where the vacancy was, ``"K"``, ``"L3"``.
+    energy
+        keV.
+    rate
+        Its share of the radiative transitions to the vacancy; the shares of a subshell sum to 1.
+    """
+
+    element: str
+    transition: str
+    subshell: str
+    energy: float
+    rate: float
+
+    @property
+    def shell(self) -> str:
+        """``"K"``, ``"L"`` or ``"M"``."""
+        return self.subshell[0]
+
+    @property
+    def siegbahn(self) -> str:
+        """The Siegbahn name, ``"Kα1"``, or the IUPAC name where none is in use."""
+        return _SIEGBAHN.get(self.transition, self.transition)
+
+
+def atomic_number(element: str) -> int:
+    """Return Z of an element's symbol.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such element, or it is heavier than plutonium.
+    """
+    try:
+        number = xraylib.SymbolToAtomicNumber(element)
+    except (ValueError, TypeError):
+        raise InvalidInput(f"there is no element {element!r}", "Write symbols such as Fe or Pb") from None
+    if number > HEAVIEST:
+        raise InvalidInput(f"there are no line tables for {element}")
+    return int(number)
+
+
+def family_name(element: str, shell: str) -> str:
+    """Return the name of a line family, ``"Fe K"``."""
+    return f"{element} {shell}"
+
+
+def split_family(family: str) -> tuple[str, str]:
+    """Return element and shell of a family's name.
+
+    Raises
+    ------
+    InvalidInput
+        When the name is not an element's symbol and K, L or M.
+    """
+    element, _, shell = family.strip().partition(" ")
+    if shell not in SHELLS:
+        raise InvalidInput(f"{family!r} is no line family", "Write for example 'Fe K' or 'Pb L'")
+    atomic_number(element)
+    return element, shell
+
+
+@cache
+def emission_lines(element: str) -> tuple[EmissionLine, ...]:
+    """Return every single K, L and M line of an element, by falling energy."""
+    number = atomic_number(element)
+    lines = []
+    for subshell, transition, macro in _transitions():
+        energy = _value(xraylib.LineEnergy, number, macro)
+        rate = _value(xraylib.RadRate, number, macro)
+        if energy > 0 and rate > 0:
+            lines.append(EmissionLine(element, transition, subshell, energy, rate))
+    return tuple(sorted(lines, key=lambda line: -line.energy))
+
+
+@cache
+def edge_energy(element: str, subshell: str) -> float:
+    """Return the absorption edge of a subshell (``"K"``, ``"L3"``) in keV, 0 where the atom has none."""
+    return _value(xraylib.EdgeEnergy, atomic_number(element), getattr(xraylib, f"{subshell}_SHELL"))
+
+
+@cache
+def family_lines(
+    element: str, shell: str, excitation_kev: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the lines of a family and the shares in which photons of one energy excite them.
+
+    Parameters
+    ----------
+    element, shell
+        ``"Fe"``, ``"K"``.
+    excitation_kev
+        Energy of the exciting photons; it decides how the L and M subshells share the vacancies,
+        cascades from inner shells included.
+
+    Returns
+    -------
+    energies : (N,) keV, falling
+    shares : (N,) emitted photons, summing to 1
+        Both empty when no subshell of the family can be excited. Read-only.
+    """
+    number = atomic_number(element)
+    energies, weights = [], []
+    for line in emission_lines(element):
+        if line.shell != shell or edge_energy(element, line.subshell) >= excitation_kev:
+            continue
+        macro = _macro(line.transition)
+        emitted = _value(xraylib.CS_FluorLine_Kissel_Cascade, number, macro, excitation_kev)
+        if emitted > 0:
+            energies.append(line.energy)
+            weights.append(emitted)
+    total = sum(weights)
+    shares = np.array(weights) / total if total > 0 else np.zeros(0)
+    at = np.array(energies if total > 0 else [], dtype=np.float64)
+    at.flags.writeable = shares.flags.writeable = False
+    return at, shares
+
+
+@cache
+def main_line(element: str, shell: str) -> EmissionLine | None:
+    """Return the line a family is known by (Kα1, Lα1, Mα1), or None when the atom has none."""
+    preferred = {"K": "KL3", "L": "L3M5", "M": "M5N7"}[shell]
+    family = [line for line in emission_lines(element) if line.shell == shell]
+    for line in family:
+        if line.transition == preferred:
+            return line
+    deepest = _SUBSHELLS[shell][-1]
+    candidates = [line for line in family if line.subshell == deepest] or family
+    return max(candidates, key=lambda line: line.rate, default=None)
+
+
+def families_between(low: float, high: float, excitation_kev: float) -> tuple[str, ...]:
+    """Return the families whose main line lies in ``[low, high]`` keV and whose edge can be excited.
+
+    By rising atomic number, K before L before M; from beryllium to plutonium.
+    """
+    found = []
+    for number in range(4, HEAVIEST + 1):
+        element = xraylib.AtomicNumberToSymbol(number)
+        for shell in SHELLS:
+            line = main_line(element, shell)
+            if (
+                line is not None
+                and low <= line.energy <= high
+                and edge_energy(element, line.subshell) < excitation_kev
+            ):
+                found.append(family_name(element, shell))
+    return tuple(found)
+
+
+@cache
+def _transitions() -> tuple[tuple[str, str, int], ...]:
+    """(subshell, IUPAC name, xraylib's number) of every single transition."""
+    found = []
+    for name in dir(xraylib):
+        if match := _TRANSITION.match(name):
+            found.append((match[1], match[1] + match[2], getattr(xraylib, name)))
+        elif name in _K_OUTER:
+            found.append(("K", _K_OUTER[name], getattr(xraylib, name)))
+    return tuple(found)
+
+
+@cache
+def _macro(transition: str) -> int:
+    return int(getattr(xraylib, f"{transition}_LINE"))
+
+
+def _value(function, *arguments) -> float:  # type: ignore[no-untyped-def]
+    # xraylib raises where its tables hold nothing: no such shell, or no such transition.
+    try:
+        return float(function(*arguments))
+    except ValueError:
+        return 0.0

@@ -1,0 +1,149 @@
+"""The energy axis of a spectrum."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_xrf.core.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class EnergyAxis:
+    """A linear energy axis; channel ``i`` collects energies around ``offset + i * width``.
+
+    Parameters
+    ----------
+    offset
+        Energy of the centre of channel 0, keV; may be negative.
+    width
+        Energy per channel, keV, above zero.
+    size
+        Number of channels, at least 1.
+
+    Raises
+    ------
+    InvalidInput
+        When the width is not above zero, the size below 1, or a value not finite.
+    """
+
+    offset: float
+    width: float
+    size: int
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.offset) and math.isfinite(self.width)):
+            raise InvalidInput(f"energy axis {self.offset} + {self.width}·channel is not finite")
+        if self.width <= 0:
+            raise InvalidInput(f"energy per channel must be above 0 keV, not {self.width}")
+        if self.size < 1:
+            raise InvalidInput(f"an energy axis needs at least one channel, not {self.size}")
+
+    @cached_property
+    def energies(self) -> NDArray[np.float64]:
+        """Channel centres, (E,) keV."""
+        return np.asarray(self.offset + self.width * np.arange(self.size), dtype=np.float64)
+
+    @cached_property
+    def edges(self) -> NDArray[np.float64]:
+        """Channel edges, (E + 1,) keV."""
+        return np.asarray(self.offset + self.width * (np.arange(self.size + 1) - 0.5), dtype=np.float64)
+
+    def energy(self, channel: ArrayLike) -> NDArray[np.float64]:
+        """Return the energy in keV at a channel, whole or fractional."""
+        return np.asarray(channel, dtype=np.float64) * self.width + self.offset
+
+    def channel(self, energy: ArrayLike) -> NDArray[np.intp]:
+        """Return the channel whose bin holds an energy in keV; outside the axis it lies outside 0..size-1."""
+        position = (np.asarray(energy, dtype=np.float64) - self.offset) / self.width
+        return np.floor(position + 0.5).astype(np.intp)
+
+    def window(self, low: float, high: float) -> slice:
+        """Return the slice of the channels whose centres lie in ``[low, high]`` keV; empty if none does."""
+        # The slack keeps a centre that equals a bound inside, whatever the rounding.
+        slack = 1e-9 * self.width
+        first, last = self.energies[0], self.energies[-1]
+        start = math.ceil((min(max(low, first), last + self.width) - slack - self.offset) / self.width)
+        stop = math.floor((max(min(high, last), first - self.width) + slack - self.offset) / self.width) + 1
+        start = min(max(start, 0), self.size)
+        return slice(start, min(max(stop, start), self.size))
+
+    @property
+    def positive(self) -> slice:
+        """The channels whose centres lie above 0 keV: the ones that sums and fits use."""
+        return self.window(0.5e-6, math.inf) if self.offset <= 0 else slice(0, self.size)
+
+    def rebin(
+        self,
+        counts: ArrayLike,
+        other: EnergyAxis,
+        generator: np.random.Generator | None = None,
+    ) -> NDArray[np.float64] | NDArray[np.int64]:
+        """Share the counts of this axis over another one by overlap of the bins.
+
+        Parameters
+        ----------
+        counts
+            (..., E) counts on this axis.
+        other
+            The axis to move to. Counts whose bins lie outside it are dropped; where it covers this
+            axis the total is conserved.
+        generator
+            Without one, the expectation is returned (float64). With one, each count lands whole in
+            one channel (int64), so that Poisson counts stay Poisson counts.
+
+        Returns
+        -------
+        (..., other.size) counts.
+
+        Raises
+        ------
+        InvalidInput
+            When the last axis of ``counts`` is not as long as this axis.
+        """
+        source = np.asarray(counts)
+        if source.shape[-1] != self.size:
+            raise InvalidInput(f"{source.shape[-1]} channels do not fit an axis of {self.size}")
+        if generator is not None:
+            return self._scatter_counts(source, other, generator)
+        if other == self:
+            return source.astype(np.float64)
+        cumulative = np.zeros((*source.shape[:-1], self.size + 1))
+        np.cumsum(source, axis=-1, out=cumulative[..., 1:])
+        position = np.clip((other.edges - self.edges[0]) / self.width, 0.0, self.size)
+        left = np.minimum(position.astype(np.intp), self.size - 1)
+        fraction = position - left
+        at_edges = cumulative[..., left] * (1 - fraction) + cumulative[..., left + 1] * fraction
+        return np.diff(at_edges, axis=-1)
+
+    def _scatter_counts(
+        self, source: NDArray[np.generic], other: EnergyAxis, generator: np.random.Generator
+    ) -> NDArray[np.int64]:
+        # Each source bin overlaps a run of target bins: split its counts by successive binomial draws.
+        remaining = source.astype(np.int64)
+        moved = np.zeros((*source.shape[:-1], other.size), dtype=np.int64)
+        left = self.edges[:-1].copy()
+        target = other.channel(left)
+        fraction_left = np.ones(self.size)
+        for _ in range(math.ceil(self.width / other.width) + 2):
+            right = np.minimum(self.edges[1:], other.energy(target + 0.5))
+            share = np.clip((right - left) / self.width, 0.0, None)
+            chance = np.clip(
+                np.divide(share, fraction_left, where=fraction_left > 1e-12, out=np.ones_like(share)),
+                0,
+                1,
+            )
+            drawn = generator.binomial(remaining, chance)
+            remaining = remaining - drawn
+            inside = np.flatnonzero((target >= 0) & (target < other.size))
+            if inside.size:
+                # Targets rise with the source channel: sum each run of equal targets at once.
+                run = np.flatnonzero(np.diff(target[inside], prepend=-1))
+                moved[..., target[inside][run]] += np.add.reduceat(drawn[..., inside], run, axis=-1)
+            fraction_left = fraction_left - share
+            left, target = np.maximum(left, right), target + 1
+        return moved

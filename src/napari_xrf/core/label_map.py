@@ -1,0 +1,99 @@
+"""A map of classes (minerals, phases) with their names, colours and confidence."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.errors import InvalidInput
+
+NOT_MEASURED = 0
+UNKNOWN_NAME = "unknown"
+
+_COLOR = re.compile(r"#[0-9a-f]{6}")
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """One class of a label map.
+
+    Attributes
+    ----------
+    label
+        Its number in the map, at least 1.
+    name
+        Its name; a group that cannot be told apart names all its members, ``"quartz / opal"``.
+    formula
+        Chemical formula, may be empty.
+    color
+        ``"#rrggbb"``, lower case.
+    density
+        g/cm³, or None where it has no meaning (the unknown class).
+    """
+
+    label: int
+    name: str
+    formula: str = ""
+    color: str = "#808080"
+    density: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.label < 1:
+            raise InvalidInput(f"class {self.name!r} needs a label of at least 1, not {self.label}")
+        if not _COLOR.fullmatch(self.color):
+            raise InvalidInput(f"colour {self.color!r} of {self.name!r} is not of the form #rrggbb")
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """Which class each pixel belongs to.
+
+    Attributes
+    ----------
+    labels
+        (Y, X) unsigned integers; 0 is "not measured"; every other value stands in ``classes``.
+    classes
+        The class table, by rising label; it may list classes that no pixel has. Spectra that no
+        class explains belong to a class of its own, named ``"unknown"``.
+    confidence
+        (Y, X) float32 probability of the pixel's class, 0 to 1, or None.
+    pixel_size
+        (dy, dx) in µm, or None.
+    source
+        The name of the map it was made from.
+
+    Raises
+    ------
+    InvalidInput
+        When shapes do not fit, a label stands twice or is not in the table.
+    """
+
+    labels: NDArray[np.unsignedinteger]
+    classes: tuple[LabelClass, ...]
+    confidence: NDArray[np.float32] | None = None
+    pixel_size: tuple[float, float] | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.labels.ndim != 2 or self.labels.dtype.kind != "u":
+            raise InvalidInput(
+                f"labels must be (Y, X) unsigned integers, not {self.labels.shape} {self.labels.dtype}"
+            )
+        if self.confidence is not None and self.confidence.shape != self.labels.shape:
+            raise InvalidInput("confidence and labels have different shapes")
+        known = [entry.label for entry in self.classes]
+        if known != sorted(set(known)):
+            raise InvalidInput("the class table must list each label once, rising")
+        missing = set(np.unique(self.labels).tolist()) - {NOT_MEASURED, *known}
+        if missing:
+            raise InvalidInput(f"labels {sorted(missing)} stand in no class")
+
+    def class_named(self, name: str) -> LabelClass:
+        """Return the class of that name, or raise KeyError."""
+        for entry in self.classes:
+            if entry.name == name:
+                return entry
+        raise KeyError(name)

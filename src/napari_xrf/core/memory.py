@@ -1,0 +1,34 @@
+"""How much memory a job may use."""
+
+from __future__ import annotations
+
+import psutil
+
+from napari_xrf.core.errors import InvalidInput
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30}
+
+
+def default_memory_budget() -> int:
+    """Return half of the memory that is free now, in bytes."""
+    return int(psutil.virtual_memory().available // 2)
+
+
+def parse_bytes(text: str) -> int:
+    """Return the bytes that a text such as ``"500 MB"`` or ``"2GiB"`` stands for.
+
+    Raises
+    ------
+    InvalidInput
+        When the number or the unit cannot be understood.
+    """
+    compact = text.replace(" ", "").upper()
+    number = compact.rstrip("KMGIB")
+    unit = compact[len(number) :]
+    try:
+        size = float(number) * _UNITS[unit]
+    except (ValueError, KeyError):
+        raise InvalidInput(f"{text!r} is no amount of memory", "Write for example 500MB or 2GB") from None
+    if not 0 < size < float("inf"):
+        raise InvalidInput(f"{text!r} is no amount of memory", "It must be above zero")
+    return int(size)

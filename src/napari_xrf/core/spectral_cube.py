@@ -1,0 +1,248 @@
+"""A map of spectra: the noun that every reader returns and every analysis takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.counts import Counts, Loads, SumsRegions
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.scratch import scratch_array
+
+BLOCK_BYTES = 64 * 2**20  # keeps a block and its float copy in a few hundred MB
+
+
+@dataclass(frozen=True)
+class Excitation:
+    """What made the sample fluoresce, as far as the file says; None where it does not.
+
+    Attributes
+    ----------
+    kind
+        ``"tube"`` (X-ray tube), ``"electron"`` (SEM or TEM) or ``"monochromatic"`` (synchrotron).
+    energy_kev
+        Tube voltage in kV, or beam energy in keV.
+    anode
+        Symbol of the anode's element, for a tube.
+    incidence_deg, takeoff_deg
+        Angles of the incoming beam and of the detector against the sample's surface.
+    atmosphere
+        ``"vacuum"``, ``"air"`` or ``"helium"``.
+    fwhm_mn_ka_ev
+        Resolution of the detector at Mn Kα (5.895 keV), eV.
+    instrument
+        The instrument's or the detector's name.
+    """
+
+    kind: Literal["tube", "electron", "monochromatic"] | None = None
+    energy_kev: float | None = None
+    anode: str | None = None
+    incidence_deg: float | None = None
+    takeoff_deg: float | None = None
+    atmosphere: str | None = None
+    fwhm_mn_ka_ev: float | None = None
+    instrument: str | None = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a cube comes from.
+
+    Attributes
+    ----------
+    path
+        The file; empty for a cube made in memory.
+    layout
+        Name of the file layout, as the reader calls it.
+    detectors
+        Names of the detectors whose counts are summed here.
+    warnings
+        What the user should know, one sentence each.
+    """
+
+    path: str = ""
+    layout: str = ""
+    detectors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class AuxiliaryImage:
+    """An image taken with the map (electrons, video, mosaic), in register with it.
+
+    Attributes
+    ----------
+    name
+        Its name in the file.
+    data
+        (Y, X) or (Y, X, 3) intensities.
+    pixel_size
+        (dy, dx) in µm, or None where the file has none.
+    origin
+        (y, x) in µm of its first pixel's centre, seen from the centre of the map's first pixel.
+    """
+
+    name: str
+    data: NDArray[np.generic]
+    pixel_size: tuple[float, float] | None = None
+    origin: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class SpectralCube:
+    """Counts per pixel and energy channel.
+
+    Attributes
+    ----------
+    counts
+        (Y, X, E) counts, non-negative, energy last; numpy array or anything read by slicing
+        (:class:`~napari_xrf.core.counts.Counts`). A single spectrum is a map of 1 × 1 pixels.
+    energy
+        The energy axis of the last dimension.
+    name
+        A short name for lists and layers.
+    pixel_size
+        (dy, dx) in µm, or None where unknown.
+    live_time
+        (Y, X) seconds, or None.
+    excitation
+        What excited the sample.
+    elements
+        Symbols of the elements that the file lists as present.
+    images
+        Images in register with the map.
+    provenance
+        File, layout, detectors, warnings.
+
+    Raises
+    ------
+    InvalidInput
+        When the shapes do not fit each other.
+    """
+
+    counts: Counts
+    energy: EnergyAxis
+    name: str = "XRF map"
+    pixel_size: tuple[float, float] | None = None
+    live_time: NDArray[np.floating] | None = None
+    excitation: Excitation = field(default_factory=Excitation)
+    elements: tuple[str, ...] = ()
+    images: tuple[AuxiliaryImage, ...] = ()
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        if self.counts.ndim != 3:
+            raise InvalidInput(f"counts must be (Y, X, E), not of shape {tuple(self.counts.shape)}")
+        if self.counts.shape[2] != self.energy.size:
+            raise InvalidInput(
+                f"{self.counts.shape[2]} channels of counts do not fit an axis of {self.energy.size}"
+            )
+        if self.live_time is not None and self.live_time.shape != self.map_shape:
+            raise InvalidInput(f"live times {self.live_time.shape} do not fit a map {self.map_shape}")
+        if self.pixel_size is not None and not all(
+            math.isfinite(size) and size > 0 for size in self.pixel_size
+        ):
+            raise InvalidInput(f"pixel size must be above 0 µm, not {self.pixel_size}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(Y, X, E)."""
+        rows, columns, channels = self.counts.shape
+        return int(rows), int(columns), int(channels)
+
+    @property
+    def map_shape(self) -> tuple[int, int]:
+        """(Y, X)."""
+        return self.shape[:2]
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the counts are a numpy array (in memory or memory-mapped)."""
+        return isinstance(self.counts, np.ndarray)
+
+    def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[slice, NDArray[np.generic]]]:
+        """Yield (rows, counts[rows]) from top to bottom, each block a numpy array of bounded size."""
+        rows, columns, channels = self.shape
+        row_bytes = max(columns * channels * self.counts.dtype.itemsize, 1)
+        step = max(1, block_bytes // row_bytes)
+        for start in range(0, rows, step):
+            band = slice(start, min(start + step, rows))
+            yield band, np.asarray(self.counts[band])
+
+    def spectrum_at(self, y: int, x: int) -> NDArray[np.uint64]:
+        """Return the spectrum of one pixel, (E,)."""
+        return np.asarray(self.counts[y, x]).astype(np.uint64)
+
+    def sum_spectrum(self, progress: Progress = ignore_progress) -> NDArray[np.uint64]:
+        """Return the sum of all pixels' spectra, (E,)."""
+        return self.region_spectrum(np.ones(self.map_shape, dtype=bool), progress)
+
+    def region_spectrum(
+        self, mask: NDArray[np.bool_], progress: Progress = ignore_progress
+    ) -> NDArray[np.uint64]:
+        """Return the summed spectrum, (E,), of the pixels where ``mask`` (Y, X) is true.
+
+        Raises
+        ------
+        InvalidInput
+            When the mask has another shape than the map.
+        """
+        if mask.shape != self.map_shape:
+            raise InvalidInput(f"a mask of {mask.shape} does not fit a map of {self.map_shape}")
+        if isinstance(self.counts, SumsRegions):
+            return self.counts.sum_region(mask)
+        total = np.zeros(self.shape[2], dtype=np.uint64)
+        rows = np.flatnonzero(mask.any(axis=1))
+        for done, row in enumerate(rows):
+            total += np.asarray(self.counts[row])[mask[row]].sum(axis=0, dtype=np.uint64)
+            progress(done + 1, len(rows), "summing spectra")
+        return total
+
+    def max_spectrum(self, progress: Progress = ignore_progress) -> NDArray[np.uint64]:
+        """Return the largest count of any pixel in each channel, (E,): shows peaks of few pixels."""
+        largest = np.zeros(self.shape[2], dtype=np.uint64)
+        for band, block in self.blocks():
+            np.maximum(largest, block.max(axis=(0, 1)).astype(np.uint64), out=largest)
+            progress(band.stop, self.shape[0], "finding the highest pixels")
+        return largest
+
+    def window_map(self, low: float, high: float, progress: Progress = ignore_progress) -> NDArray[np.uint64]:
+        """Return the counts per pixel, (Y, X), in the channels from ``low`` to ``high`` keV."""
+        window = self.energy.window(low, high)
+        total = np.zeros(self.map_shape, dtype=np.uint64)
+        if isinstance(self.counts, np.ndarray):
+            return self.counts[:, :, window].sum(axis=2, dtype=np.uint64)
+        for band, block in self.blocks():
+            total[band] = block[:, :, window].sum(axis=2, dtype=np.uint64)
+            progress(band.stop, self.shape[0], "summing a window")
+        return total
+
+    def load(self, memory_budget: int | None = None, progress: Progress = ignore_progress) -> SpectralCube:
+        """Return this cube with its counts decoded once into an array.
+
+        Parameters
+        ----------
+        memory_budget
+            Bytes that the counts may take in memory; above it they go to a scratch file that is
+            memory-mapped and removed at the end. Default: half of the free memory.
+        progress
+            Told after each band of rows.
+        """
+        if self.is_loaded:
+            return self
+        budget = default_memory_budget() if memory_budget is None else memory_budget
+        if isinstance(self.counts, Loads):
+            return replace(self, counts=self.counts.load(budget, progress))
+        target = scratch_array(self.shape, self.counts.dtype, budget)
+        for band, block in self.blocks():
+            target[band] = block
+            progress(band.stop, self.shape[0], "reading")
+        return replace(self, counts=target)

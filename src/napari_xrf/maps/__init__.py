@@ -1,0 +1,1 @@
+"""From counts to element maps: calibration, background, fit."""

@@ -1,0 +1,1 @@
+"""From spectra to minerals: library, classification, clean-up, modal table."""

@@ -1,0 +1,1 @@
+"""Tube, attenuation, fluorescence, scatter and detector."""

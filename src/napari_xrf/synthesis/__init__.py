@@ -1,0 +1,1 @@
+"""Synthetic spectra and maps with known truth."""
