@@ -1,0 +1,37 @@
+# make demo: installs into .venv and runs the main job.   make test: installs and runs every check.
+PYTHON ?= python3
+RUN := .venv/bin
+# The GUI tests need a screen: the user's own, or a virtual one.
+SCREEN := $(if $(DISPLAY),,xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24")
+
+.PHONY: demo test lint tests test-slow benchmarks screenshots clean
+
+demo: .venv/installed
+	$(RUN)/napari-xrf demo $(if $(DISPLAY)$(WAYLAND_DISPLAY),,--headless)
+
+test: lint tests
+
+lint: .venv/installed
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/npe2 validate src/napari_xrf/napari.yaml
+
+tests: .venv/installed
+	@[ -n "$(DISPLAY)" ] || command -v xvfb-run >/dev/null || { echo "make test: no screen; run: sudo apt-get install xvfb xauth" >&2; exit 1; }
+	$(SCREEN) $(RUN)/pytest -m "not slow"
+
+test-slow: .venv/installed
+	$(SCREEN) $(RUN)/pytest -m slow
+
+benchmarks: .venv/installed
+	for script in benchmarks/*.py; do echo "== $$script"; $(RUN)/python $$script || exit 1; done
+
+screenshots: .venv/installed
+	$(SCREEN) $(RUN)/python docs/screenshots.py
+
+.venv/installed: pyproject.toml constraints.txt .ci/set-up
+	PYTHON=$(PYTHON) .ci/set-up
+
+clean:
+	rm -rf .venv demo-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,21 @@
+import pytest
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.memory import default_memory_budget, parse_bytes
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("500 MB", 500_000_000), ("2GiB", 2**31), ("1.5gb", 1_500_000_000), ("42", 42)]
+)
+def test_amounts_of_memory(text, size):
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "MB", "-1 GB", "0", "much", "1 TB", "inf"])
+def test_refuses_what_is_no_amount(text):
+    with pytest.raises(InvalidInput):
+        parse_bytes(text)
+
+
+def test_the_default_is_half_of_what_is_free():
+    assert default_memory_budget() > 0
