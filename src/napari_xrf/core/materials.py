@@ -55,6 +55,10 @@ class Material:
             raise InvalidInput(f"the density of {self.name!r} must be above 0 g/cm³, not {self.density}")
         object.__setattr__(self, "mass_fractions", MappingProxyType(dict(self.mass_fractions)))
 
+    def __hash__(self) -> int:
+        # A mapping has no hash of its own; materials are keys of caches.
+        return hash((self.name, self.density, frozenset(self.mass_fractions.items())))
+
     @classmethod
     def from_formula(cls, formula: str, density: float = 1.0, name: str = "") -> Material:
         """Make a material of a formula such as ``"CaCO3"``, ``"(Zn0.9Fe0.1)S"`` or ``"CaSO4·2H2O"``."""
