@@ -1,0 +1,356 @@
+"""Energy-dispersive detectors: resolution, efficiency, and the spectrum they make of photons.
+
+Silicon drift detectors and gas electron multipliers differ only in their numbers: pairs of charges made in the
+sensitive volume, their spread, and electronic noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.materials import Material
+from napari_xrf.physics import detector_peak as peak
+from napari_xrf.physics.attenuation import Layer, mass_attenuation, transmission
+from napari_xrf.physics.escape import escape_fractions
+
+FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
+MN_KA_KEV = 5.895  # Kα1,2 of Mn, weighted: where resolutions are quoted
+_CACHED_RESPONSES = 8
+
+
+@dataclass(frozen=True)
+class Detector:
+    """What a detector is made of and how it blurs.
+
+    Attributes
+    ----------
+    kind
+        ``"sdd"`` (silicon drift detector) or ``"gem"`` (gas electron multiplier).
+    medium
+        The sensitive volume's material.
+    thickness_um
+        Its thickness along the beam, µm.
+    window
+        Everything that photons cross before it, dead layer included.
+    noise_fwhm_ev
+        Electronic noise, eV FWHM.
+    pair_energy_ev
+        Mean energy for one pair of charges, eV.
+    fano
+        Variance of the number of pairs over their mean; for a gas the spread of the avalanche included.
+    tail_fraction, tail_depth_um, tail_width_kev, tail_width_slope
+        Part of a peak in its low-energy tail: a constant, plus the part absorbed in a layer of this
+        depth below the entrance, where charge is lost; the tail decays over ``width + slope·E`` keV.
+    shelf_fraction, shelf_depth_um
+        Part of a peak in the flat shelf from 0 keV to the line, likewise.
+    threshold_kev
+        Pulses below it are not counted.
+    open_fraction, grid
+        Open area of a window's supporting grid, and the grid's bars (None: opaque).
+
+    Raises
+    ------
+    InvalidInput
+        For a value that is out of range.
+    """
+
+    kind: Literal["sdd", "gem"]
+    medium: Material
+    thickness_um: float
+    window: tuple[Layer, ...] = ()
+    noise_fwhm_ev: float = 0.0
+    pair_energy_ev: float = 3.65
+    fano: float = 0.115
+    tail_fraction: float = 0.0
+    tail_depth_um: float = 0.0
+    tail_width_kev: float = 0.2
+    tail_width_slope: float = 0.0
+    shelf_fraction: float = 0.0
+    shelf_depth_um: float = 0.0
+    threshold_kev: float = 0.0
+    open_fraction: float = 1.0
+    grid: Layer | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("sdd", "gem"):
+            raise InvalidInput(f"there is no detector of kind {self.kind!r}", "Use 'sdd' or 'gem'")
+        for name in ("thickness_um", "pair_energy_ev", "fano", "tail_width_kev"):
+            _require(name, getattr(self, name), low=0.0, open_low=True)
+        for name in ("noise_fwhm_ev", "tail_depth_um", "tail_width_slope", "shelf_depth_um", "threshold_kev"):
+            _require(name, getattr(self, name), low=0.0)
+        for name in ("tail_fraction", "shelf_fraction", "open_fraction"):
+            _require(name, getattr(self, name), low=0.0, high=1.0)
+        if self.tail_fraction + self.shelf_fraction > 1:
+            raise InvalidInput("tail and shelf of a detector hold more than the whole peak")
+
+    def fwhm(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
+        """Return the resolution at energies in keV: full width at half maximum, keV."""
+        pairs = self.fano * self.pair_energy_ev * 1e3 * np.maximum(np.asarray(energies_kev, dtype=float), 0.0)
+        return np.asarray(np.sqrt(self.noise_fwhm_ev**2 + FWHM_PER_SIGMA**2 * pairs)) * 1e-3
+
+    def sigma(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
+        """Return the resolution at energies in keV as a standard deviation, keV."""
+        return np.asarray(self.fwhm(energies_kev) / FWHM_PER_SIGMA)
+
+    def efficiency(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
+        """Return the part of incident photons that the sensitive volume absorbs, 0 to 1.
+
+        Photons at normal incidence cross window, grid and dead layer, and are absorbed (photoelectric
+        and scattered alike) in the sensitive volume.
+        """
+        energies = np.asarray(energies_kev, dtype=np.float64)
+        flat = energies.ravel()
+        absorbed = -np.expm1(
+            -mass_attenuation(self.medium, flat) * self.medium.density * self.thickness_um * 1e-4
+        )
+        through_grid = transmission((self.grid,), flat) if self.grid else np.zeros(flat.size)
+        opened = self.open_fraction + (1 - self.open_fraction) * through_grid
+        return np.asarray(transmission(self.window, flat) * opened * absorbed).reshape(energies.shape)
+
+    def tail(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
+        """Return the part of a peak that lies in its exponential tail."""
+        return self._near_entrance(energies_kev, self.tail_fraction, self.tail_depth_um)
+
+    def shelf(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
+        """Return the part of a peak that lies in its flat shelf."""
+        return self._near_entrance(energies_kev, self.shelf_fraction, self.shelf_depth_um)
+
+    def tail_width(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
+        """Return the decay length of the tail, keV."""
+        return self.tail_width_kev + self.tail_width_slope * np.asarray(energies_kev, dtype=np.float64)
+
+    def escape(self, energies_kev: ArrayLike) -> dict[float, NDArray[np.float64]]:
+        """Return energy lost → part of the detected photons that lose it, see :mod:`.escape`."""
+        return escape_fractions(self.medium, self.thickness_um, energies_kev)
+
+    def _near_entrance(
+        self, energies_kev: ArrayLike, constant: float, depth_um: float
+    ) -> NDArray[np.float64]:
+        flat = np.asarray(energies_kev, dtype=np.float64).ravel()
+        lost = np.full(flat.shape, constant)
+        if depth_um > 0:
+            crossed = mass_attenuation(self.medium, flat) * self.medium.density * depth_um * 1e-4
+            lost = lost - np.expm1(-crossed)
+        return np.minimum(lost, 0.45).reshape(np.shape(energies_kev))
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """What a detector makes of photons of N energies on an energy axis.
+
+    Attributes
+    ----------
+    axis
+        The energy axis of the spectra.
+    peaks
+        (N, E) sparse: counts per incident photon in peak, tail and escape peaks.
+    shelf_level
+        (N,) counts per keV of the flat shelf per incident photon.
+    shelf_top
+        (N,) channel where the flat part of the shelf ends; from there on the shelf is in ``peaks``.
+    counted
+        (E,) which channels lie above the detector's threshold.
+    """
+
+    axis: EnergyAxis
+    peaks: csr_array
+    shelf_level: NDArray[np.float64]
+    shelf_top: NDArray[np.intp]
+    counted: NDArray[np.bool_]
+
+    def fold(self, intensities: ArrayLike) -> NDArray[np.float64]:
+        """Return the expected spectra, (..., E), of (..., N) incident photons."""
+        photons = np.asarray(intensities, dtype=np.float64)
+        if photons.shape[-1:] != self.shelf_level.shape:
+            raise InvalidInput(
+                f"intensities of shape {photons.shape} do not fit {self.shelf_level.size} energies"
+            )
+        flat = photons.reshape(-1, photons.shape[-1])
+        spectra = np.asarray(flat @ self.peaks)
+        spectra += self._shelves(flat)
+        spectra *= self.counted
+        return spectra.reshape(*photons.shape[:-1], self.axis.size)
+
+    def _shelves(self, photons: NDArray[np.float64]) -> NDArray[np.float64]:
+        # Each shelf begins at its top channel and reaches down to 0 keV: a sum from above.
+        size = self.axis.size
+        ends = csr_array(
+            (self.shelf_level, (np.arange(self.shelf_top.size), np.clip(self.shelf_top, 0, size))),
+            shape=(self.shelf_top.size, size + 1),
+        )
+        levels = np.cumsum(np.asarray(photons @ ends)[:, ::-1], axis=1)[:, ::-1][:, 1:]
+        return np.asarray(levels * np.diff(np.maximum(self.axis.edges, 0.0)))
+
+
+def respond(
+    detector: Detector, axis: EnergyAxis, energies_kev: ArrayLike, intensities: ArrayLike
+) -> NDArray[np.float64]:
+    """Return the expected spectrum of photons that reach a detector.
+
+    Efficiency, escape, Gaussian resolution integrated over each channel, low-energy tail and shelf. The
+    sum of all channels is the number of photons detected, but for what falls outside the axis.
+
+    Parameters
+    ----------
+    detector
+        The detector.
+    axis
+        Energy axis of the spectrum.
+    energies_kev
+        (N,) photon energies, above 0 keV.
+    intensities
+        (..., N) incident photons at each energy.
+
+    Returns
+    -------
+    (..., E) expected counts.
+
+    Raises
+    ------
+    InvalidInput
+        When an energy is not above 0 keV or the shapes do not fit.
+    """
+    return response_matrix(detector, axis, energies_kev).fold(intensities)
+
+
+def response_matrix(detector: Detector, axis: EnergyAxis, energies_kev: ArrayLike) -> Response:
+    """Return the response of a detector to N photon energies; the last ones asked for are kept.
+
+    Raises
+    ------
+    InvalidInput
+        When an energy is not above 0 keV.
+    """
+    energies = np.ascontiguousarray(np.atleast_1d(np.asarray(energies_kev, dtype=np.float64)))
+    if energies.ndim != 1 or not np.all((energies > 0) & np.isfinite(energies)):
+        raise InvalidInput("photon energies must be a row of numbers above 0 keV")
+    key = (detector, axis, energies.tobytes())
+    response = _RESPONSES.get(key)
+    if response is None:
+        response = _make_response(detector, axis, energies)
+        _RESPONSES[key] = response
+        while len(_RESPONSES) > _CACHED_RESPONSES:
+            _RESPONSES.popitem(last=False)
+    return response
+
+
+def with_resolution(detector: Detector, fwhm_mn_ka_ev: float) -> Detector:
+    """Return the detector with the noise that gives it this FWHM at Mn Kα.
+
+    Where the resolution is better than the spread of the pairs alone allows, the spread is lowered too.
+
+    Raises
+    ------
+    InvalidInput
+        When the resolution is not above 0 eV.
+    """
+    _require("resolution at Mn Kα", fwhm_mn_ka_ev, low=0.0, open_low=True)
+    pairs = FWHM_PER_SIGMA**2 * detector.fano * detector.pair_energy_ev * 1e3 * MN_KA_KEV
+    rest = fwhm_mn_ka_ev**2 - pairs
+    if rest >= 0:
+        return replace(detector, noise_fwhm_ev=math.sqrt(rest))
+    return replace(detector, noise_fwhm_ev=0.0, fano=detector.fano * fwhm_mn_ka_ev**2 / pairs)
+
+
+_RESPONSES: OrderedDict[tuple[Detector, EnergyAxis, bytes], Response] = OrderedDict()
+_Triplets = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]  # row, column, value
+
+
+def _make_response(detector: Detector, axis: EnergyAxis, energies: NDArray[np.float64]) -> Response:
+    detected = detector.efficiency(energies)
+    escapes = detector.escape(energies)
+    full = detected * (1.0 - np.sum(list(escapes.values()), axis=0))
+    first = _first_channels(detector, axis, energies)
+    shapes = [_full_peaks(detector, axis, energies, full, first)]
+    for lost, fraction in escapes.items():
+        some = np.flatnonzero((fraction > 0) & (energies > lost))
+        shapes.append(_escape_peaks(detector, axis, energies - lost, detected * fraction, some))
+    rows, columns, values = (np.concatenate(parts) for parts in zip(*shapes, strict=True))
+    inside = (columns >= 0) & (columns < axis.size) & (values > 0)
+    peaks = csr_array((values[inside], (rows[inside], columns[inside])), shape=(energies.size, axis.size))
+    return Response(
+        axis,
+        peaks,
+        full * detector.shelf(energies) / energies,
+        first,
+        axis.energies >= detector.threshold_kev,
+    )
+
+
+def _first_channels(detector: Detector, axis: EnergyAxis, energies: NDArray[np.float64]) -> NDArray[np.intp]:
+    reach = peak.SIGMAS * detector.sigma(energies)
+    tailed = detector.tail(energies) > 0
+    return axis.channel(
+        energies - reach - np.where(tailed, peak.TAIL_WIDTHS * detector.tail_width(energies), 0)
+    )
+
+
+def _full_peaks(
+    detector: Detector,
+    axis: EnergyAxis,
+    energies: NDArray[np.float64],
+    full: NDArray[np.float64],
+    first: NDArray[np.intp],
+) -> _Triplets:
+    """Counts in channels of Gaussian, tail and the top of the shelf."""
+    last = axis.channel(energies + peak.SIGMAS * detector.sigma(energies))
+    rows, edges = _edges_of_bands(first, last)
+    energy, sigma = energies[rows], detector.sigma(energies)[rows]
+    distance = axis.energy(edges) - energy
+    tail, shelf = detector.tail(energies)[rows], detector.shelf(energies)[rows]
+    below = (1 - tail - shelf) * peak.cumulative_gaussian(distance, sigma)
+    if tail.any():
+        below += tail * peak.cumulative_tail(distance, sigma, detector.tail_width(energies)[rows])
+    if shelf.any():
+        below += shelf * peak.cumulative_shelf(distance, sigma, energy)
+    return _differences(rows, edges, below * full[rows])
+
+
+def _escape_peaks(
+    detector: Detector,
+    axis: EnergyAxis,
+    energies: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    some: NDArray[np.intp],
+) -> _Triplets:
+    """Counts in channels of Gaussians at ``energies[some]``."""
+    at, sigmas = energies[some], detector.sigma(energies[some])
+    rows, edges = _edges_of_bands(
+        axis.channel(at - peak.SIGMAS * sigmas), axis.channel(at + peak.SIGMAS * sigmas)
+    )
+    below = peak.cumulative_gaussian(axis.energy(edges) - at[rows], sigmas[rows])
+    rows, columns, values = _differences(rows, edges, below * counts[some][rows])
+    return some[rows], columns, values
+
+
+def _edges_of_bands(
+    first: NDArray[np.intp], last: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Row and channel edge (channel - 0.5) of the channels first..last of each row, one after the other."""
+    lengths = last - first + 2
+    rows = np.repeat(np.arange(first.size), lengths)
+    starts = np.cumsum(lengths) - lengths
+    return rows, first[rows] + (np.arange(rows.size) - starts[rows]) - 0.5
+
+
+def _differences(rows: NDArray[np.intp], edges: NDArray[np.float64], below: NDArray[np.float64]) -> _Triplets:
+    same = np.flatnonzero(rows[1:] == rows[:-1])
+    columns = (edges[same] + 0.5).astype(np.intp)
+    return rows[same], columns, below[same + 1] - below[same]
+
+
+def _require(name: str, value: float, low: float, high: float = math.inf, open_low: bool = False) -> None:
+    if not (math.isfinite(value) and low <= value <= high) or (open_low and value <= low):
+        bound = (
+            f"between {low} and {high}" if math.isfinite(high) else f"{'above' if open_low else 'from'} {low}"
+        )
+        raise InvalidInput(f"{name.replace('_', ' ')} of a detector must be {bound}, not {value}")
