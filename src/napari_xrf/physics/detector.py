@@ -1,7 +1,7 @@
 """Energy-dispersive detectors: resolution, efficiency, and the spectrum they make of photons.
 
-Silicon drift detectors and gas electron multipliers differ only in their numbers: pairs of charges made in the
-sensitive volume, their spread, and electronic noise.
+Silicon drift detectors and gas electron multipliers differ only in their numbers: pairs of charges made in
+the sensitive volume, their spread, and electronic noise.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.materials import Material
-from napari_xrf.physics import detector_peak as peak
+from napari_xrf.physics import detector_peak
 from napari_xrf.physics.attenuation import Layer, mass_attenuation, transmission
 from napari_xrf.physics.escape import escape_fractions
 
@@ -152,7 +152,9 @@ class Response:
     axis
         The energy axis of the spectra.
     peaks
-        (N, E) sparse: counts per incident photon in peak, tail and escape peaks.
+        (P, E) sparse: the shape of each peak, full energy and escape peaks, flat part of the shelf left out.
+    photon, weight
+        (P,) which of the N energies makes the peak, and counts in it per incident photon.
     shelf_level
         (N,) counts per keV of the flat shelf per incident photon.
     shelf_top
@@ -163,19 +165,27 @@ class Response:
 
     axis: EnergyAxis
     peaks: csr_array
+    photon: NDArray[np.intp]
+    weight: NDArray[np.float64]
     shelf_level: NDArray[np.float64]
     shelf_top: NDArray[np.intp]
     counted: NDArray[np.bool_]
 
     def fold(self, intensities: ArrayLike) -> NDArray[np.float64]:
-        """Return the expected spectra, (..., E), of (..., N) incident photons."""
+        """Return the expected spectra, (..., E), of (..., N) incident photons.
+
+        Raises
+        ------
+        InvalidInput
+            When there is not one intensity for each energy.
+        """
         photons = np.asarray(intensities, dtype=np.float64)
         if photons.shape[-1:] != self.shelf_level.shape:
             raise InvalidInput(
                 f"intensities of shape {photons.shape} do not fit {self.shelf_level.size} energies"
             )
         flat = photons.reshape(-1, photons.shape[-1])
-        spectra = np.asarray(flat @ self.peaks)
+        spectra = np.asarray((flat[:, self.photon] * self.weight) @ self.peaks)
         spectra += self._shelves(flat)
         spectra *= self.counted
         return spectra.reshape(*photons.shape[:-1], self.axis.size)
@@ -262,90 +272,53 @@ def with_resolution(detector: Detector, fwhm_mn_ka_ev: float) -> Detector:
 
 
 _RESPONSES: OrderedDict[tuple[Detector, EnergyAxis, bytes], Response] = OrderedDict()
-_Triplets = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]  # row, column, value
 
 
 def _make_response(detector: Detector, axis: EnergyAxis, energies: NDArray[np.float64]) -> Response:
-    detected = detector.efficiency(energies)
-    escapes = detector.escape(energies)
+    detected, escapes = detector.efficiency(energies), detector.escape(energies)
     full = detected * (1.0 - np.sum(list(escapes.values()), axis=0))
-    first = _first_channels(detector, axis, energies)
-    shapes = [_full_peaks(detector, axis, energies, full, first)]
+    at, photon, weight = [energies], [np.arange(energies.size)], [full]
     for lost, fraction in escapes.items():
-        some = np.flatnonzero((fraction > 0) & (energies > lost))
-        shapes.append(_escape_peaks(detector, axis, energies - lost, detected * fraction, some))
-    rows, columns, values = (np.concatenate(parts) for parts in zip(*shapes, strict=True))
-    inside = (columns >= 0) & (columns < axis.size) & (values > 0)
-    peaks = csr_array((values[inside], (rows[inside], columns[inside])), shape=(energies.size, axis.size))
+        some = np.flatnonzero(fraction > 0)
+        # A photon just above the edge loses almost all: what is left is held above 0 keV.
+        at.append(np.maximum(energies[some] - lost, 1e-3))
+        photon.append(some)
+        weight.append((detected * fraction)[some])
+    lines = np.concatenate(at)
+    tail, width, shelf = (
+        np.concatenate([values, np.zeros(lines.size - energies.size)])
+        for values in (detector.tail(energies), detector.tail_width(energies), detector.shelf(energies))
+    )
+    first, peaks = _peaks(axis, lines, detector.sigma(lines), tail, width, shelf)
+    level = full * detector.shelf(energies) / energies
+    counted = (
+        axis.energies >= detector.threshold_kev if detector.threshold_kev > 0 else np.ones(axis.size, bool)
+    )
     return Response(
-        axis,
-        peaks,
-        full * detector.shelf(energies) / energies,
-        first,
-        axis.energies >= detector.threshold_kev,
+        axis, peaks, np.concatenate(photon), np.concatenate(weight), level, first[: energies.size], counted
     )
 
 
-def _first_channels(detector: Detector, axis: EnergyAxis, energies: NDArray[np.float64]) -> NDArray[np.intp]:
-    reach = peak.SIGMAS * detector.sigma(energies)
-    tailed = detector.tail(energies) > 0
-    return axis.channel(
-        energies - reach - np.where(tailed, peak.TAIL_WIDTHS * detector.tail_width(energies), 0)
-    )
-
-
-def _full_peaks(
-    detector: Detector,
+def _peaks(
     axis: EnergyAxis,
     energies: NDArray[np.float64],
-    full: NDArray[np.float64],
-    first: NDArray[np.intp],
-) -> _Triplets:
-    """Counts in channels of Gaussian, tail and the top of the shelf."""
-    last = axis.channel(energies + peak.SIGMAS * detector.sigma(energies))
-    rows, edges = _edges_of_bands(first, last)
-    energy, sigma = energies[rows], detector.sigma(energies)[rows]
-    distance = axis.energy(edges) - energy
-    tail, shelf = detector.tail(energies)[rows], detector.shelf(energies)[rows]
-    below = (1 - tail - shelf) * peak.cumulative_gaussian(distance, sigma)
-    if tail.any():
-        below += tail * peak.cumulative_tail(distance, sigma, detector.tail_width(energies)[rows])
-    if shelf.any():
-        below += shelf * peak.cumulative_shelf(distance, sigma, energy)
-    return _differences(rows, edges, below * full[rows])
-
-
-def _escape_peaks(
-    detector: Detector,
-    axis: EnergyAxis,
-    energies: NDArray[np.float64],
-    counts: NDArray[np.float64],
-    some: NDArray[np.intp],
-) -> _Triplets:
-    """Counts in channels of Gaussians at ``energies[some]``."""
-    at, sigmas = energies[some], detector.sigma(energies[some])
-    rows, edges = _edges_of_bands(
-        axis.channel(at - peak.SIGMAS * sigmas), axis.channel(at + peak.SIGMAS * sigmas)
+    sigma: NDArray[np.float64],
+    tail: NDArray[np.float64],
+    width: NDArray[np.float64],
+    shelf: NDArray[np.float64],
+) -> tuple[NDArray[np.intp], csr_array]:
+    """Return the first channel of each peak, and (P, E) counts per photon but for the flat of the shelf."""
+    gaussian = detector_peak.SIGMAS * sigma
+    first = axis.channel(energies - gaussian - np.where(tail > 0, detector_peak.TAIL_WIDTHS * width, 0.0))
+    last = axis.channel(energies + gaussian)
+    start, stop = np.clip(first, 0, axis.size), np.clip(last + 1, 0, axis.size)
+    indptr = np.concatenate([[0], np.cumsum(stop - start)])
+    counts = np.empty(indptr[-1])
+    detector_peak.fill_peaks(
+        counts, indptr, start, axis.offset, axis.width, energies, sigma, tail, width, shelf
     )
-    below = peak.cumulative_gaussian(axis.energy(edges) - at[rows], sigmas[rows])
-    rows, columns, values = _differences(rows, edges, below * counts[some][rows])
-    return some[rows], columns, values
-
-
-def _edges_of_bands(
-    first: NDArray[np.intp], last: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Row and channel edge (channel - 0.5) of the channels first..last of each row, one after the other."""
-    lengths = last - first + 2
-    rows = np.repeat(np.arange(first.size), lengths)
-    starts = np.cumsum(lengths) - lengths
-    return rows, first[rows] + (np.arange(rows.size) - starts[rows]) - 0.5
-
-
-def _differences(rows: NDArray[np.intp], edges: NDArray[np.float64], below: NDArray[np.float64]) -> _Triplets:
-    same = np.flatnonzero(rows[1:] == rows[:-1])
-    columns = (edges[same] + 0.5).astype(np.intp)
-    return rows[same], columns, below[same + 1] - below[same]
+    columns = np.arange(counts.size) + np.repeat(start - indptr[:-1], stop - start)
+    return first, csr_array((counts, columns, indptr), shape=(energies.size, axis.size))
 
 
 def _require(name: str, value: float, low: float, high: float = math.inf, open_low: bool = False) -> None:

@@ -165,7 +165,7 @@ def _layer(entry: _Table) -> Layer:
 
 
 def _material(entry: _Table, extra: tuple[str, ...]) -> Material:
-    """A formula, or parts by weight; an element alone needs no density."""
+    """Read a formula, or parts by weight; an element alone needs no density."""
     _only(entry, "a material", ("formula", "parts", "density", *extra))
     parts = entry.get("parts")
     if parts is not None:
