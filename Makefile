@@ -4,7 +4,7 @@ RUN := .venv/bin
 # The GUI tests need a screen: the user's own, or a virtual one.
 SCREEN := $(if $(DISPLAY),,xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24")
 
-.PHONY: demo test lint tests test-slow benchmarks screenshots clean
+.PHONY: demo test lint tests test-slow benchmarks screenshots docs clean
 
 demo: .venv/installed
 	$(RUN)/napari-xrf demo $(if $(DISPLAY)$(WAYLAND_DISPLAY),,--headless)
@@ -32,6 +32,10 @@ screenshots: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt .ci/set-up
 	PYTHON=$(PYTHON) .ci/set-up
+
+docs: .venv/installed
+	$(RUN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	$(RUN)/mkdocs build --strict
 
 clean:
 	rm -rf .venv demo-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,56 @@
+"""The command line: the same work without a window."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from napari_xrf import __version__
+from napari_xrf.cli import analysis, demonstration, inspection, simulation
+from napari_xrf.cli.console import Console
+from napari_xrf.core.errors import XrfError
+
+__all__ = ["build_parser", "main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code: 0 only when its work was done.
+
+    Results go to standard output, as JSON with ``--json``; progress and messages to standard error.
+    """
+    arguments = build_parser().parse_args(argv)
+    console = Console(json=arguments.json, quiet=arguments.quiet)
+    try:
+        console.print_answer(arguments.run(arguments, console))
+        sys.stdout.flush()
+    except XrfError as error:
+        return console.fail(str(error))
+    except KeyboardInterrupt:
+        console.fail("interrupted; nothing half-written is left")
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has left; keep the interpreter from complaining at exit.
+        sys.stdout = None
+        return 1
+    except Exception as error:  # a user gets one line, a developer the traceback
+        if arguments.traceback:
+            raise
+        return console.fail(f"unexpected {type(error).__name__}: {error} (--traceback shows where)")
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all verbs; each sets ``run(arguments, console) -> Answer``."""
+    parser = argparse.ArgumentParser(
+        prog="napari-xrf", description="X-ray fluorescence maps: elements, minerals, files that others open."
+    )
+    parser.add_argument("--version", action="version", version=f"napari-xrf {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print the result as JSON")
+    common.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    common.add_argument("--traceback", action="store_true", help="show where an unexpected error arose")
+    verbs = parser.add_subparsers(title="verbs", dest="verb", required=True, metavar="VERB")
+    for room in (inspection, analysis, simulation, demonstration):
+        room.add_verbs(verbs, common)
+    return parser

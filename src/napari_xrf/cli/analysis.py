@@ -1,0 +1,134 @@
+"""The verbs that make maps: maps and minerals."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from napari_xrf.cli.console import Answer, Console, table
+from napari_xrf.cli.map_file import load_map, map_file_options, output_folder
+from napari_xrf.core.spectral_cube import SpectralCube
+
+METHODS_OF_MAPS = ("fit", "window")
+METHODS_OF_MINERALS = ("likelihood",)
+
+
+def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Add ``maps`` and ``minerals`` to the parser's verbs."""
+    parents = [common, map_file_options(), _folder_option()]
+    maps = verbs.add_parser("maps", parents=parents, help="element maps")
+    maps.add_argument("--elements", default="auto", help="Fe,Ca or 'Pb L'; auto finds them (default)")
+    maps.add_argument("--method", choices=METHODS_OF_MAPS, default="fit")
+    maps.set_defaults(run=write_maps)
+
+    minerals = verbs.add_parser("minerals", parents=parents, help="mineral map with percentages")
+    minerals.add_argument("--minerals", default="auto", help="quartz,albite or auto (default)")
+    minerals.add_argument(
+        "--library", metavar="FILE.csv", type=Path, help="your minerals: name,formula,density"
+    )
+    minerals.add_argument("--method", choices=METHODS_OF_MINERALS, default="likelihood")
+    minerals.add_argument(
+        "--clean", default="none", help="none, default, or steps such as majority:3,min-size:5"
+    )
+    minerals.set_defaults(run=write_minerals)
+
+
+def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Write the element maps of a file as maps.ome.tif, maps.h5 and maps.csv."""
+    cube = load_map(arguments, console)
+    return write_element_maps(cube, names_of(arguments.elements), arguments.method, arguments.output, console)
+
+
+def write_element_maps(
+    cube: SpectralCube,
+    elements: Sequence[str] | None,
+    method: Literal["fit", "window"],
+    output: Path,
+    console: Console,
+) -> Answer:
+    """Map the elements of a loaded map and write the three files of the ``maps`` verb."""
+    from napari_xrf import io
+    from napari_xrf.maps.element_mapping import map_elements
+
+    maps = map_elements(cube, elements, method=method, progress=console.progress)
+    folder = output_folder(output)
+    files = [folder / name for name in ("maps.ome.tif", "maps.h5", "maps.csv")]
+    for file in files:
+        io.write(file, maps)
+    totals = {family: float(np.sum(maps[family], dtype=np.float64)) for family in maps}
+    data = {"files": [str(file) for file in files], "method": maps.method, "net_counts": totals}
+    rows = [(family, f"{total:.0f}") for family, total in totals.items()]
+    return Answer(data, f"{table(('lines', 'net counts'), rows)}\nwritten to {folder}")
+
+
+def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Write the mineral map of a file: labels.tif, labels.h5, classes.csv, map.png, report.html."""
+    from napari_xrf.minerals.cleanup import parse_clean_up
+    from napari_xrf.minerals.library import load_library, select_minerals
+
+    # Everything the user typed is checked before the long work starts.
+    steps = parse_clean_up(arguments.clean)
+    library = load_library(arguments.library)
+    names = names_of(arguments.minerals)
+    chosen = select_minerals(library, names) if names is not None else None
+    if chosen is None and arguments.library is not None:
+        chosen = library
+    cube = load_map(arguments, console)
+    return classify_and_write(cube, chosen, steps, arguments.output, console)
+
+
+def classify_and_write(
+    cube: SpectralCube, minerals: Sequence[Any] | None, steps: Sequence[Any], output: Path, console: Console
+) -> Answer:
+    """Classify a loaded map, clean its labels up, and write the five files of the ``minerals`` verb."""
+    from napari_xrf import io
+    from napari_xrf.minerals.classification import classify_minerals
+    from napari_xrf.minerals.cleanup import clean_labels
+    from napari_xrf.minerals.modal_table import modal_table, write_modal_table
+    from napari_xrf.minerals.report import write_label_picture, write_report
+
+    classification = classify_minerals(cube, minerals, progress=console.progress)
+    labels = clean_labels(classification.label_map, steps)
+    rows = modal_table(labels)
+    folder = output_folder(output)
+    io.write(folder / "labels.tif", labels)
+    io.write(folder / "labels.h5", labels)
+    write_modal_table(folder / "classes.csv", rows)
+    write_label_picture(folder / "map.png", labels)
+    write_report(folder / "report.html", cube, classification, labels)
+    files = [
+        str(folder / name) for name in ("labels.tif", "labels.h5", "classes.csv", "map.png", "report.html")
+    ]
+    text = table(
+        ("mineral", "pixels", "area %", "weight %", "confidence"),
+        [
+            (
+                row.name,
+                str(row.pixels),
+                f"{row.area_percent:.2f}",
+                "-" if row.weight_percent is None else f"{row.weight_percent:.2f}",
+                "-" if row.mean_confidence is None else f"{row.mean_confidence:.2f}",
+            )
+            for row in rows
+            if row.pixels
+        ],
+    )
+    return Answer({"files": files, "classes": [asdict(row) for row in rows]}, f"{text}\nwritten to {folder}")
+
+
+def names_of(text: str) -> list[str] | None:
+    """Return the names of a comma-separated option, or None for ``"auto"``."""
+    if text.strip().lower() == "auto":
+        return None
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _folder_option() -> argparse.ArgumentParser:
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="folder to write to")
+    return parent

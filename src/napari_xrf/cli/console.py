@@ -1,0 +1,108 @@
+"""What the command line prints, and where."""
+
+from __future__ import annotations
+
+import json as json_format
+import math
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+REDRAW_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The result of a verb: data for scripts and text for people."""
+
+    data: Any
+    text: str
+
+
+class Console:
+    """Standard output for results, standard error for progress and messages.
+
+    Parameters
+    ----------
+    json
+        Print answers as JSON.
+    quiet
+        Show no progress.
+    """
+
+    def __init__(self, *, json: bool = False, quiet: bool = False) -> None:
+        self._json = json
+        self._live = not quiet and sys.stderr.isatty()
+        self._quiet = quiet
+        self._drawn_at = 0.0
+        self._width = 0
+
+    def progress(self, done: int, total: int, what: str) -> None:
+        """Redraw the progress line; a :class:`~napari_xrf.core.progress.Progress`."""
+        now = time.monotonic()
+        if not self._live or (now - self._drawn_at < REDRAW_SECONDS and done < total):
+            return
+        self._drawn_at = now
+        line = f"{what}: {100 * done // max(total, 1)} %"
+        sys.stderr.write("\r" + line.ljust(self._width))
+        self._width = len(line)
+        if done >= total:
+            self._clear()
+        sys.stderr.flush()
+
+    def say(self, message: str) -> None:
+        """Tell the user something that is not the result."""
+        if not self._quiet:
+            self._clear()
+            print(message, file=sys.stderr)
+
+    def warn(self, warnings: tuple[str, ...]) -> None:
+        """Show the warnings of a file; they are in the JSON of ``info`` too."""
+        for warning in warnings:
+            self._clear()
+            print(f"warning: {warning}", file=sys.stderr)
+
+    def fail(self, message: str) -> int:
+        """Print a one-line error and return the exit code 1."""
+        self._clear()
+        print(f"napari-xrf: error: {' '.join(message.split())}", file=sys.stderr)
+        return 1
+
+    def print_answer(self, answer: Answer) -> None:
+        """Print the result of a verb on standard output."""
+        self._clear()
+        if self._json:
+            print(json_format.dumps(_plain(answer.data), ensure_ascii=False, indent=1, allow_nan=False))
+        elif answer.text:
+            print(answer.text)
+
+    def _clear(self) -> None:
+        if self._width:
+            sys.stderr.write("\r" + " " * self._width + "\r")
+            sys.stderr.flush()
+            self._width = 0
+
+
+def _plain(value: Any) -> Any:
+    """Return the value with numpy numbers made plain and what JSON cannot write (NaN) as null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Return rows as aligned text, numbers to the right."""
+    widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
+
+    def align(text: str, width: int) -> str:
+        return text.rjust(width) if text.replace(".", "").replace("-", "").isdigit() else text.ljust(width)
+
+    lines = [header, *rows]
+    return "\n".join("  ".join(map(align, line, widths)).rstrip() for line in lines)

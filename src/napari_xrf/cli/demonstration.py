@@ -1,0 +1,76 @@
+"""The verb that shows the main job on a synthetic rock: demo."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_xrf.cli.analysis import classify_and_write, write_element_maps
+from napari_xrf.cli.console import Answer, Console
+from napari_xrf.cli.map_file import output_folder
+from napari_xrf.core.label_map import LabelMap
+
+SEED = 20
+CLEAN_UP = "majority:3"
+
+
+def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Add ``demo`` to the parser's verbs."""
+    demo = verbs.add_parser("demo", parents=[common], help="a synthetic rock from cube to mineral report")
+    demo.add_argument("--headless", action="store_true", help="leave the files, open no window")
+    demo.add_argument("-o", "--output", metavar="DIR", type=Path, default=Path("demo-output"))
+    demo.add_argument("--seed", type=int, default=SEED, help=f"of the random rock (default {SEED})")
+    demo.set_defaults(run=run_demo)
+
+
+def run_demo(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Make a synthetic pegmatite, and take it from file to element maps and a mineral report."""
+    from napari_xrf import io
+    from napari_xrf.io.cube_files import write_cube
+    from napari_xrf.minerals.cleanup import parse_clean_up
+    from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
+
+    folder = output_folder(arguments.output)
+    console.say("making a synthetic pegmatite …")
+    rock = synthesize_pegmatite(generator=np.random.default_rng(arguments.seed), progress=console.progress)
+    file = folder / "pegmatite.h5"
+    write_cube(file, rock.cube, truth=rock.truth_entries(), progress=console.progress)
+    cube = io.read(file, progress=console.progress).load(progress=console.progress)
+    console.say(f"{file}: {cube.shape[0]} × {cube.shape[1]} pixels, {int(cube.sum_spectrum().sum())} counts")
+    console.say("finding elements and fitting their maps …")
+    maps = write_element_maps(cube, None, "fit", folder, console)
+    console.say("naming the minerals …")
+    minerals = classify_and_write(cube, None, parse_clean_up(CLEAN_UP), folder, console)
+    agreement = agreement_with_truth(io.read_labels(folder / "labels.h5"), rock.truth)
+    console.say(f"{100 * agreement:.1f} % of the pixels carry the mineral they were made of")
+    if not arguments.headless:
+        open_in_napari(file, folder / "labels.h5")
+    data = {
+        "files": [str(file), *maps.data["files"], *minerals.data["files"]],
+        "seed": arguments.seed,
+        "agreement": agreement,
+        "classes": minerals.data["classes"],
+    }
+    return Answer(data, minerals.text)
+
+
+def agreement_with_truth(labels: LabelMap, truth: LabelMap) -> float:
+    """Return the share of pixels whose class, or group of classes, names the pixel's true class."""
+    right = np.zeros(labels.labels.shape, dtype=bool)
+    for entry in labels.classes:
+        members = {name.strip().lower() for name in entry.name.split(" / ")}
+        numbers = [true.label for true in truth.classes if true.name.lower() in members]
+        right |= (labels.labels == entry.label) & np.isin(truth.labels, numbers)
+    return float(right.mean())
+
+
+def open_in_napari(*files: Path) -> None:
+    """Open files in a napari window with the Spectrum dock, and wait until it is closed."""
+    command = [sys.executable, "-m", "napari", *map(str, files), "--plugin", "napari-xrf"]
+    subprocess.run([*command, "--with", "napari-xrf", "Spectrum"], check=False, env=os.environ)

@@ -1,0 +1,155 @@
+"""The verbs that look into a file: info, spectrum, elements."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.cli.console import Answer, Console, table
+from napari_xrf.cli.map_file import map_file_options, read_map
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.core.spectrum import Spectrum
+
+_REGION = re.compile(r"(\d*):(\d*),(\d*):(\d*)")
+
+
+def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Add ``info``, ``spectrum`` and ``elements`` to the parser's verbs."""
+    parents = [common, map_file_options()]
+    info = verbs.add_parser("info", parents=parents, help="what a file holds")
+    info.set_defaults(run=show_info)
+
+    spectrum = verbs.add_parser("spectrum", parents=parents, help="the summed spectrum of a map or region")
+    spectrum.add_argument("--roi", metavar="Y0:Y1,X0:X1", help="rows and columns, the last excluded")
+    spectrum.add_argument("--mark", metavar="Fe,Ca", help="elements whose lines a .png shows")
+    spectrum.add_argument("-o", "--output", type=Path, required=True, help=".csv, .msa or .png")
+    spectrum.set_defaults(run=write_spectrum)
+
+    elements = verbs.add_parser("elements", parents=parents, help="which elements are there")
+    elements.set_defaults(run=list_elements)
+
+
+def show_info(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Say what the file holds."""
+    cube = read_map(arguments, console)
+    data = {
+        "name": cube.name,
+        "layout": cube.provenance.layout,
+        "shape": list(cube.shape),
+        "energy": {"offset_keV": cube.energy.offset, "width_keV": cube.energy.width},
+        "pixel_size_um": list(cube.pixel_size) if cube.pixel_size else None,
+        "total_counts": int(cube.sum_spectrum(console.progress).sum()),
+        "detectors": list(cube.provenance.detectors),
+        "warnings": list(cube.provenance.warnings),
+        "elements": list(cube.elements),
+        "excitation": {key: value for key, value in asdict(cube.excitation).items() if value is not None},
+        "live_time_s": float(np.nansum(cube.live_time)) if cube.live_time is not None else None,
+        "images": [image.name for image in cube.images],
+    }
+    lines = [f"{key}: {_readable(value)}" for key, value in data.items() if value not in (None, [], {})]
+    return Answer(data, "\n".join(lines))
+
+
+def write_spectrum(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Write the summed spectrum of the map or of a region."""
+    from napari_xrf import io
+
+    cube = read_map(arguments, console)
+    mask = parse_region(arguments.roi, cube)
+    spectrum = Spectrum(
+        cube.region_spectrum(mask, console.progress),
+        cube.energy,
+        name=f"{cube.name} {arguments.roi}" if arguments.roi else cube.name,
+        pixels=int(mask.sum()),
+        live_time=float(np.nansum(cube.live_time[mask])) if cube.live_time is not None else None,
+        excitation=cube.excitation,
+    )
+    if arguments.output.suffix.lower() == ".png":
+        from napari_xrf.io.spectrum_picture import write_spectrum_picture
+
+        marked = _symbols(arguments.mark)
+        write_spectrum_picture(arguments.output, spectrum, elements=marked)
+    elif arguments.mark:
+        raise InvalidInput("--mark draws lines into a .png only", "Leave it out, or write a .png")
+    else:
+        io.write(arguments.output, spectrum)
+    counts = int(spectrum.counts.sum())
+    data = {"file": str(arguments.output), "pixels": spectrum.pixels, "counts": counts}
+    return Answer(data, f"{arguments.output}: {counts} counts of {spectrum.pixels} pixels")
+
+
+def list_elements(arguments: argparse.Namespace, console: Console) -> Answer:
+    """List the elements found, the surest first."""
+    from napari_xrf.maps.identification import find_elements
+
+    found = find_elements(read_map(arguments, console), progress=console.progress)
+    data = [
+        {
+            "element": entry.element,
+            "lines": list(entry.families),
+            "net_counts": float(entry.net_counts),
+            "standard_error": float(entry.standard_error),
+            "probability": float(entry.probability),
+        }
+        for entry in found
+    ]
+    rows = [
+        (
+            entry.element,
+            ", ".join(entry.families),
+            f"{entry.net_counts:.0f}",
+            f"{entry.standard_error:.0f}",
+            f"{entry.probability:.3f}",
+        )
+        for entry in found
+    ]
+    header = ("element", "lines", "net counts", "± 1 sd", "probability")
+    return Answer(data, table(header, rows) if rows else "no element found")
+
+
+def parse_region(text: str | None, cube: SpectralCube) -> NDArray[np.bool_]:
+    """Return the mask (Y, X) of a region ``"Y0:Y1,X0:X1"``; all pixels without one.
+
+    Raises
+    ------
+    InvalidInput
+        When the text cannot be read, or the region is empty or outside the map.
+    """
+    rows, columns = cube.map_shape
+    mask = np.zeros((rows, columns), dtype=bool)
+    if text is None:
+        mask[:] = True
+        return mask
+    match = _REGION.fullmatch(text.replace(" ", ""))
+    if match is None:
+        raise InvalidInput(f"cannot read the region {text!r}", "Write rows and columns as Y0:Y1,X0:X1")
+    y0, y1, x0, x1 = (
+        int(part) if part else default
+        for part, default in zip(match.groups(), (0, rows, 0, columns), strict=True)
+    )
+    if not (y0 < y1 <= rows and x0 < x1 <= columns):
+        raise InvalidInput(
+            f"the region {text} is empty or outside the map of {rows} rows and {columns} columns"
+        )
+    mask[y0:y1, x0:x1] = True
+    return mask
+
+
+def _symbols(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_readable(entry)}" for key, entry in value.items())
+    if isinstance(value, list):
+        between = " × " if all(isinstance(entry, int | float) for entry in value) else ", "
+        return between.join(map(_readable, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

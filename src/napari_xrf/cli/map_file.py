@@ -1,0 +1,72 @@
+"""The options by which a verb reads a map."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Literal
+
+from napari_xrf.cli.console import Console
+from napari_xrf.core.errors import FileError
+from napari_xrf.core.memory import parse_bytes
+from napari_xrf.core.spectral_cube import SpectralCube
+
+
+def map_file_options() -> argparse.ArgumentParser:
+    """Return a parent parser with FILE and how to read it."""
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument("file", metavar="FILE", type=Path, help="map: .bcf, HDF5, .hspy, .rpl, or a spectrum")
+    group = parent.add_argument_group("reading")
+    group.add_argument("--detector", type=_detector, default="sum", help="index of one detector, or sum")
+    group.add_argument("--dataset", help="path of the counts inside an HDF5 file")
+    group.add_argument("--energy-axis", type=int, choices=range(4), help="which axis of it is energy")
+    group.add_argument(
+        "--memory", metavar="SIZE", help="memory for the counts, 500MB; default half of the free"
+    )
+    return parent
+
+
+def read_map(arguments: argparse.Namespace, console: Console) -> SpectralCube:
+    """Read the file that the options name and show its warnings."""
+    from napari_xrf import io
+
+    budget = parse_bytes(arguments.memory) if arguments.memory else None
+    cube = io.read(
+        arguments.file,
+        detector=arguments.detector,
+        dataset=arguments.dataset,
+        energy_axis=arguments.energy_axis,
+        memory_budget=budget,
+        progress=console.progress,
+    )
+    console.warn(cube.provenance.warnings)
+    return cube
+
+
+def load_map(arguments: argparse.Namespace, console: Console) -> SpectralCube:
+    """Read the file and decode its counts once, within the memory of the options."""
+    budget = parse_bytes(arguments.memory) if arguments.memory else None
+    return read_map(arguments, console).load(budget, console.progress)
+
+
+def output_folder(path: Path) -> Path:
+    """Return the folder, made if it does not stand yet.
+
+    Raises
+    ------
+    FileError
+        When it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(path, f"no folder can be made here ({error.strerror})", "Choose another") from error
+    return path
+
+
+def _detector(text: str) -> int | Literal["sum"]:
+    if text == "sum":
+        return "sum"
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is neither sum nor an index from 0")
+    return int(text)

@@ -1,0 +1,44 @@
+import json
+
+import numpy as np
+import pytest
+
+from napari_xrf.cli.console import Answer, Console, table
+
+
+def test_json_is_strict(capsys):
+    data = {"a": np.float32(1.5), "b": [np.int64(2), float("nan")], "c": (True, None), "name": "Kα"}
+    Console(json=True).print_answer(Answer(data, "text"))
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"a": 1.5, "b": [2, None], "c": [True, None], "name": "Kα"}
+
+
+def test_text_without_json(capsys):
+    Console().print_answer(Answer({}, "for people"))
+    assert capsys.readouterr().out == "for people\n"
+
+
+def test_an_error_is_one_line_on_standard_error(capsys):
+    assert Console(json=True).fail("first\nsecond   third") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "napari-xrf: error: first second third\n"
+
+
+def test_progress_goes_nowhere_without_a_terminal(capsys):
+    console = Console()
+    console.progress(1, 2, "reading")
+    console.progress(2, 2, "reading")
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([], "name  n"),
+        ([("quartz", "7"), ("mica", "12")], "name     n\nquartz   7\nmica    12"),
+    ],
+)
+def test_tables_align(rows, expected):
+    assert table(("name", "n"), rows) == expected
