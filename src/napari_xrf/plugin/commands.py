@@ -1,0 +1,47 @@
+"""Commands of napari's menus that are no docks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import napari.viewer
+
+from napari_xrf.core.errors import XrfError
+from napari_xrf.plugin.layers import holds_cube
+from napari_xrf.plugin.notices import tell_error, warn
+from napari_xrf.plugin.region_layers import add_region_layer
+
+
+def new_roi_layer(viewer: napari.viewer.Viewer) -> None:
+    """Add a layer of regions in register with the map that is selected, or the topmost one."""
+    selected = viewer.layers.selection.active
+    maps = [layer for layer in viewer.layers if holds_cube(layer)]
+    images = [layer for layer in viewer.layers if layer._type_string in ("image", "labels")]
+    if selected in maps:
+        add_region_layer(viewer, selected)
+    elif maps or images:
+        add_region_layer(viewer, (maps or images)[-1])
+    else:
+        warn("Open a map first: regions lie on a map")
+
+
+def open_file(viewer: napari.viewer.Viewer) -> None:
+    """Ask for a file and open it with napari-xrf, whatever its name."""
+    from qtpy.QtWidgets import QFileDialog
+
+    name, _ = QFileDialog.getOpenFileName(None, "Open an X-ray fluorescence file")
+    if name:
+        add_file(viewer, Path(name))
+
+
+def add_file(viewer: napari.viewer.Viewer, path: Path) -> None:
+    """Add the layers of a file to a viewer; an error becomes one notification."""
+    from napari.layers import Layer
+
+    from napari_xrf.plugin.readers import read_layers
+
+    try:
+        for data in read_layers(path):
+            viewer.add_layer(Layer.create(*data))
+    except XrfError as error:
+        tell_error(error)

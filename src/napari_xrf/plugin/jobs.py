@@ -1,0 +1,158 @@
+"""Long work in napari's worker threads, with progress and a cancel that works."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QObject, Qt, Signal
+
+from napari_xrf.core.errors import Cancelled, XrfError
+from napari_xrf.plugin.notices import tell_error
+
+_REPORT_EVERY_S = 0.05
+
+
+class Job(QObject):  # type: ignore[misc]
+    """A function that runs in a worker thread and tells how far it is.
+
+    Parameters
+    ----------
+    title
+        What the user reads, ``"Mapping elements"``.
+    function
+        Called in the worker thread with ``arguments`` and ``progress=...``; it stops soon after
+        :meth:`cancel`, because its progress calls raise :class:`~napari_xrf.core.errors.Cancelled`.
+    on_done
+        Called in the main thread with what the function returned, unless it was cancelled or failed.
+    on_error
+        Called in the main thread with the exception; default: one notification.
+    subject
+        What it works on, for :func:`running_on`.
+    """
+
+    progressed = Signal(int, int, str)
+    ended = Signal()
+    _succeeded = Signal(object)
+    _failed = Signal(object)
+
+    def __init__(
+        self,
+        title: str,
+        function: Callable[..., Any],
+        *arguments: Any,
+        on_done: Callable[[Any], None] | None = None,
+        on_error: Callable[[Exception], None] | None = None,
+        subject: Any = None,
+        **keywords: Any,
+    ) -> None:
+        super().__init__()
+        self.title = title
+        self.subject = subject
+        self.running = False
+        self._work = (function, arguments, keywords)
+        self._on_done = on_done
+        self._on_error = on_error or tell_error
+        self._last_report = 0.0
+        self._worker: Any = None
+        self._bar: Any = None
+        self._cancelled = False
+        queued = Qt.ConnectionType.QueuedConnection
+        self._succeeded.connect(self._finish, queued)
+        self._failed.connect(self._fail, queued)
+        self.progressed.connect(self._show, queued)
+
+    def start(self) -> Job:
+        """Start the work; returns at once."""
+        from napari.qt.threading import create_worker
+        from napari.utils import cancelable_progress
+
+        self.running = True
+        _running.add(self)
+        self._bar = cancelable_progress(total=0, desc=self.title, cancel_callback=self.cancel)
+        self._worker = create_worker(_Task(self), _start_thread=False)
+        self._worker.finished.connect(self._end)
+        self._worker.start()
+        return self
+
+    def cancel(self) -> None:
+        """Ask the work to stop; it does at its next progress call."""
+        self._cancelled = True
+        if self._worker is not None:
+            self._worker.quit()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the user or a closing viewer asked the work to stop."""
+        return self._cancelled or (self._worker is not None and self._worker.abort_requested)
+
+    def _run(self) -> None:
+        function, arguments, keywords = self._work
+        try:
+            result = function(*arguments, progress=self._report, **keywords)
+        except Cancelled:
+            return
+        except Exception as error:  # noqa: BLE001 - every error of the work reaches the user
+            self._failed.emit(error)
+        else:
+            self._succeeded.emit(result)
+
+    def _report(self, done: int, total: int, what: str) -> None:
+        if self.cancelled:
+            raise Cancelled
+        now = time.monotonic()
+        if now - self._last_report >= _REPORT_EVERY_S or done >= total:
+            self._last_report = now
+            # Qt's int has 32 bits; pixels and bytes may have more.
+            share = round(1000 * done / total) if total else 0
+            self.progressed.emit(share, 1000 if total else 0, what)
+
+    def _show(self, done: int, total: int, what: str) -> None:
+        if self._bar is None or not self.running:
+            return
+        if total and self._bar.total != total:
+            self._bar.total = total
+        self._bar.set_description(what or self.title)
+        self._bar.update(done - self._bar.n)
+
+    def _finish(self, result: Any) -> None:
+        if not self.cancelled and self._on_done is not None:
+            try:
+                self._on_done(result)
+            except XrfError as error:
+                self._on_error(error)
+
+    def _fail(self, error: Exception) -> None:
+        if not self.cancelled:
+            self._on_error(error)
+
+    def _end(self) -> None:
+        self.running = False
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        self.ended.emit()
+        _running.discard(self)
+
+
+def running_on(subject: Any) -> bool:
+    """Whether a job works on this object now."""
+    return any(job.subject is subject for job in _running)
+
+
+class _Task:
+    """What napari's task manager calls and names when it asks whether to close."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def __call__(self) -> None:
+        self._job._run()
+
+    def __str__(self) -> str:
+        return self._job.title
+
+
+# Qt frees an object that nobody holds; a job lives until its thread has ended.
+_running: set[Job] = set()

@@ -1,0 +1,133 @@
+"""Emission lines of chosen elements as marks in a plot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from qtpy.QtCore import QObject
+
+import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt binding
+
+from napari_xrf.core.emission_lines import (
+    SHELLS,
+    EmissionLine,
+    atomic_number,
+    emission_lines,
+    main_line,
+    split_family,
+)
+
+COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#8da0ff", "#b3de69")
+_WEAKEST = 0.02  # lines below this share of their subshell are not worth a mark
+_NAMED = ("Kα1", "Kβ1", "Lα1", "Lβ1", "Mα1")
+_NEAR_KEV = 0.06
+_LOWEST_KEV = 0.15
+
+
+def parse_elements(text: str) -> tuple[str, ...]:
+    """Return the elements and line families of a text such as ``"Fe, Ca; Pb L"``.
+
+    Raises
+    ------
+    InvalidInput
+        When a word is neither.
+    """
+    names = []
+    for part in re.split(r"[,;]", text):
+        words = part.split()
+        if not words:
+            continue
+        if len(words) == 2 and words[1].upper() in SHELLS:
+            element, shell = split_family(f"{words[0].capitalize()} {words[1].upper()}")
+            names.append(f"{element} {shell}")
+            continue
+        for word in words:
+            atomic_number(word.capitalize())
+            names.append(word.capitalize())
+    return tuple(dict.fromkeys(names))
+
+
+def marked_lines(name: str) -> tuple[EmissionLine, ...]:
+    """Return the lines worth marking of an element (``"Fe"``) or a line family (``"Pb L"``)."""
+    element, _, shell = name.partition(" ")
+    return tuple(
+        line
+        for line in emission_lines(element)
+        if line.rate >= _WEAKEST and line.energy >= _LOWEST_KEV and (not shell or line.shell == shell)
+    )
+
+
+class LineMarkers(QObject):  # type: ignore[misc]
+    """Vertical marks with names at the top; one curve per element keeps a redraw at a few milliseconds.
+
+    Parameters
+    ----------
+    plot
+        The plot to mark.
+    """
+
+    def __init__(self, plot: pg.PlotWidget) -> None:
+        super().__init__(plot)
+        self._plot = plot
+        self._lines: list[EmissionLine] = []
+        self._stems: list[tuple[pg.PlotCurveItem, list[EmissionLine]]] = []
+        self._texts: list[tuple[pg.TextItem, EmissionLine, int]] = []
+        plot.getViewBox().sigRangeChanged.connect(self._place)
+
+    def show(self, names: Sequence[str]) -> None:
+        """Mark these elements or line families and no others."""
+        for item in [stem for stem, _ in self._stems] + [text for text, _, _ in self._texts]:
+            self._plot.removeItem(item)
+        self._stems, self._texts, self._lines = [], [], []
+        for number, name in enumerate(names):
+            color = COLORS[number % len(COLORS)]
+            lines = list(marked_lines(name))
+            stem = pg.PlotCurveItem(connect="pairs", pen=pg.mkPen(color, width=1))
+            self._plot.addItem(stem, ignoreBounds=True)
+            self._stems.append((stem, lines))
+            self._lines += lines
+            for line in lines:
+                if line.siegbahn in _NAMED or line == main_line(line.element, line.shell):
+                    text = pg.TextItem(
+                        f"{line.element} {line.siegbahn.rstrip('1')}", color=color, anchor=(0.5, 0)
+                    )
+                    self._plot.addItem(text, ignoreBounds=True)
+                    self._texts.append((text, line, number))
+        self._place()
+
+    def names(self) -> tuple[str, ...]:
+        """Return the elements that are marked."""
+        return tuple(dict.fromkeys(line.element for line in self._lines))
+
+    def nearest(self, energy: float) -> EmissionLine | None:
+        """Return the marked line nearest to an energy in keV, None when none is near."""
+        close = [line for line in self._lines if abs(line.energy - energy) <= _NEAR_KEV]
+        return min(close, key=lambda line: abs(line.energy - energy), default=None)
+
+    def _place(self) -> None:
+        (left, right), (bottom, top) = self._plot.getViewBox().viewRange()
+        height = top - bottom
+        for stem, lines in self._stems:
+            strongest = max((line.rate for line in lines), default=1.0)
+            x = np.repeat([line.energy for line in lines], 2)
+            y = np.empty(x.size)
+            y[0::2] = bottom
+            y[1::2] = [bottom + height * (0.25 + 0.63 * line.rate / strongest) for line in lines]
+            stem.setData(x, y)
+        self._place_names(left, right, top, height)
+
+    def _place_names(self, left: float, right: float, top: float, height: float) -> None:
+        # Names that would lie over each other go one step down.
+        row_ends = [-np.inf] * 4
+        width = 0.055 * (right - left)
+        for text, line, _ in sorted(self._texts, key=lambda entry: entry[1].energy):
+            shown = left < line.energy < right
+            text.setVisible(shown)
+            if not shown:
+                continue
+            start = line.energy - width / 2
+            row = next((row for row, end in enumerate(row_ends) if end <= start), len(row_ends) - 1)
+            row_ends[row] = line.energy + width / 2
+            text.setPos(line.energy, top - 0.05 * height * row)

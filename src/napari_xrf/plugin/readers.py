@@ -1,0 +1,127 @@
+"""What happens when napari opens a file: get-reader functions, which never raise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_xrf.core.errors import Cancelled, XrfError
+from napari_xrf.plugin.layers import LayerData, cube_layers, element_map_layers
+from napari_xrf.plugin.notices import tell_error, warn
+
+Paths = str | Sequence[str]
+Reader = Callable[[Paths], list[Any]]
+
+NOTHING_TO_ADD: list[Any] = [(None,)]
+
+_LABEL_ENDINGS = (".labels.tif", ".labels.tiff", ".labels.csv", ".labels.h5", ".tif", ".tiff", ".csv", ".h5")
+
+
+def get_reader(path: Paths) -> Reader | None:
+    """Return a reader for maps, spectra, element maps and label maps; None leaves the file to others."""
+    from napari_xrf import io
+
+    file = _single(path)
+    if file is None:
+        return None
+    if io.recognizes(file) or io.is_label_file(file) or io.is_element_map_file(file) or _bruker(file):
+        return read_paths
+    if _is_hdf5(file) and _has_candidates(file):
+        return read_paths
+    return None
+
+
+def read_paths(path: Paths) -> list[Any]:
+    """Read one or several files into layers.
+
+    In a running napari an error becomes one notification and nothing is added; in a script it is raised.
+    """
+    layers: list[Any] = []
+    for file in [path] if isinstance(path, str | Path) else path:
+        try:
+            layers += read_layers(Path(file))
+        except Cancelled:
+            continue
+        except XrfError as error:
+            if not _event_loop_runs():
+                raise
+            tell_error(error)
+    return layers or NOTHING_TO_ADD
+
+
+def read_layers(path: Path, *, dataset: str | None = None, energy_axis: int | None = None) -> list[LayerData]:
+    """Return the layers of one file.
+
+    Raises
+    ------
+    FileError
+        When it cannot be read.
+    """
+    from napari_xrf import io
+    from napari_xrf.plugin.label_layers import label_layer
+    from napari_xrf.plugin.loading import follow_opening
+
+    if dataset is None and io.is_label_file(path):
+        return [label_layer(io.read_labels(path), layer_name(path))]
+    if dataset is None and io.is_element_map_file(path):
+        return element_map_layers(io.read_element_maps(path))
+    if dataset is None and _event_loop_runs() and _is_hdf5(path) and not io.recognizes(path):
+        from napari_xrf.plugin.dataset_dialog import choose_dataset
+
+        dataset, energy_axis = choose_dataset(path, io.list_datasets(path))
+    options: dict[str, Any] = {} if dataset is None else {"dataset": dataset, "energy_axis": energy_axis}
+    cube = io.read(path, **options)
+    for warning in cube.provenance.warnings:
+        warn(f"{path.name}: {warning}")
+    follow_opening(cube)
+    return cube_layers(cube)
+
+
+def layer_name(path: Path) -> str:
+    """Return a file's name without the ending that its format gave it, empty when nothing else is left."""
+    name = path.name
+    for ending in _LABEL_ENDINGS:
+        if name.lower().endswith(ending):
+            name = name[: -len(ending)]
+            break
+    return "" if name.lower() in ("", "labels") else name
+
+
+def _single(path: Paths) -> Path | None:
+    """Return the file to judge; None for stacks of files, which have no common energy axis."""
+    if isinstance(path, str | Path):
+        return Path(path)
+    return Path(path[0]) if len(path) == 1 else None
+
+
+def _bruker(path: Path) -> bool:
+    # Only we read .bcf: a damaged one gets our error rather than "no reader".
+    return path.suffix.lower() == ".bcf"
+
+
+def _is_hdf5(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(8) == b"\x89HDF\r\n\x1a\n"
+    except OSError:
+        return False
+
+
+def _has_candidates(path: Path) -> bool:
+    from napari_xrf import io
+
+    try:
+        return bool(io.list_datasets(path))
+    except (XrfError, OSError):
+        return False
+
+
+def _event_loop_runs() -> bool:
+    """Whether a user sits before a window, rather than a script before its end."""
+    try:
+        from qtpy.QtCore import QThread
+        from qtpy.QtWidgets import QApplication
+    except ImportError:  # no Qt: a headless ViewerModel
+        return False
+    return QApplication.instance() is not None and QThread.currentThread().loopLevel() > 0

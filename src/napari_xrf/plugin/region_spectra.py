@@ -1,0 +1,101 @@
+"""Spectra of all drawn regions of a viewer, followed while they are dragged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Signal
+from superqt.utils import qthrottled
+
+from napari_xrf.plugin.cube_spectra import CubeSpectra
+from napari_xrf.plugin.region_layers import region_color, region_name
+from napari_xrf.plugin.region_masks import region_pixels
+
+_WATCHED = (
+    "set_data",
+    "data",
+    "edge_color",
+    "face_color",
+    "visible",
+    "name",
+    "scale",
+    "translate",
+    "features",
+)
+_THROTTLE_MS = 50
+
+
+class RegionSpectra(QObject):  # type: ignore[misc]
+    """Watches the Shapes layers of a viewer and computes the spectra of their shapes.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._layers: list[Any] = []
+        self._known: dict[bytes, tuple[NDArray[np.uint64], int]] = {}
+        self._announce = qthrottled(self.changed.emit, timeout=_THROTTLE_MS)
+        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
+            event.connect(self._watch)
+        self._watch()
+
+    def spectra(self, summary: CubeSpectra, map_layer: Any) -> list[tuple[str, str, NDArray[np.uint64], int]]:
+        """Return (name, colour, summed spectrum (E,), pixels) of every visible shape on the map.
+
+        Spectra of shapes that did not move since the last call are not computed again.
+        """
+        found = []
+        fresh: dict[bytes, tuple[NDArray[np.uint64], int]] = {}
+        for layer in self._layers:
+            if not layer.visible:
+                continue
+            for index in range(len(layer.data)):
+                mask = region_pixels(layer, index, map_layer, summary.cube.map_shape)
+                pixels = int(mask.sum())
+                if pixels == 0:
+                    continue
+                key = id(summary).to_bytes(8, "little") + np.packbits(mask).tobytes()
+                known = self._known.get(key) or fresh.get(key)
+                spectrum, _ = known if known is not None else (summary.of_region(mask), pixels)
+                fresh[key] = (spectrum, pixels)
+                found.append((region_name(layer, index), region_color(layer, index), spectrum, pixels))
+        self._known = fresh
+        return found
+
+    def disconnect_viewer(self) -> None:
+        """Stop following the viewer; for docks that are closed."""
+        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
+            event.disconnect(self._watch)
+        for layer in self._layers:
+            self._unfollow(layer)
+        self._layers = []
+
+    def _watch(self, event: Any = None) -> None:
+        shapes = [layer for layer in self._viewer.layers if layer._type_string == "shapes"]
+        if shapes == self._layers:
+            return
+        for layer in self._layers:
+            if layer not in shapes:
+                self._unfollow(layer)
+        for layer in shapes:
+            if layer not in self._layers:
+                for name in _WATCHED:
+                    getattr(layer.events, name).connect(self._tell)
+        self._layers = shapes
+        self._announce()
+
+    def _unfollow(self, layer: Any) -> None:
+        for name in _WATCHED:
+            getattr(layer.events, name).disconnect(self._tell)
+
+    def _tell(self, event: Any = None) -> None:
+        self._announce()

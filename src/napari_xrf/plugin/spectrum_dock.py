@@ -1,0 +1,406 @@
+"""The Spectrum dock: spectra of the map, of a pixel and of drawn regions, lines, and an energy window."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import napari.viewer
+import numpy as np
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt.utils import qthrottled
+
+from napari_xrf.core.errors import InvalidInput, XrfError
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.core.spectrum import Spectrum
+from napari_xrf.plugin.cube_spectra import CubeSpectra, summarize
+from napari_xrf.plugin.expected_curve import ExpectedCurve, expect_curve
+from napari_xrf.plugin.job_bar import JobBar
+from napari_xrf.plugin.layer_choice import LayerChoice
+from napari_xrf.plugin.layers import FOUND_KEY, cube_from, holds_cube
+from napari_xrf.plugin.line_markers import parse_elements
+from napari_xrf.plugin.loading import load_in_background
+from napari_xrf.plugin.notices import tell_error
+from napari_xrf.plugin.periodic_table import PeriodicTable
+from napari_xrf.plugin.region_layers import add_region_layer
+from napari_xrf.plugin.region_masks import pixel_under
+from napari_xrf.plugin.region_spectra import RegionSpectra
+from napari_xrf.plugin.spectrum_plot import Curve, SpectrumPlot
+from napari_xrf.plugin.window_map import WindowMap
+
+_MAX_COLOR = "#e07b39"
+_CURSOR_COLOR = "#00d5d5"
+_EXPECTED_COLOR = "#ff4d9d"
+
+
+class SpectrumDock(QWidget):  # type: ignore[misc]
+    """Shows spectra of the chosen map and follows every region that is drawn on it.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose layers it works on.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._summary: CubeSpectra | None = None
+        self._pixel: tuple[int, int] | None = None
+        self._expected: ExpectedCurve | None = None
+        self._followed: Any = None
+        self.maps = LayerChoice(viewer, holds_cube, "open a map of spectra")
+        self.plot = SpectrumPlot()
+        self.regions = RegionSpectra(viewer, self)
+        self.window_map = WindowMap(viewer)
+        self.job_bar = JobBar()
+        self._build()
+        self.maps.chosen.connect(self._choose)
+        self.regions.changed.connect(self.refresh)
+        self.plot.windowChanged.connect(qthrottled(self._drag_window, timeout=60))
+        self.plot.windowReleased.connect(self._release_window)
+        self._move = qthrottled(self._follow_cursor, timeout=40)
+        viewer.mouse_move_callbacks.append(self._mouse_moved)
+        viewer.events.theme.connect(self._take_theme)
+        self._take_theme()
+        self.destroyed.connect(partial(_let_go, self))
+        self._choose(self.maps.layer())
+
+    def cube(self) -> SpectralCube | None:
+        """Return the cube of the chosen layer, or None."""
+        layer = self.maps.layer()
+        return None if layer is None else cube_from(layer)
+
+    def refresh(self) -> None:
+        """Draw the spectra anew."""
+        layer, summary = self.maps.layer(), self._summary
+        if layer is None or summary is None:
+            self.plot.set_curves([])
+            return
+        self.plot.set_curves(self._curves(summary, layer), self._unit())
+
+    def set_elements(self, text: str) -> None:
+        """Mark the lines of elements given as text, ``"Fe, Ca, Pb L"``."""
+        self.elements.setText(text)
+        self._mark()
+
+    def save_curve(self, name: str, path: Path) -> None:
+        """Write the summed spectrum behind a curve as .csv or .msa.
+
+        Raises
+        ------
+        FileError
+            When the file cannot be written, or its suffix is unknown.
+        """
+        from napari_xrf import io
+
+        io.write(path, self._spectrum_named(name))
+
+    def _build(self) -> None:
+        self.show_sum = _check("Sum", True, "The spectrum of all pixels", self.refresh)
+        self.show_max = _check(
+            "Max pixel", False, "The highest count of any pixel in each channel", self.refresh
+        )
+        self.show_pixel = _check("Under cursor", False, "The pixel under the mouse pointer", self.refresh)
+        self.per_pixel = _check("Per pixel", True, "Divide by the number of pixels", self._rescale)
+        self.log = _check("Log", False, "Logarithmic counts", self._set_log)
+        self.elements = QLineEdit()
+        self.elements.setPlaceholderText("lines of: Fe, Ca, Pb L")
+        self.elements.editingFinished.connect(self._mark)
+        self.formula = QLineEdit()
+        self.formula.setPlaceholderText("expected spectrum of: CaCO3")
+        self.formula.setToolTip("A formula; its expected spectrum is scaled to the counts of the map")
+        self.formula.editingFinished.connect(self._expect)
+        self.find = _button("Find", "Find the elements of the map", self._find)
+        self.from_file = _button("From file", "Mark the elements that the file lists", self._mark_file)
+        self.table = _button("Table…", "Choose from the periodic table", self._open_table)
+        self.new_regions = _button(
+            "New ROI layer", "Draw regions; each shows its spectrum", self._add_regions
+        )
+        self.window = _button(
+            "Energy window", "Drag a window: its map is a layer that follows", self._toggle_window
+        )
+        self.window.setCheckable(True)
+        self.keep = _button(
+            "Keep its map", "Keep the map of the window; the next drag makes a new one", self._keep
+        )
+        self.keep.setEnabled(False)
+        self.save = QPushButton("Save…")
+        self.save.setToolTip("Write one of the spectra as .csv or .msa")
+        self.save.setMenu(QMenu(self.save))
+        self.save.menu().aboutToShow.connect(self._list_curves)
+        zoom_out = _button("Whole", "Show the whole spectrum", self.plot.show_all)
+        layout = QVBoxLayout(self)
+        layout.addLayout(_row(QLabel("Map"), self.maps))
+        layout.addLayout(_row(self.show_sum, self.show_max, self.show_pixel, self.per_pixel, self.log, None))
+        layout.addWidget(self.plot, 1)
+        layout.addLayout(_row(self.elements, self.find, self.from_file, self.table))
+        layout.addLayout(_row(self.formula))
+        layout.addLayout(_row(self.new_regions, self.window, self.keep))
+        layout.addLayout(_row(zoom_out, self.save, None))
+        layout.addWidget(self.job_bar)
+        self.setMinimumWidth(380)
+
+    def _choose(self, layer: Any) -> None:
+        if self._followed is not None:
+            self._followed.events.data.disconnect(self._data_changed)
+        self._followed = layer
+        if layer is not None:
+            layer.events.data.connect(self._data_changed)
+        self._data_changed()
+
+    def _data_changed(self, event: Any = None) -> None:
+        cube = self.cube()
+        if self._summary is not None and self._summary.cube is cube:
+            return
+        self._summary = self._expected = None
+        self.job_bar.cancel()
+        self.from_file.setEnabled(cube is not None and bool(cube.elements))
+        for widget in (self.find, self.window, self.new_regions, self.save):
+            widget.setEnabled(cube is not None)
+        self.refresh()
+        if cube is not None:
+            load_in_background(cube)
+            self._summarize(cube)
+
+    def _summarize(self, cube: SpectralCube) -> None:
+        def done(summary: CubeSpectra) -> None:
+            if self.cube() is cube:
+                self._summary = summary
+                self.refresh()
+                self.plot.show_all()
+
+        self._job_after_last("Summing spectra", summarize, cube, done)
+
+    def _job_after_last(self, title: str, function: Any, cube: SpectralCube, done: Any) -> None:
+        """Run a job now, or when the one that was told to stop has ended."""
+        if self.job_bar.run(title, function, cube, on_done=done) is None and self.job_bar.job is not None:
+            again = partial(self._job_after_last, title, function, cube, done)
+            self.job_bar.job.ended.connect(lambda: self.cube() is cube and again())
+
+    def _curves(self, summary: CubeSpectra, layer: Any) -> list[Curve]:
+        axis, pixels = summary.cube.energy, int(np.prod(summary.cube.map_shape))
+        curves = []
+        if self.show_sum.isChecked():
+            name = "Mean" if self.per_pixel.isChecked() else "Sum"
+            curves.append(self._scaled(name, summary.total, pixels, self._foreground))
+        if self.show_max.isChecked() and summary.highest is not None:
+            curves.append(self._scaled("Max pixel", summary.highest, 1, _MAX_COLOR))
+        for name, color, spectrum, size in self.regions.spectra(summary, layer):
+            curves.append(self._scaled(name, spectrum, size, color))
+        if self.show_pixel.isChecked() and self._pixel is not None:
+            at = f"Pixel {self._pixel[0]}, {self._pixel[1]}"
+            curves.append(self._scaled(at, summary.cube.spectrum_at(*self._pixel), 1, _CURSOR_COLOR))
+        if self._expected is not None:
+            factor = 1.0 if self.per_pixel.isChecked() else float(pixels)
+            counts = self._expected.counts_per_pixel * factor
+            curves.append(
+                Curve(self._expected.formula, counts, axis, _EXPECTED_COLOR, 0.5 / pixels * factor, True)
+            )
+        return _with_single_names(curves)
+
+    def _scaled(self, name: str, spectrum: np.ndarray[Any, Any], pixels: int, color: str) -> Curve:
+        assert self._summary is not None
+        divisor = pixels if self.per_pixel.isChecked() else 1
+        return Curve(name, spectrum / divisor, self._summary.cube.energy, color, 0.5 / divisor)
+
+    def _spectrum_named(self, name: str) -> Spectrum:
+        cube = self.cube()
+        curve = next((curve for curve in self.plot.curves() if curve.name == name), None)
+        if cube is None or curve is None:
+            raise InvalidInput(f"there is no curve {name!r}")
+        # The floor says by how much the curve was divided: files hold summed counts.
+        pixels = round(0.5 / curve.floor)
+        counts = np.asarray(curve.counts, dtype=float) * pixels
+        whole = counts if curve.dashed else np.rint(counts).astype(np.uint64)
+        return Spectrum(whole, curve.energy, f"{cube.name}: {name}", pixels, excitation=cube.excitation)
+
+    def _unit(self) -> str:
+        return "counts per pixel" if self.per_pixel.isChecked() else "counts"
+
+    def _rescale(self) -> None:
+        self.refresh()
+        self.plot.plot.enableAutoRange(axis="y")
+
+    def _set_log(self) -> None:
+        self.plot.set_log(self.log.isChecked())
+
+    def _mark(self) -> None:
+        try:
+            self.plot.set_markers(parse_elements(self.elements.text()))
+        except XrfError as error:
+            tell_error(error)
+
+    def _mark_file(self) -> None:
+        cube = self.cube()
+        if cube is not None:
+            self.set_elements(", ".join(cube.elements))
+
+    def _open_table(self) -> None:
+        try:
+            marked = parse_elements(self.elements.text())
+        except XrfError:
+            marked = ()
+        dialog = PeriodicTable(marked, self)
+        if dialog.exec():
+            self.set_elements(", ".join(dialog.elements()))
+
+    def _find(self) -> None:
+        from napari_xrf.maps.identification import find_elements
+
+        layer, cube = self.maps.layer(), self.cube()
+        if cube is None:
+            return
+
+        def done(found: Any) -> None:
+            if layer in self._viewer.layers:
+                layer.metadata[FOUND_KEY] = tuple(entry.element for entry in found)
+            self.set_elements(", ".join(entry.element for entry in found))
+
+        self.job_bar.run("Finding elements", find_elements, cube, on_done=done)
+
+    def _expect(self) -> None:
+        text, cube, summary = self.formula.text().strip(), self.cube(), self._summary
+        if not text or cube is None or summary is None:
+            self._expected = None
+            self.refresh()
+            return
+        if self._expected is not None and self._expected.formula == text:
+            return
+
+        def done(curve: ExpectedCurve) -> None:
+            self._expected = curve
+            self.refresh()
+
+        self.job_bar.run("Expected spectrum", expect_curve, text, summary, on_done=done)
+
+    def _add_regions(self) -> None:
+        layer = self.maps.layer()
+        if layer is not None:
+            add_region_layer(self._viewer, layer)
+
+    def _toggle_window(self) -> None:
+        shown = self.window.isChecked()
+        self.plot.show_window(shown)
+        self.keep.setEnabled(shown)
+        if shown:
+            self._release_window(*self.plot.window())
+        else:
+            self.window_map.keep()
+
+    def _keep(self) -> None:
+        self.window_map.keep()
+
+    def _drag_window(self, low: float, high: float) -> None:
+        layer, cube = self.maps.layer(), self.cube()
+        if cube is not None and self.window.isChecked() and self.window_map.is_quick(cube, low, high):
+            self.window_map.show(cube, layer, low, high)
+
+    def _release_window(self, low: float, high: float) -> None:
+        layer, cube = self.maps.layer(), self.cube()
+        if cube is not None and self.window.isChecked():
+            self.window_map.show(cube, layer, low, high)
+
+    def _list_curves(self) -> None:
+        menu = self.save.menu()
+        menu.clear()
+        for curve in self.plot.curves():
+            menu.addAction(curve.name, partial(self._ask_and_save, curve.name))
+        if not self.plot.curves():
+            menu.addAction("no spectrum is shown").setEnabled(False)
+
+    def _ask_and_save(self, name: str) -> None:
+        path, chosen = QFileDialog.getSaveFileName(
+            self, f"Save {name}", f"{name}.csv", "Table (*.csv);;EMSA/MAS spectrum (*.msa)"
+        )
+        if not path:
+            return
+        if not Path(path).suffix:
+            path += ".msa" if "msa" in chosen else ".csv"
+        try:
+            self.save_curve(name, Path(path))
+        except XrfError as error:
+            tell_error(error)
+
+    def _mouse_moved(self, viewer: Any, event: Any) -> None:
+        if self.show_pixel.isChecked():
+            self._move()
+
+    def _follow_cursor(self) -> None:
+        layer, cube = self.maps.layer(), self.cube()
+        if layer is None or cube is None or self._summary is None:
+            return
+        pixel = pixel_under(self._viewer.cursor.position, layer, cube.map_shape)
+        if pixel != self._pixel:
+            self._pixel = pixel
+            self.refresh()
+
+    def _take_theme(self, event: Any = None) -> None:
+        from napari.utils.theme import get_theme
+
+        theme = get_theme(self._viewer.theme)
+        self._foreground = theme.text.as_hex(format="long")
+        self.plot.set_colors(theme.background.as_hex(format="long"), self._foreground)
+        self.refresh()
+
+
+def _let_go(dock: SpectrumDock, *_: Any) -> None:
+    """Cut every tie to the viewer when Qt has deleted the dock."""
+    viewer = dock._viewer
+    if dock._mouse_moved in viewer.mouse_move_callbacks:
+        viewer.mouse_move_callbacks.remove(dock._mouse_moved)
+    viewer.events.theme.disconnect(dock._take_theme)
+    if dock._followed is not None:
+        dock._followed.events.data.disconnect(dock._data_changed)
+    dock.maps.disconnect_viewer()
+    dock.regions.disconnect_viewer()
+    dock.window_map.keep()
+
+
+def _check(text: str, on: bool, hint: str, changed: Any) -> QCheckBox:
+    box = QCheckBox(text)
+    box.setChecked(on)
+    box.setToolTip(hint)
+    box.toggled.connect(lambda _: changed())
+    return box
+
+
+def _button(text: str, hint: str, clicked: Any) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(hint)
+    button.clicked.connect(lambda _=False: clicked())
+    return button
+
+
+def _row(*widgets: QWidget | None) -> QHBoxLayout:
+    row = QHBoxLayout()
+    for widget in widgets:
+        if widget is None:
+            row.addStretch(1)
+        else:
+            row.addWidget(widget)
+    return row
+
+
+def _with_single_names(curves: list[Curve]) -> list[Curve]:
+    """Give equal names numbers, because the plot tells curves apart by name."""
+    from dataclasses import replace
+
+    seen: dict[str, int] = {}
+    named = []
+    for curve in curves:
+        seen[curve.name] = seen.get(curve.name, 0) + 1
+        count = seen[curve.name]
+        named.append(curve if count == 1 else replace(curve, name=f"{curve.name} ({count})"))
+    return named

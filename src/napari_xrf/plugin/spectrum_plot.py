@@ -1,0 +1,205 @@
+"""A plot of spectra with emission lines and an energy window; knows Qt, but not napari."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt binding
+
+from napari_xrf.core.emission_lines import EmissionLine
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.plugin.line_markers import LineMarkers
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One spectrum in the plot.
+
+    Attributes
+    ----------
+    name
+        For the legend.
+    counts
+        (E,) counts, summed or per pixel.
+    energy
+        Its axis.
+    color
+        ``"#rrggbb"``.
+    floor
+        Where zero is drawn on a logarithmic axis: half of the smallest count that can occur.
+    dashed
+        Whether the line is broken, for expectations.
+    """
+
+    name: str
+    counts: NDArray[np.floating]
+    energy: EnergyAxis
+    color: str
+    floor: float = 0.5
+    dashed: bool = False
+
+
+class SpectrumPlot(QWidget):  # type: ignore[misc]
+    """Spectra against energy, with line markers, a crosshair and an energy window to drag."""
+
+    windowChanged = Signal(float, float)
+    windowReleased = Signal(float, float)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._curves: dict[str, pg.PlotDataItem] = {}
+        self._shown: list[Curve] = []
+        self._log = False
+        self._foreground = "#dddddd"
+        self.plot = pg.PlotWidget()
+        self.plot.setMinimumSize(260, 220)
+        self.plot.setLabel("bottom", "Energy (keV)")
+        self.plot.getAxis("bottom").enableAutoSIPrefix(False)
+        self.plot.getAxis("left").enableAutoSIPrefix(False)
+        self.plot.getPlotItem().setMenuEnabled(False)
+        self.plot.setDownsampling(auto=True, mode="peak")
+        self.plot.setClipToView(True)
+        self.legend = self.plot.addLegend(offset=(-5, 5), labelTextSize="8pt")
+        self.markers = LineMarkers(self.plot)
+        self.region = pg.LinearRegionItem(brush=(230, 159, 0, 50), pen=(230, 159, 0))
+        self.region.setZValue(-10)
+        self.region.setVisible(False)
+        self.plot.addItem(self.region, ignoreBounds=True)
+        self.region.sigRegionChanged.connect(lambda: self.windowChanged.emit(*self.window()))
+        self.region.sigRegionChangeFinished.connect(lambda: self.windowReleased.emit(*self.window()))
+        self._crosshair = pg.InfiniteLine(angle=90, pen=pg.mkPen("#888888", style=Qt.PenStyle.DotLine))
+        self._crosshair.setVisible(False)
+        self.plot.addItem(self._crosshair, ignoreBounds=True)
+        self._pointer = pg.SignalProxy(self.plot.scene().sigMouseMoved, rateLimit=30, slot=self._point)
+        self.readout = QLabel(" ")
+        self.readout.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.plot, 1)
+        layout.addWidget(self.readout)
+
+    def set_colors(self, background: str, foreground: str) -> None:
+        """Take the window's colours, ``"#rrggbb"``."""
+        self._foreground = foreground
+        self.plot.setBackground(background)
+        for side in ("left", "bottom"):
+            self.plot.getAxis(side).setPen(foreground)
+            self.plot.getAxis(side).setTextPen(foreground)
+        self.legend.setLabelTextColor(foreground)
+
+    def set_curves(self, curves: Sequence[Curve], unit: str = "counts") -> None:
+        """Show these spectra and no others; curves that stay keep the zoom."""
+        names = [curve.name for curve in curves]
+        if names != list(self._curves):
+            self._rebuild(curves)
+        first_time = not self._shown
+        self._shown = list(curves)
+        for curve in curves:
+            heights = np.maximum(curve.counts, curve.floor) if self._log else curve.counts
+            item = self._curves[curve.name]
+            style = Qt.PenStyle.DashLine if curve.dashed else Qt.PenStyle.SolidLine
+            item.setPen(pg.mkPen(curve.color, width=1, style=style))
+            item.setData(curve.energy.energies, np.asarray(heights, dtype=float))
+        self.plot.setLabel("left", unit)
+        if first_time and curves:
+            self.show_all()
+
+    def curves(self) -> tuple[Curve, ...]:
+        """Return the spectra that are shown."""
+        return tuple(self._shown)
+
+    def set_log(self, log: bool) -> None:
+        """Draw counts on a logarithmic axis, or a linear one."""
+        if log != self._log:
+            self._log = log
+            self.plot.setLogMode(x=False, y=log)
+            self.set_curves(self._shown, self.plot.getAxis("left").labelText)
+            self.plot.enableAutoRange(axis="y")
+
+    def set_markers(self, elements: Sequence[str]) -> None:
+        """Mark the emission lines of these elements (``"Fe"``) or line families (``"Pb L"``)."""
+        self.markers.show(elements)
+
+    def show_all(self) -> None:
+        """Zoom out to where the counts are."""
+        self.plot.enableAutoRange(axis="y")
+        if self._shown:
+            energies = self._shown[0].energy.energies
+            reach = max((_reach(curve) for curve in self._shown), default=float(energies[-1]))
+            self.plot.setXRange(max(float(energies[0]), 0.0), reach, padding=0.02)
+
+    def show_window(self, visible: bool) -> None:
+        """Show or hide the energy window; the first time it stands on the highest peak."""
+        if visible and not self.region.isVisible():
+            low, high = self.window()
+            view_low, view_high = self.plot.getViewBox().viewRange()[0]
+            if not view_low <= (low + high) / 2 <= view_high or high - low > 0.5 * (view_high - view_low):
+                self.region.setRegion(self._highest_peak())
+        self.region.setVisible(visible)
+
+    def set_window(self, low: float, high: float) -> None:
+        """Move the energy window to ``low`` … ``high`` keV."""
+        self.region.setRegion((low, high))
+
+    def window(self) -> tuple[float, float]:
+        """Return the energy window's (low, high) in keV."""
+        low, high = self.region.getRegion()
+        return float(low), float(high)
+
+    def _rebuild(self, curves: Sequence[Curve]) -> None:
+        for item in self._curves.values():
+            self.plot.removeItem(item)
+        self._curves = {curve.name: self.plot.plot([], [], name=curve.name) for curve in curves}
+        self.legend.setLabelTextColor(self._foreground)
+
+    def _highest_peak(self) -> tuple[float, float]:
+        if not self._shown:
+            return 6.3, 6.5
+        curve = self._shown[0]
+        counts = np.where(curve.energy.energies > 1.0, curve.counts, 0)
+        center = float(curve.energy.energies[int(counts.argmax())])
+        return center - 0.1, center + 0.1
+
+    def _point(self, event: tuple[object]) -> None:
+        position = event[0]
+        box = self.plot.getViewBox()
+        inside = self.plot.getPlotItem().sceneBoundingRect().contains(position)
+        self._crosshair.setVisible(bool(inside))
+        if not inside:
+            self.readout.setText(" ")
+            return
+        energy = float(box.mapSceneToView(position).x())
+        self._crosshair.setPos(energy)
+        self.readout.setText(self.describe(energy))
+
+    def describe(self, energy: float) -> str:
+        """Return the readout at an energy in keV: the curves' counts and the nearest marked line."""
+        parts = [f"{energy:.3f} keV"]
+        for curve in self._shown[:4]:
+            channel = int(curve.energy.channel(energy))
+            if 0 <= channel < curve.energy.size:
+                parts.append(f"{curve.name}: {float(curve.counts[channel]):.4g}")
+        near = self.markers.nearest(energy)
+        if near is not None:
+            parts.append(_line_text(near))
+        return "   ".join(parts)
+
+
+def _reach(curve: Curve) -> float:
+    """Return the energy below which all but a thousandth of the counts lie, and a little more."""
+    counts = np.where(curve.energy.energies > 0, curve.counts, 0)
+    total = float(counts.sum())
+    if total <= 0:
+        return float(curve.energy.energies[-1])
+    last = int(np.searchsorted(np.cumsum(counts), 0.999 * total))
+    return float(curve.energy.energies[min(int(last * 1.1) + 20, curve.energy.size - 1)])
+
+
+def _line_text(line: EmissionLine) -> str:
+    return f"{line.element} {line.siegbahn} {line.energy:.3f} keV"
