@@ -1,0 +1,95 @@
+"""Which elements a spectrum may hold, and how likely each is before looking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xraylib
+from numpy.typing import NDArray
+
+from napari_xrf.core.emission_lines import HEAVIEST, edge_energy, main_line, split_family
+from napari_xrf.maps.families import families_of, family_column
+from napari_xrf.maps.setting import Setting
+
+# Noble gases do not stay in solids; no isotope of the others lives long enough to be found in a sample.
+NEVER = frozenset("He Ne Kr Xe Rn Tc Pm Po At Fr Ra Ac Pa Np Pu".split())
+
+# Natural logarithms of the odds that a sample of rock, ore, metal or glass shows an element, in rough classes.
+_LISTED, _COMMON, _USUAL, _RARE = 0.0, -1.0, -3.5, -7.0
+_COMMON_ELEMENTS = frozenset("C O Na Mg Al Si P S Cl K Ca Ti Mn Fe".split())
+_USUAL_ELEMENTS = frozenset(
+    "N F V Cr Co Ni Cu Zn As Br Rb Sr Y Zr Nb Mo Ag Cd Sn Sb Ba La Ce Nd W Au Hg Pb Bi Th U Ar".split()
+)
+# A shell counts as well excited below this part of the highest energy: photons, electrons, one energy.
+_EXCITED_PART = {"tube": 0.55, "electron": 0.65, "monochromatic": 0.985, None: 0.7}
+_FAINT_LINE_KEV = {"electron": 0.2, "tube": 0.95, "monochromatic": 0.95, None: 0.95}
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """An element that a spectrum may hold.
+
+    Attributes
+    ----------
+    element
+        Symbol.
+    families
+        All its families in range; the first is the one whose peaks must be there.
+    columns
+        (F, E) expected spectra of the families, each with a sum of 1 over the whole axis.
+    log_odds
+        Natural logarithm of the prior odds.
+    """
+
+    element: str
+    families: tuple[str, ...]
+    columns: NDArray[np.float64]
+    log_odds: float
+
+
+def candidates(setting: Setting, listed: tuple[str, ...] = ()) -> tuple[Candidate, ...]:
+    """Return the elements to look for, by rising atomic number.
+
+    Left out are noble gases (argon is allowed where there is air), elements without a long-lived
+    isotope, and the anode, whose lines the scattered tube spectrum holds anyway.
+    """
+    found = []
+    for number in range(4, HEAVIEST + 1):
+        element = xraylib.AtomicNumberToSymbol(number)
+        if element in NEVER or element == setting.anode or (element == "Ar" and not setting.in_air):
+            continue
+        families = ordered_families(element, setting)
+        if families:
+            columns = np.array([column_of(family, setting) for family in families])
+            if columns[0].any():
+                found.append(Candidate(element, families, columns, log_odds(element, listed)))
+    return tuple(found)
+
+
+def column_of(family: str, setting: Setting) -> NDArray[np.float64]:
+    """Return the expected spectrum of a family in a setting, (E,)."""
+    return family_column(family, setting.detector, setting.energy, setting.highest_kev, setting.monochromatic)
+
+
+def ordered_families(element: str, setting: Setting) -> tuple[str, ...]:
+    """Return the families of an element in range, the best excited one first; empty if none is."""
+    lowest = max(setting.low, _FAINT_LINE_KEV[setting.kind])
+    in_range = families_of(element, setting.energy, setting.low, setting.high, setting.highest_kev)
+    part = _EXCITED_PART[setting.kind]
+    for family in in_range:
+        line = main_line(*split_family(family))
+        assert line is not None  # noqa: S101 - families_of lists only families with one
+        edge = edge_energy(element, line.subshell)
+        if line.energy >= lowest and edge < part * setting.highest_kev:
+            return (family, *(other for other in in_range if other != family))
+    return ()
+
+
+def log_odds(element: str, listed: tuple[str, ...] = ()) -> float:
+    """Return the prior log-odds of an element: listed by the file, common, usual or rare."""
+    if element in listed:
+        return _LISTED
+    if element in _COMMON_ELEMENTS:
+        return _COMMON
+    return _USUAL if element in _USUAL_ELEMENTS else _RARE

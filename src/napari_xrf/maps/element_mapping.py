@@ -1,0 +1,165 @@
+"""Element maps of a cube: the whole way from counts to maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.emission_lines import split_family
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.maps.calibration import calibrate
+from napari_xrf.maps.candidates import column_of
+from napari_xrf.maps.families import wanted_families
+from napari_xrf.maps.fit import fit_pixels, make_solver, solve_non_negative
+from napari_xrf.maps.identification import find_in_setting
+from napari_xrf.maps.setting import Setting, setting_of
+from napari_xrf.maps.spectrum_model import surroundings
+from napari_xrf.maps.windows import energy_windows, map_windows
+
+_CONTINUUM_SPACING_KEV = 2.5  # pixels have too few counts for a closer look
+_BLOCK_BYTES = 16 * 2**20  # small blocks keep cancel quick
+_FEWEST_KEV = 0.3
+
+
+def map_elements(
+    cube: SpectralCube,
+    elements: Sequence[str] | None = None,
+    *,
+    method: Literal["fit", "window"] = "fit",
+    progress: Progress = ignore_progress,
+) -> ElementMaps:
+    """Map the counts of each line family over a cube.
+
+    The energy axis and the resolution are refined on the sum spectrum first. ``"fit"`` explains the
+    whole spectrum of each pixel by all families of the elements, scatter, pile-up and a continuum, with
+    non-negative amplitudes and weights of the sum spectrum (:mod:`napari_xrf.maps.fit`); ``"window"`` takes the
+    counts around each main line less those beside it (:mod:`napari_xrf.maps.windows`). Counts below 0 keV
+    are left out. The cube is read in blocks of bounded size.
+
+    Parameters
+    ----------
+    cube
+        Any map; a single spectrum is one of 1 × 1 pixels.
+    elements
+        Symbols (``"Fe"``: all its families) or families (``"Pb L"``). None: what
+        :func:`~napari_xrf.maps.identification.find_elements` finds.
+    method
+        ``"fit"`` or ``"window"``.
+
+    Returns
+    -------
+    Maps of K families; K is 0 when no element is found.
+
+    Raises
+    ------
+    InvalidInput
+        For an unknown method or element, an element whose lines the map cannot hold, or no counts above 0 keV.
+    """
+    if method not in ("fit", "window"):
+        raise InvalidInput(f"there is no method {method!r} for element maps", "Use 'fit' or 'window'")
+    spectrum = cube.sum_spectrum(progress).astype(np.float64)
+    if not spectrum[cube.energy.positive].any():
+        raise InvalidInput(f"{cube.name} holds no counts above 0 keV")
+    setting = _calibrated(cube, spectrum, progress)
+    families = _families(cube, elements, spectrum, setting, progress)
+    if method == "window" or not families:
+        windows = energy_windows(families, spectrum, setting)
+        return map_windows(cube, windows, progress=progress)
+    return fit_map(cube, families, spectrum, setting, progress)
+
+
+def fit_map(
+    cube: SpectralCube,
+    families: tuple[str, ...],
+    spectrum: NDArray[np.float64],
+    setting: Setting,
+    progress: Progress = ignore_progress,
+) -> ElementMaps:
+    """Fit each pixel of a cube with the columns of families in a calibrated setting.
+
+    Parameters
+    ----------
+    cube
+        The map.
+    families
+        Names such as ``"Fe K"``.
+    spectrum
+        (E,) its sum spectrum.
+    setting
+        What it was measured with.
+    """
+    fitted = setting.fitted
+    columns = pixel_columns(families, spectrum, setting)
+    pooled = pooled_expectation(columns, spectrum[fitted], cube.map_shape[0] * cube.map_shape[1])
+    solver = make_solver(columns, pooled)
+    rows, width = cube.map_shape
+    counts = np.empty((len(families), rows, width), dtype=np.float32)
+    errors = np.empty_like(counts)
+    for band, block in cube.blocks(_BLOCK_BYTES):
+        done = band.start
+        progress(done, rows, "fitting pixels")
+        flat = block[:, :, fitted].reshape(-1, columns.shape[1])
+        amplitudes, spread = fit_pixels(
+            solver, flat, lambda done=done: progress(done, rows, "fitting pixels")
+        )
+        for target, source in ((counts, amplitudes), (errors, spread)):
+            target[:, band] = source[:, : len(families)].T.reshape(len(families), -1, width)
+    progress(rows, rows, "fitting pixels")
+    return ElementMaps(families, counts, errors, "fit", cube.pixel_size, cube.name)
+
+
+def pixel_columns(
+    families: tuple[str, ...], spectrum: NDArray[np.float64], setting: Setting
+) -> NDArray[np.float64]:
+    """Return the columns that explain a pixel, (K, fitted channels): families first, then surroundings."""
+    around = surroundings(spectrum, setting, _CONTINUUM_SPACING_KEV)
+    peaks = np.array([column_of(family, setting) for family in families])
+    return np.concatenate([peaks, around.columns])[:, setting.fitted]
+
+
+def pooled_expectation(
+    columns: NDArray[np.float64], spectrum: NDArray[np.float64], pixels: int
+) -> NDArray[np.float64]:
+    """Return the expected counts of a mean pixel, (E,), from a fit of the sum spectrum.
+
+    A fit, not the counts themselves, so that weights have no noise. At least a thousandth of the mean channel and
+    a tenth of a count in the whole map: a channel where nothing is expected must not outweigh all others.
+    """
+    variance = np.maximum(np.convolve(spectrum, np.ones(9) / 9, mode="same"), 0.3)
+    weighted = columns / variance
+    amplitudes, _ = solve_non_negative(weighted @ columns.T, weighted @ spectrum)
+    expected = amplitudes @ columns / pixels
+    return np.maximum(expected, max(1e-3 * float(expected.mean()), 0.1 / pixels))
+
+
+def _calibrated(cube: SpectralCube, spectrum: NDArray[np.float64], progress: Progress) -> Setting:
+    progress(0, 1, "calibrating")
+    found = calibrate(spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements)
+    progress(1, 1, "calibrating")
+    return setting_of(spectrum, cube.energy, cube.excitation).refined(found.energy, found.detector)
+
+
+def _families(
+    cube: SpectralCube,
+    elements: Sequence[str] | None,
+    spectrum: NDArray[np.float64],
+    setting: Setting,
+    progress: Progress,
+) -> tuple[str, ...]:
+    if elements is None:
+        found = find_in_setting(cube, spectrum, setting, progress)
+        return tuple(family for one in found for family in sorted(one.families, key=_shell_order))
+    # Wanted lines below the fitted range are out of reach; the message says the range.
+    return wanted_families(
+        tuple(elements), setting.energy, min(setting.low, _FEWEST_KEV), setting.high, setting.highest_kev
+    )
+
+
+def _shell_order(family: str) -> int:
+    return "KLM".index(split_family(family)[1])

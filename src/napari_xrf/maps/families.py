@@ -1,0 +1,115 @@
+"""What a detector counts for one photon family of an element."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.emission_lines import (
+    SHELLS,
+    atomic_number,
+    edge_energy,
+    family_lines,
+    family_name,
+    main_line,
+    split_family,
+)
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.physics.detector import Detector, respond
+
+_SUBSHELL_OF = {"K": "K", "L": "L1", "M": "M1"}
+_OVERVOLTAGE = 1.6  # a tube or a beam of electrons ionises a shell most at about this multiple of its edge
+
+
+@lru_cache(maxsize=4096)
+def family_column(
+    family: str, detector: Detector, energy: EnergyAxis, excitation_kev: float, monochromatic: bool = False
+) -> NDArray[np.float64]:
+    """Return the expected spectrum of a line family, all lines with tabulated ratios.
+
+    Parameters
+    ----------
+    family
+        ``"Fe K"``.
+    detector, energy
+        What counts the photons, and on which axis.
+    excitation_kev
+        Highest energy of the exciting photons or electrons.
+    monochromatic
+        Whether all have that energy. Otherwise the subshells of L and M share the vacancies as for
+        photons of 1.6 times the innermost edge, where broad spectra excite most.
+
+    Returns
+    -------
+    (E,) shares of the family's counts, summing to 1 over the channels above 0 keV; all 0 when no line
+    can be excited or reaches the axis. Read-only.
+    """
+    element, shell = split_family(family)
+    exciting = excitation_kev
+    if not monochromatic:
+        innermost = edge_energy(element, _SUBSHELL_OF[shell])
+        exciting = min(excitation_kev, _OVERVOLTAGE * innermost) if innermost > 0 else excitation_kev
+    lines, shares = family_lines(element, shell, exciting)
+    seen = (lines > energy.edges[0]) & (lines < energy.edges[-1]) & (lines > 0.05)
+    column = np.zeros(energy.size)
+    if seen.any():
+        column[energy.positive] = respond(detector, energy, lines[seen], shares[seen])[energy.positive]
+    return normalised(column)
+
+
+def normalised(column: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a column scaled to a sum of 1 (all 0 stays so), read-only."""
+    total = column.sum()
+    scaled = column / total if total > 0 else np.zeros_like(column)
+    scaled.flags.writeable = False
+    return scaled
+
+
+def families_of(
+    element: str, energy: EnergyAxis, low: float, high: float, excitation_kev: float
+) -> tuple[str, ...]:
+    """Return the families of an element whose main line lies in ``[low, high]`` keV and can be excited."""
+    atomic_number(element)
+    found = []
+    for shell in SHELLS:
+        line = main_line(element, shell)
+        if (
+            line is not None
+            and max(low, energy.energies[0]) <= line.energy <= min(high, energy.energies[-1])
+            and edge_energy(element, line.subshell) < excitation_kev
+        ):
+            found.append(family_name(element, shell))
+    return tuple(found)
+
+
+def wanted_families(
+    wanted: tuple[str, ...], energy: EnergyAxis, low: float, high: float, excitation_kev: float
+) -> tuple[str, ...]:
+    """Return the families that a user's list of elements ("Fe") and families ("Pb L") stands for.
+
+    Raises
+    ------
+    InvalidInput
+        For an unknown element, or one with no line that this map can show.
+    """
+    families: dict[str, None] = {}
+    for name in wanted:
+        if len(name.split()) > 1:
+            element, shell = split_family(name)
+            chosen = tuple(
+                family
+                for family in families_of(element, energy, low, high, excitation_kev)
+                if family == family_name(element, shell)
+            )
+        else:
+            chosen = families_of(name.strip(), energy, low, high, excitation_kev)
+        if not chosen:
+            raise InvalidInput(
+                f"{name} has no line between {low:.2f} and {high:.2f} keV that {excitation_kev:.3g} keV excite",
+                "Leave it out",
+            )
+        families.update(dict.fromkeys(chosen))
+    return tuple(families)

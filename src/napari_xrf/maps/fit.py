@@ -1,0 +1,226 @@
+"""Non-negative weighted least squares of all pixels on one set of spectral columns.
+
+For columns A (K, E), counts y (E) of a pixel and weights W = diag(w) that all pixels share, the fit minimises
+(y - Aᵀx)ᵀ W (y - Aᵀx) over x ≥ 0. Only b = A W y (K) depends on the pixel; the normal matrix N = A W Aᵀ (K, K)
+and everything made of it are computed once. Weights are one over the *pooled* expectation, never over the
+pixel's own counts, which would bias low counts downwards.
+
+Standard errors come from the Poisson covariance of the unbounded estimate x = N⁻¹ A W y:
+
+    var(x_k) = Σ_e G_ke² μ_e,   G = N⁻¹ A W,   μ = Aᵀ x̂ (the pixel's own fitted expectation)
+             = Σ_j S_kj x̂_j,    S_kj = Σ_e G_ke² A_je
+
+so that all errors of a pixel are one product of a fixed non-negative (K, K) matrix with its fit. Half a count of the
+pooled spectrum is added to μ, so that an empty pixel has an error too.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.errors import InvalidInput
+
+THREADS = max(1, min(os.cpu_count() or 1, 8))
+_PIXELS_PER_TASK = 512
+_SWEEPS = 400
+
+
+@dataclass(frozen=True, eq=False)
+class PixelSolver:
+    """What the fits of all pixels share.
+
+    Attributes
+    ----------
+    projection
+        (E, K) float32: the columns times the weights, energy first.
+    normal
+        (K, K) normal matrix N.
+    inverse
+        (K, K) its inverse, by pseudo-inverse where columns depend on each other.
+    spread
+        (K, K) S, fitted counts → variances.
+    floor
+        (K,) variance of an empty pixel.
+    """
+
+    projection: NDArray[np.float32]
+    normal: NDArray[np.float64]
+    inverse: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    floor: NDArray[np.float64]
+
+
+def make_solver(columns: NDArray[np.float64], pooled: NDArray[np.float64]) -> PixelSolver:
+    """Prepare the fit of many pixels.
+
+    Parameters
+    ----------
+    columns
+        (K, E) non-negative expected spectra, one count each.
+    pooled
+        (E,) expected counts of a mean pixel, above 0 where a channel shall count; channels with 0 are left out.
+
+    Raises
+    ------
+    InvalidInput
+        When shapes do not fit or a value is negative or not finite.
+    """
+    if columns.ndim != 2 or pooled.shape != columns.shape[1:]:
+        raise InvalidInput(f"columns {columns.shape} do not fit a pooled spectrum {pooled.shape}")
+    if not (np.isfinite(columns).all() and np.isfinite(pooled).all()) or pooled.min(initial=0) < 0:
+        raise InvalidInput("columns and pooled spectrum must be finite, the latter from 0")
+    weights = np.divide(1.0, pooled, out=np.zeros_like(pooled), where=pooled > 0)
+    weighted = columns * weights
+    normal = weighted @ columns.T
+    inverse = np.linalg.pinv(normal, rcond=1e-10, hermitian=True)
+    gain_squared = (inverse @ weighted) ** 2
+    mean = np.where(weights > 0, pooled, 0)
+    floor = gain_squared @ (0.5 * mean / max(mean.sum(), 1e-300))
+    return PixelSolver(
+        np.ascontiguousarray(weighted.T, dtype=np.float32), normal, inverse, gain_squared @ columns.T, floor
+    )
+
+
+def fit_pixels(
+    solver: PixelSolver,
+    counts: NDArray[np.generic],
+    check: Callable[[], None] = lambda: None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Fit every spectrum of a block.
+
+    Parameters
+    ----------
+    solver
+        From :func:`make_solver`.
+    counts
+        (P, E) counts of P pixels, of any real type.
+    check
+        Called between groups of pixels; what it raises stops the work.
+
+    Returns
+    -------
+    amplitudes, standard_errors : (P, K) float32 each
+    """
+    if counts.ndim != 2 or counts.shape[1] != solver.projection.shape[0]:
+        raise InvalidInput(f"counts {counts.shape} do not fit {solver.projection.shape[0]} channels")
+    pixels, size = counts.shape[0], solver.normal.shape[0]
+    amplitudes = np.empty((pixels, size), dtype=np.float32)
+    errors = np.empty((pixels, size), dtype=np.float32)
+
+    def work(start: int) -> None:
+        part = slice(start, min(start + _PIXELS_PER_TASK, pixels))
+        block = np.ascontiguousarray(counts[part])
+        if block.dtype.byteorder not in "=|":
+            block = block.astype(block.dtype.newbyteorder("="))
+        projected = np.zeros((block.shape[0], size), dtype=np.float32)
+        _project(block, solver.projection, projected)
+        _solve(
+            projected, solver.normal, solver.inverse, solver.spread, solver.floor,
+            amplitudes[part], errors[part],
+        )  # fmt: skip
+
+    starts = range(0, pixels, _PIXELS_PER_TASK)
+    with ThreadPoolExecutor(THREADS) as threads:
+        # A few tasks ahead are enough to keep the threads busy, and little is lost on a cancel.
+        for group in range(0, len(starts), 4 * THREADS):
+            list(threads.map(work, starts[group : group + 4 * THREADS]))
+            check()
+    return amplitudes, errors
+
+
+def solve_non_negative(
+    normal: NDArray[np.float64], projected: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Minimise xᵀNx - 2bᵀx over x ≥ 0.
+
+    Parameters
+    ----------
+    normal, projected
+        N (K, K), symmetric and positive semidefinite, and b (K,).
+
+    Returns
+    -------
+    solution, standard_errors : (K,)
+        The errors are those of the unbounded problem, sqrt(diag(N⁻¹)), when N is in units of variances.
+    """
+    # Columns of very different height: a unit diagonal for the iteration and the inverse.
+    scale = 1 / np.sqrt(np.maximum(np.diag(normal), 1e-300))
+    scaled, right = normal * scale * scale[:, None], projected * scale
+    inverse = np.linalg.pinv(scaled, rcond=1e-10, hermitian=True)
+    solution = np.maximum(inverse @ right, 0)
+    _descend(scaled, right, solution, 5000, 1e-8)
+    return solution * scale, np.sqrt(np.maximum(np.diag(inverse), 0)) * scale
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+def _project(counts, projection, target):  # type: ignore[no-untyped-def]
+    # Most channels of a map pixel are empty: skipping them beats a dense product.
+    pixels, channels = counts.shape
+    size = projection.shape[1]
+    for pixel in range(pixels):
+        for channel in range(channels):
+            count = counts[pixel, channel]
+            if count != 0:
+                value = np.float32(count)
+                for k in range(size):
+                    target[pixel, k] += value * projection[channel, k]
+
+
+@numba.njit(nogil=True, cache=True)
+def _descend(normal, projected, solution, sweeps, tolerance):  # type: ignore[no-untyped-def]
+    """Coordinate descent with x >= 0 (Franc et al., CAIP 2005, LNCS 3691, 407), in place."""
+    size = solution.size
+    gradient = -projected.copy()
+    for k in range(size):
+        if solution[k] != 0:
+            for j in range(size):
+                gradient[j] += normal[j, k] * solution[k]
+    for _ in range(sweeps):
+        largest = 0.0
+        for k in range(size):
+            diagonal = normal[k, k]
+            if diagonal <= 0:
+                continue
+            wanted = max(0.0, solution[k] - gradient[k] / diagonal)
+            step = wanted - solution[k]
+            if step != 0:
+                solution[k] = wanted
+                for j in range(size):
+                    gradient[j] += normal[k, j] * step
+                # In units of the coordinate's own standard error.
+                largest = max(largest, step * step * diagonal)
+        if largest < tolerance:
+            break
+
+
+@numba.njit(nogil=True, cache=True)
+def _solve(projected, normal, inverse, spread, floor, amplitudes, errors):  # type: ignore[no-untyped-def]
+    pixels, size = projected.shape
+    solution = np.empty(size)
+    right = np.empty(size)
+    for pixel in range(pixels):
+        bounded = False
+        for k in range(size):
+            right[k] = projected[pixel, k]
+        for k in range(size):
+            total = 0.0
+            for j in range(size):
+                total += inverse[k, j] * right[j]
+            solution[k] = max(total, 0.0)
+            bounded = bounded or total < 0
+        if bounded:
+            _descend(normal, right, solution, _SWEEPS, 1e-4)
+        for k in range(size):
+            variance = floor[k]
+            for j in range(size):
+                variance += spread[k, j] * solution[j]
+            amplitudes[pixel, k] = solution[k]
+            errors[pixel, k] = math.sqrt(variance)

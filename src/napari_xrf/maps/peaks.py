@@ -1,0 +1,93 @@
+"""Peaks of a spectrum, found without knowing any element."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.maps.background import Resolution, estimate_background, typical_fwhm
+
+_SIGMA = 1 / 2.3548
+
+
+@dataclass(frozen=True)
+class Peak:
+    """A peak above the continuum.
+
+    Attributes
+    ----------
+    energy
+        keV, on the axis of the spectrum.
+    energy_error
+        keV, from counting statistics.
+    counts
+        Net counts within ± 1 FWHM.
+    significance
+        Net counts over their standard error.
+    """
+
+    energy: float
+    energy_error: float
+    counts: float
+    significance: float
+
+
+def find_peaks(
+    spectrum: NDArray[np.generic],
+    energy: EnergyAxis,
+    *,
+    fwhm: Resolution = typical_fwhm,
+    significance: float = 8.0,
+) -> tuple[Peak, ...]:
+    """Find the peaks of a spectrum, by falling significance.
+
+    Parameters
+    ----------
+    spectrum
+        (E,) counts.
+    energy
+        Its axis; nothing below 0.15 keV is a peak, for the zero peak reaches there.
+    fwhm
+        Resolution, keV → keV.
+    significance
+        Standard errors that a peak's net counts must reach.
+    """
+    counts = np.clip(np.asarray(spectrum, dtype=np.float64), 0, None)
+    background = estimate_background(counts, energy, fwhm=fwhm)
+    net = counts - background
+    at = energy.energies
+    widths = np.asarray(fwhm(at))
+    smooth = _smoothed(net, widths, energy)
+    tops = np.flatnonzero((smooth[1:-1] >= smooth[:-2]) & (smooth[1:-1] > smooth[2:]) & (at[1:-1] > 0.15)) + 1
+    found = []
+    for top in tops:
+        # Twice to the centre of the upper part of the peak, where neighbours pull least.
+        centre = float(at[top])
+        for _ in range(3):
+            near = energy.window(centre - 0.6 * widths[top], centre + 0.6 * widths[top])
+            weight = np.clip(net[near], 0, None) * np.exp(
+                -0.5 * ((at[near] - centre) / (0.6 * widths[top])) ** 2
+            )
+            if weight.sum() <= 0:
+                break
+            centre += 1.2 * (float(np.average(at[near], weights=weight)) - centre)
+        window = energy.window(centre - widths[top], centre + widths[top])
+        total, under = float(net[window].sum()), float(background[window].sum())
+        error = np.sqrt(max(float(counts[window].sum()) + under, 1.0))
+        if total > significance * error and abs(centre - at[top]) < widths[top]:
+            found.append(Peak(centre, float(widths[top]) * _SIGMA * error / total, total, total / error))
+    return tuple(sorted(found, key=lambda peak: -peak.significance))
+
+
+def _smoothed(
+    net: NDArray[np.float64], widths: NDArray[np.float64], energy: EnergyAxis
+) -> NDArray[np.float64]:
+    sigma = 0.45 * float(np.median(widths[energy.positive])) * _SIGMA / energy.width
+    reach = max(1, int(3 * sigma))
+    if net.size <= 2 * reach + 1:
+        return net
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 0.3)) ** 2)
+    return np.convolve(net, kernel / kernel.sum(), mode="same")
