@@ -15,6 +15,7 @@ from functools import cache
 
 import numpy as np
 import xraylib
+import xraylib_np  # type: ignore[import-not-found]
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.emission_lines import atomic_number, edge_energy, emission_lines
@@ -132,10 +133,7 @@ class _Table:
     def __init__(self, element: str) -> None:
         number = np.array([atomic_number(element)])
         self.energies = energies = _grid(_edges(element))
-        # Imported here: compiled, and not needed to import the nouns.
-        import xraylib_np
-
-        photo = xraylib_np.CS_Photo(number, energies)[0]
+        photo = xraylib_np.CS_Photo(number, _beside_jumps(number, energies, _edges(element)))[0]
         scatter = xraylib_np.CS_Rayl(number, energies)[0] + xraylib_np.CS_Compt(number, energies)[0]
         self.rows = {
             "photo": np.log(np.maximum(photo, _TINY)),
@@ -163,8 +161,6 @@ class _Table:
         return found
 
     def _subshell_production(self, element: str, subshell: str) -> Floats | None:
-        import xraylib_np
-
         lines = [line for line in emission_lines(element) if line.subshell == subshell]
         if not lines:
             return None
@@ -201,3 +197,21 @@ def _grid(edges: Sequence[float]) -> Floats:
     inside = np.array([edge for edge in edges if LOWEST_KEV * 1.001 < edge < HIGHEST_KEV])
     grid = np.concatenate([base, inside * (1 - 1e-7), inside * (1 + 1e-7)])
     return np.unique(grid)
+
+
+def _beside_jumps(number: NDArray[np.int_], energies: Floats, edges: Sequence[float]) -> Floats:
+    """Move energies off the gap between an edge's energy and the place where xraylib's table jumps.
+
+    The two differ by some eV; read at the moved energies, the cross-section jumps at the edge.
+    """
+    moved = energies.copy()
+    for edge in edges:
+        scan = edge * np.linspace(0.975, 1.025, 1001)
+        values = xraylib_np.CS_Photo(number, scan)[0]
+        jumps = np.flatnonzero(values[1:] > 1.02 * values[:-1])
+        if jumps.size:
+            nearest = jumps[np.argmin(np.abs(scan[jumps] - edge))]
+            below, above = scan[nearest], scan[nearest + 1]
+            moved[(energies > edge) & (energies < above)] = above
+            moved[(energies < edge) & (energies > below)] = below
+    return moved

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
+from typing import Literal
 
 import numpy as np
 import xraylib
 from numpy.typing import ArrayLike
+from scipy.integrate import trapezoid
 
 from napari_xrf.core.emission_lines import atomic_number, edge_energy, emission_lines
 from napari_xrf.core.errors import InvalidInput
@@ -192,7 +195,7 @@ class SourceSpectrum:
 
     def total(self) -> float:
         """Return all photons, continuum and lines."""
-        return float(np.trapezoid(self.continuum_photons, self.continuum_energies) + self.line_photons.sum())
+        return float(trapezoid(self.continuum_photons, self.continuum_energies) + self.line_photons.sum())
 
 
 def source_spectrum(source: PhotonSource, energies_kev: ArrayLike | None = None) -> SourceSpectrum:
@@ -225,6 +228,35 @@ def source_spectrum(source: PhotonSource, energies_kev: ArrayLike | None = None)
     raise InvalidInput("an electron beam has no photon spectrum", "Use physics.electron for it")
 
 
+def thick_target_continuum(
+    material: Material, energy_kev: float, angles_deg: tuple[float, float], energies_kev: ArrayLike
+) -> Floats:
+    """Return the continuum that electrons make in a thick target, photons/(s·mA·sr·keV).
+
+    Ebel's law, its atomic number averaged by weight for compounds.
+
+    Parameters
+    ----------
+    material
+        The target.
+    energy_kev
+        Of the electrons.
+    angles_deg
+        Of electrons and X-rays against the surface.
+    energies_kev
+        (E,) photon energies; 0 is returned from the electrons' energy on.
+    """
+    energies = np.asarray(energies_kev, dtype=np.float64)
+    photons = np.zeros(energies.shape)
+    below = energies < energy_kev
+    overvoltage = energy_kev / energies[below]
+    number = _mean(material, "Z")
+    exponent = 1.109 - 0.00435 * number + 0.00175 * energy_kev
+    escaping = _self_absorption(material, energy_kev, angles_deg, energies[below], overvoltage)
+    photons[below] = _CONTINUUM * number * (overvoltage - 1) ** exponent * escaping
+    return photons
+
+
 def source_edges(source: PhotonSource) -> Floats:
     """Return the energies in keV where a source's continuum jumps: anode, window and filter edges."""
     if isinstance(source, TubeSource):
@@ -241,33 +273,27 @@ def _tube_spectrum(source: TubeSource, energies: Floats) -> SourceSpectrum:
         sheets.append(Layer(BERYLLIUM, source.window_be_um))
     continuum = np.zeros(energies.shape)
     inside = (energies >= LOWEST_KEV) & (energies < source.voltage_kv)
-    continuum[inside] = thick_target_continuum(source, energies[inside]) * transmission(
-        sheets, energies[inside]
-    )
+    at = energies[inside]
+    angles = source.incidence_deg, source.takeoff_deg
+    leaving = thick_target_continuum(_anode(source), source.voltage_kv, angles, at)
+    continuum[inside] = leaving * transmission(sheets, at)
     line_energies, line_photons = _tube_lines(source)
     return SourceSpectrum(
         energies, continuum, line_energies, line_photons * transmission(sheets, line_energies)
     )
 
 
-def thick_target_continuum(source: TubeSource, energies: Floats) -> Floats:
-    """Return Ebel's continuum of a bare anode, photons/(s·mA·sr·keV), at energies in keV below the voltage."""
-    number, voltage = atomic_number(source.anode), source.voltage_kv
-    exponent = 1.109 - 0.00435 * number + 0.00175 * voltage
-    overvoltage = voltage / energies
-    return (
-        _CONTINUUM * number * (overvoltage - 1) ** exponent * _self_absorption(source, energies, overvoltage)
-    )
-
-
+@cache
 def _tube_lines(source: TubeSource) -> tuple[Floats, Floats]:
     energies, photons = [], []
+    anode, angles = _anode(source), (source.incidence_deg, source.takeoff_deg)
     for line in emission_lines(source.anode):
         edge = edge_energy(source.anode, line.subshell)
         if 0 < edge < source.voltage_kv and line.energy >= LOWEST_KEV:
             ionised = _ionisation(source, line.subshell, edge)
             at = np.array([line.energy])
-            escaping = _self_absorption(source, at, np.array([source.voltage_kv / edge]))[0]
+            over = np.array([source.voltage_kv / edge])
+            escaping = _self_absorption(anode, source.voltage_kv, angles, at, over)[0]
             energies.append(line.energy)
             photons.append(ionised * _yield(source.anode, line.subshell) * line.rate * escaping)
     return np.array(energies), np.array(photons)
@@ -295,27 +321,41 @@ def _line_constant(subshell: str, number: int, over: float) -> float:
     return constant
 
 
-def _self_absorption(source: TubeSource, energies: Floats, overvoltage: Floats) -> Floats:
-    """Part of the photons that leaves the anode: constant generation down to twice the mean depth."""
-    anode = Material(source.anode, {source.anode: 1.0})
-    angles = math.sin(math.radians(source.incidence_deg)) / math.sin(math.radians(source.takeoff_deg))
-    depth = 2 * _mean_depth(source.anode, source.voltage_kv, overvoltage) * angles
-    thickness = np.maximum(mass_photo_absorption(anode, energies) * depth, 1e-12)
+def _self_absorption(
+    target: Material, energy: float, angles_deg: tuple[float, float], energies: Floats, overvoltage: Floats
+) -> Floats:
+    """Part of the photons that leaves the target: constant generation down to twice the mean depth."""
+    inward, outward = (math.sin(math.radians(angle)) for angle in angles_deg)
+    depth = 2 * _mean_depth(target, energy, overvoltage) * inward / outward
+    thickness = np.maximum(mass_photo_absorption(target, energies) * depth, 1e-12)
     return np.asarray(-np.expm1(-thickness) / thickness)
 
 
-def _mean_depth(anode: str, voltage: float, overvoltage: Floats) -> Floats:
+def _mean_depth(target: Material, energy: float, overvoltage: Floats) -> Floats:
     """Mean depth of photon generation, g/cm², equations 4 of Ebel 1999."""
-    number = atomic_number(anode)
+    number = _mean(target, "Z")
     log_z = math.log(number)
     backscattered = 0.1904 - 0.2236 * log_z + 0.1292 * log_z**2 - 0.0149 * log_z**3
-    backscattered *= voltage ** (0.1382 - 0.9211 / math.sqrt(number))
-    deepest = 0.787e-5 * math.sqrt(0.0135 * number) * voltage**1.5 + 0.735e-6 * voltage**2
-    deepest *= xraylib.AtomicWeight(number) / number
+    backscattered *= energy ** (0.1382 - 0.9211 / math.sqrt(number))
+    deepest = 0.787e-5 * math.sqrt(0.0135 * number) * energy**1.5 + 0.735e-6 * energy**2
+    deepest *= _mean(target, "A") / number
     log_u = np.log(overvoltage)
     above = 0.49269 - 1.09870 * backscattered + 0.78557 * backscattered**2
     below = 0.70256 - 1.09865 * backscattered + 1.00460 * backscattered**2 + log_u
     return np.asarray(deepest * above / below * log_u)
+
+
+def _mean(material: Material, quantity: Literal["Z", "A"]) -> float:
+    """Atomic number or weight, averaged by weight."""
+    total = 0.0
+    for element, fraction in material.mass_fractions.items():
+        number = atomic_number(element)
+        total += fraction * (number if quantity == "Z" else xraylib.AtomicWeight(number))
+    return total
+
+
+def _anode(source: TubeSource) -> Material:
+    return Material(source.anode, {source.anode: 1.0})
 
 
 def _yield(element: str, subshell: str) -> float:

@@ -1,0 +1,172 @@
+"""Secondary and tertiary fluorescence: what the lines of the sample excite in the sample.
+
+The sample is cut into thin sheets and each line's isotropic radiation is followed through them along a few
+directions (discrete ordinates with exact attenuation in each sheet, as in E. E. Lewis and W. F. Miller,
+Computational Methods of Neutron Transport, 1984). One method serves thick, thin and layered samples,
+radiation from layer to layer included, and each further order of excitation is one more sweep. It agrees with
+the closed form for a thick homogeneous sample (Shiraiwa and Fujino, Jpn. J. Appl. Phys. 5 (1966) 886).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.emission_lines import edge_energy
+from napari_xrf.physics.attenuation import (
+    SUBSHELLS,
+    Floats,
+    Layer,
+    fluorescence_production,
+    mass_attenuation,
+)
+
+if TYPE_CHECKING:
+    from napari_xrf.physics.fluorescence import Beam, LineTable
+
+_SHEETS = 44  # of a layer: more of them change the steel of the tests by less than 0.3 %
+_WEAK = 2e-4  # exciting lines below this part of the strongest are left out
+_SOFTEST_KEV = 0.7  # lines below it excite next to nothing that a detector sees
+
+
+def enhance(
+    layers: Sequence[Layer],
+    beam: Beam,
+    lines: LineTable,
+    production: Floats,
+    sines: tuple[float, float],
+    orders: int,
+) -> Floats:
+    """Return the photons of each line, (L,) per steradian, that the sample's own lines excite.
+
+    Parameters
+    ----------
+    layers
+        From the surface down.
+    beam
+        Photons on the sample.
+    lines
+        The lines of the sample's elements.
+    production
+        (elements × 9, E) fluorescence photons of each subshell, cm²/g, at the beam's energies.
+    sines
+        Of the angles of beam and detector against the surface.
+    orders
+        1 for secondary, 2 for secondary and tertiary fluorescence.
+    """
+    of_layer, sheets = _sheets(layers, beam, sines)
+    fractions = _sheet_fractions(layers, of_layer, lines)
+    generated = production @ _sheet_flux(layers, beam, of_layer, sheets, sines) * fractions
+    exciting = _exciting_lines(lines, generated @ sheets)
+    enhanced = np.zeros(generated.shape)
+    if exciting.size:
+        energies = lines.energies[exciting]
+        attenuation = np.stack([mass_attenuation(layer.material, energies) for layer in layers])[of_layer]
+        by_lines = np.concatenate([fluorescence_production(e, energies) for e in lines.elements])
+        for _ in range(orders):
+            emitted = generated[lines.subshell[exciting]] * lines.rates[exciting, None]
+            flux = _isotropic_flux(emitted.T, attenuation, sheets)
+            generated = by_lines @ flux.T * fractions
+            enhanced += generated
+    escaping = _escape(layers, lines, of_layer, sheets, sines[1])
+    return np.asarray(lines.rates * (enhanced[lines.subshell] * escaping).sum(axis=1) / (4 * math.pi))
+
+
+def _sheets(
+    layers: Sequence[Layer], beam: Beam, sines: tuple[float, float]
+) -> tuple[NDArray[np.intp], Floats]:
+    """Index of the layer and mass per area, g/cm², of each sheet; thin where radiation changes quickly."""
+    of_layer, thickness = [], []
+    hard = beam.energies > _SOFTEST_KEV
+    for index, layer in enumerate(layers):
+        coefficients = mass_attenuation(layer.material, beam.energies[hard])
+        thinnest = 0.02 * sines[0] / coefficients.max()
+        deepest = min(12.0 * sines[0] / coefficients.min(), layer.mass_per_area)
+        if math.isinf(layer.mass_per_area):
+            borders = np.concatenate([[0.0], np.geomspace(thinnest, max(deepest, 2 * thinnest), _SHEETS)])
+        else:
+            half = np.geomspace(min(thinnest, deepest / _SHEETS), deepest / 2, _SHEETS // 2)
+            borders = np.concatenate([[0.0], half, layer.mass_per_area - half[-2::-1], [layer.mass_per_area]])
+        thickness.append(np.diff(borders))
+        of_layer.append(np.full(borders.size - 1, index, dtype=np.intp))
+    return np.concatenate(of_layer), np.concatenate(thickness)
+
+
+def _sheet_fractions(layers: Sequence[Layer], of_layer: NDArray[np.intp], lines: LineTable) -> Floats:
+    """(elements × 9, sheets) weight fraction of each subshell's element."""
+    fractions = [[layer.material.mass_fractions.get(e, 0.0) for layer in layers] for e in lines.elements]
+    return np.repeat(np.array(fractions), len(SUBSHELLS), axis=0)[:, of_layer]
+
+
+def _sheet_flux(
+    layers: Sequence[Layer],
+    beam: Beam,
+    of_layer: NDArray[np.intp],
+    sheets: Floats,
+    sines: tuple[float, float],
+) -> Floats:
+    """(E, sheets) mean photons of the beam in each sheet, per unit area across the surface's normal."""
+    attenuation = np.stack([mass_attenuation(layer.material, beam.energies) for layer in layers], axis=1)
+    depths = attenuation[:, of_layer] * sheets / sines[0]
+    before = np.cumsum(depths, axis=1) - depths
+    return beam.photons[:, None] / sines[0] * np.exp(-before) * _mean_transmission(depths)
+
+
+def _escape(
+    layers: Sequence[Layer], lines: LineTable, of_layer: NDArray[np.intp], sheets: Floats, sine: float
+) -> Floats:
+    """(L, sheets) mass per area of a sheet times the part of its photons that leaves to the detector."""
+    attenuation = np.stack([mass_attenuation(layer.material, lines.energies) for layer in layers], axis=1)
+    depths = attenuation[:, of_layer] * sheets / sine
+    before = np.cumsum(depths, axis=1) - depths
+    return np.asarray(np.exp(-before) * _mean_transmission(depths) * sheets)
+
+
+def _exciting_lines(lines: LineTable, photons: Floats) -> NDArray[np.intp]:
+    """Lines strong and hard enough to excite something."""
+    strength = photons[lines.subshell] * lines.rates
+    edges = [edge_energy(element, subshell) for element in lines.elements for subshell in SUBSHELLS]
+    lowest = min((edge for edge in edges if edge > _SOFTEST_KEV), default=math.inf)
+    usable = (lines.energies > max(lowest, _SOFTEST_KEV)) & (strength > _WEAK * strength.max(initial=0.0))
+    return np.flatnonzero(usable & (strength > 0))
+
+
+def _isotropic_flux(emitted: Floats, attenuation: Floats, sheets: Floats) -> Floats:
+    """Mean flux, (sheets, J), of J isotropic radiations.
+
+    Parameters
+    ----------
+    emitted
+        (sheets, J) photons per g.
+    attenuation
+        (sheets, J) cm²/g.
+    sheets
+        (sheets,) g/cm².
+    """
+    # Gauss nodes in the square root of the cosine: grazing directions matter most in thin sheets.
+    nodes, weights = np.polynomial.legendre.leggauss(8)
+    cosines = ((nodes + 1) / 2) ** 2
+    weights = weights * (nodes + 1) / 2
+    depths = (attenuation * sheets[:, None])[:, None, :] / cosines[:, None]
+    passing = np.exp(-depths)
+    plateau = (emitted / attenuation)[:, None, :]
+    gained = plateau * -np.expm1(-depths)
+    total = np.zeros(emitted.shape)
+    for order in (range(sheets.size), range(sheets.size - 1, -1, -1)):
+        entering = np.zeros(passing.shape[1:])
+        for sheet in order:
+            leaving = entering * passing[sheet] + gained[sheet]
+            mean = plateau[sheet] + (entering - leaving) / depths[sheet]
+            total[sheet] += 0.5 * weights @ mean
+            entering = leaving
+    return np.maximum(total, 0.0)
+
+
+def _mean_transmission(depths: Floats) -> Floats:
+    """Mean of exp(-x) for x from 0 to each depth."""
+    safe = np.maximum(depths, 1e-12)
+    return np.asarray(-np.expm1(-safe) / safe)

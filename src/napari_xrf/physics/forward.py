@@ -1,0 +1,182 @@
+"""The forward model: what an instrument is expected to count on a sample of known composition.
+
+The unit of dose: of a tube, 1 mA for 1 s into 1 sr towards the sample; of a monochromatic or given source,
+its own photons (1 photon, or those given); of an electron beam, 1 electron; in each case seen by a detector
+of 1 sr. Only the shape of a spectrum matters to most callers, who scale it to their counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.materials import Material
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.physics.attenuation import Floats, Layer
+from napari_xrf.physics.detector import response_matrix
+from napari_xrf.physics.electron import excite_by_electrons
+from napari_xrf.physics.fluorescence import LineTable, fluoresce
+from napari_xrf.physics.illumination import Illumination
+from napari_xrf.physics.instrument import Instrument
+from napari_xrf.physics.sample import require_excitable, sample_elements, sample_layers
+from napari_xrf.physics.scatter import scatter
+from napari_xrf.physics.source import ElectronBeam
+
+_CACHED_INSTRUMENTS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class ExpectedSpectrum:
+    """Expected counts of one sample per unit of dose; see the module for the unit.
+
+    Attributes
+    ----------
+    counts
+        (E,) everything: lines, scatter and continuum.
+    energy
+        The energy axis.
+    lines
+        (energies in keV, detected intensities) of the sample's own lines, detector efficiency included.
+    families
+        Detected intensity of each line family, ``"Fe K"``, without scatter and pile-up.
+    scatter
+        (E,) the scattered part of ``counts``: lines and continuum of the source.
+    continuum
+        (E,) the bremsstrahlung of electrons in the sample; zero for photon sources.
+    """
+
+    counts: Floats
+    energy: EnergyAxis
+    lines: tuple[Floats, Floats]
+    families: dict[str, float]
+    scatter: Floats
+    continuum: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class _Emission:
+    """Photons that reach the detector, before it counts them."""
+
+    lines: LineTable
+    line_photons: Floats
+    scattered_lines: Floats
+    smooth: Floats
+
+
+def expect_spectrum(
+    material: Material | Sequence[Layer],
+    instrument: Instrument,
+    *,
+    thickness_um: float | None = None,
+    order: int = 3,
+) -> ExpectedSpectrum:
+    """Return the expected spectrum of a sample.
+
+    Parameters
+    ----------
+    material
+        One material, or layers from the surface down.
+    instrument
+        Source, geometry, atmosphere, optic, detector and energy axis.
+    thickness_um
+        Of a sample of one material, µm; infinitely thick without it.
+    order
+        1 for primary fluorescence only, 2 with secondary, 3 with tertiary.
+
+    Raises
+    ------
+    InvalidInput
+        When the source's energy lies below every absorption edge of the sample, or a thickness is
+        not above 0.
+    """
+    emission = _emit(sample_layers(material, thickness_um), instrument, order)
+    smooth, scattered = _detect_smooth([emission], instrument)
+    response = response_matrix(instrument.detector, instrument.energy, emission.lines.energies)
+    detected = emission.line_photons * instrument.detector.efficiency(emission.lines.energies)
+    electrons = isinstance(instrument.source, ElectronBeam)
+    return ExpectedSpectrum(
+        counts=response.fold(emission.line_photons) + smooth[0] + scattered[0],
+        energy=instrument.energy,
+        lines=(emission.lines.energies, detected),
+        families=emission.lines.family_sums(detected),
+        scatter=scattered[0] + (0.0 if electrons else smooth[0]),
+        continuum=smooth[0] if electrons else np.zeros(instrument.energy.size),
+    )
+
+
+def expect_spectra(
+    materials: Sequence[Material | Sequence[Layer]],
+    instrument: Instrument,
+    *,
+    order: int = 3,
+    progress: Progress = ignore_progress,
+) -> NDArray[np.float64]:
+    """Return the expected spectra, (N, E), of many samples, infinitely thick or layered.
+
+    The same as :func:`expect_spectrum` for each, but the detector folds all of them at once.
+
+    Raises
+    ------
+    InvalidInput
+        As :func:`expect_spectrum`.
+    """
+    emissions = []
+    for done, material in enumerate(materials):
+        emissions.append(_emit(sample_layers(material), instrument, order))
+        progress(done + 1, len(materials), "expected spectra")
+    if not emissions:
+        return np.zeros((0, instrument.energy.size))
+    smooth, scattered = _detect_smooth(emissions, instrument)
+    energies, photons = _common_lines(emissions)
+    return (
+        response_matrix(instrument.detector, instrument.energy, energies).fold(photons) + smooth + scattered
+    )
+
+
+@lru_cache(maxsize=_CACHED_INSTRUMENTS)
+def _illumination(instrument: Instrument) -> Illumination:
+    return Illumination(instrument)
+
+
+def _emit(layers: tuple[Layer, ...], instrument: Instrument, order: int) -> _Emission:
+    light = _illumination(instrument)
+    require_excitable(layers, instrument.source.highest_kev)
+    angles = instrument.incidence_deg, instrument.takeoff_deg
+    if isinstance(instrument.source, ElectronBeam):
+        lines, photons, smooth = excite_by_electrons(layers, instrument.source, angles, light.grid)
+        scattered_lines = np.zeros(0)
+    else:
+        found = fluoresce(layers, light.beam(sample_elements(layers)), *angles, order=order)
+        lines, photons = found.lines, found.intensities
+        scattered = scatter(layers, light.scatter_source, *angles)
+        smooth, scattered_lines = scattered.photons, scattered.line_photons
+    return _Emission(
+        lines,
+        photons * light.outward(lines.energies),
+        scattered_lines * light.outward(light.scatter_source.line_energies),
+        smooth * light.outward(light.grid),
+    )
+
+
+def _detect_smooth(emissions: Sequence[_Emission], instrument: Instrument) -> tuple[Floats, Floats]:
+    """(N, E) counts of the smooth part, and (N, E) of the scattered lines."""
+    light = _illumination(instrument)
+    smooth = light.grid_response.fold(np.stack([emission.smooth for emission in emissions]))
+    if not light.scatter_source.line_energies.size:
+        return smooth, np.zeros(smooth.shape)
+    scattered = light.line_response.fold(np.stack([emission.scattered_lines for emission in emissions]))
+    return smooth, scattered
+
+
+def _common_lines(emissions: Sequence[_Emission]) -> tuple[Floats, Floats]:
+    """All lines of all samples, (L,) keV, each energy once, and the photons (N, L)."""
+    energies = np.unique(np.concatenate([emission.lines.energies for emission in emissions]))
+    photons = np.zeros((len(emissions), energies.size))
+    for row, emission in enumerate(emissions):
+        np.add.at(photons[row], np.searchsorted(energies, emission.lines.energies), emission.line_photons)
+    return energies, photons

@@ -1,0 +1,66 @@
+"""Samples: one material or a stack of layers, thick or thin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from napari_xrf.core.emission_lines import edge_energy, emission_lines
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.materials import Material
+from napari_xrf.physics.attenuation import LOWEST_KEV, Layer
+
+
+def sample_layers(
+    material: Material | Sequence[Layer], thickness_um: float | None = None
+) -> tuple[Layer, ...]:
+    """Return a sample as layers, the one that the beam meets first in front.
+
+    Parameters
+    ----------
+    material
+        One material, or layers; only the last may be infinitely thick.
+    thickness_um
+        Thickness of a sample of one material; infinitely thick without it.
+
+    Raises
+    ------
+    InvalidInput
+        For a thickness that is not above 0, one given for layers, no layer at all, or a layer under
+        an infinitely thick one.
+    """
+    if isinstance(material, Material):
+        return (Layer(material, math.inf if thickness_um is None else thickness_um),)
+    if thickness_um is not None:
+        raise InvalidInput("layers have their own thickness", "Leave out the thickness of the sample")
+    layers = tuple(material)
+    if not layers:
+        raise InvalidInput("a sample needs at least one layer")
+    if any(math.isinf(layer.thickness_um) for layer in layers[:-1]):
+        raise InvalidInput("only the last layer of a sample can be infinitely thick")
+    return layers
+
+
+def sample_elements(layers: Sequence[Layer]) -> tuple[str, ...]:
+    """Return the symbols of all elements in the layers, each once, in alphabetic order."""
+    return tuple(sorted({element for layer in layers for element in layer.material.mass_fractions}))
+
+
+def require_excitable(layers: Sequence[Layer], highest_kev: float) -> None:
+    """Raise InvalidInput when the source's highest energy lies below every edge that gives a line.
+
+    A sample of hydrogen, helium, lithium and beryllium alone has no line that a detector could see; it
+    only scatters, and passes.
+    """
+    edges = [
+        edge_energy(element, line.subshell)
+        for element in sample_elements(layers)
+        for line in emission_lines(element)
+        if line.energy >= LOWEST_KEV
+    ]
+    if edges and min(edges) >= highest_kev:
+        name = " on ".join(layer.material.name for layer in layers)
+        raise InvalidInput(
+            f"{highest_kev:g} keV lies below every absorption edge of {name!r}",
+            f"Raise it above {min(edges):.3g} keV",
+        )
