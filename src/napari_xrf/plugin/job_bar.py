@@ -32,8 +32,6 @@ class JobBar(QWidget):  # type: ignore[misc]
         layout.addWidget(self.what)
         layout.addLayout(row)
         self.hide()
-        # A dock that is closed takes its job with it: nothing may come back to widgets that are gone.
-        self.destroyed.connect(lambda: self.job is not None and self.job.cancel())
 
     def run(self, title: str, function: Any, *arguments: Any, on_done: Any, **keywords: Any) -> Job | None:
         """Start ``function(*arguments, progress=..., **keywords)`` unless something runs already."""
@@ -56,6 +54,14 @@ class JobBar(QWidget):  # type: ignore[misc]
             self.cancel_button.setEnabled(False)
             self.cancel_button.setText("Stopping…")
             self.job.cancel()
+
+    def release(self) -> None:
+        """Stop what runs and hear no more of it; for docks that are closed."""
+        if self.job is not None:
+            self.job.cancel()
+            self.job.progressed.disconnect(self._show)
+            self.job.ended.disconnect(self._end)
+            self.job = None
 
     def _show(self, done: int, total: int, what: str) -> None:
         self.bar.setRange(0, total)

@@ -78,6 +78,7 @@ class RegionSpectra(QObject):  # type: ignore[misc]
         for layer in self._layers:
             self._unfollow(layer)
         self._layers = []
+        self._announce.cancel()
 
     def _watch(self, event: Any = None) -> None:
         shapes = [layer for layer in self._viewer.layers if layer._type_string == "shapes"]

@@ -9,9 +9,7 @@ from typing import Any
 import napari.viewer
 import numpy as np
 from qtpy.QtWidgets import (
-    QCheckBox,
     QFileDialog,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QMenu,
@@ -25,7 +23,9 @@ from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.plugin.cube_spectra import CubeSpectra, summarize
+from napari_xrf.plugin.dock_life import when_closed
 from napari_xrf.plugin.expected_curve import ExpectedCurve, expect_curve
+from napari_xrf.plugin.form_parts import button, row, tick_box
 from napari_xrf.plugin.job_bar import JobBar
 from napari_xrf.plugin.layer_choice import LayerChoice
 from napari_xrf.plugin.layers import FOUND_KEY, cube_from, holds_cube
@@ -68,14 +68,15 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         self._build()
         self.maps.chosen.connect(self._choose)
         self.regions.changed.connect(self.refresh)
-        self.plot.windowChanged.connect(qthrottled(self._drag_window, timeout=60))
+        self._drag = qthrottled(self._drag_window, timeout=60)
+        self.plot.windowChanged.connect(lambda low, high: self._drag(low, high))
         self.plot.windowReleased.connect(self._release_window)
         self._move = qthrottled(self._follow_cursor, timeout=40)
         viewer.mouse_move_callbacks.append(self._mouse_moved)
         viewer.events.theme.connect(self._take_theme)
         self._take_theme()
-        self.destroyed.connect(partial(_let_go, self))
         self._choose(self.maps.layer())
+        when_closed(self, self._release)
 
     def cube(self) -> SpectralCube | None:
         """Return the cube of the chosen layer, or None."""
@@ -108,13 +109,13 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         io.write(path, self._spectrum_named(name))
 
     def _build(self) -> None:
-        self.show_sum = _check("Sum", True, "The spectrum of all pixels", self.refresh)
-        self.show_max = _check(
+        self.show_sum = tick_box("Sum", True, "The spectrum of all pixels", self.refresh)
+        self.show_max = tick_box(
             "Max pixel", False, "The highest count of any pixel in each channel", self.refresh
         )
-        self.show_pixel = _check("Under cursor", False, "The pixel under the mouse pointer", self.refresh)
-        self.per_pixel = _check("Per pixel", True, "Divide by the number of pixels", self._rescale)
-        self.log = _check("Log", False, "Logarithmic counts", self._set_log)
+        self.show_pixel = tick_box("Under cursor", False, "The pixel under the mouse pointer", self.refresh)
+        self.per_pixel = tick_box("Per pixel", True, "Divide by the number of pixels", self._rescale)
+        self.log = tick_box("Log", False, "Logarithmic counts", self._set_log)
         self.elements = QLineEdit()
         self.elements.setPlaceholderText("lines of: Fe, Ca, Pb L")
         self.elements.editingFinished.connect(self._mark)
@@ -122,17 +123,15 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         self.formula.setPlaceholderText("expected spectrum of: CaCO3")
         self.formula.setToolTip("A formula; its expected spectrum is scaled to the counts of the map")
         self.formula.editingFinished.connect(self._expect)
-        self.find = _button("Find", "Find the elements of the map", self._find)
-        self.from_file = _button("From file", "Mark the elements that the file lists", self._mark_file)
-        self.table = _button("Table…", "Choose from the periodic table", self._open_table)
-        self.new_regions = _button(
-            "New ROI layer", "Draw regions; each shows its spectrum", self._add_regions
-        )
-        self.window = _button(
+        self.find = button("Find", "Find the elements of the map", self._find)
+        self.from_file = button("From file", "Mark the elements that the file lists", self._mark_file)
+        self.table = button("Table…", "Choose from the periodic table", self._open_table)
+        self.new_regions = button("New ROI layer", "Draw regions; each shows its spectrum", self._add_regions)
+        self.window = button(
             "Energy window", "Drag a window: its map is a layer that follows", self._toggle_window
         )
         self.window.setCheckable(True)
-        self.keep = _button(
+        self.keep = button(
             "Keep its map", "Keep the map of the window; the next drag makes a new one", self._keep
         )
         self.keep.setEnabled(False)
@@ -140,15 +139,15 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         self.save.setToolTip("Write one of the spectra as .csv or .msa")
         self.save.setMenu(QMenu(self.save))
         self.save.menu().aboutToShow.connect(self._list_curves)
-        zoom_out = _button("Whole", "Show the whole spectrum", self.plot.show_all)
+        zoom_out = button("Whole", "Show the whole spectrum", self.plot.show_all)
         layout = QVBoxLayout(self)
-        layout.addLayout(_row(QLabel("Map"), self.maps))
-        layout.addLayout(_row(self.show_sum, self.show_max, self.show_pixel, self.per_pixel, self.log, None))
+        layout.addLayout(row(QLabel("Map"), self.maps))
+        layout.addLayout(row(self.show_sum, self.show_max, self.show_pixel, self.per_pixel, self.log, None))
         layout.addWidget(self.plot, 1)
-        layout.addLayout(_row(self.elements, self.find, self.from_file, self.table))
-        layout.addLayout(_row(self.formula))
-        layout.addLayout(_row(self.new_regions, self.window, self.keep))
-        layout.addLayout(_row(zoom_out, self.save, None))
+        layout.addLayout(row(self.elements, self.find, self.from_file, self.table))
+        layout.addLayout(row(self.formula))
+        layout.addLayout(row(self.new_regions, self.window, self.keep))
+        layout.addLayout(row(zoom_out, self.save, None))
         layout.addWidget(self.job_bar)
         self.setMinimumWidth(380)
 
@@ -354,43 +353,19 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         self.plot.set_colors(theme.background.as_hex(format="long"), self._foreground)
         self.refresh()
 
-
-def _let_go(dock: SpectrumDock, *_: Any) -> None:
-    """Cut every tie to the viewer when Qt has deleted the dock."""
-    viewer = dock._viewer
-    if dock._mouse_moved in viewer.mouse_move_callbacks:
-        viewer.mouse_move_callbacks.remove(dock._mouse_moved)
-    viewer.events.theme.disconnect(dock._take_theme)
-    if dock._followed is not None:
-        dock._followed.events.data.disconnect(dock._data_changed)
-    dock.maps.disconnect_viewer()
-    dock.regions.disconnect_viewer()
-    dock.window_map.keep()
-
-
-def _check(text: str, on: bool, hint: str, changed: Any) -> QCheckBox:
-    box = QCheckBox(text)
-    box.setChecked(on)
-    box.setToolTip(hint)
-    box.toggled.connect(lambda _: changed())
-    return box
-
-
-def _button(text: str, hint: str, clicked: Any) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(hint)
-    button.clicked.connect(lambda _=False: clicked())
-    return button
-
-
-def _row(*widgets: QWidget | None) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for widget in widgets:
-        if widget is None:
-            row.addStretch(1)
-        else:
-            row.addWidget(widget)
-    return row
+    def _release(self) -> None:
+        viewer = self._viewer
+        if self._mouse_moved in viewer.mouse_move_callbacks:
+            viewer.mouse_move_callbacks.remove(self._mouse_moved)
+        viewer.events.theme.disconnect(self._take_theme)
+        if self._followed is not None:
+            self._followed.events.data.disconnect(self._data_changed)
+        for throttled in (self._move, self._drag):
+            throttled.cancel()
+        self.job_bar.release()
+        self.maps.disconnect_viewer()
+        self.regions.disconnect_viewer()
+        self.window_map.keep()
 
 
 def _with_single_names(curves: list[Curve]) -> list[Curve]:
