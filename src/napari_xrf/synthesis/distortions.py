@@ -11,7 +11,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,35 +19,13 @@ from scipy import ndimage
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.synthesis.ranges import Range, check_interval, check_range
+from napari_xrf.synthesis.ranges import Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import draw_seed
 from napari_xrf.synthesis.spectrum_distortion import FWHM_PER_SIGMA, add_photons, move_counts, pile_up
 
 FwhmOfEnergy = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 MOST_BRAGG_PEAKS = 3
 
-# Field → (lowest, highest) value allowed.
-_LIMITS = {
-    "offset_ev": (-2000, 2000),
-    "gain": (-0.2, 0.2),
-    "offset_drift_ev": (0, 2000),
-    "gain_drift": (0, 0.2),
-    "noise_ev": (0, 3000),
-    "width_factor": (1, 10),
-    "bragg_strength": (0, 10),
-    "bragg_energy_kev": (0.1, 100),
-    "bragg_width_ev": (0, 2000),
-    "pulse_pair_us": (0, 50),
-    "dead_time_us": (0, 500),
-    "dwell_ms": (1e-3, 1e7),
-    "continuum_level": (0, 20),
-    "continuum_onset_kev": (0, 50),
-    "continuum_end_kev": (1, 200),
-    "shelf": (0, 0.4),
-    "tail": (0, 0.4),
-    "tail_width_ev": (1, 5000),
-    "zero_peak": (0, 10),
-}
 # What each name switches on: the fields that must be set for it, the others only shape it.
 _SWITCHES = {
     "offset": ("offset_ev",),
@@ -109,31 +87,29 @@ class Distortions:
         When a range is reversed or reaches beyond what makes sense.
     """
 
-    offset_ev: Range | None = None
-    gain: Range | None = None
-    offset_drift_ev: Range | None = None
-    gain_drift: Range | None = None
-    noise_ev: Range | None = None
-    width_factor: Range | None = None
-    bragg_strength: Range | None = None
-    bragg_share: float = 0.6
-    bragg_energy_kev: Range = (2.0, 16.0)
-    bragg_width_ev: Range = (10.0, 150.0)
-    pulse_pair_us: Range | None = None
-    dead_time_us: Range | None = None
-    dwell_ms: Range = (10.0, 100.0)
-    continuum_level: Range | None = None
-    continuum_onset_kev: Range = (1.0, 6.0)
-    continuum_end_kev: Range = (30.0, 50.0)
-    shelf: Range | None = None
-    tail: Range | None = None
-    tail_width_ev: Range = (100.0, 500.0)
-    zero_peak: Range | None = None
+    offset_ev: Annotated[Range | None, Limits(-2000, 2000, "eV")] = None
+    gain: Annotated[Range | None, Limits(-0.2, 0.2)] = None
+    offset_drift_ev: Annotated[Range | None, Limits(0, 2000, "eV")] = None
+    gain_drift: Annotated[Range | None, Limits(0, 0.2)] = None
+    noise_ev: Annotated[Range | None, Limits(0, 3000, "eV")] = None
+    width_factor: Annotated[Range | None, Limits(1, 10)] = None
+    bragg_strength: Annotated[Range | None, Limits(0, 10)] = None
+    bragg_share: Annotated[float, Limits(0, 1)] = 0.6
+    bragg_energy_kev: Annotated[Range, Limits(0.1, 100, "keV")] = (2.0, 16.0)
+    bragg_width_ev: Annotated[Range, Limits(0, 2000, "eV")] = (10.0, 150.0)
+    pulse_pair_us: Annotated[Range | None, Limits(0, 50, "µs")] = None
+    dead_time_us: Annotated[Range | None, Limits(0, 500, "µs")] = None
+    dwell_ms: Annotated[Range, Limits(1e-3, 1e7, "ms")] = (10.0, 100.0)
+    continuum_level: Annotated[Range | None, Limits(0, 20)] = None
+    continuum_onset_kev: Annotated[Range, Limits(0, 50, "keV")] = (1.0, 6.0)
+    continuum_end_kev: Annotated[Range, Limits(1, 200, "keV")] = (30.0, 50.0)
+    shelf: Annotated[Range | None, Limits(0, 0.4)] = None
+    tail: Annotated[Range | None, Limits(0, 0.4)] = None
+    tail_width_ev: Annotated[Range, Limits(1, 5000, "eV")] = (100.0, 500.0)
+    zero_peak: Annotated[Range | None, Limits(0, 10)] = None
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _LIMITS.items():
-            check_interval(name, getattr(self, name), low, high)
-        check_range("bragg_share", self.bragg_share, 0, 1)
+        check_fields(self)
 
     def only(self, *names: str) -> Distortions:
         """Return these distortions with all but the named ones (of DISTORTION_NAMES) off."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
@@ -19,9 +20,9 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.synthesis.distortions import Distortions, FwhmOfEnergy, draw_map_values
-from napari_xrf.synthesis.drawn_counts import DrawnCounts
 from napari_xrf.synthesis.excitation import excitation_of
-from napari_xrf.synthesis.ranges import check_range
+from napari_xrf.synthesis.mineral_counts import MineralCounts
+from napari_xrf.synthesis.ranges import Limits, check_fields
 from napari_xrf.synthesis.sampling import draw_seed
 from napari_xrf.synthesis.textures import GrainMap, Phase, Texture, grow_grains
 
@@ -29,6 +30,64 @@ PALETTE = (
     "#e6e2d3", "#f4b6a6", "#8fb8de", "#7fc97f", "#b79fd0", "#2f3b52", "#f2d04b", "#a23b2a",
     "#d9822b", "#6b4a2b", "#3aa6a0", "#c64f8e", "#9aa53a", "#5566b8", "#e05a5a", "#79797f",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MapParameters:
+    """Size and dose of a mineral map.
+
+    Attributes
+    ----------
+    shape
+        (Y, X) pixels.
+    counts_per_pixel
+        Mean of the map before distortions. Bright minerals get more, dark ones less.
+    pixel_size
+        (dy, dx) in µm.
+    with_ideal
+        Whether the same map without distortions is made too.
+    with_twin
+        Whether the map of a second detector is made too, in which no Bragg peak of the first shows.
+    name
+        Of the map.
+    """
+
+    shape: tuple[int, int] = (70, 50)
+    counts_per_pixel: Annotated[float, Limits(0, 1e7)] = 1000.0
+    pixel_size: tuple[float, float] = (50.0, 50.0)
+    with_ideal: bool = False
+    with_twin: bool = False
+    name: str = "synthetic map"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if len(self.shape) != 2 or not all(1 <= size <= 100_000 for size in self.shape):
+            raise InvalidInput(f"a map has 1 to 100000 rows and columns, not {self.shape}")
+
+
+@dataclass(frozen=True, eq=False)
+class PureSpectra:
+    """Expected spectra of K materials, from the forward model or measured.
+
+    Attributes
+    ----------
+    spectra
+        (K, E) counts for one dose.
+    energy
+        Their axis.
+    families
+        Counts of each line family of each material for that dose, K mappings; empty where unknown.
+    fwhm
+        Width of the detector's peaks, keV at keV, or None where no distortion needs it.
+    excitation
+        What excites the samples.
+    """
+
+    spectra: NDArray[np.float64]
+    energy: EnergyAxis
+    families: tuple[Mapping[str, float], ...] = ()
+    fwhm: FwhmOfEnergy | None = None
+    excitation: Excitation = field(default_factory=Excitation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +106,15 @@ class SyntheticMap:
         (Y, X) int32 number of the grain in each pixel's middle.
     materials
         The K materials.
+    line_counts
+        Expected counts of every line family before distortions, with errors of 0, or None where the
+        pure spectra do not tell them.
     parameters
         All that made the map, as JSON takes it.
     ideal
         The same map without the distortions (same random numbers), or None.
     twin
-        The same map by a second detector, where other grains show Bragg peaks, or None.
+        The same map by a second detector, which sees no Bragg peak, with noise of its own, or None.
     """
 
     cube: SpectralCube
@@ -60,40 +122,37 @@ class SyntheticMap:
     abundances: NDArray[np.float32]
     grains: NDArray[np.int32]
     materials: tuple[Material, ...]
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    line_counts: ElementMaps | None
+    parameters: Mapping[str, Any]
     ideal: SpectralCube | None = None
     twin: SpectralCube | None = None
 
     def truth_entries(self) -> dict[str, Any]:
         """Return the truth by name, for :func:`napari_xrf.io.cube_files.write_cube`."""
         elements, fractions = element_fractions(self.materials)
-        return {
+        entries = {
             "labels": self.truth,
             "abundances": self.abundances,
             "grains": self.grains,
             "mass_fractions": self.abundances @ fractions,
             "parameters": {**self.parameters, "elements": list(elements)},
         }
+        return entries if self.line_counts is None else {**entries, "line_counts": self.line_counts}
 
 
 def synthesize_mineral_map(
     materials: Sequence[Material],
     instrument: Instrument,
     *,
-    shape: tuple[int, int] = (70, 50),
-    counts_per_pixel: float = 1000.0,
     generator: np.random.Generator,
     texture: Texture | None = None,
     phases: Sequence[Phase] | None = None,
     distortions: Distortions | None = None,
-    pixel_size: tuple[float, float] = (50.0, 50.0),
     formulas: Sequence[str] | None = None,
     colors: Sequence[str] | None = None,
-    with_ideal: bool = False,
-    with_twin: bool = False,
-    name: str = "synthetic map",
     memory_budget: int | None = None,
     progress: Progress = ignore_progress,
+    **parameters: Any,
 ) -> SyntheticMap:
     """Make a map of minerals with known truth.
 
@@ -103,139 +162,126 @@ def synthesize_mineral_map(
         K minerals, each name once.
     instrument
         Gives the expected spectra and the energy axis.
-    shape
-        (Y, X) pixels.
-    counts_per_pixel
-        Mean of the map before distortions, 0 to 1e7. Bright minerals get more, dark ones less.
+    generator
+        The same state gives the same map, whatever the number of cores.
     texture, phases
-        How grains look, and how each material occurs; by default all in equal parts.
+        How grains look, and how each material occurs; by default all as grains in equal parts.
     distortions
         Ranges from which the map's distortions are drawn.
-    pixel_size
-        (dy, dx) in µm.
     formulas, colors
-        Of the truth's classes.
-    with_ideal, with_twin
-        Whether to add the undistorted map, and the one of a second detector.
+        Of the truth's classes, K each; by default none, and a palette.
     memory_budget
-        Bytes that each cube's counts may take in memory; larger maps stay undrawn and draw what is
-        read. Default: half of the free memory, shared by the cubes.
-
-    Returns
-    -------
-    SyntheticMap
-        The same for the same generator's state, whatever the machine's number of cores.
+        Bytes that the counts may take in memory; a larger map stays undrawn and draws what is read.
+        Default: half of the free memory.
+    **parameters
+        The fields of :class:`MapParameters`: ``shape``, ``counts_per_pixel``, ``pixel_size``,
+        ``with_ideal``, ``with_twin``, ``name``.
 
     Raises
     ------
     InvalidInput
-        When a parameter is out of range, or the source excites nothing in any material.
+        When a parameter is out of range, or the source excites nothing.
     """
-    from napari_xrf.physics.forward import expect_spectra
-
+    chosen = _parameters(parameters)
     check_materials(materials)
-    progress(0, 1, "expected spectra")
-    spectra = np.asarray(expect_spectra(materials, instrument), dtype=np.float64)
     return draw_mineral_map(
         materials,
-        spectra,
-        instrument.energy,
-        shape=shape,
-        counts_per_pixel=counts_per_pixel,
+        expect_pure_spectra(materials, instrument, progress),
         generator=generator,
         texture=texture,
         phases=phases,
         distortions=distortions,
-        fwhm=instrument.detector.fwhm,
-        excitation=excitation_of(instrument),
-        pixel_size=pixel_size,
         formulas=formulas,
         colors=colors,
-        with_ideal=with_ideal,
-        with_twin=with_twin,
-        name=name,
         memory_budget=memory_budget,
         progress=progress,
+        **asdict(chosen),
     )
 
 
 def draw_mineral_map(
     materials: Sequence[Material],
-    spectra: NDArray[np.float64],
-    energy: EnergyAxis,
+    pure: PureSpectra,
     *,
-    shape: tuple[int, int],
-    counts_per_pixel: float,
     generator: np.random.Generator,
     texture: Texture | None = None,
     phases: Sequence[Phase] | None = None,
     distortions: Distortions | None = None,
-    fwhm: FwhmOfEnergy | None = None,
-    excitation: Excitation | None = None,
-    pixel_size: tuple[float, float] = (50.0, 50.0),
     formulas: Sequence[str] | None = None,
     colors: Sequence[str] | None = None,
-    with_ideal: bool = False,
-    with_twin: bool = False,
-    name: str = "synthetic map",
     memory_budget: int | None = None,
     progress: Progress = ignore_progress,
+    **parameters: Any,
 ) -> SyntheticMap:
-    """Make a map from expected spectra (K, E), measured ones for instance.
+    """Make a map from the spectra of its materials, measured ones for instance.
 
-    As :func:`synthesize_mineral_map`; ``fwhm`` gives the detector's width in keV at energies in keV.
+    The other parameters are those of :func:`synthesize_mineral_map`.
     """
+    chosen = _parameters(parameters)
     check_materials(materials)
-    check_range("counts per pixel", counts_per_pixel, 0, 1e7)
     texture = texture or Texture()
     phases = tuple(phases) if phases is not None else (Phase(),) * len(materials)
-    if len(phases) != len(materials) or len(spectra) != len(materials):
+    if len(phases) != len(materials) or len(pure.spectra) != len(materials):
         raise InvalidInput(
-            f"{len(phases)} phases and {len(spectra)} spectra do not fit {len(materials)} materials"
+            f"{len(phases)} phases and {len(pure.spectra)} spectra do not fit {len(materials)} materials"
         )
-    texture_generator, distortion_generator, count_generator = generator.spawn(3)
-    grown = grow_grains(shape, phases, texture, texture_generator)
-    counts = _expect_counts(grown, spectra, energy, counts_per_pixel, draw_seed(count_generator), fwhm)
-    values = None if distortions is None else draw_map_values(distortions, grown.grains, distortion_generator)
-    distorted = counts.distorted(values)
-    cubes = [distorted]
-    if with_ideal:
-        cubes.append(counts)
-    if with_twin:
-        # A second detector has its own noise.
-        twin_values = None if values is None else values.without_bragg()
-        cubes.append(counts.distorted(twin_values, seed=draw_seed(count_generator)))
-    budget = (default_memory_budget() if memory_budget is None else memory_budget) // len(cubes)
-    made = [
-        SpectralCube(
-            _drawn(part, budget, progress),
-            energy,
-            name=name,
-            pixel_size=pixel_size,
-            excitation=excitation or Excitation(),
-            elements=element_fractions(materials)[0],
-            provenance=Provenance(layout="synthetic", warnings=("This map is synthetic.",)),
-        )
-        for part in cubes
-    ]
+    growth, distortion, noise = generator.spawn(3)
+    progress(0, 1, "growing grains")
+    grown = grow_grains(chosen.shape, phases, texture, growth)
+    dose = _dose(grown, pure, chosen.counts_per_pixel)
+    counts = MineralCounts(
+        grown.abundances,
+        np.ascontiguousarray(pure.spectra * dose, dtype=np.float32),
+        pure.energy,
+        draw_seed(noise),
+        fwhm=pure.fwhm,
+    )
+    labels = _label(grown, materials, formulas, colors, chosen)
+    cubes = _draw_cubes(
+        _variants(counts, distortions, grown, chosen, distortion, noise),
+        chosen,
+        pure,
+        element_fractions(materials)[0],
+        memory_budget,
+        progress,
+    )
     return SyntheticMap(
-        cube=made[0],
-        truth=_label(grown, materials, formulas, colors, pixel_size, name),
+        cube=cubes["cube"],
+        truth=labels,
         abundances=grown.abundances,
         grains=grown.grains,
         materials=tuple(materials),
+        line_counts=_line_counts(grown, pure, dose, chosen),
         parameters={
             "recipe": "minerals",
+            **asdict(chosen),
             "materials": [_describe(material) for material in materials],
-            "shape": list(shape),
-            "counts_per_pixel": counts_per_pixel,
             "seed": str(counts.seed),
             "texture": asdict(texture),
             "phases": [asdict(phase) for phase in phases],
             "distortions": None if distortions is None else asdict(distortions),
         },
-        ideal=made[1] if with_ideal else None,
-        twin=made[-1] if with_twin else None,
+        ideal=cubes.get("ideal"),
+        twin=cubes.get("twin"),
+    )
+
+
+def expect_pure_spectra(
+    materials: Sequence[Material], instrument: Instrument, progress: Progress = ignore_progress
+) -> PureSpectra:
+    """Return the expected spectra of thick samples of each material, on an instrument."""
+    from napari_xrf.physics.forward import expect_spectrum
+
+    expected = []
+    for done, material in enumerate(materials):
+        progress(done, len(materials), "expected spectra")
+        expected.append(expect_spectrum(material, instrument))
+    return PureSpectra(
+        np.stack([each.counts for each in expected]),
+        instrument.energy,
+        tuple(each.families for each in expected),
+        instrument.detector.fwhm,
+        excitation_of(instrument),
     )
 
 
@@ -251,9 +297,8 @@ def check_materials(materials: Sequence[Material]) -> None:
 
 def element_fractions(materials: Sequence[Material]) -> tuple[tuple[str, ...], NDArray[np.float32]]:
     """Return the elements of some materials by rising Z, and their (K, elements) mass fractions."""
-    elements = sorted(
-        {element for material in materials for element in material.mass_fractions}, key=atomic_number
-    )
+    present = {element for material in materials for element in material.mass_fractions}
+    elements = sorted(present, key=atomic_number)
     table = np.array(
         [[material.mass_fractions.get(element, 0.0) for element in elements] for material in materials],
         dtype=np.float32,
@@ -261,24 +306,72 @@ def element_fractions(materials: Sequence[Material]) -> tuple[tuple[str, ...], N
     return tuple(elements), table
 
 
-def _expect_counts(
-    grown: GrainMap,
-    spectra: NDArray[np.float64],
-    energy: EnergyAxis,
-    counts_per_pixel: float,
-    seed: int,
-    fwhm: FwhmOfEnergy | None,
-) -> DrawnCounts:
-    rates = grown.abundances.mean(axis=(0, 1)) @ spectra.sum(axis=1)
-    if not rates > 0:
+def _parameters(given: Mapping[str, Any]) -> MapParameters:
+    unknown = sorted(set(given) - set(MapParameters.__dataclass_fields__))
+    if unknown:
+        raise InvalidInput(f"a mineral map has no parameter {', '.join(unknown)}")
+    return MapParameters(**given)
+
+
+def _dose(grown: GrainMap, pure: PureSpectra, counts_per_pixel: float) -> float:
+    rate = float(grown.abundances.mean(axis=(0, 1)) @ pure.spectra.sum(axis=1))
+    if not rate > 0:
         raise InvalidInput("the source excites nothing in these materials", "Raise the tube voltage")
-    scaled = np.ascontiguousarray(spectra * (counts_per_pixel / rates), dtype=np.float32)
-    return DrawnCounts(grown.abundances, scaled, energy, seed, None, fwhm)
+    return counts_per_pixel / rate
 
 
-def _drawn(counts: DrawnCounts, budget: int, progress: Progress) -> Any:
-    size = int(np.prod(counts.shape, dtype=np.int64)) * counts.dtype.itemsize
-    return counts.load(budget, progress) if size <= budget else counts
+def _variants(
+    counts: MineralCounts,
+    distortions: Distortions | None,
+    grown: GrainMap,
+    chosen: MapParameters,
+    distortion: np.random.Generator,
+    noise: np.random.Generator,
+) -> dict[str, MineralCounts]:
+    values = None if distortions is None else draw_map_values(distortions, grown.grains, distortion)
+    made = {"cube": counts.distorted(values)}
+    if chosen.with_ideal:
+        made["ideal"] = counts
+    if chosen.with_twin:
+        without = None if values is None else values.without_bragg()
+        made["twin"] = counts.distorted(without, seed=draw_seed(noise))
+    return made
+
+
+def _draw_cubes(
+    variants: Mapping[str, MineralCounts],
+    chosen: MapParameters,
+    pure: PureSpectra,
+    elements: tuple[str, ...],
+    memory_budget: int | None,
+    progress: Progress,
+) -> dict[str, SpectralCube]:
+    budget = (default_memory_budget() if memory_budget is None else memory_budget) // len(variants)
+    return {
+        kind: SpectralCube(
+            counts.drawn().load_within(budget, progress),
+            pure.energy,
+            name=chosen.name if kind == "cube" else f"{chosen.name} ({kind})",
+            pixel_size=chosen.pixel_size,
+            excitation=pure.excitation,
+            elements=elements,
+            provenance=Provenance(layout="synthetic"),
+        )
+        for kind, counts in variants.items()
+    }
+
+
+def _line_counts(
+    grown: GrainMap, pure: PureSpectra, dose: float, chosen: MapParameters
+) -> ElementMaps | None:
+    names = tuple(sorted({family for families in pure.families for family in families}))
+    if not names:
+        return None
+    table = np.array([[families.get(name, 0.0) for name in names] for families in pure.families])
+    maps = np.moveaxis(grown.abundances @ np.asarray(table * dose, dtype=np.float32), 2, 0)
+    return ElementMaps(
+        names, np.ascontiguousarray(maps), np.zeros_like(maps), "truth", chosen.pixel_size, chosen.name
+    )
 
 
 def _label(
@@ -286,8 +379,7 @@ def _label(
     materials: Sequence[Material],
     formulas: Sequence[str] | None,
     colors: Sequence[str] | None,
-    pixel_size: tuple[float, float],
-    source: str,
+    chosen: MapParameters,
 ) -> LabelMap:
     for what, given in (("formulas", formulas), ("colours", colors)):
         if given is not None and len(given) != len(materials):
@@ -304,7 +396,7 @@ def _label(
     )
     dtype = np.uint8 if len(materials) < 255 else np.uint16
     labels = (grown.abundances.argmax(axis=2) + 1).astype(dtype)
-    return LabelMap(labels, classes, pixel_size=pixel_size, source=source)
+    return LabelMap(labels, classes, pixel_size=chosen.pixel_size, source=chosen.name)
 
 
 def _describe(material: Material) -> dict[str, Any]:

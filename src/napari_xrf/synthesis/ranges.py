@@ -1,12 +1,55 @@
-"""Limits of the parameters that recipes take."""
+"""Limits of the parameters that recipes take: stated once, in the field's type, for checks and for widgets."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, get_type_hints
 
 from napari_xrf.core.errors import InvalidInput
 
 Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a number, or both ends of a range, must lie; goes into ``Annotated`` beside the type.
+
+    Attributes
+    ----------
+    low, high
+        Both included.
+    unit
+        ``"keV"``; empty for a plain number.
+    """
+
+    low: float
+    high: float
+    unit: str = ""
+
+
+@cache
+def limits_of(parameters: type) -> dict[str, Limits]:
+    """Return the limits of each field of a parameter dataclass that has some."""
+    hints = get_type_hints(parameters, include_extras=True)
+    return {
+        name: extra
+        for name, hint in hints.items()
+        for extra in getattr(hint, "__metadata__", ())
+        if isinstance(extra, Limits)
+    }
+
+
+def check_fields(parameters: object) -> None:
+    """Raise InvalidInput that names the first field of a parameter dataclass beyond its limits."""
+    for name, limits in limits_of(type(parameters)).items():
+        value = getattr(parameters, name)
+        label = name.replace("_", " ")
+        if isinstance(value, tuple | list):
+            check_interval(label, value, limits.low, limits.high)
+        elif value is not None:
+            check_range(label, value, limits.low, limits.high)
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
@@ -15,10 +58,8 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
         raise InvalidInput(f"{name} must lie from {low:g} to {high:g}, not {value:g}")
 
 
-def check_interval(name: str, interval: Range | None, low: float, high: float) -> None:
+def check_interval(name: str, interval: Any, low: float, high: float) -> None:
     """Raise InvalidInput when an interval (lower, upper) is reversed or reaches outside ``[low, high]``."""
-    if interval is None:
-        return
     if len(interval) != 2:
         raise InvalidInput(f"{name} needs a lower and an upper end, not {interval}")
     for end in interval:

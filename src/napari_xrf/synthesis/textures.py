@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numba
 import numpy as np
@@ -13,7 +14,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.synthesis.ranges import check_range
+from napari_xrf.synthesis.ranges import Limits, check_fields
 
 _POINTS = 200_000  # looked up at once: a few tens of MB
 _CANDIDATES = 16  # nearest seeds among which an elongated grain may win a point
@@ -42,22 +43,16 @@ class Texture:
         Width of the exciting spot, 0 to 20: spots wider than a pixel mix neighbours.
     """
 
-    grain_size: float = 9.0
-    elongation: float = 1.4
-    roughness: float = 0.15
-    vein_width: float = 2.5
-    zoning_steps: int = 0
-    subpixels: int = 4
-    beam_fwhm: float = 0.8
+    grain_size: Annotated[float, Limits(1, 500, "px")] = 9.0
+    elongation: Annotated[float, Limits(1, 20)] = 1.4
+    roughness: Annotated[float, Limits(0, 1)] = 0.15
+    vein_width: Annotated[float, Limits(0.2, 200, "px")] = 2.5
+    zoning_steps: Annotated[int, Limits(0, 20)] = 0
+    subpixels: Annotated[int, Limits(1, 16)] = 4
+    beam_fwhm: Annotated[float, Limits(0, 20, "px")] = 0.8
 
     def __post_init__(self) -> None:
-        check_range("grain size", self.grain_size, 1, 500)
-        check_range("elongation", self.elongation, 1, 20)
-        check_range("roughness", self.roughness, 0, 1)
-        check_range("vein width", self.vein_width, 0.2, 200)
-        check_range("zoning steps", self.zoning_steps, 0, 20)
-        check_range("subpixels", self.subpixels, 1, 16)
-        check_range("beam FWHM", self.beam_fwhm, 0, 20)
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -78,17 +73,14 @@ class Phase:
         Position of the material towards which its grains change from core to rim, or None.
     """
 
-    share: float = 1.0
+    share: Annotated[float, Limits(0, 1e9)] = 1.0
     habit: str = "grain"
-    size: float = 1.0
-    elongation: float | None = None
+    size: Annotated[float, Limits(0.02, 50)] = 1.0
+    elongation: Annotated[float | None, Limits(1, 20)] = None
     zoned_to: int | None = None
 
     def __post_init__(self) -> None:
-        check_range("share", self.share, 0, 1e9)
-        check_range("grain size of a phase", self.size, 0.02, 50)
-        if self.elongation is not None:
-            check_range("elongation", self.elongation, 1, 20)
+        check_fields(self)
         if self.habit not in ("grain", "vein", "inclusion"):
             raise InvalidInput(f"habit {self.habit!r} is not grain, vein or inclusion")
 
