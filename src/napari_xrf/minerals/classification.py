@@ -1,0 +1,204 @@
+"""From a map of spectra to a map of minerals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import NOT_MEASURED, UNKNOWN_NAME, LabelClass, LabelMap
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.minerals.evidence import collect_evidence
+from napari_xrf.minerals.goodness import misfit_threshold
+from napari_xrf.minerals.library import Mineral
+from napari_xrf.minerals.likelihood import Scan
+from napari_xrf.minerals.map_setting import setting_of_map
+from napari_xrf.minerals.mean_spectra import ClassSpectrum, class_spectra
+from napari_xrf.minerals.separability import confusion, inseparable_groups
+from napari_xrf.minerals.templates import expect_templates
+
+UNKNOWN_LABEL = 1
+UNKNOWN_COLOR = "#808080"
+UNKNOWN_LEVEL = 1e-3
+TOLERANCE = 0.2
+LEAST_CONFIDENCE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """A mineral map and how it came about.
+
+    Attributes
+    ----------
+    label_map
+        1 is "unknown", the classes that occur follow from 2 on by falling area.
+    groups
+        Names of the minerals that cannot be told apart in this map, one tuple per group of two or more;
+        also groups that no pixel belongs to.
+    minerals
+        Names of all minerals that were looked for.
+    spectra
+        Mean measured spectrum of each class that occurs, with what its minerals explain of it.
+    counts_per_pixel
+        Median of the measured pixels, in the energies that were used.
+    energy_range
+        (low, high) keV that were used.
+    method
+        Name of the method in :data:`METHODS`.
+    notes
+        What the user should know, one sentence each: calibration, range, minerals left out.
+    """
+
+    label_map: LabelMap
+    groups: tuple[tuple[str, ...], ...]
+    minerals: tuple[str, ...]
+    spectra: tuple[ClassSpectrum, ...]
+    counts_per_pixel: float
+    energy_range: tuple[float, float]
+    method: str
+    notes: tuple[str, ...]
+
+
+def classify_minerals(
+    cube: SpectralCube,
+    minerals: Sequence[Mineral] | None = None,
+    *,
+    method: str = "likelihood",
+    unknown_level: float = UNKNOWN_LEVEL,
+    tolerance: float = TOLERANCE,
+    progress: Progress = ignore_progress,
+) -> Classification:
+    """Find the mineral of each pixel.
+
+    Parameters
+    ----------
+    cube
+        The map.
+    minerals
+        What to look for. None: all minerals of the shipped library whose visible elements are all found
+        in the map.
+    method
+        ``"likelihood"``: the mineral under which the pixel's counts are most likely, scale and continuum
+        free, see ``docs/minerals.md``.
+    unknown_level
+        Share of pixels of known minerals that may be called unknown by mistake, above 0 to 0.5.
+    tolerance
+        Relative standard deviation of the expected spectra per bin of half a detector's resolution.
+    progress
+        Told often; raise Cancelled in it to stop.
+
+    Raises
+    ------
+    InvalidInput
+        For a method, level or tolerance that cannot be, a map without counts, or when no mineral is left.
+    """
+    if method not in METHODS:
+        raise InvalidInput(f"there is no method {method!r}", f"Use {', '.join(METHODS)}")
+    if not 0 < unknown_level <= 0.5:
+        raise InvalidInput(f"the unknown level must be above 0 and at most 0.5, not {unknown_level}")
+    if not 0.01 <= tolerance <= 1:
+        raise InvalidInput(f"the tolerance must be between 0.01 and 1, not {tolerance}")
+    if minerals is not None and not minerals:
+        raise InvalidInput("there is no mineral to look for", "Name at least one")
+    return METHODS[method](cube, minerals, unknown_level, tolerance, progress)
+
+
+def classify_by_likelihood(
+    cube: SpectralCube,
+    minerals: Sequence[Mineral] | None,
+    unknown_level: float,
+    tolerance: float,
+    progress: Progress,
+) -> Classification:
+    """Classify by highest likelihood: the method ``"likelihood"`` of :func:`classify_minerals`."""
+    setting = setting_of_map(cube, minerals, progress)
+    templates = expect_templates(setting.minerals, setting.instrument, setting.bins, progress)
+    if templates.size == 0:
+        raise InvalidInput("none of the minerals would show in this map", "Name others, or check the kV")
+    confused = confusion(templates, setting.counts_per_pixel, tolerance, progress)
+    groups = inseparable_groups(confused)
+    templates, class_of = templates.by_class(groups)
+    scan = Scan.of(templates, class_of)
+    threshold = misfit_threshold(templates, scan, tolerance, unknown_level, setting.most_counts, progress)
+    measured, evidence = collect_evidence(cube, templates, scan, tolerance, progress)
+    winner, probability = evidence.decide(len(groups))
+    pixels = np.arange(winner.size)
+    unexplained = evidence.misfit[pixels, winner] > threshold.at(evidence.counts)
+    undecided = probability < LEAST_CONFIDENCE
+    chosen = np.where(unexplained | undecided, -1, evidence.classes[pixels, winner])
+    named = [tuple(setting.minerals[index] for index in group) for group in groups]
+    # A pixel is unknown because good pixels hardly ever misfit so, or because no class is probable.
+    certain = np.where(unexplained, 1 - unknown_level, np.where(undecided, 1 - probability, probability))
+    label_map, class_of_label = _label_map(cube, measured, chosen, certain, named)
+    members = {label: np.flatnonzero(class_of == index) for label, index in class_of_label.items()}
+    return Classification(
+        label_map=label_map,
+        groups=tuple(tuple(each.name for each in group) for group in named if len(group) > 1),
+        minerals=tuple(mineral.name for mineral in setting.minerals),
+        spectra=class_spectra(cube, label_map, templates, members, progress),
+        counts_per_pixel=setting.counts_per_pixel,
+        energy_range=(float(setting.bins.energies[0]), float(setting.bins.energies[-1])),
+        method="likelihood",
+        notes=(*setting.notes, *_remarks(unexplained, undecided, setting.minerals, groups)),
+    )
+
+
+def _label_map(
+    cube: SpectralCube,
+    measured: NDArray[np.bool_],
+    chosen: NDArray[np.intp],
+    probability: NDArray[np.float64],
+    classes: Sequence[tuple[Mineral, ...]],
+) -> tuple[LabelMap, dict[int, int]]:
+    """Return the map, its classes numbered by falling area, and label → class."""
+    pixels = np.bincount(chosen[chosen >= 0], minlength=len(classes))
+    order = [int(index) for index in np.argsort(-pixels, kind="stable") if pixels[index]]
+    label_of = np.full(len(classes) + 1, UNKNOWN_LABEL, dtype=np.uint16)  # the last stands for -1
+    label_of[order] = np.arange(len(order)) + UNKNOWN_LABEL + 1
+    labels = np.full(cube.map_shape, NOT_MEASURED, dtype=np.uint16)
+    labels[measured] = label_of[chosen]
+    confidence = np.zeros(cube.map_shape, dtype=np.float32)
+    confidence[measured] = probability
+    table = [LabelClass(UNKNOWN_LABEL, UNKNOWN_NAME, color=UNKNOWN_COLOR)]
+    table += [_label_class(int(label_of[index]), classes[index]) for index in order]
+    label_map = LabelMap(labels, tuple(table), confidence, cube.pixel_size, cube.name)
+    return label_map, {int(label_of[index]): index for index in order}
+
+
+def _label_class(label: int, minerals: tuple[Mineral, ...]) -> LabelClass:
+    """One class for minerals that cannot be told apart: all names, the first one's colour, mean density."""
+    return LabelClass(
+        label,
+        " / ".join(mineral.name for mineral in minerals),
+        " / ".join(dict.fromkeys(mineral.formula for mineral in minerals)),
+        minerals[0].color,
+        math.fsum(mineral.density for mineral in minerals) / len(minerals),
+    )
+
+
+def _remarks(
+    unexplained: NDArray[np.bool_],
+    undecided: NDArray[np.bool_],
+    minerals: Sequence[Mineral],
+    groups: Sequence[tuple[int, ...]],
+) -> tuple[str, ...]:
+    shown = {index for group in groups for index in group}
+    hidden = [mineral.name for index, mineral in enumerate(minerals) if index not in shown]
+    remarks = [
+        f"{int(unexplained.sum())} pixels fit no mineral; "
+        f"{int((undecided & ~unexplained).sum())} more cannot be decided"
+    ]
+    if hidden:
+        remarks.append(f"nothing of {', '.join(hidden)} would show in this map")
+    return tuple(remarks)
+
+
+Method = Callable[[SpectralCube, Sequence[Mineral] | None, float, float, Progress], Classification]
+
+# Another method, such as a network, is a function of this signature and a line here.
+METHODS: dict[str, Method] = {"likelihood": classify_by_likelihood}

@@ -1,0 +1,164 @@
+"""How likely the counts of pixels are if they come from given minerals.
+
+A pixel's expectation is ``a·lines + b·continuum`` of a composition with both amounts free, the continuum
+tied loosely to its expected share. Models of spectra are not exact: each bin's expectation is taken to be
+off by a random factor of relative standard deviation ``tolerance``. With a gamma-distributed factor the
+Poisson likelihood becomes the negative-binomial one (variance ``µ + (tolerance·µ)²``), which is Poisson at
+few counts and forgives strong peaks their small errors at many.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.minerals.templates import FLOOR, Templates
+
+CONTINUUM_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
+CONTINUUM_SPREAD = 0.7  # a factor of two either way: roughness, coating, errors of scatter models
+
+Evidence = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """The first look at pixels: every composition at a few levels of continuum.
+
+    Attributes
+    ----------
+    logarithms
+        (B, T·H) float32 log probability per count.
+    penalties
+        (T·H,) float32 subtracted for a continuum that is not as expected.
+    class_of
+        (T,) class of each composition.
+    starts
+        First composition of each class; compositions are sorted by class.
+    """
+
+    logarithms: NDArray[np.float32]
+    penalties: NDArray[np.float32]
+    class_of: NDArray[np.intp]
+    starts: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, templates: Templates, class_of: NDArray[np.intp]) -> Scan:
+        """Prepare templates whose compositions belong to classes 0, 1, …, rising."""
+        spectra = templates.spectra(CONTINUUM_FACTORS)
+        logarithms = np.log(spectra).reshape(-1, templates.bins.size).T
+        penalty = 0.5 * (np.log(CONTINUUM_FACTORS) / CONTINUUM_SPREAD) ** 2
+        starts = np.flatnonzero(np.diff(class_of, prepend=-1))
+        return cls(
+            np.ascontiguousarray(logarithms, dtype=np.float32),
+            np.tile(penalty, templates.size).astype(np.float32),
+            class_of,
+            starts,
+        )
+
+    def best(self, counts: NDArray[np.float32], keep: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return for pixels (n, B) the best compositions of the ``keep`` best classes, and the runners-up.
+
+        Returns
+        -------
+        first, second : (n, K)
+            Indices of the best and of the second-best composition of each of these classes (the same one
+            where a class has only one); the best class first.
+        """
+        each = (counts @ self.logarithms - self.penalties).reshape(counts.shape[0], self.class_of.size, -1)
+        per_template = each.max(axis=2)
+        per_class = np.maximum.reduceat(per_template, self.starts, axis=1)
+        keep = min(keep, self.starts.size)
+        order = np.argpartition(-per_class, keep - 1, axis=1)[:, :keep]
+        order = np.take_along_axis(
+            order, np.argsort(-np.take_along_axis(per_class, order, axis=1), axis=1), axis=1
+        )
+        return self._best_of_classes(per_template, order)
+
+    def _best_of_classes(
+        self, per_template: NDArray[np.float32], order: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        first, second = np.empty_like(order), np.empty_like(order)
+        stops = np.append(self.starts[1:], self.class_of.size)
+        for which in np.unique(order):
+            pixel, rank = np.nonzero(order == which)
+            start, stop = self.starts[which], stops[which]
+            own = per_template[pixel, start:stop]
+            first[pixel, rank] = start + own.argmax(axis=1)
+            if stop - start > 1:
+                both = np.argpartition(-own, 1, axis=1)[:, :2]
+                best = own.argmax(axis=1)[:, None]
+                second[pixel, rank] = start + np.where(both[:, :1] == best, both[:, 1:], both[:, :1])[:, 0]
+            else:
+                second[pixel, rank] = start
+        return first, second
+
+
+def fit_candidates(
+    counts: NDArray[np.float32],
+    first: NDArray[np.intp],
+    second: NDArray[np.intp],
+    templates: Templates,
+    tolerance: float,
+) -> tuple[Evidence, Evidence, Evidence]:
+    """Fit each pixel by a mixture of the lines of two compositions of a mineral and its continuum.
+
+    Parameters
+    ----------
+    counts
+        (n, B) counts per bin.
+    first, second
+        (n, K) compositions to mix, per candidate.
+    templates
+        The expected spectra.
+    tolerance
+        Relative standard deviation of the expected spectra per bin.
+
+    Returns
+    -------
+    evidence : (n, K) log-likelihood, up to a constant per pixel, less the penalty of the continuum
+    misfit : (n, K) deviance less its expectation, in standard deviations
+    factors : (n, K) how many times the expected continuum was found
+    """
+    from napari_xrf.minerals import likelihood_kernels
+
+    log_means, means, variances = deviance_moments(tolerance)
+    evidence, misfit, factors = (np.empty(first.shape, dtype=np.float32) for _ in range(3))
+    likelihood_kernels.fit_candidates(
+        counts, first, second, templates.lines, templates.continuum, FLOOR, tolerance, CONTINUUM_SPREAD,
+        log_means, means, variances, evidence, misfit, factors,
+    )  # fmt: skip
+    return evidence, misfit, factors
+
+
+@lru_cache(maxsize=8)
+def deviance_moments(
+    tolerance: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean and variance of a bin's deviance as a function of its expectation.
+
+    At few counts a deviance is far from chi-squared; the moments are summed over the distribution itself.
+
+    Returns
+    -------
+    log_means : (G,) natural logarithms of the expectation, evenly spaced
+    means, variances : (G,)
+    """
+    from scipy.stats import nbinom
+
+    shape = 1 / tolerance**2
+    grid = np.linspace(math.log(1e-4), math.log(1e3), 140)
+    means, variances = np.empty(grid.size), np.empty(grid.size)
+    for index, level in enumerate(np.exp(grid)):
+        deviation = math.sqrt(level + level**2 / shape)
+        values = np.arange(math.ceil(level + 12 * deviation) + 12, dtype=np.float64)
+        chance = nbinom.pmf(values, shape, shape / (shape + level))
+        deviance = -(values + shape) * np.log((values + shape) / (level + shape))
+        deviance[1:] += values[1:] * np.log(values[1:] / level)
+        deviance *= 2
+        means[index] = chance @ deviance
+        variances[index] = chance @ (deviance - means[index]) ** 2
+    return grid, means, variances

@@ -1,0 +1,135 @@
+"""What the classification of a map starts from: calibration, energy range, minerals, counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.minerals.candidates import plausible_minerals
+from napari_xrf.minerals.energy_bins import EnergyBins, bins_at_resolution
+from napari_xrf.minerals.library import Mineral, load_library
+from napari_xrf.physics.instrument import Instrument, instrument_of
+from napari_xrf.physics.source import ElectronBeam, MonochromaticSource, TubeSource
+
+# Below, coatings, contamination and windows decide: carbon Kα is at 0.28, fluorine Kα at 0.68 keV.
+LOWEST_KEV_ELECTRONS = 0.4
+LOWEST_KEV_PHOTONS = 0.9
+_ELECTRON_REST_KEV = 510.999
+_PRESENT = 0.5  # probability from which an element counts as found
+
+
+@dataclass(frozen=True, eq=False)
+class MapSetting:
+    """What all pixels of a map share.
+
+    Attributes
+    ----------
+    instrument
+        With the refined energy axis and resolution.
+    bins
+        The energy bins to use.
+    minerals
+        What to look for.
+    counts_per_pixel, most_counts
+        Median of the measured pixels and largest, in the energies used.
+    notes
+        One sentence each.
+    """
+
+    instrument: Instrument
+    bins: EnergyBins
+    minerals: tuple[Mineral, ...]
+    counts_per_pixel: float
+    most_counts: float
+    notes: tuple[str, ...]
+
+
+def setting_of_map(
+    cube: SpectralCube,
+    minerals: Sequence[Mineral] | None,
+    progress: Progress = ignore_progress,
+) -> MapSetting:
+    """Calibrate on the sum spectrum, choose the energies to use and, if none are given, the minerals.
+
+    Raises
+    ------
+    InvalidInput
+        When the map holds no counts in the energies that can be used.
+    """
+    from napari_xrf.maps.calibration import calibrate
+
+    spectrum = cube.sum_spectrum(progress)
+    if not spectrum[cube.energy.positive].any():
+        raise InvalidInput(f"the map {cube.name!r} holds no counts above 0 keV")
+    progress(0, 1, "calibrating")
+    calibration = calibrate(spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements)
+    instrument = replace(instrument_of(cube), energy=calibration.energy, detector=calibration.detector)
+    low, high = energy_range(instrument)
+    bins = bins_at_resolution(calibration.energy, instrument.detector, low, high)
+    edges = bins.axis.energy(bins.edges[[0, -1]] - 0.5)
+    counts = replace(cube, energy=calibration.energy).window_map(low, high, progress)
+    if not counts.any():
+        raise InvalidInput(f"the map {cube.name!r} holds no counts from {low:.2f} to {high:.2f} keV")
+    notes = [calibration.message, f"energies from {edges[0]:.2f} to {edges[1]:.2f} keV are compared"]
+    if minerals is None:
+        minerals, note = _auto_minerals(cube, instrument, low, high, progress)
+        notes.append(note)
+    return MapSetting(
+        instrument,
+        bins,
+        tuple(minerals),
+        float(np.median(counts[counts > 0])),
+        float(counts.max()),
+        tuple(notes),
+    )
+
+
+def energy_range(instrument: Instrument) -> tuple[float, float]:
+    """Return the energies in keV that tell minerals apart on an instrument.
+
+    From above coatings and noise to the excitation's end; under a monochromatic beam to below its
+    Compton peak, which depends on thickness and surroundings more than on the mineral.
+    """
+    source, axis = instrument.source, instrument.energy
+    top = float(axis.energies[-1])
+    lowest = LOWEST_KEV_PHOTONS
+    if isinstance(source, ElectronBeam):
+        lowest, top = LOWEST_KEV_ELECTRONS, min(top, source.energy_kev)
+    elif isinstance(source, TubeSource):
+        top = min(top, source.voltage_kv)
+    elif isinstance(source, MonochromaticSource):
+        angle = np.radians(instrument.scatter_deg)
+        beam = source.energy_kev
+        compton = beam / (1 + beam / _ELECTRON_REST_KEV * (1 - np.cos(angle)))
+        top = min(top, float(compton - 2.5 * instrument.detector.fwhm(compton)))
+    return max(lowest, float(axis.energies[0])), top
+
+
+def excitation_kev(instrument: Instrument) -> float:
+    """Return the highest energy of the exciting radiation, keV."""
+    source = instrument.source
+    if isinstance(source, TubeSource):
+        return source.voltage_kv
+    if isinstance(source, (ElectronBeam, MonochromaticSource)):
+        return source.energy_kev
+    return float(max(source.energies_kev))
+
+
+def _auto_minerals(
+    cube: SpectralCube, instrument: Instrument, low: float, high: float, progress: Progress
+) -> tuple[tuple[Mineral, ...], str]:
+    from napari_xrf.maps.identification import find_elements
+
+    found = [
+        entry.element for entry in find_elements(cube, progress=progress) if entry.probability >= _PRESENT
+    ]
+    chosen = plausible_minerals(load_library(), found, low, high, excitation_kev(instrument))
+    return chosen, (
+        f"{len(chosen)} minerals are looked for, of which the elements found ({', '.join(found) or 'none'}) "
+        "leave nothing out"
+    )

@@ -1,0 +1,112 @@
+"""Expected spectra of minerals on an instrument: what pixels are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.minerals.energy_bins import EnergyBins
+from napari_xrf.minerals.library import Mineral
+from napari_xrf.physics.instrument import Instrument
+
+# Channels beside the templates' peaks hold counts all the same: pile-up, trace elements, imperfect tails.
+FLOOR = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Templates:
+    """Expected spectra of T compositions in B energy bins, each of sum 1.
+
+    Attributes
+    ----------
+    lines
+        (T, B) characteristic lines.
+    continuum
+        (T, B) everything else: bremsstrahlung, scattered continuum and lines of the source.
+    owner
+        (T,) index of the mineral.
+    minerals
+        The minerals.
+    bins
+        The energy bins.
+    """
+
+    lines: NDArray[np.float64]
+    continuum: NDArray[np.float64]
+    owner: NDArray[np.intp]
+    minerals: tuple[Mineral, ...]
+    bins: EnergyBins
+
+    @property
+    def size(self) -> int:
+        """Number of compositions."""
+        return int(self.owner.size)
+
+    def spectra(self, continuum_factors: Sequence[float]) -> NDArray[np.float64]:
+        """Return (T, H, B) spectra of sum 1 with the continuum multiplied by each factor.
+
+        A flat floor of :data:`FLOOR` of the counts is mixed in, so that no bin expects nothing.
+        """
+        factors = np.asarray(continuum_factors, dtype=np.float64)
+        mixed = self.lines[:, None, :] + factors[None, :, None] * self.continuum[:, None, :]
+        mixed /= mixed.sum(axis=2, keepdims=True)
+        return (1 - FLOOR) * mixed + FLOOR / self.bins.size
+
+    def by_class(self, groups: Sequence[Sequence[int]]) -> tuple[Templates, NDArray[np.intp]]:
+        """Return the templates sorted by groups of minerals, equal spectra once, and the class of each."""
+        chosen, class_of = [], []
+        for index, group in enumerate(groups):
+            own = np.flatnonzero(np.isin(self.owner, group))
+            both = np.hstack([self.lines[own], self.continuum[own]]).round(9)
+            first = np.sort(np.unique(both, axis=0, return_index=True)[1])
+            chosen.append(own[first])
+            class_of.append(np.full(first.size, index, dtype=np.intp))
+        order = np.concatenate(chosen)
+        sorted_templates = Templates(
+            self.lines[order], self.continuum[order], self.owner[order], self.minerals, self.bins
+        )
+        return sorted_templates, np.concatenate(class_of)
+
+
+def expect_templates(
+    minerals: Sequence[Mineral],
+    instrument: Instrument,
+    bins: EnergyBins,
+    progress: Progress = ignore_progress,
+) -> Templates:
+    """Return the expected spectra of all compositions that span the minerals' ranges.
+
+    Samples are taken as flat and infinitely thick. Compositions of which nothing can be seen in the bins
+    are left out; a mineral may so lose all of its templates.
+    """
+    from napari_xrf.physics.forward import expect_spectrum
+
+    known: dict[frozenset[tuple[str, float]], tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    lines, continuum, owner = [], [], []
+    for index, mineral in enumerate(minerals):
+        for material in mineral.compositions():
+            # Polymorphs share their spectrum.
+            key = frozenset((element, round(part, 9)) for element, part in material.mass_fractions.items())
+            if key not in known:
+                expected = expect_spectrum(material, instrument, order=2)
+                whole = bins.sum(expected.counts)
+                rest = np.minimum(bins.sum(expected.scatter + expected.continuum), whole)
+                known[key] = (whole - rest, rest)
+            own_lines, rest = known[key]
+            total = own_lines.sum() + rest.sum()
+            if total > 0:
+                lines.append(own_lines / total)
+                continuum.append(rest / total)
+                owner.append(index)
+        progress(index + 1, len(minerals), "computing expected spectra")
+    return Templates(
+        np.array(lines).reshape(-1, bins.size),
+        np.array(continuum).reshape(-1, bins.size),
+        np.array(owner, dtype=np.intp),
+        tuple(minerals),
+        bins,
+    )
