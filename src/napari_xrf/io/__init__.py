@@ -1,1 +1,34 @@
-"""Readers and writers, one file per format."""
+"""Readers and writers, one file per format.
+
+Importing this package is light: a format's own module is imported when a file of that format is read or written.
+"""
+
+from __future__ import annotations
+
+from napari_xrf.io.formats import (
+    is_element_map_file,
+    is_label_file,
+    list_datasets,
+    read,
+    read_element_maps,
+    read_labels,
+    read_spectrum,
+    read_truth,
+    recognizes,
+    write,
+    write_cube,
+)
+
+__all__ = [
+    "is_element_map_file",
+    "is_label_file",
+    "list_datasets",
+    "read",
+    "read_element_maps",
+    "read_labels",
+    "read_spectrum",
+    "read_truth",
+    "recognizes",
+    "write",
+    "write_cube",
+]

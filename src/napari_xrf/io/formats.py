@@ -1,0 +1,330 @@
+"""Which module reads and writes which file: the table of formats, and the functions that look it up."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import FileError, InvalidInput, XrfError
+from napari_xrf.core.label_map import LabelMap
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.core.spectrum import Spectrum
+
+if TYPE_CHECKING:
+    from napari_xrf.io.hdf5_datasets import DatasetChoice
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_HEAD = 4096  # bytes that a signature check may look at
+
+
+@dataclass(frozen=True)
+class Format:
+    """One row of the table of formats that hold spectra.
+
+    Attributes
+    ----------
+    name
+        What users call it.
+    suffixes
+        Lower case, with the dot.
+    reader
+        ``"module:function"``; the function takes the path and those options of :func:`read` that it can use.
+    signatures
+        A file of this format holds one of them near its start; empty when the suffix decides.
+    recognizer
+        ``"module:function"`` that looks closer, path → bool; empty when the signature decides.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    reader: str
+    signatures: tuple[bytes, ...] = ()
+    recognizer: str = ""
+
+    def accepts(self, head: bytes) -> bool:
+        """Tell whether the first bytes of a file fit this format."""
+        upper = head.upper()
+        return not self.signatures or any(signature.upper() in upper for signature in self.signatures)
+
+
+_HDF5 = (HDF5_SIGNATURE,)
+_EMSA = (b"EMSA/MAS",)
+
+FORMATS = (
+    Format("Bruker .bcf", (".bcf",), "napari_xrf.io.bcf:read_bcf", (b"AAMVHFSS",)),
+    Format(
+        "HDF5",
+        (".h5", ".hdf5", ".hdf", ".nxs", ".nx5", ".nexus", ".he5"),
+        "napari_xrf.io.hdf5:read_hdf5",
+        _HDF5,
+        "napari_xrf.io.hdf5:is_spectral_map",
+    ),
+    Format(
+        "HyperSpy .hspy",
+        (".hspy",),
+        "napari_xrf.io.hdf5:read_hdf5",
+        _HDF5,
+        "napari_xrf.io.hdf5:is_spectral_map",
+    ),
+    Format(
+        "Lispix raw map",
+        (".rpl", ".raw"),
+        "napari_xrf.io.rpl:read_rpl",
+        recognizer="napari_xrf.io.rpl:is_rpl",
+    ),
+    Format("Bruker spectrum .spx", (".spx",), "napari_xrf.io.spx:read_spx", (b"TRTSpectrum",)),
+    Format("EMSA/MAS spectrum", (".msa", ".emsa", ".ems", ".txt"), "napari_xrf.io.emsa:read_emsa", _EMSA),
+    Format(
+        "MCA spectrum",
+        (".mca", ".xrf"),
+        "napari_xrf.io.mca:read_mca",
+        recognizer="napari_xrf.io.mca:is_mca",
+    ),
+    Format("Maestro spectrum .spe", (".spe",), "napari_xrf.io.mca:read_spe", (b"$DATA:",)),
+    Format(
+        "spectrum table",
+        (".csv",),
+        "napari_xrf.io.spectrum_files:read_spectrum_cube",
+        (b"energy_keV,counts",),
+    ),
+)
+
+LABEL_SUFFIXES = (".tif", ".tiff", ".h5", ".csv")
+ELEMENT_MAP_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5", ".nxs", ".csv")
+
+# Options of `read` that only some readers know, with the value that means "not given".
+_OPTIONAL: Mapping[str, object] = {"detector": "sum", "dataset": None, "energy_axis": None}
+
+
+def read(
+    path: str | Path,
+    *,
+    detector: str | int = "sum",
+    dataset: str | None = None,
+    energy_axis: int | None = None,
+    energy: EnergyAxis | None = None,
+    memory_budget: int | None = None,
+    progress: Progress = ignore_progress,
+) -> SpectralCube:
+    """Read a map, or a single spectrum as a map of one pixel.
+
+    Parameters
+    ----------
+    path
+        The file.
+    detector
+        ``"sum"`` for all detectors, or the name or number of one, for files that keep them apart.
+    dataset
+        The dataset to read, for HDF5 files of a layout that is not known.
+    energy_axis
+        Which axis of that dataset is energy (0, 1, 2, …).
+    energy
+        The energy axis to use instead of the file's.
+    memory_budget
+        Bytes that the counts may take in memory; a larger map is read lazily. Default: half of the free memory.
+    progress
+        Told how far the reading is; raise ``Cancelled`` in it to stop.
+
+    Raises
+    ------
+    FileError
+        When the file is missing, damaged, of no known format or holds no spectra.
+    InvalidInput
+        When an option makes no sense for this file.
+    """
+    file, chosen = _format_of(path)
+    reader = _load(chosen.reader)
+    known = inspect.signature(reader).parameters
+    options: dict[str, Any] = {"progress": progress, "memory_budget": memory_budget}
+    given = {"detector": detector, "dataset": dataset, "energy_axis": energy_axis}
+    for name, value in given.items():
+        if value == _OPTIONAL[name]:
+            continue
+        if name not in known:
+            raise InvalidInput(f"{chosen.name} files know no option {name!r}", f"Leave out {name}={value!r}")
+        options[name] = value
+    try:
+        cube: SpectralCube = reader(file, **{name: value for name, value in options.items() if name in known})
+    except OSError as error:
+        raise FileError(file, f"cannot be read ({error.strerror or error})") from error
+    except MemoryError:
+        raise FileError(file, "needs more memory than there is", "Give a smaller memory budget") from None
+    return cube if energy is None else _recalibrated(cube, energy)
+
+
+def recognizes(path: str | Path) -> bool:
+    """Tell cheaply whether :func:`read`, :func:`read_labels` or :func:`read_element_maps` opens a file.
+
+    HDF5 files are recognised only when they are spectral maps of a known layout or written by this package. Never raises.
+    """
+    try:
+        return _has_spectra(path) or is_label_file(path) or is_element_map_file(path)
+    except (XrfError, OSError, ValueError, RuntimeError, KeyError, TypeError):
+        return False
+
+
+def write(path: str | Path, obj: object, *, progress: Progress = ignore_progress) -> None:
+    """Write a cube (.h5), a spectrum (.csv, .msa), element maps (.ome.tif, .h5, .csv) or labels (.tif, .h5, .csv).
+
+    The file appears whole or not at all.
+
+    Raises
+    ------
+    InvalidInput
+        When the noun or the suffix has no writer.
+    FileError
+        When the file cannot be written.
+    """
+    target = Path(path)
+    for noun, writer in _WRITERS:
+        if isinstance(obj, noun):
+            _load(writer)(target, obj, progress=progress)
+            return
+    raise InvalidInput(
+        f"a {type(obj).__name__} cannot be written",
+        "Give a SpectralCube, Spectrum, ElementMaps or LabelMap",
+    )
+
+
+_WRITERS = (
+    (SpectralCube, "napari_xrf.io.cube_files:write_cube"),
+    (Spectrum, "napari_xrf.io.spectrum_files:write_spectrum"),
+    (ElementMaps, "napari_xrf.io.element_map_files:write_element_maps"),
+    (LabelMap, "napari_xrf.io.label_files:write_labels"),
+)
+
+
+def read_labels(path: str | Path) -> LabelMap:
+    """Read a label map from .tif, .h5 or .csv; see :mod:`napari_xrf.io.label_files`."""
+    result: LabelMap = _load("napari_xrf.io.label_files:read_labels")(existing_file(path))
+    return result
+
+
+def read_element_maps(path: str | Path) -> ElementMaps:
+    """Read element maps from .ome.tif, .h5, .nxs or .csv; see :mod:`napari_xrf.io.element_map_files`."""
+    result: ElementMaps = _load("napari_xrf.io.element_map_files:read_element_maps")(existing_file(path))
+    return result
+
+
+def read_spectrum(path: str | Path) -> Spectrum:
+    """Read a single spectrum from any format that holds one."""
+    file = existing_file(path)
+    if file.suffix.lower() == ".csv":
+        result: Spectrum = _load("napari_xrf.io.spectrum_files:read_spectrum_csv")(file)
+        return result
+    cube = read(file)
+    if cube.map_shape != (1, 1):
+        raise FileError(file, f"holds a map of {cube.map_shape} pixels, not one spectrum", "Use read")
+    live_time = None if cube.live_time is None else float(cube.live_time[0, 0])
+    return Spectrum(
+        cube.spectrum_at(0, 0), cube.energy, cube.name, live_time=live_time, excitation=cube.excitation
+    )
+
+
+def read_truth(path: str | Path) -> dict[str, Any]:
+    """Return the truth that a synthetic cube's file holds; see :func:`napari_xrf.io.cube_files.read_truth`."""
+    result: dict[str, Any] = _load("napari_xrf.io.cube_files:read_truth")(existing_file(path))
+    return result
+
+
+def write_cube(
+    path: str | Path,
+    cube: SpectralCube,
+    *,
+    truth: Mapping[str, Any] | None = None,
+    progress: Progress = ignore_progress,
+) -> None:
+    """Write a cube, with its truth if it is synthetic; see :func:`napari_xrf.io.cube_files.write_cube`."""
+    _load("napari_xrf.io.cube_files:write_cube")(path, cube, truth=truth, progress=progress)
+
+
+def list_datasets(path: str | Path) -> tuple[DatasetChoice, ...]:
+    """Return the datasets of an HDF5 file that could be spectral maps."""
+    result: tuple[DatasetChoice, ...] = _load("napari_xrf.io.hdf5:list_datasets")(existing_file(path))
+    return result
+
+
+def is_label_file(path: str | Path) -> bool:
+    """Tell whether a file is a label map written by this package. Never raises."""
+    return _looks_like(path, LABEL_SUFFIXES, "napari_xrf.io.label_files:is_label_file")
+
+
+def is_element_map_file(path: str | Path) -> bool:
+    """Tell whether a file holds element maps: ours, PyMca's fit result or Savu's. Never raises."""
+    return _looks_like(path, ELEMENT_MAP_SUFFIXES, "napari_xrf.io.element_map_files:is_element_map_file")
+
+
+def existing_file(path: str | Path) -> Path:
+    """Return the path of a file that can be opened and is not empty, or raise FileError."""
+    file = Path(path)
+    try:
+        if file.is_dir():
+            raise FileError(file, "is a folder, not a file", "Choose a file in it")
+        if not file.is_file():
+            missing = not file.exists()
+            raise FileError(file, "does not exist" if missing else "is not a regular file")
+        if file.stat().st_size == 0:
+            raise FileError(file, "is empty")
+        with file.open("rb"):
+            return file
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FileError(file, f"cannot be opened ({reason})") from error
+
+
+def _format_of(path: str | Path) -> tuple[Path, Format]:
+    file = existing_file(path)
+    suffix = file.suffix.lower()
+    candidates = [row for row in FORMATS if suffix in row.suffixes]
+    if not candidates:
+        known = ", ".join(sorted({suffix for row in FORMATS for suffix in row.suffixes}))
+        raise FileError(
+            file, f"files ending in {suffix or 'nothing'!r} are not known", f"Known endings: {known}"
+        )
+    head = _head(file)
+    for row in candidates:
+        if row.accepts(head):
+            return file, row
+    raise FileError(
+        file, f"does not hold what its ending promises: it is no {candidates[0].name} file", "Is it renamed?"
+    )
+
+
+def _has_spectra(path: str | Path) -> bool:
+    file, chosen = _format_of(path)
+    return bool(_load(chosen.recognizer)(file)) if chosen.recognizer else True
+
+
+def _looks_like(path: str | Path, suffixes: tuple[str, ...], recognizer: str) -> bool:
+    with contextlib.suppress(XrfError, OSError, ValueError, RuntimeError, KeyError, TypeError):
+        file = existing_file(path)
+        return file.suffix.lower() in suffixes and bool(_load(recognizer)(file))
+    return False
+
+
+def _head(file: Path) -> bytes:
+    with file.open("rb") as handle:
+        return handle.read(_HEAD)
+
+
+def _load(target: str) -> Any:
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _recalibrated(cube: SpectralCube, energy: EnergyAxis) -> SpectralCube:
+    if energy.size != cube.shape[2]:
+        raise InvalidInput(
+            f"an energy axis of {energy.size} channels does not fit {cube.shape[2]} channels of counts"
+        )
+    kept = tuple(text for text in cube.provenance.warnings if not text.startswith("No energy calibration"))
+    note = f"The energy axis was given by the user: {energy.offset:g} + {energy.width:g}·channel keV."
+    return replace(cube, energy=energy, provenance=replace(cube.provenance, warnings=(*kept, note)))

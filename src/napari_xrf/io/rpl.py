@@ -1,0 +1,197 @@
+"""Lispix raw maps: a text file .rpl that describes the numbers in a .raw file beside it."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.scratch import scratch_array
+from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
+from napari_xrf.io import calibration
+from napari_xrf.io.calibration import Calibration
+from napari_xrf.io.hdf5_metadata import um_per
+from napari_xrf.io.whole_counts import CountFaults, narrowest, whole_counts
+
+LAYOUT = "Lispix raw map"
+_LARGEST_HEADER = 2**16
+_KINDS = {"signed": "i", "unsigned": "u", "float": "f"}
+_ORDERS = {"little-endian": "<", "big-endian": ">", "dont-care": "|"}
+_RECORDS = ("vector", "image", "dont-care")
+_BAND_BYTES = 16 * 2**20
+
+Keys = dict[str, str]
+
+
+def read_rpl(
+    path: str | Path, *, memory_budget: int | None = None, progress: Progress = ignore_progress
+) -> SpectralCube:
+    """Read a raw map, given either of its two files.
+
+    Unsigned maps stored pixel by pixel that exceed the memory budget stay in their file, memory-mapped.
+
+    Raises
+    ------
+    FileError
+        When the other file is missing, the description makes no sense or the numbers are fewer than it says.
+    """
+    header, raw = _pair(Path(path))
+    keys = _parsed(header)
+    rows, columns, channels = (_size(header, keys, name) for name in ("height", "width", "depth"))
+    by_image = _choice(header, keys, "record-by", _RECORDS) == "image"
+    dtype = _dtype(header, keys)
+    stored = (channels, rows, columns) if by_image else (rows, columns, channels)
+    warnings = _check_size(raw, keys, stored, dtype)
+    offset = int(_number(keys, "offset") or 0)
+    mapped = np.memmap(raw, dtype=dtype, mode="r", offset=offset, shape=stored)
+    view = np.moveaxis(mapped, 0, -1) if by_image else mapped
+    budget = default_memory_budget() if memory_budget is None else memory_budget
+    in_place = not by_image and dtype.kind == "u" and view.nbytes > budget
+    counts, faults = (view, CountFaults()) if in_place else _loaded(view, budget, progress)
+    try:
+        axis, notes = _axis(keys, channels)
+        return SpectralCube(
+            counts,
+            axis,
+            name=keys.get("title") or header.stem,
+            pixel_size=_pixel_size(keys),
+            live_time=_live_time(keys, (rows, columns)),
+            excitation=_excitation(keys),
+            provenance=Provenance(str(path), LAYOUT, warnings=(*warnings, *notes, *faults.warnings())),
+        )
+    except InvalidInput as error:
+        raise FileError(header, f"makes no sense ({error})") from error
+
+
+def is_rpl(path: str | Path) -> bool:
+    """Tell whether a file is one of a pair .rpl and .raw."""
+    header, _ = _pair(Path(path))
+    return {"width", "height", "depth"} <= set(_parsed(header))
+
+
+def _pair(path: Path) -> tuple[Path, Path]:
+    wanted = ".raw" if path.suffix.lower() == ".rpl" else ".rpl"
+    for suffix in (wanted, wanted.upper()):
+        other = path.with_suffix(suffix)
+        if other.is_file():
+            return (path, other) if wanted == ".raw" else (other, path)
+    raise FileError(path, f"lacks its other half {path.with_suffix(wanted).name}", "Copy it beside this file")
+
+
+def _parsed(header: Path) -> Keys:
+    """Return the keys of an .rpl file in lower case; a key, white space, a value on each line, ``;`` begins a comment."""
+    if header.stat().st_size > _LARGEST_HEADER:
+        raise FileError(header, "is too large for the description of a raw map")
+    keys: Keys = {}
+    for line in header.read_text(encoding="utf-8", errors="replace").splitlines():
+        parts = line.split(";")[0].split(None, 1)
+        if len(parts) == 2:
+            keys.setdefault(parts[0].lower(), parts[1].strip())
+    return keys
+
+
+def _size(header: Path, keys: Keys, name: str) -> int:
+    value = _number(keys, name)
+    if value is None or value < 1 or value != int(value) or value > 2**31:
+        raise FileError(header, f"gives no usable {name} ({keys.get(name, 'missing')})")
+    return int(value)
+
+
+def _choice(header: Path, keys: Keys, name: str, known: Any) -> str:
+    value = keys.get(name, "dont-care").lower()
+    if value not in known:
+        raise FileError(header, f"gives an unknown {name} ({value})", f"Known are {', '.join(known)}")
+    return value
+
+
+def _dtype(header: Path, keys: Keys) -> np.dtype[Any]:
+    kind = _KINDS[_choice(header, {"data-type": "unsigned", **keys}, "data-type", _KINDS)]
+    order = _ORDERS[_choice(header, keys, "byte-order", _ORDERS)]
+    size = _size(header, keys, "data-length")
+    if size not in ((4, 8) if kind == "f" else (1, 2, 4, 8)) or (order == "|" and size > 1):
+        raise FileError(header, f"describes numbers of {size} bytes, {order!r}, that do not exist")
+    return np.dtype(f"{order}{kind}{size}")
+
+
+def _check_size(raw: Path, keys: Keys, stored: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[str, ...]:
+    offset = int(_number(keys, "offset") or 0)
+    needed, there = offset + prod(stored) * dtype.itemsize, raw.stat().st_size
+    if offset < 0 or there < needed:
+        raise FileError(
+            raw, f"holds {there} bytes, not the {needed} that its .rpl describes", "Is it cut short?"
+        )
+    return () if there == needed else (f"The .raw file is {there - needed} bytes longer than its .rpl says.",)
+
+
+def _loaded(
+    view: NDArray[Any], budget: int, progress: Progress
+) -> tuple[NDArray[np.unsignedinteger[Any]], CountFaults]:
+    """Return the counts with energy last in memory, or in a scratch file above the budget."""
+    rows, columns, channels = view.shape
+    kind = np.dtype(f"u{view.dtype.itemsize}") if view.dtype.kind in "ui" else np.dtype(np.uint32)
+    target = scratch_array(view.shape, kind, budget)
+    faults = CountFaults()
+    step = max(1, _BAND_BYTES // max(columns * channels * view.dtype.itemsize, 1))
+    for first in range(0, rows, step):
+        last = min(first + step, rows)
+        target[first:last] = whole_counts(np.asarray(view[first:last]), first * columns, kind, faults)
+        progress(last, rows, "reading spectra")
+    if view.dtype.kind == "f" and not isinstance(target, np.memmap):
+        target = target.astype(narrowest(int(target.max(initial=0))), copy=False)
+    return target, faults
+
+
+def _axis(keys: Keys, channels: int) -> Calibration:
+    per_channel, scale = _number(keys, "ev-per-chan"), _number(keys, "depth-scale")
+    origin = _number(keys, "depth-origin") or 0.0
+    units = keys.get("depth-units", "").lower()
+    if scale is not None and scale > 0 and units in ("ev", "kev"):
+        return calibration.axis_from_polynomial([origin, scale], channels, units)
+    if per_channel is not None and per_channel > 0:
+        offset = origin if units == "kev" else origin / 1000
+        return EnergyAxis(offset, per_channel / 1000, channels), ()
+    return calibration.assumed_axis(channels, "the .rpl file")
+
+
+def _pixel_size(keys: Keys) -> tuple[float, float] | None:
+    sizes = []
+    for name in ("height", "width"):
+        scale = _number(keys, f"{name}-scale")
+        factor, _ = um_per(keys.get(f"{name}-units", ""))
+        if scale is None or factor is None or scale == 0:
+            return None
+        sizes.append(abs(scale) * factor)
+    return sizes[0], sizes[1]
+
+
+def _live_time(keys: Keys, map_shape: tuple[int, int]) -> NDArray[np.float64] | None:
+    seconds = _number(keys, "live-time")
+    if seconds is None or seconds <= 0:
+        return None
+    # The key holds the time of the whole map.
+    return np.full(map_shape, seconds / prod(map_shape))
+
+
+def _excitation(keys: Keys) -> Excitation:
+    beam = _number(keys, "beam-energy")
+    resolution = _number(keys, "detector-peak-width-ev")
+    return Excitation(
+        energy_kev=beam if beam and beam > 0 else None,
+        takeoff_deg=_number(keys, "elevation-angle"),
+        fwhm_mn_ka_ev=resolution if resolution and resolution > 0 else None,
+    )
+
+
+def _number(keys: Keys, name: str) -> float | None:
+    try:
+        value = float(keys[name])
+    except (KeyError, ValueError):
+        return None
+    return value if np.isfinite(value) else None

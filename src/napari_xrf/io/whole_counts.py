@@ -1,0 +1,112 @@
+"""Making unsigned whole counts of the numbers that files hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+_GOLDEN = (5**0.5 - 1) / 2
+
+
+@dataclass
+class CountFaults:
+    """What was wrong with the values seen so far.
+
+    Attributes
+    ----------
+    negative, not_finite, not_whole
+        How many values were so.
+    """
+
+    negative: int = 0
+    not_finite: int = 0
+    not_whole: int = 0
+
+    def warnings(self, sampled: bool = False) -> tuple[str, ...]:
+        """Return one sentence for each kind of fault; ``sampled`` when only a part was looked at."""
+        where = " in the part looked at" if sampled else ""
+        texts = []
+        if self.negative:
+            texts.append(f"{self.negative} negative values{where} were set to 0.")
+        if self.not_finite:
+            texts.append(f"{self.not_finite} values{where} were not finite and were set to 0.")
+        if self.not_whole:
+            texts.append(
+                "The values are not whole counts (corrected for dead time or normalised?); they were made whole so "
+                "that each sum over channels keeps its value to within one count."
+            )
+        return tuple(texts)
+
+
+def whole_counts(
+    values: NDArray[np.generic], first_pixel: int, dtype: DTypeLike, faults: CountFaults
+) -> NDArray[np.generic]:
+    """Return values (..., E) as unsigned counts of ``dtype``, never wrapped.
+
+    Negative and non-finite values become 0. Fractions are carried along the energy axis from a start
+    that differs from pixel to pixel (the golden-ratio sequence), that is systematic sampling: each
+    sum over channels is kept to within one count, and the mean over pixels is not biased.
+
+    Parameters
+    ----------
+    values
+        (..., E) integers or floats.
+    first_pixel
+        Flat index of the first pixel, so that a map read in parts gives the same counts.
+    dtype
+        Unsigned type of the result; larger values are held at its largest.
+    faults
+        What was found is added to it.
+    """
+    target = np.dtype(dtype)
+    if values.dtype.kind in "ub":
+        return (
+            values.astype(target, copy=False)
+            if target.itemsize >= values.dtype.itemsize
+            else _held(values, target)
+        )
+    if values.dtype.kind == "i":
+        negative = values < 0
+        found = int(np.count_nonzero(negative))
+        faults.negative += found
+        return _held(np.where(negative, 0, values) if found else values, target)
+    return _held(_whole(np.asarray(values), first_pixel, faults), target)
+
+
+def narrowest(largest: int) -> np.dtype[np.unsignedinteger]:
+    """Return the smallest of uint16, uint32 and uint64 that holds a value."""
+    for kind in (np.uint16, np.uint32):
+        if largest <= np.iinfo(kind).max:
+            return np.dtype(kind)
+    return np.dtype(np.uint64)
+
+
+def _whole(values: NDArray[np.generic], first_pixel: int, faults: CountFaults) -> NDArray[np.generic]:
+    floats = values if values.dtype.kind == "f" and values.dtype.itemsize >= 4 else values.astype(np.float64)
+    bad = ~np.isfinite(floats)
+    negative = floats < 0
+    if bad.any() or negative.any():
+        faults.not_finite += int(np.count_nonzero(bad))
+        faults.negative += int(np.count_nonzero(negative & ~bad))
+        floats = np.where(bad | negative, 0, floats)
+    fractional = int(np.count_nonzero(floats != np.rint(floats)))
+    if not fractional:
+        return floats
+    faults.not_whole += fractional
+    channels = floats.shape[-1]
+    rows = floats.reshape(-1, channels)
+    start = np.modf((np.arange(rows.shape[0], dtype=np.float64) + first_pixel + 0.5) * _GOLDEN)[0]
+    # The tiny shift keeps sums of floats that miss a whole number by rounding on its right side.
+    climbed = np.floor(np.cumsum(rows, axis=1, dtype=np.float64) + start[:, None] + 1e-9)
+    return np.diff(climbed, axis=1, prepend=0.0).reshape(floats.shape)
+
+
+def _held(values: NDArray[np.generic], target: np.dtype[np.generic]) -> NDArray[np.generic]:
+    largest = int(np.iinfo(target).max)
+    if values.size and values.max() > largest:
+        if values.dtype.kind == "f":  # the largest float below the limit, for 2**64 - 1 is none
+            return np.minimum(values.astype(np.float64), np.nextafter(float(largest), 0)).astype(target)
+        values = np.minimum(values, values.dtype.type(largest))
+    return values.astype(target)
