@@ -19,7 +19,8 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.materials import Material
 from napari_xrf.physics import detector_peak
-from napari_xrf.physics.attenuation import Layer, mass_attenuation, transmission
+from napari_xrf.physics.attenuation import Layer, mass_attenuation, mass_photo_absorption, transmission
+from napari_xrf.physics.detector_compton import highest_recoil, mass_compton, recoil_fraction
 from napari_xrf.physics.escape import escape_fractions
 
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
@@ -52,6 +53,9 @@ class Detector:
         depth below the entrance, where charge is lost; the tail decays over ``width + slope·E`` keV.
     shelf_fraction, shelf_depth_um
         Part of a peak in the flat shelf from 0 keV to the line, likewise.
+    escape_part
+        Part of the escape peaks that stands in the spectra; below 1 where the instrument's software takes
+        them out.
     threshold_kev
         Pulses below it are not counted.
     open_fraction, grid
@@ -76,6 +80,7 @@ class Detector:
     tail_width_slope: float = 0.0
     shelf_fraction: float = 0.0
     shelf_depth_um: float = 0.0
+    escape_part: float = 1.0
     threshold_kev: float = 0.0
     open_fraction: float = 1.0
     grid: Layer | None = None
@@ -87,7 +92,7 @@ class Detector:
             _require(name, getattr(self, name), low=0.0, open_low=True)
         for name in ("noise_fwhm_ev", "tail_depth_um", "tail_width_slope", "shelf_depth_um", "threshold_kev"):
             _require(name, getattr(self, name), low=0.0)
-        for name in ("tail_fraction", "shelf_fraction", "open_fraction"):
+        for name in ("tail_fraction", "shelf_fraction", "escape_part", "open_fraction"):
             _require(name, getattr(self, name), low=0.0, high=1.0)
         if self.tail_fraction + self.shelf_fraction > 1:
             raise InvalidInput("tail and shelf of a detector hold more than the whole peak")
@@ -102,16 +107,15 @@ class Detector:
         return np.asarray(self.fwhm(energies_kev) / FWHM_PER_SIGMA)
 
     def efficiency(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
-        """Return the part of incident photons that the sensitive volume absorbs, 0 to 1.
+        """Return the part of incident photons that leave charge in the sensitive volume, 0 to 1.
 
-        Photons at normal incidence cross window, grid and dead layer, and are absorbed (photoelectric
-        and scattered alike) in the sensitive volume.
+        Photons at normal incidence cross window, grid and dead layer. Photoelectric absorption and
+        Compton scattering leave charge; Rayleigh scattering hardly turns a photon and is left out.
         """
         energies = np.asarray(energies_kev, dtype=np.float64)
         flat = energies.ravel()
-        absorbed = -np.expm1(
-            -mass_attenuation(self.medium, flat) * self.medium.density * self.thickness_um * 1e-4
-        )
+        ionising = mass_photo_absorption(self.medium, flat) + mass_compton(self.medium, flat)
+        absorbed = -np.expm1(-ionising * self.medium.density * self.thickness_um * 1e-4)
         through_grid = transmission((self.grid,), flat) if self.grid else np.zeros(flat.size)
         opened = self.open_fraction + (1 - self.open_fraction) * through_grid
         return np.asarray(transmission(self.window, flat) * opened * absorbed).reshape(energies.shape)
@@ -130,7 +134,8 @@ class Detector:
 
     def escape(self, energies_kev: ArrayLike) -> dict[float, NDArray[np.float64]]:
         """Return energy lost → part of the detected photons that lose it, see :mod:`.escape`."""
-        return escape_fractions(self.medium, self.thickness_um, energies_kev)
+        found = escape_fractions(self.medium, self.thickness_um, energies_kev)
+        return {lost: self.escape_part * fraction for lost, fraction in found.items()}
 
     def _near_entrance(
         self, energies_kev: ArrayLike, constant: float, depth_um: float
@@ -151,24 +156,30 @@ class Response:
     ----------
     axis
         The energy axis of the spectra.
+    size
+        N.
     peaks
         (P, E) sparse: the shape of each peak, full energy and escape peaks, flat part of the shelf left out.
     photon, weight
         (P,) which of the N energies makes the peak, and counts in it per incident photon.
-    shelf_level
-        (N,) counts per keV of the flat shelf per incident photon.
-    shelf_top
-        (N,) channel where the flat part of the shelf ends; from there on the shelf is in ``peaks``.
+    flat_photon
+        (F,) which of the N energies makes the flat: a shelf, or the recoil of Compton electrons.
+    flat_level
+        (F,) its counts per keV per incident photon.
+    flat_top
+        (F,) channel where it ends; what a shelf holds from there on is in ``peaks``.
     counted
         (E,) which channels lie above the detector's threshold.
     """
 
     axis: EnergyAxis
+    size: int
     peaks: csr_array
     photon: NDArray[np.intp]
     weight: NDArray[np.float64]
-    shelf_level: NDArray[np.float64]
-    shelf_top: NDArray[np.intp]
+    flat_photon: NDArray[np.intp]
+    flat_level: NDArray[np.float64]
+    flat_top: NDArray[np.intp]
     counted: NDArray[np.bool_]
 
     def fold(self, intensities: ArrayLike) -> NDArray[np.float64]:
@@ -180,23 +191,18 @@ class Response:
             When there is not one intensity for each energy.
         """
         photons = np.asarray(intensities, dtype=np.float64)
-        if photons.shape[-1:] != self.shelf_level.shape:
-            raise InvalidInput(
-                f"intensities of shape {photons.shape} do not fit {self.shelf_level.size} energies"
-            )
+        if photons.shape[-1:] != (self.size,):
+            raise InvalidInput(f"intensities of shape {photons.shape} do not fit {self.size} energies")
         flat = photons.reshape(-1, photons.shape[-1])
         spectra = np.asarray((flat[:, self.photon] * self.weight) @ self.peaks)
-        spectra += self._shelves(flat)
+        spectra += self._flats(flat)
         spectra *= self.counted
         return spectra.reshape(*photons.shape[:-1], self.axis.size)
 
-    def _shelves(self, photons: NDArray[np.float64]) -> NDArray[np.float64]:
-        # Each shelf begins at its top channel and reaches down to 0 keV: a sum from above.
-        size = self.axis.size
-        ends = csr_array(
-            (self.shelf_level, (np.arange(self.shelf_top.size), np.clip(self.shelf_top, 0, size))),
-            shape=(self.shelf_top.size, size + 1),
-        )
+    def _flats(self, photons: NDArray[np.float64]) -> NDArray[np.float64]:
+        # Each begins at its top channel and reaches down to 0 keV: a sum from above.
+        size, top = self.axis.size, np.clip(self.flat_top, 0, self.axis.size)
+        ends = csr_array((self.flat_level, (self.flat_photon, top)), shape=(self.size, size + 1))
         levels = np.cumsum(np.asarray(photons @ ends)[:, ::-1], axis=1)[:, ::-1][:, 1:]
         return np.asarray(levels * np.diff(np.maximum(self.axis.edges, 0.0)))
 
@@ -276,8 +282,10 @@ _RESPONSES: OrderedDict[tuple[Detector, EnergyAxis, bytes], Response] = OrderedD
 
 def _make_response(detector: Detector, axis: EnergyAxis, energies: NDArray[np.float64]) -> Response:
     detected, escapes = detector.efficiency(energies), detector.escape(energies)
-    full = detected * (1.0 - np.sum(list(escapes.values()), axis=0))
-    at, photon, weight = [energies], [np.arange(energies.size)], [full]
+    recoil = recoil_fraction(detector.medium, detector.thickness_um, energies)
+    full = detected * (1.0 - np.sum(list(escapes.values()), axis=0) - recoil)
+    everyone = np.arange(energies.size)
+    at, photon, weight = [energies], [everyone], [full]
     for lost, fraction in escapes.items():
         some = np.flatnonzero(fraction > 0)
         # A photon just above the edge loses almost all: what is left is held above 0 keV.
@@ -290,12 +298,20 @@ def _make_response(detector: Detector, axis: EnergyAxis, energies: NDArray[np.fl
         for values in (detector.tail(energies), detector.tail_width(energies), detector.shelf(energies))
     )
     first, peaks = _peaks(axis, lines, detector.sigma(lines), tail, width, shelf)
-    level = full * detector.shelf(energies) / energies
-    counted = (
-        axis.energies >= detector.threshold_kev if detector.threshold_kev > 0 else np.ones(axis.size, bool)
-    )
+    recoil_top = np.maximum(axis.channel(highest_recoil(energies)), axis.channel(0.0)) + 1
+    recoil_level = detected * recoil / np.maximum(axis.energy(recoil_top - 0.5), axis.width / 2)
     return Response(
-        axis, peaks, np.concatenate(photon), np.concatenate(weight), level, first[: energies.size], counted
+        axis=axis,
+        size=energies.size,
+        peaks=peaks,
+        photon=np.concatenate(photon),
+        weight=np.concatenate(weight),
+        flat_photon=np.concatenate([everyone, everyone]),
+        flat_level=np.concatenate([full * shelf[: energies.size] / energies, recoil_level]),
+        flat_top=np.concatenate([first[: energies.size], recoil_top]),
+        counted=axis.energies >= detector.threshold_kev
+        if detector.threshold_kev > 0
+        else np.ones(axis.size, bool),
     )
 
 

@@ -47,6 +47,34 @@ def escape_fractions(
     return found
 
 
+def leaving_fraction(
+    medium: Material, thickness_um: float, energies_kev: NDArray[np.float64], outgoing_kev: ArrayLike
+) -> NDArray[np.float64]:
+    """Return the chance that a photon born where another was absorbed leaves the volume, (N,).
+
+    Parameters
+    ----------
+    medium, thickness_um
+        The volume.
+    energies_kev
+        (N,) energies of the photons that are absorbed, at normal incidence.
+    outgoing_kev
+        Energy of those born, one or (N,); they leave in any direction.
+    """
+    thickness = thickness_um * 1e-4
+    incoming = mass_attenuation(medium, energies_kev) * medium.density
+    outgoing = np.broadcast_to(mass_attenuation(medium, outgoing_kev) * medium.density, incoming.shape)[
+        :, None
+    ]
+    nodes, weights = np.polynomial.legendre.leggauss(_DEPTHS)
+    # Nodes even in absorption probability, so that a steep fall is sampled where the photons are.
+    chance = 0.5 * (nodes + 1.0)
+    absorbed = -np.expm1(-incoming * thickness)
+    depth = -np.log1p(-chance[None, :] * absorbed[:, None]) / incoming[:, None]
+    out = 0.5 * (expn(2, outgoing * depth) + expn(2, np.maximum(outgoing * (thickness - depth), 0.0)))
+    return np.asarray(out @ (0.5 * weights))
+
+
 @lru_cache(maxsize=64)
 def _tables(
     medium: Material, thickness_um: float
@@ -60,7 +88,7 @@ def _tables(
         lines, shares = family_lines(element, "K", 2 * edge)
         for energy, share in _main_lines(lines, shares):
             emitted = share * weight * _k_photons(element, medium, nodes)
-            fractions = emitted * _leaving(medium, thickness_um, nodes, energy)
+            fractions = emitted * leaving_fraction(medium, thickness_um, nodes, energy)
             tables.append((energy, np.concatenate([[edge], nodes]), np.concatenate([[0.0], fractions])))
     return tuple(tables)
 
@@ -82,19 +110,3 @@ def _k_photons(element: str, medium: Material, energies: NDArray[np.float64]) ->
     return np.asarray(
         emitted * xraylib.FluorYield(number, xraylib.K_SHELL) / mass_attenuation(medium, energies)
     )
-
-
-def _leaving(
-    medium: Material, thickness_um: float, energies: NDArray[np.float64], line_kev: float
-) -> NDArray[np.float64]:
-    """Probability that a photon born where one of ``energies`` was absorbed leaves the volume."""
-    thickness = thickness_um * 1e-4
-    incoming = mass_attenuation(medium, energies) * medium.density
-    outgoing = float(mass_attenuation(medium, np.array([line_kev]))[0]) * medium.density
-    nodes, weights = np.polynomial.legendre.leggauss(_DEPTHS)
-    # Nodes even in absorption probability, so that a steep fall is sampled where the photons are.
-    chance = 0.5 * (nodes + 1.0)
-    absorbed = -np.expm1(-incoming * thickness)
-    depth = -np.log1p(-chance[None, :] * absorbed[:, None]) / incoming[:, None]
-    out = 0.5 * (expn(2, outgoing * depth) + expn(2, np.maximum(outgoing * (thickness - depth), 0.0)))
-    return np.asarray(out @ (0.5 * weights))

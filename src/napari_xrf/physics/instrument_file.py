@@ -25,8 +25,8 @@ _NUMBERS = {
     "tube": ("voltage_kv", "incidence_deg", "takeoff_deg", "window_be_um"),
     "detector": (
         "thickness_um", "noise_fwhm_ev", "pair_energy_ev", "fano", "tail_fraction", "tail_depth_um",
-        "tail_width_kev", "tail_width_slope", "shelf_fraction", "shelf_depth_um", "threshold_kev",
-        "open_fraction",
+        "tail_width_kev", "tail_width_slope", "shelf_fraction", "shelf_depth_um", "escape_part",
+        "threshold_kev", "open_fraction",
     ),
 }  # fmt: skip
 
