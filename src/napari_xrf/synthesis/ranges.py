@@ -1,4 +1,4 @@
-"""Limits of the parameters that recipes take: stated once, in the field's type, for checks and for widgets."""
+"""Limits of the parameters of recipes: stated once, in the field's type, for checks and for widgets."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def limits_of(parameters: type) -> dict[str, Limits]:
 
 def check_fields(parameters: object) -> None:
     """Raise InvalidInput that names the first field of a parameter dataclass beyond its limits."""
-    for name, limits in limits_of(type(parameters)).items():
+    kind: Any = type(parameters)
+    for name, limits in limits_of(kind).items():
         value = getattr(parameters, name)
         label = name.replace("_", " ")
         if isinstance(value, tuple | list):
