@@ -6,14 +6,18 @@ process, a failed read is an error.
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import tempfile
 import weakref
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +41,10 @@ class Bytes(Protocol):
 
     def read(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Return the bytes from ``start`` to ``stop``."""
+        ...
+
+    def read_spans(self, starts: list[int], stops: list[int]) -> NDArray[np.uint8]:
+        """Return the bytes of several spans, one after the other."""
         ...
 
 
@@ -63,34 +71,40 @@ class FileStamp:
             raise FileError(path, f"cannot be opened ({error.strerror})") from error
         return cls(Path(path), status.st_size, status.st_mtime_ns)
 
-    def read(self, start: int, stop: int) -> bytes:
-        """Return bytes of the file.
+    @contextmanager
+    def opened(self) -> Iterator[io.FileIO]:
+        """Open the file for a few reads.
 
         Raises
         ------
         FileError
-            When the file has changed or cannot be read.
+            When the file has changed since, or cannot be read.
         """
-        buffer = bytearray(stop - start)
-        self.read_into(start, memoryview(buffer))
-        return bytes(buffer)
-
-    def read_into(self, start: int, target: memoryview) -> None:
-        """Fill ``target`` with the bytes from ``start`` on; raises as :meth:`read` does."""
         try:
             with self.path.open("rb", buffering=0) as file:
                 status = os.fstat(file.fileno())
                 if (status.st_size, status.st_mtime_ns) != (self.size, self.modified_ns):
                     raise FileError(self.path, "was changed after it was opened", "Open it again")
-                file.seek(start)
-                done = 0
-                while done < len(target):
-                    got = file.readinto(target[done:])
-                    if not got:
-                        raise FileError(self.path, "is cut short", _DAMAGED)
-                    done += got
+                yield file
         except OSError as error:
             raise FileError(self.path, f"cannot be read ({error.strerror})") from error
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return bytes of the file; raises as :meth:`opened` does."""
+        buffer = bytearray(stop - start)
+        with self.opened() as file:
+            self.read_into(file, start, memoryview(buffer))
+        return bytes(buffer)
+
+    def read_into(self, file: io.FileIO, start: int, target: memoryview) -> None:
+        """Fill ``target`` with the bytes from ``start`` on."""
+        file.seek(start)
+        done = 0
+        while done < len(target):
+            got = file.readinto(target[done:])
+            if not got:
+                raise FileError(self.path, "is cut short", _DAMAGED)
+            done += got
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,30 +120,54 @@ class ChunkedBytes:
     usable: int
     size: int
 
+    @cached_property
+    def run_ends(self) -> NDArray[np.int64]:
+        """For each piece, the number of the last piece that can be read in one go with it."""
+        breaks = np.flatnonzero(np.diff(self.starts) != self.stride)
+        ends = np.append(breaks, self.starts.size - 1)
+        return ends[np.searchsorted(ends, np.arange(self.starts.size))]
+
     def read(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Return the bytes from ``start`` to ``stop``."""
-        if not 0 <= start <= stop <= self.size:
-            raise IndexError(f"bytes {start}:{stop} of {self.size}")
-        out = np.empty(stop - start, dtype=np.uint8)
-        done = 0
-        while done < out.size:
-            done += self._read_run(start + done, out[done:])
+        return self.read_spans([start], [stop])
+
+    def read_spans(self, starts: list[int], stops: list[int]) -> NDArray[np.uint8]:
+        """Return the bytes of several spans, one after the other."""
+        out = np.empty(sum(stops) - sum(starts), dtype=np.uint8)
+        place = 0
+        with self.stamp.opened() as file:
+            for start, stop in zip(starts, stops, strict=True):
+                if not 0 <= start <= stop <= self.size:
+                    raise IndexError(f"bytes {start}:{stop} of {self.size}")
+                while start < stop:
+                    done = self._read_run(file, start, out[place : place + stop - start])
+                    start += done
+                    place += done
         return out
 
-    def _read_run(self, at: int, out: NDArray[np.uint8]) -> int:
+    def _read_run(self, file: io.FileIO, at: int, out: NDArray[np.uint8]) -> int:
+        """Read as far as pieces follow each other in the file; return how many bytes that were."""
         first, within = divmod(at, self.usable)
         last = (at + out.size - 1) // self.usable
-        jumps = np.flatnonzero(np.diff(self.starts[first : last + 1]) != self.stride)
-        count = int(jumps[0]) + 1 if jumps.size else last - first + 1
-        wanted = min(out.size, count * self.usable - within)
         place = int(self.starts[first]) + within
-        if count == 1:
-            self.stamp.read_into(place, out[:wanted].data)
-            return wanted
-        raw = np.empty(count * self.stride, dtype=np.uint8)
-        end = within + wanted + (count - 1) * (self.stride - self.usable)
-        self.stamp.read_into(place, raw[within:end].data)
-        out[:wanted] = raw.reshape(count, self.stride)[:, : self.usable].reshape(-1)[within : within + wanted]
+        if first == last:
+            self.stamp.read_into(file, place, out.data)
+            return out.size
+        last = min(last, int(self.run_ends[first]))
+        head = self.usable - within
+        wanted = min(out.size, (last - first) * self.usable + head)
+        if first == last:
+            self.stamp.read_into(file, place, out[:head].data)
+            return head
+        gap = self.stride - self.usable
+        raw = np.empty(wanted + (last - first + 1) * gap, dtype=np.uint8)
+        self.stamp.read_into(file, place, raw[: raw.size - gap].data)
+        out[:head] = raw[:head]
+        whole, tail = divmod(wanted - head, self.usable)
+        body = raw[head + gap :]
+        middle = out[head : head + whole * self.usable].reshape(whole, self.usable)
+        middle[:] = body[: whole * self.stride].reshape(whole, self.stride)[:, : self.usable]
+        out[wanted - tail : wanted] = body[whole * self.stride : whole * self.stride + tail]
         return wanted
 
 
@@ -146,30 +184,43 @@ class ScratchBytes:
             self._path = Path(name)
             weakref.finalize(self, self._path.unlink, missing_ok=True)
 
-    def write(self, at: int, data: bytes | NDArray[np.uint8]) -> None:
-        """Store bytes at a position."""
+    def write(self, at: int, data: Any) -> None:
+        """Store bytes (or an array of them) at a position."""
         if self._path is None:
             self._array[at : at + len(data)] = np.frombuffer(data, dtype=np.uint8)
             return
         try:
             with self._path.open("r+b") as file:
                 file.seek(at)
-                file.write(memoryview(data))
+                file.write(data)
         except OSError as error:
             raise FileError(self._path, f"scratch file cannot be written ({error.strerror})") from error
 
     def read(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Return the bytes from ``start`` to ``stop``."""
-        if not 0 <= start <= stop <= self.size:
-            raise IndexError(f"bytes {start}:{stop} of {self.size}")
+        """Return the bytes from ``start`` to ``stop``; do not write into them."""
+        return self.read_spans([start], [stop])
+
+    def read_spans(self, starts: list[int], stops: list[int]) -> NDArray[np.uint8]:
+        """Return the bytes of several spans, one after the other; do not write into them."""
+        if starts and not (min(starts) >= 0 and max(stops) <= self.size):
+            raise IndexError(f"bytes {min(starts)}:{max(stops)} of {self.size}")
+        spans = list(zip(starts, stops, strict=True))
         if self._path is None:
-            return self._array[start:stop]
+            parts = [self._array[start:stop] for start, stop in spans]
+            return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        out = np.empty(sum(stops) - sum(starts), dtype=np.uint8)
+        place = 0
         try:
-            with self._path.open("rb") as file:
-                file.seek(start)
-                return np.fromfile(file, dtype=np.uint8, count=stop - start)
+            with self._path.open("rb", buffering=0) as file:
+                for start, stop in spans:
+                    file.seek(start)
+                    part = out[place : place + stop - start]
+                    if file.readinto(part.data) != part.size:
+                        raise FileError(self._path, "scratch file is cut short", "Read the map again")
+                    place += part.size
         except OSError as error:
             raise FileError(self._path, f"scratch file cannot be read ({error.strerror})") from error
+        return out
 
 
 def inflated(stored: ChunkedBytes, memory_limit: int, progress: Progress = ignore_progress) -> Bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from napari_xrf.io.bcf_bytes import Bytes
 WINDOW = 8 * 2**20  # bytes read at a time; a record is never near as large
 
 _FIRST_LINE = 0x1A0
-_GAP = 2**16  # reading over a gap of this many bytes is quicker than a second read
+_GAP = 2**12  # reading over a gap of this many bytes is quicker than a second read
 _DAMAGED = "Copy it again from the instrument or export it anew"
 
 
@@ -202,14 +201,9 @@ def _read_detector(detector: PixelIndex, line: int, until: int, targets: NDArray
     if starts.size == 0:
         return Batch(np.empty(0, np.uint8), starts, stops, numbers[keep])
     breaks = np.flatnonzero(starts[1:] - stops[:-1] > _GAP) + 1
-    edges = np.concatenate(([0], breaks, [starts.size]))
-    data = []
-    place = 0
-    moved = np.empty_like(starts)
-    for begin, end in pairwise(edges):
-        origin = int(starts[begin])
-        data.append(detector.payload.read(origin, int(stops[end - 1])))
-        moved[begin:end] = starts[begin:end] - origin + place
-        place += data[-1].size
-    whole = data[0] if len(data) == 1 else np.concatenate(data)
-    return Batch(whole, moved, stops - starts + moved, numbers[keep])
+    begins, ends = np.concatenate(([0], breaks)), np.append(breaks, starts.size)
+    origins = starts[begins]
+    sizes = stops[ends - 1] - origins
+    data = detector.payload.read_spans(origins.tolist(), (origins + sizes).tolist())
+    shift = np.repeat(np.cumsum(sizes) - sizes - origins, ends - begins)
+    return Batch(data, starts + shift, stops + shift, numbers[keep])

@@ -41,7 +41,7 @@ LINE, LEFT, POSITION, RECORDS, STATE_SIZE = 0, 1, 2, 3, 4
 
 
 def compiled(signature: str) -> Callable[[Function], Function]:
-    """Compile a function for one signature, to run without the GIL, and keep the result on disk if possible."""
+    """Compile a function for one signature, to run without the GIL, kept on disk where possible."""
 
     def decorate(function: Function) -> Function:
         try:
