@@ -1,6 +1,7 @@
 """Readers and writers, one file per format.
 
-Importing this package is light: a format's own module is imported when a file of that format is read or written.
+Importing this package is light: a format's own module is imported when a file of that format is read or
+written.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ Calibration = tuple[EnergyAxis, tuple[str, ...]]
 def assumed_axis(size: int, what: str = "the file") -> Calibration:
     """Return the usual axis of 0.01 keV per channel from 0, with the warning that it is assumed."""
     note = (
-        f"No energy calibration in {what}: {USUAL_WIDTH} keV per channel from 0 keV is assumed; check it against "
-        "known peaks, or give the energy axis."
+        f"No energy calibration in {what}: {USUAL_WIDTH} keV per channel from 0 keV is assumed; check it "
+        "against known peaks, or give the energy axis."
     )
     return EnergyAxis(0.0, USUAL_WIDTH, size), (note,)
 
@@ -109,7 +109,9 @@ def _line_through(channels: np.ndarray, curve: np.ndarray, size: int) -> Calibra
 
 
 def _bent(channels: float) -> str:
-    return f"The file's energy axis is curved; the straight axis used here is off by up to {channels:.1f} channels."
+    return (
+        f"The file's energy axis is curved; the straight axis used is off by up to {channels:.1f} channels."
+    )
 
 
 def _kev_per_unit(units: str, largest: float) -> float:

@@ -1,7 +1,7 @@
 """Spectral maps in this package's own HDF5 file, with the truth when they are synthetic.
 
-``/map`` is an NXentry; ``/map/data`` is an NXdata group with ``counts`` (Y, X, E), ``energy`` in keV and, where the
-pixel size is known, ``y`` and ``x`` in µm: h5web, silx and PyMca show it as it stands. Beside it:
+``/map`` is an NXentry; ``/map/data`` is an NXdata group with ``counts`` (Y, X, E), ``energy`` in keV and,
+where the pixel size is known, ``y`` and ``x`` in µm: h5web, silx and PyMca show it as it stands. Beside it:
 ``live_time`` (Y, X) in s, ``images``, and what is known of the excitation as JSON in an attribute.
 ``/truth`` holds what a synthetic map was made from: label maps and element maps as in their own files,
 arrays as datasets, and everything else as JSON.

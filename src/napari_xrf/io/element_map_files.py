@@ -4,10 +4,11 @@
     Image 1: net counts, float32, one channel a line family with its name; image 2: their standard errors.
     ``PhysicalSizeX`` and ``PhysicalSizeY`` in µm.
 .h5
-    An NXdata group ``/element_maps``: ``counts`` (K, Y, X), ``counts_errors``, ``families``, ``y`` and ``x`` in µm.
+    An NXdata group ``/element_maps``: ``counts`` (K, Y, X), ``counts_errors``, ``families``, and ``y``
+    and ``x`` in µm.
 .csv
-    One line a pixel: ``y,x,y_um,x_um``, then each family and its standard error, ``Fe K,Fe K_se``. The method and
-    the source are not kept.
+    One line a pixel: ``y,x,y_um,x_um``, then each family and its standard error, ``Fe K,Fe K_se``. The method
+    and the source are not kept.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from napari_xrf.io.single_spectra import element_symbols, one_pixel_cube, text_l
 
 LAYOUT = "EMSA/MAS spectrum"
 _MOST_CHANNELS = 2**20
-# Keyword, unit after a dash ("LIVETIME  -s"), value; a second sign marks keywords that the standard does not know.
+# Keyword, unit after a dash ("LIVETIME  -s"), value; "##" marks keywords that the standard does not know.
 _KEYWORD = re.compile(r"^##?\s*([A-Za-z0-9]+)\s*(?:-?\s*([A-Za-z0-9/]+)\s*)?:(.*)$")
 _SEPARATOR = re.compile(r"[,\s;]+")
 _KINDS: Mapping[str, Literal["tube", "electron", "monochromatic"]] = {

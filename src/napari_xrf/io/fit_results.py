@@ -42,7 +42,7 @@ def read(path: str | Path, file: Any) -> ElementMaps:
 
 
 def family_of(name: str) -> str | None:
-    """Return the line family that ``"Fe_K"`` or ``"Fe K"`` names; of single subshells (``"Pb_L3"``) and others None."""
+    """Return the line family that ``"Fe_K"`` or ``"Fe K"`` names, None for others such as ``"Pb_L3"``."""
     family = " ".join(name.replace("_", " ").split())
     try:
         split_family(family)
@@ -53,7 +53,7 @@ def family_of(name: str) -> str | None:
 
 def _pymca_maps(file: Any) -> dict[str, str]:
     """Return family → path of PyMca's fitted areas."""
-    found = {}
+    found: dict[str, str] = {}
     for path in hdf5_file.matching(file, _PYMCA)[:_MOST_MAPS]:
         family = family_of(path.rsplit("/", 1)[-1])
         if family is not None and file[path].ndim == 2:

@@ -129,7 +129,8 @@ def read(
     energy
         The energy axis to use instead of the file's.
     memory_budget
-        Bytes that the counts may take in memory; a larger map is read lazily. Default: half of the free memory.
+        Bytes that the counts may take in memory; a larger map is read lazily. Default: half of the free
+        memory.
     progress
         Told how far the reading is; raise ``Cancelled`` in it to stop.
 
@@ -163,7 +164,8 @@ def read(
 def recognizes(path: str | Path) -> bool:
     """Tell cheaply whether :func:`read`, :func:`read_labels` or :func:`read_element_maps` opens a file.
 
-    HDF5 files are recognised only when they are spectral maps of a known layout or written by this package. Never raises.
+    HDF5 files are recognised only when they are spectral maps of a known layout or written by this package.
+    Never raises.
     """
     try:
         return _has_spectra(path) or is_label_file(path) or is_element_map_file(path)
@@ -172,9 +174,10 @@ def recognizes(path: str | Path) -> bool:
 
 
 def write(path: str | Path, obj: object, *, progress: Progress = ignore_progress) -> None:
-    """Write a cube (.h5), a spectrum (.csv, .msa), element maps (.ome.tif, .h5, .csv) or labels (.tif, .h5, .csv).
+    """Write a noun to a file, which appears whole or not at all.
 
-    The file appears whole or not at all.
+    A cube goes to .h5, a spectrum to .csv or .msa, element maps to .ome.tif, .h5 or .csv, labels to .tif, .h5
+    or .csv.
 
     Raises
     ------
@@ -230,7 +233,7 @@ def read_spectrum(path: str | Path) -> Spectrum:
 
 
 def read_truth(path: str | Path) -> dict[str, Any]:
-    """Return the truth that a synthetic cube's file holds; see :func:`napari_xrf.io.cube_files.read_truth`."""
+    """Return the truth in a synthetic cube's file; see :func:`napari_xrf.io.cube_files.read_truth`."""
     result: dict[str, Any] = _load("napari_xrf.io.cube_files:read_truth")(existing_file(path))
     return result
 

@@ -181,9 +181,7 @@ def _described(
     at = counts.sources[0]
     found = layout.calibration(file, at, size) if layout.calibration else None
     axis, notes = found or calibration.assumed_axis(size)
-    pixel_size, size_notes = (location.pixel_size, ())
-    if pixel_size is None and layout.pixel_size is not None:
-        pixel_size, size_notes = layout.pixel_size(file, at)
+    pixel_size, size_notes = hdf5_metadata.pixel_size(file, at, location.pixel_size, layout.pixel_size)
     live_time = (
         hdf5_metadata.times(file, at, layout.live_time, layout.live_time_unit, counts.map_shape, index)
         if layout.live_time
@@ -265,8 +263,8 @@ def _disagreement(stored: NDArray[np.float64], own: NDArray[np.float64]) -> tupl
     if np.abs(stored - own).sum() <= 1e-3 * max(stored.sum(), own.sum()) + 1:
         return ()
     return (
-        f"The file's sum spectrum holds {stored.sum():.0f} counts, the map {own.sum():.0f}, or they lie in other "
-        "channels: one of them is wrong.",
+        f"The file's sum spectrum holds {stored.sum():.0f} counts, the map {own.sum():.0f}, or they lie in "
+        "other channels: one of them is wrong.",
     )
 
 

@@ -226,7 +226,7 @@ class Hdf5Counts:
         return max(step[0], 1), max(step[1], 1), max(step[2], 1)
 
     def _smallest_tile(self) -> tuple[int, int, int]:
-        """The part of (Y, X, E) that one chunk, or one run of a contiguous dataset, covers."""
+        """Return the part of (Y, X, E) that one chunk, or one run of a contiguous dataset, covers."""
         runs = self.chunks or (*(1 for _ in self.stored_shape[:-1]), self.stored_shape[-1])
         covered = dict(zip(self.axes, runs, strict=True))
         if "n" in self.axes:

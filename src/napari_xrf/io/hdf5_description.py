@@ -1,7 +1,8 @@
-"""What single layouts tell beside their counts: HyperSpy's metadata, NeXus attributes, MAPS' override file."""
+"""What layouts tell beside their counts: HyperSpy's metadata, NeXus attributes, MAPS' override file."""
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,10 +44,8 @@ def override_details(file: Any, at: str) -> Mapping[str, Any]:
     del at
     values = _override(file)
     told: dict[str, Any] = {}
-    try:
+    with contextlib.suppress(KeyError, ValueError):
         told["excitation"] = Excitation("monochromatic", float(values["COHERENT_SCT_ENERGY"]))
-    except (KeyError, ValueError):
-        pass
     named = (part.strip().split("_")[0] for part in values.get("ELEMENTS_TO_FIT", "").split(","))
     elements = tuple(dict.fromkeys(symbol for symbol in named if is_element(symbol)))
     return {**told, "elements": elements} if elements else told

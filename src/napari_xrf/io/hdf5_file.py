@@ -59,7 +59,7 @@ def exists(group: h5py.Group, name: str) -> bool:
 
 
 def matching(group: h5py.Group, pattern: str) -> list[str]:
-    """Return the paths of the datasets that a pattern such as ``xrmmap/mca[0-9]*/counts`` matches, in natural order."""
+    """Return the paths of the datasets that a pattern such as ``/xrmmap/mca[0-9]*/counts`` matches."""
     paths = [""]
     parts = pattern.strip("/").split("/")
     for depth, part in enumerate(parts):
@@ -150,7 +150,7 @@ def _children(parent: h5py.Group, part: str) -> list[str]:
 
 
 def _leads_somewhere(group: h5py.Group, name: str) -> bool:
-    """Whether no part of a path is an external link to something that is no regular file (a pipe would hang)."""
+    """Tell whether no part of a path is an external link to what is no regular file (a pipe would hang)."""
     parent: Any = group.file if name.startswith("/") else group
     for part in name.strip("/").split("/"):
         if not part or not isinstance(parent, h5py.Group):

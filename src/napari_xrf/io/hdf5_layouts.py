@@ -1,10 +1,9 @@
 """The layouts of HDF5 maps that are known, one row each, in the order in which they are tried.
 
 A new layout is a new row of :data:`LAYOUTS`: which paths a file of it has, where the counts are, a letter for
-each of their axes, and where calibration, times and positions stand. Only what no row can say (a shape hidden in a
-scan command, axes that the file describes itself) is a function, in :mod:`napari_xrf.io.hdf5_location`.
-
-The rows follow the writing code of the programs they name; ``reference`` says what each is based on.
+each of their axes, and where calibration, times and positions stand. Only what no row can say (a shape hidden
+in a scan command, axes that the file describes itself) is a function, in
+:mod:`napari_xrf.io.hdf5_location`. The rows follow the writing code of the programs they name.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from napari_xrf.io import cube_files, hdf5_description, hdf5_file
+from napari_xrf.io import hdf5_bliss, hdf5_description, hdf5_file
 from napari_xrf.io import hdf5_location as locate
 from napari_xrf.io.hdf5_location import Location
 from napari_xrf.io.hdf5_metadata import (
@@ -223,7 +222,7 @@ LAYOUTS = (
         pixel_size=steps("/*/fluo_entry/data/y", "/*/fluo_entry/data/x"),
         beam_energy=_DIAMOND_BEAM,
     ),
-    Layout("BLISS", locate=locate.bliss, beam_energy=()),
+    Layout("BLISS", locate=hdf5_bliss.locate),
     Layout(
         "XRDXRFutils",
         requires=("/calibration",),
@@ -264,6 +263,3 @@ def recognised(file: Any) -> tuple[Layout, Location] | None:
         if found is not None:
             return layout, found
     return None
-
-
-__all__ = ["LAYOUTS", "Layout", "cube_files", "recognised"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import posixpath
-import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,11 +12,6 @@ MIN_CHANNELS, MAX_CHANNELS = 256, 16384
 _MOST_DETECTORS = 128
 _ENERGY_NAMES = ("energy", "mca_energy", "channel", "channels", "mca", "spectrum", "e")
 _DETECTOR_NAMES = ("detector", "element", "det")
-_MESH = re.compile(
-    r"^\s*(?:[ad]mesh|dmesh|mesh)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\d+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\d+)\b"
-)
-_FSCAN = re.compile(r"^\s*fscan2d\s+(\S+)\s+(\S+)\s+(\S+)\s+(\d+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\d+)\b")
-_ENTRY = re.compile(r"^(\d+)\.1$")
 
 
 @dataclass(frozen=True)
@@ -28,7 +21,7 @@ class Location:
     Attributes
     ----------
     total, axes
-        The dataset of all detectors together and a letter for each of its axes; empty where detectors stand alone.
+        The dataset of all detectors together and a letter for each of its axes; empty where there is none.
     singles, single_axes
         The datasets of single detectors, or one with an axis ``d``.
     names
@@ -101,7 +94,7 @@ def maps_v9(file: Any) -> Location | None:
 
 
 def hyperspy(file: Any) -> Location | None:
-    """Find the first experiment whose only signal axis is an energy axis; the file says which axis is which."""
+    """Find the first experiment whose only signal axis is energy; the file says which axis is which."""
     experiments = hdf5_file.group_at(file, "/Experiments")
     for title in experiments or ():
         path = f"/Experiments/{title}/data"
@@ -181,39 +174,6 @@ def nxfluo(file: Any) -> Location | None:
     return None
 
 
-def bliss(file: Any) -> Location | None:
-    """Find the fluorescence detectors of the first BLISS scan that has them; the command in ``title`` gives the shape."""
-    scans = sorted((int(match[1]), name) for name in file if (match := _ENTRY.match(name)))
-    holding = []
-    for _, name in scans:
-        group = hdf5_file.group_at(file, f"/{name}/measurement")
-        singles = [
-            f"/{name}/measurement/{child}"
-            for child in group or ()
-            if _is_mca(file, f"/{name}/measurement/{child}")
-        ]
-        if singles:
-            holding.append((name, singles))
-    if not holding:
-        return None
-    name, singles = holding[0]
-    shape, letters = file[singles[0]].shape, "ne"
-    singles = [path for path in singles if file[path].shape == shape]
-    title = hdf5_file.text_of(hdf5_file.dataset_at(file, f"/{name}/title"))
-    map_shape, motors, notes = _scan_shape(title, shape[0])
-    if len(holding) > 1:
-        others = ", ".join(other for other, _ in holding[1:])
-        notes += (f"Scan {name} is read; the file also holds {others}.",)
-    return Location(
-        singles=tuple(singles),
-        single_axes=letters,
-        names=tuple(posixpath.basename(path) for path in singles),
-        map_shape=map_shape,
-        pixel_size=_motor_steps(file, name, motors),
-        notes=notes,
-    )
-
-
 def xspress3(file: Any) -> Location | None:
     """Find frames of an Xspress3 detector, (frames, element, C)."""
     for path in ("/entry/instrument/detector/data", "/entry/data/data"):
@@ -248,7 +208,7 @@ def nexus(file: Any) -> Location | None:
 
 
 def looks_spectral(shape: tuple[int, ...]) -> bool:
-    """Tell whether a shape alone speaks for (Y, X, E): many channels, at least twice as many as rows and columns."""
+    """Tell whether a shape speaks for (Y, X, E): many channels, twice as many as rows and columns."""
     return (
         len(shape) == 3
         and MIN_CHANNELS <= shape[2] <= MAX_CHANNELS
@@ -307,71 +267,8 @@ def _scans_below(file: Any, path: str, letters: str, location: Location | None =
     return replace(found, notes=(*found.notes, note)) if count > 1 else found
 
 
-def _is_mca(file: Any, path: str) -> bool:
-    dataset = hdf5_file.dataset_at(file, path)
-    return (
-        dataset is not None
-        and dataset.ndim == 2
-        and dataset.shape[1] >= MIN_CHANNELS
-        and dataset.dtype.kind in "uif"
-    )
-
-
-def _scan_shape(
-    title: str, points: int
-) -> tuple[tuple[int, int], tuple[tuple[str, float], ...], tuple[str, ...]]:
-    """Return (Y, X), the motors of rows and columns with their steps, and warnings, from a scan command."""
-    if match := _MESH.match(title):
-        columns, rows = int(match[4]) + 1, int(match[8]) + 1
-        fast = (match[1], _interval(match[2], match[3], int(match[4])))
-        slow = (match[5], _interval(match[6], match[7], int(match[8])))
-    elif match := _FSCAN.match(title):
-        rows, columns = int(match[4]), int(match[8])
-        slow, fast = (match[1], _number(match[3])), (match[5], _number(match[7]))
-    else:
-        note = f"The scan command {title!r} tells no map shape; the {points} points stand in one row."
-        return (1, points), (), (note,)
-    notes: tuple[str, ...] = ()
-    if points < rows * columns:
-        notes = (
-            f"The scan was stopped: {points} of {rows * columns} points are measured, the others hold no counts.",
-        )
-    elif points > rows * columns:
-        rows = math.ceil(points / columns)
-        notes = (f"The scan holds {points} points, more than its command {title!r} says; rows were added.",)
-    return (rows, columns), (slow, fast), notes
-
-
-def _interval(first: str, last: str, steps: int) -> float:
-    return abs(_number(last) - _number(first)) / max(steps, 1)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def _motor_steps(file: Any, scan: str, motors: tuple[tuple[str, float], ...]) -> tuple[float, float] | None:
-    from napari_xrf.io.hdf5_metadata import um_per
-
-    sizes = []
-    for name, step in motors:
-        units = ""
-        for path in (f"/{scan}/instrument/{name}/value", f"/{scan}/instrument/positioners/{name}"):
-            dataset = hdf5_file.dataset_at(file, path)
-            if dataset is not None and not units:
-                units = hdf5_file.text_of(hdf5_file.attribute(dataset, "units", ""))
-        factor, _ = um_per(units)
-        if factor is None or not math.isfinite(step) or step == 0:
-            return None
-        sizes.append(abs(step) * factor)
-    return (sizes[0], sizes[1]) if len(sizes) == 2 else None
-
-
 def _nxdata_signals(file: Any, limit: int = 2000) -> list[str]:
-    """Return the paths of the signals of all NXdata groups (and spectra of NXdetector), nearest the root first."""
+    """Return the paths of the signals of all NXdata groups and of marked spectra, nearest the root first."""
     found, pending = [], [("", file)]
     for _ in range(limit):
         if not pending:

@@ -1,8 +1,8 @@
 """Where the layouts of HDF5 files keep their calibration, times, positions and beam energy.
 
 The functions here make small readers out of paths, for the rows of :mod:`napari_xrf.io.hdf5_layouts`.
-A path is absolute (``/MAPS/energy``, with ``*`` where names vary) or, when it does not begin with ``/``, relative to the
-group that holds the counts (``energy``, ``../energy``). ``path@name`` means an attribute.
+A path is absolute (``/MAPS/energy``, with ``*`` where names vary) or, when it does not begin with ``/``,
+relative to the group that holds the counts (``energy``, ``../energy``). ``path@name`` means an attribute.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ CalibrationReader = Callable[[Any, str, int], Calibration | None]
 PixelSize = tuple[tuple[float, float] | None, tuple[str, ...]]
 PixelSizeReader = Callable[[Any, str], PixelSize]
 
-_UM_PER = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0, "micrometers": 1.0,
-           "mm": 1e3, "millimeter": 1e3, "millimeters": 1e3, "cm": 1e4, "m": 1e6, "nm": 1e-3}  # fmt: skip
+_UM_PER = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0,
+           "micrometers": 1.0, "mm": 1e3, "millimeter": 1e3, "millimeters": 1e3, "cm": 1e4, "m": 1e6,
+           "nm": 1e-3}  # fmt: skip
 
 
 def find(file: Any, at: str, where: str) -> list[Any]:
@@ -117,7 +118,7 @@ def span(first: float, last: float) -> CalibrationReader:
     def read(file: Any, at: str, size: int) -> Calibration | None:
         del file, at
         axis, _ = calibration.axis_from_energies(np.linspace(first, last, size), "keV")
-        note = f"No energy calibration in the file: {first} to {last} keV, the default of its program, is assumed."
+        note = f"No energy calibration in the file: its program's default, {first} to {last} keV, is assumed."
         return axis, (note,)
 
     return read
@@ -162,7 +163,7 @@ def steps(y: str, x: str, default_units: str = "") -> PixelSizeReader:
 
 
 def positions(group: str, order: str, default_units: str) -> PixelSizeReader:
-    """Take the pixel size from ``pos`` and ``name`` of a group: the positioner that moves most along each axis.
+    """Take the pixel size from ``pos`` of a group: the positioner that moves most along each axis.
 
     Parameters
     ----------
@@ -187,6 +188,15 @@ def positions(group: str, order: str, default_units: str) -> PixelSizeReader:
         return (sizes[0] * factor, sizes[1] * factor), (note,) if note else ()
 
     return read
+
+
+def pixel_size(
+    file: Any, at: str, known: tuple[float, float] | None, reader: PixelSizeReader | None
+) -> PixelSize:
+    """Return the pixel size that is known already, or what a reader finds, with its warnings."""
+    if known is not None or reader is None:
+        return known, ()
+    return reader(file, at)
 
 
 def um_per(units: str, default: str = "") -> tuple[float | None, str]:
@@ -245,7 +255,7 @@ def times(
 
 
 def _step(values: NDArray[np.float64], axis: int) -> float | None:
-    """The median step between neighbours along an axis, or None where there is none."""
+    """Return the median step between neighbours along an axis, or None where there is none."""
     if values.ndim <= axis or values.shape[axis] < 2:
         return None
     step = float(np.median(np.abs(np.diff(values, axis=axis))))

@@ -292,9 +292,7 @@ def _describe(labels: LabelMap) -> dict[str, Any]:
     }
 
 
-def _restored(
-    labels: NDArray[np.generic], confidence: NDArray[np.generic] | None, mark: Mapping[str, Any]
-) -> LabelMap:
+def _restored(labels: NDArray[Any], confidence: NDArray[Any] | None, mark: Mapping[str, Any]) -> LabelMap:
     size = mark["pixel_size_um"]
     return LabelMap(
         labels,

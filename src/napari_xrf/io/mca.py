@@ -1,8 +1,8 @@
 """Single spectra in the text files of multichannel analysers.
 
 .mca, .xrf
-    Amptek (``<<PMCA SPECTRUM>>``), SPEC (``@A`` lines, as PyMca writes them), EPICS/larch (``VERSION: 3.1``, one column a
-    detector), and a plain column of numbers.
+    Amptek (``<<PMCA SPECTRUM>>``), SPEC (``@A`` lines, as PyMca writes them), EPICS/larch (``VERSION: 3.1``,
+    one column a detector), and a plain column of numbers.
 .spe
     Ortec Maestro (``$DATA:``), also as PyMca writes it.
 """
@@ -122,11 +122,11 @@ def _only_sum(path: Path, detector: str | int) -> None:
 
 
 def _read_epics(path: Path, lines: list[str], text: str, detector: str | int) -> SpectralCube:
-    """Read the form of EPICS' MCA records that larch writes: one column for each detector, own calibrations."""
+    """Read EPICS' MCA records as larch writes them: one column a detector, each with its calibration."""
     tags = dict(re.findall(r"^([A-Z_0-9]+):[ \t]*(.*)$", text, re.MULTILINE))
     start = next(at for at, line in enumerate(lines) if line.startswith("DATA:")) + 1
     table = np.array([line.split() for line in lines[start:] if line.strip()], dtype=np.float64)
-    size = int(tags.get("CHANNELS", table.shape[0]))
+    size = int(tags.get("CHANNELS") or table.shape[0])
     if table.ndim != 2 or table.shape[0] < size or size < _FEWEST:
         raise FileError(path, f"is cut short: {table.shape[0]} of {size} channels are there")
     terms = [_floats(tags.get(f"CAL_{name}", "")) for name in ("OFFSET", "SLOPE", "QUAD")]
@@ -159,7 +159,7 @@ def _read_epics(path: Path, lines: list[str], text: str, detector: str | int) ->
 
 
 def _on_axis(counts: NDArray[np.float64], axis: EnergyAxis, target: EnergyAxis) -> NDArray[np.float64]:
-    """Return whole counts on another axis: shared by overlap of the bins, the rest carried to the next channel."""
+    """Return whole counts on another axis: shared by overlap of the bins, fractions carried upwards."""
     shared = axis.rebin(counts, target)
     climbed = np.floor(np.cumsum(shared) + 0.5)
     return np.asarray(np.diff(climbed, prepend=0.0))

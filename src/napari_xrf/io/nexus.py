@@ -14,7 +14,7 @@ _NO_AXIS = "."  # NeXus: this dimension has no axis dataset
 def put_image_axes(
     group: Any, map_shape: tuple[int, ...], pixel_size: tuple[float, float] | None
 ) -> list[str]:
-    """Write the axes ``y`` and ``x`` of pixel centres in µm, and return what the ``axes`` attribute says of them.
+    """Write the axes ``y`` and ``x`` of pixel centres in µm; return what the ``axes`` attribute says of them.
 
     The exact pixel size is kept in the attribute ``pixel_size_um`` (dy, dx) of the group.
     """

@@ -86,7 +86,7 @@ def _pair(path: Path) -> tuple[Path, Path]:
 
 
 def _parsed(header: Path) -> Keys:
-    """Return the keys of an .rpl file in lower case; a key, white space, a value on each line, ``;`` begins a comment."""
+    """Return the keys of an .rpl file in lower case: a key and a value a line, ``;`` begins a comment."""
     if header.stat().st_size > _LARGEST_HEADER:
         raise FileError(header, "is too large for the description of a raw map")
     keys: Keys = {}

@@ -3,7 +3,7 @@
 .csv
     ``energy_keV,counts``, one line a channel.
 .msa
-    EMSA/MAS 1.0 (Egerton, Fiori, Hunt, Isaacson, Kirkland and Zaluzec, Proc. EMSA 1991; ISO 22029), data type XY.
+    EMSA/MAS 1.0 (Egerton et al., Proc. EMSA 1991; ISO 22029), data type XY.
 """
 
 from __future__ import annotations

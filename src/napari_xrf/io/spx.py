@@ -140,7 +140,7 @@ def _atmosphere(tube: Node) -> str | None:
 
 
 def _resolution(header: Node) -> float | None:
-    """Return the width at Mn Kα in eV from the variance that the file gives as a line: σ²(E) = abs + lin·E, keV²."""
+    """Return the width at Mn Kα in eV from the file's variance, σ²(E) = abs + lin·E in keV²."""
     noise, slope = _number(header, "SigmaAbs"), _number(header, "SigmaLin")
     if noise is None or slope is None:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -34,15 +35,15 @@ class CountFaults:
             texts.append(f"{self.not_finite} values{where} were not finite and were set to 0.")
         if self.not_whole:
             texts.append(
-                "The values are not whole counts (corrected for dead time or normalised?); they were made whole so "
-                "that each sum over channels keeps its value to within one count."
+                "The values are not whole counts (corrected for dead time or normalised?); they were made "
+                "whole so that each sum over channels keeps its value to within one count."
             )
         return tuple(texts)
 
 
 def whole_counts(
-    values: NDArray[np.generic], first_pixel: int, dtype: DTypeLike, faults: CountFaults
-) -> NDArray[np.generic]:
+    values: NDArray[Any], first_pixel: int, dtype: DTypeLike, faults: CountFaults
+) -> NDArray[Any]:
     """Return values (..., E) as unsigned counts of ``dtype``, never wrapped.
 
     Negative and non-finite values become 0. Fractions are carried along the energy axis from a start
@@ -83,7 +84,7 @@ def narrowest(largest: int) -> np.dtype[np.unsignedinteger]:
     return np.dtype(np.uint64)
 
 
-def _whole(values: NDArray[np.generic], first_pixel: int, faults: CountFaults) -> NDArray[np.generic]:
+def _whole(values: NDArray[Any], first_pixel: int, faults: CountFaults) -> NDArray[Any]:
     floats = values if values.dtype.kind == "f" and values.dtype.itemsize >= 4 else values.astype(np.float64)
     bad = ~np.isfinite(floats)
     negative = floats < 0
@@ -103,7 +104,7 @@ def _whole(values: NDArray[np.generic], first_pixel: int, faults: CountFaults) -
     return np.diff(climbed, axis=1, prepend=0.0).reshape(floats.shape)
 
 
-def _held(values: NDArray[np.generic], target: np.dtype[np.generic]) -> NDArray[np.generic]:
+def _held(values: NDArray[Any], target: np.dtype[Any]) -> NDArray[Any]:
     largest = int(np.iinfo(target).max)
     if values.size and values.max() > largest:
         if values.dtype.kind == "f":  # the largest float below the limit, for 2**64 - 1 is none

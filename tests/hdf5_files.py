@@ -1,0 +1,355 @@
+"""Small HDF5 files of every layout, one builder each, for the tests.
+
+Every builder writes a file and returns what a reader must find in it: ``Expected``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+SHAPE = (3, 4, 512)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a reader must find."""
+
+    layout: str
+    counts: np.ndarray
+    energy: tuple[float, float] = (0.0, 0.01)
+    pixel_size: tuple[float, float] | None = None
+    detectors: dict[str, np.ndarray] = field(default_factory=dict)
+    live_time: np.ndarray | None = None
+    beam_kev: float | None = None
+    warning: str = ""
+
+
+def spectra(seed: int = 1, shape: tuple[int, ...] = SHAPE, rate: float = 0.5) -> np.ndarray:
+    return np.random.default_rng(seed).poisson(rate, shape).astype(np.uint16)
+
+
+def gse(path: Path) -> Expected:
+    one, two = spectra(1), spectra(2)
+    live = np.full(SHAPE[:2], 250_000, dtype=np.int64)
+    live[1, 2] = 125_000
+    with h5py.File(path, "w") as file:
+        root = file.create_group("xrmmap")
+        root.create_group("config")
+        root.create_group("roimap")
+        root.attrs["Last_Row"] = 1  # the third row was never measured
+        for name, counts in (("mca1", one), ("mca2", two), ("mcasum", one + two)):
+            group = root.create_group(name)
+            group["counts"] = counts
+            group["energy"] = -0.02 + 0.0125 * np.arange(SHAPE[2])
+            group["energy"].attrs.update({"cal_offset": -0.02, "cal_slope": 0.0125, "cal_quad": 0.0})
+            group["livetime"] = live
+        x, y = np.meshgrid(np.arange(4) * 0.002, np.arange(3) * 0.005)
+        root["positions/pos"] = np.stack([x, y, np.zeros_like(x)], axis=-1)
+        root["positions/name"] = np.array([b"Fine X", b"Fine Y", b"mca realtime"])
+    return Expected("GSE XRM map", (one + two)[:2], (-0.02, 0.0125), (5.0, 2.0), {"mca1": one[:2], "mca2": two[:2]},
+                    live[:2] * 1e-6, warning="taken as mm")  # fmt: skip
+
+
+def gse_v1(path: Path) -> Expected:
+    one, two = spectra(1), spectra(2)
+    with h5py.File(path, "w") as file:
+        root = file.create_group("xrfmap")
+        root.create_group("config")
+        root.create_group("roimap")
+        for name, counts in (("det1", one), ("det2", two), ("detsum", one + two)):
+            root[f"{name}/counts"] = counts
+            root[f"{name}/energy"] = 0.01 * np.arange(SHAPE[2])
+    return Expected("GSE XRM map v1", one + two, detectors={"det1": one, "det2": two})
+
+
+def pyxrf(path: Path) -> Expected:
+    one, two = spectra(1), spectra(2)
+    with h5py.File(path, "w") as file:
+        for name, counts in (("det1", one), ("det2", two), ("detsum", one + two)):
+            file[f"xrfmap/{name}/counts"] = counts.astype(np.float32)
+        x, y = np.meshgrid(np.arange(4) * 1.5, np.arange(3) * 2.5)
+        file["xrfmap/positions/pos"] = np.stack([x, y])
+        file["xrfmap/positions/name"] = np.array([b"x_pos", b"y_pos"])
+        file.create_group("xrfmap/scan_metadata").attrs.update(
+            {"instrument_mono_incident_energy": 12.0, "param_dwell": 0.1}
+        )
+    return Expected("PyXRF", one + two, pixel_size=(2.5, 1.5), detectors={"det1": one, "det2": two}, beam_kev=12.0,
+                    warning="No energy calibration")  # fmt: skip
+
+
+def maps_v10(path: Path) -> Expected:
+    counts = spectra(3)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("MAPS/Spectra")
+        group["mca_arr"] = np.moveaxis(counts, 2, 0).astype(np.float32)
+        group["Energy"] = 0.01 + 0.02 * np.arange(SHAPE[2])
+        group["Energy_Calibration"] = [0.01, 0.02, 0.0]
+        group["Elapsed_Livetime"] = np.full(SHAPE[:2], 0.05)
+        group["Integrated_Spectra/Spectra"] = counts.sum(axis=(0, 1)).astype(np.float64)
+        file["MAPS/Scan/x_axis"] = np.arange(4) * 0.001
+        file["MAPS/Scan/y_axis"] = np.arange(3) * 0.003
+    return Expected("MAPS v10", counts, (0.01, 0.02), (3.0, 1.0), live_time=np.full(SHAPE[:2], 0.05),
+                    warning="no unit")  # fmt: skip
+
+
+def maps_v9(path: Path) -> Expected:
+    counts = spectra(3)
+    with h5py.File(path, "w") as file:
+        file["MAPS/mca_arr"] = np.moveaxis(counts, 2, 0)
+        file["MAPS/energy"] = 0.02 * np.arange(SHAPE[2])
+        file["MAPS/energy_calib"] = [0.0, 0.02, 0.0]
+        file["MAPS/int_spec"] = counts.sum(axis=(0, 1))
+    return Expected("MAPS v9", counts, (0.0, 0.02))
+
+
+def maps_v9_energy_last(path: Path) -> Expected:
+    counts = spectra(3)
+    with h5py.File(path, "w") as file:
+        file["MAPS/mca_arr"] = counts
+        file["MAPS/energy"] = 0.02 * np.arange(SHAPE[2])
+        file["MAPS/int_spec"] = counts.sum(axis=(0, 1)) + 500  # disagrees
+    return Expected("MAPS v9", counts, (0.0, 0.02), warning="sum spectrum")
+
+
+def maps_raw(path: Path) -> Expected:
+    parts = {f"data_{letter}": spectra(seed) for seed, letter in enumerate("abcd")}
+    live = np.random.default_rng(5).uniform(0.4, 0.6, (4, *SHAPE[:2])).astype(np.float32)
+    with h5py.File(path, "w") as file:
+        for name, counts in parts.items():
+            file.create_dataset(
+                f"MAPS_RAW/{name}", data=np.moveaxis(counts, 2, 0).astype(np.int16), chunks=(512, 1, 4)
+            )
+        file["MAPS_RAW/livetime"] = live
+        file["MAPS_RAW/ouputcounts"] = live
+    (path.parent / "maps_fit_parameters_override.txt").write_text(
+        "   a comment\nELEMENTS_TO_FIT: Si, Fe, Au_L, Si_Si\nCAL_OFFSET_[E_OFFSET]: -0.005\n"
+        "CAL_SLOPE_[E_LINEAR]: 0.0095\nCAL_QUAD_[E_QUADRATIC]: 0.0\nCOHERENT_SCT_ENERGY: 10.0\n"
+    )
+    total = sum(parts.values(), start=np.zeros(SHAPE, np.uint16))
+    return Expected("MAPS raw", total, (-0.005, 0.0095), detectors=parts, live_time=live.astype(float).mean(axis=0),
+                    beam_kev=10.0, warning="override")  # fmt: skip
+
+
+def hyperspy(path: Path) -> Expected:
+    counts = spectra(4)
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"file_format": "HyperSpy", "file_format_version": "3.1"})
+        group = file.create_group("Experiments/a rock")
+        group["data"] = np.moveaxis(counts, 2, 0)  # the axes tell the order, not the position
+        axes = (
+            ("Energy", False, 0.02, -0.1, "keV"),
+            ("y", True, 2.0, 0.0, "nm"),
+            ("x", True, 4.0, 0.0, "nm"),
+        )
+        for number, (name, navigate, scale, offset, units) in enumerate(axes):
+            group.create_group(f"axis-{number}").attrs.update(
+                {"name": name, "navigate": navigate, "scale": scale, "offset": offset, "units": units}
+            )
+        group.create_group("metadata/Acquisition_instrument/SEM").attrs["beam_energy"] = 15.0
+        group["metadata/Sample/_list_elements"] = np.array([b"Fe", b"Si"])
+    return Expected("HyperSpy", counts, (-0.1, 0.02), (0.002, 0.004))
+
+
+def xproc(path: Path) -> Expected:
+    counts = spectra(5)
+    with h5py.File(path, "w") as file:
+        file["raw/channel00/spectra"] = counts
+        file["raw/channel00/sumspec"] = counts.sum(axis=(0, 1))
+        file["mot1"] = np.repeat(np.arange(3.0)[:, None], 4, axis=1)
+        file["mot2"] = np.repeat(np.arange(4.0)[None], 3, axis=0) * 2
+        for name in ("mot1", "mot2"):
+            file[name].attrs["units"] = "um"
+    return Expected("XProc", counts, pixel_size=(1.0, 2.0), detectors={"channel00": counts},
+                    warning="No energy calibration")  # fmt: skip
+
+
+def pymca_stack(path: Path) -> Expected:
+    counts = spectra(6)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("data/NXdata")
+        group["data"] = np.moveaxis(counts, 2, 0)
+        group["data"].attrs["interpretation"] = "image"
+    return Expected("PyMca stack", counts, warning="No energy calibration")
+
+
+def pymca_nexus_plus(path: Path) -> Expected:
+    counts = spectra(6)
+    with h5py.File(path, "w") as file:
+        file["somewhere/else"] = counts
+        file.create_group("data")["data"] = h5py.SoftLink("/somewhere/else")
+    return Expected("PyMca stack", counts, warning="No energy calibration")
+
+
+def pymca_bare(path: Path) -> Expected:
+    counts = spectra(6)
+    with h5py.File(path, "w") as file:
+        file["data"] = counts
+    return Expected("PyMca bare stack", counts, warning="No energy calibration")
+
+
+def pymca_workspace(path: Path) -> Expected:
+    counts = spectra(7)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("stack/instrument/detector_00")
+        group["data"] = counts
+        group["data"].attrs["interpretation"] = "spectrum"
+        group["calibration"] = [-0.1, 0.015, 0.0]
+        group["channels"] = np.arange(SHAPE[2])
+        group["live_time"] = np.full(12, 0.5)
+    return Expected("PyMca workspace", counts, (-0.1, 0.015), detectors={"detector_00": counts},
+                    live_time=np.full(SHAPE[:2], 0.5))  # fmt: skip
+
+
+def bliss(path: Path) -> Expected:
+    one, two = spectra(8), spectra(9)
+    with h5py.File(path, "w") as file:
+        file["1.1/title"] = "ascan sx 0 1 3 0.1"
+        file["1.1/measurement/diode"] = np.arange(4.0)
+        file["2.1/title"] = "amesh sy 0 0.3 3 sz 10 10.4 2 0.05"
+        for name, counts in (("mca_det0", one), ("mca_det1", two)):
+            file[f"2.1/measurement/{name}"] = counts.reshape(12, -1).astype(np.uint32)
+        for motor in ("sy", "sz"):
+            file[f"2.1/instrument/{motor}/value"] = np.zeros(12)
+            file[f"2.1/instrument/{motor}/value"].attrs["units"] = "mm"
+    return Expected("BLISS", one + two, pixel_size=(200.0, 100.0), detectors={"mca_det0": one, "mca_det1": two},
+                    warning="No energy calibration")  # fmt: skip
+
+
+def bliss_stopped(path: Path) -> Expected:
+    counts = spectra(8)
+    counts[2, 2:] = 0
+    with h5py.File(path, "w") as file:
+        file["1.1/title"] = "amesh sy 0 0.3 3 sz 10 10.4 2 0.05"
+        file["1.1/measurement/det"] = counts.reshape(12, -1)[:10]
+    return Expected("BLISS", counts, detectors={"det": counts}, warning="was stopped")
+
+
+def diamond_i18(path: Path) -> Expected:
+    parts = spectra(10, (3, 4, 5, 512))
+    with h5py.File(path, "w") as file:
+        group = file.create_group("entry1/instrument/xspress3")
+        group["AllElementSum"] = parts.sum(axis=2).astype(np.float64)
+        group["MCAs"] = parts.astype(np.float64)
+        file["entry1/instrument/DCM/energy"] = [12.5]
+        file["entry1/xspress3"] = h5py.SoftLink("/entry1/instrument/xspress3")
+    return Expected("Diamond I18", parts.sum(axis=2), detectors={str(n): parts[:, :, n] for n in range(5)},
+                    beam_kev=12.5, warning="No energy calibration")  # fmt: skip
+
+
+def diamond_i13(path: Path) -> Expected:
+    parts = spectra(11, (3, 4, 4, 512))
+    with h5py.File(path, "w") as file:
+        file["entry1/instrument/xmapMca/fullSpectrum"] = parts.astype(np.int32)
+    return Expected("Diamond I13", parts.sum(axis=2), detectors={str(n): parts[:, :, n] for n in range(4)},
+                    warning="No energy calibration")  # fmt: skip
+
+
+def diamond_i14(path: Path) -> Expected:
+    counts = spectra(12)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("entry/xsp3_addetector")
+        group["data"] = counts
+        group["energy"] = 10.0 * np.arange(SHAPE[2])
+        group["energy"].attrs["units"] = "eV"
+    return Expected("Diamond I14", counts, (0.0, 0.01))
+
+
+def nxfluo(path: Path) -> Expected:
+    counts = spectra(13, (2, 3, 4, 512))
+    with h5py.File(path, "w") as file:
+        entry = file.create_group("entry1/fluo_entry")
+        entry["instrument/fluorescence/data"] = counts.astype(np.float32)
+        entry["data/data"] = entry["instrument/fluorescence/data"]
+        entry["data/energy"] = 10.0 * np.arange(SHAPE[2])
+        entry["data/energy"].attrs["units"] = "eV"
+        x, y = np.meshgrid(np.arange(4) * 0.002, np.arange(3) * 0.001)
+        for name, values in (("x", x), ("y", y)):
+            entry[f"data/{name}"] = values
+            entry[f"data/{name}"].attrs["units"] = "mm"
+        entry["instrument/monochromator/energy"] = 17000.0
+        entry["instrument/monochromator/energy"].attrs["units"] = "eV"
+    return Expected(
+        "NXfluo", counts.reshape(6, 4, 512), pixel_size=(1.0, 2.0), beam_kev=17.0, warning="2 scans"
+    )
+
+
+def xspress3_raw(path: Path) -> Expected:
+    parts = spectra(14, (6, 4, 4096), 0.05)
+    with h5py.File(path, "w") as file:
+        file["entry/data/data"] = parts.astype(np.uint32)
+    return Expected("Xspress3 raw", parts.sum(axis=1)[None], detectors={str(n): parts[None, :, n] for n in range(4)},
+                    warning="stand in one row")  # fmt: skip
+
+
+def xismus(path: Path) -> Expected:
+    counts = spectra(15)
+    with h5py.File(path, "w") as file:
+        file["dataset_1"] = counts.astype(np.int32)
+        file.attrs["calibration"] = [[100, 2.0], [300, 6.0], [400, 8.0]]
+    return Expected("XISMuS", counts, (0.0, 0.02))
+
+
+def ganx(path: Path) -> Expected:
+    counts = spectra(16, (3, 4, 1024))
+    with h5py.File(path, "w") as file:
+        file["img"] = counts.astype(np.float64)
+    return Expected("ganX", counts, (0.5, 38.0 / 1023), warning="No energy calibration")
+
+
+def xrdxrfutils(path: Path) -> Expected:
+    counts = spectra(17)
+    with h5py.File(path, "w") as file:
+        file["data"] = counts
+        file["calibration/opt"] = [0.0, 0.02, -0.1]
+    return Expected("XRDXRFutils", counts, (-0.1, 0.02))
+
+
+def nexus(path: Path) -> Expected:
+    parts = spectra(18, (2, *SHAPE))
+    with h5py.File(path, "w") as file:
+        group = file.create_group("entry/data")
+        group.attrs.update({"NX_class": "NXdata", "signal": "counts", "axes": ["y", "x", "energy"]})
+        group["counts"] = parts.sum(axis=0).astype(np.uint32)
+        group["counts_per_detector"] = parts
+        group["energy"] = 0.01 * np.arange(SHAPE[2])
+        group["energy"].attrs["units"] = "keV"
+        for name, size, step in (("y", 3, 0.025), ("x", 4, 0.05)):
+            group[name] = np.arange(size) * step
+            group[name].attrs["units"] = "mm"
+    return Expected(
+        "NeXus", parts.sum(axis=0), pixel_size=(25.0, 50.0), detectors={"0": parts[0], "1": parts[1]}
+    )
+
+
+def nexus_energy_first(path: Path) -> Expected:
+    counts = spectra(19)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("scan/plot")
+        group["signal_1"] = np.moveaxis(counts, 2, 0)
+        group["signal_1"].attrs.update({"signal": 1, "axes": "energy:y:x"})
+        group["energy"] = 20.0 * np.arange(SHAPE[2])
+    return Expected("NeXus", counts, (0.0, 0.02))
+
+
+def nexus_detector_axis(path: Path) -> Expected:
+    parts = spectra(20, (*SHAPE[:2], 3, SHAPE[2]))
+    with h5py.File(path, "w") as file:
+        group = file.create_group("entry/instrument/mca")
+        group.attrs.update({"signal": "data", "axes": ["y", "x", "detector", "energy"]})
+        group["data"] = parts
+        group["calibration"] = [0.0, 0.02, 0.0]
+    return Expected(
+        "NeXus", parts.sum(axis=2), (0.0, 0.02), detectors={str(n): parts[:, :, n] for n in range(3)}
+    )
+
+
+BUILDERS: tuple[Callable[[Path], Expected], ...] = (
+    gse, gse_v1, pyxrf, maps_v10, maps_v9, maps_v9_energy_last, maps_raw, hyperspy, xproc, pymca_stack,
+    pymca_nexus_plus, pymca_bare, pymca_workspace, bliss, bliss_stopped, diamond_i18, diamond_i13, diamond_i14, nxfluo,
+    xspress3_raw, xismus, ganx, xrdxrfutils, nexus, nexus_energy_first, nexus_detector_axis,
+)  # fmt: skip
