@@ -56,7 +56,7 @@ def write_bcf(
     pixel_times_us: np.ndarray | None = None,
     chunk: int = 4096,
 ) -> None:
-    """Write counts (Y, X, E), or (detectors, Y, X, E), as a .bcf; pixels outside ``measured`` are left out."""
+    """Write counts (Y, X, E), or (detectors, Y, X, E); pixels outside ``measured`` are left out."""
     stack = counts[None] if counts.ndim == 3 else counts
     axis = energy or EnergyAxis(-0.955, 0.01, stack.shape[3])
     mask = np.ones(stack.shape[1:3], dtype=bool) if measured is None else measured
@@ -82,7 +82,7 @@ def write_large_bcf(
     compressed: bool = False,
     chunk: int = 4096,
 ) -> np.ndarray:
-    """Write a large map of three phases with Poisson counts, without ever holding it; return its sum spectrum.
+    """Write a large map of three phases with Poisson counts, never held dense; return its sum spectrum.
 
     Each pixel takes a random stretch of counts that were drawn from its phase's spectrum.
     """
@@ -144,7 +144,8 @@ def header_xml(
     )
     text = f"""<?xml version="1.0" encoding="WINDOWS-1252" standalone="yes"?>
 <TRTSpectrumDatabase><ClassInstance Type="TRTSpectrumDatabase" Name="synthetic map">
-<Header><Date>1.2.2023</Date><Time>10:11:12</Time><FileVersion>{1 if overview is None else 2}</FileVersion></Header>
+<Header><Date>1.2.2023</Date><Time>10:11:12</Time>
+<FileVersion>{1 if overview is None else 2}</FileVersion></Header>
 <ClassInstance Type="TRTSEMData"><HV>{-1 if tube else voltage}</HV>{scale}</ClassInstance>
 <ClassInstance Type="TRTSEMStageData"><X>1</X><Y>2</Y></ClassInstance>
 <ClassInstance Type="TRTDSPConfiguration"><PixelAverage>1</PixelAverage><LineAverage>1</LineAverage>
@@ -170,7 +171,9 @@ def write_container(
     usable = chunk - 32
     tree = [_tree_item("EDSDatabase", 0, 0, -1, True)]
     parts: list[bytes | np.ndarray] = []
-    next_chunk = 5
+    per_chunk = usable // 512
+    tree_chunks = -(-(len(files) + 1) // per_chunk)
+    next_chunk = 4 + tree_chunks
     for name, content in files:
         data = _compress(content) if compressed else content
         pieces = -(-data.size // usable)
@@ -192,7 +195,9 @@ def write_container(
     struct.pack_into("<III", start, 0x140, 4, len(tree), next_chunk)
     with path.open("wb") as file:
         file.write(start)
-        file.write((bytes(32) + b"".join(tree)).ljust(chunk, b"\0"))
+        for number in range(tree_chunks):
+            items = b"".join(tree[number * per_chunk : (number + 1) * per_chunk])
+            file.write((struct.pack("<I28x", 5 + number) + items).ljust(chunk, b"\0"))
         for part in parts:
             file.write(part)
 
