@@ -13,19 +13,20 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.materials import Material
-from napari_xrf.physics import detector_peak
 from napari_xrf.physics.attenuation import Layer, mass_attenuation, mass_photo_absorption, transmission
 from napari_xrf.physics.detector_compton import highest_recoil, mass_compton, recoil_fraction
+from napari_xrf.physics.detector_peak import Peaks
+from napari_xrf.physics.detector_response import Decay, Response, peak_response
 from napari_xrf.physics.escape import escape_fractions
 
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 MN_KA_KEV = 5.895  # Kα1,2 of Mn, weighted: where resolutions are quoted
 _CACHED_RESPONSES = 8
+_LARGEST_PART = 0.3  # of a peak, in each of its tails and in its shelf
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,13 @@ class Detector:
         Mean energy for one pair of charges, eV.
     fano
         Variance of the number of pairs over their mean; for a gas the spread of the avalanche included.
-    tail_fraction, tail_depth_um, tail_width_kev, tail_width_slope
-        Part of a peak in its low-energy tail: a constant, plus the part absorbed in a layer of this
-        depth below the entrance, where charge is lost; the tail decays over ``width + slope·E`` keV.
+    tail_fraction, tail_depth_um, tail_width_kev
+        Short low-energy tail. Its part of a peak is a constant, plus what is absorbed in a layer of this
+        depth below the entrance, where charge is lost; it decays over this width.
+    long_tail_fraction, long_tail_depth_um, long_tail_width_kev
+        Long low-energy tail, likewise.
     shelf_fraction, shelf_depth_um
-        Part of a peak in the flat shelf from 0 keV to the line, likewise.
+        Flat shelf from 0 keV to the line, likewise.
     escape_part
         Part of the escape peaks that stands in the spectra; below 1 where the instrument's software takes
         them out.
@@ -76,8 +79,10 @@ class Detector:
     fano: float = 0.115
     tail_fraction: float = 0.0
     tail_depth_um: float = 0.0
-    tail_width_kev: float = 0.2
-    tail_width_slope: float = 0.0
+    tail_width_kev: float = 0.1
+    long_tail_fraction: float = 0.0
+    long_tail_depth_um: float = 0.0
+    long_tail_width_kev: float = 0.8
     shelf_fraction: float = 0.0
     shelf_depth_um: float = 0.0
     escape_part: float = 1.0
@@ -88,14 +93,15 @@ class Detector:
     def __post_init__(self) -> None:
         if self.kind not in ("sdd", "gem"):
             raise InvalidInput(f"there is no detector of kind {self.kind!r}", "Use 'sdd' or 'gem'")
-        for name in ("thickness_um", "pair_energy_ev", "fano", "tail_width_kev"):
+        for name in ("thickness_um", "pair_energy_ev", "fano", "tail_width_kev", "long_tail_width_kev"):
             _require(name, getattr(self, name), low=0.0, open_low=True)
-        for name in ("noise_fwhm_ev", "tail_depth_um", "tail_width_slope", "shelf_depth_um", "threshold_kev"):
+        depths = ("tail_depth_um", "long_tail_depth_um", "shelf_depth_um")
+        for name in ("noise_fwhm_ev", "threshold_kev", *depths):
             _require(name, getattr(self, name), low=0.0)
-        for name in ("tail_fraction", "shelf_fraction", "escape_part", "open_fraction"):
+        for name in ("escape_part", "open_fraction"):
             _require(name, getattr(self, name), low=0.0, high=1.0)
-        if self.tail_fraction + self.shelf_fraction > 1:
-            raise InvalidInput("tail and shelf of a detector hold more than the whole peak")
+        for name in ("tail_fraction", "long_tail_fraction", "shelf_fraction"):
+            _require(name, getattr(self, name), low=0.0, high=_LARGEST_PART)
 
     def fwhm(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
         """Return the resolution at energies in keV: full width at half maximum, keV."""
@@ -121,16 +127,16 @@ class Detector:
         return np.asarray(transmission(self.window, flat) * opened * absorbed).reshape(energies.shape)
 
     def tail(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
-        """Return the part of a peak that lies in its exponential tail."""
+        """Return the part of a peak that lies in its short tail."""
         return self._near_entrance(energies_kev, self.tail_fraction, self.tail_depth_um)
 
-    def shelf(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
-        """Return the part of a peak that lies in its flat shelf."""
-        return self._near_entrance(energies_kev, self.shelf_fraction, self.shelf_depth_um)
+    def long_tail(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
+        """Return the part of a peak that lies in its long tail."""
+        return self._near_entrance(energies_kev, self.long_tail_fraction, self.long_tail_depth_um)
 
-    def tail_width(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
-        """Return the decay length of the tail, keV."""
-        return self.tail_width_kev + self.tail_width_slope * np.asarray(energies_kev, dtype=np.float64)
+    def shelf(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
+        """Return the part of a peak that lies in its shelf."""
+        return self._near_entrance(energies_kev, self.shelf_fraction, self.shelf_depth_um)
 
     def escape(self, energies_kev: ArrayLike) -> dict[float, NDArray[np.float64]]:
         """Return energy lost → part of the detected photons that lose it, see :mod:`.escape`."""
@@ -145,66 +151,7 @@ class Detector:
         if depth_um > 0:
             crossed = mass_attenuation(self.medium, flat) * self.medium.density * depth_um * 1e-4
             lost = lost - np.expm1(-crossed)
-        return np.minimum(lost, 0.45).reshape(np.shape(energies_kev))
-
-
-@dataclass(frozen=True, eq=False)
-class Response:
-    """What a detector makes of photons of N energies on an energy axis.
-
-    Attributes
-    ----------
-    axis
-        The energy axis of the spectra.
-    size
-        N.
-    peaks
-        (P, E) sparse: the shape of each peak, full energy and escape peaks, flat part of the shelf left out.
-    photon, weight
-        (P,) which of the N energies makes the peak, and counts in it per incident photon.
-    flat_photon
-        (F,) which of the N energies makes the flat: a shelf, or the recoil of Compton electrons.
-    flat_level
-        (F,) its counts per keV per incident photon.
-    flat_top
-        (F,) channel where it ends; what a shelf holds from there on is in ``peaks``.
-    counted
-        (E,) which channels lie above the detector's threshold.
-    """
-
-    axis: EnergyAxis
-    size: int
-    peaks: csr_array
-    photon: NDArray[np.intp]
-    weight: NDArray[np.float64]
-    flat_photon: NDArray[np.intp]
-    flat_level: NDArray[np.float64]
-    flat_top: NDArray[np.intp]
-    counted: NDArray[np.bool_]
-
-    def fold(self, intensities: ArrayLike) -> NDArray[np.float64]:
-        """Return the expected spectra, (..., E), of (..., N) incident photons.
-
-        Raises
-        ------
-        InvalidInput
-            When there is not one intensity for each energy.
-        """
-        photons = np.asarray(intensities, dtype=np.float64)
-        if photons.shape[-1:] != (self.size,):
-            raise InvalidInput(f"intensities of shape {photons.shape} do not fit {self.size} energies")
-        flat = photons.reshape(-1, photons.shape[-1])
-        spectra = np.asarray((flat[:, self.photon] * self.weight) @ self.peaks)
-        spectra += self._flats(flat)
-        spectra *= self.counted
-        return spectra.reshape(*photons.shape[:-1], self.axis.size)
-
-    def _flats(self, photons: NDArray[np.float64]) -> NDArray[np.float64]:
-        # Each begins at its top channel and reaches down to 0 keV: a sum from above.
-        size, top = self.axis.size, np.clip(self.flat_top, 0, self.axis.size)
-        ends = csr_array((self.flat_level, (self.flat_photon, top)), shape=(self.size, size + 1))
-        levels = np.cumsum(np.asarray(photons @ ends)[:, ::-1], axis=1)[:, ::-1][:, 1:]
-        return np.asarray(levels * np.diff(np.maximum(self.axis.edges, 0.0)))
+        return np.minimum(lost, _LARGEST_PART).reshape(np.shape(energies_kev))
 
 
 def respond(
@@ -283,58 +230,45 @@ _RESPONSES: OrderedDict[tuple[Detector, EnergyAxis, bytes], Response] = OrderedD
 def _make_response(detector: Detector, axis: EnergyAxis, energies: NDArray[np.float64]) -> Response:
     detected, escapes = detector.efficiency(energies), detector.escape(energies)
     recoil = recoil_fraction(detector.medium, detector.thickness_um, energies)
-    full = detected * (1.0 - np.sum(list(escapes.values()), axis=0) - recoil)
     everyone = np.arange(energies.size)
-    at, photon, weight = [energies], [everyone], [full]
+    at, photon = [energies], [everyone]
+    weight = [detected * (1.0 - np.sum(list(escapes.values()), axis=0) - recoil)]
     for lost, fraction in escapes.items():
         some = np.flatnonzero(fraction > 0)
         # A photon just above the edge loses almost all: what is left is held above 0 keV.
         at.append(np.maximum(energies[some] - lost, 1e-3))
         photon.append(some)
         weight.append((detected * fraction)[some])
-    lines = np.concatenate(at)
-    tail, width, shelf = (
-        np.concatenate([values, np.zeros(lines.size - energies.size)])
-        for values in (detector.tail(energies), detector.tail_width(energies), detector.shelf(energies))
-    )
-    first, peaks = _peaks(axis, lines, detector.sigma(lines), tail, width, shelf)
-    recoil_top = np.maximum(axis.channel(highest_recoil(energies)), axis.channel(0.0)) + 1
-    recoil_level = detected * recoil / np.maximum(axis.energy(recoil_top - 0.5), axis.width / 2)
-    return Response(
-        axis=axis,
-        size=energies.size,
-        peaks=peaks,
-        photon=np.concatenate(photon),
-        weight=np.concatenate(weight),
-        flat_photon=np.concatenate([everyone, everyone]),
-        flat_level=np.concatenate([full * shelf[: energies.size] / energies, recoil_level]),
-        flat_top=np.concatenate([first[: energies.size], recoil_top]),
-        counted=axis.energies >= detector.threshold_kev
-        if detector.threshold_kev > 0
-        else np.ones(axis.size, bool),
+    peaks = _peaks(detector, energies, np.concatenate(at))
+    photons, weights = np.concatenate(photon), np.concatenate(weight)
+    near, decays = peak_response(axis, peaks, photons, weights)
+    decays = (*decays, _recoil(axis, energies, detected * recoil))
+    counted = np.ones(axis.size, dtype=bool)
+    if detector.threshold_kev > 0:
+        counted = axis.energies >= detector.threshold_kev
+    return Response(axis, energies.size, near, photons, weights, decays, counted)
+
+
+def _peaks(detector: Detector, energies: NDArray[np.float64], at: NDArray[np.float64]) -> Peaks:
+    """Return the full-energy peaks at ``energies`` and, behind them, plain escape peaks."""
+
+    def only_full(parts: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.concatenate([parts, np.zeros(at.size - energies.size)])
+
+    return Peaks(
+        energies=at,
+        sigmas=detector.sigma(at),
+        tails=np.stack([only_full(detector.tail(energies)), only_full(detector.long_tail(energies))]),
+        tail_widths=(detector.tail_width_kev, detector.long_tail_width_kev),
+        shelves=only_full(detector.shelf(energies)),
     )
 
 
-def _peaks(
-    axis: EnergyAxis,
-    energies: NDArray[np.float64],
-    sigma: NDArray[np.float64],
-    tail: NDArray[np.float64],
-    width: NDArray[np.float64],
-    shelf: NDArray[np.float64],
-) -> tuple[NDArray[np.intp], csr_array]:
-    """Return the first channel of each peak, and (P, E) counts per photon but for the flat of the shelf."""
-    gaussian = detector_peak.SIGMAS * sigma
-    first = axis.channel(energies - gaussian - np.where(tail > 0, detector_peak.TAIL_WIDTHS * width, 0.0))
-    last = axis.channel(energies + gaussian)
-    start, stop = np.clip(first, 0, axis.size), np.clip(last + 1, 0, axis.size)
-    indptr = np.concatenate([[0], np.cumsum(stop - start)])
-    counts = np.empty(indptr[-1])
-    detector_peak.fill_peaks(
-        counts, indptr, start, axis.offset, axis.width, energies, sigma, tail, width, shelf
-    )
-    columns = np.arange(counts.size) + np.repeat(start - indptr[:-1], stop - start)
-    return first, csr_array((counts, columns, indptr), shape=(energies.size, axis.size))
+def _recoil(axis: EnergyAxis, energies: NDArray[np.float64], counts: NDArray[np.float64]) -> Decay:
+    """Return the counts of Compton electrons, flat from 0 keV to their highest energy."""
+    top = np.maximum(axis.channel(highest_recoil(energies)), axis.channel(0.0)) + 1
+    channels = np.maximum(axis.energy(top - 0.5) / axis.width, 0.5)
+    return Decay(1.0, np.arange(energies.size), top, counts / channels)
 
 
 def _require(name: str, value: float, low: float, high: float = math.inf, open_low: bool = False) -> None:
