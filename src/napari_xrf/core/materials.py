@@ -15,6 +15,7 @@ from napari_xrf.core.errors import InvalidInput
 
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _HYDRATE = re.compile(r"[·•*⋅]")
+_ZERO_FOR_O = re.compile(r"[A-Za-z)\]]0\d")
 _LEADING = re.compile(r"^(\d+(?:\.\d+)?)(.*)$")
 
 
@@ -95,6 +96,8 @@ def mass_fractions(formula: str) -> dict[str, float]:
         if match := _LEADING.match(part):
             count, text = float(match[1]), match[2]
         try:
+            if _ZERO_FOR_O.search(text):  # xraylib takes Si02 for Si2
+                raise ValueError
             parsed = xraylib.CompoundParser(text)
         except (ValueError, TypeError):
             raise InvalidInput(

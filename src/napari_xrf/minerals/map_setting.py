@@ -128,8 +128,10 @@ def _auto_minerals(
     found = [
         entry.element for entry in find_elements(cube, progress=progress) if entry.probability >= _PRESENT
     ]
-    chosen = plausible_minerals(load_library(), found, low, high, excitation_kev(instrument))
+    listed = [element for element in cube.elements if element not in found]
+    chosen = plausible_minerals(load_library(), [*found, *listed], low, high, excitation_kev(instrument))
+    also = f" and those that the file lists ({', '.join(listed)})" if listed else ""
     return chosen, (
-        f"{len(chosen)} minerals are looked for, of which the elements found ({', '.join(found) or 'none'}) "
-        "leave nothing out"
+        f"looked for are the {len(chosen)} minerals of the library whose visible elements are all among those "
+        f"found ({', '.join(found) or 'none'}){also}"
     )

@@ -1,0 +1,138 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.minerals.library import (
+    Mineral,
+    load_library,
+    merge_libraries,
+    select_minerals,
+    spread_color,
+)
+
+
+@pytest.fixture(scope="module")
+def library():
+    return load_library()
+
+
+def test_shipped_library_is_broad(library):
+    assert len(library) >= 100
+    names = {mineral.name for mineral in library}
+    assert {
+        "quartz", "opal", "calcite", "zircon", "K-feldspar", "plagioclase", "spodumene", "petalite",
+        "lepidolite",
+        "hematite", "magnetite", "goethite", "gold", "silver", "copper", "graphite", "galena", "sphalerite",
+        "monazite", "xenotime", "halite", "epoxy resin", "soda-lime glass",
+    } <= names  # fmt: skip
+
+
+def test_every_mineral_is_complete(library):
+    for mineral in library:
+        assert mineral.group, mineral.name
+        assert mineral.source, mineral.name
+        for material in mineral.compositions():
+            assert material.density == mineral.density
+
+
+def test_densities_agree_with_what_atoms_allow(library):
+    # Nothing heavy is light: mean atomic number and density rise together, within a wide band.
+    import xraylib
+
+    for mineral in library:
+        fractions = mineral.compositions()[0].mass_fractions
+        mean = sum(part * xraylib.SymbolToAtomicNumber(element) for element, part in fractions.items())
+        assert 0.09 * mean < mineral.density < 0.4 * mean + 1.5, mineral.name
+
+
+def test_colors_can_be_told_apart(library):
+    from skimage.color import rgb2lab
+
+    colors = np.array([[int(each.color[at : at + 2], 16) / 255 for at in (1, 3, 5)] for each in library])
+    lab = rgb2lab(colors[None])[0]
+    closest = min(float(np.linalg.norm(a - b)) for a, b in itertools.combinations(lab, 2))
+    assert closest > 5  # a difference of 2 to 3 is just visible
+
+
+def test_ranges_hold_the_usual_substitutions(library):
+    sphalerite, zircon, feldspar = select_minerals(library, ["sphalerite", "zircon", "K-feldspar"])
+    assert max(each.mass_fractions.get("Fe", 0) for each in sphalerite.compositions()) > 0.1
+    assert all(each.mass_fractions["Hf"] > 0 for each in zircon.compositions())
+    assert max(each.mass_fractions.get("Rb", 0) for each in feldspar.compositions()) > 0.005
+
+
+def test_select_ignores_case_and_keeps_order(library):
+    assert [each.name for each in select_minerals(library, ["Zircon", " QUARTZ", "zircon"])] == [
+        "zircon",
+        "quartz",
+    ]
+
+
+def test_select_suggests_close_names(library):
+    with pytest.raises(InvalidInput, match="quartz"):
+        select_minerals(library, ["quarz"])
+    with pytest.raises(InvalidInput):
+        select_minerals(library, [" "])
+
+
+def test_user_library_needs_three_columns(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text(
+        "\ufeffName,Formula,Density\n# mine\nbröggerite,(U0.9Th0.1)O2,10.0\n\nxx,CaCO3,2.7\n",
+        encoding="utf-8",
+    )
+    own = load_library(path)
+    assert [each.name for each in own] == ["bröggerite", "xx"]
+    assert own[0].color == spread_color(0) != own[1].color
+    merged = merge_libraries(load_library(), [*own, Mineral("QUARTZ", "SiO2", 2.66)])
+    assert len(merged) == len(load_library()) + 2
+    assert select_minerals(merged, ["quartz"])[0].density == 2.66
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "empty"),
+        ("name,formula\nquartz,SiO2\n", "density"),
+        ("name,formula,density\n", "no mineral"),
+        ("name,formula,density\nquartz,Si02,2.65\n", "line 2, column formula"),
+        ("name,formula,density\nquartz,SiO2,2.65\nb,,1\n", "line 3, column formula"),
+        ("name,formula,density\nquartz,SiO2,heavy\n", "line 2, column density"),
+        ("name,formula,density\nquartz,SiO2,-1\n", "line 2, column density"),
+        ("name,formula,density\nquartz,SiO2,nan\n", "line 2, column density"),
+        ("name,formula,density\nquartz,SiO2\n", "line 2, column density"),
+        ("name,formula,density\n,SiO2,2.6\n", "line 2, column name"),
+        ("name,formula,density\nquartz,SiO2,2.6\nQuartz,SiO2,2.6\n", "line 3, column name"),
+        ("name,formula,density,color\nquartz,SiO2,2.6,red\n", "line 2, column color"),
+        ("name,formula,density,substitutions\na,ZnS,4,Zn=Fe\n", "line 2, column substitutions"),
+        ("name,formula,density,substitutions\na,ZnS,4,Fe:Zn=0..1\n", "line 2, column substitutions"),
+        ("name,formula,density\nquartz,SiO2,2.6,extra\n", "line 2: 4 values"),
+    ],
+)  # fmt: skip
+def test_errors_name_line_and_column(tmp_path, text, told):
+    path = tmp_path / "own.csv"
+    path.write_text(text)
+    with pytest.raises(FileError, match=told):
+        load_library(path)
+
+
+def test_missing_and_binary_files(tmp_path):
+    with pytest.raises(FileError):
+        load_library(tmp_path / "none.csv")
+    path = tmp_path / "binary.csv"
+    path.write_bytes(bytes(range(128, 256)))
+    with pytest.raises(FileError, match="UTF-8"):
+        load_library(path)
+
+
+def test_mineral_checks_itself():
+    with pytest.raises(InvalidInput):
+        Mineral("x", "SiO2", 0)
+    with pytest.raises(InvalidInput):
+        Mineral("x", "SiO2", 2.6, color="red")
+    with pytest.raises(InvalidInput):
+        Mineral(" ", "SiO2", 2.6)
+    with pytest.raises(InvalidInput):
+        Mineral("x", "nonsense", 2.6)
