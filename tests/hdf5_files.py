@@ -51,8 +51,15 @@ def gse(path: Path) -> Expected:
         x, y = np.meshgrid(np.arange(4) * 0.002, np.arange(3) * 0.005)
         root["positions/pos"] = np.stack([x, y, np.zeros_like(x)], axis=-1)
         root["positions/name"] = np.array([b"Fine X", b"Fine Y", b"mca realtime"])
-    return Expected("GSE XRM map", (one + two)[:2], (-0.02, 0.0125), (5.0, 2.0), {"mca1": one[:2], "mca2": two[:2]},
-                    live[:2] * 1e-6, warning="taken as mm")  # fmt: skip
+    return Expected(
+        "GSE XRM map",
+        (one + two)[:2],
+        (-0.02, 0.0125),
+        (5.0, 2.0),
+        {"mca1": one[:2], "mca2": two[:2]},
+        live[:2] * 1e-6,
+        warning="taken as mm",
+    )
 
 
 def gse_v1(path: Path) -> Expected:
@@ -78,8 +85,14 @@ def pyxrf(path: Path) -> Expected:
         file.create_group("xrfmap/scan_metadata").attrs.update(
             {"instrument_mono_incident_energy": 12.0, "param_dwell": 0.1}
         )
-    return Expected("PyXRF", one + two, pixel_size=(2.5, 1.5), detectors={"det1": one, "det2": two}, beam_kev=12.0,
-                    warning="No energy calibration")  # fmt: skip
+    return Expected(
+        "PyXRF",
+        one + two,
+        pixel_size=(2.5, 1.5),
+        detectors={"det1": one, "det2": two},
+        beam_kev=12.0,
+        warning="No energy calibration",
+    )
 
 
 def maps_v10(path: Path) -> Expected:
@@ -93,8 +106,9 @@ def maps_v10(path: Path) -> Expected:
         group["Integrated_Spectra/Spectra"] = counts.sum(axis=(0, 1)).astype(np.float64)
         file["MAPS/Scan/x_axis"] = np.arange(4) * 0.001
         file["MAPS/Scan/y_axis"] = np.arange(3) * 0.003
-    return Expected("MAPS v10", counts, (0.01, 0.02), (3.0, 1.0), live_time=np.full(SHAPE[:2], 0.05),
-                    warning="no unit")  # fmt: skip
+    return Expected(
+        "MAPS v10", counts, (0.01, 0.02), (3.0, 1.0), live_time=np.full(SHAPE[:2], 0.05), warning="no unit"
+    )
 
 
 def maps_v9(path: Path) -> Expected:
@@ -131,8 +145,15 @@ def maps_raw(path: Path) -> Expected:
         "CAL_SLOPE_[E_LINEAR]: 0.0095\nCAL_QUAD_[E_QUADRATIC]: 0.0\nCOHERENT_SCT_ENERGY: 10.0\n"
     )
     total = sum(parts.values(), start=np.zeros(SHAPE, np.uint16))
-    return Expected("MAPS raw", total, (-0.005, 0.0095), detectors=parts, live_time=live.astype(float).mean(axis=0),
-                    beam_kev=10.0, warning="override")  # fmt: skip
+    return Expected(
+        "MAPS raw",
+        total,
+        (-0.005, 0.0095),
+        detectors=parts,
+        live_time=live.astype(float).mean(axis=0),
+        beam_kev=10.0,
+        warning="override",
+    )
 
 
 def hyperspy(path: Path) -> Expected:
@@ -164,8 +185,13 @@ def xproc(path: Path) -> Expected:
         file["mot2"] = np.repeat(np.arange(4.0)[None], 3, axis=0) * 2
         for name in ("mot1", "mot2"):
             file[name].attrs["units"] = "um"
-    return Expected("XProc", counts, pixel_size=(1.0, 2.0), detectors={"channel00": counts},
-                    warning="No energy calibration")  # fmt: skip
+    return Expected(
+        "XProc",
+        counts,
+        pixel_size=(1.0, 2.0),
+        detectors={"channel00": counts},
+        warning="No energy calibration",
+    )
 
 
 def pymca_stack(path: Path) -> Expected:
@@ -201,8 +227,13 @@ def pymca_workspace(path: Path) -> Expected:
         group["calibration"] = [-0.1, 0.015, 0.0]
         group["channels"] = np.arange(SHAPE[2])
         group["live_time"] = np.full(12, 0.5)
-    return Expected("PyMca workspace", counts, (-0.1, 0.015), detectors={"detector_00": counts},
-                    live_time=np.full(SHAPE[:2], 0.5))  # fmt: skip
+    return Expected(
+        "PyMca workspace",
+        counts,
+        (-0.1, 0.015),
+        detectors={"detector_00": counts},
+        live_time=np.full(SHAPE[:2], 0.5),
+    )
 
 
 def bliss(path: Path) -> Expected:
@@ -216,8 +247,13 @@ def bliss(path: Path) -> Expected:
         for motor in ("sy", "sz"):
             file[f"2.1/instrument/{motor}/value"] = np.zeros(12)
             file[f"2.1/instrument/{motor}/value"].attrs["units"] = "mm"
-    return Expected("BLISS", one + two, pixel_size=(200.0, 100.0), detectors={"mca_det0": one, "mca_det1": two},
-                    warning="No energy calibration")  # fmt: skip
+    return Expected(
+        "BLISS",
+        one + two,
+        pixel_size=(200.0, 100.0),
+        detectors={"mca_det0": one, "mca_det1": two},
+        warning="No energy calibration",
+    )
 
 
 def bliss_stopped(path: Path) -> Expected:
@@ -237,16 +273,25 @@ def diamond_i18(path: Path) -> Expected:
         group["MCAs"] = parts.astype(np.float64)
         file["entry1/instrument/DCM/energy"] = [12.5]
         file["entry1/xspress3"] = h5py.SoftLink("/entry1/instrument/xspress3")
-    return Expected("Diamond I18", parts.sum(axis=2), detectors={str(n): parts[:, :, n] for n in range(5)},
-                    beam_kev=12.5, warning="No energy calibration")  # fmt: skip
+    return Expected(
+        "Diamond I18",
+        parts.sum(axis=2),
+        detectors={str(n): parts[:, :, n] for n in range(5)},
+        beam_kev=12.5,
+        warning="No energy calibration",
+    )
 
 
 def diamond_i13(path: Path) -> Expected:
     parts = spectra(11, (3, 4, 4, 512))
     with h5py.File(path, "w") as file:
         file["entry1/instrument/xmapMca/fullSpectrum"] = parts.astype(np.int32)
-    return Expected("Diamond I13", parts.sum(axis=2), detectors={str(n): parts[:, :, n] for n in range(4)},
-                    warning="No energy calibration")  # fmt: skip
+    return Expected(
+        "Diamond I13",
+        parts.sum(axis=2),
+        detectors={str(n): parts[:, :, n] for n in range(4)},
+        warning="No energy calibration",
+    )
 
 
 def diamond_i14(path: Path) -> Expected:
@@ -282,8 +327,12 @@ def xspress3_raw(path: Path) -> Expected:
     parts = spectra(14, (6, 4, 4096), 0.05)
     with h5py.File(path, "w") as file:
         file["entry/data/data"] = parts.astype(np.uint32)
-    return Expected("Xspress3 raw", parts.sum(axis=1)[None], detectors={str(n): parts[None, :, n] for n in range(4)},
-                    warning="stand in one row")  # fmt: skip
+    return Expected(
+        "Xspress3 raw",
+        parts.sum(axis=1)[None],
+        detectors={str(n): parts[None, :, n] for n in range(4)},
+        warning="stand in one row",
+    )
 
 
 def xismus(path: Path) -> Expected:
@@ -350,6 +399,6 @@ def nexus_detector_axis(path: Path) -> Expected:
 
 BUILDERS: tuple[Callable[[Path], Expected], ...] = (
     gse, gse_v1, pyxrf, maps_v10, maps_v9, maps_v9_energy_last, maps_raw, hyperspy, xproc, pymca_stack,
-    pymca_nexus_plus, pymca_bare, pymca_workspace, bliss, bliss_stopped, diamond_i18, diamond_i13, diamond_i14, nxfluo,
-    xspress3_raw, xismus, ganx, xrdxrfutils, nexus, nexus_energy_first, nexus_detector_axis,
+    pymca_nexus_plus, pymca_bare, pymca_workspace, bliss, bliss_stopped, diamond_i18, diamond_i13, diamond_i14,
+    nxfluo, xspress3_raw, xismus, ganx, xrdxrfutils, nexus, nexus_energy_first, nexus_detector_axis,
 )  # fmt: skip

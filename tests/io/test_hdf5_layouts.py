@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import h5py
-import hdf5_files
 import numpy as np
 import pytest
-from hdf5_files import Expected
 
+import hdf5_files
+from hdf5_files import Expected
 from napari_xrf import io
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube

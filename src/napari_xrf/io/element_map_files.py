@@ -166,10 +166,12 @@ def _write_tiff(path: Path, maps: ElementMaps) -> None:
 def _read_tiff(path: Path) -> ElementMaps:
     import tifffile
 
+    from napari_xrf.io import tiff_file
+
     mark = _tiff_mark(path)
     if not mark:
         raise FileError(path, "holds no element maps of ours", "Open it as an ordinary image")
-    with tifffile.TiffFile(path) as tiff:
+    with tiff_file.opened(path) as tiff:
         ome = tifffile.xml2dict(tiff.ome_metadata or "")
         images = ome["OME"]["Image"]
         channels = images[0]["Pixels"]["Channel"]
@@ -192,16 +194,16 @@ def _stack(values: NDArray[np.generic]) -> NDArray[np.float32]:
 
 
 def _tiff_mark(path: Path) -> dict[str, Any]:
+    """Return what the description of our first image says, empty for other programs' files."""
     import tifffile
 
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            if not tiff.is_ome or not tiff.ome_metadata or _KIND not in tiff.ome_metadata:
-                return {}
-            images = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
+    from napari_xrf.io import tiff_file
+
+    with tiff_file.opened(path) as tiff:
+        if not tiff.is_ome or not tiff.ome_metadata or _KIND not in tiff.ome_metadata:
+            return {}
+        images = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
         mark = json.loads(images[0]["Description"])
-    except (tifffile.TiffFileError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise FileError(path, f"is a damaged or no TIFF file ({error})") from error
     return mark if isinstance(mark, dict) and mark.get(_MARK) == _KIND else {}
 
 

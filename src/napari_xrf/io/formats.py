@@ -167,10 +167,10 @@ def recognizes(path: str | Path) -> bool:
     HDF5 files are recognised only when they are spectral maps of a known layout or written by this package.
     Never raises.
     """
-    try:
-        return _has_spectra(path) or is_label_file(path) or is_element_map_file(path)
-    except (XrfError, OSError, ValueError, RuntimeError, KeyError, TypeError):
-        return False
+    with _quietly():
+        if _has_spectra(path):
+            return True
+    return is_label_file(path) or is_element_map_file(path)
 
 
 def write(path: str | Path, obj: object, *, progress: Progress = ignore_progress) -> None:
@@ -307,10 +307,17 @@ def _has_spectra(path: str | Path) -> bool:
 
 
 def _looks_like(path: str | Path, suffixes: tuple[str, ...], recognizer: str) -> bool:
-    with contextlib.suppress(XrfError, OSError, ValueError, RuntimeError, KeyError, TypeError):
+    with _quietly():
         file = existing_file(path)
         return file.suffix.lower() in suffixes and bool(_load(recognizer)(file))
     return False
+
+
+def _quietly() -> contextlib.suppress:
+    """Pass over whatever a damaged file makes a library raise: it is then not recognised."""
+    return contextlib.suppress(
+        XrfError, OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError
+    )
 
 
 def _head(file: Path) -> bytes:

@@ -169,10 +169,10 @@ def _write_tiff(path: Path, labels: LabelMap) -> None:
 
 
 def _read_tiff(path: Path) -> LabelMap:
-    import tifffile
+    from napari_xrf.io import tiff_file
 
     mark = _tiff_mark(path)
-    with tifffile.TiffFile(path) as tiff:
+    with tiff_file.opened(path) as tiff:
         labels = tiff.pages[0].asarray()
         if "classes" not in mark:
             return _foreign_labels(path, labels)
@@ -181,21 +181,11 @@ def _read_tiff(path: Path) -> LabelMap:
 
 
 def _tiff_mark(path: Path) -> dict[str, Any]:
-    import tifffile
+    """Return what our description of a TIFF says, empty for other programs' files."""
+    from napari_xrf.io import tiff_file
 
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            description = tiff.pages[0].description
-    except (
-        tifffile.TiffFileError,
-        ValueError,
-        OSError,
-        IndexError,
-        TypeError,
-        KeyError,
-        AttributeError,
-    ) as error:
-        raise FileError(path, f"is a damaged or no TIFF file ({error})") from error
+    with tiff_file.opened(path) as tiff:
+        description = tiff.pages[0].description
     try:
         mark = json.loads(description)[_MARK]
     except (ValueError, KeyError, TypeError):

@@ -270,7 +270,14 @@ def _detector_number(path: Path, detector: str | int, count: int) -> int:
 
 
 def _floats(text: str) -> list[float]:
-    return [float(part) for part in text.split()]
+    """Return the numbers at the start of a text; a unit may follow them."""
+    numbers = []
+    for part in text.split():
+        try:
+            numbers.append(float(part))
+        except ValueError:
+            break
+    return numbers
 
 
 def _of(values: list[float], at: int) -> float:

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import csv
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from measured import measured_file
+from napari_xrf import io
+from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.errors import FileError, InvalidInput
+
+FAMILIES = ("Fe K", "Pb L", "Pb M", "U M")
+sizes = st.floats(1e-3, 1e4)
+
+
+@st.composite
+def element_maps(draw) -> ElementMaps:
+    count = draw(st.integers(1, 4))
+    shape = (count, draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32)))
+    counts = (generator.normal(size=shape) * 10.0 ** draw(st.integers(-3, 6))).astype(np.float32)
+    errors = np.abs(generator.normal(size=shape)).astype(np.float32)
+    if draw(st.booleans()):
+        errors[0, 0, 0] = np.nan
+    pixel_size = draw(st.none() | st.tuples(sizes, sizes))
+    return ElementMaps(
+        FAMILIES[:count], counts, errors, draw(st.sampled_from(["fit", "window"])), pixel_size, "a µ map"
+    )
+
+
+@pytest.mark.parametrize("name", ["maps.ome.tif", "maps.h5", "maps.csv"])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(maps=element_maps())
+def test_what_is_written_is_read_back(tmp_path, name, maps):
+    path = tmp_path / name
+    io.write(path, maps)
+    assert io.is_element_map_file(path)
+    assert io.recognizes(path)
+    back = io.read_element_maps(path)
+    assert back.families == maps.families
+    np.testing.assert_array_equal(back.counts, maps.counts)
+    np.testing.assert_array_equal(back.standard_errors, maps.standard_errors)
+    assert back.counts.dtype == np.float32
+    if name != "maps.csv":
+        assert (back.method, back.source, back.pixel_size) == (maps.method, maps.source, maps.pixel_size)
+    elif maps.pixel_size is not None and min(maps.counts.shape[1:]) > 1:
+        assert back.pixel_size == maps.pixel_size
+
+
+@pytest.fixture
+def maps() -> ElementMaps:
+    counts = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    return ElementMaps(("Fe K", "Pb L"), counts, np.sqrt(counts), "fit", (5.0, 2.5), "rock")
+
+
+def test_ome_names_channels_and_micrometres(tmp_path, maps):
+    path = tmp_path / "maps.ome.tif"
+    io.write(path, maps)
+    np.testing.assert_array_equal(tifffile.imread(path), maps.counts)
+    with tifffile.TiffFile(path) as tiff:
+        assert tiff.is_ome
+        images = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
+    pixels = images[0]["Pixels"]
+    assert [channel["Name"] for channel in pixels["Channel"]] == ["Fe K", "Pb L"]
+    assert (pixels["PhysicalSizeY"], pixels["PhysicalSizeX"]) == (5.0, 2.5)
+    assert pixels["PhysicalSizeXUnit"] == "µm"
+    assert images[1]["Name"] == "standard errors"
+
+
+def test_table_columns(tmp_path, maps):
+    path = tmp_path / "maps.csv"
+    io.write(path, maps)
+    rows = list(csv.DictReader(path.open()))
+    assert list(rows[0]) == ["y", "x", "y_um", "x_um", "Fe K", "Fe K_se", "Pb L", "Pb L_se"]
+    assert len(rows) == 12
+    last = rows[-1]
+    assert (last["y"], last["x"], float(last["y_um"]), float(last["x_um"])) == ("2", "3", 10.0, 7.5)
+    assert float(last["Pb L"]) == 23
+
+
+def test_hdf5_maps_are_nxdata(tmp_path, maps):
+    path = tmp_path / "maps.h5"
+    io.write(path, maps)
+    with h5py.File(path) as file:
+        group = file[file.attrs["default"]]
+        assert group.attrs["NX_class"] == "NXdata"
+        assert group[group.attrs["signal"]].shape == (2, 3, 4)
+        assert group[f"{group.attrs['signal']}_errors"].shape == (2, 3, 4)
+        assert list(group.attrs["axes"]) == [".", "y", "x"]
+
+
+def test_pymca_fit_is_read(tmp_path):
+    path = tmp_path / "fit.h5"
+    iron = np.arange(6.0).reshape(2, 3)
+    with h5py.File(path, "w") as file:
+        results = file.create_group("images/xrf_fit/results")
+        results["parameters/Fe_K"] = iron
+        results["parameters/Pb_L"] = 2 * iron
+        results["parameters/Scatter_Peak000"] = iron
+        results["uncertainties/Fe_K"] = np.sqrt(iron)
+    assert io.recognizes(path)
+    maps = io.read_element_maps(path)
+    assert maps.families == ("Fe K", "Pb L")
+    np.testing.assert_array_equal(maps["Pb L"], 2 * iron)
+    np.testing.assert_allclose(maps.standard_errors[0], np.sqrt(iron), rtol=1e-6)
+    assert np.isnan(maps.standard_errors[1]).all()
+    with pytest.raises(FileError, match="element maps, not spectra"):
+        io.read(path)
+
+
+def test_savu_result_is_read():
+    path = measured_file("hdf5/fluo_p1_pymca.h5")
+    assert io.is_element_map_file(path)
+    maps = io.read_element_maps(path)
+    assert maps.families == ("Fe K", "Cl K", "Pt L", "Cu K", "Ar K", "Si K")
+    assert maps.counts.shape == (6, 23, 1100)
+    with h5py.File(path) as file:
+        stored = file["1-Pymca-fluo/data"][:, :, 0, 0]
+    np.testing.assert_array_equal(maps["Fe K"], stored)
+
+
+def test_a_cut_table_says_so(tmp_path, maps):
+    path = tmp_path / "maps.csv"
+    io.write(path, maps)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:-2]))
+    with pytest.raises(FileError, match="10 pixels of"):
+        io.read_element_maps(path)
+
+
+@pytest.mark.parametrize("name", ["maps.ome.tif", "maps.h5"])
+def test_a_cut_file_gives_one_clear_error(tmp_path, maps, name):
+    path = tmp_path / name
+    io.write(path, maps)
+    whole = path.read_bytes()
+    for share in (0.2, 0.6, 0.95):
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(FileError, match=r"maps"):
+            io.read_element_maps(path)
+
+
+def test_foreign_images_are_left_to_others(tmp_path):
+    path = tmp_path / "photo.ome.tif"
+    tifffile.imwrite(path, np.zeros((2, 4, 5), dtype=np.uint8), metadata={"axes": "CYX"})
+    assert not io.is_element_map_file(path)
+    assert not io.recognizes(path)
+
+
+def test_no_maps_and_no_suffix_are_refused(tmp_path, maps):
+    nothing = ElementMaps((), np.zeros((0, 2, 2), np.float32), np.zeros((0, 2, 2), np.float32), "fit")
+    with pytest.raises(InvalidInput, match="no element maps"):
+        io.write(tmp_path / "maps.ome.tif", nothing)
+    with pytest.raises(InvalidInput, match="xlsx"):
+        io.write(tmp_path / "maps.xlsx", maps)
+    assert not list(tmp_path.iterdir())

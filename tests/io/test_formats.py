@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import napari_xrf
+from measured import measured_file
+from napari_xrf import io
+from napari_xrf.core.errors import FileError, InvalidInput
+
+
+def test_importing_io_is_light():
+    heavy = ("h5py", "rsciio", "dask", "tifffile", "numba", "napari", "pandas", "torch", "qtpy")
+    code = f"import sys, napari_xrf.io; print([name for name in {heavy!r} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_the_package_offers_read_and_write():
+    assert napari_xrf.read is io.read
+    assert napari_xrf.write is io.write
+
+
+@pytest.mark.parametrize(
+    "name", ["a.bcf", "a.h5", "a.hspy", "a.rpl", "a.spx", "a.msa", "a.mca", "a.spe", "a.csv", "a.tif"]
+)
+def test_files_that_cannot_be_read(tmp_path, name):
+    path = tmp_path / name
+    for read in (io.read, io.read_labels, io.read_element_maps, io.read_spectrum, io.read_truth):
+        with pytest.raises(FileError, match="does not exist"):
+            read(path)
+    path.write_bytes(b"")
+    with pytest.raises(FileError, match="is empty"):
+        io.read(path)
+    path.write_bytes(b"\x00some binary \xff rubbish" * 50)
+    for read in (io.read, io.read_labels, io.read_element_maps, io.read_spectrum, io.read_truth):
+        with pytest.raises(FileError):
+            read(path)
+    assert not io.recognizes(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(FileError, match="folder"):
+        io.read(path)
+    assert not io.recognizes(path)
+
+
+def test_names_that_are_no_files(tmp_path):
+    for name in ("", "x" * 5000 + ".h5", "a\0b.h5"):
+        with pytest.raises(FileError):
+            io.read(name)
+        assert not io.recognizes(name)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_no_permission(tmp_path):
+    path = tmp_path / "a.h5"
+    path.write_bytes(b"x")
+    path.chmod(0)
+    with pytest.raises(FileError, match="cannot be opened"):
+        io.read(path)
+
+
+def test_unknown_endings_list_the_known(tmp_path):
+    path = tmp_path / "a.docx"
+    path.write_text("x")
+    with pytest.raises(FileError, match=r"'\.docx'.*\.bcf.*\.h5"):
+        io.read(path)
+
+
+def test_renamed_files_are_told_apart(tmp_path):
+    path = tmp_path / "a.bcf"
+    path.write_text("just text")
+    with pytest.raises(FileError, match="Bruker"):
+        io.read(path)
+
+
+def test_endings_in_capitals(tmp_path):
+    path = tmp_path / "S.CSV"
+    path.write_text("energy_keV,counts\n" + "\n".join(f"{0.01 * at},1" for at in range(20)))
+    assert io.recognizes(path)
+    assert io.read(path).shape == (1, 1, 20)
+
+
+def test_what_has_no_writer(tmp_path):
+    with pytest.raises(InvalidInput, match="ndarray"):
+        io.write(tmp_path / "a.h5", np.zeros(3))
+
+
+def test_bcf_is_read_through_the_same_door():
+    path = measured_file("bcf/4on3_full.bcf")
+    assert io.recognizes(path)
+    cube = io.read(path)
+    np.testing.assert_array_equal(np.asarray(cube.counts[:, :, :]), io.read(path.with_suffix(".raw")).counts)
+    with pytest.raises(InvalidInput, match="dataset"):
+        io.read(path, dataset="/x")
+    assert not io.recognizes(measured_file("bcf/Nope.bcf"))

@@ -1,0 +1,326 @@
+"""HDF5 files of no known layout, damaged, hostile, or with values that are no counts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import h5py
+import numpy as np
+import pytest
+
+import hdf5_files
+from measured import measured_file
+from napari_xrf import io
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import Cancelled, FileError, InvalidInput
+
+
+@pytest.fixture
+def unknown(tmp_path):
+    path = tmp_path / "unknown.h5"
+    counts = hdf5_files.spectra(1)
+    with h5py.File(path, "w") as file:
+        file["lab/run/raw"] = counts
+        file["lab/run/first"] = np.moveaxis(counts, 2, 0)
+        file["lab/run/four"] = np.stack([counts, counts])
+        file["lab/picture"] = np.zeros((8, 8))
+        file["lab/again"] = h5py.SoftLink("/lab/run")
+        file["lab/run/up"] = h5py.SoftLink("/lab")  # a loop
+        file["lab/words"] = ["a", "b"]
+    return path, counts
+
+
+def test_an_unknown_layout_offers_its_datasets(unknown):
+    path, _ = unknown
+    assert not io.recognizes(path)
+    found = {choice.path: (choice.shape, choice.energy_axis) for choice in io.list_datasets(path)}
+    assert set(found.values()) == {((3, 4, 512), 2), ((512, 3, 4), 0), ((2, 3, 4, 512), 3)}
+    with pytest.raises(FileError, match="Choose a dataset") as error:
+        io.read(path)
+    assert "raw" in str(error.value)
+
+
+def test_a_chosen_dataset_is_read(unknown):
+    path, counts = unknown
+    np.testing.assert_array_equal(io.read(path, dataset="/lab/run/raw").counts, counts)
+    np.testing.assert_array_equal(io.read(path, dataset="lab/run/first").counts, counts)
+    turned = io.read(path, dataset="/lab/run/raw", energy_axis=0)
+    np.testing.assert_array_equal(turned.counts, np.moveaxis(counts, 0, -1))
+    four = io.read(path, dataset="/lab/run/four")
+    np.testing.assert_array_equal(four.counts, 2 * counts)
+    assert "detectors" in " ".join(four.provenance.warnings)
+    one = io.read(path, dataset="/lab/run/four", detector=1)
+    np.testing.assert_array_equal(one.counts, counts)
+    assert "No energy calibration" in " ".join(one.provenance.warnings)
+
+
+def test_an_energy_dataset_names_the_axis(tmp_path):
+    path = tmp_path / "u.h5"
+    with h5py.File(path, "w") as file:
+        file["a/map"] = np.zeros((300, 400, 5), np.uint16)
+        file["a/energy"] = 0.05 * np.arange(300)
+    assert io.list_datasets(path)[0].energy_axis == 0
+    cube = io.read(path, dataset="/a/map")
+    assert cube.shape == (400, 5, 300)
+    assert cube.energy == EnergyAxis(0.0, 0.05, 300)
+
+
+def test_wrong_choices_are_explained(unknown):
+    path, _ = unknown
+    with pytest.raises(InvalidInput, match=r"no dataset 'nowhere'.*Choose one of"):
+        io.read(path, dataset="nowhere")
+    with pytest.raises(InvalidInput, match="no axis 3"):
+        io.read(path, dataset="/lab/run/raw", energy_axis=3)
+    with pytest.raises(InvalidInput, match="no spectral map"):
+        io.read(path, dataset="/lab/words")
+
+
+def test_the_energy_axis_can_be_replaced(tmp_path):
+    path = tmp_path / "p.h5"
+    hdf5_files.pymca_stack(path)
+    axis = EnergyAxis(-0.02, 0.0125, 512)
+    cube = io.read(path, energy=axis)
+    assert cube.energy == axis
+    assert not any("No energy calibration" in text for text in cube.provenance.warnings)
+    with pytest.raises(InvalidInput, match="does not fit"):
+        io.read(path, energy=EnergyAxis(0, 0.01, 511))
+
+
+def test_movies_and_pictures_are_left_to_other_readers(tmp_path):
+    path = tmp_path / "movie.h5"
+    with h5py.File(path, "w") as file:
+        file["data"] = np.zeros((30, 512, 512), np.uint8)
+        group = file.create_group("entry/data")
+        group.attrs.update({"NX_class": "NXdata", "signal": "images"})
+        group["images"] = np.zeros((30, 300, 300), np.uint8)
+    assert not io.recognizes(path)
+    empty = tmp_path / "empty.h5"
+    h5py.File(empty, "w").close()
+    assert not io.recognizes(empty)
+    with pytest.raises(FileError, match="no spectral map"):
+        io.read(empty)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9, 0.99])
+def test_a_cut_file_gives_one_clear_error(tmp_path, share):
+    path = tmp_path / "cut.h5"
+    hdf5_files.gse(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    assert not io.recognizes(path)
+    with pytest.raises(FileError, match=r"cut\.h5"):
+        io.read(path)
+
+
+def test_flipped_bytes_never_escape_as_other_errors(tmp_path):
+    path = tmp_path / "flipped.h5"
+    hdf5_files.maps_raw(path)
+    whole = bytearray(path.read_bytes())
+    generator = np.random.default_rng(7)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for at in generator.integers(0, len(whole), 20):
+            damaged[at] ^= 0xFF
+        path.write_bytes(damaged)
+        io.recognizes(path)
+        with contextlib.suppress(FileError, InvalidInput):
+            io.read(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n" + bytes(500)])
+def test_what_is_no_hdf5(tmp_path, content):
+    path = tmp_path / "text.h5"
+    path.write_bytes(content)
+    assert not io.recognizes(path)
+    with pytest.raises(FileError, match=r"text\.h5"):
+        io.read(path)
+
+
+def test_links_to_nowhere_name_the_missing_file(tmp_path):
+    path = tmp_path / "master.h5"
+    with h5py.File(path, "w") as file:
+        file["xrfmap/detsum/counts"] = h5py.ExternalLink("raw_0001.h5", "/data")
+        file["loop"] = h5py.SoftLink("/loop")
+        file["soft"] = h5py.SoftLink("/nowhere")
+    assert not io.recognizes(path)
+    with pytest.raises(FileError, match=r"raw_0001\.h5"):
+        io.read(path)
+
+
+def test_external_links_are_followed(tmp_path):
+    counts = hdf5_files.spectra(1)
+    with h5py.File(tmp_path / "raw.h5", "w") as file:
+        file["deep/down"] = counts
+    path = tmp_path / "master.h5"
+    with h5py.File(path, "w") as file:
+        file["xrfmap/detsum/counts"] = h5py.ExternalLink("raw.h5", "/deep/down")
+    np.testing.assert_array_equal(io.read(path).counts, counts)
+    np.testing.assert_array_equal(io.read(path, memory_budget=1).counts[1], counts[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_link_to_a_pipe_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "pipe.h5")
+    path = tmp_path / "master.h5"
+    with h5py.File(path, "w") as file:
+        file["xrfmap/detsum/counts"] = h5py.ExternalLink("pipe.h5", "/data")
+    with pytest.raises(FileError, match="pipe"):
+        io.read(path)
+    with pytest.raises(FileError, match="regular file"):
+        io.read(tmp_path / "pipe.h5")
+
+
+def test_missing_parts_of_a_virtual_dataset_are_no_zeros(tmp_path):
+    counts = hdf5_files.spectra(1)
+    with h5py.File(tmp_path / "part.h5", "w") as file:
+        file["counts"] = counts
+    layout = h5py.VirtualLayout(counts.shape, counts.dtype)
+    layout[:] = h5py.VirtualSource("part.h5", "counts", counts.shape)
+    path = tmp_path / "master.h5"
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("xrfmap/detsum/counts", layout)
+    np.testing.assert_array_equal(io.read(path).counts, counts)
+    (tmp_path / "part.h5").unlink()
+    with pytest.raises(FileError, match=r"part\.h5, which is not there"):
+        io.read(path)
+
+
+def test_huge_claims_are_refused(tmp_path):
+    path = tmp_path / "huge.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("dataset_1", shape=(2000, 2000, 4096), dtype="u4", chunks=(1, 100, 4096))
+    with pytest.raises(FileError, match="claims"):
+        io.read(path)
+
+
+def test_empty_and_wordy_datasets_are_refused(tmp_path):
+    path = tmp_path / "none.h5"
+    with h5py.File(path, "w") as file:
+        file["xrfmap/detsum/counts"] = np.zeros((0, 4, 512), np.uint16)
+    with pytest.raises(FileError, match="empty"):
+        io.read(path)
+    with h5py.File(path, "w") as file:
+        file["xrfmap/detsum/counts"] = np.full((1, 1, 1), b"x")
+    with pytest.raises(FileError):
+        io.read(path)
+
+
+@pytest.mark.parametrize("budget", [None, 1])
+def test_values_that_are_no_counts_are_mended_and_told(tmp_path, budget):
+    path = tmp_path / "p.h5"
+    stored = np.full((2, 3, 300), 2.0, dtype=np.float32)
+    stored[0, 0, :4] = [np.nan, np.inf, -3, 5]
+    with h5py.File(path, "w") as file:
+        file["xrfmap/detsum/counts"] = stored
+    cube = io.read(path, memory_budget=budget)
+    assert cube.counts[0, 0][:5].tolist() == [0, 0, 0, 5, 2]
+    told = " ".join(cube.provenance.warnings)
+    assert "1 negative" in told
+    assert "2 values" in told
+    assert "not finite" in told
+
+
+@pytest.mark.parametrize("budget", [None, 1])
+def test_corrected_counts_keep_their_sums(tmp_path, budget):
+    path = tmp_path / "p.h5"
+    generator = np.random.default_rng(2)
+    stored = generator.poisson(0.7, (40, 50, 300)) * generator.uniform(1, 1.4, (40, 50, 1))
+    with h5py.File(path, "w") as file:
+        file["xrfmap/detsum/counts"] = stored.astype(np.float32)
+    cube = io.read(path, memory_budget=budget)
+    counts = np.asarray(cube.counts[:, :, :]).astype(float)
+    assert "not whole" in " ".join(cube.provenance.warnings)
+    assert np.abs(counts[:, :, 50:200].sum(axis=2) - stored[:, :, 50:200].sum(axis=2)).max() <= 1.001
+    # Unbiased in each channel: the 2000 pixels' rounding errors average out.
+    assert np.abs(counts.mean(axis=(0, 1)) - stored.mean(axis=(0, 1))).max() < 0.04
+    np.testing.assert_array_equal(cube.counts[3, 5], counts[3, 5])
+    np.testing.assert_array_equal(cube.counts[:, :, 77], counts[:, :, 77])
+
+
+def test_reading_can_be_cancelled(tmp_path):
+    path = tmp_path / "c.h5"
+    hdf5_files.maps_raw(path)
+
+    def cancel(done: int, total: int, what: str) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        io.read(path, progress=cancel)
+
+
+def test_a_replaced_file_is_noticed(tmp_path):
+    path = tmp_path / "c.h5"
+    hdf5_files.gse(path)
+    cube = io.read(path, memory_budget=1)
+    hdf5_files.pyxrf(path)
+    with pytest.raises(FileError, match="has changed"):
+        cube.counts[0]
+
+
+def test_lazy_files_are_not_locked(tmp_path):
+    path = tmp_path / "c.h5"
+    hdf5_files.gse(path)
+    cube = io.read(path, memory_budget=1)
+    cube.counts[0]
+    with h5py.File(path, "r+"):
+        pass
+    path.rename(tmp_path / "d.h5")
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "shape", "total", "axis", "pixel_size"),
+    [
+        ("2xfm_0011_2xfm3__0.h5", "MAPS raw", (11, 9, 2048), 295_352, (-0.0041840752, 0.0095216077), None),
+        (
+            "APS_2IDE_2xfm_0010_11x11x2000_sum4.h5",
+            "NeXus",
+            (11, 11, 2000),
+            317_170,
+            (-0.0041840752, 0.0095216077),
+            (50.0, 50.0),
+        ),
+        ("GeoPIXE_ts2_10x20x4096.h5", "NeXus", (10, 20, 4096), 1_777_000, (0.0, 0.01), (28.5, 28.5)),
+        ("SiO2_EDS_SI.hspy", "HyperSpy", (128, 128, 2048), 823_049, (0.0, 0.01), (0.008552446, 0.008552446)),
+        ("EDS_SEM_TM002.hspy", "HyperSpy", (1, 1, 1024), 1_000_279, (-0.1, 0.01), None),
+        ("i18_test_data.nxs", "Diamond I18", (2, 2, 4096), 242_498, (0.0, 0.01), None),
+        ("mm.nxs", "NXfluo", (4, 2, 4096), 298_945, (0.0, 0.01), (5.0, 1.98019802)),
+        ("fluo.nxs", "NXfluo", (4, 2, 4096), 298_945, (0.0, 0.02), None),
+    ],
+)
+def test_measured_maps(name, layout, shape, total, axis, pixel_size):
+    cube = io.read(measured_file(f"hdf5/{name}"))
+    assert cube.provenance.layout == layout
+    assert cube.shape == shape
+    # Dead-time corrected values are made whole in each of the few pixels.
+    assert abs(int(cube.counts.sum(dtype=np.uint64)) - total) <= (shape[0] * shape[1] if shape[0] < 5 else 0)
+    assert (cube.energy.offset, cube.energy.width) == pytest.approx(axis, rel=1e-7)
+    assert cube.pixel_size == (None if pixel_size is None else pytest.approx(pixel_size, rel=1e-6))
+
+
+def test_measured_detectors_sum_up():
+    for name, count in (("2xfm_0011_2xfm3__0.h5", 4), ("GeoPIXE_ts2_10x20x4096.h5", 2)):
+        path = measured_file(f"hdf5/{name}")
+        together = io.read(path)
+        assert len(together.provenance.detectors) == count
+        alone = sum(
+            io.read(path, detector=one).counts.astype(np.int64) for one in together.provenance.detectors
+        )
+        np.testing.assert_array_equal(together.counts, alone)
+
+
+def test_measured_override_gives_beam_and_elements():
+    cube = io.read(measured_file("hdf5/2xfm_0011_2xfm3__0.h5"))
+    assert (cube.excitation.kind, cube.excitation.energy_kev) == ("monochromatic", 10.0)
+    assert cube.elements[:3] == ("Si", "P", "S")
+    assert cube.live_time.mean() == pytest.approx(0.578, abs=1e-3)
+    # Scatter of the 10 keV beam, elastic and Compton at 87°, is the highest peak, and nothing lies above it.
+    spectrum = cube.sum_spectrum()
+    assert 9.7 < float(cube.energy.energy(int(np.argmax(spectrum)))) < 10.0
+    assert spectrum[cube.energy.window(10.5, 20)].sum() < 1e-3 * spectrum.sum()
+
+
+def test_a_stored_axis_that_contradicts_the_beam_is_told():
+    told = " ".join(io.read(measured_file("hdf5/fluo.nxs")).provenance.warnings)
+    assert "lie above the beam's 17 keV" in told
+    assert "lie above" not in " ".join(io.read(measured_file("hdf5/mm.nxs")).provenance.warnings)

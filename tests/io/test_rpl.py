@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from measured import measured_file
+from napari_xrf import io
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import FileError, InvalidInput
+
+KINDS = {"i": "signed", "u": "unsigned", "f": "float"}
+
+
+def write_pair(path, counts, *, record="vector", header=0, **keys) -> None:
+    """Write (Y, X, E) counts as .rpl and .raw."""
+    order = {"<": "little-endian", ">": "big-endian"}.get(counts.dtype.str[0], "dont-care")
+    known = {"width": counts.shape[1], "height": counts.shape[0], "depth": counts.shape[2], "offset": header,
+             "data-Length": counts.dtype.itemsize, "data-type": KINDS[counts.dtype.kind], "byte-order": order,
+             "record-by": record, **keys}  # fmt: skip
+    lines = ["key\tvalue", *(f"{key}  \t {value}" for key, value in known.items())]
+    path.with_suffix(".rpl").write_text("\r\n".join(lines))
+    stored = np.moveaxis(counts, 2, 0) if record == "image" else counts
+    path.with_suffix(".raw").write_bytes(b"h" * header + np.ascontiguousarray(stored).tobytes())
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kind=st.sampled_from(["<u1", "<u2", ">u2", "<i2", ">i4", "<u4", ">f4", "<f8"]),
+    record=st.sampled_from(["vector", "image"]),
+    shape=st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(2, 20)),
+    header=st.sampled_from([0, 7]),
+    budget=st.sampled_from([None, 1]),
+)
+def test_every_form_is_read(tmp_path, kind, record, shape, header, budget):
+    counts = np.random.default_rng(1).poisson(3, shape).astype(kind)
+    write_pair(tmp_path / "m.rpl", counts, record=record, header=header)
+    for suffix in (".rpl", ".raw"):
+        cube = io.read(tmp_path / f"m{suffix}", memory_budget=budget)
+        assert cube.counts.dtype.kind == "u"
+        np.testing.assert_array_equal(cube.counts, counts)
+        assert io.recognizes(tmp_path / f"m{suffix}")
+
+
+def test_keys_give_axes_and_conditions(tmp_path):
+    counts = np.ones((2, 3, 8), np.uint16)
+    write_pair(tmp_path / "m.rpl", counts, **{"ev-per-chan": 10, "beam-energy": 20, "elevation-angle": 35})
+    cube = io.read(tmp_path / "m.rpl")
+    assert cube.energy == EnergyAxis(0.0, 0.01, 8)
+    assert (cube.excitation.energy_kev, cube.excitation.takeoff_deg) == (20.0, 35.0)
+    write_pair(
+        tmp_path / "m.rpl",
+        counts,
+        **{"depth-scale": 0.02, "depth-origin": -0.1, "depth-units": "keV"},
+        **{"width-scale": 2, "width-units": "um", "height-scale": 0.003, "height-units": "mm"},
+        title="two words",
+    )
+    cube = io.read(tmp_path / "m.rpl")
+    assert cube.energy == EnergyAxis(-0.1, 0.02, 8)
+    assert cube.pixel_size == (3.0, 2.0)
+    assert cube.name == "two words"
+
+
+def test_negative_counts_are_told(tmp_path):
+    counts = np.array([[[-1, 5, 6]]], dtype=np.int16)
+    write_pair(tmp_path / "m.rpl", counts)
+    cube = io.read(tmp_path / "m.rpl")
+    assert cube.counts[0, 0].tolist() == [0, 5, 6]
+    assert "1 negative" in " ".join(cube.provenance.warnings)
+
+
+@pytest.mark.parametrize(
+    ("keys", "cause"),
+    [
+        ({"width": 0}, "width"),
+        ({"depth": "many"}, "depth"),
+        ({"height": 10**9}, "bytes"),
+        ({"data-Length": 3}, "do not exist"),
+        ({"data-type": "complex"}, "data-type"),
+        ({"byte-order": "dont-care"}, "do not exist"),
+        ({"record-by": "spiral"}, "record-by"),
+        ({"offset": -8}, "bytes"),
+    ],
+)
+def test_descriptions_that_make_no_sense(tmp_path, keys, cause):
+    write_pair(tmp_path / "m.rpl", np.ones((2, 3, 8), np.uint16), **keys)
+    with pytest.raises(FileError, match=cause):
+        io.read(tmp_path / "m.rpl")
+
+
+def test_halves_and_cuts(tmp_path):
+    write_pair(tmp_path / "m.rpl", np.ones((2, 3, 8), np.uint16))
+    raw = tmp_path / "m.raw"
+    whole = raw.read_bytes()
+    raw.write_bytes(whole + b"more")
+    assert "4 bytes longer" in " ".join(io.read(raw).provenance.warnings)
+    raw.write_bytes(whole[:-1])
+    with pytest.raises(FileError, match="95 bytes"):
+        io.read(raw)
+    raw.unlink()
+    assert not io.recognizes(tmp_path / "m.rpl")
+    with pytest.raises(FileError, match="other half"):
+        io.read(tmp_path / "m.rpl")
+    with pytest.raises(InvalidInput, match="detector"):
+        io.read(tmp_path / "m.rpl", detector=1)
+
+
+def test_measured_pair():
+    cube = io.read(measured_file("bcf/4on3_full.raw"))
+    assert cube.shape == (3, 4, 1024)
+    assert int(cube.counts.sum()) == 232_786

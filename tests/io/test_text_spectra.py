@@ -1,0 +1,173 @@
+"""Text forms of single spectra that no measured file here shows, and files that pretend to be spectra."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_xrf import io
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import FileError, InvalidInput
+
+COUNTS = [0, 3, 5, 1000, 7, *range(20)]
+
+
+def column(counts=COUNTS) -> str:
+    return "\n".join(str(count) for count in counts)
+
+
+def test_amptek(tmp_path):
+    path = tmp_path / "a.mca"
+    path.write_text(
+        "<<PMCA SPECTRUM>>\nTAG - live\nDESCRIPTION - coin\nGAIN - 4\nLIVE_TIME - 12.5\nREAL_TIME - 13\n"
+        "<<CALIBRATION>>\nLABEL - keV\n100 2.0\n300 6.0\n<<DATA>>\n"
+        f"{column()}\n<<END>>\n<<DP5 CONFIGURATION>>\nRESC=?;\n<<DP5 CONFIGURATION END>>\n",
+        encoding="latin-1",
+    )
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+    assert cube.energy.width == pytest.approx(0.02)
+    assert cube.energy.offset == pytest.approx(0, abs=1e-12)
+    assert float(cube.live_time[0, 0]) == 12.5
+    assert cube.name == "coin"
+
+
+def test_spec(tmp_path):
+    path = tmp_path / "s.mca"
+    data = (
+        " ".join(str(count) for count in COUNTS[:10])
+        + "\\\n "
+        + " ".join(str(count) for count in COUNTS[10:])
+    )
+    path.write_text(
+        f"#F s.mca\n#S 1 unknown\n#@CHANN 25 10 34 1\n#@CALIB -0.1 0.02 0\n#@CTIME 5 4.5 5\n@A {data}\n"
+    )
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+    assert cube.energy == EnergyAxis(-0.1 + 10 * 0.02, 0.02, 25)
+    assert float(cube.live_time[0, 0]) == 4.5
+
+
+def test_two_columns(tmp_path):
+    path = tmp_path / "two.mca"
+    path.write_text(
+        "# energy counts\n" + "\n".join(f"{0.5 + 0.02 * at:.3f} {count}" for at, count in enumerate(COUNTS))
+    )
+    cube = io.read(path)
+    assert cube.energy == EnergyAxis(0.5, 0.02, 25)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+
+
+def test_maestro(tmp_path):
+    path = tmp_path / "m.spe"
+    path.write_text(
+        "$SPEC_ID:\nbrass\n$MEAS_TIM:\n55 60\n$DATA:\n5 29\n"
+        + column()
+        + "\n$ENER_FIT:\n0.0 0.03\n$MCA_CAL:\n3\n"
+        "-0.5 0.03 0.0 keV\n"
+    )
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+    assert cube.energy.offset == pytest.approx(-0.5 + 5 * 0.03)
+    assert (cube.energy.width, cube.name, float(cube.live_time[0, 0])) == (0.03, "brass", 55.0)
+    path.write_text(path.read_text().replace("5 29", "5 290"))
+    with pytest.raises(FileError, match="25 of 286"):
+        io.read(path)
+
+
+def msa(data: str, **tags: object) -> str:
+    known = {"FORMAT": "EMSA/MAS Spectral Data File", "VERSION": "1.0", "NPOINTS": 4, "NCOLUMNS": 1}
+    known |= {"XUNITS": "eV", "YUNITS": "counts", "DATATYPE": "Y", "XPERCHAN": 10.0, "OFFSET": -100.0, **tags}
+    return (
+        "".join(f"#{key}: {value}\n" for key, value in known.items()) + f"#SPECTRUM:\n{data}\n#ENDOFDATA:\n"
+    )
+
+
+def test_emsa_in_ev_and_in_columns(tmp_path):
+    path = tmp_path / "e.emsa"
+    path.write_text(msa("1., 2.,\n3., 4.,", NCOLUMNS=2), encoding="utf-8", newline="\r\n")
+    cube = io.read(path)
+    assert cube.counts[0, 0].tolist() == [1, 2, 3, 4]
+    assert cube.energy == EnergyAxis(-0.1, 0.01, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (msa("1 2 3"), "3 of 4"),
+        (msa("1 2 3 x"), "no number"),
+        (msa("1 2 3 4", NPOINTS=-1), "announces"),
+        (msa("1 2 3 4", NPOINTS=10**12), "announces"),
+        (msa("1 2 3 4", XUNITS="nm"), "x axis is in nm"),
+        (msa("1 2 3 4", XPERCHAN=""), "missing"),
+        ("EMSA/MAS\n", "does not begin"),
+        ("EMSA/MAS\0\0", "no text"),
+    ],
+)
+def test_damaged_emsa(tmp_path, text, cause):
+    path = tmp_path / "d.msa"
+    path.write_text(text)
+    with pytest.raises(FileError, match=cause):
+        io.read(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["hello\nworld\n" * 30, "1 2 3\n4 5\n" * 30, "1\n2\n", "VERSION: 3.1\nDATA:\n"]
+)
+def test_text_that_is_no_mca(tmp_path, text):
+    path = tmp_path / "d.mca"
+    path.write_text(text)
+    with pytest.raises(FileError):
+        io.read(path)
+
+
+SPX = """<?xml version="1.0" encoding="WINDOWS-1252" standalone="yes"?>{prolog}
+<TRTSpectrum><ClassInstance Type="TRTSpectrum" Name="µ"><ClassInstance Type="TRTSpectrumHeader">
+<ChannelCount>4</ChannelCount><CalibAbs>-0.1</CalibAbs><CalibLin>{width}</CalibLin></ClassInstance>
+<Channels>{channels}</Channels></ClassInstance></TRTSpectrum>"""
+
+
+def write_spx(path, channels="1,2,3,4", width="0.01", prolog=""):
+    path.write_text(SPX.format(channels=channels, width=width, prolog=prolog), encoding="cp1252")
+
+
+def test_small_spx(tmp_path):
+    path = tmp_path / "s.spx"
+    write_spx(path)
+    cube = io.read(path)
+    assert cube.counts[0, 0].tolist() == [1, 2, 3, 4]
+    assert (cube.name, cube.energy) == ("µ", EnergyAxis(-0.1, 0.01, 4))
+    write_spx(path, channels="1,2,3")
+    assert "announces 4" in io.read(path).provenance.warnings[0]
+
+
+def test_spx_with_entities_is_refused(tmp_path):
+    path = tmp_path / "bomb.spx"
+    write_spx(path, channels="&a;", prolog='<!DOCTYPE x [<!ENTITY a "1,2,3,4">]>')
+    with pytest.raises(FileError, match="entities"):
+        io.read(path)
+
+
+@pytest.mark.parametrize("changes", [{"channels": "1,x"}, {"width": "0"}, {"width": ""}, {"channels": ""}])
+def test_damaged_spx(tmp_path, changes):
+    path = tmp_path / "d.spx"
+    write_spx(path, **changes)
+    with pytest.raises(FileError):
+        io.read(path)
+
+
+def test_cut_spx(tmp_path):
+    path = tmp_path / "d.spx"
+    write_spx(path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(FileError, match="damaged"):
+        io.read(path)
+
+
+def test_single_spectra_know_no_datasets(tmp_path):
+    path = tmp_path / "s.spx"
+    write_spx(path)
+    with pytest.raises(InvalidInput, match="dataset"):
+        io.read(path, dataset="/x")
+    with pytest.raises(InvalidInput, match="detector"):
+        io.read(path, detector=1)
