@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import napari.viewer
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QComboBox, QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from napari_xrf.core.element_maps import ElementMaps
@@ -15,7 +15,7 @@ from napari_xrf.plugin.dock_life import when_closed
 from napari_xrf.plugin.form_parts import button, row, tick_box
 from napari_xrf.plugin.job_bar import JobBar
 from napari_xrf.plugin.layer_choice import LayerChoice
-from napari_xrf.plugin.layers import FOUND_KEY, cube_from, element_map_layers, holds_cube
+from napari_xrf.plugin.layers import FAMILY_KEY, FOUND_KEY, cube_from, element_map_layers, holds_cube
 from napari_xrf.plugin.notices import tell, warn
 from napari_xrf.plugin.periodic_table import PeriodicTable
 
@@ -34,6 +34,7 @@ class ElementMapsDock(QWidget):  # type: ignore[misc]
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
+        self._hidden: list[Any] = []
         self.maps = LayerChoice(viewer, holds_cube, "open a map of spectra")
         self.list = QListWidget()
         self.list.setToolTip("Ticked elements are mapped; with none ticked, those that are found")
@@ -161,13 +162,21 @@ class ElementMapsDock(QWidget):  # type: ignore[misc]
         tell(f"{len(maps)} element maps of {maps.source or 'the map'}; the last one is shown")
 
     def _arrange(self) -> None:
-        """Show all element maps in a grid and hide what would stand between them, or leave the grid."""
-        from napari_xrf.plugin.layers import FAMILY_KEY
-
-        if self.grid.isChecked():
-            for layer in self._viewer.layers:
-                layer.visible = FAMILY_KEY in layer.metadata
-        self._viewer.canvas.grid.enabled = self.grid.isChecked()
+        """Show all element maps side by side and hide what would stand between them, or go back."""
+        grid = self.grid.isChecked()
+        for layer in self._viewer.layers:
+            if FAMILY_KEY in layer.metadata:
+                layer.name_overlay.visible = grid
+                layer.visible = layer.visible or grid
+            elif grid and layer.visible:
+                layer.visible = False
+                self._hidden.append(layer)
+        if not grid:
+            for layer in self._hidden:
+                layer.visible = True
+            self._hidden = []
+        self._viewer.canvas.grid.enabled = grid
+        QTimer.singleShot(100, self._viewer.reset_view)  # the panes get their sizes first
 
     def _release(self) -> None:
         self.job_bar.release()

@@ -58,6 +58,7 @@ class Job(QObject):  # type: ignore[misc]
         self._worker: Any = None
         self._bar: Any = None
         self._cancelled = False
+        self._drawing = False
         queued = Qt.ConnectionType.QueuedConnection
         self._succeeded.connect(self._finish, queued)
         self._failed.connect(self._fail, queued)
@@ -109,12 +110,19 @@ class Job(QObject):  # type: ignore[misc]
             self.progressed.emit(share, 1000 if total else 0, what)
 
     def _show(self, done: int, total: int, what: str) -> None:
-        if self._bar is None or not self.running:
+        # napari's bar handles events while it draws: the next report, or the end, may come in between.
+        bar = self._bar
+        if bar is None or self._drawing:
             return
-        if total and self._bar.total != total:
-            self._bar.total = total
-        self._bar.set_description(what or self.title)
-        self._bar.update(done - self._bar.n)
+        self._drawing = True
+        try:
+            if total and bar.total != total:
+                bar.total = total
+            bar.set_description(what or self.title)
+            if self._bar is bar:
+                bar.update(done - bar.n)
+        finally:
+            self._drawing = False
 
     def _finish(self, result: Any) -> None:
         if not self.cancelled and self._on_done is not None:

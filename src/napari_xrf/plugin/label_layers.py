@@ -35,7 +35,7 @@ def label_layer(label_map: LabelMap, name: str = "") -> LayerData:
         "colormap": label_colormap(label_map),
         "features": class_features(label_map),
         "metadata": {LABEL_MAP_KEY: label_map},
-        "opacity": 0.9,
+        "opacity": 1.0,
         "multiscale": False,
         **spatial_keywords(label_map.pixel_size),
     }

@@ -21,9 +21,10 @@ from napari_xrf.core.emission_lines import (
 
 COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#8da0ff", "#b3de69")
 _WEAKEST = 0.02  # lines below this share of their subshell are not worth a mark
-_NAMED = ("Kα1", "Kβ1", "Lα1", "Lβ1", "Mα1")
+_NAMED = ("Kα1", "Lα1", "Mα1", "Kβ1", "Lβ1")
 _NEAR_KEV = 0.06
-_LOWEST_KEV = 0.15
+_LOWEST_KEV = {"K": 0.15, "L": 0.5, "M": 0.5}  # outer shells' lines below are too crowded to tell apart
+_NAME_PIXELS = 46
 
 
 def parse_elements(text: str) -> tuple[str, ...]:
@@ -55,7 +56,9 @@ def marked_lines(name: str) -> tuple[EmissionLine, ...]:
     return tuple(
         line
         for line in emission_lines(element)
-        if line.rate >= _WEAKEST and line.energy >= _LOWEST_KEV and (not shell or line.shell == shell)
+        if line.rate >= _WEAKEST
+        and line.energy >= _LOWEST_KEV[line.shell]
+        and (not shell or line.shell == shell)
     )
 
 
@@ -119,15 +122,18 @@ class LineMarkers(QObject):  # type: ignore[misc]
         self._place_names(left, right, top, height)
 
     def _place_names(self, left: float, right: float, top: float, height: float) -> None:
-        # Names that would lie over each other go one step down.
-        row_ends = [-np.inf] * 4
-        width = 0.055 * (right - left)
-        for text, line, _ in sorted(self._texts, key=lambda entry: entry[1].energy):
-            shown = left < line.energy < right
-            text.setVisible(shown)
-            if not shown:
-                continue
-            start = line.energy - width / 2
-            row = next((row for row, end in enumerate(row_ends) if end <= start), len(row_ends) - 1)
-            row_ends[row] = line.energy + width / 2
-            text.setPos(line.energy, top - 0.05 * height * row)
+        # Names that would lie over each other go one step down; main lines choose first, and a name that
+        # then has no place is left out.
+        rows: list[list[float]] = [[] for _ in range(4)]
+        width = _NAME_PIXELS * (right - left) / max(self._plot.getViewBox().width(), 1.0)
+        for text, line, _ in sorted(self._texts, key=lambda entry: _rank(entry[1])):
+            free = (row for row in range(4) if all(abs(at - line.energy) >= width for at in rows[row]))
+            row = next(free, None) if left < line.energy < right else None
+            text.setVisible(row is not None)
+            if row is not None:
+                rows[row].append(line.energy)
+                text.setPos(line.energy, top - 0.05 * height * row)
+
+
+def _rank(line: EmissionLine) -> tuple[int, float]:
+    return _NAMED.index(line.siegbahn) if line.siegbahn in _NAMED else len(_NAMED), line.energy

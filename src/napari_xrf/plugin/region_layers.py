@@ -31,7 +31,7 @@ def add_region_layer(viewer: Any, map_layer: Any) -> Any:
     rows, columns = map_layer.data.shape[-2:]
     layer = viewer.add_shapes(
         ndim=2,
-        name=f"Regions of {map_layer.name}",
+        name="Region",
         edge_color=REGION_COLORS[0],
         face_color="#ffffff22",
         edge_width=max(min(rows, columns) / 120, 0.08),

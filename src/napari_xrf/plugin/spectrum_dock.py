@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QMenu,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -72,6 +73,8 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         self.plot.windowChanged.connect(lambda low, high: self._drag(low, high))
         self.plot.windowReleased.connect(self._release_window)
         self._move = qthrottled(self._follow_cursor, timeout=40)
+        self.plot.sliceMoved.connect(self._move_slider)
+        viewer.dims.events.point.connect(self._follow_slider)
         viewer.mouse_move_callbacks.append(self._mouse_moved)
         viewer.events.theme.connect(self._take_theme)
         self._take_theme()
@@ -113,7 +116,7 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         self.show_max = tick_box(
             "Max pixel", False, "The highest count of any pixel in each channel", self.refresh
         )
-        self.show_pixel = tick_box("Under cursor", False, "The pixel under the mouse pointer", self.refresh)
+        self.show_pixel = tick_box("Cursor", False, "The pixel under the mouse pointer", self.refresh)
         self.per_pixel = tick_box("Per pixel", True, "Divide by the number of pixels", self._rescale)
         self.log = tick_box("Log", False, "Logarithmic counts", self._set_log)
         self.elements = QLineEdit()
@@ -150,6 +153,7 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         layout.addLayout(row(zoom_out, self.save, None))
         layout.addWidget(self.job_bar)
         self.setMinimumWidth(380)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
     def _choose(self, layer: Any) -> None:
         if self._followed is not None:
@@ -179,6 +183,7 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
                 self._summary = summary
                 self.refresh()
                 self.plot.show_all()
+                self._follow_slider()
 
         self._job_after_last("Summing spectra", summarize, cube, done)
 
@@ -230,7 +235,7 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
 
     def _rescale(self) -> None:
         self.refresh()
-        self.plot.plot.enableAutoRange(axis="y")
+        self.plot.show_heights()
 
     def _set_log(self) -> None:
         self.plot.set_log(self.log.isChecked())
@@ -345,6 +350,16 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
             self._pixel = pixel
             self.refresh()
 
+    def _follow_slider(self, event: Any = None) -> None:
+        dims, cube = self._viewer.dims, self.cube()
+        shown = cube is not None and dims.ndim >= 3 and dims.ndisplay == 2
+        self.plot.set_slice(float(dims.point[dims.ndim - 3]) if shown else None)
+
+    def _move_slider(self, energy: float) -> None:
+        dims = self._viewer.dims
+        if dims.ndim >= 3:
+            dims.set_point(dims.ndim - 3, energy)
+
     def _take_theme(self, event: Any = None) -> None:
         from napari.utils.theme import get_theme
 
@@ -358,6 +373,7 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         if self._mouse_moved in viewer.mouse_move_callbacks:
             viewer.mouse_move_callbacks.remove(self._mouse_moved)
         viewer.events.theme.disconnect(self._take_theme)
+        viewer.dims.events.point.disconnect(self._follow_slider)
         if self._followed is not None:
             self._followed.events.data.disconnect(self._data_changed)
         for throttled in (self._move, self._drag):

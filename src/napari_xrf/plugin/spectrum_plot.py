@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt binding
 
@@ -50,6 +50,7 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
 
     windowChanged = Signal(float, float)
     windowReleased = Signal(float, float)
+    sliceMoved = Signal(float)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -59,26 +60,41 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
         self._foreground = "#dddddd"
         self.plot = pg.PlotWidget()
         self.plot.setMinimumSize(260, 220)
+        # pyqtgraph asks for 640 pixels, which would leave a dock's neighbour, the map, too little.
+        self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         self.plot.setLabel("bottom", "Energy (keV)")
         self.plot.getAxis("bottom").enableAutoSIPrefix(False)
+        # pyqtgraph draws the axis' name a little below its place.
+        self.plot.getPlotItem().layout.setContentsMargins(2, 2, 4, 8)
         self.plot.getAxis("left").enableAutoSIPrefix(False)
         self.plot.getPlotItem().setMenuEnabled(False)
         self.plot.setDownsampling(auto=True, mode="peak")
         self.plot.setClipToView(True)
         self.legend = self.plot.addLegend(offset=(-5, 5), labelTextSize="8pt")
+        self.legend.setZValue(100)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.markers = LineMarkers(self.plot)
         self.region = pg.LinearRegionItem(brush=(230, 159, 0, 50), pen=(230, 159, 0))
         self.region.setZValue(-10)
         self.region.setVisible(False)
+        self._window_placed = False
         self.plot.addItem(self.region, ignoreBounds=True)
         self.region.sigRegionChanged.connect(lambda: self.windowChanged.emit(*self.window()))
         self.region.sigRegionChangeFinished.connect(lambda: self.windowReleased.emit(*self.window()))
+        self.slice = pg.InfiniteLine(
+            angle=90, movable=True, pen=pg.mkPen("#b0b0b0", style=Qt.PenStyle.DashLine), hoverPen="#ffffff"
+        )
+        self.slice.setVisible(False)
+        self.slice.sigDragged.connect(lambda line: self.sliceMoved.emit(float(line.value())))
+        self.plot.addItem(self.slice, ignoreBounds=True)
         self._crosshair = pg.InfiniteLine(angle=90, pen=pg.mkPen("#888888", style=Qt.PenStyle.DotLine))
         self._crosshair.setVisible(False)
         self.plot.addItem(self._crosshair, ignoreBounds=True)
         self._pointer = pg.SignalProxy(self.plot.scene().sigMouseMoved, rateLimit=30, slot=self._point)
         self.readout = QLabel(" ")
         self.readout.setWordWrap(True)
+        self.readout.setMinimumHeight(2 * self.readout.fontMetrics().lineSpacing())
+        self.readout.setAlignment(Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot, 1)
@@ -92,6 +108,7 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
             self.plot.getAxis(side).setPen(foreground)
             self.plot.getAxis(side).setTextPen(foreground)
         self.legend.setLabelTextColor(foreground)
+        self.legend.setBrush(pg.mkBrush(background))
 
     def set_curves(self, curves: Sequence[Curve], unit: str = "counts") -> None:
         """Show these spectra and no others; curves that stay keep the zoom."""
@@ -120,7 +137,7 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
             self._log = log
             self.plot.setLogMode(x=False, y=log)
             self.set_curves(self._shown, self.plot.getAxis("left").labelText)
-            self.plot.enableAutoRange(axis="y")
+            self.show_heights()
 
     def set_markers(self, elements: Sequence[str]) -> None:
         """Mark the emission lines of these elements (``"Fe"``) or line families (``"Pb L"``)."""
@@ -128,23 +145,45 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
 
     def show_all(self) -> None:
         """Zoom out to where the counts are."""
-        self.plot.enableAutoRange(axis="y")
-        if self._shown:
-            energies = self._shown[0].energy.energies
-            reach = max((_reach(curve) for curve in self._shown), default=float(energies[-1]))
-            self.plot.setXRange(max(float(energies[0]), 0.0), reach, padding=0.02)
+        if not self._shown:
+            return
+        start = max(float(self._shown[0].energy.energies[0]), 0.0)
+        stop = max(_reach(curve) for curve in self._shown)
+        self.plot.setXRange(start, stop, padding=0.02)
+        self.show_heights()
+
+    def show_heights(self) -> None:
+        """Zoom the counts' axis to the spectra; rare single counts may lie below a logarithmic one."""
+        heights = [curve.counts[curve.energy.energies > 0.1] for curve in self._shown]
+        positive = np.concatenate([part[part > 0] for part in heights]) if heights else np.zeros(0)
+        if positive.size == 0:
+            return
+        highest = float(positive.max())
+        if self._log:
+            low = max(float(np.percentile(positive, 2)), highest * 1e-6)
+            self.plot.setYRange(np.log10(low / 2), np.log10(highest * 3), padding=0)
+        else:
+            self.plot.setYRange(0, highest * 1.15, padding=0)
+
+    def sizeHint(self) -> QSize:
+        """Return a size that leaves the map beside it room."""
+        return QSize(430, 420)
+
+    def set_slice(self, energy: float | None) -> None:
+        """Mark the energy in keV that the map shows now; None hides the mark."""
+        self.slice.setVisible(energy is not None)
+        if energy is not None:
+            self.slice.setValue(energy)
 
     def show_window(self, visible: bool) -> None:
         """Show or hide the energy window; the first time it stands on the highest peak."""
-        if visible and not self.region.isVisible():
-            low, high = self.window()
-            view_low, view_high = self.plot.getViewBox().viewRange()[0]
-            if not view_low <= (low + high) / 2 <= view_high or high - low > 0.5 * (view_high - view_low):
-                self.region.setRegion(self._highest_peak())
+        if visible and not self._window_placed:
+            self.set_window(*self._highest_peak())
         self.region.setVisible(visible)
 
     def set_window(self, low: float, high: float) -> None:
         """Move the energy window to ``low`` … ``high`` keV."""
+        self._window_placed = True
         self.region.setRegion((low, high))
 
     def window(self) -> tuple[float, float]:

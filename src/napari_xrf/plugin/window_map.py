@@ -69,12 +69,19 @@ class WindowMap:
         if layer is None or layer not in self._viewer.layers or layer.data.shape != data.shape:
             selected = set(self._viewer.layers.selection)
             self._layer = self._viewer.add_layer(Layer.create(data, keywords, kind))
+            _put_above(self._viewer.layers, self._layer, over)
             # The new layer must not take the tools away from the region that is being drawn.
             self._viewer.layers.selection = selected or {self._layer}
             return
         layer.data = data
         layer.name = keywords["name"]
         layer.contrast_limits_range = layer.contrast_limits = keywords["contrast_limits"]
+
+
+def _put_above(layers: Any, layer: Any, below: Any) -> None:
+    # Regions that lie on the map stay on top of it.
+    if below in layers:
+        layers.move(layers.index(layer), layers.index(below) + 1)
 
 
 def _narrow(counts: NDArray[np.uint64]) -> NDArray[np.unsignedinteger[Any]]:
