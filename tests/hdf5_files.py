@@ -399,6 +399,7 @@ def nexus_detector_axis(path: Path) -> Expected:
 
 BUILDERS: tuple[Callable[[Path], Expected], ...] = (
     gse, gse_v1, pyxrf, maps_v10, maps_v9, maps_v9_energy_last, maps_raw, hyperspy, xproc, pymca_stack,
-    pymca_nexus_plus, pymca_bare, pymca_workspace, bliss, bliss_stopped, diamond_i18, diamond_i13, diamond_i14,
-    nxfluo, xspress3_raw, xismus, ganx, xrdxrfutils, nexus, nexus_energy_first, nexus_detector_axis,
+    pymca_nexus_plus, pymca_bare, pymca_workspace, bliss, bliss_stopped, diamond_i18, diamond_i13,
+    diamond_i14, nxfluo, xspress3_raw, xismus, ganx, xrdxrfutils, nexus, nexus_energy_first,
+    nexus_detector_axis,
 )  # fmt: skip

@@ -137,8 +137,10 @@ class Hdf5Counts:
     def sum_region(self, mask: NDArray[np.bool_]) -> NDArray[np.uint64]:
         """Return the summed spectrum, (E,), of the pixels where ``mask`` (Y, X) is true."""
         total = np.zeros(self.shape[2], dtype=np.uint64)
+        rows, columns = _extent(mask.any(axis=1)), _extent(mask.any(axis=0))
         with hdf5_file.opened(self.path) as file:
-            for y, x, e in self.tiles():
+            for tile_y, tile_x, e in self.tiles():
+                y, x = _overlap(tile_y, rows), _overlap(tile_x, columns)
                 part = mask[slice(*y), slice(*x)]
                 if part.any():
                     block = self._read(y, x, e, file)
@@ -159,6 +161,8 @@ class Hdf5Counts:
             values = self._slab(file[source], y, x, span)
             summed = values if summed is None else np.add(summed, values, dtype=self._sum_type())
         assert summed is not None
+        if summed.dtype == self.dtype:
+            return summed
         counts = np.empty(summed.shape, dtype=self.dtype)
         for row in range(summed.shape[0]):
             first = (y[0] + row) * self.map_shape[1] + x[0]
@@ -298,6 +302,16 @@ def _bounds(item: Any, size: int) -> tuple[Span, Any]:
         return (0, 0), slice(None)
     low, high = int(wanted.min()), int(wanted.max()) + 1
     return (low, high), wanted - low
+
+
+def _extent(wanted: NDArray[np.bool_]) -> Span:
+    found = np.flatnonzero(wanted)
+    return (int(found[0]), int(found[-1]) + 1) if found.size else (0, 0)
+
+
+def _overlap(one: Span, other: Span) -> Span:
+    low = max(one[0], other[0])
+    return low, max(low, min(one[1], other[1]))
 
 
 def _spans(size: int, step: int) -> Iterator[Span]:

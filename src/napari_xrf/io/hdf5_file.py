@@ -22,7 +22,7 @@ def opened(path: str | Path) -> Iterator[h5py.File]:
     """Give an HDF5 file, open for reading and not locked; failures of the library become FileError."""
     target = Path(path)
     try:
-        with h5py.File(target, "r", locking=False) as file:
+        with _open(target) as file:
             yield file
     except XrfError:
         raise
@@ -140,6 +140,16 @@ def number_of(value: Any) -> float | None:
         number = float(value)
         return number if number == number and abs(number) != float("inf") else None
     return None
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        # Another part of this program holds the file open with locks: the library wants all alike.
+        if "locking flag" not in str(error):
+            raise
+        return h5py.File(path, "r")
 
 
 def _children(parent: h5py.Group, part: str) -> list[str]:
