@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from napari_xrf.core.emission_lines import emission_lines
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation
+from napari_xrf.maps.background import estimate_background
 from napari_xrf.maps.candidates import candidates, log_odds
-from napari_xrf.maps.identification import Explanation, explain
+from napari_xrf.maps.identification import Explanation, explain, explain_again
 from napari_xrf.maps.joint_fit import Problem
 from napari_xrf.maps.peaks import Peak, find_peaks
 from napari_xrf.maps.setting import Setting, setting_of
@@ -29,6 +30,7 @@ _MATCH_KEV = 0.014  # spread of peaks about their lines under a right calibratio
 _LARGEST_SHIFT_KEV = 0.12
 _FWHM_RANGE_EV = (90.0, 320.0)  # at Mn Kα: from the best drift detectors to bad ones
 _REFINEMENTS = 3
+_TELLING = 0.15  # peaks of this part of the strongest one's significance tell the resolution
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,9 @@ def calibrate(
     lines, odds = _known_lines(setting, elements)
     offset, gain = _search_grid(peaks, lines, odds)
     coarse = _moved(setting, offset, gain)
-    coarse = coarse.refined(coarse.energy, _fitting_detector(counts, coarse, peaks, offset, gain))
+    moved = [replace(peak, energy=peak.energy * (1 + gain) + offset) for peak in peaks]
+    matched = [peak for peak in moved if np.abs(lines - peak.energy).min() < 2 * _MATCH_KEV]
+    coarse = coarse.refined(coarse.energy, _fitting_detector(counts, coarse, matched))
     fine, explained = _refine(counts, coarse, elements)
     return _judged(setting, fine, explained, counts)
 
@@ -109,20 +113,38 @@ def _unchanged(setting: Setting, message: str) -> Calibration:
 
 
 def _known_lines(setting: Setting, elements: tuple[str, ...]) -> tuple[Array, Array]:
-    """Energies of main peaks that a sample is likely to show, and how likely each is (log-odds)."""
+    """Energies of peaks that a sample is likely to show, and how likely each is (log-odds)."""
     energies, odds = [], []
     for one in candidates(setting, elements):
         if log_odds(one.element, elements) < -5:
             continue
-        profile = one.columns[0]
-        energies.append(_centroid(profile, setting))
-        odds.append(one.log_odds)
-    if setting.anode is not None and setting.kind == "tube":
-        for line in emission_lines(setting.anode):
-            if line.transition in ("KL3", "L3M5"):
-                energies.append(line.energy)
-                odds.append(-1.0)
+        for rank, at in enumerate(_line_groups(one.columns[0], setting)):
+            energies.append(at)
+            odds.append(one.log_odds - rank)
+    for line, odd in _anode_lines(setting):
+        energies.append(line)
+        odds.append(odd)
     return np.array(energies), np.array(odds)
+
+
+def _anode_lines(setting: Setting) -> list[tuple[float, float]]:
+    """Energies and log-odds of the lines that the anode of a tube scatters into the detector."""
+    if setting.anode is None or setting.kind != "tube":
+        return []
+    lines = emission_lines(setting.anode)
+    return [(line.energy, -1.0) for line in lines if line.transition in ("KL3", "L3M5")]
+
+
+def _line_groups(profile: Array, setting: Setting) -> list[float]:
+    """Centres of a column's main peak and, where it stands apart, of the next one (Kβ, Lβ)."""
+    rest = np.array(profile)
+    groups = []
+    while len(groups) < 2 and rest.max() > 0.05 * profile.max():
+        at = _centroid(rest, setting)
+        groups.append(at)
+        reach = 1.2 * float(setting.detector.fwhm(np.array(at)))
+        rest[setting.energy.window(at - reach, at + reach)] = 0
+    return groups
 
 
 def _centroid(profile: Array, setting: Setting) -> float:
@@ -138,7 +160,8 @@ def _search_grid(peaks: tuple[Peak, ...], lines: Array, odds: Array) -> tuple[fl
     """Return the offset in keV and relative gain that put the strongest peaks on likely lines."""
     strongest = peaks[:14]
     at = np.array([peak.energy for peak in strongest])
-    weight = np.minimum(np.log(np.array([peak.significance for peak in strongest])), 6.0)
+    # The strongest count most: weak peaks may be Bragg reflections or sums of pulses.
+    weight = 8 * np.sqrt(np.array([peak.significance for peak in strongest]) / strongest[0].significance)
     offsets = np.arange(-0.10, 0.1001, 0.004)
     gains = np.arange(-0.006, 0.00601, 0.0005)
     offset, gain = (grid.ravel() for grid in np.meshgrid(offsets, gains, indexing="ij"))
@@ -157,31 +180,37 @@ def _moved(setting: Setting, offset: float, gain: float) -> Setting:
     return setting.refined(axis, setting.detector)
 
 
-def _fitting_detector(
-    counts: Array, setting: Setting, peaks: tuple[Peak, ...], offset: float, gain: float
-) -> Detector:
-    """Return the detector of the resolution under which Gaussians fit the strongest peaks best."""
+def _fitting_detector(counts: Array, setting: Setting, peaks: list[Peak]) -> Detector:
+    """Return the detector of the resolution under which Gaussians fit the strongest peaks best.
+
+    Parameters
+    ----------
+    counts, setting
+        (E,) counts, and their setting with the coarse axis.
+    peaks
+        Peaks that lie on likely lines, on that axis.
+    """
     at = setting.energy.energies
-    now = float(setting.detector.fwhm(np.array(5.895)))
-    variances, weights = [], []
-    for peak in peaks[:5]:
-        centre = peak.energy * (1 + gain) + offset
-        reach = 0.5 * float(setting.detector.fwhm(np.array(centre)))
-        near = setting.energy.window(centre - reach, centre + reach)
-        height = counts[near]
+    net = counts - estimate_background(counts, setting.energy, fwhm=setting.detector.fwhm)
+    now = float(setting.detector.fwhm(np.array(5.895))) ** 2
+    found = []
+    for peak in peaks:
+        if peak.significance < _TELLING * peaks[0].significance:
+            continue
+        expected = float(setting.detector.fwhm(np.array(peak.energy)))
+        near = setting.energy.window(peak.energy - 0.5 * expected, peak.energy + 0.5 * expected)
+        height = net[near]
         if height.size < 4 or height.min() <= 0:
             continue
         # The logarithm of a Gaussian is a parabola; its bend is one over the variance.
-        bend = np.polyfit(at[near] - centre, np.log(height), 2, w=np.sqrt(height))[0]
+        bend = np.polyfit(at[near] - peak.energy, np.log(height), 2, w=np.sqrt(height))[0]
         if bend < 0:
-            expected = float(setting.detector.fwhm(np.array(centre))) ** 2
-            variances.append(8 * math.log(2) * -0.5 / bend - expected)
-            weights.append(peak.significance)
-    if not variances:
+            found.append(8 * math.log(2) * -0.5 / bend - expected**2)
+    if not found:
         return setting.detector
-    # The median: a peak over another one or on a steep continuum looks too wide.
-    change = float(np.median(variances))
-    return with_resolution(setting.detector, _bounded_fwhm(1e3 * math.sqrt(max(now**2 + change, 0.0081))))
+    # The smallest but one: peaks that overlap others, and doublets, look too wide, none looks too narrow.
+    change = sorted(found)[min(1, len(found) - 1)] if len(found) > 2 else min(found)
+    return with_resolution(setting.detector, _bounded_fwhm(1e3 * math.sqrt(max(now + change, 0.0081))))
 
 
 def _bounded_fwhm(fwhm_ev: float) -> float:
@@ -192,12 +221,18 @@ def _refine(counts: Array, setting: Setting, elements: tuple[str, ...]) -> tuple
     """Gauss-Newton steps on offset, gain and resolution with everything the spectrum shows."""
     explained = explain(counts, setting, elements)
     for _ in range(_REFINEMENTS):
-        setting = _step(counts, setting, explained)
-        explained = explain(counts, setting, elements)
+        for part in (1.0, 0.4):
+            trial = _step(counts, setting, explained, part)
+            again = explain_again(counts, trial, explained)
+            if again.fit.chi_square < explained.fit.chi_square:
+                break
+        else:
+            break
+        setting, explained = trial, again
     return setting, explained
 
 
-def _step(counts: Array, setting: Setting, explained: Explanation) -> Setting:
+def _step(counts: Array, setting: Setting, explained: Explanation, part: float) -> Setting:
     families = [
         position
         for position, name in enumerate(explained.names)
@@ -212,8 +247,10 @@ def _step(counts: Array, setting: Setting, explained: Explanation) -> Setting:
     directions = np.array(
         [slope * _OFFSET_KEV, slope * at * _GAIN, widening * (0.1 / 2.3548) ** 2]
     )  # one standard deviation each
-    problem = Problem(counts[fitted], explained.problem.variance, directions)
-    moved = problem.fit(explained.columns).deviations
+    # Beside what may be wrong with single families, so that a tail does not pass for a worse resolution.
+    known = explained.problem.deviations
+    problem = Problem(counts[fitted], explained.problem.variance, np.concatenate([directions, known]))
+    moved = problem.fit(explained.columns).deviations[: len(directions)] * part
     offset = float(np.clip(moved[0] * _OFFSET_KEV, -0.03, 0.03))
     gain = float(np.clip(moved[1] * _GAIN, -0.003, 0.003))
     changed = _moved(setting, offset, gain)
@@ -224,7 +261,8 @@ def _step(counts: Array, setting: Setting, explained: Explanation) -> Setting:
 
 
 def _judged(before: Setting, after: Setting, explained: Explanation, counts: Array) -> Calibration:
-    lines = [_centroid(one.columns[0], after) for one in explained.elements]
+    lines = [line for one in explained.elements for line in _line_groups(one.columns[0], after)]
+    lines += [line for line, _ in _anode_lines(after)]
     found = find_peaks(counts, after.energy, fwhm=after.detector.fwhm)
     distances = [min((abs(peak.energy - line) for line in lines), default=math.inf) for peak in found]
     used = [distance for distance in distances if distance < 0.03]

@@ -13,16 +13,25 @@ from napari_xrf.maps.families import families_of, family_column
 from napari_xrf.maps.setting import Setting
 
 # Noble gases do not stay in solids; no isotope of the others lives long enough to be found in a sample.
-NEVER = frozenset("He Ne Kr Xe Rn Tc Pm Po At Fr Ra Ac Pa Np Pu".split())
+NEVER = frozenset(("He", "Ne", "Kr", "Xe", "Rn", "Tc", "Pm", "Po", "At", "Fr", "Ra", "Ac", "Pa", "Np", "Pu"))
 
 # Natural logarithms of the odds that a sample of rock, ore, metal or glass shows an element, in rough classes.
-_LISTED, _COMMON, _USUAL, _RARE = 0.0, -1.0, -3.5, -7.0
-_COMMON_ELEMENTS = frozenset("C O Na Mg Al Si P S Cl K Ca Ti Mn Fe".split())
-_USUAL_ELEMENTS = frozenset(
-    "N F V Cr Co Ni Cu Zn As Br Rb Sr Y Zr Nb Mo Ag Cd Sn Sb Ba La Ce Nd W Au Hg Pb Bi Th U Ar".split()
-)
-# A shell counts as well excited below this part of the highest energy: photons, electrons, one energy.
-_EXCITED_PART = {"tube": 0.55, "electron": 0.65, "monochromatic": 0.985, None: 0.7}
+_LISTED, _COMMON, _USUAL, _RARE, _VERY_RARE = 0.0, -1.0, -3.5, -7.0, -10.0
+_COMMON_ELEMENTS = frozenset(
+    ("C", "O", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "K", "Ca", "Ti", "Mn", "Fe")
+)  # fmt: skip
+_USUAL_ELEMENTS = frozenset((
+    "N", "F", "Ar", "V", "Cr", "Co", "Ni", "Cu", "Zn", "As", "Br", "Rb", "Sr", "Y", "Zr", "Nb", "Mo", "Ag",
+    "Cd", "Sn", "Sb", "Ba", "La", "Ce", "Nd", "W", "Au", "Hg", "Pb", "Bi", "Th", "U",
+))  # fmt: skip
+# Rare earths of odd atomic number (rarer than both neighbours) and the scarcest metals.
+_VERY_RARE_ELEMENTS = frozenset((
+    "Be", "Ru", "Rh", "In", "Te", "Eu", "Tb", "Ho", "Tm", "Lu", "Re", "Os", "Ir", "Tl",
+))  # fmt: skip
+
+# Part of the highest energy below which an edge counts as well excited: K and L photons of heavier elements are so much
+# likelier than L and M photons (fluorescence yield) that electrons show them down to an overvoltage of 1.25.
+_EXCITED_PART = {"tube": 0.6, "electron": 0.8, "monochromatic": 0.985, None: 0.8}
 _FAINT_LINE_KEV = {"electron": 0.2, "tube": 0.95, "monochromatic": 0.95, None: 0.95}
 
 
@@ -79,17 +88,19 @@ def ordered_families(element: str, setting: Setting) -> tuple[str, ...]:
     part = _EXCITED_PART[setting.kind]
     for family in in_range:
         line = main_line(*split_family(family))
-        assert line is not None  # noqa: S101 - families_of lists only families with one
-        edge = edge_energy(element, line.subshell)
-        if line.energy >= lowest and edge < part * setting.highest_kev:
+        if line is None or line.energy < lowest:
+            continue
+        if edge_energy(element, line.subshell) < part * setting.highest_kev:
             return (family, *(other for other in in_range if other != family))
     return ()
 
 
 def log_odds(element: str, listed: tuple[str, ...] = ()) -> float:
-    """Return the prior log-odds of an element: listed by the file, common, usual or rare."""
+    """Return the prior log-odds of an element: listed by the file, common, usual, rare or very rare."""
     if element in listed:
         return _LISTED
     if element in _COMMON_ELEMENTS:
         return _COMMON
-    return _USUAL if element in _USUAL_ELEMENTS else _RARE
+    if element in _USUAL_ELEMENTS:
+        return _USUAL
+    return _VERY_RARE if element in _VERY_RARE_ELEMENTS else _RARE

@@ -31,6 +31,7 @@ from napari_xrf.core.errors import InvalidInput
 THREADS = max(1, min(os.cpu_count() or 1, 8))
 _PIXELS_PER_TASK = 512
 _SWEEPS = 400
+_RIDGE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +140,7 @@ def fit_pixels(
 def solve_non_negative(
     normal: NDArray[np.float64], projected: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Minimise xᵀNx - 2bᵀx over x ≥ 0.
+    """Minimise xᵀNx - 2bᵀx over x ≥ 0 by the active-set method of Lawson and Hanson (1974).
 
     Parameters
     ----------
@@ -151,13 +152,18 @@ def solve_non_negative(
     solution, standard_errors : (K,)
         The errors are those of the unbounded problem, sqrt(diag(N⁻¹)), when N is in units of variances.
     """
-    # Columns of very different height: a unit diagonal for the iteration and the inverse.
+    from scipy.optimize import nnls
+
+    # Columns of very different height: a unit diagonal first; a little ridge where columns are nearly alike.
     scale = 1 / np.sqrt(np.maximum(np.diag(normal), 1e-300))
-    scaled, right = normal * scale * scale[:, None], projected * scale
-    inverse = np.linalg.pinv(scaled, rcond=1e-10, hermitian=True)
-    solution = np.maximum(inverse @ right, 0)
-    _descend(scaled, right, solution, 5000, 1e-8)
-    return solution * scale, np.sqrt(np.maximum(np.diag(inverse), 0)) * scale
+    scaled = normal * scale * scale[:, None] + _RIDGE * np.eye(scale.size)
+    values, vectors = np.linalg.eigh(scaled)
+    roots = np.sqrt(np.maximum(values, _RIDGE))
+    # |Rx - q|² with RᵀR = N and Rᵀq = b is the same problem in the form that the active-set method takes.
+    factor = roots[:, None] * vectors.T
+    solution, _ = nnls(factor, (vectors.T @ (projected * scale)) / roots, maxiter=30 * scale.size)
+    errors = np.sqrt(((vectors / roots) ** 2).sum(axis=1))
+    return solution * scale, errors * scale
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})

@@ -10,10 +10,16 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.candidates import Candidate, candidates
+from napari_xrf.maps.candidates import Candidate, candidates, column_of
 from napari_xrf.maps.joint_fit import JointFit, Problem
 from napari_xrf.maps.setting import Setting, setting_of
-from napari_xrf.maps.spectrum_model import CHANNEL_ERROR, deviations_of, stray_peaks, surroundings
+from napari_xrf.maps.spectrum_model import (
+    CHANNEL_ERROR,
+    continuum_deviations,
+    deviations_of,
+    stray_peaks,
+    surroundings,
+)
 
 Array = NDArray[np.float64]
 
@@ -21,10 +27,15 @@ _CONTINUUM_SPACING_KEV = 1.3
 _WORTH_TRYING = 2.0  # log-odds at which an element joins the model; the final judgement comes after
 _STRAY_LOG_ODDS = -12.0  # of a peak of free place and width
 _FREE_PARAMETERS = 3.0  # what an amplitude above 0 gains by chance, in units of log-odds
+# Bragg reflections of the primary spectrum hold up to 0.25 % of all counts of a pure metal, anywhere: one standard
+# deviation of what a candidate's counts may owe to them.
+_DIFFRACTED_PART = 1e-4
 _PROBABLE = 0.95
 _SIGNIFICANT = 3.0  # standard errors
 _LARGEST_MODEL = 60
-_MOST_STRAYS = 6
+_MOST_STRAYS = 12
+_FELT = 2.0  # squared standard errors that a deviation must move the spectrum by
+_STRAY_CONTRAST = 3.0  # strays stand where lines hold less than this times the continuum
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,8 @@ class Explanation:
         Its amplitudes and residuals.
     problem
         What was fitted.
+    strays_kev
+        Where peaks of no element stand.
     """
 
     elements: tuple[Candidate, ...]
@@ -77,6 +90,7 @@ class Explanation:
     columns: Array
     fit: JointFit
     problem: Problem
+    strays_kev: tuple[float, ...] = ()
 
 
 def find_elements(cube: SpectralCube, *, progress: Progress = ignore_progress) -> tuple[FoundElement, ...]:
@@ -115,7 +129,12 @@ def find_in_setting(
     progress(1, 2, "finding elements")
     explanation = explain(spectrum, setting, cube.elements)
     rare = find_in_hot_spots(cube, setting, explanation, progress)
-    return by_atomic_number((*explanation.found, *rare))
+    if rare:
+        # What the sum spectrum seemed to need may have stood in for them.
+        certain = tuple(one.element for one in rare)
+        explanation = explain(spectrum, setting, cube.elements, certain=certain)
+    common = tuple(one for one in explanation.found if one.element not in {two.element for two in rare})
+    return by_atomic_number((*common, *rare))
 
 
 def by_atomic_number(found: tuple[FoundElement, ...]) -> tuple[FoundElement, ...]:
@@ -147,14 +166,29 @@ def explain(
     demand
         Log-odds taken from every element, for spectra of pixels picked because they looked odd.
     """
-    fitted = setting.fitted
-    pool = candidates(setting, listed)
-    around = surroundings(spectrum, setting, _CONTINUUM_SPACING_KEV)
-    state = _Search(np.asarray(spectrum[fitted], dtype=np.float64), setting, pool, around.names,
-                    around.columns[:, fitted], certain)  # fmt: skip
-    state.grow(demand)
-    state.prune(demand)
-    return state.explanation(demand)
+    search = _Search(spectrum, setting, candidates(setting, listed), certain, demand)
+    search.grow()
+    search.prune()
+    return search.explanation()
+
+
+def explain_again(spectrum: Array, setting: Setting, before: Explanation) -> Explanation:
+    """Fit a spectrum with the elements and stray peaks of an earlier explanation in a changed setting."""
+    kept = tuple(one.element for one in before.elements)
+    pool = tuple(
+        Candidate(
+            one.element,
+            one.families,
+            np.array([column_of(family, setting) for family in one.families]),
+            one.log_odds,
+        )
+        for one in before.elements
+    )
+    search = _Search(spectrum, setting, pool, kept, 0.0)
+    search.strays = [int(np.argmin(np.abs(search.stray_at - at))) for at in before.strays_kev]
+    search.refit()
+    search.refit()
+    return search.explanation()
 
 
 class _Search:
@@ -162,76 +196,87 @@ class _Search:
 
     def __init__(
         self,
-        counts: Array,
+        spectrum: Array,
         setting: Setting,
         pool: tuple[Candidate, ...],
-        names: tuple[str, ...],
-        columns: Array,
         certain: tuple[str, ...],
+        demand: float,
     ) -> None:
-        self.counts = counts
+        around = surroundings(spectrum, setting, _CONTINUUM_SPACING_KEV)
         self.setting = setting
         self.fitted = setting.fitted
+        self.counts = np.asarray(spectrum[self.fitted], dtype=np.float64)
         self.pool = pool
-        self.around = columns
-        self.around_names = names
-        self.chosen = [candidate for candidate in pool if candidate.element in certain]
+        self.certain = certain
+        self.demand = demand
+        self.around_names, self.around = around.names, around.columns[:, self.fitted]
+        self.smooth = np.array([name.startswith("continuum") for name in around.names])
+        self.chosen = [one for one in pool if one.element in certain]
         self.strays: list[int] = []
-        stray_at, stray_columns = stray_peaks(setting)
-        self.stray_at, self.stray_columns = stray_at, stray_columns[:, self.fitted]
-        self.problem, self.fit = self._fitted(_smooth_variance(counts), None)
+        self.stray_at, stray_columns = stray_peaks(setting)
+        self.stray_columns = stray_columns[:, self.fitted]
+        self.diffracted = 0.0 if setting.kind == "electron" else _DIFFRACTED_PART * float(self.counts.sum())
+        self.least_variance = 0.3 * _smooth_variance(self.counts)
+        self._fit(_smooth_variance(self.counts), np.zeros((0, self.counts.size)))
         self.refit()
 
-    def columns(self, chosen: list[Candidate] | None = None) -> Array:
-        """Return the columns of elements, then stray peaks, then surroundings."""
-        families = [one.columns[:, self.fitted] for one in (self.chosen if chosen is None else chosen)]
-        return np.concatenate([*families, self.stray_columns[self.strays], self.around])
-
+    @property
     def families(self) -> list[str]:
         return [family for one in self.chosen for family in one.families]
 
     def refit(self) -> None:
-        """Fit the present columns, with variances and deviations of the last fit."""
-        columns = self.columns()
-        full = np.zeros((len(columns), self.setting.energy.size))
-        full[:, self.fitted] = columns
-        peaks = len(self.families()) + len(self.strays)
+        """Fit the present columns, with variances and deviations made from the fit before."""
+        lines = len(self.families)
+        if len(self.fit.amplitudes) != len(self.columns()):
+            self._fit(self.problem.variance, self.problem.deviations)
         amplitudes, errors = self.fit.amplitudes, self.fit.errors
-        if len(amplitudes) != len(columns):
-            self.problem, self.fit = self._fitted(self.problem.variance, self.problem.deviations)
-            amplitudes, errors = self.fit.amplitudes, self.fit.errors
-        deviations = deviations_of(full[:peaks], amplitudes[:peaks], errors[:peaks], self.setting)
+        # The columns' own energies matter here: on the whole axis, as they were made.
+        whole = np.zeros((len(amplitudes), self.setting.energy.size))
+        whole[:, self.fitted] = self._columns
+        under = (amplitudes[-len(self.smooth) :] * self.smooth) @ whole[-len(self.smooth) :]
+        deviations = np.concatenate(
+            [
+                deviations_of(whole[:lines], amplitudes[:lines], errors[:lines], self.setting),
+                continuum_deviations(under, self.setting),
+            ]
+        )[:, self.fitted]
         variance = np.maximum(self.fit.model, 0) + (CHANNEL_ERROR * self.fit.model) ** 2
-        variance = np.maximum(variance, 0.3 * _smooth_variance(self.counts))
-        self.problem, self.fit = self._fitted(variance, deviations[:, self.fitted])
+        variance = np.maximum(variance, self.least_variance)
+        # What is far below the noise changes nothing and costs time.
+        felt = (deviations**2 / variance).sum(axis=1) > _FELT
+        self._fit(variance, deviations[felt])
 
-    def _fitted(self, variance: Array, deviations: Array | None) -> tuple[Problem, JointFit]:
-        none = np.zeros((0, self.counts.size))
-        problem = Problem(self.counts, variance, none if deviations is None else deviations)
-        return problem, problem.fit(self.columns())
+    def columns(self) -> Array:
+        """Return the columns of the elements' families, then stray peaks, then surroundings."""
+        families = [one.columns[:, self.fitted] for one in self.chosen]
+        return np.concatenate([*families, self.stray_columns[self.strays], self.around])
 
-    def grow(self, demand: float) -> None:
+    def _fit(self, variance: Array, deviations: Array) -> None:
+        self._columns = self.columns()
+        self.problem = Problem(self.counts, variance, deviations)
+        self.fit = self.problem.fit(self._columns)
+
+    def grow(self) -> None:
         """Add the element that explains most of what is left, until none is worth it."""
         while len(self.chosen) < _LARGEST_MODEL:
             present = {one.element for one in self.chosen}
             left = [one for one in self.pool if one.element not in present]
             if not left:
                 return
-            columns, amplitudes = self.columns(), self.fit.amplitudes
-            gains, sizes = self.problem.gains(
-                columns, amplitudes, np.array([one.columns[0, self.fitted] for one in left])
-            )
-            scores = 0.5 * gains / self._dispersions(left) + np.array([one.log_odds for one in left])
-            scores -= _FREE_PARAMETERS + demand
-            best = int(np.argmax(scores))
-            if scores[best] < _WORTH_TRYING:
+            profiles = np.array([one.columns[0, self.fitted] for one in left])
+            gains = self.problem.gains(self._columns, self.fit.amplitudes, profiles)
+            odds = np.array([one.log_odds for one in left]) - _FREE_PARAMETERS - self.demand
+            promising = np.flatnonzero(0.5 * gains + odds >= _WORTH_TRYING)
+            scales = np.array([self._dispersion(profiles[one]) for one in promising])
+            scores = 0.5 * gains[promising] / scales + odds[promising]
+            if scores.max(initial=-np.inf) < _WORTH_TRYING:
                 return
-            if not self._stray_instead(left[best], float(gains[best]), columns, amplitudes):
+            best = int(promising[int(np.argmax(scores))])
+            if not self._stray_instead(left[best], float(gains[best])):
                 self.chosen.append(left[best])
             self.refit()
-            self.refit()
 
-    def _stray_instead(self, candidate: Candidate, gain: float, columns: Array, amplitudes: Array) -> bool:
+    def _stray_instead(self, candidate: Candidate, gain: float) -> bool:
         """Add a stray peak where it explains the peak of a candidate much better, and say so."""
         if self.setting.kind == "electron" or len(self.strays) >= _MOST_STRAYS or not self.stray_at.size:
             return False
@@ -239,87 +284,95 @@ class _Search:
         at = self.setting.energy.energies[self.fitted][int(profile.argmax())]
         reach = 1.5 * float(self.setting.detector.fwhm(np.array(at)))
         near = np.flatnonzero(np.abs(self.stray_at - at) < reach)
-        near = np.array([one for one in near if one not in self.strays], dtype=np.intp)
+        near = np.array([one for one in near if self._open_to_strays(int(one))], dtype=np.intp)
         if near.size == 0:
             return False
-        gains, _ = self.problem.gains(columns, amplitudes, self.stray_columns[near])
+        gains = self.problem.gains(self._columns, self.fit.amplitudes, self.stray_columns[near])
         best = int(np.argmax(gains))
-        scale = self._dispersion(profile)
-        advantage = 0.5 * (float(gains[best]) - gain) / scale + _STRAY_LOG_ODDS - candidate.log_odds
-        if advantage < 0:
+        advantage = 0.5 * (float(gains[best]) - gain) / self._dispersion(profile)
+        if advantage + _STRAY_LOG_ODDS - candidate.log_odds < 0:
             return False
         self.strays.append(int(near[best]))
         return True
 
-    def _dispersions(self, some: list[Candidate]) -> Array:
-        return np.array([self._dispersion(one.columns[0, self.fitted]) for one in some])
+    def _open_to_strays(self, stray: int) -> bool:
+        """Whether a stray peak would stand clear of the lines found so far, whose shape it could mimic."""
+        if stray in self.strays:
+            return False
+        at = int(self.stray_columns[stray].argmax())
+        heights = self.fit.amplitudes * self._columns[:, at]
+        lines = len(self.families)
+        return float(heights[:lines].sum()) < _STRAY_CONTRAST * max(float(heights[lines:].sum()), 1.0)
 
     def _dispersion(self, profile: Array) -> float:
         """Return by how much the residuals around a peak exceed their variance, at least 1.
 
         The wings, not the peak itself: what is to be judged must not speak against itself.
         """
-        height = float(profile.max(initial=0))
-        if height <= 0:
+        peak = np.flatnonzero(profile > 0.5 * profile.max(initial=0))
+        if peak.size == 0:
             return 1.0
-        peak = np.flatnonzero(profile > 0.5 * height)
-        width = max(int(peak[-1] - peak[0]) + 1, 3)
-        wings = np.r_[max(peak[0] - 3 * width, 0) : max(peak[0] - width // 2, 0),
-                      min(peak[-1] + width // 2, profile.size) : min(peak[-1] + 3 * width, profile.size)]  # fmt: skip
-        residual = self.fit.residual[wings]
-        return max(1.0, float(np.mean(np.minimum(residual**2, 100.0)))) if wings.size else 1.0
+        first, last, width = int(peak[0]), int(peak[-1]), max(int(peak[-1] - peak[0]) + 1, 3)
+        below = self.fit.residual[max(first - 3 * width, 0) : max(first - width // 2, 0)]
+        above = self.fit.residual[last + width // 2 : last + 3 * width]
+        squares = np.minimum(np.concatenate([below, above]) ** 2, 100.0)
+        return max(1.0, float(squares.mean())) if squares.size else 1.0
 
-    def judged(self, demand: float) -> list[tuple[float, float, float]]:
+    def judged(self) -> list[tuple[float, float, float]]:
         """Return log-odds, counts and standard error of each chosen element, everything refitted without it."""
         verdicts = []
-        amplitudes, errors = self.fit.amplitudes, self.fit.errors
+        reduced = self.problem.reduce(self._columns)
         start = 0
-        for position, one in enumerate(self.chosen):
-            others = self.chosen[:position] + self.chosen[position + 1 :]
-            without = self.problem.fit(self.columns(others))
-            # Only what speaks for the first family counts: the others may stand in for something else.
+        for one in self.chosen:
+            kept = np.ones(len(self._columns), dtype=bool)
+            kept[start : start + len(one.families)] = False
             scale = self._dispersion(one.columns[0, self.fitted])
-            evidence = 0.5 * (without.chi_square - self.fit.chi_square) / scale
-            evidence = min(
-                evidence, 0.5 * (amplitudes[start] / max(errors[start], 1e-300)) ** 2 / scale * 1.5
-            )
-            odds = evidence + one.log_odds - _FREE_PARAMETERS - demand
-            verdicts.append((odds, float(amplitudes[start]), float(errors[start]) * math.sqrt(scale)))
+            evidence = 0.5 * (self.problem.chi_square(reduced, kept) - self.fit.chi_square) / scale
+            counts = float(self.fit.amplitudes[start])
+            error = math.hypot(float(self.fit.errors[start]), self.diffracted)
+            # The first family must speak for itself: the others may stand in for something else.
+            evidence = min(evidence, 0.75 * (counts / max(error, 1e-300)) ** 2 / scale)
+            odds = evidence + one.log_odds - _FREE_PARAMETERS - self.demand
+            verdicts.append((odds, counts, error * math.sqrt(scale)))
             start += len(one.families)
         return verdicts
 
-    def prune(self, demand: float) -> None:
-        """Remove the weakest element until all that remain are probable."""
+    def prune(self) -> None:
+        """Remove the weakest element until all that remain are probable, but for the certain ones."""
         while self.chosen:
-            verdicts = self.judged(demand)
-            weakest = min(range(len(verdicts)), key=lambda one: verdicts[one][0])
-            if _probable(*verdicts[weakest]):
-                weak = [n for n, verdict in enumerate(verdicts) if not _probable(*verdict)]
-                if not weak:
-                    return
-                weakest = weak[0]
-            del self.chosen[weakest]
+            verdicts = self.judged()
+            doubtful = [
+                (verdict[0], position)
+                for position, (one, verdict) in enumerate(zip(self.chosen, verdicts, strict=True))
+                if one.element not in self.certain and not _probable(*verdict)
+            ]
+            if not doubtful:
+                return
+            del self.chosen[min(doubtful)[1]]
             self.refit()
 
-    def explanation(self, demand: float) -> Explanation:
+    def explanation(self) -> Explanation:
+        """Return what has been found."""
         found = tuple(
-            FoundElement(one.element, one.families, counts, error, 1 / (1 + math.exp(-min(odds, 700.0))))
-            for one, (odds, counts, error) in zip(self.chosen, self.judged(demand), strict=True)
+            FoundElement(one.element, one.families, counts, error, _probability(odds))
+            for one, (odds, counts, error) in zip(self.chosen, self.judged(), strict=True)
+            if _probable(odds, counts, error)
         )
-        names = (
-            *self.families(),
-            *(f"stray {self.stray_at[s]:.2f} keV" for s in self.strays),
-            *self.around_names,
-        )
-        return Explanation(tuple(self.chosen), found, names, self.columns(), self.fit, self.problem)
+        at = tuple(float(self.stray_at[stray]) for stray in self.strays)
+        names = (*self.families, *(f"stray {kev:.2f} keV" for kev in at), *self.around_names)
+        return Explanation(tuple(self.chosen), found, names, self._columns, self.fit, self.problem, at)
 
 
 def _probable(odds: float, counts: float, error: float) -> bool:
-    return 1 / (1 + math.exp(-max(min(odds, 700.0), -700.0))) >= _PROBABLE and counts >= _SIGNIFICANT * error
+    return _probability(odds) >= _PROBABLE and counts >= _SIGNIFICANT * error
+
+
+def _probability(odds: float) -> float:
+    return 1 / (1 + math.exp(-max(min(odds, 700.0), -700.0)))
 
 
 def _smooth_variance(counts: Array) -> Array:
-    """Running mean over a few channels, at least a third of a count: variances without the noise itself."""
+    """Return the running mean over a few channels, at least a third of a count: variances without the noise itself."""
     window = np.ones(7) / 7
     padded = np.concatenate([counts[3:0:-1], counts, counts[-2:-5:-1]]) if counts.size > 7 else counts
     smooth = np.convolve(padded, window, mode="valid") if counts.size > 7 else counts

@@ -45,6 +45,23 @@ class JointFit:
     deviations: Array
 
 
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """The problem left for some columns once the deviations are eliminated.
+
+    Attributes
+    ----------
+    columns
+        (K, E).
+    normal, projected
+        N' (K, K) and b' (K,).
+    """
+
+    columns: Array
+    normal: Array
+    projected: Array
+
+
 class Problem:
     """Counts, variances and deviations of one spectrum, ready for any set of columns."""
 
@@ -53,51 +70,57 @@ class Problem:
         self.variance = variance
         self.deviations = deviations
         self._weighted = deviations / variance
-        inner = self._weighted @ deviations.T + np.eye(len(deviations))
-        self._inverse = np.linalg.inv(inner)
+        inner = self._weighted @ deviations.T
+        inner.flat[:: len(deviations) + 1] += 1.0
+        self._factor = np.linalg.cholesky(inner)
         self._onto = self._weighted @ counts
+        self._nothing = float((counts**2 / variance).sum() - (self._half(self._onto) ** 2).sum())
 
-    def reduced(self, columns: Array) -> tuple[Array, Array, Array]:
-        """Return weighted columns, N' and b' of columns (K, E)."""
+    def reduce(self, columns: Array) -> Reduced:
+        """Return the problem for columns (K, E)."""
         weighted = columns / self.variance
-        cross = weighted @ self.deviations.T
-        normal = weighted @ columns.T - cross @ self._inverse @ cross.T
-        projected = weighted @ self.counts - cross @ self._inverse @ self._onto
-        return weighted, normal, projected
+        half = self._half(self.deviations @ weighted.T)
+        normal = weighted @ columns.T - half.T @ half
+        return Reduced(columns, normal, weighted @ self.counts - half.T @ self._half(self._onto))
 
     def fit(self, columns: Array) -> JointFit:
         """Fit columns (K, E), K at least 1."""
-        _, normal, projected = self.reduced(columns)
-        amplitudes, errors = solve_non_negative(normal, projected)
+        reduced = self.reduce(columns)
+        amplitudes, errors = solve_non_negative(reduced.normal, reduced.projected)
         plain = amplitudes @ columns
-        moved = self._inverse @ (self._onto - self._weighted @ plain)
+        moved = self._half(self._half(self._onto - self._weighted @ plain), transposed=True)
         model = plain + moved @ self.deviations
         residual = (self.counts - model) / np.sqrt(self.variance)
         chi_square = float(residual @ residual + moved @ moved)
         return JointFit(amplitudes, errors, model, chi_square, residual, moved)
 
-    def gains(self, columns: Array, amplitudes: Array, extra: Array) -> tuple[Array, Array]:
+    def _half(self, right: Array, transposed: bool = False) -> Array:
+        """Return L⁻¹ times ``right``, where LLᵀ = M."""
+        from scipy.linalg import solve_triangular
+
+        if not right.size:
+            return right
+        return np.asarray(solve_triangular(self._factor, right, lower=True, trans=int(transposed)))
+
+    def chi_square(self, reduced: Reduced, kept: NDArray[np.bool_]) -> float:
+        """Return chi-square of the fit of the columns where ``kept`` (K,) is true."""
+        normal, projected = reduced.normal[np.ix_(kept, kept)], reduced.projected[kept]
+        amplitudes, _ = solve_non_negative(normal, projected)
+        return float(self._nothing - 2 * amplitudes @ projected + amplitudes @ normal @ amplitudes)
+
+    def gains(self, columns: Array, amplitudes: Array, extra: Array) -> Array:
         """Return by how much chi-square falls when one more column joins, for each of ``extra`` (M, E).
 
-        Returns
-        -------
-        gains, amplitudes : (M,)
-            Gains of columns that would get a negative amplitude are 0.
+        Gains of columns that would get a negative amplitude, or that the active columns imitate to a
+        thousandth, are 0.
         """
         active = columns[amplitudes > 0]
-        _, normal, projected = self.reduced(active)
-        weighted = extra / self.variance
-        cross_deviations = weighted @ self.deviations.T
-        cross = weighted @ active.T - cross_deviations @ self._inverse @ (self._weighted @ active.T)
-        onto = weighted @ self.counts - cross_deviations @ self._inverse @ self._onto
-        own = (weighted * extra).sum(axis=1) - np.einsum(
-            "md,de,me->m", cross_deviations, self._inverse, cross_deviations, optimize=True
-        )
-        inverse = np.linalg.pinv(normal, rcond=1e-10, hermitian=True)
-        slope = onto - cross @ (inverse @ projected)
-        left = own - np.einsum("mk,kl,ml->m", cross, inverse, cross, optimize=True)
-        # What the active columns explain already leaves nothing to judge by.
+        size = len(active)
+        both = self.reduce(np.concatenate([active, extra]))
+        inverse = np.linalg.pinv(both.normal[:size, :size], rcond=1e-10, hermitian=True)
+        cross = both.normal[size:, :size]
+        own = np.diag(both.normal)[size:]
+        slope = both.projected[size:] - cross @ (inverse @ both.projected[:size])
+        left = own - np.einsum("mk,mk->m", cross @ inverse, cross)
         sound = left > 1e-3 * np.maximum(own, 1e-300)
-        slope = np.where(sound, np.maximum(slope, 0), 0)
-        left = np.where(sound, left, 1.0)
-        return slope**2 / left, slope / left
+        return np.where(sound, np.maximum(slope, 0) ** 2 / np.where(sound, left, 1.0), 0.0)

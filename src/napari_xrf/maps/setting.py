@@ -13,7 +13,7 @@ from napari_xrf.physics.detector import Detector
 from napari_xrf.physics.instrument import instrument_of
 
 _LOWEST_ELECTRON_KEV = 0.2  # carbon K at 0.277 keV is the first line a thin window passes
-_LOWEST_PHOTON_KEV = 0.7  # below it, spectra of X-ray tubes hold noise and little else
+_LOWEST_PHOTON_KEV = 0.85  # below it, spectra of X-ray tubes hold noise and little else
 
 
 @dataclass(frozen=True)

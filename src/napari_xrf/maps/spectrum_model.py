@@ -20,9 +20,15 @@ _STRONG = 30.0  # a family stronger than this many standard errors shows where i
 _SHIFT_KEV = 0.003
 _WIDTH_PART = 0.03  # of the variance of a peak
 _RATIO_PART = 0.08  # of the weaker lines against the main one
-_SATELLITE_PART = 0.004  # of the counts of a family, in its low-energy tail
-_STRAY_WIDTHS = (1.0, 1.7, 2.8)  # of the resolution: Bragg reflections are broadened by the convergent beam
-_STRAY_RANGE_KEV = (1.2, 14.0)
+_SATELLITE_PART = 0.01  # of the counts of a family, in its low-energy tail
+# Bumps beside each line: where, in standard deviations of the resolution, and which part of the family's
+# counts. Incomplete charge collection blurs the lower side more.
+_SHOULDERS = ((-4.0, 0.006), (-3.0, 0.008), (-2.0, 0.008), (2.0, 0.003), (3.0, 0.002), (4.0, 0.001))
+_SHELF_PART = 0.004  # of the counts of a family, flat below its main line
+_ESCAPE_PART = 1.0  # of the escape peaks: some instruments take them out of the spectrum
+_CONTINUUM_PART = 0.02  # of the continuum, over a few resolutions
+_STRAY_WIDTHS = (1.3, 2.0, 3.0, 4.5)  # of the resolution: Bragg reflections are broadened by the convergent beam
+_STRAY_RANGE_KEV = (1.2, 18.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +77,7 @@ def surroundings(spectrum: Array, setting: Setting, spacing: float) -> Surroundi
 
 
 def stray_peaks(setting: Setting) -> tuple[Array, Array]:
-    """Return peaks of no element, at any place and up to nearly three times as wide as a line.
+    """Return peaks of no element, at any place and 1.3 to 4.5 times as wide as a line.
 
     Crystals reflect the tube's continuum into the detector (Bragg); they compete with the elements
     for a peak of odd place or width.
@@ -101,8 +107,8 @@ def stray_peaks(setting: Setting) -> tuple[Array, Array]:
 def deviations_of(columns: Array, amplitudes: Array, errors: Array, setting: Setting) -> Array:
     """Return how the strong families' columns may be wrong, (D, E), each as large as one standard deviation.
 
-    For each strong family: its place, its width, the ratio of its weaker lines to the main peak, and its
-    low-energy tail.
+    For each strong family: its place, its width, the ratio of its weaker lines to the main peak, its
+    low-energy tail, and bumps beside its lines.
     """
     width = setting.energy.width
     found: list[Array] = []
@@ -120,7 +126,29 @@ def deviations_of(columns: Array, amplitudes: Array, errors: Array, setting: Set
         decay = np.where(energies < energies[int(peak.argmax())] - sigma, 1.0, 0.0)
         decay *= np.exp(np.minimum((energies - energies[int(peak.argmax())]) / (6 * sigma), 0))
         found.append(_SATELLITE_PART * float(peak.sum()) * decay / max(decay.sum(), 1e-300))
+        top = energies[int(peak.argmax())]
+        shelf = np.where((energies > 0) & (energies < top), 1.0, 0.0)
+        found.append(_SHELF_PART * float(peak.sum()) * shelf / max(shelf.sum(), 1.0))
+        for lost, fraction in setting.detector.escape(np.array([top])).items():
+            escaped = np.interp(energies + lost, energies, np.where(np.abs(energies - top) < lost, peak, 0))
+            found.append(_ESCAPE_PART * float(fraction[0]) * escaped)
+        found.extend(
+            part * np.interp(energies - shift * sigma, energies, peak) for shift, part in _SHOULDERS
+        )
     return np.array(found) if found else np.zeros((0, setting.energy.size))
+
+
+def continuum_deviations(model: Array, setting: Setting) -> Array:
+    """Return bumps of the continuum (E,) that the free points miss, (D, E), each one standard deviation.
+
+    Hats of six times the resolution: wider than a line, so that they cannot take one for their own.
+    """
+    at = np.sqrt(np.clip(setting.energy.energies, 1e-3, None))
+    low, high = setting.low, setting.high
+    # The resolution grows about as the square root of energy: even steps in it are even steps in FWHM.
+    step = 6 * float(setting.detector.fwhm(np.array(5.0))) / (2 * np.sqrt(5.0))
+    knots = np.arange(np.sqrt(low), np.sqrt(high) + step, step)
+    return _CONTINUUM_PART * model * np.array([np.interp(at, knots, unit) for unit in np.eye(knots.size)])
 
 
 def _split(rest: Array, energies: Array, sigma: float) -> list[Array]:
