@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from qtpy.QtWidgets import (
     QApplication,
@@ -18,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xrf.core.errors import Cancelled
+from napari_xrf.io.hdf5_datasets import DatasetChoice
 
 
 class DatasetDialog(QDialog):  # type: ignore[misc]
@@ -28,18 +28,18 @@ class DatasetDialog(QDialog):  # type: ignore[misc]
     path
         The file.
     choices
-        Its data sets: each has ``name``, ``shape`` and ``energy_axis``, a guess.
+        Its data sets.
     parent
         The window to stand before.
     """
 
-    def __init__(self, path: Path, choices: Sequence[Any], parent: QWidget | None = None) -> None:
+    def __init__(self, path: Path, choices: Sequence[DatasetChoice], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Which data set holds the spectra?")
         self._choices = list(choices)
         self.datasets = QComboBox()
         for choice in self._choices:
-            self.datasets.addItem(f"{choice.name}   {' × '.join(str(n) for n in choice.shape)}")
+            self.datasets.addItem(f"{choice.path}   {' × '.join(str(n) for n in choice.shape)}")
         self.axes = QComboBox()
         self.datasets.currentIndexChanged.connect(self._list_axes)
         buttons = QDialogButtonBox(
@@ -58,18 +58,17 @@ class DatasetDialog(QDialog):  # type: ignore[misc]
 
     def choice(self) -> tuple[str, int]:
         """Return the name of the chosen data set and its energy axis."""
-        return self._choices[self.datasets.currentIndex()].name, self.axes.currentIndex()
+        return self._choices[self.datasets.currentIndex()].path, self.axes.currentIndex()
 
     def _list_axes(self, index: int) -> None:
         chosen = self._choices[index]
         self.axes.clear()
         for axis, length in enumerate(chosen.shape):
             self.axes.addItem(f"axis {axis}: {length} long")
-        if chosen.energy_axis is not None:
-            self.axes.setCurrentIndex(chosen.energy_axis)
+        self.axes.setCurrentIndex(chosen.energy_axis)
 
 
-def choose_dataset(path: Path, choices: Sequence[Any]) -> tuple[str, int]:
+def choose_dataset(path: Path, choices: Sequence[DatasetChoice]) -> tuple[str, int]:
     """Ask for the data set and its energy axis.
 
     Raises

@@ -75,7 +75,7 @@ def read_layers(path: Path, *, dataset: str | None = None, energy_axis: int | No
     for warning in cube.provenance.warnings:
         warn(f"{path.name}: {warning}")
     follow_opening(cube)
-    return cube_layers(cube)
+    return [*cube_layers(cube), *_true_labels(path)]
 
 
 def layer_name(path: Path) -> str:
@@ -86,6 +86,24 @@ def layer_name(path: Path) -> str:
             name = name[: -len(ending)]
             break
     return "" if name.lower() in ("", "labels") else name
+
+
+def _true_labels(path: Path) -> list[LayerData]:
+    """Return the hidden layer of the true labels that a synthetic map's file holds, if it does."""
+    from napari_xrf import io
+    from napari_xrf.core.label_map import LabelMap
+    from napari_xrf.plugin.label_layers import label_layer
+
+    if not _is_hdf5(path):
+        return []
+    try:
+        truth = io.read_truth(path).get("labels")
+    except XrfError:
+        return []
+    if not isinstance(truth, LabelMap):
+        return []
+    data, keywords, kind = label_layer(truth, "True minerals")
+    return [(data, keywords | {"visible": False}, kind)]
 
 
 def _single(path: Paths) -> Path | None:
