@@ -1,0 +1,239 @@
+"""Synthetic maps of paintings from a photograph: the algorithm of ganX, with totals that may vary.
+
+Bombini, *ganX - generate artificially new XRF* (arXiv:2304.14078): the image's colours are clustered, each
+colour is a mixture of the pigments it resembles, and each pixel draws its counts from that mixture's
+spectrum. Poisson and luminosity-dependent totals are that paper's own outlook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import LabelClass, LabelMap
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import AuxiliaryImage, Excitation, Provenance, SpectralCube
+from napari_xrf.synthesis.alias_tables import draw_counts, make_alias_tables
+from napari_xrf.synthesis.color_clusters import ClusterParameters, ColorClusters, cluster_colors, rgb_image
+from napari_xrf.synthesis.color_similarity import (
+    SIMILARITIES,
+    color_similarity,
+    luminance,
+    threshold_weights,
+)
+from napari_xrf.synthesis.drawn_counts import DrawnCounts
+from napari_xrf.synthesis.pigments import PigmentSpectra
+from napari_xrf.synthesis.ranges import Limits, check_fields
+from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
+
+TOTALS = ("fixed", "poisson", "luminosity")
+
+
+@dataclass(frozen=True)
+class PaintingParameters:
+    """How a painting's counts follow from its colours.
+
+    Attributes
+    ----------
+    counts_per_pixel
+        Counts of each pixel, or their mean where the total is Poisson; mean over the image where it
+        follows the luminosity.
+    totals
+        ``"fixed"``: the same in every pixel; ``"poisson"``: Poisson with the same mean; ``"luminosity"``:
+        Poisson with a mean that grows with the colour's luminance.
+    luminosity_contrast
+        Ratio of the mean counts of white over those of black, for ``"luminosity"``.
+    similarity
+        Measure of :func:`~napari_xrf.synthesis.color_similarity.color_similarity`.
+    threshold
+        Pigments whose similarity to a colour is not above it take no part in that colour.
+    clusters
+        How colours are found.
+    pixel_size
+        (dy, dx) in µm.
+    """
+
+    counts_per_pixel: Annotated[float, Limits(0, 1e6)] = 400.0
+    totals: str = "fixed"
+    luminosity_contrast: Annotated[float, Limits(0.01, 100)] = 3.0
+    similarity: str = "ciede2000"
+    threshold: Annotated[float, Limits(0, 1)] = 0.6
+    clusters: ClusterParameters = field(default_factory=ClusterParameters)
+    pixel_size: tuple[float, float] = (500.0, 500.0)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.totals not in TOTALS:
+            raise InvalidInput(f"there are no totals {self.totals!r}", f"Choose from {', '.join(TOTALS)}")
+        if self.similarity not in SIMILARITIES:
+            raise InvalidInput(
+                f"there is no similarity {self.similarity!r}", f"Choose from {', '.join(SIMILARITIES)}"
+            )
+        if self.totals == "fixed" and self.counts_per_pixel != round(self.counts_per_pixel):
+            raise InvalidInput(f"a fixed total must be a whole number, not {self.counts_per_pixel}")
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticPainting:
+    """A synthetic map of a painting and everything that is known about it.
+
+    Attributes
+    ----------
+    cube
+        The map, with the photograph beside it.
+    truth
+        The colour of each pixel; class ``k + 1`` is colour ``k``, named after its pigments.
+    weights
+        (K, P) share of each pigment in each colour, summing to 1 over P.
+    pigments
+        P names.
+    clusters
+        The colours.
+    parameters
+        All that made the map, as JSON takes it.
+    """
+
+    cube: SpectralCube
+    truth: LabelMap
+    weights: NDArray[np.float64]
+    pigments: tuple[str, ...]
+    clusters: ColorClusters
+    parameters: Mapping[str, Any]
+
+    def pigment_maps(self) -> NDArray[np.float32]:
+        """Return the share of each pigment in each pixel, (Y, X, P)."""
+        return self.weights.astype(np.float32)[self.clusters.labels]
+
+    def truth_entries(self) -> dict[str, Any]:
+        """Return the truth by name, for :func:`napari_xrf.io.cube_files.write_cube`."""
+        return {
+            "labels": self.truth,
+            "abundances": self.pigment_maps(),
+            "pigment_weights": self.weights,
+            "colors": self.clusters.colors,
+            "parameters": dict(self.parameters),
+        }
+
+
+def synthesize_painting(
+    image: NDArray[Any],
+    pigments: PigmentSpectra,
+    *,
+    generator: np.random.Generator,
+    parameters: PaintingParameters | None = None,
+    excitation: Excitation | None = None,
+    name: str = "synthetic painting",
+    memory_budget: int | None = None,
+    progress: Progress = ignore_progress,
+) -> SyntheticPainting:
+    """Make a map of a painting from its photograph.
+
+    Parameters
+    ----------
+    image
+        (Y, X, 3) sRGB, as :func:`~napari_xrf.synthesis.color_clusters.rgb_image` takes it.
+    pigments
+        Of :func:`~napari_xrf.synthesis.pigments.expect_pigments`, or measured ones. Only the shapes of
+        their spectra count.
+    generator
+        The same state gives the same map, whatever the number of cores.
+    excitation
+        For the cube.
+    memory_budget
+        Bytes that the counts may take in memory; a larger map stays undrawn and draws what is read.
+
+    Raises
+    ------
+    InvalidInput
+        When the image has no colours or a parameter is out of range.
+    """
+    chosen = parameters or PaintingParameters()
+    clustering, noise = generator.spawn(2)
+    clusters = cluster_colors(image, generator=clustering, parameters=chosen.clusters, progress=progress)
+    similarity = color_similarity(clusters.colors, pigments.colors, chosen.similarity)
+    weights = threshold_weights(similarity, chosen.threshold)
+    seed = draw_seed(noise)
+    counts = _counts(clusters, weights, pigments, chosen, seed)
+    photograph = AuxiliaryImage("photograph", rgb_image(image).round().astype(np.uint8), chosen.pixel_size)
+    cube = SpectralCube(
+        counts.load_within(memory_budget, progress),
+        pigments.energy,
+        name=name,
+        pixel_size=chosen.pixel_size,
+        excitation=excitation or Excitation(),
+        images=(photograph,),
+        provenance=Provenance(layout="synthetic"),
+    )
+    described = {
+        "recipe": "painting",
+        **asdict(chosen),
+        "seed": str(seed),
+        "pigments": list(pigments.names),
+        "pigment_colors": pigments.colors.tolist(),
+        "silhouette": clusters.silhouette,
+    }
+    truth = _label(clusters, weights, pigments, chosen, name)
+    return SyntheticPainting(cube, truth, weights, pigments.names, clusters, described)
+
+
+def color_spectra(weights: NDArray[np.float64], pigments: PigmentSpectra) -> NDArray[np.float64]:
+    """Return the distributions (K, E), summing to 1, of colours that are mixtures (K, P) of pigments."""
+    shapes = pigments.spectra / pigments.spectra.sum(axis=1, keepdims=True)
+    mixed = weights @ shapes
+    return mixed / mixed.sum(axis=1, keepdims=True)
+
+
+def _counts(
+    clusters: ColorClusters,
+    weights: NDArray[np.float64],
+    pigments: PigmentSpectra,
+    chosen: PaintingParameters,
+    seed: int,
+) -> DrawnCounts:
+    tables = make_alias_tables(color_spectra(weights, pigments))
+    labels = clusters.labels.reshape(-1)
+    totals = _totals(clusters, chosen, seed)
+    # A pixel may put all its counts into one channel.
+    dtype = np.uint16 if totals.max(initial=0) < 2**16 else count_dtype(float(totals.max()))
+
+    def draw(pixels: NDArray[np.intp]) -> NDArray[np.unsignedinteger[Any]]:
+        return draw_counts(tables, labels[pixels], totals[pixels], seed, pixels, dtype)
+
+    shape = (*clusters.labels.shape, pigments.energy.size)
+    return DrawnCounts((shape[0], shape[1], shape[2]), np.dtype(dtype), draw)
+
+
+def _totals(clusters: ColorClusters, chosen: PaintingParameters, seed: int) -> NDArray[np.int64]:
+    """Return the counts of each pixel, row by row."""
+    labels = clusters.labels.reshape(-1)
+    if chosen.totals == "fixed":
+        return np.full(labels.size, round(chosen.counts_per_pixel), dtype=np.int64)
+    factor = np.ones(labels.size)
+    if chosen.totals == "luminosity":
+        brightness = 1.0 + (chosen.luminosity_contrast - 1.0) * luminance(clusters.colors)
+        factor = brightness[labels] / brightness[labels].mean()
+    # The totals have random numbers of their own, apart from those that choose the channels.
+    means = (factor * chosen.counts_per_pixel)[:, np.newaxis]
+    return draw_poisson(means, seed ^ 0x746F74616C73)[:, 0].astype(np.int64)
+
+
+def _label(
+    clusters: ColorClusters,
+    weights: NDArray[np.float64],
+    pigments: PigmentSpectra,
+    chosen: PaintingParameters,
+    name: str,
+) -> LabelMap:
+    classes = []
+    for index, (color, shares) in enumerate(zip(clusters.colors, weights, strict=True)):
+        main = [pigments.names[best] for best in np.argsort(-shares, kind="stable")[:3] if shares[best] > 0]
+        red, green, blue = (round(float(value)) for value in color)
+        title = f"colour {index + 1}: {' + '.join(main)}" + (" + …" if (shares > 0).sum() > 3 else "")
+        classes.append(LabelClass(index + 1, title, color=f"#{red:02x}{green:02x}{blue:02x}"))
+    labels = (clusters.labels + 1).astype(np.uint16)
+    return LabelMap(labels, tuple(classes), pixel_size=chosen.pixel_size, source=name)
