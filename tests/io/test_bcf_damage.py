@@ -131,7 +131,7 @@ def places(data: bytes) -> dict[str, tuple[int, int]]:
         "column": (record + 1, 0x7F),
         "size of a record": (record + 20, 0x7F),
         "added counts": (record + 16, 0x11),
-        "width of a run": (record + 24, 3),
+        "width of a run": (record + 22, 3),
         "length of a run": (record + 23, 0xFE),
     }
 

@@ -68,8 +68,6 @@ class ChannelIndex:
         progress
             Told after each stretch.
         """
-        from napari_xrf.io.bcf_spread import sort_by_channel
-
         width = detectors[0].shape[1]
         starts = np.zeros((len(lines), filled.shape[1] + 1), dtype=np.int64)
         np.cumsum(filled, axis=1, out=starts[:, 1:])
@@ -86,7 +84,7 @@ class ChannelIndex:
             batch = read_batch(detectors, line, until, targets)
             work = np.zeros((records.WORK_ROWS, filled.shape[1]), dtype=np.int64)
             cursor = starts[number, :-1].copy()
-            answer = sort_by_channel(
+            answer = records.sort_by_channel(
                 batch.data, batch.starts, batch.stops, batch.targets, work, cursor, where, counts
             )
             if answer < 0:

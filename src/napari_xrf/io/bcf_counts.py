@@ -105,7 +105,9 @@ class BcfCounts:
         """Return counts by integers, slices and ``...``, as numpy would."""
         rows, columns, channels, squeeze = _ranges(key, self.shape)
         pixels = len(rows) * len(columns)
-        if len(channels) * _WIDE <= self.shape[2] and pixels >= min(_SMALL, self.shape[0] * self.shape[1]):
+        if pixels == 1:
+            counts = self._one(rows[0], columns[0])[None, None, list(channels)]
+        elif len(channels) * _WIDE <= self.shape[2] and pixels >= min(_SMALL, self.shape[0] * self.shape[1]):
             counts = self._by_channel(rows, columns, channels)
         else:
             counts = self._by_pixel(rows, columns, channels)
@@ -186,6 +188,12 @@ class BcfCounts:
                 "Copy it again from the instrument or export it anew",
             )  # fmt: skip
 
+    def _one(self, row: int, column: int) -> NDArray[Any]:
+        target = np.full((1, self.shape[1]), -1, dtype=np.int64)
+        target[0, column] = 0
+        batch = read_batch(self._detectors, row, row + 1, target)
+        return self._tallied(batch)[records.TOTAL].astype(self.dtype)
+
     def _by_channel(self, rows: range, columns: range, channels: range) -> NDArray[Any]:
         self.prepare()
         assert self._channels is not None
@@ -207,8 +215,6 @@ class BcfCounts:
 
     def _fill(self, out: NDArray[Any], rows: range, columns: range, progress: Progress) -> None:
         """Unpack rows × columns into ``out`` (rows, columns, E), which is zero and C-contiguous."""
-        from napari_xrf.io.bcf_spread import spread
-
         across = np.full(self.shape[1], -1, dtype=np.int64)
         across[list(columns)] = np.arange(len(columns))
         down = np.full(self.shape[0], -1, dtype=np.int64)
@@ -227,7 +233,9 @@ class BcfCounts:
             )
             batch = read_batch(self._detectors, line, until, targets)
             work = np.zeros((records.WORK_ROWS, self.shape[2]), dtype=np.int64)
-            self.check(spread(batch.data, batch.starts, batch.stops, batch.targets, work, flat, item_size))
+            self.check(
+                records.spread(batch.data, batch.starts, batch.stops, batch.targets, work, flat, item_size)
+            )
 
         targets = np.where(wanted, 0, -1)
         in_threads(unpack, batches(self._detectors, chosen, targets), progress, "unpacking spectra")

@@ -32,52 +32,47 @@ REASONS = {
 }
 
 RECORD_HEADER = 22
-_GREATEST = 2**40
 
-# Rows of the work array (int64) of `tally` and `spread`.
+# Rows of the work array (int64) of the kernels below.
 WORK, TOUCHED, TOTAL, LARGEST, FILLED, WORK_ROWS = 0, 1, 2, 3, 4, 5
 # Places in the state (int64) of `walk`.
 LINE, LEFT, POSITION, RECORDS, STATE_SIZE = 0, 1, 2, 3, 4
 
 
-def compiled(signature: str) -> Callable[[Function], Function]:
-    """Compile a function for one signature, to run without the GIL, kept on disk where possible."""
-
-    def decorate(function: Function) -> Function:
-        try:
-            return njit(signature, nogil=True, cache=True)(function)  # type: ignore[no-any-return]
-        except RuntimeError:  # no folder that the cache could be written to
-            return njit(signature, nogil=True)(function)  # type: ignore[no-any-return]
-
-    return decorate
+def compiled(function: Function) -> Function:
+    """Compile a function when it is first called, to run without the GIL, and keep it on disk if possible."""
+    try:
+        return njit(nogil=True, cache=True)(function)  # type: ignore[no-any-return]
+    except RuntimeError:  # no folder that the cache could be written to
+        return njit(nogil=True)(function)  # type: ignore[no-any-return]
 
 
-@compiled("int64(uint8[::1], int64, int64)")
-def little_endian(data: Any, at: int, size: int) -> int:
-    """Return the unsigned number of ``size`` bytes at a position."""
-    value: Any = np.int64(0)
-    for k in range(size):
-        value |= np.int64(data[at + k]) << np.int64(8 * k)
-    return value
+@compiled
+def u16(data: Any, at: int) -> int:
+    """Return the uint16 at a position."""
+    return np.int64(data[at]) | (np.int64(data[at + 1]) << 8)  # type: ignore[return-value]
 
 
-@compiled("int64(uint8[::1], int64, int64)")
+@compiled
+def u32(data: Any, at: int) -> int:
+    """Return the uint32 at a position."""
+    return u16(data, at) | (u16(data, at + 2) << 16)
+
+
+@compiled
 def record_end(data: Any, at: int, stop: int) -> int:
     """Return where the record at ``at`` ends, or CUT when that lies beyond ``stop``."""
     if at + 22 > stop:
         return -1
-    end = at + 22 + little_endian(data, at + 18, 4)
-    pulses = little_endian(data, at + 16, 2)
-    if little_endian(data, at + 12, 2) >= 2 and pulses > 0:
+    end = at + 22 + u32(data, at + 18)
+    if data[at + 12] >= 2 and (data[at + 16] > 0 or data[at + 17] > 0):
         if end > stop or end < at + 26:
             return -1
-        end += little_endian(data, end - 4, 4)
+        end += u32(data, end - 4)
     return end if end <= stop else -1
 
 
-@compiled(
-    "int64(uint8[::1], int64, int64, int64, uint32[::1], int64[::1], int64[::1], int64[::1], int64[::1])"
-)
+@compiled
 def walk(
     data: Any,
     base: int,
@@ -102,7 +97,7 @@ def walk(
             if at + 4 > data.size:
                 answer = 1
                 break
-            left = little_endian(data, at, 4)
+            left = u32(data, at)
             first[line] = count
             places[line] = base + at
             if left > width or count + left > columns.size:
@@ -114,7 +109,7 @@ def walk(
             if end < 0:
                 answer = 1
                 break
-            column = little_endian(data, at, 4)
+            column = u32(data, at)
             if column >= width:
                 answer = BAD_COLUMN
                 break
@@ -134,19 +129,18 @@ def walk(
     return answer
 
 
-@compiled("int64(int64, int64, int64[:, ::1], int64)")
-def _add(channel: int, count: int, work: Any, filled: int) -> int:
-    if channel >= work.shape[1]:
-        return BAD_CHANNEL
-    if work[WORK, channel] == 0:
-        work[TOUCHED, filled] = channel
-        filled += 1
-    work[WORK, channel] += count
-    return filled
+@compiled
+def _gain(data: Any, at: int, width: int) -> int:
+    # Eight bytes of gain never hold more than five in use.
+    if width == 8 and u32(data, at + 4) > 255:
+        return BAD_COUNT
+    high = u32(data, at + 4) if width == 8 else 0
+    low = u32(data, at) if width >= 4 else u16(data, at)
+    return low | (high << 32)
 
 
-@compiled("int64(uint8[::1], int64, int64, int64, int64[:, ::1], int64)")
-def _add_runs(data: Any, at: int, end: int, stop: int, work: Any, filled: int) -> int:
+@compiled
+def _add_runs(data: Any, at: int, end: int, work: Any, filled: int) -> int:
     channel = 0
     while at + 2 <= end:
         width: Any = np.int64(data[at])
@@ -155,29 +149,39 @@ def _add_runs(data: Any, at: int, end: int, stop: int, work: Any, filled: int) -
         if width == 0:
             channel += count
             continue
-        body = (count * width + 1) // 2
+        body = (count * width + 1) >> 1
         if (width != 1 and width != 2 and width != 4 and width != 8) or at + width + body > end:
             return BAD_RUN
-        gain = little_endian(data, at, width)
+        gain: Any = np.int64(data[at])
+        if width > 1:
+            gain = _gain(data, at, width)
+            if gain < 0:
+                return gain  # type: ignore[no-any-return]
         at += width
-        if gain < 0 or gain > _GREATEST:
-            return BAD_COUNT
         for i in range(count):
-            value: Any = 0
+            value: Any = gain
             if width == 1:
-                value = gain + ((np.int64(data[at + (i >> 1)]) >> np.int64(4 * (i & 1))) & 15)
+                value += (np.int64(data[at + (i >> 1)]) >> np.int64(4 * (i & 1))) & 15
+            elif width == 2:
+                value += np.int64(data[at + i])
+            elif width == 4:
+                value += u16(data, at + 2 * i)
             else:
-                value = gain + little_endian(data, at + i * (width >> 1), width >> 1)
-            if value > 0:
-                filled = _add(channel + i, value, work, filled)
-                if filled < 0:
-                    return filled
+                value += u32(data, at + 4 * i)
+            if value == 0:
+                continue
+            if channel >= work.shape[1] - i:
+                return BAD_CHANNEL
+            if work[WORK, channel + i] == 0:
+                work[TOUCHED, filled] = channel + i
+                filled += 1
+            work[WORK, channel + i] += value
         at += body
         channel += count
     return filled if at == end else BAD_RUN
 
 
-@compiled("int64(uint8[::1], int64, int64, int64[:, ::1], int64)")
+@compiled
 def unpack(data: Any, at: int, stop: int, work: Any, filled: int) -> int:
     """Add the counts of a record to ``work[WORK]`` and note channels that were empty in ``work[TOUCHED]``.
 
@@ -186,42 +190,59 @@ def unpack(data: Any, at: int, stop: int, work: Any, filled: int) -> int:
     end = record_end(data, at, stop)
     if end < 0:
         return CUT
-    packing, pulses = little_endian(data, at + 12, 2), little_endian(data, at + 16, 2)
-    size = little_endian(data, at + 18, 4)
+    packing, pulses, size = u16(data, at + 12), u16(data, at + 16), u32(data, at + 18)
     at += 22
     if packing >= 2:
         if size < 4:
             return BAD_RUN
-        filled = _add_runs(data, at, at + size - 4, end, work, filled)
+        filled = _add_runs(data, at, at + size - 4, work, filled)
+        if filled < 0:
+            return filled
         at += size
         packing = 0
         size = end - at
-    needed = 2 * pulses if packing == 0 else 6 * (pulses >> 2) + 2 * (pulses & 3)
-    if filled < 0 or needed > size:
-        return min(filled, BAD_RUN) if filled < 0 else BAD_RUN
+    if size < (2 * pulses if packing == 0 else 6 * (pulses >> 2) + 2 * (pulses & 3)):
+        return BAD_RUN
     for i in range(pulses):
         channel: Any = 0
         if packing == 0:
-            channel = little_endian(data, at + 2 * i, 2)
+            channel = u16(data, at + 2 * i)
         else:
             # Four counts in three byte-swapped words of 16 bits.
             q = at + 6 * (i >> 2)
-            k = i & 3
-            if k == 0:
+            rest = i & 3
+            if rest == 0:
                 channel = (np.int64(data[q]) >> 4) | (np.int64(data[q + 1]) << 4)
-            elif k == 1:
+            elif rest == 1:
                 channel = ((np.int64(data[q]) << 8) | np.int64(data[q + 3])) & 0xFFF
-            elif k == 2:
+            elif rest == 2:
                 channel = (np.int64(data[q + 2]) << 4) | (np.int64(data[q + 5]) >> 4)
             else:
                 channel = ((np.int64(data[q + 5]) << 8) | np.int64(data[q + 4])) & 0xFFF
-        filled = _add(channel, 1, work, filled)
-        if filled < 0:
-            return filled
+        if channel >= work.shape[1]:
+            return BAD_CHANNEL
+        if work[WORK, channel] == 0:
+            work[TOUCHED, filled] = channel
+            filled += 1
+        work[WORK, channel] += 1
     return filled
 
 
-@compiled("int64(uint8[::1], int64[::1], int64[::1], int64[::1], int64[:, ::1])")
+@compiled
+def _settle(work: Any, filled: int) -> int:
+    """Add the pixel in ``work[WORK]`` to the sums and clear it."""
+    for k in range(filled):
+        channel = work[TOUCHED, k]
+        count = work[WORK, channel]
+        work[WORK, channel] = 0
+        work[TOTAL, channel] += count
+        work[FILLED, channel] += 1
+        if count > work[LARGEST, channel]:
+            work[LARGEST, channel] = count
+    return 0
+
+
+@compiled
 def tally(data: Any, starts: Any, stops: Any, pixels: Any, work: Any) -> int:
     """Sum the records' spectra into ``work[TOTAL]`` with the largest count and number of pixels per channel.
 
@@ -233,12 +254,62 @@ def tally(data: Any, starts: Any, stops: Any, pixels: Any, work: Any) -> int:
         if filled < 0:
             return filled
         if r + 1 == starts.size or pixels[r + 1] != pixels[r]:
+            filled = _settle(work, filled)
+    return 0
+
+
+@compiled
+def spread(data: Any, starts: Any, stops: Any, pixels: Any, work: Any, out: Any, item_size: int) -> int:
+    """Write the spectrum of each pixel to row ``pixels[r]`` of ``out``, little-endian numbers as bytes.
+
+    Records of one pixel must stand together; ``out`` must be zero. Returns 0 or why a record is bad.
+    """
+    filled = 0
+    for r in range(starts.size):
+        filled = unpack(data, starts[r], stops[r], work, filled)
+        if filled < 0:
+            return filled
+        if r + 1 == starts.size or pixels[r + 1] != pixels[r]:
             for k in range(filled):
                 channel = work[TOUCHED, k]
                 count = work[WORK, channel]
                 work[WORK, channel] = 0
-                work[TOTAL, channel] += count
-                work[FILLED, channel] += 1
-                work[LARGEST, channel] = max(work[LARGEST, channel], count)
+                if item_size == 1:
+                    out[pixels[r], channel] = np.uint8(count)
+                else:
+                    for byte in range(item_size):
+                        out[pixels[r], channel * item_size + byte] = np.uint8(
+                            (count >> np.int64(8 * byte)) & 255
+                        )
+            filled = 0
+    return 0
+
+
+@compiled
+def sort_by_channel(
+    data: Any, starts: Any, stops: Any, pixels: Any, work: Any, cursor: Any, where: Any, counts: Any
+) -> int:
+    """Write pixel and count of every filled channel to the channel's part of ``where`` and ``counts``.
+
+    ``cursor[channel]`` is where its next entry goes; ``counts`` holds little-endian bytes.
+    Returns 0 or why a record is bad.
+    """
+    filled = 0
+    for r in range(starts.size):
+        filled = unpack(data, starts[r], stops[r], work, filled)
+        if filled < 0:
+            return filled
+        if r + 1 == starts.size or pixels[r + 1] != pixels[r]:
+            for k in range(filled):
+                channel = work[TOUCHED, k]
+                count = work[WORK, channel]
+                work[WORK, channel] = 0
+                place = cursor[channel]
+                if place >= where.size:
+                    return BAD_COUNT
+                cursor[channel] = place + 1
+                where[place] = pixels[r]
+                for byte in range(counts.shape[1]):
+                    counts[place, byte] = np.uint8((count >> np.int64(8 * byte)) & 255)
             filled = 0
     return 0
