@@ -1,7 +1,7 @@
 """X-rays that an electron beam excites in a thick sample: a standardless model for SEM-EDS.
 
 Lines: stopping power, backscattering and depth distribution φ(ρz) of the XPP model (J.-L. Pouchou and
-F. Pichoir, in Electron Probe Quantitation, eds. K. F. J. Heinrich and D. E. Newbury, Plenum 1991, 31), with the
+F. Pichoir, in Electron Probe Quantitation, eds. K. F. J. Heinrich, D. E. Newbury, Plenum 1991, 31), with the
 cross-sections of :mod:`napari_xrf.physics.electron_ionisation`. Continuum: Ebel's for X-ray tubes, with the
 sample as anode.
 Fluorescence that X-rays excite within the sample, a few per cent at most, is left out.
@@ -19,10 +19,11 @@ import xraylib
 from napari_xrf.core.emission_lines import atomic_number, edge_energy
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.materials import Material
-from napari_xrf.physics.attenuation import SUBSHELLS, Floats, Layer, mass_attenuation
-from napari_xrf.physics.electron_ionisation import ionisation_cross_section, photons_per_vacancy
+from napari_xrf.physics.attenuation import Floats, Layer, mass_attenuation
+from napari_xrf.physics.electron_ionisation import ionisation_cross_section
 from napari_xrf.physics.fluorescence import LineTable, line_table
 from napari_xrf.physics.source import ElectronBeam, thick_target_continuum
+from napari_xrf.physics.vacancies import SUBSHELLS, photons_per_vacancy
 
 _ELECTRONS_PER_MA_S = 6.241509e15
 _AVOGADRO = 6.02214076e23

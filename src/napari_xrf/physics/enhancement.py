@@ -1,4 +1,4 @@
-"""Secondary and tertiary fluorescence: what the lines of the sample excite in the sample.
+"""Secondary and tertiary fluorescence: what the sample's own lines, and scattered photons, excite in it.
 
 The sample is cut into thin sheets and each line's isotropic radiation is followed through them along a few
 directions (discrete ordinates with exact attenuation in each sheet, as in E. E. Lewis and W. F. Miller,
@@ -18,18 +18,20 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import edge_energy
 from napari_xrf.physics.attenuation import (
-    SUBSHELLS,
     Floats,
     Layer,
     fluorescence_production,
     mass_attenuation,
+    mass_scattering,
 )
+from napari_xrf.physics.vacancies import SUBSHELLS
 
 if TYPE_CHECKING:
     from napari_xrf.physics.fluorescence import Beam, LineTable
 
 _SHEETS = 44  # of a layer: more of them change the steel of the tests by less than 0.3 %
 _WEAK = 2e-4  # exciting lines below this part of the strongest are left out
+_SCATTER_GROUPS = 24  # groups of the beam's energies
 _SOFTEST_KEV = 0.7  # lines below it excite next to nothing that a detector sees
 
 
@@ -41,7 +43,10 @@ def enhance(
     sines: tuple[float, float],
     orders: int,
 ) -> Floats:
-    """Return the photons of each line, (L,) per steradian, that the sample's own lines excite.
+    """Return the photons of each line, (L,) per steradian, that radiation from the sample itself excites.
+
+    Secondary fluorescence holds what the beam's photons excite after one scattering, taken as isotropic
+    and without loss of energy.
 
     Parameters
     ----------
@@ -60,18 +65,19 @@ def enhance(
     """
     of_layer, sheets = _sheets(layers, beam, sines)
     fractions = _sheet_fractions(layers, of_layer, lines)
-    generated = production @ _sheet_flux(layers, beam, of_layer, sheets, sines) * fractions
+    incoming = _sheet_flux(layers, beam, of_layer, sheets, sines)
+    generated = production @ incoming * fractions
     exciting = _exciting_lines(lines, generated @ sheets)
+    energies = lines.energies[exciting]
+    attenuation = np.stack([mass_attenuation(layer.material, energies) for layer in layers])[of_layer]
+    by_lines = np.concatenate([fluorescence_production(e, energies) for e in lines.elements])
     enhanced = np.zeros(generated.shape)
-    if exciting.size:
-        energies = lines.energies[exciting]
-        attenuation = np.stack([mass_attenuation(layer.material, energies) for layer in layers])[of_layer]
-        by_lines = np.concatenate([fluorescence_production(e, energies) for e in lines.elements])
-        for _ in range(orders):
-            emitted = generated[lines.subshell[exciting]] * lines.rates[exciting, None]
-            flux = _isotropic_flux(emitted.T, attenuation, sheets)
-            generated = by_lines @ flux.T * fractions
-            enhanced += generated
+    scattered = _excited_by_scatter(layers, beam, production, incoming, of_layer, sheets) * fractions
+    for _ in range(orders):
+        emitted = generated[lines.subshell[exciting]] * lines.rates[exciting, None]
+        generated = by_lines @ _isotropic_flux(emitted.T, attenuation, sheets).T * fractions + scattered
+        enhanced += generated
+        scattered = np.zeros(generated.shape)
     escaping = _escape(layers, lines, of_layer, sheets, sines[1])
     return np.asarray(lines.rates * (enhanced[lines.subshell] * escaping).sum(axis=1) / (4 * math.pi))
 
@@ -133,6 +139,30 @@ def _exciting_lines(lines: LineTable, photons: Floats) -> NDArray[np.intp]:
     lowest = min((edge for edge in edges if edge > _SOFTEST_KEV), default=math.inf)
     usable = (lines.energies > max(lowest, _SOFTEST_KEV)) & (strength > _WEAK * strength.max(initial=0.0))
     return np.flatnonzero(usable & (strength > 0))
+
+
+def _excited_by_scatter(
+    layers: Sequence[Layer],
+    beam: Beam,
+    production: Floats,
+    incoming: Floats,
+    of_layer: NDArray[np.intp],
+    sheets: Floats,
+) -> Floats:
+    """(elements × 9, sheets) photons per g that the beam excites after one scattering.
+
+    Neighbouring energies of the beam are followed together.
+    """
+    order = np.argsort(beam.energies)
+    starts = np.unique(np.linspace(0, order.size, _SCATTER_GROUPS, endpoint=False).astype(int))
+    scattering = np.stack([mass_scattering(layer.material, beam.energies) for layer in layers])
+    emitted = np.add.reduceat((incoming * scattering[of_layer].T)[order], starts, axis=0).T
+    weights = np.maximum(beam.photons[order], 1e-300)
+    norm = np.add.reduceat(weights, starts)
+    attenuation = np.stack([mass_attenuation(layer.material, beam.energies) for layer in layers])[:, order]
+    mean_attenuation = np.add.reduceat(attenuation * weights, starts, axis=1) / norm
+    mean_production = np.add.reduceat(production[:, order] * weights, starts, axis=1) / norm
+    return mean_production @ _isotropic_flux(emitted, mean_attenuation[of_layer], sheets).T
 
 
 def _isotropic_flux(emitted: Floats, attenuation: Floats, sheets: Floats) -> Floats:

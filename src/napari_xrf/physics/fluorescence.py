@@ -18,7 +18,6 @@ from napari_xrf.core.emission_lines import emission_lines, family_name
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.physics.attenuation import (
     LOWEST_KEV,
-    SUBSHELLS,
     Floats,
     Layer,
     fluorescence_production,
@@ -26,6 +25,7 @@ from napari_xrf.physics.attenuation import (
 )
 from napari_xrf.physics.enhancement import enhance
 from napari_xrf.physics.sample import sample_elements
+from napari_xrf.physics.vacancies import SUBSHELLS
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,7 @@ from napari_xrf.physics.attenuation import (
     mass_photo_absorption,
     transmission,
 )
+from napari_xrf.physics.vacancies import fluorescence_yield
 
 ANODES = ("Cr", "Cu", "Mo", "Rh", "Ag", "W")
 BERYLLIUM = Material("beryllium", {"Be": 1.0}, 1.848)
@@ -295,7 +296,7 @@ def _tube_lines(source: TubeSource) -> tuple[Floats, Floats]:
             over = np.array([source.voltage_kv / edge])
             escaping = _self_absorption(anode, source.voltage_kv, angles, at, over)[0]
             energies.append(line.energy)
-            photons.append(ionised * _yield(source.anode, line.subshell) * line.rate * escaping)
+            photons.append(ionised * fluorescence_yield(source.anode, line.subshell) * line.rate * escaping)
     return np.array(energies), np.array(photons)
 
 
@@ -356,13 +357,6 @@ def _mean(material: Material, quantity: Literal["Z", "A"]) -> float:
 
 def _anode(source: TubeSource) -> Material:
     return Material(source.anode, {source.anode: 1.0})
-
-
-def _yield(element: str, subshell: str) -> float:
-    try:
-        return float(xraylib.FluorYield(atomic_number(element), getattr(xraylib, f"{subshell}_SHELL")))
-    except ValueError:
-        return 0.0
 
 
 def _tube_grid(source: TubeSource) -> Floats:
