@@ -49,7 +49,8 @@ def gse(path: Path) -> Expected:
             group["energy"].attrs.update({"cal_offset": -0.02, "cal_slope": 0.0125, "cal_quad": 0.0})
             group["livetime"] = live
         x, y = np.meshgrid(np.arange(4) * 0.002, np.arange(3) * 0.005)
-        root["positions/pos"] = np.stack([x, y, np.zeros_like(x)], axis=-1)
+        clock = np.arange(12.0).reshape(3, 4)  # listed with the positions, moves more than they
+        root["positions/pos"] = np.stack([x, y, clock], axis=-1)
         root["positions/name"] = np.array([b"Fine X", b"Fine Y", b"mca realtime"])
     return Expected(
         "GSE XRM map",
@@ -259,10 +260,13 @@ def bliss(path: Path) -> Expected:
 def bliss_stopped(path: Path) -> Expected:
     counts = spectra(8)
     counts[2, 2:] = 0
+    live = np.linspace(0.1, 0.2, 12).reshape(3, 4)
+    live[2, 2:] = 0
     with h5py.File(path, "w") as file:
         file["1.1/title"] = "amesh sy 0 0.3 3 sz 10 10.4 2 0.05"
         file["1.1/measurement/det"] = counts.reshape(12, -1)[:10]
-    return Expected("BLISS", counts, detectors={"det": counts}, warning="was stopped")
+        file["1.1/measurement/det_elapsed_time"] = live.ravel()[:10]
+    return Expected("BLISS", counts, detectors={"det": counts}, live_time=live, warning="was stopped")
 
 
 def diamond_i18(path: Path) -> Expected:

@@ -55,6 +55,24 @@ def test_a_chosen_dataset_is_read(unknown):
     assert "No energy calibration" in " ".join(one.provenance.warnings)
 
 
+def test_a_scan_of_many_can_be_chosen(tmp_path):
+    path = tmp_path / "scans.h5"
+    first, second = hdf5_files.spectra(1), hdf5_files.spectra(2)
+    with h5py.File(path, "w") as file:
+        for name, title, counts in (
+            ("2.1", "amesh a 0 3 3 b 0 2 2 1", first),
+            ("10.1", "fscan2d b 0 1 3 a 0 1 4 0.1 0.2", second),
+        ):
+            file[f"{name}/title"] = title
+            file[f"{name}/measurement/mca"] = counts.reshape(12, -1)
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts, first)
+    assert "also holds 10.1" in " ".join(cube.provenance.warnings)
+    np.testing.assert_array_equal(io.read(path, dataset="/10.1/measurement/mca").counts, second)
+    in_one_row = io.read(path, dataset="/10.1/measurement/mca", energy_axis=1)
+    assert in_one_row.map_shape == (1, 12)
+
+
 def test_an_energy_dataset_names_the_axis(tmp_path):
     path = tmp_path / "u.h5"
     with h5py.File(path, "w") as file:

@@ -116,7 +116,7 @@ def describe(file: Any, path: str | Path) -> dict[str, Any]:
         "energy": EnergyAxis(float(energy["offset_keV"]), float(energy["width_keV"]), counts.shape[-1]),
         "name": hdf5_file.text_of(entry.attrs["title"]),
         "pixel_size": pixel_size_of(entry["data"]),
-        "live_time": None if live_time is None else live_time[()],
+        "live_time": None if live_time is None else hdf5_file.array_of(live_time),
         "excitation": Excitation(**json.loads(entry.attrs["excitation"])),
         "elements": hdf5_file.texts_of(entry["elements"]),
         "images": tuple(_get_image(images[name]) for name in sorted(images)) if images else (),
@@ -170,7 +170,10 @@ def _get_image(group: Any) -> AuxiliaryImage:
 
     y, x = (float(value) for value in group.attrs["origin_um"])
     return AuxiliaryImage(
-        hdf5_file.text_of(group.attrs["title"]), group["data"][()], pixel_size_of(group), (y, x)
+        hdf5_file.text_of(group.attrs["title"]),
+        hdf5_file.array_of(group["data"]),
+        pixel_size_of(group),
+        (y, x),
     )
 
 

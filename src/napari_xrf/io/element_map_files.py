@@ -127,8 +127,8 @@ def get_element_maps(group: Any) -> ElementMaps:
 
     return ElementMaps(
         hdf5_file.texts_of(group["families"]),
-        group["counts"][()],
-        group["counts_errors"][()],
+        hdf5_file.array_of(group["counts"]),
+        hdf5_file.array_of(group["counts_errors"]),
         hdf5_file.text_of(hdf5_file.attribute(group, "method", "")),
         pixel_size_of(group),
         hdf5_file.text_of(hdf5_file.attribute(group, "source", "")),

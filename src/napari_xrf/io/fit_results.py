@@ -64,7 +64,7 @@ def _pymca_maps(file: Any) -> dict[str, str]:
 def _read_pymca(path: str | Path, file: Any, found: dict[str, str]) -> ElementMaps:
     counts, errors = [], []
     for place in found.values():
-        values = np.asarray(file[place][()], dtype=np.float32)
+        values = np.asarray(hdf5_file.array_of(file[place]), dtype=np.float32)
         folder, name = place.rsplit("/", 1)
         candidates = (f"{folder.rsplit('/', 1)[0]}/uncertainties/{name}", f"{folder}/{name}_errors")
         beside = (hdf5_file.dataset_at(file, candidate) for candidate in candidates)
@@ -72,7 +72,11 @@ def _read_pymca(path: str | Path, file: Any, found: dict[str, str]) -> ElementMa
             (dataset for dataset in beside if dataset is not None and dataset.shape == values.shape), None
         )
         counts.append(values)
-        errors.append(np.full_like(values, np.nan) if error is None else np.asarray(error[()], np.float32))
+        errors.append(
+            np.full_like(values, np.nan)
+            if error is None
+            else np.asarray(hdf5_file.array_of(error), np.float32)
+        )
     if len({values.shape for values in counts}) > 1:
         raise FileError(path, "holds element maps of different shapes")
     return ElementMaps(tuple(found), np.stack(counts), np.stack(errors), "PyMca fit", source=Path(path).stem)
@@ -96,7 +100,7 @@ def _read_savu(path: str | Path, file: Any, group: Any) -> ElementMaps:
     wanted = [at for at, family in enumerate(families) if family is not None]
     if not wanted:
         raise FileError(path, "names no line family among its PeakElements")
-    values = np.asarray(data[()], dtype=np.float32)[..., wanted]
+    values = np.asarray(hdf5_file.array_of(data), dtype=np.float32)[..., wanted]
     stack = np.moveaxis(values.reshape(*_two_longest(values.shape[:-1]), len(wanted)), -1, 0)
     # The fit leaves infinite areas where it fails: not a number says so without spoiling the contrast.
     counts: NDArray[np.float32] = np.where(np.isfinite(stack), stack, np.nan).astype(np.float32)

@@ -15,10 +15,18 @@ from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
-from napari_xrf.io import calibration, cube_files, fit_results, hdf5_datasets, hdf5_file, hdf5_metadata
+from napari_xrf.io import (
+    calibration,
+    cube_files,
+    fit_results,
+    hdf5_bliss,
+    hdf5_datasets,
+    hdf5_file,
+    hdf5_metadata,
+)
 from napari_xrf.io.hdf5_counts import Hdf5Counts, counts_of
 from napari_xrf.io.hdf5_datasets import DatasetChoice
-from napari_xrf.io.hdf5_layouts import Layout, recognised
+from napari_xrf.io.hdf5_layouts import LAYOUTS, Layout, recognised
 from napari_xrf.io.hdf5_location import Location
 from napari_xrf.io.whole_counts import CountFaults
 
@@ -91,6 +99,9 @@ def list_datasets(path: str | Path) -> tuple[DatasetChoice, ...]:
 
 
 def _located(path: Path, file: Any, dataset: str | None, energy_axis: int | None) -> tuple[Layout, Location]:
+    scan = hdf5_bliss.scan_of(file, dataset) if dataset is not None and energy_axis is None else None
+    if scan is not None:
+        return next(layout for layout in LAYOUTS if layout.name == hdf5_bliss.LAYOUT), scan
     if dataset is not None:
         return _UNKNOWN, hdf5_datasets.chosen(file, dataset, energy_axis)
     found = recognised(file)
@@ -183,7 +194,9 @@ def _described(
     axis, notes = found or calibration.assumed_axis(size)
     pixel_size, size_notes = hdf5_metadata.pixel_size(file, at, location.pixel_size, layout.pixel_size)
     live_time = (
-        hdf5_metadata.times(file, at, layout.live_time, layout.live_time_unit, counts.map_shape, index)
+        hdf5_metadata.times(
+            file, at, layout.live_time, layout.live_time_unit, counts.map_shape, index, counts.points
+        )
         if layout.live_time
         else None
     )

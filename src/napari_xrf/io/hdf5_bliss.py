@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import posixpath
 import re
+from dataclasses import replace
 from typing import Any
 
 from napari_xrf.io import hdf5_file
 from napari_xrf.io.hdf5_location import MIN_CHANNELS, Location
 from napari_xrf.io.hdf5_metadata import um_per
 
+LAYOUT = "BLISS"
 _MESH = re.compile(
     r"^\s*(?:[ad]mesh|dmesh|mesh)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\d+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\d+)\b"
 )
@@ -33,20 +35,34 @@ def locate(file: Any) -> Location | None:
             holding.append((name, singles))
     if not holding:
         return None
-    name, singles = holding[0]
-    shape, letters = file[singles[0]].shape, "ne"
-    singles = [path for path in singles if file[path].shape == shape]
-    title = hdf5_file.text_of(hdf5_file.dataset_at(file, f"/{name}/title"))
+    found = _location(file, *holding[0])
+    if len(holding) == 1:
+        return found
+    others = ", ".join(other for other, _ in holding[1:])
+    note = f"Scan {holding[0][0]} is read; the file also holds {others}: choose a dataset of them to read it."
+    return replace(found, notes=(*found.notes, note))
+
+
+def scan_of(file: Any, dataset: str) -> Location | None:
+    """Return the location of a chosen detector, ``/3.1/measurement/mca``; None for other paths."""
+    parts = dataset.strip("/").split("/")
+    if len(parts) != 3 or parts[1] != "measurement" or not _ENTRY.match(parts[0]):
+        return None
+    path = "/" + "/".join(parts)
+    return _location(file, parts[0], [path]) if _is_mca(file, path) else None
+
+
+def _location(file: Any, scan: str, singles: list[str]) -> Location:
+    shape = file[singles[0]].shape
+    alike = [path for path in singles if file[path].shape == shape]
+    title = hdf5_file.text_of(hdf5_file.dataset_at(file, f"/{scan}/title"))
     map_shape, motors, notes = _scan_shape(title, shape[0])
-    if len(holding) > 1:
-        others = ", ".join(other for other, _ in holding[1:])
-        notes += (f"Scan {name} is read; the file also holds {others}.",)
     return Location(
-        singles=tuple(singles),
-        single_axes=letters,
-        names=tuple(posixpath.basename(path) for path in singles),
+        singles=tuple(alike),
+        single_axes="ne",
+        names=tuple(posixpath.basename(path) for path in alike),
         map_shape=map_shape,
-        pixel_size=_motor_steps(file, name, motors),
+        pixel_size=_motor_steps(file, scan, motors),
         notes=notes,
     )
 

@@ -81,6 +81,11 @@ class Hdf5Counts:
         return len(self.sources) > 1 or ("d" in self.axes and self.element is None and self._length("d") > 1)
 
     @property
+    def points(self) -> int | None:
+        """How many pixels are stored, where they are stored one after the other."""
+        return self._length("n") if "n" in self.axes else None
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Unsigned and wide enough for every value that could be stored."""
         if self.stored_dtype.kind == "f":
@@ -257,31 +262,6 @@ def stamp_of(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def check_dataset(path: Path, dataset: Any) -> None:
-    """Refuse datasets that no memory holds, or whose values lie in files that are not there.
-
-    Raises
-    ------
-    FileError
-        When the dataset is no array of numbers, claims far more than it stores, or its parts are missing.
-    """
-    name = dataset.name
-    if dataset.dtype.kind not in "uif" or dataset.dtype.itemsize > 8:
-        raise FileError(path, f"{name} holds {dataset.dtype}, not counts")
-    claimed = prod(dataset.shape) * dataset.dtype.itemsize
-    if claimed > 2**34 and not dataset.is_virtual and dataset.id.get_storage_size() < claimed / 2**14:
-        raise FileError(path, f"{name} claims {dataset.shape} values but stores hardly any")
-    folder = Path(dataset.file.filename).parent
-    named = [part.file_name for part in dataset.virtual_sources()] if dataset.is_virtual else []
-    named += [part[0] for part in dataset.external or ()]
-    for file_name in dict.fromkeys(named):
-        text = file_name.decode() if isinstance(file_name, bytes) else file_name
-        if text != "." and "%" not in text and not (folder / text).is_file():
-            raise FileError(
-                path, f"{name} lies in {text}, which is not there", "Copy that file beside this one"
-            )
-
-
 def _bounds(item: Any, size: int) -> tuple[Span, Any]:
     """Return the span of an axis that a key needs, and the key within that span."""
     if isinstance(item, slice):
@@ -304,7 +284,7 @@ def _bounds(item: Any, size: int) -> tuple[Span, Any]:
     return (low, high), wanted - low
 
 
-def _extent(wanted: NDArray[np.bool_]) -> Span:
+def _extent(wanted: Any) -> Span:
     found = np.flatnonzero(wanted)
     return (int(found[0]), int(found[-1]) + 1) if found.size else (0, 0)
 
@@ -337,7 +317,7 @@ def counts_of(
     datasets = [file[source] for source in sources]
     first = datasets[0]
     for dataset in datasets:
-        check_dataset(path, dataset)
+        hdf5_file.check_dataset(path, dataset)
         if dataset.shape != first.shape:
             raise FileError(path, f"{dataset.name} is {dataset.shape}, {first.name} is {first.shape}")
     if len(axes) != first.ndim:

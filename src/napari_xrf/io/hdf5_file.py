@@ -6,11 +6,14 @@ import contextlib
 import fnmatch
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import h5py
 import hdf5plugin  # noqa: F401 - registers the compression filters that beamlines use
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_xrf.core.errors import FileError, XrfError
 
@@ -93,6 +96,37 @@ def broken_links(group: h5py.Group, limit: int = 1000) -> tuple[str, ...]:
                 elif isinstance(link, h5py.HardLink) and parent.get(name, getclass=True) is h5py.Group:
                     pending.append(parent[name])
     return tuple(dict.fromkeys(missing))
+
+
+def check_dataset(path: Path, dataset: Any) -> None:
+    """Refuse datasets that no memory holds, or whose values lie in files that are not there.
+
+    Raises
+    ------
+    FileError
+        When the dataset is no array of numbers, claims far more than it stores, or its parts are missing.
+    """
+    name = dataset.name
+    if dataset.dtype.kind not in "uif" or dataset.dtype.itemsize > 8:
+        raise FileError(path, f"{name} holds {dataset.dtype}, not counts")
+    claimed = prod(dataset.shape) * dataset.dtype.itemsize
+    if claimed > 2**34 and not dataset.is_virtual and dataset.id.get_storage_size() < claimed / 2**14:
+        raise FileError(path, f"{name} claims {dataset.shape} values but stores hardly any")
+    folder = Path(dataset.file.filename).parent
+    named = [part.file_name for part in dataset.virtual_sources()] if dataset.is_virtual else []
+    named += [part[0] for part in dataset.external or ()]
+    for file_name in dict.fromkeys(named):
+        text = file_name.decode() if isinstance(file_name, bytes) else file_name
+        if text != "." and "%" not in text and not (folder / text).is_file():
+            raise FileError(
+                path, f"{name} lies in {text}, which is not there", "Copy that file beside this one"
+            )
+
+
+def array_of(dataset: h5py.Dataset) -> NDArray[Any]:
+    """Read a whole dataset of numbers, after the checks of :func:`check_dataset`."""
+    check_dataset(Path(dataset.file.filename), dataset)
+    return np.asarray(dataset[()])
 
 
 def text_of(value: Any) -> str:

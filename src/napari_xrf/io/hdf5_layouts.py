@@ -200,7 +200,6 @@ LAYOUTS = (
         axes=("yxe", "ne"),
         single_axes=("yxde", "nde"),
         beam_energy=_DIAMOND_BEAM,
-        pixel_size=steps("/entry1/*/traj1PositionReader_y", "/entry1/*/traj1ContiniousX"),
     ),
     Layout(
         "Diamond I13",
@@ -222,7 +221,7 @@ LAYOUTS = (
         pixel_size=steps("/*/fluo_entry/data/y", "/*/fluo_entry/data/x"),
         beam_energy=_DIAMOND_BEAM,
     ),
-    Layout("BLISS", locate=hdf5_bliss.locate),
+    Layout(hdf5_bliss.LAYOUT, locate=hdf5_bliss.locate, live_time="*_elapsed_time"),
     Layout(
         "XRDXRFutils",
         requires=("/calibration",),

@@ -8,6 +8,7 @@ relative to the group that holds the counts (``energy``, ``../energy``). ``path@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.io import calibration, hdf5_file
 from napari_xrf.io.calibration import Calibration
+
+# Counters and clocks that scans list among their positions.
+_NO_POSITION = re.compile(r"time|clock|mca|count|energy")
 
 # Each takes the open file, the path of the counts and the number of channels or the map's shape.
 CalibrationReader = Callable[[Any, str, int], Calibration | None]
@@ -182,6 +186,9 @@ def positions(group: str, order: str, default_units: str) -> PixelSizeReader:
         values = np.moveaxis(np.asarray(found[0][()], dtype=np.float64), order.index("n"), 0)
         units = hdf5_file.text_of(hdf5_file.attribute(found[0], "units", ""))
         factor, note = um_per(units, default_units)
+        named = [hdf5_file.texts_of(names) for names in find(file, at, f"{group}/name")]
+        if named and len(named[0]) == len(values):
+            values = values[[not _NO_POSITION.search(name.lower()) for name in named[0]]]
         sizes = [max((_step(one, axis) or 0.0 for one in values), default=0.0) for axis in (0, 1)]
         if factor is None or not all(sizes):
             return None, ()
@@ -226,11 +233,18 @@ def beam_energy(file: Any, at: str, paths: tuple[str, ...]) -> float | None:
 
 
 def times(
-    file: Any, at: str, path: str, seconds: float, map_shape: tuple[int, int], element: int | None
+    file: Any,
+    at: str,
+    path: str,
+    seconds: float,
+    map_shape: tuple[int, int],
+    element: int | None,
+    points: int | None = None,
 ) -> NDArray[np.float64] | None:
     """Return live times (Y, X) in s: the mean of all detectors, or those of one.
 
-    Times of several detectors stand along a leading axis or in one dataset each.
+    Times of several detectors stand along a leading axis or in one dataset each. ``points`` is how many
+    pixels of a scan stored as points are measured; the others get 0 s.
     """
     found = find(file, at, path)
     if not found:
@@ -246,6 +260,8 @@ def times(
             values = values.mean(axis=0) if element is None else values[element]
         elif values.ndim == 2 and values.shape[1] == map_shape[1] and values.shape[0] >= map_shape[0]:
             values = values[: map_shape[0]]
+        elif points is not None and values.shape == (points,) and points <= map_shape[0] * map_shape[1]:
+            values = np.pad(values, (0, map_shape[0] * map_shape[1] - points)).reshape(map_shape)
         elif values.size == map_shape[0] * map_shape[1]:
             values = values.reshape(map_shape)
         else:

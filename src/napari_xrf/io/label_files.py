@@ -136,9 +136,9 @@ def get_labels(group: Any) -> LabelMap:
     )
     confidence = hdf5_file.dataset_at(group, "confidence")
     return LabelMap(
-        group["labels"][()],
+        hdf5_file.array_of(group["labels"]),
         classes,
-        None if confidence is None else confidence[()],
+        None if confidence is None else hdf5_file.array_of(confidence),
         pixel_size_of(group),
         hdf5_file.text_of(hdf5_file.attribute(group, "source", "")),
     )

@@ -25,6 +25,7 @@ _DAMAGED = (
     OSError,
     RuntimeError,
     ZeroDivisionError,
+    MemoryError,
 )
 
 
