@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ _MN_KA_KEV = 5.895
 _FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
 _ROUGH_VACUUM_MBAR = 100  # an M4's "air" at 20 mbar is its vacuum
 _MOST_CHANNELS = 2**16
-_COMMA = re.compile(rb"(?<=>)(-?\d+),(\d+(?:[Ee][-+]?\d+)?)(?=</)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +123,7 @@ def _root(document: bytes, path: Path) -> ET.Element:
     if not document.lstrip().startswith(b"<") or b"<!DOCTYPE" in document or b"<!ENTITY" in document:
         raise FileError(path, "is damaged: its header is no plain XML", _DAMAGED)
     try:
-        # Some versions write numbers with the decimal comma of the computer's language.
-        tree = ET.fromstring(_COMMA.sub(rb"\1.\2", document))
+        tree = ET.fromstring(document)
     except (ET.ParseError, ValueError, LookupError) as error:
         raise FileError(path, f"is damaged: its header is broken XML ({error})", _DAMAGED) from error
     root = tree.find("./ClassInstance[@Type='TRTSpectrumDatabase']")

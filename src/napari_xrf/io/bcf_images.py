@@ -28,6 +28,7 @@ def number(node: ET.Element | None, tag: str, default: float | None = None) -> f
         if default is None:
             raise ValueError(f"no {tag}")
         return default
+    # Some versions write the decimal comma of the computer's language.
     value = float(text.replace(",", "."))
     if not math.isfinite(value):
         raise ValueError(f"{tag} is {text}")

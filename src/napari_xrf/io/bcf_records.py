@@ -248,7 +248,7 @@ def tally(data: Any, starts: Any, stops: Any, pixels: Any, work: Any) -> int:
 
     Records of one pixel must stand together. Returns 0 or why a record is bad.
     """
-    filled = 0
+    filled: Any = np.int64(0)  # not a literal, which would be compiled for apart
     for r in range(starts.size):
         filled = unpack(data, starts[r], stops[r], work, filled)
         if filled < 0:
@@ -264,7 +264,7 @@ def spread(data: Any, starts: Any, stops: Any, pixels: Any, work: Any, out: Any,
 
     Records of one pixel must stand together; ``out`` must be zero. Returns 0 or why a record is bad.
     """
-    filled = 0
+    filled: Any = np.int64(0)  # not a literal, which would be compiled for apart
     for r in range(starts.size):
         filled = unpack(data, starts[r], stops[r], work, filled)
         if filled < 0:
@@ -281,7 +281,7 @@ def spread(data: Any, starts: Any, stops: Any, pixels: Any, work: Any, out: Any,
                         out[pixels[r], channel * item_size + byte] = np.uint8(
                             (count >> np.int64(8 * byte)) & 255
                         )
-            filled = 0
+            filled = np.int64(0)
     return 0
 
 
@@ -294,7 +294,7 @@ def sort_by_channel(
     ``cursor[channel]`` is where its next entry goes; ``counts`` holds little-endian bytes.
     Returns 0 or why a record is bad.
     """
-    filled = 0
+    filled: Any = np.int64(0)  # not a literal, which would be compiled for apart
     for r in range(starts.size):
         filled = unpack(data, starts[r], stops[r], work, filled)
         if filled < 0:
@@ -311,5 +311,5 @@ def sort_by_channel(
                 where[place] = pixels[r]
                 for byte in range(counts.shape[1]):
                     counts[place, byte] = np.uint8((count >> np.int64(8 * byte)) & 255)
-            filled = 0
+            filled = np.int64(0)
     return 0
