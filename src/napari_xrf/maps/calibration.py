@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.emission_lines import emission_lines
 from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.maps.background import estimate_background
 from napari_xrf.maps.candidates import candidates, log_odds
@@ -70,6 +71,7 @@ def calibrate(
     *,
     excitation: Excitation | None = None,
     elements: tuple[str, ...] = (),
+    progress: Progress = ignore_progress,
 ) -> Calibration:
     """Refine energy axis and resolution on a summed spectrum.
 
@@ -103,7 +105,7 @@ def calibrate(
     moved = [replace(peak, energy=peak.energy * (1 + gain) + offset) for peak in peaks]
     matched = [peak for peak in moved if np.abs(lines - peak.energy).min() < 2 * _MATCH_KEV]
     coarse = coarse.refined(coarse.energy, _fitting_detector(counts, coarse, matched))
-    fine, explained = _refine(counts, coarse, elements)
+    fine, explained = _refine(counts, coarse, elements, progress)
     return _judged(setting, fine, explained, counts)
 
 
@@ -217,13 +219,15 @@ def _bounded_fwhm(fwhm_ev: float) -> float:
     return min(max(fwhm_ev, _FWHM_RANGE_EV[0]), _FWHM_RANGE_EV[1])
 
 
-def _refine(counts: Array, setting: Setting, elements: tuple[str, ...]) -> tuple[Setting, Explanation]:
+def _refine(
+    counts: Array, setting: Setting, elements: tuple[str, ...], progress: Progress
+) -> tuple[Setting, Explanation]:
     """Gauss-Newton steps on offset, gain and resolution with everything the spectrum shows."""
-    explained = explain(counts, setting, elements)
+    explained = explain(counts, setting, elements, progress=progress)
     for _ in range(_REFINEMENTS):
         for part in (1.0, 0.4):
             trial = _step(counts, setting, explained, part)
-            again = explain_again(counts, trial, explained)
+            again = explain_again(counts, trial, explained, progress)
             if again.fit.chi_square < explained.fit.chi_square:
                 break
         else:

@@ -32,6 +32,7 @@ _VERY_RARE_ELEMENTS = frozenset((
 # Part of the highest energy below which an edge counts as well excited: K and L photons of heavier elements are so much
 # likelier than L and M photons (fluorescence yield) that electrons show them down to an overvoltage of 1.25.
 _EXCITED_PART = {"tube": 0.6, "electron": 0.8, "monochromatic": 0.985, None: 0.8}
+_SECOND_FAINT_KEV = 0.6  # below it, L lines of light metals drown among C, N, O and each other
 _FAINT_LINE_KEV = {"electron": 0.2, "tube": 0.95, "monochromatic": 0.95, None: 0.95}
 
 
@@ -91,8 +92,14 @@ def ordered_families(element: str, setting: Setting) -> tuple[str, ...]:
         if line is None or line.energy < lowest:
             continue
         if edge_energy(element, line.subshell) < part * setting.highest_kev:
-            return (family, *(other for other in in_range if other != family))
+            others = (other for other in in_range if other != family and _is_clear(other))
+            return (family, *others)
     return ()
+
+
+def _is_clear(family: str) -> bool:
+    line = main_line(*split_family(family))
+    return line is not None and line.energy >= _SECOND_FAINT_KEV
 
 
 def log_odds(element: str, listed: tuple[str, ...] = ()) -> float:

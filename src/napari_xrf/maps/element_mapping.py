@@ -23,6 +23,7 @@ from napari_xrf.maps.spectrum_model import surroundings
 from napari_xrf.maps.windows import energy_windows, map_windows
 
 _CONTINUUM_SPACING_KEV = 2.5  # pixels have too few counts for a closer look
+_FINE_SPACING_KEV = 1.0
 _BLOCK_BYTES = 16 * 2**20  # small blocks keep cancel quick
 _FEWEST_KEV = 0.3
 
@@ -118,8 +119,14 @@ def pixel_columns(
     families: tuple[str, ...], spectrum: NDArray[np.float64], setting: Setting
 ) -> NDArray[np.float64]:
     """Return the columns that explain a pixel, (K, fitted channels): families first, then surroundings."""
-    around = surroundings(spectrum, setting, _CONTINUUM_SPACING_KEV)
     peaks = np.array([column_of(family, setting) for family in families])
+    fine = surroundings(spectrum, setting, _FINE_SPACING_KEV)
+    both = np.concatenate([peaks, fine.columns])[:, setting.fitted]
+    amplitudes = _fitted_to_sum(both, spectrum[setting.fitted])
+    smooth = np.array([name.startswith("continuum") for name in fine.names])
+    # Few free points for a pixel, between them the continuum that the sum spectrum shows under its peaks.
+    under = (amplitudes[len(peaks) :] * smooth) @ fine.columns
+    around = surroundings(spectrum, setting, _CONTINUUM_SPACING_KEV, under)
     return np.concatenate([peaks, around.columns])[:, setting.fitted]
 
 
@@ -131,16 +138,26 @@ def pooled_expectation(
     A fit, not the counts themselves, so that weights have no noise. At least a thousandth of the mean channel and
     a tenth of a count in the whole map: a channel where nothing is expected must not outweigh all others.
     """
-    variance = np.maximum(np.convolve(spectrum, np.ones(9) / 9, mode="same"), 0.3)
-    weighted = columns / variance
-    amplitudes, _ = solve_non_negative(weighted @ columns.T, weighted @ spectrum)
-    expected = amplitudes @ columns / pixels
+    expected = _fitted_to_sum(columns, spectrum) @ columns / pixels
     return np.maximum(expected, max(1e-3 * float(expected.mean()), 0.1 / pixels))
+
+
+def _fitted_to_sum(columns: NDArray[np.float64], spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
+    variance = np.maximum(np.convolve(spectrum, np.ones(9) / 9, mode="same"), 0.3)
+    amplitudes = np.zeros(len(columns))
+    for _ in range(3):
+        weighted = columns / variance
+        amplitudes, _ = solve_non_negative(weighted @ columns.T, weighted @ spectrum)
+        # Then with the variance of the fit itself, which has no noise.
+        variance = np.maximum(amplitudes @ columns, 0.3)
+    return amplitudes
 
 
 def _calibrated(cube: SpectralCube, spectrum: NDArray[np.float64], progress: Progress) -> Setting:
     progress(0, 1, "calibrating")
-    found = calibrate(spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements)
+    found = calibrate(
+        spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements, progress=progress
+    )
     progress(1, 1, "calibrating")
     return setting_of(spectrum, cube.energy, cube.excitation).refined(found.energy, found.detector)
 

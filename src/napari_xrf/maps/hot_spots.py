@@ -48,7 +48,7 @@ def find_in_hot_spots(
         if not pixels or pixels in tried:
             continue
         tried.add(pixels)
-        for one in _explained_anew(cube, setting, pixels, known, left):
+        for one in _explained_anew(cube, setting, pixels, known, left, progress):
             if one.element not in found or one.probability > found[one.element].probability:
                 found[one.element] = one
     return tuple(found.values())
@@ -64,7 +64,7 @@ def _explained_anew(
     mask = np.zeros(cube.map_shape, dtype=bool)
     mask.ravel()[list(pixels)] = True
     spectrum = cube.region_spectrum(mask).astype(np.float64)
-    again = explain(spectrum, setting, cube.elements, certain=known, demand=_DEMAND)
+    again = explain(spectrum, setting, cube.elements, certain=known, demand=_DEMAND, progress=progress)
     new = {one.element for one in left}
     return [
         FoundElement(

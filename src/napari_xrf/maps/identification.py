@@ -113,7 +113,9 @@ def find_elements(cube: SpectralCube, *, progress: Progress = ignore_progress) -
     if not spectrum[cube.energy.positive].any():
         return ()
     progress(0, 2, "calibrating")
-    calibration = calibrate(spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements)
+    calibration = calibrate(
+        spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements, progress=progress
+    )
     setting = setting_of(spectrum, cube.energy, cube.excitation)
     return find_in_setting(
         cube, spectrum, setting.refined(calibration.energy, calibration.detector), progress
@@ -127,12 +129,12 @@ def find_in_setting(
     from napari_xrf.maps.hot_spots import find_in_hot_spots
 
     progress(1, 2, "finding elements")
-    explanation = explain(spectrum, setting, cube.elements)
+    explanation = explain(spectrum, setting, cube.elements, progress=progress)
     rare = find_in_hot_spots(cube, setting, explanation, progress)
     if rare:
         # What the sum spectrum seemed to need may have stood in for them.
         certain = tuple(one.element for one in rare)
-        explanation = explain(spectrum, setting, cube.elements, certain=certain)
+        explanation = explain(spectrum, setting, cube.elements, certain=certain, progress=progress)
     common = tuple(one for one in explanation.found if one.element not in {two.element for two in rare})
     return by_atomic_number((*common, *rare))
 
@@ -150,6 +152,7 @@ def explain(
     listed: tuple[str, ...] = (),
     certain: tuple[str, ...] = (),
     demand: float = 0.0,
+    progress: Progress = ignore_progress,
 ) -> Explanation:
     """Explain a summed spectrum by the elements it needs.
 
@@ -166,13 +169,15 @@ def explain(
     demand
         Log-odds taken from every element, for spectra of pixels picked because they looked odd.
     """
-    search = _Search(spectrum, setting, candidates(setting, listed), certain, demand)
+    search = _Search(spectrum, setting, candidates(setting, listed), certain, demand, progress)
     search.grow()
     search.prune()
     return search.explanation()
 
 
-def explain_again(spectrum: Array, setting: Setting, before: Explanation) -> Explanation:
+def explain_again(
+    spectrum: Array, setting: Setting, before: Explanation, progress: Progress = ignore_progress
+) -> Explanation:
     """Fit a spectrum with the elements and stray peaks of an earlier explanation in a changed setting."""
     kept = tuple(one.element for one in before.elements)
     pool = tuple(
@@ -184,7 +189,7 @@ def explain_again(spectrum: Array, setting: Setting, before: Explanation) -> Exp
         )
         for one in before.elements
     )
-    search = _Search(spectrum, setting, pool, kept, 0.0)
+    search = _Search(spectrum, setting, pool, kept, 0.0, progress)
     search.strays = [int(np.argmin(np.abs(search.stray_at - at))) for at in before.strays_kev]
     search.refit()
     search.refit()
@@ -201,6 +206,7 @@ class _Search:
         pool: tuple[Candidate, ...],
         certain: tuple[str, ...],
         demand: float,
+        progress: Progress,
     ) -> None:
         around = surroundings(spectrum, setting, _CONTINUUM_SPACING_KEV)
         self.setting = setting
@@ -209,6 +215,7 @@ class _Search:
         self.pool = pool
         self.certain = certain
         self.demand = demand
+        self.progress = progress
         self.around_names, self.around = around.names, around.columns[:, self.fitted]
         self.smooth = np.array([name.startswith("continuum") for name in around.names])
         self.chosen = [one for one in pool if one.element in certain]
@@ -227,6 +234,7 @@ class _Search:
     def refit(self) -> None:
         """Fit the present columns, with variances and deviations made from the fit before."""
         lines = len(self.families)
+        self.progress(min(len(self.chosen), _LARGEST_MODEL), _LARGEST_MODEL, "explaining a spectrum")
         if len(self.fit.amplitudes) != len(self.columns()):
             self._fit(self.problem.variance, self.problem.deviations)
         amplitudes, errors = self.fit.amplitudes, self.fit.errors

@@ -47,7 +47,9 @@ class Surroundings:
     columns: Array
 
 
-def surroundings(spectrum: Array, setting: Setting, spacing: float) -> Surroundings:
+def surroundings(
+    spectrum: Array, setting: Setting, spacing: float, background: Array | None = None
+) -> Surroundings:
     """Return continuum, scatter and pile-up columns of a summed spectrum, (E,).
 
     Parameters
@@ -58,8 +60,11 @@ def surroundings(spectrum: Array, setting: Setting, spacing: float) -> Surroundi
         What it was measured with.
     spacing
         Distance in keV of the continuum's free points at 5 keV.
+    background
+        (E,) shape of the continuum between the free points; without it, the SNIP background.
     """
-    background = estimate_background(spectrum, setting.energy, fwhm=setting.detector.fwhm)
+    if background is None:
+        background = estimate_background(spectrum, setting.energy, fwhm=setting.detector.fwhm)
     smooth = continuum_columns(background, setting.energy, setting.low, setting.high, spacing)
     named = {f"continuum {number}": column for number, column in enumerate(smooth)}
     named |= scatter_columns(
