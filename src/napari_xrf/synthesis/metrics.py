@@ -12,8 +12,8 @@ from scipy import ndimage
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 
-# Wang et al., IEEE Trans. Image Process. 13 (2004) 600: Gaussian window of 11 × 11 and σ 1.5, K1 and K2; and the
-# weights of five scales, Wang, Simoncelli & Bovik, Asilomar 2003.
+# Wang et al., IEEE Trans. Image Process. 13 (2004) 600: Gaussian window of 11 × 11 and σ 1.5, K1 and K2;
+# Wang, Simoncelli & Bovik, Asilomar 2003: the weights of five scales.
 _WINDOW_SIGMA = 1.5
 _WINDOW_REACH = 5
 _K1, _K2 = 0.01, 0.03
@@ -27,8 +27,8 @@ def compare_histograms(first: ArrayLike, second: ArrayLike) -> dict[str, float]:
 
     ``cosine``, ``jensen-shannon`` (natural logarithm), ``chebyshev``, ``correlation``, ``bray-curtis`` and
     ``chi-square`` are distances, 0 for equal spectra; ``bhattacharyya`` is a similarity, 1 for equal ones.
-    The chi-square distance is half the sum of (u − v)² / (u + v), which lies from 0 to 1; appendix A of the
-    paper prints it without a factor of one half in the text of some versions, and so scaled by 2.
+    The chi-square distance is the sum of (u − v)² / (u + v), from 0 to 2, which is how the paper's table goes
+    together: that sum is at most 4 times the square of the Jensen–Shannon distance.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def _bray_curtis(u: NDArray[np.float64], v: NDArray[np.float64]) -> float:
 def _chi_square(u: NDArray[np.float64], v: NDArray[np.float64]) -> float:
     total = u + v
     inside = total > 0
-    return float(0.5 * ((u - v)[inside] ** 2 / total[inside]).sum())
+    return float(((u - v)[inside] ** 2 / total[inside]).sum())
 
 
 def _bhattacharyya(u: NDArray[np.float64], v: NDArray[np.float64]) -> float:

@@ -1,0 +1,317 @@
+"""Compiled steps 2 to 7 of the layers recipe, spectrum by spectrum."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.synthesis.layer_light import element_attenuation
+from napari_xrf.synthesis.line_basis import (
+    BASIS_AXIS,
+    BASIS_ELEMENTS,
+    line_basis,
+    line_cross_sections,
+    line_elements,
+)
+from napari_xrf.synthesis.sampling import mix, over_threads, poisson, stream_key, unit
+
+_SILICON_ESCAPE_KEV = 1.74
+_PROMINENT = 0.05  # of the highest line: peaks that escape or add up
+_REACH = 4.0  # of a Gaussian, in standard deviations
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_BACKGROUND_SHARE = 1 / 5
+_TUBE_LINE_SHARE = 1 / 15
+_NOISE_SHARE = 1 / 1000
+
+
+@dataclass(frozen=True, eq=False)
+class LayerDraws:
+    """What is random about N spectra beside sample, tube and counts.
+
+    Attributes
+    ----------
+    sigma, jitter
+        (N,) keV.
+    axis
+        (N, 3) a, b and c of the distorted axis.
+    window_shift
+        (N,) channels.
+    logistic
+        (N, 2) α and β.
+    background
+        (N,) p.
+    escape
+        Chance, and largest share, of escape and of sums.
+    """
+
+    sigma: NDArray[np.float64]
+    jitter: NDArray[np.float64]
+    axis: NDArray[np.float64]
+    window_shift: NDArray[np.int64]
+    logistic: NDArray[np.float64]
+    background: NDArray[np.float64]
+    escape: tuple[float, float]
+
+
+def compose_spectra(
+    draws: LayerDraws,
+    layers: NDArray[np.int64],
+    masses: NDArray[np.float64],
+    continuum: NDArray[np.float32],
+    tube_lines: NDArray[np.float32],
+    air: NDArray[np.float32],
+    efficiency: NDArray[np.float32],
+    seed: np.uint64,
+    keys: NDArray[np.uint64],
+    counts: int,
+    background: bool,
+    visibility: float,
+    spectra: NDArray[np.float32],
+    visible: NDArray[np.bool_],
+) -> None:
+    """Fill ``spectra`` (N, 300) and ``visible`` (N, 556).
+
+    Parameters
+    ----------
+    layers, masses
+        (N, M) elements from the top, −1 where none, and their mass per area in g/cm².
+    continuum, tube_lines
+        (N, 300) photons of the tube.
+    air, efficiency
+        (N, 300) transmission on the way out, and efficiency of the detector.
+    seed, keys
+        Of the set, and (N,) numbers of the spectra within it.
+    """
+    tables = _tables()
+
+    def work(part: slice) -> None:
+        _compose(
+            *tables,
+            layers[part],
+            masses[part],
+            continuum[part],
+            tube_lines[part],
+            air[part],
+            efficiency[part],
+            draws.sigma[part],
+            draws.jitter[part],
+            draws.axis[part],
+            draws.background[part],
+            draws.escape[0],
+            draws.escape[1],
+            seed,
+            keys[part],
+            counts,
+            background,
+            visibility,
+            spectra[part],
+            visible[part],
+        )
+
+    over_threads(len(spectra), work)
+
+
+@cache
+def _tables() -> tuple[Any, ...]:
+    """Per line: energy, channel, cross-sections; per element: its lines; attenuation at the lines."""
+    energies = np.array([line.energy for line in line_basis()])
+    channels = np.clip(BASIS_AXIS.channel(energies), 1, BASIS_AXIS.size - 1).astype(np.int64)
+    order = np.argsort(line_elements(), kind="stable").astype(np.int64)
+    first = np.searchsorted(line_elements()[order], np.arange(len(BASIS_ELEMENTS) + 1)).astype(np.int64)
+    attenuation = np.ascontiguousarray(element_attenuation(BASIS_ELEMENTS)[:, channels])
+    return energies, channels, np.ascontiguousarray(line_cross_sections()), order, first, attenuation
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _compose(  # type: ignore[no-untyped-def]  # compiled
+    energies, channels, sections, order, first, attenuation,
+    layers, masses, continuum, tube_lines, air, efficiency,
+    sigmas, jitters, axes, background, chance, most, seed, keys, counts, with_background, visibility,
+    spectra, visible,
+):  # fmt: skip
+    size = spectra.shape[1]
+    heights = np.zeros(energies.shape[0])
+    sums = np.zeros((64, 2))
+    light = np.empty(size, np.float32)
+    for row in range(spectra.shape[0]):
+        state = stream_key(seed, keys[row])
+        for channel in range(size):
+            light[channel] = continuum[row, channel] + tube_lines[row, channel]
+        heights[:] = 0.0
+        _excite(
+            heights, light, channels, sections, order, first, attenuation, layers[row], masses[row], air[row]
+        )
+        added = _pile(heights, energies, sums, chance, most, state)
+        ideal = np.zeros(size)
+        for line in range(heights.shape[0]):
+            if heights[line] > 0.0:
+                _add_gaussian(ideal, energies[line] + jitters[row], heights[line], sigmas[row])
+        for extra in range(added):
+            _add_gaussian(ideal, sums[extra, 0] + jitters[row], sums[extra, 1], sigmas[row])
+        _see(
+            visible[row], heights, energies, channels, ideal, efficiency[row], sigmas[row], counts, visibility
+        )
+        measured = _distort_axis(ideal, axes[row])
+        total = 0.0
+        for channel in range(size):
+            measured[channel] *= efficiency[row, channel]
+            total += measured[channel]
+        if counts > 0 and total > 0.0:
+            _draw_multinomial(measured, total, counts, mix(state ^ _STEP))
+        if with_background:
+            _add_tube(measured, continuum[row], tube_lines[row], background[row], mix(state + _STEP))
+        _scale(measured, spectra[row])
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _excite(  # type: ignore[no-untyped-def]  # compiled
+    heights, light, channels, sections, order, first, attenuation, layers, masses, air
+):
+    size = light.shape[0]
+    for layer in range(layers.shape[0]):
+        element = layers[layer]
+        if element < 0:
+            break
+        for position in range(first[element], first[element + 1]):
+            line = order[position]
+            section = sections[line]
+            excited = np.float32(0.0)
+            for channel in range(size):
+                excited += light[channel] * section[channel]
+            above = 0.0
+            for other in range(layer):
+                above += attenuation[layers[other], line] * masses[other]
+            escaping = (1.0 - math.exp(-above)) / above if above > 1e-9 else 1.0
+            heights[line] = excited * masses[layer] * escaping * air[channels[line]]
+
+
+@numba.njit(nogil=True, cache=True)
+def _pile(heights, energies, sums, chance, most, state):  # type: ignore[no-untyped-def]  # compiled
+    """Move shares of prominent peaks to escape and sum peaks; return how many of those there are."""
+    highest = heights.max()
+    prominent = np.empty(sums.shape[0] // 2, np.int64)
+    number = 0
+    for line in range(heights.shape[0]):
+        if heights[line] > _PROMINENT * highest and number < prominent.shape[0]:
+            prominent[number] = line
+            number += 1
+    added = 0
+    for index in range(number):
+        line = prominent[index]
+        state += _STEP
+        if unit(state) < chance and energies[line] > _SILICON_ESCAPE_KEV:
+            state += _STEP
+            moved = unit(state) * most * heights[line]
+            heights[line] -= moved
+            sums[added, 0], sums[added, 1] = energies[line] - _SILICON_ESCAPE_KEV, moved
+            added += 1
+        state += _STEP
+        if unit(state) < chance:
+            state += _STEP
+            partner = prominent[int(unit(state) * number)]
+            state += _STEP
+            moved = unit(state) * most * min(heights[line], heights[partner])
+            heights[line] -= 0.5 * moved
+            heights[partner] -= 0.5 * moved
+            sums[added, 0], sums[added, 1] = energies[line] + energies[partner], moved
+            added += 1
+    return added
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _add_gaussian(spectrum, energy, height, sigma):  # type: ignore[no-untyped-def]  # compiled
+    # Bins of 0.1 keV from 0: sampled at their energies, the height stays whatever the width.
+    low = max(int((energy - _REACH * sigma) * 10.0), 0)
+    high = min(int((energy + _REACH * sigma) * 10.0) + 1, spectrum.shape[0] - 1)
+    scale = -0.5 / (sigma * sigma)
+    for channel in range(low, high + 1):
+        distance = 0.1 * channel - energy
+        spectrum[channel] += height * math.exp(scale * distance * distance)
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _see(  # type: ignore[no-untyped-def]  # compiled
+    visible, heights, energies, channels, ideal, efficiency, sigma, counts, visibility
+):
+    size = ideal.shape[0]
+    detected = np.empty(size + 1)
+    detected[0] = 0.0
+    for channel in range(size):
+        detected[channel + 1] = detected[channel] + ideal[channel] * efficiency[channel]
+    dose = max(counts, 1) / detected[size] if detected[size] > 0.0 else 0.0
+    width = sigma * math.sqrt(2.0 * math.pi) * 10.0
+    reach = max(int(2.0 * sigma * 10.0 + 0.5), 1)
+    for line in range(heights.shape[0]):
+        channel = channels[line]
+        own = heights[line] * width * efficiency[channel] * dose
+        low, high = max(channel - reach, 0), min(channel + reach + 1, size)
+        around = max((detected[high] - detected[low]) * dose, own)
+        visible[line] = own > visibility * math.sqrt(around) and own > visibility * visibility
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _distort_axis(ideal, axis):  # type: ignore[no-untyped-def]  # compiled
+    size = ideal.shape[0]
+    if axis[0] == 0.0 and axis[1] == 0.0 and axis[2] == 0.0:
+        return ideal
+    moved = np.zeros(size)
+    for channel in range(size):
+        energy = 0.1 * channel
+        position = (axis[0] + (1.0 + axis[1]) * energy + axis[2] * energy * energy) * 10.0
+        left = math.floor(position)
+        part = position - left
+        if left >= 0 and left < size - 1:
+            moved[channel] = (1.0 - part) * ideal[left] + part * ideal[left + 1]
+    return moved
+
+
+@numba.njit(nogil=True, cache=True)
+def _draw_multinomial(spectrum, total, counts, state):  # type: ignore[no-untyped-def]  # compiled
+    """Replace an expectation by exactly ``counts`` multinomial counts.
+
+    Poisson counts given their sum are multinomial: draw a few less than needed, then the rest one by one.
+    """
+    size = spectrum.shape[0]
+    cumulative = np.empty(size)
+    running = 0.0
+    for channel in range(size):
+        running += spectrum[channel]
+        cumulative[channel] = running
+    scale = max(counts - 4.0 * math.sqrt(counts), 0.0) / total
+    drawn = np.empty(size, np.int64)
+    found = counts + 1
+    while found > counts:
+        found = 0
+        for channel in range(size):
+            state += _STEP
+            drawn[channel] = poisson(spectrum[channel] * scale, state)
+            found += drawn[channel]
+    for _ in range(counts - found):
+        state += _STEP
+        drawn[np.searchsorted(cumulative, unit(state) * running, side="right")] += 1
+    for channel in range(size):
+        spectrum[channel] = drawn[channel]
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_tube(spectrum, continuum, tube_lines, share, state):  # type: ignore[no-untyped-def]  # compiled
+    top = max(spectrum.max(), 1e-300)
+    highest, strongest = max(continuum.max(), 1e-30), max(tube_lines.max(), 1e-30)
+    for channel in range(spectrum.shape[0]):
+        state += _STEP
+        scattered = _BACKGROUND_SHARE * continuum[channel] / highest
+        scattered += _TUBE_LINE_SHARE * tube_lines[channel] / strongest
+        spectrum[channel] = spectrum[channel] / top + share * scattered + _NOISE_SHARE * unit(state)
+
+
+@numba.njit(nogil=True, cache=True)
+def _scale(measured, spectrum):  # type: ignore[no-untyped-def]  # compiled
+    top = measured.max()
+    for channel in range(measured.shape[0]):
+        spectrum[channel] = measured[channel] / top if top > 0.0 else 0.0

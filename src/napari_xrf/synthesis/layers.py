@@ -1,0 +1,260 @@
+"""Spectra of many elements in layers, labelled line by line: the training data of "Privileged bases".
+
+The generator of García-Avello Bofías, Bombini, Ruberto & Taccetti (EasyChair preprint, December 2024; their
+package MULTIEL_SPECTRA) in its seven steps, batched, with this package's tube and cross-sections. Labels are
+joined by element, so no line is labelled for an element that is not there, and a second label tells
+the lines that can be seen from those that are only present.
+
+1. A tube: Mo at 30 kV, 46°, 0.127 mm Be, 10 mm air; now and then other settings.
+2. Each line a Gaussian whose height is its cross-section summed over the tube's spectrum; one σ for all.
+3. Each element is a layer; lines cross those above it with a mean transmission (1 − e^−q) / q, then air.
+4. Escape of some prominent peaks to 1.74 keV below, and sums of two.
+5. A third of the spectra on a distorted energy axis, x' = a + (1 + b) x + c x².
+6. The detector's window, shifted at random, times a logistic curve.
+7. 30 000 multinomial counts, then a little of the tube's own spectrum and noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.synthesis.layer_light import (
+    ANGLES_DEG,
+    ANODES,
+    FILTERS,
+    TubeSettings,
+    air_transmission,
+    tube_light,
+)
+from napari_xrf.synthesis.layer_spectra import LayerDraws, compose_spectra
+from napari_xrf.synthesis.line_basis import BASIS_AXIS, BASIS_ELEMENTS, line_basis, line_elements
+from napari_xrf.synthesis.ranges import Limits, Range, check_fields
+from napari_xrf.synthesis.sampling import draw_seed
+
+_BLOCK = 8192
+_MOST_ELEMENTS = 20
+
+
+@dataclass(frozen=True)
+class LayersParameters:
+    """What the layers recipe draws from; the defaults are the published ones where those are known.
+
+    Attributes
+    ----------
+    elements
+        Fewest and most elements in a spectrum, 1 to 20.
+    areal_density
+        Range of a sample's mass per area, g/cm², drawn evenly in the logarithm and shared by its layers
+        as their weight fractions. Not published; the default spans thin glazes to thick paint.
+    sigma_kev
+        Range of the peaks' standard deviation.
+    jitter_kev
+        Largest shift of all peaks together.
+    tube_changes
+        Part of the spectra with other tube settings.
+    escape_chance, escape_most
+        Chance that a prominent peak escapes, or adds up with another, and the most of it that does.
+    distorted_axis
+        Part of the spectra with a distorted axis.
+    axis_shift, axis_curvature
+        Largest a (keV) and b, and largest c (1/keV).
+    counts
+        Multinomial counts of a spectrum; 0 leaves the expectation.
+    background
+        Whether tube spectrum and noise are added.
+    visibility
+        A line is visible where its expected counts exceed so many times the square root of all expected
+        counts within ±2σ of it, and itself as many counts squared.
+    """
+
+    elements: tuple[int, int] = (3, 13)
+    areal_density: Annotated[Range, Limits(1e-6, 10, "g/cm²")] = (5e-4, 5e-2)
+    sigma_kev: Annotated[Range, Limits(0.01, 1, "keV")] = (0.02, 0.2)
+    jitter_kev: Annotated[float, Limits(0, 0.5, "keV")] = 0.01
+    tube_changes: Annotated[float, Limits(0, 1)] = 0.2
+    escape_chance: Annotated[float, Limits(0, 1)] = 0.3
+    escape_most: Annotated[float, Limits(0, 0.5)] = 0.14
+    distorted_axis: Annotated[float, Limits(0, 1)] = 1 / 3
+    axis_shift: Annotated[float, Limits(0, 0.2)] = 0.03
+    axis_curvature: Annotated[float, Limits(0, 1e-3, "1/keV")] = 5e-5
+    counts: Annotated[int, Limits(0, 10_000_000)] = 30_000
+    background: bool = True
+    visibility: Annotated[float, Limits(0.1, 100)] = 3.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        fewest, most = self.elements
+        if not 1 <= fewest <= most <= _MOST_ELEMENTS:
+            raise InvalidInput(f"elements must run from 1 up to {_MOST_ELEMENTS}, not {self.elements}")
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSpectra:
+    """Spectra with their truth.
+
+    Attributes
+    ----------
+    spectra
+        (N, 300) float32, the highest channel of each 1.
+    energy
+        Their axis, 0 to 29.9 keV.
+    present
+        (N, 556) whether the line's element is in the sample.
+    visible
+        (N, 556) whether the line can be seen; never where it is not present.
+    fractions
+        (N, 41) float32 weight fractions of the elements.
+    lines, elements
+        Names of the columns: ``"Fe ka1"``, ``"Fe"``.
+    parameters
+        All that made them, as JSON takes it.
+    """
+
+    spectra: NDArray[np.float32]
+    energy: EnergyAxis
+    present: NDArray[np.bool_]
+    visible: NDArray[np.bool_]
+    fractions: NDArray[np.float32]
+    lines: tuple[str, ...]
+    elements: tuple[str, ...]
+    parameters: Mapping[str, Any]
+
+
+def synthesize_layers(
+    size: int,
+    *,
+    generator: np.random.Generator,
+    parameters: LayersParameters | None = None,
+    progress: Progress = ignore_progress,
+) -> LayerSpectra:
+    """Draw spectra of random elements in layers.
+
+    Parameters
+    ----------
+    size
+        How many, at least 1.
+    generator
+        The same state gives the same spectra, whatever the number of cores.
+
+    Raises
+    ------
+    InvalidInput
+        When nothing is to be drawn.
+    """
+    if size < 1:
+        raise InvalidInput(f"at least one spectrum must be drawn, not {size}")
+    chosen = parameters or LayersParameters()
+    seed = draw_seed(generator)
+    result = LayerSpectra(
+        spectra=np.empty((size, BASIS_AXIS.size), dtype=np.float32),
+        energy=BASIS_AXIS,
+        present=np.empty((size, len(line_basis())), dtype=bool),
+        visible=np.empty((size, len(line_basis())), dtype=bool),
+        fractions=np.empty((size, len(BASIS_ELEMENTS)), dtype=np.float32),
+        lines=tuple(line.label for line in line_basis()),
+        elements=BASIS_ELEMENTS,
+        parameters={"recipe": "layers", "size": size, "seed": str(seed), **asdict(chosen)},
+    )
+    for start in range(0, size, _BLOCK):
+        part = slice(start, min(start + _BLOCK, size))
+        # A generator for each block: a long run begins like a short one.
+        block = np.random.default_rng([seed, start])
+        _draw_block(part, block, seed, chosen, result)
+        progress(part.stop, size, "drawing spectra")
+    return result
+
+
+def _draw_block(
+    part: slice, generator: np.random.Generator, seed: int, chosen: LayersParameters, result: LayerSpectra
+) -> None:
+    size = part.stop - part.start
+    layers, fractions, densities = _draw_samples(size, generator, chosen)
+    settings = _draw_tubes(size, generator, chosen)
+    continuum, tube_lines = tube_light(settings)
+    draws = _draw_distortions(size, generator, chosen)
+    compose_spectra(
+        draws,
+        layers,
+        fractions * densities[:, np.newaxis],
+        continuum,
+        tube_lines,
+        air_transmission(settings.air_mm),
+        _window_curves(draws),
+        np.uint64(seed),
+        np.arange(part.start, part.stop).astype(np.uint64),
+        chosen.counts,
+        chosen.background,
+        chosen.visibility,
+        result.spectra[part],
+        result.visible[part],
+    )
+    table = np.zeros((size, len(BASIS_ELEMENTS)), dtype=np.float32)
+    rows, columns = np.nonzero(layers >= 0)
+    table[rows, layers[rows, columns]] = fractions[rows, columns]
+    result.fractions[part] = table
+    result.present[part] = table[:, line_elements()] > 0
+
+
+def _draw_samples(
+    size: int, generator: np.random.Generator, chosen: LayersParameters
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the elements of the layers from the top (N, M), −1 where none, their fractions, g/cm²."""
+    most = chosen.elements[1]
+    order = generator.random((size, len(BASIS_ELEMENTS))).argsort(axis=1)[:, :most]
+    number = generator.integers(*chosen.elements, endpoint=True, size=size)
+    parts = np.where(np.arange(most) < number[:, np.newaxis], generator.random((size, most)) + 1e-6, 0.0)
+    low, high = np.log(chosen.areal_density)
+    return (
+        np.where(parts > 0, order, -1).astype(np.int64),
+        parts / parts.sum(axis=1, keepdims=True),
+        np.exp(generator.uniform(low, high, size=size)),
+    )
+
+
+def _draw_tubes(size: int, generator: np.random.Generator, chosen: LayersParameters) -> TubeSettings:
+    changed = generator.random(size) < chosen.tube_changes
+    filters = generator.uniform(0, 0.3, size=(size, len(FILTERS)))
+    # One further filter at most, as on real tubes.
+    filters[np.arange(len(FILTERS)) != generator.integers(len(FILTERS), size=size)[:, np.newaxis]] = 0.0
+    return TubeSettings(
+        anode=np.where(changed, generator.integers(len(ANODES), size=size), 0),
+        angle=np.where(changed, generator.uniform(*ANGLES_DEG, size=size), 46.0),
+        beryllium_mm=np.where(changed, generator.uniform(0, 0.4, size=size), 0.127),
+        air_mm=np.where(changed, generator.uniform(0, 15, size=size), 10.0),
+        filters_mm=np.where(changed[:, np.newaxis], filters, 0.0),
+    )
+
+
+def _draw_distortions(size: int, generator: np.random.Generator, chosen: LayersParameters) -> LayerDraws:
+    distorted = generator.random(size) < chosen.distorted_axis
+    shift = generator.uniform(-chosen.axis_shift, chosen.axis_shift, size=(size, 2))
+    curvature = generator.uniform(-chosen.axis_curvature, chosen.axis_curvature, size=size)
+    return LayerDraws(
+        sigma=generator.uniform(*chosen.sigma_kev, size=size),
+        jitter=generator.uniform(-chosen.jitter_kev, chosen.jitter_kev, size=size),
+        axis=np.where(distorted[:, np.newaxis], np.column_stack([shift, curvature]), 0.0),
+        window_shift=generator.integers(0, 49, endpoint=True, size=size),
+        logistic=generator.uniform(0.01, 40, size=(size, 2)),
+        background=generator.random(size),
+        escape=(chosen.escape_chance, chosen.escape_most),
+    )
+
+
+def _window_curves(draws: LayerDraws) -> NDArray[np.float32]:
+    """Detector efficiency (N, 300): the M4 Tornado's, shifted to higher energies, times a logistic curve."""
+    from napari_xrf.physics.instrument import load_instrument
+
+    detector = load_instrument("m4-tornado").detector
+    curve = np.asarray(detector.efficiency(np.maximum(BASIS_AXIS.energies, 0.1)), dtype=np.float32)
+    columns = np.arange(BASIS_AXIS.size) - draws.window_shift[:, np.newaxis]
+    alpha, beta = draws.logistic.astype(np.float32).T[:, :, np.newaxis]
+    logistic = 1 / (1 + beta * np.exp(-alpha * BASIS_AXIS.energies.astype(np.float32)))
+    return curve[np.maximum(columns, 0)] * logistic
