@@ -42,7 +42,7 @@ class ClassTable(QTableWidget):  # type: ignore[misc]
             texts = (
                 _number(row.area_percent, 1),
                 _number(row.weight_percent, 1),
-                _number(row.area_mm2, 3),
+                "–" if row.area_mm2 is None else f"{row.area_mm2:.3g}",
                 f"{row.pixels:,}",
                 _number(row.mean_confidence, 2),
             )

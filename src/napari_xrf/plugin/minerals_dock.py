@@ -195,8 +195,7 @@ class MineralsDock(QWidget):  # type: ignore[misc]
         keywords["metadata"] |= {CLASSIFICATION_KEY: (cube, classification)}
         layer = self._viewer.add_layer(Layer.create(data, keywords, kind))
         self.labels.choose(layer)
-        for note in classification.notes:
-            tell(note)
+        tell("\n".join(classification.notes) or f"{layer.name} is done")
 
     def _follow(self, layer: Any) -> None:
         if self._followed is not None:

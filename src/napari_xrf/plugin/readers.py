@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ def read_layers(path: Path, *, dataset: str | None = None, energy_axis: int | No
         When it cannot be read.
     """
     from napari_xrf import io
+    from napari_xrf.io.cube_files import LAYOUT as OWN_LAYOUT
     from napari_xrf.plugin.label_layers import label_layer
     from napari_xrf.plugin.loading import follow_opening
 
@@ -74,6 +76,9 @@ def read_layers(path: Path, *, dataset: str | None = None, energy_axis: int | No
     cube = io.read(path, **options)
     for warning in cube.provenance.warnings:
         warn(f"{path.name}: {warning}")
+    if cube.provenance.layout != OWN_LAYOUT and layer_name(path):
+        # Names inside files are often all the same, "Map data"; two open maps must be told apart.
+        cube = replace(cube, name=layer_name(path))
     follow_opening(cube)
     return [*cube_layers(cube), *_true_labels(path)]
 
@@ -81,10 +86,8 @@ def read_layers(path: Path, *, dataset: str | None = None, energy_axis: int | No
 def layer_name(path: Path) -> str:
     """Return a file's name without the ending that its format gave it, empty when nothing else is left."""
     name = path.name
-    for ending in _LABEL_ENDINGS:
-        if name.lower().endswith(ending):
-            name = name[: -len(ending)]
-            break
+    ending = next((known for known in _LABEL_ENDINGS if name.lower().endswith(known)), path.suffix)
+    name = name[: len(name) - len(ending)]
     return "" if name.lower() in ("", "labels") else name
 
 

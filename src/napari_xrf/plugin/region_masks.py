@@ -51,20 +51,29 @@ def region_pixels(layer: Any, index: int, map_layer: Any, map_shape: tuple[int, 
 
     The two layers may differ in scale, translation and rotation.
     """
-    vertices = np.asarray(layer.data[index], dtype=float)
-    world = np.array([layer.data_to_world(vertex)[-2:] for vertex in vertices])
-    return shape_mask(_to_pixels(world, map_layer), str(layer.shape_type[index]), map_shape)
+    vertices = np.asarray(layer.data[index], dtype=float)[:, -2:]
+    matrix, shift = _map_between(layer, map_layer)
+    return shape_mask(vertices @ matrix.T + shift, str(layer.shape_type[index]), map_shape)
 
 
 def pixel_under(position: tuple[float, ...], map_layer: Any, map_shape: tuple[int, int]) -> Any:
     """Return (y, x) of the pixel at a world position, or None outside the map."""
-    y, x = (round(float(part)) for part in _to_pixels(np.array([position[-2:]], dtype=float), map_layer)[0])
+    lead = (0.0,) * (map_layer.ndim - 2)
+    y, x = (round(float(part)) for part in map_layer.world_to_data((*lead, *position[-2:]))[-2:])
     return (y, x) if 0 <= y < map_shape[0] and 0 <= x < map_shape[1] else None
 
 
-def _to_pixels(world: NDArray[np.float64], map_layer: Any) -> NDArray[np.float64]:
-    lead = (0.0,) * (map_layer.ndim - 2)
-    return np.array([map_layer.world_to_data((*lead, *point))[-2:] for point in world], dtype=float)
+def _map_between(layer: Any, map_layer: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return matrix (2, 2) and shift (2,) from a layer's (y, x) to a map's pixels.
+
+    Both transforms are affine: three points give them, however many corners the shapes have.
+    """
+    points = []
+    for corner in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)):
+        world = layer.data_to_world((*(0.0,) * (layer.ndim - 2), *corner))[-2:]
+        points.append(map_layer.world_to_data((*(0.0,) * (map_layer.ndim - 2), *world))[-2:])
+    origin, down, right = np.array(points, dtype=float)
+    return np.stack([down - origin, right - origin], axis=1), origin
 
 
 def _ellipse_points(corners: NDArray[np.float64]) -> NDArray[np.float64]:

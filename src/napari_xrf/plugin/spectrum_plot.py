@@ -148,13 +148,17 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
         if not self._shown:
             return
         start = max(float(self._shown[0].energy.energies[0]), 0.0)
-        stop = max(_reach(curve) for curve in self._shown)
+        stop = _reach(self._shown[0])
         self.plot.setXRange(start, stop, padding=0.02)
         self.show_heights()
 
     def show_heights(self) -> None:
         """Zoom the counts' axis to the spectra; rare single counts may lie below a logarithmic one."""
-        heights = [curve.counts[curve.energy.energies > 0.1] for curve in self._shown]
+        reach = _reach(self._shown[0]) if self._shown else 0.0
+        heights = [
+            curve.counts[(curve.energy.energies > 0.1) & (curve.energy.energies < reach)]
+            for curve in self._shown
+        ]
         positive = np.concatenate([part[part > 0] for part in heights]) if heights else np.zeros(0)
         if positive.size == 0:
             return

@@ -1,0 +1,123 @@
+"""Regions: which pixels shapes cover, and their spectra."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from napari.components import ViewerModel
+from napari.layers import Layer, Shapes
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.plugin.cube_spectra import TILE, summarize
+from napari_xrf.plugin.layers import cube_layers
+from napari_xrf.plugin.line_markers import marked_lines, parse_elements
+from napari_xrf.plugin.region_layers import add_region_layer, region_color, region_name
+from napari_xrf.plugin.region_masks import pixel_under, region_pixels, shape_mask
+from two_phase_maps import two_phase_cube
+
+SHAPE = (24, 30)
+
+
+@pytest.mark.parametrize("kind", ["rectangle", "polygon"])
+def test_masks_are_those_of_napari(kind):
+    corners = np.array([[2.3, 4.1], [2.3, 19.8], [17.2, 19.8], [17.2, 4.1]])
+    layer = Shapes([corners], shape_type=kind)
+    assert np.array_equal(shape_mask(corners, kind, SHAPE), layer.to_masks(mask_shape=SHAPE)[0])
+
+
+def test_an_ellipse_is_napari_s_but_for_its_edge():
+    corners = np.array([[2, 4], [2, 24], [18, 24], [18, 4]], float)
+    ours = shape_mask(corners, "ellipse", SHAPE)
+    theirs = Shapes([corners], shape_type="ellipse").to_masks(mask_shape=SHAPE)[0]
+    assert (ours != theirs).sum() <= 12  # theirs is a polygon of other corners
+    assert ours.sum() == pytest.approx(np.pi * 8 * 10, rel=0.05)
+
+
+def test_lines_cover_what_they_pass():
+    mask = shape_mask(np.array([[0, 0], [5, 5], [5, 9]]), "path", SHAPE)
+    assert mask[3, 3]
+    assert mask[5, 7]
+    assert mask.sum() == 10
+
+
+def test_shapes_outside_cover_nothing_and_tiny_ones_a_pixel():
+    far = np.array([[100, 100], [100, 110], [110, 110]])
+    assert not shape_mask(far, "polygon", SHAPE).any()
+    tiny = np.array([[3.2, 4.2], [3.2, 4.3], [3.3, 4.3]])
+    assert np.argwhere(shape_mask(tiny, "polygon", SHAPE)).tolist() == [[3, 4]]
+    beyond = np.array([[-50, -50], [-50, 90], [90, 90], [90, -50]])
+    assert shape_mask(beyond, "rectangle", SHAPE).all()
+
+
+def test_a_region_lies_in_register_whatever_its_layers_scale():
+    cube, iron = two_phase_cube()
+    map_layer = Layer.create(*cube_layers(cube)[-1])
+    in_um = np.array([[-5, -6.25], [-5, 181.24], [235, 181.24], [235, -6.25]])  # the left half, in µm
+    unscaled = Shapes([in_um], shape_type="rectangle")
+    scaled = Shapes([in_um / (2, 4) - 3], shape_type="rectangle", scale=(2, 4), translate=(6, 12))
+    in_three = Shapes([np.insert(in_um, 0, 7, axis=1)], shape_type="rectangle")
+    for layer in (unscaled, scaled, in_three):
+        assert np.array_equal(region_pixels(layer, 0, map_layer, cube.map_shape), iron)
+
+
+def test_the_pixel_under_the_cursor():
+    cube, _ = two_phase_cube()
+    layer = Layer.create(*cube_layers(cube)[-1])
+    assert pixel_under((6.4, 21.0, 37.0), layer, cube.map_shape) == (2, 3)
+    assert pixel_under((6.4, -21.0, 37.0), layer, cube.map_shape) is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 25), st.integers(1, 25)),
+    dtype=st.sampled_from([np.uint8, np.uint16, np.uint32]),
+    seed=st.integers(0, 9999),
+    share=st.sampled_from([0.0, 0.5, 0.95, 1.0]),
+)
+def test_tile_sums_are_exact(shape, dtype, seed, share):
+    from napari_xrf.core.energy_axis import EnergyAxis
+    from napari_xrf.core.spectral_cube import SpectralCube
+
+    generator = np.random.default_rng(seed)
+    counts = generator.integers(0, np.iinfo(dtype).max, (*shape, 3), dtype=dtype, endpoint=True)
+    mask = generator.random(shape) < share
+    mask[: TILE + 1, : TILE + 1] |= share > 0
+    summary = summarize(SpectralCube(counts, EnergyAxis(0, 1, 3)))
+    assert np.array_equal(summary.of_region(mask), counts[mask].sum(axis=0, dtype=np.uint64))
+    assert np.array_equal(summary.total, counts.sum(axis=(0, 1), dtype=np.uint64))
+    assert np.array_equal(summary.highest, counts.max(axis=(0, 1)))
+
+
+def test_new_regions_get_colours_of_their_own():
+    viewer = ViewerModel()
+    cube, _ = two_phase_cube()
+    map_layer = viewer.add_layer(Layer.create(*cube_layers(cube)[-1]))
+    layer = add_region_layer(viewer, map_layer)
+    assert layer.ndim == 2
+    assert np.allclose(layer.scale, map_layer.scale[1:])
+    assert viewer.layers.units is not None
+    for offset in range(4):
+        layer.add_rectangles(np.array([[0, offset], [5, offset + 3]]))
+    colors = [region_color(layer, index) for index in range(4)]
+    assert len(set(colors)) == 4
+    layer.selected_data = {1}
+    layer.remove_selected()
+    layer.add_rectangles(np.array([[9, 9], [12, 12]]))
+    again = [region_color(layer, index) for index in range(4)]
+    assert again[:3] == [colors[0], colors[2], colors[3]]
+    assert len(set(again)) == 4
+    assert region_name(layer, 0) == "Region 1"
+
+
+def test_elements_are_read_from_text():
+    assert parse_elements("fe, Ca; pb l, K") == ("Fe", "Ca", "Pb L", "K")
+    assert parse_elements("Fe Ca Fe") == ("Fe", "Ca")
+    assert parse_elements(" ,; ") == ()
+    with pytest.raises(InvalidInput, match="no element"):
+        parse_elements("Fe, Xx")
+
+
+def test_marked_lines_are_those_of_the_family():
+    assert {line.shell for line in marked_lines("Pb L")} == {"L"}
+    assert "Kα1" in [line.siegbahn for line in marked_lines("Fe")]
+    assert all(line.energy > 0.5 for line in marked_lines("Pb L"))
