@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bruker_files import PACKINGS, Overview, write_bcf
 from measured import measured_file
-from napari_xrf.core.counts import Loads, SumsRegions
+from napari_xrf.core.counts import Loads, SumsChannels, SumsRegions
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled, FileError, InvalidInput
 from napari_xrf.io.bcf import read_bcf
@@ -294,6 +294,18 @@ def test_lazy_regions(tmp_path, counts):
         assert np.array_equal(unpacked.sum_region(mask), 2 * counts[mask].sum(axis=0))
     with pytest.raises(InvalidInput):
         unpacked.sum_region(np.ones((2, 2), dtype=bool))
+
+
+def test_lazy_windows_and_largest_counts(tmp_path, counts):
+    path = tmp_path / "map.bcf"
+    write_bcf(path, counts, packing="12bit")
+    unpacked = lazy(path)
+    assert isinstance(unpacked, SumsChannels)
+    assert np.array_equal(unpacked.max_spectrum(), counts.max(axis=(0, 1)))
+    for window in (slice(0, 200), slice(95, 105), slice(199, None), slice(50, 50), slice(80, 20)):
+        assert np.array_equal(unpacked.sum_channels(window), counts[:, :, window].sum(axis=2))
+    cube = read_bcf(path, memory_budget=1)
+    assert np.array_equal(cube.window_map(-0.1, 0.1), read_bcf(path).window_map(-0.1, 0.1))
 
 
 @pytest.mark.parametrize("budget", [10**9, 1])

@@ -43,6 +43,19 @@ class SumsRegions(Protocol):
 
 
 @runtime_checkable
+class SumsChannels(Protocol):
+    """Counts that know each channel's largest count, and can sum channels without making them dense."""
+
+    def max_spectrum(self) -> NDArray[np.uint64]:
+        """Return the largest count of any pixel in each channel, (E,)."""
+        ...
+
+    def sum_channels(self, window: slice) -> NDArray[np.uint64]:
+        """Return the counts per pixel, (Y, X), in a window of channels (step 1)."""
+        ...
+
+
+@runtime_checkable
 class Loads(Protocol):
     """Counts that know how to become a dense array by themselves, quicker than row by row."""
 

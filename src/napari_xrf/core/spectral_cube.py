@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.counts import Counts, Loads, SumsRegions
+from napari_xrf.core.counts import Counts, Loads, SumsChannels, SumsRegions
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.memory import default_memory_budget
@@ -208,6 +208,8 @@ class SpectralCube:
 
     def max_spectrum(self, progress: Progress = ignore_progress) -> NDArray[np.uint64]:
         """Return the largest count of any pixel in each channel, (E,): shows peaks of few pixels."""
+        if isinstance(self.counts, SumsChannels):
+            return self.counts.max_spectrum()
         largest = np.zeros(self.shape[2], dtype=np.uint64)
         for band, block in self.blocks():
             np.maximum(largest, block.max(axis=(0, 1)).astype(np.uint64), out=largest)
@@ -217,6 +219,8 @@ class SpectralCube:
     def window_map(self, low: float, high: float, progress: Progress = ignore_progress) -> NDArray[np.uint64]:
         """Return the counts per pixel, (Y, X), in the channels from ``low`` to ``high`` keV."""
         window = self.energy.window(low, high)
+        if isinstance(self.counts, SumsChannels):
+            return self.counts.sum_channels(window)
         total = np.zeros(self.map_shape, dtype=np.uint64)
         if isinstance(self.counts, np.ndarray):
             return self.counts[:, :, window].sum(axis=2, dtype=np.uint64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,16 +100,33 @@ class ChannelIndex:
     def plane(self, channel: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return the counts of all pixels in a channel, (Y, X)."""
         out = np.zeros(shape, dtype=dtype)
-        flat = out.reshape(-1)
-        for number, first in enumerate(self.firsts):
-            begin, end = (int(at) for at in self.starts[number, channel : channel + 2])
+        for first, where, counts in self._entries(channel, channel + 1, dtype):
+            out.reshape(-1)[where.astype(np.int64) + first] = counts
+        return out
+
+    def sum(self, start: int, stop: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[np.uint64]:
+        """Return the counts of all pixels in the channels ``start`` to ``stop - 1``, (Y, X)."""
+        out = np.zeros(shape, dtype=np.uint64)
+        for first, where, counts in self._entries(start, stop, dtype):
+            # Sums of doubles are exact up to 2⁵³ counts.
+            sums = np.bincount(where, weights=counts).astype(np.uint64)
+            out.reshape(-1)[first : first + sums.size] = sums
+        return out
+
+    def _entries(
+        self, start: int, stop: int, dtype: np.dtype[Any]
+    ) -> Iterator[tuple[int, NDArray[np.uint32], NDArray[Any]]]:
+        """Yield each stretch's first pixel, and pixels (from it) and counts of the channels' entries."""
+        for number, first in enumerate(self.firsts.tolist()):
+            begin, end = int(self.starts[number, start]), int(self.starts[number, stop])
             if begin == end:
                 continue
             place = int(self.places[number])
             counted = place + _PIXEL_BYTES * int(self.starts[number, -1])
-            where = self.entries.read(place + _PIXEL_BYTES * begin, place + _PIXEL_BYTES * end).view(
-                np.uint32
+            size = dtype.itemsize
+            data = self.entries.read_spans(
+                [place + _PIXEL_BYTES * begin, counted + size * begin],
+                [place + _PIXEL_BYTES * end, counted + size * end],
             )
-            counts = self.entries.read(counted + dtype.itemsize * begin, counted + dtype.itemsize * end)
-            flat[where.astype(np.int64) + first] = counts.view(dtype)
-        return out
+            split = _PIXEL_BYTES * (end - begin)
+            yield first, data[:split].view(np.uint32), data[split:].view(dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,8 @@ class Survey:
 class BcfCounts:
     """Counts (Y, X, E) of a Bruker map, held as the file's packed records.
 
-    Satisfies :class:`napari_xrf.core.counts.Counts`, ``SumsRegions`` and ``Loads``. Single pixels, regions
+    Satisfies :class:`napari_xrf.core.counts.Counts`, ``SumsRegions``,
+    ``SumsChannels`` and ``Loads``. Single pixels, regions
     and blocks of rows are unpacked from the records; energy slices come from an index by channel that the
     first one builds. Safe to read from several threads.
 
@@ -79,7 +81,7 @@ class BcfCounts:
         progress: Progress = ignore_progress,
     ) -> None:
         self.path = path
-        self.shape = (*detectors[0].shape, channels)
+        self.shape: tuple[int, int, int] = (*detectors[0].shape, channels)
         self.ndim = 3
         self._detectors = detectors
         self._budget = memory_budget
@@ -140,17 +142,35 @@ class BcfCounts:
     def load(self, memory_budget: int, progress: Progress = ignore_progress) -> NDArray[Any]:
         """Return all counts as an array (Y, X, E), memory-mapped where it exceeds the budget in bytes."""
         out = scratch_array(self.shape, self.dtype, memory_budget)
-        self._fill(out, range(self.shape[0]), range(self.shape[1]), progress)
+
+        def report(done: int, total: int, what: str) -> None:
+            _let_go(out)
+            progress(done, total, what)
+
+        self._fill(out, range(self.shape[0]), range(self.shape[1]), report)
         return out
+
+    def max_spectrum(self) -> NDArray[np.uint64]:
+        """Return the largest count of any pixel in each channel, (E,)."""
+        return self.survey.largest.copy()
+
+    def sum_channels(self, window: slice) -> NDArray[np.uint64]:
+        """Return the counts per pixel, (Y, X), in a window of channels (step 1)."""
+        start, stop, _ = window.indices(self.shape[2])
+        return self._by_channels().sum(start, max(start, stop), self.shape[:2], self.dtype)
 
     def prepare(self, progress: Progress = ignore_progress) -> None:
         """Build the index by channel now rather than at the first energy slice."""
+        self._by_channels(progress)
+
+    def _by_channels(self, progress: Progress = ignore_progress) -> ChannelIndex:
         with self._lock:
             if self._channels is None:
                 self._channels = ChannelIndex.build(
                     self.path, self._detectors, self.survey.lines, self.survey.filled,
                     self.dtype.itemsize, self._budget // 4, progress,
                 )  # fmt: skip
+            return self._channels
 
     def _surveyed(self, progress: Progress) -> Survey:
         height, _, channels = self.shape
@@ -195,13 +215,12 @@ class BcfCounts:
         return self._tallied(batch)[records.TOTAL].astype(self.dtype)
 
     def _by_channel(self, rows: range, columns: range, channels: range) -> NDArray[Any]:
-        self.prepare()
-        assert self._channels is not None
+        index = self._by_channels()
         height, width, _ = self.shape
         out = np.zeros((len(rows), len(columns), len(channels)), dtype=self.dtype)
         whole = rows == range(height) and columns == range(width)
         for number, channel in enumerate(channels):
-            plane = self._channels.plane(channel, (height, width), self.dtype)
+            plane = index.plane(channel, (height, width), self.dtype)
             out[:, :, number] = plane if whole else plane[np.ix_(rows, columns)]
         return out
 
@@ -239,6 +258,12 @@ class BcfCounts:
 
         targets = np.where(wanted, 0, -1)
         in_threads(unpack, batches(self._detectors, chosen, targets), progress, "unpacking spectra")
+
+
+def _let_go(out: NDArray[Any]) -> None:
+    """Let the system write a memory-mapped array's pages out rather than count them as ours."""
+    if isinstance(out, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+        out._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
 def _ranges(key: Any, shape: tuple[int, int, int]) -> tuple[range, range, range, list[bool]]:
