@@ -78,7 +78,9 @@ def fit_plate(measured: Measured, element: str) -> Fitted:
     instrument = load_instrument("m4-tornado")
     source = TubeSource("Rh", 30.0, window_be_um=100)
     detector = replace(instrument.detector, threshold_kev=0.4)
-    instrument = replace(instrument, source=source, detector=detector, incidence_deg=90.0, takeoff_deg=45.0)
+    instrument = replace(
+        instrument, source=source, detector=detector, incidence_deg=90.0, takeoff_deg=45.0, optic=None
+    )
     fitted = _fit(measured, PLATES[element], instrument)
     line = line_energy(element)
     twice = fitted.axis.window(2 * line - 0.12, 2 * line + 0.12)
@@ -169,7 +171,10 @@ def beta_over_alpha(fitted: Fitted, element: str) -> float:
 
 
 def continuum_bands(fitted: Fitted, sample: Sample, borders: list[float]) -> list[float]:
-    """Measured over model between borders in keV, without the sample's lines and Rh L; nan where none is left."""
+    """Measured over model between borders in keV, without the sample's lines and Rh L; nan where none are.
+
+    Coherent scattering by crystals stands in Bragg reflections, which wide bands average.
+    """
     low, high = sample.lines
     energies = fitted.axis.energies
     keep = (energies < low - 0.5) | (energies > high + 0.2)
