@@ -71,7 +71,7 @@ class Job(QObject):  # type: ignore[misc]
 
         self.running = True
         _running.add(self)
-        self._bar = cancelable_progress(total=0, desc=self.title, cancel_callback=self.cancel)
+        self._bar = cancelable_progress(total=0, desc=self.title)
         self._worker = create_worker(_Task(self), _start_thread=False)
         self._worker.finished.connect(self._end)
         self._worker.start()
@@ -86,7 +86,12 @@ class Job(QObject):  # type: ignore[misc]
     @property
     def cancelled(self) -> bool:
         """Whether the user or a closing viewer asked the work to stop."""
-        return self._cancelled or (self._worker is not None and self._worker.abort_requested)
+        bar = self._bar  # its cancel button only leaves a note
+        return (
+            self._cancelled
+            or (self._worker is not None and self._worker.abort_requested)
+            or (bar is not None and bar.is_canceled)
+        )
 
     def _run(self) -> None:
         function, arguments, keywords = self._work

@@ -1,0 +1,499 @@
+"""The docks in a real window: what a user does, and does wrong."""
+
+import time
+
+import numpy as np
+import pytest
+from napari.layers import Layer
+
+from napari_xrf import io
+from napari_xrf.core.errors import Cancelled, InvalidInput
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.plugin.jobs import Job, running_on
+from napari_xrf.plugin.label_layers import label_layer
+from napari_xrf.plugin.layers import CUBE_KEY, FAMILY_KEY, cube_from, cube_layers
+from two_phase_maps import two_phase_cube, two_phase_labels
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def cube():
+    return two_phase_cube()[0]
+
+
+@pytest.fixture
+def viewer(make_napari_viewer, cube):
+    viewer = make_napari_viewer()
+    viewer.add_layer(Layer.create(*cube_layers(cube)[-1]))
+    return viewer
+
+
+def dock(viewer, name):
+    return viewer.window.add_plugin_dock_widget("napari-xrf", name)[1]
+
+
+def spectrum_dock(viewer, qtbot):
+    widget = dock(viewer, "Spectrum")
+    qtbot.waitUntil(lambda: widget._summary is not None, timeout=20_000)
+    return widget
+
+
+def curve(widget, name):
+    return next(curve for curve in widget.plot.curves() if curve.name == name)
+
+
+def left_half(cube):
+    rows, columns = cube.map_shape
+    corners = [[-0.4, -0.4], [-0.4, columns / 2 - 0.6], [rows - 0.6, columns / 2 - 0.6], [rows - 0.6, -0.4]]
+    return np.array(corners)
+
+
+class SlowCounts:
+    """Counts that take their time, as a packed file does."""
+
+    def __init__(self, array, seconds=0.0):
+        self.array, self.shape, self.dtype, self.ndim = array, array.shape, array.dtype, 3
+        self.seconds, self.rows_read = seconds, 0
+
+    def __getitem__(self, key):
+        time.sleep(self.seconds)
+        return self.array[key]
+
+    def load(self, memory_budget, progress):
+        for row in range(self.shape[0]):
+            time.sleep(self.seconds)
+            self.rows_read = row + 1
+            progress(row + 1, self.shape[0], "reading")
+        return self.array.copy()
+
+
+class Slow:
+    """Work that goes on until it is cancelled."""
+
+    def __init__(self):
+        self.steps, self.stopped = 0, False
+
+    def __call__(self, *_, progress, **__):
+        try:
+            for step in range(2000):
+                time.sleep(0.01)
+                self.steps = step
+                progress(step, 2000, "working")
+        except Cancelled:
+            self.stopped = True
+            raise
+
+
+def test_the_sum_and_the_highest_pixels_are_shown(viewer, qtbot, cube):
+    widget = spectrum_dock(viewer, qtbot)
+    pixels = 24 * 30
+    assert np.allclose(curve(widget, "Mean").counts, cube.sum_spectrum() / pixels)
+    widget.per_pixel.setChecked(False)
+    widget.show_max.setChecked(True)
+    assert np.array_equal(curve(widget, "Sum").counts, cube.sum_spectrum())
+    assert np.array_equal(curve(widget, "Max pixel").counts, cube.max_spectrum())
+    widget.log.setChecked(True)
+    widget.log.setChecked(False)
+    widget.show_sum.setChecked(False)
+    assert [shown.name for shown in widget.plot.curves()] == ["Max pixel"]
+
+
+def test_a_region_has_its_spectrum_in_its_colour_and_is_followed(viewer, qtbot, cube):
+    widget = spectrum_dock(viewer, qtbot)
+    widget.per_pixel.setChecked(False)
+    widget.new_regions.click()
+    layer = viewer.layers.selection.active
+    layer.add_rectangles(left_half(cube))
+    qtbot.waitUntil(lambda: "Region 1" in [shown.name for shown in widget.plot.curves()])
+    iron = np.zeros(cube.map_shape, bool)
+    iron[:, :15] = True
+    assert np.array_equal(curve(widget, "Region 1").counts, cube.region_spectrum(iron))
+    assert curve(widget, "Region 1").color == "#56b4e9"
+    # A drag changes the data and says `set_data` at each step.
+    layer._data_view.shift(0, np.array([0.0, 15.0]))
+    layer.events.set_data()
+    moved = cube.region_spectrum(~iron)
+    qtbot.waitUntil(lambda: np.array_equal(curve(widget, "Region 1").counts, moved))
+    layer.edge_color = [[1, 0, 0, 1]]
+    qtbot.waitUntil(lambda: curve(widget, "Region 1").color == "#ff0000")
+    layer.visible = False
+    qtbot.waitUntil(lambda: [shown.name for shown in widget.plot.curves()] == ["Sum"])
+    layer.visible = True
+    qtbot.waitUntil(lambda: len(widget.plot.curves()) == 2)
+    viewer.layers.remove(layer)
+    qtbot.waitUntil(lambda: [shown.name for shown in widget.plot.curves()] == ["Sum"])
+
+
+def test_layers_may_go_while_the_dock_watches(viewer, qtbot, cube):
+    widget = spectrum_dock(viewer, qtbot)
+    widget.window.click()
+    widget.new_regions.click()
+    viewer.layers.selection.active.add_rectangles(left_half(cube))
+    viewer.layers.clear()
+    qtbot.wait(200)
+    assert widget.cube() is None
+    assert widget.plot.curves() == ()
+    assert not widget.find.isEnabled()
+    widget.plot.set_window(3, 4)
+    qtbot.wait(150)
+    assert len(viewer.layers) == 0
+    viewer.add_layer(Layer.create(*cube_layers(cube)[-1]))
+    qtbot.waitUntil(lambda: len(widget.plot.curves()) == 1, timeout=20_000)
+
+
+def test_an_energy_window_becomes_a_map_that_follows(viewer, qtbot, cube):
+    widget = spectrum_dock(viewer, qtbot)
+    widget.window.click()
+    assert len(viewer.layers) == 2
+    low, high = widget.plot.window()
+    assert low < 6.404 < high or low < 3.692 < high  # it starts on the highest peak
+    layer = viewer.layers[-1]
+    widget.plot.set_window(6.2, 6.6)
+    qtbot.waitUntil(lambda: "6.20–6.60" in layer.name)
+    assert np.array_equal(layer.data, cube.window_map(6.2, 6.6))
+    assert layer.units == viewer.layers[0].units[1:]
+    widget.keep.click()
+    widget.plot.set_window(3.5, 3.9)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3)
+    assert np.array_equal(layer.data, cube.window_map(6.2, 6.6))
+    widget.window.click()
+    widget.plot.set_window(5, 6)
+    qtbot.wait(150)
+    assert len(viewer.layers) == 3
+
+
+@pytest.mark.parametrize("ending", [".csv", ".msa"])
+def test_a_spectrum_is_saved_as_counts(viewer, qtbot, cube, tmp_path, ending):
+    widget = spectrum_dock(viewer, qtbot)
+    path = tmp_path / f"mean{ending}"
+    widget.save_curve("Mean", path)
+    again = io.read_spectrum(path)
+    assert np.array_equal(again.counts, cube.sum_spectrum())
+    assert again.energy.width == pytest.approx(cube.energy.width)
+    assert again.energy.offset == pytest.approx(cube.energy.offset)
+    with pytest.raises(InvalidInput, match="no curve"):
+        widget.save_curve("Nothing", path)
+
+
+def test_lines_are_marked_and_wrong_names_are_told(viewer, qtbot):
+    from napari.utils.notifications import notification_manager
+
+    widget = spectrum_dock(viewer, qtbot)
+    widget.set_elements("Fe, Ca")
+    assert set(widget.plot.markers.names()) == {"Fe", "Ca"}
+    assert "Fe Kα1" in widget.plot.describe(6.41)
+    before = len(notification_manager.records)
+    widget.set_elements("Fe, Qq")
+    assert len(notification_manager.records) == before + 1
+    assert "Qq" in notification_manager.records[-1].message
+    assert set(widget.plot.markers.names()) == {"Fe", "Ca"}
+
+
+def test_the_slider_and_the_plot_move_each_other(viewer, qtbot):
+    widget = spectrum_dock(viewer, qtbot)
+    viewer.dims.set_point(0, 3.7)
+    assert widget.plot.slice.value() == pytest.approx(3.7, abs=0.02)
+    widget.plot.sliceMoved.emit(6.4)
+    assert viewer.dims.point[0] == pytest.approx(6.4, abs=0.02)
+
+
+def test_the_pixel_under_the_cursor_is_shown(viewer, qtbot, cube):
+    widget = spectrum_dock(viewer, qtbot)
+    widget.show_pixel.setChecked(True)
+    viewer.cursor.position = (6.4, 40.0, 25.0)
+    for callback in viewer.mouse_move_callbacks:
+        callback(viewer, None)
+    qtbot.waitUntil(lambda: "Pixel 4, 2" in [shown.name for shown in widget.plot.curves()])
+    assert np.array_equal(curve(widget, "Pixel 4, 2").counts, cube.spectrum_at(4, 2))
+
+
+def test_a_formulas_expected_spectrum_is_laid_over(viewer, qtbot):
+    widget = spectrum_dock(viewer, qtbot)
+    widget.formula.setText("CaCO3")
+    widget.formula.editingFinished.emit()
+    qtbot.waitUntil(lambda: "CaCO3" in [shown.name for shown in widget.plot.curves()], timeout=60_000)
+    expected = curve(widget, "CaCO3")
+    peak = expected.energy.energies[int(np.argmax(expected.counts[100:]) + 100)]
+    assert peak == pytest.approx(3.692, abs=0.05)
+    widget.formula.setText("")
+    widget.formula.editingFinished.emit()
+    assert [shown.name for shown in widget.plot.curves()] == ["Mean"]
+
+
+def test_element_maps_become_layers(viewer, qtbot):
+    widget = dock(viewer, "Element maps")
+    widget.tick(["Fe", "Ca"])
+    assert widget.elements() == ("Fe", "Ca")
+    widget.method.setCurrentIndex(1)
+    widget.run.click()
+    qtbot.waitUntil(lambda: widget.job_bar.job is None, timeout=60_000)
+    maps = {layer.metadata[FAMILY_KEY]: layer for layer in viewer.layers if FAMILY_KEY in layer.metadata}
+    assert {"Fe K", "Ca K"} <= set(maps)
+    iron = maps["Fe K"].data
+    assert iron[:, :15].mean() > 5 * abs(iron[:, 15:].mean())
+    widget.grid.setChecked(True)
+    assert viewer.canvas.grid.enabled
+    assert not viewer.layers["two phases"].visible
+    widget.grid.setChecked(False)
+    assert viewer.layers["two phases"].visible
+    assert not viewer.canvas.grid.enabled
+
+
+def test_minerals_are_named_and_tabled(viewer, qtbot, tmp_path):
+    widget = dock(viewer, "Minerals")
+    assert not widget.save_table.isEnabled()
+    viewer.add_layer(Layer.create(*label_layer(two_phase_labels())))
+    qtbot.waitUntil(lambda: widget.table.rowCount() == 3)
+    assert widget.table.item(0, 1).text() == "calcite"
+    widget.write_table(tmp_path / "classes.csv")
+    assert (tmp_path / "classes.csv").read_text().startswith("label,name,formula,color,pixels,area_mm2")
+    labels = viewer.layers[-1]
+    labels.data_setitem((np.arange(20), np.full(20, 29)), 2)
+    labels.events.paint(value=[])
+    qtbot.waitUntil(lambda: widget.table.item(0, 1).text().startswith("hematite"))
+    viewer.layers.remove(labels)
+    qtbot.waitUntil(lambda: widget.table.rowCount() == 0)
+
+
+def test_own_minerals_are_added_and_a_bad_table_is_told(viewer, tmp_path):
+    from napari_xrf.core.errors import FileError
+
+    widget = dock(viewer, "Minerals")
+    count = widget.list.count()
+    path = tmp_path / "mine.csv"
+    path.write_text("name,formula,density\nunobtainium,FePb3,9.5\n")
+    widget.use_library(path)
+    assert widget.list.count() == count + 1
+    assert widget.ticked() == ("unobtainium",)
+    path.write_text("name,formula,density\nbroken,Xx2,9.5\n")
+    with pytest.raises(FileError, match="line 2, column formula"):
+        widget.use_library(path)
+    assert widget.list.count() == count + 1
+    widget.filter.setText("unobt")
+    assert sum(not widget.list.item(row).isHidden() for row in range(widget.list.count())) == 1
+
+
+def test_a_mineral_map_is_made_and_reported(viewer, qtbot, tmp_path):
+    widget = dock(viewer, "Minerals")
+    widget.tick(("hematite", "calcite"))
+    widget.run.click()
+    qtbot.waitUntil(lambda: widget.job_bar.job is None, timeout=120_000)
+    layer = widget.labels.layer()
+    assert layer is not None
+    assert layer.name == "Minerals of two phases"
+    assert (
+        sum(int(widget.table.item(row, 5).text().replace(",", "")) for row in range(widget.table.rowCount()))
+        == 720
+    )
+    widget.write_report(tmp_path / "report.html")
+    assert "<html" in (tmp_path / "report.html").read_text()[:200].lower()
+
+
+def test_clean_up_makes_a_new_layer(viewer, qtbot):
+    widget = dock(viewer, "Clean up labels")
+    assert not widget.run.isEnabled()
+    labels = viewer.add_layer(Layer.create(*label_layer(two_phase_labels())))
+    before = labels.data.copy()
+    assert [str(step) for step in widget.steps()] == ["majority:3", "min-size:5"]
+    qtbot.waitUntil(lambda: widget.changes.text().startswith("1 of 720 pixels"))
+    widget.form.only.value = "calcite"
+    qtbot.waitUntil(lambda: widget.changes.text().startswith("0 of 720 pixels"))
+    widget.form.only.value = "all classes"
+    widget.run.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=10_000)
+    assert np.array_equal(labels.data, before)
+    cleaned = viewer.layers[-1]
+    assert cleaned.name == "Minerals of two phases (cleaned)"
+    assert cleaned.data[1, 1] == 2
+    assert cleaned.data[0, 0] == 0
+    assert np.array_equal(cleaned.scale, labels.scale)
+
+
+def test_only_fitting_layers_are_offered(viewer, qtbot):
+    viewer.add_image(np.ones((5, 5)), name="flat")
+    viewer.add_image(np.ones((5, 5, 3)), rgb=True, name="photo")
+    viewer.add_labels(np.ones((3, 5, 5), int), name="volume")
+    viewer.add_points(np.ones((2, 2)), name="points")
+    names = ("Spectrum", "Element maps", "Minerals")
+    for name in names:
+        maps = dock(viewer, name).maps
+        assert [maps.itemText(index) for index in range(maps.count())] == ["two phases"], name
+    labels = dock(viewer, "Clean up labels").labels
+    assert labels.count() == 0
+    viewer.layers["two phases"].name = "renamed"
+    assert dock(viewer, "Spectrum").maps.currentText() == "renamed"
+
+
+def test_two_viewers_share_nothing(make_napari_viewer, viewer, qtbot):
+    first = spectrum_dock(viewer, qtbot)
+    other = make_napari_viewer()
+    second = dock(other, "Spectrum")
+    assert second.cube() is None
+    first.new_regions.click()
+    viewer.layers.selection.active.add_rectangles(np.array([[2, 2], [8, 8]]))
+    qtbot.waitUntil(lambda: len(first.plot.curves()) == 2)
+    assert second.plot.curves() == ()
+    assert len(other.layers) == 0
+    assert second.maps.count() == 0
+
+
+def test_a_job_reports_and_stops_soon(viewer, qtbot):
+    widget = dock(viewer, "Element maps")
+    work = Slow()
+    widget.job_bar.run("Working", work, on_done=pytest.fail)
+    qtbot.waitUntil(lambda: work.steps > 10)
+    assert not widget.job_bar.isHidden()
+    assert not widget.run.isEnabled()
+    start = time.monotonic()
+    widget.job_bar.cancel_button.click()
+    qtbot.waitUntil(lambda: widget.job_bar.job is None, timeout=2000)
+    assert time.monotonic() - start < 0.5
+    assert work.stopped
+    assert widget.run.isEnabled()
+
+
+def test_an_error_in_a_job_is_one_notification(viewer, qtbot):
+    from napari.utils.notifications import notification_manager
+
+    def fail(*, progress):
+        raise InvalidInput("the map is empty", "Choose another")
+
+    before = len(notification_manager.records)
+    widget = dock(viewer, "Element maps")
+    widget.job_bar.run("Failing", fail, on_done=pytest.fail)
+    qtbot.waitUntil(lambda: widget.job_bar.job is None)
+    assert [note.message for note in notification_manager.records[before:]] == [
+        "the map is empty. Choose another"
+    ]
+
+
+@pytest.mark.parametrize("close", ["dock", "viewer"])
+def test_closing_stops_the_work(viewer, qtbot, close):
+    wrapped, widget = viewer.window.add_plugin_dock_widget("napari-xrf", "Element maps")
+    work = Slow()
+    widget.job_bar.run("Working", work, on_done=pytest.fail)
+    qtbot.waitUntil(lambda: work.steps > 5)
+    if close == "dock":
+        wrapped.destroyOnClose()
+    else:
+        viewer.close()
+    qtbot.waitUntil(lambda: work.stopped, timeout=2000)
+
+
+def test_a_closed_dock_hears_no_more(viewer, qtbot, cube):
+    wrapped, widget = viewer.window.add_plugin_dock_widget("napari-xrf", "Spectrum")
+    qtbot.waitUntil(lambda: widget._summary is not None, timeout=20_000)
+    widget.new_regions.click()
+    layer = viewer.layers.selection.active
+    callbacks = len(viewer.mouse_move_callbacks)
+    wrapped.destroyOnClose()
+    qtbot.wait(100)
+    assert len(viewer.mouse_move_callbacks) == callbacks - 1
+    layer.add_rectangles(left_half(cube))
+    viewer.dims.set_point(0, 3.0)
+    viewer.layers.remove(layer)
+    viewer.theme = "light"
+    qtbot.wait(150)
+    again = spectrum_dock(viewer, qtbot)
+    assert again is not widget
+    assert len(again.plot.curves()) == 1
+
+
+def test_a_packed_map_is_decoded_behind_the_window(make_napari_viewer, qtbot, cube):
+    from napari_xrf.plugin.loading import follow_opening
+
+    viewer = make_napari_viewer()
+    packed = SlowCounts(cube.counts, 0.01)
+    lazy = SpectralCube(packed, cube.energy, "packed", cube.pixel_size)
+    layer = viewer.add_layer(Layer.create(*cube_layers(lazy)[-1]))
+    follow_opening(lazy)
+    widget = dock(viewer, "Spectrum")
+    assert not isinstance(layer.data, np.ndarray)
+    qtbot.waitUntil(lambda: isinstance(layer.data, np.ndarray), timeout=20_000)
+    assert np.array_equal(layer.data, np.moveaxis(cube.counts, -1, 0))
+    assert packed.rows_read == 24
+    assert cube_from(layer).is_loaded
+    assert viewer.dims.point[0] == pytest.approx(6.4, abs=0.3) or viewer.dims.point[0] == pytest.approx(
+        3.7, abs=0.3
+    )
+    qtbot.waitUntil(lambda: len(widget.plot.curves()) == 1, timeout=20_000)
+    assert np.allclose(widget.plot.curves()[0].counts * 720, cube.sum_spectrum())
+
+
+def test_decoding_can_be_cancelled_in_naparis_activity(make_napari_viewer, qtbot, cube):
+    from napari.utils import progress as bars
+
+    from napari_xrf.plugin.loading import load_in_background
+
+    viewer = make_napari_viewer()
+    packed = SlowCounts(cube.counts, 0.1)
+    lazy = SpectralCube(packed, cube.energy, "packed")
+    layer = viewer.add_layer(Layer.create(*cube_layers(lazy)[-1]))
+    load_in_background(lazy)
+    load_in_background(lazy)  # a second call while it runs does nothing
+    qtbot.waitUntil(lambda: packed.rows_read > 1)
+    (bar,) = bars._all_instances
+    bar.cancel()
+    qtbot.waitUntil(lambda: not running_on(lazy), timeout=2000)
+    assert packed.rows_read < 24
+    assert layer.metadata[CUBE_KEY] is lazy
+    viewer.dims.set_point(0, 3.7)  # slices are still read from the file
+
+
+def test_a_bad_file_is_one_notification(make_napari_viewer, qtbot, tmp_path):
+    from napari.utils.notifications import notification_manager
+    from qtpy.QtCore import QTimer
+
+    viewer = make_napari_viewer()
+    path = tmp_path / "broken.bcf"
+    path.write_bytes(b"AAMVHFSS" + bytes(2000))
+    before = len(notification_manager.records)
+    opened = []
+    # As from the menu: inside the event loop.
+    QTimer.singleShot(0, lambda: opened.append(viewer.window._qt_viewer._qt_open([str(path)], stack=False)))
+    qtbot.waitUntil(lambda: bool(opened), timeout=10_000)
+    notes = notification_manager.records[before:]
+    assert len(notes) == 1
+    assert "broken.bcf" in notes[0].message
+    assert len(viewer.layers) == 0
+    viewer.add_image(np.ones((3, 3)))
+
+
+def test_an_unknown_hdf5_layout_is_asked_about(make_napari_viewer, qtbot, tmp_path):
+    import h5py
+    from qtpy.QtCore import QTimer
+    from qtpy.QtWidgets import QApplication
+
+    from napari_xrf.plugin.dataset_dialog import DatasetDialog
+
+    counts = np.random.default_rng(0).poisson(3, (200, 6, 7)).astype(np.uint16)
+    path = tmp_path / "odd.h5"
+    with h5py.File(path, "w") as file:
+        file["strange/place"] = counts
+    viewer = make_napari_viewer()
+    done = []
+
+    def answer():
+        dialog = next(
+            w for w in QApplication.topLevelWidgets() if isinstance(w, DatasetDialog) and w.isVisible()
+        )
+        assert "strange/place" in dialog.datasets.currentText()
+        dialog.axes.setCurrentIndex(0)
+        dialog.accept()
+
+    def open_it():
+        QTimer.singleShot(200, answer)
+        viewer.open(str(path), plugin="napari-xrf")
+        done.append(True)
+
+    QTimer.singleShot(0, open_it)
+    qtbot.waitUntil(lambda: bool(done), timeout=10_000)
+    assert np.array_equal(np.asarray(viewer.layers[0].data), counts)
+
+
+def test_jobs_leave_nothing_behind(viewer, qtbot):
+    results = []
+    job = Job("Counting", lambda progress: progress(1, 1, "one") or 42, on_done=results.append).start()
+    qtbot.waitUntil(lambda: results == [42])
+    qtbot.waitUntil(lambda: not job.running)
