@@ -84,7 +84,7 @@ def _read_pymca(path: str | Path, file: Any, found: dict[str, str]) -> ElementMa
 
 def _savu_group(file: Any) -> Any:
     """Return the NXdata group of Savu whose axis ``PeakElements`` names line families, or None."""
-    for name in file:
+    for name in hdf5_file.children(file):
         group = hdf5_file.group_at(file, name)
         if group is None or hdf5_file.dataset_at(group, "PeakElements") is None:
             continue

@@ -22,7 +22,9 @@ _ENTRY = re.compile(r"^(\d+)\.1$")
 
 def locate(file: Any) -> Location | None:
     """Find the detectors of the first BLISS scan that has them; the command in ``title`` gives the shape."""
-    scans = sorted((int(match[1]), name) for name in file if (match := _ENTRY.match(name)))
+    scans = sorted(
+        (int(match[1]), name) for name in hdf5_file.children(file) if (match := _ENTRY.match(name))
+    )
     holding = []
     for _, name in scans:
         group = hdf5_file.group_at(file, f"/{name}/measurement")

@@ -115,7 +115,7 @@ def _datasets(file: Any) -> list[tuple[str, Any]]:
         if not pending:
             break
         path, group = pending.pop(0)
-        for name in group:
+        for name in hdf5_file.children(group):
             child = f"{path}/{name}"
             node = hdf5_file.dataset_at(file, child)
             node = hdf5_file.group_at(file, child) if node is None else node

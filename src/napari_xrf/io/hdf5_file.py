@@ -29,7 +29,7 @@ def opened(path: str | Path) -> Iterator[h5py.File]:
             yield file
     except XrfError:
         raise
-    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, OverflowError, MemoryError) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         raise FileError(
             target, f"is damaged or no HDF5 file ({text})", "Copy it again from where it was measured"
@@ -79,6 +79,11 @@ def matching(group: h5py.Group, pattern: str) -> list[str]:
     return []
 
 
+def children(group: h5py.Group | None) -> list[str]:
+    """Return the names in a group; those that are no text, in damaged files, are left out."""
+    return [name for name in group or () if isinstance(name, str)]
+
+
 def broken_links(group: h5py.Group, limit: int = 1000) -> tuple[str, ...]:
     """Return the files that external links name and that are not there."""
     missing: list[str] = []
@@ -87,7 +92,7 @@ def broken_links(group: h5py.Group, limit: int = 1000) -> tuple[str, ...]:
         if not pending:
             break
         parent = pending.pop()
-        for name in list(parent):
+        for name in children(parent):
             with contextlib.suppress(KeyError, OSError, RuntimeError, ValueError):
                 link = parent.get(name, getlink=True)
                 if isinstance(link, h5py.ExternalLink):
@@ -189,7 +194,7 @@ def _open(path: Path) -> h5py.File:
 def _children(parent: h5py.Group, part: str) -> list[str]:
     if not any(sign in part for sign in "*?["):
         return [part] if part in parent else []
-    names = [name for name in parent if fnmatch.fnmatchcase(name, part)]
+    names = [name for name in children(parent) if fnmatch.fnmatchcase(name, part)]
     return sorted(names, key=lambda name: (len(name), name))
 
 

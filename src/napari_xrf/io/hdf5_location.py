@@ -96,7 +96,7 @@ def maps_v9(file: Any) -> Location | None:
 def hyperspy(file: Any) -> Location | None:
     """Find the first experiment whose only signal axis is energy; the file says which axis is which."""
     experiments = hdf5_file.group_at(file, "/Experiments")
-    for title in experiments or ():
+    for title in hdf5_file.children(experiments):
         path = f"/Experiments/{title}/data"
         dataset = hdf5_file.dataset_at(file, path)
         if dataset is None or not 1 <= dataset.ndim <= 4:
@@ -274,7 +274,7 @@ def _nxdata_signals(file: Any, limit: int = 2000) -> list[str]:
         if not pending:
             break
         path, group = pending.pop(0)
-        for name in group:
+        for name in hdf5_file.children(group):
             child = f"{path}/{name}"
             dataset = hdf5_file.dataset_at(file, child)
             if dataset is not None:

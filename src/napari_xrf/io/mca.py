@@ -124,7 +124,7 @@ def _only_sum(path: Path, detector: str | int) -> None:
 def _read_epics(path: Path, lines: list[str], text: str, detector: str | int) -> SpectralCube:
     """Read EPICS' MCA records as larch writes them: one column a detector, each with its calibration."""
     tags = dict(re.findall(r"^([A-Z_0-9]+):[ \t]*(.*)$", text, re.MULTILINE))
-    start = next(at for at, line in enumerate(lines) if line.startswith("DATA:")) + 1
+    start = next((at for at, line in enumerate(lines, 1) if line.startswith("DATA:")), len(lines))
     table = np.array([line.split() for line in lines[start:] if line.strip()], dtype=np.float64)
     size = int(tags.get("CHANNELS") or table.shape[0])
     if table.ndim != 2 or table.shape[0] < size or size < _FEWEST:

@@ -26,6 +26,8 @@ _DAMAGED = (
     RuntimeError,
     ZeroDivisionError,
     MemoryError,
+    AssertionError,
+    SyntaxError,  # of OME-XML
 )
 
 
