@@ -20,6 +20,7 @@ from napari_xrf.io.bcf_index import Batch, PixelIndex, batches, read_batch
 from napari_xrf.io.bcf_threads import in_threads
 
 _SMALL = 2**12  # below this many pixels a few channels are quicker unpacked than looked up
+_WHOLE_SPECTRA = 32 * 2**20  # bytes of whole spectra that are unpacked at a time to take channels from
 _WIDE = 8  # channels are looked up when less than one in this many is asked for
 
 
@@ -85,7 +86,7 @@ class BcfCounts:
         self.ndim = 3
         self._detectors = detectors
         self._budget = memory_budget
-        self._lock = threading.Lock()
+        self._building = threading.Lock()
         self._channels: ChannelIndex | None = None
         self.survey = self._surveyed(progress)
         self.dtype = np.dtype(np.min_scalar_type(int(self.survey.largest.max(initial=0))))
@@ -101,6 +102,8 @@ class BcfCounts:
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("packed counts become an array only as a copy")
         return np.asarray(self[:], dtype=dtype)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
@@ -128,12 +131,13 @@ class BcfCounts:
         chosen = range(int(lines[0]), int(lines[-1]) + 1)
         targets = np.where(mask[chosen.start : chosen.stop], self._numbers(chosen), -1)
         total = np.zeros(self.shape[2], dtype=np.int64)
+        lock = threading.Lock()
 
         def add(stretch: tuple[int, int]) -> None:
             line, until = stretch
             part = targets[line - chosen.start : until - chosen.start]
             work = self._tallied(read_batch(self._detectors, line, until, part))
-            with self._lock:
+            with lock:
                 np.add(total, work[records.TOTAL], out=total)
 
         in_threads(add, batches(self._detectors, chosen, targets), ignore_progress, "")
@@ -164,7 +168,7 @@ class BcfCounts:
         self._by_channels(progress)
 
     def _by_channels(self, progress: Progress = ignore_progress) -> ChannelIndex:
-        with self._lock:
+        with self._building:
             if self._channels is None:
                 self._channels = ChannelIndex.build(
                     self.path, self._detectors, self.survey.lines, self.survey.filled,
@@ -178,13 +182,14 @@ class BcfCounts:
         total = np.zeros(channels, dtype=np.uint64)
         largest = np.zeros(channels, dtype=np.uint64)
         filled = np.zeros((len(lines), channels), dtype=np.int32)
+        lock = threading.Lock()
 
         def survey(number: int) -> None:
             line, until = lines[number]
             numbers = self._numbers(range(line, until))
             work = self._tallied(read_batch(self._detectors, line, until, numbers))
             filled[number] = work[records.FILLED]
-            with self._lock:
+            with lock:
                 np.add(total, work[records.TOTAL].astype(np.uint64), out=total)
                 np.maximum(largest, work[records.LARGEST].astype(np.uint64), out=largest)
 
@@ -225,12 +230,19 @@ class BcfCounts:
         return out
 
     def _by_pixel(self, rows: range, columns: range, channels: range) -> NDArray[Any]:
-        out = np.zeros((len(rows), len(columns), self.shape[2]), dtype=self.dtype)
-        if out.size:
-            self._fill(out, rows, columns, ignore_progress)
-        if channels == range(self.shape[2]):
+        out = np.zeros((len(rows), len(columns), len(channels)), dtype=self.dtype)
+        if out.size == 0:
             return out
-        return out[:, :, np.arange(channels.start, channels.stop, channels.step)]
+        if channels == range(self.shape[2]):
+            self._fill(out, rows, columns, ignore_progress)
+            return out
+        step = max(1, _WHOLE_SPECTRA // (len(columns) * self.shape[2] * self.dtype.itemsize))
+        for start in range(0, len(rows), step):
+            some = rows[start : start + step]
+            whole = np.zeros((len(some), len(columns), self.shape[2]), dtype=self.dtype)
+            self._fill(whole, some, columns, ignore_progress)
+            out[start : start + step] = whole[:, :, list(channels)]
+        return out
 
     def _fill(self, out: NDArray[Any], rows: range, columns: range, progress: Progress) -> None:
         """Unpack rows × columns into ``out`` (rows, columns, E), which is zero and C-contiguous."""
