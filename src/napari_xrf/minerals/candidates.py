@@ -8,6 +8,7 @@ from napari_xrf.core.emission_lines import atomic_number, edge_energy, main_line
 from napari_xrf.minerals.library import Mineral
 
 LEAST_PART = 0.02  # an element of less weight in a mineral may escape notice
+LANTHANIDES = range(57, 72)  # they occur together, and their L lines overlap: one found stands for all
 LIGHTEST = 11  # lines of lighter elements are absorbed by windows, coatings and air
 
 
@@ -34,10 +35,20 @@ def plausible_minerals(
     high: float,
     excitation_kev: float,
 ) -> tuple[Mineral, ...]:
-    """Return the minerals whose visible elements are all among the elements found."""
+    """Return the minerals whose visible elements are all among the elements found.
+
+    Of the lanthanides in a mineral it is enough to have found one.
+    """
     return tuple(
-        mineral for mineral in library if visible_elements(mineral, low, high, excitation_kev) <= set(found)
+        mineral
+        for mineral in library
+        if _explained(visible_elements(mineral, low, high, excitation_kev), frozenset(found))
     )
+
+
+def _explained(visible: frozenset[str], found: frozenset[str]) -> bool:
+    lanthanides = {element for element in visible if atomic_number(element) in LANTHANIDES}
+    return visible - lanthanides <= found and (not lanthanides or bool(lanthanides & found))
 
 
 def _shows(element: str, low: float, high: float, excitation_kev: float) -> bool:

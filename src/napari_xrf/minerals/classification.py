@@ -14,18 +14,18 @@ from napari_xrf.core.label_map import NOT_MEASURED, UNKNOWN_NAME, LabelClass, La
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.minerals.evidence import collect_evidence
-from napari_xrf.minerals.goodness import misfit_threshold
+from napari_xrf.minerals.goodness import estimate_tolerance, misfit_threshold
 from napari_xrf.minerals.library import Mineral
 from napari_xrf.minerals.likelihood import Scan
 from napari_xrf.minerals.map_setting import setting_of_map
 from napari_xrf.minerals.mean_spectra import ClassSpectrum, class_spectra
+from napari_xrf.minerals.model_error import model_error
 from napari_xrf.minerals.separability import confusion, inseparable_groups
 from napari_xrf.minerals.templates import expect_templates
 
 UNKNOWN_LABEL = 1
 UNKNOWN_COLOR = "#808080"
 UNKNOWN_LEVEL = 1e-3
-TOLERANCE = 0.2
 LEAST_CONFIDENCE = 0.5
 
 
@@ -70,7 +70,7 @@ def classify_minerals(
     *,
     method: str = "likelihood",
     unknown_level: float = UNKNOWN_LEVEL,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     progress: Progress = ignore_progress,
 ) -> Classification:
     """Find the mineral of each pixel.
@@ -88,7 +88,9 @@ def classify_minerals(
     unknown_level
         Share of pixels of known minerals that may be called unknown by mistake, above 0 to 0.5.
     tolerance
-        Relative standard deviation of the expected spectra per bin of half a detector's resolution.
+        Relative standard deviation of the expected spectra per bin of half a detector's resolution, 0.01 to
+        1; it counts at high energies and grows towards low ones. None: the smallest of a few values under
+        which at least half of the map fits some mineral.
     progress
         Told often; raise Cancelled in it to stop.
 
@@ -101,7 +103,7 @@ def classify_minerals(
         raise InvalidInput(f"there is no method {method!r}", f"Use {', '.join(METHODS)}")
     if not 0 < unknown_level <= 0.5:
         raise InvalidInput(f"the unknown level must be above 0 and at most 0.5, not {unknown_level}")
-    if not 0.01 <= tolerance <= 1:
+    if tolerance is not None and not 0.01 <= tolerance <= 1:
         raise InvalidInput(f"the tolerance must be between 0.01 and 1, not {tolerance}")
     if minerals is not None and not minerals:
         raise InvalidInput("there is no mineral to look for", "Name at least one")
@@ -112,7 +114,7 @@ def classify_by_likelihood(
     cube: SpectralCube,
     minerals: Sequence[Mineral] | None,
     unknown_level: float,
-    tolerance: float,
+    tolerance: float | None,
     progress: Progress,
 ) -> Classification:
     """Classify by highest likelihood: the method ``"likelihood"`` of :func:`classify_minerals`."""
@@ -120,12 +122,15 @@ def classify_by_likelihood(
     templates = expect_templates(setting.minerals, setting.instrument, setting.bins, progress)
     if templates.size == 0:
         raise InvalidInput("none of the minerals would show in this map", "Name others, or check the kV")
-    confused = confusion(templates, setting.counts_per_pixel, tolerance, progress)
+    if tolerance is None:
+        tolerance = estimate_tolerance(cube, templates, progress)
+    errors = model_error(setting.bins, tolerance)
+    confused = confusion(templates, setting.counts_per_pixel, errors, progress)
     groups = inseparable_groups(confused)
     templates, class_of = templates.by_class(groups)
     scan = Scan.of(templates, class_of)
-    threshold = misfit_threshold(templates, scan, tolerance, unknown_level, setting.most_counts, progress)
-    measured, evidence = collect_evidence(cube, templates, scan, tolerance, progress)
+    threshold = misfit_threshold(templates, scan, errors, unknown_level, setting.most_counts, progress)
+    measured, evidence = collect_evidence(cube, templates, scan, errors, progress)
     winner, probability = evidence.decide(len(groups))
     pixels = np.arange(winner.size)
     unexplained = evidence.misfit[pixels, winner] > threshold.at(evidence.counts)
@@ -144,7 +149,11 @@ def classify_by_likelihood(
         counts_per_pixel=setting.counts_per_pixel,
         energy_range=(float(setting.bins.energies[0]), float(setting.bins.energies[-1])),
         method="likelihood",
-        notes=(*setting.notes, *_remarks(unexplained, undecided, setting.minerals, groups)),
+        notes=(
+            *setting.notes,
+            f"expected spectra are taken to be off by {tolerance:.0%} per bin, more below 2 keV",
+            *_remarks(unexplained, undecided, setting.minerals, groups),
+        ),
     )
 
 
@@ -198,7 +207,7 @@ def _remarks(
     return tuple(remarks)
 
 
-Method = Callable[[SpectralCube, Sequence[Mineral] | None, float, float, Progress], Classification]
+Method = Callable[[SpectralCube, Sequence[Mineral] | None, float, float | None, Progress], Classification]
 
 # Another method, such as a network, is a function of this signature and a line here.
 METHODS: dict[str, Method] = {"likelihood": classify_by_likelihood}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.minerals.likelihood import Scan, fit_candidates
+from napari_xrf.minerals.model_error import ModelError
 from napari_xrf.minerals.templates import Templates
 
 CANDIDATES = 6  # classes that are fitted in full; the rest are beaten in the scan
@@ -63,7 +64,7 @@ def collect_evidence(
     cube: SpectralCube,
     templates: Templates,
     scan: Scan,
-    tolerance: float,
+    errors: ModelError,
     progress: Progress = ignore_progress,
 ) -> tuple[NDArray[np.bool_], PixelEvidence]:
     """Return which pixels hold counts, (Y, X), and their evidence in row order."""
@@ -81,18 +82,18 @@ def collect_evidence(
             flags[start : start + PIXELS_AT_ONCE] = held
             counts = binned_counts(few, templates.bins.edges)[held]
             if counts.shape[0]:
-                parts.append(evidence_of(counts, templates, scan, tolerance))
+                parts.append(evidence_of(counts, templates, scan, errors))
             progress(band.start * columns + start, rows * columns, "comparing pixels with minerals")
     progress(rows * columns, rows * columns, "comparing pixels with minerals")
     return measured, _joined(parts)
 
 
 def evidence_of(
-    counts: NDArray[np.float32], templates: Templates, scan: Scan, tolerance: float
+    counts: NDArray[np.float32], templates: Templates, scan: Scan, errors: ModelError
 ) -> PixelEvidence:
     """Return the evidence of pixels with counts (n, B)."""
     first, second = scan.best(counts, CANDIDATES)
-    evidence, misfit, _ = fit_candidates(counts, first, second, templates, tolerance)
+    evidence, misfit, _ = fit_candidates(counts, first, second, templates, errors)
     return PixelEvidence(counts.sum(axis=1, dtype=np.float64), scan.class_of[first], evidence, misfit, first)
 
 

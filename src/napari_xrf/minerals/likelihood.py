@@ -1,21 +1,19 @@
 """How likely the counts of pixels are if they come from given minerals.
 
 A pixel's expectation is ``a·lines + b·continuum`` of a composition with both amounts free, the continuum
-tied loosely to its expected share. Models of spectra are not exact: each bin's expectation is taken to be
-off by a random factor of relative standard deviation ``tolerance``. With a gamma-distributed factor the
-Poisson likelihood becomes the negative-binomial one (variance ``µ + (tolerance·µ)²``), which is Poisson at
-few counts and forgives strong peaks their small errors at many.
+tied loosely to its expected share. Models of spectra are not exact (:mod:`.model_error`): averaged over
+their errors the Poisson likelihood becomes the negative-binomial one, which is Poisson at few counts and
+forgives strong peaks their small errors at many.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.minerals.model_error import ModelError
 from napari_xrf.minerals.templates import FLOOR, Templates
 
 CONTINUUM_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -102,7 +100,7 @@ def fit_candidates(
     first: NDArray[np.intp],
     second: NDArray[np.intp],
     templates: Templates,
-    tolerance: float,
+    errors: ModelError,
 ) -> tuple[Evidence, Evidence, Evidence]:
     """Fit each pixel by a mixture of the lines of two compositions of a mineral and its continuum.
 
@@ -114,8 +112,8 @@ def fit_candidates(
         (n, K) compositions to mix, per candidate.
     templates
         The expected spectra.
-    tolerance
-        Relative standard deviation of the expected spectra per bin.
+    errors
+        How far these may be off.
 
     Returns
     -------
@@ -125,40 +123,10 @@ def fit_candidates(
     """
     from napari_xrf.minerals import likelihood_kernels
 
-    log_means, means, variances = deviance_moments(tolerance)
     evidence, misfit, factors = (np.empty(first.shape, dtype=np.float32) for _ in range(3))
     likelihood_kernels.fit_candidates(
-        counts, first, second, templates.lines, templates.continuum, FLOOR, tolerance, CONTINUUM_SPREAD,
-        log_means, means, variances, evidence, misfit, factors,
+        counts, first, second, templates.lines, templates.continuum, FLOOR, CONTINUUM_SPREAD,
+        errors.tolerance, errors.level, errors.log_means, errors.means, errors.variances,
+        evidence, misfit, factors,
     )  # fmt: skip
     return evidence, misfit, factors
-
-
-@lru_cache(maxsize=8)
-def deviance_moments(
-    tolerance: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean and variance of a bin's deviance as a function of its expectation.
-
-    At few counts a deviance is far from chi-squared; the moments are summed over the distribution itself.
-
-    Returns
-    -------
-    log_means : (G,) natural logarithms of the expectation, evenly spaced
-    means, variances : (G,)
-    """
-    from scipy.stats import nbinom
-
-    shape = 1 / tolerance**2
-    grid = np.linspace(math.log(1e-4), math.log(1e3), 140)
-    means, variances = np.empty(grid.size), np.empty(grid.size)
-    for index, level in enumerate(np.exp(grid)):
-        deviation = math.sqrt(level + level**2 / shape)
-        values = np.arange(math.ceil(level + 12 * deviation) + 12, dtype=np.float64)
-        chance = nbinom.pmf(values, shape, shape / (shape + level))
-        deviance = -(values + shape) * np.log((values + shape) / (level + shape))
-        deviance[1:] += values[1:] * np.log(values[1:] / level)
-        deviance *= 2
-        means[index] = chance @ deviance
-        variances[index] = chance @ (deviance - means[index]) ** 2
-    return grid, means, variances

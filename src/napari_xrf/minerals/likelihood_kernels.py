@@ -23,7 +23,7 @@ def sum_channels(counts, edges, binned):  # type: ignore[no-untyped-def]
 
 @numba.njit(parallel=True, nogil=True, cache=True)
 def fit_candidates(  # type: ignore[no-untyped-def]
-    counts, first, second, lines, continuum, floor, tolerance, spread, log_means, means, variances,
+    counts, first, second, lines, continuum, floor, spread, tolerance, level, log_means, means, variances,
     evidence, misfit, factors,
 ):  # fmt: skip
     """Fit each pixel by each of its candidates; see :func:`napari_xrf.minerals.likelihood.fit_candidates`.
@@ -37,7 +37,7 @@ def fit_candidates(  # type: ignore[no-untyped-def]
             one, two = first[pixel, candidate], second[pixel, candidate]
             amounts = _fit(counts[pixel], lines[one], lines[two], continuum[one], floor, expected)
             deviance, mean, variance = _deviance(
-                counts[pixel], expected, tolerance, log_means, means, variances
+                counts[pixel], expected, tolerance, level, log_means, means, variances
             )
             factor = _continuum_factor(amounts, lines[one], lines[two], continuum[one])
             evidence[pixel, candidate] = -0.5 * (deviance + (np.log(factor) / spread) ** 2)
@@ -78,21 +78,21 @@ def _continuum_factor(amounts, one, two, rest):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _deviance(counts, expected, tolerance, log_means, means, variances):  # type: ignore[no-untyped-def]
+def _deviance(counts, expected, tolerance, level, log_means, means, variances):  # type: ignore[no-untyped-def]
     """Negative-binomial deviance, and its mean and variance if ``expected`` is the truth."""
-    shape = 1.0 / tolerance**2
     deviance = mean = variance = 0.0
     step = log_means[1] - log_means[0]
     for index in range(counts.size):
-        observed, level = counts[index], max(expected[index], _TINY)
+        observed, hoped = counts[index], max(expected[index], _TINY)
+        shape = 1.0 / tolerance[index] ** 2
         if observed > 0:
-            deviance += observed * np.log(observed / level)
-        deviance -= (observed + shape) * np.log((observed + shape) / (level + shape))
-        position = min(max((np.log(level) - log_means[0]) / step, 0.0), log_means.size - 1.001)
-        left = int(position)
+            deviance += observed * np.log(observed / hoped)
+        deviance -= (observed + shape) * np.log((observed + shape) / (hoped + shape))
+        position = min(max((np.log(hoped) - log_means[0]) / step, 0.0), log_means.size - 1.001)
+        left, row = int(position), level[index]
         part = position - left
-        mean += means[left] * (1 - part) + means[left + 1] * part
-        variance += variances[left] * (1 - part) + variances[left + 1] * part
+        mean += means[row, left] * (1 - part) + means[row, left + 1] * part
+        variance += variances[row, left] * (1 - part) + variances[row, left + 1] * part
     return 2 * deviance, mean, variance
 
 

@@ -16,8 +16,9 @@ from napari_xrf.minerals.library import Mineral, load_library
 from napari_xrf.physics.instrument import Instrument, instrument_of
 from napari_xrf.physics.source import ElectronBeam, MonochromaticSource, TubeSource
 
-# Below, coatings, contamination and windows decide: carbon Kα is at 0.28, fluorine Kα at 0.68 keV.
-LOWEST_KEV_ELECTRONS = 0.4
+# Below, coatings, contamination and windows decide: carbon Kα is at 0.28 keV, its tail and the zero
+# peak reach to 0.4; fluorine Kα is at 0.68 keV.
+LOWEST_KEV_ELECTRONS = 0.45
 LOWEST_KEV_PHOTONS = 0.9
 _ELECTRON_REST_KEV = 510.999
 _PRESENT = 0.5  # probability from which an element counts as found
@@ -132,6 +133,6 @@ def _auto_minerals(
     chosen = plausible_minerals(load_library(), [*found, *listed], low, high, excitation_kev(instrument))
     also = f" and those that the file lists ({', '.join(listed)})" if listed else ""
     return chosen, (
-        f"looked for are the {len(chosen)} minerals of the library whose visible elements are all among those "
-        f"found ({', '.join(found) or 'none'}){also}"
+        f"looked for are the {len(chosen)} minerals of the library whose visible elements are all among "
+        f"those found ({', '.join(found) or 'none'}){also}"
     )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.minerals.likelihood import CONTINUUM_FACTORS, CONTINUUM_SPREAD
+from napari_xrf.minerals.model_error import ModelError
 from napari_xrf.minerals.templates import Templates
 
 CONFUSION_LIMIT = 0.05
@@ -16,7 +17,7 @@ CONFUSION_LIMIT = 0.05
 def confusion(
     templates: Templates,
     counts_per_pixel: float,
-    tolerance: float,
+    errors: ModelError,
     progress: Progress = ignore_progress,
 ) -> NDArray[np.float64]:
     """Return how often a pixel of one mineral is taken for another when only these two are possible.
@@ -46,7 +47,7 @@ def confusion(
         penalties = np.tile(penalty, members.size)
         scores = counts_per_pixel * (truth @ np.log(competitors).T) - penalties
         best = scores.argmax(axis=1)
-        distance = _distance(truth, competitors[best], counts_per_pixel, tolerance) + penalties[best]
+        distance = _distance(truth, competitors[best], counts_per_pixel, errors.tolerance) + penalties[best]
         lost = ndtr(-np.sqrt(distance / 2))
         for row, own in rows.items():
             wrong[row, column] = lost[_of_one_only(own, members, truth)].mean()
@@ -91,7 +92,7 @@ def _of_one_only(
 
 
 def _distance(
-    truth: NDArray[np.float64], rival: NDArray[np.float64], counts: float, tolerance: float
+    truth: NDArray[np.float64], rival: NDArray[np.float64], counts: float, tolerance: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     mean = counts * rival
     return np.asarray(((counts * (truth - rival)) ** 2 / (2 * (mean + (tolerance * mean) ** 2))).sum(axis=1))
