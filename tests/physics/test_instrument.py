@@ -182,3 +182,29 @@ def test_an_empty_map_has_an_instrument_too():
     axis = EnergyAxis(0, 0.01, 2048)
     empty = SpectralCube(np.zeros((2, 2, 2048), np.uint16), axis, excitation=Excitation(kind="monochromatic"))
     assert instrument_of(empty).source.highest_kev > 0
+
+
+def test_the_instruments_name_tells_what_a_file_does_not_say():
+    tube = instrument_of(cube_with(Excitation(instrument="IXRF ATLAS, Mo tube 50 kV 200 uA, 10 um spot")))
+    assert isinstance(tube.source, TubeSource)
+    assert (tube.source.anode, tube.source.voltage_kv) == ("Mo", 50.0)
+    beam = instrument_of(cube_with(Excitation(instrument="APS 2-ID-E, 10 keV incident")))
+    assert beam.source == MonochromaticSource(10.0)
+
+
+def test_counts_that_end_in_a_peak_are_of_one_energy():
+    axis = EnergyAxis(0, 0.01, 2048)
+    continuum = 5 * np.exp(-axis.energies / 3) * (axis.energies > 0.5)
+    peaks = sum(
+        height * np.exp(-0.5 * ((axis.energies - at) / 0.07) ** 2) for at, height in ((6.4, 500), (12.0, 200))
+    )
+    ends = SpectralCube(np.rint(peaks + continuum).astype(np.uint32)[None, None], axis)
+    assert instrument_of(ends).source.highest_kev == pytest.approx(12.0, abs=0.03)
+    # Bremsstrahlung goes on above the last line.
+    goes_on = SpectralCube(np.rint(peaks + 20 * (axis.energies < 20)).astype(np.uint32)[None, None], axis)
+    assert isinstance(instrument_of(goes_on).source, ElectronBeam)
+
+
+def test_electrons_beyond_the_models_range_are_taken_as_its_end():
+    found = instrument_of(cube_with(Excitation(kind="electron", energy_kev=200.0)))
+    assert found.source == ElectronBeam(60.0)

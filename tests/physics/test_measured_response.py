@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from measured import measured_file
 
+from measured import measured_file
 from napari_xrf.core.materials import Material
 from napari_xrf.io import read_spectrum
 from napari_xrf.physics.forward import expect_spectrum

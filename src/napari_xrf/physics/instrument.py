@@ -16,9 +16,11 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.physics.detector import Detector, with_resolution
+from napari_xrf.physics.instrument_excitation import complete_excitation
 from napari_xrf.physics.instrument_file import InstrumentFile, read_instrument_file
-from napari_xrf.physics.source import GivenSource, Source, TubeSource
+from napari_xrf.physics.source import ElectronBeam, GivenSource, Source, TubeSource
 
+_HIGHEST_KV = 60.0  # of tubes and electron beams
 ATMOSPHERES = ("vacuum", "air", "helium")
 _PRESETS = files("napari_xrf.physics") / "instruments"
 _ALIASES = {
@@ -155,47 +157,26 @@ def instrument_of(cube: SpectralCube) -> Instrument:
 
     The kind of excitation picks the preset: a tube the M4 Tornado, electrons the SEM, one energy the
     synchrotron. Voltage or energy, anode, angles, atmosphere and resolution of the file replace the
-    preset's; the rest is kept. A file that does not name its excitation is taken for a map of the SEM
-    when its axis ends at 20.5 keV or below, and otherwise for one of the tube; a beam without energy is
-    given the highest energy that still holds counts, see :func:`highest_energy`.
+    preset's; the rest is kept, and so it is for values that no instrument can have. What a file leaves
+    open is guessed, see :func:`~napari_xrf.physics.instrument_excitation.complete_excitation`. Voltages
+    beyond the source's range are taken as the range's end.
     """
-    found = cube.excitation
-    kind = found.kind or ("electron" if cube.energy.energies[-1] <= 20.5 else "tube")
+    found = complete_excitation(cube)
+    kind = found.kind or "tube"
     preset = load_instrument(_PRESET_OF_KIND[kind])
-    energy = found.energy_kev
-    if energy is None and kind == "monochromatic":
-        energy = highest_energy(cube)
     detector = preset.detector
     if found.fwhm_mn_ka_ev is not None and found.fwhm_mn_ka_ev > 0:
         detector = with_resolution(detector, found.fwhm_mn_ka_ev)
     return replace(
         preset,
         name=found.instrument or preset.name,
-        source=_source_of(preset.source, energy, found.anode),
+        source=_source_of(preset.source, found.energy_kev, found.anode),
         detector=detector,
         energy=cube.energy,
         incidence_deg=_angle(found.incidence_deg, preset.incidence_deg),
         takeoff_deg=_angle(found.takeoff_deg, preset.takeoff_deg),
         atmosphere=found.atmosphere if found.atmosphere in ATMOSPHERES else preset.atmosphere,
     )
-
-
-def highest_energy(cube: SpectralCube) -> float:
-    """Return an estimate of the energy of a monochromatic beam: where the counts of the map end, keV.
-
-    The elastic peak stands at the beam's energy; the estimate is the highest energy with a local
-    maximum above a thousandth of the sum spectrum's largest channel.
-    """
-    counts = cube.sum_spectrum().astype(np.float64)
-    counts[cube.energy.energies <= 0] = 0
-    smooth = np.convolve(counts, np.ones(5) / 5, mode="same")
-    if not smooth.any():
-        return float(max(cube.energy.energies[-1], 1.0))
-    peaks = np.flatnonzero(
-        (smooth[1:-1] >= smooth[:-2]) & (smooth[1:-1] >= smooth[2:]) & (smooth[1:-1] > 1e-3 * smooth.max())
-    )
-    last = peaks[-1] + 1 if peaks.size else int(np.argmax(smooth))
-    return float(max(cube.energy.energies[last], 1.0))
 
 
 @cache
@@ -228,8 +209,9 @@ def _source_of(preset: Source, energy_kev: float | None, anode: str | None) -> S
         if energy_kev is None or isinstance(changed, GivenSource):
             return changed
         if isinstance(changed, TubeSource):
-            return replace(changed, voltage_kv=energy_kev)
-        return replace(changed, energy_kev=energy_kev)
+            return replace(changed, voltage_kv=min(energy_kev, _HIGHEST_KV))
+        highest = _HIGHEST_KV if isinstance(changed, ElectronBeam) else energy_kev
+        return replace(changed, energy_kev=min(energy_kev, highest))
     return changed
 
 
