@@ -56,8 +56,8 @@ COMPOSITIONS: dict[str, tuple[str | dict[str, float], float]] = {
     "nickel alloy": ({"Ni": 61, "Cr": 22, "Mo": 9, "Fe": 5, "Nb": 3}, 8.4),
     # NIST SRM 1155, AISI 316 stainless steel.
     "steel": (
-        {"Fe": 64.4, "Cr": 18.37, "Ni": 12.35, "Mo": 2.386, "Mn": 1.619, "Si": 0.502, "Cu": 0.173, "Co": 0.109,
-         "V": 0.051, "C": 0.046, "P": 0.02, "S": 0.02},
+        {"Fe": 64.4, "Cr": 18.37, "Ni": 12.35, "Mo": 2.386, "Mn": 1.619, "Si": 0.502, "Cu": 0.173,
+         "Co": 0.109, "V": 0.051, "C": 0.046, "P": 0.02, "S": 0.02},
         7.96,
     ),
 }  # fmt: skip

@@ -216,7 +216,7 @@ def _beside_jumps(number: NDArray[np.int_], energies: Floats, edges: Sequence[fl
     """
     moved = energies.copy()
     for edge in edges:
-        scan = edge * np.linspace(0.975, 1.025, 1001)
+        scan = edge * np.linspace(0.975, 1.025, 251)
         values = xraylib_np.CS_Photo(number, scan)[0]
         jumps = np.flatnonzero(values[1:] > 1.02 * values[:-1])
         if jumps.size:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -177,10 +178,7 @@ def _isotropic_flux(emitted: Floats, attenuation: Floats, sheets: Floats) -> Flo
     sheets
         (sheets,) g/cm².
     """
-    # Gauss nodes in the square root of the cosine: grazing directions matter most in thin sheets.
-    nodes, weights = np.polynomial.legendre.leggauss(8)
-    cosines = ((nodes + 1) / 2) ** 2
-    weights = weights * (nodes + 1) / 2
+    cosines, weights = _directions()
     depths = (attenuation * sheets[:, None])[:, None, :] / cosines[:, None]
     passing = np.exp(-depths)
     plateau = (emitted / attenuation)[:, None, :]
@@ -194,6 +192,14 @@ def _isotropic_flux(emitted: Floats, attenuation: Floats, sheets: Floats) -> Flo
             total[sheet] += 0.5 * weights @ mean
             entering = leaving
     return np.maximum(total, 0.0)
+
+
+@cache
+def _directions() -> tuple[Floats, Floats]:
+    """Cosines of the directions against the normal, and their weights, which sum to 1."""
+    # Gauss nodes in the square root of the cosine: grazing directions matter most in thin sheets.
+    nodes, weights = np.polynomial.legendre.leggauss(8)
+    return ((nodes + 1) / 2) ** 2, weights * (nodes + 1) / 2
 
 
 def _mean_transmission(depths: Floats) -> Floats:

@@ -91,10 +91,12 @@ def expect_spectrum(
     Raises
     ------
     InvalidInput
-        When the source's energy lies below every absorption edge of the sample, or a thickness is
-        not above 0.
+        When the source's energy lies below every absorption edge of the sample whose lines the
+        detector sees, or a thickness is not above 0.
     """
-    emission = _emit(sample_layers(material, thickness_um), instrument, order)
+    layers = sample_layers(material, thickness_um)
+    require_excitable(layers, instrument.source.highest_kev, instrument.detector)
+    emission = _emit(layers, instrument, order)
     smooth, scattered = _detect_smooth([emission], instrument)
     response = response_matrix(instrument.detector, instrument.energy, emission.lines.energies)
     detected = emission.line_photons * instrument.detector.efficiency(emission.lines.energies)
@@ -118,12 +120,13 @@ def expect_spectra(
 ) -> NDArray[np.float64]:
     """Return the expected spectra, (N, E), of many samples, infinitely thick or layered.
 
-    The same as :func:`expect_spectrum` for each, but the detector folds all of them at once.
+    The same as :func:`expect_spectrum` for each, but the detector folds all of them at once, and a sample
+    of which nothing can be excited gives a spectrum of scatter alone.
 
     Raises
     ------
     InvalidInput
-        As :func:`expect_spectrum`.
+        For a stack of layers that cannot be; for a thin sample under an electron beam.
     """
     emissions = []
     for done, material in enumerate(materials):
@@ -145,7 +148,6 @@ def _illumination(instrument: Instrument) -> Illumination:
 
 def _emit(layers: tuple[Layer, ...], instrument: Instrument, order: int) -> _Emission:
     light = _illumination(instrument)
-    require_excitable(layers, instrument.source.highest_kev)
     angles = instrument.incidence_deg, instrument.takeoff_deg
     if isinstance(instrument.source, ElectronBeam):
         lines, photons, smooth = excite_by_electrons(layers, instrument.source, angles, light.grid)

@@ -9,6 +9,9 @@ from napari_xrf.core.emission_lines import edge_energy, emission_lines
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.materials import Material
 from napari_xrf.physics.attenuation import LOWEST_KEV, Layer
+from napari_xrf.physics.detector import Detector
+
+_SEEN = 1e-4  # detected part of the photons of a line that counts as visible
 
 
 def sample_layers(
@@ -46,21 +49,31 @@ def sample_elements(layers: Sequence[Layer]) -> tuple[str, ...]:
     return tuple(sorted({element for layer in layers for element in layer.material.mass_fractions}))
 
 
-def require_excitable(layers: Sequence[Layer], highest_kev: float) -> None:
-    """Raise InvalidInput when the source's highest energy lies below every edge that gives a line.
+def require_excitable(layers: Sequence[Layer], highest_kev: float, detector: Detector) -> None:
+    """Raise InvalidInput when the source lies below every edge whose lines the detector sees.
 
-    A sample of hydrogen, helium, lithium and beryllium alone has no line that a detector could see; it
-    only scatters, and passes.
+    A sample without any such line, carbon behind a beryllium window for example, only scatters, and passes.
+
+    Parameters
+    ----------
+    layers
+        The sample.
+    highest_kev
+        Highest energy of the source.
+    detector
+        It sees a line when it detects more than 1 photon in 10 000 of it.
     """
+    lines = [line for element in sample_elements(layers) for line in emission_lines(element)]
+    lines = [line for line in lines if line.energy >= LOWEST_KEV]
+    if not lines:
+        return
+    seen = detector.efficiency([line.energy for line in lines]) > _SEEN
     edges = [
-        edge_energy(element, line.subshell)
-        for element in sample_elements(layers)
-        for line in emission_lines(element)
-        if line.energy >= LOWEST_KEV
+        edge_energy(line.element, line.subshell) for line, visible in zip(lines, seen, strict=True) if visible
     ]
     if edges and min(edges) >= highest_kev:
         name = " on ".join(layer.material.name for layer in layers)
         raise InvalidInput(
-            f"{highest_kev:g} keV lies below every absorption edge of {name!r}",
+            f"{highest_kev:g} keV lies below every absorption edge of {name} whose lines the detector sees",
             f"Raise it above {min(edges):.3g} keV",
         )

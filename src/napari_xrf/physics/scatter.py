@@ -10,7 +10,7 @@ is taken as unpolarised.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -19,6 +19,7 @@ import xraylib
 import xraylib_np  # type: ignore[import-not-found]
 
 from napari_xrf.core.emission_lines import atomic_number
+from napari_xrf.core.materials import Material
 from napari_xrf.physics.attenuation import Floats, Layer, mass_attenuation, mass_scattering
 
 ELECTRON_REST_KEV = 510.99895
@@ -51,9 +52,9 @@ class ScatterSource:
     compton_photons: Floats
     line_energies: Floats
     line_photons: Floats
-    _elements: dict[str, _ElementScatter] = field(default_factory=dict, repr=False)
+    _elements: dict[str, _Cross] = field(default_factory=dict, repr=False)
 
-    def element(self, symbol: str) -> _ElementScatter:
+    def element(self, symbol: str) -> _Cross:
         """Return an element's differential cross-sections on these energies; kept for the next sample."""
         if symbol not in self._elements:
             self._elements[symbol] = _element_scatter(symbol, self)
@@ -111,68 +112,78 @@ def scatter(
     """
     sines = math.sin(math.radians(incidence_deg)), math.sin(math.radians(takeoff_deg))
     step = source.energies[1] - source.energies[0]
-    grid, lines = source.energies, source.line_energies
-    coherent, incoherent = _Passage(sines, grid, grid), _Passage(sines, source.compton_energies, grid)
-    line_coherent = _Passage(sines, lines, lines)
-    line_incoherent = _Passage(sines, lines, energy_after_compton(lines, source.angle_deg))
-    photons, line_photons = np.zeros(grid.shape), np.zeros(lines.shape)
+    ways = [np.full(energies.shape, 1 / sines[0]) for energies in (source.energies, source.line_energies) * 2]
+    photons, line_photons = np.zeros(source.energies.shape), np.zeros(source.line_energies.shape)
     for layer in layers:
-        parts = [(source.element(e), part) for e, part in layer.material.mass_fractions.items()]
-        rayleigh = _mix(part * element.rayleigh for element, part in parts)
-        compton = _mix(part * element.compton for element, part in parts)
-        photons += coherent.through(layer) * rayleigh * source.rayleigh_photons * step
-        photons += incoherent.through(layer) * compton * source.compton_photons * step
-        line_rayleigh = _mix(part * element.line_rayleigh for element, part in parts)
-        line_photons += line_coherent.through(layer) * line_rayleigh * source.line_photons
-        shifted = line_incoherent.through(layer) * source.line_photons
-        for element, part in parts:
-            element.add_profiles(part * shifted, photons)
-    return Scattered(grid, photons, lines, line_photons)
+        here = _mix(source, layer.material)
+        mass = [
+            _scattering_mass(
+                layer, sines, here.totals[before], here.totals[after], here.scattering[after], way
+            )
+            for (before, after), way in zip(_WAYS, ways, strict=True)
+        ]
+        photons += mass[0] * here.rayleigh * source.rayleigh_photons * step
+        line_photons += mass[1] * here.line_rayleigh * source.line_photons
+        photons += mass[2] * here.compton * source.compton_photons * step
+        for element, part in layer.material.mass_fractions.items():
+            source.element(element).add_profiles(part * mass[3] * source.line_photons, photons)
+    return Scattered(source.energies, photons, source.line_energies, line_photons)
 
 
-def multiple_scattering(layer: Layer, energies_kev: Floats, sines: tuple[float, float]) -> Floats:
+def multiple_scattering(scattered_part: Floats, sines: tuple[float, float]) -> Floats:
     """Return the factor by which repeated scattering raises what a thick layer scatters back.
 
     Chandrasekhar's H(µ₀)·H(µ) for isotropic scattering of a single energy (Radiative Transfer, 1960, chapter
-    III), with Hapke's H(µ) = (1 + 2µ)/(1 + 2µ√(1-ω)) (J. Geophys. Res. 86 (1981) 3039); ω is the part of the
-    attenuation that is scattering. Repeated Compton shifts are not followed: an estimate, 5 to 35 % for
-    light matrices, nothing for heavy ones.
+    III), with Hapke's H(µ) = (1 + 2µ)/(1 + 2µ√(1-ω)) (J. Geophys. Res. 86 (1981) 3039). Repeated Compton
+    shifts are not followed: an estimate, 5 to 35 % for light matrices, nothing for heavy ones.
+
+    Parameters
+    ----------
+    scattered_part
+        ω, the part of the attenuation that is scattering, any shape.
+    sines
+        Of the angles of beam and detector against the surface.
     """
-    kept = mass_scattering(layer.material, energies_kev) / mass_attenuation(layer.material, energies_kev)
-    root = np.sqrt(np.clip(1 - kept, 0.0, 1.0))
-    factor = np.ones(kept.shape)
+    root = np.sqrt(np.clip(1 - scattered_part, 0.0, 1.0))
+    factor = np.ones(root.shape)
     for sine in sines:
         factor *= (1 + 2 * sine) / (1 + 2 * sine * root)
     return factor
 
 
-class _Passage:
-    """The way of photons through the layers, in at some energies and out at others."""
+# Where photons come in and where they go out, as indices of _Cross.totals: Rayleigh of continuum and lines,
+# then Compton of both.
+_WAYS = ((0, 0), (2, 2), (1, 0), (2, 3))
 
-    def __init__(self, sines: tuple[float, float], before: Floats, after: Floats) -> None:
-        self.sines, self.before, self.after = sines, before, after
-        self.above = np.full(after.shape, 1 / sines[0])
 
-    def through(self, layer: Layer) -> Floats:
-        """Mass per area that scatters, g/cm², weighted by the absorption on the way; then go below it."""
-        depth = mass_attenuation(layer.material, self.before) / self.sines[0]
-        depth += mass_attenuation(layer.material, self.after) / self.sines[1]
-        passing = np.exp(-depth * layer.mass_per_area) if math.isfinite(layer.mass_per_area) else 0.0
-        absorbed = 1 - passing
-        repeated = 1 + (multiple_scattering(layer, self.after, self.sines) - 1) * absorbed
-        weighted = self.above * absorbed / depth * repeated
-        self.above = self.above * passing
-        return np.asarray(weighted)
+def _scattering_mass(
+    layer: Layer, sines: tuple[float, float], before: Floats, after: Floats, scattering: Floats, way: Floats
+) -> Floats:
+    """Mass per area, g/cm², that a layer scatters with after absorption; ``way`` is taken through the layer."""
+    depth = before / sines[0] + after / sines[1]
+    passing = (
+        np.exp(-depth * layer.mass_per_area) if math.isfinite(layer.mass_per_area) else np.zeros(depth.shape)
+    )
+    repeated = 1 + (multiple_scattering(scattering / after, sines) - 1) * (1 - passing)
+    mass = way * (1 - passing) / depth * repeated
+    way *= passing
+    return np.asarray(mass)
 
 
 @dataclass(frozen=True, eq=False)
-class _ElementScatter:
-    """Differential cross-sections of an element, cm²/(g·sr)."""
+class _Cross:
+    """Cross-sections of an element or a mixture, cm²/g and cm²/(g·sr).
 
-    rayleigh: Floats  # (G,)
+    ``totals`` and ``scattering`` stand at the grid, the energies before Compton scattering to the grid, the
+    lines, and the lines after Compton scattering.
+    """
+
+    totals: tuple[Floats, ...]
+    scattering: tuple[Floats, ...]
+    rayleigh: Floats  # (G,) differential, as the rest
     compton: Floats  # (G,)
     line_rayleigh: Floats  # (L,)
-    profiles: tuple[tuple[slice, Floats], ...]  # of each line: where on the grid, and how much there
+    profiles: tuple[tuple[slice, Floats], ...] = ()  # of each line: where on the grid, and how much there
 
     def add_profiles(self, weights: Floats, photons: Floats) -> None:
         """Add each Compton-scattered line, times its weight, to the photons on the grid."""
@@ -180,15 +191,28 @@ class _ElementScatter:
             photons[window] += weight * profile
 
 
-def _element_scatter(symbol: str, source: ScatterSource) -> _ElementScatter:
-    number = np.array([atomic_number(symbol)])
+def _mix(source: ScatterSource, material: Material) -> _Cross:
+    parts = [(source.element(element), part) for element, part in material.mass_fractions.items()]
+    return _Cross(
+        tuple(sum(part * cross.totals[i] for cross, part in parts) for i in range(4)),  # type: ignore[misc]
+        tuple(sum(part * cross.scattering[i] for cross, part in parts) for i in range(4)),  # type: ignore[misc]
+        np.sum([part * cross.rayleigh for cross, part in parts], axis=0),
+        np.sum([part * cross.compton for cross, part in parts], axis=0),
+        np.sum([part * cross.line_rayleigh for cross, part in parts], axis=0),
+    )
+
+
+def _element_scatter(symbol: str, source: ScatterSource) -> _Cross:
+    number, pure = np.array([atomic_number(symbol)]), Material(symbol, {symbol: 1.0})
     angle = np.array([math.radians(source.angle_deg)])
-    finite = np.where(np.isfinite(source.compton_energies), source.compton_energies, 1.0)
-    lines = source.line_energies
+    grid, before, lines = source.energies, source.compton_energies, source.line_energies
+    points = (grid, before, lines, energy_after_compton(lines, source.angle_deg))
     line_compton = xraylib_np.DCS_Compt(number, lines, angle)[0, :, 0] if lines.size else lines
-    return _ElementScatter(
-        xraylib_np.DCS_Rayl(number, source.energies, angle)[0, :, 0],
-        xraylib_np.DCS_Compt(number, finite, angle)[0, :, 0],
+    return _Cross(
+        tuple(mass_attenuation(pure, at) for at in points),
+        tuple(mass_scattering(pure, at) for at in points),
+        xraylib_np.DCS_Rayl(number, grid, angle)[0, :, 0],
+        xraylib_np.DCS_Compt(number, before, angle)[0, :, 0],
         xraylib_np.DCS_Rayl(number, lines, angle)[0, :, 0] if lines.size else lines,
         tuple(
             _profile(symbol, energy, cross_section, source)
@@ -245,7 +269,3 @@ def _binding(number: int, shell: int) -> float:
         return float(xraylib.EdgeEnergy(number, shell))
     except ValueError:
         return 0.0
-
-
-def _mix(parts: Iterable[Floats]) -> Floats:
-    return np.sum(list(parts), axis=0)
