@@ -7,8 +7,8 @@ the sensitive volume, their spread, and electronic noise.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -196,14 +196,7 @@ def response_matrix(detector: Detector, axis: EnergyAxis, energies_kev: ArrayLik
     energies = np.ascontiguousarray(np.atleast_1d(np.asarray(energies_kev, dtype=np.float64)))
     if energies.ndim != 1 or not np.all((energies > 0) & np.isfinite(energies)):
         raise InvalidInput("photon energies must be a row of numbers above 0 keV")
-    key = (detector, axis, energies.tobytes())
-    response = _RESPONSES.get(key)
-    if response is None:
-        response = _make_response(detector, axis, energies)
-        _RESPONSES[key] = response
-        while len(_RESPONSES) > _CACHED_RESPONSES:
-            _RESPONSES.popitem(last=False)
-    return response
+    return _cached_response(detector, axis, energies.tobytes())
 
 
 def with_resolution(detector: Detector, fwhm_mn_ka_ev: float) -> Detector:
@@ -224,7 +217,9 @@ def with_resolution(detector: Detector, fwhm_mn_ka_ev: float) -> Detector:
     return replace(detector, noise_fwhm_ev=0.0, fano=detector.fano * fwhm_mn_ka_ev**2 / pairs)
 
 
-_RESPONSES: OrderedDict[tuple[Detector, EnergyAxis, bytes], Response] = OrderedDict()
+@lru_cache(maxsize=_CACHED_RESPONSES)
+def _cached_response(detector: Detector, axis: EnergyAxis, energies: bytes) -> Response:
+    return _make_response(detector, axis, np.frombuffer(energies))
 
 
 def _make_response(detector: Detector, axis: EnergyAxis, energies: NDArray[np.float64]) -> Response:
