@@ -123,7 +123,8 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
             style = Qt.PenStyle.DashLine if curve.dashed else Qt.PenStyle.SolidLine
             item.setPen(pg.mkPen(curve.color, width=1, style=style))
             item.setData(curve.energy.energies, np.asarray(heights, dtype=float))
-        self.plot.setLabel("left", unit)
+        if unit != self.plot.getAxis("left").labelText:
+            self.plot.setLabel("left", unit)
         if first_time and curves:
             self.show_all()
 

@@ -1,0 +1,146 @@
+"""Make the pictures of the plugin in docs/images from the sample map, in a real window.
+
+    xvfb-run -a -s "-screen 0 1600x1000x24" python docs/screenshots.py
+
+needs napari with a Qt binding; without a screen, Xvfb. It takes a few minutes: everything is really computed.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import napari
+import numpy as np
+from PIL import Image
+from qtpy.QtCore import QBuffer
+from qtpy.QtWidgets import QApplication
+
+FOLDER = Path(__file__).parent / "images"
+PLUGIN = "napari-xrf"
+
+
+def main() -> None:
+    """Walk through the docks and save a picture of each."""
+    viewer = napari.Viewer()
+    viewer.window.resize(1600, 1000)
+    viewer.open_sample(PLUGIN, "pegmatite")
+    let_pass(1)
+    show_spectra(viewer)
+    map_elements(viewer)
+    map_minerals(viewer)
+    clean_up(viewer)
+    viewer.close()
+
+
+def show_spectra(viewer: Any) -> None:
+    """Draw three regions, mark lines, and show the map of rubidium."""
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Spectrum")
+    until(lambda: widget.plot.curves())
+    widget.new_regions.click()
+    regions = viewer.layers.selection.active
+    for center in largest_grains(viewer.layers["True minerals"], 3):
+        regions.add_ellipses(np.array([center, [4, 5]]))
+    widget.set_elements("K, Ca, Mn, Fe, Rb, Ta L")
+    widget.log.setChecked(True)
+    widget.window.click()
+    widget.plot.set_window(13.2, 13.6)
+    let_pass(1)
+    viewer.reset_view()
+    save(viewer, "spectrum.png")
+    dock.destroyOnClose()
+
+
+def map_elements(viewer: Any) -> None:
+    """Find elements and map them side by side."""
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Element maps")
+    widget.find.click()
+    finish(widget)
+    widget.run.click()
+    finish(widget)
+    widget.grid.setChecked(True)
+    let_pass(1)
+    save(viewer, "element_maps.png")
+    widget.grid.setChecked(False)
+    dock.destroyOnClose()
+    for layer in [layer for layer in viewer.layers if "xrf_family" in layer.metadata]:
+        viewer.layers.remove(layer)
+
+
+def map_minerals(viewer: Any) -> None:
+    """Map minerals and table them."""
+    for layer in viewer.layers:
+        layer.visible = False
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Minerals")
+    widget.run.click()
+    finish(widget)
+    let_pass(1)
+    viewer.reset_view()
+    save(viewer, "minerals.png")
+    dock.destroyOnClose()
+
+
+def clean_up(viewer: Any) -> None:
+    """Clean the same map up."""
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Clean up labels")
+    widget.labels.choose(viewer.layers[-1])
+    let_pass(1)
+    widget.run.click()
+    finish(widget)
+    let_pass(1)
+    viewer.reset_view()
+    save(viewer, "clean_up.png")
+    dock.destroyOnClose()
+
+
+def largest_grains(labels: Any, count: int) -> list[list[float]]:
+    """Return the middle (y, x) of the widest place of the most frequent minerals."""
+    from scipy.ndimage import distance_transform_edt
+
+    sizes = np.bincount(labels.data.ravel())
+    centers = []
+    for label in np.argsort(-sizes)[:count]:
+        depth = distance_transform_edt(np.pad(labels.data == label, 1))[1:-1, 1:-1]
+        centers.append([float(at) for at in np.unravel_index(int(depth.argmax()), depth.shape)])
+    return centers
+
+
+def until(condition: Callable[[], Any], limit: float = 900.0) -> None:
+    """Handle events until a condition holds."""
+    end = time.monotonic() + limit
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("the window did not get ready")
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def finish(widget: Any) -> None:
+    """Wait for a dock's job."""
+    until(lambda: widget.job_bar.job is None)
+    let_pass(0.5)
+
+
+def let_pass(seconds: float) -> None:
+    """Handle events for a while."""
+    end = time.monotonic() + seconds
+    until(lambda: time.monotonic() > end)
+
+
+def save(viewer: Any, name: str) -> None:
+    """Save the whole window, with few enough colours to stay small."""
+    let_pass(1)
+    buffer = QBuffer()
+    buffer.open(QBuffer.OpenModeFlag.WriteOnly)
+    viewer.window._qt_window.grab().save(buffer, "PNG")
+    picture = Image.open(io.BytesIO(bytes(buffer.data())))
+    FOLDER.mkdir(exist_ok=True)
+    picture.convert("RGB").quantize(192).save(FOLDER / name, optimize=True)
+    print(FOLDER / name)
+
+
+if __name__ == "__main__":
+    main()
