@@ -103,6 +103,13 @@ def test_hdf5_labels_are_nxdata(tmp_path, rock):
         assert group["y"][1] == 4.5
 
 
+def test_labels_are_no_spectra(tmp_path, rock):
+    path = tmp_path / "labels.h5"
+    io.write(path, rock)
+    with pytest.raises(FileError, match="label map, not spectra"):
+        io.read(path)
+
+
 def test_labels_painted_elsewhere_are_read(tmp_path):
     path = tmp_path / "painted.tif"
     tifffile.imwrite(path, np.array([[0, 5], [9, 5]], dtype=np.int32))

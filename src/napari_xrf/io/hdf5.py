@@ -121,6 +121,8 @@ def _located(path: Path, file: Any, dataset: str | None, energy_axis: int | None
 def _unknown_layout(path: Path, file: Any) -> FileError:
     if fit_results.find(file) or hdf5_file.exists(file, "/element_maps"):
         return FileError(path, "holds element maps, not spectra", "Read it with read_element_maps")
+    if hdf5_file.exists(file, "/labels/classes"):
+        return FileError(path, "holds a label map, not spectra", "Read it with read_labels")
     listed = hdf5_datasets.choices(file)
     if listed:
         shown = "; ".join(str(choice) for choice in listed[:8])

@@ -30,7 +30,7 @@ def locate(file: Any) -> Location | None:
         group = hdf5_file.group_at(file, f"/{name}/measurement")
         singles = [
             f"/{name}/measurement/{child}"
-            for child in group or ()
+            for child in hdf5_file.children(group)
             if _is_mca(file, f"/{name}/measurement/{child}")
         ]
         if singles:
