@@ -159,7 +159,7 @@ _WAYS = ((0, 0), (2, 2), (1, 0), (2, 3))
 def _scattering_mass(
     layer: Layer, sines: tuple[float, float], before: Floats, after: Floats, scattering: Floats, way: Floats
 ) -> Floats:
-    """Mass per area, g/cm², that a layer scatters with after absorption; ``way`` is taken through the layer."""
+    """Mass per area, g/cm², that a layer scatters with after absorption; ``way`` is taken through it."""
     depth = before / sines[0] + after / sines[1]
     passing = (
         np.exp(-depth * layer.mass_per_area) if math.isfinite(layer.mass_per_area) else np.zeros(depth.shape)
