@@ -148,7 +148,9 @@ def main() -> None:
     for counts in options.counts:
         simulated = simulate_map((options.rows, 256), counts, generator, detector=detector)
         pixels = options.rows * 256
-        print(f"\n{options.rows} x 256 x {AXIS.size}, {counts:.0f} counts a pixel; families {', '.join(FAMILIES)}")
+        print(
+            f"\n{options.rows} x 256 x {AXIS.size}, {counts:.0f} counts a pixel; families {', '.join(FAMILIES)}"
+        )
         fit_alone = solver_alone(simulated, detector, low, high)
         fit_alone()
         whole = timed(lambda: ours(simulated, detector, low, high), 2)  # noqa: B023
@@ -159,7 +161,9 @@ def main() -> None:
         part = slice(0, rows * 256)
         truth = simulated.truth.reshape(len(FAMILIES), -1)[:, part]
         small = replace(
-            simulated, cube=replace(simulated.cube, counts=simulated.cube.counts[:rows]), truth=simulated.truth[:, :rows]
+            simulated,
+            cube=replace(simulated.cube, counts=simulated.cube.counts[:rows]),
+            truth=simulated.truth[:, :rows],
         )
         floor = cramer_rao(small, low, high)
         found, errors = ours(simulated, detector, low, high)

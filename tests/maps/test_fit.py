@@ -55,7 +55,9 @@ def test_every_type_of_counts_gives_the_same_maps(kind):
 
 def test_an_empty_pixel_is_zero_with_an_error_above_zero():
     _, counts = drawn([30, 20, 10, 5, 20], 20)
-    found, errors = fit_pixels(make_solver(COLUMNS, counts.mean(axis=0) + 0.01), np.zeros((3, 200), np.uint16))
+    found, errors = fit_pixels(
+        make_solver(COLUMNS, counts.mean(axis=0) + 0.01), np.zeros((3, 200), np.uint16)
+    )
     assert not found.any()
     assert (errors > 0).all()
 

@@ -21,7 +21,7 @@ _COMMON_ELEMENTS = frozenset(
     ("C", "O", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "K", "Ca", "Ti", "Mn", "Fe")
 )  # fmt: skip
 _USUAL_ELEMENTS = frozenset((
-    "N", "F", "Ar", "V", "Cr", "Co", "Ni", "Cu", "Zn", "As", "Br", "Rb", "Sr", "Y", "Zr", "Nb", "Mo", "Ag",
+    "N", "F", "Ar", "V", "Cr", "Co", "Ni", "Cu", "Zn", "As", "Rb", "Sr", "Y", "Zr", "Nb", "Mo", "Ag",
     "Cd", "Sn", "Sb", "Ba", "La", "Ce", "Nd", "W", "Au", "Hg", "Pb", "Bi", "Th", "U",
 ))  # fmt: skip
 # Rare earths of odd atomic number (rarer than both neighbours) and the scarcest metals.
@@ -31,8 +31,8 @@ _VERY_RARE_ELEMENTS = frozenset((
 
 # Part of the highest energy below which an edge counts as well excited: K and L photons of heavier elements are so much
 # likelier than L and M photons (fluorescence yield) that electrons show them down to an overvoltage of 1.25.
-_EXCITED_PART = {"tube": 0.6, "electron": 0.8, "monochromatic": 0.985, None: 0.8}
-_SECOND_FAINT_KEV = 0.6  # below it, L lines of light metals drown among C, N, O and each other
+_EXCITED_PART = {"tube": 0.6, "electron": 0.8, "monochromatic": 0.985, None: 0.97}
+_MAPPED_KEV = 0.6  # below it, L lines of light metals drown among C, N, O and each other
 _FAINT_LINE_KEV = {"electron": 0.2, "tube": 0.95, "monochromatic": 0.95, None: 0.95}
 
 
@@ -56,6 +56,13 @@ class Candidate:
     families: tuple[str, ...]
     columns: NDArray[np.float64]
     log_odds: float
+
+    @property
+    def mapped(self) -> tuple[str, ...]:
+        """The families worth a map: the first, and others above 0.6 keV."""
+        others = ((family, main_line(*split_family(family))) for family in self.families[1:])
+        clear = (family for family, line in others if line is not None and line.energy >= _MAPPED_KEV)
+        return (self.families[0], *clear)
 
 
 def candidates(setting: Setting, listed: tuple[str, ...] = ()) -> tuple[Candidate, ...]:
@@ -92,14 +99,8 @@ def ordered_families(element: str, setting: Setting) -> tuple[str, ...]:
         if line is None or line.energy < lowest:
             continue
         if edge_energy(element, line.subshell) < part * setting.highest_kev:
-            others = (other for other in in_range if other != family and _is_clear(other))
-            return (family, *others)
+            return (family, *(other for other in in_range if other != family))
     return ()
-
-
-def _is_clear(family: str) -> bool:
-    line = main_line(*split_family(family))
-    return line is not None and line.energy >= _SECOND_FAINT_KEV
 
 
 def log_odds(element: str, listed: tuple[str, ...] = ()) -> float:

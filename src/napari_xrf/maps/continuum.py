@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.maps.families import normalised
 
+_SOFT_KEV = 1.0
+
 
 def continuum_columns(
     shape: NDArray[np.float64], energy: EnergyAxis, low: float, high: float, spacing: float
@@ -42,21 +44,39 @@ def continuum_columns(
     return np.array([column for column in columns if column.any()])
 
 
-def pile_up_column(
-    spectrum: NDArray[np.float64], energy: EnergyAxis, floor: float = 0.5
-) -> NDArray[np.float64]:
-    """Return the spectrum that two pulses taken as one would make, (E,), scaled to a sum of 1.
+def pile_up_columns(
+    spectrum: NDArray[np.float64], energy: EnergyAxis, low: float
+) -> dict[str, NDArray[np.float64]]:
+    """Return the spectra that two pulses taken as one make, (E,) each with a sum of 1.
 
-    The spectrum's convolution with itself above ``floor`` keV: the energy of two pulses is the sum of theirs.
-    All 0 when there are no counts.
+    The energy of two pulses is the sum of theirs: the spectrum's convolution with itself. Pulses below 1 keV
+    escape the fast channel that rejects coinciding pulses, so that their sums have a column, and
+    an amplitude, of their own.
+
+    Parameters
+    ----------
+    spectrum
+        (E,) net counts of the peaks.
+    energy
+        The axis.
+    low
+        Pulses below this energy in keV are left out.
+
+    Returns
+    -------
+    ``"pile-up"`` and ``"pile-up soft"``, as far as there are counts for them.
     """
-    counts = np.where(energy.energies > floor, np.clip(spectrum, 0, None), 0.0)
-    if not counts.any():
-        return np.zeros(energy.size)
+    counts = np.clip(spectrum, 0, None)
+    hard = np.where(energy.energies >= _SOFT_KEV, counts, 0.0)
+    soft = np.where((energy.energies >= low) & (energy.energies < _SOFT_KEV), counts, 0.0)
+    columns = {"pile-up": _sums(hard, hard, energy), "pile-up soft": _sums(soft, hard + soft, energy)}
+    return {name: normalised(column) for name, column in columns.items() if column.any()}
+
+
+def _sums(first: NDArray[np.float64], second: NDArray[np.float64], energy: EnergyAxis) -> NDArray[np.float64]:
     size = 2 * energy.size
-    transformed = np.fft.rfft(counts, size)
-    sums = np.fft.irfft(transformed**2, size).clip(0, None)
+    sums = np.fft.irfft(np.fft.rfft(first, size) * np.fft.rfft(second, size), size)
     at = 2 * energy.offset + energy.width * np.arange(size)
-    column = np.interp(energy.energies, at, sums, left=0.0, right=0.0)
-    column[energy.energies <= 2 * floor] = 0.0
-    return normalised(column)
+    # What is tiny against the highest sum is rounding of the transform.
+    sums[sums < 1e-9 * sums.max()] = 0.0
+    return np.interp(energy.energies, at, sums, left=0.0, right=0.0)

@@ -17,6 +17,7 @@ _STANDS_OUT = 5.0  # standard errors of one pixel's window
 _FEWEST_COUNTS = 12.0  # net, in one pixel: below, Poisson tails are too long for standard errors
 _DEMAND = 8.0  # log-odds: these pixels were picked among many because they looked odd
 _MOST_TRIALS = 12
+_FEW_COUNTS = 2000.0  # a pixel: below, each is looked at together with its eight neighbours
 
 
 def find_in_hot_spots(
@@ -39,36 +40,49 @@ def find_in_hot_spots(
     pooled = np.zeros(setting.energy.size)
     pooled[setting.fitted] = explained.fit.model
     windows = energy_windows(tuple(one.families[0] for one in left), pooled, setting)
-    hottest, scores = _hottest_pixels(cube, windows, progress)
+    reach = 1 if pooled.sum() < _FEW_COUNTS * cube.map_shape[0] * cube.map_shape[1] else 0
+    hottest, scores = _hottest_pixels(cube, windows, reach, progress)
     found: dict[str, FoundElement] = {}
     tried: set[tuple[int, ...]] = set()
     for position in np.argsort(-scores.max(axis=1, initial=0))[:_MOST_TRIALS]:
         hot = scores[position] > _STANDS_OUT
-        pixels = tuple(sorted(int(pixel) for pixel in hottest[position][hot]))
+        mask = np.zeros(cube.map_shape, dtype=bool)
+        mask.ravel()[hottest[position][hot]] = True
+        mask = _grown(mask, reach)
+        pixels = tuple(np.flatnonzero(mask).tolist())
         if not pixels or pixels in tried:
             continue
         tried.add(pixels)
-        for one in _explained_anew(cube, setting, pixels, known, left, progress):
+        for one in _explained_anew(cube, setting, mask, known, left, progress):
             if one.element not in found or one.probability > found[one.element].probability:
                 found[one.element] = one
     return tuple(found.values())
 
 
+def _grown(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
+    """Return the mask with every pixel's neighbours."""
+    from scipy.ndimage import binary_dilation
+
+    if reach == 0:
+        return mask
+    return np.asarray(binary_dilation(mask, np.ones((2 * reach + 1, 2 * reach + 1), dtype=bool)))
+
+
 def _explained_anew(
     cube: SpectralCube,
     setting: Setting,
-    pixels: tuple[int, ...],
+    mask: NDArray[np.bool_],
     known: tuple[str, ...],
     left: list[Candidate],
+    progress: Progress,
 ) -> list[FoundElement]:
-    mask = np.zeros(cube.map_shape, dtype=bool)
-    mask.ravel()[list(pixels)] = True
+    pixels = int(mask.sum())
     spectrum = cube.region_spectrum(mask).astype(np.float64)
     again = explain(spectrum, setting, cube.elements, certain=known, demand=_DEMAND, progress=progress)
     new = {one.element for one in left}
     return [
         FoundElement(
-            one.element, one.families, one.net_counts, one.standard_error, one.probability, len(pixels)
+            one.element, one.families, one.net_counts, one.standard_error, one.probability, pixels
         )
         for one in again.found
         if one.element in new
@@ -76,31 +90,41 @@ def _explained_anew(
 
 
 def _hottest_pixels(
-    cube: SpectralCube, windows: tuple[EnergyWindow, ...], progress: Progress
+    cube: SpectralCube, windows: tuple[EnergyWindow, ...], reach: int, progress: Progress
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return the pixels (flat) and significances, (K, 25) each, where each window stands out most."""
-    keep = _MOST_PIXELS
-    pixels = np.zeros((len(windows), keep), dtype=np.intp)
-    scores = np.zeros((len(windows), keep))
+    """Return the pixels (flat) and significances, (K, 25) each, where each window stands out most.
+
+    ``reach`` pixels to each side are summed with a pixel (within the block of rows that is read).
+    """
+    from scipy.ndimage import uniform_filter
+
+    size = 2 * reach + 1
+    pixels = np.zeros((len(windows), _MOST_PIXELS), dtype=np.intp)
+    scores = np.zeros((len(windows), _MOST_PIXELS))
     rows, columns, _ = cube.shape
     for band, block in cube.blocks():
-        flat = block.reshape(-1, block.shape[2])
         # Sums over any window are differences of the running sum: one pass for all windows.
-        running = np.zeros((flat.shape[0], flat.shape[1] + 1))
-        np.cumsum(flat, axis=1, out=running[:, 1:])
+        running = np.zeros((*block.shape[:2], block.shape[2] + 1))
+        np.cumsum(block, axis=2, out=running[:, :, 1:])
         for k, window in enumerate(windows):
             low, high = window.background_factors()
             peak, below, above = (
-                running[:, part.stop] - running[:, part.start]
+                uniform_filter(running[:, :, part.stop] - running[:, :, part.start], size) * size**2
                 for part in (window.peak, window.below, window.above)
             )
             net = peak - low * below - high * above
             score = net / np.sqrt(np.maximum(peak + low**2 * below + high**2 * above, 1.0))
             score[net < _FEWEST_COUNTS] = 0
-            top = np.argsort(-score)[:keep]
-            both = np.concatenate([scores[k], score[top]])
-            at = np.concatenate([pixels[k], top + band.start * columns])
-            best = np.argsort(-both)[:keep]
-            scores[k], pixels[k] = both[best], at[best]
+            _keep_best(pixels[k], scores[k], score.ravel(), band.start * columns)
         progress(band.stop, rows, "looking for rare elements")
     return pixels, scores
+
+
+def _keep_best(
+    pixels: NDArray[np.intp], scores: NDArray[np.float64], score: NDArray[np.float64], first: int
+) -> None:
+    """Update the best pixels and scores of a window, in place, with the scores of a block."""
+    top = np.argsort(-score)[: scores.size]
+    both, at = np.concatenate([scores, score[top]]), np.concatenate([pixels, top + first])
+    best = np.argsort(-both)[: scores.size]
+    scores[:], pixels[:] = both[best], at[best]

@@ -15,6 +15,7 @@ from napari_xrf.maps.joint_fit import JointFit, Problem
 from napari_xrf.maps.setting import Setting, setting_of
 from napari_xrf.maps.spectrum_model import (
     CHANNEL_ERROR,
+    LINE_ERROR,
     continuum_deviations,
     deviations_of,
     stray_peaks,
@@ -249,6 +250,7 @@ class _Search:
             ]
         )[:, self.fitted]
         variance = np.maximum(self.fit.model, 0) + (CHANNEL_ERROR * self.fit.model) ** 2
+        variance += (LINE_ERROR * (amplitudes[:lines] @ self._columns[:lines])) ** 2
         variance = np.maximum(variance, self.least_variance)
         # What is far below the noise changes nothing and costs time.
         felt = (deviations**2 / variance).sum(axis=1) > _FELT
@@ -362,7 +364,7 @@ class _Search:
     def explanation(self) -> Explanation:
         """Return what has been found."""
         found = tuple(
-            FoundElement(one.element, one.families, counts, error, _probability(odds))
+            FoundElement(one.element, one.mapped, counts, error, _probability(odds))
             for one, (odds, counts, error) in zip(self.chosen, self.judged(), strict=True)
             if _probable(odds, counts, error)
         )

@@ -8,17 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.maps.background import estimate_background
-from napari_xrf.maps.continuum import continuum_columns, pile_up_column
+from napari_xrf.maps.continuum import continuum_columns, pile_up_columns
 from napari_xrf.maps.scatter import scatter_columns
 from napari_xrf.maps.setting import Setting
 
 Array = NDArray[np.float64]
 
-CHANNEL_ERROR = 0.004  # of the fitted counts: what no model gets right, channel by channel
+# What no model gets right, channel by channel, as a part of the fitted counts: of everything, and of lines.
+CHANNEL_ERROR = 0.004
+LINE_ERROR = 0.02
 _STRONG = 30.0  # a family stronger than this many standard errors shows where its column is wrong
 # How far tabulated or calibrated values are trusted, one standard deviation.
-_SHIFT_KEV = 0.003
-_WIDTH_PART = 0.03  # of the variance of a peak
+_SHIFT_KEV = 0.005
+_WIDTH_PART = 0.05  # of the variance of a peak
 _RATIO_PART = 0.08  # of the weaker lines against the main one
 _SATELLITE_PART = 0.01  # of the counts of a family, in its low-energy tail
 # Bumps beside each line: where, in standard deviations of the resolution, and which part of the family's
@@ -27,7 +29,12 @@ _SHOULDERS = ((-4.0, 0.006), (-3.0, 0.008), (-2.0, 0.008), (2.0, 0.003), (3.0, 0
 _SHELF_PART = 0.004  # of the counts of a family, flat below its main line
 _ESCAPE_PART = 1.0  # of the escape peaks: some instruments take them out of the spectrum
 _CONTINUUM_PART = 0.02  # of the continuum, over a few resolutions
-_STRAY_WIDTHS = (1.3, 2.0, 3.0, 4.5)  # of the resolution: Bragg reflections are broadened by the convergent beam
+_STRAY_WIDTHS = (
+    1.3,
+    2.0,
+    3.0,
+    4.5,
+)  # of the resolution: Bragg reflections are broadened by the convergent beam
 _STRAY_RANGE_KEV = (1.2, 18.0)
 
 
@@ -75,9 +82,8 @@ def surroundings(
         setting.detector,
         setting.energy,
     )
-    pile_up = pile_up_column(np.maximum(spectrum - background, 0), setting.energy)
-    if pile_up[setting.fitted].any():
-        named["pile-up"] = pile_up
+    piled = pile_up_columns(np.maximum(spectrum - background, 0), setting.energy, setting.low)
+    named |= {name: column for name, column in piled.items() if column[setting.fitted].any()}
     return Surroundings(tuple(named), np.array(list(named.values())))
 
 
@@ -137,9 +143,7 @@ def deviations_of(columns: Array, amplitudes: Array, errors: Array, setting: Set
         for lost, fraction in setting.detector.escape(np.array([top])).items():
             escaped = np.interp(energies + lost, energies, np.where(np.abs(energies - top) < lost, peak, 0))
             found.append(_ESCAPE_PART * float(fraction[0]) * escaped)
-        found.extend(
-            part * np.interp(energies - shift * sigma, energies, peak) for shift, part in _SHOULDERS
-        )
+        found.extend(part * np.interp(energies - shift * sigma, energies, peak) for shift, part in _SHOULDERS)
     return np.array(found) if found else np.zeros((0, setting.energy.size))
 
 
