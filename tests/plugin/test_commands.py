@@ -1,0 +1,79 @@
+"""Menu commands and sample data."""
+
+import numpy as np
+import pytest
+from napari.layers import Layer
+from napari.utils.notifications import notification_manager
+
+from napari_xrf import io
+from napari_xrf.plugin.commands import add_file, new_roi_layer
+from napari_xrf.plugin.layers import cube_from, cube_layers, holds_cube
+from two_phase_maps import two_phase_cube, two_phase_labels
+
+SAMPLE_MINERALS = {"quartz", "albite", "spodumene"}
+
+
+@pytest.mark.gui
+def test_a_region_layer_lies_on_the_selected_map(make_napari_viewer):
+    viewer = make_napari_viewer()
+    before = len(notification_manager.records)
+    new_roi_layer(viewer)
+    assert "Open a map first" in notification_manager.records[before].message
+    assert len(viewer.layers) == 0
+    cube, _ = two_phase_cube()
+    viewer.add_layer(Layer.create(*cube_layers(cube)[-1]))
+    viewer.add_points(np.ones((2, 2)))
+    new_roi_layer(viewer)
+    regions = viewer.layers[-1]
+    assert regions.ndim == 2
+    assert np.allclose(regions.scale, (10, 12.5))
+    assert regions.mode == "add_rectangle"
+
+
+@pytest.mark.gui
+def test_the_menus_hold_our_commands(make_napari_viewer, plugins):
+    from napari._app_model import get_app_model
+    from napari._app_model.constants import MenuId
+
+    viewer = make_napari_viewer()
+    viewer.add_layer(Layer.create(*cube_layers(two_phase_cube()[0])[-1]))
+    app = get_app_model()
+    app.commands.execute_command("napari-xrf.new_roi_layer").result()
+    assert viewer.layers[-1].name == "Region"
+    listed = {
+        item.command.id for item in app.menus.get_menu(MenuId.LAYERS_VISUALIZE) if hasattr(item, "command")
+    }
+    assert "napari-xrf.spectrum" in listed
+
+
+@pytest.mark.gui
+def test_a_file_of_any_name_is_opened(make_napari_viewer, tmp_path):
+    viewer = make_napari_viewer()
+    path = tmp_path / "whatever.tif"
+    io.write(path, two_phase_labels())
+    add_file(viewer, path)
+    assert viewer.layers[0].name == "whatever"
+    assert viewer.layers[0].features["name"].tolist()[1] == "hematite / magnetite"
+    before = len(notification_manager.records)
+    add_file(viewer, tmp_path / "missing.h5")
+    assert "missing.h5" in notification_manager.records[before].message
+    assert len(viewer.layers) == 1
+
+
+def test_the_sample_is_a_rock_with_its_truth():
+    from napari.components import ViewerModel
+
+    viewer = ViewerModel()
+    viewer.open_sample("napari-xrf", "pegmatite")
+    map_layer, truth = viewer.layers
+    assert holds_cube(map_layer)
+    cube = cube_from(map_layer)
+    assert cube.shape[:2] == truth.data.shape
+    assert set(truth.features["name"]) >= SAMPLE_MINERALS
+    assert not truth.visible
+    assert viewer.layers.units is not None
+    quartz = int(truth.features.set_index("name").loc["quartz", "index"])
+    silicon, iron = cube.window_map(1.68, 1.80), cube.window_map(6.3, 6.5)
+    inside = truth.data == quartz
+    assert silicon[inside].mean() > 1.5 * silicon[~inside].mean()
+    assert iron[inside].mean() < iron[~inside].mean()
