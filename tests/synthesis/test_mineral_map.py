@@ -209,9 +209,9 @@ def test_voltage_below_every_edge():
     from napari_xrf.physics.instrument import load_instrument
     from napari_xrf.physics.source import MonochromaticSource
 
-    weak = replace(load_instrument("synchrotron"), source=MonochromaticSource(0.25))
-    with pytest.raises(InvalidInput, match=r"0\.25"):
-        synthesize_mineral_map([Material.from_formula("C", 3.51)], weak, generator=RNG(0))
+    weak = replace(load_instrument("gem"), source=MonochromaticSource(6.0))
+    with pytest.raises(InvalidInput, match="Fe"):
+        synthesize_mineral_map([Material.from_formula("Fe", 7.87)], weak, generator=RNG(0))
 
 
 def test_spectra_without_counts():

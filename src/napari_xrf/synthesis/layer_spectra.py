@@ -28,6 +28,7 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 _BACKGROUND_SHARE = 1 / 5
 _TUBE_LINE_SHARE = 1 / 15
 _NOISE_SHARE = 1 / 1000
+_JUDGED_COUNTS = 30_000  # for visibility where no counts are drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +245,7 @@ def _see(  # type: ignore[no-untyped-def]  # compiled
     detected[0] = 0.0
     for channel in range(size):
         detected[channel + 1] = detected[channel] + ideal[channel] * efficiency[channel]
-    dose = max(counts, 1) / detected[size] if detected[size] > 0.0 else 0.0
+    dose = (counts if counts > 0 else _JUDGED_COUNTS) / detected[size] if detected[size] > 0.0 else 0.0
     width = sigma * math.sqrt(2.0 * math.pi) * 10.0
     reach = max(int(2.0 * sigma * 10.0 + 0.5), 1)
     for line in range(heights.shape[0]):

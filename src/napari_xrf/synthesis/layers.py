@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.synthesis.layer_light import (
     ANGLES_DEG,
     ANODES,
@@ -38,6 +39,7 @@ from napari_xrf.synthesis.layer_spectra import LayerDraws, compose_spectra
 from napari_xrf.synthesis.line_basis import BASIS_AXIS, BASIS_ELEMENTS, line_basis, line_elements
 from napari_xrf.synthesis.ranges import Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import draw_seed
+from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
 
 _BLOCK = 8192
 _MOST_ELEMENTS = 20
@@ -67,7 +69,7 @@ class LayersParameters:
     axis_shift, axis_curvature
         Largest a (keV) and b, and largest c (1/keV).
     counts
-        Multinomial counts of a spectrum; 0 leaves the expectation.
+        Multinomial counts of a spectrum; 0 leaves the expectation, and judges visibility at 30 000.
     background
         Whether tube spectrum and noise are added.
     visibility
@@ -126,6 +128,26 @@ class LayerSpectra:
     lines: tuple[str, ...]
     elements: tuple[str, ...]
     parameters: Mapping[str, Any]
+
+    def as_cube(self) -> SpectralCube:
+        """Return the spectra as a map of N rows and one column, in whole numbers, the highest 65 535.
+
+        Files of maps hold whole counts; the truth beside them has the spectra as they are.
+        """
+        whole = np.rint(self.spectra * 65535).astype(np.uint16)
+        return spectra_as_cube(whole, self.energy, "layers", self.elements)
+
+    def truth_entries(self) -> dict[str, Any]:
+        """Return the truth by name, for :func:`napari_xrf.io.cube_files.write_cube`."""
+        return {
+            "spectra": self.spectra,
+            "present": self.present,
+            "visible": self.visible,
+            "fractions": self.fractions,
+            "lines": list(self.lines),
+            "parameters": dict(self.parameters),
+            "elements": list(self.elements),
+        }
 
 
 def synthesize_layers(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.synthesis.distortions import Distortions, distort, draw_values
 from napari_xrf.synthesis.mineral_map import PureSpectra
 from napari_xrf.synthesis.ranges import Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import draw_poisson, draw_seed
+from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
 
 _BLOCK_BYTES = 32 * 2**20
 
@@ -56,12 +59,27 @@ class MineralSpectra:
         (N,) position of the main mineral.
     abundances
         (N, K) float32 share of each mineral, summing to 1.
+    parameters
+        All that made them but the pure spectra, as JSON takes it.
     """
 
     counts: NDArray[np.unsignedinteger[Any]]
     energy: EnergyAxis
     labels: NDArray[np.intp]
     abundances: NDArray[np.float32]
+    parameters: Mapping[str, Any]
+
+    def as_cube(self) -> SpectralCube:
+        """Return the spectra as a map of N rows and one column."""
+        return spectra_as_cube(self.counts, self.energy, "mineral spectra")
+
+    def truth_entries(self) -> dict[str, Any]:
+        """Return the truth by name, for :func:`napari_xrf.io.cube_files.write_cube`."""
+        return {
+            "main_mineral": self.labels,
+            "abundances": self.abundances,
+            "parameters": dict(self.parameters),
+        }
 
 
 def draw_mineral_spectra(
@@ -109,7 +127,14 @@ def draw_mineral_spectra(
             expected = distort(expected, pure.energy, values.take(part), pure.fwhm)
         counts[part] = draw_poisson(expected, seed, part, np.uint32)
         progress(int(part[-1]) + 1, size, "drawing spectra")
-    return MineralSpectra(counts, pure.energy, labels, abundances)
+    described = {
+        "recipe": "mineral spectra",
+        "size": size,
+        "seed": str(seed),
+        **asdict(chosen),
+        "distortions": None if distortions is None else asdict(distortions),
+    }
+    return MineralSpectra(counts, pure.energy, labels, abundances, described)
 
 
 def _mix(

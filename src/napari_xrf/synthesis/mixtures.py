@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Annotated, Any
 
 import numpy as np
@@ -38,6 +39,7 @@ MIXTURE_ELEMENTS = (
 )  # fmt: skip
 _FILM_UM = 0.1  # thin enough for lines without absorption
 _BLOCK_BYTES = 16 * 2**20
+_CACHED = 200  # elements and substrates on the instruments of a session
 
 
 def augmentation() -> Distortions:
@@ -253,15 +255,12 @@ def make_templates(
     InvalidInput
         When an element has no line that the instrument excites and detects.
     """
-    from napari_xrf.physics.forward import expect_spectrum
-
     axis = instrument.energy
     lines = np.zeros((len(elements), axis.size), dtype=np.float32)
     escaping, escapes = np.zeros_like(lines), np.zeros_like(lines)
     for row, element in enumerate(elements):
         progress(row, len(elements) + len(substrates), "shapes of the elements")
-        film = expect_spectrum(Material(element, {element: 1.0}), instrument, thickness_um=_FILM_UM)
-        energies, intensities = film.lines
+        energies, intensities = _film_lines(element, instrument)
         lines[row] = _gaussians(energies, intensities, instrument)
         total = float(lines[row].sum())
         if not total > 0:
@@ -277,9 +276,23 @@ def make_templates(
     for row, name in enumerate(substrates):
         progress(len(elements) + row, len(elements) + len(substrates), "shapes of the substrates")
         if name != "none":
-            spectrum = expect_spectrum(substrate_material(name), instrument).counts
-            under[row] = spectrum / spectrum.sum()
+            under[row] = _substrate_shape(name, instrument)
     return MixtureTemplates(lines, escaping, escapes, under)
+
+
+@lru_cache(maxsize=_CACHED)
+def _film_lines(element: str, instrument: Instrument) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    from napari_xrf.physics.forward import expect_spectrum
+
+    return expect_spectrum(Material(element, {element: 1.0}), instrument, thickness_um=_FILM_UM).lines
+
+
+@lru_cache(maxsize=_CACHED)
+def _substrate_shape(name: str, instrument: Instrument) -> NDArray[np.float64]:
+    from napari_xrf.physics.forward import expect_spectrum
+
+    spectrum = expect_spectrum(substrate_material(name), instrument).counts
+    return spectrum / spectrum.sum()
 
 
 def _gaussians(

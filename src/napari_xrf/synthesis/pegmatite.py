@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from napari_xrf.core.materials import Material
-from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.physics.instrument import Instrument, load_instrument
-from napari_xrf.synthesis.distortions import Distortions
 from napari_xrf.synthesis.mineral_map import SyntheticMap, synthesize_mineral_map
 from napari_xrf.synthesis.textures import Phase, Texture
 
@@ -67,19 +66,20 @@ def synthesize_pegmatite(
     generator: np.random.Generator,
     instrument: Instrument | None = None,
     texture: Texture | None = None,
-    distortions: Distortions | None = None,
-    progress: Progress = ignore_progress,
+    name: str = "synthetic pegmatite",
+    **parameters: Any,
 ) -> SyntheticMap:
     """Make a map of a lithium pegmatite: feldspars, quartz, spodumene, micas, tourmalines, and accessories.
 
     Grains of Voronoi shape, zoned tourmaline and columbite–tantalite, inclusions smaller than a few pixels
-    and a calcite vein. The parameters are those of
-    :func:`~napari_xrf.synthesis.mineral_map.synthesize_mineral_map`.
+    and a calcite vein.
 
     Parameters
     ----------
     instrument
         Default: the M4 Tornado preset.
+    **parameters
+        Any other of :func:`~napari_xrf.synthesis.mineral_map.synthesize_mineral_map`.
     """
     return synthesize_mineral_map(
         pegmatite_minerals(),
@@ -89,11 +89,10 @@ def synthesize_pegmatite(
         generator=generator,
         texture=texture or Texture(grain_size=11.0),
         phases=[mineral.phase for mineral in _MINERALS],
-        distortions=distortions,
         formulas=[mineral.formula for mineral in _MINERALS],
         colors=[mineral.color for mineral in _MINERALS],
-        name="synthetic pegmatite",
-        progress=progress,
+        name=name,
+        **parameters,
     )
 
 
