@@ -19,7 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Results go to standard output, as JSON with ``--json``; progress and messages to standard error.
     """
-    arguments = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    arguments = build_parser(words[:1]).parse_args(words)
     console = Console(json=arguments.json, quiet=arguments.quiet)
     try:
         console.print_answer(arguments.run(arguments, console))
@@ -40,8 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all verbs; each sets ``run(arguments, console) -> Answer``."""
+def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser of all verbs; each sets ``run(arguments, console) -> Answer``.
+
+    The options of ``synthesize`` come from the recipes, whose import takes seconds: they are there only
+    when it is the given verb.
+    """
     parser = argparse.ArgumentParser(
         prog="napari-xrf", description="X-ray fluorescence maps: elements, minerals, files that others open."
     )
@@ -53,4 +58,9 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", dest="verb", required=True, metavar="VERB")
     for room in (inspection, analysis, simulation, demonstration):
         room.add_verbs(verbs, common)
+    synthesize = verbs.add_parser("synthesize", help="synthetic maps and spectra with their truth")
+    if list(verb) == ["synthesize"]:
+        from napari_xrf.cli import synthesis
+
+        synthesis.add_recipes(synthesize, common)
     return parser

@@ -6,6 +6,7 @@ import json as json_format
 import math
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,12 +98,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """Return rows as aligned text, numbers to the right."""
-    widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as aligned text, columns of numbers to the right."""
+    columns = list(zip(header, *rows, strict=True))
+    aligned = []
+    for title, *entries in columns:
+        width = max(map(len, [title, *entries]))
+        numbers = bool(entries) and all(map(_is_number, entries))
+        aligned.append([text.rjust(width) if numbers else text.ljust(width) for text in [title, *entries]])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*aligned, strict=True))
 
-    def align(text: str, width: int) -> str:
-        return text.rjust(width) if text.replace(".", "").replace("-", "").isdigit() else text.ljust(width)
 
-    lines = [header, *rows]
-    return "\n".join("  ".join(map(align, line, widths)).rstrip() for line in lines)
+def _is_number(text: str) -> bool:
+    return text.replace(".", "").replace("-", "").isdigit() or text == "-"

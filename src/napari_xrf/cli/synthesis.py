@@ -1,0 +1,186 @@
+"""The verb that makes synthetic maps and spectra with their truth: synthesize."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from napari_xrf.cli.analysis import names_of
+from napari_xrf.cli.console import Answer, Console
+from napari_xrf.cli.parameter_options import add_parameter_options, parameters_from
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.memory import parse_bytes
+from napari_xrf.recipes import (
+    PEGMATITE,
+    Synthetic,
+    make_layers,
+    make_minerals,
+    make_mixtures,
+    make_painting,
+)
+from napari_xrf.synthesis.color_clusters import ClusterParameters
+from napari_xrf.synthesis.distortions import Distortions, typical_distortions
+from napari_xrf.synthesis.layers import LayersParameters
+from napari_xrf.synthesis.mineral_map import MapParameters
+from napari_xrf.synthesis.mixtures import MixtureParameters, augmentation
+from napari_xrf.synthesis.painting import PaintingParameters
+from napari_xrf.synthesis.textures import Texture
+
+SETS = ("none", "typical")
+
+
+def add_recipes(synthesize: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    """Add the four recipes to the parser of ``synthesize``."""
+    recipes = synthesize.add_subparsers(title="recipes", dest="recipe", required=True, metavar="RECIPE")
+    shared = argparse.ArgumentParser(add_help=False, parents=[common])
+    shared.add_argument("-o", "--output", metavar="OUT.h5", type=Path, required=True)
+    shared.add_argument("--seed", type=int, default=0, help="the same seed gives the same counts (default 0)")
+    shared.add_argument("--memory", metavar="SIZE", help="memory for the counts (default: half of the free)")
+
+    minerals = recipes.add_parser("minerals", parents=[shared], help="a map of mineral grains")
+    minerals.add_argument("--minerals", default=PEGMATITE, help=f"quartz,albite,… (default {PEGMATITE})")
+    minerals.add_argument("--library", metavar="FILE.csv", type=Path, help="your minerals")
+    minerals.add_argument("--instrument", default="m4-tornado")
+    add_parameter_options(minerals, MapParameters)
+    add_parameter_options(minerals, Texture)
+    _add_distortions(minerals, "none")
+    minerals.set_defaults(run=synthesize_minerals)
+
+    layers = recipes.add_parser("layers", parents=[shared], help="spectra labelled by emission line")
+    layers.add_argument("--size", type=int, default=1000, help="spectra (default 1000)")
+    add_parameter_options(layers, LayersParameters)
+    layers.set_defaults(run=synthesize_layers)
+
+    mixtures = recipes.add_parser("mixtures", parents=[shared], help="spectra of low-resolution detectors")
+    mixtures.add_argument("--size", type=int, default=1000, help="spectra (default 1000)")
+    mixtures.add_argument("--instrument", default="gem")
+    add_parameter_options(mixtures, MixtureParameters, skip=("distortions",))
+    _add_distortions(mixtures, "typical")
+    mixtures.set_defaults(run=synthesize_mixtures)
+
+    painting = recipes.add_parser("painting", parents=[shared], help="a painting's map from its photograph")
+    painting.add_argument("image", metavar="IMAGE", type=Path)
+    painting.add_argument("--instrument", default="m4-tornado")
+    painting.add_argument("--pigments", default="auto", help="lead white,azurite,… (default: all)")
+    painting.add_argument("--pigment-file", metavar="FILE.csv", type=Path, help="a table of your pigments")
+    painting.add_argument("--measured-pigments", metavar="PATH", type=Path, help="table or folder of spectra")
+    painting.add_argument("--ground", default="chalk")
+    painting.add_argument("--substrate", default="wood")
+    add_parameter_options(painting, PaintingParameters, skip=("clusters",))
+    add_parameter_options(painting, ClusterParameters, prefix="clusters-")
+    painting.set_defaults(run=synthesize_painting)
+
+
+def synthesize_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Write a mineral map with its truth, and the ideal and twin maps where asked for."""
+    _check_output(arguments.output)
+    names = None if arguments.minerals.strip().lower() == PEGMATITE else names_of(arguments.minerals)
+    if names is None and arguments.library is not None:
+        raise InvalidInput("the pegmatite takes no library", "Name the minerals with --minerals")
+    made = make_minerals(
+        names,
+        seed=arguments.seed,
+        instrument=arguments.instrument,
+        library=arguments.library,
+        parameters=parameters_from(arguments, MapParameters),
+        texture=_texture(arguments),
+        distortions=_distortions(arguments, typical_distortions()),
+        memory_budget=parse_bytes(arguments.memory) if arguments.memory else None,
+        progress=console.progress,
+    )
+    return _write(made, arguments, console)
+
+
+def synthesize_layers(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Write spectra of random elements in layers with their line labels."""
+    _check_output(arguments.output)
+    parameters = parameters_from(arguments, LayersParameters)
+    made = make_layers(arguments.size, seed=arguments.seed, parameters=parameters, progress=console.progress)
+    return _write(made, arguments, console)
+
+
+def synthesize_mixtures(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Write spectra of elements on substrates with their targets."""
+    _check_output(arguments.output)
+    distortions = _distortions(arguments, augmentation())
+    if arguments.elements is not None and arguments.present is None:
+        fewest, most = MixtureParameters().present
+        arguments.present = (min(fewest, len(arguments.elements)), min(most, len(arguments.elements)))
+    parameters = parameters_from(arguments, MixtureParameters, distortions=distortions)
+    made = make_mixtures(
+        arguments.size,
+        seed=arguments.seed,
+        instrument=arguments.instrument,
+        parameters=parameters,
+        progress=console.progress,
+    )
+    return _write(made, arguments, console)
+
+
+def synthesize_painting(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Write the map of a painting with its truth."""
+    _check_output(arguments.output)
+    clusters = parameters_from(arguments, ClusterParameters, prefix="clusters_")
+    made = make_painting(
+        arguments.image,
+        seed=arguments.seed,
+        instrument=arguments.instrument,
+        pigments=names_of(arguments.pigments),
+        pigment_file=arguments.pigment_file,
+        measured_pigments=arguments.measured_pigments,
+        ground=arguments.ground,
+        substrate=arguments.substrate,
+        parameters=parameters_from(arguments, PaintingParameters, clusters=clusters),
+        memory_budget=parse_bytes(arguments.memory) if arguments.memory else None,
+        progress=console.progress,
+    )
+    return _write(made, arguments, console)
+
+
+def _write(made: Synthetic, arguments: argparse.Namespace, console: Console) -> Answer:
+    from napari_xrf.io.cube_files import write_cube
+
+    output: Path = arguments.output
+    write_cube(output, made.cube, truth=made.truth, progress=console.progress)
+    files = [output]
+    for name, cube in made.companions.items():
+        file = output.with_name(f"{output.stem}-{name}{output.suffix}")
+        write_cube(file, cube, truth=made.truth, progress=console.progress)
+        files.append(file)
+    data = {
+        "files": [str(file) for file in files],
+        "recipe": arguments.recipe,
+        "shape": list(made.cube.shape),
+        "seed": arguments.seed,
+        "truth": sorted(made.truth),
+    }
+    rows, columns, channels = made.cube.shape
+    return Answer(
+        data, f"{', '.join(map(str, files))}: {rows} × {columns} × {channels}, seed {arguments.seed}"
+    )
+
+
+def _add_distortions(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument("--distortions", choices=SETS, default=default, help=f"(default {default})")
+    add_parameter_options(parser, Distortions)
+
+
+def _distortions(arguments: argparse.Namespace, typical: Distortions) -> Distortions | None:
+    base = typical if arguments.distortions == "typical" else Distortions()
+    chosen = parameters_from(arguments, Distortions, base=base)
+    return None if chosen == Distortions() else chosen
+
+
+def _texture(arguments: argparse.Namespace) -> Texture | None:
+    chosen = parameters_from(arguments, Texture)
+    # The pegmatite has a texture of its own, unless the user asks for another.
+    return None if chosen == Texture() else replace(chosen)
+
+
+def _check_output(path: Path) -> None:
+    # Before the long work, not after it.
+    if path.suffix.lower() not in (".h5", ".hdf5"):
+        raise InvalidInput(f"synthetic data are not written to {path.suffix!r} files", "Name an .h5 file")
+    if not path.parent.is_dir():
+        raise FileError(path, "there is no such folder", "Make it first")

@@ -1,0 +1,196 @@
+"""The verbs, run as a user's script runs them: arguments in, exit code, files and JSON out."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+
+import napari_xrf
+from measured import measured_file
+from napari_xrf.cli import main
+from napari_xrf.cli.demonstration import agreement_with_truth
+from napari_xrf.core.label_map import LabelClass, LabelMap
+from napari_xrf.io.cube_files import write_cube
+from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
+
+
+@pytest.fixture(scope="module")
+def rock():
+    return synthesize_pegmatite(shape=(16, 14), counts_per_pixel=2000.0, generator=np.random.default_rng(5))
+
+
+@pytest.fixture(scope="module")
+def map_file(rock, tmp_path_factory):
+    path = tmp_path_factory.mktemp("maps") / "rock.h5"
+    write_cube(path, rock.cube, truth=rock.truth_entries())
+    return path
+
+
+def run(capsys, *arguments):
+    """Return (exit code, standard output, standard error) of a verb."""
+    code = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def answer(capsys, *arguments):
+    code, out, err = run(capsys, *arguments, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_info_follows_the_contract(capsys, map_file, rock):
+    data = answer(capsys, "info", map_file)
+    assert data["shape"] == list(rock.cube.shape)
+    assert data["total_counts"] == int(np.asarray(rock.cube.counts).sum())
+    assert data["pixel_size_um"] == list(rock.cube.pixel_size)
+    assert data["energy"] == {
+        "offset_keV": pytest.approx(rock.cube.energy.offset),
+        "width_keV": pytest.approx(rock.cube.energy.width),
+    }
+    assert {"name", "layout", "detectors", "warnings"} <= data.keys()
+
+
+def test_spectrum_of_a_region(capsys, map_file, rock, tmp_path):
+    out = tmp_path / "region.csv"
+    data = answer(capsys, "spectrum", map_file, "--roi", "2:5,3:9", "-o", out)
+    expected = np.asarray(rock.cube.counts)[2:5, 3:9].sum(axis=(0, 1))
+    assert data["pixels"] == 18
+    assert data["counts"] == expected.sum()
+    assert np.array_equal(np.asarray(napari_xrf.read(out).counts)[0, 0], expected)
+
+
+@pytest.mark.parametrize("suffix", [".msa", ".png"])
+def test_spectrum_in_other_files(capsys, map_file, tmp_path, suffix):
+    out = tmp_path / f"sum{suffix}"
+    marks = ["--mark", "Fe,K"] if suffix == ".png" else []
+    answer(capsys, "spectrum", map_file, "-o", out, *marks)
+    assert out.stat().st_size > 1000
+
+
+def test_elements_of_a_pegmatite(capsys, map_file):
+    data = answer(capsys, "elements", map_file)
+    found = {entry["element"]: entry for entry in data}
+    assert {"Al", "Si", "K", "Fe"} <= found.keys()
+    assert all(0 <= entry["probability"] <= 1 for entry in data)
+    assert "Si K" in found["Si"]["lines"]
+
+
+def test_maps_are_files_that_others_open(capsys, map_file, rock, tmp_path):
+    data = answer(capsys, "maps", map_file, "-o", tmp_path / "out", "--elements", "Si,K,Fe")
+    assert {family.split()[0] for family in data["net_counts"]} == {"Si", "K", "Fe"}
+    image = tifffile.imread(tmp_path / "out" / "maps.ome.tif")
+    assert image.shape[-2:] == rock.cube.map_shape
+    with h5py.File(tmp_path / "out" / "maps.h5") as file:
+        assert file.attrs["NX_class"] == "NXroot"
+    rows = list(csv.DictReader((tmp_path / "out" / "maps.csv").open(encoding="utf-8")))
+    assert len(rows) == 16 * 14
+
+
+def test_minerals_write_the_five_files(capsys, map_file, rock, tmp_path):
+    folder = tmp_path / "out"
+    chosen = "quartz,albite,spodumene,muscovite,schorl,calcite,cassiterite"
+    data = answer(capsys, "minerals", map_file, "-o", folder, "--minerals", chosen, "--clean", "majority:3")
+    names = {"labels.tif", "labels.h5", "classes.csv", "map.png", "report.html"}
+    assert {path.name for path in folder.iterdir()} == names
+    labels = tifffile.imread(folder / "labels.tif")
+    assert labels.shape == rock.cube.map_shape
+    assert labels.dtype.kind == "u"
+    with (folder / "classes.csv").open(encoding="utf-8") as file:
+        header = file.readline().strip()
+    assert header == "label,name,formula,color,pixels,area_mm2,area_percent,weight_percent,mean_confidence"
+    assert sum(row["pixels"] for row in data["classes"]) == labels.size
+    assert sum(row["area_percent"] for row in data["classes"]) == pytest.approx(100)
+
+
+def test_simulate_lists_families_and_scales_counts(capsys, tmp_path):
+    out = tmp_path / "calcite.csv"
+    data = answer(capsys, "simulate", "CaCO3", "--counts", "10000", "-o", out)
+    assert data["families"]["Ca K"] == 1.0
+    assert data["counts"] == pytest.approx(10000)
+    assert out.exists()
+
+
+def test_the_demo_leaves_its_files(capsys, tmp_path, monkeypatch):
+    from napari_xrf.synthesis import pegmatite
+
+    original = pegmatite.synthesize_pegmatite
+    monkeypatch.setattr(
+        pegmatite, "synthesize_pegmatite", lambda **options: original(shape=(20, 22), **options)
+    )
+    data = answer(capsys, "demo", "--headless", "-o", tmp_path / "demo")
+    assert data["agreement"] > 0.6
+    names = {path.name for path in (tmp_path / "demo").iterdir()}
+    assert {"maps.ome.tif", "labels.tif", "classes.csv", "report.html", "map.png", "pegmatite.h5"} <= names
+
+
+def test_agreement_counts_groups_as_right():
+    truth = LabelMap(np.array([[1, 2, 2]], np.uint8), (LabelClass(1, "Quartz"), LabelClass(2, "opal")))
+    found = LabelMap(
+        np.array([[3, 3, 4]], np.uint8), (LabelClass(3, "quartz / opal"), LabelClass(4, "calcite"))
+    )
+    assert agreement_with_truth(found, truth) == pytest.approx(2 / 3)
+
+
+WRONG = [
+    (("info", "{tmp}/missing.bcf"), "missing.bcf"),
+    (("info", "{tmp}"), ""),
+    (("info", "{text}"), "notes.h5"),
+    (("spectrum", "{map}", "--roi", "5:2,0:3", "-o", "{tmp}/a.csv"), "region"),
+    (("spectrum", "{map}", "--roi", "0:99,0:3", "-o", "{tmp}/a.csv"), "outside"),
+    (("spectrum", "{map}", "--roi", "all", "-o", "{tmp}/a.csv"), "region"),
+    (("spectrum", "{map}", "-o", "{tmp}/a.docx"), "docx"),
+    (("spectrum", "{map}", "-o", "{tmp}/no/folder/a.csv"), "a.csv"),
+    (("spectrum", "{map}", "--mark", "Fe", "-o", "{tmp}/a.csv"), "--mark"),
+    (("maps", "{map}", "-o", "{tmp}/o", "--elements", "Xx"), "Xx"),
+    (("minerals", "{map}", "-o", "{tmp}/o", "--minerals", "quarz"), "quarz"),
+    (("minerals", "{map}", "-o", "{tmp}/o", "--clean", "polish"), "polish"),
+    (("minerals", "{map}", "-o", "{tmp}/o", "--library", "{tmp}/none.csv"), "none.csv"),
+    (("simulate", "Xx2", "-o", "{tmp}/a.csv"), "Xx2"),
+    (("simulate", "CaCO3", "--thickness", "5", "-o", "{tmp}/a.csv"), "density"),
+    (("simulate", "CaCO3", "--counts", "-5", "-o", "{tmp}/a.csv"), "--counts"),
+    (("simulate", "CaCO3", "--instrument", "abacus", "-o", "{tmp}/a.csv"), "abacus"),
+    (("info", "{map}", "--memory", "lots"), "lots"),
+    (("info", "{map}", "--detector", "7"), "detector"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "named"), WRONG, ids=[" ".join(case[0]) for case in WRONG])
+def test_a_mistake_is_one_line_that_names_it(capsys, map_file, tmp_path, arguments, named):
+    text = tmp_path / "notes.h5"
+    text.write_text("not a map")
+    places = {"tmp": tmp_path, "map": map_file, "text": text}
+    code, out, err = run(capsys, *(argument.format(**places) for argument in arguments))
+    assert code == 1
+    assert out == ""
+    assert err.startswith("napari-xrf: error: ")
+    assert err.count("\n") == 1
+    assert named in err
+    assert "unexpected" not in err
+    assert not (tmp_path / "a.csv").exists()
+
+
+def test_the_command_is_installed_and_refuses_unknown_verbs():
+    done = subprocess.run([sys.executable, "-m", "napari_xrf", "dance"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "invalid choice" in done.stderr
+
+
+def test_info_on_the_measured_dacite(capsys):
+    data = answer(capsys, "info", measured_file("bcf/P45_12bit_packed_8bit.bcf"))
+    assert data["total_counts"] == 915_942
+    assert data["shape"] == [75, 100, 2048]
+    assert data["pixel_size_um"] == pytest.approx([8.737, 8.737], abs=0.001)
+
+
+def test_elements_of_the_measured_dacite(capsys):
+    data = answer(capsys, "elements", measured_file("bcf/P45_12bit_packed_8bit.bcf"))
+    found = {entry["element"] for entry in data}
+    listed = {"Al", "Ca", "Cl", "Fe", "K", "Mg", "Na", "O", "P", "Si", "Ti", "C"}  # coated with carbon
+    assert {"Al", "Si", "K", "Ca", "Ti", "Fe"} <= found
+    assert found <= listed
