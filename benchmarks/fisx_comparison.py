@@ -78,7 +78,7 @@ def main() -> None:
                 print(f"{name + ', ' + label:24s} {family:6s} {100 * share:8.2f} {ratio:10.4f}")
     print(f"\n{len(COMPOSITIONS)} compositions, each in 3 thicknesses")
     print(
-        f"{len(everything)} families above {SEEN:.1%} of a sample, {len(strong)} strong ones above {STRONG:.0%}"
+        f"families: {len(everything)} above {SEEN:.1%} of a sample, {len(strong)} strong, above {STRONG:.0%}"
     )
     print(
         f"median difference: all {100 * np.median(everything):.2f} %, strong {100 * np.median(strong):.2f} %"

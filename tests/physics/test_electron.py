@@ -77,6 +77,12 @@ def test_lines_need_the_voltage_for_their_edge():
     assert families("Fe2O3", 20.0)["Fe K"] > families("Fe2O3", 10.0)["Fe K"] > 0
 
 
+@pytest.mark.parametrize("above", [1e-9, 1e-6, 1e-3, 2e-3, 1e-2])
+def test_just_above_an_edge_lines_begin_at_nothing(above):
+    at_edge = families("MnO2", edge_energy("Mn", "K") * (1 + above))
+    assert 0 <= at_edge.get("Mn K", 0.0) < 1e-2 * at_edge["O K"]
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.sampled_from(["SiO2", "CaCO3", "FeS2", "PbS", "ZrSiO4", "C"]), st.floats(3, 40))
 def test_photons_are_not_negative_and_end_at_the_beam_energy(formula, energy):

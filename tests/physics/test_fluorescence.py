@@ -135,6 +135,12 @@ def test_layers_above_absorb_and_excite():
     assert families(coated, beam(20.0))["Fe K"] > 1.05 * families(coated, beam(20.0), order=1)["Fe K"]
 
 
+def test_a_soft_beam_excites_without_enhancement():
+    found = fluoresce([Layer(MATERIALS[0], math.inf)], beam(0.6), 45.0, 45.0)
+    assert found.primary.sum() > 0
+    assert found.enhanced.sum() == 0
+
+
 def test_bad_geometry_and_order_are_refused():
     layer = [Layer(MATERIALS[0], math.inf)]
     for inward, outward in ((0.0, 45.0), (45.0, 91.0), (-10.0, 45.0)):

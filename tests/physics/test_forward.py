@@ -129,6 +129,13 @@ def test_bad_input_is_refused():
         expect_spectrum(CALCITE, load_instrument("sem"), thickness_um=5.0)
 
 
+@pytest.mark.parametrize("name", ["m4", "sem"])
+def test_hydrogen_has_no_lines(name):
+    found = expect_spectrum(Material.from_formula("H2", 0.07), load_instrument(name))
+    assert found.families == {}
+    assert found.counts.sum() > 0
+
+
 def test_light_matter_shows_the_scattered_tube():
     found = expect_spectrum(Material.from_formula("C5H8O2", 1.19), load_instrument("m4"))
     assert found.scatter.sum() > 0.99 * found.counts.sum()

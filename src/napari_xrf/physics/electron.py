@@ -28,6 +28,7 @@ from napari_xrf.physics.vacancies import SUBSHELLS, photons_per_vacancy
 _ELECTRONS_PER_MA_S = 6.241509e15
 _AVOGADRO = 6.02214076e23
 _LOWEST_EDGE_KEV = 0.15  # the model is not made for softer edges
+_LEAST_OVERVOLTAGE = 1.001  # below it the lines are too weak to see, and the depth distribution has no shape
 
 
 def excite_by_electrons(
@@ -129,7 +130,7 @@ def _ionise(element: str, energy: float, target: _Target) -> tuple[Floats, list[
     nodes, weights = np.polynomial.legendre.leggauss(24)
     for index, subshell in enumerate(SUBSHELLS):
         edge = edge_energy(element, subshell)
-        if not _LOWEST_EDGE_KEV < edge < energy:
+        if not (edge > _LOWEST_EDGE_KEV and energy > _LEAST_OVERVOLTAGE * edge):
             continue
         # In the logarithm of the energy the integrand is smooth.
         half = math.log(energy / edge) / 2

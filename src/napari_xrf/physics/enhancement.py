@@ -64,6 +64,8 @@ def enhance(
     orders
         1 for secondary, 2 for secondary and tertiary fluorescence.
     """
+    if not np.any(beam.energies > _SOFTEST_KEV):
+        return np.zeros(lines.energies.shape)
     of_layer, sheets = _sheets(layers, beam, sines)
     fractions = _sheet_fractions(layers, of_layer, lines)
     incoming = _sheet_flux(layers, beam, of_layer, sheets, sines)

@@ -98,11 +98,11 @@ def expect_spectrum(
     require_excitable(layers, instrument.source.highest_kev, instrument.detector)
     emission = _emit(layers, instrument, order)
     smooth, scattered = _detect_smooth([emission], instrument)
-    response = response_matrix(instrument.detector, instrument.energy, emission.lines.energies)
+    lines = _detect_lines(emission.lines.energies, emission.line_photons[None], instrument)[0]
     detected = emission.line_photons * instrument.detector.efficiency(emission.lines.energies)
     electrons = isinstance(instrument.source, ElectronBeam)
     return ExpectedSpectrum(
-        counts=response.fold(emission.line_photons) + smooth[0] + scattered[0],
+        counts=lines + smooth[0] + scattered[0],
         energy=instrument.energy,
         lines=(emission.lines.energies, detected),
         families=emission.lines.family_sums(detected),
@@ -136,9 +136,7 @@ def expect_spectra(
         return np.zeros((0, instrument.energy.size))
     smooth, scattered = _detect_smooth(emissions, instrument)
     energies, photons = _common_lines(emissions)
-    return (
-        response_matrix(instrument.detector, instrument.energy, energies).fold(photons) + smooth + scattered
-    )
+    return _detect_lines(energies, photons, instrument) + smooth + scattered
 
 
 @lru_cache(maxsize=_CACHED_INSTRUMENTS)
@@ -173,6 +171,13 @@ def _detect_smooth(emissions: Sequence[_Emission], instrument: Instrument) -> tu
         return smooth, np.zeros(smooth.shape)
     scattered = light.line_response.fold(np.stack([emission.scattered_lines for emission in emissions]))
     return smooth, scattered
+
+
+def _detect_lines(energies: Floats, photons: Floats, instrument: Instrument) -> Floats:
+    """(N, E) counts of (N, L) photons at L energies; hydrogen has none."""
+    if not energies.size:
+        return np.zeros((len(photons), instrument.energy.size))
+    return response_matrix(instrument.detector, instrument.energy, energies).fold(photons)
 
 
 def _common_lines(emissions: Sequence[_Emission]) -> tuple[Floats, Floats]:
