@@ -15,7 +15,7 @@ from napari_xrf.io import read_spectrum
 
 FOLDER = Path(os.environ.get("NAPARI_XRF_DATA", Path(__file__).parents[2] / "shared" / "data")) / "spectra"
 ACRYLIC = "Acrylic"
-ACRYLIC_MM = 5.13  # not stated; the value that gives acrylic and metals one dose, see optic_transmission.py
+ACRYLIC_MM = 5.1  # not stated; the value that gives acrylic and metals one dose, see optic_transmission.py
 
 
 @dataclass(frozen=True)
