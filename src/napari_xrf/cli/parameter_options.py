@@ -71,10 +71,12 @@ def parameters_from(
     """
     values = dict(given)
     for entry in fields(parameters):  # type: ignore[arg-type]
+        if entry.name in given:
+            continue
         value = getattr(arguments, f"{prefix}{entry.name}".replace("-", "_"), None)
         if value is not None:
             values[entry.name] = value
-        elif base is not None and entry.name not in values:
+        elif base is not None:
             values[entry.name] = getattr(base, entry.name)
     return parameters(**values)
 
