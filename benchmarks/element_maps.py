@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
 from napari_xrf.maps.element_mapping import fit_map, pixel_columns, pooled_expectation
 from napari_xrf.maps.fit import fit_pixels, make_solver
 from napari_xrf.maps.setting import setting_of
@@ -94,8 +95,8 @@ def pymca_configuration(detector, low: float, high: float, snip: bool) -> dict:
         fixedzero=1, fixedgain=1, fixednoise=1, fixedfano=1, fixedsum=1,
     )  # fmt: skip
     found["fit"].update(
-        xmin=int(AXIS.channel(low)), xmax=int(AXIS.channel(high)), use_limit=1, energy=[50.0], energyweight=[1.0],
-        energyflag=[1], energyscatter=[0], scatterflag=0, stripflag=int(snip), stripalgorithm=1, snipwidth=30,
+        xmin=int(AXIS.channel(low)), xmax=int(AXIS.channel(high)), use_limit=1, energy=[50.0],
+        energyweight=[1.0], energyflag=[1], energyscatter=[0], scatterflag=0, stripflag=int(snip), stripalgorithm=1, snipwidth=30,
         continuum=0 if snip else 4, linpolorder=6, hypermetflag=1, escapeflag=1, sumflag=0, linearfitflag=1,
     )  # fmt: skip
     return found
@@ -149,7 +150,8 @@ def main() -> None:
         simulated = simulate_map((options.rows, 256), counts, generator, detector=detector)
         pixels = options.rows * 256
         print(
-            f"\n{options.rows} x 256 x {AXIS.size}, {counts:.0f} counts a pixel; families {', '.join(FAMILIES)}"
+            f"\n{options.rows} x 256 x {AXIS.size}, {counts:.0f} counts a pixel; "
+            f"families {', '.join(FAMILIES)}"
         )
         fit_alone = solver_alone(simulated, detector, low, high)
         fit_alone()

@@ -2,9 +2,9 @@
 
     python benchmarks/elements_of_measured_files.py FOLDER [PART OF A NAME ...]
 
-FOLDER holds ``bcf/``, ``hdf5/`` and ``spectra/`` (see the table below). A found element that is not listed is not
-always false: lists name what somebody looked for. For the pure spectra everything else is counted as false,
-though a metal sheet does hold traces.
+FOLDER holds ``bcf/``, ``hdf5/`` and ``spectra/`` (see the table below). A found element that is not
+listed is not always false: lists name what somebody looked for. For the pure spectra everything else is
+counted as false, though a metal sheet does hold traces.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import nnls
+
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.maps.fit import fit_pixels, make_solver, solve_non_negative
-from scipy.optimize import nnls
 
 
 def gaussians(centres, channels=200, sigma=4.0):

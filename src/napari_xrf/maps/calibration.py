@@ -14,7 +14,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.maps.background import estimate_background
 from napari_xrf.maps.candidates import candidates, log_odds
-from napari_xrf.maps.identification import Explanation, explain, explain_again
+from napari_xrf.maps.explanation import Explanation, explain, explain_again
 from napari_xrf.maps.joint_fit import Problem
 from napari_xrf.maps.peaks import Peak, find_peaks
 from napari_xrf.maps.setting import Setting, setting_of
@@ -140,7 +140,7 @@ def _anode_lines(setting: Setting) -> list[tuple[float, float]]:
 def _line_groups(profile: Array, setting: Setting) -> list[float]:
     """Centres of a column's main peak and, where it stands apart, of the next one (Kβ, Lβ)."""
     rest = np.array(profile)
-    groups = []
+    groups: list[float] = []
     while len(groups) < 2 and rest.max() > 0.05 * profile.max():
         at = _centroid(rest, setting)
         groups.append(at)

@@ -15,7 +15,8 @@ from napari_xrf.maps.setting import Setting
 # Noble gases do not stay in solids; no isotope of the others lives long enough to be found in a sample.
 NEVER = frozenset(("He", "Ne", "Kr", "Xe", "Rn", "Tc", "Pm", "Po", "At", "Fr", "Ra", "Ac", "Pa", "Np", "Pu"))
 
-# Natural logarithms of the odds that a sample of rock, ore, metal or glass shows an element, in rough classes.
+# Natural logarithms of the odds that a sample of rock, ore, metal or glass shows an element, in
+# rough classes.
 _LISTED, _COMMON, _USUAL, _RARE, _VERY_RARE = 0.0, -1.0, -3.5, -7.0, -10.0
 _COMMON_ELEMENTS = frozenset(
     ("C", "O", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "K", "Ca", "Ti", "Mn", "Fe")
@@ -29,8 +30,12 @@ _VERY_RARE_ELEMENTS = frozenset((
     "Be", "Ru", "Rh", "In", "Te", "Eu", "Tb", "Ho", "Tm", "Lu", "Re", "Os", "Ir", "Tl",
 ))  # fmt: skip
 
-# Part of the highest energy below which an edge counts as well excited: K and L photons of heavier elements are so much
-# likelier than L and M photons (fluorescence yield) that electrons show them down to an overvoltage of 1.25.
+# M lines lie among the K lines of Si to Cl and the L lines of Y to Mo: alone they prove little.
+_BY_M_ALONE = -4.0
+
+# Part of the highest energy below which an edge counts as well excited: K and L photons of heavier
+# elements are so much likelier than L and M photons (fluorescence yield) that electrons show them
+# down to an overvoltage of 1.25.
 _EXCITED_PART = {"tube": 0.6, "electron": 0.8, "monochromatic": 0.985, None: 0.97}
 _MAPPED_KEV = 0.6  # below it, L lines of light metals drown among C, N, O and each other
 _FAINT_LINE_KEV = {"electron": 0.2, "tube": 0.95, "monochromatic": 0.95, None: 0.95}
@@ -80,7 +85,10 @@ def candidates(setting: Setting, listed: tuple[str, ...] = ()) -> tuple[Candidat
         if families:
             columns = np.array([column_of(family, setting) for family in families])
             if columns[0].any():
-                found.append(Candidate(element, families, columns, log_odds(element, listed)))
+                odds = log_odds(element, listed)
+                if families[0].endswith("M") and element not in listed:
+                    odds += _BY_M_ALONE
+                found.append(Candidate(element, families, columns, odds))
     return tuple(found)
 
 

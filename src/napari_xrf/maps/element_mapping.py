@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.maps.anode import with_likely_anode
 from napari_xrf.maps.calibration import calibrate
 from napari_xrf.maps.candidates import column_of
 from napari_xrf.maps.families import wanted_families
@@ -25,7 +27,6 @@ from napari_xrf.maps.windows import energy_windows, map_windows
 _CONTINUUM_SPACING_KEV = 2.5  # pixels have too few counts for a closer look
 _FINE_SPACING_KEV = 1.0
 _BLOCK_BYTES = 16 * 2**20  # small blocks keep cancel quick
-_FEWEST_KEV = 0.3
 
 
 def map_elements(
@@ -39,9 +40,9 @@ def map_elements(
 
     The energy axis and the resolution are refined on the sum spectrum first. ``"fit"`` explains the
     whole spectrum of each pixel by all families of the elements, scatter, pile-up and a continuum, with
-    non-negative amplitudes and weights of the sum spectrum (:mod:`napari_xrf.maps.fit`); ``"window"`` takes the
-    counts around each main line less those beside it (:mod:`napari_xrf.maps.windows`). Counts below 0 keV
-    are left out. The cube is read in blocks of bounded size.
+    non-negative amplitudes and weights of the sum spectrum (:mod:`napari_xrf.maps.fit`); ``"window"``
+    takes the counts around each main line less those beside it (:mod:`napari_xrf.maps.windows`). Counts
+    below 0 keV are left out. The cube is read in blocks of bounded size.
 
     Parameters
     ----------
@@ -60,7 +61,8 @@ def map_elements(
     Raises
     ------
     InvalidInput
-        For an unknown method or element, an element whose lines the map cannot hold, or no counts above 0 keV.
+        For an unknown method or element, an element whose lines the map cannot hold, or a map without
+        counts above 0 keV.
     """
     if method not in ("fit", "window"):
         raise InvalidInput(f"there is no method {method!r} for element maps", "Use 'fit' or 'window'")
@@ -103,12 +105,10 @@ def fit_map(
     counts = np.empty((len(families), rows, width), dtype=np.float32)
     errors = np.empty_like(counts)
     for band, block in cube.blocks(_BLOCK_BYTES):
-        done = band.start
-        progress(done, rows, "fitting pixels")
+        check = partial(progress, band.start, rows, "fitting pixels")
+        check()
         flat = block[:, :, fitted].reshape(-1, columns.shape[1])
-        amplitudes, spread = fit_pixels(
-            solver, flat, lambda done=done: progress(done, rows, "fitting pixels")
-        )
+        amplitudes, spread = fit_pixels(solver, flat, check)
         for target, source in ((counts, amplitudes), (errors, spread)):
             target[:, band] = source[:, : len(families)].T.reshape(len(families), -1, width)
     progress(rows, rows, "fitting pixels")
@@ -135,8 +135,9 @@ def pooled_expectation(
 ) -> NDArray[np.float64]:
     """Return the expected counts of a mean pixel, (E,), from a fit of the sum spectrum.
 
-    A fit, not the counts themselves, so that weights have no noise. At least a thousandth of the mean channel and
-    a tenth of a count in the whole map: a channel where nothing is expected must not outweigh all others.
+    A fit, not the counts themselves, so that weights have no noise. At least a thousandth of the mean
+    channel and a tenth of a count in the whole map: a channel where nothing is expected must not outweigh
+    all others.
     """
     expected = _fitted_to_sum(columns, spectrum) @ columns / pixels
     return np.maximum(expected, max(1e-3 * float(expected.mean()), 0.1 / pixels))
@@ -159,7 +160,8 @@ def _calibrated(cube: SpectralCube, spectrum: NDArray[np.float64], progress: Pro
         spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements, progress=progress
     )
     progress(1, 1, "calibrating")
-    return setting_of(spectrum, cube.energy, cube.excitation).refined(found.energy, found.detector)
+    setting = setting_of(spectrum, cube.energy, cube.excitation).refined(found.energy, found.detector)
+    return with_likely_anode(spectrum, setting, cube.elements, progress)
 
 
 def _families(
@@ -172,10 +174,7 @@ def _families(
     if elements is None:
         found = find_in_setting(cube, spectrum, setting, progress)
         return tuple(family for one in found for family in sorted(one.families, key=_shell_order))
-    # Wanted lines below the fitted range are out of reach; the message says the range.
-    return wanted_families(
-        tuple(elements), setting.energy, min(setting.low, _FEWEST_KEV), setting.high, setting.highest_kev
-    )
+    return wanted_families(tuple(elements), setting.energy, setting.low, setting.high, setting.highest_kev)
 
 
 def _shell_order(family: str) -> int:

@@ -108,7 +108,7 @@ def wanted_families(
             chosen = families_of(name.strip(), energy, low, high, excitation_kev)
         if not chosen:
             raise InvalidInput(
-                f"{name} has no line between {low:.2f} and {high:.2f} keV that {excitation_kev:.3g} keV excite",
+                f"{name} has no line from {low:.2f} to {high:.2f} keV that {excitation_kev:.3g} keV excite",
                 "Leave it out",
             )
         families.update(dict.fromkeys(chosen))

@@ -1,17 +1,17 @@
 """Non-negative weighted least squares of all pixels on one set of spectral columns.
 
-For columns A (K, E), counts y (E) of a pixel and weights W = diag(w) that all pixels share, the fit minimises
-(y - Aᵀx)ᵀ W (y - Aᵀx) over x ≥ 0. Only b = A W y (K) depends on the pixel; the normal matrix N = A W Aᵀ (K, K)
-and everything made of it are computed once. Weights are one over the *pooled* expectation, never over the
-pixel's own counts, which would bias low counts downwards.
+For columns A (K, E), counts y (E) of a pixel and weights W = diag(w) that all pixels share, the fit
+minimises (y - Aᵀx)ᵀ W (y - Aᵀx) over x ≥ 0. Only b = A W y (K) depends on the pixel; the normal matrix
+N = A W Aᵀ (K, K) and everything made of it are computed once. Weights are one over the *pooled*
+expectation, never over the pixel's own counts, which would bias low counts downwards.
 
 Standard errors come from the Poisson covariance of the unbounded estimate x = N⁻¹ A W y:
 
     var(x_k) = Σ_e G_ke² μ_e,   G = N⁻¹ A W,   μ = Aᵀ x̂ (the pixel's own fitted expectation)
              = Σ_j S_kj x̂_j,    S_kj = Σ_e G_ke² A_je
 
-so that all errors of a pixel are one product of a fixed non-negative (K, K) matrix with its fit. Half a count of the
-pooled spectrum is added to μ, so that an empty pixel has an error too.
+so that all errors of a pixel are one product of a fixed non-negative (K, K) matrix with its fit. Half a
+count of the pooled spectrum is added to μ, so that an empty pixel has an error too.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def make_solver(columns: NDArray[np.float64], pooled: NDArray[np.float64]) -> Pi
     columns
         (K, E) non-negative expected spectra, one count each.
     pooled
-        (E,) expected counts of a mean pixel, above 0 where a channel shall count; channels with 0 are left out.
+        (E,) expected counts of a mean pixel; channels with 0 are left out.
 
     Raises
     ------
@@ -86,7 +86,11 @@ def make_solver(columns: NDArray[np.float64], pooled: NDArray[np.float64]) -> Pi
     mean = np.where(weights > 0, pooled, 0)
     floor = gain_squared @ (0.5 * mean / max(mean.sum(), 1e-300))
     return PixelSolver(
-        np.ascontiguousarray(weighted.T, dtype=np.float32), normal, inverse, gain_squared @ columns.T, floor
+        np.ascontiguousarray(weighted.T, dtype=np.float32),
+        np.asarray(normal, dtype=np.float64),
+        np.asarray(inverse, dtype=np.float64),
+        np.asarray(gain_squared @ columns.T, dtype=np.float64),
+        np.asarray(floor, dtype=np.float64),
     )
 
 

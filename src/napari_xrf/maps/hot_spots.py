@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.progress import Progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.candidates import Candidate, candidates
-from napari_xrf.maps.identification import Explanation, FoundElement, explain
+from napari_xrf.maps.explanation import Explanation, FoundElement, explain
 from napari_xrf.maps.setting import Setting
 from napari_xrf.maps.windows import EnergyWindow, energy_windows
 
@@ -81,9 +81,7 @@ def _explained_anew(
     again = explain(spectrum, setting, cube.elements, certain=known, demand=_DEMAND, progress=progress)
     new = {one.element for one in left}
     return [
-        FoundElement(
-            one.element, one.families, one.net_counts, one.standard_error, one.probability, pixels
-        )
+        FoundElement(one.element, one.families, one.net_counts, one.standard_error, one.probability, pixels)
         for one in again.found
         if one.element in new
     ]

@@ -1,8 +1,9 @@
 """Fit of one spectrum with many columns, some of them known only roughly.
 
-The columns of interest A have amplitudes x ≥ 0. Deviations D of the model from the truth (a peak a few eV off,
-a line ratio a few per cent off) have amplitudes d with a normal prior of mean 0 and standard deviation 1. Minimised
-over x and d is |y - Aᵀx - Dᵀd|² / V + |d|²; d is eliminated first, which leaves a problem in x alone:
+The columns of interest A have amplitudes x ≥ 0. Deviations D of the model from the truth (a peak a few
+eV off, a line ratio a few per cent off) have amplitudes d with a normal prior of mean 0 and standard
+deviation 1. Minimised over x and d is |y - Aᵀx - Dᵀd|² / V + |d|²; d is eliminated first, which leaves a
+problem in x alone:
 
     N' = A V⁻¹ Aᵀ - C M⁻¹ Cᵀ,  b' = A V⁻¹ y - C M⁻¹ D V⁻¹ y,  C = A V⁻¹ Dᵀ,  M = D V⁻¹ Dᵀ + 1
 """

@@ -1,4 +1,4 @@
-"""Peaks that the exciting radiation itself makes: elastic and Compton scattered lines of the anode or beam."""
+"""Peaks of the exciting radiation itself: scattered lines of the anode or beam, elastic and Compton."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of one spectrum's model that hold no element: continuum, scatter, pile-up, stray peaks, deviations."""
+"""What a spectrum shows beside elements: continuum, scatter, pile-up, stray peaks, and deviations."""
 
 from __future__ import annotations
 

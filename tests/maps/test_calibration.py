@@ -1,0 +1,64 @@
+import math
+
+import numpy as np
+import pytest
+
+from measured import measured_file
+from napari_xrf import read
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.spectral_cube import Excitation
+from napari_xrf.maps.calibration import calibrate
+from napari_xrf.physics.detector import with_resolution
+from napari_xrf.physics.instrument import load_instrument
+from simulated_maps import TUBE, simulate_map
+
+AXIS = EnergyAxis(-0.955, 0.01, 2400)
+
+
+def measured_spectrum(seed, fwhm_ev=138.0):
+    detector = with_resolution(load_instrument("m4-tornado").detector, fwhm_ev)
+    simulated = simulate_map((10, 10), 5000, np.random.default_rng(seed), axis=AXIS, detector=detector)
+    return simulated.cube.sum_spectrum()
+
+
+@pytest.mark.parametrize(("shift", "gain"), [(0.035, 0.0), (-0.025, 0.001), (0.0, -0.002)])
+def test_a_wrong_axis_and_resolution_are_put_right(shift, gain):
+    spectrum = measured_spectrum(0)
+    # The file says the axis lies lower than it does.
+    told = EnergyAxis(AXIS.offset - shift, AXIS.width * (1 - gain), AXIS.size)
+    found = calibrate(spectrum, told, excitation=TUBE)
+    assert found.refined
+    for energy in (1.74, 3.69, 6.4, 10.5):
+        channel = (energy - AXIS.offset) / AXIS.width
+        assert abs(float(found.energy.energy(channel)) - energy) < 0.004
+    assert abs(1e3 * float(found.detector.fwhm(5.895)) - 138) < 4
+    assert found.quality < 10
+    assert found.peaks >= 5
+
+
+@pytest.mark.parametrize(
+    "counts", [np.zeros(2400), np.ones(2400), np.random.default_rng(0).poisson(0.1, 2400)]
+)
+def test_without_peaks_the_axis_is_kept_and_said_so(counts):
+    found = calibrate(counts, AXIS, excitation=Excitation())
+    assert not found.refined
+    assert found.energy == AXIS
+    assert "too few" in found.message
+    assert math.isnan(found.quality)
+
+
+def test_the_zero_peak_is_no_line():
+    spectrum = measured_spectrum(1).astype(float)
+    zero = 0.3 * spectrum.sum() * np.exp(-0.5 * (AXIS.energies / 0.03) ** 2)
+    zero /= (zero / (0.3 * spectrum.sum())).sum()
+    found = calibrate(spectrum + np.round(zero), AXIS, excitation=TUBE)
+    assert found.refined
+    assert abs(dict(found.shifts_ev)[6.4]) < 4
+
+
+def test_a_sem_map_twenty_electronvolts_off():
+    cube = read(measured_file("bcf/P45_12bit_packed_8bit.bcf"))
+    found = calibrate(cube.sum_spectrum(), cube.energy, excitation=cube.excitation, elements=cube.elements)
+    assert found.refined
+    # Fe Kα stands at 6.425 keV on the file's axis.
+    assert -35 < dict(found.shifts_ev)[6.4] < -15

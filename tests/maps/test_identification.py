@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+
+from measured import measured_file
+from napari_xrf import read
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import Cancelled
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.maps.identification import find_elements
+from simulated_maps import TUBE, simulate_map
+
+AXIS = EnergyAxis(-0.955, 0.01, 2400)
+
+
+def found_in(families, shares, counts=3000, shape=(12, 12), seed=0):
+    simulated = simulate_map(
+        shape,
+        counts,
+        np.random.default_rng(seed),
+        families=families,
+        shares=np.array(shares, float),
+        axis=AXIS,
+    )
+    return simulated, {one.element: one for one in find_elements(simulated.cube)}
+
+
+def test_a_rock_shows_its_elements_and_no_others():
+    simulated, found = found_in(
+        ("Al K", "Si K", "K K", "Ca K", "Ti K", "Mn K", "Fe K"), (3, 10, 6, 8, 1, 0.6, 20)
+    )
+    assert set(found) == {"Al", "Si", "K", "Ca", "Ti", "Mn", "Fe"}
+    assert all(one.probability > 0.95 for one in found.values())
+    iron = found["Fe"]
+    truth = simulated.truth[simulated.families.index("Fe K")].sum()
+    assert abs(iron.net_counts - truth) < 0.03 * truth
+    assert 0 < iron.standard_error < 0.05 * truth
+
+
+@pytest.mark.parametrize(
+    ("families", "shares", "there", "absent"),
+    [
+        (("Ca K", "Fe K", "Pb L", "Pb M"), (5, 10, 6, 3), {"Pb"}, {"As", "S", "Mo"}),
+        (("Ca K", "Fe K", "As K"), (5, 10, 6), {"As"}, {"Pb", "Bi"}),
+        (("Ca K", "Fe K", "Ba L"), (5, 10, 6), {"Ba"}, {"Ti"}),
+        (("Ca K", "Fe K", "Ti K"), (5, 10, 6), {"Ti"}, {"Ba"}),
+    ],
+)
+def test_overlapping_lines_go_to_the_right_element(families, shares, there, absent):
+    _, found = found_in(families, shares, seed=3)
+    assert there <= set(found)
+    assert not absent & set(found)
+
+
+def test_an_element_in_a_single_pixel_is_found():
+    simulated = simulate_map(
+        (30, 30), 3000, np.random.default_rng(5), families=("Si K", "Ca K", "Fe K"),
+        shares=np.array([3.0, 6, 8]), axis=AXIS,
+    )  # fmt: skip
+    gold = simulate_map(
+        (1, 1), 600, np.random.default_rng(6), families=("Au L", "Au M"), shares=np.array([3.0, 1]),
+        axis=AXIS, continuum=0.0, patchy=False,
+    )  # fmt: skip
+    counts = np.array(simulated.cube.counts)
+    counts[11, 17] += np.asarray(gold.cube.counts)[0, 0]
+    cube = SpectralCube(counts, AXIS, excitation=TUBE)
+    found = {one.element: one for one in find_elements(cube)}
+    assert found["Au"].pixels > 0
+    assert set(found) == {"Si", "Ca", "Fe", "Au"}
+
+
+def test_noise_alone_shows_nothing():
+    counts = np.random.default_rng(0).poisson(0.3, (10, 10, AXIS.size)).astype(np.uint16)
+    assert find_elements(SpectralCube(counts, AXIS, excitation=TUBE)) == ()
+
+
+def test_an_empty_map_shows_nothing():
+    assert find_elements(SpectralCube(np.zeros((4, 4, AXIS.size), np.uint16), AXIS)) == ()
+
+
+def test_a_cancel_stops_the_search():
+    simulated = simulate_map((4, 4), 3000, np.random.default_rng(0), axis=AXIS)
+    calls = []
+
+    def cancel(done, total, what):
+        calls.append(what)
+        if what == "explaining a spectrum":
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        find_elements(simulated.cube, progress=cancel)
+    assert calls
+
+
+def test_a_dacite_holds_rock_forming_elements_and_nothing_absurd():
+    cube = read(measured_file("bcf/P45_12bit_packed_8bit.bcf"))
+    found = {one.element for one in find_elements(cube)}
+    assert {"Al", "Si", "K", "Ca", "Ti", "Fe"} <= found
+    assert found <= {"C", "O", "Na", "Mg", "Al", "Si", "P", "Cl", "K", "Ca", "Ti", "Mn", "Fe"}
+
+
+def test_iron_with_reflections_holds_iron_alone():
+    cube = read(measured_file("spectra/nist_microxrf/Fe_50kv_50_ma_Rh_vac_D1.msa"))
+    found = {one.element for one in find_elements(cube)}
+    assert "Fe" in found
+    assert found <= {"Fe", "Mn", "Cr", "Cu", "Si"}
