@@ -208,3 +208,16 @@ def test_counts_that_end_in_a_peak_are_of_one_energy():
 def test_electrons_beyond_the_models_range_are_taken_as_its_end():
     found = instrument_of(cube_with(Excitation(kind="electron", energy_kev=200.0)))
     assert found.source == ElectronBeam(60.0)
+
+
+def test_a_guess_reads_a_part_of_a_large_map_only():
+    class Counted:
+        shape, dtype, ndim, rows = (500, 400, 2048), np.dtype(np.uint16), 3, 0
+
+        def __getitem__(self, key):
+            self.rows += 1
+            return np.ones((400, 2048), np.uint16)
+
+    counts = Counted()
+    instrument_of(SpectralCube(counts, EnergyAxis(0, 0.01, 2048)))
+    assert 0 < counts.rows < 100
