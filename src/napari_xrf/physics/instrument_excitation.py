@@ -66,7 +66,7 @@ def _from_name(excitation: Excitation) -> Excitation:
 def _sum_spectrum(cube: SpectralCube) -> NDArray[np.float64]:
     # A part of the rows tells as much, and large maps are not decoded for a guess.
     rows, columns, channels = cube.shape
-    step = max(1, math.ceil(rows * columns * channels / _MOST_COUNTS))
+    step = min(max(math.ceil(rows * columns * channels / _MOST_COUNTS), 1), rows)
     mask = np.zeros((rows, columns), dtype=bool)
     mask[step // 2 :: step] = True
     counts = cube.region_spectrum(mask).astype(np.float64)
