@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,26 @@ _WATCHED = (
 _THROTTLE_MS = 50
 
 
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A drawn region's spectrum.
+
+    Attributes
+    ----------
+    name, color
+        Of its shape.
+    counts
+        (E,) summed counts.
+    pixels
+        How many it covers, at least 1.
+    """
+
+    name: str
+    color: str
+    counts: NDArray[np.uint64]
+    pixels: int
+
+
 class RegionSpectra(QObject):  # type: ignore[misc]
     """Watches the Shapes layers of a viewer and computes the spectra of their shapes.
 
@@ -42,32 +63,31 @@ class RegionSpectra(QObject):  # type: ignore[misc]
         super().__init__(parent)
         self._viewer = viewer
         self._layers: list[Any] = []
-        self._known: dict[bytes, tuple[NDArray[np.uint64], int]] = {}
+        self._known: dict[bytes, NDArray[np.uint64]] = {}
         self._announce = qthrottled(self.changed.emit, timeout=_THROTTLE_MS)
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._watch)
         self._watch()
 
-    def spectra(self, summary: CubeSpectra, map_layer: Any) -> list[tuple[str, str, NDArray[np.uint64], int]]:
-        """Return (name, colour, summed spectrum (E,), pixels) of every visible shape on the map.
+    def spectra(self, summary: CubeSpectra, map_layer: Any) -> list[Region]:
+        """Return the spectra of all visible shapes that touch the map.
 
-        Spectra of shapes that did not move since the last call are not computed again.
+        Those of shapes that did not move since the last call are not computed again.
         """
         found = []
-        fresh: dict[bytes, tuple[NDArray[np.uint64], int]] = {}
+        fresh: dict[bytes, NDArray[np.uint64]] = {}
         for layer in self._layers:
-            if not layer.visible:
-                continue
-            for index in range(len(layer.data)):
+            for index in range(len(layer.data) if layer.visible else 0):
                 mask = region_pixels(layer, index, map_layer, summary.cube.map_shape)
                 pixels = int(mask.sum())
                 if pixels == 0:
                     continue
                 key = id(summary).to_bytes(8, "little") + np.packbits(mask).tobytes()
-                known = self._known.get(key) or fresh.get(key)
-                spectrum, _ = known if known is not None else (summary.of_region(mask), pixels)
-                fresh[key] = (spectrum, pixels)
-                found.append((region_name(layer, index), region_color(layer, index), spectrum, pixels))
+                known = self._known.get(key, fresh.get(key))
+                fresh[key] = summary.of_region(mask) if known is None else known
+                found.append(
+                    Region(region_name(layer, index), region_color(layer, index), fresh[key], pixels)
+                )
         self._known = fresh
         return found
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import napari.viewer
-import numpy as np
 from qtpy.QtWidgets import (
     QFileDialog,
     QLabel,
@@ -22,7 +21,6 @@ from superqt.utils import qthrottled
 
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.plugin.cube_spectra import CubeSpectra, summarize
 from napari_xrf.plugin.dock_life import when_closed
 from napari_xrf.plugin.expected_curve import ExpectedCurve, expect_curve
@@ -37,12 +35,9 @@ from napari_xrf.plugin.periodic_table import PeriodicTable
 from napari_xrf.plugin.region_layers import add_region_layer
 from napari_xrf.plugin.region_masks import pixel_under
 from napari_xrf.plugin.region_spectra import RegionSpectra
-from napari_xrf.plugin.spectrum_plot import Curve, SpectrumPlot
+from napari_xrf.plugin.spectrum_curves import Choice, counts_behind, draw_curves
+from napari_xrf.plugin.spectrum_plot import SpectrumPlot
 from napari_xrf.plugin.window_map import WindowMap
-
-_MAX_COLOR = "#e07b39"
-_CURSOR_COLOR = "#00d5d5"
-_EXPECTED_COLOR = "#ff4d9d"
 
 
 class SpectrumDock(QWidget):  # type: ignore[misc]
@@ -92,7 +87,8 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         if layer is None or summary is None:
             self.plot.set_curves([])
             return
-        self.plot.set_curves(self._curves(summary, layer), self._unit())
+        curves = draw_curves(summary, self.regions.spectra(summary, layer), self._choice())
+        self.plot.set_curves(curves, "counts per pixel" if self.per_pixel.isChecked() else "counts")
 
     def set_elements(self, text: str) -> None:
         """Mark the lines of elements given as text, ``"Fe, Ca, Pb L"``."""
@@ -109,7 +105,11 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         """
         from napari_xrf import io
 
-        io.write(path, self._spectrum_named(name))
+        cube = self.cube()
+        curve = next((curve for curve in self.plot.curves() if curve.name == name), None)
+        if cube is None or curve is None:
+            raise InvalidInput(f"there is no curve {name!r}")
+        io.write(path, counts_behind(curve, cube))
 
     def _build(self) -> None:
         self.show_sum = tick_box("Sum", True, "The spectrum of all pixels", self.refresh)
@@ -182,7 +182,7 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
             if self.cube() is cube:
                 self._summary = summary
                 self.refresh()
-                self.plot.show_all()
+                self.plot.show_main()
                 self._follow_slider()
 
         self._job_after_last("Summing spectra", summarize, cube, done)
@@ -193,45 +193,15 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
             again = partial(self._job_after_last, title, function, cube, done)
             self.job_bar.job.ended.connect(lambda: self.cube() is cube and again())
 
-    def _curves(self, summary: CubeSpectra, layer: Any) -> list[Curve]:
-        axis, pixels = summary.cube.energy, int(np.prod(summary.cube.map_shape))
-        curves = []
-        if self.show_sum.isChecked():
-            name = "Mean" if self.per_pixel.isChecked() else "Sum"
-            curves.append(self._scaled(name, summary.total, pixels, self._foreground))
-        if self.show_max.isChecked() and summary.highest is not None:
-            curves.append(self._scaled("Max pixel", summary.highest, 1, _MAX_COLOR))
-        for name, color, spectrum, size in self.regions.spectra(summary, layer):
-            curves.append(self._scaled(name, spectrum, size, color))
-        if self.show_pixel.isChecked() and self._pixel is not None:
-            at = f"Pixel {self._pixel[0]}, {self._pixel[1]}"
-            curves.append(self._scaled(at, summary.cube.spectrum_at(*self._pixel), 1, _CURSOR_COLOR))
-        if self._expected is not None:
-            factor = 1.0 if self.per_pixel.isChecked() else float(pixels)
-            counts = self._expected.counts_per_pixel * factor
-            curves.append(
-                Curve(self._expected.formula, counts, axis, _EXPECTED_COLOR, 0.5 / pixels * factor, True)
-            )
-        return _with_single_names(curves)
-
-    def _scaled(self, name: str, spectrum: np.ndarray[Any, Any], pixels: int, color: str) -> Curve:
-        assert self._summary is not None
-        divisor = pixels if self.per_pixel.isChecked() else 1
-        return Curve(name, spectrum / divisor, self._summary.cube.energy, color, 0.5 / divisor)
-
-    def _spectrum_named(self, name: str) -> Spectrum:
-        cube = self.cube()
-        curve = next((curve for curve in self.plot.curves() if curve.name == name), None)
-        if cube is None or curve is None:
-            raise InvalidInput(f"there is no curve {name!r}")
-        # The floor says by how much the curve was divided: files hold summed counts.
-        pixels = round(0.5 / curve.floor)
-        counts = np.asarray(curve.counts, dtype=float) * pixels
-        whole = counts if curve.dashed else np.rint(counts).astype(np.uint64)
-        return Spectrum(whole, curve.energy, f"{cube.name}: {name}", pixels, excitation=cube.excitation)
-
-    def _unit(self) -> str:
-        return "counts per pixel" if self.per_pixel.isChecked() else "counts"
+    def _choice(self) -> Choice:
+        return Choice(
+            self.show_sum.isChecked(),
+            self.show_max.isChecked(),
+            self.per_pixel.isChecked(),
+            self._pixel if self.show_pixel.isChecked() else None,
+            self._expected,
+            self._foreground,
+        )
 
     def _rescale(self) -> None:
         self.refresh()
@@ -382,16 +352,3 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         self.maps.disconnect_viewer()
         self.regions.disconnect_viewer()
         self.window_map.keep()
-
-
-def _with_single_names(curves: list[Curve]) -> list[Curve]:
-    """Give equal names numbers, because the plot tells curves apart by name."""
-    from dataclasses import replace
-
-    seen: dict[str, int] = {}
-    named = []
-    for curve in curves:
-        seen[curve.name] = seen.get(curve.name, 0) + 1
-        count = seen[curve.name]
-        named.append(curve if count == 1 else replace(curve, name=f"{curve.name} ({count})"))
-    return named

@@ -31,8 +31,8 @@ class Curve:
         Its axis.
     color
         ``"#rrggbb"``.
-    floor
-        Where zero is drawn on a logarithmic axis: half of the smallest count that can occur.
+    divisor
+        By how much summed counts were divided. Zero is drawn at half of one count on a logarithmic axis.
     dashed
         Whether the line is broken, for expectations.
     """
@@ -41,7 +41,7 @@ class Curve:
     counts: NDArray[np.floating]
     energy: EnergyAxis
     color: str
-    floor: float = 0.5
+    divisor: int = 1
     dashed: bool = False
 
 
@@ -118,7 +118,7 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
         first_time = not self._shown
         self._shown = list(curves)
         for curve in curves:
-            heights = np.maximum(curve.counts, curve.floor) if self._log else curve.counts
+            heights = np.maximum(curve.counts, 0.5 / curve.divisor) if self._log else curve.counts
             item = self._curves[curve.name]
             style = Qt.PenStyle.DashLine if curve.dashed else Qt.PenStyle.SolidLine
             item.setPen(pg.mkPen(curve.color, width=1, style=style))
@@ -126,7 +126,7 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
         if unit != self.plot.getAxis("left").labelText:
             self.plot.setLabel("left", unit)
         if first_time and curves:
-            self.show_all()
+            self.show_main()
 
     def curves(self) -> tuple[Curve, ...]:
         """Return the spectra that are shown."""
@@ -144,14 +144,19 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
         """Mark the emission lines of these elements (``"Fe"``) or line families (``"Pb L"``)."""
         self.markers.show(elements)
 
+    def show_main(self) -> None:
+        """Zoom to the energies where nearly all counts lie."""
+        if self._shown:
+            start = max(float(self._shown[0].energy.energies[0]), 0.0)
+            self.plot.setXRange(start, _reach(self._shown[0]), padding=0.02)
+            self.show_heights()
+
     def show_all(self) -> None:
-        """Zoom out to where the counts are."""
-        if not self._shown:
-            return
-        start = max(float(self._shown[0].energy.energies[0]), 0.0)
-        stop = _reach(self._shown[0])
-        self.plot.setXRange(start, stop, padding=0.02)
-        self.show_heights()
+        """Zoom out to all energies."""
+        if self._shown:
+            energies = self._shown[0].energy.energies
+            self.plot.setXRange(float(energies[0]), float(energies[-1]), padding=0.02)
+            self.show_heights()
 
     def show_heights(self) -> None:
         """Zoom the counts' axis to the spectra; rare single counts may lie below a logarithmic one."""
@@ -236,13 +241,13 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
 
 
 def _reach(curve: Curve) -> float:
-    """Return the energy below which all but a thousandth of the counts lie, and a little more."""
+    """Return the energy below which nearly all counts lie, and a little more."""
     counts = np.where(curve.energy.energies > 0, curve.counts, 0)
     total = float(counts.sum())
     if total <= 0:
         return float(curve.energy.energies[-1])
-    last = int(np.searchsorted(np.cumsum(counts), 0.999 * total))
-    return float(curve.energy.energies[min(int(last * 1.1) + 20, curve.energy.size - 1)])
+    last = int(np.searchsorted(np.cumsum(counts), 0.985 * total))
+    return float(curve.energy.energies[min(int(last * 1.05) + 20, curve.energy.size - 1)])
 
 
 def _line_text(line: EmissionLine) -> str:

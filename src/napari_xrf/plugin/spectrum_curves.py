@@ -1,0 +1,92 @@
+"""Which curves the Spectrum dock draws, and the counts behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.core.spectrum import Spectrum
+from napari_xrf.plugin.cube_spectra import CubeSpectra
+from napari_xrf.plugin.expected_curve import ExpectedCurve
+from napari_xrf.plugin.region_spectra import Region
+from napari_xrf.plugin.spectrum_plot import Curve
+
+_MAX_COLOR = "#e07b39"
+_CURSOR_COLOR = "#00d5d5"
+_EXPECTED_COLOR = "#ff4d9d"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user wants to see.
+
+    Attributes
+    ----------
+    total, highest
+        Whether the sum of all pixels and the highest pixels are shown.
+    per_pixel
+        Whether curves are divided by their number of pixels.
+    pixel
+        (y, x) of one pixel to show, or None.
+    expected
+        The expected spectrum of a formula, or None.
+    color
+        Of the sum.
+    """
+
+    total: bool = True
+    highest: bool = False
+    per_pixel: bool = True
+    pixel: tuple[int, int] | None = None
+    expected: ExpectedCurve | None = None
+    color: str = "#dddddd"
+
+
+def draw_curves(summary: CubeSpectra, regions: Sequence[Region], choice: Choice) -> list[Curve]:
+    """Return the curves of a map, its regions and an expected spectrum, each with a name of its own."""
+    axis, pixels = summary.cube.energy, int(np.prod(summary.cube.map_shape))
+
+    def curve(name: str, counts: NDArray[Any], size: int, color: str) -> Curve:
+        divisor = size if choice.per_pixel else 1
+        return Curve(name, counts / divisor, axis, color, divisor)
+
+    curves = []
+    if choice.total:
+        curves.append(curve("Mean" if choice.per_pixel else "Sum", summary.total, pixels, choice.color))
+    if choice.highest and summary.highest is not None:
+        curves.append(curve("Max pixel", summary.highest, 1, _MAX_COLOR))
+    curves += [curve(region.name, region.counts, region.pixels, region.color) for region in regions]
+    if choice.pixel is not None:
+        y, x = choice.pixel
+        curves.append(curve(f"Pixel {y}, {x}", summary.cube.spectrum_at(y, x), 1, _CURSOR_COLOR))
+    if choice.expected is not None:
+        expected = curve(
+            choice.expected.formula, choice.expected.counts_per_pixel * pixels, pixels, _EXPECTED_COLOR
+        )
+        curves.append(replace(expected, dashed=True))
+    return _with_single_names(curves)
+
+
+def counts_behind(curve: Curve, cube: SpectralCube) -> Spectrum:
+    """Return the summed counts of a curve, as files hold them."""
+    counts = np.asarray(curve.counts, dtype=float) * curve.divisor
+    whole = counts if curve.dashed else np.rint(counts).astype(np.uint64)
+    return Spectrum(
+        whole, curve.energy, f"{cube.name}: {curve.name}", curve.divisor, excitation=cube.excitation
+    )
+
+
+def _with_single_names(curves: list[Curve]) -> list[Curve]:
+    """Give equal names numbers, because the plot tells curves apart by name."""
+    seen: dict[str, int] = {}
+    named = []
+    for curve in curves:
+        seen[curve.name] = seen.get(curve.name, 0) + 1
+        count = seen[curve.name]
+        named.append(curve if count == 1 else replace(curve, name=f"{curve.name} ({count})"))
+    return named
