@@ -10,13 +10,13 @@ from napari_xrf.core.materials import Material
 from napari_xrf.physics.attenuation import Layer, mass_attenuation, transmission
 from napari_xrf.physics.source import (
     ANODES,
-    BERYLLIUM,
     ElectronBeam,
     GivenSource,
     MonochromaticSource,
     TubeSource,
     source_spectrum,
 )
+from napari_xrf.physics.source_tube import BERYLLIUM
 
 
 @pytest.mark.parametrize(("anode", "density"), [("Rh", 12.4), ("Mo", 10.2), ("Cr", 7.19), ("Cu", 8.96)])

@@ -22,7 +22,8 @@ from napari_xrf.core.materials import Material
 from napari_xrf.physics.attenuation import Floats, Layer, mass_attenuation
 from napari_xrf.physics.electron_ionisation import ionisation_cross_section
 from napari_xrf.physics.fluorescence import LineTable, line_table
-from napari_xrf.physics.source import ElectronBeam, thick_target_continuum
+from napari_xrf.physics.source import ElectronBeam
+from napari_xrf.physics.source_tube import thick_target_continuum
 from napari_xrf.physics.vacancies import SUBSHELLS, photons_per_vacancy
 
 _ELECTRONS_PER_MA_S = 6.241509e15
