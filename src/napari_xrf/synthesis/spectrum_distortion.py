@@ -68,7 +68,7 @@ def pile_up(
         # Small blocks stay in the cache through both transforms.
         for start in range(part.start, part.stop, _FFT_ROWS):
             block = slice(start, min(start + _FFT_ROWS, part.stop))
-            piled[block] = _add_sums(spectra[block], chance[block], length, axis.offset / axis.width)
+            _add_sums(spectra[block], chance[block], length, axis.offset / axis.width, piled[block])
 
     over_threads(len(spectra), work)
     return piled
@@ -113,28 +113,35 @@ def move_counts(
 
 
 def _add_sums(
-    spectra: NDArray[np.float32], chance: NDArray[np.float64], length: int, shift: float
-) -> NDArray[np.float32]:
-    size = spectra.shape[1]
-    totals = np.maximum(spectra.sum(axis=1, keepdims=True), np.float32(1e-30))
-    transformed = fft.rfft(spectra / totals, length, axis=1)
+    spectra: NDArray[np.float32],
+    chance: NDArray[np.float64],
+    length: int,
+    shift: float,
+    piled: NDArray[np.float32],
+) -> None:
+    transformed = fft.rfft(spectra, length, axis=1)
     transformed *= transformed
-    sums = fft.irfft(transformed, length, axis=1)
+    sums = fft.irfft(transformed, length, axis=1, overwrite_x=True)
+    _mix_sums(spectra, sums, chance, shift, piled)
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _mix_sums(spectra, sums, chance, shift, piled):  # type: ignore[no-untyped-def]  # compiled
     # Energies add up, channel numbers do not: E_i + E_j lies at channel i + j + offset / width.
+    channels, length = spectra.shape[1], sums.shape[1]
     whole = math.floor(shift)
     part = np.float32(shift - whole)
-    moved = (1 - part) * _window(sums, -whole, size) + part * _window(sums, -whole - 1, size)
-    share = chance.astype(np.float32)[:, np.newaxis]
-    return np.asarray((1 - share) * spectra + (share * totals) * np.maximum(moved, 0), dtype=np.float32)
-
-
-def _window(sums: NDArray[np.float32], start: int, size: int) -> NDArray[np.float32]:
-    """Columns start … start + size, zero where there are none."""
-    result = np.zeros((len(sums), size), dtype=np.float32)
-    low, high = max(start, 0), min(start + size, sums.shape[1])
-    if low < high:
-        result[:, low - start : high - start] = sums[:, low:high]
-    return result
+    for row in range(spectra.shape[0]):
+        total = max(spectra[row].sum(), np.float32(1e-30))
+        alone, paired = np.float32(1.0 - chance[row]), np.float32(chance[row] / total)
+        for channel in range(channels):
+            left = channel - whole
+            moved = np.float32(0.0)
+            if 0 <= left < length:
+                moved += (np.float32(1.0) - part) * sums[row, left]
+            if 1 <= left < length + 1:
+                moved += part * sums[row, left - 1]
+            piled[row, channel] = alone * spectra[row, channel] + paired * max(moved, np.float32(0.0))
 
 
 @numba.njit(nogil=True, cache=True)

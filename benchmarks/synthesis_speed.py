@@ -1,0 +1,190 @@
+"""Rates of the synthesis recipes, beside what the published generators do.
+
+Run alone on the machine: ``python benchmarks/synthesis_speed.py [--quick]``. ganX 0.0.2 makes about
+0.6 million counts a second with 9 colours, MULTIEL_SPECTRA 11 spectra a second; the painting peer below is
+ganX's sampling (its Algorithm 5) in numpy, run here and now on 64 × 64 pixels. The last column is what the
+program's processor time alone would give on two cores, for machines that others use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.io.cube_files import write_cube
+from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.synthesis.distortions import typical_distortions
+from napari_xrf.synthesis.layers import synthesize_layers
+from napari_xrf.synthesis.mineral_map import PureSpectra, draw_mineral_map, expect_pure_spectra
+from napari_xrf.synthesis.mineral_spectra import SpectraParameters, draw_mineral_spectra
+from napari_xrf.synthesis.mixtures import synthesize_mixtures
+from napari_xrf.synthesis.painting import PaintingParameters, synthesize_painting
+from napari_xrf.synthesis.pegmatite import pegmatite_minerals, synthesize_pegmatite
+from napari_xrf.synthesis.pigments import PigmentSpectra
+
+GANX_COUNTS_PER_S = 0.6e6
+MULTIEL_SPECTRA_PER_S = 11.0
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--quick", action="store_true", help="small sizes, for a first look")
+    scale = 0.1 if options.parse_args().quick else 1.0
+    pure = expect_pure_spectra(pegmatite_minerals(), load_instrument("m4-tornado"))
+    row("what", "by the clock", "asked for", "processor time")
+    training(pure, scale)
+    layers(scale)
+    mixtures(scale)
+    painting(scale)
+    pegmatite()
+    whole_map(pure, scale)
+
+
+def training(pure: PureSpectra, scale: float) -> None:
+    dose = SpectraParameters(counts=(100, 10_000))
+    for channels, asked in ((1024, 20_000), (4096, 5_000)):
+        axis = EnergyAxis(pure.energy.offset, pure.energy.width * 4096 / channels, channels)
+        rebinned = PureSpectra(pure.energy.rebin(pure.spectra, axis), axis, fwhm=pure.fwhm)
+        size = int(asked * 2 * scale)
+        for name, distortions in (("all distortions", typical_distortions()), ("no distortion", None)):
+            rate = best(
+                lambda size=size, distortions=distortions, rebinned=rebinned: draw_mineral_spectra(
+                    rebinned, size, generator=rng(), parameters=dose, distortions=distortions
+                ),
+                size,
+            )
+            row(
+                f"training spectra, {channels} channels, {name}",
+                f"{rate[0]:,.0f}/s",
+                f"{asked:,}/s",
+                f"{rate[1]:,.0f}/s",
+            )
+
+
+def layers(scale: float) -> None:
+    size = int(50_000 * scale)
+    rate = best(lambda: synthesize_layers(size, generator=rng()), size)
+    per_s = MULTIEL_SPECTRA_PER_S
+    row("layers, 300 channels", f"{rate[0]:,.0f}/s", f"{1000 * per_s:,.0f}/s", f"{rate[1]:,.0f}/s")
+    row("   times MULTIEL_SPECTRA", f"{rate[0] / per_s:,.0f}", "1,000", f"{rate[1] / per_s:,.0f}")
+
+
+def mixtures(scale: float) -> None:
+    size = int(20_000 * scale)
+    rate = best(lambda: synthesize_mixtures(size, load_instrument("gem"), generator=rng()), size)
+    row("mixtures, GEM, 300 channels, augmented", f"{rate[0]:,.0f}/s", "", f"{rate[1]:,.0f}/s")
+
+
+def painting(scale: float) -> None:
+    side = int(512 * np.sqrt(scale))
+    image, pigments = picture(side), nine_pigments()
+    parameters = PaintingParameters(threshold=0.2)
+    made = []
+    seconds = timed(
+        lambda: made.append(
+            synthesize_painting(image, pigments, generator=rng(), parameters=parameters, memory_budget=0)
+        )
+    )
+    cube = made[0].cube
+    counts = 400 * side * side
+    rate = best(lambda: cube.load(10**11), counts)
+    name = f"painting {side}×{side}×1024, {len(made[0].weights)} colours, counts"
+    row(name, f"{rate[0] / 1e6:,.0f} M/s", "60 M/s", f"{rate[1] / 1e6:,.0f} M/s")
+    ganx = GANX_COUNTS_PER_S
+    row("   times ganX", f"{rate[0] / ganx:,.0f}", "100", f"{rate[1] / ganx:,.0f}")
+    peer = peer_rate(made[0].weights @ pigments.spectra)
+    row("   times ganX's sampling in numpy, in this run", f"{rate[0] / peer:,.0f}", "")
+    row("   finding its colours and weights", f"{seconds:.1f} s", "")
+
+
+def pegmatite() -> None:
+    seconds = timed(lambda: synthesize_pegmatite(generator=rng()))
+    row("pegmatite 100×120×4096, forward model included", f"{seconds:.1f} s", "a few s")
+
+
+def whole_map(pure: PureSpectra, scale: float) -> None:
+    side = int(500 * np.sqrt(scale))
+    for name, distortions in (("", None), (", all distortions", typical_distortions())):
+        made = draw_mineral_map(
+            pegmatite_minerals(),
+            pure,
+            generator=rng(),
+            shape=(side, side),
+            counts_per_pixel=1000,
+            distortions=distortions,
+            memory_budget=0,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "map.h5"
+            seconds = timed(
+                lambda path=path, made=made: write_cube(path, made.cube, truth=made.truth_entries())
+            )
+            row(f"{side}×{side}×4096 map written{name}", f"{seconds:.0f} s", "120 s")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform != "darwin" else 2**30)
+    row("   most memory of this program", f"{peak:.1f} GB", "")
+
+
+def peer_rate(spectra: np.ndarray) -> float:
+    """Return the counts per second of ganX's Algorithm 5: each colour drawn for all pixels, then masked."""
+    pixels, counts = 64 * 64, 400
+    generator = rng()
+
+    def draw() -> None:
+        for spectrum in spectra:
+            drawn = generator.choice(spectrum.size, size=(pixels, counts), p=spectrum / spectrum.sum())
+            histogram = np.zeros((pixels, spectrum.size))
+            np.add.at(histogram, (np.arange(pixels)[:, np.newaxis], drawn), 1)
+
+    return pixels * counts / timed(draw)
+
+
+def picture(side: int) -> np.ndarray:
+    generator = rng()
+    patches = generator.choice(nine_pigments().colors / 255, size=(16, 16))
+    repeat = -(-side // 16)
+    image = np.repeat(np.repeat(patches, repeat, axis=0), repeat, axis=1)[:side, :side]
+    return np.clip(image + generator.normal(0, 0.02, image.shape), 0, 1)
+
+
+def nine_pigments() -> PigmentSpectra:
+    generator = np.random.default_rng(9)
+    colors = generator.uniform(20, 235, size=(9, 3))
+    spectra = generator.exponential(size=(9, 1024)) ** 4
+    return PigmentSpectra(tuple("abcdefghi"), colors, spectra, EnergyAxis(0.0, 0.04, 1024))
+
+
+def best(work: Callable[[], object], amount: float) -> tuple[float, float]:
+    """Return the best rate of three runs by the clock, and by processor time on two cores."""
+    work()
+    clock, processor = [], []
+    for _ in range(3):
+        started = time.process_time()
+        clock.append(timed(work))
+        processor.append((time.process_time() - started) / 2)
+    return amount / min(clock), amount / min(processor)
+
+
+def timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(1)
+
+
+def row(what: str, figure: str, asked: str, processor: str = "") -> None:
+    print(f"{what:58s} {figure:>14s} {asked:>12s} {processor:>16s}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
