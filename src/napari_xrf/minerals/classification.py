@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import NOT_MEASURED, UNKNOWN_NAME, LabelClass, LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.maps.calibration import Calibration
 from napari_xrf.minerals.evidence import collect_evidence
 from napari_xrf.minerals.goodness import estimate_tolerance, misfit_threshold
 from napari_xrf.minerals.library import Mineral
@@ -30,6 +32,30 @@ LEAST_CONFIDENCE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
+class ClassificationOptions:
+    """How to classify; see :func:`classify_minerals` for the meaning of each.
+
+    Raises
+    ------
+    InvalidInput
+        For an unknown element, or a level or tolerance that cannot be.
+    """
+
+    ignored: tuple[str, ...] = ()
+    unknown_level: float = UNKNOWN_LEVEL
+    tolerance: float | None = None
+    calibration: Calibration | None = None
+
+    def __post_init__(self) -> None:
+        for element in self.ignored:
+            atomic_number(element)
+        if not 0 < self.unknown_level <= 0.5:
+            raise InvalidInput(f"the unknown level must be above 0 and at most 0.5, not {self.unknown_level}")
+        if self.tolerance is not None and not 0.01 <= self.tolerance <= 1:
+            raise InvalidInput(f"the tolerance must be between 0.01 and 1, not {self.tolerance}")
+
+
+@dataclass(frozen=True, eq=False)
 class Classification:
     """A mineral map and how it came about.
 
@@ -44,6 +70,9 @@ class Classification:
         Names of all minerals that were looked for.
     spectra
         Mean measured spectrum of each class that occurs, with what its minerals explain of it.
+    misfit
+        (Y, X) how far each pixel's spectrum is from its best mineral: deviance less its expectation, in
+        standard deviations; NaN where nothing was measured.
     counts_per_pixel
         Median of the measured pixels, in the energies that were used.
     energy_range
@@ -58,6 +87,7 @@ class Classification:
     groups: tuple[tuple[str, ...], ...]
     minerals: tuple[str, ...]
     spectra: tuple[ClassSpectrum, ...]
+    misfit: NDArray[np.float32]
     counts_per_pixel: float
     energy_range: tuple[float, float]
     method: str
@@ -69,8 +99,10 @@ def classify_minerals(
     minerals: Sequence[Mineral] | None = None,
     *,
     method: str = "likelihood",
+    ignored: Sequence[str] = (),
     unknown_level: float = UNKNOWN_LEVEL,
     tolerance: float | None = None,
+    calibration: Calibration | None = None,
     progress: Progress = ignore_progress,
 ) -> Classification:
     """Find the mineral of each pixel.
@@ -85,12 +117,17 @@ def classify_minerals(
     method
         ``"likelihood"``: the mineral under which the pixel's counts are most likely, scale and continuum
         free, see ``docs/minerals.md``.
+    ignored
+        Symbols of elements whose lines come from elsewhere, such as a holder; these energies are left out.
+        Argon, of the air, always is unless the file says vacuum.
     unknown_level
         Share of pixels of known minerals that may be called unknown by mistake, above 0 to 0.5.
     tolerance
         Relative standard deviation of the expected spectra per bin of half a detector's resolution, 0.01 to
         1; it counts at high energies and grows towards low ones. None: the smallest of a few values under
         which at least half of the map fits some mineral.
+    calibration
+        Of the map, where it is known already; otherwise it is found on the sum spectrum.
     progress
         Told often; raise Cancelled in it to stop.
 
@@ -101,27 +138,24 @@ def classify_minerals(
     """
     if method not in METHODS:
         raise InvalidInput(f"there is no method {method!r}", f"Use {', '.join(METHODS)}")
-    if not 0 < unknown_level <= 0.5:
-        raise InvalidInput(f"the unknown level must be above 0 and at most 0.5, not {unknown_level}")
-    if tolerance is not None and not 0.01 <= tolerance <= 1:
-        raise InvalidInput(f"the tolerance must be between 0.01 and 1, not {tolerance}")
     if minerals is not None and not minerals:
         raise InvalidInput("there is no mineral to look for", "Name at least one")
-    return METHODS[method](cube, minerals, unknown_level, tolerance, progress)
+    options = ClassificationOptions(tuple(ignored), unknown_level, tolerance, calibration)
+    return METHODS[method](cube, minerals, options, progress)
 
 
 def classify_by_likelihood(
     cube: SpectralCube,
     minerals: Sequence[Mineral] | None,
-    unknown_level: float,
-    tolerance: float | None,
+    options: ClassificationOptions,
     progress: Progress,
 ) -> Classification:
     """Classify by highest likelihood: the method ``"likelihood"`` of :func:`classify_minerals`."""
-    setting = setting_of_map(cube, minerals, progress)
+    setting = setting_of_map(cube, minerals, options.ignored, options.calibration, progress)
     templates = expect_templates(setting.minerals, setting.instrument, setting.bins, progress)
     if templates.size == 0:
         raise InvalidInput("none of the minerals would show in this map", "Name others, or check the kV")
+    tolerance = options.tolerance
     if tolerance is None:
         tolerance = estimate_tolerance(cube, templates, progress)
     errors = model_error(setting.bins, tolerance)
@@ -129,16 +163,22 @@ def classify_by_likelihood(
     groups = inseparable_groups(confused)
     templates, class_of = templates.by_class(groups)
     scan = Scan.of(templates, class_of)
-    threshold = misfit_threshold(templates, scan, errors, unknown_level, setting.most_counts, progress)
+    threshold = misfit_threshold(
+        templates, scan, errors, options.unknown_level, setting.most_counts, progress
+    )
     measured, evidence = collect_evidence(cube, templates, scan, errors, progress)
     winner, probability = evidence.decide(len(groups))
     pixels = np.arange(winner.size)
-    unexplained = evidence.misfit[pixels, winner] > threshold.at(evidence.counts)
+    misfit = np.full(cube.map_shape, np.nan, dtype=np.float32)
+    misfit[measured] = evidence.misfit[pixels, winner]
+    unexplained = misfit[measured] > threshold.at(evidence.counts)
     undecided = probability < LEAST_CONFIDENCE
     chosen = np.where(unexplained | undecided, -1, evidence.classes[pixels, winner])
     named = [tuple(setting.minerals[index] for index in group) for group in groups]
     # A pixel is unknown because good pixels hardly ever misfit so, or because no class is probable.
-    certain = np.where(unexplained, 1 - unknown_level, np.where(undecided, 1 - probability, probability))
+    certain = np.where(
+        unexplained, 1 - options.unknown_level, np.where(undecided, 1 - probability, probability)
+    )
     label_map, class_of_label = _label_map(cube, measured, chosen, certain, named)
     members = {label: np.flatnonzero(class_of == index) for label, index in class_of_label.items()}
     return Classification(
@@ -146,6 +186,7 @@ def classify_by_likelihood(
         groups=tuple(tuple(each.name for each in group) for group in named if len(group) > 1),
         minerals=tuple(mineral.name for mineral in setting.minerals),
         spectra=class_spectra(cube, label_map, templates, members, progress),
+        misfit=misfit,
         counts_per_pixel=setting.counts_per_pixel,
         energy_range=(float(setting.bins.energies[0]), float(setting.bins.energies[-1])),
         method="likelihood",
@@ -207,7 +248,7 @@ def _remarks(
     return tuple(remarks)
 
 
-Method = Callable[[SpectralCube, Sequence[Mineral] | None, float, float | None, Progress], Classification]
+Method = Callable[[SpectralCube, Sequence[Mineral] | None, ClassificationOptions, Progress], Classification]
 
 # Another method, such as a network, is a function of this signature and a line here.
 METHODS: dict[str, Method] = {"likelihood": classify_by_likelihood}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,28 +24,42 @@ class EnergyBins:
     ----------
     axis
         The energy axis.
-    edges
-        (B + 1,) rising channel numbers; bin ``b`` holds the channels ``edges[b]`` to ``edges[b + 1] - 1``.
+    starts, stops
+        (B,) rising channel numbers; bin ``b`` holds the channels ``starts[b]`` to ``stops[b] - 1``.
     """
 
     axis: EnergyAxis
-    edges: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    stops: NDArray[np.intp]
 
     @property
     def size(self) -> int:
         """Number of bins."""
-        return int(self.edges.size - 1)
+        return int(self.starts.size)
 
     @cached_property
     def energies(self) -> NDArray[np.float64]:
         """Centres of the bins, (B,) keV."""
-        return self.axis.energy((self.edges[1:] + self.edges[:-1] - 1) / 2)
+        return self.axis.energy((self.starts + self.stops - 1) / 2)
+
+    @cached_property
+    def widths(self) -> NDArray[np.float64]:
+        """Widths of the bins, (B,) keV."""
+        return np.asarray((self.stops - self.starts) * self.axis.width)
 
     def sum(self, counts: NDArray[np.generic]) -> NDArray[np.float64]:
         """Return the counts per bin, (..., B), of spectra (..., E)."""
-        inside = counts[..., self.edges[0] : self.edges[-1]]
-        starts = self.edges[:-1] - self.edges[0]
-        return np.add.reduceat(inside, starts, axis=-1, dtype=np.float64)
+        below = np.zeros((*counts.shape[:-1], counts.shape[-1] + 1))
+        np.cumsum(counts, axis=-1, out=below[..., 1:])
+        return np.asarray(below[..., self.stops] - below[..., self.starts])
+
+    def without(self, windows: Iterable[tuple[float, float]]) -> EnergyBins:
+        """Return the bins that do not touch any window of (low, high) keV."""
+        low, high = self.axis.energy(self.starts - 0.5), self.axis.energy(self.stops - 0.5)
+        kept = np.ones(self.size, dtype=bool)
+        for bottom, top in windows:
+            kept &= (high <= bottom) | (low >= top)
+        return EnergyBins(self.axis, self.starts[kept], self.stops[kept])
 
 
 def bins_at_resolution(axis: EnergyAxis, detector: Detector, low: float, high: float) -> EnergyBins:
@@ -66,4 +81,4 @@ def bins_at_resolution(axis: EnergyAxis, detector: Detector, low: float, high: f
         fwhm = float(detector.fwhm(axis.energy(edges[-1])))
         edges.append(edges[-1] + max(1, round(fwhm / BINS_PER_FWHM / axis.width)))
     edges[-1] = window.stop
-    return EnergyBins(axis, np.array(edges, dtype=np.intp))
+    return EnergyBins(axis, np.array(edges[:-1], dtype=np.intp), np.array(edges[1:], dtype=np.intp))

@@ -80,7 +80,7 @@ def collect_evidence(
             few = spectra[start : start + PIXELS_AT_ONCE]
             held = few.any(axis=1)
             flags[start : start + PIXELS_AT_ONCE] = held
-            counts = binned_counts(few, templates.bins.edges)[held]
+            counts = binned_counts(few, templates.bins)[held]
             if counts.shape[0]:
                 parts.append(evidence_of(counts, templates, scan, errors))
             progress(band.start * columns + start, rows * columns, "comparing pixels with minerals")

@@ -55,7 +55,7 @@ def estimate_tolerance(
     """
     from napari_xrf.minerals.likelihood_kernels import binned_counts
 
-    counts = binned_counts(_spread_pixels(cube), templates.bins.edges)
+    counts = binned_counts(_spread_pixels(cube), templates.bins)
     counts = counts[counts.any(axis=1)]
     ordered, class_of = templates.by_class([(index,) for index in np.unique(templates.owner).tolist()])
     scan = Scan.of(ordered, class_of)

@@ -6,17 +6,19 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.minerals.energy_bins import EnergyBins
+
 STEPS_OF_FIT = 12
 _TINY = 1e-12
 
 
 @numba.njit(parallel=True, nogil=True, cache=True, fastmath=True)
-def sum_channels(counts, edges, binned):  # type: ignore[no-untyped-def]
+def sum_channels(counts, starts, stops, binned):  # type: ignore[no-untyped-def]
     """Sum ``counts`` (n, E) into ``binned`` (n, B) float32 by runs of channels."""
     for pixel in numba.prange(counts.shape[0]):
-        for index in range(edges.size - 1):
+        for index in range(starts.size):
             total = 0.0
-            for channel in range(edges[index], edges[index + 1]):
+            for channel in range(starts[index], stops[index]):
                 total += counts[pixel, channel]
             binned[pixel, index] = total
 
@@ -96,8 +98,8 @@ def _deviance(counts, expected, tolerance, level, log_means, means, variances): 
     return 2 * deviance, mean, variance
 
 
-def binned_counts(block: NDArray[np.generic], edges: NDArray[np.intp]) -> NDArray[np.float32]:
+def binned_counts(block: NDArray[np.generic], bins: EnergyBins) -> NDArray[np.float32]:
     """Return spectra (n, E) summed into bins, (n, B) float32."""
-    binned = np.empty((block.shape[0], edges.size - 1), dtype=np.float32)
-    sum_channels(block, edges, binned)
+    binned = np.empty((block.shape[0], bins.size), dtype=np.float32)
+    sum_channels(block, bins.starts, bins.stops, binned)
     return binned

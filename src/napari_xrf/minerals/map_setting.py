@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from napari_xrf.core.emission_lines import family_lines
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.maps.calibration import Calibration, calibrate
 from napari_xrf.minerals.candidates import plausible_minerals
 from napari_xrf.minerals.energy_bins import EnergyBins, bins_at_resolution
 from napari_xrf.minerals.library import Mineral, load_library
@@ -21,6 +23,8 @@ from napari_xrf.physics.source import ElectronBeam, MonochromaticSource, TubeSou
 LOWEST_KEV_ELECTRONS = 0.45
 LOWEST_KEV_PHOTONS = 0.9
 _ELECTRON_REST_KEV = 510.999
+_STRONG = 0.05  # of a family's photons: weaker lines of what surrounds the sample do no harm
+_WINDOW = 0.9  # FWHM to either side of a line
 _PRESENT = 0.5  # probability from which an element counts as found
 
 
@@ -53,32 +57,37 @@ class MapSetting:
 def setting_of_map(
     cube: SpectralCube,
     minerals: Sequence[Mineral] | None,
+    ignored: Sequence[str] = (),
+    calibration: Calibration | None = None,
     progress: Progress = ignore_progress,
 ) -> MapSetting:
     """Calibrate on the sum spectrum, choose the energies to use and, if none are given, the minerals.
+
+    The lines of ``ignored`` elements are left out of the energies, and the elements out of those that
+    decide which minerals are looked for; argon in particular, unless the map lies in vacuum.
 
     Raises
     ------
     InvalidInput
         When the map holds no counts in the energies that can be used.
     """
-    from napari_xrf.maps.calibration import calibrate
-
-    spectrum = cube.sum_spectrum(progress)
-    if not spectrum[cube.energy.positive].any():
-        raise InvalidInput(f"the map {cube.name!r} holds no counts above 0 keV")
-    progress(0, 1, "calibrating")
-    calibration = calibrate(spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements)
+    if calibration is None:
+        calibration = _calibration_of(cube, progress)
     instrument = replace(instrument_of(cube), energy=calibration.energy, detector=calibration.detector)
     low, high = energy_range(instrument)
-    bins = bins_at_resolution(calibration.energy, instrument.detector, low, high)
-    edges = bins.axis.energy(bins.edges[[0, -1]] - 0.5)
+    elsewhere = {*ignored} if cube.excitation.atmosphere == "vacuum" else {*ignored, "Ar"}
+    windows = line_windows(elsewhere, instrument)
+    bins = bins_at_resolution(calibration.energy, instrument.detector, low, high).without(windows)
     counts = replace(cube, energy=calibration.energy).window_map(low, high, progress)
     if not counts.any():
         raise InvalidInput(f"the map {cube.name!r} holds no counts from {low:.2f} to {high:.2f} keV")
-    notes = [calibration.message, f"energies from {edges[0]:.2f} to {edges[1]:.2f} keV are compared"]
+    notes = [
+        calibration.message,
+        f"energies from {low:.2f} to {high:.2f} keV are compared"
+        + (f", without the lines of {', '.join(sorted(elsewhere))}" if elsewhere else ""),
+    ]
     if minerals is None:
-        minerals, note = _auto_minerals(cube, instrument, low, high, progress)
+        minerals, note = _auto_minerals(cube, instrument, elsewhere, progress)
         notes.append(note)
     return MapSetting(
         instrument,
@@ -121,16 +130,46 @@ def excitation_kev(instrument: Instrument) -> float:
     return float(max(source.energies_kev))
 
 
+def line_windows(elements: Iterable[str], instrument: Instrument) -> list[tuple[float, float]]:
+    """Return the windows in keV that hold the strong K and L lines of elements.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such element.
+    """
+    windows = []
+    for element in sorted(elements):
+        for shell in ("K", "L"):
+            energies, shares = family_lines(element, shell, excitation_kev(instrument))
+            for energy in energies[shares > _STRONG]:
+                half = _WINDOW * float(instrument.detector.fwhm(energy))
+                windows.append((float(energy) - half, float(energy) + half))
+    return windows
+
+
+def _calibration_of(cube: SpectralCube, progress: Progress) -> Calibration:
+    spectrum = cube.sum_spectrum(progress)
+    if not spectrum[cube.energy.positive].any():
+        raise InvalidInput(f"the map {cube.name!r} holds no counts above 0 keV")
+    progress(0, 1, "calibrating")
+    return calibrate(spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements)
+
+
 def _auto_minerals(
-    cube: SpectralCube, instrument: Instrument, low: float, high: float, progress: Progress
+    cube: SpectralCube, instrument: Instrument, elsewhere: set[str], progress: Progress
 ) -> tuple[tuple[Mineral, ...], str]:
     from napari_xrf.maps.identification import find_elements
 
     found = [
-        entry.element for entry in find_elements(cube, progress=progress) if entry.probability >= _PRESENT
+        entry.element
+        for entry in find_elements(cube, progress=progress)
+        if entry.probability >= _PRESENT and entry.element not in elsewhere
     ]
-    listed = [element for element in cube.elements if element not in found]
-    chosen = plausible_minerals(load_library(), [*found, *listed], low, high, excitation_kev(instrument))
+    listed = [element for element in cube.elements if element not in {*found, *elsewhere}]
+    chosen = plausible_minerals(
+        load_library(), {*found, *listed}, *energy_range(instrument), excitation_kev(instrument)
+    )
     also = f" and those that the file lists ({', '.join(listed)})" if listed else ""
     return chosen, (
         f"looked for are the {len(chosen)} minerals of the library whose visible elements are all among "

@@ -62,7 +62,6 @@ def class_spectra(
     """
     bins = templates.bins
     sums = _sums(cube, label_map, progress)
-    widths = np.diff(bins.edges) * bins.axis.width
     spectra = []
     for entry in label_map.classes:
         pixels = int((label_map.labels == entry.label).sum())
@@ -70,9 +69,11 @@ def class_spectra(
             continue
         counts = bins.sum(sums[entry.label])
         members = compositions.get(entry.label)
-        expected = None if members is None else explained(counts, templates, members) / pixels / widths
+        expected = None if members is None else explained(counts, templates, members) / pixels / bins.widths
         spectra.append(
-            ClassSpectrum(entry.label, entry.name, pixels, bins.energies, counts / pixels / widths, expected)
+            ClassSpectrum(
+                entry.label, entry.name, pixels, bins.energies, counts / pixels / bins.widths, expected
+            )
         )
     return tuple(spectra)
 

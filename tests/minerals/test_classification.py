@@ -1,0 +1,179 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mineral_cubes import known_calibration, mineral_cube
+from napari_xrf.core.errors import Cancelled, InvalidInput
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.minerals.candidates import plausible_minerals, visible_elements
+from napari_xrf.minerals.classification import METHODS, UNKNOWN_LABEL, classify_minerals
+from napari_xrf.minerals.library import load_library, select_minerals
+from napari_xrf.minerals.modal_table import modal_table
+
+ROCK = (
+    "quartz", "opal", "plagioclase", "K-feldspar", "biotite", "calcite", "hematite", "magnetite", "pyrite",
+    "marcasite",
+)  # fmt: skip
+
+
+def rock(*names):
+    return select_minerals(load_library(), names or ROCK)
+
+
+def right(classification, minerals, truth):
+    """(Y, X) whether the class of each pixel names its true mineral."""
+    names = {entry.label: set(entry.name.split(" / ")) for entry in classification.label_map.classes}
+    labels = classification.label_map.labels
+    return np.array(
+        [minerals[index].name in names[label] for index, label in zip(truth.flat, labels.flat, strict=True)]
+    ).reshape(truth.shape)
+
+
+@pytest.fixture(scope="module")
+def tube_map():
+    minerals = rock()
+    cube, truth = mineral_cube(minerals, 1000)
+    return cube, truth, minerals, classify_minerals(cube, minerals)
+
+
+def test_pixels_get_their_minerals(tube_map):
+    _, truth, minerals, found = tube_map
+    assert right(found, minerals, truth).mean() > 0.95
+
+
+def test_polymorphs_are_one_class(tube_map):
+    _, _, _, found = tube_map
+    groups = [set(group) for group in found.groups]
+    assert {"pyrite", "marcasite"} in groups
+    assert {"hematite", "magnetite"} in groups
+    assert any(entry.name == "pyrite / marcasite" for entry in found.label_map.classes)
+    assert not any({"calcite", "quartz"} <= group for group in groups)
+
+
+def test_map_carries_what_the_cube_knows(tube_map):
+    cube, _, _, found = tube_map
+    label_map = found.label_map
+    assert label_map.pixel_size == cube.pixel_size
+    assert label_map.classes[0].name == "unknown"
+    assert label_map.classes[0].label == UNKNOWN_LABEL
+    assert 0 <= label_map.confidence.min() <= label_map.confidence.max() <= 1
+    pixels = [row.pixels for row in modal_table(label_map)][1:]
+    assert pixels == sorted(pixels, reverse=True)
+    assert min(pixels) > 0
+
+
+def test_mean_spectra_are_explained(tube_map):
+    _, _, _, found = tube_map
+    for spectrum in found.spectra:
+        if spectrum.name == "unknown" or spectrum.pixels < 20:
+            continue
+        total = spectrum.measured.sum()
+        assert np.abs(spectrum.measured - spectrum.expected).sum() < 0.25 * total
+
+
+def test_same_result_every_time(tube_map):
+    cube, _, minerals, _ = tube_map
+    calibrated = known_calibration()
+    found = classify_minerals(cube, minerals, calibration=calibrated)
+    again = classify_minerals(cube, minerals, calibration=calibrated)
+    assert np.array_equal(again.label_map.labels, found.label_map.labels)
+
+
+def test_mineral_that_is_not_looked_for_is_unknown():
+    there = rock("quartz", "plagioclase", "calcite", "sphalerite")
+    cube, truth = mineral_cube(there, 3000, shape=(20, 20))
+    found = classify_minerals(cube, there[:3], calibration=known_calibration())
+    unknown = found.label_map.labels == UNKNOWN_LABEL
+    assert unknown[truth == 3].mean() > 0.95
+    assert unknown[truth != 3].mean() < 0.05
+    assert found.misfit[truth == 3].min() > np.median(found.misfit[truth != 3])
+
+
+def test_electron_map():
+    minerals = rock("quartz", "plagioclase", "biotite", "ilmenite", "fluorapatite")
+    cube, truth = mineral_cube(minerals, 300, instrument="sem-eds", shape=(20, 20))
+    assert (
+        right(
+            classify_minerals(cube, minerals, calibration=known_calibration("sem-eds")), minerals, truth
+        ).mean()
+        > 0.95
+    )
+
+
+def test_pixels_without_counts_are_not_measured_and_of_few_counts_not_guessed():
+    minerals = rock("quartz", "calcite", "plagioclase")
+    cube, _ = mineral_cube(minerals, 1000, shape=(12, 12))
+    counts = cube.counts.copy()
+    counts[0] = 0
+    counts[1] = 0
+    counts[1, :, 2000] = 1
+    found = classify_minerals(replace(cube, counts=counts), minerals, calibration=known_calibration())
+    assert np.all(found.label_map.labels[0] == 0)
+    assert np.all(found.label_map.labels[1:] > 0)
+    assert np.all(np.isnan(found.misfit[0]))
+    sure = found.label_map.confidence[1][found.label_map.labels[1] != UNKNOWN_LABEL]
+    assert not sure.size or sure.max() < 0.9
+
+
+def test_one_mineral_and_one_pixel():
+    minerals = rock("calcite")
+    cube, _ = mineral_cube(minerals, 1000, shape=(1, 1))
+    assert (
+        classify_minerals(cube, minerals, calibration=known_calibration()).label_map.classes[-1].name
+        == "calcite"
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "guess"}, {"unknown_level": 0}, {"unknown_level": 0.9}, {"tolerance": 0}, {"minerals": []},
+        {"ignored": ["Xx"]},
+    ],
+)  # fmt: skip
+def test_nonsense_is_refused(tube_map, options):
+    cube, *_ = tube_map
+    with pytest.raises(InvalidInput):
+        classify_minerals(cube, **{"minerals": rock("quartz"), **options})
+
+
+def test_map_without_counts_is_refused(tube_map):
+    cube, *_ = tube_map
+    empty = SpectralCube(np.zeros((2, 2, cube.energy.size), dtype=np.uint16), cube.energy)
+    with pytest.raises(InvalidInput, match="no counts"):
+        classify_minerals(empty, rock("quartz"))
+
+
+def test_cancel_stops_it(tube_map):
+    cube, *_ = tube_map
+
+    def cancel(done, total, what):
+        if "comparing pixels" in what:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        classify_minerals(cube, rock("quartz", "calcite"), calibration=known_calibration(), progress=cancel)
+
+
+def test_plausible_minerals_show_only_found_elements():
+    chosen = plausible_minerals(load_library(), {"Si", "Ca", "Al", "Na"}, 0.9, 40.0, 50.0)
+    names = {mineral.name for mineral in chosen}
+    assert {"quartz", "plagioclase", "calcite", "corundum", "spodumene", "graphite"} <= names
+    assert not names & {"K-feldspar", "hematite", "pyrite", "zircon"}
+
+
+def test_one_lanthanide_stands_for_all():
+    monazite = rock("monazite")
+    assert plausible_minerals(monazite, {"P", "Nd"}, 0.4, 20.0, 20.0) == monazite
+    assert not plausible_minerals(monazite, {"P", "Ca"}, 0.4, 20.0, 20.0)
+
+
+def test_visible_elements_depend_on_excitation():
+    (zircon,) = rock("zircon")
+    assert visible_elements(zircon, 0.9, 40.0, 50.0) == {"Si", "Zr"}
+    assert visible_elements(zircon, 3.0, 40.0, 10.0) == frozenset()
+
+
+def test_methods_are_functions_by_name():
+    assert "likelihood" in METHODS
