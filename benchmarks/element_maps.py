@@ -96,7 +96,8 @@ def pymca_configuration(detector, low: float, high: float, snip: bool) -> dict:
     )  # fmt: skip
     found["fit"].update(
         xmin=int(AXIS.channel(low)), xmax=int(AXIS.channel(high)), use_limit=1, energy=[50.0],
-        energyweight=[1.0], energyflag=[1], energyscatter=[0], scatterflag=0, stripflag=int(snip), stripalgorithm=1, snipwidth=30,
+        energyweight=[1.0], energyflag=[1], energyscatter=[0], scatterflag=0, stripflag=int(snip),
+        stripalgorithm=1, snipwidth=30,
         continuum=0 if snip else 4, linpolorder=6, hypermetflag=1, escapeflag=1, sumflag=0, linearfitflag=1,
     )  # fmt: skip
     return found

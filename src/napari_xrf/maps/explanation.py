@@ -23,7 +23,7 @@ from napari_xrf.maps.spectrum_model import (
 
 Array = NDArray[np.float64]
 
-_CONTINUUM_SPACING_KEV = 1.3
+_CONTINUUM_SPACING_KEV = 0.9
 _WORTH_TRYING = 2.0  # log-odds at which an element joins the model; the final judgement comes after
 _STRAY_LOG_ODDS = -12.0  # of a peak of free place and width
 _FREE_PARAMETERS = 3.0  # what an amplitude above 0 gains by chance, in units of log-odds

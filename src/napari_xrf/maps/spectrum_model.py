@@ -28,7 +28,7 @@ _SATELLITE_PART = 0.01  # of the counts of a family, in its low-energy tail
 _SHOULDERS = ((-4.0, 0.006), (-3.0, 0.008), (-2.0, 0.008), (2.0, 0.003), (3.0, 0.002), (4.0, 0.001))
 _SHELF_PART = 0.004  # of the counts of a family, flat below its main line
 _ESCAPE_PART = 1.0  # of the escape peaks: some instruments take them out of the spectrum
-_CONTINUUM_PART = 0.02  # of the continuum, over a few resolutions
+_CONTINUUM_PART = 0.06  # of the continuum, over a few resolutions
 _STRAY_WIDTHS = (
     1.3,
     2.0,
