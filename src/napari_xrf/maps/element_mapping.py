@@ -25,7 +25,7 @@ from napari_xrf.maps.spectrum_model import surroundings
 from napari_xrf.maps.windows import energy_windows, map_windows
 
 _CONTINUUM_SPACING_KEV = 2.5  # pixels have too few counts for a closer look
-_FINE_SPACING_KEV = 1.0
+_FINE_SPACING_KEV = 0.7
 _BLOCK_BYTES = 16 * 2**20  # small blocks keep cancel quick
 
 
