@@ -497,3 +497,17 @@ def test_jobs_leave_nothing_behind(viewer, qtbot):
     job = Job("Counting", lambda progress: progress(1, 1, "one") or 42, on_done=results.append).start()
     qtbot.waitUntil(lambda: results == [42])
     qtbot.waitUntil(lambda: not job.running)
+
+
+def test_spectra_are_read_from_the_file_when_decoding_is_cancelled(make_napari_viewer, qtbot, cube):
+    viewer = make_napari_viewer()
+    packed = SlowCounts(cube.counts, 0.05)
+    lazy = SpectralCube(packed, cube.energy, "packed")
+    layer = viewer.add_layer(Layer.create(*cube_layers(lazy)[-1]))
+    widget = dock(viewer, "Spectrum")
+    qtbot.waitUntil(lambda: packed.rows_read > 1)
+    assert widget.plot.curves() == ()
+    running_on(lazy).cancel()
+    qtbot.waitUntil(lambda: len(widget.plot.curves()) == 1, timeout=20_000)
+    assert layer.metadata[CUBE_KEY] is lazy
+    assert np.allclose(widget.plot.curves()[0].counts * 720, cube.sum_spectrum())

@@ -125,6 +125,10 @@ def test_a_cube_layer_gives_its_cube_back_and_follows_new_data():
     cropped = cube_from(layer)
     assert cropped.shape == (10, 30, 512)
     assert cropped.energy == cube.energy
+    assert cropped.excitation == cube.excitation
+    assert cube_from(layer) is cropped
+    layer.data = layer.data * 2
+    assert cube_from(layer).counts.max() == 2 * cropped.counts.max()
     assert cropped.pixel_size == pytest.approx(cube.pixel_size)
 
 

@@ -149,9 +149,9 @@ class Job(QObject):  # type: ignore[misc]
         _running.discard(self)
 
 
-def running_on(subject: Any) -> bool:
-    """Whether a job works on this object now."""
-    return any(job.subject is subject for job in _running)
+def running_on(subject: Any) -> Job | None:
+    """Return the job that works on this object now, or None."""
+    return next((job for job in _running if job.subject is subject), None)
 
 
 class _Task:

@@ -8,6 +8,7 @@ all layers as soon as one of them has other ones.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import AuxiliaryImage, SpectralCube
-from napari_xrf.plugin.energy_first import energy_first, energy_last
+from napari_xrf.plugin.energy_first import EnergyFirst, EnergyLast, energy_first, energy_last
 
 LayerData = tuple[Any, dict[str, Any], str]
 """(data, keyword arguments of the layer, type of the layer): what napari's readers return."""
@@ -182,7 +183,8 @@ def holds_cube(layer: Any) -> bool:
 def cube_from(layer: Any) -> SpectralCube:
     """Return the cube that an image layer (E, Y, X) shows.
 
-    A layer that another program made counts too, when its first axis is in units of energy.
+    Where the layer's data were replaced since, by a crop or a filter, they count, with what is known of the
+    map. A layer that another program made counts too, when its first axis is in units of energy.
 
     Raises
     ------
@@ -190,9 +192,37 @@ def cube_from(layer: Any) -> SpectralCube:
         When the layer has no energy axis.
     """
     known = layer.metadata.get(CUBE_KEY)
-    rows_columns = tuple(layer.data.shape[1:]) + tuple(layer.data.shape[:1])
-    if isinstance(known, SpectralCube) and known.shape == rows_columns:
+    if isinstance(known, SpectralCube) and _shows(layer.data, known):
         return known
+    if isinstance(known, SpectralCube) and layer.data.shape[0] == known.energy.size:
+        cube = _with_counts(known, energy_last(layer.data))
+    else:
+        cube = _cube_by_units(layer)
+    layer.metadata[CUBE_KEY] = cube  # so that the same layer stays the same cube
+    return cube
+
+
+def _shows(data: Any, cube: SpectralCube) -> bool:
+    if tuple(data.shape) != (cube.shape[2], *cube.map_shape):
+        return False
+    if isinstance(data, EnergyFirst):
+        return data.counts is cube.counts
+    if isinstance(data, np.ndarray) and isinstance(cube.counts, np.ndarray):
+        return np.may_share_memory(data, cube.counts)
+    return isinstance(cube.counts, EnergyLast) and cube.counts.array is data
+
+
+def _with_counts(cube: SpectralCube, counts: Any) -> SpectralCube:
+    same = tuple(counts.shape[:2]) == cube.map_shape
+    return replace(
+        cube,
+        counts=counts,
+        live_time=cube.live_time if same else None,
+        images=cube.images if same else (),
+    )
+
+
+def _cube_by_units(layer: Any) -> SpectralCube:
     factor = _kev_per_unit(layer.units[0])
     if factor is None or layer.data.ndim != 3:
         raise InvalidInput(f"layer {layer.name!r} has no energy axis", "Choose a map that napari-xrf opened")
@@ -200,9 +230,7 @@ def cube_from(layer: Any) -> SpectralCube:
         float(layer.translate[0]) * factor, float(layer.scale[0]) * factor, int(layer.data.shape[0])
     )
     size = pixel_size_from({"scale": layer.scale[1:], "units": layer.units[1:]})
-    cube = SpectralCube(energy_last(layer.data), axis, layer.name, size)
-    layer.metadata[CUBE_KEY] = cube  # so that the same layer stays the same cube
-    return cube
+    return SpectralCube(energy_last(layer.data), axis, layer.name, size)
 
 
 def pixel_size_from(keywords: Mapping[str, Any]) -> tuple[float, float] | None:

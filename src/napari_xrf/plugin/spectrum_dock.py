@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import qthrottled
 
+from napari_xrf.core.counts import SumsRegions
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.cube_spectra import CubeSpectra, summarize
@@ -26,6 +27,7 @@ from napari_xrf.plugin.dock_life import when_closed
 from napari_xrf.plugin.expected_curve import ExpectedCurve, expect_curve
 from napari_xrf.plugin.form_parts import button, row, tick_box
 from napari_xrf.plugin.job_bar import JobBar
+from napari_xrf.plugin.jobs import running_on
 from napari_xrf.plugin.layer_choice import LayerChoice
 from napari_xrf.plugin.layers import FOUND_KEY, cube_from, holds_cube
 from napari_xrf.plugin.line_markers import parse_elements
@@ -56,6 +58,7 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         self._pixel: tuple[int, int] | None = None
         self._expected: ExpectedCurve | None = None
         self._followed: Any = None
+        self._wanted: SpectralCube | None = None
         self.maps = LayerChoice(viewer, holds_cube, "open a map of spectra")
         self.plot = SpectrumPlot()
         self.regions = RegionSpectra(viewer, self)
@@ -63,6 +66,7 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         self.job_bar = JobBar()
         self._build()
         self.maps.chosen.connect(self._choose)
+        self.job_bar.busy.connect(self._start_wanted)
         self.regions.changed.connect(self.refresh)
         self._drag = qthrottled(self._drag_window, timeout=60)
         self.plot.windowChanged.connect(lambda low, high: self._drag(low, high))
@@ -175,23 +179,42 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         self.refresh()
         if cube is not None:
             load_in_background(cube)
+            self._summarize_when_ready(cube)
+
+    def _summarize_when_ready(self, cube: SpectralCube) -> None:
+        decoding = running_on(cube)
+        if decoding is None or isinstance(cube.counts, SumsRegions):
+            self._summarize(cube)
+            return
+        # Reading the file twice at once would only be slower; what is decoded comes as new data.
+        self.plot.readout.setText("Spectra appear as soon as the map is decoded.")
+        decoding.ended.connect(self._decoding_ended)
+
+    def _decoding_ended(self) -> None:
+        """Read the map's spectra as it is when the user cancelled the decoding."""
+        cube = self.cube()
+        if cube is not None and not cube.is_loaded and self._summary is None:
             self._summarize(cube)
 
     def _summarize(self, cube: SpectralCube) -> None:
-        def done(summary: CubeSpectra) -> None:
-            if self.cube() is cube:
-                self._summary = summary
-                self.refresh()
-                self.plot.show_main()
-                self._follow_slider()
+        self._wanted = cube
+        self._start_wanted(False)
 
-        self._job_after_last("Summing spectra", summarize, cube, done)
+    def _start_wanted(self, busy: bool) -> None:
+        """Sum the wanted cube now, or when the job that was told to stop has ended."""
+        cube = self._wanted
+        if busy or cube is None or self.job_bar.job is not None:
+            return
+        self._wanted = None
+        if self.cube() is cube:
+            self.job_bar.run("Summing spectra", summarize, cube, on_done=self._take_summary)
 
-    def _job_after_last(self, title: str, function: Any, cube: SpectralCube, done: Any) -> None:
-        """Run a job now, or when the one that was told to stop has ended."""
-        if self.job_bar.run(title, function, cube, on_done=done) is None and self.job_bar.job is not None:
-            again = partial(self._job_after_last, title, function, cube, done)
-            self.job_bar.job.ended.connect(lambda: self.cube() is cube and again())
+    def _take_summary(self, summary: CubeSpectra) -> None:
+        if self.cube() is summary.cube:
+            self._summary = summary
+            self.refresh()
+            self.plot.show_main()
+            self._follow_slider()
 
     def _choice(self) -> Choice:
         return Choice(
