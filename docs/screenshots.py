@@ -8,6 +8,7 @@ needs napari with a Qt binding; without a screen, Xvfb. It takes a few minutes: 
 from __future__ import annotations
 
 import io
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,15 +25,19 @@ PLUGIN = "napari-xrf"
 
 
 def main() -> None:
-    """Walk through the docks and save a picture of each."""
+    """Walk through the docks, or those named on the command line, and save a picture of each."""
+    stages = {
+        "spectrum": show_spectra,
+        "element_maps": map_elements,
+        "minerals": map_minerals,
+        "clean_up": clean_up,
+    }
     viewer = napari.Viewer()
     viewer.window.resize(1600, 1000)
     viewer.open_sample(PLUGIN, "pegmatite")
     let_pass(1)
-    show_spectra(viewer)
-    map_elements(viewer)
-    map_minerals(viewer)
-    clean_up(viewer)
+    for name in sys.argv[1:] or stages:
+        stages[name](viewer)
     viewer.close()
 
 

@@ -103,3 +103,10 @@ def test_whatever_a_writer_writes_our_reader_is_asked_for():
     for writer in CONTRIBUTIONS["writers"]:
         for ending in writer["filename_extensions"]:
             assert any(fnmatch(f"my rock{ending}", pattern) for pattern in patterns), ending
+
+
+def test_writers_know_the_endings_of_the_manifest():
+    from napari_xrf.plugin.writers import LABEL_ENDINGS, MAP_ENDINGS
+
+    endings = {writer["command"]: tuple(writer["filename_extensions"]) for writer in CONTRIBUTIONS["writers"]}
+    assert endings == {"napari-xrf.write_labels": LABEL_ENDINGS, "napari-xrf.write_images": MAP_ENDINGS}

@@ -174,3 +174,38 @@ def test_measured_files_of_other_formats_open(name):
 )
 def test_layers_are_named_after_their_files(tmp_path, name, expected):
     assert layer_name(tmp_path / name) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("rock", "rock.labels.tif"),
+        ("rock.tif", "rock.labels.tif"),
+        ("rock.TIFF", "rock.labels.tif"),
+        ("rock.csv", "rock.labels.csv"),
+        ("rock v1.2", "rock v1.2.labels.tif"),
+        ("labels.tif", "labels.tif"),
+        ("rock.H5", "rock.H5"),
+        ("rock.labels.csv", "rock.labels.csv"),
+    ],
+)
+def test_names_from_the_dialog_get_an_ending_that_opens_again(tmp_path, given, expected):
+    from napari_xrf.plugin.writers import write_labels
+
+    layer = Layer.create(*label_layer(two_phase_labels()))
+    (written,) = write_labels(str(tmp_path / given), [layer.as_layer_data_tuple()])
+    assert written == str(tmp_path / expected)
+    (again,) = open_with_us(written).layers
+    assert np.array_equal(again.data, layer.data)
+
+
+def test_a_changed_name_replaces_no_file(tmp_path):
+    from napari_xrf.plugin.writers import write_images, write_labels
+
+    (tmp_path / "rock.labels.tif").write_text("precious")
+    layer = Layer.create(*label_layer(two_phase_labels()))
+    with pytest.raises(FileError, match="exists already"):
+        write_labels(str(tmp_path / "rock"), [layer.as_layer_data_tuple()])
+    assert (tmp_path / "rock.labels.tif").read_text() == "precious"
+    maps = [Layer.create(*data).as_layer_data_tuple() for data in element_map_layers(element_maps())]
+    assert write_images(str(tmp_path / "rock.ome.tif"), maps) == [str(tmp_path / "rock.maps.ome.tif")]

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.label_layers import label_map_from
 from napari_xrf.plugin.layers import CUBE_KEY, LayerData, element_maps_from
+from napari_xrf.plugin.notices import tell
+
+# The first is for names without an ending; they are the manifest's.
+LABEL_ENDINGS = (".labels.tif", ".labels.csv", ".h5")
+MAP_ENDINGS = (".h5", ".maps.ome.tif", ".maps.csv")
 
 
 def write_labels(path: str, layers: Sequence[LayerData]) -> list[str]:
@@ -23,8 +29,10 @@ def write_labels(path: str, layers: Sequence[LayerData]) -> list[str]:
     from napari_xrf import io
 
     data, keywords = next((data, keywords) for data, keywords, kind in layers if kind == "labels")
-    io.write(path, label_map_from(data, keywords))
-    return [path]
+    label_map = label_map_from(data, keywords)
+    target = recognized_name(path, LABEL_ENDINGS)
+    io.write(target, label_map)
+    return [target]
 
 
 def write_images(path: str, layers: Sequence[LayerData]) -> list[str]:
@@ -43,9 +51,34 @@ def write_images(path: str, layers: Sequence[LayerData]) -> list[str]:
     if any(isinstance(cube, SpectralCube) for cube in cubes):
         if len(layers) > 1:
             raise InvalidInput("a file holds one map of spectra", "Select that layer alone")
-        if not path.lower().endswith(".h5"):
-            raise InvalidInput("maps of spectra are saved as .h5", f"Name the file {path}.h5")
-        io.write(path, cubes[0])
+        target = recognized_name(path, (".h5",))
+        io.write(target, cubes[0])
     else:
-        io.write(path, element_maps_from(layers))
-    return [path]
+        maps = element_maps_from(layers)
+        target = recognized_name(path, MAP_ENDINGS)
+        io.write(target, maps)
+    return [target]
+
+
+def recognized_name(path: str, endings: Sequence[str]) -> str:
+    """Return the path with an ending that our reader is asked for; napari's dialog does not add any.
+
+    ``rock`` and ``rock.tif`` become ``rock.labels.tif``.
+
+    Raises
+    ------
+    FileError
+        When a file of the changed name exists: nobody was asked whether to replace it.
+    """
+    file = Path(path)
+    name = file.name.lower()
+    if any(name.endswith(ending.lstrip(".")) for ending in endings):
+        return path
+    suffix = {".tiff": ".tif"}.get(file.suffix.lower(), file.suffix.lower())
+    same = next((ending for ending in endings if suffix and ending.endswith(suffix)), None)
+    stem = file.name[: -len(file.suffix)].removesuffix(".ome") if same is not None else file.name
+    target = file.with_name(stem + (same or endings[0]))
+    if target.exists():
+        raise FileError(target, "exists already", f"Choose the name {target.name} itself to replace it")
+    tell(f"Saved as {target.name}, the name by which napari-xrf knows its files")
+    return str(target)
