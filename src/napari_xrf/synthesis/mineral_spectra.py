@@ -16,10 +16,10 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.synthesis.distortions import Distortions, distort, draw_values
 from napari_xrf.synthesis.mineral_map import PureSpectra
 from napari_xrf.synthesis.ranges import Limits, Range, check_fields
-from napari_xrf.synthesis.sampling import draw_poisson, draw_seed
+from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
 from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
 
-_BLOCK_BYTES = 32 * 2**20
+_BLOCK_BYTES = 8 * 2**20  # a float per channel: small enough for the cache
 
 
 @dataclass(frozen=True)
@@ -118,14 +118,17 @@ def draw_mineral_spectra(
     shapes = (pure.spectra / totals).astype(np.float32)
     values = None if distortions is None else draw_values(distortions, size, distortion)
     seed = draw_seed(noise)
-    counts = np.zeros((size, pure.energy.size), dtype=np.uint32)
+    # A spectrum may put all its counts into one channel.
+    added = 0.0 if values is None else values.largest_addition()
+    dtype = count_dtype(float(doses.max(initial=0.0)) * (1 + added))
+    counts = np.empty((size, pure.energy.size), dtype=dtype)
     step = max(1, _BLOCK_BYTES // (4 * pure.energy.size))
     for start in range(0, size, step):
         part = np.arange(start, min(start + step, size))
         expected = (abundances[part] * doses[part, np.newaxis]) @ shapes
         if values is not None:
             expected = distort(expected, pure.energy, values.take(part), pure.fwhm)
-        counts[part] = draw_poisson(expected, seed, part, np.uint32)
+        counts[part] = draw_poisson(expected, seed, part, dtype)
         progress(int(part[-1]) + 1, size, "drawing spectra")
     described = {
         "recipe": "mineral spectra",

@@ -26,7 +26,7 @@ from napari_xrf.physics.instrument import Instrument
 from napari_xrf.synthesis.distortions import Distortions, distort, draw_values
 from napari_xrf.synthesis.excitation import excitation_of
 from napari_xrf.synthesis.ranges import Limits, Range, check_fields
-from napari_xrf.synthesis.sampling import draw_poisson, draw_seed
+from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
 from napari_xrf.synthesis.spectrum_distortion import FWHM_PER_SIGMA, add_photons
 from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
 from napari_xrf.synthesis.substrates import SUBSTRATES, substrate_material
@@ -213,14 +213,17 @@ def synthesize_mixtures(
     ranges = chosen.distortions
     values = None if ranges is None else draw_values(ranges, size, distortion)
     seed = draw_seed(noise)
-    counts = np.empty((size, instrument.energy.size), dtype=np.uint32)
+    # A spectrum may put all its counts into one channel.
+    added = 0.0 if values is None else values.largest_addition()
+    dtype = count_dtype(float((net.sum(axis=1) + below).max(initial=0.0)) * (1 + added))
+    counts = np.empty((size, instrument.energy.size), dtype=dtype)
     step = max(1, _BLOCK_BYTES // (4 * instrument.energy.size))
     for start in range(0, size, step):
         part = np.arange(start, min(start + step, size))
         expected = _expect(templates, net[part], below[part], rows[part], escape[part])
         if values is not None:
             expected = distort(expected, instrument.energy, values.take(part), instrument.detector.fwhm)
-        counts[part] = draw_poisson(expected, seed, part, np.uint32)
+        counts[part] = draw_poisson(expected, seed, part, dtype)
         progress(int(part[-1]) + 1, size, "drawing spectra")
     return MixtureSpectra(
         counts,
