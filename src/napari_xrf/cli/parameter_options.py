@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
-from dataclasses import MISSING, Field, fields
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from napari_xrf.synthesis.parameter_fields import ParameterField, parameter_fields
 
 T = TypeVar("T")
 
@@ -28,30 +30,13 @@ def add_parameter_options(
     group = parser.add_argument_group(
         f"{_subject(parameters)} (pairs as A:B; a negative A after an equals sign)"
     )
-    hints = get_type_hints(parameters)
-    told = _told(parameters)
-    for entry in fields(parameters):
-        if entry.name in skip:
-            continue
+    for entry in parameter_fields(parameters, skip=skip):
         flag = f"--{prefix}{entry.name}".replace("_", "-")
-        default = _default(entry)
-        text = told.get(entry.name, "").replace("%", "%%")
-        kind = _kind(hints[entry.name])
-        if kind is bool:
-            group.add_argument(
-                flag,
-                action=argparse.BooleanOptionalAction,
-                default=None,
-                help=f"{text} (default {_shown(default)})",
-            )
+        told = f"{entry.text} (default {_shown(entry.default)})".replace("%", "%%")
+        if entry.kind is bool:
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=told)
         else:
-            group.add_argument(
-                flag,
-                type=_reader(kind),
-                default=None,
-                metavar=_metavar(kind),
-                help=f"{text} (default {_shown(default)})",
-            )
+            group.add_argument(flag, type=_reader(entry), default=None, metavar=_metavar(entry), help=told)
 
 
 def parameters_from(
@@ -81,21 +66,11 @@ def parameters_from(
     return parameters(**values)
 
 
-def _kind(hint: Any) -> Any:
-    """Return the type without Annotated and None: int, float, str, bool, or a tuple type."""
-    if get_origin(hint) is Annotated:
-        return _kind(get_args(hint)[0])
-    if get_origin(hint) is Union or type(hint).__name__ == "UnionType":
-        (inner,) = (part for part in get_args(hint) if part is not type(None))
-        return _kind(inner)
-    return hint
-
-
-def _reader(kind: Any) -> Callable[[str], Any]:
-    if get_origin(kind) is not tuple:
-        return kind  # type: ignore[no-any-return]
-    first, *rest = get_args(kind)
-    if rest == [Ellipsis]:
+def _reader(entry: ParameterField) -> Callable[[str], Any]:
+    kind: Callable[[str], Any] = entry.kind
+    if entry.form == "one":
+        return kind
+    if entry.form == "list":
         return _read_names
 
     def read_pair(text: str) -> tuple[Any, Any]:
@@ -103,7 +78,7 @@ def _reader(kind: Any) -> Callable[[str], Any]:
         if match is None:
             raise argparse.ArgumentTypeError(f"{text!r} is no pair; write A:B")
         try:
-            return first(match["low"]), first(match["high"])
+            return kind(match["low"]), kind(match["high"])
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is no pair of numbers") from None
 
@@ -114,16 +89,9 @@ def _read_names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _metavar(kind: Any) -> str:
-    if get_origin(kind) is not tuple:
-        return {int: "N", float: "NUMBER"}.get(kind, "NAME")
-    return "A,B" if get_args(kind)[1:] == (Ellipsis,) else "A:B"
-
-
-def _default(entry: Field[Any]) -> Any:
-    if entry.default is not MISSING:
-        return entry.default
-    return entry.default_factory() if entry.default_factory is not MISSING else None
+def _metavar(entry: ParameterField) -> str:
+    single = {int: "N", float: "NUMBER"}.get(entry.kind, "NAME")
+    return {"one": single, "pair": "A:B", "list": "A,B"}[entry.form]
 
 
 def _shown(value: Any) -> str:
@@ -134,18 +102,3 @@ def _shown(value: Any) -> str:
 
 def _subject(parameters: type) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", " ", parameters.__name__).lower()
-
-
-def _told(parameters: type) -> dict[str, str]:
-    """Return what the class's numpydoc says of each attribute, on one line."""
-    told: dict[str, str] = {}
-    names: list[str] = []
-    for line in (parameters.__doc__ or "").partition("Attributes\n")[2].splitlines()[1:]:
-        text = line.strip()
-        indent = len(line) - len(line.lstrip())
-        if text and indent <= 4:
-            names = [name.strip() for name in text.split(",")]
-        elif text:
-            for name in names:
-                told[name] = f"{told.get(name, '')} {text}".strip()
-    return told

@@ -54,7 +54,7 @@ class MapParameters:
 
     shape: tuple[int, int] = (70, 50)
     counts_per_pixel: Annotated[float, Limits(0, 1e7)] = 1000.0
-    pixel_size: tuple[float, float] = (50.0, 50.0)
+    pixel_size: Annotated[tuple[float, float], Limits(1e-3, 1e6, "µm", ordered=False)] = (50.0, 50.0)
     with_ideal: bool = False
     with_twin: bool = False
     name: str = "synthetic map"

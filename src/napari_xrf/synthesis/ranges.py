@@ -22,11 +22,27 @@ class Limits:
         Both included.
     unit
         ``"keV"``; empty for a plain number.
+    ordered
+        Whether a pair of numbers is a range, whose first must not exceed the second.
     """
 
     low: float
     high: float
     unit: str = ""
+    ordered: bool = True
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The texts that a field may hold; goes into ``Annotated`` beside the type, for widgets.
+
+    Attributes
+    ----------
+    names
+        All of them.
+    """
+
+    names: tuple[str, ...]
 
 
 @cache
@@ -47,8 +63,11 @@ def check_fields(parameters: object) -> None:
     for name, limits in limits_of(kind).items():
         value = getattr(parameters, name)
         label = name.replace("_", " ")
-        if isinstance(value, tuple | list):
+        if isinstance(value, tuple | list) and limits.ordered:
             check_interval(label, value, limits.low, limits.high)
+        elif isinstance(value, tuple | list):
+            for part in value:
+                check_range(label, part, limits.low, limits.high)
         elif value is not None:
             check_range(label, value, limits.low, limits.high)
 
