@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -152,6 +153,21 @@ def test_mixtures_follow_the_weights():
     assert spectra[0, AXIS.window(7.5, 9.5)].sum() == pytest.approx(0.75, abs=0.01)
 
 
+def test_line_counts_are_those_expected():
+    known = replace(
+        pigments(), families=({"Hg L": 1.0}, {"Cu K": 1.0}, {"K K": 0.5, "Fe K": 0.5}, {"Pb L": 1.0})
+    )
+    chosen = PaintingParameters(threshold=0.9, clusters=ClusterParameters(start=4, spread=2))
+    made = synthesize_painting(picture(), known, generator=RNG(1), parameters=chosen)
+    assert made.line_counts["Cu K"][0, 29] == pytest.approx(400)
+    assert made.line_counts["Fe K"][29, 0] == pytest.approx(200)
+    assert made.line_counts["Fe K"][0, 0] == 0
+    assert made.truth_entries()["line_counts"] is made.line_counts
+    assert "line_counts" not in paint().truth_entries()
+    with pytest.raises(InvalidInput, match="line families"):
+        replace(pigments(), families=({},))
+
+
 def test_totals():
     assert (paint().cube.counts.sum(axis=2) == 400).all()
     poisson = paint(totals="poisson", counts_per_pixel=300.5).cube.counts.sum(axis=2)
@@ -261,6 +277,7 @@ def test_expected_pigments_show_their_metal():
     copper, mercury = made.energy.window(7.9, 8.2), made.energy.window(9.8, 10.2)
     assert made.spectra[0, copper].sum() > 20 * made.spectra[1, copper].sum()
     assert made.spectra[1, mercury].sum() > 20 * made.spectra[0, mercury].sum()
+    assert made.families[0]["Cu K"] > 0.5 * made.spectra[0].sum()
     for ground, substrate in (("sand", "wood"), ("chalk", "stone")):
         with pytest.raises(InvalidInput, match="there is no"):
             expect_pigments(chosen, load_instrument("m4-tornado"), ground=ground, substrate=substrate)

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -28,7 +29,7 @@ from napari_xrf.synthesis.color_similarity import (
 )
 from napari_xrf.synthesis.drawn_counts import DrawnCounts
 from napari_xrf.synthesis.pigments import PigmentSpectra
-from napari_xrf.synthesis.ranges import Limits, check_fields
+from napari_xrf.synthesis.ranges import Choices, Limits, check_fields
 from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
 
 TOTALS = ("fixed", "poisson", "luminosity")
@@ -59,12 +60,12 @@ class PaintingParameters:
     """
 
     counts_per_pixel: Annotated[float, Limits(0, 1e6)] = 400.0
-    totals: str = "fixed"
+    totals: Annotated[str, Choices(TOTALS)] = "fixed"
     luminosity_contrast: Annotated[float, Limits(0.01, 100)] = 3.0
-    similarity: str = "ciede2000"
+    similarity: Annotated[str, Choices(tuple(SIMILARITIES))] = "ciede2000"
     threshold: Annotated[float, Limits(0, 1)] = 0.6
     clusters: ClusterParameters = field(default_factory=ClusterParameters)
-    pixel_size: tuple[float, float] = (500.0, 500.0)
+    pixel_size: Annotated[tuple[float, float], Limits(1e-3, 1e6, "µm", ordered=False)] = (500.0, 500.0)
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -94,6 +95,9 @@ class SyntheticPainting:
         P names.
     clusters
         The colours.
+    line_counts
+        Expected counts of every line family, with errors of 0, or None where the pigments' spectra do not
+        tell them.
     parameters
         All that made the map, as JSON takes it.
     """
@@ -103,6 +107,7 @@ class SyntheticPainting:
     weights: NDArray[np.float64]
     pigments: tuple[str, ...]
     clusters: ColorClusters
+    line_counts: ElementMaps | None
     parameters: Mapping[str, Any]
 
     def pigment_maps(self) -> NDArray[np.float32]:
@@ -111,13 +116,14 @@ class SyntheticPainting:
 
     def truth_entries(self) -> dict[str, Any]:
         """Return the truth by name, for :func:`napari_xrf.io.cube_files.write_cube`."""
-        return {
+        entries = {
             "labels": self.truth,
             "abundances": self.pigment_maps(),
             "pigment_weights": self.weights,
             "colors": self.clusters.colors,
             "parameters": dict(self.parameters),
         }
+        return entries if self.line_counts is None else {**entries, "line_counts": self.line_counts}
 
 
 def synthesize_painting(
@@ -178,7 +184,8 @@ def synthesize_painting(
         "silhouette": clusters.silhouette,
     }
     truth = _label(clusters, weights, pigments, chosen, name)
-    return SyntheticPainting(cube, truth, weights, pigments.names, clusters, described)
+    lines = _line_counts(clusters, weights, pigments, chosen, name)
+    return SyntheticPainting(cube, truth, weights, pigments.names, clusters, lines, described)
 
 
 def color_spectra(weights: NDArray[np.float64], pigments: PigmentSpectra) -> NDArray[np.float64]:
@@ -210,16 +217,36 @@ def _counts(
 
 def _totals(clusters: ColorClusters, chosen: PaintingParameters, seed: int) -> NDArray[np.int64]:
     """Return the counts of each pixel, row by row."""
-    labels = clusters.labels.reshape(-1)
+    means = _mean_totals(clusters, chosen)[clusters.labels.reshape(-1)]
     if chosen.totals == "fixed":
-        return np.full(labels.size, round(chosen.counts_per_pixel), dtype=np.int64)
-    factor = np.ones(labels.size)
-    if chosen.totals == "luminosity":
-        brightness = 1.0 + (chosen.luminosity_contrast - 1.0) * luminance(clusters.colors)
-        factor = brightness[labels] / brightness[labels].mean()
+        return np.rint(means).astype(np.int64)
     # The totals have random numbers of their own, apart from those that choose the channels.
-    means = (factor * chosen.counts_per_pixel)[:, np.newaxis]
-    return draw_poisson(means, seed ^ 0x746F74616C73)[:, 0].astype(np.int64)
+    return draw_poisson(means[:, np.newaxis], seed ^ 0x746F74616C73)[:, 0].astype(np.int64)
+
+
+def _mean_totals(clusters: ColorClusters, chosen: PaintingParameters) -> NDArray[np.float64]:
+    """Return the expected counts of a pixel of each colour, (K,)."""
+    brightness = np.ones(len(clusters.colors))
+    if chosen.totals == "luminosity":
+        brightness += (chosen.luminosity_contrast - 1.0) * luminance(clusters.colors)
+    return chosen.counts_per_pixel * brightness / brightness[clusters.labels].mean()
+
+
+def _line_counts(
+    clusters: ColorClusters,
+    weights: NDArray[np.float64],
+    pigments: PigmentSpectra,
+    chosen: PaintingParameters,
+    name: str,
+) -> ElementMaps | None:
+    names = tuple(sorted({family for families in pigments.families for family in families}))
+    if not names:
+        return None
+    table = np.array([[families.get(each, 0.0) for each in names] for families in pigments.families])
+    shares = table / pigments.spectra.sum(axis=1, keepdims=True)
+    counts = (weights @ shares) * _mean_totals(clusters, chosen)[:, np.newaxis]
+    maps = np.ascontiguousarray(np.moveaxis(counts.astype(np.float32)[clusters.labels], 2, 0))
+    return ElementMaps(names, maps, np.zeros_like(maps), "truth", chosen.pixel_size, name)
 
 
 def _label(

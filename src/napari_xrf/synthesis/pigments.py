@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -80,6 +80,8 @@ class PigmentSpectra:
         (P, E) not negative, none empty; only their shapes count.
     energy
         Their axis.
+    families
+        Counts of each line family in each spectrum, P mappings; empty where unknown, as for measured ones.
 
     Raises
     ------
@@ -91,11 +93,14 @@ class PigmentSpectra:
     colors: NDArray[np.float64]
     spectra: NDArray[np.float64]
     energy: EnergyAxis
+    families: tuple[Mapping[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         number = len(self.names)
         if not number:
             raise InvalidInput("there is no pigment", "Give at least one")
+        if len(self.families) not in (0, number):
+            raise InvalidInput(f"line families of {len(self.families)} pigments do not fit {number}")
         if self.colors.shape != (number, 3) or self.spectra.shape != (number, self.energy.size):
             raise InvalidInput(
                 f"colours {self.colors.shape} and spectra {self.spectra.shape} do not fit {number} pigments "
@@ -188,17 +193,21 @@ def expect_pigments(
     InvalidInput
         When there is no pigment, ground or substrate of a name, or nothing can be excited.
     """
-    from napari_xrf.physics.forward import expect_spectra
+    from napari_xrf.physics.forward import expect_spectrum
 
     if not pigments:
         raise InvalidInput("there is no pigment", "Give at least one")
     below = support_layers(ground, substrate)
-    samples = [(paint_layer(pigment), *below) for pigment in pigments]
+    expected = []
+    for done, pigment in enumerate(pigments):
+        progress(done, len(pigments), "expected spectra")
+        expected.append(expect_spectrum((paint_layer(pigment), *below), instrument))
     return PigmentSpectra(
         tuple(pigment.name for pigment in pigments),
         np.array([rgb(pigment.color) for pigment in pigments], dtype=np.float64),
-        expect_spectra(samples, instrument, progress=progress),
+        np.stack([each.counts for each in expected]),
         instrument.energy,
+        tuple(each.families for each in expected),
     )
 
 
