@@ -10,7 +10,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.maps.families import family_column
 from napari_xrf.physics.detector import Detector
-from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.physics.instrument import Instrument, instrument_of, load_instrument
 
 # Twelve elements, thirteen families; As K lies under Pb L, Pb M beside S K.
 FAMILIES = (
@@ -70,7 +70,12 @@ def simulate_map(
     ``patchy`` lets each family vary from pixel to pixel by a gamma distribution of shape 2.
     """
     detector = detector or load_instrument("m4-tornado").detector
-    columns = [family_column(family, detector, axis, excitation.energy_kev or 50.0) for family in families]
+    highest = excitation.energy_kev or 50.0
+    instrument = _instrument(axis, excitation)
+    columns = [
+        family_column(family, detector, axis, highest, excitation.kind == "monochromatic", instrument)
+        for family in families
+    ]
     columns = np.array([*columns, continuum_shape(axis, excitation.energy_kev or 50.0)])
     mean = np.append((1 - continuum) * shares / shares.sum(), continuum) * counts
     pixels = shape[0] * shape[1]
@@ -82,6 +87,12 @@ def simulate_map(
         cube[part] = _poisson(truth[part], columns, generator)
     cube = SpectralCube(cube.reshape(*shape, axis.size), axis, "simulated", excitation=excitation)
     return SimulatedMap(cube, truth[:, :-1].T.reshape(-1, *shape), families, columns, mean)
+
+
+def _instrument(axis: EnergyAxis, excitation: Excitation) -> Instrument | None:
+    """Return what a fit takes for the instrument of such a map."""
+    empty = SpectralCube(np.ones((1, 1, axis.size), np.uint8), axis, excitation=excitation)
+    return instrument_of(empty) if excitation.kind in ("tube", "monochromatic") else None
 
 
 def _poisson(truth: np.ndarray, columns: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -13,6 +13,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.maps.background import estimate_background
+from napari_xrf.maps.blas_threads import one_blas_thread
 from napari_xrf.maps.candidates import candidates, log_odds
 from napari_xrf.maps.explanation import Explanation, explain, explain_again
 from napari_xrf.maps.joint_fit import Problem
@@ -236,6 +237,7 @@ def _refine(
     return setting, explained
 
 
+@one_blas_thread()
 def _step(counts: Array, setting: Setting, explained: Explanation, part: float) -> Setting:
     families = [
         position
@@ -253,7 +255,8 @@ def _step(counts: Array, setting: Setting, explained: Explanation, part: float) 
     )  # one standard deviation each
     # Beside what may be wrong with single families, so that a tail does not pass for a worse resolution.
     known = explained.problem.deviations
-    problem = Problem(counts[fitted], explained.problem.variance, np.concatenate([directions, known]))
+    before = explained.problem
+    problem = Problem(counts[fitted], before.variance, np.concatenate([directions, known]), before.starts)
     moved = problem.fit(explained.columns).deviations[: len(directions)] * part
     offset = float(np.clip(moved[0] * _OFFSET_KEV, -0.03, 0.03))
     gain = float(np.clip(moved[1] * _GAIN, -0.003, 0.003))

@@ -94,7 +94,14 @@ def candidates(setting: Setting, listed: tuple[str, ...] = ()) -> tuple[Candidat
 
 def column_of(family: str, setting: Setting) -> NDArray[np.float64]:
     """Return the expected spectrum of a family in a setting, (E,)."""
-    return family_column(family, setting.detector, setting.energy, setting.highest_kev, setting.monochromatic)
+    return family_column(
+        family,
+        setting.detector,
+        setting.energy,
+        setting.highest_kev,
+        setting.monochromatic,
+        setting.source,
+    )
 
 
 def ordered_families(element: str, setting: Setting) -> tuple[str, ...]:

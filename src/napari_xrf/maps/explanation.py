@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.maps.blas_threads import one_blas_thread
 from napari_xrf.maps.candidates import Candidate, candidates, column_of
 from napari_xrf.maps.joint_fit import JointFit, Problem
-from napari_xrf.maps.setting import Setting
+from napari_xrf.maps.setting import Setting, channel_groups
 from napari_xrf.maps.spectrum_model import (
     CHANNEL_ERROR,
     LINE_ERROR,
@@ -93,6 +94,7 @@ class Explanation:
     strays_kev: tuple[float, ...] = ()
 
 
+@one_blas_thread()
 def explain(
     spectrum: Array,
     setting: Setting,
@@ -122,6 +124,7 @@ def explain(
     return search.explanation()
 
 
+@one_blas_thread()
 def explain_again(
     spectrum: Array, setting: Setting, before: Explanation, progress: Progress = ignore_progress
 ) -> Explanation:
@@ -159,6 +162,7 @@ class _Search:
         self.setting = setting
         self.fitted = setting.fitted
         self.counts = np.asarray(spectrum[self.fitted], dtype=np.float64)
+        self.groups = channel_groups(setting)
         self.pool = pool
         self.certain = certain
         self.demand = demand
@@ -209,7 +213,7 @@ class _Search:
 
     def _fit(self, variance: Array, deviations: Array) -> None:
         self._columns = self.columns()
-        self.problem = Problem(self.counts, variance, deviations)
+        self.problem = Problem(self.counts, variance, deviations, self.groups)
         self.fit = self.problem.fit(self._columns)
 
     def grow(self) -> None:

@@ -19,6 +19,8 @@ from napari_xrf.core.emission_lines import (
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.physics.detector import Detector, respond
+from napari_xrf.physics.forward import film_lines
+from napari_xrf.physics.instrument import Instrument
 
 _SUBSHELL_OF = {"K": "K", "L": "L1", "M": "M1"}
 _OVERVOLTAGE = 1.6  # a tube or a beam of electrons ionises a shell most at about this multiple of its edge
@@ -26,9 +28,14 @@ _OVERVOLTAGE = 1.6  # a tube or a beam of electrons ionises a shell most at abou
 
 @lru_cache(maxsize=4096)
 def family_column(
-    family: str, detector: Detector, energy: EnergyAxis, excitation_kev: float, monochromatic: bool = False
+    family: str,
+    detector: Detector,
+    energy: EnergyAxis,
+    excitation_kev: float,
+    monochromatic: bool = False,
+    instrument: Instrument | None = None,
 ) -> NDArray[np.float64]:
-    """Return the expected spectrum of a line family, all lines with tabulated ratios.
+    """Return the expected spectrum of a line family, all lines in the ratios of a thin film.
 
     Parameters
     ----------
@@ -41,6 +48,8 @@ def family_column(
     monochromatic
         Whether all have that energy. Otherwise the subshells of L and M share the vacancies as for
         photons of 1.6 times the innermost edge, where broad spectra excite most.
+    instrument
+        Its source decides how lines share the photons, where it is known and emits photons.
 
     Returns
     -------
@@ -48,11 +57,15 @@ def family_column(
     can be excited or reaches the axis. Read-only.
     """
     element, shell = split_family(family)
-    exciting = excitation_kev
-    if not monochromatic:
-        innermost = edge_energy(element, _SUBSHELL_OF[shell])
-        exciting = min(excitation_kev, _OVERVOLTAGE * innermost) if innermost > 0 else excitation_kev
-    lines, shares = family_lines(element, shell, exciting)
+    if instrument is None:
+        exciting = excitation_kev
+        if not monochromatic:
+            innermost = edge_energy(element, _SUBSHELL_OF[shell])
+            exciting = min(excitation_kev, _OVERVOLTAGE * innermost) if innermost > 0 else excitation_kev
+        lines, shares = family_lines(element, shell, exciting)
+    else:
+        lines, photons = film_lines(element, instrument).get(family, (np.zeros(0), np.zeros(0)))
+        shares = photons / max(float(photons.sum()), 1e-300)
     seen = (lines > energy.edges[0]) & (lines < energy.edges[-1]) & (lines > 0.05)
     column = np.zeros(energy.size)
     if seen.any():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.physics.detector import Detector
-from napari_xrf.physics.instrument import instrument_of
+from napari_xrf.physics.instrument import Instrument, instrument_of
 
 _LOWEST_ELECTRON_KEV = 0.2  # carbon K at 0.277 keV is the first line a thin window passes
 _LOWEST_PHOTON_KEV = 0.85  # below it, spectra of X-ray tubes hold noise and little else
@@ -38,6 +38,8 @@ class Setting:
         Energy axis, as refined.
     low, high
         Range in keV that is fitted.
+    source
+        The instrument whose source excites the lines, where the file names a source of photons.
     """
 
     kind: str | None
@@ -49,6 +51,7 @@ class Setting:
     energy: EnergyAxis
     low: float
     high: float
+    source: Instrument | None = None
 
     @property
     def monochromatic(self) -> bool:
@@ -94,7 +97,23 @@ def setting_of(spectrum: NDArray[np.generic], energy: EnergyAxis, excitation: Ex
         energy,
         low,
         high,
+        instrument if excitation.kind in ("tube", "monochromatic") and stated == highest else None,
     )
+
+
+def channel_groups(setting: Setting) -> NDArray[np.intp]:
+    """Return the first of each group of fitted channels, (G,), at most a quarter of the resolution wide.
+
+    Channels of a group may be summed before they are compared with a model: a Gaussian sampled at a
+    quarter of its FWHM, 0.6 standard deviations, loses about 3 % of what its position and width tell.
+    """
+    at = setting.energy.energies[setting.fitted]
+    widths = np.maximum(setting.detector.fwhm(np.maximum(at, 0.1)) / (4 * setting.energy.width), 1.0)
+    starts, position = [], 0
+    while position < at.size:
+        starts.append(position)
+        position += int(widths[position])
+    return np.array(starts, dtype=np.intp)
 
 
 def last_energy(spectrum: NDArray[np.generic], energy: EnergyAxis) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +88,7 @@ def surroundings(
     return Surroundings(tuple(named), np.array(list(named.values())))
 
 
+@lru_cache(maxsize=4)
 def stray_peaks(setting: Setting) -> tuple[Array, Array]:
     """Return peaks of no element, at any place and 1.3 to 4.5 times as wide as a line.
 

@@ -216,12 +216,20 @@ def _beside_jumps(number: NDArray[np.int_], energies: Floats, edges: Sequence[fl
     """
     moved = energies.copy()
     for edge in edges:
-        scan = edge * np.linspace(0.975, 1.025, 251)
-        values = xraylib_np.CS_Photo(number, scan)[0]
-        jumps = np.flatnonzero(values[1:] > 1.02 * values[:-1])
-        if jumps.size:
-            nearest = jumps[np.argmin(np.abs(scan[jumps] - edge))]
-            below, above = scan[nearest], scan[nearest + 1]
+        coarse = _jump(number, edge * np.linspace(0.975, 1.025, 51), edge)
+        bracket = coarse and _jump(number, np.linspace(*coarse, 6), edge)
+        if bracket:
+            below, above = bracket
             moved[(energies > edge) & (energies < above)] = above
             moved[(energies < edge) & (energies > below)] = below
     return moved
+
+
+def _jump(number: NDArray[np.int_], scan: Floats, edge: float) -> tuple[float, float] | None:
+    """Return the two energies of a rising scan between which the table jumps, nearest to an edge."""
+    values = xraylib_np.CS_Photo(number, scan)[0]
+    jumps = np.flatnonzero(values[1:] > 1.02 * values[:-1])
+    if not jumps.size:
+        return None
+    nearest = jumps[np.argmin(np.abs(scan[jumps] - edge))]
+    return float(scan[nearest]), float(scan[nearest + 1])

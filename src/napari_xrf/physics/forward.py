@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.materials import Material
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.physics.attenuation import Floats, Layer
@@ -28,6 +29,7 @@ from napari_xrf.physics.scatter import scatter
 from napari_xrf.physics.source import ElectronBeam
 
 _CACHED_INSTRUMENTS = 4
+_FILM_UM = 1e-4  # thin enough for no absorption in any element
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +139,33 @@ def expect_spectra(
     smooth, scattered = _detect_smooth(emissions, instrument)
     energies, photons = _common_lines(emissions)
     return _detect_lines(energies, photons, instrument) + smooth + scattered
+
+
+@lru_cache(maxsize=1024)
+def film_lines(element: str, instrument: Instrument) -> dict[str, tuple[Floats, Floats]]:
+    """Return what a thin film of one element sends to the detector, by family: energies in keV and photons.
+
+    How lines of a family share its photons under the instrument's own source, without self-absorption
+    and before the detector's efficiency. A family that nothing excites is left out.
+
+    Raises
+    ------
+    InvalidInput
+        Under an electron beam, whose model knows thick samples only.
+    """
+    if isinstance(instrument.source, ElectronBeam):
+        raise InvalidInput("the electron model knows thick samples only", "Ask for the whole spectrum")
+    film = (Layer(Material(element, {element: 1.0}), _FILM_UM),)
+    light = _illumination(instrument)
+    angles = instrument.incidence_deg, instrument.takeoff_deg
+    found = fluoresce(film, light.beam((element,)), *angles, order=1)
+    photons = found.primary * light.outward(found.lines.energies)
+    families = {}
+    for family in np.unique(found.lines.families):
+        own = (found.lines.families == family) & (photons > 0)
+        if own.any():
+            families[str(family)] = (found.lines.energies[own], photons[own])
+    return families
 
 
 @lru_cache(maxsize=_CACHED_INSTRUMENTS)
