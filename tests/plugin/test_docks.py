@@ -93,7 +93,9 @@ def test_the_sum_and_the_highest_pixels_are_shown(viewer, qtbot, cube):
     widget.show_max.setChecked(True)
     assert np.array_equal(curve(widget, "Sum").counts, cube.sum_spectrum())
     assert np.array_equal(curve(widget, "Max pixel").counts, cube.max_spectrum())
+    widget.plot.plot.setXRange(3, 7, padding=0)
     widget.log.setChecked(True)
+    assert np.allclose(widget.plot.plot.getViewBox().viewRange()[0], (3, 7))  # the zoom stays
     widget.log.setChecked(False)
     widget.show_sum.setChecked(False)
     assert [shown.name for shown in widget.plot.curves()] == ["Max pixel"]

@@ -78,7 +78,7 @@ class MineralsDock(QWidget):  # type: ignore[misc]
         layout.addLayout(row(QLabel("Labels"), self.labels))
         layout.addWidget(self.table, 3)
         layout.addLayout(row(self.save_table, self.save_report, None))
-        self.setMinimumWidth(400)
+        self.setMinimumWidth(470)
         self._retable = qthrottled(self._show_table, timeout=200)
         self.maps.chosen.connect(lambda _: self._set_enabled())
         self.labels.chosen.connect(self._follow)

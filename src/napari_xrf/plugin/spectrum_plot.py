@@ -136,7 +136,9 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
         """Draw counts on a logarithmic axis, or a linear one."""
         if log != self._log:
             self._log = log
-            self.plot.setLogMode(x=False, y=log)
+            energies = self.plot.getViewBox().viewRange()[0]
+            self.plot.setLogMode(x=False, y=log)  # which forgets the zoom
+            self.plot.setXRange(*energies, padding=0)
             self.set_curves(self._shown, self.plot.getAxis("left").labelText)
             self.show_heights()
 
