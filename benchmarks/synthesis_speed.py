@@ -21,6 +21,7 @@ import numpy as np
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.io.cube_files import write_cube
 from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.distortions import typical_distortions
 from napari_xrf.synthesis.layers import synthesize_layers
 from napari_xrf.synthesis.mineral_map import PureSpectra, draw_mineral_map, expect_pure_spectra
@@ -86,7 +87,7 @@ def mixtures(scale: float) -> None:
 def painting(scale: float) -> None:
     side = int(512 * np.sqrt(scale))
     image, pigments = picture(side), nine_pigments()
-    parameters = PaintingParameters(threshold=0.2)
+    parameters = PaintingParameters(threshold=0.2, clusters=ClusterParameters(start=9, spread=0))
     made = []
     seconds = timed(
         lambda: made.append(
