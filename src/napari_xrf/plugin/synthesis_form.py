@@ -210,9 +210,9 @@ class ParameterForm(QWidget, Generic[T]):  # type: ignore[misc]
 
 
 class Section(QWidget):  # type: ignore[misc]
-    """A heading that opens and closes what stands below it."""
+    """A heading that opens and closes a form below it, and opens when the form is wrong."""
 
-    def __init__(self, title: str, content: QWidget, *, is_open: bool = True) -> None:
+    def __init__(self, title: str, content: ParameterForm[Any], *, is_open: bool = True) -> None:
         super().__init__()
         self.content = content
         self.heading = QToolButton()
@@ -222,6 +222,7 @@ class Section(QWidget):  # type: ignore[misc]
         self.heading.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.heading.setStyleSheet("QToolButton { border: none; font-weight: bold; text-align: left; }")
         self.heading.toggled.connect(self._open)
+        content.changed.connect(self._show_problem)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -233,6 +234,10 @@ class Section(QWidget):  # type: ignore[misc]
     def _open(self, is_open: bool) -> None:
         self.heading.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
         self.content.setVisible(is_open)
+
+    def _show_problem(self) -> None:
+        if self.content.problem():
+            self.heading.setChecked(True)
 
 
 def form_label(text: str, hint: str = "") -> QLabel:

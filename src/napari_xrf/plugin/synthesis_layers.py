@@ -16,12 +16,12 @@ from napari_xrf.recipes import Synthetic
 
 TRUTH_KEY = "xrf_truth"
 
+MOST_SHARES = 20  # layers; all shares are in the truth and in the file
+
 _LABEL_NAMES = {"painting": "True colours"}
 
 
-def synthetic_layers(
-    made: Synthetic, *, shares: bool = True, line_counts: bool = False
-) -> list[LayerData]:
+def synthetic_layers(made: Synthetic, *, shares: bool = True, line_counts: bool = False) -> list[LayerData]:
     """Return the layers of what a recipe made, from bottom to top; all but the map are hidden.
 
     Parameters
@@ -29,7 +29,7 @@ def synthetic_layers(
     made
         The map and its truth, which goes into the metadata of its layers.
     shares
-        Whether the share of each mineral or pigment is a layer.
+        Whether the shares of minerals or pigments are layers: of the 20 that there is most of.
     line_counts
         Whether the expected counts of each line family are layers.
     """
@@ -60,7 +60,10 @@ def truth_layers(
     layers: list[LayerData] = []
     counts = truth.get("line_counts")
     if line_counts and isinstance(counts, ElementMaps):
-        layers += element_map_layers(counts)
+        layers += [
+            (data, keywords | {"name": f"{keywords['name']} (true)"}, kind)
+            for data, keywords, kind in element_map_layers(counts)
+        ]
     if shares:
         layers += _share_layers(truth, cube)
     labels = truth.get("labels")
@@ -81,11 +84,11 @@ def _share_layers(truth: Mapping[str, Any], cube: SpectralCube) -> list[LayerDat
     abundances, names = truth.get("abundances"), share_names(truth)
     if abundances is None or abundances.shape != (*cube.map_shape, len(names)):
         return []
-    present = abundances.any(axis=(0, 1))
+    amounts = abundances.mean(axis=(0, 1))
+    shown = [int(index) for index in np.argsort(amounts, kind="stable")[-MOST_SHARES:] if amounts[index] > 0]
     return [
-        map_layer(np.ascontiguousarray(abundances[..., index]), f"{name} (share)", cube)
-        for index, name in enumerate(names)
-        if present[index]
+        map_layer(np.ascontiguousarray(abundances[..., index]), f"{names[index]} (share)", cube)
+        for index in shown
     ]
 
 
