@@ -166,7 +166,7 @@ def classify_by_likelihood(
     threshold = misfit_threshold(
         templates, scan, errors, options.unknown_level, setting.most_counts, progress
     )
-    measured, evidence = collect_evidence(cube, templates, scan, errors, progress)
+    measured, evidence = collect_evidence(cube, templates, scan, errors, threshold, progress)
     winner, probability = evidence.decide(len(groups))
     pixels = np.arange(winner.size)
     misfit = np.full(cube.map_shape, np.nan, dtype=np.float32)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.minerals.likelihood import Scan, fit_candidates
+from napari_xrf.minerals.goodness import MisfitThreshold
+from napari_xrf.minerals.likelihood import Scan, fit_candidates, fit_mixtures
 from napari_xrf.minerals.model_error import ModelError
 from napari_xrf.minerals.templates import Templates
 
@@ -32,15 +33,12 @@ class PixelEvidence:
         (n, K) log-likelihood up to a constant per pixel.
     misfit
         (n, K) deviance less its expectation, in standard deviations.
-    compositions
-        (n, K) the composition that explains most.
     """
 
     counts: NDArray[np.float64]
     classes: NDArray[np.intp]
     evidence: NDArray[np.float32]
     misfit: NDArray[np.float32]
-    compositions: NDArray[np.intp]
 
     def decide(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Return the index 0..K-1 of each pixel's most probable candidate, and its probability.
@@ -65,6 +63,7 @@ def collect_evidence(
     templates: Templates,
     scan: Scan,
     errors: ModelError,
+    threshold: MisfitThreshold,
     progress: Progress = ignore_progress,
 ) -> tuple[NDArray[np.bool_], PixelEvidence]:
     """Return which pixels hold counts, (Y, X), and their evidence in row order."""
@@ -82,21 +81,44 @@ def collect_evidence(
             flags[start : start + PIXELS_AT_ONCE] = held
             counts = binned_counts(few, templates.bins)[held]
             if counts.shape[0]:
-                parts.append(evidence_of(counts, templates, scan, errors))
+                parts.append(evidence_of(counts, templates, scan, errors, threshold))
             progress(band.start * columns + start, rows * columns, "comparing pixels with minerals")
     progress(rows * columns, rows * columns, "comparing pixels with minerals")
     return measured, _joined(parts)
 
 
 def evidence_of(
-    counts: NDArray[np.float32], templates: Templates, scan: Scan, errors: ModelError
+    counts: NDArray[np.float32],
+    templates: Templates,
+    scan: Scan,
+    errors: ModelError,
+    threshold: MisfitThreshold,
 ) -> PixelEvidence:
-    """Return the evidence of pixels with counts (n, B)."""
+    """Return the evidence of pixels with counts (n, B).
+
+    A pixel whose best class misfits with two compositions is fitted again with all of the class.
+    """
     first, second = scan.best(counts, CANDIDATES)
     evidence, misfit, _ = fit_candidates(counts, first, second, templates, errors)
-    return PixelEvidence(counts.sum(axis=1, dtype=np.float64), scan.class_of[first], evidence, misfit, first)
+    totals = counts.sum(axis=1, dtype=np.float64)
+    classes = scan.class_of[first]
+    rank = evidence.argmax(axis=1)
+    pixels = np.arange(rank.size)
+    badly = misfit[pixels, rank] > threshold.at(totals)
+    best = classes[pixels, rank]
+    for which in np.unique(best[badly]):
+        members = np.flatnonzero(scan.class_of == which)
+        again = np.flatnonzero(badly & (best == which))
+        if members.size < 3:
+            continue
+        fuller, closer = fit_mixtures(counts[again], members, templates, errors)
+        better = fuller > evidence[again, rank[again]]
+        again, fuller, closer = again[better], fuller[better], closer[better]
+        evidence[again, rank[again]] = fuller
+        misfit[again, rank[again]] = closer
+    return PixelEvidence(totals, classes, evidence, misfit)
 
 
 def _joined(parts: list[PixelEvidence]) -> PixelEvidence:
-    names = ("counts", "classes", "evidence", "misfit", "compositions")
+    names = ("counts", "classes", "evidence", "misfit")
     return PixelEvidence(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

@@ -130,3 +130,40 @@ def fit_candidates(
         evidence, misfit, factors,
     )  # fmt: skip
     return evidence, misfit, factors
+
+
+def fit_mixtures(
+    counts: NDArray[np.float32], members: NDArray[np.intp], templates: Templates, errors: ModelError
+) -> tuple[Evidence, Evidence]:
+    """Fit each pixel by a mixture of all compositions of a class and their mean continuum.
+
+    For the few pixels that two compositions do not explain: ranges of several elements at once.
+
+    Parameters
+    ----------
+    counts
+        (n, B) counts per bin.
+    members
+        Indices of the compositions.
+    templates, errors
+        The expected spectra, and how far these may be off.
+
+    Returns
+    -------
+    evidence, misfit : (n,) as of :func:`fit_candidates`
+    """
+    from napari_xrf.minerals import likelihood_kernels
+
+    rest = templates.continuum[members].mean(axis=0)
+    columns = np.vstack([templates.lines[members], rest])
+    deviance, misfit = (np.empty(counts.shape[0], dtype=np.float32) for _ in range(2))
+    amounts = np.empty((counts.shape[0], columns.shape[0]))
+    likelihood_kernels.fit_mixtures(
+        counts.astype(np.float64), columns, FLOOR, errors.tolerance, errors.level, errors.log_means,
+        errors.means, errors.variances, deviance, misfit, amounts,
+    )  # fmt: skip
+    expected = amounts[:, :-1] @ templates.continuum[members].sum(axis=1)
+    factor = np.clip(amounts[:, -1] * rest.sum() / np.maximum(expected, 1e-9), 1 / 30, 30)
+    telling = 0.01 < rest.sum() < 0.99
+    penalty = (np.log(factor) / CONTINUUM_SPREAD) ** 2 if telling else np.zeros(factor.size)
+    return (-0.5 * (deviance + penalty)).astype(np.float32), misfit
