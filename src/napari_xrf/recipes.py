@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.synthesis.distortions import Distortions
@@ -25,6 +26,7 @@ from napari_xrf.synthesis.textures import Texture
 
 PEGMATITE = "pegmatite"
 LARGEST_SEED = 2**32 - 1
+_LAYERS_BYTES = 300 * 6 + 556 * 2 + 41 * 4  # a spectrum as it is and in whole numbers, and its labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +122,7 @@ def make_layers(
     """
     from napari_xrf.synthesis.layers import synthesize_layers
 
+    _check_memory(size, _LAYERS_BYTES)
     made = synthesize_layers(size, generator=seeded(seed), parameters=parameters, progress=progress)
     return Synthetic(made.as_cube(), _with_seed(made.truth_entries(), seed))
 
@@ -142,9 +145,9 @@ def make_mixtures(
     from napari_xrf.physics.instrument import load_instrument
     from napari_xrf.synthesis.mixtures import synthesize_mixtures
 
-    made = synthesize_mixtures(
-        size, load_instrument(instrument), generator=seeded(seed), parameters=parameters, progress=progress
-    )
+    used = load_instrument(instrument)
+    _check_memory(size, 4 * used.energy.size)
+    made = synthesize_mixtures(size, used, generator=seeded(seed), parameters=parameters, progress=progress)
     return Synthetic(made.as_cube(), _with_seed(made.truth_entries(), seed))
 
 
@@ -248,6 +251,15 @@ def read_picture(path: str | Path) -> NDArray[Any]:
         raise FileError(
             path, f"cannot be read as a picture ({error})", "Give a .png, .jpg or .tif"
         ) from error
+
+
+def _check_memory(size: int, spectrum_bytes: int) -> None:
+    free = 2 * default_memory_budget()
+    if size * spectrum_bytes > free:
+        raise InvalidInput(
+            f"{size} spectra take {size * spectrum_bytes / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free",
+            "Make fewer at a time",
+        )
 
 
 def _choose_minerals(names: Sequence[str], library: str | Path | None) -> tuple[Any, ...]:

@@ -127,6 +127,7 @@ class TickList(QWidget):  # type: ignore[misc]
         self.filter.textChanged.connect(self._filter)
         self.list = _ShortList()
         self.list.setToolTip(hint)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.itemChanged.connect(lambda _: self.changed.emit())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -38,7 +38,8 @@ from napari_xrf.recipes import LARGEST_SEED, Synthetic
 from napari_xrf.synthesis.ranges import Limits, check_fields
 
 _PREVIEW_COLOR = "#56b4e9"
-_PLOT_HEIGHT = 190  # leaves the forms more room than the plot's own choice
+_PLOT_HEIGHT = 150  # the least; leaves the forms more room than the plot's own choice
+_PLOT_SHARE = 290  # at first; the bar above the plot moves
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,10 @@ class SynthesisDock(QWidget):  # type: ignore[misc]
         self.run = button("Generate", "Make the map or the spectra as layers", self._run)
         self.problem = ErrorLabel()
         self.job_bar = JobBar()
+        self.parts = QSplitter(Qt.Orientation.Vertical)
         self.plot = SpectrumPlot()
         self.plot.plot.setMinimumHeight(_PLOT_HEIGHT)
+        self.plot.readout.setMinimumHeight(0)
         self.plot.hide()
         self.results = LayerChoice(viewer, lambda layer: TRUTH_KEY in layer.metadata, "nothing made yet")
         self.save = button("Save…", "Write the map with its truth (.h5)", self._ask_file)
@@ -119,13 +122,12 @@ class SynthesisDock(QWidget):  # type: ignore[misc]
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
-        parts = QSplitter(Qt.Orientation.Vertical)
-        parts.addWidget(self.tabs)
-        parts.addWidget(self.plot)
-        parts.setStretchFactor(0, 1)
-        parts.setStretchFactor(1, 0)
-        parts.setChildrenCollapsible(False)
-        layout.addWidget(parts, 1)
+        self.parts.addWidget(self.tabs)
+        self.parts.addWidget(self.plot)
+        self.parts.setStretchFactor(0, 1)
+        self.parts.setStretchFactor(1, 0)
+        self.parts.setChildrenCollapsible(False)
+        layout.addWidget(self.parts, 1)
         layout.addWidget(self.seed)
         layout.addLayout(row(form_label("Truth as layers"), self.shares, self.line_counts, None))
         layout.addLayout(row(self.run, self.preview, None))
@@ -169,7 +171,9 @@ class SynthesisDock(QWidget):  # type: ignore[misc]
 
     def _draw(self, name: str, made: Synthetic) -> None:
         counts = np.asarray(made.cube.counts[0, 0], dtype=float)
-        self.plot.show()
+        if self.plot.isHidden():
+            self.plot.show()
+            self.parts.setSizes([self.parts.height() - _PLOT_SHARE, _PLOT_SHARE])
         self.plot.set_curves([Curve(name, counts, made.cube.energy, _PREVIEW_COLOR)])
         self.plot.show_main()
 

@@ -58,7 +58,7 @@ class SetSize:
         Number of spectra.
     """
 
-    size: Annotated[int, Limits(1, 100_000_000)] = 1000
+    size: Annotated[int, Limits(1, 10_000_000)] = 1000
 
     def __post_init__(self) -> None:
         check_fields(self)

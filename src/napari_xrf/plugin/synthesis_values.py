@@ -49,14 +49,18 @@ def judge(base: T, values: Mapping[str, Any], errors: Mapping[str, str] | None =
         try:
             replace(base, **{name: value})  # type: ignore[type-var]
         except XrfError as error:
-            wrong[name] = str(error)
+            # What concerns another field too is judged with that field's own value, below.
+            if (_named(values, error) or name) == name:
+                wrong[name] = str(error)
     if set(wrong) - set(values):
         return Judgement(None, wrong)
     try:
         return Judgement(replace(base, **values), {})  # type: ignore[type-var]
     except XrfError as error:
         # Values may be wrong alone and right together, or the other way round: together decides.
-        return Judgement(None, wrong or dict.fromkeys(_culprits(base, values, error), str(error)))
+        if wrong and not _named(values, error):
+            return Judgement(None, wrong)
+        return Judgement(None, wrong | dict.fromkeys(_culprits(base, values, error), str(error)))
 
 
 def label_of(field: ParameterField) -> str:
@@ -132,11 +136,16 @@ def _range_text(limits: Limits) -> str:
     return f"From {limits.low:g} to {limits.high:g} {limits.unit}".rstrip()
 
 
-def _culprits(base: Any, values: Mapping[str, Any], error: XrfError) -> tuple[str, ...]:
-    """Return the fields that the message starts with, or else those whose old value would help."""
+def _named(values: Mapping[str, Any], error: XrfError) -> str:
+    """Return the field that a message starts with, or an empty text."""
     named = [name for name in values if str(error).startswith(name.replace("_", " "))]
-    if named:
-        return (max(named, key=len),)
+    return max(named, key=len, default="")
+
+
+def _culprits(base: Any, values: Mapping[str, Any], error: XrfError) -> tuple[str, ...]:
+    """Return the field that the message starts with, or else those whose old value would help."""
+    if named := _named(values, error):
+        return (named,)
     helping = []
     for name in values:
         try:

@@ -227,7 +227,7 @@ def draw_mineral_map(
         )
     growth, distortion, noise = generator.spawn(3)
     progress(0, 1, "growing grains")
-    grown = grow_grains(chosen.shape, phases, texture, growth)
+    grown = grow_grains(chosen.shape, phases, texture, growth, progress)
     dose = _dose(grown, pure, chosen.counts_per_pixel)
     counts = MineralCounts(
         grown.abundances,

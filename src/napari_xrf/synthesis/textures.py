@@ -14,9 +14,10 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.synthesis.ranges import Limits, check_fields
 
-_POINTS = 200_000  # looked up at once: a few tens of MB
+_POINTS = 50_000  # looked up at once: ten MB, and a cancel between them feels immediate
 _CANDIDATES = 16  # nearest seeds among which an elongated grain may win a point
 
 
@@ -102,7 +103,11 @@ class GrainMap:
 
 
 def grow_grains(
-    shape: tuple[int, int], phases: Sequence[Phase], texture: Texture, generator: np.random.Generator
+    shape: tuple[int, int],
+    phases: Sequence[Phase],
+    texture: Texture,
+    generator: np.random.Generator,
+    progress: Progress = ignore_progress,
 ) -> GrainMap:
     """Grow grains, cut veins through them and drop inclusions into them.
 
@@ -123,10 +128,10 @@ def grow_grains(
     """
     _check(shape, phases)
     fine = (shape[0] * texture.subpixels, shape[1] * texture.subpixels)
-    material, grain, rim = _grow_matrix(fine, phases, texture, generator)
-    _drop_inclusions(material, grain, rim, phases, texture, generator)
-    _cut_veins(material, grain, rim, phases, texture, generator)
-    abundances = _mix_pixels(shape, material, grain, rim, phases, texture, generator)
+    material, grain, rim = _grow_matrix(fine, phases, texture, generator, progress)
+    _drop_inclusions(material, grain, rim, phases, texture, generator, progress)
+    _cut_veins(material, grain, rim, phases, texture, generator, progress)
+    abundances = _mix_pixels(shape, material, grain, rim, phases, texture, generator, progress)
     middle = texture.subpixels // 2
     return GrainMap(abundances, grain[middle :: texture.subpixels, middle :: texture.subpixels].copy())
 
@@ -142,7 +147,11 @@ def _check(shape: tuple[int, int], phases: Sequence[Phase]) -> None:
 
 
 def _grow_matrix(
-    fine: tuple[int, int], phases: Sequence[Phase], texture: Texture, generator: np.random.Generator
+    fine: tuple[int, int],
+    phases: Sequence[Phase],
+    texture: Texture,
+    generator: np.random.Generator,
+    progress: Progress,
 ) -> tuple[NDArray[np.int16], NDArray[np.int32], NDArray[np.float32]]:
     """Return material, grain and distance from core (0) to rim (1) of each point."""
     material_of, sites, half_axes, angles = _deal_sites(fine, phases, texture, generator)
@@ -155,6 +164,7 @@ def _grow_matrix(
     rim = np.zeros(len(points), dtype=np.float32)
     turns = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     for start in range(0, len(points), _POINTS):
+        progress(start, len(points), "growing grains")
         part = slice(start, start + _POINTS)
         _, near = tree.query(points[part], k=count, workers=-1)
         near = near.reshape(-1, count)
@@ -223,12 +233,14 @@ def _drop_inclusions(
     phases: Sequence[Phase],
     texture: Texture,
     generator: np.random.Generator,
+    progress: Progress,
 ) -> None:
     total = sum(phase.share for phase in phases)
     number = int(grain.max())
     for index, phase in enumerate(phases):
         if phase.habit != "inclusion" or phase.share <= 0:
             continue
+        progress(index, len(phases), "dropping inclusions")
         size = texture.grain_size * texture.subpixels * phase.size
         stretch = math.sqrt(phase.elongation or texture.elongation)
         wanted = phase.share / total * material.size
@@ -267,6 +279,7 @@ def _cut_veins(
     phases: Sequence[Phase],
     texture: Texture,
     generator: np.random.Generator,
+    progress: Progress,
 ) -> None:
     total = sum(phase.share for phase in phases)
     width = texture.vein_width * texture.subpixels
@@ -275,7 +288,8 @@ def _cut_veins(
             continue
         length = min(material.shape)
         number = max(1, round(phase.share / total * material.size / (width * phase.size * length)))
-        for _ in range(number):
+        for vein in range(number):
+            progress(vein, number, "cutting veins")
             distance = _distance_to_vein(material.shape, generator) / (0.5 * width * phase.size)
             inside = distance <= 1
             grain[inside] = grain.max() + 1
@@ -306,6 +320,7 @@ def _mix_pixels(
     phases: Sequence[Phase],
     texture: Texture,
     generator: np.random.Generator,
+    progress: Progress,
 ) -> NDArray[np.float32]:
     fine = texture.subpixels
     partner = np.array([index if p.zoned_to is None else p.zoned_to for index, p in enumerate(phases)])
@@ -316,6 +331,7 @@ def _mix_pixels(
         outward = np.floor(outward * texture.zoning_steps + 0.5) / np.float32(texture.zoning_steps)
     mixed = np.zeros((*shape, len(phases)), dtype=np.float32)
     for index in range(len(phases)):
+        progress(index, len(phases), "mixing pixels")
         here = np.where(material == index, np.where(partner[material] == index, 1.0, 1 - outward), 0.0)
         zoned = (partner[material] == index) & (material != index)
         here = np.where(zoned, outward, here).astype(np.float32)
