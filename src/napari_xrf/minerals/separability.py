@@ -7,11 +7,13 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.minerals.likelihood import CONTINUUM_FACTORS, CONTINUUM_SPREAD
+from napari_xrf.minerals.likelihood import CONTINUUM_SPREAD
 from napari_xrf.minerals.model_error import ModelError
 from napari_xrf.minerals.templates import Templates
 
 CONFUSION_LIMIT = 0.05
+# As good as free: coarser steps would make minerals look apart that differ in their continuum alone.
+CONTINUUM_FACTORS = tuple(float(factor) for factor in np.geomspace(0.25, 4.0, 33))
 
 
 def confusion(
@@ -36,9 +38,9 @@ def confusion(
         raise InvalidInput(f"counts per pixel must be above 0, not {counts_per_pixel}")
     from scipy.special import ndtr
 
-    spectra = templates.spectra(CONTINUUM_FACTORS)
+    spectra = templates.spectra(CONTINUUM_FACTORS).astype(np.float32)
     penalty = 0.5 * (np.log(CONTINUUM_FACTORS) / CONTINUUM_SPREAD) ** 2
-    truth = spectra[:, CONTINUUM_FACTORS.index(1.0)]
+    truth = spectra[:, len(CONTINUUM_FACTORS) // 2]
     number = len(templates.minerals)
     wrong = np.full((number, number), np.nan)
     rows = _sets_of(templates)
