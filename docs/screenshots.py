@@ -31,6 +31,7 @@ def main() -> None:
         "element_maps": map_elements,
         "minerals": map_minerals,
         "clean_up": clean_up,
+        "synthesis": synthesize,
     }
     viewer = napari.Viewer()
     viewer.window.resize(1600, 1000)
@@ -98,6 +99,23 @@ def clean_up(viewer: Any) -> None:
     let_pass(1)
     viewer.reset_view()
     save(viewer, "clean_up.png")
+    dock.destroyOnClose()
+
+
+def synthesize(viewer: Any) -> None:
+    """Preview a spectrum of three minerals and make their map."""
+    viewer.layers.clear()
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Generate synthetic data")
+    tab = widget.minerals
+    tab.scene.setCurrentIndex(1)
+    tab.minerals.tick(("quartz", "pyrite", "calcite"))
+    tab.distortions.choose("typical")
+    widget.preview.click()
+    finish(widget)
+    widget.run.click()
+    finish(widget)
+    viewer.reset_view()
+    save(viewer, "synthesis.png")
     dock.destroyOnClose()
 
 

@@ -13,9 +13,10 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.io.cube_files import write_cube
-from napari_xrf.plugin.layers import CUBE_KEY
-from napari_xrf.plugin.synthesis_layers import MOST_SHARES, TRUTH_KEY, synthetic_layers, truth_layers
+from napari_xrf.plugin.layers import CUBE_KEY, TRUTH_KEY
+from napari_xrf.plugin.synthesis_layers import MOST_SHARES, synthetic_layers, truth_layers
 from napari_xrf.plugin.synthesis_values import hint_of, judge, label_of, texts_of, unit_of, value_from
+from napari_xrf.plugin.writers import write_images
 from napari_xrf.recipes import make_layers, make_minerals, make_mixtures, make_painting
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
@@ -147,6 +148,12 @@ def test_the_truth_of_a_file_has_the_same_layers(tmp_path):
     read, kept = (truth_layers(truth, made.cube) for truth in (io.read_truth(file), made.truth))
     assert [layer[1]["name"] for layer in read] == [layer[1]["name"] for layer in kept]
     assert all(np.array_equal(first[0], second[0]) for first, second in zip(read, kept, strict=True))
+
+
+def test_napari_saves_a_synthetic_map_with_its_truth(tmp_path):
+    layer = synthetic_layers(make_mixtures(3, seed=2))[-1]
+    (file,) = write_images(str(tmp_path / "set.h5"), [layer])
+    assert io.read_truth(file)["parameters"]["user_seed"] == 2
 
 
 def test_a_painting_of_many_pigments_does_not_flood_the_list(picture):

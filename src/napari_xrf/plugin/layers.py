@@ -24,6 +24,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 """(data, keyword arguments of the layer, type of the layer): what napari's readers return."""
 
 CUBE_KEY = "xrf_cube"
+TRUTH_KEY = "xrf_truth"  # what is known of a synthetic map, for its file
 FAMILY_KEY = "xrf_family"
 ELEMENT_MAP_KEY = "xrf_element_map"
 FOUND_KEY = "xrf_found_elements"

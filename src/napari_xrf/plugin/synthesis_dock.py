@@ -19,12 +19,12 @@ from napari_xrf.plugin.dock_life import when_closed
 from napari_xrf.plugin.form_parts import button, row, tick_box
 from napari_xrf.plugin.job_bar import JobBar
 from napari_xrf.plugin.layer_choice import LayerChoice
-from napari_xrf.plugin.layers import cube_from
+from napari_xrf.plugin.layers import TRUTH_KEY, cube_from
 from napari_xrf.plugin.loading import follow_opening
 from napari_xrf.plugin.notices import tell, tell_error
 from napari_xrf.plugin.spectrum_plot import Curve, SpectrumPlot
 from napari_xrf.plugin.synthesis_form import ErrorLabel, ParameterForm, form_label
-from napari_xrf.plugin.synthesis_layers import TRUTH_KEY, synthetic_layers
+from napari_xrf.plugin.synthesis_layers import synthetic_layers
 from napari_xrf.plugin.synthesis_tabs import (
     LayersTab,
     MineralsTab,

@@ -11,10 +11,15 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.label_layers import label_layer
-from napari_xrf.plugin.layers import LayerData, cube_layer, cube_layers, element_map_layers, map_layer
+from napari_xrf.plugin.layers import (
+    TRUTH_KEY,
+    LayerData,
+    cube_layer,
+    cube_layers,
+    element_map_layers,
+    map_layer,
+)
 from napari_xrf.recipes import Synthetic
-
-TRUTH_KEY = "xrf_truth"
 
 MOST_SHARES = 20  # layers; all shares are in the truth and in the file
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.label_layers import label_map_from
-from napari_xrf.plugin.layers import CUBE_KEY, LayerData, element_maps_from
+from napari_xrf.plugin.layers import CUBE_KEY, TRUTH_KEY, LayerData, element_maps_from
 from napari_xrf.plugin.notices import tell
 
 # The first is for names without an ending; they are the manifest's.
@@ -46,13 +46,15 @@ def write_images(path: str, layers: Sequence[LayerData]) -> list[str]:
         When the file cannot be written.
     """
     from napari_xrf import io
+    from napari_xrf.io.cube_files import write_cube
 
-    cubes = [(keywords.get("metadata") or {}).get(CUBE_KEY) for _, keywords, _ in layers]
-    if any(isinstance(cube, SpectralCube) for cube in cubes):
+    kept = [(keywords.get("metadata") or {}) for _, keywords, _ in layers]
+    cubes = [cube for each in kept if isinstance(cube := each.get(CUBE_KEY), SpectralCube)]
+    if cubes:
         if len(layers) > 1:
             raise InvalidInput("a file holds one map of spectra", "Select that layer alone")
         target = recognized_name(path, (".h5",))
-        io.write(target, cubes[0])
+        write_cube(target, cubes[0], truth=kept[0].get(TRUTH_KEY))
     else:
         maps = element_maps_from(layers)
         target = recognized_name(path, MAP_ENDINGS)
