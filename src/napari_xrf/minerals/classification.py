@@ -125,7 +125,7 @@ def classify_minerals(
     tolerance
         Relative standard deviation of the expected spectra per bin of half a detector's resolution, 0.01 to
         1; it counts at high energies and grows towards low ones. None: the smallest of a few values under
-        which at least half of the map fits some mineral.
+        which two thirds of the map fit some mineral.
     calibration
         Of the map, where it is known already; otherwise it is found on the sum spectrum.
     progress

@@ -19,6 +19,7 @@ SPECTRA_PER_LEVEL = 1_500
 # Relative errors of expected spectra: from a well-modelled tube to a standardless electron probe.
 TOLERANCES = (0.1, 0.2, 0.3, 0.4)
 _FITS = 3.0  # standard deviations of misfit
+_PART_THAT_FITS = 2 / 3
 _SAMPLED_ROWS, _SAMPLED_COLUMNS = 24, 24
 
 
@@ -48,9 +49,9 @@ class MisfitThreshold:
 def estimate_tolerance(
     cube: SpectralCube, templates: Templates, progress: Progress = ignore_progress
 ) -> float:
-    """Return the smallest of :data:`TOLERANCES` under which at least half of the map fits some mineral.
+    """Return the smallest of :data:`TOLERANCES` under which two thirds of the map fit some mineral.
 
-    Judged on pixels spread evenly over the map. Where even the largest leaves more than half unexplained,
+    Judged on pixels spread evenly over the map. Where even the largest leaves more unexplained,
     it is returned: then most of the map is something else, or the model of the instrument is wrong.
     """
     from napari_xrf.minerals.likelihood_kernels import binned_counts
@@ -65,7 +66,7 @@ def estimate_tolerance(
         evidence, misfit, _ = fit_candidates(counts, first, second, ordered, errors)
         best = misfit[np.arange(counts.shape[0]), evidence.argmax(axis=1)]
         progress(done + 1, len(TOLERANCES), "estimating the model's error")
-        if np.mean(best < _FITS) >= 0.5:
+        if np.mean(best < _FITS) >= _PART_THAT_FITS:
             return tolerance
     return TOLERANCES[-1]
 

@@ -86,15 +86,15 @@ def _sets_of(templates: Templates) -> dict[int, NDArray[np.intp]]:
 
 
 def _of_one_only(
-    own: NDArray[np.intp], others: NDArray[np.intp], truth: NDArray[np.float64]
+    own: NDArray[np.intp], others: NDArray[np.intp], truth: NDArray[np.floating]
 ) -> NDArray[np.intp]:
     """Compositions of ``own`` that are not among ``others``; all where none is left (polymorphs)."""
-    apart = np.abs(truth[own][:, None, :] - truth[others][None, :, :]).max(axis=2).min(axis=1) > 1e-9
+    apart = np.abs(truth[own][:, None, :] - truth[others][None, :, :]).max(axis=2).min(axis=1) > 1e-6
     return own[apart] if apart.any() else own
 
 
 def _distance(
-    truth: NDArray[np.float64], rival: NDArray[np.float64], counts: float, tolerance: NDArray[np.float64]
+    truth: NDArray[np.floating], rival: NDArray[np.floating], counts: float, tolerance: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     mean = counts * rival
     return np.asarray(((counts * (truth - rival)) ** 2 / (2 * (mean + (tolerance * mean) ** 2))).sum(axis=1))

@@ -81,7 +81,7 @@ def _axes(scale: _Scale) -> list[str]:
             f"{exponent}</tspan></text>"
         )
     parts.append(f'<text x="{WIDTH / 2}" y="{HEIGHT - 3}" text-anchor="middle">keV</text>')
-    parts.append(f'<text x="4" y="{_TOP - 12}">counts per pixel and keV</text>')
+    parts.append('<text x="4" y="11">counts per pixel and keV</text>')
     return parts
 
 
