@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_xrf.cli.analysis import classify_and_write, write_element_maps
 from napari_xrf.cli.console import Answer, Console
@@ -18,6 +19,7 @@ from napari_xrf.core.label_map import LabelMap
 
 SEED = 20
 CLEAN_UP = "majority:3"
+ONE_MINERAL = 0.95  # share of a pixel
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -47,27 +49,38 @@ def run_demo(arguments: argparse.Namespace, console: Console) -> Answer:
     maps = write_element_maps(cube, None, "fit", folder, console)
     console.say("naming the minerals …")
     minerals = classify_and_write(cube, None, parse_clean_up(CLEAN_UP), folder, console)
-    agreement = agreement_with_truth(io.read_labels(folder / "labels.h5"), rock.truth)
-    console.say(f"{100 * agreement:.1f} % of the pixels carry the mineral they were made of")
+    labels = io.read_labels(folder / "labels.h5")
+    everywhere = agreement_with_truth(labels, rock.truth)
+    inside = agreement_with_truth(labels, rock.truth, rock.abundances.max(axis=2) > ONE_MINERAL)
+    console.say(
+        f"of the pixels that hold one mineral {100 * inside:.1f} % carry its name or that of its group, "
+        f"of all pixels, grain boundaries included, {100 * everywhere:.1f} %"
+    )
     if not arguments.headless:
         open_in_napari(file, folder / "labels.h5")
     data = {
         "files": [str(file), *maps.data["files"], *minerals.data["files"]],
         "seed": arguments.seed,
-        "agreement": agreement,
+        "agreement": {"one_mineral": inside, "all": everywhere},
         "classes": minerals.data["classes"],
     }
     return Answer(data, minerals.text)
 
 
-def agreement_with_truth(labels: LabelMap, truth: LabelMap) -> float:
-    """Return the share of pixels whose class, or group of classes, names the pixel's true class."""
+def agreement_with_truth(labels: LabelMap, truth: LabelMap, where: NDArray[np.bool_] | None = None) -> float:
+    """Return the share of pixels whose class, or group of classes, names the pixel's true class.
+
+    Parameters
+    ----------
+    where
+        (Y, X) pixels to judge; all by default.
+    """
     right = np.zeros(labels.labels.shape, dtype=bool)
     for entry in labels.classes:
         members = {name.strip().lower() for name in entry.name.split(" / ")}
         numbers = [true.label for true in truth.classes if true.name.lower() in members]
         right |= (labels.labels == entry.label) & np.isin(truth.labels, numbers)
-    return float(right.mean())
+    return float(right.mean() if where is None else right[where].mean())
 
 
 def open_in_napari(*files: Path) -> None:

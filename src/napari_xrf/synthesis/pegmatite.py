@@ -62,7 +62,7 @@ _MINERALS = (
 def synthesize_pegmatite(
     *,
     shape: tuple[int, int] = (100, 120),
-    counts_per_pixel: float = 3000.0,
+    counts_per_pixel: float = 6000.0,
     generator: np.random.Generator,
     instrument: Instrument | None = None,
     texture: Texture | None = None,
@@ -87,7 +87,7 @@ def synthesize_pegmatite(
         shape=shape,
         counts_per_pixel=counts_per_pixel,
         generator=generator,
-        texture=texture or Texture(grain_size=11.0),
+        texture=texture or Texture(grain_size=16.0),
         phases=[mineral.phase for mineral in _MINERALS],
         formulas=[mineral.formula for mineral in _MINERALS],
         colors=[mineral.color for mineral in _MINERALS],
