@@ -13,6 +13,8 @@ from napari_xrf.core.errors import FileError
 from napari_xrf.plugin.label_layers import label_layer, label_map_of_layer
 from napari_xrf.plugin.layers import cube_from, cube_layers, element_map_layers
 from napari_xrf.plugin.readers import get_reader, layer_name
+from napari_xrf.recipes import make_minerals
+from napari_xrf.synthesis.mineral_map import MapParameters
 from two_phase_maps import two_phase_cube, two_phase_labels
 
 PLUGIN = "napari-xrf"
@@ -209,3 +211,16 @@ def test_a_changed_name_replaces_no_file(tmp_path):
     assert (tmp_path / "rock.labels.tif").read_text() == "precious"
     maps = [Layer.create(*data).as_layer_data_tuple() for data in element_map_layers(element_maps())]
     assert write_images(str(tmp_path / "rock.ome.tif"), maps) == [str(tmp_path / "rock.maps.ome.tif")]
+
+
+def test_the_truth_of_a_recipe_opens_as_label_and_element_layers(tmp_path):
+    made = make_minerals(
+        ["quartz", "pyrite"], seed=2, parameters=MapParameters(shape=(8, 9), counts_per_pixel=100.0)
+    )
+    path, again = tmp_path / "rock.h5", tmp_path / "again.h5"
+    io.write_cube(path, made.cube, truth=made.truth)
+    layers = open_with_us(path).layers
+    assert isinstance(layers["True minerals"], Labels)
+    assert isinstance(layers["Fe K (true)"], Image)
+    assert layers[made.cube.name].save(str(again), plugin=PLUGIN) == [str(again)]
+    assert np.array_equal(io.read_truth(again)["abundances"], made.truth["abundances"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_xrf.core.errors import Cancelled, XrfError
-from napari_xrf.plugin.layers import LayerData, cube_layers, element_map_layers
+from napari_xrf.plugin.layers import TRUTH_KEY, LayerData, cube_layers, element_map_layers
 from napari_xrf.plugin.notices import tell_error, warn
 
 Paths = str | Sequence[str]
@@ -80,7 +80,17 @@ def read_layers(path: Path, *, dataset: str | None = None, energy_axis: int | No
         # Names inside files are often all the same, "Map data"; two open maps must be told apart.
         cube = replace(cube, name=layer_name(path))
     follow_opening(cube)
-    return [*cube_layers(cube), *_true_labels(path)]
+    layers, truth = cube_layers(cube), _truth(path)
+    if not truth:
+        return layers
+    from napari_xrf.plugin.synthesis_layers import truth_layers
+
+    # With the map's own layer, so that napari's Save writes it again.
+    layers[-1][1]["metadata"] |= {TRUTH_KEY: truth}
+    known = truth_layers(truth, cube, shares=False)
+    # The labels lie above the map, so that switching them on shows them.
+    below = [layer for layer in known if layer[2] != "labels"]
+    return [*below, *layers, *(layer for layer in known if layer[2] == "labels")]
 
 
 def layer_name(path: Path) -> str:
@@ -91,22 +101,16 @@ def layer_name(path: Path) -> str:
     return "" if name.lower() in ("", "labels") else name
 
 
-def _true_labels(path: Path) -> list[LayerData]:
-    """Return the hidden layer of the true labels that a synthetic map's file holds, if it does."""
+def _truth(path: Path) -> dict[str, Any]:
+    """Return what a synthetic map's file holds as its truth; empty for any other file."""
     from napari_xrf import io
-    from napari_xrf.core.label_map import LabelMap
-    from napari_xrf.plugin.label_layers import label_layer
 
     if not _is_hdf5(path):
-        return []
+        return {}
     try:
-        truth = io.read_truth(path).get("labels")
+        return io.read_truth(path)
     except XrfError:
-        return []
-    if not isinstance(truth, LabelMap):
-        return []
-    data, keywords, kind = label_layer(truth, "True minerals")
-    return [(data, keywords | {"visible": False}, kind)]
+        return {}
 
 
 def _single(path: Paths) -> Path | None:
