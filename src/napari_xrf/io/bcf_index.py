@@ -64,7 +64,9 @@ class PixelIndex:
         if left:
             found.append(f"{left} bytes follow the last line of spectra; they are not read.")
         lines = np.repeat(np.arange(self.shape[0]), np.diff(self.first))
-        twice = self.columns.size - np.unique(lines * self.shape[1] + self.columns).size
+        measured = np.zeros(self.shape, dtype=bool)
+        measured[lines, self.columns] = True
+        twice = self.columns.size - int(measured.sum())
         if twice:
             found.append(
                 f"{twice} spectra stand in the file for pixels that have one already; they are added."
