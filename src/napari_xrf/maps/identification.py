@@ -9,7 +9,7 @@ from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.anode import with_likely_anode
-from napari_xrf.maps.calibration import calibrate
+from napari_xrf.maps.calibration import Calibration, calibrate
 from napari_xrf.maps.explanation import FoundElement, explain
 from napari_xrf.maps.hot_spots import find_in_hot_spots
 from napari_xrf.maps.setting import Setting, setting_of
@@ -17,7 +17,9 @@ from napari_xrf.maps.setting import Setting, setting_of
 __all__ = ["FoundElement", "by_atomic_number", "find_elements", "find_in_setting"]
 
 
-def find_elements(cube: SpectralCube, *, progress: Progress = ignore_progress) -> tuple[FoundElement, ...]:
+def find_elements(
+    cube: SpectralCube, *, calibration: Calibration | None = None, progress: Progress = ignore_progress
+) -> tuple[FoundElement, ...]:
     """Find the elements of a map from its sum spectrum and from the pixels that stand out.
 
     The sum spectrum is calibrated, then explained by the elements that lower chi-square most, one after the
@@ -26,6 +28,13 @@ def find_elements(cube: SpectralCube, *, progress: Progress = ignore_progress) -
     list counts for it, but proves nothing). Then the same is done for the pixels in which a line
     stands out that the sum spectrum does not show.
 
+    Parameters
+    ----------
+    cube
+        The map.
+    calibration
+        Of the map, where it is known already; otherwise it is found on the sum spectrum.
+
     Returns
     -------
     The elements by rising atomic number; empty for a map without counts.
@@ -33,10 +42,11 @@ def find_elements(cube: SpectralCube, *, progress: Progress = ignore_progress) -
     spectrum = cube.sum_spectrum(progress).astype(np.float64)
     if not spectrum[cube.energy.positive].any():
         return ()
-    progress(0, 2, "calibrating")
-    calibration = calibrate(
-        spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements, progress=progress
-    )
+    if calibration is None:
+        progress(0, 2, "calibrating")
+        calibration = calibrate(
+            spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements, progress=progress
+        )
     setting = setting_of(spectrum, cube.energy, cube.excitation)
     setting = setting.refined(calibration.energy, calibration.detector)
     setting = with_likely_anode(spectrum, setting, cube.elements, progress)

@@ -87,7 +87,7 @@ def setting_of_map(
         + (f", without the lines of {', '.join(sorted(elsewhere))}" if elsewhere else ""),
     ]
     if minerals is None:
-        minerals, note = _auto_minerals(cube, instrument, elsewhere, progress)
+        minerals, note = _auto_minerals(cube, instrument, elsewhere, calibration, progress)
         notes.append(note)
     return MapSetting(
         instrument,
@@ -153,17 +153,23 @@ def _calibration_of(cube: SpectralCube, progress: Progress) -> Calibration:
     if not spectrum[cube.energy.positive].any():
         raise InvalidInput(f"the map {cube.name!r} holds no counts above 0 keV")
     progress(0, 1, "calibrating")
-    return calibrate(spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements)
+    return calibrate(
+        spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements, progress=progress
+    )
 
 
 def _auto_minerals(
-    cube: SpectralCube, instrument: Instrument, elsewhere: set[str], progress: Progress
+    cube: SpectralCube,
+    instrument: Instrument,
+    elsewhere: set[str],
+    calibration: Calibration,
+    progress: Progress,
 ) -> tuple[tuple[Mineral, ...], str]:
     from napari_xrf.maps.identification import find_elements
 
     found = [
         entry.element
-        for entry in find_elements(cube, progress=progress)
+        for entry in find_elements(cube, calibration=calibration, progress=progress)
         if entry.probability >= _PRESENT and entry.element not in elsewhere
     ]
     listed = [element for element in cube.elements if element not in {*found, *elsewhere}]
