@@ -41,6 +41,7 @@ class ClassificationOptions:
         For an unknown element, or a level or tolerance that cannot be.
     """
 
+    library: tuple[Mineral, ...] | None = None
     ignored: tuple[str, ...] = ()
     unknown_level: float = UNKNOWN_LEVEL
     tolerance: float | None = None
@@ -99,6 +100,7 @@ def classify_minerals(
     minerals: Sequence[Mineral] | None = None,
     *,
     method: str = "likelihood",
+    library: Sequence[Mineral] | None = None,
     ignored: Sequence[str] = (),
     unknown_level: float = UNKNOWN_LEVEL,
     tolerance: float | None = None,
@@ -112,11 +114,13 @@ def classify_minerals(
     cube
         The map.
     minerals
-        What to look for. None: all minerals of the shipped library whose visible elements are all found
-        in the map.
+        What to look for. None: all minerals of the library whose visible elements are all found in the
+        map.
     method
         ``"likelihood"``: the mineral under which the pixel's counts are most likely, scale and continuum
         free, see ``docs/minerals.md``.
+    library
+        Where an automatic choice is made from: the shipped library by default.
     ignored
         Symbols of elements whose lines come from elsewhere, such as a holder; these energies are left out.
         Argon, of the air, always is unless the file says vacuum.
@@ -140,7 +144,8 @@ def classify_minerals(
         raise InvalidInput(f"there is no method {method!r}", f"Use {', '.join(METHODS)}")
     if minerals is not None and not minerals:
         raise InvalidInput("there is no mineral to look for", "Name at least one")
-    options = ClassificationOptions(tuple(ignored), unknown_level, tolerance, calibration)
+    known = None if library is None else tuple(library)
+    options = ClassificationOptions(known, tuple(ignored), unknown_level, tolerance, calibration)
     return METHODS[method](cube, minerals, options, progress)
 
 
@@ -151,7 +156,9 @@ def classify_by_likelihood(
     progress: Progress,
 ) -> Classification:
     """Classify by highest likelihood: the method ``"likelihood"`` of :func:`classify_minerals`."""
-    setting = setting_of_map(cube, minerals, options.ignored, options.calibration, progress)
+    setting = setting_of_map(
+        cube, minerals, options.library, options.ignored, options.calibration, progress
+    )
     templates = expect_templates(setting.minerals, setting.instrument, setting.bins, progress)
     if templates.size == 0:
         raise InvalidInput("none of the minerals would show in this map", "Name others, or check the kV")

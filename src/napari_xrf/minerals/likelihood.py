@@ -17,6 +17,7 @@ from napari_xrf.minerals.model_error import ModelError
 from napari_xrf.minerals.templates import FLOOR, Templates
 
 CONTINUUM_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
+CONTINUA = 4  # shapes in a mixture of compositions: edges of their elements show in the scattered continuum
 CONTINUUM_SPREAD = 0.7  # a factor of two either way: roughness, coating, errors of scatter models
 
 Evidence = NDArray[np.float32]
@@ -135,7 +136,7 @@ def fit_candidates(
 def fit_mixtures(
     counts: NDArray[np.float32], members: NDArray[np.intp], templates: Templates, errors: ModelError
 ) -> tuple[Evidence, Evidence]:
-    """Fit each pixel by a mixture of all compositions of a class and their mean continuum.
+    """Fit each pixel by a mixture of all compositions of a class and of their most different continua.
 
     For the few pixels that two compositions do not explain: ranges of several elements at once.
 
@@ -154,7 +155,7 @@ def fit_mixtures(
     """
     from napari_xrf.minerals import likelihood_kernels
 
-    rest = templates.continuum[members].mean(axis=0)
+    rest = _most_different(templates.continuum[members], CONTINUA)
     columns = np.vstack([templates.lines[members], rest])
     deviance, misfit = (np.empty(counts.shape[0], dtype=np.float32) for _ in range(2))
     amounts = np.empty((counts.shape[0], columns.shape[0]))
@@ -162,8 +163,20 @@ def fit_mixtures(
         counts.astype(np.float64), columns, FLOOR, errors.tolerance, errors.level, errors.log_means,
         errors.means, errors.variances, deviance, misfit, amounts,
     )  # fmt: skip
-    expected = amounts[:, :-1] @ templates.continuum[members].sum(axis=1)
-    factor = np.clip(amounts[:, -1] * rest.sum() / np.maximum(expected, 1e-9), 1 / 30, 30)
-    telling = 0.01 < rest.sum() < 0.99
+    expected = amounts[:, : members.size] @ templates.continuum[members].sum(axis=1)
+    found = amounts[:, members.size :] @ rest.sum(axis=1)
+    factor = np.clip(found / np.maximum(expected, 1e-9), 1 / 30, 30)
+    telling = 0.01 < rest.sum(axis=1).mean() < 0.99
     penalty = (np.log(factor) / CONTINUUM_SPREAD) ** 2 if telling else np.zeros(factor.size)
     return (-0.5 * (deviance + penalty)).astype(np.float32), misfit
+
+
+def _most_different(spectra: NDArray[np.float64], number: int) -> NDArray[np.float64]:
+    """Return the first of the spectra and those whose shapes lie farthest from all chosen before."""
+    shapes = spectra / np.maximum(spectra.sum(axis=1, keepdims=True), 1e-12)
+    chosen = [0]
+    distance = np.abs(shapes - shapes[0]).sum(axis=1)
+    while len(chosen) < min(number, shapes.shape[0]) and distance.max() > 1e-6:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.abs(shapes - shapes[chosen[-1]]).sum(axis=1))
+    return spectra[chosen]

@@ -57,6 +57,7 @@ class MapSetting:
 def setting_of_map(
     cube: SpectralCube,
     minerals: Sequence[Mineral] | None,
+    library: Sequence[Mineral] | None = None,
     ignored: Sequence[str] = (),
     calibration: Calibration | None = None,
     progress: Progress = ignore_progress,
@@ -87,7 +88,8 @@ def setting_of_map(
         + (f", without the lines of {', '.join(sorted(elsewhere))}" if elsewhere else ""),
     ]
     if minerals is None:
-        minerals, note = _auto_minerals(cube, instrument, elsewhere, calibration, progress)
+        known = load_library() if library is None else library
+        minerals, note = _auto_minerals(cube, known, instrument, elsewhere, calibration, progress)
         notes.append(note)
     return MapSetting(
         instrument,
@@ -160,6 +162,7 @@ def _calibration_of(cube: SpectralCube, progress: Progress) -> Calibration:
 
 def _auto_minerals(
     cube: SpectralCube,
+    library: Sequence[Mineral],
     instrument: Instrument,
     elsewhere: set[str],
     calibration: Calibration,
@@ -174,7 +177,7 @@ def _auto_minerals(
     ]
     listed = [element for element in cube.elements if element not in {*found, *elsewhere}]
     chosen = plausible_minerals(
-        load_library(), {*found, *listed}, *energy_range(instrument), excitation_kev(instrument)
+        library, {*found, *listed}, *energy_range(instrument), excitation_kev(instrument)
     )
     also = f" and those that the file lists ({', '.join(listed)})" if listed else ""
     return chosen, (

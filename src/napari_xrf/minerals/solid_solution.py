@@ -14,7 +14,7 @@ from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.materials import Material, mass_fractions
 
-MOST_COMPOSITIONS = 40  # per mineral: enough for three axes of three steps, few enough to stay quick
+MOST_COMPOSITIONS = 81  # per mineral: enough for three axes of four steps, few enough to stay quick
 
 _PIECE = re.compile(r"([A-Z][a-z]?)(\d*\.?\d*)")
 _TEXT = re.compile(r"^([A-Za-z0-9.]+):([A-Za-z0-9.]*)=([0-9.]+)\.\.([0-9.]+)$")
@@ -66,7 +66,7 @@ class Substitution:
         There a spectrum changes most: the first per cent of iron in a light mineral shows more than the next.
         """
         width = self.high - self.low
-        count = 1 if width == 0 else 2 if width < 0.02 else 3 if width < 0.3 else 5 if width < 0.7 else 7
+        count = 1 if width == 0 else 2 if width < 0.02 else 4 if width < 0.3 else 5 if width < 0.7 else 7
         return tuple(self.low + width * (step / max(count - 1, 1)) ** 2 for step in range(count))
 
 
