@@ -194,3 +194,15 @@ def test_elements_of_the_measured_dacite(capsys):
     listed = {"Al", "Ca", "Cl", "Fe", "K", "Mg", "Na", "O", "P", "Si", "Ti", "C"}  # coated with carbon
     assert {"Al", "Si", "K", "Ca", "Ti", "Fe"} <= found
     assert found <= listed
+
+
+def test_a_user_library_joins_the_shipped_one(capsys, map_file, tmp_path):
+    library = tmp_path / "mine.csv"
+    library.write_text("name,formula,density\nmy jadeite,NaAlSi2O6,3.3\n", encoding="utf-8")
+    data = answer(capsys, "minerals", map_file, "-o", tmp_path / "out", "--library", library)
+    names = " / ".join(row["name"] for row in data["classes"])
+    assert "my jadeite" in names
+    assert "jadeite" in names.replace("my jadeite", "")
+    chosen = ("--library", library, "--minerals", "my jadeite,schorl")
+    data = answer(capsys, "minerals", map_file, "-o", tmp_path / "two", *chosen)
+    assert {row["name"] for row in data["classes"]} <= {"unknown", "my jadeite", "schorl"}

@@ -6,13 +6,17 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import load_map, map_file_options, output_folder
 from napari_xrf.core.spectral_cube import SpectralCube
+
+if TYPE_CHECKING:
+    from napari_xrf.minerals.cleanup import CleanUpStep
+    from napari_xrf.minerals.library import Mineral
 
 METHODS_OF_MAPS = ("fit", "window")
 METHODS_OF_MINERALS = ("likelihood",)
@@ -69,21 +73,26 @@ def write_element_maps(
 def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the mineral map of a file: labels.tif, labels.h5, classes.csv, map.png, report.html."""
     from napari_xrf.minerals.cleanup import parse_clean_up
-    from napari_xrf.minerals.library import load_library, select_minerals
+    from napari_xrf.minerals.library import load_library, merge_libraries, select_minerals
 
     # Everything the user typed is checked before the long work starts.
     steps = parse_clean_up(arguments.clean)
-    library = load_library(arguments.library)
+    library = load_library()
+    if arguments.library is not None:
+        library = merge_libraries(library, load_library(arguments.library))
     names = names_of(arguments.minerals)
     chosen = select_minerals(library, names) if names is not None else None
-    if chosen is None and arguments.library is not None:
-        chosen = library
     cube = load_map(arguments, console)
-    return classify_and_write(cube, chosen, steps, arguments.output, console)
+    return classify_and_write(cube, chosen, library, steps, arguments.output, console)
 
 
 def classify_and_write(
-    cube: SpectralCube, minerals: Sequence[Any] | None, steps: Sequence[Any], output: Path, console: Console
+    cube: SpectralCube,
+    minerals: Sequence[Mineral] | None,
+    library: Sequence[Mineral] | None,
+    steps: Sequence[CleanUpStep],
+    output: Path,
+    console: Console,
 ) -> Answer:
     """Classify a loaded map, clean its labels up, and write the five files of the ``minerals`` verb."""
     from napari_xrf import io
@@ -92,7 +101,7 @@ def classify_and_write(
     from napari_xrf.minerals.modal_table import modal_table, write_modal_table
     from napari_xrf.minerals.report import write_label_picture, write_report
 
-    classification = classify_minerals(cube, minerals, progress=console.progress)
+    classification = classify_minerals(cube, minerals, library=library, progress=console.progress)
     labels = clean_labels(classification.label_map, steps)
     rows = modal_table(labels)
     folder = output_folder(output)

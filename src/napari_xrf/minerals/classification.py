@@ -156,9 +156,7 @@ def classify_by_likelihood(
     progress: Progress,
 ) -> Classification:
     """Classify by highest likelihood: the method ``"likelihood"`` of :func:`classify_minerals`."""
-    setting = setting_of_map(
-        cube, minerals, options.library, options.ignored, options.calibration, progress
-    )
+    setting = setting_of_map(cube, minerals, options.library, options.ignored, options.calibration, progress)
     templates = expect_templates(setting.minerals, setting.instrument, setting.bins, progress)
     if templates.size == 0:
         raise InvalidInput("none of the minerals would show in this map", "Name others, or check the kV")

@@ -51,7 +51,6 @@ class MineralsDock(QWidget):  # type: ignore[misc]
         super().__init__()
         self._viewer = viewer
         self._library: tuple[Mineral, ...] = load_library()
-        self._own_library = False
         self._followed: Any = None
         self.maps = LayerChoice(viewer, holds_cube, "open a map of spectra")
         self.labels = LayerChoice(viewer, lambda layer: layer._type_string == "labels", "no label map yet")
@@ -100,7 +99,6 @@ class MineralsDock(QWidget):  # type: ignore[misc]
         """
         own = load_library(path)
         self._library = merge_libraries(self._library, own)
-        self._own_library = True
         self._list_minerals({mineral.name for mineral in own} | set(self.ticked()))
 
     def ticked(self) -> tuple[str, ...]:
@@ -124,7 +122,7 @@ class MineralsDock(QWidget):  # type: ignore[misc]
             if not names:
                 raise InvalidInput("no mineral is ticked", "Tick some, or look for all")
             return tuple(mineral for mineral in self._library if mineral.name in names)
-        return self._library if self._own_library else None
+        return None
 
     def _list_minerals(self, ticked: set[str] | None = None) -> None:
         self.list.blockSignals(True)
@@ -177,7 +175,8 @@ class MineralsDock(QWidget):  # type: ignore[misc]
         def done(classification: Any) -> None:
             self._show(classification, cube)
 
-        self.job_bar.run("Mapping minerals", classify_minerals, cube, minerals, on_done=done)
+        options = {"library": self._library, "on_done": done}
+        self.job_bar.run("Mapping minerals", classify_minerals, cube, minerals, **options)
 
     def _show(self, classification: Any, cube: SpectralCube) -> None:
         from napari.layers import Layer
