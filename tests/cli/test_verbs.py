@@ -206,3 +206,17 @@ def test_a_user_library_joins_the_shipped_one(capsys, map_file, tmp_path):
     chosen = ("--library", library, "--minerals", "my jadeite,schorl")
     data = answer(capsys, "minerals", map_file, "-o", tmp_path / "two", *chosen)
     assert {row["name"] for row in data["classes"]} <= {"unknown", "my jadeite", "schorl"}
+
+
+def test_a_stated_excitation_replaces_the_files_own(capsys, map_file):
+    data = answer(capsys, "info", map_file, "--excitation", "tube:35:Mo")
+    assert data["excitation"]["energy_kev"] == 35
+    assert data["excitation"]["anode"] == "Mo"
+    assert data["excitation"]["atmosphere"] == "vacuum"
+
+
+@pytest.mark.parametrize("text", ["tube:50", "tube:50:Xx", "electron:20:Rh", "laser:3", "tube:-1:Rh", "x"])
+def test_an_impossible_excitation_is_refused(capsys, map_file, text):
+    with pytest.raises(SystemExit):
+        main(["info", str(map_file), "--excitation", text])
+    assert "excitation" in capsys.readouterr().err

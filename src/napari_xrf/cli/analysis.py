@@ -39,6 +39,12 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     minerals.add_argument(
         "--clean", default="none", help="none, default, or steps such as majority:3,min-size:5"
     )
+    minerals.add_argument(
+        "--ignore", metavar="Cu,…", default="", help="elements whose lines come from elsewhere"
+    )
+    minerals.add_argument(
+        "--tolerance", type=float, help="relative error of expected spectra, 0.01 to 1 (default: estimated)"
+    )
     minerals.set_defaults(run=write_minerals)
 
 
@@ -83,25 +89,33 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     names = names_of(arguments.minerals)
     chosen = select_minerals(library, names) if names is not None else None
     cube = load_map(arguments, console)
-    return classify_and_write(cube, chosen, library, steps, arguments.output, console)
+    options = {
+        "library": library,
+        "ignored": names_of(arguments.ignore) or (),
+        "tolerance": arguments.tolerance,
+    }
+    return classify_and_write(cube, chosen, steps, arguments.output, console, **options)
 
 
 def classify_and_write(
     cube: SpectralCube,
     minerals: Sequence[Mineral] | None,
-    library: Sequence[Mineral] | None,
     steps: Sequence[CleanUpStep],
     output: Path,
     console: Console,
+    **options: Any,
 ) -> Answer:
-    """Classify a loaded map, clean its labels up, and write the five files of the ``minerals`` verb."""
+    """Classify a loaded map, clean its labels up, and write the five files of the ``minerals`` verb.
+
+    ``options`` are those of :func:`~napari_xrf.minerals.classification.classify_minerals`.
+    """
     from napari_xrf import io
     from napari_xrf.minerals.classification import classify_minerals
     from napari_xrf.minerals.cleanup import clean_labels
     from napari_xrf.minerals.modal_table import modal_table, write_modal_table
     from napari_xrf.minerals.report import write_label_picture, write_report
 
-    classification = classify_minerals(cube, minerals, library=library, progress=console.progress)
+    classification = classify_minerals(cube, minerals, progress=console.progress, **options)
     labels = clean_labels(classification.label_map, steps)
     rows = modal_table(labels)
     folder = output_folder(output)

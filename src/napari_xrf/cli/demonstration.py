@@ -48,7 +48,7 @@ def run_demo(arguments: argparse.Namespace, console: Console) -> Answer:
     console.say("finding elements and fitting their maps …")
     maps = write_element_maps(cube, None, "fit", folder, console)
     console.say("naming the minerals …")
-    minerals = classify_and_write(cube, None, None, parse_clean_up(CLEAN_UP), folder, console)
+    minerals = classify_and_write(cube, None, parse_clean_up(CLEAN_UP), folder, console)
     labels = io.read_labels(folder / "labels.h5")
     everywhere = agreement_with_truth(labels, rock.truth)
     inside = agreement_with_truth(labels, rock.truth, rock.abundances.max(axis=2) > ONE_MINERAL)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from napari_xrf.cli.console import Console
+from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import FileError
 from napari_xrf.core.memory import parse_bytes
 from napari_xrf.core.spectral_cube import SpectralCube
+
+_KINDS = ("tube", "electron", "monochromatic")
 
 
 def map_file_options() -> argparse.ArgumentParser:
@@ -22,6 +26,12 @@ def map_file_options() -> argparse.ArgumentParser:
     group.add_argument("--energy-axis", type=int, choices=range(4), help="which axis of it is energy")
     group.add_argument(
         "--memory", metavar="SIZE", help="memory for the counts, 500MB; default half of the free"
+    )
+    group.add_argument(
+        "--excitation",
+        type=_excitation,
+        metavar="KIND:KEV[:ANODE]",
+        help="where the file says none or wrong: tube:50:Rh, electron:20, monochromatic:10",
     )
     return parent
 
@@ -40,7 +50,11 @@ def read_map(arguments: argparse.Namespace, console: Console) -> SpectralCube:
         progress=console.progress,
     )
     console.warn(cube.provenance.warnings)
-    return cube
+    if arguments.excitation is None:
+        return cube
+    kind, energy, anode = arguments.excitation
+    stated = replace(cube.excitation, kind=kind, energy_kev=energy, anode=anode)
+    return replace(cube, excitation=stated)
 
 
 def load_map(arguments: argparse.Namespace, console: Console) -> SpectralCube:
@@ -62,6 +76,22 @@ def output_folder(path: Path) -> Path:
     except OSError as error:
         raise FileError(path, f"no folder can be made here ({error.strerror})", "Choose another") from error
     return path
+
+
+def _excitation(text: str) -> tuple[str, float, str | None]:
+    kind, _, rest = text.partition(":")
+    energy, _, anode = rest.partition(":")
+    try:
+        kev = float(energy)
+        if anode:
+            atomic_number(anode)
+    except ValueError:
+        kev = 0.0
+    if kind not in _KINDS or not 0 < kev < 1000 or bool(anode) != (kind == "tube"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no excitation; write tube:50:Rh, electron:20 or monochromatic:10"
+        )
+    return kind, kev, anode or None
 
 
 def _detector(text: str) -> int | Literal["sum"]:
