@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,7 +202,7 @@ class SpectralCube:
         total = np.zeros(self.shape[2], dtype=np.uint64)
         rows = np.flatnonzero(mask.any(axis=1))
         for done, row in enumerate(rows):
-            total += np.asarray(self.counts[row])[mask[row]].sum(axis=0, dtype=np.uint64)
+            total += _sum_pixels(np.asarray(self.counts[row]), mask[row])
             progress(done + 1, len(rows), "summing spectra")
         return total
 
@@ -250,3 +250,11 @@ class SpectralCube:
             target[band] = block
             progress(band.stop, self.shape[0], "reading")
         return replace(self, counts=target)
+
+
+def _sum_pixels(pixels: NDArray[np.generic], chosen: NDArray[np.bool_]) -> NDArray[np.unsignedinteger[Any]]:
+    """Return the sum, (E,), of the chosen ones of N pixels (N, E)."""
+    selected = pixels if chosen.all() else pixels[chosen]
+    # Half as wide a sum is twice as quick, and cannot overflow here.
+    narrow = pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 2 and len(selected) < 2**16
+    return np.asarray(selected.sum(axis=0, dtype=np.uint32 if narrow else np.uint64))
