@@ -11,7 +11,7 @@ from napari_xrf.minerals.likelihood import CONTINUUM_SPREAD
 from napari_xrf.minerals.model_error import ModelError
 from napari_xrf.minerals.templates import Templates
 
-CONFUSION_LIMIT = 0.05
+CONFUSION_LIMIT = 0.02
 # As good as free: coarser steps would make minerals look apart that differ in their continuum alone.
 CONTINUUM_FACTORS = tuple(float(factor) for factor in np.geomspace(0.25, 4.0, 33))
 
