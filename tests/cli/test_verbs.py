@@ -151,6 +151,7 @@ WRONG = [
     (("minerals", "{map}", "-o", "{tmp}/o", "--minerals", "quarz"), "quarz"),
     (("minerals", "{map}", "-o", "{tmp}/o", "--clean", "polish"), "polish"),
     (("minerals", "{map}", "-o", "{tmp}/o", "--library", "{tmp}/none.csv"), "none.csv"),
+    (("demo", "--headless", "--seed", "-3", "-o", "{tmp}/o"), "seed"),
     (("simulate", "Xx2", "-o", "{tmp}/a.csv"), "Xx2"),
     (("simulate", "CaCO3", "--thickness", "5", "-o", "{tmp}/a.csv"), "density"),
     (("simulate", "CaCO3", "--counts", "-5", "-o", "{tmp}/a.csv"), "--counts"),

@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import load_map, map_file_options, output_folder
+from napari_xrf.cli.names import names_of, split_names
 from napari_xrf.core.spectral_cube import SpectralCube
 
 if TYPE_CHECKING:
@@ -90,8 +91,9 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     chosen = select_minerals(library, names) if names is not None else None
     cube = load_map(arguments, console)
     options = {
+        "method": arguments.method,
         "library": library,
-        "ignored": names_of(arguments.ignore) or (),
+        "ignored": split_names(arguments.ignore),
         "tolerance": arguments.tolerance,
     }
     return classify_and_write(cube, chosen, steps, arguments.output, console, **options)
@@ -142,13 +144,6 @@ def classify_and_write(
         ],
     )
     return Answer({"files": files, "classes": [asdict(row) for row in rows]}, f"{text}\nwritten to {folder}")
-
-
-def names_of(text: str) -> list[str] | None:
-    """Return the names of a comma-separated option, or None for ``"auto"``."""
-    if text.strip().lower() == "auto":
-        return None
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _folder_option() -> argparse.ArgumentParser:

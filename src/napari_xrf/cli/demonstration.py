@@ -36,11 +36,13 @@ def run_demo(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf import io
     from napari_xrf.io.cube_files import write_cube
     from napari_xrf.minerals.cleanup import parse_clean_up
+    from napari_xrf.recipes import seeded
     from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
 
+    generator = seeded(arguments.seed)
     folder = output_folder(arguments.output)
     console.say("making a synthetic pegmatite …")
-    rock = synthesize_pegmatite(generator=np.random.default_rng(arguments.seed), progress=console.progress)
+    rock = synthesize_pegmatite(generator=generator, progress=console.progress)
     file = folder / "pegmatite.h5"
     write_cube(file, rock.cube, truth=rock.truth_entries(), progress=console.progress)
     cube = io.read(file, progress=console.progress).load(progress=console.progress)

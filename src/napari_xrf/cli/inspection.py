@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import map_file_options, read_map
+from napari_xrf.cli.names import split_names
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
@@ -74,8 +75,7 @@ def write_spectrum(arguments: argparse.Namespace, console: Console) -> Answer:
     if arguments.output.suffix.lower() == ".png":
         from napari_xrf.io.spectrum_picture import write_spectrum_picture
 
-        marked = _symbols(arguments.mark)
-        write_spectrum_picture(arguments.output, spectrum, elements=marked)
+        write_spectrum_picture(arguments.output, spectrum, elements=split_names(arguments.mark or ""))
     elif arguments.mark:
         raise InvalidInput("--mark draws lines into a .png only", "Leave it out, or write a .png")
     else:
@@ -140,10 +140,6 @@ def parse_region(text: str | None, cube: SpectralCube) -> NDArray[np.bool_]:
         )
     mask[y0:y1, x0:x1] = True
     return mask
-
-
-def _symbols(text: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
 
 
 def _readable(value: Any) -> str:

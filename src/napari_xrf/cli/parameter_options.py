@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from napari_xrf.cli.names import split_names
 from napari_xrf.synthesis.parameter_fields import ParameterField, parameter_fields
 
 T = TypeVar("T")
@@ -71,7 +72,7 @@ def _reader(entry: ParameterField) -> Callable[[str], Any]:
     if entry.form == "one":
         return kind
     if entry.form == "list":
-        return _read_names
+        return split_names
 
     def read_pair(text: str) -> tuple[Any, Any]:
         match = _PAIR.fullmatch(text.strip())
@@ -83,10 +84,6 @@ def _reader(entry: ParameterField) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(f"{text!r} is no pair of numbers") from None
 
     return read_pair
-
-
-def _read_names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _metavar(entry: ParameterField) -> str:

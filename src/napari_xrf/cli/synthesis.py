@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
-from napari_xrf.cli.analysis import names_of
 from napari_xrf.cli.console import Answer, Console
+from napari_xrf.cli.names import names_of
 from napari_xrf.cli.parameter_options import add_parameter_options, parameters_from
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import parse_bytes
@@ -175,7 +174,7 @@ def _distortions(arguments: argparse.Namespace, typical: Distortions) -> Distort
 def _texture(arguments: argparse.Namespace) -> Texture | None:
     chosen = parameters_from(arguments, Texture)
     # The pegmatite has a texture of its own, unless the user asks for another.
-    return None if chosen == Texture() else replace(chosen)
+    return None if chosen == Texture() else chosen
 
 
 def _check_output(path: Path) -> None:
