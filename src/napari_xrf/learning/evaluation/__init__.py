@@ -1,0 +1,1 @@
+"""How well a network reads spectra: the papers' measures, baselines, robustness, doubt about itself."""
