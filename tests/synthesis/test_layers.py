@@ -51,7 +51,40 @@ def test_truth_fits_together():
     assert not (made.visible & ~made.present).any()
     assert 0.05 < made.visible.sum() / made.present.sum() < 0.6
     light = [index for index, line in enumerate(line_basis()) if line.energy < 0.6]
-    assert not made.visible[:, light].any()
+    physical = synthesize_layers(500, generator=RNG(2), parameters=LayersParameters(intensities="physical"))
+    assert not physical.visible[:, light].any()
+
+
+def test_equal_areas_give_each_element_its_weight_fraction():
+    parameters = LayersParameters(
+        elements=(2, 2),
+        counts=0,
+        background=False,
+        escape_chance=0.0,
+        distorted_axis=0.0,
+        sigma_kev=(0.05, 0.05),
+    )
+    made = synthesize_layers(400, generator=RNG(5), parameters=parameters)
+    iron, zinc = BASIS_ELEMENTS.index("Fe"), BASIS_ELEMENTS.index("Zr")
+    both = (made.fractions[:, iron] > 0) & (made.fractions[:, zinc] > 0)
+    spectrum, share = made.spectra[both].astype(float), made.fractions[both][:, iron]
+    measured = spectrum[:, 50:80].sum(axis=1) / (
+        spectrum[:, 50:80].sum(axis=1) + spectrum[:, 140:190].sum(axis=1)
+    )
+    # What lies between is the detector's efficiency, which favours iron by up to a third of all.
+    assert both.any()
+    assert np.abs(measured - share).max() < 0.35
+
+
+def test_escape_by_height_moves_counts_to_lower_energies():
+    options = {"counts": 0, "background": False, "escape_chance": 0.0, "sigma_kev": (0.1, 0.1)}
+    plain = synthesize_layers(50, generator=RNG(3), parameters=LayersParameters(**options))
+    escaped = synthesize_layers(
+        50, generator=RNG(3), parameters=LayersParameters(**options, escape_by_height=1.0)
+    )
+    assert np.array_equal(plain.present, escaped.present)
+    assert np.abs(plain.spectra - escaped.spectra).max(axis=1).min() > 0
+    assert (escaped.spectra >= 0).all()
     assert made.spectra.max(axis=1).tolist() == [1.0] * 500
     assert (made.spectra >= 0).all()
     json.dumps(made.parameters)

@@ -23,11 +23,13 @@ from napari_xrf.synthesis.sampling import mix, over_threads, poisson, stream_key
 
 _SILICON_ESCAPE_KEV = 1.74
 _PROMINENT = 0.05  # of the highest line: peaks that escape or add up
+_ESCAPE_CHANCE, _ESCAPE_SHARE = 0.6, 0.14  # of the published escape, whose share is over σ√(2π)
+_PUBLISHED_PROMINENT = 1 / 15
 _REACH = 4.0  # of a Gaussian, in standard deviations
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _BACKGROUND_SHARE = 1 / 5
-_TUBE_LINE_SHARE = 1 / 15
-_NOISE_SHARE = 1 / 1000
+_TUBE_SHARE = 1 / 15
+_NOISE_SHARE = 1 / 1000  # of the sum, in each channel at the most
 _JUDGED_COUNTS = 30_000  # for visibility where no counts are drawn
 
 
@@ -49,6 +51,8 @@ class LayerDraws:
         (N,) p.
     escape
         Chance, and largest share, of escape and of sums.
+    by_height
+        (N,) whether a prominent peak escapes as in the published code, by a share over σ√(2π).
     """
 
     sigma: NDArray[np.float64]
@@ -58,6 +62,7 @@ class LayerDraws:
     logistic: NDArray[np.float64]
     background: NDArray[np.float64]
     escape: tuple[float, float]
+    by_height: NDArray[np.bool_]
 
 
 def compose_spectra(
@@ -72,6 +77,7 @@ def compose_spectra(
     keys: NDArray[np.uint64],
     counts: int,
     background: bool,
+    equal_areas: bool,
     visibility: float,
     spectra: NDArray[np.float32],
     visible: NDArray[np.bool_],
@@ -88,6 +94,8 @@ def compose_spectra(
         (N, 300) transmission on the way out, and efficiency of the detector.
     seed, keys
         Of the set, and (N,) numbers of the spectra within it.
+    equal_areas
+        Whether an element's peaks hold as many counts as its part of ``masses``, whatever its cross-sections.
     """
     tables = _tables()
 
@@ -106,10 +114,12 @@ def compose_spectra(
             draws.background[part],
             draws.escape[0],
             draws.escape[1],
+            draws.by_height[part],
             seed,
             keys[part],
             counts,
             background,
+            equal_areas,
             visibility,
             spectra[part],
             visible[part],
@@ -133,7 +143,8 @@ def _tables() -> tuple[Any, ...]:
 def _compose(  # type: ignore[no-untyped-def]  # compiled
     energies, channels, sections, order, first, attenuation,
     layers, masses, continuum, tube_lines, air, efficiency,
-    sigmas, jitters, axes, background, chance, most, seed, keys, counts, with_background, visibility,
+    sigmas, jitters, axes, background, chance, most, by_height, seed, keys, counts, with_background,
+    equal_areas, visibility,
     spectra, visible,
 ):  # fmt: skip
     size = spectra.shape[1]
@@ -148,7 +159,11 @@ def _compose(  # type: ignore[no-untyped-def]  # compiled
         _excite(
             heights, light, channels, sections, order, first, attenuation, layers[row], masses[row], air[row]
         )
-        added = _pile(heights, energies, sums, chance, most, state)
+        if equal_areas:
+            _equalise(heights, energies, order, first, layers[row], masses[row], jitters[row], sigmas[row])
+        added = 0
+        if not by_height[row]:
+            added = _pile(heights, energies, sums, chance, most, state)
         ideal = np.zeros(size)
         for line in range(heights.shape[0]):
             if heights[line] > 0.0:
@@ -156,8 +171,11 @@ def _compose(  # type: ignore[no-untyped-def]  # compiled
         for extra in range(added):
             _add_gaussian(ideal, sums[extra, 0] + jitters[row], sums[extra, 1], sigmas[row])
         _see(
-            visible[row], heights, energies, channels, ideal, efficiency[row], sigmas[row], counts, visibility
-        )
+            visible[row], heights, energies, channels, ideal, efficiency[row], sigmas[row], counts, visibility,
+            _NOISE_SHARE / 2 if with_background else 0.0,
+        )  # fmt: skip
+        if by_height[row]:
+            _escape_by_height(ideal, sigmas[row], mix(state + np.uint64(7)))
         measured = _distort_axis(ideal, axes[row])
         total = 0.0
         for channel in range(size):
@@ -190,6 +208,72 @@ def _excite(  # type: ignore[no-untyped-def]  # compiled
                 above += attenuation[layers[other], line] * masses[other]
             escaping = (1.0 - math.exp(-above)) / above if above > 1e-9 else 1.0
             heights[line] = excited * masses[layer] * escaping * air[channels[line]]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _equalise(heights, energies, order, first, layers, masses, jitter, sigma):  # type: ignore[no-untyped-def]  # compiled
+    """Scale each element's lines so that their sampled peaks add up to its part of the mass."""
+    total = 0.0
+    for layer in range(layers.shape[0]):
+        if layers[layer] >= 0:
+            total += masses[layer]
+    for layer in range(layers.shape[0]):
+        element = layers[layer]
+        if element < 0:
+            break
+        area = 0.0
+        for position in range(first[element], first[element + 1]):
+            line = order[position]
+            if heights[line] > 0.0:
+                area += heights[line] * _sampled_area(energies[line] + jitter, sigma)
+        scale = masses[layer] / total / area if area > 0.0 else 0.0
+        for position in range(first[element], first[element + 1]):
+            heights[order[position]] *= scale
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _sampled_area(energy, sigma):  # type: ignore[no-untyped-def]  # compiled
+    if sigma > 0.1:
+        return sigma * 25.066282746  # √(2π) σ over channels of 0.1 keV, which sample it well
+    low = max(int((energy - _REACH * sigma) * 10.0), 0)
+    high = int((energy + _REACH * sigma) * 10.0) + 1
+    area = 1e-12
+    scale = -0.5 / (sigma * sigma)
+    for channel in range(low, high + 1):
+        distance = 0.1 * channel - energy
+        area += math.exp(scale * distance * distance)
+    return area
+
+
+@numba.njit(nogil=True, cache=True)
+def _escape_by_height(spectrum, sigma, state):  # type: ignore[no-untyped-def]  # compiled
+    """Let prominent peaks of a spectrum escape as the published code does: a share of the height over σ√(2π)."""
+    size = spectrum.shape[0]
+    least = spectrum.max() * _PUBLISHED_PROMINENT
+    peaks = np.empty(size, np.int64)
+    number = 0
+    for channel in range(18, size - 1):
+        higher = spectrum[channel] > spectrum[channel - 1] and spectrum[channel] >= spectrum[channel + 1]
+        if higher and spectrum[channel] > least:
+            peaks[number] = channel
+            number += 1
+    if number == 0:
+        return
+    middle = np.median(spectrum[peaks[:number]])
+    before = spectrum.copy()
+    for index in range(number):
+        channel = peaks[index]
+        state += _STEP
+        if before[channel] < middle or unit(state) >= _ESCAPE_CHANCE:
+            continue
+        state += _STEP
+        share = math.ceil(unit(state) * 100 * _ESCAPE_SHARE) / 100 / (sigma * 2.5066282746)
+        energy = 0.1 * channel
+        _add_gaussian(spectrum, energy, -share * before[channel], sigma)
+        left = before[channel] * (1.0 - share)
+        _add_gaussian(spectrum, energy - _SILICON_ESCAPE_KEV, 0.5 * share * left, 2.0 * sigma)
+    for channel in range(size):
+        spectrum[channel] = max(spectrum[channel], 0.0)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -238,7 +322,7 @@ def _add_gaussian(spectrum, energy, height, sigma):  # type: ignore[no-untyped-d
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
 def _see(  # type: ignore[no-untyped-def]  # compiled
-    visible, heights, energies, channels, ideal, efficiency, sigma, counts, visibility
+    visible, heights, energies, channels, ideal, efficiency, sigma, counts, visibility, noise
 ):
     size = ideal.shape[0]
     detected = np.empty(size + 1)
@@ -253,6 +337,8 @@ def _see(  # type: ignore[no-untyped-def]  # compiled
         own = heights[line] * width * efficiency[channel] * dose
         low, high = max(channel - reach, 0), min(channel + reach + 1, size)
         around = max((detected[high] - detected[low]) * dose, own)
+        # Flat noise up to twice its mean µ in a channel has a variance of µ² / 3.
+        around += (high - low) * (noise * counts) ** 2 / 3.0
         visible[line] = own > visibility * math.sqrt(around) and own > visibility * visibility
 
 
@@ -302,13 +388,15 @@ def _draw_multinomial(spectrum, total, counts, state):  # type: ignore[no-untype
 
 @numba.njit(nogil=True, cache=True)
 def _add_tube(spectrum, continuum, tube_lines, share, state):  # type: ignore[no-untyped-def]  # compiled
-    top = max(spectrum.max(), 1e-300)
-    highest, strongest = max(continuum.max(), 1e-30), max(tube_lines.max(), 1e-30)
+    """Scale a spectrum to a sum of 1 and add parts of the tube's continuum and whole light, and flat noise."""
+    total = max(spectrum.sum(), 1e-300)
+    braking = max(continuum.sum(), np.float32(1e-30))
+    whole = max(continuum.sum() + tube_lines.sum(), np.float32(1e-30))
     for channel in range(spectrum.shape[0]):
         state += _STEP
-        scattered = _BACKGROUND_SHARE * continuum[channel] / highest
-        scattered += _TUBE_LINE_SHARE * tube_lines[channel] / strongest
-        spectrum[channel] = spectrum[channel] / top + share * scattered + _NOISE_SHARE * unit(state)
+        scattered = _BACKGROUND_SHARE * continuum[channel] / braking
+        scattered += _TUBE_SHARE * (continuum[channel] + tube_lines[channel]) / whole
+        spectrum[channel] = spectrum[channel] / total + share * scattered + _NOISE_SHARE * unit(state)
 
 
 @numba.njit(nogil=True, cache=True)

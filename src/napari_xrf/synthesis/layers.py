@@ -6,12 +6,14 @@ joined by element, so no line is labelled for an element that is not there, and 
 the lines that can be seen from those that are only present.
 
 1. A tube: Mo at 30 kV, 46°, 0.127 mm Be, 10 mm air; now and then other settings.
-2. Each line a Gaussian whose height is its cross-section summed over the tube's spectrum; one σ for all.
-3. Each element is a layer; lines cross those above it with a mean transmission (1 − e^−q) / q, then air.
+2. Each line a Gaussian whose height is its cross-section summed over the tube's spectrum; one σ for all. Each
+   element's peaks are then scaled to its weight fraction.
+3. Each element is a layer; lines cross those above it with a mean transmission (1 − e^−q) / q, then air. With
+   the published numbers q is next to nothing; :attr:`LayersParameters.intensities` has the physical ones too.
 4. Escape of some prominent peaks to 1.74 keV below, and sums of two.
 5. A third of the spectra on a distorted energy axis, x' = a + (1 + b) x + c x².
-6. The detector's window, shifted at random, times a logistic curve.
-7. 30 000 multinomial counts, then a little of the tube's own spectrum and noise.
+6. A logistic curve of the detector's window, which is shifted at random.
+7. 30 000 multinomial counts, then a little of the tube's own spectrum and flat noise, as shares of the sum.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from napari_xrf.synthesis.layer_light import (
 )
 from napari_xrf.synthesis.layer_spectra import LayerDraws, compose_spectra
 from napari_xrf.synthesis.line_basis import BASIS_AXIS, BASIS_ELEMENTS, line_basis, line_elements
-from napari_xrf.synthesis.ranges import Limits, Range, check_fields
+from napari_xrf.synthesis.ranges import Choices, Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import draw_seed
 from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
 
@@ -70,6 +72,13 @@ class LayersParameters:
         Largest a (keV) and b, and largest c (1/keV).
     counts
         Multinomial counts of a spectrum; 0 leaves the expectation, and judges visibility at 30 000.
+    intensities
+        ``"equal areas"``, as published: each element's peaks together hold as much as its weight fraction,
+        and cross-sections tell only how they share it. ``"physical"``: as the cross-sections, the masses and
+        the absorption of layers and air have it, so that light and rare elements drown.
+    escape_by_height
+        Part of the spectra whose escape peaks follow the published code: the share that leaves the highest
+        peaks is over σ√(2π), so narrow ones may vanish.
     background
         Whether tube spectrum and noise are added.
     visibility
@@ -88,6 +97,8 @@ class LayersParameters:
     axis_shift: Annotated[float, Limits(0, 0.2)] = 0.03
     axis_curvature: Annotated[float, Limits(0, 1e-3, "1/keV")] = 5e-5
     counts: Annotated[int, Limits(0, 10_000_000)] = 30_000
+    intensities: Annotated[str, Choices(("equal areas", "physical"))] = "equal areas"
+    escape_by_height: Annotated[float, Limits(0, 1)] = 0.0
     background: bool = True
     visibility: Annotated[float, Limits(0.1, 100)] = 3.0
 
@@ -214,6 +225,7 @@ def _draw_block(
         np.arange(part.start, part.stop).astype(np.uint64),
         chosen.counts,
         chosen.background,
+        chosen.intensities == "equal areas",
         chosen.visibility,
         result.spectra[part],
         result.visible[part],
@@ -267,16 +279,20 @@ def _draw_distortions(size: int, generator: np.random.Generator, chosen: LayersP
         logistic=generator.uniform(0.01, 40, size=(size, 2)),
         background=generator.random(size),
         escape=(chosen.escape_chance, chosen.escape_most),
+        by_height=generator.random(size) < chosen.escape_by_height,
     )
 
 
 def _window_curves(draws: LayerDraws) -> NDArray[np.float32]:
-    """Detector efficiency (N, 300): the M4 Tornado's, shifted to higher energies, times a logistic curve."""
+    """Detector efficiency (N, 300): a logistic curve of the M4 Tornado's own, shifted to higher energies.
+
+    The logistic takes the curve's value, so it never falls to zero but to 1 / (1 + β).
+    """
     from napari_xrf.physics.instrument import load_instrument
 
     detector = load_instrument("m4-tornado").detector
     curve = np.asarray(detector.efficiency(np.maximum(BASIS_AXIS.energies, 0.1)), dtype=np.float32)
     columns = np.arange(BASIS_AXIS.size) - draws.window_shift[:, np.newaxis]
+    shifted = np.where(columns >= 0, curve[np.maximum(columns, 0)], np.float32(0))
     alpha, beta = draws.logistic.astype(np.float32).T[:, :, np.newaxis]
-    logistic = 1 / (1 + beta * np.exp(-alpha * BASIS_AXIS.energies.astype(np.float32)))
-    return curve[np.maximum(columns, 0)] * logistic
+    return np.asarray(1 / (1 + beta * np.exp(-alpha * shifted)), dtype=np.float32)
