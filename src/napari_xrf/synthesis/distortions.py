@@ -19,9 +19,15 @@ from scipy import ndimage
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.synthesis.distorted_spectra import distort_spectra
 from napari_xrf.synthesis.ranges import Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import draw_seed
-from napari_xrf.synthesis.spectrum_distortion import FWHM_PER_SIGMA, add_photons, move_counts, pile_up
+from napari_xrf.synthesis.spectrum_distortion import (
+    FWHM_PER_SIGMA,
+    DetectorTables,
+    DistortionSteps,
+    make_detector_tables,
+)
 
 FwhmOfEnergy = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 MOST_BRAGG_PEAKS = 3
@@ -281,39 +287,32 @@ def distort(
     """
     if spectra.ndim != 2 or spectra.shape[1] != axis.size:
         raise InvalidInput(f"spectra of shape {spectra.shape} do not fit an axis of {axis.size}")
-    needs_width = (values.bragg_strength, values.width_factor, values.zero_peak)
-    if fwhm is None and any(part is not None for part in needs_width):
-        raise InvalidInput("these distortions need the width of the detector's peaks", "Give fwhm")
-    size = len(spectra)
-    totals = spectra.sum(axis=1, dtype=np.float64)
     result = np.array(spectra, dtype=np.float32, order="C")
-    _add(result, totals, axis, values, fwhm)
-    if values.pulse_pair is not None:
-        rate = result.sum(axis=1, dtype=np.float64) / _column(values.dwell, size, 1.0)
-        result = pile_up(result, axis, -np.expm1(-rate * values.pulse_pair))
-    rate = result.sum(axis=1, dtype=np.float64) / _column(values.dwell, size, 1.0)
-    own = np.zeros(axis.size) if fwhm is None else fwhm(np.maximum(axis.energies, 0.0))
-    move_counts(
-        result,
-        axis,
-        noise=_column(values.noise, size),
-        width_factor=_column(values.width_factor, size, 1.0),
-        own_width=np.asarray(own, dtype=np.float64),
-        offset=_column(values.offset, size),
-        gain=_column(values.gain, size),
-        alive=1.0 / (1.0 + rate * _column(values.dead_time, size)),
-    )
+    distort_spectra(result, detector_tables(axis, values, fwhm), distortion_steps(axis, values, fwhm, len(result)))
     return result
 
 
-def _add(
-    result: NDArray[np.float32],
-    totals: NDArray[np.float64],
-    axis: EnergyAxis,
-    values: DistortionValues,
-    fwhm: FwhmOfEnergy | None,
-) -> None:
-    size = len(result)
+def detector_tables(axis: EnergyAxis, values: DistortionValues, fwhm: FwhmOfEnergy | None) -> DetectorTables:
+    """Return what all spectra of an axis and a detector share, for many calls of compiled steps.
+
+    Raises
+    ------
+    InvalidInput
+        When the detector's width is needed and missing.
+    """
+    needs_width = (values.bragg_strength, values.width_factor, values.zero_peak)
+    if fwhm is None and any(part is not None for part in needs_width):
+        raise InvalidInput("these distortions need the width of the detector's peaks", "Give fwhm")
+    if fwhm is None:
+        return make_detector_tables(axis, np.zeros(axis.size), 0.0)
+    own = np.asarray(fwhm(np.maximum(axis.energies, 0.0)), dtype=np.float64)
+    return make_detector_tables(axis, own, float(own.min()))
+
+
+def distortion_steps(
+    axis: EnergyAxis, values: DistortionValues, fwhm: FwhmOfEnergy | None, size: int
+) -> DistortionSteps:
+    """Return the values of N spectra as compiled functions take them."""
     energy = np.zeros((size, MOST_BRAGG_PEAKS + 1))
     strength, width = np.zeros_like(energy), np.zeros_like(energy)
     if values.bragg_strength is not None and values.bragg_energy is not None:
@@ -323,18 +322,34 @@ def _add(
         strength[:, -1] = values.zero_peak
     if fwhm is not None:
         width = np.hypot(width, fwhm(energy.ravel()).reshape(energy.shape))
-    add_photons(
-        result,
-        axis,
+        widest = float(np.max(fwhm(np.maximum(axis.energies, 0.0))))
+    else:
+        widest = 0.0
+    dwell = _column(values.dwell, size, 1.0)
+    channel = FWHM_PER_SIGMA * axis.width
+    added = (_column(values.noise, size) / channel) ** 2
+    extra = _column(values.width_factor, size, 1.0) ** 2 - 1
+    # Channel 0 holds what truly lies from (E - offset) / (1 + gain) on, E its lower edge.
+    step = 1.0 / (1.0 + _column(values.gain, size))
+    edge = axis.offset - 0.5 * axis.width
+    start = ((edge - _column(values.offset, size)) * step - edge) / axis.width
+    return DistortionSteps(
         peak_energy=energy,
-        peak_counts=strength * totals[:, np.newaxis],
+        peak_share=strength,
         peak_sigma=width / FWHM_PER_SIGMA,
-        continuum=_column(values.continuum_level, size) * totals,
+        continuum=_column(values.continuum_level, size),
         onset=_column(values.continuum_onset, size, 1.0),
         end=_column(values.continuum_end, size, 1.0),
         shelf=_column(values.shelf, size),
         tail=_column(values.tail, size),
         tail_width=_column(values.tail_width, size, 1.0),
+        pulse_pair=_column(values.pulse_pair, size) / dwell,
+        dead_time=_column(values.dead_time, size) / dwell,
+        added=added,
+        extra=extra,
+        start=start,
+        step=step,
+        widest=float((added + extra * (widest / channel) ** 2).max(initial=0.0)),
     )
 
 

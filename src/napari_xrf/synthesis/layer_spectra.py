@@ -170,10 +170,11 @@ def _compose(  # type: ignore[no-untyped-def]  # compiled
                 _add_gaussian(ideal, energies[line] + jitters[row], heights[line], sigmas[row])
         for extra in range(added):
             _add_gaussian(ideal, sums[extra, 0] + jitters[row], sums[extra, 1], sigmas[row])
+        noise = _NOISE_SHARE / 2 if with_background else 0.0
+        seen = visible[row]
         _see(
-            visible[row], heights, energies, channels, ideal, efficiency[row], sigmas[row], counts, visibility,
-            _NOISE_SHARE / 2 if with_background else 0.0,
-        )  # fmt: skip
+            seen, heights, energies, channels, ideal, efficiency[row], sigmas[row], counts, visibility, noise
+        )
         if by_height[row]:
             _escape_by_height(ideal, sigmas[row], mix(state + np.uint64(7)))
         measured = _distort_axis(ideal, axes[row])
@@ -247,7 +248,7 @@ def _sampled_area(energy, sigma):  # type: ignore[no-untyped-def]  # compiled
 
 @numba.njit(nogil=True, cache=True)
 def _escape_by_height(spectrum, sigma, state):  # type: ignore[no-untyped-def]  # compiled
-    """Let prominent peaks of a spectrum escape as the published code does: a share of the height over σ√(2π)."""
+    """Let prominent peaks escape as the published code does: a share of the height over σ√(2π)."""
     size = spectrum.shape[0]
     least = spectrum.max() * _PUBLISHED_PROMINENT
     peaks = np.empty(size, np.int64)
@@ -388,7 +389,7 @@ def _draw_multinomial(spectrum, total, counts, state):  # type: ignore[no-untype
 
 @numba.njit(nogil=True, cache=True)
 def _add_tube(spectrum, continuum, tube_lines, share, state):  # type: ignore[no-untyped-def]  # compiled
-    """Scale a spectrum to a sum of 1 and add parts of the tube's continuum and whole light, and flat noise."""
+    """Scale a spectrum to a sum of 1; add parts of the tube's continuum and whole light, and flat noise."""
     total = max(spectrum.sum(), 1e-300)
     braking = max(continuum.sum(), np.float32(1e-30))
     whole = max(continuum.sum() + tube_lines.sum(), np.float32(1e-30))

@@ -27,7 +27,7 @@ from napari_xrf.synthesis.distortions import Distortions, distort, draw_values
 from napari_xrf.synthesis.excitation import excitation_of
 from napari_xrf.synthesis.ranges import Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
-from napari_xrf.synthesis.spectrum_distortion import FWHM_PER_SIGMA, add_photons
+from napari_xrf.synthesis.spectrum_distortion import FWHM_PER_SIGMA, add_peaks
 from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
 from napari_xrf.synthesis.substrates import SUBSTRATES, substrate_material
 
@@ -304,19 +304,12 @@ def _gaussians(
     spectrum = np.zeros((1, instrument.energy.size), dtype=np.float32)
     if not energies.size or not intensities.max() > 0:
         return spectrum[0]
-    nothing = np.zeros(1)
-    add_photons(
-        spectrum,
+    add_peaks(
+        spectrum[0],
         instrument.energy,
-        peak_energy=energies[np.newaxis],
-        peak_counts=(intensities / intensities.sum())[np.newaxis],
-        peak_sigma=(instrument.detector.fwhm(energies) / FWHM_PER_SIGMA)[np.newaxis],
-        continuum=nothing,
-        onset=nothing,
-        end=nothing,
-        shelf=nothing,
-        tail=nothing,
-        tail_width=np.ones(1),
+        energies,
+        intensities / intensities.sum(),
+        instrument.detector.fwhm(energies) / FWHM_PER_SIGMA,
     )
     return np.asarray(spectrum[0] * np.float32(intensities.sum()))
 

@@ -1,147 +1,208 @@
-"""Compiled steps that turn an expected spectrum into a distorted one, on batches (N, E) of float32."""
+"""Compiled steps that turn one expected spectrum, float32, into a distorted one."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.synthesis.sampling import over_threads
+from napari_xrf.synthesis.broadening import BLOCK, REACH, broaden, reach_of
+from napari_xrf.synthesis.coarse_bins import (
+    MARGIN,
+    CoarseBins,
+    convolve_with_itself,
+    fill_bins,
+    lose_charge,
+    make_coarse_bins,
+    restore,
+)
+from napari_xrf.synthesis.recalibration import recalibrate
+from napari_xrf.synthesis.shifted_sums import FAST, TAPS, total
 
 FWHM_PER_SIGMA = math.sqrt(8 * math.log(2))
-_REACH = 4.5  # of a Gaussian, in standard deviations; 7e-6 of it lies outside
-_SAME_WIDTH = 0.04  # a kernel is used along channels whose widths differ by less
-_FFT_ROWS = 32
-_SMALLEST_SIGMA = 0.05  # in channels; narrower broadening moves nothing
 
 
-def add_photons(
-    spectra: NDArray[np.float32],
-    axis: EnergyAxis,
-    *,
-    peak_energy: NDArray[np.float64],
-    peak_counts: NDArray[np.float64],
-    peak_sigma: NDArray[np.float64],
-    continuum: NDArray[np.float64],
-    onset: NDArray[np.float64],
-    end: NDArray[np.float64],
-    shelf: NDArray[np.float64],
-    tail: NDArray[np.float64],
-    tail_width: NDArray[np.float64],
-) -> None:
-    """Add peaks (N, P) and a continuum (N,) in place, then move shares of the counts to shelf and tail.
+class DetectorTables(NamedTuple):
+    """What the distortion of all spectra of an axis and a detector needs.
 
-    Peaks are integrated over the channels; what lies outside the axis is lost.
-    """
-
-    def work(part: slice) -> None:
-        for row in range(*part.indices(len(spectra))):
-            _add_peaks(
-                spectra[row], axis.offset, axis.width, peak_energy[row], peak_counts[row], peak_sigma[row]
-            )
-        if continuum.any():
-            _add_continua(spectra[part], axis.offset, axis.width, continuum[part], onset[part], end[part])
-        if shelf.any() or tail.any():
-            zero = int(np.clip(axis.channel(0.0), 0, axis.size - 1))
-            keep = np.exp(-axis.width / tail_width[part])
-            _lose_charge(spectra[part], zero, shelf[part], tail[part], keep)
-
-    over_threads(len(spectra), work)
-
-
-def pile_up(
-    spectra: NDArray[np.float32], axis: EnergyAxis, chance: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """Let two pulses add up to one in a share ``chance`` (N,) of the recorded pulses.
-
-    The sum spectrum is the spectrum's convolution with itself; three and more pulses are left out.
-    Each spectrum keeps its number of counts, but for sums beyond the axis.
-    """
-    length = fft.next_fast_len(2 * axis.size, real=True)
-    piled = np.empty_like(spectra)
-
-    def work(part: slice) -> None:
-        # Small blocks stay in the cache through both transforms.
-        for start in range(part.start, part.stop, _FFT_ROWS):
-            block = slice(start, min(start + _FFT_ROWS, part.stop))
-            _add_sums(spectra[block], chance[block], length, axis.offset / axis.width, piled[block])
-
-    over_threads(len(spectra), work)
-    return piled
-
-
-def move_counts(
-    spectra: NDArray[np.float32],
-    axis: EnergyAxis,
-    *,
-    noise: NDArray[np.float64],
-    width_factor: NDArray[np.float64],
-    own_width: NDArray[np.float64],
-    offset: NDArray[np.float64],
-    gain: NDArray[np.float64],
-    alive: NDArray[np.float64],
-) -> None:
-    """Broaden, recalibrate and thin out spectra in place.
-
-    Parameters
+    Attributes
     ----------
-    noise, width_factor
-        (N,) FWHM in keV added in quadrature, and multiple of the detector's own width.
-    own_width
-        (E,) FWHM of the detector, keV.
-    offset, gain
-        (N,) energies E move to ``(1 + gain) E + offset``.
-    alive
-        (N,) share of the counts that is recorded.
+    offset, width
+        Of the axis, keV.
+    variance
+        Of the detector's peaks, channels², for each BLOCK of channels.
+    bins
+        For pile-up and incomplete charge collection.
     """
-    sigma = own_width / (FWHM_PER_SIGMA * axis.width)
-    added = noise / (FWHM_PER_SIGMA * axis.width)
-    extra = width_factor**2 - 1
 
-    def work(part: slice) -> None:
-        if added[part].any() or extra[part].any():
-            _broaden(spectra[part], sigma, added[part], extra[part])
-        if offset[part].any() or gain[part].any():
-            _recalibrate(spectra[part], axis.offset, axis.width, offset[part], gain[part])
-        spectra[part] *= alive[part].astype(np.float32)[:, np.newaxis]
-
-    over_threads(len(spectra), work)
+    offset: float
+    width: float
+    variance: NDArray[np.float64]
+    bins: CoarseBins
 
 
-def _add_sums(
-    spectra: NDArray[np.float32],
-    chance: NDArray[np.float64],
-    length: int,
-    shift: float,
-    piled: NDArray[np.float32],
+class DistortionSteps(NamedTuple):
+    """What is done to each of N spectra, as compiled functions take it: every array is there, zeros where off.
+
+    Attributes
+    ----------
+    peak_energy, peak_share, peak_sigma
+        (N, P) added peaks: keV, counts as a share of the spectrum's, standard deviation in keV.
+    continuum, onset, end
+        (N,) counts of the added continuum as a share of the spectrum's, and its shape, keV.
+    shelf, tail, tail_width
+        (N,) shares of the counts, and the tail's mean loss in keV.
+    pulse_pair, dead_time
+        (N,) both as a share of the time that a spectrum takes.
+    added, extra
+        (N,) variance of added noise in channels², and multiple of the detector's own variance added to it.
+    start, step
+        (N,) position and length in channels of what channel 0 then holds.
+    widest
+        Variance of the widest kernel, channels².
+    """
+
+    peak_energy: NDArray[np.float64]
+    peak_share: NDArray[np.float64]
+    peak_sigma: NDArray[np.float64]
+    continuum: NDArray[np.float64]
+    onset: NDArray[np.float64]
+    end: NDArray[np.float64]
+    shelf: NDArray[np.float64]
+    tail: NDArray[np.float64]
+    tail_width: NDArray[np.float64]
+    pulse_pair: NDArray[np.float64]
+    dead_time: NDArray[np.float64]
+    added: NDArray[np.float64]
+    extra: NDArray[np.float64]
+    start: NDArray[np.float64]
+    step: NDArray[np.float64]
+    widest: float
+
+
+def make_detector_tables(axis: EnergyAxis, fwhm: NDArray[np.float64], narrowest_fwhm: float) -> DetectorTables:
+    """Return the tables of an axis for a detector of FWHM (E,) in keV, the narrowest of all of its peaks given too."""
+    sigma = fwhm / (FWHM_PER_SIGMA * axis.width)
+    variance = np.add.reduceat(sigma**2, np.arange(0, axis.size, BLOCK))
+    sizes = np.minimum(BLOCK, axis.size - np.arange(0, axis.size, BLOCK))
+    return DetectorTables(
+        float(axis.offset), float(axis.width), variance / sizes, make_coarse_bins(axis, narrowest_fwhm)
+    )
+
+
+def add_peaks(
+    spectrum: NDArray[np.float32],
+    axis: EnergyAxis,
+    energies: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    sigmas: NDArray[np.float64],
 ) -> None:
-    transformed = fft.rfft(spectra, length, axis=1)
-    transformed *= transformed
-    sums = fft.irfft(transformed, length, axis=1, overwrite_x=True)
-    _mix_sums(spectra, sums, chance, shift, piled)
+    """Add Gaussian peaks (P,) to a spectrum (E,) in place, integrated over the channels; energies in keV.
+
+    What lies outside the axis is lost.
+    """
+    _add_peaks(spectrum, axis.offset, axis.width, energies, counts, sigmas)
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
-def _mix_sums(spectra, sums, chance, shift, piled):  # type: ignore[no-untyped-def]  # compiled
-    # Energies add up, channel numbers do not: E_i + E_j lies at channel i + j + offset / width.
-    channels, length = spectra.shape[1], sums.shape[1]
-    whole = math.floor(shift)
-    part = np.float32(shift - whole)
-    for row in range(spectra.shape[0]):
-        total = max(spectra[row].sum(), np.float32(1e-30))
-        alone, paired = np.float32(1.0 - chance[row]), np.float32(chance[row] / total)
-        for channel in range(channels):
-            left = channel - whole
-            moved = np.float32(0.0)
-            if 0 <= left < length:
-                moved += (np.float32(1.0) - part) * sums[row, left]
-            if 1 <= left < length + 1:
-                moved += part * sums[row, left - 1]
-            piled[row, channel] = alone * spectra[row, channel] + paired * max(moved, np.float32(0.0))
+class Workspace(NamedTuple):
+    """Arrays that :func:`distort_one` uses again for each spectrum."""
+
+    bins: NDArray[np.float32]
+    lost: NDArray[np.float32]
+    sums: NDArray[np.float32]
+    restored: NDArray[np.float32]
+    kernel: NDArray[np.float32]
+    run: NDArray[np.float32]
+    spread: NDArray[np.float32]
+
+
+@numba.njit(nogil=True, cache=True)
+def make_workspace(channels, tables, widest):  # type: ignore[no-untyped-def]  # compiled
+    """Return the arrays that one thread needs."""
+    bins = tables.bins
+    below = max(-bins.sum_first.min(), 0)
+    above = max(bins.pairs, bins.size + bins.sum_first.max() + TAPS)
+    margin = reach_of(widest) + 2 * TAPS
+    return Workspace(
+        np.zeros(bins.size + 3 * TAPS, np.float32),
+        np.zeros(bins.size + 2 * MARGIN, np.float32),
+        np.zeros(below + above, np.float32),
+        np.zeros((bins.ratio, bins.size), np.float32),
+        np.zeros(2 * margin, np.float32),
+        np.zeros(channels + 2 * TAPS, np.float32),
+        np.zeros(channels + 2 * margin, np.float32),
+    )
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST)
+def distort_one(spectrum, tables, steps, row, work):  # type: ignore[no-untyped-def]  # compiled
+    """Distort a spectrum (E,) in place with the values of a row of the steps."""
+    counts = total(spectrum)
+    if counts <= 0.0:
+        return
+    width = tables.width
+    _add_peaks(
+        spectrum,
+        tables.offset,
+        width,
+        steps.peak_energy[row],
+        counts * steps.peak_share[row],
+        steps.peak_sigma[row],
+    )
+    if steps.continuum[row] > 0.0:
+        _add_continuum(
+            spectrum, tables.offset, width, counts * steps.continuum[row], steps.onset[row], steps.end[row], work.run
+        )
+    shelf, tail, pair = steps.shelf[row], steps.tail[row], steps.pulse_pair[row]
+    if shelf > 0.0 or tail > 0.0 or pair > 0.0:
+        keep = math.exp(-width / steps.tail_width[row])
+        _lose_and_pile_up(spectrum, tables.bins, shelf, tail, keep, pair, work)
+    alive = 1.0
+    if steps.dead_time[row] > 0.0:
+        alive = 1.0 / (1.0 + total(spectrum) * steps.dead_time[row])
+    added, extra, start, step = steps.added[row], steps.extra[row], steps.start[row], steps.step[row]
+    margin = (work.spread.shape[0] - spectrum.shape[0]) // 2
+    moved = start != 0.0 or step != 1.0
+    source = work.spread[margin : margin + spectrum.shape[0]]
+    if added > 0.0 or extra > 0.0:
+        broaden(spectrum, tables.variance, added, extra, margin, work.kernel, work.run, work.spread)
+    elif moved:
+        source[:] = spectrum
+    else:
+        if alive != 1.0:
+            spectrum *= np.float32(alive)
+        return
+    if moved:
+        recalibrate(source, start, step, alive, spectrum)
+    else:
+        spectrum[:] = source * np.float32(alive)
+
+
+@numba.njit(nogil=True, cache=True)
+def _lose_and_pile_up(spectrum, bins, shelf, tail, keep, pair, work):  # type: ignore[no-untyped-def]  # compiled
+    inner = work.bins[TAPS : TAPS + bins.size]
+    work.bins[:] = np.float32(0.0)
+    fill_bins(spectrum, bins.ratio, inner)
+    own, lost, sums = np.float32(1.0 - shelf - tail), work.lost[:0], work.sums[:0]
+    if shelf > 0.0 or tail > 0.0:
+        lost = work.lost
+        lose_charge(inner, bins, shelf, tail, keep, lost)
+    alone = np.float32(1.0)
+    counts = total(inner)
+    if pair > 0.0 and counts > 0.0:
+        chance = -math.expm1(-counts * pair)
+        alone = np.float32(1.0 - chance)
+        lowest = bins.sum_first.min()
+        begin = max(-lowest, 0)
+        inner *= np.float32(math.sqrt(2.0 * chance / counts))
+        convolve_with_itself(work.bins, bins.size, work.sums[begin : begin + bins.pairs])
+        sums = work.sums[begin + lowest :]
+        lost *= alone
+    restore(spectrum, bins, alone, alone * own, lost, sums, work.restored)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -152,8 +213,20 @@ def _add_peaks(spectrum, zero, width, energies, counts, sigmas):  # type: ignore
             continue
         sigma = max(sigmas[peak] / width, 1e-3)
         centre = (energies[peak] - zero) / width
-        first = max(math.floor(centre - _REACH * sigma), 0)
-        last = min(math.ceil(centre + _REACH * sigma), channels - 1)
+        first = max(math.floor(centre - REACH * sigma), 0)
+        last = min(math.ceil(centre + REACH * sigma), channels - 1)
+        if sigma >= 1.0:
+            # A Gaussian averaged over a channel is one of a larger variance, to 2e-4 of its height.
+            inverse = 1.0 / (sigma * sigma + 1.0 / 12.0)
+            weight = counts[peak] * math.sqrt(inverse / (2.0 * math.pi))
+            weight *= math.exp(-0.5 * inverse * (first - centre) ** 2)
+            # Each ratio of neighbours is the last one times exp(-1 / variance).
+            ratio, step = math.exp(-inverse * (first - centre + 0.5)), math.exp(-inverse)
+            for channel in range(first, last + 1):
+                spectrum[channel] += weight
+                weight *= ratio
+                ratio *= step
+            continue
         scale = 1.0 / (sigma * math.sqrt(2.0))
         below = math.erf((first - 0.5 - centre) * scale)
         for channel in range(first, last + 1):
@@ -162,123 +235,19 @@ def _add_peaks(spectrum, zero, width, energies, counts, sigmas):  # type: ignore
             below = above
 
 
-@numba.njit(nogil=True, cache=True)
-def _add_continua(spectra, zero, width, counts, onset, end):  # type: ignore[no-untyped-def]  # compiled
-    size, channels = spectra.shape
-    shape = np.empty(channels, np.float32)
-    for row in range(size):
-        if counts[row] <= 0.0:
-            continue
-        total = 0.0
-        for channel in range(channels):
-            energy = zero + width * channel
-            shape[channel] = 0.0
-            if width <= energy < end[row]:
-                ratio = (onset[row] / energy) ** 2
-                shape[channel] = (end[row] / energy - 1.0) / (1.0 + ratio * ratio)
-                total += shape[channel]
-        if total > 0.0:
-            scale = counts[row] / total
-            for channel in range(channels):
-                spectra[row, channel] += scale * shape[channel]
-
-
-@numba.njit(nogil=True, cache=True)
-def _lose_charge(spectra, zero, shelf, tail, keep):  # type: ignore[no-untyped-def]  # compiled
-    size, channels = spectra.shape
-    for row in range(size):
-        flat = 0.0
-        slope = 0.0
-        for channel in range(channels - 1, -1, -1):
-            counts = spectra[row, channel]
-            slope = keep[row] * slope + (1.0 - keep[row]) * counts
-            if channel < zero:
-                continue
-            flat += counts / (channel - zero + 1)
-            spectra[row, channel] = (
-                (1.0 - shelf[row] - tail[row]) * counts + shelf[row] * flat + tail[row] * slope
-            )
-
-
-@numba.njit(nogil=True, cache=True, fastmath=True)
-def _broaden(spectra, sigma, added, extra):  # type: ignore[no-untyped-def]  # compiled
-    size, channels = spectra.shape
-    spread = np.empty(channels, np.float32)
-    for row in range(size):
-        if added[row] == 0.0 and extra[row] == 0.0:
-            continue
-        spread[:] = 0.0
-        start = 0
-        while start < channels:
-            first = math.sqrt(added[row] ** 2 + extra[row] * sigma[start] ** 2)
-            limit = max(first * (1.0 + _SAME_WIDTH), _SMALLEST_SIGMA) ** 2
-            stop = start + 1
-            while stop < channels and added[row] ** 2 + extra[row] * sigma[stop] ** 2 <= limit:
-                stop += 1
-            if limit == _SMALLEST_SIGMA**2:
-                spread[start:stop] += spectra[row, start:stop]
-            else:
-                _spread_run(spectra[row], spread, start, stop, _gaussian(first * (1.0 + _SAME_WIDTH / 2)))
-            start = stop
-        spectra[row, :] = spread
-
-
-@numba.njit(nogil=True, cache=True, fastmath=True)
-def _spread_run(spectrum, spread, start, stop, kernel):  # type: ignore[no-untyped-def]  # compiled
+@numba.njit(nogil=True, cache=True, fastmath=FAST)
+def _add_continuum(spectrum, zero, width, counts, onset, end, shape):  # type: ignore[no-untyped-def]  # compiled
     channels = spectrum.shape[0]
-    reach = kernel.shape[0] // 2
-    for tap in range(kernel.shape[0]):
-        shift = tap - reach
-        weight = kernel[tap]
-        low, high = max(start, -shift), min(stop, channels - shift)
-        if low >= high:
-            continue
-        source = spectrum[low:high]
-        target = spread[low + shift : high + shift]
-        for index in range(source.shape[0]):
-            target[index] += weight * source[index]
-
-
-@numba.njit(nogil=True, cache=True)
-def _gaussian(sigma):  # type: ignore[no-untyped-def]  # compiled
-    """Gaussian integrated over channels, less a channel's own variance, summing to 1."""
-    reach = math.ceil(_REACH * sigma)
-    weights = np.empty(2 * reach + 1, np.float32)
-    scale = 1.0 / (sigma * math.sqrt(2.0))
-    total = 0.0
-    for step in range(-reach, reach + 1):
-        weight = 0.5 * (math.erf((step + 0.5) * scale) - math.erf((step - 0.5) * scale))
-        weights[step + reach] = weight
-        total += weight
-    return weights / np.float32(total)
-
-
-@numba.njit(nogil=True, cache=True)
-def _recalibrate(spectra, zero, width, offset, gain):  # type: ignore[no-untyped-def]  # compiled
-    size, channels = spectra.shape
-    cumulative = np.zeros(channels + 1, np.float64)
-    for row in range(size):
-        if offset[row] == 0.0 and gain[row] == 0.0:
-            continue
-        for channel in range(channels):
-            cumulative[channel + 1] = cumulative[channel] + spectra[row, channel]
-        # Edge i of the axis holds what truly lies at energy (E_i - offset) / (1 + gain).
-        step = 1.0 / (1.0 + gain[row])
-        start = ((zero - 0.5 * width - offset[row]) * step - (zero - 0.5 * width)) / width
-        below = _interpolate(cumulative, start)
-        for channel in range(channels):
-            above = _interpolate(cumulative, start + (channel + 1) * step)
-            spectra[row, channel] = max(above - below, 0.0)
-            below = above
-
-
-@numba.njit(nogil=True, cache=True)
-def _interpolate(cumulative, position):  # type: ignore[no-untyped-def]  # compiled
-    last = cumulative.shape[0] - 1
-    if position <= 0.0:
-        return 0.0
-    if position >= last:
-        return cumulative[last]
-    left = int(position)
-    part = position - left
-    return cumulative[left] * (1.0 - part) + cumulative[left + 1] * part
+    first = max(math.ceil((width - zero) / width), 0)
+    last = min(math.ceil((end - zero) / width), channels)
+    fourth = np.float32(onset**4)
+    zero_32, width_32, end_32 = np.float32(zero), np.float32(width), np.float32(end)
+    for channel in range(first, last):
+        energy = zero_32 + width_32 * np.float32(channel)
+        square = energy * energy
+        shape[channel] = (end_32 - energy) * energy * square / (square * square + fourth)
+    if first < last:
+        whole = total(shape[first:last])
+        scale = np.float32(counts / whole) if whole > 0.0 else np.float32(0.0)
+        for channel in range(first, last):
+            spectrum[channel] += scale * shape[channel]
