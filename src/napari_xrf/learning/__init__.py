@@ -1,0 +1,1 @@
+"""Networks that read spectra: data sets, training, prediction, evaluation, weights. The only room with torch."""

@@ -1,0 +1,164 @@
+"""What a trained model is: its inputs, outputs and origin, as its weights file states them. No torch here."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import LabelClass
+from napari_xrf.learning.preprocessing import Preprocessing
+
+Task = Literal["lines", "elements", "minerals", "spectra"]
+TASKS: tuple[Task, ...] = ("lines", "elements", "minerals", "spectra")
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ProbabilityCalibration:
+    """How outputs become probabilities and decisions; fitted on validation spectra.
+
+    Attributes
+    ----------
+    temperature
+        Logits are divided by it; 1 leaves them.
+    thresholds
+        Probability from which each of the K names counts as present; one number serves all.
+    """
+
+    temperature: float = 1.0
+    thresholds: tuple[float, ...] = (0.5,)
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise InvalidInput(f"a temperature must be above 0, not {self.temperature}")
+        if not self.thresholds or not all(0 <= value <= 1 for value in self.thresholds):
+            raise InvalidInput("thresholds must lie from 0 to 1")
+
+
+@dataclass(frozen=True, eq=False)
+class ModelDescription:
+    """Everything about a model but its numbers.
+
+    Attributes
+    ----------
+    name
+        ``"line-mlp"``; of a user's own model whatever it was saved as.
+    architecture
+        Which network of :mod:`napari_xrf.learning.registry` it is.
+    task
+        ``"lines"``: presence of emission lines. ``"elements"``: presence and net counts of elements.
+        ``"minerals"``: one class of many. ``"spectra"``: features and denoised spectra.
+    names
+        The K outputs: ``"Fe ka1"``, ``"Fe"``, ``"quartz / opal"``; none for the task "spectra". The class
+        "unknown" of minerals is not among them.
+    axis
+        The energy axis that the network takes; cubes are rebinned to it.
+    outputs
+        Of ``"presence"``, ``"intensity"``, ``"minerals"``, ``"code"``, ``"spectrum"``: what it gives.
+    preprocessing
+        How counts on the axis become numbers for the network.
+    network
+        Options of the architecture.
+    calibration
+        Temperature and thresholds.
+    classes
+        For minerals: one class per name, with formula, colour and density; labels 2, 3, ….
+    code_names
+        Names of the code's units, where they have a meaning.
+    counts_range
+        Counts per spectrum that it was trained on.
+    training
+        Recipe, seed, options, commit, versions and figures, as JSON takes it.
+    """
+
+    name: str
+    architecture: str
+    task: Task
+    names: tuple[str, ...]
+    axis: EnergyAxis
+    outputs: tuple[str, ...]
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    network: Mapping[str, Any] = field(default_factory=dict)
+    calibration: ProbabilityCalibration = field(default_factory=ProbabilityCalibration)
+    classes: tuple[LabelClass, ...] = ()
+    code_names: tuple[str, ...] = ()
+    counts_range: tuple[float, float] = (0.0, math.inf)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise InvalidInput(f"there is no task {self.task!r}", f"Use {', '.join(TASKS)}")
+        if len(set(self.names)) != len(self.names):
+            raise InvalidInput("an output stands twice")
+        if self.classes and len(self.classes) != len(self.names):
+            raise InvalidInput(f"{len(self.classes)} classes do not fit {len(self.names)} names")
+
+    def with_calibration(self, calibration: ProbabilityCalibration) -> ModelDescription:
+        """Return it with other thresholds and temperature."""
+        return replace(self, calibration=calibration)
+
+    def with_training(self, **entries: Any) -> ModelDescription:
+        """Return it with entries added to what is known of its training."""
+        return replace(self, training={**self.training, **entries})
+
+
+def description_as_json(description: ModelDescription) -> str:
+    """Return the text that goes into the weights file."""
+    low, high = description.counts_range
+    fields = {
+        **{name: getattr(description, name) for name in ("name", "architecture", "task")},
+        "format": FORMAT,
+        "names": list(description.names),
+        "axis": asdict(description.axis),
+        "outputs": list(description.outputs),
+        "preprocessing": asdict(description.preprocessing),
+        "network": dict(description.network),
+        "calibration": asdict(description.calibration),
+        "classes": [asdict(each) for each in description.classes],
+        "code_names": list(description.code_names),
+        "counts_range": [low, high if math.isfinite(high) else None],
+        "training": dict(description.training),
+    }
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def description_from_json(text: str) -> ModelDescription:
+    """Return what :func:`description_as_json` wrote.
+
+    Raises
+    ------
+    InvalidInput
+        When a part is missing, wrong, or of a newer format.
+    """
+    try:
+        stored = json.loads(text)
+        if stored["format"] > FORMAT:
+            raise InvalidInput("the model is of a newer format", "Update napari-xrf")
+        axis, ends = stored["axis"], stored["counts_range"]
+        calibration = stored["calibration"]
+        return ModelDescription(
+            name=str(stored["name"]),
+            architecture=str(stored["architecture"]),
+            task=stored["task"],
+            names=tuple(map(str, stored["names"])),
+            axis=EnergyAxis(float(axis["offset"]), float(axis["width"]), int(axis["size"])),
+            outputs=tuple(stored["outputs"]),
+            preprocessing=Preprocessing(**stored["preprocessing"]),
+            network=dict(stored["network"]),
+            calibration=ProbabilityCalibration(
+                float(calibration["temperature"]), tuple(map(float, calibration["thresholds"]))
+            ),
+            classes=tuple(LabelClass(**each) for each in stored["classes"]),
+            code_names=tuple(stored["code_names"]),
+            counts_range=(float(ends[0]), math.inf if ends[1] is None else float(ends[1])),
+            training=dict(stored["training"]),
+        )
+    except InvalidInput:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidInput(f"the description of the model is damaged ({error!r})") from error

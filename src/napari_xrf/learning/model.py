@@ -1,0 +1,52 @@
+"""A trained model: a network with its description."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.learning.description import ModelDescription
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network ready to be used.
+
+    Attributes
+    ----------
+    description
+        What it takes and gives.
+    network
+        ``network(spectra (N, E), dose (N,)) -> {output: tensor}``: ``presence`` and ``minerals`` are logits,
+        (N, K) and (N, K + 1) with "unknown" last; ``intensity`` (N, K) is the share of a spectrum's counts;
+        ``code`` (N, L); ``spectrum`` (N, E) is in the inputs' scale.
+    """
+
+    description: ModelDescription
+    network: torch.nn.Module
+
+    def with_description(self, description: ModelDescription) -> Model:
+        """Return the same network under another description."""
+        return replace(self, description=description)
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device of a name; "auto" takes CUDA, then an Apple GPU, then the CPU.
+
+    Raises
+    ------
+    InvalidInput
+        When it is not there.
+    """
+    there = ["cpu"]
+    if torch.backends.mps.is_available():
+        there.insert(0, "mps")
+    if torch.cuda.is_available():
+        there.insert(0, "cuda")
+    if name == "auto":
+        return torch.device(there[0])
+    if name not in there:
+        raise InvalidInput(f"there is no device {name!r} here", f"Use {', '.join(['auto', *there])}")
+    return torch.device(name)

@@ -1,0 +1,95 @@
+"""Parts that several networks are made of."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from napari_xrf.core.errors import InvalidInput
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+
+
+def activation(name: str) -> nn.Module:
+    """Return an activation by name.
+
+    Raises
+    ------
+    InvalidInput
+        When there is none of that name.
+    """
+    if name not in _ACTIVATIONS:
+        raise InvalidInput(f"there is no activation {name!r}", f"Use {', '.join(_ACTIVATIONS)}")
+    return _ACTIVATIONS[name]()
+
+
+class Patches(nn.Module):
+    """Cuts spectra (N, E) into patches and embeds each as a token, (N, P, D), with a learned position.
+
+    The last patch is filled up with zeros.
+    """
+
+    def __init__(self, channels: int, patch: int, width: int) -> None:
+        super().__init__()
+        self.patch = patch
+        self.number = -(-channels // patch)
+        self.missing = self.number * patch - channels
+        self.embed = nn.Linear(patch, width)
+        self.position = nn.Parameter(0.02 * torch.randn(self.number, width))
+
+    def forward(self, spectra: Tensor) -> Tensor:
+        """Return the tokens."""
+        filled = nn.functional.pad(spectra, (0, self.missing))
+        tokens: Tensor = self.embed(filled.unflatten(1, (self.number, self.patch)))
+        return tokens + self.position
+
+
+class AttentionBlock(nn.Module):
+    """A transformer's block, normalised first: queries (N, Q, D) attend to a context (N, C, D).
+
+    Vaswani et al., arXiv:1706.03762; the order of normalisation of Xiong et al., arXiv:2002.04745.
+    """
+
+    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        if width % heads:
+            raise InvalidInput(f"{heads} heads do not divide a width of {width}")
+        self.heads, self.dropout = heads, dropout
+        self.norm_queries, self.norm_context = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.query, self.key_value = nn.Linear(width, width), nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+        self.feed = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width)
+        )
+
+    def forward(self, queries: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return the queries after attention to the context (to themselves without one)."""
+        normed = self.norm_queries(queries)
+        seen = normed if context is None else self.norm_context(context)
+        key, value = self.key_value(seen).chunk(2, dim=-1)
+        parts = [
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.query(normed), key, value)
+        ]
+        attended = nn.functional.scaled_dot_product_attention(
+            *parts, dropout_p=self.dropout if self.training else 0.0
+        )
+        queries = queries + self.out(attended.transpose(1, 2).flatten(2))
+        result: Tensor = queries + self.feed(queries)
+        return result
+
+
+class ElementHeads(nn.Module):
+    """Presence logits and shares of the counts from one feature vector (N, D) for all K names."""
+
+    def __init__(self, width: int, names: int) -> None:
+        super().__init__()
+        self.presence, self.amount = nn.Linear(width, names), nn.Linear(width, names)
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        """Return ``presence`` and ``intensity``, (N, K)."""
+        return {"presence": self.presence(features), "intensity": share(self.amount(features))}
+
+
+def share(value: Tensor) -> Tensor:
+    """Return a share of the counts, from 0 up, of an unbounded number."""
+    return nn.functional.softplus(value, beta=10.0)

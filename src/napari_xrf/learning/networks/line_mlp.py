@@ -1,0 +1,70 @@
+"""The classifier of "Privileged bases": a perceptron from a spectrum to the presence of emission lines.
+
+García-Avello Bofías, Bombini, Ruberto & Taccetti, EasyChair preprint, December 2024: 300 bins, 900 hidden units,
+556 lines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from torch import Tensor, nn
+
+from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.networks.layers import activation
+from napari_xrf.synthesis.ranges import Choices, Limits, check_fields
+
+
+@dataclass(frozen=True)
+class Options:
+    """Hyper-parameters; the paper found the first four with Optuna.
+
+    Attributes
+    ----------
+    hidden
+        Units of each hidden layer.
+    depth
+        Hidden layers; the paper has one.
+    dropout
+        Part of the hidden units left out in training.
+    activation
+        Of the hidden units.
+    """
+
+    hidden: Annotated[int, Limits(8, 8192)] = 900
+    depth: Annotated[int, Limits(1, 8)] = 1
+    dropout: Annotated[float, Limits(0, 0.9)] = 0.0
+    activation: Annotated[str, Choices(("relu", "gelu", "silu"))] = "gelu"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+def build(options: Options, description: ModelDescription) -> nn.Module:
+    """Return the network for a description's axis and lines."""
+    return LineMlp(options, description.axis.size, len(description.names))
+
+
+class LineMlp(nn.Module):
+    """Spectrum (N, E) → ``presence`` logits (N, K)."""
+
+    def __init__(self, options: Options, channels: int, lines: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        width = channels
+        for _ in range(options.depth):
+            layers += [nn.Linear(width, options.hidden), activation(options.activation)]
+            layers += [nn.Dropout(options.dropout)] if options.dropout else []
+            width = options.hidden
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Linear(width, lines)
+
+    def features(self, spectra: Tensor, dose: Tensor) -> Tensor:
+        """Return the last hidden layer, (N, hidden)."""
+        hidden: Tensor = self.body(spectra)
+        return hidden
+
+    def forward(self, spectra: Tensor, dose: Tensor) -> dict[str, Tensor]:
+        """Return the logits of the lines."""
+        return {"presence": self.head(self.features(spectra, dose))}

@@ -1,0 +1,99 @@
+"""The label-token vision transformer: one learned token per element reads the spectrum, in place of a class token.
+
+Marikkar et al., arXiv:2307.07263, for spectra as in Zarębski's poster (AGH Kraków): the label tokens attend to the
+data tokens, and each one's output tells presence and amount of its element.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.networks.layers import AttentionBlock, Patches, share
+from napari_xrf.synthesis.ranges import Limits, check_fields
+
+
+@dataclass(frozen=True)
+class Options:
+    """Hyper-parameters.
+
+    Attributes
+    ----------
+    patch
+        Channels per token.
+    width
+        Numbers per token, a multiple of ``heads``.
+    depth, heads
+        Blocks of the data tokens, and attention heads of each.
+    label_depth
+        Blocks in which the label tokens read the data tokens and each other.
+    widening
+        Hidden units of a block's perceptron, as a multiple of ``width``.
+    dropout
+        Part of the attention left out in training.
+    """
+
+    patch: Annotated[int, Limits(1, 256)] = 10
+    width: Annotated[int, Limits(8, 1024)] = 64
+    depth: Annotated[int, Limits(1, 24)] = 3
+    heads: Annotated[int, Limits(1, 32)] = 4
+    label_depth: Annotated[int, Limits(1, 12)] = 2
+    widening: Annotated[int, Limits(1, 8)] = 2
+    dropout: Annotated[float, Limits(0, 0.9)] = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+def build(options: Options, description: ModelDescription) -> nn.Module:
+    """Return the network for a description's axis and elements."""
+    return LtVit(options, description.axis.size, len(description.names))
+
+
+class LtVit(nn.Module):
+    """Spectrum (N, E) → ``presence`` logits and ``intensity`` (N, K)."""
+
+    def __init__(self, options: Options, channels: int, names: int) -> None:
+        super().__init__()
+        width = options.width
+        sizes = (width, options.heads, options.widening * width, options.dropout)
+        self.patches = Patches(channels, options.patch, width)
+        self.dose = nn.Linear(1, width)
+        self.blocks = nn.ModuleList(AttentionBlock(*sizes) for _ in range(options.depth))
+        self.labels = nn.Parameter(0.02 * torch.randn(names, width))
+        self.readers = nn.ModuleList(AttentionBlock(*sizes) for _ in range(options.label_depth))
+        self.norm = nn.LayerNorm(width)
+        # An output row for each label, as each token knows its own element only.
+        self.presence = nn.Parameter(0.02 * torch.randn(names, width))
+        self.amount = nn.Parameter(0.02 * torch.randn(names, width))
+        self.presence_bias, self.amount_bias = (
+            nn.Parameter(torch.zeros(names)),
+            nn.Parameter(torch.zeros(names)),
+        )
+
+    def features(self, spectra: Tensor, dose: Tensor) -> Tensor:
+        """Return the mean of what the label tokens have read, (N, width)."""
+        return self.read(spectra, dose).mean(dim=1)
+
+    def read(self, spectra: Tensor, dose: Tensor) -> Tensor:
+        """Return the label tokens after reading, (N, K, width)."""
+        tokens = self.patches(spectra) + self.dose(dose[:, None])[:, None]
+        for block in self.blocks:
+            tokens = block(tokens)
+        labels = self.labels.expand(len(spectra), -1, -1)
+        for reader in self.readers:
+            labels = reader(labels, torch.cat([tokens, labels], dim=1))
+        read: Tensor = self.norm(labels)
+        return read
+
+    def forward(self, spectra: Tensor, dose: Tensor) -> dict[str, Tensor]:
+        """Return logits of presence and shares of the counts."""
+        labels = self.read(spectra, dose)
+        return {
+            "presence": (labels * self.presence).sum(dim=-1) + self.presence_bias,
+            "intensity": share((labels * self.amount).sum(dim=-1) + self.amount_bias),
+        }

@@ -1,0 +1,149 @@
+"""Predictions in HDF5: plain datasets for scripts, NXdata groups on the same data for viewers.
+
+``/names`` holds the K names; ``/probability`` and ``/intensity`` are (Y, X, K), ``/unknown`` and ``/counts``
+(Y, X), ``/code`` (Y, X, L) with ``/code_names``, ``/spectrum`` (Y, X, E) with ``/energy`` in keV; all
+float32, each only where the model gives it. ``/model`` is the model's description as JSON. ``/entry`` holds
+one NXdata group per output, whose signal is a link to the dataset above and takes no room: silx and h5web show
+it with its axes in µm.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.io.atomic_write import replacing
+from napari_xrf.learning.description import description_as_json, description_from_json
+
+if TYPE_CHECKING:
+    from napari_xrf.learning.prediction import Prediction
+
+_MARK = "napari_xrf"
+_KIND = "prediction"
+_SUFFIXES = (".h5", ".hdf5")
+_CHUNK_BYTES = 2**20
+# Dataset → what its last axis is named by; the first that is there is what a viewer opens with.
+_OUTPUTS = {
+    "probability": "names",
+    "intensity": "names",
+    "unknown": "",
+    "code": "code_names",
+    "spectrum": "energy",
+}
+_UNITS = {"intensity": "counts", "spectrum": "counts"}
+
+
+def write_prediction(
+    path: str | Path,
+    prediction: Prediction,
+    *,
+    pixel_size: tuple[float, float] | None = None,
+    source: str = "",
+    progress: Progress = ignore_progress,
+) -> None:
+    """Write a prediction to HDF5.
+
+    Parameters
+    ----------
+    path
+        ``.h5`` or ``.hdf5``.
+    prediction
+        What a model said of a map.
+    pixel_size
+        (dy, dx) in µm, or None.
+    source
+        Name of the map.
+    progress
+        Told after each output.
+
+    Raises
+    ------
+    InvalidInput
+        When the suffix is another.
+    FileError
+        When the file cannot be written.
+    """
+    import h5py
+
+    target = Path(path)
+    if target.suffix.lower() not in _SUFFIXES:
+        raise InvalidInput(f"predictions are not written to {target.suffix!r} files", "Choose .h5")
+    description = prediction.description
+    texts = {"names": description.names, "code_names": description.code_names, "notes": prediction.notes}
+    given = {name: values for name in _OUTPUTS if (values := getattr(prediction, name)) is not None}
+    with replacing(target) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update({"NX_class": "NXroot", "default": "entry", _MARK: _KIND, "source": source})
+        for name, entries in texts.items():
+            file.create_dataset(name, data=list(entries), dtype=h5py.string_dtype())
+        file.create_dataset("model", data=description_as_json(description))
+        if "spectrum" in given:
+            energy = file.create_dataset("energy", data=description.axis.energies)
+            energy.attrs.update({"units": "keV", "long_name": "energy (keV)"})
+        entry = file.create_group("entry")
+        entry.attrs.update({"NX_class": "NXentry", "default": next(iter(given), "counts")})
+        entry.attrs["title"] = f"{description.name} on {source}" if source else description.name
+        for done, (name, values) in enumerate({**given, "counts": prediction.counts}.items()):
+            _put_output(file, entry, name, np.asarray(values, dtype=np.float32), pixel_size)
+            progress(done + 1, len(given) + 1, "writing the prediction")
+
+
+def read_prediction(path: str | Path) -> Prediction:
+    """Read what :func:`write_prediction` wrote.
+
+    Raises
+    ------
+    FileError
+        When the file holds no prediction or is damaged.
+    """
+    from napari_xrf.io import hdf5_file
+    from napari_xrf.learning.prediction import Prediction
+
+    target = Path(path)
+    with hdf5_file.opened(target) as file:
+        if hdf5_file.text_of(hdf5_file.attribute(file, _MARK)) != _KIND:
+            raise FileError(target, "holds no prediction", "Give a predictions.h5 that `predict` wrote")
+        try:
+            description = description_from_json(hdf5_file.text_of(file["model"]))
+            counts = hdf5_file.array_of(file["counts"])
+            outputs = {name: hdf5_file.array_of(file[name]) if name in file else None for name in _OUTPUTS}
+            notes = hdf5_file.texts_of(file["notes"])
+        except (KeyError, InvalidInput) as error:
+            raise FileError(target, f"holds no whole prediction ({error})", "Make it again") from error
+    for name, values in outputs.items():
+        if values is not None and values.shape[:2] != counts.shape:
+            raise FileError(target, f"/{name} {values.shape} does not fit a map of {counts.shape}")
+    return Prediction(description=description, map_shape=counts.shape, counts=counts, notes=notes, **outputs)
+
+
+def _put_output(
+    file: Any, entry: Any, name: str, values: np.ndarray[Any, np.dtype[np.float32]], pixel_size: Any
+) -> None:
+    from napari_xrf.io.nexus import put_image_axes
+
+    stored: dict[str, Any] = {}
+    if values.size:
+        rows, columns = values.shape[:2]
+        row_bytes = columns * values[0, 0].nbytes
+        chunk = (max(1, min(rows, _CHUNK_BYTES // row_bytes)), columns, *values.shape[2:])
+        stored = {"chunks": chunk, "compression": "gzip", "compression_opts": 1, "shuffle": True}
+    dataset = file.create_dataset(name, data=values, **stored)
+    dataset.attrs["interpretation"] = "image" if values.ndim == 2 else "spectrum"
+    if name in _UNITS:
+        dataset.attrs["units"] = _UNITS[name]
+    group = entry.create_group(name)
+    group.attrs.update({"NX_class": "NXdata", "signal": name, "title": name})
+    group[name] = dataset
+    axes = put_image_axes(group, values.shape[:2], pixel_size)
+    last = _OUTPUTS.get(name, "")
+    if last == "energy":
+        group["energy"] = file["energy"]
+        axes.append("energy")
+    elif last:
+        # Texts cannot be an axis; they stand beside it, in the axis's order.
+        group[last] = file[last]
+        axes.append(".")
+    group.attrs["axes"] = axes

@@ -1,0 +1,135 @@
+"""The networks by name: a new network is a new file in ``networks/`` and a line here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.learning.description import ModelDescription, Task
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A kind of network.
+
+    Attributes
+    ----------
+    name
+        ``"lt-vit"``.
+    module
+        Its file in :mod:`napari_xrf.learning.networks`, which holds ``Options`` (a frozen dataclass of its
+        hyper-parameters) and ``build(options, description) -> torch.nn.Module``.
+    task
+        What it is made for.
+    outputs
+        What it gives; see :class:`~napari_xrf.learning.description.ModelDescription`.
+    summary
+        One line for lists.
+    """
+
+    name: str
+    module: str
+    task: Task
+    outputs: tuple[str, ...]
+    summary: str
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    each.name: each
+    for each in (
+        Architecture(
+            "line-mlp", "line_mlp", "lines", ("presence",), "two layers, spectrum to emission lines"
+        ),
+        Architecture(
+            "line-autoencoder",
+            "line_autoencoder",
+            "lines",
+            ("presence", "code", "spectrum"),
+            "sparse code with one unit per emission line",
+        ),
+        Architecture(
+            "maxrf-cnn",
+            "maxrf_cnn",
+            "elements",
+            ("presence", "intensity"),
+            "convolutions, spectrum to net counts",
+        ),
+        Architecture("vit", "vit", "elements", ("presence", "intensity"), "transformer with a class token"),
+        Architecture(
+            "lt-vit", "lt_vit", "elements", ("presence", "intensity"), "transformer with a token per element"
+        ),
+        Architecture("mineral-cnn", "mineral_cnn", "minerals", ("minerals",), "convolutions"),
+        Architecture(
+            "mineral-cnn-attention",
+            "mineral_cnn_attention",
+            "minerals",
+            ("minerals",),
+            "convolutions with self-attention",
+        ),
+        Architecture(
+            "mineral-cnn-bilstm",
+            "mineral_cnn_bilstm",
+            "minerals",
+            ("minerals",),
+            "convolutions and a bidirectional LSTM",
+        ),
+        Architecture("pca", "pca", "spectra", ("code", "spectrum"), "principal components"),
+        Architecture("vae", "vae", "spectra", ("code", "spectrum"), "variational autoencoder"),
+    )
+}
+
+
+def architecture(name: str) -> Architecture:
+    """Return an architecture by name.
+
+    Raises
+    ------
+    InvalidInput
+        When there is none of that name.
+    """
+    if name not in ARCHITECTURES:
+        raise InvalidInput(f"there is no network {name!r}", f"Use {', '.join(ARCHITECTURES)}")
+    return ARCHITECTURES[name]
+
+
+def network_options(name: str, values: dict[str, Any] | None = None) -> Any:
+    """Return an architecture's options, with some values in place of the defaults.
+
+    Raises
+    ------
+    InvalidInput
+        For an unknown option or a value out of range.
+    """
+    options = _module(name).Options
+    try:
+        return options(**{key: _as_tuple(value) for key, value in (values or {}).items()})
+    except TypeError as error:
+        raise InvalidInput(f"{name}: {error}") from error
+
+
+def build_network(description: ModelDescription) -> torch.nn.Module:
+    """Return an untrained network for a description.
+
+    Raises
+    ------
+    InvalidInput
+        When the architecture or an option is unknown.
+    """
+    name = description.architecture
+    options = network_options(name, dict(description.network))
+    network: torch.nn.Module = _module(name).build(options, description)
+    return network
+
+
+def _module(name: str) -> Any:
+    return import_module(f"napari_xrf.learning.networks.{architecture(name).module}")
+
+
+def _as_tuple(value: Any) -> Any:
+    # JSON has lists only.
+    return tuple(map(_as_tuple, value)) if isinstance(value, list | tuple) else value

@@ -1,0 +1,65 @@
+"""Spectra of elements in layers, with the presence of 556 emission lines: what line networks learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.label_map import LabelClass
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.learning.description import Task
+from napari_xrf.learning.sources.batch import Batch
+from napari_xrf.synthesis.layers import LayersParameters, synthesize_layers
+from napari_xrf.synthesis.line_basis import BASIS_AXIS, line_basis
+
+
+@dataclass(frozen=True)
+class LineSource:
+    """Draws from the layers recipe; its spectra have 1 at their highest channel, whatever their counts.
+
+    Attributes
+    ----------
+    parameters
+        What the recipe draws from.
+    fewest_counts
+        When above 0, spectra get as many counts as drawn evenly in the logarithm from here up to the recipe's
+        number, so that a network also learns spectra of single pixels.
+    """
+
+    parameters: LayersParameters = field(default_factory=LayersParameters)
+    fewest_counts: float = 0.0
+    task: Task = "lines"
+    axis: EnergyAxis = BASIS_AXIS
+    names: tuple[str, ...] = field(default_factory=lambda: tuple(line.label for line in line_basis()))
+    classes: tuple[LabelClass, ...] = ()
+
+    @property
+    def counts_range(self) -> tuple[float, float]:
+        """Fewest and most counts."""
+        most = float(self.parameters.counts)
+        return (self.fewest_counts or most, most)
+
+    def draw(self, size: int, generator: np.random.Generator) -> Batch:
+        """Return ``size`` spectra with ``presence`` and ``visible``."""
+        made = synthesize_layers(size, generator=generator, parameters=self.parameters)
+        spectra = made.spectra
+        if self.fewest_counts:
+            low, high = np.log(self.counts_range)
+            dose = np.exp(generator.uniform(low, high, size=(size, 1)))
+            expected = spectra / np.maximum(spectra.sum(axis=1, keepdims=True), 1e-9) * dose
+            spectra = generator.poisson(expected).astype(np.float32)
+        return Batch(
+            spectra,
+            {"presence": made.present.astype(np.float32), "visible": made.visible.astype(np.float32)},
+        )
+
+
+def make(
+    *, progress: Progress = ignore_progress, fewest_counts: float = 0.0, **parameters: Any
+) -> LineSource:
+    """Return the source of some :class:`~napari_xrf.synthesis.layers.LayersParameters`."""
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in parameters.items()}
+    return LineSource(LayersParameters(**values), fewest_counts)

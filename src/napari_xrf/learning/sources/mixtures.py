@@ -1,0 +1,114 @@
+"""Spectra of several elements on a substrate: what networks for elements and their counts learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.label_map import LabelClass
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.learning.description import Task
+from napari_xrf.learning.rebinning import rebin_counts
+from napari_xrf.learning.sources.batch import Batch
+from napari_xrf.physics.instrument import Instrument, load_instrument
+from napari_xrf.synthesis.distortions import Distortions
+from napari_xrf.synthesis.mixtures import MixtureParameters, make_templates, synthesize_mixtures
+
+
+@dataclass(frozen=True)
+class MixtureSource:
+    """Draws from the mixtures recipe on one or several instruments, in equal parts.
+
+    Attributes
+    ----------
+    instruments
+        Where the spectra are measured; rebinned to ``axis``.
+    parameters
+        What the recipe draws from, one for each instrument.
+    """
+
+    instruments: tuple[Instrument, ...]
+    parameters: tuple[MixtureParameters, ...]
+    axis: EnergyAxis
+    task: Task = "elements"
+    classes: tuple[LabelClass, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The elements."""
+        return self.parameters[0].elements
+
+    @property
+    def counts_range(self) -> tuple[float, float]:
+        """Fewest and most counts."""
+        low, high = self.parameters[0].counts
+        return (float(low), float(high))
+
+    def draw(self, size: int, generator: np.random.Generator) -> Batch:
+        """Return ``size`` spectra with ``presence``, ``share`` and ``net_counts``."""
+        bounds = np.linspace(0, size, len(self.instruments) + 1).astype(int)
+        counts = np.zeros((size, self.axis.size), dtype=np.float32)
+        net = np.zeros((size, len(self.names)), dtype=np.float32)
+        for number, (instrument, parameters) in enumerate(
+            zip(self.instruments, self.parameters, strict=True)
+        ):
+            part = slice(bounds[number], bounds[number + 1])
+            if part.stop > part.start:
+                made = synthesize_mixtures(
+                    part.stop - part.start, instrument, generator=generator, parameters=parameters
+                )
+                counts[part] = rebin_counts(made.counts, made.energy, self.axis, seed=number)
+                net[part] = made.net_counts
+        order = generator.permutation(size)
+        counts, net = counts[order], net[order]
+        total = np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+        return Batch(
+            counts,
+            {"presence": (net > 0).astype(np.float32), "share": net / total, "net_counts": net},
+        )
+
+
+def make(
+    *,
+    progress: Progress = ignore_progress,
+    instruments: Sequence[str] = ("gem",),
+    axis: Sequence[float] | None = None,
+    distortions: dict[str, Any] | str | None = "recipe",
+    **parameters: Any,
+) -> MixtureSource:
+    """Return the source for some instruments.
+
+    Parameters
+    ----------
+    instruments
+        Presets' names or files.
+    axis
+        (offset, width, size) of the network's axis in keV; None takes the first instrument's.
+    distortions
+        ``"recipe"``: the recipe's own augmentation; None: none; else fields of
+        :class:`~napari_xrf.synthesis.distortions.Distortions`.
+    parameters
+        Fields of :class:`~napari_xrf.synthesis.mixtures.MixtureParameters`.
+    """
+    loaded = tuple(load_instrument(name) for name in instruments)
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in parameters.items()}
+    if distortions != "recipe":
+        values["distortions"] = None if distortions is None else Distortions(**_ranges(distortions))
+    chosen = [
+        MixtureParameters(
+            **(values if instrument.detector.kind == "gem" else {"escape": (0.0, 0.0), **values})
+        )
+        for instrument in loaded
+    ]
+    for instrument, each in zip(loaded, chosen, strict=True):
+        make_templates(each.elements, each.substrates, instrument, progress)
+    target = loaded[0].energy if axis is None else EnergyAxis(float(axis[0]), float(axis[1]), int(axis[2]))
+    return MixtureSource(loaded, tuple(chosen), target)
+
+
+def _ranges(fields: Any) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in dict(fields).items()}

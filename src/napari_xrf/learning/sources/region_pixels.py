@@ -1,0 +1,248 @@
+"""The labelled pixels of a map as a set of spectra: gathered once, split once, kept in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, LabelMap
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.io import read, read_truth, write_cube
+from napari_xrf.learning.sources.region_split import LEFT_OUT, PARTS, RegionSplit, split_regions
+from napari_xrf.synthesis.mineral_map import PALETTE
+from napari_xrf.synthesis.ranges import check_range
+from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
+
+_MOST_BYTES = 512 * 2**20  # of all pixels together, in the cube's own type
+_KIND = "labelled pixels"
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPixels:
+    """Spectra of a map with their classes.
+
+    Attributes
+    ----------
+    counts
+        (N, E) counts.
+    axis
+        Their energies.
+    classes
+        K classes with labels 2, 3, …, as models have them.
+    label
+        (N,) int64 position of the class; K is background, which is to be called unknown.
+    part
+        (N,) uint8 position in :data:`~napari_xrf.learning.sources.region_split.PARTS`.
+    name
+        Of the map.
+    notes
+        What the user should know, one sentence each.
+    """
+
+    counts: NDArray[np.unsignedinteger[Any]]
+    axis: EnergyAxis
+    classes: tuple[LabelClass, ...]
+    label: NDArray[np.int64]
+    part: NDArray[np.uint8]
+    name: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The K classes."""
+        return tuple(each.name for each in self.classes)
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return how many pixels of each class are in each part, background last where there is some."""
+        rows = []
+        for number, name in enumerate([*self.names, UNKNOWN_NAME]):
+            here = self.part[self.label == number]
+            if len(here):
+                numbers = np.bincount(here, minlength=len(PARTS)).tolist()
+                rows.append({"name": name, **dict(zip(PARTS, numbers, strict=True))})
+        return rows
+
+
+def gather_pixels(
+    cube: SpectralCube,
+    labels: LabelMap | NDArray[np.integer],
+    names: Mapping[int, str] | Sequence[str] | None = None,
+    *,
+    background: str | None = UNKNOWN_NAME,
+    validation_share: float = 0.15,
+    test_share: float = 0.15,
+    block: int = 8,
+    most_pixels: int = 5000,
+    seed: int = 0,
+    progress: Progress = ignore_progress,
+) -> LabelledPixels:
+    """Return the spectra of a map's labelled pixels, split for training, validation and test.
+
+    Parameters
+    ----------
+    cube
+        The map.
+    labels
+        (Y, X) classes of its pixels; 0 is no label.
+    names
+        Names of integer labels, by number or from 1 up; ``"class 1"``, … when left out. Not for a LabelMap, which
+        has its own.
+    background
+        Name of the class whose pixels are none of the others: they teach what is unknown. None: all are classes.
+    validation_share, test_share
+        Parts of each class's pixels that are held out, 0.1 to 0.4.
+    block
+        Edge in pixels of the blocks that are held out; see
+        :func:`~napari_xrf.learning.sources.region_split.split_regions`.
+    most_pixels
+        Of a class; of more, some are drawn. Fewer are kept where all together would exceed 512 MB.
+    seed
+        Of split and choice.
+
+    Raises
+    ------
+    InvalidInput
+        When the shapes differ, nothing is labelled, fewer than two kinds of pixels are, a class has too few
+        pixels, or a name stands twice.
+    """
+    check_range("validation share", validation_share, 0.1, 0.4)
+    check_range("test share", test_share, 0.1, 0.4)
+    check_range("block", block, 1, 1000)
+    check_range("most pixels", most_pixels, 30, 1e7)
+    found = _label_map(labels, names)
+    if found.labels.shape != cube.map_shape:
+        raise InvalidInput(
+            f"labels of {found.labels.shape[0]} × {found.labels.shape[1]} pixels do not fit the map of "
+            f"{cube.map_shape[0]} × {cube.map_shape[1]}",
+            "Label this map",
+        )
+    classes, numbered = _number_classes(found, background)
+    table = [each.name for each in classes]
+    kinds = (*table, UNKNOWN_NAME) if (numbered > len(table)).any() else tuple(table)
+    split = split_regions(
+        numbered, kinds, validation_share=validation_share, test_share=test_share, block=block, seed=seed
+    )
+    cost = cube.shape[2] * cube.counts.dtype.itemsize
+    most = min(most_pixels, max(30, _MOST_BYTES // max(cost * len(kinds), 1)))
+    chosen, notes = _choose(numbered, split, kinds, most, seed)
+    counts = np.empty((int(chosen.sum()), cube.shape[2]), dtype=cube.counts.dtype)
+    filled = 0
+    for band, block_counts in cube.blocks():
+        taken = block_counts[chosen[band]]
+        counts[filled : filled + len(taken)] = taken
+        filled += len(taken)
+        progress(band.stop, cube.shape[0], "gathering labelled pixels")
+    return LabelledPixels(
+        counts, cube.energy, classes, (numbered[chosen] - 1).astype(np.int64), split.parts[chosen], cube.name, notes
+    )
+
+
+def write_pixels(path: str | Path, pixels: LabelledPixels, *, progress: Progress = ignore_progress) -> None:
+    """Write labelled pixels to .h5, as a map of one column with its truth, which napari opens too."""
+    cube = spectra_as_cube(pixels.counts, pixels.axis, pixels.name)
+    about = {"kind": _KIND, "classes": [asdict(each) for each in pixels.classes], "notes": list(pixels.notes)}
+    truth = {"label": pixels.label, "part": pixels.part, "parameters": about}
+    write_cube(path, cube, truth=truth, progress=progress)
+
+
+def read_pixels(path: str | Path) -> LabelledPixels:
+    """Read what :func:`write_pixels` wrote.
+
+    Raises
+    ------
+    FileError
+        When the file is another or damaged.
+    """
+    truth = read_truth(path)
+    about = truth.get("parameters")
+    if not isinstance(about, dict) or about.get("kind") != _KIND:
+        raise FileError(path, "holds no labelled pixels", "Gather them from a map and its labels")
+    cube = read(path).load()
+    try:
+        return LabelledPixels(
+            np.asarray(cube.counts)[:, 0],
+            cube.energy,
+            tuple(LabelClass(**each) for each in about["classes"]),
+            np.asarray(truth["label"], dtype=np.int64),
+            np.asarray(truth["part"], dtype=np.uint8),
+            cube.name,
+            tuple(about["notes"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileError(path, f"its labelled pixels are damaged ({error!r})") from error
+
+
+def _label_map(labels: LabelMap | NDArray[np.integer], names: Mapping[int, str] | Sequence[str] | None) -> LabelMap:
+    if isinstance(labels, LabelMap):
+        if names is not None:
+            raise InvalidInput("a label map names its classes itself", "Leave names out")
+        return labels
+    values = np.asarray(labels)
+    if values.ndim != 2 or values.dtype.kind not in "iu":
+        raise InvalidInput(f"labels must be (Y, X) whole numbers, not {values.shape} {values.dtype}")
+    if values.size and values.min() < 0:
+        raise InvalidInput("labels must not be negative", "0 is no label")
+    named = dict(names) if isinstance(names, Mapping) else dict(enumerate(names or (), start=1))
+    present = sorted(set(np.unique(values).tolist()) - {0})
+    if names is not None and (nameless := [label for label in present if label not in named]):
+        raise InvalidInput(f"label {nameless[0]} has no name", "Name every label")
+    classes = tuple(
+        LabelClass(label, named.get(label, f"class {label}"), color=PALETTE[place % len(PALETTE)])
+        for place, label in enumerate(present)
+    )
+    return LabelMap(values.astype(np.uint32), classes)
+
+
+def _number_classes(
+    labels: LabelMap, background: str | None
+) -> tuple[tuple[LabelClass, ...], NDArray[np.integer]]:
+    """Return the classes that have pixels, and labels 1 … K for them, K + 1 for background, 0 for none."""
+    present = set(np.unique(labels.labels).tolist()) - {0}
+    if not present:
+        raise InvalidInput("no pixel is labelled", "Paint some pixels of each class first")
+    there = [each for each in labels.classes if each.label in present]
+    kept = [each for each in there if each.name != background]
+    names = [each.name for each in kept]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InvalidInput(f"{', '.join(twice)} stands twice among the classes", "Give each class one name")
+    if not kept:
+        raise InvalidInput(f"only {background} is labelled", "Paint some pixels of each class")
+    if background is None and UNKNOWN_NAME in names:
+        raise InvalidInput(f"{UNKNOWN_NAME!r} is the name for what no class explains", "Rename the class")
+    numbered = np.zeros(labels.labels.shape, dtype=np.int64)
+    classes = []
+    for number, each in enumerate(kept, start=1):
+        numbered[labels.labels == each.label] = number
+        classes.append(LabelClass(number + 1, each.name, each.formula, each.color, each.density))
+    for each in there:
+        if each.name == background:
+            numbered[labels.labels == each.label] = len(kept) + 1
+    return tuple(classes), numbered
+
+
+def _choose(
+    numbered: NDArray[np.integer], split: RegionSplit, kinds: tuple[str, ...], most: int, seed: int
+) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Return which pixels (Y, X) are kept, and notes: in each part as large a share as in the others."""
+    chosen = split.parts != LEFT_OUT
+    notes = list(split.notes)
+    generator = np.random.default_rng([seed, 0])
+    for number, name in enumerate(kinds, start=1):
+        mine = np.flatnonzero(chosen & (numbered == number))
+        if len(mine) <= most:
+            continue
+        part = split.parts.reshape(-1)[mine]
+        for each in range(len(PARTS)):
+            places = mine[part == each]
+            kept = max(1, round(most * len(places) / len(mine)))
+            chosen.reshape(-1)[generator.permutation(places)[kept:]] = False
+        notes.append(f"{most} of the {len(mine)} pixels of {name} are used")
+    return chosen, tuple(notes)

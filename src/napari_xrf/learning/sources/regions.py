@@ -1,0 +1,251 @@
+"""The user's own labelled regions as training spectra. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.learning.description import Task
+from napari_xrf.learning.rebinning import rebin_counts
+from napari_xrf.learning.sources.batch import Batch, SourceSpec
+from napari_xrf.learning.sources.region_outliers import OutlierShapes, draw_outliers, outlier_shapes
+from napari_xrf.learning.sources.region_pixels import LabelledPixels, gather_pixels, read_pixels
+from napari_xrf.learning.sources.region_split import PARTS, Part
+from napari_xrf.synthesis.ranges import Limits, Range, check_fields
+from napari_xrf.synthesis.sampling import draw_seed
+
+_SPECTRA_PER_CALIBRATION = 16  # of a batch share one drawn calibration
+
+
+@dataclass(frozen=True)
+class RegionOptions:
+    """How pixels become training spectra.
+
+    Attributes
+    ----------
+    counts
+        Range of doses, drawn evenly in the logarithm; None takes a tenth of the darkest pixels' counts (the 5th
+        percentile, but at least 30) to as many as the brightest ones (95th) have four times.
+    largest_sum
+        The most pixels of a class that are summed to reach a dose.
+    offset_ev, gain
+        The recorded energies are moved by up to this much, both ways: E → (1 ± gain) E ± offset.
+    unknown_share
+        Part of the spectra that belong to no class: background pixels where some are labelled, else synthetic
+        outliers.
+    """
+
+    counts: Annotated[Range | None, Limits(1, 1e9)] = None
+    largest_sum: Annotated[int, Limits(1, 256)] = 16
+    offset_ev: Annotated[float, Limits(0, 500, "eV")] = 10.0
+    gain: Annotated[float, Limits(0, 0.05)] = 0.001
+    unknown_share: Annotated[float, Limits(0, 0.9)] = 0.1
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True, eq=False)
+class RegionSource:
+    """Draws spectra of labelled pixels with ``label``; a :class:`~napari_xrf.learning.sources.batch.Source`.
+
+    Each spectrum is a pixel of its class, or a sum of several for a higher dose, thinned out binomially to the
+    dose wanted (a thinned Poisson count is a Poisson count), and recorded under another calibration. Held-out
+    parts of the split are drawn from in the same way, from their own pixels only.
+
+    Attributes
+    ----------
+    pixels
+        All labelled pixels.
+    axis
+        To which counts are rebinned.
+    options
+        Doses and augmentation.
+    part
+        Of the split that is drawn from.
+    """
+
+    pixels: LabelledPixels
+    axis: EnergyAxis
+    options: RegionOptions = RegionOptions()
+    part: Part = "training"
+    task: Task = "minerals"
+
+    def __post_init__(self) -> None:
+        for number, name in enumerate(self.names):
+            if not self._totals[self._pool(number)].any():
+                raise InvalidInput(
+                    f"the labelled pixels of {name!r} hold no counts for {self.part}", "Label others"
+                )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The K classes."""
+        return self.pixels.names
+
+    @property
+    def classes(self) -> tuple[LabelClass, ...]:
+        """The K classes, with formula, colour and density where the labels state them."""
+        return self.pixels.classes
+
+    @cached_property
+    def counts_range(self) -> tuple[float, float]:
+        """Fewest and most counts of a spectrum."""
+        if self.options.counts is not None:
+            return self.options.counts
+        dark, bright = np.percentile(self._totals[self._totals > 0], (5, 95))
+        low = max(0.1 * float(dark), 30.0)
+        return (low, max(4.0 * float(bright), low))
+
+    @property
+    def validation(self) -> RegionSource:
+        """The same source on the pixels held out for validation."""
+        return replace(self, part="validation")
+
+    @property
+    def test(self) -> RegionSource:
+        """The same source on the pixels held out for the test."""
+        return replace(self, part="test")
+
+    def draw(self, size: int, generator: np.random.Generator) -> Batch:
+        """Return ``size`` spectra, each class as often as the others."""
+        known = len(self.names)
+        label = generator.integers(known, size=size)
+        label[generator.random(size) < self.options.unknown_share] = known
+        low, high = np.log(self.counts_range)
+        doses = np.exp(generator.uniform(low, high, size=size))
+        counts = np.zeros((size, self.pixels.axis.size), dtype=np.int64)
+        for number in np.unique(label).tolist():
+            rows = np.flatnonzero(label == number)
+            pool = self._pool(number)
+            if len(pool):
+                for row in rows:
+                    counts[row] = self._one(pool, float(doses[row]), generator)
+            else:
+                expected, _ = draw_outliers(self._outliers, len(rows), generator)
+                counts[rows] = generator.poisson(expected * doses[rows, np.newaxis])
+        return Batch(self._recorded(counts, generator), {"label": label.astype(np.int64)})
+
+    def _one(self, pool: NDArray[np.intp], dose: float, generator: np.random.Generator) -> NDArray[np.int64]:
+        mean = max(float(self._totals[pool].mean()), 1e-9)
+        number = int(np.clip(np.ceil(dose / mean), 1, min(self.options.largest_sum, len(pool))))
+        chosen = generator.choice(pool, number, replace=False)
+        spectrum = self.pixels.counts[chosen].sum(axis=0, dtype=np.int64)
+        total = int(spectrum.sum())
+        if total > dose:
+            filled = np.flatnonzero(spectrum)
+            spectrum[filled] = generator.binomial(spectrum[filled], dose / total)
+        return np.asarray(spectrum, dtype=np.int64)
+
+    def _recorded(self, counts: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.float32]:
+        own, options = self.pixels.axis, self.options
+        recorded = np.empty((len(counts), self.axis.size), dtype=np.float32)
+        # Classes stand in random order, so that runs of a batch are no groups of one class.
+        for start in range(0, len(counts), _SPECTRA_PER_CALIBRATION):
+            part = slice(start, start + _SPECTRA_PER_CALIBRATION)
+            offset, gain = generator.uniform(-1, 1, size=2) * (options.offset_ev * 1e-3, options.gain)
+            moved = EnergyAxis(own.offset * (1 + gain) + offset, own.width * (1 + gain), own.size)
+            recorded[part] = rebin_counts(counts[part], moved, self.axis, seed=draw_seed(generator))
+        return recorded
+
+    def _pool(self, number: int) -> NDArray[np.intp]:
+        mine = (self.pixels.label == number) & (self.pixels.part == PARTS.index(self.part))
+        return np.flatnonzero(mine)
+
+    @cached_property
+    def _totals(self) -> NDArray[np.float64]:
+        return np.asarray(self.pixels.counts.sum(axis=1, dtype=np.float64))
+
+    @cached_property
+    def _outliers(self) -> OutlierShapes:
+        sums = [self.pixels.counts[self._pool(number)].sum(axis=0) for number in range(len(self.names))]
+        return outlier_shapes(np.asarray(sums, dtype=np.float64), self.pixels.axis)
+
+
+def regions_spec(file: str, axis: EnergyAxis | None = None, **options: Any) -> SourceSpec:
+    """Return the specification of a source of labelled pixels in a file, for a recipe.
+
+    Parameters
+    ----------
+    file
+        Written by :func:`~napari_xrf.learning.sources.region_pixels.write_pixels`.
+    axis
+        Of the network; None takes the map's.
+    options
+        Fields of :class:`RegionOptions`.
+    """
+    placed = None if axis is None else [axis.offset, axis.width, axis.size]
+    return SourceSpec("regions", {"file": str(file), "axis": placed, **options})
+
+
+def make(
+    *,
+    progress: Progress = ignore_progress,
+    file: str | None = None,
+    cube: str | None = None,
+    labels: str | None = None,
+    axis: Sequence[float] | None = None,
+    part: Part = "training",
+    background: str | None = UNKNOWN_NAME,
+    validation_share: float = 0.15,
+    test_share: float = 0.15,
+    block: int = 8,
+    most_pixels: int = 5000,
+    seed: int = 0,
+    **options: Any,
+) -> RegionSource:
+    """Return the source for a file of labelled pixels, or for a map and its labels.
+
+    Parameters
+    ----------
+    file
+        Labelled pixels of :func:`~napari_xrf.learning.sources.region_pixels.write_pixels`; or
+    cube, labels
+        files of a map and of its label map.
+    axis
+        (offset, width, size) of the network's axis in keV; None takes the map's.
+    part
+        ``"training"``, ``"validation"`` or ``"test"``.
+    background, validation_share, test_share, block, most_pixels, seed
+        As :func:`~napari_xrf.learning.sources.region_pixels.gather_pixels` takes them; only for ``cube``.
+    options
+        Fields of :class:`RegionOptions`.
+
+    Raises
+    ------
+    InvalidInput
+        When neither or both ways are given, or the part is unknown.
+    """
+    if part not in PARTS:
+        raise InvalidInput(f"there is no part {part!r} of a split", f"Use {', '.join(PARTS)}")
+    if (file is None) == (cube is None) or (cube is None) != (labels is None):
+        raise InvalidInput("regions need a file of labelled pixels, or a map and its labels")
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    chosen = RegionOptions(**values)
+    if file is not None:
+        pixels = read_pixels(file)
+    else:
+        from napari_xrf.io import read, read_labels
+
+        pixels = gather_pixels(
+            read(str(cube)),
+            read_labels(str(labels)),
+            background=background,
+            validation_share=validation_share,
+            test_share=test_share,
+            block=block,
+            most_pixels=most_pixels,
+            seed=seed,
+            progress=progress,
+        )
+    target = pixels.axis if axis is None else EnergyAxis(float(axis[0]), float(axis[1]), int(axis[2]))
+    return RegionSource(pixels, target, chosen, part)

@@ -1,0 +1,135 @@
+"""Weights files: safetensors with the model's description in the header, never pickle."""
+
+from __future__ import annotations
+
+import json
+import struct
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.io.atomic_write import replacing
+from napari_xrf.learning.description import ModelDescription, description_as_json, description_from_json
+
+if TYPE_CHECKING:
+    from napari_xrf.learning.model import Model
+
+SUFFIX = ".safetensors"
+_DESCRIPTION = "napari_xrf"
+_LONGEST_HEADER = 100_000_000  # what safetensors itself allows
+
+
+def shipped_models() -> dict[str, Path]:
+    """Return name → weights file of the models that come with napari-xrf, in alphabetical order."""
+    folder = Path(str(files("napari_xrf.learning") / "weights"))
+    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+
+
+def find_weights(model: str | Path) -> Path:
+    """Return the weights file of a shipped model's name, or of a path.
+
+    Raises
+    ------
+    InvalidInput
+        When it is neither.
+    """
+    shipped = shipped_models()
+    if str(model) in shipped:
+        return shipped[str(model)]
+    path = Path(model)
+    if path.is_dir() and (path / f"model{SUFFIX}").is_file():
+        return path / f"model{SUFFIX}"
+    if path.is_file():
+        return path
+    raise InvalidInput(
+        f"there is no model {str(model)!r}",
+        f"Give a weights file ({SUFFIX}) or one of {', '.join(shipped) or 'none shipped'}",
+    )
+
+
+def read_description(model: str | Path) -> ModelDescription:
+    """Return the description of a shipped model or of a weights file, without loading the weights or torch.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such model.
+    FileError
+        When the file is no weights file of napari-xrf.
+    """
+    path = find_weights(model)
+    header = _read_header(path)
+    try:
+        text = header["__metadata__"][_DESCRIPTION]
+    except (KeyError, TypeError):
+        raise FileError(
+            path, "holds no description of a model", "Only weights written by napari-xrf can be used"
+        ) from None
+    try:
+        return description_from_json(text)
+    except InvalidInput as error:
+        raise FileError(path, error.cause, error.remedy) from error
+
+
+def save_model(path: str | Path, model: Model) -> Path:
+    """Write a model's weights with its description.
+
+    Raises
+    ------
+    InvalidInput
+        When the file's ending is another than .safetensors.
+    """
+    from safetensors.torch import save_file
+
+    target = Path(path)
+    if target.suffix != SUFFIX:
+        raise InvalidInput(f"weights are not written to {target.suffix!r} files", f"Name a {SUFFIX} file")
+    state = {
+        name: tensor.detach().cpu().contiguous().clone()
+        for name, tensor in model.network.state_dict().items()
+    }
+    with replacing(target) as temporary:
+        save_file(state, str(temporary), metadata={_DESCRIPTION: description_as_json(model.description)})
+    return target
+
+
+def load_model(model: str | Path) -> Model:
+    """Return a shipped model by name, or the one of a weights file, ready for prediction on the CPU.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such model.
+    FileError
+        When the file is damaged, or its weights do not fit its network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from napari_xrf.learning.model import Model
+    from napari_xrf.learning.registry import build_network
+
+    path = find_weights(model)
+    description = read_description(path)
+    try:
+        network = build_network(description)
+        network.load_state_dict(load_file(str(path)))
+    except (SafetensorError, RuntimeError, OSError, TypeError, ValueError, KeyError) as error:
+        lines = str(error).splitlines() or [repr(error)]
+        raise FileError(path, f"the weights do not fit the model ({lines[0]})") from error
+    return Model(description, network.eval())
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > min(_LONGEST_HEADER, path.stat().st_size):
+                raise ValueError("its header is longer than the file")
+            header = json.loads(file.read(length))
+    except (OSError, struct.error, ValueError) as error:
+        raise FileError(path, f"is not a safetensors file ({error})") from error
+    if not isinstance(header, dict):
+        raise FileError(path, "is not a safetensors file")
+    return header
