@@ -17,7 +17,8 @@ def attainable_scores(names: Sequence[str], present: ArrayLike, visible: ArrayLi
     It names all lines of an element of which at least one can be seen, and no others. For the others its
     probability is the part of the spectra without a visible line of the element in which it is present all
     the same, the best that can be said without seeing it. An estimate, no bound: several lines that
-    cannot be seen one by one may show an element together, and one just visible may be lost in noise.
+    cannot be seen one by one may show an element together; a line that stands out of its surroundings may
+    still be taken for another element's of the same energy.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ def attainable_scores(names: Sequence[str], present: ArrayLike, visible: ArrayLi
     probability = np.zeros(there.shape)
     for element in dict.fromkeys(elements):
         lines = np.flatnonzero([each == element for each in elements])
-        found = seen[:, lines].any(axis=1)
+        found = np.asarray(seen[:, lines].any(axis=1), dtype=bool)
         hidden = there[:, lines[0]] & ~found
         guess = _part(hidden, ~found)
         named[:, lines] = found[:, np.newaxis]
