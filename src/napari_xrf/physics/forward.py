@@ -75,6 +75,7 @@ def expect_spectrum(
     instrument: Instrument,
     *,
     thickness_um: float | None = None,
+    structure: str | None = None,
     order: int = 3,
 ) -> ExpectedSpectrum:
     """Return the expected spectrum of a sample.
@@ -87,6 +88,9 @@ def expect_spectrum(
         Source, geometry, atmosphere, optic, detector and energy axis.
     thickness_um
         Of a sample of one material, µm; infinitely thick without it.
+    structure
+        Of a sample of one material: ``"amorphous"`` as without it, ``"polycrystal"`` or ``"single-crystal"``, see
+        :class:`~napari_xrf.physics.attenuation.Layer`. It changes the coherent scatter alone.
     order
         1 for primary fluorescence only, 2 with secondary, 3 with tertiary.
 
@@ -94,9 +98,9 @@ def expect_spectrum(
     ------
     InvalidInput
         When the source's energy lies below every absorption edge of the sample whose lines the
-        detector sees, or a thickness is not above 0.
+        detector sees, a thickness is not above 0, or the lattice of a polycrystal is not known.
     """
-    layers = sample_layers(material, thickness_um)
+    layers = sample_layers(material, thickness_um, structure)
     require_excitable(layers, instrument.source.highest_kev, instrument.detector)
     emission = _emit(layers, instrument, order)
     smooth, scattered = _detect_smooth([emission], instrument)
@@ -130,15 +134,34 @@ def expect_spectra(
     InvalidInput
         For a stack of layers that cannot be; for a thin sample under an electron beam.
     """
+    lines, rest = expect_lines_and_rest(materials, instrument, order=order, progress=progress)
+    return lines + rest
+
+
+def expect_lines_and_rest(
+    materials: Sequence[Material | Sequence[Layer]],
+    instrument: Instrument,
+    *,
+    order: int = 3,
+    progress: Progress = ignore_progress,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the two parts of :func:`expect_spectra`, (N, E) each: the samples' lines, and all else.
+
+    Raises
+    ------
+    InvalidInput
+        For a stack of layers that cannot be; for a thin sample under an electron beam.
+    """
     emissions = []
     for done, material in enumerate(materials):
         emissions.append(_emit(sample_layers(material), instrument, order))
         progress(done + 1, len(materials), "expected spectra")
     if not emissions:
-        return np.zeros((0, instrument.energy.size))
+        nothing = np.zeros((0, instrument.energy.size))
+        return nothing, nothing
     smooth, scattered = _detect_smooth(emissions, instrument)
     energies, photons = _common_lines(emissions)
-    return _detect_lines(energies, photons, instrument) + smooth + scattered
+    return _detect_lines(energies, photons, instrument), smooth + scattered
 
 
 @lru_cache(maxsize=1024)
