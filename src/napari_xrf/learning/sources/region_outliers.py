@@ -1,7 +1,7 @@
 """Spectra that belong to no labelled class, made from the classes' own peaks and continua.
 
-Nothing needs to be known of the detector: peaks keep the shape they have in the map, but stand at other energies and
-in other proportions, so that a network learns to say "unknown" where chemistry is new.
+Nothing needs to be known of the detector: peaks keep the shape they have in the map, but stand at other
+energies and in other proportions, so that a network learns to say "unknown" where chemistry is new.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def draw_outliers(
 
     Each has the continuum of one or two classes and one to three groups of peaks, cut from random windows of
     energy and mostly moved by 0.2 to 3 keV. What still resembles a class, by a Bhattacharyya coefficient
-    (Bhattacharyya, Bull. Calcutta Math. Soc. 35 (1943) 99) of 0.96 or more, is drawn again; after ten tries the
-    least similar one is taken.
+    (Bhattacharyya, Bull. Calcutta Math. Soc. 35 (1943) 99) of 0.96 or more, is drawn again; after ten tries
+    the least similar one is taken.
 
     Returns
     -------

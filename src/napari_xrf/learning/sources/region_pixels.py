@@ -93,10 +93,11 @@ def gather_pixels(
     labels
         (Y, X) classes of its pixels; 0 is no label.
     names
-        Names of integer labels, by number or from 1 up; ``"class 1"``, … when left out. Not for a LabelMap, which
-        has its own.
+        Names of integer labels, by number or from 1 up; ``"class 1"``, … when left out. Not for a LabelMap,
+        which has its own.
     background
-        Name of the class whose pixels are none of the others: they teach what is unknown. None: all are classes.
+        Name of the class whose pixels are none of the others: they teach what is unknown. None: all are
+        classes.
     validation_share, test_share
         Parts of each class's pixels that are held out, 0.1 to 0.4.
     block
@@ -141,7 +142,13 @@ def gather_pixels(
         filled += len(taken)
         progress(band.stop, cube.shape[0], "gathering labelled pixels")
     return LabelledPixels(
-        counts, cube.energy, classes, (numbered[chosen] - 1).astype(np.int64), split.parts[chosen], cube.name, notes
+        counts,
+        cube.energy,
+        classes,
+        (numbered[chosen] - 1).astype(np.int64),
+        split.parts[chosen],
+        cube.name,
+        notes,
     )
 
 
@@ -180,7 +187,9 @@ def read_pixels(path: str | Path) -> LabelledPixels:
         raise FileError(path, f"its labelled pixels are damaged ({error!r})") from error
 
 
-def _label_map(labels: LabelMap | NDArray[np.integer], names: Mapping[int, str] | Sequence[str] | None) -> LabelMap:
+def _label_map(
+    labels: LabelMap | NDArray[np.integer], names: Mapping[int, str] | Sequence[str] | None
+) -> LabelMap:
     if isinstance(labels, LabelMap):
         if names is not None:
             raise InvalidInput("a label map names its classes itself", "Leave names out")

@@ -27,8 +27,8 @@ class RegionSplit:
     Attributes
     ----------
     parts
-        (Y, X) uint8: position in :data:`PARTS`; ``LEFT_OUT`` for pixels without a label and for training pixels
-        beside held-out ones of their class.
+        (Y, X) uint8: position in :data:`PARTS`; ``LEFT_OUT`` for pixels without a label and for training
+        pixels beside held-out ones of their class.
     notes
         What the user should know, one sentence each.
     """
@@ -48,10 +48,11 @@ def split_regions(
 ) -> RegionSplit:
     """Split labelled pixels into training, validation and test, the same for the same seed.
 
-    Neighbouring pixels share a beam spot, a grain and drift, so that a random split of pixels would tell how well
-    neighbours are remembered. Whole blocks of the map are dealt instead, for each class by itself, so that each
-    class has its share in each part; then training pixels that touch a held-out pixel of their class are left
-    out. A class that covers too few blocks gets smaller ones, down to single pixels, and a note says so.
+    Neighbouring pixels share a beam spot, a grain and drift, so that a random split of pixels would tell
+    how well neighbours are remembered. Whole blocks of the map are dealt instead, for each class by itself,
+    so that each class has its share in each part; then training pixels that touch a held-out pixel of their
+    class are left out. A class that covers too few blocks gets smaller ones, down to single pixels, and a
+    note says so.
 
     Parameters
     ----------

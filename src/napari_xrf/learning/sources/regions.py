@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -33,8 +34,8 @@ class RegionOptions:
     Attributes
     ----------
     counts
-        Range of doses, drawn evenly in the logarithm; None takes a tenth of the darkest pixels' counts (the 5th
-        percentile, but at least 30) to as many as the brightest ones (95th) have four times.
+        Range of doses, drawn evenly in the logarithm; None takes a tenth of the darkest pixels' counts (the
+        5th percentile, but at least 30) to as many as the brightest ones (95th) have four times.
     largest_sum
         The most pixels of a class that are summed to reach a dose.
     offset_ev, gain
@@ -42,6 +43,8 @@ class RegionOptions:
     unknown_share
         Part of the spectra that belong to no class: background pixels where some are labelled, else synthetic
         outliers.
+    outliers
+        Whether there are synthetic outliers; without background pixels and without them, nothing is unknown.
     """
 
     counts: Annotated[Range | None, Limits(1, 1e9)] = None
@@ -49,6 +52,7 @@ class RegionOptions:
     offset_ev: Annotated[float, Limits(0, 500, "eV")] = 10.0
     gain: Annotated[float, Limits(0, 0.05)] = 0.001
     unknown_share: Annotated[float, Limits(0, 0.9)] = 0.1
+    outliers: bool = True
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -58,9 +62,9 @@ class RegionOptions:
 class RegionSource:
     """Draws spectra of labelled pixels with ``label``; a :class:`~napari_xrf.learning.sources.batch.Source`.
 
-    Each spectrum is a pixel of its class, or a sum of several for a higher dose, thinned out binomially to the
-    dose wanted (a thinned Poisson count is a Poisson count), and recorded under another calibration. Held-out
-    parts of the split are drawn from in the same way, from their own pixels only.
+    Each spectrum is a pixel of its class, or a sum of several for a higher dose, thinned out binomially to
+    the dose wanted (a thinned Poisson count is a Poisson count), and recorded under another calibration.
+    Held-out parts of the split are drawn from in the same way, from their own pixels only.
 
     Attributes
     ----------
@@ -120,7 +124,9 @@ class RegionSource:
         """Return ``size`` spectra, each class as often as the others."""
         known = len(self.names)
         label = generator.integers(known, size=size)
-        label[generator.random(size) < self.options.unknown_share] = known
+        unknown = generator.random(size) < self.options.unknown_share
+        if self.options.outliers or len(self._pool(known)):
+            label[unknown] = known
         low, high = np.log(self.counts_range)
         doses = np.exp(generator.uniform(low, high, size=size))
         counts = np.zeros((size, self.pixels.axis.size), dtype=np.int64)
@@ -171,7 +177,7 @@ class RegionSource:
         return outlier_shapes(np.asarray(sums, dtype=np.float64), self.pixels.axis)
 
 
-def regions_spec(file: str, axis: EnergyAxis | None = None, **options: Any) -> SourceSpec:
+def regions_spec(file: str | Path, axis: EnergyAxis | None = None, **options: Any) -> SourceSpec:
     """Return the specification of a source of labelled pixels in a file, for a recipe.
 
     Parameters
@@ -229,7 +235,9 @@ def make(
         raise InvalidInput(f"there is no part {part!r} of a split", f"Use {', '.join(PARTS)}")
     if (file is None) == (cube is None) or (cube is None) != (labels is None):
         raise InvalidInput("regions need a file of labelled pixels, or a map and its labels")
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in options.items()
+    }
     chosen = RegionOptions(**values)
     if file is not None:
         pixels = read_pixels(file)

@@ -139,16 +139,18 @@ def make(
     Parameters
     ----------
     first, second
-        ``{"kind": …, "options": {…}}`` of each. Where the first one states no axis (``"axis"``), it gets the
-        second one's.
+        ``{"kind": …, "options": {…}}`` of each. Regions as the first one get the second one's axis where they
+        state none, and no synthetic outliers unless they ask for them: what is like none of the regions may
+        be like a class of the second source.
     share
         Of the first one.
     """
     of_second = make_source(_spec(second), progress)
     given = _spec(first)
-    if given.kind == "regions" and given.options.get("axis") is None:
-        axis = of_second.axis
-        options = {**given.options, "axis": [axis.offset, axis.width, axis.size]}
+    if given.kind == "regions":
+        options = {"outliers": False, **given.options}
+        if options.get("axis") is None:
+            options["axis"] = [of_second.axis.offset, of_second.axis.width, of_second.axis.size]
         given = SourceSpec(given.kind, options)
     return SharedSource(make_source(given, progress), of_second, float(share))
 
