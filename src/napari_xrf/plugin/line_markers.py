@@ -25,6 +25,7 @@ _NAMED = ("Kα1", "Lα1", "Mα1", "Kβ1", "Lβ1")
 _NEAR_KEV = 0.06
 _LOWEST_KEV = {"K": 0.15, "L": 0.5, "M": 0.5}  # outer shells' lines below are too crowded to tell apart
 _NAME_PIXELS = 46
+EVIDENCE_COLOR = "#ff5a4d"  # of no element's marks and no curve
 
 
 def parse_elements(text: str) -> tuple[str, ...]:
@@ -74,31 +75,53 @@ class LineMarkers(QObject):  # type: ignore[misc]
     def __init__(self, plot: pg.PlotWidget) -> None:
         super().__init__(plot)
         self._plot = plot
+        self._names: tuple[str, ...] = ()
+        self._evidence: tuple[EmissionLine, ...] = ()
         self._lines: list[EmissionLine] = []
         self._stems: list[tuple[pg.PlotCurveItem, list[EmissionLine]]] = []
-        self._texts: list[tuple[pg.TextItem, EmissionLine, int]] = []
+        self._texts: list[tuple[pg.TextItem, EmissionLine]] = []
         plot.getViewBox().sigRangeChanged.connect(self._place)
 
     def show(self, names: Sequence[str]) -> None:
         """Mark these elements or line families and no others."""
-        for item in [stem for stem, _ in self._stems] + [text for text, _, _ in self._texts]:
+        self._names = tuple(names)
+        self._draw()
+
+    def show_evidence(self, lines: Sequence[EmissionLine]) -> None:
+        """Mark these lines too, in a colour of their own, in place of the last ones."""
+        self._evidence = tuple(lines)
+        self._draw()
+
+    def evidence(self) -> tuple[EmissionLine, ...]:
+        """Return the lines that :meth:`show_evidence` marks."""
+        return self._evidence
+
+    def _draw(self) -> None:
+        for item in [stem for stem, _ in self._stems] + [text for text, _ in self._texts]:
             self._plot.removeItem(item)
         self._stems, self._texts, self._lines = [], [], []
-        for number, name in enumerate(names):
-            color = COLORS[number % len(COLORS)]
-            lines = list(marked_lines(name))
-            stem = pg.PlotCurveItem(connect="pairs", pen=pg.mkPen(color, width=1))
-            self._plot.addItem(stem, ignoreBounds=True)
-            self._stems.append((stem, lines))
-            self._lines += lines
-            for line in lines:
-                if line.siegbahn in _NAMED or line == main_line(line.element, line.shell):
-                    text = pg.TextItem(
-                        f"{line.element} {line.siegbahn.rstrip('1')}", color=color, anchor=(0.5, 0)
-                    )
-                    self._plot.addItem(text, ignoreBounds=True)
-                    self._texts.append((text, line, number))
+        # Evidence comes first: where names would lie over each other, those drawn first have the place.
+        elements = dict.fromkeys(line.element for line in self._evidence)
+        for element in elements:
+            self._mark([line for line in self._evidence if line.element == element], EVIDENCE_COLOR, 2)
+        for number, name in enumerate(self._names):
+            self._mark([*marked_lines(name)], COLORS[number % len(COLORS)], 1)
         self._place()
+
+    def _mark(self, lines: list[EmissionLine], color: str, width: int) -> None:
+        stem = pg.PlotCurveItem(connect="pairs", pen=pg.mkPen(color, width=width))
+        self._plot.addItem(stem, ignoreBounds=True)
+        self._stems.append((stem, lines))
+        self._lines += lines
+        strongest = max((line.rate for line in lines), default=0.0)
+        for line in lines:
+            known = line.siegbahn in _NAMED or line == main_line(line.element, line.shell)
+            if known or line.rate == strongest:
+                text = pg.TextItem(
+                    f"{line.element} {line.siegbahn.rstrip('1')}", color=color, anchor=(0.5, 0)
+                )
+                self._plot.addItem(text, ignoreBounds=True)
+                self._texts.append((text, line))
 
     def names(self) -> tuple[str, ...]:
         """Return the elements that are marked."""
@@ -126,7 +149,7 @@ class LineMarkers(QObject):  # type: ignore[misc]
         # then has no place is left out.
         rows: list[list[float]] = [[] for _ in range(4)]
         width = _NAME_PIXELS * (right - left) / max(self._plot.getViewBox().width(), 1.0)
-        for text, line, _ in sorted(self._texts, key=lambda entry: _rank(entry[1])):
+        for text, line in sorted(self._texts, key=lambda entry: _rank(entry[1])):
             free = (row for row in range(4) if all(abs(at - line.energy) >= width for at in rows[row]))
             row = next(free, None) if left < line.energy < right else None
             text.setVisible(row is not None)

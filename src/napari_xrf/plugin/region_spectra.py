@@ -29,6 +29,23 @@ _THROTTLE_MS = 50
 
 
 @dataclass(frozen=True, eq=False)
+class RegionMask:
+    """A drawn region's place.
+
+    Attributes
+    ----------
+    name, color
+        Of its shape.
+    mask
+        (Y, X) true in its pixels, at least one.
+    """
+
+    name: str
+    color: str
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
 class Region:
     """A drawn region's spectrum.
 
@@ -76,19 +93,22 @@ class RegionSpectra(QObject):  # type: ignore[misc]
         """
         found = []
         fresh: dict[bytes, NDArray[np.uint64]] = {}
+        for region in self.masks(map_layer, summary.cube.map_shape):
+            key = id(summary).to_bytes(8, "little") + np.packbits(region.mask).tobytes()
+            known = self._known.get(key, fresh.get(key))
+            fresh[key] = summary.of_region(region.mask) if known is None else known
+            found.append(Region(region.name, region.color, fresh[key], int(region.mask.sum())))
+        self._known = fresh
+        return found
+
+    def masks(self, map_layer: Any, map_shape: tuple[int, int]) -> list[RegionMask]:
+        """Return the pixels (Y, X) of all visible shapes that touch the map."""
+        found = []
         for layer in self._layers:
             for index in range(len(layer.data) if layer.visible else 0):
-                mask = region_pixels(layer, index, map_layer, summary.cube.map_shape)
-                pixels = int(mask.sum())
-                if pixels == 0:
-                    continue
-                key = id(summary).to_bytes(8, "little") + np.packbits(mask).tobytes()
-                known = self._known.get(key, fresh.get(key))
-                fresh[key] = summary.of_region(mask) if known is None else known
-                found.append(
-                    Region(region_name(layer, index), region_color(layer, index), fresh[key], pixels)
-                )
-        self._known = fresh
+                mask = region_pixels(layer, index, map_layer, map_shape)
+                if mask.any():
+                    found.append(RegionMask(region_name(layer, index), region_color(layer, index), mask))
         return found
 
     def disconnect_viewer(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import qthrottled
 
 from napari_xrf.core.counts import SumsRegions
+from napari_xrf.core.emission_lines import EmissionLine
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.cube_spectra import CubeSpectra, summarize
@@ -98,6 +100,10 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         """Mark the lines of elements given as text, ``"Fe, Ca, Pb L"``."""
         self.elements.setText(text)
         self._mark()
+
+    def show_evidence(self, lines: Sequence[EmissionLine]) -> None:
+        """Mark the lines that speak for a model's answer; none takes the marks away."""
+        self.plot.set_evidence(lines)
 
     def save_curve(self, name: str, path: Path) -> None:
         """Write the summed spectrum behind a curve as .csv or .msa.

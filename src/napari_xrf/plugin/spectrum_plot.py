@@ -146,6 +146,10 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
         """Mark the emission lines of these elements (``"Fe"``) or line families (``"Pb L"``)."""
         self.markers.show(elements)
 
+    def set_evidence(self, lines: Sequence[EmissionLine]) -> None:
+        """Mark the lines that speak for a model's answer, beside those of :meth:`set_markers`."""
+        self.markers.show_evidence(lines)
+
     def show_main(self) -> None:
         """Zoom to the energies where nearly all counts lie."""
         if self._shown:

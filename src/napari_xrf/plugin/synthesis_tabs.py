@@ -10,17 +10,17 @@ from typing import Annotated, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress
 from napari_xrf.minerals.library import load_library, merge_libraries
 from napari_xrf.physics.instrument import instrument_names, load_instrument
+from napari_xrf.plugin.form_page import Page, shrinking
 from napari_xrf.plugin.layer_choice import LayerChoice
 from napari_xrf.plugin.synthesis_choices import FileChoice, TickList
 from napari_xrf.plugin.synthesis_distortions import NONE, TYPICAL, DistortionsChoice
-from napari_xrf.plugin.synthesis_form import ErrorLabel, ParameterForm, Section, form_label
+from napari_xrf.plugin.synthesis_form import ErrorLabel, ParameterForm
 from napari_xrf.recipes import (
     Synthetic,
     make_layers,
@@ -99,47 +99,6 @@ class RecipeTab(Protocol):
         ...
 
 
-class Page(QScrollArea):  # type: ignore[misc]
-    """A column of forms that scrolls up and down only."""
-
-    changed = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._parts: list[Any] = []
-        column = QWidget()
-        self._layout = QVBoxLayout(column)
-        self._layout.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.setWidget(column)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-
-    def add(self, part: Any, *, label: str | None = None, section: str = "", is_open: bool = True) -> Any:
-        """Add a form or a choice, with a label beside it or in a section of its own; returns it."""
-        self._parts.append(part)
-        if section:
-            self._layout.addWidget(Section(section, part, is_open=is_open))
-        elif label is not None:
-            line = QFormLayout()
-            line.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-            line.addRow(form_label(label), part)
-            self._layout.addLayout(line)
-        else:
-            self._layout.addWidget(part)
-        if hasattr(part, "changed"):
-            part.changed.connect(self.changed.emit)
-        return part
-
-    def problem(self) -> str:
-        """Return what is wrong first with its visible parts, or an empty text."""
-        for part in self._parts:
-            message = _problem_of(part) if part.isEnabled() else ""
-            if message:
-                return message
-        return ""
-
-
 class MineralsTab:
     """Maps of mineral grains."""
 
@@ -150,7 +109,7 @@ class MineralsTab:
         self.instrument = self.page.add(_instrument_choice("m4-tornado"), label="Instrument")
         self.scene = QComboBox()
         self.scene.addItems([_PEGMATITE, _CHOSEN])
-        self.page.add(_shrinking(self.scene), label="Sample")
+        self.page.add(shrinking(self.scene), label="Sample")
         self.minerals = self.page.add(TickList("Each ticked mineral takes an equal part of the map"))
         self.missing = self.page.add(ErrorLabel())
         self.library = self.page.add(
@@ -411,15 +370,3 @@ def _check_file(text: str) -> None:
 
 def _is_picture(layer: Any) -> bool:
     return bool(layer._type_string == "image" and layer.rgb and layer.ndim == 2)
-
-
-def _problem_of(part: Any) -> str:
-    problem = getattr(part, "problem", "")
-    return str(problem() if callable(problem) else problem)
-
-
-def _shrinking(box: QComboBox) -> QComboBox:
-    # Long texts must not make the dock wide.
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(12)
-    return box

@@ -1,0 +1,207 @@
+"""What the Model inference dock asks in worker threads: a region's spectrum, or a whole map. No Qt here."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import UNKNOWN_NAME
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.weights import find_weights
+from napari_xrf.plugin.inference_form import Request, thresholds_of
+
+if TYPE_CHECKING:
+    from napari_xrf.learning.model import Model
+    from napari_xrf.learning.prediction import Prediction
+
+_NAMING = ("presence", "intensity", "minerals")  # outputs that give a ranked list
+
+
+class LoadedModel:
+    """Keeps the model that was used last, because loading takes longer than answering."""
+
+    def __init__(self) -> None:
+        self._key: tuple[str, int, int] | None = None
+        self._model: Model | None = None
+        self._lock = Lock()
+
+    def get(self, name: str) -> Model:
+        """Return a model by name or path, loaded anew when its file has changed.
+
+        Raises
+        ------
+        InvalidInput
+            When there is no such model.
+        FileError
+            When its file is damaged.
+        """
+        from napari_xrf.learning.weights import load_model
+
+        path = find_weights(name)
+        state = path.stat()
+        key = (str(path), state.st_mtime_ns, state.st_size)
+        with self._lock:
+            if self._model is None or key != self._key:
+                self._model, self._key = load_model(name), key
+            return self._model
+
+
+@dataclass(frozen=True)
+class RankedName:
+    """One row of an answer.
+
+    Attributes
+    ----------
+    name
+        Of the model's names, or ``"unknown"``.
+    probability
+        0 to 1.
+    counts
+        Net counts in the region, None where the model gives none.
+    present
+        Whether the probability reaches the threshold.
+    """
+
+    name: str
+    probability: float
+    counts: float | None
+    present: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of one spectrum.
+
+    Attributes
+    ----------
+    region
+        Its name.
+    description
+        The model.
+    ranked
+        The likeliest first.
+    pixels, counts
+        Of the region.
+    seconds
+        From the map to the list, with the loading of the model where that was necessary.
+    notes
+        What the user should know.
+    """
+
+    region: str
+    description: ModelDescription
+    ranked: tuple[RankedName, ...]
+    pixels: int
+    counts: float
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+def answer_region(
+    models: LoadedModel,
+    name: str,
+    cube: SpectralCube,
+    region: str,
+    mask: NDArray[np.bool_] | None,
+    request: Request,
+    progress: Progress = ignore_progress,
+) -> Answer:
+    """Return what a model says of the summed spectrum of a region.
+
+    Parameters
+    ----------
+    mask
+        (Y, X) true in the region; None is the whole map.
+
+    Raises
+    ------
+    InvalidInput
+        When the region holds no counts, or the model names nothing.
+    FileError
+        When the model's file is damaged.
+    """
+    from napari_xrf.learning.prediction import predict_spectra, ranked
+
+    start = time.perf_counter()
+    model = models.get(name)
+    description = model.description
+    outputs = tuple(output for output in _NAMING if output in description.outputs)
+    if not outputs:
+        raise InvalidInput(
+            f"{description.name} names nothing: it gives {' and '.join(description.outputs)}",
+            "Ask for the whole map, or choose another model",
+        )
+    chosen = np.ones(cube.map_shape, dtype=bool) if mask is None else mask
+    counts = cube.region_spectrum(chosen, progress)
+    if not counts.any():
+        raise InvalidInput(f"{region} holds no counts", "Choose a place where the map was measured")
+    prediction = predict_spectra(
+        model,
+        counts[None].astype(np.float64),
+        cube.energy,
+        outputs=outputs,
+        calibrate=request.calibrated,
+        device=request.device,
+        progress=progress,
+    )
+    limits = dict(zip(description.names, thresholds_of(request, description), strict=True))
+    rows = tuple(
+        RankedName(
+            each,
+            float(probability),
+            None if net is None else float(net),
+            _is_present(each, float(probability), position, limits),
+        )
+        for position, (each, probability, net) in enumerate(ranked(prediction))
+    )
+    taken = time.perf_counter() - start
+    return Answer(
+        region, description, rows, int(chosen.sum()), float(counts.sum()), taken, tuple(prediction.notes)
+    )
+
+
+def predict_map(
+    models: LoadedModel,
+    name: str,
+    cube: SpectralCube,
+    request: Request,
+    progress: Progress = ignore_progress,
+) -> Prediction:
+    """Return what a model says of every pixel of a map.
+
+    Raises
+    ------
+    InvalidInput
+        When the map holds no counts, or nothing is asked.
+    FileError
+        When the model's file is damaged.
+    """
+    from napari_xrf.learning.prediction import predict
+
+    model = models.get(name)
+    if not request.outputs:
+        raise InvalidInput("no output is chosen", f"Tick one that {model.description.name} gives")
+    prediction = predict(
+        model,
+        cube,
+        outputs=request.outputs,
+        calibrate=request.calibrated,
+        device=request.device,
+        progress=progress,
+    )
+    if not np.any(prediction.counts):
+        raise InvalidInput(f"the map {cube.name} holds no counts in the energies of {model.description.name}")
+    return prediction
+
+
+def _is_present(name: str, probability: float, position: int, limits: dict[str, Any]) -> bool:
+    # "unknown" has no threshold: it is the answer when nothing is likelier.
+    return position == 0 if name == UNKNOWN_NAME else probability >= limits.get(name, 1.0)
