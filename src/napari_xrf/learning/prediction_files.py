@@ -41,8 +41,6 @@ def write_prediction(
     path: str | Path,
     prediction: Prediction,
     *,
-    pixel_size: tuple[float, float] | None = None,
-    source: str = "",
     progress: Progress = ignore_progress,
 ) -> None:
     """Write a prediction to HDF5.
@@ -53,10 +51,6 @@ def write_prediction(
         ``.h5`` or ``.hdf5``.
     prediction
         What a model said of a map.
-    pixel_size
-        (dy, dx) in µm, or None.
-    source
-        Name of the map.
     progress
         Told after each output.
 
@@ -76,7 +70,9 @@ def write_prediction(
     texts = {"names": description.names, "code_names": description.code_names, "notes": prediction.notes}
     given = {name: values for name in _OUTPUTS if (values := getattr(prediction, name)) is not None}
     with replacing(target) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update({"NX_class": "NXroot", "default": "entry", _MARK: _KIND, "source": source})
+        file.attrs.update(
+            {"NX_class": "NXroot", "default": "entry", _MARK: _KIND, "source": prediction.source}
+        )
         for name, entries in texts.items():
             file.create_dataset(name, data=list(entries), dtype=h5py.string_dtype())
         file.create_dataset("model", data=description_as_json(description))
@@ -85,9 +81,11 @@ def write_prediction(
             energy.attrs.update({"units": "keV", "long_name": "energy (keV)"})
         entry = file.create_group("entry")
         entry.attrs.update({"NX_class": "NXentry", "default": next(iter(given), "counts")})
-        entry.attrs["title"] = f"{description.name} on {source}" if source else description.name
+        entry.attrs["title"] = (
+            f"{description.name} on {prediction.source}" if prediction.source else description.name
+        )
         for done, (name, values) in enumerate({**given, "counts": prediction.counts}.items()):
-            _put_output(file, entry, name, np.asarray(values, dtype=np.float32), pixel_size)
+            _put_output(file, entry, name, np.asarray(values, dtype=np.float32), prediction.pixel_size)
             progress(done + 1, len(given) + 1, "writing the prediction")
 
 
@@ -100,6 +98,7 @@ def read_prediction(path: str | Path) -> Prediction:
         When the file holds no prediction or is damaged.
     """
     from napari_xrf.io import hdf5_file
+    from napari_xrf.io.nexus import pixel_size_of
     from napari_xrf.learning.prediction import Prediction
 
     target = Path(path)
@@ -111,12 +110,25 @@ def read_prediction(path: str | Path) -> Prediction:
             counts = hdf5_file.array_of(file["counts"])
             outputs = {name: hdf5_file.array_of(file[name]) if name in file else None for name in _OUTPUTS}
             notes = hdf5_file.texts_of(file["notes"])
+            pixel_size = pixel_size_of(file["entry/counts"])
+            source = hdf5_file.text_of(hdf5_file.attribute(file, "source", ""))
+            if counts.ndim != 2:
+                raise InvalidInput(f"/counts is of shape {counts.shape}")
         except (KeyError, InvalidInput) as error:
             raise FileError(target, f"holds no whole prediction ({error})", "Make it again") from error
     for name, values in outputs.items():
         if values is not None and values.shape[:2] != counts.shape:
             raise FileError(target, f"/{name} {values.shape} does not fit a map of {counts.shape}")
-    return Prediction(description=description, map_shape=counts.shape, counts=counts, notes=notes, **outputs)
+    rows, columns = counts.shape
+    return Prediction(
+        description=description,
+        map_shape=(rows, columns),
+        counts=counts,
+        notes=notes,
+        pixel_size=pixel_size,
+        source=source,
+        **outputs,
+    )
 
 
 def _put_output(

@@ -1,0 +1,60 @@
+"""What training makes small, by the outputs that a network gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.learning.description import Task
+
+_SHARE_WEIGHT = 20.0  # shares are small numbers beside entropies
+_SHARE_SCALE = 0.02  # errors below it count by their square
+
+
+def loss_of(
+    task: Task, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], inputs: Tensor
+) -> Tensor:
+    """Return the loss of each spectrum, (N,).
+
+    Lines: the Kullback-Leibler divergence between the labels and the probabilities of each line, which for labels
+    of 0 and 1 is the binary cross-entropy, averaged over the lines. Elements: the same for their presence, and a
+    robust distance of the shares. Minerals: the cross-entropy of the classes. A reconstructed spectrum adds its mean
+    squared distance from the inputs, and a network's own ``penalty`` is added.
+
+    Raises
+    ------
+    InvalidInput
+        When a target that the task needs is missing.
+    """
+    parts: list[Tensor] = []
+    if task in ("lines", "elements"):
+        wanted = _target(targets, "presence")
+        parts.append(
+            functional.binary_cross_entropy_with_logits(outputs["presence"], wanted, reduction="none").mean(
+                dim=1
+            )
+        )
+    if task == "elements":
+        distance = functional.smooth_l1_loss(
+            outputs["intensity"], _target(targets, "share"), reduction="none", beta=_SHARE_SCALE
+        )
+        parts.append(_SHARE_WEIGHT * distance.mean(dim=1))
+    if task == "minerals":
+        parts.append(
+            functional.cross_entropy(outputs["minerals"], _target(targets, "label"), reduction="none")
+        )
+    if "spectrum" in outputs:
+        parts.append(((outputs["spectrum"] - inputs) ** 2).mean(dim=1))
+    if "penalty" in outputs:
+        parts.append(outputs["penalty"])
+    return torch.stack(parts).sum(dim=0)
+
+
+def _target(targets: Mapping[str, Tensor], name: str) -> Tensor:
+    if name not in targets:
+        raise InvalidInput(f"the spectra have no {name!r} to learn from")
+    return targets[name]

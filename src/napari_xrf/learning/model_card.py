@@ -1,0 +1,86 @@
+"""The page that goes with a model: what it does, what it was made from, how good it is, where it fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from napari_xrf.io.atomic_write import replacing
+from napari_xrf.learning.description import ModelDescription
+
+_TASKS = {
+    "lines": "tells which emission lines' elements are in a spectrum",
+    "elements": "tells which elements are in a spectrum, and the net counts of each",
+    "minerals": "names the mineral of a spectrum, or says that it is none of its classes",
+    "spectra": "turns spectra into features and back",
+}
+_FAILURES = {
+    "lines": (
+        "A line's label says that its element is in the sample, so lines that no detector sees are named by their "
+        "element's other lines. Spectra of other kinds than the layers recipe's (thick samples with strong scatter, "
+        "electron excitation) are outside of what it has seen."
+    ),
+    "elements": (
+        "It was trained on thin layers over substrates: elements in thick samples absorb each other, which its counts "
+        "do not contain. Elements that are not among its names are taken for their neighbours."
+    ),
+    "minerals": (
+        "Minerals that are none of its classes may be taken for one; the share of them that it calls unknown is in "
+        "docs/networks.md. Spectra of other excitation (electrons, one energy) are outside of what it has seen. "
+        "Thin grains over a host, and pixels that see several minerals, are called by what dominates."
+    ),
+    "spectra": "It knows only spectra like those it was trained on; others come back as the nearest of those.",
+}
+
+
+def write_model_card(path: str | Path, description: ModelDescription, more: str = "") -> None:
+    """Write a model's card as Markdown; ``more`` is added at its end (figures of an evaluation)."""
+    with replacing(path) as temporary:
+        temporary.write_text(model_card(description, more), encoding="utf-8")
+
+
+def model_card(description: ModelDescription, more: str = "") -> str:
+    """Return a model's card as Markdown."""
+    training = dict(description.training)
+    axis = description.axis
+    low, high = description.counts_range
+    facts = [
+        ("network", f"`{description.architecture}` {json.dumps(dict(description.network))}"),
+        ("input", f"{axis.size} channels of {1000 * axis.width:g} eV from {axis.offset:g} keV"),
+        ("preprocessing", _preprocessing(description)),
+        ("outputs", ", ".join(description.outputs)),
+        ("names", str(len(description.names))),
+        ("counts per spectrum in training", f"{low:g} to {high:g}"),
+        ("recipe", f"`napari-xrf train {training.get('recipe', '')} --seed {training.get('seed', '')}`"),
+        ("spectra from", f"`{json.dumps(training.get('source', {}), ensure_ascii=False)}`"),
+        ("options", f"`{json.dumps(training.get('options', {}))}`"),
+        ("commit", str(training.get("commit", "")) or "unknown"),
+        ("versions", f"napari-xrf {training.get('napari_xrf', '?')}, torch {training.get('torch', '?')}"),
+        ("trained for", f"{training.get('epochs', '?')} epochs, {training.get('seconds', '?')} s"),
+        ("temperature", f"{description.calibration.temperature:.3g}"),
+    ]
+    rows = "\n".join(f"| {name} | {value} |" for name, value in facts)
+    return (
+        f"# {description.name}\n\nA network that {_TASKS[description.task]}.\n\n| | |\n|---|---|\n{rows}\n\n"
+        f"## Held-out spectra\n\n{_figures(training.get('validation', {}))}\n\n"
+        "Held-out spectra come from the same generator with another seed; docs/networks.md has figures on spectra "
+        "made by other code and on measured files.\n\n"
+        f"## Known failures\n\n{_FAILURES[description.task]}\n" + (f"\n{more.strip()}\n" if more else "")
+    )
+
+
+def _preprocessing(description: ModelDescription) -> str:
+    chosen = description.preprocessing
+    scale = {
+        "sum": "counts over the mean channel",
+        "max": "counts over the highest channel",
+        "none": "counts",
+    }
+    transform = {"none": "", "sqrt": ", square root", "log": ", logarithm"}
+    baseline = "baseline taken off, " if chosen.baseline else ""
+    return f"{baseline}{scale[chosen.scale]}{transform[chosen.transform]}"
+
+
+def _figures(figures: dict[str, Any]) -> str:
+    return "\n".join(f"- {name.replace('_', ' ')}: {value:.4g}" for name, value in figures.items()) or "None."

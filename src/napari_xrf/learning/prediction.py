@@ -1,0 +1,325 @@
+"""Any model on any cube: counts rebinned to the model's axis, block by block, and its outputs as maps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.model import Model, choose_device
+from napari_xrf.learning.preprocessing import dose_of, prepare
+from napari_xrf.learning.rebinning import rebin_counts
+
+_BATCH = 512
+_BLOCK_BYTES = 32 * 2**20
+_LEAST_COVERED = 0.5  # of the model's axis that a cube must cover
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says of each pixel.
+
+    Attributes
+    ----------
+    description
+        Of the model.
+    map_shape
+        (Y, X).
+    probability
+        (Y, X, K) float32: of each name's presence, or of each mineral class.
+    intensity
+        (Y, X, K) float32 net counts.
+    unknown
+        (Y, X) float32 probability that the spectrum is none of the model's classes.
+    code, spectrum
+        (Y, X, L) and (Y, X, E) float32; the spectrum in counts on the model's axis.
+    counts
+        (Y, X) float32 counts on the model's axis.
+    notes
+        What the user should know, one sentence each.
+    pixel_size, source
+        Of the cube, and its name.
+    """
+
+    description: ModelDescription
+    map_shape: tuple[int, int]
+    probability: NDArray[np.float32] | None
+    intensity: NDArray[np.float32] | None
+    unknown: NDArray[np.float32] | None
+    code: NDArray[np.float32] | None
+    spectrum: NDArray[np.float32] | None
+    counts: NDArray[np.float32]
+    notes: tuple[str, ...] = ()
+    pixel_size: tuple[float, float] | None = None
+    source: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The K names."""
+        return self.description.names
+
+
+# Output of a network → maps that come from it.
+_MAPS: Mapping[str, tuple[str, ...]] = {
+    "presence": ("probability",),
+    "minerals": ("probability", "unknown"),
+    "intensity": ("intensity",),
+    "code": ("code",),
+    "spectrum": ("spectrum",),
+}
+
+
+def predict(
+    model: Model,
+    cube: SpectralCube,
+    *,
+    outputs: Collection[str] | None = None,
+    calibrate: bool = True,
+    device: str = "auto",
+    progress: Progress = ignore_progress,
+) -> Prediction:
+    """Run a model on every pixel of a cube.
+
+    Parameters
+    ----------
+    model
+        Any model.
+    cube
+        Any cube; read in blocks of bounded size, so memory holds the results and little more.
+    outputs
+        Of the model's outputs; None: all but code and spectrum, or all where it has no others.
+    calibrate
+        Whether the energy axis is refined on the sum spectrum first; with too few peaks the file's axis stays.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+
+    Raises
+    ------
+    InvalidInput
+        When an output is not the model's, or the cube covers less than half of the model's energies.
+    """
+    chosen = chosen_outputs(model.description, outputs)
+    axis, notes = _axis_of(cube, calibrate, progress)
+    _check_range(axis, model.description)
+    rows, columns, _ = cube.shape
+    maps = _Maps(model.description, (rows, columns), chosen)
+    run = _Runner(model, chosen, device)
+    done = 0
+    for band, block in cube.blocks(_BLOCK_BYTES):
+        flat = block.reshape(-1, block.shape[-1])
+        for part in _parts(len(flat)):
+            progress(done, rows * columns, "predicting")
+            found = run(flat[part], axis, first=done)
+            maps.put(slice(done, done + (part.stop - part.start)), found)
+            done += part.stop - part.start
+        del band
+    progress(done, rows * columns, "predicting")
+    return maps.prediction((*notes, *_dose_notes(maps.counts, model.description)), cube)
+
+
+def predict_spectra(
+    model: Model,
+    counts: NDArray[np.generic],
+    axis: EnergyAxis,
+    *,
+    outputs: Collection[str] | None = None,
+    device: str = "auto",
+) -> Prediction:
+    """Run a model on spectra (N, E); the maps of the result have N rows and one column.
+
+    Raises
+    ------
+    InvalidInput
+        As :func:`predict`.
+    """
+    spectra: Any = np.asarray(counts)[:, np.newaxis, :]
+    cube = SpectralCube(spectra, axis, name="spectra")
+    return predict(model, cube, outputs=outputs, calibrate=False, device=device)
+
+
+def chosen_outputs(description: ModelDescription, outputs: Collection[str] | None) -> tuple[str, ...]:
+    """Return the outputs that will be computed, in the model's order.
+
+    Raises
+    ------
+    InvalidInput
+        When one is not the model's.
+    """
+    if outputs is None:
+        small = tuple(name for name in description.outputs if name not in ("code", "spectrum"))
+        return small or description.outputs
+    for name in outputs:
+        if name not in description.outputs:
+            raise InvalidInput(
+                f"{description.name} gives no {name!r}", f"It gives {', '.join(description.outputs)}"
+            )
+    return tuple(name for name in description.outputs if name in outputs)
+
+
+@dataclass(eq=False)
+class _Maps:
+    description: ModelDescription
+    shape: tuple[int, int]
+    outputs: tuple[str, ...]
+    arrays: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.counts = np.zeros(self.shape, dtype=np.float32)
+
+    def put(self, pixels: slice, found: Mapping[str, NDArray[np.float32]]) -> None:
+        """Take the results of some pixels, counted from the first row on."""
+        size = self.shape[0] * self.shape[1]
+        for name, values in found.items():
+            if name == "counts":
+                self.counts.reshape(-1)[pixels] = values
+                continue
+            if name not in self.arrays:
+                self.arrays[name] = np.empty((size, *values.shape[1:]), dtype=np.float32)
+            self.arrays[name][pixels] = values
+
+    def prediction(self, notes: tuple[str, ...], cube: SpectralCube) -> Prediction:
+        """Return all maps together."""
+        maps = {name: values.reshape(*self.shape, *values.shape[1:]) for name, values in self.arrays.items()}
+        return Prediction(
+            self.description,
+            self.shape,
+            **{name: maps.get(name) for name in ("probability", "intensity", "unknown", "code", "spectrum")},
+            counts=self.counts,
+            notes=notes,
+            pixel_size=cube.pixel_size,
+            source=cube.name,
+        )
+
+
+class _Runner:
+    """A network on a device, called with counts."""
+
+    def __init__(self, model: Model, outputs: tuple[str, ...], device: str) -> None:
+        self._description, self._outputs = model.description, outputs
+        self._device = choose_device(device)
+        self._network = model.network.eval().to(self._device)
+        # Half the bits are enough for convolutions to decide, and twice as fast where the processor has them.
+        self._half = self._device.type == "cpu" and _has_fast_half(model.description)
+
+    def __call__(
+        self, counts: NDArray[np.generic], axis: EnergyAxis, first: int
+    ) -> dict[str, NDArray[np.float32]]:
+        description = self._description
+        moved = rebin_counts(counts, axis, description.axis, first=first)
+        inputs = torch.from_numpy(prepare(moved, description.preprocessing, description.axis.width))
+        dose = torch.from_numpy(dose_of(moved, description.counts_range))
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self._half):
+            outputs = self._network(inputs.to(self._device), dose.to(self._device))
+        total = moved.sum(axis=1)
+        found = {name: outputs[name].float().cpu() for name in self._outputs}
+        return {"counts": total, **_as_maps(found, description, moved, total)}
+
+
+def _as_maps(
+    outputs: Mapping[str, Tensor],
+    description: ModelDescription,
+    counts: NDArray[np.float32],
+    total: NDArray[np.float32],
+) -> dict[str, NDArray[np.float32]]:
+    temperature = description.calibration.temperature
+    maps: dict[str, NDArray[np.float32]] = {}
+    if "presence" in outputs:
+        probability = torch.sigmoid(outputs["presence"] / temperature).numpy()
+        # Of an empty spectrum nothing is known.
+        maps["probability"] = np.where(total[:, None] > 0, probability, np.float32(0))
+    if "minerals" in outputs:
+        probability = torch.softmax(outputs["minerals"] / temperature, dim=1).numpy()
+        probability = np.where(total[:, None] > 0, probability, np.float32(0))
+        maps["probability"] = probability[:, :-1]
+        maps["unknown"] = np.where(total > 0, probability[:, -1], np.float32(1))
+    if "intensity" in outputs:
+        maps["intensity"] = outputs["intensity"].numpy() * total[:, None]
+    if "code" in outputs:
+        maps["code"] = outputs["code"].numpy()
+    if "spectrum" in outputs:
+        maps["spectrum"] = _as_counts(outputs["spectrum"].numpy(), description, counts, total)
+    return maps
+
+
+def _as_counts(
+    spectra: NDArray[np.float32],
+    description: ModelDescription,
+    counts: NDArray[np.float32],
+    total: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Undo the preprocessing of reconstructed spectra; a baseline that was taken off stays off."""
+    chosen = description.preprocessing
+    values = np.maximum(spectra, 0)
+    if chosen.transform == "sqrt":
+        values = values**2
+    elif chosen.transform == "log":
+        values = (np.float32(101.0) ** values - 1) / 100
+    if chosen.scale == "sum":
+        values = values * (total / counts.shape[1])[:, None]
+    elif chosen.scale == "max":
+        values = values * counts.max(axis=1, keepdims=True)
+    return np.asarray(values, dtype=np.float32)
+
+
+def _axis_of(cube: SpectralCube, calibrate: bool, progress: Progress) -> tuple[EnergyAxis, tuple[str, ...]]:
+    if not calibrate:
+        return cube.energy, ()
+    from napari_xrf.maps.calibration import calibrate as refine
+
+    spectrum = cube.sum_spectrum(progress).astype(np.float64)
+    if not spectrum[cube.energy.positive].any():
+        raise InvalidInput(f"{cube.name} holds no counts above 0 keV")
+    found = refine(
+        spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements, progress=progress
+    )
+    shift = 1000 * (found.energy.offset - cube.energy.offset)
+    gain = found.energy.width / cube.energy.width - 1
+    if found.energy == cube.energy:
+        return cube.energy, ("the file's energy axis was used as it is",)
+    return found.energy, (f"the energy axis was refined by {shift:+.0f} eV and {gain:+.2%}",)
+
+
+def _check_range(axis: EnergyAxis, description: ModelDescription) -> None:
+    low, high = max(description.axis.edges[0], 0.0), description.axis.edges[-1]
+    covered = min(axis.edges[-1], high) - max(axis.edges[0], low)
+    if covered < _LEAST_COVERED * (high - low):
+        raise InvalidInput(
+            f"the spectra run from {axis.edges[0]:.2f} to {axis.edges[-1]:.2f} keV, and {description.name} needs "
+            f"{low:.2f} to {high:.2f}",
+            "Choose another model, or check the energy axis",
+        )
+
+
+def _dose_notes(counts: NDArray[np.float32], description: ModelDescription) -> tuple[str, ...]:
+    measured = counts[counts > 0]
+    if not measured.size:
+        return ("no pixel holds counts in the model's energies",)
+    low, high = description.counts_range
+    middle = float(np.median(measured))
+    if low <= middle <= high:
+        return ()
+    return (
+        f"half of the pixels hold {'fewer' if middle < low else 'more'} than {middle:.3g} counts, and the model "
+        f"was trained on {low:.3g} to {high:.3g}",
+    )
+
+
+def _parts(size: int) -> Iterator[slice]:
+    for start in range(0, size, _BATCH):
+        yield slice(start, min(start + _BATCH, size))
+
+
+def _has_fast_half(description: ModelDescription) -> bool:
+    return description.task == "minerals" and bool(
+        getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    )

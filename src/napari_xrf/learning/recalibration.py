@@ -1,0 +1,116 @@
+"""Counts as another calibration and another resolution would have recorded them. No torch here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.learning.rebinning import share_counts
+from napari_xrf.synthesis.ranges import Limits, check_fields
+from napari_xrf.synthesis.sampling import draw_seed
+
+_FWHM_PER_SIGMA = math.sqrt(8 * math.log(2))
+_REACH = 4.0  # of a Gaussian, in standard deviations
+_SPECTRA_PER_DRAW = 16
+
+
+@dataclass(frozen=True)
+class RecordingLimits:
+    """How far a drawn recording may differ.
+
+    Attributes
+    ----------
+    offset_ev, gain
+        Energies move by up to this much, both ways: E → (1 ± gain) E ± offset.
+    broadening_ev
+        FWHM of noise added in quadrature, from 0 up to this.
+    """
+
+    offset_ev: Annotated[float, Limits(0, 500, "eV")] = 20.0
+    gain: Annotated[float, Limits(0, 0.05)] = 0.01
+    broadening_ev: Annotated[float, Limits(0, 1000, "eV")] = 120.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+def record_otherwise(
+    counts: NDArray[np.floating], axis: EnergyAxis, limits: RecordingLimits, generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return spectra recorded under randomly drawn calibrations and resolutions, 16 spectra under each.
+
+    Parameters
+    ----------
+    counts
+        (N, E). Whole counts are moved one by one, so that Poisson counts stay Poisson counts; spectra of another
+        scale are spread as expectations.
+
+    Returns
+    -------
+    (N, E) on the same axis; what leaves it is lost.
+    """
+    recorded = np.empty(counts.shape, dtype=np.float32)
+    whole = bool(np.array_equal(counts, np.rint(counts)))
+    for start in range(0, len(counts), _SPECTRA_PER_DRAW):
+        part = slice(start, start + _SPECTRA_PER_DRAW)
+        offset, gain = generator.uniform(-1, 1, size=2) * (limits.offset_ev * 1e-3, limits.gain)
+        noise = generator.uniform(0, limits.broadening_ev) * 1e-3
+        lowest, shares = recording_shares(axis, float(offset), float(gain), float(noise))
+        if whole:
+            seed = draw_seed(generator)
+            recorded[part] = share_counts(counts[part], lowest, shares, axis.size, seed=seed)
+        else:
+            recorded[part] = _spread(counts[part], lowest, shares)
+    return recorded
+
+
+def recording_shares(
+    axis: EnergyAxis, offset: float, gain: float, noise: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return where the counts of each channel go under another calibration and resolution.
+
+    A channel's counts lie evenly in it; their energies become (1 + gain) E + offset, and a Gaussian is added.
+
+    Parameters
+    ----------
+    offset, noise
+        keV; ``noise`` is a FWHM.
+
+    Returns
+    -------
+    lowest, shares : as :func:`~napari_xrf.learning.rebinning.share_counts` takes them.
+    """
+    edges = (axis.edges * (1 + gain) + offset - axis.edges[0]) / axis.width
+    low, high = edges[:-1, None], edges[1:, None]
+    sigma = max(noise / _FWHM_PER_SIGMA / axis.width, 1e-3)
+    lowest = np.floor(low[:, 0] - _REACH * sigma).astype(np.int64)
+    number = math.ceil(float((high - low).max()) + 2 * _REACH * sigma) + 1
+    borders = lowest[:, None] + np.arange(number + 1)
+
+    # The mean of a Gaussian's distribution function over the channel.
+    def below(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        density = np.exp(-0.5 * distance**2) / math.sqrt(2 * math.pi)
+        return np.asarray(distance * ndtr(distance) + density)
+
+    reached = sigma / (high - low) * (below((borders - low) / sigma) - below((borders - high) / sigma))
+    shares = np.clip(np.diff(reached, axis=1), 0, 1)
+    shares[shares < 1e-6] = 0
+    return lowest, shares / shares.sum(axis=1, keepdims=True)
+
+
+def _spread(
+    counts: NDArray[np.floating], lowest: NDArray[np.int64], shares: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    size = counts.shape[1]
+    targets = lowest[:, None] + np.arange(shares.shape[1])
+    inside = (targets >= 0) & (targets < size)
+    matrix = np.zeros((size, size))
+    rows = np.broadcast_to(np.arange(size)[:, None], targets.shape)
+    matrix[rows[inside], targets[inside]] = shares[inside]
+    return np.asarray(counts @ matrix, dtype=np.float32)

@@ -1,0 +1,165 @@
+"""Training recipes with what a user changes: instrument, minerals, distortions, preprocessing, own regions. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.learning.preprocessing import Preprocessing
+from napari_xrf.learning.sources.batch import SourceSpec
+from napari_xrf.learning.training_recipes import TrainingRecipe
+from napari_xrf.synthesis.ranges import check_range
+
+# What a word of a preprocessing changes; "raw" against "baseline" is the comparison that papers make.
+PREPROCESSING_WORDS: Mapping[str, Mapping[str, Any]] = {
+    "raw": {"baseline": False},
+    "baseline": {"baseline": True},
+    "counts": {"scale": "none"},
+    "sum": {"scale": "sum"},
+    "max": {"scale": "max"},
+    "linear": {"transform": "none"},
+    "sqrt": {"transform": "sqrt"},
+    "log": {"transform": "log"},
+}
+DISTORTIONS = ("typical", "none")
+
+
+def with_preprocessing(recipe: TrainingRecipe, words: Sequence[str]) -> TrainingRecipe:
+    """Return a recipe with its preprocessing changed by words of :data:`PREPROCESSING_WORDS`.
+
+    Raises
+    ------
+    InvalidInput
+        For another word, or two that exclude each other.
+    """
+    changes: dict[str, Any] = {}
+    for word in words:
+        if word not in PREPROCESSING_WORDS:
+            raise InvalidInput(
+                f"there is no preprocessing {word!r}", f"Use words of {', '.join(PREPROCESSING_WORDS)}"
+            )
+        for name, value in PREPROCESSING_WORDS[word].items():
+            if changes.get(name, value) != value:
+                raise InvalidInput(f"the preprocessing {','.join(words)} says two things of the {name}")
+            changes[name] = value
+    return replace(recipe, preprocessing=Preprocessing(**{**asdict(recipe.preprocessing), **changes}))
+
+
+def with_instrument(recipe: TrainingRecipe, instruments: Sequence[str]) -> TrainingRecipe:
+    """Return a recipe whose spectra are made for other instruments, presets' names or .toml files.
+
+    Raises
+    ------
+    FileError
+        When an instrument's file cannot be read.
+    InvalidInput
+        When there is no such instrument, or the recipe's spectra know none or only one.
+    """
+    from napari_xrf.physics.instrument import load_instrument
+
+    for name in instruments:
+        load_instrument(name)
+    if recipe.source.kind == "mixtures":
+        return _with_source(recipe, instruments=list(instruments))
+    if recipe.source.kind == "minerals" and len(instruments) == 1:
+        return _with_source(recipe, instrument=instruments[0])
+    if recipe.source.kind == "minerals":
+        raise InvalidInput(f"{recipe.name} learns from one instrument at a time", "Name one")
+    raise InvalidInput(f"the spectra of {recipe.name} are made without an instrument", "Leave it out")
+
+
+def with_minerals(
+    recipe: TrainingRecipe, minerals: Sequence[str] | None, library: str | Path | None = None
+) -> TrainingRecipe:
+    """Return a recipe that learns other minerals.
+
+    Parameters
+    ----------
+    minerals
+        Names in the library; None keeps the recipe's.
+    library
+        A CSV file of minerals added to the shipped ones.
+
+    Raises
+    ------
+    FileError
+        When the library cannot be read.
+    InvalidInput
+        When a name is unknown, fewer than two are given, or the recipe learns no minerals.
+    """
+    from napari_xrf.minerals.library import load_library, merge_libraries, select_minerals
+
+    if recipe.source.kind != "minerals":
+        raise InvalidInput(
+            f"{recipe.name} does not learn from minerals", "Leave them out, or train mineral-cnn"
+        )
+    known = load_library()
+    changes: dict[str, Any] = {}
+    if library is not None:
+        known = merge_libraries(known, load_library(library))
+        changes["library"] = str(library)
+    if minerals is not None:
+        chosen = select_minerals(known, minerals)
+        if len(chosen) < 2:
+            raise InvalidInput("one mineral is nothing to choose from", "Name at least two")
+        changes["minerals"] = [mineral.name for mineral in chosen]
+    return _with_source(recipe, **changes)
+
+
+def with_distortions(recipe: TrainingRecipe, distortions: str) -> TrainingRecipe:
+    """Return a recipe with ``"typical"`` distortions, which are those of the recipe, or with ``"none"``.
+
+    Raises
+    ------
+    InvalidInput
+        For another word, or when the recipe's spectra take no distortions.
+    """
+    if distortions not in DISTORTIONS:
+        raise InvalidInput(f"there are no distortions {distortions!r}", f"Use {', '.join(DISTORTIONS)}")
+    if recipe.source.kind not in ("mixtures", "minerals"):
+        raise InvalidInput(f"the spectra of {recipe.name} take no distortions", "Leave the option out")
+    return recipe if distortions == "typical" else _with_source(recipe, distortions=None)
+
+
+def with_regions(
+    recipe: TrainingRecipe, cube: str | Path, labels: str | Path, *, mix: float = 1.0, seed: int = 0
+) -> TrainingRecipe:
+    """Return a recipe that learns the labelled regions of a map, alone or among its own spectra.
+
+    Parameters
+    ----------
+    cube, labels
+        Files of the map and of its labels.
+    mix
+        Share of the spectra that come from the regions, above 0 to 1; the rest are the recipe's own.
+    seed
+        Of the split into training, validation and test pixels.
+
+    Raises
+    ------
+    InvalidInput
+        When the recipe learns no minerals, or the share cannot be.
+    """
+    if recipe.task != "minerals" or recipe.source.kind != "minerals":
+        raise InvalidInput(f"{recipe.name} learns no classes of pixels", "Train mineral-cnn or a kin of it")
+    check_range("the share of the regions", mix, 0.01, 1)
+    options = {
+        "cube": str(Path(cube).resolve()),
+        "labels": str(Path(labels).resolve()),
+        "axis": recipe.source.options.get("axis"),
+        "seed": seed,
+    }
+    if mix == 1:
+        return replace(recipe, source=SourceSpec("regions", options))
+    parts = {
+        "first": {"kind": "regions", "options": options},
+        "second": {"kind": recipe.source.kind, "options": dict(recipe.source.options)},
+    }
+    return replace(recipe, source=SourceSpec("shares", {**parts, "share": mix}))
+
+
+def _with_source(recipe: TrainingRecipe, **changes: Any) -> TrainingRecipe:
+    return replace(recipe, source=replace(recipe.source, options={**recipe.source.options, **changes}))

@@ -1,0 +1,156 @@
+"""Spectra of minerals over their ranges of composition, and of what is none of them: what mineral networks learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import LabelClass
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.learning.description import Task
+from napari_xrf.learning.rebinning import rebin_counts
+from napari_xrf.learning.sources.batch import Batch
+from napari_xrf.learning.sources.mineral_bank import MineralBank, make_bank
+from napari_xrf.synthesis.distortions import Distortions, distort, draw_values, typical_distortions
+from napari_xrf.synthesis.sampling import draw_poisson, draw_seed
+
+_EMPTY_SHARE = 0.05  # of the strangers: spectra of almost no counts or of scatter alone
+
+
+@dataclass(frozen=True)
+class MineralSource:
+    """Draws spectra of K classes of minerals, each as often as the others, and of strangers.
+
+    Attributes
+    ----------
+    bank
+        Expected spectra of the classes' compositions and of strangers, on the instrument's axis.
+    axis
+        Of the network; counts are rebinned to it.
+    counts_range
+        Drawn evenly in the logarithm, before distortions.
+    mixed_share, largest_minority
+        Part of the spectra that see a second mineral, and the most that it takes.
+    stranger_share
+        Part of the spectra that belong to none of the classes.
+    distortions
+        Ranges from which each spectrum's distortions are drawn, or None.
+    """
+
+    bank: MineralBank
+    axis: EnergyAxis
+    counts_range: tuple[float, float] = (300.0, 100_000.0)
+    mixed_share: float = 0.1
+    largest_minority: float = 0.15
+    stranger_share: float = 0.2
+    distortions: Distortions | None = None
+    task: Task = "minerals"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes."""
+        return tuple(each.name for each in self.bank.classes)
+
+    @property
+    def classes(self) -> tuple[LabelClass, ...]:
+        """The classes with formula, colour and density."""
+        return self.bank.classes
+
+    def draw(self, size: int, generator: np.random.Generator) -> Batch:
+        """Return ``size`` spectra with their ``label``."""
+        mixing, distortion, noise = generator.spawn(3)
+        labels, expected = self._expect(size, mixing)
+        low, high = np.log(self.counts_range)
+        dose = np.exp(mixing.uniform(low, high, size=(size, 1))).astype(np.float32)
+        empty = (labels == len(self.names)) & (mixing.random(size) < _EMPTY_SHARE)
+        dose[empty] *= 10.0 ** -mixing.uniform(1, 3, size=(int(empty.sum()), 1)).astype(np.float32)
+        expected *= dose
+        if self.distortions is not None:
+            values = draw_values(self.distortions, size, distortion)
+            expected = distort(expected, self.bank.energy, values, self.bank.fwhm)
+        counts = draw_poisson(expected, draw_seed(noise), np.arange(size), np.dtype(np.uint32))
+        return Batch(rebin_counts(counts, self.bank.energy, self.axis), {"label": labels})
+
+    def _expect(
+        self, size: int, generator: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return labels (N,) and expected spectra (N, E) of sum 1."""
+        bank, number = self.bank, len(self.names)
+        labels = generator.integers(number, size=size)
+        first = bank.draw_rows(labels, generator)
+        # A composition between two of the mineral's own, as solid solutions have them.
+        second = bank.draw_rows(labels, generator)
+        between = generator.random((size, 1)).astype(np.float32)
+        expected = between * bank.spectra[first] + (1 - between) * bank.spectra[second]
+        mixed = np.flatnonzero(generator.random(size) < self.mixed_share)
+        others = bank.draw_rows(generator.integers(number, size=mixed.size), generator)
+        part = generator.uniform(0, self.largest_minority, size=(mixed.size, 1)).astype(np.float32)
+        expected[mixed] = (1 - part) * expected[mixed] + part * bank.spectra[others]
+        strange = np.flatnonzero(generator.random(size) < self.stranger_share)
+        if strange.size:
+            expected[strange] = bank.draw_strangers(strange.size, generator)
+            labels[strange] = number
+        return labels.astype(np.int64), expected
+
+
+def make(
+    *,
+    progress: Progress = ignore_progress,
+    minerals: Sequence[str] | None = None,
+    instrument: str = "m4-tornado",
+    axis: Sequence[float] | None = None,
+    library: str | None = None,
+    held_out: Sequence[str] = (),
+    separable_at: float = 1000.0,
+    counts_range: Sequence[float] = (300.0, 100_000.0),
+    distortions: dict[str, Any] | None | str = "typical",
+    **options: Any,
+) -> MineralSource:
+    """Return the source of some minerals on an instrument.
+
+    Parameters
+    ----------
+    minerals
+        Names in the library; None: the ones of :func:`~.mineral_bank.default_minerals`.
+    instrument
+        A preset's name or file.
+    axis
+        (offset, width, size) of the network's axis in keV; None takes the instrument's.
+    library
+        A CSV file of minerals added to the shipped ones.
+    held_out
+        Minerals that are not shown even as strangers: they judge how strangers are told.
+    separable_at
+        Counts at which minerals that cannot be told apart become one class.
+    distortions
+        ``"typical"``, None, or fields of :class:`~napari_xrf.synthesis.distortions.Distortions`.
+    options
+        Other fields of :class:`MineralSource`.
+    """
+    if distortions == "typical":
+        ranges: Distortions | None = typical_distortions()
+    elif distortions is None or isinstance(distortions, str):
+        if distortions not in (None, "none"):
+            raise InvalidInput(f"there are no distortions {distortions!r}", "Use typical or none")
+        ranges = None
+    else:
+        ranges = Distortions(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in distortions.items()}
+        )
+    bank = make_bank(
+        minerals,
+        instrument=instrument,
+        library=library,
+        held_out=tuple(held_out),
+        separable_at=separable_at,
+        progress=progress,
+    )
+    target = bank.energy if axis is None else EnergyAxis(float(axis[0]), float(axis[1]), int(axis[2]))
+    low, high = counts_range
+    return MineralSource(bank, target, (float(low), float(high)), distortions=ranges, **options)
