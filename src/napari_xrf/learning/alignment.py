@@ -11,9 +11,9 @@ _SMALL = 1e-5
 def coral(first: Tensor, second: Tensor) -> Tensor:
     """Return how much mean and correlations of two sets of features (N, D), (M, D) differ; 0 for equal ones.
 
-    The loss of Deep CORAL (Sun & Saenko, ECCV 2016 workshops, arXiv:1607.01719), with the distance of the means
-    beside that of the covariances, both in units of the first set's standard deviations so that the scale of a
-    feature does not matter.
+    The loss of Deep CORAL (Sun & Saenko, ECCV 2016 workshops, arXiv:1607.01719), with the distance of the
+    means beside that of the covariances, both in units of the first set's standard deviations so that the
+    scale of a feature does not matter.
     """
     spread = first.detach().std(dim=0) + _SMALL
     mean_first, mean_second = first.mean(dim=0), second.mean(dim=0)
@@ -25,8 +25,8 @@ def coral(first: Tensor, second: Tensor) -> Tensor:
 def frechet_distance(first: Tensor, second: Tensor) -> float:
     """Return the Fréchet distance of two sets of features (N, D), (M, D), as if both were Gaussian.
 
-    Dowson & Landau (J. Multivariate Anal. 12 (1982) 450), over the total variance of the first set: 0 for equal
-    sets, about 1 when they lie as far apart as the first one is wide.
+    Dowson & Landau (J. Multivariate Anal. 12 (1982) 450), over the total variance of the first set: 0 for
+    equal sets, about 1 when they lie as far apart as the first one is wide.
     """
     one, other = first.double(), second.double()
     covariance, second_covariance = _covariance(one), _covariance(other)
@@ -40,8 +40,8 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
 class DomainClassifier(nn.Module):
     """Tells features of one set from those of another; trained against the network that makes them.
 
-    Ganin et al., J. Mach. Learn. Res. 17 (2016) 59: the gradient is reversed on its way back to the features, so
-    that the network learns features whose origin cannot be told.
+    Ganin et al., J. Mach. Learn. Res. 17 (2016) 59: the gradient is reversed on its way back to the
+    features, so that the network learns features whose origin cannot be told.
     """
 
     def __init__(self, width: int, hidden: int = 128) -> None:

@@ -25,6 +25,7 @@ from napari_xrf.learning.networks.painting_network import (
     PaintingNetwork,
     lab_from_linear,
     linear_from_srgb,
+    match_color,
     pigment_features,
 )
 from napari_xrf.synthesis.pigments import PigmentSpectra
@@ -130,7 +131,9 @@ class PaintingGenerator:
             lab = lab_from_linear(linear_from_srgb(torch.from_numpy(wanted / 255).float()))
             features = pigment_features(palette.colors).expand(size)
             log_masses = self.network.recipe(lab, features, torch.from_numpy(drawn.copy()))
-            log_masses = drop_traces(log_masses)
+            log_masses = match_color(
+                drop_traces(log_masses), palette.colors.expand(size), torch.from_numpy(wanted / 255).float()
+            )
             weights = self.network.emission(
                 log_masses, palette.bands.expand(size), palette.strengths.expand(size)
             )

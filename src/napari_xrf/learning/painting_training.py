@@ -60,7 +60,7 @@ class PaintingTraining:
     emission_steps, recipe_steps
         Steps of the two trainings.
     learning_rate
-        Of all networks; the discriminator's is twice that.
+        Highest of the generator, which rises and falls; the discriminator keeps half of it.
     warm_up
         Part of the recipe steps before the discriminator joins in.
     adversarial, color, latent, divergence
@@ -79,7 +79,7 @@ class PaintingTraining:
     paints: Annotated[int, Limits(10, 1_000_000)] = 1500
     supports: tuple[tuple[str, str, str], ...] = (("m4-tornado", "chalk", "wood"), ("gem", "gypsum", "canvas"))
     recipes: Annotated[int, Limits(10, 10_000_000)] = 50_000
-    batch_size: Annotated[int, Limits(2, 100_000)] = 192
+    batch_size: Annotated[int, Limits(2, 100_000)] = 64
     emission_steps: Annotated[int, Limits(0, 1_000_000)] = 1500
     recipe_steps: Annotated[int, Limits(1, 1_000_000)] = 4000
     learning_rate: Annotated[float, Limits(1e-6, 1)] = 1e-3
@@ -308,11 +308,8 @@ def _train_recipe(
     encoder, critic = Encoder(network.options), Discriminator(network.options)
     rate, steps = options.learning_rate, options.recipe_steps
     generating = torch.optim.Adam([*recipe.parameters(), *encoder.parameters()], lr=rate, betas=(0.5, 0.99))
-    judging = torch.optim.Adam(critic.parameters(), lr=2 * rate, betas=(0.5, 0.99))
-    schedules = [
-        torch.optim.lr_scheduler.OneCycleLR(each, rate * factor, total_steps=steps, pct_start=0.1)
-        for each, factor in ((generating, 1), (judging, 2))
-    ]
+    judging = torch.optim.Adam(critic.parameters(), lr=rate / 2, betas=(0.5, 0.99))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(generating, rate, total_steps=steps, pct_start=0.1)
     averaged = copy.deepcopy(network)
     sources = itertools.cycle(
         [_batches(bank, pool, options, network.options.bands, generator) for bank in banks]
@@ -352,8 +349,7 @@ def _train_recipe(
             with torch.no_grad():
                 true = _spectra(emission(_logs(batch.masses), batch.bands, batch.strengths), batch.bands)
             judged = _judge(critic, judging, wanted, pigments, (batch.masses, true), (free.exp(), spectra))
-        for schedule in schedules:
-            schedule.step()
+        schedule.step()
         _average(averaged.recipe, recipe, min(options.averaging, step / (step + 10)))
         losses.add(
             step + 1, anchor=anchor, divergence=divergence, color=color, latent=latent,

@@ -3,8 +3,8 @@
 ``/names`` holds the K names; ``/probability`` and ``/intensity`` are (Y, X, K), ``/unknown`` and ``/counts``
 (Y, X), ``/code`` (Y, X, L) with ``/code_names``, ``/spectrum`` (Y, X, E) with ``/energy`` in keV; all
 float32, each only where the model gives it. ``/model`` is the model's description as JSON. ``/entry`` holds
-one NXdata group per output, whose signal is a link to the dataset above and takes no room: silx and h5web show
-it with its axes in µm.
+one NXdata group per output, whose signal is a link to the dataset above and takes no room: silx and h5web
+show it with its axes in µm.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,8 +56,8 @@ def label_map_of(prediction: Prediction, least_probability: float = _LEAST_PROBA
     return LabelMap(labels, classes, confidence, prediction.pixel_size, prediction.source)
 
 
-def element_maps_of(prediction: Prediction) -> ElementMaps:
-    """Return the net counts of each element that the model finds, with their errors.
+def element_maps_of(prediction: Prediction, elements: Sequence[str] | None = None) -> ElementMaps:
+    """Return the net counts of elements, by default of those that the model finds, with their errors.
 
     Standard errors are those of Poisson counts alone, √(counts), with the counts of the spectrum times the
     model's own error on held-out spectra (relative to a spectrum's counts) added in quadrature.
@@ -68,7 +70,7 @@ def element_maps_of(prediction: Prediction) -> ElementMaps:
     description = prediction.description
     if prediction.intensity is None:
         raise InvalidInput(f"{description.name} gives no intensities", "Choose a model for elements")
-    shown = found_names(prediction)
+    shown = found_names(prediction) if elements is None else tuple(elements)
     rows = [description.names.index(name) for name in shown]
     counts = np.moveaxis(prediction.intensity[..., rows], 2, 0).astype(np.float32)
     error = float(description.training.get("validation", {}).get("share_error", 0.0))

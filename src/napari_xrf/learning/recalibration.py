@@ -48,8 +48,8 @@ def record_otherwise(
     Parameters
     ----------
     counts
-        (N, E). Whole counts are moved one by one, so that Poisson counts stay Poisson counts; spectra of another
-        scale are spread as expectations.
+        (N, E). Whole counts are moved one by one, so that Poisson counts stay Poisson counts; spectra of
+        another scale are spread as expectations.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Training recipes with what a user changes: instrument, minerals, distortions, preprocessing, own regions. No torch here."""
+"""Training recipes with what a user changes: instrument, minerals, regions. No torch here."""
 
 from __future__ import annotations
 

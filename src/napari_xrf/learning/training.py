@@ -268,7 +268,9 @@ def _run_epoch(
         torch.manual_seed(_seed_of(seed, TRAINING, step))
         for group in state.optimizer.param_groups:
             group["lr"] = options.learning_rate * _rate(step, total, options)
-        outputs = state.network(batch["inputs"], batch["dose"])
+        with torch.autocast(batch["inputs"].device.type, torch.bfloat16, enabled=options.precision == "half"):
+            outputs = state.network(batch["inputs"], batch["dose"])
+        outputs = {name: tensor.float() for name, tensor in outputs.items()}
         loss = loss_of(description.task, outputs, batch, batch["inputs"]).mean()
         if not torch.isfinite(loss):
             raise InvalidInput("the loss is no longer a number", "Lower the learning rate")

@@ -17,6 +17,7 @@ from napari_xrf.synthesis.ranges import Limits, check_fields
 
 COLOR_FEATURES = 9  # CIELAB and log K/S of a masstone, its CIELAB less the colour's
 _LOG_SMALLEST = -14.0
+_DAMPING, _LARGEST_STEP = 1e-3, 1.5
 _WHITE = (0.95047, 1.0, 1.08883)  # D65, 2°
 _TO_XYZ = (
     (0.4124564, 0.3575761, 0.1804375),
@@ -45,8 +46,8 @@ class Options:
         Features of a pigment in the emission network.
     """
 
-    width: Annotated[int, Limits(8, 1024)] = 64
-    layers: Annotated[int, Limits(1, 12)] = 3
+    width: Annotated[int, Limits(8, 1024)] = 48
+    layers: Annotated[int, Limits(1, 12)] = 2
     heads: Annotated[int, Limits(1, 16)] = 4
     noise: Annotated[int, Limits(1, 64)] = 8
     bands: Annotated[int, Limits(8, 1024)] = 96
@@ -153,8 +154,7 @@ class PaintingNetwork(nn.Module):
 def pigment_features(colors: Tensor) -> Tensor:
     """Return (..., P, 6) for masstones (..., P, 3) in sRGB from 0 to 1: CIELAB and log K/S, of order 1."""
     linear = linear_from_srgb(colors).clamp(0.01, 0.98)
-    ratio = (1 - linear) ** 2 / (2 * linear)
-    return torch.cat([lab_from_linear(linear) / 50, ratio.log() / 3], dim=-1)
+    return torch.cat([lab_from_linear(linear) / 50, absorption(colors).log() / 3], dim=-1)
 
 
 def mixed_lab(masses: Tensor, colors: Tensor) -> Tensor:
@@ -162,9 +162,41 @@ def mixed_lab(masses: Tensor, colors: Tensor) -> Tensor:
 
     Kubelka and Munk, as :func:`napari_xrf.learning.sources.paints.mix_colors`, with a gradient.
     """
-    linear = linear_from_srgb(colors).clamp(0.01, 0.98)
-    ratio = (masses[..., None] * (1 - linear) ** 2 / (2 * linear)).sum(dim=1)
+    ratio = (masses[..., None] * absorption(colors)).sum(dim=1)
     return lab_from_linear(1 + ratio - (ratio * ratio + 2 * ratio).sqrt())
+
+
+def match_color(log_masses: Tensor, colors: Tensor, wanted: Tensor, steps: int = 4) -> Tensor:
+    """Return logarithms of shares (N, P) changed so that the mixture has the wanted colour, as far as it can.
+
+    Damped Gauss-Newton steps on the logarithms of K/S of the three primaries. Pigments move in proportion to their
+    share, so that none comes in anew.
+
+    Parameters
+    ----------
+    log_masses
+        (N, P); minus infinity where a pigment takes no part.
+    colors
+        (N, P, 3) masstones, sRGB from 0 to 1.
+    wanted
+        (N, 3) sRGB from 0 to 1.
+    """
+    single, target = absorption(colors), absorption(wanted).log()
+    damping = _DAMPING * torch.eye(3, dtype=single.dtype)
+    for _ in range(steps):
+        masses = log_masses.exp()
+        ratio = (masses[..., None] * single).sum(dim=1)
+        slope = masses[..., None] * (single - ratio[:, None]) / ratio[:, None]
+        normal = slope.mT @ slope + damping
+        step = slope @ torch.linalg.solve(normal, (target - ratio.log())[..., None])
+        log_masses = torch.log_softmax(log_masses + step[..., 0].clamp(-_LARGEST_STEP, _LARGEST_STEP), dim=1)
+    return log_masses
+
+
+def absorption(colors: Tensor) -> Tensor:
+    """Return Kubelka and Munk's K/S of sRGB from 0 to 1."""
+    linear = linear_from_srgb(colors).clamp(0.01, 0.98)
+    return (1 - linear) ** 2 / (2 * linear)
 
 
 def linear_from_srgb(colors: Tensor) -> Tensor:

@@ -24,13 +24,16 @@ class LineSource:
     ----------
     parameters
         What the recipe draws from.
+    low_dose_share
+        Part of the spectra that are counted once more with fewer counts, so that a network also learns spectra
+        of single pixels.
     fewest_counts
-        When above 0, spectra get as many counts as drawn evenly in the logarithm from here up to the recipe's
-        number, so that a network also learns spectra of single pixels.
+        The fewest of those, drawn evenly in the logarithm from here up to the recipe's number.
     """
 
     parameters: LayersParameters = field(default_factory=LayersParameters)
-    fewest_counts: float = 0.0
+    low_dose_share: float = 0.0
+    fewest_counts: float = 300.0
     task: Task = "lines"
     axis: EnergyAxis = BASIS_AXIS
     names: tuple[str, ...] = field(default_factory=lambda: tuple(line.label for line in line_basis()))
@@ -40,17 +43,18 @@ class LineSource:
     def counts_range(self) -> tuple[float, float]:
         """Fewest and most counts."""
         most = float(self.parameters.counts)
-        return (self.fewest_counts or most, most)
+        return (self.fewest_counts if self.low_dose_share else most, most)
 
     def draw(self, size: int, generator: np.random.Generator) -> Batch:
         """Return ``size`` spectra with ``presence`` and ``visible``."""
         made = synthesize_layers(size, generator=generator, parameters=self.parameters)
         spectra = made.spectra
-        if self.fewest_counts:
+        few = np.flatnonzero(generator.random(size) < self.low_dose_share)
+        if few.size:
             low, high = np.log(self.counts_range)
-            dose = np.exp(generator.uniform(low, high, size=(size, 1)))
-            expected = spectra / np.maximum(spectra.sum(axis=1, keepdims=True), 1e-9) * dose
-            spectra = generator.poisson(expected).astype(np.float32)
+            dose = np.exp(generator.uniform(low, high, size=(few.size, 1)))
+            expected = spectra[few] / np.maximum(spectra[few].sum(axis=1, keepdims=True), 1e-9) * dose
+            spectra[few] = generator.poisson(expected)
         return Batch(
             spectra,
             {"presence": made.present.astype(np.float32), "visible": made.visible.astype(np.float32)},
@@ -58,8 +62,12 @@ class LineSource:
 
 
 def make(
-    *, progress: Progress = ignore_progress, fewest_counts: float = 0.0, **parameters: Any
+    *,
+    progress: Progress = ignore_progress,
+    low_dose_share: float = 0.0,
+    fewest_counts: float = 300.0,
+    **parameters: Any,
 ) -> LineSource:
     """Return the source of some :class:`~napari_xrf.synthesis.layers.LayersParameters`."""
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in parameters.items()}
-    return LineSource(LayersParameters(**values), fewest_counts)
+    return LineSource(LayersParameters(**values), low_dose_share, fewest_counts)
