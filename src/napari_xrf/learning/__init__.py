@@ -1,1 +1,1 @@
-"""Networks that read spectra: data sets, training, prediction, evaluation, weights. The only room with torch."""
+"""Networks that read spectra: what they learn from, training, prediction, evaluation, weights."""

@@ -51,7 +51,7 @@ class DomainClassifier(nn.Module):
         )
 
     def loss(self, first: Tensor, second: Tensor, strength: float) -> Tensor:
-        """Return the cross-entropy of telling them apart; the features feel ``-strength`` times its gradient."""
+        """Return the cross-entropy of telling them apart; features feel ``-strength`` times its gradient."""
         features = reverse_gradient(torch.cat([first, second]), strength)
         origin = torch.cat([torch.zeros(len(first)), torch.ones(len(second))]).to(features)
         return nn.functional.binary_cross_entropy_with_logits(self.layers(features)[:, 0], origin)

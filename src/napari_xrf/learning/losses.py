@@ -20,10 +20,10 @@ def loss_of(
 ) -> Tensor:
     """Return the loss of each spectrum, (N,).
 
-    Lines: the Kullback-Leibler divergence between the labels and the probabilities of each line, which for labels
-    of 0 and 1 is the binary cross-entropy, averaged over the lines. Elements: the same for their presence, and a
-    robust distance of the shares. Minerals: the cross-entropy of the classes. A reconstructed spectrum adds its mean
-    squared distance from the inputs, and a network's own ``penalty`` is added.
+    Lines: the Kullback-Leibler divergence between the labels and the probabilities of each line, which for
+    labels of 0 and 1 is the binary cross-entropy, averaged over the lines. Elements: the same for their
+    presence, and a robust distance of the shares. Minerals: the cross-entropy of the classes. A reconstructed
+    spectrum adds its mean squared distance from the inputs, and a network's own ``penalty`` is added.
 
     Raises
     ------

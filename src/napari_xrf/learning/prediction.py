@@ -99,7 +99,7 @@ def predict(
     outputs
         Of the model's outputs; None: all but code and spectrum, or all where it has no others.
     calibrate
-        Whether the energy axis is refined on the sum spectrum first; with too few peaks the file's axis stays.
+        Whether the energy axis is refined on the sum spectrum first; with too few peaks it stays.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
@@ -294,8 +294,8 @@ def _check_range(axis: EnergyAxis, description: ModelDescription) -> None:
     covered = min(axis.edges[-1], high) - max(axis.edges[0], low)
     if covered < _LEAST_COVERED * (high - low):
         raise InvalidInput(
-            f"the spectra run from {axis.edges[0]:.2f} to {axis.edges[-1]:.2f} keV, and {description.name} needs "
-            f"{low:.2f} to {high:.2f}",
+            f"the spectra run from {axis.edges[0]:.2f} to {axis.edges[-1]:.2f} keV, and "
+            f"{description.name} needs {low:.2f} to {high:.2f}",
             "Choose another model, or check the energy axis",
         )
 
@@ -309,8 +309,8 @@ def _dose_notes(counts: NDArray[np.float32], description: ModelDescription) -> t
     if low <= middle <= high:
         return ()
     return (
-        f"half of the pixels hold {'fewer' if middle < low else 'more'} than {middle:.3g} counts, and the model "
-        f"was trained on {low:.3g} to {high:.3g}",
+        f"half of the pixels hold {'fewer' if middle < low else 'more'} than {middle:.3g} counts, "
+        f"and the model was trained on {low:.3g} to {high:.3g}",
     )
 
 

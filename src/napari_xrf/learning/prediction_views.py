@@ -86,8 +86,10 @@ def element_maps_of(prediction: Prediction, elements: Sequence[str] | None = Non
 
 
 def found_names(prediction: Prediction, least_part: float = 1e-3) -> tuple[str, ...]:
-    """Return the names whose probability passes their threshold in at least ``least_part`` of the pixels, or in
-    one pixel of a small map; all names where the model gives no presence."""
+    """Return the names whose probability passes their threshold in at least ``least_part`` of the pixels.
+
+    Of a small map one pixel is enough; where the model gives no presence, all names are returned.
+    """
     description = prediction.description
     if prediction.probability is None:
         return description.names

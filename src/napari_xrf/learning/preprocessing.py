@@ -23,7 +23,8 @@ class Preprocessing:
     Attributes
     ----------
     scale
-        ``"sum"``: counts per channel over the mean channel; ``"max"``: over the highest; ``"none"``: as they are.
+        ``"sum"``: counts per channel over the mean channel; ``"max"``: over the highest; ``"none"``: as they
+        are.
     transform
         Of the scaled counts: ``"sqrt"`` makes Poisson noise even, ``"log"`` lifts weak peaks.
     baseline
@@ -60,14 +61,14 @@ def prepare(
     values = np.asarray(counts, dtype=np.float32)
     if preprocessing.baseline:
         reach = max(1, round(preprocessing.baseline_kev / channel_kev))
-        values = np.maximum(values - _baselines(values, reach), 0)
+        values = np.asarray(np.maximum(values - _baselines(values, reach), 0), dtype=np.float32)
     if preprocessing.scale != "none":
         top = (values.mean if preprocessing.scale == "sum" else values.max)(axis=1, keepdims=True)
-        values = values / np.where(top > 0, top, 1)
+        values = np.asarray(values / np.where(top > 0, top, 1), dtype=np.float32)
     if preprocessing.transform == "sqrt":
-        values = np.sqrt(values)
+        values = np.sqrt(values, dtype=np.float32)
     elif preprocessing.transform == "log":
-        values = np.log1p(_LOG_STEEPNESS * values) / np.float32(np.log1p(_LOG_STEEPNESS))
+        values = np.log1p(_LOG_STEEPNESS * values).astype(np.float32) / np.float32(np.log1p(_LOG_STEEPNESS))
     return np.ascontiguousarray(values, dtype=np.float32)
 
 

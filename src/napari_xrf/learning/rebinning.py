@@ -71,8 +71,8 @@ def share_counts(
     counts
         (N, E) whole counts.
     lowest, shares
-        (E,) first target of each channel, and (E, M) probabilities of it and of those that follow, summing to 1.
-        What lies beyond 0 … size - 1 is lost.
+        (E,) first target of each channel, and (E, M) probabilities of it and of those that follow, summing to
+        1. What lies beyond 0 … size - 1 is lost.
     seed, first
         As for :func:`rebin_counts`.
     """

@@ -104,6 +104,17 @@ def recording_shares(
     return lowest, shares / shares.sum(axis=1, keepdims=True)
 
 
+def thin(
+    counts: NDArray[np.floating], doses: NDArray[np.floating], generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return spectra of counts (N, E) with about ``doses`` (N,) of them left; those with fewer stay."""
+    share = np.minimum(1.0, doses / np.maximum(counts.sum(axis=1), 1))
+    thinned = np.array(counts, dtype=np.float32)
+    filled = np.nonzero((counts > 0) & (share < 1)[:, None])
+    thinned[filled] = generator.binomial(counts[filled].astype(np.int64), share[filled[0]])
+    return thinned
+
+
 def _spread(
     counts: NDArray[np.floating], lowest: NDArray[np.int64], shares: NDArray[np.float64]
 ) -> NDArray[np.float32]:

@@ -25,6 +25,7 @@ from napari_xrf.learning.networks.pca import Pca
 from napari_xrf.learning.preprocessing import dose_of, prepare
 from napari_xrf.learning.registry import architecture, build_network
 from napari_xrf.learning.sources.batch import Batch, Source, make_source
+from napari_xrf.learning.sources.batch import held_out as held_out_source
 from napari_xrf.learning.training_recipes import TrainingOptions, TrainingRecipe
 
 # Streams of random numbers that never meet: training, validation, test, and weights.
@@ -127,7 +128,9 @@ def train(
     else:
         options_epochs = options.epochs
     held_out = _tensors(
-        drawn.draw(options.validation_size, generator_of(seed, VALIDATION)), description, where
+        held_out_source(drawn).draw(options.validation_size, generator_of(seed, VALIDATION)),
+        description,
+        where,
     )
     with _Stream(drawn, description, options, seed, where) as stream:
         while state.epoch < options_epochs and state.epoch - state.best_epoch < options.patience:

@@ -31,7 +31,8 @@ class TrainingOptions:
     learning_rate, weight_decay, optimizer
         Of the descent.
     schedule
-        ``"cosine"``: the rate rises over ``warmup`` of all steps, then falls to a hundredth; or ``"constant"``.
+        ``"cosine"``: the rate rises over ``warmup`` of all steps, then falls to a hundredth; or
+        ``"constant"``.
     warmup
         Part of all steps.
     patience
@@ -119,19 +120,21 @@ def training_recipe(name: str) -> TrainingRecipe:
     return RECIPES[name]
 
 
-# Most spectra escape as the published generator's do, the others as physics has it; some hold a pixel's few counts.
+# Most spectra escape as the published generator's do, the others as physics has it; some hold a pixel's few
+# counts.
 _LINES = SourceSpec("lines", {"escape_by_height": 0.7, "low_dose_share": 0.15, "fewest_counts": 300.0})
 _GEM = SourceSpec("mixtures", {"instruments": ["gem"]})
-# Distorted beyond one instrument: other detectors' resolution and calibration, tube continua, lighter and darker.
+# Distorted beyond one instrument: other detectors' resolution and calibration, tube continua, lighter and
+# darker.
 _SDD = SourceSpec(
     "mixtures",
     {
         "instruments": ["m4-tornado", "synchrotron"],
         "axis": [0.02, 0.04, 512],
         "elements": [
-            "Na", "Mg", "Al", "Si", "P", "S", "Cl", "K", "Ca", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Zn",
-            "Ga", "Ge", "As", "Se", "Br", "Rb", "Sr", "Y", "Zr", "Nb", "Mo", "Rh", "Pd", "Ag", "Cd", "Sn", "Sb", "I",
-            "Cs", "Ba", "La", "Ce", "W", "Pt", "Au", "Hg", "Pb", "Bi", "Th", "U",
+            "Na", "Mg", "Al", "Si", "P", "S", "Cl", "K", "Ca", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni",
+            "Cu", "Zn", "Ga", "Ge", "As", "Se", "Br", "Rb", "Sr", "Y", "Zr", "Nb", "Mo", "Rh", "Pd", "Ag",
+            "Cd", "Sn", "Sb", "I", "Cs", "Ba", "La", "Ce", "W", "Pt", "Au", "Hg", "Pb", "Bi", "Th", "U",
         ],
         "present": [1, 12],
         "counts": [300.0, 1e6],

@@ -20,6 +20,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.learning.registry import network_options
 from napari_xrf.learning.search_space import Dimension, search_space
+from napari_xrf.learning.sources.batch import Source, make_source
 from napari_xrf.learning.training_recipes import TrainingRecipe
 from napari_xrf.learning.tuning_trials import (
     LOSS,
@@ -85,6 +86,7 @@ def tune(
     figure: str = LOSS,
     choices: Mapping[str, tuple[Any, ...]] | None = None,
     device: str = "auto",
+    source: Source | None = None,
     progress: Progress = ignore_progress,
     on_trial: Callable[[TrialReport], None] | None = None,
 ) -> TuningResult:
@@ -112,7 +114,7 @@ def tune(
         ``"loss"``, or one of the recipe's validation figures, which is then maximised.
     choices
         Values to choose from by name, ``{"network.hidden": (100, 900)}``, in place of the usual ranges.
-    device
+    device, source
         As :func:`~napari_xrf.learning.training.train` takes it.
     progress
         Told after each epoch of each trial.
@@ -130,11 +132,12 @@ def tune(
         raise InvalidInput(f"a search needs at least 1 trial, not {trials}")
     optuna = load_optuna()
     space = search_space(network_options(recipe.architecture, dict(recipe.network)), recipe.options, choices)
-    if not space:
+    if recipe.architecture == "pca":
         raise InvalidInput(f"{recipe.name} has nothing to tune")
     study = open_study(optuna, recipe, Path(folder), space, seed, figure)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
-    search = Search(optuna, study, recipe, space, seed, figure, device, deadline, trials, progress)
+    drawn = source or make_source(recipe.source, progress)
+    search = Search(optuna, study, recipe, space, seed, figure, device, deadline, trials, progress, drawn)
     while (done := search.finished) < trials and time.monotonic() < deadline:
         progress(done, trials, "searching")
         report = search.run_one()

@@ -21,6 +21,7 @@ from napari_xrf.core.errors import Cancelled, FileError, InvalidInput, XrfError
 from napari_xrf.core.progress import Progress
 from napari_xrf.learning.registry import network_options
 from napari_xrf.learning.search_space import Dimension, value_of
+from napari_xrf.learning.sources.batch import Source
 from napari_xrf.learning.training import Epoch, train
 from napari_xrf.learning.training_recipes import TrainingRecipe
 
@@ -83,6 +84,7 @@ class Search:
     deadline: float
     trials: int
     progress: Progress
+    source: Source
 
     @property
     def finished(self) -> int:
@@ -112,6 +114,7 @@ class Search:
                 with_values(self.recipe, values),
                 seed=self.seed,
                 device=self.device,
+                source=self.source,
                 progress=self._within(number),
                 on_epoch=lambda epoch: self._judge(trial, epoch, best),
             )
@@ -140,7 +143,7 @@ class Search:
         value = best.take(epoch)
         if math.isfinite(value):
             # The best so far, as the trial is judged by it in the end.
-            trial.report(best.value, epoch.number)
+            trial.report(value if best.value is None else best.value, epoch.number)
             if trial.should_prune():
                 raise self.optuna.TrialPruned
         if time.monotonic() > self.deadline:
@@ -171,10 +174,10 @@ class _Best:
         """Return an epoch's figure, and keep it when it is the best."""
         if self.figure == LOSS:
             value = float(epoch.validation_loss)
-        elif self.figure in epoch.validation_figures:
-            value = float(epoch.validation_figures[self.figure])
+        elif self.figure in epoch.figures:
+            value = float(epoch.figures[self.figure])
         else:
-            there = ", ".join([LOSS, *epoch.validation_figures])
+            there = ", ".join([LOSS, *epoch.figures])
             raise _NoFigure(f"there is no validation figure {self.figure!r}", f"Use one of {there}")
         better = min if self.figure == LOSS else max
         if math.isfinite(value):
@@ -294,7 +297,7 @@ def trial_reports(optuna: ModuleType, study: Any, figure: str) -> tuple[TrialRep
         reached = list(each.intermediate_values.values())
         value = each.value if each.state == states.COMPLETE else (better(reached) if reached else None)
         if each.state == states.COMPLETE:
-            best = float(value) if best is None else better(best, float(value))
+            best = float(each.value) if best is None else better(best, float(each.value))
         values = each.user_attrs.get("values", {})
         found.append(TrialReport(each.number, named[each.state], value, values, best))
     return tuple(found)

@@ -11,8 +11,8 @@ from napari_xrf.learning.networks.layers import activation
 class SpectrumConvolutions(nn.Module):
     """Strided convolutions from a spectrum (N, E) to features along the energy (N, C, P).
 
-    The first one sees a peak's width at full resolution; each later one halves the length. Where a peak lies tells
-    the element, so a second input channel holds the energy.
+    The first one sees a peak's width at full resolution; each later one halves the length. Where a peak lies
+    tells the element, so a second input channel holds the energy.
     """
 
     def __init__(

@@ -1,8 +1,9 @@
 """A sparse autoencoder with one unit per emission line: the architecture that "Privileged bases" proposes.
 
-García-Avello Bofías et al. (EasyChair preprint, December 2024) argue that a code whose units are the emission lines
-keeps features apart (Elhage et al., arXiv:2209.10652). Here the code is non-negative, the decoder's column of a line
-is that line's shape, and what belongs to matter and instrument (axis, resolution, continuum) lives in outer layers:
+García-Avello Bofías et al. (EasyChair preprint, December 2024) argue that a code whose units are the emission
+lines keeps features apart (Elhage et al., arXiv:2209.10652). Here the code is non-negative, the decoder's
+column of a line is that line's shape, and what belongs to matter and instrument (axis, resolution, continuum)
+lives in outer layers:
 
     spectrum → outer encoder → (code, instrument) → columns of the lines → outer decoder → spectrum
 """
@@ -42,8 +43,8 @@ class Options:
     supervised
         Weight of the lines' labels; 0 leaves the basis to reconstruction and sparsity.
     anchored
-        Whether columns start as the lines' Gaussians and stay peaks of non-negative shape; without it the decoder
-        is a free matrix and the code's units mean nothing: the comparison of monosemanticity.
+        Whether columns start as the lines' Gaussians and stay peaks of non-negative shape; without it the
+        decoder is a free matrix and the code's units mean nothing: the comparison of monosemanticity.
     dropout
         Part of the hidden units left out in training.
     """

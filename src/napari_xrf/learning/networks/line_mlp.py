@@ -1,7 +1,7 @@
 """The classifier of "Privileged bases": a perceptron from a spectrum to the presence of emission lines.
 
-García-Avello Bofías, Bombini, Ruberto & Taccetti, EasyChair preprint, December 2024: 300 bins, 900 hidden units,
-556 lines.
+García-Avello Bofías, Bombini, Ruberto & Taccetti, EasyChair preprint, December 2024: 300 bins, 900 hidden
+units, 556 lines.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The label-token vision transformer: one learned token per element reads the spectrum, in place of a class token.
+"""The label-token vision transformer: a learned token per element reads the spectrum, not a class token.
 
-Marikkar et al., arXiv:2307.07263, for spectra as in Zarębski's poster (AGH Kraków): the label tokens attend to the
-data tokens, and each one's output tells presence and amount of its element.
+Marikkar et al., arXiv:2307.07263, for spectra as in Zarębski's poster (AGH Kraków): the label tokens attend
+to the data tokens, and each one's output tells presence and amount of its element.
 """
 
 from __future__ import annotations

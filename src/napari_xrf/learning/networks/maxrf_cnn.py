@@ -1,8 +1,8 @@
 """The convolutional network for macro-XRF maps that the LT-ViT poster compares with.
 
-After the published description (Preisler et al., Science Advances 10 (2024) eadp6234): three times convolution of
-five channels, ReLU and pooling by two, then two more convolutions and a linear layer with a gain and a bias for each
-output.
+After the published description (Preisler et al., Science Advances 10 (2024) eadp6234): three times
+convolution of five channels, ReLU and pooling by two, then two more convolutions and a linear layer with a
+gain and a bias for each output.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The mineral classifier of the exposé "Deep learning techniques for mineral analysis": plain convolutions."""
+"""The baseline of the exposé "Deep learning techniques for mineral analysis": plain convolutions."""
 
 from __future__ import annotations
 

@@ -26,9 +26,9 @@ class Batch:
     counts
         (N, E) float32 counts, or spectra of another scale where a recipe knows no counts.
     targets
-        Of ``"presence"`` and ``"visible"`` (N, K) float32 0 or 1; ``"share"`` (N, K) float32, an element's net
-        counts over all counts of its spectrum; ``"net_counts"`` (N, K) float32; ``"label"`` (N,) int64, where K is
-        "unknown".
+        Of ``"presence"`` and ``"visible"`` (N, K) float32 0 or 1; ``"share"`` (N, K) float32, an element's
+        net counts over all counts of its spectrum; ``"net_counts"`` (N, K) float32; ``"label"`` (N,) int64,
+        where K is "unknown".
     """
 
     counts: NDArray[np.float32]
@@ -79,6 +79,11 @@ class SourceSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+def as_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as a parameter dataclass takes them: JSON has lists where it has tuples."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
 # kind → module with make(progress=..., **options) -> Source
 SOURCES = {
     "lines": "napari_xrf.learning.sources.lines",
@@ -104,3 +109,12 @@ def make_source(spec: SourceSpec, progress: Progress = ignore_progress) -> Sourc
     except TypeError as error:
         raise InvalidInput(f"the source {spec.kind}: {error}") from error
     return source
+
+
+def held_out(source: Source) -> Source:
+    """Return the source of spectra that judge a training: its ``validation`` where it has one.
+
+    What makes every spectrum anew needs none; a user's own pixels must not be seen in training.
+    """
+    kept: Source = getattr(source, "validation", source)
+    return kept

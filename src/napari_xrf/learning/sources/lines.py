@@ -11,7 +11,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import Task
-from napari_xrf.learning.sources.batch import Batch
+from napari_xrf.learning.sources.batch import Batch, as_fields
 from napari_xrf.synthesis.layers import LayersParameters, synthesize_layers
 from napari_xrf.synthesis.line_basis import BASIS_AXIS, line_basis
 
@@ -25,8 +25,8 @@ class LineSource:
     parameters
         What the recipe draws from.
     low_dose_share
-        Part of the spectra that are counted once more with fewer counts, so that a network also learns spectra
-        of single pixels.
+        Part of the spectra that are counted once more with fewer counts, so that a network also learns
+        spectra of single pixels.
     fewest_counts
         The fewest of those, drawn evenly in the logarithm from here up to the recipe's number.
     """
@@ -69,5 +69,4 @@ def make(
     **parameters: Any,
 ) -> LineSource:
     """Return the source of some :class:`~napari_xrf.synthesis.layers.LayersParameters`."""
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in parameters.items()}
-    return LineSource(LayersParameters(**values), low_dose_share, fewest_counts)
+    return LineSource(LayersParameters(**as_fields(parameters)), low_dose_share, fewest_counts)

@@ -1,4 +1,4 @@
-"""Expected spectra of mineral classes over their ranges of composition, and of strangers that are none of them."""
+"""Expected spectra of mineral classes over their ranges, and of strangers that are none of them."""
 
 from __future__ import annotations
 
@@ -24,24 +24,26 @@ from napari_xrf.physics.forward import expect_lines_and_rest
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.synthesis.distortions import FwhmOfEnergy
 
-# Rocks and ores, one of each kind that X-ray fluorescence can tell; the command of docs/networks.md lists the groups.
+# Rocks and ores, one of each kind that X-ray fluorescence can tell; the command of docs/networks.md lists the
+# groups.
 DEFAULT_MINERALS = (
-    "quartz", "albite", "plagioclase", "K-feldspar", "nepheline", "leucite", "sodalite", "olivine", "augite",
-    "hornblende", "muscovite", "biotite", "lepidolite", "clinochlore", "kaolinite",
-    "almandine", "spessartine", "grossular", "andradite", "epidote", "allanite", "titanite", "zircon", "topaz",
-    "cordierite", "rhodonite", "pollucite", "calcite", "dolomite", "magnesite", "siderite", "rhodochrosite",
-    "smithsonite", "cerussite", "malachite", "gypsum", "barite", "celestine", "fluorapatite", "chlorapatite",
-    "monazite", "xenotime", "amblygonite", "triphylite", "pyromorphite", "halite", "sylvite", "fluorite", "cryolite",
-    "hematite", "ilmenite", "rutile", "chromite", "spinel", "corundum", "cassiterite", "columbite-(Fe)",
-    "tantalite-(Mn)", "uraninite", "pyrolusite", "cuprite", "scheelite", "ferberite", "pyrite", "chalcopyrite",
-    "bornite", "covellite", "sphalerite", "galena", "arsenopyrite", "nickeline", "pentlandite", "molybdenite",
-    "stibnite", "cinnabar", "tetrahedrite", "gold", "silver", "epoxy resin",
+    "quartz", "albite", "plagioclase", "K-feldspar", "nepheline", "leucite", "sodalite", "olivine",
+    "augite", "hornblende", "muscovite", "biotite", "lepidolite", "clinochlore", "kaolinite", "almandine",
+    "spessartine", "grossular", "andradite", "epidote", "allanite", "titanite", "zircon", "topaz",
+    "cordierite", "rhodonite", "pollucite", "calcite", "dolomite", "magnesite", "siderite",
+    "rhodochrosite", "smithsonite", "cerussite", "malachite", "gypsum", "barite", "celestine",
+    "fluorapatite", "chlorapatite", "monazite", "xenotime", "amblygonite", "triphylite", "pyromorphite",
+    "halite", "sylvite", "fluorite", "cryolite", "hematite", "ilmenite", "rutile", "chromite", "spinel",
+    "corundum", "cassiterite", "columbite-(Fe)", "tantalite-(Mn)", "uraninite", "pyrolusite", "cuprite",
+    "scheelite", "ferberite", "pyrite", "chalcopyrite", "bornite", "covellite", "sphalerite", "galena",
+    "arsenopyrite", "nickeline", "pentlandite", "molybdenite", "stibnite", "cinnabar", "tetrahedrite",
+    "gold", "silver", "epoxy resin",
 )  # fmt: skip
 # Never shown in training, not even as strangers: they judge whether a network knows what it does not know.
 HELD_OUT_MINERALS = (
-    "vivianite", "franklinite", "enargite", "wulfenite", "chrysocolla", "jarosite", "perovskite", "pyrochlore",
-    "realgar", "cobaltite", "strontianite", "millerite", "acanthite", "bismuthinite", "vanadinite", "hubnerite",
-    "alabandite", "brass", "thorite", "carnallite",
+    "vivianite", "franklinite", "enargite", "wulfenite", "chrysocolla", "jarosite", "perovskite",
+    "pyrochlore", "realgar", "cobaltite", "strontianite", "millerite", "acanthite", "bismuthinite",
+    "vanadinite", "hubnerite", "alabandite", "brass", "thorite", "carnallite",
 )  # fmt: skip
 _MOST_COMPOSITIONS = 13  # of a mineral: its middle and the corners of its range
 _RANDOM_STRANGERS = 500
@@ -50,9 +52,10 @@ _TOLERANCE = 0.05  # relative error of expected spectra within which classes mus
 _GROUPED_ABOVE = 0.01
 _MOST_ELEMENTS = 5
 _STRANGE_ELEMENTS = (
-    "C", "O", "F", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "K", "Ca", "Sc", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni",
-    "Cu", "Zn", "Ga", "Ge", "As", "Se", "Br", "Rb", "Sr", "Y", "Zr", "Nb", "Mo", "Ag", "Cd", "Sn", "Sb", "Te", "I",
-    "Cs", "Ba", "La", "Ce", "Nd", "Yb", "Hf", "Ta", "W", "Pt", "Au", "Hg", "Pb", "Bi", "Th", "U",
+    "C", "O", "F", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "K", "Ca", "Sc", "Ti", "V", "Cr", "Mn", "Fe",
+    "Co", "Ni", "Cu", "Zn", "Ga", "Ge", "As", "Se", "Br", "Rb", "Sr", "Y", "Zr", "Nb", "Mo", "Ag", "Cd",
+    "Sn", "Sb", "Te", "I", "Cs", "Ba", "La", "Ce", "Nd", "Yb", "Hf", "Ta", "W", "Pt", "Au", "Hg", "Pb",
+    "Bi", "Th", "U",
 )  # fmt: skip
 
 

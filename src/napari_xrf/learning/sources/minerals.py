@@ -1,4 +1,4 @@
-"""Spectra of minerals over their ranges of composition, and of what is none of them: what mineral networks learn."""
+"""Spectra of minerals over their ranges, and of what is none of them: what mineral networks learn from."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import Task
 from napari_xrf.learning.rebinning import rebin_counts
-from napari_xrf.learning.sources.batch import Batch
+from napari_xrf.learning.sources.batch import Batch, as_fields
 from napari_xrf.learning.sources.mineral_bank import MineralBank, make_bank
-from napari_xrf.synthesis.distortions import Distortions, distort, draw_values, typical_distortions
+from napari_xrf.synthesis.distorted_spectra import distort
+from napari_xrf.synthesis.distortions import Distortions, draw_values, typical_distortions
 from napari_xrf.synthesis.sampling import draw_poisson, draw_seed
 
 _EMPTY_SHARE = 0.05  # of the strangers: spectra of almost no counts or of scatter alone
@@ -74,7 +75,7 @@ class MineralSource:
         if self.distortions is not None:
             values = draw_values(self.distortions, size, distortion)
             expected = distort(expected, self.bank.energy, values, self.bank.fwhm)
-        counts = draw_poisson(expected, draw_seed(noise), np.arange(size), np.dtype(np.uint32))
+        counts = draw_poisson(expected, draw_seed(noise), np.arange(size), np.uint32)
         return Batch(rebin_counts(counts, self.bank.energy, self.axis), {"label": labels})
 
     def _expect(
@@ -109,7 +110,7 @@ def make(
     held_out: Sequence[str] = (),
     separable_at: float = 1000.0,
     counts_range: Sequence[float] = (300.0, 100_000.0),
-    distortions: dict[str, Any] | None | str = "typical",
+    distortions: dict[str, Any] | str | None = "typical",
     **options: Any,
 ) -> MineralSource:
     """Return the source of some minerals on an instrument.
@@ -140,9 +141,7 @@ def make(
             raise InvalidInput(f"there are no distortions {distortions!r}", "Use typical or none")
         ranges = None
     else:
-        ranges = Distortions(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in distortions.items()}
-        )
+        ranges = Distortions(**as_fields(distortions))
     bank = make_bank(
         minerals,
         instrument=instrument,

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import Task
 from napari_xrf.learning.rebinning import rebin_counts
-from napari_xrf.learning.sources.batch import Batch
+from napari_xrf.learning.sources.batch import Batch, as_fields
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.synthesis.distortions import Distortions
 from napari_xrf.synthesis.mixtures import MixtureParameters, make_templates, synthesize_mixtures
@@ -95,9 +96,11 @@ def make(
         Fields of :class:`~napari_xrf.synthesis.mixtures.MixtureParameters`.
     """
     loaded = tuple(load_instrument(name) for name in instruments)
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in parameters.items()}
-    if distortions != "recipe":
-        values["distortions"] = None if distortions is None else Distortions(**_ranges(distortions))
+    values = as_fields(parameters)
+    if not isinstance(distortions, str):
+        values["distortions"] = None if distortions is None else Distortions(**as_fields(distortions))
+    elif distortions != "recipe":
+        raise InvalidInput(f"there are no distortions {distortions!r}", "Use recipe, or name their fields")
     chosen = [
         MixtureParameters(
             **(values if instrument.detector.kind == "gem" else {"escape": (0.0, 0.0), **values})
@@ -108,7 +111,3 @@ def make(
         make_templates(each.elements, each.substrates, instrument, progress)
     target = loaded[0].energy if axis is None else EnergyAxis(float(axis[0]), float(axis[1]), int(axis[2]))
     return MixtureSource(loaded, tuple(chosen), target)
-
-
-def _ranges(fields: Any) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in dict(fields).items()}
