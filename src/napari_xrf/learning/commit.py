@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def current_commit() -> str:
-    """Return the commit of the checkout that holds this package, with ``+`` when files differ; "" elsewhere."""
+    """Return the commit of the checkout that holds this package, ``+`` when files differ; "" elsewhere."""
     here = Path(__file__).resolve().parent
     try:
         done = subprocess.run(

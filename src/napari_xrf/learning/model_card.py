@@ -17,20 +17,20 @@ _TASKS = {
 }
 _FAILURES = {
     "lines": (
-        "A line's label says that its element is in the sample, so lines that no detector sees are named by their "
-        "element's other lines. Spectra of other kinds than the layers recipe's (thick samples with strong scatter, "
+        "A line's label says that its element is in the sample, so lines that no detector sees are named by "
+        "their element's other lines. Spectra unlike the layers recipe's (thick samples with strong scatter, "
         "electron excitation) are outside of what it has seen."
     ),
     "elements": (
-        "It was trained on thin layers over substrates: elements in thick samples absorb each other, which its counts "
-        "do not contain. Elements that are not among its names are taken for their neighbours."
+        "It was trained on thin layers over substrates: elements in thick samples absorb each other, which its "
+        "counts do not contain. Elements that are not among its names are taken for their neighbours."
     ),
     "minerals": (
-        "Minerals that are none of its classes may be taken for one; the share of them that it calls unknown is in "
-        "docs/networks.md. Spectra of other excitation (electrons, one energy) are outside of what it has seen. "
-        "Thin grains over a host, and pixels that see several minerals, are called by what dominates."
+        "Minerals that are none of its classes may be taken for one; docs/networks.md tells how often. Spectra "
+        "of other excitation (electrons, one energy) are outside of what it has seen. Thin grains over a host, "
+        "and pixels that see several minerals, are called by what dominates."
     ),
-    "spectra": "It knows only spectra like those it was trained on; others come back as the nearest of those.",
+    "spectra": "It knows only spectra like those it learned; others come back as the nearest of those.",
 }
 
 
@@ -64,8 +64,8 @@ def model_card(description: ModelDescription, more: str = "") -> str:
     return (
         f"# {description.name}\n\nA network that {_TASKS[description.task]}.\n\n| | |\n|---|---|\n{rows}\n\n"
         f"## Held-out spectra\n\n{_figures(training.get('validation', {}))}\n\n"
-        "Held-out spectra come from the same generator with another seed; docs/networks.md has figures on spectra "
-        "made by other code and on measured files.\n\n"
+        "Held-out spectra come from the same generator with another seed; docs/networks.md has figures on "
+        "spectra made by other code and on measured files.\n\n"
         f"## Known failures\n\n{_FAILURES[description.task]}\n" + (f"\n{more.strip()}\n" if more else "")
     )
 
