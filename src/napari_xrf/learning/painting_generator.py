@@ -91,9 +91,7 @@ class PaintingGenerator:
     network: PaintingNetwork
     training: Mapping[str, Any] = field(default_factory=dict)
 
-    def __call__(
-        self, colors: ArrayLike, pigments: PigmentSpectra, generator: np.random.Generator
-    ) -> Floats:
+    def __call__(self, colors: ArrayLike, pigments: PigmentSpectra, generator: np.random.Generator) -> Floats:
         """Return the weights (K, P) of the pigments' spectra in each of K colours.
 
         All colours of a painting share one noise vector: one painter, who mixes like colours alike.
@@ -192,7 +190,9 @@ def save_painting_generator(path: str | Path, generator: PaintingGenerator) -> P
     target = Path(path)
     if target.suffix != SUFFIX:
         raise InvalidInput(f"weights are not written to {target.suffix!r} files", f"Name a {SUFFIX} file")
-    state = {name: value.detach().cpu().contiguous() for name, value in generator.network.state_dict().items()}
+    state = {
+        name: value.detach().cpu().contiguous() for name, value in generator.network.state_dict().items()
+    }
     stored = {
         "format": _FORMAT,
         "options": asdict(generator.network.options),
@@ -220,7 +220,9 @@ def load_painting_generator(weights: str | Path | None = None) -> PaintingGenera
         with safe_open(str(path), framework="pt") as file:
             text = (file.metadata() or {}).get(_METADATA)
             if text is None:
-                raise FileError(path, "is no painting generator", "Train one: napari-xrf train painting-generator")
+                raise FileError(
+                    path, "is no painting generator", "Train one: napari-xrf train painting-generator"
+                )
             stored = json.loads(text)
             if stored["format"] > _FORMAT:
                 raise FileError(path, "is of a newer format", "Update napari-xrf")

@@ -12,16 +12,19 @@ from __future__ import annotations
 import copy
 import itertools
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Annotated
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.learning.commit import current_commit
 from napari_xrf.learning.networks.painting_critic import Discriminator, Encoder
 from napari_xrf.learning.networks.painting_network import (
     Options,
@@ -37,7 +40,7 @@ from napari_xrf.learning.sources.paints import (
     hold_out_pairs,
 )
 from napari_xrf.physics.instrument import Instrument, load_instrument
-from napari_xrf.synthesis.pigments import PigmentSpectra, Pigment, expect_pigments, load_pigments
+from napari_xrf.synthesis.pigments import Pigment, PigmentSpectra, expect_pigments, load_pigments
 from napari_xrf.synthesis.ranges import Limits, check_fields
 
 LIGHT_CHANNELS = 1024
@@ -64,8 +67,8 @@ class PaintingTraining:
     warm_up
         Part of the recipe steps before the discriminator joins in.
     adversarial, color, latent, divergence
-        Weights of the losses beside the anchor's 1: what the discriminator says, squared colour difference over
-        100, the noise told from the paint, and the encoder's divergence from normal noise.
+        Weights of the losses beside the anchor's 1: what the discriminator says, squared colour difference
+        over 100, the noise told from the paint, and the encoder's divergence from normal noise.
     color_noise
         Standard deviation of the colours that are asked for, CIELAB.
     masstone_noise
@@ -77,7 +80,10 @@ class PaintingTraining:
     """
 
     paints: Annotated[int, Limits(10, 1_000_000)] = 1500
-    supports: tuple[tuple[str, str, str], ...] = (("m4-tornado", "chalk", "wood"), ("gem", "gypsum", "canvas"))
+    supports: tuple[tuple[str, str, str], ...] = (
+        ("m4-tornado", "chalk", "wood"),
+        ("gem", "gypsum", "canvas"),
+    )
     recipes: Annotated[int, Limits(10, 10_000_000)] = 50_000
     batch_size: Annotated[int, Limits(2, 100_000)] = 64
     emission_steps: Annotated[int, Limits(0, 1_000_000)] = 1500
@@ -180,11 +186,38 @@ def train_painting_generator(
         averaged = _train_recipe(whole, banks, pool, chosen, noise, report, progress)
     training = {
         "seed": seed,
+        "napari_xrf": version("napari-xrf"),
+        "torch": str(torch.__version__),
+        "commit": current_commit(),
         "options": asdict(chosen),
         "pigments": [pigment.name for pigment in table],
         "processor_seconds": round(time.process_time() - started),
     }
     return PaintingGenerator(averaged.eval(), training)
+
+
+def painting_options(settings: Mapping[str, Any]) -> tuple[PaintingTraining, Options]:
+    """Return the options of training and network with some values changed.
+
+    Raises
+    ------
+    InvalidInput
+        For a name that neither has, or a value out of range.
+    """
+    parts: tuple[dict[str, Any], dict[str, Any]] = {}, {}
+    names = [{each.name for each in fields(kind)} for kind in (PaintingTraining, Options)]
+    for name, value in settings.items():
+        which = next((index for index, known in enumerate(names) if name in known), None)
+        if which is None:
+            raise InvalidInput(
+                f"the painting generator has no option {name!r}",
+                f"Use {', '.join(sorted(set.union(*names)))}",
+            )
+        parts[which][name] = value
+    try:
+        return PaintingTraining(**parts[0]), Options(**parts[1])
+    except TypeError as error:
+        raise InvalidInput(f"an option of the painting generator is of the wrong kind ({error})") from error
 
 
 def light_instrument(instrument: Instrument) -> Instrument:
@@ -208,9 +241,7 @@ def make_bank(
     """Return mixtures of the training set with their expected spectra."""
     alone = expect_pigments(table, instrument, ground=ground, substrate=substrate)
     masses = _draw(options.paints, table, options, generator)
-    spectra = expect_paints(
-        table, masses, instrument, ground=ground, substrate=substrate, progress=progress
-    )
+    spectra = expect_paints(table, masses, instrument, ground=ground, substrate=substrate, progress=progress)
     return PaintBank(alone, masses, spectra)
 
 
@@ -239,7 +270,7 @@ class _Batch:
 def _batches(
     bank: PaintBank, masses: np.ndarray, options: PaintingTraining, bands: int, generator: np.random.Generator
 ) -> Iterator[_Batch]:
-    """Yield batches without end; the palettes of a batch have one size, from all that mix to all there are."""
+    """Yield batches without end; all palettes of a batch have one size, from 4 pigments to all."""
     from napari_xrf.learning.painting_generator import describe_palette
 
     known = describe_palette(bank.pigments, bands)
@@ -248,7 +279,7 @@ def _batches(
     while True:
         rows = generator.integers(len(masses), size=options.batch_size)
         drawn = masses[rows]
-        size = int(round(np.exp(generator.uniform(np.log(min(4, total)), np.log(total)))))
+        size = round(float(np.exp(generator.uniform(np.log(min(4, total)), np.log(total)))))
         order = np.argsort(generator.random(drawn.shape) - (drawn > 0), axis=1)[:, :size]
         part = logs[order] - logs[order].mean(axis=1, keepdims=True)
         strengths = np.stack([part, np.ones_like(part)], axis=2)
@@ -326,7 +357,9 @@ def _train_recipe(
         noise = torch.randn_like(mean)
         both = recipe(wanted.repeat(2, 1), pigments.repeat(2, 1, 1), torch.cat([told, noise]))
         anchored, free = both.chunk(2)
-        anchor = -(batch.masses * anchored).sum(dim=1).mean() + (batch.masses * _logs(batch.masses)).sum(1).mean()
+        anchor = (
+            -(batch.masses * anchored).sum(dim=1).mean() + (batch.masses * _logs(batch.masses)).sum(1).mean()
+        )
         divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
         shift = mixed_lab(both.exp(), batch.colors.repeat(2, 1, 1)) - wanted.repeat(2, 1)
         color = _bounded(shift.pow(2).sum(dim=1) / 100).mean()

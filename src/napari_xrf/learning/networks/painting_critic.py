@@ -1,4 +1,4 @@
-"""What trains the painting generator and is not shipped: its discriminator, and the encoder that anchors it."""
+"""What trains the painting generator and is not shipped: its discriminator, and its anchor, an encoder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from napari_xrf.learning.networks.painting_network import COLOR_FEATURES, Option
 
 
 class Encoder(nn.Module):
-    """Noise (N, Z) that would give a known paint, as mean and log-variance (Larsen et al., arXiv:1512.09300)."""
+    """Noise (N, Z) that would give a known paint: mean and log-variance (Larsen et al., arXiv:1512.09300)."""
 
     def __init__(self, options: Options) -> None:
         super().__init__()

@@ -169,8 +169,8 @@ def mixed_lab(masses: Tensor, colors: Tensor) -> Tensor:
 def match_color(log_masses: Tensor, colors: Tensor, wanted: Tensor, steps: int = 4) -> Tensor:
     """Return logarithms of shares (N, P) changed so that the mixture has the wanted colour, as far as it can.
 
-    Damped Gauss-Newton steps on the logarithms of K/S of the three primaries. Pigments move in proportion to their
-    share, so that none comes in anew.
+    Damped Gauss-Newton steps on the logarithms of K/S of the three primaries. Pigments move in proportion to
+    their share, so that none comes in anew.
 
     Parameters
     ----------
@@ -201,16 +201,16 @@ def absorption(colors: Tensor) -> Tensor:
 
 def linear_from_srgb(colors: Tensor) -> Tensor:
     """Return linear reflectances of sRGB from 0 to 1 (IEC 61966-2-1)."""
-    return torch.where(colors <= 0.04045, colors / 12.92, ((colors.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4)
+    return torch.where(
+        colors <= 0.04045, colors / 12.92, ((colors.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4
+    )
 
 
 def lab_from_linear(linear: Tensor) -> Tensor:
     """Return CIELAB under D65 of linear sRGB (..., 3) from 0 to 1."""
     to_xyz = linear.new_tensor(_TO_XYZ) / linear.new_tensor(_WHITE)[:, None]
     share = linear @ to_xyz.T
-    root = torch.where(
-        share > 0.008856, share.clamp_min(0.008856) ** (1 / 3), 7.787 * share + 16 / 116
-    )
+    root = torch.where(share > 0.008856, share.clamp_min(0.008856) ** (1 / 3), 7.787 * share + 16 / 116)
     x, y, z = root.unbind(dim=-1)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-1)
 

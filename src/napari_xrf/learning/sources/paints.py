@@ -85,7 +85,7 @@ def hold_out_pairs(number: int, part: float, generator: np.random.Generator) -> 
 
 
 def absorption_over_scattering(colors: ArrayLike) -> Floats:
-    """Return Kubelka and Munk's K/S = (1 − R)² / 2R of sRGB colours (..., 3) from 0 to 255, for each primary."""
+    """Return Kubelka and Munk's K/S = (1 − R)² / 2R of each primary of sRGB (..., 3) from 0 to 255."""
     reflectance = np.clip(linear_rgb(colors), _DARKEST, _LIGHTEST)
     return np.asarray((1 - reflectance) ** 2 / (2 * reflectance))
 
