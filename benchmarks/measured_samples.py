@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.materials import Material
 from napari_xrf.io import read_spectrum
+from napari_xrf.physics.forward import expect_spectrum
+from napari_xrf.physics.instrument import Instrument
 
 FOLDER = Path(os.environ.get("NAPARI_XRF_DATA", Path(__file__).parents[2] / "shared" / "data")) / "spectra"
 ACRYLIC = "Acrylic"
@@ -20,33 +22,49 @@ ACRYLIC_MM = 5.1  # not stated; the value that gives acrylic and metals one dose
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample of the NIST series: formula, density in g/cm³, its K lines and clean stretches, in keV."""
+    """A sample: formula, density in g/cm³, its K lines in keV, file, and structure."""
 
     formula: str
     density: float
     lines: tuple[float, float]
     file: str
     thickness_um: float | None = None
+    structure: str = "polycrystal"
 
     @property
     def material(self) -> Material:
         """What it is made of."""
         return Material.from_formula(self.formula, self.density)
 
+    def expected(self, instrument: Instrument) -> NDArray[np.float64]:
+        """Return the counts that an instrument is expected to make of it, per unit of dose."""
+        return expect_spectrum(
+            self.material, instrument, thickness_um=self.thickness_um, structure=self.structure
+        ).counts
 
-def _pure(element: str, density: float, low: float, high: float) -> Sample:
-    return Sample(element, density, (low, high), f"{element}_50kv_50_ma_Rh_vac_D1.msa")
+
+def _pure(element: str, density: float, low: float, high: float, structure: str = "polycrystal") -> Sample:
+    file = f"{element}_50kv_50_ma_Rh_vac_D1.msa"
+    return Sample(element, density, (low, high), file, structure=structure)
 
 
 NIST = {
-    "Si": _pure("Si", 2.33, 1.55, 1.95),
-    "S": _pure("S", 2.07, 2.10, 2.62),
+    "Si": _pure("Si", 2.33, 1.55, 1.95, "single-crystal"),
+    # Powder of a molecular crystal of 128 atoms in a cell: its many reflections run together.
+    "S": _pure("S", 2.07, 2.10, 2.62, "amorphous"),
     "Ti": _pure("Ti", 4.51, 4.20, 5.15),
     "Cr": _pure("Cr", 7.19, 5.10, 6.15),
     "Fe": _pure("Fe", 7.87, 6.05, 7.30),
     "Ni": _pure("Ni", 8.91, 7.15, 8.55),
     "Cu": _pure("Cu", 8.96, 7.70, 9.20),
-    ACRYLIC: Sample("C5H8O2", 1.18, (18.0, 20.5), "Acrylic_50kv_50_ma_Rh_vac_D1_600s.msa", 1e3 * ACRYLIC_MM),
+    ACRYLIC: Sample(
+        "C5H8O2",
+        1.18,
+        (18.0, 20.5),
+        "Acrylic_50kv_50_ma_Rh_vac_D1_600s.msa",
+        1e3 * ACRYLIC_MM,
+        "amorphous",
+    ),
 }
 
 PLATES = {

@@ -28,6 +28,8 @@ Floats = NDArray[np.float64]
 
 LOWEST_KEV, HIGHEST_KEV = 0.1, 200.0  # xraylib's tables begin at 0.1 keV
 
+STRUCTURES = ("amorphous", "polycrystal", "single-crystal")
+
 _STEP = 1.015  # ratio of neighbouring energies of the tables
 _TINY = 1e-30
 # xraylib's EPDL97 spline leaves XCOM's values by 3 to 14 % above these K edges; from this multiple of an edge
@@ -46,15 +48,28 @@ class Layer:
         What it is made of, with its density.
     thickness_um
         µm, above 0; ``inf`` for a substrate that lets nothing through.
+    structure
+        How its atoms scatter together: ``"amorphous"`` (each for itself), ``"polycrystal"`` (with the Bragg
+        reflections of a powder, known for some elements), ``"single-crystal"`` (what lies between them).
+
+    Raises
+    ------
+    InvalidInput
+        For a thickness that is not above 0, or an unknown structure.
     """
 
     material: Material
     thickness_um: float
+    structure: str = "amorphous"
 
     def __post_init__(self) -> None:
         if math.isnan(self.thickness_um) or self.thickness_um <= 0:
             raise InvalidInput(
                 f"the thickness of {self.material.name!r} must be above 0 µm, not {self.thickness_um}"
+            )
+        if self.structure not in STRUCTURES:
+            raise InvalidInput(
+                f"there is no structure {self.structure!r} of a sample", f"Use {', '.join(STRUCTURES)}"
             )
 
     @property

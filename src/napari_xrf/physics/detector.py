@@ -19,6 +19,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.materials import Material
 from napari_xrf.physics.attenuation import Layer, mass_attenuation, mass_photo_absorption, transmission
 from napari_xrf.physics.detector_compton import highest_recoil, mass_compton, recoil_fraction
+from napari_xrf.physics.detector_electrons import electron_shelf, k_binding
 from napari_xrf.physics.detector_peak import Peaks
 from napari_xrf.physics.detector_response import Decay, Response, peak_response
 from napari_xrf.physics.escape import escape_fractions
@@ -56,6 +57,9 @@ class Detector:
         Long low-energy tail, likewise.
     shelf_fraction, shelf_depth_um
         Flat shelf from 0 keV to the line, likewise.
+    electron_part
+        Part of the photons absorbed within a photoelectron's range of the entrance whose electron leaves: a
+        second shelf, from the K shell's binding energy to the line, see :mod:`.detector_electrons`.
     escape_part
         Part of the escape peaks that stands in the spectra; below 1 where the instrument's software takes
         them out.
@@ -85,6 +89,7 @@ class Detector:
     long_tail_width_kev: float = 0.8
     shelf_fraction: float = 0.0
     shelf_depth_um: float = 0.0
+    electron_part: float = 0.0
     escape_part: float = 1.0
     threshold_kev: float = 0.0
     open_fraction: float = 1.0
@@ -98,7 +103,7 @@ class Detector:
         depths = ("tail_depth_um", "long_tail_depth_um", "shelf_depth_um")
         for name in ("noise_fwhm_ev", "threshold_kev", *depths):
             _require(name, getattr(self, name), low=0.0)
-        for name in ("escape_part", "open_fraction"):
+        for name in ("electron_part", "escape_part", "open_fraction"):
             _require(name, getattr(self, name), low=0.0, high=1.0)
         for name in ("tail_fraction", "long_tail_fraction", "shelf_fraction"):
             _require(name, getattr(self, name), low=0.0, high=_LARGEST_PART)
@@ -234,18 +239,29 @@ def _make_response(detector: Detector, axis: EnergyAxis, energies: NDArray[np.fl
         at.append(np.maximum(energies[some] - lost, 1e-3))
         photon.append(some)
         weight.append((detected * fraction)[some])
-    peaks = _peaks(detector, energies, np.concatenate(at))
+    electrons = electron_shelf(
+        detector.medium,
+        detector.electron_part,
+        energies,
+        weight[0],
+        float(detector.sigma(k_binding(detector.medium))),
+        axis,
+    )
+    weight[0] = electrons.weights
+    peaks = _peaks(detector, energies, np.concatenate(at), electrons.shelves)
     photons, weights = np.concatenate(photon), np.concatenate(weight)
     near, decays = peak_response(axis, peaks, photons, weights)
-    decays = (*decays, _recoil(axis, energies, detected * recoil))
+    decays = (*decays, *electrons.removal, _recoil(axis, energies, detected * recoil))
     counted = np.ones(axis.size, dtype=bool)
     if detector.threshold_kev > 0:
         counted = axis.energies >= detector.threshold_kev
     return Response(axis, energies.size, near, photons, weights, decays, counted)
 
 
-def _peaks(detector: Detector, energies: NDArray[np.float64], at: NDArray[np.float64]) -> Peaks:
-    """Return the full-energy peaks at ``energies`` and, behind them, plain escape peaks."""
+def _peaks(
+    detector: Detector, energies: NDArray[np.float64], at: NDArray[np.float64], shelf: NDArray[np.float64]
+) -> Peaks:
+    """Return the full-energy peaks at ``energies``, a shelf added, and, behind them, plain escape peaks."""
 
     def only_full(parts: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.concatenate([parts, np.zeros(at.size - energies.size)])
@@ -255,7 +271,7 @@ def _peaks(detector: Detector, energies: NDArray[np.float64], at: NDArray[np.flo
         sigmas=detector.sigma(at),
         tails=np.stack([only_full(detector.tail(energies)), only_full(detector.long_tail(energies))]),
         tail_widths=(detector.tail_width_kev, detector.long_tail_width_kev),
-        shelves=only_full(detector.shelf(energies)),
+        shelves=only_full(detector.shelf(energies) + shelf),
     )
 
 

@@ -89,8 +89,8 @@ def expect_spectrum(
     thickness_um
         Of a sample of one material, µm; infinitely thick without it.
     structure
-        Of a sample of one material: ``"amorphous"`` as without it, ``"polycrystal"`` or ``"single-crystal"``, see
-        :class:`~napari_xrf.physics.attenuation.Layer`. It changes the coherent scatter alone.
+        Of a sample of one material: ``"amorphous"`` as without it, ``"polycrystal"`` or ``"single-crystal"``,
+        see :class:`~napari_xrf.physics.attenuation.Layer`. It changes the coherent scatter alone.
     order
         1 for primary fluorescence only, 2 with secondary, 3 with tertiary.
 

@@ -94,16 +94,16 @@ class Illumination:
     @cached_property
     def scatter_source(self) -> ScatterSource:
         """What the sample scatters."""
-        angle = self.instrument.scatter_deg
+        angle, spread = self.instrument.scatter_deg, self.instrument.angular_spread_deg
         energies, photons = self.lines
         if isinstance(self.instrument.source, ElectronBeam):
             nothing = np.zeros(self.grid.shape)
-            return ScatterSource(angle, self.grid, nothing, self.grid, nothing, energies, photons)
+            return ScatterSource(angle, self.grid, nothing, self.grid, nothing, energies, photons, spread)
         before = energy_before_compton(self.grid, angle)
         possible = np.minimum(before, 2 * self.highest)
         compton = self.continuum(possible) * (possible / self.grid) ** 2
         return ScatterSource(
-            angle, self.grid, self.continuum(self.grid), possible, compton, energies, photons
+            angle, self.grid, self.continuum(self.grid), possible, compton, energies, photons, spread
         )
 
     def _nodes(self, elements: Sequence[str]) -> tuple[Floats, Floats]:

@@ -84,6 +84,9 @@ class Instrument:
     azimuth_deg
         Angle between the planes of beam and detector around the surface's normal: 0 where the detector
         looks against the beam from the far side, 90 where it stands beside it.
+    angular_spread_deg
+        FWHM of the angles by which photons turn from the beam into the detector, above 0: the beam's
+        convergence and the detector's width. It broadens the Bragg reflections of polycrystals.
     atmosphere
         ``"vacuum"``, ``"air"`` or ``"helium"``.
     path_cm
@@ -99,6 +102,7 @@ class Instrument:
     incidence_deg: float
     takeoff_deg: float
     azimuth_deg: float = 0.0
+    angular_spread_deg: float = 5.0
     atmosphere: str = "vacuum"
     path_cm: tuple[float, float] = (0.0, 0.0)
     optic: OpticTransmission | None = None
@@ -109,6 +113,10 @@ class Instrument:
                 raise InvalidInput(f"the {what} angle must be above 0 and at most 90°, not {angle}")
         if not math.isfinite(self.azimuth_deg):
             raise InvalidInput(f"the azimuth must be an angle, not {self.azimuth_deg}")
+        if not 0 < self.angular_spread_deg <= 90:
+            raise InvalidInput(
+                f"the angular spread must be above 0 and at most 90°, not {self.angular_spread_deg}"
+            )
         if self.atmosphere not in ATMOSPHERES:
             raise InvalidInput(f"there is no atmosphere {self.atmosphere!r}", f"Use {', '.join(ATMOSPHERES)}")
         if len(self.path_cm) != 2 or not all(math.isfinite(path) and path >= 0 for path in self.path_cm):

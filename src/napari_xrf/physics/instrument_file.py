@@ -21,13 +21,13 @@ from napari_xrf.physics.source import ElectronBeam, GivenSource, MonochromaticSo
 Optic = tuple[tuple[float, ...], tuple[float, ...]]
 _Table = Mapping[str, Any]
 _NUMBERS = {
-    "geometry": ("incidence_deg", "takeoff_deg", "azimuth_deg"),
+    "geometry": ("incidence_deg", "takeoff_deg", "azimuth_deg", "angular_spread_deg"),
     "tube": ("voltage_kv", "incidence_deg", "takeoff_deg", "window_be_um"),
     "detector": (
         "thickness_um", "noise_fwhm_ev", "pair_energy_ev", "fano",
         "tail_fraction", "tail_depth_um", "tail_width_kev",
         "long_tail_fraction", "long_tail_depth_um", "long_tail_width_kev",
-        "shelf_fraction", "shelf_depth_um", "escape_part", "threshold_kev", "open_fraction",
+        "shelf_fraction", "shelf_depth_um", "electron_part", "escape_part", "threshold_kev", "open_fraction",
     ),
 }  # fmt: skip
 

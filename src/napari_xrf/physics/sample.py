@@ -15,7 +15,9 @@ _SEEN = 1e-4  # detected part of the photons of a line that counts as visible
 
 
 def sample_layers(
-    material: Material | Sequence[Layer], thickness_um: float | None = None
+    material: Material | Sequence[Layer],
+    thickness_um: float | None = None,
+    structure: str | None = None,
 ) -> tuple[Layer, ...]:
     """Return a sample as layers, the one that the beam meets first in front.
 
@@ -25,17 +27,22 @@ def sample_layers(
         One material, or layers; only the last may be infinitely thick.
     thickness_um
         Thickness of a sample of one material; infinitely thick without it.
+    structure
+        Of a sample of one material, see :class:`Layer`; amorphous without it.
 
     Raises
     ------
     InvalidInput
-        For a thickness that is not above 0, one given for layers, no layer at all, or a layer under
-        an infinitely thick one.
+        For a thickness that is not above 0, an unknown structure, one of the two given for layers, no
+        layer at all, or a layer under an infinitely thick one.
     """
     if isinstance(material, Material):
-        return (Layer(material, math.inf if thickness_um is None else thickness_um),)
+        thickness = math.inf if thickness_um is None else thickness_um
+        return (Layer(material, thickness, "amorphous" if structure is None else structure),)
     if thickness_um is not None:
         raise InvalidInput("layers have their own thickness", "Leave out the thickness of the sample")
+    if structure is not None:
+        raise InvalidInput("layers have their own structure", "Leave out the structure of the sample")
     layers = tuple(material)
     if not layers:
         raise InvalidInput("a sample needs at least one layer")

@@ -1,6 +1,7 @@
 """Rayleigh and Compton scattering of the source's photons into the detector.
 
-Single scattering with xraylib's form factors and scattering functions (EPDL97). Compton-scattered lines get
+Single scattering with xraylib's form factors and scattering functions (EPDL97), of atoms one by one or, in
+crystals, together (:mod:`.crystal`). Compton-scattered lines get
 the width of the electrons' motion: the impulse approximation with the shells' Compton profiles and binding
 energies (Ribberfors, Phys. Rev. B 12 (1975) 2067; profiles of Biggs et al., At. Data Nucl. Data Tables 16
 (1975) 201). What is scattered more than once is added as a factor, see :func:`multiple_scattering`. Radiation
@@ -21,9 +22,12 @@ import xraylib_np  # type: ignore[import-not-found]
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.materials import Material
 from napari_xrf.physics.attenuation import Floats, Layer, mass_attenuation, mass_scattering
+from napari_xrf.physics.crystal import diffuse_part, powder_factor
 
 ELECTRON_REST_KEV = 510.99895
 _INVERSE_FINE_STRUCTURE = 137.035999
+_HC_KEV_ANGSTROM = 12.39842
+_SHARPEST = 0.004  # relative spread of a reflection: narrower ones would fall between the grid's energies
 _SHELLS = 31  # shells of xraylib's partial profiles, K to Q
 
 
@@ -43,6 +47,8 @@ class ScatterSource:
         (G,) energy before Compton scattering, keV, and photons per keV of scattered energy.
     line_energies, line_photons
         (L,) the source's lines.
+    angular_spread_deg
+        Range of the angles by which photons turn, FWHM; it is what broadens Bragg reflections.
     """
 
     angle_deg: float
@@ -52,13 +58,29 @@ class ScatterSource:
     compton_photons: Floats
     line_energies: Floats
     line_photons: Floats
+    angular_spread_deg: float = 5.0
     _elements: dict[str, _Cross] = field(default_factory=dict, repr=False)
+    _crystals: dict[tuple[Material, str], tuple[Floats, Floats]] = field(default_factory=dict, repr=False)
 
     def element(self, symbol: str) -> _Cross:
         """Return an element's differential cross-sections on these energies; kept for the next sample."""
         if symbol not in self._elements:
             self._elements[symbol] = _element_scatter(symbol, self)
         return self._elements[symbol]
+
+    def crystal(self, material: Material, structure: str) -> tuple[Floats, Floats]:
+        """Return a crystal's coherent scattering over that of single atoms, on the grid and at the lines."""
+        if (material, structure) not in self._crystals:
+            half = math.radians(self.angle_deg) / 2
+            sigma = math.radians(self.angular_spread_deg) / math.sqrt(8 * math.log(2))
+            spread = max(0.5 * sigma / math.tan(half), _SHARPEST)
+            transfers = [at / _HC_KEV_ANGSTROM * math.sin(half) for at in (self.energies, self.line_energies)]
+            self._crystals[material, structure] = (
+                (powder_factor(material, transfers[0], spread), powder_factor(material, transfers[1], spread))
+                if structure == "polycrystal"
+                else (diffuse_part(material, transfers[0]), diffuse_part(material, transfers[1]))
+            )
+        return self._crystals[material, structure]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +137,7 @@ def scatter(
     ways = [np.full(energies.shape, 1 / sines[0]) for energies in (source.energies, source.line_energies) * 2]
     photons, line_photons = np.zeros(source.energies.shape), np.zeros(source.line_energies.shape)
     for layer in layers:
-        here = _mix(source, layer.material)
+        here = _mix(source, layer)
         mass = [
             _scattering_mass(
                 layer, sines, here.totals[before], here.totals[after], here.scattering[after], way
@@ -191,14 +213,17 @@ class _Cross:
             photons[window] += weight * profile
 
 
-def _mix(source: ScatterSource, material: Material) -> _Cross:
-    parts = [(source.element(element), part) for element, part in material.mass_fractions.items()]
+def _mix(source: ScatterSource, layer: Layer) -> _Cross:
+    parts = [(source.element(element), part) for element, part in layer.material.mass_fractions.items()]
+    together: tuple[Floats | float, Floats | float] = (1.0, 1.0)
+    if layer.structure != "amorphous":
+        together = source.crystal(layer.material, layer.structure)
     return _Cross(
         tuple(sum(part * cross.totals[i] for cross, part in parts) for i in range(4)),  # type: ignore[misc]
         tuple(sum(part * cross.scattering[i] for cross, part in parts) for i in range(4)),  # type: ignore[misc]
-        np.sum([part * cross.rayleigh for cross, part in parts], axis=0),
+        together[0] * np.sum([part * cross.rayleigh for cross, part in parts], axis=0),
         np.sum([part * cross.compton for cross, part in parts], axis=0),
-        np.sum([part * cross.line_rayleigh for cross, part in parts], axis=0),
+        together[1] * np.sum([part * cross.line_rayleigh for cross, part in parts], axis=0),
     )
 
 

@@ -1,0 +1,168 @@
+"""Coherent scattering by crystals, relative to the same atoms scattering one by one.
+
+Atoms of a crystal scatter in step. At a momentum transfer s = sin(θ)/λ between the reflections only what
+their thermal motion puts out of step is left, 1 - exp(-2Bs²) of independent vibrations; the rest stands in
+Bragg reflections. Averaged over all orientations, a reflection of multiplicity m and structure factor S (of
+n point atoms in a cell of volume V) holds m |S|² exp(-2Bs²) / (32 π n V s²) of the scattering, integrated
+over s: the powder's intensity of energy-dispersive diffraction (B. E. Warren, X-Ray Diffraction, 1969,
+chapters 4 and 11). Where reflections run together they average to exp(-2Bs²): at high s a crystal scatters
+like single atoms.
+
+Grains are taken to be many and to lie at random, without extinction. Few or oriented grains make single
+reflections several times stronger or weaker.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+import xraylib
+import xraylib_np  # type: ignore[import-not-found]
+
+from napari_xrf.core.emission_lines import atomic_number
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.materials import Material
+from napari_xrf.physics.attenuation import Floats
+
+_HIGHEST = 2.5  # sin(θ)/λ in 1/Å, beyond which reflections have run together
+_REACH = 5.0  # spreads to both sides in which a reflection is looked for
+_TYPICAL_B = 0.5  # Å², of elements without a value: between oxides and silicates (0.3) and sulphides (0.8)
+_FACES = ((0.0, 0.0, 0.0), (0.0, 0.5, 0.5), (0.5, 0.0, 0.5), (0.5, 0.5, 0.0))
+_ATOMS = {
+    "bcc": ((0.0, 0.0, 0.0), (0.5, 0.5, 0.5)),
+    "fcc": _FACES,
+    "diamond": _FACES + tuple((x + 0.25, y + 0.25, z + 0.25) for x, y, z in _FACES),
+    "hcp": ((1 / 3, 2 / 3, 0.25), (2 / 3, 1 / 3, 0.75)),
+}
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """The crystal of an element at room temperature.
+
+    Attributes
+    ----------
+    kind
+        ``"bcc"``, ``"fcc"``, ``"diamond"`` or ``"hcp"``.
+    a, c
+        Lattice constants, Å; both the same of a cubic one.
+    b
+        B of the Debye-Waller factor exp(-Bs²), Å².
+    """
+
+    kind: str
+    a: float
+    c: float
+    b: float
+
+    @property
+    def volume(self) -> float:
+        """Volume of the unit cell, Å³."""
+        return self.a**2 * self.c * (math.sqrt(0.75) if self.kind == "hcp" else 1.0)
+
+
+@cache
+def lattices() -> dict[str, Lattice]:
+    """Return the crystals of elements that are known, by symbol; sources in ``crystals.csv``."""
+    text = (files("napari_xrf.physics") / "crystals.csv").read_text(encoding="utf-8")
+    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    return {
+        row["element"]: Lattice(row["lattice"], float(row["a"]), float(row["c"] or row["a"]), float(row["b"]))
+        for row in rows
+    }
+
+
+def diffuse_part(material: Material, transfers: Floats) -> Floats:
+    """Return the part of the coherent scattering that thermal motion puts between the reflections.
+
+    Vibrations of the atoms are taken as independent of each other, and a solid solution as ordered. Elements
+    whose crystal is not in :func:`lattices` get a B of 0.5 Å², and so do all elements of a compound.
+
+    Parameters
+    ----------
+    material
+        What the crystal is made of.
+    transfers
+        sin(θ)/λ in 1/Å, θ being half the angle of scattering; any shape.
+    """
+    pure = len(material.mass_fractions) == 1
+    parts = []
+    for element, fraction in material.mass_fractions.items():
+        b = lattices()[element].b if pure and element in lattices() else _TYPICAL_B
+        parts.append((fraction * _form_factor_squared(element, transfers), b))
+    diffuse = sum(weight * -np.expm1(-2 * b * transfers**2) for weight, b in parts)
+    return np.asarray(diffuse / sum(weight for weight, _ in parts))
+
+
+def powder_factor(material: Material, transfers: Floats, spread: float) -> Floats:
+    """Return the coherent scattering of a polycrystal, reflections included, over that of single atoms.
+
+    Parameters
+    ----------
+    material
+        An element of :func:`lattices`.
+    transfers
+        sin(θ)/λ in 1/Å, any shape.
+    spread
+        Standard deviation of the transfers over the transfer, by the range of scattering angles; above 0.
+
+    Raises
+    ------
+    InvalidInput
+        For a material whose lattice is not known.
+    """
+    element = next(iter(material.mass_fractions))
+    if len(material.mass_fractions) > 1 or element not in lattices():
+        raise InvalidInput(
+            f"the reflections of {material.name!r} as a polycrystal are not known",
+            f"Use one of {', '.join(lattices())}, or 'single-crystal' for what lies between reflections",
+        )
+    flat = np.ravel(transfers)
+    at, strengths = reflections(element)
+    reflected = np.zeros(flat.size)
+    for position, transfer in enumerate(flat):
+        width = spread * transfer
+        first, last = np.searchsorted(at, [transfer - _REACH * width, transfer + _REACH * width])
+        apart = (at[first:last] - transfer) / width
+        reflected[position] = strengths[first:last] @ np.exp(-0.5 * apart**2) / width
+    reflected /= math.sqrt(2 * math.pi)
+    reflected[flat > _HIGHEST / (1 + _REACH * spread)] = 1.0
+    diffuse = diffuse_part(material, flat)
+    return np.asarray(diffuse + (1 - diffuse) * reflected).reshape(np.shape(transfers))
+
+
+@cache
+def reflections(element: str) -> tuple[Floats, Floats]:
+    """Return sin(θ)/λ of an element's reflections, rising, in 1/Å, and their strengths.
+
+    The strength is the integral over s of the scattering in the reflection, relative to single atoms and
+    without thermal motion.
+    """
+    lattice = lattices()[element]
+    most = int(2 * _HIGHEST * max(lattice.a, lattice.c)) + 1
+    indices = np.mgrid[-most : most + 1, -most : most + 1, -most : most + 1].reshape(3, -1)
+    plane = indices[0] ** 2 + indices[1] ** 2
+    if lattice.kind == "hcp":
+        plane = 4 / 3 * (plane + indices[0] * indices[1])
+    transfers = 0.5 * np.sqrt(plane / lattice.a**2 + indices[2] ** 2 / lattice.c**2)
+    inside = (transfers > 0) & (transfers < _HIGHEST)
+    indices, transfers = indices[:, inside], transfers[inside]
+    atoms = np.array(_ATOMS[lattice.kind])
+    amplitude = np.exp(2j * math.pi * (atoms @ indices)).sum(axis=0)
+    strength = np.abs(amplitude) ** 2 / (32 * math.pi * len(atoms) * lattice.volume * transfers**2)
+    at, family = np.unique(np.round(transfers, 6), return_inverse=True)
+    strengths = np.bincount(family, strength)
+    allowed = strengths > 1e-9 * strengths.max()
+    return at[allowed], strengths[allowed]
+
+
+def _form_factor_squared(element: str, transfers: Floats) -> Floats:
+    """Square of the form factor (xraylib) per unit of mass, any shape."""
+    number = atomic_number(element)
+    factors = xraylib_np.FF_Rayl(np.array([number]), np.ravel(transfers))[0]
+    return np.asarray(factors**2 / xraylib.AtomicWeight(number)).reshape(np.shape(transfers))
