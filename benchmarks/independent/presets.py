@@ -1,0 +1,100 @@
+"""Numbers of an instrument, read from the preset's file as data; none of the physics that goes with them."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from benchmarks.independent.cross_sections import formula_fractions, mixed_fractions, transmission
+from benchmarks.independent.tube import TubePhotons, tube_photons
+from numpy.typing import NDArray
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.spectral_cube import Excitation
+
+_BERYLLIUM = 1.848
+_SILICON = 2.33
+_AIR = ({"N": 0.755, "O": 0.232, "Ar": 0.013}, 1.204e-3)
+_DENSITIES = {"Be": _BERYLLIUM, "Si": _SILICON, "Al": 2.699}
+FWHM_PER_SIGMA = 2.3548
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """Return the numbers of a shipped instrument, such as ``"gem"``."""
+    text = files("napari_xrf").joinpath("physics", "instruments", f"{name}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def energy_axis(preset: Mapping[str, Any]) -> EnergyAxis:
+    energy = preset["energy"]
+    return EnergyAxis(energy["offset_kev"], energy["width_kev"], energy["size"])
+
+
+def excitation_of(preset: Mapping[str, Any]) -> Excitation:
+    source, geometry = preset["source"], preset["geometry"]
+    return Excitation(
+        kind="tube",
+        energy_kev=float(source["voltage_kv"]),
+        anode=source["anode"],
+        incidence_deg=float(geometry["incidence_deg"]),
+        takeoff_deg=float(geometry["takeoff_deg"]),
+        atmosphere=geometry["atmosphere"],
+        fwhm_mn_ka_ev=1000 * float(FWHM_PER_SIGMA * sigma(preset, np.array([5.895]))[0]),
+        instrument=preset["name"],
+    )
+
+
+def sigma(preset: Mapping[str, Any], energies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the detector's standard deviation at energies, keV."""
+    detector = preset["detector"]
+    pairs = detector["fano"] * detector["pair_energy_ev"] / 1000 * np.maximum(energies, 0.0)
+    return np.sqrt(pairs + (detector["noise_fwhm_ev"] / 1000 / FWHM_PER_SIGMA) ** 2)
+
+
+def source_photons(
+    preset: Mapping[str, Any], step: float, lowest: float = 1.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return energies and photons that reach the sample: continuum in bins, then the anode's lines."""
+    source = preset["source"]
+    voltage = float(source["voltage_kv"])
+    edges = np.append(np.arange(lowest, voltage, step), voltage)
+    centres = (edges[:-1] + edges[1:]) / 2
+    tube: TubePhotons = tube_photons(source["anode"], voltage, float(source["takeoff_deg"]), centres)
+    near = tube.line_energies > lowest
+    energies = np.concatenate([centres, tube.line_energies[near]])
+    photons = np.concatenate([tube.continuum * np.diff(edges), tube.line_photons[near]])
+    photons *= transmission({"Be": 1.0}, _BERYLLIUM, source["window_be_um"] * 1e-4, energies)
+    photons *= air_transmission(preset, energies, 0)
+    if optic := preset.get("optic"):
+        photons *= np.interp(energies, optic["energies_kev"], optic["transmission"])
+    return energies, photons
+
+
+def air_transmission(
+    preset: Mapping[str, Any], energies: NDArray[np.float64], which: int
+) -> NDArray[np.float64]:
+    """Return what passes the path to the sample (0) or to the detector (1)."""
+    geometry = preset["geometry"]
+    if geometry["atmosphere"] != "air":
+        return np.ones(energies.shape)
+    return transmission(*_AIR, geometry["path_cm"][which], energies)
+
+
+def efficiency(preset: Mapping[str, Any], energies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the part of photons that pass the windows and are stopped in the detector."""
+    detector = preset["detector"]
+    passed = np.ones(energies.shape)
+    for foil in detector.get("window", ()):
+        passed *= _transmission_of(foil, energies)
+    stopped = 1 - _transmission_of({**detector["medium"], "thickness_um": detector["thickness_um"]}, energies)
+    return passed * stopped
+
+
+def _transmission_of(layer: Mapping[str, Any], energies: NDArray[np.float64]) -> NDArray[np.float64]:
+    formula = layer.get("formula")
+    fractions = formula_fractions(formula) if formula else mixed_fractions(layer["parts"])
+    density = layer.get("density") or _DENSITIES[str(formula)]
+    return transmission(fractions, density, layer["thickness_um"] * 1e-4, energies)
