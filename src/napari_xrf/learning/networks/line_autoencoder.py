@@ -146,7 +146,11 @@ class LineAutoencoder(nn.Module):
         state = torch.tanh(self.instrument(hidden))
         ideal = code @ self.columns().T
         spectrum = self._move(ideal, self.moved(state)) + self.continuum(state)
-        outputs = {"presence": logits, "code": code, "spectrum": torch.sqrt(spectrum + 1e-6)}
+        outputs = {
+            "presence": logits,
+            "code": code,
+            "spectrum": torch.sqrt(spectrum.clamp(min=0) + 1e-6),
+        }
         if self.training:
             outputs["penalty"] = self.options.sparsity * code.mean(dim=1)
         return outputs

@@ -1,0 +1,27 @@
+"""Recipes that train in seconds."""
+
+from dataclasses import replace
+
+from napari_xrf.learning.sources.batch import SourceSpec
+from napari_xrf.learning.training_recipes import TrainingRecipe, training_recipe
+
+FEW_MINERALS = ("quartz", "calcite", "pyrite", "halite")
+
+
+def small_recipe(
+    name: str, *, epochs: int = 2, steps: int = 3, network: dict | None = None
+) -> TrainingRecipe:
+    """Return a recipe of a few steps, with four minerals where it has minerals."""
+    recipe = training_recipe(name)
+    options = replace(
+        recipe.options,
+        epochs=epochs,
+        steps_per_epoch=steps,
+        batch_size=64,
+        validation_size=128,
+        precision="full",
+    )
+    source = recipe.source
+    if source.kind == "minerals":
+        source = SourceSpec("minerals", {**source.options, "minerals": list(FEW_MINERALS)})
+    return replace(recipe, options=options, source=source, network={**recipe.network, **(network or {})})
