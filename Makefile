@@ -4,7 +4,12 @@ RUN := .venv/bin
 # The GUI tests need a screen: the user's own, or a virtual one.
 SCREEN := $(if $(DISPLAY),,xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24")
 
-.PHONY: demo test lint tests test-slow benchmarks screenshots docs clean
+# What `make train-all` makes anew; each takes 3 to 25 minutes on two cores.
+MODELS := line-mlp line-autoencoder maxrf-cnn maxrf-cnn-gem vit lt-vit mineral-cnn mineral-cnn-attention \
+    mineral-cnn-bilstm pca vae painting-generator
+WEIGHTS := src/napari_xrf/learning/weights
+
+.PHONY: demo test lint tests test-slow benchmarks train-all screenshots docs clean
 
 demo: .venv/installed
 	$(RUN)/napari-xrf demo $(if $(DISPLAY)$(WAYLAND_DISPLAY),,--headless)
@@ -26,6 +31,13 @@ test-slow: .venv/installed
 
 benchmarks: .venv/installed
 	for script in benchmarks/*.py; do echo "== $$script"; $(RUN)/python $$script || exit 1; done
+
+train-all: $(addprefix train-,$(MODELS))
+
+train-%: .venv/installed
+	$(RUN)/napari-xrf train $* --seed 0 --resume -o build/models/$*
+	cp build/models/$*/model.safetensors $(WEIGHTS)/$*.safetensors
+	cp build/models/$*/model-card.md $(WEIGHTS)/$*.md
 
 screenshots: .venv/installed
 	$(SCREEN) $(RUN)/python docs/screenshots.py

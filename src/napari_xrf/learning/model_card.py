@@ -18,17 +18,17 @@ _TASKS = {
 _FAILURES = {
     "lines": (
         "A line's label says that its element is in the sample, so lines that no detector sees are named by "
-        "their element's other lines. Spectra unlike the layers recipe's (thick samples with strong scatter, "
+        "their element's other lines. Spectra unlike the layers recipe's (thick samples with much scatter, "
         "electron excitation) are outside of what it has seen."
     ),
     "elements": (
-        "It was trained on thin layers over substrates: elements in thick samples absorb each other, which its "
-        "counts do not contain. Elements that are not among its names are taken for their neighbours."
+        "It was trained on thin layers over substrates: elements in thick samples absorb each other, which "
+        "its counts do not contain. Elements that are not among its names are taken for their neighbours."
     ),
     "minerals": (
-        "Minerals that are none of its classes may be taken for one; docs/networks.md tells how often. Spectra "
-        "of other excitation (electrons, one energy) are outside of what it has seen. Thin grains over a host, "
-        "and pixels that see several minerals, are called by what dominates."
+        "Minerals that are none of its classes may be taken for one; docs/networks.md tells how often. "
+        "Spectra of other excitation (electrons, one energy) are outside of what it has seen. Thin grains "
+        "over a host, and pixels that see several minerals, are called by what dominates."
     ),
     "spectra": "It knows only spectra like those it learned; others come back as the nearest of those.",
 }
