@@ -18,19 +18,20 @@ from benchmarks.independent.cross_sections import atomic_number
 from benchmarks.independent.fisx_lines import THICK_CM, fluorescence
 from benchmarks.independent.m4_response import respond
 from benchmarks.independent.presets import (
+    deposit,
     efficiency,
     energy_axis,
     excitation_of,
     read_preset,
     sigma,
     source_photons,
+    turning_angle,
 )
 from benchmarks.independent.scattering import scatter
 from benchmarks.independent.set_file import command_line, save_set, smallest_counts
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.minerals.library import Mineral, load_library, select_minerals
 
@@ -166,30 +167,6 @@ def stopped_photons(
     light += ndimage.uniform_filter1d(rayleigh, bin_channels)
     light += _doppler(ndimage.uniform_filter1d(compton, bin_channels), axis.energies)
     return light * efficiency(preset, np.maximum(axis.energies, 0.1))
-
-
-def turning_angle(preset: dict[str, Any]) -> float:
-    """Return the angle in degrees between the ways of incident and detected photons."""
-    geometry = preset["geometry"]
-    into, out, around = np.deg2rad(
-        [geometry["incidence_deg"], geometry["takeoff_deg"], geometry.get("azimuth_deg", 180)]
-    )
-    cosine = np.cos(into) * np.cos(out) * np.cos(around) - np.sin(into) * np.sin(out)
-    return float(np.rad2deg(np.arccos(cosine)))
-
-
-def deposit(
-    axis: EnergyAxis, energies: NDArray[np.float64], photons: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Share photons among the two nearest channels, so that their mean energy stays."""
-    place = (energies - axis.offset) / axis.width
-    left = np.floor(place).astype(int)
-    total = np.zeros(axis.size + 1)
-    inside = (left >= 0) & (left < axis.size)
-    part = (place - left)[inside]
-    np.add.at(total, left[inside], photons[inside] * (1 - part))
-    np.add.at(total, left[inside] + 1, photons[inside] * part)
-    return total[:-1]
 
 
 def _doppler(counts: NDArray[np.float64], energies: NDArray[np.float64]) -> NDArray[np.float64]:

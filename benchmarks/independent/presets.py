@@ -1,4 +1,4 @@
-"""Numbers of an instrument, read from the preset's file as data; none of the physics that goes with them."""
+"""Numbers of an instrument, read from the preset's file as data, and what plainly follows from them."""
 
 from __future__ import annotations
 
@@ -98,3 +98,27 @@ def _transmission_of(layer: Mapping[str, Any], energies: NDArray[np.float64]) ->
     fractions = formula_fractions(formula) if formula else mixed_fractions(layer["parts"])
     density = layer.get("density") or _DENSITIES[str(formula)]
     return transmission(fractions, density, layer["thickness_um"] * 1e-4, energies)
+
+
+def turning_angle(preset: dict[str, Any]) -> float:
+    """Return the angle in degrees between the ways of incident and detected photons."""
+    geometry = preset["geometry"]
+    into, out, around = np.deg2rad(
+        [geometry["incidence_deg"], geometry["takeoff_deg"], geometry.get("azimuth_deg", 180)]
+    )
+    cosine = np.cos(into) * np.cos(out) * np.cos(around) - np.sin(into) * np.sin(out)
+    return float(np.rad2deg(np.arccos(cosine)))
+
+
+def deposit(
+    axis: EnergyAxis, energies: NDArray[np.float64], photons: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Share photons among the two nearest channels, so that their mean energy stays."""
+    place = (energies - axis.offset) / axis.width
+    left = np.floor(place).astype(int)
+    total = np.zeros(axis.size + 1)
+    inside = (left >= 0) & (left < axis.size)
+    part = (place - left)[inside]
+    np.add.at(total, left[inside], photons[inside] * (1 - part))
+    np.add.at(total, left[inside] + 1, photons[inside] * part)
+    return total[:-1]
