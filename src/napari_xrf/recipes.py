@@ -21,7 +21,7 @@ from napari_xrf.synthesis.distortions import Distortions
 from napari_xrf.synthesis.layers import LayersParameters
 from napari_xrf.synthesis.mineral_map import MapParameters
 from napari_xrf.synthesis.mixtures import MixtureParameters
-from napari_xrf.synthesis.painting import PaintingParameters
+from napari_xrf.synthesis.painting import PaintingParameters, Weighting
 from napari_xrf.synthesis.textures import Texture
 
 PEGMATITE = "pegmatite"
@@ -162,6 +162,7 @@ def make_painting(
     ground: str = "chalk",
     substrate: str = "wood",
     parameters: PaintingParameters | None = None,
+    generator: str | Path | None = None,
     memory_budget: int | None = None,
     progress: Progress = ignore_progress,
 ) -> Synthetic:
@@ -181,6 +182,8 @@ def make_painting(
         A table or folder of measured spectra in place of expected ones.
     ground, substrate
         What lies below the paint.
+    generator
+        Weights of a painting generator for the learned weighting; the shipped one by default.
 
     Raises
     ------
@@ -196,6 +199,7 @@ def make_painting(
     from napari_xrf.synthesis.pigments import expect_pigments, load_pigments, select_pigments
 
     picture = image if isinstance(image, np.ndarray) else read_picture(image)
+    weighting = _painting_weighting(parameters or PaintingParameters(), generator)
     excitation = None
     if measured_pigments is not None:
         if pigments is not None or pigment_file is not None:
@@ -212,6 +216,7 @@ def make_painting(
         spectra,
         generator=seeded(seed),
         parameters=parameters,
+        weighting=weighting,
         excitation=excitation,
         memory_budget=memory_budget,
         progress=progress,
@@ -269,6 +274,16 @@ def _choose_minerals(names: Sequence[str], library: str | Path | None) -> tuple[
     if library is not None:
         known = merge_libraries(known, load_library(library))
     return select_minerals(known, names)
+
+
+def _painting_weighting(parameters: PaintingParameters, generator: str | Path | None) -> Weighting | None:
+    if parameters.weighting != "learned":
+        if generator is not None:
+            raise InvalidInput("fixed weighting takes no painting generator", "Choose learned weighting")
+        return None
+    from napari_xrf.learning.painting_generator import load_painting_generator
+
+    return load_painting_generator(generator)
 
 
 def _with_seed(truth: Mapping[str, Any], seed: int) -> dict[str, Any]:

@@ -66,6 +66,9 @@ def add_recipes(synthesize: argparse.ArgumentParser, common: argparse.ArgumentPa
     painting.add_argument("--measured-pigments", metavar="PATH", type=Path, help="table or folder of spectra")
     painting.add_argument("--ground", default="chalk")
     painting.add_argument("--substrate", default="wood")
+    painting.add_argument(
+        "--generator", metavar="WEIGHTS", type=Path, help="painting generator for --weighting learned"
+    )
     add_parameter_options(painting, PaintingParameters, skip=("clusters",))
     add_parameter_options(painting, ClusterParameters, prefix="clusters-")
     painting.set_defaults(run=synthesize_painting)
@@ -131,6 +134,7 @@ def synthesize_painting(arguments: argparse.Namespace, console: Console) -> Answ
         ground=arguments.ground,
         substrate=arguments.substrate,
         parameters=parameters_from(arguments, PaintingParameters, clusters=clusters),
+        generator=arguments.generator,
         memory_budget=parse_bytes(arguments.memory) if arguments.memory else None,
         progress=console.progress,
     )

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 SUFFIX = ".safetensors"
 _DESCRIPTION = "napari_xrf"
+_GENERATORS = ("painting-generator",)  # takes colours, not spectra: learning.painting_generator loads it
 _LONGEST_HEADER = 100_000_000  # what safetensors itself allows
 
 
 def shipped_models() -> dict[str, Path]:
     """Return name → weights file of the models that come with napari-xrf, in alphabetical order."""
     folder = Path(str(files("napari_xrf.learning") / "weights"))
-    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}")) if path.stem not in _GENERATORS}
 
 
 def find_weights(model: str | Path) -> Path:

@@ -282,6 +282,15 @@ class PaintingTab:
         self.parameters: ParameterForm[PaintingParameters] = self.page.add(
             ParameterForm(PaintingParameters(), skip=("clusters",)), section="Counts"
         )
+        self.generator = self.page.add(
+            FileChoice(
+                _check_file,
+                files="Weights (*.safetensors)",
+                hint="For learned weighting: your own painting generator in place of the shipped one",
+                empty_text="the shipped one",
+            ),
+            label="Generator",
+        )
         self.clusters: ParameterForm[ClusterParameters] = self.page.add(
             ParameterForm(ClusterParameters()), section="Colours", is_open=False
         )
@@ -289,7 +298,9 @@ class PaintingTab:
         self.file.changed.connect(self._choose_source)
         self.table.changed.connect(self._list_pigments)
         self.measured.changed.connect(self._choose_spectra)
+        self.parameters.changed.connect(self._choose_weighting)
         self._list_pigments()
+        self._choose_weighting()
         self._choose_source()
 
     def problem(self) -> str:
@@ -306,6 +317,8 @@ class PaintingTab:
 
     def _recipe(self, function: Recipe, seed: int) -> Recipe:
         measured, table = self.measured.text(), self.table.text()
+        parameters = replace(self.parameters.value(), clusters=self.clusters.value())
+        own = self.generator.text() if parameters.weighting == "learned" else ""
         return partial(
             function,
             self._picture(),
@@ -316,7 +329,8 @@ class PaintingTab:
             measured_pigments=Path(measured) if measured else None,
             ground=self.support.value().ground,
             substrate=self.support.value().substrate,
-            parameters=replace(self.parameters.value(), clusters=self.clusters.value()),
+            parameters=parameters,
+            generator=Path(own) if own else None,
         )
 
     def _picture(self) -> Path | NDArray[Any]:
@@ -337,6 +351,14 @@ class PaintingTab:
         own = self.table.text() if not self.table.problem else ""
         self.pigments.set_entries([(each.name, each.formula) for each in load_pigments(own or None)])
         self._choose_spectra()
+
+    def _choose_weighting(self) -> None:
+        shown = self.parameters.judgement.value
+        if shown is not None:
+            learned = shown.weighting == "learned"
+            self.generator.setEnabled(learned)
+            for name in ("similarity", "threshold"):
+                self.parameters.rows[name].setEnabled(not learned)
 
     def _choose_spectra(self) -> None:
         for part in (self.pigments, self.table, self.instrument, self.support):

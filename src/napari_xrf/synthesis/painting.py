@@ -7,7 +7,7 @@ spectrum. Poisson and luminosity-dependent totals are that paper's own outlook.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
@@ -33,6 +33,10 @@ from napari_xrf.synthesis.ranges import Choices, Limits, check_fields
 from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
 
 TOTALS = ("fixed", "poisson", "luminosity")
+WEIGHTINGS = ("fixed", "learned")
+
+Weighting = Callable[[NDArray[np.float64], PigmentSpectra, np.random.Generator], NDArray[np.float64]]
+"""From colours (K, 3), sRGB from 0 to 255, to the weights (K, P) of the pigments' spectra in each."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,13 @@ class PaintingParameters:
         Poisson with a mean that grows with the colour's luminance.
     luminosity_contrast
         Ratio of the mean counts of white over those of black, for ``"luminosity"``.
+    weighting
+        How a colour's pigments are chosen: ``"fixed"`` by similarity and threshold, as ganX does;
+        ``"learned"`` by the painting generator, which mixes one to three of them to the colour.
     similarity
-        Measure of :func:`~napari_xrf.synthesis.color_similarity.color_similarity`.
+        Of fixed weighting: measure of :func:`~napari_xrf.synthesis.color_similarity.color_similarity`.
     threshold
-        Pigments whose similarity to a colour is not above it take no part in that colour.
+        Of fixed weighting: pigments whose similarity to a colour is not above it take no part in that colour.
     clusters
         How colours are found.
     pixel_size
@@ -62,6 +69,7 @@ class PaintingParameters:
     counts_per_pixel: Annotated[float, Limits(0, 1e6)] = 400.0
     totals: Annotated[str, Choices(TOTALS)] = "fixed"
     luminosity_contrast: Annotated[float, Limits(0.01, 100)] = 3.0
+    weighting: Annotated[str, Choices(WEIGHTINGS)] = "fixed"
     similarity: Annotated[str, Choices(tuple(SIMILARITIES))] = "ciede2000"
     threshold: Annotated[float, Limits(0, 1)] = 0.6
     clusters: ClusterParameters = field(default_factory=ClusterParameters)
@@ -71,6 +79,10 @@ class PaintingParameters:
         check_fields(self)
         if self.totals not in TOTALS:
             raise InvalidInput(f"there are no totals {self.totals!r}", f"Choose from {', '.join(TOTALS)}")
+        if self.weighting not in WEIGHTINGS:
+            raise InvalidInput(
+                f"there is no weighting {self.weighting!r}", f"Choose from {', '.join(WEIGHTINGS)}"
+            )
         if self.similarity not in SIMILARITIES:
             raise InvalidInput(
                 f"there is no similarity {self.similarity!r}", f"Choose from {', '.join(SIMILARITIES)}"
@@ -132,6 +144,7 @@ def synthesize_painting(
     *,
     generator: np.random.Generator,
     parameters: PaintingParameters | None = None,
+    weighting: Weighting | None = None,
     excitation: Excitation | None = None,
     name: str = "synthetic painting",
     memory_budget: int | None = None,
@@ -148,6 +161,8 @@ def synthesize_painting(
         their spectra count.
     generator
         The same state gives the same map, whatever the number of cores.
+    weighting
+        What weights the pigments where ``parameters.weighting`` is ``"learned"``.
     excitation
         For the cube.
     memory_budget
@@ -156,13 +171,18 @@ def synthesize_painting(
     Raises
     ------
     InvalidInput
-        When the image has no colours or a parameter is out of range.
+        When the image has no colours, a parameter is out of range, or the learned weighting is missing.
     """
     chosen = parameters or PaintingParameters()
-    clustering, noise = generator.spawn(2)
+    if chosen.weighting == "learned" and weighting is None:
+        raise InvalidInput("the learned weighting needs a painting generator", "Give one as weighting")
+    clustering, noise, choosing = generator.spawn(3)
     clusters = cluster_colors(image, generator=clustering, parameters=chosen.clusters, progress=progress)
-    similarity = color_similarity(clusters.colors, pigments.colors, chosen.similarity)
-    weights = threshold_weights(similarity, chosen.threshold)
+    if chosen.weighting == "learned" and weighting is not None:
+        weights = weighting(clusters.colors, pigments, choosing)
+    else:
+        similarity = color_similarity(clusters.colors, pigments.colors, chosen.similarity)
+        weights = threshold_weights(similarity, chosen.threshold)
     seed = draw_seed(noise)
     counts = _counts(clusters, weights, pigments, chosen, seed)
     photograph = AuxiliaryImage("photograph", rgb_image(image).round().astype(np.uint8), chosen.pixel_size)
