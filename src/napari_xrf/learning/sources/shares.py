@@ -15,7 +15,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import Task
-from napari_xrf.learning.sources.batch import Batch, Source, SourceSpec, make_source
+from napari_xrf.learning.sources.batch import Batch, Source, SourceSpec, held_out, make_source
 from napari_xrf.synthesis.ranges import check_range
 
 
@@ -90,7 +90,7 @@ class SharedSource:
     @property
     def validation(self) -> SharedSource:
         """The held-out spectra of both, in the same shares."""
-        return replace(self, first=_held_out(self.first), second=_held_out(self.second))
+        return replace(self, first=held_out(self.first), second=held_out(self.second))
 
     def draw(self, size: int, generator: np.random.Generator) -> Batch:
         """Return ``size`` spectra of both in random order, with the targets that both have."""
@@ -119,12 +119,6 @@ class SharedSource:
                 aligned[key] = np.zeros((len(values), len(self.names)), dtype=values.dtype)
                 aligned[key][:, place] = values
         return aligned
-
-
-def _held_out(source: Source) -> Source:
-    """Return the source of held-out spectra; what makes each spectrum anew needs none."""
-    held: Source = getattr(source, "validation", source)
-    return held
 
 
 def make(

@@ -1,0 +1,184 @@
+"""What an adaptation is judged by: held-out spectra with truth, and the map's own without."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_xrf.learning.alignment import frechet_distance, mean_entropy
+from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.model import Model
+from napari_xrf.learning.preprocessing import dose_of, prepare
+
+_BLOCK = 256
+
+
+@dataclass(frozen=True)
+class FigureChange:
+    """One figure on the held-out spectra before and after, the higher the better.
+
+    Attributes
+    ----------
+    before, after
+        Means over the spectra.
+    standard_error
+        Of their difference, from the spectra in pairs.
+    """
+
+    before: float
+    after: float
+    standard_error: float
+
+    def is_worse(self, tolerance: float) -> bool:
+        """Tell whether it fell by more than so many standard errors."""
+        return self.after < self.before - tolerance * self.standard_error
+
+
+def compare(
+    before: Mapping[str, NDArray[np.float64]], after: Mapping[str, NDArray[np.float64]]
+) -> dict[str, FigureChange]:
+    """Return the change of each figure from the scores (N,) of the same spectra."""
+    changes = {}
+    for name, first in before.items():
+        difference = after[name] - first
+        error = float(difference.std(ddof=1) / np.sqrt(len(difference))) if len(difference) > 1 else 0.0
+        changes[name] = FigureChange(float(first.mean()), float(after[name].mean()), error)
+    return changes
+
+
+def scores(
+    description: ModelDescription, outputs: Mapping[str, Tensor], targets: Mapping[str, NDArray[np.generic]]
+) -> dict[str, NDArray[np.float64]]:
+    """Return figures of each spectrum (N,), the higher the better.
+
+    ``accuracy``: 1 where the class is right, "unknown" being one of them. ``f1``: of the names that are
+    present, by the model's thresholds; 1 where none is present and none is found. ``share_error``: minus
+    the sum of the absolute errors of the elements' shares of the counts.
+    """
+    found: dict[str, NDArray[np.float64]] = {}
+    if description.task == "minerals":
+        label = outputs["minerals"].argmax(dim=1).cpu().numpy()
+        found["accuracy"] = (label == targets["label"]).astype(np.float64)
+    if "presence" in outputs and "presence" in targets:
+        logits = outputs["presence"].double().cpu().numpy() / description.calibration.temperature
+        yes = 1 / (1 + np.exp(-logits)) >= np.asarray(description.calibration.thresholds)
+        truth = np.asarray(targets["presence"]) > 0.5
+        both = (yes & truth).sum(axis=1)
+        total = yes.sum(axis=1) + truth.sum(axis=1)
+        found["f1"] = np.where(total > 0, 2 * both / np.maximum(total, 1), 1.0)
+    if "intensity" in outputs and "share" in targets:
+        distance = np.abs(outputs["intensity"].double().cpu().numpy() - targets["share"])
+        found["share_error"] = -distance.sum(axis=1)
+    return found
+
+
+def run(
+    model: Model, counts: NDArray[np.floating], device: torch.device, *, features: bool = False
+) -> dict[str, Tensor]:
+    """Return a model's outputs for counts (N, E), and its ``features`` where wanted, on the CPU."""
+    description, network = model.description, model.network.eval()
+    found: dict[str, list[Tensor]] = {}
+    with torch.no_grad():
+        for start in range(0, len(counts), _BLOCK):
+            spectra, dose = network_inputs(description, counts[start : start + _BLOCK], device)
+            part = network(spectra, dose)
+            if features:
+                part = {**part, "features": network.features(spectra, dose)}
+            for name, value in part.items():
+                if name != "spectrum":
+                    found.setdefault(name, []).append(value.float().cpu())
+    return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+def network_inputs(
+    description: ModelDescription, counts: NDArray[np.floating], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return what the network takes for counts (N, E): spectra and dose."""
+    spectra = prepare(counts, description.preprocessing, description.axis.width)
+    dose = dose_of(counts, description.counts_range)
+    return torch.from_numpy(spectra).to(device), torch.from_numpy(dose).to(device)
+
+
+def partners(
+    predicted: Tensor, labels: Tensor, generator: np.random.Generator, nearest: int = 8
+) -> NDArray[np.intp]:
+    """Return for each map spectrum a labelled one that holds what the model believes that it holds.
+
+    Maps hold other classes in other parts than training does; features that were brought together
+    regardless of it would mix the classes (Tachet des Combes et al., NeurIPS 2020, arXiv:2003.04475).
+
+    Parameters
+    ----------
+    predicted
+        (N, K) probabilities.
+    labels
+        (M, K) 0 or 1.
+
+    Returns
+    -------
+    (N,) rows of ``labels``, drawn among the nearest ones.
+    """
+    likeness = 2 * predicted @ labels.T - labels.sum(dim=1)
+    # Equal labels are taken in random order.
+    likeness = (
+        likeness + torch.from_numpy(generator.random(likeness.shape, dtype=np.float32)).to(likeness) * 1e-3
+    )
+    best = likeness.topk(min(nearest, len(labels)), dim=1).indices.cpu().numpy()
+    pick = generator.integers(best.shape[1], size=len(best))
+    return np.asarray(best[np.arange(len(best)), pick], dtype=np.intp)
+
+
+def probabilities(outputs: Mapping[str, Tensor]) -> Tensor:
+    """Return what a model believes, (N, K + 1) of minerals or (N, K) of presence."""
+    if "minerals" in outputs:
+        return torch.softmax(outputs["minerals"], dim=1)
+    return torch.sigmoid(outputs["presence"])
+
+
+def label_rows(
+    description: ModelDescription, targets: Mapping[str, NDArray[np.generic]]
+) -> NDArray[np.float32]:
+    """Return the truth in the same form, (N, K + 1) or (N, K) of 0 and 1."""
+    if description.task == "minerals":
+        return np.eye(len(description.names) + 1, dtype=np.float32)[
+            np.asarray(targets["label"], dtype=np.intp)
+        ]
+    return np.asarray(targets["presence"], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class MapFigures:
+    """What a model makes of a map whose truth nobody knows.
+
+    Attributes
+    ----------
+    distance
+        Fréchet distance between the features of the map's spectra and of labelled ones with the same
+        contents as the model sees in the map; 0: alike, 1: as far apart as the labelled ones are wide.
+    entropy
+        Mean entropy of the decisions, 0 (sure) to 1 (no idea).
+    """
+
+    distance: float
+    entropy: float
+
+
+def map_figures(
+    model: Model,
+    spectra: NDArray[np.float32],
+    labelled: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    device: torch.device,
+    seed: int,
+) -> MapFigures:
+    """Return the figures on a map's spectra (N, E), beside labelled ones (M, E) with labels (M, K)."""
+    here, there = (run(model, counts, device, features=True) for counts in (spectra, labelled))
+    generator = np.random.default_rng([seed, 13])
+    chosen = partners(probabilities(here), torch.from_numpy(rows), generator)
+    distance = frechet_distance(there["features"][torch.from_numpy(chosen)], here["features"])
+    return MapFigures(distance, float(mean_entropy(here)))
