@@ -116,9 +116,18 @@ def read_prediction(path: str | Path) -> Prediction:
                 raise InvalidInput(f"/counts is of shape {counts.shape}")
         except (KeyError, InvalidInput) as error:
             raise FileError(target, f"holds no whole prediction ({error})", "Make it again") from error
+    length = {
+        "names": len(description.names),
+        "code_names": len(description.code_names),
+        "energy": description.axis.size,
+    }
     for name, values in outputs.items():
-        if values is not None and values.shape[:2] != counts.shape:
-            raise FileError(target, f"/{name} {values.shape} does not fit a map of {counts.shape}")
+        if values is None:
+            continue
+        last = length.get(_OUTPUTS[name], 0)
+        wanted = (*counts.shape, *((last or values.shape[-1],) if _OUTPUTS[name] else ()))
+        if values.shape != wanted:
+            raise FileError(target, f"/{name} is of shape {values.shape}, not {wanted}", "Make it again")
     rows, columns = counts.shape
     return Prediction(
         description=description,
