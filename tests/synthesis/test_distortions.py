@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.synthesis.distorted_spectra import distort
 from napari_xrf.synthesis.distortions import (
     DISTORTION_NAMES,
     Distortions,
     DistortionValues,
-    distort,
     draw_map_values,
     draw_values,
     typical_distortions,

@@ -25,8 +25,8 @@ def reach_of(variance):  # type: ignore[no-untyped-def]  # compiled
 def fill_kernel(variance, kernel):  # type: ignore[no-untyped-def]  # compiled
     """Set the first values of ``kernel`` to a Gaussian that sums to 1, and the others to 0.
 
-    Below a standard deviation of one channel, where samples of a Gaussian lose their variance, weights of five
-    channels keep second and fourth moment (the fourth as far as no weight is negative).
+    Below a standard deviation of one channel, where samples of a Gaussian lose their variance, weights of
+    five channels keep second and fourth moment (the fourth as far as no weight is negative).
     """
     reach = reach_of(variance)
     kernel[:] = np.float32(0.0)
@@ -41,7 +41,7 @@ def fill_kernel(variance, kernel):  # type: ignore[no-untyped-def]  # compiled
     ratio, step = math.exp(-0.5 / variance), math.exp(-1.0 / variance)
     weight = 1.0
     total = 1.0
-    for distance in range(1, reach + 1):
+    for _ in range(reach):
         weight *= ratio
         ratio *= step
         total += 2.0 * weight

@@ -2,7 +2,8 @@
 
 Sum peaks, shelves and tails are as smooth as the detector's peaks, so they are computed on bins of a few
 channels and given back to the channels by polynomials whose sums over the bins are the bins' own
-(:func:`restoring_weights`). Where no width of the detector is known, a bin is one channel, and nothing is approximated.
+(:func:`restoring_weights`). Where no width of the detector is known, a bin is one channel, and nothing is
+approximated.
 """
 
 from __future__ import annotations
@@ -85,13 +86,15 @@ def restoring_weights(ratio: int, boxes: int, channel: float, first: int, taps: 
     boxes
         1 for sums over bins, 2 for sums over pairs of bins (those of a self-convolution).
     channel
-        Where the value is wanted: in channels from the first of bin 0, or from the sum of channel 0 with itself.
+        Where the value is wanted, in channels from the first of bin 0 or from the sum of channel 0 with
+        itself.
     first, taps
         Number of the first of the bins, and how many there are.
     """
-    box = np.ones(1)
-    for _ in range(boxes):
-        box = np.convolve(box, np.ones(ratio))
+    box = np.ones(ratio)
+    for _ in range(boxes - 1):
+        # Of the channels with one sum, only those fall into a sum of bins whose places in their bins fit.
+        box = np.convolve(box, np.ones(ratio) / ratio)
     bins = first + np.arange(taps)
     positions = (ratio * bins[:, np.newaxis] + np.arange(box.size) - channel) / ratio
     powers = positions[np.newaxis] ** np.arange(taps)[:, np.newaxis, np.newaxis]
@@ -121,7 +124,8 @@ def fill_bins(spectrum, ratio, bins):  # type: ignore[no-untyped-def]  # compile
 def lose_charge(bins, tables, shelf, tail, keep, lost):  # type: ignore[no-untyped-def]  # compiled
     """Move counts of the bins to shelf and tail, and set ``lost[b + MARGIN]`` to what bin b got.
 
-    ``keep`` is what is left of the tail one channel further down. A bin's counts are taken as even over its channels.
+    ``keep`` is what is left of the tail one channel further down. A bin's counts are taken as even over its
+    channels.
     """
     lost[:] = np.float32(0.0)
     ratio = tables.ratio
@@ -150,8 +154,8 @@ def lose_charge(bins, tables, shelf, tail, keep, lost):  # type: ignore[no-untyp
 def convolve_with_itself(bins, size, sums):  # type: ignore[no-untyped-def]  # compiled
     """Set ``sums[k]`` to half the sum over all pairs of bins i + j = k.
 
-    ``bins`` holds the bins between TAPS zeros on either side, and is used up: each block of bins meets the bins from
-    itself on, with half its own, and is then cleared, so that no pair is met twice.
+    ``bins`` holds the bins between TAPS zeros on either side, and is used up: each block of bins meets the
+    bins from itself on, with half its own, and is then cleared, so that no pair is met twice.
     """
     sums[:] = np.float32(0.0)
     block = np.empty(TAPS, np.float32)
@@ -173,22 +177,24 @@ def restore(spectrum, tables, own_below, own_above, lost, sums, restored):  # ty
 
     ``sums`` begins at the sum of bins ``sum_first.min()``; an empty array leaves its part out.
     """
-    ratio, size = tables.ratio, tables.size
+    ratio = tables.ratio
     lowest = tables.sum_first.min()
     for channel in range(ratio):
         part = restored[channel]
         part[:] = np.float32(0.0)
         if lost.shape[0]:
-            add_shifted(part[tables.zero :], lost, tables.zero + MARGIN - TAPS // 2 + 1, tables.loss_weights[channel])
+            add_shifted(
+                part[tables.zero :], lost, tables.zero + MARGIN - TAPS // 2 + 1, tables.loss_weights[channel]
+            )
         if sums.shape[0]:
             add_shifted(part, sums, tables.sum_first[channel] - lowest, tables.sum_weights[channel])
-    border = tables.zero * ratio
+    border = min(tables.zero * ratio, spectrum.shape[0])
     for start, end, own in ((0, border, own_below), (border, spectrum.shape[0], own_above)):
         if ratio == 1:
             for channel in range(start, end):
                 spectrum[channel] = max(own * spectrum[channel] + restored[0, channel], np.float32(0.0))
             continue
-        for number in range(start // ratio, -(-end // ratio)):
+        for number in range(-(-start // ratio), -(-end // ratio)):
             for channel in range(min(ratio, end - number * ratio)):
                 at = number * ratio + channel
                 spectrum[at] = max(own * spectrum[at] + restored[channel, number], np.float32(0.0))

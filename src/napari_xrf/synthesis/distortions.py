@@ -1,9 +1,9 @@
 """What makes measured spectra differ from expected ones, in physical units, each switchable.
 
 :class:`Distortions` holds the range of each distortion (None: off); :func:`draw_values` and
-:func:`draw_map_values` draw what is applied, and :func:`distort` applies it to batches of expected
-spectra. Each distortion draws from random numbers of its own, so switching one on or off changes no
-other.
+:func:`draw_map_values` draw what is applied, and
+:func:`~napari_xrf.synthesis.distorted_spectra.distort` applies it to batches of expected spectra. Each
+distortion draws from random numbers of its own, so switching one on or off changes no other.
 """
 
 from __future__ import annotations
@@ -17,17 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.synthesis.distorted_spectra import distort_spectra
 from napari_xrf.synthesis.ranges import Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import draw_seed
-from napari_xrf.synthesis.spectrum_distortion import (
-    FWHM_PER_SIGMA,
-    DetectorTables,
-    DistortionSteps,
-    make_detector_tables,
-)
 
 FwhmOfEnergy = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 MOST_BRAGG_PEAKS = 3
@@ -249,112 +241,6 @@ def draw_map_values(
     DistortionValues of Y·X spectra, row by row.
     """
     return _Draws(distortions, draw_seed(generator)).values(grains.size, grains)
-
-
-def distort(
-    spectra: NDArray[np.floating],
-    axis: EnergyAxis,
-    values: DistortionValues,
-    fwhm: FwhmOfEnergy | None = None,
-) -> NDArray[np.float32]:
-    """Apply distortions to expected spectra.
-
-    In the order of a measurement: photons are added (continuum, Bragg and noise peaks), the detector
-    moves some to lower energies (shelf, tail), pulses pile up, are broadened, recorded at the distorted
-    energies, and some are lost to dead time.
-
-    Parameters
-    ----------
-    spectra
-        (N, E) expected counts; they set the rate that pile-up and dead time follow.
-    axis
-        Their energies.
-    values
-        For N spectra.
-    fwhm
-        Function that gives the FWHM of the detector in keV at energies in keV; needed for Bragg and
-        zero peaks and for ``width_factor``.
-
-    Returns
-    -------
-    (N, E) expected counts. Counts are conserved by shelf, tail, broadening and calibration except for
-    those that leave the axis.
-
-    Raises
-    ------
-    InvalidInput
-        When shapes do not fit, or the detector's width is needed and missing.
-    """
-    if spectra.ndim != 2 or spectra.shape[1] != axis.size:
-        raise InvalidInput(f"spectra of shape {spectra.shape} do not fit an axis of {axis.size}")
-    result = np.array(spectra, dtype=np.float32, order="C")
-    distort_spectra(result, detector_tables(axis, values, fwhm), distortion_steps(axis, values, fwhm, len(result)))
-    return result
-
-
-def detector_tables(axis: EnergyAxis, values: DistortionValues, fwhm: FwhmOfEnergy | None) -> DetectorTables:
-    """Return what all spectra of an axis and a detector share, for many calls of compiled steps.
-
-    Raises
-    ------
-    InvalidInput
-        When the detector's width is needed and missing.
-    """
-    needs_width = (values.bragg_strength, values.width_factor, values.zero_peak)
-    if fwhm is None and any(part is not None for part in needs_width):
-        raise InvalidInput("these distortions need the width of the detector's peaks", "Give fwhm")
-    if fwhm is None:
-        return make_detector_tables(axis, np.zeros(axis.size), 0.0)
-    own = np.asarray(fwhm(np.maximum(axis.energies, 0.0)), dtype=np.float64)
-    return make_detector_tables(axis, own, float(own.min()))
-
-
-def distortion_steps(
-    axis: EnergyAxis, values: DistortionValues, fwhm: FwhmOfEnergy | None, size: int
-) -> DistortionSteps:
-    """Return the values of N spectra as compiled functions take them."""
-    energy = np.zeros((size, MOST_BRAGG_PEAKS + 1))
-    strength, width = np.zeros_like(energy), np.zeros_like(energy)
-    if values.bragg_strength is not None and values.bragg_energy is not None:
-        energy[:, :-1], strength[:, :-1] = values.bragg_energy, values.bragg_strength
-        width[:, :-1] = 0.0 if values.bragg_width is None else values.bragg_width
-    if values.zero_peak is not None:
-        strength[:, -1] = values.zero_peak
-    if fwhm is not None:
-        width = np.hypot(width, fwhm(energy.ravel()).reshape(energy.shape))
-        widest = float(np.max(fwhm(np.maximum(axis.energies, 0.0))))
-    else:
-        widest = 0.0
-    dwell = _column(values.dwell, size, 1.0)
-    channel = FWHM_PER_SIGMA * axis.width
-    added = (_column(values.noise, size) / channel) ** 2
-    extra = _column(values.width_factor, size, 1.0) ** 2 - 1
-    # Channel 0 holds what truly lies from (E - offset) / (1 + gain) on, E its lower edge.
-    step = 1.0 / (1.0 + _column(values.gain, size))
-    edge = axis.offset - 0.5 * axis.width
-    start = ((edge - _column(values.offset, size)) * step - edge) / axis.width
-    return DistortionSteps(
-        peak_energy=energy,
-        peak_share=strength,
-        peak_sigma=width / FWHM_PER_SIGMA,
-        continuum=_column(values.continuum_level, size),
-        onset=_column(values.continuum_onset, size, 1.0),
-        end=_column(values.continuum_end, size, 1.0),
-        shelf=_column(values.shelf, size),
-        tail=_column(values.tail, size),
-        tail_width=_column(values.tail_width, size, 1.0),
-        pulse_pair=_column(values.pulse_pair, size) / dwell,
-        dead_time=_column(values.dead_time, size) / dwell,
-        added=added,
-        extra=extra,
-        start=start,
-        step=step,
-        widest=float((added + extra * (widest / channel) ** 2).max(initial=0.0)),
-    )
-
-
-def _column(values: NDArray[np.float64] | None, size: int, default: float = 0.0) -> NDArray[np.float64]:
-    return np.full(size, default) if values is None else np.asarray(values, dtype=np.float64)
 
 
 def _known(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.synthesis.distortions import DistortionValues, FwhmOfEnergy, distort
+from napari_xrf.synthesis.distorted_spectra import Mixture, draw_spectra, expect_spectra
+from napari_xrf.synthesis.distortion_steps import detector_tables, distortion_steps
+from napari_xrf.synthesis.distortions import DistortionValues, FwhmOfEnergy
 from napari_xrf.synthesis.drawn_counts import DrawnCounts
-from napari_xrf.synthesis.sampling import count_dtype, draw_poisson
+from napari_xrf.synthesis.sampling import count_dtype
+from napari_xrf.synthesis.spectrum_distortion import DetectorTables, DistortionSteps
 
 _MOST_STRETCH = 1.25  # a gain of -0.2 crowds the counts of a channel by so much
 
@@ -45,10 +49,7 @@ class MineralCounts:
 
     def expected(self, pixels: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return the expected counts (N, E) of pixels numbered row by row."""
-        mixed = self.abundances.reshape(-1, self.abundances.shape[2])[pixels] @ self.spectra
-        if self.distortions is None:
-            return mixed
-        return distort(mixed, self.energy, self.distortions.take(pixels), self.fwhm)
+        return expect_spectra(self._mixture, pixels, *self._distortion)
 
     def distorted(self, values: DistortionValues | None, seed: int | None = None) -> MineralCounts:
         """Return the same map with other distortions, and with other noise when a seed is given."""
@@ -60,9 +61,23 @@ class MineralCounts:
         dtype = self._dtype()
 
         def draw(pixels: NDArray[np.intp]) -> NDArray[np.unsignedinteger[Any]]:
-            return draw_poisson(self.expected(pixels), self.seed, pixels, dtype)
+            counts = np.empty((len(pixels), self.energy.size), dtype=dtype)
+            draw_spectra(self._mixture, pixels, self.seed, counts, *self._distortion)
+            return counts
 
         return DrawnCounts((rows, columns, self.energy.size), np.dtype(dtype), draw)
+
+    @cached_property
+    def _mixture(self) -> Mixture:
+        shares = self.abundances.reshape(-1, self.abundances.shape[2])
+        return Mixture(np.ascontiguousarray(shares), np.ascontiguousarray(self.spectra))
+
+    @cached_property
+    def _distortion(self) -> tuple[DetectorTables | None, DistortionSteps | None]:
+        if self.distortions is None:
+            return None, None
+        tables = detector_tables(self.energy, self.fwhm)
+        return tables, distortion_steps(tables, self.distortions, self.fwhm, len(self._mixture.shares))
 
     def _dtype(self) -> type[np.unsignedinteger[Any]]:
         largest = float(self.spectra.max(initial=0.0))

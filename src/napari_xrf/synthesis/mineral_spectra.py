@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,13 +14,16 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.synthesis.distortions import Distortions, distort, draw_values
+from napari_xrf.synthesis.distorted_spectra import Mixture, draw_spectra
+from napari_xrf.synthesis.distortion_steps import detector_tables, distortion_steps
+from napari_xrf.synthesis.distortions import Distortions, draw_values
 from napari_xrf.synthesis.mineral_map import PureSpectra
 from napari_xrf.synthesis.ranges import Limits, Range, check_fields
-from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
+from napari_xrf.synthesis.sampling import count_dtype, draw_seed
+from napari_xrf.synthesis.spectrum_distortion import DetectorTables
 from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
 
-_BLOCK_BYTES = 8 * 2**20  # a float per channel: small enough for the cache
+_BLOCK = 4096  # spectra between two reports of progress
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,99 @@ class MineralSpectra:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class MineralSpectraSource:
+    """Draws batch after batch of labelled spectra; what does not change between batches is made once.
+
+    Attributes
+    ----------
+    pure
+        K minerals' spectra, of
+        :func:`~napari_xrf.synthesis.mineral_map.expect_pure_spectra` or measured.
+    parameters
+        Dose and mixing.
+    distortions
+        Ranges from which each spectrum's distortions are drawn, or None.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no pure spectrum, or nothing in one of them.
+    """
+
+    pure: PureSpectra
+    parameters: SpectraParameters = SpectraParameters()
+    distortions: Distortions | None = None
+
+    def __post_init__(self) -> None:
+        totals = self.pure.spectra.sum(axis=1)
+        if not len(totals) or not (totals > 0).all():
+            raise InvalidInput("spectra can be drawn only of minerals with counts, at least one")
+
+    def draw(
+        self,
+        size: int,
+        generator: np.random.Generator,
+        *,
+        counts: NDArray[np.unsignedinteger[Any]] | None = None,
+        progress: Progress = ignore_progress,
+    ) -> MineralSpectra:
+        """Draw spectra, each mineral as often as the others.
+
+        Parameters
+        ----------
+        size
+            How many, at least 1.
+        generator
+            The same state gives the same spectra.
+        counts
+            (size, E) array that takes the counts, that of the last batch for instance; a new one when left
+            out.
+
+        Raises
+        ------
+        InvalidInput
+            When the size is below 1, or the array has another shape or a type too narrow for the counts.
+        """
+        if size < 1:
+            raise InvalidInput(f"at least one spectrum must be drawn, not {size}")
+        mixing, distortion, noise = generator.spawn(3)
+        labels, abundances = _mix(len(self.pure.spectra), size, self.parameters, mixing)
+        doses = _log_uniform(self.parameters.counts, size, mixing)
+        values = None if self.distortions is None else draw_values(self.distortions, size, distortion)
+        seed = draw_seed(noise)
+        # A spectrum may put all its counts into one channel.
+        added = 0.0 if values is None else values.largest_addition()
+        dtype = count_dtype(float(doses.max(initial=0.0)) * (1 + added))
+        target = _target(counts, (size, self.pure.energy.size), dtype)
+        mixture = Mixture(abundances * doses[:, np.newaxis], self._shapes)
+        tables = steps = None
+        if values is not None:
+            tables = self._tables
+            steps = distortion_steps(tables, values, self.pure.fwhm, size)
+        for start in range(0, size, _BLOCK):
+            rows = np.arange(start, min(start + _BLOCK, size))
+            draw_spectra(mixture, rows, seed, target[start : start + _BLOCK], tables, steps)
+            progress(int(rows[-1]) + 1, size, "drawing spectra")
+        described = {"recipe": "mineral spectra", "size": size, "seed": str(seed), **self._described}
+        return MineralSpectra(target, self.pure.energy, labels, abundances, described)
+
+    @cached_property
+    def _shapes(self) -> NDArray[np.float32]:
+        return (self.pure.spectra / self.pure.spectra.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    @cached_property
+    def _tables(self) -> DetectorTables:
+        return detector_tables(self.pure.energy, self.pure.fwhm)
+
+    @cached_property
+    def _described(self) -> dict[str, Any]:
+        return {
+            **asdict(self.parameters),
+            "distortions": None if self.distortions is None else asdict(self.distortions),
+        }
+
+
 def draw_mineral_spectra(
     pure: PureSpectra,
     size: int,
@@ -91,53 +188,30 @@ def draw_mineral_spectra(
     distortions: Distortions | None = None,
     progress: Progress = ignore_progress,
 ) -> MineralSpectra:
-    """Draw single spectra of minerals, each mineral as often as the others.
-
-    Parameters
-    ----------
-    pure
-        K minerals' spectra, of
-        :func:`~napari_xrf.synthesis.mineral_map.expect_pure_spectra` or measured.
-    size
-        How many, at least 1.
-    distortions
-        Ranges from which each spectrum's distortions are drawn.
+    """Draw single spectra of minerals once; :class:`MineralSpectraSource` says what the arguments are.
 
     Raises
     ------
     InvalidInput
         When there is no spectrum to draw, or nothing in one of the pure ones.
     """
-    chosen = parameters or SpectraParameters()
-    totals = pure.spectra.sum(axis=1, keepdims=True)
-    if size < 1 or not len(totals) or not (totals > 0).all():
-        raise InvalidInput("spectra can be drawn only of minerals with counts, at least one")
-    mixing, distortion, noise = generator.spawn(3)
-    labels, abundances = _mix(len(totals), size, chosen, mixing)
-    doses = _log_uniform(chosen.counts, size, mixing)
-    shapes = (pure.spectra / totals).astype(np.float32)
-    values = None if distortions is None else draw_values(distortions, size, distortion)
-    seed = draw_seed(noise)
-    # A spectrum may put all its counts into one channel.
-    added = 0.0 if values is None else values.largest_addition()
-    dtype = count_dtype(float(doses.max(initial=0.0)) * (1 + added))
-    counts = np.empty((size, pure.energy.size), dtype=dtype)
-    step = max(1, _BLOCK_BYTES // (4 * pure.energy.size))
-    for start in range(0, size, step):
-        part = np.arange(start, min(start + step, size))
-        expected = (abundances[part] * doses[part, np.newaxis]) @ shapes
-        if values is not None:
-            expected = distort(expected, pure.energy, values.take(part), pure.fwhm)
-        counts[part] = draw_poisson(expected, seed, part, dtype)
-        progress(int(part[-1]) + 1, size, "drawing spectra")
-    described = {
-        "recipe": "mineral spectra",
-        "size": size,
-        "seed": str(seed),
-        **asdict(chosen),
-        "distortions": None if distortions is None else asdict(distortions),
-    }
-    return MineralSpectra(counts, pure.energy, labels, abundances, described)
+    source = MineralSpectraSource(pure, parameters or SpectraParameters(), distortions)
+    return source.draw(size, generator, progress=progress)
+
+
+def _target(
+    counts: NDArray[np.unsignedinteger[Any]] | None,
+    shape: tuple[int, int],
+    dtype: type[np.unsignedinteger[Any]],
+) -> NDArray[np.unsignedinteger[Any]]:
+    if counts is None:
+        return np.empty(shape, dtype=dtype)
+    if counts.shape != shape or counts.dtype.kind != "u" or counts.dtype.itemsize < np.dtype(dtype).itemsize:
+        raise InvalidInput(
+            f"an array {counts.shape} of {counts.dtype} cannot take the counts",
+            f"Give one {shape} of {np.dtype(dtype)}",
+        )
+    return counts
 
 
 def _mix(

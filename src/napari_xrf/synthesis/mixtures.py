@@ -23,7 +23,8 @@ from napari_xrf.core.materials import Material
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.physics.instrument import Instrument
-from napari_xrf.synthesis.distortions import Distortions, distort, draw_values
+from napari_xrf.synthesis.distorted_spectra import distort
+from napari_xrf.synthesis.distortions import Distortions, draw_values
 from napari_xrf.synthesis.excitation import excitation_of
 from napari_xrf.synthesis.ranges import Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed

@@ -24,6 +24,7 @@ _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _TO_UNIT = 2.0**-53
 _INVERSION_BELOW = 12.0  # sequential search is quicker than rejection up to about here
+_PARTS_PER_CORE = 4
 _BLOCK = 256  # channels whose random numbers stay in a core's first cache
 
 
@@ -92,8 +93,9 @@ def over_threads(size: int, work: Any) -> None:
     For compiled functions that release the interpreter's lock.
     """
     workers = min(_cores(), max(size, 1))
-    bounds = np.linspace(0, size, workers + 1).astype(int)
-    parts = [slice(low, high) for low, high in itertools.pairwise(bounds.tolist())]
+    # More parts than threads: a core that others use too then keeps nobody waiting.
+    bounds = np.linspace(0, size, min(_PARTS_PER_CORE * workers if workers > 1 else 1, max(size, 1)) + 1)
+    parts = [slice(low, high) for low, high in itertools.pairwise(bounds.astype(int).tolist())]
     if workers == 1:
         work(parts[0])
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-FAST = frozenset({"reassoc", "contract", "arcp", "nsz"})  # sums in any order; infinities and nan stay
+FAST = {"reassoc", "contract", "arcp", "nsz"}  # sums in any order; infinities and nan stay
 TAPS = 8  # as many products as keep a core's vector units busy for each value stored
 
 

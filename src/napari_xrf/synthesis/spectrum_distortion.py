@@ -46,7 +46,7 @@ class DetectorTables(NamedTuple):
 
 
 class DistortionSteps(NamedTuple):
-    """What is done to each of N spectra, as compiled functions take it: every array is there, zeros where off.
+    """What is done to each of N spectra, as compiled functions take it: zeros where nothing is.
 
     Attributes
     ----------
@@ -84,13 +84,13 @@ class DistortionSteps(NamedTuple):
     widest: float
 
 
-def make_detector_tables(axis: EnergyAxis, fwhm: NDArray[np.float64], narrowest_fwhm: float) -> DetectorTables:
-    """Return the tables of an axis for a detector of FWHM (E,) in keV, the narrowest of all of its peaks given too."""
+def make_detector_tables(axis: EnergyAxis, fwhm: NDArray[np.float64]) -> DetectorTables:
+    """Return the tables of an axis for a detector of FWHM (E,) in keV, zeros where it is unknown."""
     sigma = fwhm / (FWHM_PER_SIGMA * axis.width)
     variance = np.add.reduceat(sigma**2, np.arange(0, axis.size, BLOCK))
     sizes = np.minimum(BLOCK, axis.size - np.arange(0, axis.size, BLOCK))
     return DetectorTables(
-        float(axis.offset), float(axis.width), variance / sizes, make_coarse_bins(axis, narrowest_fwhm)
+        float(axis.offset), float(axis.width), variance / sizes, make_coarse_bins(axis, float(fwhm.min()))
     )
 
 
@@ -155,7 +155,13 @@ def distort_one(spectrum, tables, steps, row, work):  # type: ignore[no-untyped-
     )
     if steps.continuum[row] > 0.0:
         _add_continuum(
-            spectrum, tables.offset, width, counts * steps.continuum[row], steps.onset[row], steps.end[row], work.run
+            spectrum,
+            tables.offset,
+            width,
+            counts * steps.continuum[row],
+            steps.onset[row],
+            steps.end[row],
+            work.run,
         )
     shelf, tail, pair = steps.shelf[row], steps.tail[row], steps.pulse_pair[row]
     if shelf > 0.0 or tail > 0.0 or pair > 0.0:
@@ -235,7 +241,7 @@ def _add_peaks(spectrum, zero, width, energies, counts, sigmas):  # type: ignore
             below = above
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FAST)
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _add_continuum(spectrum, zero, width, counts, onset, end, shape):  # type: ignore[no-untyped-def]  # compiled
     channels = spectrum.shape[0]
     first = max(math.ceil((width - zero) / width), 0)

@@ -1,0 +1,158 @@
+"""Batches of distorted spectra, expected or counted, made spectrum by spectrum within a core's cache."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.synthesis.distortion_steps import detector_tables, distortion_steps
+from napari_xrf.synthesis.distortions import DistortionValues, FwhmOfEnergy
+from napari_xrf.synthesis.sampling import fill_counts, over_threads, stream_key
+from napari_xrf.synthesis.shifted_sums import FAST
+from napari_xrf.synthesis.spectrum_distortion import (
+    DetectorTables,
+    DistortionSteps,
+    distort_one,
+    make_workspace,
+)
+
+
+class Mixture(NamedTuple):
+    """Spectra as sums of some: ``shares @ spectra``.
+
+    Attributes
+    ----------
+    shares
+        (N, K) float32.
+    spectra
+        (K, E) float32.
+    """
+
+    shares: NDArray[np.float32]
+    spectra: NDArray[np.float32]
+
+
+def distort(
+    spectra: NDArray[np.floating],
+    axis: EnergyAxis,
+    values: DistortionValues,
+    fwhm: FwhmOfEnergy | None = None,
+) -> NDArray[np.float32]:
+    """Apply distortions to expected spectra.
+
+    In the order of a measurement: photons are added (continuum, Bragg and noise peaks), the detector
+    moves some to lower energies (shelf, tail), pulses pile up, are broadened, recorded at the distorted
+    energies, and some are lost to dead time.
+
+    Parameters
+    ----------
+    spectra
+        (N, E) expected counts; they set the rate that pile-up and dead time follow.
+    axis
+        Their energies.
+    values
+        For N spectra.
+    fwhm
+        Function that gives the FWHM of the detector in keV at energies in keV; needed for Bragg and
+        zero peaks and for ``width_factor``.
+
+    Returns
+    -------
+    (N, E) expected counts. Counts are conserved by shelf, tail, broadening and calibration except for
+    those that leave the axis.
+
+    Raises
+    ------
+    InvalidInput
+        When shapes do not fit, or the detector's width is needed and missing.
+    """
+    if spectra.ndim != 2 or spectra.shape[1] != axis.size:
+        raise InvalidInput(f"spectra of shape {spectra.shape} do not fit an axis of {axis.size}")
+    result = np.array(spectra, dtype=np.float32, order="C")
+    tables = detector_tables(axis, fwhm)
+    steps = distortion_steps(tables, values, fwhm, len(result))
+    over_threads(len(result), lambda part: _distort(result, part.start, part.stop, tables, steps))
+    return result
+
+
+def expect_spectra(
+    mixture: Mixture,
+    rows: NDArray[np.intp],
+    tables: DetectorTables | None = None,
+    steps: DistortionSteps | None = None,
+) -> NDArray[np.float32]:
+    """Return expected spectra (len(rows), E) of rows of a mixture, distorted where steps are given."""
+    expected = np.empty((len(rows), mixture.spectra.shape[1]), dtype=np.float32)
+
+    def work(part: slice) -> None:
+        _expect(mixture, rows[part], tables, steps, expected[part])
+
+    over_threads(len(rows), work)
+    return expected
+
+
+def draw_spectra(
+    mixture: Mixture,
+    rows: NDArray[np.intp],
+    seed: int,
+    counts: NDArray[np.unsignedinteger[Any]],
+    tables: DetectorTables | None = None,
+    steps: DistortionSteps | None = None,
+) -> None:
+    """Fill ``counts`` (len(rows), E) with Poisson counts of :func:`expect_spectra`, keyed by seed and row.
+
+    They are those of :func:`~napari_xrf.synthesis.sampling.draw_poisson`, but the expected spectra are never
+    stored.
+    """
+    start = np.uint64(seed & (2**64 - 1))
+
+    def work(part: slice) -> None:
+        _draw(mixture, rows[part], start, tables, steps, counts[part])
+
+    over_threads(len(rows), work)
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST)
+def _mix(mixture, row, spectrum):  # type: ignore[no-untyped-def]  # compiled
+    spectrum[:] = np.float32(0.0)
+    for part in range(mixture.shares.shape[1]):
+        share = mixture.shares[row, part]
+        if share != 0.0:
+            of_part = mixture.spectra[part]
+            for channel in range(spectrum.shape[0]):
+                spectrum[channel] += share * of_part[channel]
+
+
+@numba.njit(nogil=True, cache=True)
+def _distort(spectra, start, stop, tables, steps):  # type: ignore[no-untyped-def]  # compiled
+    work = make_workspace(spectra.shape[1], tables, steps.widest)
+    for row in range(start, stop):
+        distort_one(spectra[row], tables, steps, row, work)
+
+
+@numba.njit(nogil=True, cache=True)
+def _expect(mixture, rows, tables, steps, expected):  # type: ignore[no-untyped-def]  # compiled
+    if steps is not None:
+        work = make_workspace(expected.shape[1], tables, steps.widest)
+    for index in range(rows.shape[0]):
+        _mix(mixture, rows[index], expected[index])
+        if steps is not None:
+            distort_one(expected[index], tables, steps, rows[index], work)
+
+
+@numba.njit(nogil=True, cache=True)
+def _draw(mixture, rows, seed, tables, steps, counts):  # type: ignore[no-untyped-def]  # compiled
+    spectrum = np.empty(counts.shape[1], np.float32)
+    if steps is not None:
+        work = make_workspace(counts.shape[1], tables, steps.widest)
+    for index in range(rows.shape[0]):
+        row = rows[index]
+        _mix(mixture, row, spectrum)
+        if steps is not None:
+            distort_one(spectrum, tables, steps, row, work)
+        fill_counts(spectrum, stream_key(seed, np.uint64(row)), counts[index])
