@@ -1,0 +1,205 @@
+"""The sets of benchmarks/independent: other code than the simulator's, the same names, plausible spectra."""
+
+import importlib
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_xrf import read
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.io.cube_files import read_truth
+from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.synthesis.layers import synthesize_layers
+from napari_xrf.synthesis.line_basis import BASIS_ELEMENTS, line_basis
+from napari_xrf.synthesis.mineral_map import PureSpectra
+from napari_xrf.synthesis.mineral_spectra import draw_mineral_spectra
+from napari_xrf.synthesis.mixtures import MIXTURE_ELEMENTS, MixtureParameters, synthesize_mixtures
+
+ROOT = Path(__file__).parents[2]
+
+
+def module(name):
+    pytest.importorskip("fisx")
+    if str(ROOT) not in sys.path:
+        sys.path.append(str(ROOT))
+    return importlib.import_module(f"benchmarks.independent.{name}")
+
+
+def run(name, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", f"benchmarks.independent.{name}", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_sets_import_no_simulator():
+    code = (
+        "import sys, benchmarks.independent.layers_set, benchmarks.independent.gem_set,"
+        " benchmarks.independent.minerals_set;"
+        "print([name for name in sys.modules"
+        " if name.startswith(('napari_xrf.synthesis', 'napari_xrf.physics'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.fixture(scope="module")
+def layers():
+    return module("layers_set").make_set(40, 3)
+
+
+def test_lines_are_those_of_the_basis():
+    independent = module("layers_set")
+    assert independent.ELEMENTS == BASIS_ELEMENTS
+    assert [f"{element} {name}" for element, name, _ in independent.lines()] == [
+        line.label for line in line_basis()
+    ]
+
+
+def test_layers_truth_has_the_names_of_the_recipe(layers):
+    recipe = synthesize_layers(2, generator=np.random.default_rng(0)).truth_entries()
+    assert set(layers) == set(recipe)
+    assert layers["spectra"].shape == (40, 300)
+    assert layers["spectra"].max(axis=1) == pytest.approx(1)
+    assert not (layers["visible"] & ~layers["present"]).any()
+    number = (layers["fractions"] > 0).sum(axis=1)
+    assert number.min() >= 3
+    assert number.max() <= 12
+    assert layers["fractions"].sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_layers_show_the_elements_they_hold():
+    made = module("layers_set").make_set(300, 5)
+    iron = made["fractions"][:, BASIS_ELEMENTS.index("Fe")]
+    window = made["spectra"][:, 62:67].sum(axis=1) / made["spectra"].sum(axis=1)
+    assert np.corrcoef(iron, window)[0, 1] > 0.5
+
+
+def test_the_same_seed_gives_the_same_layers(layers):
+    again, other = (module("layers_set").make_set(40, seed) for seed in (3, 4))
+    assert (again["spectra"] == layers["spectra"]).all()
+    assert (other["spectra"] != layers["spectra"]).any()
+
+
+def test_bins_that_the_package_leaves_empty_are_filled_in_the_described_set():
+    independent = module("layers_set")
+    empty = independent.make_set(60, 1)["spectra"][:, 58].mean()
+    filled = independent.make_set(60, 1, as_described=True)["spectra"][:, 58].mean()
+    assert empty < 0.5 * filled
+
+
+def test_the_published_package_is_asked_for_where_it_is_missing(tmp_path):
+    if importlib.util.find_spec("multiel_spectra"):
+        pytest.skip("it is installed")
+    done = run("layers_set", "--size", 5, "--published", "-o", tmp_path / "set.h5")
+    assert done.returncode == 1
+    assert "published generator" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def gem():
+    independent = module("gem_set")
+    return independent.make_set(60, 2, independent.Draws())
+
+
+def test_gem_truth_has_the_names_of_the_recipe(gem):
+    counts, truth = gem
+    recipe = synthesize_mixtures(2, load_instrument("gem"), generator=np.random.default_rng(0))
+    assert set(truth) == {*recipe.truth_entries(), "elements"}
+    assert tuple(truth["elements"]) == MIXTURE_ELEMENTS
+    assert counts.shape == (60, 300)
+    assert ((truth["present"].sum(axis=1) >= 1) & (truth["present"].sum(axis=1) <= 4)).all()
+
+
+def test_gem_draws_from_the_ranges_of_the_recipe():
+    draws, recipe = module("gem_set").Draws(), MixtureParameters()
+    for name in ("elements", "present", "substrates", "substrate_share", "counts", "escape"):
+        assert getattr(draws, name) == getattr(recipe, name)
+    for name in ("offset_ev", "gain", "width_factor", "tail", "tail_width_ev", "continuum_end_kev"):
+        assert getattr(draws, name) == getattr(recipe.distortions, name)
+    assert draws.continuum == recipe.distortions.continuum_level
+
+
+def test_gem_counts_are_those_of_the_truth_where_nothing_else_is_there():
+    independent = module("gem_set")
+    draws = independent.Draws(
+        **independent.UNDISTORTED,
+        substrates=("none",),
+        counts=(20_000.0, 20_000.0),
+        elements=("Fe", "Cu"),
+        present=(1, 2),
+    )
+    counts, truth = independent.make_set(20, 1, draws)
+    assert counts.sum(axis=1) == pytest.approx(truth["net_counts"].sum(axis=1), rel=0.04)
+    energies = load_instrument("gem").energy.energies
+    alone = truth["present"].sum(axis=1) == 1
+    expected = np.where(truth["present"][:, 0], 6.4, 8.05)
+    # Kβ lifts the mean, escape peaks lower it.
+    assert np.abs((counts @ energies / counts.sum(axis=1) - expected)[alone]).max() < 0.5
+
+
+@pytest.fixture(scope="module")
+def minerals():
+    independent = module("minerals_set")
+    chosen = independent.seen_minerals(["quartz", "calcite", "olivine", "graphite"])
+    draws = independent.Draws(counts=(2000.0, 2000.0), mixed_share=0.5)
+    return chosen, *independent.make_set(chosen, 60, 4, draws)
+
+
+def test_minerals_without_a_visible_element_are_left_out(minerals):
+    assert [mineral.name for mineral in minerals[0]] == ["quartz", "calcite", "olivine"]
+    assert minerals[2]["parameters"]["minerals"] == ["quartz", "calcite", "olivine"]
+
+
+def test_minerals_truth_has_the_names_of_the_recipe(minerals):
+    _, counts, truth = minerals
+    assert counts.shape == (60, load_instrument("m4-tornado").energy.size)
+    assert truth["abundances"].sum(axis=1) == pytest.approx(1, abs=1e-6)
+    assert (truth["abundances"].argmax(axis=1) == truth["main_mineral"]).all()
+    assert 0.2 < ((truth["abundances"] > 0).sum(axis=1) == 2).mean() < 0.8
+    pure = PureSpectra(np.ones((2, 16)), EnergyAxis(0.0, 1.0, 16))
+    recipe = draw_mineral_spectra(pure, 2, generator=np.random.default_rng(0))
+    assert set(truth) == set(recipe.truth_entries())
+
+
+def test_minerals_show_their_elements(minerals):
+    _, counts, truth = minerals
+    energies = load_instrument("m4-tornado").energy.energies
+    for number, (low, high) in enumerate(((1.6, 1.9), (3.5, 4.2), (6.1, 6.7))):  # Si, Ca, Fe
+        share = counts[:, (energies > low) & (energies < high)].sum(axis=1) / counts.sum(axis=1)
+        pure = truth["abundances"].max(axis=1) > 0.7
+        inside = truth["main_mineral"] == number
+        others = (truth["abundances"][:, number] == 0) & pure
+        assert share[inside & pure].mean() > 2 * share[others].mean()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "channels"),
+    [
+        ("layers_set", [], 300),
+        ("gem_set", ["--ideal"], 300),
+        ("minerals_set", ["--minerals", "quartz,calcite", "--counts", "100:1000", "--ideal"], 4096),
+    ],
+)
+def test_commands_write_files_that_read_opens(tmp_path, name, arguments, channels):
+    path = tmp_path / "set.h5"
+    done = run(name, "--size", 4, "--seed", 7, *arguments, "-o", path)
+    assert done.returncode == 0, done.stderr
+    assert read(path).shape == (4, 1, channels)
+    assert read_truth(path)["parameters"]["seed"] == "7"
+
+
+def test_wrong_arguments_are_named(tmp_path):
+    unknown = run("minerals_set", "--minerals", "quarz", "-o", tmp_path / "set.h5")
+    assert "Did you mean quartz" in unknown.stderr
+    assert "Traceback" not in unknown.stderr
+    assert run("gem_set", "--size", 0, "-o", tmp_path / "set.h5").returncode == 2
+    assert run("minerals_set", "--counts", "9:3", "-o", tmp_path / "set.h5").returncode == 2
