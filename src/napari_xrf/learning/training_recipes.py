@@ -122,7 +122,10 @@ def training_recipe(name: str) -> TrainingRecipe:
 
 # Most spectra escape as the published generator's do, the others as physics has it; some hold a pixel's few
 # counts.
-_LINES = SourceSpec("lines", {"escape_by_height": 0.7, "low_dose_share": 0.15, "fewest_counts": 300.0})
+_LINES = SourceSpec(
+    "lines",
+    {"escape_by_height": 0.7, "tube_changes": 0.1, "low_dose_share": 0.15, "fewest_counts": 300.0},
+)
 _GEM = SourceSpec("mixtures", {"instruments": ["gem"]})
 # Distorted beyond one instrument: other detectors' resolution and calibration, tube continua, lighter and
 # darker.

@@ -156,11 +156,11 @@ def _compose(  # type: ignore[no-untyped-def]  # compiled
         for channel in range(size):
             light[channel] = continuum[row, channel] + tube_lines[row, channel]
         heights[:] = 0.0
-        _excite(
-            heights, light, channels, sections, order, first, attenuation, layers[row], masses[row], air[row]
-        )
+        _excite(heights, light, sections, order, first, layers[row], masses[row])
         if equal_areas:
             _equalise(heights, energies, order, first, layers[row], masses[row], jitters[row], sigmas[row])
+        else:
+            _absorb(heights, channels, order, first, attenuation, layers[row], masses[row], air[row])
         added = 0
         if not by_height[row]:
             added = _pile(heights, energies, sums, chance, most, state)
@@ -190,9 +190,7 @@ def _compose(  # type: ignore[no-untyped-def]  # compiled
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
-def _excite(  # type: ignore[no-untyped-def]  # compiled
-    heights, light, channels, sections, order, first, attenuation, layers, masses, air
-):
+def _excite(heights, light, sections, order, first, layers, masses):  # type: ignore[no-untyped-def]  # compiled
     size = light.shape[0]
     for layer in range(layers.shape[0]):
         element = layers[layer]
@@ -204,15 +202,27 @@ def _excite(  # type: ignore[no-untyped-def]  # compiled
             excited = np.float32(0.0)
             for channel in range(size):
                 excited += light[channel] * section[channel]
+            heights[line] = excited * masses[layer]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _absorb(heights, channels, order, first, attenuation, layers, masses, air):  # type: ignore[no-untyped-def]
+    """Weaken lines on their way through the layers above theirs, and through air."""
+    for layer in range(layers.shape[0]):
+        element = layers[layer]
+        if element < 0:
+            break
+        for position in range(first[element], first[element + 1]):
+            line = order[position]
             above = 0.0
             for other in range(layer):
                 above += attenuation[layers[other], line] * masses[other]
             escaping = (1.0 - math.exp(-above)) / above if above > 1e-9 else 1.0
-            heights[line] = excited * masses[layer] * escaping * air[channels[line]]
+            heights[line] *= escaping * air[channels[line]]
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
-def _equalise(heights, energies, order, first, layers, masses, jitter, sigma):  # type: ignore[no-untyped-def]  # compiled
+def _equalise(heights, energies, order, first, layers, masses, jitter, sigma):  # type: ignore[no-untyped-def]
     """Scale each element's lines so that their sampled peaks add up to its part of the mass."""
     total = 0.0
     for layer in range(layers.shape[0]):
