@@ -9,8 +9,9 @@ from typing import Any
 import napari.viewer
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
@@ -30,6 +31,7 @@ from napari_xrf.plugin.ranked_table import RankedTable
 from napari_xrf.plugin.region_layers import add_region_layer
 from napari_xrf.plugin.region_spectra import RegionSpectra
 from napari_xrf.plugin.spectrum_evidence import evidence_lines, show_evidence
+from napari_xrf.plugin.synthesis_form import form_label
 from napari_xrf.plugin.writers import recognized_name
 
 WHOLE = "the whole map, summed"
@@ -50,6 +52,7 @@ class InferenceDock(QWidget):  # type: ignore[misc]
         self._models = LoadedModel()
         self._masks: dict[str, NDArray[np.bool_]] = {}
         self._answering: Job | None = None
+        self._refining: Job | None = None
         self._again = False
         self._told = ""
         self.answer: Answer | None = None
@@ -98,25 +101,20 @@ class InferenceDock(QWidget):  # type: ignore[misc]
         """Write all outputs of the last map, as ``napari-xrf predict`` does, in a worker thread."""
         from napari_xrf.learning.prediction_files import write_prediction
 
-        cube = self._predicted
-        if self.prediction is None or cube is None:
+        if self.prediction is None:
             raise InvalidInput("no map was read yet", "Press Read whole map first")
 
         def done(_: Any) -> None:
             tell(f"{path.name} is written")
 
-        options = {"pixel_size": cube.pixel_size, "source": cube.name, "on_done": done}
-        self.job_bar.run(f"Writing {path.name}", write_prediction, path, self.prediction, **options)
+        self.job_bar.run(f"Writing {path.name}", write_prediction, path, self.prediction, on_done=done)
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
-        choices = QFormLayout()
-        choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        choices.addRow("Map", self.maps)
-        choices.addRow("Model", self.models)
-        layout.addLayout(choices)
+        layout.addLayout(row(form_label("Map"), self.maps))
+        layout.addLayout(row(form_label("Model"), self.models))
         layout.addWidget(self.form)
-        layout.addLayout(row(QLabel("Region"), self.region, self.ask, self.new_regions))
+        layout.addLayout(row(form_label("Region"), self.region, self.ask, self.new_regions))
         layout.addWidget(self.status)
         layout.addWidget(self.table, 1)
         layout.addLayout(row(self.run, self.save, None))
@@ -169,7 +167,7 @@ class InferenceDock(QWidget):  # type: ignore[misc]
     def _follow_regions(self) -> None:
         """List the regions, and ask about the one that was drawn or moved."""
         cube = self.cube()
-        masks = {}
+        masks: dict[str, NDArray[np.bool_]] = {}
         if cube is not None:
             for found in self.regions.masks(self.maps.layer(), cube.map_shape):
                 masks[_free_name(found.name, masks)] = found.mask
@@ -211,12 +209,30 @@ class InferenceDock(QWidget):  # type: ignore[misc]
         )
         self._answering.ended.connect(self._answered)
         self._answering.start()
+        self._refine(cube)
 
     def _answered(self) -> None:
         self._answering = None
         if self._again:
             self._again = False
             self._ask()
+
+    def _refine(self, cube: SpectralCube) -> None:
+        """Refine the map's energy axis behind the first answer, and ask again when it moved."""
+        known = self._models.axis_of(cube) is not None or self._refining is not None
+        if known or not self.form.request().refined:
+            return
+
+        def done(axis: EnergyAxis) -> None:
+            if cube is self.cube() and axis != cube.energy and self.answer is not None:
+                self._ask()
+
+        self._refining = Job("Refining the energy axis", self._models.refine, cube, on_done=done)
+        self._refining.ended.connect(self._refined)
+        self._refining.start()
+
+    def _refined(self) -> None:
+        self._refining = None
 
     def _take_answer(self, model: str, cube: SpectralCube, answer: Answer) -> None:
         if model != self.models.model() or cube is not self.cube():
@@ -281,9 +297,10 @@ class InferenceDock(QWidget):  # type: ignore[misc]
                 tell_error(error)
 
     def _release(self) -> None:
-        if self._answering is not None:
-            self._answering.cancel()
-            self._answering.ended.disconnect(self._answered)
+        for job, slot in ((self._answering, self._answered), (self._refining, self._refined)):
+            if job is not None:
+                job.cancel()
+                job.ended.disconnect(slot)
         self.job_bar.release()
         self.maps.disconnect_viewer()
         self.models.disconnect_viewer()

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from magicgui import magic_factory
-from numpy.typing import NDArray
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_xrf.learning.description import ModelDescription
+from napari_xrf.plugin.form_parts import row
+from napari_xrf.plugin.synthesis_form import form_label
 
 OWN_THRESHOLDS = "the model's own thresholds"
 ONE_THRESHOLD = "one threshold for all"
+PROBABILITY, DECISION = "calibrated probability", "present or not"
 BY_ELEMENT, BY_LINE = "elements", "emission lines"
 _OUTPUTS = ("presence", "intensity", "minerals", "code", "spectrum")
+_ROWS = {
+    "Outputs": _OUTPUTS,
+    "Present from": ("decision",),
+    "Threshold": ("threshold",),
+    "Maps show": ("maps_show",),
+    "Maps of": ("maps_of",),
+    "Device": ("device", "refined"),
+}
 _START = ("presence", "intensity", "minerals")  # ticked at first: quick, and what most people want
 
 
@@ -28,12 +37,12 @@ class Request:
     ----------
     outputs
         Of the model's outputs.
-    calibrated
-        Whether probabilities are calibrated.
+    refined
+        Whether the map's energy axis is refined on its sum spectrum first.
     threshold
         Probability from which a name counts as present; None takes the model's own thresholds.
-    blank
-        Whether probability maps are 0 below the threshold.
+    decided
+        Whether maps show what is present, 1 or 0, in place of its calibrated probability.
     by_element
         Whether the lines of an element share a map.
     device
@@ -41,17 +50,11 @@ class Request:
     """
 
     outputs: tuple[str, ...] = _START
-    calibrated: bool = True
+    refined: bool = True
     threshold: float | None = None
-    blank: bool = False
+    decided: bool = False
     by_element: bool = True
     device: str = "auto"
-
-
-def thresholds_of(request: Request, description: ModelDescription) -> NDArray[np.float64]:
-    """Return the probability, (K,), from which each name of a model counts as present."""
-    own = description.calibration.thresholds if request.threshold is None else (request.threshold,)
-    return np.broadcast_to(np.asarray(own, dtype=float), (len(description.names),))
 
 
 @magic_factory(
@@ -85,18 +88,20 @@ def thresholds_of(request: Request, description: ModelDescription) -> NDArray[np
         "step": 0.01,
         "tooltip": "Probability from which a name counts as present; below it, a mineral is unknown",
     },
-    calibrated={
-        "label": "Calibrated probabilities",
-        "tooltip": "With the temperature fitted on validation spectra: of answers given 80 %, 80 % are right",
-    },
-    blank={
-        "label": "Blank below the threshold",
-        "tooltip": "Probability maps are 0 where nothing is present",
+    maps_show={
+        "label": "Maps show",
+        "choices": [PROBABILITY, DECISION],
+        "tooltip": "Calibrated: of what is said with 80 %, 80 % is right on validation spectra. "
+        "Present or not is 1 and 0, by the threshold",
     },
     maps_of={
         "label": "Maps of",
         "choices": [BY_ELEMENT, BY_LINE],
         "tooltip": "A map for each element, that of its surest line, or one for each emission line",
+    },
+    refined={
+        "label": "Refine the energy axis",
+        "tooltip": "Correct the file's calibration by the peaks of the map's sum spectrum",
     },
     device={
         "label": "Device",
@@ -112,18 +117,18 @@ def _request(
     spectrum: bool = False,
     decision: str = OWN_THRESHOLDS,
     threshold: float = 0.5,
-    calibrated: bool = True,
-    blank: bool = False,
+    maps_show: str = PROBABILITY,
     maps_of: str = BY_ELEMENT,
+    refined: bool = True,
     device: str = "auto",
 ) -> Any:
     """Return the request that the form shows, whatever the model gives."""
     ticked = zip(_OUTPUTS, (presence, intensity, minerals, code, spectrum), strict=True)
     return Request(
         tuple(name for name, on in ticked if on),
-        calibrated,
+        refined,
         threshold if decision == ONE_THRESHOLD else None,
-        blank,
+        maps_show == DECISION,
         maps_of == BY_ELEMENT,
         device,
     )
@@ -138,67 +143,52 @@ class InferenceForm(QWidget):  # type: ignore[misc]
         super().__init__()
         self.form = _request()
         self._given: tuple[str, ...] = ()
-        self._rows = QFormLayout()
-        self._rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._labels: dict[str, QLabel] = {}
-        for widget in self.form:
-            is_box = widget.widget_type == "CheckBox"
-            label = QLabel("" if is_box else widget.label)
-            if widget.name == "presence":
-                label.setText("Outputs")
-            if is_box:
-                widget.text = widget.label
-            label.setToolTip(widget.tooltip)
-            widget.native.setToolTip(widget.tooltip)
-            self._labels[widget.name] = label
-            self._rows.addRow(label, widget.native)
-            widget.changed.connect(lambda _: self._edited())
+        self._ticked: tuple[str, ...] = ()
+        self._lines: dict[str, QWidget] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(self._rows)
+        for title, names in _ROWS.items():
+            line = QWidget()
+            line.setLayout(row(form_label(title), *(self.form[name].native for name in names)))
+            line.layout().setContentsMargins(0, 0, 0, 0)
+            layout.addWidget(line)
+            self._lines[title] = line
+        for widget in self.form:
+            if widget.widget_type == "CheckBox":
+                widget.text = widget.label
+            widget.native.setToolTip(widget.tooltip)
+            widget.changed.connect(lambda _: self._edited())
         self.show_for(None)
 
     def request(self) -> Request:
         """Return what is asked, of the outputs that the model gives."""
         asked: Request = self.form()
-        outputs = tuple(name for name in asked.outputs if name in self._given)
-        return Request(
-            outputs, asked.calibrated, asked.threshold, asked.blank, asked.by_element, asked.device
-        )
+        return replace(asked, outputs=tuple(name for name in asked.outputs if name in self._given))
 
     def show_for(self, description: ModelDescription | None) -> None:
         """Show the parameters that a model has; none without one."""
         self._given = tuple(description.outputs) if description is not None else ()
-        if self._given and not set(self.form().outputs) & set(self._given):
-            for name in self._given:  # a model that only denoises is asked to do so
-                self.form[name].value = True
-        self._show_rows(description)
+        for name in self._ticked:
+            self.form[name].value = False
+        # A model that only denoises is asked to do so, others are not.
+        asked = set(self.form().outputs) & set(self._given)
+        self._ticked = tuple(name for name in self._given if name == "spectrum" and not asked)
+        for name in self._ticked:
+            self.form[name].value = True
+        for name in _OUTPUTS:
+            self.form[name].native.setVisible(name in self._given)
+        names = bool(description is not None and description.names)
+        self._lines["Outputs"].setVisible(bool(self._given))
+        self._lines["Present from"].setVisible(names)
+        self._lines["Maps show"].setVisible("presence" in self._given)
+        self._lines["Maps of"].setVisible(description is not None and description.task == "lines")
+        self._lines["Device"].setVisible(bool(self._given))
+        self._show_threshold()
 
     def _edited(self) -> None:
         self._show_threshold()
         self.changed.emit()
 
-    def _show_rows(self, description: ModelDescription | None) -> None:
-        names = bool(description is not None and description.names)
-        shown = dict.fromkeys(_OUTPUTS, False) | dict.fromkeys(self._given, True)
-        shown |= {
-            "decision": names,
-            "calibrated": names,
-            "blank": "presence" in self._given,
-            "maps_of": description is not None and description.task == "lines",
-            "device": description is not None,
-        }
-        for name, on in shown.items():
-            self._show_row(name, on)
-        first = next((name for name in _OUTPUTS if name in self._given), "")
-        for name in _OUTPUTS:
-            self._labels[name].setText("Outputs" if name == first else "")
-        self._show_threshold()
-
     def _show_threshold(self) -> None:
-        decided = not self.form.decision.native.isHidden() and self.form.decision.value == ONE_THRESHOLD
-        self._show_row("threshold", decided)
-
-    def _show_row(self, name: str, on: bool) -> None:
-        self._labels[name].setVisible(on)
-        self.form[name].native.setVisible(on)
+        decided = not self._lines["Present from"].isHidden() and self.form.decision.value == ONE_THRESHOLD
+        self._lines["Threshold"].setVisible(decided)

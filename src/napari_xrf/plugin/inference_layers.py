@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.spectral_cube import Provenance, SpectralCube
-from napari_xrf.learning.description import ModelDescription
-from napari_xrf.plugin.inference_form import Request, thresholds_of
+from napari_xrf.plugin.inference_form import Request
 from napari_xrf.plugin.label_layers import label_layer
 from napari_xrf.plugin.layers import (
     ELEMENT_MAP_KEY,
     FAMILY_KEY,
     LayerData,
     cube_layer,
+    element_map_layers,
     map_layer,
 )
+from napari_xrf.plugin.model_answers import decided_by
+
+if TYPE_CHECKING:
+    from napari_xrf.learning.prediction import Prediction
 
 MOST_MAPS = 24  # layers of one output; more would bury the list
-_PROBABILITY_COLORMAP = "magma"
-_CONFIDENCE_COLORMAP = "gray"
+_LOOK = {"contrast_limits": (0.0, 1.0), "colormap": "magma"}
 
 
 def prediction_layers(
-    prediction: Any, request: Request, cube: SpectralCube
+    prediction: Prediction, request: Request, cube: SpectralCube
 ) -> tuple[list[LayerData], tuple[str, ...]]:
     """Return the layers of a prediction, from bottom to top, and what the user should know of them.
 
     Parameters
     ----------
     prediction
-        A :class:`~napari_xrf.learning.prediction.Prediction` of the cube.
+        Of the cube.
     request
-        Which outputs, and from which probability something is present. An element has a map when it is
-        present in a pixel at least; of more than 24, the ones in most pixels do.
+        Which outputs, and from which probability something is present. A name has a map when it is present
+        in a pixel of a thousand; of more than 24, those in most pixels have one.
     cube
         The map, for names and pixel sizes.
 
@@ -43,27 +48,27 @@ def prediction_layers(
     -----
     Labels are visible, else the map of what is in most pixels; all other layers are hidden.
     """
+    decided = replace(prediction, description=decided_by(request, prediction.description))
     layers: list[LayerData] = []
     notes: list[str] = [*prediction.notes]
-    model = prediction.description.name
     if "spectrum" in request.outputs and prediction.spectrum is not None:
-        layers.append(_hidden(cube_layer(denoised_cube(prediction, cube))))
+        layers.append(cube_layer(denoised_cube(prediction, cube)))
     if "code" in request.outputs and prediction.code is not None:
         layers += _code_layers(prediction, cube, notes)
-    for kind, values in (("presence", prediction.probability), ("intensity", prediction.intensity)):
-        if kind in request.outputs and values is not None:
-            layers += _name_layers(prediction, kind, request, cube, notes)
-    if "minerals" in request.outputs and prediction.description.task == "minerals":
+    if "presence" in request.outputs and prediction.probability is not None:
+        layers += _presence_layers(decided, request, cube, notes)
+    if "intensity" in request.outputs and prediction.intensity is not None:
+        layers += _count_layers(decided, notes)
+    if "minerals" in request.outputs and prediction.probability is not None:
         layers += _mineral_layers(prediction, request, cube)
     if not layers:
-        notes.append(f"{model} finds nothing above the threshold in {cube.name}")
-        return [], tuple(notes)
-    data, keywords, form = layers[-1]
-    return [*layers[:-1], (data, keywords | {"visible": True}, form)], tuple(notes)
+        notes.append(f"{prediction.description.name} finds nothing above the threshold in {cube.name}")
+    top = len(layers) - 1
+    return [_looking(layer, {"visible": place == top}) for place, layer in enumerate(layers)], tuple(notes)
 
 
-def denoised_cube(prediction: Any, cube: SpectralCube) -> SpectralCube:
-    """Return the spectra that a model reconstructs as a map of their own."""
+def denoised_cube(prediction: Prediction, cube: SpectralCube) -> SpectralCube:
+    """Return the spectra that a model reconstructs as a map of their own, on the model's axis."""
     model = prediction.description.name
     return SpectralCube(
         np.ascontiguousarray(prediction.spectrum, dtype=np.float32),
@@ -76,103 +81,92 @@ def denoised_cube(prediction: Any, cube: SpectralCube) -> SpectralCube:
     )
 
 
-def element_groups(names: tuple[str, ...]) -> dict[str, list[int]]:
-    """Return element → positions of its lines, of names such as ``"Fe ka1"``, in their order."""
-    groups: dict[str, list[int]] = {}
-    for position, name in enumerate(names):
-        groups.setdefault(name.partition(" ")[0], []).append(position)
+def element_groups(names: Sequence[str]) -> dict[str, list[str]]:
+    """Return element → its lines, of names such as ``"Fe ka1"``, in their order."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name.partition(" ")[0], []).append(name)
     return groups
 
 
-def _name_layers(
-    prediction: Any, kind: str, request: Request, cube: SpectralCube, notes: list[str]
+def _presence_layers(
+    decided: Prediction, request: Request, cube: SpectralCube, notes: list[str]
 ) -> list[LayerData]:
-    description: ModelDescription = prediction.description
-    groups: dict[str, list[int]] = {name: [index] for index, name in enumerate(description.names)}
-    if description.task == "lines" and request.by_element:
-        groups = element_groups(description.names)
-    pixels = {name: _pixels_with(prediction, where, request) for name, where in groups.items()}
-    chosen = _most_frequent(pixels, notes, _WHAT[kind])
-    suffix, method = _MAKING[kind]
-    made = []
-    for name in chosen:
-        where = groups[name]
-        if kind == "presence":
-            values = _probability(prediction, where, request)
-            look = {"contrast_limits": (0.0, 1.0), "colormap": _PROBABILITY_COLORMAP}
-        else:
-            values, look = np.ascontiguousarray(prediction.intensity[..., where].sum(axis=-1)), {}
-        layer = _saved_map(values, f"{name} ({suffix})", f"{description.name}, {method}", cube)
-        made.append(_looking(_hidden(layer), look))
-    return made
+    from napari_xrf.learning.prediction_views import found_names, thresholds_of
+
+    description, probability = decided.description, decided.probability
+    assert probability is not None
+    place = {name: index for index, name in enumerate(description.names)}
+    found = found_names(decided)
+    by_element = description.task == "lines" and request.by_element
+    groups = element_groups(found) if by_element else {name: [name] for name in found}
+    limits = thresholds_of(description)
+    pixels, maps = {}, {}
+    for name, members in groups.items():
+        rows = [place[each] for each in members]
+        passed = probability[..., rows] >= limits[rows]
+        pixels[name] = int(passed.any(axis=-1).sum())
+        shown = passed if request.decided else probability[..., rows]
+        maps[name] = np.ascontiguousarray(shown.max(axis=-1), dtype=np.float32)
+    what = "present" if request.decided else "probability"
+    method = f"{description.name}, {what}"
+    return [
+        _looking(_saved_map(maps[name], f"{name} ({what})", method, cube), _LOOK)
+        for name in _most_frequent(pixels, notes, "maps of presence")
+    ]
 
 
-_WHAT = {"presence": "probability maps", "intensity": "maps of net counts", "code": "code maps"}
-_MAKING = {"presence": ("probability", "probability"), "intensity": ("counts", "net counts")}
+def _count_layers(decided: Prediction, notes: list[str]) -> list[LayerData]:
+    from napari_xrf.learning.prediction_views import element_maps_of
+
+    layers = element_map_layers(element_maps_of(decided))
+    by_name = {str(keywords["name"]): (data, keywords, kind) for data, keywords, kind in layers}
+    sums = {name: float(np.sum(data, dtype=np.float64)) for name, (data, _, _) in by_name.items()}
+    return [by_name[name] for name in _most_frequent(sums, notes, "maps of net counts")]
 
 
-def _pixels_with(prediction: Any, where: list[int], request: Request) -> int:
-    """Return in how many pixels one of some names is present."""
-    if prediction.probability is None:
-        return int(np.count_nonzero((prediction.intensity[..., where] > 0).any(axis=-1)))
-    limits = thresholds_of(request, prediction.description)[where]
-    present = prediction.probability[..., where] >= limits
-    return int(np.count_nonzero(present.any(axis=-1) & (prediction.counts > 0)))
-
-
-def _probability(prediction: Any, where: list[int], request: Request) -> NDArray[np.float32]:
-    values = prediction.probability[..., where]
-    if request.blank:
-        values = np.where(values >= thresholds_of(request, prediction.description)[where], values, 0)
-    return np.ascontiguousarray(values.max(axis=-1), dtype=np.float32)
-
-
-def _most_frequent(pixels: dict[str, int], notes: list[str], what: str) -> list[str]:
-    """Return the names to map, the one in most pixels last, on top."""
-    found = sorted((name for name, count in pixels.items() if count), key=lambda name: pixels[name])
-    if len(found) > MOST_MAPS:
+def _most_frequent(amounts: dict[str, Any], notes: list[str], what: str) -> list[str]:
+    """Return the names to map, the most frequent one last, on top."""
+    order = sorted((name for name, amount in amounts.items() if amount > 0), key=lambda name: amounts[name])
+    if len(order) > MOST_MAPS:
         notes.append(
-            f"The {what} of the {MOST_MAPS} of {len(found)} that are in most pixels are layers: "
+            f"{MOST_MAPS} of {len(order)} {what} are layers, of what there is most: "
             "raise the threshold for fewer, save the prediction for all"
         )
-    return found[-MOST_MAPS:]
+    return order[-MOST_MAPS:]
 
 
-def _mineral_layers(prediction: Any, request: Request, cube: SpectralCube) -> list[LayerData]:
-    from dataclasses import replace
-
-    from napari_xrf.learning.prediction import label_map_of
+def _mineral_layers(prediction: Prediction, request: Request, cube: SpectralCube) -> list[LayerData]:
+    from napari_xrf.learning.prediction_views import label_map_of
 
     model = prediction.description.name
     options = {} if request.threshold is None else {"least_probability": request.threshold}
-    labels = replace(label_map_of(prediction, **options), pixel_size=cube.pixel_size, source=cube.name)
-    made = []
-    for name, values in (("unknown", prediction.unknown), ("confidence", labels.confidence)):
-        if values is not None:
-            layer = _saved_map(
-                np.asarray(values, dtype=np.float32), f"{name} ({model})", f"{model}, {name}", cube
-            )
-            look = {"contrast_limits": (0.0, 1.0), "colormap": _CONFIDENCE_COLORMAP}
-            made.append(_looking(_hidden(layer), look))
-    return [*made, label_layer(labels, f"Minerals of {cube.name} ({model})")]
+    labels = label_map_of(prediction, **options)
+    maps = {"unknown": prediction.unknown, "confidence": labels.confidence}
+    return [
+        *(
+            _looking(_saved_map(values, f"{name} ({model})", f"{model}, {name}", cube), _LOOK)
+            for name, values in maps.items()
+            if values is not None
+        ),
+        label_layer(labels, f"Minerals of {cube.name} ({model})"),
+    ]
 
 
-def _code_layers(prediction: Any, cube: SpectralCube, notes: list[str]) -> list[LayerData]:
+def _code_layers(prediction: Prediction, cube: SpectralCube, notes: list[str]) -> list[LayerData]:
     code, model = prediction.code, prediction.description.name
-    names = prediction.description.code_names or [f"unit {number + 1}" for number in range(code.shape[-1])]
-    spread = code.reshape(-1, code.shape[-1]).astype(np.float64).std(axis=0)
+    assert code is not None
+    names = prediction.description.code_names or tuple(
+        f"unit {number + 1}" for number in range(code.shape[2])
+    )
+    spread = code.reshape(-1, code.shape[2]).std(axis=0, dtype=np.float64)
     active = [int(index) for index in np.argsort(spread, kind="stable") if spread[index] > 0]
     if len(active) > MOST_MAPS:
         notes.append(f"The {MOST_MAPS} units of the code that vary most, of {len(active)}, are layers")
     return [
-        _hidden(
-            _saved_map(
-                np.ascontiguousarray(code[..., index], dtype=np.float32), f"{names[index]} (code)",
-                f"{model}, code", cube,
-            )
-        )
+        _saved_map(np.ascontiguousarray(code[..., index]), f"{names[index]} (code)", f"{model}, code", cube)
         for index in active[-MOST_MAPS:]
-    ]  # fmt: skip
+    ]
 
 
 def _saved_map(values: NDArray[Any], name: str, method: str, cube: SpectralCube) -> LayerData:
@@ -186,7 +180,3 @@ def _saved_map(values: NDArray[Any], name: str, method: str, cube: SpectralCube)
 def _looking(layer: LayerData, look: dict[str, Any]) -> LayerData:
     data, keywords, form = layer
     return data, keywords | look, form
-
-
-def _hidden(layer: LayerData) -> LayerData:
-    return _looking(layer, {"visible": False})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from qtpy.QtCore import QSize, Qt
@@ -11,25 +10,9 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt binding
 
+from napari_xrf.plugin.loss_points import LossPoint
+
 _COLORS = {"training": "#56b4e9", "validation": "#e69f00"}
-_MOST_FIGURES = 4
-
-
-@dataclass(frozen=True)
-class LossPoint:
-    """The losses of one epoch.
-
-    Attributes
-    ----------
-    epoch
-        From 1.
-    training, validation
-        Mean losses; NaN where there is none.
-    """
-
-    epoch: int
-    training: float
-    validation: float
 
 
 class LossPlot(QWidget):  # type: ignore[misc]
@@ -76,6 +59,12 @@ class LossPlot(QWidget):  # type: ignore[misc]
             self.plot.getAxis(side).setPen(foreground)
             self.plot.getAxis(side).setTextPen(foreground)
         self.legend.setLabelTextColor(foreground)
+        for _, label in self.legend.items:
+            label.setText(label.text)  # which takes the colour
+
+    def set_steps(self, name: str) -> None:
+        """Say what the losses are drawn against, ``"Epoch"``."""
+        self.plot.setLabel("bottom", name)
 
     def set_points(self, points: Sequence[LossPoint]) -> None:
         """Show these epochs and no others."""
@@ -83,7 +72,7 @@ class LossPlot(QWidget):  # type: ignore[misc]
         self._draw()
 
     def add_point(self, point: LossPoint) -> None:
-        """Add an epoch; one that is there already is replaced with all after it, as a resumed training does."""
+        """Add an epoch; one that is there is replaced with all after it, as a resumed training does."""
         self._points = [*(each for each in self._points if each.epoch < point.epoch), point]
         self._draw()
 
@@ -117,20 +106,3 @@ class LossPlot(QWidget):  # type: ignore[misc]
         self._best.setVisible(bool(np.isfinite(held).any()))
         if np.isfinite(held).any():
             self._best.setValue(float(epochs[int(np.nanargmin(held))]))
-
-
-def figures_text(figures: dict[str, float]) -> str:
-    """Return the first figures of an epoch as a line."""
-    shown = list(figures.items())[:_MOST_FIGURES]
-    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in shown)
-
-
-def time_text(seconds: float | None) -> str:
-    """Return a duration as people say it; empty for None."""
-    if seconds is None or not np.isfinite(seconds):
-        return ""
-    if seconds < 90:
-        return f"{seconds:.0f} s left"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min left"
-    return f"{seconds / 3600:.1f} h left"

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_NAME
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.weights import find_weights
-from napari_xrf.plugin.inference_form import Request, thresholds_of
+from napari_xrf.plugin.inference_form import Request
 
 if TYPE_CHECKING:
     from napari_xrf.learning.model import Model
@@ -26,9 +27,10 @@ _NAMING = ("presence", "intensity", "minerals")  # outputs that give a ranked li
 
 
 class LoadedModel:
-    """Keeps the model that was used last, because loading takes longer than answering."""
+    """Keeps the model and the energy axis that were used last: making them takes longer than answering."""
 
     def __init__(self) -> None:
+        self._axis: tuple[SpectralCube, EnergyAxis] | None = None
         self._key: tuple[str, int, int] | None = None
         self._model: Model | None = None
         self._lock = Lock()
@@ -52,6 +54,22 @@ class LoadedModel:
             if self._model is None or key != self._key:
                 self._model, self._key = load_model(name), key
             return self._model
+
+    def axis_of(self, cube: SpectralCube) -> EnergyAxis | None:
+        """Return a map's refined energy axis where :meth:`refine` has found it, else None."""
+        kept = self._axis
+        return kept[1] if kept is not None and kept[0] is cube else None
+
+    def refine(self, cube: SpectralCube, progress: Progress = ignore_progress) -> EnergyAxis:
+        """Refine a map's energy axis on its sum spectrum, as predictions of the whole map do, and keep it."""
+        from napari_xrf.maps.calibration import calibrate
+
+        spectrum = cube.sum_spectrum(progress).astype(np.float64)
+        axis = cube.energy
+        if spectrum[axis.positive].any():
+            axis = calibrate(spectrum, axis, excitation=cube.excitation, elements=cube.elements).energy
+        self._axis = (cube, axis)
+        return axis
 
 
 @dataclass(frozen=True)
@@ -116,6 +134,8 @@ def answer_region(
 ) -> Answer:
     """Return what a model says of the summed spectrum of a region.
 
+    An energy axis that is to be refined is used as the file has it until that is done: answers do not wait.
+
     Parameters
     ----------
     mask
@@ -128,7 +148,8 @@ def answer_region(
     FileError
         When the model's file is damaged.
     """
-    from napari_xrf.learning.prediction import predict_spectra, ranked
+    from napari_xrf.learning.prediction import predict_spectra
+    from napari_xrf.learning.prediction_views import ranked, thresholds_of
 
     start = time.perf_counter()
     model = models.get(name)
@@ -145,14 +166,13 @@ def answer_region(
         raise InvalidInput(f"{region} holds no counts", "Choose a place where the map was measured")
     prediction = predict_spectra(
         model,
-        counts[None].astype(np.float64),
-        cube.energy,
+        counts[None],
+        (models.axis_of(cube) if request.refined else None) or cube.energy,
         outputs=outputs,
-        calibrate=request.calibrated,
         device=request.device,
-        progress=progress,
     )
-    limits = dict(zip(description.names, thresholds_of(request, description), strict=True))
+    thresholds = thresholds_of(decided_by(request, description)).tolist()
+    limits: dict[str, float] = dict(zip(description.names, thresholds, strict=True))
     rows = tuple(
         RankedName(
             each,
@@ -193,7 +213,7 @@ def predict_map(
         model,
         cube,
         outputs=request.outputs,
-        calibrate=request.calibrated,
+        calibrate=request.refined,
         device=request.device,
         progress=progress,
     )
@@ -202,6 +222,13 @@ def predict_map(
     return prediction
 
 
-def _is_present(name: str, probability: float, position: int, limits: dict[str, Any]) -> bool:
+def decided_by(request: Request, description: ModelDescription) -> ModelDescription:
+    """Return a description with the threshold that was asked for in place of its own ones."""
+    if request.threshold is None:
+        return description
+    return description.with_calibration(replace(description.calibration, thresholds=(request.threshold,)))
+
+
+def _is_present(name: str, probability: float, position: int, limits: dict[str, float]) -> bool:
     # "unknown" has no threshold: it is the answer when nothing is likelier.
-    return position == 0 if name == UNKNOWN_NAME else probability >= limits.get(name, 1.0)
+    return position == 0 if name == UNKNOWN_NAME else probability >= limits[name]

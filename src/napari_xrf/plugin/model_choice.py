@@ -41,9 +41,9 @@ class ModelChoice(QWidget):  # type: ignore[misc]
         super().__init__()
         self._shelf = shelf_of(viewer)
         self.box = QComboBox()
-        self.box.setPlaceholderText("no model: train one, or open a weights file")
+        self.box.setPlaceholderText("no model yet")
         self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.box.setMinimumContentsLength(12)
+        self.box.setMinimumContentsLength(8)
         self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.file = button("Weights file…", f"Open a model of your own ({SUFFIX})", self._ask_file)
         self.file.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
@@ -139,7 +139,7 @@ def model_hint(description: ModelDescription) -> str:
     ]
     if low > 0 and high < float("inf"):
         lines.append(f"trained on spectra of {low:,.0f} to {high:,.0f} counts")
-    figures = description.training.get("figures")
+    figures = description.training.get("figures") or description.training.get("validation")
     if isinstance(figures, dict):
         numbers = {key: value for key, value in figures.items() if isinstance(value, int | float)}
         shown = list(numbers.items())[:_MOST_FIGURES]

@@ -36,7 +36,7 @@ def _lines(name: str, description: ModelDescription) -> tuple[EmissionLine, ...]
     if description.task == "lines":
         return _basis_line(name)
     if description.task == "elements":
-        return marked_lines(name)
+        return marked_lines(name) if name in description.names else ()
     formula = next((entry.formula for entry in description.classes if entry.name == name), "")
     try:
         fractions = mass_fractions(formula) if formula else {}

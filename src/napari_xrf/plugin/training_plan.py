@@ -1,0 +1,262 @@
+"""What the Train dock asks of the learning room, and the work itself for a worker thread. No Qt here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import LabelMap
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.learning.adaptation_options import AdaptationOptions
+from napari_xrf.learning.sources.batch import SourceSpec
+from napari_xrf.learning.training_recipes import TrainingRecipe
+from napari_xrf.plugin.loss_points import LossPoint, figures_text, time_text
+from napari_xrf.synthesis.ranges import Choices, Limits, check_fields
+
+if TYPE_CHECKING:
+    from napari_xrf.learning.adaptation import AdaptationResult
+    from napari_xrf.learning.tuning import TuningResult
+
+WEIGHTS, CHECKPOINT, PIXELS = "model.safetensors", "checkpoint.safetensors", "regions.h5"
+_ADAPTATION_POINTS = 100  # of its curve
+
+Tell = Callable[[str, Any], None]
+"""Called in the worker: ("losses", [LossPoint]), ("loss", LossPoint), ("text", str), ("trial", report)."""
+
+
+@dataclass(frozen=True, eq=False)
+class OwnRegions:
+    """A user's labelled regions.
+
+    Attributes
+    ----------
+    cube
+        The map.
+    labels
+        (Y, X) classes of its pixels.
+    share
+        Of the training spectra, above 0 to 1; the rest is synthetic.
+    """
+
+    cube: SpectralCube
+    labels: LabelMap
+    share: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingPlan:
+    """One training.
+
+    Attributes
+    ----------
+    recipe
+        Network, spectra and options.
+    folder
+        Where everything goes.
+    seed
+        Of all random numbers.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    resume
+        Whether to go on from the folder's checkpoint.
+    regions
+        The user's own, or None.
+    """
+
+    recipe: TrainingRecipe
+    folder: Path
+    seed: int = 0
+    device: str = "auto"
+    resume: bool = False
+    regions: OwnRegions | None = None
+
+
+@dataclass(frozen=True)
+class SearchParameters:
+    """How long is searched for hyper-parameters.
+
+    Attributes
+    ----------
+    trials
+        Trainings that are tried, those of an interrupted search in the same folder included.
+    epochs
+        Most epochs of each trial; the training that follows may have more.
+    minutes
+        After which no trial starts.
+    figure
+        What is compared: the validation loss, or a figure that the network's task has.
+    """
+
+    trials: Annotated[int, Limits(1, 10_000)] = 20
+    epochs: Annotated[int, Limits(1, 100_000)] = 5
+    minutes: Annotated[float | None, Limits(0.1, 100_000)] = None
+    figure: Annotated[
+        str, Choices(("loss", "pearson", "sensitivity", "precision", "r2", "accuracy", "unknown_found"))
+    ] = "loss"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+def folder_problem(folder: str, resume: bool) -> str:
+    """Return why a training cannot go into a folder, or an empty text."""
+    if not folder.strip():
+        return "Choose an output folder"
+    path = Path(folder).expanduser()
+    if path.exists() and not path.is_dir():
+        return f"{path} is a file: choose a folder"
+    kept = next((name for name in (WEIGHTS, CHECKPOINT) if (path / name).is_file()), "")
+    if kept and not resume:
+        return f"{path} holds a training already: tick Resume, or choose another folder"
+    if resume and not (path / CHECKPOINT).is_file():
+        return f"{path} holds no training to resume"
+    return ""
+
+
+def run_training(plan: TrainingPlan, tell: Tell, progress: Progress = ignore_progress) -> Path:
+    """Train and return the weights file.
+
+    Raises
+    ------
+    InvalidInput
+        When the labels do not fit the map or a class has too few pixels, and as the training does.
+    """
+    from napari_xrf.learning.checkpoints import has_checkpoint, read_checkpoint
+    from napari_xrf.learning.training import Epoch, train
+
+    recipe = with_own_regions(plan, tell, progress)
+    if plan.resume and has_checkpoint(plan.folder):
+        history = read_checkpoint(plan.folder).values["history"]
+        tell("losses", [_point(entry) for entry in history])
+
+    def on_epoch(epoch: Epoch) -> None:
+        tell("loss", LossPoint(epoch.number, epoch.training_loss, epoch.validation_loss))
+        parts = (f"Epoch {epoch.number} of {epoch.total}", time_text(epoch.seconds_left))
+        figures = figures_text(epoch.figures)
+        tell("text", "; ".join(part for part in (*parts, figures) if part))
+
+    train(
+        recipe,
+        seed=plan.seed,
+        folder=plan.folder,
+        resume=plan.resume,
+        device=plan.device,
+        progress=progress,
+        on_epoch=on_epoch,
+    )
+    return plan.folder / WEIGHTS
+
+
+def run_search(
+    plan: TrainingPlan, search: SearchParameters, tell: Tell, progress: Progress = ignore_progress
+) -> TuningResult:
+    """Search for hyper-parameters of a recipe and return what was found.
+
+    Raises
+    ------
+    InvalidInput
+        When optuna is not installed, and as the search does.
+    """
+    from napari_xrf.learning.tuning import tune
+
+    recipe = with_own_regions(plan, tell, progress)
+    short = replace(recipe, options=replace(recipe.options, epochs=search.epochs))
+    return tune(
+        short,
+        plan.folder,
+        trials=search.trials,
+        timeout=None if search.minutes is None else 60 * search.minutes,
+        seed=plan.seed,
+        figure=search.figure,
+        device=plan.device,
+        progress=progress,
+        on_trial=lambda report: tell("trial", report),
+    )
+
+
+def with_own_regions(plan: TrainingPlan, tell: Tell, progress: Progress = ignore_progress) -> TrainingRecipe:
+    """Return the plan's recipe, learning the user's regions where there are some.
+
+    Their pixels are written into the folder, so that the training can be resumed and made again.
+    """
+    if plan.regions is None:
+        return plan.recipe
+    from napari_xrf.learning.sources.region_pixels import gather_pixels, write_pixels
+
+    file = plan.folder / PIXELS
+    if not (plan.resume and file.is_file()):
+        pixels = gather_pixels(plan.regions.cube, plan.regions.labels, seed=plan.seed, progress=progress)
+        try:
+            plan.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidInput(
+                f"{plan.folder} cannot be made ({error.strerror})", "Choose another folder"
+            ) from error
+        write_pixels(file, pixels, progress=progress)
+        if pixels.notes:
+            tell("text", "; ".join(pixels.notes))
+    return _with_pixels(plan.recipe, file, plan.regions.share)
+
+
+def _with_pixels(recipe: TrainingRecipe, file: Path, share: float) -> TrainingRecipe:
+    if recipe.task != "minerals":
+        raise InvalidInput(f"{recipe.name} learns no classes of pixels", "Train a mineral network")
+    options = {"file": str(file.resolve()), "axis": recipe.source.options.get("axis")}
+    if share >= 1:
+        return replace(recipe, source=SourceSpec("regions", options))
+    parts: Mapping[str, Any] = {
+        "first": {"kind": "regions", "options": options},
+        "second": {"kind": recipe.source.kind, "options": dict(recipe.source.options)},
+        "share": share,
+    }
+    return replace(recipe, source=SourceSpec("shares", parts))
+
+
+def _point(entry: Mapping[str, Any]) -> LossPoint:
+    return LossPoint(int(entry["epoch"]), float(entry["training_loss"]), float(entry["validation_loss"]))
+
+
+def run_adaptation(
+    name: str,
+    cube: SpectralCube,
+    folder: Path,
+    options: AdaptationOptions,
+    tell: Tell,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress = ignore_progress,
+) -> AdaptationResult:
+    """Adapt a model, given by name or weights file, to a map, and write what came of it into a folder.
+
+    Raises
+    ------
+    InvalidInput
+        As the adaptation does.
+    FileError
+        When the model's file is damaged.
+    """
+    from napari_xrf.learning.adaptation import AdaptationStep, adapt
+    from napari_xrf.learning.weights import load_model
+
+    every = max(1, options.steps // _ADAPTATION_POINTS)
+
+    def on_step(step: AdaptationStep) -> None:
+        if step.number % every == 0 or step.number == step.total:
+            tell("loss", LossPoint(step.number, step.loss, float("nan")))
+            tell("text", f"Step {step.number} of {step.total}")
+
+    return adapt(
+        load_model(name),
+        cube,
+        folder,
+        seed=seed,
+        options=options,
+        device=device,
+        progress=progress,
+        on_step=on_step,
+    )
