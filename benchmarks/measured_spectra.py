@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
+from scipy.optimize import least_squares, nnls
 
 from measured_figures import draw_acrylic, draw_plates, draw_pure
 from measured_samples import ACRYLIC, NIST, PLATES, Measured, Sample, horiba, nist
@@ -28,13 +28,16 @@ from napari_xrf.physics.source import TubeSource
 
 SHELF_KEV = {"Fe": (1.1, 1.5), "Ni": (1.1, 1.5), "Cu": (1.15, 1.4)}  # above their L lines
 RH_L_KEV = (2.45, 3.25)
+CONTAMINATION = (2.2, 2.45)  # S Kα, on copper most
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A model after dose, calibration and resolution were fitted: axis, counts, and the K lines' scores."""
+    """A model after dose, calibration and resolution were fitted: axis, counts, and what they are of."""
 
     measured: Measured
+    sample: Sample
+    instrument: Instrument
     axis: EnergyAxis
     counts: NDArray[np.float64]
     fwhm_ev: float
@@ -69,7 +72,9 @@ def fit_spectrum(measured: Measured, sample: Sample) -> Fitted:
     band = measured.energy.window(2, 20)
     dose = measured.counts[band].sum() / counts[band].sum()
     fwhm = float(1e3 * detector.fwhm(MN_KA_KEV))
-    return Fitted(measured, measured.energy, counts * dose, fwhm, float(dose / measured.live_s))
+    return Fitted(
+        measured, sample, instrument, measured.energy, counts * dose, fwhm, float(dose / measured.live_s)
+    )
 
 
 def fit_plate(measured: Measured, element: str) -> Fitted:
@@ -104,7 +109,7 @@ def _fit(measured: Measured, sample: Sample, instrument: Instrument) -> Fitted:
     scale = np.sqrt(np.maximum(measured.counts[lines], 4.0) + (0.01 * measured.counts[lines]) ** 2)
     zero = zero_position(measured)
 
-    def model(parameters: NDArray[np.float64]) -> tuple[EnergyAxis, NDArray[np.float64], float]:
+    def model(parameters: NDArray[np.float64]) -> tuple[Instrument, NDArray[np.float64], float]:
         gain, fwhm = parameters
         factor = 1 + 1e-3 * gain
         axis = EnergyAxis((start.offset - zero) * factor, start.width * factor, start.size)
@@ -112,14 +117,16 @@ def _fit(measured: Measured, sample: Sample, instrument: Instrument) -> Fitted:
         changed = replace(instrument, energy=axis, detector=detector)
         counts = sample.expected(changed)
         dose = measured.counts[lines].sum() / counts[lines].sum()
-        return axis, counts * dose, dose
+        return changed, counts * dose, dose
 
     def residuals(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray((model(parameters)[1][lines] - measured.counts[lines]) / scale)
 
     best = least_squares(residuals, [0.0, 143.0], diff_step=1e-3, x_scale=[1.0, 1.0], max_nfev=12).x
-    axis, counts, dose = model(best)
-    return Fitted(measured, axis, counts, float(best[1]), float(dose / measured.live_s))
+    changed, counts, dose = model(best)
+    return Fitted(
+        measured, sample, changed, changed.energy, counts, float(best[1]), float(dose / measured.live_s)
+    )
 
 
 def zero_position(measured: Measured) -> float:
@@ -171,27 +178,54 @@ def beta_over_alpha(fitted: Fitted, element: str) -> float:
     return float(found[0][1] / found[0][0] / (found[1][1] / found[1][0]))
 
 
-def continuum_bands(fitted: Fitted, sample: Sample, borders: list[float]) -> list[float]:
+def components(fitted: Fitted) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Escape peaks, Bragg reflections and the rest of a model, at the fitted dose."""
+    dose = fitted.dose * fitted.measured.live_s
+    without = replace(fitted.instrument, detector=replace(fitted.instrument.detector, escape_part=0.0))
+    full, reflecting = (fitted.sample.expected(each) * dose for each in (fitted.instrument, without))
+    rest = fitted.sample.expected(without)
+    if fitted.sample.structure == "polycrystal":
+        rest = replace(fitted.sample, structure="single-crystal").expected(without)
+    return full - reflecting, reflecting - rest * dose, rest * dose
+
+
+def scale_components(
+    fitted: Fitted, low: float, high: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scales of the components that make up the measured spectrum in a band, and the components."""
+    band = fitted.axis.window(low, high)
+    design = np.stack([part[band] for part in components(fitted)], axis=1)
+    sigma = np.sqrt(np.maximum(fitted.counts[band], 1.0))
+    scales, _ = nnls(design / sigma[:, None], fitted.measured.counts[band] / sigma)
+    return scales, design
+
+
+def continuum_bands(fitted: Fitted, borders: list[float], between: bool = False) -> list[float]:
     """Measured over model between borders in keV, without lines; nan where nothing is left.
 
-    Left out are the sample's lines, Rh L, and twice the strongest line, where pile-up was subtracted.
+    Left out are the sample's lines, Rh L, the line of a contamination, and twice the strongest line, where
+    pile-up was subtracted; and on demand where more than a fifth of the model is Bragg reflections.
     """
+    sample = fitted.sample
     low, high = sample.lines
     alpha, energies = line_energy(sample.formula), fitted.axis.energies
     keep = np.ones(energies.size, dtype=bool)
-    for start, stop in ((low - 0.5, high + 0.2), RH_L_KEV, (2 * alpha - 0.3, 2 * alpha + 0.3)):
+    for start, stop in ((low - 0.5, high + 0.2), RH_L_KEV, CONTAMINATION, (2 * alpha - 0.3, 2 * alpha + 0.3)):
         keep &= (energies < start) | (energies > stop)
+    if between:
+        keep &= components(fitted)[1] < 0.2 * fitted.counts
     found = []
     for start, stop in pairwise(borders):
         band = keep & (energies >= start) & (energies < stop)
-        enough = band.sum() > 50
+        enough = band.sum() > 40
         found.append(fitted.measured.counts[band].sum() / fitted.counts[band].sum() if enough else np.nan)
     return found
 
 
 def print_pure(pure: dict[str, Fitted]) -> None:
     print("pure elements: FWHM at Mn Kα (eV), positions (eV off), and measured over model")
-    print("    FWHM    Kα    Kβ  Kβ/Kα  tail shelf  dose  Rh L  continuum 2-8, 8-20, and 2-4, 4-6, ... 18-20")
+    print("    FWHM    Kα    Kβ  Kβ/Kα  tail shelf  dose  Rh L", end="")
+    print("  continuum 2-8 keV between reflections, 2-8, 8-20, and 2-4, 4-6, ... 18-20")
     heavy = [fitted.dose for name, fitted in pure.items() if name not in ("Si", "S")]
     for name, fitted in pure.items():
         alpha, beta = line_energy(name), line_energy(name, beta=True)
@@ -205,8 +239,9 @@ def print_pure(pure: dict[str, Fitted]) -> None:
             ratio(fitted, 2.6, 2.9),
         )
         continuum = [
-            *continuum_bands(fitted, NIST[name], [2, 8, 20]),
-            *continuum_bands(fitted, NIST[name], list(range(2, 21, 2))),
+            *continuum_bands(fitted, [2, 8], between=True),
+            *continuum_bands(fitted, [2, 8, 20]),
+            *continuum_bands(fitted, list(range(2, 21, 2))),
         ]
         bands = " ".join(f"{value:4.2f}" for value in continuum)
         print(
@@ -235,14 +270,28 @@ def print_plates(plates: dict[str, Fitted]) -> None:
     print("\nplates with escape and pile-up: measured over model, and position")
     for element, fitted in plates.items():
         alpha, beta = line_energy(element), line_energy(element, beta=True)
-        found = []
-        for name, at in (("escape", alpha - 1.740), ("Kα+Kα", 2 * alpha), ("Kα+Kβ", alpha + beta)):
+        found = [] if element == "Ti" else [escape(fitted, alpha - 1.740)]  # that of Ti is under Rh L
+        for name, at in (("Kα+Kα", 2 * alpha), ("Kα+Kβ", alpha + beta)):
             measured, model = (
                 net(fitted.axis, counts, at) for counts in (fitted.measured.counts, fitted.counts)
             )
             miss = centre(fitted.axis, fitted.measured.counts, at) - centre(fitted.axis, fitted.counts, at)
             found.append(f"{name} {measured / model:5.2f} ({1e3 * miss:+4.0f} eV, {measured:5.0f} counts)")
+        if element != "Ti":
+            scales, _ = scale_components(fitted, 4.0, alpha - 0.3)
+            found.append(f"reflections from 4 keV {scales[1]:4.2f}")
         print(f"{element:3}", "  ".join(found))
+
+
+def escape(fitted: Fitted, at: float) -> str:
+    """Escape peak, measured over model and position, after the reflections beside it were scaled."""
+    scales, design = scale_components(fitted, at - 0.4, at + 0.4)
+    band = fitted.axis.window(at - 0.4, at + 0.4)
+    energies = fitted.axis.energies[band]
+    near = np.abs(energies - at) < 0.13
+    over = (fitted.measured.counts[band] - design[:, 1:] @ scales[1:])[near]
+    miss = np.average(energies[near], weights=over) - np.average(energies[near], weights=design[near, 0])
+    return f"escape {scales[0]:5.2f} ({1e3 * miss:+4.0f} eV, {over.sum():5.0f} counts)"
 
 
 def net(axis: EnergyAxis, counts: NDArray[np.float64], at: float, reach: float = 0.13) -> float:

@@ -116,6 +116,15 @@ def test_simulate_lists_families_and_scales_counts(capsys, tmp_path):
     assert out.exists()
 
 
+def test_simulate_takes_the_structure_of_the_sample(capsys, tmp_path):
+    totals = {}
+    for structure in ("amorphous", "polycrystal", "single-crystal"):
+        out = tmp_path / f"{structure}.csv"
+        totals[structure] = answer(capsys, "simulate", "Cu", "--structure", structure, "-o", out)["counts"]
+    assert len(set(totals.values())) == 3
+    assert totals["single-crystal"] < totals["amorphous"]
+
+
 def test_the_demo_leaves_its_files(capsys, tmp_path, monkeypatch):
     from napari_xrf.synthesis import pegmatite
 
@@ -153,6 +162,7 @@ WRONG = [
     (("minerals", "{map}", "-o", "{tmp}/o", "--library", "{tmp}/none.csv"), "none.csv"),
     (("demo", "--headless", "--seed", "-3", "-o", "{tmp}/o"), "seed"),
     (("simulate", "Xx2", "-o", "{tmp}/a.csv"), "Xx2"),
+    (("simulate", "CaCO3", "--structure", "polycrystal", "-o", "{tmp}/a.csv"), "CaCO3"),
     (("simulate", "CaCO3", "--thickness", "5", "-o", "{tmp}/a.csv"), "density"),
     (("simulate", "CaCO3", "--counts", "-5", "-o", "{tmp}/a.csv"), "--counts"),
     (("simulate", "CaCO3", "--instrument", "abacus", "-o", "{tmp}/a.csv"), "abacus"),

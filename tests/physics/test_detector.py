@@ -15,6 +15,7 @@ from napari_xrf.physics.detector import (
     response_matrix,
     with_resolution,
 )
+from napari_xrf.physics.detector_electrons import electron_range, near_entrance
 from napari_xrf.physics.instrument import instrument_names, load_instrument
 
 SILICON = Material("silicon", {"Si": 1.0}, 2.33)
@@ -31,6 +32,7 @@ SDD = Detector(
     long_tail_width_kev=0.6,
     shelf_fraction=0.01,
     shelf_depth_um=0.02,
+    electron_part=0.2,
 )
 WIDE = EnergyAxis(-8.0, 0.01, 6000)  # holds every tail
 ENERGIES = st.lists(st.floats(0.5, 40.0), min_size=1, max_size=6, unique=True)
@@ -69,6 +71,8 @@ def test_shape_is_that_of_a_photon_by_photon_simulation():
     charge[short] -= generator.exponential(0.1, short.sum())
     charge[long] -= generator.exponential(0.6, long.sum())
     charge[shelf] = generator.uniform(0, energy, shelf.sum())
+    electron = (kind >= 0.04) & (kind < 0.04 + 0.2 * float(near_entrance(SILICON, energy)))
+    charge[electron] = generator.uniform(1.839, energy, electron.sum())
     read = charge + detector.sigma([energy])[0] * generator.standard_normal(count)
     axis = EnergyAxis(0.125, 0.25, 32)
     drawn = np.histogram(read, axis.edges)[0]
@@ -169,3 +173,21 @@ def test_impossible_photons_are_refused(energies):
 def test_intensities_must_fit_the_energies():
     with pytest.raises(InvalidInput, match="do not fit"):
         respond(SDD, WIDE, [1.0, 2.0], [1.0])
+
+
+def test_photoelectrons_leave_a_shelf_from_the_binding_energy_to_the_line():
+    plain = Detector("sdd", SILICON, 450.0, noise_fwhm_ev=75.0, fano=0.12, escape_part=0.0)
+    axis = EnergyAxis(0.0, 0.01, 1000)
+    with_shelf = respond(replace(plain, electron_part=0.2), axis, [8.0], [1.0])
+    below, above = axis.window(0.5, 1.6), axis.window(2.2, 7.0)
+    without = respond(plain, axis, [8.0], [1.0])
+    np.testing.assert_allclose(with_shelf[below], without[below], rtol=0.01, atol=1e-12)
+    shelf = (with_shelf - without)[above]
+    np.testing.assert_allclose(shelf, shelf.mean(), rtol=0.01)
+    held = 0.2 * near_entrance(SILICON, 8.0) * plain.efficiency(8.0)
+    assert shelf.mean() / axis.width * (8.0 - 1.839) == pytest.approx(held, rel=0.02)
+
+
+def test_no_photoelectron_of_the_k_shell_below_its_edge():
+    assert near_entrance(SILICON, 1.8) == 0
+    assert electron_range(SILICON, 5.0) / 2.33 * 1e4 == pytest.approx(0.47, rel=0.1)  # µm

@@ -13,6 +13,7 @@ from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.materials import Material
 from napari_xrf.core.spectrum import Spectrum
+from napari_xrf.physics.attenuation import STRUCTURES
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -22,6 +23,11 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     simulate.add_argument("--instrument", default="m4", help="a preset's name or a .toml file (default m4)")
     simulate.add_argument("--thickness", metavar="UM", type=float, help="µm; infinitely thick without it")
     simulate.add_argument("--density", metavar="G_CM3", type=float, help="g/cm³; needed with --thickness")
+    simulate.add_argument(
+        "--structure",
+        choices=STRUCTURES,
+        help="how its atoms scatter together (default amorphous: each for itself)",
+    )
     simulate.add_argument("--counts", metavar="N", type=float, help="total counts (default: per unit dose)")
     simulate.add_argument("-o", "--output", type=Path, required=True, help=".csv, .msa or .png")
     simulate.set_defaults(run=simulate_spectrum)
@@ -37,7 +43,9 @@ def simulate_spectrum(arguments: argparse.Namespace, console: Console) -> Answer
     _check_positive(arguments)
     material = Material.from_formula(arguments.formula, arguments.density or 1.0)
     instrument = load_instrument(arguments.instrument)
-    expected = expect_spectrum(material, instrument, thickness_um=arguments.thickness)
+    expected = expect_spectrum(
+        material, instrument, thickness_um=arguments.thickness, structure=arguments.structure
+    )
     counts = expected.counts
     if arguments.counts is not None:
         counts = counts * (arguments.counts / counts.sum())

@@ -72,8 +72,8 @@ def electron_shelf(
         return ElectronShelf(shelves, weights, ())
     at = energies_kev[some]
     shelves[some] = np.minimum(part * near_entrance(medium, at) * at / (at - bottom), _LARGEST_PART)
-    weights = weights / (1 - shelves * bottom / energies_kev)
     tops = axis.channel(bottom + sigma_kev * _STAIRS) + 1
+    weights = weights / (1 - shelves * axis.energy(tops - 0.5).mean() / energies_kev)
     # A trace less than the shelf itself, so that rounding leaves no negative counts.
     height = (weights * shelves / energies_kev)[some] * axis.width * (1 - 1e-9) / _STAIRS.size
     photon, top = np.repeat(some, _STAIRS.size), np.tile(tops, some.size)
