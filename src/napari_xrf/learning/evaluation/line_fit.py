@@ -1,4 +1,4 @@
-"""A plain fit of the spectra of "Privileged bases": families of lines at several resolutions and calibrations."""
+"""A plain fit of the spectra of "Privileged bases": line families at several resolutions and calibrations."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def fit_line_spectra(
     """Fit N spectra (N, 300) by the K, L and M families of the 41 elements of the basis.
 
     One resolution for each spectrum, of eight from 0.025 to 0.2 keV, then one calibration, of seven gains
-    within ±2.4 %; the tube is the usual one of molybdenum. Spectra are taken to hold 30 000 counts where they are
-    scaled to a highest channel of 1.
+    within ±2.4 %; the tube is the usual one of molybdenum. Spectra scaled to a highest channel of 1, or all
+    to the same highest channel, are taken to hold 30 000 counts.
 
     Returns
     -------
@@ -54,7 +54,8 @@ def fit_line_spectra(
     values = np.asarray(spectra, dtype=np.float64)
     if axis != BASIS_AXIS or values.ndim != 2 or values.shape[1] != axis.size:
         raise InvalidInput("the plain fit of lines needs spectra of 300 channels of 0.1 keV from 0 keV")
-    scaled = values.max(axis=1, initial=0.0) <= 1.0
+    highest = values.max(axis=1, initial=0.0)
+    scaled = (highest <= 1.0) | (len(highest) > 1 and np.ptp(highest) == 0)
     total = np.maximum(values.sum(axis=1), 1e-12)
     counts = values * np.where(scaled, ASSUMED_COUNTS / total, 1.0)[:, np.newaxis]
     counts32 = counts.astype(np.float32)

@@ -64,7 +64,7 @@ class PresenceScale:
     """Turns fitted amounts into probabilities of presence and decisions.
 
     The probability is logistic in log(1 + z), z being counts over their standard error, and in
-    log(1 + 1000 s), s being the part of all elements' counts: errors of the model grow with the counts around.
+    log(1 + 1000 s), s being the part of all elements' counts: errors of the model grow with these.
 
     Attributes
     ----------
@@ -172,7 +172,7 @@ def _fit_once(
     amounts, _ = solve_non_negative(normal, weighted @ spectrum)
     shown = amounts > 0
     covariance = np.linalg.pinv(normal[np.ix_(shown, shown)], rcond=1e-10, hermitian=True)
-    return amounts, _Information(shown, covariance)
+    return amounts, _Information(shown, np.asarray(covariance, dtype=np.float64))
 
 
 def fit_presence_scale(amounts: FittedAmounts, present: NDArray[np.generic]) -> PresenceScale:
@@ -195,7 +195,8 @@ def fit_presence_scale(amounts: FittedAmounts, present: NDArray[np.generic]) -> 
         return float(np.logaddexp(0, wrong).mean()), gradient
 
     found = optimize.minimize(loss, np.array([-3.0, 1.0, 1.0]), jac=True, method="BFGS")
-    scale = PresenceScale(*map(float, found.x), 0.5)
+    offset, of_significance, of_share = map(float, found.x)
+    scale = PresenceScale(offset, of_significance, of_share, 0.5)
     (threshold,) = fit_thresholds(scale.probability(amounts), truth, shared=True)
     return replace(scale, threshold=threshold)
 
@@ -204,6 +205,4 @@ def _terms(amounts: FittedAmounts) -> NDArray[np.float64]:
     """(N, K, 3) terms of the logistic function."""
     total = np.maximum(amounts.counts.sum(axis=1, keepdims=True), 1e-9)
     shares = amounts.counts / total
-    return np.stack(
-        [np.ones_like(shares), np.log1p(amounts.significance), np.log1p(1000 * shares)], axis=-1
-    )
+    return np.stack([np.ones_like(shares), np.log1p(amounts.significance), np.log1p(1000 * shares)], axis=-1)

@@ -1,0 +1,73 @@
+"""The Poisson-likelihood classifier on single spectra: the bar for networks of minerals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.label_map import UNKNOWN_NAME
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import Excitation, SpectralCube
+from napari_xrf.learning.evaluation.targets import class_positions
+from napari_xrf.minerals.classification import classify_minerals
+from napari_xrf.minerals.library import Mineral, load_library, merge_libraries, select_minerals
+
+
+def classify_by_likelihood(
+    counts: NDArray[np.generic],
+    axis: EnergyAxis,
+    excitation: Excitation,
+    classes: Sequence[str],
+    library: str | None = None,
+    progress: Progress = ignore_progress,
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Classify N spectra (N, E) by :func:`~napari_xrf.minerals.classification.classify_minerals`.
+
+    All spectra are taken as one map: one calibration, one group of minerals that cannot be told apart.
+
+    Parameters
+    ----------
+    classes
+        K names of the model's classes; ``"quartz / opal"`` stands for both.
+    library
+        A CSV file of minerals added to the shipped ones.
+
+    Returns
+    -------
+    classes : (N,) position of each spectrum's class, K for unknown
+    misfit : (N,) standard deviations; infinite for empty spectra
+
+    Raises
+    ------
+    InvalidInput
+        When a class is no mineral of the library, or no spectrum holds counts.
+    """
+    spectra: Any = np.asarray(counts)
+    if spectra.dtype.kind == "f":
+        spectra = np.rint(spectra).astype(np.uint32)
+    cube = SpectralCube(spectra[:, np.newaxis, :], axis, name="spectra", excitation=excitation)
+    found = classify_minerals(cube, minerals_of(classes, library), progress=progress)
+    position = class_positions([entry.name for entry in found.label_map.classes], classes)
+    table = np.full(max(entry.label for entry in found.label_map.classes) + 1, len(classes), dtype=np.intp)
+    for entry, place in zip(found.label_map.classes, position, strict=True):
+        table[entry.label] = len(classes) if entry.name == UNKNOWN_NAME else place
+    misfit = found.misfit.reshape(-1).astype(np.float64)
+    return table[found.label_map.labels.reshape(-1)], np.where(np.isnan(misfit), np.inf, misfit)
+
+
+def minerals_of(classes: Sequence[str], library: str | None = None) -> tuple[Mineral, ...]:
+    """Return the minerals that classes name.
+
+    Raises
+    ------
+    InvalidInput
+        When the library holds no such mineral.
+    """
+    known = load_library()
+    if library is not None:
+        known = merge_libraries(known, load_library(library))
+    return select_minerals(known, [name for each in classes for name in each.split(" / ")])
