@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from napari_xrf.core.errors import InvalidInput
@@ -197,7 +197,7 @@ RECIPES: dict[str, TrainingRecipe] = {
             Preprocessing("max", "sqrt"),
             {"hidden": 900, "depth": 2},
             TrainingOptions(
-                epochs=30, steps_per_epoch=100, batch_size=1024, learning_rate=2e-3, validation_size=16384
+                epochs=16, steps_per_epoch=100, batch_size=1024, learning_rate=2e-3, validation_size=16384
             ),
             "sparse code with one unit per emission line",
         ),
@@ -208,7 +208,7 @@ RECIPES: dict[str, TrainingRecipe] = {
             Preprocessing("max", "sqrt"),
             {"hidden": 900, "depth": 2, "anchored": False, "supervised": 0.0},
             TrainingOptions(
-                epochs=30, steps_per_epoch=100, batch_size=1024, learning_rate=2e-3, validation_size=16384
+                epochs=16, steps_per_epoch=100, batch_size=1024, learning_rate=2e-3, validation_size=16384
             ),
             "the same code without its meaning, for comparison",
         ),
@@ -250,12 +250,18 @@ RECIPES: dict[str, TrainingRecipe] = {
         ),
         *(
             TrainingRecipe(
-                name, name, _MINERALS, _ROOT, {}, _MINERAL_OPTIONS, f"minerals of rocks and ores, {how}"
+                name,
+                name,
+                _MINERALS,
+                _ROOT,
+                {},
+                replace(_MINERAL_OPTIONS, epochs=epochs),
+                f"minerals of rocks and ores, {how}",
             )
-            for name, how in (
-                ("mineral-cnn", "by convolutions"),
-                ("mineral-cnn-attention", "by convolutions with self-attention"),
-                ("mineral-cnn-bilstm", "by convolutions and a bidirectional LSTM"),
+            for name, epochs, how in (
+                ("mineral-cnn", 40, "by convolutions"),
+                ("mineral-cnn-attention", 16, "by convolutions with self-attention"),
+                ("mineral-cnn-bilstm", 16, "by convolutions and a bidirectional LSTM"),
             )
         ),
         TrainingRecipe(
