@@ -34,22 +34,29 @@ def sample_map(
         When fewer than 50 pixels have so many counts.
     """
     rows, columns, _ = cube.shape
-    generator = np.random.default_rng([seed, 11])
-    # More than are wanted, as some may be empty; in reading order, so that each block is read once.
-    chosen = np.sort(generator.permutation(rows * columns)[: 2 * most])
+    rank = np.random.default_rng([seed, 11]).permutation(rows * columns)
     least = max(_FEWEST_COUNTS, 0.5 * description.counts_range[0])
-    found: list[NDArray[np.float32]] = []
+    seen = cube.energy.window(float(description.axis.edges[0]), float(description.axis.edges[-1]))
+    kept = np.zeros((0, description.axis.size), dtype=np.float32)
+    ranks = np.zeros(0, dtype=rank.dtype)
+    last = rank.size  # spectra of this rank and beyond are no longer wanted
     for band, block in cube.blocks():
-        first, last = np.searchsorted(chosen, (band.start * columns, band.stop * columns))
-        spectra = block.reshape(-1, block.shape[2])[chosen[first:last] - band.start * columns]
-        moved = rebin_counts(spectra, cube.energy, description.axis, seed=seed, first=int(first))
-        found.append(moved[moved.sum(axis=1) >= least])
+        spectra = block.reshape(-1, block.shape[2])
+        here = rank[band.start * columns : band.stop * columns]
+        wanted = np.flatnonzero((here < last) & (spectra[:, seen].sum(axis=1, dtype=np.int64) >= least))
+        moved = rebin_counts(
+            spectra[wanted], cube.energy, description.axis, seed=seed, first=band.start * columns
+        )
+        kept, ranks = np.concatenate([kept, moved]), np.concatenate([ranks, here[wanted]])
+        if len(kept) > most:
+            best = np.sort(np.argpartition(ranks, most)[:most])
+            kept, ranks = kept[best], ranks[best]
+            last = int(ranks.max())
         progress(band.stop, rows, "reading spectra of the map")
-    kept = np.concatenate(found) if found else np.zeros((0, description.axis.size), dtype=np.float32)
     if len(kept) < FEWEST_SPECTRA:
         raise InvalidInput(
-            f"{len(kept)} of the {len(chosen)} pixels looked at have {least:g} counts on the model's axis, "
+            f"{len(kept)} of the {rows * columns} pixels have {least:g} counts on the model's axis, "
             "too few to adapt to",
             "Give a map with more counts, bin its pixels, or take a model for fewer counts",
         )
-    return kept[np.sort(generator.permutation(len(kept))[:most])]
+    return kept
