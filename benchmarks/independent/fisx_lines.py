@@ -10,7 +10,6 @@ import fisx
 import numpy as np
 from numpy.typing import NDArray
 
-LOWEST_KEV = 1.0  # fisx's cross-sections begin here
 THICK_CM = 100.0
 _FAMILIES = ("K", "L", "M")
 

@@ -17,13 +17,14 @@ from benchmarks.independent.cross_sections import mixed_fractions
 from benchmarks.independent.fisx_lines import THICK_CM, fluorescence
 from benchmarks.independent.presets import (
     air_transmission,
+    coarse_photons,
     deposit,
     efficiency,
     energy_axis,
     excitation_of,
+    fine_photons,
     read_preset,
     sigma,
-    source_photons,
     turning_angle,
 )
 from benchmarks.independent.scattering import scatter
@@ -56,7 +57,7 @@ NAMES = ("none", *SUBSTRATES)
 _FILM_CM = 1e-5
 _ARGON_EDGE = 3.206
 _ARGON_KA = 2.957
-_BEAM_STEP = 1.0
+_BEAM_BINS = 24
 _SCATTER_STEP = 0.1
 _FAINT = 1e-4
 
@@ -138,7 +139,7 @@ def make_set(size: int, seed: int, draws: Draws) -> tuple[NDArray[Any], dict[str
 
 def film_photons(preset: dict[str, Any], element: str) -> Photons:
     """Return the lines of a film of an element that is too thin to absorb them."""
-    beam = source_photons(preset, _BEAM_STEP)
+    beam = coarse_photons(preset, _BEAM_BINS, [element])
     energies, photons, _ = fluorescence({element: 1.0}, 1.0, _FILM_CM, beam, _angles(preset), secondary=False)
     return _stopped(preset, energies, photons)
 
@@ -148,10 +149,10 @@ def ground_photons(preset: dict[str, Any], name: str) -> Photons:
     parts, density = SUBSTRATES[name]
     fractions = mixed_fractions(parts)
     energies, photons, _ = fluorescence(
-        fractions, density, THICK_CM, source_photons(preset, _BEAM_STEP), _angles(preset)
+        fractions, density, THICK_CM, coarse_photons(preset, _BEAM_BINS, fractions), _angles(preset)
     )
     scattered = scatter(
-        fractions, *source_photons(preset, _SCATTER_STEP), _angles(preset), turning_angle(preset)
+        fractions, *fine_photons(preset, _SCATTER_STEP), _angles(preset), turning_angle(preset)
     )
     fine = EnergyAxis(0.5, 0.1, int(10 * preset["source"]["voltage_kv"]))
     light = deposit(fine, energies, photons) + deposit(fine, *scattered)

@@ -18,13 +18,14 @@ from benchmarks.independent.cross_sections import atomic_number
 from benchmarks.independent.fisx_lines import THICK_CM, fluorescence
 from benchmarks.independent.m4_response import respond
 from benchmarks.independent.presets import (
+    coarse_photons,
     deposit,
     efficiency,
     energy_axis,
     excitation_of,
+    fine_photons,
     read_preset,
     sigma,
-    source_photons,
     turning_angle,
 )
 from benchmarks.independent.scattering import scatter
@@ -37,7 +38,7 @@ from napari_xrf.minerals.library import Mineral, load_library, select_minerals
 
 WIDTHS = (1.0, 1.05, 1.1)
 _LIGHTEST = 11  # sodium: lighter elements have no line that the instrument sees
-_BEAM_STEP = 1.5  # keV, for fisx
+_BEAM_BINS = 24
 _SCATTER_STEP = 0.05
 _DOPPLER = 0.011  # of the energy: Compton profile of light matrices, standard deviation
 
@@ -156,9 +157,9 @@ def stopped_photons(
     angles = float(geometry["incidence_deg"]), float(geometry["takeoff_deg"])
     axis = energy_axis(preset)
     energies, photons, _ = fluorescence(
-        fractions, density, THICK_CM, source_photons(preset, _BEAM_STEP), angles
+        fractions, density, THICK_CM, coarse_photons(preset, _BEAM_BINS, fractions), angles
     )
-    fine, beam = source_photons(preset, _SCATTER_STEP)
+    fine, beam = fine_photons(preset, _SCATTER_STEP)
     kept = slice(None, len(fine)), slice(len(fine), None)
     scattered = scatter(fractions, fine, beam, angles, turning_angle(preset))
     rayleigh, compton = (deposit(axis, scattered[0][part], scattered[1][part]) for part in kept)

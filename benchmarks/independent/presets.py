@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from benchmarks.independent.cross_sections import formula_fractions, mixed_fractions, transmission
+import xraylib
+from benchmarks.independent.cross_sections import (
+    atomic_number,
+    formula_fractions,
+    mixed_fractions,
+    transmission,
+)
 from benchmarks.independent.tube import TubePhotons, tube_photons
 from numpy.typing import NDArray
 
@@ -20,6 +26,10 @@ _SILICON = 2.33
 _AIR = ({"N": 0.755, "O": 0.232, "Ar": 0.013}, 1.204e-3)
 _DENSITIES = {"Be": _BERYLLIUM, "Si": _SILICON, "Al": 2.699}
 FWHM_PER_SIGMA = 2.3548
+LOWEST_KEV = 1.0  # of the light that excites; fisx knows none below
+_FAINT_LINE = 0.02
+_SHELLS = range(4)  # K, L1, L2, L3
+_NO_EDGE = 10  # lighter elements have none above 1 keV
 
 
 def read_preset(name: str) -> dict[str, Any]:
@@ -54,16 +64,44 @@ def sigma(preset: Mapping[str, Any], energies: NDArray[np.float64]) -> NDArray[n
     return np.sqrt(pairs + (detector["noise_fwhm_ev"] / 1000 / FWHM_PER_SIGMA) ** 2)
 
 
+def coarse_photons(
+    preset: Mapping[str, Any], bins: int, elements: Iterable[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return few energies and photons for fisx, whose time they cost: bins and the bright lines.
+
+    Bins are of one ratio, and parted at the edges of the elements, so that each excites what it should.
+    """
+    voltage = float(preset["source"]["voltage_kv"])
+    shells = [
+        xraylib.EdgeEnergy(atomic_number(element), shell)
+        for element in elements
+        for shell in _SHELLS
+        if atomic_number(element) > _NO_EDGE
+    ]
+    edges = np.sort([*np.geomspace(LOWEST_KEV, voltage, bins + 1), *shells])
+    edges = edges[(edges >= LOWEST_KEV) & (edges <= voltage)]
+    edges = edges[np.append(True, np.diff(edges) > 1e-6)]
+    energies, photons = source_photons(preset, edges)
+    kept = photons > _FAINT_LINE * photons[len(edges) - 1 :].max()
+    kept[: len(edges) - 1] = True
+    return energies[kept], photons[kept]
+
+
+def fine_photons(preset: Mapping[str, Any], step: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return energies and photons for scatter: bins of ``step`` keV, and all lines."""
+    voltage = float(preset["source"]["voltage_kv"])
+    return source_photons(preset, np.append(np.arange(LOWEST_KEV, voltage, step), voltage))
+
+
 def source_photons(
-    preset: Mapping[str, Any], step: float, lowest: float = 1.0
+    preset: Mapping[str, Any], edges: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return energies and photons that reach the sample: continuum in bins, then the anode's lines."""
     source = preset["source"]
     voltage = float(source["voltage_kv"])
-    edges = np.append(np.arange(lowest, voltage, step), voltage)
     centres = (edges[:-1] + edges[1:]) / 2
     tube: TubePhotons = tube_photons(source["anode"], voltage, float(source["takeoff_deg"]), centres)
-    near = tube.line_energies > lowest
+    near = tube.line_energies > edges[0]
     energies = np.concatenate([centres, tube.line_energies[near]])
     photons = np.concatenate([tube.continuum * np.diff(edges), tube.line_photons[near]])
     photons *= transmission({"Be": 1.0}, _BERYLLIUM, source["window_be_um"] * 1e-4, energies)
