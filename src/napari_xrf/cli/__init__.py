@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from napari_xrf import __version__
-from napari_xrf.cli import analysis, demonstration, inspection, simulation
+from napari_xrf.cli import analysis, demonstration, evaluation, inspection, prediction, simulation, training
 from napari_xrf.cli.console import Console
 from napari_xrf.core.errors import XrfError
 
@@ -44,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
     """Return the parser of all verbs; each sets ``run(arguments, console) -> Answer``.
 
-    The options of ``synthesize`` come from the recipes, whose import takes seconds: they are there only
-    when it is the given verb.
+    The options of ``synthesize`` and of trainings come from recipes, whose import takes time: they are there
+    only when theirs is the given verb. No verb's options load torch.
     """
     parser = argparse.ArgumentParser(
         prog="napari-xrf", description="X-ray fluorescence maps: elements, minerals, files that others open."
@@ -56,8 +56,10 @@ def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
     common.add_argument("--quiet", action="store_true", help="no progress on standard error")
     common.add_argument("--traceback", action="store_true", help="show where an unexpected error arose")
     verbs = parser.add_subparsers(title="verbs", dest="verb", required=True, metavar="VERB")
-    for room in (inspection, analysis, simulation, demonstration):
+    for room in (inspection, analysis, simulation, prediction, evaluation):
         room.add_verbs(verbs, common)
+    training.add_verbs(verbs, common, *verb[:1])
+    demonstration.add_verbs(verbs, common)
     synthesize = verbs.add_parser("synthesize", help="synthetic maps and spectra with their truth")
     if list(verb) == ["synthesize"]:
         from napari_xrf.cli import synthesis

@@ -12,23 +12,26 @@ import numpy as np
 
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import load_map, map_file_options, output_folder
+from napari_xrf.cli.model_options import folder_option
 from napari_xrf.cli.names import names_of, split_names
+from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 
 if TYPE_CHECKING:
     from napari_xrf.minerals.cleanup import CleanUpStep
     from napari_xrf.minerals.library import Mineral
 
-METHODS_OF_MAPS = ("fit", "window")
-METHODS_OF_MINERALS = ("likelihood",)
+METHODS_OF_MAPS = ("fit", "window", "network")
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Add ``maps`` and ``minerals`` to the parser's verbs."""
-    parents = [common, map_file_options(), _folder_option()]
+    parents = [common, map_file_options(), folder_option()]
     maps = verbs.add_parser("maps", parents=parents, help="element maps")
     maps.add_argument("--elements", default="auto", help="Fe,Ca or 'Pb L'; auto finds them (default)")
     maps.add_argument("--method", choices=METHODS_OF_MAPS, default="fit")
+    maps.add_argument("--model", metavar="MODEL", help="for --method network (default maxrf-cnn)")
     maps.set_defaults(run=write_maps)
 
     minerals = verbs.add_parser("minerals", parents=parents, help="mineral map with percentages")
@@ -36,7 +39,9 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     minerals.add_argument(
         "--library", metavar="FILE.csv", type=Path, help="your minerals: name,formula,density"
     )
-    minerals.add_argument("--method", choices=METHODS_OF_MINERALS, default="likelihood")
+    minerals.add_argument(
+        "--method", metavar="METHOD", default="likelihood", help="likelihood (default), or a mineral model"
+    )
     minerals.add_argument(
         "--clean", default="none", help="none, default, or steps such as majority:3,min-size:5"
     )
@@ -51,8 +56,13 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the element maps of a file as maps.ome.tif, maps.h5 and maps.csv."""
+    elements = names_of(arguments.elements)
+    if arguments.method == "network":
+        return _write_network_maps(elements, arguments, console)
+    if arguments.model is not None:
+        raise InvalidInput("--model is for --method network only", "Leave it out, or add --method network")
     cube = load_map(arguments, console)
-    return write_element_maps(cube, names_of(arguments.elements), arguments.method, arguments.output, console)
+    return write_element_maps(cube, elements, arguments.method, arguments.output, console)
 
 
 def write_element_maps(
@@ -63,10 +73,34 @@ def write_element_maps(
     console: Console,
 ) -> Answer:
     """Map the elements of a loaded map and write the three files of the ``maps`` verb."""
-    from napari_xrf import io
     from napari_xrf.maps.element_mapping import map_elements
 
-    maps = map_elements(cube, elements, method=method, progress=console.progress)
+    return _write_maps(map_elements(cube, elements, method=method, progress=console.progress), output)
+
+
+def _write_network_maps(
+    elements: Sequence[str] | None, arguments: argparse.Namespace, console: Console
+) -> Answer:
+    from napari_xrf.learning.element_mapping import (
+        DEFAULT_MODEL,
+        known_elements,
+        map_elements_by_network,
+        read_element_model,
+    )
+
+    model = DEFAULT_MODEL if arguments.model is None else arguments.model
+    description = read_element_model(model)
+    if elements is not None:
+        known_elements(description, elements)
+    cube = load_map(arguments, console)
+    return _write_maps(
+        map_elements_by_network(cube, elements, model=model, progress=console.progress), arguments.output
+    )
+
+
+def _write_maps(maps: ElementMaps, output: Path) -> Answer:
+    from napari_xrf import io
+
     folder = output_folder(output)
     files = [folder / name for name in ("maps.ome.tif", "maps.h5", "maps.csv")]
     for file in files:
@@ -79,24 +113,26 @@ def write_element_maps(
 
 def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the mineral map of a file: labels.tif, labels.h5, classes.csv, map.png, report.html."""
+    from napari_xrf.minerals.classification import ClassificationOptions, chosen_method
     from napari_xrf.minerals.cleanup import parse_clean_up
     from napari_xrf.minerals.library import load_library, merge_libraries, select_minerals
 
     # Everything the user typed is checked before the long work starts.
     steps = parse_clean_up(arguments.clean)
-    library = load_library()
-    if arguments.library is not None:
-        library = merge_libraries(library, load_library(arguments.library))
+    own = None if arguments.library is None else load_library(arguments.library)
+    library = load_library() if own is None else merge_libraries(load_library(), own)
     names = names_of(arguments.minerals)
     chosen = select_minerals(library, names) if names is not None else None
-    cube = load_map(arguments, console)
     options = {
-        "method": arguments.method,
-        "library": library,
+        "library": None if own is None else library,
         "ignored": split_names(arguments.ignore),
         "tolerance": arguments.tolerance,
     }
-    return classify_and_write(cube, chosen, steps, arguments.output, console, **options)
+    chosen_method(arguments.method, chosen, ClassificationOptions(**options))
+    cube = load_map(arguments, console)
+    return classify_and_write(
+        cube, chosen, steps, arguments.output, console, method=arguments.method, **options
+    )
 
 
 def classify_and_write(
@@ -144,9 +180,3 @@ def classify_and_write(
         ],
     )
     return Answer({"files": files, "classes": [asdict(row) for row in rows]}, f"{text}\nwritten to {folder}")
-
-
-def _folder_option() -> argparse.ArgumentParser:
-    parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="folder to write to")
-    return parent

@@ -17,7 +17,13 @@ _PAIR = re.compile(r"(?P<low>[^:x,]+)[:x,](?P<high>[^:x,]+)")
 
 
 def add_parameter_options(
-    parser: argparse.ArgumentParser, parameters: type, *, prefix: str = "", skip: tuple[str, ...] = ()
+    parser: argparse.ArgumentParser,
+    parameters: type,
+    *,
+    prefix: str = "",
+    skip: tuple[str, ...] = (),
+    note: str = "pairs as A:B; a negative A after an equals sign",
+    own_defaults: bool = True,
 ) -> None:
     """Add one option for each field of a dataclass of numbers, texts, flags, pairs and lists of names.
 
@@ -27,13 +33,16 @@ def add_parameter_options(
         Put before each option's name.
     skip
         Fields that get no option.
+    note
+        What stands beside the options' heading.
+    own_defaults
+        Whether the help names the fields' defaults; not where others take their place.
     """
-    group = parser.add_argument_group(
-        f"{_subject(parameters)} (pairs as A:B; a negative A after an equals sign)"
-    )
+    group = parser.add_argument_group(f"{_subject(parameters)} ({note})")
     for entry in parameter_fields(parameters, skip=skip):
         flag = f"--{prefix}{entry.name}".replace("_", "-")
-        told = f"{entry.text} (default {_shown(entry.default)})".replace("%", "%%")
+        default = f" (default {_shown(entry.default)})" if own_defaults else ""
+        told = f"{entry.text}{default}".replace("%", "%%")
         if entry.kind is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=told)
         else:

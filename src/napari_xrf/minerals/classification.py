@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,14 @@ from napari_xrf.minerals.likelihood import Scan
 from napari_xrf.minerals.map_setting import setting_of_map
 from napari_xrf.minerals.mean_spectra import ClassSpectrum, class_spectra
 from napari_xrf.minerals.model_error import model_error
+from napari_xrf.minerals.network_method import (
+    is_model,
+    label_by_network,
+    members_of,
+    mineral_models,
+    read_mineral_model,
+    wanted_classes,
+)
 from napari_xrf.minerals.separability import confusion, inseparable_groups
 from napari_xrf.minerals.templates import expect_templates
 
@@ -73,13 +82,13 @@ class Classification:
         Mean measured spectrum of each class that occurs, with what its minerals explain of it.
     misfit
         (Y, X) how far each pixel's spectrum is from its best mineral: deviance less its expectation, in
-        standard deviations; NaN where nothing was measured.
+        standard deviations; NaN where nothing was measured, and everywhere when a network decided.
     counts_per_pixel
         Median of the measured pixels, in the energies that were used.
     energy_range
         (low, high) keV that were used.
     method
-        Name of the method in :data:`METHODS`.
+        ``"likelihood"``, or the name of the network.
     notes
         What the user should know, one sentence each: calibration, range, minerals left out.
     """
@@ -118,7 +127,9 @@ def classify_minerals(
         map.
     method
         ``"likelihood"``: the mineral under which the pixel's counts are most likely, scale and continuum
-        free, see ``docs/minerals.md``.
+        free, see ``docs/minerals.md``. Or a network: the name of a shipped model that names minerals, or a
+        weights file; it looks for all its classes, or for those of them that hold one of ``minerals``, and
+        takes none of the options below but ``calibration``.
     library
         Where an automatic choice is made from: the shipped library by default.
     ignored
@@ -140,13 +151,61 @@ def classify_minerals(
     InvalidInput
         For a method, level or tolerance that cannot be, a map without counts, or when no mineral is left.
     """
-    if method not in METHODS:
-        raise InvalidInput(f"there is no method {method!r}", f"Use {', '.join(METHODS)}")
     if minerals is not None and not minerals:
         raise InvalidInput("there is no mineral to look for", "Name at least one")
     known = None if library is None else tuple(library)
     options = ClassificationOptions(known, tuple(ignored), unknown_level, tolerance, calibration)
-    return METHODS[method](cube, minerals, options, progress)
+    return chosen_method(method, minerals, options)(cube, minerals, options, progress)
+
+
+def chosen_method(name: str, minerals: Sequence[Mineral] | None, options: ClassificationOptions) -> Method:
+    """Return a method by name after a look at whether it can do what is asked; no network is loaded yet.
+
+    Raises
+    ------
+    FileError
+        When it is a file, but not of weights.
+    InvalidInput
+        When there is none of that name, or it is a model that names no minerals, does not know one of those
+        looked for, or is given an option that only the likelihood knows.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    if not is_model(name):
+        known = ", ".join([*METHODS, *mineral_models()])
+        raise InvalidInput(f"there is no method {name!r}", f"Use {known}, or a mineral model's weights file")
+    wanted_classes(read_mineral_model(name), minerals)
+    plain = ClassificationOptions(calibration=options.calibration)
+    for entry in ("library", "ignored", "unknown_level", "tolerance"):
+        if getattr(options, entry) != getattr(plain, entry):
+            raise InvalidInput(
+                f"a network takes no {entry.replace('_', ' ')}", "Leave it out, or use the method likelihood"
+            )
+    return partial(classify_by_network, model=name)
+
+
+def classify_by_network(
+    cube: SpectralCube,
+    minerals: Sequence[Mineral] | None,
+    options: ClassificationOptions,
+    progress: Progress,
+    *,
+    model: str,
+) -> Classification:
+    """Classify by a network: the method of :func:`classify_minerals` that a model's name chooses."""
+    found = label_by_network(cube, minerals, model, calibration=options.calibration, progress=progress)
+    setting = found.setting
+    return Classification(
+        label_map=found.label_map,
+        groups=tuple(members for name in found.classes if len(members := members_of(name)) > 1),
+        minerals=tuple(member for name in found.classes for member in members_of(name)),
+        spectra=found.spectra,
+        misfit=np.full(cube.map_shape, np.nan, dtype=np.float32),
+        counts_per_pixel=setting.counts_per_pixel,
+        energy_range=(float(setting.bins.energies[0]), float(setting.bins.energies[-1])),
+        method=found.description.name,
+        notes=(setting.notes[0], *found.notes),
+    )
 
 
 def classify_by_likelihood(
@@ -255,5 +314,5 @@ def _remarks(
 
 Method = Callable[[SpectralCube, Sequence[Mineral] | None, ClassificationOptions, Progress], Classification]
 
-# Another method, such as a network, is a function of this signature and a line here.
+# Another method is a function of this signature and a line here; networks are found by :func:`chosen_method`.
 METHODS: dict[str, Method] = {"likelihood": classify_by_likelihood}

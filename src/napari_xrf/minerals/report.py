@@ -38,6 +38,10 @@ _METHODS = {
         "explains, or that fits none with a probability of at least one half, is unknown."
     ),
 }
+_NETWORK = (
+    "Each pixel has the class that the network {} finds the most probable; below one half it is unknown. "
+    "Minerals that the network was taught as one stand together as one class."
+)
 
 
 def write_report(
@@ -74,7 +78,7 @@ def write_report(
         _modal_html(rows),
         _changed_html(classification, labels),
         "<h2>Method</h2>",
-        f"<p>{_safe(_METHODS.get(classification.method, classification.method))}</p>",
+        f"<p>{_safe(_METHODS.get(classification.method) or _NETWORK.format(classification.method))}</p>",
         _list(_facts(classification)),
         "<h2>Grains</h2>",
         _grain_html(labels),

@@ -1,0 +1,247 @@
+"""The verbs that use a trained model: predict and models."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_xrf.cli.console import Answer, Console, table
+from napari_xrf.cli.map_file import load_map, map_file_options, output_folder
+from napari_xrf.cli.model_options import device_option, folder_option, model_argument
+from napari_xrf.cli.names import names_of
+from napari_xrf.cli.painting_training import NAME as PAINTING_GENERATOR
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.spectral_cube import SpectralCube
+
+if TYPE_CHECKING:
+    from napari_xrf.learning.description import ModelDescription
+    from napari_xrf.learning.prediction import Prediction
+
+_MOST_ROWS = 40  # of the table for people; the JSON has all
+
+
+def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Add ``predict`` and ``models`` to the parser's verbs."""
+    predict = verbs.add_parser(
+        "predict",
+        parents=[common, model_argument(), map_file_options(), folder_option(), device_option()],
+        help="any model on any map or set of spectra",
+    )
+    predict.add_argument(
+        "--outputs", default="auto", help="presence,intensity,minerals,code,spectrum or auto"
+    )
+    predict.add_argument(
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="probability from which a name counts as found, 0 to 1 (default: the model's own)",
+    )
+    predict.add_argument(
+        "--no-calibrate", action="store_true", help="take the file's energy axis without refining it"
+    )
+    predict.set_defaults(run=write_predictions)
+
+    models = verbs.add_parser("models", parents=[common], help="the shipped models and the networks")
+    models.set_defaults(run=list_models)
+
+
+def write_predictions(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Write what a model says of a map as predictions.h5, and as mineral or element maps where it is one."""
+    from napari_xrf.learning.weights import read_description
+
+    # Everything the user typed is checked before the long work starts.
+    description = read_description(arguments.model)
+    threshold = arguments.threshold
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise InvalidInput(f"a threshold lies from 0 to 1, not {threshold:g}")
+    if threshold is not None and not description.names:
+        raise InvalidInput(f"{description.name} names nothing", "Leave the threshold out")
+
+    from napari_xrf.learning.model import choose_device
+    from napari_xrf.learning.prediction import chosen_outputs, predict
+    from napari_xrf.learning.prediction_files import write_prediction
+    from napari_xrf.learning.weights import load_model
+
+    outputs = chosen_outputs(description, names_of(arguments.outputs))
+    choose_device(arguments.device)
+    model = load_model(arguments.model)
+    cube = load_map(arguments, console)
+    folder = output_folder(arguments.output)
+    prediction = predict(
+        model,
+        cube,
+        outputs=outputs,
+        calibrate=not arguments.no_calibrate,
+        device=arguments.device,
+        progress=console.progress,
+    )
+    if threshold is not None and description.task != "minerals":
+        calibration = replace(description.calibration, thresholds=(threshold,))
+        prediction = replace(prediction, description=prediction.description.with_calibration(calibration))
+    for note in prediction.notes:
+        console.say(note)
+    files = [folder / "predictions.h5"]
+    write_prediction(files[0], prediction, progress=console.progress)
+    data: dict[str, Any] = {
+        "model": description.name,
+        "task": description.task,
+        "outputs": list(outputs),
+        "shape": list(prediction.map_shape),
+        "notes": list(prediction.notes),
+    }
+    if prediction.unknown is not None:
+        rows, labels = _write_labels(prediction, 0.5 if threshold is None else threshold, folder)
+        data["classes"], text = rows, _table_of_classes(rows)
+        files += labels
+    elif prediction.probability is not None or prediction.intensity is not None:
+        data["found"] = _found(prediction)
+        text = _table_of_names(data["found"])
+        if prediction.intensity is not None:
+            files += _write_element_maps(prediction, cube, folder, console)
+    else:
+        text = f"{', '.join(outputs)} of {cube.name}"
+    data["files"] = [str(file) for file in files]
+    return Answer(data, f"{text}\nwritten to {folder}")
+
+
+def list_models(arguments: argparse.Namespace, console: Console) -> Answer:
+    """List the shipped models, what can be trained and the networks, one line each; loads no network."""
+    from napari_xrf.learning.registry import ARCHITECTURES
+    from napari_xrf.learning.training_recipes import RECIPES
+    from napari_xrf.learning.weights import read_description, shipped_models
+
+    shipped = [
+        {**_facts(read_description(name)), "name": name, "file": str(path)}
+        for name, path in shipped_models().items()
+    ]
+    recipes = [
+        {"name": each.name, "architecture": each.architecture, "task": each.task, "summary": each.summary}
+        for each in RECIPES.values()
+    ]
+    recipes.append(
+        {
+            "name": PAINTING_GENERATOR,
+            "architecture": PAINTING_GENERATOR,
+            "task": "paintings",
+            "summary": "pigments for the colours of a painting",
+        }
+    )
+    networks = [
+        {"name": each.name, "task": each.task, "outputs": list(each.outputs), "summary": each.summary}
+        for each in ARCHITECTURES.values()
+    ]
+    parts: list[str] = []
+    if shipped:
+        parts.append(_listed("shipped models", shipped, ("name", "task", "names", "summary")))
+    parts.append(_listed("what train makes", recipes, ("name", "task", "summary")))
+    parts.append(_listed("networks", networks, ("name", "task", "summary")))
+    return Answer({"models": shipped, "recipes": recipes, "architectures": networks}, "\n\n".join(parts))
+
+
+def _listed(title: str, entries: Sequence[Mapping[str, Any]], columns: tuple[str, ...]) -> str:
+    rows = [[str(entry[column]) for column in columns] for entry in entries]
+    return f"{title}\n" + table(columns, rows)
+
+
+def _facts(description: ModelDescription) -> dict[str, Any]:
+    from napari_xrf.learning.training_recipes import RECIPES
+
+    axis = description.axis
+    recipe = RECIPES.get(str(description.training.get("recipe", "")))
+    return {
+        "architecture": description.architecture,
+        "task": description.task,
+        "outputs": list(description.outputs),
+        "names": len(description.names),
+        "energy_keV": [float(axis.edges[0]), float(axis.edges[-1])],
+        "counts_range": list(description.counts_range),
+        "summary": recipe.summary if recipe else "",
+        "validation": dict(description.training.get("validation", {})),
+    }
+
+
+def _found(prediction: Prediction) -> list[dict[str, Any]]:
+    """Return each name that some pixels show, the most frequent first."""
+    from napari_xrf.learning.prediction_views import found_names, thresholds_of
+
+    names = found_names(prediction)
+    measured = prediction.counts > 0
+    pixels = max(int(measured.sum()), 1)
+    threshold = dict(zip(prediction.names, thresholds_of(prediction.description).tolist(), strict=True))
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        index = prediction.names.index(name)
+        row: dict[str, Any] = {"name": name}
+        if prediction.probability is not None:
+            chance = prediction.probability[..., index][measured]
+            row["pixels"] = int((chance >= threshold[name]).sum())
+            row["share"] = row["pixels"] / pixels
+            row["mean_probability"] = float(chance.mean()) if chance.size else 0.0
+        if prediction.intensity is not None:
+            row["net_counts"] = float(prediction.intensity[..., index].sum(dtype=np.float64))
+        rows.append(row)
+    return sorted(rows, key=lambda row: (-row.get("share", 0.0), -row.get("net_counts", 0.0)))
+
+
+def _write_labels(
+    prediction: Prediction, least_probability: float, folder: Path
+) -> tuple[list[dict[str, Any]], list[Path]]:
+    from napari_xrf import io
+    from napari_xrf.learning.prediction_views import label_map_of
+    from napari_xrf.minerals.label_picture import write_label_picture
+    from napari_xrf.minerals.modal_table import modal_table, write_modal_table
+
+    labels = label_map_of(prediction, least_probability)
+    rows = modal_table(labels)
+    files = [folder / name for name in ("labels.tif", "labels.h5", "classes.csv", "map.png")]
+    io.write(files[0], labels)
+    io.write(files[1], labels)
+    write_modal_table(files[2], rows)
+    write_label_picture(files[3], labels)
+    return [asdict(row) for row in rows], files
+
+
+def _write_element_maps(
+    prediction: Prediction, cube: SpectralCube, folder: Path, console: Console
+) -> list[Path]:
+    from napari_xrf import io
+    from napari_xrf.learning.element_mapping import element_maps_with_errors
+
+    maps = element_maps_with_errors(prediction, cube, progress=console.progress)
+    file = folder / "maps.h5"
+    io.write(file, maps)
+    return [file]
+
+
+def _table_of_classes(rows: list[dict[str, Any]]) -> str:
+    shown = [
+        (
+            str(row["name"]),
+            str(row["pixels"]),
+            f"{row['area_percent']:.2f}",
+            "-" if row["mean_confidence"] is None else f"{row['mean_confidence']:.2f}",
+        )
+        for row in rows
+        if row["pixels"]
+    ]
+    return table(("mineral", "pixels", "area %", "confidence"), shown)
+
+
+def _table_of_names(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "nothing found"
+    columns = [key for key in ("share", "mean_probability", "net_counts") if key in rows[0]]
+    titles = {"share": "of pixels %", "mean_probability": "mean probability", "net_counts": "net counts"}
+    forms = {
+        "share": lambda value: f"{100 * value:.2f}",
+        "mean_probability": lambda value: f"{value:.3f}",
+        "net_counts": lambda value: f"{value:.0f}",
+    }
+    shown = [(row["name"], *(forms[key](row[key]) for key in columns)) for row in rows[:_MOST_ROWS]]
+    text = table(("name", *(titles[key] for key in columns)), shown)
+    return text + (f"\nand {len(rows) - _MOST_ROWS} more" if len(rows) > _MOST_ROWS else "")

@@ -1,0 +1,131 @@
+"""The options of train and tune that change a recipe. No torch here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_xrf.cli.names import names_of, split_names
+from napari_xrf.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from napari_xrf.learning.training_recipes import TrainingRecipe
+
+
+def add_recipe_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a training to a parser."""
+    from napari_xrf.cli.parameter_options import add_parameter_options
+    from napari_xrf.learning.recipe_variants import DISTORTIONS, PREPROCESSING_WORDS
+    from napari_xrf.learning.training_recipes import TrainingOptions
+
+    network = parser.add_argument_group("network and its inputs (defaults: the recipe's)")
+    network.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="of the network, such as hidden=900",
+    )
+    network.add_argument(
+        "--preprocessing",
+        metavar="WORDS",
+        default="",
+        help=f"of {', '.join(PREPROCESSING_WORDS)}, such as baseline,max,sqrt",
+    )
+    source = parser.add_argument_group("spectra to learn from (defaults: the recipe's)")
+    source.add_argument("--instrument", metavar="NAME,…", default="", help="presets' names or .toml files")
+    source.add_argument("--minerals", metavar="quartz,…", default="auto", help="minerals to tell apart")
+    source.add_argument("--library", metavar="FILE.csv", type=Path, help="your minerals")
+    source.add_argument("--distortions", choices=DISTORTIONS, help="of the spectra")
+    source.add_argument("--regions", metavar="LABELS_FILE", type=Path, help="labels of a map to learn from")
+    source.add_argument("--map", metavar="CUBE_FILE", type=Path, help="the map that the labels belong to")
+    source.add_argument(
+        "--mix", type=float, metavar="SHARE", help="of the spectra from the regions (default 1: all)"
+    )
+    parser.add_argument(
+        "--steps",
+        dest="steps_per_epoch",
+        metavar="N",
+        type=int,
+        help="batches of an epoch (default: the recipe's)",
+    )
+    add_parameter_options(
+        parser,
+        TrainingOptions,
+        skip=("steps_per_epoch",),
+        note="defaults: the recipe's",
+        own_defaults=False,
+    )
+
+
+def recipe_from(arguments: argparse.Namespace) -> TrainingRecipe:
+    """Return the recipe that the arguments name, with all that the user changed.
+
+    Raises
+    ------
+    FileError
+        When a file that is named is not there or cannot be read.
+    InvalidInput
+        When a name is unknown, or a value does not go with the recipe.
+    """
+    from napari_xrf.cli.parameter_options import parameters_from
+    from napari_xrf.learning.recipe_variants import (
+        with_distortions,
+        with_instrument,
+        with_minerals,
+        with_preprocessing,
+        with_regions,
+    )
+    from napari_xrf.learning.training_recipes import TrainingOptions, training_recipe
+
+    recipe = training_recipe(arguments.model)
+    options = parameters_from(arguments, TrainingOptions, base=recipe.options)
+    network = {**recipe.network, **settings_of(arguments)}
+    recipe = replace(recipe, options=options, network=network)
+    if arguments.preprocessing:
+        recipe = with_preprocessing(recipe, split_names(arguments.preprocessing))
+    if arguments.instrument:
+        recipe = with_instrument(recipe, split_names(arguments.instrument))
+    minerals = names_of(arguments.minerals)
+    if minerals is not None or arguments.library is not None:
+        recipe = with_minerals(recipe, minerals, arguments.library)
+    if arguments.distortions is not None:
+        recipe = with_distortions(recipe, arguments.distortions)
+    if (arguments.regions is None) != (arguments.map is None):
+        raise InvalidInput(
+            "regions are labels of a map", "Give both --regions LABELS_FILE and --map CUBE_FILE"
+        )
+    if arguments.regions is None and arguments.mix is not None:
+        raise InvalidInput(
+            "--mix is the share of labelled regions", "Give --regions and --map, or leave it out"
+        )
+    if arguments.regions is not None:
+        from napari_xrf.io.formats import existing_file
+
+        for file in (arguments.regions, arguments.map):
+            existing_file(file)
+        mix = 1.0 if arguments.mix is None else arguments.mix
+        recipe = with_regions(recipe, arguments.map, arguments.regions, mix=mix, seed=arguments.seed)
+    return recipe
+
+
+def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what --set gives, name → value."""
+    return dict(map(_assignment, arguments.set))
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    """Return name and value of ``hidden=900``: a number, true or false, a list ``16,32`` or a word."""
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip():
+        raise InvalidInput(f"{text!r} sets nothing", "Write OPTION=VALUE, such as hidden=900")
+    try:
+        return name.strip(), json.loads(value)
+    except ValueError:
+        parts = [part.strip() for part in value.split(",")]
+        if len(parts) > 1:
+            return name.strip(), [_assignment(f"x={part}")[1] for part in parts]
+        return name.strip(), value.strip()

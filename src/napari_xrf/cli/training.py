@@ -1,0 +1,242 @@
+"""The verbs that make models: train, tune and adapt."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from napari_xrf.cli.console import Answer, Console, table
+from napari_xrf.cli.map_file import load_map, map_file_options, output_folder
+from napari_xrf.cli.model_options import device_option, folder_option, model_argument
+from napari_xrf.cli.painting_training import NAME as PAINTING_GENERATOR
+from napari_xrf.cli.painting_training import train_painting
+from napari_xrf.cli.recipe_options import add_recipe_options, recipe_from, settings_of
+from napari_xrf.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from napari_xrf.learning.training import Epoch
+    from napari_xrf.learning.training_recipes import TrainingRecipe
+    from napari_xrf.learning.tuning_trials import TrialReport
+
+TRIALS = 30
+
+
+def add_verbs(verbs: Any, common: argparse.ArgumentParser, verb: str = "") -> None:
+    """Add ``train``, ``tune`` and ``adapt``; the options of a training only for the verb that is given."""
+    parents = [common, folder_option(), device_option(), _seed_option()]
+    train = verbs.add_parser("train", parents=parents, help="trains a network")
+    train.set_defaults(run=train_model)
+    tune = verbs.add_parser("tune", parents=parents, help="searches for better options of a training")
+    tune.set_defaults(run=tune_model)
+    for parser, name in ((train, "train"), (tune, "tune")):
+        parser.add_argument("model", metavar="MODEL", help="what to train (see models)")
+        if verb == name:
+            add_recipe_options(parser)
+    train.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder")
+    tune.add_argument("--trials", type=int, default=TRIALS, help=f"in all (default {TRIALS})")
+    tune.add_argument("--timeout", type=float, metavar="S", help="seconds after which no trial starts")
+    tune.add_argument("--figure", default="loss", help="loss (default) or a validation figure to make best")
+
+    adapt = verbs.add_parser(
+        "adapt",
+        parents=[
+            common,
+            model_argument(),
+            map_file_options(),
+            folder_option(),
+            device_option(),
+            _seed_option(),
+        ],
+        help="fits a model to an unlabelled map",
+    )
+    if verb == "adapt":
+        from napari_xrf.cli.parameter_options import add_parameter_options
+        from napari_xrf.learning.adaptation_options import AdaptationOptions
+
+        add_parameter_options(adapt, AdaptationOptions, note="with their defaults")
+    adapt.set_defaults(run=adapt_model)
+
+
+def train_model(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Train a network and write its weights, checkpoint, metrics and model card."""
+    if arguments.model == PAINTING_GENERATOR:
+        return train_painting(arguments, settings_of(arguments), console)
+    recipe = recipe_from(arguments)
+    _check(recipe, arguments)
+    folder = output_folder(arguments.output)
+
+    from napari_xrf.learning.training import train
+
+    teller = _EpochTeller(console)
+    model = train(
+        recipe,
+        seed=arguments.seed,
+        folder=folder,
+        resume=arguments.resume,
+        device=arguments.device,
+        progress=teller.progress,
+        on_epoch=teller.tell,
+    )
+    training = model.description.training
+    names = ("model.safetensors", "checkpoint.safetensors", "metrics.json", "model-card.md")
+    files = [folder / name for name in names if (folder / name).is_file()]
+    figures = dict(training.get("validation", {}))
+    data = {
+        "files": [str(file) for file in files],
+        "model": model.description.name,
+        "architecture": model.description.architecture,
+        "seed": arguments.seed,
+        "epochs": training.get("epochs"),
+        "best_epoch": training.get("best_epoch"),
+        "seconds": training.get("seconds"),
+        "validation": figures,
+        "names": len(model.description.names),
+    }
+    told = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures.items())
+    return Answer(data, f"{model.description.name}: {told or 'trained'}\nwritten to {folder}")
+
+
+def tune_model(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Search for better options of a training; the study stays in the folder and goes on in a next call."""
+    recipe = recipe_from(arguments)
+    _check(recipe, arguments)
+    if arguments.timeout is not None and not arguments.timeout > 0:
+        raise InvalidInput(f"the timeout must be above 0 s, not {arguments.timeout:g}")
+    if arguments.trials < 1:
+        raise InvalidInput(f"a search needs at least 1 trial, not {arguments.trials}")
+    folder = output_folder(arguments.output)
+
+    from napari_xrf.learning.tuning import tune
+
+    def tell(report: TrialReport) -> None:
+        value = "no value" if report.value is None else f"{report.value:.5g}"
+        best = "" if report.best is None else f", best so far {report.best:.5g}"
+        console.say(f"trial {report.number}: {report.state}, {arguments.figure} {value}{best}")
+
+    result = tune(
+        recipe,
+        folder,
+        trials=arguments.trials,
+        timeout=arguments.timeout,
+        seed=arguments.seed,
+        figure=arguments.figure,
+        device=arguments.device,
+        progress=console.progress,
+        on_trial=tell,
+    )
+    data = {
+        "files": [str(folder / name) for name in ("study.sqlite3", "best.json", "trials.csv")],
+        "model": recipe.name,
+        "trials": len(result.trials),
+        "figure": result.figure,
+        "value": result.value,
+        "value_of_the_recipe": result.default,
+        "best": {part: dict(values) for part, values in result.values.items()},
+        "importance": dict(result.importance),
+    }
+    rows = result.table()
+    text = table(list(rows[0]), [[_shown(value) for value in row.values()] for row in rows]) if rows else ""
+    return Answer(data, f"{text}\nwritten to {folder}".strip())
+
+
+def adapt_model(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Adapt a model to a map without labels, and say whether it got better."""
+    from napari_xrf.learning.weights import read_description
+
+    description = read_description(arguments.model)
+    _check_seed(arguments.seed)
+
+    from napari_xrf.cli.parameter_options import parameters_from
+    from napari_xrf.learning.adaptation import adapt
+    from napari_xrf.learning.adaptation_options import AdaptationOptions
+    from napari_xrf.learning.model import choose_device
+    from napari_xrf.learning.weights import load_model
+
+    options = parameters_from(arguments, AdaptationOptions)
+    choose_device(arguments.device)
+    if description.task == "spectra":
+        raise InvalidInput(
+            f"{description.name} decides nothing that could be adapted", "Choose another model"
+        )
+    model = load_model(arguments.model)
+    cube = load_map(arguments, console)
+    folder = output_folder(arguments.output)
+    result = adapt(
+        model,
+        cube,
+        folder,
+        seed=arguments.seed,
+        options=options,
+        device=arguments.device,
+        progress=console.progress,
+    )
+    data = {
+        "files": [str(folder / name) for name in ("model.safetensors", "adaptation.json")],
+        **result.as_json(),
+    }
+    rows = [
+        (f"{name.replace('_', ' ')} on held-out spectra", f"{change.before:.4f}", f"{change.after:.4f}")
+        for name, change in result.figures.items()
+    ]
+    after = data["map"]["after"]
+    rows += [
+        (f"{name.replace('_', ' ')} on the map", f"{value:.4f}", f"{after[name]:.4f}")
+        for name, value in data["map"]["before"].items()
+    ]
+    kept = "the adapted weights are kept" if result.kept else "the original weights are kept"
+    text = [table(("", "before", "after"), rows), *result.notes, kept, f"written to {folder}"]
+    return Answer(data, "\n".join(text))
+
+
+def _check(recipe: TrainingRecipe, arguments: argparse.Namespace) -> None:
+    """Refuse what cannot be before anything is computed."""
+    _check_seed(arguments.seed)
+
+    from napari_xrf.learning.model import choose_device
+    from napari_xrf.learning.registry import network_options
+
+    network_options(recipe.architecture, dict(recipe.network))
+    choose_device(arguments.device)
+
+
+def _check_seed(seed: int) -> None:
+    from napari_xrf.learning.training import VALIDATION, generator_of
+
+    generator_of(seed, VALIDATION)
+
+
+class _EpochTeller:
+    """Shows how a training goes: a line for each epoch, and the progress between them."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = ""
+
+    def progress(self, done: int, total: int, what: str) -> None:
+        """Show progress with the last epoch's losses and the time left."""
+        self._console.progress(done, total, what + self._last)
+
+    def tell(self, epoch: Epoch) -> None:
+        """Tell of an epoch that has ended."""
+        losses = f"loss {epoch.training_loss:.4g}, validation {epoch.validation_loss:.4g}"
+        figures = "".join(f", {name.replace('_', ' ')} {value:.4g}" for name, value in epoch.figures.items())
+        left = f", {_duration(epoch.seconds_left)} left" if epoch.number < epoch.total else ""
+        self._last = f" ({losses}{left})"
+        self._console.say(f"epoch {epoch.number} of {epoch.total}: {losses}{figures}{left}")
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _seed_option() -> argparse.ArgumentParser:
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument("--seed", type=int, default=0, help="the same seed gives the same result (default 0)")
+    return parent

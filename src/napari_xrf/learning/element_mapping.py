@@ -1,0 +1,138 @@
+"""Element maps by a network: from a cube to the noun that the fit gives too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.emission_lines import main_line, split_family
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.weights import read_description, shipped_models
+
+if TYPE_CHECKING:
+    from napari_xrf.learning.prediction import Prediction
+
+DEFAULT_MODEL = "maxrf-cnn"
+
+
+def map_elements_by_network(
+    cube: SpectralCube,
+    elements: Sequence[str] | None = None,
+    *,
+    model: str = DEFAULT_MODEL,
+    device: str = "auto",
+    progress: Progress = ignore_progress,
+) -> ElementMaps:
+    """Map the net counts of elements over a cube by a network.
+
+    Parameters
+    ----------
+    elements
+        Symbols; None: those that the model finds.
+    model
+        A shipped model's name, or a weights file.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+
+    Returns
+    -------
+    Maps named by each element's main family. An element's counts are those of all its lines.
+
+    Raises
+    ------
+    InvalidInput
+        When the model gives no counts of elements, or does not know one of them.
+    """
+    from napari_xrf.learning.prediction import predict
+    from napari_xrf.learning.weights import load_model
+
+    wanted = None if elements is None else known_elements(read_element_model(model), elements)
+    prediction = predict(load_model(model), cube, device=device, progress=progress)
+    return element_maps_with_errors(prediction, cube, wanted, progress)
+
+
+def element_maps_with_errors(
+    prediction: Prediction,
+    cube: SpectralCube,
+    elements: Sequence[str] | None = None,
+    progress: Progress = ignore_progress,
+) -> ElementMaps:
+    """Return the element maps of a prediction, with errors that know what lies under the peaks.
+
+    The variance has three parts. The predicted net counts themselves and the counts beside them in the
+    window of the main line, ±1 FWHM, on the file's axis: the Poisson noise of a perfect reader of that
+    window. And the model's own error, as a share of all counts, on held-out spectra of its training. A
+    network is no unbiased fit: what it gets wrong on spectra unlike its training is in none of them.
+
+    Parameters
+    ----------
+    prediction
+        Of a model for elements.
+    cube
+        What it was made from.
+    elements
+        Of the model's names; None: those that it finds.
+    """
+    from napari_xrf.learning.prediction_views import element_maps_of
+    from napari_xrf.physics.instrument import instrument_of
+
+    maps = element_maps_of(prediction, elements)
+    detector = instrument_of(cube).detector
+    variance = maps.standard_errors.astype(np.float64) ** 2
+    for number, family in enumerate(maps.families):
+        element, shell = split_family(family)
+        line = main_line(element, shell)
+        progress(number, len(maps), "estimating errors")
+        if line is not None and cube.energy.energies[0] < line.energy < cube.energy.energies[-1]:
+            half = float(detector.fwhm(line.energy))
+            window = cube.window_map(line.energy - half, line.energy + half)
+            variance[number] += np.maximum(window - maps.counts[number], 0)
+    progress(len(maps), len(maps), "estimating errors")
+    return replace(maps, standard_errors=np.sqrt(variance).astype(np.float32))
+
+
+def element_models() -> tuple[str, ...]:
+    """Return the names of the shipped models that give net counts of elements."""
+    return tuple(name for name in shipped_models() if "intensity" in read_description(name).outputs)
+
+
+def read_element_model(model: str) -> ModelDescription:
+    """Return the description of a model that gives net counts of elements, by name or weights file.
+
+    Raises
+    ------
+    FileError
+        When it is no weights file.
+    InvalidInput
+        When there is no such model, or it gives something else.
+    """
+    description = read_description(model)
+    if "intensity" not in description.outputs:
+        there = ", ".join(element_models()) or "a model of your own"
+        raise InvalidInput(f"the model {model} gives no counts of elements", f"Use {there}")
+    return description
+
+
+def known_elements(description: ModelDescription, elements: Sequence[str]) -> tuple[str, ...]:
+    """Return the elements of symbols or families (``"Fe"``, ``"Fe K"``) that a model knows.
+
+    Raises
+    ------
+    InvalidInput
+        When it does not know one of them.
+    """
+    symbols = tuple(dict.fromkeys(entry.split()[0] if entry.split() else entry for entry in elements))
+    missing = [symbol for symbol in symbols if symbol not in description.names]
+    if missing or not symbols:
+        raise InvalidInput(
+            f"the model {description.name} does not know {', '.join(missing) or 'an element without name'}",
+            f"It knows {', '.join(description.names)}",
+        )
+    return symbols
