@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import AuxiliaryImage, Excitation, Provenance, SpectralCube
-from napari_xrf.io import hdf5_file
+from napari_xrf.io import compressed_chunks, hdf5_file
 from napari_xrf.io.atomic_write import replacing
+from napari_xrf.io.bcf_threads import core_count
 
 MARK = "napari_xrf"
 LAYOUT = "napari-xrf"
@@ -137,14 +139,17 @@ def _put_counts(entry: Any, cube: SpectralCube, progress: Progress) -> None:
     compressed: dict[str, Any] = {}
     if rows * columns:
         chunks = (min(_BAND, rows), min(_BAND, columns), min(_CHANNELS, channels))
-        compressed = {"chunks": chunks, "compression": "gzip", "compression_opts": 1, "shuffle": True}
+        compressed = {"chunks": chunks, **compressed_chunks.FILTERS}
     counts = group.create_dataset("counts", shape=cube.shape, dtype=cube.counts.dtype, **compressed)
     counts.attrs.update({"interpretation": "spectrum", "long_name": "counts"})
-    for start in range(0, rows, _BAND):
-        band = slice(start, min(start + _BAND, rows))
-        for part in _columns(columns, (band.stop - start) * channels * counts.dtype.itemsize):
-            counts[band, part] = np.asarray(cube.counts[band, part])
-            progress(start * columns + part.stop * (band.stop - start), rows * columns, "writing spectra")
+    with ThreadPoolExecutor(core_count()) as threads:
+        for start in range(0, rows, _BAND):
+            band = slice(start, min(start + _BAND, rows))
+            for part in _columns(columns, (band.stop - start) * channels * counts.dtype.itemsize):
+                block = np.asarray(cube.counts[band, part])
+                compressed_chunks.write_block(counts, (start, part.start, 0), block, threads)
+                done = start * columns + part.stop * (band.stop - start)
+                progress(done, rows * columns, "writing spectra")
 
 
 def _columns(columns: int, column_bytes: int) -> Iterator[slice]:
