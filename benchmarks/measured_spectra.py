@@ -28,6 +28,13 @@ from napari_xrf.physics.source import TubeSource
 
 SHELF_KEV = {"Fe": (1.1, 1.5), "Ni": (1.1, 1.5), "Cu": (1.15, 1.4)}  # above their L lines
 RH_L_KEV = (2.45, 3.25)
+L_LINES_KEV = {"Ni": (0.75, 0.95), "Cu": (0.83, 1.03)}
+REFLECTIONS_KEV = {  # resolved ones, clear of lines
+    "Cr": {"110": (3.2, 3.65), "220": (6.5, 7.1), "310": (7.3, 7.9), "321": (8.6, 9.4)},
+    "Fe": {"110": (3.2, 3.65), "200": (4.6, 5.0), "321": (8.7, 9.5), "330": (10.0, 10.8)},
+    "Ni": {"111": (3.2, 3.6), "200": (3.75, 4.2), "220": (5.3, 6.0), "311": (6.2, 6.7)},
+    "Cu": {"111": (3.15, 3.55), "200": (3.6, 4.1), "220": (5.1, 5.8), "311": (6.1, 6.7)},
+}
 CONTAMINATION = (2.2, 2.45)  # S Kα, on copper most
 
 
@@ -51,6 +58,7 @@ def main() -> None:
     pure = {name: fit_spectrum(nist(name), NIST[name]) for name in NIST if name != ACRYLIC}
     acrylic = fit_spectrum(nist(ACRYLIC), NIST[ACRYLIC])
     print_pure(pure)
+    print_details(pure)
     print_acrylic(acrylic)
     plates = {element: fit_plate(horiba(element), element) for element in PLATES}
     print_plates(plates)
@@ -249,6 +257,24 @@ def print_pure(pure: dict[str, Fitted]) -> None:
             + "".join(f"{score:6.3f}" for score in scores)
             + f"  {bands}"
         )
+
+
+def print_details(pure: dict[str, Fitted]) -> None:
+    """Strengths of Bragg reflections over what lies below them, valleys between Kα and Kβ, and L lines."""
+    print("\nBragg reflections, valley between Kα and Kβ, L lines: measured over model")
+    for name, bands in REFLECTIONS_KEV.items():
+        fitted = pure[name]
+        _, reflected, rest = components(fitted)
+        found = []
+        for plane, (low, high) in bands.items():
+            band = fitted.axis.window(low, high)
+            over = (fitted.measured.counts - rest)[band].sum() / reflected[band].sum()
+            found.append(f"{plane} {over:4.2f}")
+        middle = 0.5 * (line_energy(name) + line_energy(name, beta=True))
+        found.append(f"valley {ratio(fitted, middle - 0.05, middle + 0.05):4.2f}")
+        if name in L_LINES_KEV:
+            found.append(f"L {ratio(fitted, *L_LINES_KEV[name]):4.2f}")
+        print(f"{name:3}", "  ".join(found))
 
 
 def off(fitted: Fitted, at: float) -> float:
