@@ -9,7 +9,8 @@
     python -m benchmarks.networks files      elements found in measured files
     python -m benchmarks.networks speed      time and memory of a map of 500 × 500 × 4096
 
-Each writes ``NAME.json`` and ``NAME.md`` (and pictures of curves) into a folder and prints them. Models are
+Each writes ``NAME.json`` and ``NAME.md`` (and pictures of curves) into a folder, prints the tables, and with
+``--document`` puts the short ones between ``<!-- NAME -->`` and ``<!-- end NAME -->`` of a page. Models are
 shipped names or weights files; ``--models`` names others.
 """
 
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("--sets", type=Path, help="folder that keeps the test sets for the next time")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of measured files")
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/figures-networks"))
+    parser.add_argument("--document", type=Path, help="a page that takes the tables, as docs/networks.md")
     options = parser.parse_args()
     make, models = TABLES[options.table]
     try:
@@ -72,6 +74,8 @@ def main() -> None:
     except XrfError as error:
         sys.exit(str(error))
     write_tables(options.output, options.table, tables)
+    if options.document is not None:
+        fill_page(options.document, options.table, tables)
 
 
 def write_tables(folder: Path, name: str, tables: Sequence[Table]) -> None:
@@ -84,10 +88,22 @@ def write_tables(folder: Path, name: str, tables: Sequence[Table]) -> None:
         for table in tables
     }
     (folder / f"{name}.json").write_text(json.dumps(stored, ensure_ascii=False, indent=1) + "\n")
-    text = f"`python -m benchmarks.networks {' '.join(sys.argv[1:])}`\n\n"
+    text = f"`{_command()}`\n\n"
     text += "\n".join(table.as_markdown() for table in tables)
     (folder / f"{name}.md").write_text(text)
     print(text)
+
+
+def fill_page(page: Path, name: str, tables: Sequence[Table]) -> None:
+    """Put tables into a page, without the long ones of single classes, elements and files."""
+    text = page.read_text()
+    before, start, rest = text.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"<!-- end {name} -->")
+    if not (start and end):
+        sys.exit(f"{page} has no place for {name}")
+    short = [table.as_markdown() for table in tables if not table.title.startswith("Each")]
+    command = f"`{_command()}`\n\n"
+    page.write_text(before + start + "\n" + command + "\n".join(short) + "\n" + end + after)
 
 
 def lines(options: argparse.Namespace, models: list[Model]) -> list[Table]:
@@ -260,6 +276,17 @@ def merged(found: Sequence[Evaluation]) -> list[Table]:
 
 def _option(model: Model, name: str, default: str) -> str:
     return str(model.description.training["source"]["options"].get(name, default))
+
+
+def _command() -> str:
+    """Return the command that was given, without the places that it writes to."""
+    words, kept = iter(sys.argv[1:]), []
+    for word in words:
+        if word in ("--document", "--sets", "-o", "--output"):
+            next(words, None)
+        else:
+            kept.append(word)
+    return f"python -m benchmarks.networks {' '.join(kept)}"
 
 
 def _number(value: float) -> float | None:

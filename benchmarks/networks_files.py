@@ -62,7 +62,7 @@ def measured_file_tables(folder: Path, models: Sequence[Model]) -> list[Table]:
             rows[name] = row
     return [
         Table("Measured files with a list of elements, all together", sums),
-        Table("Elements of each measured file", rows),
+        Table("Each measured file", rows),
     ]
 
 
