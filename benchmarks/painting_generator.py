@@ -144,7 +144,7 @@ def variety(tested: TestSet, generators: dict[str, PaintingGenerator]) -> None:
         shifts, numbers, apart, best, kinds = [], [], [], [], []
         for index, (color, truth) in enumerate(zip(tested.colors, tested.spectra, strict=True)):
             palette = part_of(tested.pigments, tested.palettes[index])
-            noise = random.normal(size=(DRAWS, generator.network.options.noise))
+            noise = generator.draw_noise(random, len(palette.names), DRAWS)
             paints = generator.mix(np.repeat(color[None], DRAWS, axis=0), palette, noise)
             shades = mix_colors(paints.masses, palette.colors)
             shifts += list(100 * (1 - color_similarity(shades, color[None])[:, 0]))

@@ -59,7 +59,16 @@ from napari_xrf.learning.painting_training import (  # noqa: E402
 )
 
 RNG = np.random.default_rng
-NAMES = ("lead white", "vermilion", "azurite", "lead-tin yellow I", "malachite", "umber", "carbon black", "gold leaf")
+NAMES = (
+    "lead white",
+    "vermilion",
+    "azurite",
+    "lead-tin yellow I",
+    "malachite",
+    "umber",
+    "carbon black",
+    "gold leaf",
+)
 SMALL = Options(width=8, layers=1, heads=2, noise=3, bands=24, emission_width=8)
 QUICK = PaintingTraining(
     paints=12, supports=(("m4-tornado", "chalk", "wood"),), recipes=60, batch_size=8, emission_steps=3,
@@ -167,7 +176,9 @@ def test_a_mixed_layer_of_one_pigment_is_that_pigments_layer(table):
 
 
 def test_a_spectrum_between_two_pigments_shows_both(table, light):
-    masses = np.array([[1, 0, 0, 0, 0, 0, 0, 0], [0.5, 0, 0.5, 0, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0, 0, 0]], dtype=float)
+    masses = np.array(
+        [[1, 0, 0, 0, 0, 0, 0, 0], [0.5, 0, 0.5, 0, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0, 0, 0]], dtype=float
+    )
     spectra = expect_paints(table, masses, light)
     copper = spectra[:, light.energy.window(7.9, 8.2)].sum(axis=1) / spectra.sum(axis=1)
     lead = spectra[:, light.energy.window(10.4, 10.7)].sum(axis=1) / spectra.sum(axis=1)
@@ -199,7 +210,9 @@ def test_shares_are_matched_to_a_colour_that_their_pigments_reach(palette):
 
 def test_traces_are_dropped_but_never_the_largest_share():
     shares = torch.tensor([[0.5, 0.49, 0.01], [0.9, 0.05, 0.05]]).log()
-    assert drop_traces(shares).exp().numpy() == pytest.approx(np.array([[0.505, 0.495, 0], [0.9, 0.05, 0.05]]), abs=1e-3)
+    assert drop_traces(shares).exp().numpy() == pytest.approx(
+        np.array([[0.505, 0.495, 0], [0.9, 0.05, 0.05]]), abs=1e-3
+    )
     even = torch.full((1, 100), 0.01).log()
     assert drop_traces(even).exp().sum().item() == pytest.approx(1)
 
@@ -218,7 +231,7 @@ def test_bands_are_shares_on_any_axis(seed):
 
 def test_weights_are_shares_and_do_not_depend_on_the_order_of_the_palette(palette):
     generator, colors = untrained(), RNG(0).uniform(0, 255, (5, 3))
-    noise = RNG(1).normal(size=(5, 3))
+    noise = generator.draw_noise(RNG(1), len(NAMES), 5)
     made = generator.mix(colors, palette, noise)
     assert made.weights.sum(axis=1) == pytest.approx(1)
     assert made.masses.sum(axis=1) == pytest.approx(1)
@@ -228,15 +241,17 @@ def test_weights_are_shares_and_do_not_depend_on_the_order_of_the_palette(palett
         tuple(palette.names[each] for each in turned), palette.colors[turned], palette.spectra[turned],
         palette.energy, tuple(palette.families[each] for each in turned),
     )  # fmt: skip
-    assert generator.mix(colors, other, noise).weights[:, turned] == pytest.approx(made.weights, abs=1e-4)
+    assert generator.mix(colors, other, noise[:, turned]).weights[:, turned] == pytest.approx(
+        made.weights, abs=1e-4
+    )
 
 
 def test_wrong_colours_and_noise_are_told(palette):
     generator = untrained()
     with pytest.raises(InvalidInput, match="colours"):
-        generator.mix([1, 2, 3], palette, np.zeros(3))
+        generator.mix([1, 2, 3], palette, np.zeros((8, 3)))
     with pytest.raises(InvalidInput, match="noise"):
-        generator.mix([[1, 2, 3]], palette, np.zeros(4))
+        generator.mix([[1, 2, 3]], palette, np.zeros((8, 4)))
 
 
 def test_weights_files_come_back_and_others_are_refused(palette, tmp_path):
@@ -264,7 +279,8 @@ def test_weights_files_come_back_and_others_are_refused(palette, tmp_path):
 def test_training_is_the_same_for_a_seed_and_changes_the_weights(table, palette):
     reports = []
     first, second = (
-        train_painting_generator(QUICK, SMALL, seed=3, pigments=table, on_step=reports.append) for _ in range(2)
+        train_painting_generator(QUICK, SMALL, seed=3, pigments=table, on_step=reports.append)
+        for _ in range(2)
     )
     for name, value in first.network.state_dict().items():
         assert torch.equal(value, second.network.state_dict()[name]), name
@@ -296,6 +312,10 @@ def test_options_of_the_training_are_sorted_and_checked():
         painting_options({"colour": 5})
     with pytest.raises(InvalidInput, match="recipe steps"):
         painting_options({"recipe_steps": 0})
+    with pytest.raises(InvalidInput, match="recipe_steps"):
+        painting_options({"recipe_steps": "many"})
+    with pytest.raises(InvalidInput, match="triples"):
+        painting_options({"supports": [["m4-tornado"]]})
 
 
 # What is shipped
@@ -312,7 +332,7 @@ def test_the_shipped_generator_is_small_and_not_taken_for_a_model_of_spectra(shi
 def test_the_shipped_generator_makes_the_colour_with_few_pigments(shipped, table, palette):
     masses = draw_paints(60, absorption_over_scattering(palette.colors), RNG(77))
     colors = mix_colors(masses, palette.colors)
-    made = shipped.mix(colors, palette, RNG(1).normal(size=(60, shipped.network.options.noise)))
+    made = shipped.mix(colors, palette, shipped.draw_noise(RNG(1), len(NAMES), 60))
     away = 100 * (1 - np.diag(color_similarity(mix_colors(made.masses, palette.colors), colors)))
     assert np.median(away) < 3
     assert 1 <= (made.masses > 0).sum(axis=1).mean() < 4
@@ -322,10 +342,10 @@ def test_other_noise_gives_other_paints_of_one_colour(shipped):
     table = load_pigments()
     spectra = RNG(0).uniform(0.5, 1, (len(table), 200))
     everything = PigmentSpectra(
-        tuple(each.name for each in table), np.array([rgb(each.color) for each in table], dtype=float), spectra,
-        EnergyAxis(0.5, 0.2, 200),
+        tuple(each.name for each in table), np.array([rgb(each.color) for each in table], dtype=float),
+        spectra, EnergyAxis(0.5, 0.2, 200),
     )  # fmt: skip
-    noise = RNG(3).normal(size=(40, shipped.network.options.noise))
+    noise = shipped.draw_noise(RNG(3), len(table), 40)
     masses = shipped.mix(np.tile([120.0, 130.0, 160.0], (40, 1)), everything, noise).masses
     assert len({tuple(row > 0) for row in masses}) > 3
 
@@ -371,7 +391,15 @@ def test_the_command_line_weights_by_the_generator(capsys, tmp_path):
 
     image, out = tmp_path / "picture.png", tmp_path / "out.h5"
     Image.fromarray(picture()).save(image)
-    call = ["synthesize", "painting", str(image), "--pigments", "lead white,vermilion,azurite", "-o", str(out)]
+    call = [
+        "synthesize",
+        "painting",
+        str(image),
+        "--pigments",
+        "lead white,vermilion,azurite",
+        "-o",
+        str(out),
+    ]
     assert main([*call, "--weighting", "learned", "--clusters-start", "3", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["recipe"] == "painting"
     import h5py
@@ -394,15 +422,23 @@ def _stored_weighting(entry):
 
 def test_the_command_line_trains_a_generator(capsys, tmp_path):
     sets = {
-        "paints": 10, "recipes": 20, "batch_size": 4, "emission_steps": 1, "recipe_steps": 2, "width": 8, "layers": 1,
-        "heads": 1, "supports": '[["m4-tornado","chalk","wood"]]',
+        "paints": 10, "recipes": 20, "batch_size": 4, "emission_steps": 1, "recipe_steps": 2, "width": 8,
+        "layers": 1, "heads": 1, "supports": '[["m4-tornado","chalk","wood"]]',
     }  # fmt: skip
     call = ["train", "painting-generator", "-o", str(tmp_path / "made")]
     chosen = [part for name, value in sets.items() for part in ("--set", f"{name}={value}")]
     assert main([*call, *chosen, "--json"]) == 0
     files = json.loads(capsys.readouterr().out)["files"]
-    assert [name.rsplit("/", 1)[1] for name in files] == ["model.safetensors", "metrics.json", "model-card.md"]
+    assert [name.rsplit("/", 1)[1] for name in files] == [
+        "model.safetensors",
+        "metrics.json",
+        "model-card.md",
+    ]
     assert load_painting_generator(files[0]).training["options"]["recipe_steps"] == 2
+    before = (tmp_path / "made" / "model.safetensors").stat().st_mtime_ns
+    assert main([*call, *chosen, "--resume"]) == 0
+    assert "already trained" in capsys.readouterr().out
+    assert (tmp_path / "made" / "model.safetensors").stat().st_mtime_ns == before
     assert main([*call, "--epochs", "3"]) != 0
     assert "--epochs" in capsys.readouterr().err
 

@@ -372,3 +372,22 @@ def test_a_set_of_no_spectra_says_so(dock):
 def test_more_spectra_than_memory_are_refused_before_the_work(make):
     with pytest.raises(InvalidInput, match="GB are free"):
         make(10**12, seed=0)
+
+
+@pytest.mark.gui
+def test_learned_weighting_asks_for_a_generator_and_greys_what_it_does_not_use(dock, picture, tmp_path):
+    tab = dock.painting
+    tab.file.set_text(str(picture))
+    tab.pigments.tick(("vermilion", "azurite", "lead white"))
+    assert not tab.generator.isEnabled()
+    tab.parameters.rows["weighting"].editors[0].value = "learned"
+    assert tab.generator.isEnabled()
+    assert not tab.parameters.rows["threshold"].isEnabled()
+    assert not tab.parameters.rows["similarity"].isEnabled()
+    made = tab.recipe(0)(progress=lambda *_: None)
+    assert made.truth["parameters"]["weighting"] == "learned"
+    tab.generator.set_text(str(tmp_path / "none.safetensors"))
+    assert "none.safetensors" in tab.problem()
+    tab.parameters.rows["weighting"].editors[0].value = "fixed"
+    assert tab.problem() == ""  # what is greyed out does not stop the run
+    assert tab.parameters.rows["threshold"].isEnabled()

@@ -19,6 +19,9 @@ NAME = "painting-generator"
 def train_painting(arguments: argparse.Namespace, settings: dict[str, Any], console: Console) -> Answer:
     """Train a painting generator and write its weights, losses and model card.
 
+    There are no checkpoints in these few minutes: with ``--resume`` a finished training of the same seed and
+    options in the folder stands, and any other begins anew.
+
     Parameters
     ----------
     settings
@@ -34,7 +37,7 @@ def train_painting(arguments: argparse.Namespace, settings: dict[str, Any], cons
 
     seeded(arguments.seed)
     other = [each.name for each in fields(TrainingOptions) if getattr(arguments, each.name, None) is not None]
-    others = ("preprocessing", "instrument", "library", "distortions", "regions", "map", "mix", "resume")
+    others = ("preprocessing", "instrument", "library", "distortions", "regions", "map", "mix")
     other += [name for name in others if getattr(arguments, name, None)]
     if other:
         raise InvalidInput(
@@ -44,10 +47,14 @@ def train_painting(arguments: argparse.Namespace, settings: dict[str, Any], cons
         raise InvalidInput("the painting generator is trained on the CPU", "Leave out --device")
     folder = output_folder(arguments.output)
 
-    from napari_xrf.learning.painting_files import write_painting_training
+    from napari_xrf.learning.painting_files import is_finished, training_files, write_painting_training
     from napari_xrf.learning.painting_training import painting_options, train_painting_generator
 
     training, network = painting_options(settings)
+    if arguments.resume and is_finished(folder, training, network, arguments.seed):
+        files = training_files(folder)
+        data = {"files": [str(file) for file in files], "model": NAME, "seed": arguments.seed}
+        return Answer(data, f"{NAME}: already trained\nin {folder}")
     steps: list[PaintingStep] = []
 
     def tell(step: PaintingStep) -> None:

@@ -8,21 +8,50 @@ from dataclasses import asdict
 from pathlib import Path
 
 from napari_xrf.io.atomic_write import replacing
-from napari_xrf.learning.painting_generator import PaintingGenerator, save_painting_generator
-from napari_xrf.learning.painting_training import PaintingStep
+from napari_xrf.learning.networks.painting_network import Options
+from napari_xrf.learning.painting_generator import (
+    PaintingGenerator,
+    load_painting_generator,
+    save_painting_generator,
+)
+from napari_xrf.learning.painting_training import PaintingStep, PaintingTraining
 
 
 def write_painting_training(
     folder: Path, generator: PaintingGenerator, steps: Sequence[PaintingStep]
 ) -> tuple[Path, ...]:
     """Write ``model.safetensors``, ``metrics.json`` and ``model-card.md``; returns their paths."""
-    weights = save_painting_generator(folder / "model.safetensors", generator)
-    metrics, card = folder / "metrics.json", folder / "model-card.md"
+    weights, metrics, card = training_files(folder)
+    save_painting_generator(weights, generator)
     with replacing(metrics) as temporary:
         temporary.write_text(json.dumps([asdict(step) for step in steps], indent=1), encoding="utf-8")
     with replacing(card) as temporary:
         temporary.write_text(painting_card(generator), encoding="utf-8")
     return weights, metrics, card
+
+
+def training_files(folder: Path) -> tuple[Path, Path, Path]:
+    """Return the files of a training: weights, losses and model card."""
+    return folder / "model.safetensors", folder / "metrics.json", folder / "model-card.md"
+
+
+def is_finished(folder: Path, training: PaintingTraining, network: Options, seed: int) -> bool:
+    """Tell whether a folder holds the generator that a training would make.
+
+    Raises
+    ------
+    FileError
+        When the weights there are damaged, or of something else.
+    """
+    files = training_files(folder)
+    if not all(file.is_file() for file in files):
+        return False
+    found = load_painting_generator(files[0])
+    wanted = json.loads(json.dumps(asdict(training)))
+    return found.network.options == network and (found.training["seed"], found.training["options"]) == (
+        seed,
+        wanted,
+    )
 
 
 def painting_card(generator: PaintingGenerator) -> str:

@@ -94,10 +94,16 @@ class PaintingGenerator:
     def __call__(self, colors: ArrayLike, pigments: PigmentSpectra, generator: np.random.Generator) -> Floats:
         """Return the weights (K, P) of the pigments' spectra in each of K colours.
 
-        All colours of a painting share one noise vector: one painter, who mixes like colours alike.
+        All colours of a painting share one noise: one painter with a liking for each pigment, who mixes like
+        colours alike.
         """
-        noise = generator.normal(size=self.network.options.noise)
+        noise = self.draw_noise(generator, len(pigments.names))
         return self.mix(colors, pigments, noise).weights
+
+    def draw_noise(self, generator: np.random.Generator, pigments: int, colors: int | None = None) -> Floats:
+        """Return noise for :meth:`mix`: (P, Z) for all colours, or (K, P, Z) for K colours apart."""
+        size = (pigments, self.network.options.noise)
+        return generator.normal(size=size if colors is None else (colors, *size))
 
     def mix(self, colors: ArrayLike, pigments: PigmentSpectra, noise: ArrayLike) -> GeneratedPaints:
         """Return paints of colours.
@@ -109,7 +115,7 @@ class PaintingGenerator:
         pigments
             The painter's palette, on any energy axis.
         noise
-            (Z,) or (K, Z) normally distributed numbers; Z is ``network.options.noise``.
+            (P, Z) or (K, P, Z) normally distributed numbers, of :meth:`draw_noise`.
 
         Raises
         ------
@@ -117,12 +123,12 @@ class PaintingGenerator:
             When colours or noise are of another shape.
         """
         wanted = np.asarray(colors, dtype=np.float64)
-        number = self.network.options.noise
+        shape = (len(wanted), len(pigments.names), self.network.options.noise)
         if wanted.ndim != 2 or wanted.shape[1] != 3:
             raise InvalidInput(f"colours must be a table (K, 3), not {wanted.shape}")
-        if np.shape(noise) not in ((number,), (len(wanted), number)):
-            raise InvalidInput(f"noise {np.shape(noise)} does not fit {len(wanted)} colours × {number}")
-        drawn = np.broadcast_to(np.asarray(noise, dtype=np.float32), (len(wanted), number))
+        if np.shape(noise) not in (shape[1:], shape):
+            raise InvalidInput(f"noise {np.shape(noise)} does not fit (colours, pigments, numbers) {shape}")
+        drawn = np.broadcast_to(np.asarray(noise, dtype=np.float32), shape)
         palette = describe_palette(pigments, self.network.options.bands)
         size = (len(wanted), -1, -1)
         with torch.inference_mode():

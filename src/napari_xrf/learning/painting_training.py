@@ -3,8 +3,7 @@
 In two steps. The emission network learns from the forward model how mixtures emit, by regression. Then the
 recipe network learns the paints of a colour: an encoder tells which noise belongs to a known paint, and the
 paint must come back from it (a variational autoencoder); paints from random noise must look right to a
-discriminator (hinge loss), have the colour that was asked for, and tell their noise (Larsen et al.,
-arXiv:1512.09300; Zhu et al., arXiv:1711.11586).
+discriminator (hinge loss) and have the colour that was asked for (Larsen et al., arXiv:1512.09300).
 """
 
 from __future__ import annotations
@@ -66,9 +65,9 @@ class PaintingTraining:
         Highest of the generator, which rises and falls; the discriminator keeps half of it.
     warm_up
         Part of the recipe steps before the discriminator joins in.
-    adversarial, color, latent, divergence
+    adversarial, color, divergence
         Weights of the losses beside the anchor's 1: what the discriminator says, squared colour difference
-        over 100, the noise told from the paint, and the encoder's divergence from normal noise.
+        over 100, and the encoder's divergence from normal noise, which grows to this over the warm-up.
     color_noise
         Standard deviation of the colours that are asked for, CIELAB.
     masstone_noise
@@ -79,21 +78,20 @@ class PaintingTraining:
         Part of the pigments' pairs that training never mixes, and the seed that chooses them.
     """
 
-    paints: Annotated[int, Limits(10, 1_000_000)] = 1500
+    paints: Annotated[int, Limits(10, 1_000_000)] = 800
     supports: tuple[tuple[str, str, str], ...] = (
         ("m4-tornado", "chalk", "wood"),
         ("gem", "gypsum", "canvas"),
     )
     recipes: Annotated[int, Limits(10, 10_000_000)] = 50_000
-    batch_size: Annotated[int, Limits(2, 100_000)] = 64
-    emission_steps: Annotated[int, Limits(0, 1_000_000)] = 1500
-    recipe_steps: Annotated[int, Limits(1, 1_000_000)] = 4000
+    batch_size: Annotated[int, Limits(2, 100_000)] = 96
+    emission_steps: Annotated[int, Limits(0, 1_000_000)] = 1000
+    recipe_steps: Annotated[int, Limits(1, 1_000_000)] = 2500
     learning_rate: Annotated[float, Limits(1e-6, 1)] = 1e-3
     warm_up: Annotated[float, Limits(0, 1)] = 0.3
     adversarial: Annotated[float, Limits(0, 100)] = 0.1
     color: Annotated[float, Limits(0, 100)] = 1.0
-    latent: Annotated[float, Limits(0, 100)] = 0.1
-    divergence: Annotated[float, Limits(0, 100)] = 0.03
+    divergence: Annotated[float, Limits(0, 100)] = 0.05
     color_noise: Annotated[float, Limits(0, 50)] = 1.0
     masstone_noise: Annotated[float, Limits(0, 100)] = 6.0
     averaging: Annotated[float, Limits(0, 1)] = 0.999
@@ -102,6 +100,8 @@ class PaintingTraining:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if not self.supports or any(len(each) != 3 for each in self.supports):
+            raise InvalidInput("supports must be triples of instrument, ground and substrate")
 
 
 @dataclass(frozen=True)
@@ -213,11 +213,12 @@ def painting_options(settings: Mapping[str, Any]) -> tuple[PaintingTraining, Opt
                 f"the painting generator has no option {name!r}",
                 f"Use {', '.join(sorted(set.union(*names)))}",
             )
-        parts[which][name] = value
-    try:
-        return PaintingTraining(**parts[0]), Options(**parts[1])
-    except TypeError as error:
-        raise InvalidInput(f"an option of the painting generator is of the wrong kind ({error})") from error
+        default = getattr((PaintingTraining, Options)[which], name)
+        kinds = {int: int, float: (int, float), tuple: (list, tuple)}[type(default)]
+        if isinstance(value, bool) or not isinstance(value, kinds):  # type: ignore[arg-type]
+            raise InvalidInput(f"the option {name!r} of the painting generator cannot be {value!r}")
+        parts[which][name] = tuple(map(tuple, value)) if isinstance(default, tuple) else value
+    return PaintingTraining(**parts[0]), Options(**parts[1])
 
 
 def light_instrument(instrument: Instrument) -> Instrument:
@@ -360,15 +361,12 @@ def _train_recipe(
         anchor = (
             -(batch.masses * anchored).sum(dim=1).mean() + (batch.masses * _logs(batch.masses)).sum(1).mean()
         )
-        divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
+        divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=(1, 2)).mean()
         shift = mixed_lab(both.exp(), batch.colors.repeat(2, 1, 1)) - wanted.repeat(2, 1)
         color = _bounded(shift.pow(2).sum(dim=1) / 100).mean()
-        loss = anchor + options.divergence * divergence + options.color * color
-        latent = adversarial = judged = torch.zeros(())
-        if options.latent:
-            guess, _ = encoder(wanted, pigments, free.exp())
-            latent = (guess - noise).abs().mean()
-            loss = loss + options.latent * latent
+        growing = min(1.0, (step + 1) / max(1.0, options.warm_up * steps))
+        loss = anchor + growing * options.divergence * divergence + options.color * color
+        adversarial = judged = torch.zeros(())
         joins = options.adversarial > 0 and step >= options.warm_up * steps
         if joins:
             spectra = _spectra(emission(free, batch.bands, batch.strengths), batch.bands)
@@ -385,7 +383,7 @@ def _train_recipe(
         schedule.step()
         _average(averaged.recipe, recipe, min(options.averaging, step / (step + 10)))
         losses.add(
-            step + 1, anchor=anchor, divergence=divergence, color=color, latent=latent,
+            step + 1, anchor=anchor, divergence=divergence, color=color,
             adversarial=adversarial, discriminator=judged,
         )  # fmt: skip
     return averaged

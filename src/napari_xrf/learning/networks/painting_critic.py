@@ -10,7 +10,7 @@ from napari_xrf.learning.networks.painting_network import COLOR_FEATURES, Option
 
 
 class Encoder(nn.Module):
-    """Noise (N, Z) that would give a known paint: mean and log-variance (Larsen et al., arXiv:1512.09300)."""
+    """Noise (N, P, Z) that would give a known paint: mean and log-variance (Larsen et al., arXiv:1512.09300)."""
 
     def __init__(self, options: Options) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class Encoder(nn.Module):
     def forward(self, colors: Tensor, pigments: Tensor, masses: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance for shares by mass (N, P); the rest as for the recipe network."""
         features = self.attention(_paint_tokens(colors, pigments, masses, masses.sqrt()))
-        mean, log_variance = self.out(features.mean(dim=1)).chunk(2, dim=1)
+        mean, log_variance = self.out(features).chunk(2, dim=2)
         return mean, log_variance.clamp(-8, 4)
 
 

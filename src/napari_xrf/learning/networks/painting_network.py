@@ -1,7 +1,8 @@
 """The network of the painting generator: from a colour and a palette to a paint, and to its spectrum.
 
 Pigments come as a set, described by their colours and spectra, so any palette on any energy axis will do. The
-*recipe* network chooses the shares by mass for a colour; noise chooses among the paints of that colour. The
+*recipe* network chooses the shares by mass for a colour; noise, the painter's liking for each pigment, chooses
+among the paints of that colour. The
 *emission* network tells with which share of the counts each pigment's spectrum then stands in the mixture's.
 """
 
@@ -39,7 +40,7 @@ class Options:
     heads
         Attention heads.
     noise
-        Numbers of the noise vector.
+        Random numbers for each pigment.
     bands
         Energy bands that describe a spectrum.
     emission_width
@@ -49,7 +50,7 @@ class Options:
     width: Annotated[int, Limits(8, 1024)] = 48
     layers: Annotated[int, Limits(1, 12)] = 2
     heads: Annotated[int, Limits(1, 16)] = 4
-    noise: Annotated[int, Limits(1, 64)] = 8
+    noise: Annotated[int, Limits(1, 64)] = 2
     bands: Annotated[int, Limits(8, 1024)] = 96
     emission_width: Annotated[int, Limits(8, 1024)] = 64
 
@@ -99,11 +100,11 @@ class RecipeNetwork(nn.Module):
         pigments
             (N, P, 6) of :func:`pigment_features`.
         noise
-            (N, Z), normally distributed.
+            (N, P, Z), normally distributed: the painter's liking for each pigment.
         """
         tokens = _with_color(colors, pigments)
-        wanted = torch.cat([colors / 50, noise], dim=1)[:, None].expand(-1, tokens.shape[1], -1)
-        features = self.attention(torch.cat([tokens, wanted], dim=2))
+        wanted = (colors / 50)[:, None].expand(-1, tokens.shape[1], -1)
+        features = self.attention(torch.cat([tokens, wanted, noise], dim=2))
         return torch.log_softmax(self.score(features)[..., 0], dim=1)
 
 
