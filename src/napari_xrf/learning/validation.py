@@ -30,7 +30,6 @@ def validation_figures(
         spread = ((share - share.mean(axis=0)) ** 2).sum(axis=0)
         r2 = 1 - ((predicted - share) ** 2).sum(axis=0) / np.maximum(spread, 1e-12)
         figures["r2"] = float(r2.mean())
-        figures["share_error"] = float(np.sqrt(((predicted - share) ** 2).mean()))
         # What the errors of element maps go by.
         figures["share_error"] = float(np.sqrt(((predicted - share) ** 2).mean()))
     if description.task == "minerals":
