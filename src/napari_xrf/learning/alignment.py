@@ -46,13 +46,13 @@ class DomainClassifier(nn.Module):
 
     def __init__(self, width: int, hidden: int = 128) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, 1)
-        )
+        self.layers = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
     def loss(self, first: Tensor, second: Tensor, strength: float) -> Tensor:
         """Return the cross-entropy of telling them apart; features feel ``-strength`` times its gradient."""
-        features = reverse_gradient(torch.cat([first, second]), strength)
+        # In units of the first set's spread: each feature counts, whatever its scale.
+        middle, spread = first.detach().mean(dim=0), first.detach().std(dim=0) + _SMALL
+        features = reverse_gradient((torch.cat([first, second]) - middle) / spread, strength)
         origin = torch.cat([torch.zeros(len(first)), torch.ones(len(second))]).to(features)
         return nn.functional.binary_cross_entropy_with_logits(self.layers(features)[:, 0], origin)
 
