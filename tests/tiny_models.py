@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass
@@ -81,7 +82,18 @@ def tiny_model(kind, folder):
     recipe = TrainingRecipe(
         f"tiny-{kind}", architecture, SourceSpec("lines"), Preprocessing("max", "sqrt"), network, OPTIONS
     )
-    train(recipe, seed=1, folder=folder, device="cpu", source=PeakSource("lines" if kind == "code" else kind))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # batches this small only wait for each other
+    try:
+        train(
+            recipe,
+            seed=1,
+            folder=folder,
+            device="cpu",
+            source=PeakSource("lines" if kind == "code" else kind),
+        )
+    finally:
+        torch.set_num_threads(threads)
     return folder / "model.safetensors"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from torch import Tensor
 
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
@@ -56,12 +57,12 @@ def fit_calibration(
         return ProbabilityCalibration()
     logits, truth = outputs["presence"].cpu().numpy(), targets["presence"].cpu().numpy() > 0.5
     temperature = fit_temperature(logits, truth, "presence")
-    probability = 1 / (1 + np.exp(-logits.astype(np.float64) / temperature))
+    probability = expit(logits.astype(np.float64) / temperature)
     return ProbabilityCalibration(temperature, fit_thresholds(probability, truth, _PRECISION))
 
 
 def _probability(logits: Tensor) -> NDArray[np.float64]:
-    return np.asarray(1 / (1 + np.exp(-logits.cpu().numpy().astype(np.float64))))
+    return np.asarray(expit(logits.cpu().numpy().astype(np.float64)))
 
 
 def _pearson(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:

@@ -33,7 +33,7 @@ class RankedTable(QTableWidget):  # type: ignore[misc]
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.setMinimumHeight(110)
+        self.setMinimumHeight(84)
         self._filling = False
         self.itemSelectionChanged.connect(self._tell)
 
