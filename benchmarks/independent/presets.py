@@ -28,7 +28,7 @@ _DENSITIES = {"Be": _BERYLLIUM, "Si": _SILICON, "Al": 2.699}
 FWHM_PER_SIGMA = 2.3548
 LOWEST_KEV = 1.0  # of the light that excites; fisx knows none below
 _FAINT_LINE = 0.02
-_SHELLS = range(4)  # K, L1, L2, L3
+_SHELLS = (0, 3)  # K and L3
 _NO_EDGE = 10  # lighter elements have none above 1 keV
 
 
