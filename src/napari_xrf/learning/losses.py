@@ -12,11 +12,16 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.learning.description import Task
 
 _SHARE_WEIGHT = 20.0  # shares are small numbers beside entropies
+_SPECTRUM_WEIGHT = 5.0
 _SHARE_SCALE = 0.02  # errors below it count by their square
 
 
 def loss_of(
-    task: Task, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], inputs: Tensor
+    task: Task,
+    outputs: Mapping[str, Tensor],
+    targets: Mapping[str, Tensor],
+    inputs: Tensor,
+    presence_weight: float = 1.0,
 ) -> Tensor:
     """Return the loss of each spectrum, (N,).
 
@@ -24,6 +29,11 @@ def loss_of(
     labels of 0 and 1 is the binary cross-entropy, averaged over the lines. Elements: the same for their
     presence, and a robust distance of the shares. Minerals: the cross-entropy of the classes. A reconstructed
     spectrum adds its mean squared distance from the inputs, and a network's own ``penalty`` is added.
+
+    Parameters
+    ----------
+    presence_weight
+        Of the entropy of presence; 0 leaves a network to its reconstruction.
 
     Raises
     ------
@@ -33,11 +43,8 @@ def loss_of(
     parts: list[Tensor] = []
     if task in ("lines", "elements"):
         wanted = _target(targets, "presence")
-        parts.append(
-            functional.binary_cross_entropy_with_logits(outputs["presence"], wanted, reduction="none").mean(
-                dim=1
-            )
-        )
+        entropy = functional.binary_cross_entropy_with_logits(outputs["presence"], wanted, reduction="none")
+        parts.append(presence_weight * entropy.mean(dim=1))
     if task == "elements":
         distance = functional.smooth_l1_loss(
             outputs["intensity"], _target(targets, "share"), reduction="none", beta=_SHARE_SCALE
@@ -48,7 +55,7 @@ def loss_of(
             functional.cross_entropy(outputs["minerals"], _target(targets, "label"), reduction="none")
         )
     if "spectrum" in outputs:
-        parts.append(((outputs["spectrum"] - inputs) ** 2).mean(dim=1))
+        parts.append(_SPECTRUM_WEIGHT * ((outputs["spectrum"] - inputs) ** 2).mean(dim=1))
     if "penalty" in outputs:
         parts.append(outputs["penalty"])
     return torch.stack(parts).sum(dim=0)

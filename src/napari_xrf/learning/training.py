@@ -274,7 +274,7 @@ def _run_epoch(
         with torch.autocast(batch["inputs"].device.type, torch.bfloat16, enabled=options.precision == "half"):
             outputs = state.network(batch["inputs"], batch["dose"])
         outputs = {name: tensor.float() for name, tensor in outputs.items()}
-        loss = loss_of(description.task, outputs, batch, batch["inputs"]).mean()
+        loss = _loss(state.network, description, outputs, batch)
         if not torch.isfinite(loss):
             raise InvalidInput("the loss is no longer a number", "Lower the learning rate")
         state.optimizer.zero_grad()
@@ -286,6 +286,16 @@ def _run_epoch(
         losses += float(loss.detach())
     progress((state.epoch + 1) * options.steps_per_epoch, total, "training")
     return losses / options.steps_per_epoch
+
+
+def _loss(
+    network: nn.Module,
+    description: ModelDescription,
+    outputs: Mapping[str, Tensor],
+    batch: Mapping[str, Tensor],
+) -> Tensor:
+    weight = float(getattr(network, "presence_weight", 1.0))
+    return loss_of(description.task, outputs, batch, batch["inputs"], weight).mean()
 
 
 def _rate(step: int, total: int, options: TrainingOptions) -> float:
@@ -330,7 +340,7 @@ def _validate(
     state.network.load_state_dict(state.average)
     outputs = _outputs(state.network, held_out)
     with torch.inference_mode():
-        loss = float(loss_of(description.task, outputs, held_out, held_out["inputs"]).mean())
+        loss = float(_loss(state.network, description, outputs, held_out))
     figures = validation_figures(description, outputs, held_out)
     if loss < state.best_loss:
         state.best = {name: tensor.detach().clone() for name, tensor in state.average.items()}

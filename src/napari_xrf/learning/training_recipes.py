@@ -170,9 +170,9 @@ RECIPES: dict[str, TrainingRecipe] = {
             "line-mlp",
             _LINES,
             Preprocessing("max", "sqrt"),
-            {"hidden": 900, "depth": 3},
+            {"hidden": 900, "depth": 4, "residual": True},
             TrainingOptions(
-                epochs=60,
+                epochs=40,
                 steps_per_epoch=100,
                 batch_size=1024,
                 learning_rate=2e-3,
@@ -195,7 +195,7 @@ RECIPES: dict[str, TrainingRecipe] = {
             "line-autoencoder",
             _LINES,
             Preprocessing("max", "sqrt"),
-            {"hidden": 900, "depth": 2},
+            {"hidden": 900, "depth": 4},
             TrainingOptions(
                 epochs=16, steps_per_epoch=100, batch_size=1024, learning_rate=2e-3, validation_size=16384
             ),
@@ -206,7 +206,7 @@ RECIPES: dict[str, TrainingRecipe] = {
             "line-autoencoder",
             _LINES,
             Preprocessing("max", "sqrt"),
-            {"hidden": 900, "depth": 2, "anchored": False, "supervised": 0.0},
+            {"hidden": 900, "depth": 4, "anchored": False, "supervised": 0.0},
             TrainingOptions(
                 epochs=16, steps_per_epoch=100, batch_size=1024, learning_rate=2e-3, validation_size=16384
             ),
@@ -226,8 +226,8 @@ RECIPES: dict[str, TrainingRecipe] = {
             "vit",
             _GEM,
             _ROOT,
-            {},
-            TrainingOptions(epochs=30, steps_per_epoch=100, batch_size=256, learning_rate=1e-3),
+            {"patch": 15, "depth": 4},
+            TrainingOptions(epochs=30, steps_per_epoch=100, batch_size=256, learning_rate=2e-3),
             "net counts of 20 elements from a gas electron multiplier, by a class token",
         ),
         TrainingRecipe(
@@ -235,8 +235,8 @@ RECIPES: dict[str, TrainingRecipe] = {
             "lt-vit",
             _GEM,
             _ROOT,
-            {},
-            TrainingOptions(epochs=30, steps_per_epoch=100, batch_size=256, learning_rate=1e-3),
+            {"patch": 15, "depth": 2},
+            TrainingOptions(epochs=30, steps_per_epoch=100, batch_size=256, learning_rate=2e-3),
             "net counts of 20 elements from a gas electron multiplier, by a token per element",
         ),
         TrainingRecipe(
@@ -245,7 +245,7 @@ RECIPES: dict[str, TrainingRecipe] = {
             _SDD,
             _ROOT,
             {"width": 16},
-            TrainingOptions(epochs=40, steps_per_epoch=100, batch_size=256, learning_rate=2e-3),
+            TrainingOptions(epochs=20, steps_per_epoch=100, batch_size=256, learning_rate=2e-3),
             "net counts of 48 elements from silicon drift detectors",
         ),
         *(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from napari_xrf.learning.networks.layers import activation
+from napari_xrf.learning.networks.layers import activation, centred
 
 
 class SpectrumConvolutions(nn.Module):
@@ -56,5 +56,5 @@ class MineralHead(nn.Module):
 
     def features(self, found: Tensor, dose: Tensor) -> Tensor:
         """Return the hidden layer, (N, hidden)."""
-        hidden: Tensor = self.hidden(torch.cat([found, dose[:, None] - 3.5], dim=1))
+        hidden: Tensor = self.hidden(torch.cat([found, centred(dose)], dim=1))
         return hidden

@@ -23,10 +23,38 @@ def activation(name: str) -> nn.Module:
     return _ACTIVATIONS[name]()
 
 
-class Patches(nn.Module):
-    """Cuts spectra (N, E) into patches and embeds each as a token, (N, P, D), with a learned position.
+def hidden_layers(
+    inputs: int, width: int, depth: int, *, activation_name: str, dropout: float, residual: bool
+) -> nn.Sequential:
+    """Return ``depth`` hidden layers of a perceptron, from (N, inputs) to (N, width)."""
 
-    The last patch is filled up with zeros.
+    def layer(before: int) -> nn.Module:
+        parts = [nn.Linear(before, width), activation(activation_name)]
+        return nn.Sequential(*parts, *([nn.Dropout(dropout)] if dropout else []))
+
+    later = [layer(width) for _ in range(depth - 1)]
+    return nn.Sequential(layer(inputs), *(Residual(width, each) if residual else each for each in later))
+
+
+class Residual(nn.Module):
+    """Adds what a layer makes of the normalised input to the input (He et al., arXiv:1603.05027)."""
+
+    def __init__(self, width: int, layer: nn.Module) -> None:
+        super().__init__()
+        self.norm, self.layer = nn.LayerNorm(width), layer
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Return the sum, (N, width)."""
+        added: Tensor = hidden + self.layer(self.norm(hidden))
+        return added
+
+
+class Patches(nn.Module):
+    """Cuts spectra (N, E) into patches and embeds each as a token, (N, P, D), with weights of its own place.
+
+    An energy axis has no translations: a peak means something else in each patch. Where all patches share
+    their weights and a position is only added, what is found and where are mixed apart in the first mean
+    over tokens, and training idles for long. The last patch is filled up with zeros.
     """
 
     def __init__(self, channels: int, patch: int, width: int) -> None:
@@ -34,13 +62,14 @@ class Patches(nn.Module):
         self.patch = patch
         self.number = -(-channels // patch)
         self.missing = self.number * patch - channels
-        self.embed = nn.Linear(patch, width)
-        self.position = nn.Parameter(0.02 * torch.randn(self.number, width))
+        self.weight = nn.Parameter(torch.randn(self.number, patch, width) / patch**0.5)
+        self.position = nn.Parameter(0.5 * torch.randn(self.number, width))
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the tokens."""
         filled = nn.functional.pad(spectra, (0, self.missing))
-        tokens: Tensor = self.embed(filled.unflatten(1, (self.number, self.patch)))
+        cut = filled.unflatten(1, (self.number, self.patch))
+        tokens: Tensor = torch.einsum("npc,pcd->npd", cut, self.weight)
         return tokens + self.position
 
 
@@ -88,6 +117,11 @@ class ElementHeads(nn.Module):
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         """Return ``presence`` and ``intensity``, (N, K)."""
         return {"presence": self.presence(features), "intensity": share(self.amount(features))}
+
+
+def centred(dose: Tensor) -> Tensor:
+    """Return the dose, log10 of counts, (N, 1), about zero: 0 stands for some 3 000 counts."""
+    return dose[:, None] - 3.5
 
 
 def share(value: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.networks.layers import hidden_layers
 from napari_xrf.synthesis.ranges import Limits, check_fields
 
 _START_SIGMA_KEV = 0.1
@@ -33,7 +34,7 @@ class Options:
     hidden
         Units of the encoder's hidden layers.
     depth
-        Hidden layers of the encoder.
+        Hidden layers of the encoder, each after the first added to the one before.
     instrument
         Numbers that describe axis, resolution and continuum.
     outer
@@ -50,7 +51,7 @@ class Options:
     """
 
     hidden: Annotated[int, Limits(8, 8192)] = 900
-    depth: Annotated[int, Limits(1, 8)] = 2
+    depth: Annotated[int, Limits(1, 8)] = 4
     instrument: Annotated[int, Limits(1, 256)] = 24
     outer: Annotated[int, Limits(8, 4096)] = 128
     sparsity: Annotated[float, Limits(0, 100)] = 0.02
@@ -91,11 +92,10 @@ class LineAutoencoder(nn.Module):
         super().__init__()
         lines, size, width = len(energies), len(channels), options.hidden
         self.options = options
-        layers: list[nn.Module] = [nn.Linear(size, width), nn.GELU()]
-        for _ in range(options.depth - 1):
-            layers += [nn.Linear(width, width), nn.GELU()]
-        layers += [nn.Dropout(options.dropout)] if options.dropout else []
-        self.encoder = nn.Sequential(*layers)
+        self.presence_weight = options.supervised  # read by the training
+        self.encoder = hidden_layers(
+            size, width, options.depth, activation_name="gelu", dropout=options.dropout, residual=True
+        )
         self.amount = nn.Linear(width, lines)
         self.gate = nn.Linear(width, lines)
         self.instrument = nn.Linear(width, options.instrument)

@@ -12,7 +12,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.networks.layers import activation
+from napari_xrf.learning.networks.layers import hidden_layers
 from napari_xrf.synthesis.ranges import Choices, Limits, check_fields
 
 
@@ -30,12 +30,16 @@ class Options:
         Part of the hidden units left out in training.
     activation
         Of the hidden units.
+    residual
+        Whether each hidden layer after the first is normalised and added to the one before, which lets deeper
+        networks learn faster.
     """
 
     hidden: Annotated[int, Limits(8, 8192)] = 900
     depth: Annotated[int, Limits(1, 8)] = 1
     dropout: Annotated[float, Limits(0, 0.9)] = 0.0
     activation: Annotated[str, Choices(("relu", "gelu", "silu"))] = "gelu"
+    residual: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -51,14 +55,15 @@ class LineMlp(nn.Module):
 
     def __init__(self, options: Options, channels: int, lines: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        width = channels
-        for _ in range(options.depth):
-            layers += [nn.Linear(width, options.hidden), activation(options.activation)]
-            layers += [nn.Dropout(options.dropout)] if options.dropout else []
-            width = options.hidden
-        self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(width, lines)
+        self.body = hidden_layers(
+            channels,
+            options.hidden,
+            options.depth,
+            activation_name=options.activation,
+            dropout=options.dropout,
+            residual=options.residual,
+        )
+        self.head = nn.Linear(options.hidden, lines)
 
     def features(self, spectra: Tensor, dose: Tensor) -> Tensor:
         """Return the last hidden layer, (N, hidden)."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.networks.layers import AttentionBlock, Patches, share
+from napari_xrf.learning.networks.layers import AttentionBlock, Patches, centred, share
 from napari_xrf.synthesis.ranges import Limits, check_fields
 
 
@@ -64,7 +64,7 @@ class LtVit(nn.Module):
         self.patches = Patches(channels, options.patch, width)
         self.dose = nn.Linear(1, width)
         self.blocks = nn.ModuleList(AttentionBlock(*sizes) for _ in range(options.depth))
-        self.labels = nn.Parameter(0.02 * torch.randn(names, width))
+        self.labels = nn.Parameter(0.5 * torch.randn(names, width))
         self.readers = nn.ModuleList(AttentionBlock(*sizes) for _ in range(options.label_depth))
         self.norm = nn.LayerNorm(width)
         # An output row for each label, as each token knows its own element only.
@@ -81,7 +81,7 @@ class LtVit(nn.Module):
 
     def read(self, spectra: Tensor, dose: Tensor) -> Tensor:
         """Return the label tokens after reading, (N, K, width)."""
-        tokens = self.patches(spectra) + self.dose(dose[:, None])[:, None]
+        tokens = self.patches(spectra) + self.dose(centred(dose))[:, None]
         for block in self.blocks:
             tokens = block(tokens)
         labels = self.labels.expand(len(spectra), -1, -1)

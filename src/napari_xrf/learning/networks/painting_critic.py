@@ -10,7 +10,7 @@ from napari_xrf.learning.networks.painting_network import COLOR_FEATURES, Option
 
 
 class Encoder(nn.Module):
-    """Noise (N, P, Z) that would give a known paint: mean and log-variance (Larsen et al., arXiv:1512.09300)."""
+    """The noise (N, P, Z) of a known paint, normally distributed (Larsen et al., arXiv:1512.09300)."""
 
     def __init__(self, options: Options) -> None:
         super().__init__()

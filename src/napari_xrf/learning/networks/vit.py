@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.networks.layers import AttentionBlock, ElementHeads, Patches
+from napari_xrf.learning.networks.layers import AttentionBlock, ElementHeads, Patches, centred
 from napari_xrf.synthesis.ranges import Limits, check_fields
 
 
@@ -57,7 +57,7 @@ class Vit(nn.Module):
         super().__init__()
         width = options.width
         self.patches = Patches(channels, options.patch, width)
-        self.token = nn.Parameter(0.02 * torch.randn(width))
+        self.token = nn.Parameter(0.5 * torch.randn(width))
         self.dose = nn.Linear(1, width)
         self.blocks = nn.ModuleList(
             AttentionBlock(width, options.heads, options.widening * width, options.dropout)
@@ -69,7 +69,7 @@ class Vit(nn.Module):
     def features(self, spectra: Tensor, dose: Tensor) -> Tensor:
         """Return what the class token has read, (N, width)."""
         tokens = self.patches(spectra)
-        reader = self.token + self.dose(dose[:, None])
+        reader = self.token + self.dose(centred(dose))
         tokens = torch.cat([reader[:, None], tokens], dim=1)
         for block in self.blocks:
             tokens = block(tokens)
