@@ -70,12 +70,26 @@ def main() -> None:
     options = parser.parse_args()
     make, models = TABLES[options.table]
     try:
-        tables = make(options, [load_model(name) for name in options.models or models])
+        tables = make(options, load_models(options.models or models))
     except XrfError as error:
         sys.exit(str(error))
     write_tables(options.output, options.table, tables)
     if options.document is not None:
         fill_page(options.document, options.table, tables)
+
+
+def load_models(names: Sequence[str]) -> list[Model]:
+    """Return models by name or file; those of one name are told apart by their files."""
+    models = [load_model(name) for name in names]
+    told = [model.description.name for model in models]
+    return [
+        model
+        if told.count(model.description.name) == 1
+        else model.with_description(
+            replace(model.description, name=f"{model.description.name} of {Path(name).name}")
+        )
+        for name, model in zip(names, models, strict=True)
+    ]
 
 
 def write_tables(folder: Path, name: str, tables: Sequence[Table]) -> None:

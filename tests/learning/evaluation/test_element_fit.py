@@ -20,7 +20,7 @@ def test_counts_and_presence_of_mixtures_are_found() -> None:
 
 def test_each_spectrum_takes_its_own_instrument() -> None:
     gem, m4 = load_instrument("gem"), load_instrument("m4-tornado")
-    parameters = MixtureParameters(elements=("Fe", "Cu"), counts=(3e4, 3e4), distortions=None)
+    parameters = MixtureParameters(elements=("Fe", "Cu"), present=(1, 2), counts=(3e4, 3e4), distortions=None)
     made = synthesize_mixtures(6, gem, generator=np.random.default_rng(1), parameters=parameters)
     found = fit_element_spectra(made.counts, made.energy, parameters.elements, [m4, gem])
     # The first set of columns is that of the M4, whose peaks are an eighth as wide.

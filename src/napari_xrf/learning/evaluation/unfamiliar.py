@@ -150,12 +150,11 @@ def _mineral_kinds(
         kinds["unseen minerals"] = _unseen_minerals(own, options, held_back, size, seed, progress)
     strange = _bank_of(_unseen_materials(seed), str(options.get("instrument", "m4-tornado")), progress)
     kinds["unseen elements"] = _draw(replace(own, bank=strange), size, seed, 1)
+    middles = [mineral.compositions()[0] for mineral in own.bank.minerals]
     for number, name in enumerate(OTHER_INSTRUMENTS):
         if name != options.get("instrument", "m4-tornado"):
-            other = make_source(
-                SourceSpec("minerals", {**options, "instrument": name, "stranger_share": 0.0}), progress
-            )
-            kinds[f"instrument {name}"] = _draw(other, size, seed, 2 + number)
+            other = _bank_of(middles, name, progress)
+            kinds[f"instrument {name}"] = _draw(replace(own, bank=other), size, seed, 2 + number)
     kinds["empty pixels"] = _empty(description, size, seed)
     return familiar, kinds
 
@@ -239,10 +238,11 @@ def _bank_of(materials: Sequence[Material], instrument_name: str, progress: Prog
     instrument = load_instrument(instrument_name)
     lines, rest = expect_lines_and_rest(materials, instrument, order=2, progress=progress)
     spectra = lines + rest
+    spectra = spectra[spectra.sum(axis=1) > 0]
     return MineralBank(
         (spectra / spectra.sum(axis=1, keepdims=True)).astype(np.float32),
-        np.arange(len(materials)),
-        tuple(_numbered(len(materials))),
+        np.arange(len(spectra)),
+        tuple(_numbered(len(spectra))),
         np.zeros((0, spectra.shape[1]), dtype=np.float32),
         instrument.energy,
         instrument.detector.fwhm,
