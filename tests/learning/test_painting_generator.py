@@ -161,8 +161,10 @@ def test_held_out_pairs_meet_in_test_paints_only():
     assert meets(draw_paints(200, absorption, RNG(1), held_out=kept, pairs="held-out")).all()
     with pytest.raises(InvalidInput, match="held out"):
         draw_paints(1, absorption, RNG(1), pairs="held-out")
-    with pytest.raises(InvalidInput, match="too many"):
-        draw_paints(50, absorption, RNG(1), held_out=~np.eye(10, dtype=bool), pairs="seen")
+    every, leaf = ~np.eye(10, dtype=bool), np.arange(10) > 0
+    assert ((draw_paints(50, absorption, RNG(1), held_out=every, pairs="seen") > 0).sum(axis=1) == 1).all()
+    with pytest.raises(InvalidInput, match="cannot be mixed"):
+        draw_paints(1, absorption, RNG(1), alone=leaf, held_out=every, pairs="held-out")
 
 
 def test_a_mixed_layer_of_one_pigment_is_that_pigments_layer(table):

@@ -60,7 +60,7 @@ def draw_paints(
     Raises
     ------
     InvalidInput
-        When held-out pairs are asked for and there are none.
+        When held-out pairs are asked for and there are none that can be mixed.
     """
     number = len(absorption)
     mixable = np.flatnonzero(~alone) if alone is not None else np.arange(number)
@@ -219,4 +219,4 @@ def _choose(
         chosen = generator.choice(mixable, min(count, mixable.size), replace=False)
         if pairs == "any" or not kept[np.ix_(chosen, chosen)].any():
             return chosen
-    raise InvalidInput("too many pairs of pigments are held out", "Hold out fewer")
+    raise InvalidInput("the held-out pairs of pigments cannot be mixed", "Hold out other pairs")
