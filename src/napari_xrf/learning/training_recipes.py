@@ -126,7 +126,11 @@ _LINES = SourceSpec(
     "lines",
     {"escape_by_height": 0.7, "tube_changes": 0.1, "low_dose_share": 0.15, "fewest_counts": 300.0},
 )
-_GEM = SourceSpec("mixtures", {"instruments": ["gem"]})
+# Other tubes excite K and L lines in other ratios: without them a network takes one model's for granted.
+_GEM = SourceSpec(
+    "mixtures",
+    {"instruments": ["gem"], "tubes": [["Mo", 32], ["Mo", 50], ["Rh", 40], ["W", 40], ["Ag", 45]]},
+)
 # Distorted beyond one instrument: other detectors' resolution and calibration, tube continua, lighter and
 # darker.
 _SDD = SourceSpec(

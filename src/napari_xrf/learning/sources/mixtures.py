@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from napari_xrf.learning.description import Task
 from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.learning.sources.batch import Batch, as_fields
 from napari_xrf.physics.instrument import Instrument, load_instrument
+from napari_xrf.physics.source import TubeSource
 from napari_xrf.synthesis.distortions import Distortions
 from napari_xrf.synthesis.mixtures import MixtureParameters, make_templates, synthesize_mixtures
 
@@ -77,6 +78,7 @@ def make(
     *,
     progress: Progress = ignore_progress,
     instruments: Sequence[str] = ("gem",),
+    tubes: Sequence[tuple[str, float]] = (),
     axis: Sequence[float] | None = None,
     distortions: dict[str, Any] | str | None = "recipe",
     **parameters: Any,
@@ -87,6 +89,8 @@ def make(
     ----------
     instruments
         Presets' names or files.
+    tubes
+        (anode, kV) of further instruments like the first, but for their tube.
     axis
         (offset, width, size) of the network's axis in keV; None takes the first instrument's.
     distortions
@@ -96,6 +100,7 @@ def make(
         Fields of :class:`~napari_xrf.synthesis.mixtures.MixtureParameters`.
     """
     loaded = tuple(load_instrument(name) for name in instruments)
+    loaded += tuple(_with_tube(loaded[0], anode, voltage) for anode, voltage in tubes)
     values = as_fields(parameters)
     if not isinstance(distortions, str):
         values["distortions"] = None if distortions is None else Distortions(**as_fields(distortions))
@@ -111,3 +116,10 @@ def make(
         make_templates(each.elements, each.substrates, instrument, progress)
     target = loaded[0].energy if axis is None else EnergyAxis(float(axis[0]), float(axis[1]), int(axis[2]))
     return MixtureSource(loaded, tuple(chosen), target)
+
+
+def _with_tube(instrument: Instrument, anode: str, voltage_kv: float) -> Instrument:
+    if not isinstance(instrument.source, TubeSource):
+        raise InvalidInput(f"{instrument.name} has no tube to replace", "Leave tubes out")
+    source = replace(instrument.source, anode=anode, voltage_kv=float(voltage_kv))
+    return replace(instrument, source=source)
