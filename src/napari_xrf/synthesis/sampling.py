@@ -24,6 +24,8 @@ _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _TO_UNIT = 2.0**-53
 _INVERSION_BELOW = 12.0  # sequential search is quicker than rejection up to about here
+_MOST_STEPS = 200
+_RECIPROCALS = 1 / np.arange(_MOST_STEPS + 1, dtype=np.float64).clip(1)
 _PARTS_PER_CORE = 4
 _BLOCK = 256  # channels whose random numbers stay in a core's first cache
 
@@ -144,10 +146,10 @@ def poisson(mean, state):  # type: ignore[no-untyped-def]  # compiled
 def _poisson_by_inversion(mean, uniform):  # type: ignore[no-untyped-def]  # compiled
     chance = math.exp(-mean)
     count = np.int64(0)
-    while uniform >= chance and count < 200:
+    while uniform >= chance and count < _MOST_STEPS:
         uniform -= chance
         count += 1
-        chance *= mean / count
+        chance *= mean * _RECIPROCALS[count]
     return count
 
 
@@ -179,7 +181,8 @@ def _poisson_by_rejection(mean, state):  # type: ignore[no-untyped-def]  # compi
 def fill_counts(expected, state, counts):  # type: ignore[no-untyped-def]  # compiled
     """Draw the Poisson counts (E,) of one spectrum from the random numbers that follow a state."""
     channels = expected.shape[0]
-    uniforms = np.empty(_BLOCK, np.float64)
+    uniforms, means = np.empty(_BLOCK, np.float64), np.empty(_BLOCK, np.float64)
+    chances, found = np.empty(_BLOCK, np.float64), np.empty(_BLOCK, np.int64)
     busy = np.empty(_BLOCK, np.int64)
     for start in range(0, channels, _BLOCK):
         size = min(_BLOCK, channels - start)
@@ -187,18 +190,56 @@ def fill_counts(expected, state, counts):  # type: ignore[no-untyped-def]  # com
         for index in range(size):
             uniforms[index] = unit(first + np.uint64(index + 1) * _GOLDEN)
         # Most channels of most spectra hold nothing, which needs no more than a comparison.
+        part, drawn = expected[start : start + size], counts[start : start + size]
         number = 0
-        part = expected[start : start + size]
-        drawn = counts[start : start + size]
         for index in range(size):
             drawn[index] = 0
             busy[number] = index
             number += uniforms[index] >= 1.0 - np.float64(part[index])
+        small = 0
         for position in range(number):
             index = busy[position]
             mean = np.float64(part[index])
-            if mean > 0.0:
-                drawn[index] = poisson(mean, first + np.uint64(index + 1) * _GOLDEN)
+            if mean < _INVERSION_BELOW:
+                busy[small], means[small], uniforms[small] = index, mean, uniforms[index]
+                small += 1
+            else:
+                key = mix((first + np.uint64(index + 1) * _GOLDEN) ^ _MIX_1)
+                drawn[index] = _poisson_by_rejection(mean, key)
+        if small > 0:
+            _invert(means[:small], uniforms[:small], chances[:small], found[:small])
+            for position in range(small):
+                drawn[busy[position]] = found[position]
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def _invert(means, uniforms, chances, found):  # type: ignore[no-untyped-def]  # compiled
+    """Sequential search as in :func:`_poisson_by_inversion`, for many means side by side."""
+    size = means.shape[0]
+    for index in range(size):
+        # exp(-mean) as the 32nd power of a Taylor series, right to some 1e-14.
+        minus = means[index] * (-1.0 / 32.0)
+        power = 1.0
+        for order in range(13, 0, -1):
+            power = 1.0 + power * minus * _RECIPROCALS[order]
+        power *= power
+        power *= power
+        power *= power
+        power *= power
+        chances[index] = power * power
+        found[index] = 0
+    for step in range(1, _MOST_STEPS):
+        going = 0
+        factor = _RECIPROCALS[step]
+        for index in range(size):
+            beyond = uniforms[index] >= chances[index]
+            # Whoever has arrived stays below every chance from then on.
+            uniforms[index] = uniforms[index] - chances[index] if beyond else -1.0
+            chances[index] *= means[index] * factor
+            found[index] += 1 if beyond else 0
+            going += 1 if beyond else 0
+        if going == 0:
+            break
 
 
 @numba.njit(nogil=True, cache=True)
