@@ -31,6 +31,8 @@ def main() -> None:
         "element_maps": map_elements,
         "minerals": map_minerals,
         "clean_up": clean_up,
+        "inference": ask_model,
+        "train": train_model,
         "synthesis": synthesize,
     }
     viewer = napari.Viewer()
@@ -99,6 +101,57 @@ def clean_up(viewer: Any) -> None:
     let_pass(1)
     viewer.reset_view()
     save(viewer, "clean_up.png")
+    dock.destroyOnClose()
+
+
+def ask_model(viewer: Any) -> None:
+    """Ask the mineral network about two regions and the whole map."""
+    for layer in viewer.layers:
+        layer.visible = False
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Model inference")
+    widget.models.choose("mineral-cnn")
+    widget.run.click()
+    finish(widget)
+    widget.new_regions.click()
+    regions = viewer.layers.selection.active
+    for center in largest_grains(viewer.layers["True minerals"], 2):
+        regions.add_ellipses(np.array([center, [4, 5]]))
+    until(lambda: widget.answer is not None and widget.answer.region == "Region 2")
+    widget.table.picked.emit(widget.table.name())
+    let_pass(1)
+    shown, spectrum = viewer.window.add_plugin_dock_widget(PLUGIN, "Spectrum")  # it is open already
+    until(lambda: spectrum.plot.curves())
+    let_pass(1)
+    viewer.reset_view()
+    save(viewer, "inference.png")
+    viewer.layers.remove(regions)
+    shown.destroyOnClose()
+    dock.destroyOnClose()
+
+
+def train_model(viewer: Any) -> None:
+    """Train a network for a few epochs on the pixels of a mineral map."""
+    from tempfile import TemporaryDirectory
+
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Train")
+    training = widget.training
+    training.regions.mode.setCurrentIndex(2)
+    training.regions.labels.choose(viewer.layers["True minerals"])
+    viewer.layers["True minerals"].visible = True
+    for name, value in {
+        "epochs": 12,
+        "steps_per_epoch": 10,
+        "batch_size": 64,
+        "validation_size": 512,
+    }.items():
+        training.options.rows[name].editors[0].value = str(value)
+    with TemporaryDirectory() as folder:
+        widget.set_folder(Path(folder) / "my minerals")
+        widget.run.click()
+        finish(widget)
+        widget.folder.setText("~/napari-xrf models/my minerals")
+        viewer.reset_view()
+        save(viewer, "train.png")
     dock.destroyOnClose()
 
 

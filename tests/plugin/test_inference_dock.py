@@ -446,8 +446,11 @@ def test_a_closed_dock_hears_no_more(wrapped, dock, viewer, qtbot, weights):
     layer = draw(dock, viewer, (1, 10))
     qtbot.waitUntil(lambda: dock.answer is not None, timeout=60_000)
     shelf = dock.models._shelf
+    dock.table.selectRow(1)
+    (spectrum,) = spectrum_docks(viewer)
     wrapped[0].destroyOnClose()
     qtbot.wait(100)
+    assert spectrum.plot.markers.evidence() == ()
     layer.add_rectangles(np.array([[1, 18], [1, 28], [20, 28], [20, 18]]))
     viewer.layers.remove(layer)
     shelf.add(weights("minerals"))
@@ -458,6 +461,16 @@ def test_a_closed_dock_hears_no_more(wrapped, dock, viewer, qtbot, weights):
 
 
 @pytest.mark.gui
+def test_a_viewer_closes_with_both_docks_open(dock, viewer, qtbot, weights):
+    dock.models.open_file(weights("elements"))
+    draw(dock, viewer, (1, 10))
+    qtbot.waitUntil(lambda: dock.answer is not None, timeout=60_000)
+    dock.table.selectRow(1)
+    assert len(spectrum_docks(viewer)) == 1
+    viewer.close()
+    qtbot.wait(100)
+
+
 def test_a_dock_opens_without_torch():
     import subprocess
     import sys

@@ -20,7 +20,7 @@ from napari_xrf.plugin.form_parts import button, row
 from napari_xrf.plugin.inference_form import InferenceForm, Request
 from napari_xrf.plugin.inference_layers import prediction_layers
 from napari_xrf.plugin.job_bar import JobBar
-from napari_xrf.plugin.jobs import Job
+from napari_xrf.plugin.jobs import Job, running_on
 from napari_xrf.plugin.layer_choice import LayerChoice
 from napari_xrf.plugin.layers import cube_from, holds_cube
 from napari_xrf.plugin.loading import load_in_background
@@ -204,7 +204,7 @@ class InferenceDock(QWidget):  # type: ignore[misc]
             region,
             mask,
             self.form.request(),
-            on_done=partial(self._take_answer, model, cube),
+            on_done=partial(self._take_answer, model, self.maps.layer()),
             on_error=self._fail_answer,
         )
         self._answering.ended.connect(self._answered)
@@ -220,7 +220,8 @@ class InferenceDock(QWidget):  # type: ignore[misc]
     def _refine(self, cube: SpectralCube) -> None:
         """Refine the map's energy axis behind the first answer, and ask again when it moved."""
         known = self._models.axis_of(cube) is not None or self._refining is not None
-        if known or not self.form.request().refined:
+        # A map that is being decoded would be read twice; what is decoded comes as a new cube.
+        if known or not self.form.request().refined or running_on(cube) is not None:
             return
 
         def done(axis: EnergyAxis) -> None:
@@ -234,8 +235,8 @@ class InferenceDock(QWidget):  # type: ignore[misc]
     def _refined(self) -> None:
         self._refining = None
 
-    def _take_answer(self, model: str, cube: SpectralCube, answer: Answer) -> None:
-        if model != self.models.model() or cube is not self.cube():
+    def _take_answer(self, model: str, layer: Any, answer: Answer) -> None:
+        if model != self.models.model() or layer is not self.maps.layer():
             return
         self.answer, self._told = answer, ""
         found = sum(each.present for each in answer.ranked)
@@ -297,6 +298,8 @@ class InferenceDock(QWidget):  # type: ignore[misc]
                 tell_error(error)
 
     def _release(self) -> None:
+        if self.answer is not None:
+            show_evidence(self._viewer, ())
         for job, slot in ((self._answering, self._answered), (self._refining, self._refined)):
             if job is not None:
                 job.cancel()
