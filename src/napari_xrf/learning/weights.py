@@ -13,6 +13,8 @@ from napari_xrf.io.atomic_write import replacing
 from napari_xrf.learning.description import ModelDescription, description_as_json, description_from_json
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from napari_xrf.learning.model import Model
 
 SUFFIX = ".safetensors"
@@ -74,7 +76,7 @@ def read_description(model: str | Path) -> ModelDescription:
 
 
 def save_model(path: str | Path, model: Model) -> Path:
-    """Write a model's weights with its description.
+    """Write a model's weights with its description; numbers that 16 bits hold exactly take 16 bits.
 
     Raises
     ------
@@ -86,10 +88,7 @@ def save_model(path: str | Path, model: Model) -> Path:
     target = Path(path)
     if target.suffix != SUFFIX:
         raise InvalidInput(f"weights are not written to {target.suffix!r} files", f"Name a {SUFFIX} file")
-    state = {
-        name: tensor.detach().cpu().contiguous().clone()
-        for name, tensor in model.network.state_dict().items()
-    }
+    state = {name: _compact(tensor.detach().cpu()) for name, tensor in model.network.state_dict().items()}
     with replacing(target) as temporary:
         save_file(state, str(temporary), metadata={_DESCRIPTION: description_as_json(model.description)})
     return target
@@ -120,6 +119,12 @@ def load_model(model: str | Path) -> Model:
         lines = str(error).splitlines() or [repr(error)]
         raise FileError(path, f"the weights do not fit the model ({lines[0]})") from error
     return Model(description, network.eval())
+
+
+def _compact(tensor: Tensor) -> Tensor:
+    half = tensor.half()
+    exact = tensor.is_floating_point() and bool((half.to(tensor.dtype) == tensor).all())
+    return (half if exact else tensor).contiguous().clone()
 
 
 def _read_header(path: Path) -> dict[str, Any]:
