@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_xrf.cli.console import Answer, Console, table
-from napari_xrf.cli.map_file import load_map, map_file_options, output_folder
+from napari_xrf.cli.map_file import check_folder, load_map, map_file_options, output_folder
 from napari_xrf.cli.model_options import folder_option
 from napari_xrf.cli.names import names_of, split_names
 from napari_xrf.core.element_maps import ElementMaps
@@ -56,6 +56,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the element maps of a file as maps.ome.tif, maps.h5 and maps.csv."""
+    check_folder(arguments.output)
     elements = names_of(arguments.elements)
     if arguments.method == "network":
         return _write_network_maps(elements, arguments, console)
@@ -118,6 +119,7 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf.minerals.library import load_library, merge_libraries, select_minerals
 
     # Everything the user typed is checked before the long work starts.
+    check_folder(arguments.output)
     steps = parse_clean_up(arguments.clean)
     own = None if arguments.library is None else load_library(arguments.library)
     library = load_library() if own is None else merge_libraries(load_library(), own)

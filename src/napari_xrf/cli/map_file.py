@@ -63,6 +63,22 @@ def load_map(arguments: argparse.Namespace, console: Console) -> SpectralCube:
     return read_map(arguments, console).load(budget, console.progress)
 
 
+def check_folder(path: Path) -> Path:
+    """Return the folder if it can be made, without making it: before the long work, not after it.
+
+    Raises
+    ------
+    FileError
+        When a file stands in its way.
+    """
+    for place in (path, *path.parents):
+        if place.is_dir():
+            return path
+        if place.exists():
+            raise FileError(place, "is a file, so no folder can be made here", "Choose another")
+    return path
+
+
 def output_folder(path: Path) -> Path:
     """Return the folder, made if it does not stand yet.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_xrf.cli.console import Answer, Console, table
-from napari_xrf.cli.map_file import load_map, map_file_options, output_folder
+from napari_xrf.cli.map_file import check_folder, load_map, map_file_options, output_folder
 from napari_xrf.cli.model_options import device_option, folder_option, model_argument
 from napari_xrf.cli.names import names_of
 from napari_xrf.cli.painting_training import NAME as PAINTING_GENERATOR
@@ -55,6 +55,7 @@ def write_predictions(arguments: argparse.Namespace, console: Console) -> Answer
     from napari_xrf.learning.weights import read_description
 
     # Everything the user typed is checked before the long work starts.
+    check_folder(arguments.output)
     description = read_description(arguments.model)
     threshold = arguments.threshold
     if threshold is not None and not 0 <= threshold <= 1:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from napari_xrf.cli.console import Answer, Console, table
-from napari_xrf.cli.map_file import load_map, map_file_options, output_folder
+from napari_xrf.cli.map_file import check_folder, load_map, map_file_options, output_folder
 from napari_xrf.cli.model_options import device_option, folder_option, model_argument
 from napari_xrf.cli.painting_training import NAME as PAINTING_GENERATOR
 from napari_xrf.cli.painting_training import train_painting
@@ -143,6 +143,7 @@ def adapt_model(arguments: argparse.Namespace, console: Console) -> Answer:
     """Adapt a model to a map without labels, and say whether it got better."""
     from napari_xrf.learning.weights import read_description
 
+    check_folder(arguments.output)
     description = read_description(arguments.model)
     _check_seed(arguments.seed)
 

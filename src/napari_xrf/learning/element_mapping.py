@@ -18,6 +18,7 @@ from napari_xrf.learning.weights import read_description, shipped_models
 
 if TYPE_CHECKING:
     from napari_xrf.learning.prediction import Prediction
+    from napari_xrf.physics.detector import Detector
 
 DEFAULT_MODEL = "maxrf-cnn"
 
@@ -86,15 +87,13 @@ def element_maps_with_errors(
     maps = element_maps_of(prediction, elements)
     detector = instrument_of(cube).detector
     variance = maps.standard_errors.astype(np.float64) ** 2
-    for number, family in enumerate(maps.families):
-        element, shell = split_family(family)
-        line = main_line(element, shell)
-        progress(number, len(maps), "estimating errors")
-        if line is not None and cube.energy.energies[0] < line.energy < cube.energy.energies[-1]:
-            half = float(detector.fwhm(line.energy))
-            window = cube.window_map(line.energy - half, line.energy + half)
-            variance[number] += np.maximum(window - maps.counts[number], 0)
-    progress(len(maps), len(maps), "estimating errors")
+    windows = [_window(family, cube, detector) for family in maps.families]
+    for band, block in cube.blocks():
+        for number, window in enumerate(windows):
+            if window is not None:
+                seen = block[:, :, window].sum(axis=2, dtype=np.float64)
+                variance[number, band] += np.maximum(seen - maps.counts[number, band], 0)
+        progress(band.stop, cube.shape[0], "estimating errors")
     return replace(maps, standard_errors=np.sqrt(variance).astype(np.float32))
 
 
@@ -136,3 +135,12 @@ def known_elements(description: ModelDescription, elements: Sequence[str]) -> tu
             f"It knows {', '.join(description.names)}",
         )
     return symbols
+
+
+def _window(family: str, cube: SpectralCube, detector: Detector) -> slice | None:
+    """Return the channels within ±1 FWHM of a family's main line, None where the map does not hold it."""
+    line = main_line(*split_family(family))
+    if line is None or not cube.energy.energies[0] < line.energy < cube.energy.energies[-1]:
+        return None
+    half = float(detector.fwhm(line.energy))
+    return cube.energy.window(line.energy - half, line.energy + half)

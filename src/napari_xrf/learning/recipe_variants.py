@@ -25,6 +25,7 @@ PREPROCESSING_WORDS: Mapping[str, Mapping[str, Any]] = {
     "log": {"transform": "log"},
 }
 DISTORTIONS = ("typical", "none")
+_GREATER_PART = 0.75
 
 
 def with_preprocessing(recipe: TrainingRecipe, words: Sequence[str]) -> TrainingRecipe:
@@ -138,8 +139,13 @@ def with_regions(
     seed
         Of the split into training, validation and test pixels.
 
+    The network's axis stays the recipe's, so that both kinds of spectra fit it; alone on a map that ends far
+    below it, the regions bring their own.
+
     Raises
     ------
+    FileError
+        When the map cannot be read.
     InvalidInput
         When the recipe learns no minerals, or the share cannot be.
     """
@@ -153,12 +159,25 @@ def with_regions(
         "seed": seed,
     }
     if mix == 1:
+        if not _covers(cube, recipe.source.options.get("axis")):
+            options["axis"] = None  # the map's own
         return replace(recipe, source=SourceSpec("regions", options))
     parts = {
         "first": {"kind": "regions", "options": options},
         "second": {"kind": recipe.source.kind, "options": dict(recipe.source.options)},
     }
     return replace(recipe, source=SourceSpec("shares", {**parts, "share": mix}))
+
+
+def _covers(cube: str | Path, axis: Sequence[float] | None) -> bool:
+    """Tell whether a map reaches the greater part of the energies of an axis (offset, width, size)."""
+    from napari_xrf import io
+
+    if axis is None:
+        return True
+    offset, width, size = axis
+    # Of nothing but its description: without a budget the counts stay in the file.
+    return float(io.read(cube, memory_budget=0).energy.edges[-1]) > _GREATER_PART * (offset + width * size)
 
 
 def _with_source(recipe: TrainingRecipe, **changes: Any) -> TrainingRecipe:

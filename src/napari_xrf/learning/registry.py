@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.learning.description import ModelDescription, Task
+from napari_xrf.synthesis.parameter_fields import parameter_fields
 
 if TYPE_CHECKING:
     import torch
+
+_WANTED = {
+    int: "Give a whole number",
+    float: "Give a number",
+    bool: "Give true or false",
+    str: "Give a word",
+}
 
 
 @dataclass(frozen=True)
@@ -106,10 +114,22 @@ def network_options(name: str, values: dict[str, Any] | None = None) -> Any:
         For an unknown option or a value out of range.
     """
     options = _module(name).Options
-    try:
-        return options(**{key: _as_tuple(value) for key, value in (values or {}).items()})
-    except TypeError as error:
-        raise InvalidInput(f"{name}: {error}") from error
+    given = {key: _as_tuple(value) for key, value in (values or {}).items()}
+    known = {entry.name: entry for entry in parameter_fields(options)}
+    for key, value in given.items():
+        if key not in known:
+            raise InvalidInput(f"{name} has no option {key!r}", f"Use {', '.join(known) or 'none'}")
+        entry = known[key]
+        parts = value if isinstance(value, tuple) else (value,)
+        if (entry.form == "one") == isinstance(value, tuple) or not all(
+            _is_of(part, entry.kind) for part in parts
+        ):
+            raise InvalidInput(f"the option {key} of {name} cannot be {value!r}", _WANTED[entry.kind])
+        if entry.choices and not set(parts) <= set(entry.choices):
+            raise InvalidInput(
+                f"the option {key} of {name} cannot be {value!r}", f"Use {', '.join(entry.choices)}"
+            )
+    return options(**given)
 
 
 def build_network(description: ModelDescription) -> torch.nn.Module:
@@ -124,6 +144,12 @@ def build_network(description: ModelDescription) -> torch.nn.Module:
     options = network_options(name, dict(description.network))
     network: torch.nn.Module = _module(name).build(options, description)
     return network
+
+
+def _is_of(value: Any, kind: type) -> bool:
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
 
 
 def _module(name: str) -> Any:
