@@ -209,7 +209,9 @@ def test_spectra_become_a_cube_with_its_own_energies(weights, cube, tmp_path):
     assert denoised.energy == read_description(weights("code")).axis
     assert denoised.counts.sum() == pytest.approx(cube.counts.sum(), rel=0.3)
     (path,) = write_images(str(tmp_path / "clean.h5"), [(data, keywords, "image")])
-    assert np.allclose(np.asarray(napari_xrf.read(path).counts), denoised.counts)
+    # Read as whole counts: what is summed over channels stays within one count.
+    again = np.asarray(napari_xrf.read(path).counts).cumsum(axis=2, dtype=float)
+    assert np.abs(again - denoised.counts.cumsum(axis=2, dtype=float)).max() < 1.01
 
 
 def test_more_maps_than_anyone_looks_at_are_told(weights, cube):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import napari.viewer
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import (
     QFileDialog,
     QLineEdit,
@@ -61,6 +61,16 @@ class Run:
         check_fields(self)
 
 
+class Teller(QObject):  # type: ignore[misc]
+    """Carries what a worker says into the main thread; outlives a dock that is closed meanwhile."""
+
+    told = Signal(str, object)
+
+    def __call__(self, kind: str, content: Any) -> None:
+        """Say something; see :data:`~napari_xrf.plugin.training_plan.Tell`."""
+        self.told.emit(kind, content)
+
+
 class TrainDock(QWidget):  # type: ignore[misc]
     """Trains, tunes and adapts models; what comes of it is offered in the Model inference dock.
 
@@ -70,14 +80,13 @@ class TrainDock(QWidget):  # type: ignore[misc]
         The viewer whose maps and labels can be learned.
     """
 
-    told = Signal(str, object)  # from the worker: see training_plan.Tell
-
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
         self._shelf = shelf_of(viewer)
         self._trials: list[Any] = []
         self._own_folder = False
+        self._tell = Teller()
         self.training = TrainTab(viewer)
         self.tuning = TuneTab(self.training)
         self.adaptation = AdaptTab(viewer)
@@ -97,7 +106,7 @@ class TrainDock(QWidget):  # type: ignore[misc]
         self.plot = LossPlot()
         self.parts = QSplitter(Qt.Orientation.Vertical)
         self._lay_out()
-        self.told.connect(self._hear, Qt.ConnectionType.QueuedConnection)
+        self._tell.told.connect(self._hear, Qt.ConnectionType.QueuedConnection)
         self.tabs.currentChanged.connect(lambda _: self._changed())
         self.training.recipe.currentTextChanged.connect(lambda _: self._changed())
         self.adaptation.models.chosen.connect(lambda _: self._changed())
@@ -222,10 +231,6 @@ class TrainDock(QWidget):  # type: ignore[misc]
         self.plot.set_steps(steps)
         self.plot.tell("Making the spectra to learn from…")
 
-    def _tell(self, kind: str, content: Any) -> None:
-        """Pass on what a worker says; called in its thread."""
-        self.told.emit(kind, content)
-
     def _hear(self, kind: str, content: Any) -> None:
         if kind == "loss":
             self.plot.add_point(content)
@@ -276,7 +281,7 @@ class TrainDock(QWidget):  # type: ignore[misc]
 
     def _release(self) -> None:
         self._viewer.events.theme.disconnect(self._take_theme)
-        self.told.disconnect(self._hear)
+        self._tell.told.disconnect(self._hear)
         self.job_bar.release()
         self.training.disconnect_viewer()
         self.adaptation.disconnect_viewer()
