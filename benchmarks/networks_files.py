@@ -54,9 +54,10 @@ def measured_file_tables(folder: Path, models: Sequence[Model]) -> list[Table]:
                 "found": len(wanted & elements),
                 "false": len(elements - listed),
             }
+            total = sums.setdefault(method, {"files": 0.0})
+            total["files"] += 1
             for key, value in counts.items():
                 row[f"{key}, {method}"] = float(value)
-                total = sums.setdefault(method, {})
                 total[key] = total.get(key, 0.0) + value
         if row:
             rows[name] = row
