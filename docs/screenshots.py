@@ -149,7 +149,7 @@ def train_model(viewer: Any) -> None:
         widget.set_folder(Path(folder) / "my minerals")
         widget.run.click()
         finish(widget)
-        widget.folder.setText("~/napari-xrf models/my minerals")
+        widget.set_folder(Path("~/napari-xrf models/my minerals"))
         viewer.reset_view()
         save(viewer, "train.png")
     dock.destroyOnClose()

@@ -179,3 +179,11 @@ def test_a_cube_of_ours_that_was_tampered_with(tmp_path, full):
         file["map"].attrs["excitation"] = "{not json"
     with pytest.raises(FileError, match="damaged map of ours"):
         io.read(path)
+
+
+def test_fractions_of_counts_are_kept_on_the_whole(tmp_path):
+    expected = np.random.default_rng(3).random((5, 4, 200)).astype(np.float32) * 0.2
+    io.write(tmp_path / "ideal.h5", SpectralCube(expected, EnergyAxis(0.0, 0.02, 200)))
+    again = np.asarray(io.read(tmp_path / "ideal.h5").counts)
+    assert again.dtype.kind == "u"
+    assert np.abs(again.cumsum(axis=2, dtype=float) - expected.cumsum(axis=2, dtype=float)).max() < 1.01

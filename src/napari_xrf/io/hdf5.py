@@ -307,5 +307,7 @@ def _own_cube(
         told = cube_files.describe(file, path)
     except (KeyError, ValueError, TypeError) as error:
         raise FileError(path, f"is a damaged map of ours ({error})") from error
+    # Expected and denoised maps hold fractions of counts.
+    counts = replace(counts, fractional=counts.stored_dtype.kind == "f")
     fits = prod(counts.shape) * counts.dtype.itemsize <= budget
     return SpectralCube(counts.load(budget, progress) if fits else counts, **told)

@@ -22,7 +22,7 @@ class LossPlot(QWidget):  # type: ignore[misc]
         super().__init__(parent)
         self._points: list[LossPoint] = []
         self._log = False
-        self.plot = pg.PlotWidget()
+        self.plot = pg.PlotWidget(axisItems={"left": _LossAxis("left")})
         self.plot.setMinimumSize(200, 120)
         self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         self.plot.setLabel("bottom", "Epoch")
@@ -106,3 +106,14 @@ class LossPlot(QWidget):  # type: ignore[misc]
         self._best.setVisible(bool(np.isfinite(held).any()))
         if np.isfinite(held).any():
             self._best.setValue(float(epochs[int(np.nanargmin(held))]))
+
+
+class _LossAxis(pg.AxisItem):  # type: ignore[misc]
+    """Marks 1, 2 and 5 of each decade: pyqtgraph would write all nine over each other."""
+
+    def logTickValues(
+        self, low: float, high: float, size: float, ticks: object
+    ) -> list[tuple[float | None, list[float]]]:
+        decades = range(int(np.floor(low)), int(np.ceil(high)) + 1)
+        marks = [decade + float(np.log10(digit)) for decade in decades for digit in (1, 2, 5)]
+        return [(None, [mark for mark in marks if low <= mark <= high])]

@@ -182,10 +182,10 @@ def answer_region(
         )
         for position, (each, probability, net) in enumerate(ranked(prediction))
     )
+    total, fewest = float(counts.sum()), description.counts_range[0]
+    notes = (f"it was trained on spectra of {fewest:,.0f} counts and more",) if total < fewest else ()
     taken = time.perf_counter() - start
-    return Answer(
-        region, description, rows, int(chosen.sum()), float(counts.sum()), taken, tuple(prediction.notes)
-    )
+    return Answer(region, description, rows, int(chosen.sum()), total, taken, notes)
 
 
 def predict_map(
