@@ -52,8 +52,8 @@ def train_painting(arguments: argparse.Namespace, settings: dict[str, Any], cons
 
     training, network = painting_options(settings)
     if arguments.resume and is_finished(folder, training, network, arguments.seed):
-        files = training_files(folder)
-        data = {"files": [str(file) for file in files], "model": NAME, "seed": arguments.seed}
+        kept = training_files(folder)
+        data = {"files": [str(file) for file in kept], "model": NAME, "seed": arguments.seed}
         return Answer(data, f"{NAME}: already trained\nin {folder}")
     steps: list[PaintingStep] = []
 
