@@ -272,7 +272,7 @@ class _Draws:
                 return None
             low, high = interval
             drawn = self._generator(name).uniform(low, high, size=1 if one_map else size) * unit
-            return np.broadcast_to(drawn, size).copy()
+            return np.full(size, drawn[0]) if one_map else drawn
 
         return DistortionValues(
             offset=_sum(column("offset_ev", 1e-3), self._drift("offset_drift_ev", size, grains, 1e-3)),
