@@ -12,8 +12,10 @@ from torch import Tensor
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
 from napari_xrf.learning.evaluation.calibration import fit_temperature, fit_thresholds
 
-# What thresholds of lines and elements aim at: above 0.95, so that other code's spectra keep 0.95.
-_PRECISION = 0.97
+# The precision that thresholds aim at. Lines share one, as all of an element stand or fall together; its aim
+# lies above 0.95, so that other code's spectra keep 0.95.
+_PRECISION_OF_LINES = 0.965
+_PRECISION_OF_ELEMENTS = 0.95
 
 
 def validation_figures(
@@ -59,7 +61,11 @@ def fit_calibration(
     logits, truth = outputs["presence"].cpu().numpy(), targets["presence"].cpu().numpy() > 0.5
     temperature = fit_temperature(logits, truth, "presence")
     probability = expit(logits.astype(np.float64) / temperature)
-    return ProbabilityCalibration(temperature, fit_thresholds(probability, truth, _PRECISION))
+    if description.task == "lines":
+        thresholds = fit_thresholds(probability, truth, _PRECISION_OF_LINES, shared=True)
+    else:
+        thresholds = fit_thresholds(probability, truth, _PRECISION_OF_ELEMENTS)
+    return ProbabilityCalibration(temperature, thresholds)
 
 
 def _probability(logits: Tensor) -> NDArray[np.float64]:
