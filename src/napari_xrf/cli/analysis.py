@@ -84,19 +84,25 @@ def _write_network_maps(
 ) -> Answer:
     from napari_xrf.learning.element_mapping import (
         DEFAULT_MODEL,
+        element_maps_with_errors,
         known_elements,
-        map_elements_by_network,
         read_element_model,
     )
 
-    model = DEFAULT_MODEL if arguments.model is None else arguments.model
-    description = read_element_model(model)
-    if elements is not None:
-        known_elements(description, elements)
+    name = DEFAULT_MODEL if arguments.model is None else arguments.model
+    description = read_element_model(name)
+    wanted = None if elements is None else known_elements(description, elements)
+
+    from napari_xrf.learning.prediction import predict
+    from napari_xrf.learning.weights import load_model
+
+    model = load_model(name)
     cube = load_map(arguments, console)
-    return _write_maps(
-        map_elements_by_network(cube, elements, model=model, progress=console.progress), arguments.output
-    )
+    prediction = predict(model, cube, progress=console.progress)
+    for note in prediction.notes:
+        console.say(note)
+    maps = element_maps_with_errors(prediction, cube, wanted, console.progress)
+    return _write_maps(maps, arguments.output)
 
 
 def _write_maps(maps: ElementMaps, output: Path) -> Answer:
