@@ -21,6 +21,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -267,8 +268,9 @@ def independent_set(name: str, options: argparse.Namespace, size: int, *more: st
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.sets or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        tag = "-".join(part for part in more if not part.startswith("--") and len(part) < 12)
-        path = folder / f"{name}-{size}-{options.seed}{'-' + tag if tag else ''}.h5"
+        # Other minerals make another set.
+        tag = f"-{zlib.crc32(' '.join(more).encode()):08x}" if more else ""
+        path = folder / f"{name}-{size}-{options.seed}{tag}.h5"
         if not path.exists():
             command = [sys.executable, "-m", f"benchmarks.independent.{name}", "--size", str(size)]
             subprocess.run([*command, "--seed", str(options.seed), *more, "-o", str(path)], check=True)
