@@ -257,7 +257,10 @@ def _as_counts(
     counts: NDArray[np.float32],
     total: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Undo the preprocessing of reconstructed spectra; a baseline that was taken off stays off."""
+    """Undo the preprocessing of reconstructed spectra; a baseline that was taken off stays off.
+
+    A mean of square roots is less than the root of the mean, so the total is set to the spectrum's own.
+    """
     chosen = description.preprocessing
     values = np.maximum(spectra, 0)
     if chosen.transform == "sqrt":
@@ -268,6 +271,8 @@ def _as_counts(
         values = values * (total / counts.shape[1])[:, None]
     elif chosen.scale == "max":
         values = values * counts.max(axis=1, keepdims=True)
+    if not chosen.baseline:
+        values = values * (total / np.maximum(values.sum(axis=1), 1e-12))[:, None]
     return np.asarray(values, dtype=np.float32)
 
 
