@@ -16,6 +16,7 @@ from napari_xrf.learning.evaluation.calibration import fit_temperature, fit_thre
 # lies above 0.95, so that other code's spectra keep 0.95.
 _PRECISION_OF_LINES = 0.965
 _PRECISION_OF_ELEMENTS = 0.95
+_LOWEST_THRESHOLD = 0.05
 
 
 def validation_figures(
@@ -65,7 +66,8 @@ def fit_calibration(
         thresholds = fit_thresholds(probability, truth, _PRECISION_OF_LINES, shared=True)
     else:
         thresholds = fit_thresholds(probability, truth, _PRECISION_OF_ELEMENTS)
-    return ProbabilityCalibration(temperature, thresholds)
+    # Where all held-out spectra are told apart, no threshold is wrong, and a name at 0 % must not be present.
+    return ProbabilityCalibration(temperature, tuple(max(value, _LOWEST_THRESHOLD) for value in thresholds))
 
 
 def _probability(logits: Tensor) -> NDArray[np.float64]:
