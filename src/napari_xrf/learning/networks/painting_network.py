@@ -1,9 +1,9 @@
 """The network of the painting generator: from a colour and a palette to a paint, and to its spectrum.
 
-Pigments come as a set, described by their colours and spectra, so any palette on any energy axis will do. The
-*recipe* network chooses the shares by mass for a colour; noise, the painter's liking for each pigment,
-chooses among the paints of that colour. The *emission* network tells with which share of the counts each pigment's
-spectrum then stands in the mixture's.
+Pigments come as a set, described by their colours and spectra, so any palette on any energy axis will do.
+The *recipe* network chooses the shares by mass for a colour; noise, the painter's liking for each pigment,
+chooses among the paints of that colour. The *emission* network tells with which share of the counts each
+pigment's spectrum then stands in the mixture's.
 """
 
 from __future__ import annotations
