@@ -34,14 +34,13 @@ def write_block(dataset: Any, start: tuple[int, ...], block: NDArray[Any], threa
     threads
         Compress the chunks.
     """
-    values = np.asarray(block, dtype=dataset.dtype)
-    places = list(_places(values.shape, dataset.chunks))
+    values, chunks = np.asarray(block, dtype=dataset.dtype), dataset.chunks
+    places = list(_places(values.shape, chunks))
     parts = (
-        values[tuple(slice(low, low + size) for low, size in zip(at, dataset.chunks, strict=True))]
-        for at in places
+        values[tuple(slice(low, low + size) for low, size in zip(at, chunks, strict=True))] for at in places
     )
-    compressed = threads.map(lambda part: compress(part, dataset.chunks), parts)
-    for at, data in zip(places, compressed, strict=True):
+    # HDF5 itself is left to this thread.
+    for at, data in zip(places, threads.map(lambda part: compress(part, chunks), parts), strict=True):
         dataset.id.write_direct_chunk(tuple(map(sum, zip(start, at, strict=True))), data)
 
 
