@@ -32,6 +32,7 @@ from benchmarks.networks_files import measured_file_tables
 from benchmarks.networks_speed import speed_table
 
 from napari_xrf.core.errors import XrfError
+from napari_xrf.io.cube_files import write_cube
 from napari_xrf.learning.evaluation.assessment import evaluate
 from napari_xrf.learning.evaluation.classes import score_classes
 from napari_xrf.learning.evaluation.curves import robustness_curves
@@ -46,9 +47,13 @@ from napari_xrf.learning.model import Model
 from napari_xrf.learning.sources.sets import SpectrumSet, read_set
 from napari_xrf.learning.weights import load_model
 from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.recipes import make_minerals
+from napari_xrf.synthesis.distortions import Distortions, typical_distortions
 from napari_xrf.synthesis.excitation import excitation_of
+from napari_xrf.synthesis.mineral_map import MapParameters
 
 _MINERAL_COUNTS = (1000, 10_000)
+_MAP_SHAPE = (80, 80)
 # What "Privileged bases" and the transformers' poster report on their own data.
 _PUBLISHED_LINES = {
     "pearson": 0.76, "sensitivity": 0.65, "specificity": 0.99, "guess ratio": 0.95, "precision": 0.92,
@@ -169,6 +174,13 @@ def minerals(options: argparse.Namespace, models: list[Model]) -> list[Table]:
             if table.title in ("Minerals", "Each class")
         ]
         tables.append(_own_minerals(models, counts, size, options.seed, excitation_of(library)))
+        for kind, distortions in (("a distorted map", typical_distortions()), ("an ideal map", None)):
+            data = mineral_map(models[0], names, counts, options.seed, distortions)
+            tables += [
+                replace(table, title=f"{table.title}, {kind}, {counts} counts")
+                for table in merged([evaluate(model, data, baselines=model is models[0]) for model in models])
+                if table.title == "Pixels of the map"
+            ]
     return [
         *(table for table in tables if not table.title.startswith("Each")),
         *(table for table in tables if table.title.startswith("Each")),
@@ -277,6 +289,24 @@ def independent_set(name: str, options: argparse.Namespace, size: int, *more: st
         found = read_set(path)
         cube = replace(found.cube, counts=np.asarray(found.cube.counts))
         return replace(found, cube=cube, source=f"{name} of benchmarks/independent, seed {options.seed}")
+
+
+def mineral_map(
+    model: Model, names: Sequence[str], counts: int, seed: int, distortions: Distortions | None
+) -> SpectrumSet:
+    """Return a map of a model's minerals: one calibration for all pixels, as an instrument has."""
+    made = make_minerals(
+        list(names),
+        seed=seed,
+        instrument=_option(model, "instrument", "m4-tornado"),
+        parameters=MapParameters(shape=_MAP_SHAPE, counts_per_pixel=float(counts)),
+        distortions=distortions,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "map.h5"
+        write_cube(path, made.cube, truth=made.truth)
+        found = read_set(path)
+        return replace(found, cube=replace(found.cube, counts=np.asarray(found.cube.counts)), source="a map")
 
 
 def merged(found: Sequence[Evaluation]) -> list[Table]:
