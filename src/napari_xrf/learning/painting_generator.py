@@ -1,7 +1,7 @@
 """The painting generator: a learned stand-in for ganX's fixed weighting of pigments by colour.
 
 ganX (arXiv:2304.14078) weights every pigment that resembles a colour. This generator has learned from paints
-mixed by mass what a painter with these pigments may have used for the colour, one to three of them, and with
+mixed by mass what a painter with these pigments may have used for the colour, a few of them, and with
 which share of the counts each then stands in the spectrum. Its noise chooses among paints of the same colour.
 """
 

@@ -55,7 +55,7 @@ class PaintingParameters:
         Ratio of the mean counts of white over those of black, for ``"luminosity"``.
     weighting
         How a colour's pigments are chosen: ``"fixed"`` by similarity and threshold, as ganX does;
-        ``"learned"`` by the painting generator, which mixes one to three of them to the colour.
+        ``"learned"`` by the painting generator, which mixes a few of them to the colour.
     similarity
         Of fixed weighting: measure of :func:`~napari_xrf.synthesis.color_similarity.color_similarity`.
     threshold
