@@ -31,7 +31,7 @@ class LoadedModel:
 
     def __init__(self) -> None:
         self._axis: tuple[SpectralCube, EnergyAxis] | None = None
-        self._key: tuple[str, int, int] | None = None
+        self._key: tuple[str, int, int, int] | None = None
         self._model: Model | None = None
         self._lock = Lock()
 
@@ -49,7 +49,8 @@ class LoadedModel:
 
         path = find_weights(name)
         state = path.stat()
-        key = (str(path), state.st_mtime_ns, state.st_size)
+        # A file replaced within one tick of the clock has another inode.
+        key = (str(path), state.st_mtime_ns, state.st_size, state.st_ino)
         with self._lock:
             if self._model is None or key != self._key:
                 self._model, self._key = load_model(name), key
