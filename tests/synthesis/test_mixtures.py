@@ -7,6 +7,7 @@ import pytest
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.physics.source import MonochromaticSource
+from napari_xrf.synthesis.distortions import Distortions
 from napari_xrf.synthesis.mixtures import (
     ARGON_ESCAPE_KEV,
     MixtureParameters,
@@ -85,6 +86,37 @@ def test_augmentation_changes_the_spectra_and_not_the_mixture(gem):
     assert np.array_equal(plain.net_counts, changed.net_counts)
     assert not np.array_equal(plain.counts, changed.counts)
     assert np.array_equal(changed.counts, again.counts)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.13, 1.25])
+def test_wider_peaks_stay_gaussian(gem, factor):
+    ranges = Distortions(width_factor=(1.0, 1.25))
+    one = MixtureParameters(
+        elements=("Ca",),
+        present=(1, 1),
+        substrates=("none",),
+        escape=(0.0, 0.0),
+        counts=(1e6, 1e6),
+        distortions=replace(ranges, width_factor=(factor, factor)),
+    )
+    made = synthesize_mixtures(50, gem, generator=RNG(3), parameters=one).counts.mean(axis=0)
+    exact = make_templates(["Ca"], ["none"], gem, width_factor=factor).lines[0]
+    assert np.abs(made / made.sum() - exact).sum() / 2 < 0.002
+    # Drawn from a range, a width lies between two of the shapes that are kept.
+    between = replace(one, distortions=ranges)
+    many = synthesize_mixtures(4000, gem, generator=RNG(4), parameters=between).counts
+    energies, total = gem.energy.energies, many.sum(axis=1)
+    mean = many @ energies / total
+    spread = np.sqrt(many @ energies**2 / total - mean**2)
+    narrow, wide = (
+        np.sqrt(line @ energies**2 - (line @ energies) ** 2)
+        for line in (
+            make_templates(["Ca"], ["none"], gem, width_factor=each).lines[0] for each in (1.0, 1.25)
+        )
+    )
+    assert spread.min() == pytest.approx(narrow, rel=0.02)
+    assert spread.max() == pytest.approx(wide, rel=0.02)
+    assert np.median(spread) == pytest.approx((narrow + wide) / 2, rel=0.02)
 
 
 def test_files(gem, tmp_path):

@@ -23,7 +23,14 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.atomic_write import replacing
-from napari_xrf.learning.adaptation_figures import FigureChange, MapFigures, compare, run, scores
+from napari_xrf.learning.adaptation_figures import (
+    FigureChange,
+    MapFigures,
+    compare,
+    find_gain,
+    run,
+    scores,
+)
 from napari_xrf.learning.adaptation_options import AdaptationOptions
 from napari_xrf.learning.adaptation_steps import AdaptationStep, FineTuning
 from napari_xrf.learning.description import ModelDescription
@@ -52,6 +59,8 @@ class AdaptationResult:
         Figures on the map, of the original and of the adapted weights, kept or not.
     pixels
         Spectra of the map that were looked at.
+    gain
+        By how much the map's energies were found to be stretched; 0 where that was not looked for.
     notes
         What the user should know, one sentence each.
     """
@@ -62,6 +71,7 @@ class AdaptationResult:
     before: MapFigures
     after: MapFigures
     pixels: int
+    gain: float = 0.0
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -72,6 +82,7 @@ class AdaptationResult:
             "held_out": {name: asdict(change) for name, change in self.figures.items()},
             "map": {"before": asdict(self.before), "after": asdict(self.after)},
             "pixels": self.pixels,
+            "gain": self.gain,
             "notes": list(self.notes),
         }
 
@@ -134,7 +145,10 @@ def adapt(
     first = scores(description, run(original, held.counts, where), held.targets)
 
     torch.manual_seed(seed)
-    tuning = FineTuning(original, labelled, spectra, chosen, where, seed)
+    gain = 0.0
+    if chosen.search_gain and description.task == "minerals":
+        gain = find_gain(original, spectra, where, reach=chosen.search_gain, seed=seed, progress=progress)
+    tuning = FineTuning(original, labelled, spectra, chosen, where, seed, gain)
     before = tuning.map_figures(original)
     for number in range(1, chosen.steps + 1):
         progress(number - 1, chosen.steps, "adapting")
@@ -153,7 +167,8 @@ def adapt(
         before,
         after,
         len(spectra),
-        _notes(worse, figures, before, after),
+        gain,
+        _notes(worse, figures, before, after, gain),
     )
     if not worse:
         story = {"map": cube.name, "seed": seed, "options": asdict(chosen), **result.as_json()}
@@ -187,9 +202,16 @@ def _finished(model: Model) -> Model:
 
 
 def _notes(
-    worse: list[str], figures: Mapping[str, FigureChange], before: MapFigures, after: MapFigures
+    worse: list[str],
+    figures: Mapping[str, FigureChange],
+    before: MapFigures,
+    after: MapFigures,
+    gain: float,
 ) -> tuple[str, ...]:
-    notes = [
+    notes = []
+    if gain:
+        notes.append(f"the map's energies look {100 * gain:+.1f} % off: calibrating it helps every method")
+    notes += [
         f"the {name} on held-out spectra fell from {figures[name].before:.4f} to {figures[name].after:.4f}, "
         "more than its error allows: the original weights are kept"
         for name in worse

@@ -32,6 +32,9 @@ class AdaptationOptions:
     offset_ev, gain, broadening_ev
         How far recordings may differ, of labelled spectra and of the map's; see
         :class:`~napari_xrf.learning.recalibration.RecordingLimits`.
+    search_gain
+        How far off the map's gain may be, both ways. The gain at which a mineral model is surest of its
+        minerals is found first; the map's spectra, stretched back, then tell what they hold. 0: no search.
     statistics
         Of batch normalisation: ``"keep"`` those of training, or ``"map"``: estimate them anew on labelled
         spectra and the map's in equal parts, before fine-tuning.
@@ -54,7 +57,8 @@ class AdaptationOptions:
     entropy: Annotated[float, Limits(0, 10)] = 0.05
     offset_ev: Annotated[float, Limits(0, 500, "eV")] = 20.0
     gain: Annotated[float, Limits(0, 0.05)] = 0.01
-    broadening_ev: Annotated[float, Limits(0, 1000, "eV")] = 120.0
+    broadening_ev: Annotated[float, Limits(0, 1000, "eV")] = 200.0
+    search_gain: Annotated[float, Limits(0, 0.1)] = 0.05
     statistics: Annotated[str, Choices(STATISTICS)] = "keep"
     pixels: Annotated[int, Limits(50, 200_000)] = 20_000
     pool: Annotated[int, Limits(256, 100_000)] = 4096

@@ -25,7 +25,7 @@ from napari_xrf.learning.adaptation_options import AdaptationOptions
 from napari_xrf.learning.alignment import DomainClassifier, coral, disagreement, mean_entropy
 from napari_xrf.learning.losses import loss_of
 from napari_xrf.learning.model import Model
-from napari_xrf.learning.recalibration import record_otherwise, thin
+from napari_xrf.learning.recalibration import record_otherwise, stretch, thin
 from napari_xrf.learning.sources.batch import Batch, Source
 from napari_xrf.learning.validation import fit_calibration
 
@@ -67,7 +67,9 @@ class FineTuning:
         options: AdaptationOptions,
         device: torch.device,
         seed: int,
+        gain: float = 0.0,
     ) -> None:
+        self.gain = gain  # of the map, undone where it is asked what it holds
         self.source, self.spectra, self.options = source, spectra, options
         self.device, self.seed = device, seed
         self.description = original.description
@@ -101,8 +103,8 @@ class FineTuning:
         other = record_otherwise(
             self._thinned(mine, None), self.description.axis, options.recordings, self.generator
         )
-        everything = np.concatenate([counts, mine, other])
-        spectra, dose = self._inputs(everything)
+        spectra, dose = self._inputs(np.concatenate([counts, mine, other]))
+        teacher = self._taught(mine) if self.gain else None
 
         self._train_mode()
         outputs = self.network(spectra, dose)
@@ -115,7 +117,9 @@ class FineTuning:
         both = slice(half, 3 * half)  # partners, and the map's
         features = self.network.features(spectra[both], dose[both]) if options.alignment else None
         apart = self._distance(features, number) if features is not None else torch.zeros(())
-        consistency, entropy = disagreement(changed, here), mean_entropy(here)
+        consistency, entropy = disagreement(changed, teacher or here), mean_entropy(here)
+        if teacher is not None:
+            consistency = consistency + disagreement(here, teacher)
         total = loss + options.alignment * apart.to(loss) + options.consistency * consistency
         total = total + options.entropy * entropy
         self.optimizer.zero_grad()
@@ -152,19 +156,31 @@ class FineTuning:
         self.pool[places], self.rows[places] = new.counts, label_rows(self.description, new.targets)
         for name, values in new.targets.items():
             self.targets[name][places] = values
-        believed = probabilities(run(Model(self.description, self.network), mine, self.device))
+        believed = probabilities(run(Model(self.description, self.network), self._back(mine), self.device))
         chosen = partners(believed, torch.from_numpy(self.rows), self.generator)
         alike = self._thinned(self.pool[chosen], mine.sum(axis=1))
-        counts = record_otherwise(
-            np.concatenate([new.counts, alike]),
-            self.description.axis,
-            self.options.recordings,
-            self.generator,
+        axis, limits = self.description.axis, self.options.recordings
+        counts = np.concatenate(
+            [
+                record_otherwise(new.counts, axis, limits, self.generator),
+                record_otherwise(alike, axis, limits, self.generator, about=self.gain),
+            ]
         )
         targets = {
             name: np.concatenate([new.targets[name], self.targets[name][chosen]]) for name in new.targets
         }
         return counts, targets
+
+    def _back(self, mine: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the map's spectra with the gain that was found for them undone."""
+        if not self.gain:
+            return mine
+        return stretch(mine, self.description.axis, 1 / (1 + self.gain) - 1, self.generator)
+
+    def _taught(self, mine: NDArray[np.float32]) -> dict[str, Tensor]:
+        """Return what the network says of the map's spectra with their gain undone."""
+        said = run(Model(self.description, self.network), self._back(mine), self.device)
+        return {name: value.to(self.device) for name, value in said.items()}
 
     def _thinned(
         self, counts: NDArray[np.float32], doses: NDArray[np.floating] | None

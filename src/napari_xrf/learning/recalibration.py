@@ -41,7 +41,12 @@ class RecordingLimits:
 
 
 def record_otherwise(
-    counts: NDArray[np.floating], axis: EnergyAxis, limits: RecordingLimits, generator: np.random.Generator
+    counts: NDArray[np.floating],
+    axis: EnergyAxis,
+    limits: RecordingLimits,
+    generator: np.random.Generator,
+    *,
+    about: float = 0.0,
 ) -> NDArray[np.float32]:
     """Return spectra recorded under randomly drawn calibrations and resolutions, 16 spectra under each.
 
@@ -50,6 +55,8 @@ def record_otherwise(
     counts
         (N, E). Whole counts are moved one by one, so that Poisson counts stay Poisson counts; spectra of
         another scale are spread as expectations.
+    about
+        Gain about which gains are drawn.
 
     Returns
     -------
@@ -60,6 +67,7 @@ def record_otherwise(
     for start in range(0, len(counts), _SPECTRA_PER_DRAW):
         part = slice(start, start + _SPECTRA_PER_DRAW)
         offset, gain = generator.uniform(-1, 1, size=2) * (limits.offset_ev * 1e-3, limits.gain)
+        gain = (1 + about) * (1 + gain) - 1
         noise = generator.uniform(0, limits.broadening_ev) * 1e-3
         lowest, shares = recording_shares(axis, float(offset), float(gain), float(noise))
         if whole:
@@ -68,6 +76,14 @@ def record_otherwise(
         else:
             recorded[part] = _spread(counts[part], lowest, shares)
     return recorded
+
+
+def stretch(
+    counts: NDArray[np.floating], axis: EnergyAxis, gain: float, generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return spectra (N, E) as another gain would have recorded them: E → (1 + gain) E."""
+    still = RecordingLimits(0.0, 0.0, 0.0)
+    return record_otherwise(counts, axis, still, generator, about=gain)
 
 
 def recording_shares(

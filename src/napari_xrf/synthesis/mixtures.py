@@ -8,8 +8,9 @@ classification (which elements) and regression (how many counts of each).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -40,7 +41,9 @@ MIXTURE_ELEMENTS = (
 )  # fmt: skip
 _FILM_UM = 0.1  # thin enough for lines without absorption
 _BLOCK_BYTES = 16 * 2**20
-_CACHED = 200  # elements and substrates on the instruments of a session
+_CACHED_SETS = 16
+_WIDTH_STEP = 1.08  # between two of them a sum of both is a peak of the width between
+_CACHED = 1000  # elements and substrates on the instruments of a session
 
 
 def augmentation() -> Distortions:
@@ -207,12 +210,17 @@ def synthesize_mixtures(
     if size < 1:
         raise InvalidInput(f"at least one spectrum must be drawn, not {size}")
     chosen = parameters or MixtureParameters()
-    templates = make_templates(chosen.elements, chosen.substrates, instrument, progress)
     mixing, distortion, noise = generator.spawn(3)
     net, below, rows = _mix(size, chosen, mixing)
     escape = mixing.uniform(*chosen.escape, size=size)
     ranges = chosen.distortions
     values = None if ranges is None else draw_values(ranges, size, distortion)
+    shapes = _make_shapes(chosen, instrument)
+    widths = np.ones(size)
+    if values is not None and values.width_factor is not None:
+        # Peaks are made in their width: broadening afterwards takes the width of the place where a photon was
+        # recorded, which skews peaks as wide as a tenth of their energy.
+        widths, values = values.width_factor, replace(values, width_factor=None)
     seed = draw_seed(noise)
     # A spectrum may put all its counts into one channel.
     added = 0.0 if values is None else values.largest_addition()
@@ -221,7 +229,8 @@ def synthesize_mixtures(
     step = max(1, _BLOCK_BYTES // (4 * instrument.energy.size))
     for start in range(0, size, step):
         part = np.arange(start, min(start + step, size))
-        expected = _expect(templates, net[part], below[part], rows[part], escape[part])
+        level = shapes.levels(widths[part])
+        expected = _expect(shapes, level, net[part], below[part], rows[part], escape[part])
         if values is not None:
             expected = distort(expected, instrument.energy, values.take(part), instrument.detector.fwhm)
         counts[part] = draw_poisson(expected, seed, part, dtype)
@@ -248,40 +257,93 @@ def make_templates(
     substrates: Sequence[str],
     instrument: Instrument,
     progress: Progress = ignore_progress,
+    *,
+    width_factor: float = 1.0,
 ) -> MixtureTemplates:
     """Return the shapes of elements and substrates on an instrument.
 
     Lines have the intensities of a thin film and the detector's width; substrates are those of the
     forward model, scatter included.
 
+    Parameters
+    ----------
+    width_factor
+        Width of peaks as a multiple of the detector's.
+
     Raises
     ------
     InvalidInput
         When an element has no line that the instrument excites and detects.
     """
-    axis = instrument.energy
+    axis, wide = instrument.energy, _widened(instrument, width_factor)
     lines = np.zeros((len(elements), axis.size), dtype=np.float32)
     escaping, escapes = np.zeros_like(lines), np.zeros_like(lines)
     for row, element in enumerate(elements):
         progress(row, len(elements) + len(substrates), "shapes of the elements")
         energies, intensities = _film_lines(element, instrument)
-        lines[row] = _gaussians(energies, intensities, instrument)
+        lines[row] = _gaussians(energies, intensities, wide)
         total = float(lines[row].sum())
         if not total > 0:
             raise InvalidInput(
                 f"{instrument.name} sees no line of {element}", "Leave it out, or raise the energy"
             )
         above = energies > ARGON_EDGE_KEV
-        escaping[row] = _gaussians(energies[above], intensities[above], instrument) / total
+        escaping[row] = _gaussians(energies[above], intensities[above], wide) / total
         # The rest of a pulse is as sharp as a line of its energy.
-        escapes[row] = _gaussians(energies[above] - ARGON_ESCAPE_KEV, intensities[above], instrument) / total
+        escapes[row] = _gaussians(energies[above] - ARGON_ESCAPE_KEV, intensities[above], wide) / total
         lines[row] /= total
     under = np.zeros((len(substrates), axis.size), dtype=np.float32)
     for row, name in enumerate(substrates):
         progress(len(elements) + row, len(elements) + len(substrates), "shapes of the substrates")
         if name != "none":
-            under[row] = _substrate_shape(name, instrument)
+            under[row] = _substrate_shape(name, wide)
     return MixtureTemplates(lines, escaping, escapes, under)
+
+
+@dataclass(frozen=True, eq=False)
+class _Shapes:
+    """Templates of several widths, one below the other: (L·K, E) elements and (L·S, E) substrates."""
+
+    factors: NDArray[np.float64]
+    lines: NDArray[np.float32]
+    moved: NDArray[np.float32]
+    substrates: NDArray[np.float32]
+
+    def levels(self, widths: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return how much of each template's width there is in some width factors (N,), as (N, L)."""
+        share = np.zeros((len(widths), len(self.factors)), dtype=np.float32)
+        if len(self.factors) == 1:
+            share[:] = 1.0
+            return share
+        above = np.clip(np.searchsorted(self.factors, widths), 1, len(self.factors) - 1)
+        low, high = self.factors[above - 1], self.factors[above]
+        part = np.clip((widths - low) / (high - low), 0, 1)
+        row = np.arange(len(widths))
+        share[row, above - 1], share[row, above] = 1 - part, part
+        return share
+
+
+def _make_shapes(chosen: MixtureParameters, instrument: Instrument) -> _Shapes:
+    ranges = chosen.distortions
+    widths = (1.0, 1.0) if ranges is None or ranges.width_factor is None else ranges.width_factor
+    return _shapes_between(tuple(chosen.elements), tuple(chosen.substrates), instrument, *widths)
+
+
+@lru_cache(maxsize=_CACHED_SETS)
+def _shapes_between(
+    elements: tuple[str, ...], substrates: tuple[str, ...], instrument: Instrument, low: float, high: float
+) -> _Shapes:
+    number = math.ceil(math.log(high / low) / math.log(_WIDTH_STEP) - 1e-9) + 1
+    factors = np.geomspace(low, high, number)
+    made = [
+        make_templates(elements, substrates, instrument, width_factor=float(factor)) for factor in factors
+    ]
+    return _Shapes(
+        factors,
+        np.concatenate([each.lines for each in made]),
+        np.concatenate([each.escapes - each.escaping for each in made]),
+        np.concatenate([each.substrates for each in made]),
+    )
 
 
 @lru_cache(maxsize=_CACHED)
@@ -297,6 +359,15 @@ def _substrate_shape(name: str, instrument: Instrument) -> NDArray[np.float64]:
 
     spectrum = expect_spectrum(substrate_material(name), instrument).counts
     return spectrum / spectrum.sum()
+
+
+def _widened(instrument: Instrument, factor: float) -> Instrument:
+    """Return an instrument with peaks wider by a factor at all energies."""
+    if factor == 1:
+        return instrument
+    detector = instrument.detector
+    wide = replace(detector, noise_fwhm_ev=factor * detector.noise_fwhm_ev, fano=factor**2 * detector.fano)
+    return replace(instrument, detector=wide)
 
 
 def _gaussians(
@@ -337,14 +408,19 @@ def _mix(
 
 
 def _expect(
-    templates: MixtureTemplates,
+    shapes: _Shapes,
+    level: NDArray[np.float32],
     net: NDArray[np.float32],
     below: NDArray[np.float32],
     rows: NDArray[np.intp],
     escape: NDArray[np.float64],
 ) -> NDArray[np.float32]:
     """Return expected counts (N, E); what escapes leaves its line, so the counts stay."""
-    part = net * escape[:, np.newaxis].astype(np.float32)
-    spectra = net @ templates.lines + part @ (templates.escapes - templates.escaping)
-    spectra += below[:, np.newaxis] * templates.substrates[rows]
+    size = len(net)
+    amount = (level[:, :, np.newaxis] * net[:, np.newaxis]).reshape(size, -1)
+    spectra = amount @ shapes.lines
+    spectra += (amount * escape[:, np.newaxis].astype(np.float32)) @ shapes.moved
+    under = np.zeros((size, level.shape[1], len(shapes.substrates) // level.shape[1]), dtype=np.float32)
+    under[np.arange(size), :, rows] = level * below[:, np.newaxis]
+    spectra += under.reshape(size, -1) @ shapes.substrates
     return np.asarray(np.maximum(spectra, 0.0), dtype=np.float32)

@@ -7,6 +7,10 @@ from torch import Tensor, nn
 
 from napari_xrf.core.errors import InvalidInput
 
+_MOST_GAIN = 0.05
+_MOST_OFFSET = 3.0  # channels
+_MOST_GAIN = 0.05
+_MOST_OFFSET = 3.0  # channels
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 
 
@@ -105,6 +109,39 @@ class AttentionBlock(nn.Module):
         queries = queries + self.out(attended.transpose(1, 2).flatten(2))
         result: Tensor = queries + self.feed(queries)
         return result
+
+
+class Alignment(nn.Module):
+    """Guesses a spectrum's gain and offset and undoes them, before anything else is read from it.
+
+    A spatial transformer (Jaderberg et al., arXiv:1506.02025) with the two freedoms of an energy axis: the
+    gain up to ±5 %, the offset up to ±3 channels. Nobody tells it the true ones; it starts with none.
+    """
+
+    def __init__(self, channels: int, hidden: int = 128) -> None:
+        super().__init__()
+        self.guess = nn.Sequential(
+            nn.Linear(channels + 1, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, hidden // 2),
+            nn.GELU(),
+            nn.Linear(hidden // 2, 2),
+        )
+        nn.init.zeros_(self.guess[-1].weight)  # type: ignore[arg-type]  # a Linear's weight is a tensor
+        nn.init.zeros_(self.guess[-1].bias)  # type: ignore[arg-type]
+        self.register_buffer("places", torch.arange(channels, dtype=torch.float32), persistent=False)
+        self.places: Tensor
+
+    def forward(self, spectra: Tensor, dose: Tensor) -> Tensor:
+        """Return the spectra (N, E) as they would be on the usual axis, by linear interpolation."""
+        guess = torch.tanh(self.guess(torch.cat([spectra, centred(dose)], dim=1))).float()
+        places = self.places * (1 + _MOST_GAIN * guess[:, :1]) + _MOST_OFFSET * guess[:, 1:]
+        last = spectra.shape[1] - 1
+        below = places.detach().floor().clamp(0, last - 1)
+        part = (places - below).clamp(0, 1)
+        index = below.long()
+        left, right = spectra.gather(1, index), spectra.gather(1, index + 1)
+        return left * (1 - part) + right * part
 
 
 class ElementHeads(nn.Module):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.networks.layers import AttentionBlock, Patches, centred, share
+from napari_xrf.learning.networks.layers import Alignment, AttentionBlock, Patches, centred, share
 from napari_xrf.synthesis.ranges import Limits, check_fields
 
 
@@ -35,6 +35,8 @@ class Options:
         Hidden units of a block's perceptron, as a multiple of ``width``.
     dropout
         Part of the attention left out in training.
+    aligned
+        Whether gain and offset are guessed and undone first.
     """
 
     patch: Annotated[int, Limits(1, 256)] = 10
@@ -44,6 +46,7 @@ class Options:
     label_depth: Annotated[int, Limits(1, 12)] = 2
     widening: Annotated[int, Limits(1, 8)] = 2
     dropout: Annotated[float, Limits(0, 0.9)] = 0.0
+    aligned: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -61,6 +64,7 @@ class LtVit(nn.Module):
         super().__init__()
         width = options.width
         sizes = (width, options.heads, options.widening * width, options.dropout)
+        self.align = Alignment(channels) if options.aligned else None
         self.patches = Patches(channels, options.patch, width)
         self.dose = nn.Linear(1, width)
         self.blocks = nn.ModuleList(AttentionBlock(*sizes) for _ in range(options.depth))
@@ -81,6 +85,8 @@ class LtVit(nn.Module):
 
     def read(self, spectra: Tensor, dose: Tensor) -> Tensor:
         """Return the label tokens after reading, (N, K, width)."""
+        if self.align is not None:
+            spectra = self.align(spectra, dose)
         tokens = self.patches(spectra) + self.dose(centred(dose))[:, None]
         for block in self.blocks:
             tokens = block(tokens)

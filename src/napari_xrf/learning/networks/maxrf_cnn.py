@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.networks.layers import share
+from napari_xrf.learning.networks.layers import Alignment, share
 from napari_xrf.synthesis.ranges import Limits, check_fields
 
 _STRIDES = 2 * 2 * 2 * 4  # three poolings and the strided convolution
@@ -32,11 +32,14 @@ class Options:
         Channels of the spectrum that a convolution sees, odd.
     dropout
         Part of the features left out in training.
+    aligned
+        Whether gain and offset are guessed and undone first.
     """
 
     width: Annotated[int, Limits(2, 64)] = 11
     kernel: Annotated[int, Limits(3, 31)] = 5
     dropout: Annotated[float, Limits(0, 0.9)] = 0.0
+    aligned: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -55,6 +58,7 @@ class MaxrfCnn(nn.Module):
         width, kernel = options.width, options.kernel
         same = kernel // 2
         self.missing = -channels % _STRIDES
+        self.align = Alignment(channels) if options.aligned else None
         self.body = nn.Sequential(
             nn.Conv1d(1, width, kernel, padding=same, bias=False),
             nn.ReLU(),
@@ -80,6 +84,8 @@ class MaxrfCnn(nn.Module):
 
     def features(self, spectra: Tensor, dose: Tensor) -> Tensor:
         """Return what the convolutions found, (N, D)."""
+        if self.align is not None:
+            spectra = self.align(spectra, dose)
         found: Tensor = self.body(nn.functional.pad(spectra, (0, self.missing))[:, None])
         return found
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.networks.layers import AttentionBlock, ElementHeads, Patches, centred
+from napari_xrf.learning.networks.layers import Alignment, AttentionBlock, ElementHeads, Patches, centred
 from napari_xrf.synthesis.ranges import Limits, check_fields
 
 
@@ -32,6 +32,8 @@ class Options:
         Hidden units of a block's perceptron, as a multiple of ``width``.
     dropout
         Part of the attention left out in training.
+    aligned
+        Whether gain and offset are guessed and undone first.
     """
 
     patch: Annotated[int, Limits(1, 256)] = 10
@@ -40,6 +42,7 @@ class Options:
     heads: Annotated[int, Limits(1, 32)] = 4
     widening: Annotated[int, Limits(1, 8)] = 2
     dropout: Annotated[float, Limits(0, 0.9)] = 0.0
+    aligned: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -56,6 +59,7 @@ class Vit(nn.Module):
     def __init__(self, options: Options, channels: int, names: int) -> None:
         super().__init__()
         width = options.width
+        self.align = Alignment(channels) if options.aligned else None
         self.patches = Patches(channels, options.patch, width)
         self.token = nn.Parameter(0.5 * torch.randn(width))
         self.dose = nn.Linear(1, width)
@@ -68,6 +72,8 @@ class Vit(nn.Module):
 
     def features(self, spectra: Tensor, dose: Tensor) -> Tensor:
         """Return what the class token has read, (N, width)."""
+        if self.align is not None:
+            spectra = self.align(spectra, dose)
         tokens = self.patches(spectra)
         reader = self.token + self.dose(centred(dose))
         tokens = torch.cat([reader[:, None], tokens], dim=1)
