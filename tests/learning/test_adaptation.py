@@ -12,7 +12,7 @@ from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.adaptation import AdaptationOptions, adapt
-from napari_xrf.learning.adaptation_figures import FigureChange, compare, partners, scores
+from napari_xrf.learning.adaptation_figures import FigureChange, compare, find_gain, partners, run, scores
 from napari_xrf.learning.alignment import (
     DomainClassifier,
     coral,
@@ -24,7 +24,13 @@ from napari_xrf.learning.alignment import (
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
 from napari_xrf.learning.map_sample import sample_map
 from napari_xrf.learning.prediction import predict
-from napari_xrf.learning.recalibration import RecordingLimits, record_otherwise, recording_shares, thin
+from napari_xrf.learning.recalibration import (
+    RecordingLimits,
+    record_otherwise,
+    recording_shares,
+    stretch,
+    thin,
+)
 from napari_xrf.learning.sources.batch import Batch, SourceSpec
 from napari_xrf.learning.training import train
 from napari_xrf.learning.training_recipes import TrainingOptions, TrainingRecipe
@@ -345,3 +351,42 @@ def test_a_figure_is_worse_beyond_its_error_only():
     assert not change.is_worse(0.0)
     assert FigureChange(0.9, 0.89, 0.02).is_worse(0.4)
     assert not FigureChange(0.9, 0.89, 0.02).is_worse(1.0)
+
+
+# The gain of the map --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gain", [0.03, -0.02, 0.0])
+def test_the_gain_of_a_map_is_found(model, gain):
+    kind = np.repeat([0, 2, 1, 0], 50)
+    counts = spectra_of(kind, np.full(200, 800.0), RNG(4), Distortions(gain=(gain, gain)))
+    found = find_gain(model, counts.astype(np.float32), torch.device("cpu"), reach=0.05)
+    back = stretch(counts, AXIS, 1 / (1 + found) - 1, RNG(5)) if found else counts
+    ideal = spectra_of(kind, np.full(200, 800.0), RNG(4))
+
+    def right(spectra):
+        return (run(model, spectra, torch.device("cpu"))["minerals"].argmax(dim=1).numpy() == kind).mean()
+
+    assert right(np.asarray(back, dtype=np.float32)) >= right(ideal.astype(np.float32)) - 0.02
+    if not gain:
+        assert found == 0
+
+
+def test_stretching_back_restores_the_energies():
+    counts = np.zeros((50, AXIS.size), dtype=np.uint16)
+    counts[:, AXIS.size // 2] = 1000
+    there = stretch(counts, AXIS, 0.03, RNG(7))
+    back = stretch(there, AXIS, 1 / 1.03 - 1, RNG(8))
+    mean, moved, restored = (each.sum(axis=0) @ AXIS.energies / each.sum() for each in (counts, there, back))
+    assert moved / mean == pytest.approx(1.03, abs=0.003)
+    assert restored == pytest.approx(mean, rel=0.002)
+    assert (back == np.rint(back)).all()
+
+
+def test_a_found_gain_is_told(model, rock, tmp_path):
+    result = adapt(model, rock[0], tmp_path, source=Materials(), options=QUICK)
+    assert json.loads((tmp_path / "adaptation.json").read_text())["gain"] == pytest.approx(result.gain)
+    assert any("% off" in note for note in result.notes) == bool(result.gain)
+    without = adapt(model, rock[0], source=Materials(), options=replace(QUICK, search_gain=0.0))
+    assert without.gain == 0
+    assert not any("% off" in note for note in without.notes)
