@@ -5,8 +5,9 @@
 A synthetic rock is recorded with a gain and a resolution that the model has never seen, and the model is
 adapted to the map without its labels. Printed for several ways of adapting: pixel accuracy on the map
 against its truth, the figures that the adaptation itself sees (accuracy on held-out labelled spectra,
-distance of the features, entropy), and whether the adapted weights were kept. With ``--model small`` a
-small classifier of a few minerals is trained first, in minutes.
+distance of the features, entropy), how far the weights went to the adapted ones and which gain was found.
+With ``--model small`` a small classifier of a few minerals is trained first, in minutes, and kept in
+``--folder``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -37,7 +39,11 @@ SMALL = (*ROCK, "calcite", "hematite", "sphalerite", "barite", "rutile", "zircon
 
 def main() -> None:
     arguments = parse_arguments()
-    model = small_model(arguments.epochs) if arguments.model == "small" else load_model(arguments.model)
+    model = (
+        small_model(arguments.epochs, arguments.folder)
+        if arguments.model == "small"
+        else load_model(arguments.model)
+    )
     number = len(model.description.names)
     print(f"{model.description.name}, {number} classes, {arguments.counts:g} counts per pixel")
     recorded = f"gain {100 * arguments.gain:+g} %, width × {arguments.width:g}"
@@ -49,7 +55,7 @@ def main() -> None:
             rock(arguments.counts, seed, wrong),
         )
         print(f"seed {seed}: accuracy without those distortions {accuracy(model, ideal):.4f}")
-        print(f"{'':24s} accuracy   held-out          distance       entropy        kept  CPU s")
+        print(f"{'':24s} accuracy   held-out          distance       entropy        share   gain CPU s")
         before = accuracy(model, distorted)
         print(f"{'before':24s} {before:8.4f}")
         for name, options in ways(arguments.steps).items():
@@ -63,7 +69,8 @@ def main() -> None:
             print(
                 f"{name:24s} {now:8.4f}   {held.before:.4f} → {held.after:.4f}   "
                 f"{result.before.distance:.3f} → {result.after.distance:.3f}  "
-                f"{result.before.entropy:.3f} → {result.after.entropy:.3f}  {result.kept!s:5s} {spent:5.0f}",
+                f"{result.before.entropy:.3f} → {result.after.entropy:.3f}  "
+                f"{result.share:4.2f} {result.gain:+6.3f} {spent:5.0f}",
                 flush=True,
             )
 
@@ -76,6 +83,7 @@ def ways(steps: int) -> dict[str, AdaptationOptions]:
         "coral": usual,
         "adversarial": replace(usual, method="adversarial"),
         "statistics of the map": replace(usual, statistics="map"),
+        "no search for the gain": replace(usual, search_gain=0.0),
         "no alignment": replace(usual, alignment=0.0),
         "no other recordings": replace(usual, **still),
         "other recordings only": replace(usual, alignment=0.0, consistency=0.0, entropy=0.0),
@@ -112,7 +120,9 @@ def accuracy(model: Model, made: SyntheticMap) -> float:
     return float(((found == true) & known)[clear].mean())
 
 
-def small_model(epochs: int) -> Model:
+def small_model(epochs: int, folder: Path | None) -> Model:
+    if folder is not None and (folder / "model.safetensors").exists():
+        return load_model(str(folder / "model.safetensors"))
     recipe = training_recipe("mineral-cnn")
     source = SourceSpec(
         "minerals", {**recipe.source.options, "minerals": list(SMALL), "axis": [0.02, 0.04, 512]}
@@ -126,7 +136,9 @@ def small_model(epochs: int) -> Model:
         print(epoch, file=sys.stderr, flush=True)
 
     return train(
-        replace(recipe, name="small", source=source, options=options, network=network), on_epoch=told
+        replace(recipe, name="small", source=source, options=options, network=network),
+        folder=folder,
+        on_epoch=told,
     )
 
 
@@ -139,6 +151,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="small", help="a shipped model, a weights file, or small")
     parser.add_argument("--epochs", type=int, default=12, help="of the small model's training")
+    parser.add_argument("--folder", type=Path, help="where the small model is kept for the next time")
     parser.add_argument("--ways", nargs="*", help="which ways of adapting, all when left out")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--counts", type=float, default=2000.0)

@@ -22,12 +22,13 @@ import subprocess
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.gem_attainable import attainable_rows
 from benchmarks.networks_files import measured_file_tables
 from benchmarks.networks_speed import speed_table
 
@@ -45,6 +46,7 @@ from napari_xrf.learning.evaluation.statements import draw_sample, source_of, st
 from napari_xrf.learning.evaluation.unfamiliar import score_unfamiliar, unfamiliar_spectra
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.sources.sets import SpectrumSet, read_set
+from napari_xrf.learning.training_recipes import training_recipe
 from napari_xrf.learning.weights import load_model
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.recipes import make_minerals
@@ -73,15 +75,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of measured files")
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/figures-networks"))
     parser.add_argument("--document", type=Path, help="a page that takes the tables, as docs/networks.md")
+    parser.add_argument(
+        "--place", help="name of the tables' place and files, where it is not that of the table"
+    )
     options = parser.parse_args()
     make, models = TABLES[options.table]
+    place = options.place or options.table
     try:
         tables = make(options, load_models(options.models or models))
     except XrfError as error:
         sys.exit(str(error))
-    write_tables(options.output, options.table, tables)
+    write_tables(options.output, place, tables)
     if options.document is not None:
-        fill_page(options.document, options.table, tables)
+        fill_page(options.document, place, tables)
 
 
 def load_models(names: Sequence[str]) -> list[Model]:
@@ -136,8 +142,17 @@ def lines(options: argparse.Namespace, models: list[Model]) -> list[Table]:
 
 def gem(options: argparse.Namespace, models: list[Model]) -> list[Table]:
     size = options.size or 3000
-    data = independent_set("gem_set", options, size)
+    with tempfile.TemporaryDirectory() as temporary:
+        kept = argparse.Namespace(**{**vars(options), "sets": options.sets or Path(temporary)})
+        data = independent_set("gem_set", kept, size)
+        attainable = attainable_rows(_set_path("gem_set", kept, kept.sets, size))
     tables = merged([evaluate(model, data, baselines=model is models[0]) for model in models])
+    tables = [
+        replace(table, rows={**table.rows, "attainable (fit told all distortions)": attainable[table.title]})
+        if table.title in attainable
+        else table
+        for table in tables
+    ]
     own = merged(
         [evaluate(model, size=size, seed=options.seed, baselines=model is models[0]) for model in models]
     )
@@ -250,7 +265,9 @@ def code(options: argparse.Namespace, models: list[Model]) -> list[Table]:
 
 def curves(options: argparse.Namespace, models: list[Model]) -> list[Table]:
     found = {
-        model.description.name: robustness_curves(model, size=options.size or 1000, seed=options.seed)
+        model.description.name: robustness_curves(
+            model, size=options.size or 1000, seed=options.seed, options=_recipe_spectra(model)
+        )
         for model in models
     }
     write_curve_comparison(options.output, found)
@@ -267,6 +284,11 @@ def curves(options: argparse.Namespace, models: list[Model]) -> list[Table]:
     return tables
 
 
+def _recipe_spectra(model: Model) -> Mapping[str, Any]:
+    """Return the recipe's own spectra: a model of ideal ones is judged on distorted ones, too."""
+    return training_recipe(str(model.description.training["recipe"])).source.options
+
+
 def files(options: argparse.Namespace, models: list[Model]) -> list[Table]:
     return measured_file_tables(options.data, models)
 
@@ -280,15 +302,19 @@ def independent_set(name: str, options: argparse.Namespace, size: int, *more: st
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.sets or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        # Other minerals make another set.
-        tag = f"-{zlib.crc32(' '.join(more).encode()):08x}" if more else ""
-        path = folder / f"{name}-{size}-{options.seed}{tag}.h5"
+        path = _set_path(name, options, folder, size, *more)
         if not path.exists():
             command = [sys.executable, "-m", f"benchmarks.independent.{name}", "--size", str(size)]
             subprocess.run([*command, "--seed", str(options.seed), *more, "-o", str(path)], check=True)
         found = read_set(path)
         cube = replace(found.cube, counts=np.asarray(found.cube.counts))
         return replace(found, cube=cube, source=f"{name} of benchmarks/independent, seed {options.seed}")
+
+
+def _set_path(name: str, options: argparse.Namespace, folder: Path, size: int, *more: str) -> Path:
+    # Other minerals make another set.
+    tag = f"-{zlib.crc32(' '.join(more).encode()):08x}" if more else ""
+    return folder / f"{name}-{size}-{options.seed}{tag}.h5"
 
 
 def mineral_map(

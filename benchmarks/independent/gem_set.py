@@ -9,7 +9,7 @@ parameters, and the elements.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -90,6 +90,20 @@ UNDISTORTED = {
 }
 
 
+@dataclass(frozen=True)
+class Recording:
+    """How one spectrum is recorded: what was drawn for it. Energies in keV."""
+
+    escape: float
+    width_factor: float
+    stretch: float
+    shift: float
+    tail: float
+    tail_width: float
+    continuum_end: float
+    continuum: float
+
+
 @dataclass(frozen=True, eq=False)
 class Photons:
     """Energies of photons that the gas stops, and the share of each, summing to 1."""
@@ -106,6 +120,7 @@ def make_set(size: int, seed: int, draws: Draws) -> tuple[NDArray[Any], dict[str
     counts = np.zeros((size, energy_axis(preset).size), np.int64)
     net = np.zeros((size, len(films)), np.float32)
     substrates = np.zeros(size, np.intp)
+    recordings = np.zeros((size, len(fields(Recording))))
     for row, generator in enumerate(np.random.default_rng(seed).spawn(size)):
         chosen = generator.choice(
             len(films), generator.integers(*draws.present, endpoint=True), replace=False
@@ -119,11 +134,14 @@ def make_set(size: int, seed: int, draws: Draws) -> tuple[NDArray[Any], dict[str
         light = [(films[index], float(net[row, index])) for index in chosen]
         if ground is not None:
             light.append((ground, dose * share))
-        counts[row] = generator.poisson(_measured(preset, light, generator, draws))
+        recording = _draw_recording(generator, draws)
+        recordings[row] = astuple(recording)
+        counts[row] = generator.poisson(measured(preset, light, recording))
     truth = {
         "present": net > 0,
         "net_counts": net,
         "substrates": substrates,
+        "recordings": recordings,
         "parameters": {
             "recipe": "mixtures",
             "generator": "independent, fisx",
@@ -172,34 +190,41 @@ def _stopped(preset: dict[str, Any], energies: NDArray[np.float64], photons: NDA
     return Photons(energies[bright], seen[bright] / seen[bright].sum())
 
 
-def _measured(
-    preset: dict[str, Any],
-    light: list[tuple[Photons, float]],
-    generator: np.random.Generator,
-    draws: Draws,
+def _draw_recording(generator: np.random.Generator, draws: Draws) -> Recording:
+    return Recording(
+        generator.uniform(*draws.escape),
+        generator.uniform(*draws.width_factor),
+        1 + generator.uniform(*draws.gain),
+        generator.uniform(*draws.offset_ev) / 1000,
+        generator.uniform(*draws.tail),
+        generator.uniform(*draws.tail_width_ev) / 1000,
+        generator.uniform(*draws.continuum_end_kev),
+        generator.uniform(*draws.continuum),
+    )
+
+
+def measured(
+    preset: dict[str, Any], light: list[tuple[Photons, float]], recording: Recording
 ) -> NDArray[np.float64]:
+    """Return the expected counts of the channels."""
     axis = energy_axis(preset)
     energies = np.concatenate([photons.energies for photons, _ in light])
     counts = np.concatenate([photons.shares * dose for photons, dose in light])
-    escaping = counts * np.where(energies > _ARGON_EDGE, generator.uniform(*draws.escape), 0.0)
+    escaping = counts * np.where(energies > _ARGON_EDGE, recording.escape, 0.0)
     centres = np.concatenate([energies, energies - _ARGON_KA])
     heights = np.concatenate([counts - escaping, escaping])
     centres, heights = centres[heights > 0], heights[heights > 0]
-    width = sigma(preset, centres) * generator.uniform(*draws.width_factor)
-    stretch, shift = 1 + generator.uniform(*draws.gain), generator.uniform(*draws.offset_ev) / 1000
-    edges = (axis.edges - shift) / stretch
+    width = sigma(preset, centres) * recording.width_factor
+    edges = (axis.edges - recording.shift) / recording.stretch
     below = erf((edges[:, np.newaxis] - centres) / (np.sqrt(2) * width)) @ (0.5 * heights)
     spectrum = np.diff(below)
-    share, length = generator.uniform(*draws.tail), generator.uniform(*draws.tail_width_ev) / 1000
-    kernel = np.exp(-np.arange(axis.size) * axis.width / length)
+    kernel = np.exp(-np.arange(axis.size) * axis.width / recording.tail_width)
     tail = np.convolve(spectrum[::-1], kernel / kernel.sum())[: axis.size][::-1]
-    spectrum += share * (tail - spectrum)
-    end = generator.uniform(*draws.continuum_end_kev)
-    smooth = _continuum(axis, end)
-    return (spectrum + generator.uniform(*draws.continuum) * counts.sum() * smooth).clip(0)
+    spectrum += recording.tail * (tail - spectrum)
+    return (spectrum + recording.continuum * counts.sum() * continuum(axis, recording.continuum_end)).clip(0)
 
 
-def _continuum(axis: EnergyAxis, end: float) -> NDArray[np.float64]:
+def continuum(axis: EnergyAxis, end: float) -> NDArray[np.float64]:
     """Return Kramers' law, cut off below some keV as air and window do."""
     energies = np.maximum(axis.energies, 0.05)
     shape = np.clip(end / energies - 1, 0, None) * np.exp(-((3.0 / energies) ** 3))

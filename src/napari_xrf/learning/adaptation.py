@@ -39,6 +39,8 @@ from napari_xrf.learning.model import Model, choose_device
 from napari_xrf.learning.sources.batch import Source, SourceSpec, held_out, make_source
 from napari_xrf.learning.weights import save_model
 
+_SHARES = (1.0, 0.75, 0.5, 0.25)
+
 __all__ = ["AdaptationOptions", "AdaptationResult", "AdaptationStep", "adapt"]
 
 
@@ -59,6 +61,8 @@ class AdaptationResult:
         Figures on the map, of the original and of the adapted weights, kept or not.
     pixels
         Spectra of the map that were looked at.
+    share
+        How far the weights went from the original ones, 0, to the adapted ones, 1.
     gain
         By how much the map's energies were found to be stretched; 0 where that was not looked for.
     notes
@@ -71,6 +75,7 @@ class AdaptationResult:
     before: MapFigures
     after: MapFigures
     pixels: int
+    share: float = 1.0
     gain: float = 0.0
     notes: tuple[str, ...] = ()
 
@@ -82,6 +87,7 @@ class AdaptationResult:
             "held_out": {name: asdict(change) for name, change in self.figures.items()},
             "map": {"before": asdict(self.before), "after": asdict(self.after)},
             "pixels": self.pixels,
+            "share": self.share,
             "gain": self.gain,
             "notes": list(self.notes),
         }
@@ -104,7 +110,9 @@ def adapt(
     Each spectrum of the map is brought together with a labelled one that holds what the model sees in it,
     so that a map of three minerals is not made to look like forty. Figures on held-out labelled spectra,
     the same for the same seed, are compared before and after; where one fell by more than ``tolerance``
-    standard errors of its change, the original weights are returned and ``kept`` is False.
+    standard errors of its change, the weights go back towards the original ones, in steps of a quarter of the
+    way (between fine-tuned and original weights lie ones that are good on both: Wortsman et al.,
+    arXiv:2109.01903); where no step will do, the original is returned and ``kept`` is False.
 
     Parameters
     ----------
@@ -156,10 +164,14 @@ def adapt(
         if on_step is not None:
             on_step(step)
     progress(chosen.steps, chosen.steps, "judging")
-    adapted = tuning.calibrated(_judging(labelled).draw(chosen.held_out, np.random.default_rng([seed, 8])))
-    figures = compare(first, scores(adapted.description, run(adapted, held.counts, where), held.targets))
+    fitting = _judging(labelled).draw(chosen.held_out, np.random.default_rng([seed, 8]))
+    for share in _SHARES:
+        adapted = tuning.calibrated(fitting, original.network, share)
+        figures = compare(first, scores(adapted.description, run(adapted, held.counts, where), held.targets))
+        worse = [name for name, change in figures.items() if change.is_worse(chosen.tolerance)]
+        if not worse:
+            break
     after = tuning.map_figures(adapted)
-    worse = [name for name, change in figures.items() if change.is_worse(chosen.tolerance)]
     result = AdaptationResult(
         _finished(model if worse else adapted),
         not worse,
@@ -167,8 +179,9 @@ def adapt(
         before,
         after,
         len(spectra),
+        0.0 if worse else share,
         gain,
-        _notes(worse, figures, before, after, gain),
+        _notes(worse, figures, before, after, 0.0 if worse else share, gain),
     )
     if not worse:
         story = {"map": cube.name, "seed": seed, "options": asdict(chosen), **result.as_json()}
@@ -206,18 +219,22 @@ def _notes(
     figures: Mapping[str, FigureChange],
     before: MapFigures,
     after: MapFigures,
+    share: float,
     gain: float,
 ) -> tuple[str, ...]:
-    notes = []
-    if gain:
-        notes.append(f"the map's energies look {100 * gain:+.1f} % off: calibrating it helps every method")
-    notes += [
+    notes = [
         f"the {name} on held-out spectra fell from {figures[name].before:.4f} to {figures[name].after:.4f}, "
         "more than its error allows: the original weights are kept"
         for name in worse
     ]
+    if 0 < share < 1:
+        notes.append(
+            f"held-out spectra allow {100 * share:.0f} % of the way from the original to the adapted weights"
+        )
     if not worse and after.distance > before.distance and after.entropy > before.entropy:
         notes.append("on the map the features lie no closer and decisions are no surer than before")
+    if gain:
+        notes.append(f"the map's energies look {100 * gain:+.1f} % off: calibrating it helps every method")
     return tuple(notes)
 
 

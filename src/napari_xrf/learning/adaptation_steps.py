@@ -129,9 +129,21 @@ class FineTuning:
         parts = (loss, apart, consistency, entropy)
         return AdaptationStep(number, options.steps, *(float(part.detach()) for part in parts))
 
-    def calibrated(self, batch: Batch) -> Model:
-        """Return the adapted model, with temperature and thresholds fitted on a batch."""
-        model = Model(self.description, self.network)
+    def calibrated(self, batch: Batch, original: nn.Module, share: float) -> Model:
+        """Return the adapted model, with temperature and thresholds fitted on a batch.
+
+        Parameters
+        ----------
+        share
+            Of the way from the original weights, 0, to the adapted ones, 1.
+        """
+        network = copy.deepcopy(self.network)
+        if share < 1:
+            there = original.state_dict()
+            for name, tensor in network.state_dict().items():
+                if tensor.is_floating_point():
+                    tensor.copy_(there[name].lerp(tensor, share))
+        model = Model(self.description, network)
         truth = {name: torch.from_numpy(np.asarray(values)) for name, values in batch.targets.items()}
         calibration = fit_calibration(self.description, run(model, batch.counts, self.device), truth)
         return model.with_description(self.description.with_calibration(calibration))

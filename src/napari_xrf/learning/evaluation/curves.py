@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,7 @@ def robustness_curves(
     size: int = 1000,
     seed: int = 0,
     device: str = "auto",
+    options: Mapping[str, Any] | None = None,
     progress: Progress = ignore_progress,
 ) -> tuple[Curve, ...]:
     """Return a model's figure against counts, calibration shift, resolution and Bragg peaks.
@@ -85,6 +86,9 @@ def robustness_curves(
         Some of the properties; None takes all that the source knows.
     size
         Spectra per point; the same seed gives each point the same samples.
+    options
+        Of the source, in place of those of the model's training: so models that were trained on different
+        spectra are shown the same ones.
 
     Raises
     ------
@@ -92,6 +96,7 @@ def robustness_curves(
         When the model's source is none of lines, mixtures or minerals, or knows no such property.
     """
     description = model.description
+    judged = description if options is None else _trained_on(description, options)
     known = _properties(description)
     unknown = [name for name in names or () if name not in known]
     if unknown:
@@ -103,7 +108,7 @@ def robustness_curves(
         scores = []
         for value in each.values:
             progress(done, total, f"figure against {each.name}")
-            source = source_of(description, **each.change(value))
+            source = source_of(judged, **each.change(value))
             sample = draw_sample(source, size, seed)
             if each.bragg:
                 sample = _with_bragg(sample, value, seed)
@@ -112,6 +117,11 @@ def robustness_curves(
         curves.append(Curve(each.name, each.unit, _FIGURES[description.task], each.values, tuple(scores)))
     progress(total, total, "figures")
     return tuple(curves)
+
+
+def _trained_on(description: ModelDescription, options: Mapping[str, Any]) -> ModelDescription:
+    source = {**dict(description.training.get("source", {})), "options": dict(options)}
+    return description.with_training(source=source)
 
 
 def figure_of(description: ModelDescription, said: Statements, sample: Sample) -> float:
