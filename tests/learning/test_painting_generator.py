@@ -46,6 +46,7 @@ from napari_xrf.learning.networks.painting_network import (  # noqa: E402
 from napari_xrf.learning.painting_generator import (  # noqa: E402
     PaintingGenerator,
     band_shares,
+    color_distance,
     drop_traces,
     load_painting_generator,
     save_painting_generator,
@@ -189,6 +190,20 @@ def test_a_spectrum_between_two_pigments_shows_both(table, light):
 
 
 # Network and generator
+
+
+def test_other_noises_are_tried_where_one_makes_no_paint_of_the_colour(shipped, palette):
+    colors = mix_colors(draw_paints(40, absorption_over_scattering(palette.colors), RNG(5)), palette.colors)
+    single = shipped.mix(colors, palette, shipped.draw_noise(RNG(6), len(palette.names)))
+    first = color_distance(single.masses, palette, colors)
+    weights = shipped(colors, palette, RNG(6))
+    assert weights.sum(axis=1) == pytest.approx(1)
+    # What was good stays; of the others some change.
+    changed = np.abs(weights - single.weights).max(axis=1) > 1e-6
+    assert not changed[first < 2.9].any()
+    assert (first > 3).sum() == 0 or changed[first > 3].mean() > 0.2
+    assert first.max() > 3, "the test asks for hard colours"
+    np.testing.assert_array_equal(weights, shipped(colors, palette, RNG(6)))
 
 
 def test_colour_in_torch_is_that_of_skimage_and_of_the_paints(palette):

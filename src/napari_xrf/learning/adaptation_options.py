@@ -63,7 +63,7 @@ class AdaptationOptions:
     pixels: Annotated[int, Limits(50, 200_000)] = 20_000
     pool: Annotated[int, Limits(256, 100_000)] = 4096
     held_out: Annotated[int, Limits(100, 1_000_000)] = 4096
-    tolerance: Annotated[float, Limits(0, 10)] = 1.0
+    tolerance: Annotated[float, Limits(0, 10)] = 2.0
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -28,6 +28,7 @@ from napari_xrf.learning.networks.painting_network import (
     match_color,
     pigment_features,
 )
+from napari_xrf.learning.sources.paints import mix_colors
 from napari_xrf.synthesis.pigments import PigmentSpectra
 
 Floats = NDArray[np.float64]
@@ -37,6 +38,7 @@ SUFFIX = ".safetensors"
 LOWEST_KEV, HIGHEST_KEV = 0.8, 45.0
 LEAST_SHARE = 0.02
 """A pigment with a smaller share by mass is left out of a paint."""
+_TRIES, _ALIKE = 8, 3.0  # noises, and the CIEDE2000 at which two colours look alike
 _FORMAT = 1
 _METADATA = "napari_xrf_painting"
 
@@ -95,10 +97,23 @@ class PaintingGenerator:
         """Return the weights (K, P) of the pigments' spectra in each of K colours.
 
         All colours of a painting share one noise: one painter with a liking for each pigment, who mixes like
-        colours alike.
+        colours alike. Where that makes no paint of the colour (more than 3 in CIEDE2000 away), up to seven
+        other noises are tried in turn, the same ones for all colours, and the nearest paint is taken.
         """
-        noise = self.draw_noise(generator, len(pigments.names))
-        return self.mix(colors, pigments, noise).weights
+        wanted = np.asarray(colors, dtype=np.float64)
+        best = self.mix(wanted, pigments, self.draw_noise(generator, len(pigments.names)))
+        weights, distance = best.weights, color_distance(best.masses, pigments, wanted)
+        for _ in range(_TRIES - 1):
+            noise = self.draw_noise(generator, len(pigments.names))
+            far = np.flatnonzero(distance > _ALIKE)
+            if not far.size:
+                continue
+            other = self.mix(wanted[far], pigments, noise)
+            now = color_distance(other.masses, pigments, wanted[far])
+            nearer = now < distance[far]
+            weights[far[nearer]] = other.weights[nearer]
+            distance[far[nearer]] = now[nearer]
+        return weights
 
     def draw_noise(self, generator: np.random.Generator, pigments: int, colors: int | None = None) -> Floats:
         """Return noise for :meth:`mix`: (P, Z) for all colours, or (K, P, Z) for K colours apart."""
@@ -144,6 +159,14 @@ class PaintingGenerator:
         masses = log_masses.double().exp().numpy()
         shares = np.where(masses > 0, weights.double().numpy(), 0.0)
         return GeneratedPaints(masses, shares / shares.sum(axis=1, keepdims=True))
+
+
+def color_distance(masses: ArrayLike, pigments: PigmentSpectra, wanted: ArrayLike) -> Floats:
+    """Return how far (CIEDE2000, (K,)) paints of some masses (K, P) are from colours (K, 3), sRGB to 255."""
+    from skimage.color import deltaE_ciede2000, rgb2lab
+
+    made = mix_colors(masses, pigments.colors)
+    return np.asarray(deltaE_ciede2000(rgb2lab(made / 255), rgb2lab(np.asarray(wanted) / 255)))
 
 
 def describe_palette(pigments: PigmentSpectra, bands: int) -> Palette:
