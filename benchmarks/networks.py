@@ -270,7 +270,7 @@ def curves(options: argparse.Namespace, models: list[Model]) -> list[Table]:
         )
         for model in models
     }
-    write_curve_comparison(options.output, found)
+    write_curve_comparison(options.output / (options.place or ""), found)
     tables = []
     for name in dict.fromkeys(curve.name for each in found.values() for curve in each):
         rows, unit = {}, ""
@@ -369,9 +369,9 @@ Make = Callable[[argparse.Namespace, list[Model]], list[Table]]
 TABLES: dict[str, tuple[Make, tuple[str, ...]]] = {
     "lines": (lines, ("line-mlp", "line-autoencoder")),
     "gem": (gem, ("lt-vit", "vit", "maxrf-cnn-gem")),
-    "minerals": (minerals, ("mineral-cnn",)),
+    "minerals": (minerals, ("mineral-cnn", "mineral-cnn-attention", "mineral-cnn-bilstm")),
     "strangers": (strangers, ("mineral-cnn",)),
-    "code": (code, ("line-autoencoder", "line-autoencoder-free")),
+    "code": (code, ("line-autoencoder",)),
     "curves": (curves, ("mineral-cnn",)),
     "files": (files, ("line-mlp", "maxrf-cnn")),
     "speed": (speed, ("mineral-cnn", "line-mlp")),

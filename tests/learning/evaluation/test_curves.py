@@ -39,6 +39,20 @@ def test_curves_are_the_same_for_a_seed() -> None:
     assert first == second
 
 
+def test_models_of_other_training_are_shown_the_same_spectra() -> None:
+    model = untrained_model("maxrf-cnn-gem")
+    training = model.description.training
+    recipe = training["source"]["options"]
+    ideal = {**training["source"], "options": {**recipe, "distortions": None}}
+    other = model.with_description(model.description.with_training(source=ideal))
+    own, changed, same = (
+        robustness_curves(each, names=["counts"], size=40, options=options)
+        for each, options in ((model, None), (other, None), (other, recipe))
+    )
+    assert own == same
+    assert own != changed
+
+
 def test_unknown_properties_and_models_without_figures_are_refused(components) -> None:
     model = untrained_model("line-mlp", network={"hidden": 16})
     with pytest.raises(InvalidInput, match="no curve against 'weather'"):
