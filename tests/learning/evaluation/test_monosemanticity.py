@@ -38,6 +38,15 @@ def test_lines_that_cannot_be_seen_are_not_held_against_a_unit() -> None:
     assert measure_monosemanticity(visible.astype(float), PRESENT, named=True).coverage.mean() < 0.7
 
 
+def test_a_unit_stands_for_a_line_that_can_be_seen() -> None:
+    # Two lines of each element, the first of which no detector sees.
+    present = np.repeat(PRESENT, 2, axis=1)
+    visible = present & (np.arange(12) % 2 == 1)
+    found = measure_monosemanticity(PRESENT.astype(float), present, visible, named=False)
+    assert found.names.tolist() == [1, 3, 5, 7, 9, 11]
+    assert found.purity == pytest.approx(1.0)
+
+
 def test_silent_units_and_rare_lines_are_not_judged() -> None:
     code = PRESENT.astype(float)
     code[:, 0] = 0

@@ -54,7 +54,7 @@ def curve_figure(curves: dict[str, Curve]) -> Any:
         axes.set_xscale("log")
     axes.set_xlabel(f"{first.name} ({first.unit})" if first.unit else first.name)
     axes.set_ylabel(first.figure)
-    axes.set_ylim(top=1.0)
+    axes.set_ylim(top=1.01)  # markers at 1 are whole
     axes.grid(alpha=0.3)
     axes.legend()
     return figure

@@ -74,7 +74,8 @@ def measure_monosemanticity(
         are left out.
     named
         Whether unit l stands for line l. Otherwise each unit stands for the line that its activity
-        correlates with most, in either direction: the most favourable reading of a code without meaning.
+        correlates with most where it can be seen, in either direction: the most favourable reading of a code
+        without meaning.
 
     Raises
     ------
@@ -89,7 +90,9 @@ def measure_monosemanticity(
     judged = np.ones(truth.shape, dtype=bool) if visible is None else (np.asarray(visible) > 0.5) | ~truth
     first = np.arange(len(truth)) < len(truth) // 2
     changes = np.ptp(activity[first], axis=0) > 0
-    owner, sign = _named(activity.shape[1]) if named else _best_names(activity[first], truth[first])
+    owner, sign = (
+        _named(activity.shape[1]) if named else _best_names(activity[first], (truth & judged)[first])
+    )
     rows: list[tuple[float, ...]] = []
     for unit in np.flatnonzero(changes):
         name = int(owner[unit])
@@ -118,10 +121,13 @@ def _named(units: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
 def _best_names(
     activity: NDArray[np.float64], truth: NDArray[np.bool_]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return the line of each unit, of those that can be seen often enough, and the direction."""
     x = activity - activity.mean(axis=0)
     y = truth - truth.mean(axis=0)
     scale = np.sqrt((x**2).sum(axis=0))[:, np.newaxis] * np.sqrt((y**2).sum(axis=0))
     correlation = np.divide(x.T @ y, scale, out=np.zeros_like(scale), where=scale > 1e-12)
+    held = truth.sum(axis=0)
+    correlation[:, (held < _FEWEST) | (held > len(truth) - _FEWEST)] = 0.0
     owner = np.abs(correlation).argmax(axis=1)
     sign = np.where(correlation[np.arange(len(owner)), owner] < 0, -1.0, 1.0)
     return owner, sign
