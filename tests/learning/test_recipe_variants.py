@@ -5,12 +5,16 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.cube_files import write_cube
 from napari_xrf.learning.recipe_variants import (
+    read_settings,
+    settings_text,
     with_distortions,
     with_instrument,
     with_minerals,
@@ -105,3 +109,31 @@ def test_regions_of_a_narrow_map_bring_their_own_axis(tmp_path):
 def test_a_map_that_is_not_there_is_told(tmp_path):
     with pytest.raises(FileError, match=r"none\.h5"):
         with_regions(MINERALS, tmp_path / "none.h5", tmp_path / "labels.tif")
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z]{1,8}", fullmatch=True),
+        st.one_of(
+            st.integers(-1000, 1000),
+            st.booleans(),
+            st.floats(0, 10),
+            st.sampled_from(["relu", "gelu"]),
+            st.lists(st.integers(1, 99), min_size=1, max_size=4),
+        ),
+        max_size=4,
+    )
+)
+def test_settings_are_read_as_they_are_written(settings):
+    assert read_settings(settings_text(settings).split()) == settings
+
+
+def test_settings_as_people_write_them():
+    assert read_settings(["hidden=900", "widths=16,32", "activation=relu", "residual=true"]) == {
+        "hidden": 900,
+        "widths": [16, 32],
+        "activation": "relu",
+        "residual": True,
+    }
+    with pytest.raises(InvalidInput, match="'hidden' sets nothing"):
+        read_settings(["hidden"])

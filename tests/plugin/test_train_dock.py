@@ -216,6 +216,29 @@ def test_every_recipe_is_offered_with_its_options(dock):
 
 
 @pytest.mark.gui
+def test_options_of_the_network_are_written_in_a_line(dock, qtbot, monkeypatch, labelled, tmp_path):
+    dock.training.recipe.setCurrentText("lt-vit")
+    assert dock.training.network.text.text() == "patch=30 depth=2 aligned=true"
+    dock.training.network.text.setText("patch=15 depth")
+    assert "'depth' sets nothing" in dock.problem.text()
+    assert not dock.run.isEnabled()
+    dock.training.network.text.setText("patch=15 depth=1")
+    assert dock.training.chosen().network == {"patch": 15, "depth": 1}
+    dock.training.recipe.setCurrentText("vit")
+    assert dock.training.network.text.text() == "patch=30 depth=4 aligned=true"
+    # What the network does not know is told when it is to be made.
+    from napari.utils.notifications import notification_manager
+
+    learn_regions(dock, monkeypatch, tmp_path / "mine")
+    dock.training.network.text.setText("heads=many")
+    before = len(notification_manager.records)
+    dock.run.click()
+    finish(dock, qtbot)
+    (note,) = notification_manager.records[before:]
+    assert "has no option 'heads'" in note.message
+
+
+@pytest.mark.gui
 def test_instrument_minerals_and_distortions_are_the_recipes_where_it_has_them(dock):
     synthetic = dock.training.synthetic
     dock.training.recipe.setCurrentText("mineral-cnn")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,18 +113,6 @@ def recipe_from(arguments: argparse.Namespace) -> TrainingRecipe:
 
 def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what --set gives, name → value."""
-    return dict(map(_assignment, arguments.set))
+    from napari_xrf.learning.recipe_variants import read_settings
 
-
-def _assignment(text: str) -> tuple[str, Any]:
-    """Return name and value of ``hidden=900``: a number, true or false, a list ``16,32`` or a word."""
-    name, sign, value = text.partition("=")
-    if not sign or not name.strip():
-        raise InvalidInput(f"{text!r} sets nothing", "Write OPTION=VALUE, such as hidden=900")
-    try:
-        return name.strip(), json.loads(value)
-    except ValueError:
-        parts = [part.strip() for part in value.split(",")]
-        if len(parts) > 1:
-            return name.strip(), [_assignment(f"x={part}")[1] for part in parts]
-        return name.strip(), value.strip()
+    return read_settings(arguments.set)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,6 +27,34 @@ PREPROCESSING_WORDS: Mapping[str, Mapping[str, Any]] = {
 }
 DISTORTIONS = ("typical", "none")
 _GREATER_PART = 0.75
+
+
+def read_settings(texts: Sequence[str]) -> dict[str, Any]:
+    """Return options of a network written as ``hidden=900``, by name.
+
+    A value is a number, true or false, a list ``16,32`` or a word.
+
+    Raises
+    ------
+    InvalidInput
+        When a text is no assignment.
+    """
+    found = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name.strip():
+            raise InvalidInput(f"{text!r} sets nothing", "Write OPTION=VALUE, such as hidden=900")
+        found[name.strip()] = _read_value(value)
+    return found
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Return options of a network as :func:`read_settings` reads them, with spaces between."""
+
+    def text(value: Any) -> str:
+        return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+    return " ".join(f"{name}={text(value)}" for name, value in settings.items())
 
 
 def with_preprocessing(recipe: TrainingRecipe, words: Sequence[str]) -> TrainingRecipe:
@@ -178,6 +207,14 @@ def _covers(cube: str | Path, axis: Sequence[float] | None) -> bool:
     offset, width, size = axis
     # Of nothing but its description: without a budget the counts stay in the file.
     return float(io.read(cube, memory_budget=0).energy.edges[-1]) > _GREATER_PART * (offset + width * size)
+
+
+def _read_value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        parts = [part.strip() for part in text.split(",")]
+        return [_read_value(part) for part in parts] if len(parts) > 1 else text.strip()
 
 
 def _with_source(recipe: TrainingRecipe, **changes: Any) -> TrainingRecipe:

@@ -16,7 +16,8 @@ from napari_xrf.plugin.form_parts import button
 from napari_xrf.plugin.layer_choice import LayerChoice
 from napari_xrf.plugin.layers import cube_from, holds_cube
 from napari_xrf.plugin.model_choice import ModelChoice
-from napari_xrf.plugin.result_table import ResultTable, values_text
+from napari_xrf.plugin.network_choice import NetworkChoice
+from napari_xrf.plugin.result_table import ResultTable
 from napari_xrf.plugin.spectra_choice import RegionsChoice, SyntheticChoice
 from napari_xrf.plugin.synthesis_form import ErrorLabel, ParameterForm
 from napari_xrf.plugin.training_plan import OwnRegions, SearchParameters
@@ -38,7 +39,7 @@ class TrainTab:
 
     def __init__(self, viewer: Any) -> None:
         self.page = Page()
-        self._tuned: TrainingRecipe | None = None
+        self._tuned = False
         self.recipe = shrinking(QComboBox())
         for name, each in RECIPES.items():
             self.recipe.addItem(name)
@@ -54,14 +55,15 @@ class TrainTab:
         self.options: ParameterForm[TrainingOptions] = self.page.add(
             ParameterForm(TrainingOptions()), section="Training"
         )
+        self.network: NetworkChoice = self.page.add(NetworkChoice(), label="Network")
         self.recipe.currentTextChanged.connect(lambda _: self._choose())
         self.regions.changed.connect(self._show_parts)
         self.recipe.setCurrentText(_FIRST)
         self._choose()
 
     def base(self) -> TrainingRecipe:
-        """Return the chosen recipe, with the values that a search has found for its network."""
-        return self._tuned or RECIPES[self.recipe.currentText()]
+        """Return the chosen recipe as it is."""
+        return RECIPES[self.recipe.currentText()]
 
     def chosen(self) -> TrainingRecipe:
         """Return the recipe with everything that the forms say.
@@ -71,7 +73,7 @@ class TrainTab:
         InvalidInput
             When a value is wrong.
         """
-        recipe = replace(self.base(), options=self.options.value())
+        recipe = replace(self.base(), network=self.network.value(), options=self.options.value())
         return recipe if self.regions.alone else self.synthetic.applied_to(recipe)
 
     def own_regions(self) -> OwnRegions | None:
@@ -86,7 +88,8 @@ class TrainTab:
         """Take the network and the options that a search has found; the number of epochs stays."""
         epochs = self.options.value().epochs
         self.recipe.setCurrentText(recipe.name)
-        self._tuned = replace(RECIPES[recipe.name], network=dict(recipe.network))
+        self._tuned = True
+        self.network.show_value(recipe.network)
         self.options.show_value(replace(recipe.options, epochs=epochs))
         self._tell()
 
@@ -95,8 +98,9 @@ class TrainTab:
         self.regions.disconnect_viewer()
 
     def _choose(self) -> None:
-        self._tuned = None
+        self._tuned = False
         recipe = self.base()
+        self.network.show_value(recipe.network)
         self.options.show_value(recipe.options)
         self.regions.show_for(recipe)
         self.synthetic.show_for(recipe)
@@ -106,8 +110,8 @@ class TrainTab:
     def _tell(self) -> None:
         recipe = self.base()
         told = recipe.summary[:1].upper() + recipe.summary[1:]
-        if self._tuned is not None:
-            told += f". Tuned: {values_text({'network': recipe.network})}"
+        if self._tuned:
+            told += ". Tuned: the search's best values stand below"
         self.summary.setText(told)
 
     def _show_parts(self) -> None:

@@ -126,8 +126,11 @@ def run_training(plan: TrainingPlan, tell: Tell, progress: Progress = ignore_pro
         When the labels do not fit the map or a class has too few pixels, and as the training does.
     """
     from napari_xrf.learning.checkpoints import has_checkpoint, read_checkpoint
+    from napari_xrf.learning.registry import network_options
     from napari_xrf.learning.training import Epoch, train
 
+    # Before anything is computed.
+    network_options(plan.recipe.architecture, dict(plan.recipe.network))
     recipe = with_own_regions(plan, tell, progress)
     if plan.resume and has_checkpoint(plan.folder):
         history = read_checkpoint(plan.folder).values["history"]
