@@ -27,7 +27,7 @@ class NetworkChoice(QWidget):  # type: ignore[misc]
         super().__init__()
         self.text = QLineEdit()
         self.text.setToolTip(_HINT)
-        self.text.setPlaceholderText("defaults; such as hidden=900 depth=4")
+        self.text.setPlaceholderText("the defaults")
         self.error = ErrorLabel()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

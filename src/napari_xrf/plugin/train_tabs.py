@@ -48,6 +48,7 @@ class TrainTab:
         self.summary = QLabel()
         self.summary.setWordWrap(True)
         self.page.add(self.summary)
+        self.network: NetworkChoice = self.page.add(NetworkChoice(), label="Network")
         self.regions: RegionsChoice = self.page.add(RegionsChoice(viewer), section="Own regions")
         self.synthetic: SyntheticChoice = self.page.add(
             SyntheticChoice(), section="Synthetic spectra", is_open=False
@@ -55,7 +56,6 @@ class TrainTab:
         self.options: ParameterForm[TrainingOptions] = self.page.add(
             ParameterForm(TrainingOptions()), section="Training"
         )
-        self.network: NetworkChoice = self.page.add(NetworkChoice(), label="Network")
         self.recipe.currentTextChanged.connect(lambda _: self._choose())
         self.regions.changed.connect(self._show_parts)
         self.recipe.setCurrentText(_FIRST)
