@@ -242,7 +242,7 @@ RECIPES: dict[str, TrainingRecipe] = {
             _SDD,
             _ROOT,
             {"width": 16},
-            TrainingOptions(epochs=20, steps_per_epoch=100, batch_size=256, learning_rate=2e-3),
+            TrainingOptions(epochs=40, steps_per_epoch=100, batch_size=256, learning_rate=2e-3),
             "net counts of 48 elements from silicon drift detectors",
         ),
         *(
