@@ -113,10 +113,23 @@ def gem():
 def test_gem_truth_has_the_names_of_the_recipe(gem):
     counts, truth = gem
     recipe = synthesize_mixtures(2, load_instrument("gem"), generator=np.random.default_rng(0))
-    assert set(truth) == {*recipe.truth_entries(), "elements"}
+    assert set(truth) == {*recipe.truth_entries(), "elements", "recordings"}
     assert tuple(truth["elements"]) == MIXTURE_ELEMENTS
     assert counts.shape == (60, 300)
     assert ((truth["present"].sum(axis=1) >= 1) & (truth["present"].sum(axis=1) <= 4)).all()
+
+
+def test_a_fit_that_knows_how_gem_spectra_were_recorded_finds_their_counts(tmp_path):
+    path = tmp_path / "gem.h5"
+    done = run("gem_set", "--size", 80, "--seed", 2, "-o", path)
+    assert done.returncode == 0, done.stderr
+    module("gem_set")
+    found = importlib.import_module("benchmarks.gem_attainable").attainable_counts(path)
+    net = read_truth(path)["net_counts"].reshape(80, -1)
+    assert (found >= 0).all()
+    error = found.sum(axis=1) - net.sum(axis=1)
+    assert np.abs(error / np.sqrt(net.sum(axis=1) + 100)).mean() < 3
+    assert 1 - ((found - net) ** 2).sum() / ((net - net.mean(axis=0)) ** 2).sum() > 0.95
 
 
 def test_gem_draws_from_the_ranges_of_the_recipe():
