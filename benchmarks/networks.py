@@ -374,7 +374,7 @@ TABLES: dict[str, tuple[Make, tuple[str, ...]]] = {
     "code": (code, ("line-autoencoder",)),
     "curves": (curves, ("mineral-cnn",)),
     "files": (files, ("line-mlp", "maxrf-cnn")),
-    "speed": (speed, ("mineral-cnn", "line-mlp")),
+    "speed": (speed, ("mineral-cnn", "line-mlp", "lt-vit")),
 }
 
 if __name__ == "__main__":
