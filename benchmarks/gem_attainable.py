@@ -8,6 +8,7 @@ prior knowledge counts, a network may be.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,15 @@ from scipy.optimize import nnls
 
 from napari_xrf.io.cube_files import read_truth
 from napari_xrf.learning.evaluation.regression import score_regression
-from napari_xrf.learning.sources.sets import read_set
+from napari_xrf.learning.sources.sets import SpectrumSet, read_set
 
 _ROUNDS = 3  # of weighting by what was fitted before
 _FLOOR = 0.3  # counts, so that empty channels weigh finitely
 
 
-def attainable_counts(path: Path) -> NDArray[np.float64]:
+def attainable_counts(data: SpectrumSet, truth: Mapping[str, Any]) -> NDArray[np.float64]:
     """Return the net counts (N, K) that the fit finds in a set of ``benchmarks.independent.gem_set``."""
-    preset, truth, data = read_preset("gem"), read_truth(path), read_set(path)
+    preset = read_preset("gem")
     counts: Any = np.asarray(data.cube.counts).reshape(len(data.targets["net_counts"]), -1)
     films = [film_photons(preset, element) for element in data.names]
     grounds = [None if name == "none" else ground_photons(preset, name) for name in NAMES]
@@ -55,7 +56,7 @@ def attainable_rows(path: Path) -> dict[str, dict[str, float]]:
     """Return the rows of the tables of shares and of net counts, by the tables' titles."""
     data = read_set(path)
     truth = data.targets["net_counts"]
-    found = attainable_counts(path)
+    found = attainable_counts(data, read_truth(path))
     total = np.maximum(np.asarray(data.cube.counts).reshape(len(truth), -1).sum(axis=1), 1)[:, np.newaxis]
     return {
         "Shares of the counts": score_regression(found / total, truth / total).as_row(),

@@ -82,7 +82,9 @@ def main() -> None:
     make, models = TABLES[options.table]
     place = options.place or options.table
     try:
-        tables = make(options, load_models(options.models or models))
+        with tempfile.TemporaryDirectory() as temporary:
+            options.sets = options.sets or Path(temporary)
+            tables = make(options, load_models(options.models or models))
     except XrfError as error:
         sys.exit(str(error))
     write_tables(options.output, place, tables)
@@ -142,10 +144,8 @@ def lines(options: argparse.Namespace, models: list[Model]) -> list[Table]:
 
 def gem(options: argparse.Namespace, models: list[Model]) -> list[Table]:
     size = options.size or 3000
-    with tempfile.TemporaryDirectory() as temporary:
-        kept = argparse.Namespace(**{**vars(options), "sets": options.sets or Path(temporary)})
-        data = independent_set("gem_set", kept, size)
-        attainable = attainable_rows(_set_path("gem_set", kept, kept.sets, size))
+    data = independent_set("gem_set", options, size)
+    attainable = attainable_rows(_set_path("gem_set", options, size))
     tables = merged([evaluate(model, data, baselines=model is models[0]) for model in models])
     tables = [
         replace(table, rows={**table.rows, "attainable (fit told all distortions)": attainable[table.title]})
@@ -298,23 +298,26 @@ def speed(options: argparse.Namespace, models: list[Model]) -> list[Table]:
 
 
 def independent_set(name: str, options: argparse.Namespace, size: int, *more: str) -> SpectrumSet:
-    """Return a test set that benchmarks/independent makes, and keep it where a folder is given."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = options.sets or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = _set_path(name, options, folder, size, *more)
-        if not path.exists():
-            command = [sys.executable, "-m", f"benchmarks.independent.{name}", "--size", str(size)]
-            subprocess.run([*command, "--seed", str(options.seed), *more, "-o", str(path)], check=True)
-        found = read_set(path)
-        cube = replace(found.cube, counts=np.asarray(found.cube.counts))
-        return replace(found, cube=cube, source=f"{name} of benchmarks/independent, seed {options.seed}")
+    """Return a test set that benchmarks/independent makes, from the folder of sets if it is there."""
+    path = _set_path(name, options, size, *more)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", f"benchmarks.independent.{name}", "--size", str(size)]
+        subprocess.run([*command, "--seed", str(options.seed), *more, "-o", str(path)], check=True)
+    found = _in_memory(read_set(path))
+    return replace(found, source=f"{name} of benchmarks/independent, seed {options.seed}")
 
 
-def _set_path(name: str, options: argparse.Namespace, folder: Path, size: int, *more: str) -> Path:
+def _set_path(name: str, options: argparse.Namespace, size: int, *more: str) -> Path:
     # Other minerals make another set.
     tag = f"-{zlib.crc32(' '.join(more).encode()):08x}" if more else ""
+    folder: Path = options.sets
     return folder / f"{name}-{size}-{options.seed}{tag}.h5"
+
+
+def _in_memory(found: SpectrumSet) -> SpectrumSet:
+    """Return a set that needs its file no longer."""
+    return replace(found, cube=replace(found.cube, counts=np.asarray(found.cube.counts)))
 
 
 def mineral_map(
@@ -331,8 +334,7 @@ def mineral_map(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "map.h5"
         write_cube(path, made.cube, truth=made.truth)
-        found = read_set(path)
-        return replace(found, cube=replace(found.cube, counts=np.asarray(found.cube.counts)), source="a map")
+        return replace(_in_memory(read_set(path)), source="a map")
 
 
 def merged(found: Sequence[Evaluation]) -> list[Table]:

@@ -24,6 +24,7 @@ from napari_xrf.learning.prediction import predict
 from napari_xrf.learning.prediction_files import read_prediction
 from napari_xrf.learning.registry import build_network
 from napari_xrf.learning.weights import load_model, read_description, save_model
+from verbs import answer, run
 
 AXIS = EnergyAxis(0.0, 0.02, 512)
 SHAPE = (16, 14)
@@ -43,19 +44,6 @@ QUICK = (
     "--precision",
     "full",
 )
-
-
-def run(capsys, *arguments):
-    """Return (exit code, standard output, standard error) of a verb."""
-    code = main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def answer(capsys, *arguments):
-    code, out, err = run(capsys, *arguments, "--json")
-    assert code == 0, err
-    return json.loads(out)
 
 
 @pytest.fixture(scope="module")

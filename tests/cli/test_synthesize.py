@@ -1,30 +1,20 @@
 """``synthesize``: files that ``read`` opens, with their truth, the same for the same seed."""
 
-import json
-
 import numpy as np
 import pytest
 from PIL import Image
 
 import napari_xrf
-from napari_xrf.cli import main
 from napari_xrf.io.cube_files import read_truth
 from napari_xrf.recipes import make_minerals
 from napari_xrf.synthesis.mineral_map import MapParameters
+from verbs import answer, run
 
 SMALL = ("--shape", "12:9", "--counts-per-pixel", "300")
 
 
-def run(capsys, *arguments):
-    code = main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
 def synthesize(capsys, *arguments):
-    code, out, err = run(capsys, "synthesize", *arguments, "--json")
-    assert code == 0, err
-    return json.loads(out)
+    return answer(capsys, "synthesize", *arguments)
 
 
 @pytest.fixture

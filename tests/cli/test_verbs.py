@@ -1,7 +1,6 @@
 """The verbs, run as a user's script runs them: arguments in, exit code, files and JSON out."""
 
 import csv
-import json
 import subprocess
 import sys
 
@@ -17,6 +16,7 @@ from napari_xrf.cli.demonstration import agreement_with_truth
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.io.cube_files import write_cube
 from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
+from verbs import answer, run
 
 
 @pytest.fixture(scope="module")
@@ -29,19 +29,6 @@ def map_file(rock, tmp_path_factory):
     path = tmp_path_factory.mktemp("maps") / "rock.h5"
     write_cube(path, rock.cube, truth=rock.truth_entries())
     return path
-
-
-def run(capsys, *arguments):
-    """Return (exit code, standard output, standard error) of a verb."""
-    code = main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def answer(capsys, *arguments):
-    code, out, err = run(capsys, *arguments, "--json")
-    assert code == 0, err
-    return json.loads(out)
 
 
 def test_info_follows_the_contract(capsys, map_file, rock):

@@ -22,13 +22,6 @@ def cube():
     return two_phase_cube()[0]
 
 
-@pytest.fixture
-def viewer(make_napari_viewer, cube):
-    viewer = make_napari_viewer()
-    viewer.add_layer(Layer.create(*cube_layers(cube)[-1]))
-    return viewer
-
-
 def dock(viewer, name):
     return viewer.window.add_plugin_dock_widget("napari-xrf", name)[1]
 

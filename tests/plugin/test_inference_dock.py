@@ -7,6 +7,7 @@ import pytest
 from napari.layers import Layer
 
 import napari_xrf
+from docks import finish
 from napari_xrf import io
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
@@ -241,13 +242,6 @@ def test_more_maps_than_anyone_looks_at_are_told(weights, cube):
 
 
 @pytest.fixture
-def viewer(make_napari_viewer, cube):
-    viewer = make_napari_viewer()
-    viewer.add_layer(Layer.create(*cube_layers(cube)[-1]))
-    return viewer
-
-
-@pytest.fixture
 def wrapped(viewer):
     return viewer.window.add_plugin_dock_widget("napari-xrf", "Model inference")
 
@@ -255,10 +249,6 @@ def wrapped(viewer):
 @pytest.fixture
 def dock(wrapped):
     return wrapped[1]
-
-
-def finish(dock, qtbot):
-    qtbot.waitUntil(lambda: dock.job_bar.job is None, timeout=60_000)
 
 
 def draw(dock, viewer, columns):

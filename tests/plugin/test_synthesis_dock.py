@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import napari_xrf
+from docks import finish
 from napari_xrf import io
 from napari_xrf.cli import main
 from napari_xrf.core.element_maps import ElementMaps
@@ -186,10 +187,6 @@ def dock(viewer):
 def set_value(form, name, *texts):
     for editor, text in zip(form.rows[name].editors, texts, strict=True):
         editor.value = text
-
-
-def finish(dock, qtbot):
-    qtbot.waitUntil(lambda: dock.job_bar.job is None, timeout=60_000)
 
 
 def small_map(dock):

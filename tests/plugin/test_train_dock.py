@@ -2,17 +2,17 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
-from napari.layers import Layer
 
+import docks
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.training_recipes import RECIPES, TrainingOptions
 from napari_xrf.learning.weights import load_model, read_description
-from napari_xrf.plugin.layers import cube_layers
 from napari_xrf.plugin.loss_points import LossPoint, figures_text, time_text
 from napari_xrf.plugin.result_table import adaptation_rows, trial_rows, values_text
 from napari_xrf.plugin.training_plan import (
@@ -163,13 +163,6 @@ def test_times_and_figures_are_said_as_people_do():
 
 
 @pytest.fixture
-def viewer(make_napari_viewer, cube):
-    viewer = make_napari_viewer()
-    viewer.add_layer(Layer.create(*cube_layers(cube)[-1]))
-    return viewer
-
-
-@pytest.fixture
 def wrapped(viewer):
     return viewer.window.add_plugin_dock_widget("napari-xrf", "Train")
 
@@ -186,8 +179,7 @@ def labelled(viewer, cube):
     return layer
 
 
-def finish(dock, qtbot):
-    qtbot.waitUntil(lambda: dock.job_bar.job is None, timeout=120_000)
+finish = partial(docks.finish, seconds=120)
 
 
 def set_value(form, **values):

@@ -52,8 +52,6 @@ class AdaptationResult:
     ----------
     model
         The adapted one, or the original where it was not kept.
-    kept
-        Whether the adapted weights were kept: no figure on the held-out spectra fell beyond the tolerance.
     figures
         Of the held-out spectra, before and after. They are synthetic: they tell what was not lost, not what
         was won on the map.
@@ -62,7 +60,8 @@ class AdaptationResult:
     pixels
         Spectra of the map that were looked at.
     share
-        How far the weights went from the original ones, 0, to the adapted ones, 1.
+        How far the weights went from the original ones, 0, to the adapted ones, 1, without a figure on the
+        held-out spectra falling beyond the tolerance.
     gain
         By how much the map's energies were found to be stretched; 0 where that was not looked for.
     notes
@@ -70,7 +69,6 @@ class AdaptationResult:
     """
 
     model: Model
-    kept: bool
     figures: Mapping[str, FigureChange]
     before: MapFigures
     after: MapFigures
@@ -78,6 +76,11 @@ class AdaptationResult:
     share: float = 1.0
     gain: float = 0.0
     notes: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> bool:
+        """Whether adapted weights were kept, all the way or a part of it."""
+        return self.share > 0
 
     def as_json(self) -> dict[str, Any]:
         """Return all but the model as JSON takes it."""
@@ -171,17 +174,18 @@ def adapt(
         worse = [name for name, change in figures.items() if change.is_worse(chosen.tolerance)]
         if not worse:
             break
+    else:
+        share = 0.0
     after = tuning.map_figures(adapted)
     result = AdaptationResult(
         _finished(model if worse else adapted),
-        not worse,
         figures,
         before,
         after,
         len(spectra),
-        0.0 if worse else share,
+        share,
         gain,
-        _notes(worse, figures, before, after, 0.0 if worse else share, gain),
+        _notes(worse, figures, before, after, share, gain),
     )
     if not worse:
         story = {"map": cube.name, "seed": seed, "options": asdict(chosen), **result.as_json()}

@@ -15,7 +15,7 @@ from napari_xrf.learning.alignment import frechet_distance, mean_entropy
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.preprocessing import dose_of, prepare
-from napari_xrf.learning.recalibration import stretch
+from napari_xrf.learning.recalibration import undo_gain
 
 _BLOCK = 256
 _SEARCHED = 500
@@ -182,7 +182,7 @@ def find_gain(
     axis = model.description.axis
 
     def sureness(gain: float) -> float:
-        back = stretch(some, axis, 1 / (1 + gain) - 1, np.random.default_rng([seed, 29])) if gain else some
+        back = undo_gain(some, axis, gain, np.random.default_rng([seed, 29]))
         return float(probabilities(run(model, back, device))[:, :known].amax(dim=1).mean())
 
     number = int(reach / _COARSE + 1e-9)

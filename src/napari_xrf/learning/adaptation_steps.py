@@ -25,7 +25,7 @@ from napari_xrf.learning.adaptation_options import AdaptationOptions
 from napari_xrf.learning.alignment import DomainClassifier, coral, disagreement, mean_entropy
 from napari_xrf.learning.losses import loss_of
 from napari_xrf.learning.model import Model
-from napari_xrf.learning.recalibration import record_otherwise, stretch, thin
+from napari_xrf.learning.recalibration import record_otherwise, thin, undo_gain
 from napari_xrf.learning.sources.batch import Batch, Source
 from napari_xrf.learning.validation import fit_calibration
 
@@ -183,11 +183,9 @@ class FineTuning:
         }
         return counts, targets
 
-    def _back(self, mine: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _back(self, mine: NDArray[np.float32]) -> NDArray[np.floating]:
         """Return the map's spectra with the gain that was found for them undone."""
-        if not self.gain:
-            return mine
-        return stretch(mine, self.description.axis, 1 / (1 + self.gain) - 1, self.generator)
+        return undo_gain(mine, self.description.axis, self.gain, self.generator)
 
     def _taught(self, mine: NDArray[np.float32]) -> dict[str, Tensor]:
         """Return what the network says of the map's spectra with their gain undone."""

@@ -23,42 +23,6 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "maxrf-cnn"
 
 
-def map_elements_by_network(
-    cube: SpectralCube,
-    elements: Sequence[str] | None = None,
-    *,
-    model: str = DEFAULT_MODEL,
-    device: str = "auto",
-    progress: Progress = ignore_progress,
-) -> ElementMaps:
-    """Map the net counts of elements over a cube by a network.
-
-    Parameters
-    ----------
-    elements
-        Symbols; None: those that the model finds.
-    model
-        A shipped model's name, or a weights file.
-    device
-        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
-
-    Returns
-    -------
-    Maps named by each element's main family. An element's counts are those of all its lines.
-
-    Raises
-    ------
-    InvalidInput
-        When the model gives no counts of elements, or does not know one of them.
-    """
-    from napari_xrf.learning.prediction import predict
-    from napari_xrf.learning.weights import load_model
-
-    wanted = None if elements is None else known_elements(read_element_model(model), elements)
-    prediction = predict(load_model(model), cube, device=device, progress=progress)
-    return element_maps_with_errors(prediction, cube, wanted, progress)
-
-
 def element_maps_with_errors(
     prediction: Prediction,
     cube: SpectralCube,

@@ -101,18 +101,17 @@ class PaintingGenerator:
         other noises are tried in turn, the same ones for all colours, and the nearest paint is taken.
         """
         wanted = np.asarray(colors, dtype=np.float64)
-        best = self.mix(wanted, pigments, self.draw_noise(generator, len(pigments.names)))
-        weights, distance = best.weights, color_distance(best.masses, pigments, wanted)
-        for _ in range(_TRIES - 1):
+        weights = np.zeros((len(wanted), len(pigments.names)))
+        distance = np.full(len(wanted), np.inf)
+        for _ in range(_TRIES):
             noise = self.draw_noise(generator, len(pigments.names))
             far = np.flatnonzero(distance > _ALIKE)
-            if not far.size:
-                continue
-            other = self.mix(wanted[far], pigments, noise)
-            now = color_distance(other.masses, pigments, wanted[far])
-            nearer = now < distance[far]
-            weights[far[nearer]] = other.weights[nearer]
-            distance[far[nearer]] = now[nearer]
+            if far.size:
+                paints = self.mix(wanted[far], pigments, noise)
+                now = color_distance(paints.masses, pigments, wanted[far])
+                nearer = now < distance[far]
+                weights[far[nearer]] = paints.weights[nearer]
+                distance[far[nearer]] = now[nearer]
         return weights
 
     def draw_noise(self, generator: np.random.Generator, pigments: int, colors: int | None = None) -> Floats:

@@ -86,6 +86,13 @@ def stretch(
     return record_otherwise(counts, axis, still, generator, about=gain)
 
 
+def undo_gain(
+    counts: NDArray[np.floating], axis: EnergyAxis, gain: float, generator: np.random.Generator
+) -> NDArray[np.floating]:
+    """Return spectra (N, E) that were recorded with a gain as they would have been without it."""
+    return stretch(counts, axis, 1 / (1 + gain) - 1, generator) if gain else counts
+
+
 def recording_shares(
     axis: EnergyAxis, offset: float, gain: float, noise: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

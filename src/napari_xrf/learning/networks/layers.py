@@ -9,8 +9,6 @@ from napari_xrf.core.errors import InvalidInput
 
 _MOST_GAIN = 0.05
 _MOST_OFFSET = 3.0  # channels
-_MOST_GAIN = 0.05
-_MOST_OFFSET = 3.0  # channels
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 
 
