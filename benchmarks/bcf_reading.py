@@ -86,7 +86,7 @@ def rosettasciio(path: str) -> dict[str, float]:
 
 
 def first_pixel(path: str) -> dict[str, float]:
-    from napari_xrf.io.bcf import read_bcf
+    from napari_xrf.io.bcf.reader import read_bcf
 
     cube, wall, cpu = timed(lambda: read_bcf(path))
     _, pixel, _ = timed(lambda: cube.counts[7, 9])
@@ -130,7 +130,7 @@ def questions(counts: Any) -> dict[str, float]:
 
 
 def packed(path: str, budget: int | None = None) -> dict[str, float]:
-    from napari_xrf.io.bcf import read_bcf
+    from napari_xrf.io.bcf.reader import read_bcf
 
     def whole() -> Any:
         cube = read_bcf(path, memory_budget=budget)
@@ -147,7 +147,7 @@ def under_budget(path: str) -> dict[str, float]:
 
 
 def dense(path: str) -> dict[str, float]:
-    from napari_xrf.io.bcf import read_bcf
+    from napari_xrf.io.bcf.reader import read_bcf
 
     cube, wall, cpu = timed(lambda: read_bcf(path).load())
     results = {"whole cube, dense, s": wall, "  of the processor, s": cpu, "peak memory, MB": peak_mb()}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from napari_xrf.physics.detector import respond, response_matrix
+from napari_xrf.physics.detector.detector import respond, response_matrix
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.physics.pile_up import pile_up
 

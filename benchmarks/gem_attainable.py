@@ -25,7 +25,7 @@ from benchmarks.independent.presets import energy_axis, read_preset
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from napari_xrf.io.cube_files import read_truth
+from napari_xrf.io.own.cube_files import read_truth
 from napari_xrf.learning.evaluation.regression import score_regression
 from napari_xrf.learning.sources.sets import SpectrumSet, read_set
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from mineral_cubes import known_calibration, mineral_cube
 from napari_xrf.minerals.classification import UNKNOWN_LABEL, Classification, classify_minerals
-from napari_xrf.minerals.library import Mineral, load_library, select_minerals
+from napari_xrf.reference.minerals import Mineral, load_library, select_minerals
 
 SETS = {
     "pegmatite": "quartz albite K-feldspar muscovite lepidolite spodumene petalite schorl elbaite beryl "

@@ -33,7 +33,7 @@ from benchmarks.networks_files import measured_file_tables
 from benchmarks.networks_speed import speed_table
 
 from napari_xrf.core.errors import XrfError
-from napari_xrf.io.cube_files import write_cube
+from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.learning.evaluation.assessment import evaluate
 from napari_xrf.learning.evaluation.classes import score_classes
 from napari_xrf.learning.evaluation.curves import robustness_curves
@@ -49,7 +49,7 @@ from napari_xrf.learning.sources.sets import SpectrumSet, read_set
 from napari_xrf.learning.training_recipes import training_recipe
 from napari_xrf.learning.weights import load_model
 from napari_xrf.physics.instrument import load_instrument
-from napari_xrf.recipes import make_minerals
+from napari_xrf.synthesis.recipes import make_minerals
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
 from napari_xrf.synthesis.excitation import excitation_of
 from napari_xrf.synthesis.mineral_map import MapParameters

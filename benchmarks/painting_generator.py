@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import nnls
 
-from napari_xrf.learning.painting_generator import PaintingGenerator, load_painting_generator
-from napari_xrf.learning.painting_training import PaintingTraining, light_instrument
-from napari_xrf.learning.sources.paints import (
+from napari_xrf.learning.painting.generator import PaintingGenerator, load_painting_generator
+from napari_xrf.learning.painting.training import PaintingTraining, light_instrument
+from napari_xrf.learning.painting.paints import (
     absorption_over_scattering,
     draw_paints,
     expect_paints,

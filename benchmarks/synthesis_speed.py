@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.io.cube_files import write_cube
+from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.distortions import typical_distortions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.materials import Material
+from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.mineral_map import PureSpectra
 
 AXIS = EnergyAxis(-0.5, 0.02, 1024)

@@ -9,7 +9,7 @@ import numpy as np
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.maps.families import family_column
-from napari_xrf.physics.detector import Detector
+from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.instrument import Instrument, instrument_of, load_instrument
 
 # Twelve elements, thirteen families; As K lies under Pb L, Pb M beside S K.

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.minerals.library import Mineral, load_library, select_minerals
+from napari_xrf.reference.minerals import Mineral, load_library, select_minerals
 
 WIDTHS = (1.0, 1.05, 1.1)
 _LIGHTEST = 11  # sodium: lighter elements have no line that the instrument sees

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
-from napari_xrf.io.cube_files import write_cube
+from napari_xrf.io.own.cube_files import write_cube
 
 
 def command_line(description: str, size: int) -> argparse.ArgumentParser:

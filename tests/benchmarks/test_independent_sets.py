@@ -11,7 +11,7 @@ import pytest
 
 from napari_xrf import read
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.io.cube_files import read_truth
+from napari_xrf.io.own.cube_files import read_truth
 from napari_xrf.learning.sources.sets import read_set
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.synthesis.layers import synthesize_layers

@@ -17,7 +17,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.io import read_element_maps, read_labels, write
-from napari_xrf.io.cube_files import write_cube
+from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.prediction import predict

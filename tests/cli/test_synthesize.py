@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 import napari_xrf
-from napari_xrf.io.cube_files import read_truth
-from napari_xrf.recipes import make_minerals
+from napari_xrf.io.own.cube_files import read_truth
+from napari_xrf.synthesis.recipes import make_minerals
 from napari_xrf.synthesis.mineral_map import MapParameters
 from verbs import answer, run
 

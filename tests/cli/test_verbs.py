@@ -14,7 +14,7 @@ from measured import measured_file
 from napari_xrf.cli import main
 from napari_xrf.cli.demonstration import agreement_with_truth
 from napari_xrf.core.label_map import LabelClass, LabelMap
-from napari_xrf.io.cube_files import write_cube
+from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
 from verbs import answer, run
 

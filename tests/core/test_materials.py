@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.materials import Material, mass_fractions
+from napari_xrf.reference.materials import Material, mass_fractions
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from measured import measured_file
 READ_ALL = """
 import json, sys, time
 from napari_xrf.core.errors import FileError
-from napari_xrf.io.bcf import read_bcf
+from napari_xrf.io.bcf.reader import read_bcf
 for name in sys.argv[1:]:
     began = time.perf_counter()
     try:

@@ -9,7 +9,7 @@ from hdf5_files import Expected
 from napari_xrf import io
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.io.hdf5_layouts import LAYOUTS
+from napari_xrf.io.hdf5.layouts import LAYOUTS
 
 
 @pytest.fixture(params=hdf5_files.BUILDERS, ids=lambda builder: builder.__name__)

@@ -11,8 +11,8 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.learning.adaptation import AdaptationOptions, adapt
-from napari_xrf.learning.adaptation_figures import FigureChange, compare, find_gain, partners, run, scores
+from napari_xrf.learning.adaptation.adaptation import AdaptationOptions, adapt
+from napari_xrf.learning.adaptation.figures import FigureChange, compare, find_gain, partners, run, scores
 from napari_xrf.learning.alignment import (
     DomainClassifier,
     coral,
@@ -22,7 +22,7 @@ from napari_xrf.learning.alignment import (
     reverse_gradient,
 )
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
-from napari_xrf.learning.map_sample import sample_map
+from napari_xrf.learning.adaptation.map_sample import sample_map
 from napari_xrf.learning.prediction import predict
 from napari_xrf.learning.recalibration import (
     RecordingLimits,

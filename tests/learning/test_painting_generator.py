@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from napari_xrf.cli import main
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.learning.sources.paints import (
+from napari_xrf.learning.painting.paints import (
     absorption_over_scattering,
     draw_paints,
     expect_paints,
@@ -37,13 +37,13 @@ from pure_spectra import AXIS, peaks
 
 torch = pytest.importorskip("torch")
 
-from napari_xrf.learning.networks.painting_network import (  # noqa: E402
+from napari_xrf.learning.painting.network import (  # noqa: E402
     Options,
     PaintingNetwork,
     match_color,
     mixed_lab,
 )
-from napari_xrf.learning.painting_generator import (  # noqa: E402
+from napari_xrf.learning.painting.generator import (  # noqa: E402
     PaintingGenerator,
     band_shares,
     color_distance,
@@ -52,7 +52,7 @@ from napari_xrf.learning.painting_generator import (  # noqa: E402
     save_painting_generator,
     shipped_weights,
 )
-from napari_xrf.learning.painting_training import (  # noqa: E402
+from napari_xrf.learning.painting.training import (  # noqa: E402
     PaintingTraining,
     light_instrument,
     painting_options,
@@ -461,5 +461,5 @@ def test_the_command_line_trains_a_generator(capsys, tmp_path):
 
 
 def test_synthesis_needs_no_torch():
-    code = "import sys, napari_xrf.recipes, napari_xrf.cli; assert 'torch' not in sys.modules"
+    code = "import sys, napari_xrf.synthesis.recipes, napari_xrf.cli; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

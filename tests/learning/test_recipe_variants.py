@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.io.cube_files import write_cube
+from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.learning.recipe_variants import (
     read_settings,
     settings_text,

@@ -10,7 +10,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.io import write_cube
-from napari_xrf.io.label_files import write_labels
+from napari_xrf.io.own.label_files import write_labels
 from napari_xrf.learning.sources.batch import SourceSpec, make_source
 from napari_xrf.learning.sources.region_outliers import draw_outliers, outlier_shapes
 from napari_xrf.learning.sources.region_pixels import gather_pixels, read_pixels, write_pixels

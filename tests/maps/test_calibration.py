@@ -8,7 +8,7 @@ from napari_xrf import read
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.maps.calibration import calibrate
-from napari_xrf.physics.detector import with_resolution
+from napari_xrf.physics.detector.detector import with_resolution
 from napari_xrf.physics.instrument import load_instrument
 from simulated_maps import TUBE, simulate_map
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.minerals.library import (
+from napari_xrf.reference.minerals import (
     Mineral,
     load_library,
     merge_libraries,

@@ -3,8 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.materials import mass_fractions
-from napari_xrf.minerals.solid_solution import (
+from napari_xrf.reference.materials import mass_fractions
+from napari_xrf.reference.solid_solution import (
     MOST_COMPOSITIONS,
     Substitution,
     atom_amounts,

@@ -7,7 +7,7 @@ import pytest
 import xraylib
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.materials import Material
+from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import STRUCTURES, Layer
 from napari_xrf.physics.crystal import diffuse_part, lattices, powder_factor, reflections
 from napari_xrf.physics.forward import expect_spectra, expect_spectrum

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.materials import Material
-from napari_xrf.physics.detector import (
+from napari_xrf.reference.materials import Material
+from napari_xrf.physics.detector.detector import (
     MN_KA_KEV,
     Detector,
     respond,
     response_matrix,
     with_resolution,
 )
-from napari_xrf.physics.detector_electrons import electron_range, near_entrance
+from napari_xrf.physics.detector.electrons import electron_range, near_entrance
 from napari_xrf.physics.instrument import instrument_names, load_instrument
 
 SILICON = Material("silicon", {"Si": 1.0}, 2.33)

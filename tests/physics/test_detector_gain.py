@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.physics.detector_gain import apply_gain, gain_field
+from napari_xrf.physics.detector.gain import apply_gain, gain_field
 
 AXIS = EnergyAxis(0.05, 0.1, 300)
 

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("fisx")
 
 from fisx_reference import COMPOSITIONS, fisx_families
-from napari_xrf.core.materials import Material
+from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.fluorescence import Beam, fluoresce
 from napari_xrf.physics.instrument import load_instrument

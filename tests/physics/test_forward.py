@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_xrf.core.errors import Cancelled, InvalidInput
-from napari_xrf.core.materials import Material
+from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.forward import expect_spectra, expect_spectrum
 from napari_xrf.physics.instrument import instrument_names, load_instrument

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from measured import measured_file
-from napari_xrf.core.materials import Material
+from napari_xrf.reference.materials import Material
 from napari_xrf.io import read_spectrum
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import load_instrument

@@ -8,7 +8,7 @@ import xraylib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_xrf.core.materials import Material
+from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Layer, mass_attenuation, mass_scattering
 from napari_xrf.physics.scatter import (
     ScatterSource,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.materials import Material
+from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Layer, mass_attenuation, transmission
 from napari_xrf.physics.source import (
     ANODES,

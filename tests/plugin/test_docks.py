@@ -10,8 +10,8 @@ from napari_xrf import io
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.jobs import Job, running_on
-from napari_xrf.plugin.label_layers import label_layer
-from napari_xrf.plugin.layers import CUBE_KEY, FAMILY_KEY, cube_from, cube_layers
+from napari_xrf.plugin.layers.labels import label_layer
+from napari_xrf.plugin.layers.conversion import CUBE_KEY, FAMILY_KEY, cube_from, cube_layers
 from two_phase_maps import two_phase_cube, two_phase_labels
 
 pytestmark = pytest.mark.gui
@@ -396,7 +396,7 @@ def test_a_closed_dock_hears_no_more(viewer, qtbot, cube):
 
 
 def test_a_packed_map_is_decoded_behind_the_window(make_napari_viewer, qtbot, cube):
-    from napari_xrf.plugin.loading import follow_opening
+    from napari_xrf.plugin.layers.loading import follow_opening
 
     viewer = make_napari_viewer()
     packed = SlowCounts(cube.counts, 0.01)
@@ -419,7 +419,7 @@ def test_a_packed_map_is_decoded_behind_the_window(make_napari_viewer, qtbot, cu
 def test_decoding_can_be_cancelled_in_naparis_activity(make_napari_viewer, qtbot, cube):
     from napari.utils import progress as bars
 
-    from napari_xrf.plugin.loading import load_in_background
+    from napari_xrf.plugin.layers.loading import load_in_background
 
     viewer = make_napari_viewer()
     packed = SlowCounts(cube.counts, 0.1)
@@ -460,7 +460,7 @@ def test_an_unknown_hdf5_layout_is_asked_about(make_napari_viewer, qtbot, tmp_pa
     from qtpy.QtCore import QTimer
     from qtpy.QtWidgets import QApplication
 
-    from napari_xrf.plugin.dataset_dialog import DatasetDialog
+    from napari_xrf.plugin.forms.dataset_dialog import DatasetDialog
 
     counts = np.random.default_rng(0).poisson(3, (200, 6, 7)).astype(np.uint16)
     path = tmp_path / "odd.h5"

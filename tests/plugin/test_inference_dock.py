@@ -15,9 +15,9 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.prediction import predict
 from napari_xrf.learning.prediction_files import read_prediction
 from napari_xrf.learning.weights import load_model, read_description, save_model
-from napari_xrf.plugin.inference_form import ONE_THRESHOLD, Request
-from napari_xrf.plugin.inference_layers import MOST_MAPS, element_groups, prediction_layers
-from napari_xrf.plugin.layers import cube_from, cube_layers
+from napari_xrf.plugin.forms.inference import ONE_THRESHOLD, Request
+from napari_xrf.plugin.layers.inference import MOST_MAPS, element_groups, prediction_layers
+from napari_xrf.plugin.layers.conversion import cube_from, cube_layers
 from napari_xrf.plugin.model_answers import LoadedModel, answer_region, predict_map
 from napari_xrf.plugin.spectrum_evidence import evidence_lines, spectrum_docks
 from napari_xrf.plugin.writers import write_images, write_labels
@@ -469,7 +469,7 @@ def test_a_dock_opens_without_torch():
 
     code = (
         "import sys\n"
-        "import napari_xrf.plugin.inference_dock, napari_xrf.plugin.train_dock\n"
+        "import napari_xrf.plugin.docks.inference, napari_xrf.plugin.docks.train\n"
         "assert 'torch' not in sys.modules and 'optuna' not in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

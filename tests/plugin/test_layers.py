@@ -12,9 +12,9 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.energy_first import EnergyFirst, energy_first, energy_last
-from napari_xrf.plugin.label_layers import label_layer, label_map_from, label_map_of_layer
-from napari_xrf.plugin.layers import (
+from napari_xrf.plugin.layers.energy_first import EnergyFirst, energy_first, energy_last
+from napari_xrf.plugin.layers.labels import label_layer, label_map_from, label_map_of_layer
+from napari_xrf.plugin.layers.conversion import (
     cube_from,
     cube_layers,
     element_map_layers,

@@ -177,7 +177,7 @@ def test_same_seed_same_spectra_and_a_longer_set_begins_alike():
 
 def test_files(tmp_path):
     from napari_xrf.io import read
-    from napari_xrf.io.cube_files import read_truth, write_cube
+    from napari_xrf.io.own.cube_files import read_truth, write_cube
 
     made = synthesize_layers(40, generator=RNG(11))
     write_cube(tmp_path / "layers.h5", made.as_cube(), truth=made.truth_entries())

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_xrf.core.errors import Cancelled, InvalidInput
-from napari_xrf.core.materials import Material
+from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
 from napari_xrf.synthesis.mineral_map import draw_mineral_map, synthesize_mineral_map
 from napari_xrf.synthesis.mineral_spectra import SpectraParameters, draw_mineral_spectra
@@ -155,7 +155,7 @@ def test_truth():
 
 def test_truth_survives_the_file(tmp_path):
     from napari_xrf.io import read
-    from napari_xrf.io.cube_files import read_truth, write_cube
+    from napari_xrf.io.own.cube_files import read_truth, write_cube
 
     made = draw(distortions=typical_distortions())
     write_cube(tmp_path / "map.h5", made.cube, truth=made.truth_entries())

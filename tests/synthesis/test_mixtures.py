@@ -121,7 +121,7 @@ def test_wider_peaks_stay_gaussian(gem, factor):
 
 def test_files(gem, tmp_path):
     from napari_xrf.io import read
-    from napari_xrf.io.cube_files import read_truth, write_cube
+    from napari_xrf.io.own.cube_files import read_truth, write_cube
 
     made = synthesize_mixtures(20, gem, generator=RNG(6), parameters=PLAIN)
     write_cube(tmp_path / "mixtures.h5", made.as_cube(), truth=made.truth_entries())

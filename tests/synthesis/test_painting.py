@@ -205,7 +205,7 @@ def test_same_seed_same_painting_in_memory_or_not():
 
 def test_truth_survives_the_file(tmp_path):
     from napari_xrf.io import read
-    from napari_xrf.io.cube_files import read_truth, write_cube
+    from napari_xrf.io.own.cube_files import read_truth, write_cube
 
     made = paint()
     write_cube(tmp_path / "painting.h5", made.cube, truth=made.truth_entries())

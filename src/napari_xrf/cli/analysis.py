@@ -20,7 +20,7 @@ from napari_xrf.core.spectral_cube import SpectralCube
 
 if TYPE_CHECKING:
     from napari_xrf.minerals.cleanup import CleanUpStep
-    from napari_xrf.minerals.library import Mineral
+    from napari_xrf.reference.minerals import Mineral
 
 METHODS_OF_MAPS = ("fit", "window", "network")
 
@@ -122,7 +122,7 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the mineral map of a file: labels.tif, labels.h5, classes.csv, map.png, report.html."""
     from napari_xrf.minerals.classification import ClassificationOptions, chosen_method
     from napari_xrf.minerals.cleanup import parse_clean_up
-    from napari_xrf.minerals.library import load_library, merge_libraries, select_minerals
+    from napari_xrf.reference.minerals import load_library, merge_libraries, select_minerals
 
     # Everything the user typed is checked before the long work starts.
     check_folder(arguments.output)

@@ -34,9 +34,9 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 def run_demo(arguments: argparse.Namespace, console: Console) -> Answer:
     """Make a synthetic pegmatite, and take it from file to element maps and a mineral report."""
     from napari_xrf import io
-    from napari_xrf.io.cube_files import write_cube
+    from napari_xrf.io.own.cube_files import write_cube
     from napari_xrf.minerals.cleanup import parse_clean_up
-    from napari_xrf.recipes import seeded
+    from napari_xrf.synthesis.recipes import seeded
     from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
 
     generator = seeded(arguments.seed)

@@ -11,7 +11,7 @@ from napari_xrf.cli.map_file import output_folder
 from napari_xrf.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from napari_xrf.learning.painting_training import PaintingStep
+    from napari_xrf.learning.painting.training import PaintingStep
 
 NAME = "painting-generator"
 
@@ -33,7 +33,7 @@ def train_painting(arguments: argparse.Namespace, settings: dict[str, Any], cons
         For an unknown option, one that it does not have, or a value out of range.
     """
     from napari_xrf.learning.training_recipes import TrainingOptions
-    from napari_xrf.recipes import seeded
+    from napari_xrf.synthesis.recipes import seeded
 
     seeded(arguments.seed)
     other = [each.name for each in fields(TrainingOptions) if getattr(arguments, each.name, None) is not None]
@@ -47,8 +47,8 @@ def train_painting(arguments: argparse.Namespace, settings: dict[str, Any], cons
         raise InvalidInput("the painting generator is trained on the CPU", "Leave out --device")
     folder = output_folder(arguments.output)
 
-    from napari_xrf.learning.painting_files import is_finished, training_files, write_painting_training
-    from napari_xrf.learning.painting_training import painting_options, train_painting_generator
+    from napari_xrf.learning.painting.files import is_finished, training_files, write_painting_training
+    from napari_xrf.learning.painting.training import painting_options, train_painting_generator
 
     training, network = painting_options(settings)
     if arguments.resume and is_finished(folder, training, network, arguments.seed):

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.materials import Material
+from napari_xrf.reference.materials import Material
 from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.physics.attenuation import STRUCTURES
 
@@ -36,7 +36,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 def simulate_spectrum(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the expected spectrum of a composition and list its detected line families."""
     from napari_xrf import io
-    from napari_xrf.io.spectrum_picture import write_spectrum_picture
+    from napari_xrf.io.spectra.picture import write_spectrum_picture
     from napari_xrf.physics.forward import expect_spectrum
     from napari_xrf.physics.instrument import load_instrument
 

@@ -10,7 +10,7 @@ from napari_xrf.cli.names import names_of
 from napari_xrf.cli.parameter_options import add_parameter_options, parameters_from
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import parse_bytes
-from napari_xrf.recipes import (
+from napari_xrf.synthesis.recipes import (
     PEGMATITE,
     Synthetic,
     make_layers,
@@ -142,7 +142,7 @@ def synthesize_painting(arguments: argparse.Namespace, console: Console) -> Answ
 
 
 def _write(made: Synthetic, arguments: argparse.Namespace, console: Console) -> Answer:
-    from napari_xrf.io.cube_files import write_cube
+    from napari_xrf.io.own.cube_files import write_cube
 
     output: Path = arguments.output
     write_cube(output, made.cube, truth=made.truth, progress=console.progress)

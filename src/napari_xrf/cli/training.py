@@ -51,7 +51,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser, verb: str = "") -> No
     )
     if verb == "adapt":
         from napari_xrf.cli.parameter_options import add_parameter_options
-        from napari_xrf.learning.adaptation_options import AdaptationOptions
+        from napari_xrf.learning.adaptation.options import AdaptationOptions
 
         add_parameter_options(adapt, AdaptationOptions, note="with their defaults")
     adapt.set_defaults(run=adapt_model)
@@ -148,8 +148,8 @@ def adapt_model(arguments: argparse.Namespace, console: Console) -> Answer:
     _check_seed(arguments.seed)
 
     from napari_xrf.cli.parameter_options import parameters_from
-    from napari_xrf.learning.adaptation import adapt
-    from napari_xrf.learning.adaptation_options import AdaptationOptions
+    from napari_xrf.learning.adaptation.adaptation import adapt
+    from napari_xrf.learning.adaptation.options import AdaptationOptions
     from napari_xrf.learning.model import choose_device
     from napari_xrf.learning.weights import load_model
 

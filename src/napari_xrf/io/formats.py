@@ -19,7 +19,7 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
 
 if TYPE_CHECKING:
-    from napari_xrf.io.hdf5_datasets import DatasetChoice
+    from napari_xrf.io.hdf5.datasets import DatasetChoice
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HEAD = 4096  # bytes that a signature check may look at
@@ -59,20 +59,20 @@ _HDF5 = (HDF5_SIGNATURE,)
 _EMSA = (b"EMSA/MAS",)
 
 FORMATS = (
-    Format("Bruker .bcf", (".bcf",), "napari_xrf.io.bcf:read_bcf", (b"AAMVHFSS",)),
+    Format("Bruker .bcf", (".bcf",), "napari_xrf.io.bcf.reader:read_bcf", (b"AAMVHFSS",)),
     Format(
         "HDF5",
         (".h5", ".hdf5", ".hdf", ".nxs", ".nx5", ".nexus", ".he5"),
-        "napari_xrf.io.hdf5:read_hdf5",
+        "napari_xrf.io.hdf5.reader:read_hdf5",
         _HDF5,
-        "napari_xrf.io.hdf5:is_spectral_map",
+        "napari_xrf.io.hdf5.reader:is_spectral_map",
     ),
     Format(
         "HyperSpy .hspy",
         (".hspy",),
-        "napari_xrf.io.hdf5:read_hdf5",
+        "napari_xrf.io.hdf5.reader:read_hdf5",
         _HDF5,
-        "napari_xrf.io.hdf5:is_spectral_map",
+        "napari_xrf.io.hdf5.reader:is_spectral_map",
     ),
     Format(
         "Lispix raw map",
@@ -80,19 +80,19 @@ FORMATS = (
         "napari_xrf.io.rpl:read_rpl",
         recognizer="napari_xrf.io.rpl:is_rpl",
     ),
-    Format("Bruker spectrum .spx", (".spx",), "napari_xrf.io.spx:read_spx", (b"TRTSpectrum",)),
-    Format("EMSA/MAS spectrum", (".msa", ".emsa", ".ems", ".txt"), "napari_xrf.io.emsa:read_emsa", _EMSA),
+    Format("Bruker spectrum .spx", (".spx",), "napari_xrf.io.spectra.spx:read_spx", (b"TRTSpectrum",)),
+    Format("EMSA/MAS spectrum", (".msa", ".emsa", ".ems", ".txt"), "napari_xrf.io.spectra.emsa:read_emsa", _EMSA),
     Format(
         "MCA spectrum",
         (".mca", ".xrf"),
-        "napari_xrf.io.mca:read_mca",
-        recognizer="napari_xrf.io.mca:is_mca",
+        "napari_xrf.io.spectra.mca:read_mca",
+        recognizer="napari_xrf.io.spectra.mca:is_mca",
     ),
-    Format("Maestro spectrum .spe", (".spe",), "napari_xrf.io.mca:read_spe", (b"$DATA:",)),
+    Format("Maestro spectrum .spe", (".spe",), "napari_xrf.io.spectra.mca:read_spe", (b"$DATA:",)),
     Format(
         "spectrum table",
         (".csv",),
-        "napari_xrf.io.spectrum_files:read_spectrum_cube",
+        "napari_xrf.io.spectra.files:read_spectrum_cube",
         (b"energy_keV,counts",),
     ),
 )
@@ -198,22 +198,22 @@ def write(path: str | Path, obj: object, *, progress: Progress = ignore_progress
 
 
 _WRITERS = (
-    (SpectralCube, "napari_xrf.io.cube_files:write_cube"),
-    (Spectrum, "napari_xrf.io.spectrum_files:write_spectrum"),
-    (ElementMaps, "napari_xrf.io.element_map_files:write_element_maps"),
-    (LabelMap, "napari_xrf.io.label_files:write_labels"),
+    (SpectralCube, "napari_xrf.io.own.cube_files:write_cube"),
+    (Spectrum, "napari_xrf.io.spectra.files:write_spectrum"),
+    (ElementMaps, "napari_xrf.io.own.element_map_files:write_element_maps"),
+    (LabelMap, "napari_xrf.io.own.label_files:write_labels"),
 )
 
 
 def read_labels(path: str | Path) -> LabelMap:
-    """Read a label map from .tif, .h5 or .csv; see :mod:`napari_xrf.io.label_files`."""
-    result: LabelMap = _load("napari_xrf.io.label_files:read_labels")(existing_file(path))
+    """Read a label map from .tif, .h5 or .csv; see :mod:`napari_xrf.io.own.label_files`."""
+    result: LabelMap = _load("napari_xrf.io.own.label_files:read_labels")(existing_file(path))
     return result
 
 
 def read_element_maps(path: str | Path) -> ElementMaps:
-    """Read element maps from .ome.tif, .h5, .nxs or .csv; see :mod:`napari_xrf.io.element_map_files`."""
-    result: ElementMaps = _load("napari_xrf.io.element_map_files:read_element_maps")(existing_file(path))
+    """Read element maps from .ome.tif, .h5, .nxs or .csv; see :mod:`napari_xrf.io.own.element_map_files`."""
+    result: ElementMaps = _load("napari_xrf.io.own.element_map_files:read_element_maps")(existing_file(path))
     return result
 
 
@@ -221,7 +221,7 @@ def read_spectrum(path: str | Path) -> Spectrum:
     """Read a single spectrum from any format that holds one."""
     file = existing_file(path)
     if file.suffix.lower() == ".csv":
-        result: Spectrum = _load("napari_xrf.io.spectrum_files:read_spectrum_csv")(file)
+        result: Spectrum = _load("napari_xrf.io.spectra.files:read_spectrum_csv")(file)
         return result
     cube = read(file)
     if cube.map_shape != (1, 1):
@@ -233,8 +233,8 @@ def read_spectrum(path: str | Path) -> Spectrum:
 
 
 def read_truth(path: str | Path) -> dict[str, Any]:
-    """Return the truth in a synthetic cube's file; see :func:`napari_xrf.io.cube_files.read_truth`."""
-    result: dict[str, Any] = _load("napari_xrf.io.cube_files:read_truth")(existing_file(path))
+    """Return the truth in a synthetic cube's file; see :func:`napari_xrf.io.own.cube_files.read_truth`."""
+    result: dict[str, Any] = _load("napari_xrf.io.own.cube_files:read_truth")(existing_file(path))
     return result
 
 
@@ -245,24 +245,24 @@ def write_cube(
     truth: Mapping[str, Any] | None = None,
     progress: Progress = ignore_progress,
 ) -> None:
-    """Write a cube, with its truth if it is synthetic; see :func:`napari_xrf.io.cube_files.write_cube`."""
-    _load("napari_xrf.io.cube_files:write_cube")(path, cube, truth=truth, progress=progress)
+    """Write a cube, with its truth if it is synthetic; see :func:`napari_xrf.io.own.cube_files.write_cube`."""
+    _load("napari_xrf.io.own.cube_files:write_cube")(path, cube, truth=truth, progress=progress)
 
 
 def list_datasets(path: str | Path) -> tuple[DatasetChoice, ...]:
     """Return the datasets of an HDF5 file that could be spectral maps."""
-    result: tuple[DatasetChoice, ...] = _load("napari_xrf.io.hdf5:list_datasets")(existing_file(path))
+    result: tuple[DatasetChoice, ...] = _load("napari_xrf.io.hdf5.reader:list_datasets")(existing_file(path))
     return result
 
 
 def is_label_file(path: str | Path) -> bool:
     """Tell whether a file is a label map written by this package. Never raises."""
-    return _looks_like(path, LABEL_SUFFIXES, "napari_xrf.io.label_files:is_label_file")
+    return _looks_like(path, LABEL_SUFFIXES, "napari_xrf.io.own.label_files:is_label_file")
 
 
 def is_element_map_file(path: str | Path) -> bool:
     """Tell whether a file holds element maps: ours, PyMca's fit result or Savu's. Never raises."""
-    return _looks_like(path, ELEMENT_MAP_SUFFIXES, "napari_xrf.io.element_map_files:is_element_map_file")
+    return _looks_like(path, ELEMENT_MAP_SUFFIXES, "napari_xrf.io.own.element_map_files:is_element_map_file")
 
 
 def existing_file(path: str | Path) -> Path:

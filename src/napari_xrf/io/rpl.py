@@ -17,7 +17,7 @@ from napari_xrf.core.scratch import scratch_array
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.io import calibration
 from napari_xrf.io.calibration import Calibration
-from napari_xrf.io.hdf5_metadata import um_per
+from napari_xrf.io.hdf5.metadata import um_per
 from napari_xrf.io.whole_counts import CountFaults, narrowest, whole_counts
 
 LAYOUT = "Lispix raw map"

@@ -18,7 +18,7 @@ from napari_xrf.learning.weights import read_description, shipped_models
 
 if TYPE_CHECKING:
     from napari_xrf.learning.prediction import Prediction
-    from napari_xrf.physics.detector import Detector
+    from napari_xrf.physics.detector.detector import Detector
 
 DEFAULT_MODEL = "maxrf-cnn"
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.synthesis.ranges import Limits, check_fields
+from napari_xrf.core.ranges import Limits, check_fields
 
 Scale = Literal["none", "sum", "max"]
 Transform = Literal["none", "sqrt", "log"]

@@ -12,7 +12,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.learning.preprocessing import Preprocessing
 from napari_xrf.learning.sources.batch import SourceSpec
 from napari_xrf.learning.training_recipes import TrainingRecipe
-from napari_xrf.synthesis.ranges import check_range
+from napari_xrf.core.ranges import check_range
 
 # What a word of a preprocessing changes; "raw" against "baseline" is the comparison that papers make.
 PREPROCESSING_WORDS: Mapping[str, Mapping[str, Any]] = {
@@ -120,7 +120,7 @@ def with_minerals(
     InvalidInput
         When a name is unknown, fewer than two are given, or the recipe learns no minerals.
     """
-    from napari_xrf.minerals.library import load_library, merge_libraries, select_minerals
+    from napari_xrf.reference.minerals import load_library, merge_libraries, select_minerals
 
     if recipe.source.kind != "minerals":
         raise InvalidInput(

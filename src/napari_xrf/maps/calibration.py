@@ -19,7 +19,7 @@ from napari_xrf.maps.explanation import Explanation, explain, explain_again
 from napari_xrf.maps.joint_fit import Problem
 from napari_xrf.maps.peaks import Peak, find_peaks
 from napari_xrf.maps.setting import Setting, setting_of
-from napari_xrf.physics.detector import Detector, with_resolution
+from napari_xrf.physics.detector.detector import Detector, with_resolution
 
 Array = NDArray[np.float64]
 

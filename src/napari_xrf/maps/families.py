@@ -18,7 +18,7 @@ from napari_xrf.core.emission_lines import (
 )
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.physics.detector import Detector, respond
+from napari_xrf.physics.detector.detector import Detector, respond
 from napari_xrf.physics.forward import film_lines
 from napari_xrf.physics.instrument import Instrument
 

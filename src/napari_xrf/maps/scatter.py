@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.emission_lines import edge_energy, family_lines
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.maps.families import normalised
-from napari_xrf.physics.detector import Detector, respond
+from napari_xrf.physics.detector.detector import Detector, respond
 
 ELECTRON_KEV = 510.99895  # rest energy (CODATA 2018)
 _FINE_STRUCTURE = 1 / 137.035999

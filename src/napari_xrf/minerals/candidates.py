@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from napari_xrf.core.emission_lines import atomic_number, edge_energy, main_line
-from napari_xrf.minerals.library import Mineral
+from napari_xrf.reference.minerals import Mineral
 
 LEAST_PART = 0.02  # an element of less weight in a mineral may escape notice
 LANTHANIDES = range(57, 72)  # they occur together, and their L lines overlap: one found stands for all

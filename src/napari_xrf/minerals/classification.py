@@ -18,12 +18,12 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibration import Calibration
 from napari_xrf.minerals.evidence import collect_evidence
 from napari_xrf.minerals.goodness import estimate_tolerance, misfit_threshold
-from napari_xrf.minerals.library import Mineral
+from napari_xrf.reference.minerals import Mineral
 from napari_xrf.minerals.likelihood import Scan
 from napari_xrf.minerals.map_setting import setting_of_map
 from napari_xrf.minerals.mean_spectra import ClassSpectrum, class_spectra
 from napari_xrf.minerals.model_error import model_error
-from napari_xrf.minerals.network_method import (
+from napari_xrf.learning.network_method import (
     is_model,
     label_by_network,
     members_of,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.physics.detector import Detector
+from napari_xrf.physics.detector.detector import Detector
 
 BINS_PER_FWHM = 2.0  # finer bins tell nothing more about lines of known position
 

@@ -14,7 +14,7 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibration import Calibration, calibrate
 from napari_xrf.minerals.candidates import plausible_minerals
 from napari_xrf.minerals.energy_bins import EnergyBins, bins_at_resolution
-from napari_xrf.minerals.library import Mineral, load_library
+from napari_xrf.reference.minerals import Mineral, load_library
 from napari_xrf.physics.instrument import Instrument, instrument_of
 from napari_xrf.physics.source import ElectronBeam, MonochromaticSource, TubeSource
 

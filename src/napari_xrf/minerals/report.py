@@ -11,7 +11,7 @@ from pathlib import Path
 from napari_xrf import __version__
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, LabelMap
-from napari_xrf.core.materials import mass_fractions
+from napari_xrf.reference.materials import mass_fractions
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.minerals.classification import Classification

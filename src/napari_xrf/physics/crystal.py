@@ -26,7 +26,7 @@ import xraylib_np  # type: ignore[import-not-found]
 
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.materials import Material
+from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Floats
 
 _HIGHEST = 2.5  # sin(θ)/λ in 1/Å, beyond which reflections have run together
@@ -69,7 +69,7 @@ class Lattice:
 @cache
 def lattices() -> dict[str, Lattice]:
     """Return the crystals of elements that are known, by symbol; sources in ``crystals.csv``."""
-    text = (files("napari_xrf.physics") / "crystals.csv").read_text(encoding="utf-8")
+    text = (files("napari_xrf.reference") / "crystals.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     return {
         row["element"]: Lattice(row["lattice"], float(row["a"]), float(row["c"] or row["a"]), float(row["b"]))

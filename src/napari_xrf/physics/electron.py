@@ -18,7 +18,7 @@ import xraylib
 
 from napari_xrf.core.emission_lines import atomic_number, edge_energy
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.materials import Material
+from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Floats, Layer, mass_attenuation
 from napari_xrf.physics.electron_ionisation import ionisation_cross_section
 from napari_xrf.physics.fluorescence import LineTable, line_table

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.materials import Material
+from napari_xrf.reference.materials import Material
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.physics.attenuation import Floats, Layer
-from napari_xrf.physics.detector import response_matrix
+from napari_xrf.physics.detector.detector import response_matrix
 from napari_xrf.physics.electron import excite_by_electrons
 from napari_xrf.physics.fluorescence import LineTable, fluoresce
 from napari_xrf.physics.illumination import Illumination

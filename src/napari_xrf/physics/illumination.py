@@ -19,8 +19,8 @@ from napari_xrf.physics.attenuation import (
     atmosphere,
     transmission,
 )
-from napari_xrf.physics.detector import response_matrix
-from napari_xrf.physics.detector_response import Response
+from napari_xrf.physics.detector.detector import response_matrix
+from napari_xrf.physics.detector.response import Response
 from napari_xrf.physics.fluorescence import Beam
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.scatter import ScatterSource, energy_before_compton

@@ -15,14 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.physics.detector import Detector, with_resolution
+from napari_xrf.physics.detector.detector import Detector, with_resolution
 from napari_xrf.physics.instrument_excitation import complete_excitation
 from napari_xrf.physics.instrument_file import InstrumentFile, read_instrument_file
 from napari_xrf.physics.source import ElectronBeam, GivenSource, Source, TubeSource
 
 _HIGHEST_KV = 60.0  # of tubes and electron beams
 ATMOSPHERES = ("vacuum", "air", "helium")
-_PRESETS = files("napari_xrf.physics") / "instruments"
+_PRESETS = files("napari_xrf.reference") / "instruments"
 _ALIASES = {
     "m4": "m4-tornado",
     "tornado": "m4-tornado",

@@ -20,7 +20,7 @@ import xraylib
 import xraylib_np  # type: ignore[import-not-found]
 
 from napari_xrf.core.emission_lines import atomic_number
-from napari_xrf.core.materials import Material
+from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Floats, Layer, mass_attenuation, mass_scattering
 from napari_xrf.physics.crystal import diffuse_part, powder_factor
 

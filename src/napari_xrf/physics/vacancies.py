@@ -76,6 +76,6 @@ def _tabulated(element: str, what: str) -> float | None:
 
 @cache
 def _table() -> dict[str, dict[str, str]]:
-    text = (files("napari_xrf.physics") / "subshell_yields.csv").read_text(encoding="utf-8")
+    text = (files("napari_xrf.reference") / "subshell_yields.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     return {row["element"]: row for row in rows}

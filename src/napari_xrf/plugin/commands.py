@@ -7,9 +7,9 @@ from pathlib import Path
 import napari.viewer
 
 from napari_xrf.core.errors import XrfError
-from napari_xrf.plugin.layers import holds_cube
+from napari_xrf.plugin.layers.conversion import holds_cube
 from napari_xrf.plugin.notices import tell_error, warn
-from napari_xrf.plugin.region_layers import add_region_layer
+from napari_xrf.plugin.layers.regions import add_region_layer
 
 
 def new_roi_layer(viewer: napari.viewer.Viewer) -> None:

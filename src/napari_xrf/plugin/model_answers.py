@@ -17,7 +17,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.weights import find_weights
-from napari_xrf.plugin.inference_form import Request
+from napari_xrf.plugin.forms.inference import Request
 
 if TYPE_CHECKING:
     from napari_xrf.learning.model import Model

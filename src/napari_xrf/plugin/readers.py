@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_xrf.core.errors import Cancelled, XrfError
-from napari_xrf.plugin.layers import TRUTH_KEY, LayerData, cube_layers, element_map_layers
+from napari_xrf.plugin.layers.conversion import TRUTH_KEY, LayerData, cube_layers, element_map_layers
 from napari_xrf.plugin.notices import tell_error, warn
 
 Paths = str | Sequence[str]
@@ -60,16 +60,16 @@ def read_layers(path: Path, *, dataset: str | None = None, energy_axis: int | No
         When it cannot be read.
     """
     from napari_xrf import io
-    from napari_xrf.io.cube_files import LAYOUT as OWN_LAYOUT
-    from napari_xrf.plugin.label_layers import label_layer
-    from napari_xrf.plugin.loading import follow_opening
+    from napari_xrf.io.own.cube_files import LAYOUT as OWN_LAYOUT
+    from napari_xrf.plugin.layers.labels import label_layer
+    from napari_xrf.plugin.layers.loading import follow_opening
 
     if dataset is None and io.is_label_file(path):
         return [label_layer(io.read_labels(path), layer_name(path))]
     if dataset is None and io.is_element_map_file(path):
         return element_map_layers(io.read_element_maps(path))
     if dataset is None and _event_loop_runs() and _is_hdf5(path) and not io.recognizes(path):
-        from napari_xrf.plugin.dataset_dialog import choose_dataset
+        from napari_xrf.plugin.forms.dataset_dialog import choose_dataset
 
         dataset, energy_axis = choose_dataset(path, io.list_datasets(path))
     options: dict[str, Any] = {} if dataset is None else {"dataset": dataset, "energy_axis": energy_axis}
@@ -83,7 +83,7 @@ def read_layers(path: Path, *, dataset: str | None = None, energy_axis: int | No
     layers, truth = cube_layers(cube), _truth(path)
     if not truth:
         return layers
-    from napari_xrf.plugin.synthesis_layers import truth_layers
+    from napari_xrf.plugin.layers.synthesis import truth_layers
 
     # With the map's own layer, so that napari's Save writes it again.
     layers[-1][1]["metadata"] |= {TRUTH_KEY: truth}

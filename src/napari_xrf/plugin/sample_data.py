@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_xrf.plugin.layers import LayerData, cube_layers
+from napari_xrf.plugin.layers.conversion import LayerData, cube_layers
 
 _SEED = 7
 
@@ -11,8 +11,8 @@ def pegmatite() -> list[LayerData]:
     """Return the layers of a synthetic map of a pegmatite and of its true minerals, hidden."""
     import numpy as np
 
-    from napari_xrf.plugin.label_layers import label_layer
-    from napari_xrf.plugin.loading import follow_opening
+    from napari_xrf.plugin.layers.labels import label_layer
+    from napari_xrf.plugin.layers.loading import follow_opening
     from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
 
     made = synthesize_pegmatite(generator=np.random.default_rng(_SEED))

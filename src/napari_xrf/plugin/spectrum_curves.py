@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.plugin.cube_spectra import CubeSpectra
+from napari_xrf.plugin.layers.cube_spectra import CubeSpectra
 from napari_xrf.plugin.expected_curve import ExpectedCurve
-from napari_xrf.plugin.region_spectra import Region
+from napari_xrf.plugin.layers.region_spectra import Region
 from napari_xrf.plugin.spectrum_plot import Curve
 
 _MAX_COLOR = "#e07b39"

@@ -7,7 +7,7 @@ from typing import Any
 
 from napari_xrf.core.emission_lines import EmissionLine, emission_lines
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.materials import mass_fractions
+from napari_xrf.reference.materials import mass_fractions
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.plugin.line_markers import marked_lines
 from napari_xrf.synthesis.line_basis import TRANSITIONS, line_basis
@@ -80,6 +80,6 @@ def show_evidence(viewer: Any, lines: Sequence[EmissionLine], *, open_dock: bool
 
 def spectrum_docks(viewer: Any) -> tuple[Any, ...]:
     """Return the open Spectrum docks of a viewer; the menu and a script may each have opened one."""
-    from napari_xrf.plugin.spectrum_dock import SpectrumDock
+    from napari_xrf.plugin.docks.spectrum import SpectrumDock
 
     return tuple(dock for dock in viewer.window.dock_widgets.values() if isinstance(dock, SpectrumDock))

@@ -11,14 +11,14 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.learning.adaptation_options import AdaptationOptions
+from napari_xrf.learning.adaptation.options import AdaptationOptions
 from napari_xrf.learning.sources.batch import SourceSpec
 from napari_xrf.learning.training_recipes import TrainingRecipe
 from napari_xrf.plugin.loss_points import LossPoint, figures_text, time_text
-from napari_xrf.synthesis.ranges import Choices, Limits, check_fields
+from napari_xrf.core.ranges import Choices, Limits, check_fields
 
 if TYPE_CHECKING:
-    from napari_xrf.learning.adaptation import AdaptationResult
+    from napari_xrf.learning.adaptation.adaptation import AdaptationResult
     from napari_xrf.learning.tuning import TuningResult
 
 WEIGHTS, CHECKPOINT, PIXELS = "model.safetensors", "checkpoint.safetensors", "regions.h5"
@@ -243,7 +243,7 @@ def run_adaptation(
     FileError
         When the model's file is damaged.
     """
-    from napari_xrf.learning.adaptation import AdaptationStep, adapt
+    from napari_xrf.learning.adaptation.adaptation import AdaptationStep, adapt
     from napari_xrf.learning.weights import load_model
 
     every = max(1, options.steps // _ADAPTATION_POINTS)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.label_layers import label_map_from
-from napari_xrf.plugin.layers import CUBE_KEY, TRUTH_KEY, LayerData, element_maps_from
+from napari_xrf.plugin.layers.labels import label_map_from
+from napari_xrf.plugin.layers.conversion import CUBE_KEY, TRUTH_KEY, LayerData, element_maps_from
 from napari_xrf.plugin.notices import tell
 
 # The first is for names without an ending; they are the manifest's.
@@ -46,7 +46,7 @@ def write_images(path: str, layers: Sequence[LayerData]) -> list[str]:
         When the file cannot be written.
     """
     from napari_xrf import io
-    from napari_xrf.io.cube_files import write_cube
+    from napari_xrf.io.own.cube_files import write_cube
 
     kept = [(keywords.get("metadata") or {}) for _, keywords, _ in layers]
     cubes = [cube for each in kept if isinstance(cube := each.get(CUBE_KEY), SpectralCube)]

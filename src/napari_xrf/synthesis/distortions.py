@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.synthesis.ranges import Limits, Range, check_fields
+from napari_xrf.core.ranges import Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import draw_seed
 
 FwhmOfEnergy = Callable[[NDArray[np.float64]], NDArray[np.float64]]

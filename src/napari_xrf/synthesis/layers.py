@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.materials import Material
+from napari_xrf.reference.materials import Material
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.physics.attenuation import Layer
@@ -41,7 +41,7 @@ from napari_xrf.synthesis.layer_light import (
 )
 from napari_xrf.synthesis.layer_spectra import LayerDraws, compose_spectra
 from napari_xrf.synthesis.line_basis import BASIS_AXIS, BASIS_ELEMENTS, line_basis, line_elements
-from napari_xrf.synthesis.ranges import Choices, Limits, Range, check_fields
+from napari_xrf.core.ranges import Choices, Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import draw_seed
 from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
 
@@ -152,7 +152,7 @@ class LayerSpectra:
         return spectra_as_cube(whole, self.energy, "layers", self.elements)
 
     def truth_entries(self) -> dict[str, Any]:
-        """Return the truth by name, for :func:`napari_xrf.io.cube_files.write_cube`."""
+        """Return the truth by name, for :func:`napari_xrf.io.own.cube_files.write_cube`."""
         return {
             "spectra": self.spectra,
             "present": self.present,

@@ -18,7 +18,7 @@ from napari_xrf.synthesis.distorted_spectra import Mixture, draw_spectra
 from napari_xrf.synthesis.distortion_steps import detector_tables, distortion_steps
 from napari_xrf.synthesis.distortions import Distortions, draw_values
 from napari_xrf.synthesis.mineral_map import PureSpectra
-from napari_xrf.synthesis.ranges import Limits, Range, check_fields
+from napari_xrf.core.ranges import Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import count_dtype, draw_seed
 from napari_xrf.synthesis.spectrum_distortion import DetectorTables
 from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
@@ -78,7 +78,7 @@ class MineralSpectra:
         return spectra_as_cube(self.counts, self.energy, "mineral spectra")
 
     def truth_entries(self) -> dict[str, Any]:
-        """Return the truth by name, for :func:`napari_xrf.io.cube_files.write_cube`."""
+        """Return the truth by name, for :func:`napari_xrf.io.own.cube_files.write_cube`."""
         return {
             "main_mineral": self.labels,
             "abundances": self.abundances,

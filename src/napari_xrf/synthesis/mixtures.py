@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.materials import Material
+from napari_xrf.reference.materials import Material
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.synthesis.distorted_spectra import distort
 from napari_xrf.synthesis.distortions import Distortions, draw_values
 from napari_xrf.synthesis.excitation import excitation_of
-from napari_xrf.synthesis.ranges import Limits, Range, check_fields
+from napari_xrf.core.ranges import Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
 from napari_xrf.synthesis.spectrum_distortion import FWHM_PER_SIGMA, add_peaks
 from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
@@ -154,7 +154,7 @@ class MixtureSpectra:
         return spectra_as_cube(self.counts, self.energy, "mixtures", self.elements, self.excitation)
 
     def truth_entries(self) -> dict[str, Any]:
-        """Return the truth by name, for :func:`napari_xrf.io.cube_files.write_cube`."""
+        """Return the truth by name, for :func:`napari_xrf.io.own.cube_files.write_cube`."""
         return {
             "present": self.present,
             "net_counts": self.net_counts,

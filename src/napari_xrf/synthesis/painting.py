@@ -29,7 +29,7 @@ from napari_xrf.synthesis.color_similarity import (
 )
 from napari_xrf.synthesis.drawn_counts import DrawnCounts
 from napari_xrf.synthesis.pigments import PigmentSpectra
-from napari_xrf.synthesis.ranges import Choices, Limits, check_fields
+from napari_xrf.core.ranges import Choices, Limits, check_fields
 from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
 
 TOTALS = ("fixed", "poisson", "luminosity")
@@ -127,7 +127,7 @@ class SyntheticPainting:
         return self.weights.astype(np.float32)[self.clusters.labels]
 
     def truth_entries(self) -> dict[str, Any]:
-        """Return the truth by name, for :func:`napari_xrf.io.cube_files.write_cube`."""
+        """Return the truth by name, for :func:`napari_xrf.io.own.cube_files.write_cube`."""
         entries = {
             "labels": self.truth,
             "abundances": self.pigment_maps(),

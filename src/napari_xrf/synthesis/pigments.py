@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.core.materials import Material
+from napari_xrf.reference.materials import Material
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.instrument import Instrument
-from napari_xrf.synthesis.ranges import check_range
+from napari_xrf.core.ranges import check_range
 from napari_xrf.synthesis.substrates import support_layers
 
 COLUMNS = ("name", "formula", "color", "density", "thickness_um", "pigment_volume", "source")
@@ -126,7 +126,7 @@ def load_pigments(path: str | Path | None = None) -> tuple[Pigment, ...]:
         When the table cannot be read, holds no pigment, or a line of it makes no sense; the message names
         the line.
     """
-    table = Path(str(files("napari_xrf.synthesis") / "pigments.csv")) if path is None else Path(path)
+    table = Path(str(files("napari_xrf.reference") / "pigments.csv")) if path is None else Path(path)
     pigments: dict[str, Pigment] = {}
     for line, row in _rows(table):
         try:

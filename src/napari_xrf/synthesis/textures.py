@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.synthesis.ranges import Limits, check_fields
+from napari_xrf.core.ranges import Limits, check_fields
 
 _POINTS = 50_000  # looked up at once: ten MB, and a cancel between them feels immediate
 _CANDIDATES = 16  # nearest seeds among which an elongated grain may win a point

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.io.cube_files import write_cube
+from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.learning.evaluation import element_assessment, line_assessment
 from napari_xrf.learning.evaluation.assessment import evaluate
 from napari_xrf.learning.evaluation.report import write_evaluation
 from napari_xrf.learning.sources.sets import read_set
 from napari_xrf.learning.training import train
-from napari_xrf.recipes import make_layers, make_minerals, make_mixtures
+from napari_xrf.synthesis.recipes import make_layers, make_minerals, make_mixtures
 from napari_xrf.synthesis.mineral_map import MapParameters
 from small_models import FEW_MINERALS, small_recipe
 from untrained_models import untrained_model

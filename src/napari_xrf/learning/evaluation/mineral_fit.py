@@ -14,7 +14,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.learning.evaluation.targets import class_positions
 from napari_xrf.minerals.classification import classify_minerals
-from napari_xrf.minerals.library import Mineral, load_library, merge_libraries, select_minerals
+from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries, select_minerals
 
 
 def classify_by_likelihood(

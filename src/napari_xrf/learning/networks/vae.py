@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.synthesis.ranges import Limits, check_fields
+from napari_xrf.core.ranges import Limits, check_fields
 
 
 @dataclass(frozen=True)

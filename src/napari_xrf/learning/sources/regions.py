@@ -21,7 +21,7 @@ from napari_xrf.learning.sources.batch import Batch, SourceSpec
 from napari_xrf.learning.sources.region_outliers import OutlierShapes, draw_outliers, outlier_shapes
 from napari_xrf.learning.sources.region_pixels import LabelledPixels, gather_pixels, read_pixels
 from napari_xrf.learning.sources.region_split import PARTS, Part
-from napari_xrf.synthesis.ranges import Limits, Range, check_fields
+from napari_xrf.core.ranges import Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import draw_seed
 
 _SPECTRA_PER_CALIBRATION = 16  # of a batch share one drawn calibration

@@ -52,7 +52,7 @@ def read_set(path: str | Path, progress: Progress = ignore_progress) -> Spectrum
         When the file holds no truth, or one that no network is judged by.
     """
     from napari_xrf import io
-    from napari_xrf.io.cube_files import read_truth
+    from napari_xrf.io.own.cube_files import read_truth
 
     truth = read_truth(path)
     cube = io.read(path, progress=progress)

@@ -16,7 +16,7 @@ from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import Task
 from napari_xrf.learning.sources.batch import Batch, Source, SourceSpec, held_out, make_source
-from napari_xrf.synthesis.ranges import check_range
+from napari_xrf.core.ranges import check_range
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,1 @@
+"""Bruker .bcf maps."""

@@ -1,0 +1,154 @@
+"""Bruker hypermaps (.bcf): M4 Tornado, M6 Jetstream, Esprit on electron microscopes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import Provenance, SpectralCube
+from napari_xrf.io.bcf.bytes import inflated
+from napari_xrf.io.bcf.container import Container, open_container
+from napari_xrf.io.bcf.header import DetectorHeader, parse_header
+
+LAYOUT = "Bruker BCF"
+
+_FOLDER = "EDSDatabase"
+_HEADER_LIMIT = 2**30  # a header of 10 GPixel of mosaic is no header
+_AT_ONCE = 32 * 2**20  # bytes of dense counts below which unpacking all is quicker than indexing
+
+
+def read_bcf(
+    path: str | Path,
+    *,
+    detector: int | Literal["sum"] = "sum",
+    memory_budget: int | None = None,
+    progress: Progress = ignore_progress,
+) -> SpectralCube:
+    """Open a Bruker map.
+
+    The container, the header and every packed spectrum are checked and summed in one pass; the counts of
+    large maps stay packed and are unpacked where they are asked for
+    (:class:`~napari_xrf.io.bcf.counts.BcfCounts`), small maps come as an array.
+
+    Parameters
+    ----------
+    path
+        The .bcf file.
+    detector
+        Index of the detector to read, from 0, or ``"sum"`` for all of them together.
+    memory_budget
+        Bytes that may be used at a time; default half of the free memory.
+    progress
+        Told about all passes over the file; cancel by raising in it.
+
+    Returns
+    -------
+    SpectralCube
+        With counts (Y, X, E) exact in the narrowest unsigned type that holds them, pixel size in µm,
+        live time per pixel in s, excitation, elements and images as far as the file has them.
+
+    Raises
+    ------
+    FileError
+        When the file is missing, foreign, cut short or damaged.
+    InvalidInput
+        When there is no such detector.
+    """
+    path = Path(path)
+    budget = default_memory_budget() if memory_budget is None else memory_budget
+    container = open_container(path, _FOLDER)
+    numbers = _spectrum_numbers(container)
+    chosen = _chosen(numbers, detector)
+    stored = inflated(container.file(f"{_FOLDER}/HeaderData"), _HEADER_LIMIT)
+    header = parse_header(stored.read(0, stored.size).tobytes(), path, numbers)
+    detectors = [header.detectors[number] for number in chosen]
+    energy, warnings = _common_axis(detectors)
+
+    from napari_xrf.io.bcf.counts import BcfCounts
+    from napari_xrf.io.bcf.index import index_pixels
+
+    indices = tuple(
+        index_pixels(
+            inflated(container.file(f"{_FOLDER}/SpectrumData{number}"), budget // 4, progress), path, progress
+        )
+        for number in chosen
+    )
+    shapes = {index.shape for index in indices} | ({header.map_shape} if header.map_shape else set())
+    if len(shapes) > 1:
+        raise FileError(path, f"is damaged: its parts are maps of different sizes {sorted(shapes)}")
+    counts = BcfCounts(path, indices, energy.size, budget, progress)
+    warnings += [*header.warnings, *_differences(detectors, counts.survey.total), *counts.warnings]
+    return SpectralCube(
+        counts=counts.load(budget, progress) if counts.nbytes <= min(_AT_ONCE, budget // 4) else counts,
+        energy=energy,
+        name=header.name,
+        pixel_size=header.pixel_size,
+        live_time=header.pixel_times,
+        excitation=detectors[0].excitation,
+        elements=header.elements,
+        images=header.images,
+        provenance=Provenance(
+            str(path), LAYOUT, tuple(one.name for one in detectors), tuple(dict.fromkeys(warnings))
+        ),
+    )
+
+
+def _spectrum_numbers(container: Container) -> list[int]:
+    matches = (re.fullmatch(rf"{_FOLDER}/SpectrumData(\d+)", name) for name in container.files)
+    numbers = sorted(int(match[1]) for match in matches if match)
+    if not numbers:
+        raise FileError(container.path, "is a Bruker file, but holds no map", "Open the map, not a report")
+    return numbers
+
+
+def _chosen(numbers: list[int], detector: int | Literal["sum"]) -> list[int]:
+    if detector == "sum":
+        return numbers
+    if isinstance(detector, str) or not 0 <= detector < len(numbers):
+        known = (
+            "one detector, 0" if len(numbers) == 1 else f"{len(numbers)} detectors, 0 to {len(numbers) - 1}"
+        )
+        raise InvalidInput(f"there is no detector {detector!r}", f"The file has {known}; or take 'sum'")
+    return [numbers[detector]]
+
+
+def _common_axis(detectors: list[DetectorHeader]) -> tuple[EnergyAxis, list[str]]:
+    """Return the first detector's axis, as long as the longest, and a warning when others differ."""
+    first = detectors[0].energy
+    axis = replace(first, size=max(one.energy.size for one in detectors))
+    ends = np.array([[one.energy.offset, one.energy.energy(axis.size - 1)] for one in detectors])
+    apart = float(np.ptp(ends, axis=0).max())
+    if apart <= 0.5 * axis.width:
+        return axis, []
+    return axis, [
+        f"The detectors' energy axes differ by up to {1000 * apart:.0f} eV; channels are summed as they are."
+    ]
+
+
+def _differences(detectors: list[DetectorHeader], total: NDArray[np.uint64]) -> list[str]:
+    """Compare the header's sum spectra with the sum of the pixels."""
+    if any(one.sum_spectrum is None for one in detectors):
+        return ["The file has no sum spectrum of its own to check the pixels against."]
+    said = np.zeros_like(total)
+    for one in detectors:
+        if one.sum_spectrum is not None:
+            said[: one.sum_spectrum.size] += one.sum_spectrum
+    wrong = int(np.count_nonzero(said != total))
+    if not wrong:
+        return []
+    theirs, ours = int(said.sum()), int(total.sum())
+    if theirs == ours:
+        return [f"The file's own sum spectrum differs from the sum of its pixels in {wrong} channels."]
+    share = f" ({100 * (theirs - ours) / ours:+.2g} %)" if ours else ""
+    return [
+        f"The file's own sum spectrum holds {theirs} counts{share}, its pixels {ours}; the pixels are used."
+    ]

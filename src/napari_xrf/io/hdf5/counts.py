@@ -1,0 +1,331 @@
+"""Counts that stay in their HDF5 file and are read tile by tile, detectors summed on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.errors import FileError
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.scratch import scratch_array
+from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.whole_counts import CountFaults, narrowest, whole_counts
+
+TILE_BYTES = 16 * 2**20  # decompressed in a fraction of a second, so that cancelling feels immediate
+_WIDER = {1: np.uint16, 2: np.uint32, 4: np.uint64, 8: np.uint64}
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Hdf5Counts:
+    """Counts (Y, X, E) in the datasets of an HDF5 file, read by slicing.
+
+    The file is opened for each access and never locked, so that it can be moved or replaced meanwhile.
+
+    Attributes
+    ----------
+    path
+        The file.
+    sources
+        Paths of the datasets whose values are summed.
+    axes
+        A letter for each of their dimensions: ``y``, ``x``, ``e`` (energy), ``d`` (detector, summed unless
+        ``element`` says which), ``s`` (scans that stand one below another), ``n`` (points, row by row).
+    stored_shape, stored_dtype
+        Of each dataset.
+    map_shape
+        (Y, X); needed where axes hold ``n``, and where rows at the end are left out.
+    element
+        The one index on axis ``d`` to read, or None for the sum.
+    chunks
+        Shape of the file's chunks, or None when contiguous.
+    fractional
+        Whether values are made whole along the whole energy axis.
+    faults
+        What was wrong with the values read so far.
+    """
+
+    path: Path
+    sources: tuple[str, ...]
+    axes: str
+    stored_shape: tuple[int, ...]
+    stored_dtype: np.dtype[Any]
+    map_shape: tuple[int, int]
+    element: int | None = None
+    chunks: tuple[int, ...] | None = None
+    fractional: bool = False
+    faults: CountFaults = field(default_factory=CountFaults)
+    stamp: tuple[int, int] = (0, 0)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(Y, X, E)."""
+        return (*self.map_shape, self._length("e"))
+
+    @property
+    def ndim(self) -> int:
+        """Always 3."""
+        return 3
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether several stored values make one count."""
+        return len(self.sources) > 1 or ("d" in self.axes and self.element is None and self._length("d") > 1)
+
+    @property
+    def points(self) -> int | None:
+        """How many pixels are stored, where they are stored one after the other."""
+        return self._length("n") if "n" in self.axes else None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Unsigned and wide enough for every value that could be stored."""
+        if self.stored_dtype.kind == "f":
+            return np.dtype(np.uint32)
+        itemsize = self.stored_dtype.itemsize
+        return np.dtype(_WIDER[itemsize] if self.is_sum else f"u{itemsize}")
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Return counts by integers, slices or anything numpy indexes with; a numpy array."""
+        keys = list(key) if isinstance(key, tuple) else [key]
+        if Ellipsis in [item for item in keys if isinstance(item, type(Ellipsis))]:
+            at = next(i for i, item in enumerate(keys) if item is Ellipsis)
+            keys[at : at + 1] = [slice(None)] * (4 - len(keys))
+        keys += [slice(None)] * (3 - len(keys))
+        spans, inner = zip(
+            *(_bounds(item, size) for item, size in zip(keys, self.shape, strict=True)), strict=True
+        )
+        block = self._read(*spans)
+        # One axis after the other from the last, so that integers do not shift the others.
+        for axis in (2, 1, 0):
+            block = block[(slice(None),) * axis + (inner[axis],)]
+        return block
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[:, :, :], dtype=dtype)
+
+    def tiles(self, tile_bytes: int = TILE_BYTES) -> Iterator[tuple[Span, Span, Span]]:
+        """Yield the spans (y, x, e) of tiles that cut no chunk, so that one pass reads each chunk once."""
+        steps = self._tile_shape(tile_bytes)
+        for y in _spans(self.shape[0], steps[0]):
+            for x in _spans(self.shape[1], steps[1]):
+                for e in _spans(self.shape[2], steps[2]):
+                    yield y, x, e
+
+    def load(
+        self, memory_budget: int, progress: Progress = ignore_progress
+    ) -> NDArray[np.unsignedinteger[Any]]:
+        """Return all counts as an array (Y, X, E), as narrow as the largest count allows."""
+        target = scratch_array(self.shape, self.dtype, memory_budget)
+        largest, done, total = 0, 0, prod(self.shape)
+        with hdf5_file.opened(self.path) as file:
+            for y, x, e in self.tiles():
+                block = self._read(y, x, e, file)
+                target[slice(*y), slice(*x), slice(*e)] = block
+                largest = max(largest, int(block.max(initial=0)))
+                done += block.size
+                progress(done, total, "reading spectra")
+        exact = self.stored_dtype.kind == "u" and not self.is_sum
+        kept = self.dtype if exact else min(narrowest(largest), self.dtype, key=lambda kind: kind.itemsize)
+        if kept == target.dtype or isinstance(target, np.memmap):
+            return target
+        return target.astype(kept)
+
+    def sum_region(self, mask: NDArray[np.bool_]) -> NDArray[np.uint64]:
+        """Return the summed spectrum, (E,), of the pixels where ``mask`` (Y, X) is true."""
+        total = np.zeros(self.shape[2], dtype=np.uint64)
+        rows, columns = _extent(mask.any(axis=1)), _extent(mask.any(axis=0))
+        with hdf5_file.opened(self.path) as file:
+            for tile_y, tile_x, e in self.tiles():
+                y, x = _overlap(tile_y, rows), _overlap(tile_x, columns)
+                part = mask[slice(*y), slice(*x)]
+                if part.any():
+                    block = self._read(y, x, e, file)
+                    total[slice(*e)] += block[part].sum(axis=0, dtype=np.uint64)
+        return total
+
+    def _read(self, y: Span, x: Span, e: Span, file: Any = None) -> NDArray[Any]:
+        shape = (y[1] - y[0], x[1] - x[0], e[1] - e[0])
+        if 0 in shape:
+            return np.zeros(shape, dtype=self.dtype)
+        if file is None:
+            with hdf5_file.opened(self.path) as opened:
+                return self._read(y, x, e, opened)
+        self._check_unchanged()
+        span = (0, self.shape[2]) if self.fractional else e
+        summed: NDArray[Any] | None = None
+        for source in self.sources:
+            values = self._slab(file[source], y, x, span)
+            summed = values if summed is None else np.add(summed, values, dtype=self._sum_type())
+        assert summed is not None
+        if summed.dtype == self.dtype:
+            return summed
+        counts = np.empty(summed.shape, dtype=self.dtype)
+        for row in range(summed.shape[0]):
+            first = (y[0] + row) * self.map_shape[1] + x[0]
+            values = summed[row]
+            if not self.fractional and values.dtype.kind == "f":
+                values = np.rint(values)
+            counts[row] = whole_counts(values, first, self.dtype, self.faults)
+        return counts[:, :, e[0] : e[1]] if self.fractional else counts
+
+    def _slab(self, dataset: Any, y: Span, x: Span, e: Span) -> NDArray[Any]:
+        """Read (Y, X, E) of one dataset in the type of the sum."""
+        if "n" in self.axes:
+            return self._points(dataset, y, x, e)
+        if "s" not in self.axes:
+            return self._box(dataset, {"y": slice(*y), "x": slice(*x), "e": slice(*e)})
+        height = self._length("y")
+        parts = []
+        for scan in range(y[0] // height, (y[1] - 1) // height + 1):
+            rows = slice(max(y[0] - scan * height, 0), min(y[1] - scan * height, height))
+            parts.append(self._box(dataset, {"s": scan, "y": rows, "x": slice(*x), "e": slice(*e)}))
+        return np.concatenate(parts)
+
+    def _points(self, dataset: Any, y: Span, x: Span, e: Span) -> NDArray[Any]:
+        columns, measured = self.map_shape[1], self._length("n")
+        first, last = y[0] * columns, min(y[1] * columns, measured)
+        wide = np.zeros(((y[1] - y[0]) * columns, e[1] - e[0]), dtype=self._sum_type())
+        if last > first:
+            points = self._box(dataset, {"n": slice(first, last), "e": slice(*e)})
+            wide[: last - first] = points
+        return wide.reshape(y[1] - y[0], columns, -1)[:, x[0] : x[1]]
+
+    def _box(self, dataset: Any, chosen: dict[str, slice | int]) -> NDArray[Any]:
+        """Read one box, its axes put in the order y, x, e (or n, e), detectors summed."""
+        picks = {"d": slice(None) if self.element is None else self.element, **chosen}
+        values = dataset[tuple(picks[letter] for letter in self.axes)]
+        left = [letter for letter in self.axes if isinstance(picks[letter], slice)]
+        if "d" in left:
+            at = left.index("d")
+            values = values.sum(axis=at, dtype=self._sum_type())
+            left.remove("d")
+        order = [left.index(letter) for letter in "nyxe" if letter in left]
+        values = np.transpose(values, order)
+        # A single spectrum or row has no axes y and x in the file.
+        for at, letter in enumerate("" if "n" in left else "yx"):
+            if letter not in left:
+                values = np.expand_dims(values, at)
+        return values
+
+    def _sum_type(self) -> np.dtype[Any]:
+        if not self.is_sum:
+            return self.stored_dtype.newbyteorder("=")
+        kind = self.stored_dtype.kind
+        return np.dtype(np.float64 if kind == "f" else np.uint64 if kind == "u" else np.int64)
+
+    def _tile_shape(self, tile_bytes: int) -> tuple[int, int, int]:
+        size = max(self.stored_dtype.itemsize, self.dtype.itemsize)
+        size *= len(self.sources) * (self._length("d") if self.element is None else 1)
+        limits = self.shape
+        step = list(self._smallest_tile())
+        if self.fractional:
+            step[2] = limits[2]
+        for axis in (2, 1, 0):
+            factor = max(1, tile_bytes // max(prod(step) * size, 1))
+            step[axis] = min(limits[axis], step[axis] * factor)
+        return max(step[0], 1), max(step[1], 1), max(step[2], 1)
+
+    def _smallest_tile(self) -> tuple[int, int, int]:
+        """Return the part of (Y, X, E) that one chunk, or one run of a contiguous dataset, covers."""
+        runs = self.chunks or (*(1 for _ in self.stored_shape[:-1]), self.stored_shape[-1])
+        covered = dict(zip(self.axes, runs, strict=True))
+        if "n" in self.axes:
+            columns = max(self.map_shape[1], 1)
+            return max(1, covered["n"] // columns), columns, covered["e"]
+        if self.chunks is None and self.axes[-1] != "e":
+            return self.map_shape[0], self.map_shape[1], 1  # an image per channel
+        return covered.get("y", 1), covered.get("x", 1), covered["e"]
+
+    def _length(self, letter: str) -> int:
+        return self.stored_shape[self.axes.index(letter)] if letter in self.axes else 1
+
+    def _check_unchanged(self) -> None:
+        if self.stamp != (0, 0) and self.stamp != stamp_of(self.path):
+            raise FileError(self.path, "has changed since it was opened", "Open it again")
+
+
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Return time of change and size of a file, by which a later access sees that it was replaced."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise FileError(path, f"cannot be read any more ({error.strerror})") from error
+    return status.st_mtime_ns, status.st_size
+
+
+def _bounds(item: Any, size: int) -> tuple[Span, Any]:
+    """Return the span of an axis that a key needs, and the key within that span."""
+    if isinstance(item, slice):
+        start, stop, step = item.indices(size)
+        if step == 1:
+            return (start, max(start, stop)), slice(None)
+        wanted = np.arange(start, stop, step)
+    elif np.ndim(item) == 0:
+        index = int(item)
+        if not -size <= index < size:
+            raise IndexError(f"index {index} is outside of {size}")
+        index %= size
+        return (index, index + 1), 0
+    else:
+        wanted = np.asarray(item)
+        wanted = np.flatnonzero(wanted) if wanted.dtype == bool else wanted % size
+    if not wanted.size:
+        return (0, 0), slice(None)
+    low, high = int(wanted.min()), int(wanted.max()) + 1
+    return (low, high), wanted - low
+
+
+def _extent(wanted: Any) -> Span:
+    found = np.flatnonzero(wanted)
+    return (int(found[0]), int(found[-1]) + 1) if found.size else (0, 0)
+
+
+def _overlap(one: Span, other: Span) -> Span:
+    low = max(one[0], other[0])
+    return low, max(low, min(one[1], other[1]))
+
+
+def _spans(size: int, step: int) -> Iterator[Span]:
+    for start in range(0, size, step):
+        yield start, min(start + step, size)
+
+
+def counts_of(
+    path: Path,
+    file: h5py.File,
+    sources: tuple[str, ...],
+    axes: str,
+    map_shape: tuple[int, int] | None = None,
+    element: int | None = None,
+) -> Hdf5Counts:
+    """Return the counts of datasets of one shape, checked, without reading them.
+
+    Raises
+    ------
+    FileError
+        When the datasets differ in shape or cannot hold counts.
+    """
+    datasets = [file[source] for source in sources]
+    first = datasets[0]
+    for dataset in datasets:
+        hdf5_file.check_dataset(path, dataset)
+        if dataset.shape != first.shape:
+            raise FileError(path, f"{dataset.name} is {dataset.shape}, {first.name} is {first.shape}")
+    if len(axes) != first.ndim:
+        raise FileError(path, f"{first.name} has {first.ndim} dimensions, not the {len(axes)} of its layout")
+    lengths = dict(zip(axes, first.shape, strict=True))
+    if map_shape is None:
+        map_shape = (lengths.get("s", 1) * lengths.get("y", 1), lengths.get("x", lengths.get("n", 1)))
+    dtype = np.result_type(*(dataset.dtype for dataset in datasets)).newbyteorder("=")
+    return Hdf5Counts(
+        path, sources, axes, first.shape, dtype, map_shape, element, first.chunks, stamp=stamp_of(path)
+    )

@@ -1,0 +1,137 @@
+"""The datasets of an HDF5 file of unknown layout that could be spectral maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.hdf5.location import MAX_CHANNELS, MIN_CHANNELS, Location
+
+_MOST_NODES = 20000
+_AXIS_NAMES = ("energy", "spec", "sum", "channel", "mca")
+
+
+@dataclass(frozen=True)
+class DatasetChoice:
+    """A dataset that could be a spectral map.
+
+    Attributes
+    ----------
+    path
+        Its path in the file.
+    shape
+        Its shape.
+    dtype
+        Its type as numpy writes it.
+    energy_axis
+        Which axis is probably energy.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+    energy_axis: int
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.shape}, energy axis probably {self.energy_axis}"
+
+
+def choices(file: Any) -> tuple[DatasetChoice, ...]:
+    """Return the 3-D and 4-D datasets of numbers in an open file, the largest first."""
+    spectra = _lengths_of_spectra(file)
+    found = []
+    for path, dataset in _datasets(file):
+        if dataset.ndim in (3, 4) and dataset.dtype.kind in "uif" and min(dataset.shape) > 0:
+            axis = guessed_energy_axis(dataset.shape, spectra)
+            found.append(DatasetChoice(path, dataset.shape, str(dataset.dtype), axis))
+    return tuple(sorted(found, key=lambda choice: -_size(choice.shape)))
+
+
+def chosen(file: Any, path: str, energy_axis: int | None) -> Location:
+    """Return the location of a dataset that the user names.
+
+    Of four axes, the shortest beside energy counts as the detectors'; of two, the other runs over points.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such dataset of 1 to 4 dimensions, or no such axis.
+    """
+    dataset = hdf5_file.dataset_at(file, path)
+    if dataset is None:
+        listed = "; ".join(str(choice) for choice in choices(file)[:8])
+        raise InvalidInput(f"there is no dataset {path!r}", f"Choose one of: {listed}" if listed else "")
+    if not 1 <= dataset.ndim <= 4 or dataset.dtype.kind not in "uif":
+        raise InvalidInput(f"{path} is {dataset.dtype} of shape {dataset.shape}, no spectral map")
+    if energy_axis is None:
+        energy_axis = guessed_energy_axis(dataset.shape, _lengths_of_spectra(file))
+    elif not -dataset.ndim <= energy_axis < dataset.ndim:
+        raise InvalidInput(f"{path} has no axis {energy_axis}", f"Choose 0 to {dataset.ndim - 1}")
+    energy_axis %= dataset.ndim
+    full = "/" + path.strip("/")
+    others = [at for at in range(dataset.ndim) if at != energy_axis]
+    notes = [f"Axis {energy_axis} of {full} {dataset.shape} is taken as energy."]
+    letters = {energy_axis: "e"}
+    if len(others) == 3:
+        detector = min(others, key=lambda at: (dataset.shape[at], -at))
+        others.remove(detector)
+        letters[detector] = "d"
+        notes.append(f"Its axis {detector} is taken as the detectors.")
+    letters.update(zip(others, "yx"[2 - len(others) :], strict=True))
+    axes = "".join(letters[at] for at in range(dataset.ndim))
+    if "d" not in axes:
+        return Location(full, axes, notes=tuple(notes))
+    names = tuple(str(number) for number in range(dataset.shape[axes.index("d")]))
+    return Location(singles=(full,), single_axes=axes, names=names, notes=tuple(notes))
+
+
+def guessed_energy_axis(shape: tuple[int, ...], spectra: set[int]) -> int:
+    """Return the axis as long as a spectrum in the file; else the longest of usual length; else the last."""
+    named = [at for at, size in enumerate(shape) if size in spectra]
+    if named:
+        return named[-1]
+    usual = [at for at, size in enumerate(shape) if MIN_CHANNELS <= size <= MAX_CHANNELS]
+    return max(usual, key=lambda at: (shape[at], at)) if usual else len(shape) - 1
+
+
+def _lengths_of_spectra(file: Any) -> set[int]:
+    return {
+        dataset.shape[0]
+        for path, dataset in _datasets(file)
+        if dataset.ndim == 1
+        and dataset.shape[0] >= 64
+        and any(name in path.rsplit("/", 1)[-1].lower() for name in _AXIS_NAMES)
+    }
+
+
+def _datasets(file: Any) -> list[tuple[str, Any]]:
+    """Return the datasets of a file, each once, links followed, loops and broken links left out."""
+    found: list[tuple[str, Any]] = []
+    seen: set[Any] = set()
+    pending = [("", file)]
+    for _ in range(_MOST_NODES):
+        if not pending:
+            break
+        path, group = pending.pop(0)
+        for name in hdf5_file.children(group):
+            child = f"{path}/{name}"
+            node = hdf5_file.dataset_at(file, child)
+            node = hdf5_file.group_at(file, child) if node is None else node
+            # The id tells two links to one object from two objects.
+            if node is None or (identity := (node.file.filename, hash(node.id))) in seen:
+                continue
+            seen.add(identity)
+            if hasattr(node, "dtype"):
+                found.append((child, node))
+            else:
+                pending.append((child, node))
+    return found
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    product = 1
+    for length in shape:
+        product *= length
+    return product

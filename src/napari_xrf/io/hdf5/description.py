@@ -1,0 +1,147 @@
+"""What layouts tell beside their counts: HyperSpy's metadata, NeXus attributes, MAPS' override file."""
+
+from __future__ import annotations
+
+import contextlib
+import posixpath
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.spectral_cube import Excitation
+from napari_xrf.io import calibration
+from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.calibration import Calibration
+from napari_xrf.io.hdf5.location import hyperspy_axes
+from napari_xrf.io.hdf5.metadata import PixelSize, um_per
+
+OVERRIDE_NAME = "maps_fit_parameters_override.txt"
+_OVERRIDE_LIMIT = 2**20
+
+
+def nothing(file: Any, at: str) -> Mapping[str, Any]:
+    """Tell nothing more: most layouts have no more to tell."""
+    del file, at
+    return {}
+
+
+def override_calibration(file: Any, at: str, size: int) -> Calibration | None:
+    """Read the calibration from the override file of MAPS' fits that stands beside a raw file."""
+    del at
+    values = _override(file)
+    try:
+        terms = [float(values[key]) for key in ("CAL_OFFSET_[E_OFFSET]", "CAL_SLOPE_[E_LINEAR]")]
+        axis, notes = calibration.axis_from_polynomial(
+            [*terms, float(values.get("CAL_QUAD_[E_QUADRATIC]", "0") or 0)], size
+        )
+    except (KeyError, ValueError, InvalidInput):
+        return None
+    return axis, (*notes, f"The energy calibration is that of {OVERRIDE_NAME} beside the file.")
+
+
+def override_details(file: Any, at: str) -> Mapping[str, Any]:
+    """Read the beam energy and the elements of the fit from MAPS' override file."""
+    del at
+    values = _override(file)
+    told: dict[str, Any] = {}
+    with contextlib.suppress(KeyError, ValueError):
+        told["excitation"] = Excitation("monochromatic", float(values["COHERENT_SCT_ENERGY"]))
+    named = (part.strip().split("_")[0] for part in values.get("ELEMENTS_TO_FIT", "").split(","))
+    elements = tuple(dict.fromkeys(symbol for symbol in named if is_element(symbol)))
+    return {**told, "elements": elements} if elements else told
+
+
+def hyperspy_calibration(file: Any, at: str, size: int) -> Calibration | None:
+    """Read the energy axis of a HyperSpy file: the one that is not for navigation."""
+    for axis in hyperspy_axes(file, at):
+        if not axis["navigate"]:
+            try:
+                return calibration.axis_from_polynomial([axis["offset"], axis["scale"]], size, axis["units"])
+            except InvalidInput:
+                return None
+    return None
+
+
+def hyperspy_pixel_size(file: Any, at: str) -> PixelSize:
+    """Read the pixel size of a HyperSpy map from the scales of its navigation axes."""
+    sizes = []
+    for axis in [axis for axis in hyperspy_axes(file, at) if axis["navigate"]][-2:]:
+        factor, _ = um_per(axis["units"])
+        if factor is None or axis["scale"] == 0:
+            return None, ()
+        sizes.append(abs(axis["scale"]) * factor)
+    return ((sizes[0], sizes[1]), ()) if len(sizes) == 2 else (None, ())
+
+
+def hyperspy_details(file: Any, at: str) -> Mapping[str, Any]:
+    """Read title, voltage, geometry and elements from HyperSpy's metadata."""
+    folder = posixpath.dirname(at)
+    general = hdf5_file.group_at(file, f"{folder}/metadata/General")
+    told: dict[str, Any] = {}
+    title = hdf5_file.text_of(hdf5_file.attribute(general, "title", "")) if general is not None else ""
+    told["name"] = title or posixpath.basename(folder)
+    listed = hdf5_file.dataset_at(file, f"{folder}/metadata/Sample/_list_elements")
+    told["elements"] = (
+        tuple(name for name in hdf5_file.texts_of(listed) if is_element(name)) if listed else ()
+    )
+    for name in ("SEM", "TEM"):
+        instrument = hdf5_file.group_at(file, f"{folder}/metadata/Acquisition_instrument/{name}")
+        if instrument is not None:
+            told["excitation"] = _hyperspy_excitation(instrument)
+            seconds = _number(hdf5_file.group_at(instrument, "Detector/EDS"), "live_time")
+            if seconds is not None and file[at].ndim == 1:
+                told["live_time"] = seconds
+    return told
+
+
+def nexus_details(file: Any, at: str) -> Mapping[str, Any]:
+    """Read the sample's and the instrument's name from the attributes or datasets of a NeXus entry."""
+    entry = hdf5_file.group_at(file, "/" + at.strip("/").split("/")[0])
+    if entry is None:
+        return {}
+    instrument = hdf5_file.text_of(hdf5_file.attribute(entry, "instrument", ""))
+    return {"excitation": Excitation(instrument=instrument)} if instrument else {}
+
+
+def is_element(symbol: str) -> bool:
+    """Tell whether a text is an element's symbol."""
+    from napari_xrf.core.emission_lines import atomic_number
+
+    try:
+        return atomic_number(symbol) > 0
+    except InvalidInput:
+        return False
+
+
+def _hyperspy_excitation(instrument: Any) -> Excitation:
+    detector = hdf5_file.group_at(instrument, "Detector/EDS")
+    microscope = hdf5_file.text_of(hdf5_file.attribute(instrument, "microscope", ""))
+    tilt = _number(hdf5_file.group_at(instrument, "Stage"), "tilt_alpha") or 0.0
+    elevation = _number(detector, "elevation_angle")
+    return Excitation(
+        "electron",
+        _number(instrument, "beam_energy"),
+        incidence_deg=90.0 - abs(tilt),
+        # The detector's elevation is its take-off angle only over a sample that is not tilted.
+        takeoff_deg=elevation if tilt == 0 else None,
+        fwhm_mn_ka_ev=_number(detector, "energy_resolution_MnKa"),
+        instrument=microscope or None,
+    )
+
+
+def _number(group: Any, name: str) -> float | None:
+    return None if group is None else hdf5_file.number_of(hdf5_file.attribute(group, name))
+
+
+def _override(file: Any) -> dict[str, str]:
+    """Return ``KEY: value`` lines of the override file beside an HDF5 file; empty where there is none."""
+    beside = Path(file.filename).parent / OVERRIDE_NAME
+    try:
+        if not beside.is_file() or beside.stat().st_size > _OVERRIDE_LIMIT:
+            return {}
+        lines = beside.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in lines if ":" in line)
+    return {key.strip(): value.strip() for key, _, value in pairs}

@@ -1,0 +1,266 @@
+"""The layouts of HDF5 maps that are known, one row each, in the order in which they are tried.
+
+A new layout is a new row of :data:`LAYOUTS`: which paths a file of it has, where the counts are, a letter for
+each of their axes, and where calibration, times and positions stand. Only what no row can say (a shape hidden
+in a scan command, axes that the file describes itself) is a function, in
+:mod:`napari_xrf.io.hdf5.location`. The rows follow the writing code of the programs they name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari_xrf.io.hdf5 import bliss as hdf5_bliss
+from napari_xrf.io.hdf5 import description as hdf5_description
+from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.hdf5 import location as locate
+from napari_xrf.io.hdf5.location import Location
+from napari_xrf.io.hdf5.metadata import (
+    CalibrationReader,
+    PixelSizeReader,
+    coefficients,
+    energies,
+    first_of,
+    points,
+    polynomial,
+    positions,
+    span,
+    steps,
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which programs lay out a map in HDF5. Paths may hold ``*``; see :mod:`.hdf5_metadata`.
+
+    Attributes
+    ----------
+    name
+        What users see.
+    requires, forbids
+        Paths that all stand in such a file, and paths of which none does.
+    total
+        The counts, summed over detectors or of the only one; the first path that exists is taken.
+    single
+        The counts of each detector: several datasets, or one with an axis ``d``.
+    axes, single_axes
+        A letter for each axis, one text for each number of dimensions that occurs:
+        ``y`` ``x`` ``e`` (energy) ``d`` (detector) ``s`` (scans) ``n`` (points).
+    bare
+        Whether nothing but a name speaks for this layout, so that the counts must look like spectra.
+    locate
+        Finds the counts where paths cannot say it; replaces ``total``, ``single`` and ``axes``.
+    calibration
+        Reads the energy axis; without one the usual 0.01 keV per channel is assumed.
+    live_time, live_time_unit
+        Path of the live times, and seconds per their unit.
+    pixel_size
+        Reads (dy, dx) in µm.
+    beam_energy
+        Paths of the energy of a monochromatic beam.
+    sum_spectrum
+        Path of a sum spectrum to compare with.
+    rows
+        Path of the index of the last measured row.
+    details
+        Returns more arguments of ``SpectralCube``: name, excitation, elements.
+    """
+
+    name: str
+    requires: tuple[str, ...] = ()
+    forbids: tuple[str, ...] = ()
+    total: tuple[str, ...] = ()
+    single: str = ""
+    axes: tuple[str, ...] = ("yxe",)
+    single_axes: tuple[str, ...] = ()
+    bare: bool = False
+    locate: Callable[[Any], Location | None] | None = None
+    calibration: CalibrationReader | None = None
+    live_time: str = ""
+    live_time_unit: float = 1.0
+    pixel_size: PixelSizeReader | None = None
+    beam_energy: tuple[str, ...] = ()
+    sum_spectrum: str = ""
+    rows: str = ""
+    details: Callable[[Any, str], Mapping[str, Any]] = field(default=hdf5_description.nothing)
+
+    def find(self, file: Any) -> Location | None:
+        """Return where an open file of this layout holds its counts, or None when it is of another layout."""
+        if any(not hdf5_file.exists(file, path) for path in self.requires):
+            return None
+        if any(hdf5_file.exists(file, path) for path in self.forbids):
+            return None
+        if self.locate is not None:
+            return self.locate(file)
+        return locate.by_paths(
+            file, self.total, self.single, self.axes, self.single_axes or self.axes, self.bare
+        )
+
+
+_GSE_CALIBRATION = first_of(
+    coefficients("energy@cal_offset", "energy@cal_slope", "energy@cal_quad"),
+    coefficients(".@cal_offset", ".@cal_slope", ".@cal_quad"),
+    energies("energy"),
+)
+_DIAMOND_BEAM = ("/*/instrument/DCM/energy", "/*/instrument/monochromator/energy", "/*/instrument/dcm/energy",
+                 "/*/*/instrument/monochromator/energy", "/*/instrument/DCM/dcm_energy")  # fmt: skip
+
+LAYOUTS = (
+    Layout("napari-xrf", total=("/map/data/counts",), requires=("/map/data/energy",), locate=locate.own_cube),
+    Layout(
+        "GSE XRM map",
+        requires=("/xrmmap/config", "/xrmmap/roimap"),
+        total=("/xrmmap/mcasum/counts",),
+        single="/xrmmap/mca[0-9]*/counts",
+        calibration=_GSE_CALIBRATION,
+        live_time="livetime",
+        live_time_unit=1e-6,
+        pixel_size=positions("/xrmmap/positions", "yxn", "mm"),
+        rows="/xrmmap@Last_Row",
+    ),
+    Layout(
+        "GSE XRM map v1",
+        requires=("/xrfmap/config", "/xrfmap/roimap"),
+        total=("/xrfmap/detsum/counts",),
+        single="/xrfmap/det[0-9]*/counts",
+        calibration=_GSE_CALIBRATION,
+        live_time="livetime",
+        live_time_unit=1e-6,
+        pixel_size=positions("/xrfmap/positions", "yxn", "mm"),
+        rows="/xrfmap@Last_Row",
+    ),
+    Layout(
+        "PyXRF",
+        forbids=("/xrfmap/roimap",),
+        total=("/xrfmap/detsum/counts",),
+        single="/xrfmap/det[0-9]*/counts",
+        pixel_size=positions("/xrfmap/positions", "nyx", "um"),
+        beam_energy=("/xrfmap/scan_metadata@instrument_mono_incident_energy",),
+    ),
+    Layout(
+        "MAPS v10",
+        total=("/MAPS/Spectra/mca_arr",),
+        axes=("eyx",),
+        calibration=first_of(
+            polynomial("/MAPS/Spectra/Energy_Calibration"), energies("/MAPS/Spectra/Energy")
+        ),
+        live_time="/MAPS/Spectra/Elapsed_Livetime",
+        pixel_size=steps("/MAPS/Scan/y_axis", "/MAPS/Scan/x_axis", "mm"),
+        sum_spectrum="/MAPS/Spectra/Integrated_Spectra/Spectra",
+    ),
+    Layout(
+        "MAPS v9",
+        locate=locate.maps_v9,
+        requires=("/MAPS/mca_arr",),
+        calibration=first_of(polynomial("/MAPS/energy_calib"), energies("/MAPS/energy")),
+        pixel_size=steps("/MAPS/y_axis", "/MAPS/x_axis", "mm"),
+        sum_spectrum="/MAPS/int_spec",
+    ),
+    Layout(
+        "MAPS raw",
+        single="/MAPS_RAW/data_[a-z]",
+        axes=("eyx",),
+        calibration=hdf5_description.override_calibration,
+        live_time="/MAPS_RAW/livetime",
+        details=hdf5_description.override_details,
+    ),
+    Layout(
+        "HyperSpy",
+        locate=locate.hyperspy,
+        requires=("/Experiments",),
+        calibration=hdf5_description.hyperspy_calibration,
+        pixel_size=hdf5_description.hyperspy_pixel_size,
+        details=hdf5_description.hyperspy_details,
+    ),
+    Layout(
+        "XProc",
+        total=("/raw/channel00/spectra",),
+        single="/raw/channel[0-9]*/spectra",
+        locate=locate.xproc,
+        pixel_size=steps("/mot1", "/mot2"),
+        sum_spectrum="/raw/channel00/sumspec",
+    ),
+    Layout(
+        "PyMca workspace",
+        single="/*/instrument/detector_[0-9]*/data",
+        axes=("yxe", "ne"),
+        locate=locate.pymca_workspace,
+        calibration=polynomial("calibration"),
+        live_time="live_time",
+    ),
+    Layout(
+        "PyMca stack",
+        locate=locate.pymca_stack,
+        calibration=first_of(polynomial("calibration"), energies("energy", "channels")),
+    ),
+    Layout(
+        "Diamond I18",
+        total=("/entry1/instrument/xspress3/AllElementSum", "/entry1/xspress3/AllElementSum"),
+        single="/entry1/instrument/xspress3/MCAs",
+        axes=("yxe", "ne"),
+        single_axes=("yxde", "nde"),
+        beam_energy=_DIAMOND_BEAM,
+    ),
+    Layout(
+        "Diamond I13",
+        single="/entry1/instrument/xmapMca/fullSpectrum",
+        axes=("yxde", "nde"),
+        beam_energy=_DIAMOND_BEAM,
+    ),
+    Layout(
+        "Diamond I14",
+        total=("/entry/xsp3_addetector/data",),
+        axes=("yxe", "yxde"),
+        calibration=energies("energy"),
+        beam_energy=_DIAMOND_BEAM,
+    ),
+    Layout(
+        "NXfluo",
+        locate=locate.nxfluo,
+        calibration=energies("energy", "/*/fluo_entry/data/energy"),
+        pixel_size=steps("/*/fluo_entry/data/y", "/*/fluo_entry/data/x"),
+        beam_energy=_DIAMOND_BEAM,
+    ),
+    Layout(hdf5_bliss.LAYOUT, locate=hdf5_bliss.locate, live_time="*_elapsed_time"),
+    Layout(
+        "XRDXRFutils",
+        requires=("/calibration",),
+        total=("/data",),
+        bare=True,
+        calibration=first_of(
+            polynomial("/calibration/opt", reverse=True),
+            polynomial("/calibration@opt", reverse=True),
+            energies("/x"),
+        ),
+    ),
+    Layout("XISMuS", total=("/dataset_1",), bare=True, calibration=points("/@calibration")),
+    Layout("ganX", total=("/img",), bare=True, calibration=span(0.5, 38.5)),
+    Layout("PyMca bare stack", total=("/data",), bare=True),
+    Layout(
+        "Xspress3 raw",
+        total=("/entry/instrument/detector/data", "/entry/data/data"),
+        locate=locate.xspress3,
+    ),
+    Layout(
+        "NeXus",
+        locate=locate.nexus,
+        calibration=first_of(
+            energies("energy", "mca_energy"), polynomial("calibration"), energies("channels")
+        ),
+        live_time="live_time",
+        pixel_size=steps("y", "x"),
+        beam_energy=_DIAMOND_BEAM,
+        details=hdf5_description.nexus_details,
+    ),
+)
+
+
+def recognised(file: Any) -> tuple[Layout, Location] | None:
+    """Return the first layout that an open file has, and where its counts are; None for no known layout."""
+    for layout in LAYOUTS:
+        found = layout.find(file)
+        if found is not None:
+            return layout, found
+    return None

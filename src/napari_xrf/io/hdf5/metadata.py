@@ -1,0 +1,280 @@
+"""Where the layouts of HDF5 files keep their calibration, times, positions and beam energy.
+
+The functions here make small readers out of paths, for the rows of :mod:`napari_xrf.io.hdf5.layouts`.
+A path is absolute (``/MAPS/energy``, with ``*`` where names vary) or, when it does not begin with ``/``,
+relative to the group that holds the counts (``energy``, ``../energy``). ``path@name`` means an attribute.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.io import calibration
+from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.calibration import Calibration
+
+# Counters and clocks that scans list among their positions.
+_NO_POSITION = re.compile(r"time|clock|mca|count|energy")
+
+# Each takes the open file, the path of the counts and the number of channels or the map's shape.
+CalibrationReader = Callable[[Any, str, int], Calibration | None]
+PixelSize = tuple[tuple[float, float] | None, tuple[str, ...]]
+PixelSizeReader = Callable[[Any, str], PixelSize]
+
+_UM_PER = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0,
+           "micrometers": 1.0, "mm": 1e3, "millimeter": 1e3, "millimeters": 1e3, "cm": 1e4, "m": 1e6,
+           "nm": 1e-3}  # fmt: skip
+
+
+def find(file: Any, at: str, where: str) -> list[Any]:
+    """Return the datasets or attribute values that a path stands for, seen from the counts at ``at``."""
+    path, _, name = where.partition("@")
+    full = path if path.startswith("/") else posixpath.join(posixpath.dirname("/" + at.strip("/")), path)
+    full = posixpath.normpath(full)
+    if name:
+        node = hdf5_file.group_at(file, full) or hdf5_file.dataset_at(file, full)
+        value = None if node is None else hdf5_file.attribute(node, name)
+        return [] if value is None else [value]
+    found = (hdf5_file.dataset_at(file, path) for path in hdf5_file.matching(file, full))
+    return [dataset for dataset in found if dataset is not None]
+
+
+def energies(*paths: str) -> CalibrationReader:
+    """Read the energies of all channels from the first path that holds as many as there are channels."""
+
+    def read(file: Any, at: str, size: int) -> Calibration | None:
+        for path in paths:
+            for dataset in find(file, at, path):
+                if dataset.shape != (size,) or dataset.dtype.kind not in "uif" or size < 2:
+                    continue
+                units = hdf5_file.text_of(hdf5_file.attribute(dataset, "units", ""))
+                try:
+                    return calibration.axis_from_energies(dataset[()], units)
+                except InvalidInput:
+                    continue  # channel numbers, zeros: not what the name promises
+        return None
+
+    return read
+
+
+def polynomial(*paths: str, reverse: bool = False) -> CalibrationReader:
+    """Read the coefficients [a, b, c] of E = a + b·channel + c·channel² from a dataset or attribute."""
+
+    def read(file: Any, at: str, size: int) -> Calibration | None:
+        for path in paths:
+            for value in find(file, at, path):
+                coefficients = np.asarray(
+                    value[()] if hasattr(value, "id") else value, dtype=np.float64
+                ).ravel()
+                if 2 <= coefficients.size <= 4:
+                    ordered = coefficients[::-1] if reverse else coefficients
+                    try:
+                        return calibration.axis_from_polynomial(ordered.tolist(), size)
+                    except InvalidInput:
+                        continue
+        return None
+
+    return read
+
+
+def coefficients(*paths: str) -> CalibrationReader:
+    """Read a, b and c from one path each; c may be missing."""
+
+    def read(file: Any, at: str, size: int) -> Calibration | None:
+        values = [
+            next((hdf5_file.number_of(value) for value in find(file, at, path)), None) for path in paths
+        ]
+        if values[0] is None or values[1] is None:
+            return None
+        try:
+            return calibration.axis_from_polynomial([value or 0.0 for value in values], size)
+        except InvalidInput:
+            return None
+
+    return read
+
+
+def points(path: str) -> CalibrationReader:
+    """Read pairs [[channel, keV], …] and fit a line."""
+
+    def read(file: Any, at: str, size: int) -> Calibration | None:
+        for value in find(file, at, path):
+            pairs = np.asarray(value[()] if hasattr(value, "id") else value, dtype=np.float64)
+            if pairs.ndim == 2 and pairs.shape[1] == 2 and pairs.shape[0] >= 2:
+                try:
+                    return calibration.axis_from_points(pairs[:, 0], pairs[:, 1], size)
+                except InvalidInput:
+                    continue
+        return None
+
+    return read
+
+
+def span(first: float, last: float) -> CalibrationReader:
+    """Assume an axis from ``first`` to ``last`` keV, and say so."""
+
+    def read(file: Any, at: str, size: int) -> Calibration | None:
+        del file, at
+        axis, _ = calibration.axis_from_energies(np.linspace(first, last, size), "keV")
+        note = f"No energy calibration in the file: its program's default, {first} to {last} keV, is assumed."
+        return axis, (note,)
+
+    return read
+
+
+def first_of(*readers: CalibrationReader) -> CalibrationReader:
+    """Ask readers in turn."""
+
+    def read(file: Any, at: str, size: int) -> Calibration | None:
+        for reader in readers:
+            found = reader(file, at, size)
+            if found is not None:
+                return found
+        return None
+
+    return read
+
+
+def steps(y: str, x: str, default_units: str = "") -> PixelSizeReader:
+    """Take the pixel size from the positions of rows and columns, 1-D or 2-D (Y, X) datasets.
+
+    Positions without units are taken as ``default_units``, with a warning; without a default, no pixel size.
+    """
+
+    def read(file: Any, at: str) -> PixelSize:
+        sizes, notes = [], []
+        for axis, path in ((0, y), (1, x)):
+            found = find(file, at, path)
+            if not found or found[0].dtype.kind not in "uif" or found[0].size is None:
+                return None, ()
+            units = hdf5_file.text_of(hdf5_file.attribute(found[0], "units", ""))
+            values = np.asarray(found[0][()], dtype=np.float64)
+            factor, note = um_per(units, default_units)
+            step = _step(values, axis if values.ndim == 2 else 0)
+            if factor is None or step is None:
+                return None, (note,) if note else ()
+            sizes.append(step * factor)
+            notes += [note] if note else []
+        return (sizes[0], sizes[1]), tuple(dict.fromkeys(notes))
+
+    return read
+
+
+def positions(group: str, order: str, default_units: str) -> PixelSizeReader:
+    """Take the pixel size from ``pos`` of a group: the positioner that moves most along each axis.
+
+    Parameters
+    ----------
+    group
+        Path of the group.
+    order
+        ``"yxn"`` or ``"nyx"``: the axes of ``pos``.
+    default_units
+        Of the positions when the file does not say, ``"mm"`` or ``"um"``.
+    """
+
+    def read(file: Any, at: str) -> PixelSize:
+        found = find(file, at, f"{group}/pos")
+        if not found or found[0].ndim != 3:
+            return None, ()
+        values = np.moveaxis(np.asarray(found[0][()], dtype=np.float64), order.index("n"), 0)
+        units = hdf5_file.text_of(hdf5_file.attribute(found[0], "units", ""))
+        factor, note = um_per(units, default_units)
+        named = [hdf5_file.texts_of(names) for names in find(file, at, f"{group}/name")]
+        if named and len(named[0]) == len(values):
+            values = values[[not _NO_POSITION.search(name.lower()) for name in named[0]]]
+        sizes = [max((_step(one, axis) or 0.0 for one in values), default=0.0) for axis in (0, 1)]
+        if factor is None or not all(sizes):
+            return None, ()
+        return (sizes[0] * factor, sizes[1] * factor), (note,) if note else ()
+
+    return read
+
+
+def pixel_size(
+    file: Any, at: str, known: tuple[float, float] | None, reader: PixelSizeReader | None
+) -> PixelSize:
+    """Return the pixel size that is known already, or what a reader finds, with its warnings."""
+    if known is not None or reader is None:
+        return known, ()
+    return reader(file, at)
+
+
+def um_per(units: str, default: str = "") -> tuple[float | None, str]:
+    """Return µm per unit of length, None when unknown, and a warning when the default was taken."""
+    name = units.strip()
+    if name in _UM_PER or name.lower() in _UM_PER:
+        return _UM_PER.get(name, _UM_PER.get(name.lower())), ""
+    if default:
+        return _UM_PER[default], f"The positions carry no unit; they are taken as {default}."
+    return None, "The positions carry no unit of length, so the pixel size is not known."
+
+
+def beam_energy(file: Any, at: str, paths: tuple[str, ...]) -> float | None:
+    """Return the energy of the beam in keV from the first path that holds a sensible one."""
+    for path in paths:
+        for value in find(file, at, path):
+            number = hdf5_file.number_of(value)
+            if number is None or number <= 0:
+                continue
+            units = (
+                hdf5_file.text_of(hdf5_file.attribute(value, "units", "")) if hasattr(value, "attrs") else ""
+            )
+            kev = calibration.energy_in_kev(number, units)
+            if 1 <= kev <= 200:
+                return kev
+    return None
+
+
+def times(
+    file: Any,
+    at: str,
+    path: str,
+    seconds: float,
+    map_shape: tuple[int, int],
+    element: int | None,
+    points: int | None = None,
+) -> NDArray[np.float64] | None:
+    """Return live times (Y, X) in s: the mean of all detectors, or those of one.
+
+    Times of several detectors stand along a leading axis or in one dataset each. ``points`` is how many
+    pixels of a scan stored as points are measured; the others get 0 s.
+    """
+    found = find(file, at, path)
+    if not found:
+        return None
+    if len(found) > 1 and element is not None:
+        found = found[element : element + 1]
+    stacks = []
+    for dataset in found:
+        if dataset.dtype.kind not in "uif" or dataset.size is None or dataset.size > 2**28:
+            return None
+        values = np.asarray(dataset[()], dtype=np.float64)
+        if values.ndim == 3 and values.shape[1:] == map_shape:
+            values = values.mean(axis=0) if element is None else values[element]
+        elif values.ndim == 2 and values.shape[1] == map_shape[1] and values.shape[0] >= map_shape[0]:
+            values = values[: map_shape[0]]
+        elif points is not None and values.shape == (points,) and points <= map_shape[0] * map_shape[1]:
+            values = np.pad(values, (0, map_shape[0] * map_shape[1] - points)).reshape(map_shape)
+        elif values.size == map_shape[0] * map_shape[1]:
+            values = values.reshape(map_shape)
+        else:
+            return None
+        stacks.append(values)
+    return np.asarray(np.mean(stacks, axis=0) * seconds)
+
+
+def _step(values: NDArray[np.float64], axis: int) -> float | None:
+    """Return the median step between neighbours along an axis, or None where there is none."""
+    if values.ndim <= axis or values.shape[axis] < 2:
+        return None
+    step = float(np.median(np.abs(np.diff(values, axis=axis))))
+    # Differences of positions carry rounding errors in their last digits.
+    return float(f"{step:.9g}") if np.isfinite(step) and step > 0 else None

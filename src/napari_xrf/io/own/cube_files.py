@@ -1,0 +1,218 @@
+"""Spectral maps in this package's own HDF5 file, with the truth when they are synthetic.
+
+``/map`` is an NXentry; ``/map/data`` is an NXdata group with ``counts`` (Y, X, E), ``energy`` in keV and,
+where the pixel size is known, ``y`` and ``x`` in µm: h5web, silx and PyMca show it as it stands. Beside it:
+``live_time`` (Y, X) in s, ``images``, and what is known of the excitation as JSON in an attribute.
+``/truth`` holds what a synthetic map was made from: label maps and element maps as in their own files,
+arrays as datasets, and everything else as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.label_map import LabelMap
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import AuxiliaryImage, Excitation, Provenance, SpectralCube
+from napari_xrf.io.own import compressed_chunks
+from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.atomic_write import replacing
+from napari_xrf.io.bcf.threads import core_count
+
+MARK = "napari_xrf"
+LAYOUT = "napari-xrf"
+_KIND = "cube"
+_BAND = 16  # rows and columns of a chunk: a pixel, a region and an energy slice each touch a fair share
+_CHANNELS = 512
+_SUFFIXES = (".h5", ".hdf5")
+
+
+def write_cube(
+    path: str | Path,
+    cube: SpectralCube,
+    *,
+    truth: Mapping[str, Any] | None = None,
+    progress: Progress = ignore_progress,
+) -> None:
+    """Write a map to HDF5, band by band of rows, so that a lazily read map never has to fit in memory.
+
+    Parameters
+    ----------
+    path
+        ``.h5`` or ``.hdf5``.
+    cube
+        The map. Everything but the provenance's path is kept.
+    truth
+        Name → :class:`LabelMap`, :class:`ElementMaps`, array or JSON-able value; names without ``/``.
+    progress
+        Told after each band.
+
+    Raises
+    ------
+    InvalidInput
+        When the suffix is another, or a truth can be stored neither as an array nor as JSON.
+    FileError
+        When the file cannot be written.
+    """
+    import h5py
+
+    target = Path(path)
+    if target.suffix.lower() not in _SUFFIXES:
+        raise InvalidInput(f"maps are not written to {target.suffix!r} files", "Choose .h5")
+    with replacing(target) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update({"NX_class": "NXroot", "default": "map", MARK: _KIND})
+        entry = file.create_group("map")
+        entry.attrs.update({"NX_class": "NXentry", "default": "data", "title": cube.name})
+        entry.attrs["excitation"] = json.dumps(asdict(cube.excitation))
+        entry.attrs["provenance"] = json.dumps(asdict(cube.provenance))
+        entry.create_dataset("elements", data=list(cube.elements), dtype=h5py.string_dtype())
+        for number, image in enumerate(cube.images):
+            _put_image(entry.require_group("images"), f"image_{number:03d}", image)
+        if cube.live_time is not None:
+            entry.create_dataset("live_time", data=cube.live_time).attrs["units"] = "s"
+        for name, value in (truth or {}).items():
+            _put_truth(file.require_group("truth"), name, value)
+        _put_counts(entry, cube, progress)
+
+
+def read_truth(path: str | Path) -> dict[str, Any]:
+    """Return the truth that :func:`write_cube` stored, as the nouns, arrays and values it was given.
+
+    Raises
+    ------
+    FileError
+        When the file holds none.
+    """
+    with hdf5_file.opened(path) as file:
+        group = hdf5_file.group_at(file, "truth")
+        if group is None or not is_cube_file(file):
+            raise FileError(path, "holds no truth", "Only synthetic maps have one")
+        return {name: _get_truth(group[name]) for name in group}
+
+
+def is_cube_file(file: Any) -> bool:
+    """Tell whether :func:`write_cube` wrote an open HDF5 file."""
+    return hdf5_file.text_of(hdf5_file.attribute(file, MARK)) == _KIND
+
+
+def describe(file: Any, path: str | Path) -> dict[str, Any]:
+    """Return all of a cube but its counts, from an open file, as arguments of :class:`SpectralCube`."""
+    from napari_xrf.io.hdf5.nexus import pixel_size_of
+
+    entry = file["map"]
+    counts = entry["data/counts"]
+    live_time = hdf5_file.dataset_at(entry, "live_time")
+    images = hdf5_file.group_at(entry, "images")
+    kept = json.loads(entry.attrs["provenance"])
+    energy = entry["data/energy"].attrs
+    return {
+        "energy": EnergyAxis(float(energy["offset_keV"]), float(energy["width_keV"]), counts.shape[-1]),
+        "name": hdf5_file.text_of(entry.attrs["title"]),
+        "pixel_size": pixel_size_of(entry["data"]),
+        "live_time": None if live_time is None else hdf5_file.array_of(live_time),
+        "excitation": Excitation(**json.loads(entry.attrs["excitation"])),
+        "elements": hdf5_file.texts_of(entry["elements"]),
+        "images": tuple(_get_image(images[name]) for name in sorted(images)) if images else (),
+        "provenance": Provenance(str(path), LAYOUT, tuple(kept["detectors"]), tuple(kept["warnings"])),
+    }
+
+
+def _put_counts(entry: Any, cube: SpectralCube, progress: Progress) -> None:
+    from napari_xrf.io.hdf5.nexus import put_image_axes
+
+    rows, columns, channels = cube.shape
+    group = entry.create_group("data")
+    group.attrs.update({"NX_class": "NXdata", "signal": "counts"})
+    energy = group.create_dataset("energy", data=cube.energy.energies)
+    energy.attrs.update({"units": "keV", "long_name": "energy (keV)"})
+    energy.attrs.update({"offset_keV": cube.energy.offset, "width_keV": cube.energy.width})
+    group.attrs["axes"] = [*put_image_axes(group, cube.map_shape, cube.pixel_size), "energy"]
+    compressed: dict[str, Any] = {}
+    if rows * columns:
+        chunks = (min(_BAND, rows), min(_BAND, columns), min(_CHANNELS, channels))
+        compressed = {"chunks": chunks, **compressed_chunks.FILTERS}
+    counts = group.create_dataset("counts", shape=cube.shape, dtype=cube.counts.dtype, **compressed)
+    counts.attrs.update({"interpretation": "spectrum", "long_name": "counts"})
+    with ThreadPoolExecutor(core_count()) as threads:
+        for start in range(0, rows, _BAND):
+            band = slice(start, min(start + _BAND, rows))
+            for part in _columns(columns, (band.stop - start) * channels * counts.dtype.itemsize):
+                block = np.asarray(cube.counts[band, part])
+                compressed_chunks.write_block(counts, (start, part.start, 0), block, threads)
+                done = start * columns + part.stop * (band.stop - start)
+                progress(done, rows * columns, "writing spectra")
+
+
+def _columns(columns: int, column_bytes: int) -> Iterator[slice]:
+    """Cut a band into parts of whole chunks, each written in a fraction of a second."""
+    step = max(_BAND, (16 * 2**20 // max(column_bytes, 1)) // _BAND * _BAND)
+    for start in range(0, columns, step):
+        yield slice(start, min(start + step, columns))
+
+
+def _put_image(parent: Any, name: str, image: AuxiliaryImage) -> None:
+    group = parent.create_group(name)
+    group.attrs.update({"NX_class": "NXdata", "signal": "data", "title": image.name})
+    group.attrs["origin_um"] = np.asarray(image.origin, dtype=np.float64)
+    if image.pixel_size is not None:
+        group.attrs["pixel_size_um"] = np.asarray(image.pixel_size, dtype=np.float64)
+    group.create_dataset("data", data=image.data, compression="gzip").attrs["interpretation"] = (
+        "rgb-image" if image.data.ndim == 3 else "image"
+    )
+
+
+def _get_image(group: Any) -> AuxiliaryImage:
+    from napari_xrf.io.hdf5.nexus import pixel_size_of
+
+    y, x = (float(value) for value in group.attrs["origin_um"])
+    return AuxiliaryImage(
+        hdf5_file.text_of(group.attrs["title"]),
+        hdf5_file.array_of(group["data"]),
+        pixel_size_of(group),
+        (y, x),
+    )
+
+
+def _put_truth(group: Any, name: str, value: Any) -> None:
+    from napari_xrf.io.own.element_map_files import put_element_maps
+    from napari_xrf.io.own.label_files import put_labels
+
+    if not name or "/" in name or name == ".":
+        raise InvalidInput(f"a truth cannot be named {name!r}", "Use a name without /")
+    if isinstance(value, LabelMap):
+        put_labels(group, name, value)
+    elif isinstance(value, ElementMaps):
+        put_element_maps(group, name, value)
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+        group.create_dataset(name, data=value, compression="gzip" if value.ndim and value.size else None)
+    else:
+        try:
+            text = json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(f"the truth {name!r} cannot be stored ({error})") from error
+        # Long texts do not fit an attribute.
+        group.create_dataset(name, data=text).attrs["json"] = True
+
+
+def _get_truth(node: Any) -> Any:
+    from napari_xrf.io.own.element_map_files import get_element_maps
+    from napari_xrf.io.own.label_files import get_labels
+
+    kind = hdf5_file.text_of(hdf5_file.attribute(node, MARK))
+    if kind == "labels":
+        return get_labels(node)
+    if kind == "element_maps":
+        return get_element_maps(node)
+    if hdf5_file.attribute(node, "json", False):
+        return json.loads(hdf5_file.text_of(node))
+    return node[()]

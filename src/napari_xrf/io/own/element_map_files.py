@@ -1,0 +1,281 @@
+"""Element maps as .ome.tif, .h5 and .csv, and the results of other programs' fits.
+
+.ome.tif
+    Image 1: net counts, float32, one channel a line family with its name; image 2: their standard errors.
+    ``PhysicalSizeX`` and ``PhysicalSizeY`` in µm.
+.h5
+    An NXdata group ``/element_maps``: ``counts`` (K, Y, X), ``counts_errors``, ``families``, and ``y``
+    and ``x`` in µm.
+.csv
+    One line a pixel: ``y,x,y_um,x_um``, then each family and its standard error, ``Fe K,Fe K_se``. The method
+    and the source are not kept.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.io.atomic_write import replacing
+
+_MARK = "napari_xrf"
+_KIND = "element_maps"
+_CSV_START = ["y", "x", "y_um", "x_um"]
+_TIFF = (".tif", ".tiff")
+_HDF5 = (".h5", ".hdf5", ".nxs")
+
+
+def write_element_maps(path: str | Path, maps: ElementMaps, *, progress: Progress = ignore_progress) -> None:
+    """Write element maps to .ome.tif (or .tif), .h5 or .csv.
+
+    Raises
+    ------
+    InvalidInput
+        When the suffix is none of these.
+    FileError
+        When the file cannot be written.
+    """
+    target = Path(path)
+    writers = {".tif": _write_tiff, ".tiff": _write_tiff, ".h5": _write_hdf5, ".csv": _write_csv}
+    try:
+        writer = writers[target.suffix.lower()]
+    except KeyError:
+        raise InvalidInput(
+            f"element maps are not written to {target.suffix!r} files", "Choose .ome.tif, .h5 or .csv"
+        ) from None
+    progress(0, 1, "writing element maps")
+    with replacing(target) as temporary:
+        writer(temporary, maps)
+    progress(1, 1, "writing element maps")
+
+
+def read_element_maps(path: str | Path) -> ElementMaps:
+    """Read element maps that :func:`write_element_maps`, PyMca's fit or Savu's PyMca task wrote.
+
+    Of foreign files the line families are kept, other results (scatter, χ²) are left out; missing
+    standard errors are NaN.
+
+    Raises
+    ------
+    FileError
+        When the file holds no element maps or is damaged.
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    try:
+        if suffix in _TIFF:
+            return _read_tiff(target)
+        if suffix in _HDF5:
+            return _read_hdf5(target)
+        if suffix == ".csv":
+            return _read_csv(target)
+    except FileError:
+        raise
+    except (InvalidInput, KeyError, ValueError, TypeError, AttributeError, IndexError, OSError) as error:
+        raise FileError(target, f"holds no usable element maps ({error})") from error
+    raise FileError(target, "holds no element maps", "Element maps are .ome.tif, .h5 or .csv files")
+
+
+def is_element_map_file(path: str | Path) -> bool:
+    """Tell whether a file holds element maps that :func:`read_element_maps` reads."""
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix in _TIFF:
+        return bool(_tiff_mark(target))
+    if suffix in _HDF5:
+        from napari_xrf.io.own import fit_results
+        from napari_xrf.io.hdf5 import file as hdf5_file
+
+        with hdf5_file.opened(target) as file:
+            return _own_group(file) is not None or fit_results.find(file) is not None
+    if suffix == ".csv":
+        with target.open(encoding="utf-8", errors="replace") as handle:
+            return handle.readline(200).split(",")[:4] == _CSV_START
+    return False
+
+
+def put_element_maps(parent: Any, name: str, maps: ElementMaps) -> None:
+    """Write element maps as the NXdata group ``name`` of an open HDF5 group."""
+    import h5py
+
+    from napari_xrf.io.hdf5.nexus import put_image_axes
+
+    group = parent.create_group(name)
+    group.attrs.update({"NX_class": "NXdata", "signal": "counts", _MARK: _KIND})
+    group.attrs.update({"method": maps.method, "source": maps.source})
+    chunks = (1, *maps.counts.shape[1:]) if maps.counts.size else None
+    for dataset, values in (("counts", maps.counts), ("counts_errors", maps.standard_errors)):
+        group.create_dataset(
+            dataset, data=values, chunks=chunks, compression="gzip" if chunks else None, shuffle=bool(chunks)
+        )
+    group["counts"].attrs["interpretation"] = "image"
+    group.create_dataset("families", data=list(maps.families), dtype=h5py.string_dtype())
+    group.attrs["axes"] = [".", *put_image_axes(group, maps.counts.shape[1:], maps.pixel_size)]
+
+
+def get_element_maps(group: Any) -> ElementMaps:
+    """Read element maps from their NXdata group."""
+    from napari_xrf.io.hdf5 import file as hdf5_file
+    from napari_xrf.io.hdf5.nexus import pixel_size_of
+
+    return ElementMaps(
+        hdf5_file.texts_of(group["families"]),
+        hdf5_file.array_of(group["counts"]),
+        hdf5_file.array_of(group["counts_errors"]),
+        hdf5_file.text_of(hdf5_file.attribute(group, "method", "")),
+        pixel_size_of(group),
+        hdf5_file.text_of(hdf5_file.attribute(group, "source", "")),
+    )
+
+
+def _write_tiff(path: Path, maps: ElementMaps) -> None:
+    import tifffile
+
+    if not maps.families:
+        raise InvalidInput("there are no element maps to write", "Choose at least one element")
+    mark = {_MARK: _KIND, "method": maps.method, "source": maps.source, "pixel_size_um": maps.pixel_size}
+    size: dict[str, Any] = {}
+    if maps.pixel_size is not None:
+        dy, dx = maps.pixel_size
+        size = {
+            "PhysicalSizeY": dy,
+            "PhysicalSizeX": dx,
+            "PhysicalSizeYUnit": "µm",
+            "PhysicalSizeXUnit": "µm",
+        }
+    with tifffile.TiffWriter(path, ome=True) as tiff:
+        for name, stack in (("net counts", maps.counts), ("standard errors", maps.standard_errors)):
+            metadata = {"axes": "CYX", "Name": name, "Channel": {"Name": list(maps.families)}, **size}
+            if name == "net counts":
+                metadata["Description"] = json.dumps(mark)
+            tiff.write(
+                np.ascontiguousarray(stack, dtype=np.float32),
+                metadata=metadata,
+                photometric="minisblack",
+                compression="zlib",
+            )
+
+
+def _read_tiff(path: Path) -> ElementMaps:
+    import tifffile
+
+    from napari_xrf.io.own import tiff_file
+
+    mark = _tiff_mark(path)
+    if not mark:
+        raise FileError(path, "holds no element maps of ours", "Open it as an ordinary image")
+    with tiff_file.opened(path) as tiff:
+        ome = tifffile.xml2dict(tiff.ome_metadata or "")
+        images = ome["OME"]["Image"]
+        channels = images[0]["Pixels"]["Channel"]
+        names = [entry["Name"] for entry in (channels if isinstance(channels, list) else [channels])]
+        counts, errors = (_stack(tiff.series[index].asarray()) for index in (0, 1))
+    size = mark["pixel_size_um"]
+    return ElementMaps(
+        tuple(str(name) for name in names),
+        counts,
+        errors,
+        mark["method"],
+        None if size is None else (float(size[0]), float(size[1])),
+        mark["source"],
+    )
+
+
+def _stack(values: NDArray[np.generic]) -> NDArray[np.float32]:
+    # A single channel comes back without its axis.
+    return np.asarray(values if values.ndim == 3 else values[None], dtype=np.float32)
+
+
+def _tiff_mark(path: Path) -> dict[str, Any]:
+    """Return what the description of our first image says, empty for other programs' files."""
+    import tifffile
+
+    from napari_xrf.io.own import tiff_file
+
+    with tiff_file.opened(path) as tiff:
+        if not tiff.is_ome or not tiff.ome_metadata or _KIND not in tiff.ome_metadata:
+            return {}
+        images = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
+        mark = json.loads(images[0]["Description"])
+    return mark if isinstance(mark, dict) and mark.get(_MARK) == _KIND else {}
+
+
+def _write_hdf5(path: Path, maps: ElementMaps) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"NX_class": "NXroot", "default": _KIND})
+        put_element_maps(file, _KIND, maps)
+
+
+def _read_hdf5(path: Path) -> ElementMaps:
+    from napari_xrf.io.own import fit_results
+    from napari_xrf.io.hdf5 import file as hdf5_file
+
+    with hdf5_file.opened(path) as file:
+        group = _own_group(file)
+        if group is not None:
+            return get_element_maps(group)
+        return fit_results.read(path, file)
+
+
+def _own_group(file: Any) -> Any:
+    from napari_xrf.io.hdf5 import file as hdf5_file
+
+    group = hdf5_file.group_at(file, _KIND)
+    mine = group is not None and hdf5_file.text_of(hdf5_file.attribute(group, _MARK)) == _KIND
+    return group if mine else None
+
+
+def _write_csv(path: Path, maps: ElementMaps) -> None:
+    header = [*_CSV_START]
+    for family in maps.families:
+        header += [family, f"{family}_se"]
+    dy, dx = maps.pixel_size or (None, None)
+    # (Y, X, 2K): counts and errors side by side; shortest texts that read back to the same float32.
+    columns = np.stack([maps.counts, maps.standard_errors], axis=1).reshape(-1, *maps.counts.shape[1:])
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        table = csv.writer(handle, lineterminator="\n")
+        table.writerow(header)
+        for y in range(maps.counts.shape[1]):
+            y_um = "" if dy is None else repr(y * dy)
+            texts = columns[:, y].T.astype(str).tolist()
+            table.writerows(
+                [y, x, y_um, "" if dx is None else repr(x * dx), *values] for x, values in enumerate(texts)
+            )
+
+
+def _read_csv(path: Path) -> ElementMaps:
+    with path.open(encoding="utf-8", errors="replace", newline="") as handle:
+        rows = list(csv.reader(handle))
+    if not rows or rows[0][:4] != _CSV_START or len(rows) < 2:
+        raise FileError(path, f"holds no element maps: its first columns are not {','.join(_CSV_START)}")
+    families = tuple(rows[0][4::2])
+    if rows[0][5::2] != [f"{family}_se" for family in families]:
+        raise FileError(path, "has a family without its standard errors")
+    places = np.array([[int(cell) for cell in row[:2]] for row in rows[1:]])
+    height, width = (int(size) + 1 for size in places.max(axis=0))
+    if len(rows) - 1 != height * width or places.min() < 0:
+        raise FileError(path, f"holds {len(rows) - 1} pixels of {height} × {width}", "Is it cut short?")
+    values = np.array([row[4:] for row in rows[1:]], dtype=np.float32)
+    stack = np.zeros((values.shape[1], height, width), dtype=np.float32)
+    stack[:, places[:, 0], places[:, 1]] = values.T
+    return ElementMaps(families, stack[0::2], stack[1::2], "table", _csv_pixel_size(rows), path.stem)
+
+
+def _csv_pixel_size(rows: list[list[str]]) -> tuple[float, float] | None:
+    # The first step along each axis; a map of one row or column is taken to have square pixels.
+    steps = [
+        next((float(row[um]) for row in rows[1:] if row[at] == "1" and row[um]), None)
+        for at, um in ((0, 2), (1, 3))
+    ]
+    dy, dx = steps[0] or steps[1], steps[1] or steps[0]
+    return None if dy is None or dx is None else (dy, dx)

@@ -1,0 +1,114 @@
+"""Element maps that other programs' fits left in HDF5: PyMca's and Savu's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.emission_lines import split_family
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.io.hdf5 import file as hdf5_file
+
+_PYMCA = "/*/*/results/parameters/*"
+_MOST_MAPS = 500
+
+
+def find(file: Any) -> str | None:
+    """Return the name of the program whose fit result an open file holds, or None."""
+    if _pymca_maps(file):
+        return "PyMca"
+    return "Savu" if _savu_group(file) is not None else None
+
+
+def read(path: str | Path, file: Any) -> ElementMaps:
+    """Read the line families of a fit result.
+
+    Raises
+    ------
+    FileError
+        When there is none, or its maps differ in shape.
+    """
+    found = _pymca_maps(file)
+    if found:
+        return _read_pymca(path, file, found)
+    group = _savu_group(file)
+    if group is not None:
+        return _read_savu(path, file, group)
+    raise FileError(path, "holds no element maps", "Known are files of napari-xrf, PyMca and Savu")
+
+
+def family_of(name: str) -> str | None:
+    """Return the line family that ``"Fe_K"`` or ``"Fe K"`` names, None for others such as ``"Pb_L3"``."""
+    family = " ".join(name.replace("_", " ").split())
+    try:
+        split_family(family)
+    except InvalidInput:
+        return None
+    return family
+
+
+def _pymca_maps(file: Any) -> dict[str, str]:
+    """Return family → path of PyMca's fitted areas."""
+    found: dict[str, str] = {}
+    for path in hdf5_file.matching(file, _PYMCA)[:_MOST_MAPS]:
+        family = family_of(path.rsplit("/", 1)[-1])
+        if family is not None and file[path].ndim == 2:
+            found.setdefault(family, path)
+    return found
+
+
+def _read_pymca(path: str | Path, file: Any, found: dict[str, str]) -> ElementMaps:
+    counts, errors = [], []
+    for place in found.values():
+        values = np.asarray(hdf5_file.array_of(file[place]), dtype=np.float32)
+        folder, name = place.rsplit("/", 1)
+        candidates = (f"{folder.rsplit('/', 1)[0]}/uncertainties/{name}", f"{folder}/{name}_errors")
+        beside = (hdf5_file.dataset_at(file, candidate) for candidate in candidates)
+        error = next(
+            (dataset for dataset in beside if dataset is not None and dataset.shape == values.shape), None
+        )
+        counts.append(values)
+        errors.append(
+            np.full_like(values, np.nan)
+            if error is None
+            else np.asarray(hdf5_file.array_of(error), np.float32)
+        )
+    if len({values.shape for values in counts}) > 1:
+        raise FileError(path, "holds element maps of different shapes")
+    return ElementMaps(tuple(found), np.stack(counts), np.stack(errors), "PyMca fit", source=Path(path).stem)
+
+
+def _savu_group(file: Any) -> Any:
+    """Return the NXdata group of Savu whose axis ``PeakElements`` names line families, or None."""
+    for name in hdf5_file.children(file):
+        group = hdf5_file.group_at(file, name)
+        if group is None or hdf5_file.dataset_at(group, "PeakElements") is None:
+            continue
+        data = hdf5_file.dataset_at(group, "data")
+        if data is not None and data.ndim >= 2 and data.shape[-1] == group["PeakElements"].shape[0]:
+            return group
+    return None
+
+
+def _read_savu(path: str | Path, file: Any, group: Any) -> ElementMaps:
+    data = group["data"]
+    families = [family_of(name) for name in hdf5_file.texts_of(group["PeakElements"])]
+    wanted = [at for at, family in enumerate(families) if family is not None]
+    if not wanted:
+        raise FileError(path, "names no line family among its PeakElements")
+    values = np.asarray(hdf5_file.array_of(data), dtype=np.float32)[..., wanted]
+    stack = np.moveaxis(values.reshape(*_two_longest(values.shape[:-1]), len(wanted)), -1, 0)
+    # The fit leaves infinite areas where it fails: not a number says so without spoiling the contrast.
+    counts: NDArray[np.float32] = np.where(np.isfinite(stack), stack, np.nan).astype(np.float32)
+    names = tuple(str(families[at]) for at in wanted)
+    return ElementMaps(names, counts, np.full_like(counts, np.nan), "Savu PyMca fit", source=Path(path).stem)
+
+
+def _two_longest(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return (Y, X) of scan axes: the last one longer than 1 runs along x, all before it along y."""
+    long = [size for size in shape if size > 1] or [1]
+    return int(np.prod(long[:-1], dtype=int)), long[-1]

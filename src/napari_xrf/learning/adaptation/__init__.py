@@ -1,0 +1,1 @@
+"""Domain adaptation: a model fitted to an unlabelled map."""

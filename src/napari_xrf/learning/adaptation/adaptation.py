@@ -1,0 +1,251 @@
+"""Adaptation of a model to a user's map without labels.
+
+The network learns on from its own labelled synthetic spectra while its penultimate features of the map's
+spectra are brought together with theirs, by the distance of their moments (Deep CORAL, Sun & Saenko,
+arXiv:1607.01719) or by a classifier of their origin with reversed gradient (Ganin et al., J. Mach. Learn.
+Res. 17 (2016) 59), and while its predictions for the map have to stay the same under other calibrations,
+resolutions and doses, and become sure.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.io.atomic_write import replacing
+from napari_xrf.learning.adaptation.figures import (
+    FigureChange,
+    MapFigures,
+    compare,
+    find_gain,
+    run,
+    scores,
+)
+from napari_xrf.learning.adaptation.options import AdaptationOptions
+from napari_xrf.learning.adaptation.steps import AdaptationStep, FineTuning
+from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.adaptation.map_sample import sample_map
+from napari_xrf.learning.model import Model, choose_device
+from napari_xrf.learning.sources.batch import Source, SourceSpec, held_out, make_source
+from napari_xrf.learning.weights import save_model
+
+_SHARES = (1.0, 0.75, 0.5, 0.25)
+
+__all__ = ["AdaptationOptions", "AdaptationResult", "AdaptationStep", "adapt"]
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptationResult:
+    """An adapted model, and what speaks for it.
+
+    Attributes
+    ----------
+    model
+        The adapted one, or the original where it was not kept.
+    figures
+        Of the held-out spectra, before and after. They are synthetic: they tell what was not lost, not what
+        was won on the map.
+    before, after
+        Figures on the map, of the original and of the adapted weights, kept or not.
+    pixels
+        Spectra of the map that were looked at.
+    share
+        How far the weights went from the original ones, 0, to the adapted ones, 1, without a figure on the
+        held-out spectra falling beyond the tolerance.
+    gain
+        By how much the map's energies were found to be stretched; 0 where that was not looked for.
+    notes
+        What the user should know, one sentence each.
+    """
+
+    model: Model
+    figures: Mapping[str, FigureChange]
+    before: MapFigures
+    after: MapFigures
+    pixels: int
+    share: float = 1.0
+    gain: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> bool:
+        """Whether adapted weights were kept, all the way or a part of it."""
+        return self.share > 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all but the model as JSON takes it."""
+        return {
+            "model": self.model.description.name,
+            "kept": self.kept,
+            "held_out": {name: asdict(change) for name, change in self.figures.items()},
+            "map": {"before": asdict(self.before), "after": asdict(self.after)},
+            "pixels": self.pixels,
+            "share": self.share,
+            "gain": self.gain,
+            "notes": list(self.notes),
+        }
+
+
+def adapt(
+    model: Model,
+    cube: SpectralCube,
+    folder: str | Path | None = None,
+    *,
+    seed: int = 0,
+    options: AdaptationOptions | None = None,
+    source: Source | None = None,
+    device: str = "auto",
+    progress: Progress = ignore_progress,
+    on_step: Callable[[AdaptationStep], None] | None = None,
+) -> AdaptationResult:
+    """Adapt a model to a map whose truth is not known.
+
+    Each spectrum of the map is brought together with a labelled one that holds what the model sees in it,
+    so that a map of three minerals is not made to look like forty. Figures on held-out labelled spectra,
+    the same for the same seed, are compared before and after; where one fell by more than ``tolerance``
+    standard errors of its change, the weights go back towards the original ones, in steps of a quarter of the
+    way (between fine-tuned and original weights lie ones that are good on both: Wortsman et al.,
+    arXiv:2109.01903); where no step will do, the original is returned and ``kept`` is False.
+
+    Parameters
+    ----------
+    model
+        For lines, elements or minerals; it stays as it is.
+    cube
+        The map, on any energy axis. It is read once; at most ``pixels`` of its spectra stay in memory.
+    folder
+        Where ``model.safetensors`` and ``adaptation.json`` go; None writes nothing.
+    seed
+        Of all choices; on one machine the same seed gives the same model.
+    source
+        Labelled spectra; by default those of the model's own training.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    on_step
+        Told after each step.
+
+    Raises
+    ------
+    InvalidInput
+        When the model decides nothing (task "spectra") or does not say what it was trained on, the source
+        has other names or another axis, or the map has too few counts.
+    """
+    chosen = options or AdaptationOptions()
+    description = model.description
+    if description.task == "spectra":
+        raise InvalidInput(
+            f"{description.name} decides nothing that could be adapted", "Train it on the map's kind"
+        )
+    labelled = _source(description, progress) if source is None else source
+    if labelled.names != description.names or labelled.axis != description.axis:
+        raise InvalidInput(f"the labelled spectra are not those of {description.name}", "Give its own source")
+    spectra = sample_map(cube, description, most=chosen.pixels, seed=seed, progress=progress)
+    where = choose_device(device)
+    held = _judging(labelled).draw(chosen.held_out, np.random.default_rng([seed, 7]))
+    original = Model(description, copy.deepcopy(model.network).to(where))
+    first = scores(description, run(original, held.counts, where), held.targets)
+
+    torch.manual_seed(seed)
+    gain = 0.0
+    if chosen.search_gain and description.task == "minerals":
+        gain = find_gain(original, spectra, where, reach=chosen.search_gain, seed=seed, progress=progress)
+    tuning = FineTuning(original, labelled, spectra, chosen, where, seed, gain)
+    before = tuning.map_figures(original)
+    for number in range(1, chosen.steps + 1):
+        progress(number - 1, chosen.steps, "adapting")
+        step = tuning.step(number)
+        if on_step is not None:
+            on_step(step)
+    progress(chosen.steps, chosen.steps, "judging")
+    fitting = _judging(labelled).draw(chosen.held_out, np.random.default_rng([seed, 8]))
+    for share in _SHARES:
+        adapted = tuning.calibrated(fitting, original.network, share)
+        figures = compare(first, scores(adapted.description, run(adapted, held.counts, where), held.targets))
+        worse = [name for name, change in figures.items() if change.is_worse(chosen.tolerance)]
+        if not worse:
+            break
+    else:
+        share = 0.0
+    after = tuning.map_figures(adapted)
+    result = AdaptationResult(
+        _finished(model if worse else adapted),
+        figures,
+        before,
+        after,
+        len(spectra),
+        share,
+        gain,
+        _notes(worse, figures, before, after, share, gain),
+    )
+    if not worse:
+        story = {"map": cube.name, "seed": seed, "options": asdict(chosen), **result.as_json()}
+        result = replace(
+            result, model=result.model.with_description(adapted.description.with_training(adaptation=story))
+        )
+    if folder is not None:
+        _write(result, Path(folder))
+    return result
+
+
+def _source(description: ModelDescription, progress: Progress) -> Source:
+    stated = description.training.get("source")
+    try:
+        spec = SourceSpec(str(stated["kind"]), dict(stated["options"]))  # type: ignore[index]
+    except (TypeError, KeyError, ValueError):
+        raise InvalidInput(
+            f"{description.name} does not say which spectra it was trained on", "Take a model that does"
+        ) from None
+    return make_source(spec, progress)
+
+
+def _judging(source: Source) -> Source:
+    """Return the source of spectra that no training has seen or was judged by, as far as there is one."""
+    kept: Source = getattr(source, "test", None) or held_out(source)
+    return kept
+
+
+def _finished(model: Model) -> Model:
+    return Model(model.description, copy.deepcopy(model.network).cpu().eval())
+
+
+def _notes(
+    worse: list[str],
+    figures: Mapping[str, FigureChange],
+    before: MapFigures,
+    after: MapFigures,
+    share: float,
+    gain: float,
+) -> tuple[str, ...]:
+    notes = [
+        f"the {name} on held-out spectra fell from {figures[name].before:.4f} to {figures[name].after:.4f}, "
+        "more than its error allows: the original weights are kept"
+        for name in worse
+    ]
+    if 0 < share < 1:
+        notes.append(
+            f"held-out spectra allow {100 * share:.0f} % of the way from the original to the adapted weights"
+        )
+    if not worse and after.distance > before.distance and after.entropy > before.entropy:
+        notes.append("on the map the features lie no closer and decisions are no surer than before")
+    if gain:
+        notes.append(f"the map's energies look {100 * gain:+.1f} % off: calibrating it helps every method")
+    return tuple(notes)
+
+
+def _write(result: AdaptationResult, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    save_model(folder / "model.safetensors", result.model)
+    with replacing(folder / "adaptation.json") as temporary:
+        Path(temporary).write_text(
+            json.dumps(result.as_json(), indent=1, ensure_ascii=False), encoding="utf-8"
+        )

@@ -1,0 +1,1 @@
+"""The painting generator: a learned weighting of pigments."""

@@ -1,0 +1,88 @@
+"""What a training of the painting generator leaves in its folder: weights, losses and the model card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from napari_xrf.io.atomic_write import replacing
+from napari_xrf.learning.painting.network import Options
+from napari_xrf.learning.painting.generator import (
+    PaintingGenerator,
+    load_painting_generator,
+    save_painting_generator,
+)
+from napari_xrf.learning.painting.training import PaintingStep, PaintingTraining
+
+
+def write_painting_training(
+    folder: Path, generator: PaintingGenerator, steps: Sequence[PaintingStep]
+) -> tuple[Path, ...]:
+    """Write ``model.safetensors``, ``metrics.json`` and ``model-card.md``; returns their paths."""
+    weights, metrics, card = training_files(folder)
+    save_painting_generator(weights, generator)
+    with replacing(metrics) as temporary:
+        temporary.write_text(json.dumps([asdict(step) for step in steps], indent=1), encoding="utf-8")
+    with replacing(card) as temporary:
+        temporary.write_text(painting_card(generator), encoding="utf-8")
+    return weights, metrics, card
+
+
+def training_files(folder: Path) -> tuple[Path, Path, Path]:
+    """Return the files of a training: weights, losses and model card."""
+    return folder / "model.safetensors", folder / "metrics.json", folder / "model-card.md"
+
+
+def is_finished(folder: Path, training: PaintingTraining, network: Options, seed: int) -> bool:
+    """Tell whether a folder holds the generator that a training would make.
+
+    Raises
+    ------
+    FileError
+        When the weights there are damaged, or of something else.
+    """
+    files = training_files(folder)
+    if not all(file.is_file() for file in files):
+        return False
+    found = load_painting_generator(files[0])
+    wanted = json.loads(json.dumps(asdict(training)))
+    return found.network.options == network and (found.training["seed"], found.training["options"]) == (
+        seed,
+        wanted,
+    )
+
+
+def painting_card(generator: PaintingGenerator) -> str:
+    """Return the model card of a generator as Markdown."""
+    training = generator.training
+    facts = {
+        "network": f"`{json.dumps(asdict(generator.network.options))}`",
+        "numbers": f"{sum(value.numel() for value in generator.network.parameters())}",
+        "input": "a colour, and a palette of pigments: colours and spectra on any energy axis",
+        "output": "each pigment's share by mass, and by counts",
+        "recipe": f"`napari-xrf train painting-generator --seed {training.get('seed', '?')}`",
+        "options": f"`{json.dumps(training.get('options', {}))}`",
+        "commit": str(training.get("commit", "")) or "unknown",
+        "versions": f"napari-xrf {training.get('napari_xrf', '?')}, torch {training.get('torch', '?')}",
+        "trained for": f"{training.get('processor_seconds', '?')} s of processor time",
+        "pigments": ", ".join(training.get("pigments", ())),
+    }
+    rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+    return f"""# painting-generator
+
+Chooses pigments for the colours of a painting: `napari-xrf synthesize painting PICTURE --weighting learned`.
+
+| | |
+|---|---|
+{rows}
+
+Figures beside ganX's fixed weighting: docs/painting-generator.md.
+
+**Fails.** Colours come from a mixing model of three primaries in which all pigments scatter alike, and from
+masstones chosen by eye: real tinting strengths differ. Paints are opaque layers of one to three pigments;
+glazes, and layers over each other, are not known to it. A palette says what was at hand, not what was used in
+which century. Spectra are weighted sums of the pigments' own, so that absorption among them shows in their
+shares only.
+"""

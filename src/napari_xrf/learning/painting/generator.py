@@ -1,0 +1,269 @@
+"""The painting generator: a learned stand-in for ganX's fixed weighting of pigments by colour.
+
+ganX (arXiv:2304.14078) weights every pigment that resembles a colour. This generator has learned from paints
+mixed by mass what a painter with these pigments may have used for the colour, a few of them, and with
+which share of the counts each then stands in the spectrum. Its noise chooses among paints of the same colour.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.io.atomic_write import replacing
+from napari_xrf.learning.painting.network import (
+    Options,
+    PaintingNetwork,
+    lab_from_linear,
+    linear_from_srgb,
+    match_color,
+    pigment_features,
+)
+from napari_xrf.learning.painting.paints import mix_colors
+from napari_xrf.synthesis.pigments import PigmentSpectra
+
+Floats = NDArray[np.float64]
+
+NAME = "painting-generator"
+SUFFIX = ".safetensors"
+LOWEST_KEV, HIGHEST_KEV = 0.8, 45.0
+LEAST_SHARE = 0.02
+"""A pigment with a smaller share by mass is left out of a paint."""
+_TRIES, _ALIKE = 8, 3.0  # noises, and the CIEDE2000 at which two colours look alike
+_FORMAT = 1
+_METADATA = "napari_xrf_painting"
+
+
+@dataclass(frozen=True, eq=False)
+class Palette:
+    """Pigments as the networks take them.
+
+    Attributes
+    ----------
+    colors
+        (P, 3) sRGB from 0 to 1.
+    bands
+        (P, B) square roots of the parts of each spectrum in energy bands.
+    strengths
+        (P, 2) logarithm of the counts of each pigment's layer less the mean, and 1; zeros where unknown.
+    """
+
+    colors: torch.Tensor
+    bands: torch.Tensor
+    strengths: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratedPaints:
+    """Paints of K colours.
+
+    Attributes
+    ----------
+    masses
+        (K, P) share of each pigment by mass.
+    weights
+        (K, P) share of each pigment's spectrum in the counts; what a painting is synthesized with.
+    """
+
+    masses: Floats
+    weights: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class PaintingGenerator:
+    """A trained generator. Called, it weights pigments for the colours of one painting.
+
+    Attributes
+    ----------
+    network
+        See :mod:`napari_xrf.learning.painting.network`.
+    training
+        Recipe, seed, versions and figures, as JSON takes it.
+    """
+
+    network: PaintingNetwork
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, colors: ArrayLike, pigments: PigmentSpectra, generator: np.random.Generator) -> Floats:
+        """Return the weights (K, P) of the pigments' spectra in each of K colours.
+
+        All colours of a painting share one noise: one painter with a liking for each pigment, who mixes like
+        colours alike. Where that makes no paint of the colour (more than 3 in CIEDE2000 away), up to seven
+        other noises are tried in turn, the same ones for all colours, and the nearest paint is taken.
+        """
+        wanted = np.asarray(colors, dtype=np.float64)
+        weights = np.zeros((len(wanted), len(pigments.names)))
+        distance = np.full(len(wanted), np.inf)
+        for _ in range(_TRIES):
+            noise = self.draw_noise(generator, len(pigments.names))
+            far = np.flatnonzero(distance > _ALIKE)
+            if far.size:
+                paints = self.mix(wanted[far], pigments, noise)
+                now = color_distance(paints.masses, pigments, wanted[far])
+                nearer = now < distance[far]
+                weights[far[nearer]] = paints.weights[nearer]
+                distance[far[nearer]] = now[nearer]
+        return weights
+
+    def draw_noise(self, generator: np.random.Generator, pigments: int, colors: int | None = None) -> Floats:
+        """Return noise for :meth:`mix`: (P, Z) for all colours, or (K, P, Z) for K colours apart."""
+        size = (pigments, self.network.options.noise)
+        return generator.normal(size=size if colors is None else (colors, *size))
+
+    def mix(self, colors: ArrayLike, pigments: PigmentSpectra, noise: ArrayLike) -> GeneratedPaints:
+        """Return paints of colours.
+
+        Parameters
+        ----------
+        colors
+            (K, 3) sRGB from 0 to 255.
+        pigments
+            The painter's palette, on any energy axis.
+        noise
+            (P, Z) or (K, P, Z) normally distributed numbers, of :meth:`draw_noise`.
+
+        Raises
+        ------
+        InvalidInput
+            When colours or noise are of another shape.
+        """
+        wanted = np.asarray(colors, dtype=np.float64)
+        shape = (len(wanted), len(pigments.names), self.network.options.noise)
+        if wanted.ndim != 2 or wanted.shape[1] != 3:
+            raise InvalidInput(f"colours must be a table (K, 3), not {wanted.shape}")
+        if np.shape(noise) not in (shape[1:], shape):
+            raise InvalidInput(f"noise {np.shape(noise)} does not fit (colours, pigments, numbers) {shape}")
+        drawn = np.broadcast_to(np.asarray(noise, dtype=np.float32), shape)
+        palette = describe_palette(pigments, self.network.options.bands)
+        size = (len(wanted), -1, -1)
+        with torch.inference_mode():
+            lab = lab_from_linear(linear_from_srgb(torch.from_numpy(wanted / 255).float()))
+            features = pigment_features(palette.colors).expand(size)
+            log_masses = self.network.recipe(lab, features, torch.from_numpy(drawn.copy()))
+            log_masses = match_color(
+                drop_traces(log_masses), palette.colors.expand(size), torch.from_numpy(wanted / 255).float()
+            )
+            weights = self.network.emission(
+                log_masses, palette.bands.expand(size), palette.strengths.expand(size)
+            )
+        masses = log_masses.double().exp().numpy()
+        shares = np.where(masses > 0, weights.double().numpy(), 0.0)
+        return GeneratedPaints(masses, shares / shares.sum(axis=1, keepdims=True))
+
+
+def color_distance(masses: ArrayLike, pigments: PigmentSpectra, wanted: ArrayLike) -> Floats:
+    """Return how far (CIEDE2000, (K,)) paints of some masses (K, P) are from colours (K, 3), sRGB to 255."""
+    from skimage.color import deltaE_ciede2000, rgb2lab
+
+    made = mix_colors(masses, pigments.colors)
+    return np.asarray(deltaE_ciede2000(rgb2lab(made / 255), rgb2lab(np.asarray(wanted) / 255)))
+
+
+def describe_palette(pigments: PigmentSpectra, bands: int) -> Palette:
+    """Return pigments as the networks take them; the strengths of measured spectra count as unknown."""
+    shares = np.sqrt(band_shares(pigments.spectra, pigments.energy, bands))
+    strengths = np.zeros((len(pigments.names), 2))
+    if pigments.families:
+        logs = np.log(pigments.spectra.sum(axis=1))
+        strengths = np.stack([logs - logs.mean(), np.ones_like(logs)], axis=1)
+    return Palette(
+        torch.from_numpy(pigments.colors / 255).float(),
+        torch.from_numpy(shares).float(),
+        torch.from_numpy(strengths).float(),
+    )
+
+
+def band_shares(spectra: ArrayLike, energy: EnergyAxis, bands: int) -> Floats:
+    """Return the parts (..., B) of spectra (..., E) in bands whose edges rise by a constant factor.
+
+    The bands run from 0.8 to 45 keV; counts outside are left out, and so is what a spectrum does not reach.
+    """
+    counts = np.asarray(spectra, dtype=np.float64)
+    edges = np.geomspace(LOWEST_KEV, HIGHEST_KEV, bands + 1)
+    position = np.clip((edges - energy.edges[0]) / energy.width, 0, energy.size)
+    left = np.minimum(position.astype(np.intp), energy.size - 1)
+    cumulative = np.concatenate([np.zeros((*counts.shape[:-1], 1)), np.cumsum(counts, axis=-1)], axis=-1)
+    at_edges = cumulative[..., left] + (position - left) * counts[..., left]
+    inside = np.diff(at_edges, axis=-1)
+    total = inside.sum(axis=-1, keepdims=True)
+    return np.asarray(inside / np.where(total > 0, total, 1))
+
+
+def drop_traces(log_masses: torch.Tensor) -> torch.Tensor:
+    """Return the logarithms of shares (N, P) without those under LEAST_SHARE; the largest always stays."""
+    least = torch.full_like(log_masses[:, :1], LEAST_SHARE).log()
+    kept = log_masses >= torch.minimum(least, log_masses.max(dim=1, keepdim=True).values)
+    return torch.log_softmax(log_masses.masked_fill(~kept, -torch.inf), dim=1)
+
+
+def save_painting_generator(path: str | Path, generator: PaintingGenerator) -> Path:
+    """Write a generator's weights and description.
+
+    Raises
+    ------
+    InvalidInput
+        When the file's ending is another than .safetensors.
+    """
+    from safetensors.torch import save_file
+
+    target = Path(path)
+    if target.suffix != SUFFIX:
+        raise InvalidInput(f"weights are not written to {target.suffix!r} files", f"Name a {SUFFIX} file")
+    state = {
+        name: value.detach().cpu().contiguous() for name, value in generator.network.state_dict().items()
+    }
+    stored = {
+        "format": _FORMAT,
+        "options": asdict(generator.network.options),
+        "training": dict(generator.training),
+    }
+    with replacing(target) as temporary:
+        save_file(state, str(temporary), metadata={_METADATA: json.dumps(stored, ensure_ascii=False)})
+    return target
+
+
+def load_painting_generator(weights: str | Path | None = None) -> PaintingGenerator:
+    """Return the shipped generator, or the one of a weights file.
+
+    Raises
+    ------
+    FileError
+        When the file is missing, damaged, or no painting generator.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = shipped_weights() if weights is None else Path(weights)
+    if not path.is_file():
+        raise FileError(path, "there is no such file", "Give the weights of a painting generator")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            text = (file.metadata() or {}).get(_METADATA)
+            if text is None:
+                raise FileError(
+                    path, "is no painting generator", "Train one: napari-xrf train painting-generator"
+                )
+            stored = json.loads(text)
+            if stored["format"] > _FORMAT:
+                raise FileError(path, "is of a newer format", "Update napari-xrf")
+            network = PaintingNetwork(Options(**stored["options"]))
+            network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (SafetensorError, RuntimeError, OSError, ValueError, TypeError, KeyError) as error:
+        lines = str(error).splitlines() or [repr(error)]
+        raise FileError(path, f"cannot be read as a painting generator ({lines[0]})") from error
+    return PaintingGenerator(network.eval(), stored["training"])
+
+
+def shipped_weights() -> Path:
+    """Return the file of the generator that comes with napari-xrf."""
+    from importlib.resources import files
+
+    return Path(str(files("napari_xrf.learning") / "weights" / f"{NAME}{SUFFIX}"))

@@ -1,0 +1,221 @@
+"""The network of the painting generator: from a colour and a palette to a paint, and to its spectrum.
+
+Pigments come as a set, described by their colours and spectra, so any palette on any energy axis will do.
+The *recipe* network chooses the shares by mass for a colour; noise, the painter's liking for each pigment,
+chooses among the paints of that colour. The *emission* network tells with which share of the counts each
+pigment's spectrum then stands in the mixture's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from napari_xrf.core.ranges import Limits, check_fields
+
+COLOR_FEATURES = 9  # CIELAB and log K/S of a masstone, its CIELAB less the colour's
+_LOG_SMALLEST = -14.0
+_DAMPING, _LARGEST_STEP = 1e-3, 1.5
+_WHITE = (0.95047, 1.0, 1.08883)  # D65, 2°
+_TO_XYZ = (
+    (0.4124564, 0.3575761, 0.1804375),
+    (0.2126729, 0.7151522, 0.0721750),
+    (0.0193339, 0.1191920, 0.9503041),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Size of the network.
+
+    Attributes
+    ----------
+    width
+        Features of a pigment.
+    layers
+        Attention layers over the palette.
+    heads
+        Attention heads.
+    noise
+        Random numbers for each pigment.
+    bands
+        Energy bands that describe a spectrum.
+    emission_width
+        Features of a pigment in the emission network.
+    """
+
+    width: Annotated[int, Limits(8, 1024)] = 48
+    layers: Annotated[int, Limits(1, 12)] = 2
+    heads: Annotated[int, Limits(1, 16)] = 4
+    noise: Annotated[int, Limits(1, 64)] = 2
+    bands: Annotated[int, Limits(8, 1024)] = 96
+    emission_width: Annotated[int, Limits(8, 1024)] = 64
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+class PaletteAttention(nn.Module):
+    """Attention among the pigments of a palette, (N, P, inputs) to (N, P, width); no order among them."""
+
+    def __init__(self, inputs: int, width: int, layers: int, heads: int) -> None:
+        super().__init__()
+        self.embed = nn.Sequential(nn.Linear(inputs, width), nn.GELU(), nn.Linear(width, width))
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width, heads, 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+            )
+            for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the pigments' features."""
+        features = self.embed(tokens)
+        for layer in self.layers:
+            features = layer(features)
+        normed: Tensor = self.norm(features)
+        return normed
+
+
+class RecipeNetwork(nn.Module):
+    """Shares by mass (N, P) of the pigments in a paint of a colour."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        inputs = COLOR_FEATURES + 3 + options.noise
+        self.attention = PaletteAttention(inputs, options.width, options.layers, options.heads)
+        self.score = nn.Linear(options.width, 1)
+
+    def forward(self, colors: Tensor, pigments: Tensor, noise: Tensor) -> Tensor:
+        """Return the logarithms of the shares.
+
+        Parameters
+        ----------
+        colors
+            (N, 3) CIELAB.
+        pigments
+            (N, P, 6) of :func:`pigment_features`.
+        noise
+            (N, P, Z), normally distributed: the painter's liking for each pigment.
+        """
+        tokens = _with_color(colors, pigments)
+        wanted = (colors / 50)[:, None].expand(-1, tokens.shape[1], -1)
+        features = self.attention(torch.cat([tokens, wanted, noise], dim=2))
+        return torch.log_softmax(self.score(features)[..., 0], dim=1)
+
+
+class EmissionNetwork(nn.Module):
+    """Shares of the counts (N, P) that pigments' spectra have in a mixture's spectrum.
+
+    A pigment counts by its mass times the counts of its own layer, corrected for what the mixture absorbs. As
+    absorption adds up by mass, the mixture is described by the mean of its pigments' features by mass.
+    """
+
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        width = options.emission_width
+        self.describe = nn.Sequential(nn.Linear(options.bands + 2, width), nn.GELU(), nn.Linear(width, width))
+        self.correct = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, 1))
+        nn.init.zeros_(self.correct[-1].weight)
+        nn.init.zeros_(self.correct[-1].bias)
+
+    def forward(self, log_masses: Tensor, bands: Tensor, strengths: Tensor) -> Tensor:
+        """Return the shares.
+
+        Parameters
+        ----------
+        log_masses
+            (N, P) logarithms of the shares by mass.
+        bands
+            (N, P, B) square roots of the parts of each pigment's counts in bands.
+        strengths
+            (N, P, 2): logarithm of the counts of a pigment's own layer less the palette's mean, and 1; two
+            zeros where they are not known.
+        """
+        features = self.describe(torch.cat([bands, strengths], dim=2))
+        mixture = (log_masses.exp()[..., None] * features).sum(dim=1, keepdim=True)
+        correction = self.correct(torch.cat([features, mixture.expand_as(features)], dim=2))[..., 0]
+        return torch.softmax(log_masses.clamp_min(_LOG_SMALLEST) + strengths[..., 0] + correction, dim=1)
+
+
+class PaintingNetwork(nn.Module):
+    """Both networks: what a painting is generated with."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        self.options = options
+        self.recipe = RecipeNetwork(options)
+        self.emission = EmissionNetwork(options)
+
+
+def pigment_features(colors: Tensor) -> Tensor:
+    """Return (..., P, 6) for masstones (..., P, 3) in sRGB from 0 to 1: CIELAB and log K/S, of order 1."""
+    linear = linear_from_srgb(colors).clamp(0.01, 0.98)
+    return torch.cat([lab_from_linear(linear) / 50, absorption(colors).log() / 3], dim=-1)
+
+
+def mixed_lab(masses: Tensor, colors: Tensor) -> Tensor:
+    """Return CIELAB (N, 3) of mixtures (N, P) of masstones (N, P, 3), sRGB from 0 to 1.
+
+    Kubelka and Munk, as :func:`napari_xrf.learning.painting.paints.mix_colors`, with a gradient.
+    """
+    ratio = (masses[..., None] * absorption(colors)).sum(dim=1)
+    return lab_from_linear(1 + ratio - (ratio * ratio + 2 * ratio).sqrt())
+
+
+def match_color(log_masses: Tensor, colors: Tensor, wanted: Tensor, steps: int = 4) -> Tensor:
+    """Return logarithms of shares (N, P) changed so that the mixture has the wanted colour, as far as it can.
+
+    Damped Gauss-Newton steps on the logarithms of K/S of the three primaries. Pigments move in proportion to
+    their share, so that none comes in anew.
+
+    Parameters
+    ----------
+    log_masses
+        (N, P); minus infinity where a pigment takes no part.
+    colors
+        (N, P, 3) masstones, sRGB from 0 to 1.
+    wanted
+        (N, 3) sRGB from 0 to 1.
+    """
+    single, target = absorption(colors), absorption(wanted).log()
+    damping = _DAMPING * torch.eye(3, dtype=single.dtype)
+    for _ in range(steps):
+        masses = log_masses.exp()
+        ratio = (masses[..., None] * single).sum(dim=1)
+        slope = masses[..., None] * (single - ratio[:, None]) / ratio[:, None]
+        normal = slope.mT @ slope + damping
+        step = slope @ torch.linalg.solve(normal, (target - ratio.log())[..., None])
+        log_masses = torch.log_softmax(log_masses + step[..., 0].clamp(-_LARGEST_STEP, _LARGEST_STEP), dim=1)
+    return log_masses
+
+
+def absorption(colors: Tensor) -> Tensor:
+    """Return Kubelka and Munk's K/S of sRGB from 0 to 1."""
+    linear = linear_from_srgb(colors).clamp(0.01, 0.98)
+    return (1 - linear) ** 2 / (2 * linear)
+
+
+def linear_from_srgb(colors: Tensor) -> Tensor:
+    """Return linear reflectances of sRGB from 0 to 1 (IEC 61966-2-1)."""
+    return torch.where(
+        colors <= 0.04045, colors / 12.92, ((colors.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4
+    )
+
+
+def lab_from_linear(linear: Tensor) -> Tensor:
+    """Return CIELAB under D65 of linear sRGB (..., 3) from 0 to 1."""
+    to_xyz = linear.new_tensor(_TO_XYZ) / linear.new_tensor(_WHITE)[:, None]
+    share = linear @ to_xyz.T
+    root = torch.where(share > 0.008856, share.clamp_min(0.008856) ** (1 / 3), 7.787 * share + 16 / 116)
+    x, y, z = root.unbind(dim=-1)
+    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-1)
+
+
+def _with_color(colors: Tensor, pigments: Tensor) -> Tensor:
+    """Return the COLOR_FEATURES of each pigment for the colour that is wanted."""
+    return torch.cat([pigments, pigments[..., :3] - colors[:, None] / 50], dim=2)

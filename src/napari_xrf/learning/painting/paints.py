@@ -1,0 +1,222 @@
+"""Paints mixed of pigments by mass: their colour, and what an instrument is expected to count on them.
+
+What the painting generator learns from. The colour of a mixture comes from a mixing model, its spectrum from
+the forward model of the mixed layer. No torch here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.reference.materials import Material
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.physics.attenuation import Layer
+from napari_xrf.physics.instrument import Instrument
+from napari_xrf.synthesis.pigments import Pigment, paint_layer
+from napari_xrf.synthesis.substrates import support_layers
+
+Floats = NDArray[np.float64]
+Mixing = Literal["kubelka-munk", "geometric"]
+Pairs = Literal["any", "seen", "held-out"]
+
+PIGMENT_NUMBERS = (0.2, 0.45, 0.35)
+"""Probabilities of paints of one, two and three pigments."""
+# Reflectances stay inside this, or a black pigment's absorption would be infinite.
+_DARKEST, _LIGHTEST = 0.01, 0.98
+_LEAST_SHARE = 0.02
+_TRIES = 1000
+
+
+def draw_paints(
+    size: int,
+    absorption: Floats,
+    generator: np.random.Generator,
+    *,
+    alone: NDArray[np.bool_] | None = None,
+    held_out: NDArray[np.bool_] | None = None,
+    pairs: Pairs = "any",
+) -> Floats:
+    """Return the shares by mass (N, P) of the pigments of random paints, one to three each.
+
+    A painter takes little of a pigment that colours strongly: a share is drawn evenly (Dirichlet) and divided
+    by the pigment's mean absorption to a random power from 0 to 1.
+
+    Parameters
+    ----------
+    absorption
+        (P, 3) of :func:`absorption_over_scattering`.
+    alone
+        (P,) pigments that are never mixed: metal leaf.
+    held_out
+        (P, P) symmetric: pairs kept for testing, of :func:`hold_out_pairs`.
+    pairs
+        ``"seen"``: no paint holds such a pair; ``"held-out"``: every paint does; ``"any"``: never mind.
+
+    Raises
+    ------
+    InvalidInput
+        When held-out pairs are asked for and there are none that can be mixed.
+    """
+    number = len(absorption)
+    mixable = np.flatnonzero(~alone) if alone is not None else np.arange(number)
+    kept = np.zeros((number, number), dtype=bool) if held_out is None else held_out
+    listed = np.argwhere(np.triu(kept, 1))
+    if pairs == "held-out" and not len(listed):
+        raise InvalidInput("no pair of pigments is held out", "Hold some out first")
+    strength = absorption.mean(axis=1)
+    masses = np.zeros((size, number))
+    for row in range(size):
+        chosen = _choose(generator, number, mixable, kept, listed, pairs)
+        drawn = generator.dirichlet(np.ones(chosen.size)) / strength[chosen] ** generator.uniform()
+        shares = np.maximum(drawn / drawn.sum(), _LEAST_SHARE)
+        masses[row, chosen] = shares / shares.sum()
+    return masses
+
+
+def hold_out_pairs(number: int, part: float, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """Return (P, P), symmetric: which pairs of pigments are kept for testing."""
+    above = np.triu(generator.random((number, number)) < part, 1)
+    return above | above.T
+
+
+def absorption_over_scattering(colors: ArrayLike) -> Floats:
+    """Return Kubelka and Munk's K/S = (1 − R)² / 2R of each primary of sRGB (..., 3) from 0 to 255."""
+    reflectance = np.clip(linear_rgb(colors), _DARKEST, _LIGHTEST)
+    return np.asarray((1 - reflectance) ** 2 / (2 * reflectance))
+
+
+def mix_colors(masses: ArrayLike, colors: ArrayLike, mixing: Mixing = "kubelka-munk") -> Floats:
+    """Return the sRGB colours (N, 3), 0 to 255, of opaque mixtures.
+
+    Parameters
+    ----------
+    masses
+        (N, P) shares of the pigments by mass.
+    colors
+        (P, 3) sRGB of their masstones.
+    mixing
+        ``"kubelka-munk"``: the single-constant theory (Kubelka & Munk, Z. tech. Phys. 12 (1931) 593; Duncan,
+        Proc. Phys. Soc. 52 (1940) 390) on the three primaries, every pigment scattering alike: K/S of the
+        mixture is the mean of the pigments'. ``"geometric"``: the weighted geometric mean of reflectances.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such mixing model.
+    """
+    if mixing not in get_args(Mixing):
+        raise InvalidInput(f"there is no mixing model {mixing!r}", f"Use {', '.join(get_args(Mixing))}")
+    shares = np.asarray(masses, dtype=np.float64)
+    if mixing == "geometric":
+        mixed = np.exp(shares @ np.log(np.clip(linear_rgb(colors), _DARKEST, _LIGHTEST)))
+    else:
+        ratio = shares @ absorption_over_scattering(colors)
+        mixed = 1 + ratio - np.sqrt(ratio * ratio + 2 * ratio)
+    return srgb(mixed)
+
+
+def linear_rgb(colors: ArrayLike) -> Floats:
+    """Return the linear reflectances, 0 to 1, of sRGB colours from 0 to 255 (IEC 61966-2-1)."""
+    share = np.asarray(colors, dtype=np.float64) / 255.0
+    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+
+
+def srgb(reflectance: ArrayLike) -> Floats:
+    """Return the sRGB colours, 0 to 255, of linear reflectances from 0 to 1 (IEC 61966-2-1)."""
+    linear = np.clip(np.asarray(reflectance, dtype=np.float64), 0, 1)
+    return 255.0 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def mixed_layer(pigments: Sequence[Pigment], masses: ArrayLike) -> Layer:
+    """Return the paint layer of a mixture.
+
+    Volumes add up; thickness and share of oil are the means of the pigments' own layers, by volume.
+
+    Parameters
+    ----------
+    masses
+        (P,) shares by mass of the dry pigments, not all 0.
+
+    Raises
+    ------
+    InvalidInput
+        When the shares do not fit the pigments, or there is nothing to mix.
+    """
+    shares = np.asarray(masses, dtype=np.float64)
+    if shares.shape != (len(pigments),) or (shares < 0).any() or shares.sum() <= 0:
+        raise InvalidInput(f"shares {shares.shape} do not mix {len(pigments)} pigments")
+    taken = [(pigment, share) for pigment, share in zip(pigments, shares, strict=True) if share > 0]
+    if len(taken) == 1:
+        return paint_layer(taken[0][0])
+    volumes = np.array([share / pigment.material.density for pigment, share in taken])
+    parts = volumes / volumes.sum()
+    fractions: dict[str, float] = {}
+    for pigment, share in taken:
+        for element, fraction in pigment.material.mass_fractions.items():
+            fractions[element] = fractions.get(element, 0.0) + fraction * share / shares.sum()
+    return paint_layer(
+        Pigment(
+            name=" + ".join(pigment.name for pigment, _ in taken),
+            material=Material("mixture", fractions, shares.sum() / volumes.sum()),
+            color="#000000",  # plays no part in the layer
+            thickness_um=float(parts @ [pigment.thickness_um for pigment, _ in taken]),
+            pigment_volume=float(parts @ [pigment.pigment_volume for pigment, _ in taken]),
+        )
+    )
+
+
+def expect_paints(
+    pigments: Sequence[Pigment],
+    masses: Floats,
+    instrument: Instrument,
+    *,
+    ground: str = "chalk",
+    substrate: str = "wood",
+    progress: Progress = ignore_progress,
+) -> Floats:
+    """Return the expected spectra (N, E) of mixtures (N, P) by mass, each a layer on a ground.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no ground or substrate of a name, or shares do not fit the pigments.
+    """
+    from napari_xrf.physics.forward import expect_spectra
+
+    below = support_layers(ground, substrate)
+    return expect_spectra(
+        [(mixed_layer(pigments, shares), *below) for shares in masses], instrument, progress=progress
+    )
+
+
+def _choose(
+    generator: np.random.Generator,
+    number: int,
+    mixable: NDArray[np.intp],
+    kept: NDArray[np.bool_],
+    listed: NDArray[np.intp],
+    pairs: Pairs,
+) -> NDArray[np.intp]:
+    """Return the pigments of one paint."""
+    numbers = np.array(PIGMENT_NUMBERS)
+    for _ in range(_TRIES):
+        count = int(generator.choice(len(numbers), p=numbers / numbers.sum())) + 1
+        if pairs == "held-out":
+            first = listed[generator.integers(len(listed))]
+            rest = np.setdiff1d(mixable, first)
+            more = generator.choice(rest, min(max(count - 2, 0), rest.size), replace=False)
+            chosen = np.concatenate([first, more])
+            if np.isin(chosen, mixable).all():
+                return chosen
+            continue
+        if count == 1:
+            return generator.integers(number, size=1)
+        chosen = generator.choice(mixable, min(count, mixable.size), replace=False)
+        if pairs == "any" or not kept[np.ix_(chosen, chosen)].any():
+            return chosen
+    raise InvalidInput("the held-out pairs of pigments cannot be mixed", "Hold out other pairs")

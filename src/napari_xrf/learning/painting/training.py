@@ -1,0 +1,445 @@
+"""Training of the painting generator: a conditional generative adversarial network with an anchor.
+
+In two steps. The emission network learns from the forward model how mixtures emit, by regression. Then the
+recipe network learns the paints of a colour: an encoder tells which noise belongs to a known paint, and the
+paint must come back from it (a variational autoencoder); paints from random noise must look right to a
+discriminator (hinge loss) and have the colour that was asked for (Larsen et al., arXiv:1512.09300).
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.learning.commit import current_commit
+from napari_xrf.learning.painting.critic import Discriminator, Encoder
+from napari_xrf.learning.painting.network import (
+    Options,
+    PaintingNetwork,
+    mixed_lab,
+    pigment_features,
+)
+from napari_xrf.learning.painting.generator import PaintingGenerator, band_shares
+from napari_xrf.learning.painting.paints import (
+    absorption_over_scattering,
+    draw_paints,
+    expect_paints,
+    hold_out_pairs,
+)
+from napari_xrf.physics.instrument import Instrument, load_instrument
+from napari_xrf.synthesis.pigments import Pigment, PigmentSpectra, expect_pigments, load_pigments
+from napari_xrf.core.ranges import Limits, check_fields
+
+LIGHT_CHANNELS = 1024
+
+
+@dataclass(frozen=True)
+class PaintingTraining:
+    """Options of the training.
+
+    Attributes
+    ----------
+    paints
+        Mixtures whose spectra the forward model computes, for each support.
+    supports
+        Instrument, ground and substrate of these.
+    recipes
+        Mixtures by mass that the recipe network draws from; they need no spectra.
+    batch_size
+        Paints in a step.
+    emission_steps, recipe_steps
+        Steps of the two trainings.
+    learning_rate
+        Highest of the generator, which rises and falls; the discriminator keeps half of it.
+    warm_up
+        Part of the recipe steps before the discriminator joins in.
+    adversarial, color, divergence
+        Weights of the losses beside the anchor's 1: what the discriminator says, squared colour difference
+        over 100, and the encoder's divergence from normal noise, which grows to this over the warm-up.
+    color_noise
+        Standard deviation of the colours that are asked for, CIELAB.
+    masstone_noise
+        Standard deviation of the pigments' masstones, sRGB from 0 to 255: palettes that were never seen.
+    averaging
+        Of the weights, exponential, per step.
+    held_out, held_out_seed
+        Part of the pigments' pairs that training never mixes, and the seed that chooses them.
+    """
+
+    paints: Annotated[int, Limits(10, 1_000_000)] = 800
+    supports: tuple[tuple[str, str, str], ...] = (
+        ("m4-tornado", "chalk", "wood"),
+        ("gem", "gypsum", "canvas"),
+    )
+    recipes: Annotated[int, Limits(10, 10_000_000)] = 50_000
+    batch_size: Annotated[int, Limits(2, 100_000)] = 96
+    emission_steps: Annotated[int, Limits(0, 1_000_000)] = 1000
+    recipe_steps: Annotated[int, Limits(1, 1_000_000)] = 2500
+    learning_rate: Annotated[float, Limits(1e-6, 1)] = 1e-3
+    warm_up: Annotated[float, Limits(0, 1)] = 0.3
+    adversarial: Annotated[float, Limits(0, 100)] = 0.1
+    color: Annotated[float, Limits(0, 100)] = 1.0
+    divergence: Annotated[float, Limits(0, 100)] = 0.05
+    color_noise: Annotated[float, Limits(0, 50)] = 1.0
+    masstone_noise: Annotated[float, Limits(0, 100)] = 6.0
+    averaging: Annotated[float, Limits(0, 1)] = 0.999
+    held_out: Annotated[float, Limits(0, 0.9)] = 0.15
+    held_out_seed: Annotated[int, Limits(0, 2**32 - 1)] = 4
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if not self.supports or any(len(each) != 3 for each in self.supports):
+            raise InvalidInput("supports must be triples of instrument, ground and substrate")
+
+
+@dataclass(frozen=True)
+class PaintingStep:
+    """What a stretch of steps came to.
+
+    Attributes
+    ----------
+    phase
+        ``"emission"`` or ``"recipe"``.
+    number, total
+        Steps done, of how many.
+    losses
+        Means of the losses since the last report.
+    """
+
+    phase: str
+    number: int
+    total: int
+    losses: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class PaintBank:
+    """Mixtures with their spectra under one instrument, and those of the pigments alone.
+
+    Attributes
+    ----------
+    pigments
+        P pigments.
+    masses
+        (N, P) shares by mass.
+    spectra
+        (N, E) expected, on the pigments' axis.
+    """
+
+    pigments: PigmentSpectra
+    masses: np.ndarray[tuple[int, int], np.dtype[np.float64]]
+    spectra: np.ndarray[tuple[int, int], np.dtype[np.float64]]
+
+
+def train_painting_generator(
+    options: PaintingTraining | None = None,
+    network: Options | None = None,
+    *,
+    seed: int = 0,
+    pigments: tuple[Pigment, ...] | None = None,
+    progress: Progress = ignore_progress,
+    on_step: Callable[[PaintingStep], None] | None = None,
+) -> PaintingGenerator:
+    """Train a painting generator on the CPU.
+
+    Parameters
+    ----------
+    options, network
+        Of the training, and sizes of the network.
+    seed
+        The same seed gives the same weights on one machine.
+    pigments
+        What paints are mixed of; the shipped table by default.
+    on_step
+        Called some hundred times with the losses.
+
+    Raises
+    ------
+    InvalidInput
+        When an instrument, ground or substrate is unknown.
+    """
+    chosen, started = options or PaintingTraining(), time.process_time()
+    table = load_pigments() if pigments is None else pigments
+    paints, noise = np.random.default_rng(seed).spawn(2)
+    report = on_step or (lambda _: None)
+    banks = []
+    for instrument, ground, substrate in chosen.supports:
+        light = light_instrument(load_instrument(instrument))
+        banks.append(make_bank(table, light, chosen, paints, ground, substrate, progress))
+    pool = _draw(chosen.recipes, table, chosen, paints)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(noise.integers(2**63)))
+        whole = PaintingNetwork(network or Options())
+        _train_emission(whole, banks, chosen, noise, report, progress)
+        averaged = _train_recipe(whole, banks, pool, chosen, noise, report, progress)
+    training = {
+        "seed": seed,
+        "napari_xrf": version("napari-xrf"),
+        "torch": str(torch.__version__),
+        "commit": current_commit(),
+        "options": asdict(chosen),
+        "pigments": [pigment.name for pigment in table],
+        "processor_seconds": round(time.process_time() - started),
+    }
+    return PaintingGenerator(averaged.eval(), training)
+
+
+def painting_options(settings: Mapping[str, Any]) -> tuple[PaintingTraining, Options]:
+    """Return the options of training and network with some values changed.
+
+    Raises
+    ------
+    InvalidInput
+        For a name that neither has, or a value out of range.
+    """
+    parts: tuple[dict[str, Any], dict[str, Any]] = {}, {}
+    names = [{each.name for each in fields(kind)} for kind in (PaintingTraining, Options)]
+    for name, value in settings.items():
+        which = next((index for index, known in enumerate(names) if name in known), None)
+        if which is None:
+            raise InvalidInput(
+                f"the painting generator has no option {name!r}",
+                f"Use {', '.join(sorted(set.union(*names)))}",
+            )
+        default = getattr((PaintingTraining, Options)[which], name)
+        kinds = {int: int, float: (int, float), tuple: (list, tuple)}[type(default)]
+        if isinstance(value, bool) or not isinstance(value, kinds):  # type: ignore[arg-type]
+            raise InvalidInput(f"the option {name!r} of the painting generator cannot be {value!r}")
+        parts[which][name] = tuple(map(tuple, value)) if isinstance(default, tuple) else value
+    return PaintingTraining(**parts[0]), Options(**parts[1])
+
+
+def light_instrument(instrument: Instrument) -> Instrument:
+    """Return an instrument with at most 1024 channels over the same energies."""
+    axis = instrument.energy
+    factor = -(-axis.size // LIGHT_CHANNELS)
+    # The first new channel's centre lies amid the channels that it takes in.
+    offset = axis.offset + (factor - 1) / 2 * axis.width
+    return replace(instrument, energy=EnergyAxis(offset, axis.width * factor, axis.size // factor))
+
+
+def make_bank(
+    table: tuple[Pigment, ...],
+    instrument: Instrument,
+    options: PaintingTraining,
+    generator: np.random.Generator,
+    ground: str,
+    substrate: str,
+    progress: Progress = ignore_progress,
+) -> PaintBank:
+    """Return mixtures of the training set with their expected spectra."""
+    alone = expect_pigments(table, instrument, ground=ground, substrate=substrate)
+    masses = _draw(options.paints, table, options, generator)
+    spectra = expect_paints(table, masses, instrument, ground=ground, substrate=substrate, progress=progress)
+    return PaintBank(alone, masses, spectra)
+
+
+def _draw(
+    size: int, table: tuple[Pigment, ...], options: PaintingTraining, generator: np.random.Generator
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    from napari_xrf.synthesis.pigments import rgb
+
+    absorption = absorption_over_scattering([rgb(pigment.color) for pigment in table])
+    held_out = hold_out_pairs(len(table), options.held_out, np.random.default_rng(options.held_out_seed))
+    leaf = np.array([pigment.pigment_volume == 1 for pigment in table])
+    return draw_paints(size, absorption, generator, alone=leaf, held_out=held_out, pairs="seen")
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Paints, each with its own palette of P pigments."""
+
+    colors: Tensor  # (N, P, 3) sRGB 0 to 1
+    masses: Tensor  # (N, P)
+    bands: Tensor  # (N, P, B)
+    strengths: Tensor  # (N, P, 2)
+    rows: np.ndarray[tuple[int], np.dtype[np.intp]]
+
+
+def _batches(
+    bank: PaintBank, masses: np.ndarray, options: PaintingTraining, bands: int, generator: np.random.Generator
+) -> Iterator[_Batch]:
+    """Yield batches without end; all palettes of a batch have one size, from 4 pigments to all."""
+    from napari_xrf.learning.painting.generator import describe_palette
+
+    known = describe_palette(bank.pigments, bands)
+    total = masses.shape[1]
+    logs = np.log(bank.pigments.spectra.sum(axis=1))
+    while True:
+        rows = generator.integers(len(masses), size=options.batch_size)
+        drawn = masses[rows]
+        size = round(float(np.exp(generator.uniform(np.log(min(4, total)), np.log(total)))))
+        order = np.argsort(generator.random(drawn.shape) - (drawn > 0), axis=1)[:, :size]
+        part = logs[order] - logs[order].mean(axis=1, keepdims=True)
+        strengths = np.stack([part, np.ones_like(part)], axis=2)
+        strengths[generator.random(len(rows)) < 0.2] = 0  # measured pigments tell no strength
+        colors = bank.pigments.colors[order] + generator.normal(0, options.masstone_noise, (*order.shape, 3))
+        yield _Batch(
+            torch.from_numpy(np.clip(colors, 0, 255) / 255).float(),
+            torch.from_numpy(np.take_along_axis(drawn, order, axis=1)).float(),
+            known.bands[torch.from_numpy(order)],
+            torch.from_numpy(strengths).float(),
+            rows,
+        )
+
+
+def _train_emission(
+    network: PaintingNetwork,
+    banks: list[PaintBank],
+    options: PaintingTraining,
+    generator: np.random.Generator,
+    report: Callable[[PaintingStep], None],
+    progress: Progress,
+) -> None:
+    bands = network.options.bands
+    truths = [
+        torch.from_numpy(np.sqrt(band_shares(bank.spectra, bank.pigments.energy, bands))).float()
+        for bank in banks
+    ]
+    sources = [_batches(bank, bank.masses, options, bands, generator) for bank in banks]
+    optimizer = torch.optim.Adam(network.emission.parameters(), lr=2 * options.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(options.emission_steps, 1))
+    losses = _Losses("emission", options.emission_steps, report)
+    for step in range(options.emission_steps):
+        progress(step, options.emission_steps, "learning how mixtures emit")
+        which = step % len(banks)
+        batch = next(sources[which])
+        shares = network.emission(_logs(batch.masses), batch.bands, batch.strengths)
+        found = _spectra(shares, batch.bands)
+        loss = ((found - truths[which][batch.rows]) ** 2).sum(dim=1).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.add(step + 1, hellinger=loss)
+
+
+def _train_recipe(
+    network: PaintingNetwork,
+    banks: list[PaintBank],
+    pool: np.ndarray,
+    options: PaintingTraining,
+    generator: np.random.Generator,
+    report: Callable[[PaintingStep], None],
+    progress: Progress,
+) -> PaintingNetwork:
+    """Return the network with the averaged weights of its recipe."""
+    recipe, emission = network.recipe, network.emission.requires_grad_(False)
+    encoder, critic = Encoder(network.options), Discriminator(network.options)
+    rate, steps = options.learning_rate, options.recipe_steps
+    generating = torch.optim.Adam([*recipe.parameters(), *encoder.parameters()], lr=rate, betas=(0.5, 0.99))
+    judging = torch.optim.Adam(critic.parameters(), lr=rate / 2, betas=(0.5, 0.99))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(generating, rate, total_steps=steps, pct_start=0.1)
+    averaged = copy.deepcopy(network)
+    sources = itertools.cycle(
+        [_batches(bank, pool, options, network.options.bands, generator) for bank in banks]
+    )
+    losses = _Losses("recipe", steps, report)
+    for step in range(steps):
+        progress(step, steps, "learning which paints make a colour")
+        batch = next(next(sources))
+        pigments = pigment_features(batch.colors)
+        wanted = mixed_lab(batch.masses, batch.colors)
+        wanted = wanted + options.color_noise * torch.randn_like(wanted)
+        mean, log_variance = encoder(wanted, pigments, batch.masses)
+        told = mean + torch.randn_like(mean) * (log_variance / 2).exp()
+        noise = torch.randn_like(mean)
+        both = recipe(wanted.repeat(2, 1), pigments.repeat(2, 1, 1), torch.cat([told, noise]))
+        anchored, free = both.chunk(2)
+        anchor = (
+            -(batch.masses * anchored).sum(dim=1).mean() + (batch.masses * _logs(batch.masses)).sum(1).mean()
+        )
+        divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=(1, 2)).mean()
+        shift = mixed_lab(both.exp(), batch.colors.repeat(2, 1, 1)) - wanted.repeat(2, 1)
+        color = _bounded(shift.pow(2).sum(dim=1) / 100).mean()
+        growing = min(1.0, (step + 1) / max(1.0, options.warm_up * steps))
+        loss = anchor + growing * options.divergence * divergence + options.color * color
+        adversarial = judged = torch.zeros(())
+        joins = options.adversarial > 0 and step >= options.warm_up * steps
+        if joins:
+            spectra = _spectra(emission(free, batch.bands, batch.strengths), batch.bands)
+            adversarial = -critic(wanted, pigments, free.exp(), spectra).mean()
+            loss = loss + options.adversarial * adversarial
+        generating.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(recipe.parameters(), 5.0)
+        generating.step()
+        if joins:
+            with torch.no_grad():
+                true = _spectra(emission(_logs(batch.masses), batch.bands, batch.strengths), batch.bands)
+            judged = _judge(critic, judging, wanted, pigments, (batch.masses, true), (free.exp(), spectra))
+        schedule.step()
+        _average(averaged.recipe, recipe, min(options.averaging, step / (step + 10)))
+        losses.add(
+            step + 1, anchor=anchor, divergence=divergence, color=color,
+            adversarial=adversarial, discriminator=judged,
+        )  # fmt: skip
+    return averaged
+
+
+def _judge(
+    critic: Discriminator,
+    optimizer: torch.optim.Optimizer,
+    wanted: Tensor,
+    pigments: Tensor,
+    real: tuple[Tensor, Tensor],
+    made: tuple[Tensor, Tensor],
+) -> Tensor:
+    """Take a step of the discriminator on real and generated paints; returns the hinge loss."""
+    optimizer.zero_grad()
+    masses, spectra = (torch.cat([first, second.detach()]) for first, second in zip(real, made, strict=True))
+    scores = critic(wanted.repeat(2, 1), pigments.repeat(2, 1, 1), masses, spectra)
+    good, bad = scores.chunk(2)
+    loss = torch.relu(1 - good).mean() + torch.relu(1 + bad).mean()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+class _Losses:
+    """Means of losses, reported about a hundred times."""
+
+    def __init__(self, phase: str, total: int, report: Callable[[PaintingStep], None]) -> None:
+        self.phase, self.total, self.report = phase, total, report
+        self.every = max(1, total // 100)
+        self.sums: dict[str, float] = {}
+
+    def add(self, number: int, **losses: Tensor) -> None:
+        for name, loss in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(loss.detach())
+        if number % self.every == 0:
+            means = {name: value / self.every for name, value in self.sums.items()}
+            self.report(PaintingStep(self.phase, number, self.total, means))
+            self.sums = {}
+
+
+def _logs(masses: Tensor) -> Tensor:
+    return masses.clamp_min(1e-7).log()
+
+
+def _spectra(shares: Tensor, bands: Tensor) -> Tensor:
+    """Return the square roots of a mixture's bands (N, B)."""
+    return ((shares[..., None] * bands**2).sum(dim=1) + 1e-9).sqrt()
+
+
+def _bounded(squares: Tensor) -> Tensor:
+    # As a square near 0, and as its root far away: colours that no paint reaches must not rule the loss.
+    return (1 + 2 * squares).sqrt() - 1
+
+
+@torch.no_grad()
+def _average(kept: nn.Module, new: nn.Module, part: float) -> None:
+    for old, fresh in zip(kept.parameters(), new.parameters(), strict=True):
+        old.lerp_(fresh, 1 - part)

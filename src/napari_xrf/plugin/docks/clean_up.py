@@ -1,0 +1,219 @@
+"""The Clean up labels dock: a form over the steps of :mod:`napari_xrf.minerals.cleanup`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import napari.viewer
+import numpy as np
+from magicgui import magic_factory
+from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+from superqt.utils import qthrottled
+
+from napari_xrf.core.errors import XrfError
+from napari_xrf.core.label_map import LabelMap
+from napari_xrf.minerals.cleanup import CleanUpStep, clean_labels
+from napari_xrf.plugin.docks.life import when_closed
+from napari_xrf.plugin.forms.parts import button, row
+from napari_xrf.plugin.job_bar import JobBar
+from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
+from napari_xrf.plugin.forms.layer_choice import LayerChoice
+from napari_xrf.plugin.notices import tell, tell_error
+
+ALL_CLASSES = "all classes"
+_QUICK_PIXELS = 400_000  # larger maps are previewed on request, so that the form stays quick
+
+
+@magic_factory(
+    auto_call=False,
+    call_button=False,
+    labels=False,
+    majority={
+        "label": "Majority of",
+        "min": 1,
+        "max": 31,
+        "step": 2,
+        "tooltip": "A pixel takes the most frequent class of a square of this side; 1 does nothing",
+    },
+    opening={
+        "label": "Opening",
+        "min": 1,
+        "max": 31,
+        "step": 2,
+        "tooltip": "Parts of a class narrower than this go to their neighbours; 1 does nothing",
+    },
+    closing={
+        "label": "Closing",
+        "min": 1,
+        "max": 31,
+        "step": 2,
+        "tooltip": "A class fills gaps narrower than this; 1 does nothing",
+    },
+    smallest={
+        "label": "Smallest grain",
+        "min": 1,
+        "max": 100_000,
+        "tooltip": "Grains of fewer pixels go to their neighbours; 1 does nothing",
+    },
+    fill_holes={"label": "Fill holes", "tooltip": "A class fills what it surrounds completely"},
+    only={"label": "Only", "choices": [ALL_CLASSES], "tooltip": "Work on one class or on all"},
+)
+def _steps_form(
+    majority: int = 3,
+    opening: int = 1,
+    closing: int = 1,
+    smallest: int = 5,
+    fill_holes: bool = False,
+    only: str = ALL_CLASSES,
+) -> Any:
+    """Return the steps of the form, in the order of its rows."""
+    classes = () if only == ALL_CLASSES else (only,)
+    sizes = (("majority", majority), ("opening", opening), ("closing", closing), ("min-size", smallest))
+    steps = [CleanUpStep(kind, size, classes) for kind, size in sizes if size > 1]
+    if fill_holes:
+        steps.append(CleanUpStep("fill-holes", 0, classes))
+    return tuple(steps)
+
+
+class CleanUpDock(QWidget):  # type: ignore[misc]
+    """Cleans a label layer up into a new one; the old one stays as it is.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose layers it works on.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._followed: Any = None
+        self.labels = LayerChoice(
+            viewer, lambda layer: layer._type_string == "labels" and layer.ndim == 2, "no label map yet"
+        )
+        self.form = _steps_form()
+        self.changes = QLabel()
+        self.changes.setWordWrap(True)
+        self.job_bar = JobBar()
+        self.count = button("Count changes", "How many pixels would change", self._count)
+        self.run = button("Clean up into a new layer", "The old layer stays as it is", self._clean)
+        layout = QVBoxLayout(self)
+        layout.addLayout(row(QLabel("Labels"), self.labels))
+        layout.addWidget(QLabel("Sizes in pixels; the steps run from top to bottom."))
+        fields = QFormLayout()
+        for widget in self.form:
+            fields.addRow(widget.label if widget.name != "fill_holes" else "", widget.native)
+        layout.addLayout(fields)
+        layout.addWidget(self.changes)
+        layout.addLayout(row(self.run, self.count, None))
+        layout.addWidget(self.job_bar)
+        layout.addStretch(1)
+        self.setMinimumWidth(320)
+        self._preview = qthrottled(self._show_changes, timeout=150)
+        for widget in self.form:
+            widget.changed.connect(lambda _: self._preview())
+        self.labels.chosen.connect(self._follow)
+        self.job_bar.busy.connect(lambda busy: self.run.setEnabled(not busy and self._followed is not None))
+        self._follow(self.labels.layer())
+        when_closed(self, self._release)
+
+    def steps(self) -> tuple[CleanUpStep, ...]:
+        """Return the steps that the form asks for."""
+        return tuple(self.form())
+
+    def _follow(self, layer: Any) -> None:
+        if self._followed is not None:
+            for event in (self._followed.events.data, self._followed.events.paint):
+                event.disconnect(self._labels_changed)
+        self._followed = layer
+        if layer is not None:
+            for event in (layer.events.data, layer.events.paint):
+                event.connect(self._labels_changed)
+        for widget in (self.run, self.count):
+            widget.setEnabled(layer is not None)
+        self._list_classes()
+        self._show_changes()
+
+    def _labels_changed(self, event: Any = None) -> None:
+        self._preview()
+
+    def _list_classes(self) -> None:
+        before = self._label_map()
+        names = () if before is None else tuple(entry.name for entry in before.classes)
+        self.form.only.choices = [ALL_CLASSES, *dict.fromkeys(names)]
+
+    def _show_changes(self) -> None:
+        before = self._label_map()
+        if before is None:
+            self.changes.setText("Open or make a label map first.")
+        elif before.labels.size > _QUICK_PIXELS:
+            self.changes.setText("A large map: press Count changes.")
+        else:
+            try:
+                self._tell_changes((before, clean_labels(before, self.steps())))
+            except XrfError as error:
+                self.changes.setText(str(error))
+
+    def _tell_changes(self, maps: tuple[LabelMap, LabelMap]) -> None:
+        changed, size = _changed_pixels(*maps), maps[0].labels.size
+        self.changes.setText(f"{changed:,} of {size:,} pixels would change ({changed / size:.1%}).")
+
+    def _count(self) -> None:
+        self._start("Counting changes", self._tell_changes)
+
+    def _clean(self) -> None:
+        layer = self.labels.layer()
+        if layer is None:
+            return
+        name = f"{layer.name} (cleaned)"
+
+        def done(maps: tuple[LabelMap, LabelMap]) -> None:
+            from napari.layers import Layer
+
+            before, after = maps
+            data, keywords, kind = label_layer(after, name)
+            keywords["metadata"] |= {key: layer.metadata[key] for key in _KEPT if key in layer.metadata}
+            self._viewer.add_layer(Layer.create(data, keywords, kind))
+            tell(f"{_changed_pixels(before, after):,} pixels changed; {layer.name!r} stays as it was")
+
+        self._start("Cleaning labels", done)
+
+    def _start(self, title: str, done: Any) -> None:
+        before = self._label_map()
+        if before is not None:
+            self.job_bar.run(title, _clean_with_progress, before, self.steps(), on_done=done)
+
+    def _label_map(self) -> LabelMap | None:
+        layer = self.labels.layer()
+        if layer is None:
+            return None
+        try:
+            return label_map_of_layer(layer)
+        except XrfError as error:
+            tell_error(error)
+            return None
+
+    def _release(self) -> None:
+        self._preview.cancel()
+        self.job_bar.release()
+        if self._followed is not None:
+            for event in (self._followed.events.data, self._followed.events.paint):
+                event.disconnect(self._labels_changed)
+        self.labels.disconnect_viewer()
+
+
+_KEPT = ("xrf_classification",)  # what the report needs
+
+
+def _clean_with_progress(
+    before: LabelMap, steps: tuple[CleanUpStep, ...], progress: Any
+) -> tuple[LabelMap, LabelMap]:
+    after = before
+    for done, step in enumerate(steps):
+        progress(done, len(steps), str(step))
+        after = clean_labels(after, [step])
+    return before, after
+
+
+def _changed_pixels(before: LabelMap, after: LabelMap) -> int:
+    return int(np.count_nonzero(before.labels != after.labels))

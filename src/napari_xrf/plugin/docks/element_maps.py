@@ -1,0 +1,183 @@
+"""The Element maps dock: find elements, choose some, map them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import napari.viewer
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QComboBox, QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+
+from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.plugin.docks.life import when_closed
+from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.job_bar import JobBar
+from napari_xrf.plugin.forms.layer_choice import LayerChoice
+from napari_xrf.plugin.layers.conversion import FAMILY_KEY, FOUND_KEY, cube_from, element_map_layers, holds_cube
+from napari_xrf.plugin.notices import tell, warn
+from napari_xrf.plugin.forms.periodic_table import PeriodicTable
+
+_METHODS = (("Fit of the whole spectrum", "fit"), ("Energy windows", "window"))
+
+
+class ElementMapsDock(QWidget):  # type: ignore[misc]
+    """Makes one layer of net counts per line family of the chosen map.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose layers it works on.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._hidden: list[Any] = []
+        self.maps = LayerChoice(viewer, holds_cube, "open a map of spectra")
+        self.list = QListWidget()
+        self.list.setToolTip("Ticked elements are mapped; with none ticked, those that are found")
+        self.method = QComboBox()
+        for text, name in _METHODS:
+            self.method.addItem(text, name)
+        self.find = button("Find elements", "From the sum and the highest pixels", self._find)
+        self.from_file = button("From file", "The elements that the file lists", self._take_file)
+        self.table = button("Table…", "Choose from the periodic table", self._open_table)
+        self.clear = button("None", "Untick all", lambda: self.tick(()))
+        self.grid = tick_box("Side by side", False, "Show the maps in a grid", self._arrange)
+        self.run = button("Map elements", "Make the maps as layers", self._map)
+        self.job_bar = JobBar()
+        layout = QVBoxLayout(self)
+        layout.addLayout(row(QLabel("Map"), self.maps))
+        layout.addLayout(row(self.find, self.from_file, self.table, self.clear))
+        layout.addWidget(self.list, 1)
+        layout.addLayout(row(QLabel("Method"), self.method))
+        layout.addLayout(row(self.run, self.grid, None))
+        layout.addWidget(self.job_bar)
+        self.setMinimumWidth(340)
+        self.maps.chosen.connect(self._choose)
+        self.job_bar.busy.connect(self._set_busy)
+        self._choose(self.maps.layer())
+        when_closed(self, self._release)
+
+    def elements(self) -> tuple[str, ...]:
+        """Return the ticked elements or line families."""
+        items = (self.list.item(index) for index in range(self.list.count()))
+        return tuple(
+            item.data(Qt.ItemDataRole.UserRole)
+            for item in items
+            if item.checkState() == Qt.CheckState.Checked
+        )
+
+    def tick(self, elements: Sequence[str]) -> None:
+        """Tick these elements and no others; missing ones are added to the list."""
+        wanted = dict.fromkeys(elements)
+        for index in range(self.list.count()):
+            item = self.list.item(index)
+            ticked = item.data(Qt.ItemDataRole.UserRole) in wanted
+            item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
+            wanted.pop(item.data(Qt.ItemDataRole.UserRole), None)
+        for element in wanted:
+            self._add(element, element)
+
+    def _choose(self, layer: Any) -> None:
+        self.list.clear()
+        cube = self._cube()
+        self.from_file.setEnabled(cube is not None and bool(cube.elements))
+        self._set_busy(False)
+        if layer is not None:
+            self.tick(layer.metadata.get(FOUND_KEY, ()))
+
+    def _set_busy(self, busy: bool) -> None:
+        for widget in (self.find, self.run):
+            widget.setEnabled(not busy and self.maps.layer() is not None)
+
+    def _cube(self) -> SpectralCube | None:
+        layer = self.maps.layer()
+        return None if layer is None else cube_from(layer)
+
+    def _add(self, element: str, text: str) -> None:
+        item = QListWidgetItem(text)
+        item.setData(Qt.ItemDataRole.UserRole, element)
+        item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+        item.setCheckState(Qt.CheckState.Checked)
+        self.list.addItem(item)
+
+    def _find(self) -> None:
+        from napari_xrf.maps.identification import find_elements
+
+        layer, cube = self.maps.layer(), self._cube()
+        if cube is None:
+            return
+
+        def done(found: Any) -> None:
+            layer.metadata[FOUND_KEY] = tuple(entry.element for entry in found)
+            if self.maps.layer() is layer:
+                self._show_found(found)
+
+        self.job_bar.run("Finding elements", find_elements, cube, on_done=done)
+
+    def _show_found(self, found: Sequence[Any]) -> None:
+        self.list.clear()
+        for entry in found:
+            lines = ", ".join(family.split()[-1] for family in entry.families)
+            where = f", in {entry.pixels} pixels" if getattr(entry, "pixels", 0) else ""
+            counts = f"{entry.net_counts:,.0f} ± {entry.standard_error:,.0f} counts"
+            self._add(entry.element, f"{entry.element}   {lines}   {counts}{where}")
+        if not found:
+            warn("No element stands out of this map: choose some from the table")
+
+    def _take_file(self) -> None:
+        cube = self._cube()
+        if cube is not None:
+            self.tick(cube.elements)
+
+    def _open_table(self) -> None:
+        dialog = PeriodicTable(self.elements(), self)
+        if dialog.exec():
+            self.tick(dialog.elements())
+
+    def _map(self) -> None:
+        from napari_xrf.maps.element_mapping import map_elements
+
+        cube = self._cube()
+        if cube is None:
+            return
+        chosen = list(self.elements()) or None
+        method = self.method.currentData()
+        self.job_bar.run(
+            "Mapping elements", map_elements, cube, chosen, method=method, on_done=self._show_maps
+        )
+
+    def _show_maps(self, maps: ElementMaps) -> None:
+        from napari.layers import Layer
+
+        if len(maps) == 0:
+            warn("None of the elements has lines in this map's energies")
+            return
+        for data in element_map_layers(maps):
+            self._viewer.add_layer(Layer.create(*data))
+        self._arrange()
+        tell(f"{len(maps)} element maps of {maps.source or 'the map'}; the last one is shown")
+
+    def _arrange(self) -> None:
+        """Show all element maps side by side and hide what would stand between them, or go back."""
+        grid = self.grid.isChecked()
+        for layer in self._viewer.layers:
+            if FAMILY_KEY in layer.metadata:
+                layer.name_overlay.visible = grid
+                layer.visible = layer.visible or grid
+            elif grid and layer.visible:
+                layer.visible = False
+                self._hidden.append(layer)
+        if not grid:
+            for layer in self._hidden:
+                layer.visible = True
+            self._hidden = []
+        self._viewer.canvas.grid.enabled = grid
+        QTimer.singleShot(100, self._viewer.reset_view)  # the panes get their sizes first
+
+    def _release(self) -> None:
+        self.job_bar.release()
+        self.maps.disconnect_viewer()

@@ -1,0 +1,322 @@
+"""The Model inference dock: what a network says of a region at once, and of the whole map on demand."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import napari.viewer
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput, XrfError
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.learning.description import ModelDescription
+from napari_xrf.plugin.docks.life import when_closed
+from napari_xrf.plugin.forms.parts import button, row
+from napari_xrf.plugin.forms.inference import InferenceForm, Request
+from napari_xrf.plugin.layers.inference import prediction_layers
+from napari_xrf.plugin.job_bar import JobBar
+from napari_xrf.plugin.jobs import Job, running_on
+from napari_xrf.plugin.forms.layer_choice import LayerChoice
+from napari_xrf.plugin.layers.conversion import cube_from, holds_cube
+from napari_xrf.plugin.layers.loading import load_in_background
+from napari_xrf.plugin.model_answers import Answer, LoadedModel, answer_region, predict_map
+from napari_xrf.plugin.forms.model_choice import ModelChoice
+from napari_xrf.plugin.notices import tell, tell_error
+from napari_xrf.plugin.ranked_table import RankedTable
+from napari_xrf.plugin.layers.regions import add_region_layer
+from napari_xrf.plugin.layers.region_spectra import RegionSpectra
+from napari_xrf.plugin.spectrum_evidence import evidence_lines, show_evidence
+from napari_xrf.plugin.forms.synthesis import form_label
+from napari_xrf.plugin.writers import recognized_name
+
+WHOLE = "the whole map, summed"
+
+
+class InferenceDock(QWidget):  # type: ignore[misc]
+    """Asks a model about regions and maps.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose layers it works on.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._models = LoadedModel()
+        self._masks: dict[str, NDArray[np.bool_]] = {}
+        self._answering: Job | None = None
+        self._refining: Job | None = None
+        self._again = False
+        self._told = ""
+        self.answer: Answer | None = None
+        self.prediction: Any = None
+        self._predicted: SpectralCube | None = None
+        self.maps = LayerChoice(viewer, holds_cube, "open a map of spectra")
+        self.models = ModelChoice(viewer)
+        self.form = InferenceForm()
+        self.region = QComboBox()
+        self.region.setToolTip("Whose spectrum the model reads; a region is answered while you draw it")
+        self.region.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.region.addItem(WHOLE)
+        self.new_regions = button(
+            "New ROI layer", "Draw regions; each is answered at once", self._add_regions
+        )
+        self.ask = button("Ask", "Read the region's spectrum", self._ask)
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        self.table = RankedTable()
+        self.run = button("Read whole map", "Make the outputs as layers", self._run)
+        self.save = button("Save prediction…", "Write all outputs of the last map (.h5)", self._ask_file)
+        self.job_bar = JobBar()
+        self._lay_out()
+        self.regions = RegionSpectra(viewer, self)
+        self.maps.chosen.connect(self._choose_map)
+        self.models.chosen.connect(lambda _: self._choose_model())
+        self.form.changed.connect(self._form_changed)
+        self.region.activated.connect(lambda _: self._ask())
+        self.regions.changed.connect(self._follow_regions)
+        self.table.picked.connect(lambda name: self._show_lines(name, open_dock=True))
+        self.job_bar.busy.connect(lambda _: self._set_enabled())
+        self._choose_model()
+        self._choose_map(self.maps.layer())
+        when_closed(self, self._release)
+
+    def cube(self) -> SpectralCube | None:
+        """Return the cube of the chosen layer, or None; a layer without an energy axis is told."""
+        layer = self.maps.layer()
+        try:
+            return None if layer is None else cube_from(layer)
+        except XrfError as error:
+            tell_error(error)
+            return None
+
+    def write(self, path: Path) -> None:
+        """Write all outputs of the last map, as ``napari-xrf predict`` does, in a worker thread."""
+        from napari_xrf.learning.prediction_files import write_prediction
+
+        if self.prediction is None:
+            raise InvalidInput("no map was read yet", "Press Read whole map first")
+
+        def done(_: Any) -> None:
+            tell(f"{path.name} is written")
+
+        self.job_bar.run(f"Writing {path.name}", write_prediction, path, self.prediction, on_done=done)
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.addLayout(row(form_label("Map"), self.maps))
+        layout.addLayout(row(form_label("Model"), self.models))
+        layout.addWidget(self.form)
+        layout.addLayout(row(form_label("Region"), self.region, self.ask, self.new_regions))
+        layout.addWidget(self.status)
+        layout.addWidget(self.table, 1)
+        layout.addLayout(row(self.run, self.save, None))
+        layout.addWidget(self.job_bar)
+        self.setMinimumWidth(420)
+
+    def _choose_map(self, layer: Any) -> None:
+        cube = self.cube() if layer is not None else None
+        if cube is not None:
+            load_in_background(cube)
+        self._clear_answer()
+        self._set_enabled()
+        self._follow_regions()
+
+    def _choose_model(self) -> None:
+        description = self._description()
+        self.form.show_for(description)
+        self._clear_answer()
+        self._set_enabled()
+        if self.region.currentText() in self._masks:
+            self._ask()
+
+    def _description(self) -> ModelDescription | None:
+        try:
+            return self.models.description()
+        except XrfError as error:
+            tell_error(error)
+            return None
+
+    def _form_changed(self) -> None:
+        self._set_enabled()
+        if self.answer is not None:
+            self._ask()
+
+    def _set_enabled(self) -> None:
+        ready = self.maps.layer() is not None and bool(self.models.model())
+        free = self.job_bar.job is None
+        self.ask.setEnabled(ready)
+        self.new_regions.setEnabled(self.maps.layer() is not None)
+        self.run.setEnabled(ready and free and bool(self.form.request().outputs))
+        self.save.setEnabled(free and self.prediction is not None)
+
+    # Regions
+
+    def _add_regions(self) -> None:
+        layer = self.maps.layer()
+        if layer is not None:
+            add_region_layer(self._viewer, layer)
+
+    def _follow_regions(self) -> None:
+        """List the regions, and ask about the one that was drawn or moved."""
+        cube = self.cube()
+        masks: dict[str, NDArray[np.bool_]] = {}
+        if cube is not None:
+            for found in self.regions.masks(self.maps.layer(), cube.map_shape):
+                masks[_free_name(found.name, masks)] = found.mask
+        moved = [name for name, mask in masks.items() if not _same(mask, self._masks.get(name))]
+        self._masks = masks
+        kept = self.region.currentText()
+        self.region.blockSignals(True)
+        self.region.clear()
+        self.region.addItems([WHOLE, *masks])
+        self.region.setCurrentText(moved[-1] if moved else (kept if kept in masks else WHOLE))
+        self.region.blockSignals(False)
+        if moved:
+            self._ask()
+        elif kept != self.region.currentText():
+            self._clear_answer()  # its region is gone
+
+    def _ask(self) -> None:
+        """Ask about the chosen region now, or when the question before it is answered."""
+        cube, model = self.cube(), self.models.model()
+        if cube is None or not model:
+            return
+        if self._answering is not None:
+            self._again = True
+            return
+        region = self.region.currentText()
+        mask = self._masks.get(region)
+        self.status.setText("Reading the spectrum…" if self.answer is None else self.status.text())
+        self._answering = Job(
+            f"Reading {region}",
+            answer_region,
+            self._models,
+            model,
+            cube,
+            region,
+            mask,
+            self.form.request(),
+            on_done=partial(self._take_answer, model, self.maps.layer()),
+            on_error=self._fail_answer,
+        )
+        self._answering.ended.connect(self._answered)
+        self._answering.start()
+        self._refine(cube)
+
+    def _answered(self) -> None:
+        self._answering = None
+        if self._again:
+            self._again = False
+            self._ask()
+
+    def _refine(self, cube: SpectralCube) -> None:
+        """Refine the map's energy axis behind the first answer, and ask again when it moved."""
+        known = self._models.axis_of(cube) is not None or self._refining is not None
+        # A map that is being decoded would be read twice; what is decoded comes as a new cube.
+        if known or not self.form.request().refined or running_on(cube) is not None:
+            return
+
+        def done(axis: EnergyAxis) -> None:
+            if cube is self.cube() and axis != cube.energy and self.answer is not None:
+                self._ask()
+
+        self._refining = Job("Refining the energy axis", self._models.refine, cube, on_done=done)
+        self._refining.ended.connect(self._refined)
+        self._refining.start()
+
+    def _refined(self) -> None:
+        self._refining = None
+
+    def _take_answer(self, model: str, layer: Any, answer: Answer) -> None:
+        if model != self.models.model() or layer is not self.maps.layer():
+            return
+        self.answer, self._told = answer, ""
+        found = sum(each.present for each in answer.ranked)
+        told = (
+            f"{answer.region}: {answer.counts:,.0f} counts in {answer.pixels:,} pixels, "
+            f"{found} above the threshold ({answer.seconds:.2f} s)"
+        )
+        self.status.setText("\n".join((told, *answer.notes)))
+        self.table.show_rows(answer.ranked)
+        self._show_lines(self.table.name())
+
+    def _fail_answer(self, error: Exception) -> None:
+        self._clear_answer()
+        self.status.setText(str(error) if isinstance(error, XrfError) else "")
+        if str(error) != self._told:  # a drag asks many times a second
+            self._told = str(error)
+            tell_error(error)
+
+    def _clear_answer(self) -> None:
+        self.answer = None
+        self.table.show_rows(())
+        self.status.setText("")
+        show_evidence(self._viewer, ())
+
+    def _show_lines(self, name: str, *, open_dock: bool = False) -> None:
+        if self.answer is not None:
+            lines = evidence_lines(name, self.answer.description)
+            show_evidence(self._viewer, lines, open_dock=open_dock)
+
+    # The whole map
+
+    def _run(self) -> None:
+        cube, model = self.cube(), self.models.model()
+        if cube is None or not model:
+            return
+        request = self.form.request()
+        done = partial(self._show_map, cube, request)
+        self.job_bar.run(
+            f"Reading {cube.name}", predict_map, self._models, model, cube, request, on_done=done
+        )
+
+    def _show_map(self, cube: SpectralCube, request: Request, prediction: Any) -> None:
+        from napari.layers import Layer
+
+        self.prediction, self._predicted = prediction, cube
+        layers, notes = prediction_layers(prediction, request, cube)
+        for layer in layers:
+            self._viewer.add_layer(Layer.create(*layer))
+        self._set_enabled()
+        tell("\n".join((f"{len(layers)} layers of {prediction.description.name}", *notes)))
+
+    def _ask_file(self) -> None:
+        name = f"{self._predicted.name}.predictions.h5" if self._predicted is not None else "predictions.h5"
+        path, _ = QFileDialog.getSaveFileName(self, "Save the prediction", name, "HDF5 (*.h5 *.hdf5)")
+        if path:
+            try:
+                self.write(Path(recognized_name(path, (".h5", ".hdf5"))))
+            except XrfError as error:
+                tell_error(error)
+
+    def _release(self) -> None:
+        if self.answer is not None:
+            show_evidence(self._viewer, ())
+        for job, slot in ((self._answering, self._answered), (self._refining, self._refined)):
+            if job is not None:
+                job.cancel()
+                job.ended.disconnect(slot)
+        self.job_bar.release()
+        self.maps.disconnect_viewer()
+        self.models.disconnect_viewer()
+        self.regions.disconnect_viewer()
+
+
+def _free_name(name: str, taken: dict[str, Any]) -> str:
+    number = 2
+    free = name
+    while free in taken:
+        free, number = f"{name} ({number})", number + 1
+    return free
+
+
+def _same(mask: NDArray[np.bool_], other: NDArray[np.bool_] | None) -> bool:
+    return other is not None and np.array_equal(mask, other)

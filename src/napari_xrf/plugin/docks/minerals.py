@@ -1,0 +1,273 @@
+"""The Minerals dock: name the mineral of each pixel, and read the percentages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import napari.viewer
+import numpy as np
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt.utils import qthrottled
+
+from napari_xrf.core.errors import InvalidInput, XrfError
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries
+from napari_xrf.plugin.class_table import ClassTable
+from napari_xrf.plugin.docks.life import when_closed
+from napari_xrf.plugin.forms.parts import button, row
+from napari_xrf.plugin.job_bar import JobBar
+from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
+from napari_xrf.plugin.forms.layer_choice import LayerChoice
+from napari_xrf.plugin.layers.conversion import cube_from, holds_cube, spatial_keywords
+from napari_xrf.plugin.notices import tell, tell_error
+
+CLASSIFICATION_KEY = "xrf_classification"
+
+_AUTO = "All that the elements found allow"
+_TICKED = "The ticked ones"
+
+
+class MineralsDock(QWidget):  # type: ignore[misc]
+    """Makes a label layer of minerals from the chosen map, and tables any label layer.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose layers it works on.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._library: tuple[Mineral, ...] = load_library()
+        self._followed: Any = None
+        self.maps = LayerChoice(viewer, holds_cube, "open a map of spectra")
+        self.labels = LayerChoice(viewer, lambda layer: layer._type_string == "labels", "no label map yet")
+        self.choice = QComboBox()
+        self.choice.addItems([_AUTO, _TICKED])
+        self.filter = QLineEdit()
+        self.filter.setPlaceholderText("filter by name, formula or group")
+        self.list = QListWidget()
+        self.list.setMinimumHeight(90)
+        self.count = QLabel()
+        self.table = ClassTable()
+        self.own = button("Own CSV…", "Add minerals of your own: name,formula,density", self._ask_library)
+        self.run = button("Map minerals", "Name the mineral of each pixel", self._classify)
+        self.save_table = button("Save table…", "Write the percentages as CSV", self._ask_table)
+        self.save_report = button("Save report…", "Write map, table and spectra as HTML", self._ask_report)
+        self.job_bar = JobBar()
+        layout = QVBoxLayout(self)
+        layout.addLayout(row(QLabel("Map"), self.maps))
+        layout.addLayout(row(QLabel("Look for"), self.choice))
+        layout.addLayout(row(self.filter, self.own))
+        layout.addWidget(self.list, 2)
+        layout.addLayout(row(self.run, self.count, None))
+        layout.addWidget(self.job_bar)
+        layout.addLayout(row(QLabel("Labels"), self.labels))
+        layout.addWidget(self.table, 3)
+        layout.addLayout(row(self.save_table, self.save_report, None))
+        self.setMinimumWidth(470)
+        self._retable = qthrottled(self._show_table, timeout=200)
+        self.maps.chosen.connect(lambda _: self._set_enabled())
+        self.labels.chosen.connect(self._follow)
+        self.choice.currentIndexChanged.connect(lambda _: self._set_enabled())
+        self.filter.textChanged.connect(self._filter)
+        self.list.itemChanged.connect(self._ticked)
+        self.job_bar.busy.connect(lambda _: self._set_enabled())
+        self._list_minerals()
+        self._follow(self.labels.layer())
+        when_closed(self, self._release)
+
+    def use_library(self, path: Path) -> None:
+        """Add the minerals of a CSV file to the list, ticked.
+
+        Raises
+        ------
+        FileError
+            When the file cannot be read; the message names line and column.
+        """
+        own = load_library(path)
+        self._library = merge_libraries(self._library, own)
+        self._list_minerals({mineral.name for mineral in own} | set(self.ticked()))
+
+    def ticked(self) -> tuple[str, ...]:
+        """Return the names of the ticked minerals."""
+        items = (self.list.item(index) for index in range(self.list.count()))
+        return tuple(
+            item.data(Qt.ItemDataRole.UserRole)
+            for item in items
+            if item.checkState() == Qt.CheckState.Checked
+        )
+
+    def tick(self, names: tuple[str, ...]) -> None:
+        """Tick these minerals and look for the ticked ones."""
+        self._list_minerals(set(names))
+        self.choice.setCurrentText(_TICKED)
+
+    def chosen_minerals(self) -> tuple[Mineral, ...] | None:
+        """Return the minerals to look for, None for those of the library that fit the map."""
+        if self.choice.currentText() == _TICKED:
+            names = set(self.ticked())
+            if not names:
+                raise InvalidInput("no mineral is ticked", "Tick some, or look for all")
+            return tuple(mineral for mineral in self._library if mineral.name in names)
+        return None
+
+    def _list_minerals(self, ticked: set[str] | None = None) -> None:
+        self.list.blockSignals(True)
+        self.list.clear()
+        for mineral in self._library:
+            item = QListWidgetItem(f"{mineral.name}   {mineral.formula}")
+            item.setToolTip(f"{mineral.group}, {mineral.density} g/cm³")
+            item.setData(Qt.ItemDataRole.UserRole, mineral.name)
+            item.setData(Qt.ItemDataRole.UserRole + 1, f"{item.text()} {mineral.group}".casefold())
+            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+            on = mineral.name in (ticked or ())
+            item.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
+            self.list.addItem(item)
+        self.list.blockSignals(False)
+        self._filter(self.filter.text())
+        self._set_enabled()
+
+    def _filter(self, text: str) -> None:
+        for index in range(self.list.count()):
+            item = self.list.item(index)
+            item.setHidden(text.casefold() not in item.data(Qt.ItemDataRole.UserRole + 1))
+
+    def _ticked(self, item: QListWidgetItem) -> None:
+        if item.checkState() == Qt.CheckState.Checked:
+            self.choice.setCurrentText(_TICKED)
+        self._set_enabled()
+
+    def _set_enabled(self) -> None:
+        busy = self.job_bar.job is not None
+        self.run.setEnabled(self.maps.layer() is not None and not busy)
+        labels = self.labels.layer()
+        self.save_table.setEnabled(labels is not None)
+        self.save_report.setEnabled(labels is not None and CLASSIFICATION_KEY in labels.metadata and not busy)
+        looked_for = len(self.ticked()) if self.choice.currentText() == _TICKED else len(self._library)
+        self.count.setText(f"{looked_for} of {len(self._library)} minerals")
+
+    def _classify(self) -> None:
+        from napari_xrf.minerals.classification import classify_minerals
+
+        layer = self.maps.layer()
+        if layer is None:
+            return
+        cube = cube_from(layer)
+        try:
+            minerals = self.chosen_minerals()
+        except XrfError as error:
+            tell_error(error)
+            return
+
+        def done(classification: Any) -> None:
+            self._show(classification, cube)
+
+        options = {"library": self._library, "on_done": done}
+        self.job_bar.run("Mapping minerals", classify_minerals, cube, minerals, **options)
+
+    def _show(self, classification: Any, cube: SpectralCube) -> None:
+        from napari.layers import Layer
+
+        labels = classification.label_map
+        if labels.confidence is not None:
+            self._viewer.add_image(
+                np.asarray(labels.confidence),
+                name=f"Confidence ({cube.name})",
+                contrast_limits=(0.0, 1.0),
+                visible=False,
+                **spatial_keywords(labels.pixel_size),
+            )
+        data, keywords, kind = label_layer(labels)
+        keywords["metadata"] |= {CLASSIFICATION_KEY: (cube, classification)}
+        layer = self._viewer.add_layer(Layer.create(data, keywords, kind))
+        self.labels.choose(layer)
+        tell("\n".join(classification.notes) or f"{layer.name} is done")
+
+    def _follow(self, layer: Any) -> None:
+        if self._followed is not None:
+            for event in _table_events(self._followed):
+                event.disconnect(self._labels_changed)
+        self._followed = layer
+        if layer is not None:
+            for event in _table_events(layer):
+                event.connect(self._labels_changed)
+        self._show_table()
+        self._set_enabled()
+
+    def _labels_changed(self, event: Any = None) -> None:
+        self._retable()
+
+    def _show_table(self) -> None:
+        from napari_xrf.minerals.modal_table import modal_table
+
+        layer = self.labels.layer()
+        if layer is None or layer.ndim != 2:
+            self.table.show_rows(())
+            return
+        try:
+            self.table.show_rows(modal_table(label_map_of_layer(layer)))
+        except XrfError as error:
+            self.table.show_rows(())
+            tell_error(error)
+
+    def _ask_library(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Minerals of your own", "", "Table (*.csv)")
+        if path:
+            self._guard(self.use_library, Path(path))
+
+    def _ask_table(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save the table", "classes.csv", "Table (*.csv)")
+        if path:
+            self._guard(self.write_table, Path(path))
+
+    def _ask_report(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save the report", "report.html", "Report (*.html)")
+        if path:
+            self._guard(self.write_report, Path(path))
+
+    def write_table(self, path: Path) -> None:
+        """Write the percentages of the chosen label layer as CSV."""
+        from napari_xrf.minerals.modal_table import modal_table, write_modal_table
+
+        write_modal_table(path, modal_table(label_map_of_layer(self.labels.layer())))
+
+    def write_report(self, path: Path) -> None:
+        """Write the report of the chosen label layer, with its changes by hand, as HTML."""
+        from napari_xrf.minerals.report import write_report
+
+        layer = self.labels.layer()
+        cube, classification = layer.metadata[CLASSIFICATION_KEY]
+        write_report(path, cube, classification, label_map_of_layer(layer))
+
+    def _guard(self, action: Any, path: Path) -> None:
+        try:
+            action(path)
+        except XrfError as error:
+            tell_error(error)
+
+    def _release(self) -> None:
+        self._retable.cancel()
+        self.job_bar.release()
+        if self._followed is not None:
+            for event in _table_events(self._followed):
+                event.disconnect(self._labels_changed)
+        self.maps.disconnect_viewer()
+        self.labels.disconnect_viewer()
+
+
+def _table_events(layer: Any) -> tuple[Any, ...]:
+    events = layer.events
+    return events.data, events.paint, events.labels_update, events.features, events.colormap

@@ -1,0 +1,383 @@
+"""The Spectrum dock: spectra of the map, of a pixel and of drawn regions, lines, and an energy window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import napari.viewer
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt.utils import qthrottled
+
+from napari_xrf.core.counts import SumsRegions
+from napari_xrf.core.emission_lines import EmissionLine
+from napari_xrf.core.errors import InvalidInput, XrfError
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.plugin.layers.cube_spectra import CubeSpectra, summarize
+from napari_xrf.plugin.docks.life import when_closed
+from napari_xrf.plugin.expected_curve import ExpectedCurve, expect_curve
+from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.job_bar import JobBar
+from napari_xrf.plugin.jobs import running_on
+from napari_xrf.plugin.forms.layer_choice import LayerChoice
+from napari_xrf.plugin.layers.conversion import FOUND_KEY, cube_from, holds_cube
+from napari_xrf.plugin.line_markers import parse_elements
+from napari_xrf.plugin.layers.loading import load_in_background
+from napari_xrf.plugin.notices import tell_error
+from napari_xrf.plugin.forms.periodic_table import PeriodicTable
+from napari_xrf.plugin.layers.regions import add_region_layer
+from napari_xrf.plugin.layers.region_masks import pixel_under
+from napari_xrf.plugin.layers.region_spectra import RegionSpectra
+from napari_xrf.plugin.spectrum_curves import Choice, counts_behind, draw_curves
+from napari_xrf.plugin.spectrum_plot import SpectrumPlot
+from napari_xrf.plugin.layers.window_map import WindowMap
+
+
+class SpectrumDock(QWidget):  # type: ignore[misc]
+    """Shows spectra of the chosen map and follows every region that is drawn on it.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose layers it works on.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._summary: CubeSpectra | None = None
+        self._pixel: tuple[int, int] | None = None
+        self._expected: ExpectedCurve | None = None
+        self._followed: Any = None
+        self._wanted: SpectralCube | None = None
+        self.maps = LayerChoice(viewer, holds_cube, "open a map of spectra")
+        self.plot = SpectrumPlot()
+        self.regions = RegionSpectra(viewer, self)
+        self.window_map = WindowMap(viewer)
+        self.job_bar = JobBar()
+        self._build()
+        self.maps.chosen.connect(self._choose)
+        self.job_bar.busy.connect(self._start_wanted)
+        self.regions.changed.connect(self.refresh)
+        self._drag = qthrottled(self._drag_window, timeout=60)
+        self.plot.windowChanged.connect(lambda low, high: self._drag(low, high))
+        self.plot.windowReleased.connect(self._release_window)
+        self._move = qthrottled(self._follow_cursor, timeout=40)
+        self.plot.sliceMoved.connect(self._move_slider)
+        viewer.dims.events.point.connect(self._follow_slider)
+        viewer.mouse_move_callbacks.append(self._mouse_moved)
+        viewer.events.theme.connect(self._take_theme)
+        self._take_theme()
+        self._choose(self.maps.layer())
+        when_closed(self, self._release)
+
+    def cube(self) -> SpectralCube | None:
+        """Return the cube of the chosen layer, or None."""
+        layer = self.maps.layer()
+        return None if layer is None else cube_from(layer)
+
+    def refresh(self) -> None:
+        """Draw the spectra anew."""
+        layer, summary = self.maps.layer(), self._summary
+        if layer is None or summary is None:
+            self.plot.set_curves([])
+            return
+        curves = draw_curves(summary, self.regions.spectra(summary, layer), self._choice())
+        self.plot.set_curves(curves, "counts per pixel" if self.per_pixel.isChecked() else "counts")
+
+    def set_elements(self, text: str) -> None:
+        """Mark the lines of elements given as text, ``"Fe, Ca, Pb L"``."""
+        self.elements.setText(text)
+        self._mark()
+
+    def show_evidence(self, lines: Sequence[EmissionLine]) -> None:
+        """Mark the lines that speak for a model's answer; none takes the marks away."""
+        self.plot.set_evidence(lines)
+
+    def save_curve(self, name: str, path: Path) -> None:
+        """Write the summed spectrum behind a curve as .csv or .msa.
+
+        Raises
+        ------
+        FileError
+            When the file cannot be written, or its suffix is unknown.
+        """
+        from napari_xrf import io
+
+        cube = self.cube()
+        curve = next((curve for curve in self.plot.curves() if curve.name == name), None)
+        if cube is None or curve is None:
+            raise InvalidInput(f"there is no curve {name!r}")
+        io.write(path, counts_behind(curve, cube))
+
+    def _build(self) -> None:
+        self.show_sum = tick_box("Sum", True, "The spectrum of all pixels", self.refresh)
+        self.show_max = tick_box(
+            "Max pixel", False, "The highest count of any pixel in each channel", self.refresh
+        )
+        self.show_pixel = tick_box("Cursor", False, "The pixel under the mouse pointer", self.refresh)
+        self.per_pixel = tick_box("Per pixel", True, "Divide by the number of pixels", self._rescale)
+        self.log = tick_box("Log", False, "Logarithmic counts", self._set_log)
+        self.elements = QLineEdit()
+        self.elements.setPlaceholderText("lines of: Fe, Ca, Pb L")
+        self.elements.editingFinished.connect(self._mark)
+        self.formula = QLineEdit()
+        self.formula.setPlaceholderText("expected spectrum of: CaCO3")
+        self.formula.setToolTip("A formula; its expected spectrum is scaled to the counts of the map")
+        self.formula.editingFinished.connect(self._expect)
+        self.find = button("Find", "Find the elements of the map", self._find)
+        self.from_file = button("From file", "Mark the elements that the file lists", self._mark_file)
+        self.table = button("Table…", "Choose from the periodic table", self._open_table)
+        self.new_regions = button("New ROI layer", "Draw regions; each shows its spectrum", self._add_regions)
+        self.window = button(
+            "Energy window", "Drag a window: its map is a layer that follows", self._toggle_window
+        )
+        self.window.setCheckable(True)
+        self.keep = button(
+            "Keep its map", "Keep the map of the window; the next drag makes a new one", self._keep
+        )
+        self.keep.setEnabled(False)
+        self.save = QPushButton("Save…")
+        self.save.setToolTip("Write one of the spectra as .csv or .msa")
+        self.save.setMenu(QMenu(self.save))
+        self.save.menu().aboutToShow.connect(self._list_curves)
+        zoom_out = button("Whole", "Show the whole spectrum", self.plot.show_all)
+        layout = QVBoxLayout(self)
+        layout.addLayout(row(QLabel("Map"), self.maps))
+        layout.addLayout(row(self.show_sum, self.show_max, self.show_pixel, self.per_pixel, self.log, None))
+        layout.addWidget(self.plot, 1)
+        layout.addLayout(row(self.elements, self.find, self.from_file, self.table))
+        layout.addLayout(row(self.formula))
+        layout.addLayout(row(self.new_regions, self.window, self.keep))
+        layout.addLayout(row(zoom_out, self.save, None))
+        layout.addWidget(self.job_bar)
+        self.setMinimumWidth(380)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+
+    def _choose(self, layer: Any) -> None:
+        if self._followed is not None:
+            self._followed.events.data.disconnect(self._data_changed)
+        self._followed = layer
+        if layer is not None:
+            layer.events.data.connect(self._data_changed)
+        self._data_changed()
+
+    def _data_changed(self, event: Any = None) -> None:
+        cube = self.cube()
+        if self._summary is not None and self._summary.cube is cube:
+            return
+        self._summary = self._expected = None
+        self.job_bar.cancel()
+        self.from_file.setEnabled(cube is not None and bool(cube.elements))
+        for widget in (self.find, self.window, self.new_regions, self.save):
+            widget.setEnabled(cube is not None)
+        self.refresh()
+        if cube is not None:
+            load_in_background(cube)
+            self._summarize_when_ready(cube)
+
+    def _summarize_when_ready(self, cube: SpectralCube) -> None:
+        decoding = running_on(cube)
+        if decoding is None or isinstance(cube.counts, SumsRegions):
+            self._summarize(cube)
+            return
+        # Reading the file twice at once would only be slower; what is decoded comes as new data.
+        self.plot.readout.setText("Spectra appear as soon as the map is decoded.")
+        decoding.ended.connect(self._decoding_ended)
+
+    def _decoding_ended(self) -> None:
+        """Read the map's spectra as it is when the user cancelled the decoding."""
+        cube = self.cube()
+        if cube is not None and not cube.is_loaded and self._summary is None:
+            self._summarize(cube)
+
+    def _summarize(self, cube: SpectralCube) -> None:
+        self._wanted = cube
+        self._start_wanted(False)
+
+    def _start_wanted(self, busy: bool) -> None:
+        """Sum the wanted cube now, or when the job that was told to stop has ended."""
+        cube = self._wanted
+        if busy or cube is None or self.job_bar.job is not None:
+            return
+        self._wanted = None
+        if self.cube() is cube:
+            self.job_bar.run("Summing spectra", summarize, cube, on_done=self._take_summary)
+
+    def _take_summary(self, summary: CubeSpectra) -> None:
+        if self.cube() is summary.cube:
+            self._summary = summary
+            self.refresh()
+            self.plot.show_main()
+            self._follow_slider()
+
+    def _choice(self) -> Choice:
+        return Choice(
+            self.show_sum.isChecked(),
+            self.show_max.isChecked(),
+            self.per_pixel.isChecked(),
+            self._pixel if self.show_pixel.isChecked() else None,
+            self._expected,
+            self._foreground,
+        )
+
+    def _rescale(self) -> None:
+        self.refresh()
+        self.plot.show_heights()
+
+    def _set_log(self) -> None:
+        self.plot.set_log(self.log.isChecked())
+
+    def _mark(self) -> None:
+        try:
+            self.plot.set_markers(parse_elements(self.elements.text()))
+        except XrfError as error:
+            tell_error(error)
+
+    def _mark_file(self) -> None:
+        cube = self.cube()
+        if cube is not None:
+            self.set_elements(", ".join(cube.elements))
+
+    def _open_table(self) -> None:
+        try:
+            marked = parse_elements(self.elements.text())
+        except XrfError:
+            marked = ()
+        dialog = PeriodicTable(marked, self)
+        if dialog.exec():
+            self.set_elements(", ".join(dialog.elements()))
+
+    def _find(self) -> None:
+        from napari_xrf.maps.identification import find_elements
+
+        layer, cube = self.maps.layer(), self.cube()
+        if cube is None:
+            return
+
+        def done(found: Any) -> None:
+            if layer in self._viewer.layers:
+                layer.metadata[FOUND_KEY] = tuple(entry.element for entry in found)
+            self.set_elements(", ".join(entry.element for entry in found))
+
+        self.job_bar.run("Finding elements", find_elements, cube, on_done=done)
+
+    def _expect(self) -> None:
+        text, cube, summary = self.formula.text().strip(), self.cube(), self._summary
+        if not text or cube is None or summary is None:
+            self._expected = None
+            self.refresh()
+            return
+        if self._expected is not None and self._expected.formula == text:
+            return
+
+        def done(curve: ExpectedCurve) -> None:
+            self._expected = curve
+            self.refresh()
+
+        self.job_bar.run("Expected spectrum", expect_curve, text, summary, on_done=done)
+
+    def _add_regions(self) -> None:
+        layer = self.maps.layer()
+        if layer is not None:
+            add_region_layer(self._viewer, layer)
+
+    def _toggle_window(self) -> None:
+        shown = self.window.isChecked()
+        self.plot.show_window(shown)
+        self.keep.setEnabled(shown)
+        if shown:
+            self._release_window(*self.plot.window())
+        else:
+            self.window_map.keep()
+
+    def _keep(self) -> None:
+        self.window_map.keep()
+
+    def _drag_window(self, low: float, high: float) -> None:
+        layer, cube = self.maps.layer(), self.cube()
+        if cube is not None and self.window.isChecked() and self.window_map.is_quick(cube, low, high):
+            self.window_map.show(cube, layer, low, high)
+
+    def _release_window(self, low: float, high: float) -> None:
+        layer, cube = self.maps.layer(), self.cube()
+        if cube is not None and self.window.isChecked():
+            self.window_map.show(cube, layer, low, high)
+
+    def _list_curves(self) -> None:
+        menu = self.save.menu()
+        menu.clear()
+        for curve in self.plot.curves():
+            menu.addAction(curve.name, partial(self._ask_and_save, curve.name))
+        if not self.plot.curves():
+            menu.addAction("no spectrum is shown").setEnabled(False)
+
+    def _ask_and_save(self, name: str) -> None:
+        path, chosen = QFileDialog.getSaveFileName(
+            self, f"Save {name}", f"{name}.csv", "Table (*.csv);;EMSA/MAS spectrum (*.msa)"
+        )
+        if not path:
+            return
+        if not Path(path).suffix:
+            path += ".msa" if "msa" in chosen else ".csv"
+        try:
+            self.save_curve(name, Path(path))
+        except XrfError as error:
+            tell_error(error)
+
+    def _mouse_moved(self, viewer: Any, event: Any) -> None:
+        if self.show_pixel.isChecked():
+            self._move()
+
+    def _follow_cursor(self) -> None:
+        layer, cube = self.maps.layer(), self.cube()
+        if layer is None or cube is None or self._summary is None:
+            return
+        pixel = pixel_under(self._viewer.cursor.position, layer, cube.map_shape)
+        if pixel != self._pixel:
+            self._pixel = pixel
+            self.refresh()
+
+    def _follow_slider(self, event: Any = None) -> None:
+        dims, cube = self._viewer.dims, self.cube()
+        shown = cube is not None and dims.ndim >= 3 and dims.ndisplay == 2
+        self.plot.set_slice(float(dims.point[dims.ndim - 3]) if shown else None)
+
+    def _move_slider(self, energy: float) -> None:
+        dims = self._viewer.dims
+        if dims.ndim >= 3:
+            dims.set_point(dims.ndim - 3, energy)
+
+    def _take_theme(self, event: Any = None) -> None:
+        from napari.utils.theme import get_theme
+
+        theme = get_theme(self._viewer.theme)
+        self._foreground = theme.text.as_hex(format="long")
+        self.plot.set_colors(theme.background.as_hex(format="long"), self._foreground)
+        self.refresh()
+
+    def _release(self) -> None:
+        viewer = self._viewer
+        if self._mouse_moved in viewer.mouse_move_callbacks:
+            viewer.mouse_move_callbacks.remove(self._mouse_moved)
+        viewer.events.theme.disconnect(self._take_theme)
+        viewer.dims.events.point.disconnect(self._follow_slider)
+        if self._followed is not None:
+            self._followed.events.data.disconnect(self._data_changed)
+        for throttled in (self._move, self._drag):
+            throttled.cancel()
+        self.job_bar.release()
+        self.maps.disconnect_viewer()
+        self.regions.disconnect_viewer()
+        self.window_map.keep()

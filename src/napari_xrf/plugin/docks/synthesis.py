@@ -1,0 +1,218 @@
+"""The Generate synthetic data dock: four recipes, a preview of one spectrum, and the result as layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import napari.viewer
+import numpy as np
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QSplitter, QTabWidget, QVBoxLayout, QWidget
+
+from napari_xrf.core.errors import InvalidInput, XrfError
+from napari_xrf.core.progress import Progress
+from napari_xrf.plugin.docks.life import when_closed
+from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.job_bar import JobBar
+from napari_xrf.plugin.forms.layer_choice import LayerChoice
+from napari_xrf.plugin.layers.conversion import TRUTH_KEY, cube_from
+from napari_xrf.plugin.layers.loading import follow_opening
+from napari_xrf.plugin.notices import tell, tell_error
+from napari_xrf.plugin.spectrum_plot import Curve, SpectrumPlot
+from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm, form_label
+from napari_xrf.plugin.layers.synthesis import synthetic_layers
+from napari_xrf.plugin.forms.synthesis_tabs import (
+    LayersTab,
+    MineralsTab,
+    MixturesTab,
+    PaintingTab,
+    Recipe,
+    RecipeTab,
+)
+from napari_xrf.plugin.writers import recognized_name
+from napari_xrf.synthesis.recipes import LARGEST_SEED, Synthetic
+from napari_xrf.core.ranges import Limits, check_fields
+
+_PREVIEW_COLOR = "#56b4e9"
+_PLOT_HEIGHT = 150  # the least; leaves the forms more room than the plot's own choice
+_PLOT_SHARE = 290  # at first; the bar above the plot moves
+
+
+@dataclass(frozen=True)
+class Seed:
+    """Where the random numbers start.
+
+    Attributes
+    ----------
+    seed
+        The same one gives the same counts, here and with napari-xrf synthesize on the command line.
+    """
+
+    seed: Annotated[int, Limits(0, LARGEST_SEED)] = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+class SynthesisDock(QWidget):  # type: ignore[misc]
+    """Makes maps and spectra with known truth, as layers and as files.
+
+    Parameters
+    ----------
+    viewer
+        The viewer that gets the layers.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.minerals, self.layers = MineralsTab(), LayersTab()
+        self.mixtures, self.painting = MixturesTab(), PaintingTab(viewer)
+        self.recipes: tuple[RecipeTab, ...] = (self.minerals, self.layers, self.mixtures, self.painting)
+        self.tabs = QTabWidget()
+        for tab in self.recipes:
+            self.tabs.addTab(tab.page, tab.title)
+            tab.page.changed.connect(self._set_enabled)
+        self.seed: ParameterForm[Seed] = ParameterForm(Seed())
+        self.shares = tick_box("shares", True, "A layer for the share of each mineral or pigment", _nothing)
+        self.line_counts = tick_box(
+            "line counts", False, "A layer for the expected counts of each line family", _nothing
+        )
+        self.preview = button("Preview", "Make one spectrum", self._preview)
+        self.run = button("Generate", "Make the map or the spectra as layers", self._run)
+        self.problem = ErrorLabel()
+        self.job_bar = JobBar()
+        self.parts = QSplitter(Qt.Orientation.Vertical)
+        self.plot = SpectrumPlot()
+        self.plot.plot.setMinimumHeight(_PLOT_HEIGHT)
+        self.plot.readout.setMinimumHeight(0)
+        self.plot.hide()
+        self.results = LayerChoice(viewer, lambda layer: TRUTH_KEY in layer.metadata, "nothing made yet")
+        self.save = button("Save…", "Write the map with its truth (.h5)", self._ask_file)
+        self._lay_out()
+        self.setMinimumWidth(400)
+        self.tabs.currentChanged.connect(lambda _: self._set_enabled())
+        self.seed.changed.connect(self._set_enabled)
+        self.job_bar.busy.connect(lambda _: self._set_enabled())
+        self.results.chosen.connect(lambda _: self._set_enabled())
+        viewer.events.theme.connect(self._take_theme)
+        self._take_theme()
+        self._set_enabled()
+        when_closed(self, self._release)
+
+    def tab(self) -> RecipeTab:
+        """Return the tab in front."""
+        return self.recipes[self.tabs.currentIndex()]
+
+    def write(self, path: Path) -> None:
+        """Write the chosen result with its truth, as the command line does, in a worker thread."""
+        from napari_xrf.io.own.cube_files import write_cube
+
+        layer = self.results.layer()
+        cube, truth = cube_from(layer), layer.metadata[TRUTH_KEY]
+
+        def done(_: Any) -> None:
+            tell(f"{path.name} is written")
+
+        self.job_bar.run(f"Writing {path.name}", write_cube, path, cube, truth=truth, on_done=done)
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        self.parts.addWidget(self.tabs)
+        self.parts.addWidget(self.plot)
+        self.parts.setStretchFactor(0, 1)
+        self.parts.setStretchFactor(1, 0)
+        self.parts.setChildrenCollapsible(False)
+        layout.addWidget(self.parts, 1)
+        layout.addWidget(self.seed)
+        layout.addLayout(row(form_label("Truth as layers"), self.shares, self.line_counts, None))
+        layout.addLayout(row(self.run, self.preview, None))
+        layout.addWidget(self.problem)
+        layout.addWidget(self.job_bar)
+        layout.addLayout(row(form_label("Result"), self.results, self.save))
+
+    def _run(self) -> None:
+        self._start(self.tab().title, lambda tab, seed: tab.recipe(seed), self._show)
+
+    def _preview(self) -> None:
+        name = f"{self.tab().title}: one spectrum"
+        self._start("Preview", lambda tab, seed: tab.preview(seed), partial(self._draw, name))
+
+    def _start(
+        self,
+        title: str,
+        described: Callable[[RecipeTab, int], Recipe],
+        done: Callable[[Synthetic], None],
+    ) -> None:
+        try:
+            recipe = described(self.tab(), self.seed.value().seed)
+        except XrfError as error:
+            tell_error(error)
+            return
+        self.job_bar.run(title, _within_memory, recipe, on_done=done)
+
+    def _show(self, made: Synthetic) -> None:
+        from napari.layers import Layer
+
+        options = {"shares": self.shares.isChecked(), "line_counts": self.line_counts.isChecked()}
+        added = [Layer.create(*layer) for layer in synthetic_layers(made, **options)]
+        for layer in added:
+            self._viewer.add_layer(layer)
+        main = next(layer for layer in reversed(added) if TRUTH_KEY in layer.metadata)
+        self._viewer.layers.selection.active = main
+        self.results.choose(main)
+        follow_opening(made.cube)
+        rows, columns, channels = made.cube.shape
+        tell(f"{main.name}: {rows} × {columns} × {channels}")
+
+    def _draw(self, name: str, made: Synthetic) -> None:
+        counts = np.asarray(made.cube.counts[0, 0], dtype=float)
+        if self.plot.isHidden():
+            self.plot.show()
+            self.parts.setSizes([self.parts.height() - _PLOT_SHARE, _PLOT_SHARE])
+        self.plot.set_curves([Curve(name, counts, made.cube.energy, _PREVIEW_COLOR)])
+        self.plot.show_main()
+
+    def _set_enabled(self) -> None:
+        problem = self.seed.problem() or self.tab().problem()
+        self.problem.tell(problem)
+        free = self.job_bar.job is None
+        for made in (self.run, self.preview):
+            made.setEnabled(free and not problem)
+        self.save.setEnabled(free and self.results.layer() is not None)
+
+    def _ask_file(self) -> None:
+        name = f"{self.results.layer().name}.h5"
+        path, _ = QFileDialog.getSaveFileName(self, "Save map and truth", name, "HDF5 (*.h5 *.hdf5)")
+        if path:
+            try:
+                self.write(Path(recognized_name(path, (".h5", ".hdf5"))))
+            except XrfError as error:
+                tell_error(error)
+
+    def _take_theme(self, event: Any = None) -> None:
+        from napari.utils.theme import get_theme
+
+        theme = get_theme(self._viewer.theme)
+        self.plot.set_colors(theme.background.as_hex(format="long"), theme.text.as_hex(format="long"))
+
+    def _release(self) -> None:
+        self._viewer.events.theme.disconnect(self._take_theme)
+        self.job_bar.release()
+        self.painting.layer.disconnect_viewer()
+        self.results.disconnect_viewer()
+
+
+def _within_memory(recipe: Recipe, *, progress: Progress) -> Synthetic:
+    try:
+        return recipe(progress=progress)
+    except MemoryError as error:
+        raise InvalidInput("there is not enough memory for so many spectra", "Make fewer") from error
+
+
+def _nothing() -> None:
+    """Tick boxes that are only read when the work starts."""

@@ -1,0 +1,287 @@
+"""The Train dock: networks are trained, tuned and adapted here, with their losses as they fall."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import napari.viewer
+from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QLineEdit,
+    QSplitter,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_xrf.core.errors import XrfError
+from napari_xrf.plugin.docks.life import when_closed
+from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.job_bar import JobBar
+from napari_xrf.plugin.loss_plot import LossPlot
+from napari_xrf.plugin.model_shelf import shelf_of
+from napari_xrf.plugin.notices import tell, tell_error, warn
+from napari_xrf.plugin.result_table import adaptation_rows, trial_rows
+from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm, form_label
+from napari_xrf.plugin.forms.train_tabs import AdaptTab, TrainTab, TuneTab
+from napari_xrf.plugin.training_plan import (
+    WEIGHTS,
+    TrainingPlan,
+    folder_problem,
+    run_adaptation,
+    run_search,
+    run_training,
+)
+from napari_xrf.synthesis.recipes import LARGEST_SEED
+from napari_xrf.core.ranges import Choices, Limits, check_fields
+
+_FOLDER = "napari-xrf models"  # in the user's home, until another one is chosen
+_PLOT_SHARE = 240
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all three kinds of work have in common.
+
+    Attributes
+    ----------
+    seed
+        The same one gives the same weights on the same machine, here and on the command line.
+    device
+        auto takes a graphics card where there is one (cuda: NVIDIA, mps: Apple).
+    """
+
+    seed: Annotated[int, Limits(0, LARGEST_SEED)] = 0
+    device: Annotated[str, Choices(("auto", "cpu", "cuda", "mps"))] = "auto"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+class Teller(QObject):  # type: ignore[misc]
+    """Carries what a worker says into the main thread; outlives a dock that is closed meanwhile."""
+
+    told = Signal(str, object)
+
+    def __call__(self, kind: str, content: Any) -> None:
+        """Say something; see :data:`~napari_xrf.plugin.training_plan.Tell`."""
+        self.told.emit(kind, content)
+
+
+class TrainDock(QWidget):  # type: ignore[misc]
+    """Trains, tunes and adapts models; what comes of it is offered in the Model inference dock.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose maps and labels can be learned.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._shelf = shelf_of(viewer)
+        self._trials: list[Any] = []
+        self._own_folder = False
+        self._tell = Teller()
+        self.training = TrainTab(viewer)
+        self.tuning = TuneTab(self.training)
+        self.adaptation = AdaptTab(viewer)
+        self.pages = (self.training, self.tuning, self.adaptation)
+        self.tabs = QTabWidget()
+        for page in self.pages:
+            self.tabs.addTab(page.page, page.title)
+            page.page.changed.connect(self._changed)
+        self.common: ParameterForm[Run] = ParameterForm(Run())
+        self.folder = QLineEdit()
+        self.folder.setToolTip("Gets the weights, the model card, the losses and what a stopped run needs")
+        self.browse = button("Folder…", "Choose the output folder", self._ask_folder)
+        self.resume = tick_box("Resume", False, "Go on where the folder's run was stopped", self._set_enabled)
+        self.run = button("Train", "Start", self._run)
+        self.problem = ErrorLabel()
+        self.job_bar = JobBar()
+        self.plot = LossPlot()
+        self.parts = QSplitter(Qt.Orientation.Vertical)
+        self._lay_out()
+        self._tell.told.connect(self._hear, Qt.ConnectionType.QueuedConnection)
+        self.tabs.currentChanged.connect(lambda _: self._changed())
+        self.training.recipe.currentTextChanged.connect(lambda _: self._changed())
+        self.adaptation.models.chosen.connect(lambda _: self._changed())
+        self.common.changed.connect(self._set_enabled)
+        self.folder.textEdited.connect(lambda _: self._choose_folder())
+        self.job_bar.busy.connect(lambda _: self._set_enabled())
+        viewer.events.theme.connect(self._take_theme)
+        self._take_theme()
+        self._changed()
+        when_closed(self, self._release)
+
+    def page(self) -> Any:
+        """Return the tab in front."""
+        return self.pages[self.tabs.currentIndex()]
+
+    def set_folder(self, folder: Path) -> None:
+        """Choose the output folder."""
+        self.folder.setText(str(folder))
+        self._choose_folder()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        self.parts.addWidget(self.tabs)
+        self.parts.addWidget(self.plot)
+        self.parts.setStretchFactor(0, 1)
+        self.parts.setStretchFactor(1, 0)
+        self.parts.setChildrenCollapsible(False)
+        self.plot.hide()
+        layout.addWidget(self.parts, 1)
+        layout.addWidget(self.common)
+        layout.addLayout(row(form_label("Output folder"), self.folder, self.browse))
+        layout.addLayout(row(self.run, self.resume, None))
+        layout.addWidget(self.problem)
+        layout.addWidget(self.job_bar)
+        self.setMinimumWidth(430)
+
+    def _changed(self) -> None:
+        if not self._own_folder:
+            self.folder.setText(f"~/{_FOLDER}/{self._folder_name()}")
+        self._set_enabled()
+
+    def _folder_name(self) -> str:
+        if self.page() is self.adaptation:
+            return f"{Path(self.adaptation.models.model()).stem or 'model'} adapted"
+        name = self.training.recipe.currentText()
+        return f"{name} search" if self.page() is self.tuning else name
+
+    def _set_enabled(self) -> None:
+        page, free = self.page(), self.job_bar.job is None
+        problem = self.common.problem() or page.problem() or self._folder_problem()
+        self.problem.tell(problem if free else "")
+        self.run.setText(page.action)
+        self.run.setEnabled(free and not problem)
+        # A search goes on by itself; an adaptation takes less time than to store its steps.
+        self.resume.setVisible(page is self.training)
+        for part in (self.tabs, self.common, self.folder, self.browse, self.resume):
+            part.setEnabled(free)
+
+    def _folder_problem(self) -> str:
+        if self.page() is self.training:
+            return folder_problem(self.folder.text(), self.resume.isChecked())
+        if not self.folder.text().strip():
+            return "Choose an output folder"
+        if self.page() is self.adaptation and (self._path() / WEIGHTS).is_file():
+            return f"{self._path()} holds a model already: choose another folder"
+        return ""
+
+    def _path(self) -> Path:
+        return Path(self.folder.text().strip()).expanduser()
+
+    def _run(self) -> None:
+        starts = {self.training: self._train, self.tuning: self._search, self.adaptation: self._adapt}
+        try:
+            starts[self.page()](self.common.value())
+        except XrfError as error:
+            tell_error(error)
+
+    def _plan(self, run: Run, *, resume: bool) -> TrainingPlan:
+        recipe, regions = self.training.chosen(), self.training.own_regions()
+        return TrainingPlan(recipe, self._path(), run.seed, run.device, resume, regions)
+
+    def _train(self, run: Run) -> None:
+        plan = self._plan(run, resume=self.resume.isChecked())
+        self._start_curve("Epoch")
+        self.job_bar.run(
+            f"Training {plan.recipe.name}", run_training, plan, self._tell, on_done=self._trained
+        )
+
+    def _search(self, run: Run) -> None:
+        search = self.tuning.search.value()
+        plan = self._plan(run, resume=True)
+        self._trials = []
+        self.tuning.show_result(None)
+        self.plot.hide()
+        self.tuning.table.show_rows(())
+        title = f"Tuning {plan.recipe.name}"
+        self.job_bar.run(title, run_search, plan, search, self._tell, on_done=self._searched)
+
+    def _adapt(self, run: Run) -> None:
+        model, cube, folder = self.adaptation.models.model(), self.adaptation.cube(), self._path()
+        options = self.adaptation.options.value()
+        self._start_curve("Step")
+        self.adaptation.table.show_rows(())
+        self.job_bar.run(
+            f"Adapting {Path(model).stem}",
+            run_adaptation,
+            model,
+            cube,
+            folder,
+            options,
+            self._tell,
+            seed=run.seed,
+            device=run.device,
+            on_done=self._adapted,
+        )
+
+    def _start_curve(self, steps: str) -> None:
+        if self.plot.isHidden():
+            self.plot.show()
+            self.parts.setSizes([self.parts.height() - _PLOT_SHARE, _PLOT_SHARE])
+        self.plot.set_points(())
+        self.plot.set_steps(steps)
+        self.plot.tell("Making the spectra to learn from…")
+
+    def _hear(self, kind: str, content: Any) -> None:
+        if kind == "loss":
+            self.plot.add_point(content)
+        elif kind == "losses":
+            self.plot.set_points(content)
+        elif kind == "text":
+            self.plot.tell(content)
+        elif kind == "trial":
+            self._trials.append(content)
+            self._show_trials(self._trials)
+
+    def _show_trials(self, reports: Any) -> None:
+        self.tuning.table.show_rows(*trial_rows(reports, self.tuning.search.value().figure))
+
+    def _trained(self, weights: Path) -> None:
+        self._shelf.add(weights)
+        tell(f"{weights.parent.name} is trained; it is offered under Model inference")
+
+    def _searched(self, result: Any) -> None:
+        self._show_trials(result.trials)
+        self.tuning.show_result(result)
+        before = "" if result.default is None else f", the recipe's own values {result.default:.4g}"
+        tell(f"{len(result.trials)} trials are done; best {result.figure} {result.value:.4g}{before}")
+
+    def _adapted(self, result: Any) -> None:
+        self.adaptation.table.show_rows(adaptation_rows(result))
+        notes = "\n".join(result.notes)
+        if result.kept:
+            self._shelf.add(self._path() / WEIGHTS)
+            tell("\n".join(filter(None, ("The adapted model is offered under Model inference", notes))))
+        else:
+            warn(f"The original weights are kept. {notes}")
+
+    def _choose_folder(self) -> None:
+        self._own_folder = True
+        self._set_enabled()
+
+    def _ask_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Choose the output folder")
+        if folder:
+            self.set_folder(Path(folder))
+
+    def _take_theme(self, event: Any = None) -> None:
+        from napari.utils.theme import get_theme
+
+        theme = get_theme(self._viewer.theme)
+        self.plot.set_colors(theme.background.as_hex(format="long"), theme.text.as_hex(format="long"))
+
+    def _release(self) -> None:
+        self._viewer.events.theme.disconnect(self._take_theme)
+        self._tell.told.disconnect(self._hear)
+        self.job_bar.release()
+        self.training.disconnect_viewer()
+        self.adaptation.disconnect_viewer()

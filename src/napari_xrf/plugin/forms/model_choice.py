@@ -1,0 +1,160 @@
+"""A list of models to choose from: shipped ones by name, and weights files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QSizePolicy, QWidget
+
+from napari_xrf.core.errors import XrfError
+from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.registry import ARCHITECTURES
+from napari_xrf.learning.weights import SUFFIX, read_description, shipped_models
+from napari_xrf.plugin.forms.parts import button
+from napari_xrf.plugin.model_shelf import shelf_of
+from napari_xrf.plugin.notices import tell_error
+
+_MOST_FIGURES = 12
+_OUTPUT_TEXTS = {
+    "presence": "presence",
+    "intensity": "net counts",
+    "minerals": "mineral classes",
+    "code": "code",
+    "spectrum": "denoised spectra",
+}
+
+
+class ModelChoice(QWidget):  # type: ignore[misc]
+    """Shipped models by name, models trained or opened in this viewer, and a button for a weights file.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose shelf is offered too.
+    """
+
+    chosen = Signal(object)
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self._shelf = shelf_of(viewer)
+        self.box = QComboBox()
+        self.box.setPlaceholderText("no model yet")
+        self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.box.setMinimumContentsLength(8)
+        self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.file = button("Weights file…", f"Open a model of your own ({SUFFIX})", self._ask_file)
+        self.file.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.box, 1)
+        layout.addWidget(self.file)
+        for name in shipped_models():
+            self._list(name, name)
+        for path in self._shelf.paths():
+            self._list(_short_name(path), str(path))
+        if self.box.count():
+            self.box.setCurrentIndex(0)
+        self._show_hint()
+        self.box.currentIndexChanged.connect(lambda _: self._tell())
+        self._shelf.added.connect(self._take)
+
+    def model(self) -> str:
+        """Return the shipped model's name or the weights file's path; empty for none."""
+        return str(self.box.currentData() or "")
+
+    def description(self) -> ModelDescription | None:
+        """Return what the chosen model is, None without one.
+
+        Raises
+        ------
+        FileError
+            When its weights file is damaged or gone.
+        """
+        return read_description(self.model()) if self.model() else None
+
+    def choose(self, model: str) -> None:
+        """Choose a listed model by name or path."""
+        index = self.box.findData(model)
+        if index >= 0:
+            self.box.setCurrentIndex(index)
+
+    def open_file(self, path: Path) -> None:
+        """Offer a weights file and choose it.
+
+        Raises
+        ------
+        FileError
+            When it is none of ours.
+        """
+        self.choose(str(self._shelf.add(path)))
+
+    def disconnect_viewer(self) -> None:
+        """Stop following the shelf; for docks that are closed."""
+        self._shelf.added.disconnect(self._take)
+
+    def _take(self, path: Path) -> None:
+        index = self.box.findData(str(path))
+        if index < 0:
+            self._list(_short_name(path), str(path))
+            if self.box.currentIndex() < 0:
+                self.box.setCurrentIndex(self.box.count() - 1)
+            return
+        self.box.setItemData(index, _hint(str(path)), Qt.ItemDataRole.ToolTipRole)
+        if index == self.box.currentIndex():
+            self._tell()  # written anew: another description, other weights
+
+    def _list(self, text: str, model: str) -> None:
+        self.box.addItem(text, model)
+        self.box.setItemData(self.box.count() - 1, _hint(model), Qt.ItemDataRole.ToolTipRole)
+
+    def _tell(self) -> None:
+        self._show_hint()
+        self.chosen.emit(self.model())
+
+    def _show_hint(self) -> None:
+        self.box.setToolTip(str(self.box.currentData(Qt.ItemDataRole.ToolTipRole) or ""))
+
+    def _ask_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Choose a model", "", f"Weights (*{SUFFIX})")
+        if path:
+            try:
+                self.open_file(Path(path))
+            except XrfError as error:
+                tell_error(error)
+
+
+def model_hint(description: ModelDescription) -> str:
+    """Return what a tooltip says of a model: what it is, what it takes and gives, how good it was."""
+    known = ARCHITECTURES.get(description.architecture)
+    axis = description.axis
+    outputs = ", ".join(_OUTPUT_TEXTS.get(name, name) for name in description.outputs)
+    low, high = description.counts_range
+    lines = [
+        f"{description.name}: {known.summary if known else description.architecture}",
+        f"gives {outputs}" + (f" of {len(description.names)} names" if description.names else ""),
+        f"takes {axis.size} channels from {axis.energies[0]:.3g} to {axis.energies[-1]:.3g} keV",
+    ]
+    if low > 0 and high < float("inf"):
+        lines.append(f"trained on spectra of {low:,.0f} to {high:,.0f} counts")
+    figures = description.training.get("figures") or description.training.get("validation")
+    if isinstance(figures, dict):
+        numbers = {key: value for key, value in figures.items() if isinstance(value, int | float)}
+        shown = list(numbers.items())[:_MOST_FIGURES]
+        lines += [f"{name.replace('_', ' ')}: {value:.4g}" for name, value in shown]
+    return "\n".join(lines)
+
+
+def _hint(model: str) -> str:
+    try:
+        return model_hint(read_description(model))
+    except XrfError as error:
+        return str(error)
+
+
+def _short_name(path: Path) -> str:
+    """Return the folder's name for the weights of a training's folder, else the file's."""
+    stem = path.parent.name if path.stem == "model" and path.parent.name else path.stem
+    return f"{stem} (yours)"

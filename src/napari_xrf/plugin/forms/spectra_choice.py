@@ -1,0 +1,231 @@
+"""What a network learns from, in the Train dock: synthetic spectra, and the user's own regions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSlider, QVBoxLayout, QWidget
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.learning.recipe_variants import with_distortions, with_instrument, with_minerals
+from napari_xrf.learning.training_recipes import TrainingRecipe
+from napari_xrf.reference.minerals import load_library, merge_libraries
+from napari_xrf.physics.instrument import instrument_names, load_instrument
+from napari_xrf.plugin.forms.page import shrinking
+from napari_xrf.plugin.forms.parts import row
+from napari_xrf.plugin.layers.labels import label_map_of_layer
+from napari_xrf.plugin.forms.layer_choice import LayerChoice
+from napari_xrf.plugin.layers.conversion import cube_from, holds_cube
+from napari_xrf.plugin.forms.synthesis_choices import FileChoice, TickList
+from napari_xrf.plugin.forms.synthesis import form_label
+from napari_xrf.plugin.training_plan import OwnRegions
+
+RECIPES_OWN = "as the recipe"
+_SYNTHETIC, _MIXED, _ALONE = "synthetic spectra", "both, mixed", "the labelled regions alone"
+
+
+class SyntheticChoice(QWidget):  # type: ignore[misc]
+    """Instrument, minerals and distortions of a recipe's synthetic spectra, where it has them."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kind = ""
+        self.instrument = FileChoice(
+            _check_instrument,
+            presets=(RECIPES_OWN, *instrument_names()),
+            files="Instrument (*.toml)",
+            hint="For which instrument the spectra are made: a preset, or the .toml file of yours",
+        )
+        self.minerals = TickList("The classes; with none ticked, those of the recipe")
+        self.library = FileChoice(
+            load_library,
+            files="Table (*.csv)",
+            hint="Your minerals, added to those of the library: name,formula,density",
+            empty_text="your minerals (.csv)",
+        )
+        self.distortions = QComboBox()
+        self.distortions.addItems(["typical", "none"])
+        self.distortions.setToolTip("What makes measured spectra differ from expected ones")
+        self._labels = {
+            name: form_label(text)
+            for name, text in (
+                ("instrument", "Instrument"),
+                ("minerals", "Minerals"),
+                ("library", "Own minerals"),
+                ("distortions", "Distortions"),
+            )
+        }
+        self.none = QLabel("The spectra of this recipe are made without an instrument.")
+        self.none.setWordWrap(True)
+        layout = QFormLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for name, label in self._labels.items():
+            layout.addRow(label, getattr(self, name))
+        layout.addRow(self.none)
+        self.library.changed.connect(self._list_minerals)
+        for part in (self.instrument, self.minerals):
+            part.changed.connect(self.changed.emit)
+        self.distortions.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self._list_minerals()
+
+    def show_for(self, recipe: TrainingRecipe) -> None:
+        """Show the choices that a recipe has."""
+        self._kind = recipe.source.kind
+        named = self._kind == "minerals"
+        made = self._kind in ("mixtures", "minerals")
+        shown = {"instrument": made, "minerals": named, "library": named, "distortions": made}
+        for name, on in shown.items():
+            self._labels[name].setVisible(on)
+            getattr(self, name).setVisible(on)
+        self.none.setVisible(not made)
+
+    def problem(self) -> str:
+        """Return what is wrong, or an empty text."""
+        if self._kind in ("mixtures", "minerals") and self.instrument.problem:
+            return self.instrument.problem
+        if self._kind == "minerals":
+            if self.library.problem:
+                return self.library.problem
+            if len(self.minerals.ticked()) == 1:
+                return "Tick at least two minerals, or none for those of the recipe"
+        return ""
+
+    def applied_to(self, recipe: TrainingRecipe) -> TrainingRecipe:
+        """Return the recipe with what was chosen.
+
+        Raises
+        ------
+        InvalidInput
+            When a choice does not fit the recipe.
+        FileError
+            When a file cannot be read.
+        """
+        if self._kind in ("mixtures", "minerals"):
+            if self.instrument.text() != RECIPES_OWN:
+                recipe = with_instrument(recipe, [self.instrument.text()])
+            recipe = with_distortions(recipe, self.distortions.currentText())
+        if self._kind == "minerals":
+            library = Path(self.library.text()) if self.library.text() else None
+            if library is not None or self.minerals.ticked():
+                recipe = with_minerals(recipe, self.minerals.ticked() or None, library)
+        return recipe
+
+    def _list_minerals(self) -> None:
+        known = load_library()
+        if self.library.text() and not self.library.problem:
+            known = merge_libraries(known, load_library(Path(self.library.text())))
+        self.minerals.set_entries([(mineral.name, mineral.formula) for mineral in known])
+
+
+class RegionsChoice(QWidget):  # type: ignore[misc]
+    """The user's own labelled regions: a label layer on a map, alone or mixed with synthetic spectra.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose layers are offered.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self._fits = True
+        self.mode = shrinking(QComboBox())
+        self.mode.addItems([_SYNTHETIC, _MIXED, _ALONE])
+        self.mode.setToolTip(
+            "Paint some pixels of each class in a Labels layer; their names come from its features"
+        )
+        self.maps = LayerChoice(viewer, holds_cube, "open a map of spectra")
+        self.labels = LayerChoice(
+            viewer, lambda layer: layer._type_string == "labels" and layer.ndim == 2, "no label layer yet"
+        )
+        self.share = QSlider(Qt.Orientation.Horizontal)
+        self.share.setRange(1, 99)
+        self.share.setValue(50)
+        self.share.setToolTip("Part of the training spectra that comes from the labelled pixels")
+        self.percent = QLabel()
+        self.percent.setMinimumWidth(40)
+        self.unfit = QLabel("Only networks for minerals learn from labelled regions.")
+        self.unfit.setWordWrap(True)
+        self._parts = QWidget()
+        parts = QVBoxLayout(self._parts)
+        parts.setContentsMargins(0, 0, 0, 0)
+        parts.addLayout(row(form_label("Map"), self.maps))
+        parts.addLayout(row(form_label("Labels"), self.labels))
+        self._sharing = QWidget()
+        sharing = QVBoxLayout(self._sharing)
+        sharing.setContentsMargins(0, 0, 0, 0)
+        sharing.addLayout(row(form_label("Share of regions"), self.share, self.percent))
+        parts.addWidget(self._sharing)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row(form_label("Learn from"), self.mode))
+        layout.addWidget(self.unfit)
+        layout.addWidget(self._parts)
+        self.mode.currentIndexChanged.connect(lambda _: self._show())
+        self.share.valueChanged.connect(lambda _: self._show())
+        self.maps.chosen.connect(lambda _: self.changed.emit())
+        self.labels.chosen.connect(lambda _: self.changed.emit())
+        self._show()
+
+    def show_for(self, recipe: TrainingRecipe) -> None:
+        """Offer regions to the recipes that can learn them."""
+        self._fits = recipe.task == "minerals"
+        self._show()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether regions are to be learned."""
+        return self._fits and self.mode.currentText() != _SYNTHETIC
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing else is to be learned."""
+        return self._fits and self.mode.currentText() == _ALONE
+
+    def problem(self) -> str:
+        """Return what is missing, or an empty text."""
+        if not self.wanted:
+            return ""
+        if self.maps.layer() is None:
+            return "Open the map whose regions are labelled"
+        return "" if self.labels.layer() is not None else "Add a Labels layer and paint pixels of each class"
+
+    def value(self) -> OwnRegions | None:
+        """Return the regions, None where they are not wanted.
+
+        Raises
+        ------
+        InvalidInput
+            When map or labels are missing, or the layers are none.
+        """
+        if not self.wanted:
+            return None
+        if self.problem():
+            raise InvalidInput(self.problem())
+        share = 1.0 if self.alone else self.share.value() / 100
+        return OwnRegions(cube_from(self.maps.layer()), label_map_of_layer(self.labels.layer()), share)
+
+    def disconnect_viewer(self) -> None:
+        """Stop following the viewer; for docks that are closed."""
+        self.maps.disconnect_viewer()
+        self.labels.disconnect_viewer()
+
+    def _show(self) -> None:
+        self.unfit.setVisible(not self._fits)
+        self.mode.setEnabled(self._fits)
+        self._parts.setVisible(self.wanted)
+        self._sharing.setVisible(self.wanted and not self.alone)
+        self.percent.setText(f"{self.share.value()} %")
+        self.changed.emit()
+
+
+def _check_instrument(text: str) -> None:
+    if text != RECIPES_OWN:
+        load_instrument(text)

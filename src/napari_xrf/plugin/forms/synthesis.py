@@ -1,0 +1,275 @@
+"""Forms made from parameter dataclasses: one row for each field, with what is wrong with it below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+from magicgui.widgets import CheckBox, ComboBox, LineEdit
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.plugin.forms.synthesis_values import (
+    Judgement,
+    hint_of,
+    judge,
+    label_of,
+    texts_of,
+    unit_of,
+    value_from,
+)
+from napari_xrf.core.parameter_fields import ParameterField, parameter_fields
+
+T = TypeVar("T")
+
+_WRONG_TEXT = "color: #f0604d;"
+_WRONG_FRAME = "QLineEdit { border: 1px solid #f0604d; }"
+_LABEL_WIDTH = 135  # the same in all forms of a tab, so that their values stand below each other
+
+
+class ErrorLabel(QLabel):  # type: ignore[misc]
+    """A red sentence, invisible while there is nothing to say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setStyleSheet(_WRONG_TEXT)
+        self.hide()
+
+    def tell(self, message: str) -> None:
+        """Say what is wrong; an empty message says that nothing is."""
+        self.setText(message)
+        self.setVisible(bool(message))
+
+
+class FieldRow(QWidget):  # type: ignore[misc]
+    """The editors of one field.
+
+    Parameters
+    ----------
+    field
+        What is edited.
+    suggested
+        What an optional field starts with when it is switched on.
+    """
+
+    changed = Signal()
+
+    def __init__(self, field: ParameterField, suggested: Any = None) -> None:
+        super().__init__()
+        self.field = field
+        self.error = ErrorLabel()
+        self.switch = CheckBox(text=label_of(field)) if field.optional else None
+        self.editors = _editors(field)
+        line = QHBoxLayout()
+        line.setContentsMargins(0, 0, 0, 0)
+        for position, editor in enumerate(self.editors):
+            if position:
+                line.addWidget(QLabel("to" if _is_range(field) else "×"))
+            line.addWidget(editor.native, 1)
+            editor.native.setToolTip(hint_of(field))
+            editor.changed.connect(lambda _: self.changed.emit())
+        if unit_of(field):
+            line.addWidget(QLabel(unit_of(field)))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(1)
+        layout.addLayout(line)
+        layout.addWidget(self.error)
+        if self.switch is not None:
+            self.switch.native.setToolTip(hint_of(field))
+            self.switch.changed.connect(self._switch)
+            self._fill(suggested)
+        self.show_value(field.default)
+
+    def value(self) -> Any:
+        """Return the value.
+
+        Raises
+        ------
+        InvalidInput
+            When a number cannot be read.
+        """
+        if self.switch is not None and not self.switch.value:
+            return None
+        if self.field.kind is bool:
+            return bool(self.editors[0].value)
+        return value_from(self.field, tuple(str(editor.value) for editor in self.editors))
+
+    def show_value(self, value: Any) -> None:
+        """Show a value; None switches an optional field off and leaves its texts."""
+        if self.switch is not None:
+            self.switch.value = value is not None
+            self._switch(value is not None)
+        self._fill(value)
+
+    def tell(self, message: str) -> None:
+        """Say what is wrong with the field."""
+        self.error.tell(message)
+        for editor in self.editors:
+            editor.native.setStyleSheet(_WRONG_FRAME if message else "")
+
+    def _fill(self, value: Any) -> None:
+        if value is None:
+            return
+        if self.field.kind is bool:
+            self.editors[0].value = value
+            return
+        for editor, text in zip(self.editors, texts_of(self.field, value), strict=True):
+            editor.value = text
+            if isinstance(editor, LineEdit):
+                editor.native.setCursorPosition(0)
+
+    def _switch(self, on: bool) -> None:
+        for editor in self.editors:
+            editor.enabled = on
+        self.changed.emit()
+
+
+class ParameterForm(QWidget, Generic[T]):  # type: ignore[misc]
+    """A form over a parameter dataclass.
+
+    Parameters
+    ----------
+    base
+        The values that it starts with, and keeps for the fields that it leaves out.
+    skip
+        Fields that get no row.
+    suggested
+        Another instance: with what optional fields start when they are switched on.
+    """
+
+    changed = Signal()
+
+    def __init__(self, base: T, *, skip: tuple[str, ...] = (), suggested: T | None = None) -> None:
+        super().__init__()
+        self._base = base
+        self._filling = False
+        self.rows: dict[str, FieldRow] = {}
+        self.error = ErrorLabel()
+        self._layout = QFormLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for field in parameter_fields(type(base), skip=skip):
+            entry = FieldRow(field, getattr(suggested, field.name, None))
+            entry.show_value(getattr(base, field.name))
+            entry.changed.connect(self._edited)
+            self.rows[field.name] = entry
+            self._layout.addRow(_label(entry), entry)
+        self._layout.addRow(self.error)
+        self.judgement = self._judge()
+
+    def value(self) -> T:
+        """Return the dataclass that the form shows.
+
+        Raises
+        ------
+        InvalidInput
+            When a field is wrong; the message names it.
+        """
+        if self.judgement.value is None:
+            raise InvalidInput(self.problem())
+        return self.judgement.value
+
+    def show_value(self, value: T) -> None:
+        """Show an instance; values that have no row stay as they were."""
+        self._filling = True
+        for name, entry in self.rows.items():
+            entry.show_value(getattr(value, name))
+        self._filling = False
+        self._edited()
+
+    def problem(self) -> str:
+        """Return what is wrong first, with the name of the field, or an empty text."""
+        for name, message in self.judgement.errors.items():
+            if not name or message.lower().startswith(name.replace("_", " ")):
+                return message
+            return f"{label_of(self.rows[name].field)}: {message}"
+        return ""
+
+    def _edited(self) -> None:
+        if not self._filling:
+            self.judgement = self._judge()
+            self.changed.emit()
+
+    def _judge(self) -> Judgement[T]:
+        values: dict[str, Any] = {}
+        unread: dict[str, str] = {}
+        for name, entry in self.rows.items():
+            try:
+                values[name] = entry.value()
+            except InvalidInput as error:
+                unread[name] = str(error)
+        judgement = judge(self._base, values, unread)
+        errors: Mapping[str, str] = judgement.errors
+        for name, entry in self.rows.items():
+            entry.tell(errors.get(name, ""))
+        self.error.tell(errors.get("", ""))
+        return judgement
+
+
+class Section(QWidget):  # type: ignore[misc]
+    """A heading that opens and closes a form below it, and opens when the form is wrong."""
+
+    def __init__(self, title: str, content: ParameterForm[Any], *, is_open: bool = True) -> None:
+        super().__init__()
+        self.content = content
+        self.heading = QToolButton()
+        self.heading.setText(title)
+        self.heading.setCheckable(True)
+        self.heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.heading.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.heading.setStyleSheet("QToolButton { border: none; font-weight: bold; text-align: left; }")
+        self.heading.toggled.connect(self._open)
+        content.changed.connect(self._show_problem)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.heading)
+        layout.addWidget(content)
+        self.heading.setChecked(is_open)
+        self._open(is_open)
+
+    def _open(self, is_open: bool) -> None:
+        self.heading.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
+        self.content.setVisible(is_open)
+
+    def _show_problem(self) -> None:
+        if self.content.problem():
+            self.heading.setChecked(True)
+
+
+def form_label(text: str, hint: str = "") -> QLabel:
+    """Return the label of a row, as wide as those of the forms."""
+    label = QLabel(text)
+    label.setToolTip(hint)
+    label.setFixedWidth(_LABEL_WIDTH)
+    return label
+
+
+def _label(entry: FieldRow) -> QWidget:
+    if entry.switch is not None:
+        native: QWidget = entry.switch.native
+        native.setFixedWidth(_LABEL_WIDTH)
+        return native
+    if entry.field.kind is bool:
+        return form_label("")
+    return form_label(label_of(entry.field), hint_of(entry.field))
+
+
+def _editors(field: ParameterField) -> list[Any]:
+    if field.kind is bool:
+        return [CheckBox(text=label_of(field))]
+    if field.choices:
+        return [ComboBox(choices=field.choices)]
+    count = 2 if field.form == "pair" else 1
+    editors = [LineEdit() for _ in range(count)]
+    for editor in editors:
+        editor.native.setMinimumWidth(60)
+    return editors
+
+
+def _is_range(field: ParameterField) -> bool:
+    # Sizes are pairs too: rows by columns.
+    return field.name != "shape" and (field.limits is None or field.limits.ordered)

@@ -1,0 +1,394 @@
+"""The four tabs of the Generate dock: each collects what its recipe in :mod:`napari_xrf.synthesis.recipes` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtWidgets import QComboBox, QLabel
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.progress import Progress
+from napari_xrf.reference.minerals import load_library, merge_libraries
+from napari_xrf.physics.instrument import instrument_names, load_instrument
+from napari_xrf.plugin.forms.page import Page, shrinking
+from napari_xrf.plugin.forms.layer_choice import LayerChoice
+from napari_xrf.plugin.forms.synthesis_choices import FileChoice, TickList
+from napari_xrf.plugin.forms.synthesis_distortions import NONE, TYPICAL, DistortionsChoice
+from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm
+from napari_xrf.synthesis.recipes import (
+    Synthetic,
+    make_layers,
+    make_minerals,
+    make_mixtures,
+    make_painting,
+    read_picture,
+)
+from napari_xrf.synthesis.color_clusters import ClusterParameters
+from napari_xrf.synthesis.distortions import typical_distortions
+from napari_xrf.synthesis.layers import LayersParameters
+from napari_xrf.synthesis.mineral_map import MapParameters
+from napari_xrf.synthesis.mixtures import MixtureParameters, augmentation
+from napari_xrf.synthesis.painting import PaintingParameters
+from napari_xrf.synthesis.pigment_files import read_measured_pigments
+from napari_xrf.synthesis.pigments import load_pigments
+from napari_xrf.core.ranges import Choices, Limits, check_fields
+from napari_xrf.synthesis.substrates import GROUNDS, SUBSTRATES
+from napari_xrf.synthesis.textures import Texture
+
+Recipe = Callable[..., Synthetic]
+"""Called in a worker thread with ``progress=...``."""
+
+_PEGMATITE = "A pegmatite: veins, zoned grains, inclusions"
+_CHOSEN = "The ticked minerals in equal parts"
+
+
+@dataclass(frozen=True)
+class SetSize:
+    """How many spectra a set has.
+
+    Attributes
+    ----------
+    size
+        Number of spectra.
+    """
+
+    size: Annotated[int, Limits(1, 10_000_000)] = 1000
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
+class Support:
+    """What lies below the paint.
+
+    Attributes
+    ----------
+    ground
+        The preparation under the paint, 0.2 mm.
+    substrate
+        What it is painted on.
+    """
+
+    ground: Annotated[str, Choices(("none", *GROUNDS))] = "chalk"
+    substrate: Annotated[str, Choices(tuple(SUBSTRATES))] = "wood"
+
+
+class RecipeTab(Protocol):
+    """What the dock needs of a tab."""
+
+    title: str
+    page: Page
+
+    def problem(self) -> str:
+        """Return what is wrong or missing, or an empty text."""
+        ...
+
+    def recipe(self, seed: int) -> Recipe:
+        """Return the work that the tab describes."""
+        ...
+
+    def preview(self, seed: int) -> Recipe:
+        """Return the same work for one spectrum."""
+        ...
+
+
+class MineralsTab:
+    """Maps of mineral grains."""
+
+    title = "Minerals"
+
+    def __init__(self) -> None:
+        self.page = Page()
+        self.instrument = self.page.add(_instrument_choice("m4-tornado"), label="Instrument")
+        self.scene = QComboBox()
+        self.scene.addItems([_PEGMATITE, _CHOSEN])
+        self.page.add(shrinking(self.scene), label="Sample")
+        self.minerals = self.page.add(TickList("Each ticked mineral takes an equal part of the map"))
+        self.missing = self.page.add(ErrorLabel())
+        self.library = self.page.add(
+            FileChoice(
+                load_library,
+                files="Table (*.csv)",
+                hint="Your minerals, added to those of the library: name,formula,density",
+                empty_text="your minerals (.csv)",
+            ),
+            label="Own minerals",
+        )
+        self.map: ParameterForm[MapParameters] = self.page.add(ParameterForm(MapParameters()), section="Map")
+        self.texture: ParameterForm[Texture] = self.page.add(
+            ParameterForm(Texture()), section="Grains", is_open=False
+        )
+        self.texture.setToolTip("Left as it is, the pegmatite has larger grains of its own")
+        self.distortions = self.page.add(DistortionsChoice(typical_distortions(), NONE))
+        self.library.changed.connect(self._list_minerals)
+        self.scene.currentIndexChanged.connect(lambda _: self._choose_scene())
+        self.minerals.changed.connect(self._choose_scene)
+        self._list_minerals()
+
+    def problem(self) -> str:
+        """Return what is wrong or missing, or an empty text."""
+        return self.missing.text() or self.page.problem()
+
+    def recipe(self, seed: int) -> Recipe:
+        """Return the work that the tab describes."""
+        return self._recipe(seed, self.map.value())
+
+    def preview(self, seed: int) -> Recipe:
+        """Return the same work for one pixel."""
+        small = replace(self.map.value(), shape=(1, 1), with_ideal=False, with_twin=False)
+        return self._recipe(seed, small)
+
+    def _recipe(self, seed: int, parameters: MapParameters) -> Recipe:
+        texture = self.texture.value()
+        own = self._chooses() and self.library.text()
+        return partial(
+            make_minerals,
+            self.minerals.ticked() if self._chooses() else None,
+            seed=seed,
+            instrument=self.instrument.text(),
+            library=Path(own) if own else None,
+            parameters=parameters,
+            # The pegmatite has a texture of its own, unless the user asks for another.
+            texture=None if texture == Texture() else texture,
+            distortions=self.distortions.value(),
+        )
+
+    def _chooses(self) -> bool:
+        return bool(self.scene.currentText() == _CHOSEN)
+
+    def _choose_scene(self) -> None:
+        chooses = self._chooses()
+        for part in (self.minerals, self.library):
+            part.setEnabled(chooses)
+        self.minerals.setVisible(chooses)
+        self.missing.tell("Tick at least one mineral" if chooses and not self.minerals.ticked() else "")
+        self.page.changed.emit()
+
+    def _list_minerals(self) -> None:
+        known = load_library()
+        if self.library.text() and not self.library.problem:
+            known = merge_libraries(known, load_library(self.library.text()))
+        self.minerals.set_entries([(mineral.name, mineral.formula) for mineral in known])
+        self._choose_scene()
+
+
+class LayersTab:
+    """Spectra of random elements in layers, with the labels of 556 lines."""
+
+    title = "Layers"
+
+    def __init__(self) -> None:
+        self.page = Page()
+        self.size: ParameterForm[SetSize] = self.page.add(ParameterForm(SetSize()))
+        self.parameters: ParameterForm[LayersParameters] = self.page.add(
+            ParameterForm(LayersParameters()), section="Spectra"
+        )
+
+    def problem(self) -> str:
+        """Return what is wrong, or an empty text."""
+        return self.page.problem()
+
+    def recipe(self, seed: int) -> Recipe:
+        """Return the work that the tab describes."""
+        return partial(make_layers, self.size.value().size, seed=seed, parameters=self.parameters.value())
+
+    def preview(self, seed: int) -> Recipe:
+        """Return the same work for one spectrum."""
+        return partial(make_layers, 1, seed=seed, parameters=self.parameters.value())
+
+
+class MixturesTab:
+    """Spectra of a few elements on a substrate."""
+
+    title = "Mixtures"
+
+    def __init__(self) -> None:
+        self.page = Page()
+        self.instrument = self.page.add(_instrument_choice("gem"), label="Instrument")
+        self.size: ParameterForm[SetSize] = self.page.add(ParameterForm(SetSize()))
+        self.parameters: ParameterForm[MixtureParameters] = self.page.add(
+            ParameterForm(MixtureParameters(), skip=("distortions",)), section="Spectra"
+        )
+        self.distortions = self.page.add(DistortionsChoice(augmentation(), TYPICAL))
+
+    def problem(self) -> str:
+        """Return what is wrong, or an empty text."""
+        return self.page.problem()
+
+    def recipe(self, seed: int) -> Recipe:
+        """Return the work that the tab describes."""
+        return self._recipe(seed, self.size.value().size)
+
+    def preview(self, seed: int) -> Recipe:
+        """Return the same work for one spectrum."""
+        return self._recipe(seed, 1)
+
+    def _recipe(self, seed: int, size: int) -> Recipe:
+        parameters = replace(self.parameters.value(), distortions=self.distortions.value())
+        return partial(
+            make_mixtures, size, seed=seed, instrument=self.instrument.text(), parameters=parameters
+        )
+
+
+class PaintingTab:
+    """The map of a painting from its picture."""
+
+    title = "Painting"
+
+    def __init__(self, viewer: Any) -> None:
+        self.page = Page()
+        self.layer = LayerChoice(viewer, _is_picture, "no colour image is open")
+        self.page.add(self.layer, label="Image layer")
+        self.file = self.page.add(
+            FileChoice(
+                _check_file,
+                files="Pictures (*.png *.jpg *.jpeg *.tif *.tiff *.bmp *.webp);;All files (*)",
+                hint="A picture file, in place of the layer",
+                empty_text="in place of the layer",
+            ),
+            label="or a file",
+        )
+        self.missing = self.page.add(ErrorLabel())
+        self.instrument = self.page.add(_instrument_choice("m4-tornado"), label="Instrument")
+        self.page.add(QLabel("Pigments; with none ticked, all take part"))
+        self.pigments = self.page.add(TickList("Pigments that the painter had"))
+        self.table = self.page.add(
+            FileChoice(
+                load_pigments,
+                files="Table (*.csv)",
+                hint="A table in place of these pigments: name,formula,color,density",
+                empty_text="your pigments (.csv)",
+            ),
+            label="Own pigments",
+        )
+        self.measured = self.page.add(
+            FileChoice(
+                read_measured_pigments,
+                files="Table (*.csv)",
+                folders=True,
+                hint="Measured spectra in place of expected ones: a table or a folder",
+                empty_text="table or folder",
+            ),
+            label="Measured spectra",
+        )
+        self.support: ParameterForm[Support] = self.page.add(ParameterForm(Support()))
+        self.parameters: ParameterForm[PaintingParameters] = self.page.add(
+            ParameterForm(PaintingParameters(), skip=("clusters",)), section="Counts"
+        )
+        self.generator = self.page.add(
+            FileChoice(
+                _check_file,
+                files="Weights (*.safetensors)",
+                hint="For learned weighting: your own painting generator in place of the shipped one",
+                empty_text="the shipped one",
+            ),
+            label="Generator",
+        )
+        self.clusters: ParameterForm[ClusterParameters] = self.page.add(
+            ParameterForm(ClusterParameters()), section="Colours", is_open=False
+        )
+        self.layer.chosen.connect(lambda _: self._choose_source())
+        self.file.changed.connect(self._choose_source)
+        self.table.changed.connect(self._list_pigments)
+        self.measured.changed.connect(self._choose_spectra)
+        self.parameters.changed.connect(self._choose_weighting)
+        self._list_pigments()
+        self._choose_weighting()
+        self._choose_source()
+
+    def problem(self) -> str:
+        """Return what is wrong or missing, or an empty text."""
+        return self.missing.text() or self.page.problem()
+
+    def recipe(self, seed: int) -> Recipe:
+        """Return the work that the tab describes."""
+        return self._recipe(make_painting, seed)
+
+    def preview(self, seed: int) -> Recipe:
+        """Return the same work for the pixel in the middle of the picture."""
+        return self._recipe(_paint_one_pixel, seed)
+
+    def _recipe(self, function: Recipe, seed: int) -> Recipe:
+        measured, table = self.measured.text(), self.table.text()
+        parameters = replace(self.parameters.value(), clusters=self.clusters.value())
+        own = self.generator.text() if parameters.weighting == "learned" else ""
+        return partial(
+            function,
+            self._picture(),
+            seed=seed,
+            instrument=self.instrument.text(),
+            pigments=None if measured else self.pigments.ticked() or None,
+            pigment_file=Path(table) if table and not measured else None,
+            measured_pigments=Path(measured) if measured else None,
+            ground=self.support.value().ground,
+            substrate=self.support.value().substrate,
+            parameters=parameters,
+            generator=Path(own) if own else None,
+        )
+
+    def _picture(self) -> Path | NDArray[Any]:
+        if self.file.text():
+            return Path(self.file.text())
+        layer = self.layer.layer()
+        if layer is None:
+            raise InvalidInput("there is no picture", "Open one as a layer, or name a file")
+        return np.asarray(layer.data[0] if layer.multiscale else layer.data)
+
+    def _choose_source(self) -> None:
+        self.layer.setEnabled(not self.file.text())
+        nothing = not self.file.text() and self.layer.layer() is None
+        self.missing.tell("Open a colour image as a layer, or choose a file" if nothing else "")
+        self.page.changed.emit()
+
+    def _list_pigments(self) -> None:
+        own = self.table.text() if not self.table.problem else ""
+        self.pigments.set_entries([(each.name, each.formula) for each in load_pigments(own or None)])
+        self._choose_spectra()
+
+    def _choose_weighting(self) -> None:
+        shown = self.parameters.judgement.value
+        if shown is not None:
+            learned = shown.weighting == "learned"
+            self.generator.setEnabled(learned)
+            for name in ("similarity", "threshold"):
+                self.parameters.rows[name].setEnabled(not learned)
+
+    def _choose_spectra(self) -> None:
+        for part in (self.pigments, self.table, self.instrument, self.support):
+            part.setEnabled(not self.measured.text())
+        self.page.changed.emit()
+
+
+def _paint_one_pixel(picture: Path | NDArray[Any], *, progress: Progress, **options: Any) -> Synthetic:
+    pixels = picture if isinstance(picture, np.ndarray) else read_picture(picture)
+    if pixels.ndim == 3 and pixels.size:
+        middle = tuple(slice(size // 2, size // 2 + 1) for size in pixels.shape[:2])
+        pixels = pixels[middle]
+    return make_painting(pixels, progress=progress, **options)
+
+
+def _instrument_choice(preset: str) -> FileChoice:
+    choice = FileChoice(
+        load_instrument,
+        presets=instrument_names(),
+        files="Instrument (*.toml)",
+        hint="A preset, or the .toml file of your instrument",
+    )
+    choice.set_text(preset)
+    return choice
+
+
+def _check_file(text: str) -> None:
+    if not Path(text).is_file():
+        raise InvalidInput(f"there is no file {text}")
+
+
+def _is_picture(layer: Any) -> bool:
+    return bool(layer._type_string == "image" and layer.rgb and layer.ndim == 2)

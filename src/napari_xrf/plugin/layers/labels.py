@@ -1,0 +1,186 @@
+"""Label maps as napari's Labels layers, and back, hand-drawn ones included."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import NOT_MEASURED, LabelClass, LabelMap
+from napari_xrf.plugin.layers.conversion import LayerData, pixel_size_from, spatial_keywords
+
+LABEL_MAP_KEY = "xrf_label_map"
+
+# Okabe & Ito's colours, told apart by colour-blind eyes too, for classes that come without one.
+_SPARE_COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
+_NAME_COLUMNS = ("name", "mineral", "class", "phase", "label name")
+
+
+def label_layer(label_map: LabelMap, name: str = "") -> LayerData:
+    """Return the Labels layer of a label map: its colours, and names and formulas in the features table.
+
+    Parameters
+    ----------
+    label_map
+        What to show.
+    name
+        The layer's name; without one it names the map the labels were made from.
+    """
+    keywords = {
+        "name": name or (f"Minerals of {label_map.source}" if label_map.source else "Minerals"),
+        "colormap": label_colormap(label_map),
+        "features": class_features(label_map),
+        "metadata": {LABEL_MAP_KEY: label_map},
+        "opacity": 1.0,
+        "multiscale": False,
+        **spatial_keywords(label_map.pixel_size),
+    }
+    # A copy: painting in the layer must not change the label map that it came from.
+    return label_map.labels.copy(), keywords, "labels"
+
+
+def label_colormap(label_map: LabelMap) -> Any:
+    """Return napari's colormap with the colour of each class; pixels not measured are clear."""
+    from napari.utils.colormaps import DirectLabelColormap
+
+    colors: dict[int | None, str] = {entry.label: entry.color for entry in label_map.classes}
+    return DirectLabelColormap(color_dict={None: "transparent", NOT_MEASURED: "transparent", **colors})
+
+
+def class_features(label_map: LabelMap) -> Any:
+    """Return the class table as a features table, which napari's status bar reads out by ``index``."""
+    import pandas as pd
+
+    classes = label_map.classes
+    return pd.DataFrame(
+        {
+            "index": [entry.label for entry in classes],
+            "name": [entry.name for entry in classes],
+            "formula": [entry.formula for entry in classes],
+            "density": [math.nan if entry.density is None else entry.density for entry in classes],
+        }
+    )
+
+
+def label_map_from(data: Any, keywords: Mapping[str, Any]) -> LabelMap:
+    """Return the label map that a Labels layer shows.
+
+    Names come from the features table, colours from the layer; a label without a name is called
+    ``"label 3"``. Where the layer was painted since it was made, the confidence is 1: a person said so.
+
+    Parameters
+    ----------
+    data
+        (Y, X) integers.
+    keywords
+        The layer's attributes as napari gives them to writers: ``colormap``, ``features``, ``scale``,
+        ``units``, ``metadata``, ``name``.
+
+    Raises
+    ------
+    InvalidInput
+        When the layer is not two-dimensional, or holds negative numbers.
+    """
+    labels = _unsigned(np.asarray(data), str(keywords.get("name", "labels")))
+    known: LabelMap | None = (keywords.get("metadata") or {}).get(LABEL_MAP_KEY)
+    if known is not None and known.labels.shape != labels.shape:
+        known = None
+    classes = _classes(labels, keywords, known)
+    confidence = None
+    if known is not None and known.confidence is not None:
+        confidence = np.where(labels == known.labels, known.confidence, 1.0).astype(np.float32)
+    return LabelMap(
+        labels, classes, confidence, pixel_size_from(keywords), known.source if known is not None else ""
+    )
+
+
+def label_map_of_layer(layer: Any) -> LabelMap:
+    """Return the label map that a Labels layer of a viewer shows; see :func:`label_map_from`."""
+    data, keywords, _ = layer.as_layer_data_tuple()
+    return label_map_from(data, keywords)
+
+
+def _unsigned(data: NDArray[Any], name: str) -> NDArray[np.unsignedinteger[Any]]:
+    if data.ndim != 2:
+        raise InvalidInput(
+            f"layer {name!r} has {data.ndim} dimensions, a label map has 2", "Choose a layer (Y, X)"
+        )
+    if data.size and int(data.min()) < 0:
+        raise InvalidInput(f"layer {name!r} holds negative labels", "Labels start at 0, not measured")
+    if data.dtype.kind == "u":
+        return data
+    highest = int(data.max()) if data.size else 0
+    return data.astype(np.min_scalar_type(highest))
+
+
+def _classes(
+    labels: NDArray[np.unsignedinteger[Any]], keywords: Mapping[str, Any], known: LabelMap | None
+) -> tuple[LabelClass, ...]:
+    rows = _feature_rows(keywords.get("features"))
+    if not rows and known is not None:
+        rows = {e.label: {"name": e.name, "formula": e.formula, "density": e.density} for e in known.classes}
+    present = {int(label) for label in np.unique(labels)} - {NOT_MEASURED}
+    classes = []
+    for label in sorted(present | set(rows)):
+        row = rows.get(label, {})
+        classes.append(
+            LabelClass(
+                label,
+                str(row.get("name") or f"label {label}"),
+                str(row.get("formula") or ""),
+                _color_of(label, keywords.get("colormap")),
+                _density(row.get("density")),
+            )
+        )
+    return tuple(classes)
+
+
+def _feature_rows(features: Any) -> dict[int, dict[str, Any]]:
+    """Label → name, formula, density, from a features table with an ``index`` column."""
+    if features is None or "index" not in getattr(features, "columns", ()):
+        return {}
+    columns = {str(column).lower(): column for column in features.columns}
+    naming = next((columns[name] for name in _NAME_COLUMNS if name in columns), None)
+    rows: dict[int, dict[str, Any]] = {}
+    for record in features.to_dict("records"):
+        try:
+            label = int(record["index"])
+        except (TypeError, ValueError):
+            continue
+        if label > NOT_MEASURED:
+            rows[label] = {
+                "name": _text(record.get(naming)) if naming is not None else "",
+                "formula": _text(record.get("formula")),
+                "density": record.get("density"),
+            }
+    return rows
+
+
+def _text(value: Any) -> str:
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
+
+
+def _density(value: Any) -> float | None:
+    try:
+        density = float(value)
+    except (TypeError, ValueError):
+        return None
+    return density if math.isfinite(density) and density > 0 else None
+
+
+def _color_of(label: int, colormap: Any) -> str:
+    spare = _SPARE_COLORS[label % len(_SPARE_COLORS)]
+    if colormap is None:
+        return spare
+    table = getattr(colormap, "color_dict", None)
+    if table is not None and label not in table:
+        return spare
+    rgba = np.asarray(table[label] if table is not None else colormap.map(label), dtype=float).ravel()
+    if rgba.size < 3 or (rgba.size > 3 and rgba[3] == 0):
+        return spare
+    red, green, blue = (round(255 * float(np.clip(part, 0, 1))) for part in rgba[:3])
+    return f"#{red:02x}{green:02x}{blue:02x}"

@@ -1,0 +1,142 @@
+"""Spectra of all drawn regions of a viewer, followed while they are dragged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Signal
+from superqt.utils import qthrottled
+
+from napari_xrf.plugin.layers.cube_spectra import CubeSpectra
+from napari_xrf.plugin.layers.regions import region_color, region_name
+from napari_xrf.plugin.layers.region_masks import region_pixels
+
+_WATCHED = (
+    "set_data",
+    "data",
+    "edge_color",
+    "face_color",
+    "visible",
+    "name",
+    "scale",
+    "translate",
+    "features",
+)
+_THROTTLE_MS = 50
+
+
+@dataclass(frozen=True, eq=False)
+class RegionMask:
+    """A drawn region's place.
+
+    Attributes
+    ----------
+    name, color
+        Of its shape.
+    mask
+        (Y, X) true in its pixels, at least one.
+    """
+
+    name: str
+    color: str
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A drawn region's spectrum.
+
+    Attributes
+    ----------
+    name, color
+        Of its shape.
+    counts
+        (E,) summed counts.
+    pixels
+        How many it covers, at least 1.
+    """
+
+    name: str
+    color: str
+    counts: NDArray[np.uint64]
+    pixels: int
+
+
+class RegionSpectra(QObject):  # type: ignore[misc]
+    """Watches the Shapes layers of a viewer and computes the spectra of their shapes.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._layers: list[Any] = []
+        self._known: dict[bytes, NDArray[np.uint64]] = {}
+        self._announce = qthrottled(self.changed.emit, timeout=_THROTTLE_MS)
+        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
+            event.connect(self._watch)
+        self._watch()
+
+    def spectra(self, summary: CubeSpectra, map_layer: Any) -> list[Region]:
+        """Return the spectra of all visible shapes that touch the map.
+
+        Those of shapes that did not move since the last call are not computed again.
+        """
+        found = []
+        fresh: dict[bytes, NDArray[np.uint64]] = {}
+        for region in self.masks(map_layer, summary.cube.map_shape):
+            key = id(summary).to_bytes(8, "little") + np.packbits(region.mask).tobytes()
+            known = self._known.get(key, fresh.get(key))
+            fresh[key] = summary.of_region(region.mask) if known is None else known
+            found.append(Region(region.name, region.color, fresh[key], int(region.mask.sum())))
+        self._known = fresh
+        return found
+
+    def masks(self, map_layer: Any, map_shape: tuple[int, int]) -> list[RegionMask]:
+        """Return the pixels (Y, X) of all visible shapes that touch the map."""
+        found = []
+        for layer in self._layers:
+            for index in range(len(layer.data) if layer.visible else 0):
+                mask = region_pixels(layer, index, map_layer, map_shape)
+                if mask.any():
+                    found.append(RegionMask(region_name(layer, index), region_color(layer, index), mask))
+        return found
+
+    def disconnect_viewer(self) -> None:
+        """Stop following the viewer; for docks that are closed."""
+        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
+            event.disconnect(self._watch)
+        for layer in self._layers:
+            self._unfollow(layer)
+        self._layers = []
+        self._announce.cancel()
+
+    def _watch(self, event: Any = None) -> None:
+        shapes = [layer for layer in self._viewer.layers if layer._type_string == "shapes"]
+        if shapes == self._layers:
+            return
+        for layer in self._layers:
+            if layer not in shapes:
+                self._unfollow(layer)
+        for layer in shapes:
+            if layer not in self._layers:
+                for name in _WATCHED:
+                    getattr(layer.events, name).connect(self._tell)
+        self._layers = shapes
+        self._announce()
+
+    def _unfollow(self, layer: Any) -> None:
+        for name in _WATCHED:
+            getattr(layer.events, name).disconnect(self._tell)
+
+    def _tell(self, event: Any = None) -> None:
+        self._announce()

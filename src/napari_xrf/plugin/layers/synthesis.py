@@ -1,0 +1,102 @@
+"""What napari shows of synthetic data: the map, and its truth as label and element layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.label_map import LabelMap
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.plugin.layers.labels import label_layer
+from napari_xrf.plugin.layers.conversion import (
+    TRUTH_KEY,
+    LayerData,
+    cube_layer,
+    cube_layers,
+    element_map_layers,
+    map_layer,
+)
+from napari_xrf.synthesis.recipes import Synthetic
+
+MOST_SHARES = 20  # layers; all shares are in the truth and in the file
+
+_LABEL_NAMES = {"painting": "True colours"}
+
+
+def synthetic_layers(made: Synthetic, *, shares: bool = True, line_counts: bool = False) -> list[LayerData]:
+    """Return the layers of what a recipe made, from bottom to top; all but the map are hidden.
+
+    Parameters
+    ----------
+    made
+        The map and its truth, which goes into the metadata of its layers.
+    shares
+        Whether the shares of minerals or pigments are layers: of the 20 that there is most of.
+    line_counts
+        Whether the expected counts of each line family are layers.
+    """
+    *images, cube = cube_layers(made.cube)
+    companions = [_hidden(cube_layer(companion)) for companion in made.companions.values()]
+    layers = [*images, *truth_layers(made.truth, made.cube, shares=shares, line_counts=line_counts)]
+    # The labels lie above the map, so that switching them on shows them.
+    labels = [layer for layer in layers if layer[2] == "labels"]
+    below = [layer for layer in layers if layer[2] != "labels"]
+    for _, keywords, _ in (*companions, cube):
+        keywords["metadata"] |= {TRUTH_KEY: dict(made.truth)}
+    return [*below, *companions, cube, *labels]
+
+
+def truth_layers(
+    truth: Mapping[str, Any], cube: SpectralCube, *, shares: bool = True, line_counts: bool = True
+) -> list[LayerData]:
+    """Return the hidden layers of a truth, from a recipe or from :func:`napari_xrf.io.read_truth`.
+
+    Parameters
+    ----------
+    truth
+        ``"labels"``, ``"abundances"`` and ``"line_counts"`` have layers; what is missing has none.
+    cube
+        The map that it belongs to.
+    """
+    recipe = str((truth.get("parameters") or {}).get("recipe", ""))
+    layers: list[LayerData] = []
+    counts = truth.get("line_counts")
+    if line_counts and isinstance(counts, ElementMaps):
+        layers += [
+            (data, keywords | {"name": f"{keywords['name']} (true)"}, kind)
+            for data, keywords, kind in element_map_layers(counts)
+        ]
+    if shares:
+        layers += _share_layers(truth, cube)
+    labels = truth.get("labels")
+    if isinstance(labels, LabelMap):
+        layers.append(label_layer(labels, _LABEL_NAMES.get(recipe, "True minerals")))
+    return [_hidden(layer) for layer in layers]
+
+
+def share_names(truth: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the K materials or pigments of the ``"abundances"`` (Y, X, K) of a truth."""
+    parameters = truth.get("parameters") or {}
+    if "pigments" in parameters:
+        return tuple(str(name) for name in parameters["pigments"])
+    return tuple(str(material["name"]) for material in parameters.get("materials", ()))
+
+
+def _share_layers(truth: Mapping[str, Any], cube: SpectralCube) -> list[LayerData]:
+    abundances, names = truth.get("abundances"), share_names(truth)
+    if abundances is None or abundances.shape != (*cube.map_shape, len(names)):
+        return []
+    amounts = abundances.mean(axis=(0, 1))
+    shown = [int(index) for index in np.argsort(amounts, kind="stable")[-MOST_SHARES:] if amounts[index] > 0]
+    return [
+        map_layer(np.ascontiguousarray(abundances[..., index]), f"{names[index]} (share)", cube)
+        for index in shown
+    ]
+
+
+def _hidden(layer: LayerData) -> LayerData:
+    data, keywords, kind = layer
+    return data, keywords | {"visible": False}, kind

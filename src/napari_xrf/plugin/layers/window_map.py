@@ -1,0 +1,89 @@
+"""The map of an energy window, as a layer that follows the window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.plugin.jobs import Job
+from napari_xrf.plugin.layers.conversion import map_layer
+
+_QUICK_BYTES = 60 * 2**20  # summed in about 30 ms, so that the map follows while the window is dragged
+
+
+class WindowMap:
+    """Keeps one layer of a viewer at the counts of an energy window.
+
+    Parameters
+    ----------
+    viewer
+        The viewer that gets the layer.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+        self._layer: Any = None
+        self._job: Job | None = None
+
+    def is_quick(self, cube: SpectralCube, low: float, high: float) -> bool:
+        """Whether the map can follow a drag."""
+        window = cube.energy.window(low, high)
+        size = int(np.prod(cube.map_shape)) * (window.stop - window.start) * cube.counts.dtype.itemsize
+        return cube.is_loaded and size <= _QUICK_BYTES
+
+    def show(self, cube: SpectralCube, over: Any, low: float, high: float) -> None:
+        """Show the map of ``low`` … ``high`` keV, above the layer ``over``; slow ones in a thread."""
+        self._stop()
+        if self.is_quick(cube, low, high):
+            self._draw(cube.window_map(low, high), cube, over, low, high)
+            return
+
+        def work(progress: Any) -> NDArray[np.uint64]:
+            return cube.window_map(low, high, progress)
+
+        def done(counts: NDArray[np.uint64]) -> None:
+            self._draw(counts, cube, over, low, high)
+
+        self._job = Job("Energy window", work, on_done=done).start()
+
+    def keep(self) -> None:
+        """Leave the layer as it is; the next window gets a new one."""
+        self._stop()
+        self._layer = None
+
+    def _stop(self) -> None:
+        if self._job is not None:
+            self._job.cancel()
+            self._job = None
+
+    def _draw(
+        self, counts: NDArray[np.uint64], cube: SpectralCube, over: Any, low: float, high: float
+    ) -> None:
+        from napari.layers import Layer
+
+        data, keywords, kind = map_layer(_narrow(counts), f"{low:.2f}–{high:.2f} keV ({cube.name})", cube)
+        layer = self._layer
+        if layer is None or layer not in self._viewer.layers or layer.data.shape != data.shape:
+            selected = set(self._viewer.layers.selection)
+            self._layer = self._viewer.add_layer(Layer.create(data, keywords, kind))
+            _put_above(self._viewer.layers, self._layer, over)
+            # The new layer must not take the tools away from the region that is being drawn.
+            self._viewer.layers.selection = selected or {self._layer}
+            return
+        layer.data = data
+        layer.name = keywords["name"]
+        layer.contrast_limits_range = layer.contrast_limits = keywords["contrast_limits"]
+
+
+def _put_above(layers: Any, layer: Any, below: Any) -> None:
+    # Regions that lie on the map stay on top of it.
+    if below in layers:
+        layers.move(layers.index(layer), layers.index(below) + 1)
+
+
+def _narrow(counts: NDArray[np.uint64]) -> NDArray[np.unsignedinteger[Any]]:
+    fits = counts.size == 0 or int(counts.max()) < 2**32
+    return counts.astype(np.uint32) if fits else counts

@@ -1,0 +1,1 @@
+"""What is looked up: materials, minerals, pigments, instruments, and their data files."""

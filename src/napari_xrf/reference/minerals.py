@@ -1,0 +1,224 @@
+"""The mineral library: names, formulas, ranges of composition, densities and colours."""
+
+from __future__ import annotations
+
+import colorsys
+import csv
+import difflib
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.reference.materials import Material, mass_fractions
+from napari_xrf.reference.solid_solution import (
+    Substitution,
+    parse_substitutions,
+    span,
+    substitute,
+)
+
+REQUIRED_COLUMNS = ("name", "formula", "density")
+OPTIONAL_COLUMNS = ("group", "color", "substitutions", "source")
+
+_COLOR = re.compile(r"#[0-9a-f]{6}")
+_GOLDEN_RATIO = 0.6180339887498949
+
+
+@dataclass(frozen=True)
+class Mineral:
+    """A mineral, or another phase that a map may hold (glass, resin, a metal).
+
+    Attributes
+    ----------
+    name
+        Its name.
+    formula
+        The formula that ``substitutions`` start from.
+    density
+        g/cm³, above 0.
+    group
+        What it belongs to: ``"feldspar"``, ``"lithium"``.
+    color
+        ``"#rrggbb"``, lower case.
+    substitutions
+        Usual exchanges of atoms and their ranges.
+    source
+        Where formula, range and density come from.
+
+    Raises
+    ------
+    InvalidInput
+        For an empty name, a formula or substitution that cannot be, a density that is not above 0, or a
+        colour of another form.
+    """
+
+    name: str
+    formula: str
+    density: float
+    group: str = ""
+    color: str = "#808080"
+    substitutions: tuple[Substitution, ...] = ()
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise InvalidInput("a mineral needs a name")
+        if not (math.isfinite(self.density) and self.density > 0):
+            raise InvalidInput(f"the density of {self.name!r} must be above 0 g/cm³, not {self.density}")
+        if not _COLOR.fullmatch(self.color):
+            raise InvalidInput(f"colour {self.color!r} of {self.name!r} is not of the form #rrggbb")
+        for ends in ("low", "high"):
+            self.composition([getattr(entry, ends) for entry in self.substitutions])
+
+    def composition(self, shares: Sequence[float]) -> Material:
+        """Return the material with the given share of each substitution exchanged."""
+        return substitute(self.formula, self.substitutions, shares, self.density, self.name)
+
+    def compositions(self) -> tuple[Material, ...]:
+        """Return materials that span the range of compositions, its middle first."""
+        return tuple(self.composition(shares) for shares in span(self.substitutions))
+
+    @property
+    def elements(self) -> frozenset[str]:
+        """Symbols of the elements that every composition of it holds."""
+        held = [set(material.mass_fractions) for material in self.compositions()]
+        return frozenset(set.intersection(*held))
+
+
+def load_library(path: str | Path | None = None) -> tuple[Mineral, ...]:
+    """Read minerals from a CSV file, or the ones that come with napari-xrf.
+
+    Parameters
+    ----------
+    path
+        A CSV file (UTF-8) with the columns name, formula, density (g/cm³) and, if wanted, group, color
+        (``#rrggbb``), substitutions (``Zn:Fe=0..0.25;Zn:Cd=0..0.01``) and source. Lines that start with
+        ``#`` are skipped. None: the shipped library.
+
+    Raises
+    ------
+    FileError
+        When the file cannot be read, lacks a column, holds no mineral or a name twice, or a value is wrong;
+        the message names the line and the column.
+    """
+    source = Path(str(files("napari_xrf.reference") / "minerals.csv")) if path is None else Path(path)
+    rows = _read_rows(source)
+    header_line, header = rows[0]
+    columns = [name.strip().lower() for name in header]
+    for name in REQUIRED_COLUMNS:
+        if name not in columns:
+            raise FileError(
+                source, f"line {header_line}: there is no column {name!r}", "The first line names the columns"
+            )
+    minerals: list[Mineral] = []
+    seen: set[str] = set()
+    for line, row in rows[1:]:
+        if len(row) > len(columns):
+            raise FileError(source, f"line {line}: {len(row)} values for {len(columns)} columns")
+        values = {column: value.strip() for column, value in zip(columns, row, strict=False)}
+        mineral = _mineral(source, line, values, len(minerals))
+        if mineral.name.casefold() in seen:
+            raise FileError(source, f"line {line}, column name: {mineral.name!r} stands twice")
+        seen.add(mineral.name.casefold())
+        minerals.append(mineral)
+    if not minerals:
+        raise FileError(source, "it holds no mineral")
+    return tuple(minerals)
+
+
+def select_minerals(library: Iterable[Mineral], names: Iterable[str]) -> tuple[Mineral, ...]:
+    """Return the minerals of the given names, in the order of the names; case does not matter.
+
+    Raises
+    ------
+    InvalidInput
+        When a name is not in the library; the message suggests close ones.
+    """
+    by_name = {mineral.name.casefold(): mineral for mineral in library}
+    chosen: dict[str, Mineral] = {}
+    for name in names:
+        key = name.strip().casefold()
+        if not key:
+            continue
+        if key not in by_name:
+            close = [by_name[match].name for match in difflib.get_close_matches(key, by_name, n=3)]
+            remedy = f"Did you mean {' or '.join(close)}?" if close else "Add it with a library file"
+            raise InvalidInput(f"there is no mineral {name.strip()!r} in the library", remedy)
+        chosen[key] = by_name[key]
+    if not chosen:
+        raise InvalidInput("no mineral is named", "Name at least one")
+    return tuple(chosen.values())
+
+
+def merge_libraries(library: Iterable[Mineral], added: Iterable[Mineral]) -> tuple[Mineral, ...]:
+    """Return the library with minerals added; one of the same name takes the place of the old one."""
+    merged = {mineral.name.casefold(): mineral for mineral in library}
+    merged.update({mineral.name.casefold(): mineral for mineral in added})
+    return tuple(merged.values())
+
+
+def spread_color(index: int) -> str:
+    """Return the ``index``-th of a row of colours of well-spread hues, ``"#rrggbb"``."""
+    hue = (0.13 + index * _GOLDEN_RATIO) % 1.0
+    value = (0.95, 0.75, 0.55)[index % 3]
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.65, value)
+    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
+
+
+def _read_rows(source: Path) -> list[tuple[int, list[str]]]:
+    """(line number, values) of every line that says something."""
+    try:
+        with source.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream)
+            rows = [
+                (reader.line_num, row)
+                for row in reader
+                if any(value.strip() for value in row) and not row[0].lstrip().startswith("#")
+            ]
+    except OSError as error:
+        raise FileError(source, f"cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FileError(source, "is not a CSV file in UTF-8", "Save it as CSV (UTF-8)") from error
+    if not rows:
+        raise FileError(source, "is empty", "A library needs the columns name, formula, density")
+    return rows
+
+
+def _mineral(source: Path, line: int, values: dict[str, str], index: int) -> Mineral:
+    """Check one line value by value, so that an error can name the column."""
+
+    def wrong(column: str, cause: str, remedy: str = "") -> FileError:
+        return FileError(source, f"line {line}, column {column}: {cause}", remedy)
+
+    if not values.get("name"):
+        raise wrong("name", "it is empty")
+    try:
+        mass_fractions(values.get("formula", ""))
+    except InvalidInput as error:
+        raise wrong("formula", error.cause, error.remedy) from error
+    try:
+        density = float(values.get("density", ""))
+    except ValueError:
+        raise wrong("density", f"{values.get('density', '')!r} is no number") from None
+    if not (math.isfinite(density) and density > 0):
+        raise wrong("density", f"{values['density']} is not above 0 g/cm³")
+    color = values.get("color", "").lower() or spread_color(index)
+    if not _COLOR.fullmatch(color):
+        raise wrong("color", f"{color!r} is not of the form #rrggbb")
+    try:
+        substitutions = parse_substitutions(values.get("substitutions", ""))
+        return Mineral(
+            values["name"],
+            values["formula"],
+            density,
+            values.get("group", ""),
+            color,
+            substitutions,
+            values.get("source", ""),
+        )
+    except InvalidInput as error:
+        raise wrong("substitutions", error.cause, error.remedy) from error

@@ -1,0 +1,290 @@
+"""The four recipes of synthetic data as users call them: names, numbers and a seed in, map and truth out.
+
+The command line and the napari widget both call these, so the same seed gives the same counts in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.synthesis.distortions import Distortions
+from napari_xrf.synthesis.layers import LayersParameters
+from napari_xrf.synthesis.mineral_map import MapParameters
+from napari_xrf.synthesis.mixtures import MixtureParameters
+from napari_xrf.synthesis.painting import PaintingParameters, Weighting
+from napari_xrf.synthesis.textures import Texture
+
+PEGMATITE = "pegmatite"
+LARGEST_SEED = 2**32 - 1
+_LAYERS_BYTES = 300 * 6 + 556 * 2 + 41 * 4  # a spectrum as it is and in whole numbers, and its labels
+
+
+@dataclass(frozen=True, eq=False)
+class Synthetic:
+    """What a recipe made.
+
+    Attributes
+    ----------
+    cube
+        The map, or spectra as a map of one column.
+    truth
+        Name → what is known about it, for :func:`napari_xrf.io.own.cube_files.write_cube`.
+    companions
+        ``"ideal"`` and ``"twin"`` maps, where they were asked for.
+    """
+
+    cube: SpectralCube
+    truth: Mapping[str, Any]
+    companions: Mapping[str, SpectralCube] = field(default_factory=dict)
+
+
+def make_minerals(
+    minerals: Sequence[str] | None,
+    *,
+    seed: int,
+    instrument: str = "m4-tornado",
+    library: str | Path | None = None,
+    parameters: MapParameters | None = None,
+    texture: Texture | None = None,
+    distortions: Distortions | None = None,
+    memory_budget: int | None = None,
+    progress: Progress = ignore_progress,
+) -> Synthetic:
+    """Make a mineral map.
+
+    Parameters
+    ----------
+    minerals
+        Names in the library, each in equal parts of the map; None makes the pegmatite with its veins,
+        zoned grains and inclusions.
+    seed
+        0 to 2³² − 1; the same one gives the same map.
+    instrument
+        A preset's name or a ``.toml`` file.
+    library
+        A CSV file of minerals added to the shipped ones.
+
+    Raises
+    ------
+    InvalidInput
+        When a name is unknown or a parameter out of range.
+    """
+    from napari_xrf.physics.instrument import load_instrument
+    from napari_xrf.synthesis.mineral_map import synthesize_mineral_map
+    from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
+
+    options: dict[str, Any] = {
+        "instrument": load_instrument(instrument),
+        "generator": seeded(seed),
+        "texture": texture,
+        "distortions": distortions,
+        "memory_budget": memory_budget,
+        "progress": progress,
+        **asdict(parameters or MapParameters()),
+    }
+    if minerals is None:
+        made = synthesize_pegmatite(**options)
+    else:
+        chosen = _choose_minerals(minerals, library)
+        made = synthesize_mineral_map(
+            [mineral.compositions()[0] for mineral in chosen],
+            formulas=[mineral.formula for mineral in chosen],
+            colors=[mineral.color for mineral in chosen],
+            **options,
+        )
+    companions = {name: cube for name, cube in (("ideal", made.ideal), ("twin", made.twin)) if cube}
+    return Synthetic(made.cube, _with_seed(made.truth_entries(), seed), companions)
+
+
+def make_layers(
+    size: int,
+    *,
+    seed: int,
+    parameters: LayersParameters | None = None,
+    progress: Progress = ignore_progress,
+) -> Synthetic:
+    """Make spectra of random elements in layers, with the 556 lines of the privileged basis as labels.
+
+    Raises
+    ------
+    InvalidInput
+        When the size or a parameter is out of range.
+    """
+    from napari_xrf.synthesis.layers import synthesize_layers
+
+    _check_memory(size, _LAYERS_BYTES)
+    made = synthesize_layers(size, generator=seeded(seed), parameters=parameters, progress=progress)
+    return Synthetic(made.as_cube(), _with_seed(made.truth_entries(), seed))
+
+
+def make_mixtures(
+    size: int,
+    *,
+    seed: int,
+    instrument: str = "gem",
+    parameters: MixtureParameters | None = None,
+    progress: Progress = ignore_progress,
+) -> Synthetic:
+    """Make spectra of a few elements on a substrate, for detectors of low resolution.
+
+    Raises
+    ------
+    InvalidInput
+        When the size, an element or a parameter is out of range.
+    """
+    from napari_xrf.physics.instrument import load_instrument
+    from napari_xrf.synthesis.mixtures import synthesize_mixtures
+
+    used = load_instrument(instrument)
+    _check_memory(size, 4 * used.energy.size)
+    made = synthesize_mixtures(size, used, generator=seeded(seed), parameters=parameters, progress=progress)
+    return Synthetic(made.as_cube(), _with_seed(made.truth_entries(), seed))
+
+
+def make_painting(
+    image: str | Path | NDArray[Any],
+    *,
+    seed: int,
+    instrument: str = "m4-tornado",
+    pigments: Sequence[str] | None = None,
+    pigment_file: str | Path | None = None,
+    measured_pigments: str | Path | None = None,
+    ground: str = "chalk",
+    substrate: str = "wood",
+    parameters: PaintingParameters | None = None,
+    generator: str | Path | None = None,
+    memory_budget: int | None = None,
+    progress: Progress = ignore_progress,
+) -> Synthetic:
+    """Make the map of a painting from its photograph (ganX).
+
+    Parameters
+    ----------
+    image
+        A picture file or an RGB array (Y, X, 3).
+    instrument
+        For the expected spectra of pigments; measured ones bring their own.
+    pigments
+        Names to take part; None takes all of the table.
+    pigment_file
+        A table of pigments in place of the shipped one.
+    measured_pigments
+        A table or folder of measured spectra in place of expected ones.
+    ground, substrate
+        What lies below the paint.
+    generator
+        Weights of a painting generator for the learned weighting; the shipped one by default.
+
+    Raises
+    ------
+    FileError
+        When a file cannot be read.
+    InvalidInput
+        When a name is unknown, the image has no colours or a parameter is out of range.
+    """
+    from napari_xrf.physics.instrument import load_instrument
+    from napari_xrf.synthesis.excitation import excitation_of
+    from napari_xrf.synthesis.painting import synthesize_painting
+    from napari_xrf.synthesis.pigment_files import read_measured_pigments
+    from napari_xrf.synthesis.pigments import expect_pigments, load_pigments, select_pigments
+
+    picture = image if isinstance(image, np.ndarray) else read_picture(image)
+    weighting = _painting_weighting(parameters or PaintingParameters(), generator)
+    excitation = None
+    if measured_pigments is not None:
+        if pigments is not None or pigment_file is not None:
+            raise InvalidInput("measured pigments take the place of the table", "Give one of them")
+        spectra = read_measured_pigments(measured_pigments)
+    else:
+        used = load_instrument(instrument)
+        table = load_pigments(pigment_file)
+        chosen = table if pigments is None else select_pigments(table, pigments)
+        spectra = expect_pigments(chosen, used, ground=ground, substrate=substrate, progress=progress)
+        excitation = excitation_of(used)
+    made = synthesize_painting(
+        picture,
+        spectra,
+        generator=seeded(seed),
+        parameters=parameters,
+        weighting=weighting,
+        excitation=excitation,
+        memory_budget=memory_budget,
+        progress=progress,
+    )
+    return Synthetic(made.cube, _with_seed(made.truth_entries(), seed))
+
+
+def seeded(seed: int) -> np.random.Generator:
+    """Return the generator of a seed.
+
+    Raises
+    ------
+    InvalidInput
+        When the seed is not from 0 to 2³² − 1.
+    """
+    if not 0 <= seed <= LARGEST_SEED:
+        raise InvalidInput(f"a seed lies from 0 to {LARGEST_SEED}, not {seed}")
+    return np.random.default_rng(seed)
+
+
+def read_picture(path: str | Path) -> NDArray[Any]:
+    """Return a picture file as an array (Y, X) or (Y, X, C).
+
+    Raises
+    ------
+    FileError
+        When it cannot be read as a picture.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert("RGB") if picture.mode in ("P", "CMYK") else picture)
+    except FileNotFoundError:
+        raise FileError(path, "there is no such file") from None
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
+        raise FileError(
+            path, f"cannot be read as a picture ({error})", "Give a .png, .jpg or .tif"
+        ) from error
+
+
+def _check_memory(size: int, spectrum_bytes: int) -> None:
+    free = 2 * default_memory_budget()
+    if size * spectrum_bytes > free:
+        raise InvalidInput(
+            f"{size} spectra take {size * spectrum_bytes / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free",
+            "Make fewer at a time",
+        )
+
+
+def _choose_minerals(names: Sequence[str], library: str | Path | None) -> tuple[Any, ...]:
+    from napari_xrf.reference.minerals import load_library, merge_libraries, select_minerals
+
+    known = load_library()
+    if library is not None:
+        known = merge_libraries(known, load_library(library))
+    return select_minerals(known, names)
+
+
+def _painting_weighting(parameters: PaintingParameters, generator: str | Path | None) -> Weighting | None:
+    if parameters.weighting != "learned":
+        if generator is not None:
+            raise InvalidInput("fixed weighting takes no painting generator", "Choose learned weighting")
+        return None
+    from napari_xrf.learning.painting.generator import load_painting_generator
+
+    return load_painting_generator(generator)
+
+
+def _with_seed(truth: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    return {**truth, "parameters": {**truth["parameters"], "user_seed": seed}}
