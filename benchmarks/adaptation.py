@@ -28,8 +28,8 @@ from napari_xrf.learning.sources.batch import SourceSpec
 from napari_xrf.learning.training import train
 from napari_xrf.learning.training_recipes import TrainingOptions, training_recipe
 from napari_xrf.learning.weights import load_model
-from napari_xrf.reference.minerals import load_library, select_minerals
 from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.reference.minerals import load_library, select_minerals
 from napari_xrf.synthesis.distortions import Distortions
 from napari_xrf.synthesis.mineral_map import SyntheticMap, synthesize_mineral_map
 

@@ -15,11 +15,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from fisx_reference import COMPOSITIONS, fisx_families
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.fluorescence import Beam, fluoresce
 from napari_xrf.physics.illumination import Illumination
 from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.reference.materials import Material
 
 ANGLES = 50.0, 50.0
 LOWEST_KEV = 1.0  # fisx's cross-sections are tabulated from here

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.reference.materials import Material
 from napari_xrf.io import read_spectrum
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument
+from napari_xrf.reference.materials import Material
 
 FOLDER = Path(os.environ.get("NAPARI_XRF_DATA", Path(__file__).parents[2] / "shared" / "data")) / "spectra"
 ACRYLIC = "Acrylic"

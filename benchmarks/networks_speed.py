@@ -18,8 +18,8 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.evaluation.report import Table
 from napari_xrf.learning.evaluation.speed import measure_speed
 from napari_xrf.learning.weights import load_model
-from napari_xrf.synthesis.recipes import make_minerals
 from napari_xrf.synthesis.mineral_map import MapParameters
+from napari_xrf.synthesis.recipes import make_minerals
 
 _TILE = 50
 _COUNTS = 2000.0

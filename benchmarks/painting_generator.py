@@ -16,7 +16,6 @@ import numpy as np
 from scipy.optimize import nnls
 
 from napari_xrf.learning.painting.generator import PaintingGenerator, load_painting_generator
-from napari_xrf.learning.painting.training import PaintingTraining, light_instrument
 from napari_xrf.learning.painting.paints import (
     absorption_over_scattering,
     draw_paints,
@@ -24,6 +23,7 @@ from napari_xrf.learning.painting.paints import (
     hold_out_pairs,
     mix_colors,
 )
+from napari_xrf.learning.painting.training import PaintingTraining, light_instrument
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.color_similarity import color_similarity, threshold_weights

@@ -10,9 +10,9 @@ import numpy as np
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.maps.calibration import Calibration
-from napari_xrf.reference.minerals import Mineral
 from napari_xrf.physics.forward import expect_spectra
 from napari_xrf.physics.instrument import Instrument, load_instrument
+from napari_xrf.reference.minerals import Mineral
 
 INSTRUMENTS = {"m4-tornado": ("tube", 50.0, "Rh"), "sem-eds": ("electron", 20.0, None)}
 

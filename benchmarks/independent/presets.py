@@ -34,7 +34,9 @@ _NO_EDGE = 10  # lighter elements have none above 1 keV
 
 def read_preset(name: str) -> dict[str, Any]:
     """Return the numbers of a shipped instrument, such as ``"gem"``."""
-    text = files("napari_xrf").joinpath("reference", "instruments", f"{name}.toml").read_text(encoding="utf-8")
+    text = (
+        files("napari_xrf").joinpath("reference", "instruments", f"{name}.toml").read_text(encoding="utf-8")
+    )
     return tomllib.loads(text)
 
 

@@ -6,8 +6,8 @@ from PIL import Image
 
 import napari_xrf
 from napari_xrf.io.own.cube_files import read_truth
-from napari_xrf.synthesis.recipes import make_minerals
 from napari_xrf.synthesis.mineral_map import MapParameters
+from napari_xrf.synthesis.recipes import make_minerals
 from verbs import answer, run
 
 SMALL = ("--shape", "12:9", "--counts-per-pixel", "300")

@@ -12,8 +12,8 @@ from measured import measured_file
 from napari_xrf.core.counts import Loads, SumsChannels, SumsRegions
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled, FileError, InvalidInput
-from napari_xrf.io.bcf.reader import read_bcf
 from napari_xrf.io.bcf.counts import BcfCounts
+from napari_xrf.io.bcf.reader import read_bcf
 
 TOTALS = {
     "P45_12bit_packed_8bit": 915_942,
@@ -346,7 +346,6 @@ def test_light_to_import():
     import subprocess
     import sys
 
-    code = (
-        "import sys, napari_xrf.io.bcf.reader; print([m for m in ('numba', 'rsciio', 'qtpy') if m in sys.modules])"
-    )
+    absent = ("numba", "rsciio", "qtpy")
+    code = f"import sys, napari_xrf.io.bcf.reader; print([m for m in {absent} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"

@@ -13,6 +13,7 @@ from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.adaptation.adaptation import AdaptationOptions, adapt
 from napari_xrf.learning.adaptation.figures import FigureChange, compare, find_gain, partners, run, scores
+from napari_xrf.learning.adaptation.map_sample import sample_map
 from napari_xrf.learning.alignment import (
     DomainClassifier,
     coral,
@@ -22,7 +23,6 @@ from napari_xrf.learning.alignment import (
     reverse_gradient,
 )
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
-from napari_xrf.learning.adaptation.map_sample import sample_map
 from napari_xrf.learning.prediction import predict
 from napari_xrf.learning.recalibration import (
     RecordingLimits,

@@ -37,12 +37,6 @@ from pure_spectra import AXIS, peaks
 
 torch = pytest.importorskip("torch")
 
-from napari_xrf.learning.painting.network import (  # noqa: E402
-    Options,
-    PaintingNetwork,
-    match_color,
-    mixed_lab,
-)
 from napari_xrf.learning.painting.generator import (  # noqa: E402
     PaintingGenerator,
     band_shares,
@@ -51,6 +45,12 @@ from napari_xrf.learning.painting.generator import (  # noqa: E402
     load_painting_generator,
     save_painting_generator,
     shipped_weights,
+)
+from napari_xrf.learning.painting.network import (  # noqa: E402
+    Options,
+    PaintingNetwork,
+    match_color,
+    mixed_lab,
 )
 from napari_xrf.learning.painting.training import (  # noqa: E402
     PaintingTraining,

@@ -8,8 +8,8 @@ from napari_xrf.learning.prediction import predict, predict_spectra
 from napari_xrf.learning.prediction_views import element_maps_of, found_names, label_map_of, ranked
 from napari_xrf.learning.sources.batch import make_source
 from napari_xrf.learning.training import train
-from napari_xrf.synthesis.recipes import make_minerals
 from napari_xrf.synthesis.mineral_map import MapParameters
+from napari_xrf.synthesis.recipes import make_minerals
 from small_models import FEW_MINERALS, small_recipe
 
 

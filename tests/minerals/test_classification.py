@@ -8,8 +8,8 @@ from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.minerals.candidates import plausible_minerals, visible_elements
 from napari_xrf.minerals.classification import METHODS, UNKNOWN_LABEL, classify_minerals
-from napari_xrf.reference.minerals import load_library, select_minerals
 from napari_xrf.minerals.modal_table import modal_table
+from napari_xrf.reference.minerals import load_library, select_minerals
 
 ROCK = (
     "quartz", "opal", "plagioclase", "K-feldspar", "biotite", "calcite", "hematite", "magnetite", "pyrite",

@@ -4,11 +4,11 @@ import pytest
 from mineral_cubes import known_calibration
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.minerals.energy_bins import bins_at_resolution
-from napari_xrf.reference.minerals import load_library, select_minerals
 from napari_xrf.minerals.model_error import deviance_moments, model_error
 from napari_xrf.minerals.separability import confusion, inseparable_groups
 from napari_xrf.minerals.templates import expect_templates
 from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.reference.minerals import load_library, select_minerals
 
 NAMES = (
     "quartz", "opal", "calcite", "aragonite", "hematite", "magnetite", "pyrite", "marcasite", "galena",

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import (
     Layer,
     absorption_edges,
@@ -17,6 +16,7 @@ from napari_xrf.physics.attenuation import (
     transmission,
 )
 from napari_xrf.physics.vacancies import SUBSHELLS, fluorescence_yield, photons_per_vacancy
+from napari_xrf.reference.materials import Material
 
 IRON = Material.from_formula("Fe", 7.87)
 

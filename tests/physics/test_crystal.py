@@ -7,11 +7,11 @@ import pytest
 import xraylib
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import STRUCTURES, Layer
 from napari_xrf.physics.crystal import diffuse_part, lattices, powder_factor, reflections
 from napari_xrf.physics.forward import expect_spectra, expect_spectrum
 from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.reference.materials import Material
 
 COPPER = Material.from_formula("Cu", 8.96)
 CALCITE = Material.from_formula("CaCO3", 2.71)

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.detector.detector import (
     MN_KA_KEV,
     Detector,
@@ -17,6 +16,7 @@ from napari_xrf.physics.detector.detector import (
 )
 from napari_xrf.physics.detector.electrons import electron_range, near_entrance
 from napari_xrf.physics.instrument import instrument_names, load_instrument
+from napari_xrf.reference.materials import Material
 
 SILICON = Material("silicon", {"Si": 1.0}, 2.33)
 SDD = Detector(

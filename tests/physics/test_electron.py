@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from napari_xrf.core.emission_lines import edge_energy
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.electron import _DepthShape, _Target, excite_by_electrons
 from napari_xrf.physics.electron_ionisation import ionisation_cross_section
 from napari_xrf.physics.source import ElectronBeam, TubeSource, source_spectrum
+from napari_xrf.reference.materials import Material
 
 GRID = np.arange(0.1, 25, 0.01)
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import xraylib
 
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.detector.escape import escape_fractions
+from napari_xrf.reference.materials import Material
 
 SILICON = Material("silicon", {"Si": 1.0}, 2.33)
 ARGON = Material.from_mixture({"Ar": 67.8, "CO2": 32.2}, density=1.716e-3)

@@ -8,10 +8,10 @@ import pytest
 pytest.importorskip("fisx")
 
 from fisx_reference import COMPOSITIONS, fisx_families
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.fluorescence import Beam, fluoresce
 from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.reference.materials import Material
 
 # A coarse tube: what both codes get is the same, and fisx takes seconds per sample with a fine one.
 TUBE = Beam(

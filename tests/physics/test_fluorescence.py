@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Layer, fluorescence_production, mass_attenuation
 from napari_xrf.physics.fluorescence import Beam, fluoresce
 from napari_xrf.physics.sample import sample_layers
 from napari_xrf.physics.vacancies import SUBSHELLS
+from napari_xrf.reference.materials import Material
 
 MATERIALS = [
     Material.from_formula("SiO2", 2.65),

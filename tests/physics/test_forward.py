@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from napari_xrf.core.errors import Cancelled, InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.forward import expect_spectra, expect_spectrum
 from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.physics.source import GivenSource, MonochromaticSource, TubeSource
+from napari_xrf.reference.materials import Material
 
 CALCITE = Material.from_formula("CaCO3", 2.71)
 HEMATITE = Material.from_formula("Fe2O3", 5.26)

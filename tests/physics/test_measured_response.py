@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from measured import measured_file
-from napari_xrf.reference.materials import Material
 from napari_xrf.io import read_spectrum
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.reference.materials import Material
 
 
 def measured_and_model(element: str, lines: tuple[float, float], structure: str = "amorphous"):

@@ -8,7 +8,6 @@ import xraylib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Layer, mass_attenuation, mass_scattering
 from napari_xrf.physics.scatter import (
     ScatterSource,
@@ -17,6 +16,7 @@ from napari_xrf.physics.scatter import (
     multiple_scattering,
     scatter,
 )
+from napari_xrf.reference.materials import Material
 
 ACRYLIC = Material.from_formula("C5H8O2", 1.19)
 IRON = Material.from_formula("Fe", 7.87)

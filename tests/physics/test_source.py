@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Layer, mass_attenuation, transmission
 from napari_xrf.physics.source import (
     ANODES,
@@ -17,6 +16,7 @@ from napari_xrf.physics.source import (
     source_spectrum,
 )
 from napari_xrf.physics.source_tube import BERYLLIUM
+from napari_xrf.reference.materials import Material
 
 
 @pytest.mark.parametrize(("anode", "density"), [("Rh", 12.4), ("Mo", 10.2), ("Cr", 7.19), ("Cu", 8.96)])

@@ -10,8 +10,8 @@ from napari_xrf import io
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.jobs import Job, running_on
-from napari_xrf.plugin.layers.labels import label_layer
 from napari_xrf.plugin.layers.conversion import CUBE_KEY, FAMILY_KEY, cube_from, cube_layers
+from napari_xrf.plugin.layers.labels import label_layer
 from two_phase_maps import two_phase_cube, two_phase_labels
 
 pytestmark = pytest.mark.gui

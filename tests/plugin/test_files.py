@@ -10,11 +10,11 @@ from measured import measured_file
 from napari_xrf import io
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import FileError
-from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
 from napari_xrf.plugin.layers.conversion import cube_from, cube_layers, element_map_layers
+from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
 from napari_xrf.plugin.readers import get_reader, layer_name
-from napari_xrf.synthesis.recipes import make_minerals
 from napari_xrf.synthesis.mineral_map import MapParameters
+from napari_xrf.synthesis.recipes import make_minerals
 from two_phase_maps import two_phase_cube, two_phase_labels
 
 PLUGIN = "napari-xrf"

@@ -16,8 +16,8 @@ from napari_xrf.learning.prediction import predict
 from napari_xrf.learning.prediction_files import read_prediction
 from napari_xrf.learning.weights import load_model, read_description, save_model
 from napari_xrf.plugin.forms.inference import ONE_THRESHOLD, Request
-from napari_xrf.plugin.layers.inference import MOST_MAPS, element_groups, prediction_layers
 from napari_xrf.plugin.layers.conversion import cube_from, cube_layers
+from napari_xrf.plugin.layers.inference import MOST_MAPS, element_groups, prediction_layers
 from napari_xrf.plugin.model_answers import LoadedModel, answer_region, predict_map
 from napari_xrf.plugin.spectrum_evidence import evidence_lines, spectrum_docks
 from napari_xrf.plugin.writers import write_images, write_labels

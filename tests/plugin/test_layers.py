@@ -12,8 +12,6 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.layers.energy_first import EnergyFirst, energy_first, energy_last
-from napari_xrf.plugin.layers.labels import label_layer, label_map_from, label_map_of_layer
 from napari_xrf.plugin.layers.conversion import (
     cube_from,
     cube_layers,
@@ -22,6 +20,8 @@ from napari_xrf.plugin.layers.conversion import (
     holds_cube,
     pixel_size_from,
 )
+from napari_xrf.plugin.layers.energy_first import EnergyFirst, energy_first, energy_last
+from napari_xrf.plugin.layers.labels import label_layer, label_map_from, label_map_of_layer
 from two_phase_maps import two_phase_cube, two_phase_labels
 
 

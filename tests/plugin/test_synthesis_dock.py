@@ -13,19 +13,19 @@ from napari_xrf.cli import main
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap
+from napari_xrf.core.parameter_fields import parameter_fields
 from napari_xrf.io.own.cube_files import write_cube
+from napari_xrf.plugin.forms.synthesis_values import hint_of, judge, label_of, texts_of, unit_of, value_from
 from napari_xrf.plugin.layers.conversion import CUBE_KEY, TRUTH_KEY
 from napari_xrf.plugin.layers.synthesis import MOST_SHARES, synthetic_layers, truth_layers
-from napari_xrf.plugin.forms.synthesis_values import hint_of, judge, label_of, texts_of, unit_of, value_from
 from napari_xrf.plugin.writers import write_images
-from napari_xrf.synthesis.recipes import make_layers, make_minerals, make_mixtures, make_painting
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
 from napari_xrf.synthesis.layers import LayersParameters
 from napari_xrf.synthesis.mineral_map import MapParameters
 from napari_xrf.synthesis.mixtures import MixtureParameters, augmentation
 from napari_xrf.synthesis.painting import PaintingParameters
-from napari_xrf.core.parameter_fields import parameter_fields
+from napari_xrf.synthesis.recipes import make_layers, make_minerals, make_mixtures, make_painting
 from napari_xrf.synthesis.textures import Texture
 
 INSTANCES = (

@@ -36,8 +36,8 @@ def run_demo(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf import io
     from napari_xrf.io.own.cube_files import write_cube
     from napari_xrf.minerals.cleanup import parse_clean_up
-    from napari_xrf.synthesis.recipes import seeded
     from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
+    from napari_xrf.synthesis.recipes import seeded
 
     generator = seeded(arguments.seed)
     folder = output_folder(arguments.output)

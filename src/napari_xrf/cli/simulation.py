@@ -11,9 +11,9 @@ import numpy as np
 
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.physics.attenuation import STRUCTURES
+from napari_xrf.reference.materials import Material
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:

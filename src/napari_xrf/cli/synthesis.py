@@ -10,6 +10,12 @@ from napari_xrf.cli.names import names_of
 from napari_xrf.cli.parameter_options import add_parameter_options, parameters_from
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import parse_bytes
+from napari_xrf.synthesis.color_clusters import ClusterParameters
+from napari_xrf.synthesis.distortions import Distortions, typical_distortions
+from napari_xrf.synthesis.layers import LayersParameters
+from napari_xrf.synthesis.mineral_map import MapParameters
+from napari_xrf.synthesis.mixtures import MixtureParameters, augmentation
+from napari_xrf.synthesis.painting import PaintingParameters
 from napari_xrf.synthesis.recipes import (
     PEGMATITE,
     Synthetic,
@@ -18,12 +24,6 @@ from napari_xrf.synthesis.recipes import (
     make_mixtures,
     make_painting,
 )
-from napari_xrf.synthesis.color_clusters import ClusterParameters
-from napari_xrf.synthesis.distortions import Distortions, typical_distortions
-from napari_xrf.synthesis.layers import LayersParameters
-from napari_xrf.synthesis.mineral_map import MapParameters
-from napari_xrf.synthesis.mixtures import MixtureParameters, augmentation
-from napari_xrf.synthesis.painting import PaintingParameters
 from napari_xrf.synthesis.textures import Texture
 
 SETS = ("none", "typical")

@@ -81,7 +81,9 @@ FORMATS = (
         recognizer="napari_xrf.io.rpl:is_rpl",
     ),
     Format("Bruker spectrum .spx", (".spx",), "napari_xrf.io.spectra.spx:read_spx", (b"TRTSpectrum",)),
-    Format("EMSA/MAS spectrum", (".msa", ".emsa", ".ems", ".txt"), "napari_xrf.io.spectra.emsa:read_emsa", _EMSA),
+    Format(
+        "EMSA/MAS spectrum", (".msa", ".emsa", ".ems", ".txt"), "napari_xrf.io.spectra.emsa:read_emsa", _EMSA
+    ),
     Format(
         "MCA spectrum",
         (".mca", ".xrf"),

@@ -16,10 +16,10 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.weights import read_description, shipped_models
 from napari_xrf.maps.calibration import Calibration
-from napari_xrf.reference.minerals import Mineral, load_library
 from napari_xrf.minerals.map_setting import MapSetting, setting_of_map
 from napari_xrf.minerals.mean_spectra import ClassSpectrum, class_spectra
 from napari_xrf.minerals.templates import expect_templates
+from napari_xrf.reference.minerals import Mineral, load_library
 
 _BETWEEN = " / "  # of the names of minerals that a class holds
 

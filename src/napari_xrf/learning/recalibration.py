@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.learning.rebinning import share_counts
 from napari_xrf.core.ranges import Limits, check_fields
+from napari_xrf.learning.rebinning import share_counts
 from napari_xrf.synthesis.sampling import draw_seed
 
 _FWHM_PER_SIGMA = math.sqrt(8 * math.log(2))

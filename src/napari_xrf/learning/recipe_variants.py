@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.ranges import check_range
 from napari_xrf.learning.preprocessing import Preprocessing
 from napari_xrf.learning.sources.batch import SourceSpec
 from napari_xrf.learning.training_recipes import TrainingRecipe
-from napari_xrf.core.ranges import check_range
 
 # What a word of a preprocessing changes; "raw" against "baseline" is the comparison that papers make.
 PREPROCESSING_WORDS: Mapping[str, Mapping[str, Any]] = {

@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.description import ModelDescription, Task
 from napari_xrf.core.parameter_fields import parameter_fields
+from napari_xrf.learning.description import ModelDescription, Task
 
 if TYPE_CHECKING:
     import torch

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.ranges import Choices, Limits, check_fields
 from napari_xrf.learning.description import Task
 from napari_xrf.learning.preprocessing import Preprocessing
 from napari_xrf.learning.registry import architecture
 from napari_xrf.learning.sources.batch import SourceSpec
-from napari_xrf.core.ranges import Choices, Limits, check_fields
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("cosine", "constant")

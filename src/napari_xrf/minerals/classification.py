@@ -15,14 +15,6 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import NOT_MEASURED, UNKNOWN_NAME, LabelClass, LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.calibration import Calibration
-from napari_xrf.minerals.evidence import collect_evidence
-from napari_xrf.minerals.goodness import estimate_tolerance, misfit_threshold
-from napari_xrf.reference.minerals import Mineral
-from napari_xrf.minerals.likelihood import Scan
-from napari_xrf.minerals.map_setting import setting_of_map
-from napari_xrf.minerals.mean_spectra import ClassSpectrum, class_spectra
-from napari_xrf.minerals.model_error import model_error
 from napari_xrf.learning.network_method import (
     is_model,
     label_by_network,
@@ -31,8 +23,16 @@ from napari_xrf.learning.network_method import (
     read_mineral_model,
     wanted_classes,
 )
+from napari_xrf.maps.calibration import Calibration
+from napari_xrf.minerals.evidence import collect_evidence
+from napari_xrf.minerals.goodness import estimate_tolerance, misfit_threshold
+from napari_xrf.minerals.likelihood import Scan
+from napari_xrf.minerals.map_setting import setting_of_map
+from napari_xrf.minerals.mean_spectra import ClassSpectrum, class_spectra
+from napari_xrf.minerals.model_error import model_error
 from napari_xrf.minerals.separability import confusion, inseparable_groups
 from napari_xrf.minerals.templates import expect_templates
+from napari_xrf.reference.minerals import Mineral
 
 UNKNOWN_LABEL = 1
 UNKNOWN_COLOR = "#808080"

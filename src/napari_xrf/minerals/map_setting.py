@@ -14,9 +14,9 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibration import Calibration, calibrate
 from napari_xrf.minerals.candidates import plausible_minerals
 from napari_xrf.minerals.energy_bins import EnergyBins, bins_at_resolution
-from napari_xrf.reference.minerals import Mineral, load_library
 from napari_xrf.physics.instrument import Instrument, instrument_of
 from napari_xrf.physics.source import ElectronBeam, MonochromaticSource, TubeSource
+from napari_xrf.reference.minerals import Mineral, load_library
 
 # Below, coatings, contamination and windows decide: carbon Kα is at 0.28 keV, its tail and the zero
 # peak reach to 0.4; fluorine Kα is at 0.68 keV.

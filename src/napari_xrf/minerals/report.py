@@ -11,7 +11,6 @@ from pathlib import Path
 from napari_xrf import __version__
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, LabelMap
-from napari_xrf.reference.materials import mass_fractions
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.minerals.classification import Classification
@@ -19,6 +18,7 @@ from napari_xrf.minerals.grain_statistics import grain_statistics
 from napari_xrf.minerals.label_picture import draw_label_map, write_label_picture
 from napari_xrf.minerals.modal_table import ModalRow, modal_table
 from napari_xrf.minerals.spectrum_chart import draw_spectrum
+from napari_xrf.reference.materials import mass_fractions
 
 __all__ = ["draw_label_map", "write_label_picture", "write_report"]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.minerals.energy_bins import EnergyBins
-from napari_xrf.reference.minerals import Mineral
 from napari_xrf.physics.instrument import Instrument
+from napari_xrf.reference.minerals import Mineral
 
 # Channels beside the templates' peaks hold counts all the same: pile-up, trace elements, imperfect tails.
 FLOOR = 0.01

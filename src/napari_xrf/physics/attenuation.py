@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.emission_lines import atomic_number, edge_energy
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.vacancies import SUBSHELLS, photons_per_vacancy
+from napari_xrf.reference.materials import Material
 
 Floats = NDArray[np.float64]
 

@@ -26,8 +26,8 @@ import xraylib_np  # type: ignore[import-not-found]
 
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Floats
+from napari_xrf.reference.materials import Material
 
 _HIGHEST = 2.5  # sin(θ)/λ in 1/Å, beyond which reflections have run together
 _REACH = 5.0  # spreads to both sides in which a reflection is looked for

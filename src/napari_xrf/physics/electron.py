@@ -18,13 +18,13 @@ import xraylib
 
 from napari_xrf.core.emission_lines import atomic_number, edge_energy
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Floats, Layer, mass_attenuation
 from napari_xrf.physics.electron_ionisation import ionisation_cross_section
 from napari_xrf.physics.fluorescence import LineTable, line_table
 from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.physics.source_tube import thick_target_continuum
 from napari_xrf.physics.vacancies import SUBSHELLS, photons_per_vacancy
+from napari_xrf.reference.materials import Material
 
 _ELECTRONS_PER_MA_S = 6.241509e15
 _AVOGADRO = 6.02214076e23

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.physics.attenuation import Floats, Layer
 from napari_xrf.physics.detector.detector import response_matrix
@@ -27,6 +26,7 @@ from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.sample import require_excitable, sample_elements, sample_layers
 from napari_xrf.physics.scatter import scatter
 from napari_xrf.physics.source import ElectronBeam
+from napari_xrf.reference.materials import Material
 
 _CACHED_INSTRUMENTS = 4
 _FILM_UM = 1e-4  # thin enough for no absorption in any element

@@ -13,10 +13,10 @@ import xraylib
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.source import ElectronBeam, GivenSource, MonochromaticSource, Source, TubeSource
+from napari_xrf.reference.materials import Material
 
 Optic = tuple[tuple[float, ...], tuple[float, ...]]
 _Table = Mapping[str, Any]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from napari_xrf.core.emission_lines import edge_energy, emission_lines
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import LOWEST_KEV, Layer
 from napari_xrf.physics.detector.detector import Detector
+from napari_xrf.reference.materials import Material
 
 _SEEN = 1e-4  # detected part of the photons of a line that counts as visible
 

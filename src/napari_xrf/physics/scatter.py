@@ -20,9 +20,9 @@ import xraylib
 import xraylib_np  # type: ignore[import-not-found]
 
 from napari_xrf.core.emission_lines import atomic_number
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Floats, Layer, mass_attenuation, mass_scattering
 from napari_xrf.physics.crystal import diffuse_part, powder_factor
+from napari_xrf.reference.materials import Material
 
 ELECTRON_REST_KEV = 510.99895
 _INVERSE_FINE_STRUCTURE = 137.035999

@@ -15,9 +15,9 @@ import xraylib
 from numpy.typing import ArrayLike
 
 from napari_xrf.core.emission_lines import atomic_number, edge_energy, emission_lines
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import LOWEST_KEV, Floats, Layer, mass_photo_absorption, transmission
 from napari_xrf.physics.vacancies import fluorescence_yield
+from napari_xrf.reference.materials import Material
 
 if TYPE_CHECKING:
     from napari_xrf.physics.source import TubeSource

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.reference.materials import Material
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.plugin.layers.cube_spectra import CubeSpectra
+from napari_xrf.reference.materials import Material
 
 
 @dataclass(frozen=True, eq=False)

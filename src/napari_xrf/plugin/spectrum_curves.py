@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.plugin.layers.cube_spectra import CubeSpectra
 from napari_xrf.plugin.expected_curve import ExpectedCurve
+from napari_xrf.plugin.layers.cube_spectra import CubeSpectra
 from napari_xrf.plugin.layers.region_spectra import Region
 from napari_xrf.plugin.spectrum_plot import Curve
 

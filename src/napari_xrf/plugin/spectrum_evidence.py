@@ -7,9 +7,9 @@ from typing import Any
 
 from napari_xrf.core.emission_lines import EmissionLine, emission_lines
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import mass_fractions
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.plugin.line_markers import marked_lines
+from napari_xrf.reference.materials import mass_fractions
 from napari_xrf.synthesis.line_basis import TRANSITIONS, line_basis
 
 _PLUGIN, _DOCK = "napari-xrf", "Spectrum"

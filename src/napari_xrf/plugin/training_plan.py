@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.ranges import Choices, Limits, check_fields
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.adaptation.options import AdaptationOptions
 from napari_xrf.learning.sources.batch import SourceSpec
 from napari_xrf.learning.training_recipes import TrainingRecipe
 from napari_xrf.plugin.loss_points import LossPoint, figures_text, time_text
-from napari_xrf.core.ranges import Choices, Limits, check_fields
 
 if TYPE_CHECKING:
     from napari_xrf.learning.adaptation.adaptation import AdaptationResult

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.layers.labels import label_map_from
 from napari_xrf.plugin.layers.conversion import CUBE_KEY, TRUTH_KEY, LayerData, element_maps_from
+from napari_xrf.plugin.layers.labels import label_map_from
 from napari_xrf.plugin.notices import tell
 
 # The first is for names without an ending; they are the manifest's.

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.synthesis.k_means import assign, find_centres, silhouette
 from napari_xrf.core.ranges import Limits, check_fields
+from napari_xrf.synthesis.k_means import assign, find_centres, silhouette
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import mass_attenuation
 from napari_xrf.physics.source import TubeSource, source_spectrum
+from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.line_basis import BASIS_AXIS
 
 ANODES = ("Mo", "W", "Rh")

@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.ranges import Choices, Limits, Range, check_fields
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.physics.attenuation import Layer
+from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.layer_light import (
     ANGLES_DEG,
     ANODES,
@@ -41,7 +42,6 @@ from napari_xrf.synthesis.layer_light import (
 )
 from napari_xrf.synthesis.layer_spectra import LayerDraws, compose_spectra
 from napari_xrf.synthesis.line_basis import BASIS_AXIS, BASIS_ELEMENTS, line_basis, line_elements
-from napari_xrf.core.ranges import Choices, Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import draw_seed
 from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
 

@@ -14,15 +14,15 @@ from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
-from napari_xrf.reference.materials import Material
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.ranges import Limits, check_fields
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.physics.instrument import Instrument
+from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.distortions import Distortions, FwhmOfEnergy, draw_map_values
 from napari_xrf.synthesis.excitation import excitation_of
 from napari_xrf.synthesis.mineral_counts import MineralCounts
-from napari_xrf.core.ranges import Limits, check_fields
 from napari_xrf.synthesis.sampling import draw_seed
 from napari_xrf.synthesis.textures import GrainMap, Phase, Texture, grow_grains
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.ranges import Limits, Range, check_fields
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.synthesis.distorted_spectra import Mixture, draw_spectra
 from napari_xrf.synthesis.distortion_steps import detector_tables, distortion_steps
 from napari_xrf.synthesis.distortions import Distortions, draw_values
 from napari_xrf.synthesis.mineral_map import PureSpectra
-from napari_xrf.core.ranges import Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import count_dtype, draw_seed
 from napari_xrf.synthesis.spectrum_distortion import DetectorTables
 from napari_xrf.synthesis.spectrum_sets import spectra_as_cube

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.ranges import Limits, Range, check_fields
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.physics.instrument import Instrument
+from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.distorted_spectra import distort
 from napari_xrf.synthesis.distortions import Distortions, draw_values
 from napari_xrf.synthesis.excitation import excitation_of
-from napari_xrf.core.ranges import Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
 from napari_xrf.synthesis.spectrum_distortion import FWHM_PER_SIGMA, add_peaks
 from napari_xrf.synthesis.spectrum_sets import spectra_as_cube

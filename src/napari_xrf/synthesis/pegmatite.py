@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.instrument import Instrument, load_instrument
+from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.mineral_map import SyntheticMap, synthesize_mineral_map
 from napari_xrf.synthesis.textures import Phase, Texture
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.ranges import check_range
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.instrument import Instrument
-from napari_xrf.core.ranges import check_range
+from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.substrates import support_layers
 
 COLUMNS = ("name", "formula", "color", "density", "thickness_um", "pigment_volume", "source")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Layer
+from napari_xrf.reference.materials import Material
 
 # Cellulose with the ash of the plant: K and Ca of 0.1 to 0.5 % by weight, some Mn and Fe in wood.
 # Densities: Wood Handbook (Forest Products Laboratory 2010); Handbook of Mineralogy for calcite and gypsum,

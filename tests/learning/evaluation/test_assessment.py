@@ -11,8 +11,8 @@ from napari_xrf.learning.evaluation.assessment import evaluate
 from napari_xrf.learning.evaluation.report import write_evaluation
 from napari_xrf.learning.sources.sets import read_set
 from napari_xrf.learning.training import train
-from napari_xrf.synthesis.recipes import make_layers, make_minerals, make_mixtures
 from napari_xrf.synthesis.mineral_map import MapParameters
+from napari_xrf.synthesis.recipes import make_layers, make_minerals, make_mixtures
 from small_models import FEW_MINERALS, small_recipe
 from untrained_models import untrained_model
 

@@ -11,8 +11,8 @@ from typing import Any
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.io import calibration
-from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.calibration import Calibration
+from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5.location import hyperspy_axes
 from napari_xrf.io.hdf5.metadata import PixelSize, um_per
 

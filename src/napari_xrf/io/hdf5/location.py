@@ -6,8 +6,8 @@ import posixpath
 from dataclasses import dataclass, replace
 from typing import Any
 
-from napari_xrf.io.own import cube_files
 from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.own import cube_files
 
 MIN_CHANNELS, MAX_CHANNELS = 256, 16384
 _MOST_DETECTORS = 128

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.io import calibration
-from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.calibration import Calibration
+from napari_xrf.io.hdf5 import file as hdf5_file
 
 # Counters and clocks that scans list among their positions.
 _NO_POSITION = re.compile(r"time|clock|mca|count|energy")

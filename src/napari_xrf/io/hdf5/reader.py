@@ -16,8 +16,6 @@ from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.io import calibration
-from napari_xrf.io.own import cube_files
-from napari_xrf.io.own import fit_results
 from napari_xrf.io.hdf5 import bliss as hdf5_bliss
 from napari_xrf.io.hdf5 import datasets as hdf5_datasets
 from napari_xrf.io.hdf5 import file as hdf5_file
@@ -26,6 +24,7 @@ from napari_xrf.io.hdf5.counts import Hdf5Counts, counts_of
 from napari_xrf.io.hdf5.datasets import DatasetChoice
 from napari_xrf.io.hdf5.layouts import LAYOUTS, Layout, recognised
 from napari_xrf.io.hdf5.location import Location
+from napari_xrf.io.own import cube_files, fit_results
 from napari_xrf.io.whole_counts import CountFaults
 
 _UNKNOWN = Layout("HDF5 dataset", calibration=hdf5_metadata.energies("energy", "../energy"))

@@ -24,10 +24,10 @@ from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import AuxiliaryImage, Excitation, Provenance, SpectralCube
-from napari_xrf.io.own import compressed_chunks
-from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.io.bcf.threads import core_count
+from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.own import compressed_chunks
 
 MARK = "napari_xrf"
 LAYOUT = "napari-xrf"

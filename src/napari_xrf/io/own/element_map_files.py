@@ -91,8 +91,8 @@ def is_element_map_file(path: str | Path) -> bool:
     if suffix in _TIFF:
         return bool(_tiff_mark(target))
     if suffix in _HDF5:
-        from napari_xrf.io.own import fit_results
         from napari_xrf.io.hdf5 import file as hdf5_file
+        from napari_xrf.io.own import fit_results
 
         with hdf5_file.opened(target) as file:
             return _own_group(file) is not None or fit_results.find(file) is not None
@@ -217,8 +217,8 @@ def _write_hdf5(path: Path, maps: ElementMaps) -> None:
 
 
 def _read_hdf5(path: Path) -> ElementMaps:
-    from napari_xrf.io.own import fit_results
     from napari_xrf.io.hdf5 import file as hdf5_file
+    from napari_xrf.io.own import fit_results
 
     with hdf5_file.opened(path) as file:
         group = _own_group(file)

@@ -31,10 +31,10 @@ from napari_xrf.learning.adaptation.figures import (
     run,
     scores,
 )
+from napari_xrf.learning.adaptation.map_sample import sample_map
 from napari_xrf.learning.adaptation.options import AdaptationOptions
 from napari_xrf.learning.adaptation.steps import AdaptationStep, FineTuning
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.adaptation.map_sample import sample_map
 from napari_xrf.learning.model import Model, choose_device
 from napari_xrf.learning.sources.batch import Source, SourceSpec, held_out, make_source
 from napari_xrf.learning.weights import save_model

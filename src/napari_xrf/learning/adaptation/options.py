@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.recalibration import RecordingLimits
 from napari_xrf.core.ranges import Choices, Limits, check_fields
+from napari_xrf.learning.recalibration import RecordingLimits
 
 METHODS = ("coral", "adversarial")
 STATISTICS = ("keep", "map")

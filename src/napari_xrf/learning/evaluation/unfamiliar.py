@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass
-from napari_xrf.reference.materials import Material
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.evaluation.ranking import rank_area
@@ -25,6 +24,7 @@ from napari_xrf.learning.sources.minerals import MineralSource
 from napari_xrf.learning.training import TEST, generator_of
 from napari_xrf.physics.forward import expect_lines_and_rest
 from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.reference.materials import Material
 
 # In no mineral of the library and in no stranger of the trainings, but with lines that instruments see.
 UNSEEN_ELEMENTS = (

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.ranges import Limits, check_fields
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.networks.layers import hidden_layers
-from napari_xrf.core.ranges import Limits, check_fields
 
 _START_SIGMA_KEV = 0.1
 _LEAST_SIGMA_KEV = 0.03

@@ -11,9 +11,9 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
+from napari_xrf.core.ranges import Choices, Limits, check_fields
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.networks.layers import hidden_layers
-from napari_xrf.core.ranges import Choices, Limits, check_fields
 
 
 @dataclass(frozen=True)

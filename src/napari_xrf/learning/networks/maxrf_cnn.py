@@ -13,9 +13,9 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from napari_xrf.core.ranges import Limits, check_fields
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.networks.layers import Alignment, share
-from napari_xrf.core.ranges import Limits, check_fields
 
 _STRIDES = 2 * 2 * 2 * 4  # three poolings and the strided convolution
 

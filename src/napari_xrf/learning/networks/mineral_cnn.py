@@ -8,9 +8,9 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.ranges import Choices, Limits, check_fields
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.networks.convolutions import MineralHead, SpectrumConvolutions
-from napari_xrf.core.ranges import Choices, Limits, check_fields
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from napari_xrf.core.ranges import Limits
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.networks import mineral_cnn
 from napari_xrf.learning.networks.convolutions import MineralHead, SpectrumConvolutions
 from napari_xrf.learning.networks.layers import AttentionBlock
-from napari_xrf.core.ranges import Limits
 
 
 @dataclass(frozen=True)

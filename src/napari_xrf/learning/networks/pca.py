@@ -8,8 +8,8 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from napari_xrf.learning.description import ModelDescription
 from napari_xrf.core.ranges import Limits, check_fields
+from napari_xrf.learning.description import ModelDescription
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from napari_xrf.core.ranges import Limits, check_fields
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.networks.layers import Alignment, AttentionBlock, ElementHeads, Patches, centred
-from napari_xrf.core.ranges import Limits, check_fields
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from napari_xrf.io.atomic_write import replacing
-from napari_xrf.learning.painting.network import Options
 from napari_xrf.learning.painting.generator import (
     PaintingGenerator,
     load_painting_generator,
     save_painting_generator,
 )
+from napari_xrf.learning.painting.network import Options
 from napari_xrf.learning.painting.training import PaintingStep, PaintingTraining
 
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.instrument import Instrument
+from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.pigments import Pigment, paint_layer
 from napari_xrf.synthesis.substrates import support_layers
 

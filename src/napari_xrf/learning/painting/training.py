@@ -23,15 +23,16 @@ from torch import Tensor, nn
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.ranges import Limits, check_fields
 from napari_xrf.learning.commit import current_commit
 from napari_xrf.learning.painting.critic import Discriminator, Encoder
+from napari_xrf.learning.painting.generator import PaintingGenerator, band_shares
 from napari_xrf.learning.painting.network import (
     Options,
     PaintingNetwork,
     mixed_lab,
     pigment_features,
 )
-from napari_xrf.learning.painting.generator import PaintingGenerator, band_shares
 from napari_xrf.learning.painting.paints import (
     absorption_over_scattering,
     draw_paints,
@@ -40,7 +41,6 @@ from napari_xrf.learning.painting.paints import (
 )
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.synthesis.pigments import Pigment, PigmentSpectra, expect_pigments, load_pigments
-from napari_xrf.core.ranges import Limits, check_fields
 
 LIGHT_CHANNELS = 1024
 

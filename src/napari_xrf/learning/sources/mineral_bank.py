@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass
-from napari_xrf.reference.materials import Material
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.minerals.energy_bins import bins_at_resolution
-from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries, select_minerals
 from napari_xrf.minerals.map_setting import energy_range
 from napari_xrf.minerals.model_error import model_error
 from napari_xrf.minerals.separability import confusion, inseparable_groups
 from napari_xrf.minerals.templates import Templates
 from napari_xrf.physics.forward import expect_lines_and_rest
 from napari_xrf.physics.instrument import Instrument, load_instrument
+from napari_xrf.reference.materials import Material
+from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries, select_minerals
 from napari_xrf.synthesis.distortions import FwhmOfEnergy
 
 # Rocks and ores, one of each kind that X-ray fluorescence can tell; the command of docs/networks.md lists the

@@ -15,13 +15,13 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.ranges import Limits, Range, check_fields
 from napari_xrf.learning.description import Task
 from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.learning.sources.batch import Batch, SourceSpec
 from napari_xrf.learning.sources.region_outliers import OutlierShapes, draw_outliers, outlier_shapes
 from napari_xrf.learning.sources.region_pixels import LabelledPixels, gather_pixels, read_pixels
 from napari_xrf.learning.sources.region_split import PARTS, Part
-from napari_xrf.core.ranges import Limits, Range, check_fields
 from napari_xrf.synthesis.sampling import draw_seed
 
 _SPECTRA_PER_CALIBRATION = 16  # of a batch share one drawn calibration

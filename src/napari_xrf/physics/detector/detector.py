@@ -16,13 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import Layer, mass_attenuation, mass_photo_absorption, transmission
 from napari_xrf.physics.detector.compton import highest_recoil, mass_compton, recoil_fraction
 from napari_xrf.physics.detector.electrons import electron_shelf, k_binding
+from napari_xrf.physics.detector.escape import escape_fractions
 from napari_xrf.physics.detector.peak import Peaks
 from napari_xrf.physics.detector.response import Decay, Response, peak_response
-from napari_xrf.physics.detector.escape import escape_fractions
+from napari_xrf.reference.materials import Material
 
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 MN_KA_KEV = 5.895  # Kα1,2 of Mn, weighted: where resolutions are quoted

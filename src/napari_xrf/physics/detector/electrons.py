@@ -15,9 +15,9 @@ from xraylib import AtomicWeight
 
 from napari_xrf.core.emission_lines import atomic_number, edge_energy
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import mass_photo_absorption
 from napari_xrf.physics.detector.response import Decay
+from napari_xrf.reference.materials import Material
 
 _STAIRS = np.linspace(-1.6, 1.6, 9)  # sigmas: in these steps the shelf begins
 _NEAREST = 1.2  # binding energies: lines below have no shelf; it would hold next to nothing

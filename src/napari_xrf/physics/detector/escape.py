@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expn
 
 from napari_xrf.core.emission_lines import atomic_number, edge_energy, family_lines
-from napari_xrf.reference.materials import Material
 from napari_xrf.physics.attenuation import mass_attenuation
+from napari_xrf.reference.materials import Material
 
 _DEPTHS = 96
 _NODES = 240

@@ -14,10 +14,10 @@ from napari_xrf.core.errors import XrfError
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.minerals.cleanup import CleanUpStep, clean_labels
 from napari_xrf.plugin.docks.life import when_closed
+from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.parts import button, row
 from napari_xrf.plugin.job_bar import JobBar
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
-from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.notices import tell, tell_error
 
 ALL_CLASSES = "all classes"

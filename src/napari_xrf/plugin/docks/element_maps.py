@@ -12,12 +12,18 @@ from qtpy.QtWidgets import QComboBox, QLabel, QListWidget, QListWidgetItem, QVBo
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.docks.life import when_closed
-from napari_xrf.plugin.forms.parts import button, row, tick_box
-from napari_xrf.plugin.job_bar import JobBar
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
-from napari_xrf.plugin.layers.conversion import FAMILY_KEY, FOUND_KEY, cube_from, element_map_layers, holds_cube
-from napari_xrf.plugin.notices import tell, warn
+from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.forms.periodic_table import PeriodicTable
+from napari_xrf.plugin.job_bar import JobBar
+from napari_xrf.plugin.layers.conversion import (
+    FAMILY_KEY,
+    FOUND_KEY,
+    cube_from,
+    element_map_layers,
+    holds_cube,
+)
+from napari_xrf.plugin.notices import tell, warn
 
 _METHODS = (("Fit of the whole spectrum", "fit"), ("Energy windows", "window"))
 

@@ -16,22 +16,22 @@ from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.plugin.docks.life import when_closed
-from napari_xrf.plugin.forms.parts import button, row
 from napari_xrf.plugin.forms.inference import InferenceForm, Request
-from napari_xrf.plugin.layers.inference import prediction_layers
+from napari_xrf.plugin.forms.layer_choice import LayerChoice
+from napari_xrf.plugin.forms.model_choice import ModelChoice
+from napari_xrf.plugin.forms.parts import button, row
+from napari_xrf.plugin.forms.synthesis import form_label
 from napari_xrf.plugin.job_bar import JobBar
 from napari_xrf.plugin.jobs import Job, running_on
-from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.layers.conversion import cube_from, holds_cube
+from napari_xrf.plugin.layers.inference import prediction_layers
 from napari_xrf.plugin.layers.loading import load_in_background
+from napari_xrf.plugin.layers.region_spectra import RegionSpectra
+from napari_xrf.plugin.layers.regions import add_region_layer
 from napari_xrf.plugin.model_answers import Answer, LoadedModel, answer_region, predict_map
-from napari_xrf.plugin.forms.model_choice import ModelChoice
 from napari_xrf.plugin.notices import tell, tell_error
 from napari_xrf.plugin.ranked_table import RankedTable
-from napari_xrf.plugin.layers.regions import add_region_layer
-from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.spectrum_evidence import evidence_lines, show_evidence
-from napari_xrf.plugin.forms.synthesis import form_label
 from napari_xrf.plugin.writers import recognized_name
 
 WHOLE = "the whole map, summed"

@@ -22,15 +22,15 @@ from superqt.utils import qthrottled
 
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries
 from napari_xrf.plugin.class_table import ClassTable
 from napari_xrf.plugin.docks.life import when_closed
+from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.parts import button, row
 from napari_xrf.plugin.job_bar import JobBar
-from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
-from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.layers.conversion import cube_from, holds_cube, spatial_keywords
+from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
 from napari_xrf.plugin.notices import tell, tell_error
+from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries
 
 CLASSIFICATION_KEY = "xrf_classification"
 

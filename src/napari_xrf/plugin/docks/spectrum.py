@@ -24,24 +24,24 @@ from napari_xrf.core.counts import SumsRegions
 from napari_xrf.core.emission_lines import EmissionLine
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.layers.cube_spectra import CubeSpectra, summarize
 from napari_xrf.plugin.docks.life import when_closed
 from napari_xrf.plugin.expected_curve import ExpectedCurve, expect_curve
+from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.forms.periodic_table import PeriodicTable
 from napari_xrf.plugin.job_bar import JobBar
 from napari_xrf.plugin.jobs import running_on
-from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.layers.conversion import FOUND_KEY, cube_from, holds_cube
-from napari_xrf.plugin.line_markers import parse_elements
+from napari_xrf.plugin.layers.cube_spectra import CubeSpectra, summarize
 from napari_xrf.plugin.layers.loading import load_in_background
-from napari_xrf.plugin.notices import tell_error
-from napari_xrf.plugin.forms.periodic_table import PeriodicTable
-from napari_xrf.plugin.layers.regions import add_region_layer
 from napari_xrf.plugin.layers.region_masks import pixel_under
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
+from napari_xrf.plugin.layers.regions import add_region_layer
+from napari_xrf.plugin.layers.window_map import WindowMap
+from napari_xrf.plugin.line_markers import parse_elements
+from napari_xrf.plugin.notices import tell_error
 from napari_xrf.plugin.spectrum_curves import Choice, counts_behind, draw_curves
 from napari_xrf.plugin.spectrum_plot import SpectrumPlot
-from napari_xrf.plugin.layers.window_map import WindowMap
 
 
 class SpectrumDock(QWidget):  # type: ignore[misc]

@@ -15,16 +15,11 @@ from qtpy.QtWidgets import QFileDialog, QSplitter, QTabWidget, QVBoxLayout, QWid
 
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.progress import Progress
+from napari_xrf.core.ranges import Limits, check_fields
 from napari_xrf.plugin.docks.life import when_closed
-from napari_xrf.plugin.forms.parts import button, row, tick_box
-from napari_xrf.plugin.job_bar import JobBar
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
-from napari_xrf.plugin.layers.conversion import TRUTH_KEY, cube_from
-from napari_xrf.plugin.layers.loading import follow_opening
-from napari_xrf.plugin.notices import tell, tell_error
-from napari_xrf.plugin.spectrum_plot import Curve, SpectrumPlot
+from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm, form_label
-from napari_xrf.plugin.layers.synthesis import synthetic_layers
 from napari_xrf.plugin.forms.synthesis_tabs import (
     LayersTab,
     MineralsTab,
@@ -33,9 +28,14 @@ from napari_xrf.plugin.forms.synthesis_tabs import (
     Recipe,
     RecipeTab,
 )
+from napari_xrf.plugin.job_bar import JobBar
+from napari_xrf.plugin.layers.conversion import TRUTH_KEY, cube_from
+from napari_xrf.plugin.layers.loading import follow_opening
+from napari_xrf.plugin.layers.synthesis import synthetic_layers
+from napari_xrf.plugin.notices import tell, tell_error
+from napari_xrf.plugin.spectrum_plot import Curve, SpectrumPlot
 from napari_xrf.plugin.writers import recognized_name
 from napari_xrf.synthesis.recipes import LARGEST_SEED, Synthetic
-from napari_xrf.core.ranges import Limits, check_fields
 
 _PREVIEW_COLOR = "#56b4e9"
 _PLOT_HEIGHT = 150  # the least; leaves the forms more room than the plot's own choice

@@ -18,15 +18,16 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xrf.core.errors import XrfError
+from napari_xrf.core.ranges import Choices, Limits, check_fields
 from napari_xrf.plugin.docks.life import when_closed
 from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm, form_label
+from napari_xrf.plugin.forms.train_tabs import AdaptTab, TrainTab, TuneTab
 from napari_xrf.plugin.job_bar import JobBar
 from napari_xrf.plugin.loss_plot import LossPlot
 from napari_xrf.plugin.model_shelf import shelf_of
 from napari_xrf.plugin.notices import tell, tell_error, warn
 from napari_xrf.plugin.result_table import adaptation_rows, trial_rows
-from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm, form_label
-from napari_xrf.plugin.forms.train_tabs import AdaptTab, TrainTab, TuneTab
 from napari_xrf.plugin.training_plan import (
     WEIGHTS,
     TrainingPlan,
@@ -36,7 +37,6 @@ from napari_xrf.plugin.training_plan import (
     run_training,
 )
 from napari_xrf.synthesis.recipes import LARGEST_SEED
-from napari_xrf.core.ranges import Choices, Limits, check_fields
 
 _FOLDER = "napari-xrf models"  # in the user's home, until another one is chosen
 _PLOT_SHARE = 240

@@ -11,16 +11,16 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSlider, QVBoxLayout,
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.learning.recipe_variants import with_distortions, with_instrument, with_minerals
 from napari_xrf.learning.training_recipes import TrainingRecipe
-from napari_xrf.reference.minerals import load_library, merge_libraries
 from napari_xrf.physics.instrument import instrument_names, load_instrument
+from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.page import shrinking
 from napari_xrf.plugin.forms.parts import row
-from napari_xrf.plugin.layers.labels import label_map_of_layer
-from napari_xrf.plugin.forms.layer_choice import LayerChoice
-from napari_xrf.plugin.layers.conversion import cube_from, holds_cube
-from napari_xrf.plugin.forms.synthesis_choices import FileChoice, TickList
 from napari_xrf.plugin.forms.synthesis import form_label
+from napari_xrf.plugin.forms.synthesis_choices import FileChoice, TickList
+from napari_xrf.plugin.layers.conversion import cube_from, holds_cube
+from napari_xrf.plugin.layers.labels import label_map_of_layer
 from napari_xrf.plugin.training_plan import OwnRegions
+from napari_xrf.reference.minerals import load_library, merge_libraries
 
 RECIPES_OWN = "as the recipe"
 _SYNTHETIC, _MIXED, _ALONE = "synthetic spectra", "both, mixed", "the labelled regions alone"

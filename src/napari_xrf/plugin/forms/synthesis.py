@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.parameter_fields import ParameterField, parameter_fields
 from napari_xrf.plugin.forms.synthesis_values import (
     Judgement,
     hint_of,
@@ -19,7 +20,6 @@ from napari_xrf.plugin.forms.synthesis_values import (
     unit_of,
     value_from,
 )
-from napari_xrf.core.parameter_fields import ParameterField, parameter_fields
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""The four tabs of the Generate dock: each collects what its recipe in :mod:`napari_xrf.synthesis.recipes` takes."""
+"""The four tabs of the Generate dock: each collects what its recipe takes."""
 
 from __future__ import annotations
 
@@ -14,21 +14,14 @@ from qtpy.QtWidgets import QComboBox, QLabel
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress
-from napari_xrf.reference.minerals import load_library, merge_libraries
+from napari_xrf.core.ranges import Choices, Limits, check_fields
 from napari_xrf.physics.instrument import instrument_names, load_instrument
-from napari_xrf.plugin.forms.page import Page, shrinking
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
+from napari_xrf.plugin.forms.page import Page, shrinking
+from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm
 from napari_xrf.plugin.forms.synthesis_choices import FileChoice, TickList
 from napari_xrf.plugin.forms.synthesis_distortions import NONE, TYPICAL, DistortionsChoice
-from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm
-from napari_xrf.synthesis.recipes import (
-    Synthetic,
-    make_layers,
-    make_minerals,
-    make_mixtures,
-    make_painting,
-    read_picture,
-)
+from napari_xrf.reference.minerals import load_library, merge_libraries
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.distortions import typical_distortions
 from napari_xrf.synthesis.layers import LayersParameters
@@ -37,7 +30,14 @@ from napari_xrf.synthesis.mixtures import MixtureParameters, augmentation
 from napari_xrf.synthesis.painting import PaintingParameters
 from napari_xrf.synthesis.pigment_files import read_measured_pigments
 from napari_xrf.synthesis.pigments import load_pigments
-from napari_xrf.core.ranges import Choices, Limits, check_fields
+from napari_xrf.synthesis.recipes import (
+    Synthetic,
+    make_layers,
+    make_minerals,
+    make_mixtures,
+    make_painting,
+    read_picture,
+)
 from napari_xrf.synthesis.substrates import GROUNDS, SUBSTRATES
 from napari_xrf.synthesis.textures import Texture
 

@@ -11,15 +11,15 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.adaptation.options import AdaptationOptions
 from napari_xrf.learning.training_recipes import RECIPES, TrainingOptions, TrainingRecipe
-from napari_xrf.plugin.forms.page import Page, shrinking
-from napari_xrf.plugin.forms.parts import button
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
-from napari_xrf.plugin.layers.conversion import cube_from, holds_cube
 from napari_xrf.plugin.forms.model_choice import ModelChoice
 from napari_xrf.plugin.forms.network_choice import NetworkChoice
-from napari_xrf.plugin.result_table import ResultTable
+from napari_xrf.plugin.forms.page import Page, shrinking
+from napari_xrf.plugin.forms.parts import button
 from napari_xrf.plugin.forms.spectra_choice import RegionsChoice, SyntheticChoice
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm
+from napari_xrf.plugin.layers.conversion import cube_from, holds_cube
+from napari_xrf.plugin.result_table import ResultTable
 from napari_xrf.plugin.training_plan import OwnRegions, SearchParameters
 
 _FIRST = "mineral-cnn"  # learns from regions too, and trains in minutes

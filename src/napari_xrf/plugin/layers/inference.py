@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.plugin.forms.inference import Request
-from napari_xrf.plugin.layers.labels import label_layer
 from napari_xrf.plugin.layers.conversion import (
     ELEMENT_MAP_KEY,
     FAMILY_KEY,
@@ -20,6 +19,7 @@ from napari_xrf.plugin.layers.conversion import (
     element_map_layers,
     map_layer,
 )
+from napari_xrf.plugin.layers.labels import label_layer
 from napari_xrf.plugin.model_answers import decided_by
 
 if TYPE_CHECKING:

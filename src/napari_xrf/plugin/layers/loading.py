@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.layers.energy_first import energy_first
 from napari_xrf.plugin.layers.conversion import CUBE_KEY, brightest_channel
+from napari_xrf.plugin.layers.energy_first import energy_first
 
 
 def follow_opening(cube: SpectralCube) -> None:

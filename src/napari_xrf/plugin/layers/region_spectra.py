@@ -11,8 +11,8 @@ from qtpy.QtCore import QObject, Signal
 from superqt.utils import qthrottled
 
 from napari_xrf.plugin.layers.cube_spectra import CubeSpectra
-from napari_xrf.plugin.layers.regions import region_color, region_name
 from napari_xrf.plugin.layers.region_masks import region_pixels
+from napari_xrf.plugin.layers.regions import region_color, region_name
 
 _WATCHED = (
     "set_data",

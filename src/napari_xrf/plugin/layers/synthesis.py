@@ -10,7 +10,6 @@ import numpy as np
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.layers.labels import label_layer
 from napari_xrf.plugin.layers.conversion import (
     TRUTH_KEY,
     LayerData,
@@ -19,6 +18,7 @@ from napari_xrf.plugin.layers.conversion import (
     element_map_layers,
     map_layer,
 )
+from napari_xrf.plugin.layers.labels import label_layer
 from napari_xrf.synthesis.recipes import Synthetic
 
 MOST_SHARES = 20  # layers; all shares are in the truth and in the file
