@@ -247,7 +247,7 @@ def write_cube(
     truth: Mapping[str, Any] | None = None,
     progress: Progress = ignore_progress,
 ) -> None:
-    """Write a cube, with its truth if it is synthetic; see :func:`napari_xrf.io.own.cube_files.write_cube`."""
+    """Write a cube, with its truth if it is synthetic; see :mod:`napari_xrf.io.own.cube_files`."""
     _load("napari_xrf.io.own.cube_files:write_cube")(path, cube, truth=truth, progress=progress)
 
 
