@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.display import html_of, map_png, size_text
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.interchange import labelled_array
+
+_PICTURES = 6  # of the strongest families in a notebook
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ElementMaps:
-    """Net counts of line families in each pixel.
+    """Net counts of line families in each pixel, read like a dictionary from family to map.
+
+    ``maps["Fe K"]`` is a map (Y, X); ``maps["Fe"]`` that of the element's family with most counts.
 
     Attributes
     ----------
@@ -53,14 +60,67 @@ class ElementMaps:
         if len(set(self.families)) != len(self.families):
             raise InvalidInput("a line family stands twice")
 
-    def __getitem__(self, family: str) -> NDArray[np.float32]:
-        try:
-            return self.counts[self.families.index(family)]
-        except ValueError:
-            raise KeyError(family) from None
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        return self.counts[self.families.index(self.family(name))]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.families)
 
     def __len__(self) -> int:
         return len(self.families)
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in (family, family.partition(" ")[0]) for family in self.families)
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the families."""
+        return self.families
+
+    def values(self) -> Iterator[NDArray[np.float32]]:
+        """Yield the maps, (Y, X) each."""
+        return iter(self.counts)
+
+    def items(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Yield families with their maps, (Y, X) each."""
+        return zip(self.families, self.counts, strict=True)
+
+    def family(self, name: str) -> str:
+        """Return the family of a name: itself, or an element's family with most counts.
+
+        Raises
+        ------
+        KeyError
+            When there is none.
+        """
+        members = [k for k, family in enumerate(self.families) if name in (family, family.partition(" ")[0])]
+        if not members:
+            raise KeyError(f"no map of {name!r}; there are {', '.join(self.families) or 'none'}")
+        return self.families[max(members, key=lambda k: float(self.counts[k].sum(dtype=np.float64)))]
+
+    def standard_error(self, name: str) -> NDArray[np.float32]:
+        """Return the standard errors, (Y, X), of a family or an element's main family."""
+        return self.standard_errors[self.families.index(self.family(name))]
+
+    def __repr__(self) -> str:
+        size = size_text(self.counts.shape[1:], self.pixel_size)
+        return f"<ElementMaps by {self.method}: {', '.join(self.families) or 'none'}; {size}>"
+
+    def _repr_html_(self) -> str:
+        totals = self.counts.sum(axis=(1, 2), dtype=np.float64)
+        shown = sorted(np.argsort(totals)[::-1][:_PICTURES].tolist())
+        captions = [(f"{self.families[k]}: {totals[k]:.4g} counts", map_png(self.counts[k])) for k in shown]
+        return html_of(repr(self), *captions)
+
+    def to_xarray(self) -> Any:
+        """Return an ``xarray.DataArray`` (family, y, x) of net counts, with their standard errors."""
+        return labelled_array(
+            self.counts,
+            ("family", "y", "x"),
+            pixel_size=self.pixel_size,
+            coordinates={
+                "family": list(self.families),
+                "standard_error": (("family", "y", "x"), self.standard_errors),
+            },
+            name="net_counts",
+            attributes={"method": self.method, "source": self.source},
+        )

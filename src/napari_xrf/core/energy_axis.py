@@ -43,6 +43,10 @@ class EnergyAxis:
         if self.size < 1:
             raise InvalidInput(f"an energy axis needs at least one channel, not {self.size}")
 
+    def __str__(self) -> str:
+        last = self.offset + self.width * (self.size - 1)
+        return f"{self.size} channels from {self.offset:.3g} to {last:.4g} keV"
+
     @cached_property
     def energies(self) -> NDArray[np.float64]:
         """Channel centres, (E,) keV."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.display import html_of, labels_png, size_text
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.interchange import labelled_array
 
 NOT_MEASURED = 0
 UNKNOWN_NAME = "unknown"
@@ -47,7 +50,7 @@ class LabelClass:
             raise InvalidInput(f"colour {self.color!r} of {self.name!r} is not of the form #rrggbb")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LabelMap:
     """Which class each pixel belongs to.
 
@@ -97,3 +100,35 @@ class LabelMap:
             if entry.name == name:
                 return entry
         raise KeyError(name)
+
+    def __getitem__(self, name: str) -> NDArray[np.bool_]:
+        return self.labels == self.class_named(name).label
+
+    def shares(self) -> dict[str, float]:
+        """Return the share of the measured pixels of each class that some pixel has, the largest first."""
+        counts = {entry.name: int((self.labels == entry.label).sum()) for entry in self.classes}
+        measured = max(sum(counts.values()), 1)
+        found = sorted(counts.items(), key=lambda item: -item[1])
+        return {name: pixels / measured for name, pixels in found if pixels}
+
+    def __repr__(self) -> str:
+        named = ", ".join(f"{name} {100 * share:.1f} %" for name, share in self.shares().items())
+        return f"<LabelMap: {named or 'nothing measured'}; {size_text(self.labels.shape, self.pixel_size)}>"
+
+    def _repr_html_(self) -> str:
+        colors = {entry.label: entry.color for entry in self.classes}
+        return html_of(repr(self), ("classes", labels_png(self.labels, colors)))
+
+    def to_xarray(self) -> Any:
+        """Return an ``xarray.DataArray`` (y, x) of the labels; its attribute ``classes`` names them."""
+        return labelled_array(
+            self.labels,
+            ("y", "x"),
+            pixel_size=self.pixel_size,
+            coordinates={} if self.confidence is None else {"confidence": (("y", "x"), self.confidence)},
+            name="labels",
+            attributes={
+                "classes": {entry.label: entry.name for entry in self.classes},
+                "source": self.source,
+            },
+        )

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.counts import Counts, Loads, SumsChannels, SumsRegions
+from napari_xrf.core.display import html_of, map_png, size_text, spectrum_png
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.interchange import labelled_array, parts_of_signal, signal_of
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import scratch_array
@@ -96,7 +98,7 @@ class AuxiliaryImage:
     origin: tuple[float, float] = (0.0, 0.0)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SpectralCube:
     """Counts per pixel and energy channel.
 
@@ -250,6 +252,58 @@ class SpectralCube:
             target[band] = block
             progress(band.stop, self.shape[0], "reading")
         return replace(self, counts=target)
+
+    def __repr__(self) -> str:
+        beam = self.excitation
+        words = (beam.kind, beam.anode, beam.energy_kev and f"{beam.energy_kev:g} keV")
+        excited = f"; {' '.join(word for word in words if word)}" if beam.kind else ""
+        size = size_text(self.map_shape, self.pixel_size)
+        return f"<SpectralCube {self.name!r}: {size}, {self.energy}{excited}>"
+
+    def _repr_html_(self) -> str:
+        if not (self.is_loaded or isinstance(self.counts, SumsChannels)):
+            return html_of(f"{self!r}, counts still in the file")
+        total = spectrum_png(self.energy.energies, self.sum_spectrum())
+        low, high = self.energy.energies[self.energy.positive][[0, -1]]
+        return html_of(
+            repr(self), ("all counts", map_png(self.window_map(low, high))), ("sum spectrum", total)
+        )
+
+    def to_xarray(self) -> Any:
+        """Return an ``xarray.DataArray`` (y, x, energy) of the counts; y and x in µm, if known."""
+        return labelled_array(
+            np.asarray(self.counts[:]),
+            ("y", "x", "energy"),
+            pixel_size=self.pixel_size,
+            coordinates={"energy": ("energy", self.energy.energies, {"units": "keV"})},
+            name="counts",
+            attributes={"map": self.name, "source": self.provenance.path},
+        )
+
+    def to_hyperspy(self) -> Any:
+        """Return a HyperSpy signal of the counts; of EDS after electrons, with eXSpy."""
+        return signal_of(
+            np.asarray(self.counts[:]),
+            self.energy,
+            pixel_size=self.pixel_size,
+            name=self.name,
+            kind=self.excitation.kind,
+            energy_kev=self.excitation.energy_kev,
+        )
+
+    @classmethod
+    def from_hyperspy(cls, signal: Any) -> SpectralCube:
+        """Return the map that a HyperSpy signal of spectra holds, with its axes and beam energy.
+
+        Raises
+        ------
+        InvalidInput
+            When it has no energy axis in keV or eV, or values that are no counts.
+        """
+        parts = parts_of_signal(signal)
+        beam = parts.pop("beam_kev")
+        excitation = Excitation() if beam is None else Excitation("electron", float(beam))
+        return cls(**parts, excitation=excitation, provenance=Provenance(layout="HyperSpy signal"))
 
 
 def _sum_pixels(pixels: NDArray[np.generic], chosen: NDArray[np.bool_]) -> NDArray[np.unsignedinteger[Any]]:
