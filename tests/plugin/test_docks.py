@@ -127,7 +127,7 @@ def test_layers_may_go_while_the_dock_watches(viewer, qtbot, cube):
     viewer.layers.selection.active.add_rectangles(left_half(cube))
     viewer.layers.clear()
     qtbot.wait(200)
-    assert widget.cube() is None
+    assert widget.maps.cube() is None
     assert widget.plot.curves() == ()
     assert not widget.find.isEnabled()
     widget.plot.set_window(3, 4)
@@ -324,7 +324,7 @@ def test_two_viewers_share_nothing(make_napari_viewer, viewer, qtbot):
     first = spectrum_dock(viewer, qtbot)
     other = make_napari_viewer()
     second = dock(other, "Spectrum")
-    assert second.cube() is None
+    assert second.maps.cube() is None
     first.new_regions.click()
     viewer.layers.selection.active.add_rectangles(np.array([[2, 2], [8, 8]]))
     qtbot.waitUntil(lambda: len(first.plot.curves()) == 2)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from napari_xrf.core.errors import Cancelled, XrfError
 
@@ -20,6 +22,15 @@ def tell_error(error: Exception) -> None:
         return
     _log.error("unexpected error", exc_info=error)
     show_error(f"{type(error).__name__}: {error}. This is a fault of napari-xrf: please report it")
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """Show an error of the block that is meant for users as one notification."""
+    try:
+        yield
+    except XrfError as error:
+        tell_error(error)
 
 
 def tell(message: str) -> None:

@@ -7,18 +7,17 @@ from typing import Any
 import napari.viewer
 import numpy as np
 from magicgui import magic_factory
-from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
-from superqt.utils import qthrottled
+from qtpy.QtWidgets import QFormLayout, QLabel
 
 from napari_xrf.core.errors import XrfError
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.minerals.cleanup import CleanUpStep, clean_labels
-from napari_xrf.plugin.docks.life import when_closed
-from napari_xrf.plugin.forms.layer_choice import LayerChoice
-from napari_xrf.plugin.forms.parts import button, row
-from napari_xrf.plugin.job_bar import JobBar
+from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.layer_choice import LabelsChoice
+from napari_xrf.plugin.forms.parts import button, column, row
+from napari_xrf.plugin.layers.conversion import add_layers
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
-from napari_xrf.plugin.notices import tell, tell_error
+from napari_xrf.plugin.notices import errors_told, tell
 
 ALL_CLASSES = "all classes"
 _QUICK_PIXELS = 400_000  # larger maps are previewed on request, so that the form stays quick
@@ -75,7 +74,7 @@ def _steps_form(
     return tuple(steps)
 
 
-class CleanUpDock(QWidget):  # type: ignore[misc]
+class CleanUpDock(Dock):
     """Cleans a label layer up into a new one; the old one stays as it is.
 
     Parameters
@@ -85,62 +84,49 @@ class CleanUpDock(QWidget):  # type: ignore[misc]
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self._viewer = viewer
-        self._followed: Any = None
-        self.labels = LayerChoice(
-            viewer, lambda layer: layer._type_string == "labels" and layer.ndim == 2, "no label map yet"
-        )
+        super().__init__(viewer)
+        self.labels = LabelsChoice(self, watched=("data", "paint"))
         self.form = _steps_form()
         self.changes = QLabel()
         self.changes.setWordWrap(True)
-        self.job_bar = JobBar()
         self.count = button("Count changes", "How many pixels would change", self._count)
         self.run = button("Clean up into a new layer", "The old layer stays as it is", self._clean)
-        layout = QVBoxLayout(self)
-        layout.addLayout(row(QLabel("Labels"), self.labels))
-        layout.addWidget(QLabel("Sizes in pixels; the steps run from top to bottom."))
         fields = QFormLayout()
         for widget in self.form:
             fields.addRow(widget.label if widget.name != "fill_holes" else "", widget.native)
-        layout.addLayout(fields)
-        layout.addWidget(self.changes)
-        layout.addLayout(row(self.run, self.count, None))
-        layout.addWidget(self.job_bar)
-        layout.addStretch(1)
+        self.setLayout(
+            column(
+                row(QLabel("Labels"), self.labels),
+                QLabel("Sizes in pixels; the steps run from top to bottom."),
+                fields,
+                self.changes,
+                row(self.run, self.count, None),
+                self.job_bar,
+                None,
+            )
+        )
         self.setMinimumWidth(320)
-        self._preview = qthrottled(self._show_changes, timeout=150)
+        self._preview = self.throttled(self._show_changes, 150)
         for widget in self.form:
             widget.changed.connect(lambda _: self._preview())
-        self.labels.chosen.connect(self._follow)
-        self.job_bar.busy.connect(lambda busy: self.run.setEnabled(not busy and self._followed is not None))
-        self._follow(self.labels.layer())
-        when_closed(self, self._release)
+        self.labels.chosen.connect(lambda _: self._choose())
+        self.labels.edited.connect(self._preview)
+        self._choose()
 
     def steps(self) -> tuple[CleanUpStep, ...]:
         """Return the steps that the form asks for."""
         return tuple(self.form())
 
-    def _follow(self, layer: Any) -> None:
-        if self._followed is not None:
-            for event in (self._followed.events.data, self._followed.events.paint):
-                event.disconnect(self._labels_changed)
-        self._followed = layer
-        if layer is not None:
-            for event in (layer.events.data, layer.events.paint):
-                event.connect(self._labels_changed)
-        for widget in (self.run, self.count):
-            widget.setEnabled(layer is not None)
-        self._list_classes()
-        self._show_changes()
-
-    def _labels_changed(self, event: Any = None) -> None:
-        self._preview()
-
-    def _list_classes(self) -> None:
+    def _choose(self) -> None:
         before = self._label_map()
         names = () if before is None else tuple(entry.name for entry in before.classes)
         self.form.only.choices = [ALL_CLASSES, *dict.fromkeys(names)]
+        self._set_enabled()
+        self._show_changes()
+
+    def _set_enabled(self) -> None:
+        for widget in (self.run, self.count):
+            widget.setEnabled(self.job_bar.job is None and self.labels.layer() is not None)
 
     def _show_changes(self) -> None:
         before = self._label_map()
@@ -168,12 +154,10 @@ class CleanUpDock(QWidget):  # type: ignore[misc]
         name = f"{layer.name} (cleaned)"
 
         def done(maps: tuple[LabelMap, LabelMap]) -> None:
-            from napari.layers import Layer
-
             before, after = maps
             data, keywords, kind = label_layer(after, name)
             keywords["metadata"] |= {key: layer.metadata[key] for key in _KEPT if key in layer.metadata}
-            self._viewer.add_layer(Layer.create(data, keywords, kind))
+            add_layers(self.viewer, [(data, keywords, kind)])
             tell(f"{_changed_pixels(before, after):,} pixels changed; {layer.name!r} stays as it was")
 
         self._start("Cleaning labels", done)
@@ -185,21 +169,10 @@ class CleanUpDock(QWidget):  # type: ignore[misc]
 
     def _label_map(self) -> LabelMap | None:
         layer = self.labels.layer()
-        if layer is None:
-            return None
-        try:
-            return label_map_of_layer(layer)
-        except XrfError as error:
-            tell_error(error)
-            return None
-
-    def _release(self) -> None:
-        self._preview.cancel()
-        self.job_bar.release()
-        if self._followed is not None:
-            for event in (self._followed.events.data, self._followed.events.paint):
-                event.disconnect(self._labels_changed)
-        self.labels.disconnect_viewer()
+        if layer is not None:
+            with errors_told():
+                return label_map_of_layer(layer)
+        return None
 
 
 _KEPT = ("xrf_classification",)  # what the report needs

@@ -7,28 +7,25 @@ from typing import Any
 
 import napari.viewer
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QComboBox, QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QListWidget, QListWidgetItem
 
 from napari_xrf.core.element_maps import ElementMaps
-from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.docks.life import when_closed
-from napari_xrf.plugin.forms.layer_choice import LayerChoice
-from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.layer_choice import MapChoice
+from napari_xrf.plugin.forms.parts import button, column, row, tick_box
 from napari_xrf.plugin.forms.periodic_table import PeriodicTable
-from napari_xrf.plugin.job_bar import JobBar
 from napari_xrf.plugin.layers.conversion import (
     FAMILY_KEY,
     FOUND_KEY,
-    cube_from,
+    add_layers,
     element_map_layers,
-    holds_cube,
 )
 from napari_xrf.plugin.notices import tell, warn
 
 _METHODS = (("Fit of the whole spectrum", "fit"), ("Energy windows", "window"))
 
 
-class ElementMapsDock(QWidget):  # type: ignore[misc]
+class ElementMapsDock(Dock):
     """Makes one layer of net counts per line family of the chosen map.
 
     Parameters
@@ -38,10 +35,9 @@ class ElementMapsDock(QWidget):  # type: ignore[misc]
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self._viewer = viewer
+        super().__init__(viewer)
         self._hidden: list[Any] = []
-        self.maps = LayerChoice(viewer, holds_cube, "open a map of spectra")
+        self.maps = MapChoice(self)
         self.list = QListWidget()
         self.list.setToolTip("Ticked elements are mapped; with none ticked, those that are found")
         self.method = QComboBox()
@@ -53,19 +49,19 @@ class ElementMapsDock(QWidget):  # type: ignore[misc]
         self.clear = button("None", "Untick all", lambda: self.tick(()))
         self.grid = tick_box("Side by side", False, "Show the maps in a grid", self._arrange)
         self.run = button("Map elements", "Make the maps as layers", self._map)
-        self.job_bar = JobBar()
-        layout = QVBoxLayout(self)
-        layout.addLayout(row(QLabel("Map"), self.maps))
-        layout.addLayout(row(self.find, self.from_file, self.table, self.clear))
-        layout.addWidget(self.list, 1)
-        layout.addLayout(row(QLabel("Method"), self.method))
-        layout.addLayout(row(self.run, self.grid, None))
-        layout.addWidget(self.job_bar)
+        self.setLayout(
+            column(
+                row(QLabel("Map"), self.maps),
+                row(self.find, self.from_file, self.table, self.clear),
+                (self.list, 1),
+                row(QLabel("Method"), self.method),
+                row(self.run, self.grid, None),
+                self.job_bar,
+            )
+        )
         self.setMinimumWidth(340)
         self.maps.chosen.connect(self._choose)
-        self.job_bar.busy.connect(self._set_busy)
         self._choose(self.maps.layer())
-        when_closed(self, self._release)
 
     def elements(self) -> tuple[str, ...]:
         """Return the ticked elements or line families."""
@@ -89,19 +85,15 @@ class ElementMapsDock(QWidget):  # type: ignore[misc]
 
     def _choose(self, layer: Any) -> None:
         self.list.clear()
-        cube = self._cube()
+        cube = self.maps.cube()
         self.from_file.setEnabled(cube is not None and bool(cube.elements))
-        self._set_busy(False)
+        self._set_enabled()
         if layer is not None:
             self.tick(layer.metadata.get(FOUND_KEY, ()))
 
-    def _set_busy(self, busy: bool) -> None:
+    def _set_enabled(self) -> None:
         for widget in (self.find, self.run):
-            widget.setEnabled(not busy and self.maps.layer() is not None)
-
-    def _cube(self) -> SpectralCube | None:
-        layer = self.maps.layer()
-        return None if layer is None else cube_from(layer)
+            widget.setEnabled(self.job_bar.job is None and self.maps.layer() is not None)
 
     def _add(self, element: str, text: str) -> None:
         item = QListWidgetItem(text)
@@ -113,7 +105,7 @@ class ElementMapsDock(QWidget):  # type: ignore[misc]
     def _find(self) -> None:
         from napari_xrf.maps.identification import find_elements
 
-        layer, cube = self.maps.layer(), self._cube()
+        layer, cube = self.maps.layer(), self.maps.cube()
         if cube is None:
             return
 
@@ -135,7 +127,7 @@ class ElementMapsDock(QWidget):  # type: ignore[misc]
             warn("No element stands out of this map: choose some from the table")
 
     def _take_file(self) -> None:
-        cube = self._cube()
+        cube = self.maps.cube()
         if cube is not None:
             self.tick(cube.elements)
 
@@ -147,7 +139,7 @@ class ElementMapsDock(QWidget):  # type: ignore[misc]
     def _map(self) -> None:
         from napari_xrf.maps.element_mapping import map_elements
 
-        cube = self._cube()
+        cube = self.maps.cube()
         if cube is None:
             return
         chosen = list(self.elements()) or None
@@ -157,20 +149,17 @@ class ElementMapsDock(QWidget):  # type: ignore[misc]
         )
 
     def _show_maps(self, maps: ElementMaps) -> None:
-        from napari.layers import Layer
-
         if len(maps) == 0:
             warn("None of the elements has lines in this map's energies")
             return
-        for data in element_map_layers(maps):
-            self._viewer.add_layer(Layer.create(*data))
+        add_layers(self.viewer, element_map_layers(maps))
         self._arrange()
         tell(f"{len(maps)} element maps of {maps.source or 'the map'}; the last one is shown")
 
     def _arrange(self) -> None:
         """Show all element maps side by side and hide what would stand between them, or go back."""
         grid = self.grid.isChecked()
-        for layer in self._viewer.layers:
+        for layer in self.viewer.layers:
             if FAMILY_KEY in layer.metadata:
                 layer.name_overlay.visible = grid
                 layer.visible = layer.visible or grid
@@ -181,9 +170,5 @@ class ElementMapsDock(QWidget):  # type: ignore[misc]
             for layer in self._hidden:
                 layer.visible = True
             self._hidden = []
-        self._viewer.canvas.grid.enabled = grid
-        QTimer.singleShot(100, self._viewer.reset_view)  # the panes get their sizes first
-
-    def _release(self) -> None:
-        self.job_bar.release()
-        self.maps.disconnect_viewer()
+        self.viewer.canvas.grid.enabled = grid
+        QTimer.singleShot(100, self.viewer.reset_view)  # the panes get their sizes first

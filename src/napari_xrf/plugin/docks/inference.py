@@ -9,27 +9,26 @@ from typing import Any
 import napari.viewer
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.plugin.docks.life import when_closed
+from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.inference import InferenceForm, Request
-from napari_xrf.plugin.forms.layer_choice import LayerChoice
+from napari_xrf.plugin.forms.layer_choice import MapChoice
 from napari_xrf.plugin.forms.model_choice import ModelChoice
-from napari_xrf.plugin.forms.parts import button, row
+from napari_xrf.plugin.forms.parts import button, column, row
 from napari_xrf.plugin.forms.synthesis import form_label
-from napari_xrf.plugin.job_bar import JobBar
 from napari_xrf.plugin.jobs import Job, running_on
-from napari_xrf.plugin.layers.conversion import cube_from, holds_cube
+from napari_xrf.plugin.layers.conversion import add_layers
 from napari_xrf.plugin.layers.inference import prediction_layers
 from napari_xrf.plugin.layers.loading import load_in_background
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.layers.regions import add_region_layer
 from napari_xrf.plugin.model_answers import Answer, LoadedModel, answer_region, predict_map
-from napari_xrf.plugin.notices import tell, tell_error
+from napari_xrf.plugin.notices import errors_told, tell, tell_error
 from napari_xrf.plugin.ranked_table import RankedTable
 from napari_xrf.plugin.spectrum_evidence import evidence_lines, show_evidence
 from napari_xrf.plugin.writers import recognized_name
@@ -37,7 +36,7 @@ from napari_xrf.plugin.writers import recognized_name
 WHOLE = "the whole map, summed"
 
 
-class InferenceDock(QWidget):  # type: ignore[misc]
+class InferenceDock(Dock):
     """Asks a model about regions and maps.
 
     Parameters
@@ -47,8 +46,7 @@ class InferenceDock(QWidget):  # type: ignore[misc]
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self._viewer = viewer
+        super().__init__(viewer)
         self._models = LoadedModel()
         self._masks: dict[str, NDArray[np.bool_]] = {}
         self._answering: Job | None = None
@@ -58,8 +56,8 @@ class InferenceDock(QWidget):  # type: ignore[misc]
         self.answer: Answer | None = None
         self.prediction: Any = None
         self._predicted: SpectralCube | None = None
-        self.maps = LayerChoice(viewer, holds_cube, "open a map of spectra")
-        self.models = ModelChoice(viewer)
+        self.maps = MapChoice(self)
+        self.models = ModelChoice(self)
         self.form = InferenceForm()
         self.region = QComboBox()
         self.region.setToolTip("Whose spectrum the model reads; a region is answered while you draw it")
@@ -74,28 +72,29 @@ class InferenceDock(QWidget):  # type: ignore[misc]
         self.table = RankedTable()
         self.run = button("Read whole map", "Make the outputs as layers", self._run)
         self.save = button("Save prediction…", "Write all outputs of the last map (.h5)", self._ask_file)
-        self.job_bar = JobBar()
-        self._lay_out()
-        self.regions = RegionSpectra(viewer, self)
+        self.setLayout(
+            column(
+                row(form_label("Map"), self.maps),
+                row(form_label("Model"), self.models),
+                self.form,
+                row(form_label("Region"), self.region, self.ask, self.new_regions),
+                self.status,
+                (self.table, 1),
+                row(self.run, self.save, None),
+                self.job_bar,
+            )
+        )
+        self.setMinimumWidth(420)
+        self.regions = RegionSpectra(self)
         self.maps.chosen.connect(self._choose_map)
         self.models.chosen.connect(lambda _: self._choose_model())
         self.form.changed.connect(self._form_changed)
         self.region.activated.connect(lambda _: self._ask())
         self.regions.changed.connect(self._follow_regions)
         self.table.picked.connect(lambda name: self._show_lines(name, open_dock=True))
-        self.job_bar.busy.connect(lambda _: self._set_enabled())
         self._choose_model()
         self._choose_map(self.maps.layer())
-        when_closed(self, self._release)
-
-    def cube(self) -> SpectralCube | None:
-        """Return the cube of the chosen layer, or None; a layer without an energy axis is told."""
-        layer = self.maps.layer()
-        try:
-            return None if layer is None else cube_from(layer)
-        except XrfError as error:
-            tell_error(error)
-            return None
+        self.when_closed(self._let_go)
 
     def write(self, path: Path) -> None:
         """Write all outputs of the last map, as ``napari-xrf predict`` does, in a worker thread."""
@@ -109,20 +108,8 @@ class InferenceDock(QWidget):  # type: ignore[misc]
 
         self.job_bar.run(f"Writing {path.name}", write_prediction, path, self.prediction, on_done=done)
 
-    def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.addLayout(row(form_label("Map"), self.maps))
-        layout.addLayout(row(form_label("Model"), self.models))
-        layout.addWidget(self.form)
-        layout.addLayout(row(form_label("Region"), self.region, self.ask, self.new_regions))
-        layout.addWidget(self.status)
-        layout.addWidget(self.table, 1)
-        layout.addLayout(row(self.run, self.save, None))
-        layout.addWidget(self.job_bar)
-        self.setMinimumWidth(420)
-
     def _choose_map(self, layer: Any) -> None:
-        cube = self.cube() if layer is not None else None
+        cube = self.maps.cube() if layer is not None else None
         if cube is not None:
             load_in_background(cube)
         self._clear_answer()
@@ -138,11 +125,9 @@ class InferenceDock(QWidget):  # type: ignore[misc]
             self._ask()
 
     def _description(self) -> ModelDescription | None:
-        try:
+        with errors_told():
             return self.models.description()
-        except XrfError as error:
-            tell_error(error)
-            return None
+        return None
 
     def _form_changed(self) -> None:
         self._set_enabled()
@@ -162,11 +147,11 @@ class InferenceDock(QWidget):  # type: ignore[misc]
     def _add_regions(self) -> None:
         layer = self.maps.layer()
         if layer is not None:
-            add_region_layer(self._viewer, layer)
+            add_region_layer(self.viewer, layer)
 
     def _follow_regions(self) -> None:
         """List the regions, and ask about the one that was drawn or moved."""
-        cube = self.cube()
+        cube = self.maps.cube()
         masks: dict[str, NDArray[np.bool_]] = {}
         if cube is not None:
             for found in self.regions.masks(self.maps.layer(), cube.map_shape):
@@ -186,7 +171,7 @@ class InferenceDock(QWidget):  # type: ignore[misc]
 
     def _ask(self) -> None:
         """Ask about the chosen region now, or when the question before it is answered."""
-        cube, model = self.cube(), self.models.model()
+        cube, model = self.maps.cube(), self.models.model()
         if cube is None or not model:
             return
         if self._answering is not None:
@@ -225,7 +210,7 @@ class InferenceDock(QWidget):  # type: ignore[misc]
             return
 
         def done(axis: EnergyAxis) -> None:
-            if cube is self.cube() and axis != cube.energy and self.answer is not None:
+            if cube is self.maps.cube() and axis != cube.energy and self.answer is not None:
                 self._ask()
 
         self._refining = Job("Refining the energy axis", self._models.refine, cube, on_done=done)
@@ -259,17 +244,17 @@ class InferenceDock(QWidget):  # type: ignore[misc]
         self.answer = None
         self.table.show_rows(())
         self.status.setText("")
-        show_evidence(self._viewer, ())
+        show_evidence(self.viewer, ())
 
     def _show_lines(self, name: str, *, open_dock: bool = False) -> None:
         if self.answer is not None:
             lines = evidence_lines(name, self.answer.description)
-            show_evidence(self._viewer, lines, open_dock=open_dock)
+            show_evidence(self.viewer, lines, open_dock=open_dock)
 
     # The whole map
 
     def _run(self) -> None:
-        cube, model = self.cube(), self.models.model()
+        cube, model = self.maps.cube(), self.models.model()
         if cube is None or not model:
             return
         request = self.form.request()
@@ -279,35 +264,26 @@ class InferenceDock(QWidget):  # type: ignore[misc]
         )
 
     def _show_map(self, cube: SpectralCube, request: Request, prediction: Any) -> None:
-        from napari.layers import Layer
-
         self.prediction, self._predicted = prediction, cube
         layers, notes = prediction_layers(prediction, request, cube)
-        for layer in layers:
-            self._viewer.add_layer(Layer.create(*layer))
+        add_layers(self.viewer, layers)
         self._set_enabled()
         tell("\n".join((f"{len(layers)} layers of {prediction.description.name}", *notes)))
 
     def _ask_file(self) -> None:
         name = f"{self._predicted.name}.predictions.h5" if self._predicted is not None else "predictions.h5"
-        path, _ = QFileDialog.getSaveFileName(self, "Save the prediction", name, "HDF5 (*.h5 *.hdf5)")
-        if path:
-            try:
-                self.write(Path(recognized_name(path, (".h5", ".hdf5"))))
-            except XrfError as error:
-                tell_error(error)
+        self.save_as("Save the prediction", name, "HDF5 (*.h5 *.hdf5)", self._write_recognized)
 
-    def _release(self) -> None:
+    def _write_recognized(self, path: Path) -> None:
+        self.write(Path(recognized_name(str(path), (".h5", ".hdf5"))))
+
+    def _let_go(self) -> None:
         if self.answer is not None:
-            show_evidence(self._viewer, ())
+            show_evidence(self.viewer, ())
         for job, slot in ((self._answering, self._answered), (self._refining, self._refined)):
             if job is not None:
                 job.cancel()
                 job.ended.disconnect(slot)
-        self.job_bar.release()
-        self.maps.disconnect_viewer()
-        self.models.disconnect_viewer()
-        self.regions.disconnect_viewer()
 
 
 def _free_name(name: str, taken: dict[str, Any]) -> str:

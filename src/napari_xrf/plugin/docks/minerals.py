@@ -15,30 +15,27 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QListWidget,
     QListWidgetItem,
-    QVBoxLayout,
-    QWidget,
 )
-from superqt.utils import qthrottled
 
-from napari_xrf.core.errors import InvalidInput, XrfError
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.class_table import ClassTable
-from napari_xrf.plugin.docks.life import when_closed
-from napari_xrf.plugin.forms.layer_choice import LayerChoice
-from napari_xrf.plugin.forms.parts import button, row
-from napari_xrf.plugin.job_bar import JobBar
-from napari_xrf.plugin.layers.conversion import cube_from, holds_cube, spatial_keywords
+from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.layer_choice import LabelsChoice, MapChoice
+from napari_xrf.plugin.forms.parts import button, column, row
+from napari_xrf.plugin.layers.conversion import add_layers, spatial_keywords
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
-from napari_xrf.plugin.notices import tell, tell_error
+from napari_xrf.plugin.notices import errors_told, tell
 from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries
 
 CLASSIFICATION_KEY = "xrf_classification"
 
+_TABLED = ("data", "paint", "labels_update", "features", "colormap")  # what changes the table
 _AUTO = "All that the elements found allow"
 _TICKED = "The ticked ones"
 
 
-class MineralsDock(QWidget):  # type: ignore[misc]
+class MineralsDock(Dock):
     """Makes a label layer of minerals from the chosen map, and tables any label layer.
 
     Parameters
@@ -48,12 +45,10 @@ class MineralsDock(QWidget):  # type: ignore[misc]
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self._viewer = viewer
+        super().__init__(viewer)
         self._library: tuple[Mineral, ...] = load_library()
-        self._followed: Any = None
-        self.maps = LayerChoice(viewer, holds_cube, "open a map of spectra")
-        self.labels = LayerChoice(viewer, lambda layer: layer._type_string == "labels", "no label map yet")
+        self.maps = MapChoice(self)
+        self.labels = LabelsChoice(self, watched=_TABLED)
         self.choice = QComboBox()
         self.choice.addItems([_AUTO, _TICKED])
         self.filter = QLineEdit()
@@ -66,28 +61,28 @@ class MineralsDock(QWidget):  # type: ignore[misc]
         self.run = button("Map minerals", "Name the mineral of each pixel", self._classify)
         self.save_table = button("Save table…", "Write the percentages as CSV", self._ask_table)
         self.save_report = button("Save report…", "Write map, table and spectra as HTML", self._ask_report)
-        self.job_bar = JobBar()
-        layout = QVBoxLayout(self)
-        layout.addLayout(row(QLabel("Map"), self.maps))
-        layout.addLayout(row(QLabel("Look for"), self.choice))
-        layout.addLayout(row(self.filter, self.own))
-        layout.addWidget(self.list, 2)
-        layout.addLayout(row(self.run, self.count, None))
-        layout.addWidget(self.job_bar)
-        layout.addLayout(row(QLabel("Labels"), self.labels))
-        layout.addWidget(self.table, 3)
-        layout.addLayout(row(self.save_table, self.save_report, None))
+        self.setLayout(
+            column(
+                row(QLabel("Map"), self.maps),
+                row(QLabel("Look for"), self.choice),
+                row(self.filter, self.own),
+                (self.list, 2),
+                row(self.run, self.count, None),
+                self.job_bar,
+                row(QLabel("Labels"), self.labels),
+                (self.table, 3),
+                row(self.save_table, self.save_report, None),
+            )
+        )
         self.setMinimumWidth(470)
-        self._retable = qthrottled(self._show_table, timeout=200)
         self.maps.chosen.connect(lambda _: self._set_enabled())
-        self.labels.chosen.connect(self._follow)
+        self.labels.chosen.connect(lambda _: self._choose_labels())
+        self.labels.edited.connect(self.throttled(self._show_table, 200))
         self.choice.currentIndexChanged.connect(lambda _: self._set_enabled())
         self.filter.textChanged.connect(self._filter)
         self.list.itemChanged.connect(self._ticked)
-        self.job_bar.busy.connect(lambda _: self._set_enabled())
         self._list_minerals()
-        self._follow(self.labels.layer())
-        when_closed(self, self._release)
+        self._choose_labels()
 
     def use_library(self, path: Path) -> None:
         """Add the minerals of a CSV file to the list, ticked.
@@ -162,28 +157,22 @@ class MineralsDock(QWidget):  # type: ignore[misc]
     def _classify(self) -> None:
         from napari_xrf.minerals.classification import classify_minerals
 
-        layer = self.maps.layer()
-        if layer is None:
-            return
-        cube = cube_from(layer)
-        try:
-            minerals = self.chosen_minerals()
-        except XrfError as error:
-            tell_error(error)
+        cube = self.maps.cube()
+        if cube is None:
             return
 
         def done(classification: Any) -> None:
             self._show(classification, cube)
 
         options = {"library": self._library, "on_done": done}
-        self.job_bar.run("Mapping minerals", classify_minerals, cube, minerals, **options)
+        with errors_told():
+            minerals = self.chosen_minerals()
+            self.job_bar.run("Mapping minerals", classify_minerals, cube, minerals, **options)
 
     def _show(self, classification: Any, cube: SpectralCube) -> None:
-        from napari.layers import Layer
-
         labels = classification.label_map
         if labels.confidence is not None:
-            self._viewer.add_image(
+            self.viewer.add_image(
                 np.asarray(labels.confidence),
                 name=f"Confidence ({cube.name})",
                 contrast_limits=(0.0, 1.0),
@@ -192,51 +181,34 @@ class MineralsDock(QWidget):  # type: ignore[misc]
             )
         data, keywords, kind = label_layer(labels)
         keywords["metadata"] |= {CLASSIFICATION_KEY: (cube, classification)}
-        layer = self._viewer.add_layer(Layer.create(data, keywords, kind))
+        (layer,) = add_layers(self.viewer, [(data, keywords, kind)])
         self.labels.choose(layer)
         tell("\n".join(classification.notes) or f"{layer.name} is done")
 
-    def _follow(self, layer: Any) -> None:
-        if self._followed is not None:
-            for event in _table_events(self._followed):
-                event.disconnect(self._labels_changed)
-        self._followed = layer
-        if layer is not None:
-            for event in _table_events(layer):
-                event.connect(self._labels_changed)
+    def _choose_labels(self) -> None:
         self._show_table()
         self._set_enabled()
 
-    def _labels_changed(self, event: Any = None) -> None:
-        self._retable()
-
     def _show_table(self) -> None:
-        from napari_xrf.minerals.modal_table import modal_table
+        from napari_xrf.minerals.modal_table import ModalRow, modal_table
 
         layer = self.labels.layer()
-        if layer is None or layer.ndim != 2:
-            self.table.show_rows(())
-            return
-        try:
-            self.table.show_rows(modal_table(label_map_of_layer(layer)))
-        except XrfError as error:
-            self.table.show_rows(())
-            tell_error(error)
+        rows: tuple[ModalRow, ...] = ()
+        with errors_told():
+            rows = () if layer is None else modal_table(label_map_of_layer(layer))
+        self.table.show_rows(rows)
 
     def _ask_library(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Minerals of your own", "", "Table (*.csv)")
         if path:
-            self._guard(self.use_library, Path(path))
+            with errors_told():
+                self.use_library(Path(path))
 
     def _ask_table(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save the table", "classes.csv", "Table (*.csv)")
-        if path:
-            self._guard(self.write_table, Path(path))
+        self.save_as("Save the table", "classes.csv", "Table (*.csv)", self.write_table)
 
     def _ask_report(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save the report", "report.html", "Report (*.html)")
-        if path:
-            self._guard(self.write_report, Path(path))
+        self.save_as("Save the report", "report.html", "Report (*.html)", self.write_report)
 
     def write_table(self, path: Path) -> None:
         """Write the percentages of the chosen label layer as CSV."""
@@ -251,23 +223,3 @@ class MineralsDock(QWidget):  # type: ignore[misc]
         layer = self.labels.layer()
         cube, classification = layer.metadata[CLASSIFICATION_KEY]
         write_report(path, cube, classification, label_map_of_layer(layer))
-
-    def _guard(self, action: Any, path: Path) -> None:
-        try:
-            action(path)
-        except XrfError as error:
-            tell_error(error)
-
-    def _release(self) -> None:
-        self._retable.cancel()
-        self.job_bar.release()
-        if self._followed is not None:
-            for event in _table_events(self._followed):
-                event.disconnect(self._labels_changed)
-        self.maps.disconnect_viewer()
-        self.labels.disconnect_viewer()
-
-
-def _table_events(layer: Any) -> tuple[Any, ...]:
-    events = layer.events
-    return events.data, events.paint, events.labels_update, events.features, events.colormap

@@ -8,30 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import napari.viewer
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QLabel,
-    QLineEdit,
-    QMenu,
-    QPushButton,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
-from superqt.utils import qthrottled
+from qtpy.QtWidgets import QFileDialog, QLabel, QLineEdit, QMenu, QPushButton, QSizePolicy
 
 from napari_xrf.core.counts import SumsRegions
 from napari_xrf.core.emission_lines import EmissionLine
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.docks.life import when_closed
+from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.expected_curve import ExpectedCurve, expect_curve
-from napari_xrf.plugin.forms.layer_choice import LayerChoice
-from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.forms.layer_choice import MapChoice
+from napari_xrf.plugin.forms.parts import button, column, row, tick_box
 from napari_xrf.plugin.forms.periodic_table import PeriodicTable
-from napari_xrf.plugin.job_bar import JobBar
 from napari_xrf.plugin.jobs import running_on
-from napari_xrf.plugin.layers.conversion import FOUND_KEY, cube_from, holds_cube
+from napari_xrf.plugin.layers.conversion import FOUND_KEY
 from napari_xrf.plugin.layers.cube_spectra import CubeSpectra, summarize
 from napari_xrf.plugin.layers.loading import load_in_background
 from napari_xrf.plugin.layers.region_masks import pixel_under
@@ -39,12 +28,12 @@ from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.layers.regions import add_region_layer
 from napari_xrf.plugin.layers.window_map import WindowMap
 from napari_xrf.plugin.line_markers import parse_elements
-from napari_xrf.plugin.notices import tell_error
+from napari_xrf.plugin.notices import errors_told
 from napari_xrf.plugin.spectrum_curves import Choice, counts_behind, draw_curves
 from napari_xrf.plugin.spectrum_plot import SpectrumPlot
 
 
-class SpectrumDock(QWidget):  # type: ignore[misc]
+class SpectrumDock(Dock):
     """Shows spectra of the chosen map and follows every region that is drawn on it.
 
     Parameters
@@ -54,38 +43,31 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self._viewer = viewer
+        super().__init__(viewer)
+        self._foreground = ""
         self._summary: CubeSpectra | None = None
         self._pixel: tuple[int, int] | None = None
         self._expected: ExpectedCurve | None = None
-        self._followed: Any = None
         self._wanted: SpectralCube | None = None
-        self.maps = LayerChoice(viewer, holds_cube, "open a map of spectra")
+        self.maps = MapChoice(self)
         self.plot = SpectrumPlot()
-        self.regions = RegionSpectra(viewer, self)
+        self.regions = RegionSpectra(self)
         self.window_map = WindowMap(viewer)
-        self.job_bar = JobBar()
         self._build()
-        self.maps.chosen.connect(self._choose)
+        self.maps.chosen.connect(lambda _: self._data_changed())
+        self.maps.edited.connect(self._data_changed)
         self.job_bar.busy.connect(self._start_wanted)
         self.regions.changed.connect(self.refresh)
-        self._drag = qthrottled(self._drag_window, timeout=60)
-        self.plot.windowChanged.connect(lambda low, high: self._drag(low, high))
+        self.plot.windowChanged.connect(self.throttled(self._drag_window, 60))
         self.plot.windowReleased.connect(self._release_window)
-        self._move = qthrottled(self._follow_cursor, timeout=40)
+        self._move = self.throttled(self._follow_cursor, 40)
         self.plot.sliceMoved.connect(self._move_slider)
-        viewer.dims.events.point.connect(self._follow_slider)
+        self.follow(viewer.dims.events.point, self._follow_slider)
         viewer.mouse_move_callbacks.append(self._mouse_moved)
-        viewer.events.theme.connect(self._take_theme)
-        self._take_theme()
-        self._choose(self.maps.layer())
-        when_closed(self, self._release)
-
-    def cube(self) -> SpectralCube | None:
-        """Return the cube of the chosen layer, or None."""
-        layer = self.maps.layer()
-        return None if layer is None else cube_from(layer)
+        self.when_closed(partial(viewer.mouse_move_callbacks.remove, self._mouse_moved))
+        self.when_closed(self.window_map.keep)
+        self.follow_theme(self._take_colors)
+        self._data_changed()
 
     def refresh(self) -> None:
         """Draw the spectra anew."""
@@ -115,7 +97,7 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         """
         from napari_xrf import io
 
-        cube = self.cube()
+        cube = self.maps.cube()
         curve = next((curve for curve in self.plot.curves() if curve.name == name), None)
         if cube is None or curve is None:
             raise InvalidInput(f"there is no curve {name!r}")
@@ -153,28 +135,23 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         self.save.setMenu(QMenu(self.save))
         self.save.menu().aboutToShow.connect(self._list_curves)
         zoom_out = button("Whole", "Show the whole spectrum", self.plot.show_all)
-        layout = QVBoxLayout(self)
-        layout.addLayout(row(QLabel("Map"), self.maps))
-        layout.addLayout(row(self.show_sum, self.show_max, self.show_pixel, self.per_pixel, self.log, None))
-        layout.addWidget(self.plot, 1)
-        layout.addLayout(row(self.elements, self.find, self.from_file, self.table))
-        layout.addLayout(row(self.formula))
-        layout.addLayout(row(self.new_regions, self.window, self.keep))
-        layout.addLayout(row(zoom_out, self.save, None))
-        layout.addWidget(self.job_bar)
+        self.setLayout(
+            column(
+                row(QLabel("Map"), self.maps),
+                row(self.show_sum, self.show_max, self.show_pixel, self.per_pixel, self.log, None),
+                (self.plot, 1),
+                row(self.elements, self.find, self.from_file, self.table),
+                self.formula,
+                row(self.new_regions, self.window, self.keep),
+                row(zoom_out, self.save, None),
+                self.job_bar,
+            )
+        )
         self.setMinimumWidth(380)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
-    def _choose(self, layer: Any) -> None:
-        if self._followed is not None:
-            self._followed.events.data.disconnect(self._data_changed)
-        self._followed = layer
-        if layer is not None:
-            layer.events.data.connect(self._data_changed)
-        self._data_changed()
-
-    def _data_changed(self, event: Any = None) -> None:
-        cube = self.cube()
+    def _data_changed(self) -> None:
+        cube = self.maps.cube()
         if self._summary is not None and self._summary.cube is cube:
             return
         self._summary = self._expected = None
@@ -198,7 +175,7 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
 
     def _decoding_ended(self) -> None:
         """Read the map's spectra as it is when the user cancelled the decoding."""
-        cube = self.cube()
+        cube = self.maps.cube()
         if cube is not None and not cube.is_loaded and self._summary is None:
             self._summarize(cube)
 
@@ -212,11 +189,11 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         if busy or cube is None or self.job_bar.job is not None:
             return
         self._wanted = None
-        if self.cube() is cube:
+        if self.maps.cube() is cube:
             self.job_bar.run("Summing spectra", summarize, cube, on_done=self._take_summary)
 
     def _take_summary(self, summary: CubeSpectra) -> None:
-        if self.cube() is summary.cube:
+        if self.maps.cube() is summary.cube:
             self._summary = summary
             self.refresh()
             self.plot.show_main()
@@ -240,13 +217,11 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         self.plot.set_log(self.log.isChecked())
 
     def _mark(self) -> None:
-        try:
+        with errors_told():
             self.plot.set_markers(parse_elements(self.elements.text()))
-        except XrfError as error:
-            tell_error(error)
 
     def _mark_file(self) -> None:
-        cube = self.cube()
+        cube = self.maps.cube()
         if cube is not None:
             self.set_elements(", ".join(cube.elements))
 
@@ -262,19 +237,19 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
     def _find(self) -> None:
         from napari_xrf.maps.identification import find_elements
 
-        layer, cube = self.maps.layer(), self.cube()
+        layer, cube = self.maps.layer(), self.maps.cube()
         if cube is None:
             return
 
         def done(found: Any) -> None:
-            if layer in self._viewer.layers:
+            if layer in self.viewer.layers:
                 layer.metadata[FOUND_KEY] = tuple(entry.element for entry in found)
             self.set_elements(", ".join(entry.element for entry in found))
 
         self.job_bar.run("Finding elements", find_elements, cube, on_done=done)
 
     def _expect(self) -> None:
-        text, cube, summary = self.formula.text().strip(), self.cube(), self._summary
+        text, cube, summary = self.formula.text().strip(), self.maps.cube(), self._summary
         if not text or cube is None or summary is None:
             self._expected = None
             self.refresh()
@@ -291,7 +266,7 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
     def _add_regions(self) -> None:
         layer = self.maps.layer()
         if layer is not None:
-            add_region_layer(self._viewer, layer)
+            add_region_layer(self.viewer, layer)
 
     def _toggle_window(self) -> None:
         shown = self.window.isChecked()
@@ -306,12 +281,12 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
         self.window_map.keep()
 
     def _drag_window(self, low: float, high: float) -> None:
-        layer, cube = self.maps.layer(), self.cube()
+        layer, cube = self.maps.layer(), self.maps.cube()
         if cube is not None and self.window.isChecked() and self.window_map.is_quick(cube, low, high):
             self.window_map.show(cube, layer, low, high)
 
     def _release_window(self, low: float, high: float) -> None:
-        layer, cube = self.maps.layer(), self.cube()
+        layer, cube = self.maps.layer(), self.maps.cube()
         if cube is not None and self.window.isChecked():
             self.window_map.show(cube, layer, low, high)
 
@@ -331,53 +306,33 @@ class SpectrumDock(QWidget):  # type: ignore[misc]
             return
         if not Path(path).suffix:
             path += ".msa" if "msa" in chosen else ".csv"
-        try:
+        with errors_told():
             self.save_curve(name, Path(path))
-        except XrfError as error:
-            tell_error(error)
 
     def _mouse_moved(self, viewer: Any, event: Any) -> None:
         if self.show_pixel.isChecked():
             self._move()
 
     def _follow_cursor(self) -> None:
-        layer, cube = self.maps.layer(), self.cube()
+        layer, cube = self.maps.layer(), self.maps.cube()
         if layer is None or cube is None or self._summary is None:
             return
-        pixel = pixel_under(self._viewer.cursor.position, layer, cube.map_shape)
+        pixel = pixel_under(self.viewer.cursor.position, layer, cube.map_shape)
         if pixel != self._pixel:
             self._pixel = pixel
             self.refresh()
 
     def _follow_slider(self, event: Any = None) -> None:
-        dims, cube = self._viewer.dims, self.cube()
+        dims, cube = self.viewer.dims, self.maps.cube()
         shown = cube is not None and dims.ndim >= 3 and dims.ndisplay == 2
         self.plot.set_slice(float(dims.point[dims.ndim - 3]) if shown else None)
 
     def _move_slider(self, energy: float) -> None:
-        dims = self._viewer.dims
+        dims = self.viewer.dims
         if dims.ndim >= 3:
             dims.set_point(dims.ndim - 3, energy)
 
-    def _take_theme(self, event: Any = None) -> None:
-        from napari.utils.theme import get_theme
-
-        theme = get_theme(self._viewer.theme)
-        self._foreground = theme.text.as_hex(format="long")
-        self.plot.set_colors(theme.background.as_hex(format="long"), self._foreground)
+    def _take_colors(self, background: str, text: str) -> None:
+        self._foreground = text
+        self.plot.set_colors(background, text)
         self.refresh()
-
-    def _release(self) -> None:
-        viewer = self._viewer
-        if self._mouse_moved in viewer.mouse_move_callbacks:
-            viewer.mouse_move_callbacks.remove(self._mouse_moved)
-        viewer.events.theme.disconnect(self._take_theme)
-        viewer.dims.events.point.disconnect(self._follow_slider)
-        if self._followed is not None:
-            self._followed.events.data.disconnect(self._data_changed)
-        for throttled in (self._move, self._drag):
-            throttled.cancel()
-        self.job_bar.release()
-        self.maps.disconnect_viewer()
-        self.regions.disconnect_viewer()
-        self.window_map.keep()

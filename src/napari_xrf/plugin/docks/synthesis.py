@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import napari.viewer
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSplitter, QTabWidget, QVBoxLayout
 
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.progress import Progress
 from napari_xrf.core.ranges import Limits, check_fields
-from napari_xrf.plugin.docks.life import when_closed
+from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm, form_label
@@ -28,8 +28,7 @@ from napari_xrf.plugin.forms.synthesis_tabs import (
     Recipe,
     RecipeTab,
 )
-from napari_xrf.plugin.job_bar import JobBar
-from napari_xrf.plugin.layers.conversion import TRUTH_KEY, cube_from
+from napari_xrf.plugin.layers.conversion import TRUTH_KEY, add_layers, cube_from
 from napari_xrf.plugin.layers.loading import follow_opening
 from napari_xrf.plugin.layers.synthesis import synthetic_layers
 from napari_xrf.plugin.notices import tell, tell_error
@@ -58,7 +57,7 @@ class Seed:
         check_fields(self)
 
 
-class SynthesisDock(QWidget):  # type: ignore[misc]
+class SynthesisDock(Dock):
     """Makes maps and spectra with known truth, as layers and as files.
 
     Parameters
@@ -68,10 +67,9 @@ class SynthesisDock(QWidget):  # type: ignore[misc]
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self._viewer = viewer
+        super().__init__(viewer)
         self.minerals, self.layers = MineralsTab(), LayersTab()
-        self.mixtures, self.painting = MixturesTab(), PaintingTab(viewer)
+        self.mixtures, self.painting = MixturesTab(), PaintingTab(self)
         self.recipes: tuple[RecipeTab, ...] = (self.minerals, self.layers, self.mixtures, self.painting)
         self.tabs = QTabWidget()
         for tab in self.recipes:
@@ -85,24 +83,20 @@ class SynthesisDock(QWidget):  # type: ignore[misc]
         self.preview = button("Preview", "Make one spectrum", self._preview)
         self.run = button("Generate", "Make the map or the spectra as layers", self._run)
         self.problem = ErrorLabel()
-        self.job_bar = JobBar()
         self.parts = QSplitter(Qt.Orientation.Vertical)
         self.plot = SpectrumPlot()
         self.plot.plot.setMinimumHeight(_PLOT_HEIGHT)
         self.plot.readout.setMinimumHeight(0)
         self.plot.hide()
-        self.results = LayerChoice(viewer, lambda layer: TRUTH_KEY in layer.metadata, "nothing made yet")
+        self.results = LayerChoice(self, lambda layer: TRUTH_KEY in layer.metadata, "nothing made yet")
         self.save = button("Save…", "Write the map with its truth (.h5)", self._ask_file)
         self._lay_out()
         self.setMinimumWidth(400)
         self.tabs.currentChanged.connect(lambda _: self._set_enabled())
         self.seed.changed.connect(self._set_enabled)
-        self.job_bar.busy.connect(lambda _: self._set_enabled())
         self.results.chosen.connect(lambda _: self._set_enabled())
-        viewer.events.theme.connect(self._take_theme)
-        self._take_theme()
+        self.follow_theme(self.plot.set_colors)
         self._set_enabled()
-        when_closed(self, self._release)
 
     def tab(self) -> RecipeTab:
         """Return the tab in front."""
@@ -156,14 +150,10 @@ class SynthesisDock(QWidget):  # type: ignore[misc]
         self.job_bar.run(title, _within_memory, recipe, on_done=done)
 
     def _show(self, made: Synthetic) -> None:
-        from napari.layers import Layer
-
         options = {"shares": self.shares.isChecked(), "line_counts": self.line_counts.isChecked()}
-        added = [Layer.create(*layer) for layer in synthetic_layers(made, **options)]
-        for layer in added:
-            self._viewer.add_layer(layer)
+        added = add_layers(self.viewer, synthetic_layers(made, **options))
         main = next(layer for layer in reversed(added) if TRUTH_KEY in layer.metadata)
-        self._viewer.layers.selection.active = main
+        self.viewer.layers.selection.active = main
         self.results.choose(main)
         follow_opening(made.cube)
         rows, columns, channels = made.cube.shape
@@ -187,24 +177,10 @@ class SynthesisDock(QWidget):  # type: ignore[misc]
 
     def _ask_file(self) -> None:
         name = f"{self.results.layer().name}.h5"
-        path, _ = QFileDialog.getSaveFileName(self, "Save map and truth", name, "HDF5 (*.h5 *.hdf5)")
-        if path:
-            try:
-                self.write(Path(recognized_name(path, (".h5", ".hdf5"))))
-            except XrfError as error:
-                tell_error(error)
+        self.save_as("Save map and truth", name, "HDF5 (*.h5 *.hdf5)", self._write_recognized)
 
-    def _take_theme(self, event: Any = None) -> None:
-        from napari.utils.theme import get_theme
-
-        theme = get_theme(self._viewer.theme)
-        self.plot.set_colors(theme.background.as_hex(format="long"), theme.text.as_hex(format="long"))
-
-    def _release(self) -> None:
-        self._viewer.events.theme.disconnect(self._take_theme)
-        self.job_bar.release()
-        self.painting.layer.disconnect_viewer()
-        self.results.disconnect_viewer()
+    def _write_recognized(self, path: Path) -> None:
+        self.write(Path(recognized_name(str(path), (".h5", ".hdf5"))))
 
 
 def _within_memory(recipe: Recipe, *, progress: Progress) -> Synthetic:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,16 +15,14 @@ from qtpy.QtWidgets import (
     QSplitter,
     QTabWidget,
     QVBoxLayout,
-    QWidget,
 )
 
 from napari_xrf.core.errors import XrfError
 from napari_xrf.core.ranges import Choices, Limits, check_fields
-from napari_xrf.plugin.docks.life import when_closed
+from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm, form_label
 from napari_xrf.plugin.forms.train_tabs import AdaptTab, TrainTab, TuneTab
-from napari_xrf.plugin.job_bar import JobBar
 from napari_xrf.plugin.loss_plot import LossPlot
 from napari_xrf.plugin.model_shelf import shelf_of
 from napari_xrf.plugin.notices import tell, tell_error, warn
@@ -71,7 +70,7 @@ class Teller(QObject):  # type: ignore[misc]
         self.told.emit(kind, content)
 
 
-class TrainDock(QWidget):  # type: ignore[misc]
+class TrainDock(Dock):
     """Trains, tunes and adapts models; what comes of it is offered in the Model inference dock.
 
     Parameters
@@ -81,15 +80,14 @@ class TrainDock(QWidget):  # type: ignore[misc]
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self._viewer = viewer
+        super().__init__(viewer)
         self._shelf = shelf_of(viewer)
         self._trials: list[Any] = []
         self._own_folder = False
         self._tell = Teller()
-        self.training = TrainTab(viewer)
+        self.training = TrainTab(self)
         self.tuning = TuneTab(self.training)
-        self.adaptation = AdaptTab(viewer)
+        self.adaptation = AdaptTab(self)
         self.pages = (self.training, self.tuning, self.adaptation)
         self.tabs = QTabWidget()
         for page in self.pages:
@@ -102,21 +100,18 @@ class TrainDock(QWidget):  # type: ignore[misc]
         self.resume = tick_box("Resume", False, "Go on where the folder's run was stopped", self._set_enabled)
         self.run = button("Train", "Start", self._run)
         self.problem = ErrorLabel()
-        self.job_bar = JobBar()
         self.plot = LossPlot()
         self.parts = QSplitter(Qt.Orientation.Vertical)
         self._lay_out()
         self._tell.told.connect(self._hear, Qt.ConnectionType.QueuedConnection)
+        self.when_closed(partial(self._tell.told.disconnect, self._hear))
         self.tabs.currentChanged.connect(lambda _: self._changed())
         self.training.recipe.currentTextChanged.connect(lambda _: self._changed())
         self.adaptation.models.chosen.connect(lambda _: self._changed())
         self.common.changed.connect(self._set_enabled)
         self.folder.textEdited.connect(lambda _: self._choose_folder())
-        self.job_bar.busy.connect(lambda _: self._set_enabled())
-        viewer.events.theme.connect(self._take_theme)
-        self._take_theme()
+        self.follow_theme(self.plot.set_colors)
         self._changed()
-        when_closed(self, self._release)
 
     def page(self) -> Any:
         """Return the tab in front."""
@@ -272,16 +267,3 @@ class TrainDock(QWidget):  # type: ignore[misc]
         folder = QFileDialog.getExistingDirectory(self, "Choose the output folder")
         if folder:
             self.set_folder(Path(folder))
-
-    def _take_theme(self, event: Any = None) -> None:
-        from napari.utils.theme import get_theme
-
-        theme = get_theme(self._viewer.theme)
-        self.plot.set_colors(theme.background.as_hex(format="long"), theme.text.as_hex(format="long"))
-
-    def _release(self) -> None:
-        self._viewer.events.theme.disconnect(self._take_theme)
-        self._tell.told.disconnect(self._hear)
-        self.job_bar.release()
-        self.training.disconnect_viewer()
-        self.adaptation.disconnect_viewer()

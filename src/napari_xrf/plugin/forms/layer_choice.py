@@ -1,12 +1,17 @@
-"""A list of the layers that a dock can work on; others are not offered."""
+"""Lists of the layers that a dock can work on; others are not offered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QSizePolicy
+
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.layers.conversion import cube_from, holds_cube
+from napari_xrf.plugin.notices import errors_told
 
 
 class LayerChoice(QComboBox):  # type: ignore[misc]
@@ -14,34 +19,35 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
 
     Parameters
     ----------
-    viewer
-        The viewer whose layers are listed.
+    dock
+        The dock whose viewer's layers are listed.
     accepts
         Tells whether a layer fits.
     empty_text
         What stands there while none does.
+    watched
+        Names of events of the chosen layer that :attr:`edited` tells of.
     """
 
     chosen = Signal(object)
+    edited = Signal()
 
     def __init__(
-        self,
-        viewer: Any,
-        accepts: Callable[[Any], bool],
-        empty_text: str,
-        parent: QWidget | None = None,
+        self, dock: Dock, accepts: Callable[[Any], bool], empty_text: str, watched: tuple[str, ...] = ()
     ) -> None:
-        super().__init__(parent)
-        self._viewer = viewer
+        super().__init__()
+        self._viewer = dock.viewer
         self._accepts = accepts
+        self._watched = watched
         self._layers: list[Any] = []
         self._last: Any = None
         self.setPlaceholderText(empty_text)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumContentsLength(12)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
-            event.connect(self._refresh)
+        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
+            dock.follow(event, self._refresh)
+        dock.when_closed(self._forget)
         self.currentIndexChanged.connect(self._tell)
         self._refresh()
 
@@ -55,14 +61,12 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
         if layer in self._layers:
             self.setCurrentIndex(self._layers.index(layer))
 
-    def disconnect_viewer(self) -> None:
-        """Stop following the viewer; for docks that are closed."""
-        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
-            event.disconnect(self._refresh)
+    def _forget(self) -> None:
         for layer in self._layers:
             layer.events.name.disconnect(self._rename)
-        self._layers = []
-        self._last = None
+        for event in self._watched_events():
+            event.disconnect(self._tell_edited)
+        self._layers, self._last = [], None
 
     def _refresh(self, event: Any = None) -> None:
         fitting = [layer for layer in self._viewer.layers if self._accepts(layer)]
@@ -89,5 +93,43 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
 
     def _tell(self, index: int = 0) -> None:
         if self.layer() is not self._last:
+            for event in self._watched_events():
+                event.disconnect(self._tell_edited)
             self._last = self.layer()
+            for event in self._watched_events():
+                event.connect(self._tell_edited)
             self.chosen.emit(self._last)
+
+    def _watched_events(self) -> Iterator[Any]:
+        return (getattr(self._last.events, name) for name in self._watched if self._last is not None)
+
+    def _tell_edited(self, event: Any = None) -> None:
+        self.edited.emit()
+
+
+class MapChoice(LayerChoice):
+    """The maps of spectra of one viewer; see :class:`LayerChoice`."""
+
+    def __init__(self, dock: Dock) -> None:
+        super().__init__(dock, holds_cube, "open a map of spectra", ("data",))
+
+    def cube(self) -> SpectralCube | None:
+        """Return the chosen map, or None; a layer that has lost its energy axis is told."""
+        layer = self.layer()
+        if layer is not None:
+            with errors_told():
+                return cube_from(layer)
+        return None
+
+
+class LabelsChoice(LayerChoice):
+    """The label maps (Y, X) of one viewer; see :class:`LayerChoice`."""
+
+    def __init__(
+        self, dock: Dock, empty_text: str = "no label map yet", watched: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(dock, _is_label_map, empty_text, watched)
+
+
+def _is_label_map(layer: Any) -> bool:
+    return bool(layer._type_string == "labels" and layer.ndim == 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QSizePolicy, QWidget
@@ -12,9 +11,10 @@ from napari_xrf.core.errors import XrfError
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.registry import ARCHITECTURES
 from napari_xrf.learning.weights import SUFFIX, read_description, shipped_models
+from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.parts import button
 from napari_xrf.plugin.model_shelf import shelf_of
-from napari_xrf.plugin.notices import tell_error
+from napari_xrf.plugin.notices import errors_told
 
 _MOST_FIGURES = 12
 _OUTPUT_TEXTS = {
@@ -31,15 +31,15 @@ class ModelChoice(QWidget):  # type: ignore[misc]
 
     Parameters
     ----------
-    viewer
-        The viewer whose shelf is offered too.
+    dock
+        The dock whose viewer's shelf is offered too.
     """
 
     chosen = Signal(object)
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, dock: Dock) -> None:
         super().__init__()
-        self._shelf = shelf_of(viewer)
+        self._shelf = shelf_of(dock.viewer)
         self.box = QComboBox()
         self.box.setPlaceholderText("no model yet")
         self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -59,7 +59,7 @@ class ModelChoice(QWidget):  # type: ignore[misc]
             self.box.setCurrentIndex(0)
         self._show_hint()
         self.box.currentIndexChanged.connect(lambda _: self._tell())
-        self._shelf.added.connect(self._take)
+        dock.follow(self._shelf.added, self._take)
 
     def model(self) -> str:
         """Return the shipped model's name or the weights file's path; empty for none."""
@@ -91,10 +91,6 @@ class ModelChoice(QWidget):  # type: ignore[misc]
         """
         self.choose(str(self._shelf.add(path)))
 
-    def disconnect_viewer(self) -> None:
-        """Stop following the shelf; for docks that are closed."""
-        self._shelf.added.disconnect(self._take)
-
     def _take(self, path: Path) -> None:
         index = self.box.findData(str(path))
         if index < 0:
@@ -120,10 +116,8 @@ class ModelChoice(QWidget):  # type: ignore[misc]
     def _ask_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Choose a model", "", f"Weights (*{SUFFIX})")
         if path:
-            try:
+            with errors_told():
                 self.open_file(Path(path))
-            except XrfError as error:
-                tell_error(error)
 
 
 def model_hint(description: ModelDescription) -> str:

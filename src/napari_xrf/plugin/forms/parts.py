@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLayout, QPushButton, QVBoxLayout, QWidget
 
 
 def tick_box(text: str, on: bool, hint: str, changed: Callable[[], object]) -> QCheckBox:
@@ -32,4 +32,19 @@ def row(*widgets: QWidget | None) -> QHBoxLayout:
             layout.addStretch(1)
         else:
             layout.addWidget(widget)
+    return layout
+
+
+def column(*parts: QWidget | QLayout | tuple[QWidget, int] | None) -> QVBoxLayout:
+    """Return widgets and rows below each other; (widget, n) takes n shares of the room, None the rest."""
+    layout = QVBoxLayout()
+    for part in parts:
+        if part is None:
+            layout.addStretch(1)
+        elif isinstance(part, tuple):
+            layout.addWidget(*part)
+        elif isinstance(part, QLayout):
+            layout.addLayout(part)
+        else:
+            layout.addWidget(part)
     return layout

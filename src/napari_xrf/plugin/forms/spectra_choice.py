@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSlider, QVBoxLayout, QWidget
@@ -12,12 +11,13 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.learning.recipe_variants import with_distortions, with_instrument, with_minerals
 from napari_xrf.learning.training_recipes import TrainingRecipe
 from napari_xrf.physics.instrument import instrument_names, load_instrument
-from napari_xrf.plugin.forms.layer_choice import LayerChoice
+from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.layer_choice import LabelsChoice, MapChoice
 from napari_xrf.plugin.forms.page import shrinking
 from napari_xrf.plugin.forms.parts import row
 from napari_xrf.plugin.forms.synthesis import form_label
 from napari_xrf.plugin.forms.synthesis_choices import FileChoice, TickList
-from napari_xrf.plugin.layers.conversion import cube_from, holds_cube
+from napari_xrf.plugin.layers.conversion import cube_from
 from napari_xrf.plugin.layers.labels import label_map_of_layer
 from napari_xrf.plugin.training_plan import OwnRegions
 from napari_xrf.reference.minerals import load_library, merge_libraries
@@ -127,13 +127,13 @@ class RegionsChoice(QWidget):  # type: ignore[misc]
 
     Parameters
     ----------
-    viewer
-        The viewer whose layers are offered.
+    dock
+        The dock whose viewer's layers are offered.
     """
 
     changed = Signal()
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, dock: Dock) -> None:
         super().__init__()
         self._fits = True
         self.mode = shrinking(QComboBox())
@@ -141,10 +141,8 @@ class RegionsChoice(QWidget):  # type: ignore[misc]
         self.mode.setToolTip(
             "Paint some pixels of each class in a Labels layer; their names come from its features"
         )
-        self.maps = LayerChoice(viewer, holds_cube, "open a map of spectra")
-        self.labels = LayerChoice(
-            viewer, lambda layer: layer._type_string == "labels" and layer.ndim == 2, "no label layer yet"
-        )
+        self.maps = MapChoice(dock)
+        self.labels = LabelsChoice(dock, "no label layer yet")
         self.share = QSlider(Qt.Orientation.Horizontal)
         self.share.setRange(1, 99)
         self.share.setValue(50)
@@ -211,11 +209,6 @@ class RegionsChoice(QWidget):  # type: ignore[misc]
             raise InvalidInput(self.problem())
         share = 1.0 if self.alone else self.share.value() / 100
         return OwnRegions(cube_from(self.maps.layer()), label_map_of_layer(self.labels.layer()), share)
-
-    def disconnect_viewer(self) -> None:
-        """Stop following the viewer; for docks that are closed."""
-        self.maps.disconnect_viewer()
-        self.labels.disconnect_viewer()
 
     def _show(self) -> None:
         self.unfit.setVisible(not self._fits)

@@ -16,6 +16,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress
 from napari_xrf.core.ranges import Choices, Limits, check_fields
 from napari_xrf.physics.instrument import instrument_names, load_instrument
+from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.page import Page, shrinking
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm
@@ -242,9 +243,9 @@ class PaintingTab:
 
     title = "Painting"
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, dock: Dock) -> None:
         self.page = Page()
-        self.layer = LayerChoice(viewer, _is_picture, "no colour image is open")
+        self.layer = LayerChoice(dock, _is_picture, "no colour image is open")
         self.page.add(self.layer, label="Image layer")
         self.file = self.page.add(
             FileChoice(

@@ -11,14 +11,14 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.adaptation.options import AdaptationOptions
 from napari_xrf.learning.training_recipes import RECIPES, TrainingOptions, TrainingRecipe
-from napari_xrf.plugin.forms.layer_choice import LayerChoice
+from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.layer_choice import MapChoice
 from napari_xrf.plugin.forms.model_choice import ModelChoice
 from napari_xrf.plugin.forms.network_choice import NetworkChoice
 from napari_xrf.plugin.forms.page import Page, shrinking
 from napari_xrf.plugin.forms.parts import button
 from napari_xrf.plugin.forms.spectra_choice import RegionsChoice, SyntheticChoice
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm
-from napari_xrf.plugin.layers.conversion import cube_from, holds_cube
 from napari_xrf.plugin.result_table import ResultTable
 from napari_xrf.plugin.training_plan import OwnRegions, SearchParameters
 
@@ -30,14 +30,14 @@ class TrainTab:
 
     Parameters
     ----------
-    viewer
-        The viewer whose maps and labels can be learned.
+    dock
+        The dock whose viewer's maps and labels can be learned.
     """
 
     title = "Train"
     action = "Train"
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, dock: Dock) -> None:
         self.page = Page()
         self._tuned = False
         self.recipe = shrinking(QComboBox())
@@ -49,7 +49,7 @@ class TrainTab:
         self.summary.setWordWrap(True)
         self.page.add(self.summary)
         self.network: NetworkChoice = self.page.add(NetworkChoice(), label="Network")
-        self.regions: RegionsChoice = self.page.add(RegionsChoice(viewer), section="Own regions")
+        self.regions: RegionsChoice = self.page.add(RegionsChoice(dock), section="Own regions")
         self.synthetic: SyntheticChoice = self.page.add(
             SyntheticChoice(), section="Synthetic spectra", is_open=False
         )
@@ -92,10 +92,6 @@ class TrainTab:
         self.network.show_value(recipe.network)
         self.options.show_value(replace(recipe.options, epochs=epochs))
         self._tell()
-
-    def disconnect_viewer(self) -> None:
-        """Stop following the viewer; for docks that are closed."""
-        self.regions.disconnect_viewer()
 
     def _choose(self) -> None:
         self._tuned = False
@@ -172,18 +168,18 @@ class AdaptTab:
 
     Parameters
     ----------
-    viewer
-        The viewer whose maps are offered.
+    dock
+        The dock whose viewer's maps are offered.
     """
 
     title = "Adapt"
     action = "Adapt"
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, dock: Dock) -> None:
         self.page = Page()
-        self.models = ModelChoice(viewer)
+        self.models = ModelChoice(dock)
         self.page.add(self.models, label="Model")
-        self.maps = LayerChoice(viewer, holds_cube, "open a map of spectra")
+        self.maps = MapChoice(dock)
         self.page.add(self.maps, label="Map")
         self.missing = self.page.add(ErrorLabel())
         self.options: ParameterForm[AdaptationOptions] = self.page.add(
@@ -213,12 +209,7 @@ class AdaptTab:
         InvalidInput
             When there is none.
         """
-        layer = self.maps.layer()
-        if layer is None:
+        cube = self.maps.cube()
+        if cube is None:
             raise InvalidInput("no map is chosen", "Open a map of spectra")
-        return cube_from(layer)
-
-    def disconnect_viewer(self) -> None:
-        """Stop following the viewer; for docks that are closed."""
-        self.models.disconnect_viewer()
-        self.maps.disconnect_viewer()
+        return cube

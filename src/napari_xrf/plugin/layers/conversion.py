@@ -7,7 +7,7 @@ all layers as soon as one of them has other ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,13 @@ FOUND_KEY = "xrf_found_elements"
 _CUBE_COLORMAP = "magma"
 _MAP_COLORMAP = "viridis"
 _LOWEST_SHOWN_KEV = 0.25  # below it lie the zero peak and noise, which are brighter than any element
+
+
+def add_layers(viewer: Any, layers: Iterable[LayerData]) -> list[Any]:
+    """Add layers to a viewer, from bottom to top, and return them."""
+    from napari.layers import Layer
+
+    return [viewer.add_layer(Layer.create(*data)) for data in layers]
 
 
 def spatial_keywords(

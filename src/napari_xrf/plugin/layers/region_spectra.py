@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
-from superqt.utils import qthrottled
 
+from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.layers.cube_spectra import CubeSpectra
 from napari_xrf.plugin.layers.region_masks import region_pixels
 from napari_xrf.plugin.layers.regions import region_color, region_name
@@ -70,20 +70,21 @@ class RegionSpectra(QObject):  # type: ignore[misc]
 
     Parameters
     ----------
-    viewer
-        The viewer.
+    dock
+        The dock whose viewer is watched.
     """
 
     changed = Signal()
 
-    def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._viewer = viewer
+    def __init__(self, dock: Dock) -> None:
+        super().__init__(dock)
+        self._viewer = dock.viewer
         self._layers: list[Any] = []
         self._known: dict[bytes, NDArray[np.uint64]] = {}
-        self._announce = qthrottled(self.changed.emit, timeout=_THROTTLE_MS)
-        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
-            event.connect(self._watch)
+        self._announce = dock.throttled(self.changed.emit, _THROTTLE_MS)
+        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
+            dock.follow(event, self._watch)
+        dock.when_closed(self._forget)
         self._watch()
 
     def spectra(self, summary: CubeSpectra, map_layer: Any) -> list[Region]:
@@ -111,14 +112,10 @@ class RegionSpectra(QObject):  # type: ignore[misc]
                     found.append(RegionMask(region_name(layer, index), region_color(layer, index), mask))
         return found
 
-    def disconnect_viewer(self) -> None:
-        """Stop following the viewer; for docks that are closed."""
-        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
-            event.disconnect(self._watch)
+    def _forget(self) -> None:
         for layer in self._layers:
             self._unfollow(layer)
         self._layers = []
-        self._announce.cancel()
 
     def _watch(self, event: Any = None) -> None:
         shapes = [layer for layer in self._viewer.layers if layer._type_string == "shapes"]

@@ -1,0 +1,93 @@
+"""The life of a dock: one job at a time, the events it follows, and nothing left behind when it is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import napari.viewer
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QFileDialog, QWidget
+from superqt.utils import qthrottled
+
+from napari_xrf.plugin.job_bar import JobBar
+from napari_xrf.plugin.notices import errors_told
+
+
+class Dock(QWidget):  # type: ignore[misc]
+    """What all docks are; a new one is a subclass in a file of its own, and two rows in the manifest.
+
+    Whatever of a dock listens to the viewer says so with :meth:`follow`, :meth:`throttled` or
+    :meth:`when_closed`; then closing the dock, which stops its job, ends that too.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose layers it works on.
+    """
+
+    _docked = False
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.job_bar = JobBar()
+        ends: list[Callable[[], object]] = [self.job_bar.release]
+        self._ends = ends
+        self.job_bar.busy.connect(lambda _: self._set_enabled())
+        self.destroyed.connect(lambda: _call_once(ends))
+
+    def when_closed(self, end: Callable[[], object]) -> None:
+        """Call ``end()`` when the dock is closed or deleted."""
+        self._ends.append(end)
+
+    def follow(self, event: Any, slot: Callable[..., object]) -> None:
+        """Connect an event of napari, or a signal of Qt, until the dock is closed."""
+        event.connect(slot)
+        self.when_closed(partial(event.disconnect, slot))
+
+    def throttled(self, function: Callable[..., object], milliseconds: int) -> Any:
+        """Return the function, called at most once in so many milliseconds, until the dock is closed."""
+        calling = qthrottled(function, timeout=milliseconds)
+        self.when_closed(calling.cancel)
+        return calling
+
+    def follow_theme(self, take: Callable[[str, str], object]) -> None:
+        """Call ``take(background, text)`` with the window's colours, now and when they change."""
+        from napari.utils.theme import get_theme
+
+        def tell(event: Any = None) -> None:
+            theme = get_theme(self.viewer.theme)
+            take(theme.background.as_hex(format="long"), theme.text.as_hex(format="long"))
+
+        self.follow(self.viewer.events.theme, tell)
+        tell()
+
+    def save_as(self, title: str, name: str, kinds: str, write: Callable[[Path], object]) -> None:
+        """Ask for a file to write and write it; an error becomes one notification."""
+        path, _ = QFileDialog.getSaveFileName(self, title, name, kinds)
+        if path:
+            with errors_told():
+                write(Path(path))
+
+    def event(self, event: QEvent) -> bool:
+        """Notice that napari's close button takes the widget out of its dock, without a close event."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                self._docked = True
+            elif self._docked:
+                self._docked = False
+                _call_once(self._ends)
+                self.hide()
+                self.deleteLater()
+        return bool(super().event(event))
+
+    def _set_enabled(self) -> None:
+        """Enable what can be done now; called when a job starts and ends."""
+
+
+def _call_once(ends: list[Callable[[], object]]) -> None:
+    while ends:
+        ends.pop()()

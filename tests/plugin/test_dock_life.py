@@ -1,0 +1,75 @@
+"""The base of the docks: what listens to the viewer ends with the dock, however that goes."""
+
+import pytest
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.layer_choice import LabelsChoice, MapChoice
+from two_phase_maps import two_phase_cube
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def cube():
+    return two_phase_cube()[0]
+
+
+class Listener(Dock):
+    def __init__(self, viewer):
+        super().__init__(viewer)
+        self.heard, self.colors = [], []
+        self.maps = MapChoice(self)
+        self.labels = LabelsChoice(self)
+        self.follow(viewer.dims.events.point, self._hear)
+        self.follow_theme(lambda *colors: self.colors.append(colors))
+
+    def _hear(self, event):
+        self.heard.append(event)
+
+
+def listeners(viewer):
+    layers, dims = viewer.layers.events, viewer.dims.events
+    own = [layer.events.name for layer in viewer.layers] + [layer.events.data for layer in viewer.layers]
+    emitters = (layers.inserted, layers.removed, dims.point, viewer.events.theme, *own)
+    return sum(len(emitter.callbacks) for emitter in emitters)
+
+
+@pytest.mark.parametrize("way", ["closed", "deleted in its dock", "deleted on its own"])
+def test_nothing_listens_on_when_a_dock_has_gone(viewer, qtbot, way):
+    before = listeners(viewer)
+    dock = Listener(viewer)
+    wrapped = None if way == "deleted on its own" else viewer.window.add_dock_widget(dock, name="listener")
+    assert listeners(viewer) > before
+    viewer.dims.set_point(0, 3.0)
+    assert dock.heard
+    heard, colors = dock.heard, dock.colors
+    gone = []
+    dock.destroyed.connect(lambda: gone.append(True))
+    if way == "closed":
+        wrapped.destroyOnClose()
+        assert listeners(viewer) == before
+    else:
+        dock.deleteLater()
+    del dock
+    qtbot.waitUntil(lambda: bool(gone))
+    assert listeners(viewer) == before
+    counts = len(heard), len(colors)
+    viewer.dims.set_point(0, 5.0)
+    viewer.theme = "light"
+    viewer.layers[0].name = "renamed"
+    viewer.layers.clear()
+    assert (len(heard), len(colors)) == counts
+
+
+def test_a_file_that_cannot_be_written_is_one_notification(viewer, monkeypatch):
+    from napari.utils.notifications import notification_manager
+    from qtpy.QtWidgets import QFileDialog
+
+    def fail(path):
+        raise InvalidInput(f"{path.name} is full", "Empty it")
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: ("disk.h5", ""))
+    before = len(notification_manager.records)
+    Listener(viewer).save_as("Save", "disk.h5", "HDF5 (*.h5)", fail)
+    assert [note.message for note in notification_manager.records[before:]] == ["disk.h5 is full. Empty it"]
