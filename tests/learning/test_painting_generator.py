@@ -329,9 +329,9 @@ def test_options_of_the_training_are_sorted_and_checked():
         painting_options({"colour": 5})
     with pytest.raises(InvalidInput, match="recipe steps"):
         painting_options({"recipe_steps": 0})
-    with pytest.raises(InvalidInput, match="recipe_steps"):
+    with pytest.raises(InvalidInput, match="recipe steps"):
         painting_options({"recipe_steps": "many"})
-    with pytest.raises(InvalidInput, match="triples"):
+    with pytest.raises(InvalidInput, match="supports"):
         painting_options({"supports": [["m4-tornado"]]})
 
 

@@ -13,7 +13,7 @@ from napari_xrf.cli import main
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap
-from napari_xrf.core.parameter_fields import parameter_fields
+from napari_xrf.core.parameters import parameter_fields
 from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.plugin.forms.synthesis_values import hint_of, judge, label_of, texts_of, unit_of, value_from
 from napari_xrf.plugin.layers.conversion import CUBE_KEY, TRUTH_KEY

@@ -197,7 +197,7 @@ def test_a_batch_is_distorted_spectrum_by_spectrum():
         ({"offset_ev": (20.0, -20.0)}, "Swap the ends"),
         ({"bragg_share": 1.5}, "bragg share must lie from 0 to 1"),
         ({"noise_ev": (float("nan"), 1.0)}, "noise ev must lie"),
-        ({"tail": (0.1,)}, "lower and an upper end"),
+        ({"tail": (0.1,)}, "tail holds too few"),
     ],
 )
 def test_ranges_out_of_reach_are_named(changes, message):

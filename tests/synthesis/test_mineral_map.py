@@ -199,7 +199,7 @@ def test_bad_materials_are_named():
         draw_mineral_map([], pure_spectra(), generator=RNG(0))
     with pytest.raises(InvalidInput, match="quartz stands twice"):
         draw_mineral_map([MATERIALS[0]] * 2, pure_spectra(), generator=RNG(0))
-    with pytest.raises(InvalidInput, match="habit 'layer'"):
+    with pytest.raises(InvalidInput, match="no habit 'layer'"):
         Phase(habit="layer")
     with pytest.raises(InvalidInput, match="no element"):
         Material("nothing", {"Xx": 1.0})

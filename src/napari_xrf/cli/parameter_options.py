@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from napari_xrf.cli.names import split_names
-from napari_xrf.core.parameter_fields import ParameterField, parameter_fields
+from napari_xrf.core.parameters import ParameterField, parameter_fields
 
 T = TypeVar("T")
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.ranges import Limits, check_fields
+from napari_xrf.core.parameters import Limits, parameters
 
 Scale = Literal["none", "sum", "max"]
 Transform = Literal["none", "sqrt", "log"]
 _LOG_STEEPNESS = 100.0  # log(1 + 100 x) / log(101): a peak of a hundredth of the highest stands at 0.15
 
 
-@dataclass(frozen=True)
+@parameters
 class Preprocessing:
     """From counts to inputs; "raw" and "preprocessed" of a comparison are two of these.
 
@@ -39,7 +38,6 @@ class Preprocessing:
     baseline_kev: Annotated[float, Limits(0.05, 10, "keV")] = 0.6
 
     def __post_init__(self) -> None:
-        check_fields(self)
         if self.scale not in get_args(Scale):
             raise InvalidInput(f"there is no scale {self.scale!r}", f"Use {', '.join(get_args(Scale))}")
         if self.transform not in get_args(Transform):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.ranges import Limits, check_fields
+from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.learning.rebinning import share_counts
 from napari_xrf.synthesis.sampling import draw_seed
 
@@ -20,7 +19,7 @@ _REACH = 4.0  # of a Gaussian, in standard deviations
 _SPECTRA_PER_DRAW = 16
 
 
-@dataclass(frozen=True)
+@parameters
 class RecordingLimits:
     """How far a drawn recording may differ.
 
@@ -35,9 +34,6 @@ class RecordingLimits:
     offset_ev: Annotated[float, Limits(0, 500, "eV")] = 20.0
     gain: Annotated[float, Limits(0, 0.05)] = 0.01
     broadening_ev: Annotated[float, Limits(0, 1000, "eV")] = 120.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 def record_otherwise(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.ranges import check_range
+from napari_xrf.core.parameters import check_range
 from napari_xrf.learning.preprocessing import Preprocessing
 from napari_xrf.learning.sources.batch import SourceSpec
 from napari_xrf.learning.training_recipes import TrainingRecipe

@@ -7,18 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.parameter_fields import parameter_fields
+from napari_xrf.core.parameters import parameter_fields
 from napari_xrf.learning.description import ModelDescription, Task
 
 if TYPE_CHECKING:
     import torch
-
-_WANTED = {
-    int: "Give a whole number",
-    float: "Give a number",
-    bool: "Give true or false",
-    str: "Give a word",
-}
 
 
 @dataclass(frozen=True)
@@ -114,22 +107,14 @@ def network_options(name: str, values: dict[str, Any] | None = None) -> Any:
         For an unknown option or a value out of range.
     """
     options = _module(name).Options
-    given = {key: _as_tuple(value) for key, value in (values or {}).items()}
-    known = {entry.name: entry for entry in parameter_fields(options)}
-    for key, value in given.items():
+    known = [entry.name for entry in parameter_fields(options)]
+    for key in values or {}:
         if key not in known:
             raise InvalidInput(f"{name} has no option {key!r}", f"Use {', '.join(known) or 'none'}")
-        entry = known[key]
-        parts = value if isinstance(value, tuple) else (value,)
-        if (entry.form == "one") == isinstance(value, tuple) or not all(
-            _is_of(part, entry.kind) for part in parts
-        ):
-            raise InvalidInput(f"the option {key} of {name} cannot be {value!r}", _WANTED[entry.kind])
-        if entry.choices and not set(parts) <= set(entry.choices):
-            raise InvalidInput(
-                f"the option {key} of {name} cannot be {value!r}", f"Use {', '.join(entry.choices)}"
-            )
-    return options(**given)
+    try:
+        return options(**(values or {}))
+    except InvalidInput as error:
+        raise InvalidInput(f"{name} cannot be made: {error.cause}", error.remedy) from None
 
 
 def build_network(description: ModelDescription) -> torch.nn.Module:
@@ -146,16 +131,5 @@ def build_network(description: ModelDescription) -> torch.nn.Module:
     return network
 
 
-def _is_of(value: Any, kind: type) -> bool:
-    if isinstance(value, bool) or kind is bool:
-        return isinstance(value, bool) and kind is bool
-    return isinstance(value, (int, float) if kind is float else kind)
-
-
 def _module(name: str) -> Any:
     return import_module(f"napari_xrf.learning.networks.{architecture(name).module}")
-
-
-def _as_tuple(value: Any) -> Any:
-    # JSON has lists only.
-    return tuple(map(_as_tuple, value)) if isinstance(value, list | tuple) else value

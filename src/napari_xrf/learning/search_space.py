@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from napari_xrf.core.parameter_fields import ParameterField, parameter_fields
+from napari_xrf.core.parameters import ParameterField, parameter_fields
 
 Place = Literal["network", "options"]
 

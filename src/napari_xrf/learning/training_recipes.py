@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.ranges import Choices, Limits, check_fields
+from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.learning.description import Task
 from napari_xrf.learning.preprocessing import Preprocessing
 from napari_xrf.learning.registry import architecture
@@ -18,7 +18,7 @@ SCHEDULES = ("cosine", "constant")
 PRECISIONS = ("full", "half")
 
 
-@dataclass(frozen=True)
+@parameters
 class TrainingOptions:
     """How a network is trained.
 
@@ -60,15 +60,6 @@ class TrainingOptions:
     clip: Annotated[float, Limits(0, 1e6)] = 1.0
     validation_size: Annotated[int, Limits(2, 1_000_000)] = 8192
     precision: Annotated[str, Choices(PRECISIONS)] = "full"
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if self.optimizer not in OPTIMIZERS:
-            raise InvalidInput(f"there is no optimizer {self.optimizer!r}", f"Use {', '.join(OPTIMIZERS)}")
-        if self.schedule not in SCHEDULES:
-            raise InvalidInput(f"there is no schedule {self.schedule!r}", f"Use {', '.join(SCHEDULES)}")
-        if self.precision not in PRECISIONS:
-            raise InvalidInput(f"there is no precision {self.precision!r}", f"Use {', '.join(PRECISIONS)}")
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap
+from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.ranges import Choices, Limits, check_fields
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.adaptation.options import AdaptationOptions
 from napari_xrf.learning.sources.batch import SourceSpec
@@ -75,7 +75,7 @@ class TrainingPlan:
     regions: OwnRegions | None = None
 
 
-@dataclass(frozen=True)
+@parameters
 class SearchParameters:
     """How long is searched for hyper-parameters.
 
@@ -97,9 +97,6 @@ class SearchParameters:
     figure: Annotated[
         str, Choices(("loss", "pearson", "sensitivity", "precision", "r2", "accuracy", "unknown_found"))
     ] = "loss"
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 def folder_problem(folder: str, resume: bool) -> str:

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.ranges import Limits, check_fields
 from napari_xrf.synthesis.k_means import assign, find_centres, silhouette
 
 
-@dataclass(frozen=True)
+@parameters
 class ClusterParameters:
     """How the number of colours is searched for.
 
@@ -34,9 +34,6 @@ class ClusterParameters:
     spread: Annotated[int, Limits(0, 100)] = 3
     patience: Annotated[int, Limits(0, 200)] = 0
     score_pixels: Annotated[int, Limits(10, 20_000)] = 1024
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.ranges import Limits, Range, check_fields
+from napari_xrf.core.parameters import Limits, Range, parameters
 from napari_xrf.synthesis.sampling import draw_seed
 
 FwhmOfEnergy = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -39,7 +39,7 @@ _SWITCHES = {
 DISTORTION_NAMES = tuple(_SWITCHES)
 
 
-@dataclass(frozen=True)
+@parameters
 class Distortions:
     """The ranges (lower, upper) from which distortions are drawn; None leaves one out.
 
@@ -105,9 +105,6 @@ class Distortions:
     tail: Annotated[Range | None, Limits(0, 0.4)] = None
     tail_width_ev: Annotated[Range, Limits(1, 5000, "eV")] = (100.0, 500.0)
     zero_peak: Annotated[Range | None, Limits(0, 10)] = None
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def only(self, *names: str) -> Distortions:
         """Return these distortions with all but the named ones (of DISTORTION_NAMES) off."""

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.parameters import Choices, Limits, Range, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.ranges import Choices, Limits, Range, check_fields
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.reference.materials import Material
@@ -50,7 +50,7 @@ _MOST_ELEMENTS = 20
 _WINDOW_UM = 8.0  # of beryllium: passes as the published curve does from 1 to 3 keV
 
 
-@dataclass(frozen=True)
+@parameters
 class LayersParameters:
     """What the layers recipe draws from; the defaults are the published ones where those are known.
 
@@ -106,7 +106,6 @@ class LayersParameters:
     visibility: Annotated[float, Limits(0.1, 100)] = 3.0
 
     def __post_init__(self) -> None:
-        check_fields(self)
         fewest, most = self.elements
         if not 1 <= fewest <= most <= _MOST_ELEMENTS:
             raise InvalidInput(f"elements must run from 1 up to {_MOST_ELEMENTS}, not {self.elements}")

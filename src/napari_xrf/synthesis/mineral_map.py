@@ -15,8 +15,8 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.ranges import Limits, check_fields
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.reference.materials import Material
@@ -32,7 +32,7 @@ PALETTE = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@parameters
 class MapParameters:
     """Size and dose of a mineral map.
 
@@ -60,7 +60,6 @@ class MapParameters:
     name: str = "synthetic map"
 
     def __post_init__(self) -> None:
-        check_fields(self)
         if len(self.shape) != 2 or not all(1 <= size <= 100_000 for size in self.shape):
             raise InvalidInput(f"a map has 1 to 100000 rows and columns, not {self.shape}")
 
@@ -182,7 +181,7 @@ def synthesize_mineral_map(
     InvalidInput
         When a parameter is out of range, or the source excites nothing.
     """
-    chosen = _parameters(parameters)
+    chosen = MapParameters(**parameters)
     check_materials(materials)
     return draw_mineral_map(
         materials,
@@ -217,7 +216,7 @@ def draw_mineral_map(
 
     The other parameters are those of :func:`synthesize_mineral_map`.
     """
-    chosen = _parameters(parameters)
+    chosen = MapParameters(**parameters)
     check_materials(materials)
     texture = texture or Texture()
     phases = tuple(phases) if phases is not None else (Phase(),) * len(materials)
@@ -304,13 +303,6 @@ def element_fractions(materials: Sequence[Material]) -> tuple[tuple[str, ...], N
         dtype=np.float32,
     )
     return tuple(elements), table
-
-
-def _parameters(given: Mapping[str, Any]) -> MapParameters:
-    unknown = sorted(set(given) - set(MapParameters.__dataclass_fields__))
-    if unknown:
-        raise InvalidInput(f"a mineral map has no parameter {', '.join(unknown)}")
-    return MapParameters(**given)
 
 
 def _dose(grown: GrainMap, pure: PureSpectra, counts_per_pixel: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.parameters import Limits, Range, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.ranges import Limits, Range, check_fields
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.synthesis.distorted_spectra import Mixture, draw_spectra
 from napari_xrf.synthesis.distortion_steps import detector_tables, distortion_steps
@@ -26,7 +26,7 @@ from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
 _BLOCK = 4096  # spectra between two reports of progress
 
 
-@dataclass(frozen=True)
+@parameters
 class SpectraParameters:
     """Dose and mixing of single mineral spectra.
 
@@ -44,9 +44,6 @@ class SpectraParameters:
     counts: Annotated[Range, Limits(0, 1e7)] = (100.0, 10_000.0)
     mixed_share: Annotated[float, Limits(0, 1)] = 0.2
     largest_minority: Annotated[float, Limits(0, 0.5)] = 0.4
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +104,7 @@ class MineralSpectraSource:
     """
 
     pure: PureSpectra
-    parameters: SpectraParameters = SpectraParameters()
+    parameters: SpectraParameters = field(default_factory=SpectraParameters)
     distortions: Distortions | None = None
 
     def __post_init__(self) -> None:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.parameters import Limits, Range, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.ranges import Limits, Range, check_fields
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.reference.materials import Material
@@ -62,7 +62,7 @@ def augmentation() -> Distortions:
     )
 
 
-@dataclass(frozen=True)
+@parameters
 class MixtureParameters:
     """What the mixtures recipe draws from.
 
@@ -94,7 +94,6 @@ class MixtureParameters:
     distortions: Distortions | None = field(default_factory=augmentation)
 
     def __post_init__(self) -> None:
-        check_fields(self)
         for element in self.elements:
             atomic_number(element)
         if not self.elements or len(set(self.elements)) != len(self.elements):

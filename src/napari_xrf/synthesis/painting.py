@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
+from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.ranges import Choices, Limits, check_fields
 from napari_xrf.core.spectral_cube import AuxiliaryImage, Excitation, Provenance, SpectralCube
 from napari_xrf.synthesis.alias_tables import draw_counts, make_alias_tables
 from napari_xrf.synthesis.color_clusters import ClusterParameters, ColorClusters, cluster_colors, rgb_image
@@ -39,7 +39,7 @@ Weighting = Callable[[NDArray[np.float64], PigmentSpectra, np.random.Generator],
 """From colours (K, 3), sRGB from 0 to 255, to the weights (K, P) of the pigments' spectra in each."""
 
 
-@dataclass(frozen=True)
+@parameters
 class PaintingParameters:
     """How a painting's counts follow from its colours.
 
@@ -76,17 +76,6 @@ class PaintingParameters:
     pixel_size: Annotated[tuple[float, float], Limits(1e-3, 1e6, "µm", ordered=False)] = (500.0, 500.0)
 
     def __post_init__(self) -> None:
-        check_fields(self)
-        if self.totals not in TOTALS:
-            raise InvalidInput(f"there are no totals {self.totals!r}", f"Choose from {', '.join(TOTALS)}")
-        if self.weighting not in WEIGHTINGS:
-            raise InvalidInput(
-                f"there is no weighting {self.weighting!r}", f"Choose from {', '.join(WEIGHTINGS)}"
-            )
-        if self.similarity not in SIMILARITIES:
-            raise InvalidInput(
-                f"there is no similarity {self.similarity!r}", f"Choose from {', '.join(SIMILARITIES)}"
-            )
         if self.totals == "fixed" and self.counts_per_pixel != round(self.counts_per_pixel):
             raise InvalidInput(f"a fixed total must be a whole number, not {self.counts_per_pixel}")
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.parameters import check_range
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.ranges import check_range
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.reference.materials import Material

@@ -14,14 +14,14 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.ranges import Limits, check_fields
 
 _POINTS = 50_000  # looked up at once: ten MB, and a cancel between them feels immediate
 _CANDIDATES = 16  # nearest seeds among which an elongated grain may win a point
 
 
-@dataclass(frozen=True)
+@parameters
 class Texture:
     """How the grains of a map look; lengths in pixels.
 
@@ -52,11 +52,8 @@ class Texture:
     subpixels: Annotated[int, Limits(1, 16)] = 4
     beam_fwhm: Annotated[float, Limits(0, 20, "px")] = 0.8
 
-    def __post_init__(self) -> None:
-        check_fields(self)
 
-
-@dataclass(frozen=True)
+@parameters
 class Phase:
     """How one material occurs in a texture.
 
@@ -75,15 +72,10 @@ class Phase:
     """
 
     share: Annotated[float, Limits(0, 1e9)] = 1.0
-    habit: str = "grain"
+    habit: Annotated[str, Choices(("grain", "vein", "inclusion"))] = "grain"
     size: Annotated[float, Limits(0.02, 50)] = 1.0
     elongation: Annotated[float | None, Limits(1, 20)] = None
     zoned_to: int | None = None
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if self.habit not in ("grain", "vein", "inclusion"):
-            raise InvalidInput(f"habit {self.habit!r} is not grain, vein or inclusion")
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
-from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.ranges import Choices, Limits, check_fields
+from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.learning.recalibration import RecordingLimits
 
 METHODS = ("coral", "adversarial")
 STATISTICS = ("keep", "map")
 
 
-@dataclass(frozen=True)
+@parameters
 class AdaptationOptions:
     """How a model is adapted.
 
@@ -64,12 +62,6 @@ class AdaptationOptions:
     pool: Annotated[int, Limits(256, 100_000)] = 4096
     held_out: Annotated[int, Limits(100, 1_000_000)] = 4096
     tolerance: Annotated[float, Limits(0, 10)] = 2.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        for name, there in (("method", METHODS), ("statistics", STATISTICS)):
-            if getattr(self, name) not in there:
-                raise InvalidInput(f"there is no {name} {getattr(self, name)!r}", f"Use {' or '.join(there)}")
 
     @property
     def recordings(self) -> RecordingLimits:

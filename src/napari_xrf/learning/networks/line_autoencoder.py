@@ -10,14 +10,13 @@ lives in outer layers:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.ranges import Limits, check_fields
+from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.networks.layers import hidden_layers
 
@@ -25,7 +24,7 @@ _START_SIGMA_KEV = 0.1
 _LEAST_SIGMA_KEV = 0.03
 
 
-@dataclass(frozen=True)
+@parameters
 class Options:
     """Hyper-parameters.
 
@@ -58,9 +57,6 @@ class Options:
     supervised: Annotated[float, Limits(0, 100)] = 1.0
     anchored: bool = True
     dropout: Annotated[float, Limits(0, 0.9)] = 0.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 def build(options: Options, description: ModelDescription) -> nn.Module:

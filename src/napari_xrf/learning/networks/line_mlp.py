@@ -6,17 +6,16 @@ units, 556 lines.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from torch import Tensor, nn
 
-from napari_xrf.core.ranges import Choices, Limits, check_fields
+from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.networks.layers import hidden_layers
 
 
-@dataclass(frozen=True)
+@parameters
 class Options:
     """Hyper-parameters; the paper found the first four with Optuna.
 
@@ -40,9 +39,6 @@ class Options:
     dropout: Annotated[float, Limits(0, 0.9)] = 0.0
     activation: Annotated[str, Choices(("relu", "gelu", "silu"))] = "gelu"
     residual: bool = False
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 def build(options: Options, description: ModelDescription) -> nn.Module:

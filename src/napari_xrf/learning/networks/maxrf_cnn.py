@@ -7,20 +7,19 @@ gain and a bias for each output.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from napari_xrf.core.ranges import Limits, check_fields
+from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.networks.layers import Alignment, share
 
 _STRIDES = 2 * 2 * 2 * 4  # three poolings and the strided convolution
 
 
-@dataclass(frozen=True)
+@parameters
 class Options:
     """Hyper-parameters.
 
@@ -40,9 +39,6 @@ class Options:
     kernel: Annotated[int, Limits(3, 31)] = 5
     dropout: Annotated[float, Limits(0, 0.9)] = 0.0
     aligned: bool = False
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 def build(options: Options, description: ModelDescription) -> nn.Module:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from torch import Tensor, nn
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.ranges import Choices, Limits, check_fields
+from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.networks.convolutions import MineralHead, SpectrumConvolutions
 
 
-@dataclass(frozen=True)
+@parameters
 class Options:
     """Hyper-parameters.
 
@@ -42,7 +41,6 @@ class Options:
     activation: Annotated[str, Choices(("relu", "gelu", "silu"))] = "relu"
 
     def __post_init__(self) -> None:
-        check_fields(self)
         if not self.widths or not all(1 <= width <= 1024 for width in self.widths):
             raise InvalidInput(f"widths of convolutions lie from 1 to 1024, not {self.widths}")
         if self.first_kernel % 2 == 0:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from napari_xrf.core.ranges import Limits
+from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.networks import mineral_cnn
 from napari_xrf.learning.networks.convolutions import MineralHead, SpectrumConvolutions
 from napari_xrf.learning.networks.layers import AttentionBlock
 
 
-@dataclass(frozen=True)
+@parameters
 class Options(mineral_cnn.Options):
     """Hyper-parameters: those of the plain network, and of the attention.
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from napari_xrf.core.ranges import Limits, check_fields
+from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.learning.description import ModelDescription
 
 
-@dataclass(frozen=True)
+@parameters
 class Options:
     """Hyper-parameters.
 
@@ -23,9 +22,6 @@ class Options:
     """
 
     components: Annotated[int, Limits(1, 1024)] = 64
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 def build(options: Options, description: ModelDescription) -> nn.Module:

@@ -5,17 +5,16 @@ Kingma & Welling, arXiv:1312.6114, with a weight β of the prior as in Higgins e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from napari_xrf.core.ranges import Limits, check_fields
+from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.learning.description import ModelDescription
 
 
-@dataclass(frozen=True)
+@parameters
 class Options:
     """Hyper-parameters.
 
@@ -32,9 +31,6 @@ class Options:
     latent: Annotated[int, Limits(1, 512)] = 32
     hidden: Annotated[int, Limits(8, 4096)] = 384
     beta: Annotated[float, Limits(0, 100)] = 0.02
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 def build(options: Options, description: ModelDescription) -> nn.Module:

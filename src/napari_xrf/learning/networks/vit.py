@@ -5,18 +5,17 @@ Dosovitskiy et al., arXiv:2010.11929, adapted to one dimension as in Zarębski's
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from napari_xrf.core.ranges import Limits, check_fields
+from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.networks.layers import Alignment, AttentionBlock, ElementHeads, Patches, centred
 
 
-@dataclass(frozen=True)
+@parameters
 class Options:
     """Hyper-parameters.
 
@@ -43,9 +42,6 @@ class Options:
     widening: Annotated[int, Limits(1, 8)] = 2
     dropout: Annotated[float, Limits(0, 0.9)] = 0.0
     aligned: bool = False
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 def build(options: Options, description: ModelDescription) -> nn.Module:

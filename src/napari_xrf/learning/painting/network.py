@@ -8,13 +8,12 @@ pigment's spectrum then stands in the mixture's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from napari_xrf.core.ranges import Limits, check_fields
+from napari_xrf.core.parameters import Limits, parameters
 
 COLOR_FEATURES = 9  # CIELAB and log K/S of a masstone, its CIELAB less the colour's
 _LOG_SMALLEST = -14.0
@@ -27,7 +26,7 @@ _TO_XYZ = (
 )
 
 
-@dataclass(frozen=True)
+@parameters
 class Options:
     """Size of the network.
 
@@ -53,9 +52,6 @@ class Options:
     noise: Annotated[int, Limits(1, 64)] = 2
     bands: Annotated[int, Limits(8, 1024)] = 96
     emission_width: Annotated[int, Limits(8, 1024)] = 64
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 class PaletteAttention(nn.Module):

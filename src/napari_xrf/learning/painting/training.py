@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.ranges import Limits, check_fields
 from napari_xrf.learning.commit import current_commit
 from napari_xrf.learning.painting.critic import Discriminator, Encoder
 from napari_xrf.learning.painting.generator import PaintingGenerator, band_shares
@@ -45,7 +45,7 @@ from napari_xrf.synthesis.pigments import Pigment, PigmentSpectra, expect_pigmen
 LIGHT_CHANNELS = 1024
 
 
-@dataclass(frozen=True)
+@parameters
 class PaintingTraining:
     """Options of the training.
 
@@ -99,7 +99,6 @@ class PaintingTraining:
     held_out_seed: Annotated[int, Limits(0, 2**32 - 1)] = 4
 
     def __post_init__(self) -> None:
-        check_fields(self)
         if not self.supports or any(len(each) != 3 for each in self.supports):
             raise InvalidInput("supports must be triples of instrument, ground and substrate")
 
@@ -204,21 +203,15 @@ def painting_options(settings: Mapping[str, Any]) -> tuple[PaintingTraining, Opt
     InvalidInput
         For a name that neither has, or a value out of range.
     """
-    parts: tuple[dict[str, Any], dict[str, Any]] = {}, {}
-    names = [{each.name for each in fields(kind)} for kind in (PaintingTraining, Options)]
-    for name, value in settings.items():
-        which = next((index for index, known in enumerate(names) if name in known), None)
-        if which is None:
+    known = [{each.name for each in fields(kind)} for kind in (PaintingTraining, Options)]
+    for name in settings:
+        if not any(name in names for names in known):
             raise InvalidInput(
                 f"the painting generator has no option {name!r}",
-                f"Use {', '.join(sorted(set.union(*names)))}",
+                f"Use {', '.join(sorted(set.union(*known)))}",
             )
-        default = getattr((PaintingTraining, Options)[which], name)
-        kinds = {int: int, float: (int, float), tuple: (list, tuple)}[type(default)]
-        if isinstance(value, bool) or not isinstance(value, kinds):  # type: ignore[arg-type]
-            raise InvalidInput(f"the option {name!r} of the painting generator cannot be {value!r}")
-        parts[which][name] = tuple(map(tuple, value)) if isinstance(default, tuple) else value
-    return PaintingTraining(**parts[0]), Options(**parts[1])
+    training, network = ({name: settings[name] for name in names & set(settings)} for names in known)
+    return PaintingTraining(**training), Options(**network)
 
 
 def light_instrument(instrument: Instrument) -> Instrument:

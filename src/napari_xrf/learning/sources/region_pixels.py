@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, LabelMap
+from napari_xrf.core.parameters import check_range
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.ranges import check_range
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io import read, read_truth, write_cube
 from napari_xrf.learning.sources.region_split import LEFT_OUT, PARTS, RegionSplit, split_regions

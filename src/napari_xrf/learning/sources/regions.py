@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass
+from napari_xrf.core.parameters import Limits, Range, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.ranges import Limits, Range, check_fields
 from napari_xrf.learning.description import Task
 from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.learning.sources.batch import Batch, SourceSpec
@@ -27,7 +27,7 @@ from napari_xrf.synthesis.sampling import draw_seed
 _SPECTRA_PER_CALIBRATION = 16  # of a batch share one drawn calibration
 
 
-@dataclass(frozen=True)
+@parameters
 class RegionOptions:
     """How pixels become training spectra.
 
@@ -54,9 +54,6 @@ class RegionOptions:
     unknown_share: Annotated[float, Limits(0, 0.9)] = 0.1
     outliers: bool = True
 
-    def __post_init__(self) -> None:
-        check_fields(self)
-
 
 @dataclass(frozen=True, eq=False)
 class RegionSource:
@@ -80,7 +77,7 @@ class RegionSource:
 
     pixels: LabelledPixels
     axis: EnergyAxis
-    options: RegionOptions = RegionOptions()
+    options: RegionOptions = field(default_factory=RegionOptions)
     part: Part = "training"
     task: Task = "minerals"
 

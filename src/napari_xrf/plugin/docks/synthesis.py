@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,8 +13,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSplitter, QTabWidget, QVBoxLayout
 
 from napari_xrf.core.errors import InvalidInput, XrfError
+from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.core.progress import Progress
-from napari_xrf.core.ranges import Limits, check_fields
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.parts import button, row, tick_box
@@ -41,7 +40,7 @@ _PLOT_HEIGHT = 150  # the least; leaves the forms more room than the plot's own 
 _PLOT_SHARE = 290  # at first; the bar above the plot moves
 
 
-@dataclass(frozen=True)
+@parameters
 class Seed:
     """Where the random numbers start.
 
@@ -52,9 +51,6 @@ class Seed:
     """
 
     seed: Annotated[int, Limits(0, LARGEST_SEED)] = 0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 class SynthesisDock(Dock):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xrf.core.errors import XrfError
-from napari_xrf.core.ranges import Choices, Limits, check_fields
+from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm, form_label
@@ -41,7 +40,7 @@ _FOLDER = "napari-xrf models"  # in the user's home, until another one is chosen
 _PLOT_SHARE = 240
 
 
-@dataclass(frozen=True)
+@parameters
 class Run:
     """What all three kinds of work have in common.
 
@@ -55,9 +54,6 @@ class Run:
 
     seed: Annotated[int, Limits(0, LARGEST_SEED)] = 0
     device: Annotated[str, Choices(("auto", "cpu", "cuda", "mps"))] = "auto"
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 class Teller(QObject):  # type: ignore[misc]

@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.parameter_fields import ParameterField, parameter_fields
+from napari_xrf.core.parameters import ParameterField, parameter_fields
 from napari_xrf.plugin.forms.synthesis_values import (
     Judgement,
     hint_of,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QComboBox, QLabel
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.core.progress import Progress
-from napari_xrf.core.ranges import Choices, Limits, check_fields
 from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
@@ -49,7 +49,7 @@ _PEGMATITE = "A pegmatite: veins, zoned grains, inclusions"
 _CHOSEN = "The ticked minerals in equal parts"
 
 
-@dataclass(frozen=True)
+@parameters
 class SetSize:
     """How many spectra a set has.
 
@@ -61,11 +61,8 @@ class SetSize:
 
     size: Annotated[int, Limits(1, 10_000_000)] = 1000
 
-    def __post_init__(self) -> None:
-        check_fields(self)
 
-
-@dataclass(frozen=True)
+@parameters
 class Support:
     """What lies below the paint.
 

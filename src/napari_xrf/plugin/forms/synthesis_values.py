@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from napari_xrf.core.errors import InvalidInput, XrfError
-from napari_xrf.core.parameter_fields import ParameterField
-from napari_xrf.core.ranges import Limits
+from napari_xrf.core.parameters import Limits, ParameterField
 
 T = TypeVar("T")
 

@@ -1,0 +1,219 @@
+"""Parameters of recipes, networks and trainings: each field says its type, limits, unit and help once.
+
+``@parameters`` makes a frozen dataclass that checks what it is given. From :func:`parameter_fields` come the
+command line's options and the window's forms; ``dataclasses.asdict`` gives the form for JSON, and calling the
+class with that reads it again.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from pydantic import ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
+from pydantic_core import CoreSchema, core_schema
+
+from napari_xrf.core.errors import InvalidInput
+
+T = TypeVar("T")
+Range = tuple[float, float]
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def parameters(described: type[T]) -> type[T]:
+    """Make a class of annotated fields a frozen dataclass whose values are checked.
+
+    What its docstring says of each attribute is the help of command line and window. Making one, and
+    ``dataclasses.replace``, raise :class:`~napari_xrf.core.errors.InvalidInput` for the first wrong field.
+    """
+    config = ConfigDict(extra="forbid")
+    made: Any = checked_dataclass(described, frozen=True, config=config)
+    construct = made.__init__
+
+    @functools.wraps(construct)
+    def checked_init(self: Any, *args: Any, **values: Any) -> None:
+        try:
+            construct(self, *args, **values)
+        except ValidationError as error:
+            raise _invalid_input(error) from None
+
+    made.__init__ = checked_init
+    return made  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a number, or both ends of a range, must lie; goes into ``Annotated`` beside the type.
+
+    Attributes
+    ----------
+    low, high
+        Both included.
+    unit
+        ``"keV"``; empty for a plain number.
+    ordered
+        Whether a pair of numbers is a range, whose first must not exceed the second.
+    """
+
+    low: float
+    high: float
+    unit: str = ""
+    ordered: bool = True
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.with_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, value: Any, info: core_schema.ValidationInfo) -> Any:
+        label = str(info.field_name).replace("_", " ")
+        ends = value if isinstance(value, tuple) else () if value is None else (value,)
+        for end in ends:
+            check_range(label, end, self.low, self.high)
+        if self.ordered and len(ends) == 2 and ends[0] > ends[1]:
+            raise InvalidInput(f"{label} runs from {ends[0]:g} down to {ends[1]:g}", "Swap the ends")
+        return value
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The texts that a field may hold; goes into ``Annotated`` beside the type.
+
+    Attributes
+    ----------
+    names
+        All of them.
+    """
+
+    names: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.with_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, value: str, info: core_schema.ValidationInfo) -> str:
+        if value not in self.names:
+            label = str(info.field_name).replace("_", " ")
+            raise InvalidInput(f"there is no {label} {value!r}", f"Choose from {', '.join(self.names)}")
+        return value
+
+
+@dataclass(frozen=True)
+class ParameterField:
+    """One field of a class of parameters.
+
+    Attributes
+    ----------
+    name
+        As in the code.
+    kind
+        Type of its parts: ``bool``, ``int``, ``float`` or ``str``.
+    form
+        ``"one"`` value, a ``"pair"`` of them, or a ``"list"`` of names.
+    optional
+        Whether None, off, is allowed.
+    default
+        Its value when nothing is said.
+    limits
+        Where numbers must lie, or None.
+    choices
+        The texts that are allowed; empty for any.
+    text
+        What the class's docstring says of it, on one line.
+    """
+
+    name: str
+    kind: type
+    form: Literal["one", "pair", "list"]
+    optional: bool
+    default: Any
+    limits: Limits | None = None
+    choices: tuple[str, ...] = ()
+    text: str = ""
+
+
+def parameter_fields(described: type, *, skip: tuple[str, ...] = ()) -> tuple[ParameterField, ...]:
+    """Return the fields of a class of numbers, texts, flags, pairs and lists of names, in their order."""
+    hints = get_type_hints(described, include_extras=True)
+    told = _attribute_texts(described)
+    return tuple(
+        _field(entry, hints[entry.name], told.get(entry.name, ""))
+        for entry in fields(described)
+        if entry.name not in skip
+    )
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Raise InvalidInput that names the parameter when a value lies outside ``[low, high]``."""
+    if not (math.isfinite(value) and low <= value <= high):
+        raise InvalidInput(f"{name} must lie from {low:g} to {high:g}, not {value:g}")
+
+
+def _invalid_input(error: ValidationError) -> InvalidInput:
+    """Return the first thing that is wrong as a sentence that begins with the field's name."""
+    first = error.errors(include_url=False)[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, InvalidInput):
+        return cause
+    label = str(first["loc"][0]).replace("_", " ") if first["loc"] else error.title
+    if first["type"] == "unexpected_keyword_argument":
+        return InvalidInput(f"{error.title} has no parameter {first['loc'][0]}")
+    if first["type"] in ("missing", "too_long"):
+        return InvalidInput(f"{label} holds too few or too many values: {first['input']}")
+    return InvalidInput(f"{label}: {first['msg'].replace('Input', 'it', 1)}, not {first['input']!r}")
+
+
+def _attribute_texts(described: type) -> dict[str, str]:
+    """Return what a class's numpydoc says of each attribute, on one line."""
+    told: dict[str, str] = {}
+    names: list[str] = []
+    section = (described.__doc__ or "").partition("Attributes\n")[2]
+    section = re.split(r"\n\s*\n\s*\S+\n\s*-{3,}\n", section)[0]
+    for line in section.splitlines()[1:]:
+        text = line.strip()
+        indent = len(line) - len(line.lstrip())
+        if text and indent <= 4:
+            names = [name.strip() for name in text.split(",")]
+        elif text:
+            for name in names:
+                told[name] = f"{told.get(name, '')} {text}".strip()
+    return {name: _plain(text) for name, text in told.items()}
+
+
+def _plain(text: str) -> str:
+    """Return a sentence without the marks of reStructuredText."""
+    text = re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", text)
+    return text.replace("``", "")
+
+
+def _field(entry: Field[Any], hint: Any, text: str) -> ParameterField:
+    extras = getattr(hint, "__metadata__", ())
+    bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    optional = get_origin(bare) is Union or type(bare).__name__ == "UnionType"
+    if optional:
+        (bare,) = (part for part in get_args(bare) if part is not type(None))
+    form: Literal["one", "pair", "list"] = "one"
+    if get_origin(bare) is tuple:
+        bare, *rest = get_args(bare)
+        form = "list" if rest == [Ellipsis] else "pair"
+    return ParameterField(
+        name=entry.name,
+        kind=bare,
+        form=form,
+        optional=optional,
+        default=entry.default_factory() if entry.default_factory is not MISSING else entry.default,
+        limits=next((extra for extra in extras if isinstance(extra, Limits)), None),
+        choices=next((extra.names for extra in extras if isinstance(extra, Choices)), ()),
+        text=text,
+    )
