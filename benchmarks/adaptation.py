@@ -24,7 +24,7 @@ from napari_xrf.learning.adaptation.adaptation import AdaptationOptions, adapt
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.prediction import predict
-from napari_xrf.learning.sources.batch import SourceSpec
+from napari_xrf.learning.sources.source import SourceSpec
 from napari_xrf.learning.training import train
 from napari_xrf.learning.training_recipes import TrainingOptions, training_recipe
 from napari_xrf.learning.weights import load_model

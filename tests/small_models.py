@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from napari_xrf.learning.sources.batch import SourceSpec
+from napari_xrf.learning.sources.source import SourceSpec
 from napari_xrf.learning.training_recipes import TrainingRecipe, training_recipe
 
 FEW_MINERALS = ("quartz", "calcite", "pyrite", "halite")

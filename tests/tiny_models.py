@@ -8,7 +8,7 @@ import torch
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.learning.preprocessing import Preprocessing
-from napari_xrf.learning.sources.batch import Batch, SourceSpec
+from napari_xrf.learning.sources.source import LabelledSpectra, SourceSpec
 from napari_xrf.learning.training import train
 from napari_xrf.learning.training_recipes import TrainingOptions, TrainingRecipe
 
@@ -71,7 +71,7 @@ class PeakSource:
             "label": label.astype(np.int64),
         }
         kept = {"minerals": ("label",), "lines": ("presence", "visible"), "spectra": ()}
-        return Batch(
+        return LabelledSpectra(
             counts, {name: targets[name] for name in kept.get(self.task, ("presence", "share", "net_counts"))}
         )
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.registry import build_network
-from napari_xrf.learning.sources.batch import SourceSpec, make_source
+from napari_xrf.learning.sources.source import SourceSpec, make_source
 from napari_xrf.learning.training import describe
 from small_models import small_recipe
 

@@ -31,7 +31,7 @@ from napari_xrf.learning.recalibration import (
     stretch,
     thin,
 )
-from napari_xrf.learning.sources.batch import Batch, SourceSpec
+from napari_xrf.learning.sources.source import LabelledSpectra, SourceSpec
 from napari_xrf.learning.training import train
 from napari_xrf.learning.training_recipes import TrainingOptions, TrainingRecipe
 from napari_xrf.learning.weights import load_model
@@ -77,7 +77,7 @@ class Materials:
         share = np.array(list(SHARE.values()), dtype=np.float32).T[kind] * 0.8
         elements = {"presence": (share > 0).astype(np.float32), "share": share}
         targets = elements if self.task == "elements" else {"label": kind.astype(np.int64)}
-        return Batch(counts.astype(np.float32), targets)
+        return LabelledSpectra(counts.astype(np.float32), targets)
 
 
 def recipe(task):

@@ -6,7 +6,7 @@ from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.prediction import predict, predict_spectra
 from napari_xrf.learning.prediction_views import element_maps_of, found_names, label_map_of, ranked
-from napari_xrf.learning.sources.batch import make_source
+from napari_xrf.learning.sources.source import make_source
 from napari_xrf.learning.training import train
 from napari_xrf.synthesis.mineral_map import MapParameters
 from napari_xrf.synthesis.recipes import make_minerals

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from napari_xrf.core.errors import Cancelled, FileError, InvalidInput
-from napari_xrf.learning.sources.batch import SourceSpec, make_source
+from napari_xrf.learning.sources.source import SourceSpec, make_source
 from napari_xrf.learning.training import TEST, TRAINING, VALIDATION, generator_of, train
 from napari_xrf.learning.training_recipes import RECIPES, TrainingOptions, training_recipe
 from napari_xrf.learning.weights import load_model

@@ -12,8 +12,10 @@ from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import FileError
 from napari_xrf.core.memory import parse_bytes
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.io.atomic_write import made_folder
 
 _KINDS = ("tube", "electron", "monochromatic")
+output_folder = made_folder
 
 
 def map_file_options() -> argparse.ArgumentParser:
@@ -76,21 +78,6 @@ def check_folder(path: Path) -> Path:
             return path
         if place.exists():
             raise FileError(place, "is a file, so no folder can be made here", "Choose another")
-    return path
-
-
-def output_folder(path: Path) -> Path:
-    """Return the folder, made if it does not stand yet.
-
-    Raises
-    ------
-    FileError
-        When it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(path, f"no folder can be made here ({error.strerror})", "Choose another") from error
     return path
 
 

@@ -11,7 +11,7 @@ from napari_xrf.cli.map_file import output_folder
 from napari_xrf.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from napari_xrf.learning.painting.training import PaintingStep
+    from napari_xrf.learning.training_loop import TrainingStep
 
 NAME = "painting-generator"
 
@@ -55,9 +55,9 @@ def train_painting(arguments: argparse.Namespace, settings: dict[str, Any], cons
         kept = training_files(folder)
         data = {"files": [str(file) for file in kept], "model": NAME, "seed": arguments.seed}
         return Answer(data, f"{NAME}: already trained\nin {folder}")
-    steps: list[PaintingStep] = []
+    steps: list[TrainingStep] = []
 
-    def tell(step: PaintingStep) -> None:
+    def tell(step: TrainingStep) -> None:
         steps.append(step)
         if step.number == step.total or len(steps) % 10 == 0:
             losses = ", ".join(f"{name} {value:.4g}" for name, value in step.losses.items())

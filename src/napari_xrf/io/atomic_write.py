@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from napari_xrf.core.errors import FileError
+from napari_xrf.core.errors import FileError, InvalidInput
 
 
 @contextmanager
@@ -39,6 +41,28 @@ def replacing(path: str | Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write values as JSON."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def made_folder(path: str | Path) -> Path:
+    """Return a folder, made where it is missing.
+
+    Raises
+    ------
+    InvalidInput
+        When it cannot be made.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"{folder} cannot be made ({error.strerror})", "Choose another folder") from error
+    return folder
 
 
 def _follow_umask(path: Path) -> None:

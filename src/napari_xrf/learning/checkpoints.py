@@ -1,4 +1,4 @@
-"""What a stopped training goes on from: tensors as safetensors, everything else as JSON."""
+"""What a stopped training goes on from: tensors as safetensors, everything else as JSON, in its folder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from napari_xrf.core.errors import FileError, InvalidInput
@@ -15,6 +16,7 @@ from napari_xrf.io.atomic_write import replacing
 from napari_xrf.learning.description import ModelDescription, description_as_json, description_from_json
 
 _NAME = "checkpoint.safetensors"
+_SAME = ("recipe", "seed", "source", "options")  # of two calls of one training
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,18 @@ class Checkpoint:
     description: ModelDescription
     tensors: Mapping[str, Mapping[str, Tensor]]
     values: Mapping[str, Any]
+
+    def check_is_of(self, description: ModelDescription) -> None:
+        """Raise InvalidInput when another training wrote it."""
+        stated = [
+            json.dumps([dict(each.network), *(each.training.get(key) for key in _SAME)])
+            for each in (self.description, description)
+        ]
+        if stated[0] != stated[1]:
+            raise InvalidInput(
+                "the checkpoint belongs to a training with another recipe, seed or options",
+                "Give the same ones, or another folder",
+            )
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -81,3 +95,22 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, InvalidInput) as error:
         raise FileError(path, f"the checkpoint is damaged ({error})", "Train anew") from error
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return an optimizer's state by names that :func:`load_optimizer` reads."""
+    return {
+        f"{number}.{name}": torch.as_tensor(value)
+        for number, entries in optimizer.state_dict()["state"].items()
+        for name, value in entries.items()
+        if value is not None
+    }
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give an optimizer the state of :func:`optimizer_tensors`."""
+    states: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        number, _, name = key.partition(".")
+        states.setdefault(int(number), {})[name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": states})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,26 @@ def model_card(description: ModelDescription, more: str = "") -> str:
         "spectra made by other code and on measured files.\n\n"
         f"## Known failures\n\n{_FAILURES[description.task]}\n" + (f"\n{more.strip()}\n" if more else "")
     )
+
+
+def made_with() -> dict[str, str]:
+    """Return the versions of what makes a model, and the commit of this code (``+`` where files differ)."""
+    import torch
+
+    from napari_xrf import __version__
+
+    return {"napari_xrf": __version__, "torch": str(torch.__version__), "commit": _commit()}
+
+
+def _commit() -> str:
+    """Return the commit of the checkout that holds this package; "" elsewhere."""
+    command = ["git", "-C", str(Path(__file__).resolve().parent), "describe"]
+    command += ["--always", "--dirty=+", "--abbrev=12", "--exclude", "*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _preprocessing(description: ModelDescription) -> str:

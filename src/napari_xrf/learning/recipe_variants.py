@@ -11,7 +11,7 @@ from typing import Any
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.parameters import check_range
 from napari_xrf.learning.preprocessing import Preprocessing
-from napari_xrf.learning.sources.batch import SourceSpec
+from napari_xrf.learning.sources.source import SourceSpec
 from napari_xrf.learning.training_recipes import TrainingRecipe
 
 # What a word of a preprocessing changes; "raw" against "baseline" is the comparison that papers make.

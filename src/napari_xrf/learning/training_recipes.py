@@ -11,7 +11,7 @@ from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.learning.description import Task
 from napari_xrf.learning.preprocessing import Preprocessing
 from napari_xrf.learning.registry import architecture
-from napari_xrf.learning.sources.batch import SourceSpec
+from napari_xrf.learning.sources.source import SourceSpec
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("cosine", "constant")

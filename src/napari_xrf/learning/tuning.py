@@ -20,7 +20,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.learning.registry import network_options
 from napari_xrf.learning.search_space import Dimension, search_space
-from napari_xrf.learning.sources.batch import Source, make_source
+from napari_xrf.learning.sources.source import Source, make_source
 from napari_xrf.learning.training_recipes import TrainingRecipe
 from napari_xrf.learning.tuning_trials import (
     LOSS,

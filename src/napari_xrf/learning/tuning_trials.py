@@ -21,7 +21,7 @@ from napari_xrf.core.errors import Cancelled, FileError, InvalidInput, XrfError
 from napari_xrf.core.progress import Progress
 from napari_xrf.learning.registry import network_options
 from napari_xrf.learning.search_space import Dimension, value_of
-from napari_xrf.learning.sources.batch import Source
+from napari_xrf.learning.sources.source import Source
 from napari_xrf.learning.training import Epoch, train
 from napari_xrf.learning.training_recipes import TrainingRecipe
 

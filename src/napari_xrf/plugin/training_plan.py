@@ -13,7 +13,7 @@ from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.adaptation.options import AdaptationOptions
-from napari_xrf.learning.sources.batch import SourceSpec
+from napari_xrf.learning.sources.source import SourceSpec
 from napari_xrf.learning.training_recipes import TrainingRecipe
 from napari_xrf.plugin.loss_points import LossPoint, figures_text, time_text
 
@@ -240,14 +240,15 @@ def run_adaptation(
     FileError
         When the model's file is damaged.
     """
-    from napari_xrf.learning.adaptation.adaptation import AdaptationStep, adapt
+    from napari_xrf.learning.adaptation.adaptation import adapt
+    from napari_xrf.learning.training_loop import TrainingStep
     from napari_xrf.learning.weights import load_model
 
     every = max(1, options.steps // _ADAPTATION_POINTS)
 
-    def on_step(step: AdaptationStep) -> None:
+    def on_step(step: TrainingStep) -> None:
         if step.number % every == 0 or step.number == step.total:
-            tell("loss", LossPoint(step.number, step.loss, float("nan")))
+            tell("loss", LossPoint(step.number, step.losses["loss"], float("nan")))
             tell("text", f"Step {step.number} of {step.total}")
 
     return adapt(

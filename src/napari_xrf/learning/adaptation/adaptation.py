@@ -10,7 +10,6 @@ resolutions and doses, and become sure.
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ import torch
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.io.atomic_write import replacing
+from napari_xrf.io.atomic_write import made_folder, write_json
 from napari_xrf.learning.adaptation.figures import (
     FigureChange,
     MapFigures,
@@ -33,15 +32,16 @@ from napari_xrf.learning.adaptation.figures import (
 )
 from napari_xrf.learning.adaptation.map_sample import sample_map
 from napari_xrf.learning.adaptation.options import AdaptationOptions
-from napari_xrf.learning.adaptation.steps import AdaptationStep, FineTuning
+from napari_xrf.learning.adaptation.steps import FineTuning
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.model import Model, choose_device
-from napari_xrf.learning.sources.batch import Source, SourceSpec, held_out, make_source
+from napari_xrf.learning.sources.source import Source, SourceSpec, held_out, make_source
+from napari_xrf.learning.training_loop import TrainingStep, run_steps
 from napari_xrf.learning.weights import save_model
 
 _SHARES = (1.0, 0.75, 0.5, 0.25)
 
-__all__ = ["AdaptationOptions", "AdaptationResult", "AdaptationStep", "adapt"]
+__all__ = ["AdaptationOptions", "AdaptationResult", "adapt"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ def adapt(
     source: Source | None = None,
     device: str = "auto",
     progress: Progress = ignore_progress,
-    on_step: Callable[[AdaptationStep], None] | None = None,
+    on_step: Callable[[TrainingStep], None] | None = None,
 ) -> AdaptationResult:
     """Adapt a model to a map whose truth is not known.
 
@@ -161,9 +161,7 @@ def adapt(
         gain = find_gain(original, spectra, where, reach=chosen.search_gain, seed=seed, progress=progress)
     tuning = FineTuning(original, labelled, spectra, chosen, where, seed, gain)
     before = tuning.map_figures(original)
-    for number in range(1, chosen.steps + 1):
-        progress(number - 1, chosen.steps, "adapting")
-        step = tuning.step(number)
+    for step in run_steps(tuning.step, chosen.steps, phase="adapting", progress=progress):
         if on_step is not None:
             on_step(step)
     progress(chosen.steps, chosen.steps, "judging")
@@ -243,9 +241,5 @@ def _notes(
 
 
 def _write(result: AdaptationResult, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    save_model(folder / "model.safetensors", result.model)
-    with replacing(folder / "adaptation.json") as temporary:
-        Path(temporary).write_text(
-            json.dumps(result.as_json(), indent=1, ensure_ascii=False), encoding="utf-8"
-        )
+    save_model(made_folder(folder) / "model.safetensors", result.model)
+    write_json(folder / "adaptation.json", result.as_json())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,34 +25,13 @@ from napari_xrf.learning.alignment import DomainClassifier, coral, disagreement,
 from napari_xrf.learning.losses import loss_of
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.recalibration import record_otherwise, thin, undo_gain
-from napari_xrf.learning.sources.batch import Batch, Source
+from napari_xrf.learning.sources.source import LabelledSpectra, Source
+from napari_xrf.learning.training_loop import cosine, descend, scale_rates
 from napari_xrf.learning.validation import fit_calibration
 
 _JUDGED_SPECTRA = 2000  # of the map and of the labelled ones, for distance and entropy
-_GENTLEST = 0.01  # of the learning rate, at the end
+_GENTLY = 0.05  # part of the steps in which the learning rate rises
 _STATISTICS_BATCHES = 20
-
-
-@dataclass(frozen=True)
-class AdaptationStep:
-    """Losses of one step.
-
-    Attributes
-    ----------
-    number, total
-        From 1.
-    loss
-        On labelled spectra.
-    alignment, consistency, entropy
-        Of the map's spectra, before they are weighted.
-    """
-
-    number: int
-    total: int
-    loss: float
-    alignment: float
-    consistency: float
-    entropy: float
 
 
 class FineTuning:
@@ -92,12 +70,17 @@ class FineTuning:
             self.judge = DomainClassifier(width).to(device)
             trained.append({"params": list(self.judge.parameters()), "lr": 1e-3})
         self.optimizer = torch.optim.AdamW(trained, lr=options.learning_rate, weight_decay=1e-4)
-        self.rates = [group["lr"] for group in self.optimizer.param_groups]
 
-    def step(self, number: int) -> AdaptationStep:
-        """Make one step of descent."""
-        options, half = self.options, self.options.batch_size // 2
-        self._set_rate((number - 1) / options.steps)
+    def step(self, number: int) -> dict[str, Tensor]:
+        """Make one step of descent, numbered from 0.
+
+        Returns
+        -------
+        ``loss`` on labelled spectra, and ``alignment``, ``consistency`` and ``entropy`` of the map's, before
+        they are weighted.
+        """
+        options, half, done = self.options, self.options.batch_size // 2, number / self.options.steps
+        scale_rates(self.optimizer, min(1.0, done / _GENTLY + _GENTLY), cosine(done))
         mine = self.spectra[self.generator.integers(len(self.spectra), size=half)]
         counts, targets = self._labelled(mine)
         other = record_otherwise(
@@ -116,20 +99,16 @@ class FineTuning:
         loss = loss_of(self.description.task, known, truth, spectra[: 2 * half]).mean()
         both = slice(half, 3 * half)  # partners, and the map's
         features = self.network.features(spectra[both], dose[both]) if options.alignment else None
-        apart = self._distance(features, number) if features is not None else torch.zeros(())
+        apart = self._distance(features, number + 1) if features is not None else torch.zeros(())
         consistency, entropy = disagreement(changed, teacher or here), mean_entropy(here)
         if teacher is not None:
             consistency = consistency + disagreement(here, teacher)
         total = loss + options.alignment * apart.to(loss) + options.consistency * consistency
         total = total + options.entropy * entropy
-        self.optimizer.zero_grad()
-        total.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
-        parts = (loss, apart, consistency, entropy)
-        return AdaptationStep(number, options.steps, *(float(part.detach()) for part in parts))
+        descend(total, self.optimizer, self.network.parameters(), 1.0)
+        return {"loss": loss, "alignment": apart, "consistency": consistency, "entropy": entropy}
 
-    def calibrated(self, batch: Batch, original: nn.Module, share: float) -> Model:
+    def calibrated(self, batch: LabelledSpectra, original: nn.Module, share: float) -> Model:
         """Return the adapted model, with temperature and thresholds fitted on a batch.
 
         Parameters
@@ -211,12 +190,6 @@ class FineTuning:
 
     def _inputs(self, counts: NDArray[np.floating]) -> tuple[Tensor, Tensor]:
         return network_inputs(self.description, counts, self.device)
-
-    def _set_rate(self, done: float) -> None:
-        rising = min(1.0, done / 0.05 + 0.05)
-        falling = _GENTLEST + (1 - _GENTLEST) * 0.5 * (1 + math.cos(math.pi * done))
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * rising * falling
 
     def _train_mode(self) -> None:
         """Train with the statistics that prediction will use, so that both halves are normalised alike."""

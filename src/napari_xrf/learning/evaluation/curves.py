@@ -23,7 +23,7 @@ from napari_xrf.learning.evaluation.statements import (
     state,
 )
 from napari_xrf.learning.model import Model
-from napari_xrf.learning.sources.batch import Batch
+from napari_xrf.learning.sources.source import LabelledSpectra
 from napari_xrf.synthesis.distorted_spectra import distort
 from napari_xrf.synthesis.distortions import DistortionValues
 
@@ -223,4 +223,4 @@ def _with_bragg(sample: Sample, strength: float, seed: int) -> Sample:
     )
     spectra = np.asarray(sample.spectra, dtype=np.float32)
     moved = distort(spectra, sample.cube.energy, values, lambda at: np.full(np.shape(at), _LINE_FWHM_KEV))
-    return sample_of(Batch(moved, sample.targets), sample.cube.energy, sample.source)
+    return sample_of(LabelledSpectra(moved, sample.targets), sample.cube.energy, sample.source)

@@ -18,8 +18,8 @@ from napari_xrf.learning.evaluation.targets import align_targets
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.prediction import Prediction, predict
 from napari_xrf.learning.prediction_views import thresholds_of
-from napari_xrf.learning.sources.batch import Batch, Source, SourceSpec, held_out, make_source
 from napari_xrf.learning.sources.sets import SpectrumSet
+from napari_xrf.learning.sources.source import LabelledSpectra, Source, SourceSpec, held_out, make_source
 
 HELD_OUT = "held-out"
 LEAST_PROBABILITY = 0.5  # of a mineral; below it a pixel is unknown, as in label maps
@@ -34,7 +34,7 @@ class Sample:
     cube
         (Y, X, E) spectra.
     targets
-        As in :class:`~napari_xrf.learning.sources.batch.Batch`, of N = Y·X spectra.
+        As in :class:`~napari_xrf.learning.sources.source.LabelledSpectra`, of N = Y·X spectra.
     source
         Where they come from.
     notes
@@ -186,7 +186,9 @@ def draw_sample(source: Source, size: int, seed: int, stream: int | None = None)
     return sample_of(batch, kept.axis, f"{HELD_OUT} spectra of seed {seed}")
 
 
-def sample_of(batch: Batch, axis: EnergyAxis, source: str, excitation: Excitation | None = None) -> Sample:
+def sample_of(
+    batch: LabelledSpectra, axis: EnergyAxis, source: str, excitation: Excitation | None = None
+) -> Sample:
     """Return a batch as a sample."""
     counts: Any = batch.counts[:, np.newaxis, :]
     cube = SpectralCube(counts, axis, name="spectra", excitation=excitation or Excitation())

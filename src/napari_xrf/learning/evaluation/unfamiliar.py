@@ -18,9 +18,9 @@ from napari_xrf.learning.evaluation.statements import Statements, sample_of, sou
 from napari_xrf.learning.evaluation.targets import class_positions
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.rebinning import rebin_counts
-from napari_xrf.learning.sources.batch import Batch, SourceSpec, make_source
 from napari_xrf.learning.sources.mineral_bank import HELD_OUT_MINERALS, MineralBank
 from napari_xrf.learning.sources.minerals import MineralSource
+from napari_xrf.learning.sources.source import LabelledSpectra, SourceSpec, make_source
 from napari_xrf.learning.training import TEST, generator_of
 from napari_xrf.physics.forward import expect_lines_and_rest
 from napari_xrf.physics.instrument import load_instrument
@@ -81,7 +81,9 @@ def score_unfamiliar(
     """
 
     def ask(counts: NDArray[np.float32]) -> Statements:
-        return state(model, sample_of(Batch(counts, {}), model.description.axis, "").cube, device=device)
+        return state(
+            model, sample_of(LabelledSpectra(counts, {}), model.description.axis, "").cube, device=device
+        )
 
     familiar, strange = unfamiliar_spectra(model.description, size, seed, progress)
     known = doubt_of(ask(familiar))

@@ -135,7 +135,7 @@ class Alignment(nn.Module):
         guess = torch.tanh(self.guess(torch.cat([spectra, centred(dose)], dim=1))).float()
         places = self.places * (1 + _MOST_GAIN * guess[:, :1]) + _MOST_OFFSET * guess[:, 1:]
         last = spectra.shape[1] - 1
-        below = places.detach().floor().clamp(0, last - 1)
+        below = places.detach().nan_to_num().floor().clamp(0, last - 1)
         part = (places - below).clamp(0, 1)
         index = below.long()
         left, right = spectra.gather(1, index), spectra.gather(1, index + 1)

@@ -14,11 +14,12 @@ from napari_xrf.learning.painting.generator import (
     save_painting_generator,
 )
 from napari_xrf.learning.painting.network import Options
-from napari_xrf.learning.painting.training import PaintingStep, PaintingTraining
+from napari_xrf.learning.painting.training import PaintingTraining
+from napari_xrf.learning.training_loop import TrainingStep
 
 
 def write_painting_training(
-    folder: Path, generator: PaintingGenerator, steps: Sequence[PaintingStep]
+    folder: Path, generator: PaintingGenerator, steps: Sequence[TrainingStep]
 ) -> tuple[Path, ...]:
     """Write ``model.safetensors``, ``metrics.json`` and ``model-card.md``; returns their paths."""
     weights, metrics, card = training_files(folder)

@@ -8,25 +8,25 @@ discriminator (hinge loss) and have the colour that was asked for (Larsen et al.
 
 from __future__ import annotations
 
-import copy
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from importlib.metadata import version
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.learning.commit import current_commit
+from napari_xrf.learning.model_card import made_with
 from napari_xrf.learning.painting.critic import Discriminator, Encoder
-from napari_xrf.learning.painting.generator import PaintingGenerator, band_shares
+from napari_xrf.learning.painting.generator import PaintingGenerator, band_shares, describe_palette
 from napari_xrf.learning.painting.network import (
     Options,
     PaintingNetwork,
@@ -39,10 +39,12 @@ from napari_xrf.learning.painting.paints import (
     expect_paints,
     hold_out_pairs,
 )
+from napari_xrf.learning.training_loop import ExponentialMovingAverage, TrainingStep, descend, run_steps
 from napari_xrf.physics.instrument import Instrument, load_instrument
-from napari_xrf.synthesis.pigments import Pigment, PigmentSpectra, expect_pigments, load_pigments
+from napari_xrf.synthesis.pigments import Pigment, PigmentSpectra, expect_pigments, load_pigments, rgb
 
 LIGHT_CHANNELS = 1024
+_REPORTS = 100  # of a training, about
 
 
 @parameters
@@ -103,45 +105,6 @@ class PaintingTraining:
             raise InvalidInput("supports must be triples of instrument, ground and substrate")
 
 
-@dataclass(frozen=True)
-class PaintingStep:
-    """What a stretch of steps came to.
-
-    Attributes
-    ----------
-    phase
-        ``"emission"`` or ``"recipe"``.
-    number, total
-        Steps done, of how many.
-    losses
-        Means of the losses since the last report.
-    """
-
-    phase: str
-    number: int
-    total: int
-    losses: dict[str, float]
-
-
-@dataclass(frozen=True, eq=False)
-class PaintBank:
-    """Mixtures with their spectra under one instrument, and those of the pigments alone.
-
-    Attributes
-    ----------
-    pigments
-        P pigments.
-    masses
-        (N, P) shares by mass.
-    spectra
-        (N, E) expected, on the pigments' axis.
-    """
-
-    pigments: PigmentSpectra
-    masses: np.ndarray[tuple[int, int], np.dtype[np.float64]]
-    spectra: np.ndarray[tuple[int, int], np.dtype[np.float64]]
-
-
 def train_painting_generator(
     options: PaintingTraining | None = None,
     network: Options | None = None,
@@ -149,7 +112,7 @@ def train_painting_generator(
     seed: int = 0,
     pigments: tuple[Pigment, ...] | None = None,
     progress: Progress = ignore_progress,
-    on_step: Callable[[PaintingStep], None] | None = None,
+    on_step: Callable[[TrainingStep], None] | None = None,
 ) -> PaintingGenerator:
     """Train a painting generator on the CPU.
 
@@ -172,27 +135,25 @@ def train_painting_generator(
     chosen, started = options or PaintingTraining(), time.process_time()
     table = load_pigments() if pigments is None else pigments
     paints, noise = np.random.default_rng(seed).spawn(2)
-    report = on_step or (lambda _: None)
-    banks = []
-    for instrument, ground, substrate in chosen.supports:
-        light = light_instrument(load_instrument(instrument))
-        banks.append(make_bank(table, light, chosen, paints, ground, substrate, progress))
+    banks = [_make_bank(table, support, chosen, paints, progress) for support in chosen.supports]
     pool = _draw(chosen.recipes, table, chosen, paints)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(noise.integers(2**63)))
         whole = PaintingNetwork(network or Options())
-        _train_emission(whole, banks, chosen, noise, report, progress)
-        averaged = _train_recipe(whole, banks, pool, chosen, noise, report, progress)
+        learn = partial(_learn, progress=progress, on_step=on_step or (lambda _: None))
+        emitting = _EmissionTraining(whole, banks, chosen, noise)
+        learn(emitting.step, chosen.emission_steps, "emission", "learning how mixtures emit")
+        choosing = _RecipeTraining(whole, banks, pool, chosen, noise)
+        learn(choosing.step, chosen.recipe_steps, "recipe", "learning which paints make a colour")
+        whole.recipe.load_state_dict(choosing.average.tensors)
     training = {
         "seed": seed,
-        "napari_xrf": version("napari-xrf"),
-        "torch": str(torch.__version__),
-        "commit": current_commit(),
+        **made_with(),
         "options": asdict(chosen),
         "pigments": [pigment.name for pigment in table],
         "processor_seconds": round(time.process_time() - started),
     }
-    return PaintingGenerator(averaged.eval(), training)
+    return PaintingGenerator(whole.eval(), training)
 
 
 def painting_options(settings: Mapping[str, Any]) -> tuple[PaintingTraining, Options]:
@@ -223,50 +184,72 @@ def light_instrument(instrument: Instrument) -> Instrument:
     return replace(instrument, energy=EnergyAxis(offset, axis.width * factor, axis.size // factor))
 
 
-def make_bank(
+@dataclass(frozen=True, eq=False)
+class _PaintBank:
+    """Mixtures with their spectra under one instrument, and those of the P pigments alone."""
+
+    pigments: PigmentSpectra
+    masses: NDArray[np.float64]  # (N, P) shares by mass
+    spectra: NDArray[np.float64]  # (N, E) expected, on the pigments' axis
+
+
+def _make_bank(
     table: tuple[Pigment, ...],
-    instrument: Instrument,
+    support: tuple[str, str, str],
     options: PaintingTraining,
     generator: np.random.Generator,
-    ground: str,
-    substrate: str,
-    progress: Progress = ignore_progress,
-) -> PaintBank:
-    """Return mixtures of the training set with their expected spectra."""
+    progress: Progress,
+) -> _PaintBank:
+    name, ground, substrate = support
+    instrument = light_instrument(load_instrument(name))
     alone = expect_pigments(table, instrument, ground=ground, substrate=substrate)
     masses = _draw(options.paints, table, options, generator)
     spectra = expect_paints(table, masses, instrument, ground=ground, substrate=substrate, progress=progress)
-    return PaintBank(alone, masses, spectra)
+    return _PaintBank(alone, masses, spectra)
 
 
 def _draw(
     size: int, table: tuple[Pigment, ...], options: PaintingTraining, generator: np.random.Generator
-) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    from napari_xrf.synthesis.pigments import rgb
-
+) -> NDArray[np.float64]:
     absorption = absorption_over_scattering([rgb(pigment.color) for pigment in table])
     held_out = hold_out_pairs(len(table), options.held_out, np.random.default_rng(options.held_out_seed))
     leaf = np.array([pigment.pigment_volume == 1 for pigment in table])
     return draw_paints(size, absorption, generator, alone=leaf, held_out=held_out, pairs="seen")
 
 
+def _learn(
+    take_step: Callable[[int], Mapping[str, Tensor]],
+    steps: int,
+    phase: str,
+    told: str,
+    *,
+    progress: Progress,
+    on_step: Callable[[TrainingStep], None],
+) -> None:
+    every = max(1, steps // _REPORTS)
+    for report in run_steps(take_step, steps, every=every, phase=phase, told=told, progress=progress):
+        on_step(report)
+
+
 @dataclass(frozen=True, eq=False)
-class _Batch:
+class _PaintBatch:
     """Paints, each with its own palette of P pigments."""
 
     colors: Tensor  # (N, P, 3) sRGB 0 to 1
     masses: Tensor  # (N, P)
     bands: Tensor  # (N, P, B)
     strengths: Tensor  # (N, P, 2)
-    rows: np.ndarray[tuple[int], np.dtype[np.intp]]
+    rows: NDArray[np.intp]
 
 
 def _batches(
-    bank: PaintBank, masses: np.ndarray, options: PaintingTraining, bands: int, generator: np.random.Generator
-) -> Iterator[_Batch]:
+    bank: _PaintBank,
+    masses: NDArray[np.float64],
+    options: PaintingTraining,
+    bands: int,
+    generator: np.random.Generator,
+) -> Iterator[_PaintBatch]:
     """Yield batches without end; all palettes of a batch have one size, from 4 pigments to all."""
-    from napari_xrf.learning.painting.generator import describe_palette
-
     known = describe_palette(bank.pigments, bands)
     total = masses.shape[1]
     logs = np.log(bank.pigments.spectra.sum(axis=1))
@@ -279,7 +262,7 @@ def _batches(
         strengths = np.stack([part, np.ones_like(part)], axis=2)
         strengths[generator.random(len(rows)) < 0.2] = 0  # measured pigments tell no strength
         colors = bank.pigments.colors[order] + generator.normal(0, options.masstone_noise, (*order.shape, 3))
-        yield _Batch(
+        yield _PaintBatch(
             torch.from_numpy(np.clip(colors, 0, 255) / 255).float(),
             torch.from_numpy(np.take_along_axis(drawn, order, axis=1)).float(),
             known.bands[torch.from_numpy(order)],
@@ -288,68 +271,70 @@ def _batches(
         )
 
 
-def _train_emission(
-    network: PaintingNetwork,
-    banks: list[PaintBank],
-    options: PaintingTraining,
-    generator: np.random.Generator,
-    report: Callable[[PaintingStep], None],
-    progress: Progress,
-) -> None:
-    bands = network.options.bands
-    truths = [
-        torch.from_numpy(np.sqrt(band_shares(bank.spectra, bank.pigments.energy, bands))).float()
-        for bank in banks
-    ]
-    sources = [_batches(bank, bank.masses, options, bands, generator) for bank in banks]
-    optimizer = torch.optim.Adam(network.emission.parameters(), lr=2 * options.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(options.emission_steps, 1))
-    losses = _Losses("emission", options.emission_steps, report)
-    for step in range(options.emission_steps):
-        progress(step, options.emission_steps, "learning how mixtures emit")
-        which = step % len(banks)
-        batch = next(sources[which])
-        shares = network.emission(_logs(batch.masses), batch.bands, batch.strengths)
-        found = _spectra(shares, batch.bands)
-        loss = ((found - truths[which][batch.rows]) ** 2).sum(dim=1).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        losses.add(step + 1, hellinger=loss)
+class _EmissionTraining:
+    """The emission network while it learns from the forward model how mixtures emit."""
+
+    def __init__(
+        self,
+        network: PaintingNetwork,
+        banks: list[_PaintBank],
+        options: PaintingTraining,
+        generator: np.random.Generator,
+    ) -> None:
+        self._emission, bands = network.emission, network.options.bands
+        shares = [band_shares(bank.spectra, bank.pigments.energy, bands) for bank in banks]
+        self._truths = [torch.from_numpy(np.sqrt(share)).float() for share in shares]
+        self._batches = [_batches(bank, bank.masses, options, bands, generator) for bank in banks]
+        self._optimizer = torch.optim.Adam(self._emission.parameters(), lr=2 * options.learning_rate)
+        self._rates = torch.optim.lr_scheduler.CosineAnnealingLR(
+            self._optimizer, max(options.emission_steps, 1)
+        )
+
+    def step(self, number: int) -> dict[str, Tensor]:
+        """Train on a batch of one of the supports."""
+        which = number % len(self._batches)
+        batch = next(self._batches[which])
+        found = _spectra(self._emission(_logs(batch.masses), batch.bands, batch.strengths), batch.bands)
+        loss = ((found - self._truths[which][batch.rows]) ** 2).sum(dim=1).mean()
+        descend(loss, self._optimizer)
+        self._rates.step()
+        return {"hellinger": loss}
 
 
-def _train_recipe(
-    network: PaintingNetwork,
-    banks: list[PaintBank],
-    pool: np.ndarray,
-    options: PaintingTraining,
-    generator: np.random.Generator,
-    report: Callable[[PaintingStep], None],
-    progress: Progress,
-) -> PaintingNetwork:
-    """Return the network with the averaged weights of its recipe."""
-    recipe, emission = network.recipe, network.emission.requires_grad_(False)
-    encoder, critic = Encoder(network.options), Discriminator(network.options)
-    rate, steps = options.learning_rate, options.recipe_steps
-    generating = torch.optim.Adam([*recipe.parameters(), *encoder.parameters()], lr=rate, betas=(0.5, 0.99))
-    judging = torch.optim.Adam(critic.parameters(), lr=rate / 2, betas=(0.5, 0.99))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(generating, rate, total_steps=steps, pct_start=0.1)
-    averaged = copy.deepcopy(network)
-    sources = itertools.cycle(
-        [_batches(bank, pool, options, network.options.bands, generator) for bank in banks]
-    )
-    losses = _Losses("recipe", steps, report)
-    for step in range(steps):
-        progress(step, steps, "learning which paints make a colour")
-        batch = next(next(sources))
+class _RecipeTraining:
+    """The recipe network while it learns which paints make a colour, with encoder and discriminator."""
+
+    def __init__(
+        self,
+        network: PaintingNetwork,
+        banks: list[_PaintBank],
+        pool: NDArray[np.float64],
+        options: PaintingTraining,
+        generator: np.random.Generator,
+    ) -> None:
+        self._options, rate = options, options.learning_rate
+        self._recipe, self._emission = network.recipe, network.emission.requires_grad_(False)
+        self._encoder, self._critic = Encoder(network.options), Discriminator(network.options)
+        trained = [*self._recipe.parameters(), *self._encoder.parameters()]
+        self._generating = torch.optim.Adam(trained, lr=rate, betas=(0.5, 0.99))
+        self._judging = torch.optim.Adam(self._critic.parameters(), lr=rate / 2, betas=(0.5, 0.99))
+        self._rates = torch.optim.lr_scheduler.OneCycleLR(
+            self._generating, rate, total_steps=options.recipe_steps, pct_start=0.1
+        )
+        self.average = ExponentialMovingAverage(self._recipe)
+        bands = network.options.bands
+        self._batches = itertools.cycle([_batches(bank, pool, options, bands, generator) for bank in banks])
+
+    def step(self, number: int) -> dict[str, Tensor]:
+        """Train on a batch: anchored paints must come back, free ones have the colour and look right."""
+        options, batch = self._options, next(next(self._batches))
         pigments = pigment_features(batch.colors)
         wanted = mixed_lab(batch.masses, batch.colors)
         wanted = wanted + options.color_noise * torch.randn_like(wanted)
-        mean, log_variance = encoder(wanted, pigments, batch.masses)
+        mean, log_variance = self._encoder(wanted, pigments, batch.masses)
         told = mean + torch.randn_like(mean) * (log_variance / 2).exp()
         noise = torch.randn_like(mean)
-        both = recipe(wanted.repeat(2, 1), pigments.repeat(2, 1, 1), torch.cat([told, noise]))
+        both = self._recipe(wanted.repeat(2, 1), pigments.repeat(2, 1, 1), torch.cat([told, noise]))
         anchored, free = both.chunk(2)
         anchor = (
             -(batch.masses * anchored).sum(dim=1).mean() + (batch.masses * _logs(batch.masses)).sum(1).mean()
@@ -357,65 +342,42 @@ def _train_recipe(
         divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=(1, 2)).mean()
         shift = mixed_lab(both.exp(), batch.colors.repeat(2, 1, 1)) - wanted.repeat(2, 1)
         color = _bounded(shift.pow(2).sum(dim=1) / 100).mean()
-        growing = min(1.0, (step + 1) / max(1.0, options.warm_up * steps))
+        growing = min(1.0, (number + 1) / max(1.0, options.warm_up * options.recipe_steps))
         loss = anchor + growing * options.divergence * divergence + options.color * color
         adversarial = judged = torch.zeros(())
-        joins = options.adversarial > 0 and step >= options.warm_up * steps
+        joins = options.adversarial > 0 and number >= options.warm_up * options.recipe_steps
         if joins:
-            spectra = _spectra(emission(free, batch.bands, batch.strengths), batch.bands)
-            adversarial = -critic(wanted, pigments, free.exp(), spectra).mean()
+            spectra = self._expected(free, batch)
+            adversarial = -self._critic(wanted, pigments, free.exp(), spectra).mean()
             loss = loss + options.adversarial * adversarial
-        generating.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(recipe.parameters(), 5.0)
-        generating.step()
+        descend(loss, self._generating, self._recipe.parameters(), 5.0)
         if joins:
             with torch.no_grad():
-                true = _spectra(emission(_logs(batch.masses), batch.bands, batch.strengths), batch.bands)
-            judged = _judge(critic, judging, wanted, pigments, (batch.masses, true), (free.exp(), spectra))
-        schedule.step()
-        _average(averaged.recipe, recipe, min(options.averaging, step / (step + 10)))
-        losses.add(
-            step + 1, anchor=anchor, divergence=divergence, color=color,
-            adversarial=adversarial, discriminator=judged,
-        )  # fmt: skip
-    return averaged
+                true = self._expected(_logs(batch.masses), batch)
+            judged = self._judge(wanted, pigments, (batch.masses, true), (free.exp(), spectra))
+        self._rates.step()
+        self.average.update(min(options.averaging, number / (number + 10)))
+        return {
+            "anchor": anchor,
+            "divergence": divergence,
+            "color": color,
+            "adversarial": adversarial,
+            "discriminator": judged,
+        }
 
+    def _expected(self, log_masses: Tensor, batch: _PaintBatch) -> Tensor:
+        return _spectra(self._emission(log_masses, batch.bands, batch.strengths), batch.bands)
 
-def _judge(
-    critic: Discriminator,
-    optimizer: torch.optim.Optimizer,
-    wanted: Tensor,
-    pigments: Tensor,
-    real: tuple[Tensor, Tensor],
-    made: tuple[Tensor, Tensor],
-) -> Tensor:
-    """Take a step of the discriminator on real and generated paints; returns the hinge loss."""
-    optimizer.zero_grad()
-    masses, spectra = (torch.cat([first, second.detach()]) for first, second in zip(real, made, strict=True))
-    scores = critic(wanted.repeat(2, 1), pigments.repeat(2, 1, 1), masses, spectra)
-    good, bad = scores.chunk(2)
-    loss = torch.relu(1 - good).mean() + torch.relu(1 + bad).mean()
-    loss.backward()
-    optimizer.step()
-    return loss
-
-
-class _Losses:
-    """Means of losses, reported about a hundred times."""
-
-    def __init__(self, phase: str, total: int, report: Callable[[PaintingStep], None]) -> None:
-        self.phase, self.total, self.report = phase, total, report
-        self.every = max(1, total // 100)
-        self.sums: dict[str, float] = {}
-
-    def add(self, number: int, **losses: Tensor) -> None:
-        for name, loss in losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(loss.detach())
-        if number % self.every == 0:
-            means = {name: value / self.every for name, value in self.sums.items()}
-            self.report(PaintingStep(self.phase, number, self.total, means))
-            self.sums = {}
+    def _judge(
+        self, wanted: Tensor, pigments: Tensor, real: tuple[Tensor, Tensor], made: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """Train the discriminator on real and generated paints; returns its hinge loss."""
+        masses, spectra = (torch.cat([one, other.detach()]) for one, other in zip(real, made, strict=True))
+        scores = self._critic(wanted.repeat(2, 1), pigments.repeat(2, 1, 1), masses, spectra)
+        good, bad = scores.chunk(2)
+        loss = torch.relu(1 - good).mean() + torch.relu(1 + bad).mean()
+        descend(loss, self._judging)
+        return loss
 
 
 def _logs(masses: Tensor) -> Tensor:
@@ -430,9 +392,3 @@ def _spectra(shares: Tensor, bands: Tensor) -> Tensor:
 def _bounded(squares: Tensor) -> Tensor:
     # As a square near 0, and as its root far away: colours that no paint reaches must not rule the loss.
     return (1 + 2 * squares).sqrt() - 1
-
-
-@torch.no_grad()
-def _average(kept: nn.Module, new: nn.Module, part: float) -> None:
-    for old, fresh in zip(kept.parameters(), new.parameters(), strict=True):
-        old.lerp_(fresh, 1 - part)

@@ -11,7 +11,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import Task
-from napari_xrf.learning.sources.batch import Batch, as_fields
+from napari_xrf.learning.sources.source import LabelledSpectra, as_fields
 from napari_xrf.synthesis.layers import LayersParameters, synthesize_layers
 from napari_xrf.synthesis.line_basis import BASIS_AXIS, line_basis
 
@@ -45,7 +45,7 @@ class LineSource:
         most = float(self.parameters.counts)
         return (self.fewest_counts if self.low_dose_share else most, most)
 
-    def draw(self, size: int, generator: np.random.Generator) -> Batch:
+    def draw(self, size: int, generator: np.random.Generator) -> LabelledSpectra:
         """Return ``size`` spectra with ``presence`` and ``visible``."""
         made = synthesize_layers(size, generator=generator, parameters=self.parameters)
         spectra = made.spectra
@@ -55,7 +55,7 @@ class LineSource:
             dose = np.exp(generator.uniform(low, high, size=(few.size, 1)))
             expected = spectra[few] / np.maximum(spectra[few].sum(axis=1, keepdims=True), 1e-9) * dose
             spectra[few] = generator.poisson(expected)
-        return Batch(
+        return LabelledSpectra(
             spectra,
             {"presence": made.present.astype(np.float32), "visible": made.visible.astype(np.float32)},
         )

@@ -15,8 +15,8 @@ from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import Task
 from napari_xrf.learning.rebinning import rebin_counts
-from napari_xrf.learning.sources.batch import Batch, as_fields
 from napari_xrf.learning.sources.mineral_bank import MineralBank, make_bank
+from napari_xrf.learning.sources.source import LabelledSpectra, as_fields
 from napari_xrf.synthesis.distorted_spectra import distort
 from napari_xrf.synthesis.distortions import Distortions, draw_values, typical_distortions
 from napari_xrf.synthesis.sampling import draw_poisson, draw_seed
@@ -63,7 +63,7 @@ class MineralSource:
         """The classes with formula, colour and density."""
         return self.bank.classes
 
-    def draw(self, size: int, generator: np.random.Generator) -> Batch:
+    def draw(self, size: int, generator: np.random.Generator) -> LabelledSpectra:
         """Return ``size`` spectra with their ``label``."""
         mixing, distortion, noise = generator.spawn(3)
         labels, expected = self._expect(size, mixing)
@@ -76,7 +76,7 @@ class MineralSource:
             values = draw_values(self.distortions, size, distortion)
             expected = distort(expected, self.bank.energy, values, self.bank.fwhm)
         counts = draw_poisson(expected, draw_seed(noise), np.arange(size), np.uint32)
-        return Batch(rebin_counts(counts, self.bank.energy, self.axis), {"label": labels})
+        return LabelledSpectra(rebin_counts(counts, self.bank.energy, self.axis), {"label": labels})
 
     def _expect(
         self, size: int, generator: np.random.Generator

@@ -14,7 +14,7 @@ from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import Task
 from napari_xrf.learning.rebinning import rebin_counts
-from napari_xrf.learning.sources.batch import Batch, as_fields
+from napari_xrf.learning.sources.source import LabelledSpectra, as_fields
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.physics.source import TubeSource
 from napari_xrf.synthesis.distortions import Distortions
@@ -50,7 +50,7 @@ class MixtureSource:
         low, high = self.parameters[0].counts
         return (float(low), float(high))
 
-    def draw(self, size: int, generator: np.random.Generator) -> Batch:
+    def draw(self, size: int, generator: np.random.Generator) -> LabelledSpectra:
         """Return ``size`` spectra with ``presence``, ``share`` and ``net_counts``."""
         bounds = np.linspace(0, size, len(self.instruments) + 1).astype(int)
         counts = np.zeros((size, self.axis.size), dtype=np.float32)
@@ -68,7 +68,7 @@ class MixtureSource:
         order = generator.permutation(size)
         counts, net = counts[order], net[order]
         total = np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
-        return Batch(
+        return LabelledSpectra(
             counts,
             {"presence": (net > 0).astype(np.float32), "share": net / total, "net_counts": net},
         )

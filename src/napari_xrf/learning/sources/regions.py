@@ -18,10 +18,10 @@ from napari_xrf.core.parameters import Limits, Range, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import Task
 from napari_xrf.learning.rebinning import rebin_counts
-from napari_xrf.learning.sources.batch import Batch, SourceSpec
 from napari_xrf.learning.sources.region_outliers import OutlierShapes, draw_outliers, outlier_shapes
 from napari_xrf.learning.sources.region_pixels import LabelledPixels, gather_pixels, read_pixels
 from napari_xrf.learning.sources.region_split import PARTS, Part
+from napari_xrf.learning.sources.source import LabelledSpectra, SourceSpec
 from napari_xrf.synthesis.sampling import draw_seed
 
 _SPECTRA_PER_CALIBRATION = 16  # of a batch share one drawn calibration
@@ -57,7 +57,7 @@ class RegionOptions:
 
 @dataclass(frozen=True, eq=False)
 class RegionSource:
-    """Draws spectra of labelled pixels with ``label``; a :class:`~napari_xrf.learning.sources.batch.Source`.
+    """Draws spectra of labelled pixels with ``label``; a :class:`~napari_xrf.learning.sources.source.Source`.
 
     Each spectrum is a pixel of its class, or a sum of several for a higher dose, thinned out binomially to
     the dose wanted (a thinned Poisson count is a Poisson count), and recorded under another calibration.
@@ -117,7 +117,7 @@ class RegionSource:
         """The same source on the pixels held out for the test."""
         return replace(self, part="test")
 
-    def draw(self, size: int, generator: np.random.Generator) -> Batch:
+    def draw(self, size: int, generator: np.random.Generator) -> LabelledSpectra:
         """Return ``size`` spectra, each class as often as the others."""
         known = len(self.names)
         label = generator.integers(known, size=size)
@@ -136,7 +136,7 @@ class RegionSource:
             else:
                 expected, _ = draw_outliers(self._outliers, len(rows), generator)
                 counts[rows] = generator.poisson(expected * doses[rows, np.newaxis])
-        return Batch(self._recorded(counts, generator), {"label": label.astype(np.int64)})
+        return LabelledSpectra(self._recorded(counts, generator), {"label": label.astype(np.int64)})
 
     def _one(self, pool: NDArray[np.intp], dose: float, generator: np.random.Generator) -> NDArray[np.int64]:
         mean = max(float(self._totals[pool].mean()), 1e-9)

@@ -30,8 +30,8 @@ class SpectrumSet:
     names
         K names of the targets' columns.
     targets
-        As in :class:`~.batch.Batch`, flattened to N = Y·X; ``label`` is the position in ``names``, −1 where
-        nothing is known. ``purity`` (N,) is the share of a pixel's main mineral.
+        As in :class:`~.source.LabelledSpectra`, flattened to N = Y·X; ``label`` is the position in
+        ``names``, −1 where nothing is known. ``purity`` (N,) is the share of a pixel's main mineral.
     source
         Where it comes from.
     """

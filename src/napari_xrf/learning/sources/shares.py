@@ -16,7 +16,7 @@ from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.parameters import check_range
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import Task
-from napari_xrf.learning.sources.batch import Batch, Source, SourceSpec, held_out, make_source
+from napari_xrf.learning.sources.source import LabelledSpectra, Source, SourceSpec, held_out, make_source
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ class SharedSource:
         """The held-out spectra of both, in the same shares."""
         return replace(self, first=held_out(self.first), second=held_out(self.second))
 
-    def draw(self, size: int, generator: np.random.Generator) -> Batch:
+    def draw(self, size: int, generator: np.random.Generator) -> LabelledSpectra:
         """Return ``size`` spectra of both in random order, with the targets that both have."""
         order = generator.permutation(size)
         number = round(self.share * size)
@@ -104,7 +104,7 @@ class SharedSource:
         targets = [self._aligned(source, batch.targets) for source, batch in parts]
         common = [key for key in targets[0] if all(key in each for each in targets)]
         counts = np.concatenate([batch.counts for _, batch in parts])
-        return Batch(
+        return LabelledSpectra(
             counts[order], {key: np.concatenate([each[key] for each in targets])[order] for key in common}
         )
 

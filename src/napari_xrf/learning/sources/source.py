@@ -1,4 +1,4 @@
-"""The form in which spectra reach training: batches of counts with their targets. No torch here."""
+"""What training draws its spectra from, and the form in which they come. No torch here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from napari_xrf.learning.description import Task
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class LabelledSpectra:
     """Spectra and what is true of them.
 
     Attributes
@@ -58,7 +58,7 @@ class Source(Protocol):
     classes: tuple[LabelClass, ...]
     counts_range: tuple[float, float]
 
-    def draw(self, size: int, generator: np.random.Generator) -> Batch:
+    def draw(self, size: int, generator: np.random.Generator) -> LabelledSpectra:
         """Return ``size`` spectra."""
         ...
 
