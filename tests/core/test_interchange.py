@@ -120,3 +120,12 @@ def test_what_is_not_installed_is_named(monkeypatch, cube):
     monkeypatch.setattr("napari_xrf.core.interchange._installed", lambda name: False)
     with pytest.raises(InvalidInput, match="pip install xarray"):
         cube.to_xarray()
+
+
+def test_dask_reads_the_same_counts_in_bands(monkeypatch, cube):
+    monkeypatch.setattr("napari_xrf.core.spectral_cube.BLOCK_BYTES", 2 * 6 * 100 * 2)
+    array = cube.to_dask()
+    assert array.chunks[0] == (2, 2)
+    np.testing.assert_array_equal(array.compute(), cube.counts)
+    again = SpectralCube(array, cube.energy)
+    np.testing.assert_array_equal(again.sum_spectrum(), cube.sum_spectrum())

@@ -172,12 +172,14 @@ class SpectralCube:
 
     def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[slice, NDArray[np.generic]]]:
         """Yield (rows, counts[rows]) from top to bottom, each block a numpy array of bounded size."""
-        rows, columns, channels = self.shape
-        row_bytes = max(columns * channels * self.counts.dtype.itemsize, 1)
-        step = max(1, block_bytes // row_bytes)
+        rows, step = self.shape[0], self._rows_within(block_bytes)
         for start in range(0, rows, step):
             band = slice(start, min(start + step, rows))
             yield band, np.asarray(self.counts[band])
+
+    def _rows_within(self, block_bytes: int) -> int:
+        _, columns, channels = self.shape
+        return max(1, block_bytes // max(columns * channels * self.counts.dtype.itemsize, 1))
 
     def spectrum_at(self, y: int, x: int) -> NDArray[np.uint64]:
         """Return the spectrum of one pixel, (E,)."""
@@ -279,6 +281,13 @@ class SpectralCube:
             name="counts",
             attributes={"map": self.name, "source": self.provenance.path},
         )
+
+    def to_dask(self) -> Any:
+        """Return a ``dask.array.Array`` (Y, X, E) of the counts, in bands of rows read when computed."""
+        from dask.array import from_array
+
+        chunks = (self._rows_within(BLOCK_BYTES), *self.shape[1:])
+        return from_array(self.counts, chunks=chunks, name=False, asarray=True)
 
     def to_hyperspy(self) -> Any:
         """Return a HyperSpy signal of the counts; of EDS after electrons, with eXSpy."""
