@@ -1,9 +1,8 @@
-"""Energy axes from what files hold: polynomials, lists of energies, points."""
+"""Energy axes from what files hold: polynomials, lists of energies, points, and what of it is plausible."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,50 +11,68 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 
 USUAL_WIDTH = 0.01  # keV per channel: the usual setting of synchrotron pulse processors (Xspress3, xMAP)
-_HIGHEST_KEV = 200.0  # a spectrum in keV ends below it, one in eV above it
-_EV_NAMES = frozenset({"ev", "electronvolt", "electronvolts"})
-_KEV_NAMES = frozenset({"kev", "kiloelectronvolt"})
+_WIDTHS = (2e-4, 0.5)  # keV per channel: finer or coarser ones are of no X-ray detector
+_FARTHEST = 500.0  # keV: no X-ray spectrum begins or ends beyond it
+_KEV_PER = {"ev": 1e-3, "electronvolt": 1e-3, "electronvolts": 1e-3, "kev": 1.0, "kiloelectronvolt": 1.0}
 _DIGITS = 15  # a step computed from rounded energies is taken to this many digits
 
 Calibration = tuple[EnergyAxis, tuple[str, ...]]
 
 
-def assumed_axis(size: int, what: str = "the file") -> Calibration:
+def assumed_axis(size: int, what: str = "the file", reason: str = "") -> Calibration:
     """Return the usual axis of 0.01 keV per channel from 0, with the warning that it is assumed."""
     note = (
-        f"No energy calibration in {what}: {USUAL_WIDTH} keV per channel from 0 keV is assumed; check it "
-        "against known peaks, or give the energy axis."
+        f"No energy calibration in {what}{f' that makes sense ({reason})' if reason else ''}: {USUAL_WIDTH} "
+        "keV per channel from 0 keV is assumed; check it against known peaks, or give the energy axis "
+        "(energy=(offset, width), --energy OFFSET:WIDTH, keV)."
     )
     return EnergyAxis(0.0, USUAL_WIDTH, size), (note,)
 
 
-def axis_from_energies(energies: ArrayLike, units: str = "") -> Calibration:
+def or_assumed(find: Callable[[], Calibration | None], size: int, what: str = "the file") -> Calibration:
+    """Return what ``find`` finds, else the assumed axis with the reason."""
+    try:
+        return find() or assumed_axis(size, what)
+    except InvalidInput as error:
+        return assumed_axis(size, what, str(error))
+
+
+def axis_from_energies(energies: ArrayLike, units: str = "", size: int | None = None) -> Calibration:
     """Return the linear axis through the energies of all channels.
 
     Parameters
     ----------
     energies
-        (E,) centres of the channels.
+        Centres of the channels, or their edges, one more.
     units
-        ``"eV"`` or ``"keV"``; without it, an axis that ends above 200 is in eV.
+        ``"eV"`` or ``"keV"``; without it, whichever makes sense.
+    size
+        Number of channels; as many as energies when not given.
 
     Raises
     ------
     InvalidInput
-        When the energies do not rise or are not finite.
+        When they are no energies: they do not rise, are not finite, or number the channels.
     """
     values = np.asarray(energies, dtype=np.float64)
     if values.ndim != 1 or values.size < 2 or not np.all(np.isfinite(values)):
         raise InvalidInput(f"{values.shape} energies are no energy axis")
-    values = values * _kev_per_unit(units, float(values.max()))
+    if size is not None and values.size == size + 1 > 2:
+        values = (values[:-1] + values[1:]) / 2
+    steps = np.diff(values)
+    if not np.all(steps > 0):
+        raise InvalidInput("its energies do not rise")
+    if values[0] in (0, 1) and np.all(steps == 1) and _KEV_PER.get(units.strip().lower()) != 1e-3:
+        raise InvalidInput("its energies are channel numbers")
+    factor, notes = _kev_per_unit(float(values[0]), float(steps.mean()), values.size, units)
+    values = values * factor
     width = float((values[-1] - values[0]) / (values.size - 1))
     rounded = float(f"{width:.{_DIGITS - 3}g}")
     # A step such as 0.01 comes back from a list of energies with rounding errors in its last digits.
     if abs(rounded - width) * values.size < 1e-9 * abs(values[-1] - values[0]) / values.size:
         width = rounded
     axis = EnergyAxis(float(values[0]), width, values.size)
-    bend = float(np.abs(values - axis.energies).max() / axis.width)
-    return axis, (_bent(bend),) if bend > 0.5 else ()
+    return axis, (*notes, *_bent(values, axis))
 
 
 def axis_from_polynomial(coefficients: Sequence[float], size: int, units: str = "keV") -> Calibration:
@@ -67,57 +84,84 @@ def axis_from_polynomial(coefficients: Sequence[float], size: int, units: str = 
     Raises
     ------
     InvalidInput
-        When the coefficients are not finite or the energy does not rise.
+        When no X-ray detector has such a calibration, in keV or in eV: it is not finite, does not rise, or is
+        the (0, 1) of a spectrum that was never calibrated.
     """
     offset, slope, *higher = (float(value) for value in coefficients)
-    if not all(math.isfinite(value) for value in (offset, slope, *higher)):
-        raise InvalidInput(f"the energy calibration {tuple(coefficients)} is not finite")
-    factor = _kev_per_unit(units, abs(offset) + abs(slope) * size)
+    said = f"{offset:g} + {slope:g}·channel"
+    if not np.all(np.isfinite([offset, slope, *higher])):
+        raise InvalidInput(f"{said} is not finite")
+    if (offset, slope) == (0, 1) and not any(higher) and _KEV_PER.get(units.strip().lower()) != 1e-3:
+        raise InvalidInput(f"{said} only numbers the channels")
     if not any(higher):
-        return EnergyAxis(offset * factor, slope * factor, size), ()
+        factor, notes = _kev_per_unit(offset, slope, size, units)
+        return EnergyAxis(offset * factor, slope * factor, size), notes
     channels = np.arange(size, dtype=np.float64)
-    curve = np.polynomial.polynomial.polyval(channels, [offset, slope, *higher]) * factor
-    return _line_through(channels, curve, size)
+    curve = np.polynomial.polynomial.polyval(channels, [offset, slope, *higher])
+    slope, offset = np.polyfit(channels, curve, 1) if size > 1 else (slope, curve[0])
+    factor, notes = _kev_per_unit(float(offset), float(slope), size, units)
+    axis = EnergyAxis(float(offset * factor), float(slope * factor), size)
+    return axis, (*notes, *_bent(curve * factor, axis))
 
 
-def axis_from_points(channels: ArrayLike, energies: ArrayLike, size: int) -> Calibration:
-    """Return the line that fits calibration points, channel → keV, best.
+def axis_from_points(channels: ArrayLike, energies: ArrayLike, size: int, units: str = "keV") -> Calibration:
+    """Return the line that fits calibration points, channel → energy, best.
 
     Raises
     ------
     InvalidInput
-        When there are fewer than two different channels.
+        When there are fewer than two different channels, or the line makes no sense.
     """
     at = np.asarray(channels, dtype=np.float64)
     values = np.asarray(energies, dtype=np.float64)
     if at.shape != values.shape or np.unique(at).size < 2:
-        raise InvalidInput("an energy calibration needs two points")
+        raise InvalidInput("a calibration needs two points")
     slope, offset = np.polyfit(at, values, 1)
-    return EnergyAxis(float(offset), float(slope), size), ()
+    return axis_from_polynomial([offset, slope], size, units)
+
+
+def common_axis(axes: Sequence[EnergyAxis]) -> EnergyAxis:
+    """Return the first axis, longer as far as the others reach, so that rebinning loses no count."""
+    first = axes[0]
+    if all(axis == first for axis in axes):
+        return first
+    low = min(float(axis.edges[0]) for axis in axes)
+    high = max(float(axis.edges[-1]) for axis in axes)
+    below = max(0, int(np.ceil((first.edges[0] - low) / first.width - 1e-6)))
+    size = below + max(first.size, int(np.ceil((high - first.edges[0]) / first.width - 1e-6)))
+    return EnergyAxis(first.offset - below * first.width, first.width, size)
 
 
 def energy_in_kev(value: float, units: str = "") -> float:
     """Return a beam energy in keV; without units, a value above 200 is in eV."""
-    return value * _kev_per_unit(units, value)
+    return value * _KEV_PER.get(units.strip().lower(), 1e-3 if value > 200 else 1.0)
 
 
-def _line_through(channels: np.ndarray, curve: np.ndarray, size: int) -> Calibration:
-    slope, offset = np.polyfit(channels, curve, 1) if size > 1 else (curve[0], 0.0)
-    axis = EnergyAxis(float(offset), float(slope), size)
-    bend = float(np.abs(curve - axis.energies).max() / axis.width)
-    return axis, (_bent(bend),) if bend > 0.5 else ()
+def _kev_per_unit(offset: float, width: float, size: int, units: str) -> tuple[float, tuple[str, ...]]:
+    """Return keV per unit of a calibration, with a warning when that is not the unit it says."""
+    said = _KEV_PER.get(units.strip().lower())
+    for factor in (said, 1.0, 1e-3):
+        if factor is not None and _plausible(offset * factor, width * factor, size):
+            if said in (None, factor):
+                return factor, ()
+            right, wrong = ("keV", "eV") if factor == 1 else ("eV", "keV")
+            note = (
+                f"The file's energy calibration, {offset:g} + {width:g}·channel, makes sense in {right}, "
+                f"not in {wrong}: it is taken as {right}."
+            )
+            return factor, (note,)
+    raise InvalidInput(f"{offset:g} + {width:g}·channel {units}".strip() + " is no energy axis of X-rays")
 
 
-def _bent(channels: float) -> str:
+def _plausible(offset: float, width: float, size: int) -> bool:
+    last = offset + width * size
+    return _WIDTHS[0] <= width <= _WIDTHS[1] and abs(offset) < _FARTHEST and last < _FARTHEST
+
+
+def _bent(curve: np.ndarray, axis: EnergyAxis) -> tuple[str, ...]:
+    channels = float(np.abs(curve - axis.energies).max() / axis.width)
+    if channels <= 0.5:
+        return ()
     return (
-        f"The file's energy axis is curved; the straight axis used is off by up to {channels:.1f} channels."
+        f"The file's energy axis is curved; the straight axis used is off by up to {channels:.1f} channels.",
     )
-
-
-def _kev_per_unit(units: str, largest: float) -> float:
-    name = units.strip().lower()
-    if name in _EV_NAMES:
-        return 1e-3
-    if name in _KEV_NAMES:
-        return 1.0
-    return 1e-3 if largest > _HIGHEST_KEV else 1.0

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+_FAR_BELOW = 0.1  # the largest value of maps that are normalised rather than counted
 _GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -17,13 +18,14 @@ class CountFaults:
 
     Attributes
     ----------
-    negative, not_finite, not_whole
+    negative, not_finite, not_whole, too_large
         How many values were so.
     """
 
     negative: int = 0
     not_finite: int = 0
     not_whole: int = 0
+    too_large: int = 0
 
     def warnings(self, sampled: bool = False) -> tuple[str, ...]:
         """Return one sentence for each kind of fault; ``sampled`` when only a part was looked at."""
@@ -33,6 +35,8 @@ class CountFaults:
             texts.append(f"{self.negative} negative values{where} were set to 0.")
         if self.not_finite:
             texts.append(f"{self.not_finite} values{where} were not finite and were set to 0.")
+        if self.too_large:
+            texts.append(f"{self.too_large} values{where} are too large for counts and were cut.")
         if self.not_whole:
             texts.append(
                 "The values are not whole counts (corrected for dead time or normalised?); they were made "
@@ -66,14 +70,47 @@ def whole_counts(
         return (
             values.astype(target, copy=False)
             if target.itemsize >= values.dtype.itemsize
-            else _held(values, target)
+            else _held(values, target, faults)
         )
     if values.dtype.kind == "i":
         negative = values < 0
         found = int(np.count_nonzero(negative))
         faults.negative += found
-        return _held(np.where(negative, 0, values) if found else values, target)
-    return _held(_whole(np.asarray(values), first_pixel, faults), target)
+        return _held(np.where(negative, 0, values) if found else values, target, faults)
+    return _held(_whole(np.asarray(values), first_pixel, faults), target, faults)
+
+
+def as_counts(values: NDArray[Any]) -> tuple[NDArray[np.unsignedinteger[Any]], tuple[str, ...]]:
+    """Return values (Y, X, E) as whole counts in the narrowest type, and what was wrong with them."""
+    faults = CountFaults()
+    scaled, notes = scaled_up(values, values)
+    finite = scaled[np.isfinite(scaled)] if scaled.dtype.kind == "f" else scaled
+    largest = int(max(finite.max(initial=0), 0))
+    counts = whole_counts(scaled, 0, narrowest(largest + 1), faults)
+    return counts, (*notes, *faults.warnings())
+
+
+def scaled_up(values: NDArray[Any], sample: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Multiply normalised values, far below 1 as a sample of them says, so that few are lost as counts."""
+    factor = scale_of(sample)
+    return (values, ()) if factor == 1 else (values * factor, (scale_note(factor),))
+
+
+def scale_of(sample: NDArray[Any]) -> float:
+    """Return the power of ten by which values far below 1 become counts; 1 for values that are counts."""
+    if sample.dtype.kind != "f":
+        return 1.0
+    filled = sample[np.isfinite(sample) & (sample > 0)]
+    if not filled.size or filled.max() >= _FAR_BELOW:
+        return 1.0
+    # The smallest value is at least one count, as far as the largest stays within 32 bits.
+    wanted = np.ceil(-np.log10(float(filled.min())))
+    return float(10.0 ** min(wanted, np.floor(9 - np.log10(float(filled.max())))))
+
+
+def scale_note(factor: float) -> str:
+    """Return the sentence that tells of a scale."""
+    return f"The values are normalised, far below 1: they were multiplied by {factor:g} to become counts."
 
 
 def narrowest(largest: int) -> np.dtype[np.unsignedinteger]:
@@ -104,9 +141,10 @@ def _whole(values: NDArray[Any], first_pixel: int, faults: CountFaults) -> NDArr
     return np.diff(climbed, axis=1, prepend=0.0).reshape(floats.shape)
 
 
-def _held(values: NDArray[Any], target: np.dtype[Any]) -> NDArray[Any]:
+def _held(values: NDArray[Any], target: np.dtype[Any], faults: CountFaults) -> NDArray[Any]:
     largest = int(np.iinfo(target).max)
     if values.size and values.max() > largest:
+        faults.too_large += int(np.count_nonzero(values > largest))
         if values.dtype.kind == "f":  # the largest float below the limit, for 2**64 - 1 is none
             return np.minimum(values.astype(np.float64), np.nextafter(float(largest), 0)).astype(target)
         values = np.minimum(values, values.dtype.type(largest))

@@ -98,7 +98,7 @@ def read_prediction(path: str | Path) -> Prediction:
         When the file holds no prediction or is damaged.
     """
     from napari_xrf.io.hdf5 import file as hdf5_file
-    from napari_xrf.io.hdf5.nexus import pixel_size_of
+    from napari_xrf.io.own.files import pixel_size_of
     from napari_xrf.learning.prediction import Prediction
 
     target = Path(path)
@@ -143,7 +143,7 @@ def read_prediction(path: str | Path) -> Prediction:
 def _put_output(
     file: Any, entry: Any, name: str, values: np.ndarray[Any, np.dtype[np.float32]], pixel_size: Any
 ) -> None:
-    from napari_xrf.io.hdf5.nexus import put_image_axes
+    from napari_xrf.io.own.files import put_image_axes
 
     stored: dict[str, Any] = {}
     if values.size:

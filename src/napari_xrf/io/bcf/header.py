@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import xml.etree.ElementTree as ET
+import binascii
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,35 +12,26 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import AuxiliaryImage, Excitation
-from napari_xrf.io.bcf.images import auxiliary_images, image_data, map_image, number
+from napari_xrf.io import bruker_xml
+from napari_xrf.io.bruker_xml import Node, number, part, positive, text
+from napari_xrf.io.spectra.single import element_symbols
 
 _DAMAGED = "Copy it again from the instrument or export it anew"
-_MN_KA_KEV = 5.895
-_FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
-_ROUGH_VACUUM_MBAR = 100  # an M4's "air" at 20 mbar is its vacuum
 _MOST_CHANNELS = 2**16
+_NO_IMAGES = ("PixelTimes", "Counter")
+_MOST_PIXELS = 2**30
+_IMAGES = "./ClassInstance[@Type='TRTImageData']"
 
 
 @dataclass(frozen=True, eq=False)
 class DetectorHeader:
-    """What the header says of one detector's spectra.
-
-    Attributes
-    ----------
-    name
-        Its type and serial number, ``"XFlash 430 (1234)"``.
-    energy
-        The energy axis.
-    sum_spectrum
-        (E,) the instrument's own sum over the map, or None.
-    excitation
-        What excited the sample.
-    """
+    """One detector: type and serial number, energy axis, the instrument's own sum spectrum, (E,), if any."""
 
     name: str
     energy: EnergyAxis
     sum_spectrum: NDArray[np.uint64] | None
     excitation: Excitation
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,22 +40,16 @@ class BcfHeader:
 
     Attributes
     ----------
-    name
-        The map's name.
+    name, elements, images, warnings
+        As those of the cube; ``elements`` are those that the operator chose.
     map_shape
         (Y, X) of the map's own image, or None where there is none.
     pixel_size
         (DY, DX) in µm, or None.
     pixel_times
         (Y, X) seconds per pixel, or None.
-    elements
-        Symbols of the elements that the operator chose.
-    images
-        In register with the map.
     detectors
         By the number in ``SpectrumData<number>``.
-    warnings
-        What the user should know.
     """
 
     name: str
@@ -101,9 +85,10 @@ def parse_header(document: bytes, path: Path, numbers: list[int]) -> BcfHeader:
         pixel_size = _pixel_size(root)
         if pixel_size is None:
             warnings.append("The file has no pixel size; lengths and areas are in pixels.")
-        own = map_image(root)
+        own = next((node for node in root.findall(_IMAGES) if not node.get("Name")), None)
         shape = None if own is None else (int(number(own, "Height")), int(number(own, "Width")))
-        images = auxiliary_images(root, shape, pixel_size, warnings)
+        images = _auxiliary_images(root, shape, pixel_size, warnings)
+        detectors = {index: _detector(root, index) for index in numbers}
         return BcfHeader(
             name=root.get("Name", "").strip() or path.stem,
             map_shape=shape,
@@ -111,43 +96,34 @@ def parse_header(document: bytes, path: Path, numbers: list[int]) -> BcfHeader:
             pixel_times=_pixel_times(root, shape, warnings),
             elements=_elements(root),
             images=images,
-            detectors={index: _detector(root, index) for index in numbers},
-            warnings=tuple(warnings),
+            detectors=detectors,
+            warnings=(*warnings, *(note for one in detectors.values() for note in one.warnings)),
         )
-    except (ValueError, InvalidInput) as error:
+    except (ValueError, OverflowError, InvalidInput) as error:
         raise FileError(path, f"is damaged: its header cannot be understood ({error})", _DAMAGED) from error
 
 
-def _root(document: bytes, path: Path) -> ET.Element:
-    # No instrument writes a document type; one could only hold an entity bomb.
-    if not document.lstrip().startswith(b"<") or b"<!DOCTYPE" in document or b"<!ENTITY" in document:
-        raise FileError(path, "is damaged: its header is no plain XML", _DAMAGED)
-    try:
-        tree = ET.fromstring(document)
-    except (ET.ParseError, ValueError, LookupError) as error:
-        raise FileError(path, f"is damaged: its header is broken XML ({error})", _DAMAGED) from error
-    root = tree.find("./ClassInstance[@Type='TRTSpectrumDatabase']")
+def _root(document: bytes, path: Path) -> Node:
+    root = bruker_xml.parse_xml(document, path).find("./ClassInstance[@Type='TRTSpectrumDatabase']")
     if root is None:
         raise FileError(path, "is a Bruker file, but its header describes no map")
     return root
 
 
-def _pixel_size(root: ET.Element) -> tuple[float, float] | None:
+def _pixel_size(root: Node) -> tuple[float, float] | None:
     microscope = root.find("./ClassInstance[@Type='TRTSEMData']")
-    if microscope is None:
-        return None
-    sizes = (number(microscope, "DY", math.nan), number(microscope, "DX", math.nan))
-    return sizes if all(math.isfinite(size) and size > 0 for size in sizes) else None
+    dy, dx = positive(microscope, "DY"), positive(microscope, "DX")
+    return None if dy is None or dx is None else (dy, dx)
 
 
 def _pixel_times(
-    root: ET.Element, shape: tuple[int, int] | None, warnings: list[str]
+    root: Node, shape: tuple[int, int] | None, warnings: list[str]
 ) -> NDArray[np.float64] | None:
     node = root.find("./ClassInstance[@Type='TRTImageData'][@Name='PixelTimes']")
     plane = None if node is None else node.find("./Plane0")
     if node is None or plane is None:
         return None
-    times = image_data(node, plane)
+    times = _image_data(node, plane)
     if not times.any():
         return None
     if times.shape != shape:
@@ -156,102 +132,141 @@ def _pixel_times(
     return times.astype(np.float64) * 1e-6
 
 
-def _elements(root: ET.Element) -> tuple[str, ...]:
-    import xraylib
-
-    found = []
-    for region in root.iter("ClassInstance"):
-        if region.get("Type") not in ("TRTSpectrumRegion", "TRTPSEElement"):
-            continue
-        atomic_number = int(number(region, "Element", 0))
-        symbol = xraylib.AtomicNumberToSymbol(atomic_number) if 0 < atomic_number < 108 else None
-        if symbol is not None and symbol not in found:
-            found.append(symbol)
-    return tuple(found)
+def _elements(root: Node) -> tuple[str, ...]:
+    kinds = ("TRTSpectrumRegion", "TRTPSEElement")
+    regions = [node for node in root.iter("ClassInstance") if node.get("Type") in kinds]
+    numbers = [int(number(region, "Element", 0)) for region in regions]
+    return tuple(symbol for one in dict.fromkeys(numbers) for symbol in element_symbols([one]))
 
 
-def _detector(root: ET.Element, index: int) -> DetectorHeader:
+def _detector(root: Node, index: int) -> DetectorHeader:
     spectrum = root.find(f"./SpectrumData{index}/ClassInstance")
     if spectrum is None:
         raise ValueError(f"no SpectrumData{index}")
-    calibration = _part(spectrum, "TRTSpectrumHeader")
-    if calibration is None:
-        raise ValueError("no energy calibration")
-    counts = _channels(spectrum)
-    size = int(number(calibration, "ChannelCount", 0)) if counts is None else counts.size
+    header, hardware = part(spectrum, "TRTSpectrumHeader"), part(spectrum, "TRTDetectorHeader")
+    channels = text(spectrum, "Channels")
+    counts = np.array([int(count) for count in channels.split(",")], dtype=np.uint64) if channels else None
+    size = int(number(header, "ChannelCount", 0)) if counts is None else counts.size
     if not 0 < size <= _MOST_CHANNELS:
         raise ValueError(f"{size} channels")
-    hardware = _part(spectrum, "TRTDetectorHeader")
-    kind = _text(hardware, "Type")
-    serial = _text(hardware, "Serial")
-    name = " ".join(part for part in (kind, f"({serial})" if serial else "") if part)
-    energy = EnergyAxis(number(calibration, "CalibAbs"), number(calibration, "CalibLin"), size)
-    if energy.width > 1 or abs(energy.offset) > 100:
-        raise ValueError(f"an energy axis of {energy.offset} + {energy.width}·channel keV")
-    return DetectorHeader(
-        name or f"detector {index + 1}", energy, counts, _excitation(root, spectrum, calibration, kind)
+    kind, serial = text(hardware, "Type"), text(hardware, "Serial")
+    name = " ".join(word for word in (kind, f"({serial})" if serial else "") if word)
+    energy, notes = bruker_xml.energy_axis(header, size)
+    excitation = bruker_xml.excitation(spectrum, root)
+    return DetectorHeader(name or f"detector {index + 1}", energy, counts, excitation, notes)
+
+
+def _image_data(node: Node, plane: Node) -> NDArray[np.generic]:
+    """Return one plane of an image, (Y, X), or (Y, X, 3) for one of three bytes a pixel.
+
+    Raises
+    ------
+    ValueError
+        When its size does not fit its data.
+    """
+    height, width, size = (int(number(node, tag)) for tag in ("Height", "Width", "ItemSize"))
+    if min(height, width) < 1 or height * width > _MOST_PIXELS:
+        raise ValueError(f"an image of {height}×{width} pixels")
+    try:
+        raw = binascii.a2b_base64(plane.findtext("./Data") or "")
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"the data of an image are broken: {error}") from error
+    if size not in (1, 2, 3, 4) or len(raw) < height * width * size:
+        raise ValueError(f"{len(raw)} bytes for an image of {height}×{width}×{size}")
+    raw = raw[: height * width * size]
+    if size == 3:
+        # Windows bitmaps: blue first.
+        return np.ascontiguousarray(np.frombuffer(raw, np.uint8).reshape(height, width, 3)[:, :, ::-1])
+    return np.frombuffer(raw, dtype=f"<u{size}").reshape(height, width)
+
+
+def _auxiliary_images(
+    root: Node,
+    map_shape: tuple[int, int] | None,
+    pixel_size: tuple[float, float] | None,
+    warnings: list[str],
+) -> tuple[AuxiliaryImage, ...]:
+    """Return every image of the header that is not empty, placed on the map.
+
+    Images beside the map's data cover the map; overview images hold a rectangle that shows where the
+    map lies. One without a place is put with its first pixel on the map's, and a warning says so.
+    """
+    found: list[AuxiliaryImage] = []
+    overviews = root.findall(".//ClassInstance[@Name='OverviewImages']//ClassInstance[@Type='TRTImageData']")
+    for node in root.iter("ClassInstance"):
+        if node.get("Type") != "TRTImageData" or node.get("Name") in _NO_IMAGES:
+            continue
+        for index in range(int(number(node, "PlaneCount", 0))):
+            plane = node.find(f"./Plane{index}")
+            if plane is None:
+                raise ValueError(f"plane {index} of an image is missing")
+            data = _image_data(node, plane)
+            if data.any():
+                name = _unique(_name(node, plane, index), found)
+                shape = (data.shape[0], data.shape[1])
+                whole = (0.0, 0.0, shape[1] - 1.0, shape[0] - 1.0)
+                place = _rectangle(node) if node in overviews else whole
+                size, origin = _register(node, shape, place, map_shape, pixel_size)
+                if place is None:
+                    warnings.append(f"The file does not say where the image {name} lies on the map.")
+                found.append(AuxiliaryImage(name, _as_colour(data, node in overviews), size, origin))
+    return tuple(found)
+
+
+def _register(
+    node: Node,
+    shape: tuple[int, int],
+    place: tuple[float, float, float, float] | None,
+    map_shape: tuple[int, int] | None,
+    pixel_size: tuple[float, float] | None,
+) -> tuple[tuple[float, float] | None, tuple[float, float]]:
+    """Return pixel size and origin in µm of an image in which the map is the rectangle ``place``.
+
+    ``place`` is left, top, right, bottom in pixels of the image, the last ones included.
+    """
+    if place is not None and shape == map_shape and node.get("Name") is None:
+        return pixel_size, (0.0, 0.0)
+    own = (number(node, "YCalibration", 0), number(node, "XCalibration", 0))
+    known = own if min(own) > 0 else None
+    if place is None or map_shape is None or pixel_size is None:
+        return known or (pixel_size if shape == map_shape else None), (0.0, 0.0)
+    left, top, right, bottom = place
+    extent = (map_shape[0] * pixel_size[0], map_shape[1] * pixel_size[1])
+    size = known or (extent[0] / (bottom - top + 1), extent[1] / (right - left + 1))
+    # From the edge of the map, where the rectangle begins, to the centres of the two first pixels.
+    origin = tuple(
+        (0.5 - start) * pitch - 0.5 * map_pitch
+        for start, pitch, map_pitch in zip((top, left), size, pixel_size, strict=True)
     )
+    return size, (origin[0], origin[1])
 
 
-def _channels(spectrum: ET.Element) -> NDArray[np.uint64] | None:
-    text = spectrum.findtext("./Channels")
-    if not text or not text.strip():
+def _rectangle(node: Node) -> tuple[float, float, float, float] | None:
+    rectangle = node.find(".//ClassInstance[@Name='Map']//TRTOverlayElement/Rect")
+    if rectangle is None:
         return None
-    return np.array([int(count) for count in text.split(",")], dtype=np.uint64)
+    left, top, right, bottom = (number(rectangle, tag) for tag in ("Left", "Top", "Right", "Bottom"))
+    return (left, top, right, bottom) if right >= left and bottom >= top else None
 
 
-def _excitation(root: ET.Element, spectrum: ET.Element, calibration: ET.Element, kind: str) -> Excitation:
-    variance = number(calibration, "SigmaAbs", 0) + number(calibration, "SigmaLin", 0) * _MN_KA_KEV
-    fwhm = 1000 * _FWHM_PER_SIGMA * math.sqrt(variance) if variance > 0 else None
-    tube = _part(spectrum, "TRTXrfHeader")
-    if tube is not None:
-        import xraylib
-
-        anode = int(number(tube, "Anode", 0))
-        return Excitation(
-            kind="tube",
-            energy_kev=_positive(tube, "Voltage"),
-            anode=xraylib.AtomicNumberToSymbol(anode) if 0 < anode < 108 else None,
-            incidence_deg=_positive(tube, "ExcitationAngle"),
-            takeoff_deg=_positive(tube, "DetectionAngle"),
-            atmosphere=_atmosphere(tube),
-            fwhm_mn_ka_ev=fwhm,
-            instrument=" ".join(part for part in (_text(tube, "ChassisType"), kind) if part) or None,
-        )
-    electrons = _part(spectrum, "TRTESMAHeader")
-    microscope = root.find("./ClassInstance[@Type='TRTSEMData']")
-    if electrons is None and microscope is None:
-        return Excitation(fwhm_mn_ka_ev=fwhm, instrument=kind or None)
-    stage = root.find("./ClassInstance[@Type='TRTSEMStageData']")
-    tilt = number(stage, "Tilt", math.nan)
-    return Excitation(
-        kind="electron",
-        energy_kev=_positive(electrons, "PrimaryEnergy") or _positive(microscope, "HV"),
-        incidence_deg=90 - tilt if 0 <= tilt < 90 else None,
-        takeoff_deg=_positive(electrons, "ElevationAngle"),
-        atmosphere="vacuum",
-        fwhm_mn_ka_ev=fwhm,
-        instrument=kind or None,
-    )
+def _as_colour(data: NDArray[np.generic], overview: bool) -> NDArray[np.generic]:
+    # Video pictures of four bytes a pixel are blue, green, red and an empty byte.
+    if not overview or data.dtype != np.uint32 or data.max() >= 2**24 or data.max() < 2**16:
+        return data
+    planes = np.ascontiguousarray(data).view(np.uint8).reshape(*data.shape, 4)
+    return np.ascontiguousarray(planes[:, :, 2::-1])
 
 
-def _atmosphere(tube: ET.Element) -> str | None:
-    said = _text(tube, "Atmosphere").lower()
-    pressure = number(tube, "ChamberPressure", math.nan)
-    if said == "air" and 0 <= pressure < _ROUGH_VACUUM_MBAR:
-        return "vacuum"
-    return said if said in ("air", "helium", "vacuum") else None
+def _name(node: Node, plane: Node, index: int) -> str:
+    said = plane.findtext("./Description") or plane.findtext("./Name") or node.get("Name") or ""
+    return said.strip() or f"image {index + 1}"
 
 
-def _part(spectrum: ET.Element, kind: str) -> ET.Element | None:
-    return spectrum.find(f".//ClassInstance[@Type='{kind}']")
-
-
-def _text(node: ET.Element | None, tag: str) -> str:
-    return "" if node is None else (node.findtext(f"./{tag}") or "").strip()
-
-
-def _positive(node: ET.Element | None, tag: str) -> float | None:
-    # Instruments write −1 or 0 for what they do not know.
-    value = number(node, tag, math.nan)
-    return value if math.isfinite(value) and value > 0 else None
+def _unique(name: str, found: list[AuxiliaryImage]) -> str:
+    taken = {image.name for image in found}
+    count = 2
+    unique = name
+    while unique in taken:
+        unique = f"{name} ({count})"
+        count += 1
+    return unique

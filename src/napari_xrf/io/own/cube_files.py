@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from napari_xrf.core.element_maps import ElementMaps
@@ -28,8 +29,10 @@ from napari_xrf.io.atomic_write import replacing
 from napari_xrf.io.bcf.threads import core_count
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.own import compressed_chunks
+from napari_xrf.io.own.element_map_files import get_element_maps, put_element_maps
+from napari_xrf.io.own.files import MARK, pixel_size_of, put_image_axes
+from napari_xrf.io.own.label_files import get_labels, put_labels
 
-MARK = "napari_xrf"
 LAYOUT = "napari-xrf"
 _KIND = "cube"
 _BAND = 16  # rows and columns of a chunk: a pixel, a region and an energy slice each touch a fair share
@@ -64,8 +67,6 @@ def write_cube(
     FileError
         When the file cannot be written.
     """
-    import h5py
-
     target = Path(path)
     if target.suffix.lower() not in _SUFFIXES:
         raise InvalidInput(f"maps are not written to {target.suffix!r} files", "Choose .h5")
@@ -107,8 +108,6 @@ def is_cube_file(file: Any) -> bool:
 
 def describe(file: Any, path: str | Path) -> dict[str, Any]:
     """Return all of a cube but its counts, from an open file, as arguments of :class:`SpectralCube`."""
-    from napari_xrf.io.hdf5.nexus import pixel_size_of
-
     entry = file["map"]
     counts = entry["data/counts"]
     live_time = hdf5_file.dataset_at(entry, "live_time")
@@ -128,8 +127,6 @@ def describe(file: Any, path: str | Path) -> dict[str, Any]:
 
 
 def _put_counts(entry: Any, cube: SpectralCube, progress: Progress) -> None:
-    from napari_xrf.io.hdf5.nexus import put_image_axes
-
     rows, columns, channels = cube.shape
     group = entry.create_group("data")
     group.attrs.update({"NX_class": "NXdata", "signal": "counts"})
@@ -172,8 +169,6 @@ def _put_image(parent: Any, name: str, image: AuxiliaryImage) -> None:
 
 
 def _get_image(group: Any) -> AuxiliaryImage:
-    from napari_xrf.io.hdf5.nexus import pixel_size_of
-
     y, x = (float(value) for value in group.attrs["origin_um"])
     return AuxiliaryImage(
         hdf5_file.text_of(group.attrs["title"]),
@@ -184,9 +179,6 @@ def _get_image(group: Any) -> AuxiliaryImage:
 
 
 def _put_truth(group: Any, name: str, value: Any) -> None:
-    from napari_xrf.io.own.element_map_files import put_element_maps
-    from napari_xrf.io.own.label_files import put_labels
-
     if not name or "/" in name or name == ".":
         raise InvalidInput(f"a truth cannot be named {name!r}", "Use a name without /")
     if isinstance(value, LabelMap):
@@ -205,9 +197,6 @@ def _put_truth(group: Any, name: str, value: Any) -> None:
 
 
 def _get_truth(node: Any) -> Any:
-    from napari_xrf.io.own.element_map_files import get_element_maps
-    from napari_xrf.io.own.label_files import get_labels
-
     kind = hdf5_file.text_of(hdf5_file.attribute(node, MARK))
     if kind == "labels":
         return get_labels(node)

@@ -18,99 +18,67 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.io.atomic_write import replacing
+from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.own import fit_results
+from napari_xrf.io.own.files import (
+    MARK,
+    as_pair,
+    marked_group,
+    new_group,
+    opened_tiff,
+    pixel_size_of,
+    put_image_axes,
+    read_by_suffix,
+    write_by_suffix,
+    write_group,
+)
 
-_MARK = "napari_xrf"
 _KIND = "element_maps"
 _CSV_START = ["y", "x", "y_um", "x_um"]
-_TIFF = (".tif", ".tiff")
-_HDF5 = (".h5", ".hdf5", ".nxs")
 
 
 def write_element_maps(path: str | Path, maps: ElementMaps, *, progress: Progress = ignore_progress) -> None:
-    """Write element maps to .ome.tif (or .tif), .h5 or .csv.
-
-    Raises
-    ------
-    InvalidInput
-        When the suffix is none of these.
-    FileError
-        When the file cannot be written.
-    """
-    target = Path(path)
+    """Write element maps to .ome.tif (or .tif), .h5 or .csv; InvalidInput for other suffixes."""
     writers = {".tif": _write_tiff, ".tiff": _write_tiff, ".h5": _write_hdf5, ".csv": _write_csv}
-    try:
-        writer = writers[target.suffix.lower()]
-    except KeyError:
-        raise InvalidInput(
-            f"element maps are not written to {target.suffix!r} files", "Choose .ome.tif, .h5 or .csv"
-        ) from None
-    progress(0, 1, "writing element maps")
-    with replacing(target) as temporary:
-        writer(temporary, maps)
-    progress(1, 1, "writing element maps")
+    write_by_suffix(path, maps, writers, "element maps", progress)
 
 
 def read_element_maps(path: str | Path) -> ElementMaps:
     """Read element maps that :func:`write_element_maps`, PyMca's fit or Savu's PyMca task wrote.
 
     Of foreign files the line families are kept, other results (scatter, χ²) are left out; missing
-    standard errors are NaN.
-
-    Raises
-    ------
-    FileError
-        When the file holds no element maps or is damaged.
+    standard errors are NaN. Raises FileError when the file holds none or is damaged.
     """
-    target = Path(path)
-    suffix = target.suffix.lower()
-    try:
-        if suffix in _TIFF:
-            return _read_tiff(target)
-        if suffix in _HDF5:
-            return _read_hdf5(target)
-        if suffix == ".csv":
-            return _read_csv(target)
-    except FileError:
-        raise
-    except (InvalidInput, KeyError, ValueError, TypeError, AttributeError, IndexError, OSError) as error:
-        raise FileError(target, f"holds no usable element maps ({error})") from error
-    raise FileError(target, "holds no element maps", "Element maps are .ome.tif, .h5 or .csv files")
+    readers = {".tif": _read_tiff, ".tiff": _read_tiff, ".h5": _read_hdf5, ".hdf5": _read_hdf5,
+               ".nxs": _read_hdf5, ".csv": _read_csv}  # fmt: skip
+    maps: ElementMaps = read_by_suffix(path, readers, "element maps")
+    return maps
 
 
 def is_element_map_file(path: str | Path) -> bool:
     """Tell whether a file holds element maps that :func:`read_element_maps` reads."""
     target = Path(path)
     suffix = target.suffix.lower()
-    if suffix in _TIFF:
+    if suffix in (".tif", ".tiff"):
         return bool(_tiff_mark(target))
-    if suffix in _HDF5:
-        from napari_xrf.io.hdf5 import file as hdf5_file
-        from napari_xrf.io.own import fit_results
-
-        with hdf5_file.opened(target) as file:
-            return _own_group(file) is not None or fit_results.find(file) is not None
     if suffix == ".csv":
         with target.open(encoding="utf-8", errors="replace") as handle:
             return handle.readline(200).split(",")[:4] == _CSV_START
-    return False
+    with hdf5_file.opened(target) as file:
+        return marked_group(file, _KIND) is not None or fit_results.find(file) is not None
 
 
 def put_element_maps(parent: Any, name: str, maps: ElementMaps) -> None:
     """Write element maps as the NXdata group ``name`` of an open HDF5 group."""
-    import h5py
-
-    from napari_xrf.io.hdf5.nexus import put_image_axes
-
-    group = parent.create_group(name)
-    group.attrs.update({"NX_class": "NXdata", "signal": "counts", _MARK: _KIND})
-    group.attrs.update({"method": maps.method, "source": maps.source})
+    group = new_group(parent, name, _KIND, "counts", method=maps.method, source=maps.source)
     chunks = (1, *maps.counts.shape[1:]) if maps.counts.size else None
     for dataset, values in (("counts", maps.counts), ("counts_errors", maps.standard_errors)):
         group.create_dataset(
@@ -123,9 +91,6 @@ def put_element_maps(parent: Any, name: str, maps: ElementMaps) -> None:
 
 def get_element_maps(group: Any) -> ElementMaps:
     """Read element maps from their NXdata group."""
-    from napari_xrf.io.hdf5 import file as hdf5_file
-    from napari_xrf.io.hdf5.nexus import pixel_size_of
-
     return ElementMaps(
         hdf5_file.texts_of(group["families"]),
         hdf5_file.array_of(group["counts"]),
@@ -137,20 +102,13 @@ def get_element_maps(group: Any) -> ElementMaps:
 
 
 def _write_tiff(path: Path, maps: ElementMaps) -> None:
-    import tifffile
-
     if not maps.families:
         raise InvalidInput("there are no element maps to write", "Choose at least one element")
-    mark = {_MARK: _KIND, "method": maps.method, "source": maps.source, "pixel_size_um": maps.pixel_size}
+    mark = {MARK: _KIND, "method": maps.method, "source": maps.source, "pixel_size_um": maps.pixel_size}
     size: dict[str, Any] = {}
     if maps.pixel_size is not None:
-        dy, dx = maps.pixel_size
-        size = {
-            "PhysicalSizeY": dy,
-            "PhysicalSizeX": dx,
-            "PhysicalSizeYUnit": "µm",
-            "PhysicalSizeXUnit": "µm",
-        }
+        size = {f"PhysicalSize{axis}": step for axis, step in zip("YX", maps.pixel_size, strict=True)}
+        size |= {f"PhysicalSize{axis}Unit": "µm" for axis in "YX"}
     with tifffile.TiffWriter(path, ome=True) as tiff:
         for name, stack in (("net counts", maps.counts), ("standard errors", maps.standard_errors)):
             metadata = {"axes": "CYX", "Name": name, "Channel": {"Name": list(maps.families)}, **size}
@@ -165,27 +123,18 @@ def _write_tiff(path: Path, maps: ElementMaps) -> None:
 
 
 def _read_tiff(path: Path) -> ElementMaps:
-    import tifffile
-
-    from napari_xrf.io.own import tiff_file
-
     mark = _tiff_mark(path)
     if not mark:
         raise FileError(path, "holds no element maps of ours", "Open it as an ordinary image")
-    with tiff_file.opened(path) as tiff:
+    with opened_tiff(path) as tiff:
         ome = tifffile.xml2dict(tiff.ome_metadata or "")
         images = ome["OME"]["Image"]
         channels = images[0]["Pixels"]["Channel"]
         names = [entry["Name"] for entry in (channels if isinstance(channels, list) else [channels])]
         counts, errors = (_stack(tiff.series[index].asarray()) for index in (0, 1))
-    size = mark["pixel_size_um"]
+    size = as_pair(mark["pixel_size_um"])
     return ElementMaps(
-        tuple(str(name) for name in names),
-        counts,
-        errors,
-        mark["method"],
-        None if size is None else (float(size[0]), float(size[1])),
-        mark["source"],
+        tuple(str(name) for name in names), counts, errors, mark["method"], size, mark["source"]
     )
 
 
@@ -196,43 +145,22 @@ def _stack(values: NDArray[np.generic]) -> NDArray[np.float32]:
 
 def _tiff_mark(path: Path) -> dict[str, Any]:
     """Return what the description of our first image says, empty for other programs' files."""
-    import tifffile
-
-    from napari_xrf.io.own import tiff_file
-
-    with tiff_file.opened(path) as tiff:
+    with opened_tiff(path) as tiff:
         if not tiff.is_ome or not tiff.ome_metadata or _KIND not in tiff.ome_metadata:
             return {}
         images = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
         mark = json.loads(images[0]["Description"])
-    return mark if isinstance(mark, dict) and mark.get(_MARK) == _KIND else {}
+    return mark if isinstance(mark, dict) and mark.get(MARK) == _KIND else {}
 
 
 def _write_hdf5(path: Path, maps: ElementMaps) -> None:
-    import h5py
-
-    with h5py.File(path, "w") as file:
-        file.attrs.update({"NX_class": "NXroot", "default": _KIND})
-        put_element_maps(file, _KIND, maps)
+    write_group(path, _KIND, put_element_maps, maps)
 
 
 def _read_hdf5(path: Path) -> ElementMaps:
-    from napari_xrf.io.hdf5 import file as hdf5_file
-    from napari_xrf.io.own import fit_results
-
     with hdf5_file.opened(path) as file:
-        group = _own_group(file)
-        if group is not None:
-            return get_element_maps(group)
-        return fit_results.read(path, file)
-
-
-def _own_group(file: Any) -> Any:
-    from napari_xrf.io.hdf5 import file as hdf5_file
-
-    group = hdf5_file.group_at(file, _KIND)
-    mine = group is not None and hdf5_file.text_of(hdf5_file.attribute(group, _MARK)) == _KIND
-    return group if mine else None
+        group = marked_group(file, _KIND)
+        return fit_results.read(path, file) if group is None else get_element_maps(group)
 
 
 def _write_csv(path: Path, maps: ElementMaps) -> None:

@@ -17,18 +17,32 @@ import csv
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.io.atomic_write import replacing
+from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.own.files import (
+    MARK,
+    as_pair,
+    marked_group,
+    new_group,
+    opened_tiff,
+    pixel_size_of,
+    put_image_axes,
+    read_by_suffix,
+    write_by_suffix,
+    write_group,
+)
 
-_MARK = "napari_xrf"
 _KIND = "labels"
 _UM_PER_CM = 1e4
 _CSV_HEADER = ["y", "x", "label", "name", "confidence"]
@@ -36,50 +50,20 @@ _TIFF_TYPES = ("u1", "u2", "u4")
 
 
 def write_labels(path: str | Path, labels: LabelMap, *, progress: Progress = ignore_progress) -> None:
-    """Write a label map to .tif, .h5 or .csv.
-
-    Raises
-    ------
-    InvalidInput
-        When the suffix is none of these.
-    FileError
-        When the file cannot be written.
-    """
-    target = Path(path)
+    """Write a label map to .tif, .h5 or .csv; InvalidInput for other suffixes."""
     writers = {".tif": _write_tiff, ".tiff": _write_tiff, ".h5": _write_hdf5, ".csv": _write_csv}
-    try:
-        writer = writers[target.suffix.lower()]
-    except KeyError:
-        raise InvalidInput(
-            f"label maps are not written to {target.suffix!r} files", "Choose .tif, .h5 or .csv"
-        ) from None
-    progress(0, 1, "writing labels")
-    with replacing(target) as temporary:
-        writer(temporary, labels)
-    progress(1, 1, "writing labels")
+    write_by_suffix(path, labels, writers, "label maps", progress)
 
 
 def read_labels(path: str | Path) -> LabelMap:
     """Read a label map that :func:`write_labels` wrote, or any TIFF of unsigned integers.
 
-    Classes of a foreign TIFF are named ``"class 1"``, ``"class 2"`` … in grey.
-
-    Raises
-    ------
-    FileError
-        When the file holds no label map or is damaged.
+    Classes of a foreign TIFF are named ``"class 1"``, ``"class 2"`` … in grey. Raises FileError when the
+    file holds no label map or is damaged.
     """
-    target = Path(path)
     readers = {".tif": _read_tiff, ".tiff": _read_tiff, ".h5": _read_hdf5, ".csv": _read_csv}
-    reader = readers.get(target.suffix.lower())
-    if reader is None:
-        raise FileError(target, "is no label map", "Label maps are .tif, .h5 or .csv files")
-    try:
-        return reader(target)
-    except FileError:
-        raise
-    except (InvalidInput, KeyError, ValueError, TypeError, AttributeError, IndexError, OSError) as error:
-        raise FileError(target, f"holds no usable label map ({error})") from error
+    labels: LabelMap = read_by_suffix(path, readers, "label map")
+    return labels
 
 
 def is_label_file(path: str | Path) -> bool:
@@ -90,22 +74,14 @@ def is_label_file(path: str | Path) -> bool:
         return "classes" in _tiff_mark(target)
     if suffix == ".csv":
         with target.open(encoding="utf-8", errors="replace") as handle:
-            return handle.readline(200).startswith(f"# {_MARK} {_KIND}")
-    if suffix == ".h5":
-        from napari_xrf.io.hdf5 import file as hdf5_file
-
-        with hdf5_file.opened(target) as file:
-            group = hdf5_file.group_at(file, _KIND)
-            return group is not None and hdf5_file.text_of(hdf5_file.attribute(group, _MARK)) == _KIND
-    return False
+            return handle.readline(200).startswith(f"# {MARK} {_KIND}")
+    with hdf5_file.opened(target) as file:
+        return marked_group(file, _KIND) is not None
 
 
 def put_labels(parent: Any, name: str, labels: LabelMap) -> None:
     """Write a label map as the NXdata group ``name`` of an open HDF5 group."""
-    from napari_xrf.io.hdf5.nexus import put_image_axes
-
-    group = parent.create_group(name)
-    group.attrs.update({"NX_class": "NXdata", "signal": "labels", _MARK: _KIND, "source": labels.source})
+    group = new_group(parent, name, _KIND, "labels", source=labels.source)
     group.create_dataset("labels", data=labels.labels, compression="gzip", compression_opts=4, shuffle=True)
     if labels.confidence is not None:
         group.create_dataset("confidence", data=labels.confidence, compression="gzip", shuffle=True)
@@ -114,18 +90,14 @@ def put_labels(parent: Any, name: str, labels: LabelMap) -> None:
     table = group.create_group("classes")
     table.create_dataset("label", data=np.array([row.label for row in labels.classes], dtype=np.uint64))
     for column in ("name", "formula", "color"):
-        table.create_dataset(
-            column, data=[getattr(row, column) for row in labels.classes], dtype=_string_type()
-        )
+        texts = [getattr(row, column) for row in labels.classes]
+        table.create_dataset(column, data=texts, dtype=h5py.string_dtype())
     densities = [np.nan if row.density is None else row.density for row in labels.classes]
     table.create_dataset("density", data=np.array(densities, dtype=np.float64)).attrs["units"] = "g/cm3"
 
 
 def get_labels(group: Any) -> LabelMap:
     """Read a label map from its NXdata group."""
-    from napari_xrf.io.hdf5 import file as hdf5_file
-    from napari_xrf.io.hdf5.nexus import pixel_size_of
-
     table = group["classes"]
     columns = [hdf5_file.texts_of(table[name]) for name in ("name", "formula", "color")]
     classes = tuple(
@@ -145,34 +117,26 @@ def get_labels(group: Any) -> LabelMap:
 
 
 def _write_tiff(path: Path, labels: LabelMap) -> None:
-    import tifffile
-
     # Programs that open labels know 8, 16 and 32 bit; the type in memory is kept in the description.
     largest = int(labels.labels.max(initial=0))
     stored = next((kind for kind in _TIFF_TYPES if largest <= np.iinfo(kind).max), None)
     if stored is None:
         raise InvalidInput("labels above 4294967295 do not fit a TIFF", "Write .h5")
-    mark = {
-        **_describe(labels),
-        "dtype": labels.labels.dtype.str,
-        "has_confidence": labels.confidence is not None,
-    }
+    mark = _describe(labels)
     resolution: dict[str, Any] = {}
     if labels.pixel_size is not None:
         dy, dx = labels.pixel_size
         resolution = {"resolution": (_UM_PER_CM / dx, _UM_PER_CM / dy), "resolutionunit": "CENTIMETER"}
     with tifffile.TiffWriter(path) as tiff:
         common = {"compression": "zlib", "photometric": "minisblack", **resolution}
-        tiff.write(labels.labels.astype(stored), metadata={"axes": "YX", _MARK: mark}, **common)
+        tiff.write(labels.labels.astype(stored), metadata={"axes": "YX", MARK: mark}, **common)
         if labels.confidence is not None:
             tiff.write(labels.confidence, metadata={"axes": "YX", "name": "confidence"}, **common)
 
 
 def _read_tiff(path: Path) -> LabelMap:
-    from napari_xrf.io.own import tiff_file
-
     mark = _tiff_mark(path)
-    with tiff_file.opened(path) as tiff:
+    with opened_tiff(path) as tiff:
         labels = tiff.pages[0].asarray()
         if "classes" not in mark:
             return _foreign_labels(path, labels)
@@ -182,12 +146,10 @@ def _read_tiff(path: Path) -> LabelMap:
 
 def _tiff_mark(path: Path) -> dict[str, Any]:
     """Return what our description of a TIFF says, empty for other programs' files."""
-    from napari_xrf.io.own import tiff_file
-
-    with tiff_file.opened(path) as tiff:
+    with opened_tiff(path) as tiff:
         description = tiff.pages[0].description
     try:
-        mark = json.loads(description)[_MARK]
+        mark = json.loads(description)[MARK]
     except (ValueError, KeyError, TypeError):
         return {}
     return mark if isinstance(mark, dict) and mark.get("kind") == _KIND else {}
@@ -204,16 +166,10 @@ def _foreign_labels(path: Path, labels: NDArray[np.generic]) -> LabelMap:
 
 
 def _write_hdf5(path: Path, labels: LabelMap) -> None:
-    import h5py
-
-    with h5py.File(path, "w") as file:
-        file.attrs.update({"NX_class": "NXroot", "default": _KIND})
-        put_labels(file, _KIND, labels)
+    write_group(path, _KIND, put_labels, labels)
 
 
 def _read_hdf5(path: Path) -> LabelMap:
-    from napari_xrf.io.hdf5 import file as hdf5_file
-
     with hdf5_file.opened(path) as file:
         group = hdf5_file.group_at(file, _KIND)
         if group is None:
@@ -222,12 +178,10 @@ def _read_hdf5(path: Path) -> LabelMap:
 
 
 def _write_csv(path: Path, labels: LabelMap) -> None:
-    mark = _describe(labels)
-    mark.update(shape=list(labels.labels.shape), dtype=labels.labels.dtype.str)
-    mark["has_confidence"] = labels.confidence is not None
+    mark = {**_describe(labels), "shape": list(labels.labels.shape)}
     names = {0: "", **{row.label: row.name for row in labels.classes}}
     with path.open("w", encoding="utf-8", newline="") as handle:
-        handle.write(f"# {_MARK} {_KIND}\n# {json.dumps(mark, ensure_ascii=False)}\n")
+        handle.write(f"# {MARK} {_KIND}\n# {json.dumps(mark, ensure_ascii=False)}\n")
         table = csv.writer(handle, lineterminator="\n")
         table.writerow(_CSV_HEADER)
         for y, row in enumerate(labels.labels.tolist()):
@@ -243,7 +197,7 @@ def _read_csv(path: Path) -> LabelMap:
     text = path.read_text(encoding="utf-8", errors="replace")
     first, _, rest = text.partition("\n")
     comment, _, body = rest.partition("\n")
-    if not first.startswith(f"# {_MARK} {_KIND}"):
+    if not first.startswith(f"# {MARK} {_KIND}"):
         raise FileError(path, "holds no label map: its first line is not one of ours")
     mark = json.loads(comment.removeprefix("# "))
     rows = csv.reader(io.StringIO(body))
@@ -264,36 +218,21 @@ def _read_csv(path: Path) -> LabelMap:
 
 
 def _describe(labels: LabelMap) -> dict[str, Any]:
-    classes = [
-        {
-            "label": row.label,
-            "name": row.name,
-            "formula": row.formula,
-            "color": row.color,
-            "density": row.density,
-        }
-        for row in labels.classes
-    ]
     return {
         "kind": _KIND,
-        "classes": classes,
+        "classes": [asdict(row) for row in labels.classes],
         "pixel_size_um": labels.pixel_size,
         "source": labels.source,
+        "dtype": labels.labels.dtype.str,
+        "has_confidence": labels.confidence is not None,
     }
 
 
 def _restored(labels: NDArray[Any], confidence: NDArray[Any] | None, mark: Mapping[str, Any]) -> LabelMap:
-    size = mark["pixel_size_um"]
     return LabelMap(
         labels,
         tuple(LabelClass(**row) for row in mark["classes"]),
         None if confidence is None else confidence.astype(np.float32, copy=False),
-        None if size is None else (float(size[0]), float(size[1])),
+        as_pair(mark["pixel_size_um"]),
         str(mark["source"]),
     )
-
-
-def _string_type() -> Any:
-    import h5py
-
-    return h5py.string_dtype()

@@ -1,4 +1,4 @@
-"""Single spectra in the EMSA/MAS format (.msa, .emsa, .txt): ISO 22029, data types Y and XY."""
+"""Spectra in the EMSA/MAS format (.msa, .emsa, .txt), ISO 22029: types Y and XY, and YY for detectors."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.io.calibration import axis_from_energies
-from napari_xrf.io.spectra.single import element_symbols, one_pixel_cube, text_lines
+from napari_xrf.io import calibration
+from napari_xrf.io.calibration import Calibration
+from napari_xrf.io.spectra.single import (
+    element_symbols,
+    number,
+    numbers,
+    of_detectors,
+    one_pixel_cube,
+    text_lines,
+)
 
 LAYOUT = "EMSA/MAS spectrum"
 _MOST_CHANNELS = 2**20
 # Keyword, unit after a dash ("LIVETIME  -s"), value; "##" marks keywords that the standard does not know.
 _KEYWORD = re.compile(r"^##?\s*([A-Za-z0-9]+)\s*(?:-?\s*([A-Za-z0-9/]+)\s*)?:(.*)$")
+_DATA = re.compile(r"^#\s*SPECTRUM\b", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[,\s;]+")
 _KINDS: Mapping[str, Literal["tube", "electron", "monochromatic"]] = {
     "tube": "tube",
@@ -32,104 +39,114 @@ _KINDS: Mapping[str, Literal["tube", "electron", "monochromatic"]] = {
 Tags = dict[str, tuple[str, str]]  # keyword → (value, unit)
 
 
-def read_emsa(path: str | Path, *, progress: Progress = ignore_progress) -> SpectralCube:
-    """Read an EMSA/MAS spectrum as a map of one pixel; OFFSET and XPERCHAN give the energy axis.
+def read_emsa(path: str | Path, *, detector: str | int = "sum") -> SpectralCube:
+    """Read an EMSA/MAS spectrum as a map of one pixel; several columns of type YY are detectors, summed.
 
     Raises
     ------
     FileError
         When the file is no such spectrum or is cut short.
+    InvalidInput
+        When there is no such detector.
     """
     target = Path(path)
-    progress(0, 1, "reading a spectrum")
-    tags, numbers = _parsed(target)
-    energies, counts = _columns(target, tags, numbers)
-    try:
-        axis = _axis(tags, energies, counts.size)
-    except InvalidInput as error:
-        raise FileError(target, f"holds no usable energy axis ({error})") from error
+    tags, texts = _parsed(target)
+    energies, table, notes = _columns(target, tags, texts)
+    found = [_axis(target, tags, energies, table.shape[0], column) for column in range(table.shape[1])]
+    counts, axis, kept = of_detectors(target, table, [one for one, _ in found], detector)
+    live = numbers(_text(tags, "LIVETIME"))
     spectrum = Spectrum(
         counts,
         axis,
         _text(tags, "TITLE") or target.stem,
-        pixels=int(_number(tags, "PIXELS") or 1),
-        live_time=_number(tags, "LIVETIME"),
+        pixels=int(number(_text(tags, "PIXELS")) or 1),
+        live_time=float(np.mean([live[min(column, len(live) - 1)] for column in kept])) if live else None,
         excitation=_excitation(tags),
     )
-    progress(1, 1, "reading a spectrum")
-    detector = _text(tags, "RTDET")
+    name = _text(tags, "RTDET")
     listed = _SEPARATOR.split(_text(tags, "OXINSTELEMS"))
     return one_pixel_cube(
         target,
         spectrum,
         layout=LAYOUT,
-        detectors=(detector,) if detector else (),
-        elements=element_symbols(int(number) for number in listed if number.isdigit()),
+        detectors=tuple(map(str, kept)) if table.shape[1] > 1 else (name,) if name else (),
+        elements=element_symbols(int(text) for text in listed if text.isdecimal()),
+        warnings=tuple(dict.fromkeys([*notes, *(note for _, more in found for note in more)])),
     )
 
 
 def _parsed(path: Path) -> tuple[Tags, list[str]]:
     """Return the keywords before the data, and the numbers after ``#SPECTRUM`` as texts."""
     tags: Tags = {}
-    numbers: list[str] = []
+    texts: list[str] = []
     in_data = False
     for line in text_lines(path):
         if line.startswith("#"):
             match = _KEYWORD.match(line)
             keyword = match[1].upper() if match else ""
-            if keyword == "ENDOFDATA":
+            if keyword == "ENDOFDATA" or (in_data and line.upper().startswith("#ENDOFDATA")):
                 break
-            in_data = in_data or keyword == "SPECTRUM"
+            in_data = in_data or bool(_DATA.match(line))
             if match:
                 tags.setdefault(keyword, (match[3].strip(), match[2] or ""))
         elif in_data:
-            numbers += [text for text in _SEPARATOR.split(line) if text]
+            texts += [text for text in _SEPARATOR.split(line) if text]
     if "EMSA" not in _text(tags, "FORMAT").upper():
         raise FileError(path, "is no EMSA/MAS spectrum: it does not begin with #FORMAT")
-    return tags, numbers
+    return tags, texts
 
 
 def _columns(
-    path: Path, tags: Tags, numbers: list[str]
-) -> tuple[NDArray[np.float64] | None, NDArray[np.float64]]:
-    size = int(_number(tags, "NPOINTS") or 0)
-    if not 1 <= size <= _MOST_CHANNELS:
+    path: Path, tags: Tags, texts: list[str]
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64], tuple[str, ...]]:
+    """Return the energies of type XY, the counts (E, K) of K detectors, and warnings."""
+    kind, columns = _text(tags, "DATATYPE").upper(), int(number(_text(tags, "NCOLUMNS")) or 1)
+    width = 2 if kind == "XY" else max(columns, 1) if kind == "YY" else 1
+    held = len(texts) // width
+    announced = number(_text(tags, "NPOINTS")) if "NPOINTS" in tags else held
+    size = int(announced or 0)
+    if not 1 <= size <= _MOST_CHANNELS or held > _MOST_CHANNELS:
         raise FileError(path, f"announces {size} channels")
-    pairs = _text(tags, "DATATYPE").upper() == "XY"
-    needed = 2 * size if pairs else size
-    if len(numbers) < needed:
-        per_channel = 2 if pairs else 1
-        raise FileError(path, f"is cut short: {len(numbers) // per_channel} of {size} channels are there")
+    if held < size:
+        raise FileError(path, f"is cut short: {held} of {size} channels are there")
     try:
-        values = np.array(numbers[:needed], dtype=np.float64)
+        values = np.array(texts[: held * width], dtype=np.float64).reshape(held, width)
     except ValueError as error:
         raise FileError(path, f"holds something that is no number ({error})") from error
-    return (values[0::2], values[1::2]) if pairs else (None, values)
+    notes = () if held == size else (f"The file announces {size} channels but holds {held}; all are read.",)
+    return (values[:, 0], values[:, 1:], notes) if kind == "XY" else (None, values, notes)
 
 
-def _axis(tags: Tags, energies: NDArray[np.float64] | None, size: int) -> EnergyAxis:
-    units = _text(tags, "XUNITS") or "keV"
-    offset, width = _number(tags, "OFFSET"), _number(tags, "XPERCHAN")
-    if units.lower() not in ("ev", "kev"):
-        raise InvalidInput(f"its x axis is in {units}")
-    factor = 1e-3 if units.lower() == "ev" else 1.0
-    if offset is not None and width is not None and width > 0:
-        return EnergyAxis(offset * factor, width * factor, size)
-    if energies is None:
-        raise InvalidInput("OFFSET or XPERCHAN is missing")
-    return axis_from_energies(energies, units)[0]
+def _axis(
+    path: Path, tags: Tags, energies: NDArray[np.float64] | None, size: int, column: int
+) -> Calibration:
+    units = _text(tags, "XUNITS").split(",")[0].strip()
+    if units and units.lower() not in ("ev", "kev"):
+        raise FileError(path, f"holds no usable energy axis (its x axis is in {units})")
+    offsets, widths = numbers(_text(tags, "OFFSET")), numbers(_text(tags, "XPERCHAN"))
+
+    def find() -> Calibration | None:
+        if offsets and widths and (widths[0] > 0 or energies is None):
+            terms = [each[min(column, len(each) - 1)] for each in (offsets, widths)]
+            return calibration.axis_from_polynomial(terms, size, units)
+        return None if energies is None else calibration.axis_from_energies(energies, units)
+
+    try:
+        return calibration.or_assumed(find, size)
+    except InvalidInput as error:
+        raise FileError(path, f"holds no usable energy axis ({error})") from error
 
 
 def _excitation(tags: Tags) -> Excitation:
-    fwhm, unit = _number(tags, "MNFWHM"), tags.get("MNFWHM", ("", ""))[1]
+    fwhm, unit = number(_text(tags, "MNFWHM")), tags.get("MNFWHM", ("", ""))[1]
     if fwhm is not None and unit.lower() != "ev":
         fwhm = round(fwhm * 1000, 6)
     return Excitation(
         _KINDS.get(_text(tags, "KIND")),
-        _number(tags, "BEAMKV"),
+        number(_text(tags, "BEAMKV")),
         _text(tags, "ANODE") or None,
-        _number(tags, "INCIDENCE"),
-        _number(tags, "ELEVANGLE"),
+        number(_text(tags, "INCIDENCE")),
+        number(_text(tags, "ELEVANGLE")),
         _text(tags, "ATMOSPHERE") or None,
         fwhm,
         _text(tags, "RTDET") or None,
@@ -138,10 +155,3 @@ def _excitation(tags: Tags) -> Excitation:
 
 def _text(tags: Tags, keyword: str) -> str:
     return tags.get(keyword, ("", ""))[0]
-
-
-def _number(tags: Tags, keyword: str) -> float | None:
-    try:
-        return float(_text(tags, keyword))
-    except ValueError:
-        return None

@@ -17,35 +17,17 @@ from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.io.atomic_write import replacing
 from napari_xrf.io.calibration import axis_from_energies
+from napari_xrf.io.own.files import write_by_suffix
 from napari_xrf.io.spectra.single import one_pixel_cube
 
 _HEADER = ["energy_keV", "counts"]
 
 
 def write_spectrum(path: str | Path, spectrum: Spectrum, *, progress: Progress = ignore_progress) -> None:
-    """Write a spectrum to .csv or .msa.
-
-    Raises
-    ------
-    InvalidInput
-        When the suffix is neither.
-    FileError
-        When the file cannot be written.
-    """
-    target = Path(path)
-    writers = {".csv": _csv_text, ".msa": _msa_text, ".emsa": _msa_text}
-    try:
-        text = writers[target.suffix.lower()](spectrum)
-    except KeyError:
-        raise InvalidInput(
-            f"spectra are not written to {target.suffix!r} files", "Choose .csv or .msa"
-        ) from None
-    progress(0, 1, "writing a spectrum")
-    with replacing(target) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-    progress(1, 1, "writing a spectrum")
+    """Write a spectrum to .csv or .msa; InvalidInput for other suffixes."""
+    writers = {".csv": _write_csv, ".msa": _write_msa, ".emsa": _write_msa}
+    write_by_suffix(path, spectrum, writers, "spectra", progress)
 
 
 def read_spectrum_csv(path: str | Path) -> Spectrum:
@@ -79,17 +61,11 @@ def read_spectrum_cube(path: str | Path) -> SpectralCube:
     return one_pixel_cube(path, spectrum, layout="spectrum table")
 
 
-def _csv_text(spectrum: Spectrum) -> str:
-    lines = [",".join(_HEADER)]
-    energies = spectrum.energy.energies.tolist()
-    lines += [
-        f"{energy!r},{_plain(count)}"
-        for energy, count in zip(energies, spectrum.counts.tolist(), strict=True)
-    ]
-    return "\n".join(lines) + "\n"
+def _write_csv(path: Path, spectrum: Spectrum) -> None:
+    _write_lines(path, [",".join(_HEADER), *_pairs(spectrum, ",")])
 
 
-def _msa_text(spectrum: Spectrum) -> str:
+def _write_msa(path: Path, spectrum: Spectrum) -> None:
     axis, excitation = spectrum.energy, spectrum.excitation
     tags: list[tuple[str, object]] = [
         ("FORMAT", "EMSA/MAS Spectral Data File"),
@@ -120,10 +96,17 @@ def _msa_text(spectrum: Spectrum) -> str:
         "PIXELS": spectrum.pixels,
     }
     lines += [f"##{key:<11}: {value}" for key, value in own.items() if value is not None]
-    lines.append(f"#{'SPECTRUM':<12}: ")
-    pairs = zip(axis.energies.tolist(), spectrum.counts.tolist(), strict=True)
-    lines += [f"{energy!r}, {_plain(count)}" for energy, count in pairs]
-    return "\n".join([*lines, f"#{'ENDOFDATA':<12}: "]) + "\n"
+    data = _pairs(spectrum, ", ")
+    _write_lines(path, [*lines, f"#{'SPECTRUM':<12}: ", *data, f"#{'ENDOFDATA':<12}: "])
+
+
+def _pairs(spectrum: Spectrum, between: str) -> list[str]:
+    pairs = zip(spectrum.energy.energies.tolist(), spectrum.counts.tolist(), strict=True)
+    return [f"{energy!r}{between}{_plain(count)}" for energy, count in pairs]
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
 def _plain(count: float) -> str:

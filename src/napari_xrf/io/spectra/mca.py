@@ -1,8 +1,8 @@
-"""Single spectra in the text files of multichannel analysers.
+"""Spectra in the text files of multichannel analysers.
 
 .mca, .xrf
-    Amptek (``<<PMCA SPECTRUM>>``), SPEC (``@A`` lines, as PyMca writes them), EPICS/larch (``VERSION: 3.1``,
-    one column a detector), and a plain column of numbers.
+    Amptek (``<<PMCA SPECTRUM>>``), SPEC (``@A`` lines, as PyMca writes them; a mesh becomes a map),
+    EPICS/larch (``VERSION: 3.1``, one column a detector), and a plain column of numbers.
 .spe
     Ortec Maestro (``$DATA:``), also as PyMca writes it.
 """
@@ -13,67 +13,61 @@ import re
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.spectral_cube import Excitation, SpectralCube
+from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.io import calibration
+from napari_xrf.io import calibration, scans
 from napari_xrf.io.calibration import Calibration
-from napari_xrf.io.spectra.single import one_pixel_cube, text_lines
+from napari_xrf.io.spectra.single import numbers, of_detectors, one_pixel_cube, positive, text_lines
+from napari_xrf.io.whole_counts import as_counts
 
 _AMPTEK = "<<PMCA SPECTRUM>>"
 _EPICS = re.compile(r"^VERSION:\s")
-_NUMBER = re.compile(r"^[\s\d.eE+-]+$")
+_NUMBER = re.compile(r"^[\s\d.,eE+-]+$")
 _BEAM = re.compile(r'^ENVIRONMENT:\s*\S*Energy\S*="([\d.eE+-]+)"', re.MULTILINE)
 _FEWEST, _MOST = 16, 2**20
 
 
-def read_mca(
-    path: str | Path, *, detector: str | int = "sum", progress: Progress = ignore_progress
-) -> SpectralCube:
-    """Read an .mca or .xrf spectrum as a map of one pixel, its detectors brought to one axis and summed.
+def read_mca(path: str | Path, *, detector: str | int = "sum", map: int | None = None) -> SpectralCube:
+    """Read an .mca or .xrf file: a spectrum as a map of one pixel, or the map of a SPEC mesh.
 
     Parameters
     ----------
     path
         The file.
     detector
-        ``"sum"``, or the number of one, from 0.
-    progress
-        Told at start and end.
+        ``"sum"`` of all detectors, brought to one axis, or the number of one, from 0.
+    map
+        Which scan of a SPEC file, from 0.
 
     Raises
     ------
     FileError
         When the file holds no spectrum.
     InvalidInput
-        When there is no such detector.
+        When there is no such detector or scan.
     """
     target = Path(path)
-    progress(0, 1, "reading a spectrum")
     lines = text_lines(target)
     text = "\n".join(lines)
     try:
         if _EPICS.match(text):
-            cube = _read_epics(target, lines, text, detector)
-        else:
-            _only_sum(target, detector)
-            reader = _read_amptek if _AMPTEK in text else _read_spec if "\n@A" in "\n" + text else _read_plain
-            cube = reader(target, lines)
+            return _read_epics(target, lines, text, detector)
+        if detector != "sum":
+            raise InvalidInput(f"there is no detector {detector!r} in {target.name}", "It holds one detector")
+        if "\n@A" in "\n" + text:
+            return _read_spec(target, text, map)
+        return (_read_amptek if _AMPTEK in text else _read_plain)(target, lines)
     except FileError:
         raise
-    except (ValueError, IndexError) as error:
-        if isinstance(error, InvalidInput) and detector != "sum":
+    except (ValueError, LookupError) as error:
+        if isinstance(error, InvalidInput) and (detector != "sum" or map is not None):
             raise
         raise FileError(target, f"holds no usable spectrum ({error})") from error
-    progress(1, 1, "reading a spectrum")
-    return cube
 
 
-def read_spe(path: str | Path, *, progress: Progress = ignore_progress) -> SpectralCube:
+def read_spe(path: str | Path) -> SpectralCube:
     """Read a Maestro .spe spectrum as a map of one pixel.
 
     Raises
@@ -82,10 +76,9 @@ def read_spe(path: str | Path, *, progress: Progress = ignore_progress) -> Spect
         When the file holds no spectrum or fewer channels than it announces.
     """
     target = Path(path)
-    progress(0, 1, "reading a spectrum")
-    sections = _sections(text_lines(target))
+    sections = _sections(text_lines(target), "$", ":")
     try:
-        first, last = (int(float(text)) for text in sections["DATA"][0].split()[:2])
+        first, last = (int(value) for value in numbers(sections["DATA"][0])[:2])
         size = last - first + 1
         if not _FEWEST <= size <= _MOST:
             raise FileError(target, f"announces {size} channels")
@@ -93,13 +86,14 @@ def read_spe(path: str | Path, *, progress: Progress = ignore_progress) -> Spect
         if len(texts) < size:
             raise FileError(target, f"is cut short: {len(texts)} of {size} channels are there")
         counts = np.array(texts[:size], dtype=np.float64)
-        axis, notes = _spe_axis(sections, first, size)
-    except (KeyError, IndexError, ValueError) as error:
+    except (LookupError, ValueError) as error:
         raise FileError(target, f"holds no usable spectrum ({error})") from error
-    times = (sections.get("MEAS_TIM") or [""])[0].split()
+    fits = [numbers(line) for name, at in (("MCA_CAL", 1), ("ENER_FIT", 0))
+            for line in sections.get(name, [])[at : at + 1]]  # fmt: skip
+    terms: list[float] = next((found for found in fits if len(found) >= 2 and found[1] > 0), [])
+    axis, notes = _calibrated(terms, size, first)
     name = " ".join(" ".join(sections.get("SPEC_ID", [])).split()) or target.stem
-    spectrum = Spectrum(counts, axis, name, live_time=_positive(times[0]) if times else None)
-    progress(1, 1, "reading a spectrum")
+    spectrum = Spectrum(counts, axis, name, live_time=positive(" ".join(sections.get("MEAS_TIM", []))))
     return one_pixel_cube(target, spectrum, layout="Maestro spectrum", warnings=notes)
 
 
@@ -116,11 +110,6 @@ def is_mca(path: str | Path) -> bool:
     return len(lines) >= _FEWEST and all(_NUMBER.match(line) for line in lines)
 
 
-def _only_sum(path: Path, detector: str | int) -> None:
-    if detector != "sum":
-        raise InvalidInput(f"there is no detector {detector!r} in {path.name}", "It holds a single spectrum")
-
-
 def _read_epics(path: Path, lines: list[str], text: str, detector: str | int) -> SpectralCube:
     """Read EPICS' MCA records as larch writes them: one column a detector, each with its calibration."""
     tags = dict(re.findall(r"^([A-Z_0-9]+):[ \t]*(.*)$", text, re.MULTILINE))
@@ -129,87 +118,80 @@ def _read_epics(path: Path, lines: list[str], text: str, detector: str | int) ->
     size = int(tags.get("CHANNELS") or table.shape[0])
     if table.ndim != 2 or table.shape[0] < size or size < _FEWEST:
         raise FileError(path, f"is cut short: {table.shape[0]} of {size} channels are there")
-    terms = [_floats(tags.get(f"CAL_{name}", "")) for name in ("OFFSET", "SLOPE", "QUAD")]
-    axes: list[EnergyAxis] = []
-    notes: tuple[str, ...] = ()
-    for column in range(table.shape[1]):
-        one, found = calibration.axis_from_polynomial([_of(term, column) for term in terms], size)
-        axes.append(one)
-        notes += found
-    live = _floats(tags.get("LIVE_TIME", ""))
-    kept = range(table.shape[1]) if detector == "sum" else [_detector_number(path, detector, table.shape[1])]
-    first = axes[kept[0]]
-    summed = np.zeros(size)
-    for column in kept:
-        # Each detector has its own calibration: its counts move, whole, to the first one's channels.
-        moved = table[:size, column]
-        summed += moved if axes[column] == first else _on_axis(moved, axes[column], first)
+    terms = [numbers(tags.get(f"CAL_{name}", "")) for name in ("OFFSET", "SLOPE", "QUAD")]
+    found = [_calibrated([_of(term, column) for term in terms], size) for column in range(table.shape[1])]
+    counts, axis, kept = of_detectors(path, table[:size], [one for one, _ in found], detector)
+    live = numbers(tags.get("LIVE_TIME", ""))
     times = [_of(live, column) for column in kept if _of(live, column) > 0]
     beam = _BEAM.search(text)
     kev = calibration.energy_in_kev(float(beam[1])) if beam else None
     spectrum = Spectrum(
-        summed,
-        first,
+        counts,
+        axis,
         path.stem,
         live_time=float(np.mean(times)) if times else None,
         excitation=Excitation("monochromatic", kev) if kev else Excitation(),
     )
-    names = tuple(str(column) for column in kept)
+    notes = tuple(dict.fromkeys(note for _, more in found for note in more))
+    names = tuple(map(str, kept))
     return one_pixel_cube(path, spectrum, layout="EPICS MCA spectrum", detectors=names, warnings=notes)
 
 
-def _on_axis(counts: NDArray[np.float64], axis: EnergyAxis, target: EnergyAxis) -> NDArray[np.float64]:
-    """Return whole counts on another axis: shared by overlap of the bins, fractions carried upwards."""
-    shared = axis.rebin(counts, target)
-    climbed = np.floor(np.cumsum(shared) + 0.5)
-    return np.asarray(np.diff(climbed, prepend=0.0))
-
-
 def _read_amptek(path: Path, lines: list[str]) -> SpectralCube:
-    sections: dict[str, list[str]] = {}
-    current = ""
-    for line in lines:
-        if line.startswith("<<"):
-            current = line.strip().strip("<>")
-        sections.setdefault(current, []).append(line)
-    counts = np.array(sections["DATA"][1:], dtype=np.float64)
+    sections = _sections(lines, "<<", ">>")
+    counts = np.array(sections["DATA"], dtype=np.float64)
     if counts.size < _FEWEST:
         raise FileError(path, f"is cut short: only {counts.size} channels are there")
-    tags = dict(re.findall(r"^([A-Z_]+) - (.*)$", "\n".join(sections["PMCA SPECTRUM"]), re.MULTILINE))
-    points = [line.split()[:2] for line in sections.get("CALIBRATION", []) if _NUMBER.match(line)]
-    if len(points) >= 2:
-        values = np.array(points, dtype=np.float64)
-        axis, notes = calibration.axis_from_points(values[:, 0], values[:, 1], counts.size)
-    else:
-        axis, notes = calibration.assumed_axis(counts.size)
-    live_time = _positive(tags.get("LIVE_TIME", "")) or _positive(tags.get("REAL_TIME", ""))
-    name = tags.get("DESCRIPTION", "").strip() or path.stem
-    return one_pixel_cube(
-        path, Spectrum(counts, axis, name, live_time=live_time), layout="Amptek spectrum", warnings=notes
-    )
+    tags = dict(line.split(" - ", 1) for line in sections["PMCA SPECTRUM"] if " - " in line)
+    label, points = "keV", []
+    for line in sections.get("CALIBRATION", []):
+        label = line.split(" - ", 1)[1].strip() if line.startswith("LABEL - ") else label
+        points += [numbers(line)[:2]] if _NUMBER.match(line) else []
+
+    def find() -> Calibration | None:
+        if len(points) < 2:
+            return None
+        at, energies = np.array(points, dtype=np.float64).T
+        return calibration.axis_from_points(at, energies, counts.size, label)
+
+    axis, notes = calibration.or_assumed(find, counts.size)
+    live_time = positive(tags.get("LIVE_TIME", "")) or positive(tags.get("REAL_TIME", ""))
+    spectrum = Spectrum(counts, axis, tags.get("DESCRIPTION", "").strip() or path.stem, live_time=live_time)
+    return one_pixel_cube(path, spectrum, layout="Amptek spectrum", warnings=notes)
 
 
-def _read_spec(path: Path, lines: list[str]) -> SpectralCube:
-    """Read the first ``@A`` block of a SPEC file; a backslash continues a line."""
-    joined = re.sub(r"\\\s*\n", " ", "\n".join(lines))
-    block = re.search(r"^@A(.*)$", joined, re.MULTILINE)
-    counts = np.array(block[1].split() if block else [], dtype=np.float64)
-    if counts.size < _FEWEST:
-        raise FileError(path, f"is cut short: only {counts.size} channels are there")
-    found = re.search(r"^#@CALIB\s+(.*)$", joined, re.MULTILINE)
-    terms = _floats(found[1]) if found else []
-    channels = re.search(r"^#@CHANN\s+(.*)$", joined, re.MULTILINE)
-    first = _floats(channels[1])[1] if channels and len(_floats(channels[1])) > 1 else 0.0
-    times = re.search(r"^#@CTIME\s+(.*)$", joined, re.MULTILINE)
-    live = _floats(times[1]) if times else []
-    axis, notes = _calibrated(terms, counts.size, first)
-    live_time = live[1] if len(live) > 1 else None
-    several = len(re.findall(r"^@A", joined, re.MULTILINE))
-    if several > 1:
-        notes += (f"The file holds {several} spectra; the first is read.",)
-    return one_pixel_cube(
-        path, Spectrum(counts, axis, path.stem, live_time=live_time), layout="SPEC spectrum", warnings=notes
-    )
+def _read_spec(path: Path, text: str, wanted: int | None) -> SpectralCube:
+    """Read the ``@A`` blocks of one scan of a SPEC file; a backslash continues a line."""
+    joined = re.sub(r"\\\s*\n", " ", text)
+    found = [part for part in re.split(r"^(?=#S )", joined, flags=re.MULTILINE) if "\n@A" in "\n" + part]
+    at = wanted or 0
+    if not 0 <= at < len(found):
+        raise InvalidInput(f"there is no map {at} in {path.name}", f"It holds {len(found)}, from 0")
+    scan, head = found[at], joined.split("\n#S ", 1)[0]
+    blocks = [line.split() for line in re.findall(r"^@A(.*)$", scan, re.MULTILINE)]
+    size = len(blocks[0])
+    if size < _FEWEST:
+        raise FileError(path, f"is cut short: only {size} channels are there")
+    whole = [block for block in blocks if len(block) == size]
+    told = {key: numbers(_tag(scan, key) or _tag(head, key)) for key in ("CALIB", "CHANN", "CTIME")}
+    first, reduction = _of(told["CHANN"], 1), _of(told["CHANN"], 3) or 1.0
+    axis, notes = _calibrated(told["CALIB"], size, first, reduction)
+    if len(found) > 1:
+        notes += (f"The file holds {len(found)} scans; scan {at} is read: choose by map=N (--map N).",)
+    if len(whole) < len(blocks):
+        notes += (f"{len(blocks) - len(whole)} spectra of other lengths are left out.",)
+    values = np.array(whole, dtype=np.float64)
+    live_time = _of(told["CTIME"], 1) or None
+    if len(whole) == 1:
+        spectrum = Spectrum(values[0], axis, path.stem, live_time=live_time)
+        return one_pixel_cube(path, spectrum, layout="SPEC spectrum", warnings=notes)
+    command = re.match(r"#S\s+\S+\s+(.*)", scan)
+    grid = scans.grid_of(command[1] if command else "", len(whole))
+    filled = np.zeros((grid.shape[0] * grid.shape[1], size))
+    filled[: len(whole)] = values
+    counts, faults = as_counts(filled.reshape(*grid.shape, size))
+    warnings = (*notes, *grid.notes, *faults)
+    return SpectralCube(counts, axis, path.stem, provenance=Provenance(str(path), "SPEC map", (), warnings))
 
 
 def _read_plain(path: Path, lines: list[str]) -> SpectralCube:
@@ -217,76 +199,45 @@ def _read_plain(path: Path, lines: list[str]) -> SpectralCube:
     if len(rows) < _FEWEST or len({len(row) for row in rows}) != 1 or len(rows[0]) > 2:
         raise FileError(path, "holds no column of counts")
     table = np.array(rows, dtype=np.float64)
-    if table.shape[1] == 1:
-        axis, notes = calibration.assumed_axis(table.shape[0])
-    else:
-        axis, notes = _two_columns(table[:, 0])
-    return one_pixel_cube(
-        path, Spectrum(table[:, -1], axis, path.stem), layout="plain spectrum", warnings=notes
+    size = table.shape[0]
+    axis, notes = calibration.or_assumed(
+        lambda: calibration.axis_from_energies(table[:, 0]) if table.shape[1] == 2 else None, size
     )
+    spectrum = Spectrum(table[:, -1], axis, path.stem)
+    return one_pixel_cube(path, spectrum, layout="plain spectrum", warnings=notes)
 
 
-def _two_columns(first: NDArray[np.float64]) -> Calibration:
-    steps = np.diff(first)
-    if np.allclose(steps, 1) and first[0] in (0, 1):  # channel numbers
-        return calibration.assumed_axis(first.size)
-    return calibration.axis_from_energies(first)
-
-
-def _sections(lines: list[str]) -> dict[str, list[str]]:
-    """Return the lines below each ``$NAME:``."""
+def _sections(lines: list[str], start: str, end: str) -> dict[str, list[str]]:
+    """Return the lines that are not empty below each ``$NAME:`` or ``<<NAME>>``."""
     sections: dict[str, list[str]] = {}
     current: list[str] = []
     for line in lines:
-        if line.startswith("$"):
-            current = sections.setdefault(line[1:].split(":")[0].strip(), [])
+        if line.startswith(start):
+            current = sections.setdefault(line[len(start) :].split(end)[0].strip(), [])
         elif line.strip():
             current.append(line)
     return sections
 
 
-def _spe_axis(sections: dict[str, list[str]], first: int, size: int) -> Calibration:
-    fit = [_floats(line) for line in sections.get("MCA_CAL", [])[1:2]]
-    fit += [_floats(line) for line in sections.get("ENER_FIT", [])[:1]]
-    terms = next((found for found in fit if len(found) >= 2 and found[1] > 0), [])
-    return _calibrated(terms, size, first)
+def _calibrated(terms: list[float], size: int, first: float = 0.0, reduction: float = 1.0) -> Calibration:
+    """Return the axis of a + b·channel + c·channel² whose stored channel ``i`` is ``first + i·reduction``."""
+
+    def find() -> Calibration | None:
+        if len(terms) < 2:
+            return None
+        a, b, c = (*terms, 0.0)[:3]
+        if (a, b, c) == (0, 1, 0):
+            return calibration.axis_from_polynomial([a, b], size)
+        shifted = [a + b * first + c * first**2, (b + 2 * c * first) * reduction, c * reduction**2]
+        return calibration.axis_from_polynomial(shifted, size)
+
+    return calibration.or_assumed(find, size)
 
 
-def _calibrated(terms: list[float], size: int, first: float) -> Calibration:
-    """Return the axis of a + b·channel + c·channel² whose first channel has the number ``first``."""
-    if len(terms) < 2 or terms[1] <= 0 or (terms[0] == 0 and terms[1] == 1):  # 0 1 0: not calibrated
-        return calibration.assumed_axis(size)
-    a, b, c = (*terms, 0.0)[:3]
-    shifted = [a + b * first + c * first**2, b + 2 * c * first, c]
-    return calibration.axis_from_polynomial(shifted, size)
-
-
-def _detector_number(path: Path, detector: str | int, count: int) -> int:
-    text = str(detector)
-    if text.isdigit() and int(text) < count:
-        return int(text)
-    known = ", ".join(str(number) for number in range(count))
-    raise InvalidInput(f"there is no detector {detector!r} in {path.name}", f"Choose sum or one of: {known}")
-
-
-def _floats(text: str) -> list[float]:
-    """Return the numbers at the start of a text; a unit may follow them."""
-    numbers = []
-    for part in text.split():
-        try:
-            numbers.append(float(part))
-        except ValueError:
-            break
-    return numbers
+def _tag(text: str, key: str) -> str:
+    match = re.search(rf"^#@{key}\s+(.*)$", text, re.MULTILINE)
+    return match[1] if match else ""
 
 
 def _of(values: list[float], at: int) -> float:
     return values[at] if at < len(values) else 0.0
-
-
-def _positive(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if value > 0 else None

@@ -1,18 +1,22 @@
-"""What all readers of single spectra share: text, element numbers, and a spectrum as a map of one pixel."""
+"""What all readers of spectra in text share: lines, numbers, element symbols, detectors summed, the cube."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xraylib
+from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import HEAVIEST
-from napari_xrf.core.errors import FileError
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.io.whole_counts import CountFaults, narrowest, whole_counts
+from napari_xrf.io.calibration import common_axis
+from napari_xrf.io.whole_counts import as_counts
 
 _LARGEST = 64 * 2**20
 
@@ -27,11 +31,7 @@ def one_pixel_cube(
     warnings: tuple[str, ...] = (),
 ) -> SpectralCube:
     """Return a spectrum as a map of 1 × 1 pixels with whole counts, its faults among the warnings."""
-    faults = CountFaults()
-    values = np.asarray(spectrum.counts)
-    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
-    largest = int(max(finite.max(initial=0), 0))
-    counts = whole_counts(values[None, None, :], 0, narrowest(largest + 1), faults)
+    counts, told = as_counts(np.asarray(spectrum.counts)[None, None, :])
     return SpectralCube(
         counts,
         spectrum.energy,
@@ -39,8 +39,46 @@ def one_pixel_cube(
         live_time=None if spectrum.live_time is None else np.full((1, 1), spectrum.live_time),
         excitation=spectrum.excitation,
         elements=elements,
-        provenance=Provenance(str(path), layout, detectors, (*warnings, *faults.warnings())),
+        provenance=Provenance(str(path), layout, detectors, (*warnings, *told)),
     )
+
+
+def of_detectors(
+    path: Path, table: NDArray[np.float64], axes: Sequence[EnergyAxis], detector: str | int
+) -> tuple[NDArray[np.float64], EnergyAxis, tuple[int, ...]]:
+    """Return the counts of one detector, or the sum of all on a common axis, its axis, and who is in it.
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    table
+        (E, K) counts of K detectors.
+    axes
+        Of each.
+    detector
+        ``"sum"``, or the number of one.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such detector.
+    """
+    count = table.shape[1]
+    if detector != "sum":
+        if not str(detector).isdigit() or int(detector) >= count:
+            known = f"sum or one of: {', '.join(map(str, range(count)))}"
+            raise InvalidInput(f"there is no detector {detector!r} in {path.name}", f"Choose {known}")
+        return table[:, int(detector)], axes[int(detector)], (int(detector),)
+    axis = common_axis(axes)
+    summed = np.zeros(axis.size)
+    for column, own in enumerate(axes):
+        # Counts move whole: shared by overlap of the bins, fractions carried upwards.
+        moved = table[:, column]
+        if own != axis:
+            moved = np.diff(np.floor(np.cumsum(own.rebin(moved, axis)) + 0.5), prepend=0.0)
+        summed += moved
+    return summed, axis, tuple(range(count))
 
 
 def element_symbols(numbers: Iterable[int]) -> tuple[str, ...]:
@@ -63,3 +101,31 @@ def text_lines(path: Path) -> list[str]:
     if b"\0" in content:
         raise FileError(path, "holds no text")
     return content.decode("utf-8-sig", "replace").splitlines()
+
+
+def numbers(text: str) -> list[float]:
+    """Return the finite numbers at the start of a text, ``"10.0, 10.0 eV"``; a unit may follow them.
+
+    Commas part numbers, or are decimal commas where no space follows: ``"9,5"``.
+    """
+    found = []
+    for part in text.replace(", ", " ").replace(";", " ").split():
+        try:
+            value = float(part.strip(",").replace(",", "."))
+        except ValueError:
+            break
+        if not np.isfinite(value):
+            break
+        found.append(value)
+    return found
+
+
+def number(text: Any) -> float | None:
+    """Return the first number of a text, None where it begins with none."""
+    return next(iter(numbers(str(text))), None)
+
+
+def positive(text: Any) -> float | None:
+    """Return the first number of a text if it is above 0: −1 and 0 stand for what is not known."""
+    value = number(text)
+    return value if value is not None and value > 0 else None

@@ -1,0 +1,116 @@
+"""Scans stored point by point: the map's shape from the scan command, rows that were measured backwards."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_MESHES = ("mesh", "amesh", "dmesh", "l2scan")
+_ALTERNATING = re.compile(r"backnforth|zigzag|snake", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How the points of a scan form a map.
+
+    Attributes
+    ----------
+    shape
+        (Y, X).
+    motors
+        Of rows and of columns, (name, step); empty where unknown.
+    notes
+        What the user should know.
+    alternating
+        Whether the command says that every second row runs backwards.
+    """
+
+    shape: tuple[int, int]
+    motors: tuple[tuple[str, float], ...] = ()
+    notes: tuple[str, ...] = ()
+    alternating: bool = False
+
+
+def grid_of(command: str, points: int) -> Grid:
+    """Return the grid that a scan command of SPEC or BLISS describes; one row where it describes none.
+
+    ``mesh`` counts intervals, older programs points: the reading whose product is the number of points holds.
+    """
+    name, *words = re.split(r"[\s,()=]+", command.strip())
+    try:
+        if name.lower() in _MESHES:
+            fast, slow = words[0], words[4]
+            columns, rows = int(words[3]) + 1, int(words[7]) + 1
+            if rows * columns != points == (rows - 1) * (columns - 1):
+                columns, rows = columns - 1, rows - 1
+            steps = _interval(words[5:7], rows - 1), _interval(words[1:3], columns - 1)
+        elif name.lower() == "fscan2d":
+            slow, fast, rows, columns = words[0], words[4], int(words[3]), int(words[7])
+            steps = _number(words[2]), _number(words[6])
+        else:
+            raise ValueError(name)
+    except (ValueError, IndexError):
+        note = f"The scan command {command!r} tells no map shape; the {points} points stand in one row."
+        return Grid((1, points), (), (note,))
+    notes: tuple[str, ...] = ()
+    if points < rows * columns:
+        notes = (
+            f"The scan was stopped: {points} of {rows * columns} points are measured, the others are empty.",
+        )
+    elif points > rows * columns > 0:
+        rows = math.ceil(points / columns)
+        notes = (f"The scan holds {points} points, more than its command {command!r} says; rows were added.",)
+    motors = ((slow, steps[0]), (fast, steps[1]))
+    return Grid((rows, columns), motors, notes, bool(_ALTERNATING.search(command)))
+
+
+def grid_from_positions(slow: ArrayLike, fast: ArrayLike) -> Grid | None:
+    """Return the grid of points whose ``slow`` position stays in a row while ``fast`` moves; else None."""
+    across, down = (np.asarray(values, dtype=np.float64).ravel() for values in (fast, slow))
+    if across.size != down.size or across.size < 2 or not np.all(np.isfinite(across + down)):
+        return None
+    jumps = np.abs(np.diff(down))
+    ends = np.flatnonzero(jumps > 0.5 * jumps.max(initial=0)) + 1
+    columns = int(ends[0]) if ends.size else across.size
+    if ends.size and np.any(ends != columns * np.arange(1, ends.size + 1)):
+        return None
+    rows = math.ceil(across.size / columns)
+    if columns < 2 or np.ptp(across[:columns]) == 0 or across.size <= (rows - 1) * columns:
+        return None
+    step = float(np.median(np.abs(np.diff(across[:columns]))))
+    height = float(np.median(jumps[ends - 1])) if ends.size else 0.0
+    return Grid((rows, columns), (("", _rounded(height)), ("", _rounded(step))))
+
+
+def reversed_rows(fast: ArrayLike, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Return which rows run against the first one's direction, (Y,); None where none does.
+
+    ``fast`` holds the position of the fast motor at each point, row by row; points not measured may lack.
+    """
+    positions = np.full(shape[0] * shape[1], np.nan)
+    values = np.asarray(fast, dtype=np.float64).ravel()[: positions.size]
+    positions[: values.size] = values
+    steps = np.diff(positions.reshape(shape), axis=1)
+    directions = np.sign(np.nansum(np.sign(steps), axis=1))
+    known = directions[directions != 0]
+    backwards: NDArray[np.bool_] = directions == -known[0] if known.size else np.zeros(shape[0], bool)
+    return backwards if backwards.any() else None
+
+
+def _interval(ends: list[str], steps: int) -> float:
+    return abs(_number(ends[1]) - _number(ends[0])) / max(steps, 1)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _rounded(step: float) -> float:
+    return float(f"{step:.9g}")
