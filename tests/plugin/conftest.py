@@ -4,7 +4,7 @@ import pytest
 from napari.layers import Layer
 from npe2 import PluginManager, PluginManifest
 
-from napari_xrf.plugin.layers.conversion import cube_layers
+from napari_xrf.plugin.layers.cubes import cube_layers
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from napari.utils.notifications import notification_manager
 
 from napari_xrf import io
 from napari_xrf.plugin.commands import add_file, new_roi_layer
-from napari_xrf.plugin.layers.conversion import cube_from, cube_layers, holds_cube
+from napari_xrf.plugin.layers.cubes import cube_from, cube_layers, holds_cube
 from two_phase_maps import two_phase_cube, two_phase_labels
 
 SAMPLE_MINERALS = {"quartz", "albite", "spodumene"}

@@ -9,8 +9,9 @@ from napari.layers import Layer
 from napari_xrf import io
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.jobs import Job, running_on
-from napari_xrf.plugin.layers.conversion import CUBE_KEY, FAMILY_KEY, cube_from, cube_layers
+from napari_xrf.plugin.jobs.job import Job, running_on
+from napari_xrf.plugin.layers.cubes import CUBE_KEY, cube_from, cube_layers
+from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
 from napari_xrf.plugin.layers.labels import label_layer
 from two_phase_maps import two_phase_cube, two_phase_labels
 

@@ -10,7 +10,8 @@ from measured import measured_file
 from napari_xrf import io
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import FileError
-from napari_xrf.plugin.layers.conversion import cube_from, cube_layers, element_map_layers
+from napari_xrf.plugin.layers.cubes import cube_from, cube_layers
+from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
 from napari_xrf.plugin.readers import get_reader, layer_name
 from napari_xrf.synthesis.mineral_map import MapParameters

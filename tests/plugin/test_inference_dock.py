@@ -15,11 +15,12 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.prediction import predict
 from napari_xrf.learning.prediction_files import read_prediction
 from napari_xrf.learning.weights import load_model, read_description, save_model
-from napari_xrf.plugin.forms.inference import ONE_THRESHOLD, Request
-from napari_xrf.plugin.layers.conversion import cube_from, cube_layers
-from napari_xrf.plugin.layers.inference import MOST_MAPS, element_groups, prediction_layers
-from napari_xrf.plugin.model_answers import LoadedModel, answer_region, predict_map
-from napari_xrf.plugin.spectrum_evidence import evidence_lines, spectrum_docks
+from napari_xrf.plugin.docks.spectrum import spectrum_docks
+from napari_xrf.plugin.forms.inference import ONE_THRESHOLD
+from napari_xrf.plugin.jobs.model_answers import LoadedModel, Request, answer_region, predict_map
+from napari_xrf.plugin.layers.cubes import cube_from, cube_layers
+from napari_xrf.plugin.layers.predictions import MOST_MAPS, element_groups, prediction_layers
+from napari_xrf.plugin.plots.line_markers import evidence_lines
 from napari_xrf.plugin.writers import write_images, write_labels
 from tiny_models import tiny_model
 from two_phase_maps import two_phase_cube

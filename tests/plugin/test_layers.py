@@ -12,16 +12,17 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.layers.conversion import (
+from napari_xrf.plugin.layers.cubes import (
+    Turned,
     cube_from,
     cube_layers,
-    element_map_layers,
-    element_maps_from,
+    energy_first,
+    energy_last,
     holds_cube,
-    pixel_size_from,
 )
-from napari_xrf.plugin.layers.energy_first import EnergyFirst, energy_first, energy_last
+from napari_xrf.plugin.layers.element_maps import element_map_layers, element_maps_from
 from napari_xrf.plugin.layers.labels import label_layer, label_map_from, label_map_of_layer
+from napari_xrf.plugin.layers.layer_data import pixel_size_from
 from two_phase_maps import two_phase_cube, two_phase_labels
 
 
@@ -100,7 +101,7 @@ def test_a_map_without_pixel_size_is_in_pixels():
 )
 def test_a_lazy_view_slices_as_numpy_does(key):
     counts = np.arange(4 * 6 * 9).reshape(4, 6, 9)
-    lazy = EnergyFirst(Packed(counts))
+    lazy = Turned(Packed(counts), (2, 0, 1))
     assert np.array_equal(lazy[key], np.moveaxis(counts, -1, 0)[key])
     assert np.array_equal(energy_last(energy_first(Packed(counts)))[1:3], counts[1:3])
     assert np.array_equal(np.asarray(lazy), np.moveaxis(counts, -1, 0))

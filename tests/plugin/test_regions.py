@@ -7,12 +7,18 @@ from hypothesis import strategies as st
 from napari.components import ViewerModel
 from napari.layers import Layer, Shapes
 
+from napari_xrf.core.cube_spectra import TILE, summarize
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.plugin.layers.conversion import cube_layers
-from napari_xrf.plugin.layers.cube_spectra import TILE, summarize
-from napari_xrf.plugin.layers.region_masks import pixel_under, region_pixels, shape_mask
-from napari_xrf.plugin.layers.regions import add_region_layer, region_color, region_name
-from napari_xrf.plugin.line_markers import marked_lines, parse_elements
+from napari_xrf.plugin.layers.cubes import cube_layers
+from napari_xrf.plugin.layers.regions import (
+    add_region_layer,
+    pixel_under,
+    region_color,
+    region_name,
+    region_pixels,
+    shape_mask,
+)
+from napari_xrf.plugin.plots.line_markers import marked_lines, parse_elements
 from two_phase_maps import two_phase_cube
 
 SHAPE = (24, 30)

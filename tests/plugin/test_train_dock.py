@@ -13,8 +13,8 @@ from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.training_recipes import RECIPES, TrainingOptions
 from napari_xrf.learning.weights import load_model, read_description
+from napari_xrf.plugin.forms.train_tabs import adaptation_rows, trial_rows, values_text
 from napari_xrf.plugin.loss_points import LossPoint, figures_text, time_text
-from napari_xrf.plugin.result_table import adaptation_rows, trial_rows, values_text
 from napari_xrf.plugin.training_plan import (
     OwnRegions,
     SearchParameters,

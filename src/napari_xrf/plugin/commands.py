@@ -7,7 +7,7 @@ from pathlib import Path
 import napari.viewer
 
 from napari_xrf.core.errors import XrfError
-from napari_xrf.plugin.layers.conversion import holds_cube
+from napari_xrf.plugin.layers.cubes import holds_cube
 from napari_xrf.plugin.layers.regions import add_region_layer
 from napari_xrf.plugin.notices import tell_error, warn
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from napari_xrf.core.errors import Cancelled, XrfError
-from napari_xrf.plugin.layers.conversion import TRUTH_KEY, LayerData, cube_layers, element_map_layers
+from napari_xrf.plugin.layers.cubes import TRUTH_KEY, cube_layers
+from napari_xrf.plugin.layers.element_maps import element_map_layers
+from napari_xrf.plugin.layers.layer_data import LayerData
 from napari_xrf.plugin.notices import tell_error, warn
 
 Paths = str | Sequence[str]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from napari_xrf.plugin.layers.conversion import LayerData, cube_layers
+from napari_xrf.plugin.layers.cubes import cube_layers
+from napari_xrf.plugin.layers.layer_data import LayerData
 
 _SEED = 7
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.layers.conversion import CUBE_KEY, TRUTH_KEY, LayerData, element_maps_from
+from napari_xrf.plugin.layers.cubes import CUBE_KEY, TRUTH_KEY
+from napari_xrf.plugin.layers.element_maps import element_maps_from
 from napari_xrf.plugin.layers.labels import label_map_from
+from napari_xrf.plugin.layers.layer_data import LayerData
 from napari_xrf.plugin.notices import tell
 
 # The first is for names without an ending; they are the manifest's.

@@ -15,8 +15,8 @@ from napari_xrf.minerals.cleanup import CleanUpStep, clean_labels
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.parts import button, column, row
-from napari_xrf.plugin.layers.conversion import add_layers
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
+from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.notices import errors_told, tell
 
 ALL_CLASSES = "all classes"

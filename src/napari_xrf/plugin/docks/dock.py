@@ -12,7 +12,7 @@ from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QFileDialog, QWidget
 from superqt.utils import qthrottled
 
-from napari_xrf.plugin.job_bar import JobBar
+from napari_xrf.plugin.jobs.job import JobBar
 from napari_xrf.plugin.notices import errors_told
 
 

@@ -14,12 +14,9 @@ from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, column, row, tick_box
 from napari_xrf.plugin.forms.periodic_table import PeriodicTable
-from napari_xrf.plugin.layers.conversion import (
-    FAMILY_KEY,
-    FOUND_KEY,
-    add_layers,
-    element_map_layers,
-)
+from napari_xrf.plugin.layers.cubes import FOUND_KEY
+from napari_xrf.plugin.layers.element_maps import FAMILY_KEY, element_map_layers
+from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.notices import tell, warn
 
 _METHODS = (("Fit of the whole spectrum", "fit"), ("Energy windows", "window"))

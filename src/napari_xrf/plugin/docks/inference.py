@@ -16,21 +16,22 @@ from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.forms.inference import InferenceForm, Request
+from napari_xrf.plugin.docks.spectrum import show_evidence
+from napari_xrf.plugin.forms.inference import InferenceForm
 from napari_xrf.plugin.forms.layer_choice import MapChoice
 from napari_xrf.plugin.forms.model_choice import ModelChoice
 from napari_xrf.plugin.forms.parts import button, column, row
 from napari_xrf.plugin.forms.synthesis import form_label
-from napari_xrf.plugin.jobs import Job, running_on
-from napari_xrf.plugin.layers.conversion import add_layers
-from napari_xrf.plugin.layers.inference import prediction_layers
+from napari_xrf.plugin.forms.tables import RankedTable
+from napari_xrf.plugin.jobs.job import Job, running_on
+from napari_xrf.plugin.jobs.model_answers import Answer, LoadedModel, Request, answer_region, predict_map
+from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.loading import load_in_background
+from napari_xrf.plugin.layers.predictions import prediction_layers
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.layers.regions import add_region_layer
-from napari_xrf.plugin.model_answers import Answer, LoadedModel, answer_region, predict_map
 from napari_xrf.plugin.notices import errors_told, tell, tell_error
-from napari_xrf.plugin.ranked_table import RankedTable
-from napari_xrf.plugin.spectrum_evidence import evidence_lines, show_evidence
+from napari_xrf.plugin.plots.line_markers import evidence_lines
 from napari_xrf.plugin.writers import recognized_name
 
 WHOLE = "the whole map, summed"
@@ -230,7 +231,7 @@ class InferenceDock(Dock):
             f"{found} above the threshold ({answer.seconds:.2f} s)"
         )
         self.status.setText("\n".join((told, *answer.notes)))
-        self.table.show_rows(answer.ranked)
+        self.table.show_answer(answer.ranked)
         self._show_lines(self.table.name())
 
     def _fail_answer(self, error: Exception) -> None:
@@ -242,7 +243,7 @@ class InferenceDock(Dock):
 
     def _clear_answer(self) -> None:
         self.answer = None
-        self.table.show_rows(())
+        self.table.show_answer(())
         self.status.setText("")
         show_evidence(self.viewer, ())
 

@@ -19,12 +19,12 @@ from qtpy.QtWidgets import (
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.class_table import ClassTable
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice, MapChoice
 from napari_xrf.plugin.forms.parts import button, column, row
-from napari_xrf.plugin.layers.conversion import add_layers, spatial_keywords
+from napari_xrf.plugin.forms.tables import ClassTable
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
+from napari_xrf.plugin.layers.layer_data import add_layers, spatial_keywords
 from napari_xrf.plugin.notices import errors_told, tell
 from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries
 
@@ -196,7 +196,7 @@ class MineralsDock(Dock):
         rows: tuple[ModalRow, ...] = ()
         with errors_told():
             rows = () if layer is None else modal_table(label_map_of_layer(layer))
-        self.table.show_rows(rows)
+        self.table.show_classes(rows)
 
     def _ask_library(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Minerals of your own", "", "Table (*.csv)")

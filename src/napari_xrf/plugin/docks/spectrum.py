@@ -11,26 +11,30 @@ import napari.viewer
 from qtpy.QtWidgets import QFileDialog, QLabel, QLineEdit, QMenu, QPushButton, QSizePolicy
 
 from napari_xrf.core.counts import SumsRegions
+from napari_xrf.core.cube_spectra import CubeSpectra, summarize
 from napari_xrf.core.emission_lines import EmissionLine
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.expected_curve import ExpectedCurve, expect_curve
 from napari_xrf.plugin.forms.layer_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, column, row, tick_box
 from napari_xrf.plugin.forms.periodic_table import PeriodicTable
-from napari_xrf.plugin.jobs import running_on
-from napari_xrf.plugin.layers.conversion import FOUND_KEY
-from napari_xrf.plugin.layers.cube_spectra import CubeSpectra, summarize
+from napari_xrf.plugin.jobs.job import running_on
+from napari_xrf.plugin.layers.cubes import FOUND_KEY
 from napari_xrf.plugin.layers.loading import load_in_background
-from napari_xrf.plugin.layers.region_masks import pixel_under
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
-from napari_xrf.plugin.layers.regions import add_region_layer
+from napari_xrf.plugin.layers.regions import add_region_layer, pixel_under
 from napari_xrf.plugin.layers.window_map import WindowMap
-from napari_xrf.plugin.line_markers import parse_elements
 from napari_xrf.plugin.notices import errors_told
-from napari_xrf.plugin.spectrum_curves import Choice, counts_behind, draw_curves
-from napari_xrf.plugin.spectrum_plot import SpectrumPlot
+from napari_xrf.plugin.plots.curves import (
+    Choice,
+    ExpectedSpectrum,
+    counts_behind,
+    draw_curves,
+    expect_spectrum_of,
+)
+from napari_xrf.plugin.plots.line_markers import parse_elements
+from napari_xrf.plugin.plots.spectrum_plot import SpectrumPlot
 
 
 class SpectrumDock(Dock):
@@ -47,7 +51,7 @@ class SpectrumDock(Dock):
         self._foreground = ""
         self._summary: CubeSpectra | None = None
         self._pixel: tuple[int, int] | None = None
-        self._expected: ExpectedCurve | None = None
+        self._expected: ExpectedSpectrum | None = None
         self._wanted: SpectralCube | None = None
         self.maps = MapChoice(self)
         self.plot = SpectrumPlot()
@@ -257,11 +261,11 @@ class SpectrumDock(Dock):
         if self._expected is not None and self._expected.formula == text:
             return
 
-        def done(curve: ExpectedCurve) -> None:
+        def done(curve: ExpectedSpectrum) -> None:
             self._expected = curve
             self.refresh()
 
-        self.job_bar.run("Expected spectrum", expect_curve, text, summary, on_done=done)
+        self.job_bar.run("Expected spectrum", expect_spectrum_of, text, summary, on_done=done)
 
     def _add_regions(self) -> None:
         layer = self.maps.layer()
@@ -336,3 +340,27 @@ class SpectrumDock(Dock):
         self._foreground = text
         self.plot.set_colors(background, text)
         self.refresh()
+
+
+def show_evidence(viewer: Any, lines: Sequence[EmissionLine], *, open_dock: bool = False) -> None:
+    """Mark lines on the Spectrum docks of a viewer.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    lines
+        None takes the marks away.
+    open_dock
+        Whether a Spectrum dock is opened where there is none.
+    """
+    docks = spectrum_docks(viewer)
+    if not docks and open_dock and lines:
+        docks = (viewer.window.add_plugin_dock_widget("napari-xrf", "Spectrum")[1],)
+    for dock in docks:
+        dock.show_evidence(lines)
+
+
+def spectrum_docks(viewer: Any) -> tuple[Any, ...]:
+    """Return the open Spectrum docks of a viewer; the menu and a script may each have opened one."""
+    return tuple(dock for dock in viewer.window.dock_widgets.values() if isinstance(dock, SpectrumDock))

@@ -27,11 +27,12 @@ from napari_xrf.plugin.forms.synthesis_tabs import (
     Recipe,
     RecipeTab,
 )
-from napari_xrf.plugin.layers.conversion import TRUTH_KEY, add_layers, cube_from
+from napari_xrf.plugin.layers.cubes import TRUTH_KEY, cube_from
+from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.loading import follow_opening
 from napari_xrf.plugin.layers.synthesis import synthetic_layers
 from napari_xrf.plugin.notices import tell, tell_error
-from napari_xrf.plugin.spectrum_plot import Curve, SpectrumPlot
+from napari_xrf.plugin.plots.spectrum_plot import Curve, SpectrumPlot
 from napari_xrf.plugin.writers import recognized_name
 from napari_xrf.synthesis.recipes import LARGEST_SEED, Synthetic
 

@@ -19,13 +19,12 @@ from qtpy.QtWidgets import (
 from napari_xrf.core.errors import XrfError
 from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.model_choice import shelf_of
 from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm, form_label
-from napari_xrf.plugin.forms.train_tabs import AdaptTab, TrainTab, TuneTab
+from napari_xrf.plugin.forms.train_tabs import AdaptTab, TrainTab, TuneTab, adaptation_rows, trial_rows
 from napari_xrf.plugin.loss_plot import LossPlot
-from napari_xrf.plugin.model_shelf import shelf_of
 from napari_xrf.plugin.notices import tell, tell_error, warn
-from napari_xrf.plugin.result_table import adaptation_rows, trial_rows
 from napari_xrf.plugin.training_plan import (
     WEIGHTS,
     TrainingPlan,
@@ -234,7 +233,11 @@ class TrainDock(Dock):
             self._show_trials(self._trials)
 
     def _show_trials(self, reports: Any) -> None:
-        self.tuning.table.show_rows(*trial_rows(reports, self.tuning.search.value().figure))
+        table = self.tuning.table
+        rows, best = trial_rows(reports, self.tuning.search.value().figure)
+        table.show_rows(rows, () if best is None else (best,))
+        if best is not None:
+            table.scrollToItem(table.item(best, 0))
 
     def _trained(self, weights: Path) -> None:
         self._shelf.add(weights)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from magicgui import magic_factory
@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.plugin.forms.parts import row
 from napari_xrf.plugin.forms.synthesis import form_label
+from napari_xrf.plugin.jobs.model_answers import Request
 
 OWN_THRESHOLDS = "the model's own thresholds"
 ONE_THRESHOLD = "one threshold for all"
@@ -26,35 +27,6 @@ _ROWS = {
     "Maps of": ("maps_of",),
     "Device": ("device", "refined"),
 }
-_START = ("presence", "intensity", "minerals")  # ticked at first: quick, and what most people want
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asks of a model.
-
-    Attributes
-    ----------
-    outputs
-        Of the model's outputs.
-    refined
-        Whether the map's energy axis is refined on its sum spectrum first.
-    threshold
-        Probability from which a name counts as present; None takes the model's own thresholds.
-    decided
-        Whether maps show what is present, 1 or 0, in place of its calibrated probability.
-    by_element
-        Whether the lines of an element share a map.
-    device
-        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
-    """
-
-    outputs: tuple[str, ...] = _START
-    refined: bool = True
-    threshold: float | None = None
-    decided: bool = False
-    by_element: bool = True
-    device: str = "auto"
 
 
 @magic_factory(

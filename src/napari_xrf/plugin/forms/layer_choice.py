@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QComboBox, QSizePolicy
 
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.layers.conversion import cube_from, holds_cube
+from napari_xrf.plugin.layers.cubes import cube_from, holds_cube
 from napari_xrf.plugin.notices import errors_told
 
 

@@ -1,10 +1,12 @@
-"""A list of models to choose from: shipped ones by name, and weights files."""
+"""Models to choose from: shipped ones by name, and weights files that were trained or opened in a viewer."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QSizePolicy, QWidget
 
 from napari_xrf.core.errors import XrfError
@@ -13,7 +15,6 @@ from napari_xrf.learning.registry import ARCHITECTURES
 from napari_xrf.learning.weights import SUFFIX, read_description, shipped_models
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.parts import button
-from napari_xrf.plugin.model_shelf import shelf_of
 from napari_xrf.plugin.notices import errors_told
 
 _MOST_FIGURES = 12
@@ -24,6 +25,46 @@ _OUTPUT_TEXTS = {
     "code": "code",
     "spectrum": "denoised spectra",
 }
+
+
+class ModelShelf(QObject):  # type: ignore[misc]
+    """Weights files that were trained or opened in one viewer, the newest last."""
+
+    added = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._paths: list[Path] = []
+
+    def paths(self) -> tuple[Path, ...]:
+        """Return the weights files."""
+        return tuple(self._paths)
+
+    def add(self, path: str | Path) -> Path:
+        """Offer a weights file, or say anew that it was written.
+
+        Raises
+        ------
+        FileError
+            When it is none of ours; it is not offered then.
+        """
+        file = Path(path).resolve()
+        read_description(file)
+        if file not in self._paths:
+            self._paths.append(file)
+        self.added.emit(file)
+        return file
+
+
+def shelf_of(viewer: Any) -> ModelShelf:
+    """Return the shelf of a viewer, the same for all its docks."""
+    if viewer not in _shelves:
+        _shelves[viewer] = ModelShelf()
+    return _shelves[viewer]
+
+
+# Docks of one viewer know nothing of each other; the shelf goes with the viewer.
+_shelves: WeakKeyDictionary[Any, ModelShelf] = WeakKeyDictionary()
 
 
 class ModelChoice(QWidget):  # type: ignore[misc]

@@ -17,7 +17,7 @@ from napari_xrf.plugin.forms.page import shrinking
 from napari_xrf.plugin.forms.parts import row
 from napari_xrf.plugin.forms.synthesis import form_label
 from napari_xrf.plugin.forms.synthesis_choices import FileChoice, TickList
-from napari_xrf.plugin.layers.conversion import cube_from
+from napari_xrf.plugin.layers.cubes import cube_from
 from napari_xrf.plugin.layers.labels import label_map_of_layer
 from napari_xrf.plugin.training_plan import OwnRegions
 from napari_xrf.reference.minerals import load_library, merge_libraries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from napari_xrf.plugin.forms.page import Page, shrinking
 from napari_xrf.plugin.forms.parts import button
 from napari_xrf.plugin.forms.spectra_choice import RegionsChoice, SyntheticChoice
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm
-from napari_xrf.plugin.result_table import ResultTable
+from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.training_plan import OwnRegions, SearchParameters
 
 _FIRST = "mineral-cnn"  # learns from regions too, and trains in minutes
@@ -130,7 +131,7 @@ class TuneTab:
         self.search: ParameterForm[SearchParameters] = self.page.add(
             ParameterForm(SearchParameters(), suggested=SearchParameters(minutes=60.0)), section="Search"
         )
-        self.table = ResultTable(
+        self.table = Table(
             ("Trial", "State", "Value", "Tried"), "Pruned trials were worse than most and given up early"
         )
         self.page.add(self.table)
@@ -185,7 +186,7 @@ class AdaptTab:
         self.options: ParameterForm[AdaptationOptions] = self.page.add(
             ParameterForm(AdaptationOptions()), section="Adaptation", is_open=False
         )
-        self.table = ResultTable(
+        self.table = Table(
             ("Figure", "Before", "After", "Error"),
             "Held-out spectra are synthetic: they tell what was not lost, not what was won on the map",
         )
@@ -213,3 +214,50 @@ class AdaptTab:
         if cube is None:
             raise InvalidInput("no map is chosen", "Open a map of spectra")
         return cube
+
+
+def trial_rows(reports: Sequence[Any], figure: str) -> tuple[list[tuple[str, ...]], int | None]:
+    """Return (trial, state, figure, values) of each trial of a search, and which one is the best."""
+    rows: list[tuple[str, ...]] = [
+        (
+            str(each.number + 1),
+            str(each.state),
+            "" if each.value is None else f"{each.value:.4g}",
+            values_text(each.values),
+        )
+        for each in reports
+    ]
+    done = [(place, each.value) for place, each in enumerate(reports) if each.state == "complete"]
+    scored = [(place, value) for place, value in done if value is not None]
+    if not scored:
+        return rows, None
+    better = min if figure == "loss" else max
+    return rows, better(scored, key=lambda entry: entry[1])[0]
+
+
+def values_text(values: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return hyper-parameters as a line, ``"hidden 900, learning rate 0.002"``."""
+    flat = {name: value for part in values.values() for name, value in part.items()}
+    return ", ".join(
+        f"{name.replace('_', ' ')} {f'{value:.3g}' if isinstance(value, float) else value}"
+        for name, value in flat.items()
+    )
+
+
+def adaptation_rows(result: Any) -> list[tuple[str, ...]]:
+    """Return (figure, before, after, error) of an adaptation: on held-out spectra, then on the map."""
+    rows: list[tuple[str, ...]] = [
+        (
+            f"{name.replace('_', ' ')}, held-out spectra",
+            f"{change.before:.4f}",
+            f"{change.after:.4f}",
+            f"{change.standard_error:.4f}",
+        )
+        for name, change in result.figures.items()
+    ]
+    before, after = vars(result.before), vars(result.after)
+    return rows + [
+        (f"{name.replace('_', ' ')}, the map", f"{value:.4f}", f"{after[name]:.4f}", "")
+        for name, value in before.items()
+        if isinstance(value, int | float) and isinstance(after[name], int | float)
+    ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import NOT_MEASURED, LabelClass, LabelMap
-from napari_xrf.plugin.layers.conversion import LayerData, pixel_size_from, spatial_keywords
+from napari_xrf.plugin.layers.layer_data import LayerData, pixel_size_from, spatial_keywords
 
 LABEL_MAP_KEY = "xrf_label_map"
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.layers.conversion import CUBE_KEY, brightest_channel
-from napari_xrf.plugin.layers.energy_first import energy_first
+from napari_xrf.plugin.layers.cubes import CUBE_KEY, brightest_channel, energy_first
 
 
 def follow_opening(cube: SpectralCube) -> None:
@@ -46,7 +45,7 @@ def _when_open(cube: SpectralCube) -> None:
 
 def load_in_background(cube: SpectralCube) -> None:
     """Decode a lazily read cube in a thread and show the counts in all its layers; does so once at a time."""
-    from napari_xrf.plugin.jobs import Job, running_on
+    from napari_xrf.plugin.jobs.job import Job, running_on
 
     if cube.is_loaded or running_on(cube):
         return

@@ -9,28 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
+from napari_xrf.core.cube_spectra import CubeSpectra
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.layers.cube_spectra import CubeSpectra
-from napari_xrf.plugin.layers.region_masks import region_pixels
-from napari_xrf.plugin.layers.regions import region_color, region_name
+from napari_xrf.plugin.layers.regions import region_color, region_name, region_pixels
 
 _WATCHED = (
-    "set_data",
-    "data",
-    "edge_color",
-    "face_color",
-    "visible",
-    "name",
-    "scale",
-    "translate",
-    "features",
-)
+    "set_data", "data", "edge_color", "face_color", "visible", "name", "scale", "translate", "features",
+)  # fmt: skip
 _THROTTLE_MS = 50
 
 
 @dataclass(frozen=True, eq=False)
-class RegionMask:
-    """A drawn region's place.
+class Region:
+    """A drawn region.
 
     Attributes
     ----------
@@ -43,26 +34,6 @@ class RegionMask:
     name: str
     color: str
     mask: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class Region:
-    """A drawn region's spectrum.
-
-    Attributes
-    ----------
-    name, color
-        Of its shape.
-    counts
-        (E,) summed counts.
-    pixels
-        How many it covers, at least 1.
-    """
-
-    name: str
-    color: str
-    counts: NDArray[np.uint64]
-    pixels: int
 
 
 class RegionSpectra(QObject):  # type: ignore[misc]
@@ -87,8 +58,8 @@ class RegionSpectra(QObject):  # type: ignore[misc]
         dock.when_closed(self._forget)
         self._watch()
 
-    def spectra(self, summary: CubeSpectra, map_layer: Any) -> list[Region]:
-        """Return the spectra of all visible shapes that touch the map.
+    def spectra(self, summary: CubeSpectra, map_layer: Any) -> list[tuple[Region, NDArray[np.uint64]]]:
+        """Return the summed spectra (E,) of all visible shapes that touch the map.
 
         Those of shapes that did not move since the last call are not computed again.
         """
@@ -98,18 +69,18 @@ class RegionSpectra(QObject):  # type: ignore[misc]
             key = id(summary).to_bytes(8, "little") + np.packbits(region.mask).tobytes()
             known = self._known.get(key, fresh.get(key))
             fresh[key] = summary.of_region(region.mask) if known is None else known
-            found.append(Region(region.name, region.color, fresh[key], int(region.mask.sum())))
+            found.append((region, fresh[key]))
         self._known = fresh
         return found
 
-    def masks(self, map_layer: Any, map_shape: tuple[int, int]) -> list[RegionMask]:
+    def masks(self, map_layer: Any, map_shape: tuple[int, int]) -> list[Region]:
         """Return the pixels (Y, X) of all visible shapes that touch the map."""
         found = []
         for layer in self._layers:
             for index in range(len(layer.data) if layer.visible else 0):
                 mask = region_pixels(layer, index, map_layer, map_shape)
                 if mask.any():
-                    found.append(RegionMask(region_name(layer, index), region_color(layer, index), mask))
+                    found.append(Region(region_name(layer, index), region_color(layer, index), mask))
         return found
 
     def _forget(self) -> None:

@@ -10,15 +10,10 @@ import numpy as np
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.layers.conversion import (
-    TRUTH_KEY,
-    LayerData,
-    cube_layer,
-    cube_layers,
-    element_map_layers,
-    map_layer,
-)
+from napari_xrf.plugin.layers.cubes import TRUTH_KEY, cube_layer, cube_layers
+from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.labels import label_layer
+from napari_xrf.plugin.layers.layer_data import LayerData, map_layer, with_keywords
 from napari_xrf.synthesis.recipes import Synthetic
 
 MOST_SHARES = 20  # layers; all shares are in the truth and in the file
@@ -39,7 +34,7 @@ def synthetic_layers(made: Synthetic, *, shares: bool = True, line_counts: bool 
         Whether the expected counts of each line family are layers.
     """
     *images, cube = cube_layers(made.cube)
-    companions = [_hidden(cube_layer(companion)) for companion in made.companions.values()]
+    companions = [with_keywords(cube_layer(each), visible=False) for each in made.companions.values()]
     layers = [*images, *truth_layers(made.truth, made.cube, shares=shares, line_counts=line_counts)]
     # The labels lie above the map, so that switching them on shows them.
     labels = [layer for layer in layers if layer[2] == "labels"]
@@ -66,15 +61,14 @@ def truth_layers(
     counts = truth.get("line_counts")
     if line_counts and isinstance(counts, ElementMaps):
         layers += [
-            (data, keywords | {"name": f"{keywords['name']} (true)"}, kind)
-            for data, keywords, kind in element_map_layers(counts)
+            with_keywords(layer, name=f"{layer[1]['name']} (true)") for layer in element_map_layers(counts)
         ]
     if shares:
         layers += _share_layers(truth, cube)
     labels = truth.get("labels")
     if isinstance(labels, LabelMap):
         layers.append(label_layer(labels, _LABEL_NAMES.get(recipe, "True minerals")))
-    return [_hidden(layer) for layer in layers]
+    return [with_keywords(layer, visible=False) for layer in layers]
 
 
 def share_names(truth: Mapping[str, Any]) -> tuple[str, ...]:
@@ -92,11 +86,6 @@ def _share_layers(truth: Mapping[str, Any], cube: SpectralCube) -> list[LayerDat
     amounts = abundances.mean(axis=(0, 1))
     shown = [int(index) for index in np.argsort(amounts, kind="stable")[-MOST_SHARES:] if amounts[index] > 0]
     return [
-        map_layer(np.ascontiguousarray(abundances[..., index]), f"{names[index]} (share)", cube)
+        map_layer(np.ascontiguousarray(abundances[..., index]), f"{names[index]} (share)", cube.pixel_size)
         for index in shown
     ]
-
-
-def _hidden(layer: LayerData) -> LayerData:
-    data, keywords, kind = layer
-    return data, keywords | {"visible": False}, kind

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.jobs import Job
-from napari_xrf.plugin.layers.conversion import map_layer
+from napari_xrf.plugin.jobs.job import Job
+from napari_xrf.plugin.layers.layer_data import add_layers, map_layer
 
 _QUICK_BYTES = 60 * 2**20  # summed in about 30 ms, so that the map follows while the window is dragged
 
@@ -62,13 +62,12 @@ class WindowMap:
     def _draw(
         self, counts: NDArray[np.uint64], cube: SpectralCube, over: Any, low: float, high: float
     ) -> None:
-        from napari.layers import Layer
-
-        data, keywords, kind = map_layer(_narrow(counts), f"{low:.2f}–{high:.2f} keV ({cube.name})", cube)
+        name = f"{low:.2f}–{high:.2f} keV ({cube.name})"
+        data, keywords, kind = map_layer(_narrow(counts), name, cube.pixel_size)
         layer = self._layer
         if layer is None or layer not in self._viewer.layers or layer.data.shape != data.shape:
             selected = set(self._viewer.layers.selection)
-            self._layer = self._viewer.add_layer(Layer.create(data, keywords, kind))
+            (self._layer,) = add_layers(self._viewer, [(data, keywords, kind)])
             _put_above(self._viewer.layers, self._layer, over)
             # The new layer must not take the tools away from the region that is being drawn.
             self._viewer.layers.selection = selected or {self._layer}

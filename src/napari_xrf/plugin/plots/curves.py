@@ -9,16 +9,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cube_spectra import CubeSpectra
+from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.plugin.expected_curve import ExpectedCurve
-from napari_xrf.plugin.layers.cube_spectra import CubeSpectra
 from napari_xrf.plugin.layers.region_spectra import Region
-from napari_xrf.plugin.spectrum_plot import Curve
+from napari_xrf.plugin.plots.spectrum_plot import Curve
+from napari_xrf.reference.materials import Material
 
 _MAX_COLOR = "#e07b39"
 _CURSOR_COLOR = "#00d5d5"
 _EXPECTED_COLOR = "#ff4d9d"
+
+
+@dataclass(frozen=True, eq=False)
+class ExpectedSpectrum:
+    """What the spectrum of a formula, as the user wrote it, should look like.
+
+    Attributes
+    ----------
+    counts
+        (E,) scaled to the mean counts of the map's pixels.
+    """
+
+    formula: str
+    counts: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -43,32 +58,53 @@ class Choice:
     highest: bool = False
     per_pixel: bool = True
     pixel: tuple[int, int] | None = None
-    expected: ExpectedCurve | None = None
+    expected: ExpectedSpectrum | None = None
     color: str = "#dddddd"
 
 
-def draw_curves(summary: CubeSpectra, regions: Sequence[Region], choice: Choice) -> list[Curve]:
+def expect_spectrum_of(
+    formula: str, summary: CubeSpectra, progress: Progress = ignore_progress
+) -> ExpectedSpectrum:
+    """Return the spectrum of a thick sample of a formula under the map's instrument.
+
+    Raises
+    ------
+    InvalidInput
+        When the formula cannot be read.
+    """
+    from napari_xrf.physics.forward import expect_spectrum
+    from napari_xrf.physics.instrument import instrument_of
+
+    material = Material.from_formula(formula)
+    progress(0, 0, "expected spectrum")
+    counts = np.asarray(expect_spectrum(material, instrument_of(summary.cube)).counts, dtype=float)
+    shown = summary.cube.energy.positive
+    mean = summary.total[shown].sum() / np.prod(summary.cube.map_shape)
+    return ExpectedSpectrum(formula, counts * (mean / max(counts[shown].sum(), 1e-300)))
+
+
+def draw_curves(
+    summary: CubeSpectra, regions: Sequence[tuple[Region, NDArray[np.uint64]]], choice: Choice
+) -> list[Curve]:
     """Return the curves of a map, its regions and an expected spectrum, each with a name of its own."""
     axis, pixels = summary.cube.energy, int(np.prod(summary.cube.map_shape))
 
-    def curve(name: str, counts: NDArray[Any], size: int, color: str) -> Curve:
+    def curve(name: str, counts: NDArray[Any], size: int, color: str, *, dashed: bool = False) -> Curve:
         divisor = size if choice.per_pixel else 1
-        return Curve(name, counts / divisor, axis, color, divisor)
+        return Curve(name, counts / divisor, axis, color, divisor, dashed)
 
     curves = []
     if choice.total:
         curves.append(curve("Mean" if choice.per_pixel else "Sum", summary.total, pixels, choice.color))
     if choice.highest and summary.highest is not None:
         curves.append(curve("Max pixel", summary.highest, 1, _MAX_COLOR))
-    curves += [curve(region.name, region.counts, region.pixels, region.color) for region in regions]
+    curves += [curve(region.name, counts, int(region.mask.sum()), region.color) for region, counts in regions]
     if choice.pixel is not None:
         y, x = choice.pixel
         curves.append(curve(f"Pixel {y}, {x}", summary.cube.spectrum_at(y, x), 1, _CURSOR_COLOR))
     if choice.expected is not None:
-        expected = curve(
-            choice.expected.formula, choice.expected.counts_per_pixel * pixels, pixels, _EXPECTED_COLOR
-        )
-        curves.append(replace(expected, dashed=True))
+        expected = choice.expected
+        curves.append(curve(expected.formula, expected.counts * pixels, pixels, _EXPECTED_COLOR, dashed=True))
     return _with_single_names(curves)
 
 

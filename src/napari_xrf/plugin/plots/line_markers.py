@@ -1,4 +1,4 @@
-"""Emission lines of chosen elements as marks in a plot."""
+"""Emission lines as marks in a plot: those of chosen elements, and those that speak for a model's answer."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ from napari_xrf.core.emission_lines import (
     main_line,
     split_family,
 )
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.learning.description import ModelDescription
+from napari_xrf.reference.materials import mass_fractions
+from napari_xrf.synthesis.line_basis import TRANSITIONS, line_basis
 
 COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#8da0ff", "#b3de69")
 _WEAKEST = 0.02  # lines below this share of their subshell are not worth a mark
@@ -25,6 +29,7 @@ _NAMED = ("Kα1", "Lα1", "Mα1", "Kβ1", "Lβ1")
 _NEAR_KEV = 0.06
 _LOWEST_KEV = {"K": 0.15, "L": 0.5, "M": 0.5}  # outer shells' lines below are too crowded to tell apart
 _NAME_PIXELS = 46
+_LEAST_FRACTION = 0.01  # by mass: what a mineral holds less of shows no line of its own
 EVIDENCE_COLOR = "#ff5a4d"  # of no element's marks and no curve
 
 
@@ -61,6 +66,22 @@ def marked_lines(name: str) -> tuple[EmissionLine, ...]:
         and line.energy >= _LOWEST_KEV[line.shell]
         and (not shell or line.shell == shell)
     )
+
+
+def evidence_lines(name: str, description: ModelDescription) -> tuple[EmissionLine, ...]:
+    """Return the lines within a model's energies that one of its names stands for.
+
+    Parameters
+    ----------
+    name
+        ``"Fe ka1"`` gives that line, ``"Fe"`` the lines of iron, a mineral those of the elements of its
+        formula; "unknown" and classes without a formula have none.
+    description
+        The model that said the name.
+    """
+    axis = description.axis
+    low, high = float(axis.energies[0]), float(axis.energies[-1])
+    return tuple(line for line in _lines_of(name, description) if low <= line.energy <= high)
 
 
 class LineMarkers(QObject):  # type: ignore[misc]
@@ -160,3 +181,30 @@ class LineMarkers(QObject):  # type: ignore[misc]
 
 def _rank(line: EmissionLine) -> tuple[int, float]:
     return _NAMED.index(line.siegbahn) if line.siegbahn in _NAMED else len(_NAMED), line.energy
+
+
+def _lines_of(name: str, description: ModelDescription) -> tuple[EmissionLine, ...]:
+    if description.task == "lines":
+        return _line_of_basis(name)
+    if description.task == "elements":
+        return marked_lines(name) if name in description.names else ()
+    formula = next((entry.formula for entry in description.classes if entry.name == name), "")
+    try:
+        fractions = mass_fractions(formula) if formula else {}
+    except InvalidInput:  # a user's own class may call anything a formula
+        fractions = {}
+    elements = [element for element, part in fractions.items() if part >= _LEAST_FRACTION]
+    return tuple(line for element in elements for line in marked_lines(element))
+
+
+def _line_of_basis(label: str) -> tuple[EmissionLine, ...]:
+    basis = next((line for line in line_basis() if line.label == label), None)
+    if basis is None:
+        return ()
+    transition = TRANSITIONS[basis.name]
+    for line in emission_lines(basis.element):
+        if line.transition == transition:
+            return (line,)
+    # Sums of two transitions, which the table of single ones leaves out.
+    return (EmissionLine(basis.element, transition, transition[: 1 if transition[0] == "K" else 2],
+                         basis.energy, 1.0),)  # fmt: skip

@@ -17,13 +17,40 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.weights import find_weights
-from napari_xrf.plugin.forms.inference import Request
 
 if TYPE_CHECKING:
     from napari_xrf.learning.model import Model
     from napari_xrf.learning.prediction import Prediction
 
 _NAMING = ("presence", "intensity", "minerals")  # outputs that give a ranked list
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asks of a model.
+
+    Attributes
+    ----------
+    outputs
+        Of the model's outputs.
+    refined
+        Whether the map's energy axis is refined on its sum spectrum first.
+    threshold
+        Probability from which a name counts as present; None takes the model's own thresholds.
+    decided
+        Whether maps show what is present, 1 or 0, in place of its calibrated probability.
+    by_element
+        Whether the lines of an element share a map.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    """
+
+    outputs: tuple[str, ...] = _NAMING
+    refined: bool = True
+    threshold: float | None = None
+    decided: bool = False
+    by_element: bool = True
+    device: str = "auto"
 
 
 class LoadedModel:

@@ -14,7 +14,7 @@ import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt bin
 
 from napari_xrf.core.emission_lines import EmissionLine
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.plugin.line_markers import LineMarkers
+from napari_xrf.plugin.plots.line_markers import LineMarkers
 
 
 @dataclass(frozen=True, eq=False)

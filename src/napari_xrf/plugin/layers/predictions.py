@@ -10,23 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.spectral_cube import Provenance, SpectralCube
-from napari_xrf.plugin.forms.inference import Request
-from napari_xrf.plugin.layers.conversion import (
-    ELEMENT_MAP_KEY,
-    FAMILY_KEY,
-    LayerData,
-    cube_layer,
-    element_map_layers,
-    map_layer,
-)
+from napari_xrf.plugin.jobs.model_answers import Request, decided_by
+from napari_xrf.plugin.layers.cubes import cube_layer
+from napari_xrf.plugin.layers.element_maps import element_map_layer, element_map_layers
 from napari_xrf.plugin.layers.labels import label_layer
-from napari_xrf.plugin.model_answers import decided_by
+from napari_xrf.plugin.layers.layer_data import LayerData, with_keywords
 
 if TYPE_CHECKING:
     from napari_xrf.learning.prediction import Prediction
 
 MOST_MAPS = 24  # layers of one output; more would bury the list
-_LOOK = {"contrast_limits": (0.0, 1.0), "colormap": "magma"}
+_LOOK: dict[str, Any] = {"contrast_limits": (0.0, 1.0), "colormap": "magma"}
 
 
 def prediction_layers(
@@ -64,7 +58,7 @@ def prediction_layers(
     if not layers:
         notes.append(f"{prediction.description.name} finds nothing above the threshold in {cube.name}")
     top = len(layers) - 1
-    return [_looking(layer, {"visible": place == top}) for place, layer in enumerate(layers)], tuple(notes)
+    return [with_keywords(layer, visible=place == top) for place, layer in enumerate(layers)], tuple(notes)
 
 
 def denoised_cube(prediction: Prediction, cube: SpectralCube) -> SpectralCube:
@@ -111,7 +105,7 @@ def _presence_layers(
     what = "present" if request.decided else "probability"
     method = f"{description.name}, {what}"
     return [
-        _looking(_saved_map(maps[name], f"{name} ({what})", method, cube), _LOOK)
+        _map(maps[name], f"{name} ({what})", method, cube, **_LOOK)
         for name in _most_frequent(pixels, notes, "maps of presence")
     ]
 
@@ -119,9 +113,8 @@ def _presence_layers(
 def _count_layers(decided: Prediction, notes: list[str]) -> list[LayerData]:
     from napari_xrf.learning.prediction_views import element_maps_of
 
-    layers = element_map_layers(element_maps_of(decided))
-    by_name = {str(keywords["name"]): (data, keywords, kind) for data, keywords, kind in layers}
-    sums = {name: float(np.sum(data, dtype=np.float64)) for name, (data, _, _) in by_name.items()}
+    by_name = {str(layer[1]["name"]): layer for layer in element_map_layers(element_maps_of(decided))}
+    sums = {name: float(np.sum(layer[0], dtype=np.float64)) for name, layer in by_name.items()}
     return [by_name[name] for name in _most_frequent(sums, notes, "maps of net counts")]
 
 
@@ -145,7 +138,7 @@ def _mineral_layers(prediction: Prediction, request: Request, cube: SpectralCube
     maps = {"unknown": prediction.unknown, "confidence": labels.confidence}
     return [
         *(
-            _looking(_saved_map(values, f"{name} ({model})", f"{model}, {name}", cube), _LOOK)
+            _map(values, f"{name} ({model})", f"{model}, {name}", cube, **_LOOK)
             for name, values in maps.items()
             if values is not None
         ),
@@ -164,19 +157,11 @@ def _code_layers(prediction: Prediction, cube: SpectralCube, notes: list[str]) -
     if len(active) > MOST_MAPS:
         notes.append(f"The {MOST_MAPS} units of the code that vary most, of {len(active)}, are layers")
     return [
-        _saved_map(np.ascontiguousarray(code[..., index]), f"{names[index]} (code)", f"{model}, code", cube)
+        _map(np.ascontiguousarray(code[..., index]), f"{names[index]} (code)", f"{model}, code", cube)
         for index in active[-MOST_MAPS:]
     ]
 
 
-def _saved_map(values: NDArray[Any], name: str, method: str, cube: SpectralCube) -> LayerData:
-    """Return a map's layer that the writer of element maps takes; a network states no standard errors."""
-    data, keywords, form = map_layer(values, name, cube)
-    unknown = np.broadcast_to(np.float32(np.nan), values.shape)
-    facts = {"standard_errors": unknown, "method": method, "source": cube.name}
-    return data, keywords | {"metadata": {FAMILY_KEY: name, ELEMENT_MAP_KEY: facts}}, form
-
-
-def _looking(layer: LayerData, look: dict[str, Any]) -> LayerData:
-    data, keywords, form = layer
-    return data, keywords | look, form
+def _map(values: NDArray[Any], name: str, method: str, cube: SpectralCube, **look: Any) -> LayerData:
+    # Saved as element maps are; a network states no standard errors.
+    return element_map_layer(values, name, cube.pixel_size, method=method, source=cube.name, **look)

@@ -1,0 +1,156 @@
+"""Tables of results: of any texts, of the classes of a label map, of a model's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+
+from napari_xrf.minerals.modal_table import ModalRow
+from napari_xrf.plugin.jobs.model_answers import RankedName
+
+_MOST_ROWS = 60
+_LEAST_PROBABILITY = 0.001  # below it nothing is listed but the first rows
+_ALWAYS = 5
+
+
+class Table(QTableWidget):  # type: ignore[misc]
+    """Rows of texts that cannot be edited; numbers stand to the right.
+
+    Parameters
+    ----------
+    heads
+        Names of the columns.
+    hint
+        The tooltip.
+    stretched
+        The column that takes the room that is left, -1 for the last one.
+    height
+        The least, in pixels.
+    """
+
+    def __init__(
+        self, heads: Sequence[str], hint: str = "", *, stretched: int = -1, height: int = 110
+    ) -> None:
+        super().__init__(0, len(heads))
+        self.setHorizontalHeaderLabels(list(heads))
+        self.verticalHeader().hide()
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setToolTip(hint)
+        self.setMinimumHeight(height)
+        header = self.horizontalHeader()
+        header.setMinimumSectionSize(24)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(stretched % len(heads), QHeaderView.ResizeMode.Stretch)
+
+    def show_rows(self, rows: Sequence[Sequence[str]], bold: Collection[int] = ()) -> None:
+        """Show these rows and no others, some of them in bold."""
+        self.setRowCount(len(rows))
+        for place, row in enumerate(rows):
+            for column, text in enumerate(row):
+                item = QTableWidgetItem(text)
+                item.setToolTip(text)
+                font = item.font()
+                font.setBold(place in bold)
+                item.setFont(font)
+                if _is_number(text):
+                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                self.setItem(place, column, item)
+
+    def rows(self) -> tuple[tuple[str, ...], ...]:
+        """Return the texts that are shown."""
+        columns = range(self.columnCount())
+        return tuple(
+            tuple(str(self.item(row, column).text()) for column in columns) for row in range(self.rowCount())
+        )
+
+
+class ClassTable(Table):
+    """The classes of a label map with their colours and percentages: table and legend in one."""
+
+    def __init__(self) -> None:
+        heads = ("", "Mineral", "Area %", "Weight %", "mm²", "Pixels", "Conf.")
+        super().__init__(heads, stretched=1, height=120)
+
+    def show_classes(self, rows: Sequence[ModalRow]) -> None:
+        """Show these classes, the most frequent first; those without a pixel are left out."""
+        shown = sorted((row for row in rows if row.pixels), key=lambda row: -row.pixels)
+        self.show_rows(
+            [
+                (
+                    "",
+                    row.name,
+                    _text(row.area_percent, ".1f"),
+                    _text(row.weight_percent, ".1f"),
+                    _text(row.area_mm2, ".3g"),
+                    f"{row.pixels:,}",
+                    _text(row.mean_confidence, ".2f"),
+                )
+                for row in shown
+            ]
+        )
+        for place, row in enumerate(shown):
+            self.item(place, 0).setBackground(QColor(row.color))
+            self.item(place, 1).setToolTip("\n".join(filter(None, (row.name, row.formula))))
+
+
+class RankedTable(Table):
+    """The names of a model's answer, the present ones in bold; tells which one the user selects."""
+
+    picked = Signal(str)
+
+    def __init__(self) -> None:
+        hint = "In bold: what reaches the threshold. Select a row to see its lines in the Spectrum dock"
+        super().__init__(("Name", "Probability", "Counts"), hint, stretched=0, height=84)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self._filling = False
+        self.itemSelectionChanged.connect(self._tell)
+
+    def show_answer(self, rows: Sequence[RankedName]) -> None:
+        """Show an answer; a name that stays keeps its selection, else the first row gets it."""
+        kept = self.name()
+        listed = [
+            row
+            for place, row in enumerate(rows[:_MOST_ROWS])
+            if row.probability >= _LEAST_PROBABILITY or place < _ALWAYS
+        ]
+        self._filling = True
+        self.show_rows(
+            [(row.name, f"{row.probability:.1%}", _text(row.counts, ",.0f", "")) for row in listed],
+            [place for place, row in enumerate(listed) if row.present],
+        )
+        self.setColumnHidden(2, all(row.counts is None for row in listed))
+        names = [row.name for row in listed]
+        self.clearSelection()
+        if names:
+            self.selectRow(names.index(kept) if kept in names else 0)
+        self._filling = False
+
+    def name(self) -> str:
+        """Return the selected name, empty without one."""
+        rows = self.selectionModel().selectedRows() if self.selectionModel() else []
+        item = self.item(rows[0].row(), 0) if rows else None
+        return str(item.text()) if item is not None else ""
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names that are listed."""
+        return tuple(row[0] for row in self.rows())
+
+    def _tell(self) -> None:
+        if not self._filling and self.name():
+            self.picked.emit(self.name())
+
+
+def _text(value: float | None, form: str, missing: str = "–") -> str:
+    return missing if value is None else format(value, form)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "").rstrip("%").replace("–", "0"))
+    except ValueError:
+        return False
+    return True

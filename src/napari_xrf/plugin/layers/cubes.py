@@ -1,0 +1,197 @@
+"""Cubes as layers, and back.
+
+A cube keeps its energies last in memory; napari broadcasts two-dimensional layers over the last axes, so it
+gets the same counts as a view (E, Y, X).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.counts import Counts
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.spectral_cube import AuxiliaryImage, SpectralCube
+from napari_xrf.plugin.layers.layer_data import (
+    LayerData,
+    converted,
+    map_layer,
+    pixel_size_from,
+    spatial_keywords,
+)
+
+CUBE_KEY = "xrf_cube"
+TRUTH_KEY = "xrf_truth"  # what is known of a synthetic map, for its file
+FOUND_KEY = "xrf_found_elements"
+
+_ENERGY_FIRST, _ENERGY_LAST = (2, 0, 1), (1, 2, 0)  # the axes of the other order
+_LOWEST_SHOWN_KEV = 0.25  # below it lie the zero peak and noise, which are brighter than any element
+
+
+class Turned:
+    """A view of a three-dimensional array that is read by slicing, with its axes in another order.
+
+    Parameters
+    ----------
+    array
+        Counts (Y, X, E) that are shown to napari, or a layer's data (E, Y, X) that are read as counts.
+    order
+        Which of its axes come first, second and third.
+    """
+
+    def __init__(self, array: Any, order: tuple[int, int, int]) -> None:
+        self.array, self.order = array, order
+        self.dtype = np.dtype(array.dtype)
+        rows, columns, depth = (int(array.shape[axis]) for axis in order)
+        self.shape = (rows, columns, depth)
+        self.ndim = 3
+        self.size = int(np.prod(self.shape, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        parts = _three(key)
+        part = np.asarray(self.array[tuple(parts[self.order.index(axis)] for axis in range(3))])
+        # Integers drop an axis; those that are left come in this view's order.
+        kept = [not isinstance(each, int | np.integer) for each in parts]
+        left = [axis for axis, stays in zip(self.order, kept, strict=True) if stays]
+        return part.transpose(np.argsort(np.argsort(left)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[:, :, :], dtype)
+
+
+def energy_first(counts: Counts) -> Any:
+    """Return counts (Y, X, E) as an array-like (E, Y, X): a numpy view, or read by slicing."""
+    return _turned(counts, _ENERGY_FIRST)
+
+
+def energy_last(array: Any) -> Counts:
+    """Return an array (E, Y, X) as counts (Y, X, E): the reverse of :func:`energy_first`."""
+    counts: Counts = _turned(array, _ENERGY_LAST)
+    return counts
+
+
+def cube_keywords(cube: SpectralCube) -> dict[str, Any]:
+    """Return scale, translation, units and axis labels of a cube's layer (energy, y, x)."""
+    flat = spatial_keywords(cube.pixel_size)
+    return {
+        "scale": (cube.energy.width, *flat["scale"]),
+        "translate": (cube.energy.offset, *flat["translate"]),
+        "units": ("keV", *flat["units"]),
+        "axis_labels": ("energy", "y", "x"),
+    }
+
+
+def cube_layers(cube: SpectralCube) -> list[LayerData]:
+    """Return the layers of a cube: its images, hidden, below the counts (E, Y, X)."""
+    return [*(image_layer(image, cube) for image in cube.images), cube_layer(cube)]
+
+
+def cube_layer(cube: SpectralCube) -> LayerData:
+    """Return the layer of a cube's counts, (E, Y, X), a view of them."""
+    keywords = {
+        "name": cube.name,
+        "metadata": {CUBE_KEY: cube},
+        "contrast_limits": (0.0, brightest_channel(cube)[1]),
+        "colormap": "magma",
+        "blending": "translucent_no_depth",
+        "multiscale": False,
+        "rgb": False,
+        **cube_keywords(cube),
+    }
+    return energy_first(cube.counts), keywords, "image"
+
+
+def image_layer(image: AuxiliaryImage, cube: SpectralCube) -> LayerData:
+    """Return the layer of an image taken with the map, hidden and in register with it."""
+    look: dict[str, Any] = {} if image.data.ndim == 3 else {"colormap": "gray"}
+    if image.pixel_size:
+        look["translate"] = image.origin
+    return map_layer(image.data, f"{image.name} ({cube.name})", image.pixel_size, visible=False, **look)
+
+
+def holds_cube(layer: Any) -> bool:
+    """Whether a layer is an image with an energy axis first."""
+    if getattr(layer, "_type_string", "") != "image" or layer.ndim != 3 or layer.rgb or layer.multiscale:
+        return False
+    return CUBE_KEY in layer.metadata or converted(1.0, layer.units[0], "keV") is not None
+
+
+def cube_from(layer: Any) -> SpectralCube:
+    """Return the cube that an image layer (E, Y, X) shows.
+
+    Where the layer's data were replaced since, by a crop or a filter, they count, with what is known of the
+    map. A layer that another program made counts too, when its first axis is in units of energy.
+
+    Raises
+    ------
+    InvalidInput
+        When the layer has no energy axis.
+    """
+    known = layer.metadata.get(CUBE_KEY)
+    if isinstance(known, SpectralCube) and _shows(layer.data, known):
+        return known
+    if isinstance(known, SpectralCube) and layer.data.shape[0] == known.energy.size:
+        cube = _with_counts(known, energy_last(layer.data))
+    else:
+        cube = _cube_by_units(layer)
+    layer.metadata[CUBE_KEY] = cube  # so that the same layer stays the same cube
+    return cube
+
+
+def brightest_channel(cube: SpectralCube) -> tuple[int, float]:
+    """Return the channel of the strongest peak, judged on a few rows, and a good upper limit to show it."""
+    rows = np.unique(np.linspace(0, cube.shape[0] - 1, 5 if cube.is_loaded else 3).astype(int))
+    sample = np.stack([np.asarray(cube.counts[int(row)]) for row in rows])
+    spectrum = sample.sum(axis=(0, 1), dtype=np.float64)
+    spectrum[: max(int(cube.energy.channel(_LOWEST_SHOWN_KEV)), 0)] = 0
+    channel = int(spectrum.argmax()) if spectrum.any() else cube.shape[2] // 2
+    return channel, max(float(np.percentile(sample[:, :, channel], 99.8)), 1.0)
+
+
+def _turned(array: Any, order: tuple[int, int, int]) -> Any:
+    if isinstance(array, np.ndarray):
+        return array.transpose(order)
+    # Turned back, it is the array itself.
+    return array.array if isinstance(array, Turned) and array.order != order else Turned(array, order)
+
+
+def _three(key: Any) -> list[Any]:
+    parts = list(key) if isinstance(key, tuple) else [key]
+    at = next((place for place, part in enumerate(parts) if part is Ellipsis), None)
+    if at is not None:
+        parts[at : at + 1] = [slice(None)] * (4 - len(parts))
+    return parts + [slice(None)] * (3 - len(parts))
+
+
+def _shows(data: Any, cube: SpectralCube) -> bool:
+    if tuple(data.shape) != (cube.shape[2], *cube.map_shape):
+        return False
+    if isinstance(data, np.ndarray) and isinstance(cube.counts, np.ndarray):
+        return np.may_share_memory(data, cube.counts)
+    if isinstance(data, Turned):
+        return data.array is cube.counts
+    return isinstance(cube.counts, Turned) and cube.counts.array is data
+
+
+def _with_counts(cube: SpectralCube, counts: Any) -> SpectralCube:
+    if tuple(counts.shape[:2]) == cube.map_shape:
+        return replace(cube, counts=counts)
+    return replace(cube, counts=counts, live_time=None, images=())
+
+
+def _cube_by_units(layer: Any) -> SpectralCube:
+    factor = converted(1.0, layer.units[0], "keV")
+    if factor is None or layer.data.ndim != 3:
+        raise InvalidInput(f"layer {layer.name!r} has no energy axis", "Choose a map that napari-xrf opened")
+    axis = EnergyAxis(
+        float(layer.translate[0]) * factor, float(layer.scale[0]) * factor, int(layer.data.shape[0])
+    )
+    size = pixel_size_from({"scale": layer.scale[1:], "units": layer.units[1:]})
+    return SpectralCube(energy_last(layer.data), axis, layer.name, size)

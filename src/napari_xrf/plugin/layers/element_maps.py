@@ -1,0 +1,80 @@
+"""Element maps as one image layer per line family, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.plugin.layers.layer_data import LayerData, map_layer, pixel_size_from
+
+FAMILY_KEY = "xrf_family"
+ELEMENT_MAP_KEY = "xrf_element_map"
+
+
+def element_map_layer(
+    values: NDArray[Any],
+    family: str,
+    pixel_size: tuple[float, float] | None,
+    *,
+    errors: NDArray[Any] | None = None,
+    method: str,
+    source: str,
+    **keywords: Any,
+) -> LayerData:
+    """Return the layer of one map (Y, X), as the writer of element maps takes it; errors may be unknown."""
+    unknown = np.broadcast_to(np.float32(np.nan), values.shape)
+    facts = {"standard_errors": unknown if errors is None else errors, "method": method, "source": source}
+    metadata = {FAMILY_KEY: family, ELEMENT_MAP_KEY: facts}
+    return map_layer(values, family, pixel_size, metadata=metadata, **keywords)
+
+
+def element_map_layers(maps: ElementMaps) -> list[LayerData]:
+    """Return one image layer per line family, the last one visible."""
+    shown = zip(maps.families, maps.counts, maps.standard_errors, strict=True)
+    return [
+        element_map_layer(
+            counts,
+            family,
+            maps.pixel_size,
+            errors=errors,
+            method=maps.method,
+            source=maps.source,
+            visible=position == len(maps) - 1,
+        )
+        for position, (family, counts, errors) in enumerate(shown)
+    ]
+
+
+def element_maps_from(layers: Sequence[LayerData]) -> ElementMaps:
+    """Return the element maps that image layers show.
+
+    Raises
+    ------
+    InvalidInput
+        When a layer was not made by :func:`element_map_layers`, or the layers differ in shape.
+    """
+    if not layers:
+        raise InvalidInput("no element map is selected", "Select the layers to save")
+    for _, keywords, _ in layers:
+        if not {FAMILY_KEY, ELEMENT_MAP_KEY} <= set(keywords.get("metadata") or {}):
+            raise InvalidInput(
+                f"layer {keywords.get('name', '')!r} is no element map",
+                "Select only layers made by the Element maps dock",
+            )
+    if len({np.shape(data) for data, _, _ in layers}) > 1:
+        raise InvalidInput("the selected element maps have different shapes", "Save them one map at a time")
+    kept = [keywords["metadata"] for _, keywords, _ in layers]
+    facts = [each[ELEMENT_MAP_KEY] for each in kept]
+    return ElementMaps(
+        tuple(each[FAMILY_KEY] for each in kept),
+        np.stack([np.asarray(data, dtype=np.float32) for data, _, _ in layers]),
+        np.stack([np.asarray(each["standard_errors"], dtype=np.float32) for each in facts]),
+        str(facts[-1]["method"]),
+        pixel_size_from(layers[0][1]),
+        str(facts[-1]["source"]),
+    )

@@ -1,0 +1,87 @@
+"""What all our layers have in common: how they are described to napari, their units and their contrast.
+
+Every layer gets its units from here: napari ignores the units of all layers as soon as one has other ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LayerData = tuple[Any, dict[str, Any], str]
+"""(data, keyword arguments of the layer, type of the layer): what napari's readers return."""
+
+
+def add_layers(viewer: Any, layers: Iterable[LayerData]) -> list[Any]:
+    """Add layers to a viewer, from bottom to top, and return them."""
+    from napari.layers import Layer
+
+    return [viewer.add_layer(Layer.create(*data)) for data in layers]
+
+
+def with_keywords(layer: LayerData, **keywords: Any) -> LayerData:
+    """Return a layer's data with other keyword arguments; those of its metadata are added."""
+    data, before, kind = layer
+    metadata = before.get("metadata", {}) | keywords.pop("metadata", {})
+    return data, before | keywords | ({"metadata": metadata} if metadata else {}), kind
+
+
+def map_layer(
+    values: NDArray[Any], name: str, pixel_size: tuple[float, float] | None, **keywords: Any
+) -> LayerData:
+    """Return the layer of a map (Y, X), or of a picture (Y, X, 3), with further keywords of the layer."""
+    color = values.ndim == 3
+    look = {} if color else {"contrast_limits": _limits(values), "colormap": "viridis"}
+    shared = {"name": name, "rgb": color, "multiscale": False, **spatial_keywords(pixel_size)}
+    return values, shared | look | keywords, "image"
+
+
+def spatial_keywords(
+    pixel_size: tuple[float, float] | None, origin: tuple[float, float] = (0.0, 0.0)
+) -> dict[str, Any]:
+    """Return scale, translation, units and axis labels of a two-dimensional layer.
+
+    Parameters
+    ----------
+    pixel_size
+        (dy, dx) in µm; None gives pixels as the unit.
+    origin
+        (y, x) of the first pixel's centre in µm.
+    """
+    return {
+        "scale": pixel_size or (1.0, 1.0),
+        "translate": origin,
+        "units": ("um", "um") if pixel_size else ("pixel", "pixel"),
+        "axis_labels": ("y", "x"),
+    }
+
+
+def pixel_size_from(keywords: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return (dy, dx) in µm from a layer's scale and units, None where the unit is no length."""
+    scale, units = keywords.get("scale"), keywords.get("units")
+    if scale is None or units is None or len(units) < 2:
+        return None
+    y, x = (converted(float(size), unit, "um") for size, unit in zip(scale[-2:], units[-2:], strict=True))
+    return None if y is None or x is None else (y, x)
+
+
+def converted(value: float, unit: Any, to: str) -> float | None:
+    """Return a value in another unit, None where the unit is of another kind."""
+    import pint
+
+    try:
+        return float(pint.get_application_registry().Quantity(value, str(unit)).to(to).magnitude)
+    except (pint.errors.DimensionalityError, pint.errors.UndefinedUnitError):
+        return None
+
+
+def _limits(image: NDArray[np.generic]) -> tuple[float, float]:
+    values = np.asarray(image)[np.isfinite(image)]
+    if values.size == 0:
+        return 0.0, 1.0
+    low, high = (float(value) for value in np.percentile(values, (0.5, 99.8)))
+    low = min(low, 0.0) if low < 0 else (0.0 if low < 0.5 * high else low)
+    return (low, high) if high > low else (low, low + 1.0)

@@ -1,0 +1,1 @@
+"""Curves and marks against energy; they know Qt, but not napari."""
