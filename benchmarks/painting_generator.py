@@ -27,14 +27,14 @@ from napari_xrf.learning.painting.training import PaintingTraining, light_instru
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.color_similarity import color_similarity, threshold_weights
-from napari_xrf.synthesis.metrics import (
+from napari_xrf.synthesis.painting import PaintingParameters, color_spectra, synthesize_painting
+from napari_xrf.synthesis.pigments import PigmentSpectra, expect_pigments, load_pigments
+from spectrum_similarity import (
     compare_histograms,
     flatten_cube,
     multiscale_similarity,
     structural_similarity,
 )
-from napari_xrf.synthesis.painting import PaintingParameters, color_spectra, synthesize_painting
-from napari_xrf.synthesis.pigments import PigmentSpectra, expect_pigments, load_pigments
 
 Weights = Callable[[np.ndarray, PigmentSpectra], np.ndarray]
 SEED = 20_000  # the training's is 0

@@ -23,10 +23,11 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.synthesis.color_clusters import ClusterParameters
-from napari_xrf.synthesis.distortions import typical_distortions
+from napari_xrf.synthesis.distorted_spectra import Mixture, draw_spectra
+from napari_xrf.synthesis.distortion_steps import detector_tables, distortion_steps
+from napari_xrf.synthesis.distortions import Distortions, draw_values, typical_distortions
 from napari_xrf.synthesis.layers import synthesize_layers
 from napari_xrf.synthesis.mineral_map import PureSpectra, draw_mineral_map, expect_pure_spectra
-from napari_xrf.synthesis.mineral_spectra import MineralSpectraSource, SpectraParameters
 from napari_xrf.synthesis.mixtures import synthesize_mixtures
 from napari_xrf.synthesis.painting import PaintingParameters, synthesize_painting
 from napari_xrf.synthesis.pegmatite import pegmatite_minerals, synthesize_pegmatite
@@ -51,7 +52,6 @@ def main() -> None:
 
 
 def training(pure: PureSpectra, scale: float) -> None:
-    dose = SpectraParameters(counts=(100, 10_000))
     for channels, asked in ((1024, 20_000), (4096, 5_000)):
         axis = EnergyAxis(pure.energy.offset, pure.energy.width * 4096 / channels, channels)
         rebinned = PureSpectra(pure.energy.rebin(pure.spectra, axis), axis, fwhm=pure.fwhm)
@@ -62,8 +62,7 @@ def training(pure: PureSpectra, scale: float) -> None:
             ("all, batches of 1024", typical_distortions(), 1024),
             ("all, batches of 256", typical_distortions(), 256),
         ):
-            source = MineralSpectraSource(rebinned, dose, distortions)
-            rate = best(partial(batches, source, size, batch), size)
+            rate = best(partial(batches, rebinned, distortions, size, batch), size)
             row(
                 f"training spectra, {channels} channels, {name}",
                 f"{rate[0]:,.0f}/s",
@@ -72,13 +71,23 @@ def training(pure: PureSpectra, scale: float) -> None:
             )
 
 
-def batches(source: MineralSpectraSource, size: int, batch: int) -> None:
-    """Draw spectra as training does, each batch into the same array."""
-    generator, counts = rng(), None
+def batches(pure: PureSpectra, distortions: Distortions | None, size: int, batch: int) -> None:
+    """Draw spectra of 100 to 10 000 counts as training does, each batch into the same array."""
+    generator = rng()
+    shapes = (pure.spectra / pure.spectra.sum(axis=1, keepdims=True)).astype(np.float32)
+    tables = detector_tables(pure.energy, pure.fwhm)
+    counts = np.empty((batch, pure.energy.size), dtype=np.uint16)
     for start in range(0, size, batch):
         part = min(batch, size - start)
-        drawn = source.draw(part, generator, counts=None if counts is None else counts[:part])
-        counts = drawn.counts if counts is None else counts
+        doses = np.exp(generator.uniform(np.log(100), np.log(10_000), size=(part, 1)))
+        shares = np.eye(len(shapes))[generator.integers(len(shapes), size=part)]
+        mixture = Mixture((doses * shares).astype(np.float32), shapes)
+        steps = None
+        if distortions is not None:
+            values = draw_values(distortions, part, generator)
+            steps = distortion_steps(tables, values, pure.fwhm, part)
+        given = (None, None) if steps is None else (tables, steps)
+        draw_spectra(mixture, np.arange(part), start, counts[:part], *given)
 
 
 def layers(scale: float) -> None:

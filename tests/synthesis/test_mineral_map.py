@@ -10,9 +10,8 @@ from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
 from napari_xrf.synthesis.mineral_map import draw_mineral_map, synthesize_mineral_map
-from napari_xrf.synthesis.mineral_spectra import SpectraParameters, draw_mineral_spectra
 from napari_xrf.synthesis.textures import Phase, Texture, grow_grains
-from pure_spectra import AXIS, MATERIALS, pure_spectra, width
+from pure_spectra import AXIS, MATERIALS, pure_spectra
 
 RNG = np.random.default_rng
 
@@ -230,37 +229,3 @@ def test_pegmatite_shows_its_elements():
     feldspar = made.abundances[..., [each.name for each in made.materials].index("K-feldspar")] > 0.9
     rubidium = made.cube.window_map(13.2, 13.6)
     assert rubidium[feldspar].mean() > 3 * rubidium[made.truth.labels == 1].mean()
-
-
-def test_spectra_carry_their_labels():
-    made = draw_mineral_spectra(
-        pure_spectra(),
-        600,
-        generator=RNG(1),
-        parameters=SpectraParameters(counts=(2000, 5000)),
-        distortions=typical_distortions(),
-    )
-    assert made.counts.shape == (600, AXIS.size)
-    assert np.allclose(made.abundances.sum(axis=1), 1)
-    assert np.array_equal(made.labels, made.abundances.argmax(axis=1))
-    assert (np.bincount(made.labels) > 150).all()
-    iron = made.counts[:, AXIS.window(6.2, 6.6)].sum(axis=1)
-    assert iron[made.abundances[:, 2] > 0.99].min() > iron[made.abundances[:, 2] == 0].max()
-    again = draw_mineral_spectra(
-        pure_spectra(),
-        600,
-        generator=RNG(1),
-        parameters=SpectraParameters(counts=(2000, 5000)),
-        distortions=typical_distortions(),
-    )
-    assert np.array_equal(made.counts, again.counts)
-
-
-def test_spectra_of_zero_dose_and_of_nothing():
-    none = draw_mineral_spectra(
-        pure_spectra(), 5, generator=RNG(1), parameters=SpectraParameters(counts=(0, 0))
-    )
-    assert not none.counts.any()
-    with pytest.raises(InvalidInput, match="at least one"):
-        draw_mineral_spectra(pure_spectra(), 0, generator=RNG(1))
-    assert width(5.9) == pytest.approx(0.145, abs=0.01)

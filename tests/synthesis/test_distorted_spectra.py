@@ -3,16 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_xrf.core.errors import InvalidInput
 from napari_xrf.synthesis import sampling
 from napari_xrf.synthesis.distorted_spectra import Mixture, distort, draw_spectra, expect_spectra
 from napari_xrf.synthesis.distortion_steps import detector_tables, distortion_steps
 from napari_xrf.synthesis.distortions import draw_values, typical_distortions
-from napari_xrf.synthesis.mineral_spectra import (
-    MineralSpectraSource,
-    SpectraParameters,
-    draw_mineral_spectra,
-)
 from napari_xrf.synthesis.sampling import draw_poisson
 from pure_spectra import AXIS, pure_spectra, width
 
@@ -71,31 +65,3 @@ def test_the_mean_of_many_draws_is_the_distorted_expectation():
         total += counts[0]
     chi2 = (total - 2000 * expected) ** 2 / np.maximum(2000 * expected, 1e-9)
     assert chi2[2000 * expected > 5].mean() == pytest.approx(1.0, abs=0.25)
-
-
-def test_a_source_draws_batch_after_batch():
-    source = MineralSpectraSource(pure_spectra(), SpectraParameters((500, 900)), typical_distortions())
-    generator = RNG(1)
-    first, second = source.draw(50, generator), source.draw(50, generator)
-    assert not np.array_equal(first.counts, second.counts)
-    alone = draw_mineral_spectra(
-        pure_spectra(),
-        50,
-        generator=RNG(1),
-        parameters=SpectraParameters((500, 900)),
-        distortions=typical_distortions(),
-    )
-    assert np.array_equal(first.counts, alone.counts)
-    assert first.parameters == alone.parameters
-    again = source.draw(50, RNG(1), counts=second.counts)
-    assert again.counts is second.counts
-    assert np.array_equal(again.counts, first.counts)
-
-
-@pytest.mark.parametrize(
-    "counts",
-    [np.zeros((4, AXIS.size), np.uint16), np.zeros((5, 7), np.uint16), np.zeros((5, AXIS.size), np.uint8)],
-)
-def test_arrays_that_cannot_take_the_counts_are_refused(counts):
-    with pytest.raises(InvalidInput, match="cannot take the counts"):
-        MineralSpectraSource(pure_spectra()).draw(5, RNG(1), counts=counts)
