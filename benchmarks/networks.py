@@ -35,15 +35,17 @@ from benchmarks.networks_speed import speed_table
 from napari_xrf.core.errors import XrfError
 from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.learning.evaluation.assessment import evaluate
-from napari_xrf.learning.evaluation.classes import score_classes
-from napari_xrf.learning.evaluation.curves import robustness_curves
-from napari_xrf.learning.evaluation.figures import write_curve_comparison
+from napari_xrf.learning.evaluation.class_scores import score_classes
 from napari_xrf.learning.evaluation.mineral_fit import classify_by_likelihood
 from napari_xrf.learning.evaluation.monosemanticity import measure_monosemanticity
-from napari_xrf.learning.evaluation.ranking import rank_area
-from napari_xrf.learning.evaluation.report import Evaluation, Table
-from napari_xrf.learning.evaluation.statements import draw_sample, source_of, state
-from napari_xrf.learning.evaluation.unfamiliar import score_unfamiliar, unfamiliar_spectra
+from napari_xrf.learning.evaluation.out_of_distribution import (
+    out_of_distribution_spectra,
+    score_out_of_distribution,
+)
+from napari_xrf.learning.evaluation.presence_scores import rank_area
+from napari_xrf.learning.evaluation.results import Evaluation, Table, write_curve_comparison
+from napari_xrf.learning.evaluation.robustness import robustness_curves
+from napari_xrf.learning.evaluation.sampling import draw_sample, predict_sample, source_of
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.sources.sets import SpectrumSet, read_set
 from napari_xrf.learning.training_recipes import training_recipe
@@ -210,7 +212,7 @@ def _own_minerals(models: list[Model], counts: int, size: int, seed: int, excita
         source = source_of(description, counts_range=[counts, counts], stranger_share=0.0, mixed_share=0.0)
         sample = draw_sample(source, size, seed)
         label = sample.targets["label"]
-        said = state(model, sample.cube)
+        said = predict_sample(model, sample.cube)
         rows[description.name] = score_classes(said.classes, label, len(description.names)).as_row()
         rows[f"{description.name}, never unknown"] = {
             "accuracy": score_classes(said.best, label, len(description.names)).accuracy
@@ -227,8 +229,7 @@ def strangers(options: argparse.Namespace, models: list[Model]) -> list[Table]:
     size = options.size or 2000
     tables = []
     for model in models:
-        found = score_unfamiliar(model, size=size, seed=options.seed)
-        rows = {kind: each.as_row() for kind, each in found.items()}
+        rows = score_out_of_distribution(model, size=size, seed=options.seed)
         if model.description.task == "minerals":
             for kind, area in _likelihood_areas(model, size, options.seed).items():
                 rows[kind]["auroc, likelihood"] = area
@@ -240,7 +241,7 @@ def _likelihood_areas(model: Model, size: int, seed: int) -> dict[str, float]:
     """AUROC of the likelihood classifier's misfit on the same spectra."""
     description = model.description
     excitation = excitation_of(load_instrument(_option(model, "instrument", "m4-tornado")))
-    familiar, kinds = unfamiliar_spectra(description, size, seed)
+    familiar, kinds = out_of_distribution_spectra(description, size, seed)
     areas = {}
     for kind, counts in kinds.items():
         both = np.concatenate([familiar, counts])
@@ -254,7 +255,7 @@ def code(options: argparse.Namespace, models: list[Model]) -> list[Table]:
     sample = draw_sample(source_of(models[0].description), size, options.seed)
     rows = {}
     for model in models:
-        said = state(model, sample.cube, every_output=True)
+        said = predict_sample(model, sample.cube, every_output=True)
         named = bool(model.description.network.get("anchored", True))
         units = measure_monosemanticity(
             said.code, sample.targets["presence"], sample.targets["visible"], named=named

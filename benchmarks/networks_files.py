@@ -12,10 +12,9 @@ from benchmarks.elements_of_measured_files import LISTED
 import napari_xrf
 from napari_xrf.core.errors import XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.learning.evaluation.report import Table
+from napari_xrf.learning.evaluation.results import Table
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.prediction import predict
-from napari_xrf.learning.prediction_views import thresholds_of
 from napari_xrf.maps.identification import find_elements
 
 _FOUND = 0.5  # part of an element's lines that a line network must name
@@ -79,7 +78,7 @@ def elements_in(model: Model, cube: SpectralCube) -> set[str]:
     """Return the elements that a model names in a map of one pixel."""
     prediction = predict(model, cube)
     assert prediction.probability is not None
-    named = prediction.probability[0, 0] >= thresholds_of(model.description)
+    named = prediction.probability[0, 0] >= model.description.thresholds
     elements = [name.split()[0] for name in prediction.names]
     return set(_often_named(elements, named.tolist()))
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.learning.evaluation.report import Table
+from napari_xrf.learning.evaluation.results import Table
 from napari_xrf.learning.evaluation.speed import measure_speed
 from napari_xrf.learning.weights import load_model
 from napari_xrf.synthesis.mineral_map import MapParameters
@@ -56,7 +56,7 @@ def main() -> None:
     cube = large_map(options.side)
     # Compiling and the first use of a library are no part of the work on a map.
     measure_speed(model, large_map(8))
-    print(json.dumps(measure_speed(model, cube).as_row()))
+    print(json.dumps(measure_speed(model, cube)))
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from napari_xrf.learning.losses import loss_of  # noqa: E402  # torch is needed
 from napari_xrf.learning.networks.layers import Alignment  # noqa: E402
 from napari_xrf.learning.registry import build_network  # noqa: E402
 from napari_xrf.learning.sources.source import make_source  # noqa: E402
+from napari_xrf.learning.tasks.task import loss_of  # noqa: E402  # torch is needed
 from napari_xrf.learning.training import describe  # noqa: E402
 from napari_xrf.learning.training_recipes import training_recipe  # noqa: E402
 

@@ -46,7 +46,7 @@ def evaluate_model(arguments: argparse.Namespace, console: Console) -> Answer:
         existing_file(arguments.data)
 
     from napari_xrf.learning.evaluation.assessment import evaluate
-    from napari_xrf.learning.evaluation.report import write_evaluation
+    from napari_xrf.learning.evaluation.results import write_evaluation
     from napari_xrf.learning.model import choose_device
     from napari_xrf.learning.sources.sets import read_set
     from napari_xrf.learning.training import TEST, generator_of

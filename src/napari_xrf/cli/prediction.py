@@ -168,12 +168,12 @@ def _facts(description: ModelDescription) -> dict[str, Any]:
 
 def _found(prediction: Prediction) -> list[dict[str, Any]]:
     """Return each name that some pixels show, the most frequent first."""
-    from napari_xrf.learning.prediction_views import found_names, thresholds_of
+    from napari_xrf.learning.prediction_views import found_names
 
     names = found_names(prediction)
     measured = prediction.counts > 0
     pixels = max(int(measured.sum()), 1)
-    threshold = dict(zip(prediction.names, thresholds_of(prediction.description).tolist(), strict=True))
+    threshold = dict(zip(prediction.names, prediction.description.thresholds.tolist(), strict=True))
     rows: list[dict[str, Any]] = []
     for name in names:
         index = prediction.names.index(name)

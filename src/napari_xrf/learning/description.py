@@ -6,15 +6,18 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.learning.preprocessing import Preprocessing
 
-Task = Literal["lines", "elements", "minerals", "spectra"]
-TASKS: tuple[Task, ...] = ("lines", "elements", "minerals", "spectra")
+TaskName = Literal["lines", "elements", "minerals", "spectra"]  # a file each in learning/tasks
+TASKS: tuple[TaskName, ...] = get_args(TaskName)
 FORMAT = 1
 
 
@@ -78,7 +81,7 @@ class ModelDescription:
 
     name: str
     architecture: str
-    task: Task
+    task: TaskName
     names: tuple[str, ...]
     axis: EnergyAxis
     outputs: tuple[str, ...]
@@ -97,6 +100,22 @@ class ModelDescription:
             raise InvalidInput("an output stands twice")
         if self.classes and len(self.classes) != len(self.names):
             raise InvalidInput(f"{len(self.classes)} classes do not fit {len(self.names)} names")
+
+    @property
+    def thresholds(self) -> NDArray[np.float32]:
+        """(K,) probability from which each name counts as present."""
+        values = np.asarray(self.calibration.thresholds, dtype=np.float32)
+        return np.broadcast_to(values, (len(self.names),)) if values.size == 1 else values
+
+    @property
+    def source_kind(self) -> str:
+        """What kind of source it was trained on; empty where it does not say."""
+        return str((self.training.get("source") or {}).get("kind", ""))
+
+    @property
+    def source_options(self) -> dict[str, Any]:
+        """Options of that source."""
+        return dict((self.training.get("source") or {}).get("options", {}))
 
     def with_calibration(self, calibration: ProbabilityCalibration) -> ModelDescription:
         """Return it with other thresholds and temperature."""

@@ -9,30 +9,7 @@ from typing import Any
 
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.learning.description import ModelDescription
-
-_TASKS = {
-    "lines": "tells which emission lines' elements are in a spectrum",
-    "elements": "tells which elements are in a spectrum, and the net counts of each",
-    "minerals": "names the mineral of a spectrum, or says that it is none of its classes",
-    "spectra": "turns spectra into features and back",
-}
-_FAILURES = {
-    "lines": (
-        "A line's label says that its element is in the sample, so lines that no detector sees are named by "
-        "their element's other lines. Spectra unlike the layers recipe's (thick samples with much scatter, "
-        "electron excitation) are outside of what it has seen."
-    ),
-    "elements": (
-        "It was trained on thin layers over substrates: elements in thick samples absorb each other, which "
-        "its counts do not contain. Elements that are not among its names are taken for their neighbours."
-    ),
-    "minerals": (
-        "Minerals that are none of its classes may be taken for one; docs/networks.md tells how often. "
-        "Spectra of other excitation (electrons, one energy) are outside of what it has seen. Thin grains "
-        "over a host, and pixels that see several minerals, are called by what dominates."
-    ),
-    "spectra": "It knows only spectra like those it learned; others come back as the nearest of those.",
-}
+from napari_xrf.learning.tasks.task import task_of
 
 
 def write_model_card(path: str | Path, description: ModelDescription, more: str = "") -> None:
@@ -43,7 +20,7 @@ def write_model_card(path: str | Path, description: ModelDescription, more: str 
 
 def model_card(description: ModelDescription, more: str = "") -> str:
     """Return a model's card as Markdown."""
-    training = dict(description.training)
+    task, training = task_of(description.task), dict(description.training)
     axis = description.axis
     low, high = description.counts_range
     facts = [
@@ -63,11 +40,11 @@ def model_card(description: ModelDescription, more: str = "") -> str:
     ]
     rows = "\n".join(f"| {name} | {value} |" for name, value in facts)
     return (
-        f"# {description.name}\n\nA network that {_TASKS[description.task]}.\n\n| | |\n|---|---|\n{rows}\n\n"
+        f"# {description.name}\n\nA network that {task.does}.\n\n| | |\n|---|---|\n{rows}\n\n"
         f"## Held-out spectra\n\n{_figures(training.get('validation', {}))}\n\n"
         "Held-out spectra come from the same generator with another seed; docs/networks.md has figures on "
         "spectra made by other code and on measured files.\n\n"
-        f"## Known failures\n\n{_FAILURES[description.task]}\n" + (f"\n{more.strip()}\n" if more else "")
+        f"## Known failures\n\n{task.fails}\n" + (f"\n{more.strip()}\n" if more else "")
     )
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import NOT_MEASURED, UNKNOWN_NAME, LabelClass, LabelMap
-from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.prediction import Prediction
 
 UNKNOWN_LABEL = 1
@@ -93,7 +91,7 @@ def found_names(prediction: Prediction, least_part: float = 1e-3) -> tuple[str, 
     description = prediction.description
     if prediction.probability is None:
         return description.names
-    passed = prediction.probability >= thresholds_of(description)
+    passed = prediction.probability >= description.thresholds
     needed = max(1, round(least_part * prediction.counts.size))
     number = passed.sum(axis=(0, 1))
     return tuple(name for name, seen in zip(description.names, number, strict=True) if seen >= needed)
@@ -120,12 +118,6 @@ def ranked(prediction: Prediction, pixel: tuple[int, int] = (0, 0)) -> list[tupl
     if prediction.unknown is not None:
         rows.append((UNKNOWN_NAME, float(prediction.unknown[pixel]), None))
     return sorted(rows, key=lambda row: -row[1])
-
-
-def thresholds_of(description: ModelDescription) -> NDArray[np.float32]:
-    """Return the threshold of each name, (K,)."""
-    values = np.asarray(description.calibration.thresholds, dtype=np.float32)
-    return np.broadcast_to(values, (len(description.names),)) if values.size == 1 else values
 
 
 def _relabelled(entry: LabelClass, label: int) -> LabelClass:

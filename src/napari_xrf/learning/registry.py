@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.parameters import parameter_fields
-from napari_xrf.learning.description import ModelDescription, Task
+from napari_xrf.learning.description import ModelDescription, TaskName
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +35,7 @@ class Architecture:
 
     name: str
     module: str
-    task: Task
+    task: TaskName
     outputs: tuple[str, ...]
     summary: str
 

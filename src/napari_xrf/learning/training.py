@@ -26,7 +26,6 @@ from napari_xrf.learning.checkpoints import (
     write_checkpoint,
 )
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.losses import loss_of
 from napari_xrf.learning.model import Model, choose_device
 from napari_xrf.learning.model_card import made_with, write_model_card
 from napari_xrf.learning.networks.pca import Pca
@@ -37,6 +36,7 @@ from napari_xrf.learning.sources.source import (
     held_out,
     make_source,
 )
+from napari_xrf.learning.tasks.task import loss_of, task_of, validation_figures
 from napari_xrf.learning.training_loop import (
     ExponentialMovingAverage,
     copy_of,
@@ -46,7 +46,6 @@ from napari_xrf.learning.training_loop import (
     scale_rates,
 )
 from napari_xrf.learning.training_recipes import TrainingOptions, TrainingRecipe
-from napari_xrf.learning.validation import fit_calibration, validation_figures
 from napari_xrf.learning.weights import save_model
 
 # Streams of random numbers that never meet: training, validation, test, and weights.
@@ -260,13 +259,13 @@ class _Training:
             self.network.load_state_dict(self.best)
         network = _rounded(self.network.eval().cpu())
         held = {name: tensor.cpu() for name, tensor in self.held_out.items()}
-        outputs = _outputs(network, held)
-        description = self.description.with_calibration(fit_calibration(self.description, outputs, held))
+        task, outputs = task_of(self.description.task), _outputs(network, held)
+        description = self.description.with_calibration(task.fit_calibration(outputs, held))
         description = description.with_training(
             epochs=self.epoch,
             best_epoch=self.best_epoch,
             seconds=round(self.seconds, 1),
-            validation=validation_figures(description, outputs, held),
+            validation=validation_figures(description.task, outputs, held),
         )
         return Model(description, network)
 
@@ -295,7 +294,7 @@ class _Training:
         outputs = _outputs(self.network, self.held_out)
         with torch.inference_mode():
             validation = float(self._loss(outputs, self.held_out))
-        figures = validation_figures(self.description, outputs, self.held_out)
+        figures = validation_figures(self.description.task, outputs, self.held_out)
         self.network.load_state_dict(own)
         self.epoch += 1
         if best := validation < self.best_loss:

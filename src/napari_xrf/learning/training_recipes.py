@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.parameters import Choices, Limits, parameters
-from napari_xrf.learning.description import Task
+from napari_xrf.learning.description import TaskName
 from napari_xrf.learning.preprocessing import Preprocessing
 from napari_xrf.learning.registry import architecture
 from napari_xrf.learning.sources.source import SourceSpec
@@ -93,7 +93,7 @@ class TrainingRecipe:
     summary: str = ""
 
     @property
-    def task(self) -> Task:
+    def task(self) -> TaskName:
         """What the network is made for."""
         return architecture(self.architecture).task
 

@@ -6,9 +6,9 @@ import pytest
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.io.own.cube_files import write_cube
-from napari_xrf.learning.evaluation import element_assessment, line_assessment
+from napari_xrf.learning.evaluation import element_fit, line_fit
 from napari_xrf.learning.evaluation.assessment import evaluate
-from napari_xrf.learning.evaluation.report import write_evaluation
+from napari_xrf.learning.evaluation.results import write_evaluation
 from napari_xrf.learning.sources.sets import read_set
 from napari_xrf.learning.training import train
 from napari_xrf.synthesis.mineral_map import MapParameters
@@ -51,7 +51,7 @@ def test_a_mineral_map_is_judged_beside_the_likelihood_classifier(mineral_model,
 
 
 def test_lines_of_a_file_are_judged_beside_a_fit_and_what_is_attainable(line_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(line_assessment, "FIT_VALIDATION", 30)
+    monkeypatch.setattr(line_fit, "FIT_VALIDATION", 30)
     made = make_layers(12, seed=5)
     write_cube(tmp_path / "layers.h5", made.cube, truth=made.truth)
     found = evaluate(line_model, read_set(tmp_path / "layers.h5"))
@@ -62,7 +62,7 @@ def test_lines_of_a_file_are_judged_beside_a_fit_and_what_is_attainable(line_mod
 
 
 def test_elements_are_judged_beside_a_fit(element_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(element_assessment, "FIT_VALIDATION", 100)
+    monkeypatch.setattr(element_fit, "FIT_VALIDATION", 100)
     made = make_mixtures(80, seed=5)
     write_cube(tmp_path / "mixtures.h5", made.cube, truth=made.truth)
     found = evaluate(element_model, read_set(tmp_path / "mixtures.h5"))

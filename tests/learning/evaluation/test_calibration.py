@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import special
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.evaluation.calibration import fit_temperature, fit_thresholds
+from napari_xrf.learning.evaluation.probability_calibration import fit_temperature, fit_thresholds
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.evaluation.classes import score_classes
+from napari_xrf.learning.evaluation.class_scores import score_classes
 
 
 def test_accuracy_with_and_without_unknown() -> None:
@@ -14,8 +14,8 @@ def test_accuracy_with_and_without_unknown() -> None:
     given = [0, 0, 2, 1, 0, 2, 1]
     scores = score_classes(given, truth, 2)
     assert scores.accuracy == pytest.approx(3 / 5)
-    assert scores.accuracy_with_unknown == pytest.approx(4 / 7)
-    assert scores.accuracy_of_decided == pytest.approx(3 / 4)
+    assert scores.as_row()["accuracy with unknown"] == pytest.approx(4 / 7)
+    assert scores.as_row()["accuracy of decided"] == pytest.approx(3 / 4)
     assert scores.precision == pytest.approx([2 / 3, 1 / 2, 1 / 2])
     assert scores.recall == pytest.approx([2 / 3, 1 / 2, 1 / 2])
     assert scores.as_row()["called unknown"] == pytest.approx(1 / 5)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.evaluation.curves import robustness_curves
-from napari_xrf.learning.evaluation.figures import write_curve_comparison
+from napari_xrf.learning.evaluation.results import write_curve_comparison
+from napari_xrf.learning.evaluation.robustness import robustness_curves
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.training import train
 from small_models import small_recipe

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.evaluation.decisions import count_decisions
+from napari_xrf.learning.evaluation.presence_scores import count_decisions
 
 
 def test_rates_of_a_small_table() -> None:

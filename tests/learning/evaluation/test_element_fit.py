@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_xrf.learning.evaluation.element_fit import fit_element_spectra
-from napari_xrf.learning.evaluation.ranking import rank_area
+from napari_xrf.learning.evaluation.presence_scores import rank_area
 from napari_xrf.learning.evaluation.regression import score_regression
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.synthesis.mixtures import MixtureParameters, synthesize_mixtures

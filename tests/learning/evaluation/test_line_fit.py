@@ -5,10 +5,10 @@ import pytest
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.evaluation.line_fit import amounts_of_lines, fit_line_spectra, line_columns
-from napari_xrf.learning.evaluation.ranking import rank_area
+from napari_xrf.learning.evaluation.line_fit import fit_line_spectra, line_columns
+from napari_xrf.learning.evaluation.presence_scores import rank_area
 from napari_xrf.synthesis.layers import synthesize_layers
-from napari_xrf.synthesis.line_basis import BASIS_AXIS, BASIS_ELEMENTS
+from napari_xrf.synthesis.line_basis import BASIS_AXIS, BASIS_ELEMENTS, line_elements
 
 
 def test_present_elements_get_more_counts_than_absent_ones() -> None:
@@ -35,8 +35,8 @@ def test_whole_numbers_of_a_file_are_no_dose() -> None:
 
 def test_amounts_of_elements_are_those_of_all_their_lines() -> None:
     amounts = np.arange(41.0)[np.newaxis]
-    assert amounts_of_lines(amounts).shape == (1, 556)
-    assert set(amounts_of_lines(amounts)[0].tolist()) == set(range(41))
+    assert amounts[:, line_elements()].shape == (1, 556)
+    assert set(amounts[:, line_elements()][0].tolist()) == set(range(41))
 
 
 def test_other_axes_are_refused() -> None:

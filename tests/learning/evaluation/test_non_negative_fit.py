@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.evaluation.non_negative_fit import (
+from napari_xrf.learning.evaluation.plain_fit import (
     FitColumns,
     FittedAmounts,
     fit_presence_scale,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.evaluation.presence import score_presence
+from napari_xrf.learning.evaluation.presence_scores import score_presence
 
 
 def test_each_element_is_judged_for_itself() -> None:

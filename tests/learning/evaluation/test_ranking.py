@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.evaluation.ranking import rank_area
+from napari_xrf.learning.evaluation.presence_scores import rank_area
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=30))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.evaluation.reconstruction import score_reconstruction
+from napari_xrf.learning.evaluation.regression import score_reconstruction
 
 
 def test_the_expectation_itself_leaves_noise_alone() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.evaluation.reliability import reliability_curve
+from napari_xrf.learning.evaluation.probability_calibration import reliability_curve
 
 
 def test_honest_probabilities_have_a_small_error_and_boasts_a_large_one() -> None:

@@ -4,9 +4,8 @@ import json
 
 import numpy as np
 
-from napari_xrf.learning.evaluation.curves import Curve
-from napari_xrf.learning.evaluation.reliability import reliability_curve
-from napari_xrf.learning.evaluation.report import Evaluation, Table, write_evaluation
+from napari_xrf.learning.evaluation.probability_calibration import reliability_curve
+from napari_xrf.learning.evaluation.results import Evaluation, RobustnessCurve, Table, write_evaluation
 
 FOUND = Evaluation(
     model="mine",
@@ -22,7 +21,7 @@ FOUND = Evaluation(
     reliability=reliability_curve([0.9, 0.8, 0.2], [1, 1, 0]),
     confusion=np.array([[2, 0], [0, 1]]),
     classes=("quartz", "unknown"),
-    curves=(Curve("counts", "", "accuracy", (10.0, 1000.0), (0.5, 0.9)),),
+    curves=(RobustnessCurve("counts", "", "accuracy", (10.0, 1000.0), (0.5, 0.9)),),
     notes=("one sentence",),
 )
 

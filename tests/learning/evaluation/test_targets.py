@@ -6,7 +6,7 @@ import pytest
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.evaluation.targets import align_targets, class_positions
+from napari_xrf.learning.evaluation.sampling import align_targets, class_positions
 
 
 def description(*names: str) -> ModelDescription:

@@ -22,12 +22,11 @@ from napari_xrf.learning.adaptation.figures import (
 )
 from napari_xrf.learning.adaptation.options import AdaptationOptions
 from napari_xrf.learning.alignment import DomainClassifier, coral, disagreement, mean_entropy
-from napari_xrf.learning.losses import loss_of
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.recalibration import record_otherwise, thin, undo_gain
 from napari_xrf.learning.sources.source import LabelledSpectra, Source
+from napari_xrf.learning.tasks.task import loss_of, task_of
 from napari_xrf.learning.training_loop import cosine, descend, scale_rates
-from napari_xrf.learning.validation import fit_calibration
 
 _JUDGED_SPECTRA = 2000  # of the map and of the labelled ones, for distance and entropy
 _GENTLY = 0.05  # part of the steps in which the learning rate rises
@@ -124,7 +123,8 @@ class FineTuning:
                     tensor.copy_(there[name].lerp(tensor, share))
         model = Model(self.description, network)
         truth = {name: torch.from_numpy(np.asarray(values)) for name, values in batch.targets.items()}
-        calibration = fit_calibration(self.description, run(model, batch.counts, self.device), truth)
+        task = task_of(self.description.task)
+        calibration = task.fit_calibration(run(model, batch.counts, self.device), truth)
         return model.with_description(self.description.with_calibration(calibration))
 
     def map_figures(self, model: Model) -> MapFigures:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import fields
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.learning.evaluation.curves import Curve, robustness_curves
-from napari_xrf.learning.evaluation.element_assessment import assess_elements
-from napari_xrf.learning.evaluation.line_assessment import assess_lines
-from napari_xrf.learning.evaluation.mineral_assessment import assess_minerals
-from napari_xrf.learning.evaluation.reconstruction import score_reconstruction
-from napari_xrf.learning.evaluation.report import Assessed, Evaluation, Table
+from napari_xrf.learning.evaluation.out_of_distribution import score_out_of_distribution
+from napari_xrf.learning.evaluation.regression import score_reconstruction
+from napari_xrf.learning.evaluation.results import Assessment, Evaluation, RobustnessCurve, Table
+from napari_xrf.learning.evaluation.robustness import robustness_curves
+from napari_xrf.learning.evaluation.sample import Sample, SpectrumPredictions
+from napari_xrf.learning.evaluation.sampling import HELD_OUT, make_sample, predict_sample
 from napari_xrf.learning.evaluation.speed import measure_speed
-from napari_xrf.learning.evaluation.statements import HELD_OUT, Sample, Statements, make_sample, state
-from napari_xrf.learning.evaluation.unfamiliar import score_unfamiliar
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.learning.sources.sets import SpectrumSet
+from napari_xrf.learning.tasks.task import Task, task_of
 
-_CURVED = ("lines", "elements", "minerals")
 _SPEED_SPECTRA = 4096
+_STRANGE_SPECTRA = 2000
 
 
 def evaluate(
@@ -46,9 +45,10 @@ def evaluate(
     size
         Spectra of its own source.
     seed
-        Of what is drawn: those spectra, and those that curves, unfamiliar kinds and baselines need.
+        Of what is drawn: those spectra, and those that curves, out-of-distribution kinds and baselines need.
     curves
-        Whether figures against counts and distortions, and the AUROC of unfamiliar spectra, are computed too.
+        Whether figures against counts and distortions, and the AUROC of out-of-distribution spectra, are
+        computed too.
     baselines
         Whether the plain fit or the likelihood classifier is run on the same spectra. It takes minutes.
 
@@ -58,8 +58,9 @@ def evaluate(
         When data and model do not fit each other, or the model's own source cannot be made again.
     """
     description = model.description
+    task = task_of(description.task)
     sample = make_sample(model, data, size, seed, progress)
-    said = state(
+    said = predict_sample(
         model,
         sample.cube,
         every_output="spectrum" in description.outputs,
@@ -67,55 +68,63 @@ def evaluate(
         device=device,
         progress=progress,
     )
-    assess: Callable[..., Assessed] = {
-        "lines": assess_lines,
-        "elements": assess_elements,
-        "minerals": assess_minerals,
-    }.get(description.task, _assess_spectra)
-    found = assess(model, said, sample, seed=seed, baselines=baselines, progress=progress)
-    tables = list(found.tables)
-    if said.spectrum is not None and description.task != "spectra":
-        tables += _assess_spectra(model, said, sample).tables
-    drawn: tuple[Curve, ...] = ()
-    notes = [*sample.notes, *found.notes]
-    if curves and description.task in _CURVED:
+    methods, notes = {description.name: said}, list(sample.notes)
+    if baselines and task.baseline is not None:
+        notes += _add_baseline(methods, task, model, sample, seed, progress)
+    found = task.assess(description, methods, sample)
+    notes += found.notes
+    tables = [*found.tables]
+    if said.spectrum is not None:
+        tables.append(_reconstruction(model, said, sample))
+    if not tables:
+        raise InvalidInput(f"{description.name} gives nothing that can be judged")
+    drawn: tuple[RobustnessCurve, ...] = ()
+    if curves and task.score is not None:
         try:
-            strange = score_unfamiliar(
-                model, size=min(size, 2000), seed=seed, device=device, progress=progress
+            rows = score_out_of_distribution(
+                model, size=min(size, _STRANGE_SPECTRA), seed=seed, device=device, progress=progress
             )
-            rows = {name: each.as_row() for name, each in strange.items()}
             tables.append(Table("Unfamiliar spectra against those of the training's kind", rows))
             drawn = robustness_curves(model, seed=seed, device=device, progress=progress)
         except InvalidInput as error:
             notes.append(f"no curves: {error}")
     speed = measure_speed(model, sample.first(_SPEED_SPECTRA).cube, device=device)
-    tables.append(Table("Speed on this machine", {description.name: speed.as_row()}))
+    tables.append(Table("Speed on this machine", {description.name: speed}))
     return Evaluation(
         model=description.name,
         task=description.task,
         data=sample.source or HELD_OUT,
         spectra=sample.size,
-        tables=tuple(tables),
-        reliability=found.reliability,
-        confusion=found.confusion,
-        classes=found.classes,
         curves=drawn,
-        notes=tuple(notes),
+        **{each.name: getattr(found, each.name) for each in fields(Assessment)}
+        | {"tables": tuple(tables), "notes": tuple(notes)},
     )
 
 
-def _assess_spectra(
+def _add_baseline(
+    methods: dict[str, SpectrumPredictions],
+    task: Task,
     model: Model,
-    said: Statements,
     sample: Sample,
-    *,
-    seed: int = 0,
-    baselines: bool = False,
-    progress: Progress = ignore_progress,
-) -> Assessed:
-    """Judge the spectra that a model gives back."""
-    if said.spectrum is None:
-        raise InvalidInput(f"{model.description.name} gives nothing that can be judged")
+    seed: int,
+    progress: Progress,
+) -> list[str]:
+    """Add what a task's baseline says, if it can, and return what the user should know of it."""
+    baseline = task.baseline
+    assert baseline is not None
+    part = sample.first(baseline.spectra)
+    try:
+        methods[baseline.name] = baseline.predict(model, part, seed, progress)
+    except InvalidInput as error:
+        return [f"no {baseline.name}: {error}"]
+    return (
+        [f"the {baseline.name} was judged on the first {part.size} spectra"]
+        if part.size < sample.size
+        else []
+    )
+
+
+def _reconstruction(model: Model, said: SpectrumPredictions, sample: Sample) -> Table:
     counts = rebin_counts(sample.spectra, sample.cube.energy, model.description.axis)
-    row = score_reconstruction(said.spectrum, counts)
-    return Assessed((Table("Reconstructed spectra", {model.description.name: row}),))
+    row = score_reconstruction(said.given("spectrum"), counts)
+    return Table("Reconstructed spectra", {model.description.name: row})

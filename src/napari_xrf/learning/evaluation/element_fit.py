@@ -10,16 +10,59 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.learning.evaluation.non_negative_fit import FitColumns, FittedAmounts, fit_spectra
-from napari_xrf.physics.instrument import Instrument
+from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.evaluation.plain_fit import (
+    FitColumns,
+    FittedAmounts,
+    fit_presence_scale,
+    fit_spectra,
+)
+from napari_xrf.learning.evaluation.sample import Sample, SpectrumPredictions
+from napari_xrf.learning.evaluation.sampling import draw_sample, source_of
+from napari_xrf.learning.rebinning import rebin_counts
+from napari_xrf.learning.training import VALIDATION
+from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.synthesis.mixtures import make_templates
 from napari_xrf.synthesis.substrates import SUBSTRATES
 
 # The gain of a gas detector wanders by some per cent; those of silicon drift detectors hardly do.
 GAS_GAINS = (-0.024, -0.012, 0.0, 0.012, 0.024)
+FIT_VALIDATION = 500  # spectra on which the probabilities are fitted
 _MEAN_ESCAPE = 0.09  # of the lines above the argon edge, in a gas detector
 _BUMPS = 10  # of the smooth background, evenly spaced in the root of energy
 _LOWEST_BUMP_KEV = 1.0
+
+
+def predict_elements(
+    description: ModelDescription, sample: Sample, seed: int, progress: Progress = ignore_progress
+) -> SpectrumPredictions:
+    """Return what the plain fit says of a sample's spectra, moved to the model's axis.
+
+    How its amounts become probabilities, and its threshold, are fitted on 500 other spectra of the model's
+    own source.
+
+    Raises
+    ------
+    InvalidInput
+        When the model's instruments are unknown.
+    """
+    names = description.source_options.get("instruments", ("gem",))
+    instruments = [load_instrument(str(name)) for name in names]
+    learnt = draw_sample(source_of(description), FIT_VALIDATION, seed, stream=VALIDATION)
+
+    def fit(spectra: NDArray[np.generic], axis: EnergyAxis) -> FittedAmounts:
+        moved = rebin_counts(spectra, axis, description.axis)
+        return fit_element_spectra(moved, description.axis, description.names, instruments, progress)
+
+    scale = fit_presence_scale(fit(learnt.spectra, learnt.cube.energy), learnt.targets["presence"])
+    fitted = fit(sample.spectra, sample.cube.energy)
+    probability = scale.probability(fitted)
+    return SpectrumPredictions(
+        sample.spectra.sum(axis=1, dtype=np.float32),
+        probability,
+        probability >= scale.threshold,
+        intensity=fitted.counts,
+    )
 
 
 def fit_element_spectra(

@@ -10,12 +10,17 @@ from numpy.typing import ArrayLike, NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.learning.evaluation.non_negative_fit import (
+from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.evaluation.plain_fit import (
     FitColumns,
     FittedAmounts,
     choose_columns,
+    fit_presence_scale,
     fit_spectra,
 )
+from napari_xrf.learning.evaluation.sample import Sample, SpectrumPredictions
+from napari_xrf.learning.evaluation.sampling import draw_sample, source_of
+from napari_xrf.learning.training import VALIDATION
 from napari_xrf.synthesis.layer_light import TubeSettings, air_transmission, tube_light
 from napari_xrf.synthesis.line_basis import (
     BASIS_AXIS,
@@ -28,6 +33,7 @@ from napari_xrf.synthesis.line_basis import (
 ASSUMED_COUNTS = 30_000.0  # of spectra whose scale is arbitrary
 SIGMAS_KEV = (0.025, 0.04, 0.06, 0.085, 0.11, 0.14, 0.17, 0.2)
 GAINS = (-0.024, -0.016, -0.008, 0.0, 0.008, 0.016, 0.024)
+FIT_VALIDATION = 300  # spectra on which the probabilities are fitted
 _REACH = 4.0  # of a peak, in standard deviations
 _LEAST_AREA = 0.02  # of a family: narrow peaks between two bins are not seen at all
 _SMOOTH_KEV = (2.0, 5.0, 9.0, 14.0, 20.0)
@@ -44,7 +50,7 @@ def fit_line_spectra(
 
     Returns
     -------
-    FittedAmounts of the 41 elements; :func:`amounts_of_lines` makes lines of them.
+    FittedAmounts of the 41 elements, whose lines are :func:`~napari_xrf.synthesis.line_basis.line_elements`.
 
     Raises
     ------
@@ -70,9 +76,22 @@ def fit_line_spectra(
     return result
 
 
-def amounts_of_lines(amounts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the values of 41 elements (N, 41) for each of their lines, (N, 556)."""
-    return amounts[:, line_elements()]
+def predict_lines(
+    description: ModelDescription, sample: Sample, seed: int, progress: Progress = ignore_progress
+) -> SpectrumPredictions:
+    """Return what the plain fit says of the 556 lines of a sample's spectra.
+
+    How its amounts become probabilities, and its threshold, are fitted on 300 other spectra of the model's
+    own source.
+    """
+    learnt = draw_sample(source_of(description), FIT_VALIDATION, seed, stream=VALIDATION)
+    elements = np.zeros((learnt.size, line_elements().max() + 1))
+    elements[:, line_elements()] = learnt.targets["presence"]
+    scale = fit_presence_scale(fit_line_spectra(learnt.spectra, BASIS_AXIS, progress), elements)
+    amounts = fit_line_spectra(sample.spectra, BASIS_AXIS, progress)
+    probability = scale.probability(amounts)[:, line_elements()]
+    counts = sample.spectra.sum(axis=1, dtype=np.float32)
+    return SpectrumPredictions(counts, probability, probability >= scale.threshold)
 
 
 @cache

@@ -12,9 +12,39 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import UNKNOWN_NAME
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
-from napari_xrf.learning.evaluation.targets import class_positions
+from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.evaluation.sample import Sample, SpectrumPredictions
+from napari_xrf.learning.evaluation.sampling import class_positions
 from napari_xrf.minerals.classification import classify_minerals
-from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries, select_minerals
+from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.reference.minerals import load_library, merge_libraries, select_minerals
+from napari_xrf.synthesis.excitation import excitation_of
+
+
+def predict_minerals(
+    description: ModelDescription, sample: Sample, progress: Progress = ignore_progress
+) -> SpectrumPredictions:
+    """Return what the likelihood classifier says of a sample's spectra; its doubt is the misfit.
+
+    Raises
+    ------
+    InvalidInput
+        As :func:`classify_by_likelihood`.
+    """
+    options = description.source_options
+    excitation = sample.cube.excitation
+    if excitation == Excitation():
+        excitation = excitation_of(load_instrument(str(options.get("instrument", "m4-tornado"))))
+    classes, misfit = classify_by_likelihood(
+        sample.spectra,
+        sample.cube.energy,
+        excitation,
+        description.names,
+        options.get("library"),
+        progress,
+    )
+    counts = sample.spectra.sum(axis=1, dtype=np.float32)
+    return SpectrumPredictions(counts, classes=classes, unknown=misfit)
 
 
 def classify_by_likelihood(
@@ -50,24 +80,14 @@ def classify_by_likelihood(
     if spectra.dtype.kind == "f":
         spectra = np.rint(spectra).astype(np.uint32)
     cube = SpectralCube(spectra[:, np.newaxis, :], axis, name="spectra", excitation=excitation)
-    found = classify_minerals(cube, minerals_of(classes, library), progress=progress)
+    known = load_library()
+    if library is not None:
+        known = merge_libraries(known, load_library(library))
+    minerals = select_minerals(known, [name for each in classes for name in each.split(" / ")])
+    found = classify_minerals(cube, minerals, progress=progress)
     position = class_positions([entry.name for entry in found.label_map.classes], classes)
     table = np.full(max(entry.label for entry in found.label_map.classes) + 1, len(classes), dtype=np.intp)
     for entry, place in zip(found.label_map.classes, position, strict=True):
         table[entry.label] = len(classes) if entry.name == UNKNOWN_NAME else place
     misfit = found.misfit.reshape(-1).astype(np.float64)
     return table[found.label_map.labels.reshape(-1)], np.where(np.isnan(misfit), np.inf, misfit)
-
-
-def minerals_of(classes: Sequence[str], library: str | None = None) -> tuple[Mineral, ...]:
-    """Return the minerals that classes name.
-
-    Raises
-    ------
-    InvalidInput
-        When the library holds no such mineral.
-    """
-    known = load_library()
-    if library is not None:
-        known = merge_libraries(known, load_library(library))
-    return select_minerals(known, [name for each in classes for name in each.split(" / ")])

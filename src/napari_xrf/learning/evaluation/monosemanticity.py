@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.evaluation.calibration import fit_thresholds
-from napari_xrf.learning.evaluation.ranking import rank_area
+from napari_xrf.learning.evaluation.presence_scores import mean_of_known, rank_area
+from napari_xrf.learning.evaluation.probability_calibration import fit_thresholds
 
 _FEWEST = 20  # spectra with and without a line, from which its unit can be judged
 
@@ -49,11 +49,11 @@ class Monosemanticity:
         """Return means over the judged units."""
         return {
             "units": float(self.names.size),
-            "purity": _mean(self.purity),
-            "coverage": _mean(self.coverage),
-            "auroc": _mean(self.area),
-            "base rate": _mean(self.base_rate),
-            "purity >= 0.95": _mean((self.purity >= 0.95).astype(np.float64)),
+            "purity": mean_of_known(self.purity),
+            "coverage": mean_of_known(self.coverage),
+            "auroc": mean_of_known(self.area),
+            "base rate": mean_of_known(self.base_rate),
+            "purity >= 0.95": mean_of_known((self.purity >= 0.95).astype(np.float64)),
             "silent": self.silent,
         }
 
@@ -90,9 +90,10 @@ def measure_monosemanticity(
     judged = np.ones(truth.shape, dtype=bool) if visible is None else (np.asarray(visible) > 0.5) | ~truth
     first = np.arange(len(truth)) < len(truth) // 2
     changes = np.ptp(activity[first], axis=0) > 0
-    owner, sign = (
-        _named(activity.shape[1]) if named else _best_names(activity[first], (truth & judged)[first])
-    )
+    if named:
+        owner, sign = np.arange(activity.shape[1]), np.ones(activity.shape[1])
+    else:
+        owner, sign = _best_names(activity[first], (truth & judged)[first])
     rows: list[tuple[float, ...]] = []
     for unit in np.flatnonzero(changes):
         name = int(owner[unit])
@@ -111,11 +112,8 @@ def measure_monosemanticity(
         rows.append((name, purity, hits / holds[late].sum(), area, holds[late].mean()))
     table = np.array(rows).reshape(-1, 5).T
     silent = float(1 - changes.mean()) if changes.size else 0.0
-    return Monosemanticity(table[0].astype(np.intp), table[1], table[2], table[3], table[4], silent)
-
-
-def _named(units: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    return np.arange(units), np.ones(units)
+    purity, coverage, area, base_rate = table[1:]
+    return Monosemanticity(table[0].astype(np.intp), purity, coverage, area, base_rate, silent)
 
 
 def _best_names(
@@ -136,7 +134,3 @@ def _best_names(
 def _to_unit_range(values: NDArray[np.float64], seen: NDArray[np.float64]) -> NDArray[np.float64]:
     low, high = float(seen.min()), float(seen.max())
     return np.clip((values - low) / max(high - low, 1e-300), 0, 1)
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    return float(values.mean()) if values.size else float("nan")

@@ -1,4 +1,4 @@
-"""How close predicted amounts come to the true ones."""
+"""How close predicted amounts and reconstructed spectra come to the true ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.learning.evaluation.presence_scores import mean_of_known, ratio
+
+_LEAST_COUNTS = 1e-3  # expected in a channel: a network's zero is no proof that nothing comes
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +35,12 @@ class RegressionScores:
     @property
     def r2_uniform(self) -> float:
         """Mean of the R² of all amounts: "uniform average" of a multivariate regression."""
-        known = ~np.isnan(self.r2)
-        return float(self.r2[known].mean()) if known.any() else float("nan")
+        return mean_of_known(self.r2)
 
     @property
     def r2_weighted(self) -> float:
         """Mean of the R² weighted with the variances: 1 − all squared errors / all squared deviations."""
-        total = float(self.spread.sum())
-        return 1 - float((self.rmse**2).sum()) / total if total > 0 else float("nan")
+        return 1 - ratio(float((self.rmse**2).sum()), float(self.spread.sum()))
 
     def as_row(self) -> dict[str, float]:
         """Return the figures over all amounts."""
@@ -59,9 +60,7 @@ def score_regression(predicted: ArrayLike, truth: ArrayLike) -> RegressionScores
     InvalidInput
         When shapes differ, there is nothing to compare or a value is not finite.
     """
-    estimate, exact = np.asarray(predicted, dtype=np.float64), np.asarray(truth, dtype=np.float64)
-    if estimate.shape != exact.shape or exact.ndim != 2 or not exact.size:
-        raise InvalidInput(f"amounts {estimate.shape} and truth {exact.shape} cannot be compared")
+    estimate, exact = _pair(predicted, truth)
     if not (np.isfinite(estimate).all() and np.isfinite(exact).all()):
         raise InvalidInput("an amount is not finite")
     error = estimate - exact
@@ -69,3 +68,36 @@ def score_regression(predicted: ArrayLike, truth: ArrayLike) -> RegressionScores
     varies = spread > 1e-12 * np.maximum((exact**2).mean(axis=0), 1e-300)
     r2 = 1 - np.divide(squared, spread, out=np.full_like(spread, np.nan), where=varies)
     return RegressionScores(r2, np.where(varies, spread, 0.0), np.sqrt(squared), np.abs(error).mean(axis=0))
+
+
+def score_reconstruction(spectrum: ArrayLike, counts: ArrayLike) -> dict[str, float]:
+    """Compare reconstructed with counted spectra, (N, E) each.
+
+    Returns
+    -------
+    ``"r2"``: part of the variance of all channels that is explained; ``"deviance"``: Poisson deviance per
+    channel with counts or expectation, about 1 where noise alone is left and counts are many.
+
+    Raises
+    ------
+    InvalidInput
+        When shapes differ or there is nothing to compare.
+    """
+    expected, seen = _pair(spectrum, counts)
+    spread = float(((seen - seen.mean(axis=0)) ** 2).sum())
+    left = float(((seen - expected) ** 2).sum())
+    model = np.maximum(expected, _LEAST_COUNTS)
+    logarithm = np.log(np.where(seen > 0, seen, 1) / model)
+    deviance = 2 * (np.where(seen > 0, seen * logarithm, 0) - seen + model)
+    used = (seen > 0) | (expected > _LEAST_COUNTS)
+    return {
+        "r2": 1 - ratio(left, spread),
+        "deviance": float(deviance[used].mean()) if used.any() else float("nan"),
+    }
+
+
+def _pair(predicted: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    estimate, exact = np.asarray(predicted, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    if estimate.shape != exact.shape or exact.ndim != 2 or not exact.size:
+        raise InvalidInput(f"predictions {estimate.shape} and truth {exact.shape} cannot be compared")
+    return estimate, exact

@@ -10,7 +10,7 @@ import numpy as np
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.learning.description import Task
+from napari_xrf.learning.description import TaskName
 from napari_xrf.learning.sources.source import LabelledSpectra, as_fields
 from napari_xrf.synthesis.layers import LayersParameters, synthesize_layers
 from napari_xrf.synthesis.line_basis import BASIS_AXIS, line_basis
@@ -34,7 +34,7 @@ class LineSource:
     parameters: LayersParameters = field(default_factory=LayersParameters)
     low_dose_share: float = 0.0
     fewest_counts: float = 300.0
-    task: Task = "lines"
+    task: TaskName = "lines"
     axis: EnergyAxis = BASIS_AXIS
     names: tuple[str, ...] = field(default_factory=lambda: tuple(line.label for line in line_basis()))
     classes: tuple[LabelClass, ...] = ()

@@ -13,7 +13,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.learning.description import Task
+from napari_xrf.learning.description import TaskName
 from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.learning.sources.mineral_bank import MineralBank, make_bank
 from napari_xrf.learning.sources.source import LabelledSpectra, as_fields
@@ -51,7 +51,7 @@ class MineralSource:
     largest_minority: float = 0.15
     stranger_share: float = 0.2
     distortions: Distortions | None = None
-    task: Task = "minerals"
+    task: TaskName = "minerals"
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.learning.description import Task
+from napari_xrf.learning.description import TaskName
 from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.learning.sources.source import LabelledSpectra, as_fields
 from napari_xrf.physics.instrument import Instrument, load_instrument
@@ -36,7 +36,7 @@ class MixtureSource:
     instruments: tuple[Instrument, ...]
     parameters: tuple[MixtureParameters, ...]
     axis: EnergyAxis
-    task: Task = "elements"
+    task: TaskName = "elements"
     classes: tuple[LabelClass, ...] = ()
 
     @property

@@ -16,7 +16,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass
 from napari_xrf.core.parameters import Limits, Range, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.learning.description import Task
+from napari_xrf.learning.description import TaskName
 from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.learning.sources.region_outliers import OutlierShapes, draw_outliers, outlier_shapes
 from napari_xrf.learning.sources.region_pixels import LabelledPixels, gather_pixels, read_pixels
@@ -79,7 +79,7 @@ class RegionSource:
     axis: EnergyAxis
     options: RegionOptions = field(default_factory=RegionOptions)
     part: Part = "training"
-    task: Task = "minerals"
+    task: TaskName = "minerals"
 
     def __post_init__(self) -> None:
         for number, name in enumerate(self.names):

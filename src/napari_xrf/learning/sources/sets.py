@@ -14,7 +14,7 @@ from napari_xrf.core.errors import FileError
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.learning.description import Task
+from napari_xrf.learning.description import TaskName
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class SpectrumSet:
     """
 
     cube: SpectralCube
-    task: Task
+    task: TaskName
     names: tuple[str, ...]
     targets: Mapping[str, NDArray[Any]]
     source: str

@@ -15,7 +15,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.parameters import check_range
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.learning.description import Task
+from napari_xrf.learning.description import TaskName
 from napari_xrf.learning.sources.source import LabelledSpectra, Source, SourceSpec, held_out, make_source
 
 
@@ -52,7 +52,7 @@ class SharedSource:
             raise InvalidInput("the two sources have different energy axes", "Give both the same axis")
 
     @property
-    def task(self) -> Task:
+    def task(self) -> TaskName:
         """That of both."""
         return self.first.task
 

@@ -14,7 +14,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.learning.description import Task
+from napari_xrf.learning.description import TaskName
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Source(Protocol):
         Fewest and most counts of a spectrum.
     """
 
-    task: Task
+    task: TaskName
     axis: EnergyAxis
     names: tuple[str, ...]
     classes: tuple[LabelClass, ...]

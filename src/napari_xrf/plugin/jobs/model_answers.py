@@ -177,7 +177,7 @@ def answer_region(
         When the model's file is damaged.
     """
     from napari_xrf.learning.prediction import predict_spectra
-    from napari_xrf.learning.prediction_views import ranked, thresholds_of
+    from napari_xrf.learning.prediction_views import ranked
 
     start = time.perf_counter()
     model = models.get(name)
@@ -199,7 +199,7 @@ def answer_region(
         outputs=outputs,
         device=request.device,
     )
-    thresholds = thresholds_of(decided_by(request, description)).tolist()
+    thresholds = decided_by(request, description).thresholds.tolist()
     limits: dict[str, float] = dict(zip(description.names, thresholds, strict=True))
     rows = tuple(
         RankedName(

@@ -86,7 +86,7 @@ def element_groups(names: Sequence[str]) -> dict[str, list[str]]:
 def _presence_layers(
     decided: Prediction, request: Request, cube: SpectralCube, notes: list[str]
 ) -> list[LayerData]:
-    from napari_xrf.learning.prediction_views import found_names, thresholds_of
+    from napari_xrf.learning.prediction_views import found_names
 
     description, probability = decided.description, decided.probability
     assert probability is not None
@@ -94,7 +94,7 @@ def _presence_layers(
     found = found_names(decided)
     by_element = description.task == "lines" and request.by_element
     groups = element_groups(found) if by_element else {name: [name] for name in found}
-    limits = thresholds_of(description)
+    limits = description.thresholds
     pixels, maps = {}, {}
     for name, members in groups.items():
         rows = [place[each] for each in members]

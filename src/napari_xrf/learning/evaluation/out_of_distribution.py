@@ -1,9 +1,9 @@
-"""Spectra that a model has never seen the like of, and whether it notices."""
+"""Out-of-distribution spectra, such as a model has never seen the like of, and whether it notices."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,14 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.evaluation.ranking import rank_area
-from napari_xrf.learning.evaluation.statements import Statements, sample_of, source_of, state
-from napari_xrf.learning.evaluation.targets import class_positions
+from napari_xrf.learning.evaluation.presence_scores import rank_area
+from napari_xrf.learning.evaluation.sample import SpectrumPredictions
+from napari_xrf.learning.evaluation.sampling import class_positions, predict_sample, sample_of, source_of
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.learning.sources.mineral_bank import HELD_OUT_MINERALS, MineralBank
 from napari_xrf.learning.sources.minerals import MineralSource
-from napari_xrf.learning.sources.source import LabelledSpectra, SourceSpec, make_source
+from napari_xrf.learning.sources.source import LabelledSpectra, Source, SourceSpec, make_source
 from napari_xrf.learning.training import TEST, generator_of
 from napari_xrf.physics.forward import expect_lines_and_rest
 from napari_xrf.physics.instrument import load_instrument
@@ -31,48 +31,33 @@ UNSEEN_ELEMENTS = (
     "Ru", "Pd", "In", "Pr", "Sm", "Eu", "Gd", "Dy", "Er", "Tm", "Lu", "Re", "Os", "Ir", "Tl",
 )  # fmt: skip
 OTHER_INSTRUMENTS = ("sem-eds", "pixl", "synchrotron")
+_COMMON_ELEMENTS = ("Ca", "Ti", "Cr", "Mn", "Fe", "Ni", "Cu", "Zn")
 _MATERIALS = 60
 _MATRICES = ("SiO2", "Al2O3", "CaCO3", "Fe2O3", "FeS2")
 _EMPTY_COUNTS = (1.0, 30.0)
 
-
-@dataclass(frozen=True)
-class Unfamiliar:
-    """How well one kind of unfamiliar spectra is told from familiar ones.
-
-    Attributes
-    ----------
-    area
-        AUROC of the model's doubt.
-    noticed
-        Part of them that is called unknown (minerals), NaN elsewhere.
-    spectra
-        How many were shown.
-    """
-
-    area: float
-    noticed: float
-    spectra: int
-
-    def as_row(self) -> dict[str, float]:
-        """Return the figures by name."""
-        return {"auroc": self.area, "called unknown": self.noticed, "spectra": float(self.spectra)}
+Kinds = dict[str, NDArray[np.float32]]
 
 
-def score_unfamiliar(
+def score_out_of_distribution(
     model: Model,
     *,
     size: int = 2000,
     seed: int = 0,
     device: str = "auto",
     progress: Progress = ignore_progress,
-) -> dict[str, Unfamiliar]:
-    """Return the AUROC of each kind of unfamiliar spectra against those of the model's own source.
+) -> dict[str, dict[str, float]]:
+    """Return how well each kind of strange spectra is told from those of the model's own source.
 
     Parameters
     ----------
     size
         Spectra of each kind.
+
+    Returns
+    -------
+    Kind → AUROC of the model's doubt, the part of them that is called unknown (minerals; NaN elsewhere) and
+    their number.
 
     Raises
     ------
@@ -80,26 +65,31 @@ def score_unfamiliar(
         When the model's source cannot be made again.
     """
 
-    def ask(counts: NDArray[np.float32]) -> Statements:
-        return state(
-            model, sample_of(LabelledSpectra(counts, {}), model.description.axis, "").cube, device=device
+    def ask(counts: NDArray[np.float32]) -> SpectrumPredictions:
+        return predict_sample(
+            model, sample_of(LabelledSpectra(counts, {}), model.description.axis).cube, device=device
         )
 
-    familiar, strange = unfamiliar_spectra(model.description, size, seed, progress)
+    familiar, strange = out_of_distribution_spectra(model.description, size, seed, progress)
     known = doubt_of(ask(familiar))
-    scores: dict[str, Unfamiliar] = {}
+    rows = {}
     for number, (name, counts) in enumerate(strange.items()):
         progress(number, len(strange), f"asking about {name}")
         said = ask(counts)
         doubt = doubt_of(said)
         labels = np.arange(len(known) + len(doubt)) >= len(known)
         unknown = len(model.description.names)
-        noticed = float("nan") if said.classes is None else float((said.classes == unknown).mean())
-        scores[name] = Unfamiliar(rank_area(np.concatenate([known, doubt]), labels), noticed, len(doubt))
-    return scores
+        rows[name] = {
+            "auroc": rank_area(np.concatenate([known, doubt]), labels),
+            "called unknown": float("nan")
+            if said.classes is None
+            else float((said.classes == unknown).mean()),
+            "spectra": float(len(doubt)),
+        }
+    return rows
 
 
-def doubt_of(said: Statements) -> NDArray[np.float64]:
+def doubt_of(said: SpectrumPredictions) -> NDArray[np.float64]:
     """Return how much a model doubts each spectrum, (N,).
 
     Minerals: the probability of "unknown". Lines and elements: the mean binary entropy of the presences,
@@ -112,114 +102,96 @@ def doubt_of(said: Statements) -> NDArray[np.float64]:
     """
     if said.unknown is not None:
         return said.unknown.astype(np.float64)
-    if said.probability is None:
-        raise InvalidInput("a model without probabilities cannot doubt")
-    chance = np.clip(said.probability.astype(np.float64), 1e-9, 1 - 1e-9)
+    chance = np.clip(said.given("probability").astype(np.float64), 1e-9, 1 - 1e-9)
     entropy = -chance * np.log(chance) - (1 - chance) * np.log(1 - chance)
     return np.asarray(entropy.mean(axis=1))
 
 
-def unfamiliar_spectra(
+def out_of_distribution_spectra(
     description: ModelDescription, size: int, seed: int, progress: Progress = ignore_progress
-) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
-    """Return familiar spectra (N, E) on the model's axis, and unfamiliar ones by their kind.
+) -> tuple[NDArray[np.float32], Kinds]:
+    """Return spectra (N, E) of the training's kind on the model's axis, and strange ones by their kind.
 
     Raises
     ------
     InvalidInput
         When the model's source is none of lines, mixtures and minerals.
     """
-    kind = dict(description.training.get("source", {})).get("kind")
-    if kind == "minerals":
-        return _mineral_kinds(description, size, seed, progress)
-    if kind in ("lines", "mixtures"):
-        return _element_kinds(description, kind, size, seed, progress)
-    raise InvalidInput(
-        f"{description.name} learnt from {kind or 'nothing known'}: nothing is known as unfamiliar"
-    )
+    kinds = {"minerals": _mineral_kinds, "lines": _element_kinds, "mixtures": _element_kinds}
+    learnt = description.source_kind
+    if learnt not in kinds:
+        raise InvalidInput(
+            f"{description.name} learnt from {learnt or 'nothing known'}: "
+            "which spectra are out of its distribution is not known"
+        )
+    familiar, strange = kinds[learnt](description, size, seed, progress)
+    return familiar, {**strange, "empty pixels": _empty(description, size, seed)}
 
 
 def _mineral_kinds(
     description: ModelDescription, size: int, seed: int, progress: Progress
-) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+) -> tuple[NDArray[np.float32], Kinds]:
     own = source_of(description, progress, stranger_share=0.0)
     assert isinstance(own, MineralSource)
-    options = dict(description.training["source"]["options"])
-    familiar = own.draw(size, generator_of(seed, TEST)).counts
-    kinds: dict[str, NDArray[np.float32]] = {}
+    options = description.source_options
+    instrument = str(options.get("instrument", "m4-tornado"))
+    kinds: Kinds = {}
     held_back = options.get("held_out") or (HELD_OUT_MINERALS if options.get("minerals") is None else ())
     if held_back:
-        kinds["unseen minerals"] = _unseen_minerals(own, options, held_back, size, seed, progress)
-    strange = _bank_of(_unseen_materials(seed), str(options.get("instrument", "m4-tornado")), progress)
+        unseen = _bank_of_unseen(own, options, held_back, progress)
+        kinds["unseen minerals"] = _draw(replace(own, bank=unseen), size, seed, 6)
+    strange = _bank_of(_unseen_materials(seed), instrument, progress)
     kinds["unseen elements"] = _draw(replace(own, bank=strange), size, seed, 1)
     middles = [mineral.compositions()[0] for mineral in own.bank.minerals]
     for number, name in enumerate(OTHER_INSTRUMENTS):
-        if name != options.get("instrument", "m4-tornado"):
+        if name != instrument:
             other = _bank_of(middles, name, progress)
             kinds[f"instrument {name}"] = _draw(replace(own, bank=other), size, seed, 2 + number)
-    kinds["empty pixels"] = _empty(description, size, seed)
-    return familiar, kinds
+    return _draw(own, size, seed), kinds
 
 
-def _unseen_minerals(
-    own: MineralSource,
-    options: dict[str, Any],
-    held_back: Sequence[str],
-    size: int,
-    seed: int,
-    progress: Progress,
-) -> NDArray[np.float32]:
-    """Draw minerals that were kept back; those that nobody could tell from a class are left out."""
+def _bank_of_unseen(
+    own: MineralSource, options: Mapping[str, Any], held_back: Sequence[str], progress: Progress
+) -> MineralBank:
+    """Return minerals that were kept back; those that nobody could tell from a class are left out."""
     names = [mineral.name for mineral in own.bank.minerals]
     both = {**options, "minerals": [*names, *held_back], "held_out": [], "stranger_share": 0.0}
     source = make_source(SourceSpec("minerals", both), progress)
-    position = class_positions(source.names, own.names)
     assert isinstance(source, MineralSource)
-    rows = np.flatnonzero((position == len(own.names))[source.bank.owner])
+    foreign = class_positions(source.names, own.names) == len(own.names)
+    rows = np.flatnonzero(foreign[source.bank.owner])
     if not rows.size:
         raise InvalidInput("no mineral that was kept back can be told from those that were learnt")
     owner = np.unique(source.bank.owner[rows], return_inverse=True)[1]
-    bank = replace(
-        source.bank,
-        spectra=source.bank.spectra[rows],
-        owner=owner,
-        classes=tuple(_numbered(int(owner.max()) + 1)),
-    )
-    return _draw(replace(own, bank=bank), size, seed, 6)
+    spectra = source.bank.spectra[rows]
+    return replace(source.bank, spectra=spectra, owner=owner, classes=_numbered(int(owner.max()) + 1))
 
 
 def _element_kinds(
-    description: ModelDescription, kind: str, size: int, seed: int, progress: Progress
-) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+    description: ModelDescription, size: int, seed: int, progress: Progress
+) -> tuple[NDArray[np.float32], Kinds]:
     own = source_of(description, progress)
-    options = dict(description.training["source"].get("options", {}))
+    axis, options = own.axis, description.source_options
+    mixed = description.source_kind == "mixtures"
     instruments = [str(name) for name in options.get("instruments", ("m4-tornado",))]
-    first = "m4-tornado" if kind == "lines" else instruments[0]
-    familiar = own.draw(size, generator_of(seed, TEST)).counts
-    axis = own.axis
     known = {name.split()[0] for name in description.names}
-    unseen = [element for element in UNSEEN_ELEMENTS if element not in known]
+    common = {
+        "axis": [axis.offset, axis.width, axis.size],
+        "counts": options.get("counts", [300.0, 30_000.0]) if mixed else [3e4, 3e4],
+        "distortions": options.get("distortions", "recipe") if mixed else "recipe",
+    }
 
     def mixtures(elements: Sequence[str], instrument: str, stream: int) -> NDArray[np.float32]:
-        spec = SourceSpec(
-            "mixtures",
-            {
-                "instruments": [instrument],
-                "axis": [axis.offset, axis.width, axis.size],
-                "elements": list(elements),
-                "counts": options.get("counts", [300.0, 30_000.0]) if kind == "mixtures" else [3e4, 3e4],
-                "distortions": options.get("distortions", "recipe") if kind == "mixtures" else "recipe",
-            },
-        )
-        return _draw(make_source(spec, progress), size, seed, stream)
+        more = {"instruments": [instrument], "elements": [*elements]}
+        return _draw(make_source(SourceSpec("mixtures", {**common, **more}), progress), size, seed, stream)
 
-    kinds = {"unseen elements": mixtures(unseen, first, 1)}
-    common = [name for name in ("Ca", "Ti", "Cr", "Mn", "Fe", "Ni", "Cu", "Zn") if name in known]
+    unseen = [element for element in UNSEEN_ELEMENTS if element not in known]
+    kinds = {"unseen elements": mixtures(unseen, instruments[0] if mixed else "m4-tornado", 1)}
+    seen = [name for name in _COMMON_ELEMENTS if name in known]
     others = [name for name in ("m4-tornado", "gem", "synchrotron") if name not in instruments]
-    for number, name in enumerate(others if kind == "mixtures" else ("m4-tornado", "gem")):
-        kinds[f"instrument {name}"] = mixtures(common, name, 2 + number)
-    kinds["empty pixels"] = _empty(description, size, seed)
-    return familiar, kinds
+    for number, name in enumerate(others if mixed else ("m4-tornado", "gem")):
+        kinds[f"instrument {name}"] = mixtures(seen, name, 2 + number)
+    return _draw(own, size, seed), kinds
 
 
 def _unseen_materials(seed: int) -> list[Material]:
@@ -244,7 +216,7 @@ def _bank_of(materials: Sequence[Material], instrument_name: str, progress: Prog
     return MineralBank(
         (spectra / spectra.sum(axis=1, keepdims=True)).astype(np.float32),
         np.arange(len(spectra)),
-        tuple(_numbered(len(spectra))),
+        _numbered(len(spectra)),
         np.zeros((0, spectra.shape[1]), dtype=np.float32),
         instrument.energy,
         instrument.detector.fwhm,
@@ -252,13 +224,12 @@ def _bank_of(materials: Sequence[Material], instrument_name: str, progress: Prog
     )
 
 
-def _numbered(number: int) -> list[LabelClass]:
-    return [LabelClass(index + 2, f"unfamiliar {index + 1}") for index in range(number)]
+def _numbered(number: int) -> tuple[LabelClass, ...]:
+    return tuple(LabelClass(index + 2, f"stranger {index + 1}") for index in range(number))
 
 
-def _draw(source: Any, size: int, seed: int, stream: int) -> NDArray[np.float32]:
-    counts: NDArray[np.float32] = source.draw(size, generator_of(seed, TEST, stream)).counts
-    return counts
+def _draw(source: Source, size: int, seed: int, *stream: int) -> NDArray[np.float32]:
+    return source.draw(size, generator_of(seed, TEST, *stream)).counts
 
 
 def _empty(description: ModelDescription, size: int, seed: int) -> NDArray[np.float32]:

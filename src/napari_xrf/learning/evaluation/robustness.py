@@ -11,46 +11,18 @@ import numpy as np
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.evaluation.classes import score_classes
-from napari_xrf.learning.evaluation.lines import score_lines
-from napari_xrf.learning.evaluation.regression import score_regression
-from napari_xrf.learning.evaluation.statements import (
-    Sample,
-    Statements,
-    draw_sample,
-    sample_of,
-    source_of,
-    state,
-)
+from napari_xrf.learning.evaluation.results import RobustnessCurve
+from napari_xrf.learning.evaluation.sample import Sample
+from napari_xrf.learning.evaluation.sampling import draw_sample, predict_sample, sample_of, source_of
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.sources.source import LabelledSpectra
+from napari_xrf.learning.tasks.task import task_of
 from napari_xrf.synthesis.distorted_spectra import distort
 from napari_xrf.synthesis.distortions import DistortionValues
 
 _FIXED_COUNTS = 10_000.0
 _LINE_FWHM_KEV = 0.2  # of Bragg peaks on the coarse axis of line networks
 _BRAGG_KEV = (3.0, 9.0)
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One figure against one property.
-
-    Attributes
-    ----------
-    name, unit
-        Of the property: ``"calibration shift"``, ``"eV"``.
-    figure
-        ``"accuracy"``, ``"pearson"`` or ``"r2"``.
-    values, scores
-        Property and figure, point by point.
-    """
-
-    name: str
-    unit: str
-    figure: str
-    values: tuple[float, ...]
-    scores: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -73,12 +45,11 @@ def robustness_curves(
     device: str = "auto",
     options: Mapping[str, Any] | None = None,
     progress: Progress = ignore_progress,
-) -> tuple[Curve, ...]:
+) -> tuple[RobustnessCurve, ...]:
     """Return a model's figure against counts, calibration shift, resolution and Bragg peaks.
 
     The spectra are those of its training's source with that one distortion at a given size. The others
-    are off, at 10 000 counts; against counts they are as in training. Lines: Pearson correlation; elements:
-    R² of the shares of the counts; minerals: accuracy without strangers.
+    are off, at 10 000 counts; against counts they are as in training. The figure is the task's.
 
     Parameters
     ----------
@@ -95,12 +66,16 @@ def robustness_curves(
     InvalidInput
         When the model's source is none of lines, mixtures or minerals, or knows no such property.
     """
-    description = model.description
-    judged = description if options is None else _trained_on(description, options)
+    description, task = model.description, task_of(model.description.task)
     known = _properties(description)
     unknown = [name for name in names or () if name not in known]
     if unknown:
         raise InvalidInput(f"there is no curve against {unknown[0]!r}", f"Use {', '.join(known)}")
+    if task.score is None:
+        raise InvalidInput(f"{description.name} has no figure for curves")
+    if options is not None:
+        source = {"kind": description.source_kind, "options": dict(options)}
+        description = description.with_training(source=source)
     chosen = [known[name] for name in names or known]
     total = sum(len(each.values) for each in chosen)
     curves, done = [], 0
@@ -108,39 +83,18 @@ def robustness_curves(
         scores = []
         for value in each.values:
             progress(done, total, f"figure against {each.name}")
-            source = source_of(judged, **each.change(value))
-            sample = draw_sample(source, size, seed)
+            sample = draw_sample(source_of(description, **each.change(value)), size, seed)
             if each.bragg:
                 sample = _with_bragg(sample, value, seed)
-            scores.append(figure_of(description, state(model, sample.cube, device=device), sample))
+            scores.append(task.score(predict_sample(model, sample.cube, device=device), sample.targets))
             done += 1
-        curves.append(Curve(each.name, each.unit, _FIGURES[description.task], each.values, tuple(scores)))
+        curves.append(RobustnessCurve(each.name, each.unit, task.figure, each.values, tuple(scores)))
     progress(total, total, "figures")
     return tuple(curves)
 
 
-def _trained_on(description: ModelDescription, options: Mapping[str, Any]) -> ModelDescription:
-    source = {**dict(description.training.get("source", {})), "options": dict(options)}
-    return description.with_training(source=source)
-
-
-def figure_of(description: ModelDescription, said: Statements, sample: Sample) -> float:
-    """Return the one figure that curves show."""
-    if description.task == "lines" and said.probability is not None and said.named is not None:
-        return score_lines(said.probability, said.named, sample.targets["presence"]).pearson
-    if description.task == "elements" and said.intensity is not None:
-        total = np.maximum(said.counts, 1.0)[:, np.newaxis]
-        return score_regression(said.intensity / total, sample.targets["net_counts"] / total).r2_uniform
-    if description.task == "minerals" and said.classes is not None:
-        return score_classes(said.classes, sample.targets["label"], len(description.names)).accuracy
-    raise InvalidInput(f"{description.name} has no figure for curves")
-
-
-_FIGURES = {"lines": "pearson", "elements": "r2", "minerals": "accuracy"}
-
-
 def _properties(description: ModelDescription) -> dict[str, _Property]:
-    kind = dict(description.training.get("source", {})).get("kind")
+    kind = description.source_kind
     if kind == "lines":
         found = _line_properties()
     elif kind == "mixtures":
@@ -158,31 +112,22 @@ def _properties(description: ModelDescription) -> dict[str, _Property]:
 def _distortion_properties(
     counts_of: Callable[[float], dict[str, Any]], always: dict[str, Any]
 ) -> tuple[_Property, ...]:
-    def alone(field: str, **more: Any) -> Callable[[float], dict[str, Any]]:
-        return lambda value: {
-            **always,
-            **counts_of(_FIXED_COUNTS),
-            "distortions": {field: [value, value], **more},
-        }
+    fixed = {**always, **counts_of(_FIXED_COUNTS)}
 
+    def alone(field: str, **more: Any) -> Callable[[float], dict[str, Any]]:
+        return lambda value: {**fixed, "distortions": {field: [value, value], **more}}
+
+    doses = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0, 100_000.0)
+    shifts = (-60.0, -30.0, -15.0, 0.0, 15.0, 30.0, 60.0)
+    gains = (-0.02, -0.01, -0.004, 0.0, 0.004, 0.01, 0.02)
+    strengths = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
+    bragg = alone("bragg_strength", bragg_share=1.0)
     return (
-        _Property(
-            "counts",
-            "",
-            (30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0, 100_000.0),
-            lambda value: {**always, **counts_of(value)},
-        ),
-        _Property(
-            "calibration shift", "eV", (-60.0, -30.0, -15.0, 0.0, 15.0, 30.0, 60.0), alone("offset_ev")
-        ),
-        _Property("gain error", "", (-0.02, -0.01, -0.004, 0.0, 0.004, 0.01, 0.02), alone("gain")),
+        _Property("counts", "", doses, lambda value: {**always, **counts_of(value)}),
+        _Property("calibration shift", "eV", shifts, alone("offset_ev")),
+        _Property("gain error", "", gains, alone("gain")),
         _Property("resolution", "× FWHM", (1.0, 1.1, 1.2, 1.35, 1.5), alone("width_factor")),
-        _Property(
-            "Bragg peaks",
-            "of the counts each",
-            (0.0, 0.01, 0.02, 0.05, 0.1, 0.2),
-            alone("bragg_strength", bragg_share=1.0),
-        ),
+        _Property("Bragg peaks", "of the counts each", strengths, bragg),
     )
 
 
@@ -192,29 +137,27 @@ def _line_properties() -> tuple[_Property, ...]:
     def counted(value: float) -> dict[str, Any]:
         return {"counts": int(value), "low_dose_share": 0.0}
 
+    def shifted(value: float) -> dict[str, Any]:
+        return {**still, "distorted_axis": 1.0, "axis_shift": value}
+
+    def widened(value: float) -> dict[str, Any]:
+        return {**still, "sigma_kev": [value, value]}
+
+    doses = (300.0, 1000.0, 3000.0, 10_000.0, 30_000.0, 100_000.0)
+    widths = (0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.25)
+    shifts = (0.0, 0.01, 0.02, 0.03, 0.05)
     return (
-        _Property("counts", "", (300.0, 1000.0, 3000.0, 10_000.0, 30_000.0, 100_000.0), counted),
-        _Property(
-            "calibration shift",
-            "keV and relative, at most",
-            (0.0, 0.01, 0.02, 0.03, 0.05),
-            lambda value: {**still, "distorted_axis": 1.0, "axis_shift": value},
-        ),
-        _Property(
-            "resolution",
-            "keV (σ)",
-            (0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.25),
-            lambda value: {**still, "sigma_kev": [value, value]},
-        ),
+        _Property("counts", "", doses, counted),
+        _Property("calibration shift", "keV and relative, at most", shifts, shifted),
+        _Property("resolution", "keV (σ)", widths, widened),
         _Property("Bragg peaks", "of the counts", (0.0, 0.01, 0.02, 0.05, 0.1), lambda _: still, bragg=True),
     )
 
 
 def _with_bragg(sample: Sample, strength: float, seed: int) -> Sample:
     """Add one peak of no element, 3 to 9 keV, to spectra of a recipe that knows none."""
-    generator = np.random.default_rng([seed, 7])
     size = sample.size
-    energy = generator.uniform(*_BRAGG_KEV, size=(size, 1))
+    energy = np.random.default_rng([seed, 7]).uniform(*_BRAGG_KEV, size=(size, 1))
     nothing = np.zeros((size, 2))
     values = DistortionValues(
         bragg_energy=np.hstack([energy, nothing]),

@@ -11,7 +11,7 @@ from scipy import optimize, special
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.learning.evaluation.calibration import fit_thresholds
+from napari_xrf.learning.evaluation.probability_calibration import fit_thresholds
 from napari_xrf.maps.element_mapping import pooled_expectation
 from napari_xrf.maps.fit import fit_pixels, make_solver, solve_non_negative
 
@@ -118,12 +118,11 @@ def fit_spectra(
     chosen, expected = choose_columns(values, alternatives, progress)
     result = FittedAmounts(np.zeros((len(values), names)), np.zeros((len(values), names)), chosen)
     for row, spectrum in enumerate(values.astype(np.float64)):
-        own = alternatives[chosen[row]]
-        amounts, information = _fit_once(spectrum, expected[row], own)
-        for name in np.unique(own.owner[information.shown & (own.owner >= 0)]):
-            mine = own.owner[information.shown] == name
-            result.counts[row, name] = amounts[information.shown][mine].sum()
-            result.errors[row, name] = np.sqrt(max(information.covariance[np.ix_(mine, mine)].sum(), 1e-12))
+        amounts, owner, covariance = _fit_once(spectrum, expected[row], alternatives[chosen[row]])
+        for name in np.unique(owner[owner >= 0]):
+            mine = owner == name
+            result.counts[row, name] = amounts[mine].sum()
+            result.errors[row, name] = np.sqrt(max(covariance[np.ix_(mine, mine)].sum(), 1e-12))
         if row % _REPORT == 0:
             progress(row, len(values), "fitting spectra")
     return result
@@ -155,26 +154,6 @@ def choose_columns(
     return chosen, expected
 
 
-@dataclass(frozen=True, eq=False)
-class _Information:
-    """Which columns (M,) a fit uses, and the covariance of their amounts."""
-
-    shown: NDArray[np.bool_]
-    covariance: NDArray[np.float64]
-
-
-def _fit_once(
-    spectrum: NDArray[np.float64], expected: NDArray[np.float32], own: FitColumns
-) -> tuple[NDArray[np.float64], _Information]:
-    mean = np.maximum(expected.astype(np.float64), _LEAST_COUNTS)
-    weighted = own.columns / (mean + (_MODEL_ERROR * mean) ** 2)
-    normal = weighted @ own.columns.T
-    amounts, _ = solve_non_negative(normal, weighted @ spectrum)
-    shown = amounts > 0
-    covariance = np.linalg.pinv(normal[np.ix_(shown, shown)], rcond=1e-10, hermitian=True)
-    return amounts, _Information(shown, np.asarray(covariance, dtype=np.float64))
-
-
 def fit_presence_scale(amounts: FittedAmounts, present: NDArray[np.generic]) -> PresenceScale:
     """Fit how probable presence is at fitted amounts, and the threshold of the largest F1.
 
@@ -199,6 +178,19 @@ def fit_presence_scale(amounts: FittedAmounts, present: NDArray[np.generic]) -> 
     scale = PresenceScale(offset, of_significance, of_share, 0.5)
     (threshold,) = fit_thresholds(scale.probability(amounts), truth, shared=True)
     return replace(scale, threshold=threshold)
+
+
+def _fit_once(
+    spectrum: NDArray[np.float64], expected: NDArray[np.float32], own: FitColumns
+) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]:
+    """Return amount and owner of the columns that a fit uses, and the covariance of the amounts."""
+    mean = np.maximum(expected.astype(np.float64), _LEAST_COUNTS)
+    weighted = own.columns / (mean + (_MODEL_ERROR * mean) ** 2)
+    normal = weighted @ own.columns.T
+    amounts, _ = solve_non_negative(normal, weighted @ spectrum)
+    used = amounts > 0
+    covariance = np.linalg.pinv(normal[np.ix_(used, used)], rcond=1e-10, hermitian=True)
+    return amounts[used], own.owner[used], np.asarray(covariance, dtype=np.float64)
 
 
 def _terms(amounts: FittedAmounts) -> NDArray[np.float64]:

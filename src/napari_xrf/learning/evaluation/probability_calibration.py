@@ -1,7 +1,8 @@
-"""Temperature and thresholds that turn logits into probabilities and decisions, fitted on validation data."""
+"""Temperature and thresholds that turn logits into probabilities and decisions, and how far these hold."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -10,13 +11,12 @@ from scipy import optimize, special
 
 from napari_xrf.core.errors import InvalidInput
 
-LogitKind = Literal["presence", "minerals"]
 _TEMPERATURES = (0.05, 20.0)
 _FEWEST_POSITIVES = 20  # of a name: below it, its own threshold would follow chance
 
 
-def fit_temperature(logits: ArrayLike, labels: ArrayLike, kind: LogitKind) -> float:
-    """Return the number to divide logits by, so that their probabilities are as likely as they can be.
+def fit_temperature(logits: ArrayLike, labels: ArrayLike, kind: Literal["presence", "minerals"]) -> float:
+    """Return the number, 0.05 to 20, to divide logits by, so that their probabilities are likeliest.
 
     Guo et al., ICML 2017 (arXiv:1706.04599): the minimum of the mean negative log-likelihood over one
     parameter, which is convex in 1 / temperature. No decision at probability 0.5, and no ranking, changes.
@@ -29,26 +29,18 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike, kind: LogitKind) -> fl
         For ``"presence"`` (N, K), 0 or 1, each a yes or no of its own; for ``"minerals"`` (N,) the column
         of the true class.
 
-    Returns
-    -------
-    temperature : float
-        From 0.05 to 20.
-
     Raises
     ------
     InvalidInput
         When shapes do not fit, there is nothing to fit, or the kind is unknown.
     """
-    values = np.asarray(logits, dtype=np.float64)
-    truth = np.asarray(labels)
+    values, truth = np.asarray(logits, dtype=np.float64), np.asarray(labels)
     if values.ndim != 2 or not values.size or not np.isfinite(values).all():
         raise InvalidInput(f"a temperature is fitted on finite logits (N, K), not on {values.shape}")
-    if kind == "presence":
-        loss = _presence_loss(values, truth)
-    elif kind == "minerals":
-        loss = _class_loss(values, truth)
-    else:
+    losses = {"presence": _presence_loss, "minerals": _class_loss}
+    if kind not in losses:
         raise InvalidInput(f"there are no logits of kind {kind!r}", "Use presence or minerals")
+    loss = losses[kind](values, truth)
     found = optimize.minimize_scalar(
         lambda log_temperature: loss(float(np.exp(-log_temperature))),
         bounds=tuple(np.log(_TEMPERATURES)),
@@ -65,7 +57,7 @@ def fit_thresholds(
     *,
     shared: bool = False,
 ) -> tuple[float, ...]:
-    """Return the probabilities from which each of K names counts as present.
+    """Return the probabilities from which each of K names counts as present, or one when shared.
 
     Parameters
     ----------
@@ -75,20 +67,14 @@ def fit_thresholds(
         ``"f1"``: the largest F1. A number: the lowest threshold whose decisions have at least that
         precision; where none has, the one of the largest precision.
     shared
-        Whether one threshold serves all names. Names seen less than 20 times get the shared one anyhow:
-        a threshold of their own would follow chance.
-
-    Returns
-    -------
-    thresholds : tuple of K floats, or of one when shared
+        Whether one threshold serves all names. Names seen less than 20 times get the shared one anyhow.
 
     Raises
     ------
     InvalidInput
         When shapes do not fit, there is nothing to fit, or the target makes no sense.
     """
-    values = np.asarray(probability, dtype=np.float64)
-    truth = np.asarray(labels) > 0.5
+    values, truth = np.asarray(probability, dtype=np.float64), np.asarray(labels) > 0.5
     if values.ndim != 2 or values.shape != truth.shape or not values.size:
         raise InvalidInput(f"probabilities {values.shape} and labels {truth.shape} do not fit")
     if target != "f1" and not (isinstance(target, int | float) and 0 < target <= 1):
@@ -101,6 +87,68 @@ def fit_thresholds(
         _threshold(values[:, name], truth[:, name], target) if often[name] else common
         for name in range(values.shape[1])
     )
+
+
+@dataclass(frozen=True, eq=False)
+class ReliabilityCurve:
+    """Probabilities in B equal bins from 0 to 1, beside how often they came true.
+
+    Attributes
+    ----------
+    probability, frequency
+        (B,) mean probability, and part of the decisions that were true; NaN in empty bins.
+    number
+        (B,) decisions.
+    """
+
+    probability: NDArray[np.float64]
+    frequency: NDArray[np.float64]
+    number: NDArray[np.intp]
+
+    @property
+    def expected_error(self) -> float:
+        """Expected calibration error: mean distance of frequency and probability over the decisions.
+
+        Naeini, Cooper & Hauskrecht, AAAI 2015, 2901.
+        """
+        filled = self.number > 0
+        if not filled.any():
+            return float("nan")
+        gaps = np.abs(self.probability[filled] - self.frequency[filled])
+        return float(np.average(gaps, weights=self.number[filled]))
+
+
+def reliability_curve(probability: ArrayLike, true: ArrayLike, bins: int = 15) -> ReliabilityCurve:
+    """Return how often decisions of each probability were true.
+
+    Parameters
+    ----------
+    probability, true
+        Arrays of one shape: of each decision, its probability and whether it was true. For one class of
+        many: the probability of the class given, and whether it was right.
+
+    Raises
+    ------
+    InvalidInput
+        When shapes differ or a probability is none.
+    """
+    values, came = np.asarray(probability, dtype=np.float64).ravel(), np.asarray(true).ravel() > 0.5
+    if values.shape != came.shape or bins < 1:
+        raise InvalidInput(f"probabilities {values.shape} and truth {came.shape} differ in shape")
+    if values.size and not (values.min() >= 0 and values.max() <= 1):
+        raise InvalidInput("probabilities lie from 0 to 1")
+    place = np.minimum((values * bins).astype(np.intp), bins - 1)
+    number = np.bincount(place, minlength=bins)
+    means = [
+        np.divide(
+            np.bincount(place, weights=weights, minlength=bins),
+            number,
+            out=np.full(bins, np.nan),
+            where=number > 0,
+        )
+        for weights in (values, came)
+    ]
+    return ReliabilityCurve(means[0], means[1], number)
 
 
 def _presence_loss(logits: NDArray[np.float64], truth: NDArray[Any]) -> Any:

@@ -1,0 +1,186 @@
+"""The task "minerals": one class of many, or none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.progress import Progress
+from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
+from napari_xrf.learning.evaluation.class_scores import ClassScores, score_classes, score_segmentation
+from napari_xrf.learning.evaluation.presence_scores import rank_area
+from napari_xrf.learning.evaluation.probability_calibration import fit_temperature, reliability_curve
+from napari_xrf.learning.evaluation.results import Assessment, Table
+from napari_xrf.learning.evaluation.sample import Sample, SpectrumPredictions
+from napari_xrf.learning.tasks.task import Baseline, Targets, Task, Tensors, wanted
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_xrf.learning.model import Model
+
+LEAST_PROBABILITY = 0.5  # below it a pixel is unknown
+_DECADES = (0, 100, 300, 1000, 3000, 10_000, 30_000, 100_000, np.inf)
+_FEWEST = 30  # spectra of a range of counts
+_ALL_SPECTRA = 2**62
+
+
+def losses(outputs: Tensors, targets: Tensors, presence_weight: float) -> list[Tensor]:
+    """Return the cross-entropy of the classes."""
+    from torch.nn import functional
+
+    return [functional.cross_entropy(outputs["minerals"], wanted(targets, "label"), reduction="none")]
+
+
+def validation_figures(outputs: Tensors, targets: Tensors) -> dict[str, float]:
+    """Return the part of known minerals, and of strangers, that get their class."""
+    logits, label = outputs["minerals"].cpu().numpy(), targets["label"].cpu().numpy()
+    right, known = logits.argmax(axis=1) == label, label < logits.shape[1] - 1
+    return {
+        "accuracy": float(right[known].mean()) if known.any() else 0.0,
+        "unknown_found": float(right[~known].mean()) if (~known).any() else 0.0,
+    }
+
+
+def fit_calibration(outputs: Tensors, targets: Tensors) -> ProbabilityCalibration:
+    """Return the temperature."""
+    logits, label = outputs["minerals"].cpu().numpy(), targets["label"].cpu().numpy()
+    return ProbabilityCalibration(fit_temperature(logits, label, "minerals"))
+
+
+def decide_classes(
+    probability: NDArray[np.float32], unknown: NDArray[np.float32], least: float = LEAST_PROBABILITY
+) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp]]:
+    """Return class, confidence and most probable known class of probabilities (…, K) and of "unknown" (…).
+
+    A spectrum is unknown, class K, where that is most probable or no class reaches the least probability.
+    """
+    best = probability.argmax(axis=-1)
+    highest = np.take_along_axis(probability, best[..., None], axis=-1)[..., 0]
+    lost = (unknown > highest) | (highest < least)
+    classes = np.where(lost, probability.shape[-1], best).astype(np.intp)
+    return classes, np.where(lost, np.maximum(unknown, 1 - highest), highest), best
+
+
+def decide(description: ModelDescription, said: SpectrumPredictions) -> SpectrumPredictions:
+    """Return predictions with the class of each spectrum."""
+    if said.probability is None or said.unknown is None:
+        return said
+    classes, confidence, best = decide_classes(said.probability, said.unknown)
+    return replace(said, classes=classes, confidence=confidence, best=best)
+
+
+def assess(
+    description: ModelDescription, methods: Mapping[str, SpectrumPredictions], sample: Sample
+) -> Assessment:
+    """Judge a model's minerals beside the Poisson-likelihood classifier on the same spectra."""
+    own = methods[description.name]
+    label = np.asarray(sample.targets["label"])
+    known = np.flatnonzero((label >= 0) & (own.counts > 0))
+    unknown, truth = len(description.names), label[known]
+    given = {name: said.given("classes") for name, said in methods.items()}
+    scores = {name: score_classes(each[known], truth, unknown) for name, each in given.items()}
+    rows = {
+        name: {**scores[name].as_row(), "auroc of unknown": _area_of_unknown(said, known, truth == unknown)}
+        for name, said in methods.items()
+    }
+    forced = score_classes(own.given("best")[known], truth, unknown)
+    rows[f"{description.name}, never unknown"] = {"accuracy": forced.accuracy}
+    tables = [Table("Minerals", rows), _by_counts(given, label, own.counts, unknown)]
+    if sample.is_map:
+        tables.append(_segmentation(given, sample, unknown))
+    labels = (*description.names, "unknown")
+    tables.append(_each_class(labels, scores, truth))
+    worst = scores[description.name].worst_pairs(description.names)
+    told = "; ".join(f"{true} as {taken} ({number})" for true, taken, number in worst)
+    return Assessment(
+        tables=tuple(tables),
+        reliability=reliability_curve(
+            own.given("confidence")[known], given[description.name][known] == truth
+        ),
+        confusion=scores[description.name].confusion,
+        classes=labels,
+        notes=(f"most frequent confusions: {told}",) if worst else (),
+    )
+
+
+def predict_by_likelihood(model: Model, sample: Sample, seed: int, progress: Progress) -> SpectrumPredictions:
+    """Return what the Poisson-likelihood classifier says; its doubt is the misfit."""
+    from napari_xrf.learning.evaluation.mineral_fit import predict_minerals
+
+    return predict_minerals(model.description, sample, progress)
+
+
+def score(said: SpectrumPredictions, targets: Targets) -> float:
+    """Return the accuracy of known minerals."""
+    return score_classes(said.given("classes"), targets["label"], said.given("probability").shape[1]).accuracy
+
+
+def _area_of_unknown(said: SpectrumPredictions, known: NDArray[np.intp], strange: NDArray[np.bool_]) -> float:
+    # An infinite misfit is a rank like any other.
+    doubt = said.given("unknown")[known].astype(np.float64)
+    return rank_area(np.nan_to_num(doubt, posinf=1e30), strange)
+
+
+def _by_counts(
+    given: Mapping[str, NDArray[Any]], label: NDArray[Any], counts: NDArray[Any], unknown: int
+) -> Table:
+    """Accuracy of known minerals in ranges of counts."""
+    rows: dict[str, dict[str, float]] = {name: {} for name in given}
+    for low, high in pairwise(_DECADES):
+        part = (counts > low) & (counts <= high) & (label >= 0) & (label < unknown)
+        if part.sum() < _FEWEST:
+            continue
+        title = f"{low:.0f}–{high:.0f}" if np.isfinite(high) else f"above {low:.0f}"
+        for name, each in given.items():
+            rows[name][title] = float((each[part] == label[part]).mean())
+    return Table("Accuracy by counts of the spectrum", rows)
+
+
+def _segmentation(given: Mapping[str, NDArray[Any]], sample: Sample, unknown: int) -> Table:
+    shape = sample.cube.map_shape
+    truth = np.asarray(sample.targets["label"]).reshape(shape)
+    truth = np.where(truth == unknown, -1, truth)
+    purity = sample.targets.get("purity")
+    # Of abundances only the largest counts here.
+    mixed = None if purity is None else np.asarray(purity).reshape(*shape, 1)
+    rows = {name: score_segmentation(each.reshape(shape), truth, mixed) for name, each in given.items()}
+    return Table("Pixels of the map", rows)
+
+
+def _each_class(labels: tuple[str, ...], scores: Mapping[str, ClassScores], truth: NDArray[Any]) -> Table:
+    number = np.bincount(truth, minlength=len(labels))
+    rows: dict[str, dict[str, float]] = {}
+    for column, name in enumerate(labels):
+        row = {"spectra": float(number[column])}
+        for method, each in scores.items():
+            row[f"precision, {method}"] = float(each.precision[column])
+            row[f"recall, {method}"] = float(each.recall[column])
+            row[f"f1, {method}"] = float(each.f1[column])
+        if number[column]:
+            rows[name] = row
+    return Table("Each class", rows)
+
+
+TASK = Task(
+    name="minerals",
+    does="names the mineral of a spectrum, or says that it is none of its classes",
+    fails=(
+        "Minerals that are none of its classes may be taken for one; docs/networks.md tells how often. "
+        "Spectra of other excitation (electrons, one energy) are outside of what it has seen. Thin grains "
+        "over a host, and pixels that see several minerals, are called by what dominates."
+    ),
+    losses=losses,
+    validation_figures=validation_figures,
+    fit_calibration=fit_calibration,
+    decide=decide,
+    assess=assess,
+    baseline=Baseline("likelihood", predict_by_likelihood, _ALL_SPECTRA),
+    figure="accuracy",
+    score=score,
+)

@@ -1,0 +1,149 @@
+"""What a task is made of, and the tasks by name. No torch until a loss is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.progress import Progress
+from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration, TaskName
+from napari_xrf.learning.evaluation.results import Assessment
+from napari_xrf.learning.evaluation.sample import Sample, SpectrumPredictions
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_xrf.learning.model import Model
+
+_SPECTRUM_WEIGHT = 5.0
+
+Tensors = Mapping[str, "Tensor"]
+Targets = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A method without learning, beside which models of a task are judged.
+
+    Attributes
+    ----------
+    name
+        ``"plain fit"``.
+    predict
+        ``(model, sample, seed, progress)`` → what it says of a sample's spectra.
+    spectra
+        The first ones of a sample, of which it is asked.
+    """
+
+    name: str
+    predict: Callable[[Model, Sample, int, Progress], SpectrumPredictions]
+    spectra: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a network learns to tell; outputs and targets as in Model and LabelledSpectra.
+
+    Attributes
+    ----------
+    name
+        ``"lines"``.
+    does, fails
+        What a network of it does, and where it goes wrong, as model cards say.
+    losses
+        ``(outputs, targets, presence_weight)`` → parts of the loss, (N,) each.
+    validation_figures
+        ``(outputs, targets)`` → figures by which an epoch is judged.
+    fit_calibration
+        ``(outputs, targets)`` → temperature and thresholds that held-out spectra ask for.
+    decide
+        ``(description, predictions)`` → the predictions with what follows from the probabilities.
+    assess
+        ``(description, methods, sample)`` → figures of the model and of the baseline, by their names.
+    baseline
+        What must be beaten.
+    figure, score
+        Name of the one figure that curves show, and ``(predictions, targets)`` → its value.
+    names_lines
+        Whether its names are emission lines, several of an element.
+    """
+
+    name: TaskName
+    does: str
+    fails: str
+    losses: Callable[[Tensors, Tensors, float], list[Tensor]]
+    validation_figures: Callable[[Tensors, Tensors], dict[str, float]]
+    fit_calibration: Callable[[Tensors, Tensors], ProbabilityCalibration]
+    decide: Callable[[ModelDescription, SpectrumPredictions], SpectrumPredictions]
+    assess: Callable[[ModelDescription, Mapping[str, SpectrumPredictions], Sample], Assessment]
+    baseline: Baseline | None = None
+    figure: str = ""
+    score: Callable[[SpectrumPredictions, Targets], float] | None = None
+    names_lines: bool = False
+
+
+def task_of(name: TaskName) -> Task:
+    """Return a task by name: the ``TASK`` of its file in this folder."""
+    found: Task = import_module(f"napari_xrf.learning.tasks.{name}").TASK
+    return found
+
+
+def loss_of(
+    name: TaskName, outputs: Tensors, targets: Tensors, inputs: Tensor, presence_weight: float = 1.0
+) -> Tensor:
+    """Return the loss of each spectrum, (N,): the task's, and what the network adds.
+
+    A reconstructed spectrum adds its mean squared distance from the inputs, and a network's own ``penalty``
+    is added.
+
+    Parameters
+    ----------
+    presence_weight
+        Of the entropy of presence; 0 leaves a network to its reconstruction.
+
+    Raises
+    ------
+    InvalidInput
+        When a target that the task needs is missing.
+    """
+    import torch
+
+    parts = task_of(name).losses(outputs, targets, presence_weight)
+    if "spectrum" in outputs:
+        parts.append(_SPECTRUM_WEIGHT * ((outputs["spectrum"] - inputs) ** 2).mean(dim=1))
+    if "penalty" in outputs:
+        parts.append(outputs["penalty"])
+    return torch.stack(parts).sum(dim=0)
+
+
+def validation_figures(name: TaskName, outputs: Tensors, targets: Tensors) -> dict[str, float]:
+    """Return a few figures by which an epoch is judged."""
+    figures = task_of(name).validation_figures(outputs, targets)
+    if "spectrum" in outputs:
+        distance = (outputs["spectrum"] - targets["inputs"]) ** 2
+        figures["reconstruction_error"] = float(distance.mean())
+    return figures
+
+
+def wanted(targets: Tensors, name: str) -> Tensor:
+    """Return what a network is to give.
+
+    Raises
+    ------
+    InvalidInput
+        When the spectra do not have it.
+    """
+    if name not in targets:
+        raise InvalidInput(f"the spectra have no {name!r} to learn from")
+    return targets[name]
+
+
+def as_numbers(tensor: Tensor) -> NDArray[np.float64]:
+    """Return a tensor as an array in double precision."""
+    return np.asarray(tensor.cpu().numpy(), dtype=np.float64)
