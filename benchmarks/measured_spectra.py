@@ -19,9 +19,10 @@ from scipy.optimize import least_squares, nnls
 
 from measured_figures import draw_acrylic, draw_plates, draw_pure
 from measured_samples import ACRYLIC, NIST, PLATES, Measured, Sample, horiba, nist
+from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.emission_lines import family_lines
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.physics.detector.detector import MN_KA_KEV, respond, with_resolution
+from napari_xrf.physics.detector.detector import respond, with_resolution
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.physics.pile_up import pile_up
 from napari_xrf.physics.source import TubeSource

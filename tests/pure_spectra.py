@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.mineral_map import PureSpectra
@@ -25,7 +26,7 @@ def width(energies):
 def peaks(energies_kev, counts=1.0, axis=AXIS):
     """Gaussian peaks of equal area."""
     at = np.asarray(energies_kev)[:, np.newaxis]
-    sigma = width(at) / 2.3548
+    sigma = width(at) / FWHM_PER_SIGMA
     shape = (np.exp(-0.5 * ((axis.energies - at) / sigma) ** 2) / sigma).sum(axis=0)
     return counts * shape / shape.sum()
 

@@ -7,6 +7,7 @@ from napari_xrf.core.emission_lines import (
     families_between,
     family_lines,
     main_line,
+    parse_elements,
     split_family,
 )
 from napari_xrf.core.errors import InvalidInput
@@ -66,3 +67,13 @@ def test_families_between_respects_range_and_excitation():
 def test_refuses_what_is_no_family(family):
     with pytest.raises(InvalidInput):
         split_family(family)
+
+
+@pytest.mark.parametrize("text", ["Fe, Ca; Pb L", "fe,ca;pb l", " FE ca , pb L;;fe"])
+def test_lists_of_elements_are_read_in_any_case(text):
+    assert parse_elements(text) == ("Fe", "Ca", "Pb L")
+
+
+def test_words_that_are_no_element_are_named():
+    with pytest.raises(InvalidInput, match="Xx"):
+        parse_elements("Fe, xx")

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.label_map import LabelClass
@@ -232,7 +233,7 @@ def test_another_recording_moves_and_widens_a_peak(gain, offset, noise, seed):
     targets = AXIS.energy(lowest[channel] + np.arange(shares.shape[1]))
     mean = targets @ shares[channel]
     assert mean == pytest.approx(AXIS.energy(channel) * (1 + gain) + offset, abs=0.002)
-    added = (targets - mean) ** 2 @ shares[channel] - (noise / 2.3548) ** 2
+    added = (targets - mean) ** 2 @ shares[channel] - (noise / FWHM_PER_SIGMA) ** 2
     # Borders of channels add nothing where they fit, and most where counts are halved between two.
     assert -0.02 * noise**2 <= added <= 0.3 * AXIS.width**2
 

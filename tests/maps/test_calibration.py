@@ -5,6 +5,7 @@ import pytest
 
 from measured import measured_file
 from napari_xrf import read
+from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.maps.calibration import calibrate
@@ -31,7 +32,7 @@ def test_a_wrong_axis_and_resolution_are_put_right(shift, gain):
     for energy in (1.74, 3.69, 6.4, 10.5):
         channel = (energy - AXIS.offset) / AXIS.width
         assert abs(float(found.energy.energy(channel)) - energy) < 0.004
-    assert abs(1e3 * float(found.detector.fwhm(5.895)) - 138) < 4
+    assert abs(1e3 * float(found.detector.fwhm(MN_KA_KEV)) - 138) < 4
     assert found.quality < 10
     assert found.peaks >= 5
 

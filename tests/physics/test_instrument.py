@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
@@ -139,7 +140,7 @@ def test_instrument_of_a_tube_takes_what_the_file_says():
     assert (found.source.anode, found.source.voltage_kv, found.incidence_deg) == ("Mo", 35.0, 60.0)
     assert found.takeoff_deg == load_instrument("m4").takeoff_deg
     assert found.atmosphere == "air"
-    assert found.detector.fwhm(5.895) == pytest.approx(0.160)
+    assert found.detector.fwhm(MN_KA_KEV) == pytest.approx(0.160)
 
 
 def test_instrument_of_electrons_and_of_a_beamline():

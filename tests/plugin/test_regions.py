@@ -8,6 +8,7 @@ from napari.components import ViewerModel
 from napari.layers import Layer, Shapes
 
 from napari_xrf.core.cube_spectra import TILE, summarize
+from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.plugin.layers.cubes import cube_layers
 from napari_xrf.plugin.layers.regions import (
@@ -18,7 +19,7 @@ from napari_xrf.plugin.layers.regions import (
     region_pixels,
     shape_mask,
 )
-from napari_xrf.plugin.plots.line_markers import marked_lines, parse_elements
+from napari_xrf.plugin.plots.line_markers import marked_lines
 from two_phase_maps import two_phase_cube
 
 SHAPE = (24, 30)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.synthesis.distorted_spectra import distort
@@ -60,7 +61,7 @@ def test_resolution_adds_in_quadrature_and_keeps_counts(noise, factor):
     spectrum = peaks([8.0], 1000.0)
     broad = apply(spectrum, noise=noise, width_factor=factor)
     own = moments(spectrum)[1]
-    extra = (noise / 2.3548) ** 2 + (factor**2 - 1) * (width(8.0) / 2.3548) ** 2
+    extra = (noise / FWHM_PER_SIGMA) ** 2 + (factor**2 - 1) * (width(8.0) / FWHM_PER_SIGMA) ** 2
     assert broad.sum() == pytest.approx(1000, rel=1e-4)
     assert moments(broad)[1] == pytest.approx(np.sqrt(own**2 + extra), rel=0.04)
     assert moments(broad)[0] == pytest.approx(8.0, abs=5e-3)

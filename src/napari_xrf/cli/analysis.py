@@ -13,8 +13,9 @@ import numpy as np
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import check_folder, load_map, map_file_options, output_folder
 from napari_xrf.cli.model_options import folder_option
-from napari_xrf.cli.names import names_of, split_names
+from napari_xrf.cli.names import names_of
 from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 
@@ -57,7 +58,8 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the element maps of a file as maps.ome.tif, maps.h5 and maps.csv."""
     check_folder(arguments.output)
-    elements = names_of(arguments.elements)
+    automatic = arguments.elements.strip().lower() == "auto"
+    elements = None if automatic else parse_elements(arguments.elements)
     if arguments.method == "network":
         return _write_network_maps(elements, arguments, console)
     if arguments.model is not None:
@@ -133,7 +135,7 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     chosen = select_minerals(library, names) if names is not None else None
     options = {
         "library": None if own is None else library,
-        "ignored": split_names(arguments.ignore),
+        "ignored": parse_elements(arguments.ignore),
         "tolerance": arguments.tolerance,
     }
     chosen_method(arguments.method, chosen, ClassificationOptions(**options))

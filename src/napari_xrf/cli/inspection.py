@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import map_file_options, read_map
-from napari_xrf.cli.names import split_names
+from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
@@ -75,7 +75,7 @@ def write_spectrum(arguments: argparse.Namespace, console: Console) -> Answer:
     if arguments.output.suffix.lower() == ".png":
         from napari_xrf.io.spectra.picture import write_spectrum_picture
 
-        write_spectrum_picture(arguments.output, spectrum, elements=split_names(arguments.mark or ""))
+        write_spectrum_picture(arguments.output, spectrum, elements=parse_elements(arguments.mark or ""))
     elif arguments.mark:
         raise InvalidInput("--mark draws lines into a .png only", "Leave it out, or write a .png")
     else:

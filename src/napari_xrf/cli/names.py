@@ -1,11 +1,13 @@
-"""Lists of names in one option, ``Fe,Ca``."""
+"""Lists of names in one option, ``quartz,albite``."""
 
 from __future__ import annotations
 
+import re
+
 
 def split_names(text: str) -> tuple[str, ...]:
-    """Return the names between the commas of an option; blank ones are left out."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    """Return the names between the commas or semicolons of an option; blank ones are left out."""
+    return tuple(name.strip() for name in re.split("[,;]", text) if name.strip())
 
 
 def names_of(text: str) -> tuple[str, ...] | None:

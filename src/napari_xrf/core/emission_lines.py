@@ -84,6 +84,28 @@ def atomic_number(element: str) -> int:
     return int(number)
 
 
+def parse_elements(text: str) -> tuple[str, ...]:
+    """Return the elements and line families of a text such as ``"Fe, ca; pb l"``, each once.
+
+    Commas, semicolons and, between elements, spaces separate them; capital letters do not matter.
+
+    Raises
+    ------
+    InvalidInput
+        When a word is neither.
+    """
+    names = []
+    for part in re.split(r"[,;]", text):
+        words = part.split()
+        if len(words) == 2 and words[1].upper() in SHELLS:
+            names.append(family_name(words.pop(0).capitalize(), words.pop(0).upper()))
+            split_family(names[-1])
+        for word in words:
+            atomic_number(word.capitalize())
+            names.append(word.capitalize())
+    return tuple(dict.fromkeys(names))
+
+
 def family_name(element: str, shell: str) -> str:
     """Return the name of a line family, ``"Fe K"``."""
     return f"{element} {shell}"

@@ -7,6 +7,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+from napari_xrf.core.constants import FWHM_PER_SIGMA, MN_KA_KEV
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError
 from napari_xrf.core.spectral_cube import Excitation
@@ -15,8 +16,6 @@ from napari_xrf.io.spectra.single import element_symbols
 
 Node = ElementTree.Element
 
-_MN_KA_KEV = 5.895
-_FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
 _ROUGH_VACUUM_MBAR = 100  # an M4's "air" at 20 mbar is its vacuum
 _DAMAGED = "Copy it again from the instrument or export it anew"
 _ENCODING = re.compile(r'^\s*<\?xml[^>]*?encoding="([^"]+)"')
@@ -95,8 +94,8 @@ def excitation(spectrum: Node, root: Node) -> Excitation:
     """Return what excited a spectrum: a tube, or the microscope that ``root`` tells of."""
     header, kind = part(spectrum, "TRTSpectrumHeader"), text(part(spectrum, "TRTDetectorHeader"), "Type")
     # σ²(E) = abs + lin·E, keV².
-    variance = number(header, "SigmaAbs", 0) + number(header, "SigmaLin", 0) * _MN_KA_KEV
-    fwhm = 1000 * _FWHM_PER_SIGMA * math.sqrt(variance) if variance > 0 else None
+    variance = number(header, "SigmaAbs", 0) + number(header, "SigmaLin", 0) * MN_KA_KEV
+    fwhm = 1000 * FWHM_PER_SIGMA * math.sqrt(variance) if variance > 0 else None
     tube = part(spectrum, "TRTXrfHeader")
     if tube is not None:
         return Excitation(

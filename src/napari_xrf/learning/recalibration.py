@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.learning.rebinning import share_counts
 from napari_xrf.synthesis.sampling import draw_seed
 
-_FWHM_PER_SIGMA = math.sqrt(8 * math.log(2))
 _REACH = 4.0  # of a Gaussian, in standard deviations
 _SPECTRA_PER_DRAW = 16
 
@@ -107,7 +107,7 @@ def recording_shares(
     """
     edges = (axis.edges * (1 + gain) + offset - axis.edges[0]) / axis.width
     low, high = edges[:-1, None], edges[1:, None]
-    sigma = max(noise / _FWHM_PER_SIGMA / axis.width, 1e-3)
+    sigma = max(noise / FWHM_PER_SIGMA / axis.width, 1e-3)
     lowest = np.floor(low[:, 0] - _REACH * sigma).astype(np.int64)
     number = math.ceil(float((high - low).max()) + 2 * _REACH * sigma) + 1
     borders = lowest[:, None] + np.arange(number + 1)

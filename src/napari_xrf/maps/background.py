@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 
@@ -85,7 +86,7 @@ def _clipped(smooth: NDArray[np.float64], reach: NDArray[np.intp]) -> NDArray[np
 
 def _smoothed(counts: NDArray[np.float64], resolution: NDArray[np.float64]) -> NDArray[np.float64]:
     """Gaussian smoothing with a FWHM of half the median resolution."""
-    sigma = 0.5 * float(np.median(resolution)) / np.sqrt(8 * np.log(2))
+    sigma = 0.5 * float(np.median(resolution)) / FWHM_PER_SIGMA
     reach = int(np.ceil(3 * sigma))
     if reach < 1 or counts.shape[-1] <= 2 * reach:
         return counts

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_xrf.core.constants import FWHM_PER_SIGMA, MN_KA_KEV
 from napari_xrf.core.emission_lines import emission_lines
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -195,7 +196,7 @@ def _fitting_detector(counts: Array, setting: Setting, peaks: list[Peak]) -> Det
     """
     at = setting.energy.energies
     net = counts - estimate_background(counts, setting.energy, fwhm=setting.detector.fwhm)
-    now = float(setting.detector.fwhm(np.array(5.895))) ** 2
+    now = float(setting.detector.fwhm(MN_KA_KEV)) ** 2
     found = []
     for peak in peaks:
         if peak.significance < _TELLING * peaks[0].significance:
@@ -251,7 +252,7 @@ def _step(counts: Array, setting: Setting, explained: Explanation, part: float) 
     # Counts that lie like P(E + δ) need an axis that is δ higher; P(E + δ) = P + δ·slope.
     widening = 0.5 * np.gradient(slope) / width
     directions = np.array(
-        [slope * _OFFSET_KEV, slope * at * _GAIN, widening * (0.1 / 2.3548) ** 2]
+        [slope * _OFFSET_KEV, slope * at * _GAIN, widening * (0.1 / FWHM_PER_SIGMA) ** 2]
     )  # one standard deviation each
     # Beside what may be wrong with single families, so that a tail does not pass for a worse resolution.
     known = explained.problem.deviations
@@ -261,7 +262,7 @@ def _step(counts: Array, setting: Setting, explained: Explanation, part: float) 
     offset = float(np.clip(moved[0] * _OFFSET_KEV, -0.03, 0.03))
     gain = float(np.clip(moved[1] * _GAIN, -0.003, 0.003))
     changed = _moved(setting, offset, gain)
-    now = float(setting.detector.fwhm(np.array(5.895)))
+    now = float(setting.detector.fwhm(MN_KA_KEV))
     variance = now**2 + float(np.clip(moved[2], -1.0, 1.0)) * 0.1**2
     fwhm = _bounded_fwhm(1e3 * math.sqrt(max(variance, 0.0081)))
     return changed.refined(changed.energy, with_resolution(setting.detector, fwhm))
@@ -282,6 +283,6 @@ def _judged(before: Setting, after: Setting, explained: Explanation, counts: Arr
     if max(abs(shift) for _, shift in shifts) > 1e3 * _LARGEST_SHIFT_KEV:
         return _unchanged(before, "the refined energy axis lies too far off: the file's is kept")
     quality = 1e3 * math.sqrt(sum(distance**2 for distance in used) / len(used))
-    fwhm = 1e3 * float(after.detector.fwhm(np.array(5.895)))
+    fwhm = 1e3 * float(after.detector.fwhm(MN_KA_KEV))
     message = f"{len(used)} peaks, {quality:.1f} eV from their lines; {fwhm:.0f} eV wide at Mn Kα"
     return Calibration(after.energy, after.detector, tuple(shifts), len(used), quality, True, message)

@@ -14,6 +14,7 @@ from napari_xrf.core.emission_lines import (
     family_lines,
     family_name,
     main_line,
+    parse_elements,
     split_family,
 )
 from napari_xrf.core.energy_axis import EnergyAxis
@@ -109,7 +110,7 @@ def wanted_families(
         For an unknown element, or one with no line that this map can show.
     """
     families: dict[str, None] = {}
-    for name in wanted:
+    for name in parse_elements(",".join(wanted)):
         if len(name.split()) > 1:
             element, shell = split_family(name)
             chosen = tuple(
@@ -118,7 +119,7 @@ def wanted_families(
                 if family == family_name(element, shell)
             )
         else:
-            chosen = families_of(name.strip(), energy, low, high, excitation_kev)
+            chosen = families_of(name, energy, low, high, excitation_kev)
         if not chosen:
             raise InvalidInput(
                 f"{name} has no line from {low:.2f} to {high:.2f} keV that {excitation_kev:.3g} keV excite",

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.maps.background import Resolution, estimate_background, typical_fwhm
-
-_SIGMA = 1 / 2.3548
 
 
 @dataclass(frozen=True)
@@ -78,14 +77,16 @@ def find_peaks(
         total, under = float(net[window].sum()), float(background[window].sum())
         error = np.sqrt(max(float(counts[window].sum()) + under, 1.0))
         if total > significance * error and abs(centre - at[top]) < widths[top]:
-            found.append(Peak(centre, float(widths[top]) * _SIGMA * error / total, total, total / error))
+            found.append(
+                Peak(centre, float(widths[top]) / FWHM_PER_SIGMA * error / total, total, total / error)
+            )
     return tuple(sorted(found, key=lambda peak: -peak.significance))
 
 
 def _smoothed(
     net: NDArray[np.float64], widths: NDArray[np.float64], energy: EnergyAxis
 ) -> NDArray[np.float64]:
-    sigma = 0.45 * float(np.median(widths[energy.positive])) * _SIGMA / energy.width
+    sigma = 0.45 * float(np.median(widths[energy.positive])) / FWHM_PER_SIGMA / energy.width
     reach = max(1, int(3 * sigma))
     if net.size <= 2 * reach + 1:
         return net

@@ -6,12 +6,12 @@ import numpy as np
 import xraylib
 from numpy.typing import NDArray
 
+from napari_xrf.core.constants import ELECTRON_REST_KEV
 from napari_xrf.core.emission_lines import edge_energy, family_lines
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.maps.families import normalised
 from napari_xrf.physics.detector.detector import Detector, respond
 
-ELECTRON_KEV = 510.99895  # rest energy (CODATA 2018)
 _FINE_STRUCTURE = 1 / 137.035999
 _ANGLE_SPREAD_DEG = 12.0  # half width of the scatter angles that lens and detector take in
 _LIGHT = 8  # oxygen stands for the light atoms that scatter inelastically
@@ -72,7 +72,7 @@ def compton_lines(
     energies, weights = [], []
     for line, share in zip(lines, shares, strict=True):
         for angle, part in zip(angles, angle_shares, strict=True):
-            centre = line / (1 + line / ELECTRON_KEV * (1 - np.cos(angle)))
+            centre = line / (1 + line / ELECTRON_REST_KEV * (1 - np.cos(angle)))
             transfer = np.sqrt(line**2 + centre**2 - 2 * line * centre * np.cos(angle))
             shifted = centre + momenta * _FINE_STRUCTURE * transfer * centre / line
             # An atom gives an electron no less than nothing: nothing lies above the elastic line.

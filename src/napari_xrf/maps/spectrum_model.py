@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.maps.background import estimate_background
 from napari_xrf.maps.continuum import continuum_columns, pile_up_columns
 from napari_xrf.maps.scatter import scatter_columns
@@ -107,7 +108,7 @@ def stray_peaks(setting: Setting) -> tuple[Array, Array]:
         while at < high:
             width = float(setting.detector.fwhm(np.array(at))) * factor
             centres.append(at)
-            widths.append(width / 2.3548)
+            widths.append(width / FWHM_PER_SIGMA)
             at += 0.3 * width
     energies, sigmas = np.array(centres), np.array(widths)
     if not centres:
@@ -130,7 +131,7 @@ def deviations_of(columns: Array, amplitudes: Array, errors: Array, setting: Set
     for k in strong:
         peak = amplitudes[k] * columns[k]
         slope = np.gradient(peak) / width
-        sigma = float(setting.detector.fwhm(energies[int(peak.argmax())])) / 2.3548
+        sigma = float(setting.detector.fwhm(energies[int(peak.argmax())])) / FWHM_PER_SIGMA
         found.append(_SHIFT_KEV * slope)
         found.append(0.5 * _WIDTH_PART * sigma**2 * np.gradient(slope) / width)
         main = np.abs(energies - energies[int(peak.argmax())]) < 3.2 * sigma

@@ -15,6 +15,7 @@ from napari_xrf.maps.calibration import Calibration, calibrate
 from napari_xrf.minerals.candidates import plausible_minerals
 from napari_xrf.minerals.energy_bins import EnergyBins, bins_at_resolution
 from napari_xrf.physics.instrument import Instrument, instrument_of
+from napari_xrf.physics.scatter import energy_after_compton
 from napari_xrf.physics.source import ElectronBeam, MonochromaticSource, TubeSource
 from napari_xrf.reference.minerals import Mineral, load_library
 
@@ -22,7 +23,6 @@ from napari_xrf.reference.minerals import Mineral, load_library
 # peak reach to 0.4; fluorine Kα is at 0.68 keV.
 LOWEST_KEV_ELECTRONS = 0.45
 LOWEST_KEV_PHOTONS = 0.9
-_ELECTRON_REST_KEV = 510.999
 _STRONG = 0.05  # of a family's photons: weaker lines of what surrounds the sample do no harm
 _WINDOW = 0.9  # FWHM to either side of a line
 _PRESENT = 0.5  # probability from which an element counts as found
@@ -115,9 +115,7 @@ def energy_range(instrument: Instrument) -> tuple[float, float]:
     elif isinstance(source, TubeSource):
         top = min(top, source.voltage_kv)
     elif isinstance(source, MonochromaticSource):
-        angle = np.radians(instrument.scatter_deg)
-        beam = source.energy_kev
-        compton = beam / (1 + beam / _ELECTRON_REST_KEV * (1 - np.cos(angle)))
+        compton = energy_after_compton(np.array(source.energy_kev), instrument.scatter_deg)
         top = min(top, float(compton - 2.5 * instrument.detector.fwhm(compton)))
     return max(lowest, float(axis.energies[0])), top
 

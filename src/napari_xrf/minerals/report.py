@@ -18,7 +18,7 @@ from napari_xrf.minerals.grain_statistics import grain_statistics
 from napari_xrf.minerals.label_picture import draw_label_map, write_label_picture
 from napari_xrf.minerals.modal_table import ModalRow, modal_table
 from napari_xrf.minerals.spectrum_chart import draw_spectrum
-from napari_xrf.reference.materials import mass_fractions
+from napari_xrf.reference.formulas import mass_fractions
 
 __all__ = ["draw_label_map", "write_label_picture", "write_report"]
 

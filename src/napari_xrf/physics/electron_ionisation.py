@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_xrf.core.constants import ELECTRON_REST_KEV
 from napari_xrf.physics.attenuation import Floats
 
 _BOHR_RADIUS_CM = 5.29177211e-9
 _RYDBERG_KEV = 0.0136056931
-_ELECTRON_REST_KEV = 510.99895
 _ELECTRONS = {"K": 2, "L1": 2, "L2": 2, "L3": 4, "M1": 2, "M2": 2, "M3": 4, "M4": 4, "M5": 6}
 # Casnati's formula is for K. These factors bring its L and M subshells to the relativistic Born calculations
 # of Bote et al. (2009) for Fe, As, W, Pb and Pu at 2 to 8 times the edge, within 25 %.
@@ -31,7 +31,7 @@ def ionisation_cross_section(subshell: str, edge_kev: float, energies_kev: Float
         Of the electrons, any shape; 0 is returned below the edge.
     """
     over = np.maximum(energies_kev / edge_kev, 1.0)
-    rest = _ELECTRON_REST_KEV / edge_kev
+    rest = ELECTRON_REST_KEV / edge_kev
     shape = 10.57 * np.exp(-1.736 / over + 0.317 / over**2)
     depth = (edge_kev / _RYDBERG_KEV) ** (-0.0318 + 0.3160 / over - 0.1135 / over**2)
     relativistic = (1 + 2 * rest) / (over + 2 * rest) * ((over + rest) / (1 + rest)) ** 2

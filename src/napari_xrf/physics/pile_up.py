@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
+from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.physics.detector.detector import FWHM_PER_SIGMA
 
 _SMALLEST = 1e-12  # of the largest count: below it the transform's rounding
 

@@ -19,14 +19,13 @@ import numpy as np
 import xraylib
 import xraylib_np  # type: ignore[import-not-found]
 
+from napari_xrf.core.constants import ELECTRON_REST_KEV, FWHM_PER_SIGMA, HC_KEV_ANGSTROM
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.physics.attenuation import Floats, Layer, mass_attenuation, mass_scattering
 from napari_xrf.physics.crystal import diffuse_part, powder_factor
 from napari_xrf.reference.materials import Material
 
-ELECTRON_REST_KEV = 510.99895
 _INVERSE_FINE_STRUCTURE = 137.035999
-_HC_KEV_ANGSTROM = 12.39842
 _SHARPEST = 0.004  # relative spread of a reflection: narrower ones would fall between the grid's energies
 _SHELLS = 31  # shells of xraylib's partial profiles, K to Q
 
@@ -72,9 +71,9 @@ class ScatterSource:
         """Return a crystal's coherent scattering over that of single atoms, on the grid and at the lines."""
         if (material, structure) not in self._crystals:
             half = math.radians(self.angle_deg) / 2
-            sigma = math.radians(self.angular_spread_deg) / math.sqrt(8 * math.log(2))
+            sigma = math.radians(self.angular_spread_deg) / FWHM_PER_SIGMA
             spread = max(0.5 * sigma / math.tan(half), _SHARPEST)
-            transfers = [at / _HC_KEV_ANGSTROM * math.sin(half) for at in (self.energies, self.line_energies)]
+            transfers = [at / HC_KEV_ANGSTROM * math.sin(half) for at in (self.energies, self.line_energies)]
             self._crystals[material, structure] = (
                 (powder_factor(material, transfers[0], spread), powder_factor(material, transfers[1], spread))
                 if structure == "polycrystal"

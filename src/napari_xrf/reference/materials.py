@@ -1,22 +1,15 @@
-"""Chemical formulas and what they are made of by weight."""
+"""Materials: what substances are made of by weight, and how dense they are."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import xraylib
-
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
-
-_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-_HYDRATE = re.compile(r"[·•*⋅]")
-_ZERO_FOR_O = re.compile(r"[A-Za-z)\]]0\d")
-_LEADING = re.compile(r"^(\d+(?:\.\d+)?)(.*)$")
+from napari_xrf.reference.formulas import mass_fractions
 
 
 @dataclass(frozen=True)
@@ -60,6 +53,9 @@ class Material:
         # A mapping has no hash of its own; materials are keys of caches.
         return hash((self.name, self.density, frozenset(self.mass_fractions.items())))
 
+    def __reduce__(self) -> tuple[type[Material], tuple[str, dict[str, float], float]]:
+        return Material, (self.name, dict(self.mass_fractions), self.density)  # a proxy cannot be pickled
+
     @classmethod
     def from_formula(cls, formula: str, density: float = 1.0, name: str = "") -> Material:
         """Make a material of a formula such as ``"CaCO3"``, ``"(Zn0.9Fe0.1)S"`` or ``"CaSO4·2H2O"``."""
@@ -78,34 +74,3 @@ class Material:
             for element, fraction in mass_fractions(formula).items():
                 mixed[element] = mixed.get(element, 0.0) + fraction * part / total
         return cls(name or " + ".join(parts), mixed, density)
-
-
-def mass_fractions(formula: str) -> dict[str, float]:
-    """Return the weight fraction of each element of a chemical formula.
-
-    Brackets, fractional indices, subscript digits and hydrates (``·2H2O``) are understood.
-
-    Raises
-    ------
-    InvalidInput
-        When the formula cannot be read.
-    """
-    weights: dict[str, float] = {}
-    for part in _HYDRATE.split(formula.translate(_SUBSCRIPTS).replace(" ", "")):
-        count, text = 1.0, part
-        if match := _LEADING.match(part):
-            count, text = float(match[1]), match[2]
-        try:
-            if _ZERO_FOR_O.search(text):  # xraylib takes Si02 for Si2
-                raise ValueError
-            parsed = xraylib.CompoundParser(text)
-        except (ValueError, TypeError):
-            raise InvalidInput(
-                f"cannot read the formula {formula!r}",
-                "Write it like CaCO3, (Zn0.9Fe0.1)S or CaSO4·2H2O",
-            ) from None
-        for number, atoms in zip(parsed["Elements"], parsed["nAtoms"], strict=True):
-            element = xraylib.AtomicNumberToSymbol(number)
-            weights[element] = weights.get(element, 0.0) + count * atoms * xraylib.AtomicWeight(number)
-    total = sum(weights.values())
-    return {element: weight / total for element, weight in weights.items() if weight > 0}

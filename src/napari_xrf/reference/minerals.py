@@ -13,7 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.reference.materials import Material, mass_fractions
+from napari_xrf.reference.formulas import mass_fractions
+from napari_xrf.reference.materials import Material
 from napari_xrf.reference.solid_solution import (
     Substitution,
     parse_substitutions,

@@ -12,7 +12,8 @@ import xraylib
 
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import Material, mass_fractions
+from napari_xrf.reference.formulas import mass_fractions
+from napari_xrf.reference.materials import Material
 
 MOST_COMPOSITIONS = 81  # per mineral: enough for three axes of four steps, few enough to stay quick
 

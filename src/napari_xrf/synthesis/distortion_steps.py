@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.synthesis.distortions import MOST_BRAGG_PEAKS, DistortionValues, FwhmOfEnergy
 from napari_xrf.synthesis.spectrum_distortion import (
-    FWHM_PER_SIGMA,
     DetectorTables,
     DistortionSteps,
     make_detector_tables,

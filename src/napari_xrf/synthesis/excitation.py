@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.source import ElectronBeam, MonochromaticSource, TubeSource
-
-_MN_KA_KEV = 5.895
 
 
 def excitation_of(instrument: Instrument) -> Excitation:
@@ -28,6 +27,6 @@ def excitation_of(instrument: Instrument) -> Excitation:
         incidence_deg=instrument.incidence_deg,
         takeoff_deg=instrument.takeoff_deg,
         atmosphere=instrument.atmosphere,
-        fwhm_mn_ka_ev=1000 * float(instrument.detector.fwhm(_MN_KA_KEV)),
+        fwhm_mn_ka_ev=1000 * float(instrument.detector.fwhm(MN_KA_KEV)),
         instrument=instrument.name,
     )

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
@@ -29,7 +30,7 @@ from napari_xrf.synthesis.distorted_spectra import distort
 from napari_xrf.synthesis.distortions import Distortions, draw_values
 from napari_xrf.synthesis.excitation import excitation_of
 from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
-from napari_xrf.synthesis.spectrum_distortion import FWHM_PER_SIGMA, add_peaks
+from napari_xrf.synthesis.spectrum_distortion import add_peaks
 from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
 from napari_xrf.synthesis.substrates import SUBSTRATES, substrate_material
 

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.synthesis.broadening import BLOCK, REACH, broaden, reach_of
 from napari_xrf.synthesis.coarse_bins import (
@@ -22,8 +23,6 @@ from napari_xrf.synthesis.coarse_bins import (
 )
 from napari_xrf.synthesis.recalibration import recalibrate
 from napari_xrf.synthesis.shifted_sums import FAST, TAPS, total
-
-FWHM_PER_SIGMA = math.sqrt(8 * math.log(2))
 
 
 class DetectorTables(NamedTuple):

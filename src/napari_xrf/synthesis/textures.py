@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -329,6 +330,6 @@ def _mix_pixels(
         here = np.where(zoned, outward, here).astype(np.float32)
         mixed[..., index] = here.reshape(shape[0], fine, shape[1], fine).mean(axis=(1, 3))
     if texture.beam_fwhm > 0:
-        sigma = texture.beam_fwhm / math.sqrt(8 * math.log(2))
+        sigma = texture.beam_fwhm / FWHM_PER_SIGMA
         mixed = ndimage.gaussian_filter(mixed, (sigma, sigma, 0), mode="nearest")
     return mixed / mixed.sum(axis=2, keepdims=True)

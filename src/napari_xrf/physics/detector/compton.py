@@ -11,12 +11,12 @@ import numpy as np
 import xraylib_np  # type: ignore[import-not-found]
 from numpy.typing import ArrayLike, NDArray
 
+from napari_xrf.core.constants import ELECTRON_REST_KEV
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.physics.attenuation import HIGHEST_KEV, LOWEST_KEV, mass_attenuation
 from napari_xrf.physics.detector.escape import leaving_fraction
 from napari_xrf.reference.materials import Material
 
-ELECTRON_REST_KEV = 510.99895
 _NODES = 160
 
 

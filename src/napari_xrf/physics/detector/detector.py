@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_xrf.core.constants import FWHM_PER_SIGMA, MN_KA_KEV
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.physics.attenuation import Layer, mass_attenuation, mass_photo_absorption, transmission
@@ -24,8 +25,6 @@ from napari_xrf.physics.detector.peak import Peaks
 from napari_xrf.physics.detector.response import Decay, Response, peak_response
 from napari_xrf.reference.materials import Material
 
-FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
-MN_KA_KEV = 5.895  # Kα1,2 of Mn, weighted: where resolutions are quoted
 _CACHED_RESPONSES = 8
 _LARGEST_PART = 0.3  # of a peak, in each of its tails and in its shelf
 

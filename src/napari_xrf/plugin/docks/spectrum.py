@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QLabel, QLineEdit, QMenu, QPushButton, Q
 
 from napari_xrf.core.counts import SumsRegions
 from napari_xrf.core.cube_spectra import CubeSpectra, summarize
-from napari_xrf.core.emission_lines import EmissionLine
+from napari_xrf.core.emission_lines import EmissionLine, parse_elements
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.docks.dock import Dock
@@ -33,7 +33,6 @@ from napari_xrf.plugin.plots.curves import (
     draw_curves,
     expect_spectrum_of,
 )
-from napari_xrf.plugin.plots.line_markers import parse_elements
 from napari_xrf.plugin.plots.spectrum_plot import SpectrumPlot
 
 

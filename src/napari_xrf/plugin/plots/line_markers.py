@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,16 +10,13 @@ from qtpy.QtCore import QObject
 import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt binding
 
 from napari_xrf.core.emission_lines import (
-    SHELLS,
     EmissionLine,
-    atomic_number,
     emission_lines,
     main_line,
-    split_family,
 )
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.reference.materials import mass_fractions
+from napari_xrf.reference.formulas import mass_fractions
 from napari_xrf.synthesis.line_basis import TRANSITIONS, line_basis
 
 COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#8da0ff", "#b3de69")
@@ -31,29 +27,6 @@ _LOWEST_KEV = {"K": 0.15, "L": 0.5, "M": 0.5}  # outer shells' lines below are t
 _NAME_PIXELS = 46
 _LEAST_FRACTION = 0.01  # by mass: what a mineral holds less of shows no line of its own
 EVIDENCE_COLOR = "#ff5a4d"  # of no element's marks and no curve
-
-
-def parse_elements(text: str) -> tuple[str, ...]:
-    """Return the elements and line families of a text such as ``"Fe, Ca; Pb L"``.
-
-    Raises
-    ------
-    InvalidInput
-        When a word is neither.
-    """
-    names = []
-    for part in re.split(r"[,;]", text):
-        words = part.split()
-        if not words:
-            continue
-        if len(words) == 2 and words[1].upper() in SHELLS:
-            element, shell = split_family(f"{words[0].capitalize()} {words[1].upper()}")
-            names.append(f"{element} {shell}")
-            continue
-        for word in words:
-            atomic_number(word.capitalize())
-            names.append(word.capitalize())
-    return tuple(dict.fromkeys(names))
 
 
 def marked_lines(name: str) -> tuple[EmissionLine, ...]:

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.reference.materials import mass_fractions
+from napari_xrf.reference.formulas import mass_fractions
 from napari_xrf.reference.solid_solution import (
     MOST_COMPOSITIONS,
     Substitution,
