@@ -11,16 +11,6 @@ from hypothesis import strategies as st
 from napari_xrf.cli import main
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.learning.painting.paints import (
-    absorption_over_scattering,
-    draw_paints,
-    expect_paints,
-    hold_out_pairs,
-    linear_rgb,
-    mix_colors,
-    mixed_layer,
-    srgb,
-)
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.color_similarity import color_similarity
@@ -37,6 +27,7 @@ from pure_spectra import AXIS, peaks
 
 torch = pytest.importorskip("torch")
 
+from napari_xrf.learning.painting.colors import mixed_lab  # noqa: E402
 from napari_xrf.learning.painting.generator import (  # noqa: E402
     PaintingGenerator,
     band_shares,
@@ -50,7 +41,16 @@ from napari_xrf.learning.painting.network import (  # noqa: E402
     Options,
     PaintingNetwork,
     match_color,
-    mixed_lab,
+)
+from napari_xrf.learning.painting.paints import (  # noqa: E402
+    absorption_over_scattering,
+    draw_paints,
+    expect_paints,
+    hold_out_pairs,
+    linear_rgb,
+    mix_colors,
+    mixed_layer,
+    srgb,
 )
 from napari_xrf.learning.painting.training import (  # noqa: E402
     PaintingTraining,

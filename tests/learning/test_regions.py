@@ -14,7 +14,7 @@ from napari_xrf.io.own.label_files import write_labels
 from napari_xrf.learning.sources.region_outliers import draw_outliers, outlier_shapes
 from napari_xrf.learning.sources.region_pixels import gather_pixels, read_pixels, write_pixels
 from napari_xrf.learning.sources.region_split import LEFT_OUT, split_regions
-from napari_xrf.learning.sources.regions import RegionOptions, RegionSource, regions_spec
+from napari_xrf.learning.sources.regions import RegionOptions, RegionSource
 from napari_xrf.learning.sources.shares import SharedSource
 from napari_xrf.learning.sources.source import SourceSpec, make_source
 from two_phase_maps import AXIS, two_phase_cube, two_phase_labels
@@ -275,7 +275,7 @@ def test_outliers_sum_to_one_and_resemble_no_class(pixels):
 
 def test_a_source_is_made_again_from_its_specification(pixels, cube, tmp_path):
     write_pixels(tmp_path / "regions.h5", pixels)
-    source = make_source(regions_spec(tmp_path / "regions.h5", counts=[100, 1000]))
+    source = make_source(SourceSpec("regions", {"file": str(tmp_path / "regions.h5"), "counts": [100, 1000]}))
     assert source.task == "minerals"
     assert source.counts_range == (100, 1000)
     assert source.axis == AXIS
@@ -335,7 +335,7 @@ def test_sources_that_do_not_fit_are_not_mixed(pixels):
 
 def test_a_mixture_is_made_from_its_specification(pixels, tmp_path):
     write_pixels(tmp_path / "regions.h5", pixels)
-    regions = regions_spec(tmp_path / "regions.h5")
+    regions = SourceSpec("regions", {"file": str(tmp_path / "regions.h5")})
     entry = {"kind": "regions", "options": dict(regions.options)}
     other = {"kind": "regions", "options": {**regions.options, "axis": [0.0, 0.1, 100]}}
     mixed = make_source(SourceSpec("shares", {"first": entry, "second": other, "share": 0.5}))

@@ -4,48 +4,64 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_xrf.io.atomic_write import replacing
+from napari_xrf.io.atomic_write import write_text
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.tasks.task import task_of
 
 
-def write_model_card(path: str | Path, description: ModelDescription, more: str = "") -> None:
-    """Write a model's card as Markdown; ``more`` is added at its end (figures of an evaluation)."""
-    with replacing(path) as temporary:
-        temporary.write_text(model_card(description, more), encoding="utf-8")
-
-
-def model_card(description: ModelDescription, more: str = "") -> str:
-    """Return a model's card as Markdown."""
+def write_model_card(path: str | Path, description: ModelDescription) -> None:
+    """Write a model's card as Markdown."""
     task, training = task_of(description.task), dict(description.training)
-    axis = description.axis
-    low, high = description.counts_range
-    facts = [
-        ("network", f"`{description.architecture}` {json.dumps(dict(description.network))}"),
-        ("input", f"{axis.size} channels of {1000 * axis.width:g} eV from {axis.offset:g} keV"),
-        ("preprocessing", _preprocessing(description)),
-        ("outputs", ", ".join(description.outputs)),
-        ("names", str(len(description.names))),
-        ("counts per spectrum in training", f"{low:g} to {high:g}"),
-        ("recipe", f"`napari-xrf train {training.get('recipe', '')} --seed {training.get('seed', '')}`"),
-        ("spectra from", f"`{json.dumps(training.get('source', {}), ensure_ascii=False)}`"),
-        ("options", f"`{json.dumps(training.get('options', {}))}`"),
-        ("commit", str(training.get("commit", "")) or "unknown"),
-        ("versions", f"napari-xrf {training.get('napari_xrf', '?')}, torch {training.get('torch', '?')}"),
-        ("trained for", f"{training.get('epochs', '?')} epochs, {training.get('seconds', '?')} s"),
-        ("temperature", f"{description.calibration.temperature:.3g}"),
-    ]
-    rows = "\n".join(f"| {name} | {value} |" for name, value in facts)
-    return (
-        f"# {description.name}\n\nA network that {task.does}.\n\n| | |\n|---|---|\n{rows}\n\n"
-        f"## Held-out spectra\n\n{_figures(training.get('validation', {}))}\n\n"
-        "Held-out spectra come from the same generator with another seed; docs/networks.md has figures on "
-        "spectra made by other code and on measured files.\n\n"
-        f"## Known failures\n\n{task.fails}\n" + (f"\n{more.strip()}\n" if more else "")
-    )
+    axis, (low, high) = description.axis, description.counts_range
+    facts = {
+        "network": f"`{description.architecture}` {json.dumps(dict(description.network))}",
+        "input": f"{axis.size} channels of {1000 * axis.width:g} eV from {axis.offset:g} keV",
+        "preprocessing": _preprocessing(description),
+        "outputs": ", ".join(description.outputs),
+        "names": str(len(description.names)),
+        "counts per spectrum in training": f"{low:g} to {high:g}",
+        "recipe": f"`napari-xrf train {training.get('recipe', '')} --seed {training.get('seed', '')}`",
+        "spectra from": f"`{json.dumps(training.get('source', {}), ensure_ascii=False)}`",
+        **facts_of_training(training),
+        "trained for": f"{training.get('epochs', '?')} epochs, {training.get('seconds', '?')} s",
+        "temperature": f"{description.calibration.temperature:.3g}",
+    }
+    text = f"""# {description.name}
+
+A network that {task.does}.
+
+{table_of(facts)}
+
+## Held-out spectra
+
+{_figures(training.get("validation", {}))}
+
+Held-out spectra come from the same generator with another seed; docs/networks.md has figures on \
+spectra made by other code and on measured files.
+
+## Known failures
+
+{task.fails}
+"""
+    write_text(path, text)
+
+
+def facts_of_training(training: Mapping[str, Any]) -> dict[str, str]:
+    """Return the rows of a card that tell how a model was made."""
+    return {
+        "options": f"`{json.dumps(training.get('options', {}))}`",
+        "commit": str(training.get("commit", "")) or "unknown",
+        "versions": f"napari-xrf {training.get('napari_xrf', '?')}, torch {training.get('torch', '?')}",
+    }
+
+
+def table_of(facts: Mapping[str, str]) -> str:
+    """Return facts as a table in Markdown."""
+    return "\n".join(("| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())))
 
 
 def made_with() -> dict[str, str]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 from napari_xrf.core.parameters import ParameterField, parameter_fields
-
-Place = Literal["network", "options"]
+from napari_xrf.learning.registry import network_options
+from napari_xrf.learning.training_recipes import TrainingRecipe
 
 _WIDER = 4  # whole numbers are tried from a quarter of the default to four times as many
 _RATE = 10.0  # learning rate and weight decay, likewise
@@ -23,6 +23,7 @@ _WIDTH_STEP = 16  # every number of heads that is tried divides it
 _HEADS = (1, 2, 4, 8, 16)
 _BATCHES = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the default
 _WIDENINGS = (0.5, 0.75, 1.0, 1.5, 2.0)  # of all convolutions together
+_WIDTHS = "network.widths"
 _OF_NETWORKS = (
     "hidden", "depth", "label_depth", "dropout", "activation", "patch", "width", "heads", "widths", "kernel",
     "first_kernel", "squeeze", "blocks", "latent",
@@ -32,20 +33,16 @@ _OF_TRAINING = ("learning_rate", "weight_decay", "optimizer", "batch_size")
 
 @dataclass(frozen=True)
 class Dimension:
-    """One hyper-parameter of a search.
+    """One hyper-parameter of a search: values to choose from, or a range of numbers.
 
     Attributes
     ----------
     name
         ``"network.hidden"``: where it belongs, and which it is.
     choices
-        Values to choose from; empty for a range.
-    low, high
-        Ends of a range of numbers.
-    whole
-        Whether they are whole.
+        Empty for a range.
     log
-        Whether they are drawn evenly in the logarithm.
+        Whether numbers are drawn evenly in the logarithm.
     step
         Of whole numbers that are not.
     """
@@ -58,12 +55,31 @@ class Dimension:
     log: bool = False
     step: int = 1
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Where it belongs, ``"network"`` or ``"options"``, and its name there."""
+        place, _, name = self.name.partition(".")
+        return place, name
+
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON takes it."""
         if self.choices:
             return {"name": self.name, "choices": list(self.choices)}
         ends = {"low": self.low, "high": self.high, "whole": self.whole, "log": self.log}
         return {"name": self.name, **ends, "step": self.step}
+
+    def draw(self, trial: Any) -> Any:
+        """Return what an Optuna trial suggests."""
+        if self.choices:
+            return trial.suggest_categorical(self.name, list(self.choices))
+        if self.whole:
+            step = 1 if self.log else self.step
+            return trial.suggest_int(self.name, int(self.low), int(self.high), step=step, log=self.log)
+        return trial.suggest_float(self.name, self.low, self.high, log=self.log)
+
+    def holds(self, value: Any) -> bool:
+        """Tell whether a search could draw a value."""
+        return value in self.choices if self.choices else self.low <= value <= self.high
 
 
 def search_space(
@@ -73,10 +89,8 @@ def search_space(
 
     Parameters
     ----------
-    network
-        The recipe's options of the network, a dataclass.
-    training
-        Its training options, a dataclass.
+    network, training
+        The recipe's options of both.
     choices
         Values by name (``"network.hidden"``) in place of the ranges that follow from the defaults.
 
@@ -86,11 +100,7 @@ def search_space(
     their choices; dropout from 0 to 0.5.
     """
     found: dict[str, Dimension] = {}
-    places: tuple[tuple[Place, Any, tuple[str, ...]], ...] = (
-        ("network", network, _OF_NETWORKS),
-        ("options", training, _OF_TRAINING),
-    )
-    for place, options, wanted in places:
+    for place, options, wanted in (("network", network, _OF_NETWORKS), ("options", training, _OF_TRAINING)):
         fields = parameter_fields(type(options))
         headed = any(field.name == "heads" for field in fields)
         for field in fields:
@@ -103,11 +113,49 @@ def search_space(
     return tuple(found.values())
 
 
-def value_of(dimension: Dimension, drawn: Any, default: Any) -> Any:
-    """Return the option's value for what a search drew: convolutions are widened, all else stays."""
-    if dimension.name == "network.widths" and isinstance(drawn, float):
-        return tuple(max(1, round(width * drawn)) for width in default)
-    return drawn
+def own_values(recipe: TrainingRecipe, space: tuple[Dimension, ...]) -> dict[str, Any]:
+    """Return what a search must draw to get the recipe's own values; what it cannot draw is left to it."""
+    own = {each.name: 1.0 if each.name == _WIDTHS else _value_in(recipe, each) for each in space}
+    return {each.name: own[each.name] for each in space if each.holds(own[each.name])}
+
+
+def drawn_values(
+    recipe: TrainingRecipe, space: tuple[Dimension, ...], drawn: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Return the hyper-parameters ``{"network": {…}, "options": {…}}`` for what a search drew.
+
+    Convolutions are widened by a factor; with larger batches there are fewer of them.
+    """
+    values: dict[str, dict[str, Any]] = {"network": {}, "options": {}}
+    for each in space:
+        place, name = each.place
+        value = drawn[each.name]
+        if each.name == _WIDTHS and isinstance(value, float):
+            value = [max(1, round(width * value)) for width in _value_in(recipe, each)]
+        values[place][name] = list(value) if isinstance(value, tuple) else value
+    if "batch_size" in values["options"]:
+        seen = recipe.options.steps_per_epoch * recipe.options.batch_size
+        values["options"]["steps_per_epoch"] = max(1, round(seen / values["options"]["batch_size"]))
+    return values
+
+
+def with_values(recipe: TrainingRecipe, values: Mapping[str, Mapping[str, Any]]) -> TrainingRecipe:
+    """Return a recipe with other hyper-parameters.
+
+    Raises
+    ------
+    InvalidInput
+        When one is unknown or out of range.
+    """
+    network = {**recipe.network, **values.get("network", {})}
+    network_options(recipe.architecture, dict(network))
+    return replace(recipe, network=network, options=replace(recipe.options, **values.get("options", {})))
+
+
+def _value_in(recipe: TrainingRecipe, dimension: Dimension) -> Any:
+    place, name = dimension.place
+    options = network_options(recipe.architecture, dict(recipe.network))
+    return getattr(recipe.options if place == "options" else options, name)
 
 
 def _dimension(name: str, field: ParameterField, default: Any, headed: bool) -> Dimension | None:

@@ -6,7 +6,6 @@ al., NeurIPS 2011), trials below the median of the earlier ones at the same epoc
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -15,24 +14,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.io.atomic_write import replacing
+from napari_xrf.io.atomic_write import replacing, write_json
 from napari_xrf.learning.registry import network_options
-from napari_xrf.learning.search_space import Dimension, search_space
+from napari_xrf.learning.search_space import own_values, search_space, with_values
 from napari_xrf.learning.sources.source import Source, make_source
 from napari_xrf.learning.training_recipes import TrainingRecipe
-from napari_xrf.learning.tuning_trials import (
-    LOSS,
-    Search,
-    TrialReport,
-    best_value,
-    load_optuna,
-    open_study,
-    own_values,
-    trial_reports,
-    with_values,
-)
+from napari_xrf.learning.tuning_trials import LOSS, Search, TrialReport
 
 BEST = "best.json"
 
@@ -130,71 +119,43 @@ def tune(
     """
     if trials < 1:
         raise InvalidInput(f"a search needs at least 1 trial, not {trials}")
-    optuna = load_optuna()
     space = search_space(network_options(recipe.architecture, dict(recipe.network)), recipe.options, choices)
     if recipe.architecture == "pca":
         raise InvalidInput(f"{recipe.name} has nothing to tune")
-    study = open_study(optuna, recipe, Path(folder), space, seed, figure)
+    search = Search(recipe, Path(folder), space, seed, figure)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
     drawn = source or make_source(recipe.source, progress)
-    search = Search(optuna, study, recipe, space, seed, figure, device, deadline, trials, progress, drawn)
-    while (done := search.finished) < trials and time.monotonic() < deadline:
+    while (done := search.finished()) < trials and time.monotonic() < deadline:
         progress(done, trials, "searching")
-        report = search.run_one()
+        report = search.run_one(drawn, device, deadline, trials, progress)
         if report is None:
             break
         if on_trial is not None:
             on_trial(report)
-    return _conclude(optuna, study, recipe, space, figure, Path(folder))
+    result = _result(search)
+    _write(result, Path(folder))
+    return result
 
 
-def read_values(path: str | Path) -> dict[str, dict[str, Any]]:
-    """Return the hyper-parameters of a ``best.json``: ``{"network": {…}, "options": {…}}``.
-
-    Raises
-    ------
-    FileError
-        When it is no such file.
-    """
-    try:
-        stored = json.loads(Path(path).read_text(encoding="utf-8"))
-        return {part: dict(stored[part]) for part in ("network", "options")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileError(
-            path, f"holds no hyper-parameters ({error!r})", "Give the best.json of a search"
-        ) from error
-
-
-def _conclude(
-    optuna: ModuleType,
-    study: Any,
-    recipe: TrainingRecipe,
-    space: tuple[Dimension, ...],
-    figure: str,
-    folder: Path,
-) -> TuningResult:
-    reports = trial_reports(optuna, study, figure)
-    if best_value(study) is None:
+def _result(search: Search) -> TuningResult:
+    study, recipe, reports = search.study, search.recipe, search.reports()
+    if not any(each.state == "complete" for each in reports):
         errors = [each.user_attrs["error"] for each in study.trials if each.user_attrs.get("error")]
         reason = f" ({errors[-1]})" if errors else ""
         raise InvalidInput(
             f"no trial of {recipe.name} was completed{reason}", "Give it more time or other options"
         )
-    best = study.best_trial
-    values = best.user_attrs["values"]
-    own = own_values(recipe, space)
+    values, own = study.best_trial.user_attrs["values"], own_values(recipe, search.space)
     same = [each for each in study.trials if each.value is not None and each.params == own]
-    result = TuningResult(
+    return TuningResult(
         with_values(recipe, values),
         values,
-        figure,
-        float(best.value),
+        search.figure,
+        float(study.best_trial.value),
         float(same[0].value) if same else None,
-        _importance(optuna, study),
+        _importance(search.optuna, study),
         reports,
     )
-    _write(result, folder)
-    return result
 
 
 def _importance(optuna: ModuleType, study: Any) -> dict[str, float]:
@@ -221,8 +182,7 @@ def _write(result: TuningResult, folder: Path) -> None:
         "trials": len(result.trials),
         "importance": dict(result.importance),
     }
-    with replacing(folder / BEST) as temporary:
-        Path(temporary).write_text(json.dumps(best, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_json(folder / BEST, best)
     rows = [
         {"trial": each.number, "state": each.state, result.figure: each.value, **_flat(each.values)}
         for each in result.trials

@@ -34,33 +34,16 @@ class Discriminator(nn.Module):
     def __init__(self, options: Options) -> None:
         super().__init__()
         width = options.width
-        self.pigment = nn.Sequential(
-            spectral_norm(nn.Linear(COLOR_FEATURES + 3 + 2, width)),
-            nn.LeakyReLU(0.2),
-            spectral_norm(nn.Linear(width, width)),
-            nn.LeakyReLU(0.2),
-        )
-        self.spectrum = nn.Sequential(spectral_norm(nn.Linear(options.bands, width)), nn.LeakyReLU(0.2))
+        self.pigment = nn.Sequential(*_bounded(COLOR_FEATURES + 3 + 2, width), *_bounded(width, width))
+        self.spectrum = nn.Sequential(*_bounded(options.bands, width))
         self.paint = nn.Sequential(
-            spectral_norm(nn.Linear(4 * width + 3, 2 * width)),
-            nn.LeakyReLU(0.2),
-            spectral_norm(nn.Linear(2 * width, width)),
-            nn.LeakyReLU(0.2),
+            *_bounded(4 * width + 3, 2 * width),
+            *_bounded(2 * width, width),
             spectral_norm(nn.Linear(width, 1)),
         )
 
     def forward(self, colors: Tensor, pigments: Tensor, masses: Tensor, spectra: Tensor) -> Tensor:
-        """Return the scores.
-
-        Parameters
-        ----------
-        colors, pigments
-            As for the recipe network.
-        masses
-            (N, P) shares by mass.
-        spectra
-            (N, B) square roots of the parts of the mixture's counts in bands.
-        """
+        """Return the scores of masses (N, P) and square roots of counts in bands (N, B)."""
         roots = (masses + 1e-6).sqrt()
         each = self.pigment(_paint_tokens(colors, pigments, masses, roots))
         # The palette as a whole, its pigments by mass, and by the root of mass, which shows the traces.
@@ -70,6 +53,11 @@ class Discriminator(nn.Module):
         seen = torch.cat([whole, by_mass, by_root, self.spectrum(spectra), colors / 50], dim=1)
         score: Tensor = self.paint(seen)[:, 0]
         return score
+
+
+def _bounded(inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:
+    """Return a layer of bounded steepness and what follows it."""
+    return spectral_norm(nn.Linear(inputs, outputs)), nn.LeakyReLU(0.2)
 
 
 def _paint_tokens(colors: Tensor, pigments: Tensor, masses: Tensor, roots: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from napari_xrf.io.atomic_write import replacing
+from napari_xrf.io.atomic_write import write_json, write_text
+from napari_xrf.learning.model_card import facts_of_training, table_of
 from napari_xrf.learning.painting.generator import (
     PaintingGenerator,
     load_painting_generator,
@@ -24,10 +25,8 @@ def write_painting_training(
     """Write ``model.safetensors``, ``metrics.json`` and ``model-card.md``; returns their paths."""
     weights, metrics, card = training_files(folder)
     save_painting_generator(weights, generator)
-    with replacing(metrics) as temporary:
-        temporary.write_text(json.dumps([asdict(step) for step in steps], indent=1), encoding="utf-8")
-    with replacing(card) as temporary:
-        temporary.write_text(painting_card(generator), encoding="utf-8")
+    write_json(metrics, [asdict(step) for step in steps])
+    write_text(card, _card(generator))
     return weights, metrics, card
 
 
@@ -55,8 +54,7 @@ def is_finished(folder: Path, training: PaintingTraining, network: Options, seed
     )
 
 
-def painting_card(generator: PaintingGenerator) -> str:
-    """Return the model card of a generator as Markdown."""
+def _card(generator: PaintingGenerator) -> str:
     training = generator.training
     facts = {
         "network": f"`{json.dumps(asdict(generator.network.options))}`",
@@ -64,20 +62,15 @@ def painting_card(generator: PaintingGenerator) -> str:
         "input": "a colour, and a palette of pigments: colours and spectra on any energy axis",
         "output": "each pigment's share by mass, and by counts",
         "recipe": f"`napari-xrf train painting-generator --seed {training.get('seed', '?')}`",
-        "options": f"`{json.dumps(training.get('options', {}))}`",
-        "commit": str(training.get("commit", "")) or "unknown",
-        "versions": f"napari-xrf {training.get('napari_xrf', '?')}, torch {training.get('torch', '?')}",
+        **facts_of_training(training),
         "trained for": f"{training.get('processor_seconds', '?')} s of processor time",
         "pigments": ", ".join(training.get("pigments", ())),
     }
-    rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     return f"""# painting-generator
 
 Chooses pigments for the colours of a painting: `napari-xrf synthesize painting PICTURE --weighting learned`.
 
-| | |
-|---|---|
-{rows}
+{table_of(facts)}
 
 Figures beside ganX's fixed weighting: docs/painting-generator.md.
 

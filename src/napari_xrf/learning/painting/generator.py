@@ -20,11 +20,10 @@ from numpy.typing import ArrayLike, NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.io.atomic_write import replacing
+from napari_xrf.learning.painting.colors import lab_from_linear, linear_from_srgb
 from napari_xrf.learning.painting.network import (
     Options,
     PaintingNetwork,
-    lab_from_linear,
-    linear_from_srgb,
     match_color,
     pigment_features,
 )
@@ -64,15 +63,7 @@ class Palette:
 
 @dataclass(frozen=True, eq=False)
 class GeneratedPaints:
-    """Paints of K colours.
-
-    Attributes
-    ----------
-    masses
-        (K, P) share of each pigment by mass.
-    weights
-        (K, P) share of each pigment's spectrum in the counts; what a painting is synthesized with.
-    """
+    """Paints of K colours: shares (K, P) by mass, and of the pigments' spectra in the counts."""
 
     masses: Floats
     weights: Floats
@@ -80,15 +71,7 @@ class GeneratedPaints:
 
 @dataclass(frozen=True, eq=False)
 class PaintingGenerator:
-    """A trained generator. Called, it weights pigments for the colours of one painting.
-
-    Attributes
-    ----------
-    network
-        See :mod:`napari_xrf.learning.painting.network`.
-    training
-        Recipe, seed, versions and figures, as JSON takes it.
-    """
+    """A trained generator, and how it was made. Called, it weights pigments for the colours of a painting."""
 
     network: PaintingNetwork
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -120,16 +103,7 @@ class PaintingGenerator:
         return generator.normal(size=size if colors is None else (colors, *size))
 
     def mix(self, colors: ArrayLike, pigments: PigmentSpectra, noise: ArrayLike) -> GeneratedPaints:
-        """Return paints of colours.
-
-        Parameters
-        ----------
-        colors
-            (K, 3) sRGB from 0 to 255.
-        pigments
-            The painter's palette, on any energy axis.
-        noise
-            (P, Z) or (K, P, Z) normally distributed numbers, of :meth:`draw_noise`.
+        """Return paints of colours (K, 3), sRGB to 255, from a palette, for noise of :meth:`draw_noise`.
 
         Raises
         ------
@@ -218,14 +192,9 @@ def save_painting_generator(path: str | Path, generator: PaintingGenerator) -> P
     target = Path(path)
     if target.suffix != SUFFIX:
         raise InvalidInput(f"weights are not written to {target.suffix!r} files", f"Name a {SUFFIX} file")
-    state = {
-        name: value.detach().cpu().contiguous() for name, value in generator.network.state_dict().items()
-    }
-    stored = {
-        "format": _FORMAT,
-        "options": asdict(generator.network.options),
-        "training": dict(generator.training),
-    }
+    network = generator.network
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    stored = {"format": _FORMAT, "options": asdict(network.options), "training": dict(generator.training)}
     with replacing(target) as temporary:
         save_file(state, str(temporary), metadata={_METADATA: json.dumps(stored, ensure_ascii=False)})
     return target
@@ -246,12 +215,9 @@ def load_painting_generator(weights: str | Path | None = None) -> PaintingGenera
         raise FileError(path, "there is no such file", "Give the weights of a painting generator")
     try:
         with safe_open(str(path), framework="pt") as file:
-            text = (file.metadata() or {}).get(_METADATA)
-            if text is None:
-                raise FileError(
-                    path, "is no painting generator", "Train one: napari-xrf train painting-generator"
-                )
-            stored = json.loads(text)
+            stored = json.loads((file.metadata() or {}).get(_METADATA, "null"))
+            if stored is None:
+                raise FileError(path, "is no painting generator", f"Train one: napari-xrf train {NAME}")
             if stored["format"] > _FORMAT:
                 raise FileError(path, "is of a newer format", "Update napari-xrf")
             network = PaintingNetwork(Options(**stored["options"]))

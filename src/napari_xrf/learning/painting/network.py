@@ -14,16 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from napari_xrf.core.parameters import Limits, parameters
+from napari_xrf.learning.painting.colors import (
+    DARKEST,
+    LIGHTEST,
+    absorption,
+    lab_from_linear,
+    linear_from_srgb,
+)
 
 COLOR_FEATURES = 9  # CIELAB and log K/S of a masstone, its CIELAB less the colour's
 _LOG_SMALLEST = -14.0
 _DAMPING, _LARGEST_STEP = 1e-3, 1.5
-_WHITE = (0.95047, 1.0, 1.08883)  # D65, 2°
-_TO_XYZ = (
-    (0.4124564, 0.3575761, 0.1804375),
-    (0.2126729, 0.7151522, 0.0721750),
-    (0.0193339, 0.1191920, 0.9503041),
-)
 
 
 @parameters
@@ -32,18 +33,14 @@ class Options:
 
     Attributes
     ----------
-    width
-        Features of a pigment.
-    layers
-        Attention layers over the palette.
-    heads
-        Attention heads.
+    width, emission_width
+        Features of a pigment in the recipe and in the emission network.
+    layers, heads
+        Of attention over the palette.
     noise
         Random numbers for each pigment.
     bands
         Energy bands that describe a spectrum.
-    emission_width
-        Features of a pigment in the emission network.
     """
 
     width: Annotated[int, Limits(8, 1024)] = 48
@@ -89,14 +86,8 @@ class RecipeNetwork(nn.Module):
     def forward(self, colors: Tensor, pigments: Tensor, noise: Tensor) -> Tensor:
         """Return the logarithms of the shares.
 
-        Parameters
-        ----------
-        colors
-            (N, 3) CIELAB.
-        pigments
-            (N, P, 6) of :func:`pigment_features`.
-        noise
-            (N, P, Z), normally distributed: the painter's liking for each pigment.
+        For colours (N, 3) in CIELAB, pigments (N, P, 6) of :func:`pigment_features` and normally distributed
+        noise (N, P, Z), the painter's liking for each pigment.
         """
         tokens = _with_color(colors, pigments)
         wanted = (colors / 50)[:, None].expand(-1, tokens.shape[1], -1)
@@ -120,17 +111,9 @@ class EmissionNetwork(nn.Module):
         nn.init.zeros_(self.correct[-1].bias)
 
     def forward(self, log_masses: Tensor, bands: Tensor, strengths: Tensor) -> Tensor:
-        """Return the shares.
+        """Return the shares, for logarithms of the shares by mass (N, P).
 
-        Parameters
-        ----------
-        log_masses
-            (N, P) logarithms of the shares by mass.
-        bands
-            (N, P, B) square roots of the parts of each pigment's counts in bands.
-        strengths
-            (N, P, 2): logarithm of the counts of a pigment's own layer less the palette's mean, and 1; two
-            zeros where they are not known.
+        ``bands`` (N, P, B) and ``strengths`` (N, P, 2) are those of :class:`~.generator.Palette`.
         """
         features = self.describe(torch.cat([bands, strengths], dim=2))
         mixture = (log_masses.exp()[..., None] * features).sum(dim=1, keepdim=True)
@@ -150,17 +133,8 @@ class PaintingNetwork(nn.Module):
 
 def pigment_features(colors: Tensor) -> Tensor:
     """Return (..., P, 6) for masstones (..., P, 3) in sRGB from 0 to 1: CIELAB and log K/S, of order 1."""
-    linear = linear_from_srgb(colors).clamp(0.01, 0.98)
+    linear = linear_from_srgb(colors).clamp(DARKEST, LIGHTEST)
     return torch.cat([lab_from_linear(linear) / 50, absorption(colors).log() / 3], dim=-1)
-
-
-def mixed_lab(masses: Tensor, colors: Tensor) -> Tensor:
-    """Return CIELAB (N, 3) of mixtures (N, P) of masstones (N, P, 3), sRGB from 0 to 1.
-
-    Kubelka and Munk, as :func:`napari_xrf.learning.painting.paints.mix_colors`, with a gradient.
-    """
-    ratio = (masses[..., None] * absorption(colors)).sum(dim=1)
-    return lab_from_linear(1 + ratio - (ratio * ratio + 2 * ratio).sqrt())
 
 
 def match_color(log_masses: Tensor, colors: Tensor, wanted: Tensor, steps: int = 4) -> Tensor:
@@ -188,28 +162,6 @@ def match_color(log_masses: Tensor, colors: Tensor, wanted: Tensor, steps: int =
         step = slope @ torch.linalg.solve(normal, (target - ratio.log())[..., None])
         log_masses = torch.log_softmax(log_masses + step[..., 0].clamp(-_LARGEST_STEP, _LARGEST_STEP), dim=1)
     return log_masses
-
-
-def absorption(colors: Tensor) -> Tensor:
-    """Return Kubelka and Munk's K/S of sRGB from 0 to 1."""
-    linear = linear_from_srgb(colors).clamp(0.01, 0.98)
-    return (1 - linear) ** 2 / (2 * linear)
-
-
-def linear_from_srgb(colors: Tensor) -> Tensor:
-    """Return linear reflectances of sRGB from 0 to 1 (IEC 61966-2-1)."""
-    return torch.where(
-        colors <= 0.04045, colors / 12.92, ((colors.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4
-    )
-
-
-def lab_from_linear(linear: Tensor) -> Tensor:
-    """Return CIELAB under D65 of linear sRGB (..., 3) from 0 to 1."""
-    to_xyz = linear.new_tensor(_TO_XYZ) / linear.new_tensor(_WHITE)[:, None]
-    share = linear @ to_xyz.T
-    root = torch.where(share > 0.008856, share.clamp_min(0.008856) ** (1 / 3), 7.787 * share + 16 / 116)
-    x, y, z = root.unbind(dim=-1)
-    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-1)
 
 
 def _with_color(colors: Tensor, pigments: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Paints mixed of pigments by mass: their colour, and what an instrument is expected to count on them.
 
 What the painting generator learns from. The colour of a mixture comes from a mixing model, its spectrum from
-the forward model of the mixed layer. No torch here.
+the forward model of the mixed layer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.learning.painting.colors import (
+    DARKEST,
+    LIGHTEST,
+    absorption,
+    linear_from_srgb,
+    reflectance,
+)
 from napari_xrf.physics.attenuation import Layer
+from napari_xrf.physics.forward import expect_spectra
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.pigments import Pigment, paint_layer
@@ -26,8 +34,6 @@ Pairs = Literal["any", "seen", "held-out"]
 
 PIGMENT_NUMBERS = (0.2, 0.45, 0.35)
 """Probabilities of paints of one, two and three pigments."""
-# Reflectances stay inside this, or a black pigment's absorption would be infinite.
-_DARKEST, _LIGHTEST = 0.01, 0.98
 _LEAST_SHARE = 0.02
 _TRIES = 1000
 
@@ -85,9 +91,8 @@ def hold_out_pairs(number: int, part: float, generator: np.random.Generator) -> 
 
 
 def absorption_over_scattering(colors: ArrayLike) -> Floats:
-    """Return Kubelka and Munk's K/S = (1 − R)² / 2R of each primary of sRGB (..., 3) from 0 to 255."""
-    reflectance = np.clip(linear_rgb(colors), _DARKEST, _LIGHTEST)
-    return np.asarray((1 - reflectance) ** 2 / (2 * reflectance))
+    """Return Kubelka and Munk's K/S of each primary of sRGB (..., 3) from 0 to 255."""
+    return absorption(np.asarray(colors, dtype=np.float64) / 255.0)
 
 
 def mix_colors(masses: ArrayLike, colors: ArrayLike, mixing: Mixing = "kubelka-munk") -> Floats:
@@ -112,23 +117,19 @@ def mix_colors(masses: ArrayLike, colors: ArrayLike, mixing: Mixing = "kubelka-m
     if mixing not in get_args(Mixing):
         raise InvalidInput(f"there is no mixing model {mixing!r}", f"Use {', '.join(get_args(Mixing))}")
     shares = np.asarray(masses, dtype=np.float64)
-    if mixing == "geometric":
-        mixed = np.exp(shares @ np.log(np.clip(linear_rgb(colors), _DARKEST, _LIGHTEST)))
-    else:
-        ratio = shares @ absorption_over_scattering(colors)
-        mixed = 1 + ratio - np.sqrt(ratio * ratio + 2 * ratio)
-    return srgb(mixed)
+    if mixing == "kubelka-munk":
+        return srgb(reflectance(shares @ absorption_over_scattering(colors)))
+    return srgb(np.exp(shares @ np.log(np.clip(linear_rgb(colors), DARKEST, LIGHTEST))))
 
 
 def linear_rgb(colors: ArrayLike) -> Floats:
-    """Return the linear reflectances, 0 to 1, of sRGB colours from 0 to 255 (IEC 61966-2-1)."""
-    share = np.asarray(colors, dtype=np.float64) / 255.0
-    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    """Return the linear reflectances, 0 to 1, of sRGB colours from 0 to 255."""
+    return linear_from_srgb(np.asarray(colors, dtype=np.float64) / 255.0)
 
 
-def srgb(reflectance: ArrayLike) -> Floats:
+def srgb(reflectances: ArrayLike) -> Floats:
     """Return the sRGB colours, 0 to 255, of linear reflectances from 0 to 1 (IEC 61966-2-1)."""
-    linear = np.clip(np.asarray(reflectance, dtype=np.float64), 0, 1)
+    linear = np.clip(np.asarray(reflectances, dtype=np.float64), 0, 1)
     return 255.0 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
@@ -186,8 +187,6 @@ def expect_paints(
     InvalidInput
         When there is no ground or substrate of a name, or shares do not fit the pigments.
     """
-    from napari_xrf.physics.forward import expect_spectra
-
     below = support_layers(ground, substrate)
     return expect_spectra(
         [(mixed_layer(pigments, shares), *below) for shares in masses], instrument, progress=progress

@@ -25,14 +25,10 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.model_card import made_with
+from napari_xrf.learning.painting.colors import mixed_lab
 from napari_xrf.learning.painting.critic import Discriminator, Encoder
 from napari_xrf.learning.painting.generator import PaintingGenerator, band_shares, describe_palette
-from napari_xrf.learning.painting.network import (
-    Options,
-    PaintingNetwork,
-    mixed_lab,
-    pigment_features,
-)
+from napari_xrf.learning.painting.network import Options, PaintingNetwork, pigment_features
 from napari_xrf.learning.painting.paints import (
     absorption_over_scattering,
     draw_paints,
@@ -42,6 +38,8 @@ from napari_xrf.learning.painting.paints import (
 from napari_xrf.learning.training_loop import ExponentialMovingAverage, TrainingStep, descend, run_steps
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.synthesis.pigments import Pigment, PigmentSpectra, expect_pigments, load_pigments, rgb
+
+Support = tuple[str, str, str]  # instrument, ground and substrate
 
 LIGHT_CHANNELS = 1024
 _REPORTS = 100  # of a training, about
@@ -68,23 +66,18 @@ class PaintingTraining:
     warm_up
         Part of the recipe steps before the discriminator joins in.
     adversarial, color, divergence
-        Weights of the losses beside the anchor's 1: what the discriminator says, squared colour difference
-        over 100, and the encoder's divergence from normal noise, which grows to this over the warm-up.
-    color_noise
-        Standard deviation of the colours that are asked for, CIELAB.
-    masstone_noise
-        Standard deviation of the pigments' masstones, sRGB from 0 to 255: palettes that were never seen.
+        Weights of the losses beside the anchor's 1: the discriminator's, the squared colour difference over
+        100, and the encoder's divergence from normal noise, which grows to this over the warm-up.
+    color_noise, masstone_noise
+        Standard deviations of the colours asked for, CIELAB, and of the pigments' masstones, sRGB to 255.
     averaging
-        Of the weights, exponential, per step.
+        Decay per step of the exponential moving average of the weights.
     held_out, held_out_seed
         Part of the pigments' pairs that training never mixes, and the seed that chooses them.
     """
 
     paints: Annotated[int, Limits(10, 1_000_000)] = 800
-    supports: tuple[tuple[str, str, str], ...] = (
-        ("m4-tornado", "chalk", "wood"),
-        ("gem", "gypsum", "canvas"),
-    )
+    supports: tuple[Support, ...] = (("m4-tornado", "chalk", "wood"), ("gem", "gypsum", "canvas"))
     recipes: Annotated[int, Limits(10, 10_000_000)] = 50_000
     batch_size: Annotated[int, Limits(2, 100_000)] = 96
     emission_steps: Annotated[int, Limits(0, 1_000_000)] = 1000
@@ -101,7 +94,7 @@ class PaintingTraining:
     held_out_seed: Annotated[int, Limits(0, 2**32 - 1)] = 4
 
     def __post_init__(self) -> None:
-        if not self.supports or any(len(each) != 3 for each in self.supports):
+        if not self.supports:
             raise InvalidInput("supports must be triples of instrument, ground and substrate")
 
 
@@ -195,7 +188,7 @@ class _PaintBank:
 
 def _make_bank(
     table: tuple[Pigment, ...],
-    support: tuple[str, str, str],
+    support: Support,
     options: PaintingTraining,
     generator: np.random.Generator,
     progress: Progress,

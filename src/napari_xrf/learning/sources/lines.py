@@ -11,7 +11,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import TaskName
-from napari_xrf.learning.sources.source import LabelledSpectra, as_fields
+from napari_xrf.learning.sources.source import LabelledSpectra
 from napari_xrf.synthesis.layers import LayersParameters, synthesize_layers
 from napari_xrf.synthesis.line_basis import BASIS_AXIS, line_basis
 
@@ -69,4 +69,4 @@ def make(
     **parameters: Any,
 ) -> LineSource:
     """Return the source of some :class:`~napari_xrf.synthesis.layers.LayersParameters`."""
-    return LineSource(LayersParameters(**as_fields(parameters)), low_dose_share, fewest_counts)
+    return LineSource(LayersParameters(**parameters), low_dose_share, fewest_counts)

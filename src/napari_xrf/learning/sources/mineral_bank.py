@@ -110,15 +110,28 @@ class MineralBank:
 
 
 def make_bank(
-    minerals: Sequence[str] | None,
+    minerals: Sequence[str] | None = None,
     *,
-    instrument: str,
+    instrument: str = "m4-tornado",
     library: str | None = None,
-    held_out: tuple[str, ...] = (),
+    held_out: Sequence[str] = (),
     separable_at: float = 1000.0,
     progress: Progress = ignore_progress,
 ) -> MineralBank:
-    """Return the bank of some minerals on an instrument; see :func:`.minerals.make`.
+    """Return the bank of some minerals on an instrument.
+
+    Parameters
+    ----------
+    minerals
+        Names in the library; None: :data:`DEFAULT_MINERALS`.
+    instrument
+        A preset's name or file.
+    library
+        A CSV file of minerals added to the shipped ones.
+    held_out
+        Minerals that are not shown even as strangers: they judge how strangers are told.
+    separable_at
+        Counts at which minerals that cannot be told apart become one class.
 
     Raises
     ------
@@ -126,11 +139,11 @@ def make_bank(
         When a mineral is unknown, fewer than two classes are left, or a held-out one is among the classes.
     """
     names = DEFAULT_MINERALS if minerals is None else tuple(minerals)
-    kept_back = HELD_OUT_MINERALS if minerals is None and not held_out else held_out
+    kept_back = HELD_OUT_MINERALS if minerals is None and not held_out else tuple(held_out)
     both = sorted(set(names) & set(kept_back))
     if both:
         raise InvalidInput(f"{', '.join(both)} cannot be a class and held out")
-    return _bank(names, instrument, library, tuple(kept_back), separable_at, _Quiet(progress))
+    return _bank(names, instrument, library, kept_back, separable_at, _Quiet(progress))
 
 
 class _Quiet:

@@ -16,7 +16,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import TaskName
 from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.learning.sources.mineral_bank import MineralBank, make_bank
-from napari_xrf.learning.sources.source import LabelledSpectra, as_fields
+from napari_xrf.learning.sources.source import LabelledSpectra, axis_of
 from napari_xrf.synthesis.distorted_spectra import distort
 from napari_xrf.synthesis.distortions import Distortions, draw_values, typical_distortions
 from napari_xrf.synthesis.sampling import draw_poisson, draw_seed
@@ -103,53 +103,42 @@ class MineralSource:
 def make(
     *,
     progress: Progress = ignore_progress,
-    minerals: Sequence[str] | None = None,
-    instrument: str = "m4-tornado",
     axis: Sequence[float] | None = None,
-    library: str | None = None,
-    held_out: Sequence[str] = (),
-    separable_at: float = 1000.0,
     counts_range: Sequence[float] = (300.0, 100_000.0),
     distortions: dict[str, Any] | str | None = "typical",
-    **options: Any,
+    mixed_share: float = 0.1,
+    largest_minority: float = 0.15,
+    stranger_share: float = 0.2,
+    **bank: Any,
 ) -> MineralSource:
     """Return the source of some minerals on an instrument.
 
     Parameters
     ----------
-    minerals
-        Names in the library; None: the ones of :func:`~.mineral_bank.default_minerals`.
-    instrument
-        A preset's name or file.
     axis
         (offset, width, size) of the network's axis in keV; None takes the instrument's.
-    library
-        A CSV file of minerals added to the shipped ones.
-    held_out
-        Minerals that are not shown even as strangers: they judge how strangers are told.
-    separable_at
-        Counts at which minerals that cannot be told apart become one class.
     distortions
         ``"typical"``, None, or fields of :class:`~napari_xrf.synthesis.distortions.Distortions`.
-    options
-        Other fields of :class:`MineralSource`.
+    counts_range, mixed_share, largest_minority, stranger_share
+        As in :class:`MineralSource`.
+    bank
+        Minerals and instrument, as :func:`~.mineral_bank.make_bank` takes them.
     """
-    if distortions == "typical":
-        ranges: Distortions | None = typical_distortions()
-    elif distortions is None or isinstance(distortions, str):
-        if distortions not in (None, "none"):
-            raise InvalidInput(f"there are no distortions {distortions!r}", "Use typical or none")
-        ranges = None
+    known = {"typical": typical_distortions(), "none": None, None: None}
+    if isinstance(distortions, dict):
+        ranges: Distortions | None = Distortions(**distortions)
+    elif distortions in known:
+        ranges = known[distortions]
     else:
-        ranges = Distortions(**as_fields(distortions))
-    bank = make_bank(
-        minerals,
-        instrument=instrument,
-        library=library,
-        held_out=tuple(held_out),
-        separable_at=separable_at,
-        progress=progress,
-    )
-    target = bank.energy if axis is None else EnergyAxis(float(axis[0]), float(axis[1]), int(axis[2]))
+        raise InvalidInput(f"there are no distortions {distortions!r}", "Use typical or none")
+    made = make_bank(progress=progress, **bank)
     low, high = counts_range
-    return MineralSource(bank, target, (float(low), float(high)), distortions=ranges, **options)
+    return MineralSource(
+        made,
+        axis_of(axis, made.energy),
+        (float(low), float(high)),
+        mixed_share,
+        largest_minority,
+        stranger_share,
+        ranges,
+    )

@@ -14,7 +14,7 @@ from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import TaskName
 from napari_xrf.learning.rebinning import rebin_counts
-from napari_xrf.learning.sources.source import LabelledSpectra, as_fields
+from napari_xrf.learning.sources.source import LabelledSpectra, axis_of
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.physics.source import TubeSource
 from napari_xrf.synthesis.distortions import Distortions
@@ -55,14 +55,10 @@ class MixtureSource:
         bounds = np.linspace(0, size, len(self.instruments) + 1).astype(int)
         counts = np.zeros((size, self.axis.size), dtype=np.float32)
         net = np.zeros((size, len(self.names)), dtype=np.float32)
-        for number, (instrument, parameters) in enumerate(
-            zip(self.instruments, self.parameters, strict=True)
-        ):
+        for number, (instrument, chosen) in enumerate(zip(self.instruments, self.parameters, strict=True)):
             part = slice(bounds[number], bounds[number + 1])
-            if part.stop > part.start:
-                made = synthesize_mixtures(
-                    part.stop - part.start, instrument, generator=generator, parameters=parameters
-                )
+            if size_here := part.stop - part.start:
+                made = synthesize_mixtures(size_here, instrument, generator=generator, parameters=chosen)
                 counts[part] = rebin_counts(made.counts, made.energy, self.axis, seed=number)
                 net[part] = made.net_counts
         order = generator.permutation(size)
@@ -94,28 +90,24 @@ def make(
     axis
         (offset, width, size) of the network's axis in keV; None takes the first instrument's.
     distortions
-        ``"recipe"``: the recipe's own augmentation; None: none; else fields of
+        ``"recipe"``: the recipe's own; None: none; else fields of
         :class:`~napari_xrf.synthesis.distortions.Distortions`.
     parameters
         Fields of :class:`~napari_xrf.synthesis.mixtures.MixtureParameters`.
     """
     loaded = tuple(load_instrument(name) for name in instruments)
     loaded += tuple(_with_tube(loaded[0], anode, voltage) for anode, voltage in tubes)
-    values = as_fields(parameters)
     if not isinstance(distortions, str):
-        values["distortions"] = None if distortions is None else Distortions(**as_fields(distortions))
+        parameters["distortions"] = None if distortions is None else Distortions(**distortions)
     elif distortions != "recipe":
         raise InvalidInput(f"there are no distortions {distortions!r}", "Use recipe, or name their fields")
-    chosen = [
-        MixtureParameters(
-            **(values if instrument.detector.kind == "gem" else {"escape": (0.0, 0.0), **values})
-        )
-        for instrument in loaded
-    ]
-    for instrument, each in zip(loaded, chosen, strict=True):
+    chosen = []
+    for instrument in loaded:
+        escape = {} if instrument.detector.kind == "gem" else {"escape": (0.0, 0.0)}
+        each = MixtureParameters(**{**escape, **parameters})
         make_templates(each.elements, each.substrates, instrument, progress)
-    target = loaded[0].energy if axis is None else EnergyAxis(float(axis[0]), float(axis[1]), int(axis[2]))
-    return MixtureSource(loaded, tuple(chosen), target)
+        chosen.append(each)
+    return MixtureSource(loaded, tuple(chosen), axis_of(axis, loaded[0].energy))
 
 
 def _with_tube(instrument: Instrument, anode: str, voltage_kv: float) -> Instrument:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, LabelMap
-from napari_xrf.core.parameters import check_range
+from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io import read, read_truth, write_cube
@@ -25,35 +25,45 @@ _MOST_BYTES = 512 * 2**20  # of all pixels together, in the cube's own type
 _KIND = "labelled pixels"
 
 
-@dataclass(frozen=True, eq=False)
-class LabelledPixels:
-    """Spectra of a map with their classes.
+@parameters
+class PixelChoice:
+    """Which labelled pixels are taken, and how they are split for training, validation and test.
 
     Attributes
     ----------
-    counts
-        (N, E) counts.
-    axis
-        Their energies.
-    classes
-        K classes with labels 2, 3, …, as models have them.
-    label
-        (N,) int64 position of the class; K is background, which is to be called unknown.
-    part
-        (N,) uint8 position in :data:`~napari_xrf.learning.sources.region_split.PARTS`.
-    name
-        Of the map.
-    notes
-        What the user should know, one sentence each.
+    background
+        Name of the class whose pixels are none of the others: they teach what is unknown. None: all are
+        classes.
+    validation_share, test_share
+        Parts of each class's pixels that are held out.
+    block
+        Edge in pixels of the blocks that are held out; see
+        :func:`~napari_xrf.learning.sources.region_split.split_regions`.
+    most_pixels
+        Of a class; of more, some are drawn. Fewer are kept where all together would exceed 512 MB.
+    seed
+        Of split and choice.
     """
 
-    counts: NDArray[np.unsignedinteger[Any]]
+    background: str | None = UNKNOWN_NAME
+    validation_share: Annotated[float, Limits(0.1, 0.4)] = 0.15
+    test_share: Annotated[float, Limits(0.1, 0.4)] = 0.15
+    block: Annotated[int, Limits(1, 1000)] = 8
+    most_pixels: Annotated[int, Limits(30, 10_000_000)] = 5000
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPixels:
+    """Spectra of a map with their classes, which have labels 2, 3, … as those of models."""
+
+    counts: NDArray[np.unsignedinteger[Any]]  # (N, E)
     axis: EnergyAxis
-    classes: tuple[LabelClass, ...]
-    label: NDArray[np.int64]
-    part: NDArray[np.uint8]
-    name: str = ""
-    notes: tuple[str, ...] = ()
+    classes: tuple[LabelClass, ...]  # K
+    label: NDArray[np.int64]  # (N,) position of the class; K is background, which is to be called unknown
+    part: NDArray[np.uint8]  # (N,) position in PARTS
+    name: str = ""  # of the map
+    notes: tuple[str, ...] = ()  # what the user should know, one sentence each
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -76,37 +86,20 @@ def gather_pixels(
     labels: LabelMap | NDArray[np.integer],
     names: Mapping[int, str] | Sequence[str] | None = None,
     *,
-    background: str | None = UNKNOWN_NAME,
-    validation_share: float = 0.15,
-    test_share: float = 0.15,
-    block: int = 8,
-    most_pixels: int = 5000,
-    seed: int = 0,
     progress: Progress = ignore_progress,
+    **choice: Any,
 ) -> LabelledPixels:
     """Return the spectra of a map's labelled pixels, split for training, validation and test.
 
     Parameters
     ----------
-    cube
-        The map.
     labels
-        (Y, X) classes of its pixels; 0 is no label.
+        (Y, X) classes of the map's pixels; 0 is no label.
     names
         Names of integer labels, by number or from 1 up; ``"class 1"``, … when left out. Not for a LabelMap,
         which has its own.
-    background
-        Name of the class whose pixels are none of the others: they teach what is unknown. None: all are
-        classes.
-    validation_share, test_share
-        Parts of each class's pixels that are held out, 0.1 to 0.4.
-    block
-        Edge in pixels of the blocks that are held out; see
-        :func:`~napari_xrf.learning.sources.region_split.split_regions`.
-    most_pixels
-        Of a class; of more, some are drawn. Fewer are kept where all together would exceed 512 MB.
-    seed
-        Of split and choice.
+    choice
+        Fields of :class:`PixelChoice`.
 
     Raises
     ------
@@ -114,30 +107,31 @@ def gather_pixels(
         When the shapes differ, nothing is labelled, fewer than two kinds of pixels are, a class has too few
         pixels, or a name stands twice.
     """
-    check_range("validation share", validation_share, 0.1, 0.4)
-    check_range("test share", test_share, 0.1, 0.4)
-    check_range("block", block, 1, 1000)
-    check_range("most pixels", most_pixels, 30, 1e7)
-    found = _label_map(labels, names)
+    options, found = PixelChoice(**choice), _label_map(labels, names)
     if found.labels.shape != cube.map_shape:
         raise InvalidInput(
             f"labels of {found.labels.shape[0]} × {found.labels.shape[1]} pixels do not fit the map of "
             f"{cube.map_shape[0]} × {cube.map_shape[1]}",
             "Label this map",
         )
-    classes, numbered = _number_classes(found, background)
-    table = [each.name for each in classes]
-    kinds = (*table, UNKNOWN_NAME) if (numbered > len(table)).any() else tuple(table)
+    classes, numbered = _number_classes(found, options.background)
+    background = (UNKNOWN_NAME,) if (numbered > len(classes)).any() else ()
+    kinds = (*(each.name for each in classes), *background)
     split = split_regions(
-        numbered, kinds, validation_share=validation_share, test_share=test_share, block=block, seed=seed
+        numbered,
+        kinds,
+        validation_share=options.validation_share,
+        test_share=options.test_share,
+        block=options.block,
+        seed=options.seed,
     )
     cost = cube.shape[2] * cube.counts.dtype.itemsize
-    most = min(most_pixels, max(30, _MOST_BYTES // max(cost * len(kinds), 1)))
-    chosen, notes = _choose(numbered, split, kinds, most, seed)
+    most = min(options.most_pixels, max(30, _MOST_BYTES // max(cost * len(kinds), 1)))
+    chosen, notes = _choose(numbered, split, kinds, most, options.seed)
     counts = np.empty((int(chosen.sum()), cube.shape[2]), dtype=cube.counts.dtype)
     filled = 0
-    for band, block_counts in cube.blocks():
-        taken = block_counts[chosen[band]]
+    for band, block in cube.blocks():
+        taken = block[chosen[band]]
         counts[filled : filled + len(taken)] = taken
         filled += len(taken)
         progress(band.stop, cube.shape[0], "gathering labelled pixels")
@@ -227,14 +221,10 @@ def _number_classes(
     if background is None and UNKNOWN_NAME in names:
         raise InvalidInput(f"{UNKNOWN_NAME!r} is the name for what no class explains", "Rename the class")
     numbered = np.zeros(labels.labels.shape, dtype=np.int64)
-    classes = []
-    for number, each in enumerate(kept, start=1):
-        numbered[labels.labels == each.label] = number
-        classes.append(LabelClass(number + 1, each.name, each.formula, each.color, each.density))
     for each in there:
-        if each.name == background:
-            numbered[labels.labels == each.label] = len(kept) + 1
-    return tuple(classes), numbered
+        number = len(kept) if each.name == background else kept.index(each)
+        numbered[labels.labels == each.label] = number + 1
+    return tuple(replace(each, label=number) for number, each in enumerate(kept, start=2)), numbered
 
 
 def _choose(

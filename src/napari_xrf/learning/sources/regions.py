@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,15 +12,16 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass
+from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.parameters import Limits, Range, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.io import read, read_labels
 from napari_xrf.learning.description import TaskName
 from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.learning.sources.region_outliers import OutlierShapes, draw_outliers, outlier_shapes
-from napari_xrf.learning.sources.region_pixels import LabelledPixels, gather_pixels, read_pixels
+from napari_xrf.learning.sources.region_pixels import LabelledPixels, PixelChoice, gather_pixels, read_pixels
 from napari_xrf.learning.sources.region_split import PARTS, Part
-from napari_xrf.learning.sources.source import LabelledSpectra, SourceSpec
+from napari_xrf.learning.sources.source import LabelledSpectra, axis_of
 from napari_xrf.synthesis.sampling import draw_seed
 
 _SPECTRA_PER_CALIBRATION = 16  # of a batch share one drawn calibration
@@ -174,22 +174,6 @@ class RegionSource:
         return outlier_shapes(np.asarray(sums, dtype=np.float64), self.pixels.axis)
 
 
-def regions_spec(file: str | Path, axis: EnergyAxis | None = None, **options: Any) -> SourceSpec:
-    """Return the specification of a source of labelled pixels in a file, for a recipe.
-
-    Parameters
-    ----------
-    file
-        Written by :func:`~napari_xrf.learning.sources.region_pixels.write_pixels`.
-    axis
-        Of the network; None takes the map's.
-    options
-        Fields of :class:`RegionOptions`.
-    """
-    placed = None if axis is None else [axis.offset, axis.width, axis.size]
-    return SourceSpec("regions", {"file": str(file), "axis": placed, **options})
-
-
 def make(
     *,
     progress: Progress = ignore_progress,
@@ -198,12 +182,6 @@ def make(
     labels: str | None = None,
     axis: Sequence[float] | None = None,
     part: Part = "training",
-    background: str | None = UNKNOWN_NAME,
-    validation_share: float = 0.15,
-    test_share: float = 0.15,
-    block: int = 8,
-    most_pixels: int = 5000,
-    seed: int = 0,
     **options: Any,
 ) -> RegionSource:
     """Return the source for a file of labelled pixels, or for a map and its labels.
@@ -218,10 +196,9 @@ def make(
         (offset, width, size) of the network's axis in keV; None takes the map's.
     part
         ``"training"``, ``"validation"`` or ``"test"``.
-    background, validation_share, test_share, block, most_pixels, seed
-        As :func:`~napari_xrf.learning.sources.region_pixels.gather_pixels` takes them; only for ``cube``.
     options
-        Fields of :class:`RegionOptions`.
+        Fields of :class:`RegionOptions`, and for ``cube`` those of
+        :class:`~napari_xrf.learning.sources.region_pixels.PixelChoice`.
 
     Raises
     ------
@@ -232,25 +209,11 @@ def make(
         raise InvalidInput(f"there is no part {part!r} of a split", f"Use {', '.join(PARTS)}")
     if (file is None) == (cube is None) or (cube is None) != (labels is None):
         raise InvalidInput("regions need a file of labelled pixels, or a map and its labels")
-    values: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in options.items()
-    }
-    chosen = RegionOptions(**values)
+    of_pixels = {each.name for each in fields(PixelChoice)}
+    choice = {name: options.pop(name) for name in of_pixels & set(options)}
+    chosen = RegionOptions(**options)
     if file is not None:
         pixels = read_pixels(file)
     else:
-        from napari_xrf.io import read, read_labels
-
-        pixels = gather_pixels(
-            read(str(cube)),
-            read_labels(str(labels)),
-            background=background,
-            validation_share=validation_share,
-            test_share=test_share,
-            block=block,
-            most_pixels=most_pixels,
-            seed=seed,
-            progress=progress,
-        )
-    target = pixels.axis if axis is None else EnergyAxis(float(axis[0]), float(axis[1]), int(axis[2]))
-    return RegionSource(pixels, target, chosen, part)
+        pixels = gather_pixels(read(str(cube)), read_labels(str(labels)), progress=progress, **choice)
+    return RegionSource(pixels, axis_of(axis, pixels.axis), chosen, part)

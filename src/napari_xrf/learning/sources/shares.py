@@ -23,14 +23,8 @@ from napari_xrf.learning.sources.source import LabelledSpectra, Source, SourceSp
 class SharedSource:
     """Draws a share of its spectra from one source and the rest from another; itself a source.
 
-    The names are the first source's, then those that only the second one has; equal names are one output.
-
-    Attributes
-    ----------
-    first, second
-        Of the same task, on the same axis.
-    share
-        Of the first one, 0 to 1.
+    Both are of the same task and on the same axis. The names are the first source's, then those that only the
+    second one has; equal names are one output.
 
     Raises
     ------
@@ -128,29 +122,16 @@ def make(
     second: Mapping[str, Any],
     share: float = 0.5,
 ) -> SharedSource:
-    """Return the source that mixes two others.
+    """Return the source that mixes two others, ``{"kind": …, "options": {…}}``, with a share of the first.
 
-    Parameters
-    ----------
-    first, second
-        ``{"kind": …, "options": {…}}`` of each. Regions as the first one get the second one's axis where they
-        state none, and no synthetic outliers unless they ask for them: what is like none of the regions may
-        be like a class of the second source.
-    share
-        Of the first one.
+    Regions as the first one get the second one's axis where they state none, and no synthetic outliers unless
+    they ask for them: what is like none of the regions may be like a class of the second source.
     """
-    of_second = make_source(_spec(second), progress)
-    given = _spec(first)
+    of_second = make_source(SourceSpec.from_json(second), progress)
+    given = SourceSpec.from_json(first)
     if given.kind == "regions":
         options = {"outliers": False, **given.options}
         if options.get("axis") is None:
             options["axis"] = [of_second.axis.offset, of_second.axis.width, of_second.axis.size]
         given = SourceSpec(given.kind, options)
     return SharedSource(make_source(given, progress), of_second, float(share))
-
-
-def _spec(entry: Mapping[str, Any]) -> SourceSpec:
-    try:
-        return SourceSpec(str(entry["kind"]), dict(entry.get("options", {})))
-    except (KeyError, TypeError, ValueError):
-        raise InvalidInput('a source is stated as {"kind": …, "options": {…}}', "State it so") from None

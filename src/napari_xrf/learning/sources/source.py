@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
@@ -38,25 +38,14 @@ class LabelledSpectra:
 class Source(Protocol):
     """Draws labelled spectra; the same state of the generator gives the same ones.
 
-    Attributes
-    ----------
-    task
-        What a network learns from it.
-    axis
-        Of the counts.
-    names
-        K outputs.
-    classes
-        For minerals: formula, colour and density of each.
-    counts_range
-        Fewest and most counts of a spectrum.
+    Some hold back spectra for the ``validation`` and the ``test``, which are sources as well.
     """
 
     task: TaskName
-    axis: EnergyAxis
-    names: tuple[str, ...]
-    classes: tuple[LabelClass, ...]
-    counts_range: tuple[float, float]
+    axis: EnergyAxis  # of the counts
+    names: tuple[str, ...]  # K outputs
+    classes: tuple[LabelClass, ...]  # for minerals: formula, colour and density of each
+    counts_range: tuple[float, float]  # fewest and most counts of a spectrum
 
     def draw(self, size: int, generator: np.random.Generator) -> LabelledSpectra:
         """Return ``size`` spectra."""
@@ -67,21 +56,33 @@ class Source(Protocol):
 class SourceSpec:
     """How to make a source again: its kind and its options, as JSON takes them.
 
-    Attributes
-    ----------
-    kind
-        One of :data:`SOURCES`.
-    options
-        Arguments of the kind's ``make``.
+    The kind is one of :data:`SOURCES`, the options are arguments of its ``make``.
     """
 
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def from_json(cls, entry: Any) -> SourceSpec:
+        """Return the specification of ``{"kind": …, "options": {…}}``.
 
-def as_fields(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values as a parameter dataclass takes them: JSON has lists where it has tuples."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        Raises
+        ------
+        InvalidInput
+            When it is stated otherwise.
+        """
+        try:
+            return cls(str(entry["kind"]), dict(entry.get("options", {})))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise InvalidInput('a source is stated as {"kind": …, "options": {…}}', "State it so") from None
+
+
+def axis_of(placed: Sequence[float] | None, otherwise: EnergyAxis) -> EnergyAxis:
+    """Return the axis of (offset, width, size) in keV, or another where none is given."""
+    if placed is None:
+        return otherwise
+    offset, width, size = placed
+    return EnergyAxis(float(offset), float(width), int(size))
 
 
 # kind → module with make(progress=..., **options) -> Source
