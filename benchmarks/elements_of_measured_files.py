@@ -15,7 +15,7 @@ from pathlib import Path
 
 import napari_xrf
 from napari_xrf.core.errors import XrfError
-from napari_xrf.maps.identification import find_elements
+from napari_xrf.maps.calibrated_map import find_elements
 
 # File → elements listed by the file, its sister file or its description; "?" where nobody lists any.
 LISTED = {

@@ -15,7 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from mineral_cubes import known_calibration, mineral_cube
+from mineral_cubes import known_map, mineral_cube
 from napari_xrf.minerals.classification import UNKNOWN_LABEL, Classification, classify_minerals
 from napari_xrf.reference.minerals import Mineral, load_library, select_minerals
 
@@ -43,7 +43,7 @@ def strangers(
     """Leave each third mineral out: AUROC of the misfit, and the strangers and the known called unknown."""
     cube, truth = mineral_cube(minerals, counts, instrument=instrument, shape=(size, size), seed=2)
     kept = tuple(each for index, each in enumerate(minerals) if index % 3)
-    found = classify_minerals(cube, kept, tolerance=0.1, calibration=known_calibration(instrument))
+    found = classify_minerals(known_map(cube, instrument), kept, tolerance=0.1)
     strange = truth % 3 == 0
     order = np.argsort(np.argsort(found.misfit, axis=None)).reshape(truth.shape) + 1.0
     n, m = strange.sum(), (~strange).sum()
@@ -71,7 +71,7 @@ def main() -> None:
             for counts in (1_000, 10_000):
                 cube, truth = mineral_cube(minerals, counts, instrument=instrument, shape=(side, side))
                 start = time.perf_counter()
-                found = classify_minerals(cube, minerals, calibration=known_calibration(instrument))
+                found = classify_minerals(known_map(cube, instrument), minerals)
                 seconds = time.perf_counter() - start
                 right, unknown = score(found, minerals, truth)
                 area, caught, lost = strangers(minerals, counts, instrument, side)

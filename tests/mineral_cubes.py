@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
+from napari_xrf.maps.calibrated_map import CalibratedMap, calibrate_map
 from napari_xrf.maps.calibration import Calibration
 from napari_xrf.physics.forward import expect_spectra
 from napari_xrf.physics.instrument import Instrument, load_instrument
@@ -56,6 +57,11 @@ def known_calibration(
     used = load_instrument(instrument)
     axis = EnergyAxis(used.energy.offset + shift_kev, used.energy.width * gain, used.energy.size)
     return Calibration(axis, used.detector, (), 0, 0.0, True, "known")
+
+
+def known_map(cube: SpectralCube, instrument: str = "m4-tornado") -> CalibratedMap:
+    """Return a cube of :func:`mineral_cube`, calibrated without a search."""
+    return calibrate_map(cube, calibration=known_calibration(instrument))
 
 
 def _spectra(

@@ -6,7 +6,7 @@ from napari_xrf import read
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.identification import find_elements
+from napari_xrf.maps.calibrated_map import find_elements
 from simulated_maps import TUBE, simulate_map
 
 AXIS = EnergyAxis(-0.955, 0.01, 2400)

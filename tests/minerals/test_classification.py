@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mineral_cubes import known_calibration, mineral_cube
+from mineral_cubes import known_map, mineral_cube
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.minerals.candidates import plausible_minerals, visible_elements
-from napari_xrf.minerals.classification import METHODS, UNKNOWN_LABEL, classify_minerals
+from napari_xrf.minerals.classification import UNKNOWN_LABEL, classify_minerals
 from napari_xrf.minerals.modal_table import modal_table
 from napari_xrf.reference.minerals import load_library, select_minerals
 
@@ -74,16 +74,16 @@ def test_mean_spectra_are_explained(tube_map):
 
 def test_same_result_every_time(tube_map):
     cube, _, minerals, _ = tube_map
-    calibrated = known_calibration()
-    found = classify_minerals(cube, minerals, calibration=calibrated)
-    again = classify_minerals(cube, minerals, calibration=calibrated)
+    calibrated = known_map(cube)
+    found = classify_minerals(calibrated, minerals)
+    again = classify_minerals(calibrated, minerals)
     assert np.array_equal(again.label_map.labels, found.label_map.labels)
 
 
 def test_mineral_that_is_not_looked_for_is_unknown():
     there = rock("quartz", "plagioclase", "calcite", "sphalerite")
     cube, truth = mineral_cube(there, 3000, shape=(20, 20))
-    found = classify_minerals(cube, there[:3], calibration=known_calibration())
+    found = classify_minerals(known_map(cube), there[:3])
     unknown = found.label_map.labels == UNKNOWN_LABEL
     assert unknown[truth == 3].mean() > 0.95
     assert unknown[truth != 3].mean() < 0.05
@@ -93,12 +93,8 @@ def test_mineral_that_is_not_looked_for_is_unknown():
 def test_electron_map():
     minerals = rock("quartz", "plagioclase", "biotite", "ilmenite", "fluorapatite")
     cube, truth = mineral_cube(minerals, 300, instrument="sem-eds", shape=(20, 20))
-    assert (
-        right(
-            classify_minerals(cube, minerals, calibration=known_calibration("sem-eds")), minerals, truth
-        ).mean()
-        > 0.95
-    )
+    found = classify_minerals(known_map(cube, "sem-eds"), minerals)
+    assert right(found, minerals, truth).mean() > 0.95
 
 
 def test_pixels_without_counts_are_not_measured_and_of_few_counts_not_guessed():
@@ -108,7 +104,7 @@ def test_pixels_without_counts_are_not_measured_and_of_few_counts_not_guessed():
     counts[0] = 0
     counts[1] = 0
     counts[1, :, 2000] = 1
-    found = classify_minerals(replace(cube, counts=counts), minerals, calibration=known_calibration())
+    found = classify_minerals(known_map(replace(cube, counts=counts)), minerals)
     assert np.all(found.label_map.labels[0] == 0)
     assert np.all(found.label_map.labels[1:] > 0)
     assert np.all(np.isnan(found.misfit[0]))
@@ -119,16 +115,13 @@ def test_pixels_without_counts_are_not_measured_and_of_few_counts_not_guessed():
 def test_one_mineral_and_one_pixel():
     minerals = rock("calcite")
     cube, _ = mineral_cube(minerals, 1000, shape=(1, 1))
-    assert (
-        classify_minerals(cube, minerals, calibration=known_calibration()).label_map.classes[-1].name
-        == "calcite"
-    )
+    assert classify_minerals(known_map(cube), minerals).label_map.classes[-1].name == "calcite"
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"method": "guess"}, {"unknown_level": 0}, {"unknown_level": 0.9}, {"tolerance": 0}, {"minerals": []},
+        {"unknown_level": 0}, {"unknown_level": 0.9}, {"tolerance": 0}, {"minerals": []},
         {"ignored": ["Xx"]},
     ],
 )  # fmt: skip
@@ -153,7 +146,7 @@ def test_cancel_stops_it(tube_map):
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        classify_minerals(cube, rock("quartz", "calcite"), calibration=known_calibration(), progress=cancel)
+        classify_minerals(known_map(cube), rock("quartz", "calcite"), progress=cancel)
 
 
 def test_plausible_minerals_show_only_found_elements():
@@ -173,7 +166,3 @@ def test_visible_elements_depend_on_excitation():
     (zircon,) = rock("zircon")
     assert visible_elements(zircon, 0.9, 40.0, 50.0) == {"Si", "Zr"}
     assert visible_elements(zircon, 3.0, 40.0, 10.0) == frozenset()
-
-
-def test_methods_are_functions_by_name():
-    assert "likelihood" in METHODS

@@ -1,6 +1,7 @@
 """The Model inference dock: what a model's answers become, without a window and in one."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from docks import finish
 from napari_xrf import io
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.progress import ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.prediction import predict
 from napari_xrf.learning.prediction_files import read_prediction
@@ -18,6 +20,7 @@ from napari_xrf.learning.weights import load_model, read_description, save_model
 from napari_xrf.plugin.docks.spectrum import spectrum_docks
 from napari_xrf.plugin.forms.inference import ONE_THRESHOLD
 from napari_xrf.plugin.jobs.model_answers import LoadedModel, Request, answer_region, predict_map
+from napari_xrf.plugin.layers.calibration import calibrate_layer, kept_map
 from napari_xrf.plugin.layers.cubes import cube_from, cube_layers
 from napari_xrf.plugin.layers.predictions import MOST_MAPS, element_groups, prediction_layers
 from napari_xrf.plugin.plots.line_markers import evidence_lines
@@ -93,9 +96,9 @@ def test_a_region_without_counts_and_a_model_without_names_say_so(weights, cube)
     with pytest.raises(InvalidInput, match="names nothing"):
         answer_region(models, str(weights("spectra")), cube, "left", None, Request())
     with pytest.raises(InvalidInput, match="no counts"):
-        predict_map(models, str(weights("elements")), empty(cube), Request(("presence",), refined=False))
+        predict_map(empty(cube), models, str(weights("elements")), Request(("presence",), refined=False))
     with pytest.raises(InvalidInput, match="no output"):
-        predict_map(models, str(weights("elements")), cube, Request(()))
+        predict_map(cube, models, str(weights("elements")), Request(()))
 
 
 def test_a_model_is_loaded_once_and_again_when_its_file_changed(weights, tmp_path):
@@ -111,13 +114,15 @@ def test_a_model_is_loaded_once_and_again_when_its_file_changed(weights, tmp_pat
         models.get(str(path))
 
 
-def test_a_refined_axis_is_kept_for_its_map(cube):
-    models = LoadedModel()
-    assert models.axis_of(cube) is None
-    axis = models.refine(cube)
-    assert models.axis_of(cube) is axis
-    assert models.axis_of(empty(cube)) is None
-    assert models.refine(empty(cube)) == cube.energy
+def test_a_map_is_calibrated_once_for_its_layer(cube):
+    layer = SimpleNamespace(metadata={})
+    assert kept_map(layer, cube) is cube
+    measured = calibrate_layer(layer, cube, progress=ignore_progress)
+    assert kept_map(layer, cube) is measured
+    assert calibrate_layer(layer, cube, progress=ignore_progress) is measured
+    other = empty(cube)
+    assert kept_map(layer, other) is other
+    assert calibrate_layer(layer, other, progress=ignore_progress).energy == cube.energy
 
 
 def test_evidence_is_a_line_an_element_or_a_formula(weights):

@@ -17,9 +17,9 @@ from napari_xrf.cli.names import names_of
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.spectral_cube import SpectralCube
 
 if TYPE_CHECKING:
+    from napari_xrf.maps.calibrated_map import Measured
     from napari_xrf.minerals.cleanup import CleanUpStep
     from napari_xrf.reference.minerals import Mineral
 
@@ -69,7 +69,7 @@ def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
 
 
 def write_element_maps(
-    cube: SpectralCube,
+    measured: Measured,
     elements: Sequence[str] | None,
     method: Literal["fit", "window"],
     output: Path,
@@ -78,7 +78,7 @@ def write_element_maps(
     """Map the elements of a loaded map and write the three files of the ``maps`` verb."""
     from napari_xrf.maps.element_mapping import map_elements
 
-    return _write_maps(map_elements(cube, elements, method=method, progress=console.progress), output)
+    return _write_maps(map_elements(measured, elements, method=method, progress=console.progress), output)
 
 
 def _write_network_maps(
@@ -122,7 +122,8 @@ def _write_maps(maps: ElementMaps, output: Path) -> Answer:
 
 def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the mineral map of a file: labels.tif, labels.h5, classes.csv, map.png, report.html."""
-    from napari_xrf.minerals.classification import ClassificationOptions, chosen_method
+    from napari_xrf.learning.network_method import check_method
+    from napari_xrf.minerals.classification import ClassificationOptions
     from napari_xrf.minerals.cleanup import parse_clean_up
     from napari_xrf.reference.minerals import load_library, merge_libraries, select_minerals
 
@@ -138,7 +139,7 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
         "ignored": parse_elements(arguments.ignore),
         "tolerance": arguments.tolerance,
     }
-    chosen_method(arguments.method, chosen, ClassificationOptions(**options))
+    check_method(arguments.method, chosen, ClassificationOptions(**options))
     cube = load_map(arguments, console)
     return classify_and_write(
         cube, chosen, steps, arguments.output, console, method=arguments.method, **options
@@ -146,11 +147,12 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
 
 
 def classify_and_write(
-    cube: SpectralCube,
+    measured: Measured,
     minerals: Sequence[Mineral] | None,
     steps: Sequence[CleanUpStep],
     output: Path,
     console: Console,
+    method: str = "likelihood",
     **options: Any,
 ) -> Answer:
     """Classify a loaded map, clean its labels up, and write the five files of the ``minerals`` verb.
@@ -158,12 +160,13 @@ def classify_and_write(
     ``options`` are those of :func:`~napari_xrf.minerals.classification.classify_minerals`.
     """
     from napari_xrf import io
-    from napari_xrf.minerals.classification import classify_minerals
+    from napari_xrf.learning.network_method import classify_by
+    from napari_xrf.maps.calibrated_map import cube_of
     from napari_xrf.minerals.cleanup import clean_labels
     from napari_xrf.minerals.modal_table import modal_table, write_modal_table
     from napari_xrf.minerals.report import write_label_picture, write_report
 
-    classification = classify_minerals(cube, minerals, progress=console.progress, **options)
+    classification = classify_by(method, measured, minerals, progress=console.progress, **options)
     labels = clean_labels(classification.label_map, steps)
     rows = modal_table(labels)
     folder = output_folder(output)
@@ -171,7 +174,7 @@ def classify_and_write(
     io.write(folder / "labels.h5", labels)
     write_modal_table(folder / "classes.csv", rows)
     write_label_picture(folder / "map.png", labels)
-    write_report(folder / "report.html", cube, classification, labels)
+    write_report(folder / "report.html", cube_of(measured), classification, labels)
     files = [
         str(folder / name) for name in ("labels.tif", "labels.h5", "classes.csv", "map.png", "report.html")
     ]

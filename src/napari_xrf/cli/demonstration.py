@@ -35,6 +35,7 @@ def run_demo(arguments: argparse.Namespace, console: Console) -> Answer:
     """Make a synthetic pegmatite, and take it from file to element maps and a mineral report."""
     from napari_xrf import io
     from napari_xrf.io.own.cube_files import write_cube
+    from napari_xrf.maps.calibrated_map import calibrate_map
     from napari_xrf.minerals.cleanup import parse_clean_up
     from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
     from napari_xrf.synthesis.recipes import seeded
@@ -48,9 +49,10 @@ def run_demo(arguments: argparse.Namespace, console: Console) -> Answer:
     cube = io.read(file, progress=console.progress).load(progress=console.progress)
     console.say(f"{file}: {cube.shape[0]} × {cube.shape[1]} pixels, {int(cube.sum_spectrum().sum())} counts")
     console.say("finding elements and fitting their maps …")
-    maps = write_element_maps(cube, None, "fit", folder, console)
+    measured = calibrate_map(cube, progress=console.progress)
+    maps = write_element_maps(measured, None, "fit", folder, console)
     console.say("naming the minerals …")
-    minerals = classify_and_write(cube, None, parse_clean_up(CLEAN_UP), folder, console)
+    minerals = classify_and_write(measured, None, parse_clean_up(CLEAN_UP), folder, console)
     labels = io.read_labels(folder / "labels.h5")
     everywhere = agreement_with_truth(labels, rock.truth)
     inside = agreement_with_truth(labels, rock.truth, rock.abundances.max(axis=2) > ONE_MINERAL)

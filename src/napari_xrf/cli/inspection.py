@@ -87,7 +87,7 @@ def write_spectrum(arguments: argparse.Namespace, console: Console) -> Answer:
 
 def list_elements(arguments: argparse.Namespace, console: Console) -> Answer:
     """List the elements found, the surest first."""
-    from napari_xrf.maps.identification import find_elements
+    from napari_xrf.maps.calibrated_map import find_elements
 
     found = find_elements(read_map(arguments, console), progress=console.progress)
     data = [

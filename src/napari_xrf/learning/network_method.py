@@ -1,65 +1,94 @@
-"""Classification by a network, in the form of every other method's. No torch until it is used."""
+"""Minerals by a method's name: the likelihood, or a network in its form. No torch until it is used."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap
-from napari_xrf.core.progress import Progress
+from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.weights import read_description, shipped_models
-from napari_xrf.maps.calibration import Calibration
-from napari_xrf.minerals.map_setting import MapSetting, setting_of_map
+from napari_xrf.maps.calibrated_map import Measured
+from napari_xrf.minerals.classification import Classification, ClassificationOptions, classify_minerals
 from napari_xrf.minerals.mean_spectra import ClassSpectrum, class_spectra
+from napari_xrf.minerals.search import MineralSearch, search_minerals
 from napari_xrf.minerals.templates import expect_templates
 from napari_xrf.reference.minerals import Mineral, load_library
 
 _BETWEEN = " / "  # of the names of minerals that a class holds
 
 
-@dataclass(frozen=True, eq=False)
-class NetworkLabels:
-    """What a network says of a map, and what a report needs beside it.
+LIKELIHOOD = "likelihood"
 
-    Attributes
+
+def classify_by(
+    method: str,
+    measured: Measured,
+    minerals: Sequence[Mineral] | None = None,
+    *,
+    progress: Progress = ignore_progress,
+    **options: Any,
+) -> Classification:
+    """Find the mineral of each pixel by a method chosen by name.
+
+    Parameters
     ----------
-    label_map
-        1 is "unknown", the classes that occur follow from 2 on by falling area.
-    description
-        The model.
-    classes
-        The names of the classes that were looked for.
-    spectra
-        Mean measured spectrum of each class that occurs, with what its minerals explain of it.
-    setting
-        Calibration and energies of the map.
-    notes
-        One sentence each.
-    """
+    method
+        ``"likelihood"`` (:func:`~napari_xrf.minerals.classification.classify_minerals`), or a network: the
+        name of a shipped model that names minerals, or a weights file. It looks for all its classes, or for
+        those of them that hold one of ``minerals``, and takes no options.
+    options
+        Of :func:`~napari_xrf.minerals.classification.classify_minerals`.
 
-    label_map: LabelMap
-    description: ModelDescription
-    classes: tuple[str, ...]
-    spectra: tuple[ClassSpectrum, ...]
-    setting: MapSetting
-    notes: tuple[str, ...]
+    Raises
+    ------
+    FileError, InvalidInput
+        As :func:`check_method`, and for a map without counts.
+    """
+    check_method(method, minerals, ClassificationOptions(**options))
+    if method == LIKELIHOOD:
+        return classify_minerals(measured, minerals, progress=progress, **options)
+    return classify_by_network(measured, minerals, method, progress=progress)
+
+
+def check_method(name: str, minerals: Sequence[Mineral] | None, options: ClassificationOptions) -> None:
+    """Look whether a method can do what is asked; no network is loaded yet.
+
+    Raises
+    ------
+    FileError
+        When it is a file, but not of weights.
+    InvalidInput
+        When there is none of that name, or it is a model that names no minerals, does not know one of those
+        looked for, or is given an option that only the likelihood knows.
+    """
+    if minerals is not None and not minerals:
+        raise InvalidInput("there is no mineral to look for", "Name at least one")
+    if name == LIKELIHOOD:
+        return
+    if name not in shipped_models() and not Path(name).exists():
+        known = ", ".join([LIKELIHOOD, *mineral_models()])
+        raise InvalidInput(f"there is no method {name!r}", f"Use {known}, or a mineral model's weights file")
+    wanted_classes(read_mineral_model(name), minerals)
+    for entry in fields(ClassificationOptions):
+        if getattr(options, entry.name) != entry.default:
+            raise InvalidInput(
+                f"a network takes no {entry.name.replace('_', ' ')}",
+                "Leave it out, or use the method likelihood",
+            )
 
 
 def mineral_models() -> tuple[str, ...]:
     """Return the names of the shipped models that name minerals."""
     return tuple(name for name in shipped_models() if read_description(name).task == "minerals")
-
-
-def is_model(name: str) -> bool:
-    """Tell whether a method's name means a network: a shipped model's, or a weights file that is there."""
-    return name in shipped_models() or Path(name).exists()
 
 
 def read_mineral_model(model: str) -> ModelDescription:
@@ -81,29 +110,24 @@ def read_mineral_model(model: str) -> ModelDescription:
     return description
 
 
-def label_by_network(
-    cube: SpectralCube,
+def classify_by_network(
+    measured: Measured,
     minerals: Sequence[Mineral] | None,
     model: str,
     *,
-    calibration: Calibration | None = None,
-    progress: Progress,
-) -> NetworkLabels:
+    progress: Progress = ignore_progress,
+) -> Classification:
     """Name the mineral of each pixel by a network.
 
     Parameters
     ----------
-    cube
+    measured
         The map.
     minerals
         Which of the model's minerals may be there: the probabilities of all other classes are set to zero and
         the rest scaled to a sum of 1, as Bayes' rule has it. None: all.
     model
         A shipped model's name or a weights file.
-    calibration
-        Of the map, where it is known already.
-    progress
-        Told often.
 
     Raises
     ------
@@ -117,10 +141,9 @@ def label_by_network(
     description = read_mineral_model(model)
     kept = wanted_classes(description, minerals)
     trained = load_model(model)
-    known = _members(description)
-    setting = setting_of_map(cube, known, calibration=calibration, progress=progress)
-    calibrated = replace(cube, energy=setting.instrument.energy)
-    prediction = predict(trained, calibrated, outputs=("minerals",), calibrate=False, progress=progress)
+    search = search_minerals(measured, _members(description), progress=progress)
+    cube = search.measured.on_refined_axis
+    prediction = predict(trained, cube, outputs=("minerals",), calibrate=False, progress=progress)
     if prediction.probability is None or prediction.unknown is None:
         raise InvalidInput(f"the model {model} gives no probabilities of minerals", "Train it anew")
     if not kept.all():
@@ -130,9 +153,18 @@ def label_by_network(
             prediction, probability=probability / total[..., None], unknown=prediction.unknown / total
         )
     label_map = label_map_of(prediction)
-    spectra = _spectra(calibrated, label_map, setting, progress)
-    names = tuple(name for name, wanted in zip(description.names, kept, strict=True) if wanted)
-    return NetworkLabels(label_map, description, names, spectra, setting, prediction.notes)
+    classes = [members_of(name) for name, wanted in zip(description.names, kept, strict=True) if wanted]
+    return Classification(
+        label_map=label_map,
+        groups=tuple(members for members in classes if len(members) > 1),
+        minerals=tuple(member for members in classes for member in members),
+        spectra=_spectra(cube, label_map, search, progress),
+        misfit=np.full(cube.map_shape, np.nan, dtype=np.float32),
+        counts_per_pixel=search.counts_per_pixel,
+        energy_range=(float(search.bins.energies[0]), float(search.bins.energies[-1])),
+        method=description.name,
+        notes=(search.notes[0], *prediction.notes),
+    )
 
 
 def wanted_classes(description: ModelDescription, minerals: Sequence[Mineral] | None) -> NDArray[np.bool_]:
@@ -169,11 +201,11 @@ def _members(description: ModelDescription) -> tuple[Mineral, ...]:
 
 
 def _spectra(
-    cube: SpectralCube, label_map: LabelMap, setting: MapSetting, progress: Progress
+    cube: SpectralCube, label_map: LabelMap, search: MineralSearch, progress: Progress
 ) -> tuple[ClassSpectrum, ...]:
     occurring = {member.casefold() for entry in label_map.classes for member in members_of(entry.name)}
-    minerals = tuple(mineral for mineral in setting.minerals if mineral.name.casefold() in occurring)
-    templates = expect_templates(minerals, setting.instrument, setting.bins, progress)
+    minerals = tuple(mineral for mineral in search.minerals if mineral.name.casefold() in occurring)
+    templates = expect_templates(minerals, search.measured.instrument, search.bins, progress)
     index = {mineral.name.casefold(): number for number, mineral in enumerate(minerals)}
     compositions = {}
     for entry in label_map.classes:

@@ -19,6 +19,7 @@ from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.model import Model, choose_device
 from napari_xrf.learning.preprocessing import dose_of, prepare
 from napari_xrf.learning.rebinning import rebin_counts
+from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, cube_of
 
 _BATCH = 512
 _BLOCK_BYTES = 32 * 2**20
@@ -81,7 +82,7 @@ _MAPS: Mapping[str, tuple[str, ...]] = {
 
 def predict(
     model: Model,
-    cube: SpectralCube,
+    measured: Measured,
     *,
     outputs: Collection[str] | None = None,
     calibrate: bool = True,
@@ -94,12 +95,12 @@ def predict(
     ----------
     model
         Any model.
-    cube
-        Any cube; read in blocks of bounded size, so memory holds the results and little more.
+    measured
+        Any map; read in blocks of bounded size, so memory holds the results and little more.
     outputs
         Of the model's outputs; None: all but code and spectrum, or all where it has no others.
     calibrate
-        Whether the energy axis is refined on the sum spectrum first; with too few peaks it stays.
+        Whether the refined energy axis is used, of a map that is not calibrated yet found first.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
@@ -109,8 +110,11 @@ def predict(
         When an output is not the model's, or the cube covers less than half of the model's energies.
     """
     chosen = chosen_outputs(model.description, outputs)
-    axis, notes = _axis_of(cube, calibrate, progress)
-    _check_range(axis, model.description)
+    cube, notes = cube_of(measured), tuple[str, ...]()
+    if calibrate:
+        known = calibrate_map(measured, progress=progress).checked()
+        cube, notes = known.on_refined_axis, _axis_notes(known)
+    _check_range(cube.energy, model.description)
     rows, columns, _ = cube.shape
     maps = _Maps(model.description, (rows, columns), chosen)
     run = _Runner(model, chosen, device)
@@ -119,7 +123,7 @@ def predict(
         flat = block.reshape(-1, block.shape[-1])
         for part in _parts(len(flat)):
             progress(done, rows * columns, "predicting")
-            found = run(flat[part], axis, first=done)
+            found = run(flat[part], cube.energy, first=done)
             maps.put(slice(done, done + (part.stop - part.start)), found)
             done += part.stop - part.start
         del band
@@ -276,22 +280,12 @@ def _as_counts(
     return np.asarray(values, dtype=np.float32)
 
 
-def _axis_of(cube: SpectralCube, calibrate: bool, progress: Progress) -> tuple[EnergyAxis, tuple[str, ...]]:
-    if not calibrate:
-        return cube.energy, ()
-    from napari_xrf.maps.calibration import calibrate as refine
-
-    spectrum = cube.sum_spectrum(progress).astype(np.float64)
-    if not spectrum[cube.energy.positive].any():
-        raise InvalidInput(f"{cube.name} holds no counts above 0 keV")
-    found = refine(
-        spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements, progress=progress
-    )
-    shift = 1000 * (found.energy.offset - cube.energy.offset)
-    gain = found.energy.width / cube.energy.width - 1
-    if found.energy == cube.energy:
-        return cube.energy, ("the file's energy axis was used as it is",)
-    return found.energy, (f"the energy axis was refined by {shift:+.0f} eV and {gain:+.2%}",)
+def _axis_notes(known: CalibratedMap) -> tuple[str]:
+    read, refined = known.cube.energy, known.energy
+    if refined == read:
+        return ("the file's energy axis was used as it is",)
+    shift, gain = 1000 * (refined.offset - read.offset), refined.width / read.width - 1
+    return (f"the energy axis was refined by {shift:+.0f} eV and {gain:+.2%}",)
 
 
 def _check_range(axis: EnergyAxis, description: ModelDescription) -> None:

@@ -14,13 +14,11 @@ from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.anode import with_likely_anode
-from napari_xrf.maps.calibration import calibrate
+from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, find_elements
 from napari_xrf.maps.candidates import column_of
 from napari_xrf.maps.families import wanted_families
 from napari_xrf.maps.fit import fit_pixels, make_solver, solve_non_negative
-from napari_xrf.maps.identification import find_in_setting
-from napari_xrf.maps.setting import Setting, setting_of
+from napari_xrf.maps.setting import Setting
 from napari_xrf.maps.spectrum_model import surroundings
 from napari_xrf.maps.windows import energy_windows, map_windows
 
@@ -30,7 +28,7 @@ _BLOCK_BYTES = 16 * 2**20  # small blocks keep cancel quick
 
 
 def map_elements(
-    cube: SpectralCube,
+    measured: Measured,
     elements: Sequence[str] | None = None,
     *,
     method: Literal["fit", "window"] = "fit",
@@ -38,7 +36,7 @@ def map_elements(
 ) -> ElementMaps:
     """Map the counts of each line family over a cube.
 
-    The energy axis and the resolution are refined on the sum spectrum first. ``"fit"`` explains the
+    A map that is not calibrated yet is calibrated first. ``"fit"`` explains the
     whole spectrum of each pixel by all families of the elements, scatter, pile-up and a continuum, with
     non-negative amplitudes and weights of the sum spectrum (:mod:`napari_xrf.maps.fit`); ``"window"``
     takes the counts around each main line less those beside it (:mod:`napari_xrf.maps.windows`). Counts
@@ -46,11 +44,11 @@ def map_elements(
 
     Parameters
     ----------
-    cube
+    measured
         Any map; a single spectrum is one of 1 × 1 pixels.
     elements
         Symbols (``"Fe"``: all its families) or families (``"Pb L"``). None: what
-        :func:`~napari_xrf.maps.identification.find_elements` finds.
+        :func:`~napari_xrf.maps.calibrated_map.find_elements` finds.
     method
         ``"fit"`` or ``"window"``.
 
@@ -66,15 +64,12 @@ def map_elements(
     """
     if method not in ("fit", "window"):
         raise InvalidInput(f"there is no method {method!r} for element maps", "Use 'fit' or 'window'")
-    spectrum = cube.sum_spectrum(progress).astype(np.float64)
-    if not spectrum[cube.energy.positive].any():
-        raise InvalidInput(f"{cube.name} holds no counts above 0 keV")
-    setting = _calibrated(cube, spectrum, progress)
-    families = _families(cube, elements, spectrum, setting, progress)
+    known = calibrate_map(measured, progress=progress).checked()
+    families = _families(known, elements, progress)
     if method == "window" or not families:
-        windows = energy_windows(families, spectrum, setting)
-        return map_windows(cube, windows, progress=progress)
-    return fit_map(cube, families, spectrum, setting, progress)
+        windows = energy_windows(families, known.sum_spectrum, known.setting)
+        return map_windows(known.cube, windows, progress=progress)
+    return fit_map(known.cube, families, known.sum_spectrum, known.setting, progress)
 
 
 def fit_map(
@@ -154,26 +149,11 @@ def _fitted_to_sum(columns: NDArray[np.float64], spectrum: NDArray[np.float64]) 
     return amplitudes
 
 
-def _calibrated(cube: SpectralCube, spectrum: NDArray[np.float64], progress: Progress) -> Setting:
-    progress(0, 1, "calibrating")
-    found = calibrate(
-        spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements, progress=progress
-    )
-    progress(1, 1, "calibrating")
-    setting = setting_of(spectrum, cube.energy, cube.excitation).refined(found.energy, found.detector)
-    return with_likely_anode(spectrum, setting, cube.elements, progress)
-
-
-def _families(
-    cube: SpectralCube,
-    elements: Sequence[str] | None,
-    spectrum: NDArray[np.float64],
-    setting: Setting,
-    progress: Progress,
-) -> tuple[str, ...]:
+def _families(known: CalibratedMap, elements: Sequence[str] | None, progress: Progress) -> tuple[str, ...]:
     if elements is None:
-        found = find_in_setting(cube, spectrum, setting, progress)
+        found = find_elements(known, progress=progress)
         return tuple(family for one in found for family in sorted(one.families, key=_shell_order))
+    setting = known.setting
     return wanted_families(tuple(elements), setting.energy, setting.low, setting.high, setting.highest_kev)
 
 

@@ -1,4 +1,4 @@
-"""Which elements a map holds."""
+"""Which elements a calibrated spectrum and the pixels of its map hold."""
 
 from __future__ import annotations
 
@@ -8,52 +8,14 @@ from numpy.typing import NDArray
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.anode import with_likely_anode
-from napari_xrf.maps.calibration import Calibration, calibrate
 from napari_xrf.maps.explanation import FoundElement, explain
 from napari_xrf.maps.hot_spots import find_in_hot_spots
-from napari_xrf.maps.setting import Setting, setting_of
+from napari_xrf.maps.setting import Setting
 
-__all__ = ["FoundElement", "by_atomic_number", "find_elements", "find_in_setting"]
-
-
-def find_elements(
-    cube: SpectralCube, *, calibration: Calibration | None = None, progress: Progress = ignore_progress
-) -> tuple[FoundElement, ...]:
-    """Find the elements of a map from its sum spectrum and from the pixels that stand out.
-
-    The sum spectrum is calibrated, then explained by the elements that lower chi-square most, one after the
-    other, with all their line families; stray peaks, scatter, escape and pile-up compete with them. An
-    element is found when the model without it is improbable, given how common it is (the file's own
-    list counts for it, but proves nothing). Then the same is done for the pixels in which a line
-    stands out that the sum spectrum does not show.
-
-    Parameters
-    ----------
-    cube
-        The map.
-    calibration
-        Of the map, where it is known already; otherwise it is found on the sum spectrum.
-
-    Returns
-    -------
-    The elements by rising atomic number; empty for a map without counts.
-    """
-    spectrum = cube.sum_spectrum(progress).astype(np.float64)
-    if not spectrum[cube.energy.positive].any():
-        return ()
-    if calibration is None:
-        progress(0, 2, "calibrating")
-        calibration = calibrate(
-            spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements, progress=progress
-        )
-    setting = setting_of(spectrum, cube.energy, cube.excitation)
-    setting = setting.refined(calibration.energy, calibration.detector)
-    setting = with_likely_anode(spectrum, setting, cube.elements, progress)
-    return find_in_setting(cube, spectrum, setting, progress)
+__all__ = ["FoundElement", "by_atomic_number", "identify"]
 
 
-def find_in_setting(
+def identify(
     cube: SpectralCube, spectrum: NDArray[np.float64], setting: Setting, progress: Progress = ignore_progress
 ) -> tuple[FoundElement, ...]:
     """Find the elements of a map whose sum spectrum (E,) is calibrated already."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +14,13 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import NOT_MEASURED, UNKNOWN_NAME, LabelClass, LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.learning.network_method import (
-    is_model,
-    label_by_network,
-    members_of,
-    mineral_models,
-    read_mineral_model,
-    wanted_classes,
-)
-from napari_xrf.maps.calibration import Calibration
+from napari_xrf.maps.calibrated_map import Measured
 from napari_xrf.minerals.evidence import collect_evidence
 from napari_xrf.minerals.goodness import estimate_tolerance, misfit_threshold
 from napari_xrf.minerals.likelihood import Scan
-from napari_xrf.minerals.map_setting import setting_of_map
 from napari_xrf.minerals.mean_spectra import ClassSpectrum, class_spectra
 from napari_xrf.minerals.model_error import model_error
+from napari_xrf.minerals.search import search_minerals
 from napari_xrf.minerals.separability import confusion, inseparable_groups
 from napari_xrf.minerals.templates import expect_templates
 from napari_xrf.reference.minerals import Mineral
@@ -54,7 +45,6 @@ class ClassificationOptions:
     ignored: tuple[str, ...] = ()
     unknown_level: float = UNKNOWN_LEVEL
     tolerance: float | None = None
-    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         for element in self.ignored:
@@ -105,31 +95,27 @@ class Classification:
 
 
 def classify_minerals(
-    cube: SpectralCube,
+    measured: Measured,
     minerals: Sequence[Mineral] | None = None,
     *,
-    method: str = "likelihood",
     library: Sequence[Mineral] | None = None,
     ignored: Sequence[str] = (),
     unknown_level: float = UNKNOWN_LEVEL,
     tolerance: float | None = None,
-    calibration: Calibration | None = None,
     progress: Progress = ignore_progress,
 ) -> Classification:
-    """Find the mineral of each pixel.
+    """Find the mineral of each pixel: the one under which its counts are most likely.
+
+    Scale and continuum are free, see ``docs/minerals.md``; networks are another method, see
+    :func:`~napari_xrf.learning.network_method.classify_by`.
 
     Parameters
     ----------
-    cube
+    measured
         The map.
     minerals
         What to look for. None: all minerals of the library whose visible elements are all found in the
         map.
-    method
-        ``"likelihood"``: the mineral under which the pixel's counts are most likely, scale and continuum
-        free, see ``docs/minerals.md``. Or a network: the name of a shipped model that names minerals, or a
-        weights file; it looks for all its classes, or for those of them that hold one of ``minerals``, and
-        takes none of the options below but ``calibration``.
     library
         Where an automatic choice is made from: the shipped library by default.
     ignored
@@ -141,123 +127,60 @@ def classify_minerals(
         Relative standard deviation of the expected spectra per bin of half a detector's resolution, 0.01 to
         1; it counts at high energies and grows towards low ones. None: the smallest of a few values under
         which two thirds of the map fit some mineral.
-    calibration
-        Of the map, where it is known already; otherwise it is found on the sum spectrum.
     progress
         Told often; raise Cancelled in it to stop.
 
     Raises
     ------
     InvalidInput
-        For a method, level or tolerance that cannot be, a map without counts, or when no mineral is left.
+        For a level or tolerance that cannot be, a map without counts, or when no mineral is left.
     """
     if minerals is not None and not minerals:
         raise InvalidInput("there is no mineral to look for", "Name at least one")
-    known = None if library is None else tuple(library)
-    options = ClassificationOptions(known, tuple(ignored), unknown_level, tolerance, calibration)
-    return chosen_method(method, minerals, options)(cube, minerals, options, progress)
-
-
-def chosen_method(name: str, minerals: Sequence[Mineral] | None, options: ClassificationOptions) -> Method:
-    """Return a method by name after a look at whether it can do what is asked; no network is loaded yet.
-
-    Raises
-    ------
-    FileError
-        When it is a file, but not of weights.
-    InvalidInput
-        When there is none of that name, or it is a model that names no minerals, does not know one of those
-        looked for, or is given an option that only the likelihood knows.
-    """
-    if name in METHODS:
-        return METHODS[name]
-    if not is_model(name):
-        known = ", ".join([*METHODS, *mineral_models()])
-        raise InvalidInput(f"there is no method {name!r}", f"Use {known}, or a mineral model's weights file")
-    wanted_classes(read_mineral_model(name), minerals)
-    plain = ClassificationOptions(calibration=options.calibration)
-    for entry in ("library", "ignored", "unknown_level", "tolerance"):
-        if getattr(options, entry) != getattr(plain, entry):
-            raise InvalidInput(
-                f"a network takes no {entry.replace('_', ' ')}", "Leave it out, or use the method likelihood"
-            )
-    return partial(classify_by_network, model=name)
-
-
-def classify_by_network(
-    cube: SpectralCube,
-    minerals: Sequence[Mineral] | None,
-    options: ClassificationOptions,
-    progress: Progress,
-    *,
-    model: str,
-) -> Classification:
-    """Classify by a network: the method of :func:`classify_minerals` that a model's name chooses."""
-    found = label_by_network(cube, minerals, model, calibration=options.calibration, progress=progress)
-    setting = found.setting
-    return Classification(
-        label_map=found.label_map,
-        groups=tuple(members for name in found.classes if len(members := members_of(name)) > 1),
-        minerals=tuple(member for name in found.classes for member in members_of(name)),
-        spectra=found.spectra,
-        misfit=np.full(cube.map_shape, np.nan, dtype=np.float32),
-        counts_per_pixel=setting.counts_per_pixel,
-        energy_range=(float(setting.bins.energies[0]), float(setting.bins.energies[-1])),
-        method=found.description.name,
-        notes=(setting.notes[0], *found.notes),
-    )
-
-
-def classify_by_likelihood(
-    cube: SpectralCube,
-    minerals: Sequence[Mineral] | None,
-    options: ClassificationOptions,
-    progress: Progress,
-) -> Classification:
-    """Classify by highest likelihood: the method ``"likelihood"`` of :func:`classify_minerals`."""
-    setting = setting_of_map(cube, minerals, options.library, options.ignored, options.calibration, progress)
-    templates = expect_templates(setting.minerals, setting.instrument, setting.bins, progress)
+    given = None if library is None else tuple(library)
+    options = ClassificationOptions(given, tuple(ignored), unknown_level, tolerance)
+    search = search_minerals(measured, minerals, options.library, options.ignored, progress)
+    cube, instrument = search.measured.cube, search.measured.instrument
+    templates = expect_templates(search.minerals, instrument, search.bins, progress)
     if templates.size == 0:
         raise InvalidInput("none of the minerals would show in this map", "Name others, or check the kV")
     tolerance = options.tolerance
     if tolerance is None:
         tolerance = estimate_tolerance(cube, templates, progress)
-    errors = model_error(setting.bins, tolerance)
-    confused = confusion(templates, setting.counts_per_pixel, errors, progress)
+    errors = model_error(search.bins, tolerance)
+    confused = confusion(templates, search.counts_per_pixel, errors, progress)
     groups = inseparable_groups(confused)
     templates, class_of = templates.by_class(groups)
     scan = Scan.of(templates, class_of)
-    threshold = misfit_threshold(
-        templates, scan, errors, options.unknown_level, setting.most_counts, progress
-    )
-    measured, evidence = collect_evidence(cube, templates, scan, errors, threshold, progress)
+    threshold = misfit_threshold(templates, scan, errors, options.unknown_level, search.most_counts, progress)
+    held, evidence = collect_evidence(cube, templates, scan, errors, threshold, progress)
     winner, probability = evidence.decide(len(groups))
     pixels = np.arange(winner.size)
     misfit = np.full(cube.map_shape, np.nan, dtype=np.float32)
-    misfit[measured] = evidence.misfit[pixels, winner]
-    unexplained = misfit[measured] > threshold.at(evidence.counts)
+    misfit[held] = evidence.misfit[pixels, winner]
+    unexplained = misfit[held] > threshold.at(evidence.counts)
     undecided = probability < LEAST_CONFIDENCE
     chosen = np.where(unexplained | undecided, -1, evidence.classes[pixels, winner])
-    named = [tuple(setting.minerals[index] for index in group) for group in groups]
+    named = [tuple(search.minerals[index] for index in group) for group in groups]
     # A pixel is unknown because good pixels hardly ever misfit so, or because no class is probable.
     certain = np.where(
         unexplained, 1 - options.unknown_level, np.where(undecided, 1 - probability, probability)
     )
-    label_map, class_of_label = _label_map(cube, measured, chosen, certain, named)
+    label_map, class_of_label = _label_map(cube, held, chosen, certain, named)
     members = {label: np.flatnonzero(class_of == index) for label, index in class_of_label.items()}
     return Classification(
         label_map=label_map,
         groups=tuple(tuple(each.name for each in group) for group in named if len(group) > 1),
-        minerals=tuple(mineral.name for mineral in setting.minerals),
+        minerals=tuple(mineral.name for mineral in search.minerals),
         spectra=class_spectra(cube, label_map, templates, members, progress),
         misfit=misfit,
-        counts_per_pixel=setting.counts_per_pixel,
-        energy_range=(float(setting.bins.energies[0]), float(setting.bins.energies[-1])),
+        counts_per_pixel=search.counts_per_pixel,
+        energy_range=(float(search.bins.energies[0]), float(search.bins.energies[-1])),
         method="likelihood",
         notes=(
-            *setting.notes,
+            *search.notes,
             f"expected spectra are taken to be off by {tolerance:.0%} per bin, more below 2 keV",
-            *_remarks(unexplained, undecided, setting.minerals, groups),
+            *_remarks(unexplained, undecided, search.minerals, groups),
         ),
     )
 
@@ -310,9 +233,3 @@ def _remarks(
     if hidden:
         remarks.append(f"nothing of {', '.join(hidden)} would show in this map")
     return tuple(remarks)
-
-
-Method = Callable[[SpectralCube, Sequence[Mineral] | None, ClassificationOptions, Progress], Classification]
-
-# Another method is a function of this signature and a line here; networks are found by :func:`chosen_method`.
-METHODS: dict[str, Method] = {"likelihood": classify_by_likelihood}

@@ -14,8 +14,8 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.minerals.energy_bins import bins_at_resolution
-from napari_xrf.minerals.map_setting import energy_range
 from napari_xrf.minerals.model_error import model_error
+from napari_xrf.minerals.search import energy_range
 from napari_xrf.minerals.separability import confusion, inseparable_groups
 from napari_xrf.minerals.templates import Templates
 from napari_xrf.physics.forward import expect_lines_and_rest

@@ -100,7 +100,8 @@ class ElementMapsDock(Dock):
         self.list.addItem(item)
 
     def _find(self) -> None:
-        from napari_xrf.maps.identification import find_elements
+        from napari_xrf.maps.calibrated_map import find_elements
+        from napari_xrf.plugin.layers.calibration import on_calibrated
 
         layer, cube = self.maps.layer(), self.maps.cube()
         if cube is None:
@@ -111,7 +112,7 @@ class ElementMapsDock(Dock):
             if self.maps.layer() is layer:
                 self._show_found(found)
 
-        self.job_bar.run("Finding elements", find_elements, cube, on_done=done)
+        self.job_bar.run("Finding elements", on_calibrated(find_elements, layer, cube), on_done=done)
 
     def _show_found(self, found: Sequence[Any]) -> None:
         self.list.clear()
@@ -135,15 +136,14 @@ class ElementMapsDock(Dock):
 
     def _map(self) -> None:
         from napari_xrf.maps.element_mapping import map_elements
+        from napari_xrf.plugin.layers.calibration import on_calibrated
 
-        cube = self.maps.cube()
+        layer, cube = self.maps.layer(), self.maps.cube()
         if cube is None:
             return
         chosen = list(self.elements()) or None
-        method = self.method.currentData()
-        self.job_bar.run(
-            "Mapping elements", map_elements, cube, chosen, method=method, on_done=self._show_maps
-        )
+        options = {"method": self.method.currentData(), "on_done": self._show_maps}
+        self.job_bar.run("Mapping elements", on_calibrated(map_elements, layer, cube), chosen, **options)
 
     def _show_maps(self, maps: ElementMaps) -> None:
         if len(maps) == 0:

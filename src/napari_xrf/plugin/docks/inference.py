@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy
 
-from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
+from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.docks.spectrum import show_evidence
 from napari_xrf.plugin.forms.inference import InferenceForm
@@ -25,6 +25,7 @@ from napari_xrf.plugin.forms.synthesis import form_label
 from napari_xrf.plugin.forms.tables import RankedTable
 from napari_xrf.plugin.jobs.job import Job, running_on
 from napari_xrf.plugin.jobs.model_answers import Answer, LoadedModel, Request, answer_region, predict_map
+from napari_xrf.plugin.layers.calibration import calibrate_layer, kept_map, on_calibrated
 from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.loading import load_in_background
 from napari_xrf.plugin.layers.predictions import prediction_layers
@@ -172,7 +173,7 @@ class InferenceDock(Dock):
 
     def _ask(self) -> None:
         """Ask about the chosen region now, or when the question before it is answered."""
-        cube, model = self.maps.cube(), self.models.model()
+        layer, cube, model = self.maps.layer(), self.maps.cube(), self.models.model()
         if cube is None or not model:
             return
         if self._answering is not None:
@@ -186,16 +187,16 @@ class InferenceDock(Dock):
             answer_region,
             self._models,
             model,
-            cube,
+            kept_map(layer, cube),
             region,
             mask,
             self.form.request(),
-            on_done=partial(self._take_answer, model, self.maps.layer()),
+            on_done=partial(self._take_answer, model, layer),
             on_error=self._fail_answer,
         )
         self._answering.ended.connect(self._answered)
         self._answering.start()
-        self._refine(cube)
+        self._refine(layer, cube)
 
     def _answered(self) -> None:
         self._answering = None
@@ -203,18 +204,18 @@ class InferenceDock(Dock):
             self._again = False
             self._ask()
 
-    def _refine(self, cube: SpectralCube) -> None:
+    def _refine(self, layer: Any, cube: SpectralCube) -> None:
         """Refine the map's energy axis behind the first answer, and ask again when it moved."""
-        known = self._models.axis_of(cube) is not None or self._refining is not None
+        known = kept_map(layer, cube) is not cube or self._refining is not None
         # A map that is being decoded would be read twice; what is decoded comes as a new cube.
         if known or not self.form.request().refined or running_on(cube) is not None:
             return
 
-        def done(axis: EnergyAxis) -> None:
-            if cube is self.maps.cube() and axis != cube.energy and self.answer is not None:
+        def done(measured: CalibratedMap) -> None:
+            if cube is self.maps.cube() and measured.energy != cube.energy and self.answer is not None:
                 self._ask()
 
-        self._refining = Job("Refining the energy axis", self._models.refine, cube, on_done=done)
+        self._refining = Job("Refining the energy axis", calibrate_layer, layer, cube, on_done=done)
         self._refining.ended.connect(self._refined)
         self._refining.start()
 
@@ -255,14 +256,13 @@ class InferenceDock(Dock):
     # The whole map
 
     def _run(self) -> None:
-        cube, model = self.maps.cube(), self.models.model()
+        layer, cube, model = self.maps.layer(), self.maps.cube(), self.models.model()
         if cube is None or not model:
             return
         request = self.form.request()
+        work = on_calibrated(predict_map, layer, cube) if request.refined else partial(predict_map, cube)
         done = partial(self._show_map, cube, request)
-        self.job_bar.run(
-            f"Reading {cube.name}", predict_map, self._models, model, cube, request, on_done=done
-        )
+        self.job_bar.run(f"Reading {cube.name}", work, self._models, model, request, on_done=done)
 
     def _show_map(self, cube: SpectralCube, request: Request, prediction: Any) -> None:
         self.prediction, self._predicted = prediction, cube

@@ -156,8 +156,9 @@ class MineralsDock(Dock):
 
     def _classify(self) -> None:
         from napari_xrf.minerals.classification import classify_minerals
+        from napari_xrf.plugin.layers.calibration import on_calibrated
 
-        cube = self.maps.cube()
+        layer, cube = self.maps.layer(), self.maps.cube()
         if cube is None:
             return
 
@@ -167,7 +168,8 @@ class MineralsDock(Dock):
         options = {"library": self._library, "on_done": done}
         with errors_told():
             minerals = self.chosen_minerals()
-            self.job_bar.run("Mapping minerals", classify_minerals, cube, minerals, **options)
+            work = on_calibrated(classify_minerals, layer, cube)
+            self.job_bar.run("Mapping minerals", work, minerals, **options)
 
     def _show(self, classification: Any, cube: SpectralCube) -> None:
         labels = classification.label_map

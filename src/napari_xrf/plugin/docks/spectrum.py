@@ -238,7 +238,8 @@ class SpectrumDock(Dock):
             self.set_elements(", ".join(dialog.elements()))
 
     def _find(self) -> None:
-        from napari_xrf.maps.identification import find_elements
+        from napari_xrf.maps.calibrated_map import find_elements
+        from napari_xrf.plugin.layers.calibration import on_calibrated
 
         layer, cube = self.maps.layer(), self.maps.cube()
         if cube is None:
@@ -249,7 +250,7 @@ class SpectrumDock(Dock):
                 layer.metadata[FOUND_KEY] = tuple(entry.element for entry in found)
             self.set_elements(", ".join(entry.element for entry in found))
 
-        self.job_bar.run("Finding elements", find_elements, cube, on_done=done)
+        self.job_bar.run("Finding elements", on_calibrated(find_elements, layer, cube), on_done=done)
 
     def _expect(self) -> None:
         text, cube, summary = self.formula.text().strip(), self.maps.cube(), self._summary

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_NAME
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.weights import find_weights
+from napari_xrf.maps.calibrated_map import Measured, cube_of
 
 if TYPE_CHECKING:
     from napari_xrf.learning.model import Model
@@ -54,10 +53,9 @@ class Request:
 
 
 class LoadedModel:
-    """Keeps the model and the energy axis that were used last: making them takes longer than answering."""
+    """Keeps the model that was used last: loading it takes longer than answering."""
 
     def __init__(self) -> None:
-        self._axis: tuple[SpectralCube, EnergyAxis] | None = None
         self._key: tuple[str, int, int, int] | None = None
         self._model: Model | None = None
         self._lock = Lock()
@@ -82,22 +80,6 @@ class LoadedModel:
             if self._model is None or key != self._key:
                 self._model, self._key = load_model(name), key
             return self._model
-
-    def axis_of(self, cube: SpectralCube) -> EnergyAxis | None:
-        """Return a map's refined energy axis where :meth:`refine` has found it, else None."""
-        kept = self._axis
-        return kept[1] if kept is not None and kept[0] is cube else None
-
-    def refine(self, cube: SpectralCube, progress: Progress = ignore_progress) -> EnergyAxis:
-        """Refine a map's energy axis on its sum spectrum, as predictions of the whole map do, and keep it."""
-        from napari_xrf.maps.calibration import calibrate
-
-        spectrum = cube.sum_spectrum(progress).astype(np.float64)
-        axis = cube.energy
-        if spectrum[axis.positive].any():
-            axis = calibrate(spectrum, axis, excitation=cube.excitation, elements=cube.elements).energy
-        self._axis = (cube, axis)
-        return axis
 
 
 @dataclass(frozen=True)
@@ -154,7 +136,7 @@ class Answer:
 def answer_region(
     models: LoadedModel,
     name: str,
-    cube: SpectralCube,
+    measured: Measured,
     region: str,
     mask: NDArray[np.bool_] | None,
     request: Request,
@@ -166,6 +148,8 @@ def answer_region(
 
     Parameters
     ----------
+    measured
+        The map, calibrated where that is done already.
     mask
         (Y, X) true in the region; None is the whole map.
 
@@ -180,7 +164,7 @@ def answer_region(
     from napari_xrf.learning.prediction_views import ranked
 
     start = time.perf_counter()
-    model = models.get(name)
+    cube, model = cube_of(measured), models.get(name)
     description = model.description
     outputs = tuple(output for output in _NAMING if output in description.outputs)
     if not outputs:
@@ -195,7 +179,7 @@ def answer_region(
     prediction = predict_spectra(
         model,
         counts[None],
-        (models.axis_of(cube) if request.refined else None) or cube.energy,
+        (measured if request.refined else cube).energy,
         outputs=outputs,
         device=request.device,
     )
@@ -217,9 +201,9 @@ def answer_region(
 
 
 def predict_map(
+    measured: Measured,
     models: LoadedModel,
     name: str,
-    cube: SpectralCube,
     request: Request,
     progress: Progress = ignore_progress,
 ) -> Prediction:
@@ -239,14 +223,15 @@ def predict_map(
         raise InvalidInput("no output is chosen", f"Tick one that {model.description.name} gives")
     prediction = predict(
         model,
-        cube,
+        measured,
         outputs=request.outputs,
         calibrate=request.refined,
         device=request.device,
         progress=progress,
     )
     if not np.any(prediction.counts):
-        raise InvalidInput(f"the map {cube.name} holds no counts in the energies of {model.description.name}")
+        name = cube_of(measured).name
+        raise InvalidInput(f"the map {name} holds no counts in the energies of {model.description.name}")
     return prediction
 
 

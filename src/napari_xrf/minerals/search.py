@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from napari_xrf.core.emission_lines import family_lines
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.calibration import Calibration, calibrate
+from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, find_elements
 from napari_xrf.minerals.candidates import plausible_minerals
 from napari_xrf.minerals.energy_bins import EnergyBins, bins_at_resolution
-from napari_xrf.physics.instrument import Instrument, instrument_of
+from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.scatter import energy_after_compton
 from napari_xrf.physics.source import ElectronBeam, MonochromaticSource, TubeSource
 from napari_xrf.reference.minerals import Mineral, load_library
@@ -29,13 +28,13 @@ _PRESENT = 0.5  # probability from which an element counts as found
 
 
 @dataclass(frozen=True, eq=False)
-class MapSetting:
-    """What all pixels of a map share.
+class MineralSearch:
+    """What is looked for in a map, and in which energies.
 
     Attributes
     ----------
-    instrument
-        With the refined energy axis and resolution.
+    measured
+        The calibrated map.
     bins
         The energy bins to use.
     minerals
@@ -46,7 +45,7 @@ class MapSetting:
         One sentence each.
     """
 
-    instrument: Instrument
+    measured: CalibratedMap
     bins: EnergyBins
     minerals: tuple[Mineral, ...]
     counts_per_pixel: float
@@ -54,15 +53,14 @@ class MapSetting:
     notes: tuple[str, ...]
 
 
-def setting_of_map(
-    cube: SpectralCube,
+def search_minerals(
+    measured: Measured,
     minerals: Sequence[Mineral] | None,
     library: Sequence[Mineral] | None = None,
     ignored: Sequence[str] = (),
-    calibration: Calibration | None = None,
     progress: Progress = ignore_progress,
-) -> MapSetting:
-    """Calibrate on the sum spectrum, choose the energies to use and, if none are given, the minerals.
+) -> MineralSearch:
+    """Choose the energies of a map to use and, if none are given, the minerals to look for.
 
     The lines of ``ignored`` elements are left out of the energies, and the elements out of those that
     decide which minerals are looked for; argon in particular, unless the map lies in vacuum.
@@ -72,27 +70,26 @@ def setting_of_map(
     InvalidInput
         When the map holds no counts in the energies that can be used.
     """
-    if calibration is None:
-        calibration = _calibration_of(cube, progress)
-    instrument = replace(instrument_of(cube), energy=calibration.energy, detector=calibration.detector)
+    known = calibrate_map(measured, progress=progress).checked()
+    instrument = known.instrument
     low, high = energy_range(instrument)
-    elsewhere = {*ignored} if cube.excitation.atmosphere == "vacuum" else {*ignored, "Ar"}
+    elsewhere = {*ignored} if known.cube.excitation.atmosphere == "vacuum" else {*ignored, "Ar"}
     windows = line_windows(elsewhere, instrument)
-    bins = bins_at_resolution(calibration.energy, instrument.detector, low, high).without(windows)
-    counts = replace(cube, energy=calibration.energy).window_map(low, high, progress)
+    bins = bins_at_resolution(known.energy, known.detector, low, high).without(windows)
+    counts = known.on_refined_axis.window_map(low, high, progress)
     if not counts.any():
-        raise InvalidInput(f"the map {cube.name!r} holds no counts from {low:.2f} to {high:.2f} keV")
+        raise InvalidInput(f"the map {known.cube.name!r} holds no counts from {low:.2f} to {high:.2f} keV")
     notes = [
-        calibration.message,
+        known.message,
         f"energies from {low:.2f} to {high:.2f} keV are compared"
         + (f", without the lines of {', '.join(sorted(elsewhere))}" if elsewhere else ""),
     ]
     if minerals is None:
-        known = load_library() if library is None else library
-        minerals, note = _auto_minerals(cube, known, instrument, elsewhere, calibration, progress)
+        library = load_library() if library is None else library
+        minerals, note = _auto_minerals(known, library, elsewhere, progress)
         notes.append(note)
-    return MapSetting(
-        instrument,
+    return MineralSearch(
+        known,
         bins,
         tuple(minerals),
         float(np.median(counts[counts > 0])),
@@ -148,34 +145,17 @@ def line_windows(elements: Iterable[str], instrument: Instrument) -> list[tuple[
     return windows
 
 
-def _calibration_of(cube: SpectralCube, progress: Progress) -> Calibration:
-    spectrum = cube.sum_spectrum(progress)
-    if not spectrum[cube.energy.positive].any():
-        raise InvalidInput(f"the map {cube.name!r} holds no counts above 0 keV")
-    progress(0, 1, "calibrating")
-    return calibrate(
-        spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements, progress=progress
-    )
-
-
 def _auto_minerals(
-    cube: SpectralCube,
-    library: Sequence[Mineral],
-    instrument: Instrument,
-    elsewhere: set[str],
-    calibration: Calibration,
-    progress: Progress,
+    known: CalibratedMap, library: Sequence[Mineral], elsewhere: set[str], progress: Progress
 ) -> tuple[tuple[Mineral, ...], str]:
-    from napari_xrf.maps.identification import find_elements
-
     found = [
         entry.element
-        for entry in find_elements(cube, calibration=calibration, progress=progress)
+        for entry in find_elements(known, progress=progress)
         if entry.probability >= _PRESENT and entry.element not in elsewhere
     ]
-    listed = [element for element in cube.elements if element not in {*found, *elsewhere}]
+    listed = [element for element in known.cube.elements if element not in {*found, *elsewhere}]
     chosen = plausible_minerals(
-        library, {*found, *listed}, *energy_range(instrument), excitation_kev(instrument)
+        library, {*found, *listed}, *energy_range(known.instrument), excitation_kev(known.instrument)
     )
     also = f" and those that the file lists ({', '.join(listed)})" if listed else ""
     return chosen, (

@@ -1,0 +1,152 @@
+"""A map with all that its sum spectrum tells, found once: axis, resolution, source and elements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.maps.anode import with_likely_anode
+from napari_xrf.maps.calibration import Calibration, calibrate
+from napari_xrf.maps.identification import FoundElement, identify
+from napari_xrf.maps.setting import Setting, setting_of
+from napari_xrf.physics.detector.detector import Detector
+from napari_xrf.physics.instrument import Instrument, instrument_of
+
+
+@dataclass(frozen=True, eq=False)
+class CalibratedMap:
+    """A map, and what it was measured with; made by :func:`calibrate_map`.
+
+    Attributes
+    ----------
+    cube
+        The map as it was read; its energy axis is the file's own.
+    calibration
+        The refined axis and detector, and how they were found.
+    setting
+        Excitation, anode and scatter angle, detector, refined axis and the range to fit.
+    sum_spectrum
+        (E,) counts of all pixels.
+    """
+
+    cube: SpectralCube
+    calibration: Calibration
+    setting: Setting
+    sum_spectrum: NDArray[np.float64]
+
+    @property
+    def energy(self) -> EnergyAxis:
+        """The refined axis; the file's own where there was too little to refine it."""
+        return self.calibration.energy
+
+    @property
+    def detector(self) -> Detector:
+        """The detector with the refined resolution."""
+        return self.calibration.detector
+
+    @property
+    def message(self) -> str:
+        """What the calibration did, or why it did nothing."""
+        return self.calibration.message
+
+    @property
+    def holds_counts(self) -> bool:
+        """Whether there are counts above 0 keV."""
+        return bool(self.sum_spectrum[self.cube.energy.positive].any())
+
+    @cached_property
+    def max_spectrum(self) -> NDArray[np.uint64]:
+        """(E,) largest count of any pixel in each channel; read at first use."""
+        return self.cube.max_spectrum()
+
+    @cached_property
+    def instrument(self) -> Instrument:
+        """What the forward model needs, with the refined axis and detector."""
+        return replace(instrument_of(self.cube), energy=self.energy, detector=self.detector)
+
+    @cached_property
+    def on_refined_axis(self) -> SpectralCube:
+        """The same counts on the refined axis."""
+        return replace(self.cube, energy=self.energy)
+
+    @cached_property
+    def elements(self) -> tuple[FoundElement, ...]:
+        """What :func:`find_elements` finds, by rising atomic number."""
+        return find_elements(self)
+
+    def checked(self) -> CalibratedMap:
+        """Return this map if it holds counts.
+
+        Raises
+        ------
+        InvalidInput
+            When there are none above 0 keV.
+        """
+        if not self.holds_counts:
+            raise InvalidInput(f"the map {self.cube.name!r} holds no counts above 0 keV")
+        return self
+
+
+Measured = SpectralCube | CalibratedMap
+"""What analyses take: a map as it was read, calibrated on the way, or one that is calibrated already."""
+
+
+def calibrate_map(
+    measured: Measured, *, calibration: Calibration | None = None, progress: Progress = ignore_progress
+) -> CalibratedMap:
+    """Refine the energy axis and the resolution of a map on its sum spectrum, and infer its source.
+
+    Parameters
+    ----------
+    measured
+        A map; a calibrated one is returned as it is.
+    calibration
+        Where it is known already.
+    """
+    if isinstance(measured, CalibratedMap):
+        return measured
+    cube, spectrum = measured, measured.sum_spectrum(progress).astype(np.float64)
+    progress(0, 1, "calibrating")
+    known = calibration or calibrate(
+        spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements, progress=progress
+    )
+    setting = setting_of(spectrum, cube.energy, cube.excitation).refined(known.energy, known.detector)
+    if spectrum[cube.energy.positive].any():
+        setting = with_likely_anode(spectrum, setting, cube.elements, progress)
+    progress(1, 1, "calibrating")
+    return CalibratedMap(cube, known, setting, spectrum)
+
+
+def cube_of(measured: Measured) -> SpectralCube:
+    """Return the map as it was read."""
+    return measured.cube if isinstance(measured, CalibratedMap) else measured
+
+
+def find_elements(measured: Measured, *, progress: Progress = ignore_progress) -> tuple[FoundElement, ...]:
+    """Find the elements of a map from its sum spectrum and from the pixels that stand out.
+
+    The sum spectrum is calibrated, then explained by the elements that lower chi-square most, one after the
+    other, with all their line families; stray peaks, scatter, escape and pile-up compete with them. An
+    element is found when the model without it is improbable, given how common it is (the file's own
+    list counts for it, but proves nothing). Then the same is done for the pixels in which a line
+    stands out that the sum spectrum does not show. A calibrated map keeps what was found.
+
+    Returns
+    -------
+    The elements by rising atomic number; empty for a map without counts.
+    """
+    known = calibrate_map(measured, progress=progress)
+    found: tuple[FoundElement, ...] | None = known.__dict__.get("elements")
+    if found is None:
+        found = ()
+        if known.holds_counts:
+            found = identify(known.cube, known.sum_spectrum, known.setting, progress)
+        known.__dict__["elements"] = found  # where the cached property looks
+    return found

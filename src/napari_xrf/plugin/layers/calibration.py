@@ -1,0 +1,35 @@
+"""The calibration of a layer's map: made once, in the worker that needs it first, for all docks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from napari_xrf.core.progress import Progress
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
+
+_KEY = "xrf_calibrated_map"
+
+
+def kept_map(layer: Any, cube: SpectralCube) -> Measured:
+    """Return the calibrated map of a layer's cube where it was made already, else the cube."""
+    kept = layer.metadata.get(_KEY)
+    return kept if isinstance(kept, CalibratedMap) and kept.cube is cube else cube
+
+
+def calibrate_layer(layer: Any, cube: SpectralCube, *, progress: Progress) -> CalibratedMap:
+    """Return the calibrated map of a layer's cube, made at the first call."""
+    measured = calibrate_map(kept_map(layer, cube), progress=progress)
+    layer.metadata[_KEY] = measured
+    return measured
+
+
+def on_calibrated(work: Callable[..., Any], layer: Any, cube: SpectralCube) -> Callable[..., Any]:
+    """Return a job's work that is given the calibrated map of a layer first."""
+
+    def work_on_it(*arguments: Any, progress: Progress, **options: Any) -> Any:
+        measured = calibrate_layer(layer, cube, progress=progress)
+        return work(measured, *arguments, progress=progress, **options)
+
+    return work_on_it

@@ -1,0 +1,28 @@
+import pytest
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.learning.network_method import check_method, mineral_models
+from napari_xrf.minerals.classification import ClassificationOptions
+from napari_xrf.reference.minerals import load_library, select_minerals
+
+QUARTZ = select_minerals(load_library(), ("quartz",))
+
+
+def test_methods_that_can_do_what_is_asked():
+    check_method("likelihood", QUARTZ, ClassificationOptions(tolerance=0.2))
+    for name in mineral_models():
+        check_method(name, None, ClassificationOptions())
+
+
+@pytest.mark.parametrize(
+    ("method", "minerals", "options", "message"),
+    [
+        ("guess", None, {}, "no method"),
+        ("likelihood", (), {}, "no mineral"),
+        ("mineral-cnn", None, {"tolerance": 0.2}, "takes no tolerance"),
+        ("maxrf-cnn", None, {}, "not minerals"),
+    ],
+)
+def test_methods_that_cannot_are_refused(method, minerals, options, message):
+    with pytest.raises(InvalidInput, match=message):
+        check_method(method, minerals, ClassificationOptions(**options))

@@ -1,0 +1,89 @@
+"""One calibration and one identification for all that follows, and both travel to worker processes."""
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mineral_cubes import mineral_cube
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.maps import calibrated_map
+from napari_xrf.maps.calibrated_map import calibrate_map, cube_of, find_elements
+from napari_xrf.maps.element_mapping import map_elements
+from napari_xrf.minerals.classification import classify_minerals
+from napari_xrf.reference.minerals import load_library, select_minerals
+
+
+@pytest.fixture(scope="module")
+def cube():
+    minerals = select_minerals(load_library(), ("quartz", "calcite", "pyrite"))
+    return mineral_cube(minerals, 2000, shape=(8, 8))[0]
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How often each of the two slow steps was taken."""
+    calls = {"calibrate": 0, "identify": 0}
+
+    def count(name):
+        real = getattr(calibrated_map, name)
+
+        def counting(*arguments, **options):
+            calls[name] += 1
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(calibrated_map, name, counting)
+
+    for name in calls:
+        count(name)
+    return calls
+
+
+def test_one_pass_from_elements_to_minerals_calibrates_and_identifies_once(cube, counted):
+    measured = calibrate_map(cube)
+    elements = find_elements(measured)
+    maps = map_elements(measured)
+    found = classify_minerals(measured, library=load_library())
+    assert {family.split()[0] for family in maps.families} == {one.element for one in elements}
+    assert {"Si", "Ca", "Fe"} <= {one.element for one in elements}
+    assert "calcite" in found.minerals
+    assert measured.elements is elements
+    assert counted == {"calibrate": 1, "identify": 1}
+
+
+def test_a_map_and_a_calibrated_map_give_the_same(cube):
+    measured = calibrate_map(cube)
+    assert calibrate_map(measured) is measured
+    assert cube_of(measured) is cube is cube_of(cube)
+    assert find_elements(cube) == find_elements(measured)
+    wanted = ["Ca", "Fe"]
+    assert np.array_equal(map_elements(cube, wanted).counts, map_elements(measured, wanted).counts)
+
+
+def test_it_travels_to_other_processes_with_what_was_found(cube, counted):
+    measured = calibrate_map(cube)
+    found = find_elements(measured)
+    there = pickle.loads(pickle.dumps(measured))
+    assert find_elements(there) == found
+    assert there.setting == measured.setting
+    assert there.instrument == measured.instrument
+    assert counted == {"calibrate": 1, "identify": 1}
+    assert np.array_equal(map_elements(there, ["Ca"]).counts, map_elements(measured, ["Ca"]).counts)
+
+
+def test_it_knows_what_measured_it(cube):
+    measured = calibrate_map(cube)
+    assert measured.energy != cube.energy
+    assert measured.instrument.energy == measured.energy == measured.on_refined_axis.energy
+    assert measured.setting.anode == "Rh"
+    assert measured.max_spectrum.max() == cube.counts.max()
+    assert "peaks" in measured.message
+
+
+def test_an_empty_map_is_calibrated_to_nothing(cube):
+    empty = calibrate_map(replace(cube, counts=np.zeros_like(cube.counts)))
+    assert empty.elements == ()
+    assert empty.energy == cube.energy
+    with pytest.raises(InvalidInput, match="no counts"):
+        empty.checked()
