@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_xrf.cli.names import names_of, split_names
-from napari_xrf.core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from napari_xrf.learning.training_recipes import TrainingRecipe
@@ -70,45 +69,23 @@ def recipe_from(arguments: argparse.Namespace) -> TrainingRecipe:
     InvalidInput
         When a name is unknown, or a value does not go with the recipe.
     """
-    from napari_xrf.cli.parameter_options import parameters_from
-    from napari_xrf.learning.recipe_variants import (
-        with_distortions,
-        with_instrument,
-        with_minerals,
-        with_preprocessing,
-        with_regions,
+    from napari_xrf.learning.recipe_variants import varied_recipe
+    from napari_xrf.learning.training_recipes import TrainingOptions
+
+    return varied_recipe(
+        arguments.model,
+        seed=arguments.seed,
+        settings=settings_of(arguments),
+        preprocessing=split_names(arguments.preprocessing),
+        instrument=split_names(arguments.instrument),
+        minerals=names_of(arguments.minerals),
+        library=arguments.library,
+        distortions=arguments.distortions,
+        regions=arguments.regions,
+        map=arguments.map,
+        mix=arguments.mix,
+        **{entry.name: getattr(arguments, entry.name) for entry in fields(TrainingOptions)},
     )
-    from napari_xrf.learning.training_recipes import TrainingOptions, training_recipe
-
-    recipe = training_recipe(arguments.model)
-    options = parameters_from(arguments, TrainingOptions, base=recipe.options)
-    network = {**recipe.network, **settings_of(arguments)}
-    recipe = replace(recipe, options=options, network=network)
-    if arguments.preprocessing:
-        recipe = with_preprocessing(recipe, split_names(arguments.preprocessing))
-    if arguments.instrument:
-        recipe = with_instrument(recipe, split_names(arguments.instrument))
-    minerals = names_of(arguments.minerals)
-    if minerals is not None or arguments.library is not None:
-        recipe = with_minerals(recipe, minerals, arguments.library)
-    if arguments.distortions is not None:
-        recipe = with_distortions(recipe, arguments.distortions)
-    if (arguments.regions is None) != (arguments.map is None):
-        raise InvalidInput(
-            "regions are labels of a map", "Give both --regions LABELS_FILE and --map CUBE_FILE"
-        )
-    if arguments.regions is None and arguments.mix is not None:
-        raise InvalidInput(
-            "--mix is the share of labelled regions", "Give --regions and --map, or leave it out"
-        )
-    if arguments.regions is not None:
-        from napari_xrf.io.formats import existing_file
-
-        for file in (arguments.regions, arguments.map):
-            existing_file(file)
-        mix = 1.0 if arguments.mix is None else arguments.mix
-        recipe = with_regions(recipe, arguments.map, arguments.regions, mix=mix, seed=arguments.seed)
-    return recipe
 
 
 def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:

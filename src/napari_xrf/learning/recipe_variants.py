@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.parameters import check_range
+from napari_xrf.io.formats import existing_file
 from napari_xrf.learning.preprocessing import Preprocessing
 from napari_xrf.learning.sources.source import SourceSpec
-from napari_xrf.learning.training_recipes import TrainingRecipe
+from napari_xrf.learning.training_recipes import TrainingOptions, TrainingRecipe, training_recipe
 
 # What a word of a preprocessing changes; "raw" against "baseline" is the comparison that papers make.
 PREPROCESSING_WORDS: Mapping[str, Mapping[str, Any]] = {
@@ -27,6 +28,78 @@ PREPROCESSING_WORDS: Mapping[str, Mapping[str, Any]] = {
 }
 DISTORTIONS = ("typical", "none")
 _GREATER_PART = 0.75
+
+
+def varied_recipe(
+    model: str,
+    *,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    preprocessing: Sequence[str] = (),
+    instrument: str | Sequence[str] = (),
+    minerals: Sequence[str] | None = None,
+    library: str | Path | None = None,
+    distortions: str | None = None,
+    regions: str | Path | None = None,
+    map: str | Path | None = None,
+    mix: float | None = None,
+    **options: Any,
+) -> TrainingRecipe:
+    """Return a shipped recipe with all that a user changed.
+
+    Parameters
+    ----------
+    model
+        Name of the recipe.
+    seed
+        Of the split of regions.
+    settings
+        Options of the network.
+    preprocessing, instrument, minerals, library, distortions
+        See the functions of these names below.
+    regions, map, mix
+        Files of labels and of their map, and the share of spectra that come from them, 1 by default.
+    options
+        Of the training: ``epochs``, ``steps_per_epoch``, …; None stands for the recipe's own.
+
+    Raises
+    ------
+    FileError
+        When a file that is named is not there or cannot be read.
+    InvalidInput
+        When a name is unknown, or a value does not go with the recipe.
+    """
+    recipe = training_recipe(model)
+    known = [entry.name for entry in fields(TrainingOptions)]
+    for name in options:
+        if name not in known:
+            raise InvalidInput(f"a training has no option {name!r}", f"Its options are {', '.join(known)}")
+    changed = {name: value for name, value in options.items() if value is not None}
+    recipe = replace(
+        recipe,
+        options=replace(recipe.options, **changed),
+        network={**recipe.network, **(settings or {})},
+    )
+    if preprocessing:
+        recipe = with_preprocessing(recipe, preprocessing)
+    if instrument:
+        recipe = with_instrument(recipe, [instrument] if isinstance(instrument, str) else instrument)
+    if minerals is not None or library is not None:
+        recipe = with_minerals(recipe, minerals, library)
+    if distortions is not None:
+        recipe = with_distortions(recipe, distortions)
+    if (regions is None) != (map is None):
+        raise InvalidInput(
+            "regions are labels of a map", "Give both --regions LABELS_FILE and --map CUBE_FILE"
+        )
+    if regions is None or map is None:
+        if mix is not None:
+            raise InvalidInput(
+                "--mix is the share of labelled regions", "Give --regions and --map, or leave it out"
+            )
+        return recipe
+    cube, labels = existing_file(map), existing_file(regions)
+    return with_regions(recipe, cube, labels, mix=1.0 if mix is None else mix, seed=seed)
 
 
 def read_settings(texts: Sequence[str]) -> dict[str, Any]:
