@@ -339,6 +339,143 @@ def xspress3_raw(path: Path) -> Expected:
     )
 
 
+def xspress3_instrument(path: Path) -> Expected:
+    parts = spectra(14, (6, 4, 1024), 0.05)
+    with h5py.File(path, "w") as file:
+        file["entry/instrument/xspress3/data"] = parts.astype(np.uint32)
+    detectors = {str(n): parts[None, :, n] for n in range(4)}
+    return Expected("Xspress3 raw", parts.sum(axis=1)[None], detectors=detectors, warning="stand in one row")
+
+
+def nanomax(path: Path) -> Expected:
+    counts = spectra(21, (12, 2, 512))
+    x, y = np.meshgrid(np.arange(4) * 0.2, np.arange(3) * 0.5)
+    x[1] = x[1, ::-1]  # a snake scan
+    with h5py.File(path, "w") as file:
+        file["entry/measurement/xspress3/data"] = counts
+        file["entry/measurement/pseudo/x"] = x.ravel()
+        file["entry/measurement/pseudo/y"] = y.ravel()
+    parts = counts.reshape(3, 4, 2, 512)
+    parts[1] = parts[1, ::-1].copy()
+    return Expected(
+        "NanoMAX",
+        parts.sum(axis=2),
+        pixel_size=(0.5, 0.2),
+        detectors={str(n): parts[:, :, n] for n in range(2)},
+        warning="measured backwards",
+    )
+
+
+def soleil(path: Path) -> Expected:
+    one, two = spectra(22), spectra(23)
+    with h5py.File(path, "w") as file:
+        file["scan_0001/scan_data/channel00"] = one
+        file["scan_0001/scan_data/channel01"] = two
+        file["scan_0001/scan_data/trajectory_1_1"] = np.zeros((3, 4))
+    detectors = {"channel00": one, "channel01": two}
+    return Expected("SOLEIL", one + two, detectors=detectors, warning="No energy calibration")
+
+
+def aps_confocal(path: Path) -> Expected:
+    one, two = spectra(22), spectra(23)
+    x, y = np.meshgrid(np.arange(4) * 0.01, np.arange(3) * 0.02)
+    with h5py.File(path, "w") as file:
+        file["2D Scan/MCA 1"] = one
+        file["2D Scan/MCA 2"] = two
+        file["2D Scan/X Positions"] = x
+        file["2D Scan/Y Positions"] = y[:, 0]
+    detectors = {"MCA 1": one, "MCA 2": two}
+    return Expected("APS 2D Scan", one + two, pixel_size=(20.0, 10.0), detectors=detectors, warning="mm")
+
+
+def oxford(path: Path) -> Expected:
+    counts = spectra(24)
+    with h5py.File(path, "w") as file:
+        file["1/EDS/Data/Spectrum"] = counts.reshape(12, -1).astype(np.int32)
+        file["1/EDS/Data/Live Time"] = np.full(12, 0.25)
+        header = {"X Cells": 4, "Y Cells": 3, "X Step": 0.5, "Y Step": 0.25, "Channel Width": 20.0,
+                  "Start Channel": -100.0, "Beam Voltage": 20.0}  # fmt: skip
+        for name, value in header.items():
+            file[f"1/EDS/Header/{name}"] = np.array([value])
+    return Expected(
+        "Oxford h5oina", counts, (-0.1, 0.02), pixel_size=(0.25, 0.5), live_time=np.full(SHAPE[:2], 0.25)
+    )
+
+
+def bliss_snake(path: Path) -> Expected:
+    counts = spectra(8)
+    stored = counts.copy()
+    stored[1] = counts[1, ::-1]
+    x, y = np.meshgrid(np.arange(4) * 0.1, np.arange(3) * 0.2)
+    x[1] = x[1, ::-1]
+    with h5py.File(path, "w") as file:
+        file["rock_0001_1.1/title"] = "amesh sy 0 0.3 3 sz 10 10.4 2 0.05 backnforth"
+        measurement = file.create_group("rock_0001_1.1/measurement")
+        measurement["fx_det0"] = stored.reshape(12, -1)
+        measurement["fx_sum"] = stored.reshape(12, -1)  # of the one detector beside it
+        measurement["eiger_roi1_profile"] = np.full((12, 900), 9)
+        measurement["sy"], measurement["sz"] = x.ravel(), y.ravel()
+    return Expected("BLISS", counts, detectors={"fx_det0": counts}, warning="measured backwards")
+
+
+def bliss_uneven(path: Path) -> Expected:
+    one, two = spectra(8), spectra(9)
+    two[2, 2:] = 0
+    with h5py.File(path, "w") as file:
+        file["1.1/title"] = "amesh(sy, 0, 0.3, 3, sz, 10, 10.4, 2, 0.05)"
+        file["1.1/measurement/det0"] = one.reshape(12, -1)
+        file["1.1/measurement/det1"] = two.reshape(12, -1)[:10]
+    detectors = {"det0": one, "det1": two}
+    return Expected("BLISS", one + two, detectors=detectors, warning="No energy calibration")
+
+
+def pyxrf_uneven(path: Path) -> Expected:
+    one, two = spectra(1), spectra(2)
+    two[2] = 0
+    with h5py.File(path, "w") as file:
+        file["xrfmap/det1/counts"] = one
+        file["xrfmap/det2/counts"] = two[:2]
+    detectors = {"det1": one, "det2": two[:2]}
+    return Expected("PyXRF", one + two, detectors=detectors, warning="det2 (2 × 4 pixels)")
+
+
+def pymca_two_axes(path: Path) -> Expected:
+    one, two = spectra(7), spectra(9)
+    with h5py.File(path, "w") as file:
+        for number, (counts, offset) in enumerate(((one, 0.0), (two, 0.1))):
+            group = file.create_group(f"stack/instrument/detector_0{number}")
+            group["data"] = counts
+            group["calibration"] = [offset, 0.01, 0.0]
+    total = np.zeros((*SHAPE[:2], SHAPE[2] + 10), dtype=np.uint16)
+    total[:, :, :-10] += one
+    total[:, :, 10:] += two
+    detectors = {"detector_00": one, "detector_01": two}
+    return Expected("PyMca workspace", total, detectors=detectors, warning="brought to one axis")
+
+
+def nexus_x_first(path: Path) -> Expected:
+    counts = spectra(18)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("entry/data")
+        group.attrs.update({"NX_class": "NXdata", "signal": "counts", "axes": ["x", "y", "mca_channel"]})
+        group["counts"] = counts.swapaxes(0, 1)
+        group["mca_channel"] = 0.01 * np.arange(SHAPE[2] + 1)  # edges
+        group["mca_channel"].attrs["units"] = "keV"
+        for name, size, step in (("y", 3, 0.025), ("x", 4, 0.05)):
+            group[name] = np.arange(size) * step
+            group[name].attrs["units"] = "mm"
+    return Expected("NeXus", counts, (0.005, 0.01), pixel_size=(25.0, 50.0))
+
+
+def hyperspy_listed(path: Path) -> Expected:
+    expected = hyperspy(path)
+    with h5py.File(path, "r+") as file:
+        axis = file["Experiments/a rock/axis-0"]
+        del axis.attrs["scale"], axis.attrs["offset"]
+        axis["axis"] = -0.1 + 0.02 * np.arange(SHAPE[2])
+    return expected
+
+
 def xismus(path: Path) -> Expected:
     counts = spectra(15)
     with h5py.File(path, "w") as file:
@@ -404,6 +541,7 @@ def nexus_detector_axis(path: Path) -> Expected:
 BUILDERS: tuple[Callable[[Path], Expected], ...] = (
     gse, gse_v1, pyxrf, maps_v10, maps_v9, maps_v9_energy_last, maps_raw, hyperspy, xproc, pymca_stack,
     pymca_nexus_plus, pymca_bare, pymca_workspace, bliss, bliss_stopped, diamond_i18, diamond_i13,
-    diamond_i14, nxfluo, xspress3_raw, xismus, ganx, xrdxrfutils, nexus, nexus_energy_first,
-    nexus_detector_axis,
+    diamond_i14, nxfluo, xspress3_raw, xspress3_instrument, nanomax, soleil, aps_confocal, oxford,
+    bliss_snake, bliss_uneven, pyxrf_uneven, pymca_two_axes, nexus_x_first, hyperspy_listed, xismus, ganx,
+    xrdxrfutils, nexus, nexus_energy_first, nexus_detector_axis,
 )  # fmt: skip

@@ -78,7 +78,6 @@ def test_negative_counts_are_told(tmp_path):
         ({"height": 10**9}, "bytes"),
         ({"data-Length": 3}, "do not exist"),
         ({"data-type": "complex"}, "data-type"),
-        ({"byte-order": "dont-care"}, "do not exist"),
         ({"record-by": "spiral"}, "record-by"),
         ({"offset": -8}, "bytes"),
     ],

@@ -25,6 +25,10 @@ def map_file_options() -> argparse.ArgumentParser:
     group = parent.add_argument_group("reading")
     group.add_argument("--detector", type=_detector, default="sum", help="index of one detector, or sum")
     group.add_argument("--dataset", help="path of the counts inside an HDF5 file")
+    group.add_argument("--map", type=int, metavar="N", help="which map of a file that holds several, from 0")
+    group.add_argument(
+        "--energy", type=_energy, metavar="OFFSET:WIDTH|FILE", help="energy axis in keV, or energies in lines"
+    )
     group.add_argument("--energy-axis", type=int, choices=range(4), help="which axis of it is energy")
     group.add_argument(
         "--memory", metavar="SIZE", help="memory for the counts, 500MB; default half of the free"
@@ -48,6 +52,8 @@ def read_map(arguments: argparse.Namespace, console: Console) -> SpectralCube:
         detector=arguments.detector,
         dataset=arguments.dataset,
         energy_axis=arguments.energy_axis,
+        map=arguments.map,
+        energy=arguments.energy,
         memory_budget=budget,
         progress=console.progress,
     )
@@ -95,6 +101,23 @@ def _excitation(text: str) -> tuple[str, float, str | None]:
             f"{text!r} is no excitation; write tube:50:Rh, electron:20 or monochromatic:10"
         )
     return kind, kev, anode or None
+
+
+def _energy(text: str) -> list[float]:
+    """Return (offset, width) in keV, or the energies that stand first in the lines of a file."""
+    try:
+        if ":" in text and not Path(text).is_file():
+            offset, width = (float(part) for part in text.split(":"))
+            if not width > 0:
+                raise ValueError
+            return [offset, width]
+        lines = Path(text).read_text(encoding="utf-8").replace(",", " ").splitlines()
+        words = [line.split() for line in lines if line.strip()]
+        return [float(each[0]) for each in words if each[0][0] in "+-.0123456789"]
+    except (OSError, ValueError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no energy axis; write OFFSET:WIDTH in keV, as 0:0.01, or a file of energies"
+        ) from None
 
 
 def _detector(text: str) -> int | Literal["sum"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -62,3 +63,39 @@ class Loads(Protocol):
     def load(self, memory_budget: int, progress: Any) -> NDArray[np.unsignedinteger[Any]]:
         """Return all counts as an array (Y, X, E), memory-mapped where it exceeds the budget in bytes."""
         ...
+
+
+def indices_of(key: Any, shape: Sequence[int]) -> tuple[tuple[range, Any], ...]:
+    """Return, for each axis of counts, the indices that a key needs and the key that picks among them.
+
+    A key is what numpy indexes with, axis by axis: integers, slices, ``...``, index arrays and masks.
+
+    Raises
+    ------
+    IndexError
+        When it has more axes than the counts or leads outside them.
+    """
+    parts = list(key) if isinstance(key, tuple) else [key]
+    dots = [at for at, part in enumerate(parts) if part is Ellipsis]
+    if len(dots) > 1 or len(parts) - len(dots) > len(shape):
+        raise IndexError(f"{key} does not index counts of (Y, X, E)")
+    if dots:
+        parts[dots[0] : dots[0] + 1] = [slice(None)] * (len(shape) + 1 - len(parts))
+    parts += [slice(None)] * (len(shape) - len(parts))
+    return tuple(_indices(part, size) for part, size in zip(parts, shape, strict=True))
+
+
+def _indices(part: Any, size: int) -> tuple[range, Any]:
+    if isinstance(part, slice):
+        return range(*part.indices(size)), slice(None)
+    wanted = np.asarray(part)
+    if wanted.ndim == 0 and wanted.dtype.kind in "iu":
+        if not -size <= part < size:
+            raise IndexError(f"index {part} is out of bounds for an axis of {size}")
+        return range(int(part) % size, int(part) % size + 1), 0
+    if wanted.ndim != 1 or wanted.dtype.kind not in "iub":
+        raise IndexError(f"counts are indexed by integers and slices, not by {type(part).__name__}")
+    wanted = np.flatnonzero(wanted) if wanted.dtype.kind == "b" else wanted % size
+    if not wanted.size:
+        return range(0), slice(None)
+    return range(int(wanted.min()), int(wanted.max()) + 1), wanted - wanted.min()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.energy_axis import EnergyAxis
@@ -17,11 +20,13 @@ from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
+from napari_xrf.io.calibration import axis_from_energies
 
 if TYPE_CHECKING:
     from napari_xrf.io.hdf5.datasets import DatasetChoice
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_MOST_EMPTY = 2000  # rows that are looked at from the end
 _HEAD = 4096  # bytes that a signature check may look at
 
 
@@ -103,7 +108,7 @@ LABEL_SUFFIXES = (".tif", ".tiff", ".h5", ".csv")
 ELEMENT_MAP_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5", ".nxs", ".csv")
 
 # Options of `read` that only some readers know, with the value that means "not given".
-_OPTIONAL: Mapping[str, object] = {"detector": "sum", "dataset": None, "energy_axis": None}
+_OPTIONAL: Mapping[str, object] = {"detector": "sum", "dataset": None, "energy_axis": None, "map": None}
 
 
 def read(
@@ -112,7 +117,8 @@ def read(
     detector: str | int = "sum",
     dataset: str | None = None,
     energy_axis: int | None = None,
-    energy: EnergyAxis | None = None,
+    map: int | None = None,
+    energy: EnergyAxis | Sequence[float] | NDArray[Any] | None = None,
     memory_budget: int | None = None,
     progress: Progress = ignore_progress,
 ) -> SpectralCube:
@@ -128,8 +134,11 @@ def read(
         The dataset to read, for HDF5 files of a layout that is not known.
     energy_axis
         Which axis of that dataset is energy (0, 1, 2, …).
+    map
+        Which map of a file that holds several, from 0; the file's default or the first when not given.
     energy
-        The energy axis to use instead of the file's.
+        The energy axis to use instead of the file's, in keV: an axis, (offset, width) or the energies of all
+        channels.
     memory_budget
         Bytes that the counts may take in memory; a larger map is read lazily. Default: half of the free
         memory.
@@ -147,7 +156,7 @@ def read(
     reader = _load(chosen.reader)
     known = inspect.signature(reader).parameters
     options: dict[str, Any] = {"progress": progress, "memory_budget": memory_budget}
-    given = {"detector": detector, "dataset": dataset, "energy_axis": energy_axis}
+    given = {"detector": detector, "dataset": dataset, "energy_axis": energy_axis, "map": map}
     for name, value in given.items():
         if value == _OPTIONAL[name]:
             continue
@@ -160,6 +169,7 @@ def read(
         raise FileError(file, f"cannot be read ({error.strerror or error})") from error
     except MemoryError:
         raise FileError(file, "needs more memory than there is", "Give a smaller memory budget") from None
+    cube = _told_of_empty_rows(cube)
     return cube if energy is None else _recalibrated(cube, energy)
 
 
@@ -332,11 +342,29 @@ def _load(target: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def _recalibrated(cube: SpectralCube, energy: EnergyAxis) -> SpectralCube:
-    if energy.size != cube.shape[2]:
-        raise InvalidInput(
-            f"an energy axis of {energy.size} channels does not fit {cube.shape[2]} channels of counts"
-        )
-    kept = tuple(text for text in cube.provenance.warnings if not text.startswith("No energy calibration"))
-    note = f"The energy axis was given by the user: {energy.offset:g} + {energy.width:g}·channel keV."
-    return replace(cube, energy=energy, provenance=replace(cube.provenance, warnings=(*kept, note)))
+def _told_of_empty_rows(cube: SpectralCube) -> SpectralCube:
+    """Add a warning when the last rows hold no counts, in whatever format: the scan was stopped."""
+    rows = last = cube.map_shape[0]
+    while last > 0 and rows - last < _MOST_EMPTY and not np.any(np.asarray(cube.counts[last - 1])):
+        last -= 1
+    if last in (0, rows):
+        return cube
+    note = f"The last {rows - last} of {rows} rows hold no counts: the scan was probably stopped early."
+    told = replace(cube.provenance, warnings=(*cube.provenance.warnings, note))
+    return replace(cube, provenance=told)
+
+
+def _recalibrated(cube: SpectralCube, energy: EnergyAxis | Sequence[float] | NDArray[Any]) -> SpectralCube:
+    size = cube.shape[2]
+    notes: tuple[str, ...] = ()
+    if isinstance(energy, EnergyAxis):
+        axis = energy
+    elif len(energy) == 2 != size:
+        axis = EnergyAxis(float(energy[0]), float(energy[1]), size)
+    else:
+        axis, notes = axis_from_energies(energy, "keV", size)
+    if axis.size != size:
+        raise InvalidInput(f"an energy axis of {axis.size} channels does not fit {size} channels of counts")
+    kept = tuple(text for text in cube.provenance.warnings if "energy calibration" not in text)
+    note = f"The energy axis was given by the user: {axis.offset:g} + {axis.width:g}·channel keV."
+    return replace(cube, energy=axis, provenance=replace(cube.provenance, warnings=(*kept, *notes, note)))

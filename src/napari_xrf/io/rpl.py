@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -23,9 +23,15 @@ from napari_xrf.io.whole_counts import CountFaults, narrowest, whole_counts
 LAYOUT = "Lispix raw map"
 _LARGEST_HEADER = 2**16
 _KINDS = {"signed": "i", "unsigned": "u", "float": "f"}
-_ORDERS = {"little-endian": "<", "big-endian": ">", "dont-care": "|"}
+_ORDERS = {"little-endian": "<", "big-endian": ">", "dont-care": "="}
 _RECORDS = ("vector", "image", "dont-care")
 _BAND_BYTES = 16 * 2**20
+
+_INCA = re.compile(r"^\(\s*MLX::([\w-]+)\s*:\s*(.*?)\s*\)$", re.IGNORECASE)
+# Bruker's M6 Jetstream and others write keys their own way.
+_SYNONYMS = {"depthscaleorigin": "depth-origin", "depthscaleincrement": "depth-scale",
+             "depthscaleunits": "depth-units", "datalength": "data-length", "datatype": "data-type",
+             "byteorder": "byte-order", "recordby": "record-by"}  # fmt: skip
 
 Keys = dict[str, str]
 
@@ -91,9 +97,12 @@ def _parsed(header: Path) -> Keys:
         raise FileError(header, "is too large for the description of a raw map")
     keys: Keys = {}
     for line in header.read_text(encoding="utf-8", errors="replace").splitlines():
-        parts = line.split(";")[0].split(None, 1)
-        if len(parts) == 2:
-            keys.setdefault(parts[0].lower(), parts[1].strip())
+        # Oxford INCA writes (MLX::width : 6); a third column, or what follows a ;, is a comment.
+        text = _INCA.sub(r"\1\t\2", line.split(";")[0].strip())
+        key, _, value = text.partition("\t") if "\t" in text else text.partition(" ")
+        columns = value.strip().split("\t")
+        if value.strip():
+            keys.setdefault(_SYNONYMS.get(key.strip().lower(), key.strip().lower()), columns[0].strip())
     return keys
 
 
@@ -115,7 +124,7 @@ def _dtype(header: Path, keys: Keys) -> np.dtype[Any]:
     kind = _KINDS[_choice(header, {"data-type": "unsigned", **keys}, "data-type", _KINDS)]
     order = _ORDERS[_choice(header, keys, "byte-order", _ORDERS)]
     size = _size(header, keys, "data-length")
-    if size not in ((4, 8) if kind == "f" else (1, 2, 4, 8)) or (order == "|" and size > 1):
+    if size not in ((4, 8) if kind == "f" else (1, 2, 4, 8)):
         raise FileError(header, f"describes numbers of {size} bytes, {order!r}, that do not exist")
     return np.dtype(f"{order}{kind}{size}")
 
@@ -152,12 +161,18 @@ def _axis(keys: Keys, channels: int) -> Calibration:
     per_channel, scale = _number(keys, "ev-per-chan"), _number(keys, "depth-scale")
     origin = _number(keys, "depth-origin") or 0.0
     units = keys.get("depth-units", "").lower()
-    if scale is not None and scale > 0 and units in ("ev", "kev"):
-        return calibration.axis_from_polynomial([origin, scale], channels, units)
-    if per_channel is not None and per_channel > 0:
-        offset = origin if units == "kev" else origin / 1000
-        return EnergyAxis(offset, per_channel / 1000, channels), ()
-    return calibration.assumed_axis(channels, "the .rpl file")
+
+    def find() -> Calibration | None:
+        if scale is not None and units in ("ev", "kev"):
+            return calibration.axis_from_polynomial([origin, scale], channels, units)
+        if per_channel:
+            # The origin is in the units of depth where there are any, else in whichever makes sense.
+            kev = units == "kev" or (not units and abs(origin) < 10 and origin != int(origin))
+            offset = origin * 1000 if kev else origin
+            return calibration.axis_from_polynomial([offset, per_channel], channels, "eV")
+        return None if not scale else calibration.axis_from_polynomial([origin, scale], channels, units)
+
+    return calibration.or_assumed(find, channels, "the .rpl file")
 
 
 def _pixel_size(keys: Keys) -> tuple[float, float] | None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.counts import indices_of
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import scratch_array
@@ -107,8 +108,8 @@ class BcfCounts:
         return np.asarray(self[:], dtype=dtype)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
-        """Return counts by integers, slices and ``...``, as numpy would."""
-        rows, columns, channels, squeeze = _ranges(key, self.shape)
+        """Return counts as numpy would, axis by axis."""
+        (rows, y), (columns, x), (channels, e) = indices_of(key, self.shape)
         pixels = len(rows) * len(columns)
         if pixels == 1:
             counts = self._one(rows[0], columns[0])[None, None, list(channels)]
@@ -116,7 +117,7 @@ class BcfCounts:
             counts = self._by_channel(rows, columns, channels)
         else:
             counts = self._by_pixel(rows, columns, channels)
-        return counts[tuple(0 if gone else slice(None) for gone in squeeze)]
+        return counts[:, :, e][:, x][y]
 
     def sum_region(self, mask: NDArray[np.bool_]) -> NDArray[np.uint64]:
         """Return the summed spectrum, (E,), of the pixels where ``mask`` (Y, X) is true."""
@@ -162,10 +163,6 @@ class BcfCounts:
         """Return the counts per pixel, (Y, X), in a window of channels (step 1)."""
         start, stop, _ = window.indices(self.shape[2])
         return self._by_channels().sum(start, max(start, stop), self.shape[:2], self.dtype)
-
-    def prepare(self, progress: Progress = ignore_progress) -> None:
-        """Build the index by channel now rather than at the first energy slice."""
-        self._by_channels(progress)
 
     def _by_channels(self, progress: Progress = ignore_progress) -> ChannelIndex:
         with self._building:
@@ -276,27 +273,3 @@ def _let_go(out: NDArray[Any]) -> None:
     """Let the system write a memory-mapped array's pages out rather than count them as ours."""
     if isinstance(out, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
         out._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
-
-
-def _ranges(key: Any, shape: tuple[int, int, int]) -> tuple[range, range, range, list[bool]]:
-    """Return the indices along each axis and which axes an integer takes away."""
-    parts = list(key) if isinstance(key, tuple) else [key]
-    if sum(part is Ellipsis for part in parts) > 1 or len(parts) - parts.count(Ellipsis) > 3:
-        raise IndexError(f"{key} does not index counts of (Y, X, E)")
-    if Ellipsis in parts:
-        at = parts.index(Ellipsis)
-        parts[at : at + 1] = [slice(None)] * (4 - len(parts))
-    parts += [slice(None)] * (3 - len(parts))
-    ranges, squeeze = [], []
-    for part, size in zip(parts, shape, strict=True):
-        if isinstance(part, slice):
-            ranges.append(range(*part.indices(size)))
-        elif isinstance(part, int | np.integer) and not isinstance(part, bool):
-            if not -size <= part < size:
-                raise IndexError(f"index {part} is out of bounds for an axis of {size}")
-            at = int(part) % size
-            ranges.append(range(at, at + 1))
-        else:
-            raise IndexError(f"counts are indexed by integers and slices, not by {type(part).__name__}")
-        squeeze.append(not isinstance(part, slice))
-    return ranges[0], ranges[1], ranges[2], squeeze

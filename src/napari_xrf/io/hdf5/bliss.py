@@ -8,65 +8,64 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.io import scans
 from napari_xrf.io.hdf5 import file as hdf5_file
-from napari_xrf.io.hdf5.location import MIN_CHANNELS, Location
+from napari_xrf.io.hdf5.location import MIN_CHANNELS, Location, spectra_among
 from napari_xrf.io.hdf5.metadata import um_per
 
 LAYOUT = "BLISS"
-_MESH = re.compile(
-    r"^\s*(?:[ad]mesh|dmesh|mesh)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\d+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\d+)\b"
-)
-_FSCAN = re.compile(r"^\s*fscan2d\s+(\S+)\s+(\S+)\s+(\S+)\s+(\d+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\d+)\b")
-_ENTRY = re.compile(r"^(\d+)\.1$")
+_ENTRY = re.compile(r"^(?:.*_)?(\d+)\.(\d+)$")  # 3.1 in a data set, sample_0001_3.1 in a collection
 
 
-def locate(file: Any) -> Location | None:
-    """Find the detectors of the first BLISS scan that has them; the command in ``title`` gives the shape."""
-    scans = sorted(
-        (int(match[1]), name) for name in hdf5_file.children(file) if (match := _ENTRY.match(name))
-    )
-    holding = []
-    for _, name in scans:
-        group = hdf5_file.group_at(file, f"/{name}/measurement")
-        singles = [
-            f"/{name}/measurement/{child}"
-            for child in hdf5_file.children(group)
-            if _is_mca(file, f"/{name}/measurement/{child}")
-        ]
+def locate(file: Any) -> list[Location]:
+    """Find the detectors of the BLISS scans that have some; the command in ``title`` gives the shape."""
+    matches = [match for name in hdf5_file.children(file) if (match := _ENTRY.match(name))]
+    found = []
+    for match in sorted(matches, key=lambda match: (int(match[1]), int(match[2]), match[0])):
+        folder = f"/{match[0]}/measurement"
+        paths = [f"{folder}/{child}" for child in hdf5_file.children(hdf5_file.group_at(file, folder))]
+        singles, notes = spectra_among(file, [path for path in paths if _is_mca(file, path)])
         if singles:
-            holding.append((name, singles))
-    if not holding:
-        return None
-    found = _location(file, *holding[0])
-    if len(holding) == 1:
-        return found
-    others = ", ".join(other for other, _ in holding[1:])
-    note = f"Scan {holding[0][0]} is read; the file also holds {others}: choose a dataset of them to read it."
-    return replace(found, notes=(*found.notes, note))
+            found.append(_location(file, match[0], singles, notes))
+    return found
 
 
 def scan_of(file: Any, dataset: str) -> Location | None:
     """Return the location of a chosen detector, ``/3.1/measurement/mca``; None for other paths."""
     parts = dataset.strip("/").split("/")
-    if len(parts) != 3 or parts[1] != "measurement" or not _ENTRY.match(parts[0]):
-        return None
     path = "/" + "/".join(parts)
-    return _location(file, parts[0], [path]) if _is_mca(file, path) else None
+    if len(parts) != 3 or parts[1] != "measurement" or not _ENTRY.match(parts[0]) or not _is_mca(file, path):
+        return None
+    return _location(file, parts[0], (path,), ())
 
 
-def _location(file: Any, scan: str, singles: list[str]) -> Location:
-    shape = file[singles[0]].shape
-    alike = [path for path in singles if file[path].shape == shape]
+def _location(file: Any, scan: str, singles: tuple[str, ...], notes: tuple[str, ...]) -> Location:
+    points = max(file[path].shape[0] for path in singles)
     title = hdf5_file.text_of(hdf5_file.dataset_at(file, f"/{scan}/title"))
-    map_shape, motors, notes = _scan_shape(title, shape[0])
-    return Location(
-        singles=tuple(alike),
+    grid = scans.grid_of(title, points)
+    location = Location(
+        singles=singles,
         single_axes="ne",
-        names=tuple(posixpath.basename(path) for path in alike),
-        map_shape=map_shape,
-        pixel_size=_motor_steps(file, scan, motors),
-        notes=notes,
+        names=tuple(map(posixpath.basename, singles)),
+        map_shape=grid.shape,
+        notes=(*notes, *grid.notes),
     )
+    if not grid.motors:
+        return location
+    found = [_motor(file, scan, name, points) for name, _ in grid.motors]
+    sizes = [abs(step) * (factor or 0.0) for (_, step), (_, factor) in zip(grid.motors, found, strict=True)]
+    if all(size > 0 and math.isfinite(size) for size in sizes):
+        location = replace(location, pixel_size=(sizes[0], sizes[1]))
+    positions = found[1][0]
+    if positions is not None:
+        return replace(location, backwards=scans.reversed_rows(positions, grid.shape))
+    if grid.alternating:
+        note = "Every second row was measured backwards, and no motor positions tell which: check the map."
+        return replace(location, notes=(*location.notes, note))
+    return location
 
 
 def _is_mca(file: Any, path: str) -> bool:
@@ -79,52 +78,15 @@ def _is_mca(file: Any, path: str) -> bool:
     )
 
 
-def _scan_shape(
-    title: str, points: int
-) -> tuple[tuple[int, int], tuple[tuple[str, float], ...], tuple[str, ...]]:
-    """Return (Y, X), the motors of rows and columns with their steps, and warnings, from a scan command."""
-    if match := _MESH.match(title):
-        columns, rows = int(match[4]) + 1, int(match[8]) + 1
-        fast = (match[1], _interval(match[2], match[3], int(match[4])))
-        slow = (match[5], _interval(match[6], match[7], int(match[8])))
-    elif match := _FSCAN.match(title):
-        rows, columns = int(match[4]), int(match[8])
-        slow, fast = (match[1], _number(match[3])), (match[5], _number(match[7]))
-    else:
-        note = f"The scan command {title!r} tells no map shape; the {points} points stand in one row."
-        return (1, points), (), (note,)
-    notes: tuple[str, ...] = ()
-    if points < rows * columns:
-        notes = (
-            f"The scan was stopped: {points} of {rows * columns} points are measured, the others are empty.",
-        )
-    elif points > rows * columns:
-        rows = math.ceil(points / columns)
-        notes = (f"The scan holds {points} points, more than its command {title!r} says; rows were added.",)
-    return (rows, columns), (slow, fast), notes
-
-
-def _interval(first: str, last: str, steps: int) -> float:
-    return abs(_number(last) - _number(first)) / max(steps, 1)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def _motor_steps(file: Any, scan: str, motors: tuple[tuple[str, float], ...]) -> tuple[float, float] | None:
-    sizes = []
-    for name, step in motors:
-        units = ""
-        for path in (f"/{scan}/instrument/{name}/value", f"/{scan}/instrument/positioners/{name}"):
-            dataset = hdf5_file.dataset_at(file, path)
-            if dataset is not None and not units:
-                units = hdf5_file.text_of(hdf5_file.attribute(dataset, "units", ""))
-        factor, _ = um_per(units)
-        if factor is None or not math.isfinite(step) or step == 0:
-            return None
-        sizes.append(abs(step) * factor)
-    return (sizes[0], sizes[1]) if len(sizes) == 2 else None
+def _motor(file: Any, scan: str, name: str, points: int) -> tuple[NDArray[np.float64] | None, float | None]:
+    """Return a motor's position at each point, if the file has it, and µm per its unit, if known."""
+    positions, factor = None, None
+    for path in (f"/{scan}/measurement/{name}", f"/{scan}/instrument/{name}/value",
+                 f"/{scan}/instrument/positioners/{name}"):  # fmt: skip
+        dataset = hdf5_file.dataset_at(file, path)
+        if dataset is None or dataset.dtype.kind not in "uif":
+            continue
+        factor = factor or um_per(hdf5_file.text_attribute(dataset, "units"))[0]
+        if positions is None and dataset.ndim == 1 and 1 < dataset.shape[0] <= max(points, 2):
+            positions = np.asarray(dataset[()], dtype=np.float64)
+    return positions, factor

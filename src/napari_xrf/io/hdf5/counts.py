@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.counts import indices_of
 from napari_xrf.core.errors import FileError
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import scratch_array
@@ -19,6 +20,7 @@ from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.whole_counts import CountFaults, narrowest, whole_counts
 
 TILE_BYTES = 16 * 2**20  # decompressed in a fraction of a second, so that cancelling feels immediate
+_SAMPLED = 2**22  # values of a row
 _WIDER = {1: np.uint16, 2: np.uint32, 4: np.uint64, 8: np.uint64}
 
 Span = tuple[int, int]
@@ -39,18 +41,21 @@ class Hdf5Counts:
     axes
         A letter for each of their dimensions: ``y``, ``x``, ``e`` (energy), ``d`` (detector, summed unless
         ``element`` says which), ``s`` (scans that stand one below another), ``n`` (points, row by row).
-    stored_shape, stored_dtype
+    stored_shape, stored_dtype, chunks
         Of each dataset.
     map_shape
         (Y, X); needed where axes hold ``n``, and where rows at the end are left out.
     element
         The one index on axis ``d`` to read, or None for the sum.
-    chunks
-        Shape of the file's chunks, or None when contiguous.
-    fractional
-        Whether values are made whole along the whole energy axis.
+    backwards
+        Which rows are stored against the direction of the others, (Y,), or None.
+    fractional, wide, scale
+        Whether values are made whole along the whole energy axis, need 64 bits, and what they are
+        multiplied by.
     faults
         What was wrong with the values read so far.
+    stamp
+        Of the file when it was opened, (0, 0) for one that may grow.
     """
 
     path: Path
@@ -61,7 +66,10 @@ class Hdf5Counts:
     map_shape: tuple[int, int]
     element: int | None = None
     chunks: tuple[int, ...] | None = None
+    backwards: NDArray[np.bool_] | None = None
     fractional: bool = False
+    wide: bool = False
+    scale: float = 1.0
     faults: CountFaults = field(default_factory=CountFaults)
     stamp: tuple[int, int] = (0, 0)
 
@@ -89,24 +97,21 @@ class Hdf5Counts:
     def dtype(self) -> np.dtype[Any]:
         """Unsigned and wide enough for every value that could be stored."""
         if self.stored_dtype.kind == "f":
-            return np.dtype(np.uint32)
+            return np.dtype(np.uint64 if self.wide else np.uint32)
         itemsize = self.stored_dtype.itemsize
         return np.dtype(_WIDER[itemsize] if self.is_sum else f"u{itemsize}")
 
     def __getitem__(self, key: Any, /) -> Any:
         """Return counts by integers, slices or anything numpy indexes with; a numpy array."""
-        keys = list(key) if isinstance(key, tuple) else [key]
-        if Ellipsis in [item for item in keys if isinstance(item, type(Ellipsis))]:
-            at = next(i for i, item in enumerate(keys) if item is Ellipsis)
-            keys[at : at + 1] = [slice(None)] * (4 - len(keys))
-        keys += [slice(None)] * (3 - len(keys))
-        spans, inner = zip(
-            *(_bounds(item, size) for item, size in zip(keys, self.shape, strict=True)), strict=True
-        )
+        found = indices_of(key, self.shape)
+        spans = [(min(wanted), max(wanted) + 1) if wanted else (0, 0) for wanted, _ in found]
         block = self._read(*spans)
         # One axis after the other from the last, so that integers do not shift the others.
         for axis in (2, 1, 0):
-            block = block[(slice(None),) * axis + (inner[axis],)]
+            wanted, inner = found[axis]
+            if wanted.step != 1:
+                block = block[(slice(None),) * axis + (np.asarray(wanted, dtype=np.intp) - spans[axis][0],)]
+            block = block[(slice(None),) * axis + (inner,)]
         return block
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -160,12 +165,7 @@ class Hdf5Counts:
             with hdf5_file.opened(self.path) as opened:
                 return self._read(y, x, e, opened)
         self._check_unchanged()
-        span = (0, self.shape[2]) if self.fractional else e
-        summed: NDArray[Any] | None = None
-        for source in self.sources:
-            values = self._slab(file[source], y, x, span)
-            summed = values if summed is None else np.add(summed, values, dtype=self._sum_type())
-        assert summed is not None
+        summed = self._values(file, y, x, (0, self.shape[2]) if self.fractional else e)
         if summed.dtype == self.dtype:
             return summed
         counts = np.empty(summed.shape, dtype=self.dtype)
@@ -176,6 +176,35 @@ class Hdf5Counts:
                 values = np.rint(values)
             counts[row] = whole_counts(values, first, self.dtype, self.faults)
         return counts[:, :, e[0] : e[1]] if self.fractional else counts
+
+    def sample(self) -> NDArray[Any]:
+        """Return the values of a part of three rows, (3, X, E) as stored: cheap whatever the map's size."""
+        rows, columns, channels = self.shape
+        width = max(1, min(columns, _SAMPLED // channels))
+        picked = np.unique(np.linspace(0, rows - 1, 3).astype(int))
+        with hdf5_file.opened(self.path) as file:
+            parts = [self._values(file, (row, row + 1), (0, width), (0, channels)) for row in picked.tolist()]
+        return np.concatenate(parts)
+
+    def sampled_sum(self) -> NDArray[np.uint64]:
+        """Return the sum spectrum, (E,), of :meth:`sample`, whose faults are noted."""
+        whole = whole_counts(self.sample(), 0, np.uint64, self.faults)
+        return np.asarray(whole.sum(axis=(0, 1), dtype=np.uint64))
+
+    def _values(self, file: Any, y: Span, x: Span, e: Span) -> NDArray[Any]:
+        """Read (Y, X, E) in the type of the sum, rows turned, scaled."""
+        turned = self.backwards is not None and self.backwards[slice(*y)].any()
+        across = (0, self.map_shape[1]) if turned else x
+        summed: NDArray[Any] | None = None
+        for source in self.sources:
+            values = self._slab(file[source], y, across, e)
+            summed = values if summed is None else np.add(summed, values, dtype=self._sum_type())
+        assert summed is not None
+        if turned and self.backwards is not None:
+            rows = self.backwards[slice(*y)]
+            summed[rows] = summed[rows][:, ::-1]
+            summed = summed[:, slice(*x)]
+        return summed if self.scale == 1 else summed * self.scale
 
     def _slab(self, dataset: Any, y: Span, x: Span, e: Span) -> NDArray[Any]:
         """Read (Y, X, E) of one dataset in the type of the sum."""
@@ -229,6 +258,8 @@ class Hdf5Counts:
         step = list(self._smallest_tile())
         if self.fractional:
             step[2] = limits[2]
+        if self.backwards is not None:
+            step[1] = limits[1]
         for axis in (2, 1, 0):
             factor = max(1, tile_bytes // max(prod(step) * size, 1))
             step[axis] = min(limits[axis], step[axis] * factor)
@@ -260,28 +291,6 @@ def stamp_of(path: Path) -> tuple[int, int]:
     except OSError as error:
         raise FileError(path, f"cannot be read any more ({error.strerror})") from error
     return status.st_mtime_ns, status.st_size
-
-
-def _bounds(item: Any, size: int) -> tuple[Span, Any]:
-    """Return the span of an axis that a key needs, and the key within that span."""
-    if isinstance(item, slice):
-        start, stop, step = item.indices(size)
-        if step == 1:
-            return (start, max(start, stop)), slice(None)
-        wanted = np.arange(start, stop, step)
-    elif np.ndim(item) == 0:
-        index = int(item)
-        if not -size <= index < size:
-            raise IndexError(f"index {index} is outside of {size}")
-        index %= size
-        return (index, index + 1), 0
-    else:
-        wanted = np.asarray(item)
-        wanted = np.flatnonzero(wanted) if wanted.dtype == bool else wanted % size
-    if not wanted.size:
-        return (0, 0), slice(None)
-    low, high = int(wanted.min()), int(wanted.max()) + 1
-    return (low, high), wanted - low
 
 
 def _extent(wanted: Any) -> Span:
@@ -326,6 +335,5 @@ def counts_of(
     if map_shape is None:
         map_shape = (lengths.get("s", 1) * lengths.get("y", 1), lengths.get("x", lengths.get("n", 1)))
     dtype = np.result_type(*(dataset.dtype for dataset in datasets)).newbyteorder("=")
-    return Hdf5Counts(
-        path, sources, axes, first.shape, dtype, map_shape, element, first.chunks, stamp=stamp_of(path)
-    )
+    stamp = (0, 0) if file.swmr_mode else stamp_of(path)
+    return Hdf5Counts(path, sources, axes, first.shape, dtype, map_shape, element, first.chunks, stamp=stamp)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from napari_xrf.core.errors import InvalidInput
@@ -46,7 +47,7 @@ def choices(file: Any) -> tuple[DatasetChoice, ...]:
         if dataset.ndim in (3, 4) and dataset.dtype.kind in "uif" and min(dataset.shape) > 0:
             axis = guessed_energy_axis(dataset.shape, spectra)
             found.append(DatasetChoice(path, dataset.shape, str(dataset.dtype), axis))
-    return tuple(sorted(found, key=lambda choice: -_size(choice.shape)))
+    return tuple(sorted(found, key=lambda choice: -prod(choice.shape)))
 
 
 def chosen(file: Any, path: str, energy_axis: int | None) -> Location:
@@ -128,10 +129,3 @@ def _datasets(file: Any) -> list[tuple[str, Any]]:
             else:
                 pending.append((child, node))
     return found
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    product = 1
-    for length in shape:
-        product *= length
-    return product

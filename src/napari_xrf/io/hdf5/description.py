@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.io import calibration
@@ -48,43 +49,34 @@ def override_details(file: Any, at: str) -> Mapping[str, Any]:
     with contextlib.suppress(KeyError, ValueError):
         told["excitation"] = Excitation("monochromatic", float(values["COHERENT_SCT_ENERGY"]))
     named = (part.strip().split("_")[0] for part in values.get("ELEMENTS_TO_FIT", "").split(","))
-    elements = tuple(dict.fromkeys(symbol for symbol in named if is_element(symbol)))
+    elements = tuple(dict.fromkeys(symbol for symbol in named if _is_element(symbol)))
     return {**told, "elements": elements} if elements else told
 
 
 def hyperspy_calibration(file: Any, at: str, size: int) -> Calibration | None:
-    """Read the energy axis of a HyperSpy file: the one that is not for navigation."""
+    """Read the energy axis of a HyperSpy file, uniform or listed: the one that is not for navigation."""
     for axis in hyperspy_axes(file, at):
         if not axis["navigate"]:
-            try:
-                return calibration.axis_from_polynomial([axis["offset"], axis["scale"]], size, axis["units"])
-            except InvalidInput:
-                return None
+            if axis["listed"] is not None:
+                return calibration.axis_from_energies(axis["listed"][()], axis["units"], size)
+            return calibration.axis_from_polynomial([axis["offset"], axis["scale"]], size, axis["units"])
     return None
 
 
 def hyperspy_pixel_size(file: Any, at: str) -> PixelSize:
     """Read the pixel size of a HyperSpy map from the scales of its navigation axes."""
-    sizes = []
-    for axis in [axis for axis in hyperspy_axes(file, at) if axis["navigate"]][-2:]:
-        factor, _ = um_per(axis["units"])
-        if factor is None or axis["scale"] == 0:
-            return None, ()
-        sizes.append(abs(axis["scale"]) * factor)
-    return ((sizes[0], sizes[1]), ()) if len(sizes) == 2 else (None, ())
+    navigation = [axis for axis in hyperspy_axes(file, at) if axis["navigate"]][-2:]
+    dy, dx = ([abs(axis["scale"]) * (um_per(axis["units"])[0] or 0.0) for axis in navigation] + [0.0] * 2)[:2]
+    return ((dy, dx) if dy and dx else None), (), None
 
 
 def hyperspy_details(file: Any, at: str) -> Mapping[str, Any]:
     """Read title, voltage, geometry and elements from HyperSpy's metadata."""
     folder = posixpath.dirname(at)
-    general = hdf5_file.group_at(file, f"{folder}/metadata/General")
-    told: dict[str, Any] = {}
-    title = hdf5_file.text_of(hdf5_file.attribute(general, "title", "")) if general is not None else ""
-    told["name"] = title or posixpath.basename(folder)
+    title = hdf5_file.text_attribute(hdf5_file.group_at(file, f"{folder}/metadata/General"), "title")
     listed = hdf5_file.dataset_at(file, f"{folder}/metadata/Sample/_list_elements")
-    told["elements"] = (
-        tuple(name for name in hdf5_file.texts_of(listed) if is_element(name)) if listed else ()
-    )
+    elements = tuple(name for name in hdf5_file.texts_of(listed) if _is_element(name)) if listed else ()
+    told: dict[str, Any] = {"name": title or posixpath.basename(folder), "elements": elements}
     for name in ("SEM", "TEM"):
         instrument = hdf5_file.group_at(file, f"{folder}/metadata/Acquisition_instrument/{name}")
         if instrument is not None:
@@ -98,16 +90,18 @@ def hyperspy_details(file: Any, at: str) -> Mapping[str, Any]:
 def nexus_details(file: Any, at: str) -> Mapping[str, Any]:
     """Read the sample's and the instrument's name from the attributes or datasets of a NeXus entry."""
     entry = hdf5_file.group_at(file, "/" + at.strip("/").split("/")[0])
-    if entry is None:
-        return {}
-    instrument = hdf5_file.text_of(hdf5_file.attribute(entry, "instrument", ""))
+    instrument = hdf5_file.text_attribute(entry, "instrument")
     return {"excitation": Excitation(instrument=instrument)} if instrument else {}
 
 
-def is_element(symbol: str) -> bool:
-    """Tell whether a text is an element's symbol."""
-    from napari_xrf.core.emission_lines import atomic_number
+def oxford_details(file: Any, at: str) -> Mapping[str, Any]:
+    """Read the voltage from the header of an Oxford .h5oina file, kV."""
+    header = hdf5_file.group_at(file, posixpath.dirname(posixpath.dirname(at)) + "/Header")
+    voltage = None if header is None else hdf5_file.number_of(hdf5_file.dataset_at(header, "Beam Voltage"))
+    return {"excitation": Excitation("electron", voltage or None, atmosphere="vacuum")}
 
+
+def _is_element(symbol: str) -> bool:
     try:
         return atomic_number(symbol) > 0
     except InvalidInput:
@@ -116,7 +110,6 @@ def is_element(symbol: str) -> bool:
 
 def _hyperspy_excitation(instrument: Any) -> Excitation:
     detector = hdf5_file.group_at(instrument, "Detector/EDS")
-    microscope = hdf5_file.text_of(hdf5_file.attribute(instrument, "microscope", ""))
     tilt = _number(hdf5_file.group_at(instrument, "Stage"), "tilt_alpha") or 0.0
     elevation = _number(detector, "elevation_angle")
     return Excitation(
@@ -126,7 +119,7 @@ def _hyperspy_excitation(instrument: Any) -> Excitation:
         # The detector's elevation is its take-off angle only over a sample that is not tilted.
         takeoff_deg=elevation if tilt == 0 else None,
         fwhm_mn_ka_ev=_number(detector, "energy_resolution_MnKa"),
-        instrument=microscope or None,
+        instrument=hdf5_file.text_attribute(instrument, "microscope") or None,
     )
 
 

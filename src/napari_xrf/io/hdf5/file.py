@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import FileError, XrfError
 
-_EMPTY_TYPES = (h5py.Empty,)
+_DEEPEST = 32  # virtual datasets within virtual datasets
 
 
 @contextmanager
@@ -38,22 +38,12 @@ def opened(path: str | Path) -> Iterator[h5py.File]:
 
 def dataset_at(group: h5py.Group, name: str) -> h5py.Dataset | None:
     """Return the dataset of that path, or None where there is none or its link leads nowhere."""
-    with contextlib.suppress(KeyError, OSError, RuntimeError, ValueError):
-        if _leads_somewhere(group, name):
-            found = group[name]
-            if isinstance(found, h5py.Dataset):
-                return found
-    return None
+    return _node_at(group, name, h5py.Dataset)
 
 
 def group_at(group: h5py.Group, name: str) -> h5py.Group | None:
     """Return the group of that path, or None where there is none or its link leads nowhere."""
-    with contextlib.suppress(KeyError, OSError, RuntimeError, ValueError):
-        if _leads_somewhere(group, name):
-            found = group[name]
-            if isinstance(found, h5py.Group):
-                return found
-    return None
+    return _node_at(group, name, h5py.Group)
 
 
 def exists(group: h5py.Group, name: str) -> bool:
@@ -62,21 +52,15 @@ def exists(group: h5py.Group, name: str) -> bool:
 
 
 def matching(group: h5py.Group, pattern: str) -> list[str]:
-    """Return the paths of the datasets that a pattern such as ``/xrmmap/mca[0-9]*/counts`` matches."""
-    paths = [""]
-    parts = pattern.strip("/").split("/")
-    for depth, part in enumerate(parts):
-        grown = []
-        for path in paths:
-            parent = group_at(group, path) if path else group
-            if parent is None:
-                continue
-            names = _children(parent, part)
-            grown += [f"{path}/{name}" for name in names]
-        paths = grown
-        if depth == len(parts) - 1:
-            return [path for path in paths if dataset_at(group, path) is not None]
-    return []
+    """Return the paths of the datasets that patterns such as ``/xrmmap/mca[0-9]*/counts|/other`` match."""
+    found: list[str] = []
+    for one in pattern.split("|"):
+        paths = [""]
+        for part in one.strip("/").split("/"):
+            parents = ((path, group_at(group, path) if path else group) for path in paths)
+            paths = [f"{path}/{name}" for path, node in parents if node for name in _children(node, part)]
+        found += [path for path in paths if path not in found and dataset_at(group, path) is not None]
+    return found
 
 
 def children(group: h5py.Group | None) -> list[str]:
@@ -96,7 +80,7 @@ def broken_links(group: h5py.Group, limit: int = 1000) -> tuple[str, ...]:
             with contextlib.suppress(KeyError, OSError, RuntimeError, ValueError):
                 link = parent.get(name, getlink=True)
                 if isinstance(link, h5py.ExternalLink):
-                    if not _target_of(parent, link).is_file():
+                    if link_target(parent.file.filename, link.filename) is None:
                         missing.append(link.filename)
                 elif isinstance(link, h5py.HardLink) and parent.get(name, getclass=True) is h5py.Group:
                     pending.append(parent[name])
@@ -117,15 +101,44 @@ def check_dataset(path: Path, dataset: Any) -> None:
     claimed = prod(dataset.shape) * dataset.dtype.itemsize
     if claimed > 2**34 and not dataset.is_virtual and dataset.id.get_storage_size() < claimed / 2**14:
         raise FileError(path, f"{name} claims {dataset.shape} values but stores hardly any")
-    folder = Path(dataset.file.filename).parent
-    named = [part.file_name for part in dataset.virtual_sources()] if dataset.is_virtual else []
-    named += [part[0] for part in dataset.external or ()]
-    for file_name in dict.fromkeys(named):
-        text = file_name.decode() if isinstance(file_name, bytes) else file_name
-        if text != "." and "%" not in text and not (folder / text).is_file():
+    for file_name in _parts_of(path, dataset, set()):
+        if link_target(dataset.file.filename, file_name) is None:
             raise FileError(
-                path, f"{name} lies in {text}, which is not there", "Copy that file beside this one"
+                path, f"{name} lies in {file_name}, which is not there", "Copy that file beside this one"
             )
+
+
+def link_target(parent: str | Path, name: str) -> Path | None:
+    """Return the regular file that a link or virtual dataset of the file ``parent`` leads to, None if none.
+
+    HDF5 itself looks at the path as it stands, beside the file, under its last component beside the file
+    when the path is absolute, and beside what a symlinked file really is.
+    """
+    named = Path(name)
+    folders = dict.fromkeys([Path(parent).parent, Path(parent).resolve().parent])
+    places = [folder / named for folder in folders]
+    places += (
+        [folder / Path(name.replace("\\", "/")).name for folder in folders] if named.is_absolute() else []
+    )
+    return next((place for place in (*places, named) if place.is_file()), None)
+
+
+def _parts_of(path: Path, dataset: Any, seen: set[tuple[str, str]]) -> list[str]:
+    """Return the files that hold the values of a virtual or external dataset, refusing one made of itself."""
+    identity = (dataset.file.filename, dataset.name)
+    if identity in seen or len(seen) > _DEEPEST:
+        raise FileError(path, f"{dataset.name} is a virtual dataset made of itself")
+    names = [part[0].decode() if isinstance(part[0], bytes) else part[0] for part in dataset.external or ()]
+    for source in dataset.virtual_sources() if dataset.is_virtual else ():
+        if source.file_name != ".":
+            names += [] if "%" in source.file_name else [source.file_name]
+            target = link_target(dataset.file.filename, source.file_name)
+            own = target is not None and target.resolve() == Path(dataset.file.filename).resolve()
+        if source.file_name == "." or own:
+            inner = dataset_at(dataset.file, source.dset_name)
+            if inner is not None:
+                _parts_of(path, inner, {*seen, identity})
+    return list(dict.fromkeys(names))
 
 
 def array_of(dataset: h5py.Dataset) -> NDArray[Any]:
@@ -144,7 +157,7 @@ def text_of(value: Any) -> str:
         value = value.item()
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return "" if value is None or isinstance(value, _EMPTY_TYPES) else str(value)
+    return "" if value is None or isinstance(value, h5py.Empty) else str(value)
 
 
 def texts_of(value: Any) -> tuple[str, ...]:
@@ -167,6 +180,11 @@ def attribute(node: h5py.Dataset | h5py.Group, name: str, default: Any = None) -
     return default
 
 
+def text_attribute(node: h5py.Dataset | h5py.Group | None, name: str) -> str:
+    """Return an attribute's text, empty where node or attribute are missing."""
+    return "" if node is None else text_of(attribute(node, name, ""))
+
+
 def number_of(value: Any) -> float | None:
     """Return the single number of a dataset or attribute, or None where it holds none."""
     with contextlib.suppress(ValueError, TypeError, OSError, RuntimeError):
@@ -186,9 +204,20 @@ def _open(path: Path) -> h5py.File:
         return h5py.File(path, "r", locking=False)
     except OSError as error:
         # Another part of this program holds the file open with locks: the library wants all alike.
-        if "locking flag" not in str(error):
-            raise
-        return h5py.File(path, "r")
+        if "locking flag" in str(error):
+            return h5py.File(path, "r")
+        if "SWMR" in str(error) or "already open for write" in str(error):
+            return h5py.File(path, "r", swmr=True, locking=False)
+        raise
+
+
+def _node_at(group: h5py.Group, name: str, kind: type) -> Any:
+    with contextlib.suppress(KeyError, OSError, RuntimeError, ValueError):
+        if _leads_somewhere(group, name):
+            found = group[name]
+            if isinstance(found, kind):
+                return found
+    return None
 
 
 def _children(parent: h5py.Group, part: str) -> list[str]:
@@ -205,11 +234,8 @@ def _leads_somewhere(group: h5py.Group, name: str) -> bool:
         if not part or not isinstance(parent, h5py.Group):
             continue
         link = parent.get(part, getlink=True)
-        if isinstance(link, h5py.ExternalLink) and not _target_of(parent, link).is_file():
+        outside = isinstance(link, h5py.ExternalLink)
+        if outside and link_target(parent.file.filename, link.filename) is None:
             return False
         parent = parent.get(part)
     return True
-
-
-def _target_of(group: h5py.Group, link: h5py.ExternalLink) -> Path:
-    return Path(group.file.filename).parent / link.filename

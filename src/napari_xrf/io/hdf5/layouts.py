@@ -28,6 +28,7 @@ from napari_xrf.io.hdf5.metadata import (
     positions,
     span,
     steps,
+    steps_of,
 )
 
 
@@ -44,7 +45,7 @@ class Layout:
     total
         The counts, summed over detectors or of the only one; the first path that exists is taken.
     single
-        The counts of each detector: several datasets, or one with an axis ``d``.
+        The counts of each detector: several datasets, or one with an axis ``d``; ``|`` parts patterns.
     axes, single_axes
         A letter for each axis, one text for each number of dimensions that occurs:
         ``y`` ``x`` ``e`` (energy) ``d`` (detector) ``s`` (scans) ``n`` (points).
@@ -56,6 +57,8 @@ class Layout:
         Reads the energy axis; without one the usual 0.01 keV per channel is assumed.
     live_time, live_time_unit
         Path of the live times, and seconds per their unit.
+    grid
+        For points in one row: paths beside the counts, ``rows|columns``, of numbers of cells or positions.
     pixel_size
         Reads (dy, dx) in µm.
     beam_energy
@@ -76,27 +79,27 @@ class Layout:
     axes: tuple[str, ...] = ("yxe",)
     single_axes: tuple[str, ...] = ()
     bare: bool = False
-    locate: Callable[[Any], Location | None] | None = None
+    locate: Callable[[Any], list[Location]] | None = None
     calibration: CalibrationReader | None = None
     live_time: str = ""
     live_time_unit: float = 1.0
+    grid: str = ""
     pixel_size: PixelSizeReader | None = None
     beam_energy: tuple[str, ...] = ()
     sum_spectrum: str = ""
     rows: str = ""
     details: Callable[[Any, str], Mapping[str, Any]] = field(default=hdf5_description.nothing)
 
-    def find(self, file: Any) -> Location | None:
-        """Return where an open file of this layout holds its counts, or None when it is of another layout."""
+    def find(self, file: Any) -> list[Location]:
+        """Return where an open file of this layout holds its maps; none when it is of another layout."""
         if any(not hdf5_file.exists(file, path) for path in self.requires):
-            return None
+            return []
         if any(hdf5_file.exists(file, path) for path in self.forbids):
-            return None
+            return []
         if self.locate is not None:
             return self.locate(file)
-        return locate.by_paths(
-            file, self.total, self.single, self.axes, self.single_axes or self.axes, self.bare
-        )
+        single_axes = self.single_axes or self.axes
+        return locate.by_paths(file, self.total, self.single, self.axes, single_axes, self.bare, self.grid)
 
 
 _GSE_CALIBRATION = first_of(
@@ -176,9 +179,7 @@ LAYOUTS = (
     ),
     Layout(
         "XProc",
-        total=("/raw/channel00/spectra",),
         single="/raw/channel[0-9]*/spectra",
-        locate=locate.xproc,
         pixel_size=steps("/mot1", "/mot2"),
         sum_spectrum="/raw/channel00/sumspec",
     ),
@@ -189,7 +190,9 @@ LAYOUTS = (
         locate=locate.pymca_workspace,
         calibration=polynomial("calibration"),
         live_time="live_time",
+        pixel_size=steps("map/dim0", "map/dim1", "um"),
     ),
+    Layout("Xspress3 raw", locate=locate.xspress3),
     Layout(
         "PyMca stack",
         locate=locate.pymca_stack,
@@ -239,15 +242,35 @@ LAYOUTS = (
     Layout("ganX", total=("/img",), bare=True, calibration=span(0.5, 38.5)),
     Layout("PyMca bare stack", total=("/data",), bare=True),
     Layout(
-        "Xspress3 raw",
-        total=("/entry/instrument/detector/data", "/entry/data/data"),
-        locate=locate.xspress3,
+        "NanoMAX",
+        single="/entry*/measurement/xspress3*/data",
+        axes=("nde",),
+        grid="../pseudo/y|../pseudo/x",
+        calibration=energies("energy"),
+    ),
+    Layout("SOLEIL", single="/*/scan_data/channel[0-9]*|/*/scan_data/fluospectrum[0-9]*", axes=("yxe", "ne")),
+    Layout(
+        "APS 2D Scan",
+        single="/2D Scan/MCA [0-9]*",
+        pixel_size=steps("/2D Scan/Y Positions", "/2D Scan/X Positions", "mm"),
+    ),
+    Layout(
+        "Oxford h5oina",
+        total=("/[0-9]*/EDS*/Data/Spectrum",),
+        axes=("ne",),
+        grid="../Header/Y Cells|../Header/X Cells",
+        calibration=coefficients("../Header/Start Channel", "../Header/Channel Width", units="eV"),
+        live_time="Live Time",
+        pixel_size=steps_of("../Header/Y Step", "../Header/X Step"),
+        details=hdf5_description.oxford_details,
     ),
     Layout(
         "NeXus",
         locate=locate.nexus,
         calibration=first_of(
-            energies("energy", "mca_energy"), polynomial("calibration"), energies("channels")
+            energies("energy", "mca_energy", "*[Ee]nergy*"),
+            polynomial("calibration"),
+            energies("*channel*"),
         ),
         live_time="live_time",
         pixel_size=steps("y", "x"),
@@ -257,10 +280,10 @@ LAYOUTS = (
 )
 
 
-def recognised(file: Any) -> tuple[Layout, Location] | None:
-    """Return the first layout that an open file has, and where its counts are; None for no known layout."""
+def recognised(file: Any) -> tuple[Layout, list[Location]] | None:
+    """Return the first layout that an open file has, and its maps; None for no known layout."""
     for layout in LAYOUTS:
         found = layout.find(file)
-        if found is not None:
+        if found:
             return layout, found
     return None

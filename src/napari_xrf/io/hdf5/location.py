@@ -1,18 +1,30 @@
-"""Where the counts of an HDF5 map are, for layouts that a list of paths cannot describe."""
+"""Where the counts of an HDF5 map are: by paths, or for layouts that a list of paths cannot describe."""
 
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.io import scans
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.own import cube_files
 
 MIN_CHANNELS, MAX_CHANNELS = 256, 16384
 _MOST_DETECTORS = 128
-_ENERGY_NAMES = ("energy", "mca_energy", "channel", "channels", "mca", "spectrum", "e")
+_ENERGY_NAME = re.compile(r"^e$|energy|channel|mca|spectrum|spectra")
 _DETECTOR_NAMES = ("detector", "element", "det")
+_X_NAME, _Y_NAME = (re.compile(rf"^(sam)?{axis}(_|$|\d|pos)|[_ ]{axis}$|{word}") for axis, word in
+                    (("x", "horizontal|column"), ("y", "vertical|^row")))  # fmt: skip
+# Two-dimensional counters of other detectors than those of X-ray fluorescence.
+_NO_SPECTRA = re.compile(
+    r"roi|profile|integrat|diffrac|xrd|pyfai|eiger|pilatus|frelon|maxipix|_q$|2th|tth|azim"
+)
+_SUM_NAME = re.compile(r"(^|_)(sum|total|all)(_|$|\d)|sum$")
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,8 @@ class Location:
         (Y, X) of points that are stored in one row after the other, or None when the axes say it.
     pixel_size
         (dy, dx) in µm where the location itself tells it.
+    backwards
+        Rows stored against the direction of the others, (Y,), or None.
     notes
         What the user should know of it.
     """
@@ -42,6 +56,7 @@ class Location:
     names: tuple[str, ...] = ()
     map_shape: tuple[int, int] | None = None
     pixel_size: tuple[float, float] | None = None
+    backwards: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -57,155 +72,199 @@ def by_paths(
     axes: tuple[str, ...],
     single_axes: tuple[str, ...],
     bare: bool = False,
-) -> Location | None:
-    """Find counts by their paths; see :class:`napari_xrf.io.hdf5.layouts.Layout`."""
-    found_total, total_axes = "", ""
+    grid: str = "",
+) -> list[Location]:
+    """Find counts by their paths, the first of ``total`` that exists; see :class:`.layouts.Layout`."""
+    totals = []
     for pattern in total:
         for path in hdf5_file.matching(file, pattern):
             letters = _axes_for(file, path, axes)
-            if not found_total and letters and (not bare or looks_spectral(file[path].shape)):
-                found_total, total_axes = path, letters
-    singles, letters, names = _singles(file, single, single_axes)
-    if not found_total and not singles:
-        return None
-    location = Location(found_total, total_axes, singles, letters, names)
-    return _as_points(file, location) if "n" in (total_axes or letters) else location
+            if letters and (not bare or looks_spectral(file[path].shape)):
+                totals.append((path, letters))
+    singles, letters, names, notes = _singles(file, single, single_axes)
+    starts = totals if not single and all("*" in pattern for pattern in total) else totals[:1] or [("", "")]
+    found = [Location(path, its, singles, letters, names, notes=notes) for path, its in starts]
+    return [as_points(file, one, grid) for one in found if one.total or one.singles]
 
 
-def own_cube(file: Any) -> Location | None:
+def as_points(file: Any, location: Location, grid: str = "") -> Location:
+    """Give points that stand in one row the shape of the map, from numbers of cells or positions.
+
+    ``grid`` holds two paths beside the counts, of rows and columns: numbers of cells, or positions in µm.
+    """
+    letters = location.axes or location.single_axes
+    if "n" not in letters:
+        return location
+    points = file[location.main].shape[letters.index("n")]
+    folder = posixpath.dirname(location.main)
+    paths = [posixpath.normpath(posixpath.join(folder, part)) for part in grid.split("|") if part]
+    nodes = [node for path in paths if (node := hdf5_file.dataset_at(file, path)) is not None]
+    if len(nodes) == 2:
+        slow, fast = (np.asarray(node[()], dtype=np.float64).ravel() for node in nodes)
+        if slow.size == fast.size == 1 and slow[0] * fast[0] >= points > 0:
+            return replace(location, map_shape=(int(slow[0]), int(fast[0])))
+        for rows, columns, swapped in ((slow, fast, False), (fast, slow, True)):
+            found = scans.grid_from_positions(rows[:points], columns[:points])
+            if found is not None and rows.size >= points:
+                sizes = [step for _, step in found.motors]
+                note = "The scan ran along y: the map's rows are its columns."
+                return replace(
+                    location,
+                    map_shape=found.shape,
+                    pixel_size=(sizes[0], sizes[1]) if all(sizes) else None,
+                    backwards=scans.reversed_rows(columns[:points], found.shape),
+                    notes=(*location.notes, *([note] if swapped else [])),
+                )
+    note = f"The file does not say how its {points} points form a map; they stand in one row."
+    return replace(location, map_shape=(1, points), notes=(*location.notes, note))
+
+
+def spectra_among(file: Any, paths: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return which of several counters are detectors of X-ray fluorescence, each counted once, and warnings.
+
+    Profiles of images, diffraction and sums of the others are left out. Of different numbers of channels
+    those hold that are powers of two, as analysers have, then the most frequent.
+    """
+    named = {path: posixpath.basename(path).lower() for path in paths}
+    kept = [path for path in paths if not _NO_SPECTRA.search(named[path])]
+    sizes = [file[path].shape[-1] for path in kept]
+    if kept:
+        best = max(sizes, key=lambda size: (size & (size - 1) == 0, sizes.count(size)))
+        kept = [path for path, size in zip(kept, sizes, strict=True) if size == best]
+    parts = [path for path in kept if not _SUM_NAME.search(named[path])]
+    sums = [path for path in kept if path not in parts] if parts else []
+    left = [posixpath.basename(path) for path in paths if path not in kept]
+    notes = [f"{', '.join(left)} are not taken for spectra of X-ray fluorescence."] if kept and left else []
+    if sums:
+        notes.append(f"{', '.join(map(posixpath.basename, sums))} is a sum, and not counted again.")
+    return tuple(parts or kept), tuple(notes)
+
+
+def own_cube(file: Any) -> list[Location]:
     """Find the counts of a map that this package wrote."""
     mine = cube_files.is_cube_file(file) and _axes_for(file, "/map/data/counts", ("yxe",))
-    return Location("/map/data/counts", "yxe") if mine else None
+    return [Location("/map/data/counts", "yxe")] if mine else []
 
 
-def maps_v9(file: Any) -> Location | None:
+def maps_v9(file: Any) -> list[Location]:
     """Find the counts of MAPS v9: channels first, but one writer puts them last."""
     path = "/MAPS/mca_arr"
     dataset = hdf5_file.dataset_at(file, path)
     if dataset is None or dataset.ndim != 3:
-        return None
+        return []
     for name in ("/MAPS/energy", "/MAPS/int_spec"):
         axis = hdf5_file.dataset_at(file, name)
         lengths = set(axis.shape) if axis is not None and axis.ndim else set()
-        if dataset.shape[0] in lengths and dataset.shape[2] not in lengths:
-            return Location(path, "eyx")
         if dataset.shape[2] in lengths and dataset.shape[0] not in lengths:
-            return Location(path, "yxe")
-    return Location(path, "eyx")
+            return [Location(path, "yxe")]
+    return [Location(path, "eyx")]
 
 
-def hyperspy(file: Any) -> Location | None:
-    """Find the first experiment whose only signal axis is energy; the file says which axis is which."""
-    experiments = hdf5_file.group_at(file, "/Experiments")
-    for title in hdf5_file.children(experiments):
+def hyperspy(file: Any) -> list[Location]:
+    """Find the experiments whose only signal axis is energy; the file says which axis is which."""
+    found = []
+    for title in hdf5_file.children(hdf5_file.group_at(file, "/Experiments")):
         path = f"/Experiments/{title}/data"
         dataset = hdf5_file.dataset_at(file, path)
-        if dataset is None or not 1 <= dataset.ndim <= 4:
-            continue
-        axes = hyperspy_axes(file, path)
+        axes = hyperspy_axes(file, path) if dataset is not None and 1 <= dataset.ndim <= 4 else []
         signal = [at for at, axis in enumerate(axes) if not axis["navigate"]]
-        if (
-            len(axes) != dataset.ndim
-            or len(signal) != 1
-            or axes[signal[0]]["units"].lower() not in ("kev", "ev")
-        ):
+        if dataset is None or len(axes) != dataset.ndim or len(signal) != 1:
             continue
-        return Location(path, _scan_letters(dataset.ndim, signal[0]))
-    return None
+        if axes[signal[0]]["units"].lower() in ("kev", "ev"):
+            found.append(Location(path, _scan_letters(dataset.ndim, signal[0])))
+    return found
 
 
 def hyperspy_axes(file: Any, at: str) -> list[dict[str, Any]]:
-    """Return navigate, offset, scale, units and name of each axis of a HyperSpy dataset, in order."""
+    """Return navigate, offset, scale, units, name and list of each axis of a HyperSpy dataset, in order."""
     parent = hdf5_file.group_at(file, posixpath.dirname(at))
-    if parent is None:
-        return []
-    axes = []
-    for number in range(8):
-        group = hdf5_file.group_at(parent, f"axis-{number}")
+    axes: list[dict[str, Any]] = []
+    while parent is not None and len(axes) < 8:
+        group = hdf5_file.group_at(parent, f"axis-{len(axes)}")
         if group is None:
             break
+        numbers = {
+            name: hdf5_file.number_of(hdf5_file.attribute(group, name)) for name in ("offset", "scale")
+        }
         axes.append(
             {
                 "navigate": bool(hdf5_file.attribute(group, "navigate", True)),
-                "offset": hdf5_file.number_of(hdf5_file.attribute(group, "offset", 0.0)) or 0.0,
-                "scale": hdf5_file.number_of(hdf5_file.attribute(group, "scale", 1.0)) or 1.0,
-                "units": hdf5_file.text_of(hdf5_file.attribute(group, "units", "")),
-                "name": hdf5_file.text_of(hdf5_file.attribute(group, "name", "")),
+                "offset": numbers["offset"] or 0.0,
+                "scale": numbers["scale"] or 1.0,
+                "units": hdf5_file.text_attribute(group, "units"),
+                "name": hdf5_file.text_attribute(group, "name"),
+                "listed": hdf5_file.dataset_at(group, "axis"),
             }
         )
     return axes
 
 
-def xproc(file: Any) -> Location | None:
-    """Find the channels of an XProc file, each a detector."""
-    return by_paths(file, (), "/raw/channel[0-9]*/spectra", (), ("yxe",))
-
-
-def pymca_workspace(file: Any) -> Location | None:
+def pymca_workspace(file: Any) -> list[Location]:
     """Find the detectors of a PyMca workspace, energy last where ``interpretation`` is "spectrum"."""
     found = by_paths(file, (), "/stack/instrument/detector_[0-9]*/data", (), ("yxe", "ne"))
-    if found is None:
-        return None
-    dataset = file[found.main]
-    image = hdf5_file.text_of(hdf5_file.attribute(dataset, "interpretation", "")) == "image"
-    return replace(found, single_axes="eyx") if image and dataset.ndim == 3 else found
+    return [replace(one, single_axes=_image_letters(file[one.main], one.single_axes)) for one in found]
 
 
-def pymca_stack(file: Any) -> Location | None:
+def pymca_stack(file: Any) -> list[Location]:
     """Find a stack that PyMca exported: ``/data/NXdata/data`` or the link ``/data/data``."""
     for path in ("/data/NXdata/data", "/data/data", "/entry/NXdata/data"):
         dataset = hdf5_file.dataset_at(file, path)
-        if dataset is None or dataset.ndim != 3:
-            continue
-        image = hdf5_file.text_of(hdf5_file.attribute(dataset, "interpretation", "")) == "image"
-        letters = "eyx" if image else "yxe"
-        if dataset.shape[letters.index("e")] >= MIN_CHANNELS:
-            return Location(path, letters)
-    return None
+        if dataset is not None and dataset.ndim == 3:
+            letters = _image_letters(dataset, "yxe")
+            if dataset.shape[letters.index("e")] >= MIN_CHANNELS:
+                return [Location(path, letters)]
+    return []
 
 
-def nxfluo(file: Any) -> Location | None:
+def nxfluo(file: Any) -> list[Location]:
     """Find the counts of a NeXus NXfluo entry; leading axes such as the angle of a tomogram become rows."""
-    for path in hdf5_file.matching(file, "/*/*/instrument/fluorescence/data") + hdf5_file.matching(
-        file, "/*/instrument/fluorescence/data"
-    ):
-        dataset = file[path]
-        if 1 <= dataset.ndim <= 5 and dataset.dtype.kind in "uif":
-            return _scans_below(file, path, _scan_letters(dataset.ndim, dataset.ndim - 1))
-    return None
+    found = hdf5_file.matching(file, "/*/*/instrument/fluorescence/data|/*/instrument/fluorescence/data")
+    datasets = [(path, file[path]) for path in found]
+    return [
+        _scans_below(file, Location(path, _scan_letters(dataset.ndim, dataset.ndim - 1)))
+        for path, dataset in datasets
+        if 1 <= dataset.ndim <= 5 and dataset.dtype.kind in "uif"
+    ]
 
 
-def xspress3(file: Any) -> Location | None:
+def xspress3(file: Any) -> list[Location]:
     """Find frames of an Xspress3 detector, (frames, element, C)."""
-    for path in ("/entry/instrument/detector/data", "/entry/data/data"):
+    for path in ("/entry/instrument/detector/data", "/entry/data/data", "/entry/instrument/xspress3/data",
+                 "/data/data"):  # fmt: skip
         dataset = hdf5_file.dataset_at(file, path)
         if dataset is None or dataset.ndim != 3 or dataset.shape[1] > _MOST_DETECTORS:
             continue
-        # An energy axis beside it means that a NeXus map stands there, not bare frames.
+        # An energy axis beside it means that a NeXus map stands there, a link or attributes a stack of PyMca.
         plain = not hdf5_file.exists(file, posixpath.join(posixpath.dirname(path), "energy"))
+        if path == "/data/data":
+            linked = dataset.name != path or "interpretation" in dataset.attrs or "signal" in dataset.attrs
+            plain = plain and not linked and dataset.shape[1] <= 8 and dataset.shape[2] in (1024, 2048, 4096)
         if plain and dataset.shape[2] >= 1024 and dataset.shape[2] >= 8 * dataset.shape[1]:
-            names = tuple(str(number) for number in range(dataset.shape[1]))
-            return _as_points(file, Location(singles=(path,), single_axes="nde", names=names))
-    return None
+            names = tuple(map(str, range(dataset.shape[1])))
+            return [as_points(file, Location(singles=(path,), single_axes="nde", names=names))]
+    return []
 
 
-def nexus(file: Any) -> Location | None:
+def nexus(file: Any) -> list[Location]:
     """Find NXdata whose signal is a map of spectra: by its axes, an energy dataset, or ``interpretation``."""
+    found: list[Location] = []
+    seen: list[Any] = []
     for path in _nxdata_signals(file):
         dataset = hdf5_file.dataset_at(file, path)
         if dataset is None or not 1 <= dataset.ndim <= 5 or dataset.dtype.kind not in "uif":
             continue
         names = _axis_names(file, path, dataset)
         energy = _energy_axis(file, path, dataset, names)
-        if energy is None:
+        if energy is None or path.endswith("_per_detector") or dataset.id in seen:
             continue
+        seen.append(dataset.id)
         letters = _letters(names, dataset, energy)
         if "d" in letters:
-            count = dataset.shape[letters.index("d")]
-            numbers = tuple(str(number) for number in range(count))
-            return _scans_below(file, "", "", Location(singles=(path,), single_axes=letters, names=numbers))
-        return _with_detectors(file, _scans_below(file, path, letters), dataset)
-    return None
+            numbers = tuple(map(str, range(dataset.shape[letters.index("d")])))
+            found.append(_scans_below(file, Location(singles=(path,), single_axes=letters, names=numbers)))
+        else:
+            found.append(_with_detectors(file, _scans_below(file, Location(path, letters)), dataset))
+    return found
 
 
 def looks_spectral(shape: tuple[int, ...]) -> bool:
@@ -225,43 +284,41 @@ def _axes_for(file: Any, path: str, axes: tuple[str, ...]) -> str:
     return next((letters for letters in axes if len(letters) == dataset.ndim), "")
 
 
-def _singles(file: Any, pattern: str, axes: tuple[str, ...]) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
-    if not pattern:
-        return (), "", ()
-    paths = [path for path in hdf5_file.matching(file, pattern) if _axes_for(file, path, axes)]
-    if not paths:
-        return (), "", ()
-    letters = _axes_for(file, paths[0], axes)
-    paths = [path for path in paths if file[path].shape == file[paths[0]].shape]
+def _singles(
+    file: Any, pattern: str, axes: tuple[str, ...]
+) -> tuple[tuple[str, ...], str, tuple[str, ...], tuple[str, ...]]:
+    """Return the paths of detectors, the letters of their axes, their names, and warnings."""
+    matched = [path for path in (hdf5_file.matching(file, pattern) if pattern else [])
+               if _axes_for(file, path, axes)]  # fmt: skip
+    if not matched:
+        return (), "", (), ()
+    letters = _axes_for(file, matched[0], axes)
+    paths = [path for path in matched if file[path].ndim == len(letters)]
+    left = [path for path in matched if path not in paths]
+    notes = (f"{', '.join(left)} have other dimensions than {paths[0]} and are left out.",) if left else ()
     if "d" in letters:
         count = file[paths[0]].shape[letters.index("d")]
-        return (paths[0],), letters, tuple(str(number) for number in range(count))
-    varying = next(
-        (at for at, part in enumerate(pattern.strip("/").split("/")) if "[" in part),
-        len(pattern.split("/")) - 2,
-    )
-    return tuple(paths), letters, tuple(path.strip("/").split("/")[varying] for path in paths)
+        return (paths[0],), letters, tuple(map(str, range(count))), notes
+    parts = [path.strip("/").split("/") for path in paths]
+    varying = next((at for at, part in enumerate(pattern.split("|")[0].strip("/").split("/")) if "[" in part),
+                   len(parts[0]) - 1)  # fmt: skip
+    return tuple(paths), letters, tuple(part[varying] for part in parts), notes
 
 
-def _as_points(file: Any, location: Location) -> Location:
-    letters = location.axes or location.single_axes
-    points = file[location.main].shape[letters.index("n")]
-    note = f"The file does not say how its {points} points form a map; they stand in one row."
-    return replace(location, map_shape=(1, points), notes=(*location.notes, note))
+def _image_letters(dataset: Any, otherwise: str) -> str:
+    image = hdf5_file.text_attribute(dataset, "interpretation") == "image"
+    return "eyx" if image and dataset.ndim == 3 else otherwise
 
 
 def _scan_letters(ndim: int, energy: int) -> str:
     """Letters of ``ndim`` axes of which one is energy: the last two others are rows and columns."""
-    scans = {1: "", 2: "x", 3: "yx", 4: "syx", 5: "dsyx"}[ndim]
-    return scans[:energy] + "e" + scans[energy:]
+    letters = {1: "", 2: "x", 3: "yx", 4: "syx", 5: "dsyx"}[ndim]
+    return letters[:energy] + "e" + letters[energy:]
 
 
-def _scans_below(file: Any, path: str, letters: str, location: Location | None = None) -> Location:
-    found = location or Location(path, letters)
+def _scans_below(file: Any, found: Location) -> Location:
     letters = found.axes or found.single_axes
-    if "s" not in letters:
-        return found
-    count = file[found.main].shape[letters.index("s")]
+    count = file[found.main].shape[letters.index("s")] if "s" in letters else 1
     note = (
         f"The file holds {count} scans (angles, heights or times); they stand one below another in this map."
     )
@@ -275,14 +332,14 @@ def _nxdata_signals(file: Any, limit: int = 2000) -> list[str]:
         if not pending:
             break
         path, group = pending.pop(0)
+        signal = hdf5_file.text_attribute(group, "signal")
         for name in hdf5_file.children(group):
             child = f"{path}/{name}"
             dataset = hdf5_file.dataset_at(file, child)
             if dataset is not None:
-                named = hdf5_file.text_of(hdf5_file.attribute(group, "signal", "")) == name
-                marked = hdf5_file.text_of(hdf5_file.attribute(dataset, "signal", "")) == "1"
-                spectrum = hdf5_file.text_of(hdf5_file.attribute(dataset, "interpretation", "")) == "spectrum"
-                if named or marked or spectrum or (name.startswith("mca") and dataset.ndim == 3):
+                marked = hdf5_file.text_attribute(dataset, "signal") == "1"
+                spectrum = hdf5_file.text_attribute(dataset, "interpretation") == "spectrum"
+                if signal == name or marked or spectrum or (name.startswith("mca") and dataset.ndim == 3):
                     found.append(child)
                 continue
             below = hdf5_file.group_at(file, child)
@@ -293,41 +350,43 @@ def _nxdata_signals(file: Any, limit: int = 2000) -> list[str]:
 
 
 def _axis_names(file: Any, path: str, dataset: Any) -> list[str]:
-    parent = file[posixpath.dirname(path)]
     value = hdf5_file.attribute(dataset, "axes")
     if value is None:
-        value = hdf5_file.attribute(parent, "axes")
+        value = hdf5_file.attribute(file[posixpath.dirname(path)], "axes")
     names = list(hdf5_file.texts_of(value)) if value is not None else []
     if len(names) == 1 and ":" in names[0]:
         names = names[0].split(":")
-    return names if len(names) == dataset.ndim else [""] * dataset.ndim
+    return [name.lower() for name in names] if len(names) == dataset.ndim else [""] * dataset.ndim
 
 
 def _energy_axis(file: Any, path: str, dataset: Any, names: list[str]) -> int | None:
     for at, name in enumerate(names):
-        if name.lower() in _ENERGY_NAMES and dataset.shape[at] >= 16:
+        if _ENERGY_NAME.search(name) and dataset.shape[at] >= 16:
             return at
     last = dataset.ndim - 1
     if dataset.shape[last] < MIN_CHANNELS:
         return None
-    if hdf5_file.text_of(hdf5_file.attribute(dataset, "interpretation", "")) == "spectrum":
-        return last
-    if posixpath.basename(path).startswith("mca"):
+    spectrum = hdf5_file.text_attribute(dataset, "interpretation") == "spectrum"
+    if spectrum or posixpath.basename(path).startswith("mca"):
         return last
     beside = posixpath.dirname(path)
     for name in ("energy", "mca_energy", "channels"):
         axis = hdf5_file.dataset_at(file, f"{beside}/{name}")
-        if axis is not None and axis.shape == (dataset.shape[last],):
+        if axis is not None and axis.shape in ((dataset.shape[last],), (dataset.shape[last] + 1,)):
             return last
     return None
 
 
 def _letters(names: list[str], dataset: Any, energy: int) -> str:
     others = [at for at in range(dataset.ndim) if at != energy]
-    detector = next((at for at in others if names[at].lower().startswith(_DETECTOR_NAMES)), None)
+    detector = next((at for at in others if names[at].startswith(_DETECTOR_NAMES)), None)
     if detector is not None:
         others.remove(detector)
-    letters = dict(zip(others, "syx"[3 - len(others) :] if len(others) <= 3 else "dsyx", strict=True))
+    plain = "syx"[3 - len(others) :] if len(others) <= 3 else "dsyx"
+    letters = dict(zip(others, plain, strict=True))
+    last = others[-2:]
+    if len(last) == 2 and _X_NAME.search(names[last[0]]) and _Y_NAME.search(names[last[1]]):
+        letters.update(zip(last, "xy", strict=True))
     letters[energy] = "e"
     if detector is not None:
         letters[detector] = "d"
@@ -340,5 +399,5 @@ def _with_detectors(file: Any, location: Location, dataset: Any) -> Location:
     apart = hdf5_file.dataset_at(file, path)
     if apart is None or apart.ndim != dataset.ndim + 1 or apart.shape[1:] != dataset.shape:
         return location
-    names = tuple(str(number) for number in range(apart.shape[0]))
+    names = tuple(map(str, range(apart.shape[0])))
     return replace(location, singles=(path,), single_axes="d" + location.axes, names=names)

@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.io import calibration
+from napari_xrf.io import calibration, scans
 from napari_xrf.io.calibration import Calibration
 from napari_xrf.io.hdf5 import file as hdf5_file
 
 # Counters and clocks that scans list among their positions.
 _NO_POSITION = re.compile(r"time|clock|mca|count|energy")
 
-# Each takes the open file, the path of the counts and the number of channels or the map's shape.
+# Each takes the open file, the path of the counts and the number of channels; InvalidInput for nonsense.
 CalibrationReader = Callable[[Any, str, int], Calibration | None]
-PixelSize = tuple[tuple[float, float] | None, tuple[str, ...]]
+Try = Callable[[], Calibration | None]
+# (dy, dx) in µm, warnings, and the position of the fast motor at each pixel, (Y, X), where the file has it.
+PixelSize = tuple[tuple[float, float] | None, tuple[str, ...], NDArray[np.float64] | None]
 PixelSizeReader = Callable[[Any, str], PixelSize]
 
 _UM_PER = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0,
@@ -47,74 +50,55 @@ def find(file: Any, at: str, where: str) -> list[Any]:
 
 
 def energies(*paths: str) -> CalibrationReader:
-    """Read the energies of all channels from the first path that holds as many as there are channels."""
+    """Read the energies of all channels, or of their edges, from the first path that holds as many."""
 
-    def read(file: Any, at: str, size: int) -> Calibration | None:
+    def candidates(file: Any, at: str, size: int) -> Iterator[Try]:
         for path in paths:
             for dataset in find(file, at, path):
-                if dataset.shape != (size,) or dataset.dtype.kind not in "uif" or size < 2:
-                    continue
-                units = hdf5_file.text_of(hdf5_file.attribute(dataset, "units", ""))
-                try:
-                    return calibration.axis_from_energies(dataset[()], units)
-                except InvalidInput:
-                    continue  # channel numbers, zeros: not what the name promises
-        return None
+                fits = dataset.shape in ((size,), (size + 1,)) and dataset.dtype.kind in "uif"
+                if fits and dataset.name != at and size > 1:
+                    units = hdf5_file.text_attribute(dataset, "units")
+                    yield partial(calibration.axis_from_energies, dataset[()], units, size)
 
-    return read
+    return _first(candidates)
 
 
 def polynomial(*paths: str, reverse: bool = False) -> CalibrationReader:
     """Read the coefficients [a, b, c] of E = a + b·channel + c·channel² from a dataset or attribute."""
 
-    def read(file: Any, at: str, size: int) -> Calibration | None:
+    def candidates(file: Any, at: str, size: int) -> Iterator[Try]:
         for path in paths:
             for value in find(file, at, path):
-                coefficients = np.asarray(
-                    value[()] if hasattr(value, "id") else value, dtype=np.float64
-                ).ravel()
-                if 2 <= coefficients.size <= 4:
-                    ordered = coefficients[::-1] if reverse else coefficients
-                    try:
-                        return calibration.axis_from_polynomial(ordered.tolist(), size)
-                    except InvalidInput:
-                        continue
-        return None
+                terms = _numbers(value).ravel()
+                if 2 <= terms.size <= 4:
+                    ordered = terms[::-1] if reverse else terms
+                    yield partial(calibration.axis_from_polynomial, ordered.tolist(), size)
 
-    return read
+    return _first(candidates)
 
 
-def coefficients(*paths: str) -> CalibrationReader:
+def coefficients(*paths: str, units: str = "keV") -> CalibrationReader:
     """Read a, b and c from one path each; c may be missing."""
 
-    def read(file: Any, at: str, size: int) -> Calibration | None:
-        values = [
-            next((hdf5_file.number_of(value) for value in find(file, at, path)), None) for path in paths
-        ]
-        if values[0] is None or values[1] is None:
-            return None
-        try:
-            return calibration.axis_from_polynomial([value or 0.0 for value in values], size)
-        except InvalidInput:
-            return None
+    def candidates(file: Any, at: str, size: int) -> Iterator[Try]:
+        found = (find(file, at, path) for path in paths)
+        values = [hdf5_file.number_of(value[0]) if value else None for value in found]
+        if values[0] is not None and values[1] is not None:
+            terms = [value or 0.0 for value in values]
+            yield partial(calibration.axis_from_polynomial, terms, size, units)
 
-    return read
+    return _first(candidates)
 
 
 def points(path: str) -> CalibrationReader:
     """Read pairs [[channel, keV], …] and fit a line."""
 
-    def read(file: Any, at: str, size: int) -> Calibration | None:
-        for value in find(file, at, path):
-            pairs = np.asarray(value[()] if hasattr(value, "id") else value, dtype=np.float64)
+    def candidates(file: Any, at: str, size: int) -> Iterator[Try]:
+        for pairs in map(_numbers, find(file, at, path)):
             if pairs.ndim == 2 and pairs.shape[1] == 2 and pairs.shape[0] >= 2:
-                try:
-                    return calibration.axis_from_points(pairs[:, 0], pairs[:, 1], size)
-                except InvalidInput:
-                    continue
-        return None
+                yield partial(calibration.axis_from_points, pairs[:, 0], pairs[:, 1], size)
 
-    return read
+    return _first(candidates)
 
 
 def span(first: float, last: float) -> CalibrationReader:
@@ -132,14 +116,11 @@ def span(first: float, last: float) -> CalibrationReader:
 def first_of(*readers: CalibrationReader) -> CalibrationReader:
     """Ask readers in turn."""
 
-    def read(file: Any, at: str, size: int) -> Calibration | None:
+    def candidates(file: Any, at: str, size: int) -> Iterator[Try]:
         for reader in readers:
-            found = reader(file, at, size)
-            if found is not None:
-                return found
-        return None
+            yield partial(reader, file, at, size)
 
-    return read
+    return _first(candidates)
 
 
 def steps(y: str, x: str, default_units: str = "") -> PixelSizeReader:
@@ -149,20 +130,33 @@ def steps(y: str, x: str, default_units: str = "") -> PixelSizeReader:
     """
 
     def read(file: Any, at: str) -> PixelSize:
-        sizes, notes = [], []
+        sizes, notes, positions = [], [], None
         for axis, path in ((0, y), (1, x)):
             found = find(file, at, path)
             if not found or found[0].dtype.kind not in "uif" or found[0].size is None:
-                return None, ()
-            units = hdf5_file.text_of(hdf5_file.attribute(found[0], "units", ""))
-            values = np.asarray(found[0][()], dtype=np.float64)
-            factor, note = um_per(units, default_units)
+                return None, (), None
+            values = _numbers(found[0])
+            units = hdf5_file.text_attribute(found[0], "units")
+            numbered = not units and values.ndim == 1 and np.array_equal(values, np.arange(values.size))
+            factor, note = um_per(units, "" if numbered else default_units)
             step = _step(values, axis if values.ndim == 2 else 0)
+            if values.ndim == 2 and axis == 1:
+                positions = values
             if factor is None or step is None:
-                return None, (note,) if note else ()
+                return None, (note,) if note and not numbered else (), positions
             sizes.append(step * factor)
             notes += [note] if note else []
-        return (sizes[0], sizes[1]), tuple(dict.fromkeys(notes))
+        return (sizes[0], sizes[1]), tuple(dict.fromkeys(notes)), positions
+
+    return read
+
+
+def steps_of(y: str, x: str) -> PixelSizeReader:
+    """Take the pixel size from two numbers in µm."""
+
+    def read(file: Any, at: str) -> PixelSize:
+        dy, dx = (next(map(hdf5_file.number_of, find(file, at, path)), None) for path in (y, x))
+        return ((dy, dx) if dy and dx else None), (), None
 
     return read
 
@@ -183,35 +177,35 @@ def positions(group: str, order: str, default_units: str) -> PixelSizeReader:
     def read(file: Any, at: str) -> PixelSize:
         found = find(file, at, f"{group}/pos")
         if not found or found[0].ndim != 3:
-            return None, ()
-        values = np.moveaxis(np.asarray(found[0][()], dtype=np.float64), order.index("n"), 0)
-        units = hdf5_file.text_of(hdf5_file.attribute(found[0], "units", ""))
-        factor, note = um_per(units, default_units)
+            return None, (), None
+        values = np.moveaxis(_numbers(found[0]), order.index("n"), 0)
+        factor, note = um_per(hdf5_file.text_attribute(found[0], "units"), default_units)
         named = [hdf5_file.texts_of(names) for names in find(file, at, f"{group}/name")]
         if named and len(named[0]) == len(values):
             values = values[[not _NO_POSITION.search(name.lower()) for name in named[0]]]
-        sizes = [max((_step(one, axis) or 0.0 for one in values), default=0.0) for axis in (0, 1)]
+        moves = [[_step(one, axis) or 0.0 for one in values] for axis in (0, 1)]
+        sizes = [max(move, default=0.0) for move in moves]
         if factor is None or not all(sizes):
-            return None, ()
-        return (sizes[0] * factor, sizes[1] * factor), (note,) if note else ()
+            return None, (), None
+        fast = values[int(np.argmax(moves[1]))]
+        return (sizes[0] * factor, sizes[1] * factor), (note,) if note else (), fast
 
     return read
 
 
-def pixel_size(
-    file: Any, at: str, known: tuple[float, float] | None, reader: PixelSizeReader | None
-) -> PixelSize:
-    """Return the pixel size that is known already, or what a reader finds, with its warnings."""
-    if known is not None or reader is None:
-        return known, ()
-    return reader(file, at)
+def backwards(fast: NDArray[np.float64] | None, map_shape: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Return the rows that positions (Y, X) show to be stored against the direction of the others."""
+    if fast is None or fast.shape[1:] != map_shape[1:] or fast.shape[0] < map_shape[0]:
+        return None
+    return scans.reversed_rows(fast[: map_shape[0]], map_shape)
 
 
 def um_per(units: str, default: str = "") -> tuple[float | None, str]:
     """Return µm per unit of length, None when unknown, and a warning when the default was taken."""
     name = units.strip()
-    if name in _UM_PER or name.lower() in _UM_PER:
-        return _UM_PER.get(name, _UM_PER.get(name.lower())), ""
+    factor = _UM_PER.get(name, _UM_PER.get(name.lower()))
+    if factor is not None:
+        return factor, ""
     if default:
         return _UM_PER[default], f"The positions carry no unit; they are taken as {default}."
     return None, "The positions carry no unit of length, so the pixel size is not known."
@@ -219,17 +213,11 @@ def um_per(units: str, default: str = "") -> tuple[float | None, str]:
 
 def beam_energy(file: Any, at: str, paths: tuple[str, ...]) -> float | None:
     """Return the energy of the beam in keV from the first path that holds a sensible one."""
-    for path in paths:
-        for value in find(file, at, path):
-            number = hdf5_file.number_of(value)
-            if number is None or number <= 0:
-                continue
-            units = (
-                hdf5_file.text_of(hdf5_file.attribute(value, "units", "")) if hasattr(value, "attrs") else ""
-            )
-            kev = calibration.energy_in_kev(number, units)
-            if 1 <= kev <= 200:
-                return kev
+    for value in (value for path in paths for value in find(file, at, path)):
+        number = hdf5_file.number_of(value)
+        units = hdf5_file.text_attribute(value, "units") if hasattr(value, "attrs") else ""
+        if number is not None and 1 <= calibration.energy_in_kev(number, units) <= 200:
+            return calibration.energy_in_kev(number, units)
     return None
 
 
@@ -256,7 +244,7 @@ def times(
     for dataset in found:
         if dataset.dtype.kind not in "uif" or dataset.size is None or dataset.size > 2**28:
             return None
-        values = np.asarray(dataset[()], dtype=np.float64)
+        values = _numbers(dataset)
         if values.ndim == 3 and values.shape[1:] == map_shape:
             values = values.mean(axis=0) if element is None else values[element]
         elif values.ndim == 2 and values.shape[1] == map_shape[1] and values.shape[0] >= map_shape[0]:
@@ -271,10 +259,35 @@ def times(
     return np.asarray(np.mean(stacks, axis=0) * seconds)
 
 
+def _first(candidates: Callable[[Any, str, int], Iterator[Try]]) -> CalibrationReader:
+    """Return a reader that takes the first candidate that makes sense; it raises what was wrong with them."""
+
+    def read(file: Any, at: str, size: int) -> Calibration | None:
+        wrong: InvalidInput | None = None
+        for candidate in candidates(file, at, size):
+            try:
+                found = candidate()
+            except InvalidInput as error:
+                wrong = error
+                continue
+            if found is not None:
+                return found
+        if wrong is not None:
+            raise wrong
+        return None
+
+    return read
+
+
+def _numbers(value: Any) -> NDArray[np.float64]:
+    return np.asarray(value[()] if hasattr(value, "id") else value, dtype=np.float64)
+
+
 def _step(values: NDArray[np.float64], axis: int) -> float | None:
     """Return the median step between neighbours along an axis, or None where there is none."""
     if values.ndim <= axis or values.shape[axis] < 2:
         return None
-    step = float(np.median(np.abs(np.diff(values, axis=axis))))
+    moves = np.abs(np.diff(values, axis=axis))
+    step = float(np.median(moves[np.isfinite(moves)])) if np.isfinite(moves).any() else 0.0
     # Differences of positions carry rounding errors in their last digits.
-    return float(f"{step:.9g}") if np.isfinite(step) and step > 0 else None
+    return float(f"{step:.9g}") if step > 0 else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.io import calibration
+from napari_xrf.io.calibration import Calibration
+from napari_xrf.io.detector_sum import DetectorSum, differences
 from napari_xrf.io.hdf5 import bliss as hdf5_bliss
 from napari_xrf.io.hdf5 import datasets as hdf5_datasets
 from napari_xrf.io.hdf5 import file as hdf5_file
@@ -25,11 +28,11 @@ from napari_xrf.io.hdf5.datasets import DatasetChoice
 from napari_xrf.io.hdf5.layouts import LAYOUTS, Layout, recognised
 from napari_xrf.io.hdf5.location import Location
 from napari_xrf.io.own import cube_files, fit_results
-from napari_xrf.io.whole_counts import CountFaults
+from napari_xrf.io.whole_counts import CountFaults, scale_note, scale_of
 
 _UNKNOWN = Layout("HDF5 dataset", calibration=hdf5_metadata.energies("energy", "../energy"))
-_SAMPLED_ROWS = 3
 _ABOVE_BEAM = 1.05  # elastic scatter is the highest peak that one photon can make
+_NEAR_32_BITS = 2**24  # values of a sample above it: those of the whole map may not fit 32 bits
 
 
 def read_hdf5(
@@ -38,43 +41,35 @@ def read_hdf5(
     detector: str | int = "sum",
     dataset: str | None = None,
     energy_axis: int | None = None,
+    map: int | None = None,
     memory_budget: int | None = None,
     progress: Progress = ignore_progress,
 ) -> SpectralCube:
     """Read a map from HDF5; one above the memory budget stays in the file and is read tile by tile.
 
-    Parameters
-    ----------
-    path
-        The file.
-    detector
-        ``"sum"``, or the name or number of one.
-    dataset
-        Path of the dataset to read, whatever the layout.
-    energy_axis
-        Which of its axes is energy; guessed when not given.
-    memory_budget
-        Bytes; default: half of the free memory.
-    progress
-        Told after each tile.
+    The options are those of :func:`napari_xrf.io.read`.
 
     Raises
     ------
     FileError
         When the file is damaged or of no known layout; the message lists what it holds.
     InvalidInput
-        When the detector, the dataset or the axis does not exist.
+        When the detector, the dataset, the axis or the map does not exist.
     """
     file_path = Path(path)
     budget = default_memory_budget() if memory_budget is None else memory_budget
     with hdf5_file.opened(file_path) as file:
-        layout, location = _located(file_path, file, dataset, energy_axis)
+        layout, location = _located(file_path, file, dataset, energy_axis, map)
         if layout.name == cube_files.LAYOUT:
             return _own_cube(file_path, file, location, budget, progress, detector)
-        counts, names, index = _selected(file_path, file, layout, location, detector)
-        cube = _described(file_path, file, layout, location, counts, names, index)
-        stored_sum = _stored_sum(file, layout, location, counts) if detector == "sum" else None
-    return _with_counts(cube, counts, budget, stored_sum, progress)
+        parts, names, index = _selected(file_path, file, layout, location, detector)
+        found = [
+            calibration.or_assumed(partial(_calibration, layout, file, part), part.shape[2]) for part in parts
+        ]
+        cube, parts = _described(file_path, file, layout, location, parts, names, index)
+        stored_sum = _stored_sum(file, layout, location, parts[0]) if detector == "sum" else None
+    notes = (*cube.provenance.warnings, *(note for _, more in found for note in more))
+    return _with_counts(cube, parts, [axis for axis, _ in found], notes, budget, stored_sum, progress)
 
 
 def is_spectral_map(path: str | Path) -> bool:
@@ -84,35 +79,48 @@ def is_spectral_map(path: str | Path) -> bool:
 
 
 def list_datasets(path: str | Path) -> tuple[DatasetChoice, ...]:
-    """Return the datasets that could be spectral maps, the largest first.
-
-    Raises
-    ------
-    FileError
-        When the file is damaged or no HDF5 file.
-    """
+    """Return the datasets that could be spectral maps, the largest first; FileError when damaged."""
     with hdf5_file.opened(path) as file:
         return hdf5_datasets.choices(file)
 
 
-def _located(path: Path, file: Any, dataset: str | None, energy_axis: int | None) -> tuple[Layout, Location]:
-    scan = hdf5_bliss.scan_of(file, dataset) if dataset is not None and energy_axis is None else None
-    if scan is not None:
-        return next(layout for layout in LAYOUTS if layout.name == hdf5_bliss.LAYOUT), scan
+def _located(
+    path: Path, file: Any, dataset: str | None, energy_axis: int | None, wanted: int | None
+) -> tuple[Layout, Location]:
     if dataset is not None:
+        scan = hdf5_bliss.scan_of(file, dataset) if energy_axis is None else None
+        if scan is not None:
+            return next(layout for layout in LAYOUTS if layout.name == hdf5_bliss.LAYOUT), scan
         return _UNKNOWN, hdf5_datasets.chosen(file, dataset, energy_axis)
     found = recognised(file)
     if found is None:
         raise _unknown_layout(path, file)
-    layout, location = found
+    layout, location = found[0], _one_of(path, file, found[1], wanted)
     if energy_axis is None:
-        return found
+        return layout, location
     if not location.total or len(location.axes) != 3:
         raise InvalidInput(
             f"{layout.name} files keep energy where it is known",
             "Give the dataset too, or leave energy_axis out",
         )
     return layout, replace(location, axes=hdf5_datasets.chosen(file, location.total, energy_axis).axes)
+
+
+def _one_of(path: Path, file: Any, maps: list[Location], wanted: int | None) -> Location:
+    """Return the map that the user wants, else the file's default, else the first; the others are named."""
+    if wanted is not None and not 0 <= wanted < len(maps):
+        raise InvalidInput(f"there is no map {wanted} in {path.name}", f"It holds {len(maps)}, from 0")
+    default = f"/{hdf5_file.text_attribute(file, 'default').strip('/')}/"
+    begun = [at for at, one in enumerate(maps) if one.main.startswith(default)]
+    at = wanted if wanted is not None else (begun or [0])[0]
+    if len(maps) == 1 or wanted is not None:
+        return maps[at]
+    others = ", ".join(f"{one.main.strip('/')} (map {n})" for n, one in enumerate(maps) if n != at)
+    note = (
+        f"Map {at}, {maps[at].main.strip('/')}, is read; the file also holds {others}: "
+        "choose by map=N (--map N)."
+    )
+    return replace(maps[at], notes=(*maps[at].notes, note))
 
 
 def _unknown_layout(path: Path, file: Any) -> FileError:
@@ -136,14 +144,28 @@ def _unknown_layout(path: Path, file: Any) -> FileError:
 
 def _selected(
     path: Path, file: Any, layout: Layout, location: Location, detector: str | int
-) -> tuple[Hdf5Counts, tuple[str, ...], int | None]:
-    """Return the counts of one detector or of all, the names of those summed, and which one it is."""
-    rows = _measured_rows(file, layout, location)
+) -> tuple[list[Hdf5Counts], tuple[str, ...], int | None]:
+    """Return the counts to sum, one for all detectors that are alike, their names, and which is chosen."""
+    last = hdf5_metadata.find(file, location.main, layout.rows) if layout.rows else []
+    final = hdf5_file.number_of(last[0]) if last else None
+    rows = int(final) + 1 if final is not None and final >= 0 else None
+
+    def counts(sources: tuple[str, ...], axes: str, element: int | None = None) -> Hdf5Counts:
+        found = counts_of(path, file, sources, axes, location.map_shape, element)
+        if rows is not None and rows < found.shape[0]:
+            found = replace(found, map_shape=(rows, found.map_shape[1]))
+        if 0 in found.shape:
+            raise FileError(path, f"{location.main} is empty: its shape is {found.stored_shape}")
+        return found
+
+    if detector == "sum" and location.total:
+        return [counts((location.total,), location.axes)], location.names, None
     if detector == "sum":
-        sources = (location.total,) if location.total else location.singles
-        axes = location.axes if location.total else location.single_axes
-        counts = counts_of(path, file, sources, axes, location.map_shape)
-        return _trimmed(counts, rows), location.names, None
+        singles = [counts((one,), location.single_axes) for one in location.singles]
+        told = [layout.calibration and _or_none(layout, file, one) for one in singles]
+        alike = all(one.stored_shape == singles[0].stored_shape and axis == told[0]
+                    for one, axis in zip(singles, told, strict=True))  # fmt: skip
+        return [counts(location.singles, location.single_axes)] if alike else singles, location.names, None
     named = [str(name) for name in location.names]
     wanted = str(detector)
     if wanted not in named and not (isinstance(detector, int) and 0 <= detector < len(named)):
@@ -155,24 +177,18 @@ def _selected(
     index = named.index(wanted) if wanted in named else int(detector)
     along_axis = "d" in location.single_axes
     source = location.singles[0 if along_axis else index]
-    element = index if along_axis else None
-    counts = counts_of(path, file, (source,), location.single_axes, location.map_shape, element)
-    return _trimmed(counts, rows), (named[index],), index
+    return [counts((source,), location.single_axes, index if along_axis else None)], (named[index],), index
 
 
-def _measured_rows(file: Any, layout: Layout, location: Location) -> int | None:
-    last = (
-        [hdf5_file.number_of(value) for value in hdf5_metadata.find(file, location.main, layout.rows)]
-        if layout.rows
-        else []
-    )
-    return int(last[0]) + 1 if last and last[0] is not None and last[0] >= 0 else None
+def _calibration(layout: Layout, file: Any, counts: Hdf5Counts) -> Calibration | None:
+    return layout.calibration(file, counts.sources[0], counts.shape[2]) if layout.calibration else None
 
 
-def _trimmed(counts: Hdf5Counts, rows: int | None) -> Hdf5Counts:
-    if rows is None or rows >= counts.shape[0]:
-        return counts
-    return replace(counts, map_shape=(rows, counts.map_shape[1]))
+def _or_none(layout: Layout, file: Any, counts: Hdf5Counts) -> Calibration | None:
+    try:
+        return _calibration(layout, file, counts)
+    except InvalidInput:
+        return None
 
 
 def _described(
@@ -180,18 +196,17 @@ def _described(
     file: Any,
     layout: Layout,
     location: Location,
-    counts: Hdf5Counts,
+    parts: list[Hdf5Counts],
     names: tuple[str, ...],
     index: int | None,
-) -> SpectralCube:
-    """Return the cube with its counts still in the file."""
-    size = counts.shape[2]
-    if 0 in counts.shape:
-        raise FileError(path, f"{location.main} is empty: its shape is {counts.stored_shape}")
-    at = counts.sources[0]
-    found = layout.calibration(file, at, size) if layout.calibration else None
-    axis, notes = found or calibration.assumed_axis(size)
-    pixel_size, size_notes = hdf5_metadata.pixel_size(file, at, location.pixel_size, layout.pixel_size)
+) -> tuple[SpectralCube, list[Hdf5Counts]]:
+    """Return a cube with all but its energy axis, and the counts of its detectors with rows to be turned."""
+    counts, at = parts[0], parts[0].sources[0]
+    none: hdf5_metadata.PixelSize = (None, (), None)
+    size, size_notes, fast = layout.pixel_size(file, at) if layout.pixel_size else none
+    backwards = location.backwards
+    if backwards is None:
+        backwards = hdf5_metadata.backwards(fast, counts.map_shape)
     live_time = (
         hdf5_metadata.times(
             file, at, layout.live_time, layout.live_time_unit, counts.map_shape, index, counts.points
@@ -202,60 +217,85 @@ def _described(
     told = {"name": path.stem, "excitation": Excitation(), **layout.details(file, location.main)}
     if isinstance(told.get("live_time"), float):
         live_time = np.full(counts.map_shape, told.pop("live_time"))
+    if live_time is not None and backwards is not None:
+        live_time[backwards] = live_time[backwards, ::-1]
     beam = hdf5_metadata.beam_energy(file, at, layout.beam_energy)
     if beam is not None:
         told["excitation"] = replace(told["excitation"], kind="monochromatic", energy_kev=beam)
-    return SpectralCube(
+    notes = [*location.notes, *size_notes]
+    if backwards is not None:
+        turned = int(backwards.sum())
+        notes.append(f"{turned} rows were measured backwards; the motor's positions put them in order.")
+    if layout.rows and counts.map_shape[0] < counts.stored_shape[counts.axes.index("y")]:
+        notes.append(f"The scan was stopped early: {counts.map_shape[0]} of its rows are measured.")
+    cube = SpectralCube(
         counts,
-        axis,
-        pixel_size=pixel_size,
+        EnergyAxis(0.0, calibration.USUAL_WIDTH, counts.shape[2]),
+        pixel_size=location.pixel_size or size,
         live_time=live_time,
-        provenance=Provenance(str(path), layout.name, names, (*location.notes, *notes, *size_notes)),
+        provenance=Provenance(str(path), layout.name, names, tuple(notes)),
         **told,
     )
+    return cube, [replace(part, backwards=backwards) for part in parts]
 
 
 def _with_counts(
     cube: SpectralCube,
-    counts: Hdf5Counts,
+    parts: list[Hdf5Counts],
+    axes: list[EnergyAxis],
+    notes: tuple[str, ...],
     budget: int,
     stored_sum: NDArray[np.float64] | None,
     progress: Progress,
 ) -> SpectralCube:
     """Read the counts if they fit, and add the warnings that only the counts can give."""
-    floats = counts.stored_dtype.kind == "f"
-    warnings = list(cube.provenance.warnings)
-    if prod(counts.shape) * counts.dtype.itemsize <= budget:
-        loaded = replace(counts, fractional=floats, faults=CountFaults())
-        array = loaded.load(budget, progress)
-        warnings += loaded.faults.warnings()
-        read = replace(cube, counts=array)
+    fits = sum(prod(part.shape) * part.dtype.itemsize for part in parts) <= budget
+    faults, warnings, told = CountFaults(), list(notes), []
+    for part in parts:
+        one, scaled = _prepared(replace(part, faults=faults if fits else CountFaults()), fits)
+        told.append(one)
+        warnings += scaled
+    joined: Hdf5Counts | DetectorSum = told[0]
+    if len(parts) > 1:
+        joined = DetectorSum(tuple(told), tuple(axes))
+        warnings += differences(cube.provenance.detectors, parts, axes)
+    axis = joined.axis if isinstance(joined, DetectorSum) else axes[0]
+    if fits:
+        array = joined.load(budget, progress)
+        if faults.too_large and not all(part.wide for part in told):
+            wide = [replace(part, wide=True) for part in parts]
+            return _with_counts(cube, wide, axes, notes, budget, stored_sum, progress)
+        read = replace(cube, counts=array, energy=axis)
         total = array.sum(axis=(0, 1), dtype=np.uint64)
-        if stored_sum is not None:
-            warnings += _disagreement(stored_sum, total.astype(np.float64))
+        warnings += faults.warnings()
+        warnings += _disagreement(stored_sum, total.astype(np.float64)) if stored_sum is not None else ()
     else:
-        sample, faults = _sample(counts)
-        lazy = replace(counts, fractional=floats and faults.not_whole > 0, faults=CountFaults())
+        read = replace(cube, counts=joined, energy=axis)
+        total = np.zeros(told[0].shape[2], dtype=np.uint64)
+        for part in told:
+            size = min(total.size, part.shape[2])
+            total[:size] += replace(part, fractional=True, faults=faults).sampled_sum()[:size]
         warnings += faults.warnings(sampled=True)
-        read = replace(cube, counts=lazy)
-        total = sample
-        if stored_sum is not None and np.any(sample > stored_sum * 1.001 + 1):
+        if stored_sum is not None and np.any(total > stored_sum * 1.001 + 1):
             warnings.append(
                 "The file's sum spectrum holds fewer counts than a part of the map: one of them is wrong."
             )
-    warnings += _above_beam(total, cube.energy, cube.excitation)
-    return replace(read, provenance=replace(cube.provenance, warnings=tuple(warnings)))
+    if total.size == axis.size:
+        warnings += _above_beam(total, axis, cube.excitation)
+    return replace(read, provenance=replace(cube.provenance, warnings=tuple(dict.fromkeys(warnings))))
 
 
-def _sample(counts: Hdf5Counts) -> tuple[NDArray[np.uint64], CountFaults]:
-    """Return the sum spectrum and the faults of a few rows, cheap whatever the size of the map."""
-    rows, columns, channels = counts.shape
-    probe = replace(counts, fractional=True, faults=CountFaults())
-    width = max(1, min(columns, 2**22 // channels))
-    total = np.zeros(channels, dtype=np.uint64)
-    for row in np.unique(np.linspace(0, rows - 1, _SAMPLED_ROWS).astype(int)):
-        total += probe[int(row), :width].sum(axis=0, dtype=np.uint64)
-    return total, probe.faults
+def _prepared(counts: Hdf5Counts, fits: bool) -> tuple[Hdf5Counts, tuple[str, ...]]:
+    """Return counts told how to make values whole, as a sample shows, and a warning when they are scaled."""
+    if counts.stored_dtype.kind != "f":
+        return counts, ()
+    sample = counts.sample()
+    scale = scale_of(sample)
+    finite = sample[np.isfinite(sample)]
+    wide = counts.wide or bool(finite.size and float(finite.max()) * scale > _NEAR_32_BITS and not fits)
+    fractional = fits or bool(np.any(finite * scale != np.rint(finite * scale)))
+    told = replace(counts, fractional=fractional, wide=wide, scale=scale)
+    return told, (scale_note(scale),) if scale != 1 else ()
 
 
 def _stored_sum(
@@ -288,7 +328,7 @@ def _above_beam(total: NDArray[np.uint64], axis: EnergyAxis, excitation: Excitat
         return ()
     return (
         f"{share:.0%} of the counts lie above the beam's {excitation.energy_kev:.4g} keV: the energy axis is "
-        "probably wrong; check it against known peaks, or give the energy axis.",
+        "probably wrong; check it against known peaks, or give the energy axis (--energy OFFSET:WIDTH).",
     )
 
 
