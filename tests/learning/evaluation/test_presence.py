@@ -18,7 +18,7 @@ def test_each_element_is_judged_for_itself() -> None:
     assert math.isnan(scores.f1[2])
     assert math.isnan(scores.area[2])
     assert scores.occurrences.tolist() == [2, 2, 0]
-    assert scores.overall.precision == 0.75
+    assert scores.overall["precision"] == 0.75
     assert scores.as_row()["auroc"] == pytest.approx(0.875)
 
 

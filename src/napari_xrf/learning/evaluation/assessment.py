@@ -112,9 +112,9 @@ def _add_baseline(
     """Add what a task's baseline says, if it can, and return what the user should know of it."""
     baseline = task.baseline
     assert baseline is not None
-    part = sample.first(baseline.spectra)
+    part = sample.first(baseline.spectra or sample.size)
     try:
-        methods[baseline.name] = baseline.predict(model, part, seed, progress)
+        methods[baseline.name] = baseline.predict_sample(model.description, part, seed, progress)
     except InvalidInput as error:
         return [f"no {baseline.name}: {error}"]
     return (

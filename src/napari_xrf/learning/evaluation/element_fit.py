@@ -33,7 +33,7 @@ _BUMPS = 10  # of the smooth background, evenly spaced in the root of energy
 _LOWEST_BUMP_KEV = 1.0
 
 
-def predict_elements(
+def predict_sample(
     description: ModelDescription, sample: Sample, seed: int, progress: Progress = ignore_progress
 ) -> SpectrumPredictions:
     """Return what the plain fit says of a sample's spectra, moved to the model's axis.

@@ -76,14 +76,21 @@ def fit_line_spectra(
     return result
 
 
-def predict_lines(
+def predict_sample(
     description: ModelDescription, sample: Sample, seed: int, progress: Progress = ignore_progress
 ) -> SpectrumPredictions:
     """Return what the plain fit says of the 556 lines of a sample's spectra.
 
     How its amounts become probabilities, and its threshold, are fitted on 300 other spectra of the model's
     own source.
+
+    Raises
+    ------
+    InvalidInput
+        When the model's lines or the axis are not those of the basis.
     """
+    if description.names != tuple(line.label for line in line_basis()) or sample.cube.energy != BASIS_AXIS:
+        raise InvalidInput("it needs the 556 lines of the basis and their axis")
     learnt = draw_sample(source_of(description), FIT_VALIDATION, seed, stream=VALIDATION)
     elements = np.zeros((learnt.size, line_elements().max() + 1))
     elements[:, line_elements()] = learnt.targets["presence"]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.evaluation.presence_scores import count_decisions, ratio
+from napari_xrf.learning.evaluation.presence_scores import decision_rates, ratio
 from napari_xrf.synthesis.line_basis import line_basis, line_cross_sections
 
 LOWEST_SEEN_KEV = 1.0
@@ -40,15 +40,15 @@ def score_lines(
     values, yes, truth = np.asarray(probability), np.asarray(named) > 0.5, np.asarray(present) > 0.5
     if values.shape != truth.shape:
         raise InvalidInput(f"probabilities {values.shape} and labels {truth.shape} differ in shape")
-    decisions = count_decisions(yes, truth, judged)
+    rates = decision_rates(yes, truth, judged)
     chosen = (values, truth) if judged is None else (values[judged], truth[judged])
     return {
         "pearson": _correlation(*chosen),
-        "sensitivity": decisions.sensitivity,
-        "specificity": decisions.specificity,
-        "guess ratio": decisions.accuracy,
-        "precision": decisions.precision,
-        "f1": decisions.f1,
+        "sensitivity": rates["sensitivity"],
+        "specificity": rates["specificity"],
+        "guess ratio": rates["accuracy"],
+        "precision": rates["precision"],
+        "f1": rates["f1"],
     }
 
 

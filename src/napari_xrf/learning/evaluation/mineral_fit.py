@@ -21,8 +21,8 @@ from napari_xrf.reference.minerals import load_library, merge_libraries, select_
 from napari_xrf.synthesis.excitation import excitation_of
 
 
-def predict_minerals(
-    description: ModelDescription, sample: Sample, progress: Progress = ignore_progress
+def predict_sample(
+    description: ModelDescription, sample: Sample, seed: int, progress: Progress = ignore_progress
 ) -> SpectrumPredictions:
     """Return what the likelihood classifier says of a sample's spectra; its doubt is the misfit.
 

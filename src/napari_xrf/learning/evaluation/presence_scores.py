@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,57 +12,15 @@ from scipy import stats
 from napari_xrf.core.errors import InvalidInput
 
 
-@dataclass(frozen=True)
-class Decisions:
-    """How often decisions were right and wrong; rates of nothing are NaN.
-
-    Attributes
-    ----------
-    true_positives, false_positives, true_negatives, false_negatives
-        Numbers of decisions.
-    """
-
-    true_positives: int
-    false_positives: int
-    true_negatives: int
-    false_negatives: int
-
-    @property
-    def sensitivity(self) -> float:
-        """Part of what is there that was named (recall)."""
-        return ratio(self.true_positives, self.true_positives + self.false_negatives)
-
-    @property
-    def specificity(self) -> float:
-        """Part of what is not there that was not named."""
-        return ratio(self.true_negatives, self.true_negatives + self.false_positives)
-
-    @property
-    def precision(self) -> float:
-        """Part of what was named that is there."""
-        return ratio(self.true_positives, self.true_positives + self.false_positives)
-
-    @property
-    def accuracy(self) -> float:
-        """Part of all decisions that are right; "guess ratio" in "Privileged bases"."""
-        return ratio(self.true_positives + self.true_negatives, self.total)
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of sensitivity and precision."""
-        wrong = self.false_positives + self.false_negatives
-        return ratio(2 * self.true_positives, 2 * self.true_positives + wrong)
-
-    @property
-    def total(self) -> int:
-        """Number of decisions."""
-        return self.true_positives + self.false_positives + self.true_negatives + self.false_negatives
-
-
-def count_decisions(
+def decision_rates(
     named: NDArray[np.bool_], truth: NDArray[np.bool_], judged: NDArray[np.bool_] | None = None
-) -> Decisions:
+) -> dict[str, float]:
     """Compare decisions with the truth, arrays of one shape, where they are judged (everywhere without it).
+
+    Returns
+    -------
+    ``"sensitivity"`` (recall), ``"specificity"``, ``"precision"``, ``"accuracy"`` ("guess ratio" in
+    "Privileged bases"), ``"f1"`` and ``"total"``, the number of decisions; rates of nothing are NaN.
 
     Raises
     ------
@@ -71,11 +30,18 @@ def count_decisions(
     if named.shape != truth.shape or (judged is not None and judged.shape != truth.shape):
         raise InvalidInput(f"decisions {named.shape} and truth {truth.shape} differ in shape")
     counted = np.ones(truth.shape, dtype=bool) if judged is None else judged
-    hits = int((named & truth & counted).sum())
-    calls = int((named & counted).sum())
-    there = int((truth & counted).sum())
-    total = int(counted.sum())
-    return Decisions(hits, calls - hits, total - calls - there + hits, there - hits)
+    total, hits = int(counted.sum()), int((named & truth & counted).sum())
+    calls, there = int((named & counted).sum()), int((truth & counted).sum())
+    wrong = calls + there - 2 * hits
+    absent = total - there
+    return {
+        "sensitivity": ratio(hits, there),
+        "specificity": ratio(absent - (calls - hits), absent),
+        "precision": ratio(hits, calls),
+        "accuracy": ratio(total - wrong, total),
+        "f1": ratio(2 * hits, 2 * hits + wrong),
+        "total": total,
+    }
 
 
 def rank_area(score: ArrayLike, positive: ArrayLike) -> float:
@@ -104,14 +70,14 @@ class PresenceScores:
     Attributes
     ----------
     overall
-        Decisions on all names together.
+        Rates of the decisions on all names together.
     f1, area
         (K,) F1 and AUROC of each name; NaN where it is never, or for the area always, there.
     occurrences
         (K,) spectra in which it is present.
     """
 
-    overall: Decisions
+    overall: Mapping[str, float]
     f1: NDArray[np.float64]
     area: NDArray[np.float64]
     occurrences: NDArray[np.intp]
@@ -119,12 +85,10 @@ class PresenceScores:
     def as_row(self) -> dict[str, float]:
         """Return the figures over all names."""
         return {
-            "f1": self.overall.f1,
+            "f1": self.overall["f1"],
             "macro f1": mean_of_known(self.f1),
             "auroc": mean_of_known(self.area),
-            "sensitivity": self.overall.sensitivity,
-            "specificity": self.overall.specificity,
-            "precision": self.overall.precision,
+            **{name: self.overall[name] for name in ("sensitivity", "specificity", "precision")},
         }
 
 
@@ -140,9 +104,9 @@ def score_presence(probability: ArrayLike, named: ArrayLike, present: ArrayLike)
     if values.ndim != 2 or values.shape != truth.shape:
         raise InvalidInput(f"probabilities {values.shape} and labels {truth.shape} differ in shape")
     columns = range(values.shape[1])
-    f1 = [count_decisions(yes[:, k], truth[:, k]).f1 if truth[:, k].any() else np.nan for k in columns]
+    f1 = [decision_rates(yes[:, k], truth[:, k])["f1"] if truth[:, k].any() else np.nan for k in columns]
     area = [rank_area(values[:, k], truth[:, k]) for k in columns]
-    return PresenceScores(count_decisions(yes, truth), np.array(f1), np.array(area), truth.sum(axis=0))
+    return PresenceScores(decision_rates(yes, truth), np.array(f1), np.array(area), truth.sum(axis=0))
 
 
 def ratio(part: float, whole: float) -> float:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_xrf.core.progress import Progress
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
 from napari_xrf.learning.evaluation.presence_scores import PresenceScores, score_presence
 from napari_xrf.learning.evaluation.probability_calibration import reliability_curve
@@ -25,7 +24,6 @@ from napari_xrf.learning.tasks.task import Baseline, Targets, Task, Tensors, wan
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_xrf.learning.model import Model
 
 _PRECISION = 0.95  # that the thresholds aim at
 _SHARE_WEIGHT = 100.0  # squares of shares are small numbers beside entropies
@@ -88,13 +86,6 @@ def assess(
     )
 
 
-def predict_by_fit(model: Model, sample: Sample, seed: int, progress: Progress) -> SpectrumPredictions:
-    """Return what the plain fit says, its probabilities fitted on other spectra of the model's own source."""
-    from napari_xrf.learning.evaluation.element_fit import predict_elements
-
-    return predict_elements(model.description, sample, seed, progress)
-
-
 def score(said: SpectrumPredictions, targets: Targets) -> float:
     """Return the mean R² of the shares of the counts."""
     total = np.maximum(said.counts, 1.0)[:, np.newaxis]
@@ -132,7 +123,7 @@ TASK = Task(
     fit_calibration=fit_calibration,
     decide=decide_presence,
     assess=assess,
-    baseline=Baseline("plain fit", predict_by_fit, _FIT_SPECTRA),
+    baseline=Baseline("plain fit", "element_fit", _FIT_SPECTRA),
     figure="r2",
     score=score,
 )

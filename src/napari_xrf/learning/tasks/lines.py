@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.progress import Progress
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
 from napari_xrf.learning.evaluation.line_scores import attainable_scores, score_line_sets, score_lines
 from napari_xrf.learning.evaluation.monosemanticity import measure_monosemanticity
@@ -24,7 +22,6 @@ from napari_xrf.learning.tasks.task import Baseline, Targets, Task, Tensors
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_xrf.learning.model import Model
 
 # One threshold for all lines, as those of an element stand or fall together; its aim lies above 0.95, so that
 # other code's spectra keep 0.95.
@@ -77,25 +74,6 @@ def assess(
     return Assessment(tables=tuple(tables), reliability=reliability_curve(own.given("probability"), present))
 
 
-def predict_by_fit(model: Model, sample: Sample, seed: int, progress: Progress) -> SpectrumPredictions:
-    """Return what the plain fit says, its probabilities fitted on other spectra of the model's own source.
-
-    Raises
-    ------
-    InvalidInput
-        When the lines or the axis are not those of the basis.
-    """
-    from napari_xrf.learning.evaluation.line_fit import predict_lines
-    from napari_xrf.synthesis.line_basis import BASIS_AXIS, line_basis
-
-    if (
-        model.description.names != tuple(line.label for line in line_basis())
-        or sample.cube.energy != BASIS_AXIS
-    ):
-        raise InvalidInput("it needs the 556 lines of the basis and their axis")
-    return predict_lines(model.description, sample, seed, progress)
-
-
 def score(said: SpectrumPredictions, targets: Targets) -> float:
     """Return the correlation of probabilities and labels."""
     return score_lines(said.given("probability"), said.given("present"), targets["presence"])["pearson"]
@@ -114,7 +92,7 @@ TASK = Task(
     fit_calibration=fit_calibration,
     decide=decide_presence,
     assess=assess,
-    baseline=Baseline("plain fit", predict_by_fit, _FIT_SPECTRA),
+    baseline=Baseline("plain fit", "line_fit", _FIT_SPECTRA),
     figure="pearson",
     score=score,
     names_lines=True,

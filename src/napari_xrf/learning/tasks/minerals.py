@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.progress import Progress
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
 from napari_xrf.learning.evaluation.class_scores import ClassScores, score_classes, score_segmentation
 from napari_xrf.learning.evaluation.presence_scores import rank_area
@@ -22,12 +21,10 @@ from napari_xrf.learning.tasks.task import Baseline, Targets, Task, Tensors, wan
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_xrf.learning.model import Model
 
 LEAST_PROBABILITY = 0.5  # below it a pixel is unknown
 _DECADES = (0, 100, 300, 1000, 3000, 10_000, 30_000, 100_000, np.inf)
 _FEWEST = 30  # spectra of a range of counts
-_ALL_SPECTRA = 2**62
 
 
 def losses(outputs: Tensors, targets: Tensors, presence_weight: float) -> list[Tensor]:
@@ -109,13 +106,6 @@ def assess(
     )
 
 
-def predict_by_likelihood(model: Model, sample: Sample, seed: int, progress: Progress) -> SpectrumPredictions:
-    """Return what the Poisson-likelihood classifier says; its doubt is the misfit."""
-    from napari_xrf.learning.evaluation.mineral_fit import predict_minerals
-
-    return predict_minerals(model.description, sample, progress)
-
-
 def score(said: SpectrumPredictions, targets: Targets) -> float:
     """Return the accuracy of known minerals."""
     return score_classes(said.given("classes"), targets["label"], said.given("probability").shape[1]).accuracy
@@ -180,7 +170,7 @@ TASK = Task(
     fit_calibration=fit_calibration,
     decide=decide,
     assess=assess,
-    baseline=Baseline("likelihood", predict_by_likelihood, _ALL_SPECTRA),
+    baseline=Baseline("likelihood", "mineral_fit"),
     figure="accuracy",
     score=score,
 )

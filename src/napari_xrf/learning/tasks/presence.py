@@ -11,7 +11,7 @@ from scipy.special import expit
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
 from napari_xrf.learning.evaluation.probability_calibration import fit_temperature, fit_thresholds
 from napari_xrf.learning.evaluation.sample import SpectrumPredictions
-from napari_xrf.learning.tasks.task import Tensors, as_numbers, wanted
+from napari_xrf.learning.tasks.task import Tensors, wanted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,7 @@ def presence_loss(outputs: Tensors, targets: Tensors, weight: float) -> Tensor:
 
 def presence_figures(outputs: Tensors, targets: Tensors) -> dict[str, float]:
     """Return correlation, sensitivity and precision at probability 0.5."""
-    probability = np.asarray(expit(as_numbers(outputs["presence"])))
+    probability = np.asarray(expit(outputs["presence"].cpu().numpy().astype(np.float64)))
     truth = targets["presence"].cpu().numpy() > 0.5
     found = probability >= 0.5
     varies = probability.std() > 0 and truth.std() > 0

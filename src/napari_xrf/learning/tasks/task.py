@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
@@ -18,8 +17,6 @@ from napari_xrf.learning.evaluation.sample import Sample, SpectrumPredictions
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from napari_xrf.learning.model import Model
 
 _SPECTRUM_WEIGHT = 5.0
 
@@ -35,15 +32,29 @@ class Baseline:
     ----------
     name
         ``"plain fit"``.
-    predict
-        ``(model, sample, seed, progress)`` → what it says of a sample's spectra.
+    module
+        Of :mod:`napari_xrf.learning.evaluation`, whose ``predict_sample`` runs it.
     spectra
-        The first ones of a sample, of which it is asked.
+        The first ones of a sample, of which it is asked; None: all.
     """
 
     name: str
-    predict: Callable[[Model, Sample, int, Progress], SpectrumPredictions]
-    spectra: int
+    module: str
+    spectra: int | None = None
+
+    def predict_sample(
+        self, description: ModelDescription, sample: Sample, seed: int, progress: Progress
+    ) -> SpectrumPredictions:
+        """Return what it says of a sample of a model's names.
+
+        Raises
+        ------
+        InvalidInput
+            When the sample, or what the model was trained on, does not allow it.
+        """
+        run = import_module(f"napari_xrf.learning.evaluation.{self.module}").predict_sample
+        found: SpectrumPredictions = run(description, sample, seed, progress)
+        return found
 
 
 @dataclass(frozen=True)
@@ -142,8 +153,3 @@ def wanted(targets: Tensors, name: str) -> Tensor:
     if name not in targets:
         raise InvalidInput(f"the spectra have no {name!r} to learn from")
     return targets[name]
-
-
-def as_numbers(tensor: Tensor) -> NDArray[np.float64]:
-    """Return a tensor as an array in double precision."""
-    return np.asarray(tensor.cpu().numpy(), dtype=np.float64)
