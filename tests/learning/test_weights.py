@@ -81,5 +81,5 @@ def test_preprocessing_keeps_what_it_should():
     flat = prepare(sloped, Preprocessing("none", "none", baseline=True), 0.1)[0]
     assert abs(flat[40]) < 2
     assert flat[90] > 400
-    with pytest.raises(InvalidInput, match="no scale"):
+    with pytest.raises(InvalidInput, match="scale"):
         Preprocessing("mean")

@@ -16,71 +16,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A kind of network.
+    """A kind of network: its task, what it gives, and a line for lists.
 
-    Attributes
-    ----------
-    name
-        ``"lt-vit"``.
-    module
-        Its file in :mod:`napari_xrf.learning.networks`, which holds ``Options`` (a frozen dataclass of its
-        hyper-parameters) and ``build(options, description) -> torch.nn.Module``.
-    task
-        What it is made for.
-    outputs
-        What it gives; see :class:`~napari_xrf.learning.description.ModelDescription`.
-    summary
-        One line for lists.
+    The file of "lt-vit" is ``lt_vit.py`` in :mod:`napari_xrf.learning.networks`; it holds ``Options``, the
+    parameters of the network, and ``LtVit(options, description)``, a ``torch.nn.Module``.
     """
 
     name: str
-    module: str
     task: TaskName
     outputs: tuple[str, ...]
     summary: str
 
 
+_CODE, _AMOUNTS = ("code", "spectrum"), ("presence", "intensity")
 ARCHITECTURES: dict[str, Architecture] = {
     each.name: each
     for each in (
+        Architecture("line-mlp", "lines", ("presence",), "two layers, spectrum to emission lines"),
         Architecture(
-            "line-mlp", "line_mlp", "lines", ("presence",), "two layers, spectrum to emission lines"
+            "line-autoencoder", "lines", ("presence", *_CODE), "sparse code with one unit per emission line"
         ),
+        Architecture("maxrf-cnn", "elements", _AMOUNTS, "convolutions, spectrum to net counts"),
+        Architecture("vit", "elements", _AMOUNTS, "transformer with a class token"),
+        Architecture("lt-vit", "elements", _AMOUNTS, "transformer with a token per element"),
+        Architecture("mineral-cnn", "minerals", ("minerals",), "convolutions"),
+        Architecture("mineral-cnn-attention", "minerals", ("minerals",), "convolutions with self-attention"),
         Architecture(
-            "line-autoencoder",
-            "line_autoencoder",
-            "lines",
-            ("presence", "code", "spectrum"),
-            "sparse code with one unit per emission line",
+            "mineral-cnn-bilstm", "minerals", ("minerals",), "convolutions and a bidirectional LSTM"
         ),
-        Architecture(
-            "maxrf-cnn",
-            "maxrf_cnn",
-            "elements",
-            ("presence", "intensity"),
-            "convolutions, spectrum to net counts",
-        ),
-        Architecture("vit", "vit", "elements", ("presence", "intensity"), "transformer with a class token"),
-        Architecture(
-            "lt-vit", "lt_vit", "elements", ("presence", "intensity"), "transformer with a token per element"
-        ),
-        Architecture("mineral-cnn", "mineral_cnn", "minerals", ("minerals",), "convolutions"),
-        Architecture(
-            "mineral-cnn-attention",
-            "mineral_cnn_attention",
-            "minerals",
-            ("minerals",),
-            "convolutions with self-attention",
-        ),
-        Architecture(
-            "mineral-cnn-bilstm",
-            "mineral_cnn_bilstm",
-            "minerals",
-            ("minerals",),
-            "convolutions and a bidirectional LSTM",
-        ),
-        Architecture("pca", "pca", "spectra", ("code", "spectrum"), "principal components"),
-        Architecture("vae", "vae", "spectra", ("code", "spectrum"), "variational autoencoder"),
+        Architecture("pca", "spectra", _CODE, "principal components"),
+        Architecture("vae", "spectra", _CODE, "variational autoencoder"),
     )
 }
 
@@ -127,9 +92,10 @@ def build_network(description: ModelDescription) -> torch.nn.Module:
     """
     name = description.architecture
     options = network_options(name, dict(description.network))
-    network: torch.nn.Module = _module(name).build(options, description)
+    network: torch.nn.Module = getattr(_module(name), name.title().replace("-", ""))(options, description)
     return network
 
 
 def _module(name: str) -> Any:
-    return import_module(f"napari_xrf.learning.networks.{architecture(name).module}")
+    architecture(name)
+    return import_module(f"napari_xrf.learning.networks.{name.replace('-', '_')}")

@@ -1,1 +1,1 @@
-"""One file per network; each holds ``Options`` and ``build``."""
+"""One file per network; each holds ``Options`` and the network."""

@@ -59,33 +59,16 @@ class Options:
     dropout: Annotated[float, Limits(0, 0.9)] = 0.0
 
 
-def build(options: Options, description: ModelDescription) -> nn.Module:
-    """Return the network for a description's axis and lines.
-
-    Raises
-    ------
-    InvalidInput
-        When a name is no line of the basis.
-    """
-    from napari_xrf.synthesis.line_basis import line_basis
-
-    known = {line.label: line.energy for line in line_basis()}
-    unknown = [name for name in description.names if name not in known]
-    if unknown:
-        raise InvalidInput(f"{unknown[0]!r} is no line of the basis")
-    energies = torch.tensor([known[name] for name in description.names], dtype=torch.float32)
-    channels = torch.tensor(description.axis.energies, dtype=torch.float32)
-    return LineAutoencoder(options, energies, channels)
-
-
 class LineAutoencoder(nn.Module):
     """Spectrum (N, E) → ``presence`` logits (N, L), ``code`` (N, L), ``spectrum`` (N, E)."""
 
     energies: Tensor
     channels: Tensor
 
-    def __init__(self, options: Options, energies: Tensor, channels: Tensor) -> None:
+    def __init__(self, options: Options, description: ModelDescription) -> None:
         super().__init__()
+        energies = torch.tensor(_line_energies(description.names), dtype=torch.float32)
+        channels = torch.tensor(description.axis.energies, dtype=torch.float32)
         lines, size, width = len(energies), len(channels), options.hidden
         self.options = options
         self.presence_weight = options.supervised  # read by the training
@@ -169,3 +152,14 @@ class LineAutoencoder(nn.Module):
         smooth = nn.functional.avg_pool1d(smooth[:, None], 3, 1, 1)[:, 0]
         mixed = torch.sigmoid(broad)[:, None]
         return ((1 - mixed) * moved + mixed * smooth) * torch.exp(scale.clamp(-5, 5))[:, None]
+
+
+def _line_energies(names: tuple[str, ...]) -> list[float]:
+    """Return the energies of lines of the basis, keV."""
+    from napari_xrf.synthesis.line_basis import line_basis
+
+    known = {line.label: line.energy for line in line_basis()}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InvalidInput(f"{unknown[0]!r} is no line of the basis")
+    return [known[name] for name in names]

@@ -41,16 +41,12 @@ class Options:
     residual: bool = False
 
 
-def build(options: Options, description: ModelDescription) -> nn.Module:
-    """Return the network for a description's axis and lines."""
-    return LineMlp(options, description.axis.size, len(description.names))
-
-
 class LineMlp(nn.Module):
     """Spectrum (N, E) → ``presence`` logits (N, K)."""
 
-    def __init__(self, options: Options, channels: int, lines: int) -> None:
+    def __init__(self, options: Options, description: ModelDescription) -> None:
         super().__init__()
+        channels, lines = description.axis.size, len(description.names)
         self.body = hidden_layers(
             channels,
             options.hidden,

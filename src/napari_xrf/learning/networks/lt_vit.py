@@ -13,51 +13,30 @@ from torch import Tensor, nn
 
 from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.networks import vit
 from napari_xrf.learning.networks.layers import Alignment, AttentionBlock, Patches, centred, share
 
 
 @parameters
-class Options:
-    """Hyper-parameters.
+class Options(vit.Options):
+    """Hyper-parameters: those of the transformer with a class token, and of the label tokens.
 
     Attributes
     ----------
-    patch
-        Channels per token.
-    width
-        Numbers per token, a multiple of ``heads``.
-    depth, heads
-        Blocks of the data tokens, and attention heads of each.
     label_depth
         Blocks in which the label tokens read the data tokens and each other.
-    widening
-        Hidden units of a block's perceptron, as a multiple of ``width``.
-    dropout
-        Part of the attention left out in training.
-    aligned
-        Whether gain and offset are guessed and undone first.
     """
 
-    patch: Annotated[int, Limits(1, 256)] = 10
-    width: Annotated[int, Limits(8, 1024)] = 64
     depth: Annotated[int, Limits(1, 24)] = 3
-    heads: Annotated[int, Limits(1, 32)] = 4
     label_depth: Annotated[int, Limits(1, 12)] = 2
-    widening: Annotated[int, Limits(1, 8)] = 2
-    dropout: Annotated[float, Limits(0, 0.9)] = 0.0
-    aligned: bool = False
-
-
-def build(options: Options, description: ModelDescription) -> nn.Module:
-    """Return the network for a description's axis and elements."""
-    return LtVit(options, description.axis.size, len(description.names))
 
 
 class LtVit(nn.Module):
     """Spectrum (N, E) → ``presence`` logits and ``intensity`` (N, K)."""
 
-    def __init__(self, options: Options, channels: int, names: int) -> None:
+    def __init__(self, options: Options, description: ModelDescription) -> None:
         super().__init__()
+        channels, names = description.axis.size, len(description.names)
         width = options.width
         sizes = (width, options.heads, options.widening * width, options.dropout)
         self.align = Alignment(channels) if options.aligned else None
@@ -70,10 +49,8 @@ class LtVit(nn.Module):
         # An output row for each label, as each token knows its own element only.
         self.presence = nn.Parameter(0.02 * torch.randn(names, width))
         self.amount = nn.Parameter(0.02 * torch.randn(names, width))
-        self.presence_bias, self.amount_bias = (
-            nn.Parameter(torch.zeros(names)),
-            nn.Parameter(torch.zeros(names)),
-        )
+        self.presence_bias = nn.Parameter(torch.zeros(names))
+        self.amount_bias = nn.Parameter(torch.zeros(names))
 
     def features(self, spectra: Tensor, dose: Tensor) -> Tensor:
         """Return the mean of what the label tokens have read, (N, width)."""
@@ -81,9 +58,8 @@ class LtVit(nn.Module):
 
     def read(self, spectra: Tensor, dose: Tensor) -> Tensor:
         """Return the label tokens after reading, (N, K, width)."""
-        if self.align is not None:
-            spectra = self.align(spectra, dose)
-        tokens = self.patches(spectra) + self.dose(centred(dose))[:, None]
+        aligned = spectra if self.align is None else self.align(spectra, dose)
+        tokens = self.patches(aligned) + self.dose(centred(dose))[:, None]
         for block in self.blocks:
             tokens = block(tokens)
         labels = self.labels.expand(len(spectra), -1, -1)

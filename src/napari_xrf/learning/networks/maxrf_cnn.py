@@ -41,16 +41,12 @@ class Options:
     aligned: bool = False
 
 
-def build(options: Options, description: ModelDescription) -> nn.Module:
-    """Return the network for a description's axis and elements."""
-    return MaxrfCnn(options, description.axis.size, len(description.names))
-
-
 class MaxrfCnn(nn.Module):
     """Spectrum (N, E) → ``presence`` logits and ``intensity`` (N, K)."""
 
-    def __init__(self, options: Options, channels: int, names: int) -> None:
+    def __init__(self, options: Options, description: ModelDescription) -> None:
         super().__init__()
+        channels, names = description.axis.size, len(description.names)
         width, kernel = options.width, options.kernel
         same = kernel // 2
         self.missing = -channels % _STRIDES
@@ -80,9 +76,8 @@ class MaxrfCnn(nn.Module):
 
     def features(self, spectra: Tensor, dose: Tensor) -> Tensor:
         """Return what the convolutions found, (N, D)."""
-        if self.align is not None:
-            spectra = self.align(spectra, dose)
-        found: Tensor = self.body(nn.functional.pad(spectra, (0, self.missing))[:, None])
+        aligned = spectra if self.align is None else self.align(spectra, dose)
+        found: Tensor = self.body(nn.functional.pad(aligned, (0, self.missing))[:, None])
         return found
 
     def forward(self, spectra: Tensor, dose: Tensor) -> dict[str, Tensor]:

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.networks import mineral_cnn
-from napari_xrf.learning.networks.convolutions import MineralHead, SpectrumConvolutions
+from napari_xrf.learning.networks import convolutions
+from napari_xrf.learning.networks.convolutions import MineralHead, MineralNetwork, SpectrumConvolutions
 from napari_xrf.learning.networks.layers import AttentionBlock
 
 
 @parameters
-class Options(mineral_cnn.Options):
+class Options(convolutions.Options):
     """Hyper-parameters: those of the plain network, and of the attention.
 
     Attributes
@@ -30,19 +30,13 @@ class Options(mineral_cnn.Options):
     blocks: Annotated[int, Limits(1, 8)] = 1
 
 
-def build(options: Options, description: ModelDescription) -> nn.Module:
-    """Return the network for a description's axis and classes."""
-    return MineralCnnAttention(options, description.axis.size, len(description.names))
+class MineralCnnAttention(MineralNetwork):
+    """Convolutions whose features attend to each other."""
 
-
-class MineralCnnAttention(nn.Module):
-    """Spectrum (N, E) → ``minerals`` logits (N, K + 1), "unknown" last."""
-
-    def __init__(self, options: Options, channels: int, names: int) -> None:
+    def __init__(self, options: Options, description: ModelDescription) -> None:
         super().__init__()
-        self.body = SpectrumConvolutions(
-            channels, options.widths, options.first_kernel, options.first_stride, options.activation
-        )
+        channels, names = description.axis.size, len(description.names)
+        self.body = SpectrumConvolutions(channels, options)
         width = self.body.width
         self.position = nn.Parameter(0.02 * torch.randn(self.body.length, width))
         self.attention = nn.ModuleList(
@@ -50,7 +44,7 @@ class MineralCnnAttention(nn.Module):
         )
         self.squeeze = nn.Linear(width, options.squeeze)
         inputs = options.squeeze * self.body.length
-        self.head = MineralHead(inputs, options.hidden, names, options.dropout, options.activation)
+        self.head = MineralHead(inputs, names, options)
 
     def features(self, spectra: Tensor, dose: Tensor) -> Tensor:
         """Return the hidden layer before the classes, (N, hidden)."""
@@ -58,7 +52,3 @@ class MineralCnnAttention(nn.Module):
         for block in self.attention:
             tokens = block(tokens)
         return self.head.features(self.squeeze(tokens).flatten(1), dose)
-
-    def forward(self, spectra: Tensor, dose: Tensor) -> dict[str, Tensor]:
-        """Return the logits of the classes."""
-        return {"minerals": self.head.logits(self.features(spectra, dose))}

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.networks import mineral_cnn
-from napari_xrf.learning.networks.convolutions import MineralHead, SpectrumConvolutions
+from napari_xrf.learning.networks import convolutions
+from napari_xrf.learning.networks.convolutions import MineralHead, MineralNetwork, SpectrumConvolutions
 
 
 @parameters
-class Options(mineral_cnn.Options):
+class Options(convolutions.Options):
     """Hyper-parameters: those of the plain network, and of the LSTM.
 
     Attributes
@@ -26,23 +26,17 @@ class Options(mineral_cnn.Options):
     state: Annotated[int, Limits(4, 512)] = 48
 
 
-def build(options: Options, description: ModelDescription) -> nn.Module:
-    """Return the network for a description's axis and classes."""
-    return MineralCnnBilstm(options, description.axis.size, len(description.names))
+class MineralCnnBilstm(MineralNetwork):
+    """Convolutions whose features an LSTM reads from both ends."""
 
-
-class MineralCnnBilstm(nn.Module):
-    """Spectrum (N, E) → ``minerals`` logits (N, K + 1), "unknown" last."""
-
-    def __init__(self, options: Options, channels: int, names: int) -> None:
+    def __init__(self, options: Options, description: ModelDescription) -> None:
         super().__init__()
-        self.body = SpectrumConvolutions(
-            channels, options.widths, options.first_kernel, options.first_stride, options.activation
-        )
+        channels, names = description.axis.size, len(description.names)
+        self.body = SpectrumConvolutions(channels, options)
         self.lstm = nn.LSTM(self.body.width, options.state, batch_first=True, bidirectional=True)
         self.squeeze = nn.Linear(2 * options.state, options.squeeze)
         inputs = options.squeeze * self.body.length + 2 * options.state
-        self.head = MineralHead(inputs, options.hidden, names, options.dropout, options.activation)
+        self.head = MineralHead(inputs, names, options)
 
     def features(self, spectra: Tensor, dose: Tensor) -> Tensor:
         """Return the hidden layer before the classes, (N, hidden)."""
@@ -50,7 +44,3 @@ class MineralCnnBilstm(nn.Module):
         # What was seen everywhere, and the two last states, which have read the whole spectrum.
         read = torch.cat([self.squeeze(steps).flatten(1), last.transpose(0, 1).flatten(1)], dim=1)
         return self.head.features(read, dose)
-
-    def forward(self, spectra: Tensor, dose: Tensor) -> dict[str, Tensor]:
-        """Return the logits of the classes."""
-        return {"minerals": self.head.logits(self.features(spectra, dose))}

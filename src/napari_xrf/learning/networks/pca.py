@@ -24,19 +24,15 @@ class Options:
     components: Annotated[int, Limits(1, 1024)] = 64
 
 
-def build(options: Options, description: ModelDescription) -> nn.Module:
-    """Return the network for a description's axis."""
-    return Pca(options, description.axis.size)
-
-
 class Pca(nn.Module):
     """Spectrum (N, E) → ``code`` (N, L) and ``spectrum`` (N, E); :meth:`fit` in place of training."""
 
     mean: Tensor
     components: Tensor
 
-    def __init__(self, options: Options, channels: int) -> None:
+    def __init__(self, options: Options, description: ModelDescription) -> None:
         super().__init__()
+        channels = description.axis.size
         kept = min(options.components, channels)
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("components", torch.zeros(kept, channels))

@@ -33,16 +33,12 @@ class Options:
     beta: Annotated[float, Limits(0, 100)] = 0.02
 
 
-def build(options: Options, description: ModelDescription) -> nn.Module:
-    """Return the network for a description's axis."""
-    return Vae(options, description.axis.size)
-
-
 class Vae(nn.Module):
     """Spectrum (N, E) → ``code`` (N, L), the mean of the latent numbers, and ``spectrum`` (N, E)."""
 
-    def __init__(self, options: Options, channels: int) -> None:
+    def __init__(self, options: Options, description: ModelDescription) -> None:
         super().__init__()
+        channels = description.axis.size
         self.beta = options.beta
         hidden = options.hidden
         self.encoder = nn.Sequential(

@@ -44,16 +44,12 @@ class Options:
     aligned: bool = False
 
 
-def build(options: Options, description: ModelDescription) -> nn.Module:
-    """Return the network for a description's axis and elements."""
-    return Vit(options, description.axis.size, len(description.names))
-
-
 class Vit(nn.Module):
     """Spectrum (N, E) → ``presence`` logits and ``intensity`` (N, K)."""
 
-    def __init__(self, options: Options, channels: int, names: int) -> None:
+    def __init__(self, options: Options, description: ModelDescription) -> None:
         super().__init__()
+        channels, names = description.axis.size, len(description.names)
         width = options.width
         self.align = Alignment(channels) if options.aligned else None
         self.patches = Patches(channels, options.patch, width)
@@ -68,9 +64,8 @@ class Vit(nn.Module):
 
     def features(self, spectra: Tensor, dose: Tensor) -> Tensor:
         """Return what the class token has read, (N, width)."""
-        if self.align is not None:
-            spectra = self.align(spectra, dose)
-        tokens = self.patches(spectra)
+        aligned = spectra if self.align is None else self.align(spectra, dose)
+        tokens = self.patches(aligned)
         reader = self.token + self.dose(centred(dose))
         tokens = torch.cat([reader[:, None], tokens], dim=1)
         for block in self.blocks:
