@@ -42,12 +42,14 @@ def parameters(described: type[T]) -> type[T]:
     """
     config = ConfigDict(extra="forbid")
     made: Any = checked_dataclass(described, frozen=True, config=config)
-    construct = made.__init__
+    construct, names = made.__init__, [entry.name for entry in fields(made)]
 
     @functools.wraps(construct)
     def checked_init(self: Any, *args: Any, **values: Any) -> None:
         try:
-            construct(self, *args, **values)
+            # By name, so that an error can say which.
+            named = dict(zip(names, args, strict=False))
+            construct(self, *args[len(names) :], **named, **values)
         except ValidationError as error:
             raise _invalid_input(error) from None
 
