@@ -14,14 +14,16 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.training_recipes import RECIPES, TrainingOptions
 from napari_xrf.learning.weights import load_model, read_description
 from napari_xrf.plugin.forms.train_tabs import adaptation_rows, trial_rows, values_text
-from napari_xrf.plugin.loss_points import LossPoint, figures_text, time_text
-from napari_xrf.plugin.training_plan import (
+from napari_xrf.plugin.jobs.training import (
+    LossPoint,
     OwnRegions,
     SearchParameters,
     TrainingPlan,
+    figures_text,
     folder_problem,
     run_search,
     run_training,
+    time_text,
 )
 from two_phase_maps import two_phase_cube
 

@@ -232,6 +232,9 @@ def with_regions(
 ) -> TrainingRecipe:
     """Return a recipe that learns the labelled regions of a map, alone or among its own spectra.
 
+    The network's axis stays the recipe's, so that both kinds of spectra fit it; alone on a map that ends far
+    below it, the regions bring their own.
+
     Parameters
     ----------
     cube, labels
@@ -241,9 +244,6 @@ def with_regions(
     seed
         Of the split into training, validation and test pixels.
 
-    The network's axis stays the recipe's, so that both kinds of spectra fit it; alone on a map that ends far
-    below it, the regions bring their own.
-
     Raises
     ------
     FileError
@@ -251,24 +251,33 @@ def with_regions(
     InvalidInput
         When the recipe learns no minerals, or the share cannot be.
     """
+    check_range("the share of the regions", mix, 0.01, 1)
+    axis = recipe.source.options.get("axis")
+    files = {"cube": str(Path(cube).resolve()), "labels": str(Path(labels).resolve())}
+    changed = with_pixels(recipe, {**files, "axis": axis, "seed": seed}, mix)
+    if mix == 1 and not _covers(cube, axis):
+        return with_pixels(recipe, {**files, "axis": None, "seed": seed}, mix)  # the map's own
+    return changed
+
+
+def with_pixels(recipe: TrainingRecipe, options: Mapping[str, Any], share: float) -> TrainingRecipe:
+    """Return a recipe that draws a share of its spectra from the source "regions" with some options.
+
+    Raises
+    ------
+    InvalidInput
+        When the recipe learns no minerals.
+    """
     if recipe.task != "minerals" or recipe.source.kind != "minerals":
         raise InvalidInput(f"{recipe.name} learns no classes of pixels", "Train mineral-cnn or a kin of it")
-    check_range("the share of the regions", mix, 0.01, 1)
-    options = {
-        "cube": str(Path(cube).resolve()),
-        "labels": str(Path(labels).resolve()),
-        "axis": recipe.source.options.get("axis"),
-        "seed": seed,
-    }
-    if mix == 1:
-        if not _covers(cube, recipe.source.options.get("axis")):
-            options["axis"] = None  # the map's own
+    options = {**options, "axis": options.get("axis", recipe.source.options.get("axis"))}
+    if share >= 1:
         return replace(recipe, source=SourceSpec("regions", options))
     parts = {
         "first": {"kind": "regions", "options": options},
         "second": {"kind": recipe.source.kind, "options": dict(recipe.source.options)},
     }
-    return replace(recipe, source=SourceSpec("shares", {**parts, "share": mix}))
+    return replace(recipe, source=SourceSpec("shares", {**parts, "share": share}))
 
 
 def _covers(cube: str | Path, axis: Sequence[float] | None) -> bool:

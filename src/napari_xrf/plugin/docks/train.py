@@ -13,19 +13,15 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QSplitter,
     QTabWidget,
-    QVBoxLayout,
 )
 
-from napari_xrf.core.errors import XrfError
 from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.model_choice import shelf_of
-from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.forms.parts import button, column, row, tick_box
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm, form_label
-from napari_xrf.plugin.forms.train_tabs import AdaptTab, TrainTab, TuneTab, adaptation_rows, trial_rows
-from napari_xrf.plugin.loss_plot import LossPlot
-from napari_xrf.plugin.notices import tell, tell_error, warn
-from napari_xrf.plugin.training_plan import (
+from napari_xrf.plugin.forms.train_tabs import AdaptTab, TrainTab, TuneTab, adaptation_rows
+from napari_xrf.plugin.jobs.training import (
     WEIGHTS,
     TrainingPlan,
     folder_problem,
@@ -33,6 +29,8 @@ from napari_xrf.plugin.training_plan import (
     run_search,
     run_training,
 )
+from napari_xrf.plugin.notices import errors_told, tell, warn
+from napari_xrf.plugin.plots.loss_plot import LossPlot
 from napari_xrf.synthesis.recipes import LARGEST_SEED
 
 _FOLDER = "napari-xrf models"  # in the user's home, until another one is chosen
@@ -61,7 +59,7 @@ class Teller(QObject):  # type: ignore[misc]
     told = Signal(str, object)
 
     def __call__(self, kind: str, content: Any) -> None:
-        """Say something; see :data:`~napari_xrf.plugin.training_plan.Tell`."""
+        """Say something; see :data:`~napari_xrf.plugin.jobs.training.Tell`."""
         self.told.emit(kind, content)
 
 
@@ -86,8 +84,8 @@ class TrainDock(Dock):
         self.pages = (self.training, self.tuning, self.adaptation)
         self.tabs = QTabWidget()
         for page in self.pages:
-            self.tabs.addTab(page.page, page.title)
-            page.page.changed.connect(self._changed)
+            self.tabs.addTab(page, page.title)
+            page.changed.connect(self._changed)
         self.common: ParameterForm[Run] = ParameterForm(Run())
         self.folder = QLineEdit()
         self.folder.setToolTip("Gets the weights, the model card, the losses and what a stopped run needs")
@@ -102,7 +100,6 @@ class TrainDock(Dock):
         self.when_closed(partial(self._tell.told.disconnect, self._hear))
         self.tabs.currentChanged.connect(lambda _: self._changed())
         self.training.recipe.currentTextChanged.connect(lambda _: self._changed())
-        self.adaptation.models.chosen.connect(lambda _: self._changed())
         self.common.changed.connect(self._set_enabled)
         self.folder.textEdited.connect(lambda _: self._choose_folder())
         self.follow_theme(self.plot.set_colors)
@@ -118,19 +115,14 @@ class TrainDock(Dock):
         self._choose_folder()
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        self.parts.addWidget(self.tabs)
-        self.parts.addWidget(self.plot)
-        self.parts.setStretchFactor(0, 1)
-        self.parts.setStretchFactor(1, 0)
+        for share, part in ((1, self.tabs), (0, self.plot)):
+            self.parts.addWidget(part)
+            self.parts.setStretchFactor(self.parts.indexOf(part), share)
         self.parts.setChildrenCollapsible(False)
         self.plot.hide()
-        layout.addWidget(self.parts, 1)
-        layout.addWidget(self.common)
-        layout.addLayout(row(form_label("Output folder"), self.folder, self.browse))
-        layout.addLayout(row(self.run, self.resume, None))
-        layout.addWidget(self.problem)
-        layout.addWidget(self.job_bar)
+        folder = row(form_label("Output folder"), self.folder, self.browse)
+        buttons = row(self.run, self.resume, None)
+        self.setLayout(column((self.parts, 1), self.common, folder, buttons, self.problem, self.job_bar))
         self.setMinimumWidth(430)
 
     def _changed(self) -> None:
@@ -169,25 +161,21 @@ class TrainDock(Dock):
 
     def _run(self) -> None:
         starts = {self.training: self._train, self.tuning: self._search, self.adaptation: self._adapt}
-        try:
+        with errors_told():
             starts[self.page()](self.common.value())
-        except XrfError as error:
-            tell_error(error)
 
     def _plan(self, run: Run, *, resume: bool) -> TrainingPlan:
-        recipe, regions = self.training.chosen(), self.training.own_regions()
+        recipe, regions = self.training.chosen(), self.training.regions.value()
         return TrainingPlan(recipe, self._path(), run.seed, run.device, resume, regions)
 
     def _train(self, run: Run) -> None:
         plan = self._plan(run, resume=self.resume.isChecked())
         self._start_curve("Epoch")
-        self.job_bar.run(
-            f"Training {plan.recipe.name}", run_training, plan, self._tell, on_done=self._trained
-        )
+        title = f"Training {plan.recipe.name}"
+        self.job_bar.run(title, run_training, plan, self._tell, on_done=self._trained)
 
     def _search(self, run: Run) -> None:
-        search = self.tuning.search.value()
-        plan = self._plan(run, resume=True)
+        search, plan = self.tuning.search.value(), self._plan(run, resume=True)
         self._trials = []
         self.tuning.show_result(None)
         self.plot.hide()
@@ -196,22 +184,16 @@ class TrainDock(Dock):
         self.job_bar.run(title, run_search, plan, search, self._tell, on_done=self._searched)
 
     def _adapt(self, run: Run) -> None:
-        model, cube, folder = self.adaptation.models.model(), self.adaptation.cube(), self._path()
-        options = self.adaptation.options.value()
+        model, cube, options = (
+            self.adaptation.models.model(),
+            self.adaptation.cube(),
+            self.adaptation.options.value(),
+        )
         self._start_curve("Step")
         self.adaptation.table.show_rows(())
-        self.job_bar.run(
-            f"Adapting {Path(model).stem}",
-            run_adaptation,
-            model,
-            cube,
-            folder,
-            options,
-            self._tell,
-            seed=run.seed,
-            device=run.device,
-            on_done=self._adapted,
-        )
+        work = partial(run_adaptation, model, cube, self._path(), options, self._tell)
+        title = f"Adapting {Path(model).stem}"
+        self.job_bar.run(title, work, seed=run.seed, device=run.device, on_done=self._adapted)
 
     def _start_curve(self, steps: str) -> None:
         if self.plot.isHidden():
@@ -222,29 +204,23 @@ class TrainDock(Dock):
         self.plot.tell("Making the spectra to learn from…")
 
     def _hear(self, kind: str, content: Any) -> None:
-        if kind == "loss":
-            self.plot.add_point(content)
-        elif kind == "losses":
-            self.plot.set_points(content)
-        elif kind == "text":
-            self.plot.tell(content)
-        elif kind == "trial":
+        if kind == "trial":
             self._trials.append(content)
-            self._show_trials(self._trials)
-
-    def _show_trials(self, reports: Any) -> None:
-        table = self.tuning.table
-        rows, best = trial_rows(reports, self.tuning.search.value().figure)
-        table.show_rows(rows, () if best is None else (best,))
-        if best is not None:
-            table.scrollToItem(table.item(best, 0))
+            self.tuning.show_trials(self._trials)
+        else:
+            shown: dict[str, Any] = {
+                "loss": self.plot.add_point,
+                "losses": self.plot.set_points,
+                "text": self.plot.tell,
+            }
+            shown[kind](content)
 
     def _trained(self, weights: Path) -> None:
         self._shelf.add(weights)
         tell(f"{weights.parent.name} is trained; it is offered under Model inference")
 
     def _searched(self, result: Any) -> None:
-        self._show_trials(result.trials)
+        self.tuning.show_trials(result.trials)
         self.tuning.show_result(result)
         before = "" if result.default is None else f", the recipe's own values {result.default:.4g}"
         tell(f"{len(result.trials)} trials are done; best {result.figure} {result.value:.4g}{before}")

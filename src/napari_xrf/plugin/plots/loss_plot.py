@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt binding
 
-from napari_xrf.plugin.loss_points import LossPoint
+from napari_xrf.plugin.jobs.training import LossPoint
 
 _COLORS = {"training": "#56b4e9", "validation": "#e69f00"}
 
@@ -92,10 +92,10 @@ class LossPlot(QWidget):  # type: ignore[misc]
     def _draw(self) -> None:
         epochs = np.array([point.epoch for point in self._points], dtype=float)
         losses = {
-            "training": np.array([point.training for point in self._points], dtype=float),
-            "validation": np.array([point.validation for point in self._points], dtype=float),
+            name: np.array([getattr(point, name) for point in self._points], dtype=float) for name in _COLORS
         }
-        finite = np.concatenate([values[np.isfinite(values)] for values in losses.values()])
+        known = np.concatenate(list(losses.values()))
+        finite = known[np.isfinite(known)]
         log = bool(finite.size) and bool((finite > 0).all())
         if log != self._log:
             self._log = log

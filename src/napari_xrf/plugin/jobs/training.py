@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.io.atomic_write import made_folder
 from napari_xrf.learning.adaptation.options import AdaptationOptions
-from napari_xrf.learning.sources.source import SourceSpec
+from napari_xrf.learning.recipe_variants import with_pixels
 from napari_xrf.learning.training_recipes import TrainingRecipe
-from napari_xrf.plugin.loss_points import LossPoint, figures_text, time_text
 
 if TYPE_CHECKING:
     from napari_xrf.learning.adaptation.adaptation import AdaptationResult
+    from napari_xrf.learning.training import Epoch
+    from napari_xrf.learning.training_loop import TrainingStep
     from napari_xrf.learning.tuning import TuningResult
 
 WEIGHTS, CHECKPOINT, PIXELS = "model.safetensors", "checkpoint.safetensors", "regions.h5"
 _ADAPTATION_POINTS = 100  # of its curve
+_MOST_FIGURES = 4
 
 Tell = Callable[[str, Any], None]
 """Called in the worker: ("losses", [LossPoint]), ("loss", LossPoint), ("text", str), ("trial", report)."""
 
 
+@dataclass(frozen=True)
+class LossPoint:
+    """The mean losses of one epoch, from 1 on; NaN where there is none."""
+
+    epoch: int
+    training: float
+    validation: float
+
+
 @dataclass(frozen=True, eq=False)
 class OwnRegions:
-    """A user's labelled regions.
-
-    Attributes
-    ----------
-    cube
-        The map.
-    labels
-        (Y, X) classes of its pixels.
-    share
-        Of the training spectra, above 0 to 1; the rest is synthetic.
-    """
+    """A user's map, the labels of its pixels, and their share of the training spectra, above 0 to 1."""
 
     cube: SpectralCube
     labels: LabelMap
@@ -49,23 +51,7 @@ class OwnRegions:
 
 @dataclass(frozen=True, eq=False)
 class TrainingPlan:
-    """One training.
-
-    Attributes
-    ----------
-    recipe
-        Network, spectra and options.
-    folder
-        Where everything goes.
-    seed
-        Of all random numbers.
-    device
-        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
-    resume
-        Whether to go on from the folder's checkpoint.
-    regions
-        The user's own, or None.
-    """
+    """One training or search; the fields are arguments of :func:`~napari_xrf.learning.training.train`."""
 
     recipe: TrainingRecipe
     folder: Path
@@ -106,7 +92,7 @@ def folder_problem(folder: str, resume: bool) -> str:
     path = Path(folder).expanduser()
     if path.exists() and not path.is_dir():
         return f"{path} is a file: choose a folder"
-    kept = next((name for name in (WEIGHTS, CHECKPOINT) if (path / name).is_file()), "")
+    kept = any((path / name).is_file() for name in (WEIGHTS, CHECKPOINT))
     if kept and not resume:
         return f"{path} holds a training already: tick Resume, or choose another folder"
     if resume and not (path / CHECKPOINT).is_file():
@@ -124,11 +110,11 @@ def run_training(plan: TrainingPlan, tell: Tell, progress: Progress = ignore_pro
     """
     from napari_xrf.learning.checkpoints import has_checkpoint, read_checkpoint
     from napari_xrf.learning.registry import network_options
-    from napari_xrf.learning.training import Epoch, train
+    from napari_xrf.learning.training import train
 
     # Before anything is computed.
     network_options(plan.recipe.architecture, dict(plan.recipe.network))
-    recipe = with_own_regions(plan, tell, progress)
+    recipe = _with_own_regions(plan, tell, progress)
     if plan.resume and has_checkpoint(plan.folder):
         history = read_checkpoint(plan.folder).values["history"]
         tell("losses", [_point(entry) for entry in history])
@@ -136,8 +122,7 @@ def run_training(plan: TrainingPlan, tell: Tell, progress: Progress = ignore_pro
     def on_epoch(epoch: Epoch) -> None:
         tell("loss", LossPoint(epoch.number, epoch.training_loss, epoch.validation_loss))
         parts = (f"Epoch {epoch.number} of {epoch.total}", time_text(epoch.seconds_left))
-        figures = figures_text(epoch.figures)
-        tell("text", "; ".join(part for part in (*parts, figures) if part))
+        tell("text", "; ".join(filter(None, (*parts, figures_text(epoch.figures)))))
 
     train(
         recipe,
@@ -154,19 +139,12 @@ def run_training(plan: TrainingPlan, tell: Tell, progress: Progress = ignore_pro
 def run_search(
     plan: TrainingPlan, search: SearchParameters, tell: Tell, progress: Progress = ignore_progress
 ) -> TuningResult:
-    """Search for hyper-parameters of a recipe and return what was found.
-
-    Raises
-    ------
-    InvalidInput
-        When optuna is not installed, and as the search does.
-    """
+    """Search for hyper-parameters of a recipe and return what was found; raises what the search does."""
     from napari_xrf.learning.tuning import tune
 
-    recipe = with_own_regions(plan, tell, progress)
-    short = replace(recipe, options=replace(recipe.options, epochs=search.epochs))
+    recipe = _with_own_regions(plan, tell, progress)
     return tune(
-        short,
+        replace(recipe, options=replace(recipe.options, epochs=search.epochs)),
         plan.folder,
         trials=search.trials,
         timeout=None if search.minutes is None else 60 * search.minutes,
@@ -178,7 +156,43 @@ def run_search(
     )
 
 
-def with_own_regions(plan: TrainingPlan, tell: Tell, progress: Progress = ignore_progress) -> TrainingRecipe:
+def run_adaptation(
+    name: str, cube: SpectralCube, folder: Path, options: AdaptationOptions, tell: Tell, **more: Any
+) -> AdaptationResult:
+    """Adapt a model, given by name or weights file, to a map, and write what came of it into a folder.
+
+    ``more`` goes to :func:`~napari_xrf.learning.adaptation.adaptation.adapt`: ``seed``, ``device`` and
+    ``progress``. Raises what that does, and FileError for a damaged model.
+    """
+    from napari_xrf.learning.adaptation.adaptation import adapt
+    from napari_xrf.learning.weights import load_model
+
+    every = max(1, options.steps // _ADAPTATION_POINTS)
+
+    def on_step(step: TrainingStep) -> None:
+        if step.number % every == 0 or step.number == step.total:
+            tell("loss", LossPoint(step.number, step.losses["loss"], math.nan))
+            tell("text", f"Step {step.number} of {step.total}")
+
+    return adapt(load_model(name), cube, folder, options=options, on_step=on_step, **more)
+
+
+def figures_text(figures: Mapping[str, float]) -> str:
+    """Return the first figures of an epoch as a line."""
+    shown = list(figures.items())[:_MOST_FIGURES]
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in shown)
+
+
+def time_text(seconds: float | None) -> str:
+    """Return a duration as people say it; empty for None."""
+    if seconds is None or not math.isfinite(seconds):
+        return ""
+    if seconds < 90:
+        return f"{seconds:.0f} s left"
+    return f"{seconds / 60:.0f} min left" if seconds < 5400 else f"{seconds / 3600:.1f} h left"
+
+
+def _with_own_regions(plan: TrainingPlan, tell: Tell, progress: Progress) -> TrainingRecipe:
     """Return the plan's recipe, learning the user's regions where there are some.
 
     Their pixels are written into the folder, so that the training can be resumed and made again.
@@ -190,74 +204,12 @@ def with_own_regions(plan: TrainingPlan, tell: Tell, progress: Progress = ignore
     file = plan.folder / PIXELS
     if not (plan.resume and file.is_file()):
         pixels = gather_pixels(plan.regions.cube, plan.regions.labels, seed=plan.seed, progress=progress)
-        try:
-            plan.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InvalidInput(
-                f"{plan.folder} cannot be made ({error.strerror})", "Choose another folder"
-            ) from error
+        made_folder(plan.folder)
         write_pixels(file, pixels, progress=progress)
         if pixels.notes:
             tell("text", "; ".join(pixels.notes))
-    return _with_pixels(plan.recipe, file, plan.regions.share)
-
-
-def _with_pixels(recipe: TrainingRecipe, file: Path, share: float) -> TrainingRecipe:
-    if recipe.task != "minerals":
-        raise InvalidInput(f"{recipe.name} learns no classes of pixels", "Train a mineral network")
-    options = {"file": str(file.resolve()), "axis": recipe.source.options.get("axis")}
-    if share >= 1:
-        return replace(recipe, source=SourceSpec("regions", options))
-    parts: Mapping[str, Any] = {
-        "first": {"kind": "regions", "options": options},
-        "second": {"kind": recipe.source.kind, "options": dict(recipe.source.options)},
-        "share": share,
-    }
-    return replace(recipe, source=SourceSpec("shares", parts))
+    return with_pixels(plan.recipe, {"file": str(file.resolve())}, plan.regions.share)
 
 
 def _point(entry: Mapping[str, Any]) -> LossPoint:
     return LossPoint(int(entry["epoch"]), float(entry["training_loss"]), float(entry["validation_loss"]))
-
-
-def run_adaptation(
-    name: str,
-    cube: SpectralCube,
-    folder: Path,
-    options: AdaptationOptions,
-    tell: Tell,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-    progress: Progress = ignore_progress,
-) -> AdaptationResult:
-    """Adapt a model, given by name or weights file, to a map, and write what came of it into a folder.
-
-    Raises
-    ------
-    InvalidInput
-        As the adaptation does.
-    FileError
-        When the model's file is damaged.
-    """
-    from napari_xrf.learning.adaptation.adaptation import adapt
-    from napari_xrf.learning.training_loop import TrainingStep
-    from napari_xrf.learning.weights import load_model
-
-    every = max(1, options.steps // _ADAPTATION_POINTS)
-
-    def on_step(step: TrainingStep) -> None:
-        if step.number % every == 0 or step.number == step.total:
-            tell("loss", LossPoint(step.number, step.losses["loss"], float("nan")))
-            tell("text", f"Step {step.number} of {step.total}")
-
-    return adapt(
-        load_model(name),
-        cube,
-        folder,
-        seed=seed,
-        options=options,
-        device=device,
-        progress=progress,
-        on_step=on_step,
-    )

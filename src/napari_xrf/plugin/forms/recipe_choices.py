@@ -1,29 +1,88 @@
-"""What a network learns from, in the Train dock: synthetic spectra, and the user's own regions."""
+"""What is chosen of a training recipe: options of the network, synthetic spectra, the user's own regions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QSlider, QVBoxLayout, QWidget
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.recipe_variants import with_distortions, with_instrument, with_minerals
+from napari_xrf.learning.recipe_variants import (
+    read_settings,
+    settings_text,
+    with_distortions,
+    with_instrument,
+    with_minerals,
+)
 from napari_xrf.learning.training_recipes import TrainingRecipe
 from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice, MapChoice
 from napari_xrf.plugin.forms.page import shrinking
 from napari_xrf.plugin.forms.parts import row
-from napari_xrf.plugin.forms.synthesis import form_label
+from napari_xrf.plugin.forms.synthesis import ErrorLabel, form_label
 from napari_xrf.plugin.forms.synthesis_choices import FileChoice, TickList
+from napari_xrf.plugin.jobs.training import OwnRegions
 from napari_xrf.plugin.layers.cubes import cube_from
 from napari_xrf.plugin.layers.labels import label_map_of_layer
-from napari_xrf.plugin.training_plan import OwnRegions
 from napari_xrf.reference.minerals import load_library, merge_libraries
 
 RECIPES_OWN = "as the recipe"
 _SYNTHETIC, _MIXED, _ALONE = "synthetic spectra", "both, mixed", "the labelled regions alone"
+
+
+_NETWORK_HINT = (
+    "Options of the network that differ from its defaults, as on the command line: hidden=900 depth=4 "
+    "widths=16,32. What there is stands in the message when one is unknown."
+)
+
+
+class NetworkChoice(QWidget):  # type: ignore[misc]
+    """Options of a network, written as ``hidden=900 depth=4``."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = QLineEdit()
+        self.text.setToolTip(_NETWORK_HINT)
+        self.text.setPlaceholderText("the defaults")
+        self.error = ErrorLabel()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(1)
+        layout.addWidget(self.text)
+        layout.addWidget(self.error)
+        self.text.textChanged.connect(lambda _: self._changed())
+
+    def value(self) -> dict[str, Any]:
+        """Return the options by name.
+
+        Raises
+        ------
+        InvalidInput
+            When the text is no list of assignments.
+        """
+        return read_settings(self.text.text().split())
+
+    def show_value(self, options: Mapping[str, Any]) -> None:
+        """Show options."""
+        self.text.setText(settings_text(options))
+
+    def problem(self) -> str:
+        """Return what is wrong, or an empty text."""
+        try:
+            self.value()
+        except InvalidInput as error:
+            return str(error)
+        return ""
+
+    def _changed(self) -> None:
+        self.error.tell(self.problem())
+        self.changed.emit()
 
 
 class SyntheticChoice(QWidget):  # type: ignore[misc]
@@ -50,23 +109,18 @@ class SyntheticChoice(QWidget):  # type: ignore[misc]
         self.distortions = QComboBox()
         self.distortions.addItems(["typical", "none"])
         self.distortions.setToolTip("What makes measured spectra differ from expected ones")
-        self._labels = {
-            name: form_label(text)
-            for name, text in (
-                ("instrument", "Instrument"),
-                ("minerals", "Minerals"),
-                ("library", "Own minerals"),
-                ("distortions", "Distortions"),
-            )
-        }
-        self.none = QLabel("The spectra of this recipe are made without an instrument.")
-        self.none.setWordWrap(True)
-        layout = QFormLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for name, label in self._labels.items():
-            layout.addRow(label, getattr(self, name))
-        layout.addRow(self.none)
+        self.none = wrapped("The spectra of this recipe are made without an instrument.")
+        self._form = QFormLayout(self)
+        self._form.setContentsMargins(0, 0, 0, 0)
+        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for part, text in (
+            (self.instrument, "Instrument"),
+            (self.minerals, "Minerals"),
+            (self.library, "Own minerals"),
+            (self.distortions, "Distortions"),
+        ):
+            self._form.addRow(form_label(text), part)
+        self._form.addRow(self.none)
         self.library.changed.connect(self._list_minerals)
         for part in (self.instrument, self.minerals):
             part.changed.connect(self.changed.emit)
@@ -76,12 +130,15 @@ class SyntheticChoice(QWidget):  # type: ignore[misc]
     def show_for(self, recipe: TrainingRecipe) -> None:
         """Show the choices that a recipe has."""
         self._kind = recipe.source.kind
-        named = self._kind == "minerals"
-        made = self._kind in ("mixtures", "minerals")
-        shown = {"instrument": made, "minerals": named, "library": named, "distortions": made}
-        for name, on in shown.items():
-            self._labels[name].setVisible(on)
-            getattr(self, name).setVisible(on)
+        named, made = self._kind == "minerals", self._kind in ("mixtures", "minerals")
+        for part, on in (
+            (self.instrument, made),
+            (self.minerals, named),
+            (self.library, named),
+            (self.distortions, made),
+        ):
+            self._form.labelForField(part).setVisible(on)
+            part.setVisible(on)
         self.none.setVisible(not made)
 
     def problem(self) -> str:
@@ -149,8 +206,7 @@ class RegionsChoice(QWidget):  # type: ignore[misc]
         self.share.setToolTip("Part of the training spectra that comes from the labelled pixels")
         self.percent = QLabel()
         self.percent.setMinimumWidth(40)
-        self.unfit = QLabel("Only networks for minerals learn from labelled regions.")
-        self.unfit.setWordWrap(True)
+        self.unfit = wrapped("Only networks for minerals learn from labelled regions.")
         self._parts = QWidget()
         parts = QVBoxLayout(self._parts)
         parts.setContentsMargins(0, 0, 0, 0)
@@ -217,6 +273,13 @@ class RegionsChoice(QWidget):  # type: ignore[misc]
         self._sharing.setVisible(self.wanted and not self.alone)
         self.percent.setText(f"{self.share.value()} %")
         self.changed.emit()
+
+
+def wrapped(text: str = "") -> QLabel:
+    """Return a label of several lines."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    return label
 
 
 def _check_instrument(text: str) -> None:
