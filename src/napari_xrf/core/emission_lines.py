@@ -13,6 +13,7 @@ from functools import cache
 
 import numpy as np
 import xraylib
+import xraylib_np  # type: ignore[import-not-found]
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
@@ -129,13 +130,11 @@ def split_family(family: str) -> tuple[str, str]:
 @cache
 def emission_lines(element: str) -> tuple[EmissionLine, ...]:
     """Return every single K, L and M line of an element, by falling energy."""
-    number = atomic_number(element)
+    energies, rates = (table[atomic_number(element)] for table in _tables())
     lines = []
-    for subshell, transition, macro in _transitions():
-        energy = _value(xraylib.LineEnergy, number, macro)
-        rate = _value(xraylib.RadRate, number, macro)
-        if energy > 0 and rate > 0:
-            lines.append(EmissionLine(element, transition, subshell, energy, rate))
+    for index in np.flatnonzero((energies > 0) & (rates > 0)):
+        subshell, transition, _ = _transitions()[index]
+        lines.append(EmissionLine(element, transition, subshell, float(energies[index]), float(rates[index])))
     return tuple(sorted(lines, key=lambda line: -line.energy))
 
 
@@ -224,6 +223,14 @@ def _transitions() -> tuple[tuple[str, str, int], ...]:
         elif name in _K_OUTER:
             found.append(("K", _K_OUTER[name], getattr(xraylib, name)))
     return tuple(found)
+
+
+@cache
+def _tables() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Energy, keV, and radiative rate of every transition, (Z, L) each, 0 where there is none."""
+    numbers = np.arange(HEAVIEST + 1)
+    macros = np.array([macro for _, _, macro in _transitions()])
+    return xraylib_np.LineEnergy(numbers, macros), xraylib_np.RadRate(numbers, macros)
 
 
 @cache

@@ -229,22 +229,28 @@ def _beside_jumps(number: NDArray[np.int_], energies: Floats, edges: Sequence[fl
 
     The two differ by some eV; read at the moved energies, the cross-section jumps at the edge.
     """
+    at = np.array(edges)
+    scans = at[:, None] * np.linspace(0.975, 1.025, 51)
+    coarse = _jumps(number, scans, at)
     moved = energies.copy()
-    for edge in edges:
-        coarse = _jump(number, edge * np.linspace(0.975, 1.025, 51), edge)
-        bracket = coarse and _jump(number, np.linspace(*coarse, 6), edge)
-        if bracket:
-            below, above = bracket
-            moved[(energies > edge) & (energies < above)] = above
-            moved[(energies < edge) & (energies > below)] = below
+    found = np.flatnonzero(coarse[:, 0] > 0)  # not where nothing jumps
+    fine = _jumps(number, np.linspace(coarse[found, 0], coarse[found, 1], 6, axis=1), at[found])
+    for edge, (below, above) in zip(at[found], fine, strict=True):
+        moved[(energies > edge) & (energies < above)] = above
+        moved[(energies < edge) & (energies > below)] = below
     return moved
 
 
-def _jump(number: NDArray[np.int_], scan: Floats, edge: float) -> tuple[float, float] | None:
-    """Return the two energies of a rising scan between which the table jumps, nearest to an edge."""
-    values = xraylib_np.CS_Photo(number, scan)[0]
-    jumps = np.flatnonzero(values[1:] > 1.02 * values[:-1])
-    if not jumps.size:
-        return None
-    nearest = jumps[np.argmin(np.abs(scan[jumps] - edge))]
-    return float(scan[nearest]), float(scan[nearest + 1])
+def _jumps(number: NDArray[np.int_], scans: Floats, edges: Floats) -> Floats:
+    """Return the two energies of each rising scan (J, S) between which the table jumps nearest to its edge.
+
+    (J, 2); not a number where it does not jump.
+    """
+    values = xraylib_np.CS_Photo(number, scans.ravel())[0].reshape(scans.shape)
+    jumping = values[:, 1:] > 1.02 * values[:, :-1]
+    distances = np.where(jumping, np.abs(scans[:, :-1] - edges[:, None]), np.inf)
+    nearest = distances.argmin(axis=1)
+    rows = np.arange(edges.size)
+    found = np.stack([scans[rows, nearest], scans[rows, nearest + 1]], axis=1)
+    found[~jumping.any(axis=1)] = np.nan
+    return np.asarray(found)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.integrate import trapezoid
 
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
@@ -173,10 +172,6 @@ class SourceSpectrum:
     continuum_photons: Floats
     line_energies: Floats
     line_photons: Floats
-
-    def total(self) -> float:
-        """Return all photons, continuum and lines."""
-        return float(trapezoid(self.continuum_photons, self.continuum_energies) + self.line_photons.sum())
 
 
 def source_spectrum(source: PhotonSource, energies_kev: ArrayLike | None = None) -> SourceSpectrum:

@@ -57,16 +57,25 @@ def _moving(element: str, origin: int, target: int) -> float:
     return _xraylib_moving(atomic_number(element), origin, target) if value is None else value
 
 
+@cache
 def _xraylib_moving(number: int, origin: int, target: int) -> float:
     # xraylib adds what inner vacancies pass on to photo-ionisation: linear, so the difference is one's part.
-    cascade = getattr(xraylib, f"P{SUBSHELLS[target]}_full_cascade_kissel")
+    nothing = _cascade(number, target, None)
+    one = 0.0 if nothing is None else _cascade(number, target, origin)
+    return 0.0 if nothing is None or one is None else one - nothing
+
+
+@cache
+def _cascade(number: int, target: int, origin: int | None) -> float | None:
     vacancies = [0.0] * target
-    try:
-        nothing = cascade(number, _SAFE_KEV, *vacancies)
+    if origin is not None:
         vacancies[origin] = 1.0
-        return float(cascade(number, _SAFE_KEV, *vacancies) - nothing)
+    try:
+        return float(
+            getattr(xraylib, f"P{SUBSHELLS[target]}_full_cascade_kissel")(number, _SAFE_KEV, *vacancies)
+        )
     except ValueError:
-        return 0.0
+        return None
 
 
 def _tabulated(element: str, what: str) -> float | None:

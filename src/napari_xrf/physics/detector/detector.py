@@ -22,7 +22,7 @@ from napari_xrf.physics.detector.compton import highest_recoil, mass_compton, re
 from napari_xrf.physics.detector.electrons import electron_shelf, k_binding
 from napari_xrf.physics.detector.escape import escape_fractions
 from napari_xrf.physics.detector.peak import Peaks
-from napari_xrf.physics.detector.response import Decay, Response, peak_response
+from napari_xrf.physics.detector.response import Decay, Response, peak_response, together
 from napari_xrf.reference.materials import Material
 
 _CACHED_RESPONSES = 8
@@ -250,7 +250,7 @@ def _make_response(detector: Detector, axis: EnergyAxis, energies: NDArray[np.fl
     peaks = _peaks(detector, energies, np.concatenate(at), electrons.shelves)
     photons, weights = np.concatenate(photon), np.concatenate(weight)
     near, decays = peak_response(axis, peaks, photons, weights)
-    decays = (*decays, *electrons.removal, _recoil(axis, energies, detected * recoil))
+    decays = together((*decays, *electrons.removal, _recoil(axis, energies, detected * recoil)))
     counted = np.ones(axis.size, dtype=bool)
     if detector.threshold_kev > 0:
         counted = axis.energies >= detector.threshold_kev

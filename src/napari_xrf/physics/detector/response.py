@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.signal import lfilter
-from scipy.sparse import csr_array
+from scipy.linalg.lapack import dtbtrs
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
@@ -41,13 +43,54 @@ class Decay:
     def fold(self, photons: _Floats, axis: EnergyAxis) -> _Floats:
         """Return the spectra, (B, E), of (B, N) photons."""
         top = np.clip(self.top, 0, axis.size)
-        inside = self.counts * self.factor ** (self.top - top)
-        ends = csr_array((inside, (self.photon, top)), shape=(photons.shape[1], axis.size + 1))
-        begun = np.asarray(photons @ ends)[:, :0:-1]
-        falling = lfilter([1.0], [1.0, -self.factor], begun, axis=1)[:, ::-1]
+        begun = photons[:, self.photon] * (self.counts * self.factor ** (self.top - top))
+        downwards = np.stack([np.bincount(top, row, axis.size + 1)[:0:-1] for row in begun])
         if self.factor < 1:
-            return np.asarray(falling)
+            # Each channel holds its own counts and the factor times those of the one above: bidiagonal.
+            bands = np.array([np.ones(axis.size), np.full(axis.size, -self.factor)])
+            return np.asarray(dtbtrs(bands, downwards.T, uplo="L", diag="U")[0].T[:, ::-1])
+        falling = np.cumsum(downwards, axis=1)[:, ::-1]
         return np.asarray(falling * np.diff(np.maximum(axis.edges, 0.0)) / axis.width)
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """P rows of E channels that are empty but for a run of each.
+
+    Attributes
+    ----------
+    counts
+        The counts of all runs, one after the other.
+    starts, lengths
+        (P,) first channel and number of channels of each run.
+    size
+        E.
+    """
+
+    counts: _Floats
+    starts: NDArray[np.intp]
+    lengths: NDArray[np.intp]
+    size: int
+
+    @cached_property
+    def channels(self) -> NDArray[np.intp]:
+        """The channel of each of the counts."""
+        begins = np.cumsum(self.lengths) - self.lengths
+        return np.arange(self.counts.size) + np.repeat(self.starts - begins, self.lengths)
+
+    def mix(self, weights: _Floats) -> _Floats:
+        """Return the sums, (B, E), of the rows times the weights (B, P)."""
+        if len(weights) == 1:
+            weighted = self.counts * np.repeat(weights[0], self.lengths)
+            return np.bincount(self.channels, weighted, self.size).astype(np.float64)[None]
+        return np.asarray(weights @ self._sparse)
+
+    @cached_property
+    def _sparse(self) -> Any:
+        from scipy.sparse import csr_array
+
+        begins = np.concatenate([[0], np.cumsum(self.lengths)])
+        return csr_array((self.counts, self.channels, begins), shape=(self.lengths.size, self.size))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +104,7 @@ class Response:
     size
         N.
     near
-        (P, E) sparse: each peak near its line, for one count.
+        Each of P peaks near its line, for one count.
     photon, weight
         (P,) which of the N energies makes the peak, and its counts per incident photon.
     decays
@@ -72,7 +115,7 @@ class Response:
 
     axis: EnergyAxis
     size: int
-    near: csr_array
+    near: Runs
     photon: NDArray[np.intp]
     weight: _Floats
     decays: tuple[Decay, ...]
@@ -90,7 +133,7 @@ class Response:
         if photons.shape[-1:] != (self.size,):
             raise InvalidInput(f"intensities of shape {photons.shape} do not fit {self.size} energies")
         flat = photons.reshape(-1, self.size)
-        spectra = np.asarray((flat[:, self.photon] * self.weight) @ self.near)
+        spectra = self.near.mix(flat[:, self.photon] * self.weight)
         for decay in self.decays:
             spectra += decay.fold(flat, self.axis)
         spectra *= self.counted
@@ -99,8 +142,8 @@ class Response:
 
 def peak_response(
     axis: EnergyAxis, peaks: Peaks, photon: NDArray[np.intp], weight: _Floats
-) -> tuple[csr_array, tuple[Decay, ...]]:
-    """Return the near part of peaks, (P, E), and what they hold below it.
+) -> tuple[Runs, tuple[Decay, ...]]:
+    """Return the near part of peaks and what they hold below it.
 
     Parameters
     ----------
@@ -113,12 +156,25 @@ def peak_response(
     """
     first = axis.channel(peaks.lowest)
     starts, stops = np.clip(first, 0, axis.size), np.clip(axis.channel(peaks.highest) + 1, 0, axis.size)
-    lengths = stops - starts
-    counts = fill_peaks(peaks, starts, lengths, (axis.offset, axis.width))
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
-    columns = np.arange(counts.size) + np.repeat(starts - indptr[:-1], lengths)
-    near = csr_array((counts, columns, indptr), shape=(first.size, axis.size))
+    counts = fill_peaks(peaks, starts, stops - starts, (axis.offset, axis.width))
+    near = Runs(counts, starts, stops - starts, axis.size)
     return near, _far(axis, peaks, photon, weight, first)
+
+
+def together(decays: Iterable[Decay]) -> tuple[Decay, ...]:
+    """Return the decays with those of the same factor joined in one, which is quicker to fold."""
+    alike: dict[float, list[Decay]] = {}
+    for decay in decays:
+        alike.setdefault(decay.factor, []).append(decay)
+    return tuple(
+        Decay(
+            factor,
+            np.concatenate([decay.photon for decay in group]),
+            np.concatenate([decay.top for decay in group]),
+            np.concatenate([decay.counts for decay in group]),
+        )
+        for factor, group in alike.items()
+    )
 
 
 def _far(
