@@ -24,8 +24,8 @@ from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.distorted_spectra import Mixture, draw_spectra
-from napari_xrf.synthesis.distortion_steps import detector_tables, distortion_steps
-from napari_xrf.synthesis.distortions import Distortions, draw_values, typical_distortions
+from napari_xrf.synthesis.distortion_values import detector_tables
+from napari_xrf.synthesis.distortions import Distortions, distortion_steps, draw_values, typical_distortions
 from napari_xrf.synthesis.layers import synthesize_layers
 from napari_xrf.synthesis.mineral_map import PureSpectra, draw_mineral_map, expect_pure_spectra
 from napari_xrf.synthesis.mixtures import synthesize_mixtures

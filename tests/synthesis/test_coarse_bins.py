@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.synthesis.coarse_bins import make_coarse_bins, restoring_weights
 from napari_xrf.synthesis.distorted_spectra import distort
-from napari_xrf.synthesis.distortions import DistortionValues
+from napari_xrf.synthesis.distortion_values import DistortionValues
 from pure_spectra import peaks, width
 
 FINE = EnergyAxis(-0.955, 0.01, 2048)

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from napari_xrf.synthesis import sampling
 from napari_xrf.synthesis.distorted_spectra import Mixture, distort, draw_spectra, expect_spectra
-from napari_xrf.synthesis.distortion_steps import detector_tables, distortion_steps
-from napari_xrf.synthesis.distortions import draw_values, typical_distortions
+from napari_xrf.synthesis.distortion_values import detector_tables
+from napari_xrf.synthesis.distortions import distortion_steps, draw_values, typical_distortions
 from napari_xrf.synthesis.sampling import draw_poisson
 from pure_spectra import AXIS, pure_spectra, width
 

@@ -177,12 +177,12 @@ def _invalid_input(error: ValidationError) -> InvalidInput:
 
 
 def _attribute_texts(described: type) -> dict[str, str]:
-    """Return what a class's numpydoc says of each attribute, on one line."""
+    """Return what the numpydoc of a class and its bases says of each attribute, on one line."""
     told: dict[str, str] = {}
     names: list[str] = []
-    section = (described.__doc__ or "").partition("Attributes\n")[2]
-    section = re.split(r"\n\s*\n\s*\S+\n\s*-{3,}\n", section)[0]
-    for line in section.splitlines()[1:]:
+    sections = [(part.__doc__ or "").partition("Attributes\n")[2] for part in reversed(described.__mro__)]
+    sections = [re.split(r"\n\s*\n\s*\S+\n\s*-{3,}\n", section)[0] for section in sections]
+    for line in (line for section in sections for line in section.splitlines()[1:]):
         text = line.strip()
         indent = len(line) - len(line.lstrip())
         if text and indent <= 4:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.synthesis.shifted_sums import FAST, TAPS, add_shifted
+from napari_xrf.synthesis.spectrum_kernels import FAST, TAPS, add_shifted, total
 
 BINS_PER_FWHM = 1.8
 MARGIN = TAPS // 2
@@ -103,6 +103,34 @@ def restoring_weights(ratio: int, boxes: int, channel: float, first: int, taps: 
     return np.asarray(np.linalg.solve(powers @ box, wanted))
 
 
+@numba.njit(nogil=True, cache=True)
+def lose_and_pile_up(spectrum, bins, shelf, tail, keep, pair, work):  # type: ignore[no-untyped-def]  # compiled
+    """Move shares of the counts to shelf and tail, and pile pairs of pulses up, in place.
+
+    ``keep`` is what is left of the tail one channel further down, ``pair`` the time in which two pulses pile
+    up as a share of the spectrum's, ``work`` a :class:`~napari_xrf.synthesis.distorted_spectra.Workspace`.
+    """
+    inner = work.bins[TAPS : TAPS + bins.size]
+    work.bins[:] = np.float32(0.0)
+    fill_bins(spectrum, bins.ratio, inner)
+    own, lost, sums = np.float32(1.0 - shelf - tail), work.lost[:0], work.sums[:0]
+    if shelf > 0.0 or tail > 0.0:
+        lost = work.lost
+        lose_charge(inner, bins, shelf, tail, keep, lost)
+    alone = np.float32(1.0)
+    counts = total(inner)
+    if pair > 0.0 and counts > 0.0:
+        chance = -math.expm1(-counts * pair)
+        alone = np.float32(1.0 - chance)
+        lowest = bins.sum_first.min()
+        begin = max(-lowest, 0)
+        inner *= np.float32(math.sqrt(2.0 * chance / counts))
+        convolve_with_itself(work.bins, bins.size, work.sums[begin : begin + bins.pairs])
+        sums = work.sums[begin + lowest :]
+        lost *= alone
+    restore(spectrum, bins, alone, alone * own, lost, sums, work.restored)
+
+
 @numba.njit(nogil=True, cache=True, fastmath=FAST)
 def fill_bins(spectrum, ratio, bins):  # type: ignore[no-untyped-def]  # compiled
     """Sum the channels of each bin."""
@@ -112,10 +140,10 @@ def fill_bins(spectrum, ratio, bins):  # type: ignore[no-untyped-def]  # compile
         return
     whole = channels // ratio
     for number in range(whole):
-        total = np.float32(0.0)
+        counts = np.float32(0.0)
         for channel in range(number * ratio, (number + 1) * ratio):
-            total += spectrum[channel]
-        bins[number] = total
+            counts += spectrum[channel]
+        bins[number] = counts
     if whole * ratio < channels:
         bins[whole] = spectrum[whole * ratio :].sum()
 

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.synthesis.distortion_steps import detector_tables, distortion_steps
-from napari_xrf.synthesis.distortions import DistortionValues, FwhmOfEnergy
-from napari_xrf.synthesis.sampling import fill_counts, over_threads, stream_key
-from napari_xrf.synthesis.shifted_sums import FAST
-from napari_xrf.synthesis.spectrum_distortion import (
+from napari_xrf.synthesis.coarse_bins import MARGIN
+from napari_xrf.synthesis.distortion_values import (
     DetectorTables,
-    DistortionSteps,
-    distort_one,
-    make_workspace,
+    DistortionValues,
+    FwhmOfEnergy,
+    detector_tables,
 )
+from napari_xrf.synthesis.distortions import distort_one, distortion_steps
+from napari_xrf.synthesis.sampling import fill_counts, over_threads, stream_key
+from napari_xrf.synthesis.spectrum_kernels import FAST, TAPS, reach_of
 
 
 class Mixture(NamedTuple):
@@ -84,7 +84,7 @@ def expect_spectra(
     mixture: Mixture,
     rows: NDArray[np.intp],
     tables: DetectorTables | None = None,
-    steps: DistortionSteps | None = None,
+    steps: Any = None,
 ) -> NDArray[np.float32]:
     """Return expected spectra (len(rows), E) of rows of a mixture, distorted where steps are given."""
     expected = np.empty((len(rows), mixture.spectra.shape[1]), dtype=np.float32)
@@ -102,7 +102,7 @@ def draw_spectra(
     seed: int,
     counts: NDArray[np.unsignedinteger[Any]],
     tables: DetectorTables | None = None,
-    steps: DistortionSteps | None = None,
+    steps: Any = None,
 ) -> None:
     """Fill ``counts`` (len(rows), E) with Poisson counts of :func:`expect_spectra`, keyed by seed and row.
 
@@ -115,6 +115,36 @@ def draw_spectra(
         _draw(mixture, rows[part], start, tables, steps, counts[part])
 
     over_threads(len(rows), work)
+
+
+class Workspace(NamedTuple):
+    """Arrays that :func:`~napari_xrf.synthesis.distortions.distort_one` uses again for each spectrum."""
+
+    bins: NDArray[np.float32]
+    lost: NDArray[np.float32]
+    sums: NDArray[np.float32]
+    restored: NDArray[np.float32]
+    kernel: NDArray[np.float32]
+    run: NDArray[np.float32]
+    spread: NDArray[np.float32]
+
+
+@numba.njit(nogil=True, cache=True)
+def _make_workspace(channels, tables, widest):  # type: ignore[no-untyped-def]  # compiled
+    """Return the arrays that one thread needs."""
+    bins = tables.bins
+    below = max(-bins.sum_first.min(), 0)
+    above = max(bins.pairs, bins.size + bins.sum_first.max() + TAPS)
+    margin = reach_of(widest) + 2 * TAPS
+    return Workspace(
+        np.zeros(bins.size + 3 * TAPS, np.float32),
+        np.zeros(bins.size + 2 * MARGIN, np.float32),
+        np.zeros(below + above, np.float32),
+        np.zeros((bins.ratio, bins.size), np.float32),
+        np.zeros(2 * margin, np.float32),
+        np.zeros(channels + 2 * TAPS, np.float32),
+        np.zeros(channels + 2 * margin, np.float32),
+    )
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST)
@@ -130,7 +160,7 @@ def _mix(mixture, row, spectrum):  # type: ignore[no-untyped-def]  # compiled
 
 @numba.njit(nogil=True, cache=True)
 def _distort(spectra, start, stop, tables, steps):  # type: ignore[no-untyped-def]  # compiled
-    work = make_workspace(spectra.shape[1], tables, steps.widest)
+    work = _make_workspace(spectra.shape[1], tables, steps.widest)
     for row in range(start, stop):
         distort_one(spectra[row], tables, steps, row, work)
 
@@ -138,7 +168,7 @@ def _distort(spectra, start, stop, tables, steps):  # type: ignore[no-untyped-de
 @numba.njit(nogil=True, cache=True)
 def _expect(mixture, rows, tables, steps, expected):  # type: ignore[no-untyped-def]  # compiled
     if steps is not None:
-        work = make_workspace(expected.shape[1], tables, steps.widest)
+        work = _make_workspace(expected.shape[1], tables, steps.widest)
     for index in range(rows.shape[0]):
         _mix(mixture, rows[index], expected[index])
         if steps is not None:
@@ -149,7 +179,7 @@ def _expect(mixture, rows, tables, steps, expected):  # type: ignore[no-untyped-
 def _draw(mixture, rows, seed, tables, steps, counts):  # type: ignore[no-untyped-def]  # compiled
     spectrum = np.empty(counts.shape[1], np.float32)
     if steps is not None:
-        work = make_workspace(counts.shape[1], tables, steps.widest)
+        work = _make_workspace(counts.shape[1], tables, steps.widest)
     for index in range(rows.shape[0]):
         row = rows[index]
         _mix(mixture, row, spectrum)

@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.synthesis.distorted_spectra import Mixture, draw_spectra, expect_spectra
-from napari_xrf.synthesis.distortion_steps import detector_tables, distortion_steps
-from napari_xrf.synthesis.distortions import DistortionValues, FwhmOfEnergy
+from napari_xrf.synthesis.distortion_values import (
+    DetectorTables,
+    DistortionValues,
+    FwhmOfEnergy,
+    detector_tables,
+)
+from napari_xrf.synthesis.distortions import distortion_steps, largest_addition
 from napari_xrf.synthesis.drawn_counts import DrawnCounts
 from napari_xrf.synthesis.sampling import count_dtype
-from napari_xrf.synthesis.spectrum_distortion import DetectorTables, DistortionSteps
 
 _MOST_STRETCH = 1.25  # a gain of -0.2 crowds the counts of a channel by so much
 
@@ -73,7 +77,7 @@ class MineralCounts:
         return Mixture(np.ascontiguousarray(shares), np.ascontiguousarray(self.spectra))
 
     @cached_property
-    def _distortion(self) -> tuple[DetectorTables | None, DistortionSteps | None]:
+    def _distortion(self) -> tuple[DetectorTables | None, Any]:
         if self.distortions is None:
             return None, None
         tables = detector_tables(self.energy, self.fwhm)
@@ -84,5 +88,5 @@ class MineralCounts:
         if self.distortions is not None:
             # Added peaks may fall into one channel; pile-up never lifts the highest one.
             total = float(self.spectra.sum(axis=1).max(initial=0.0))
-            largest = _MOST_STRETCH * (largest + total * self.distortions.largest_addition())
+            largest = _MOST_STRETCH * (largest + total * largest_addition(self.distortions))
         return count_dtype(largest)

@@ -20,7 +20,8 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.reference.materials import Material
-from napari_xrf.synthesis.distortions import Distortions, FwhmOfEnergy, draw_map_values
+from napari_xrf.synthesis.distortion_values import FwhmOfEnergy
+from napari_xrf.synthesis.distortions import Distortions, draw_map_values, without_bragg
 from napari_xrf.synthesis.excitation import excitation_of
 from napari_xrf.synthesis.mineral_counts import MineralCounts
 from napari_xrf.synthesis.sampling import draw_seed
@@ -325,7 +326,7 @@ def _variants(
     if chosen.with_ideal:
         made["ideal"] = counts
     if chosen.with_twin:
-        without = None if values is None else values.without_bragg()
+        without = None if values is None else without_bragg(values)
         made["twin"] = counts.distorted(without, seed=draw_seed(noise))
     return made
 

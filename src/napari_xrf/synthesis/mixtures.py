@@ -27,10 +27,10 @@ from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.distorted_spectra import distort
-from napari_xrf.synthesis.distortions import Distortions, draw_values
+from napari_xrf.synthesis.distortions import Distortions, draw_values, largest_addition
 from napari_xrf.synthesis.excitation import excitation_of
 from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
-from napari_xrf.synthesis.spectrum_distortion import add_peaks
+from napari_xrf.synthesis.spectrum_kernels import add_gaussians
 from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
 from napari_xrf.synthesis.substrates import SUBSTRATES, substrate_material
 
@@ -220,10 +220,10 @@ def synthesize_mixtures(
     if values is not None and values.width_factor is not None:
         # Peaks are made in their width: broadening afterwards takes the width of the place where a photon was
         # recorded, which skews peaks as wide as a tenth of their energy.
-        widths, values = values.width_factor, replace(values, width_factor=None)
+        widths, values = values.width_factor, values.without("width_factor")
     seed = draw_seed(noise)
     # A spectrum may put all its counts into one channel.
-    added = 0.0 if values is None else values.largest_addition()
+    added = 0.0 if values is None else largest_addition(values)
     dtype = count_dtype(float((net.sum(axis=1) + below).max(initial=0.0)) * (1 + added))
     counts = np.empty((size, instrument.energy.size), dtype=dtype)
     step = max(1, _BLOCK_BYTES // (4 * instrument.energy.size))
@@ -376,9 +376,10 @@ def _gaussians(
     spectrum = np.zeros((1, instrument.energy.size), dtype=np.float32)
     if not energies.size or not intensities.max() > 0:
         return spectrum[0]
-    add_peaks(
+    add_gaussians(
         spectrum[0],
-        instrument.energy,
+        instrument.energy.offset,
+        instrument.energy.width,
         energies,
         intensities / intensities.sum(),
         instrument.detector.fwhm(energies) / FWHM_PER_SIGMA,

@@ -18,7 +18,7 @@ from napari_xrf.learning.model import Model
 from napari_xrf.learning.sources.source import LabelledSpectra
 from napari_xrf.learning.tasks.task import task_of
 from napari_xrf.synthesis.distorted_spectra import distort
-from napari_xrf.synthesis.distortions import DistortionValues
+from napari_xrf.synthesis.distortion_values import DistortionValues
 
 _FIXED_COUNTS = 10_000.0
 _LINE_FWHM_KEV = 0.2  # of Bragg peaks on the coarse axis of line networks

@@ -22,7 +22,7 @@ from napari_xrf.physics.forward import expect_lines_and_rest
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.reference.materials import Material
 from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries, select_minerals
-from napari_xrf.synthesis.distortions import FwhmOfEnergy
+from napari_xrf.synthesis.distortion_values import FwhmOfEnergy
 
 # Rocks and ores, one of each kind that X-ray fluorescence can tell; the command of docs/networks.md lists the
 # groups.

@@ -3,9 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_xrf.synthesis.broadening import BLOCK, broaden, fill_kernel, reach_of
-from napari_xrf.synthesis.recalibration import recalibrate
-from napari_xrf.synthesis.shifted_sums import TAPS
+from napari_xrf.synthesis.spectrum_kernels import BLOCK, TAPS, broaden, fill_kernel, reach_of, recalibrate
 
 
 @settings(max_examples=60, deadline=None)
