@@ -1,22 +1,73 @@
 """X-ray fluorescence maps in napari: read them, see their elements, name their minerals.
 
-Importing this package is light: napari, Qt and torch are loaded only where they are needed.
+Importing this package is light: a function opens its room; napari, Qt and torch are loaded where needed.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_xrf.io import read, write
+    from napari_xrf.core.element_maps import ElementMaps
+    from napari_xrf.core.energy_axis import EnergyAxis
+    from napari_xrf.core.errors import XrfError
+    from napari_xrf.core.label_map import LabelMap
+    from napari_xrf.core.spectral_cube import SpectralCube
+    from napari_xrf.core.spectrum import Spectrum
+    from napari_xrf.front_door import (
+        calibrate,
+        clean_labels,
+        find_elements,
+        map_elements,
+        map_minerals,
+        predict,
+        read,
+        simulate,
+        synthesize,
+        train,
+        write,
+    )
+    from napari_xrf.maps.calibrated_map import CalibratedMap
 
-__all__ = ["__version__", "read", "write"]
 __version__ = "0.1.0"
+__all__ = [
+    "CalibratedMap",
+    "ElementMaps",
+    "EnergyAxis",
+    "LabelMap",
+    "SpectralCube",
+    "Spectrum",
+    "XrfError",
+    "__version__",
+    "calibrate",
+    "clean_labels",
+    "find_elements",
+    "map_elements",
+    "map_minerals",
+    "predict",
+    "read",
+    "simulate",
+    "synthesize",
+    "train",
+    "write",
+]
+_NOUNS = {
+    "CalibratedMap": "maps.calibrated_map",
+    "ElementMaps": "core.element_maps",
+    "EnergyAxis": "core.energy_axis",
+    "LabelMap": "core.label_map",
+    "SpectralCube": "core.spectral_cube",
+    "Spectrum": "core.spectrum",
+    "XrfError": "core.errors",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("read", "write"):
-        from napari_xrf import io
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_NOUNS.get(name, 'front_door')}"), name)
 
-        return getattr(io, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return __all__

@@ -15,12 +15,37 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.weights import read_description, shipped_models
+from napari_xrf.maps.calibrated_map import Measured, cube_of
 
 if TYPE_CHECKING:
     from napari_xrf.learning.prediction import Prediction
     from napari_xrf.physics.detector.detector import Detector
 
 DEFAULT_MODEL = "maxrf-cnn"
+
+
+def map_elements_by(
+    model: str,
+    measured: Measured,
+    elements: Sequence[str] | None = None,
+    *,
+    progress: Progress = ignore_progress,
+) -> ElementMaps:
+    """Map elements by a network: a shipped model's name, or a weights file.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such model, it gives no net counts, or it does not know one of the elements.
+    """
+    description = read_element_model(model)
+    wanted = None if elements is None else known_elements(description, elements)
+
+    from napari_xrf.learning.prediction import predict
+    from napari_xrf.learning.weights import load_model
+
+    prediction = predict(load_model(model), measured, progress=progress)
+    return element_maps_with_errors(prediction, cube_of(measured), wanted, progress)
 
 
 def element_maps_with_errors(

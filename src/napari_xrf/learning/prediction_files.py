@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.errors import FileError, InvalidInput, XrfError
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.learning.description import description_as_json, description_from_json
@@ -87,6 +87,20 @@ def write_prediction(
         for done, (name, values) in enumerate({**given, "counts": prediction.counts}.items()):
             _put_output(file, entry, name, np.asarray(values, dtype=np.float32), prediction.pixel_size)
             progress(done + 1, len(given) + 1, "writing the prediction")
+
+
+def is_prediction_file(path: str | Path) -> bool:
+    """Tell whether a file holds a prediction that :func:`write_prediction` wrote. Never raises."""
+    from napari_xrf.io.hdf5 import file as hdf5_file
+
+    target = Path(path)
+    if target.suffix.lower() not in _SUFFIXES:
+        return False
+    try:
+        with hdf5_file.opened(target) as file:
+            return hdf5_file.text_of(hdf5_file.attribute(file, _MARK)) == _KIND
+    except XrfError:
+        return False
 
 
 def read_prediction(path: str | Path) -> Prediction:

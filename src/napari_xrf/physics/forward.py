@@ -7,9 +7,11 @@ of 1 sr. Only the shape of a spectrum matters to most callers, who scale it to t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +19,13 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.physics.attenuation import Floats, Layer
 from napari_xrf.physics.detector.detector import response_matrix
 from napari_xrf.physics.electron import excite_by_electrons
 from napari_xrf.physics.fluorescence import LineTable, fluoresce
 from napari_xrf.physics.illumination import Illumination
-from napari_xrf.physics.instrument import Instrument
+from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.physics.sample import require_excitable, sample_elements, sample_layers
 from napari_xrf.physics.scatter import scatter
 from napari_xrf.physics.source import ElectronBeam
@@ -162,6 +165,52 @@ def expect_lines_and_rest(
     smooth, scattered = _detect_smooth(emissions, instrument)
     energies, photons = _common_lines(emissions)
     return _detect_lines(energies, photons, instrument), smooth + scattered
+
+
+def simulate_spectrum(
+    formula: str,
+    instrument: str | Path | Instrument = "m4",
+    *,
+    counts: float | None = None,
+    thickness_um: float | None = None,
+    density: float | None = None,
+    structure: str | None = None,
+) -> tuple[Spectrum, dict[str, float]]:
+    """Return the expected spectrum of a formula, and its detected line families, the strongest being 1.
+
+    Parameters
+    ----------
+    formula
+        ``"CaCO3"``, ``"(Zn0.9Fe0.1)S"``, ``"CaSO4·2H2O"``.
+    instrument
+        A preset's name, a .toml file, or the instrument itself.
+    counts
+        Of the whole spectrum; per unit of dose without it.
+    thickness_um, density
+        Of a thin sample, µm and g/cm³; infinitely thick without them.
+    structure
+        See :func:`expect_spectrum`.
+
+    Raises
+    ------
+    InvalidInput
+        When the formula cannot be read, a number is not above 0, or nothing can be excited.
+    """
+    for name, value in (("thickness", thickness_um), ("density", density), ("counts", counts)):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise InvalidInput(f"the {name} must be above 0, not {value}")
+    if thickness_um is not None and density is None:
+        raise InvalidInput("a thickness needs the density", "Give the density in g/cm³")
+    material = Material.from_formula(formula, density or 1.0)
+    used = instrument if isinstance(instrument, Instrument) else load_instrument(str(instrument))
+    expected = expect_spectrum(material, used, thickness_um=thickness_um, structure=structure)
+    scale = 1.0 if counts is None else counts / expected.counts.sum()
+    families = sorted(expected.families.items(), key=lambda entry: -entry[1])
+    strongest = families[0][1] if families else 1.0
+    return (
+        Spectrum(expected.counts * scale, used.energy, name=formula),
+        {family: value / strongest for family, value in families},
+    )
 
 
 @lru_cache(maxsize=1024)

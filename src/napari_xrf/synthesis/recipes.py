@@ -5,8 +5,8 @@ The command line and the napari widget both call these, so the same seed gives t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.synthesis.distortions import Distortions
+from napari_xrf.synthesis.distortions import Distortions, typical_distortions
 from napari_xrf.synthesis.layers import LayersParameters
 from napari_xrf.synthesis.mineral_map import MapParameters
-from napari_xrf.synthesis.mixtures import MixtureParameters
+from napari_xrf.synthesis.mixtures import MixtureParameters, augmentation
 from napari_xrf.synthesis.painting import PaintingParameters, Weighting
 from napari_xrf.synthesis.textures import Texture
 
@@ -224,6 +224,65 @@ def make_painting(
     return Synthetic(made.cube, _with_seed(made.truth_entries(), seed))
 
 
+def synthesize(
+    recipe: str,
+    subject: Any = None,
+    *,
+    seed: int = 0,
+    distortions: str | Distortions | Mapping[str, Any] | None = None,
+    progress: Progress = ignore_progress,
+    **options: Any,
+) -> Synthetic:
+    """Make synthetic data by a recipe's name.
+
+    Parameters
+    ----------
+    recipe
+        ``"minerals"``, ``"layers"``, ``"mixtures"`` or ``"painting"``.
+    subject
+        Names of minerals (None: a pegmatite), how many spectra (1000), or the picture of a painting.
+    seed
+        0 to 2³² − 1; the same one gives the same counts.
+    distortions
+        ``"typical"``, ``"none"``, or sizes by name; for minerals and mixtures. None: none and typical ones.
+    options
+        Arguments of the recipe's function, and fields of its parameters.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such recipe or option, or a value is out of range.
+    """
+    if recipe not in _RECIPES:
+        raise InvalidInput(f"there is no recipe {recipe!r}", f"Choose from {', '.join(_RECIPES)}")
+    make, classes, own = _RECIPES[recipe]
+    if distortions is not None:
+        if recipe not in ("minerals", "mixtures"):
+            raise InvalidInput(f"the recipe {recipe} takes no distortions", "Leave them out")
+        if isinstance(distortions, str):
+            typical = typical_distortions() if recipe == "minerals" else augmentation()
+            choices = {"typical": typical, "none": None}
+            if distortions not in choices:
+                raise InvalidInput(f"there are no distortions {distortions!r}", "Choose typical or none")
+            options["distortions"] = choices[distortions]
+        else:
+            given = distortions if isinstance(distortions, Distortions) else Distortions(**distortions)
+            options["distortions"] = given
+    arguments = {name: options.pop(name) for name in own if name in options}
+    for argument, parameters in classes.items():
+        known = [entry.name for entry in fields(parameters)]
+        values = {name: options.pop(name) for name in known if name in options}
+        arguments[argument] = parameters(**values) if values else None
+    if options:
+        allowed = sorted({*own, *(entry.name for each in classes.values() for entry in fields(each))})
+        raise InvalidInput(
+            f"the recipe {recipe} has no option {next(iter(options))!r}", f"It has {', '.join(allowed)}"
+        )
+    what = 1000 if subject is None and recipe in ("layers", "mixtures") else subject
+    made: Synthetic = make(what, seed=seed, progress=progress, **arguments)
+    return made
+
+
 def seeded(seed: int) -> np.random.Generator:
     """Return the generator of a seed.
 
@@ -288,3 +347,29 @@ def _painting_weighting(parameters: PaintingParameters, generator: str | Path | 
 
 def _with_seed(truth: Mapping[str, Any], seed: int) -> dict[str, Any]:
     return {**truth, "parameters": {**truth["parameters"], "user_seed": seed}}
+
+
+# What makes each recipe, the parameters it takes by the argument's name, and its other options.
+_RECIPES: dict[str, tuple[Callable[..., Synthetic], dict[str, Any], tuple[str, ...]]] = {
+    "minerals": (
+        make_minerals,
+        {"parameters": MapParameters, "texture": Texture},
+        ("instrument", "library", "distortions", "memory_budget"),
+    ),
+    "layers": (make_layers, {"parameters": LayersParameters}, ()),
+    "mixtures": (make_mixtures, {"parameters": MixtureParameters}, ("instrument",)),
+    "painting": (
+        make_painting,
+        {"parameters": PaintingParameters},
+        (
+            "instrument",
+            "pigments",
+            "pigment_file",
+            "measured_pigments",
+            "ground",
+            "substrate",
+            "generator",
+            "memory_budget",
+        ),
+    ),
+}

@@ -1,0 +1,370 @@
+"""The front door: what the package does, one function each, as ``import napari_xrf as nx`` offers them.
+
+Names stand where objects can: a file for a map, ``"quartz"`` for a mineral, ``"Fe"`` for an element's lines,
+``"mineral-cnn"`` for a model. Each function opens its room when it is called; the door itself is light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+from napari_xrf.core.progress import Progress, ignore_progress
+
+if TYPE_CHECKING:
+    from napari_xrf.core.element_maps import ElementMaps
+    from napari_xrf.core.label_map import LabelMap
+    from napari_xrf.core.spectral_cube import SpectralCube
+    from napari_xrf.core.spectrum import Spectrum
+    from napari_xrf.learning.model import Model
+    from napari_xrf.learning.prediction import Prediction
+    from napari_xrf.maps.calibrated_map import CalibratedMap
+    from napari_xrf.maps.explanation import FoundElement
+    from napari_xrf.minerals.classification import Classification
+    from napari_xrf.minerals.cleanup import CleanUpStep
+    from napari_xrf.reference.minerals import Mineral
+    from napari_xrf.synthesis.recipes import Synthetic
+
+    Map: TypeAlias = SpectralCube | CalibratedMap | str | Path
+
+__all__ = [
+    "calibrate",
+    "clean_labels",
+    "find_elements",
+    "map_elements",
+    "map_minerals",
+    "predict",
+    "read",
+    "simulate",
+    "synthesize",
+    "train",
+    "write",
+]
+
+
+def read(path: str | Path, **options: Any) -> SpectralCube | ElementMaps | LabelMap | Prediction:
+    """Read what a file holds: a map or spectrum, element maps, labels or predictions.
+
+    Parameters
+    ----------
+    path
+        A file of any format in ``docs/file-formats.md``.
+    options
+        Of :func:`napari_xrf.io.read`, for maps of spectra: ``detector``, ``dataset``, ``energy``, …
+
+    Raises
+    ------
+    FileError
+        When the file is missing, damaged or of no known format.
+    InvalidInput
+        When an option makes no sense for this file.
+    """
+    from napari_xrf import io
+
+    if not options and io.is_label_file(path):
+        return io.read_labels(path)
+    if not options and io.is_element_map_file(path):
+        return io.read_element_maps(path)
+    if not options:
+        from napari_xrf.learning.prediction_files import is_prediction_file, read_prediction
+
+        if is_prediction_file(path):
+            return read_prediction(path)
+    return io.read(path, **options)
+
+
+def write(path: str | Path, noun: object, *, progress: Progress = ignore_progress) -> None:
+    """Write a noun to a file, which appears whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Its ending chooses the format: .h5 for a cube, a synthetic map with its truth or predictions, .csv or
+        .msa for a spectrum, .ome.tif, .h5 or .csv for element maps, .tif, .h5 or .csv for labels or a mineral
+        map, .safetensors for a model.
+    noun
+        What any function here returns.
+
+    Raises
+    ------
+    InvalidInput
+        When the noun or the ending has no writer.
+    FileError
+        When the file cannot be written.
+    """
+    from napari_xrf import io
+
+    kind = type(noun).__name__
+    if kind == "Prediction":
+        from napari_xrf.learning.prediction_files import write_prediction
+
+        write_prediction(path, cast("Prediction", noun), progress=progress)
+    elif kind == "Model":
+        from napari_xrf.learning.weights import save_model
+
+        save_model(path, cast("Model", noun))
+    elif kind == "Synthetic":
+        made = cast("Synthetic", noun)
+        io.write_cube(path, made.cube, truth=made.truth, progress=progress)
+    else:
+        io.write(path, getattr(noun, "label_map", getattr(noun, "cube", noun)), progress=progress)
+
+
+def calibrate(source: Map, *, progress: Progress = ignore_progress) -> CalibratedMap:
+    """Refine a map's energy axis and resolution, once for all that follows.
+
+    The other functions take the result in place of the map, and do not calibrate again.
+    """
+    from napari_xrf.maps.calibrated_map import calibrate_map
+
+    return calibrate_map(_map_of(source, progress), progress=progress)
+
+
+def find_elements(source: Map, *, progress: Progress = ignore_progress) -> tuple[FoundElement, ...]:
+    """Find the elements of a map; see :mod:`napari_xrf.maps.identification`."""
+    from napari_xrf.maps.calibrated_map import find_elements as find
+
+    return find(_map_of(source, progress), progress=progress)
+
+
+def map_elements(
+    source: Map,
+    elements: str | Sequence[str] | None = None,
+    *,
+    method: str = "fit",
+    progress: Progress = ignore_progress,
+) -> ElementMaps:
+    """Map the net counts of elements in each pixel.
+
+    Parameters
+    ----------
+    source
+        A map, or its file.
+    elements
+        Symbols or line families, ``["Fe", "Pb L"]``; None finds the elements first.
+    method
+        ``"fit"`` of the whole spectrum, ``"window"``, or the name of a network that maps elements.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such element, line or method.
+    """
+    wanted = (elements,) if isinstance(elements, str) else elements
+    if method in ("fit", "window"):
+        from napari_xrf.maps.element_mapping import map_elements as map_by_fit
+
+        chosen: Literal["fit", "window"] = "fit" if method == "fit" else "window"
+        return map_by_fit(_map_of(source, progress), wanted, method=chosen, progress=progress)
+    from napari_xrf.learning.element_mapping import map_elements_by
+
+    return map_elements_by(method, _map_of(source, progress), wanted, progress=progress)
+
+
+def map_minerals(
+    source: Map,
+    minerals: Sequence[str | Mineral] | None = None,
+    *,
+    method: str = "likelihood",
+    library: str | Path | None = None,
+    ignored: Sequence[str] = (),
+    tolerance: float | None = None,
+    progress: Progress = ignore_progress,
+) -> Classification:
+    """Name the mineral of each pixel.
+
+    Parameters
+    ----------
+    source
+        A map, or its file.
+    minerals
+        Names in the library, ``["quartz", "albite"]``; None looks for all that the elements found allow.
+    method
+        ``"likelihood"``, or a network: a shipped model's name or a weights file.
+    library
+        A .csv of your own minerals (name, formula, density), beside the shipped ones.
+    ignored, tolerance
+        See :func:`napari_xrf.minerals.classification.classify_minerals`.
+
+    Raises
+    ------
+    InvalidInput
+        When a name or option cannot be, or the map holds no counts.
+    """
+    from napari_xrf.learning.network_method import classify_by
+    from napari_xrf.reference.minerals import load_library, merge_libraries, select_minerals
+
+    known = load_library()
+    if library is not None:
+        known = merge_libraries(known, load_library(library))
+    named = None
+    if minerals is not None:
+        listed = (minerals,) if isinstance(minerals, str) else tuple(minerals)
+        chosen = [select_minerals(known, [each]) if isinstance(each, str) else (each,) for each in listed]
+        named = tuple(mineral for each in chosen for mineral in each)
+    return classify_by(
+        method,
+        _map_of(source, progress),
+        named,
+        library=None if library is None else known,
+        ignored=tuple(ignored),
+        tolerance=tolerance,
+        progress=progress,
+    )
+
+
+def clean_labels(
+    labels: LabelMap | Classification, steps: str | Sequence[CleanUpStep] = "default"
+) -> LabelMap:
+    """Clean labels up by steps in order.
+
+    Parameters
+    ----------
+    labels
+        A label map, or what :func:`map_minerals` returns.
+    steps
+        ``"default"``, ``"majority:3,min-size:5"`` or ``"opening:3@quartz+albite"``, or steps as objects.
+
+    Raises
+    ------
+    InvalidInput
+        When a step cannot be read, or names a class that the map does not list.
+    """
+    from napari_xrf.core.label_map import LabelMap
+    from napari_xrf.minerals.cleanup import clean_labels as clean
+    from napari_xrf.minerals.cleanup import parse_clean_up
+
+    chosen = parse_clean_up(steps) if isinstance(steps, str) else steps
+    return clean(labels if isinstance(labels, LabelMap) else labels.label_map, chosen)
+
+
+def predict(
+    model: str | Path | Model,
+    source: Map,
+    *,
+    outputs: Collection[str] | None = None,
+    device: str = "auto",
+    progress: Progress = ignore_progress,
+) -> Prediction:
+    """Run a model on every pixel of a map.
+
+    Parameters
+    ----------
+    model
+        A shipped model's name, a weights file or its folder, or a loaded model.
+    source
+        A map, or its file.
+    outputs
+        Of ``"presence"``, ``"intensity"``, ``"minerals"``, ``"code"``, ``"spectrum"``; None: the usual ones.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such model or output, or the map covers less than half of the model's energies.
+    """
+    from napari_xrf.learning.prediction import predict as run
+    from napari_xrf.learning.weights import load_model
+
+    loaded = load_model(model) if isinstance(model, str | Path) else model
+    return run(loaded, _map_of(source, progress), outputs=outputs, device=device, progress=progress)
+
+
+def simulate(
+    formula: str,
+    instrument: str | Path = "m4",
+    *,
+    counts: float | None = None,
+    thickness_um: float | None = None,
+    density: float | None = None,
+    structure: str | None = None,
+) -> Spectrum:
+    """Return the expected spectrum of a composition.
+
+    Parameters
+    ----------
+    formula
+        ``"CaCO3"``, ``"(Zn0.9Fe0.1)S"``, ``"CaSO4·2H2O"``.
+    instrument
+        A preset's name or a .toml file.
+    counts
+        In all; per unit of dose without it.
+    thickness_um, density
+        Of a thin sample, µm and g/cm³; infinitely thick without them.
+    structure
+        ``"amorphous"``, ``"polycrystal"`` or ``"single-crystal"``.
+
+    Raises
+    ------
+    InvalidInput
+        When the formula cannot be read, a number is not above 0, or nothing can be excited.
+    """
+    from napari_xrf.physics.forward import simulate_spectrum
+
+    return simulate_spectrum(
+        formula, instrument, counts=counts, thickness_um=thickness_um, density=density, structure=structure
+    )[0]
+
+
+def synthesize(recipe: str, subject: Any = None, *, seed: int = 0, **options: Any) -> Synthetic:
+    """Make a synthetic map or spectra with their truth.
+
+    Parameters
+    ----------
+    recipe
+        ``"minerals"``, ``"layers"``, ``"mixtures"`` or ``"painting"``.
+    subject
+        Names of minerals (None: a pegmatite); how many spectra; or the picture of a painting.
+    seed
+        0 to 2³² − 1; the same one gives the same counts.
+    options
+        As the command line's ``synthesize``, with underscores: ``instrument="sem"``, ``shape=(48, 64)``,
+        ``distortions="typical"``.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such recipe or option, or a value is out of range.
+    """
+    from napari_xrf.synthesis.recipes import synthesize as make
+
+    return make(recipe, subject, seed=seed, **options)
+
+
+def train(model: str, folder: str | Path | None = None, *, seed: int = 0, **options: Any) -> Model:
+    """Train a network by a shipped recipe.
+
+    Parameters
+    ----------
+    model
+        What to train, see ``napari-xrf models``.
+    folder
+        Where weights, model card, metrics and checkpoint go; None keeps the model in memory only.
+    seed
+        The same one gives the same weights on one machine.
+    options
+        As the command line's ``train``, with underscores: ``minerals=["quartz", "albite"]``, ``epochs=10``,
+        ``regions="labels.tif", map="rock.h5"``, ``settings={"hidden": 900}``, ``resume=True``.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such recipe or option, or a value is out of range.
+    """
+    from napari_xrf.learning.recipe_variants import varied_recipe
+    from napari_xrf.learning.training import train as train_network
+
+    of_the_run = {name: options.pop(name) for name in ("resume", "device", "progress") if name in options}
+    recipe = varied_recipe(model, seed=seed, **options)
+    return train_network(recipe, seed=seed, folder=folder, **of_the_run)
+
+
+def _map_of(source: Any, progress: Progress) -> Any:
+    """Return a map as it is, or the one that a file holds."""
+    if not isinstance(source, str | Path):
+        return source
+    from napari_xrf import io
+
+    return io.read(source, progress=progress).load(progress=progress)

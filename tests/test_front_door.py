@@ -1,0 +1,139 @@
+"""The front door as a new user finds it: names, a notebook of a dozen lines, errors with a remedy."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import napari_xrf as nx
+
+NOTEBOOK = Path(__file__).parents[1] / "docs" / "first-map.ipynb"
+DOORS = (
+    "calibrate",
+    "clean_labels",
+    "find_elements",
+    "map_elements",
+    "map_minerals",
+    "predict",
+    "read",
+    "simulate",
+    "synthesize",
+    "train",
+    "write",
+)
+
+
+def code_cells() -> list[str]:
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+def run_cell(source: str, names: dict[str, object]) -> object:
+    """Run a cell and return the value of its last expression, as a notebook shows it."""
+    tree = ast.parse(source)
+    shown = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, "cell", "exec"), names)
+    return None if shown is None else eval(compile(ast.Expression(shown.value), "cell", "eval"), names)
+
+
+def test_every_door_is_there_and_listed():
+    for name in DOORS:
+        assert callable(getattr(nx, name))
+        assert name in dir(nx)
+        assert getattr(nx, name).__doc__
+
+
+def test_nouns_and_errors_are_offered_too():
+    assert {"SpectralCube", "ElementMaps", "LabelMap", "Spectrum", "CalibratedMap", "XrfError"} <= {*dir(nx)}
+    assert issubclass(nx.XrfError, Exception)
+
+
+def test_listing_the_doors_loads_nothing_heavy():
+    code = "import sys, napari_xrf; dir(napari_xrf); print({'numpy', 'torch', 'napari'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_notebook_takes_a_dozen_lines_and_imports_nothing_deeper():
+    lines = [line for cell in code_cells() for line in cell.splitlines()]
+    assert len(lines) <= 15
+    assert [line for line in lines if "import" in line] == ["import napari_xrf as nx"]
+
+
+def test_the_notebook_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    shown = [value for cell in code_cells() if (value := run_cell(cell, names)) is not None]
+    assert {"Si", "Fe", "S"} <= {entry.element for entry in shown[0]}
+    assert "<img" in shown[1]._repr_html_()
+    labels = shown[-1]
+    truth = nx.read("labels.tif")
+    assert labels.shares().keys() == truth.shares().keys()
+    assert set(labels.shares()) >= {"quartz", "albite", "pyrite"}
+
+
+def test_every_noun_that_is_written_is_read_back(tmp_path):
+    rock = nx.synthesize("minerals", ["quartz", "pyrite"], shape=(8, 9), seed=3)
+    nx.write(tmp_path / "rock.h5", rock)
+    cube = nx.read(tmp_path / "rock.h5")
+    np.testing.assert_array_equal(cube.counts[:], rock.cube.counts)
+    maps = nx.map_elements(tmp_path / "rock.h5", ["Fe"], method="window")
+    nx.write(tmp_path / "maps.h5", maps)
+    np.testing.assert_array_equal(nx.read(tmp_path / "maps.h5")["Fe"], maps["Fe"])
+    found = nx.predict("mineral-cnn", cube)
+    nx.write(tmp_path / "found.h5", found)
+    np.testing.assert_array_equal(nx.read(tmp_path / "found.h5").probability, found.probability)
+    spectrum = nx.simulate("FeS2", counts=1000)
+    nx.write(tmp_path / "pyrite.msa", spectrum)
+    assert nx.read(tmp_path / "pyrite.msa").sum_spectrum().sum() == pytest.approx(1000, abs=5)
+
+
+def test_a_network_names_minerals_and_elements_by_name(tmp_path):
+    rock = nx.synthesize("minerals", ["quartz", "pyrite"], shape=(8, 9), seed=3).cube
+    named = nx.map_minerals(rock, ["quartz", "pyrite"], method="mineral-cnn")
+    assert named.method == "mineral-cnn"
+    assert "Fe" in nx.map_elements(rock, "Fe", method="maxrf-cnn")
+
+
+def test_training_by_name(tmp_path):
+    model = nx.train(
+        "mineral-cnn", tmp_path, minerals=["quartz", "pyrite"], epochs=1, steps_per_epoch=2, seed=5
+    )
+    assert model.description.names
+    assert (tmp_path / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda: nx.read("nowhere.h5"), "nowhere.h5"),
+        (lambda: nx.map_minerals(tiny(), ["quarz"]), "quartz"),
+        (lambda: nx.map_elements(tiny(), ["Xx"]), "Xx"),
+        (lambda: nx.map_elements(tiny(), ["Fe"], method="magic"), "magic"),
+        (lambda: nx.predict("no-such-model", tiny()), "no-such-model"),
+        (lambda: nx.simulate("NaCl$"), "NaCl"),
+        (lambda: nx.simulate("NaCl", counts=-1), "above 0"),
+        (lambda: nx.synthesize("minrals"), "minerals, layers, mixtures"),
+        (lambda: nx.synthesize("minerals", colour="red"), "colour"),
+        (lambda: nx.train("mineral-cnn", epoch=3), "epoch"),
+        (lambda: nx.clean_labels(labels_of_nothing(), "majorty:3"), "majorty"),
+        (lambda: nx.write("x.doc", labels_of_nothing()), "Choose .tif"),
+        (lambda: nx.write("x.tif", 7), "int"),
+    ],
+)
+def test_what_goes_wrong_is_a_sentence_with_a_remedy(wrong, says):
+    with pytest.raises(nx.XrfError, match=says):
+        wrong()
+
+
+def tiny() -> nx.SpectralCube:
+    counts = np.random.default_rng(0).poisson(2.0, (2, 2, 1024)).astype(np.uint16)
+    return nx.SpectralCube(counts, nx.EnergyAxis(0.0, 0.02, 1024))
+
+
+def labels_of_nothing() -> nx.LabelMap:
+    return nx.LabelMap(np.zeros((2, 2), dtype=np.uint8), ())
