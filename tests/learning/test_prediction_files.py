@@ -37,9 +37,7 @@ def prediction(task="elements", *, outputs=OUTPUTS, pixel_size=(20.0, 10.0), sha
         for name, size in sizes.items()
     }
     counts = generator.random(shape).astype(np.float32)
-    return Prediction(
-        description, shape, **values, counts=counts, notes=("a note",), pixel_size=pixel_size, source="rock"
-    )
+    return Prediction(description, counts, **values, notes=("a note",), pixel_size=pixel_size, source="rock")
 
 
 def test_the_contract_of_the_datasets(tmp_path):

@@ -229,7 +229,6 @@ def test_more_maps_than_anyone_looks_at_are_told(weights, cube):
     many = replace(
         prediction,
         description=replace(model.description, names=names),
-        map_shape=shape,
         probability=np.ones((*shape, len(names)), np.float32),
         counts=np.ones(shape, np.float32),
     )

@@ -6,10 +6,12 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from dataclasses import fields as dataclass_fields
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
@@ -128,20 +130,15 @@ class ModelDescription:
 
 def description_as_json(description: ModelDescription) -> str:
     """Return the text that goes into the weights file."""
+    fields = {entry.name: getattr(description, entry.name) for entry in dataclass_fields(description)}
     low, high = description.counts_range
-    fields = {
-        **{name: getattr(description, name) for name in ("name", "architecture", "task")},
-        "format": FORMAT,
-        "names": list(description.names),
+    fields |= {
         "axis": asdict(description.axis),
-        "outputs": list(description.outputs),
         "preprocessing": asdict(description.preprocessing),
-        "network": dict(description.network),
         "calibration": asdict(description.calibration),
         "classes": [asdict(each) for each in description.classes],
-        "code_names": list(description.code_names),
         "counts_range": [low, high if math.isfinite(high) else None],
-        "training": dict(description.training),
+        "format": FORMAT,
     }
     return json.dumps(fields, ensure_ascii=False)
 
@@ -156,28 +153,16 @@ def description_from_json(text: str) -> ModelDescription:
     """
     try:
         stored = json.loads(text)
-        if stored["format"] > FORMAT:
+        if stored.pop("format") > FORMAT:
             raise InvalidInput("the model is of a newer format", "Update napari-xrf")
-        axis, ends = stored["axis"], stored["counts_range"]
-        calibration = stored["calibration"]
-        return ModelDescription(
-            name=str(stored["name"]),
-            architecture=str(stored["architecture"]),
-            task=stored["task"],
-            names=tuple(map(str, stored["names"])),
-            axis=EnergyAxis(float(axis["offset"]), float(axis["width"]), int(axis["size"])),
-            outputs=tuple(stored["outputs"]),
-            preprocessing=Preprocessing(**stored["preprocessing"]),
-            network=dict(stored["network"]),
-            calibration=ProbabilityCalibration(
-                float(calibration["temperature"]), tuple(map(float, calibration["thresholds"]))
-            ),
-            classes=tuple(LabelClass(**each) for each in stored["classes"]),
-            code_names=tuple(stored["code_names"]),
-            counts_range=(float(ends[0]), math.inf if ends[1] is None else float(ends[1])),
-            training=dict(stored["training"]),
-        )
+        low, high = stored["counts_range"]
+        stored["counts_range"] = (low, math.inf if high is None else high)
+        return TypeAdapter(ModelDescription).validate_python(stored)
     except InvalidInput:
         raise
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        place = ".".join(map(str, wrong["loc"]))
+        raise InvalidInput(f"the description of the model is damaged ({place}: {wrong['msg']})") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidInput(f"the description of the model is damaged ({error!r})") from error

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,8 @@ class Prediction:
     ----------
     description
         Of the model.
-    map_shape
-        (Y, X).
+    counts
+        (Y, X) float32 counts on the model's axis.
     probability
         (Y, X, K) float32: of each name's presence, or of each mineral class.
     intensity
@@ -44,8 +44,6 @@ class Prediction:
         (Y, X) float32 probability that the spectrum is none of the model's classes.
     code, spectrum
         (Y, X, L) and (Y, X, E) float32; the spectrum in counts on the model's axis.
-    counts
-        (Y, X) float32 counts on the model's axis.
     notes
         What the user should know, one sentence each.
     pixel_size, source
@@ -53,31 +51,26 @@ class Prediction:
     """
 
     description: ModelDescription
-    map_shape: tuple[int, int]
-    probability: NDArray[np.float32] | None
-    intensity: NDArray[np.float32] | None
-    unknown: NDArray[np.float32] | None
-    code: NDArray[np.float32] | None
-    spectrum: NDArray[np.float32] | None
     counts: NDArray[np.float32]
+    probability: NDArray[np.float32] | None = None
+    intensity: NDArray[np.float32] | None = None
+    unknown: NDArray[np.float32] | None = None
+    code: NDArray[np.float32] | None = None
+    spectrum: NDArray[np.float32] | None = None
     notes: tuple[str, ...] = ()
     pixel_size: tuple[float, float] | None = None
     source: str = ""
 
     @property
+    def map_shape(self) -> tuple[int, int]:
+        """(Y, X)."""
+        rows, columns = self.counts.shape
+        return rows, columns
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The K names."""
         return self.description.names
-
-
-# Output of a network → maps that come from it.
-_MAPS: Mapping[str, tuple[str, ...]] = {
-    "presence": ("probability",),
-    "minerals": ("probability", "unknown"),
-    "intensity": ("intensity",),
-    "code": ("code",),
-    "spectrum": ("spectrum",),
-}
 
 
 def predict(
@@ -115,20 +108,27 @@ def predict(
         known = calibrate_map(measured, progress=progress).checked()
         cube, notes = known.on_refined_axis, _axis_notes(known)
     _check_range(cube.energy, model.description)
-    rows, columns, _ = cube.shape
-    maps = _Maps(model.description, (rows, columns), chosen)
-    run = _Runner(model, chosen, device)
+    rows, columns = cube.map_shape
+    ask = _asked(model, chosen, device)
+    maps = {"counts": np.zeros(rows * columns, dtype=np.float32)}
     done = 0
-    for band, block in cube.blocks(_BLOCK_BYTES):
+    for _, block in cube.blocks(_BLOCK_BYTES):
         flat = block.reshape(-1, block.shape[-1])
-        for part in _parts(len(flat)):
+        for start in range(0, len(flat), _BATCH):
             progress(done, rows * columns, "predicting")
-            found = run(flat[part], cube.energy, first=done)
-            maps.put(slice(done, done + (part.stop - part.start)), found)
-            done += part.stop - part.start
-        del band
+            for name, values in ask(flat[start : start + _BATCH], cube.energy, done).items():
+                if name not in maps:
+                    maps[name] = np.empty((rows * columns, *values.shape[1:]), dtype=np.float32)
+                maps[name][done : done + len(values)] = values
+            done += len(flat[start : start + _BATCH])
     progress(done, rows * columns, "predicting")
-    return maps.prediction((*notes, *_dose_notes(maps.counts, model.description)), cube)
+    return Prediction(
+        model.description,
+        **{name: values.reshape(rows, columns, *values.shape[1:]) for name, values in maps.items()},
+        notes=(*notes, *_dose_notes(maps["counts"], model.description)),
+        pixel_size=cube.pixel_size,
+        source=cube.name,
+    )
 
 
 def predict_spectra(
@@ -170,73 +170,34 @@ def chosen_outputs(description: ModelDescription, outputs: Collection[str] | Non
     return tuple(name for name in description.outputs if name in outputs)
 
 
-@dataclass(eq=False)
-class _Maps:
-    description: ModelDescription
-    shape: tuple[int, int]
-    outputs: tuple[str, ...]
-    arrays: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+def _asked(
+    model: Model, outputs: tuple[str, ...], device_name: str
+) -> Callable[[NDArray[np.generic], EnergyAxis, int], dict[str, NDArray[np.float32]]]:
+    """Return a model on a device as a function of counts, their axis and the number of the first spectrum."""
+    description, device = model.description, choose_device(device_name)
+    network = model.network.eval().to(device)
+    # Half the bits are enough for convolutions to decide, and twice as fast where the processor has them.
+    fast = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    half = device.type == "cpu" and "minerals" in description.outputs and bool(fast())
 
-    def __post_init__(self) -> None:
-        self.counts = np.zeros(self.shape, dtype=np.float32)
-
-    def put(self, pixels: slice, found: Mapping[str, NDArray[np.float32]]) -> None:
-        """Take the results of some pixels, counted from the first row on."""
-        size = self.shape[0] * self.shape[1]
-        for name, values in found.items():
-            if name == "counts":
-                self.counts.reshape(-1)[pixels] = values
-                continue
-            if name not in self.arrays:
-                self.arrays[name] = np.empty((size, *values.shape[1:]), dtype=np.float32)
-            self.arrays[name][pixels] = values
-
-    def prediction(self, notes: tuple[str, ...], cube: SpectralCube) -> Prediction:
-        """Return all maps together."""
-        maps = {name: values.reshape(*self.shape, *values.shape[1:]) for name, values in self.arrays.items()}
-        return Prediction(
-            self.description,
-            self.shape,
-            **{name: maps.get(name) for name in ("probability", "intensity", "unknown", "code", "spectrum")},
-            counts=self.counts,
-            notes=notes,
-            pixel_size=cube.pixel_size,
-            source=cube.name,
-        )
-
-
-class _Runner:
-    """A network on a device, called with counts."""
-
-    def __init__(self, model: Model, outputs: tuple[str, ...], device: str) -> None:
-        self._description, self._outputs = model.description, outputs
-        self._device = choose_device(device)
-        self._network = model.network.eval().to(self._device)
-        # Half the bits are enough for convolutions to decide, and twice as fast where the processor has them.
-        self._half = self._device.type == "cpu" and _has_fast_half(model.description)
-
-    def __call__(
-        self, counts: NDArray[np.generic], axis: EnergyAxis, first: int
-    ) -> dict[str, NDArray[np.float32]]:
-        description = self._description
+    def ask(counts: NDArray[np.generic], axis: EnergyAxis, first: int) -> dict[str, NDArray[np.float32]]:
         moved = rebin_counts(counts, axis, description.axis, first=first)
         inputs = torch.from_numpy(prepare(moved, description.preprocessing, description.axis.width))
         dose = torch.from_numpy(dose_of(moved, description.counts_range))
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self._half):
-            outputs = self._network(inputs.to(self._device), dose.to(self._device))
-        total = moved.sum(axis=1)
-        found = {name: outputs[name].float().cpu() for name in self._outputs}
-        return {"counts": total, **_as_maps(found, description, moved, total)}
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
+            given = network(inputs.to(device), dose.to(device))
+        return _as_maps({name: given[name].float().cpu() for name in outputs}, description, moved)
+
+    return ask
 
 
 def _as_maps(
     outputs: Mapping[str, Tensor],
     description: ModelDescription,
     counts: NDArray[np.float32],
-    total: NDArray[np.float32],
 ) -> dict[str, NDArray[np.float32]]:
-    temperature = description.calibration.temperature
-    maps: dict[str, NDArray[np.float32]] = {}
+    temperature, total = description.calibration.temperature, counts.sum(axis=1)
+    maps = {"counts": total}
     if "presence" in outputs:
         probability = torch.sigmoid(outputs["presence"] / temperature).numpy()
         # Of an empty spectrum nothing is known.
@@ -310,15 +271,4 @@ def _dose_notes(counts: NDArray[np.float32], description: ModelDescription) -> t
     return (
         f"half of the pixels hold {'fewer' if middle < low else 'more'} than {middle:.3g} counts, "
         f"and the model was trained on {low:.3g} to {high:.3g}",
-    )
-
-
-def _parts(size: int) -> Iterator[slice]:
-    for start in range(0, size, _BATCH):
-        yield slice(start, min(start + _BATCH, size))
-
-
-def _has_fast_half(description: ModelDescription) -> bool:
-    return description.task == "minerals" and bool(
-        getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
     )

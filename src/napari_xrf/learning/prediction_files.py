@@ -135,23 +135,14 @@ def read_prediction(path: str | Path) -> Prediction:
         "code_names": len(description.code_names),
         "energy": description.axis.size,
     }
-    for name, values in outputs.items():
-        if values is None:
-            continue
-        last = length.get(_OUTPUTS[name], 0)
-        wanted = (*counts.shape, *((last or values.shape[-1],) if _OUTPUTS[name] else ()))
-        if values.shape != wanted:
+    for name, last in _OUTPUTS.items():
+        values = outputs[name]
+        wanted = (
+            counts.shape if values is None or not last else (*counts.shape, length[last] or values.shape[-1])
+        )
+        if values is not None and values.shape != wanted:
             raise FileError(target, f"/{name} is of shape {values.shape}, not {wanted}", "Make it again")
-    rows, columns = counts.shape
-    return Prediction(
-        description=description,
-        map_shape=(rows, columns),
-        counts=counts,
-        notes=notes,
-        pixel_size=pixel_size,
-        source=source,
-        **outputs,
-    )
+    return Prediction(description, counts, notes=notes, pixel_size=pixel_size, source=source, **outputs)
 
 
 def _put_output(
