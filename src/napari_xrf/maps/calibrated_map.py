@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.constants import MN_KA_KEV
+from napari_xrf.core.display import html_of, spectrum_png
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -20,7 +22,7 @@ from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.instrument import Instrument, instrument_of
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CalibratedMap:
     """A map, and what it was measured with; made by :func:`calibrate_map`.
 
@@ -80,6 +82,16 @@ class CalibratedMap:
     def elements(self) -> tuple[FoundElement, ...]:
         """What :func:`find_elements` finds, by rising atomic number."""
         return find_elements(self)
+
+    def __repr__(self) -> str:
+        fwhm = 1000 * float(self.detector.fwhm(MN_KA_KEV))
+        found = [entry.element for entry in self.__dict__.get("elements", ())]
+        elements = f"; {', '.join(found)}" if found else ""
+        return f"<CalibratedMap of {self.cube!r}; {self.energy}, {fwhm:.0f} eV at Mn Kα{elements}>"
+
+    def _repr_html_(self) -> str:
+        total = spectrum_png(self.energy.energies, self.sum_spectrum)
+        return html_of(f"{self!r} {self.message}", ("sum spectrum", total))
 
     def checked(self) -> CalibratedMap:
         """Return this map if it holds counts.
