@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -349,3 +351,120 @@ def test_a_stored_axis_that_contradicts_the_beam_is_told():
     told = " ".join(io.read(measured_file("hdf5/fluo.nxs")).provenance.warnings)
     assert "lie above the beam's 17 keV" in told
     assert "lie above" not in " ".join(io.read(measured_file("hdf5/mm.nxs")).provenance.warnings)
+
+
+def test_a_map_is_chosen_by_its_number_and_the_default_is_heeded(tmp_path):
+    path = tmp_path / "two.nxs"
+    with h5py.File(path, "w") as file:
+        file.attrs["default"] = "entry2"
+        for number in (1, 2):
+            group = file.create_group(f"entry{number}/data")
+            group.attrs.update({"signal": "counts", "axes": ["y", "x", "energy"]})
+            group["counts"] = hdf5_files.spectra(number)
+            group["energy"] = number * 0.01 * np.arange(512)
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts, hdf5_files.spectra(2))
+    assert "also holds entry1/data/counts (map 0)" in " ".join(cube.provenance.warnings)
+    first = io.read(path, map=0)
+    np.testing.assert_array_equal(first.counts, hdf5_files.spectra(1))
+    assert first.energy.width == pytest.approx(0.01)
+    assert not first.provenance.warnings
+    with pytest.raises(InvalidInput, match="no map 2"):
+        io.read(path, map=2)
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "expected", "told"),
+    [
+        ([0.0, 10.0, 0.0], (0.0, 0.01), "taken as eV"),
+        ([-95.0, 12.5, 0.0], (-0.095, 0.0125), "taken as eV"),
+        ([0.0, 1.0, 0.0], (0.0, 0.01), "only numbers the channels"),
+        ([0.0, 0.0, 0.0], (0.0, 0.01), "no energy axis of X-rays"),
+        ([5.0, -0.01, 0.0], (0.0, 0.01), "no energy axis of X-rays"),
+        ([0.0, np.nan, 0.0], (0.0, 0.01), "not finite"),
+    ],
+)
+def test_coefficients_are_checked(tmp_path, coefficients, expected, told):
+    path = tmp_path / "p.h5"
+    with h5py.File(path, "w") as file:
+        group = file.create_group("stack/instrument/detector_00")
+        group["data"] = hdf5_files.spectra(1)
+        group["calibration"] = coefficients
+    cube = io.read(path)
+    assert (cube.energy.offset, cube.energy.width) == pytest.approx(expected)
+    assert told in " ".join(cube.provenance.warnings)
+    given = io.read(path, energy=(0.1, 0.02))
+    assert (given.energy.offset, given.energy.width) == (0.1, 0.02)
+    assert told not in " ".join(given.provenance.warnings)
+    assert io.read(path, energy=0.03 * np.arange(512)).energy.width == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize("budget", [None, 1])
+def test_large_and_small_floats_are_kept(tmp_path, budget):
+    path = tmp_path / "f.h5"
+    stored = hdf5_files.spectra(1).astype(np.float64)
+    for factor in (2.0**36, 1e-6):
+        with h5py.File(path, "w") as file:
+            file["xrfmap/detsum/counts"] = stored * factor
+        cube = io.read(path, memory_budget=budget)
+        counts = np.asarray(cube.counts[:, :, :])
+        if factor > 1:
+            assert counts.sum(dtype=np.float64) == pytest.approx(stored.sum() * factor, rel=1e-6)
+        else:
+            np.testing.assert_array_equal(counts, stored)
+            assert "multiplied by 1e+06" in " ".join(cube.provenance.warnings)
+
+
+def test_a_stopped_scan_is_told_of(tmp_path):
+    path = tmp_path / "s.h5"
+    counts = hdf5_files.spectra(1)
+    counts[1:] = 0
+    with h5py.File(path, "w") as file:
+        file["xrfmap/detsum/counts"] = counts
+    for budget in (None, 1):
+        told = " ".join(io.read(path, memory_budget=budget).provenance.warnings)
+        assert "The last 2 of 3 rows hold no counts" in told
+
+
+def test_links_and_virtual_parts_that_moved_with_their_master(tmp_path):
+    counts = hdf5_files.spectra(1)
+    folder = tmp_path / "moved"
+    folder.mkdir()
+    with h5py.File(folder / "raw.h5", "w") as file:
+        file["counts"] = counts
+    layout = h5py.VirtualLayout(counts.shape, counts.dtype)
+    layout[:] = h5py.VirtualSource("/gone/raw.h5", "counts", counts.shape)
+    with h5py.File(folder / "linked.h5", "w") as file:
+        file["xrfmap/detsum/counts"] = h5py.ExternalLink("/gone/far/raw.h5", "/counts")
+    with h5py.File(folder / "virtual.h5", "w") as file:
+        file.create_virtual_dataset("xrfmap/detsum/counts", layout)
+    (tmp_path / "symlink.h5").symlink_to(folder / "linked.h5")
+    for path in (folder / "linked.h5", folder / "virtual.h5", tmp_path / "symlink.h5"):
+        np.testing.assert_array_equal(io.read(path).counts, counts)
+
+
+def test_a_virtual_dataset_made_of_itself_is_refused(tmp_path):
+    path = tmp_path / "v.h5"
+    layout = h5py.VirtualLayout((3, 4, 512), np.uint16)
+    layout[:] = h5py.VirtualSource(".", "xrfmap/detsum/counts", (3, 4, 512))
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("xrfmap/detsum/counts", layout)
+    with pytest.raises(FileError, match="made of itself"):
+        io.read(path)
+
+
+def test_a_file_that_is_being_written_is_read(tmp_path):
+    path = tmp_path / "growing.h5"
+    code = (
+        "import h5py, sys\n"
+        f"file = h5py.File({str(path)!r}, 'w', libver='latest')\n"
+        "data = file.create_dataset('xrfmap/detsum/counts', data=[[[1] * 512] * 4] * 3, chunks=(1, 4, 512))\n"
+        "file.swmr_mode = True\ndata.flush()\nprint('ready', flush=True)\nsys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline().strip() == "ready"
+        assert int(io.read(path).counts.sum()) == 3 * 4 * 512
+        writer.communicate("")

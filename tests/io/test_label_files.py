@@ -167,3 +167,22 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, rock):
         io.write(path, huge)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["labels.tif"]
+
+
+def test_files_that_claim_more_than_they_hold(tmp_path):
+    import h5py
+
+    path = tmp_path / "bomb.labels.h5"
+    io.write(path, LabelMap(np.ones((3, 4), np.uint8), (LabelClass(1, "quartz"),)))
+    with h5py.File(path, "r+") as file:
+        del file["labels/labels"]
+        file.create_dataset("labels/labels", (60_000, 60_000), np.uint8, chunks=(1000, 1000))
+    with pytest.raises(FileError, match="claims"):
+        io.read_labels(path)
+    with h5py.File(path, "r+") as file:
+        file["labels"].move("labels", "many")
+        file["labels/labels"] = np.ones((3, 4), np.uint8)
+        del file["labels/classes/name"]
+        file.create_dataset("labels/classes/name", (10**8,), np.uint8, chunks=(10**6,))
+    with pytest.raises(FileError, match="claims"):
+        io.read_labels(path)

@@ -109,3 +109,35 @@ def test_measured_pair():
     cube = io.read(measured_file("bcf/4on3_full.raw"))
     assert cube.shape == (3, 4, 1024)
     assert int(cube.counts.sum()) == 232_786
+
+
+def write_text(path, *lines) -> None:
+    path.write_text("\n".join(lines))
+
+
+def test_headers_of_other_programs(tmp_path):
+    counts = np.arange(48, dtype=np.uint16).reshape(2, 3, 8)
+    (tmp_path / "m.raw").write_bytes(counts.tobytes())
+    sizes = ["width\t3", "height\t2", "depth\t8", "offset\t0", "data-length\t2", "record-by\tvector"]
+    m6 = ["depthscaleorigin\t-0.956", "depthscaleincrement\t0.01", "DepthScaleUnits\tkeV"]
+    plain = ["data-type\tunsigned", "byte-order\tlittle-endian"]
+    forms = {
+        "native order": [*sizes, "data-type\tunsigned", "byte-order\tdont-care"],
+        "three columns": [f"{line}\twhat it is" for line in [*sizes, *plain]],
+        "INCA": ["(" + f"MLX::{line} ".replace("\t", " : ") + ")" for line in [*sizes, *plain]],
+        "M6": [*sizes, *plain, *m6],
+        "mixed case": [line.title() for line in [*sizes, *plain]],
+    }
+    for name, lines in forms.items():
+        write_text(tmp_path / "m.rpl", *lines)
+        cube = io.read(tmp_path / "m.rpl")
+        np.testing.assert_array_equal(cube.counts, counts, err_msg=name)
+        assert cube.energy.offset == (-0.956 if name == "M6" else 0.0)
+
+
+def test_large_and_small_floats(tmp_path):
+    counts = np.random.default_rng(1).poisson(3, (2, 3, 8)).astype("<f8")
+    for factor in (2.0**40, 1e-5):
+        write_pair(tmp_path / "m.rpl", counts * factor)
+        cube = io.read(tmp_path / "m.rpl")
+        np.testing.assert_array_equal(cube.counts, counts * (factor if factor > 1 else 1))

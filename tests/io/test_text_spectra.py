@@ -170,3 +170,68 @@ def test_single_spectra_know_no_datasets(tmp_path):
         io.read(path, dataset="/x")
     with pytest.raises(InvalidInput, match="detector"):
         io.read(path, detector=1)
+
+
+def test_emsa_of_two_detectors(tmp_path):
+    path = tmp_path / "pixl.msa"
+    text = msa("1, 4\n2, 5\n3, 6\n4, 7", NCOLUMNS=2, DATATYPE="YY", LIVETIME="8.0, 10.0")
+    path.write_text(
+        text.replace("#SPECTRUM:", "#SPECTRUM").replace("XPERCHAN: 10.0", "XPERCHAN: 10.0, 10.0 eV")
+    )
+    cube = io.read(path)
+    assert cube.counts[0, 0].tolist() == [5, 7, 9, 11]
+    assert cube.provenance.detectors == ("0", "1")
+    assert float(cube.live_time[0, 0]) == 9.0
+    assert io.read(path, detector=1).counts[0, 0].tolist() == [4, 5, 6, 7]
+    with pytest.raises(InvalidInput, match="no detector"):
+        io.read(path, detector=2)
+
+
+def test_emsa_without_calibration_or_with_wrong_numbers(tmp_path):
+    path = tmp_path / "n.msa"
+    path.write_text(msa("1 2 3 4", XPERCHAN=""))
+    assert "No energy calibration" in io.read(path).provenance.warnings[0]
+    assert io.read(path, energy=(0.5, 0.02)).energy == EnergyAxis(0.5, 0.02, 4)
+    path.write_text(msa("1 2 3 4", NPOINTS=2))
+    cube = io.read(path)
+    assert cube.shape == (1, 1, 4)
+    assert "announces 2 channels but holds 4" in " ".join(cube.provenance.warnings)
+    path.write_text(msa("1 2 3 4", XUNITS="keV"))
+    assert "taken as eV" in " ".join(io.read(path).provenance.warnings)
+
+
+def test_amptek_in_ev_with_decimal_commas(tmp_path):
+    path = tmp_path / "a.mca"
+    path.write_text(
+        "<<PMCA SPECTRUM>>\nLIVE_TIME - 12,5\n<<CALIBRATION>>\nLABEL - eV\n100 2000,0\n300 6000,0\n<<DATA>>\n"
+        f"{column()}\n<<END>>\n"
+    )
+    cube = io.read(path)
+    assert cube.energy.width == pytest.approx(0.02)
+    assert float(cube.live_time[0, 0]) == 12.5
+
+
+def test_spec_mesh_and_reduced_channels(tmp_path):
+    path = tmp_path / "mesh.mca"
+    head = "#S 1 mesh sx 0 1 2 sy 0 1 1 1\n#@CHANN 16 0 31 2\n#@CALIB 0 0.01 0\n"
+    rows = [" ".join([str(number)] * 16) for number in range(6)]
+    second = "#S 2 ct 1\n#@CALIB 0 10 0\n@A " + rows[5]
+    path.write_text(head + "".join(f"@A {row}\n1\n" for row in rows) + second + "\n")
+    cube = io.read(path)
+    assert cube.counts[:, :, 0].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert cube.energy == EnergyAxis(0.0, 0.02, 16)
+    assert "2 scans" in " ".join(cube.provenance.warnings)
+    point = io.read(path, map=1)
+    assert point.shape == (1, 1, 16)
+    assert point.energy.width == pytest.approx(0.01)
+    with pytest.raises(InvalidInput, match="no map 2"):
+        io.read(path, map=2)
+
+
+@pytest.mark.parametrize("width", ["0", "", "-0.01", "1"])
+def test_spx_that_was_never_calibrated(tmp_path, width):
+    path = tmp_path / "s.spx"
+    write_spx(path, width=width)
+    cube = io.read(path)
+    assert cube.energy == EnergyAxis(0.0, 0.01, 4)
+    assert "No energy calibration" in cube.provenance.warnings[0]

@@ -84,14 +84,14 @@ def axis_from_polynomial(coefficients: Sequence[float], size: int, units: str = 
     Raises
     ------
     InvalidInput
-        When no X-ray detector has such a calibration, in keV or in eV: it is not finite, does not rise, or is
-        the (0, 1) of a spectrum that was never calibrated.
+        When no X-ray detector has such a calibration, in keV or in eV: not finite, not rising, or with
+        the slope 1 of a spectrum that was never calibrated.
     """
     offset, slope, *higher = (float(value) for value in coefficients)
     said = f"{offset:g} + {slope:g}·channel"
     if not np.all(np.isfinite([offset, slope, *higher])):
         raise InvalidInput(f"{said} is not finite")
-    if (offset, slope) == (0, 1) and not any(higher) and _KEV_PER.get(units.strip().lower()) != 1e-3:
+    if slope == 1 and not any(higher) and _KEV_PER.get(units.strip().lower()) != 1e-3:
         raise InvalidInput(f"{said} only numbers the channels")
     if not any(higher):
         factor, notes = _kev_per_unit(offset, slope, size, units)

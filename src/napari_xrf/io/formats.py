@@ -67,7 +67,7 @@ FORMATS = (
     Format("Bruker .bcf", (".bcf",), "napari_xrf.io.bcf.reader:read_bcf", (b"AAMVHFSS",)),
     Format(
         "HDF5",
-        (".h5", ".hdf5", ".hdf", ".nxs", ".nx5", ".nexus", ".he5"),
+        (".h5", ".hdf5", ".hdf", ".nxs", ".nx5", ".nexus", ".he5", ".h5oina"),
         "napari_xrf.io.hdf5.reader:read_hdf5",
         _HDF5,
         "napari_xrf.io.hdf5.reader:is_spectral_map",
@@ -85,9 +85,13 @@ FORMATS = (
         "napari_xrf.io.rpl:read_rpl",
         recognizer="napari_xrf.io.rpl:is_rpl",
     ),
+    Format("ESRF EDF", (".edf",), "napari_xrf.io.edf:read_edf", recognizer="napari_xrf.io.edf:is_edf"),
     Format("Bruker spectrum .spx", (".spx",), "napari_xrf.io.spectra.spx:read_spx", (b"TRTSpectrum",)),
     Format(
-        "EMSA/MAS spectrum", (".msa", ".emsa", ".ems", ".txt"), "napari_xrf.io.spectra.emsa:read_emsa", _EMSA
+        "EMSA/MAS spectrum",
+        (".msa", ".emsa", ".ems", ".mas", ".txt"),
+        "napari_xrf.io.spectra.emsa:read_emsa",
+        _EMSA,
     ),
     Format(
         "MCA spectrum",
@@ -101,6 +105,25 @@ FORMATS = (
         (".csv",),
         "napari_xrf.io.spectra.files:read_spectrum_cube",
         (b"energy_keV,counts",),
+    ),
+    Format(
+        "RosettaSciIO",
+        (
+            ".zspy",
+            ".emd",
+            ".spd",
+            ".spc",
+            ".pts",
+            ".eds",
+            ".asw",
+            ".elid",
+            ".dm3",
+            ".dm4",
+            ".dens",
+            ".mas",
+        ),
+        "napari_xrf.io.rosetta:read_rosetta",
+        recognizer="napari_xrf.io.rosetta:is_rosetta",
     ),
 )
 

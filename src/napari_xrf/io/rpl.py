@@ -17,8 +17,8 @@ from napari_xrf.core.scratch import scratch_array
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.io import calibration
 from napari_xrf.io.calibration import Calibration
-from napari_xrf.io.hdf5.metadata import um_per
-from napari_xrf.io.whole_counts import CountFaults, narrowest, whole_counts
+from napari_xrf.io.scans import um_per
+from napari_xrf.io.whole_counts import CountFaults, as_counts, whole_counts
 
 LAYOUT = "Lispix raw map"
 _LARGEST_HEADER = 2**16
@@ -60,7 +60,7 @@ def read_rpl(
     view = np.moveaxis(mapped, 0, -1) if by_image else mapped
     budget = default_memory_budget() if memory_budget is None else memory_budget
     in_place = not by_image and dtype.kind == "u" and view.nbytes > budget
-    counts, faults = (view, CountFaults()) if in_place else _loaded(view, budget, progress)
+    counts, faults = (view, ()) if in_place else _loaded(view, budget, progress)
     try:
         axis, notes = _axis(keys, channels)
         return SpectralCube(
@@ -70,7 +70,7 @@ def read_rpl(
             pixel_size=_pixel_size(keys),
             live_time=_live_time(keys, (rows, columns)),
             excitation=_excitation(keys),
-            provenance=Provenance(str(path), LAYOUT, warnings=(*warnings, *notes, *faults.warnings())),
+            provenance=Provenance(str(path), LAYOUT, warnings=(*warnings, *notes, *faults)),
         )
     except InvalidInput as error:
         raise FileError(header, f"makes no sense ({error})") from error
@@ -141,10 +141,12 @@ def _check_size(raw: Path, keys: Keys, stored: tuple[int, ...], dtype: np.dtype[
 
 def _loaded(
     view: NDArray[Any], budget: int, progress: Progress
-) -> tuple[NDArray[np.unsignedinteger[Any]], CountFaults]:
-    """Return the counts with energy last in memory, or in a scratch file above the budget."""
+) -> tuple[NDArray[np.unsignedinteger[Any]], tuple[str, ...]]:
+    """Return the counts with energy last in memory, or in a scratch file above the budget, and warnings."""
     rows, columns, channels = view.shape
-    kind = np.dtype(f"u{view.dtype.itemsize}") if view.dtype.kind in "ui" else np.dtype(np.uint32)
+    if view.dtype.kind == "f" and view.nbytes <= budget:
+        return as_counts(np.asarray(view))
+    kind = np.dtype(f"u{view.dtype.itemsize}")
     target = scratch_array(view.shape, kind, budget)
     faults = CountFaults()
     step = max(1, _BAND_BYTES // max(columns * channels * view.dtype.itemsize, 1))
@@ -152,9 +154,7 @@ def _loaded(
         last = min(first + step, rows)
         target[first:last] = whole_counts(np.asarray(view[first:last]), first * columns, kind, faults)
         progress(last, rows, "reading spectra")
-    if view.dtype.kind == "f" and not isinstance(target, np.memmap):
-        target = target.astype(narrowest(int(target.max(initial=0))), copy=False)
-    return target, faults
+    return target, faults.warnings()
 
 
 def _axis(keys: Keys, channels: int) -> Calibration:

@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _MESHES = ("mesh", "amesh", "dmesh", "l2scan")
+_UM_PER = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0,
+           "micrometers": 1.0, "mm": 1e3, "millimeter": 1e3, "millimeters": 1e3, "cm": 1e4, "m": 1e6,
+           "nm": 1e-3}  # fmt: skip
 _ALTERNATING = re.compile(r"backnforth|zigzag|snake", re.IGNORECASE)
 
 
@@ -99,6 +102,17 @@ def reversed_rows(fast: ArrayLike, shape: tuple[int, int]) -> NDArray[np.bool_] 
     known = directions[directions != 0]
     backwards: NDArray[np.bool_] = directions == -known[0] if known.size else np.zeros(shape[0], bool)
     return backwards if backwards.any() else None
+
+
+def um_per(units: str, default: str = "") -> tuple[float | None, str]:
+    """Return µm per unit of length, None when unknown, and a warning when the default was taken."""
+    name = units.strip()
+    factor = _UM_PER.get(name, _UM_PER.get(name.lower()))
+    if factor is not None:
+        return factor, ""
+    if default:
+        return _UM_PER[default], f"The positions carry no unit; they are taken as {default}."
+    return None, "The positions carry no unit of length, so the pixel size is not known."
 
 
 def _interval(ends: list[str], steps: int) -> float:

@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -18,6 +17,7 @@ from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.io.bcf.bytes import inflated
 from napari_xrf.io.bcf.container import Container, open_container
 from napari_xrf.io.bcf.header import DetectorHeader, parse_header
+from napari_xrf.io.detector_sum import DetectorSum, differences
 
 LAYOUT = "Bruker BCF"
 
@@ -71,7 +71,11 @@ def read_bcf(
     stored = inflated(container.file(f"{_FOLDER}/HeaderData"), _HEADER_LIMIT)
     header = parse_header(stored.read(0, stored.size).tobytes(), path, numbers)
     detectors = [header.detectors[number] for number in chosen]
-    energy, warnings = _common_axis(detectors)
+    axes = [one.energy for one in detectors]
+    longest = max(axis.size for axis in axes)
+    # Half a channel is less than a detector's own drift: such detectors are summed as they are.
+    ends = np.array([[axis.offset, axis.energy(longest - 1)] for axis in axes])
+    alike = float(np.ptp(ends, axis=0).max()) <= 0.5 * axes[0].width
 
     from napari_xrf.io.bcf.counts import BcfCounts
     from napari_xrf.io.bcf.index import index_pixels
@@ -85,10 +89,22 @@ def read_bcf(
     shapes = {index.shape for index in indices} | ({header.map_shape} if header.map_shape else set())
     if len(shapes) > 1:
         raise FileError(path, f"is damaged: its parts are maps of different sizes {sorted(shapes)}")
-    counts = BcfCounts(path, indices, energy.size, budget, progress)
-    warnings += [*header.warnings, *_differences(detectors, counts.survey.total), *counts.warnings]
+    groups = [indices] if alike else [(index,) for index in indices]
+    told = [detectors] if alike else [[one] for one in detectors]
+    parts, warnings = [], [*header.warnings]
+    for some, group in zip(told, groups, strict=True):
+        part = BcfCounts(path, group, longest if alike else some[0].energy.size, budget, progress)
+        parts.append(part)
+        warnings += [*_differences(some, part.survey.total), *part.warnings]
+    counts: BcfCounts | DetectorSum = parts[0]
+    energy = replace(axes[0], size=longest)
+    if not alike:
+        counts = DetectorSum(tuple(parts), tuple(axes))
+        energy = counts.axis
+        warnings += differences([one.name for one in detectors], parts, axes)
+    dense = int(np.prod(counts.shape, dtype=object)) * counts.dtype.itemsize
     return SpectralCube(
-        counts=counts.load(budget, progress) if counts.nbytes <= min(_AT_ONCE, budget // 4) else counts,
+        counts=counts.load(budget, progress) if dense <= min(_AT_ONCE, budget // 4) else counts,
         energy=energy,
         name=header.name,
         pixel_size=header.pixel_size,
@@ -119,19 +135,6 @@ def _chosen(numbers: list[int], detector: int | Literal["sum"]) -> list[int]:
         )
         raise InvalidInput(f"there is no detector {detector!r}", f"The file has {known}; or take 'sum'")
     return [numbers[detector]]
-
-
-def _common_axis(detectors: list[DetectorHeader]) -> tuple[EnergyAxis, list[str]]:
-    """Return the first detector's axis, as long as the longest, and a warning when others differ."""
-    first = detectors[0].energy
-    axis = replace(first, size=max(one.energy.size for one in detectors))
-    ends = np.array([[one.energy.offset, one.energy.energy(axis.size - 1)] for one in detectors])
-    apart = float(np.ptp(ends, axis=0).max())
-    if apart <= 0.5 * axis.width:
-        return axis, []
-    return axis, [
-        f"The detectors' energy axes differ by up to {1000 * apart:.0f} eV; channels are summed as they are."
-    ]
 
 
 def _differences(detectors: list[DetectorHeader], total: NDArray[np.uint64]) -> list[str]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_xrf.io import scans
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5.location import MIN_CHANNELS, Location, spectra_among
-from napari_xrf.io.hdf5.metadata import um_per
+from napari_xrf.io.scans import um_per
 
 LAYOUT = "BLISS"
 _ENTRY = re.compile(r"^(?:.*_)?(\d+)\.(\d+)$")  # 3.1 in a data set, sample_0001_3.1 in a collection

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import posixpath
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from napari_xrf.io import calibration
 from napari_xrf.io.calibration import Calibration
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5.location import hyperspy_axes
-from napari_xrf.io.hdf5.metadata import PixelSize, um_per
+from napari_xrf.io.hdf5.metadata import PixelSize
+from napari_xrf.io.rosetta import microscope
+from napari_xrf.io.scans import um_per
 
 OVERRIDE_NAME = "maps_fit_parameters_override.txt"
 _OVERRIDE_LIMIT = 2**20
@@ -77,11 +80,12 @@ def hyperspy_details(file: Any, at: str) -> Mapping[str, Any]:
     listed = hdf5_file.dataset_at(file, f"{folder}/metadata/Sample/_list_elements")
     elements = tuple(name for name in hdf5_file.texts_of(listed) if _is_element(name)) if listed else ()
     told: dict[str, Any] = {"name": title or posixpath.basename(folder), "elements": elements}
-    for name in ("SEM", "TEM"):
-        instrument = hdf5_file.group_at(file, f"{folder}/metadata/Acquisition_instrument/{name}")
+    for kind in ("SEM", "TEM"):
+        instrument = hdf5_file.group_at(file, f"{folder}/metadata/Acquisition_instrument/{kind}")
         if instrument is not None:
-            told["excitation"] = _hyperspy_excitation(instrument)
-            seconds = _number(hdf5_file.group_at(instrument, "Detector/EDS"), "live_time")
+            name = hdf5_file.text_attribute(instrument, "microscope")
+            told["excitation"] = microscope(partial(_number, instrument), name)
+            seconds = _number(instrument, "Detector/EDS/live_time")
             if seconds is not None and file[at].ndim == 1:
                 told["live_time"] = seconds
     return told
@@ -108,23 +112,10 @@ def _is_element(symbol: str) -> bool:
         return False
 
 
-def _hyperspy_excitation(instrument: Any) -> Excitation:
-    detector = hdf5_file.group_at(instrument, "Detector/EDS")
-    tilt = _number(hdf5_file.group_at(instrument, "Stage"), "tilt_alpha") or 0.0
-    elevation = _number(detector, "elevation_angle")
-    return Excitation(
-        "electron",
-        _number(instrument, "beam_energy"),
-        incidence_deg=90.0 - abs(tilt),
-        # The detector's elevation is its take-off angle only over a sample that is not tilted.
-        takeoff_deg=elevation if tilt == 0 else None,
-        fwhm_mn_ka_ev=_number(detector, "energy_resolution_MnKa"),
-        instrument=hdf5_file.text_attribute(instrument, "microscope") or None,
-    )
-
-
-def _number(group: Any, name: str) -> float | None:
-    return None if group is None else hdf5_file.number_of(hdf5_file.attribute(group, name))
+def _number(group: Any, path: str) -> float | None:
+    folder, _, name = path.rpartition("/")
+    node = hdf5_file.group_at(group, folder) if folder and group is not None else group
+    return None if node is None else hdf5_file.number_of(hdf5_file.attribute(node, name))
 
 
 def _override(file: Any) -> dict[str, str]:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import FileError, XrfError
 
+_LARGE = 2**28  # bytes that are read at once without a look at what is stored
+_MOST_TEXTS = 2**17
 _DEEPEST = 32  # virtual datasets within virtual datasets
 
 
@@ -143,7 +145,11 @@ def _parts_of(path: Path, dataset: Any, seen: set[tuple[str, str]]) -> list[str]
 
 def array_of(dataset: h5py.Dataset) -> NDArray[Any]:
     """Read a whole dataset of numbers, after the checks of :func:`check_dataset`."""
-    check_dataset(Path(dataset.file.filename), dataset)
+    path = Path(dataset.file.filename)
+    check_dataset(path, dataset)
+    claimed = prod(dataset.shape) * dataset.dtype.itemsize
+    if claimed > _LARGE and not dataset.is_virtual and dataset.id.get_storage_size() < claimed / 2**11:
+        raise FileError(path, f"{dataset.name} claims {dataset.shape} values but stores hardly any")
     return np.asarray(dataset[()])
 
 
@@ -163,6 +169,8 @@ def text_of(value: Any) -> str:
 def texts_of(value: Any) -> tuple[str, ...]:
     """Return the texts of a dataset or attribute that holds a list of them."""
     if isinstance(value, h5py.Dataset):
+        if value.size is None or value.size > _MOST_TEXTS:
+            raise FileError(value.file.filename, f"{value.name} claims {value.shape} names")
         value = value[()]
     if isinstance(value, str | bytes):
         return (text_of(value),)

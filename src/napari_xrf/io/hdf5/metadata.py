@@ -20,6 +20,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.io import calibration, scans
 from napari_xrf.io.calibration import Calibration
 from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.scans import um_per
 
 # Counters and clocks that scans list among their positions.
 _NO_POSITION = re.compile(r"time|clock|mca|count|energy")
@@ -30,10 +31,6 @@ Try = Callable[[], Calibration | None]
 # (dy, dx) in µm, warnings, and the position of the fast motor at each pixel, (Y, X), where the file has it.
 PixelSize = tuple[tuple[float, float] | None, tuple[str, ...], NDArray[np.float64] | None]
 PixelSizeReader = Callable[[Any, str], PixelSize]
-
-_UM_PER = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0,
-           "micrometers": 1.0, "mm": 1e3, "millimeter": 1e3, "millimeters": 1e3, "cm": 1e4, "m": 1e6,
-           "nm": 1e-3}  # fmt: skip
 
 
 def find(file: Any, at: str, where: str) -> list[Any]:
@@ -198,17 +195,6 @@ def backwards(fast: NDArray[np.float64] | None, map_shape: tuple[int, int]) -> N
     if fast is None or fast.shape[1:] != map_shape[1:] or fast.shape[0] < map_shape[0]:
         return None
     return scans.reversed_rows(fast[: map_shape[0]], map_shape)
-
-
-def um_per(units: str, default: str = "") -> tuple[float | None, str]:
-    """Return µm per unit of length, None when unknown, and a warning when the default was taken."""
-    name = units.strip()
-    factor = _UM_PER.get(name, _UM_PER.get(name.lower()))
-    if factor is not None:
-        return factor, ""
-    if default:
-        return _UM_PER[default], f"The positions carry no unit; they are taken as {default}."
-    return None, "The positions carry no unit of length, so the pixel size is not known."
 
 
 def beam_energy(file: Any, at: str, paths: tuple[str, ...]) -> float | None:

@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from napari_xrf.io.atomic_write import replacing
 from napari_xrf.io.hdf5 import file as hdf5_file
 
 MARK = "napari_xrf"
+_LARGE = 2**26
+_GREATEST_RATIO = 1032  # of deflate
 _NO_AXIS = "."  # NeXus: this dimension has no axis dataset
 _UNUSABLE = (InvalidInput, LookupError, ValueError, TypeError, AttributeError, OSError, ArithmeticError,
              RecursionError, MemoryError)  # fmt: skip
@@ -81,6 +84,10 @@ def opened_tiff(path: str | Path) -> Iterator[tifffile.TiffFile]:
     """Give a TIFF file, open for reading; whatever fails inside becomes FileError."""
     try:
         with tifffile.TiffFile(Path(path)) as tiff:
+            page = tiff.pages[0]
+            stored, claimed = Path(path).stat().st_size, prod(page.shape) * page.dtype.itemsize
+            if claimed > max(_LARGE, stored) and claimed > _GREATEST_RATIO * stored:
+                raise FileError(path, f"claims an image of {page.shape} but stores hardly any of it")
             yield tiff
     except FileError:
         raise

@@ -167,7 +167,7 @@ def _read_spec(path: Path, text: str, wanted: int | None) -> SpectralCube:
     at = wanted or 0
     if not 0 <= at < len(found):
         raise InvalidInput(f"there is no map {at} in {path.name}", f"It holds {len(found)}, from 0")
-    scan, head = found[at], joined.split("\n#S ", 1)[0]
+    scan, head = found[at], re.split(r"^#S ", joined, maxsplit=1, flags=re.MULTILINE)[0]
     blocks = [line.split() for line in re.findall(r"^@A(.*)$", scan, re.MULTILINE)]
     size = len(blocks[0])
     if size < _FEWEST:

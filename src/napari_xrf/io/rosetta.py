@@ -1,0 +1,132 @@
+"""Maps and spectra in files that RosettaSciIO reads and nothing here does better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
+from napari_xrf.io import calibration
+from napari_xrf.io.scans import um_per
+from napari_xrf.io.whole_counts import as_counts
+
+_ENERGY_UNITS = ("ev", "kev")
+
+
+def read_rosetta(path: str | Path, *, map: int | None = None) -> SpectralCube:
+    """Read a data set with an energy axis; ``map`` tells which of several, from 0.
+
+    Raises
+    ------
+    FileError
+        When RosettaSciIO cannot read the file, or nothing in it has an energy axis.
+    InvalidInput
+        When there is no such map.
+    """
+    target = Path(path)
+    found = [one for one in _signals(target) if _energy(one) is not None and np.ndim(one["data"]) <= 5]
+    if not found:
+        raise FileError(target, "holds no data with an energy axis", "Is it an image?")
+    if map is not None and not 0 <= map < len(found):
+        raise InvalidInput(f"there is no map {map} in {target.name}", f"It holds {len(found)}, from 0")
+    # Without a choice the largest: spectra of regions stand beside their map.
+    at = max(range(len(found)), key=lambda n: np.size(found[n]["data"])) if map is None else map
+    signal, energy = found[at], _energy(found[at])
+    assert energy is not None
+    values = np.moveaxis(np.asarray(signal["data"]), energy, -1)
+    size = values.shape[-1]
+    scans = [axis for number, axis in enumerate(signal["axes"]) if number != energy]
+    columns = values.shape[-2] if values.ndim > 1 else 1
+    counts, faults = as_counts(values.reshape(-1, columns, size))
+    axis, notes = calibration.or_assumed(lambda: _calibration(signal["axes"][energy], size), size)
+    if len(found) > 1:
+        notes += (f"The file holds {len(found)} data sets; {at} is read: choose by map=N (--map N).",)
+    if len(scans) > 2:
+        notes += (f"Its {len(scans)} scan axes stand one below another in this map.",)
+    steps = [abs(one.get("scale", 0.0)) * (um_per(str(one.get("units", "")))[0] or 0.0) for one in scans[-2:]]
+    general = _lookup(signal, "General")
+    elements = _lookup(signal, "Sample").get("elements", [])
+    return SpectralCube(
+        counts,
+        axis,
+        str(general.get("title") or target.stem),
+        pixel_size=(steps[0], steps[1]) if len(steps) == 2 and all(steps) else None,
+        excitation=_excitation(signal),
+        elements=tuple(symbol for symbol in elements if isinstance(symbol, str)),
+        provenance=Provenance(str(path), "RosettaSciIO", (), (*notes, *faults)),
+    )
+
+
+def is_rosetta(path: str | Path) -> bool:
+    """Tell whether a file holds data with an energy axis."""
+    return any(_energy(one) is not None for one in _signals(Path(path)))
+
+
+def microscope(number: Callable[[str], float | None], name: str) -> Excitation:
+    """Return what HyperSpy's metadata say of a microscope; ``number`` looks up ``Stage/tilt_alpha``."""
+    tilt = number("Stage/tilt_alpha") or 0.0
+    return Excitation(
+        "electron",
+        number("beam_energy"),
+        incidence_deg=90.0 - abs(tilt),
+        # The detector's elevation is its take-off angle only over a sample that is not tilted.
+        takeoff_deg=number("Detector/EDS/elevation_angle") if tilt == 0 else None,
+        fwhm_mn_ka_ev=number("Detector/EDS/energy_resolution_MnKa"),
+        instrument=name or None,
+    )
+
+
+def _signals(path: Path) -> list[dict[str, Any]]:
+    import rsciio
+
+    suffix = path.suffix.lower().lstrip(".")
+    plugin = next((one for one in rsciio.IO_PLUGINS if suffix in one["file_extensions"]), None)
+    if plugin is None:
+        raise FileError(path, "is of a kind that RosettaSciIO does not read")
+    try:
+        signals: list[dict[str, Any]] = import_module(plugin["api"]).file_reader(str(path))
+    except ImportError as error:
+        raise FileError(path, f"needs a package that is not installed ({error})", "Install it") from error
+    except Exception as error:  # whatever a damaged file makes a reader raise
+        raise FileError(path, f"cannot be read by RosettaSciIO ({error!r})") from error
+    return signals
+
+
+def _energy(signal: Mapping[str, Any]) -> int | None:
+    """Return the number of the only axis in units of energy."""
+    axes = [at for at, axis in enumerate(signal["axes"])
+            if str(axis.get("units", "")).lower() in _ENERGY_UNITS]  # fmt: skip
+    return axes[0] if len(axes) == 1 and np.asarray(signal["data"]).dtype.kind in "uif" else None
+
+
+def _calibration(axis: Mapping[str, Any], size: int) -> calibration.Calibration:
+    if axis.get("axis") is not None:
+        return calibration.axis_from_energies(axis["axis"], str(axis["units"]), size)
+    return calibration.axis_from_polynomial([axis["offset"], axis["scale"]], size, str(axis["units"]))
+
+
+def _excitation(signal: Mapping[str, Any]) -> Excitation:
+    for kind in ("SEM", "TEM"):
+        found = _lookup(signal, f"Acquisition_instrument/{kind}")
+        if found:
+            return microscope(partial(_number, found), str(found.get("microscope") or ""))
+    return Excitation()
+
+
+def _lookup(signal: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    node: Any = signal.get("metadata", {})
+    for part in path.split("/"):
+        node = node.get(part, {}) if isinstance(node, Mapping) else {}
+    return node if isinstance(node, Mapping) else {}
+
+
+def _number(found: Mapping[str, Any], path: str) -> float | None:
+    *folders, name = path.split("/")
+    value = _lookup({"metadata": found}, "/".join(folders)).get(name) if folders else found.get(name)
+    return float(value) if isinstance(value, int | float) and np.isfinite(value) else None

@@ -1,0 +1,100 @@
+"""ESRF's EDF series, files that only RosettaSciIO reads, and Bruker detectors with axes of their own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bruker_files import write_bcf
+from napari_xrf import io
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import FileError, InvalidInput
+
+
+def write_edf(path, values: np.ndarray, offset: float = 0.0) -> None:
+    head = f"{{\nByteOrder = LowByteFirst ;\nDataType = SignedInteger ;\nDim_1 = {values.shape[1]} ;\n"
+    head += f"Dim_2 = {values.shape[0]} ;\nMCA a = {offset} ;\nMCA b = 0.01 ;\nMCA c = 0 ;\n"
+    path.write_bytes(head.encode().ljust(510) + b"}\n" + values.astype("<i4").tobytes())
+
+
+@pytest.fixture
+def series(tmp_path):
+    counts = np.random.default_rng(1).poisson(2, (2, 3, 4, 64))
+    for detector in range(2):
+        for row in range(3):
+            write_edf(tmp_path / f"map_xia0{detector}_0001_0000_{row:04d}.edf", counts[detector, row])
+    return tmp_path / "map_xia00_0001_0000_0000.edf", counts
+
+
+def test_a_series_of_edf_files_is_a_map(series):
+    path, counts = series
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts, counts.sum(axis=0))
+    assert cube.energy == EnergyAxis(0.0, 0.01, 64)
+    assert (cube.name, cube.provenance.detectors) == ("map", ("00", "01"))
+    assert io.recognizes(path)
+    np.testing.assert_array_equal(io.read(path, detector="01").counts, counts[1])
+    with pytest.raises(InvalidInput, match="no detector"):
+        io.read(path, detector="07")
+
+
+def test_rows_that_lack_or_were_stopped(series):
+    path, counts = series
+    (path.parent / "map_xia01_0001_0000_0001.edf").unlink()
+    write_edf(path.parent / "map_xia01_0001_0000_0002.edf", counts[1, 2, :2])
+    cube = io.read(path)
+    expected = counts.sum(axis=0)
+    expected[1], expected[2, 2:] = counts[0, 1], counts[0, 2, 2:]
+    np.testing.assert_array_equal(cube.counts, expected)
+    told = " ".join(cube.provenance.warnings)
+    assert "1 rows of detector 01 are missing" in told
+    assert "stopped early" in told
+
+
+def test_damaged_edf(series):
+    path, _ = series
+    whole = path.read_bytes()
+    missing, negative = b"{\nDim_1 = 9 ;\n}\n", whole.replace(b"Dim_1 = 64", b"Dim_1 = -4")
+    for content in (whole[:-1], whole[:100], missing, negative):
+        path.write_bytes(content)
+        with pytest.raises(FileError):
+            io.read(path)
+
+
+def test_what_rosettasciio_reads(tmp_path):
+    emd = pytest.importorskip("rsciio.emd")
+    counts = np.random.default_rng(1).poisson(2, (3, 4, 64)).astype(np.uint16)
+    axes = [
+        {"name": name, "size": size, "offset": offset, "scale": scale, "units": units, "navigate": navigate,
+         "index_in_array": at, "_type": "UniformDataAxis"}
+        for at, (name, size, offset, scale, units, navigate) in enumerate(
+            (("y", 3, 0, 2.0, "µm", True), ("x", 4, 0, 3.0, "µm", True), ("E", 64, -50.0, 10.0, "eV", False))
+        )
+    ]  # fmt: skip
+    path = tmp_path / "map.emd"
+    signal = {"data": counts, "axes": axes, "metadata": {"General": {"title": "a rock"}, "Signal": {}},
+              "original_metadata": {}, "attributes": {"_lazy": False}}  # fmt: skip
+    emd.file_writer(str(path), signal)
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts, counts)
+    assert cube.pixel_size == pytest.approx((2.0, 3.0))
+    assert (cube.energy.offset, cube.energy.width) == pytest.approx((-0.05, 0.01))
+    assert io.recognizes(path)
+    path.write_bytes(b"nothing of that kind")
+    with pytest.raises(FileError, match="RosettaSciIO"):
+        io.read(path)
+
+
+def test_bruker_detectors_of_different_axes_are_summed_on_one(tmp_path):
+    counts = np.zeros((2, 3, 4, 100), dtype=int)
+    counts[0, :, :, 64], counts[1, :, :, 44] = 5, 7  # 0.64 keV in both
+    path = tmp_path / "two.bcf"
+    write_bcf(path, counts, energy=EnergyAxis(0.0, 0.01, 100))
+    data = path.read_bytes()
+    first = data.index(b"<CalibAbs>0.0<")
+    second = data.index(b"<CalibAbs>0.0<", first + 1)
+    path.write_bytes(data[: second + 10] + b"0.2" + data[second + 13 :])
+    cube = io.read(path)
+    assert int(cube.counts.sum()) == counts.sum()
+    assert cube.window_map(0.635, 0.645).tolist() == [[12] * 4] * 3
+    assert "brought to one axis" in " ".join(cube.provenance.warnings)
