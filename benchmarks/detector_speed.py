@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_xrf.physics.detector.detector import respond, response_matrix
 from napari_xrf.physics.instrument import load_instrument
-from napari_xrf.physics.pile_up import pile_up
+from pile_up import pile_up
 
 
 def main() -> None:

@@ -24,8 +24,8 @@ from napari_xrf.core.emission_lines import family_lines
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.physics.detector.detector import respond, with_resolution
 from napari_xrf.physics.instrument import Instrument, load_instrument
-from napari_xrf.physics.pile_up import pile_up
 from napari_xrf.physics.source import TubeSource
+from pile_up import pile_up
 
 SHELF_KEV = {"Fe": (1.1, 1.5), "Ni": (1.1, 1.5), "Cu": (1.15, 1.4)}  # above their L lines
 RH_L_KEV = (2.45, 3.25)

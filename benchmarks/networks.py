@@ -50,9 +50,9 @@ from napari_xrf.learning.model import Model
 from napari_xrf.learning.sources.sets import SpectrumSet, read_set
 from napari_xrf.learning.training_recipes import training_recipe
 from napari_xrf.learning.weights import load_model
+from napari_xrf.physics.excitation import excitation_of
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
-from napari_xrf.synthesis.excitation import excitation_of
 from napari_xrf.synthesis.mineral_map import MapParameters
 from napari_xrf.synthesis.recipes import make_minerals
 

@@ -10,7 +10,8 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.maps.families import family_column
 from napari_xrf.physics.detector.detector import Detector
-from napari_xrf.physics.instrument import Instrument, instrument_of, load_instrument
+from napari_xrf.physics.excitation import instrument_of
+from napari_xrf.physics.instrument import Instrument, load_instrument
 
 # Twelve elements, thirteen families; As K lies under Pb L, Pb M beside S K.
 FAMILIES = (

@@ -14,7 +14,7 @@ from napari_xrf.physics.detector.detector import (
     response_matrix,
     with_resolution,
 )
-from napari_xrf.physics.detector.electrons import electron_range, near_entrance
+from napari_xrf.physics.detector.losses import electron_range, near_entrance
 from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.reference.materials import Material
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xraylib
 
-from napari_xrf.physics.detector.escape import escape_fractions
+from napari_xrf.physics.detector.losses import escape_fractions
 from napari_xrf.reference.materials import Material
 
 SILICON = Material("silicon", {"Si": 1.0}, 2.33)

@@ -5,10 +5,10 @@ from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
+from napari_xrf.physics.excitation import instrument_of
 from napari_xrf.physics.instrument import (
     OpticTransmission,
     instrument_names,
-    instrument_of,
     load_instrument,
 )
 from napari_xrf.physics.source import ElectronBeam, MonochromaticSource, TubeSource

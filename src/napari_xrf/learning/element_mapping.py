@@ -71,7 +71,7 @@ def element_maps_with_errors(
         Of the model's names; None: those that it finds.
     """
     from napari_xrf.learning.prediction_views import element_maps_of
-    from napari_xrf.physics.instrument import instrument_of
+    from napari_xrf.physics.excitation import instrument_of
 
     maps = element_maps_of(prediction, elements)
     detector = instrument_of(cube).detector

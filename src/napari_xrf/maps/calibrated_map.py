@@ -19,7 +19,8 @@ from napari_xrf.maps.calibration import Calibration, calibrate
 from napari_xrf.maps.identification import FoundElement, identify
 from napari_xrf.maps.setting import Setting, setting_of
 from napari_xrf.physics.detector.detector import Detector
-from napari_xrf.physics.instrument import Instrument, instrument_of
+from napari_xrf.physics.excitation import instrument_of
+from napari_xrf.physics.instrument import Instrument
 
 
 @dataclass(frozen=True, eq=False, repr=False)

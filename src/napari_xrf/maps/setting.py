@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.physics.detector.detector import Detector
-from napari_xrf.physics.instrument import Instrument, instrument_of
+from napari_xrf.physics.excitation import instrument_of
+from napari_xrf.physics.instrument import Instrument
 
 _LOWEST_ELECTRON_KEV = 0.2  # carbon K at 0.277 keV is the first line a thin window passes
 _LOWEST_PHOTON_KEV = 0.85  # below it, spectra of X-ray tubes hold noise and little else

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
-from dataclasses import dataclass, replace
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any, Literal, TypeVar, get_type_hints
 
 import numpy as np
+import xraylib
 from numpy.typing import ArrayLike, NDArray
 
+from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.physics.detector.detector import Detector, with_resolution
-from napari_xrf.physics.instrument_excitation import complete_excitation
-from napari_xrf.physics.instrument_file import InstrumentFile, read_instrument_file
-from napari_xrf.physics.source import ElectronBeam, GivenSource, Source, TubeSource
+from napari_xrf.physics.attenuation import Layer
+from napari_xrf.physics.detector.detector import Detector
+from napari_xrf.physics.source import ElectronBeam, GivenSource, MonochromaticSource, Source, TubeSource
+from napari_xrf.reference.materials import Material
 
-_HIGHEST_KV = 60.0  # of tubes and electron beams
 ATMOSPHERES = ("vacuum", "air", "helium")
+_Table = Mapping[str, Any]
+_T = TypeVar("_T")
 _PRESETS = files("napari_xrf.reference") / "instruments"
 _ALIASES = {
     "m4": "m4-tornado",
@@ -32,7 +36,6 @@ _ALIASES = {
     "sem": "sem-eds",
     "eds": "sem-eds",
 }
-_PRESET_OF_KIND = {"tube": "m4-tornado", "electron": "sem-eds", "monochromatic": "synchrotron"}
 
 
 @dataclass(frozen=True)
@@ -157,71 +160,150 @@ def load_instrument(name_or_path: str | Path) -> Instrument:
             f"there is no instrument {str(name_or_path)!r}",
             f"Use {', '.join(instrument_names())}, or the path of a .toml file",
         )
-    return _of_file(read_instrument_file(path))
-
-
-def instrument_of(cube: SpectralCube) -> Instrument:
-    """Return the instrument that measured a map, as far as its file says, on the map's energy axis.
-
-    The kind of excitation picks the preset: a tube the M4 Tornado, electrons the SEM, one energy the
-    synchrotron. Voltage or energy, anode, angles, atmosphere and resolution of the file replace the
-    preset's; the rest is kept, and so it is for values that no instrument can have. What a file leaves
-    open is guessed, see :func:`~napari_xrf.physics.instrument_excitation.complete_excitation`. Voltages
-    beyond the source's range are taken as the range's end.
-    """
-    found = complete_excitation(cube)
-    kind = found.kind or "tube"
-    preset = load_instrument(_PRESET_OF_KIND[kind])
-    detector = preset.detector
-    if found.fwhm_mn_ka_ev is not None and found.fwhm_mn_ka_ev > 0:
-        detector = with_resolution(detector, found.fwhm_mn_ka_ev)
-    return replace(
-        preset,
-        name=found.instrument or preset.name,
-        source=_source_of(preset.source, found.energy_kev, found.anode),
-        detector=detector,
-        energy=cube.energy,
-        incidence_deg=_angle(found.incidence_deg, preset.incidence_deg),
-        takeoff_deg=_angle(found.takeoff_deg, preset.takeoff_deg),
-        atmosphere=found.atmosphere if found.atmosphere in ATMOSPHERES else preset.atmosphere,
-    )
+    return _read(path)
 
 
 @cache
 def _preset(name: str) -> Instrument:
     with as_file(_PRESETS / f"{name}.toml") as path:
-        return _of_file(read_instrument_file(path))
+        return _read(path)
 
 
-def _of_file(read: InstrumentFile) -> Instrument:
+def _read(path: Path) -> Instrument:
     try:
-        return Instrument(
-            name=read.name,
-            source=read.source,
-            detector=read.detector,
-            energy=read.energy,
-            optic=OpticTransmission(*read.optic) if read.optic else None,
-            **read.geometry,
-        )
+        with path.open("rb") as handle:
+            content = tomllib.load(handle)
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FileError(path, f"is no TOML file ({error})") from error
+    try:
+        return _instrument(content, path.stem)
     except InvalidInput as error:
-        raise FileError(read.path, error.cause, error.remedy) from error
+        raise FileError(path, error.cause, error.remedy) from error
 
 
-def _source_of(preset: Source, energy_kev: float | None, anode: str | None) -> Source:
-    # Headers hold zeros and nonsense: a value that no source can have leaves the preset's.
-    changed = preset
-    with suppress(InvalidInput):
-        if isinstance(preset, TubeSource) and anode is not None:
-            changed = replace(preset, anode=anode)
-    with suppress(InvalidInput):
-        if energy_kev is None or isinstance(changed, GivenSource):
-            return changed
-        if isinstance(changed, TubeSource):
-            return replace(changed, voltage_kv=min(energy_kev, _HIGHEST_KV))
-        highest = _HIGHEST_KV if isinstance(changed, ElectronBeam) else energy_kev
-        return replace(changed, energy_kev=min(energy_kev, highest))
-    return changed
+def _instrument(content: _Table, name: str) -> Instrument:
+    _only(content, "the file", ("name", "source", "geometry", "detector", "energy", "optic"))
+    axis = _table(content, "energy")
+    _only(axis, "energy", ("offset_kev", "width_kev", "size"))
+    return _made(
+        Instrument,
+        _table(content, "geometry"),
+        "the geometry",
+        name=str(content.get("name", name)),
+        source=_source(_table(content, "source")),
+        detector=_made(Detector, _table(content, "detector"), "the detector"),
+        energy=EnergyAxis(
+            _number(axis, "offset_kev"), _number(axis, "width_kev"), int(_number(axis, "size"))
+        ),
+        optic=_made(OpticTransmission, _table(content, "optic"), "the optic") if "optic" in content else None,
+    )
 
 
-def _angle(measured: float | None, default: float) -> float:
-    return measured if measured is not None and 0 < measured <= 90 else default
+def _source(table: _Table) -> Source:
+    rest = {name: value for name, value in table.items() if name != "kind"}
+    match table.get("kind"):
+        case "tube":
+            return _made(TubeSource, rest, "the source")
+        case "electron":
+            return _made(ElectronBeam, rest, "the source")
+        case "monochromatic":
+            return _made(MonochromaticSource, rest, "the source")
+        case "given":
+            return _made(GivenSource, {"energies_kev": [], "photons": [], **rest}, "the source")
+        case kind:
+            raise InvalidInput(
+                f"there is no source of kind {kind!r}", "Use tube, electron, monochromatic or given"
+            )
+
+
+def _made(kind: type[_T], table: _Table, what: str, **given: Any) -> _T:
+    """Make a dataclass of a table: each field that is not given by its type; what is amiss is named."""
+    hints = get_type_hints(kind)
+    own = [field for field in fields(kind) if field.name not in given]  # type: ignore[arg-type]
+    _only(table, what, [field.name for field in own])
+    for field in own:
+        if field.name in table:
+            given[field.name] = _READERS[hints[field.name]](table, field.name)
+        elif field.default is MISSING:
+            raise InvalidInput(f"{what} has no {field.name}")
+    return kind(**given)
+
+
+def _layers(table: _Table, name: str) -> tuple[Layer, ...]:
+    entries = table[name]
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise InvalidInput(f"{name} must be a list of tables such as {{formula = 'Be', thickness_um = 8}}")
+    return tuple(_layer(entry) for entry in entries)
+
+
+def _layer(entry: _Table) -> Layer:
+    return Layer(_material(entry, "thickness_um"), _number(entry, "thickness_um"))
+
+
+def _material(entry: _Table, *beside: str) -> Material:
+    """Read a formula, or parts by weight; an element alone needs no density."""
+    _only(entry, "a material", ("formula", "parts", "density", *beside))
+    if (parts := entry.get("parts")) is not None:
+        if not isinstance(parts, dict):
+            raise InvalidInput("parts must be a table of formulas and weights")
+        return Material.from_mixture(
+            {name: _number(parts, name) for name in parts}, _number(entry, "density")
+        )
+    formula = _text(entry, "formula")
+    density = _number(entry, "density") if "density" in entry else _element_density(formula)
+    return Material.from_formula(formula, density)
+
+
+def _element_density(formula: str) -> float:
+    try:
+        return float(xraylib.ElementDensity(atomic_number(formula)))
+    except (InvalidInput, ValueError):
+        raise InvalidInput(f"the material {formula!r} has no density", "Give it in g/cm³") from None
+
+
+def _only(table: _Table, what: str, known: Sequence[str]) -> None:
+    for name in table:
+        if name not in known:
+            raise InvalidInput(f"{what} has an unknown entry {name!r}", f"Use {', '.join(known)}")
+
+
+def _table(table: _Table, name: str) -> _Table:
+    found = table.get(name)
+    if not isinstance(found, dict):
+        raise InvalidInput(f"there is no table [{name}]")
+    return found
+
+
+def _text(table: _Table, name: str) -> str:
+    found = table.get(name)
+    if not isinstance(found, str):
+        raise InvalidInput(f"there is no text {name!r}")
+    return found
+
+
+def _number(table: _Table, name: str) -> float:
+    found = table.get(name)
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
+        raise InvalidInput(f"{name} must be a number, not {found!r}")
+    return float(found)
+
+
+def _row(table: _Table, name: str) -> tuple[float, ...]:
+    found = table[name]
+    if not isinstance(found, list):
+        raise InvalidInput(f"{name} must be a list of numbers")
+    return tuple(_number({name: value}, name) for value in found)
+
+
+_READERS: dict[Any, Callable[[_Table, str], Any]] = {
+    float: _number,
+    str: _text,
+    Literal["sdd", "gem"]: _text,
+    tuple[float, ...]: _row,
+    tuple[float, float]: _row,
+    tuple[Layer, ...]: _layers,
+    Layer | None: lambda table, name: _layer(_table(table, name)),
+    Material: lambda table, name: _material(_table(table, name)),
+}

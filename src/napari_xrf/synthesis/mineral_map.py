@@ -18,11 +18,11 @@ from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
+from napari_xrf.physics.excitation import excitation_of
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.distortion_values import FwhmOfEnergy
 from napari_xrf.synthesis.distortions import Distortions, draw_map_values, without_bragg
-from napari_xrf.synthesis.excitation import excitation_of
 from napari_xrf.synthesis.mineral_counts import MineralCounts
 from napari_xrf.synthesis.sampling import draw_seed
 from napari_xrf.synthesis.textures import GrainMap, Phase, Texture, grow_grains

@@ -24,11 +24,11 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.parameters import Limits, Range, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
+from napari_xrf.physics.excitation import excitation_of
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.distorted_spectra import distort
 from napari_xrf.synthesis.distortions import Distortions, draw_values, largest_addition
-from napari_xrf.synthesis.excitation import excitation_of
 from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
 from napari_xrf.synthesis.spectrum_kernels import add_gaussians
 from napari_xrf.synthesis.spectrum_sets import spectra_as_cube

@@ -192,8 +192,8 @@ def make_painting(
     InvalidInput
         When a name is unknown, the image has no colours or a parameter is out of range.
     """
+    from napari_xrf.physics.excitation import excitation_of
     from napari_xrf.physics.instrument import load_instrument
-    from napari_xrf.synthesis.excitation import excitation_of
     from napari_xrf.synthesis.painting import synthesize_painting
     from napari_xrf.synthesis.pigment_files import read_measured_pigments
     from napari_xrf.synthesis.pigments import expect_pigments, load_pigments, select_pigments

@@ -16,9 +16,9 @@ from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.evaluation.sample import Sample, SpectrumPredictions
 from napari_xrf.learning.evaluation.sampling import class_positions
 from napari_xrf.minerals.classification import classify_minerals
+from napari_xrf.physics.excitation import excitation_of
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.reference.minerals import load_library, merge_libraries, select_minerals
-from napari_xrf.synthesis.excitation import excitation_of
 
 
 def predict_sample(

@@ -18,11 +18,15 @@ from napari_xrf.core.constants import FWHM_PER_SIGMA, MN_KA_KEV
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.physics.attenuation import Layer, mass_attenuation, mass_photo_absorption, transmission
-from napari_xrf.physics.detector.compton import highest_recoil, mass_compton, recoil_fraction
-from napari_xrf.physics.detector.electrons import electron_shelf, k_binding
-from napari_xrf.physics.detector.escape import escape_fractions
-from napari_xrf.physics.detector.peak import Peaks
-from napari_xrf.physics.detector.response import Decay, Response, peak_response, together
+from napari_xrf.physics.detector.losses import (
+    electron_shelf,
+    escape_fractions,
+    highest_recoil,
+    k_binding,
+    mass_compton,
+    recoil_fraction,
+)
+from napari_xrf.physics.detector.response import Decay, Peaks, Response, peak_response, together
 from napari_xrf.reference.materials import Material
 
 _CACHED_RESPONSES = 8

@@ -72,8 +72,8 @@ def expect_spectrum_of(
     InvalidInput
         When the formula cannot be read.
     """
+    from napari_xrf.physics.excitation import instrument_of
     from napari_xrf.physics.forward import expect_spectrum
-    from napari_xrf.physics.instrument import instrument_of
 
     material = Material.from_formula(formula)
     progress(0, 0, "expected spectrum")

@@ -1,4 +1,4 @@
-"""What a high count rate does to a spectrum: pile-up, dead time, and the zero peak beside it."""
+"""What a high count rate does to a spectrum: pile-up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
-from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 
@@ -59,68 +58,6 @@ def pile_up(
         return spectra
     shape = above / np.where(pulses > 0, pulses, 1.0)
     return (spectra - above) + single + _sums(shape, axis, mean) * (pulses / (1 + mean))
-
-
-def counted_rate(rate_cps: ArrayLike, dead_time_us: float, paralysable: bool = True) -> NDArray[np.float64]:
-    """Return the counts per second that a detector records of pulses per second.
-
-    Parameters
-    ----------
-    rate_cps
-        Pulses per second, any shape.
-    dead_time_us
-        µs that each pulse blocks.
-    paralysable
-        Whether a pulse within the dead time prolongs it (shaping amplifiers do).
-
-    Raises
-    ------
-    InvalidInput
-        When rate or dead time are negative.
-    """
-    rate = np.asarray(rate_cps, dtype=np.float64)
-    if np.any(rate < 0) or not np.all(np.isfinite(rate)):
-        raise InvalidInput("a count rate must be a number from 0")
-    _require_from_zero("dead time", dead_time_us)
-    blocked = rate * dead_time_us * 1e-6
-    return np.asarray(rate * np.exp(-blocked) if paralysable else rate / (1 + blocked))
-
-
-def live_fraction(rate_cps: ArrayLike, dead_time_us: float, paralysable: bool = True) -> NDArray[np.float64]:
-    """Return the part of pulses that is counted, 0 to 1; see :func:`counted_rate`."""
-    rate = np.asarray(rate_cps, dtype=np.float64)
-    counted = counted_rate(rate, dead_time_us, paralysable)
-    return np.asarray(np.divide(counted, rate, out=np.ones_like(rate), where=rate > 0))
-
-
-def zero_peak(
-    axis: EnergyAxis, counts: float, noise_fwhm_ev: float, centre_kev: float = 0.0
-) -> NDArray[np.float64]:
-    """Return the peak of pulses without energy, (E,), that some pulse processors record as a reference.
-
-    Parameters
-    ----------
-    axis
-        The energy axis.
-    counts
-        How many of them, from 0.
-    noise_fwhm_ev
-        Electronic noise, eV FWHM, above 0: the resolution at 0 keV.
-    centre_kev
-        Where the peak stands.
-
-    Raises
-    ------
-    InvalidInput
-        When a value is out of range.
-    """
-    from scipy.special import ndtr
-
-    _require_from_zero("number of zero pulses", counts)
-    if not (math.isfinite(noise_fwhm_ev) and noise_fwhm_ev > 0):
-        raise InvalidInput(f"the noise of a zero peak must be above 0 eV, not {noise_fwhm_ev}")
-    sigma = noise_fwhm_ev * 1e-3 / FWHM_PER_SIGMA
-    return np.asarray(counts * np.diff(ndtr((axis.edges - centre_kev) / sigma)))
 
 
 def _sums(shape: NDArray[np.float64], axis: EnergyAxis, mean: float) -> NDArray[np.float64]:
