@@ -17,6 +17,7 @@ from napari_xrf.cli.names import names_of
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import LabelMap
 
 if TYPE_CHECKING:
     from napari_xrf.maps.calibrated_map import Measured
@@ -159,25 +160,33 @@ def classify_and_write(
 
     ``options`` are those of :func:`~napari_xrf.minerals.classification.classify_minerals`.
     """
-    from napari_xrf import io
     from napari_xrf.learning.network_method import classify_by
     from napari_xrf.maps.calibrated_map import cube_of
     from napari_xrf.minerals.cleanup import clean_labels
-    from napari_xrf.minerals.modal_table import modal_table, write_modal_table
-    from napari_xrf.minerals.report import write_label_picture, write_report
+    from napari_xrf.minerals.report import write_report
 
     classification = classify_by(method, measured, minerals, progress=console.progress, **options)
     labels = clean_labels(classification.label_map, steps)
-    rows = modal_table(labels)
     folder = output_folder(output)
-    io.write(folder / "labels.tif", labels)
-    io.write(folder / "labels.h5", labels)
-    write_modal_table(folder / "classes.csv", rows)
-    write_label_picture(folder / "map.png", labels)
-    write_report(folder / "report.html", cube_of(measured), classification, labels)
-    files = [
-        str(folder / name) for name in ("labels.tif", "labels.h5", "classes.csv", "map.png", "report.html")
-    ]
+    rows, files, text = write_label_files(labels, folder)
+    files.append(folder / "report.html")
+    write_report(files[-1], cube_of(measured), classification, labels)
+    data = {"files": [str(file) for file in files], "classes": rows}
+    return Answer(data, f"{text}\nwritten to {folder}")
+
+
+def write_label_files(labels: LabelMap, folder: Path) -> tuple[list[dict[str, Any]], list[Path], str]:
+    """Write labels.tif, labels.h5, classes.csv and map.png; return the rows of classes, files and a table."""
+    from napari_xrf import io
+    from napari_xrf.minerals.label_picture import write_label_picture
+    from napari_xrf.minerals.modal_table import modal_table, write_modal_table
+
+    rows = modal_table(labels)
+    files = [folder / name for name in ("labels.tif", "labels.h5", "classes.csv", "map.png")]
+    io.write(files[0], labels)
+    io.write(files[1], labels)
+    write_modal_table(files[2], rows)
+    write_label_picture(files[3], labels)
     text = table(
         ("mineral", "pixels", "area %", "weight %", "confidence"),
         [
@@ -192,4 +201,4 @@ def classify_and_write(
             if row.pixels
         ],
     )
-    return Answer({"files": files, "classes": [asdict(row) for row in rows]}, f"{text}\nwritten to {folder}")
+    return [asdict(row) for row in rows], files, text

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_xrf.cli.analysis import write_label_files
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import check_folder, load_map, map_file_options, output_folder
 from napari_xrf.cli.model_options import device_option, folder_option, model_argument
 from napari_xrf.cli.names import names_of
 from napari_xrf.cli.painting_training import NAME as PAINTING_GENERATOR
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.spectral_cube import SpectralCube
 
 if TYPE_CHECKING:
     from napari_xrf.learning.description import ModelDescription
@@ -96,14 +94,20 @@ def write_predictions(arguments: argparse.Namespace, console: Console) -> Answer
         "notes": list(prediction.notes),
     }
     if prediction.unknown is not None:
-        rows, labels = _write_labels(prediction, 0.5 if threshold is None else threshold, folder)
-        data["classes"], text = rows, _table_of_classes(rows)
-        files += labels
+        from napari_xrf.learning.prediction_views import label_map_of
+
+        labels = label_map_of(prediction, 0.5 if threshold is None else threshold)
+        data["classes"], label_files, text = write_label_files(labels, folder)
+        files += label_files
     elif prediction.probability is not None or prediction.intensity is not None:
         data["found"] = _found(prediction)
         text = _table_of_names(data["found"])
         if prediction.intensity is not None:
-            files += _write_element_maps(prediction, cube, folder, console)
+            from napari_xrf import io
+            from napari_xrf.learning.element_mapping import element_maps_with_errors
+
+            files.append(folder / "maps.h5")
+            io.write(files[-1], element_maps_with_errors(prediction, cube, progress=console.progress))
     else:
         text = f"{', '.join(outputs)} of {cube.name}"
     data["files"] = [str(file) for file in files]
@@ -124,29 +128,23 @@ def list_models(arguments: argparse.Namespace, console: Console) -> Answer:
         {"name": each.name, "architecture": each.architecture, "task": each.task, "summary": each.summary}
         for each in RECIPES.values()
     ]
-    recipes.append(
-        {
-            "name": PAINTING_GENERATOR,
-            "architecture": PAINTING_GENERATOR,
-            "task": "paintings",
-            "summary": "pigments for the colours of a painting",
-        }
-    )
+    painting = {"name": PAINTING_GENERATOR, "architecture": PAINTING_GENERATOR, "task": "paintings"}
+    recipes.append({**painting, "summary": "pigments for the colours of a painting"})
     networks = [
         {"name": each.name, "task": each.task, "outputs": list(each.outputs), "summary": each.summary}
         for each in ARCHITECTURES.values()
     ]
-    parts: list[str] = []
-    if shipped:
-        parts.append(_listed("shipped models", shipped, ("name", "task", "names", "summary")))
-    parts.append(_listed("what train makes", recipes, ("name", "task", "summary")))
-    parts.append(_listed("networks", networks, ("name", "task", "summary")))
+    lists: dict[str, tuple[list[dict[str, Any]], tuple[str, ...]]] = {
+        "shipped models": (shipped, ("name", "task", "names", "summary")),
+        "what train makes": (recipes, ("name", "task", "summary")),
+        "networks": (networks, ("name", "task", "summary")),
+    }
+    parts = [
+        f"{title}\n" + table(columns, [[str(entry[column]) for column in columns] for entry in entries])
+        for title, (entries, columns) in lists.items()
+        if entries
+    ]
     return Answer({"models": shipped, "recipes": recipes, "architectures": networks}, "\n\n".join(parts))
-
-
-def _listed(title: str, entries: Sequence[Mapping[str, Any]], columns: tuple[str, ...]) -> str:
-    rows = [[str(entry[column]) for column in columns] for entry in entries]
-    return f"{title}\n" + table(columns, rows)
 
 
 def _facts(description: ModelDescription) -> dict[str, Any]:
@@ -170,17 +168,15 @@ def _found(prediction: Prediction) -> list[dict[str, Any]]:
     """Return each name that some pixels show, the most frequent first."""
     from napari_xrf.learning.prediction_views import found_names
 
-    names = found_names(prediction)
     measured = prediction.counts > 0
     pixels = max(int(measured.sum()), 1)
-    threshold = dict(zip(prediction.names, prediction.description.thresholds.tolist(), strict=True))
     rows: list[dict[str, Any]] = []
-    for name in names:
+    for name in found_names(prediction):
         index = prediction.names.index(name)
         row: dict[str, Any] = {"name": name}
         if prediction.probability is not None:
             chance = prediction.probability[..., index][measured]
-            row["pixels"] = int((chance >= threshold[name]).sum())
+            row["pixels"] = int((chance >= prediction.description.thresholds.tolist()[index]).sum())
             row["share"] = row["pixels"] / pixels
             row["mean_probability"] = float(chance.mean()) if chance.size else 0.0
         if prediction.intensity is not None:
@@ -189,60 +185,15 @@ def _found(prediction: Prediction) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (-row.get("share", 0.0), -row.get("net_counts", 0.0)))
 
 
-def _write_labels(
-    prediction: Prediction, least_probability: float, folder: Path
-) -> tuple[list[dict[str, Any]], list[Path]]:
-    from napari_xrf import io
-    from napari_xrf.learning.prediction_views import label_map_of
-    from napari_xrf.minerals.label_picture import write_label_picture
-    from napari_xrf.minerals.modal_table import modal_table, write_modal_table
-
-    labels = label_map_of(prediction, least_probability)
-    rows = modal_table(labels)
-    files = [folder / name for name in ("labels.tif", "labels.h5", "classes.csv", "map.png")]
-    io.write(files[0], labels)
-    io.write(files[1], labels)
-    write_modal_table(files[2], rows)
-    write_label_picture(files[3], labels)
-    return [asdict(row) for row in rows], files
-
-
-def _write_element_maps(
-    prediction: Prediction, cube: SpectralCube, folder: Path, console: Console
-) -> list[Path]:
-    from napari_xrf import io
-    from napari_xrf.learning.element_mapping import element_maps_with_errors
-
-    maps = element_maps_with_errors(prediction, cube, progress=console.progress)
-    file = folder / "maps.h5"
-    io.write(file, maps)
-    return [file]
-
-
-def _table_of_classes(rows: list[dict[str, Any]]) -> str:
-    shown = [
-        (
-            str(row["name"]),
-            str(row["pixels"]),
-            f"{row['area_percent']:.2f}",
-            "-" if row["mean_confidence"] is None else f"{row['mean_confidence']:.2f}",
-        )
-        for row in rows
-        if row["pixels"]
-    ]
-    return table(("mineral", "pixels", "area %", "confidence"), shown)
-
-
 def _table_of_names(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "nothing found"
-    columns = [key for key in ("share", "mean_probability", "net_counts") if key in rows[0]]
-    titles = {"share": "of pixels %", "mean_probability": "mean probability", "net_counts": "net counts"}
-    forms = {
-        "share": lambda value: f"{100 * value:.2f}",
-        "mean_probability": lambda value: f"{value:.3f}",
-        "net_counts": lambda value: f"{value:.0f}",
+    shown = {
+        "share": ("of pixels %", lambda value: f"{100 * value:.2f}"),
+        "mean_probability": ("mean probability", lambda value: f"{value:.3f}"),
+        "net_counts": ("net counts", lambda value: f"{value:.0f}"),
     }
-    shown = [(row["name"], *(forms[key](row[key]) for key in columns)) for row in rows[:_MOST_ROWS]]
-    text = table(("name", *(titles[key] for key in columns)), shown)
+    columns = [key for key in shown if key in rows[0]]
+    lines = [(row["name"], *(shown[key][1](row[key]) for key in columns)) for row in rows[:_MOST_ROWS]]
+    text = table(("name", *(shown[key][0] for key in columns)), lines)
     return text + (f"\nand {len(rows) - _MOST_ROWS} more" if len(rows) > _MOST_ROWS else "")

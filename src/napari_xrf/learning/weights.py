@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.io.atomic_write import replacing
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 SUFFIX = ".safetensors"
 _DESCRIPTION = "napari_xrf"
 _GENERATORS = ("painting-generator",)  # takes colours, not spectra: learning.painting_generator loads it
-_LONGEST_HEADER = 100_000_000  # what safetensors itself allows
 
 
 def shipped_models() -> dict[str, Path]:
@@ -61,16 +58,20 @@ def read_description(model: str | Path) -> ModelDescription:
     FileError
         When the file is no weights file of napari-xrf.
     """
+    from safetensors import SafetensorError, safe_open
+
     path = find_weights(model)
-    header = _read_header(path)
     try:
-        text = header["__metadata__"][_DESCRIPTION]
-    except (KeyError, TypeError):
+        with safe_open(str(path), "numpy") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise FileError(path, f"is not a safetensors file ({error})") from error
+    if _DESCRIPTION not in metadata:
         raise FileError(
             path, "holds no description of a model", "Only weights written by napari-xrf can be used"
-        ) from None
+        )
     try:
-        return description_from_json(text)
+        return description_from_json(metadata[_DESCRIPTION])
     except InvalidInput as error:
         raise FileError(path, error.cause, error.remedy) from error
 
@@ -125,17 +126,3 @@ def _compact(tensor: Tensor) -> Tensor:
     half = tensor.half()
     exact = tensor.is_floating_point() and bool((half.to(tensor.dtype) == tensor).all())
     return (half if exact else tensor).contiguous().clone()
-
-
-def _read_header(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > min(_LONGEST_HEADER, path.stat().st_size):
-                raise ValueError("its header is longer than the file")
-            header = json.loads(file.read(length))
-    except (OSError, struct.error, ValueError) as error:
-        raise FileError(path, f"is not a safetensors file ({error})") from error
-    if not isinstance(header, dict):
-        raise FileError(path, "is not a safetensors file")
-    return header
