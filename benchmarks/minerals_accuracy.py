@@ -16,7 +16,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from mineral_cubes import known_map, mineral_cube
-from napari_xrf.minerals.classification import UNKNOWN_LABEL, Classification, classify_minerals
+from napari_xrf.core.label_map import UNKNOWN_LABEL
+from napari_xrf.minerals.classification import Classification, classify_minerals
 from napari_xrf.reference.minerals import Mineral, load_library, select_minerals
 
 SETS = {

@@ -5,10 +5,11 @@ import pytest
 
 from mineral_cubes import known_map, mineral_cube
 from napari_xrf.core.errors import Cancelled, InvalidInput
+from napari_xrf.core.label_map import UNKNOWN_LABEL
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.minerals.candidates import plausible_minerals, visible_elements
-from napari_xrf.minerals.classification import UNKNOWN_LABEL, classify_minerals
+from napari_xrf.minerals.classification import classify_minerals
 from napari_xrf.minerals.modal_table import modal_table
+from napari_xrf.minerals.search import plausible_minerals, visible_elements
 from napari_xrf.reference.minerals import load_library, select_minerals
 
 ROCK = (

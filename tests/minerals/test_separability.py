@@ -3,10 +3,9 @@ import pytest
 
 from mineral_cubes import known_calibration
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.minerals.energy_bins import bins_at_resolution
-from napari_xrf.minerals.model_error import deviance_moments, model_error
+from napari_xrf.minerals.likelihood import deviance_moments, model_error
 from napari_xrf.minerals.separability import confusion, inseparable_groups
-from napari_xrf.minerals.templates import expect_templates
+from napari_xrf.minerals.templates import bins_at_resolution, expect_templates
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.reference.minerals import load_library, select_minerals
 

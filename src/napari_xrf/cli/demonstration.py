@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_xrf.cli.analysis import classify_and_write, write_element_maps
 from napari_xrf.cli.console import Answer, Console
 from napari_xrf.cli.map_file import output_folder
-from napari_xrf.core.label_map import LabelMap
+from napari_xrf.core.label_map import LabelMap, members_of
 
 SEED = 20
 CLEAN_UP = "majority:3"
@@ -81,7 +81,7 @@ def agreement_with_truth(labels: LabelMap, truth: LabelMap, where: NDArray[np.bo
     """
     right = np.zeros(labels.labels.shape, dtype=bool)
     for entry in labels.classes:
-        members = {name.strip().lower() for name in entry.name.split(" / ")}
+        members = {name.lower() for name in members_of(entry.name)}
         numbers = [true.label for true in truth.classes if true.name.lower() in members]
         right |= (labels.labels == entry.label) & np.isin(truth.labels, numbers)
     return float(right.mean() if where is None else right[where].mean())

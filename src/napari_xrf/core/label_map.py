@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from napari_xrf.core.display import html_of, labels_png, size_text
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.interchange import labelled_array
 
-NOT_MEASURED = 0
+NOT_MEASURED, UNKNOWN_LABEL = 0, 1
 UNKNOWN_NAME = "unknown"
+LEAST_PROBABILITY = 0.5  # a pixel whose best class is less probable is unknown
 
+_BETWEEN = " / "  # of the members of a group that cannot be told apart
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 
 
@@ -132,3 +135,51 @@ class LabelMap:
                 "source": self.source,
             },
         )
+
+
+def group_name(names: Iterable[str]) -> str:
+    """Return the name of a group that cannot be told apart, ``"quartz / opal"``; each member once."""
+    return _BETWEEN.join(dict.fromkeys(names))
+
+
+def members_of(name: str) -> tuple[str, ...]:
+    """Return the names that stand in a class's name: ``"quartz / opal"`` holds two."""
+    return tuple(each.strip() for each in name.split(_BETWEEN))
+
+
+def number_by_area(
+    measured: NDArray[np.bool_],
+    chosen: NDArray[np.intp],
+    confidence: NDArray[np.floating],
+    classes: Sequence[LabelClass],
+    pixel_size: tuple[float, float] | None = None,
+    source: str = "",
+) -> tuple[LabelMap, tuple[int, ...]]:
+    """Return a label map: 1 is "unknown", the classes that occur follow from 2 on by falling area.
+
+    Parameters
+    ----------
+    measured
+        (Y, X) which pixels were measured.
+    chosen, confidence
+        (n,) of the measured pixels in row order: position of the class in ``classes``, -1 for unknown; and
+        how probable that is.
+    classes
+        K classes; their labels do not count.
+
+    Returns
+    -------
+    label_map : LabelMap
+    order : positions in ``classes`` of labels 2, 3, …
+    """
+    pixels = np.bincount(chosen[chosen >= 0], minlength=len(classes))
+    order = tuple(int(index) for index in np.argsort(-pixels, kind="stable") if pixels[index])
+    label_of = np.full(len(classes) + 1, UNKNOWN_LABEL, dtype=np.uint16)  # the last stands for -1
+    label_of[list(order)] = np.arange(len(order)) + UNKNOWN_LABEL + 1
+    labels = np.full(measured.shape, NOT_MEASURED, dtype=np.uint16)
+    labels[measured] = label_of[chosen]
+    certain = np.zeros(measured.shape, dtype=np.float32)
+    certain[measured] = confidence
+    table = [LabelClass(UNKNOWN_LABEL, UNKNOWN_NAME)]
+    table += [replace(classes[index], label=int(label_of[index])) for index in order]
+    return LabelMap(labels, tuple(table), certain, pixel_size, source), order

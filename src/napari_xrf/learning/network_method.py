@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.label_map import LabelMap
+from napari_xrf.core.label_map import LabelMap, members_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
@@ -22,9 +22,6 @@ from napari_xrf.minerals.mean_spectra import ClassSpectrum, class_spectra
 from napari_xrf.minerals.search import MineralSearch, search_minerals
 from napari_xrf.minerals.templates import expect_templates
 from napari_xrf.reference.minerals import Mineral, load_library
-
-_BETWEEN = " / "  # of the names of minerals that a class holds
-
 
 LIKELIHOOD = "likelihood"
 
@@ -186,11 +183,6 @@ def wanted_classes(description: ModelDescription, minerals: Sequence[Mineral] | 
             "Use --method likelihood for them, or train a model with them",
         )
     return np.array([bool(members & wanted) for members in held])
-
-
-def members_of(name: str) -> tuple[str, ...]:
-    """Return the names of the minerals that a class holds: ``"quartz / opal"`` holds two."""
-    return tuple(each.strip() for each in name.split(_BETWEEN))
 
 
 def _members(description: ModelDescription) -> tuple[Mineral, ...]:

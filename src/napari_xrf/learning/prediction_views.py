@@ -8,15 +8,11 @@ import numpy as np
 
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.label_map import NOT_MEASURED, UNKNOWN_NAME, LabelClass, LabelMap
+from napari_xrf.core.label_map import LEAST_PROBABILITY, UNKNOWN_NAME, LabelMap, number_by_area
 from napari_xrf.learning.prediction import Prediction
 
-UNKNOWN_LABEL = 1
-_UNKNOWN_COLOR = "#808080"
-_LEAST_PROBABILITY = 0.5
 
-
-def label_map_of(prediction: Prediction, least_probability: float = _LEAST_PROBABILITY) -> LabelMap:
+def label_map_of(prediction: Prediction, least_probability: float = LEAST_PROBABILITY) -> LabelMap:
     """Return the mineral map of a prediction; classes that occur are numbered from 2 by falling area.
 
     Parameters
@@ -37,21 +33,17 @@ def label_map_of(prediction: Prediction, least_probability: float = _LEAST_PROBA
     best = prediction.probability.argmax(axis=2)
     highest = np.take_along_axis(prediction.probability, best[..., None], axis=2)[..., 0]
     unknown = (prediction.unknown > highest) | (highest < least_probability)
-    measured = prediction.counts > 0
-    pixels = np.bincount(best[measured & ~unknown], minlength=len(description.names))
-    order = [int(index) for index in np.argsort(-pixels, kind="stable") if pixels[index]]
-    label_of = np.zeros(len(description.names), dtype=np.uint16)
-    label_of[order] = np.arange(len(order)) + UNKNOWN_LABEL + 1
-    labels = label_of[best]
-    labels[unknown] = UNKNOWN_LABEL
-    labels[~measured] = NOT_MEASURED
     confidence = np.where(unknown, np.maximum(prediction.unknown, 1 - highest), highest)
-    confidence = np.where(measured, confidence, 0).astype(np.float32)
-    classes = (
-        LabelClass(UNKNOWN_LABEL, UNKNOWN_NAME, color=_UNKNOWN_COLOR),
-        *(_relabelled(description.classes[index], int(label_of[index])) for index in order),
-    )
-    return LabelMap(labels, classes, confidence, prediction.pixel_size, prediction.source)
+    measured = prediction.counts > 0
+    chosen = np.where(unknown, -1, best)[measured]
+    return number_by_area(
+        measured,
+        chosen,
+        confidence[measured],
+        description.classes,
+        prediction.pixel_size,
+        prediction.source,
+    )[0]
 
 
 def element_maps_of(prediction: Prediction, elements: Sequence[str] | None = None) -> ElementMaps:
@@ -118,10 +110,6 @@ def ranked(prediction: Prediction, pixel: tuple[int, int] = (0, 0)) -> list[tupl
     if prediction.unknown is not None:
         rows.append((UNKNOWN_NAME, float(prediction.unknown[pixel]), None))
     return sorted(rows, key=lambda row: -row[1])
-
-
-def _relabelled(entry: LabelClass, label: int) -> LabelClass:
-    return LabelClass(label, entry.name, entry.formula, entry.color, entry.density)
 
 
 def _family(element: str) -> str:

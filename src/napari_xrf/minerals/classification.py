@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.label_map import NOT_MEASURED, UNKNOWN_NAME, LabelClass, LabelMap
+from napari_xrf.core.label_map import LEAST_PROBABILITY, LabelMap, number_by_area
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import Measured
-from napari_xrf.minerals.evidence import collect_evidence
-from napari_xrf.minerals.goodness import estimate_tolerance, misfit_threshold
-from napari_xrf.minerals.likelihood import Scan
+from napari_xrf.minerals.goodness import MisfitThreshold, estimate_tolerance, misfit_threshold
+from napari_xrf.minerals.likelihood import Likelihood, model_error
 from napari_xrf.minerals.mean_spectra import ClassSpectrum, class_spectra
-from napari_xrf.minerals.model_error import model_error
 from napari_xrf.minerals.search import search_minerals
 from napari_xrf.minerals.separability import confusion, inseparable_groups
 from napari_xrf.minerals.templates import expect_templates
-from napari_xrf.reference.minerals import Mineral
+from napari_xrf.reference.minerals import Mineral, mineral_class
 
-UNKNOWN_LABEL = 1
-UNKNOWN_COLOR = "#808080"
 UNKNOWN_LEVEL = 1e-3
-LEAST_CONFIDENCE = 0.5
+CANDIDATES = 6  # classes that are fitted in full; the rest are beaten in the scan
+PIXELS_AT_ONCE = 2048
+_ROUNDS_OF_SHARES = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,23 +148,24 @@ def classify_minerals(
     confused = confusion(templates, search.counts_per_pixel, errors, progress)
     groups = inseparable_groups(confused)
     templates, class_of = templates.by_class(groups)
-    scan = Scan.of(templates, class_of)
-    threshold = misfit_threshold(templates, scan, errors, options.unknown_level, search.most_counts, progress)
-    held, evidence = collect_evidence(cube, templates, scan, errors, threshold, progress)
+    likelihood = Likelihood.of(templates, class_of, errors)
+    threshold = misfit_threshold(likelihood, options.unknown_level, search.most_counts, progress)
+    held, evidence = _collect_evidence(cube, likelihood, threshold, progress)
     winner, probability = evidence.decide(len(groups))
     pixels = np.arange(winner.size)
     misfit = np.full(cube.map_shape, np.nan, dtype=np.float32)
     misfit[held] = evidence.misfit[pixels, winner]
     unexplained = misfit[held] > threshold.at(evidence.counts)
-    undecided = probability < LEAST_CONFIDENCE
+    undecided = probability < LEAST_PROBABILITY
     chosen = np.where(unexplained | undecided, -1, evidence.classes[pixels, winner])
     named = [tuple(search.minerals[index] for index in group) for group in groups]
     # A pixel is unknown because good pixels hardly ever misfit so, or because no class is probable.
     certain = np.where(
         unexplained, 1 - options.unknown_level, np.where(undecided, 1 - probability, probability)
     )
-    label_map, class_of_label = _label_map(cube, held, chosen, certain, named)
-    members = {label: np.flatnonzero(class_of == index) for label, index in class_of_label.items()}
+    classes = [mineral_class(group) for group in named]
+    label_map, order = number_by_area(held, chosen, certain, classes, cube.pixel_size, cube.name)
+    members = {label: np.flatnonzero(class_of == index) for label, index in enumerate(order, 2)}
     return Classification(
         label_map=label_map,
         groups=tuple(tuple(each.name for each in group) for group in named if len(group) > 1),
@@ -185,37 +183,97 @@ def classify_minerals(
     )
 
 
-def _label_map(
-    cube: SpectralCube,
-    measured: NDArray[np.bool_],
-    chosen: NDArray[np.intp],
-    probability: NDArray[np.float64],
-    classes: Sequence[tuple[Mineral, ...]],
-) -> tuple[LabelMap, dict[int, int]]:
-    """Return the map, its classes numbered by falling area, and label → class."""
-    pixels = np.bincount(chosen[chosen >= 0], minlength=len(classes))
-    order = [int(index) for index in np.argsort(-pixels, kind="stable") if pixels[index]]
-    label_of = np.full(len(classes) + 1, UNKNOWN_LABEL, dtype=np.uint16)  # the last stands for -1
-    label_of[order] = np.arange(len(order)) + UNKNOWN_LABEL + 1
-    labels = np.full(cube.map_shape, NOT_MEASURED, dtype=np.uint16)
-    labels[measured] = label_of[chosen]
-    confidence = np.zeros(cube.map_shape, dtype=np.float32)
-    confidence[measured] = probability
-    table = [LabelClass(UNKNOWN_LABEL, UNKNOWN_NAME, color=UNKNOWN_COLOR)]
-    table += [_label_class(int(label_of[index]), classes[index]) for index in order]
-    label_map = LabelMap(labels, tuple(table), confidence, cube.pixel_size, cube.name)
-    return label_map, {int(label_of[index]): index for index in order}
+@dataclass(frozen=True, eq=False)
+class PixelEvidence:
+    """What n pixels say about their K best classes.
+
+    Attributes
+    ----------
+    counts
+        (n,) counts in the bins.
+    classes
+        (n, K) class of each candidate.
+    evidence
+        (n, K) log-likelihood up to a constant per pixel.
+    misfit
+        (n, K) deviance less its expectation, in standard deviations.
+    """
+
+    counts: NDArray[np.float64]
+    classes: NDArray[np.intp]
+    evidence: NDArray[np.float32]
+    misfit: NDArray[np.float32]
+
+    def decide(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Return the index 0..K-1 of each pixel's most probable candidate, and its probability.
+
+        ``number`` classes start as equally frequent; their shares in the map are then estimated from all
+        pixels (expectation maximisation), so that a class that no pixel needs does not win at few counts.
+        """
+        shares = np.full(number, 1 / max(number, 1))
+        likelihood = np.exp(self.evidence.astype(np.float64) - self.evidence.max(axis=1, keepdims=True))
+        for _ in range(_ROUNDS_OF_SHARES):
+            probability = likelihood * shares[self.classes]
+            probability /= probability.sum(axis=1, keepdims=True)
+            totals = np.bincount(self.classes.ravel(), probability.ravel(), minlength=number)
+            # One pixel's worth over all classes keeps every class possible.
+            shares = (totals + 1 / number) / (totals.sum() + 1)
+        winner = probability.argmax(axis=1)
+        return winner, probability[np.arange(winner.size), winner]
 
 
-def _label_class(label: int, minerals: tuple[Mineral, ...]) -> LabelClass:
-    """One class for minerals that cannot be told apart: all names, the first one's colour, mean density."""
-    return LabelClass(
-        label,
-        " / ".join(mineral.name for mineral in minerals),
-        " / ".join(dict.fromkeys(mineral.formula for mineral in minerals)),
-        minerals[0].color,
-        math.fsum(mineral.density for mineral in minerals) / len(minerals),
+def _collect_evidence(
+    cube: SpectralCube, likelihood: Likelihood, threshold: MisfitThreshold, progress: Progress
+) -> tuple[NDArray[np.bool_], PixelEvidence]:
+    """Return which pixels hold counts, (Y, X), and their evidence in row order."""
+    from napari_xrf.minerals.likelihood_kernels import binned_counts
+
+    rows, columns, channels = cube.shape
+    measured = np.zeros((rows, columns), dtype=bool)
+    parts: list[PixelEvidence] = []
+    for band, block in cube.blocks():
+        spectra = np.asarray(block).reshape(-1, channels)
+        flags = measured[band].reshape(-1)
+        for start in range(0, spectra.shape[0], PIXELS_AT_ONCE):
+            few = spectra[start : start + PIXELS_AT_ONCE]
+            held = few.any(axis=1)
+            flags[start : start + PIXELS_AT_ONCE] = held
+            counts = binned_counts(few, likelihood.templates.bins)[held]
+            if counts.shape[0]:
+                parts.append(_evidence_of(counts, likelihood, threshold))
+            progress(band.start * columns + start, rows * columns, "comparing pixels with minerals")
+    progress(rows * columns, rows * columns, "comparing pixels with minerals")
+    names = [entry.name for entry in fields(PixelEvidence)]
+    return measured, PixelEvidence(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in names)
     )
+
+
+def _evidence_of(
+    counts: NDArray[np.float32], likelihood: Likelihood, threshold: MisfitThreshold
+) -> PixelEvidence:
+    """Return the evidence of pixels with counts (n, B).
+
+    A pixel whose best class misfits with two compositions is fitted again with all of the class.
+    """
+    first, second = likelihood.best(counts, CANDIDATES)
+    evidence, misfit = likelihood.fit(counts, first, second)
+    totals = counts.sum(axis=1, dtype=np.float64)
+    classes = likelihood.class_of[first]
+    rank = evidence.argmax(axis=1)
+    pixels = np.arange(rank.size)
+    badly = misfit[pixels, rank] > threshold.at(totals)
+    best = classes[pixels, rank]
+    for which in np.unique(best[badly]):
+        again = np.flatnonzero(badly & (best == which))
+        if np.count_nonzero(likelihood.class_of == which) < 3:
+            continue
+        fuller, closer = likelihood.fit_class(counts[again], int(which))
+        better = fuller > evidence[again, rank[again]]
+        again, fuller, closer = again[better], fuller[better], closer[better]
+        evidence[again, rank[again]] = fuller
+        misfit[again, rank[again]] = closer
+    return PixelEvidence(totals, classes, evidence, misfit)
 
 
 def _remarks(

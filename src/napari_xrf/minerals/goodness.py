@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.minerals.likelihood import Scan, fit_candidates
-from napari_xrf.minerals.model_error import ModelError, model_error
+from napari_xrf.minerals.likelihood import Likelihood, model_error
 from napari_xrf.minerals.templates import Templates
 
 SEED = 20260701  # thresholds are the same in every run
@@ -59,11 +58,11 @@ def estimate_tolerance(
     counts = binned_counts(_spread_pixels(cube), templates.bins)
     counts = counts[counts.any(axis=1)]
     ordered, class_of = templates.by_class([(index,) for index in np.unique(templates.owner).tolist()])
-    scan = Scan.of(ordered, class_of)
-    first, second = scan.best(counts, 3)
+    likelihood = Likelihood.of(ordered, class_of, model_error(templates.bins, TOLERANCES[0]))
+    first, second = likelihood.best(counts, 3)
     for done, tolerance in enumerate(TOLERANCES):
-        errors = model_error(templates.bins, tolerance)
-        evidence, misfit, _ = fit_candidates(counts, first, second, ordered, errors)
+        likelihood = replace(likelihood, errors=model_error(templates.bins, tolerance))
+        evidence, misfit = likelihood.fit(counts, first, second)
         best = misfit[np.arange(counts.shape[0]), evidence.argmax(axis=1)]
         progress(done + 1, len(TOLERANCES), "estimating the model's error")
         if np.mean(best < _FITS) >= _PART_THAT_FITS:
@@ -80,9 +79,7 @@ def _spread_pixels(cube: SpectralCube) -> NDArray[np.generic]:
 
 
 def misfit_threshold(
-    templates: Templates,
-    scan: Scan,
-    errors: ModelError,
+    likelihood: Likelihood,
     level: float,
     most_counts: float,
     progress: Progress = ignore_progress,
@@ -90,28 +87,26 @@ def misfit_threshold(
     """Simulate spectra of all compositions, classify them as pixels are, and return the quantile of misfit.
 
     Each simulated spectrum is a composition with continuum between half and twice the expected one, each
-    bin off by a random factor as in ``errors``, and Poisson noise.
+    bin off by a random factor as in its errors, and Poisson noise.
     """
     generator = np.random.default_rng(SEED)
     counts = [each for each in COUNT_LEVELS if each < 3.2 * most_counts] or [COUNT_LEVELS[0]]
     thresholds = []
     for done, each in enumerate(counts):
-        spectra = _simulate(templates, each, errors, generator)
-        first, second = scan.best(spectra, 1)
-        _, misfit, _ = fit_candidates(spectra, first, second, templates, errors)
+        spectra = _simulate(likelihood, each, generator)
+        _, misfit = likelihood.fit(spectra, *likelihood.best(spectra, 1))
         thresholds.append(_upper_quantile(misfit[:, 0], level))
         progress(done + 1, len(counts), "simulating spectra")
     return MisfitThreshold(np.array(counts, dtype=np.float64), np.array(thresholds), level)
 
 
-def _simulate(
-    templates: Templates, counts: float, errors: ModelError, generator: np.random.Generator
-) -> NDArray[np.float32]:
+def _simulate(likelihood: Likelihood, counts: float, generator: np.random.Generator) -> NDArray[np.float32]:
+    templates = likelihood.templates
     chosen = generator.integers(templates.size, size=SPECTRA_PER_LEVEL)
     factor = np.exp(generator.uniform(-np.log(2), np.log(2), size=(chosen.size, 1)))
     expected = templates.lines[chosen] + factor * templates.continuum[chosen]
     expected *= counts / expected.sum(axis=1, keepdims=True)
-    shape = 1 / errors.tolerance**2
+    shape = 1 / likelihood.errors.tolerance**2
     expected *= generator.gamma(shape, 1 / shape, size=expected.shape)
     return generator.poisson(expected).astype(np.float32)
 

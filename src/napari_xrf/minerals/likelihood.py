@@ -1,61 +1,129 @@
 """How likely the counts of pixels are if they come from given minerals.
 
 A pixel's expectation is ``a·lines + b·continuum`` of a composition with both amounts free, the continuum
-tied loosely to its expected share. Models of spectra are not exact (:mod:`.model_error`): averaged over
+tied loosely to its expected share. Models of spectra are not exact (:class:`ModelError`): averaged over
 their errors the Poisson likelihood becomes the negative-binomial one, which is Poisson at few counts and
 forgives strong peaks their small errors at many.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.minerals.model_error import ModelError
-from napari_xrf.minerals.templates import FLOOR, Templates
+from napari_xrf.minerals.templates import FLOOR, EnergyBins, Templates
 
 CONTINUUM_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 CONTINUA = 4  # shapes in a mixture of compositions: edges of their elements show in the scattered continuum
 CONTINUUM_SPREAD = 0.7  # a factor of two either way: roughness, coating, errors of scatter models
+# Below 1 keV attenuation and yields are known to some ten per cent only, and windows and coatings matter:
+# the tolerance grows as 1 + (SOFT_KEV / E)².
+SOFT_KEV = 0.7
+_STEPS_PER_DOUBLING = 3
 
 Evidence = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Scan:
-    """The first look at pixels: every composition at a few levels of continuum.
+class ModelError:
+    """Relative errors of the expected spectra, and the deviances that follow from them.
+
+    A bin's expectation is taken to be off by a gamma-distributed factor of mean 1 and standard deviation
+    ``tolerance``; counts are then negative-binomial, of variance ``µ + (tolerance·µ)²``.
 
     Attributes
     ----------
-    logarithms
-        (B, T·H) float32 log probability per count.
-    penalties
-        (T·H,) float32 subtracted for a continuum that is not as expected.
-    class_of
-        (T,) class of each composition.
-    starts
-        First composition of each class; compositions are sorted by class.
+    tolerance
+        (B,) per bin.
+    level
+        (B,) row of the tables for each bin.
+    log_means
+        (G,) natural logarithms of expected counts, evenly spaced.
+    means, variances
+        (L, G) of a bin's deviance when it expects that many counts.
     """
 
-    logarithms: NDArray[np.float32]
-    penalties: NDArray[np.float32]
+    tolerance: NDArray[np.float64]
+    level: NDArray[np.intp]
+    log_means: NDArray[np.float64]
+    means: NDArray[np.float64]
+    variances: NDArray[np.float64]
+
+    @property
+    def tables(self) -> tuple[NDArray[np.float64] | NDArray[np.intp], ...]:
+        """All of them, as compiled code takes them."""
+        return self.tolerance, self.level, self.log_means, self.means, self.variances
+
+
+def model_error(bins: EnergyBins, tolerance: float) -> ModelError:
+    """Return the errors of expected spectra in bins.
+
+    Parameters
+    ----------
+    bins
+        The energy bins.
+    tolerance
+        Relative standard deviation per bin at high energies; it rises towards low ones.
+    """
+    raised = 1 + (SOFT_KEV / np.maximum(bins.energies, 0.1)) ** 2
+    # A few levels serve all bins: the tables of each take time.
+    steps = np.rint(np.log2(raised) * _STEPS_PER_DOUBLING)
+    levels, index = np.unique(steps, return_inverse=True)
+    values = [tolerance * 2 ** (float(step) / _STEPS_PER_DOUBLING) for step in levels]
+    tables = [deviance_moments(value) for value in values]
+    return ModelError(
+        np.array(values)[index],
+        index.astype(np.intp),
+        tables[0][0],
+        np.array([table[1] for table in tables]),
+        np.array([table[2] for table in tables]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """Classes that pixels are compared with.
+
+    Attributes
+    ----------
+    templates
+        Expected spectra of T compositions, sorted by class.
+    errors
+        How far these may be off.
+    class_of
+        (T,) class of each composition, 0, 1, …, rising.
+    starts
+        First composition of each class.
+    logarithms
+        (B, T·H) float32 log probability per count of every composition at H levels of continuum.
+    penalties
+        (T·H,) float32 subtracted for a continuum that is not as expected.
+    """
+
+    templates: Templates
+    errors: ModelError
     class_of: NDArray[np.intp]
     starts: NDArray[np.intp]
+    logarithms: NDArray[np.float32]
+    penalties: NDArray[np.float32]
 
     @classmethod
-    def of(cls, templates: Templates, class_of: NDArray[np.intp]) -> Scan:
+    def of(cls, templates: Templates, class_of: NDArray[np.intp], errors: ModelError) -> Likelihood:
         """Prepare templates whose compositions belong to classes 0, 1, …, rising."""
         spectra = templates.spectra(CONTINUUM_FACTORS)
         logarithms = np.log(spectra).reshape(-1, templates.bins.size).T
         penalty = 0.5 * (np.log(CONTINUUM_FACTORS) / CONTINUUM_SPREAD) ** 2
-        starts = np.flatnonzero(np.diff(class_of, prepend=-1))
         return cls(
+            templates,
+            errors,
+            class_of,
+            np.flatnonzero(np.diff(class_of, prepend=-1)),
             np.ascontiguousarray(logarithms, dtype=np.float32),
             np.tile(penalty, templates.size).astype(np.float32),
-            class_of,
-            starts,
         )
 
     def best(self, counts: NDArray[np.float32], keep: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -95,80 +163,87 @@ class Scan:
                 second[pixel, rank] = start
         return first, second
 
+    def fit(
+        self, counts: NDArray[np.float32], first: NDArray[np.intp], second: NDArray[np.intp]
+    ) -> tuple[Evidence, Evidence]:
+        """Fit each pixel by a mixture of the lines of two compositions of a mineral and its continuum.
 
-def fit_candidates(
-    counts: NDArray[np.float32],
-    first: NDArray[np.intp],
-    second: NDArray[np.intp],
-    templates: Templates,
-    errors: ModelError,
-) -> tuple[Evidence, Evidence, Evidence]:
-    """Fit each pixel by a mixture of the lines of two compositions of a mineral and its continuum.
+        Parameters
+        ----------
+        counts
+            (n, B) counts per bin.
+        first, second
+            (n, K) compositions to mix, per candidate.
 
-    Parameters
-    ----------
-    counts
-        (n, B) counts per bin.
-    first, second
-        (n, K) compositions to mix, per candidate.
-    templates
-        The expected spectra.
-    errors
-        How far these may be off.
+        Returns
+        -------
+        evidence : (n, K) log-likelihood, up to a constant per pixel, less the penalty of the continuum
+        misfit : (n, K) deviance less its expectation, in standard deviations
+        """
+        from napari_xrf.minerals import likelihood_kernels
+
+        evidence, misfit = (np.empty(first.shape, dtype=np.float32) for _ in range(2))
+        likelihood_kernels.fit_candidates(
+            counts, first, second, self.templates.lines, self.templates.continuum, FLOOR, CONTINUUM_SPREAD,
+            *self.errors.tables, evidence, misfit,
+        )  # fmt: skip
+        return evidence, misfit
+
+    def fit_class(self, counts: NDArray[np.float32], which: int) -> tuple[Evidence, Evidence]:
+        """Fit each pixel by a mixture of all compositions of a class and of their most different continua.
+
+        For the few pixels that two compositions do not explain: ranges of several elements at once.
+
+        Returns
+        -------
+        evidence, misfit : (n,) as of :meth:`fit`
+        """
+        from napari_xrf.minerals import likelihood_kernels
+
+        members, templates = np.flatnonzero(self.class_of == which), self.templates
+        rest = _most_different(templates.continuum[members], CONTINUA)
+        columns = np.vstack([templates.lines[members], rest])
+        deviance, misfit = (np.empty(counts.shape[0], dtype=np.float32) for _ in range(2))
+        amounts = np.empty((counts.shape[0], columns.shape[0]))
+        likelihood_kernels.fit_mixtures(
+            counts.astype(np.float64), columns, FLOOR, *self.errors.tables, deviance, misfit, amounts
+        )
+        expected = amounts[:, : members.size] @ templates.continuum[members].sum(axis=1)
+        found = amounts[:, members.size :] @ rest.sum(axis=1)
+        factor = np.clip(found / np.maximum(expected, 1e-9), 1 / 30, 30)
+        telling = 0.01 < rest.sum(axis=1).mean() < 0.99
+        penalty = (np.log(factor) / CONTINUUM_SPREAD) ** 2 if telling else np.zeros(factor.size)
+        return (-0.5 * (deviance + penalty)).astype(np.float32), misfit
+
+
+@lru_cache(maxsize=128)
+def deviance_moments(
+    tolerance: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean and variance of a bin's deviance as a function of its expectation.
+
+    At few counts a deviance is far from chi-squared; the moments are summed over the distribution itself.
 
     Returns
     -------
-    evidence : (n, K) log-likelihood, up to a constant per pixel, less the penalty of the continuum
-    misfit : (n, K) deviance less its expectation, in standard deviations
-    factors : (n, K) how many times the expected continuum was found
+    log_means : (G,) natural logarithms of the expectation, evenly spaced
+    means, variances : (G,)
     """
-    from napari_xrf.minerals import likelihood_kernels
+    from scipy.stats import nbinom
 
-    evidence, misfit, factors = (np.empty(first.shape, dtype=np.float32) for _ in range(3))
-    likelihood_kernels.fit_candidates(
-        counts, first, second, templates.lines, templates.continuum, FLOOR, CONTINUUM_SPREAD,
-        errors.tolerance, errors.level, errors.log_means, errors.means, errors.variances,
-        evidence, misfit, factors,
-    )  # fmt: skip
-    return evidence, misfit, factors
-
-
-def fit_mixtures(
-    counts: NDArray[np.float32], members: NDArray[np.intp], templates: Templates, errors: ModelError
-) -> tuple[Evidence, Evidence]:
-    """Fit each pixel by a mixture of all compositions of a class and of their most different continua.
-
-    For the few pixels that two compositions do not explain: ranges of several elements at once.
-
-    Parameters
-    ----------
-    counts
-        (n, B) counts per bin.
-    members
-        Indices of the compositions.
-    templates, errors
-        The expected spectra, and how far these may be off.
-
-    Returns
-    -------
-    evidence, misfit : (n,) as of :func:`fit_candidates`
-    """
-    from napari_xrf.minerals import likelihood_kernels
-
-    rest = _most_different(templates.continuum[members], CONTINUA)
-    columns = np.vstack([templates.lines[members], rest])
-    deviance, misfit = (np.empty(counts.shape[0], dtype=np.float32) for _ in range(2))
-    amounts = np.empty((counts.shape[0], columns.shape[0]))
-    likelihood_kernels.fit_mixtures(
-        counts.astype(np.float64), columns, FLOOR, errors.tolerance, errors.level, errors.log_means,
-        errors.means, errors.variances, deviance, misfit, amounts,
-    )  # fmt: skip
-    expected = amounts[:, : members.size] @ templates.continuum[members].sum(axis=1)
-    found = amounts[:, members.size :] @ rest.sum(axis=1)
-    factor = np.clip(found / np.maximum(expected, 1e-9), 1 / 30, 30)
-    telling = 0.01 < rest.sum(axis=1).mean() < 0.99
-    penalty = (np.log(factor) / CONTINUUM_SPREAD) ** 2 if telling else np.zeros(factor.size)
-    return (-0.5 * (deviance + penalty)).astype(np.float32), misfit
+    shape = 1 / tolerance**2
+    grid = np.linspace(math.log(1e-4), math.log(1e3), 80)
+    means, variances = np.empty(grid.size), np.empty(grid.size)
+    for index, level in enumerate(np.exp(grid)):
+        deviation = math.sqrt(level + level**2 / shape)
+        values = np.arange(math.ceil(level + 12 * deviation) + 12, dtype=np.float64)
+        chance = nbinom.pmf(values, shape, shape / (shape + level))
+        deviance = -(values + shape) * np.log((values + shape) / (level + shape))
+        deviance[1:] += values[1:] * np.log(values[1:] / level)
+        deviance *= 2
+        means[index] = chance @ deviance
+        variances[index] = chance @ (deviance - means[index]) ** 2
+    return grid, means, variances
 
 
 def _most_different(spectra: NDArray[np.float64], number: int) -> NDArray[np.float64]:

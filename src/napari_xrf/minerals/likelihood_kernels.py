@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.minerals.energy_bins import EnergyBins
+from napari_xrf.minerals.templates import EnergyBins
 
 STEPS_OF_FIT = 6
 SWEEPS = 60
@@ -27,11 +27,11 @@ def sum_channels(counts, starts, stops, binned):  # type: ignore[no-untyped-def]
 @numba.njit(parallel=True, nogil=True, cache=True)
 def fit_candidates(  # type: ignore[no-untyped-def]
     counts, first, second, lines, continuum, floor, spread, tolerance, level, log_means, means, variances,
-    evidence, misfit, factors,
+    evidence, misfit,
 ):  # fmt: skip
-    """Fit each pixel by each of its candidates; see :func:`napari_xrf.minerals.likelihood.fit_candidates`.
+    """Fit each pixel by each of its candidates; see :meth:`napari_xrf.minerals.likelihood.Likelihood.fit`.
 
-    Fills ``evidence``, ``misfit`` and ``factors``, (n, K) each.
+    Fills ``evidence`` and ``misfit``, (n, K) each.
     """
     size = counts.shape[1]
     for pixel in numba.prange(counts.shape[0]):
@@ -45,7 +45,6 @@ def fit_candidates(  # type: ignore[no-untyped-def]
             factor = _continuum_factor(amounts, continuum[one].sum(), continuum[two].sum())
             evidence[pixel, candidate] = -0.5 * (deviance + (np.log(factor) / spread) ** 2)
             misfit[pixel, candidate] = (deviance - mean) / np.sqrt(max(variance, 1.0))
-            factors[pixel, candidate] = factor
 
 
 @numba.njit(nogil=True, cache=True)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from napari_xrf.core.emission_lines import family_lines
+from napari_xrf.core.emission_lines import atomic_number, edge_energy, family_lines, main_line
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, find_elements
-from napari_xrf.minerals.candidates import plausible_minerals
-from napari_xrf.minerals.energy_bins import EnergyBins, bins_at_resolution
+from napari_xrf.minerals.templates import EnergyBins, bins_at_resolution
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.scatter import energy_after_compton
 from napari_xrf.physics.source import ElectronBeam, MonochromaticSource, TubeSource
@@ -22,6 +21,9 @@ from napari_xrf.reference.minerals import Mineral, load_library
 # peak reach to 0.4; fluorine Kα is at 0.68 keV.
 LOWEST_KEV_ELECTRONS = 0.45
 LOWEST_KEV_PHOTONS = 0.9
+LEAST_PART = 0.02  # an element of less weight in a mineral may escape notice
+LANTHANIDES = range(57, 72)  # they occur together, and their L lines overlap: one found stands for all
+LIGHTEST = 11  # lines of lighter elements are absorbed by windows, coatings and air
 _STRONG = 0.05  # of a family's photons: weaker lines of what surrounds the sample do no harm
 _WINDOW = 0.9  # FWHM to either side of a line
 _PRESENT = 0.5  # probability from which an element counts as found
@@ -127,6 +129,40 @@ def excitation_kev(instrument: Instrument) -> float:
     return float(max(source.energies_kev))
 
 
+def visible_elements(mineral: Mineral, low: float, high: float, excitation_kev: float) -> frozenset[str]:
+    """Return the elements of a mineral that a map must show if the mineral is a good part of it.
+
+    These are the elements from sodium on that make up at least 2 % by weight of each composition and have
+    a main K, L or M line between ``low`` and ``high`` keV that the excitation reaches.
+    """
+    fractions = [material.mass_fractions for material in mineral.compositions()]
+    return frozenset(
+        element
+        for element in mineral.elements
+        if min(held[element] for held in fractions) >= LEAST_PART
+        and atomic_number(element) >= LIGHTEST
+        and _shows(element, low, high, excitation_kev)
+    )
+
+
+def plausible_minerals(
+    library: Iterable[Mineral],
+    found: Collection[str],
+    low: float,
+    high: float,
+    excitation_kev: float,
+) -> tuple[Mineral, ...]:
+    """Return the minerals whose visible elements are all among the elements found.
+
+    Of the lanthanides in a mineral it is enough to have found one.
+    """
+    return tuple(
+        mineral
+        for mineral in library
+        if _explained(visible_elements(mineral, low, high, excitation_kev), frozenset(found))
+    )
+
+
 def line_windows(elements: Iterable[str], instrument: Instrument) -> list[tuple[float, float]]:
     """Return the windows in keV that hold the strong K and L lines of elements.
 
@@ -161,4 +197,19 @@ def _auto_minerals(
     return chosen, (
         f"looked for are the {len(chosen)} minerals of the library whose visible elements are all among "
         f"those found ({', '.join(found) or 'none'}){also}"
+    )
+
+
+def _explained(visible: frozenset[str], found: frozenset[str]) -> bool:
+    lanthanides = {element for element in visible if atomic_number(element) in LANTHANIDES}
+    return visible - lanthanides <= found and (not lanthanides or bool(lanthanides & found))
+
+
+def _shows(element: str, low: float, high: float, excitation_kev: float) -> bool:
+    lines = (main_line(element, shell) for shell in ("K", "L", "M"))
+    return any(
+        line is not None
+        and low <= line.energy <= high
+        and edge_energy(element, line.subshell) < excitation_kev
+        for line in lines
     )

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.minerals.likelihood import CONTINUUM_SPREAD
-from napari_xrf.minerals.model_error import ModelError
+from napari_xrf.minerals.likelihood import CONTINUUM_SPREAD, ModelError
 from napari_xrf.minerals.templates import Templates
 
 CONFUSION_LIMIT = 0.02

@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.label_map import LabelClass, group_name
 from napari_xrf.reference.formulas import mass_fractions
 from napari_xrf.reference.materials import Material
 from napari_xrf.reference.solid_solution import (
@@ -88,6 +89,13 @@ class Mineral:
         """Symbols of the elements that every composition of it holds."""
         held = [set(material.mass_fractions) for material in self.compositions()]
         return frozenset(set.intersection(*held))
+
+
+def mineral_class(minerals: Sequence[Mineral], label: int = 1) -> LabelClass:
+    """Return one class for minerals that cannot be told apart: all names, one colour, the mean density."""
+    density = math.fsum(mineral.density for mineral in minerals) / len(minerals)
+    name, formula = (group_name(getattr(each, part) for each in minerals) for part in ("name", "formula"))
+    return LabelClass(label, name, formula, minerals[0].color, density)
 
 
 def load_library(path: str | Path | None = None) -> tuple[Mineral, ...]:

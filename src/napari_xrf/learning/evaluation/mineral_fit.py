@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.label_map import UNKNOWN_NAME
+from napari_xrf.core.label_map import UNKNOWN_NAME, members_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.learning.description import ModelDescription
@@ -83,7 +83,7 @@ def classify_by_likelihood(
     known = load_library()
     if library is not None:
         known = merge_libraries(known, load_library(library))
-    minerals = select_minerals(known, [name for each in classes for name in each.split(" / ")])
+    minerals = select_minerals(known, [name for each in classes for name in members_of(each)])
     found = classify_minerals(cube, minerals, progress=progress)
     position = class_positions([entry.name for entry in found.label_map.classes], classes)
     table = np.full(max(entry.label for entry in found.label_map.classes) + 1, len(classes), dtype=np.intp)

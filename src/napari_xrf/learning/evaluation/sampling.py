@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import members_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
@@ -22,7 +23,6 @@ from napari_xrf.learning.tasks.task import task_of
 from napari_xrf.learning.training import TEST, generator_of
 
 HELD_OUT = "held-out"
-_BETWEEN = " / "  # of the names of minerals that a class holds
 _MOST_LISTED = 8
 
 
@@ -151,10 +151,10 @@ def class_positions(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.
 
     A name or a class may be a group, ``"quartz / opal"``.
     """
-    members = [set(each.split(_BETWEEN)) for each in classes]
+    members = [set(members_of(each)) for each in classes]
     places = []
     for name in names:
-        shared = [len(set(name.split(_BETWEEN)) & each) for each in members]
+        shared = [len(set(members_of(name)) & each) for each in members]
         places.append(int(np.argmax(shared)) if any(shared) else len(classes))
     return np.array(places, dtype=np.intp)
 

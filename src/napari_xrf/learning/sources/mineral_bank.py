@@ -13,15 +13,20 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.minerals.energy_bins import bins_at_resolution
-from napari_xrf.minerals.model_error import model_error
+from napari_xrf.minerals.likelihood import model_error
 from napari_xrf.minerals.search import energy_range
 from napari_xrf.minerals.separability import confusion, inseparable_groups
-from napari_xrf.minerals.templates import Templates
+from napari_xrf.minerals.templates import Templates, bins_at_resolution
 from napari_xrf.physics.forward import expect_lines_and_rest
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.reference.materials import Material
-from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries, select_minerals
+from napari_xrf.reference.minerals import (
+    Mineral,
+    load_library,
+    merge_libraries,
+    mineral_class,
+    select_minerals,
+)
 from napari_xrf.synthesis.distortion_values import FwhmOfEnergy
 
 # Rocks and ores, one of each kind that X-ray fluorescence can tell; the command of docs/networks.md lists the
@@ -195,7 +200,10 @@ def _bank(
     return MineralBank(
         spectra[order],
         class_of[owner][order],
-        tuple(_class(index, [chosen[member] for member in group]) for index, group in enumerate(groups)),
+        tuple(
+            mineral_class([chosen[member] for member in group], label)
+            for label, group in enumerate(groups, 2)
+        ),
         _unlike(strangers, spectra, instrument, separable_at),
         instrument.energy,
         instrument.detector.fwhm,
@@ -261,13 +269,3 @@ def _unlike(
 
 def _of_sum_one(spectra: NDArray[np.float64]) -> NDArray[np.float32]:
     return (spectra / spectra.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def _class(index: int, minerals: Sequence[Mineral]) -> LabelClass:
-    return LabelClass(
-        index + 2,
-        " / ".join(mineral.name for mineral in minerals),
-        " / ".join(dict.fromkeys(mineral.formula for mineral in minerals)),
-        minerals[0].color,
-        float(np.mean([mineral.density for mineral in minerals])),
-    )
