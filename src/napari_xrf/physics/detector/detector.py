@@ -62,7 +62,7 @@ class Detector:
         Flat shelf from 0 keV to the line, likewise.
     electron_part
         Part of the photons absorbed within a photoelectron's range of the entrance whose electron leaves: a
-        second shelf, from the K shell's binding energy to the line, see :mod:`.detector_electrons`.
+        second shelf, from the K shell's binding energy to the line, see :mod:`.losses`.
     escape_part
         Part of the escape peaks that stands in the spectra; below 1 where the instrument's software takes
         them out.
@@ -147,7 +147,7 @@ class Detector:
         return self._near_entrance(energies_kev, self.shelf_fraction, self.shelf_depth_um)
 
     def escape(self, energies_kev: ArrayLike) -> dict[float, NDArray[np.float64]]:
-        """Return energy lost → part of the detected photons that lose it, see :mod:`.escape`."""
+        """Return energy lost → part of the detected photons that lose it, see :mod:`.losses`."""
         found = escape_fractions(self.medium, self.thickness_um, energies_kev)
         return {lost: self.escape_part * fraction for lost, fraction in found.items()}
 

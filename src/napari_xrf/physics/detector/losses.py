@@ -27,9 +27,9 @@ from napari_xrf.physics.detector.response import Decay
 from napari_xrf.reference.materials import Material
 
 _DEPTHS = 96
-_NODES = 240
+_ESCAPE_NODES = 240
 _HIGHEST_KEV = 120.0
-_NODES = 160
+_COMPTON_NODES = 160
 _STAIRS = np.linspace(-1.6, 1.6, 9)  # sigmas: in these steps the shelf begins
 _NEAREST = 1.2  # binding energies: lines below have no shelf; it would hold next to nothing
 _LARGEST_PART = 0.3  # of a peak
@@ -214,7 +214,7 @@ def _tables(
         edge = edge_energy(element, "K")
         if edge < 1.0:  # the K photons of lighter elements do not leave the place where they arise
             continue
-        nodes = np.geomspace(edge * (1 + 1e-9), _HIGHEST_KEV, _NODES)
+        nodes = np.geomspace(edge * (1 + 1e-9), _HIGHEST_KEV, _ESCAPE_NODES)
         lines, shares = family_lines(element, "K", 2 * edge)
         for energy, share in _main_lines(lines, shares):
             emitted = share * weight * _k_photons(element, medium, nodes)
@@ -244,7 +244,7 @@ def _k_photons(element: str, medium: Material, energies: NDArray[np.float64]) ->
 
 @lru_cache(maxsize=64)
 def _compton_table(material: Material) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    energies = np.geomspace(LOWEST_KEV * (1 + 1e-9), HIGHEST_KEV, _NODES)
+    energies = np.geomspace(LOWEST_KEV * (1 + 1e-9), HIGHEST_KEV, _COMPTON_NODES)
     numbers = np.array([atomic_number(element) for element in material.mass_fractions])
     weights = np.array(list(material.mass_fractions.values()))
     return np.log(energies), weights @ xraylib_np.CS_Compt(numbers, energies)
@@ -252,7 +252,7 @@ def _compton_table(material: Material) -> tuple[NDArray[np.float64], NDArray[np.
 
 @lru_cache(maxsize=64)
 def _recoil_table(medium: Material, thickness_um: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    energies = np.geomspace(1.0, HIGHEST_KEV, _NODES)
+    energies = np.geomspace(1.0, HIGHEST_KEV, _COMPTON_NODES)
     scattered = energies - 0.5 * highest_recoil(energies)
     share = mass_compton(medium, energies) / mass_attenuation(medium, energies)
     return np.log(energies), share * leaving_fraction(medium, thickness_um, energies, scattered)
