@@ -6,7 +6,7 @@ from typing import Any
 
 import napari.viewer
 import numpy as np
-from magicgui import magic_factory
+from magicgui.widgets import CheckBox, ComboBox, Container, SpinBox
 from qtpy.QtWidgets import QFormLayout, QLabel
 
 from napari_xrf.core.errors import XrfError
@@ -20,80 +20,40 @@ from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.notices import errors_told, tell
 
 ALL_CLASSES = "all classes"
+_SIZES = (  # step, label, first size, most, stride, what it does
+    ("majority", "Majority of", 3, 31, 2, "A pixel takes the most frequent class of a square of this side"),
+    ("opening", "Opening", 1, 31, 2, "Parts of a class narrower than this go to their neighbours"),
+    ("closing", "Closing", 1, 31, 2, "A class fills gaps narrower than this"),
+    ("min-size", "Smallest grain", 5, 100_000, 1, "Grains of fewer pixels go to their neighbours"),
+)
 _QUICK_PIXELS = 400_000  # larger maps are previewed on request, so that the form stays quick
 
 
-@magic_factory(
-    auto_call=False,
-    call_button=False,
-    labels=False,
-    majority={
-        "label": "Majority of",
-        "min": 1,
-        "max": 31,
-        "step": 2,
-        "tooltip": "A pixel takes the most frequent class of a square of this side; 1 does nothing",
-    },
-    opening={
-        "label": "Opening",
-        "min": 1,
-        "max": 31,
-        "step": 2,
-        "tooltip": "Parts of a class narrower than this go to their neighbours; 1 does nothing",
-    },
-    closing={
-        "label": "Closing",
-        "min": 1,
-        "max": 31,
-        "step": 2,
-        "tooltip": "A class fills gaps narrower than this; 1 does nothing",
-    },
-    smallest={
-        "label": "Smallest grain",
-        "min": 1,
-        "max": 100_000,
-        "tooltip": "Grains of fewer pixels go to their neighbours; 1 does nothing",
-    },
-    fill_holes={"label": "Fill holes", "tooltip": "A class fills what it surrounds completely"},
-    only={"label": "Only", "choices": [ALL_CLASSES], "tooltip": "Work on one class or on all"},
-)
-def _steps_form(
-    majority: int = 3,
-    opening: int = 1,
-    closing: int = 1,
-    smallest: int = 5,
-    fill_holes: bool = False,
-    only: str = ALL_CLASSES,
-) -> Any:
-    """Return the steps of the form, in the order of its rows."""
-    classes = () if only == ALL_CLASSES else (only,)
-    sizes = (("majority", majority), ("opening", opening), ("closing", closing), ("min-size", smallest))
-    steps = [CleanUpStep(kind, size, classes) for kind, size in sizes if size > 1]
-    if fill_holes:
-        steps.append(CleanUpStep("fill-holes", 0, classes))
-    return tuple(steps)
-
-
 class CleanUpDock(Dock):
-    """Cleans a label layer up into a new one; the old one stays as it is.
-
-    Parameters
-    ----------
-    viewer
-        The viewer whose layers it works on.
-    """
+    """Cleans a label layer up into a new one; the old one stays as it is."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self.labels = LabelsChoice(self, watched=("data", "paint"))
-        self.form = _steps_form()
+        sizes = [
+            SpinBox(
+                name=name, label=label, value=first, min=1, max=most, step=stride,
+                tooltip=f"{told}; 1 does nothing",
+            )
+            for name, label, first, most, stride, told in _SIZES
+        ]  # fmt: skip
+        fill = CheckBox(
+            name="fill_holes", text="Fill holes", tooltip="A class fills what it surrounds completely"
+        )
+        only = ComboBox(name="only", choices=[ALL_CLASSES], tooltip="Work on one class or on all")
+        self.form = Container(widgets=[*sizes, fill, only], labels=False)
         self.changes = QLabel()
         self.changes.setWordWrap(True)
         self.count = button("Count changes", "How many pixels would change", self._count)
         self.run = button("Clean up into a new layer", "The old layer stays as it is", self._clean)
         fields = QFormLayout()
         for widget in self.form:
-            fields.addRow(widget.label if widget.name != "fill_holes" else "", widget.native)
+            fields.addRow("" if widget is fill else widget.label, widget.native)
         self.setLayout(
             column(
                 row(QLabel("Labels"), self.labels),
@@ -114,8 +74,14 @@ class CleanUpDock(Dock):
         self._choose()
 
     def steps(self) -> tuple[CleanUpStep, ...]:
-        """Return the steps that the form asks for."""
-        return tuple(self.form())
+        """Return the steps that the form asks for, in the order of its rows."""
+        only = self.form.only.value
+        classes = () if only == ALL_CLASSES else (only,)
+        sizes = {name: self.form[name].value for name, *_ in _SIZES}
+        steps = [CleanUpStep(name, size, classes) for name, size in sizes.items() if size > 1]
+        if self.form.fill_holes.value:
+            steps.append(CleanUpStep("fill-holes", 0, classes))
+        return tuple(steps)
 
     def _choose(self) -> None:
         before = self._label_map()

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import napari.viewer
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QComboBox, QLabel, QListWidget, QListWidgetItem
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QComboBox, QLabel
 
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, column, row, tick_box
 from napari_xrf.plugin.forms.periodic_table import PeriodicTable
+from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.cubes import FOUND_KEY
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY, element_map_layers
 from napari_xrf.plugin.layers.layer_data import add_layers
@@ -23,20 +24,14 @@ _METHODS = (("Fit of the whole spectrum", "fit"), ("Energy windows", "window"))
 
 
 class ElementMapsDock(Dock):
-    """Makes one layer of net counts per line family of the chosen map.
-
-    Parameters
-    ----------
-    viewer
-        The viewer whose layers it works on.
-    """
+    """Makes one layer of net counts per line family of the chosen map."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self._hidden: list[Any] = []
         self.maps = MapChoice(self)
-        self.list = QListWidget()
-        self.list.setToolTip("Ticked elements are mapped; with none ticked, those that are found")
+        self.list = TickBoxes("Ticked elements are mapped; with none ticked, those that are found")
+        self.elements = self.list.ticked
         self.method = QComboBox()
         for text, name in _METHODS:
             self.method.addItem(text, name)
@@ -60,25 +55,11 @@ class ElementMapsDock(Dock):
         self.maps.chosen.connect(self._choose)
         self._choose(self.maps.layer())
 
-    def elements(self) -> tuple[str, ...]:
-        """Return the ticked elements or line families."""
-        items = (self.list.item(index) for index in range(self.list.count()))
-        return tuple(
-            item.data(Qt.ItemDataRole.UserRole)
-            for item in items
-            if item.checkState() == Qt.CheckState.Checked
-        )
-
     def tick(self, elements: Sequence[str]) -> None:
-        """Tick these elements and no others; missing ones are added to the list."""
-        wanted = dict.fromkeys(elements)
-        for index in range(self.list.count()):
-            item = self.list.item(index)
-            ticked = item.data(Qt.ItemDataRole.UserRole) in wanted
-            item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
-            wanted.pop(item.data(Qt.ItemDataRole.UserRole), None)
-        for element in wanted:
-            self._add(element, element)
+        """Tick these elements or line families and no others; missing ones are added to the list."""
+        self.list.tick(elements)
+        for element in [each for each in elements if each not in self.list.names()]:
+            self.list.add(element, element, on=True)
 
     def _choose(self, layer: Any) -> None:
         self.list.clear()
@@ -91,13 +72,6 @@ class ElementMapsDock(Dock):
     def _set_enabled(self) -> None:
         for widget in (self.find, self.run):
             widget.setEnabled(self.job_bar.job is None and self.maps.layer() is not None)
-
-    def _add(self, element: str, text: str) -> None:
-        item = QListWidgetItem(text)
-        item.setData(Qt.ItemDataRole.UserRole, element)
-        item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-        item.setCheckState(Qt.CheckState.Checked)
-        self.list.addItem(item)
 
     def _find(self) -> None:
         from napari_xrf.maps.calibrated_map import find_elements
@@ -120,7 +94,7 @@ class ElementMapsDock(Dock):
             lines = ", ".join(family.split()[-1] for family in entry.families)
             where = f", in {entry.pixels} pixels" if getattr(entry, "pixels", 0) else ""
             counts = f"{entry.net_counts:,.0f} ± {entry.standard_error:,.0f} counts"
-            self._add(entry.element, f"{entry.element}   {lines}   {counts}{where}")
+            self.list.add(entry.element, f"{entry.element}   {lines}   {counts}{where}", on=True)
         if not found:
             warn("No element stands out of this map: choose some from the table")
 

@@ -39,13 +39,7 @@ WHOLE = "the whole map, summed"
 
 
 class InferenceDock(Dock):
-    """Asks a model about regions and maps.
-
-    Parameters
-    ----------
-    viewer
-        The viewer whose layers it works on.
-    """
+    """Asks a model about regions and maps."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)

@@ -8,14 +8,7 @@ from typing import Any
 import napari.viewer
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QComboBox,
-    QFileDialog,
-    QLabel,
-    QLineEdit,
-    QListWidget,
-    QListWidgetItem,
-)
+from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QLineEdit, QListWidgetItem
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
@@ -23,6 +16,7 @@ from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice, MapChoice
 from napari_xrf.plugin.forms.parts import button, column, row
 from napari_xrf.plugin.forms.tables import ClassTable
+from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
 from napari_xrf.plugin.layers.layer_data import add_layers, spatial_keywords
 from napari_xrf.plugin.notices import errors_told, tell
@@ -36,13 +30,7 @@ _TICKED = "The ticked ones"
 
 
 class MineralsDock(Dock):
-    """Makes a label layer of minerals from the chosen map, and tables any label layer.
-
-    Parameters
-    ----------
-    viewer
-        The viewer whose layers it works on.
-    """
+    """Makes a label layer of minerals from the chosen map, and tables any label layer."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
@@ -53,7 +41,8 @@ class MineralsDock(Dock):
         self.choice.addItems([_AUTO, _TICKED])
         self.filter = QLineEdit()
         self.filter.setPlaceholderText("filter by name, formula or group")
-        self.list = QListWidget()
+        self.list = TickBoxes()
+        self.ticked = self.list.ticked
         self.list.setMinimumHeight(90)
         self.count = QLabel()
         self.table = ClassTable()
@@ -79,7 +68,7 @@ class MineralsDock(Dock):
         self.labels.chosen.connect(lambda _: self._choose_labels())
         self.labels.edited.connect(self.throttled(self._show_table, 200))
         self.choice.currentIndexChanged.connect(lambda _: self._set_enabled())
-        self.filter.textChanged.connect(self._filter)
+        self.filter.textChanged.connect(self.list.show_only)
         self.list.itemChanged.connect(self._ticked)
         self._list_minerals()
         self._choose_labels()
@@ -96,15 +85,6 @@ class MineralsDock(Dock):
         self._library = merge_libraries(self._library, own)
         self._list_minerals({mineral.name for mineral in own} | set(self.ticked()))
 
-    def ticked(self) -> tuple[str, ...]:
-        """Return the names of the ticked minerals."""
-        items = (self.list.item(index) for index in range(self.list.count()))
-        return tuple(
-            item.data(Qt.ItemDataRole.UserRole)
-            for item in items
-            if item.checkState() == Qt.CheckState.Checked
-        )
-
     def tick(self, names: tuple[str, ...]) -> None:
         """Tick these minerals and look for the ticked ones."""
         self._list_minerals(set(names))
@@ -120,25 +100,13 @@ class MineralsDock(Dock):
         return None
 
     def _list_minerals(self, ticked: set[str] | None = None) -> None:
-        self.list.blockSignals(True)
-        self.list.clear()
-        for mineral in self._library:
-            item = QListWidgetItem(f"{mineral.name}   {mineral.formula}")
-            item.setToolTip(f"{mineral.group}, {mineral.density} g/cm³")
-            item.setData(Qt.ItemDataRole.UserRole, mineral.name)
-            item.setData(Qt.ItemDataRole.UserRole + 1, f"{item.text()} {mineral.group}".casefold())
-            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-            on = mineral.name in (ticked or ())
-            item.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
-            self.list.addItem(item)
-        self.list.blockSignals(False)
-        self._filter(self.filter.text())
+        entries = (
+            (each.name, f"{each.name}   {each.formula}", f"{each.group}, {each.density} g/cm³")
+            for each in self._library
+        )
+        self.list.set_entries(entries, ticked or ())
+        self.list.show_only(self.filter.text())
         self._set_enabled()
-
-    def _filter(self, text: str) -> None:
-        for index in range(self.list.count()):
-            item = self.list.item(index)
-            item.setHidden(text.casefold() not in item.data(Qt.ItemDataRole.UserRole + 1))
 
     def _ticked(self, item: QListWidgetItem) -> None:
         if item.checkState() == Qt.CheckState.Checked:

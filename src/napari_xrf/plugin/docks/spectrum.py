@@ -37,13 +37,7 @@ from napari_xrf.plugin.plots.spectrum_plot import SpectrumPlot
 
 
 class SpectrumDock(Dock):
-    """Shows spectra of the chosen map and follows every region that is drawn on it.
-
-    Parameters
-    ----------
-    viewer
-        The viewer whose layers it works on.
-    """
+    """Shows spectra of the chosen map and follows every region that is drawn on it."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
-from magicgui import magic_factory
+from magicgui.widgets import CheckBox, ComboBox, Container, FloatSlider
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
@@ -18,92 +15,25 @@ OWN_THRESHOLDS = "the model's own thresholds"
 ONE_THRESHOLD = "one threshold for all"
 PROBABILITY, DECISION = "calibrated probability", "present or not"
 BY_ELEMENT, BY_LINE = "elements", "emission lines"
-_OUTPUTS = ("presence", "intensity", "minerals", "code", "spectrum")
+_OUTPUTS = {  # in the order of the boxes: text, whether it is ticked at first, what it gives
+    "presence": ("Presence", True, "Maps of the probability that an element or a line is there"),
+    "intensity": ("Net counts", True, "Maps of the counts of each element, as the network sees them"),
+    "minerals": (
+        "Minerals",
+        True,
+        "A label layer of classes, with maps of its confidence and of spectra that fit no class",
+    ),
+    "code": ("Code", False, "Maps of what the network has learned to tell spectra apart by"),
+    "spectrum": ("Denoised cube", False, "A map of spectra without the noise that the network knows"),
+}
 _ROWS = {
-    "Outputs": _OUTPUTS,
+    "Outputs": tuple(_OUTPUTS),
     "Present from": ("decision",),
     "Threshold": ("threshold",),
     "Maps show": ("maps_show",),
     "Maps of": ("maps_of",),
     "Device": ("device", "refined"),
 }
-
-
-@magic_factory(
-    auto_call=False,
-    call_button=False,
-    labels=False,
-    presence={"label": "Presence", "tooltip": "Maps of the probability that an element or a line is there"},
-    intensity={
-        "label": "Net counts",
-        "tooltip": "Maps of the counts of each element, as the network sees them",
-    },
-    minerals={
-        "label": "Minerals",
-        "tooltip": "A label layer of classes, with maps of its confidence and of spectra that fit no class",
-    },
-    code={"label": "Code", "tooltip": "Maps of what the network has learned to tell spectra apart by"},
-    spectrum={
-        "label": "Denoised cube",
-        "tooltip": "A map of spectra without the noise that the network knows",
-    },
-    decision={
-        "label": "Present from",
-        "choices": [OWN_THRESHOLDS, ONE_THRESHOLD],
-        "tooltip": "The model's own thresholds were fitted on validation spectra, one for each name",
-    },
-    threshold={
-        "label": "Threshold",
-        "widget_type": "FloatSlider",
-        "min": 0.01,
-        "max": 0.99,
-        "step": 0.01,
-        "tooltip": "Probability from which a name counts as present; below it, a mineral is unknown",
-    },
-    maps_show={
-        "label": "Maps show",
-        "choices": [PROBABILITY, DECISION],
-        "tooltip": "Calibrated: of what is said with 80 %, 80 % is right on validation spectra. "
-        "Present or not is 1 and 0, by the threshold",
-    },
-    maps_of={
-        "label": "Maps of",
-        "choices": [BY_ELEMENT, BY_LINE],
-        "tooltip": "A map for each element, that of its surest line, or one for each emission line",
-    },
-    refined={
-        "label": "Refine the energy axis",
-        "tooltip": "Correct the file's calibration by the peaks of the map's sum spectrum",
-    },
-    device={
-        "label": "Device",
-        "choices": ["auto", "cpu", "cuda", "mps"],
-        "tooltip": "auto takes a graphics card where there is one (cuda: NVIDIA, mps: Apple)",
-    },
-)
-def _request(
-    presence: bool = True,
-    intensity: bool = True,
-    minerals: bool = True,
-    code: bool = False,
-    spectrum: bool = False,
-    decision: str = OWN_THRESHOLDS,
-    threshold: float = 0.5,
-    maps_show: str = PROBABILITY,
-    maps_of: str = BY_ELEMENT,
-    refined: bool = True,
-    device: str = "auto",
-) -> Any:
-    """Return the request that the form shows, whatever the model gives."""
-    ticked = zip(_OUTPUTS, (presence, intensity, minerals, code, spectrum), strict=True)
-    return Request(
-        tuple(name for name, on in ticked if on),
-        refined,
-        threshold if decision == ONE_THRESHOLD else None,
-        maps_show == DECISION,
-        maps_of == BY_ELEMENT,
-        device,
-    )
 
 
 class InferenceForm(QWidget):  # type: ignore[misc]
@@ -113,7 +43,7 @@ class InferenceForm(QWidget):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self.form = _request()
+        self.form = Container(widgets=_widgets(), labels=False)
         self._given: tuple[str, ...] = ()
         self._ticked: tuple[str, ...] = ()
         self._lines: dict[str, QWidget] = {}
@@ -126,16 +56,21 @@ class InferenceForm(QWidget):  # type: ignore[misc]
             layout.addWidget(line)
             self._lines[title] = line
         for widget in self.form:
-            if widget.widget_type == "CheckBox":
-                widget.text = widget.label
             widget.native.setToolTip(widget.tooltip)
             widget.changed.connect(lambda _: self._edited())
         self.show_for(None)
 
     def request(self) -> Request:
         """Return what is asked, of the outputs that the model gives."""
-        asked: Request = self.form()
-        return replace(asked, outputs=tuple(name for name in asked.outputs if name in self._given))
+        said = self.form.asdict()
+        return Request(
+            tuple(name for name in _OUTPUTS if said[name] and name in self._given),
+            said["refined"],
+            said["threshold"] if said["decision"] == ONE_THRESHOLD else None,
+            said["maps_show"] == DECISION,
+            said["maps_of"] == BY_ELEMENT,
+            said["device"],
+        )
 
     def show_for(self, description: ModelDescription | None) -> None:
         """Show the parameters that a model has; none without one."""
@@ -143,7 +78,7 @@ class InferenceForm(QWidget):  # type: ignore[misc]
         for name in self._ticked:
             self.form[name].value = False
         # A model that only denoises is asked to do so, others are not.
-        asked = set(self.form().outputs) & set(self._given)
+        asked = any(self.form[name].value for name in self._given)
         self._ticked = tuple(name for name in self._given if name == "spectrum" and not asked)
         for name in self._ticked:
             self.form[name].value = True
@@ -164,3 +99,47 @@ class InferenceForm(QWidget):  # type: ignore[misc]
     def _show_threshold(self) -> None:
         decided = not self._lines["Present from"].isHidden() and self.form.decision.value == ONE_THRESHOLD
         self._lines["Threshold"].setVisible(decided)
+
+
+def _widgets() -> list[CheckBox | ComboBox | FloatSlider]:
+    outputs = [
+        CheckBox(name=name, text=text, value=on, tooltip=told) for name, (text, on, told) in _OUTPUTS.items()
+    ]
+    return [
+        *outputs,
+        ComboBox(
+            name="decision",
+            choices=[OWN_THRESHOLDS, ONE_THRESHOLD],
+            tooltip="The model's own thresholds were fitted on validation spectra, one for each name",
+        ),
+        FloatSlider(
+            name="threshold",
+            value=0.5,
+            min=0.01,
+            max=0.99,
+            step=0.01,
+            tooltip="Probability from which a name counts as present; below it, a mineral is unknown",
+        ),
+        ComboBox(
+            name="maps_show",
+            choices=[PROBABILITY, DECISION],
+            tooltip="Calibrated: of what is said with 80 %, 80 % is right on validation spectra. "
+            "Present or not is 1 and 0, by the threshold",
+        ),
+        ComboBox(
+            name="maps_of",
+            choices=[BY_ELEMENT, BY_LINE],
+            tooltip="A map for each element, that of its surest line, or one for each emission line",
+        ),
+        ComboBox(
+            name="device",
+            choices=["auto", "cpu", "cuda", "mps"],
+            tooltip="auto takes a graphics card where there is one (cuda: NVIDIA, mps: Apple)",
+        ),
+        CheckBox(
+            name="refined",
+            text="Refine the energy axis",
+            value=True,
+            tooltip="Correct the file's calibration by the peaks of the map's sum spectrum",
+        ),
+    ]

@@ -24,7 +24,8 @@ from napari_xrf.plugin.forms.layer_choice import LabelsChoice, MapChoice
 from napari_xrf.plugin.forms.page import shrinking
 from napari_xrf.plugin.forms.parts import row
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, form_label
-from napari_xrf.plugin.forms.synthesis_choices import FileChoice, TickList
+from napari_xrf.plugin.forms.synthesis_choices import FileChoice
+from napari_xrf.plugin.forms.tick_list import TickList
 from napari_xrf.plugin.jobs.training import OwnRegions
 from napari_xrf.plugin.layers.cubes import cube_from
 from napari_xrf.plugin.layers.labels import label_map_of_layer

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QHBoxLayout,
     QLineEdit,
-    QListWidget,
-    QListWidgetItem,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -113,73 +111,6 @@ class FileChoice(QWidget):  # type: ignore[misc]
         path = QFileDialog.getExistingDirectory(self, "Choose a folder")
         if path:
             self.set_text(path)
-
-
-class TickList(QWidget):  # type: ignore[misc]
-    """Names to tick, with a filter above them."""
-
-    changed = Signal()
-
-    def __init__(self, hint: str) -> None:
-        super().__init__()
-        self.filter = QLineEdit()
-        self.filter.setPlaceholderText("filter")
-        self.filter.textChanged.connect(self._filter)
-        self.list = _ShortList()
-        self.list.setToolTip(hint)
-        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.itemChanged.connect(lambda _: self.changed.emit())
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addWidget(self.filter)
-        layout.addWidget(self.list)
-
-    def set_entries(self, entries: Sequence[tuple[str, str]]) -> None:
-        """List (name, what is said of it); names that stay keep their tick."""
-        kept = set(self.ticked())
-        self.list.blockSignals(True)
-        self.list.clear()
-        for name, told in entries:
-            item = QListWidgetItem(f"{name}   {told}")
-            item.setData(Qt.ItemDataRole.UserRole, name)
-            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-            item.setCheckState(Qt.CheckState.Checked if name in kept else Qt.CheckState.Unchecked)
-            self.list.addItem(item)
-        self.list.blockSignals(False)
-        self._filter(self.filter.text())
-        self.changed.emit()
-
-    def ticked(self) -> tuple[str, ...]:
-        """Return the ticked names, in the order of the list."""
-        return tuple(
-            item.data(Qt.ItemDataRole.UserRole)
-            for item in self._items()
-            if item.checkState() == Qt.CheckState.Checked
-        )
-
-    def tick(self, names: Sequence[str]) -> None:
-        """Tick these names and no others."""
-        for item in self._items():
-            on = item.data(Qt.ItemDataRole.UserRole) in names
-            item.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
-
-    def _items(self) -> list[Any]:
-        return [self.list.item(index) for index in range(self.list.count())]
-
-    def _filter(self, text: str) -> None:
-        for item in self._items():
-            item.setHidden(text.casefold() not in item.text().casefold())
-
-
-class _ShortList(QListWidget):  # type: ignore[misc]
-    """A list that asks for a few lines only: it stands in a page that scrolls itself."""
-
-    def sizeHint(self) -> QSize:
-        return QSize(super().sizeHint().width(), 8 * self.fontMetrics().lineSpacing())
-
-    def minimumSizeHint(self) -> QSize:
-        return self.sizeHint()
 
 
 def _preset_box(presets: Sequence[str]) -> QComboBox:

@@ -20,8 +20,9 @@ from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.page import Page, shrinking
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm
-from napari_xrf.plugin.forms.synthesis_choices import FileChoice, TickList
+from napari_xrf.plugin.forms.synthesis_choices import FileChoice
 from napari_xrf.plugin.forms.synthesis_distortions import NONE, TYPICAL, DistortionsChoice
+from napari_xrf.plugin.forms.tick_list import TickList
 from napari_xrf.reference.minerals import load_library, merge_libraries
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.distortions import typical_distortions
