@@ -461,7 +461,7 @@ def test_an_unknown_hdf5_layout_is_asked_about(make_napari_viewer, qtbot, tmp_pa
     from qtpy.QtCore import QTimer
     from qtpy.QtWidgets import QApplication
 
-    from napari_xrf.plugin.forms.dataset_dialog import DatasetDialog
+    from napari_xrf.plugin.forms.dialogs import DatasetDialog
 
     counts = np.random.default_rng(0).poisson(3, (200, 6, 7)).astype(np.uint16)
     path = tmp_path / "odd.h5"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import napari.viewer
 
-from napari_xrf.core.errors import XrfError
 from napari_xrf.plugin.layers.cubes import holds_cube
+from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.regions import add_region_layer
-from napari_xrf.plugin.notices import tell_error, warn
+from napari_xrf.plugin.notices import errors_told, warn
 
 
 def new_roi_layer(viewer: napari.viewer.Viewer) -> None:
@@ -36,12 +36,7 @@ def open_file(viewer: napari.viewer.Viewer) -> None:
 
 def add_file(viewer: napari.viewer.Viewer, path: Path) -> None:
     """Add the layers of a file to a viewer; an error becomes one notification."""
-    from napari.layers import Layer
-
     from napari_xrf.plugin.readers import read_layers
 
-    try:
-        for data in read_layers(path):
-            viewer.add_layer(Layer.create(*data))
-    except XrfError as error:
-        tell_error(error)
+    with errors_told():
+        add_layers(viewer, read_layers(path))

@@ -71,7 +71,7 @@ def read_layers(path: Path, *, dataset: str | None = None, energy_axis: int | No
     if dataset is None and io.is_element_map_file(path):
         return element_map_layers(io.read_element_maps(path))
     if dataset is None and _event_loop_runs() and _is_hdf5(path) and not io.recognizes(path):
-        from napari_xrf.plugin.forms.dataset_dialog import choose_dataset
+        from napari_xrf.plugin.forms.dialogs import choose_dataset
 
         dataset, energy_axis = choose_dataset(path, io.list_datasets(path))
     options: dict[str, Any] = {} if dataset is None else {"dataset": dataset, "energy_axis": energy_axis}

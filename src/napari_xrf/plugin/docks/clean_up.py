@@ -14,7 +14,7 @@ from napari_xrf.core.label_map import LabelMap
 from napari_xrf.minerals.cleanup import CleanUpStep, clean_labels
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
-from napari_xrf.plugin.forms.parts import button, column, row
+from napari_xrf.plugin.forms.parts import button, column, row, wrapped
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
 from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.notices import errors_told, tell
@@ -47,8 +47,7 @@ class CleanUpDock(Dock):
         )
         only = ComboBox(name="only", choices=[ALL_CLASSES], tooltip="Work on one class or on all")
         self.form = Container(widgets=[*sizes, fill, only], labels=False)
-        self.changes = QLabel()
-        self.changes.setWordWrap(True)
+        self.changes = wrapped()
         self.count = button("Count changes", "How many pixels would change", self._count)
         self.run = button("Clean up into a new layer", "The old layer stays as it is", self._clean)
         fields = QFormLayout()

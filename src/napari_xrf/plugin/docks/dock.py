@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from superqt.utils import qthrottled
 
 from napari_xrf.plugin.jobs.job import JobBar
 from napari_xrf.plugin.notices import errors_told
+from napari_xrf.plugin.writers import recognized_name
 
 
 class Dock(QWidget):  # type: ignore[misc]
@@ -66,11 +68,11 @@ class Dock(QWidget):  # type: ignore[misc]
         tell()
 
     def save_as(self, title: str, name: str, kinds: str, write: Callable[[Path], object]) -> None:
-        """Ask for a file to write and write it; an error becomes one notification."""
-        path, _ = QFileDialog.getSaveFileName(self, title, name, kinds)
+        """Ask for a file, give it an ending of the chosen kind and write it; an error is one notification."""
+        path, kind = QFileDialog.getSaveFileName(self, title, name, kinds)
         if path:
             with errors_told():
-                write(Path(path))
+                write(Path(recognized_name(path, re.findall(r"\*(\.\w+)", kind or kinds))))
 
     def event(self, event: QEvent) -> bool:
         """Notice that napari's close button takes the widget out of its dock, without a close event."""

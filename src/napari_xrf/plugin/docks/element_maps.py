@@ -11,9 +11,9 @@ from qtpy.QtWidgets import QComboBox, QLabel
 
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.dialogs import ask_elements
 from napari_xrf.plugin.forms.layer_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, column, row, tick_box
-from napari_xrf.plugin.forms.periodic_table import PeriodicTable
 from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.cubes import FOUND_KEY
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY, element_map_layers
@@ -104,9 +104,9 @@ class ElementMapsDock(Dock):
             self.tick(cube.elements)
 
     def _open_table(self) -> None:
-        dialog = PeriodicTable(self.elements(), self)
-        if dialog.exec():
-            self.tick(dialog.elements())
+        chosen = ask_elements(self.elements(), self)
+        if chosen is not None:
+            self.tick(chosen)
 
     def _map(self) -> None:
         from napari_xrf.maps.element_mapping import map_elements

@@ -9,7 +9,7 @@ from typing import Any
 import napari.viewer
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy
+from qtpy.QtWidgets import QComboBox
 
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
@@ -20,7 +20,7 @@ from napari_xrf.plugin.docks.spectrum import show_evidence
 from napari_xrf.plugin.forms.inference import InferenceForm
 from napari_xrf.plugin.forms.layer_choice import MapChoice
 from napari_xrf.plugin.forms.model_choice import ModelChoice
-from napari_xrf.plugin.forms.parts import button, column, row
+from napari_xrf.plugin.forms.parts import button, column, expanding, row, wrapped
 from napari_xrf.plugin.forms.synthesis import form_label
 from napari_xrf.plugin.forms.tables import RankedTable
 from napari_xrf.plugin.jobs.job import Job, running_on
@@ -33,7 +33,6 @@ from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.layers.regions import add_region_layer
 from napari_xrf.plugin.notices import errors_told, tell, tell_error
 from napari_xrf.plugin.plots.line_markers import evidence_lines
-from napari_xrf.plugin.writers import recognized_name
 
 WHOLE = "the whole map, summed"
 
@@ -55,16 +54,14 @@ class InferenceDock(Dock):
         self.maps = MapChoice(self)
         self.models = ModelChoice(self)
         self.form = InferenceForm()
-        self.region = QComboBox()
+        self.region = expanding(QComboBox(), 0)
         self.region.setToolTip("Whose spectrum the model reads; a region is answered while you draw it")
-        self.region.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.region.addItem(WHOLE)
         self.new_regions = button(
             "New ROI layer", "Draw regions; each is answered at once", self._add_regions
         )
         self.ask = button("Ask", "Read the region's spectrum", self._ask)
-        self.status = QLabel()
-        self.status.setWordWrap(True)
+        self.status = wrapped()
         self.table = RankedTable()
         self.run = button("Read whole map", "Make the outputs as layers", self._run)
         self.save = button("Save prediction…", "Write all outputs of the last map (.h5)", self._ask_file)
@@ -267,10 +264,7 @@ class InferenceDock(Dock):
 
     def _ask_file(self) -> None:
         name = f"{self._predicted.name}.predictions.h5" if self._predicted is not None else "predictions.h5"
-        self.save_as("Save the prediction", name, "HDF5 (*.h5 *.hdf5)", self._write_recognized)
-
-    def _write_recognized(self, path: Path) -> None:
-        self.write(Path(recognized_name(str(path), (".h5", ".hdf5"))))
+        self.save_as("Save the prediction", name, "HDF5 (*.h5 *.hdf5)", self.write)
 
     def _let_go(self) -> None:
         if self.answer is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import napari.viewer
-from qtpy.QtWidgets import QFileDialog, QLabel, QLineEdit, QMenu, QPushButton, QSizePolicy
+from qtpy.QtWidgets import QLabel, QLineEdit, QMenu, QPushButton, QSizePolicy
 
 from napari_xrf.core.counts import SumsRegions
 from napari_xrf.core.cube_spectra import CubeSpectra, summarize
@@ -16,9 +16,9 @@ from napari_xrf.core.emission_lines import EmissionLine, parse_elements
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.dialogs import ask_elements
 from napari_xrf.plugin.forms.layer_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, column, row, tick_box
-from napari_xrf.plugin.forms.periodic_table import PeriodicTable
 from napari_xrf.plugin.jobs.job import running_on
 from napari_xrf.plugin.layers.cubes import FOUND_KEY
 from napari_xrf.plugin.layers.loading import load_in_background
@@ -26,13 +26,7 @@ from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.layers.regions import add_region_layer, pixel_under
 from napari_xrf.plugin.layers.window_map import WindowMap
 from napari_xrf.plugin.notices import errors_told
-from napari_xrf.plugin.plots.curves import (
-    Choice,
-    ExpectedSpectrum,
-    counts_behind,
-    draw_curves,
-    expect_spectrum_of,
-)
+from napari_xrf.plugin.plots.curves import ExpectedSpectrum, counts_behind, draw_curves, expect_spectrum_of
 from napari_xrf.plugin.plots.spectrum_plot import SpectrumPlot
 
 
@@ -53,10 +47,9 @@ class SpectrumDock(Dock):
         self._build()
         self.maps.chosen.connect(lambda _: self._data_changed())
         self.maps.edited.connect(self._data_changed)
-        self.job_bar.busy.connect(self._start_wanted)
         self.regions.changed.connect(self.refresh)
-        self.plot.windowChanged.connect(self.throttled(self._drag_window, 60))
-        self.plot.windowReleased.connect(self._release_window)
+        self.plot.windowChanged.connect(self.throttled(partial(self._map_window, dragged=True), 60))
+        self.plot.windowReleased.connect(self._map_window)
         self._move = self.throttled(self._follow_cursor, 40)
         self.plot.sliceMoved.connect(self._move_slider)
         self.follow(viewer.dims.events.point, self._follow_slider)
@@ -72,17 +65,22 @@ class SpectrumDock(Dock):
         if layer is None or summary is None:
             self.plot.set_curves([])
             return
-        curves = draw_curves(summary, self.regions.spectra(summary, layer), self._choice())
+        curves = draw_curves(
+            summary,
+            self.regions.spectra(summary, layer),
+            total=self.show_sum.isChecked(),
+            highest=self.show_max.isChecked(),
+            per_pixel=self.per_pixel.isChecked(),
+            pixel=self._pixel if self.show_pixel.isChecked() else None,
+            expected=self._expected,
+            color=self._foreground,
+        )
         self.plot.set_curves(curves, "counts per pixel" if self.per_pixel.isChecked() else "counts")
 
     def set_elements(self, text: str) -> None:
         """Mark the lines of elements given as text, ``"Fe, Ca, Pb L"``."""
         self.elements.setText(text)
         self._mark()
-
-    def show_evidence(self, lines: Sequence[EmissionLine]) -> None:
-        """Mark the lines that speak for a model's answer; none takes the marks away."""
-        self.plot.set_evidence(lines)
 
     def save_curve(self, name: str, path: Path) -> None:
         """Write the summed spectrum behind a curve as .csv or .msa.
@@ -107,7 +105,9 @@ class SpectrumDock(Dock):
         )
         self.show_pixel = tick_box("Cursor", False, "The pixel under the mouse pointer", self.refresh)
         self.per_pixel = tick_box("Per pixel", True, "Divide by the number of pixels", self._rescale)
-        self.log = tick_box("Log", False, "Logarithmic counts", self._set_log)
+        self.log = tick_box(
+            "Log", False, "Logarithmic counts", lambda: self.plot.set_log(self.log.isChecked())
+        )
         self.elements = QLineEdit()
         self.elements.setPlaceholderText("lines of: Fe, Ca, Pb L")
         self.elements.editingFinished.connect(self._mark)
@@ -124,7 +124,7 @@ class SpectrumDock(Dock):
         )
         self.window.setCheckable(True)
         self.keep = button(
-            "Keep its map", "Keep the map of the window; the next drag makes a new one", self._keep
+            "Keep its map", "Keep the map of the window; the next drag makes a new one", self.window_map.keep
         )
         self.keep.setEnabled(False)
         self.save = QPushButton("Save…")
@@ -164,7 +164,8 @@ class SpectrumDock(Dock):
     def _summarize_when_ready(self, cube: SpectralCube) -> None:
         decoding = running_on(cube)
         if decoding is None or isinstance(cube.counts, SumsRegions):
-            self._summarize(cube)
+            self._wanted = cube
+            self._start_wanted()
             return
         # Reading the file twice at once would only be slower; what is decoded comes as new data.
         self.plot.readout.setText("Spectra appear as soon as the map is decoded.")
@@ -174,16 +175,16 @@ class SpectrumDock(Dock):
         """Read the map's spectra as it is when the user cancelled the decoding."""
         cube = self.maps.cube()
         if cube is not None and not cube.is_loaded and self._summary is None:
-            self._summarize(cube)
+            self._wanted = cube
+            self._start_wanted()
 
-    def _summarize(self, cube: SpectralCube) -> None:
-        self._wanted = cube
-        self._start_wanted(False)
+    def _set_enabled(self) -> None:
+        self._start_wanted()
 
-    def _start_wanted(self, busy: bool) -> None:
+    def _start_wanted(self) -> None:
         """Sum the wanted cube now, or when the job that was told to stop has ended."""
         cube = self._wanted
-        if busy or cube is None or self.job_bar.job is not None:
+        if cube is None or self.job_bar.job is not None:
             return
         self._wanted = None
         if self.maps.cube() is cube:
@@ -196,26 +197,13 @@ class SpectrumDock(Dock):
             self.plot.show_main()
             self._follow_slider()
 
-    def _choice(self) -> Choice:
-        return Choice(
-            self.show_sum.isChecked(),
-            self.show_max.isChecked(),
-            self.per_pixel.isChecked(),
-            self._pixel if self.show_pixel.isChecked() else None,
-            self._expected,
-            self._foreground,
-        )
-
     def _rescale(self) -> None:
         self.refresh()
         self.plot.show_heights()
 
-    def _set_log(self) -> None:
-        self.plot.set_log(self.log.isChecked())
-
     def _mark(self) -> None:
         with errors_told():
-            self.plot.set_markers(parse_elements(self.elements.text()))
+            self.plot.markers.show(parse_elements(self.elements.text()))
 
     def _mark_file(self) -> None:
         cube = self.maps.cube()
@@ -227,9 +215,9 @@ class SpectrumDock(Dock):
             marked = parse_elements(self.elements.text())
         except XrfError:
             marked = ()
-        dialog = PeriodicTable(marked, self)
-        if dialog.exec():
-            self.set_elements(", ".join(dialog.elements()))
+        chosen = ask_elements(marked, self)
+        if chosen is not None:
+            self.set_elements(", ".join(chosen))
 
     def _find(self) -> None:
         from napari_xrf.maps.calibrated_map import find_elements
@@ -271,41 +259,26 @@ class SpectrumDock(Dock):
         self.plot.show_window(shown)
         self.keep.setEnabled(shown)
         if shown:
-            self._release_window(*self.plot.window())
+            self._map_window(*self.plot.window())
         else:
             self.window_map.keep()
 
-    def _keep(self) -> None:
-        self.window_map.keep()
-
-    def _drag_window(self, low: float, high: float) -> None:
-        layer, cube = self.maps.layer(), self.maps.cube()
-        if cube is not None and self.window.isChecked() and self.window_map.is_quick(cube, low, high):
-            self.window_map.show(cube, layer, low, high)
-
-    def _release_window(self, low: float, high: float) -> None:
+    def _map_window(self, low: float, high: float, *, dragged: bool = False) -> None:
         layer, cube = self.maps.layer(), self.maps.cube()
         if cube is not None and self.window.isChecked():
-            self.window_map.show(cube, layer, low, high)
+            self.window_map.show(cube, layer, low, high, dragged=dragged)
 
     def _list_curves(self) -> None:
         menu = self.save.menu()
         menu.clear()
         for curve in self.plot.curves():
-            menu.addAction(curve.name, partial(self._ask_and_save, curve.name))
+            menu.addAction(curve.name, partial(self._ask_file, curve.name))
         if not self.plot.curves():
             menu.addAction("no spectrum is shown").setEnabled(False)
 
-    def _ask_and_save(self, name: str) -> None:
-        path, chosen = QFileDialog.getSaveFileName(
-            self, f"Save {name}", f"{name}.csv", "Table (*.csv);;EMSA/MAS spectrum (*.msa)"
-        )
-        if not path:
-            return
-        if not Path(path).suffix:
-            path += ".msa" if "msa" in chosen else ".csv"
-        with errors_told():
-            self.save_curve(name, Path(path))
+    def _ask_file(self, name: str) -> None:
+        kinds = "Table (*.csv);;EMSA/MAS spectrum (*.msa)"
+        self.save_as(f"Save {name}", f"{name}.csv", kinds, partial(self.save_curve, name))
 
     def _mouse_moved(self, viewer: Any, event: Any) -> None:
         if self.show_pixel.isChecked():
@@ -337,22 +310,12 @@ class SpectrumDock(Dock):
 
 
 def show_evidence(viewer: Any, lines: Sequence[EmissionLine], *, open_dock: bool = False) -> None:
-    """Mark lines on the Spectrum docks of a viewer.
-
-    Parameters
-    ----------
-    viewer
-        The viewer.
-    lines
-        None takes the marks away.
-    open_dock
-        Whether a Spectrum dock is opened where there is none.
-    """
+    """Mark lines on the Spectrum docks of a viewer, and open one where there is none and ``open_dock``."""
     docks = spectrum_docks(viewer)
     if not docks and open_dock and lines:
         docks = (viewer.window.add_plugin_dock_widget("napari-xrf", "Spectrum")[1],)
     for dock in docks:
-        dock.show_evidence(lines)
+        dock.plot.markers.show_evidence(lines)
 
 
 def spectrum_docks(viewer: Any) -> tuple[Any, ...]:

@@ -33,7 +33,6 @@ from napari_xrf.plugin.layers.loading import follow_opening
 from napari_xrf.plugin.layers.synthesis import synthetic_layers
 from napari_xrf.plugin.notices import tell, tell_error
 from napari_xrf.plugin.plots.spectrum_plot import Curve, SpectrumPlot
-from napari_xrf.plugin.writers import recognized_name
 from napari_xrf.synthesis.recipes import LARGEST_SEED, Synthetic
 
 _PREVIEW_COLOR = "#56b4e9"
@@ -174,10 +173,7 @@ class SynthesisDock(Dock):
 
     def _ask_file(self) -> None:
         name = f"{self.results.layer().name}.h5"
-        self.save_as("Save map and truth", name, "HDF5 (*.h5 *.hdf5)", self._write_recognized)
-
-    def _write_recognized(self, path: Path) -> None:
-        self.write(Path(recognized_name(str(path), (".h5", ".hdf5"))))
+        self.save_as("Save map and truth", name, "HDF5 (*.h5 *.hdf5)", self.write)
 
 
 def _within_memory(recipe: Recipe, *, progress: Progress) -> Synthetic:

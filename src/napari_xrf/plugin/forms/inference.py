@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSlider
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.plugin.forms.parts import row
+from napari_xrf.plugin.forms.parts import column, row
 from napari_xrf.plugin.forms.synthesis import form_label
 from napari_xrf.plugin.jobs.model_answers import Request
 
@@ -47,13 +47,12 @@ class InferenceForm(QWidget):  # type: ignore[misc]
         self._given: tuple[str, ...] = ()
         self._ticked: tuple[str, ...] = ()
         self._lines: dict[str, QWidget] = {}
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        self.setLayout(column(flush=True))
         for title, names in _ROWS.items():
             line = QWidget()
             line.setLayout(row(form_label(title), *(self.form[name].native for name in names)))
             line.layout().setContentsMargins(0, 0, 0, 0)
-            layout.addWidget(line)
+            self.layout().addWidget(line)
             self._lines[title] = line
         for widget in self.form:
             widget.native.setToolTip(widget.tooltip)

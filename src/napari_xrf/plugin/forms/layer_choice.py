@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QSizePolicy
+from qtpy.QtWidgets import QComboBox
 
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.parts import expanding
 from napari_xrf.plugin.layers.cubes import cube_from, holds_cube
 from napari_xrf.plugin.notices import errors_told
 
@@ -42,9 +43,7 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
         self._layers: list[Any] = []
         self._last: Any = None
         self.setPlaceholderText(empty_text)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setMinimumContentsLength(12)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        expanding(self)
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
             dock.follow(event, self._refresh)
         dock.when_closed(self._forget)

@@ -7,14 +7,14 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QObject, Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QSizePolicy, QWidget
 
 from napari_xrf.core.errors import XrfError
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.registry import ARCHITECTURES
 from napari_xrf.learning.weights import SUFFIX, read_description, shipped_models
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.forms.parts import button
+from napari_xrf.plugin.forms.parts import button, column, expanding, row
 from napari_xrf.plugin.notices import errors_told
 
 _MOST_FIGURES = 12
@@ -81,17 +81,11 @@ class ModelChoice(QWidget):  # type: ignore[misc]
     def __init__(self, dock: Dock) -> None:
         super().__init__()
         self._shelf = shelf_of(dock.viewer)
-        self.box = QComboBox()
+        self.box = expanding(QComboBox(), 8)
         self.box.setPlaceholderText("no model yet")
-        self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.box.setMinimumContentsLength(8)
-        self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.file = button("Weights file…", f"Open a model of your own ({SUFFIX})", self._ask_file)
         self.file.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.box, 1)
-        layout.addWidget(self.file)
+        self.setLayout(column(row(self.box, self.file), flush=True))
         for name in shipped_models():
             self._list(name, name)
         for path in self._shelf.paths():

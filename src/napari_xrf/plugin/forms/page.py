@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_xrf.plugin.forms.synthesis import Section, form_label
 
@@ -49,13 +49,6 @@ class Page(QScrollArea):  # type: ignore[misc]
             if message:
                 return message
         return ""
-
-
-def shrinking(box: QComboBox) -> QComboBox:
-    """Return the box, made to take the room it gets: long texts must not make the dock wide."""
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(12)
-    return box
 
 
 def _problem_of(part: Any) -> str:

@@ -1,10 +1,20 @@
-"""Buttons, tick boxes and rows of them, as the docks use them."""
+"""Buttons, boxes, labels, rows and columns of them, as the docks use them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 
 def tick_box(text: str, on: bool, hint: str, changed: Callable[[], object]) -> QCheckBox:
@@ -35,9 +45,18 @@ def row(*widgets: QWidget | None) -> QHBoxLayout:
     return layout
 
 
-def column(*parts: QWidget | QLayout | tuple[QWidget, int] | None) -> QVBoxLayout:
-    """Return widgets and rows below each other; (widget, n) takes n shares of the room, None the rest."""
+def column(
+    *parts: QWidget | QLayout | tuple[QWidget, int] | None, flush: bool = False, spacing: int | None = None
+) -> QVBoxLayout:
+    """Return widgets and rows below each other, without margins where ``flush``.
+
+    (widget, n) takes n shares of the room, None what is left.
+    """
     layout = QVBoxLayout()
+    if flush:
+        layout.setContentsMargins(0, 0, 0, 0)
+    if spacing is not None:
+        layout.setSpacing(spacing)
     for part in parts:
         if part is None:
             layout.addStretch(1)
@@ -48,3 +67,18 @@ def column(*parts: QWidget | QLayout | tuple[QWidget, int] | None) -> QVBoxLayou
         else:
             layout.addWidget(part)
     return layout
+
+
+def expanding(box: QComboBox, least: int = 12) -> QComboBox:
+    """Return the box, made to take the room it gets: long texts must not make the dock wide."""
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    box.setMinimumContentsLength(least)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    return box
+
+
+def wrapped(text: str = "") -> QLabel:
+    """Return a label whose text goes on in the next line."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    return label

@@ -21,8 +21,7 @@ from napari_xrf.learning.training_recipes import TrainingRecipe
 from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice, MapChoice
-from napari_xrf.plugin.forms.page import shrinking
-from napari_xrf.plugin.forms.parts import row
+from napari_xrf.plugin.forms.parts import expanding, row
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, form_label
 from napari_xrf.plugin.forms.synthesis_choices import FileChoice
 from napari_xrf.plugin.forms.tick_list import TickList
@@ -194,7 +193,7 @@ class RegionsChoice(QWidget):  # type: ignore[misc]
     def __init__(self, dock: Dock) -> None:
         super().__init__()
         self._fits = True
-        self.mode = shrinking(QComboBox())
+        self.mode = expanding(QComboBox())
         self.mode.addItems([_SYNTHETIC, _MIXED, _ALONE])
         self.mode.setToolTip(
             "Paint some pixels of each class in a Labels layer; their names come from its features"

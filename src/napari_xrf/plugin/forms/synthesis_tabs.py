@@ -18,7 +18,8 @@ from napari_xrf.core.progress import Progress
 from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
-from napari_xrf.plugin.forms.page import Page, shrinking
+from napari_xrf.plugin.forms.page import Page
+from napari_xrf.plugin.forms.parts import expanding
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm
 from napari_xrf.plugin.forms.synthesis_choices import FileChoice
 from napari_xrf.plugin.forms.synthesis_distortions import NONE, TYPICAL, DistortionsChoice
@@ -108,7 +109,7 @@ class MineralsTab:
         self.instrument = self.page.add(_instrument_choice("m4-tornado"), label="Instrument")
         self.scene = QComboBox()
         self.scene.addItems([_PEGMATITE, _CHOSEN])
-        self.page.add(shrinking(self.scene), label="Sample")
+        self.page.add(expanding(self.scene), label="Sample")
         self.minerals = self.page.add(TickList("Each ticked mineral takes an equal part of the map"))
         self.missing = self.page.add(ErrorLabel())
         self.library = self.page.add(

@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtWidgets import QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLineEdit, QListWidget, QListWidgetItem, QWidget
+
+from napari_xrf.plugin.forms.parts import column
 
 _NAME = Qt.ItemDataRole.UserRole
 _ON, _OFF = Qt.CheckState.Checked, Qt.CheckState.Unchecked
@@ -79,11 +81,7 @@ class TickList(QWidget):  # type: ignore[misc]
         self.filter.textChanged.connect(self.list.show_only)
         self.list.itemChanged.connect(lambda _: self.changed.emit())
         self.ticked, self.tick = self.list.ticked, self.list.tick
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addWidget(self.filter)
-        layout.addWidget(self.list)
+        self.setLayout(column(self.filter, self.list, flush=True, spacing=2))
 
     def set_entries(self, entries: Iterable[tuple[str, str]]) -> None:
         """List (name, what is said of it); names that stay keep their tick."""

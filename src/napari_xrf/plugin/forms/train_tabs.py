@@ -15,8 +15,8 @@ from napari_xrf.learning.training_recipes import RECIPES, TrainingOptions, Train
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import MapChoice
 from napari_xrf.plugin.forms.model_choice import ModelChoice
-from napari_xrf.plugin.forms.page import Page, shrinking
-from napari_xrf.plugin.forms.parts import button
+from napari_xrf.plugin.forms.page import Page
+from napari_xrf.plugin.forms.parts import button, expanding
 from napari_xrf.plugin.forms.recipe_choices import NetworkChoice, RegionsChoice, SyntheticChoice, wrapped
 from napari_xrf.plugin.forms.synthesis import ParameterForm
 from napari_xrf.plugin.forms.tables import Table
@@ -38,7 +38,7 @@ class TrainTab(Page):
 
     def __init__(self, dock: Dock) -> None:
         super().__init__()
-        self.recipe = shrinking(QComboBox())
+        self.recipe = expanding(QComboBox())
         for name, each in RECIPES.items():
             self.recipe.addItem(name)
             self.recipe.setItemData(self.recipe.count() - 1, each.summary, 3)  # Qt.ToolTipRole

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import QObject, Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QProgressBar, QWidget
 
 from napari_xrf.core.errors import Cancelled, XrfError
+from napari_xrf.plugin.forms.parts import button, column, row
 from napari_xrf.plugin.notices import tell_error
 
 _REPORT_EVERY_S = 0.05
@@ -155,22 +156,14 @@ class JobBar(QWidget):  # type: ignore[misc]
 
     busy = Signal(bool)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.job: Job | None = None
         self.what = QLabel()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.clicked.connect(self.cancel)
-        row = QHBoxLayout()
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.bar, 1)
-        row.addWidget(self.cancel_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.what)
-        layout.addLayout(row)
+        self.cancel_button = button("Cancel", "", self.cancel)
+        self.setLayout(column(self.what, row(self.bar, self.cancel_button), flush=True))
         self.hide()
 
     def run(self, title: str, function: Any, *arguments: Any, on_done: Any, **keywords: Any) -> Job | None:

@@ -50,14 +50,11 @@ def load_in_background(cube: SpectralCube) -> None:
     if cube.is_loaded or running_on(cube):
         return
 
-    def decode(progress: Any) -> SpectralCube:
-        return cube.load(progress=progress)
-
     def done(loaded: SpectralCube) -> None:
         for viewer in _viewers():
             replace_counts(viewer, cube, loaded)
 
-    Job(f"Decoding {cube.name}", decode, on_done=done, subject=cube).start()
+    Job(f"Decoding {cube.name}", cube.load, on_done=done, subject=cube).start()
 
 
 def _layers_of(viewer: Any, cube: SpectralCube) -> list[Any]:

@@ -26,10 +26,9 @@ def add_region_layer(viewer: Any, map_layer: Any) -> Any:
 
     Each new shape gets the next free colour; its spectrum is drawn in it.
     """
-    scale, translate = tuple(map_layer.scale[-2:]), tuple(map_layer.translate[-2:])
     keywords = spatial_keywords((1.0, 1.0)) | {
-        "scale": scale,
-        "translate": translate,
+        "scale": tuple(map_layer.scale[-2:]),
+        "translate": tuple(map_layer.translate[-2:]),
         "units": tuple(str(unit) for unit in map_layer.units[-2:]),
     }
     rows, columns = map_layer.data.shape[-2:]
@@ -91,7 +90,7 @@ def shape_mask(vertices: NDArray[Any], kind: str, map_shape: tuple[int, int]) ->
 
     points = np.asarray(vertices, dtype=float)[:, -2:]
     if kind in ("line", "path"):
-        return _line_mask(points, map_shape)
+        return _pixels_at(_along(points), map_shape)
     if kind == "ellipse":
         points = _ellipse_points(points)
     low = np.maximum(np.floor(points.min(axis=0)).astype(int), 0)
@@ -101,7 +100,7 @@ def shape_mask(vertices: NDArray[Any], kind: str, map_shape: tuple[int, int]) ->
         # Only the shape's box is rasterised: a drag redraws this many times a second.
         box = tuple(int(size) for size in high - low)
         mask[low[0] : high[0], low[1] : high[1]] = polygon2mask(box, points - low)
-    return mask if mask.any() else _nearest_pixel(points.mean(axis=0), map_shape)
+    return mask if mask.any() else _pixels_at(points.mean(axis=0)[None], map_shape)
 
 
 def region_pixels(layer: Any, index: int, map_layer: Any, map_shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -159,19 +158,19 @@ def _ellipse_points(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(center + np.cos(angle) * first + np.sin(angle) * second)
 
 
-def _line_mask(points: NDArray[np.float64], map_shape: tuple[int, int]) -> NDArray[np.bool_]:
-    mask = np.zeros(map_shape, dtype=bool)
-    for start, stop in pairwise(points):
-        steps = int(np.ceil(np.abs(stop - start).max())) + 1
-        along = np.rint(np.linspace(start, stop, steps)).astype(int)
-        inside = ((along >= 0) & (along < map_shape)).all(axis=1)
-        mask[along[inside, 0], along[inside, 1]] = True
-    return mask
+def _along(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return points (N, 2) along a path, no further apart than pixels are."""
+    return np.concatenate(
+        [
+            np.linspace(start, stop, int(np.ceil(np.abs(stop - start).max())) + 1)
+            for start, stop in pairwise(points)
+        ]
+    )
 
 
-def _nearest_pixel(center: NDArray[np.float64], map_shape: tuple[int, int]) -> NDArray[np.bool_]:
+def _pixels_at(points: NDArray[np.float64], map_shape: tuple[int, int]) -> NDArray[np.bool_]:
     mask = np.zeros(map_shape, dtype=bool)
-    y, x = (round(float(part)) for part in center)
-    if 0 <= y < map_shape[0] and 0 <= x < map_shape[1]:
-        mask[y, x] = True
+    nearest = np.rint(points).astype(int)
+    y, x = nearest[((nearest >= 0) & (nearest < map_shape)).all(axis=1)].T
+    mask[y, x] = True
     return mask

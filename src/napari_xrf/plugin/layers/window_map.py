@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,26 +29,21 @@ class WindowMap:
         self._layer: Any = None
         self._job: Job | None = None
 
-    def is_quick(self, cube: SpectralCube, low: float, high: float) -> bool:
-        """Whether the map can follow a drag."""
-        window = cube.energy.window(low, high)
-        size = int(np.prod(cube.map_shape)) * (window.stop - window.start) * cube.counts.dtype.itemsize
-        return cube.is_loaded and size <= _QUICK_BYTES
+    def show(self, cube: SpectralCube, over: Any, low: float, high: float, *, dragged: bool = False) -> None:
+        """Show the map of ``low`` … ``high`` keV, above the layer ``over``.
 
-    def show(self, cube: SpectralCube, over: Any, low: float, high: float) -> None:
-        """Show the map of ``low`` … ``high`` keV, above the layer ``over``; slow ones in a thread."""
+        Slow ones are made in a thread, once the window is no longer dragged.
+        """
+        quick = _is_quick(cube, low, high)
+        if dragged and not quick:
+            return
         self._stop()
-        if self.is_quick(cube, low, high):
+        if quick:
             self._draw(cube.window_map(low, high), cube, over, low, high)
             return
 
-        def work(progress: Any) -> NDArray[np.uint64]:
-            return cube.window_map(low, high, progress)
-
-        def done(counts: NDArray[np.uint64]) -> None:
-            self._draw(counts, cube, over, low, high)
-
-        self._job = Job("Energy window", work, on_done=done).start()
+        done = partial(self._draw, cube=cube, over=over, low=low, high=high)
+        self._job = Job("Energy window", cube.window_map, low, high, on_done=done).start()
 
     def keep(self) -> None:
         """Leave the layer as it is; the next window gets a new one."""
@@ -75,6 +71,12 @@ class WindowMap:
         layer.data = data
         layer.name = keywords["name"]
         layer.contrast_limits_range = layer.contrast_limits = keywords["contrast_limits"]
+
+
+def _is_quick(cube: SpectralCube, low: float, high: float) -> bool:
+    window = cube.energy.window(low, high)
+    size = int(np.prod(cube.map_shape)) * (window.stop - window.start) * cube.counts.dtype.itemsize
+    return cube.is_loaded and size <= _QUICK_BYTES
 
 
 def _put_above(layers: Any, layer: Any, below: Any) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,44 +22,11 @@ _CURSOR_COLOR = "#00d5d5"
 _EXPECTED_COLOR = "#ff4d9d"
 
 
-@dataclass(frozen=True, eq=False)
-class ExpectedSpectrum:
-    """What the spectrum of a formula, as the user wrote it, should look like.
-
-    Attributes
-    ----------
-    counts
-        (E,) scaled to the mean counts of the map's pixels.
-    """
+class ExpectedSpectrum(NamedTuple):
+    """A formula as the user wrote it, and its spectrum (E,) at the mean counts of the map's pixels."""
 
     formula: str
     counts: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What the user wants to see.
-
-    Attributes
-    ----------
-    total, highest
-        Whether the sum of all pixels and the highest pixels are shown.
-    per_pixel
-        Whether curves are divided by their number of pixels.
-    pixel
-        (y, x) of one pixel to show, or None.
-    expected
-        The expected spectrum of a formula, or None.
-    color
-        Of the sum.
-    """
-
-    total: bool = True
-    highest: bool = False
-    per_pixel: bool = True
-    pixel: tuple[int, int] | None = None
-    expected: ExpectedSpectrum | None = None
-    color: str = "#dddddd"
 
 
 def expect_spectrum_of(
@@ -84,27 +51,44 @@ def expect_spectrum_of(
 
 
 def draw_curves(
-    summary: CubeSpectra, regions: Sequence[tuple[Region, NDArray[np.uint64]]], choice: Choice
+    summary: CubeSpectra,
+    regions: Sequence[tuple[Region, NDArray[np.uint64]]] = (),
+    *,
+    total: bool = True,
+    highest: bool = False,
+    per_pixel: bool = True,
+    pixel: tuple[int, int] | None = None,
+    expected: ExpectedSpectrum | None = None,
+    color: str = "#dddddd",
 ) -> list[Curve]:
-    """Return the curves of a map, its regions and an expected spectrum, each with a name of its own."""
+    """Return the curves of a map and of its regions, each with a name of its own.
+
+    Parameters
+    ----------
+    total, highest, pixel, expected
+        Whether the sum of all pixels, in ``color``, and the highest pixels are drawn; one pixel (y, x); an
+        expected spectrum.
+    per_pixel
+        Whether counts are divided by the number of pixels.
+    """
     axis, pixels = summary.cube.energy, int(np.prod(summary.cube.map_shape))
 
     def curve(name: str, counts: NDArray[Any], size: int, color: str, *, dashed: bool = False) -> Curve:
-        divisor = size if choice.per_pixel else 1
+        divisor = size if per_pixel else 1
         return Curve(name, counts / divisor, axis, color, divisor, dashed)
 
     curves = []
-    if choice.total:
-        curves.append(curve("Mean" if choice.per_pixel else "Sum", summary.total, pixels, choice.color))
-    if choice.highest and summary.highest is not None:
+    if total:
+        curves.append(curve("Mean" if per_pixel else "Sum", summary.total, pixels, color))
+    if highest and summary.highest is not None:
         curves.append(curve("Max pixel", summary.highest, 1, _MAX_COLOR))
     curves += [curve(region.name, counts, int(region.mask.sum()), region.color) for region, counts in regions]
-    if choice.pixel is not None:
-        y, x = choice.pixel
+    if pixel is not None:
+        y, x = pixel
         curves.append(curve(f"Pixel {y}, {x}", summary.cube.spectrum_at(y, x), 1, _CURSOR_COLOR))
-    if choice.expected is not None:
-        expected = choice.expected
-        curves.append(curve(expected.formula, expected.counts * pixels, pixels, _EXPECTED_COLOR, dashed=True))
+    if expected is not None:
+        counts = expected.counts * pixels
+        curves.append(curve(expected.formula, counts, pixels, _EXPECTED_COLOR, dashed=True))
     return _with_single_names(curves)
 
 
@@ -120,9 +104,8 @@ def counts_behind(curve: Curve, cube: SpectralCube) -> Spectrum:
 def _with_single_names(curves: list[Curve]) -> list[Curve]:
     """Give equal names numbers, because the plot tells curves apart by name."""
     seen: dict[str, int] = {}
-    named = []
-    for curve in curves:
-        seen[curve.name] = seen.get(curve.name, 0) + 1
-        count = seen[curve.name]
-        named.append(curve if count == 1 else replace(curve, name=f"{curve.name} ({count})"))
-    return named
+    for place, curve in enumerate(curves):
+        count = seen[curve.name] = seen.get(curve.name, 0) + 1
+        if count > 1:
+            curves[place] = replace(curve, name=f"{curve.name} ({count})")
+    return curves

@@ -5,62 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
 
 import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt binding
 
 from napari_xrf.plugin.jobs.training import LossPoint
+from napari_xrf.plugin.plots.plot import Plot, vertical_line
 
 _COLORS = {"training": "#56b4e9", "validation": "#e69f00"}
 
 
-class LossPlot(QWidget):  # type: ignore[misc]
+class LossPlot(Plot):
     """Curves of training and validation loss, logarithmic where all losses are above 0."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__("Epoch", "Loss", least=(200, 120), usual=(400, 220), left=_LossAxis("left"))
         self._points: list[LossPoint] = []
         self._log = False
-        self.plot = pg.PlotWidget(axisItems={"left": _LossAxis("left")})
-        self.plot.setMinimumSize(200, 120)
-        self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
-        self.plot.setLabel("bottom", "Epoch")
-        self.plot.setLabel("left", "Loss")
-        self.plot.getPlotItem().setMenuEnabled(False)
-        self.plot.getPlotItem().layout.setContentsMargins(2, 2, 4, 8)
-        for side in ("left", "bottom"):
-            self.plot.getAxis(side).enableAutoSIPrefix(False)
-        self.legend = self.plot.addLegend(offset=(-5, 5), labelTextSize="8pt")
         self._curves = {
             name: self.plot.plot([], [], name=name, pen=pg.mkPen(color), symbol="o", symbolSize=4,
                                  symbolBrush=color, symbolPen=None)
             for name, color in _COLORS.items()
         }  # fmt: skip
-        self._best = pg.InfiniteLine(angle=90, pen=pg.mkPen("#888888", style=Qt.PenStyle.DotLine))
-        self._best.setVisible(False)
+        self._best = vertical_line(self.plot, "#888888", Qt.PenStyle.DotLine)
         self._best.setToolTip("The epoch of the lowest validation loss, whose weights are kept")
-        self.plot.addItem(self._best, ignoreBounds=True)
-        self.readout = QLabel(" ")
-        self.readout.setWordWrap(True)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.plot, 1)
-        layout.addWidget(self.readout)
-
-    def sizeHint(self) -> QSize:
-        """Return a size that leaves the forms above it room."""
-        return QSize(400, 220)
-
-    def set_colors(self, background: str, foreground: str) -> None:
-        """Take the window's colours, ``"#rrggbb"``."""
-        self.plot.setBackground(background)
-        for side in ("left", "bottom"):
-            self.plot.getAxis(side).setPen(foreground)
-            self.plot.getAxis(side).setTextPen(foreground)
-        self.legend.setLabelTextColor(foreground)
-        for _, label in self.legend.items:
-            label.setText(label.text)  # which takes the colour
 
     def set_steps(self, name: str) -> None:
         """Say what the losses are drawn against, ``"Epoch"``."""

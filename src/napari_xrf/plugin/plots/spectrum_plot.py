@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QSizePolicy
 
 import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt binding
 
-from napari_xrf.core.emission_lines import EmissionLine
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.plugin.plots.line_markers import LineMarkers
+from napari_xrf.plugin.plots.plot import Plot, vertical_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,33 +45,20 @@ class Curve:
     dashed: bool = False
 
 
-class SpectrumPlot(QWidget):  # type: ignore[misc]
+class SpectrumPlot(Plot):
     """Spectra against energy, with line markers, a crosshair and an energy window to drag."""
 
     windowChanged = Signal(float, float)
     windowReleased = Signal(float, float)
     sliceMoved = Signal(float)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__("Energy (keV)", "", least=(260, 220), usual=(430, 420))
         self._curves: dict[str, pg.PlotDataItem] = {}
         self._shown: list[Curve] = []
         self._log = False
-        self._foreground = "#dddddd"
-        self.plot = pg.PlotWidget()
-        self.plot.setMinimumSize(260, 220)
-        # pyqtgraph asks for 640 pixels, which would leave a dock's neighbour, the map, too little.
-        self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
-        self.plot.setLabel("bottom", "Energy (keV)")
-        self.plot.getAxis("bottom").enableAutoSIPrefix(False)
-        # pyqtgraph draws the axis' name a little below its place.
-        self.plot.getPlotItem().layout.setContentsMargins(2, 2, 4, 8)
-        self.plot.getAxis("left").enableAutoSIPrefix(False)
-        self.plot.getPlotItem().setMenuEnabled(False)
         self.plot.setDownsampling(auto=True, mode="peak")
         self.plot.setClipToView(True)
-        self.legend = self.plot.addLegend(offset=(-5, 5), labelTextSize="8pt")
-        self.legend.setZValue(100)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.markers = LineMarkers(self.plot)
         self.region = pg.LinearRegionItem(brush=(230, 159, 0, 50), pen=(230, 159, 0))
@@ -81,34 +68,14 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
         self.plot.addItem(self.region, ignoreBounds=True)
         self.region.sigRegionChanged.connect(lambda: self.windowChanged.emit(*self.window()))
         self.region.sigRegionChangeFinished.connect(lambda: self.windowReleased.emit(*self.window()))
-        self.slice = pg.InfiniteLine(
-            angle=90, movable=True, pen=pg.mkPen("#b0b0b0", style=Qt.PenStyle.DashLine), hoverPen="#ffffff"
+        self.slice = vertical_line(
+            self.plot, "#b0b0b0", Qt.PenStyle.DashLine, movable=True, hoverPen="#ffffff"
         )
-        self.slice.setVisible(False)
         self.slice.sigDragged.connect(lambda line: self.sliceMoved.emit(float(line.value())))
-        self.plot.addItem(self.slice, ignoreBounds=True)
-        self._crosshair = pg.InfiniteLine(angle=90, pen=pg.mkPen("#888888", style=Qt.PenStyle.DotLine))
-        self._crosshair.setVisible(False)
-        self.plot.addItem(self._crosshair, ignoreBounds=True)
+        self._crosshair = vertical_line(self.plot, "#888888", Qt.PenStyle.DotLine)
         self._pointer = pg.SignalProxy(self.plot.scene().sigMouseMoved, rateLimit=30, slot=self._point)
-        self.readout = QLabel(" ")
-        self.readout.setWordWrap(True)
         self.readout.setMinimumHeight(2 * self.readout.fontMetrics().lineSpacing())
         self.readout.setAlignment(Qt.AlignmentFlag.AlignTop)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.plot, 1)
-        layout.addWidget(self.readout)
-
-    def set_colors(self, background: str, foreground: str) -> None:
-        """Take the window's colours, ``"#rrggbb"``."""
-        self._foreground = foreground
-        self.plot.setBackground(background)
-        for side in ("left", "bottom"):
-            self.plot.getAxis(side).setPen(foreground)
-            self.plot.getAxis(side).setTextPen(foreground)
-        self.legend.setLabelTextColor(foreground)
-        self.legend.setBrush(pg.mkBrush(background))
 
     def set_curves(self, curves: Sequence[Curve], unit: str = "counts") -> None:
         """Show these spectra and no others; curves that stay keep the zoom."""
@@ -142,27 +109,16 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
             self.set_curves(self._shown, self.plot.getAxis("left").labelText)
             self.show_heights()
 
-    def set_markers(self, elements: Sequence[str]) -> None:
-        """Mark the emission lines of these elements (``"Fe"``) or line families (``"Pb L"``)."""
-        self.markers.show(elements)
-
-    def set_evidence(self, lines: Sequence[EmissionLine]) -> None:
-        """Mark the lines that speak for a model's answer, beside those of :meth:`set_markers`."""
-        self.markers.show_evidence(lines)
-
     def show_main(self) -> None:
         """Zoom to the energies where nearly all counts lie."""
         if self._shown:
-            start = max(float(self._shown[0].energy.energies[0]), 0.0)
-            self.plot.setXRange(start, _reach(self._shown[0]), padding=0.02)
-            self.show_heights()
+            self._show_energies(max(float(self._shown[0].energy.energies[0]), 0.0), _reach(self._shown[0]))
 
     def show_all(self) -> None:
         """Zoom out to all energies."""
         if self._shown:
             energies = self._shown[0].energy.energies
-            self.plot.setXRange(float(energies[0]), float(energies[-1]), padding=0.02)
-            self.show_heights()
+            self._show_energies(float(energies[0]), float(energies[-1]))
 
     def show_heights(self) -> None:
         """Zoom the counts' axis to the spectra; rare single counts may lie below a logarithmic one."""
@@ -180,10 +136,6 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
             self.plot.setYRange(np.log10(low / 2), np.log10(highest * 3), padding=0)
         else:
             self.plot.setYRange(0, highest * 1.15, padding=0)
-
-    def sizeHint(self) -> QSize:
-        """Return a size that leaves the map beside it room."""
-        return QSize(430, 420)
 
     def set_slice(self, energy: float | None) -> None:
         """Mark the energy in keV that the map shows now; None hides the mark."""
@@ -207,11 +159,15 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
         low, high = self.region.getRegion()
         return float(low), float(high)
 
+    def _show_energies(self, low: float, high: float) -> None:
+        self.plot.setXRange(low, high, padding=0.02)
+        self.show_heights()
+
     def _rebuild(self, curves: Sequence[Curve]) -> None:
         for item in self._curves.values():
             self.plot.removeItem(item)
         self._curves = {curve.name: self.plot.plot([], [], name=curve.name) for curve in curves}
-        self.legend.setLabelTextColor(self._foreground)
+        self.color_legend()
 
     def _highest_peak(self) -> tuple[float, float]:
         if not self._shown:
@@ -242,7 +198,7 @@ class SpectrumPlot(QWidget):  # type: ignore[misc]
                 parts.append(f"{curve.name}: {float(curve.counts[channel]):.4g}")
         near = self.markers.nearest(energy)
         if near is not None:
-            parts.append(_line_text(near))
+            parts.append(f"{near.element} {near.siegbahn} {near.energy:.3f} keV")
         return "   ".join(parts)
 
 
@@ -254,7 +210,3 @@ def _reach(curve: Curve) -> float:
         return float(curve.energy.energies[-1])
     last = int(np.searchsorted(np.cumsum(counts), 0.985 * total))
     return float(curve.energy.energies[min(int(last * 1.05) + 20, curve.energy.size - 1)])
-
-
-def _line_text(line: EmissionLine) -> str:
-    return f"{line.element} {line.siegbahn} {line.energy:.3f} keV"
