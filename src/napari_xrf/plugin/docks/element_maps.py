@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import napari.viewer
@@ -74,21 +75,16 @@ class ElementMapsDock(Dock):
             widget.setEnabled(self.job_bar.job is None and self.maps.layer() is not None)
 
     def _find(self) -> None:
-        from napari_xrf.maps.calibrated_map import find_elements
-        from napari_xrf.plugin.layers.calibration import on_calibrated
+        from napari_xrf.plugin.layers.calibration import find_on_layer
 
         layer, cube = self.maps.layer(), self.maps.cube()
-        if cube is None:
+        if cube is not None:
+            done = partial(self._show_found, layer)
+            self.job_bar.run("Finding elements", find_on_layer, layer, cube, on_done=done)
+
+    def _show_found(self, layer: Any, found: Sequence[Any]) -> None:
+        if self.maps.layer() is not layer:
             return
-
-        def done(found: Any) -> None:
-            layer.metadata[FOUND_KEY] = tuple(entry.element for entry in found)
-            if self.maps.layer() is layer:
-                self._show_found(found)
-
-        self.job_bar.run("Finding elements", on_calibrated(find_elements, layer, cube), on_done=done)
-
-    def _show_found(self, found: Sequence[Any]) -> None:
         self.list.clear()
         for entry in found:
             lines = ", ".join(family.split()[-1] for family in entry.families)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import napari.viewer
 from qtpy.QtWidgets import QLabel, QLineEdit, QMenu, QPushButton, QSizePolicy
@@ -20,7 +20,6 @@ from napari_xrf.plugin.forms.dialogs import ask_elements
 from napari_xrf.plugin.forms.layer_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, column, row, tick_box
 from napari_xrf.plugin.jobs.job import running_on
-from napari_xrf.plugin.layers.cubes import FOUND_KEY
 from napari_xrf.plugin.layers.loading import load_in_background
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.layers.regions import add_region_layer, pixel_under
@@ -28,6 +27,9 @@ from napari_xrf.plugin.layers.window_map import WindowMap
 from napari_xrf.plugin.notices import errors_told
 from napari_xrf.plugin.plots.curves import ExpectedSpectrum, counts_behind, draw_curves, expect_spectrum_of
 from napari_xrf.plugin.plots.spectrum_plot import SpectrumPlot
+
+if TYPE_CHECKING:
+    from napari_xrf.maps.identification import FoundElement
 
 
 class SpectrumDock(Dock):
@@ -220,19 +222,14 @@ class SpectrumDock(Dock):
             self.set_elements(", ".join(chosen))
 
     def _find(self) -> None:
-        from napari_xrf.maps.calibrated_map import find_elements
-        from napari_xrf.plugin.layers.calibration import on_calibrated
+        from napari_xrf.plugin.layers.calibration import find_on_layer
 
         layer, cube = self.maps.layer(), self.maps.cube()
-        if cube is None:
-            return
+        if cube is not None:
+            self.job_bar.run("Finding elements", find_on_layer, layer, cube, on_done=self._mark_found)
 
-        def done(found: Any) -> None:
-            if layer in self.viewer.layers:
-                layer.metadata[FOUND_KEY] = tuple(entry.element for entry in found)
-            self.set_elements(", ".join(entry.element for entry in found))
-
-        self.job_bar.run("Finding elements", on_calibrated(find_elements, layer, cube), on_done=done)
+    def _mark_found(self, found: Sequence[FoundElement]) -> None:
+        self.set_elements(", ".join(entry.element for entry in found))
 
     def _expect(self) -> None:
         text, cube, summary = self.formula.text().strip(), self.maps.cube(), self._summary
