@@ -4,7 +4,8 @@ import pytest
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.forms.layer_choice import LabelsChoice, MapChoice
+from napari_xrf.plugin.forms.layer_choice import LabelsChoice
+from napari_xrf.plugin.forms.map_choice import MapChoice
 from two_phase_maps import two_phase_cube
 
 pytestmark = pytest.mark.gui

@@ -19,7 +19,7 @@ from napari_xrf.learning.prediction_files import read_prediction
 from napari_xrf.learning.weights import load_model, read_description, save_model
 from napari_xrf.plugin.docks.spectrum import spectrum_docks
 from napari_xrf.plugin.forms.inference import ONE_THRESHOLD
-from napari_xrf.plugin.jobs.model_answers import LoadedModel, Request, answer_region, predict_map
+from napari_xrf.plugin.jobs.model_answers import Request, answer_region, loaded_model, predict_map
 from napari_xrf.plugin.layers.calibration import calibrate_layer, kept_map
 from napari_xrf.plugin.layers.cubes import cube_from, cube_layers
 from napari_xrf.plugin.layers.predictions import MOST_MAPS, element_groups, prediction_layers
@@ -72,9 +72,7 @@ def empty(cube):
 
 
 def test_a_region_is_answered_with_a_ranked_list(weights, cube, iron):
-    answer = answer_region(
-        LoadedModel(), str(weights("elements")), cube, "left", iron, Request(threshold=0.5)
-    )
+    answer = answer_region(str(weights("elements")), cube, "left", iron, Request(threshold=0.5))
     assert [row.name for row in answer.ranked] == ["Fe", "Ca"]
     assert [row.present for row in answer.ranked] == [True, False]
     assert answer.ranked[0].counts == pytest.approx(cube.region_spectrum(iron).sum(), rel=0.5)
@@ -83,35 +81,33 @@ def test_a_region_is_answered_with_a_ranked_list(weights, cube, iron):
 
 
 def test_minerals_and_the_unknown_are_ranked(weights, cube, iron):
-    answer = answer_region(LoadedModel(), str(weights("minerals")), cube, "right", ~iron, Request())
+    answer = answer_region(str(weights("minerals")), cube, "right", ~iron, Request())
     assert answer.ranked[0].name == "calcite"
     assert {row.name for row in answer.ranked} == {"calcite", "hematite", "unknown"}
     assert [row.present for row in answer.ranked] == [True, False, False]
 
 
 def test_a_region_without_counts_and_a_model_without_names_say_so(weights, cube):
-    models = LoadedModel()
     with pytest.raises(InvalidInput, match="left holds no counts"):
-        answer_region(models, str(weights("elements")), empty(cube), "left", None, Request())
+        answer_region(str(weights("elements")), empty(cube), "left", None, Request())
     with pytest.raises(InvalidInput, match="names nothing"):
-        answer_region(models, str(weights("spectra")), cube, "left", None, Request())
+        answer_region(str(weights("spectra")), cube, "left", None, Request())
     with pytest.raises(InvalidInput, match="no counts"):
-        predict_map(empty(cube), models, str(weights("elements")), Request(("presence",), refined=False))
+        predict_map(empty(cube), str(weights("elements")), Request(("presence",), refined=False))
     with pytest.raises(InvalidInput, match="no output"):
-        predict_map(cube, models, str(weights("elements")), Request(()))
+        predict_map(cube, str(weights("elements")), Request(()))
 
 
 def test_a_model_is_loaded_once_and_again_when_its_file_changed(weights, tmp_path):
     model = load_model(weights("lines"))
     path = save_model(tmp_path / "own.safetensors", model)
-    models = LoadedModel()
-    first = models.get(str(path))
-    assert models.get(str(path)) is first
+    first = loaded_model(str(path))
+    assert loaded_model(str(path)) is first
     save_model(path, model.with_description(replace(model.description, name="renamed")))
-    assert models.get(str(path)).description.name == "renamed"
+    assert loaded_model(str(path)).description.name == "renamed"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(FileError, match=r"own\.safetensors"):
-        models.get(str(path))
+        loaded_model(str(path))
 
 
 def test_a_map_is_calibrated_once_for_its_layer(cube):

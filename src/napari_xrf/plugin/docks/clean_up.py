@@ -16,7 +16,7 @@ from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.parts import button, column, row, wrapped
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
-from napari_xrf.plugin.layers.layer_data import add_layers
+from napari_xrf.plugin.layers.layer_data import add_layers, with_keywords
 from napari_xrf.plugin.notices import errors_told, tell
 
 ALL_CLASSES = "all classes"
@@ -120,9 +120,8 @@ class CleanUpDock(Dock):
 
         def done(maps: tuple[LabelMap, LabelMap]) -> None:
             before, after = maps
-            data, keywords, kind = label_layer(after, name)
-            keywords["metadata"] |= {key: layer.metadata[key] for key in _KEPT if key in layer.metadata}
-            add_layers(self.viewer, [(data, keywords, kind)])
+            kept = {key: layer.metadata[key] for key in _KEPT if key in layer.metadata}
+            add_layers(self.viewer, [with_keywords(label_layer(after, name), metadata=kept)])
             tell(f"{_changed_pixels(before, after):,} pixels changed; {layer.name!r} stays as it was")
 
         self._start("Cleaning labels", done)

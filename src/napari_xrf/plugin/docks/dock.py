@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from superqt.utils import qthrottled
 
 from napari_xrf.plugin.jobs.job import JobBar
-from napari_xrf.plugin.notices import errors_told
+from napari_xrf.plugin.notices import errors_told, tell
 from napari_xrf.plugin.writers import recognized_name
 
 
@@ -73,6 +73,16 @@ class Dock(QWidget):  # type: ignore[misc]
         if path:
             with errors_told():
                 write(Path(recognized_name(path, re.findall(r"\*(\.\w+)", kind or kinds))))
+
+    def write_in_background(
+        self, path: Path, write: Callable[..., Any], *content: Any, **options: Any
+    ) -> None:
+        """Run ``write(path, *content, progress=..., **options)`` as the dock's job; says when it is done."""
+
+        def done(_: Any) -> None:
+            tell(f"{path.name} is written")
+
+        self.job_bar.run(f"Writing {path.name}", write, path, *content, on_done=done, **options)
 
     def event(self, event: QEvent) -> bool:
         """Notice that napari's close button takes the widget out of its dock, without a close event."""

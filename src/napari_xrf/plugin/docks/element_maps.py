@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import napari.viewer
@@ -12,8 +11,7 @@ from qtpy.QtWidgets import QComboBox, QLabel
 
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.forms.dialogs import ask_elements
-from napari_xrf.plugin.forms.layer_choice import MapChoice
+from napari_xrf.plugin.forms.map_choice import MapChoice, element_buttons
 from napari_xrf.plugin.forms.parts import button, column, row, tick_box
 from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.cubes import FOUND_KEY
@@ -36,9 +34,9 @@ class ElementMapsDock(Dock):
         self.method = QComboBox()
         for text, name in _METHODS:
             self.method.addItem(text, name)
-        self.find = button("Find elements", "From the sum and the highest pixels", self._find)
-        self.from_file = button("From file", "The elements that the file lists", self._take_file)
-        self.table = button("Table…", "Choose from the periodic table", self._open_table)
+        self.find, self.from_file, self.table = element_buttons(
+            self.maps, "Find elements", self._show_found, self.tick, self.elements
+        )
         self.clear = button("None", "Untick all", lambda: self.tick(()))
         self.grid = tick_box("Side by side", False, "Show the maps in a grid", self._arrange)
         self.run = button("Map elements", "Make the maps as layers", self._map)
@@ -64,8 +62,6 @@ class ElementMapsDock(Dock):
 
     def _choose(self, layer: Any) -> None:
         self.list.clear()
-        cube = self.maps.cube()
-        self.from_file.setEnabled(cube is not None and bool(cube.elements))
         self._set_enabled()
         if layer is not None:
             self.tick(layer.metadata.get(FOUND_KEY, ()))
@@ -74,17 +70,7 @@ class ElementMapsDock(Dock):
         for widget in (self.find, self.run):
             widget.setEnabled(self.job_bar.job is None and self.maps.layer() is not None)
 
-    def _find(self) -> None:
-        from napari_xrf.plugin.layers.calibration import find_on_layer
-
-        layer, cube = self.maps.layer(), self.maps.cube()
-        if cube is not None:
-            done = partial(self._show_found, layer)
-            self.job_bar.run("Finding elements", find_on_layer, layer, cube, on_done=done)
-
-    def _show_found(self, layer: Any, found: Sequence[Any]) -> None:
-        if self.maps.layer() is not layer:
-            return
+    def _show_found(self, found: Sequence[Any]) -> None:
         self.list.clear()
         for entry in found:
             lines = ", ".join(family.split()[-1] for family in entry.families)
@@ -94,26 +80,11 @@ class ElementMapsDock(Dock):
         if not found:
             warn("No element stands out of this map: choose some from the table")
 
-    def _take_file(self) -> None:
-        cube = self.maps.cube()
-        if cube is not None:
-            self.tick(cube.elements)
-
-    def _open_table(self) -> None:
-        chosen = ask_elements(self.elements(), self)
-        if chosen is not None:
-            self.tick(chosen)
-
     def _map(self) -> None:
         from napari_xrf.maps.element_mapping import map_elements
-        from napari_xrf.plugin.layers.calibration import on_calibrated
 
-        layer, cube = self.maps.layer(), self.maps.cube()
-        if cube is None:
-            return
-        chosen = list(self.elements()) or None
         options = {"method": self.method.currentData(), "on_done": self._show_maps}
-        self.job_bar.run("Mapping elements", on_calibrated(map_elements, layer, cube), chosen, **options)
+        self.maps.run("Mapping elements", map_elements, list(self.elements()) or None, **options)
 
     def _show_maps(self, maps: ElementMaps) -> None:
         if len(maps) == 0:

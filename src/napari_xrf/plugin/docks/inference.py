@@ -18,19 +18,18 @@ from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.docks.spectrum import show_evidence
 from napari_xrf.plugin.forms.inference import InferenceForm
-from napari_xrf.plugin.forms.layer_choice import MapChoice
+from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.model_choice import ModelChoice
 from napari_xrf.plugin.forms.parts import button, column, expanding, row, wrapped
 from napari_xrf.plugin.forms.synthesis import form_label
 from napari_xrf.plugin.forms.tables import RankedTable
 from napari_xrf.plugin.jobs.job import Job, running_on
-from napari_xrf.plugin.jobs.model_answers import Answer, LoadedModel, Request, answer_region, predict_map
+from napari_xrf.plugin.jobs.model_answers import Answer, Request, answer_region, predict_map
 from napari_xrf.plugin.layers.calibration import calibrate_layer, kept_map, on_calibrated
 from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.loading import load_in_background
 from napari_xrf.plugin.layers.predictions import prediction_layers
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
-from napari_xrf.plugin.layers.regions import add_region_layer
 from napari_xrf.plugin.notices import errors_told, tell, tell_error
 from napari_xrf.plugin.plots.line_markers import evidence_lines
 
@@ -42,7 +41,6 @@ class InferenceDock(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
-        self._models = LoadedModel()
         self._masks: dict[str, NDArray[np.bool_]] = {}
         self._answering: Job | None = None
         self._refining: Job | None = None
@@ -57,9 +55,7 @@ class InferenceDock(Dock):
         self.region = expanding(QComboBox(), 0)
         self.region.setToolTip("Whose spectrum the model reads; a region is answered while you draw it")
         self.region.addItem(WHOLE)
-        self.new_regions = button(
-            "New ROI layer", "Draw regions; each is answered at once", self._add_regions
-        )
+        self.new_regions = self.maps.region_button("Draw regions; each is answered at once")
         self.ask = button("Ask", "Read the region's spectrum", self._ask)
         self.status = wrapped()
         self.table = RankedTable()
@@ -96,10 +92,7 @@ class InferenceDock(Dock):
         if self.prediction is None:
             raise InvalidInput("no map was read yet", "Press Read whole map first")
 
-        def done(_: Any) -> None:
-            tell(f"{path.name} is written")
-
-        self.job_bar.run(f"Writing {path.name}", write_prediction, path, self.prediction, on_done=done)
+        self.write_in_background(path, write_prediction, self.prediction)
 
     def _choose_map(self, layer: Any) -> None:
         cube = self.maps.cube() if layer is not None else None
@@ -110,17 +103,14 @@ class InferenceDock(Dock):
         self._follow_regions()
 
     def _choose_model(self) -> None:
-        description = self._description()
+        description: ModelDescription | None = None
+        with errors_told():
+            description = self.models.description()
         self.form.show_for(description)
         self._clear_answer()
         self._set_enabled()
         if self.region.currentText() in self._masks:
             self._ask()
-
-    def _description(self) -> ModelDescription | None:
-        with errors_told():
-            return self.models.description()
-        return None
 
     def _form_changed(self) -> None:
         self._set_enabled()
@@ -131,16 +121,10 @@ class InferenceDock(Dock):
         ready = self.maps.layer() is not None and bool(self.models.model())
         free = self.job_bar.job is None
         self.ask.setEnabled(ready)
-        self.new_regions.setEnabled(self.maps.layer() is not None)
         self.run.setEnabled(ready and free and bool(self.form.request().outputs))
         self.save.setEnabled(free and self.prediction is not None)
 
     # Regions
-
-    def _add_regions(self) -> None:
-        layer = self.maps.layer()
-        if layer is not None:
-            add_region_layer(self.viewer, layer)
 
     def _follow_regions(self) -> None:
         """List the regions, and ask about the one that was drawn or moved."""
@@ -176,7 +160,6 @@ class InferenceDock(Dock):
         self._answering = Job(
             f"Reading {region}",
             answer_region,
-            self._models,
             model,
             kept_map(layer, cube),
             region,
@@ -253,7 +236,7 @@ class InferenceDock(Dock):
         request = self.form.request()
         work = on_calibrated(predict_map, layer, cube) if request.refined else partial(predict_map, cube)
         done = partial(self._show_map, cube, request)
-        self.job_bar.run(f"Reading {cube.name}", work, self._models, model, request, on_done=done)
+        self.job_bar.run(f"Reading {cube.name}", work, model, request, on_done=done)
 
     def _show_map(self, cube: SpectralCube, request: Request, prediction: Any) -> None:
         self.prediction, self._predicted = prediction, cube

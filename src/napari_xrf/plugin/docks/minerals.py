@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QLineEdit, QListWidge
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.forms.layer_choice import LabelsChoice, MapChoice
+from napari_xrf.plugin.forms.layer_choice import LabelsChoice
+from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, column, row
 from napari_xrf.plugin.forms.tables import ClassTable
 from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
-from napari_xrf.plugin.layers.layer_data import add_layers, spatial_keywords
+from napari_xrf.plugin.layers.layer_data import add_layers, map_layer, with_keywords
 from napari_xrf.plugin.notices import errors_told, tell
 from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries
 
@@ -48,8 +50,16 @@ class MineralsDock(Dock):
         self.table = ClassTable()
         self.own = button("Own CSV…", "Add minerals of your own: name,formula,density", self._ask_library)
         self.run = button("Map minerals", "Name the mineral of each pixel", self._classify)
-        self.save_table = button("Save table…", "Write the percentages as CSV", self._ask_table)
-        self.save_report = button("Save report…", "Write map, table and spectra as HTML", self._ask_report)
+        self.save_table = button(
+            "Save table…",
+            "Write the percentages as CSV",
+            partial(self.save_as, "Save the table", "classes.csv", "Table (*.csv)", self.write_table),
+        )
+        self.save_report = button(
+            "Save report…",
+            "Write map, table and spectra as HTML",
+            partial(self.save_as, "Save the report", "report.html", "Report (*.html)", self.write_report),
+        )
         self.setLayout(
             column(
                 row(QLabel("Map"), self.maps),
@@ -124,34 +134,22 @@ class MineralsDock(Dock):
 
     def _classify(self) -> None:
         from napari_xrf.minerals.classification import classify_minerals
-        from napari_xrf.plugin.layers.calibration import on_calibrated
 
-        layer, cube = self.maps.layer(), self.maps.cube()
+        cube = self.maps.cube()
         if cube is None:
             return
-
-        def done(classification: Any) -> None:
-            self._show(classification, cube)
-
-        options = {"library": self._library, "on_done": done}
+        options = {"library": self._library, "on_done": partial(self._show, cube)}
         with errors_told():
-            minerals = self.chosen_minerals()
-            work = on_calibrated(classify_minerals, layer, cube)
-            self.job_bar.run("Mapping minerals", work, minerals, **options)
+            self.maps.run("Mapping minerals", classify_minerals, self.chosen_minerals(), **options)
 
-    def _show(self, classification: Any, cube: SpectralCube) -> None:
+    def _show(self, cube: SpectralCube, classification: Any) -> None:
         labels = classification.label_map
+        layers = [with_keywords(label_layer(labels), metadata={CLASSIFICATION_KEY: (cube, classification)})]
         if labels.confidence is not None:
-            self.viewer.add_image(
-                np.asarray(labels.confidence),
-                name=f"Confidence ({cube.name})",
-                contrast_limits=(0.0, 1.0),
-                visible=False,
-                **spatial_keywords(labels.pixel_size),
-            )
-        data, keywords, kind = label_layer(labels)
-        keywords["metadata"] |= {CLASSIFICATION_KEY: (cube, classification)}
-        (layer,) = add_layers(self.viewer, [(data, keywords, kind)])
+            look = {"contrast_limits": (0.0, 1.0), "colormap": "gray", "visible": False}
+            name = f"Confidence ({cube.name})"
+            layers.insert(0, map_layer(np.asarray(labels.confidence), name, labels.pixel_size, **look))
+        layer = add_layers(self.viewer, layers)[-1]
         self.labels.choose(layer)
         tell("\n".join(classification.notes) or f"{layer.name} is done")
 
@@ -173,12 +171,6 @@ class MineralsDock(Dock):
         if path:
             with errors_told():
                 self.use_library(Path(path))
-
-    def _ask_table(self) -> None:
-        self.save_as("Save the table", "classes.csv", "Table (*.csv)", self.write_table)
-
-    def _ask_report(self) -> None:
-        self.save_as("Save the report", "report.html", "Report (*.html)", self.write_report)
 
     def write_table(self, path: Path) -> None:
         """Write the percentages of the chosen label layer as CSV."""

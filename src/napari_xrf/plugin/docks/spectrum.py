@@ -16,13 +16,12 @@ from napari_xrf.core.emission_lines import EmissionLine, parse_elements
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.forms.dialogs import ask_elements
-from napari_xrf.plugin.forms.layer_choice import MapChoice
+from napari_xrf.plugin.forms.map_choice import MapChoice, element_buttons
 from napari_xrf.plugin.forms.parts import button, column, row, tick_box
 from napari_xrf.plugin.jobs.job import running_on
 from napari_xrf.plugin.layers.loading import load_in_background
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
-from napari_xrf.plugin.layers.regions import add_region_layer, pixel_under
+from napari_xrf.plugin.layers.regions import pixel_under
 from napari_xrf.plugin.layers.window_map import WindowMap
 from napari_xrf.plugin.notices import errors_told
 from napari_xrf.plugin.plots.curves import ExpectedSpectrum, counts_behind, draw_curves, expect_spectrum_of
@@ -117,10 +116,14 @@ class SpectrumDock(Dock):
         self.formula.setPlaceholderText("expected spectrum of: CaCO3")
         self.formula.setToolTip("A formula; its expected spectrum is scaled to the counts of the map")
         self.formula.editingFinished.connect(self._expect)
-        self.find = button("Find", "Find the elements of the map", self._find)
-        self.from_file = button("From file", "Mark the elements that the file lists", self._mark_file)
-        self.table = button("Table…", "Choose from the periodic table", self._open_table)
-        self.new_regions = button("New ROI layer", "Draw regions; each shows its spectrum", self._add_regions)
+        self.find, self.from_file, self.table = element_buttons(
+            self.maps,
+            "Find",
+            self._mark_found,
+            lambda names: self.set_elements(", ".join(names)),
+            self._marked,
+        )
+        self.new_regions = self.maps.region_button("Draw regions; each shows its spectrum")
         self.window = button(
             "Energy window", "Drag a window: its map is a layer that follows", self._toggle_window
         )
@@ -155,8 +158,7 @@ class SpectrumDock(Dock):
             return
         self._summary = self._expected = None
         self.job_bar.cancel()
-        self.from_file.setEnabled(cube is not None and bool(cube.elements))
-        for widget in (self.find, self.window, self.new_regions, self.save):
+        for widget in (self.find, self.window, self.save):
             widget.setEnabled(cube is not None)
         self.refresh()
         if cube is not None:
@@ -207,26 +209,11 @@ class SpectrumDock(Dock):
         with errors_told():
             self.plot.markers.show(parse_elements(self.elements.text()))
 
-    def _mark_file(self) -> None:
-        cube = self.maps.cube()
-        if cube is not None:
-            self.set_elements(", ".join(cube.elements))
-
-    def _open_table(self) -> None:
+    def _marked(self) -> tuple[str, ...]:
         try:
-            marked = parse_elements(self.elements.text())
+            return parse_elements(self.elements.text())
         except XrfError:
-            marked = ()
-        chosen = ask_elements(marked, self)
-        if chosen is not None:
-            self.set_elements(", ".join(chosen))
-
-    def _find(self) -> None:
-        from napari_xrf.plugin.layers.calibration import find_on_layer
-
-        layer, cube = self.maps.layer(), self.maps.cube()
-        if cube is not None:
-            self.job_bar.run("Finding elements", find_on_layer, layer, cube, on_done=self._mark_found)
+            return ()
 
     def _mark_found(self, found: Sequence[FoundElement]) -> None:
         self.set_elements(", ".join(entry.element for entry in found))
@@ -245,11 +232,6 @@ class SpectrumDock(Dock):
             self.refresh()
 
         self.job_bar.run("Expected spectrum", expect_spectrum_of, text, summary, on_done=done)
-
-    def _add_regions(self) -> None:
-        layer = self.maps.layer()
-        if layer is not None:
-            add_region_layer(self.viewer, layer)
 
     def _toggle_window(self) -> None:
         shown = self.window.isChecked()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import napari.viewer
 import numpy as np
@@ -105,10 +105,7 @@ class SynthesisDock(Dock):
         layer = self.results.layer()
         cube, truth = cube_from(layer), layer.metadata[TRUTH_KEY]
 
-        def done(_: Any) -> None:
-            tell(f"{path.name} is written")
-
-        self.job_bar.run(f"Writing {path.name}", write_cube, path, cube, truth=truth, on_done=done)
+        self.write_in_background(path, write_cube, cube, truth=truth)
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)

@@ -8,11 +8,8 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox
 
-from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.parts import expanding
-from napari_xrf.plugin.layers.cubes import cube_from, holds_cube
-from napari_xrf.plugin.notices import errors_told
 
 
 class LayerChoice(QComboBox):  # type: ignore[misc]
@@ -37,7 +34,7 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
         self, dock: Dock, accepts: Callable[[Any], bool], empty_text: str, watched: tuple[str, ...] = ()
     ) -> None:
         super().__init__()
-        self._viewer = dock.viewer
+        self._dock, self._viewer = dock, dock.viewer
         self._accepts = accepts
         self._watched = watched
         self._layers: list[Any] = []
@@ -104,21 +101,6 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
 
     def _tell_edited(self, event: Any = None) -> None:
         self.edited.emit()
-
-
-class MapChoice(LayerChoice):
-    """The maps of spectra of one viewer; see :class:`LayerChoice`."""
-
-    def __init__(self, dock: Dock) -> None:
-        super().__init__(dock, holds_cube, "open a map of spectra", ("data",))
-
-    def cube(self) -> SpectralCube | None:
-        """Return the chosen map, or None; a layer that has lost its energy axis is told."""
-        layer = self.layer()
-        if layer is not None:
-            with errors_told():
-                return cube_from(layer)
-        return None
 
 
 class LabelsChoice(LayerChoice):

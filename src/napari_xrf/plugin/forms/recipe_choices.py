@@ -20,7 +20,8 @@ from napari_xrf.learning.recipe_variants import (
 from napari_xrf.learning.training_recipes import TrainingRecipe
 from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.forms.layer_choice import LabelsChoice, MapChoice
+from napari_xrf.plugin.forms.layer_choice import LabelsChoice
+from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.parts import expanding, row
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, form_label
 from napari_xrf.plugin.forms.synthesis_choices import FileChoice

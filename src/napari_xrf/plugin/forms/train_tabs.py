@@ -13,7 +13,7 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.adaptation.options import AdaptationOptions
 from napari_xrf.learning.training_recipes import RECIPES, TrainingOptions, TrainingRecipe
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.forms.layer_choice import MapChoice
+from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.model_choice import ModelChoice
 from napari_xrf.plugin.forms.page import Page
 from napari_xrf.plugin.forms.parts import button, expanding

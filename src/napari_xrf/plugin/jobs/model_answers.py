@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from threading import Lock
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,51 +52,8 @@ class Request:
     device: str = "auto"
 
 
-class LoadedModel:
-    """Keeps the model that was used last: loading it takes longer than answering."""
-
-    def __init__(self) -> None:
-        self._key: tuple[str, int, int, int] | None = None
-        self._model: Model | None = None
-        self._lock = Lock()
-
-    def get(self, name: str) -> Model:
-        """Return a model by name or path, loaded anew when its file has changed.
-
-        Raises
-        ------
-        InvalidInput
-            When there is no such model.
-        FileError
-            When its file is damaged.
-        """
-        from napari_xrf.learning.weights import load_model
-
-        path = find_weights(name)
-        state = path.stat()
-        # A file replaced within one tick of the clock has another inode.
-        key = (str(path), state.st_mtime_ns, state.st_size, state.st_ino)
-        with self._lock:
-            if self._model is None or key != self._key:
-                self._model, self._key = load_model(name), key
-            return self._model
-
-
-@dataclass(frozen=True)
-class RankedName:
-    """One row of an answer.
-
-    Attributes
-    ----------
-    name
-        Of the model's names, or ``"unknown"``.
-    probability
-        0 to 1.
-    counts
-        Net counts in the region, None where the model gives none.
-    present
-        Whether the probability reaches the threshold.
-    """
+class RankedName(NamedTuple):
+    """One of a model's names, or ``"unknown"``, in an answer: counts are None where the model gives none."""
 
     name: str
     probability: float
@@ -106,16 +63,10 @@ class RankedName:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says of one spectrum.
+    """What a model says of the spectrum of a region, the likeliest name first.
 
     Attributes
     ----------
-    region
-        Its name.
-    description
-        The model.
-    ranked
-        The likeliest first.
     pixels, counts
         Of the region.
     seconds
@@ -133,8 +84,30 @@ class Answer:
     notes: tuple[str, ...] = ()
 
 
+def loaded_model(name: str) -> Model:
+    """Return a model by name or path; the last one is kept, until its file changes.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such model.
+    FileError
+        When its file is damaged.
+    """
+    path = find_weights(name)
+    state = path.stat()
+    # A file replaced within one tick of the clock has another inode.
+    return _load(str(path), state.st_mtime_ns, state.st_size, state.st_ino)
+
+
+@lru_cache(maxsize=1)
+def _load(path: str, *state: int) -> Model:
+    from napari_xrf.learning.weights import load_model
+
+    return load_model(path)
+
+
 def answer_region(
-    models: LoadedModel,
     name: str,
     measured: Measured,
     region: str,
@@ -164,7 +137,7 @@ def answer_region(
     from napari_xrf.learning.prediction_views import ranked
 
     start = time.perf_counter()
-    cube, model = cube_of(measured), models.get(name)
+    cube, model = cube_of(measured), loaded_model(name)
     description = model.description
     outputs = tuple(output for output in _NAMING if output in description.outputs)
     if not outputs:
@@ -202,7 +175,6 @@ def answer_region(
 
 def predict_map(
     measured: Measured,
-    models: LoadedModel,
     name: str,
     request: Request,
     progress: Progress = ignore_progress,
@@ -218,7 +190,7 @@ def predict_map(
     """
     from napari_xrf.learning.prediction import predict
 
-    model = models.get(name)
+    model = loaded_model(name)
     if not request.outputs:
         raise InvalidInput("no output is chosen", f"Tick one that {model.description.name} gives")
     prediction = predict(

@@ -7,9 +7,7 @@ from typing import Any
 
 from napari_xrf.core.progress import Progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, find_elements
-from napari_xrf.maps.identification import FoundElement
-from napari_xrf.plugin.layers.cubes import FOUND_KEY
+from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
 
 _KEY = "xrf_calibrated_map"
 
@@ -25,13 +23,6 @@ def calibrate_layer(layer: Any, cube: SpectralCube, *, progress: Progress) -> Ca
     measured = calibrate_map(kept_map(layer, cube), progress=progress)
     layer.metadata[_KEY] = measured
     return measured
-
-
-def find_on_layer(layer: Any, cube: SpectralCube, *, progress: Progress) -> tuple[FoundElement, ...]:
-    """Find the elements of a layer's cube, and keep their symbols with the layer."""
-    found = find_elements(calibrate_layer(layer, cube, progress=progress), progress=progress)
-    layer.metadata[FOUND_KEY] = tuple(entry.element for entry in found)
-    return found
 
 
 def on_calibrated(work: Callable[..., Any], layer: Any, cube: SpectralCube) -> Callable[..., Any]:
