@@ -22,7 +22,7 @@ from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
-from napari_xrf.plugin.forms.parts import expanding, row
+from napari_xrf.plugin.forms.parts import expanding, row, wrapped
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, form_label
 from napari_xrf.plugin.forms.synthesis_choices import FileChoice
 from napari_xrf.plugin.forms.tick_list import TickList
@@ -274,13 +274,6 @@ class RegionsChoice(QWidget):  # type: ignore[misc]
         self._sharing.setVisible(self.wanted and not self.alone)
         self.percent.setText(f"{self.share.value()} %")
         self.changed.emit()
-
-
-def wrapped(text: str = "") -> QLabel:
-    """Return a label of several lines."""
-    label = QLabel(text)
-    label.setWordWrap(True)
-    return label
 
 
 def _check_instrument(text: str) -> None:
