@@ -9,15 +9,14 @@ from typing import Annotated
 
 import napari.viewer
 import numpy as np
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QSplitter, QTabWidget, QVBoxLayout
 
-from napari_xrf.core.errors import InvalidInput, XrfError
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.core.progress import Progress
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
-from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.forms.page import TabsOverPlot
+from napari_xrf.plugin.forms.parts import button, column, row, tick_box
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm, form_label
 from napari_xrf.plugin.forms.synthesis_tabs import (
     LayersTab,
@@ -31,7 +30,7 @@ from napari_xrf.plugin.layers.cubes import TRUTH_KEY, cube_from
 from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.loading import follow_opening
 from napari_xrf.plugin.layers.synthesis import synthetic_layers
-from napari_xrf.plugin.notices import tell, tell_error
+from napari_xrf.plugin.notices import errors_told, tell
 from napari_xrf.plugin.plots.spectrum_plot import Curve, SpectrumPlot
 from napari_xrf.synthesis.recipes import LARGEST_SEED, Synthetic
 
@@ -54,22 +53,19 @@ class Seed:
 
 
 class SynthesisDock(Dock):
-    """Makes maps and spectra with known truth, as layers and as files.
-
-    Parameters
-    ----------
-    viewer
-        The viewer that gets the layers.
-    """
+    """Makes maps and spectra with known truth, as layers and as files."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self.minerals, self.layers = MineralsTab(), LayersTab()
         self.mixtures, self.painting = MixturesTab(), PaintingTab(self)
         self.recipes: tuple[RecipeTab, ...] = (self.minerals, self.layers, self.mixtures, self.painting)
-        self.tabs = QTabWidget()
+        self.plot = SpectrumPlot()
+        self.plot.plot.setMinimumHeight(_PLOT_HEIGHT)
+        self.plot.readout.setMinimumHeight(0)
+        self.parts = TabsOverPlot(((tab.title, tab.page) for tab in self.recipes), self.plot, _PLOT_SHARE)
+        self.tabs = self.parts.tabs
         for tab in self.recipes:
-            self.tabs.addTab(tab.page, tab.title)
             tab.page.changed.connect(self._set_enabled)
         self.seed: ParameterForm[Seed] = ParameterForm(Seed())
         self.shares = tick_box("shares", True, "A layer for the share of each mineral or pigment", _nothing)
@@ -79,14 +75,19 @@ class SynthesisDock(Dock):
         self.preview = button("Preview", "Make one spectrum", self._preview)
         self.run = button("Generate", "Make the map or the spectra as layers", self._run)
         self.problem = ErrorLabel()
-        self.parts = QSplitter(Qt.Orientation.Vertical)
-        self.plot = SpectrumPlot()
-        self.plot.plot.setMinimumHeight(_PLOT_HEIGHT)
-        self.plot.readout.setMinimumHeight(0)
-        self.plot.hide()
         self.results = LayerChoice(self, lambda layer: TRUTH_KEY in layer.metadata, "nothing made yet")
         self.save = button("Save…", "Write the map with its truth (.h5)", self._ask_file)
-        self._lay_out()
+        self.setLayout(
+            column(
+                (self.parts, 1),
+                self.seed,
+                row(form_label("Truth as layers"), self.shares, self.line_counts, None),
+                row(self.run, self.preview, None),
+                self.problem,
+                self.job_bar,
+                row(form_label("Result"), self.results, self.save),
+            )
+        )
         self.setMinimumWidth(400)
         self.tabs.currentChanged.connect(lambda _: self._set_enabled())
         self.seed.changed.connect(self._set_enabled)
@@ -104,23 +105,7 @@ class SynthesisDock(Dock):
 
         layer = self.results.layer()
         cube, truth = cube_from(layer), layer.metadata[TRUTH_KEY]
-
         self.write_in_background(path, write_cube, cube, truth=truth)
-
-    def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        self.parts.addWidget(self.tabs)
-        self.parts.addWidget(self.plot)
-        self.parts.setStretchFactor(0, 1)
-        self.parts.setStretchFactor(1, 0)
-        self.parts.setChildrenCollapsible(False)
-        layout.addWidget(self.parts, 1)
-        layout.addWidget(self.seed)
-        layout.addLayout(row(form_label("Truth as layers"), self.shares, self.line_counts, None))
-        layout.addLayout(row(self.run, self.preview, None))
-        layout.addWidget(self.problem)
-        layout.addWidget(self.job_bar)
-        layout.addLayout(row(form_label("Result"), self.results, self.save))
 
     def _run(self) -> None:
         self._start(self.tab().title, lambda tab, seed: tab.recipe(seed), self._show)
@@ -135,12 +120,9 @@ class SynthesisDock(Dock):
         described: Callable[[RecipeTab, int], Recipe],
         done: Callable[[Synthetic], None],
     ) -> None:
-        try:
+        with errors_told():
             recipe = described(self.tab(), self.seed.value().seed)
-        except XrfError as error:
-            tell_error(error)
-            return
-        self.job_bar.run(title, _within_memory, recipe, on_done=done)
+            self.job_bar.run(title, _within_memory, recipe, on_done=done)
 
     def _show(self, made: Synthetic) -> None:
         options = {"shares": self.shares.isChecked(), "line_counts": self.line_counts.isChecked()}
@@ -154,9 +136,7 @@ class SynthesisDock(Dock):
 
     def _draw(self, name: str, made: Synthetic) -> None:
         counts = np.asarray(made.cube.counts[0, 0], dtype=float)
-        if self.plot.isHidden():
-            self.plot.show()
-            self.parts.setSizes([self.parts.height() - _PLOT_SHARE, _PLOT_SHARE])
+        self.parts.show_plot()
         self.plot.set_curves([Curve(name, counts, made.cube.energy, _PREVIEW_COLOR)])
         self.plot.show_main()
 

@@ -11,13 +11,12 @@ from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import (
     QFileDialog,
     QLineEdit,
-    QSplitter,
-    QTabWidget,
 )
 
 from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.model_choice import shelf_of
+from napari_xrf.plugin.forms.page import TabsOverPlot
 from napari_xrf.plugin.forms.parts import button, column, row, tick_box
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm, form_label
 from napari_xrf.plugin.forms.train_tabs import AdaptTab, TrainTab, TuneTab, adaptation_rows
@@ -64,13 +63,7 @@ class Teller(QObject):  # type: ignore[misc]
 
 
 class TrainDock(Dock):
-    """Trains, tunes and adapts models; what comes of it is offered in the Model inference dock.
-
-    Parameters
-    ----------
-    viewer
-        The viewer whose maps and labels can be learned.
-    """
+    """Trains, tunes and adapts models; what comes of it is offered in the Model inference dock."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
@@ -82,9 +75,10 @@ class TrainDock(Dock):
         self.tuning = TuneTab(self.training)
         self.adaptation = AdaptTab(self)
         self.pages = (self.training, self.tuning, self.adaptation)
-        self.tabs = QTabWidget()
+        self.plot = LossPlot()
+        self.parts = TabsOverPlot(((page.title, page) for page in self.pages), self.plot, _PLOT_SHARE)
+        self.tabs = self.parts.tabs
         for page in self.pages:
-            self.tabs.addTab(page, page.title)
             page.changed.connect(self._changed)
         self.common: ParameterForm[Run] = ParameterForm(Run())
         self.folder = QLineEdit()
@@ -93,9 +87,10 @@ class TrainDock(Dock):
         self.resume = tick_box("Resume", False, "Go on where the folder's run was stopped", self._set_enabled)
         self.run = button("Train", "Start", self._run)
         self.problem = ErrorLabel()
-        self.plot = LossPlot()
-        self.parts = QSplitter(Qt.Orientation.Vertical)
-        self._lay_out()
+        folder = row(form_label("Output folder"), self.folder, self.browse)
+        buttons = row(self.run, self.resume, None)
+        self.setLayout(column((self.parts, 1), self.common, folder, buttons, self.problem, self.job_bar))
+        self.setMinimumWidth(430)
         self._tell.told.connect(self._hear, Qt.ConnectionType.QueuedConnection)
         self.when_closed(partial(self._tell.told.disconnect, self._hear))
         self.tabs.currentChanged.connect(lambda _: self._changed())
@@ -113,17 +108,6 @@ class TrainDock(Dock):
         """Choose the output folder."""
         self.folder.setText(str(folder))
         self._choose_folder()
-
-    def _lay_out(self) -> None:
-        for share, part in ((1, self.tabs), (0, self.plot)):
-            self.parts.addWidget(part)
-            self.parts.setStretchFactor(self.parts.indexOf(part), share)
-        self.parts.setChildrenCollapsible(False)
-        self.plot.hide()
-        folder = row(form_label("Output folder"), self.folder, self.browse)
-        buttons = row(self.run, self.resume, None)
-        self.setLayout(column((self.parts, 1), self.common, folder, buttons, self.problem, self.job_bar))
-        self.setMinimumWidth(430)
 
     def _changed(self) -> None:
         if not self._own_folder:
@@ -196,9 +180,7 @@ class TrainDock(Dock):
         self.job_bar.run(title, work, seed=run.seed, device=run.device, on_done=self._adapted)
 
     def _start_curve(self, steps: str) -> None:
-        if self.plot.isHidden():
-            self.plot.show()
-            self.parts.setSizes([self.parts.height() - _PLOT_SHARE, _PLOT_SHARE])
+        self.parts.show_plot()
         self.plot.set_points(())
         self.plot.set_steps(steps)
         self.plot.tell("Making the spectra to learn from…")

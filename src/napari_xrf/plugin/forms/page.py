@@ -1,11 +1,12 @@
-"""A page of forms that scrolls, as the docks' tabs are."""
+"""A page of forms that scrolls, as the docks' tabs are, and the tabs over a plot."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QFrame, QScrollArea, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from napari_xrf.plugin.forms.synthesis import Section, form_label
 
@@ -49,6 +50,38 @@ class Page(QScrollArea):  # type: ignore[misc]
             if message:
                 return message
         return ""
+
+
+class TabsOverPlot(QSplitter):  # type: ignore[misc]
+    """Pages in tabs, and below them a plot that is hidden until there is something to draw.
+
+    Parameters
+    ----------
+    pages
+        Titles and pages.
+    plot
+        The plot.
+    share
+        Its height in pixels at first; the bar above it moves.
+    """
+
+    def __init__(self, pages: Iterable[tuple[str, QWidget]], plot: QWidget, share: int) -> None:
+        super().__init__(Qt.Orientation.Vertical)
+        self._plot, self._share = plot, share
+        self.tabs = QTabWidget()
+        for title, page in pages:
+            self.tabs.addTab(page, title)
+        for place, part in enumerate((self.tabs, plot)):
+            self.addWidget(part)
+            self.setStretchFactor(place, 1 - place)
+        self.setChildrenCollapsible(False)
+        plot.hide()
+
+    def show_plot(self) -> None:
+        """Show the plot, in its share of the height when it was hidden."""
+        if self._plot.isHidden():
+            self._plot.show()
+            self.setSizes([self.height() - self._share, self._share])
 
 
 def _problem_of(part: Any) -> str:

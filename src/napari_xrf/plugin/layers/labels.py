@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import NOT_MEASURED, LabelClass, LabelMap
-from napari_xrf.plugin.layers.layer_data import LayerData, pixel_size_from, spatial_keywords
+from napari_xrf.plugin.layers.layer_data import LayerData, hex_color, pixel_size_from, spatial_keywords
 
 LABEL_MAP_KEY = "xrf_label_map"
 
@@ -173,14 +173,5 @@ def _density(value: Any) -> float | None:
 
 
 def _color_of(label: int, colormap: Any) -> str:
-    spare = _SPARE_COLORS[label % len(_SPARE_COLORS)]
-    if colormap is None:
-        return spare
-    table = getattr(colormap, "color_dict", None)
-    if table is not None and label not in table:
-        return spare
-    rgba = np.asarray(table[label] if table is not None else colormap.map(label), dtype=float).ravel()
-    if rgba.size < 3 or (rgba.size > 3 and rgba[3] == 0):
-        return spare
-    red, green, blue = (round(255 * float(np.clip(part, 0, 1))) for part in rgba[:3])
-    return f"#{red:02x}{green:02x}{blue:02x}"
+    rgba = np.zeros(4) if colormap is None else np.ravel(colormap.map(label))
+    return hex_color(rgba) if rgba[3] else _SPARE_COLORS[label % len(_SPARE_COLORS)]

@@ -78,6 +78,12 @@ def converted(value: float, unit: Any, to: str) -> float | None:
         return None
 
 
+def hex_color(rgba: NDArray[np.floating]) -> str:
+    """Return a colour of parts from 0 to 1 as ``"#rrggbb"``."""
+    red, green, blue = (round(255 * float(np.clip(part, 0, 1))) for part in rgba[:3])
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
 def _limits(image: NDArray[np.generic]) -> tuple[float, float]:
     values = np.asarray(image)[np.isfinite(image)]
     if values.size == 0:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.plugin.layers.layer_data import spatial_keywords
+from napari_xrf.plugin.layers.layer_data import hex_color, spatial_keywords
 
 REGION_KEY = "xrf_regions"
 
@@ -54,8 +54,7 @@ def region_color(layer: Any, index: int) -> str:
     rgba = np.asarray(layer.edge_color[index], dtype=float)
     if rgba[3] == 0:
         rgba = np.asarray(layer.face_color[index], dtype=float)
-    red, green, blue = (round(255 * float(part)) for part in rgba[:3])
-    return f"#{red:02x}{green:02x}{blue:02x}"
+    return hex_color(rgba)
 
 
 def region_name(layer: Any, index: int) -> str:
