@@ -30,6 +30,7 @@ from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.loading import load_in_background
 from napari_xrf.plugin.layers.predictions import prediction_layers
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
+from napari_xrf.plugin.layers.regions import single_names
 from napari_xrf.plugin.notices import errors_told, tell, tell_error
 from napari_xrf.plugin.plots.line_markers import evidence_lines
 
@@ -131,8 +132,9 @@ class InferenceDock(Dock):
         cube = self.maps.cube()
         masks: dict[str, NDArray[np.bool_]] = {}
         if cube is not None:
-            for found in self.regions.masks(self.maps.layer(), cube.map_shape):
-                masks[_free_name(found.name, masks)] = found.mask
+            found = self.regions.masks(self.maps.layer(), cube.map_shape)
+            names = single_names(region.name for region in found)
+            masks = {name: region.mask for name, region in zip(names, found, strict=True)}
         moved = [name for name, mask in masks.items() if not _same(mask, self._masks.get(name))]
         self._masks = masks
         kept = self.region.currentText()
@@ -256,14 +258,6 @@ class InferenceDock(Dock):
             if job is not None:
                 job.cancel()
                 job.ended.disconnect(slot)
-
-
-def _free_name(name: str, taken: dict[str, Any]) -> str:
-    number = 2
-    free = name
-    while free in taken:
-        free, number = f"{name} ({number})", number + 1
-    return free
 
 
 def _same(mask: NDArray[np.bool_], other: NDArray[np.bool_] | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -65,6 +66,17 @@ def region_name(layer: Any, index: int) -> str:
         if given and given.lower() not in ("nan", "none"):
             return given
     return f"{layer.name} {index + 1}"
+
+
+def single_names(names: Iterable[str]) -> list[str]:
+    """Return names of which no two are the same: equal ones get numbers, ``"rim (2)"``."""
+    taken: list[str] = []
+    for name in names:
+        free, number = name, 2
+        while free in taken:
+            free, number = f"{name} ({number})", number + 1
+        taken.append(free)
+    return taken
 
 
 def shape_mask(vertices: NDArray[Any], kind: str, map_shape: tuple[int, int]) -> NDArray[np.bool_]:

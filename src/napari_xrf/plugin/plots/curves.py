@@ -14,6 +14,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.plugin.layers.region_spectra import Region
+from napari_xrf.plugin.layers.regions import single_names
 from napari_xrf.plugin.plots.spectrum_plot import Curve
 from napari_xrf.reference.materials import Material
 
@@ -89,7 +90,9 @@ def draw_curves(
     if expected is not None:
         counts = expected.counts * pixels
         curves.append(curve(expected.formula, counts, pixels, _EXPECTED_COLOR, dashed=True))
-    return _with_single_names(curves)
+    # The plot tells curves apart by name.
+    names = single_names(curve.name for curve in curves)
+    return [replace(curve, name=name) for curve, name in zip(curves, names, strict=True)]
 
 
 def counts_behind(curve: Curve, cube: SpectralCube) -> Spectrum:
@@ -99,13 +102,3 @@ def counts_behind(curve: Curve, cube: SpectralCube) -> Spectrum:
     return Spectrum(
         whole, curve.energy, f"{cube.name}: {curve.name}", curve.divisor, excitation=cube.excitation
     )
-
-
-def _with_single_names(curves: list[Curve]) -> list[Curve]:
-    """Give equal names numbers, because the plot tells curves apart by name."""
-    seen: dict[str, int] = {}
-    for place, curve in enumerate(curves):
-        count = seen[curve.name] = seen.get(curve.name, 0) + 1
-        if count > 1:
-            curves[place] = replace(curve, name=f"{curve.name} ({count})")
-    return curves
