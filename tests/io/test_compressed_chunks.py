@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from napari_xrf.io.own.compressed_chunks import FILTERS, compress, write_block
+from napari_xrf.io.own.cube_files import FILTERS, compress, write_block
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<u2", ">u2", "<u4", "i4", "f4", "f8", "?"])

@@ -20,9 +20,12 @@ def test_importing_io_is_light():
     assert result.stdout.strip() == "[]"
 
 
-def test_the_package_offers_read_and_write():
-    assert napari_xrf.read is io.read
-    assert napari_xrf.write is io.write
+def test_the_package_offers_read_and_write(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("energy_keV,counts\n" + "\n".join(f"{0.01 * at},1" for at in range(20)))
+    cube = napari_xrf.read(path)
+    napari_xrf.write(tmp_path / "s.h5", cube)
+    np.testing.assert_array_equal(io.read(tmp_path / "s.h5").counts, cube.counts)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def write_spectrum(arguments: argparse.Namespace, console: Console) -> Answer:
         excitation=cube.excitation,
     )
     if arguments.output.suffix.lower() == ".png":
-        from napari_xrf.io.spectra.picture import write_spectrum_picture
+        from napari_xrf.io.spectra.files import write_spectrum_picture
 
         write_spectrum_picture(arguments.output, spectrum, elements=parse_elements(arguments.mark or ""))
     elif arguments.mark:

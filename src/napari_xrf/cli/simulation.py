@@ -32,7 +32,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 def write_simulated(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the expected spectrum of a composition and list its detected line families."""
     from napari_xrf import io
-    from napari_xrf.io.spectra.picture import write_spectrum_picture
+    from napari_xrf.io.spectra.files import write_spectrum_picture
     from napari_xrf.physics.forward import simulate_spectrum
     from napari_xrf.physics.instrument import load_instrument
 

@@ -20,10 +20,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     On any error the temporary file is removed and a file that stood at ``path`` stays as it was.
 
-    Raises
-    ------
-    FileError
-        When the folder cannot be written or the disk is full.
+    Raises FileError when the folder cannot be written or the disk is full.
     """
     target = Path(path)
     try:
@@ -55,13 +52,7 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def made_folder(path: str | Path) -> Path:
-    """Return a folder, made where it is missing.
-
-    Raises
-    ------
-    InvalidInput
-        When it cannot be made.
-    """
+    """Return a folder, made where it is missing; raises InvalidInput when it cannot be made."""
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What Bruker's XML says of a spectrum, in .spx files and in the header of .bcf maps alike."""
+"""Bruker's XML: single spectra, .spx, and what it says of spectra in the header of .bcf maps alike."""
 
 from __future__ import annotations
 
@@ -7,27 +7,73 @@ import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
+
 from napari_xrf.core.constants import FWHM_PER_SIGMA, MN_KA_KEV
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError
-from napari_xrf.core.spectral_cube import Excitation
+from napari_xrf.core.spectral_cube import Excitation, SpectralCube
+from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.io import calibration
-from napari_xrf.io.spectra.single import element_symbols
+from napari_xrf.io.spectra.single import element_symbols, one_pixel_cube
 
 Node = ElementTree.Element
 
+LAYOUT = "Bruker spectrum"
+_LARGEST = 64 * 2**20
 _ROUGH_VACUUM_MBAR = 100  # an M4's "air" at 20 mbar is its vacuum
 _DAMAGED = "Copy it again from the instrument or export it anew"
 _ENCODING = re.compile(r'^\s*<\?xml[^>]*?encoding="([^"]+)"')
 
 
+def read_spx(path: str | Path) -> SpectralCube:
+    """Read a Bruker spectrum as a map of one pixel.
+
+    Raises FileError when the file is no such spectrum, is damaged, or declares XML entities, which no
+    instrument writes.
+    """
+    target = Path(path)
+    if target.stat().st_size > _LARGEST:
+        raise FileError(target, "is too large for a single spectrum")
+    root = parse_xml(target.read_bytes(), target)
+    spectrum = next((node for node in root.iter("ClassInstance") if node.get("Type") == "TRTSpectrum"), None)
+    header = part(spectrum, "TRTSpectrumHeader")
+    channels = text(spectrum, "Channels")
+    if spectrum is None or header is None or not channels:
+        raise FileError(target, "holds no Bruker spectrum")
+    try:
+        counts = np.array(channels.split(","), dtype=np.float64)
+        axis, notes = energy_axis(header, counts.size)
+        announced = int(number(header, "ChannelCount", counts.size))
+        milliseconds = positive(part(spectrum, "TRTSpectrumHardwareHeader"), "LifeTime")
+        excitation = excitation_of(spectrum, root)
+    except (ValueError, OverflowError) as error:
+        raise FileError(target, f"holds a damaged spectrum ({error})") from error
+    if announced != counts.size:
+        notes += (f"The file announces {announced} channels but holds {counts.size}.",)
+    lists = [node for node in spectrum.iter("ClassInstance") if node.get("Type") == "TRTPSEElementList"]
+    texts = [(element.text or "").strip() for node in lists for element in node.iter("Element")]
+    name = text(part(spectrum, "TRTDetectorHeader"), "Type")
+    return one_pixel_cube(
+        target,
+        Spectrum(
+            counts,
+            axis,
+            spectrum.get("Name") or target.stem,
+            live_time=None if milliseconds is None else milliseconds / 1000,
+            excitation=excitation,
+        ),
+        layout=LAYOUT,
+        detectors=(name,) if name else (),
+        elements=element_symbols(int(said) for said in texts if said.isdecimal()),
+        warnings=notes,
+    )
+
+
 def parse_xml(content: bytes, path: Path) -> Node:
     """Parse XML that declares no entities, as no instrument does.
 
-    Raises
-    ------
-    FileError
-        When it is not well formed, or has a document type declaration.
+    Raises FileError when it is not well formed, or has a document type declaration.
     """
     match = _ENCODING.match(content[:200].decode("latin-1"))
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
@@ -57,10 +103,7 @@ def text(node: Node | None, tag: str) -> str:
 def number(node: Node | None, tag: str, default: float | None = None) -> float:
     """Return the number in a child element, or the default where there is none.
 
-    Raises
-    ------
-    ValueError
-        When it is no finite number, or missing without a default.
+    Raises ValueError when it is no finite number, or missing without a default.
     """
     said = text(node, tag)
     if not said:
@@ -90,7 +133,7 @@ def energy_axis(header: Node | None, size: int) -> tuple[EnergyAxis, tuple[str, 
     return calibration.or_assumed(find, size)
 
 
-def excitation(spectrum: Node, root: Node) -> Excitation:
+def excitation_of(spectrum: Node, root: Node) -> Excitation:
     """Return what excited a spectrum: a tube, or the microscope that ``root`` tells of."""
     header, kind = part(spectrum, "TRTSpectrumHeader"), text(part(spectrum, "TRTDetectorHeader"), "Type")
     # σ²(E) = abs + lin·E, keV².

@@ -81,11 +81,8 @@ def axis_from_polynomial(coefficients: Sequence[float], size: int, units: str = 
     A quadratic term is replaced by the straight line that fits best over all channels, with a warning when
     that moves a channel by more than half its width.
 
-    Raises
-    ------
-    InvalidInput
-        When no X-ray detector has such a calibration, in keV or in eV: not finite, not rising, or with
-        the slope 1 of a spectrum that was never calibrated.
+    Raises InvalidInput when no X-ray detector has such a calibration, in keV or in eV: not finite, not
+    rising, or with the slope 1 of a spectrum that was never calibrated.
     """
     offset, slope, *higher = (float(value) for value in coefficients)
     said = f"{offset:g} + {slope:g}·channel"
@@ -107,10 +104,7 @@ def axis_from_polynomial(coefficients: Sequence[float], size: int, units: str = 
 def axis_from_points(channels: ArrayLike, energies: ArrayLike, size: int, units: str = "keV") -> Calibration:
     """Return the line that fits calibration points, channel → energy, best.
 
-    Raises
-    ------
-    InvalidInput
-        When there are fewer than two different channels, or the line makes no sense.
+    Raises InvalidInput when there are fewer than two different channels, or the line makes no sense.
     """
     at = np.asarray(channels, dtype=np.float64)
     values = np.asarray(energies, dtype=np.float64)

@@ -39,12 +39,8 @@ def read_edf(
 ) -> SpectralCube:
     """Read a map, given any file of its series; a file that belongs to none is one row of spectra.
 
-    Raises
-    ------
-    FileError
-        When a file is damaged or holds no spectra.
-    InvalidInput
-        When there is no such detector.
+    Raises FileError when a file is damaged or holds no spectra. Raises InvalidInput when there is no such
+    detector.
     """
     target = Path(path)
     series = _series(target)

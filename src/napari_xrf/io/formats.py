@@ -36,12 +36,11 @@ class Format:
 
     Attributes
     ----------
-    name
-        What users call it.
-    suffixes
-        Lower case, with the dot.
+    name, suffixes
+        What users call it; lower case, with the dot.
     reader
-        ``"module:function"``; the function takes the path and those options of :func:`read` that it can use.
+        ``"module:function"`` in this room; the function takes the path and those options of :func:`read` that
+        it can use.
     signatures
         A file of this format holds one of them near its start; empty when the suffix decides.
     recognizer
@@ -60,72 +59,21 @@ class Format:
         return not self.signatures or any(signature.upper() in upper for signature in self.signatures)
 
 
-_HDF5 = (HDF5_SIGNATURE,)
-_EMSA = (b"EMSA/MAS",)
-
 FORMATS = (
-    Format("Bruker .bcf", (".bcf",), "napari_xrf.io.bcf.reader:read_bcf", (b"AAMVHFSS",)),
-    Format(
-        "HDF5",
-        (".h5", ".hdf5", ".hdf", ".nxs", ".nx5", ".nexus", ".he5", ".h5oina"),
-        "napari_xrf.io.hdf5.reader:read_hdf5",
-        _HDF5,
-        "napari_xrf.io.hdf5.reader:is_spectral_map",
-    ),
-    Format(
-        "HyperSpy .hspy",
-        (".hspy",),
-        "napari_xrf.io.hdf5.reader:read_hdf5",
-        _HDF5,
-        "napari_xrf.io.hdf5.reader:is_spectral_map",
-    ),
-    Format(
-        "Lispix raw map",
-        (".rpl", ".raw"),
-        "napari_xrf.io.rpl:read_rpl",
-        recognizer="napari_xrf.io.rpl:is_rpl",
-    ),
-    Format("ESRF EDF", (".edf",), "napari_xrf.io.edf:read_edf", recognizer="napari_xrf.io.edf:is_edf"),
-    Format("Bruker spectrum .spx", (".spx",), "napari_xrf.io.spectra.spx:read_spx", (b"TRTSpectrum",)),
-    Format(
-        "EMSA/MAS spectrum",
-        (".msa", ".emsa", ".ems", ".mas", ".txt"),
-        "napari_xrf.io.spectra.emsa:read_emsa",
-        _EMSA,
-    ),
-    Format(
-        "MCA spectrum",
-        (".mca", ".xrf"),
-        "napari_xrf.io.spectra.mca:read_mca",
-        recognizer="napari_xrf.io.spectra.mca:is_mca",
-    ),
-    Format("Maestro spectrum .spe", (".spe",), "napari_xrf.io.spectra.mca:read_spe", (b"$DATA:",)),
-    Format(
-        "spectrum table",
-        (".csv",),
-        "napari_xrf.io.spectra.files:read_spectrum_cube",
-        (b"energy_keV,counts",),
-    ),
-    Format(
-        "RosettaSciIO",
-        (
-            ".zspy",
-            ".emd",
-            ".spd",
-            ".spc",
-            ".pts",
-            ".eds",
-            ".asw",
-            ".elid",
-            ".dm3",
-            ".dm4",
-            ".dens",
-            ".mas",
-        ),
-        "napari_xrf.io.rosetta:read_rosetta",
-        recognizer="napari_xrf.io.rosetta:is_rosetta",
-    ),
-)
+    Format("Bruker .bcf", (".bcf",), "bcf.reader:read_bcf", (b"AAMVHFSS",)),
+    Format("HDF5", (".h5", ".hdf5", ".hdf", ".nxs", ".nx5", ".nexus", ".he5", ".h5oina", ".hspy"),
+           "hdf5.reader:read_hdf5", (HDF5_SIGNATURE,), "hdf5.reader:is_spectral_map"),
+    Format("Lispix raw map", (".rpl", ".raw"), "rpl:read_rpl", recognizer="rpl:is_rpl"),
+    Format("ESRF EDF", (".edf",), "edf:read_edf", recognizer="edf:is_edf"),
+    Format("Bruker spectrum .spx", (".spx",), "bruker_xml:read_spx", (b"TRTSpectrum",)),
+    Format("EMSA/MAS spectrum", (".msa", ".emsa", ".ems", ".mas", ".txt"), "spectra.emsa:read_emsa",
+           (b"EMSA/MAS",)),
+    Format("MCA spectrum", (".mca", ".xrf"), "spectra.mca:read_mca", recognizer="spectra.mca:is_mca"),
+    Format("Maestro spectrum .spe", (".spe",), "spectra.mca:read_spe", (b"$DATA:",)),
+    Format("spectrum table", (".csv",), "spectra.files:read_spectrum_cube", (b"energy_keV,counts",)),
+    Format("RosettaSciIO", (".zspy", ".emd", ".spd", ".spc", ".pts", ".eds", ".asw", ".elid", ".dm3", ".dm4",
+                            ".dens"), "rosetta:read_rosetta", recognizer="rosetta:is_rosetta"),
+)  # fmt: skip
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".h5", ".csv")
 ELEMENT_MAP_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5", ".nxs", ".csv")
@@ -233,22 +181,22 @@ def write(path: str | Path, obj: object, *, progress: Progress = ignore_progress
 
 
 _WRITERS = (
-    (SpectralCube, "napari_xrf.io.own.cube_files:write_cube"),
-    (Spectrum, "napari_xrf.io.spectra.files:write_spectrum"),
-    (ElementMaps, "napari_xrf.io.own.element_map_files:write_element_maps"),
-    (LabelMap, "napari_xrf.io.own.label_files:write_labels"),
+    (SpectralCube, "own.cube_files:write_cube"),
+    (Spectrum, "spectra.files:write_spectrum"),
+    (ElementMaps, "own.element_map_files:write_element_maps"),
+    (LabelMap, "own.label_files:write_labels"),
 )
 
 
 def read_labels(path: str | Path) -> LabelMap:
     """Read a label map from .tif, .h5 or .csv; see :mod:`napari_xrf.io.own.label_files`."""
-    result: LabelMap = _load("napari_xrf.io.own.label_files:read_labels")(existing_file(path))
-    return result
+    labels: LabelMap = _load("own.label_files:read_labels")(existing_file(path))
+    return labels
 
 
 def read_element_maps(path: str | Path) -> ElementMaps:
     """Read element maps from .ome.tif, .h5, .nxs or .csv; see :mod:`napari_xrf.io.own.element_map_files`."""
-    result: ElementMaps = _load("napari_xrf.io.own.element_map_files:read_element_maps")(existing_file(path))
+    result: ElementMaps = _load("own.element_map_files:read_element_maps")(existing_file(path))
     return result
 
 
@@ -256,7 +204,7 @@ def read_spectrum(path: str | Path) -> Spectrum:
     """Read a single spectrum from any format that holds one."""
     file = existing_file(path)
     if file.suffix.lower() == ".csv":
-        result: Spectrum = _load("napari_xrf.io.spectra.files:read_spectrum_csv")(file)
+        result: Spectrum = _load("spectra.files:read_spectrum_csv")(file)
         return result
     cube = read(file)
     if cube.map_shape != (1, 1):
@@ -269,7 +217,7 @@ def read_spectrum(path: str | Path) -> Spectrum:
 
 def read_truth(path: str | Path) -> dict[str, Any]:
     """Return the truth in a synthetic cube's file; see :func:`napari_xrf.io.own.cube_files.read_truth`."""
-    result: dict[str, Any] = _load("napari_xrf.io.own.cube_files:read_truth")(existing_file(path))
+    result: dict[str, Any] = _load("own.cube_files:read_truth")(existing_file(path))
     return result
 
 
@@ -281,23 +229,23 @@ def write_cube(
     progress: Progress = ignore_progress,
 ) -> None:
     """Write a cube, with its truth if it is synthetic; see :mod:`napari_xrf.io.own.cube_files`."""
-    _load("napari_xrf.io.own.cube_files:write_cube")(path, cube, truth=truth, progress=progress)
+    _load("own.cube_files:write_cube")(path, cube, truth=truth, progress=progress)
 
 
 def list_datasets(path: str | Path) -> tuple[DatasetChoice, ...]:
     """Return the datasets of an HDF5 file that could be spectral maps."""
-    result: tuple[DatasetChoice, ...] = _load("napari_xrf.io.hdf5.reader:list_datasets")(existing_file(path))
+    result: tuple[DatasetChoice, ...] = _load("hdf5.reader:list_datasets")(existing_file(path))
     return result
 
 
 def is_label_file(path: str | Path) -> bool:
     """Tell whether a file is a label map written by this package. Never raises."""
-    return _looks_like(path, LABEL_SUFFIXES, "napari_xrf.io.own.label_files:is_label_file")
+    return _looks_like(path, LABEL_SUFFIXES, "own.label_files:is_label_file")
 
 
 def is_element_map_file(path: str | Path) -> bool:
     """Tell whether a file holds element maps: ours, PyMca's fit result or Savu's. Never raises."""
-    return _looks_like(path, ELEMENT_MAP_SUFFIXES, "napari_xrf.io.own.element_map_files:is_element_map_file")
+    return _looks_like(path, ELEMENT_MAP_SUFFIXES, "own.element_map_files:is_element_map_file")
 
 
 def existing_file(path: str | Path) -> Path:
@@ -362,7 +310,7 @@ def _head(file: Path) -> bytes:
 
 def _load(target: str) -> Any:
     module, _, name = target.partition(":")
-    return getattr(import_module(module), name)
+    return getattr(import_module(f"napari_xrf.io.{module}"), name)
 
 
 def _told_of_empty_rows(cube: SpectralCube) -> SpectralCube:

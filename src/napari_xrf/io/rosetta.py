@@ -22,12 +22,8 @@ _ENERGY_UNITS = ("ev", "kev")
 def read_rosetta(path: str | Path, *, map: int | None = None) -> SpectralCube:
     """Read a data set with an energy axis; ``map`` tells which of several, from 0.
 
-    Raises
-    ------
-    FileError
-        When RosettaSciIO cannot read the file, or nothing in it has an energy axis.
-    InvalidInput
-        When there is no such map.
+    Raises FileError when RosettaSciIO cannot read the file, or nothing in it has an energy axis. Raises
+    InvalidInput when there is no such map.
     """
     target = Path(path)
     found = [one for one in _signals(target) if _energy(one) is not None and np.ndim(one["data"]) <= 5]

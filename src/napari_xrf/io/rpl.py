@@ -43,10 +43,8 @@ def read_rpl(
 
     Unsigned maps stored pixel by pixel that exceed the memory budget stay in their file, memory-mapped.
 
-    Raises
-    ------
-    FileError
-        When the other file is missing, the description makes no sense or the numbers are fewer than it says.
+    Raises FileError when the other file is missing, the description makes no sense or the numbers are fewer
+    than it says.
     """
     header, raw = _pair(Path(path))
     keys = _parsed(header)

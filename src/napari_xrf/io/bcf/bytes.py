@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,23 +31,6 @@ _BLOCK_HEADER = 16
 _ZLIB_GREATEST_RATIO = 1032  # of deflate, so a block that claims more lies
 
 
-class Bytes(Protocol):
-    """Bytes that are read by position."""
-
-    @property
-    def size(self) -> int:
-        """How many there are."""
-        ...
-
-    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Return the bytes from ``start`` to ``stop``."""
-        ...
-
-    def read_spans(self, starts: list[int], stops: list[int]) -> NDArray[np.uint8]:
-        """Return the bytes of several spans, one after the other."""
-        ...
-
-
 @dataclass(frozen=True)
 class FileStamp:
     """A file as it was when it was opened; reads fail when it has changed since."""
@@ -58,13 +41,7 @@ class FileStamp:
 
     @classmethod
     def of(cls, path: str | Path) -> FileStamp:
-        """Take a file's stamp.
-
-        Raises
-        ------
-        FileError
-            When there is no such file.
-        """
+        """Take a file's stamp; raises FileError when there is no such file."""
         try:
             status = Path(path).stat()
         except OSError as error:
@@ -75,10 +52,7 @@ class FileStamp:
     def opened(self) -> Iterator[io.FileIO]:
         """Open the file for a few reads.
 
-        Raises
-        ------
-        FileError
-            When the file has changed since, or cannot be read.
+        Raises FileError when the file has changed since, or cannot be read.
         """
         try:
             with self.path.open("rb", buffering=0) as file:
@@ -221,6 +195,9 @@ class ScratchBytes:
         except OSError as error:
             raise FileError(self._path, f"scratch file cannot be read ({error.strerror})") from error
         return out
+
+
+Bytes = ChunkedBytes | ScratchBytes
 
 
 def inflated(stored: ChunkedBytes, memory_limit: int, progress: Progress = ignore_progress) -> Bytes:

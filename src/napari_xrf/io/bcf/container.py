@@ -35,10 +35,7 @@ class Container:
     def file(self, name: str) -> ChunkedBytes:
         """Return a contained file's bytes, as stored (they may be compressed).
 
-        Raises
-        ------
-        FileError
-            When the container does not hold it.
+        Raises FileError when the container does not hold it.
         """
         try:
             return self.files[name]
@@ -66,10 +63,7 @@ class _Geometry:
 def open_container(path: str | Path, folder: str = "EDSDatabase") -> Container:
     """Read the directory of a .bcf file and the places of all files in one of its folders.
 
-    Raises
-    ------
-    FileError
-        When the file is missing, empty, foreign, cut short, or its chunks do not fit together.
+    Raises FileError when the file is missing, empty, foreign, cut short, or its chunks do not fit together.
     """
     stamp = FileStamp.of(path)
     start = stamp.read(0, min(stamp.size, _BASE + 0x40))

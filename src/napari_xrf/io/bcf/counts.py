@@ -16,8 +16,7 @@ from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import scratch_array
 from napari_xrf.io.bcf import records
-from napari_xrf.io.bcf.channels import ChannelIndex
-from napari_xrf.io.bcf.index import Batch, PixelIndex, batches, read_batch
+from napari_xrf.io.bcf.index import Batch, ChannelIndex, PixelIndex, batches, read_batch
 from napari_xrf.io.bcf.threads import in_threads
 
 _SMALL = 2**12  # below this many pixels a few channels are quicker unpacked than looked up

@@ -152,17 +152,14 @@ def _detector(root: Node, index: int) -> DetectorHeader:
     kind, serial = text(hardware, "Type"), text(hardware, "Serial")
     name = " ".join(word for word in (kind, f"({serial})" if serial else "") if word)
     energy, notes = bruker_xml.energy_axis(header, size)
-    excitation = bruker_xml.excitation(spectrum, root)
+    excitation = bruker_xml.excitation_of(spectrum, root)
     return DetectorHeader(name or f"detector {index + 1}", energy, counts, excitation, notes)
 
 
 def _image_data(node: Node, plane: Node) -> NDArray[np.generic]:
     """Return one plane of an image, (Y, X), or (Y, X, 3) for one of three bytes a pixel.
 
-    Raises
-    ------
-    ValueError
-        When its size does not fit its data.
+    Raises ValueError when its size does not fit its data.
     """
     height, width, size = (int(number(node, tag)) for tag in ("Height", "Width", "ItemSize"))
     if min(height, width) < 1 or height * width > _MOST_PIXELS:

@@ -233,8 +233,7 @@ def _settle(work: Any, filled: int) -> int:
     """Add the pixel in ``work[WORK]`` to the sums and clear it."""
     for k in range(filled):
         channel = work[TOUCHED, k]
-        count = work[WORK, channel]
-        work[WORK, channel] = 0
+        count, work[WORK, channel] = work[WORK, channel], 0
         work[TOTAL, channel] += count
         work[FILLED, channel] += 1
         if count > work[LARGEST, channel]:
@@ -243,45 +242,61 @@ def _settle(work: Any, filled: int) -> int:
 
 
 @compiled
+def _store(work: Any, filled: int, row: int, item_size: int, out: Any) -> int:
+    """Write the pixel in ``work[WORK]`` to a row of ``out`` and clear it."""
+    for k in range(filled):
+        channel = work[TOUCHED, k]
+        count, work[WORK, channel] = work[WORK, channel], 0
+        if item_size == 1:
+            out[row, channel] = np.uint8(count)
+        else:
+            for byte in range(item_size):
+                out[row, channel * item_size + byte] = np.uint8((count >> np.int64(8 * byte)) & 255)
+    return 0
+
+
+@compiled
+def _sort(work: Any, filled: int, pixel: int, cursor: Any, where: Any, counts: Any) -> int:
+    """Append the pixel in ``work[WORK]`` to the part of each of its channels and clear it."""
+    for k in range(filled):
+        channel = work[TOUCHED, k]
+        count, work[WORK, channel] = work[WORK, channel], 0
+        place = cursor[channel]
+        if place >= where.size:
+            return BAD_COUNT
+        cursor[channel] = place + 1
+        where[place] = pixel
+        for byte in range(counts.shape[1]):
+            counts[place, byte] = np.uint8((count >> np.int64(8 * byte)) & 255)
+    return 0
+
+
+@compiled
 def tally(data: Any, starts: Any, stops: Any, pixels: Any, work: Any) -> int:
     """Sum the records' spectra into ``work[TOTAL]`` with the largest count and number of pixels per channel.
 
-    Records of one pixel must stand together. Returns 0 or why a record is bad.
+    Records of one pixel must stand together, here and below. Returns 0 or why a record is bad.
     """
     filled: Any = np.int64(0)  # not a literal, which would be compiled for apart
     for r in range(starts.size):
         filled = unpack(data, starts[r], stops[r], work, filled)
+        if filled >= 0 and (r + 1 == starts.size or pixels[r + 1] != pixels[r]):
+            filled = _settle(work, filled)
         if filled < 0:
             return filled
-        if r + 1 == starts.size or pixels[r + 1] != pixels[r]:
-            filled = _settle(work, filled)
     return 0
 
 
 @compiled
 def spread(data: Any, starts: Any, stops: Any, pixels: Any, work: Any, out: Any, item_size: int) -> int:
-    """Write the spectrum of each pixel to row ``pixels[r]`` of ``out``, little-endian numbers as bytes.
-
-    Records of one pixel must stand together; ``out`` must be zero. Returns 0 or why a record is bad.
-    """
+    """Write the spectrum of each pixel to row ``pixels[r]`` of ``out``, which is zero, as bytes."""
     filled: Any = np.int64(0)  # not a literal, which would be compiled for apart
     for r in range(starts.size):
         filled = unpack(data, starts[r], stops[r], work, filled)
+        if filled >= 0 and (r + 1 == starts.size or pixels[r + 1] != pixels[r]):
+            filled = _store(work, filled, pixels[r], item_size, out)
         if filled < 0:
             return filled
-        if r + 1 == starts.size or pixels[r + 1] != pixels[r]:
-            for k in range(filled):
-                channel = work[TOUCHED, k]
-                count = work[WORK, channel]
-                work[WORK, channel] = 0
-                if item_size == 1:
-                    out[pixels[r], channel] = np.uint8(count)
-                else:
-                    for byte in range(item_size):
-                        out[pixels[r], channel * item_size + byte] = np.uint8(
-                            (count >> np.int64(8 * byte)) & 255
-                        )
-            filled = np.int64(0)
     return 0
 
 
@@ -292,24 +307,12 @@ def sort_by_channel(
     """Write pixel and count of every filled channel to the channel's part of ``where`` and ``counts``.
 
     ``cursor[channel]`` is where its next entry goes; ``counts`` holds little-endian bytes.
-    Returns 0 or why a record is bad.
     """
     filled: Any = np.int64(0)  # not a literal, which would be compiled for apart
     for r in range(starts.size):
         filled = unpack(data, starts[r], stops[r], work, filled)
+        if filled >= 0 and (r + 1 == starts.size or pixels[r + 1] != pixels[r]):
+            filled = _sort(work, filled, pixels[r], cursor, where, counts)
         if filled < 0:
             return filled
-        if r + 1 == starts.size or pixels[r + 1] != pixels[r]:
-            for k in range(filled):
-                channel = work[TOUCHED, k]
-                count = work[WORK, channel]
-                work[WORK, channel] = 0
-                place = cursor[channel]
-                if place >= where.size:
-                    return BAD_COUNT
-                cursor[channel] = place + 1
-                where[place] = pixels[r]
-                for byte in range(counts.shape[1]):
-                    counts[place, byte] = np.uint8((count >> np.int64(8 * byte)) & 255)
-            filled = np.int64(0)
     return 0

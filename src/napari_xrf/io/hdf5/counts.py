@@ -318,10 +318,7 @@ def counts_of(
 ) -> Hdf5Counts:
     """Return the counts of datasets of one shape, checked, without reading them.
 
-    Raises
-    ------
-    FileError
-        When the datasets differ in shape or cannot hold counts.
+    Raises FileError when the datasets differ in shape or cannot hold counts.
     """
     datasets = [file[source] for source in sources]
     first = datasets[0]

@@ -55,10 +55,7 @@ def chosen(file: Any, path: str, energy_axis: int | None) -> Location:
 
     Of four axes, the shortest beside energy counts as the detectors'; of two, the other runs over points.
 
-    Raises
-    ------
-    InvalidInput
-        When there is no such dataset of 1 to 4 dimensions, or no such axis.
+    Raises InvalidInput when there is no such dataset of 1 to 4 dimensions, or no such axis.
     """
     dataset = hdf5_file.dataset_at(file, path)
     if dataset is None:

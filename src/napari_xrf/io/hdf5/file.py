@@ -92,10 +92,8 @@ def broken_links(group: h5py.Group, limit: int = 1000) -> tuple[str, ...]:
 def check_dataset(path: Path, dataset: Any) -> None:
     """Refuse datasets that no memory holds, or whose values lie in files that are not there.
 
-    Raises
-    ------
-    FileError
-        When the dataset is no array of numbers, claims far more than it stores, or its parts are missing.
+    Raises FileError when the dataset is no array of numbers, claims far more than it stores, or its parts are
+    missing.
     """
     name = dataset.name
     if dataset.dtype.kind not in "uif" or dataset.dtype.itemsize > 8:

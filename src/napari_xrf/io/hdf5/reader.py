@@ -49,12 +49,8 @@ def read_hdf5(
 
     The options are those of :func:`napari_xrf.io.read`.
 
-    Raises
-    ------
-    FileError
-        When the file is damaged or of no known layout; the message lists what it holds.
-    InvalidInput
-        When the detector, the dataset, the axis or the map does not exist.
+    Raises FileError when the file is damaged or of no known layout; the message lists what it holds. Raises
+    InvalidInput when the detector, the dataset, the axis or the map does not exist.
     """
     file_path = Path(path)
     budget = default_memory_budget() if memory_budget is None else memory_budget

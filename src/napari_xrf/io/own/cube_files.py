@@ -5,19 +5,26 @@ where the pixel size is known, ``y`` and ``x`` in µm: h5web, silx and PyMca sho
 ``live_time`` (Y, X) in s, ``images``, and what is known of the excitation as JSON in an attribute.
 ``/truth`` holds what a synthetic map was made from: label maps and element maps as in their own files,
 arrays as datasets, and everything else as JSON.
+
+HDF5 runs its filters in one thread under one lock. Here the chunks of a block are shuffled and compressed
+side by side and handed over as they are to be stored, so that any program with the standard filters reads
+them.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import zlib
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.energy_axis import EnergyAxis
@@ -28,7 +35,6 @@ from napari_xrf.core.spectral_cube import AuxiliaryImage, Excitation, Provenance
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.io.bcf.threads import core_count
 from napari_xrf.io.hdf5 import file as hdf5_file
-from napari_xrf.io.own import compressed_chunks
 from napari_xrf.io.own.element_map_files import get_element_maps, put_element_maps
 from napari_xrf.io.own.files import MARK, pixel_size_of, put_image_axes
 from napari_xrf.io.own.label_files import get_labels, put_labels
@@ -37,6 +43,8 @@ LAYOUT = "napari-xrf"
 _KIND = "cube"
 _BAND = 16  # rows and columns of a chunk: a pixel, a region and an energy slice each touch a fair share
 _CHANNELS = 512
+FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+_WINDOW_BITS, _MEMORY = 15, 9  # zlib's largest
 _SUFFIXES = (".h5", ".hdf5")
 
 
@@ -89,16 +97,54 @@ def write_cube(
 def read_truth(path: str | Path) -> dict[str, Any]:
     """Return the truth that :func:`write_cube` stored, as the nouns, arrays and values it was given.
 
-    Raises
-    ------
-    FileError
-        When the file holds none.
+    Raises FileError when the file holds none.
     """
     with hdf5_file.opened(path) as file:
         group = hdf5_file.group_at(file, "truth")
         if group is None or not is_cube_file(file):
             raise FileError(path, "holds no truth", "Only synthetic maps have one")
         return {name: _get_truth(group[name]) for name in group}
+
+
+def write_block(dataset: Any, start: tuple[int, ...], block: NDArray[Any], threads: Executor) -> None:
+    """Write a block of values that begins at ``start``, whole chunks but for those at the dataset's end.
+
+    Parameters
+    ----------
+    dataset
+        An open h5py dataset, chunked, created with :data:`FILTERS`.
+    start
+        Multiples of the chunk's shape.
+    block
+        Values of the dataset's type.
+    threads
+        Compress the chunks.
+    """
+    values, chunks = np.asarray(block, dtype=dataset.dtype), dataset.chunks
+    places = list(_places(values.shape, chunks))
+    parts = (
+        values[tuple(slice(low, low + size) for low, size in zip(at, chunks, strict=True))] for at in places
+    )
+    # HDF5 itself is left to this thread.
+    for at, data in zip(places, threads.map(lambda part: compress(part, chunks), parts), strict=True):
+        dataset.id.write_direct_chunk(tuple(map(sum, zip(start, at, strict=True))), data)
+
+
+def compress(values: NDArray[Any], shape: tuple[int, ...]) -> bytes:
+    """Return what HDF5 stores for a chunk: values, padded with zeros to its shape, shuffled, deflated.
+
+    Counts are mostly small, so that their upper bytes are runs of zeros: run lengths alone are found faster
+    than all repetitions, and take less space in the end.
+    """
+    padded = values
+    if values.shape != shape:
+        padded = np.zeros(shape, dtype=values.dtype)
+        padded[tuple(slice(size) for size in values.shape)] = values
+    strategy = zlib.Z_RLE if values.dtype.kind in "biu" else zlib.Z_DEFAULT_STRATEGY
+    stream = zlib.compressobj(FILTERS["compression_opts"], zlib.DEFLATED, _WINDOW_BITS, _MEMORY, strategy)
+    raw = np.ascontiguousarray(padded).reshape(-1).view(np.uint8)
+    shuffled = np.ascontiguousarray(raw.reshape(-1, values.dtype.itemsize).T)
+    return stream.compress(shuffled.data) + stream.flush()
 
 
 def is_cube_file(file: Any) -> bool:
@@ -137,7 +183,7 @@ def _put_counts(entry: Any, cube: SpectralCube, progress: Progress) -> None:
     compressed: dict[str, Any] = {}
     if rows * columns:
         chunks = (min(_BAND, rows), min(_BAND, columns), min(_CHANNELS, channels))
-        compressed = {"chunks": chunks, **compressed_chunks.FILTERS}
+        compressed = {"chunks": chunks, **FILTERS}
     counts = group.create_dataset("counts", shape=cube.shape, dtype=cube.counts.dtype, **compressed)
     counts.attrs.update({"interpretation": "spectrum", "long_name": "counts"})
     with ThreadPoolExecutor(core_count()) as threads:
@@ -145,7 +191,7 @@ def _put_counts(entry: Any, cube: SpectralCube, progress: Progress) -> None:
             band = slice(start, min(start + _BAND, rows))
             for part in _columns(columns, (band.stop - start) * channels * counts.dtype.itemsize):
                 block = np.asarray(cube.counts[band, part])
-                compressed_chunks.write_block(counts, (start, part.start, 0), block, threads)
+                write_block(counts, (start, part.start, 0), block, threads)
                 done = start * columns + part.stop * (band.stop - start)
                 progress(done, rows * columns, "writing spectra")
 
@@ -205,3 +251,7 @@ def _get_truth(node: Any) -> Any:
     if hdf5_file.attribute(node, "json", False):
         return json.loads(hdf5_file.text_of(node))
     return node[()]
+
+
+def _places(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    return itertools.product(*(range(0, size, chunk) for size, chunk in zip(shape, chunks, strict=True)))

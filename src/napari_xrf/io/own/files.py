@@ -39,12 +39,7 @@ def write_by_suffix(
 ) -> None:
     """Write a noun, whole or not at all, by the writer of the path's suffix.
 
-    Raises
-    ------
-    InvalidInput
-        When there is none for it.
-    FileError
-        When the file cannot be written.
+    Raises InvalidInput when there is none for it. Raises FileError when the file cannot be written.
     """
     target = Path(path)
     writer = writers.get(target.suffix.lower())
@@ -62,10 +57,7 @@ def write_by_suffix(
 def read_by_suffix(path: str | Path, readers: Mapping[str, Callable[[Path], Any]], what: str) -> Any:
     """Return what the reader of the path's suffix makes of a file.
 
-    Raises
-    ------
-    FileError
-        When there is no reader for it, or whatever the file holds makes it fail.
+    Raises FileError when there is no reader for it, or whatever the file holds makes it fail.
     """
     target = Path(path)
     reader = readers.get(target.suffix.lower())

@@ -27,10 +27,7 @@ def find(file: Any) -> str | None:
 def read(path: str | Path, file: Any) -> ElementMaps:
     """Read the line families of a fit result.
 
-    Raises
-    ------
-    FileError
-        When there is none, or its maps differ in shape.
+    Raises FileError when there is none, or its maps differ in shape.
     """
     found = _pymca_maps(file)
     if found:

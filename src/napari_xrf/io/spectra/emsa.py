@@ -42,12 +42,8 @@ Tags = dict[str, tuple[str, str]]  # keyword → (value, unit)
 def read_emsa(path: str | Path, *, detector: str | int = "sum") -> SpectralCube:
     """Read an EMSA/MAS spectrum as a map of one pixel; several columns of type YY are detectors, summed.
 
-    Raises
-    ------
-    FileError
-        When the file is no such spectrum or is cut short.
-    InvalidInput
-        When there is no such detector.
+    Raises FileError when the file is no such spectrum or is cut short. Raises InvalidInput when there is no
+    such detector.
     """
     target = Path(path)
     tags, texts = _parsed(target)

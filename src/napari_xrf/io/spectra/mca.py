@@ -70,10 +70,7 @@ def read_mca(path: str | Path, *, detector: str | int = "sum", map: int | None =
 def read_spe(path: str | Path) -> SpectralCube:
     """Read a Maestro .spe spectrum as a map of one pixel.
 
-    Raises
-    ------
-    FileError
-        When the file holds no spectrum or fewer channels than it announces.
+    Raises FileError when the file holds no spectrum or fewer channels than it announces.
     """
     target = Path(path)
     sections = _sections(text_lines(target), "$", ":")

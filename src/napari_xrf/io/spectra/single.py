@@ -90,10 +90,7 @@ def element_symbols(numbers: Iterable[int]) -> tuple[str, ...]:
 def text_lines(path: Path) -> list[str]:
     """Return the lines of a text file, whatever its line ends.
 
-    Raises
-    ------
-    FileError
-        When it is too large for a single spectrum or holds no text.
+    Raises FileError when it is too large for a single spectrum or holds no text.
     """
     if path.stat().st_size > _LARGEST:
         raise FileError(path, "is too large for a single spectrum")
