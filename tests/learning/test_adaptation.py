@@ -14,7 +14,14 @@ from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.adaptation.adaptation import AdaptationOptions, adapt
 from napari_xrf.learning.adaptation.figures import FigureChange, compare, find_gain, partners, run, scores
-from napari_xrf.learning.adaptation.map_sample import sample_map
+from napari_xrf.learning.adaptation.recordings import (
+    RecordingLimits,
+    record_otherwise,
+    recording_shares,
+    sample_map,
+    stretch,
+    thin,
+)
 from napari_xrf.learning.alignment import (
     DomainClassifier,
     coral,
@@ -25,13 +32,6 @@ from napari_xrf.learning.alignment import (
 )
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
 from napari_xrf.learning.prediction import predict
-from napari_xrf.learning.recalibration import (
-    RecordingLimits,
-    record_otherwise,
-    recording_shares,
-    stretch,
-    thin,
-)
 from napari_xrf.learning.sources.source import LabelledSpectra, SourceSpec
 from napari_xrf.learning.training import train
 from napari_xrf.learning.training_recipes import TrainingOptions, TrainingRecipe

@@ -11,10 +11,9 @@ from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.io import write_cube
 from napari_xrf.io.own.label_files import write_labels
-from napari_xrf.learning.sources.region_outliers import draw_outliers, outlier_shapes
 from napari_xrf.learning.sources.region_pixels import gather_pixels, read_pixels, write_pixels
 from napari_xrf.learning.sources.region_split import LEFT_OUT, split_regions
-from napari_xrf.learning.sources.regions import RegionOptions, RegionSource
+from napari_xrf.learning.sources.regions import RegionOptions, RegionSource, draw_outliers, outlier_shapes
 from napari_xrf.learning.sources.shares import SharedSource
 from napari_xrf.learning.sources.source import SourceSpec, make_source
 from two_phase_maps import AXIS, two_phase_cube, two_phase_labels

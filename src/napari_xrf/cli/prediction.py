@@ -13,7 +13,7 @@ from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import check_folder, load_map, map_file_options, output_folder
 from napari_xrf.cli.model_options import device_option, folder_option, model_argument
 from napari_xrf.cli.names import names_of
-from napari_xrf.cli.painting_training import NAME as PAINTING_GENERATOR
+from napari_xrf.cli.training import PAINTING_GENERATOR
 from napari_xrf.core.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import check_folder, load_map, map_file_options, output_folder
 from napari_xrf.cli.model_options import device_option, folder_option, model_argument
-from napari_xrf.cli.painting_training import NAME as PAINTING_GENERATOR
-from napari_xrf.cli.painting_training import train_painting
 from napari_xrf.cli.recipe_options import add_recipe_options, recipe_from, settings_of
 from napari_xrf.core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from napari_xrf.learning.training import Epoch
+    from napari_xrf.learning.training_loop import TrainingStep
     from napari_xrf.learning.training_recipes import TrainingRecipe
     from napari_xrf.learning.tuning_trials import TrialReport
 
+PAINTING_GENERATOR = "painting-generator"
 TRIALS = 30
 
 
@@ -68,7 +70,7 @@ def train_model(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf.learning.training import train
 
     teller = _EpochTeller(console)
-    model = train(
+    description = train(
         recipe,
         seed=arguments.seed,
         folder=folder,
@@ -76,24 +78,74 @@ def train_model(arguments: argparse.Namespace, console: Console) -> Answer:
         device=arguments.device,
         progress=teller.progress,
         on_epoch=teller.tell,
-    )
-    training = model.description.training
+    ).description
+    training, figures = description.training, dict(description.training.get("validation", {}))
     names = ("model.safetensors", "checkpoint.safetensors", "metrics.json", "model-card.md")
-    files = [folder / name for name in names if (folder / name).is_file()]
-    figures = dict(training.get("validation", {}))
+    data = {
+        "files": [str(folder / name) for name in names if (folder / name).is_file()],
+        "model": description.name,
+        "architecture": description.architecture,
+        "seed": arguments.seed,
+        **{name: training.get(name) for name in ("epochs", "best_epoch", "seconds")},
+        "validation": figures,
+        "names": len(description.names),
+    }
+    return Answer(data, f"{description.name}: {_told(figures) or 'trained'}\nwritten to {folder}")
+
+
+def train_painting(arguments: argparse.Namespace, settings: dict[str, Any], console: Console) -> Answer:
+    """Train a painting generator and write its weights, losses and model card.
+
+    There are no checkpoints in these few minutes: with ``--resume`` a finished training of the same seed and
+    options in the folder stands, and any other begins anew.
+
+    Raises
+    ------
+    InvalidInput
+        For an unknown option, one that it does not have, or a value out of range.
+    """
+    from napari_xrf.learning.training_recipes import TrainingOptions
+    from napari_xrf.synthesis.recipes import seeded
+
+    seeded(arguments.seed)
+    other = [each.name for each in fields(TrainingOptions) if getattr(arguments, each.name, None) is not None]
+    others = ("preprocessing", "instrument", "library", "distortions", "regions", "map", "mix")
+    other += [name for name in others if getattr(arguments, name, None)]
+    if other:
+        raise InvalidInput(
+            f"the painting generator has no --{other[0].replace('_', '-')}", "Its options go with --set"
+        )
+    if arguments.device not in ("auto", "cpu"):
+        raise InvalidInput("the painting generator is trained on the CPU", "Leave out --device")
+    folder = output_folder(arguments.output)
+
+    from napari_xrf.learning.painting.files import is_finished, training_files, write_painting_training
+    from napari_xrf.learning.painting.training import painting_options, train_painting_generator
+
+    training, network = painting_options(settings)
+    if arguments.resume and is_finished(folder, training, network, arguments.seed):
+        kept = training_files(folder)
+        data = {"files": [str(file) for file in kept], "model": PAINTING_GENERATOR, "seed": arguments.seed}
+        return Answer(data, f"{PAINTING_GENERATOR}: already trained\nin {folder}")
+    steps: list[TrainingStep] = []
+
+    def tell(step: TrainingStep) -> None:
+        steps.append(step)
+        if step.number == step.total or len(steps) % 10 == 0:
+            losses = ", ".join(f"{name} {value:.4g}" for name, value in step.losses.items())
+            console.say(f"{step.phase} network, step {step.number} of {step.total}: {losses}")
+
+    generator = train_painting_generator(
+        training, network, seed=arguments.seed, progress=console.progress, on_step=tell
+    )
+    files = write_painting_training(folder, generator, steps)
     data = {
         "files": [str(file) for file in files],
-        "model": model.description.name,
-        "architecture": model.description.architecture,
+        "model": PAINTING_GENERATOR,
         "seed": arguments.seed,
-        "epochs": training.get("epochs"),
-        "best_epoch": training.get("best_epoch"),
-        "seconds": training.get("seconds"),
-        "validation": figures,
-        "names": len(model.description.names),
+        "processor_seconds": generator.training["processor_seconds"],
     }
-    told = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures.items())
-    return Answer(data, f"{model.description.name}: {told or 'trained'}\nwritten to {folder}")
+    return Answer(data, f"{PAINTING_GENERATOR}: trained\nwritten to {folder}")
 
 
 def tune_model(arguments: argparse.Namespace, console: Console) -> Answer:
@@ -171,22 +223,15 @@ def adapt_model(arguments: argparse.Namespace, console: Console) -> Answer:
         device=arguments.device,
         progress=console.progress,
     )
-    data = {
-        "files": [str(folder / name) for name in ("model.safetensors", "adaptation.json")],
-        **result.as_json(),
-    }
-    rows = [
-        (f"{name.replace('_', ' ')} on held-out spectra", f"{change.before:.4f}", f"{change.after:.4f}")
-        for name, change in result.figures.items()
-    ]
-    after = data["map"]["after"]
-    rows += [
-        (f"{name.replace('_', ' ')} on the map", f"{value:.4f}", f"{after[name]:.4f}")
-        for name, value in data["map"]["before"].items()
-    ]
+    files = [str(folder / name) for name in ("model.safetensors", "adaptation.json")]
+    before, after = asdict(result.before), asdict(result.after)
+    held = result.figures
+    changes = [(f"{name} on held-out spectra", held[name].before, held[name].after) for name in held]
+    changes += [(f"{name} on the map", before[name], after[name]) for name in before]
+    rows = [(name.replace("_", " "), f"{old:.4f}", f"{new:.4f}") for name, old, new in changes]
     kept = "the adapted weights are kept" if result.kept else "the original weights are kept"
     text = [table(("", "before", "after"), rows), *result.notes, kept, f"written to {folder}"]
-    return Answer(data, "\n".join(text))
+    return Answer({"files": files, **result.as_json()}, "\n".join(text))
 
 
 def _check(recipe: TrainingRecipe, arguments: argparse.Namespace) -> None:
@@ -220,10 +265,10 @@ class _EpochTeller:
     def tell(self, epoch: Epoch) -> None:
         """Tell of an epoch that has ended."""
         losses = f"loss {epoch.training_loss:.4g}, validation {epoch.validation_loss:.4g}"
-        figures = "".join(f", {name.replace('_', ' ')} {value:.4g}" for name, value in epoch.figures.items())
-        left = f", {_duration(epoch.seconds_left)} left" if epoch.number < epoch.total else ""
-        self._last = f" ({losses}{left})"
-        self._console.say(f"epoch {epoch.number} of {epoch.total}: {losses}{figures}{left}")
+        left = f"{_duration(epoch.seconds_left)} left" if epoch.number < epoch.total else ""
+        self._last = f" ({', '.join(filter(None, (losses, left)))})"
+        told = ", ".join(filter(None, (losses, _told(epoch.figures), left)))
+        self._console.say(f"epoch {epoch.number} of {epoch.total}: {told}")
 
 
 def _duration(seconds: float) -> str:
@@ -231,6 +276,10 @@ def _duration(seconds: float) -> str:
     if minutes < 1:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _told(figures: Mapping[str, float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures.items())
 
 
 def _shown(value: Any) -> str:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.io.atomic_write import replacing
 from napari_xrf.learning.description import ModelDescription, description_as_json, description_from_json
+from napari_xrf.learning.weights import read_tensors, write_tensors
 
 _NAME = "checkpoint.safetensors"
 _SAME = ("recipe", "seed", "source", "options")  # of two calls of one training
@@ -21,21 +21,11 @@ _SAME = ("recipe", "seed", "source", "options")  # of two calls of one training
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """The state of a training at the end of an epoch.
-
-    Attributes
-    ----------
-    description
-        The model that is trained.
-    tensors
-        Group → name → tensor.
-    values
-        Numbers and lists, as JSON takes them.
-    """
+    """The state of a training at the end of an epoch."""
 
     description: ModelDescription
-    tensors: Mapping[str, Mapping[str, Tensor]]
-    values: Mapping[str, Any]
+    tensors: Mapping[str, Mapping[str, Tensor]]  # group → name → tensor
+    values: Mapping[str, Any]  # numbers and lists, as JSON takes them
 
     def check_is_of(self, description: ModelDescription) -> None:
         """Raise InvalidInput when another training wrote it."""
@@ -57,19 +47,13 @@ def has_checkpoint(folder: Path) -> bool:
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint into a folder, in place of an older one; in one file, so the parts always fit."""
-    from safetensors.torch import save_file
-
     flat = {
-        f"{group}/{name}": tensor.detach().cpu().contiguous().clone()
+        f"{group}/{name}": tensor
         for group, tensors in checkpoint.tensors.items()
         for name, tensor in tensors.items()
     }
-    metadata = {
-        "description": description_as_json(checkpoint.description),
-        "values": json.dumps(checkpoint.values),
-    }
-    with replacing(folder / _NAME) as temporary:
-        save_file(flat, str(temporary), metadata=metadata)
+    description, values = description_as_json(checkpoint.description), json.dumps(checkpoint.values)
+    write_tensors(folder / _NAME, flat, {"description": description, "values": values})
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -80,20 +64,15 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     FileError
         When it is damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = folder / _NAME
     groups: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "best": {}, "optimizer": {}}
     try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata()
-            for key in file.keys():  # noqa: SIM118 - not a mapping
-                group, _, name = key.partition("/")
-                groups[group][name] = file.get_tensor(key)
-        return Checkpoint(
-            description_from_json(metadata["description"]), groups, json.loads(metadata["values"])
-        )
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, InvalidInput) as error:
+        tensors, texts = read_tensors(path)
+        for key, tensor in tensors.items():
+            group, _, name = key.partition("/")
+            groups[group][name] = tensor
+        return Checkpoint(description_from_json(texts["description"]), groups, json.loads(texts["values"]))
+    except (KeyError, TypeError, ValueError, InvalidInput) as error:
         raise FileError(path, f"the checkpoint is damaged ({error})", "Train anew") from error
 
 

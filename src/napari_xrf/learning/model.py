@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.preprocessing import dose_of, prepare
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +33,15 @@ class Model:
     def with_description(self, description: ModelDescription) -> Model:
         """Return the same network under another description."""
         return replace(self, description=description)
+
+
+def network_inputs(
+    description: ModelDescription, counts: NDArray[np.generic], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what a network takes for counts (N, E) on its axis: spectra and dose."""
+    spectra = prepare(counts, description.preprocessing, description.axis.width)
+    dose = dose_of(counts, description.counts_range)
+    return torch.from_numpy(spectra).to(device), torch.from_numpy(dose).to(device)
 
 
 def choose_device(name: str = "auto") -> torch.device:

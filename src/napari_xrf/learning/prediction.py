@@ -16,8 +16,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.model import Model, choose_device
-from napari_xrf.learning.preprocessing import dose_of, prepare
+from napari_xrf.learning.model import Model, choose_device, network_inputs
 from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, cube_of
 
@@ -182,10 +181,9 @@ def _asked(
 
     def ask(counts: NDArray[np.generic], axis: EnergyAxis, first: int) -> dict[str, NDArray[np.float32]]:
         moved = rebin_counts(counts, axis, description.axis, first=first)
-        inputs = torch.from_numpy(prepare(moved, description.preprocessing, description.axis.width))
-        dose = torch.from_numpy(dose_of(moved, description.counts_range))
+        inputs, dose = network_inputs(description, moved, device)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
-            given = network(inputs.to(device), dose.to(device))
+            given = network(inputs, dose)
         return _as_maps({name: given[name].float().cpu() for name in outputs}, description, moved)
 
     return ask

@@ -26,10 +26,9 @@ from napari_xrf.learning.checkpoints import (
     write_checkpoint,
 )
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.model import Model, choose_device
+from napari_xrf.learning.model import Model, choose_device, network_inputs
 from napari_xrf.learning.model_card import made_with, write_model_card
 from napari_xrf.learning.networks.pca import Pca
-from napari_xrf.learning.preprocessing import dose_of, prepare
 from napari_xrf.learning.registry import architecture, build_network
 from napari_xrf.learning.sources.source import (
     Source,
@@ -204,10 +203,10 @@ class _Training:
     def draw(self, stream: int, size: int, source: Source | None = None, step: int = 0) -> dict[str, Tensor]:
         """Return spectra of a step as the network takes them: ``inputs``, ``dose`` and targets."""
         drawn = (source or self.source).draw(size, generator_of(self.seed, stream, step))
-        tensors = {name: np.ascontiguousarray(values) for name, values in drawn.targets.items()}
-        tensors["inputs"] = prepare(drawn.counts, self.description.preprocessing, self.description.axis.width)
-        tensors["dose"] = dose_of(drawn.counts, self.description.counts_range)
-        return {name: torch.from_numpy(values).to(self.device) for name, values in tensors.items()}
+        inputs, dose = network_inputs(self.description, drawn.counts, self.device)
+        targets = {name: np.ascontiguousarray(values) for name, values in drawn.targets.items()}
+        tensors = {name: torch.from_numpy(values).to(self.device) for name, values in targets.items()}
+        return {**tensors, "inputs": inputs, "dose": dose}
 
     def epochs(self, progress: Progress) -> Iterator[Epoch]:
         """Train, epoch by epoch, until the last one or until nothing has got better for a while."""

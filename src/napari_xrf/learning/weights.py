@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +77,47 @@ def read_description(model: str | Path) -> ModelDescription:
         raise FileError(path, error.cause, error.remedy) from error
 
 
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors with texts beside them as safetensors, in place of an older file."""
+    from safetensors.torch import save_file
+
+    flat = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(flat, str(temporary), metadata=dict(metadata))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and texts of a safetensors file.
+
+    Raises
+    ------
+    ValueError
+        When the file is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError((str(error).splitlines() or [repr(error)])[0]) from error
+
+
+def check_suffix(path: str | Path) -> Path:
+    """Return the path of a weights file.
+
+    Raises
+    ------
+    InvalidInput
+        When its ending is another than .safetensors.
+    """
+    target = Path(path)
+    if target.suffix != SUFFIX:
+        raise InvalidInput(f"weights are not written to {target.suffix!r} files", f"Name a {SUFFIX} file")
+    return target
+
+
 def save_model(path: str | Path, model: Model) -> Path:
     """Write a model's weights with its description; numbers that 16 bits hold exactly take 16 bits.
 
@@ -84,14 +126,9 @@ def save_model(path: str | Path, model: Model) -> Path:
     InvalidInput
         When the file's ending is another than .safetensors.
     """
-    from safetensors.torch import save_file
-
-    target = Path(path)
-    if target.suffix != SUFFIX:
-        raise InvalidInput(f"weights are not written to {target.suffix!r} files", f"Name a {SUFFIX} file")
-    state = {name: _compact(tensor.detach().cpu()) for name, tensor in model.network.state_dict().items()}
-    with replacing(target) as temporary:
-        save_file(state, str(temporary), metadata={_DESCRIPTION: description_as_json(model.description)})
+    target = check_suffix(path)
+    state = {name: _compact(tensor) for name, tensor in model.network.state_dict().items()}
+    write_tensors(target, state, {_DESCRIPTION: description_as_json(model.description)})
     return target
 
 
@@ -105,9 +142,6 @@ def load_model(model: str | Path) -> Model:
     FileError
         When the file is damaged, or its weights do not fit its network.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     from napari_xrf.learning.model import Model
     from napari_xrf.learning.registry import build_network
 
@@ -115,8 +149,8 @@ def load_model(model: str | Path) -> Model:
     description = read_description(path)
     try:
         network = build_network(description)
-        network.load_state_dict(load_file(str(path)))
-    except (SafetensorError, RuntimeError, OSError, TypeError, ValueError, KeyError) as error:
+        network.load_state_dict(read_tensors(path)[0])
+    except (RuntimeError, TypeError, ValueError, KeyError) as error:
         lines = str(error).splitlines() or [repr(error)]
         raise FileError(path, f"the weights do not fit the model ({lines[0]})") from error
     return Model(description, network.eval())
@@ -125,4 +159,4 @@ def load_model(model: str | Path) -> Model:
 def _compact(tensor: Tensor) -> Tensor:
     half = tensor.half()
     exact = tensor.is_floating_point() and bool((half.to(tensor.dtype) == tensor).all())
-    return (half if exact else tensor).contiguous().clone()
+    return half if exact else tensor

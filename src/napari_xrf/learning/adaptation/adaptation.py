@@ -30,8 +30,8 @@ from napari_xrf.learning.adaptation.figures import (
     run,
     scores,
 )
-from napari_xrf.learning.adaptation.map_sample import sample_map
 from napari_xrf.learning.adaptation.options import AdaptationOptions
+from napari_xrf.learning.adaptation.recordings import sample_map
 from napari_xrf.learning.adaptation.steps import FineTuning
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.model import Model, choose_device
@@ -175,8 +175,9 @@ def adapt(
     else:
         share = 0.0
     after = tuning.map_figures(adapted)
+    kept = model if worse else adapted
     result = AdaptationResult(
-        _finished(model if worse else adapted),
+        Model(kept.description, copy.deepcopy(kept.network).cpu().eval()),
         figures,
         before,
         after,
@@ -191,29 +192,23 @@ def adapt(
             result, model=result.model.with_description(adapted.description.with_training(adaptation=story))
         )
     if folder is not None:
-        _write(result, Path(folder))
+        save_model(made_folder(folder) / "model.safetensors", result.model)
+        write_json(Path(folder) / "adaptation.json", result.as_json())
     return result
 
 
 def _source(description: ModelDescription, progress: Progress) -> Source:
-    stated = description.training.get("source")
-    try:
-        spec = SourceSpec(str(stated["kind"]), dict(stated["options"]))  # type: ignore[index]
-    except (TypeError, KeyError, ValueError):
+    if not description.source_kind:
         raise InvalidInput(
             f"{description.name} does not say which spectra it was trained on", "Take a model that does"
-        ) from None
-    return make_source(spec, progress)
+        )
+    return make_source(SourceSpec(description.source_kind, description.source_options), progress)
 
 
 def _judging(source: Source) -> Source:
     """Return the source of spectra that no training has seen or was judged by, as far as there is one."""
     kept: Source = getattr(source, "test", None) or held_out(source)
     return kept
-
-
-def _finished(model: Model) -> Model:
-    return Model(model.description, copy.deepcopy(model.network).cpu().eval())
 
 
 def _notes(
@@ -238,8 +233,3 @@ def _notes(
     if gain:
         notes.append(f"the map's energies look {100 * gain:+.1f} % off: calibrating it helps every method")
     return tuple(notes)
-
-
-def _write(result: AdaptationResult, folder: Path) -> None:
-    save_model(made_folder(folder) / "model.safetensors", result.model)
-    write_json(folder / "adaptation.json", result.as_json())

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.learning.adaptation.recordings import undo_gain
 from napari_xrf.learning.alignment import frechet_distance, mean_entropy
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.model import Model
-from napari_xrf.learning.preprocessing import dose_of, prepare
-from napari_xrf.learning.recalibration import undo_gain
+from napari_xrf.learning.model import Model, network_inputs
 
 _BLOCK = 256
 _SEARCHED = 500
@@ -24,19 +23,11 @@ _COARSE, _FINE, _WORTH = 0.005, 0.001, 0.01
 
 @dataclass(frozen=True)
 class FigureChange:
-    """One figure on the held-out spectra before and after, the higher the better.
-
-    Attributes
-    ----------
-    before, after
-        Means over the spectra.
-    standard_error
-        Of their difference, from the spectra in pairs.
-    """
+    """One figure on the held-out spectra before and after, the higher the better."""
 
     before: float
     after: float
-    standard_error: float
+    standard_error: float  # of their difference, from the spectra in pairs
 
     def is_worse(self, tolerance: float) -> bool:
         """Tell whether it fell by more than so many standard errors."""
@@ -99,15 +90,6 @@ def run(
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 
-def network_inputs(
-    description: ModelDescription, counts: NDArray[np.floating], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Return what the network takes for counts (N, E): spectra and dose."""
-    spectra = prepare(counts, description.preprocessing, description.axis.width)
-    dose = dose_of(counts, description.counts_range)
-    return torch.from_numpy(spectra).to(device), torch.from_numpy(dose).to(device)
-
-
 def partners(
     predicted: Tensor, labels: Tensor, generator: np.random.Generator, nearest: int = 8
 ) -> NDArray[np.intp]:
@@ -116,22 +98,12 @@ def partners(
     Maps hold other classes in other parts than training does; features that were brought together
     regardless of it would mix the classes (Tachet des Combes et al., NeurIPS 2020, arXiv:2003.04475).
 
-    Parameters
-    ----------
-    predicted
-        (N, K) probabilities.
-    labels
-        (M, K) 0 or 1.
-
-    Returns
-    -------
-    (N,) rows of ``labels``, drawn among the nearest ones.
+    For probabilities (N, K), rows (N,) of ``labels`` (M, K), 0 or 1, are drawn among the nearest ones.
     """
     likeness = 2 * predicted @ labels.T - labels.sum(dim=1)
     # Equal labels are taken in random order.
-    likeness = (
-        likeness + torch.from_numpy(generator.random(likeness.shape, dtype=np.float32)).to(likeness) * 1e-3
-    )
+    chance = torch.from_numpy(generator.random(likeness.shape, dtype=np.float32)).to(likeness)
+    likeness = likeness + chance * 1e-3
     best = likeness.topk(min(nearest, len(labels)), dim=1).indices.cpu().numpy()
     pick = generator.integers(best.shape[1], size=len(best))
     return np.asarray(best[np.arange(len(best)), pick], dtype=np.intp)
@@ -149,9 +121,8 @@ def label_rows(
 ) -> NDArray[np.float32]:
     """Return the truth in the same form, (N, K + 1) or (N, K) of 0 and 1."""
     if description.task == "minerals":
-        return np.eye(len(description.names) + 1, dtype=np.float32)[
-            np.asarray(targets["label"], dtype=np.intp)
-        ]
+        known = len(description.names)
+        return np.eye(known + 1, dtype=np.float32)[np.asarray(targets["label"], dtype=np.intp)]
     return np.asarray(targets["presence"], dtype=np.float32)
 
 
@@ -164,18 +135,11 @@ def find_gain(
     seed: int = 0,
     progress: Progress = ignore_progress,
 ) -> float:
-    """Return by how much a map's energies are stretched, as a mineral model sees it.
+    """Return by how much a map's energies are stretched, from its spectra (N, E) and a mineral model.
 
-    Spectra are stretched back by one gain after another; the map's is the one at which the most probable
-    mineral, unknown aside, has the largest probability on average. A gain that wins less than a hundredth
-    over none is none.
-
-    Parameters
-    ----------
-    spectra
-        (N, E) counts of the map on the model's axis.
-    reach
-        Gains from ``-reach`` to ``reach`` are tried, first in steps of 0.5 %, then of 0.1 % about the best.
+    Spectra are stretched back by gains from ``-reach`` to ``reach``, first in steps of 0.5 %, then of 0.1 %
+    about the best; the map's is the one at which the most probable mineral, unknown aside, has the largest
+    probability on average. A gain that wins less than a hundredth over none is none.
     """
     some = spectra[np.random.default_rng([seed, 23]).permutation(len(spectra))[:_SEARCHED]]
     known = len(model.description.names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from napari_xrf.core.parameters import Choices, Limits, parameters
-from napari_xrf.learning.recalibration import RecordingLimits
+from napari_xrf.learning.adaptation.recordings import RecordingLimits
 
 METHODS = ("coral", "adversarial")
 STATISTICS = ("keep", "map")
@@ -29,7 +29,7 @@ class AdaptationOptions:
         Weight of the predictions' entropy on the map; small, as it also makes wrong decisions sure.
     offset_ev, gain, broadening_ev
         How far recordings may differ, of labelled spectra and of the map's; see
-        :class:`~napari_xrf.learning.recalibration.RecordingLimits`.
+        :class:`~napari_xrf.learning.adaptation.recordings.RecordingLimits`.
     search_gain
         How far off the map's gain may be, both ways. The gain at which a mineral model is surest of its
         minerals is found first; the map's spectra, stretched back, then tell what they hold. 0: no search.

@@ -15,15 +15,14 @@ from napari_xrf.learning.adaptation.figures import (
     MapFigures,
     label_rows,
     map_figures,
-    network_inputs,
     partners,
     probabilities,
     run,
 )
 from napari_xrf.learning.adaptation.options import AdaptationOptions
+from napari_xrf.learning.adaptation.recordings import record_otherwise, thin, undo_gain
 from napari_xrf.learning.alignment import DomainClassifier, coral, disagreement, mean_entropy
-from napari_xrf.learning.model import Model
-from napari_xrf.learning.recalibration import record_otherwise, thin, undo_gain
+from napari_xrf.learning.model import Model, network_inputs
 from napari_xrf.learning.sources.source import LabelledSpectra, Source
 from napari_xrf.learning.tasks.task import loss_of, task_of
 from napari_xrf.learning.training_loop import cosine, descend, scale_rates

@@ -36,8 +36,9 @@ def absorption(colors: Values) -> Values:
 
 def reflectance(ratio: Values) -> Values:
     """Return the reflectance of an opaque layer of a K/S."""
-    root: Values = _library(ratio).sqrt(ratio * ratio + 2 * ratio)
-    return 1 + ratio - root
+    # In this order, which gradients are added up in: training by seed depends on it.
+    reflected: Values = 1 + ratio - _library(ratio).sqrt(ratio * ratio + 2 * ratio)
+    return reflected
 
 
 def lab_from_linear(linear: Tensor) -> Tensor:

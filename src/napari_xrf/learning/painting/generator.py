@@ -19,7 +19,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.io.atomic_write import replacing
 from napari_xrf.learning.painting.colors import lab_from_linear, linear_from_srgb
 from napari_xrf.learning.painting.network import (
     Options,
@@ -28,12 +27,12 @@ from napari_xrf.learning.painting.network import (
     pigment_features,
 )
 from napari_xrf.learning.painting.paints import mix_colors
+from napari_xrf.learning.weights import SUFFIX, check_suffix, read_tensors, write_tensors
 from napari_xrf.synthesis.pigments import PigmentSpectra
 
 Floats = NDArray[np.float64]
 
 NAME = "painting-generator"
-SUFFIX = ".safetensors"
 LOWEST_KEV, HIGHEST_KEV = 0.8, 45.0
 LEAST_SHARE = 0.02
 """A pigment with a smaller share by mass is left out of a paint."""
@@ -187,16 +186,9 @@ def save_painting_generator(path: str | Path, generator: PaintingGenerator) -> P
     InvalidInput
         When the file's ending is another than .safetensors.
     """
-    from safetensors.torch import save_file
-
-    target = Path(path)
-    if target.suffix != SUFFIX:
-        raise InvalidInput(f"weights are not written to {target.suffix!r} files", f"Name a {SUFFIX} file")
-    network = generator.network
-    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    network, target = generator.network, check_suffix(path)
     stored = {"format": _FORMAT, "options": asdict(network.options), "training": dict(generator.training)}
-    with replacing(target) as temporary:
-        save_file(state, str(temporary), metadata={_METADATA: json.dumps(stored, ensure_ascii=False)})
+    write_tensors(target, network.state_dict(), {_METADATA: json.dumps(stored, ensure_ascii=False)})
     return target
 
 
@@ -208,21 +200,19 @@ def load_painting_generator(weights: str | Path | None = None) -> PaintingGenera
     FileError
         When the file is missing, damaged, or no painting generator.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = shipped_weights() if weights is None else Path(weights)
     if not path.is_file():
         raise FileError(path, "there is no such file", "Give the weights of a painting generator")
     try:
-        with safe_open(str(path), framework="pt") as file:
-            stored = json.loads((file.metadata() or {}).get(_METADATA, "null"))
-            if stored is None:
-                raise FileError(path, "is no painting generator", f"Train one: napari-xrf train {NAME}")
-            if stored["format"] > _FORMAT:
-                raise FileError(path, "is of a newer format", "Update napari-xrf")
-            network = PaintingNetwork(Options(**stored["options"]))
-            network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    except (SafetensorError, RuntimeError, OSError, ValueError, TypeError, KeyError) as error:
+        tensors, texts = read_tensors(path)
+        if _METADATA not in texts:
+            raise FileError(path, "is no painting generator", f"Train one: napari-xrf train {NAME}")
+        stored = json.loads(texts[_METADATA])
+        if stored["format"] > _FORMAT:
+            raise FileError(path, "is of a newer format", "Update napari-xrf")
+        network = PaintingNetwork(Options(**stored["options"]))
+        network.load_state_dict(tensors)
+    except (RuntimeError, ValueError, TypeError, KeyError, InvalidInput) as error:
         lines = str(error).splitlines() or [repr(error)]
         raise FileError(path, f"cannot be read as a painting generator ({lines[0]})") from error
     return PaintingGenerator(network.eval(), stored["training"])

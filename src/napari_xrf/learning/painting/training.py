@@ -12,7 +12,6 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -40,6 +39,7 @@ from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.synthesis.pigments import Pigment, PigmentSpectra, expect_pigments, load_pigments, rgb
 
 Support = tuple[str, str, str]  # instrument, ground and substrate
+TakeStep = Callable[[int], Mapping[str, Tensor]]
 
 LIGHT_CHANNELS = 1024
 _REPORTS = 100  # of a training, about
@@ -127,16 +127,20 @@ def train_painting_generator(
     """
     chosen, started = options or PaintingTraining(), time.process_time()
     table = load_pigments() if pigments is None else pigments
-    paints, noise = np.random.default_rng(seed).spawn(2)
-    banks = [_make_bank(table, support, chosen, paints, progress) for support in chosen.supports]
-    pool = _draw(chosen.recipes, table, chosen, paints)
+    paints = _Paints(chosen, table, np.random.default_rng(seed), progress)
+
+    def learn(take_step: TakeStep, steps: int, phase: str, told: str) -> None:
+        every = max(1, steps // _REPORTS)
+        for report in run_steps(take_step, steps, every=every, phase=phase, told=told, progress=progress):
+            if on_step is not None:
+                on_step(report)
+
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(noise.integers(2**63)))
+        torch.manual_seed(int(paints.generator.integers(2**63)))
         whole = PaintingNetwork(network or Options())
-        learn = partial(_learn, progress=progress, on_step=on_step or (lambda _: None))
-        emitting = _EmissionTraining(whole, banks, chosen, noise)
+        emitting = _EmissionTraining(whole, paints)
         learn(emitting.step, chosen.emission_steps, "emission", "learning how mixtures emit")
-        choosing = _RecipeTraining(whole, banks, pool, chosen, noise)
+        choosing = _RecipeTraining(whole, paints)
         learn(choosing.step, chosen.recipe_steps, "recipe", "learning which paints make a colour")
         whole.recipe.load_state_dict(choosing.average.tensors)
     training = {
@@ -186,44 +190,6 @@ class _PaintBank:
     spectra: NDArray[np.float64]  # (N, E) expected, on the pigments' axis
 
 
-def _make_bank(
-    table: tuple[Pigment, ...],
-    support: Support,
-    options: PaintingTraining,
-    generator: np.random.Generator,
-    progress: Progress,
-) -> _PaintBank:
-    name, ground, substrate = support
-    instrument = light_instrument(load_instrument(name))
-    alone = expect_pigments(table, instrument, ground=ground, substrate=substrate)
-    masses = _draw(options.paints, table, options, generator)
-    spectra = expect_paints(table, masses, instrument, ground=ground, substrate=substrate, progress=progress)
-    return _PaintBank(alone, masses, spectra)
-
-
-def _draw(
-    size: int, table: tuple[Pigment, ...], options: PaintingTraining, generator: np.random.Generator
-) -> NDArray[np.float64]:
-    absorption = absorption_over_scattering([rgb(pigment.color) for pigment in table])
-    held_out = hold_out_pairs(len(table), options.held_out, np.random.default_rng(options.held_out_seed))
-    leaf = np.array([pigment.pigment_volume == 1 for pigment in table])
-    return draw_paints(size, absorption, generator, alone=leaf, held_out=held_out, pairs="seen")
-
-
-def _learn(
-    take_step: Callable[[int], Mapping[str, Tensor]],
-    steps: int,
-    phase: str,
-    told: str,
-    *,
-    progress: Progress,
-    on_step: Callable[[TrainingStep], None],
-) -> None:
-    every = max(1, steps // _REPORTS)
-    for report in run_steps(take_step, steps, every=every, phase=phase, told=told, progress=progress):
-        on_step(report)
-
-
 @dataclass(frozen=True, eq=False)
 class _PaintBatch:
     """Paints, each with its own palette of P pigments."""
@@ -235,49 +201,72 @@ class _PaintBatch:
     rows: NDArray[np.intp]
 
 
-def _batches(
-    bank: _PaintBank,
-    masses: NDArray[np.float64],
-    options: PaintingTraining,
-    bands: int,
-    generator: np.random.Generator,
-) -> Iterator[_PaintBatch]:
-    """Yield batches without end; all palettes of a batch have one size, from 4 pigments to all."""
-    known = describe_palette(bank.pigments, bands)
-    total = masses.shape[1]
-    logs = np.log(bank.pigments.spectra.sum(axis=1))
-    while True:
-        rows = generator.integers(len(masses), size=options.batch_size)
-        drawn = masses[rows]
-        size = round(float(np.exp(generator.uniform(np.log(min(4, total)), np.log(total)))))
-        order = np.argsort(generator.random(drawn.shape) - (drawn > 0), axis=1)[:, :size]
-        part = logs[order] - logs[order].mean(axis=1, keepdims=True)
-        strengths = np.stack([part, np.ones_like(part)], axis=2)
-        strengths[generator.random(len(rows)) < 0.2] = 0  # measured pigments tell no strength
-        colors = bank.pigments.colors[order] + generator.normal(0, options.masstone_noise, (*order.shape, 3))
-        yield _PaintBatch(
-            torch.from_numpy(np.clip(colors, 0, 255) / 255).float(),
-            torch.from_numpy(np.take_along_axis(drawn, order, axis=1)).float(),
-            known.bands[torch.from_numpy(order)],
-            torch.from_numpy(strengths).float(),
-            rows,
+class _Paints:
+    """What is learned from: paints of a table of pigments, and their spectra under some instruments."""
+
+    def __init__(
+        self,
+        options: PaintingTraining,
+        table: tuple[Pigment, ...],
+        generator: np.random.Generator,
+        progress: Progress,
+    ) -> None:
+        self.options, self._table = options, table
+        drawing, self.generator = generator.spawn(2)
+        self.banks = [self._bank(support, drawing, progress) for support in options.supports]
+        self.pool = self._draw(options.recipes, drawing)  # without spectra
+
+    def batches(self, bank: _PaintBank, masses: NDArray[np.float64], bands: int) -> Iterator[_PaintBatch]:
+        """Yield batches without end; all palettes of a batch have one size, from 4 pigments to all."""
+        known, generator, options = describe_palette(bank.pigments, bands), self.generator, self.options
+        total = masses.shape[1]
+        logs = np.log(bank.pigments.spectra.sum(axis=1))
+        while True:
+            rows = generator.integers(len(masses), size=options.batch_size)
+            drawn = masses[rows]
+            size = round(float(np.exp(generator.uniform(np.log(min(4, total)), np.log(total)))))
+            order = np.argsort(generator.random(drawn.shape) - (drawn > 0), axis=1)[:, :size]
+            part = logs[order] - logs[order].mean(axis=1, keepdims=True)
+            strengths = np.stack([part, np.ones_like(part)], axis=2)
+            strengths[generator.random(len(rows)) < 0.2] = 0  # measured pigments tell no strength
+            noise = generator.normal(0, options.masstone_noise, (*order.shape, 3))
+            colors = bank.pigments.colors[order] + noise
+            yield _PaintBatch(
+                torch.from_numpy(np.clip(colors, 0, 255) / 255).float(),
+                torch.from_numpy(np.take_along_axis(drawn, order, axis=1)).float(),
+                known.bands[torch.from_numpy(order)],
+                torch.from_numpy(strengths).float(),
+                rows,
+            )
+
+    def _bank(self, support: Support, generator: np.random.Generator, progress: Progress) -> _PaintBank:
+        name, ground, substrate = support
+        instrument, table = light_instrument(load_instrument(name)), self._table
+        alone = expect_pigments(table, instrument, ground=ground, substrate=substrate)
+        masses = self._draw(self.options.paints, generator)
+        spectra = expect_paints(
+            table, masses, instrument, ground=ground, substrate=substrate, progress=progress
         )
+        return _PaintBank(alone, masses, spectra)
+
+    def _draw(self, size: int, generator: np.random.Generator) -> NDArray[np.float64]:
+        options, table = self.options, self._table
+        absorption = absorption_over_scattering([rgb(pigment.color) for pigment in table])
+        chooser = np.random.default_rng(options.held_out_seed)
+        held_out = hold_out_pairs(len(table), options.held_out, chooser)
+        leaf = np.array([pigment.pigment_volume == 1 for pigment in table])
+        return draw_paints(size, absorption, generator, alone=leaf, held_out=held_out, pairs="seen")
 
 
 class _EmissionTraining:
     """The emission network while it learns from the forward model how mixtures emit."""
 
-    def __init__(
-        self,
-        network: PaintingNetwork,
-        banks: list[_PaintBank],
-        options: PaintingTraining,
-        generator: np.random.Generator,
-    ) -> None:
+    def __init__(self, network: PaintingNetwork, paints: _Paints) -> None:
+        banks, options = paints.banks, paints.options
         self._emission, bands = network.emission, network.options.bands
         shares = [band_shares(bank.spectra, bank.pigments.energy, bands) for bank in banks]
         self._truths = [torch.from_numpy(np.sqrt(share)).float() for share in shares]
-        self._batches = [_batches(bank, bank.masses, options, bands, generator) for bank in banks]
+        self._batches = [paints.batches(bank, bank.masses, bands) for bank in banks]
         self._optimizer = torch.optim.Adam(self._emission.parameters(), lr=2 * options.learning_rate)
         self._rates = torch.optim.lr_scheduler.CosineAnnealingLR(
             self._optimizer, max(options.emission_steps, 1)
@@ -297,14 +286,8 @@ class _EmissionTraining:
 class _RecipeTraining:
     """The recipe network while it learns which paints make a colour, with encoder and discriminator."""
 
-    def __init__(
-        self,
-        network: PaintingNetwork,
-        banks: list[_PaintBank],
-        pool: NDArray[np.float64],
-        options: PaintingTraining,
-        generator: np.random.Generator,
-    ) -> None:
+    def __init__(self, network: PaintingNetwork, paints: _Paints) -> None:
+        options = paints.options
         self._options, rate = options, options.learning_rate
         self._recipe, self._emission = network.recipe, network.emission.requires_grad_(False)
         self._encoder, self._critic = Encoder(network.options), Discriminator(network.options)
@@ -316,7 +299,7 @@ class _RecipeTraining:
         )
         self.average = ExponentialMovingAverage(self._recipe)
         bands = network.options.bands
-        self._batches = itertools.cycle([_batches(bank, pool, options, bands, generator) for bank in banks])
+        self._batches = itertools.cycle([paints.batches(bank, paints.pool, bands) for bank in paints.banks])
 
     def step(self, number: int) -> dict[str, Tensor]:
         """Train on a batch: anchored paints must come back, free ones have the colour and look right."""

@@ -20,15 +20,8 @@ from napari_xrf.synthesis.line_basis import BASIS_AXIS, line_basis
 class LineSource:
     """Draws from the layers recipe; its spectra have 1 at their highest channel, whatever their counts.
 
-    Attributes
-    ----------
-    parameters
-        What the recipe draws from.
-    low_dose_share
-        Part of the spectra that are counted once more with fewer counts, so that a network also learns
-        spectra of single pixels.
-    fewest_counts
-        The fewest of those, drawn evenly in the logarithm from here up to the recipe's number.
+    A part of them, ``low_dose_share``, is counted once more with fewer counts, from ``fewest_counts`` up to
+    the recipe's number evenly in the logarithm, so that a network also learns spectra of single pixels.
     """
 
     parameters: LayersParameters = field(default_factory=LayersParameters)

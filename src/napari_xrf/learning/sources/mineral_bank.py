@@ -66,33 +66,15 @@ _STRANGE_ELEMENTS = (
 
 @dataclass(frozen=True, eq=False)
 class MineralBank:
-    """Spectra to draw from.
+    """Spectra to draw from."""
 
-    Attributes
-    ----------
-    spectra
-        (T, E) float32 of the classes' compositions, each of sum 1.
-    owner
-        (T,) class of each.
-    classes
-        K classes; a group that cannot be told apart is one of them.
-    strangers
-        (S, E) float32 of what is none of them, each of sum 1.
-    energy
-        The instrument's axis.
-    fwhm
-        Width of its peaks, keV at keV.
-    minerals
-        All minerals in the classes.
-    """
-
-    spectra: NDArray[np.float32]
-    owner: NDArray[np.intp]
-    classes: tuple[LabelClass, ...]
-    strangers: NDArray[np.float32]
-    energy: EnergyAxis
-    fwhm: FwhmOfEnergy
-    minerals: tuple[Mineral, ...]
+    spectra: NDArray[np.float32]  # (T, E) of the classes' compositions, each of sum 1
+    owner: NDArray[np.intp]  # (T,) class of each
+    classes: tuple[LabelClass, ...]  # K; a group that cannot be told apart is one of them
+    strangers: NDArray[np.float32]  # (S, E) of what is none of them, each of sum 1
+    energy: EnergyAxis  # the instrument's
+    fwhm: FwhmOfEnergy  # of its peaks, keV at keV
+    minerals: tuple[Mineral, ...]  # all in the classes
 
     def draw_rows(self, labels: NDArray[np.integer], generator: np.random.Generator) -> NDArray[np.intp]:
         """Return for each label the row of one of its compositions."""

@@ -32,10 +32,8 @@ class MineralSource:
     ----------
     bank
         Expected spectra of the classes' compositions and of strangers, on the instrument's axis.
-    axis
-        Of the network; counts are rebinned to it.
-    counts_range
-        Drawn evenly in the logarithm, before distortions.
+    axis, counts_range
+        Of the network, and of its spectra; drawn evenly in the logarithm, before distortions.
     mixed_share, largest_minority
         Part of the spectra that see a second mineral, and the most that it takes.
     stranger_share

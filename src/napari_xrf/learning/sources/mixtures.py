@@ -23,18 +23,10 @@ from napari_xrf.synthesis.mixtures import MixtureParameters, make_templates, syn
 
 @dataclass(frozen=True)
 class MixtureSource:
-    """Draws from the mixtures recipe on one or several instruments, in equal parts.
-
-    Attributes
-    ----------
-    instruments
-        Where the spectra are measured; rebinned to ``axis``.
-    parameters
-        What the recipe draws from, one for each instrument.
-    """
+    """Draws from the mixtures recipe on one or several instruments, in equal parts."""
 
     instruments: tuple[Instrument, ...]
-    parameters: tuple[MixtureParameters, ...]
+    parameters: tuple[MixtureParameters, ...]  # what the recipe draws from, one for each instrument
     axis: EnergyAxis
     task: TaskName = "elements"
     classes: tuple[LabelClass, ...] = ()
@@ -64,10 +56,8 @@ class MixtureSource:
         order = generator.permutation(size)
         counts, net = counts[order], net[order]
         total = np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
-        return LabelledSpectra(
-            counts,
-            {"presence": (net > 0).astype(np.float32), "share": net / total, "net_counts": net},
-        )
+        presence = (net > 0).astype(np.float32)
+        return LabelledSpectra(counts, {"presence": presence, "share": net / total, "net_counts": net})
 
 
 def make(

@@ -24,17 +24,11 @@ _MARGIN_FROM = 4  # blocks narrower than this would lose most of their pixels to
 class RegionSplit:
     """Where each labelled pixel went.
 
-    Attributes
-    ----------
-    parts
-        (Y, X) uint8: position in :data:`PARTS`; ``LEFT_OUT`` for pixels without a label and for training
-        pixels beside held-out ones of their class.
-    notes
-        What the user should know, one sentence each.
+    ``LEFT_OUT`` are pixels without a label, and training pixels beside held-out ones of their class.
     """
 
-    parts: NDArray[np.uint8]
-    notes: tuple[str, ...] = ()
+    parts: NDArray[np.uint8]  # (Y, X) position in PARTS
+    notes: tuple[str, ...] = ()  # what the user should know, one sentence each
 
 
 def split_regions(
@@ -58,10 +52,6 @@ def split_regions(
     ----------
     labels
         (Y, X): 1 … K for the K names, 0 for no label.
-    names
-        Of the classes, for errors and notes.
-    validation_share, test_share
-        Of each class's pixels.
     block
         Edge of a block, pixels.
 

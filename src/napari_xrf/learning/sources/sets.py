@@ -25,15 +25,9 @@ class SpectrumSet:
     ----------
     cube
         (Y, X, E) spectra; sets of single spectra have one column.
-    task
-        What can be judged on it.
-    names
-        K names of the targets' columns.
     targets
         As in :class:`~.source.LabelledSpectra`, flattened to N = Y·X; ``label`` is the position in
         ``names``, −1 where nothing is known. ``purity`` (N,) is the share of a pixel's main mineral.
-    source
-        Where it comes from.
     """
 
     cube: SpectralCube
@@ -54,46 +48,38 @@ def read_set(path: str | Path, progress: Progress = ignore_progress) -> Spectrum
     from napari_xrf import io
     from napari_xrf.io.own.cube_files import read_truth
 
-    truth = read_truth(path)
-    cube = io.read(path, progress=progress)
-    number = cube.shape[0] * cube.shape[1]
+    truth, cube = read_truth(path), io.read(path, progress=progress)
     parameters = truth.get("parameters", {})
+    number = cube.shape[0] * cube.shape[1]
     if "lines" in truth:
-        return _lines(cube, truth, str(path))
+        kinds = {"presence": "present", "visible": "visible"}
+        targets = {
+            name: np.asarray(truth[kind], dtype=np.float32) for name, kind in kinds.items() if kind in truth
+        }
+        return SpectrumSet(cube, "lines", tuple(map(str, truth["lines"])), targets, str(path))
     if "net_counts" in truth:
         names = tuple(map(str, truth.get("elements") or parameters.get("elements") or cube.elements))
         net = np.asarray(truth["net_counts"], dtype=np.float32).reshape(number, -1)
-        return SpectrumSet(
-            cube, "elements", names, {"presence": (net > 0).astype(np.float32), "net_counts": net}, str(path)
-        )
+        targets = {"presence": (net > 0).astype(np.float32), "net_counts": net}
+        return SpectrumSet(cube, "elements", names, targets, str(path))
     if isinstance(truth.get("labels"), LabelMap):
-        return _map(cube, truth, str(path))
-    if "main_mineral" in truth:
+        names, label = _positions(truth["labels"])
+    else:
         names = tuple(map(str, truth.get("minerals") or parameters.get("minerals") or ()))
-        if names:
-            targets = {"label": np.asarray(truth["main_mineral"]).reshape(number).astype(np.int64)}
-            if "abundances" in truth:
-                targets["purity"] = np.asarray(truth["abundances"]).reshape(number, -1).max(axis=1)
-            return SpectrumSet(cube, "minerals", names, targets, str(path))
-    raise FileError(path, "its truth names neither lines, elements nor minerals", "Make one with synthesize")
+        label = np.asarray(truth.get("main_mineral", ()))
+    if not (names and label.size):
+        remedy = "Make one with synthesize"
+        raise FileError(path, "its truth names neither lines, elements nor minerals", remedy)
+    known: dict[str, NDArray[Any]] = {"label": label.reshape(number).astype(np.int64)}
+    if "abundances" in truth:
+        known["purity"] = np.asarray(truth["abundances"]).reshape(number, -1).max(axis=1)
+    return SpectrumSet(cube, "minerals", names, known, str(path))
 
 
-def _lines(cube: SpectralCube, truth: Mapping[str, Any], source: str) -> SpectrumSet:
-    targets = {
-        "presence": np.asarray(truth["present"], dtype=np.float32),
-        **({"visible": np.asarray(truth["visible"], dtype=np.float32)} if "visible" in truth else {}),
-    }
-    return SpectrumSet(cube, "lines", tuple(map(str, truth["lines"])), targets, source)
-
-
-def _map(cube: SpectralCube, truth: Mapping[str, Any], source: str) -> SpectrumSet:
-    labels: LabelMap = truth["labels"]
-    names = tuple(each.name for each in labels.classes)
+def _positions(labels: LabelMap) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Return the classes' names, and the position (Y, X) of each pixel's class, −1 where it has none."""
     position = np.full(int(labels.labels.max(initial=0)) + 1, -1, dtype=np.int64)
     for index, each in enumerate(labels.classes):
         if each.label < position.size:
             position[each.label] = index
-    targets: dict[str, NDArray[Any]] = {"label": position[labels.labels].reshape(-1)}
-    if "abundances" in truth:
-        targets["purity"] = np.asarray(truth["abundances"]).max(axis=-1).reshape(-1)
-    return SpectrumSet(cube, "minerals", names, targets, source)
+    return tuple(each.name for each in labels.classes), position[labels.labels]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QLayout, QLineEdit, QSlider, QWidget
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.learning.recipe_variants import (
@@ -22,7 +22,7 @@ from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
-from napari_xrf.plugin.forms.parts import expanding, row, wrapped
+from napari_xrf.plugin.forms.parts import column, expanding, row, wrapped
 from napari_xrf.plugin.forms.synthesis import ErrorLabel, form_label
 from napari_xrf.plugin.forms.synthesis_choices import FileChoice
 from napari_xrf.plugin.forms.tick_list import TickList
@@ -52,11 +52,7 @@ class NetworkChoice(QWidget):  # type: ignore[misc]
         self.text.setToolTip(_NETWORK_HINT)
         self.text.setPlaceholderText("the defaults")
         self.error = ErrorLabel()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(1)
-        layout.addWidget(self.text)
-        layout.addWidget(self.error)
+        self.setLayout(column(self.text, self.error, flush=True, spacing=1))
         self.text.textChanged.connect(lambda _: self._changed())
 
     def value(self) -> dict[str, Any]:
@@ -208,21 +204,11 @@ class RegionsChoice(QWidget):  # type: ignore[misc]
         self.percent = QLabel()
         self.percent.setMinimumWidth(40)
         self.unfit = wrapped("Only networks for minerals learn from labelled regions.")
-        self._parts = QWidget()
-        parts = QVBoxLayout(self._parts)
-        parts.setContentsMargins(0, 0, 0, 0)
-        parts.addLayout(row(form_label("Map"), self.maps))
-        parts.addLayout(row(form_label("Labels"), self.labels))
-        self._sharing = QWidget()
-        sharing = QVBoxLayout(self._sharing)
-        sharing.setContentsMargins(0, 0, 0, 0)
-        sharing.addLayout(row(form_label("Share of regions"), self.share, self.percent))
-        parts.addWidget(self._sharing)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row(form_label("Learn from"), self.mode))
-        layout.addWidget(self.unfit)
-        layout.addWidget(self._parts)
+        share = row(form_label("Share of regions"), self.share, self.percent)
+        self._sharing = _boxed(QWidget(), share)
+        maps, labels = row(form_label("Map"), self.maps), row(form_label("Labels"), self.labels)
+        self._parts = _boxed(QWidget(), maps, labels, self._sharing)
+        _boxed(self, row(form_label("Learn from"), self.mode), self.unfit, self._parts)
         self.mode.currentIndexChanged.connect(lambda _: self._show())
         self.share.valueChanged.connect(lambda _: self._show())
         self.maps.chosen.connect(lambda _: self.changed.emit())
@@ -274,6 +260,12 @@ class RegionsChoice(QWidget):  # type: ignore[misc]
         self._sharing.setVisible(self.wanted and not self.alone)
         self.percent.setText(f"{self.share.value()} %")
         self.changed.emit()
+
+
+def _boxed(box: QWidget, *parts: QWidget | QLayout) -> QWidget:
+    """Put parts below each other into a box without margins; returns it."""
+    box.setLayout(column(*parts, flush=True))
+    return box
 
 
 def _check_instrument(text: str) -> None:
