@@ -51,11 +51,16 @@ def labels_png(labels: NDArray[np.unsignedinteger], colors: dict[int, str]) -> b
     """Return labels (Y, X) as a PNG in the colours ``"#rrggbb"`` of their classes; 0 is black."""
     from matplotlib.image import imsave
 
+    target = BytesIO()
+    imsave(target, colored_labels(labels, colors), format="png")
+    return target.getvalue()
+
+
+def colored_labels(labels: NDArray[np.unsignedinteger], colors: dict[int, str]) -> NDArray[np.uint8]:
+    """Return labels (Y, X) in the colours ``"#rrggbb"`` of their classes, (Y, X, 3); others are black."""
     values, places = np.unique(labels, return_inverse=True)
     table = [tuple(bytes.fromhex(colors.get(int(value), "#000000")[1:])) for value in values]
-    target = BytesIO()
-    imsave(target, np.array(table, dtype=np.uint8)[places.reshape(labels.shape)], format="png")
-    return target.getvalue()
+    return np.array(table, dtype=np.uint8)[places.reshape(labels.shape)]
 
 
 def spectrum_png(energies: NDArray[np.float64], counts: NDArray[np.generic]) -> bytes:

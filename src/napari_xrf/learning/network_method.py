@@ -17,8 +17,8 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.weights import read_description, shipped_models
 from napari_xrf.maps.calibrated_map import Measured
+from napari_xrf.minerals.class_spectra import ClassSpectrum, class_spectra
 from napari_xrf.minerals.classification import Classification, ClassificationOptions, classify_minerals
-from napari_xrf.minerals.mean_spectra import ClassSpectrum, class_spectra
 from napari_xrf.minerals.search import MineralSearch, search_minerals
 from napari_xrf.minerals.templates import expect_templates
 from napari_xrf.reference.minerals import Mineral, load_library

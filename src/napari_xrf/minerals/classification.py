@@ -14,9 +14,9 @@ from napari_xrf.core.label_map import LEAST_PROBABILITY, LabelMap, number_by_are
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import Measured
+from napari_xrf.minerals.class_spectra import ClassSpectrum, class_spectra
 from napari_xrf.minerals.goodness import MisfitThreshold, estimate_tolerance, misfit_threshold
 from napari_xrf.minerals.likelihood import Likelihood, model_error
-from napari_xrf.minerals.mean_spectra import ClassSpectrum, class_spectra
 from napari_xrf.minerals.search import search_minerals
 from napari_xrf.minerals.separability import confusion, inseparable_groups
 from napari_xrf.minerals.templates import expect_templates

@@ -4,156 +4,108 @@ from __future__ import annotations
 
 import math
 import textwrap
-import unicodedata
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from napari_xrf.core.display import colored_labels
 from napari_xrf.core.label_map import NOT_MEASURED, LabelMap
 from napari_xrf.io.atomic_write import replacing
-from napari_xrf.minerals.modal_table import ModalRow, modal_table
-
-if TYPE_CHECKING:
-    from PIL.ImageDraw import ImageDraw
-    from PIL.ImageFont import FreeTypeFont, ImageFont
+from napari_xrf.minerals.modal_table import modal_table
 
 SMALLEST_SIDE = 700  # the longer side of the map in pixels of the picture, at least
 LARGEST_SIDE = 2400
-_MARGIN = 24
-_LEGEND_WIDTH = 430
-_TEXT_SIZE = 18
-_LINE = 26
+_DPI = 100
+_MARGIN = 24  # pixels of the picture
 _LETTERS = 38  # of a legend's line
-_NOT_MEASURED_COLOR = (0, 0, 0)
-_INK, _PAPER = (20, 20, 20), (255, 255, 255)
-# Lengths that people read at a glance.
-_ROUND = (1, 2, 5)
+_INK = "#141414"
 
 
-def draw_label_map(label_map: LabelMap) -> NDArray[np.uint8]:
-    """Return a picture, (H, W, 3): the map, a scale bar below it, and a legend with area percentages.
+def draw_label_map(label_map: LabelMap) -> bytes:
+    """Return a picture as PNG: the map, a scale bar below it, and a legend with area percentages.
 
     Small maps are enlarged by whole factors; pixels that are not square keep their true proportions.
     Pixels not measured are black. Without a pixel size the bar is in pixels.
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
-    picture = _resized(_colored(label_map), label_map.pixel_size)
-    rows = [row for row in modal_table(label_map) if row.pixels]
-    rows.sort(key=lambda row: -row.pixels)
-    legend = _legend_lines(rows, bool((label_map.labels == NOT_MEASURED).any()))
-    height, width = picture.shape[:2]
-    needed = sum(_LINE * len(text) + 6 for _, text in legend)
-    canvas = Image.new(
-        "RGB",
-        (width + _LEGEND_WIDTH + 3 * _MARGIN, max(height + 3 * _LINE, needed) + 2 * _MARGIN),
-        _PAPER,
+    height, width = _picture_size(label_map)
+    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    colors = {entry.label: entry.color for entry in label_map.classes}
+    axes.imshow(colored_labels(label_map.labels, colors), aspect="auto", interpolation="nearest")
+    classes = [
+        Patch(facecolor=color, edgecolor=_INK, label=textwrap.fill(text, _LETTERS))
+        for color, text in _legend(label_map)
+    ]
+    corner = (1 + _MARGIN / width, 1)
+    legend = axes.legend(
+        handles=classes, loc="upper left", bbox_to_anchor=corner, borderaxespad=0, frameon=False
     )
-    canvas.paste(Image.fromarray(picture), (_MARGIN, _MARGIN))
-    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=_TEXT_SIZE)
-    _draw_legend(pen, font, legend, width + 2 * _MARGIN)
-    _draw_scale_bar(pen, font, label_map, width, _MARGIN + height + 14)
-    return np.asarray(canvas, dtype=np.uint8)
+    length, text = _scale_bar(label_map)
+    below = -_MARGIN / height
+    axes.plot(
+        [0, length], [below, below], transform=axes.transAxes, clip_on=False, color=_INK, linewidth=6,
+        solid_capstyle="butt",
+    )  # fmt: skip
+    axes.text(0, 1.5 * below, text, transform=axes.transAxes, va="top", color=_INK)
+    for written in legend.get_texts():
+        written.set_parse_math(False)  # names may hold a dollar
+    target = BytesIO()
+    figure.savefig(
+        target, format="png", bbox_inches="tight", pad_inches=_MARGIN / _DPI, metadata={"Software": None}
+    )
+    return target.getvalue()
 
 
 def write_label_picture(path: str | Path, label_map: LabelMap) -> None:
-    """Write the picture of :func:`draw_label_map` as PNG.
+    """Write the picture of :func:`draw_label_map`.
 
     Raises
     ------
     FileError
         When the file cannot be written.
     """
-    from PIL import Image
-
-    picture = Image.fromarray(draw_label_map(label_map))
     with replacing(path) as temporary:
-        picture.save(temporary, format="PNG", optimize=True)
-
-
-def color_of(text: str) -> tuple[int, int, int]:
-    """Return red, green and blue, 0 to 255, of ``"#rrggbb"``."""
-    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+        temporary.write_bytes(draw_label_map(label_map))
 
 
 def round_length(longest: float) -> float:
     """Return the longest of 1, 2, 5, 10, 20 … that is not longer than ``longest``."""
     decade = 10.0 ** math.floor(math.log10(longest))
-    return max(step * decade for step in _ROUND if step * decade <= longest * (1 + 1e-9))
+    return max(step * decade for step in (1, 2, 5) if step * decade <= longest * (1 + 1e-9))
 
 
-def _colored(label_map: LabelMap) -> NDArray[np.uint8]:
-    highest = max([entry.label for entry in label_map.classes], default=0)
-    palette = np.zeros((highest + 1, 3), dtype=np.uint8)
-    palette[NOT_MEASURED] = _NOT_MEASURED_COLOR
-    for entry in label_map.classes:
-        palette[entry.label] = color_of(entry.color)
-    return palette[label_map.labels]
-
-
-def _resized(picture: NDArray[np.uint8], pixel_size: tuple[float, float] | None) -> NDArray[np.uint8]:
-    """Enlarge or thin the picture by nearest neighbours, each axis by its pixel size."""
-    tall, wide = pixel_size if pixel_size is not None else (1.0, 1.0)
-    smaller = min(tall, wide)
-    rows, columns = picture.shape[0] * tall / smaller, picture.shape[1] * wide / smaller
+def _picture_size(label_map: LabelMap) -> tuple[int, int]:
+    """Return height and width of the map in the picture, in its pixels."""
+    tall, wide = label_map.pixel_size or (1.0, 1.0)
+    rows, columns = (
+        count * side / min(tall, wide)
+        for count, side in zip(label_map.labels.shape, (tall, wide), strict=True)
+    )
     longer = max(rows, columns)
     factor = float(math.ceil(SMALLEST_SIDE / longer)) if longer < SMALLEST_SIDE else 1.0
     factor = min(factor, LARGEST_SIDE / longer)
-    size = max(1, round(rows * factor)), max(1, round(columns * factor))
-    y, x = (
-        np.minimum((np.arange(new) + 0.5) * old / new, old - 1).astype(np.intp)
-        for new, old in zip(size, picture.shape[:2], strict=True)
-    )
-    return picture[y[:, None], x]
+    return max(1, round(rows * factor)), max(1, round(columns * factor))
 
 
-def _legend_lines(rows: list[ModalRow], gaps: bool) -> list[tuple[tuple[int, int, int], list[str]]]:
-    lines = [
-        (color_of(row.color), textwrap.wrap(f"{row.name}  {_percent(row.area_percent)}", _LETTERS))
-        for row in rows
-    ]
-    return [*lines, (_NOT_MEASURED_COLOR, ["not measured"])] if gaps else lines
+def _legend(label_map: LabelMap) -> list[tuple[str, str]]:
+    """Return colour and text of each class that occurs, the largest first."""
+    rows = sorted((row for row in modal_table(label_map) if row.pixels), key=lambda row: -row.pixels)
+    entries = []
+    for row in rows:
+        share = row.area_percent or 0.0
+        entries.append((row.color, f"{row.name}  {f'{share:.1f} %' if share >= 0.1 else '< 0.1 %'}"))
+    gaps = bool((label_map.labels == NOT_MEASURED).any())
+    return [*entries, ("#000000", "not measured")] if gaps else entries
 
 
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f} %" if value >= 0.1 else "< 0.1 %"
-
-
-def _draw_legend(
-    pen: ImageDraw,
-    font: FreeTypeFont | ImageFont,
-    legend: list[tuple[tuple[int, int, int], list[str]]],
-    left: int,
-) -> None:
-    top = _MARGIN
-    for color, texts in legend:
-        pen.rectangle((left, top + 3, left + 20, top + 21), fill=color, outline=_INK)
-        for text in texts:
-            pen.text((left + 32, top), _drawable(text), fill=_INK, font=font)
-            top += _LINE
-        top += 6
-
-
-def _draw_scale_bar(
-    pen: ImageDraw, font: FreeTypeFont | ImageFont, label_map: LabelMap, width: int, top: int
-) -> None:
-    columns = label_map.labels.shape[1]
-    whole = columns * label_map.pixel_size[1] if label_map.pixel_size is not None else float(columns)
-    length = round_length(whole / 3) if columns >= 3 or label_map.pixel_size is not None else whole
-    pen.rectangle((_MARGIN, top, _MARGIN + round(width * length / whole), top + 8), fill=_INK)
-    text = _length(length, label_map.pixel_size is not None)
-    pen.text((_MARGIN, top + 14), _drawable(text), fill=_INK, font=font)
-
-
-def _length(length: float, micrometres: bool) -> str:
-    if not micrometres:
-        return f"{length:g} pixels"
-    return f"{length / 1000:g} mm" if length >= 1000 else f"{length:g} µm"
-
-
-def _drawable(text: str) -> str:
-    # The font that Pillow carries has neither accents nor Greek letters.
-    plain = unicodedata.normalize("NFKD", text.replace("µ", "u"))
-    return "".join(letter for letter in plain if not unicodedata.combining(letter))
+def _scale_bar(label_map: LabelMap) -> tuple[float, str]:
+    """Return the part of the map's width that the scale bar takes, and its length in words."""
+    columns, size = label_map.labels.shape[1], label_map.pixel_size
+    whole = columns * size[1] if size is not None else float(columns)
+    length = round_length(whole / 3) if columns >= 3 or size is not None else whole
+    if size is None:
+        return length / whole, f"{length:g} pixels"
+    return length / whole, f"{length / 1000:g} mm" if length >= 1000 else f"{length:g} µm"

@@ -1,4 +1,4 @@
-"""The modal table: how much of each mineral a map holds."""
+"""What a label map holds: the modal table of its classes, and the sizes of their grains."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from napari_xrf.core.errors import FileError
 from napari_xrf.core.label_map import NOT_MEASURED, LabelMap
 from napari_xrf.io.atomic_write import replacing
 
@@ -80,6 +80,68 @@ def modal_table(label_map: LabelMap) -> tuple[ModalRow, ...]:
     )
 
 
+@dataclass(frozen=True)
+class GrainRow:
+    """The grains of one class; diameters are those of a circle of equal area, in ``unit``.
+
+    Attributes
+    ----------
+    label, name
+        The class.
+    grains
+        Number of connected parts (8 neighbours); touching grains of one class count as one.
+    median_diameter, largest_diameter
+        Over the grains; None without grains.
+    weighted_diameter
+        Mean weighted by area: in what size of grain a random point of the class lies.
+    edge_grains
+        How many are cut by the map's edge or by pixels not measured, so larger than they seem.
+    unit
+        ``"µm"``, or ``"pixels"`` where the pixel size is unknown.
+    """
+
+    label: int
+    name: str
+    grains: int
+    median_diameter: float | None
+    weighted_diameter: float | None
+    largest_diameter: float | None
+    edge_grains: int
+    unit: str
+
+
+def grain_statistics(label_map: LabelMap) -> tuple[GrainRow, ...]:
+    """Return one row per class of the table, in its order."""
+    from skimage.measure import label as connected
+
+    parts = connected(label_map.labels, background=NOT_MEASURED, connectivity=2)
+    area = np.bincount(parts.ravel()).astype(np.float64)
+    owner = np.zeros(area.size, dtype=label_map.labels.dtype)
+    owner[parts.ravel()] = label_map.labels.ravel()
+    cut = _cut_parts(parts, area.size)
+    pixel_area = math.prod(label_map.pixel_size) if label_map.pixel_size is not None else 1.0
+    unit = "pixels" if label_map.pixel_size is None else "µm"
+    diameter = np.sqrt(4 * area * pixel_area / math.pi)
+    rows = []
+    for entry in label_map.classes:
+        own = np.flatnonzero(owner == entry.label)
+        own = own[own > 0]
+        sizes = diameter[own]
+        rows.append(
+            GrainRow(
+                entry.label,
+                entry.name,
+                own.size,
+                float(np.median(sizes)) if own.size else None,
+                float(np.average(sizes, weights=area[own])) if own.size else None,
+                float(sizes.max()) if own.size else None,
+                int(cut[own].sum()),
+                unit,
+            )
+        )
+    return tuple(rows)
+
+
 def write_modal_table(path: str | Path, rows: Iterable[ModalRow]) -> None:
     """Write rows as CSV (UTF-8) with the columns :data:`COLUMNS`; None becomes an empty value.
 
@@ -93,37 +155,6 @@ def write_modal_table(path: str | Path, rows: Iterable[ModalRow]) -> None:
         writer.writerow(COLUMNS)
         for row in rows:
             writer.writerow([_text(value) for value in astuple(row)])
-
-
-def read_modal_table(path: str | Path) -> tuple[ModalRow, ...]:
-    """Read what :func:`write_modal_table` wrote.
-
-    Raises
-    ------
-    FileError
-        When the file cannot be read or is no such table.
-    """
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as stream:
-            lines = list(csv.reader(stream))
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FileError(path, "is not a CSV file in UTF-8") from error
-    if not lines or tuple(lines[0]) != COLUMNS:
-        raise FileError(path, "is no modal table", f"Its first line must be {','.join(COLUMNS)}")
-    return tuple(_row(path, number, line) for number, line in enumerate(lines[1:], start=2) if line)
-
-
-def _row(path: str | Path, number: int, line: list[str]) -> ModalRow:
-    try:
-        label, name, formula, color, pixels, *figures = line
-        area, area_percent, weight_percent, confidence = (float(text) if text else None for text in figures)
-        return ModalRow(
-            int(label), name, formula, color, int(pixels), area, area_percent, weight_percent, confidence
-        )
-    except ValueError:
-        raise FileError(path, f"line {number} is no row of a modal table") from None
 
 
 def _count(counts: np.ndarray, label: int) -> int:
@@ -141,3 +172,15 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _cut_parts(parts: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
+    """Whether each part touches the map's edge or a pixel not measured."""
+    from scipy.ndimage import binary_dilation
+
+    outside = binary_dilation(parts == 0, structure=np.ones((3, 3), dtype=bool), border_value=1)
+    # Dilation with a filled border marks the outermost pixels; the unmeasured ones are part 0.
+    cut = np.zeros(count, dtype=bool)
+    cut[np.unique(parts[outside])] = True
+    cut[0] = False
+    return cut

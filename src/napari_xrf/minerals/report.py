@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 import base64
-import html
-import io
-from collections.abc import Iterable, Sequence
+from importlib.resources import files
 from pathlib import Path
 
 from napari_xrf import __version__
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, LabelMap
+from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, LabelMap, members_of
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.atomic_write import replacing
+from napari_xrf.minerals.class_spectra import ClassSpectrum, draw_spectrum
 from napari_xrf.minerals.classification import Classification
-from napari_xrf.minerals.grain_statistics import grain_statistics
-from napari_xrf.minerals.label_picture import draw_label_map, write_label_picture
-from napari_xrf.minerals.modal_table import ModalRow, modal_table
-from napari_xrf.minerals.spectrum_chart import draw_spectrum
+from napari_xrf.minerals.label_picture import draw_label_map
+from napari_xrf.minerals.modal_table import grain_statistics, modal_table
 from napari_xrf.reference.formulas import mass_fractions
 
-__all__ = ["draw_label_map", "write_label_picture", "write_report"]
-
-_STYLE = """
-body{font:15px/1.5 sans-serif;max-width:1200px;margin:2em auto;padding:0 1em;color:#222}
-img{max-width:100%;height:auto}table{border-collapse:collapse;margin:1em 0}
-td,th{padding:3px 10px;border-bottom:1px solid #ddd;text-align:right}
-td.text,th.text{text-align:left}.swatch{display:inline-block;width:1em;height:1em;border:1px solid #555}
-.warning{color:#a00}svg{max-width:760px;width:100%}svg text{font:11px sans-serif;fill:#333}
-svg text.mark{font-weight:bold}svg .grid{stroke:#ddd;stroke-width:0.7}
-"""
-_METHODS = {
-    "likelihood": (
-        "Each pixel has the mineral under which its counts are most likely; the amounts of lines and of "
-        "continuum are free, compositions may lie anywhere in the mineral's range. Minerals that the counts "
-        "of this map cannot tell apart stand together as one class. A pixel whose spectrum no mineral "
-        "explains, or that fits none with a probability of at least one half, is unknown."
-    ),
-}
+_LIKELIHOOD = (
+    "Each pixel has the mineral under which its counts are most likely; the amounts of lines and of "
+    "continuum are free, compositions may lie anywhere in the mineral's range. Minerals that the counts "
+    "of this map cannot tell apart stand together as one class. A pixel whose spectrum no mineral "
+    "explains, or that fits none with a probability of at least one half, is unknown."
+)
 _NETWORK = (
     "Each pixel has the class that the network {} finds the most probable; below one half it is unknown. "
     "Minerals that the network was taught as one stand together as one class."
@@ -68,108 +53,29 @@ def write_report(
     FileError
         When the file cannot be written.
     """
+    from jinja2 import Environment, StrictUndefined
+
     labels = classification.label_map if label_map is None else label_map
     rows = sorted(modal_table(labels), key=lambda row: -row.pixels)
-    body = [
-        f"<h1>Mineral map of {_safe(cube.name)}</h1>",
-        *(f'<p class="warning">{_safe(warning)}</p>' for warning in cube.provenance.warnings),
-        f'<img alt="mineral map" src="data:image/png;base64,{_picture(labels)}">',
-        "<h2>Minerals</h2>",
-        _modal_html(rows),
-        _changed_html(classification, labels),
-        "<h2>Method</h2>",
-        f"<p>{_safe(_METHODS.get(classification.method) or _NETWORK.format(classification.method))}</p>",
-        _list(_facts(classification)),
-        "<h2>Grains</h2>",
-        _grain_html(labels),
-        "<h2>Mean spectra</h2>",
-        "<p>Filled: measured; line: what the minerals of the class explain.</p>",
-        *_charts(classification),
-        "<h2>Measurement</h2>",
-        _list(_provenance(cube)),
-        f"<p>Made with napari-xrf {_safe(__version__)}.</p>",
-    ]
-    page = (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>Mineral map of {_safe(cube.name)}</title><style>{_STYLE}</style></head>\n<body>\n"
-        + "\n".join(body)
-        + "\n</body></html>\n"
+    grains = [row for row in grain_statistics(labels) if row.grains]
+    template = (files("napari_xrf.minerals") / "report.html").read_text(encoding="utf-8")
+    page = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    method = classification.method
+    text = page.from_string(template).render(
+        cube=cube,
+        picture=base64.b64encode(draw_label_map(labels)).decode("ascii"),
+        rows=[row for row in rows if row.pixels or row.name == UNKNOWN_NAME],
+        changed=int((classification.label_map.labels != labels.labels).sum()),
+        method=_LIKELIHOOD if method == "likelihood" else _NETWORK.format(method),
+        facts=_facts(classification),
+        grains=sorted(grains, key=lambda row: -(row.weighted_diameter or 0)),
+        unit=grains[0].unit if grains else "pixels",
+        charts=_charts(classification),
+        provenance=_provenance(cube),
+        version=__version__,
     )
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-
-
-def _safe(text: object) -> str:
-    return html.escape(str(text), quote=True)
-
-
-def _picture(label_map: LabelMap) -> str:
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.fromarray(draw_label_map(label_map)).save(stream, format="PNG", optimize=True)
-    return base64.b64encode(stream.getvalue()).decode("ascii")
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], texts: int) -> str:
-    """HTML of a table whose first ``texts`` columns hold text; cells are HTML already."""
-
-    def line(cells: Sequence[str], tag: str) -> str:
-        return "".join(
-            f"<{tag}{' class=text' if index < texts else ''}>{cell}</{tag}>"
-            for index, cell in enumerate(cells)
-        )
-
-    lines = [line(head, "th"), *(line(row, "td") for row in rows)]
-    return "<table>" + "".join(f"<tr>{cells}</tr>" for cells in lines) + "</table>"
-
-
-def _modal_html(rows: Sequence[ModalRow]) -> str:
-    head = ("", "mineral", "formula", "pixels", "area mm²", "area %", "weight %", "confidence")
-    return _table(
-        head,
-        [
-            (
-                f'<span class="swatch" style="background:{_safe(row.color)}"></span>',
-                _safe(row.name),
-                _safe(row.formula),
-                str(row.pixels),
-                _number(row.area_mm2, ".4g"),
-                _number(row.area_percent, ".2f"),
-                _number(row.weight_percent, ".2f"),
-                _number(row.mean_confidence, ".2f"),
-            )
-            for row in rows
-            if row.pixels or row.name == UNKNOWN_NAME
-        ],
-        3,
-    )
-
-
-def _grain_html(label_map: LabelMap) -> str:
-    rows = [row for row in grain_statistics(label_map) if row.grains]
-    unit = rows[0].unit if rows else "pixels"
-    head = ("mineral", "grains", f"median {unit}", f"by area {unit}", f"largest {unit}", "cut by the edge")
-    return _table(
-        head,
-        [
-            (
-                _safe(row.name),
-                str(row.grains),
-                _number(row.median_diameter, ".3g"),
-                _number(row.weighted_diameter, ".3g"),
-                _number(row.largest_diameter, ".3g"),
-                str(row.edge_grains),
-            )
-            for row in sorted(rows, key=lambda row: -(row.weighted_diameter or 0))
-        ],
-        1,
-    )
-
-
-def _changed_html(classification: Classification, label_map: LabelMap) -> str:
-    changed = int((classification.label_map.labels != label_map.labels).sum())
-    return f"<p>Clean-up changed {changed} pixels.</p>" if changed else ""
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _facts(classification: Classification) -> list[str]:
@@ -182,18 +88,18 @@ def _facts(classification: Classification) -> list[str]:
     return facts + [f"cannot be told apart here: {', '.join(group)}" for group in classification.groups]
 
 
-def _charts(classification: Classification) -> list[str]:
+def _charts(classification: Classification) -> list[tuple[ClassSpectrum, str]]:
     by_label = {entry.label: entry for entry in classification.label_map.classes}
-    return [
-        f"<h3>{_safe(spectrum.name)} ({spectrum.pixels} pixels)</h3>"
-        + draw_spectrum(spectrum, _elements(by_label[spectrum.label]), by_label[spectrum.label].color)
-        for spectrum in classification.spectra
-    ]
+    drawn = []
+    for spectrum in classification.spectra:
+        entry = by_label[spectrum.label]
+        drawn.append((spectrum, draw_spectrum(spectrum, _elements(entry), entry.color)))
+    return drawn
 
 
 def _elements(entry: LabelClass) -> set[str]:
     elements: set[str] = set()
-    for formula in entry.formula.split(" / "):
+    for formula in members_of(entry.formula):
         try:
             elements |= set(mass_fractions(formula)) if formula else set()
         except InvalidInput:
@@ -203,17 +109,16 @@ def _elements(entry: LabelClass) -> set[str]:
 
 def _provenance(cube: SpectralCube) -> list[str]:
     rows, columns, channels = cube.shape
+    size = cube.pixel_size
     facts = [
         f"file: {cube.provenance.path or 'none, made in memory'}",
         f"layout: {cube.provenance.layout or 'none'}",
         f"{rows} × {columns} pixels, {channels} channels of {cube.energy.width * 1000:.4g} eV "
         f"from {cube.energy.offset:.4g} keV",
     ]
-    if cube.pixel_size is not None:
-        facts.append(f"pixel size: {cube.pixel_size[0]:.4g} × {cube.pixel_size[1]:.4g} µm (y × x)")
-    if cube.provenance.detectors:
-        facts.append(f"detectors: {', '.join(cube.provenance.detectors)}")
     known = {
+        "pixel size": None if size is None else f"{size[0]:.4g} × {size[1]:.4g} µm (y × x)",
+        "detectors": ", ".join(cube.provenance.detectors) or None,
         "excitation": cube.excitation.kind,
         "energy or voltage, keV or kV": cube.excitation.energy_kev,
         "anode": cube.excitation.anode,
@@ -221,11 +126,3 @@ def _provenance(cube: SpectralCube) -> list[str]:
         "instrument": cube.excitation.instrument,
     }
     return facts + [f"{name}: {value}" for name, value in known.items() if value is not None]
-
-
-def _list(entries: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{_safe(entry)}</li>" for entry in entries) + "</ul>"
-
-
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)

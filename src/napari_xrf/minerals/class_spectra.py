@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from io import StringIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.emission_lines import main_line
 from napari_xrf.core.label_map import NOT_MEASURED, LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.minerals.templates import FLOOR, Templates
 
 _STEPS = 300
+_DECADES = 4  # that a chart shows
+_ROOM = 0.024  # of a chart's width, for a symbol
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +75,7 @@ def class_spectra(
             continue
         counts = bins.sum(sums[entry.label])
         members = compositions.get(entry.label)
-        expected = None if members is None else explained(counts, templates, members) / pixels / bins.widths
+        expected = None if members is None else _explained(counts, templates, members) / pixels / bins.widths
         spectra.append(
             ClassSpectrum(
                 entry.label, entry.name, pixels, bins.energies, counts / pixels / bins.widths, expected
@@ -78,7 +84,7 @@ def class_spectra(
     return tuple(spectra)
 
 
-def explained(
+def _explained(
     counts: NDArray[np.float64], templates: Templates, members: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """Return the non-negative mixture, (B,), of compositions and their mean continuum nearest to counts.
@@ -95,6 +101,48 @@ def explained(
     return np.asarray(amounts @ columns + level)
 
 
+def draw_spectrum(spectrum: ClassSpectrum, elements: Iterable[str], color: str) -> str:
+    """Return an SVG element: measured counts filled, expected ones as a line, logarithmic.
+
+    Parameters
+    ----------
+    spectrum
+        The mean spectrum.
+    elements
+        Symbols whose main lines are marked.
+    color
+        Of the filled area, ``"#rrggbb"``.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    shown = _shown(spectrum)
+    energies, measured = spectrum.energies[shown], spectrum.measured[shown]
+    low, high = float(energies[0]), max(float(energies[-1]), float(energies[0]) + 1e-3)
+    top = 10.0 ** math.ceil(math.log10(max(float(measured.max()), 1e-9)))
+    ground = top / 10**_DECADES
+    figure = Figure(figsize=(7.6, 2.6), layout="constrained")
+    axes = figure.subplots()
+    outline = np.pad(np.maximum(measured, ground), 1, constant_values=ground)
+    axes.fill(np.pad(energies, 1, mode="edge"), outline, color=color, alpha=0.55)
+    if spectrum.expected is not None:
+        fitted = np.maximum(spectrum.expected[shown], ground)
+        axes.plot(energies, fitted, color="#111", linewidth=1.0, gid=f"expected-{spectrum.label}")
+    axes.set(xlim=(low, high), ylim=(ground, top), yscale="log")
+    axes.set(xlabel="keV", ylabel="counts per pixel and keV")
+    axes.minorticks_off()
+    axes.grid(color="#ddd", linewidth=0.7)
+    for at, element in _marks(elements, low, high):
+        place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+        axes.annotate(element, (at, 1), (0, 2), ha="center", weight="bold", **place)
+    target = StringIO()
+    no_date = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": str(spectrum.label)}):
+        figure.savefig(target, format="svg", metadata=no_date)
+    drawn = target.getvalue()
+    return drawn[drawn.index("<svg") :].strip()
+
+
 def _sums(cube: SpectralCube, label_map: LabelMap, progress: Progress) -> dict[int, NDArray[np.float64]]:
     labels = [entry.label for entry in label_map.classes]
     sums = {label: np.zeros(cube.shape[2]) for label in labels}
@@ -104,3 +152,20 @@ def _sums(cube: SpectralCube, label_map: LabelMap, progress: Progress) -> dict[i
                 sums[label] += spectra[row == label].sum(axis=0, dtype=np.float64)
         progress(band.stop, cube.shape[0], "averaging spectra")
     return sums
+
+
+def _shown(spectrum: ClassSpectrum) -> slice:
+    """Up to where the spectrum holds anything to see."""
+    seen = np.flatnonzero(spectrum.measured > spectrum.measured.max() * 10 ** (1 - _DECADES))
+    return slice(0, int(seen[-1]) + 2 if seen.size else spectrum.measured.size)
+
+
+def _marks(elements: Iterable[str], low: float, high: float) -> list[tuple[float, str]]:
+    """Return the main lines to mark, each only where there is room."""
+    lines = [(main_line(element, shell), element) for element in sorted(set(elements)) for shell in "LK"]
+    at = {element: line.energy for line, element in lines if line is not None and low <= line.energy <= high}
+    kept: list[tuple[float, str]] = []
+    for element, energy in sorted(at.items(), key=lambda item: (item[1], item[0])):
+        if not kept or energy - kept[-1][0] >= _ROOM * (high - low):
+            kept.append((energy, element))
+    return kept
