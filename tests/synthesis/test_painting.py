@@ -7,9 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.synthesis.color_clusters import ClusterParameters, cluster_colors, rgb_image
+from napari_xrf.synthesis.color_clusters import (
+    ClusterParameters,
+    assign,
+    cluster_colors,
+    find_centres,
+    rgb_image,
+    silhouette,
+)
 from napari_xrf.synthesis.color_similarity import SIMILARITIES, color_similarity, threshold_weights
-from napari_xrf.synthesis.k_means import assign, find_centres, silhouette
 from napari_xrf.synthesis.painting import PaintingParameters, color_spectra, synthesize_painting
 from napari_xrf.synthesis.pigment_files import read_measured_pigments
 from napari_xrf.synthesis.pigments import (

@@ -10,6 +10,7 @@ from napari_xrf.cli.names import names_of
 from napari_xrf.cli.parameter_options import add_parameter_options, parameters_from
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import parse_bytes
+from napari_xrf.learning.painting.weighting import paint
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
 from napari_xrf.synthesis.layers import LayersParameters
@@ -22,7 +23,6 @@ from napari_xrf.synthesis.recipes import (
     make_layers,
     make_minerals,
     make_mixtures,
-    make_painting,
 )
 from napari_xrf.synthesis.textures import Texture
 
@@ -124,7 +124,7 @@ def synthesize_painting(arguments: argparse.Namespace, console: Console) -> Answ
     """Write the map of a painting with its truth."""
     _check_output(arguments.output)
     clusters = parameters_from(arguments, ClusterParameters, prefix="clusters_")
-    made = make_painting(
+    made = paint(
         arguments.image,
         seed=arguments.seed,
         instrument=arguments.instrument,

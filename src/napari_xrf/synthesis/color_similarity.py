@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import MappingProxyType
 
 import numpy as np
@@ -10,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.errors import InvalidInput
 
+SIMILARITIES = MappingProxyType(  # name → function of scikit-image
+    {"ciede2000": "deltaE_ciede2000", "cie94": "deltaE_ciede94", "cie76": "deltaE_cie76", "cosine": ""}
+)
 _LARGEST_DIFFERENCE = 100.0  # between black and white, on CIELAB's scale
 
 
@@ -34,11 +36,21 @@ def color_similarity(first: ArrayLike, second: ArrayLike, measure: str = "ciede2
     InvalidInput
         When there is no such measure.
     """
+    from skimage import color
+
     if measure not in SIMILARITIES:
         raise InvalidInput(f"there is no similarity {measure!r}", f"Choose from {', '.join(SIMILARITIES)}")
     left = np.atleast_2d(np.asarray(first, dtype=np.float64))
     right = np.atleast_2d(np.asarray(second, dtype=np.float64))
-    return np.clip(SIMILARITIES[measure](left, right), 0.0, 1.0)
+    if measure == "cosine":
+        lengths = np.outer(np.linalg.norm(left, axis=1), np.linalg.norm(right, axis=1))
+        both_black = np.outer(~left.any(axis=1), ~right.any(axis=1))
+        alike = np.where(both_black, 1.0, (left @ right.T) / np.where(lengths > 0, lengths, 1.0))
+    else:
+        difference = getattr(color, SIMILARITIES[measure])
+        pairs = color.rgb2lab(left / 255.0)[:, np.newaxis], color.rgb2lab(right / 255.0)[np.newaxis]
+        alike = 1.0 - difference(*pairs) / _LARGEST_DIFFERENCE
+    return np.clip(alike, 0.0, 1.0)
 
 
 def threshold_weights(similarity: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
@@ -59,43 +71,3 @@ def luminance(colors: ArrayLike) -> NDArray[np.float64]:
     share = np.asarray(colors, dtype=np.float64) / 255.0
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     return linear @ np.array([0.2126, 0.7152, 0.0722])
-
-
-def _ciede2000(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    from skimage.color import deltaE_ciede2000
-
-    return _from_difference(deltaE_ciede2000, first, second)
-
-
-def _cie94(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    from skimage.color import deltaE_ciede94
-
-    return _from_difference(deltaE_ciede94, first, second)
-
-
-def _cie76(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    from skimage.color import deltaE_cie76
-
-    return _from_difference(deltaE_cie76, first, second)
-
-
-def _from_difference(
-    difference: Callable[..., NDArray[np.float64]],
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    from skimage.color import rgb2lab
-
-    left, right = rgb2lab(first / 255.0)[:, np.newaxis], rgb2lab(second / 255.0)[np.newaxis]
-    return 1.0 - difference(left, right) / _LARGEST_DIFFERENCE
-
-
-def _cosine(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    lengths = np.outer(np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1))
-    both_black = np.outer(~first.any(axis=1), ~second.any(axis=1))
-    return np.where(both_black, 1.0, (first @ second.T) / np.where(lengths > 0, lengths, 1.0))
-
-
-SIMILARITIES = MappingProxyType(
-    {"ciede2000": _ciede2000, "cie94": _cie94, "cie76": _cie76, "cosine": _cosine}
-)

@@ -1,4 +1,4 @@
-"""Counts of a synthetic map that are drawn when they are read, so that no map is too large."""
+"""Synthetic counts as cubes hold them: drawn when they are read, so that no map is too large."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import scratch_array
+from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 
 _BLOCK_BYTES = 16 * 2**20  # of a float per channel: small enough for the cache and for quick cancelling
 
@@ -70,6 +72,25 @@ class DrawnCounts:
         budget = default_memory_budget() if memory_budget is None else memory_budget
         size = int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
         return self.load(budget, progress) if size <= budget else self
+
+
+def spectra_as_cube(
+    spectra: NDArray[np.generic],
+    energy: EnergyAxis,
+    name: str,
+    elements: tuple[str, ...] = (),
+    excitation: Excitation | None = None,
+) -> SpectralCube:
+    """Return N spectra (N, E) as a map of N rows and one column, as files and readers take them."""
+    counts: Any = spectra[:, np.newaxis, :]
+    return SpectralCube(
+        counts,
+        energy,
+        name=name,
+        elements=elements,
+        excitation=excitation or Excitation(),
+        provenance=Provenance(layout="synthetic"),
+    )
 
 
 def _split_key(key: Any) -> tuple[Any, Any, Any]:

@@ -31,7 +31,9 @@ from napari_xrf.core.parameters import Choices, Limits, Range, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.physics.attenuation import Layer
+from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.reference.materials import Material
+from napari_xrf.synthesis.drawn_counts import spectra_as_cube
 from napari_xrf.synthesis.layer_light import (
     ANGLES_DEG,
     ANODES,
@@ -43,7 +45,6 @@ from napari_xrf.synthesis.layer_light import (
 from napari_xrf.synthesis.layer_spectra import LayerDraws, compose_spectra
 from napari_xrf.synthesis.line_basis import BASIS_AXIS, BASIS_ELEMENTS, line_basis, line_elements
 from napari_xrf.synthesis.sampling import draw_seed
-from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
 
 _BLOCK = 8192
 _MOST_ELEMENTS = 20
@@ -290,8 +291,6 @@ def _window_curves(draws: LayerDraws) -> NDArray[np.float32]:
 
     The logistic takes the curve's value, so it never falls to zero but to 1 / (1 + β).
     """
-    from napari_xrf.physics.instrument import load_instrument
-
     window = (Layer(Material("beryllium", {"Be": 1.0}, density=1.848), _WINDOW_UM),)
     detector = replace(load_instrument("m4-tornado").detector, window=window)
     curve = np.asarray(detector.efficiency(np.maximum(BASIS_AXIS.energies, 0.1)), dtype=np.float32)

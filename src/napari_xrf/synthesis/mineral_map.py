@@ -19,11 +19,12 @@ from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.physics.excitation import excitation_of
+from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.reference.materials import Material
+from napari_xrf.synthesis.distorted_spectra import MineralCounts
 from napari_xrf.synthesis.distortion_values import FwhmOfEnergy
 from napari_xrf.synthesis.distortions import Distortions, draw_map_values, without_bragg
-from napari_xrf.synthesis.mineral_counts import MineralCounts
 from napari_xrf.synthesis.sampling import draw_seed
 from napari_xrf.synthesis.textures import GrainMap, Phase, Texture, grow_grains
 
@@ -144,6 +145,27 @@ def synthesize_mineral_map(
     materials: Sequence[Material],
     instrument: Instrument,
     *,
+    progress: Progress = ignore_progress,
+    **options: Any,
+) -> SyntheticMap:
+    """Make a map of minerals, with their expected spectra on an instrument.
+
+    The other parameters are those of :func:`draw_mineral_map`.
+
+    Raises
+    ------
+    InvalidInput
+        When a parameter is out of range, or the source excites nothing.
+    """
+    check_materials(materials)
+    pure = expect_pure_spectra(materials, instrument, progress)
+    return draw_mineral_map(materials, pure, progress=progress, **options)
+
+
+def draw_mineral_map(
+    materials: Sequence[Material],
+    pure: PureSpectra,
+    *,
     generator: np.random.Generator,
     texture: Texture | None = None,
     phases: Sequence[Phase] | None = None,
@@ -154,14 +176,14 @@ def synthesize_mineral_map(
     progress: Progress = ignore_progress,
     **parameters: Any,
 ) -> SyntheticMap:
-    """Make a map of minerals with known truth.
+    """Make a map with known truth from the spectra of its materials, expected or measured ones.
 
     Parameters
     ----------
     materials
         K minerals, each name once.
-    instrument
-        Gives the expected spectra and the energy axis.
+    pure
+        Their spectra.
     generator
         The same state gives the same map, whatever the number of cores.
     texture, phases
@@ -180,42 +202,7 @@ def synthesize_mineral_map(
     Raises
     ------
     InvalidInput
-        When a parameter is out of range, or the source excites nothing.
-    """
-    chosen = MapParameters(**parameters)
-    check_materials(materials)
-    return draw_mineral_map(
-        materials,
-        expect_pure_spectra(materials, instrument, progress),
-        generator=generator,
-        texture=texture,
-        phases=phases,
-        distortions=distortions,
-        formulas=formulas,
-        colors=colors,
-        memory_budget=memory_budget,
-        progress=progress,
-        **asdict(chosen),
-    )
-
-
-def draw_mineral_map(
-    materials: Sequence[Material],
-    pure: PureSpectra,
-    *,
-    generator: np.random.Generator,
-    texture: Texture | None = None,
-    phases: Sequence[Phase] | None = None,
-    distortions: Distortions | None = None,
-    formulas: Sequence[str] | None = None,
-    colors: Sequence[str] | None = None,
-    memory_budget: int | None = None,
-    progress: Progress = ignore_progress,
-    **parameters: Any,
-) -> SyntheticMap:
-    """Make a map from the spectra of its materials, measured ones for instance.
-
-    The other parameters are those of :func:`synthesize_mineral_map`.
+        When a parameter is out of range, or the spectra hold nothing.
     """
     chosen = MapParameters(**parameters)
     check_materials(materials)
@@ -270,8 +257,6 @@ def expect_pure_spectra(
     materials: Sequence[Material], instrument: Instrument, progress: Progress = ignore_progress
 ) -> PureSpectra:
     """Return the expected spectra of thick samples of each material, on an instrument."""
-    from napari_xrf.physics.forward import expect_spectrum
-
     expected = []
     for done, material in enumerate(materials):
         progress(done, len(materials), "expected spectra")

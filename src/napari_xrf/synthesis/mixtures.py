@@ -25,13 +25,14 @@ from napari_xrf.core.parameters import Limits, Range, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.physics.excitation import excitation_of
+from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.distorted_spectra import distort
 from napari_xrf.synthesis.distortions import Distortions, draw_values, largest_addition
+from napari_xrf.synthesis.drawn_counts import spectra_as_cube
 from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
 from napari_xrf.synthesis.spectrum_kernels import add_gaussians
-from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
 from napari_xrf.synthesis.substrates import SUBSTRATES, substrate_material
 
 ARGON_EDGE_KEV = 3.206
@@ -348,15 +349,11 @@ def _shapes_between(
 
 @lru_cache(maxsize=_CACHED)
 def _film_lines(element: str, instrument: Instrument) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    from napari_xrf.physics.forward import expect_spectrum
-
     return expect_spectrum(Material(element, {element: 1.0}), instrument, thickness_um=_FILM_UM).lines
 
 
 @lru_cache(maxsize=_CACHED)
 def _substrate_shape(name: str, instrument: Instrument) -> NDArray[np.float64]:
-    from napari_xrf.physics.forward import expect_spectrum
-
     spectrum = expect_spectrum(substrate_material(name), instrument).counts
     return spectrum / spectrum.sum()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.parameters import check_range
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.physics.attenuation import Layer
+from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.substrates import support_layers
@@ -149,8 +151,6 @@ def select_pigments(pigments: Sequence[Pigment], names: Sequence[str]) -> tuple[
     InvalidInput
         When there is none of a name; the message suggests close ones.
     """
-    import difflib
-
     known = {pigment.name.lower(): pigment for pigment in pigments}
     for name in names:
         if name.strip().lower() not in known:
@@ -193,8 +193,6 @@ def expect_pigments(
     InvalidInput
         When there is no pigment, ground or substrate of a name, or nothing can be excited.
     """
-    from napari_xrf.physics.forward import expect_spectrum
-
     if not pigments:
         raise InvalidInput("there is no pigment", "Give at least one")
     below = support_layers(ground, substrate)

@@ -17,11 +17,17 @@ from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.physics.excitation import excitation_of
+from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.reference.minerals import load_library, merge_libraries, select_minerals
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
-from napari_xrf.synthesis.layers import LayersParameters
-from napari_xrf.synthesis.mineral_map import MapParameters
-from napari_xrf.synthesis.mixtures import MixtureParameters, augmentation
-from napari_xrf.synthesis.painting import PaintingParameters, Weighting
+from napari_xrf.synthesis.layers import LayersParameters, synthesize_layers
+from napari_xrf.synthesis.mineral_map import MapParameters, synthesize_mineral_map
+from napari_xrf.synthesis.mixtures import MixtureParameters, augmentation, synthesize_mixtures
+from napari_xrf.synthesis.painting import PaintingParameters, Weighting, synthesize_painting
+from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
+from napari_xrf.synthesis.pigment_files import read_measured_pigments
+from napari_xrf.synthesis.pigments import expect_pigments, load_pigments, select_pigments
 from napari_xrf.synthesis.textures import Texture
 
 PEGMATITE = "pegmatite"
@@ -79,10 +85,6 @@ def make_minerals(
     InvalidInput
         When a name is unknown or a parameter out of range.
     """
-    from napari_xrf.physics.instrument import load_instrument
-    from napari_xrf.synthesis.mineral_map import synthesize_mineral_map
-    from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
-
     options: dict[str, Any] = {
         "instrument": load_instrument(instrument),
         "generator": seeded(seed),
@@ -120,8 +122,6 @@ def make_layers(
     InvalidInput
         When the size or a parameter is out of range.
     """
-    from napari_xrf.synthesis.layers import synthesize_layers
-
     _check_memory(size, _LAYERS_BYTES)
     made = synthesize_layers(size, generator=seeded(seed), parameters=parameters, progress=progress)
     return Synthetic(made.as_cube(), _with_seed(made.truth_entries(), seed))
@@ -142,9 +142,6 @@ def make_mixtures(
     InvalidInput
         When the size, an element or a parameter is out of range.
     """
-    from napari_xrf.physics.instrument import load_instrument
-    from napari_xrf.synthesis.mixtures import synthesize_mixtures
-
     used = load_instrument(instrument)
     _check_memory(size, 4 * used.energy.size)
     made = synthesize_mixtures(size, used, generator=seeded(seed), parameters=parameters, progress=progress)
@@ -162,7 +159,7 @@ def make_painting(
     ground: str = "chalk",
     substrate: str = "wood",
     parameters: PaintingParameters | None = None,
-    generator: str | Path | None = None,
+    generator: Weighting | None = None,
     memory_budget: int | None = None,
     progress: Progress = ignore_progress,
 ) -> Synthetic:
@@ -183,7 +180,7 @@ def make_painting(
     ground, substrate
         What lies below the paint.
     generator
-        Weights of a painting generator for the learned weighting; the shipped one by default.
+        A painting generator, where the parameters ask for learned weighting.
 
     Raises
     ------
@@ -192,14 +189,7 @@ def make_painting(
     InvalidInput
         When a name is unknown, the image has no colours or a parameter is out of range.
     """
-    from napari_xrf.physics.excitation import excitation_of
-    from napari_xrf.physics.instrument import load_instrument
-    from napari_xrf.synthesis.painting import synthesize_painting
-    from napari_xrf.synthesis.pigment_files import read_measured_pigments
-    from napari_xrf.synthesis.pigments import expect_pigments, load_pigments, select_pigments
-
     picture = image if isinstance(image, np.ndarray) else read_picture(image)
-    weighting = _painting_weighting(parameters or PaintingParameters(), generator)
     excitation = None
     if measured_pigments is not None:
         if pigments is not None or pigment_file is not None:
@@ -216,7 +206,7 @@ def make_painting(
         spectra,
         generator=seeded(seed),
         parameters=parameters,
-        weighting=weighting,
+        weighting=generator,
         excitation=excitation,
         memory_budget=memory_budget,
         progress=progress,
@@ -327,22 +317,11 @@ def _check_memory(size: int, spectrum_bytes: int) -> None:
 
 
 def _choose_minerals(names: Sequence[str], library: str | Path | None) -> tuple[Any, ...]:
-    from napari_xrf.reference.minerals import load_library, merge_libraries, select_minerals
 
     known = load_library()
     if library is not None:
         known = merge_libraries(known, load_library(library))
     return select_minerals(known, names)
-
-
-def _painting_weighting(parameters: PaintingParameters, generator: str | Path | None) -> Weighting | None:
-    if parameters.weighting != "learned":
-        if generator is not None:
-            raise InvalidInput("fixed weighting takes no painting generator", "Choose learned weighting")
-        return None
-    from napari_xrf.learning.painting.generator import load_painting_generator
-
-    return load_painting_generator(generator)
 
 
 def _with_seed(truth: Mapping[str, Any], seed: int) -> dict[str, Any]:

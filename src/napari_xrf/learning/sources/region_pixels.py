@@ -18,8 +18,8 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io import read, read_truth, write_cube
 from napari_xrf.learning.sources.region_split import LEFT_OUT, PARTS, RegionSplit, split_regions
+from napari_xrf.synthesis.drawn_counts import spectra_as_cube
 from napari_xrf.synthesis.mineral_map import PALETTE
-from napari_xrf.synthesis.spectrum_sets import spectra_as_cube
 
 _MOST_BYTES = 512 * 2**20  # of all pixels together, in the cube's own type
 _KIND = "labelled pixels"

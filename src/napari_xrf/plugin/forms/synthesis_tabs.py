@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QComboBox, QLabel
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.core.progress import Progress
+from napari_xrf.learning.painting.weighting import paint
 from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
@@ -38,7 +39,6 @@ from napari_xrf.synthesis.recipes import (
     make_layers,
     make_minerals,
     make_mixtures,
-    make_painting,
     read_picture,
 )
 from napari_xrf.synthesis.substrates import GROUNDS, SUBSTRATES
@@ -309,7 +309,7 @@ class PaintingTab:
 
     def recipe(self, seed: int) -> Recipe:
         """Return the work that the tab describes."""
-        return self._recipe(make_painting, seed)
+        return self._recipe(paint, seed)
 
     def preview(self, seed: int) -> Recipe:
         """Return the same work for the pixel in the middle of the picture."""
@@ -371,7 +371,7 @@ def _paint_one_pixel(picture: Path | NDArray[Any], *, progress: Progress, **opti
     if pixels.ndim == 3 and pixels.size:
         middle = tuple(slice(size // 2, size // 2 + 1) for size in pixels.shape[:2])
         pixels = pixels[middle]
-    return make_painting(pixels, progress=progress, **options)
+    return paint(pixels, progress=progress, **options)
 
 
 def _instrument_choice(preset: str) -> FileChoice:
