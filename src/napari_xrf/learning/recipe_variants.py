@@ -179,12 +179,7 @@ def with_minerals(
 ) -> TrainingRecipe:
     """Return a recipe that learns other minerals.
 
-    Parameters
-    ----------
-    minerals
-        Names in the library; None keeps the recipe's.
-    library
-        A CSV file of minerals added to the shipped ones.
+    None keeps the recipe's; ``library`` is a CSV file of minerals added to the shipped ones.
 
     Raises
     ------

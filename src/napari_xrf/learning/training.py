@@ -55,28 +55,17 @@ TRAINING, VALIDATION, TEST, WEIGHTS = range(4)
 class Epoch:
     """How far a training is.
 
-    Attributes
-    ----------
-    number, total
-        From 1 on, and most.
-    training_loss, validation_loss
-        Mean over the epoch's spectra, and over the held-out ones.
-    figures
-        What else was seen on the held-out ones, for example ``accuracy``.
-    seconds, seconds_left
-        Since the start, and estimated until the last epoch.
-    best
-        Whether no epoch had a lower validation loss.
+    Losses are means over the epoch's spectra, and over the held-out ones.
     """
 
-    number: int
-    total: int
+    number: int  # from 1 on
+    total: int  # most
     training_loss: float
     validation_loss: float
-    figures: Mapping[str, float]
-    seconds: float
-    seconds_left: float
-    best: bool
+    figures: Mapping[str, float]  # what else was seen on the held-out spectra: "accuracy", …
+    seconds: float  # since the start
+    seconds_left: float  # estimated, until the last epoch
+    best: bool  # no epoch had a lower validation loss
 
 
 def train(

@@ -17,22 +17,12 @@ _LAST_RATE = 0.01
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """What a stretch of steps came to.
+    """What a stretch of steps came to."""
 
-    Attributes
-    ----------
-    phase
-        What was trained, for example ``"adapting"``.
-    number, total
-        Steps done, of how many.
-    losses
-        Their means since the last report.
-    """
-
-    phase: str
-    number: int
+    phase: str  # what was trained: "adapting", …
+    number: int  # of steps done
     total: int
-    losses: Mapping[str, float]
+    losses: Mapping[str, float]  # means since the last report
 
 
 def run_steps(

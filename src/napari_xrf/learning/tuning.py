@@ -32,21 +32,14 @@ class TuningResult:
 
     Attributes
     ----------
-    recipe
-        The recipe with the best values.
-    values
-        Them alone, as in the file ``best.json``.
-    figure
-        What was compared: ``"loss"``, the lower the better, or a validation figure, the higher.
-    value
-        The best one.
-    default
-        That of the recipe's own values, the first trial, or None where it did not end.
+    recipe, values
+        The recipe with the best values, and them alone, as in ``best.json``.
+    figure, value, default
+        What was compared (``"loss"``, the lower the better, or a validation figure, the higher), the best
+        one, and that of the recipe's own values, the first trial, or None where it did not end.
     importance
         Share of the good trials' difference that each hyper-parameter explains, summing to 1, largest first
         (PED-ANOVA: Watanabe et al., IJCAI 2023); empty with too few trials.
-    trials
-        All of them.
     """
 
     recipe: TrainingRecipe
@@ -104,11 +97,9 @@ def tune(
     choices
         Values to choose from by name, ``{"network.hidden": (100, 900)}``, in place of the usual ranges.
     device, source
-        As :func:`~napari_xrf.learning.training.train` takes it.
-    progress
-        Told after each epoch of each trial.
-    on_trial
-        Told after each trial.
+        As :func:`~napari_xrf.learning.training.train` takes them.
+    progress, on_trial
+        Told after each step, and after each trial.
 
     Raises
     ------

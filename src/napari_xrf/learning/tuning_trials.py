@@ -29,27 +29,13 @@ _PROGRESS_STEPS = 1000  # of a trial
 
 @dataclass(frozen=True)
 class TrialReport:
-    """What became of one trial.
+    """What became of one trial."""
 
-    Attributes
-    ----------
-    number
-        From 0.
-    state
-        ``"complete"``, ``"pruned"`` or ``"failed"``.
-    value
-        Best validation figure that it reached, or None.
-    values
-        What was tried: ``{"network": {…}, "options": {…}}``.
-    best
-        The best figure of all complete trials so far, or None.
-    """
-
-    number: int
-    state: str
-    value: float | None
-    values: Mapping[str, Mapping[str, Any]]
-    best: float | None
+    number: int  # from 0
+    state: str  # "complete", "pruned" or "failed"
+    value: float | None  # best validation figure that it reached
+    values: Mapping[str, Mapping[str, Any]]  # what was tried: {"network": {…}, "options": {…}}
+    best: float | None  # figure of all complete trials so far
 
 
 class _OutOfTime(Exception):

@@ -50,32 +50,26 @@ class AdaptationResult:
 
     Attributes
     ----------
-    model
-        The adapted one, or the original where it was not kept.
     figures
         Of the held-out spectra, before and after. They are synthetic: they tell what was not lost, not what
         was won on the map.
     before, after
         Figures on the map, of the original and of the adapted weights, kept or not.
-    pixels
-        Spectra of the map that were looked at.
     share
         How far the weights went from the original ones, 0, to the adapted ones, 1, without a figure on the
         held-out spectra falling beyond the tolerance.
     gain
         By how much the map's energies were found to be stretched; 0 where that was not looked for.
-    notes
-        What the user should know, one sentence each.
     """
 
-    model: Model
+    model: Model  # the adapted one, or the original where it was not kept
     figures: Mapping[str, FigureChange]
     before: MapFigures
     after: MapFigures
-    pixels: int
+    pixels: int  # of the map, that were looked at
     share: float = 1.0
     gain: float = 0.0
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what the user should know, one sentence each
 
     @property
     def kept(self) -> bool:
@@ -129,10 +123,6 @@ def adapt(
         Of all choices; on one machine the same seed gives the same model.
     source
         Labelled spectra; by default those of the model's own training.
-    device
-        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
-    on_step
-        Told after each step.
 
     Raises
     ------
@@ -167,7 +157,7 @@ def adapt(
     progress(chosen.steps, chosen.steps, "judging")
     fitting = _judging(labelled).draw(chosen.held_out, np.random.default_rng([seed, 8]))
     for share in _SHARES:
-        adapted = tuning.calibrated(fitting, original.network, share)
+        adapted = tuning.calibrated(fitting, share)
         figures = compare(first, scores(adapted.description, run(adapted, held.counts, where), held.targets))
         worse = [name for name, change in figures.items() if change.is_worse(chosen.tolerance)]
         if not worse:

@@ -168,17 +168,12 @@ def find_gain(
 class MapFigures:
     """What a model makes of a map whose truth nobody knows.
 
-    Attributes
-    ----------
-    distance
-        Fréchet distance between the features of the map's spectra and of labelled ones with the same
-        contents as the model sees in the map; 0: alike, 1: as far apart as the labelled ones are wide.
-    entropy
-        Mean entropy of the decisions, 0 (sure) to 1 (no idea).
+    The distance is that of Fréchet between the features of the map's spectra and of labelled ones with the
+    same contents as the model sees in the map; 0: alike, 1: as far apart as the labelled ones are wide.
     """
 
     distance: float
-    entropy: float
+    entropy: float  # mean of the decisions, 0 (sure) to 1 (no idea)
 
 
 def map_figures(

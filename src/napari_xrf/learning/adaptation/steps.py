@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,31 +33,28 @@ _GENTLY = 0.05  # part of the steps in which the learning rate rises
 _STATISTICS_BATCHES = 20
 
 
+@dataclass(eq=False)
 class FineTuning:
     """The network that is adapted, and what it learns from."""
 
-    def __init__(
-        self,
-        original: Model,
-        source: Source,
-        spectra: NDArray[np.float32],
-        options: AdaptationOptions,
-        device: torch.device,
-        seed: int,
-        gain: float = 0.0,
-    ) -> None:
-        self.gain = gain  # of the map, undone where it is asked what it holds
-        self.source, self.spectra, self.options = source, spectra, options
-        self.device, self.seed = device, seed
-        self.description = original.description
-        self.generator = np.random.default_rng([seed, 5])
-        self.network = copy.deepcopy(original.network)
-        pool = source.draw(options.pool, self.generator)
+    original: Model
+    source: Source
+    spectra: NDArray[np.float32]
+    options: AdaptationOptions
+    device: torch.device
+    seed: int
+    gain: float = 0.0  # of the map, undone where it is asked what it holds
+
+    def __post_init__(self) -> None:
+        options, self.description = self.options, self.original.description
+        self.generator = np.random.default_rng([self.seed, 5])
+        self.network = copy.deepcopy(self.original.network)
+        pool = self.source.draw(options.pool, self.generator)
         self.pool, self.targets = pool.counts, dict(pool.targets)
         self.rows = label_rows(self.description, pool.targets)
         self.oldest = 0
         self.counted = all(
-            bool(np.array_equal(part, np.rint(part))) for part in (self.pool[:64], spectra[:64])
+            bool(np.array_equal(part, np.rint(part))) for part in (self.pool[:64], self.spectra[:64])
         )
         if options.statistics == "map":
             self._estimate_statistics()
@@ -64,8 +62,8 @@ class FineTuning:
         self.judge: DomainClassifier | None = None
         if options.method == "adversarial":
             with torch.no_grad():
-                width = self.network.features(*self._inputs(spectra[:2])).shape[1]
-            self.judge = DomainClassifier(width).to(device)
+                width = self.network.features(*self._inputs(self.spectra[:2])).shape[1]
+            self.judge = DomainClassifier(width).to(self.device)
             trained.append({"params": list(self.judge.parameters()), "lr": 1e-3})
         self.optimizer = torch.optim.AdamW(trained, lr=options.learning_rate, weight_decay=1e-4)
 
@@ -106,17 +104,14 @@ class FineTuning:
         descend(total, self.optimizer, self.network.parameters(), 1.0)
         return {"loss": loss, "alignment": apart, "consistency": consistency, "entropy": entropy}
 
-    def calibrated(self, batch: LabelledSpectra, original: nn.Module, share: float) -> Model:
-        """Return the adapted model, with temperature and thresholds fitted on a batch.
+    def calibrated(self, batch: LabelledSpectra, share: float) -> Model:
+        """Return a model with temperature and thresholds fitted on a batch.
 
-        Parameters
-        ----------
-        share
-            Of the way from the original weights, 0, to the adapted ones, 1.
+        Its weights are a share of the way from the original ones, 0, to the adapted ones, 1.
         """
         network = copy.deepcopy(self.network)
         if share < 1:
-            there = original.state_dict()
+            there = self.original.network.state_dict()
             for name, tensor in network.state_dict().items():
                 if tensor.is_floating_point():
                     tensor.copy_(there[name].lerp(tensor, share))

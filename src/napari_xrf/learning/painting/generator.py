@@ -45,19 +45,12 @@ _METADATA = "napari_xrf_painting"
 class Palette:
     """Pigments as the networks take them.
 
-    Attributes
-    ----------
-    colors
-        (P, 3) sRGB from 0 to 1.
-    bands
-        (P, B) square roots of the parts of each spectrum in energy bands.
-    strengths
-        (P, 2) logarithm of the counts of each pigment's layer less the mean, and 1; zeros where unknown.
+    Strengths: logarithm of the counts of each pigment's layer less the mean, and 1; zeros where unknown.
     """
 
-    colors: torch.Tensor
-    bands: torch.Tensor
-    strengths: torch.Tensor
+    colors: torch.Tensor  # (P, 3) sRGB from 0 to 1
+    bands: torch.Tensor  # (P, B) square roots of the parts of each spectrum in energy bands
+    strengths: torch.Tensor  # (P, 2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -141,16 +141,8 @@ def match_color(log_masses: Tensor, colors: Tensor, wanted: Tensor, steps: int =
     """Return logarithms of shares (N, P) changed so that the mixture has the wanted colour, as far as it can.
 
     Damped Gauss-Newton steps on the logarithms of K/S of the three primaries. Pigments move in proportion to
-    their share, so that none comes in anew.
-
-    Parameters
-    ----------
-    log_masses
-        (N, P); minus infinity where a pigment takes no part.
-    colors
-        (N, P, 3) masstones, sRGB from 0 to 1.
-    wanted
-        (N, 3) sRGB from 0 to 1.
+    their share, so that none comes in anew; one of minus infinity takes no part. Masstones (N, P, 3) and
+    wanted colours (N, 3) are sRGB from 0 to 1.
     """
     single, target = absorption(colors), absorption(wanted).log()
     damping = _DAMPING * torch.eye(3, dtype=single.dtype)

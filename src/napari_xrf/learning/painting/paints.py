@@ -54,12 +54,10 @@ def draw_paints(
 
     Parameters
     ----------
-    absorption
-        (P, 3) of :func:`absorption_over_scattering`.
+    absorption, held_out
+        (P, 3) of :func:`absorption_over_scattering`, and (P, P) of :func:`hold_out_pairs`, kept for testing.
     alone
         (P,) pigments that are never mixed: metal leaf.
-    held_out
-        (P, P) symmetric: pairs kept for testing, of :func:`hold_out_pairs`.
     pairs
         ``"seen"``: no paint holds such a pair; ``"held-out"``: every paint does; ``"any"``: never mind.
 
@@ -98,16 +96,10 @@ def absorption_over_scattering(colors: ArrayLike) -> Floats:
 def mix_colors(masses: ArrayLike, colors: ArrayLike, mixing: Mixing = "kubelka-munk") -> Floats:
     """Return the sRGB colours (N, 3), 0 to 255, of opaque mixtures.
 
-    Parameters
-    ----------
-    masses
-        (N, P) shares of the pigments by mass.
-    colors
-        (P, 3) sRGB of their masstones.
-    mixing
-        ``"kubelka-munk"``: the single-constant theory (Kubelka & Munk, Z. tech. Phys. 12 (1931) 593; Duncan,
-        Proc. Phys. Soc. 52 (1940) 390) on the three primaries, every pigment scattering alike: K/S of the
-        mixture is the mean of the pigments'. ``"geometric"``: the weighted geometric mean of reflectances.
+    Of masses (N, P) and masstones (P, 3). ``"kubelka-munk"`` is the single-constant theory (Kubelka & Munk,
+    Z. tech. Phys. 12 (1931) 593; Duncan, Proc. Phys. Soc. 52 (1940) 390) on the three primaries, every
+    pigment scattering alike: K/S of the mixture is the mean of the pigments'. ``"geometric"`` is the weighted
+    geometric mean of reflectances.
 
     Raises
     ------
@@ -136,12 +128,8 @@ def srgb(reflectances: ArrayLike) -> Floats:
 def mixed_layer(pigments: Sequence[Pigment], masses: ArrayLike) -> Layer:
     """Return the paint layer of a mixture.
 
-    Volumes add up; thickness and share of oil are the means of the pigments' own layers, by volume.
-
-    Parameters
-    ----------
-    masses
-        (P,) shares by mass of the dry pigments, not all 0.
+    Volumes add up; thickness and share of oil are the means of the pigments' own layers, by volume. Masses
+    (P,) are shares of the dry pigments.
 
     Raises
     ------

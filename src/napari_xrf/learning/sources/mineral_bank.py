@@ -16,7 +16,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.minerals.likelihood import model_error
 from napari_xrf.minerals.search import energy_range
 from napari_xrf.minerals.separability import confusion, inseparable_groups
-from napari_xrf.minerals.templates import Templates, bins_at_resolution
+from napari_xrf.minerals.templates import EnergyBins, Templates, bins_at_resolution
 from napari_xrf.physics.forward import expect_lines_and_rest
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.reference.materials import Material
@@ -166,7 +166,8 @@ def _bank(
     lines, rest = expect_lines_and_rest(materials, instrument, order=2, progress=progress)
     shown = lines.sum(axis=1) + rest.sum(axis=1) > 0
     lines, rest, owner = lines[shown], rest[shown], owner[shown]
-    templates = _templates(lines, rest, owner, chosen, instrument)
+    bins = bins_at_resolution(instrument.energy, instrument.detector, *energy_range(instrument))
+    templates = _templates(lines, rest, owner, chosen, bins)
     confused = confusion(templates, separable_at, model_error(templates.bins, _TOLERANCE), progress)
     groups = inseparable_groups(confused, _GROUPED_ABOVE)
     if len(groups) < 2:
@@ -186,7 +187,7 @@ def _bank(
             mineral_class([chosen[member] for member in group], label)
             for label, group in enumerate(groups, 2)
         ),
-        _unlike(strangers, spectra, instrument, separable_at),
+        _unlike(strangers, spectra, bins, separable_at),
         instrument.energy,
         instrument.detector.fwhm,
         chosen,
@@ -208,9 +209,8 @@ def _templates(
     rest: NDArray[np.float64],
     owner: NDArray[np.intp],
     minerals: tuple[Mineral, ...],
-    instrument: Instrument,
+    bins: EnergyBins,
 ) -> Templates:
-    bins = bins_at_resolution(instrument.energy, instrument.detector, *energy_range(instrument))
     low, high = bins.sum(lines), bins.sum(rest)
     total = np.maximum((low + high).sum(axis=1, keepdims=True), 1e-300)
     return Templates(low / total, high / total, owner, minerals, bins)
@@ -235,10 +235,9 @@ def _strangers(
 
 
 def _unlike(
-    strangers: NDArray[np.float32], spectra: NDArray[np.float32], instrument: Instrument, counts: float
+    strangers: NDArray[np.float32], spectra: NDArray[np.float32], bins: EnergyBins, counts: float
 ) -> NDArray[np.float32]:
     """Leave out strangers that nobody could tell from a class at some counts."""
-    bins = bins_at_resolution(instrument.energy, instrument.detector, *energy_range(instrument))
     known, strange = bins.sum(spectra), bins.sum(strangers)
     distance = np.empty(len(strange))
     for row, spectrum in enumerate(strange):

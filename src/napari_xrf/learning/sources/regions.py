@@ -186,8 +186,6 @@ def make(
         files of a map and of its label map.
     axis
         (offset, width, size) of the network's axis in keV; None takes the map's.
-    part
-        ``"training"``, ``"validation"`` or ``"test"``.
     options
         Fields of :class:`RegionOptions`, and for ``cube`` those of
         :class:`~napari_xrf.learning.sources.region_pixels.PixelChoice`.
