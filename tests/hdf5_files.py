@@ -476,6 +476,19 @@ def hyperspy_listed(path: Path) -> Expected:
     return expected
 
 
+def hyperspy_x_first(path: Path) -> Expected:
+    counts = spectra(4)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("Experiments/a rock")
+        group["data"] = counts.swapaxes(0, 1)
+        axes = (("x", True, 4.0, "nm"), ("y", True, 2.0, "nm"), ("Energy", False, 0.02, "keV"))
+        for number, (name, navigate, scale, units) in enumerate(axes):
+            group.create_group(f"axis-{number}").attrs.update(
+                {"name": name, "navigate": navigate, "scale": scale, "offset": 0.0, "units": units}
+            )
+    return Expected("HyperSpy", counts, (0.0, 0.02), (0.002, 0.004))
+
+
 def xismus(path: Path) -> Expected:
     counts = spectra(15)
     with h5py.File(path, "w") as file:
@@ -542,6 +555,6 @@ BUILDERS: tuple[Callable[[Path], Expected], ...] = (
     gse, gse_v1, pyxrf, maps_v10, maps_v9, maps_v9_energy_last, maps_raw, hyperspy, xproc, pymca_stack,
     pymca_nexus_plus, pymca_bare, pymca_workspace, bliss, bliss_stopped, diamond_i18, diamond_i13,
     diamond_i14, nxfluo, xspress3_raw, xspress3_instrument, nanomax, soleil, aps_confocal, oxford,
-    bliss_snake, bliss_uneven, pyxrf_uneven, pymca_two_axes, nexus_x_first, hyperspy_listed, xismus, ganx,
-    xrdxrfutils, nexus, nexus_energy_first, nexus_detector_axis,
+    bliss_snake, bliss_uneven, pyxrf_uneven, pymca_two_axes, nexus_x_first, hyperspy_listed,
+    hyperspy_x_first, xismus, ganx,    xrdxrfutils, nexus, nexus_energy_first, nexus_detector_axis,
 )  # fmt: skip

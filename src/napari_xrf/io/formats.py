@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_xrf.io.hdf5.datasets import DatasetChoice
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_SURE = 20  # counts of each pixel beside one without any: it was not measured
 _MOST_EMPTY = 2000  # rows that are looked at from the end
 _HEAD = 4096  # bytes that a signature check may look at
 
@@ -314,13 +315,18 @@ def _load(target: str) -> Any:
 
 
 def _told_of_empty_rows(cube: SpectralCube) -> SpectralCube:
-    """Add a warning when the last rows hold no counts, in whatever format: the scan was stopped."""
-    rows = last = cube.map_shape[0]
-    while last > 0 and rows - last < _MOST_EMPTY and not np.any(np.asarray(cube.counts[last - 1])):
-        last -= 1
-    if last in (0, rows):
+    """Add a warning when the last rows or pixels hold no counts, in whatever format: the scan was stopped."""
+    rows, columns = cube.map_shape
+    last, sums = rows, np.zeros(columns)
+    while last > 0 and rows - last < _MOST_EMPTY and not sums.any():
+        sums = np.asarray(cube.counts[last - 1]).sum(axis=1, dtype=np.uint64)
+        last -= not sums.any()
+    filled = np.flatnonzero(sums)
+    cut = filled.size and filled[-1] - filled[0] + 1 == filled.size < columns and sums[filled].min() >= _SURE
+    if last == 0 or (last == rows and not cut):
         return cube
-    note = f"The last {rows - last} of {rows} rows hold no counts: the scan was probably stopped early."
+    what = f"The last {rows - last} of {rows} rows hold" if last < rows else "The end of the last row holds"
+    note = f"{what} no counts: the scan was probably stopped early."
     told = replace(cube.provenance, warnings=(*cube.provenance.warnings, note))
     return replace(cube, provenance=told)
 

@@ -13,7 +13,7 @@ import numpy as np
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.io import calibration
-from napari_xrf.io.scans import um_per
+from napari_xrf.io.scans import um_per, x_first
 from napari_xrf.io.whole_counts import as_counts
 
 _ENERGY_UNITS = ("ev", "kev")
@@ -38,6 +38,8 @@ def read_rosetta(path: str | Path, *, map: int | None = None) -> SpectralCube:
     values = np.moveaxis(np.asarray(signal["data"]), energy, -1)
     size = values.shape[-1]
     scans = [axis for number, axis in enumerate(signal["axes"]) if number != energy]
+    if len(scans) > 1 and x_first(str(scans[-2].get("name", "")), str(scans[-1].get("name", ""))):
+        values, scans = values.swapaxes(-2, -3), [*scans[:-2], scans[-1], scans[-2]]
     columns = values.shape[-2] if values.ndim > 1 else 1
     counts, faults = as_counts(values.reshape(-1, columns, size))
     axis, notes = calibration.or_assumed(lambda: _calibration(signal["axes"][energy], size), size)

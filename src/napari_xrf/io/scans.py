@@ -13,6 +13,8 @@ _MESHES = ("mesh", "amesh", "dmesh", "l2scan")
 _UM_PER = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0,
            "micrometers": 1.0, "mm": 1e3, "millimeter": 1e3, "millimeters": 1e3, "cm": 1e4, "m": 1e6,
            "nm": 1e-3}  # fmt: skip
+_X_NAME, _Y_NAME = (re.compile(rf"^(sam)?{axis}(_|$|\d|pos)|[_ ]{axis}$|{word}") for axis, word in
+                    (("x", "horizontal|column"), ("y", "vertical|^row")))  # fmt: skip
 _ALTERNATING = re.compile(r"backnforth|zigzag|snake", re.IGNORECASE)
 
 
@@ -102,6 +104,11 @@ def reversed_rows(fast: ArrayLike, shape: tuple[int, int]) -> NDArray[np.bool_] 
     known = directions[directions != 0]
     backwards: NDArray[np.bool_] = directions == -known[0] if known.size else np.zeros(shape[0], bool)
     return backwards if backwards.any() else None
+
+
+def x_first(one: str, other: str) -> bool:
+    """Tell whether two scan axes are named x and y, in this order: the map is stored column by column."""
+    return bool(_X_NAME.search(one.lower()) and _Y_NAME.search(other.lower()))
 
 
 def um_per(units: str, default: str = "") -> tuple[float | None, str]:

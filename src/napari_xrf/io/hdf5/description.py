@@ -18,7 +18,7 @@ from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5.location import hyperspy_axes
 from napari_xrf.io.hdf5.metadata import PixelSize
 from napari_xrf.io.rosetta import microscope
-from napari_xrf.io.scans import um_per
+from napari_xrf.io.scans import um_per, x_first
 
 OVERRIDE_NAME = "maps_fit_parameters_override.txt"
 _OVERRIDE_LIMIT = 2**20
@@ -69,6 +69,8 @@ def hyperspy_calibration(file: Any, at: str, size: int) -> Calibration | None:
 def hyperspy_pixel_size(file: Any, at: str) -> PixelSize:
     """Read the pixel size of a HyperSpy map from the scales of its navigation axes."""
     navigation = [axis for axis in hyperspy_axes(file, at) if axis["navigate"]][-2:]
+    if len(navigation) == 2 and x_first(navigation[0]["name"], navigation[1]["name"]):
+        navigation.reverse()
     dy, dx = ([abs(axis["scale"]) * (um_per(axis["units"])[0] or 0.0) for axis in navigation] + [0.0] * 2)[:2]
     return ((dy, dx) if dy and dx else None), (), None
 

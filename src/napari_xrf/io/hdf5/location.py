@@ -18,8 +18,6 @@ MIN_CHANNELS, MAX_CHANNELS = 256, 16384
 _MOST_DETECTORS = 128
 _ENERGY_NAME = re.compile(r"^e$|energy|channel|mca|spectrum|spectra")
 _DETECTOR_NAMES = ("detector", "element", "det")
-_X_NAME, _Y_NAME = (re.compile(rf"^(sam)?{axis}(_|$|\d|pos)|[_ ]{axis}$|{word}") for axis, word in
-                    (("x", "horizontal|column"), ("y", "vertical|^row")))  # fmt: skip
 # Two-dimensional counters of other detectors than those of X-ray fluorescence.
 _NO_SPECTRA = re.compile(
     r"roi|profile|integrat|diffrac|xrd|pyfai|eiger|pilatus|frelon|maxipix|_q$|2th|tth|azim"
@@ -171,7 +169,8 @@ def hyperspy(file: Any) -> list[Location]:
         if dataset is None or len(axes) != dataset.ndim or len(signal) != 1:
             continue
         if axes[signal[0]]["units"].lower() in ("kev", "ev"):
-            found.append(Location(path, _scan_letters(dataset.ndim, signal[0])))
+            names = [axis["name"].lower() for axis in axes]
+            found.append(Location(path, _letters(names, dataset, signal[0])))
     return found
 
 
@@ -385,7 +384,7 @@ def _letters(names: list[str], dataset: Any, energy: int) -> str:
     plain = "syx"[3 - len(others) :] if len(others) <= 3 else "dsyx"
     letters = dict(zip(others, plain, strict=True))
     last = others[-2:]
-    if len(last) == 2 and _X_NAME.search(names[last[0]]) and _Y_NAME.search(names[last[1]]):
+    if len(last) == 2 and scans.x_first(names[last[0]], names[last[1]]):
         letters.update(zip(last, "xy", strict=True))
     letters[energy] = "e"
     if detector is not None:

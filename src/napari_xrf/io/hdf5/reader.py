@@ -106,9 +106,11 @@ def _one_of(path: Path, file: Any, maps: list[Location], wanted: int | None) -> 
     """Return the map that the user wants, else the file's default, else the first; the others are named."""
     if wanted is not None and not 0 <= wanted < len(maps):
         raise InvalidInput(f"there is no map {wanted} in {path.name}", f"It holds {len(maps)}, from 0")
-    default = f"/{hdf5_file.text_attribute(file, 'default').strip('/')}/"
-    begun = [at for at, one in enumerate(maps) if one.main.startswith(default)]
-    at = wanted if wanted is not None else (begun or [0])[0]
+    at, default, group = 0, "", file
+    while wanted is None and (name := hdf5_file.text_attribute(group, "default").strip("/")):
+        default, group = f"{default}/{name}", hdf5_file.group_at(group, name)
+        at = next((n for n, one in enumerate(maps) if one.main.startswith(default + "/")), at)
+    at = at if wanted is None else wanted
     if len(maps) == 1 or wanted is not None:
         return maps[at]
     others = ", ".join(f"{one.main.strip('/')} (map {n})" for n, one in enumerate(maps) if n != at)

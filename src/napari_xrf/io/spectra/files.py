@@ -74,7 +74,7 @@ def read_spectrum_csv(path: str | Path) -> Spectrum:
         table = np.array(rows[1:], dtype=np.float64)
         energies, counts = table.T
         axis, notes = axis_from_energies(energies, "keV")
-        if notes:
+        if any("curved" in note for note in notes):
             raise InvalidInput("the energies are not evenly spaced")
     except (ValueError, InvalidInput) as error:
         raise FileError(target, f"holds no usable spectrum ({error})") from error
