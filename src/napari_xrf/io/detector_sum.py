@@ -19,18 +19,10 @@ from napari_xrf.io.whole_counts import CountFaults, narrowest, whole_counts
 
 @dataclass(frozen=True, eq=False)
 class DetectorSum:
-    """Counts (Y, X, E) of several detectors on a common energy axis; pixels that one lacks are empty in it.
+    """Counts (Y, X, E) of several detectors on a common axis; pixels that one lacks are empty in it."""
 
-    Attributes
-    ----------
-    parts
-        Counts of each detector, as many rows, columns and channels as it has.
-    axes
-        Energy axis of each.
-    """
-
-    parts: tuple[Counts, ...]
-    axes: tuple[EnergyAxis, ...]
+    parts: tuple[Counts, ...]  # counts of each detector, as many rows, columns and channels as it has
+    axes: tuple[EnergyAxis, ...]  # energy axis of each
     ndim: int = 3
     axis: EnergyAxis = field(init=False)
 

@@ -33,25 +33,16 @@ _HEAD = 4096  # bytes that a signature check may look at
 
 @dataclass(frozen=True)
 class Format:
-    """One row of the table of formats that hold spectra.
+    """One row of the table of formats that hold spectra."""
 
-    Attributes
-    ----------
-    name, suffixes
-        What users call it; lower case, with the dot.
-    reader
-        ``"module:function"`` in this room; the function takes the path and those options of :func:`read` that
-        it can use.
-    signatures
-        A file of this format holds one of them near its start; empty when the suffix decides.
-    recognizer
-        ``"module:function"`` that looks closer, path → bool; empty when the signature decides.
-    """
-
-    name: str
+    name: str  # what users call it; lower case, with the dot
     suffixes: tuple[str, ...]
+    # ``"module:function"`` in this room; the function takes the path and those options of :func:`read` that
+    # it can use
     reader: str
+    # A file of this format holds one of them near its start; empty when the suffix decides
     signatures: tuple[bytes, ...] = ()
+    # ``"module:function"`` that looks closer, path → bool; empty when the signature decides
     recognizer: str = ""
 
     def accepts(self, head: bytes) -> bool:

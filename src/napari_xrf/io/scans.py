@@ -20,24 +20,12 @@ _ALTERNATING = re.compile(r"backnforth|zigzag|snake", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Grid:
-    """How the points of a scan form a map.
+    """How the points of a scan form a map."""
 
-    Attributes
-    ----------
-    shape
-        (Y, X).
-    motors
-        Of rows and of columns, (name, step); empty where unknown.
-    notes
-        What the user should know.
-    alternating
-        Whether the command says that every second row runs backwards.
-    """
-
-    shape: tuple[int, int]
-    motors: tuple[tuple[str, float], ...] = ()
-    notes: tuple[str, ...] = ()
-    alternating: bool = False
+    shape: tuple[int, int]  # (Y, X)
+    motors: tuple[tuple[str, float], ...] = ()  # of rows and of columns, (name, step); empty where unknown
+    notes: tuple[str, ...] = ()  # what the user should know
+    alternating: bool = False  # whether the command says that every second row runs backwards
 
 
 def grid_of(command: str, points: int) -> Grid:

@@ -14,15 +14,9 @@ _GOLDEN = (5**0.5 - 1) / 2
 
 @dataclass
 class CountFaults:
-    """What was wrong with the values seen so far.
+    """What was wrong with the values seen so far."""
 
-    Attributes
-    ----------
-    negative, not_finite, not_whole, too_large
-        How many values were so.
-    """
-
-    negative: int = 0
+    negative: int = 0  # how many values were so
     not_finite: int = 0
     not_whole: int = 0
     too_large: int = 0

@@ -26,9 +26,13 @@ from napari_xrf.core.errors import FileError
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.io.bcf.threads import in_threads
 
-_DAMAGED = "Copy it again from the instrument or export it anew"
 _BLOCK_HEADER = 16
 _ZLIB_GREATEST_RATIO = 1032  # of deflate, so a block that claims more lies
+
+
+def damaged(path: Path, what: str) -> FileError:
+    """Return the error that tells of damage and what to do."""
+    return FileError(path, f"is damaged: {what}", "Copy it again from the instrument or export it anew")
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class FileStamp:
         while done < len(target):
             got = file.readinto(target[done:])
             if not got:
-                raise FileError(self.path, "is cut short", _DAMAGED)
+                raise damaged(self.path, "it is cut short")
             done += got
 
 
@@ -238,16 +242,16 @@ def _blocks(stored: ChunkedBytes) -> tuple[list[tuple[int, int, int, int]], int]
     at, position = 0x80, 0
     for number in range(count):
         if at + _BLOCK_HEADER > stored.size:
-            raise FileError(path, f"is damaged: compressed block {number} of {count} is missing", _DAMAGED)
+            raise damaged(path, f"compressed block {number} of {count} is missing")
         packed, length = struct.unpack("<II", stored.read(at, at + 8).tobytes())
         at += _BLOCK_HEADER
         if at + packed > stored.size or length > min(greatest, packed * _ZLIB_GREATEST_RATIO):
-            raise FileError(path, f"is damaged: the size of compressed block {number} is wrong", _DAMAGED)
+            raise damaged(path, f"the size of compressed block {number} is wrong")
         blocks.append((at, packed, position, length))
         at += packed
         position += length
     if position == 0:
-        raise FileError(path, "is damaged: its compressed blocks are empty", _DAMAGED)
+        raise damaged(path, "its compressed blocks are empty")
     return blocks, position
 
 
@@ -256,8 +260,7 @@ def _inflate(stored: ChunkedBytes, start: int, packed: int, length: int) -> byte
     try:
         data = unpacker.decompress(stored.read(start, start + packed).tobytes(), length + 1)
     except zlib.error as error:
-        raise FileError(stored.stamp.path, f"is damaged: a compressed block cannot be inflated ({error})",
-                        _DAMAGED) from error  # fmt: skip
+        raise damaged(stored.stamp.path, f"a compressed block cannot be inflated ({error})") from error
     if len(data) != length or not unpacker.eof:
-        raise FileError(stored.stamp.path, "is damaged: a compressed block has another size", _DAMAGED)
+        raise damaged(stored.stamp.path, "a compressed block has another size")
     return data

@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import FileError
-from napari_xrf.io.bcf.bytes import ChunkedBytes, FileStamp
+from napari_xrf.io.bcf.bytes import ChunkedBytes, FileStamp, damaged
 
 SIGNATURE = b"AAMVHFSS"
 
 _BASE = 0x118  # chunk k starts here + k * chunk size
 _CHUNK_HEADER = 32
 _ITEM = struct.Struct("<iQQQQIi176s?3s256s32s")
-_DAMAGED = "Copy it again from the instrument or export it anew"
 
 
 @dataclass(frozen=True)
@@ -87,22 +86,22 @@ def open_container(path: str | Path, folder: str = "EDSDatabase") -> Container:
 
 def _geometry(stamp: FileStamp, start: bytes) -> tuple[_Geometry, int, int]:
     if stamp.size == 0:
-        raise FileError(stamp.path, "is empty", _DAMAGED)
+        raise damaged(stamp.path, "it is empty")
     if start[: len(SIGNATURE)] != SIGNATURE:
         raise FileError(stamp.path, "is no Bruker .bcf file, whatever its name says")
     if len(start) < _BASE + 0x40:
-        raise FileError(stamp.path, "is cut short: its first block is incomplete", _DAMAGED)
+        raise damaged(stamp.path, "it is cut short, its first block is incomplete")
     version, chunk = struct.unpack_from("<fI", start, 0x124)
     tree, items, chunks = struct.unpack_from("<III", start, 0x140)
     if not 2 <= version < 4:
-        raise FileError(stamp.path, f"has container version {version:.2f}, not 2 to 3", _DAMAGED)
+        raise damaged(stamp.path, f"its container has version {version:.2f}, not 2 to 3")
     if not _ITEM.size + _CHUNK_HEADER <= chunk <= 2**28:
-        raise FileError(stamp.path, f"is damaged: chunks of {chunk} bytes", _DAMAGED)
+        raise damaged(stamp.path, f"chunks of {chunk} bytes")
     needed = _BASE + chunk * chunks
     if stamp.size < needed:
-        raise FileError(stamp.path, f"is cut short: {stamp.size} of {needed} bytes are there", _DAMAGED)
+        raise damaged(stamp.path, f"it is cut short, {stamp.size} of {needed} bytes are there")
     if not 0 < items <= chunks * (chunk // _ITEM.size):
-        raise FileError(stamp.path, f"is damaged: a directory of {items} entries", _DAMAGED)
+        raise damaged(stamp.path, f"a directory of {items} entries")
     return _Geometry(stamp, chunk, chunks), tree, items
 
 
@@ -119,7 +118,7 @@ def _chain(geometry: _Geometry, first: int, count: int, what: str) -> list[bytes
     number = first
     for _ in range(count):
         if not 0 < number < geometry.chunks or number in seen:
-            raise FileError(geometry.path, f"is damaged: the {what} leads to chunk {number}", _DAMAGED)
+            raise damaged(geometry.path, f"the {what} leads to chunk {number}")
         seen.add(number)
         at = _BASE + number * geometry.chunk
         data = geometry.stamp.read(at, at + geometry.chunk)
@@ -132,7 +131,7 @@ def _full_name(geometry: _Geometry, number: int, names: list[str], parents: list
     parts: list[str] = []
     while number != -1:
         if not 0 <= number < len(names) or len(parts) > len(names):
-            raise FileError(geometry.path, "is damaged: its folders do not form a tree", _DAMAGED)
+            raise damaged(geometry.path, "its folders do not form a tree")
         parts.append(names[number])
         number = parents[number]
     return "/".join(reversed(parts))
@@ -140,11 +139,11 @@ def _full_name(geometry: _Geometry, number: int, names: list[str], parents: list
 
 def _stored_file(geometry: _Geometry, name: str, pointer: int, size: int) -> ChunkedBytes:
     if not 0 < size <= geometry.chunks * geometry.usable:
-        raise FileError(geometry.path, f"is damaged: {name} has {size} bytes", _DAMAGED)
+        raise damaged(geometry.path, f"{name} has {size} bytes")
     pieces = math.ceil(size / geometry.usable)
     table = b"".join(_chain(geometry, pointer, math.ceil(4 * pieces / geometry.usable), f"table of {name}"))
     numbers: NDArray[np.int64] = np.frombuffer(table[: 4 * pieces], dtype="<u4").astype(np.int64)
     if numbers.min() < 1 or numbers.max() >= geometry.chunks or np.unique(numbers).size < pieces:
-        raise FileError(geometry.path, f"is damaged: the chunk table of {name} is wrong", _DAMAGED)
+        raise damaged(geometry.path, f"the chunk table of {name} is wrong")
     starts = _BASE + _CHUNK_HEADER + numbers * geometry.chunk
     return ChunkedBytes(geometry.stamp, starts, geometry.chunk, geometry.usable, size)

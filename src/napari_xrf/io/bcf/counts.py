@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.counts import indices_of
-from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import scratch_array
 from napari_xrf.io.bcf import records
+from napari_xrf.io.bcf.bytes import damaged
 from napari_xrf.io.bcf.index import Batch, ChannelIndex, PixelIndex, batches, read_batch
 from napari_xrf.io.bcf.threads import in_threads
 
@@ -26,24 +27,12 @@ _WIDE = 8  # channels are looked up when less than one in this many is asked for
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What one pass over all packed spectra finds out.
+    """What one pass over all packed spectra finds out."""
 
-    Attributes
-    ----------
-    total
-        (E,) sum of all pixels' spectra.
-    largest
-        (E,) largest count of any pixel.
-    lines
-        (line, until) of the stretches of lines that the pass went by.
-    filled
-        (len(lines), E) how many pixels of each stretch have counts in each channel.
-    """
-
-    total: NDArray[np.uint64]
-    largest: NDArray[np.uint64]
-    lines: list[tuple[int, int]]
-    filled: NDArray[np.int32]
+    total: NDArray[np.uint64]  # (E,) sum of all pixels' spectra
+    largest: NDArray[np.uint64]  # (E,) largest count of any pixel
+    lines: list[tuple[int, int]]  # (line, until) of the stretches of lines that the pass went by
+    filled: NDArray[np.int32]  # (len(lines), E) how many pixels of each stretch have counts in each channel
 
 
 class BcfCounts:
@@ -204,10 +193,7 @@ class BcfCounts:
     def check(self, answer: int) -> None:
         """Raise the FileError that a kernel's answer stands for, if any."""
         if answer < 0:
-            raise FileError(
-                self.path, f"is damaged: a pixel's spectrum cannot be unpacked, {records.REASONS[answer]}",
-                "Copy it again from the instrument or export it anew",
-            )  # fmt: skip
+            raise damaged(self.path, f"a pixel's spectrum cannot be unpacked, {records.REASONS[answer]}")
 
     def _one(self, row: int, column: int) -> NDArray[Any]:
         target = np.full((1, self.shape[1]), -1, dtype=np.int64)

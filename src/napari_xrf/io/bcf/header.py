@@ -13,10 +13,10 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import AuxiliaryImage, Excitation
 from napari_xrf.io import bruker_xml
+from napari_xrf.io.bcf.bytes import damaged
 from napari_xrf.io.bruker_xml import Node, number, part, positive, text
 from napari_xrf.io.spectra.single import element_symbols
 
-_DAMAGED = "Copy it again from the instrument or export it anew"
 _MOST_CHANNELS = 2**16
 _NO_IMAGES = ("PixelTimes", "Counter")
 _MOST_PIXELS = 2**30
@@ -36,29 +36,15 @@ class DetectorHeader:
 
 @dataclass(frozen=True, eq=False)
 class BcfHeader:
-    """What the header of a .bcf says.
+    """What the header of a .bcf says."""
 
-    Attributes
-    ----------
-    name, elements, images, warnings
-        As those of the cube; ``elements`` are those that the operator chose.
-    map_shape
-        (Y, X) of the map's own image, or None where there is none.
-    pixel_size
-        (DY, DX) in µm, or None.
-    pixel_times
-        (Y, X) seconds per pixel, or None.
-    detectors
-        By the number in ``SpectrumData<number>``.
-    """
-
-    name: str
-    map_shape: tuple[int, int] | None
-    pixel_size: tuple[float, float] | None
-    pixel_times: NDArray[np.float64] | None
+    name: str  # as those of the cube; ``elements`` are those that the operator chose
+    map_shape: tuple[int, int] | None  # (Y, X) of the map's own image, or None where there is none
+    pixel_size: tuple[float, float] | None  # (DY, DX) in µm, or None
+    pixel_times: NDArray[np.float64] | None  # (Y, X) seconds per pixel, or None
     elements: tuple[str, ...]
     images: tuple[AuxiliaryImage, ...]
-    detectors: dict[int, DetectorHeader]
+    detectors: dict[int, DetectorHeader]  # by the number in ``SpectrumData<number>``
     warnings: tuple[str, ...]
 
 
@@ -100,7 +86,7 @@ def parse_header(document: bytes, path: Path, numbers: list[int]) -> BcfHeader:
             warnings=(*warnings, *(note for one in detectors.values() for note in one.warnings)),
         )
     except (ValueError, OverflowError, InvalidInput) as error:
-        raise FileError(path, f"is damaged: its header cannot be understood ({error})", _DAMAGED) from error
+        raise damaged(path, f"its header cannot be understood ({error})") from error
 
 
 def _root(document: bytes, path: Path) -> Node:

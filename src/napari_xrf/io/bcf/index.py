@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.errors import FileError
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.io.bcf import records
-from napari_xrf.io.bcf.bytes import Bytes, ScratchBytes
+from napari_xrf.io.bcf.bytes import Bytes, ScratchBytes, damaged
 from napari_xrf.io.bcf.threads import in_threads
 
 WINDOW = 8 * 2**20  # bytes read at a time; a record is never near as large
@@ -21,33 +21,18 @@ WINDOW = 8 * 2**20  # bytes read at a time; a record is never near as large
 _FIRST_LINE = 0x1A0
 _PIXEL_BYTES = 4
 _GAP = 2**12  # reading over a gap of this many bytes is quicker than a second read
-_DAMAGED = "Copy it again from the instrument or export it anew"
 
 
 @dataclass(frozen=True, eq=False)
 class PixelIndex:
-    """The pixel records of one detector, line by line as the file has them.
+    """The pixel records of one detector, line by line as the file has them."""
 
-    Attributes
-    ----------
-    payload
-        The bytes of ``SpectrumData<i>``, inflated.
-    shape
-        (Y, X) of the map.
-    columns, starts
-        (N,) column and position of each record.
-    first
-        (Y + 1,) number of each line's first record.
-    places
-        (Y + 1,) position where each line starts, and the end of the last one.
-    """
-
-    payload: Bytes
-    shape: tuple[int, int]
-    columns: NDArray[np.uint32]
+    payload: Bytes  # the bytes of ``SpectrumData<i>``, inflated
+    shape: tuple[int, int]  # (Y, X) of the map
+    columns: NDArray[np.uint32]  # (N,) column and position of each record
     starts: NDArray[np.int64]
-    first: NDArray[np.int64]
-    places: NDArray[np.int64]
+    first: NDArray[np.int64]  # (Y + 1,) number of each line's first record
+    places: NDArray[np.int64]  # (Y + 1,) position where each line starts, and the end of the last one
 
     def stops(self, line: int, until: int) -> NDArray[np.int64]:
         """Return where each record of the lines ``line`` to ``until - 1`` must end."""
@@ -78,22 +63,12 @@ class PixelIndex:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Packed spectra in memory; those of one pixel stand together.
+    """Packed spectra in memory; those of one pixel stand together."""
 
-    Attributes
-    ----------
-    data
-        The bytes.
-    starts, stops
-        (N,) where each record starts and must end in ``data``.
-    targets
-        (N,) whatever number the caller gave each record's pixel.
-    """
-
-    data: NDArray[np.uint8]
-    starts: NDArray[np.int64]
+    data: NDArray[np.uint8]  # the bytes
+    starts: NDArray[np.int64]  # (N,) where each record starts and must end in ``data``
     stops: NDArray[np.int64]
-    targets: NDArray[np.int64]
+    targets: NDArray[np.int64]  # (N,) whatever number the caller gave each record's pixel
 
 
 def payload_shape(payload: Bytes, path: Path) -> tuple[int, int]:
@@ -102,12 +77,10 @@ def payload_shape(payload: Bytes, path: Path) -> tuple[int, int]:
     Raises FileError when they are too short to hold as many lines.
     """
     if payload.size < _FIRST_LINE:
-        raise FileError(path, "is damaged: its spectra are cut short", _DAMAGED)
+        raise damaged(path, "its spectra are cut short")
     lines, width = (int(number) for number in payload.read(0, 8).view("<u4"))
     if not 0 < lines <= (payload.size - _FIRST_LINE) // 4 or not 0 < width < 2**31:
-        raise FileError(
-            path, f"is damaged: a map of {lines}×{width} pixels does not fit its spectra", _DAMAGED
-        )
+        raise damaged(path, f"a map of {lines}×{width} pixels does not fit its spectra")
     return lines, width
 
 
@@ -133,9 +106,7 @@ def index_pixels(payload: Bytes, path: Path, progress: Progress = ignore_progres
             answer = records.CUT
         progress(int(state[records.POSITION]), payload.size, "finding the pixels")
     if answer != 0:
-        raise FileError(
-            path, f"is damaged: in line {state[records.LINE]}, {records.REASONS[answer]}", _DAMAGED
-        )
+        raise damaged(path, f"in line {state[records.LINE]}, {records.REASONS[answer]}")
     count = int(state[records.RECORDS])
     return PixelIndex(payload, (lines, width), columns[:count], starts[:count], first, places)
 
@@ -191,24 +162,13 @@ def read_batch(detectors: tuple[PixelIndex, ...], line: int, until: int, targets
 
 @dataclass(frozen=True, eq=False)
 class ChannelIndex:
-    """For each stretch of lines and each channel, the pixels with counts and how many.
+    """For each stretch of lines and each channel, the pixels with counts and how many."""
 
-    Attributes
-    ----------
-    entries
-        For each stretch: its pixels' numbers (uint32), then their counts; both ordered by channel.
-    starts
-        (stretches, E + 1) where a channel's entries begin, in entries of the stretch.
-    places
-        (stretches + 1,) where each stretch begins in ``entries``, in bytes.
-    firsts
-        (stretches,) number of the first pixel of each stretch.
-    """
-
+    # for each stretch: its pixels' numbers (uint32), then their counts; both ordered by channel
     entries: ScratchBytes
-    starts: NDArray[np.int64]
-    places: NDArray[np.int64]
-    firsts: NDArray[np.int64]
+    starts: NDArray[np.int64]  # (stretches, E + 1) where a channel's entries begin, in entries of the stretch
+    places: NDArray[np.int64]  # (stretches + 1,) where each stretch begins in ``entries``, in bytes
+    firsts: NDArray[np.int64]  # (stretches,) number of the first pixel of each stretch
 
     @classmethod
     def build(

@@ -31,47 +31,26 @@ class Hdf5Counts:
     """Counts (Y, X, E) in the datasets of an HDF5 file, read by slicing.
 
     The file is opened for each access and never locked, so that it can be moved or replaced meanwhile.
-
-    Attributes
-    ----------
-    path
-        The file.
-    sources
-        Paths of the datasets whose values are summed.
-    axes
-        A letter for each of their dimensions: ``y``, ``x``, ``e`` (energy), ``d`` (detector, summed unless
-        ``element`` says which), ``s`` (scans that stand one below another), ``n`` (points, row by row).
-    stored_shape, stored_dtype, chunks
-        Of each dataset.
-    map_shape
-        (Y, X); needed where axes hold ``n``, and where rows at the end are left out.
-    element
-        The one index on axis ``d`` to read, or None for the sum.
-    backwards
-        Which rows are stored against the direction of the others, (Y,), or None.
-    fractional, wide, scale
-        Whether values are made whole along the whole energy axis, need 64 bits, and what they are
-        multiplied by.
-    faults
-        What was wrong with the values read so far.
-    stamp
-        Of the file when it was opened, (0, 0) for one that may grow.
     """
 
-    path: Path
-    sources: tuple[str, ...]
+    path: Path  # the file
+    sources: tuple[str, ...]  # paths of the datasets whose values are summed
+    # A letter for each of their dimensions: ``y``, ``x``, ``e`` (energy), ``d`` (detector, summed unless
+    # ``element`` says which), ``s`` (scans that stand one below another), ``n`` (points, row by row)
     axes: str
-    stored_shape: tuple[int, ...]
+    stored_shape: tuple[int, ...]  # of each dataset
     stored_dtype: np.dtype[Any]
-    map_shape: tuple[int, int]
-    element: int | None = None
+    map_shape: tuple[int, int]  # (Y, X); needed where axes hold ``n``, and where rows at the end are left out
+    element: int | None = None  # the one index on axis ``d`` to read, or None for the sum
     chunks: tuple[int, ...] | None = None
+    # which rows are stored against the direction of the others, (Y,), or None
     backwards: NDArray[np.bool_] | None = None
+    # whether values are made whole along the whole energy axis, need 64 bits, and what they are multiplied by
     fractional: bool = False
     wide: bool = False
     scale: float = 1.0
-    faults: CountFaults = field(default_factory=CountFaults)
-    stamp: tuple[int, int] = (0, 0)
+    faults: CountFaults = field(default_factory=CountFaults)  # what was wrong with the values read so far
+    stamp: tuple[int, int] = (0, 0)  # of the file when it was opened, (0, 0) for one that may grow
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -16,24 +16,12 @@ _AXIS_NAMES = ("energy", "spec", "sum", "channel", "mca")
 
 @dataclass(frozen=True)
 class DatasetChoice:
-    """A dataset that could be a spectral map.
+    """A dataset that could be a spectral map."""
 
-    Attributes
-    ----------
-    path
-        Its path in the file.
-    shape
-        Its shape.
-    dtype
-        Its type as numpy writes it.
-    energy_axis
-        Which axis is probably energy.
-    """
-
-    path: str
-    shape: tuple[int, ...]
-    dtype: str
-    energy_axis: int
+    path: str  # its path in the file
+    shape: tuple[int, ...]  # its shape
+    dtype: str  # its type as numpy writes it
+    energy_axis: int  # which axis is probably energy
 
     def __str__(self) -> str:
         return f"{self.path} {self.shape}, energy axis probably {self.energy_axis}"

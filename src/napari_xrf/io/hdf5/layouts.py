@@ -34,60 +34,34 @@ from napari_xrf.io.hdf5.metadata import (
 
 @dataclass(frozen=True)
 class Layout:
-    """One way in which programs lay out a map in HDF5. Paths may hold ``*``; see :mod:`.hdf5_metadata`.
+    """One way in which programs lay out a map in HDF5. Paths may hold ``*``; see :mod:`.metadata`."""
 
-    Attributes
-    ----------
-    name
-        What users see.
-    requires, forbids
-        Paths that all stand in such a file, and paths of which none does.
-    total
-        The counts, summed over detectors or of the only one; the first path that exists is taken.
-    single
-        The counts of each detector: several datasets, or one with an axis ``d``; ``|`` parts patterns.
-    axes, single_axes
-        A letter for each axis, one text for each number of dimensions that occurs:
-        ``y`` ``x`` ``e`` (energy) ``d`` (detector) ``s`` (scans) ``n`` (points).
-    bare
-        Whether nothing but a name speaks for this layout, so that the counts must look like spectra.
-    locate
-        Finds the counts where paths cannot say it; replaces ``total``, ``single`` and ``axes``.
-    calibration
-        Reads the energy axis; without one the usual 0.01 keV per channel is assumed.
-    live_time, live_time_unit
-        Path of the live times, and seconds per their unit.
-    grid
-        For points in one row: paths beside the counts, ``rows|columns``, of numbers of cells or positions.
-    pixel_size
-        Reads (dy, dx) in µm.
-    beam_energy
-        Paths of the energy of a monochromatic beam.
-    sum_spectrum
-        Path of a sum spectrum to compare with.
-    rows
-        Path of the index of the last measured row.
-    details
-        Returns more arguments of ``SpectralCube``: name, excitation, elements.
-    """
-
-    name: str
-    requires: tuple[str, ...] = ()
+    name: str  # what users see
+    requires: tuple[str, ...] = ()  # paths that all stand in such a file, and paths of which none does
     forbids: tuple[str, ...] = ()
+    # the counts, summed over detectors or of the only one; the first path that exists is taken
     total: tuple[str, ...] = ()
+    # the counts of each detector: several datasets, or one with an axis ``d``; ``|`` parts patterns
     single: str = ""
+    # A letter for each axis, one text for each number of dimensions that occurs: ``y`` ``x`` ``e`` (energy)
+    # ``d`` (detector) ``s`` (scans) ``n`` (points)
     axes: tuple[str, ...] = ("yxe",)
     single_axes: tuple[str, ...] = ()
+    # whether nothing but a name speaks for this layout, so that the counts must look like spectra
     bare: bool = False
+    # finds the counts where paths cannot say it; replaces ``total``, ``single`` and ``axes``
     locate: Callable[[Any], list[Location]] | None = None
+    # reads the energy axis; without one the usual 0.01 keV per channel is assumed
     calibration: CalibrationReader | None = None
-    live_time: str = ""
+    live_time: str = ""  # path of the live times, and seconds per their unit
     live_time_unit: float = 1.0
+    # for points in one row: paths beside the counts, ``rows|columns``, of numbers of cells or positions
     grid: str = ""
-    pixel_size: PixelSizeReader | None = None
-    beam_energy: tuple[str, ...] = ()
-    sum_spectrum: str = ""
-    rows: str = ""
+    pixel_size: PixelSizeReader | None = None  # reads (dy, dx) in µm
+    beam_energy: tuple[str, ...] = ()  # paths of the energy of a monochromatic beam
+    sum_spectrum: str = ""  # path of a sum spectrum to compare with
+    rows: str = ""  # path of the index of the last measured row
+    # returns more arguments of ``SpectralCube``: name, excitation, elements
     details: Callable[[Any, str], Mapping[str, Any]] = field(default=hdf5_description.nothing)
 
     def find(self, file: Any) -> list[Location]:

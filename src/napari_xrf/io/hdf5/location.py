@@ -27,35 +27,20 @@ _SUM_NAME = re.compile(r"(^|_)(sum|total|all)(_|$|\d)|sum$")
 
 @dataclass(frozen=True)
 class Location:
-    """Which datasets hold the counts, and how their axes run.
+    """Which datasets hold the counts, and how their axes run."""
 
-    Attributes
-    ----------
-    total, axes
-        The dataset of all detectors together and a letter for each of its axes; empty where there is none.
-    singles, single_axes
-        The datasets of single detectors, or one with an axis ``d``.
-    names
-        A name for each of them.
-    map_shape
-        (Y, X) of points that are stored in one row after the other, or None when the axes say it.
-    pixel_size
-        (dy, dx) in µm where the location itself tells it.
-    backwards
-        Rows stored against the direction of the others, (Y,), or None.
-    notes
-        What the user should know of it.
-    """
-
+    # the dataset of all detectors together and a letter for each of its axes; empty where there is none
     total: str = ""
     axes: str = ""
-    singles: tuple[str, ...] = ()
+    singles: tuple[str, ...] = ()  # the datasets of single detectors, or one with an axis ``d``
     single_axes: str = ""
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # A name for each of them
+    # (Y, X) of points that are stored in one row after the other, or None when the axes say it
     map_shape: tuple[int, int] | None = None
-    pixel_size: tuple[float, float] | None = None
+    pixel_size: tuple[float, float] | None = None  # (dy, dx) in µm where the location itself tells it
+    # rows stored against the direction of the others, (Y,), or None
     backwards: NDArray[np.bool_] | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what the user should know of it
 
     @property
     def main(self) -> str:
