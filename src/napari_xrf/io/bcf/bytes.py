@@ -207,19 +207,8 @@ Bytes = ChunkedBytes | ScratchBytes
 def inflated(stored: ChunkedBytes, memory_limit: int, progress: Progress = ignore_progress) -> Bytes:
     """Return a contained file as it was before compression; one that is not compressed as it is.
 
-    Parameters
-    ----------
-    stored
-        The file in the container. One that begins with ``AACS`` is a row of zlib blocks.
-    memory_limit
-        Bytes up to which the result is held in memory rather than in a scratch file.
-    progress
-        Told after each block.
-
-    Raises
-    ------
-    FileError
-        When the blocks are damaged.
+    One that begins with ``AACS`` is a row of zlib blocks. Up to ``memory_limit`` bytes the result is held in
+    memory rather than in a scratch file. Raises FileError when the blocks are damaged.
     """
     if stored.size < 0x80 or bytes(stored.read(0, 4)) != b"AACS":
         return stored

@@ -38,28 +38,10 @@ class Survey:
 class BcfCounts:
     """Counts (Y, X, E) of a Bruker map, held as the file's packed records.
 
-    Satisfies :class:`napari_xrf.core.counts.Counts`, ``SumsRegions``,
-    ``SumsChannels`` and ``Loads``. Single pixels, regions
-    and blocks of rows are unpacked from the records; energy slices come from an index by channel that the
-    first one builds. Safe to read from several threads.
-
-    Parameters
-    ----------
-    path
-        The file, for messages.
-    detectors
-        Whose counts are summed.
-    channels
-        E.
-    memory_budget
-        Bytes that the index by channel may share; above it lies in a scratch file.
-    progress
-        Told while all spectra are surveyed.
-
-    Raises
-    ------
-    FileError
-        When a packed spectrum is damaged.
+    Satisfies :class:`napari_xrf.core.counts.Counts`, ``SumsRegions``, ``SumsChannels`` and ``Loads``. Single
+    pixels, regions and blocks of rows are unpacked from the records; energy slices come from an index by
+    channel that the first one builds, in a scratch file above a share of the memory budget in bytes. Safe to
+    read from several threads. Raises FileError when a packed spectrum is damaged.
     """
 
     def __init__(

@@ -49,21 +49,9 @@ class BcfHeader:
 
 
 def parse_header(document: bytes, path: Path, numbers: list[int]) -> BcfHeader:
-    """Read the header.
+    """Read ``EDSDatabase/HeaderData``, inflated, of a file that holds the ``SpectrumData`` of these numbers.
 
-    Parameters
-    ----------
-    document
-        ``EDSDatabase/HeaderData``, inflated.
-    path
-        The file, for messages.
-    numbers
-        Which ``SpectrumData<number>`` the file holds.
-
-    Raises
-    ------
-    FileError
-        When the XML is damaged or lacks what a map cannot do without.
+    Raises FileError when the XML is damaged or lacks what a map cannot do without.
     """
     root = _root(document, path)
     try:

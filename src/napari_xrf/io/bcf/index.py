@@ -137,12 +137,8 @@ def batches(
 def read_batch(detectors: tuple[PixelIndex, ...], line: int, until: int, targets: NDArray[np.int64]) -> Batch:
     """Read the packed spectra of some pixels of the lines ``line`` to ``until - 1``.
 
-    Parameters
-    ----------
-    detectors
-        Whose spectra to read; a pixel's records of all detectors stand together in the answer.
-    targets
-        (until - line, X) a number for each wanted pixel, −1 for the others.
+    A pixel's records of all detectors stand together in the answer. ``targets`` (until - line, X) holds a
+    number for each wanted pixel, −1 for the others.
     """
     parts = [_read_detector(detector, line, until, targets) for detector in detectors]
     offset = 0
@@ -181,22 +177,10 @@ class ChannelIndex:
         memory_limit: int,
         progress: Progress,
     ) -> ChannelIndex:
-        """Unpack every record once and order the counts by channel.
+        """Unpack every record once and order the counts of all detectors by channel.
 
-        Parameters
-        ----------
-        path
-            The file, for messages.
-        detectors
-            Whose counts are summed.
-        lines, filled
-            The stretches and the number of pixels per channel that a survey found.
-        item_size
-            Bytes of a count.
-        memory_limit
-            Bytes up to which the result is held in memory rather than in a scratch file.
-        progress
-            Told after each stretch.
+        ``lines`` and ``filled`` are the stretches and the number of pixels per channel that a survey found,
+        ``item_size`` the bytes of a count; above ``memory_limit`` bytes the result lies in a scratch file.
         """
         width = detectors[0].shape[1]
         starts = np.zeros((len(lines), filled.shape[1] + 1), dtype=np.int64)

@@ -37,31 +37,11 @@ def read_bcf(
 
     The container, the header and every packed spectrum are checked and summed in one pass; the counts of
     large maps stay packed and are unpacked where they are asked for
-    (:class:`~napari_xrf.io.bcf.counts.BcfCounts`), small maps come as an array.
+    (:class:`~napari_xrf.io.bcf.counts.BcfCounts`), small maps come as an array, exact in the narrowest
+    unsigned type that holds them. ``detector`` is an index from 0, or ``"sum"``.
 
-    Parameters
-    ----------
-    path
-        The .bcf file.
-    detector
-        Index of the detector to read, from 0, or ``"sum"`` for all of them together.
-    memory_budget
-        Bytes that may be used at a time; default half of the free memory.
-    progress
-        Told about all passes over the file; cancel by raising in it.
-
-    Returns
-    -------
-    SpectralCube
-        With counts (Y, X, E) exact in the narrowest unsigned type that holds them, pixel size in µm,
-        live time per pixel in s, excitation, elements and images as far as the file has them.
-
-    Raises
-    ------
-    FileError
-        When the file is missing, foreign, cut short or damaged.
-    InvalidInput
-        When there is no such detector.
+    Raises FileError when the file is missing, foreign, cut short or damaged, InvalidInput when there is no
+    such detector.
     """
     path = Path(path)
     budget = default_memory_budget() if memory_budget is None else memory_budget

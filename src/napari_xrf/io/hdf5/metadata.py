@@ -159,16 +159,9 @@ def steps_of(y: str, x: str) -> PixelSizeReader:
 
 
 def positions(group: str, order: str, default_units: str) -> PixelSizeReader:
-    """Take the pixel size from ``pos`` of a group: the positioner that moves most along each axis.
+    """Take the pixel size from ``pos`` of a group, axes "yxn" or "nyx", by the positioner that moves most.
 
-    Parameters
-    ----------
-    group
-        Path of the group.
-    order
-        ``"yxn"`` or ``"nyx"``: the axes of ``pos``.
-    default_units
-        Of the positions when the file does not say, ``"mm"`` or ``"um"``.
+    ``default_units``, "mm" or "um", hold when the file does not say.
     """
 
     def read(file: Any, at: str) -> PixelSize:

@@ -109,16 +109,8 @@ def read_truth(path: str | Path) -> dict[str, Any]:
 def write_block(dataset: Any, start: tuple[int, ...], block: NDArray[Any], threads: Executor) -> None:
     """Write a block of values that begins at ``start``, whole chunks but for those at the dataset's end.
 
-    Parameters
-    ----------
-    dataset
-        An open h5py dataset, chunked, created with :data:`FILTERS`.
-    start
-        Multiples of the chunk's shape.
-    block
-        Values of the dataset's type.
-    threads
-        Compress the chunks.
+    ``dataset`` is an open h5py dataset created with :data:`FILTERS`, ``start`` multiples of its chunks'
+    shape; ``threads`` compress the chunks.
     """
     values, chunks = np.asarray(block, dtype=dataset.dtype), dataset.chunks
     places = list(_places(values.shape, chunks))

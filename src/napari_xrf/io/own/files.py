@@ -39,7 +39,7 @@ def write_by_suffix(
 ) -> None:
     """Write a noun, whole or not at all, by the writer of the path's suffix.
 
-    Raises InvalidInput when there is none for it. Raises FileError when the file cannot be written.
+    Raises InvalidInput when there is none for it, FileError when the file cannot be written.
     """
     target = Path(path)
     writer = writers.get(target.suffix.lower())

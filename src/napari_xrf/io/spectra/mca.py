@@ -32,21 +32,9 @@ _FEWEST, _MOST = 16, 2**20
 def read_mca(path: str | Path, *, detector: str | int = "sum", map: int | None = None) -> SpectralCube:
     """Read an .mca or .xrf file: a spectrum as a map of one pixel, or the map of a SPEC mesh.
 
-    Parameters
-    ----------
-    path
-        The file.
-    detector
-        ``"sum"`` of all detectors, brought to one axis, or the number of one, from 0.
-    map
-        Which scan of a SPEC file, from 0.
-
-    Raises
-    ------
-    FileError
-        When the file holds no spectrum.
-    InvalidInput
-        When there is no such detector or scan.
+    ``detector`` is ``"sum"`` of all, brought to one axis, or the number of one; ``map`` which scan of a SPEC
+    file, from 0. Raises FileError when the file holds no spectrum, InvalidInput when there is no such
+    detector or scan.
     """
     target = Path(path)
     lines = text_lines(target)

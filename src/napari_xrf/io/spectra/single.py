@@ -48,21 +48,8 @@ def of_detectors(
 ) -> tuple[NDArray[np.float64], EnergyAxis, tuple[int, ...]]:
     """Return the counts of one detector, or the sum of all on a common axis, its axis, and who is in it.
 
-    Parameters
-    ----------
-    path
-        The file, for messages.
-    table
-        (E, K) counts of K detectors.
-    axes
-        Of each.
-    detector
-        ``"sum"``, or the number of one.
-
-    Raises
-    ------
-    InvalidInput
-        When there is no such detector.
+    ``table`` is (E, K), the counts of K detectors, ``detector`` ``"sum"`` or the number of one. Raises
+    InvalidInput when there is no such detector.
     """
     count = table.shape[1]
     if detector != "sum":
