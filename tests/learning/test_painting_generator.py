@@ -12,17 +12,11 @@ from napari_xrf.cli import main
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.reference.pigments import load_pigments, select_pigments
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.color_similarity import color_similarity
 from napari_xrf.synthesis.painting import PaintingParameters, synthesize_painting
-from napari_xrf.synthesis.pigments import (
-    PigmentSpectra,
-    expect_pigments,
-    load_pigments,
-    paint_layer,
-    rgb,
-    select_pigments,
-)
+from napari_xrf.synthesis.pigments import PigmentSpectra, expect_pigments, paint_layer, rgb
 from pure_spectra import AXIS, peaks
 
 torch = pytest.importorskip("torch")

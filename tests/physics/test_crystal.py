@@ -8,9 +8,10 @@ import xraylib
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.physics.attenuation import STRUCTURES, Layer
-from napari_xrf.physics.crystal import diffuse_part, lattices, powder_factor, reflections
+from napari_xrf.physics.crystal import diffuse_part, powder_factor, reflections
 from napari_xrf.physics.forward import expect_spectra, expect_spectrum
 from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.reference.crystals import lattices
 from napari_xrf.reference.materials import Material
 
 COPPER = Material.from_formula("Cu", 8.96)

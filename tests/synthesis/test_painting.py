@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.reference.pigments import COLUMNS, load_pigments, select_pigments
 from napari_xrf.synthesis.color_clusters import (
     ClusterParameters,
     assign,
@@ -18,14 +19,7 @@ from napari_xrf.synthesis.color_clusters import (
 from napari_xrf.synthesis.color_similarity import SIMILARITIES, color_similarity, threshold_weights
 from napari_xrf.synthesis.painting import PaintingParameters, color_spectra, synthesize_painting
 from napari_xrf.synthesis.pigment_files import read_measured_pigments
-from napari_xrf.synthesis.pigments import (
-    COLUMNS,
-    PigmentSpectra,
-    expect_pigments,
-    load_pigments,
-    paint_layer,
-    select_pigments,
-)
+from napari_xrf.synthesis.pigments import PigmentSpectra, expect_pigments, paint_layer
 from pure_spectra import AXIS, peaks
 
 RNG = np.random.default_rng
@@ -295,7 +289,7 @@ HEADER = ",".join(COLUMNS)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "lacks the column name"),
+        ("", "is empty"),
         (HEADER, "holds no pigment"),
         (HEADER + "\nx,CaCO3,#ffffff,-1,,,", "line 2: the density"),
         (HEADER + "\nx,CaXx3,#ffffff,1,,,", "line 2: cannot read the formula"),
@@ -318,7 +312,7 @@ def test_pigment_tables_that_cannot_be_read(tmp_path):
     with pytest.raises(FileError, match="cannot be read"):
         load_pigments(tmp_path / "missing.csv")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(FileError, match="no table of text"):
+    with pytest.raises(FileError, match="not a CSV file"):
         load_pigments(tmp_path / "binary.csv")
 
 

@@ -14,11 +14,8 @@ reflections several times stronger or weaker.
 
 from __future__ import annotations
 
-import csv
 import math
-from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
 import xraylib
@@ -27,6 +24,7 @@ import xraylib_np  # type: ignore[import-not-found]
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.physics.attenuation import Floats
+from napari_xrf.reference.crystals import lattices
 from napari_xrf.reference.materials import Material
 
 _HIGHEST = 2.5  # sin(θ)/λ in 1/Å, beyond which reflections have run together
@@ -39,42 +37,6 @@ _ATOMS = {
     "diamond": _FACES + tuple((x + 0.25, y + 0.25, z + 0.25) for x, y, z in _FACES),
     "hcp": ((1 / 3, 2 / 3, 0.25), (2 / 3, 1 / 3, 0.75)),
 }
-
-
-@dataclass(frozen=True)
-class Lattice:
-    """The crystal of an element at room temperature.
-
-    Attributes
-    ----------
-    kind
-        ``"bcc"``, ``"fcc"``, ``"diamond"`` or ``"hcp"``.
-    a, c
-        Lattice constants, Å; both the same of a cubic one.
-    b
-        B of the Debye-Waller factor exp(-Bs²), Å².
-    """
-
-    kind: str
-    a: float
-    c: float
-    b: float
-
-    @property
-    def volume(self) -> float:
-        """Volume of the unit cell, Å³."""
-        return self.a**2 * self.c * (math.sqrt(0.75) if self.kind == "hcp" else 1.0)
-
-
-@cache
-def lattices() -> dict[str, Lattice]:
-    """Return the crystals of elements that are known, by symbol; sources in ``crystals.csv``."""
-    text = (files("napari_xrf.reference") / "crystals.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    return {
-        row["element"]: Lattice(row["lattice"], float(row["a"]), float(row["c"] or row["a"]), float(row["b"]))
-        for row in rows
-    }
 
 
 def diffuse_part(material: Material, transfers: Floats) -> Floats:

@@ -7,15 +7,14 @@ shell to shell, by radiation or Auger electrons, and line rates: xraylib.
 
 from __future__ import annotations
 
-import csv
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
 import xraylib
 from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import atomic_number
+from napari_xrf.reference.tables import read_table, shipped
 
 SUBSHELLS = ("K", "L1", "L2", "L3", "M1", "M2", "M3", "M4", "M5")
 
@@ -79,12 +78,10 @@ def _cascade(number: int, target: int, origin: int | None) -> float | None:
 
 
 def _tabulated(element: str, what: str) -> float | None:
-    text = _table().get(element, {}).get(what, "")
+    text = _table().get(element, {}).get(what.lower(), "")
     return float(text) if text else None
 
 
 @cache
 def _table() -> dict[str, dict[str, str]]:
-    text = (files("napari_xrf.reference") / "subshell_yields.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    return {row["element"]: row for row in rows}
+    return {row["element"]: row for _, row in read_table(shipped("subshell_yields.csv"))}

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import colorsys
-import csv
-import difflib
 import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from napari_xrf.core.errors import FileError, InvalidInput
@@ -22,6 +19,7 @@ from napari_xrf.reference.solid_solution import (
     span,
     substitute,
 )
+from napari_xrf.reference.tables import read_table, select, shipped
 
 REQUIRED_COLUMNS = ("name", "formula", "density")
 OPTIONAL_COLUMNS = ("group", "color", "substitutions", "source")
@@ -114,21 +112,10 @@ def load_library(path: str | Path | None = None) -> tuple[Mineral, ...]:
         When the file cannot be read, lacks a column, holds no mineral or a name twice, or a value is wrong;
         the message names the line and the column.
     """
-    source = Path(str(files("napari_xrf.reference") / "minerals.csv")) if path is None else Path(path)
-    rows = _read_rows(source)
-    header_line, header = rows[0]
-    columns = [name.strip().lower() for name in header]
-    for name in REQUIRED_COLUMNS:
-        if name not in columns:
-            raise FileError(
-                source, f"line {header_line}: there is no column {name!r}", "The first line names the columns"
-            )
+    source = shipped("minerals.csv") if path is None else Path(path)
     minerals: list[Mineral] = []
     seen: set[str] = set()
-    for line, row in rows[1:]:
-        if len(row) > len(columns):
-            raise FileError(source, f"line {line}: {len(row)} values for {len(columns)} columns")
-        values = {column: value.strip() for column, value in zip(columns, row, strict=False)}
+    for line, values in read_table(source, REQUIRED_COLUMNS):
         mineral = _mineral(source, line, values, len(minerals))
         if mineral.name.casefold() in seen:
             raise FileError(source, f"line {line}, column name: {mineral.name!r} stands twice")
@@ -147,20 +134,7 @@ def select_minerals(library: Iterable[Mineral], names: Iterable[str]) -> tuple[M
     InvalidInput
         When a name is not in the library; the message suggests close ones.
     """
-    by_name = {mineral.name.casefold(): mineral for mineral in library}
-    chosen: dict[str, Mineral] = {}
-    for name in names:
-        key = name.strip().casefold()
-        if not key:
-            continue
-        if key not in by_name:
-            close = [by_name[match].name for match in difflib.get_close_matches(key, by_name, n=3)]
-            remedy = f"Did you mean {' or '.join(close)}?" if close else "Add it with a library file"
-            raise InvalidInput(f"there is no mineral {name.strip()!r} in the library", remedy)
-        chosen[key] = by_name[key]
-    if not chosen:
-        raise InvalidInput("no mineral is named", "Name at least one")
-    return tuple(chosen.values())
+    return select(library, names, "mineral")
 
 
 def merge_libraries(library: Iterable[Mineral], added: Iterable[Mineral]) -> tuple[Mineral, ...]:
@@ -176,25 +150,6 @@ def spread_color(index: int) -> str:
     value = (0.95, 0.75, 0.55)[index % 3]
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.65, value)
     return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
-
-
-def _read_rows(source: Path) -> list[tuple[int, list[str]]]:
-    """(line number, values) of every line that says something."""
-    try:
-        with source.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream)
-            rows = [
-                (reader.line_num, row)
-                for row in reader
-                if any(value.strip() for value in row) and not row[0].lstrip().startswith("#")
-            ]
-    except OSError as error:
-        raise FileError(source, f"cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FileError(source, "is not a CSV file in UTF-8", "Save it as CSV (UTF-8)") from error
-    if not rows:
-        raise FileError(source, "is empty", "A library needs the columns name, formula, density")
-    return rows
 
 
 def _mineral(source: Path, line: int, values: dict[str, str], index: int) -> Mineral:

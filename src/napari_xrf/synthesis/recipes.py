@@ -20,6 +20,7 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.physics.excitation import excitation_of
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.reference.minerals import load_library, merge_libraries, select_minerals
+from napari_xrf.reference.pigments import load_pigments, select_pigments
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
 from napari_xrf.synthesis.layers import LayersParameters, synthesize_layers
 from napari_xrf.synthesis.mineral_map import MapParameters, synthesize_mineral_map
@@ -27,7 +28,7 @@ from napari_xrf.synthesis.mixtures import MixtureParameters, augmentation, synth
 from napari_xrf.synthesis.painting import PaintingParameters, Weighting, synthesize_painting
 from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
 from napari_xrf.synthesis.pigment_files import read_measured_pigments
-from napari_xrf.synthesis.pigments import expect_pigments, load_pigments, select_pigments
+from napari_xrf.synthesis.pigments import expect_pigments
 from napari_xrf.synthesis.textures import Texture
 
 PEGMATITE = "pegmatite"

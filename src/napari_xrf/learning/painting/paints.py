@@ -25,7 +25,8 @@ from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.forward import expect_spectra
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.reference.materials import Material
-from napari_xrf.synthesis.pigments import Pigment, paint_layer
+from napari_xrf.reference.pigments import Pigment
+from napari_xrf.synthesis.pigments import paint_layer
 from napari_xrf.synthesis.substrates import support_layers
 
 Floats = NDArray[np.float64]

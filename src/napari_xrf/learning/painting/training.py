@@ -36,7 +36,8 @@ from napari_xrf.learning.painting.paints import (
 )
 from napari_xrf.learning.training_loop import ExponentialMovingAverage, TrainingStep, descend, run_steps
 from napari_xrf.physics.instrument import Instrument, load_instrument
-from napari_xrf.synthesis.pigments import Pigment, PigmentSpectra, expect_pigments, load_pigments, rgb
+from napari_xrf.reference.pigments import Pigment, load_pigments
+from napari_xrf.synthesis.pigments import PigmentSpectra, expect_pigments, rgb
 
 Support = tuple[str, str, str]  # instrument, ground and substrate
 TakeStep = Callable[[int], Mapping[str, Tensor]]

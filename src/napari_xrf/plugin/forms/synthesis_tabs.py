@@ -26,6 +26,7 @@ from napari_xrf.plugin.forms.synthesis_choices import FileChoice
 from napari_xrf.plugin.forms.synthesis_distortions import NONE, TYPICAL, DistortionsChoice
 from napari_xrf.plugin.forms.tick_list import TickList
 from napari_xrf.reference.minerals import load_library, merge_libraries
+from napari_xrf.reference.pigments import load_pigments
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.distortions import typical_distortions
 from napari_xrf.synthesis.layers import LayersParameters
@@ -33,7 +34,6 @@ from napari_xrf.synthesis.mineral_map import MapParameters
 from napari_xrf.synthesis.mixtures import MixtureParameters, augmentation
 from napari_xrf.synthesis.painting import PaintingParameters
 from napari_xrf.synthesis.pigment_files import read_measured_pigments
-from napari_xrf.synthesis.pigments import load_pigments
 from napari_xrf.synthesis.recipes import (
     Synthetic,
     make_layers,

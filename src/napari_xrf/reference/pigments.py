@@ -1,0 +1,129 @@
+"""Pigments: what they are made of, their colour, and the paint layers that they make."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.parameters import check_range
+from napari_xrf.reference.materials import Material
+from napari_xrf.reference.tables import read_table, select, shipped
+
+COLUMNS = ("name", "formula", "color", "density", "thickness_um", "pigment_volume", "source")
+_REQUIRED = COLUMNS[:4]
+_TYPICAL_THICKNESS_UM = 30.0
+_TYPICAL_PIGMENT_VOLUME = 0.4
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+_PART = re.compile(r"^(?:(\d+(?:\.\d+)?)\s+)?(\S+)$")
+
+
+@dataclass(frozen=True)
+class Pigment:
+    """A pigment and the paint layer it usually makes.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    material
+        Composition and density of the dry pigment.
+    color
+        sRGB of its masstone, ``"#rrggbb"``.
+    thickness_um
+        Of a typical layer.
+    pigment_volume
+        Share of the layer's volume that is pigment, the rest being linseed oil; 1 for metal leaf.
+    formula, source
+        As in the table.
+    """
+
+    name: str
+    material: Material
+    color: str
+    thickness_um: float = _TYPICAL_THICKNESS_UM
+    pigment_volume: float = _TYPICAL_PIGMENT_VOLUME
+    formula: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not _COLOR.fullmatch(self.color):
+            raise InvalidInput(f"colour {self.color!r} of {self.name!r} is not of the form #rrggbb")
+        check_range(f"thickness of {self.name}", self.thickness_um, 1e-3, 1e5)
+        check_range(f"pigment volume of {self.name}", self.pigment_volume, 1e-3, 1)
+
+
+def load_pigments(path: str | Path | None = None) -> tuple[Pigment, ...]:
+    """Return the pigments of a table, the shipped one by default.
+
+    The columns ``name, formula, color, density`` are required; ``thickness_um, pigment_volume, source``
+    may be left out. A formula may be a mixture by weight: ``35 Fe2O3 + 65 SiO2``. The colours of the
+    shipped table are typical masstones, chosen by eye.
+
+    Raises
+    ------
+    FileError
+        When the table cannot be read, holds no pigment, or a line of it makes no sense; the message names
+        the line.
+    """
+    table = shipped("pigments.csv") if path is None else Path(path)
+    pigments: dict[str, Pigment] = {}
+    for line, row in read_table(table, _REQUIRED):
+        try:
+            pigment = _pigment(row)
+        except InvalidInput as error:
+            raise FileError(table, f"line {line}: {error.cause}", error.remedy) from error
+        if pigment.name in pigments:
+            raise FileError(table, f"line {line}: {pigment.name} stands twice", "Give each its own name")
+        pigments[pigment.name] = pigment
+    if not pigments:
+        raise FileError(table, "holds no pigment", f"Give a header {','.join(_REQUIRED)} and a line for each")
+    return tuple(pigments.values())
+
+
+def select_pigments(pigments: Sequence[Pigment], names: Sequence[str]) -> tuple[Pigment, ...]:
+    """Return the named pigments, in the order of the names; capital letters do not matter.
+
+    Raises
+    ------
+    InvalidInput
+        When there is none of a name; the message suggests close ones.
+    """
+    return select(pigments, names, "pigment")
+
+
+def _pigment(row: dict[str, str]) -> Pigment:
+    if not row["name"]:
+        raise InvalidInput("the name is empty")
+    return Pigment(
+        row["name"],
+        _material(row["formula"], _number(row, "density"), row["name"]),
+        row["color"].lower(),
+        _number(row, "thickness_um", _TYPICAL_THICKNESS_UM),
+        _number(row, "pigment_volume", _TYPICAL_PIGMENT_VOLUME),
+        row["formula"],
+        row.get("source", ""),
+    )
+
+
+def _number(row: dict[str, str], column: str, default: float = math.nan) -> float:
+    text = row.get(column, "")
+    try:
+        return float(text) if text else default
+    except ValueError:
+        raise InvalidInput(f"{column} {text!r} is no number") from None
+
+
+def _material(formula: str, density: float, name: str) -> Material:
+    if not formula:
+        raise InvalidInput("the formula is empty")
+    parts: dict[str, float] = {}
+    for part in formula.split(" + "):
+        found = _PART.match(part.strip())
+        if not found:
+            raise InvalidInput(f"cannot read {part!r} in {formula!r}", "Write 35 Fe2O3 + 65 SiO2")
+        parts[found[2]] = parts.get(found[2], 0.0) + float(found[1] or 1.0)
+    return Material.from_mixture(parts, density, name)
