@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import StringIO
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from napari_xrf.minerals.templates import FLOOR, Templates
 
 _STEPS = 300
 _DECADES = 4  # that a chart shows
-_ROOM = 0.024  # of a chart's width, for a symbol
+_ROOM = 0.025  # of a chart's width, for a symbol
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,23 +120,24 @@ def draw_spectrum(spectrum: ClassSpectrum, elements: Iterable[str], color: str) 
     low, high = float(energies[0]), max(float(energies[-1]), float(energies[0]) + 1e-3)
     top = 10.0 ** math.ceil(math.log10(max(float(measured.max()), 1e-9)))
     ground = top / 10**_DECADES
-    figure = Figure(figsize=(7.6, 2.6), layout="constrained")
-    axes = figure.subplots()
-    outline = np.pad(np.maximum(measured, ground), 1, constant_values=ground)
-    axes.fill(np.pad(energies, 1, mode="edge"), outline, color=color, alpha=0.55)
-    if spectrum.expected is not None:
-        fitted = np.maximum(spectrum.expected[shown], ground)
-        axes.plot(energies, fitted, color="#111", linewidth=1.0, gid=f"expected-{spectrum.label}")
-    axes.set(xlim=(low, high), ylim=(ground, top), yscale="log")
-    axes.set(xlabel="keV", ylabel="counts per pixel and keV")
-    axes.minorticks_off()
-    axes.grid(color="#ddd", linewidth=0.7)
-    for at, element in _marks(elements, low, high):
-        place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-        axes.annotate(element, (at, 1), (0, 2), ha="center", weight="bold", **place)
     target = StringIO()
     no_date = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": str(spectrum.label)}):
+    look = {"font.size": 8, "svg.fonttype": "none", "svg.hashsalt": str(spectrum.label)}
+    with rc_context(look):  # type: ignore[arg-type]
+        figure = Figure(figsize=(7.6, 2.6), layout="constrained")
+        axes = figure.subplots()
+        outline = np.pad(np.maximum(measured, ground), 1, constant_values=ground)
+        axes.fill(np.pad(energies, 1, mode="edge"), outline, color=color, alpha=0.55)
+        if spectrum.expected is not None:
+            fitted = np.maximum(spectrum.expected[shown], ground)
+            axes.plot(energies, fitted, color="#111", linewidth=1.0, gid=f"expected-{spectrum.label}")
+        axes.set(xlim=(low, high), ylim=(ground, top), yscale="log")
+        axes.set(xlabel="keV", ylabel="counts per pixel and keV")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
+        axes.grid(color="#ddd", linewidth=0.7)
+        for at, element in _marks(elements, low, high):
+            axes.text(at, 1.02, element, transform=axes.get_xaxis_transform(), ha="center", weight="bold")
         figure.savefig(target, format="svg", metadata=no_date)
     drawn = target.getvalue()
     return drawn[drawn.index("<svg") :].strip()

@@ -149,7 +149,8 @@ def _opening(labels: Labels, chosen: NDArray[np.integer], size: int) -> Labels:
 
     removed = np.zeros(labels.shape, dtype=bool)
     for label in chosen:
-        mask = _padded(labels == label, size)
+        # A class that runs over the map's edge is not narrow there.
+        mask = np.pad(labels == label, size, mode="edge")
         removed |= (mask & ~opening(mask, disk(size // 2)))[size:-size, size:-size]
     return _nearest_stays(labels, removed)
 
@@ -198,11 +199,6 @@ def _nearest_stays(labels: Labels, removed: Mask) -> Labels:
         return labels
     nearest = distance_transform_edt(~stays, return_distances=False, return_indices=True)
     return np.where(removed, labels[tuple(nearest)], labels)
-
-
-def _padded(mask: Mask, size: int) -> Mask:
-    # A class that runs over the map's edge is not narrow there.
-    return np.pad(mask, size, mode="edge")
 
 
 STEPS: dict[str, Callable[[Labels, NDArray[np.integer], int], Labels]] = {

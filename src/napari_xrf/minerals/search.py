@@ -119,16 +119,6 @@ def energy_range(instrument: Instrument) -> tuple[float, float]:
     return max(lowest, float(axis.energies[0])), top
 
 
-def excitation_kev(instrument: Instrument) -> float:
-    """Return the highest energy of the exciting radiation, keV."""
-    source = instrument.source
-    if isinstance(source, TubeSource):
-        return source.voltage_kv
-    if isinstance(source, (ElectronBeam, MonochromaticSource)):
-        return source.energy_kev
-    return float(max(source.energies_kev))
-
-
 def visible_elements(mineral: Mineral, low: float, high: float, excitation_kev: float) -> frozenset[str]:
     """Return the elements of a mineral that a map must show if the mineral is a good part of it.
 
@@ -174,7 +164,7 @@ def line_windows(elements: Iterable[str], instrument: Instrument) -> list[tuple[
     windows = []
     for element in sorted(elements):
         for shell in ("K", "L"):
-            energies, shares = family_lines(element, shell, excitation_kev(instrument))
+            energies, shares = family_lines(element, shell, instrument.source.highest_kev)
             for energy in energies[shares > _STRONG]:
                 half = _WINDOW * float(instrument.detector.fwhm(energy))
                 windows.append((float(energy) - half, float(energy) + half))
@@ -191,7 +181,7 @@ def _auto_minerals(
     ]
     listed = [element for element in known.cube.elements if element not in {*found, *elsewhere}]
     chosen = plausible_minerals(
-        library, {*found, *listed}, *energy_range(known.instrument), excitation_kev(known.instrument)
+        library, {*found, *listed}, *energy_range(known.instrument), known.instrument.source.highest_kev
     )
     also = f" and those that the file lists ({', '.join(listed)})" if listed else ""
     return chosen, (
