@@ -51,7 +51,7 @@ def test_one_spectrum_is_answered_as_in_the_map(mineral_model, rock):
     flat = np.asarray(rock.cube.counts).reshape(-1, rock.cube.energy.size)
     alone = predict_spectra(mineral_model, flat[:5], rock.cube.energy)
     assert np.allclose(alone.probability[:, 0], whole.probability.reshape(-1, 4)[:5], atol=1e-3)
-    names = [name for name, _, _ in ranked(alone, (0, 0))]
+    names = [row.name for row in ranked(alone, (0, 0))]
     assert sorted(names) == sorted([*FEW_MINERALS, "unknown"])
 
 

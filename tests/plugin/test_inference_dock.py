@@ -370,8 +370,9 @@ def test_a_new_threshold_judges_the_region_anew(dock, qtbot, weights):
 @pytest.mark.gui
 def test_what_goes_wrong_is_told_once(dock, viewer, qtbot, weights, tmp_path, cube):
     damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(weights("lines").read_bytes())
+    dock.models.open_file(damaged)
     damaged.write_bytes(weights("lines").read_bytes()[:-50])
-    dock.models.open_file(damaged)  # its description is whole, its numbers are not
     before = messages()
     dock.run.click()
     finish(dock, qtbot)

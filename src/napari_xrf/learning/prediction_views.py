@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,16 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LEAST_PROBABILITY, UNKNOWN_NAME, LabelMap, number_by_area
 from napari_xrf.learning.prediction import Prediction
+from napari_xrf.learning.tasks.minerals import decide_classes
+
+
+class RankedName(NamedTuple):
+    """One of a model's names, or ``"unknown"``, in an answer: counts are None where the model gives none."""
+
+    name: str
+    probability: float
+    counts: float | None
+    present: bool
 
 
 def label_map_of(prediction: Prediction, least_probability: float = LEAST_PROBABILITY) -> LabelMap:
@@ -30,15 +41,11 @@ def label_map_of(prediction: Prediction, least_probability: float = LEAST_PROBAB
         raise InvalidInput(f"{description.name} gives no minerals", "Choose a mineral model")
     if not 0 <= least_probability <= 1:
         raise InvalidInput(f"a probability lies from 0 to 1, not {least_probability}")
-    best = prediction.probability.argmax(axis=2)
-    highest = np.take_along_axis(prediction.probability, best[..., None], axis=2)[..., 0]
-    unknown = (prediction.unknown > highest) | (highest < least_probability)
-    confidence = np.where(unknown, np.maximum(prediction.unknown, 1 - highest), highest)
+    given, confidence, _ = decide_classes(prediction.probability, prediction.unknown, least_probability)
     measured = prediction.counts > 0
-    chosen = np.where(unknown, -1, best)[measured]
     return number_by_area(
         measured,
-        chosen,
+        np.where(given == len(description.names), -1, given)[measured],
         confidence[measured],
         description.classes,
         prediction.pixel_size,
@@ -89,10 +96,8 @@ def found_names(prediction: Prediction, least_part: float = 1e-3) -> tuple[str, 
     return tuple(name for name, seen in zip(description.names, number, strict=True) if seen >= needed)
 
 
-def ranked(prediction: Prediction, pixel: tuple[int, int] = (0, 0)) -> list[tuple[str, float, float | None]]:
-    """Return (name, probability, net counts or None) of one pixel, the most probable first.
-
-    "unknown" is among them where the model knows it.
+def ranked(prediction: Prediction, pixel: tuple[int, int] = (0, 0)) -> tuple[RankedName, ...]:
+    """Return the names of one pixel, the most probable first; "unknown" is among them where it is known.
 
     Raises
     ------
@@ -101,15 +106,20 @@ def ranked(prediction: Prediction, pixel: tuple[int, int] = (0, 0)) -> list[tupl
     """
     if prediction.probability is None:
         raise InvalidInput(f"{prediction.description.name} names nothing", "Choose a model with names")
-    probability = prediction.probability[pixel]
-    counts = None if prediction.intensity is None else prediction.intensity[pixel]
+    probability = prediction.probability[pixel].tolist()
+    counts = (
+        [None] * len(probability) if prediction.intensity is None else prediction.intensity[pixel].tolist()
+    )
+    limits = prediction.description.thresholds.tolist()
     rows = [
-        (name, float(chance), None if counts is None else float(counts[index]))
-        for index, (name, chance) in enumerate(zip(prediction.names, probability, strict=True))
+        RankedName(name, chance, net, chance >= limit)
+        for name, chance, net, limit in zip(prediction.names, probability, counts, limits, strict=True)
     ]
     if prediction.unknown is not None:
-        rows.append((UNKNOWN_NAME, float(prediction.unknown[pixel]), None))
-    return sorted(rows, key=lambda row: -row[1])
+        # "unknown" has no threshold: it is the answer when nothing is likelier.
+        chance = float(prediction.unknown[pixel])
+        rows.append(RankedName(UNKNOWN_NAME, chance, None, chance > max(probability, default=0.0)))
+    return tuple(sorted(rows, key=lambda row: -row.probability))
 
 
 def _family(element: str) -> str:

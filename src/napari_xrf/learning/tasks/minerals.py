@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.label_map import LEAST_PROBABILITY
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
 from napari_xrf.learning.evaluation.class_scores import ClassScores, score_classes, score_segmentation
 from napari_xrf.learning.evaluation.presence_scores import rank_area
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-LEAST_PROBABILITY = 0.5  # below it a pixel is unknown
 _DECADES = (0, 100, 300, 1000, 3000, 10_000, 30_000, 100_000, np.inf)
 _FEWEST = 30  # spectra of a range of counts
 

@@ -24,7 +24,7 @@ from napari_xrf.plugin.forms.parts import button, column, expanding, row, wrappe
 from napari_xrf.plugin.forms.synthesis import form_label
 from napari_xrf.plugin.forms.tables import RankedTable
 from napari_xrf.plugin.jobs.job import Job, running_on
-from napari_xrf.plugin.jobs.model_answers import Answer, Request, answer_region, predict_map
+from napari_xrf.plugin.jobs.model_answers import RegionAnswer, Request, answer_region, predict_map
 from napari_xrf.plugin.layers.calibration import calibrate_layer, kept_map, on_calibrated
 from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.loading import load_in_background
@@ -47,7 +47,7 @@ class InferenceDock(Dock):
         self._refining: Job | None = None
         self._again = False
         self._told = ""
-        self.answer: Answer | None = None
+        self.answer: RegionAnswer | None = None
         self.prediction: Any = None
         self._predicted: SpectralCube | None = None
         self.maps = MapChoice(self)
@@ -198,7 +198,7 @@ class InferenceDock(Dock):
     def _refined(self) -> None:
         self._refining = None
 
-    def _take_answer(self, model: str, layer: Any, answer: Answer) -> None:
+    def _take_answer(self, model: str, layer: Any, answer: RegionAnswer) -> None:
         if model != self.models.model() or layer is not self.maps.layer():
             return
         self.answer, self._told = answer, ""

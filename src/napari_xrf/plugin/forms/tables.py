@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 from napari_xrf.minerals.modal_table import ModalRow
-from napari_xrf.plugin.jobs.model_answers import RankedName
+
+if TYPE_CHECKING:
+    from napari_xrf.learning.prediction_views import RankedName
 
 _MOST_ROWS = 60
 _LEAST_PROBABILITY = 0.001  # below it nothing is listed but the first rows

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.label_map import UNKNOWN_NAME
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.weights import find_weights
@@ -20,6 +19,7 @@ from napari_xrf.maps.calibrated_map import Measured, cube_of
 if TYPE_CHECKING:
     from napari_xrf.learning.model import Model
     from napari_xrf.learning.prediction import Prediction
+    from napari_xrf.learning.prediction_views import RankedName
 
 _NAMING = ("presence", "intensity", "minerals")  # outputs that give a ranked list
 
@@ -52,17 +52,8 @@ class Request:
     device: str = "auto"
 
 
-class RankedName(NamedTuple):
-    """One of a model's names, or ``"unknown"``, in an answer: counts are None where the model gives none."""
-
-    name: str
-    probability: float
-    counts: float | None
-    present: bool
-
-
 @dataclass(frozen=True)
-class Answer:
+class RegionAnswer:
     """What a model says of the spectrum of a region, the likeliest name first.
 
     Attributes
@@ -114,7 +105,7 @@ def answer_region(
     mask: NDArray[np.bool_] | None,
     request: Request,
     progress: Progress = ignore_progress,
-) -> Answer:
+) -> RegionAnswer:
     """Return what a model says of the summed spectrum of a region.
 
     An energy axis that is to be refined is used as the file has it until that is done: answers do not wait.
@@ -156,21 +147,11 @@ def answer_region(
         outputs=outputs,
         device=request.device,
     )
-    thresholds = decided_by(request, description).thresholds.tolist()
-    limits: dict[str, float] = dict(zip(description.names, thresholds, strict=True))
-    rows = tuple(
-        RankedName(
-            each,
-            float(probability),
-            None if net is None else float(net),
-            _is_present(each, float(probability), position, limits),
-        )
-        for position, (each, probability, net) in enumerate(ranked(prediction))
-    )
+    prediction = replace(prediction, description=decided_by(request, description))
     total, fewest = float(counts.sum()), description.counts_range[0]
     notes = (f"it was trained on spectra of {fewest:,.0f} counts and more",) if total < fewest else ()
     taken = time.perf_counter() - start
-    return Answer(region, description, rows, int(chosen.sum()), total, taken, notes)
+    return RegionAnswer(region, description, ranked(prediction), int(chosen.sum()), total, taken, notes)
 
 
 def predict_map(
@@ -212,8 +193,3 @@ def decided_by(request: Request, description: ModelDescription) -> ModelDescript
     if request.threshold is None:
         return description
     return description.with_calibration(replace(description.calibration, thresholds=(request.threshold,)))
-
-
-def _is_present(name: str, probability: float, position: int, limits: dict[str, float]) -> bool:
-    # "unknown" has no threshold: it is the answer when nothing is likelier.
-    return position == 0 if name == UNKNOWN_NAME else probability >= limits[name]
