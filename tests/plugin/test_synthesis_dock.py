@@ -15,7 +15,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.parameters import parameter_fields
 from napari_xrf.io.own.cube_files import write_cube
-from napari_xrf.plugin.forms.synthesis_values import hint_of, judge, label_of, texts_of, unit_of, value_from
+from napari_xrf.plugin.forms.parameter_form import hint_of, judge, label_of, texts_of, unit_of, value_from
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, TRUTH_KEY
 from napari_xrf.plugin.layers.synthesis import MOST_SHARES, synthetic_layers, truth_layers
 from napari_xrf.plugin.writers import write_images

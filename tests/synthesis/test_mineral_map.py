@@ -179,7 +179,7 @@ def test_cancel_stops_the_drawing():
     ("options", "message"),
     [
         ({"counts_per_pixel": -1.0}, "counts per pixel must lie"),
-        ({"shape": (0, 5)}, "rows and columns"),
+        ({"shape": (0, 5)}, "shape must lie"),
         ({"counts": 5}, "no parameter counts"),
         ({"phases": [Phase()]}, "1 phases and 3 spectra do not fit 3 materials"),
         ({"phases": [Phase(1, "vein")] * 3}, "no material fills the map"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+from collections.abc import Mapping, Set
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import (
     Annotated,
@@ -33,6 +34,27 @@ T = TypeVar("T")
 Range = tuple[float, float]
 
 
+class InvalidParameters(InvalidInput):
+    """Some fields are wrong; the message is that of the first.
+
+    Attributes
+    ----------
+    errors
+        Field → what is wrong with it; ``""`` is the name of what concerns several together.
+    """
+
+    def __init__(self, error: ValidationError, names: Set[str]) -> None:
+        found = error.errors(include_url=False)
+        causes = [_sentence(each, error.title) for each in found]
+        self.errors: dict[str, str] = {}
+        for each, cause in zip(found, causes, strict=True):
+            # What concerns several fields names one where it begins "this field must …".
+            begun = cause.cause.partition(" must ")[0].replace(" ", "_")
+            name = str(each["loc"][0]) if each["loc"] else begun
+            self.errors[name if name in names else ""] = str(cause)
+        super().__init__(causes[0].cause, causes[0].remedy)
+
+
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def parameters(described: type[T]) -> type[T]:
     """Make a class of annotated fields a frozen dataclass whose values are checked.
@@ -51,7 +73,7 @@ def parameters(described: type[T]) -> type[T]:
             named = dict(zip(names, args, strict=False))
             construct(self, *args[len(names) :], **named, **values)
         except ValidationError as error:
-            raise _invalid_input(error) from None
+            raise InvalidParameters(error, {each.name for each in fields(self)}) from None
 
     made.__init__ = checked_init
     return made  # type: ignore[no-any-return]
@@ -162,15 +184,14 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
         raise InvalidInput(f"{name} must lie from {low:g} to {high:g}, not {value:g}")
 
 
-def _invalid_input(error: ValidationError) -> InvalidInput:
-    """Return the first thing that is wrong as a sentence that begins with the field's name."""
-    first = error.errors(include_url=False)[0]
+def _sentence(first: Mapping[str, Any], title: str) -> InvalidInput:
+    """Return what is wrong as a sentence that begins with the field's name."""
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InvalidInput):
         return cause
-    label = str(first["loc"][0]).replace("_", " ") if first["loc"] else error.title
+    label = str(first["loc"][0]).replace("_", " ") if first["loc"] else title
     if first["type"] == "unexpected_keyword_argument":
-        return InvalidInput(f"{error.title} has no parameter {first['loc'][0]}")
+        return InvalidInput(f"{title} has no parameter {first['loc'][0]}")
     if first["type"] in ("missing", "too_long"):
         return InvalidInput(f"{label} holds too few or too many values: {first['input']}")
     return InvalidInput(f"{label}: {first['msg'].replace('Input', 'it', 1)}, not {first['input']!r}")

@@ -54,16 +54,12 @@ class MapParameters:
         Of the map.
     """
 
-    shape: tuple[int, int] = (70, 50)
+    shape: Annotated[tuple[int, int], Limits(1, 100_000, ordered=False)] = (70, 50)
     counts_per_pixel: Annotated[float, Limits(0, 1e7)] = 1000.0
     pixel_size: Annotated[tuple[float, float], Limits(1e-3, 1e6, "µm", ordered=False)] = (50.0, 50.0)
     with_ideal: bool = False
     with_twin: bool = False
     name: str = "synthetic map"
-
-    def __post_init__(self) -> None:
-        if len(self.shape) != 2 or not all(1 <= size <= 100_000 for size in self.shape):
-            raise InvalidInput(f"a map has 1 to 100000 rows and columns, not {self.shape}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator
 
 from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.emission_lines import atomic_number
@@ -64,6 +65,23 @@ def augmentation() -> Distortions:
     )
 
 
+def _known_elements(elements: tuple[str, ...]) -> tuple[str, ...]:
+    for element in elements:
+        atomic_number(element)
+    if not elements or len(set(elements)) != len(elements):
+        raise InvalidInput("elements must be named, each once")
+    return elements
+
+
+def _known_substrates(substrates: tuple[str, ...]) -> tuple[str, ...]:
+    if not substrates:
+        raise InvalidInput("at least one substrate must be named", "Write none for no substrate")
+    for name in substrates:
+        if name != "none":
+            substrate_material(name)
+    return substrates
+
+
 @parameters
 class MixtureParameters:
     """What the mixtures recipe draws from.
@@ -87,24 +105,15 @@ class MixtureParameters:
         Augmentation, or None.
     """
 
-    elements: tuple[str, ...] = MIXTURE_ELEMENTS
+    elements: Annotated[tuple[str, ...], AfterValidator(_known_elements)] = MIXTURE_ELEMENTS
     present: tuple[int, int] = (1, 4)
-    substrates: tuple[str, ...] = ("none", *SUBSTRATES)
+    substrates: Annotated[tuple[str, ...], AfterValidator(_known_substrates)] = ("none", *SUBSTRATES)
     substrate_share: Annotated[Range, Limits(0, 1)] = (0.05, 0.6)
     counts: Annotated[Range, Limits(0, 1e7)] = (300.0, 30_000.0)
     escape: Annotated[Range, Limits(0, 0.5)] = (0.06, 0.12)
     distortions: Distortions | None = field(default_factory=augmentation)
 
     def __post_init__(self) -> None:
-        for element in self.elements:
-            atomic_number(element)
-        if not self.elements or len(set(self.elements)) != len(self.elements):
-            raise InvalidInput("elements must be named, each once")
-        if not self.substrates:
-            raise InvalidInput("at least one substrate must be named", "Write none for no substrate")
-        for name in self.substrates:
-            if name != "none":
-                substrate_material(name)
         fewest, most = self.present
         if not 0 <= fewest <= most <= len(self.elements):
             raise InvalidInput(f"present must run from 0 up to {len(self.elements)}, not {self.present}")

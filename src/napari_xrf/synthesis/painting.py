@@ -77,7 +77,9 @@ class PaintingParameters:
 
     def __post_init__(self) -> None:
         if self.totals == "fixed" and self.counts_per_pixel != round(self.counts_per_pixel):
-            raise InvalidInput(f"a fixed total must be a whole number, not {self.counts_per_pixel}")
+            raise InvalidInput(
+                f"counts per pixel must be a whole number in a fixed total, not {self.counts_per_pixel}"
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,8 +20,8 @@ from napari_xrf.plugin.docks.spectrum import show_evidence
 from napari_xrf.plugin.forms.inference import InferenceForm
 from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.model_choice import ModelChoice
+from napari_xrf.plugin.forms.parameter_form import form_label
 from napari_xrf.plugin.forms.parts import button, column, expanding, row, wrapped
-from napari_xrf.plugin.forms.synthesis import form_label
 from napari_xrf.plugin.forms.tables import RankedTable
 from napari_xrf.plugin.jobs.job import Job, running_on
 from napari_xrf.plugin.jobs.model_answers import RegionAnswer, Request, answer_region, predict_map

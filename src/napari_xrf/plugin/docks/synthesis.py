@@ -16,8 +16,8 @@ from napari_xrf.core.progress import Progress
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.page import TabsOverPlot
+from napari_xrf.plugin.forms.parameter_form import ErrorLabel, ParameterForm, form_label
 from napari_xrf.plugin.forms.parts import button, column, row, tick_box
-from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm, form_label
 from napari_xrf.plugin.forms.synthesis_tabs import (
     LayersTab,
     MineralsTab,

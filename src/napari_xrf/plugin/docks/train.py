@@ -17,8 +17,8 @@ from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.model_choice import shelf_of
 from napari_xrf.plugin.forms.page import TabsOverPlot
+from napari_xrf.plugin.forms.parameter_form import ErrorLabel, ParameterForm, form_label
 from napari_xrf.plugin.forms.parts import button, column, row, tick_box
-from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm, form_label
 from napari_xrf.plugin.forms.train_tabs import AdaptTab, TrainTab, TuneTab, adaptation_rows
 from napari_xrf.plugin.jobs.training import (
     WEIGHTS,

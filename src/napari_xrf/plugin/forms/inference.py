@@ -7,8 +7,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_xrf.learning.description import ModelDescription
+from napari_xrf.plugin.forms.parameter_form import form_label
 from napari_xrf.plugin.forms.parts import column, row
-from napari_xrf.plugin.forms.synthesis import form_label
 from napari_xrf.plugin.jobs.model_answers import Request
 
 OWN_THRESHOLDS = "the model's own thresholds"

@@ -8,7 +8,7 @@ from typing import Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QFrame, QScrollArea, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
-from napari_xrf.plugin.forms.synthesis import Section, form_label
+from napari_xrf.plugin.forms.parameter_form import Section, form_label
 
 
 class Page(QScrollArea):  # type: ignore[misc]

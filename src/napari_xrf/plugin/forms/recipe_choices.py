@@ -22,8 +22,8 @@ from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
+from napari_xrf.plugin.forms.parameter_form import ErrorLabel, form_label
 from napari_xrf.plugin.forms.parts import column, expanding, row, wrapped
-from napari_xrf.plugin.forms.synthesis import ErrorLabel, form_label
 from napari_xrf.plugin.forms.synthesis_choices import FileChoice
 from napari_xrf.plugin.forms.tick_list import TickList
 from napari_xrf.plugin.jobs.training import OwnRegions

@@ -17,8 +17,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xrf.core.errors import XrfError
+from napari_xrf.plugin.forms.parameter_form import ErrorLabel
 from napari_xrf.plugin.forms.parts import button
-from napari_xrf.plugin.forms.synthesis import ErrorLabel
 
 
 class FileChoice(QWidget):  # type: ignore[misc]

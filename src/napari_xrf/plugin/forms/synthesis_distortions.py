@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
+from napari_xrf.plugin.forms.parameter_form import ParameterForm, Section, form_label
 from napari_xrf.plugin.forms.parts import row
-from napari_xrf.plugin.forms.synthesis import ParameterForm, Section, form_label
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
 
 NONE, TYPICAL, OWN = "none", "typical", "as set below"
@@ -72,10 +74,5 @@ class DistortionsChoice(QWidget):  # type: ignore[misc]
 
 def _filled(typical: Distortions) -> Distortions:
     """Return the set with a range for every distortion, from the usual ones where it has none."""
-    from dataclasses import fields, replace
-
-    usual = typical_distortions()
-    missing = {each.name: getattr(usual, each.name) for each in fields(typical)}
-    return replace(
-        typical, **{name: value for name, value in missing.items() if getattr(typical, name) is None}
-    )
+    given = {name: value for name, value in asdict(typical).items() if value is not None}
+    return replace(typical_distortions(), **given)

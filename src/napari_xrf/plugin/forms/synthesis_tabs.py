@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,8 @@ from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.page import Page
+from napari_xrf.plugin.forms.parameter_form import ErrorLabel, ParameterForm
 from napari_xrf.plugin.forms.parts import expanding
-from napari_xrf.plugin.forms.synthesis import ErrorLabel, ParameterForm
 from napari_xrf.plugin.forms.synthesis_choices import FileChoice
 from napari_xrf.plugin.forms.synthesis_distortions import NONE, TYPICAL, DistortionsChoice
 from napari_xrf.plugin.forms.tick_list import TickList
@@ -80,38 +80,41 @@ class Support:
     substrate: Annotated[str, Choices(tuple(SUBSTRATES))] = "wood"
 
 
-class RecipeTab(Protocol):
-    """What the dock needs of a tab."""
+class RecipeTab:
+    """A page of forms, and the work that they describe."""
 
-    title: str
-    page: Page
+    title = ""
+
+    def __init__(self) -> None:
+        self.page = Page()
+        self.missing = ErrorLabel()
 
     def problem(self) -> str:
         """Return what is wrong or missing, or an empty text."""
-        ...
+        return self.missing.text() or self.page.problem()
 
-    def recipe(self, seed: int) -> Recipe:
-        """Return the work that the tab describes."""
-        ...
+    def recipe(self, seed: int, *, small: bool = False) -> Recipe:
+        """Return the work that the tab describes, or the same for one spectrum."""
+        raise NotImplementedError
 
     def preview(self, seed: int) -> Recipe:
         """Return the same work for one spectrum."""
-        ...
+        return self.recipe(seed, small=True)
 
 
-class MineralsTab:
+class MineralsTab(RecipeTab):
     """Maps of mineral grains."""
 
     title = "Minerals"
 
     def __init__(self) -> None:
-        self.page = Page()
+        super().__init__()
         self.instrument = self.page.add(_instrument_choice("m4-tornado"), label="Instrument")
         self.scene = QComboBox()
         self.scene.addItems([_PEGMATITE, _CHOSEN])
         self.page.add(expanding(self.scene), label="Sample")
         self.minerals = self.page.add(TickList("Each ticked mineral takes an equal part of the map"))
-        self.missing = self.page.add(ErrorLabel())
+        self.page.add(self.missing)
         self.library = self.page.add(
             FileChoice(
                 load_library,
@@ -132,20 +135,11 @@ class MineralsTab:
         self.minerals.changed.connect(self._choose_scene)
         self._list_minerals()
 
-    def problem(self) -> str:
-        """Return what is wrong or missing, or an empty text."""
-        return self.missing.text() or self.page.problem()
-
-    def recipe(self, seed: int) -> Recipe:
-        """Return the work that the tab describes."""
-        return self._recipe(seed, self.map.value())
-
-    def preview(self, seed: int) -> Recipe:
-        """Return the same work for one pixel."""
-        small = replace(self.map.value(), shape=(1, 1), with_ideal=False, with_twin=False)
-        return self._recipe(seed, small)
-
-    def _recipe(self, seed: int, parameters: MapParameters) -> Recipe:
+    def recipe(self, seed: int, *, small: bool = False) -> Recipe:
+        """Return the work that the tab describes, or the same for one pixel."""
+        parameters = self.map.value()
+        if small:
+            parameters = replace(parameters, shape=(1, 1), with_ideal=False, with_twin=False)
         texture = self.texture.value()
         own = self._chooses() and self.library.text()
         return partial(
@@ -179,38 +173,31 @@ class MineralsTab:
         self._choose_scene()
 
 
-class LayersTab:
+class LayersTab(RecipeTab):
     """Spectra of random elements in layers, with the labels of 556 lines."""
 
     title = "Layers"
 
     def __init__(self) -> None:
-        self.page = Page()
+        super().__init__()
         self.size: ParameterForm[SetSize] = self.page.add(ParameterForm(SetSize()))
         self.parameters: ParameterForm[LayersParameters] = self.page.add(
             ParameterForm(LayersParameters()), section="Spectra"
         )
 
-    def problem(self) -> str:
-        """Return what is wrong, or an empty text."""
-        return self.page.problem()
-
-    def recipe(self, seed: int) -> Recipe:
-        """Return the work that the tab describes."""
-        return partial(make_layers, self.size.value().size, seed=seed, parameters=self.parameters.value())
-
-    def preview(self, seed: int) -> Recipe:
-        """Return the same work for one spectrum."""
-        return partial(make_layers, 1, seed=seed, parameters=self.parameters.value())
+    def recipe(self, seed: int, *, small: bool = False) -> Recipe:
+        """Return the work that the tab describes, or the same for one spectrum."""
+        size = 1 if small else self.size.value().size
+        return partial(make_layers, size, seed=seed, parameters=self.parameters.value())
 
 
-class MixturesTab:
+class MixturesTab(RecipeTab):
     """Spectra of a few elements on a substrate."""
 
     title = "Mixtures"
 
     def __init__(self) -> None:
-        self.page = Page()
+        super().__init__()
         self.instrument = self.page.add(_instrument_choice("gem"), label="Instrument")
         self.size: ParameterForm[SetSize] = self.page.add(ParameterForm(SetSize()))
         self.parameters: ParameterForm[MixtureParameters] = self.page.add(
@@ -218,32 +205,22 @@ class MixturesTab:
         )
         self.distortions = self.page.add(DistortionsChoice(augmentation(), TYPICAL))
 
-    def problem(self) -> str:
-        """Return what is wrong, or an empty text."""
-        return self.page.problem()
-
-    def recipe(self, seed: int) -> Recipe:
-        """Return the work that the tab describes."""
-        return self._recipe(seed, self.size.value().size)
-
-    def preview(self, seed: int) -> Recipe:
-        """Return the same work for one spectrum."""
-        return self._recipe(seed, 1)
-
-    def _recipe(self, seed: int, size: int) -> Recipe:
+    def recipe(self, seed: int, *, small: bool = False) -> Recipe:
+        """Return the work that the tab describes, or the same for one spectrum."""
+        size = 1 if small else self.size.value().size
         parameters = replace(self.parameters.value(), distortions=self.distortions.value())
         return partial(
             make_mixtures, size, seed=seed, instrument=self.instrument.text(), parameters=parameters
         )
 
 
-class PaintingTab:
+class PaintingTab(RecipeTab):
     """The map of a painting from its picture."""
 
     title = "Painting"
 
     def __init__(self, dock: Dock) -> None:
-        self.page = Page()
+        super().__init__()
         self.layer = LayerChoice(dock, _is_picture, "no colour image is open")
         self.page.add(self.layer, label="Image layer")
         self.file = self.page.add(
@@ -255,7 +232,7 @@ class PaintingTab:
             ),
             label="or a file",
         )
-        self.missing = self.page.add(ErrorLabel())
+        self.page.add(self.missing)
         self.instrument = self.page.add(_instrument_choice("m4-tornado"), label="Instrument")
         self.page.add(QLabel("Pigments; with none ticked, all take part"))
         self.pigments = self.page.add(TickList("Pigments that the painter had"))
@@ -303,24 +280,13 @@ class PaintingTab:
         self._choose_weighting()
         self._choose_source()
 
-    def problem(self) -> str:
-        """Return what is wrong or missing, or an empty text."""
-        return self.missing.text() or self.page.problem()
-
-    def recipe(self, seed: int) -> Recipe:
-        """Return the work that the tab describes."""
-        return self._recipe(paint, seed)
-
-    def preview(self, seed: int) -> Recipe:
-        """Return the same work for the pixel in the middle of the picture."""
-        return self._recipe(_paint_one_pixel, seed)
-
-    def _recipe(self, function: Recipe, seed: int) -> Recipe:
+    def recipe(self, seed: int, *, small: bool = False) -> Recipe:
+        """Return the work that the tab describes, or the same for the pixel in the middle of the picture."""
         measured, table = self.measured.text(), self.table.text()
         parameters = replace(self.parameters.value(), clusters=self.clusters.value())
         own = self.generator.text() if parameters.weighting == "learned" else ""
         return partial(
-            function,
+            _paint_one_pixel if small else paint,
             self._picture(),
             seed=seed,
             instrument=self.instrument.text(),

@@ -16,9 +16,9 @@ from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.model_choice import ModelChoice
 from napari_xrf.plugin.forms.page import Page
+from napari_xrf.plugin.forms.parameter_form import ParameterForm
 from napari_xrf.plugin.forms.parts import button, expanding, wrapped
 from napari_xrf.plugin.forms.recipe_choices import NetworkChoice, RegionsChoice, SyntheticChoice
-from napari_xrf.plugin.forms.synthesis import ParameterForm
 from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.jobs.training import SearchParameters
 
