@@ -4,7 +4,6 @@ import pytest
 from napari_xrf.core.emission_lines import (
     edge_energy,
     emission_lines,
-    families_between,
     family_lines,
     main_line,
     parse_elements,
@@ -53,14 +52,6 @@ def test_shares_of_a_family_follow_the_excitation():
     energies, _ = family_lines("Pb", "L", 14.0)
     assert energies.max() < edge_energy("Pb", "L3")
     assert family_lines("Fe", "K", 7.0)[0].size == 0
-
-
-def test_families_between_respects_range_and_excitation():
-    found = families_between(1.0, 10.0, 9.0)
-    assert "Fe K" in found
-    assert "Cu K" in found
-    assert "Zn K" not in found  # its edge is at 9.66 keV
-    assert "C K" not in found
 
 
 @pytest.mark.parametrize("family", ["Fe", "Fe N", "Xx K", "", "K", "Fe K L"])

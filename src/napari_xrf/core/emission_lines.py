@@ -194,25 +194,6 @@ def main_line(element: str, shell: str) -> EmissionLine | None:
     return max(candidates, key=lambda line: line.rate, default=None)
 
 
-def families_between(low: float, high: float, excitation_kev: float) -> tuple[str, ...]:
-    """Return the families whose main line lies in ``[low, high]`` keV and whose edge can be excited.
-
-    By rising atomic number, K before L before M; from beryllium to plutonium.
-    """
-    found = []
-    for number in range(4, HEAVIEST + 1):
-        element = xraylib.AtomicNumberToSymbol(number)
-        for shell in SHELLS:
-            line = main_line(element, shell)
-            if (
-                line is not None
-                and low <= line.energy <= high
-                and edge_energy(element, line.subshell) < excitation_kev
-            ):
-                found.append(family_name(element, shell))
-    return tuple(found)
-
-
 @cache
 def _transitions() -> tuple[tuple[str, str, int], ...]:
     """(subshell, IUPAC name, xraylib's number) of every single transition."""

@@ -254,8 +254,7 @@ def _emit(layers: tuple[Layer, ...], instrument: Instrument, order: int) -> _Emi
     else:
         found = fluoresce(layers, light.beam(sample_elements(layers)), *angles, order=order)
         lines, photons = found.lines, found.intensities
-        scattered = scatter(layers, light.scatter_source, *angles)
-        smooth, scattered_lines = scattered.photons, scattered.line_photons
+        smooth, scattered_lines = scatter(layers, light.scatter_source, *angles)
     return _Emission(
         lines,
         photons * light.outward(lines.energies),

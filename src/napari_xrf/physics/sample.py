@@ -59,16 +59,8 @@ def sample_elements(layers: Sequence[Layer]) -> tuple[str, ...]:
 def require_excitable(layers: Sequence[Layer], highest_kev: float, detector: Detector) -> None:
     """Raise InvalidInput when the source lies below every edge whose lines the detector sees.
 
-    A sample without any such line, carbon behind a beryllium window for example, only scatters, and passes.
-
-    Parameters
-    ----------
-    layers
-        The sample.
-    highest_kev
-        Highest energy of the source.
-    detector
-        It sees a line when it detects more than 1 photon in 10 000 of it.
+    It sees a line when it detects more than 1 photon in 10 000 of it. A sample without any such line, carbon
+    behind a beryllium window for example, only scatters, and passes.
     """
     lines = [line for element in sample_elements(layers) for line in emission_lines(element)]
     lines = [line for line in lines if line.energy >= LOWEST_KEV]

@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import xraylib
@@ -82,24 +83,11 @@ class ScatterSource:
         return self._crystals[material, structure]
 
 
-@dataclass(frozen=True, eq=False)
-class Scattered:
-    """Photons scattered towards the detector, per steradian.
+class Scattered(NamedTuple):
+    """Photons scattered towards the detector, per steradian."""
 
-    Attributes
-    ----------
-    energies
-        (G,) keV.
-    photons
-        (G,) photons of each step of the grid: the continuum and the Compton-scattered lines.
-    line_energies, line_photons
-        (L,) Rayleigh-scattered lines.
-    """
-
-    energies: Floats
-    photons: Floats
-    line_energies: Floats
-    line_photons: Floats
+    photons: Floats  # (G,) of each step of the grid: the continuum and the Compton-scattered lines
+    line_photons: Floats  # (L,) of the Rayleigh-scattered lines
 
 
 def energy_before_compton(energies_kev: Floats, angle_deg: float) -> Floats:
@@ -148,7 +136,7 @@ def scatter(
         photons += mass[2] * here.compton * source.compton_photons * step
         for element, part in layer.material.mass_fractions.items():
             source.element(element).add_profiles(part * mass[3] * source.line_photons, photons)
-    return Scattered(source.energies, photons, source.line_energies, line_photons)
+    return Scattered(photons, line_photons)
 
 
 def multiple_scattering(scattered_part: Floats, sines: tuple[float, float]) -> Floats:

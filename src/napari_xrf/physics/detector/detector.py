@@ -12,12 +12,18 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from napari_xrf.core.constants import FWHM_PER_SIGMA, MN_KA_KEV
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.physics.attenuation import Layer, mass_attenuation, mass_photo_absorption, transmission
+from napari_xrf.physics.attenuation import (
+    Floats,
+    Layer,
+    mass_attenuation,
+    mass_photo_absorption,
+    transmission,
+)
 from napari_xrf.physics.detector.losses import (
     electron_shelf,
     escape_fractions,
@@ -111,16 +117,16 @@ class Detector:
         for name in ("tail_fraction", "long_tail_fraction", "shelf_fraction"):
             _require(name, getattr(self, name), low=0.0, high=_LARGEST_PART)
 
-    def fwhm(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
+    def fwhm(self, energies_kev: ArrayLike) -> Floats:
         """Return the resolution at energies in keV: full width at half maximum, keV."""
         pairs = self.fano * self.pair_energy_ev * 1e3 * np.maximum(np.asarray(energies_kev, dtype=float), 0.0)
         return np.asarray(np.sqrt(self.noise_fwhm_ev**2 + FWHM_PER_SIGMA**2 * pairs)) * 1e-3
 
-    def sigma(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
+    def sigma(self, energies_kev: ArrayLike) -> Floats:
         """Return the resolution at energies in keV as a standard deviation, keV."""
         return np.asarray(self.fwhm(energies_kev) / FWHM_PER_SIGMA)
 
-    def efficiency(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
+    def efficiency(self, energies_kev: ArrayLike) -> Floats:
         """Return the part of incident photons that leave charge in the sensitive volume, 0 to 1.
 
         Photons at normal incidence cross window, grid and dead layer. Photoelectric absorption and
@@ -134,26 +140,24 @@ class Detector:
         opened = self.open_fraction + (1 - self.open_fraction) * through_grid
         return np.asarray(transmission(self.window, flat) * opened * absorbed).reshape(energies.shape)
 
-    def tail(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
+    def tail(self, energies_kev: ArrayLike) -> Floats:
         """Return the part of a peak that lies in its short tail."""
         return self._near_entrance(energies_kev, self.tail_fraction, self.tail_depth_um)
 
-    def long_tail(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
+    def long_tail(self, energies_kev: ArrayLike) -> Floats:
         """Return the part of a peak that lies in its long tail."""
         return self._near_entrance(energies_kev, self.long_tail_fraction, self.long_tail_depth_um)
 
-    def shelf(self, energies_kev: ArrayLike) -> NDArray[np.float64]:
+    def shelf(self, energies_kev: ArrayLike) -> Floats:
         """Return the part of a peak that lies in its shelf."""
         return self._near_entrance(energies_kev, self.shelf_fraction, self.shelf_depth_um)
 
-    def escape(self, energies_kev: ArrayLike) -> dict[float, NDArray[np.float64]]:
+    def escape(self, energies_kev: ArrayLike) -> dict[float, Floats]:
         """Return energy lost → part of the detected photons that lose it, see :mod:`.losses`."""
         found = escape_fractions(self.medium, self.thickness_um, energies_kev)
         return {lost: self.escape_part * fraction for lost, fraction in found.items()}
 
-    def _near_entrance(
-        self, energies_kev: ArrayLike, constant: float, depth_um: float
-    ) -> NDArray[np.float64]:
+    def _near_entrance(self, energies_kev: ArrayLike, constant: float, depth_um: float) -> Floats:
         flat = np.asarray(energies_kev, dtype=np.float64).ravel()
         lost = np.full(flat.shape, constant)
         if depth_um > 0:
@@ -162,9 +166,7 @@ class Detector:
         return np.minimum(lost, _LARGEST_PART).reshape(np.shape(energies_kev))
 
 
-def respond(
-    detector: Detector, axis: EnergyAxis, energies_kev: ArrayLike, intensities: ArrayLike
-) -> NDArray[np.float64]:
+def respond(detector: Detector, axis: EnergyAxis, energies_kev: ArrayLike, intensities: ArrayLike) -> Floats:
     """Return the expected spectrum of photons that reach a detector.
 
     Efficiency, escape, Gaussian resolution integrated over each channel, low-energy tail and shelf. The
@@ -172,10 +174,6 @@ def respond(
 
     Parameters
     ----------
-    detector
-        The detector.
-    axis
-        Energy axis of the spectrum.
     energies_kev
         (N,) photon energies, above 0 keV.
     intensities
@@ -230,7 +228,7 @@ def _cached_response(detector: Detector, axis: EnergyAxis, energies: bytes) -> R
     return _make_response(detector, axis, np.frombuffer(energies))
 
 
-def _make_response(detector: Detector, axis: EnergyAxis, energies: NDArray[np.float64]) -> Response:
+def _make_response(detector: Detector, axis: EnergyAxis, energies: Floats) -> Response:
     detected, escapes = detector.efficiency(energies), detector.escape(energies)
     recoil = recoil_fraction(detector.medium, detector.thickness_um, energies)
     everyone = np.arange(energies.size)
@@ -261,12 +259,10 @@ def _make_response(detector: Detector, axis: EnergyAxis, energies: NDArray[np.fl
     return Response(axis, energies.size, near, photons, weights, decays, counted)
 
 
-def _peaks(
-    detector: Detector, energies: NDArray[np.float64], at: NDArray[np.float64], shelf: NDArray[np.float64]
-) -> Peaks:
+def _peaks(detector: Detector, energies: Floats, at: Floats, shelf: Floats) -> Peaks:
     """Return the full-energy peaks at ``energies``, a shelf added, and, behind them, plain escape peaks."""
 
-    def only_full(parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    def only_full(parts: Floats) -> Floats:
         return np.concatenate([parts, np.zeros(at.size - energies.size)])
 
     return Peaks(
@@ -278,7 +274,7 @@ def _peaks(
     )
 
 
-def _recoil(axis: EnergyAxis, energies: NDArray[np.float64], counts: NDArray[np.float64]) -> Decay:
+def _recoil(axis: EnergyAxis, energies: Floats, counts: Floats) -> Decay:
     """Return the counts of Compton electrons, flat from 0 keV to their highest energy."""
     top = np.maximum(axis.channel(highest_recoil(energies)), axis.channel(0.0)) + 1
     channels = np.maximum(axis.energy(top - 0.5) / axis.width, 0.5)

@@ -9,20 +9,26 @@ Spectrom. 38 (2009) 312, but flat and with one scale for the electrons' range.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import xraylib
 import xraylib_np  # type: ignore[import-not-found]
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expn
 from xraylib import AtomicWeight
 
 from napari_xrf.core.constants import ELECTRON_REST_KEV
 from napari_xrf.core.emission_lines import atomic_number, edge_energy, family_lines
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.physics.attenuation import HIGHEST_KEV, LOWEST_KEV, mass_attenuation, mass_photo_absorption
+from napari_xrf.physics.attenuation import (
+    HIGHEST_KEV,
+    LOWEST_KEV,
+    Floats,
+    mass_attenuation,
+    mass_photo_absorption,
+)
 from napari_xrf.physics.detector.response import Decay
 from napari_xrf.reference.materials import Material
 
@@ -35,27 +41,17 @@ _NEAREST = 1.2  # binding energies: lines below have no shelf; it would hold nex
 _LARGEST_PART = 0.3  # of a peak
 
 
-def escape_fractions(
-    medium: Material, thickness_um: float, energies_kev: ArrayLike
-) -> dict[float, NDArray[np.float64]]:
+def escape_fractions(medium: Material, thickness_um: float, energies_kev: ArrayLike) -> dict[float, Floats]:
     """Return which fraction of absorbed photons loses a fluorescence photon of the detector.
 
     A flat sensitive volume without side walls, photons at normal incidence; the K photons of each
     element leave through the front or the back. The integral of Reed & Ware, J. Phys. E 5 (1972) 582,
     for a volume of finite thickness.
 
-    Parameters
-    ----------
-    medium
-        What absorbs: silicon, or the gas.
-    thickness_um
-        Its thickness along the beam.
-    energies_kev
-        (N,) photon energies.
-
     Returns
     -------
-    Energy of the escaping line in keV → (N,) fractions of the absorbed photons, from 0 to below 1.
+    Energy of the escaping line in keV → fractions, (N,), of the photons absorbed at each energy, from 0 to
+    below 1.
     """
     at = np.asarray(energies_kev, dtype=np.float64)
     found = {}
@@ -65,18 +61,12 @@ def escape_fractions(
 
 
 def leaving_fraction(
-    medium: Material, thickness_um: float, energies_kev: NDArray[np.float64], outgoing_kev: ArrayLike
-) -> NDArray[np.float64]:
+    medium: Material, thickness_um: float, energies_kev: Floats, outgoing_kev: ArrayLike
+) -> Floats:
     """Return the chance that a photon born where another was absorbed leaves the volume, (N,).
 
-    Parameters
-    ----------
-    medium, thickness_um
-        The volume.
-    energies_kev
-        (N,) energies of the photons that are absorbed, at normal incidence.
-    outgoing_kev
-        Energy of those born, one or (N,); they leave in any direction.
+    The photons absorbed, (N,), come at normal incidence; those born, of one energy or (N,), leave in any
+    direction.
     """
     thickness = thickness_um * 1e-4
     incoming = mass_attenuation(medium, energies_kev) * medium.density
@@ -92,62 +82,44 @@ def leaving_fraction(
     return np.asarray(out @ (0.5 * weights))
 
 
-def mass_compton(material: Material, energies_kev: ArrayLike) -> NDArray[np.float64]:
+def mass_compton(material: Material, energies_kev: ArrayLike) -> Floats:
     """Return the Compton cross-section over all angles, cm²/g, at energies in keV (xraylib)."""
     at = np.asarray(energies_kev, dtype=np.float64)
     nodes, values = _compton_table(material)
     return np.asarray(np.interp(np.log(np.clip(at, LOWEST_KEV, HIGHEST_KEV)), nodes, values))
 
 
-def highest_recoil(energies_kev: ArrayLike) -> NDArray[np.float64]:
+def highest_recoil(energies_kev: ArrayLike) -> Floats:
     """Return the highest energy of the recoil electron, keV: of a photon that is turned straight back."""
     at = np.asarray(energies_kev, dtype=np.float64)
     turned = 2 * at / ELECTRON_REST_KEV
     return np.asarray(at * turned / (1 + turned))
 
 
-def recoil_fraction(medium: Material, thickness_um: float, energies_kev: ArrayLike) -> NDArray[np.float64]:
+def recoil_fraction(medium: Material, thickness_um: float, energies_kev: ArrayLike) -> Floats:
     """Return which fraction of detected photons leaves only a recoil electron.
 
     The first interaction is Compton scattering and the scattered photon leaves the flat volume, in any
     direction. The recoil energies lie between 0 and :func:`highest_recoil`, nearly evenly.
-
-    Parameters
-    ----------
-    medium, thickness_um
-        The sensitive volume.
-    energies_kev
-        (N,) photon energies.
     """
     at = np.asarray(energies_kev, dtype=np.float64)
     nodes, fractions = _recoil_table(medium, float(thickness_um))
     return np.asarray(np.interp(np.log(np.maximum(at, LOWEST_KEV)), nodes, fractions))
 
 
-@dataclass(frozen=True, eq=False)
-class ElectronShelf:
-    """A shelf that begins at the binding energy, as one from 0 keV and what is to be removed of it.
+class ElectronShelf(NamedTuple):
+    """A shelf that begins at the binding energy, as one from 0 keV and what is to be removed of it."""
 
-    Attributes
-    ----------
-    shelves
-        (N,) part of each peak in the shelf from 0 keV.
-    weights
-        (N,) counts of each peak, what is removed included.
-    removal
-        Negative counts below the binding energy, its border blurred by the resolution; none without a shelf.
-    """
-
-    shelves: NDArray[np.float64]
-    weights: NDArray[np.float64]
-    removal: tuple[Decay, ...]
+    shelves: Floats  # (N,) part of each peak in the shelf from 0 keV
+    weights: Floats  # (N,) counts of each peak, what is removed included
+    removal: tuple[Decay, ...]  # negative, below the binding energy, the border blurred by the resolution
 
 
 def electron_shelf(
     medium: Material,
     part: float,
-    energies_kev: NDArray[np.float64],
-    weights: NDArray[np.float64],
+    energies_kev: Floats,
+    weights: Floats,
     sigma_kev: float,
     axis: EnergyAxis,
 ) -> ElectronShelf:
@@ -155,16 +127,12 @@ def electron_shelf(
 
     Parameters
     ----------
-    medium
-        The sensitive volume's material.
     part
         Of the photons of :func:`near_entrance`, whose electron leaves; 0 to 1.
     energies_kev, weights
         (N,) photon energies, and counts of each peak.
     sigma_kev
         Resolution at the binding energy.
-    axis
-        Energy axis of the spectrum.
     """
     bottom, shelves = k_binding(medium), np.zeros(energies_kev.shape)
     some = np.flatnonzero(energies_kev > _NEAREST * bottom)
@@ -180,7 +148,7 @@ def electron_shelf(
     return ElectronShelf(shelves, weights, (Decay(1.0, photon, top, -np.repeat(height, _STAIRS.size)),))
 
 
-def near_entrance(medium: Material, energies_kev: ArrayLike) -> NDArray[np.float64]:
+def near_entrance(medium: Material, energies_kev: ArrayLike) -> Floats:
     """Return the part of photons that is absorbed within the photoelectron's range of the entrance.
 
     0 below the K shell's binding energy. A quarter of the electrons would leave if they flew straight.
@@ -190,7 +158,7 @@ def near_entrance(medium: Material, energies_kev: ArrayLike) -> NDArray[np.float
     return np.asarray(-np.expm1(-mass_photo_absorption(medium, energies) * reach))
 
 
-def electron_range(medium: Material, energies_kev: ArrayLike) -> NDArray[np.float64]:
+def electron_range(medium: Material, energies_kev: ArrayLike) -> Floats:
     """Return the range of electrons of energies in keV, g/cm².
 
     Kanaya and Okayama, J. Phys. D 5 (1972) 43; 0 for energies below 0.
@@ -206,9 +174,7 @@ def k_binding(medium: Material) -> float:
 
 
 @lru_cache(maxsize=64)
-def _tables(
-    medium: Material, thickness_um: float
-) -> tuple[tuple[float, NDArray[np.float64], NDArray[np.float64]], ...]:
+def _tables(medium: Material, thickness_um: float) -> tuple[tuple[float, Floats, Floats], ...]:
     tables = []
     for element, weight in medium.mass_fractions.items():
         edge = edge_energy(element, "K")
@@ -223,7 +189,7 @@ def _tables(
     return tuple(tables)
 
 
-def _main_lines(lines: NDArray[np.float64], shares: NDArray[np.float64]) -> list[tuple[float, float]]:
+def _main_lines(lines: Floats, shares: Floats) -> list[tuple[float, float]]:
     # Kα1 and Kα2 lie closer than any detector resolves: one escape peak for Kα, one for Kβ.
     middle = 0.5 * (lines.min() + lines.max())
     groups = [lines < middle, lines >= middle]
@@ -233,7 +199,7 @@ def _main_lines(lines: NDArray[np.float64], shares: NDArray[np.float64]) -> list
     ]
 
 
-def _k_photons(element: str, medium: Material, energies: NDArray[np.float64]) -> NDArray[np.float64]:
+def _k_photons(element: str, medium: Material, energies: Floats) -> Floats:
     """K photons of an element per photon absorbed in the medium, per weight fraction of the element."""
     number = atomic_number(element)
     emitted = np.array([xraylib.CS_Photo_Partial(number, xraylib.K_SHELL, energy) for energy in energies])
@@ -243,7 +209,7 @@ def _k_photons(element: str, medium: Material, energies: NDArray[np.float64]) ->
 
 
 @lru_cache(maxsize=64)
-def _compton_table(material: Material) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _compton_table(material: Material) -> tuple[Floats, Floats]:
     energies = np.geomspace(LOWEST_KEV * (1 + 1e-9), HIGHEST_KEV, _COMPTON_NODES)
     numbers = np.array([atomic_number(element) for element in material.mass_fractions])
     weights = np.array(list(material.mass_fractions.values()))
@@ -251,7 +217,7 @@ def _compton_table(material: Material) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 @lru_cache(maxsize=64)
-def _recoil_table(medium: Material, thickness_um: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _recoil_table(medium: Material, thickness_um: float) -> tuple[Floats, Floats]:
     energies = np.geomspace(1.0, HIGHEST_KEV, _COMPTON_NODES)
     scattered = energies - 0.5 * highest_recoil(energies)
     share = mass_compton(medium, energies) / mass_attenuation(medium, energies)

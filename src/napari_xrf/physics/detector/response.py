@@ -20,8 +20,8 @@ from scipy.linalg.lapack import dtbtrs
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.physics.attenuation import Floats
 
-_Floats = NDArray[np.float64]
 SIGMAS = 5.0  # a Gaussian cut here has lost 6e-7 of its counts
 NARROWEST_TAIL = 1 / 5  # of sigma: narrower ones are the Gaussian itself
 
@@ -45,9 +45,9 @@ class Decay:
     factor: float
     photon: NDArray[np.intp]
     top: NDArray[np.intp]
-    counts: _Floats
+    counts: Floats
 
-    def fold(self, photons: _Floats, axis: EnergyAxis) -> _Floats:
+    def fold(self, photons: Floats, axis: EnergyAxis) -> Floats:
         """Return the spectra, (B, E), of (B, N) photons."""
         top = np.clip(self.top, 0, axis.size)
         begun = photons[:, self.photon] * (self.counts * self.factor ** (self.top - top))
@@ -74,7 +74,7 @@ class Runs:
         E.
     """
 
-    counts: _Floats
+    counts: Floats
     starts: NDArray[np.intp]
     lengths: NDArray[np.intp]
     size: int
@@ -85,7 +85,7 @@ class Runs:
         begins = np.cumsum(self.lengths) - self.lengths
         return np.arange(self.counts.size) + np.repeat(self.starts - begins, self.lengths)
 
-    def mix(self, weights: _Floats) -> _Floats:
+    def mix(self, weights: Floats) -> Floats:
         """Return the sums, (B, E), of the rows times the weights (B, P)."""
         if len(weights) == 1:
             weighted = self.counts * np.repeat(weights[0], self.lengths)
@@ -124,11 +124,11 @@ class Response:
     size: int
     near: Runs
     photon: NDArray[np.intp]
-    weight: _Floats
+    weight: Floats
     decays: tuple[Decay, ...]
     counted: NDArray[np.bool_]
 
-    def fold(self, intensities: ArrayLike) -> _Floats:
+    def fold(self, intensities: ArrayLike) -> Floats:
         """Return the expected spectra, (..., E), of (..., N) incident photons.
 
         Raises
@@ -148,7 +148,7 @@ class Response:
 
 
 def peak_response(
-    axis: EnergyAxis, peaks: Peaks, photon: NDArray[np.intp], weight: _Floats
+    axis: EnergyAxis, peaks: Peaks, photon: NDArray[np.intp], weight: Floats
 ) -> tuple[Runs, tuple[Decay, ...]]:
     """Return the near part of peaks and what they hold below it.
 
@@ -202,26 +202,26 @@ class Peaks:
         (P,) parts of each peak in its shelf, flat from 0 keV to the line.
     """
 
-    energies: _Floats
-    sigmas: _Floats
-    tails: _Floats
+    energies: Floats
+    sigmas: Floats
+    tails: Floats
     tail_widths: tuple[float, float]
-    shelves: _Floats
+    shelves: Floats
 
     @property
-    def lowest(self) -> _Floats:
+    def lowest(self) -> Floats:
         """(P,) keV: below it only the exponentials and the flat are left of a peak."""
         widths = np.array(self.tail_widths)[:, None]
         ratios = np.where(self.tails > 0, np.minimum(self.sigmas / widths, 1 / NARROWEST_TAIL), 0.0)
         return np.asarray(self.energies - self.sigmas * (SIGMAS + ratios.max(axis=0)))
 
     @property
-    def highest(self) -> _Floats:
+    def highest(self) -> Floats:
         """(P,) keV: above it nothing is left."""
         return self.energies + SIGMAS * self.sigmas
 
 
-def tails_below(peaks: Peaks, edges: _Floats) -> _Floats:
+def tails_below(peaks: Peaks, edges: Floats) -> Floats:
     """Return what each tail holds below an energy not above :attr:`Peaks.lowest`, (2, P)."""
     widths = np.maximum(np.array(peaks.tail_widths)[:, None], peaks.sigmas * NARROWEST_TAIL)
     exponents = (edges - peaks.energies) / widths + 0.5 * (peaks.sigmas / widths) ** 2
@@ -230,7 +230,7 @@ def tails_below(peaks: Peaks, edges: _Floats) -> _Floats:
 
 def fill_peaks(
     peaks: Peaks, starts: NDArray[np.intp], lengths: NDArray[np.intp], axis: tuple[float, float]
-) -> _Floats:
+) -> Floats:
     """Return the counts of each peak in a run of channels, all runs one after the other.
 
     Parameters
@@ -251,7 +251,7 @@ def fill_peaks(
 
 
 def _far(
-    axis: EnergyAxis, peaks: Peaks, photon: NDArray[np.intp], weight: _Floats, first: NDArray[np.intp]
+    axis: EnergyAxis, peaks: Peaks, photon: NDArray[np.intp], weight: Floats, first: NDArray[np.intp]
 ) -> tuple[Decay, ...]:
     decays = []
     below = tails_below(peaks, axis.energy(first - 0.5))
@@ -269,17 +269,17 @@ def _far(
 
 @numba.njit(cache=True, nogil=True)  # ten times as quick as arrays, most of which would be empty
 def _fill(
-    counts: _Floats,
+    counts: Floats,
     begins: NDArray[np.intp],
     ends: NDArray[np.intp],
     starts: NDArray[np.intp],
     offset: float,
     channel_width: float,
-    energies: _Floats,
-    sigmas: _Floats,
-    tails: _Floats,
-    ratios: _Floats,
-    shelves: _Floats,
+    energies: Floats,
+    sigmas: Floats,
+    tails: Floats,
+    ratios: Floats,
+    shelves: Floats,
 ) -> None:
     for peak in range(energies.size):
         energy, sigma = energies[peak], sigmas[peak]
