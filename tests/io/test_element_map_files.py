@@ -158,3 +158,30 @@ def test_no_maps_and_no_suffix_are_refused(tmp_path, maps):
     with pytest.raises(InvalidInput, match="xlsx"):
         io.write(tmp_path / "maps.xlsx", maps)
     assert not list(tmp_path.iterdir())
+
+
+def test_fits_of_xrf_maps_and_pyxrf(tmp_path):
+    stack = np.arange(36, dtype=np.float32).reshape(3, 3, 4)
+    path = tmp_path / "fit.h5"
+    for folder, values, names, titles, expected in (
+        (
+            "MAPS/XRF_Analyzed/NNLS",
+            "Counts_Per_Sec",
+            "Channel_Names",
+            ["Fe", "x", "Pb_L"],
+            ("Fe K", "Pb L"),
+        ),
+        ("xrfmap/detsum", "xrf_fit", "xrf_fit_name", ["Fe_K", "snip_bkg", "Pb_L"], ("Fe K", "Pb L")),
+    ):
+        with h5py.File(path, "w") as file:
+            file[f"{folder}/{values}"] = stack
+            file[f"{folder}/{names}"] = np.array(titles, dtype="S")
+        assert io.is_element_map_file(path)
+        maps = io.read_element_maps(path)
+        assert maps.families == expected
+        np.testing.assert_array_equal(maps.counts, stack[[0, 2]])
+        assert np.isnan(maps.standard_errors).all()
+    with h5py.File(path, "r+") as file:
+        file["xrfmap/detsum/counts"] = np.ones((3, 4, 512), np.uint16)
+    assert not io.is_element_map_file(path)  # it is opened as the map of spectra that it is
+    assert io.read_element_maps(path).families == ("Fe K", "Pb L")

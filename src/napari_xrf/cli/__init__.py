@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 
@@ -20,6 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Results go to standard output, as JSON with ``--json``; progress and messages to standard error.
     """
     words = sys.argv[1:] if argv is None else list(argv)
+    # argparse would take an energy offset below zero for an option.
+    words = re.sub(r"--energy\0(?=-[\d.])", "--energy=", "\0".join(words)).split("\0") if words else words
     arguments = build_parser(words[:1]).parse_args(words)
     console = Console(json=arguments.json, quiet=arguments.quiet)
     try:

@@ -314,7 +314,8 @@ def _told_of_empty_rows(cube: SpectralCube) -> SpectralCube:
         last -= not sums.any()
     filled = np.flatnonzero(sums)
     cut = filled.size and filled[-1] - filled[0] + 1 == filled.size < columns and sums[filled].min() >= _SURE
-    if last == 0 or (last == rows and not cut):
+    known = any("stopped" in text for text in cube.provenance.warnings)
+    if known or last == 0 or (last == rows and not cut):
         return cube
     what = f"The last {rows - last} of {rows} rows hold" if last < rows else "The end of the last row holds"
     note = f"{what} no counts: the scan was probably stopped early."

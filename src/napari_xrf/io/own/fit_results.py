@@ -1,7 +1,8 @@
-"""Element maps that other programs' fits left in HDF5: PyMca's and Savu's."""
+"""Element maps that other programs' fits left in HDF5: PyMca, PyXRF, XRF-Maps and Savu."""
 
 from __future__ import annotations
 
+import posixpath
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +16,38 @@ from napari_xrf.io.hdf5 import file as hdf5_file
 
 _PYMCA = "/*/*/results/parameters/*"
 _MOST_MAPS = 500
+# Program, paths of its maps (K, Y, X) from the best, the names beside them; XRF-Maps' are counts per second.
+_STACKS = (
+    ("XRF-Maps", "|".join(f"/MAPS/XRF_Analyzed/{kind}/Counts_Per_Sec" for kind in ("Fitted", "NNLS", "ROI")),
+     "Channel_Names"),
+    ("PyXRF", "/xrfmap/detsum/xrf_fit|/xrfmap/det[0-9]*/xrf_fit", "xrf_fit_name"),
+)  # fmt: skip
+_SPECTRA = "/MAPS/Spectra/mca_arr|/MAPS/mca_arr|/xrfmap/*/counts"
 
 
 def find(file: Any) -> str | None:
-    """Return the name of the program whose fit result an open file holds, or None."""
+    """Return the program whose fit result an open file holds, without spectra beside it, or None."""
     if _pymca_maps(file):
         return "PyMca"
-    return "Savu" if _savu_group(file) is not None else None
+    if _savu_group(file) is not None:
+        return "Savu"
+    found = _named_stack(file)
+    return found[0] if found is not None and not hdf5_file.matching(file, _SPECTRA) else None
 
 
 def read(path: str | Path, file: Any) -> ElementMaps:
-    """Read the line families of a fit result.
-
-    Raises FileError when there is none, or its maps differ in shape.
-    """
+    """Read the line families of a fit result; raises FileError when there is none, or its maps do not fit."""
     found = _pymca_maps(file)
     if found:
         return _read_pymca(path, file, found)
-    group = _savu_group(file)
+    group, stack = _savu_group(file), _named_stack(file)
     if group is not None:
         return _read_savu(path, file, group)
-    raise FileError(path, "holds no element maps", "Known are files of napari-xrf, PyMca and Savu")
+    if stack is not None:
+        return _read_stack(path, file, *stack)
+    raise FileError(
+        path, "holds no element maps", "Known are files of napari-xrf, PyMca, PyXRF, XRF-Maps and Savu"
+    )
 
 
 def family_of(name: str) -> str | None:
@@ -46,6 +58,31 @@ def family_of(name: str) -> str | None:
     except InvalidInput:
         return None
     return family
+
+
+def _named_stack(file: Any) -> tuple[str, str, tuple[str, ...]] | None:
+    """Return program, path of maps (K, Y, X) and the family of each, empty for what is none; or None."""
+    for program, pattern, beside in _STACKS:
+        for path in hdf5_file.matching(file, pattern):
+            names = hdf5_file.dataset_at(file, f"{posixpath.dirname(path)}/{beside}")
+            if names is None or file[path].ndim != 3 or names.shape != file[path].shape[:1]:
+                continue
+            # XRF-Maps names K lines by the element alone.
+            families = [family_of(name) or family_of(f"{name} K") or "" for name in hdf5_file.texts_of(names)]
+            if any(families):
+                return program, path, tuple(families)
+    return None
+
+
+def _read_stack(path: str | Path, file: Any, program: str, at: str, families: tuple[str, ...]) -> ElementMaps:
+    wanted = [number for number, family in enumerate(families) if family]
+    counts = np.asarray(hdf5_file.array_of(file[at]), dtype=np.float32)[wanted]
+    beside = hdf5_file.dataset_at(file, f"{at}_error")
+    errors = np.full_like(counts, np.nan)
+    if beside is not None and beside.shape == file[at].shape:
+        errors = np.asarray(hdf5_file.array_of(beside), dtype=np.float32)[wanted]
+    names = tuple(families[number] for number in wanted)
+    return ElementMaps(names, counts, errors, f"{program} fit", source=Path(path).stem)
 
 
 def _pymca_maps(file: Any) -> dict[str, str]:

@@ -1,0 +1,41 @@
+"""The options by which every verb reads a map."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+import hdf5_files
+from verbs import answer, run
+
+
+@pytest.fixture
+def two_maps(tmp_path):
+    path = tmp_path / "two.nxs"
+    with h5py.File(path, "w") as file:
+        for number in (1, 2):
+            group = file.create_group(f"entry{number}/data")
+            group.attrs.update({"signal": "counts", "axes": ["y", "x", "energy"]})
+            group["counts"] = hdf5_files.spectra(number)
+            group["energy"] = 0.01 * np.arange(512)
+    return path
+
+
+def test_a_map_is_chosen_and_its_energy_given(two_maps, tmp_path, capsys):
+    second = answer(capsys, "info", two_maps, "--map", 1, "--energy", "-0.1:0.02")
+    assert second["total_counts"] == int(hdf5_files.spectra(2).sum())
+    assert second["energy"] == {"offset_keV": -0.1, "width_keV": 0.02}
+    axis = tmp_path / "axis.txt"
+    axis.write_text("keV\n" + "\n".join(f"{0.5 + 0.03 * at:.2f}" for at in range(512)))
+    assert answer(capsys, "info", two_maps, "--energy", axis)["energy"]["offset_keV"] == 0.5
+
+
+def test_options_that_make_no_sense(two_maps, capsys):
+    code, _, err = run(capsys, "info", two_maps, "--map", 7)
+    assert code != 0
+    assert "no map 7" in err
+    for wrong in ("0:0", "0:-1", "a:b", "nowhere.txt"):
+        with pytest.raises(SystemExit):
+            run(capsys, "info", two_maps, f"--energy={wrong}")
+        assert "is no energy axis" in capsys.readouterr().err
