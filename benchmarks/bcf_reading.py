@@ -134,7 +134,7 @@ def packed(path: str, budget: int | None = None) -> dict[str, float]:
 
     def whole() -> Any:
         cube = read_bcf(path, memory_budget=budget)
-        cube.counts.prepare()
+        cube.counts.sum_channels(slice(0, 1))
         return cube
 
     cube, wall, cpu = timed(whole)
