@@ -3,7 +3,7 @@
     python -m benchmarks.networks lines      lines of the published generator's kind
     python -m benchmarks.networks gem        element mixtures on a GEM: LT-ViT, ViT, CNN, plain fit
     python -m benchmarks.networks minerals   minerals at 1 000 and 10 000 counts, own simulator and fisx
-    python -m benchmarks.networks strangers  unfamiliar spectra: AUROC of each kind
+    python -m benchmarks.networks strangers  out-of-distribution spectra: AUROC of each kind
     python -m benchmarks.networks code       what the units of the line autoencoder mean
     python -m benchmarks.networks curves     figures against counts, calibration, resolution, Bragg peaks
     python -m benchmarks.networks files      elements found in measured files

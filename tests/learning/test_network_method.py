@@ -1,7 +1,8 @@
 import pytest
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.network_method import check_method, mineral_models
+from napari_xrf.learning.network_method import check_method
+from napari_xrf.learning.weights import models_giving
 from napari_xrf.minerals.classification import ClassificationOptions
 from napari_xrf.reference.minerals import load_library, select_minerals
 
@@ -10,7 +11,7 @@ QUARTZ = select_minerals(load_library(), ("quartz",))
 
 def test_methods_that_can_do_what_is_asked():
     check_method("likelihood", QUARTZ, ClassificationOptions(tolerance=0.2))
-    for name in mineral_models():
+    for name in models_giving("minerals"):
         check_method(name, None, ClassificationOptions())
 
 

@@ -14,7 +14,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.weights import read_description, shipped_models
+from napari_xrf.learning.weights import models_giving, read_description
 from napari_xrf.maps.calibrated_map import Measured, cube_of
 
 if TYPE_CHECKING:
@@ -86,11 +86,6 @@ def element_maps_with_errors(
     return replace(maps, standard_errors=np.sqrt(variance).astype(np.float32))
 
 
-def element_models() -> tuple[str, ...]:
-    """Return the names of the shipped models that give net counts of elements."""
-    return tuple(name for name in shipped_models() if "intensity" in read_description(name).outputs)
-
-
 def read_element_model(model: str) -> ModelDescription:
     """Return the description of a model that gives net counts of elements, by name or weights file.
 
@@ -103,7 +98,7 @@ def read_element_model(model: str) -> ModelDescription:
     """
     description = read_description(model)
     if "intensity" not in description.outputs:
-        there = ", ".join(element_models()) or "a model of your own"
+        there = ", ".join(models_giving("intensity")) or "a model of your own"
         raise InvalidInput(f"the model {model} gives no counts of elements", f"Use {there}")
     return description
 

@@ -15,7 +15,7 @@ from napari_xrf.core.label_map import LabelMap, members_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.weights import read_description, shipped_models
+from napari_xrf.learning.weights import models_giving, read_description, shipped_models
 from napari_xrf.maps.calibrated_map import Measured
 from napari_xrf.minerals.class_spectra import ClassSpectrum, class_spectra
 from napari_xrf.minerals.classification import Classification, ClassificationOptions, classify_minerals
@@ -72,7 +72,7 @@ def check_method(name: str, minerals: Sequence[Mineral] | None, options: Classif
     if name == LIKELIHOOD:
         return
     if name not in shipped_models() and not Path(name).exists():
-        known = ", ".join([LIKELIHOOD, *mineral_models()])
+        known = ", ".join([LIKELIHOOD, *models_giving("minerals")])
         raise InvalidInput(f"there is no method {name!r}", f"Use {known}, or a mineral model's weights file")
     wanted_classes(read_mineral_model(name), minerals)
     for entry in fields(ClassificationOptions):
@@ -81,11 +81,6 @@ def check_method(name: str, minerals: Sequence[Mineral] | None, options: Classif
                 f"a network takes no {entry.name.replace('_', ' ')}",
                 "Leave it out, or use the method likelihood",
             )
-
-
-def mineral_models() -> tuple[str, ...]:
-    """Return the names of the shipped models that name minerals."""
-    return tuple(name for name in shipped_models() if read_description(name).task == "minerals")
 
 
 def read_mineral_model(model: str) -> ModelDescription:
@@ -102,7 +97,7 @@ def read_mineral_model(model: str) -> ModelDescription:
     if description.task != "minerals":
         raise InvalidInput(
             f"the model {model} names {description.task}, not minerals",
-            f"Use {', '.join(['likelihood', *mineral_models()])}, or another mineral model's weights file",
+            f"Use {', '.join([LIKELIHOOD, *models_giving('minerals')])}, or another mineral model's weights",
         )
     return description
 

@@ -27,6 +27,11 @@ def shipped_models() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}")) if path.stem not in _GENERATORS}
 
 
+def models_giving(output: str) -> tuple[str, ...]:
+    """Return the names of the shipped models that give an output, such as ``"intensity"``."""
+    return tuple(name for name in shipped_models() if output in read_description(name).outputs)
+
+
 def find_weights(model: str | Path) -> Path:
     """Return the weights file of a shipped model's name, or of a path.
 
