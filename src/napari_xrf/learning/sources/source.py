@@ -109,6 +109,8 @@ def make_source(spec: SourceSpec, progress: Progress = ignore_progress) -> Sourc
         source: Source = import_module(SOURCES[spec.kind]).make(progress=progress, **spec.options)
     except TypeError as error:
         raise InvalidInput(f"the source {spec.kind}: {error}") from error
+    except InvalidInput as error:
+        raise InvalidInput(f"the source {spec.kind}: {error.cause}", error.remedy) from error
     return source
 
 
