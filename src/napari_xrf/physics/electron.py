@@ -83,14 +83,7 @@ def ionisation_cross_section(subshell: str, edge_kev: float, energies_kev: Float
     The empirical formula of E. Casnati, A. Tartari and C. Baraldi, J. Phys. B 15 (1982) 155, scaled for L and
     M subshells to D. Bote et al., At. Data Nucl. Data Tables 95 (2009) 871.
 
-    Parameters
-    ----------
-    subshell
-        ``"K"``, ``"L3"`` …
-    edge_kev
-        Its binding energy.
-    energies_kev
-        Of the electrons, any shape; 0 is returned below the edge.
+    ``energies_kev`` of the electrons may have any shape; 0 is returned below the edge.
     """
     over = np.maximum(energies_kev / edge_kev, 1.0)
     rest = ELECTRON_REST_KEV / edge_kev

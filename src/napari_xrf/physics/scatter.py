@@ -110,14 +110,7 @@ def scatter(
 ) -> Scattered:
     """Return what a layered sample scatters towards the detector, per steradian.
 
-    Parameters
-    ----------
-    layers
-        From the surface down; the last may be infinitely thick.
-    source
-        What falls on the sample.
-    incidence_deg, takeoff_deg
-        Angles of beam and detector against the surface.
+    Layers are given from the surface down, and angles of beam and detector against the surface.
     """
     sines = math.sin(math.radians(incidence_deg)), math.sin(math.radians(takeoff_deg))
     step = source.energies[1] - source.energies[0]
@@ -145,13 +138,8 @@ def multiple_scattering(scattered_part: Floats, sines: tuple[float, float]) -> F
     Chandrasekhar's H(µ₀)·H(µ) for isotropic scattering of a single energy (Radiative Transfer, 1960, chapter
     III), with Hapke's H(µ) = (1 + 2µ)/(1 + 2µ√(1-ω)) (J. Geophys. Res. 86 (1981) 3039). Repeated Compton
     shifts are not followed: an estimate, 5 to 35 % for light matrices, nothing for heavy ones.
-
-    Parameters
-    ----------
-    scattered_part
-        ω, the part of the attenuation that is scattering, any shape.
-    sines
-        Of the angles of beam and detector against the surface.
+    ``scattered_part``, any shape, is ω, the scattering part of the attenuation; ``sines`` are those of
+    the angles of beam and detector against the surface.
     """
     root = np.sqrt(np.clip(1 - scattered_part, 0.0, 1.0))
     factor = np.ones(root.shape)

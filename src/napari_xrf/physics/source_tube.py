@@ -32,14 +32,7 @@ _SHELL_FACTORS = {"K": 2 * 0.35, "L": 8 * 0.25, "M": 1.2 * 0.7}
 
 
 def tube_spectrum(source: TubeSource, energies: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return what leaves a tube behind its window and filters.
-
-    Parameters
-    ----------
-    source
-        The tube.
-    energies
-        (C,) keV.
+    """Return what leaves a tube behind its window and filters, the continuum at energies (C,) in keV.
 
     Returns
     -------
@@ -65,18 +58,8 @@ def thick_target_continuum(
 ) -> Floats:
     """Return the continuum that electrons make in a thick target, photons/(s·mA·sr·keV).
 
-    Ebel's law, its atomic number averaged by weight for compounds.
-
-    Parameters
-    ----------
-    material
-        The target.
-    energy_kev
-        Of the electrons.
-    angles_deg
-        Of electrons and X-rays against the surface.
-    energies_kev
-        (E,) photon energies; 0 is returned from the electrons' energy on.
+    Ebel's law, its atomic number averaged by weight for compounds. Angles are those of electrons and X-rays
+    against the surface; 0 is returned at photon energies, (E,), from the electrons' energy on.
     """
     energies = np.asarray(energies_kev, dtype=np.float64)
     photons = np.zeros(energies.shape)

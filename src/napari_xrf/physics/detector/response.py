@@ -150,17 +150,7 @@ class Response:
 def peak_response(
     axis: EnergyAxis, peaks: Peaks, photon: NDArray[np.intp], weight: Floats
 ) -> tuple[Runs, tuple[Decay, ...]]:
-    """Return the near part of peaks and what they hold below it.
-
-    Parameters
-    ----------
-    axis
-        Energy axis of the spectra.
-    peaks
-        P peaks.
-    photon, weight
-        (P,) as in :class:`Response`.
-    """
+    """Return the near part of P peaks and what they hold below; the rest as in :class:`Response`."""
     first = axis.channel(peaks.lowest)
     starts, stops = np.clip(first, 0, axis.size), np.clip(axis.channel(peaks.highest) + 1, 0, axis.size)
     counts = fill_peaks(peaks, starts, stops - starts, (axis.offset, axis.width))
