@@ -1,0 +1,51 @@
+"""The oxides in which analyses of rocks, glasses and soils are told, and atomic weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from types import MappingProxyType
+
+import xraylib
+
+from napari_xrf.core.emission_lines import HEAVIEST
+
+ATOMIC_WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {xraylib.AtomicNumberToSymbol(z): xraylib.AtomicWeight(z) for z in range(1, HEAVIEST + 1)}
+)
+
+# Usual valences against oxygen; iron as FeO, sulphur as in sulphates. Halogens and noble gases take none.
+_VALENCES = {
+    **dict.fromkeys(("H", "Li", "Na", "K", "Rb", "Cs", "Ag", "Tl"), 1),
+    **dict.fromkeys(("Be", "Mg", "Ca", "Sr", "Ba", "Fe", "Mn", "Co", "Ni", "Cu", "Zn", "Cd", "Hg", "Pb"), 2),
+    **dict.fromkeys(("B", "Al", "Sc", "Y", "Cr", "Ga", "In", "As", "Sb", "Bi", "Au", "Rh", "La"), 3),
+    **dict.fromkeys(("Ce", "Pr", "Nd", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb", "Lu"), 3),
+    **dict.fromkeys(
+        ("C", "Si", "Ti", "Zr", "Hf", "Ge", "Sn", "Se", "Te", "Th", "U", "Ru", "Os", "Ir", "Pt"), 4
+    ),
+    **dict.fromkeys(("N", "P", "V", "Nb", "Ta"), 5),
+    **dict.fromkeys(("S", "Mo", "W"), 6),
+    "Pd": 2,
+    "Re": 7,
+}
+
+
+def valence_of(element: str, valences: Mapping[str, float] | None = None) -> float:
+    """Return the valence of an element against oxygen; 0 for oxygen itself, halogens and noble gases."""
+    return float((valences or {}).get(element, _VALENCES.get(element, 0)))
+
+
+def oxygen_per_mass(element: str, valences: Mapping[str, float] | None = None) -> float:
+    """Return the mass of oxygen that a unit of mass of an element binds."""
+    return valence_of(element, valences) / 2 * ATOMIC_WEIGHTS["O"] / ATOMIC_WEIGHTS[element]
+
+
+def oxide_of(element: str, valences: Mapping[str, float] | None = None) -> tuple[str, float]:
+    """Return an element's oxide, ``"Al2O3"``, and its mass per mass of the element; empty and 1 if none."""
+    valence = valence_of(element, valences)
+    if valence <= 0:
+        return "", 1.0
+    ratio = Fraction(valence).limit_denominator(12) / 2
+    atoms, oxygens = ratio.denominator, ratio.numerator
+    name = f"{element}{atoms if atoms > 1 else ''}O{oxygens if oxygens > 1 else ''}"
+    return name, 1.0 + oxygen_per_mass(element, valences)
