@@ -8,7 +8,16 @@ import sys
 from collections.abc import Sequence
 
 from napari_xrf import __version__
-from napari_xrf.cli import analysis, demonstration, evaluation, inspection, prediction, simulation, training
+from napari_xrf.cli import (
+    analysis,
+    demonstration,
+    evaluation,
+    inspection,
+    prediction,
+    quantification,
+    simulation,
+    training,
+)
 from napari_xrf.cli.console import Console
 from napari_xrf.core.errors import XrfError
 
@@ -59,7 +68,7 @@ def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
     common.add_argument("--quiet", action="store_true", help="no progress on standard error")
     common.add_argument("--traceback", action="store_true", help="show where an unexpected error arose")
     verbs = parser.add_subparsers(title="verbs", dest="verb", required=True, metavar="VERB")
-    for room in (inspection, analysis, simulation, prediction, evaluation):
+    for room in (inspection, analysis, quantification, simulation, prediction, evaluation):
         room.add_verbs(verbs, common)
     training.add_verbs(verbs, common, *verb[:1])
     demonstration.add_verbs(verbs, common)

@@ -58,6 +58,11 @@ def read_map(arguments: argparse.Namespace, console: Console) -> SpectralCube:
         progress=console.progress,
     )
     console.warn(cube.provenance.warnings)
+    return stated_excitation(cube, arguments)
+
+
+def stated_excitation(cube: SpectralCube, arguments: argparse.Namespace) -> SpectralCube:
+    """Return a map with the excitation that the options state, if they do."""
     if arguments.excitation is None:
         return cube
     kind, energy, anode = arguments.excitation

@@ -22,6 +22,7 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
 from napari_xrf.maps.candidates import column_of
 from napari_xrf.maps.element_mapping import map_elements
+from napari_xrf.maps.families import families_of
 from napari_xrf.maps.sensitivities import Sensitivities
 from napari_xrf.physics.forward import ExpectedSpectrum, expect_spectrum
 from napari_xrf.physics.instrument import Instrument
@@ -149,15 +150,22 @@ class Recipe:
         Element → valence, in place of the usual one.
     sensitivities
         From standards, or none.
+    instrument
+        In place of what the map says of its own; axis and resolution stay the map's.
     """
 
     oxygen: str = "auto"
     valences: Mapping[str, float] = field(default_factory=dict)
     sensitivities: Sensitivities = field(default_factory=Sensitivities)
+    instrument: Instrument | None = None
 
     def __post_init__(self) -> None:
         if self.oxygen not in OXYGEN:
             raise InvalidInput(f"there is no oxygen {self.oxygen!r}", f"Choose from {', '.join(OXYGEN)}")
+
+    def instrument_of(self, known: CalibratedMap) -> Instrument:
+        """Return the instrument that a map is quantified for."""
+        return known.instrument if self.instrument is None else replace(self.instrument, energy=known.energy)
 
 
 def quantify(
@@ -230,6 +238,35 @@ def net_counts(
     }
 
 
+def standard_counts(
+    measured: Measured, composition: Mapping[str, float], recipe: Recipe, progress: Progress = ignore_progress
+) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+    """Return net counts, their errors and the expected intensities of the families of a standard.
+
+    Parameters
+    ----------
+    composition
+        Element → weight fraction, of any sum.
+
+    Raises
+    ------
+    InvalidInput
+        When none of its elements has lines that the spectrum can show.
+    """
+    known = calibrate_map(measured, progress=progress).checked()
+    part = region_of(known, np.ones(known.cube.map_shape, dtype=bool), known.cube.name)
+    setting = part.setting
+    shown = (setting.energy, setting.low, setting.high, setting.highest_kev)
+    visible = tuple(element for element in composition if families_of(element, *shown))
+    counts = net_counts(part, visible, progress)
+    expected = expected_families(composition, recipe.instrument_of(part), recipe)
+    return (
+        {family: net.counts for family, net in counts.items()},
+        {family: net.error for family, net in counts.items()},
+        expected,
+    )
+
+
 def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe: Recipe) -> Quantities:
     """Return the composition whose expected families stand in the ratios of net counts.
 
@@ -246,11 +283,11 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
         When the instrument excites none of the families.
     """
     notes = []
-    if part.cube.excitation.kind is None:
+    if part.cube.excitation.kind is None and recipe.instrument is None:
         notes.append("the file does not name its excitation; that of a usual instrument was taken")
     oxygen, told = _choose_oxygen(counts, part, recipe)
     notes += told
-    solved = _Solver(counts, part.instrument, replace(recipe, oxygen=oxygen)).solve()
+    solved = _Solver(counts, recipe.instrument_of(part), replace(recipe, oxygen=oxygen)).solve()
     if not solved.converged:
         notes.append("the composition did not settle; take it as a rough one")
     return Quantities(part.cube.name, solved.entries(), oxygen, tuple(notes))
@@ -432,28 +469,33 @@ def _choose_oxygen(
     if recipe.oxygen != "auto":
         return recipe.oxygen, []
     with_oxygen, without = (
-        _Solver(counts, part.instrument, replace(recipe, oxygen=kind)) for kind in ("stoichiometry", "none")
+        _Solver(counts, recipe.instrument_of(part), replace(recipe, oxygen=kind))
+        for kind in ("stoichiometry", "none")
     )
     oxides = with_oxygen.solve().fractions
-    if isinstance(part.instrument.source, ElectronBeam):
+    if isinstance(recipe.instrument_of(part).source, ElectronBeam):
         if line is None:
             return "none", ["oxygen was not found, so none is counted; say so if the sample is an oxide"]
-        measured = _Solver(counts, part.instrument, replace(recipe, oxygen="measured")).solve().fractions["O"]
+        measured = (
+            _Solver(counts, recipe.instrument_of(part), replace(recipe, oxygen="measured"))
+            .solve()
+            .fractions["O"]
+        )
         share = measured / max(oxides.get("O", 0.0), 1e-9)
         if share > _OXIDE_SHARE:
             return "stoichiometry", []
         return ("none", []) if share < _METAL_SHARE else ("measured", [])
-    return _oxygen_by_scatter(part, oxides, without.solve().fractions)
+    return _oxygen_by_scatter(part, recipe.instrument_of(part), oxides, without.solve().fractions)
 
 
 def _oxygen_by_scatter(
-    part: CalibratedMap, oxides: Mapping[str, float], metals: Mapping[str, float]
+    part: CalibratedMap, instrument: Instrument, oxides: Mapping[str, float], metals: Mapping[str, float]
 ) -> tuple[str, list[str]]:
     """Choose between oxides and none by the scattered background: light matter scatters more."""
     apart = []
     for fractions in (oxides, metals):
         material = Material("hypothesis", {e: value for e, value in fractions.items() if value > 0})
-        apart.append(abs(math.log(_scatter_ratio(expect_spectrum(material, part.instrument), part))))
+        apart.append(abs(math.log(_scatter_ratio(expect_spectrum(material, instrument), part))))
     chosen = "stoichiometry" if apart[0] <= apart[1] else "none"
     if min(apart) < math.log(_SCATTER_RATIO):
         kind = "oxides" if chosen == "stoichiometry" else "no oxygen"

@@ -1,8 +1,8 @@
 """Weight percent in every pixel: the model's response is expanded around a few compositions of the map.
 
-Fundamental parameters are computed for the mean spectra of groups of like pixels; within a group the logarithm of
-each element's sensitivity is linear in the composition, with slopes from small changes of it. A pixel then iterates
-as :func:`~napari_xrf.maps.quantification.quantify_counts` does, all pixels at once.
+Fundamental parameters are computed for the summed counts of groups of like pixels; in a group the logarithm
+of each element's sensitivity is linear in the composition, with slopes from small changes of it. A pixel then
+iterates as :func:`~napari_xrf.maps.quantification.quantify_counts` does, all pixels at once.
 """
 
 from __future__ import annotations
@@ -129,8 +129,7 @@ def _respond(known: CalibratedMap, families: Sequence[str], counts: Floats, reci
 def _along_the_simplex(slopes: Floats, centre: Floats, oxygen: Floats) -> Floats:
     """Return slopes that hold when all fractions change at once.
 
-    Each column was found while the others shrank in proportion; changes that keep the sum are the same for any
-    multiple of the normal added, so the mean effect of the shrinking is taken off.
+    Each column was found while the others shrank in proportion: undo that mixture.
     """
     moves = np.eye(len(centre)) - np.outer(centre, 1 + oxygen)  # change of all fractions when one is added to
     scale = np.diag(moves).copy()
@@ -148,7 +147,7 @@ def _log_sensitivities(
         composition[element] = composition.get(element, 0.0) + float(value)
         if bound > 0:
             composition["O"] = composition.get("O", 0.0) + float(value * bound)
-    expected = expected_families(composition, known.instrument, recipe)
+    expected = expected_families(composition, recipe.instrument_of(known), recipe)
     strongest = max(expected.values())
     got = np.array([max(expected.get(family, 0.0), 1e-12 * strongest) for family in families])
     return np.asarray(np.log(got / fractions))
@@ -178,12 +177,19 @@ def _as_maps(
 ) -> ElementMaps:
     rows, columns = known.cube.map_shape
     names = [split_family(family)[0] for family in families]
-    percent, errors = 100 * fractions, 100 * fractions * relative
-    if recipe.oxygen == "stoichiometry":
-        bound = np.array([oxygen_per_mass(name, recipe.valences) for name in names])
+    stoichiometric = recipe.oxygen == "stoichiometry"
+    bound = np.array([oxygen_per_mass(name, recipe.valences) if stoichiometric else 0.0 for name in names])
+    # Normalising shares each element's error with all others.
+    shares = fractions * (1 + bound)
+    common = ((shares * relative) ** 2).sum(axis=1, keepdims=True)
+    spread = np.sqrt(np.clip(relative**2 * (1 - 2 * shares) + common, 0.0, None))
+    percent, errors = 100 * fractions, 100 * fractions * spread
+    if stoichiometric:
         percent = np.c_[percent, percent @ bound]
         errors = np.c_[errors, np.sqrt((errors**2) @ bound**2)]
         names.append("O")
     stack = (np.moveaxis(values.reshape(rows, columns, -1), -1, 0) for values in (percent, errors))
-    maps, spread = (np.ascontiguousarray(values, dtype=np.float32) for values in stack)
-    return ElementMaps(tuple(names), maps, spread, "weight percent", known.cube.pixel_size, known.cube.name)
+    maps, deviations = (np.ascontiguousarray(values, dtype=np.float32) for values in stack)
+    return ElementMaps(
+        tuple(names), maps, deviations, "weight percent", known.cube.pixel_size, known.cube.name
+    )

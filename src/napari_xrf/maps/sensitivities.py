@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_xrf.core.emission_lines import main_line, split_family
 
-# Relative errors of the forward model without standards, from the glasses and oxides in docs/quantification.md;
+# Relative errors of the forward model without standards, from the glasses of docs/quantification.md;
 # below 1 keV windows, coatings and surfaces decide, and L and M lines share electrons with bonds.
 _MODEL_ERROR = {"K": 0.06, "L": 0.12, "M": 0.25}
 _SOFT_KEV = 1.0

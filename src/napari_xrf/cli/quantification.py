@@ -1,0 +1,254 @@
+"""The verb that tells how much of each element there is: quantify."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io as text_io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.cli.console import Answer, Console, table
+from napari_xrf.cli.inspection import parse_region
+from napari_xrf.cli.map_file import check_folder, load_map, map_file_options, output_folder, stated_excitation
+from napari_xrf.cli.model_options import folder_option
+from napari_xrf.core.emission_lines import parse_elements
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import NOT_MEASURED
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.io.atomic_write import replacing
+
+if TYPE_CHECKING:
+    from napari_xrf.maps.quantification import Quantities, Recipe
+
+_COLUMNS = (
+    "region",
+    "element",
+    "weight_percent",
+    "standard_error",
+    "counting_error",
+    "detection_limit",
+    "atom_percent",
+    "oxide",
+    "oxide_percent",
+    "family",
+    "net_counts",
+)
+
+
+def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Add ``quantify`` to the parser's verbs."""
+    quantify = verbs.add_parser(
+        "quantify",
+        parents=[common, map_file_options(), folder_option(required=False)],
+        help="weight percent of the elements",
+    )
+    quantify.add_argument("--elements", default="auto", help="Fe,Ca,…; auto finds them (default)")
+    quantify.add_argument("--roi", metavar="Y0:Y1,X0:X1", help="rows and columns, the last excluded")
+    quantify.add_argument("--regions", metavar="LABELS", type=Path, help="a label map: each class by itself")
+    quantify.add_argument("--instrument", metavar="NAME|FILE.toml", help="in place of what the file says")
+    quantify.add_argument(
+        "--oxygen",
+        choices=("auto", "stoichiometry", "measured", "none"),
+        default="auto",
+        help="from valences, from its line, or none; auto judges by line or background (default)",
+    )
+    quantify.add_argument("--oxides", action="store_true", help="the same as --oxygen stoichiometry")
+    quantify.add_argument("--valence", metavar="Fe=3,…", default="", help="in place of the usual ones")
+    quantify.add_argument(
+        "--standard",
+        metavar="SPECTRUM=TRUTH.csv",
+        action="append",
+        default=[],
+        help="a spectrum of known composition (columns element, weight_percent); may be given several times",
+    )
+    quantify.add_argument("--pixels", action="store_true", help="maps of weight percent too (needs -o)")
+    quantify.set_defaults(run=write_quantities)
+
+
+def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Tell the weight percent of a map, of regions of it, and of every pixel."""
+    from napari_xrf.maps.calibrated_map import calibrate_map
+    from napari_xrf.maps.quantification import quantify
+
+    # Everything the user typed is checked before the long work starts.
+    if arguments.output is not None:
+        check_folder(arguments.output)
+    if arguments.pixels and arguments.output is None:
+        raise InvalidInput("maps of weight percent need a folder", "Add -o DIR")
+    if arguments.roi and arguments.regions:
+        raise InvalidInput("a region is given twice", "Give --roi or --regions")
+    automatic = arguments.elements.strip().lower() == "auto"
+    elements = None if automatic else parse_elements(arguments.elements)
+    recipe = _recipe(arguments, console)
+    cube = load_map(arguments, console)
+    known = calibrate_map(cube, progress=console.progress)
+    regions = _regions(arguments, cube)
+    found = quantify(known, elements, regions=regions, recipe=recipe, progress=console.progress)
+    for quantities in found:
+        for note in quantities.notes:
+            console.say(f"{quantities.region}: {note}")
+    rows = [row for quantities in found for row in quantity_rows(quantities)]
+    files = []
+    if arguments.output is not None:
+        folder = output_folder(arguments.output)
+        files.append(folder / "quantities.csv")
+        write_quantity_table(files[0], rows)
+        if arguments.pixels:
+            from napari_xrf import io
+            from napari_xrf.maps.quantity_maps import map_quantities
+
+            maps = map_quantities(known, elements, recipe=recipe, progress=console.progress)
+            for name in ("weight_percent.h5", "weight_percent.ome.tif"):
+                io.write(folder / name, maps)
+                files.append(folder / name)
+    written = f"\nwritten to {arguments.output}" if files else ""
+    return Answer(rows, _as_text(rows) + written)
+
+
+def quantity_rows(quantities: Quantities) -> list[dict[str, Any]]:
+    """Return a composition as rows of the columns of quantities.csv, by falling weight."""
+    entries = sorted(quantities.entries, key=lambda entry: -entry.weight_fraction)
+    return [
+        dict(
+            zip(
+                _COLUMNS,
+                (
+                    quantities.region,
+                    entry.element,
+                    100 * entry.weight_fraction,
+                    100 * entry.standard_error,
+                    100 * entry.counting_error,
+                    100 * entry.detection_limit,
+                    100 * entry.atom_fraction,
+                    entry.oxide or None,
+                    100 * entry.oxide_fraction,
+                    entry.family,
+                    entry.net_counts,
+                ),
+                strict=True,
+            )
+        )
+        for entry in entries
+    ]
+
+
+def write_quantity_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows of quantities as CSV; what is not known is empty."""
+    buffer = text_io.StringIO()
+    writer = csv.DictWriter(buffer, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: "" if _unknown(value) else value for name, value in row.items()})
+    with replacing(path) as temporary:
+        temporary.write_text(buffer.getvalue(), encoding="utf-8")
+
+
+def read_truth_table(path: Path, spectrum: Path) -> dict[str, float]:
+    """Return the weight fractions of a standard from columns element and weight_percent.
+
+    Where there is a column ``file``, the rows that name the spectrum's file count.
+
+    Raises
+    ------
+    InvalidInput
+        When a column is missing or a value is no weight percent.
+    """
+    from napari_xrf.io.formats import existing_file
+
+    text = existing_file(path).read_text(encoding="utf-8-sig", errors="replace")
+    rows = list(csv.DictReader(text.splitlines()))
+    found: dict[str, float] = {}
+    for row in rows:
+        if row.get("file") not in (None, spectrum.name):
+            continue
+        try:
+            found[parse_elements(row["element"])[0]] = float(row["weight_percent"]) / 100
+        except (KeyError, TypeError, ValueError, IndexError):
+            raise InvalidInput(
+                f"{path}: cannot read {dict(row)}", "Use the columns element and weight_percent"
+            ) from None
+    if not found or not all(0 < value <= 1 for value in found.values()):
+        raise InvalidInput(
+            f"{path} holds no weight percents of {spectrum.name}", "Write 0 to 100 for each element"
+        )
+    return found
+
+
+def _recipe(arguments: argparse.Namespace, console: Console) -> Recipe:
+    from napari_xrf.maps.quantification import Recipe, standard_counts
+    from napari_xrf.maps.sensitivities import sensitivities_from
+    from napari_xrf.physics.instrument import load_instrument
+
+    instrument = load_instrument(arguments.instrument) if arguments.instrument else None
+    if arguments.oxides and arguments.oxygen not in ("auto", "stoichiometry"):
+        raise InvalidInput("--oxides takes oxygen from valences", f"Leave out --oxygen {arguments.oxygen}")
+    oxygen = "stoichiometry" if arguments.oxides else arguments.oxygen
+    recipe = Recipe(oxygen, _valences(arguments.valence), instrument=instrument)
+    standards = []
+    for text in arguments.standard:
+        spectrum, sign, truth = text.partition("=")
+        if not sign:
+            raise InvalidInput(f"{text!r} is no standard", "Write SPECTRUM=TRUTH.csv")
+        from napari_xrf import io
+
+        composition = read_truth_table(Path(truth), Path(spectrum))
+        cube = stated_excitation(io.read(spectrum, progress=console.progress), arguments)
+        standards.append(standard_counts(cube, composition, recipe, progress=console.progress))
+    return replace(recipe, sensitivities=sensitivities_from(standards)) if standards else recipe
+
+
+def _valences(text: str) -> dict[str, float]:
+    found = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        element, _, value = part.partition("=")
+        try:
+            found[parse_elements(element)[0]] = float(value)
+        except (ValueError, IndexError):
+            raise InvalidInput(f"{part!r} is no valence", "Write Fe=3,S=6") from None
+    return found
+
+
+def _regions(arguments: argparse.Namespace, cube: SpectralCube) -> dict[str, NDArray[np.bool_]] | None:
+    if arguments.roi:
+        return {arguments.roi: parse_region(arguments.roi, cube)}
+    if arguments.regions is None:
+        return None
+    from napari_xrf import io
+
+    labels = io.read_labels(arguments.regions)
+    if labels.labels.shape != cube.map_shape:
+        raise InvalidInput(
+            f"labels of {labels.labels.shape} do not fit a map of {cube.map_shape}", "Give those of this map"
+        )
+    masks = {
+        entry.name: labels.labels == entry.label for entry in labels.classes if entry.label != NOT_MEASURED
+    }
+    return {name: mask for name, mask in masks.items() if mask.any()}
+
+
+def _as_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    shown = [
+        (
+            str(row["region"]),
+            str(row["element"]),
+            f"{row['weight_percent']:.4g}",
+            f"{row['standard_error']:.2g}",
+            "-" if _unknown(row["detection_limit"]) else f"{row['detection_limit']:.2g}",
+            row["oxide"] or "-",
+            "-" if _unknown(row["oxide_percent"]) else f"{row['oxide_percent']:.4g}",
+            str(row["family"]),
+        )
+        for row in rows
+    ]
+    return table(("region", "element", "weight %", "± 1 sd", "limit", "oxide", "oxide %", "from"), shown)
+
+
+def _unknown(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

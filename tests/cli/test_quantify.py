@@ -1,0 +1,80 @@
+"""The verb quantify as a script calls it."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from napari_xrf import io
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.label_map import LabelClass, LabelMap
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.physics.excitation import excitation_of
+from napari_xrf.physics.forward import simulate_spectrum
+from napari_xrf.physics.instrument import load_instrument
+from verbs import answer, run
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("quantify")
+    instrument = load_instrument("m4-tornado")
+    parts = [simulate_spectrum(formula, instrument, counts=2e5)[0].counts for formula in ("CaSiO3", "FeS2")]
+    drawn = np.random.default_rng(0).poisson(np.array(parts)[:, None].repeat(3, axis=1)).astype(np.uint32)
+    cube = SpectralCube(drawn, instrument.energy, "two", excitation=excitation_of(instrument))
+    io.write(folder / "two.h5", cube)
+    classes = (LabelClass(1, "wollastonite"), LabelClass(2, "pyrite"))
+    io.write(folder / "labels.tif", LabelMap(np.array([[1] * 3, [2] * 3], dtype=np.uint8), classes))
+    (folder / "truth.csv").write_text("element,weight_percent\nCa,34.5\nSi,24.18\nO,41.32\n")
+    assert isinstance(cube.energy, EnergyAxis)
+    return folder
+
+
+def test_regions_of_labels_and_files(capsys, files, tmp_path):
+    rows = answer(
+        capsys,
+        *("quantify", files / "two.h5", "--elements", "Si,S,Ca,Fe", "--regions", files / "labels.tif"),
+        *("--pixels", "-o", tmp_path),
+    )
+    columns = (
+        "region element weight_percent standard_error detection_limit oxide oxide_percent family net_counts"
+    )
+    assert {*columns.split()} <= rows[0].keys()
+    found = {(row["region"], row["element"]): row for row in rows}
+    assert found["wollastonite", "Ca"]["weight_percent"] == pytest.approx(34.5, rel=0.05)
+    assert found["wollastonite", "Ca"]["oxide"] == "CaO"
+    with (tmp_path / "quantities.csv").open(encoding="utf-8") as stream:
+        assert len(list(csv.DictReader(stream))) == len(rows)
+    maps = io.read_element_maps(tmp_path / "weight_percent.h5")
+    assert maps["Ca"][0].mean() == pytest.approx(34.5, rel=0.05)
+    assert maps.families == io.read_element_maps(tmp_path / "weight_percent.ome.tif").families
+
+
+def test_a_standard_and_a_region(capsys, files):
+    rows = answer(
+        capsys,
+        *("quantify", files / "two.h5", "--elements", "Si,Ca", "--roi", "0:1,:", "--oxides"),
+        *("--standard", f"{files / 'two.h5'}={files / 'truth.csv'}"),
+    )
+    assert {row["region"] for row in rows} == {"0:1,:"}
+    assert sum(row["weight_percent"] for row in rows) == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--pixels"], "Add -o DIR"),
+        (["--elements", "Xx"], "Xx"),
+        (["--valence", "Fe=three"], "Write Fe=3"),
+        (["--standard", "nothing"], "SPECTRUM=TRUTH.csv"),
+        (["--roi", "0:9,0:9"], "outside the map"),
+        (["--instrument", "no-such"], "no-such"),
+        (["--oxides", "--oxygen", "none"], "--oxides"),
+    ],
+)
+def test_mistakes_are_one_line(capsys, files, options, says):
+    code, out, err = run(capsys, "quantify", files / "two.h5", *options, "--quiet")
+    assert code == 1
+    assert not out
+    assert says in err
+    assert len(err.strip().splitlines()) == 1

@@ -1,0 +1,154 @@
+"""Weight percent: recovered from simulated counts, held against glasses of known composition."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from measured import measured_file
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.io import read
+from napari_xrf.maps.calibrated_map import calibrate_map
+from napari_xrf.maps.quantification import Quantities, Recipe, quantify, standard_counts
+from napari_xrf.maps.quantity_maps import map_quantities
+from napari_xrf.maps.sensitivities import Sensitivities, sensitivities_from
+from napari_xrf.physics.excitation import excitation_of
+from napari_xrf.physics.forward import expect_spectrum
+from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.reference.materials import Material
+
+GLASS = Material.from_mixture({"SiO2": 50, "Al2O3": 15, "FeO": 12, "MgO": 8, "CaO": 11, "K2O": 4}, 2.7)
+BRASS = Material.from_mixture({"Cu": 65, "Zn": 33, "Pb": 2}, 8.4)
+
+
+def spectrum_of(material: Material, preset: str, counts: float, pixels: int = 1) -> SpectralCube:
+    instrument = replace(load_instrument(preset), energy=EnergyAxis(-0.1, 0.01, 4096))
+    expected = expect_spectrum(material, instrument).counts
+    drawn = np.random.default_rng(4).poisson(expected * counts / expected.sum(), (1, pixels, expected.size))
+    return SpectralCube(
+        drawn.astype(np.uint32), instrument.energy, material.name, excitation=excitation_of(instrument)
+    )
+
+
+def within(found: Quantities, truth: Material, sigmas: float, least: float = 0.0) -> None:
+    for entry in found.entries:
+        real = truth.mass_fractions.get(entry.element, 0.0)
+        assert abs(entry.weight_fraction - real) < max(sigmas * entry.counting_error, least * real), entry
+
+
+@pytest.mark.parametrize("preset", ["m4-tornado", "sem-eds"])
+def test_an_oxide_glass_comes_back(preset):
+    elements = ["Mg", "Al", "Si", "K", "Ca", "Fe", *(["O"] if preset == "sem-eds" else [])]
+    found = quantify(spectrum_of(GLASS, preset, 3e6), elements)
+    assert found[0].oxygen == "stoichiometry"
+    within(found[0], GLASS, 5, 0.05)
+    assert sum(entry.weight_fraction for entry in found[0].entries) == pytest.approx(1)
+    oxides = [entry.oxide_fraction for entry in found[0].entries if entry.oxide]
+    assert sum(oxides) == pytest.approx(1)
+    assert found[0]["Al"].oxide == "Al2O3"
+
+
+def test_a_metal_is_given_no_oxygen():
+    found = quantify(spectrum_of(BRASS, "m4-tornado", 3e6), ["Cu", "Zn", "Pb"])[0]
+    assert found.oxygen == "none"
+    within(found, BRASS, 5, 0.08)
+    assert not found["Cu"].oxide
+
+
+def test_an_element_that_is_not_there_stays_below_its_limit():
+    found = quantify(spectrum_of(GLASS, "m4-tornado", 1e6), ["Al", "Si", "K", "Ca", "Fe", "Zn"])[0]
+    assert found["Zn"].weight_fraction < found["Zn"].detection_limit < 1e-3
+
+
+def test_valences_are_the_users():
+    cube = spectrum_of(GLASS, "sem-eds", 1e6)
+    elements = ["Mg", "Al", "Si", "K", "Ca", "Fe"]
+    ferric = quantify(cube, elements, recipe=Recipe("stoichiometry", {"Fe": 3}))[0]
+    ferrous = quantify(cube, elements, recipe=Recipe("stoichiometry"))[0]
+    assert ferric["Fe"].oxide == "Fe2O3"
+    assert ferric["O"].weight_fraction > ferrous["O"].weight_fraction
+
+
+def test_regions_are_quantified_apart():
+    left, right = spectrum_of(GLASS, "m4-tornado", 1e6), spectrum_of(BRASS, "m4-tornado", 1e6)
+    cube = replace(left, counts=np.concatenate([left.counts, right.counts], axis=1))
+    masks = {"glass": np.array([[True, False]]), "brass": np.array([[False, True]])}
+    glass, brass = quantify(cube, ["Si", "Ca", "Fe", "Cu", "Zn"], regions=masks)
+    assert (glass.region, brass.region) == ("glass", "brass")
+    assert glass["Si"].weight_fraction > 0.2 > 0.01 > brass["Si"].weight_fraction
+
+
+def test_pixels_agree_with_their_sum():
+    cube = spectrum_of(GLASS, "m4-tornado", 2e5, pixels=40)
+    elements = ["Al", "Si", "K", "Ca", "Fe"]
+    recipe = Recipe("stoichiometry")
+    maps = map_quantities(cube, elements, recipe=recipe)
+    whole = quantify(cube, elements, recipe=recipe)[0]
+    assert set(maps.families) == {*elements, "O"}
+    np.testing.assert_allclose(maps.counts.sum(axis=0), 100, rtol=1e-4)
+    for element in elements:
+        mean, spread = float(maps[element].mean()), float(maps[element].std())
+        expected = 100 * whole[element].weight_fraction
+        assert mean == pytest.approx(expected, rel=0.02, abs=4 * spread / np.sqrt(40))
+        assert spread == pytest.approx(float(maps.standard_error(element).mean()), rel=0.6)
+
+
+def test_sensitivities_undo_what_the_instrument_does():
+    bias = {"Mg K": 1.2, "Si K": 1.05, "Ca K": 0.95, "Fe K": 0.8}
+    expected = dict.fromkeys(bias, 1000.0)
+    standards = [
+        ({name: dose * 1000 * bias[name] for name in bias}, dict.fromkeys(bias, 1.0), expected)
+        for dose in (1.0, 7.0)
+    ]
+    found = sensitivities_from(standards)
+    ratio = np.array([found.factor(name) / bias[name] for name in bias])
+    np.testing.assert_allclose(ratio / ratio[0], 1, rtol=1e-6)
+    assert found.error("Mg K") < Sensitivities().error("Mg K")
+    assert found.factor("Al K") == pytest.approx(1.1, rel=0.08)  # between its neighbours Mg and Si
+    assert found.factor("Pb L") == 1.0  # no standard tells of L lines
+
+
+@pytest.mark.parametrize(
+    ("elements", "recipe", "says"),
+    [
+        ([], None, "no element was found"),
+        (["O"], Recipe("stoichiometry"), "oxygen alone"),
+        (["Si"], Recipe("measured"), "oxygen is not among"),
+    ],
+)
+def test_what_cannot_be_quantified_is_said(elements, recipe, says):
+    with pytest.raises(InvalidInput, match=says):
+        quantify(spectrum_of(GLASS, "sem-eds", 1e5), elements, recipe=recipe)
+
+
+def truth_of(name: str) -> dict[str, float]:
+    with measured_file("standards/truth.csv").open(encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["file"] == name]
+    return {row["element"]: float(row["weight_percent"]) / 100 for row in rows}
+
+
+def glass(name: str) -> SpectralCube:
+    cube = read(measured_file(f"standards/{name}"))
+    return replace(cube, excitation=replace(cube.excitation, kind="electron"))
+
+
+@pytest.mark.parametrize("name", ["K411_glass_SEM_15kV.msa", "K412_glass_SEM_15kV.msa"])
+def test_measured_glasses_without_standards(name):
+    truth = truth_of(name)
+    found = quantify(glass(name), list(truth))[0]
+    assert found.oxygen == "stoichiometry"
+    for element, real in truth.items():
+        assert found[element].weight_fraction == pytest.approx(real, rel=0.08)
+        assert abs(found[element].weight_fraction - real) < 2 * found[element].standard_error + 0.003
+
+
+def test_a_measured_glass_with_another_as_standard():
+    first, second = "K411_glass_SEM_15kV.msa", "K412_glass_SEM_15kV.msa"
+    standard = standard_counts(glass(first), truth_of(first), Recipe())
+    recipe = Recipe(sensitivities=sensitivities_from([standard]))
+    found = quantify(calibrate_map(glass(second)), list(truth_of(second)), recipe=recipe)[0]
+    for element, real in truth_of(second).items():
+        assert found[element].weight_fraction == pytest.approx(real, rel=0.04)
