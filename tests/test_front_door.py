@@ -19,6 +19,7 @@ DOORS = (
     "map_elements",
     "map_minerals",
     "predict",
+    "quantify",
     "read",
     "simulate",
     "synthesize",
@@ -97,6 +98,14 @@ def test_a_network_names_minerals_and_elements_by_name(tmp_path):
     named = nx.map_minerals(rock, ["quartz", "pyrite"], method="mineral-cnn")
     assert named.method == "mineral-cnn"
     assert "Fe" in nx.map_elements(rock, "Fe", method="maxrf-cnn")
+
+
+def test_weight_percent_of_the_classes_of_a_label_map():
+    rock = nx.synthesize("minerals", ["quartz", "pyrite"], shape=(8, 9), counts_per_pixel=20000, seed=3)
+    found = nx.quantify(rock.cube, ["Si", "S", "Fe"], regions=rock.truth["labels"], oxygen="none")
+    assert {each.region for each in found} == {"quartz", "pyrite"}
+    pyrite = next(each for each in found if each.region == "pyrite")
+    assert pyrite["Fe"].weight_fraction == pytest.approx(0.4655, rel=0.08)
 
 
 def test_training_by_name(tmp_path):

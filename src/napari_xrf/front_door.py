@@ -6,13 +6,16 @@ Names stand where objects can: a file for a map, ``"quartz"`` for a mineral, ``"
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from napari_xrf.core.progress import Progress, ignore_progress
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_xrf.core.element_maps import ElementMaps
     from napari_xrf.core.label_map import LabelMap
     from napari_xrf.core.spectral_cube import SpectralCube
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from napari_xrf.learning.prediction import Prediction
     from napari_xrf.maps.calibrated_map import CalibratedMap
     from napari_xrf.maps.explanation import FoundElement
+    from napari_xrf.maps.quantification import Quantities
     from napari_xrf.minerals.classification import Classification
     from napari_xrf.minerals.cleanup import CleanUpStep
     from napari_xrf.reference.minerals import Mineral
@@ -35,6 +39,7 @@ __all__ = [
     "map_elements",
     "map_minerals",
     "predict",
+    "quantify",
     "read",
     "simulate",
     "synthesize",
@@ -160,6 +165,40 @@ def map_elements(
     from napari_xrf.learning.element_mapping import map_elements_by
 
     return map_elements_by(method, _map_of(source, progress), wanted, progress=progress)
+
+
+def quantify(
+    source: Map,
+    elements: Sequence[str] | None = None,
+    *,
+    regions: Mapping[str, NDArray[np.bool_]] | LabelMap | None = None,
+    oxygen: str = "auto",
+    progress: Progress = ignore_progress,
+) -> tuple[Quantities, ...]:
+    """Tell the weight percent of elements, of a map or of each region of it.
+
+    Parameters
+    ----------
+    source
+        A map or spectrum, or its file.
+    elements
+        Symbols; None takes those found.
+    regions
+        Name → mask (Y, X), or a label map: each class by itself. None: the whole map.
+    oxygen
+        ``"stoichiometry"``, ``"measured"``, ``"none"``, or ``"auto"``, which judges by line or background.
+
+    Raises
+    ------
+    InvalidInput
+        When no element is found or given, a region is empty, or the map holds no counts.
+    """
+    from napari_xrf.core.label_map import LabelMap
+    from napari_xrf.maps.quantification import Recipe
+    from napari_xrf.maps.quantification import quantify as run
+
+    areas = {name: regions[name] for name in regions.shares()} if isinstance(regions, LabelMap) else regions
+    return run(_map_of(source, progress), elements, regions=areas, recipe=Recipe(oxygen), progress=progress)
 
 
 def map_minerals(
