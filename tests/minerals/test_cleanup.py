@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.minerals.cleanup import DEFAULT_STEPS, CleanUpStep, clean_labels, parse_clean_up
 
@@ -121,3 +121,16 @@ def test_no_step_invents_classes_or_measures_pixels(labels, text):
     assert np.array_equal(result.labels == 0, labels == 0)
     assert result.labels.dtype == np.uint8
     assert result.classes == CLASSES
+
+
+def test_a_clean_up_tells_its_steps_and_can_be_stopped():
+    before = label_map(np.ones((4, 5)))
+    told = []
+    clean_labels(before, parse_clean_up("majority:3,min-size:5"), lambda *step: told.append(step))
+    assert told == [(0, 2, "majority:3"), (1, 2, "min-size:5")]
+
+    def stop(*_):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        clean_labels(before, parse_clean_up("majority:3"), stop)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import NOT_MEASURED, LabelMap
+from napari_xrf.core.progress import Progress, ignore_progress
 
 Labels = NDArray[np.unsignedinteger[Any]]
 Mask = NDArray[np.bool_]
@@ -79,7 +80,9 @@ def parse_clean_up(text: str) -> tuple[CleanUpStep, ...]:
     return tuple(_parse_step(part.strip()) for part in text.split(","))
 
 
-def clean_labels(label_map: LabelMap, steps: Sequence[CleanUpStep]) -> LabelMap:
+def clean_labels(
+    label_map: LabelMap, steps: Sequence[CleanUpStep], progress: Progress = ignore_progress
+) -> LabelMap:
     """Return the label map after the steps, one after the other.
 
     The class table stays. A pixel whose class changes gets the confidence ``1 − old``: the most that its
@@ -91,7 +94,8 @@ def clean_labels(label_map: LabelMap, steps: Sequence[CleanUpStep]) -> LabelMap:
         When a step names a class that the map does not list.
     """
     labels: Labels = label_map.labels.copy()
-    for step in steps:
+    for done, step in enumerate(steps):
+        progress(done, len(steps), str(step))
         chosen = _labels_of(label_map, step)
         cleaned = STEPS[step.kind](labels, chosen, step.size)
         labels = np.where(label_map.labels == NOT_MEASURED, labels, cleaned).astype(labels.dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import napari.viewer
@@ -15,9 +17,9 @@ from napari_xrf.minerals.cleanup import CleanUpStep, clean_labels
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.parts import button, column, row, wrapped
-from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
+from napari_xrf.plugin.layers.labels import label_layer
 from napari_xrf.plugin.layers.layer_data import add_layers, with_keywords
-from napari_xrf.plugin.notices import errors_told, tell
+from napari_xrf.plugin.notices import tell
 
 ALL_CLASSES = "all classes"
 _SIZES = (  # step, label, first size, most, stride, what it does
@@ -26,6 +28,7 @@ _SIZES = (  # step, label, first size, most, stride, what it does
     ("closing", "Closing", 1, 31, 2, "A class fills gaps narrower than this"),
     ("min-size", "Smallest grain", 5, 100_000, 1, "Grains of fewer pixels go to their neighbours"),
 )
+_KEPT = ("xrf_classification",)  # what the report needs
 _QUICK_PIXELS = 400_000  # larger maps are previewed on request, so that the form stays quick
 
 
@@ -83,7 +86,7 @@ class CleanUpDock(Dock):
         return tuple(steps)
 
     def _choose(self) -> None:
-        before = self._label_map()
+        before = self.labels.label_map()
         names = () if before is None else tuple(entry.name for entry in before.classes)
         self.form.only.choices = [ALL_CLASSES, *dict.fromkeys(names)]
         self._set_enabled()
@@ -94,62 +97,37 @@ class CleanUpDock(Dock):
             widget.setEnabled(self.job_bar.job is None and self.labels.layer() is not None)
 
     def _show_changes(self) -> None:
-        before = self._label_map()
+        before = self.labels.label_map()
         if before is None:
             self.changes.setText("Open or make a label map first.")
         elif before.labels.size > _QUICK_PIXELS:
             self.changes.setText("A large map: press Count changes.")
         else:
             try:
-                self._tell_changes((before, clean_labels(before, self.steps())))
+                self._tell_changes(before, clean_labels(before, self.steps()))
             except XrfError as error:
                 self.changes.setText(str(error))
 
-    def _tell_changes(self, maps: tuple[LabelMap, LabelMap]) -> None:
-        changed, size = _changed_pixels(*maps), maps[0].labels.size
+    def _tell_changes(self, before: LabelMap, after: LabelMap) -> None:
+        changed, size = _changed_pixels(before, after), before.labels.size
         self.changes.setText(f"{changed:,} of {size:,} pixels would change ({changed / size:.1%}).")
+
+    def _add_cleaned(self, layer: Any, before: LabelMap, after: LabelMap) -> None:
+        kept = {key: layer.metadata[key] for key in _KEPT if key in layer.metadata}
+        cleaned = label_layer(after, f"{layer.name} (cleaned)")
+        add_layers(self.viewer, [with_keywords(cleaned, metadata=kept)])
+        tell(f"{_changed_pixels(before, after):,} pixels changed; {layer.name!r} stays as it was")
 
     def _count(self) -> None:
         self._start("Counting changes", self._tell_changes)
 
     def _clean(self) -> None:
-        layer = self.labels.layer()
-        if layer is None:
-            return
-        name = f"{layer.name} (cleaned)"
+        self._start("Cleaning labels", partial(self._add_cleaned, self.labels.layer()))
 
-        def done(maps: tuple[LabelMap, LabelMap]) -> None:
-            before, after = maps
-            kept = {key: layer.metadata[key] for key in _KEPT if key in layer.metadata}
-            add_layers(self.viewer, [with_keywords(label_layer(after, name), metadata=kept)])
-            tell(f"{_changed_pixels(before, after):,} pixels changed; {layer.name!r} stays as it was")
-
-        self._start("Cleaning labels", done)
-
-    def _start(self, title: str, done: Any) -> None:
-        before = self._label_map()
+    def _start(self, title: str, done: Callable[[LabelMap, LabelMap], None]) -> None:
+        before = self.labels.label_map()
         if before is not None:
-            self.job_bar.run(title, _clean_with_progress, before, self.steps(), on_done=done)
-
-    def _label_map(self) -> LabelMap | None:
-        layer = self.labels.layer()
-        if layer is not None:
-            with errors_told():
-                return label_map_of_layer(layer)
-        return None
-
-
-_KEPT = ("xrf_classification",)  # what the report needs
-
-
-def _clean_with_progress(
-    before: LabelMap, steps: tuple[CleanUpStep, ...], progress: Any
-) -> tuple[LabelMap, LabelMap]:
-    after = before
-    for done, step in enumerate(steps):
-        progress(done, len(steps), str(step))
-        after = clean_labels(after, [step])
-    return before, after
+            self.job_bar.run(title, clean_labels, before, self.steps(), on_done=partial(done, before))
 
 
 def _changed_pixels(before: LabelMap, after: LabelMap) -> int:

@@ -158,13 +158,10 @@ class MineralsDock(Dock):
         self._set_enabled()
 
     def _show_table(self) -> None:
-        from napari_xrf.minerals.modal_table import ModalRow, modal_table
+        from napari_xrf.minerals.modal_table import modal_table
 
-        layer = self.labels.layer()
-        rows: tuple[ModalRow, ...] = ()
-        with errors_told():
-            rows = () if layer is None else modal_table(label_map_of_layer(layer))
-        self.table.show_classes(rows)
+        label_map = self.labels.label_map()
+        self.table.show_classes(() if label_map is None else modal_table(label_map))
 
     def _ask_library(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Minerals of your own", "", "Table (*.csv)")

@@ -8,8 +8,11 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox
 
+from napari_xrf.core.label_map import LabelMap
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.parts import expanding
+from napari_xrf.plugin.layers.labels import label_map_of_layer
+from napari_xrf.plugin.notices import errors_told
 
 
 class LayerChoice(QComboBox):  # type: ignore[misc]
@@ -110,6 +113,14 @@ class LabelsChoice(LayerChoice):
         self, dock: Dock, empty_text: str = "no label map yet", watched: tuple[str, ...] = ()
     ) -> None:
         super().__init__(dock, _is_label_map, empty_text, watched)
+
+    def label_map(self) -> LabelMap | None:
+        """Return the chosen label map, or None; a layer that is none is told."""
+        layer = self.layer()
+        if layer is not None:
+            with errors_told():
+                return label_map_of_layer(layer)
+        return None
 
 
 def _is_label_map(layer: Any) -> bool:
