@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,41 @@ class Dock(QWidget):  # type: ignore[misc]
         """Connect an event of napari, or a signal of Qt, until the dock is closed."""
         event.connect(slot)
         self.when_closed(partial(event.disconnect, slot))
+
+    def follow_layers(
+        self,
+        accepts: Callable[[Any], bool],
+        names: Iterable[str],
+        changed: Callable[[list[Any]], object],
+        edited: Callable[[Any], object],
+    ) -> None:
+        """Follow the layers that fit, and events of each of them, until the dock is closed.
+
+        ``changed(layers)`` is called when other ones fit, ``edited(event)`` at the named events.
+        """
+        layers, followed = self.viewer.layers, list[Any]()
+
+        def emitters(some: Iterable[Any]) -> list[Any]:
+            return [getattr(layer.events, name) for layer in some for name in names]
+
+        def follow_fitting(event: Any = None) -> None:
+            fitting = [layer for layer in layers if accepts(layer)]
+            if fitting != followed:
+                for emitter in emitters(layer for layer in followed if layer not in fitting):
+                    emitter.disconnect(edited)
+                for emitter in emitters(layer for layer in fitting if layer not in followed):
+                    emitter.connect(edited)
+                followed[:] = fitting
+                changed(fitting)
+
+        def forget() -> None:
+            for emitter in emitters(followed):
+                emitter.disconnect(edited)
+
+        for event in (layers.events.inserted, layers.events.removed):
+            self.follow(event, follow_fitting)
+        self.when_closed(forget)
+        follow_fitting()
 
     def throttled(self, function: Callable[..., object], milliseconds: int) -> Any:
         """Return the function, called at most once in so many milliseconds, until the dock is closed."""

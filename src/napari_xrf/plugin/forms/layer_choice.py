@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import Signal
@@ -38,17 +38,12 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._dock, self._viewer = dock, dock.viewer
-        self._accepts = accepts
-        self._watched = watched
         self._layers: list[Any] = []
         self._last: Any = None
         self.setPlaceholderText(empty_text)
         expanding(self)
-        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
-            dock.follow(event, self._refresh)
-        dock.when_closed(self._forget)
         self.currentIndexChanged.connect(self._tell)
-        self._refresh()
+        dock.follow_layers(accepts, ("name", *watched), self._list, self._hear)
 
     def layer(self) -> Any:
         """Return the chosen layer, or None."""
@@ -60,23 +55,7 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
         if layer in self._layers:
             self.setCurrentIndex(self._layers.index(layer))
 
-    def _forget(self) -> None:
-        for layer in self._layers:
-            layer.events.name.disconnect(self._rename)
-        for event in self._watched_events():
-            event.disconnect(self._tell_edited)
-        self._layers, self._last = [], None
-
-    def _refresh(self, event: Any = None) -> None:
-        fitting = [layer for layer in self._viewer.layers if self._accepts(layer)]
-        if fitting == self._layers:
-            return
-        for layer in self._layers:
-            if layer not in fitting:
-                layer.events.name.disconnect(self._rename)
-        for layer in fitting:
-            if layer not in self._layers:
-                layer.events.name.connect(self._rename)
+    def _list(self, fitting: list[Any]) -> None:
         kept = self.layer()
         self.blockSignals(True)
         self.clear()
@@ -86,24 +65,17 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
         self.blockSignals(False)
         self._tell()
 
-    def _rename(self, event: Any = None) -> None:
-        for index, layer in enumerate(self._layers):
-            self.setItemText(index, layer.name)
-
     def _tell(self, index: int = 0) -> None:
         if self.layer() is not self._last:
-            for event in self._watched_events():
-                event.disconnect(self._tell_edited)
             self._last = self.layer()
-            for event in self._watched_events():
-                event.connect(self._tell_edited)
             self.chosen.emit(self._last)
 
-    def _watched_events(self) -> Iterator[Any]:
-        return (getattr(self._last.events, name) for name in self._watched if self._last is not None)
-
-    def _tell_edited(self, event: Any = None) -> None:
-        self.edited.emit()
+    def _hear(self, event: Any) -> None:
+        if event.type == "name":
+            for index, layer in enumerate(self._layers):
+                self.setItemText(index, layer.name)
+        elif event.source is self.layer():
+            self.edited.emit()
 
 
 class LabelsChoice(LayerChoice):

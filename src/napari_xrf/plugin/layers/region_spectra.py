@@ -49,14 +49,10 @@ class RegionSpectra(QObject):  # type: ignore[misc]
 
     def __init__(self, dock: Dock) -> None:
         super().__init__(dock)
-        self._viewer = dock.viewer
         self._layers: list[Any] = []
         self._known: dict[bytes, NDArray[np.uint64]] = {}
         self._announce = dock.throttled(self.changed.emit, _THROTTLE_MS)
-        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
-            dock.follow(event, self._watch)
-        dock.when_closed(self._forget)
-        self._watch()
+        dock.follow_layers(_holds_shapes, _WATCHED, self._take, lambda event: self._announce())
 
     def spectra(self, summary: CubeSpectra, map_layer: Any) -> list[tuple[Region, NDArray[np.uint64]]]:
         """Return the summed spectra (E,) of all visible shapes that touch the map.
@@ -83,28 +79,10 @@ class RegionSpectra(QObject):  # type: ignore[misc]
                     found.append(Region(region_name(layer, index), region_color(layer, index), mask))
         return found
 
-    def _forget(self) -> None:
-        for layer in self._layers:
-            self._unfollow(layer)
-        self._layers = []
-
-    def _watch(self, event: Any = None) -> None:
-        shapes = [layer for layer in self._viewer.layers if layer._type_string == "shapes"]
-        if shapes == self._layers:
-            return
-        for layer in self._layers:
-            if layer not in shapes:
-                self._unfollow(layer)
-        for layer in shapes:
-            if layer not in self._layers:
-                for name in _WATCHED:
-                    getattr(layer.events, name).connect(self._tell)
-        self._layers = shapes
+    def _take(self, layers: list[Any]) -> None:
+        self._layers = layers
         self._announce()
 
-    def _unfollow(self, layer: Any) -> None:
-        for name in _WATCHED:
-            getattr(layer.events, name).disconnect(self._tell)
 
-    def _tell(self, event: Any = None) -> None:
-        self._announce()
+def _holds_shapes(layer: Any) -> bool:
+    return bool(layer._type_string == "shapes")
