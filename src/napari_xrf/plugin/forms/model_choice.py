@@ -34,11 +34,7 @@ class ModelShelf(QObject):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self._paths: list[Path] = []
-
-    def paths(self) -> tuple[Path, ...]:
-        """Return the weights files."""
-        return tuple(self._paths)
+        self.paths: list[Path] = []
 
     def add(self, path: str | Path) -> Path:
         """Offer a weights file, or say anew that it was written.
@@ -50,8 +46,8 @@ class ModelShelf(QObject):  # type: ignore[misc]
         """
         file = Path(path).resolve()
         read_description(file)
-        if file not in self._paths:
-            self._paths.append(file)
+        if file not in self.paths:
+            self.paths.append(file)
         self.added.emit(file)
         return file
 
@@ -88,7 +84,7 @@ class ModelChoice(QWidget):  # type: ignore[misc]
         self.setLayout(column(row(self.box, self.file), flush=True))
         for name in shipped_models():
             self._list(name, name)
-        for path in self._shelf.paths():
+        for path in self._shelf.paths:
             self._list(_short_name(path), str(path))
         if self.box.count():
             self.box.setCurrentIndex(0)

@@ -36,8 +36,7 @@ class Job(QObject):  # type: ignore[misc]
 
     progressed = Signal(int, int, str)
     ended = Signal()
-    _succeeded = Signal(object)
-    _failed = Signal(object)
+    _over = Signal(object, object)
 
     def __init__(
         self,
@@ -62,8 +61,7 @@ class Job(QObject):  # type: ignore[misc]
         self._cancelled = False
         self._drawing = False
         queued = Qt.ConnectionType.QueuedConnection
-        self._succeeded.connect(self._finish, queued)
-        self._failed.connect(self._fail, queued)
+        self._over.connect(self._finish, queued)
         self.progressed.connect(self._show, queued)
 
     def start(self) -> Job:
@@ -102,9 +100,9 @@ class Job(QObject):  # type: ignore[misc]
         except Cancelled:
             return
         except Exception as error:  # noqa: BLE001 - every error of the work reaches the user
-            self._failed.emit(error)
+            self._over.emit(self._on_error, error)
         else:
-            self._succeeded.emit(result)
+            self._over.emit(self._on_done, result)
 
     def _report(self, done: int, total: int, what: str) -> None:
         if self.cancelled:
@@ -131,16 +129,12 @@ class Job(QObject):  # type: ignore[misc]
         finally:
             self._drawing = False
 
-    def _finish(self, result: Any) -> None:
-        if not self.cancelled and self._on_done is not None:
+    def _finish(self, tell: Callable[[Any], None] | None, content: Any) -> None:
+        if not self.cancelled and tell is not None:
             try:
-                self._on_done(result)
+                tell(content)
             except XrfError as error:
                 self._on_error(error)
-
-    def _fail(self, error: Exception) -> None:
-        if not self.cancelled:
-            self._on_error(error)
 
     def _end(self) -> None:
         self.running = False
