@@ -81,12 +81,7 @@ class EnergyAxis:
         """The channels whose centres lie above 0 keV: the ones that sums and fits use."""
         return self.window(0.5e-6, math.inf) if self.offset <= 0 else slice(0, self.size)
 
-    def rebin(
-        self,
-        counts: ArrayLike,
-        other: EnergyAxis,
-        generator: np.random.Generator | None = None,
-    ) -> NDArray[np.float64] | NDArray[np.int64]:
+    def rebin(self, counts: ArrayLike, other: EnergyAxis) -> NDArray[np.float64]:
         """Share the counts of this axis over another one by overlap of the bins.
 
         Parameters
@@ -96,9 +91,6 @@ class EnergyAxis:
         other
             The axis to move to. Counts whose bins lie outside it are dropped; where it covers this
             axis the total is conserved.
-        generator
-            Without one, the expectation is returned (float64). With one, each count lands whole in
-            one channel (int64), so that Poisson counts stay Poisson counts.
 
         Returns
         -------
@@ -112,8 +104,6 @@ class EnergyAxis:
         source = np.asarray(counts)
         if source.shape[-1] != self.size:
             raise InvalidInput(f"{source.shape[-1]} channels do not fit an axis of {self.size}")
-        if generator is not None:
-            return self._scatter_counts(source, other, generator)
         if other == self:
             return source.astype(np.float64)
         cumulative = np.zeros((*source.shape[:-1], self.size + 1))
@@ -123,31 +113,3 @@ class EnergyAxis:
         fraction = position - left
         at_edges = cumulative[..., left] * (1 - fraction) + cumulative[..., left + 1] * fraction
         return np.diff(at_edges, axis=-1)
-
-    def _scatter_counts(
-        self, source: NDArray[np.generic], other: EnergyAxis, generator: np.random.Generator
-    ) -> NDArray[np.int64]:
-        # Each source bin overlaps a run of target bins: split its counts by successive binomial draws.
-        remaining = source.astype(np.int64)
-        moved = np.zeros((*source.shape[:-1], other.size), dtype=np.int64)
-        left = self.edges[:-1].copy()
-        target = other.channel(left)
-        fraction_left = np.ones(self.size)
-        for _ in range(math.ceil(self.width / other.width) + 2):
-            right = np.minimum(self.edges[1:], other.energy(target + 0.5))
-            share = np.clip((right - left) / self.width, 0.0, None)
-            chance = np.clip(
-                np.divide(share, fraction_left, where=fraction_left > 1e-12, out=np.ones_like(share)),
-                0,
-                1,
-            )
-            drawn = generator.binomial(remaining, chance)
-            remaining = remaining - drawn
-            inside = np.flatnonzero((target >= 0) & (target < other.size))
-            if inside.size:
-                # Targets rise with the source channel: sum each run of equal targets at once.
-                run = np.flatnonzero(np.diff(target[inside], prepend=-1))
-                moved[..., target[inside][run]] += np.add.reduceat(drawn[..., inside], run, axis=-1)
-            fraction_left = fraction_left - share
-            left, target = np.maximum(left, right), target + 1
-        return moved

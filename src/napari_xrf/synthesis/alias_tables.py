@@ -6,7 +6,6 @@ Alias tables after Walker (Electron. Lett. 10 (1974) 127) in the construction of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numba
@@ -21,22 +20,11 @@ _HALF = np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
 
 
-@dataclass(frozen=True, eq=False)
-class AliasTables:
-    """Tables for K distributions over E channels.
+def make_alias_tables(distributions: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """Return tables (K, E) of distributions (K, E), which need not be normalised.
 
-    Attributes
-    ----------
-    slots
-        (K, E) of 64 bits: above, the share of each channel's slot that is its own, in units of 2⁻³²; below,
-        the channel that the rest belongs to. One look-up brings both.
-    """
-
-    slots: NDArray[np.uint64]
-
-
-def make_alias_tables(distributions: NDArray[np.float64]) -> AliasTables:
-    """Make tables of distributions (K, E), which need not be normalised.
+    Above, the share of each channel's slot that is its own, in units of 2⁻³²; below, the channel that the
+    rest belongs to: one look-up brings both.
 
     Raises
     ------
@@ -52,11 +40,11 @@ def make_alias_tables(distributions: NDArray[np.float64]) -> AliasTables:
     for row in range(len(shapes)):
         _build(scaled[row], thresholds[row], aliases[row])
     own = np.minimum(np.rint(thresholds * 2.0**32), 2.0**32 - 1).astype(np.uint64)
-    return AliasTables((own << np.uint64(32)) | aliases.astype(np.uint64))
+    return np.asarray((own << np.uint64(32)) | aliases.astype(np.uint64))
 
 
 def draw_counts(
-    tables: AliasTables,
+    tables: NDArray[np.uint64],
     chosen: NDArray[np.integer[Any]],
     totals: NDArray[np.integer[Any]],
     seed: int,
@@ -80,14 +68,14 @@ def draw_counts(
     -------
     (N, E) counts.
     """
-    counts = np.zeros((len(chosen), tables.slots.shape[1]), dtype=dtype)
+    counts = np.zeros((len(chosen), tables.shape[1]), dtype=dtype)
     start = np.uint64(seed & (2**64 - 1))
     tables_of = np.asarray(chosen, dtype=np.int64)
     numbers = np.asarray(totals, dtype=np.int64)
     keys = np.asarray(indices).astype(np.uint64)
 
     def work(part: slice) -> None:
-        _draw(tables.slots, tables_of[part], numbers[part], start, keys[part], counts[part])
+        _draw(tables, tables_of[part], numbers[part], start, keys[part], counts[part])
 
     over_threads(len(counts), work)
     return counts

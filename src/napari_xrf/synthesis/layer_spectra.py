@@ -11,10 +11,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.synthesis.layer_light import element_attenuation
 from napari_xrf.synthesis.line_basis import (
     BASIS_AXIS,
     BASIS_ELEMENTS,
+    element_attenuation,
     line_basis,
     line_cross_sections,
     line_elements,
@@ -98,34 +98,11 @@ def compose_spectra(
         Whether an element's peaks hold as many counts as its part of ``masses``, whatever its cross-sections.
     """
     tables = _tables()
-
-    def work(part: slice) -> None:
-        _compose(
-            *tables,
-            layers[part],
-            masses[part],
-            continuum[part],
-            tube_lines[part],
-            air[part],
-            efficiency[part],
-            draws.sigma[part],
-            draws.jitter[part],
-            draws.axis[part],
-            draws.background[part],
-            draws.escape[0],
-            draws.escape[1],
-            draws.by_height[part],
-            seed,
-            keys[part],
-            counts,
-            background,
-            equal_areas,
-            visibility,
-            spectra[part],
-            visible[part],
-        )
-
-    over_threads(len(spectra), work)
+    light = (continuum, tube_lines, air, efficiency)
+    drawn = (draws.sigma, draws.jitter, draws.axis, draws.background, draws.by_height)
+    rows = (layers, masses, *light, *drawn, keys, spectra, visible)
+    settings = (*draws.escape, seed, counts, background, equal_areas, visibility)
+    over_threads(len(spectra), lambda part: _compose(*tables, *(each[part] for each in rows), *settings))
 
 
 @cache
@@ -143,9 +120,8 @@ def _tables() -> tuple[Any, ...]:
 def _compose(  # type: ignore[no-untyped-def]  # compiled
     energies, channels, sections, order, first, attenuation,
     layers, masses, continuum, tube_lines, air, efficiency,
-    sigmas, jitters, axes, background, chance, most, by_height, seed, keys, counts, with_background,
-    equal_areas, visibility,
-    spectra, visible,
+    sigmas, jitters, axes, background, by_height, keys, spectra, visible,
+    chance, most, seed, counts, with_background, equal_areas, visibility,
 ):  # fmt: skip
     size = spectra.shape[1]
     heights = np.zeros(energies.shape[0])

@@ -34,16 +34,19 @@ from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.drawn_counts import spectra_as_cube
-from napari_xrf.synthesis.layer_light import (
+from napari_xrf.synthesis.layer_spectra import LayerDraws, compose_spectra
+from napari_xrf.synthesis.line_basis import (
     ANGLES_DEG,
     ANODES,
+    BASIS_AXIS,
+    BASIS_ELEMENTS,
     FILTERS,
     TubeSettings,
     air_transmission,
+    line_basis,
+    line_elements,
     tube_light,
 )
-from napari_xrf.synthesis.layer_spectra import LayerDraws, compose_spectra
-from napari_xrf.synthesis.line_basis import BASIS_AXIS, BASIS_ELEMENTS, line_basis, line_elements
 from napari_xrf.synthesis.sampling import draw_seed
 
 _BLOCK = 8192

@@ -1,7 +1,8 @@
-"""The basis of 556 emission lines of "Privileged bases for X-ray fluorescence spectra".
+"""What the layers recipe looks up: light of tubes, attenuation, and a basis of 556 emission lines.
 
-García-Avello Bofías, Bombini, Ruberto & Taccetti, EasyChair preprint, December 2024: 41 elements of cultural
-heritage, 25 lines of each, those up to 29.9 keV, by rising energy.
+The basis is that of "Privileged bases for X-ray fluorescence spectra", García-Avello Bofías, Bombini, Ruberto
+& Taccetti, EasyChair preprint, December 2024: 41 elements of cultural heritage, 25 lines of each, those up to
+29.9 keV, by rising energy.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.physics.attenuation import mass_attenuation
+from napari_xrf.physics.source import TubeSource, source_spectrum
+from napari_xrf.reference.materials import Material
 
 BASIS_ELEMENTS = (
     "O", "F", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "Ar", "K", "Ca", "Ti", "V", "Cr", "Mn", "Fe", "Co",
@@ -23,6 +27,14 @@ BASIS_ELEMENTS = (
     "Ba", "Pt", "Au", "Hg", "Pb", "Bi",
 )  # fmt: skip
 BASIS_AXIS = EnergyAxis(0.0, 0.1, 300)
+ANODES = ("Mo", "W", "Rh")
+VOLTAGE_KV = 30.0
+ANGLES_DEG = (30.0, 60.0)
+FILTERS = ("Al", "Cu", "Ti")
+_ANGLE_STEP = 5.0
+_DENSITIES = {"Be": 1.848, "Al": 2.699, "Cu": 8.96, "Ti": 4.54}  # g/cm³, ICRU 37
+_AIR = Material("air", {"N": 0.75527, "O": 0.23178, "Ar": 0.01283, "C": 0.00012}, 1.205e-3)
+_LOWEST = 1  # the bin at 0 keV holds no photon
 # The paper's names and the transitions they stand for, each a single one.
 TRANSITIONS = MappingProxyType(
     {
@@ -98,8 +110,101 @@ def line_cross_sections() -> NDArray[np.float32]:
     return table
 
 
+@dataclass(frozen=True, eq=False)
+class TubeSettings:
+    """Settings of N tubes.
+
+    Attributes
+    ----------
+    anode
+        (N,) position in :data:`ANODES`.
+    angle
+        (N,) take-off angle, 30 to 60°.
+    beryllium_mm, air_mm
+        (N,) window and path.
+    filters_mm
+        (N, 3) thickness of each of :data:`FILTERS`.
+    """
+
+    anode: NDArray[np.int64]
+    angle: NDArray[np.float64]
+    beryllium_mm: NDArray[np.float64]
+    air_mm: NDArray[np.float64]
+    filters_mm: NDArray[np.float64]
+
+
+def tube_light(settings: TubeSettings) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the continuum and the anode's lines, (N, 300) each, in photons per bin up to a factor."""
+    angles = np.arange(ANGLES_DEG[0], ANGLES_DEG[1] + _ANGLE_STEP, _ANGLE_STEP)
+    position = np.clip((settings.angle - angles[0]) / _ANGLE_STEP, 0, len(angles) - 1)
+    left = np.minimum(position.astype(int), len(angles) - 2)
+    part = (position - left)[:, np.newaxis].astype(np.float32)
+    bare_continuum, bare_lines = _bare_tubes()
+    opacity = (
+        np.concatenate(
+            [settings.beryllium_mm[:, np.newaxis], settings.air_mm[:, np.newaxis], settings.filters_mm],
+            axis=1,
+        ).astype(np.float32)
+        @ _opacities()
+    )
+    passed = np.exp(-opacity)
+    return tuple(  # type: ignore[return-value]
+        passed * ((1 - part) * bare[settings.anode, left] + part * bare[settings.anode, left + 1])
+        for bare in (bare_continuum, bare_lines)
+    )
+
+
+def air_transmission(air_mm: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the transmission (N, 300) of paths through air."""
+    return np.exp(-air_mm.astype(np.float32)[:, np.newaxis] * _opacities()[1])
+
+
+@cache
+def element_attenuation(elements: tuple[str, ...]) -> NDArray[np.float32]:
+    """Return the mass attenuation coefficients (K, 300) of elements, cm²/g; read-only."""
+    table = np.zeros((len(elements), BASIS_AXIS.size), dtype=np.float32)
+    for row, element in enumerate(elements):
+        table[row, _LOWEST:] = mass_attenuation(
+            Material(element, {element: 1.0}), BASIS_AXIS.energies[_LOWEST:]
+        )
+    table[:, 0] = table[:, _LOWEST]
+    table.flags.writeable = False
+    return table
+
+
 def _energy(element: str, transition: str) -> float:
     try:
         return float(xraylib.LineEnergy(atomic_number(element), getattr(xraylib, f"{transition}_LINE")))
     except ValueError:
         return 0.0
+
+
+@cache
+def _bare_tubes() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(3 anodes, A angles, 300) continuum and lines without window."""
+    angles = np.arange(ANGLES_DEG[0], ANGLES_DEG[1] + _ANGLE_STEP, _ANGLE_STEP)
+    shape = (len(ANODES), len(angles), BASIS_AXIS.size)
+    continuum, lines = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    energies = BASIS_AXIS.energies[_LOWEST:]
+    for row, anode in enumerate(ANODES):
+        for column, angle in enumerate(angles):
+            tube = TubeSource(anode, VOLTAGE_KV, takeoff_deg=float(angle), window_be_um=0.0)
+            light = source_spectrum(tube, energies)
+            continuum[row, column, _LOWEST:] = light.continuum_photons * BASIS_AXIS.width
+            channels = BASIS_AXIS.channel(light.line_energies)
+            inside = (channels >= _LOWEST) & (channels < BASIS_AXIS.size)
+            np.add.at(lines[row, column], channels[inside], light.line_photons[inside])
+    return continuum, lines
+
+
+@cache
+def _opacities() -> NDArray[np.float32]:
+    """Attenuation (5, 300) per mm of beryllium, air and the filters."""
+    attenuation = element_attenuation(("Be", *FILTERS))
+    per_mm = [attenuation[0] * (_DENSITIES["Be"] * 0.1)]
+    air = np.zeros(BASIS_AXIS.size, dtype=np.float32)
+    air[_LOWEST:] = mass_attenuation(_AIR, BASIS_AXIS.energies[_LOWEST:])
+    air[0] = air[_LOWEST]
+    per_mm.append(air * np.float32(_AIR.density * 0.1))
+    per_mm += [attenuation[1 + row] * (_DENSITIES[name] * 0.1) for row, name in enumerate(FILTERS)]
+    return np.array(per_mm, dtype=np.float32)

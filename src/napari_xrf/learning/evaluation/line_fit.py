@@ -21,13 +21,15 @@ from napari_xrf.learning.evaluation.plain_fit import (
 from napari_xrf.learning.evaluation.sample import Sample, SpectrumPredictions
 from napari_xrf.learning.evaluation.sampling import draw_sample, source_of
 from napari_xrf.learning.training import VALIDATION
-from napari_xrf.synthesis.layer_light import TubeSettings, air_transmission, tube_light
 from napari_xrf.synthesis.line_basis import (
     BASIS_AXIS,
     BASIS_ELEMENTS,
+    TubeSettings,
+    air_transmission,
     line_basis,
     line_cross_sections,
     line_elements,
+    tube_light,
 )
 
 ASSUMED_COUNTS = 30_000.0  # of spectra whose scale is arbitrary
