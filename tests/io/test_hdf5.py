@@ -468,3 +468,17 @@ def test_a_file_that_is_being_written_is_read(tmp_path):
         assert writer.stdout.readline().strip() == "ready"
         assert int(io.read(path).counts.sum()) == 3 * 4 * 512
         writer.communicate("")
+
+
+def test_scans_beside_each_other_are_not_summed(tmp_path):
+    path = tmp_path / "soleil.nxs"
+    with h5py.File(path, "w") as file:
+        for scan in (1, 2):
+            for channel in (0, 1):
+                counts = hdf5_files.spectra(scan + 10 * channel)
+                file[f"scan_{scan:04d}/scan_data/channel{channel:02d}"] = counts
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts, hdf5_files.spectra(1) + hdf5_files.spectra(11))
+    assert cube.provenance.detectors == ("channel00", "channel01")
+    assert "also holds scan_0002" in " ".join(cube.provenance.warnings)
+    np.testing.assert_array_equal(io.read(path, map=1).counts, hdf5_files.spectra(2) + hdf5_files.spectra(12))

@@ -77,21 +77,16 @@ def whole_counts(
 def as_counts(values: NDArray[Any]) -> tuple[NDArray[np.unsignedinteger[Any]], tuple[str, ...]]:
     """Return values (Y, X, E) as whole counts in the narrowest type, and what was wrong with them."""
     faults = CountFaults()
-    scaled, notes = scaled_up(values, values)
+    factor = scale_of(values)
+    scaled, notes = (values, ()) if factor == 1 else (values * factor, (scale_note(factor),))
     finite = scaled[np.isfinite(scaled)] if scaled.dtype.kind == "f" else scaled
     largest = int(max(finite.max(initial=0), 0))
     counts = whole_counts(scaled, 0, narrowest(largest + 1), faults)
     return counts, (*notes, *faults.warnings())
 
 
-def scaled_up(values: NDArray[Any], sample: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Multiply normalised values, far below 1 as a sample of them says, so that few are lost as counts."""
-    factor = scale_of(sample)
-    return (values, ()) if factor == 1 else (values * factor, (scale_note(factor),))
-
-
 def scale_of(sample: NDArray[Any]) -> float:
-    """Return the power of ten by which values far below 1 become counts; 1 for values that are counts."""
+    """Return the power of ten by which normalised values, far below 1, become counts; 1 for counts."""
     if sample.dtype.kind != "f":
         return 1.0
     filled = sample[np.isfinite(sample) & (sample > 0)]

@@ -58,6 +58,13 @@ def by_paths(
     grid: str = "",
 ) -> list[Location]:
     """Find counts by their paths, the first of ``total`` that exists; see :class:`.layouts.Layout`."""
+    if single.startswith(("/*/", "/entry*/")):
+        # Scans beside each other are maps of their own, not detectors of one.
+        roots = dict.fromkeys(path.split("/")[1] for path in hdf5_file.matching(file, single))
+        below = [part.strip("/").partition("/")[2] for part in single.split("|")]
+        patterns = ["|".join(f"/{root}/{part}" for part in below) for root in roots]
+        return [one for each in patterns
+                for one in by_paths(file, (), each, axes, single_axes, bare, grid)]  # fmt: skip
     totals = []
     for pattern in total:
         for path in hdf5_file.matching(file, pattern):
