@@ -39,18 +39,15 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser, verb: str = "") -> No
     tune.add_argument("--timeout", type=float, metavar="S", help="seconds after which no trial starts")
     tune.add_argument("--figure", default="loss", help="loss (default) or a validation figure to make best")
 
-    adapt = verbs.add_parser(
-        "adapt",
-        parents=[
-            common,
-            model_argument(),
-            map_file_options(),
-            folder_option(),
-            device_option(),
-            _seed_option(),
-        ],
-        help="fits a model to an unlabelled map",
-    )
+    of_model = [
+        common,
+        model_argument(),
+        map_file_options(),
+        folder_option(),
+        device_option(),
+        _seed_option(),
+    ]
+    adapt = verbs.add_parser("adapt", parents=of_model, help="fits a model to an unlabelled map")
     if verb == "adapt":
         from napari_xrf.cli.parameter_options import add_parameter_options
         from napari_xrf.learning.adaptation.options import AdaptationOptions
@@ -98,11 +95,6 @@ def train_painting(arguments: argparse.Namespace, settings: dict[str, Any], cons
 
     There are no checkpoints in these few minutes: with ``--resume`` a finished training of the same seed and
     options in the folder stands, and any other begins anew.
-
-    Raises
-    ------
-    InvalidInput
-        For an unknown option, one that it does not have, or a value out of range.
     """
     from napari_xrf.learning.training_recipes import TrainingOptions
     from napari_xrf.synthesis.recipes import seeded

@@ -180,11 +180,9 @@ def _dimension(name: str, field: ParameterField, default: Any, headed: bool) -> 
     if field.kind is int and field.form == "one":
         if field.name == "width" and headed:
             steps = max(1, round(default / _WIDTH_STEP))
-            ends = (
-                max(1, steps // _WIDER) * _WIDTH_STEP,
-                min(steps * _WIDER, high // _WIDTH_STEP) * _WIDTH_STEP,
-            )
-            return Dimension(name, low=ends[0], high=ends[1], whole=True, step=_WIDTH_STEP)
+            first, last = max(1, steps // _WIDER), min(steps * _WIDER, high // _WIDTH_STEP)
+            ends = {"low": first * _WIDTH_STEP, "high": last * _WIDTH_STEP}
+            return Dimension(name, **ends, whole=True, step=_WIDTH_STEP)
         return Dimension(
             name, low=max(low, default // _WIDER, 1), high=min(high, default * _WIDER), whole=True, log=True
         )

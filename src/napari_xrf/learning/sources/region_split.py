@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -93,7 +92,7 @@ def _deal_blocks(
     """Return the edge of the blocks that was used, and the part (Y, X) of each pixel of the mask."""
     rows, columns = np.nonzero(mask)
     wanted = [part for part, share in enumerate(shares) if share > 0]
-    for edge in itertools.takewhile(lambda size: size >= 1, (block >> step for step in itertools.count())):
+    for edge in (block >> step for step in range(block.bit_length())):
         across = mask.shape[1] // edge + 1
         found, place = np.unique((rows // edge) * across + columns // edge, return_inverse=True)
         if len(found) < _FEWEST_BLOCKS and edge > 1:
