@@ -53,7 +53,7 @@ class InferenceDock(Dock):
         self.maps = MapChoice(self)
         self.models = ModelChoice(self)
         self.form = InferenceForm()
-        self.region = expanding(QComboBox(), 0)
+        self.region = expanding(QComboBox(), len(WHOLE))
         self.region.setToolTip("Whose spectrum the model reads; a region is answered while you draw it")
         self.region.addItem(WHOLE)
         self.new_regions = self.maps.region_button("Draw regions; each is answered at once")
