@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,11 @@ from napari_xrf.io.bcf.bytes import inflated
 from napari_xrf.io.bcf.container import Container, open_container
 from napari_xrf.io.bcf.header import DetectorHeader, parse_header
 from napari_xrf.io.detector_sum import DetectorSum, differences
+
+if TYPE_CHECKING:
+    from napari_xrf.core.energy_axis import EnergyAxis
+    from napari_xrf.io.bcf.counts import BcfCounts
+    from napari_xrf.io.bcf.index import PixelIndex
 
 LAYOUT = "Bruker BCF"
 
@@ -51,13 +56,7 @@ def read_bcf(
     stored = inflated(container.file(f"{_FOLDER}/HeaderData"), _HEADER_LIMIT)
     header = parse_header(stored.read(0, stored.size).tobytes(), path, numbers)
     detectors = [header.detectors[number] for number in chosen]
-    axes = [one.energy for one in detectors]
-    longest = max(axis.size for axis in axes)
-    # Half a channel is less than a detector's own drift: such detectors are summed as they are.
-    ends = np.array([[axis.offset, axis.energy(longest - 1)] for axis in axes])
-    alike = float(np.ptp(ends, axis=0).max()) <= 0.5 * axes[0].width
 
-    from napari_xrf.io.bcf.counts import BcfCounts
     from napari_xrf.io.bcf.index import index_pixels
 
     indices = tuple(
@@ -69,19 +68,7 @@ def read_bcf(
     shapes = {index.shape for index in indices} | ({header.map_shape} if header.map_shape else set())
     if len(shapes) > 1:
         raise FileError(path, f"is damaged: its parts are maps of different sizes {sorted(shapes)}")
-    groups = [indices] if alike else [(index,) for index in indices]
-    told = [detectors] if alike else [[one] for one in detectors]
-    parts, warnings = [], [*header.warnings]
-    for some, group in zip(told, groups, strict=True):
-        part = BcfCounts(path, group, longest if alike else some[0].energy.size, budget, progress)
-        parts.append(part)
-        warnings += [*_differences(some, part.survey.total), *part.warnings]
-    counts: BcfCounts | DetectorSum = parts[0]
-    energy = replace(axes[0], size=longest)
-    if not alike:
-        counts = DetectorSum(tuple(parts), tuple(axes))
-        energy = counts.axis
-        warnings += differences([one.name for one in detectors], parts, axes)
+    counts, energy, warnings = _joined(path, indices, detectors, budget, progress)
     dense = int(np.prod(counts.shape, dtype=object)) * counts.dtype.itemsize
     return SpectralCube(
         counts=counts.load(budget, progress) if dense <= min(_AT_ONCE, budget // 4) else counts,
@@ -93,9 +80,44 @@ def read_bcf(
         elements=header.elements,
         images=header.images,
         provenance=Provenance(
-            str(path), LAYOUT, tuple(one.name for one in detectors), tuple(dict.fromkeys(warnings))
+            str(path),
+            LAYOUT,
+            tuple(one.name for one in detectors),
+            tuple(dict.fromkeys((*header.warnings, *warnings))),
         ),
     )
+
+
+def _joined(
+    path: Path,
+    indices: tuple[PixelIndex, ...],
+    detectors: list[DetectorHeader],
+    budget: int,
+    progress: Progress,
+) -> tuple[BcfCounts | DetectorSum, EnergyAxis, list[str]]:
+    """Return the sum of all detectors, as packed where their axes are alike, its axis, and warnings."""
+    from napari_xrf.io.bcf.counts import BcfCounts
+
+    axes = [one.energy for one in detectors]
+    longest = max(axis.size for axis in axes)
+    # Half a channel is less than a detector's own drift: such detectors are summed as they are.
+    ends = np.array([[axis.offset, axis.energy(longest - 1)] for axis in axes])
+    alike = float(np.ptp(ends, axis=0).max()) <= 0.5 * axes[0].width
+    groups = [indices] if alike else [(index,) for index in indices]
+    told = [detectors] if alike else [[one] for one in detectors]
+    parts: list[BcfCounts] = []
+    warnings: list[str] = []
+    for some, group in zip(told, groups, strict=True):
+        part = BcfCounts(path, group, longest if alike else some[0].energy.size, budget, progress)
+        parts.append(part)
+        warnings += [*_differences(some, part.survey.total), *part.warnings]
+    counts: BcfCounts | DetectorSum = parts[0]
+    energy = replace(axes[0], size=longest)
+    if not alike:
+        counts = DetectorSum(tuple(parts), tuple(axes))
+        energy = counts.axis
+        warnings += differences([one.name for one in detectors], parts, axes)
+    return counts, energy, warnings
 
 
 def _spectrum_numbers(container: Container) -> list[int]:
