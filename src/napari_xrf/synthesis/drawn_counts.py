@@ -1,4 +1,9 @@
-"""Synthetic counts as cubes hold them: drawn when they are read, so that no map is too large."""
+"""Synthetic counts as cubes hold them: drawn when they are read, so that no map is too large.
+
+Fixed numbers of counts are drawn with two look-ups each from alias tables after Walker (Electron. Lett. 10
+(1974) 127) in the construction of Vose (IEEE Trans. Softw. Eng. 17 (1991) 972). Counts depend on the seed and
+the pixel alone, as in :mod:`~napari_xrf.synthesis.sampling`.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +11,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import scratch_array
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
+from napari_xrf.synthesis.sampling import mix, over_threads, stream_key
 
 _BLOCK_BYTES = 16 * 2**20  # of a float per channel: small enough for the cache and for quick cancelling
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_HALF = np.uint64(32)
+_LOW = np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +104,67 @@ def spectra_as_cube(
     )
 
 
+def make_alias_tables(distributions: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """Return tables (K, E) of distributions (K, E), which need not be normalised.
+
+    Above, the share of each channel's slot that is its own, in units of 2⁻³²; below, the channel that the
+    rest belongs to: one look-up brings both.
+
+    Raises
+    ------
+    InvalidInput
+        When a distribution is negative, not finite or empty.
+    """
+    shapes = np.atleast_2d(np.asarray(distributions, dtype=np.float64))
+    if not (np.isfinite(shapes).all() and (shapes >= 0).all() and (shapes.sum(axis=1) > 0).all()):
+        raise InvalidInput("a distribution must hold finite shares, none negative, not all zero")
+    scaled = shapes * (shapes.shape[1] / shapes.sum(axis=1, keepdims=True))
+    thresholds = np.ones_like(scaled)
+    aliases = np.tile(np.arange(shapes.shape[1], dtype=np.int32), (len(shapes), 1))
+    for row in range(len(shapes)):
+        _build(scaled[row], thresholds[row], aliases[row])
+    own = np.minimum(np.rint(thresholds * 2.0**32), 2.0**32 - 1).astype(np.uint64)
+    return np.asarray((own << np.uint64(32)) | aliases.astype(np.uint64))
+
+
+def draw_counts(
+    tables: NDArray[np.uint64],
+    chosen: NDArray[np.integer[Any]],
+    totals: NDArray[np.integer[Any]],
+    seed: int,
+    indices: NDArray[np.integer[Any]],
+    dtype: type[np.unsignedinteger[Any]] = np.uint16,
+) -> NDArray[np.unsignedinteger[Any]]:
+    """Draw spectra with a given number of counts each.
+
+    The chance of a channel is met to some 10⁻⁷ of itself: numbers of 32 bits choose the slot and the part.
+
+    Parameters
+    ----------
+    chosen
+        (N,) position of each spectrum's distribution.
+    totals
+        (N,) counts of each spectrum; none above what the dtype holds.
+    seed, indices
+        Of the whole map, and (N,) numbers of the spectra within it.
+
+    Returns
+    -------
+    (N, E) counts.
+    """
+    counts = np.zeros((len(chosen), tables.shape[1]), dtype=dtype)
+    start = np.uint64(seed & (2**64 - 1))
+    tables_of = np.asarray(chosen, dtype=np.int64)
+    numbers = np.asarray(totals, dtype=np.int64)
+    keys = np.asarray(indices).astype(np.uint64)
+
+    def work(part: slice) -> None:
+        _draw(tables, tables_of[part], numbers[part], start, keys[part], counts[part])
+
+    over_threads(len(counts), work)
+    return counts
+
+
 def _split_key(key: Any) -> tuple[Any, Any, Any]:
     parts = list(key) if isinstance(key, tuple) else [key]
     at = [index for index, part in enumerate(parts) if part is Ellipsis]
@@ -102,3 +174,46 @@ def _split_key(key: Any) -> tuple[Any, Any, Any]:
         raise IndexError("a map of spectra has three axes")
     y, x, channels = parts + [slice(None)] * (3 - len(parts))
     return y, x, channels
+
+
+@numba.njit(nogil=True, cache=True)
+def _build(scaled, thresholds, aliases):  # type: ignore[no-untyped-def]  # compiled
+    size = scaled.shape[0]
+    small, large = np.empty(size, np.int32), np.empty(size, np.int32)
+    smalls, larges = 0, 0
+    for channel in range(size):
+        if scaled[channel] < 1.0:
+            small[smalls] = channel
+            smalls += 1
+        else:
+            large[larges] = channel
+            larges += 1
+    while smalls > 0 and larges > 0:
+        smalls -= 1
+        poor, rich = small[smalls], large[larges - 1]
+        thresholds[poor] = scaled[poor]
+        aliases[poor] = rich
+        scaled[rich] -= 1.0 - scaled[poor]
+        if scaled[rich] < 1.0:
+            larges -= 1
+            small[smalls] = rich
+            smalls += 1
+    # What is left differs from 1 by rounding only and keeps its own slot, unless it is truly empty.
+    for left in range(smalls):
+        if scaled[small[left]] < 0.5:
+            thresholds[small[left]] = scaled[small[left]]
+
+
+@numba.njit(nogil=True, cache=True)
+def _draw(slots, chosen, totals, seed, keys, counts):  # type: ignore[no-untyped-def]  # compiled
+    channels = np.uint64(slots.shape[1])
+    for row in range(chosen.shape[0]):
+        state = stream_key(seed, keys[row])
+        table = slots[chosen[row]]
+        spectrum = counts[row]
+        for _ in range(totals[row]):
+            state += _STEP
+            random = mix(state)
+            channel = ((random >> _HALF) * channels) >> _HALF
+            slot = table[channel]
+            spectrum[channel if (random & _LOW) < (slot >> _HALF) else (slot & _LOW)] += 1

@@ -22,8 +22,7 @@ from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.page import Page
 from napari_xrf.plugin.forms.parameter_form import ErrorLabel, ParameterForm
 from napari_xrf.plugin.forms.parts import expanding
-from napari_xrf.plugin.forms.synthesis_choices import FileChoice
-from napari_xrf.plugin.forms.synthesis_distortions import NONE, TYPICAL, DistortionsChoice
+from napari_xrf.plugin.forms.synthesis_choices import NONE, TYPICAL, DistortionsChoice, FileChoice
 from napari_xrf.plugin.forms.tick_list import TickList
 from napari_xrf.reference.minerals import load_library, merge_libraries
 from napari_xrf.reference.pigments import load_pigments

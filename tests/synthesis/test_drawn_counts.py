@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.synthesis.alias_tables import draw_counts, make_alias_tables
+from napari_xrf.synthesis.drawn_counts import draw_counts, make_alias_tables
 
 
 def draw(distribution, total, size=1, seed=1):
