@@ -48,7 +48,9 @@ class CleanUpDock(Dock):
         fill = CheckBox(
             name="fill_holes", text="Fill holes", tooltip="A class fills what it surrounds completely"
         )
-        only = ComboBox(name="only", choices=[ALL_CLASSES], tooltip="Work on one class or on all")
+        only = ComboBox(
+            name="only", label="Only", choices=[ALL_CLASSES], tooltip="Work on one class or on all"
+        )
         self.form = Container(widgets=[*sizes, fill, only], labels=False)
         self.changes = wrapped()
         self.count = button("Count changes", "How many pixels would change", self._count)
