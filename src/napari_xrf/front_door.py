@@ -218,7 +218,7 @@ def map_minerals(
     source
         A map, or its file.
     minerals
-        Names in the library, ``["quartz", "albite"]``; None looks for all that the elements found allow.
+        Names in the library or synonyms, ``["quartz", "orthoclase"]``; None looks for all that the elements found allow.
     method
         ``"likelihood"``, or a network: a shipped model's name or a weights file.
     library
@@ -241,7 +241,7 @@ def map_minerals(
     if minerals is not None:
         listed = (minerals,) if isinstance(minerals, str) else tuple(minerals)
         chosen = [select_minerals(known, [each]) if isinstance(each, str) else (each,) for each in listed]
-        named = tuple(mineral for each in chosen for mineral in each)
+        named = tuple({mineral.name: mineral for each in chosen for mineral in each}.values())
     return classify_by(
         method,
         _map_of(source, progress),

@@ -11,6 +11,8 @@ from napari_xrf.reference.minerals import (
     select_minerals,
     spread_color,
 )
+from napari_xrf.reference.pigments import load_pigments
+from napari_xrf.reference.tables import read_table, shipped
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +138,44 @@ def test_mineral_checks_itself():
         Mineral(" ", "SiO2", 2.6)
     with pytest.raises(InvalidInput):
         Mineral("x", "nonsense", 2.6)
+
+
+@pytest.mark.parametrize("name", ["unknown", "quartz, blue", "quartz+opal", "quartz / opal"])
+def test_names_that_mean_something_else_are_refused(name):
+    with pytest.raises(InvalidInput, match=r"name|called"):
+        Mineral(name, "SiO2", 2.65)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("Orthoclase", "K-feldspar"), ("microcline", "K-feldspar"), ("k feldspar", "K-feldspar"),
+        ("forsterite", "olivine"), ("fayalite", "fayalite"), ("enstatite", "orthopyroxene"),
+        ("labradorite", "plagioclase"), ("troilite", "pyrrhotite"), ("vermilion", "cinnabar"),
+        ("alabaster", "gypsum"), ("lodestone", "magnetite"), ("Hübnerite", "hubnerite"),
+        ("bastnäsite", "bastnasite"), ("rutile", "rutile"), ("lapis lazuli", "ultramarine"),
+        ("lead white", "lead white"), ("hydrocerussite", "lead white"), ("azurite", "azurite"),
+        ("chlorite", "clinochlore chamosite"), ("apatite", "fluorapatite chlorapatite"),
+        ("tourmaline", "schorl dravite elbaite"), ("wolframite", "ferberite hubnerite"),
+        ("clinopyroxene", "diopside hedenbergite augite pigeonite"),
+    ],
+)  # fmt: skip
+def test_what_people_type_is_found(library, typed, meant):
+    assert [each.name for each in select_minerals(library, [typed])] in ([meant], meant.split())
+
+
+def test_synonyms_stand_for_what_is_there(library):
+    pigments = {each.name for each in load_pigments()}
+    names = {each.name for each in library}
+    known = {each.name.casefold() for each in library}
+    for line, row in read_table(shipped("synonyms.csv"), ("name", "synonyms")):
+        assert row["name"] in names | pigments, line
+        for synonym in row["synonyms"].split(";"):
+            assert synonym.strip().casefold() not in known, (line, synonym)
+
+
+def test_synonyms_are_suggested_and_add_no_candidate(library):
+    with pytest.raises(InvalidInput, match="Did you mean K-feldspar"):
+        select_minerals(library, ["orthoclas"])
+    assert "ultramarine" not in {each.name for each in library}
+    assert len(select_minerals(library, ["feldspar", "albite", "orthoclase"])) == 4

@@ -7,25 +7,28 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.core.label_map import LabelClass, group_name
+from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, group_name, members_of
 from napari_xrf.reference.formulas import mass_fractions
 from napari_xrf.reference.materials import Material
+from napari_xrf.reference.pigments import load_pigments
 from napari_xrf.reference.solid_solution import (
     Substitution,
     parse_substitutions,
     span,
     substitute,
 )
-from napari_xrf.reference.tables import read_table, select, shipped
+from napari_xrf.reference.tables import density_of, read_table, select, shipped
 
 REQUIRED_COLUMNS = ("name", "formula", "density")
 OPTIONAL_COLUMNS = ("group", "color", "substitutions", "source")
 
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 _GOLDEN_RATIO = 0.6180339887498949
+_TAKEN = (UNKNOWN_NAME, "not measured", "auto")
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,8 @@ class Mineral:
     Raises
     ------
     InvalidInput
-        For an empty name, a formula or substitution that cannot be, a density that is not above 0, or a
-        colour of another form.
+        For a name that is empty, taken (``"unknown"``) or holds what parts names (``, ; + /``), a
+        formula or substitution that cannot be, a density that is not above 0, or a colour of another form.
     """
 
     name: str
@@ -65,8 +68,7 @@ class Mineral:
     source: str = ""
 
     def __post_init__(self) -> None:
-        if not self.name.strip():
-            raise InvalidInput("a mineral needs a name")
+        _check_name(self.name)
         if not (math.isfinite(self.density) and self.density > 0):
             raise InvalidInput(f"the density of {self.name!r} must be above 0 g/cm³, not {self.density}")
         if not _COLOR.fullmatch(self.color):
@@ -102,9 +104,10 @@ def load_library(path: str | Path | None = None) -> tuple[Mineral, ...]:
     Parameters
     ----------
     path
-        A CSV file (UTF-8) with the columns name, formula, density (g/cm³) and, if wanted, group, color
-        (``#rrggbb``), substitutions (``Zn:Fe=0..0.25;Zn:Cd=0..0.01``) and source. Lines that start with
-        ``#`` are skipped. None: the shipped library.
+        A CSV file, as spreadsheets write it too, with the columns name, formula, density (g/cm³, or with
+        its unit) and, if wanted, group, color (``#rrggbb``), substitutions
+        (``Zn:Fe=0..0.25;Zn:Cd=0..0.01``) and source. Lines that start with ``#`` are skipped. None: the
+        shipped library.
 
     Raises
     ------
@@ -118,23 +121,29 @@ def load_library(path: str | Path | None = None) -> tuple[Mineral, ...]:
     for line, values in read_table(source, REQUIRED_COLUMNS):
         mineral = _mineral(source, line, values, len(minerals))
         if mineral.name.casefold() in seen:
-            raise FileError(source, f"line {line}, column name: {mineral.name!r} stands twice")
+            raise FileError(
+                source, f"line {line}, column name: {mineral.name!r} stands twice", "Give each its own name"
+            )
         seen.add(mineral.name.casefold())
         minerals.append(mineral)
     if not minerals:
-        raise FileError(source, "it holds no mineral")
+        raise FileError(source, "it holds no mineral", "Write one in each line below the columns' names")
     return tuple(minerals)
 
 
 def select_minerals(library: Iterable[Mineral], names: Iterable[str]) -> tuple[Mineral, ...]:
-    """Return the minerals of the given names, in the order of the names; case does not matter.
+    """Return the minerals of the given names, in the order of the names; case and accents do not matter.
+
+    A synonym, ``"orthoclase"``, stands for the library's mineral, K-feldspar; one of several minerals,
+    ``"chlorite"``, for all of them. Pigments of one compound that the library lacks, ``"lead white"``, can
+    be named too.
 
     Raises
     ------
     InvalidInput
         When a name is not in the library; the message suggests close ones.
     """
-    return select(library, names, "mineral")
+    return select(library, names, "mineral", _pigments())
 
 
 def merge_libraries(library: Iterable[Mineral], added: Iterable[Mineral]) -> tuple[Mineral, ...]:
@@ -152,6 +161,28 @@ def spread_color(index: int) -> str:
     return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
 
 
+@cache
+def _pigments() -> tuple[Mineral, ...]:
+    """Return the pigments that are one compound; they are looked for only when named."""
+    return tuple(
+        Mineral(each.name, each.formula, each.material.density, "pigment", each.color, (), each.source)
+        for each in load_pigments()
+        if " + " not in each.formula
+    )
+
+
+def _check_name(name: str) -> None:
+    if not name.strip():
+        raise InvalidInput("a mineral needs a name")
+    if name.strip().casefold() in _TAKEN:
+        raise InvalidInput(f"no mineral can be called {name!r}: the word has another meaning", "Rename it")
+    if set(",;+") & set(name) or len(members_of(name)) > 1:
+        raise InvalidInput(
+            f"the name {name!r} holds what parts the names of several minerals (, ; + or /)",
+            "Write it with a hyphen or brackets",
+        )
+
+
 def _mineral(source: Path, line: int, values: dict[str, str], index: int) -> Mineral:
     """Check one line value by value, so that an error can name the column."""
 
@@ -160,19 +191,18 @@ def _mineral(source: Path, line: int, values: dict[str, str], index: int) -> Min
 
     if not values.get("name"):
         raise wrong("name", "it is empty")
+    column = "name"
     try:
-        mass_fractions(values.get("formula", ""))
+        _check_name(values["name"])
+        column = "formula"
+        mass_fractions(values["formula"])
+        column = "density"
+        density = density_of(values["density"])
     except InvalidInput as error:
-        raise wrong("formula", error.cause, error.remedy) from error
-    try:
-        density = float(values.get("density", ""))
-    except ValueError:
-        raise wrong("density", f"{values.get('density', '')!r} is no number") from None
-    if not (math.isfinite(density) and density > 0):
-        raise wrong("density", f"{values['density']} is not above 0 g/cm³")
+        raise wrong(column, error.cause, error.remedy) from error
     color = values.get("color", "").lower() or spread_color(index)
     if not _COLOR.fullmatch(color):
-        raise wrong("color", f"{color!r} is not of the form #rrggbb")
+        raise wrong("color", f"{color!r} is not of the form #rrggbb", "Write #ff0000, or leave it empty")
     try:
         substitutions = parse_substitutions(values.get("substitutions", ""))
         return Mineral(

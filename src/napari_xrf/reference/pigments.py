@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.parameters import check_range
 from napari_xrf.reference.materials import Material
-from napari_xrf.reference.tables import read_table, select, shipped
+from napari_xrf.reference.tables import density_of, number_of, read_table, select, shipped
 
 COLUMNS = ("name", "formula", "color", "density", "thickness_um", "pigment_volume", "source")
 _REQUIRED = COLUMNS[:4]
@@ -100,7 +99,7 @@ def _pigment(row: dict[str, str]) -> Pigment:
         raise InvalidInput("the name is empty")
     return Pigment(
         row["name"],
-        _material(row["formula"], _number(row, "density"), row["name"]),
+        _material(row["formula"], density_of(row["density"]), row["name"]),
         row["color"].lower(),
         _number(row, "thickness_um", _TYPICAL_THICKNESS_UM),
         _number(row, "pigment_volume", _TYPICAL_PIGMENT_VOLUME),
@@ -109,12 +108,9 @@ def _pigment(row: dict[str, str]) -> Pigment:
     )
 
 
-def _number(row: dict[str, str], column: str, default: float = math.nan) -> float:
+def _number(row: dict[str, str], column: str, default: float) -> float:
     text = row.get(column, "")
-    try:
-        return float(text) if text else default
-    except ValueError:
-        raise InvalidInput(f"{column} {text!r} is no number") from None
+    return number_of(text, column) if text else default
 
 
 def _material(formula: str, density: float, name: str) -> Material:
