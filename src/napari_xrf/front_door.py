@@ -218,7 +218,8 @@ def map_minerals(
     source
         A map, or its file.
     minerals
-        Names in the library or synonyms, ``["quartz", "orthoclase"]``; None looks for all that the elements found allow.
+        Names in the library or synonyms, ``["quartz", "orthoclase"]``; None looks for all that the
+        elements found allow.
     method
         ``"likelihood"``, or a network: a shipped model's name or a weights file.
     library
