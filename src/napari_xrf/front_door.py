@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_xrf.learning.model import Model
     from napari_xrf.learning.prediction import Prediction
     from napari_xrf.maps.calibrated_map import CalibratedMap
-    from napari_xrf.maps.explanation import FoundElement
+    from napari_xrf.maps.judgement import FoundElement
     from napari_xrf.maps.quantification import Quantities
     from napari_xrf.minerals.classification import Classification
     from napari_xrf.minerals.cleanup import CleanUpStep

@@ -14,7 +14,6 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.anode import with_likely_anode
 from napari_xrf.maps.calibration import Calibration, calibrate
 from napari_xrf.maps.identification import FoundElement, identify
 from napari_xrf.maps.setting import Setting, setting_of
@@ -130,9 +129,9 @@ def calibrate_map(
     known = calibration or calibrate(
         spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements, progress=progress
     )
-    setting = setting_of(spectrum, cube.energy, cube.excitation).refined(known.energy, known.detector)
-    if spectrum[cube.energy.positive].any():
-        setting = with_likely_anode(spectrum, setting, cube.elements, progress)
+    setting = known.setting
+    if setting is None:
+        setting = setting_of(spectrum, cube.energy, cube.excitation).refined(known.energy, known.detector)
     progress(1, 1, "calibrating")
     return CalibratedMap(cube, known, setting, spectrum)
 

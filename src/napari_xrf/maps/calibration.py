@@ -13,13 +13,15 @@ from napari_xrf.core.emission_lines import emission_lines
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation
+from napari_xrf.maps.anode import with_likely_anode
 from napari_xrf.maps.background import estimate_background
 from napari_xrf.maps.blas_threads import one_blas_thread
-from napari_xrf.maps.candidates import candidates, log_odds
+from napari_xrf.maps.candidates import candidates
 from napari_xrf.maps.explanation import Explanation, explain, explain_again
 from napari_xrf.maps.joint_fit import Problem
-from napari_xrf.maps.peaks import Peak, find_peaks
-from napari_xrf.maps.setting import Setting, setting_of
+from napari_xrf.maps.peaks import Peak, find_peaks, without_spikes
+from napari_xrf.maps.scatter import scatter_columns
+from napari_xrf.maps.setting import Setting, setting_of, summed_setting
 from napari_xrf.physics.detector.detector import Detector, with_resolution
 
 Array = NDArray[np.float64]
@@ -30,9 +32,18 @@ _FEWEST_COUNTS = 300.0
 # What files get wrong, one standard deviation: the offset and the gain.
 _OFFSET_KEV, _GAIN = 0.03, 0.002
 _MATCH_KEV = 0.014  # spread of peaks about their lines under a right calibration
-_LARGEST_SHIFT_KEV = 0.12
+_USUAL_SHIFT_KEV, _LARGEST_SHIFT_KEV = 0.12, 0.8
+_MATCHED = 0.5  # part of the peaks, by the root of their significance, that an axis must explain
 _FWHM_RANGE_EV = (90.0, 320.0)  # at Mn Kα: from the best drift detectors to bad ones
-_REFINEMENTS = 3
+_REFINEMENTS = 8
+_APART_KEV = 0.008  # between axes from which both are refined
+_FAR_BETTER = 0.0  # score by which a far axis must beat one near the file's
+_LONG_TAIL = 6.0
+_POOR = 2.5  # chi-square per group of channels, of a model that lacks something
+_WORTH_A_STEP = 0.2  # gain in log-odds below which no further step is taken
+# What is not known of a tube's scatter, one standard deviation, and where it can lie.
+_ANGLE_DEG, _ANGLE_RANGE_DEG = 15.0, (85.0, 173.0)
+_SPREAD_DEG, _SPREAD_RANGE_DEG = 6.0, (2.0, 25.0)
 _TELLING = 0.15  # peaks of this part of the strongest one's significance tell the resolution
 
 
@@ -56,6 +67,8 @@ class Calibration:
         Whether there was enough to refine.
     message
         In words: what was done, or why nothing was.
+    setting
+        With what the spectrum was measured, as refined: source and scatter angle too.
     """
 
     energy: EnergyAxis
@@ -65,6 +78,7 @@ class Calibration:
     quality: float
     refined: bool
     message: str
+    setting: Setting | None = None
 
 
 def calibrate(
@@ -75,11 +89,12 @@ def calibrate(
     elements: tuple[str, ...] = (),
     progress: Progress = ignore_progress,
 ) -> Calibration:
-    """Refine energy axis and resolution on a summed spectrum.
+    """Refine energy axis, resolution and source on a summed spectrum.
 
     First the offset and gain under which most peaks lie on lines of likely elements (a search on a
-    grid, with a prior of 30 eV and 0.2 %), then a least-squares refinement of offset, gain and
-    resolution with all elements the spectrum shows (Gauss-Newton steps of the full model).
+    grid, with a prior of 30 eV and 0.2 %, and on a wider one), then a least-squares refinement of offset,
+    gain and resolution with all elements the spectrum shows (Gauss-Newton steps of the full model). For
+    X-ray tubes the anode is inferred where the file names none, and the scatter angle is refined as well.
 
     Parameters
     ----------
@@ -96,32 +111,119 @@ def calibrate(
     -------
     The refined axis and detector, or the file's own and a reason when there are too few counts or peaks.
     """
-    counts = np.clip(np.asarray(spectrum, dtype=np.float64), 0, None)
+    counts = without_spikes(np.clip(np.asarray(spectrum, dtype=np.float64), 0, None), energy)
     setting = setting_of(counts, energy, excitation or Excitation())
     peaks = find_peaks(counts, energy, fwhm=setting.detector.fwhm)
     if counts[energy.positive].sum() < _FEWEST_COUNTS or len(peaks) < _FEWEST_PEAKS:
         return _unchanged(setting, f"too few counts or peaks ({len(peaks)}) to refine the energy axis")
-    lines, odds = _known_lines(setting, elements)
-    offset, gain = _search_grid(peaks, lines, odds)
+    lines, odds = _known_lines(summed_setting(setting), elements)
+    tried = [
+        _from_start(counts, setting, peaks, lines, start, elements, progress)
+        for start in _starts(peaks, lines, odds)
+    ]
+    temper = min(explained.best.misfit for _, explained in tried)
+    fine, explained = max(tried, key=lambda one: one[1].best.score(temper))
+    fine, explained = _straightened(counts, fine, explained, progress)
+    if fine.kind in (None, "tube"):
+        fine, explained = with_likely_anode(counts, fine, explained, elements, progress)
+        if fine.anode is not None:
+            fine, explained = _refine(counts, fine, explained, progress)
+            fine, explained = _straightened(counts, fine, explained, progress)
+    if explained.best.misfit > _POOR:
+        # Something is missing: a rare element may be the main one.
+        explained = explain(counts, fine, elements, thorough=False, progress=progress)
+        fine, explained = _refine(counts, fine, explained, progress)
+        fine, explained = _straightened(counts, fine, explained, progress)
+    return _judged(setting, fine, explained, counts)
+
+
+def _starts(peaks: tuple[Peak, ...], lines: Array, odds: Array) -> list[tuple[float, float]]:
+    """Return the offsets and gains to refine from.
+
+    The best near the file's axis; that axis itself where it differs; and one far off, where many more
+    peaks lie on lines then.
+    """
+    near, score = _search_grid(peaks, lines, odds, _NEAR)
+    far, far_score = _search_grid(peaks, lines, odds, _FAR)
+    starts = [near, (0.0, 0.0)] if _apart(near, (0.0, 0.0)) else [near]
+    if far_score > score + _FAR_BETTER and _apart(far, near):
+        offset, gain = far
+        moved = tuple(replace(one, energy=one.energy * (1 + gain) + offset) for one in peaks)
+        (more, change), _ = _search_grid(moved, lines, odds, _NEAR)
+        starts.append((offset * (1 + change) + more, (1 + gain) * (1 + change) - 1))
+    return starts
+
+
+def _apart(first: tuple[float, float], second: tuple[float, float]) -> bool:
+    offset, gain = first[0] - second[0], first[1] - second[1]
+    return max(abs(offset + gain * at) for at in REFERENCE_KEV) > _APART_KEV
+
+
+def _from_start(
+    counts: Array,
+    setting: Setting,
+    peaks: tuple[Peak, ...],
+    lines: Array,
+    start: tuple[float, float],
+    elements: tuple[str, ...],
+    progress: Progress,
+) -> tuple[Setting, Explanation]:
+    """Refine from an offset and a gain."""
+    offset, gain = start
     coarse = _moved(setting, offset, gain)
     moved = [replace(peak, energy=peak.energy * (1 + gain) + offset) for peak in peaks]
     matched = [peak for peak in moved if np.abs(lines - peak.energy).min() < 2 * _MATCH_KEV]
     coarse = coarse.refined(coarse.energy, _fitting_detector(counts, coarse, matched))
-    fine, explained = _refine(counts, coarse, elements, progress)
-    return _judged(setting, fine, explained, counts)
+    usual = setting.kind != "electron"
+    explained = explain(counts, coarse, elements, thorough=False, usual=usual, progress=progress)
+    return _refine(counts, coarse, explained, progress)
 
 
 def _unchanged(setting: Setting, message: str) -> Calibration:
     shifts = tuple((at, 0.0) for at in REFERENCE_KEV)
-    return Calibration(setting.energy, setting.detector, shifts, 0, math.nan, False, message)
+    return Calibration(setting.energy, setting.detector, shifts, 0, math.nan, False, message, setting)
+
+
+def _straightened(
+    counts: Array, setting: Setting, explained: Explanation, progress: Progress
+) -> tuple[Setting, Explanation]:
+    """Refine once more from the straight line through peaks and lines, where that is likelier."""
+    start = _by_lines(counts, setting, explained)
+    if start is None:
+        return setting, explained
+    again = explain_again(counts, start, explained, progress=progress)
+    other = _refine(counts, start, again, progress)
+    temper = min(explained.best.misfit, other[1].best.misfit)
+    return max((setting, explained), other, key=lambda one: one[1].best.score(temper))
+
+
+def _by_lines(counts: Array, setting: Setting, explained: Explanation) -> Setting | None:
+    """Return the setting with the axis that puts peaks on lines of the elements found, if it differs."""
+    lines = np.array(
+        [at for one in explained.elements for at in _line_groups(one.columns[0], explained.setting)]
+    )
+    peaks = find_peaks(counts, setting.energy, fwhm=setting.detector.fwhm)
+    if lines.size < 3 or len(peaks) < 3:
+        return None
+    at = np.array([peak.energy for peak in peaks])
+    weight = np.sqrt([peak.significance for peak in peaks])
+    offset, gain = 0.0, 0.0
+    for reach in (0.09, 0.06, 0.03):
+        moved = at * (1 + gain) + offset
+        nearest = lines[np.abs(moved[:, None] - lines).argmin(axis=1)]
+        near = np.abs(nearest - moved) < reach
+        if near.sum() < 3 or np.ptp(at[near]) < 1.0:
+            return None
+        gain, offset = np.polyfit(at[near], nearest[near] - at[near], 1, w=weight[near])
+    if not _apart((offset, gain), (0.0, 0.0)):
+        return None
+    return _moved(setting, float(offset), float(gain))
 
 
 def _known_lines(setting: Setting, elements: tuple[str, ...]) -> tuple[Array, Array]:
     """Energies of peaks that a sample is likely to show, and how likely each is (log-odds)."""
     energies, odds = [], []
-    for one in candidates(setting, elements):
-        if log_odds(one.element, elements) < -5:
-            continue
+    for one in candidates(setting, elements, usual=True):
         for rank, at in enumerate(_line_groups(one.columns[0], setting)):
             energies.append(at)
             odds.append(one.log_odds - rank)
@@ -139,11 +241,11 @@ def _anode_lines(setting: Setting) -> list[tuple[float, float]]:
     return [(line.energy, -1.0) for line in lines if line.transition in ("KL3", "L3M5")]
 
 
-def _line_groups(profile: Array, setting: Setting) -> list[float]:
-    """Centres of a column's main peak and, where it stands apart, of the next one (Kβ, Lβ)."""
+def _line_groups(profile: Array, setting: Setting, most: int = 2, part: float = 0.05) -> list[float]:
+    """Centres of a column's main peak and, where they stand apart, of the next ones (Kβ, Lβ)."""
     rest = np.array(profile)
     groups: list[float] = []
-    while len(groups) < 2 and rest.max() > 0.05 * profile.max():
+    while len(groups) < most and rest.max() > part * profile.max():
         at = _centroid(rest, setting)
         groups.append(at)
         reach = 1.2 * float(setting.detector.fwhm(np.array(at)))
@@ -160,22 +262,41 @@ def _centroid(profile: Array, setting: Setting) -> float:
     return float(np.average(at[near], weights=profile[near])) if profile[near].sum() > 0 else float(at[top])
 
 
-def _search_grid(peaks: tuple[Peak, ...], lines: Array, odds: Array) -> tuple[float, float]:
-    """Return the offset in keV and relative gain that put the strongest peaks on likely lines."""
+@dataclass(frozen=True)
+class _Grid:
+    """Offsets in keV and gains to try: largest and step of each, and the peaks' spread about lines."""
+
+    offset: tuple[float, float]
+    gain: tuple[float, float]
+    match_kev: float
+
+
+_NEAR = _Grid((0.10, 0.004), (0.006, 0.0005), _MATCH_KEV)
+_FAR = _Grid((0.12, 0.012), (0.045, 0.0015), 0.022)
+
+
+def _search_grid(
+    peaks: tuple[Peak, ...], lines: Array, odds: Array, grid: _Grid
+) -> tuple[tuple[float, float], float]:
+    """Return the offset in keV and gain that put the strongest peaks on likely lines, and their score."""
     strongest = peaks[:14]
     at = np.array([peak.energy for peak in strongest])
     # The strongest count most: weak peaks may be Bragg reflections or sums of pulses.
     weight = 8 * np.sqrt(np.array([peak.significance for peak in strongest]) / strongest[0].significance)
-    offsets = np.arange(-0.10, 0.1001, 0.004)
-    gains = np.arange(-0.006, 0.00601, 0.0005)
-    offset, gain = (grid.ravel() for grid in np.meshgrid(offsets, gains, indexing="ij"))
+    offsets = np.arange(-grid.offset[0], grid.offset[0] + 1e-9, grid.offset[1])
+    gains = np.arange(-grid.gain[0], grid.gain[0] + 1e-9, grid.gain[1])
+    offset, gain = (part.ravel() for part in np.meshgrid(offsets, gains, indexing="ij"))
     moved = at[None, :] * (1 + gain[:, None]) + offset[:, None]
     distance = moved[:, :, None] - lines[None, None, :]
-    width = np.hypot(_MATCH_KEV, [peak.energy_error for peak in strongest])
+    width = np.hypot(grid.match_kev, [peak.energy_error for peak in strongest])
     match = np.exp(-0.5 * (distance / width[None, :, None]) ** 2 + 0.25 * odds[None, None, :]).max(axis=2)
-    score = match @ weight - 0.5 * (offset / _OFFSET_KEV) ** 2 - 0.5 * (gain / _GAIN) ** 2
+    # Few files are far off, but those that are may be anywhere: a normal prior with a long tail.
+    unusual = 0.5 * (offset / _OFFSET_KEV) ** 2 + 0.5 * (gain / _GAIN) ** 2
+    score = match @ weight - np.where(
+        unusual > _LONG_TAIL, _LONG_TAIL + np.log1p(np.maximum(unusual - _LONG_TAIL, 0)), unusual
+    )
     best = int(np.argmax(score))
-    return float(offset[best]), float(gain[best])
+    return (float(offset[best]), float(gain[best])), float(score[best])
 
 
 def _moved(setting: Setting, offset: float, gain: float) -> Setting:
@@ -222,67 +343,119 @@ def _bounded_fwhm(fwhm_ev: float) -> float:
 
 
 def _refine(
-    counts: Array, setting: Setting, elements: tuple[str, ...], progress: Progress
+    counts: Array, setting: Setting, explained: Explanation, progress: Progress
 ) -> tuple[Setting, Explanation]:
-    """Gauss-Newton steps on offset, gain and resolution with everything the spectrum shows."""
-    explained = explain(counts, setting, elements, progress=progress)
+    """Gauss-Newton steps on axis, resolution and scatter with everything the spectrum shows."""
     for _ in range(_REFINEMENTS):
         for part in (1.0, 0.4):
-            trial = _step(counts, setting, explained, part)
-            again = explain_again(counts, trial, explained, progress)
-            if again.fit.chi_square < explained.fit.chi_square:
+            trial = _step(setting, explained, part)
+            again = explain_again(counts, trial, explained, progress=progress)
+            temper = explained.best.misfit
+            gained = again.best.score(temper) - explained.best.score(temper)
+            if gained > 0:
                 break
         else:
             break
         setting, explained = trial, again
+        if gained < _WORTH_A_STEP:
+            break
     return setting, explained
 
 
 @one_blas_thread()
-def _step(counts: Array, setting: Setting, explained: Explanation, part: float) -> Setting:
-    families = [
-        position
-        for position, name in enumerate(explained.names)
-        if not name.startswith(("continuum", "stray", "pile-up"))
-    ]
-    peaks = explained.fit.amplitudes[families] @ explained.columns[families]
-    fitted = setting.fitted
-    at, width = setting.energy.energies[fitted], setting.energy.width
-    slope = np.gradient(peaks) / width
+def _step(setting: Setting, explained: Explanation, part: float) -> Setting:
+    """Return the setting moved by a part of the step that fits the spectrum best."""
+    columns, best = explained.spectrum, explained.best
+    names = [columns.names[k] for k in best.index]
+    peaks = [k for k, name in enumerate(names) if not name.startswith(("continuum", "stray", "pile-up"))]
+    shape = best.fit.amplitudes[peaks] @ columns.whole[best.index[peaks]]
+    axis = explained.setting.energy
+    slope = np.gradient(shape) / axis.width
     # Counts that lie like P(E + δ) need an axis that is δ higher; P(E + δ) = P + δ·slope.
-    widening = 0.5 * np.gradient(slope) / width
-    directions = np.array(
-        [slope * _OFFSET_KEV, slope * at * _GAIN, widening * (0.1 / FWHM_PER_SIGMA) ** 2]
-    )  # one standard deviation each
+    widening = 0.5 * np.gradient(slope) / axis.width
+    # One standard deviation each.
+    directions = [slope * _OFFSET_KEV, slope * axis.energies * _GAIN, widening * (0.1 / FWHM_PER_SIGMA) ** 2]
+    directions += _scatter_directions(explained, names)
     # Beside what may be wrong with single families, so that a tail does not pass for a worse resolution.
-    known = explained.problem.deviations
-    before = explained.problem
-    problem = Problem(counts[fitted], before.variance, np.concatenate([directions, known]), before.starts)
-    moved = problem.fit(explained.columns).deviations[: len(directions)] * part
+    moves = np.concatenate([columns.grouped(np.array(directions)), best.problem.deviations])
+    problem = Problem(columns.counts, best.problem.variance, moves)
+    moved = problem.fit(columns.columns[best.index]).deviations[: len(directions)] * part
     offset = float(np.clip(moved[0] * _OFFSET_KEV, -0.03, 0.03))
     gain = float(np.clip(moved[1] * _GAIN, -0.003, 0.003))
     changed = _moved(setting, offset, gain)
     now = float(setting.detector.fwhm(MN_KA_KEV))
     variance = now**2 + float(np.clip(moved[2], -1.0, 1.0)) * 0.1**2
     fwhm = _bounded_fwhm(1e3 * math.sqrt(max(variance, 0.0081)))
-    return changed.refined(changed.energy, with_resolution(setting.detector, fwhm))
+    changed = changed.refined(changed.energy, with_resolution(setting.detector, fwhm))
+    if len(directions) > 3:
+        angle = setting.scatter_deg + float(np.clip(moved[3] * _ANGLE_DEG, -12, 12))
+        spread = setting.spread_deg + float(np.clip(moved[4] * _SPREAD_DEG, -4, 4))
+        changed = replace(
+            changed,
+            scatter_deg=float(np.clip(angle, *_ANGLE_RANGE_DEG)),
+            spread_deg=float(np.clip(spread, *_SPREAD_RANGE_DEG)),
+        )
+    return changed
+
+
+def _scatter_directions(explained: Explanation, names: list[str]) -> list[Array]:
+    """Return by what the Compton peaks change with the scatter angle and its spread, one sd each, (E,)."""
+    seen = [k for k, name in enumerate(names) if name.endswith("Compton")]
+    if not seen:
+        return []
+    best, setting = explained.best, explained.setting
+    found = []
+    for other in (
+        replace(setting, scatter_deg=setting.scatter_deg - 4),
+        replace(setting, spread_deg=setting.spread_deg + 3),
+    ):
+        columns = scatter_columns(
+            other.kind, other.highest_kev, other.anode, other.scatter_deg, other.detector, other.energy,
+            other.spread_deg,
+        )  # fmt: skip
+        now = [explained.spectrum.whole[best.index[k]] for k in seen]
+        difference = sum(
+            best.fit.amplitudes[k] * (columns[names[k]] - before) for k, before in zip(seen, now, strict=True)
+        )
+        found.append(np.asarray(difference))
+    return [found[0] * (-_ANGLE_DEG / 4), found[1] * (_SPREAD_DEG / 3)]
 
 
 def _judged(before: Setting, after: Setting, explained: Explanation, counts: Array) -> Calibration:
-    lines = [line for one in explained.elements for line in _line_groups(one.columns[0], after)]
-    lines += [line for line, _ in _anode_lines(after)]
+    columns, best = explained.spectrum, explained.best
+    names = [columns.names[k] for k in best.index]
+    shown = [
+        best.index[k]
+        for k, name in enumerate(names)
+        if not name.startswith(("continuum", "pile-up")) and best.fit.amplitudes[k] > 0
+    ]
+    lines = [line for k in shown for line in _line_groups(columns.whole[k], explained.setting, 8, 0.01)]
     found = find_peaks(counts, after.energy, fwhm=after.detector.fwhm)
     distances = [min((abs(peak.energy - line) for line in lines), default=math.inf) for peak in found]
     used = [distance for distance in distances if distance < 0.03]
+    weight = np.sqrt([peak.significance for peak in found])
+    matched = (
+        float(weight @ (np.array(distances) < 0.03)) / max(float(weight.sum()), 1e-300) if found else 0.0
+    )
+    kept = after.refined(before.energy, before.detector)
     if len(used) < _FEWEST_PEAKS:
-        return _unchanged(before, "the peaks fit no likely elements: the file's energy axis is kept")
+        return _unchanged(kept, "the peaks fit no likely elements: the file's energy axis is kept")
+    if matched < _MATCHED:
+        return _unchanged(
+            kept,
+            f"unsure: only {100 * matched:.0f} % of the peaks lie on lines; the file's energy axis is kept, "
+            "give the right one if it is wrong",
+        )
     shifts = []
     for at in REFERENCE_KEV:
         channel = (at - before.energy.offset) / before.energy.width
         shifts.append((at, 1e3 * float(after.energy.energy(channel) - at)))
-    if max(abs(shift) for _, shift in shifts) > 1e3 * _LARGEST_SHIFT_KEV:
-        return _unchanged(before, "the refined energy axis lies too far off: the file's is kept")
+    largest = 1e-3 * max(abs(shift) for _, shift in shifts)
+    if largest > _LARGEST_SHIFT_KEV:
+        return _unchanged(kept, "the refined energy axis lies too far off: the file's is kept")
     quality = 1e3 * math.sqrt(sum(distance**2 for distance in used) / len(used))
     fwhm = 1e3 * float(after.detector.fwhm(MN_KA_KEV))
     message = f"{len(used)} peaks, {quality:.1f} eV from their lines; {fwhm:.0f} eV wide at Mn Kα"
-    return Calibration(after.energy, after.detector, tuple(shifts), len(used), quality, True, message)
+    if largest > _USUAL_SHIFT_KEV:
+        message += f"; the file's energy axis was {1e3 * largest:.0f} eV off"
+    return Calibration(after.energy, after.detector, tuple(shifts), len(used), quality, True, message, after)

@@ -9,7 +9,7 @@ import xraylib
 from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import HEAVIEST, edge_energy, main_line, split_family
-from napari_xrf.maps.families import families_of, family_column
+from napari_xrf.maps.families import families_of, family_column, family_columns
 from napari_xrf.maps.setting import Setting
 
 # Noble gases do not stay in solids; no isotope of the others lives long enough to be found in a sample.
@@ -70,26 +70,41 @@ class Candidate:
         return (self.families[0], *clear)
 
 
-def candidates(setting: Setting, listed: tuple[str, ...] = ()) -> tuple[Candidate, ...]:
-    """Return the elements to look for, by rising atomic number.
+def candidates(setting: Setting, listed: tuple[str, ...] = (), usual: bool = False) -> tuple[Candidate, ...]:
+    """Return the elements to look for, by rising atomic number; without rare ones where ``usual``.
 
     Left out are noble gases (argon is allowed where there is air), elements without a long-lived
     isotope, and the anode, whose lines the scattered tube spectrum holds anyway.
     """
-    found = []
+    chosen = []
     for number in range(4, HEAVIEST + 1):
         element = xraylib.AtomicNumberToSymbol(number)
         if element in NEVER or element == setting.anode or (element == "Ar" and not setting.in_air):
             continue
         families = ordered_families(element, setting)
-        if families:
-            columns = np.array([column_of(family, setting) for family in families])
-            if columns[0].any():
-                odds = log_odds(element, listed)
-                if families[0].endswith("M") and element not in listed:
-                    odds += _BY_M_ALONE
-                found.append(Candidate(element, families, columns, odds))
-    return tuple(found)
+        if families and not (usual and log_odds(element, listed) < _USUAL):
+            odds = log_odds(element, listed)
+            alone = families[0].endswith("M") and element not in listed
+            chosen.append((element, families, odds + _BY_M_ALONE * alone))
+    columns = columns_of(tuple(families for _, families, _ in chosen), setting)
+    return tuple(
+        Candidate(element, families, own, odds)
+        for (element, families, odds), own in zip(chosen, columns, strict=True)
+        if own[0].any()
+    )
+
+
+def columns_of(families: tuple[tuple[str, ...], ...], setting: Setting) -> list[NDArray[np.float64]]:
+    """Return the expected spectra of each element's families in a setting, (F, E) each."""
+    every = family_columns(
+        tuple(family for own in families for family in own),
+        setting.detector,
+        setting.energy,
+        setting.highest_kev,
+        setting.monochromatic,
+        setting.source,
+    )
+    return np.split(every, np.cumsum([len(own) for own in families])[:-1]) if families else []
 
 
 def column_of(family: str, setting: Setting) -> NDArray[np.float64]:

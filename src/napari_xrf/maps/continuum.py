@@ -9,6 +9,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.maps.families import normalised
 
 _SOFT_KEV = 1.0
+_GROUPS, _GROUP_PART = 5, 0.01  # strongest peaks, seen above this part of the highest channel
 
 
 def continuum_columns(
@@ -71,6 +72,34 @@ def pile_up_columns(
     soft = np.where((energy.energies >= low) & (energy.energies < _SOFT_KEV), counts, 0.0)
     columns = {"pile-up": _sums(hard, hard, energy), "pile-up soft": _sums(soft, hard + soft, energy)}
     return {name: normalised(column) for name, column in columns.items() if column.any()}
+
+
+def pile_up_pairs(
+    spectrum: NDArray[np.float64], energy: EnergyAxis, column: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return what each pair of the strongest peaks adds to the ``"pile-up"`` column, (P, E).
+
+    Parameters
+    ----------
+    spectrum
+        (E,) net counts of the peaks.
+    column
+        (E,) of :func:`pile_up_columns`.
+    """
+    counts = np.where(energy.energies >= _SOFT_KEV, np.clip(spectrum, 0, None), 0.0)
+    total = float(_sums(counts, counts, energy).sum())
+    counted = np.flatnonzero(counts > _GROUP_PART * counts.max(initial=0))
+    if counted.size == 0 or total <= 0 or not column.any():
+        return np.zeros((0, energy.size))
+    runs = np.split(counted, np.flatnonzero(np.diff(counted) > 1) + 1)
+    runs = sorted(runs, key=lambda run: -float(counts[run].sum()))[:_GROUPS]
+    groups = [np.where(np.isin(np.arange(energy.size), run), counts, 0.0) for run in runs]
+    pairs = [
+        (1 if first is second else 2) * _sums(first, second, energy) / total
+        for k, first in enumerate(groups)
+        for second in groups[k:]
+    ]
+    return np.array(pairs)
 
 
 def _sums(first: NDArray[np.float64], second: NDArray[np.float64], energy: EnergyAxis) -> NDArray[np.float64]:

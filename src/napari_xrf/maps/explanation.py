@@ -2,67 +2,34 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.blas_threads import one_blas_thread
-from napari_xrf.maps.candidates import Candidate, candidates, column_of
-from napari_xrf.maps.joint_fit import JointFit, Problem
-from napari_xrf.maps.setting import Setting, channel_groups
-from napari_xrf.maps.spectrum_model import (
-    CHANNEL_ERROR,
-    LINE_ERROR,
-    continuum_deviations,
-    deviations_of,
-    stray_peaks,
-    surroundings,
-)
+from napari_xrf.maps.candidates import Candidate, candidates, columns_of
+from napari_xrf.maps.joint_fit import Linear
+from napari_xrf.maps.judgement import FoundElement, judge
+from napari_xrf.maps.peaks import without_spikes
+from napari_xrf.maps.setting import Setting, coarse
+from napari_xrf.maps.spectrum_fit import FIRST_STRAY, NEXT_STRAY, Content, Explained, SpectrumFit
+from napari_xrf.maps.spectrum_model import Stray, stray_places
 
 Array = NDArray[np.float64]
 
-_CONTINUUM_SPACING_KEV = 0.9
 _WORTH_TRYING = 2.0  # log-odds at which an element joins the model; the final judgement comes after
-_STRAY_LOG_ODDS = -12.0  # of a peak of free place and width
-_FREE_PARAMETERS = 3.0  # what an amplitude above 0 gains by chance, in units of log-odds
-# Bragg reflections of the primary spectrum hold up to 0.25 % of all counts of a pure metal, anywhere: one
-# standard deviation of what a candidate's counts may owe to them.
-_DIFFRACTED_PART = 1e-4
-_PROBABLE = 0.95
-_SIGNIFICANT = 3.0  # standard errors
 _LARGEST_MODEL = 60
 _MOST_STRAYS = 12
-_FELT = 2.0  # squared standard errors that a deviation must move the spectrum by
 _STRAY_CONTRAST = 3.0  # strays stand where lines hold less than this times the continuum
-
-
-@dataclass(frozen=True)
-class FoundElement:
-    """An element found in a map.
-
-    Attributes
-    ----------
-    element
-        Symbol.
-    families
-        Its line families in the fitted range, the best excited first.
-    net_counts, standard_error
-        Counts of the first family in the whole map (or in the pixels where it was found), and their error.
-    probability
-        That the element is there, from the comparison of models with and without it.
-    pixels
-        In how many pixels it was found, when these are few; 0 when the sum spectrum shows it.
-    """
-
-    element: str
-    families: tuple[str, ...]
-    net_counts: float
-    standard_error: float
-    probability: float
-    pixels: int = 0
+_USUAL_LOG_ODDS, _ELEMENT_FIRST = -4.0, 15.0
+_BETTER = 0.4  # log-odds that a move must gain
+_REFITS = 40  # of moves in a search
+_REFITS_IN_VAIN = 10  # of the moves that look best, before a search ends
+_DOUBTFUL, _MOST_VERIFIED = 20.0, 10  # log-odds up to which an element's rivals are fitted; how many
+_MOST_LINE_GROUPS = 4  # of an element that stray peaks may stand for
+_REPLACEMENTS = 2  # tried in the place of an element
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,27 +38,29 @@ class Explanation:
 
     Attributes
     ----------
+    setting
+        What the spectrum was measured with, on channels of about 20 eV.
     elements
         The candidates in the model.
     found
-        Those that are there beyond doubt, by falling probability and counts.
-    names, columns
-        All K columns of the model, over the fitted channels.
-    fit
-        Its amplitudes and residuals.
-    problem
-        What was fitted.
-    strays_kev
-        Where peaks of no element stand.
+        Those that are there beyond doubt.
+    strays
+        Peaks of no element.
+    spectrum, best
+        All columns, and the fit with those elements and peaks.
     """
 
+    setting: Setting
     elements: tuple[Candidate, ...]
     found: tuple[FoundElement, ...]
-    names: tuple[str, ...]
-    columns: Array
-    fit: JointFit
-    problem: Problem
-    strays_kev: tuple[float, ...] = ()
+    strays: tuple[Stray, ...]
+    spectrum: SpectrumFit
+    best: Explained
+
+    @property
+    def model(self) -> Array:
+        """Expected counts on the setting's channels, (E,), deviations left out."""
+        return np.asarray(self.best.fit.amplitudes @ self.spectrum.whole[self.best.index])
 
 
 @one_blas_thread()
@@ -101,6 +70,8 @@ def explain(
     listed: tuple[str, ...] = (),
     certain: tuple[str, ...] = (),
     demand: float = 0.0,
+    thorough: bool = True,
+    usual: bool = False,
     progress: Progress = ignore_progress,
 ) -> Explanation:
     """Explain a summed spectrum by the elements it needs.
@@ -117,226 +88,295 @@ def explain(
         Elements known to be there: in the model from the start.
     demand
         Log-odds taken from every element, for spectra of pixels picked because they looked odd.
+    thorough
+        Whether elements are also swapped for others, and judged. Without it ``found`` is empty.
+    usual
+        Whether to look for elements that samples often hold only.
     """
-    search = _Search(spectrum, setting, candidates(setting, listed), certain, demand, progress)
+    summed, setting = coarse(without_spikes(spectrum, setting.energy, setting.detector.fwhm), setting)
+    pool = candidates(setting, listed, usual)
+    # While axis and source are not known, free peaks stand in for lines at wrong places.
+    next_stray = NEXT_STRAY if thorough else FIRST_STRAY
+    columns = SpectrumFit(summed, setting, pool, stray_places(setting), demand, next_stray)
+    search = _Search(columns, certain, progress)
     search.grow()
     search.prune()
-    return search.explanation()
+    if thorough:
+        search.improve()
+        search.verify()
+    return search.explanation(thorough)
 
 
 @one_blas_thread()
 def explain_again(
-    spectrum: Array, setting: Setting, before: Explanation, progress: Progress = ignore_progress
+    spectrum: Array,
+    setting: Setting,
+    before: Explanation,
+    without: tuple[str, ...] = (),
+    prune: bool = False,
+    strays: bool = True,
+    progress: Progress = ignore_progress,
 ) -> Explanation:
-    """Fit a spectrum with the elements and stray peaks of an earlier explanation in a changed setting."""
-    kept = tuple(one.element for one in before.elements)
-    pool = tuple(
-        Candidate(
-            one.element,
-            one.families,
-            np.array([column_of(family, setting) for family in one.families]),
-            one.log_odds,
-        )
-        for one in before.elements
+    """Fit a spectrum with the elements and stray peaks of an earlier explanation in a changed setting.
+
+    Parameters
+    ----------
+    without
+        Elements that are left out.
+    prune
+        Whether elements that no longer pay are let go.
+    strays
+        Whether stray peaks are kept.
+    """
+    summed, setting = coarse(without_spikes(spectrum, setting.energy, setting.detector.fwhm), setting)
+    kept = [one for one in before.elements if one.element not in without]
+    profiles = columns_of(tuple(one.families for one in kept), setting)
+    pool = tuple(replace(one, columns=own) for one, own in zip(kept, profiles, strict=True))
+    columns = SpectrumFit(summed, setting, pool, before.strays if strays else (), next_stray=FIRST_STRAY)
+    search = _Search(
+        columns, tuple(one.element for one in pool), progress, frozenset(range(len(columns.strays)))
     )
-    search = _Search(spectrum, setting, pool, kept, 0.0, progress)
-    search.strays = [int(np.argmin(np.abs(search.stray_at - at))) for at in before.strays_kev]
-    search.refit()
-    search.refit()
-    return search.explanation()
+    if prune:
+        search.certain = frozenset()
+        search.prune()
+    return search.explanation(judged=False)
 
 
 class _Search:
-    """The model as it grows, and the fit of its present columns."""
+    """The content as it grows, and its fit."""
 
     def __init__(
         self,
-        spectrum: Array,
-        setting: Setting,
-        pool: tuple[Candidate, ...],
+        spectrum: SpectrumFit,
         certain: tuple[str, ...],
-        demand: float,
         progress: Progress,
+        strays: frozenset[int] = frozenset(),
     ) -> None:
-        around = surroundings(spectrum, setting, _CONTINUUM_SPACING_KEV)
-        self.setting = setting
-        self.fitted = setting.fitted
-        self.counts = np.asarray(spectrum[self.fitted], dtype=np.float64)
-        self.groups = channel_groups(setting)
-        self.pool = pool
-        self.certain = certain
-        self.demand = demand
-        self.progress = progress
-        self.around_names, self.around = around.names, around.columns[:, self.fitted]
-        self.smooth = np.array([name.startswith("continuum") for name in around.names])
-        self.chosen = [one for one in pool if one.element in certain]
-        self.strays: list[int] = []
-        self.stray_at, stray_columns = stray_peaks(setting)
-        self.stray_columns = stray_columns[:, self.fitted]
-        self.diffracted = 0.0 if setting.kind == "electron" else _DIFFRACTED_PART * float(self.counts.sum())
-        self.least_variance = 0.3 * _smooth_variance(self.counts)
-        self._fit(_smooth_variance(self.counts), np.zeros((0, self.counts.size)))
-        self.refit()
+        self.spectrum, self.progress = spectrum, progress
+        pool = spectrum.pool
+        self.certain = frozenset(k for k, one in enumerate(pool) if one.element in certain)
+        self.best = spectrum.fit(Content(self.certain, strays))
+        self.tried: dict[Content, Explained] = {}
+        self.first = np.array([own[0] for own in spectrum.own], dtype=np.intp)
+        heights = spectrum.columns[self.first]
+        self.top = heights.argmax(axis=1) if len(pool) else np.zeros(0, dtype=np.intp)
+        self.stray_top = np.array(
+            [np.argmin(np.abs(spectrum.energies - one.kev)) for one in spectrum.strays], dtype=np.intp
+        )
+        self.fwhm = np.asarray(spectrum.setting.detector.fwhm(np.maximum(spectrum.energies, 0.1)))
 
-    @property
-    def families(self) -> list[str]:
-        return [family for one in self.chosen for family in one.families]
-
-    def refit(self) -> None:
-        """Fit the present columns, with variances and deviations made from the fit before."""
-        lines = len(self.families)
-        self.progress(min(len(self.chosen), _LARGEST_MODEL), _LARGEST_MODEL, "explaining a spectrum")
-        if len(self.fit.amplitudes) != len(self.columns()):
-            self._fit(self.problem.variance, self.problem.deviations)
-        amplitudes, errors = self.fit.amplitudes, self.fit.errors
-        # The columns' own energies matter here: on the whole axis, as they were made.
-        whole = np.zeros((len(amplitudes), self.setting.energy.size))
-        whole[:, self.fitted] = self._columns
-        under = (amplitudes[-len(self.smooth) :] * self.smooth) @ whole[-len(self.smooth) :]
-        deviations = np.concatenate(
-            [
-                deviations_of(whole[:lines], amplitudes[:lines], errors[:lines], self.setting),
-                continuum_deviations(under, self.setting),
-            ]
-        )[:, self.fitted]
-        variance = np.maximum(self.fit.model, 0) + (CHANNEL_ERROR * self.fit.model) ** 2
-        variance += (LINE_ERROR * (amplitudes[:lines] @ self._columns[:lines])) ** 2
-        variance = np.maximum(variance, self.least_variance)
-        # What is far below the noise changes nothing and costs time.
-        felt = (deviations**2 / variance).sum(axis=1) > _FELT
-        self._fit(variance, deviations[felt])
-
-    def columns(self) -> Array:
-        """Return the columns of the elements' families, then stray peaks, then surroundings."""
-        families = [one.columns[:, self.fitted] for one in self.chosen]
-        return np.concatenate([*families, self.stray_columns[self.strays], self.around])
-
-    def _fit(self, variance: Array, deviations: Array) -> None:
-        self._columns = self.columns()
-        self.problem = Problem(self.counts, variance, deviations, self.groups)
-        self.fit = self.problem.fit(self._columns)
+    def _tell(self) -> None:
+        size = min(len(self.best.content.elements), _LARGEST_MODEL)
+        self.progress(size, _LARGEST_MODEL, "explaining a spectrum")
 
     def grow(self) -> None:
-        """Add the element that explains most of what is left, until none is worth it."""
-        while len(self.chosen) < _LARGEST_MODEL:
-            present = {one.element for one in self.chosen}
-            left = [one for one in self.pool if one.element not in present]
-            if not left:
+        """Add what explains most of what is left, until nothing is worth it."""
+        while len(self.best.content.elements) < _LARGEST_MODEL:
+            self._tell()
+            linear = self._linear(self.best)
+            active = self.best.fit.amplitudes > 0
+            additions = self._additions(self.best, linear.gains(active), self.best.usual_misfit)
+            if not additions or additions[0][0] < _WORTH_TRYING:
                 return
-            profiles = np.array([one.columns[0, self.fitted] for one in left])
-            gains = self.problem.gains(self._columns, self.fit.amplitudes, profiles)
-            odds = np.array([one.log_odds for one in left]) - _FREE_PARAMETERS - self.demand
-            promising = np.flatnonzero(0.5 * gains + odds >= _WORTH_TRYING)
-            scales = np.array([self._dispersion(profiles[one]) for one in promising])
-            scores = 0.5 * gains[promising] / scales + odds[promising]
-            if scores.max(initial=-np.inf) < _WORTH_TRYING:
-                return
-            best = int(promising[int(np.argmax(scores))])
-            if not self._stray_instead(left[best], float(gains[best])):
-                self.chosen.append(left[best])
-            self.refit()
+            gain, content, rival = additions[0]
+            if rival is not None and rival[0] > gain:
+                content = rival[1]
+            self.best = self.spectrum.fit(content, self.best)
 
-    def _stray_instead(self, candidate: Candidate, gain: float) -> bool:
-        """Add a stray peak where it explains the peak of a candidate much better, and say so."""
-        if self.setting.kind == "electron" or len(self.strays) >= _MOST_STRAYS or not self.stray_at.size:
-            return False
-        profile = candidate.columns[0, self.fitted]
-        at = self.setting.energy.energies[self.fitted][int(profile.argmax())]
-        reach = 1.5 * float(self.setting.detector.fwhm(np.array(at)))
-        near = np.flatnonzero(np.abs(self.stray_at - at) < reach)
-        near = np.array([one for one in near if self._open_to_strays(int(one))], dtype=np.intp)
+    def _linear(self, at: Explained) -> Linear:
+        return Linear(at.problem.project(self.spectrum.columns), at.index)
+
+    def _additions(
+        self, at: Explained, gains: Array, temper: float, free: frozenset[int] = frozenset()
+    ) -> list[tuple[float, Content, tuple[float, Content] | None]]:
+        """Return elements that may join, by falling gain in log-odds, each with the stray peak instead."""
+        odds = np.array([self.spectrum.element_odds(k) for k in range(len(self.first))])
+        scores = 0.5 * gains[self.first] / temper + odds
+        scores[list(at.content.elements)] = -np.inf
+        found = []
+        for k in np.argsort(-scores)[:_REPLACEMENTS]:
+            if scores[k] > -np.inf:
+                stray = self._stray_near(at, int(k), gains, temper)
+                rival = None if stray is None else (stray[0], at.content.with_stray(stray[1]))
+                found.append((float(scores[k]), at.content.plus(int(k)), rival))
+        return found
+
+    def _stray_near(
+        self, at: Explained, element: int, gains: Array, temper: float
+    ) -> tuple[float, int] | None:
+        """Return the stray peak near an element's main line that gains most, and its gain in log-odds."""
+        top = int(self.top[element])
+        if len(at.content.strays) >= _MOST_STRAYS or not self.stray_top.size:
+            return None
+        reach = 1.5 * self.fwhm[top]
+        energies = self.spectrum.energies
+        near = np.flatnonzero(np.abs(energies[self.stray_top] - energies[top]) < reach)
+        near = np.array([k for k in near if self._open_to_strays(at, int(k))], dtype=np.intp)
         if near.size == 0:
-            return False
-        gains = self.problem.gains(self._columns, self.fit.amplitudes, self.stray_columns[near])
-        best = int(np.argmax(gains))
-        advantage = 0.5 * (float(gains[best]) - gain) / self._dispersion(profile)
-        if advantage + _STRAY_LOG_ODDS - candidate.log_odds < 0:
-            return False
-        self.strays.append(int(near[best]))
-        return True
+            return None
+        own = 0.5 * gains[self.spectrum.stray_start + near] / temper + self.spectrum.stray_odds(
+            len(at.content.strays)
+        )
+        if self.spectrum.pool[element].log_odds >= _USUAL_LOG_ODDS:
+            # At a usual element's line it is that element, unless it is much worse.
+            own -= _ELEMENT_FIRST * (
+                np.abs(energies[self.stray_top[near]] - energies[top]) < 0.5 * self.fwhm[top]
+            )
+        best = int(np.argmax(own))
+        return float(own[best]), int(near[best])
 
-    def _open_to_strays(self, stray: int) -> bool:
+    def _open_to_strays(self, at: Explained, stray: int, without: int | None = None) -> bool:
         """Whether a stray peak would stand clear of the lines found so far, whose shape it could mimic."""
-        if stray in self.strays:
+        if stray in at.content.strays:
             return False
-        at = int(self.stray_columns[stray].argmax())
-        heights = self.fit.amplitudes * self._columns[:, at]
-        lines = len(self.families)
-        return float(heights[:lines].sum()) < _STRAY_CONTRAST * max(float(heights[lines:].sum()), 1.0)
-
-    def _dispersion(self, profile: Array) -> float:
-        """Return by how much the residuals around a peak exceed their variance, at least 1.
-
-        The wings, not the peak itself: what is to be judged must not speak against itself.
-        """
-        peak = np.flatnonzero(profile > 0.5 * profile.max(initial=0))
-        if peak.size == 0:
-            return 1.0
-        first, last, width = int(peak[0]), int(peak[-1]), max(int(peak[-1] - peak[0]) + 1, 3)
-        below = self.fit.residual[max(first - 3 * width, 0) : max(first - width // 2, 0)]
-        above = self.fit.residual[last + width // 2 : last + 3 * width]
-        squares = np.minimum(np.concatenate([below, above]) ** 2, 100.0)
-        return max(1.0, float(squares.mean())) if squares.size else 1.0
-
-    def judged(self) -> list[tuple[float, float, float]]:
-        """Return log-odds, counts and standard error of each chosen element.
-
-        The log-odds come from a fit of everything else without it.
-        """
-        verdicts = []
-        reduced = self.problem.reduce(self._columns)
-        start = 0
-        for one in self.chosen:
-            kept = np.ones(len(self._columns), dtype=bool)
-            kept[start : start + len(one.families)] = False
-            scale = self._dispersion(one.columns[0, self.fitted])
-            evidence = 0.5 * (self.problem.chi_square(reduced, kept) - self.fit.chi_square) / scale
-            counts = float(self.fit.amplitudes[start])
-            error = math.hypot(float(self.fit.errors[start]), self.diffracted)
-            # The first family must speak for itself: the others may stand in for something else.
-            evidence = min(evidence, 0.75 * (counts / max(error, 1e-300)) ** 2 / scale)
-            odds = evidence + one.log_odds - _FREE_PARAMETERS - self.demand
-            verdicts.append((odds, counts, error * math.sqrt(scale)))
-            start += len(one.families)
-        return verdicts
+        heights = at.fit.amplitudes * self.spectrum.columns[at.index, self.stray_top[stray]]
+        lines = self.spectrum.lines[at.index]
+        if without is not None:
+            heights[np.isin(at.index, self.spectrum.own[without])] = 0
+        return float(heights[lines].sum()) < _STRAY_CONTRAST * max(float(heights[~lines].sum()), 1.0)
 
     def prune(self) -> None:
-        """Remove the weakest element until all that remain are probable, but for the certain ones."""
-        while self.chosen:
-            verdicts = self.judged()
-            doubtful = [
-                (verdict[0], position)
-                for position, (one, verdict) in enumerate(zip(self.chosen, verdicts, strict=True))
-                if one.element not in self.certain and not _probable(*verdict)
+        """Remove the weakest elements until all that remain pay, but for the certain ones."""
+        temper = self.best.misfit
+        while self.best.content.elements - self.certain:
+            self._tell()
+            linear = self._linear(self.best)
+            everything = self._whole(self.best, linear)
+            losses = [
+                ((self._deletion(self.best, linear, k)[0] - everything) / temper, k)
+                for k in self.best.content.elements - self.certain
             ]
-            if not doubtful:
+            loss, weakest = min((0.5 * loss + self.spectrum.element_odds(k), k) for loss, k in losses)
+            if loss >= 0:
                 return
-            del self.chosen[min(doubtful)[1]]
-            self.refit()
+            self.best = self.spectrum.fit(self.best.content.minus(weakest), self.best)
 
-    def explanation(self) -> Explanation:
+    def _deletion(self, at: Explained, linear: Linear, element: int) -> tuple[float, NDArray[np.bool_]]:
+        """Return chi-square without an element, but for a constant, and which columns hold counts then."""
+        return linear.loss(~np.isin(at.index, self.spectrum.own[element]))
+
+    def _whole(self, at: Explained, linear: Linear) -> float:
+        return linear.loss(np.ones(at.index.size, dtype=bool))[0]
+
+    def improve(self) -> None:
+        """Swap, remove and add elements and stray peaks while that makes the content likelier."""
+        self.tried[self.best.content] = self.best
+        left = _REFITS
+        while left > 0:
+            self._tell()
+            temper = self.best.misfit
+            moves = sorted(self.moves(), key=lambda move: -move[0])
+            fresh = [content for _, content in moves if content not in self.tried][:_REFITS_IN_VAIN]
+            better = None
+            for content in fresh:
+                left -= 1
+                again = self.tried[content] = self.spectrum.fit(content, self.best)
+                if again.score(temper) > self.best.score(temper) + _BETTER:
+                    better = again
+                    break
+            if better is None:
+                return
+            self.best = better
+
+    def verify(self) -> None:
+        """Fit the likeliest rivals of each doubtful element, whose first-order gains tell too little."""
+        rivals: dict[int, tuple[float, Content]] = {}
+        for gain, content in self.moves():
+            for k in self.best.content.elements - content.elements:
+                if content not in self.tried and gain > rivals.get(k, (-_DOUBTFUL, content))[0]:
+                    rivals[k] = gain, content
+        for _, content in sorted(rivals.values(), key=lambda rival: -rival[0])[:_MOST_VERIFIED]:
+            if content not in self.tried:
+                self._tell()
+                self.tried[content] = self.spectrum.fit(content, self.best)
+
+    def moves(self) -> list[tuple[float, Content]]:
+        """Return contents near the best one and their gain in log-odds, to first order."""
+        at, temper = self.best, self.best.misfit
+        linear, content = self._linear(at), self.best.content
+        everything, found = self._whole(at, linear), []
+        for k in content.elements - self.certain:
+            chi_square, used = self._deletion(at, linear, k)
+            change = -0.5 * (chi_square - everything) / temper - self.spectrum.element_odds(k)
+            found.append((change, content.minus(k)))
+            gains = linear.gains(used)
+            gains[self.spectrum.own[k]] = 0
+            for gain, other, _ in self._additions(at, gains, temper):
+                found.append((change + gain, other.minus(k)))
+            stray = self._stray_near(at, int(k), gains, temper)
+            if stray is not None:
+                found.append((change + stray[0], content.minus(k).with_stray(stray[1])))
+            several = self._strays_for(at, k, gains)
+            if len(several) > 1 and len(content.strays) + len(several) <= _MOST_STRAYS:
+                # First-order gains of several peaks would have to know of each other: fits tell.
+                found.append(
+                    (
+                        self._gain_of_strays(several, gains, change, temper),
+                        replace(content.minus(k), strays=content.strays | several),
+                    )
+                )
+            crowd = self._crowd(at, k)
+            if len(crowd) > 1:
+                found.extend(self._one_stray_for(at, linear, crowd, k, everything))
+        gains = linear.gains(at.fit.amplitudes > 0)
+        found += [(gain, other) for gain, other, _ in self._additions(at, gains, temper) if gain > -3]
+        found += [(6.0, content.without_stray(stray)) for stray in content.strays]
+        return found
+
+    def _strays_for(self, at: Explained, element: int, gains: Array) -> frozenset[int]:
+        """Return a stray peak for each group of an element's lines that stands apart."""
+        spectrum = self.spectrum
+        rest = np.array(spectrum.columns[self.first[element]])
+        highest, energies = float(rest.max()), spectrum.energies
+        found: set[int] = set()
+        while len(found) < _MOST_LINE_GROUPS and rest.max() > 0.1 * highest:
+            top = int(rest.argmax())
+            near = np.flatnonzero(np.abs(energies[self.stray_top] - energies[top]) < 0.5 * self.fwhm[top])
+            near = near[np.array([self._open_to_strays(at, int(k), element) for k in near], dtype=bool)]
+            if near.size:
+                found.add(int(near[np.argmax(gains[spectrum.stray_start + near])]))
+            rest[np.abs(energies - energies[top]) < 1.2 * self.fwhm[top]] = 0
+        return frozenset(found) - at.content.strays
+
+    def _gain_of_strays(self, strays: frozenset[int], gains: Array, change: float, temper: float) -> float:
+        own = [
+            0.5 * gains[self.spectrum.stray_start + stray] / temper + self.spectrum.stray_odds(1)
+            for stray in strays
+        ]
+        return change + float(sum(own))
+
+    def _crowd(self, at: Explained, element: int) -> list[int]:
+        """Return an element and the weaker ones so near that one wide peak may stand for all."""
+        energies, top = self.spectrum.energies, self.top
+        first = {
+            k: float(at.fit.amplitudes[np.flatnonzero(at.index == self.first[k])[0]])
+            for k in at.content.elements
+        }
+        return [
+            k
+            for k in at.content.elements - self.certain
+            if abs(energies[top[k]] - energies[top[element]]) < 4 * self.fwhm[top[element]]
+            and first[k] <= first[element]
+        ]
+
+    def _one_stray_for(
+        self, at: Explained, linear: Linear, crowd: list[int], element: int, everything: float
+    ) -> list[tuple[float, Content]]:
+        temper = at.misfit
+        own = np.concatenate([self.spectrum.own[k] for k in crowd])
+        chi_square, used = linear.loss(~np.isin(at.index, own))
+        gains = linear.gains(used)
+        stray = self._stray_near(at, element, gains, temper)
+        if stray is None:
+            return []
+        change = -0.5 * (chi_square - everything) / temper - sum(self.spectrum.element_odds(k) for k in crowd)
+        content = replace(at.content, elements=at.content.elements - set(crowd)).with_stray(stray[1])
+        return [(change + stray[0], content)]
+
+    def explanation(self, judged: bool) -> Explanation:
         """Return what has been found."""
-        found = tuple(
-            FoundElement(one.element, one.mapped, counts, error, _probability(odds))
-            for one, (odds, counts, error) in zip(self.chosen, self.judged(), strict=True)
-            if _probable(odds, counts, error)
-        )
-        at = tuple(float(self.stray_at[stray]) for stray in self.strays)
-        names = (*self.families, *(f"stray {kev:.2f} keV" for kev in at), *self.around_names)
-        return Explanation(tuple(self.chosen), found, names, self._columns, self.fit, self.problem, at)
-
-
-def _probable(odds: float, counts: float, error: float) -> bool:
-    return _probability(odds) >= _PROBABLE and counts >= _SIGNIFICANT * error
-
-
-def _probability(odds: float) -> float:
-    return 1 / (1 + math.exp(-max(min(odds, 700.0), -700.0)))
-
-
-def _smooth_variance(counts: Array) -> Array:
-    """Return the running mean over a few channels, at least a third of a count: a variance without noise."""
-    window = np.ones(7) / 7
-    padded = np.concatenate([counts[3:0:-1], counts, counts[-2:-5:-1]]) if counts.size > 7 else counts
-    smooth = np.convolve(padded, window, mode="valid") if counts.size > 7 else counts
-    return np.maximum(smooth, 0.34)
+        best, spectrum = self.best, self.spectrum
+        chosen = tuple(spectrum.pool[k] for k in sorted(best.content.elements))
+        strays = tuple(spectrum.strays[k] for k in sorted(best.content.strays))
+        found = judge(spectrum, best, self.moves(), self.tried) if judged else ()
+        return Explanation(spectrum.setting, chosen, found, strays, spectrum, best)

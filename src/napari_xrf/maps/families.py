@@ -11,6 +11,7 @@ from napari_xrf.core.emission_lines import (
     SHELLS,
     atomic_number,
     edge_energy,
+    emission_lines,
     family_lines,
     family_name,
     main_line,
@@ -57,21 +58,76 @@ def family_column(
     (E,) shares of the family's counts, summing to 1 over the channels above 0 keV; all 0 when no line
     can be excited or reaches the axis. Read-only.
     """
+    lines, shares = _lines(family, excitation_kev, monochromatic, instrument)
+    return normalised(_counted(lines, shares, detector, energy))
+
+
+@lru_cache(maxsize=8)
+def family_columns(
+    families: tuple[str, ...],
+    detector: Detector,
+    energy: EnergyAxis,
+    excitation_kev: float,
+    monochromatic: bool = False,
+    instrument: Instrument | None = None,
+) -> NDArray[np.float64]:
+    """Return the columns of many families at once, (K, E), see :func:`family_column`. Read-only."""
+    found = [_lines(family, excitation_kev, monochromatic, instrument) for family in families]
+    lines = np.concatenate([np.zeros(0), *(at for at, _ in found)])
+    shares = np.zeros((len(families), lines.size))
+    start = 0
+    for row, (at, own) in zip(shares, found, strict=True):
+        row[start : start + at.size] = own
+        start += at.size
+    columns = _counted(lines, shares, detector, energy)
+    columns /= np.maximum(columns.sum(axis=1, keepdims=True), 1e-300)
+    columns.flags.writeable = False
+    return columns
+
+
+def subshell_columns(
+    family: str,
+    detector: Detector,
+    energy: EnergyAxis,
+    excitation_kev: float,
+    monochromatic: bool = False,
+    instrument: Instrument | None = None,
+) -> NDArray[np.float64]:
+    """Return the parts of :func:`family_column` that vacancies of each subshell make, (S, E)."""
+    lines, shares = _lines(family, excitation_kev, monochromatic, instrument)
     element, shell = split_family(family)
-    if instrument is None:
-        exciting = excitation_kev
-        if not monochromatic:
-            innermost = edge_energy(element, _SUBSHELL_OF[shell])
-            exciting = min(excitation_kev, _OVERVOLTAGE * innermost) if innermost > 0 else excitation_kev
-        lines, shares = family_lines(element, shell, exciting)
-    else:
+    known = [line for line in emission_lines(element) if line.shell == shell]
+    at = np.array([line.energy for line in known])
+    of = np.array([known[int(np.abs(at - line).argmin())].subshell for line in lines])
+    shares = np.where(of == np.array(sorted(set(of)))[:, None], shares, 0.0)
+    parts = _counted(lines, shares, detector, energy)
+    return parts / max(float(parts.sum()), 1e-300)
+
+
+def _lines(
+    family: str, excitation_kev: float, monochromatic: bool, instrument: Instrument | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the energies of a family's lines and their shares of its photons."""
+    element, shell = split_family(family)
+    if instrument is not None:
         lines, photons = film_lines(element, instrument).get(family, (np.zeros(0), np.zeros(0)))
-        shares = photons / max(float(photons.sum()), 1e-300)
+        return lines, photons / max(float(photons.sum()), 1e-300)
+    exciting = excitation_kev
+    if not monochromatic:
+        innermost = edge_energy(element, _SUBSHELL_OF[shell])
+        exciting = min(excitation_kev, _OVERVOLTAGE * innermost) if innermost > 0 else excitation_kev
+    return family_lines(element, shell, exciting)
+
+
+def _counted(
+    lines: NDArray[np.float64], shares: NDArray[np.float64], detector: Detector, energy: EnergyAxis
+) -> NDArray[np.float64]:
     seen = (lines > energy.edges[0]) & (lines < energy.edges[-1]) & (lines > 0.05)
-    column = np.zeros(energy.size)
+    column = np.zeros((*shares.shape[:-1], energy.size))
     if seen.any():
-        column[energy.positive] = respond(detector, energy, lines[seen], shares[seen])[energy.positive]
-    return normalised(column)
+        counted = respond(detector, energy, lines[seen], shares[..., seen])
+        column[..., energy.positive] = counted[..., energy.positive]
+    return column
 
 
 def normalised(column: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from napari_xrf.core.progress import Progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.candidates import Candidate, candidates
-from napari_xrf.maps.explanation import Explanation, FoundElement, explain
+from napari_xrf.maps.explanation import Explanation, explain
+from napari_xrf.maps.judgement import FoundElement
 from napari_xrf.maps.setting import Setting
 from napari_xrf.maps.windows import EnergyWindow, energy_windows
 
@@ -37,8 +38,10 @@ def find_in_hot_spots(
     left = [one for one in candidates(setting) if one.element not in known]
     if not left or cube.map_shape == (1, 1):
         return ()
-    pooled = np.zeros(setting.energy.size)
-    pooled[setting.fitted] = explained.fit.model
+    axis = explained.setting.energy
+    pooled = (
+        np.interp(setting.energy.energies, axis.energies, explained.model) * setting.energy.width / axis.width
+    )
     windows = energy_windows(tuple(one.families[0] for one in left), pooled, setting)
     reach = 1 if pooled.sum() < _FEW_COUNTS * cube.map_shape[0] * cube.map_shape[1] else 0
     hottest, scores = _hottest_pixels(cube, windows, reach, progress)

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.explanation import FoundElement, explain
+from napari_xrf.maps.explanation import explain
 from napari_xrf.maps.hot_spots import find_in_hot_spots
+from napari_xrf.maps.judgement import FoundElement
 from napari_xrf.maps.setting import Setting
 
 __all__ = ["FoundElement", "by_atomic_number", "identify"]

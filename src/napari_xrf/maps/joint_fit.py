@@ -15,9 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.maps.fit import solve_non_negative
-
 Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+_RIDGE = 1e-8
+_IMITATED = 1e-3  # a column of which less is left beside the others is one of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,39 +30,22 @@ class JointFit:
     ----------
     amplitudes, errors
         (K,) of the columns.
+    covariance
+        (K, K) of the unbounded amplitudes.
     model
-        (E,) fitted counts, deviations included.
+        (G,) fitted counts, deviations included.
     chi_square
         The minimum reached, the prior's part included.
-    residual
-        (E,) (counts - model) / sqrt(variance).
     deviations
         (D,) amplitudes of the deviations.
     """
 
     amplitudes: Array
     errors: Array
+    covariance: Array
     model: Array
     chi_square: float
-    residual: Array
     deviations: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Reduced:
-    """The problem left for some columns once the deviations are eliminated.
-
-    Attributes
-    ----------
-    columns
-        (K, E).
-    normal, projected
-        N' (K, K) and b' (K,).
-    """
-
-    columns: Array
-    normal: Array
-    projected: Array
 
 
 class Problem:
@@ -69,55 +54,44 @@ class Problem:
     Parameters
     ----------
     counts, variance
-        (E,).
+        (G,).
     deviations
-        (D, E), each as large as one standard deviation.
-    starts
-        (G,) first channel of each group of channels that are summed before they are compared, which
-        saves time and loses nothing where a peak is many channels wide. None: each for itself.
+        (D, G), each as large as one standard deviation.
+
+    Attributes
+    ----------
+    volume
+        Σ ln V + ln det M: how much of all spectra the model gives a chance, the larger the more.
     """
 
-    def __init__(
-        self, counts: Array, variance: Array, deviations: Array, starts: NDArray[np.intp] | None = None
-    ) -> None:
-        self.counts = counts
-        self.variance = variance
-        self.deviations = deviations
-        self.starts = starts
-        self._summed, self._summed_variance = self._group(counts), self._group(variance)
-        self._moves = self._group(deviations)
-        self._weighted = self._moves / self._summed_variance
-        inner = self._weighted @ self._moves.T
+    def __init__(self, counts: Array, variance: Array, deviations: Array) -> None:
+        self.counts, self.variance, self.deviations = counts, variance, deviations
+        self._weighted = deviations / variance
+        inner = self._weighted @ deviations.T
         inner.flat[:: len(deviations) + 1] += 1.0
         self._factor = np.linalg.cholesky(inner)
-        self._onto = self._weighted @ self._summed
-        squares = float((self._summed**2 / self._summed_variance).sum())
-        self._nothing = squares - float((self._half(self._onto) ** 2).sum())
+        self._onto = self._half(self._weighted @ counts)
+        self.volume = float(np.log(variance).sum() + 2 * np.log(np.diag(self._factor)).sum())
+        self.nothing = float((counts**2 / variance).sum() - self._onto @ self._onto)
 
-    def reduce(self, columns: Array) -> Reduced:
-        """Return the problem for columns (K, E)."""
-        summed = self._group(columns)
-        weighted = summed / self._summed_variance
-        half = self._half(self._moves @ weighted.T)
-        normal = weighted @ summed.T - half.T @ half
-        return Reduced(columns, normal, weighted @ self._summed - half.T @ self._half(self._onto))
-
-    def _group(self, values: Array) -> Array:
-        if self.starts is None:
-            return values
-        return np.asarray(np.add.reduceat(values, self.starts, axis=-1))
+    def project(self, columns: Array) -> Projected:
+        """Return columns (K, G) as this problem sees them."""
+        weighted = columns / self.variance
+        half = self._half(self.deviations @ weighted.T)
+        return Projected(columns, weighted, half, weighted @ self.counts - half.T @ self._onto)
 
     def fit(self, columns: Array) -> JointFit:
-        """Fit columns (K, E), K at least 1."""
-        reduced = self.reduce(columns)
-        amplitudes, errors = solve_non_negative(reduced.normal, reduced.projected)
+        """Fit columns (K, G), K at least 1."""
+        seen = self.project(columns)
+        everything = np.arange(len(columns))
+        normal = seen.normal(everything, everything)
+        amplitudes, covariance = _solve(normal, seen.onto)
+        errors = np.sqrt(np.maximum(np.diag(covariance), 0))
         plain = amplitudes @ columns
-        moved = self._half(self._half(self._onto - self._weighted @ self._group(plain)), transposed=True)
+        moved = self._half(self._onto - self._half(self._weighted @ plain), transposed=True)
         model = plain + moved @ self.deviations
-        residual = (self.counts - model) / np.sqrt(self.variance)
-        misfit = (self._summed - self._group(model)) / np.sqrt(self._summed_variance)
-        chi_square = float(misfit @ misfit + moved @ moved)
-        return JointFit(amplitudes, errors, model, chi_square, residual, moved)
+        chi_square = float(((self.counts - model) ** 2 / self.variance).sum() + moved @ moved)
+        return JointFit(amplitudes, errors, covariance, model, chi_square, moved)
 
     def _half(self, right: Array, transposed: bool = False) -> Array:
         """Return L⁻¹ times ``right``, where LLᵀ = M."""
@@ -125,27 +99,108 @@ class Problem:
 
         if not right.size:
             return right
-        return np.asarray(solve_triangular(self._factor, right, lower=True, trans=int(transposed)))
+        return np.asarray(
+            solve_triangular(self._factor, right, lower=True, trans=int(transposed), check_finite=False)
+        )
 
-    def chi_square(self, reduced: Reduced, kept: NDArray[np.bool_]) -> float:
-        """Return chi-square of the fit of the columns where ``kept`` (K,) is true."""
-        normal, projected = reduced.normal[np.ix_(kept, kept)], reduced.projected[kept]
-        amplitudes, _ = solve_non_negative(normal, projected)
-        return float(self._nothing - 2 * amplitudes @ projected + amplitudes @ normal @ amplitudes)
 
-    def gains(self, columns: Array, amplitudes: Array, extra: Array) -> Array:
-        """Return by how much chi-square falls when one more column joins, for each of ``extra`` (M, E).
+@dataclass(frozen=True, eq=False)
+class Projected:
+    """Columns of a problem once its deviations are eliminated.
 
-        Gains of columns that would get a negative amplitude, or that the active columns imitate to a
+    Attributes
+    ----------
+    columns, weighted
+        (K, G) A and A V⁻¹.
+    half
+        (D, K) L⁻¹ Cᵀ.
+    onto
+        (K,) b'.
+    """
+
+    columns: Array
+    weighted: Array
+    half: Array
+    onto: Array
+
+    def normal(self, rows: Index, others: Index) -> Array:
+        """Return N' between some columns and others."""
+        return self.weighted[rows] @ self.columns[others].T - self.half[:, rows].T @ self.half[:, others]
+
+    def own(self) -> Array:
+        """Return the diagonal of N', (K,)."""
+        return np.einsum("kg,kg->k", self.weighted, self.columns) - np.einsum(
+            "dk,dk->k", self.half, self.half
+        )
+
+
+def inverse_of(normal: Array) -> Array:
+    """Return the inverse of a normal matrix (K, K); a little ridge where columns are nearly alike."""
+    scale = 1 / np.sqrt(np.maximum(np.diag(normal), 1e-300))
+    scaled = normal * scale * scale[:, None]
+    scaled.flat[:: scale.size + 1] += _RIDGE
+    return np.asarray(np.linalg.inv(scaled) * scale * scale[:, None])
+
+
+def _solve(normal: Array, onto: Array) -> tuple[Array, Array]:
+    """Minimise xᵀNx - 2bᵀx over x ≥ 0, see :func:`~napari_xrf.maps.fit.solve_non_negative`.
+
+    Returns
+    -------
+    solution : (K,)
+    covariance : (K, K) of the unbounded problem
+    """
+    from scipy.optimize import nnls
+
+    covariance = inverse_of(normal)
+    free = covariance @ onto
+    if (free >= 0).all():
+        return free, covariance
+    scale = 1 / np.sqrt(np.maximum(np.diag(normal), 1e-300))
+    scaled = normal * scale * scale[:, None]
+    scaled.flat[:: scale.size + 1] += _RIDGE
+    factor = np.linalg.cholesky(scaled)
+    wanted = np.linalg.solve(factor, onto * scale)
+    solution, _ = nnls(factor.T, wanted, maxiter=30 * scale.size)
+    return solution * scale, covariance
+
+
+class Linear:
+    """The problem in the amplitudes of active columns alone, and what other columns would add to it.
+
+    Parameters
+    ----------
+    seen
+        All columns.
+    active
+        (A,) which of them are in the fit.
+    """
+
+    def __init__(self, seen: Projected, active: Index) -> None:
+        self._active, self._onto = active, seen.onto
+        self._cross = seen.normal(np.arange(len(seen.onto)), active)  # (K, A)
+        self._own = seen.own()
+
+    def loss(self, kept: NDArray[np.bool_]) -> tuple[float, NDArray[np.bool_]]:
+        """Return chi-square, but for a constant, of the kept (A,) columns, and which of them hold counts."""
+        at = np.flatnonzero(kept)
+        normal, onto = self._cross[np.ix_(self._active[at], at)], self._onto[self._active[at]]
+        amplitudes, _ = _solve(normal, onto)
+        used = np.zeros_like(kept)
+        used[at[amplitudes > 0]] = True
+        return float(amplitudes @ normal @ amplitudes - 2 * amplitudes @ onto), used
+
+    def gains(self, used: NDArray[np.bool_]) -> Array:
+        """Return by how much chi-square falls when one more column joins the used (A,) ones, (K,).
+
+        Gains of columns that would get a negative amplitude, or that the used columns imitate to a
         thousandth, are 0.
         """
-        active = columns[amplitudes > 0]
-        size = len(active)
-        both = self.reduce(np.concatenate([active, extra]))
-        inverse = np.linalg.pinv(both.normal[:size, :size], rcond=1e-10, hermitian=True)
-        cross = both.normal[size:, :size]
-        own = np.diag(both.normal)[size:]
-        slope = both.projected[size:] - cross @ (inverse @ both.projected[:size])
-        left = own - np.einsum("mk,mk->m", cross @ inverse, cross)
-        sound = left > 1e-3 * np.maximum(own, 1e-300)
+        at = np.flatnonzero(used)
+        inverse = inverse_of(self._cross[np.ix_(self._active[at], at)])
+        cross = self._cross[:, at]
+        through = cross @ inverse
+        slope = self._onto - through @ self._onto[self._active[at]]
+        left = self._own - np.einsum("ka,ka->k", through, cross)
+        sound = left > _IMITATED * np.maximum(self._own, 1e-300)
         return np.where(sound, np.maximum(slope, 0) ** 2 / np.where(sound, left, 1.0), 0.0)

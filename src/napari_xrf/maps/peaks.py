@@ -11,6 +11,8 @@ from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.maps.background import Resolution, estimate_background, typical_fwhm
 
+_SPIKE = 8.0  # standard errors
+
 
 @dataclass(frozen=True)
 class Peak:
@@ -81,6 +83,22 @@ def find_peaks(
                 Peak(centre, float(widths[top]) / FWHM_PER_SIGMA * error / total, total, total / error)
             )
     return tuple(sorted(found, key=lambda peak: -peak.significance))
+
+
+def without_spikes(
+    spectrum: NDArray[np.float64], energy: EnergyAxis, fwhm: Resolution = typical_fwhm
+) -> NDArray[np.float64]:
+    """Return a spectrum, (E,), with the mean of their neighbours in channels higher than any line can be.
+
+    A line of the resolution's width stands at most ``exp(1 / 2σ²)`` times above its neighbours, σ in
+    channels; a bad channel, in one pixel or in all, knows no such bound.
+    """
+    sigma = np.asarray(fwhm(energy.energies)) / FWHM_PER_SIGMA / energy.width
+    counts = np.asarray(spectrum, dtype=np.float64)
+    beside = np.convolve(counts, (0.5, 0.0, 0.5), mode="same")
+    highest = beside * np.exp(0.5 / np.maximum(sigma, 0.7) ** 2)
+    spikes = counts - highest > _SPIKE * np.sqrt(counts + highest) + _SPIKE
+    return np.where(spikes & (energy.energies > 0), beside, counts)
 
 
 def _smoothed(

@@ -13,7 +13,6 @@ from napari_xrf.maps.families import normalised
 from napari_xrf.physics.detector.detector import Detector, respond
 
 _FINE_STRUCTURE = 1 / 137.035999
-_ANGLE_SPREAD_DEG = 12.0  # half width of the scatter angles that lens and detector take in
 _LIGHT = 8  # oxygen stands for the light atoms that scatter inelastically
 
 
@@ -24,19 +23,22 @@ def scatter_columns(
     scatter_deg: float,
     detector: Detector,
     energy: EnergyAxis,
+    spread_deg: float = 12.0,
 ) -> dict[str, NDArray[np.float64]]:
     """Return one column per scattered peak, (E,) each with a sum of 1.
 
     For a tube with a known anode: its K lines elastic and Compton, and its L lines, whose Compton shift
     the detector does not resolve. For a monochromatic beam: elastic and Compton. For electrons: none.
-    Rayleigh and Compton energies for the mean angle ± 12°; Doppler broadening by the Compton profile of
-    oxygen (Biggs, Mendelsohn & Mann, At. Data Nucl. Data Tables 16 (1975) 201, in xraylib).
+    Rayleigh and Compton energies for the mean angle ± its spread; Doppler broadening by the Compton
+    profile of oxygen (Biggs, Mendelsohn & Mann, At. Data Nucl. Data Tables 16 (1975) 201, in xraylib).
     """
     found: dict[str, NDArray[np.float64]] = {}
     if kind == "monochromatic":
         lines, shares = np.array([excitation_kev]), np.ones(1)
         found["beam elastic"] = _counted(lines, shares, detector, energy)
-        found["beam Compton"] = _counted(*compton_lines(lines, shares, scatter_deg), detector, energy)
+        found["beam Compton"] = _counted(
+            *compton_lines(lines, shares, scatter_deg, spread_deg), detector, energy
+        )
     elif kind == "tube" and anode is not None:
         for shell in ("K", "L"):
             edge = edge_energy(anode, "K" if shell == "K" else "L3")
@@ -48,13 +50,13 @@ def scatter_columns(
             found[f"{anode} {shell} elastic"] = _counted(lines, shares, detector, energy)
             if lines.max() > 6.0:
                 found[f"{anode} {shell} Compton"] = _counted(
-                    *compton_lines(lines, shares, scatter_deg), detector, energy
+                    *compton_lines(lines, shares, scatter_deg, spread_deg), detector, energy
                 )
     return {name: column for name, column in found.items() if column.any()}
 
 
 def compton_lines(
-    lines: NDArray[np.float64], shares: NDArray[np.float64], scatter_deg: float
+    lines: NDArray[np.float64], shares: NDArray[np.float64], scatter_deg: float, spread_deg: float = 12.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the energies and shares into which Compton scattering spreads lines.
 
@@ -64,10 +66,12 @@ def compton_lines(
         (N,) keV and intensities.
     scatter_deg
         Mean scatter angle.
+    spread_deg
+        Half width of the angles that lens and detector take in.
     """
     momenta = np.linspace(-6, 6, 41)  # atomic units
     profile = np.array([xraylib.ComptonProfile(_LIGHT, abs(float(momentum))) for momentum in momenta])
-    angles = np.radians(scatter_deg + _ANGLE_SPREAD_DEG * np.array([-1, -0.5, 0, 0.5, 1]))
+    angles = np.radians(scatter_deg + spread_deg * np.array([-1, -0.5, 0, 0.5, 1]))
     angle_shares = np.array([0.5, 1, 1, 1, 0.5]) / 4
     energies, weights = [], []
     for line, share in zip(lines, shares, strict=True):

@@ -15,6 +15,12 @@ from napari_xrf.physics.instrument import Instrument
 
 _LOWEST_ELECTRON_KEV = 0.2  # carbon K at 0.277 keV is the first line a thin window passes
 _LOWEST_PHOTON_KEV = 0.85  # below it, spectra of X-ray tubes hold noise and little else
+# Counts from 0.2 to 0.85 keV over all counts: SEM spectra hold 2 % and more, those of tubes 0.4 % and less.
+_SOFT_KEV, _SOFT_PART = (0.2, 0.85), 0.01
+_HIGHEST_MICROSCOPE_KEV = 30.0
+_COARSE_KEV = 0.020  # channels of elements are no narrower: a quarter of the best resolution
+_END_KEV, _END_COUNTS = 0.3, 40.0  # a spectrum ends where this range holds fewer counts
+_SPREAD_DEG = 12.0  # half width of the scatter angles that lens and detector take in
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Setting:
         Range in keV that is fitted.
     source
         The instrument whose source excites the lines, where the file names a source of photons.
+    spread_deg
+        Half width of the scatter angles that are taken in.
     """
 
     kind: str | None
@@ -53,6 +61,7 @@ class Setting:
     low: float
     high: float
     source: Instrument | None = None
+    spread_deg: float = _SPREAD_DEG
 
     @property
     def monochromatic(self) -> bool:
@@ -77,7 +86,7 @@ def setting_of(spectrum: NDArray[np.generic], energy: EnergyAxis, excitation: Ex
     spectrum
         (E,) summed counts.
     energy, excitation
-        As the file has them.
+        As the file has them. Where no kind of excitation is stated, many soft counts speak for electrons.
     """
     cube = SpectralCube(np.asarray(spectrum)[None, None, :], energy, excitation=excitation)
     instrument = instrument_of(cube)
@@ -85,21 +94,51 @@ def setting_of(spectrum: NDArray[np.generic], energy: EnergyAxis, excitation: Ex
     stated = excitation.energy_kev
     # A stated voltage far below the counts cannot be right (files hold 0 or the unit of another field).
     highest = stated if stated and stated > 0.7 * min(last, 12.0) else last
-    low = _LOWEST_ELECTRON_KEV if excitation.kind == "electron" else _LOWEST_PHOTON_KEV
-    top = highest * (1.06 if excitation.kind == "monochromatic" else 1.0)
+    kind = excitation.kind or _likely_kind(spectrum, energy, highest, excitation)
+    low = _LOWEST_ELECTRON_KEV if kind == "electron" else _LOWEST_PHOTON_KEV
+    top = highest * (1.06 if kind == "monochromatic" else 1.0)
     high = min(float(energy.energies[-1]), max(min(top, last + 0.5), low + 20 * energy.width))
     return Setting(
-        excitation.kind,
+        kind,
         float(highest),
-        excitation.anode if excitation.kind in ("tube", None) else None,
+        excitation.anode if kind in ("tube", None) else None,
         float(instrument.scatter_deg),
-        excitation.atmosphere not in ("vacuum", "helium") and excitation.kind != "electron",
+        excitation.atmosphere not in ("vacuum", "helium") and kind != "electron",
         instrument.detector,
         energy,
         low,
         high,
         instrument if excitation.kind in ("tube", "monochromatic") and stated == highest else None,
     )
+
+
+def _likely_kind(
+    spectrum: NDArray[np.generic], energy: EnergyAxis, highest: float, excitation: Excitation
+) -> str | None:
+    """Return ``"electron"`` for a spectrum with as many soft counts as only electrons excite, else None."""
+    counts = np.clip(np.asarray(spectrum, dtype=np.float64), 0, None)
+    soft = counts[energy.window(*_SOFT_KEV)].sum()
+    below = highest <= _HIGHEST_MICROSCOPE_KEV and excitation.anode is None
+    return "electron" if below and soft > _SOFT_PART * counts[energy.positive].sum() else None
+
+
+def coarse(spectrum: NDArray[np.float64], setting: Setting) -> tuple[NDArray[np.float64], Setting]:
+    """Return a spectrum, (E,), and its setting with channels summed to about 20 eV; odd ends are dropped."""
+    number = _summed(setting.energy)
+    size = spectrum.size // number
+    summed = spectrum[: size * number].reshape(size, number).sum(axis=1)
+    return summed, summed_setting(setting)
+
+
+def summed_setting(setting: Setting) -> Setting:
+    """Return a setting on channels of about 20 eV."""
+    axis, number = setting.energy, _summed(setting.energy)
+    offset = axis.offset + 0.5 * (number - 1) * axis.width
+    return replace(setting, energy=EnergyAxis(offset, number * axis.width, axis.size // number))
+
+
+def _summed(energy: EnergyAxis) -> int:
+    return max(1, round(_COARSE_KEV / energy.width))
 
 
 def channel_groups(setting: Setting) -> NDArray[np.intp]:
@@ -118,11 +157,17 @@ def channel_groups(setting: Setting) -> NDArray[np.intp]:
 
 
 def last_energy(spectrum: NDArray[np.generic], energy: EnergyAxis) -> float:
-    """Return the highest energy in keV with counts: above it lie no more than 2 in 10 000 of them."""
+    """Return the highest energy in keV with counts.
+
+    The last 0.3 keV with 40 counts, and no less than where all but 2 in 10 000 of them lie below.
+    """
     used = energy.positive
     counts = np.clip(np.asarray(spectrum, dtype=np.float64)[used], 0, None)
     energies = energy.energies[used]
     if counts.size == 0 or counts.sum() == 0:
         return float(energy.energies[-1])
-    beyond = counts[::-1].cumsum()[::-1] / counts.sum()
-    return float(energies[np.flatnonzero(beyond > 2e-4)[-1]])
+    beyond = counts[::-1].cumsum()[::-1]
+    last = float(energies[np.flatnonzero(beyond > 2e-4 * beyond[0])[-1]])
+    near = beyond - np.interp(energies + _END_KEV, energies, beyond, right=0.0)
+    filled = np.flatnonzero(near >= _END_COUNTS)
+    return max(last, float(energies[filled[-1]])) if filled.size else last
