@@ -68,6 +68,52 @@ def test_an_element_in_a_single_pixel_is_found():
     assert set(found) == {"Si", "Ca", "Fe", "Au"}
 
 
+def test_a_bad_channel_in_a_pixel_is_no_element():
+    simulated = simulate_map(
+        (20, 20), 3000, np.random.default_rng(7), families=("Si K", "Ca K", "Fe K"),
+        shares=np.array([3.0, 6, 8]), axis=AXIS,
+    )  # fmt: skip
+    counts = np.array(simulated.cube.counts)
+    counts[4, 5, int(AXIS.channel(8.4))] += 3000
+    found = find_elements(SpectralCube(counts, AXIS, excitation=TUBE))
+    assert {one.element for one in found} == {"Si", "Ca", "Fe"}
+
+
+def test_pile_up_is_no_element():
+    simulated, _ = found_in(("Si K", "Ca K", "Fe K"), (3, 6, 8), counts=20)
+    one = simulated.expected @ simulated.columns
+    one = one / one.sum()
+    channels = np.arange(AXIS.size) * AXIS.width + AXIS.offset
+    both = np.convolve(one, one)
+    at = 2 * AXIS.offset + AXIS.width * np.arange(both.size)
+    piled = np.interp(channels, at, both)
+    spectrum = np.random.default_rng(8).poisson(2e6 * (0.7 * one + 0.3 * piled / piled.sum()))
+    found = find_elements(SpectralCube(spectrum[None, None], AXIS, excitation=TUBE))
+    assert {one.element for one in found} == {"Si", "Ca", "Fe"}
+
+
+def test_net_counts_are_those_of_all_families():
+    simulated, found = found_in(("Fe K", "Pb L", "Pb M"), (5, 6, 3))
+    truth = sum(simulated.truth[simulated.families.index(family)].sum() for family in ("Pb L", "Pb M"))
+    assert set(found["Pb"].families) == {"Pb L", "Pb M"}
+    assert abs(found["Pb"].net_counts - truth) < 0.1 * truth
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "absent"),
+    [
+        ("K412_glass_SEM_15kV.msa", {"O", "Mg", "Al", "Si", "Ca", "Fe"}, {"Na", "Zr", "Br"}),
+        ("SiO2_SEM.msa", {"O", "Si"}, {"Na", "Sr"}),
+        ("Zn_metal_SEM.msa", {"Zn"}, {"Na", "Ti"}),
+        ("LKSD-1_sediment_Horiba_Rh50kV.txt", {"Ca", "Fe", "Sr", "Zr"}, {"Rh", "Pd", "Nb"}),
+    ],
+)
+def test_standards(name, there, absent):
+    found = {one.element for one in find_elements(read(measured_file(f"standards/{name}")))}
+    assert there <= found
+    assert not absent & found
+
+
 def test_noise_alone_shows_nothing():
     counts = np.random.default_rng(0).poisson(0.3, (10, 10, AXIS.size)).astype(np.uint16)
     assert find_elements(SpectralCube(counts, AXIS, excitation=TUBE)) == ()
