@@ -74,9 +74,9 @@ def test_a_bad_channel_in_a_pixel_is_no_element():
         shares=np.array([3.0, 6, 8]), axis=AXIS,
     )  # fmt: skip
     counts = np.array(simulated.cube.counts)
+    before = {one.element for one in find_elements(simulated.cube)}
     counts[4, 5, int(AXIS.channel(8.4))] += 3000
-    found = find_elements(SpectralCube(counts, AXIS, excitation=TUBE))
-    assert {one.element for one in found} == {"Si", "Ca", "Fe"}
+    assert {one.element for one in find_elements(SpectralCube(counts, AXIS, excitation=TUBE))} == before
 
 
 def test_pile_up_is_no_element():

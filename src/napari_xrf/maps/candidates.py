@@ -32,6 +32,7 @@ _VERY_RARE_ELEMENTS = frozenset((
 
 # M lines lie among the K lines of Si to Cl and the L lines of Y to Mo: alone they prove little.
 _BY_M_ALONE = -4.0
+_TUBE_MATERIAL = -20.0  # rhodium in a tube's spectrum is the tube's, whatever anode was inferred
 
 # Part of the highest energy below which an edge counts as well excited: K and L photons of heavier
 # elements are so much likelier than L and M photons (fluorescence yield) that electrons show them
@@ -84,8 +85,11 @@ def candidates(setting: Setting, listed: tuple[str, ...] = (), usual: bool = Fal
         families = ordered_families(element, setting)
         if families and not (usual and log_odds(element, listed) < _USUAL):
             odds = log_odds(element, listed)
-            alone = families[0].endswith("M") and element not in listed
-            chosen.append((element, families, odds + _BY_M_ALONE * alone))
+            if element not in listed:
+                odds += _BY_M_ALONE * families[0].endswith("M")
+                odds += (_COMMON - _USUAL) * (element == "Ar")  # only in air is it looked for
+                odds += _TUBE_MATERIAL * (element == "Rh" and setting.kind == "tube")
+            chosen.append((element, families, odds))
     columns = columns_of(tuple(families for _, families, _ in chosen), setting)
     return tuple(
         Candidate(element, families, own, odds)

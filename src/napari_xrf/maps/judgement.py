@@ -24,7 +24,7 @@ _NEAR_FWHM = 3.0
 # One standard deviation of what a peak's counts may owe to something else, as a part of all counts. Of tubes,
 # Bragg reflections: up to 0.25 % in a pure metal; soft ones are absorbed, hard ones rare. Of electrons,
 # what strays in a chamber excites. Of silicon, the detector's own.
-_DIFFRACTED_PART, _CHAMBER_PART, _DETECTOR_PART = 1.2e-4, 1.5e-4, 2e-4
+_DIFFRACTED_PART, _CHAMBER_PART, _DETECTOR_PART = 1.6e-4, 1.5e-4, 2e-4
 _LEFT_IN_MAPS = 0.1  # of an element's counts, in a fit without deviations
 _DOUBTFUL = 40.0  # log-odds up to which lines in the wrong ratio count
 _WRONG_RATIO = 8.0  # log-odds that they cost
