@@ -16,8 +16,10 @@ from napari_xrf.maps.windows import EnergyWindow, energy_windows
 _MOST_PIXELS = 25  # summed for one element
 _STANDS_OUT = 5.0  # standard errors of one pixel's window
 _FEWEST_COUNTS = 12.0  # net, in one pixel: below, Poisson tails are too long for standard errors
-_DEMAND = 8.0  # log-odds: these pixels were picked among many because they looked odd
-_MOST_TRIALS = 12
+_DEMAND = (
+    25.0  # log-odds: these pixels were picked among many because they looked odd (a grain that reflects)
+)
+_MOST_TRIALS = 6
 _FEW_COUNTS = 2000.0  # a pixel: below, each is looked at together with its eight neighbours
 
 

@@ -23,10 +23,6 @@ def identify(
     progress(1, 2, "finding elements")
     explanation = explain(spectrum, setting, cube.elements, progress=progress)
     rare = find_in_hot_spots(cube, setting, explanation, progress)
-    if rare:
-        # What the sum spectrum seemed to need may have stood in for them.
-        certain = tuple(one.element for one in rare)
-        explanation = explain(spectrum, setting, cube.elements, certain=certain, progress=progress)
     common = tuple(one for one in explanation.found if one.element not in {two.element for two in rare})
     return by_atomic_number((*common, *rare))
 
