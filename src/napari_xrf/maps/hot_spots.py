@@ -19,7 +19,7 @@ _FEWEST_COUNTS = 12.0  # net, in one pixel: below, Poisson tails are too long fo
 _DEMAND = (
     25.0  # log-odds: these pixels were picked among many because they looked odd (a grain that reflects)
 )
-_MOST_TRIALS = 6
+_MOST_TRIALS = 8
 _FEW_COUNTS = 2000.0  # a pixel: below, each is looked at together with its eight neighbours
 
 
