@@ -143,7 +143,7 @@ def reliability(scores: list[Score]) -> str:
     pairs = [(one.probability, True) for score in scores for one in score.true]
     pairs += [(one.probability, False) for score in scores for one in score.false]
     lines = ["| probability | elements | there |", "|---|---|---|"]
-    for low, high in ((0.95, 0.98), (0.98, 0.995), (0.995, 0.9999), (0.9999, 1.01)):
+    for low, high in ((0.4, 0.7), (0.7, 0.9), (0.9, 0.99), (0.99, 0.9999), (0.9999, 1.01)):
         inside = [right for p, right in pairs if low <= p < high]
         share = f"{100 * np.mean(inside):.0f} %" if inside else "-"
         lines.append(f"| {low}-{min(high, 1.0)} | {len(inside)} | {share} |")
