@@ -15,6 +15,7 @@ from napari_xrf.cli import main
 from napari_xrf.cli.demonstration import agreement_with_truth
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.io.own.cube_files import write_cube
+from napari_xrf.reference.minerals import minerals_of_set
 from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
 from verbs import answer, run
 
@@ -218,3 +219,23 @@ def test_an_impossible_excitation_is_refused(capsys, map_file, text):
     with pytest.raises(SystemExit):
         main(["info", str(map_file), "--excitation", text])
     assert "excitation" in capsys.readouterr().err
+
+
+def test_a_set_of_minerals_with_own_ones(capsys, map_file, tmp_path):
+    own = tmp_path / "own.csv"
+    own.write_text("name;formula;density\nmy glass;Si0.7Na0.3O1.55;2,4\n")
+    arguments = ("minerals", map_file, "-o", tmp_path, "--set", "Pegmatite", "--library", own)
+    data = answer(capsys, *arguments, "--tolerance", "0.1")
+    members = {name for entry in data["classes"] for name in entry["name"].split(" / ")}
+    assert "K-feldspar" in members
+    assert members <= {*minerals_of_set("pegmatite"), "my glass", "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [(("--set", "granit"), "There are granite"), (("--set", "granite", "--minerals", "quartz"), "--set")],
+)
+def test_sets_that_cannot_be(capsys, map_file, tmp_path, options, told):
+    code, _, message = run(capsys, "minerals", map_file, "-o", tmp_path, *options)
+    assert code == 1
+    assert told in message

@@ -8,6 +8,7 @@ from napari_xrf.reference.minerals import (
     Mineral,
     load_library,
     merge_libraries,
+    minerals_of_set,
     select_minerals,
     spread_color,
 )
@@ -157,6 +158,7 @@ def test_names_that_mean_something_else_are_refused(name):
         ("lead white", "lead white"), ("hydrocerussite", "lead white"), ("azurite", "azurite"),
         ("chlorite", "clinochlore chamosite"), ("apatite", "fluorapatite chlorapatite"),
         ("tourmaline", "schorl dravite elbaite"), ("wolframite", "ferberite hubnerite"),
+        ("C3S", "alite"), ("melilite", "gehlenite akermanite"), ("åkermanite", "akermanite"),
         ("clinopyroxene", "diopside hedenbergite augite pigeonite"),
     ],
 )  # fmt: skip
@@ -165,11 +167,11 @@ def test_what_people_type_is_found(library, typed, meant):
 
 
 def test_synonyms_stand_for_what_is_there(library):
-    pigments = {each.name for each in load_pigments()}
-    names = {each.name for each in library}
+    others = (*load_pigments(), *load_library(shipped("minerals_by_name.csv")))
+    names = {each.name for each in (*library, *others)}
     known = {each.name.casefold() for each in library}
     for line, row in read_table(shipped("synonyms.csv"), ("name", "synonyms")):
-        assert row["name"] in names | pigments, line
+        assert row["name"] in names, line
         for synonym in row["synonyms"].split(";"):
             assert synonym.strip().casefold() not in known, (line, synonym)
 
@@ -179,3 +181,20 @@ def test_synonyms_are_suggested_and_add_no_candidate(library):
         select_minerals(library, ["orthoclas"])
     assert "ultramarine" not in {each.name for each in library}
     assert len(select_minerals(library, ["feldspar", "albite", "orthoclase"])) == 4
+
+
+def test_sets_hold_minerals_by_their_own_names(library):
+    sets = [row["name"] for _, row in read_table(shipped("mineral_sets.csv"))]
+    assert {"granite", "pegmatite", "sulfide", "cement", "meteorite", "pigments"} <= set(sets)
+    for name in sets:
+        listed = minerals_of_set(name)
+        assert tuple(each.name for each in select_minerals(library, listed)) == listed
+    with pytest.raises(InvalidInput, match="There are granite, pegmatite"):
+        minerals_of_set("granit")
+
+
+def test_minerals_found_by_name_are_no_candidates(library):
+    rare = load_library(shipped("minerals_by_name.csv"))
+    assert not {each.name for each in rare} & {each.name for each in library}
+    assert select_minerals(library, [each.name for each in rare]) == rare
+    assert all(each.source and each.group for each in rare)

@@ -39,6 +39,9 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     minerals = verbs.add_parser("minerals", parents=parents, help="mineral map with percentages")
     minerals.add_argument("--minerals", default="auto", help="quartz,albite or auto (default)")
     minerals.add_argument(
+        "--set", metavar="NAME", dest="mineral_set", help="minerals of a granite, pegmatite, sulfide, …"
+    )
+    minerals.add_argument(
         "--library", metavar="FILE.csv", type=Path, help="your minerals: name,formula,density"
     )
     minerals.add_argument(
@@ -126,7 +129,12 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf.learning.network_method import check_method
     from napari_xrf.minerals.classification import ClassificationOptions
     from napari_xrf.minerals.cleanup import parse_clean_up
-    from napari_xrf.reference.minerals import load_library, merge_libraries, select_minerals
+    from napari_xrf.reference.minerals import (
+        load_library,
+        merge_libraries,
+        minerals_of_set,
+        select_minerals,
+    )
 
     # Everything the user typed is checked before the long work starts.
     check_folder(arguments.output)
@@ -134,7 +142,13 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     own = None if arguments.library is None else load_library(arguments.library)
     library = load_library() if own is None else merge_libraries(load_library(), own)
     names = names_of(arguments.minerals)
+    if arguments.mineral_set is not None:
+        if names is not None:
+            raise InvalidInput("--minerals and --set both say what to look for", "Leave one of them out")
+        names = minerals_of_set(arguments.mineral_set)
     chosen = select_minerals(library, names) if names is not None else None
+    if arguments.mineral_set is not None and chosen is not None and own is not None:
+        chosen = merge_libraries(chosen, own)
     options = {
         "library": None if own is None else library,
         "ignored": parse_elements(arguments.ignore),

@@ -135,15 +135,30 @@ def select_minerals(library: Iterable[Mineral], names: Iterable[str]) -> tuple[M
     """Return the minerals of the given names, in the order of the names; case and accents do not matter.
 
     A synonym, ``"orthoclase"``, stands for the library's mineral, K-feldspar; one of several minerals,
-    ``"chlorite"``, for all of them. Pigments of one compound that the library lacks, ``"lead white"``, can
-    be named too.
+    ``"chlorite"``, for all of them. Pigments of one compound and other phases that the library lacks,
+    ``"lead white"`` or ``"alite"``, can be named too.
 
     Raises
     ------
     InvalidInput
         When a name is not in the library; the message suggests close ones.
     """
-    return select(library, names, "mineral", _pigments())
+    return select(library, names, "mineral", _found_by_name())
+
+
+def minerals_of_set(name: str) -> tuple[str, ...]:
+    """Return the names of the minerals that a kind of sample may hold, ``"granite"``.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such set; the message lists them.
+    """
+    sets = {row["name"]: row["minerals"].split(";") for _, row in read_table(shipped("mineral_sets.csv"))}
+    try:
+        return tuple(sets[name.strip().casefold()])
+    except KeyError:
+        raise InvalidInput(f"there is no set of minerals {name!r}", f"There are {', '.join(sets)}") from None
 
 
 def merge_libraries(library: Iterable[Mineral], added: Iterable[Mineral]) -> tuple[Mineral, ...]:
@@ -162,9 +177,9 @@ def spread_color(index: int) -> str:
 
 
 @cache
-def _pigments() -> tuple[Mineral, ...]:
-    """Return the pigments that are one compound; they are looked for only when named."""
-    return tuple(
+def _found_by_name() -> tuple[Mineral, ...]:
+    """Return what is looked for only when named: rarer phases, and pigments that are one compound."""
+    return load_library(shipped("minerals_by_name.csv")) + tuple(
         Mineral(each.name, each.formula, each.material.density, "pigment", each.color, (), each.source)
         for each in load_pigments()
         if " + " not in each.formula
