@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 
 if TYPE_CHECKING:
@@ -206,6 +207,7 @@ def map_minerals(
     minerals: Sequence[str | Mineral] | None = None,
     *,
     method: str = "likelihood",
+    named_set: str | None = None,
     library: str | Path | None = None,
     ignored: Sequence[str] = (),
     tolerance: float | None = None,
@@ -222,6 +224,8 @@ def map_minerals(
         elements found allow.
     method
         ``"likelihood"``, or a network: a shipped model's name or a weights file.
+    named_set
+        ``"granite"``, ``"massive sulphide"``, …: what such a sample may hold, in place of ``minerals``.
     library
         A .csv of your own minerals (name, formula, density), beside the shipped ones.
     ignored, tolerance
@@ -233,11 +237,15 @@ def map_minerals(
         When a name or option cannot be, or the map holds no counts.
     """
     from napari_xrf.learning.network_method import classify_by
-    from napari_xrf.reference.minerals import load_library, merge_libraries, select_minerals
+    from napari_xrf.reference.minerals import load_library, merge_libraries, minerals_of_set, select_minerals
 
     known = load_library()
     if library is not None:
         known = merge_libraries(known, load_library(library))
+    if named_set is not None:
+        if minerals is not None:
+            raise InvalidInput("minerals and named_set both say what to look for", "Leave one of them out")
+        minerals = minerals_of_set(named_set)
     named = None
     if minerals is not None:
         listed = (minerals,) if isinstance(minerals, str) else tuple(minerals)

@@ -1,6 +1,6 @@
 """What excites the sample: X-ray tubes, electron beams, synchrotron beams and given spectra.
 
-The spectra of tubes are in :mod:`napari_xrf.physics.source_tube`.
+Tubes and their spectra are in :mod:`napari_xrf.physics.source_tube`.
 """
 
 from __future__ import annotations
@@ -11,53 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.physics.attenuation import LOWEST_KEV, Floats, Layer, absorption_edges
-from napari_xrf.physics.source_tube import tube_spectrum
+from napari_xrf.physics.attenuation import LOWEST_KEV, Floats, absorption_edges
+from napari_xrf.physics.source_tube import ANODES, TubeSource, tube_spectrum
 
-ANODES = ("Cr", "Cu", "Mo", "Rh", "Ag", "W")
-
-
-@dataclass(frozen=True)
-class TubeSource:
-    """An X-ray tube with a solid anode.
-
-    Attributes
-    ----------
-    anode
-        Symbol of a pure element: :data:`ANODES` are those that the tests cover.
-    voltage_kv
-        5 to 60 kV.
-    incidence_deg, takeoff_deg
-        Angles of the electrons and of the X-rays against the anode's surface, above 0 up to 90.
-    window_be_um
-        Thickness of the beryllium window, µm.
-    filters
-        Further sheets in the beam.
-    """
-
-    anode: str
-    voltage_kv: float
-    incidence_deg: float = 90.0
-    takeoff_deg: float = 45.0
-    window_be_um: float = 100.0
-    filters: tuple[Layer, ...] = ()
-
-    def __post_init__(self) -> None:
-        atomic_number(self.anode)
-        if not 5 <= self.voltage_kv <= 60:
-            raise InvalidInput(f"the tube voltage must be from 5 to 60 kV, not {self.voltage_kv}")
-        for name, angle in (("incidence", self.incidence_deg), ("take-off", self.takeoff_deg)):
-            if not 0 < angle <= 90:
-                raise InvalidInput(f"the {name} angle on the anode must be above 0 up to 90°, not {angle}")
-        if not (math.isfinite(self.window_be_um) and self.window_be_um >= 0):
-            raise InvalidInput(f"the tube window must be from 0 µm, not {self.window_be_um}")
-
-    @property
-    def highest_kev(self) -> float:
-        """The highest photon energy, keV."""
-        return self.voltage_kv
+__all__ = [
+    "ANODES",
+    "ElectronBeam",
+    "GivenSource",
+    "MonochromaticSource",
+    "PhotonSource",
+    "Source",
+    "SourceSpectrum",
+    "TubeSource",
+    "source_edges",
+    "source_spectrum",
+]
 
 
 @dataclass(frozen=True)

@@ -7,21 +7,21 @@ X-ray Anal. 49 (2006) 267, with our yields and xraylib's rates.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import xraylib
 from numpy.typing import ArrayLike
 
 from napari_xrf.core.emission_lines import atomic_number, edge_energy, emission_lines
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.physics.attenuation import LOWEST_KEV, Floats, Layer, mass_photo_absorption, transmission
 from napari_xrf.physics.vacancies import fluorescence_yield
 from napari_xrf.reference.materials import Material
 
-if TYPE_CHECKING:
-    from napari_xrf.physics.source import TubeSource
-
+ANODES = ("Cr", "Cu", "Mo", "Rh", "Ag", "W")
 BERYLLIUM = Material("beryllium", {"Be": 1.0}, 1.848)
 
 _CONTINUUM = 1.35e9  # photons/(s·sr·mA·keV), Ebel 1999
@@ -29,6 +29,47 @@ _CONTINUUM = 1.35e9  # photons/(s·sr·mA·keV), Ebel 1999
 _CONSTANTS = {"L1": 0.71e13, "L2": 2.70e13, "L3": 4.94e13, "M3": 2.32e13, "M4": 15.8e13, "M5": 20.5e13}
 # Electrons of a shell and Bethe's b in the stopping-power factor, Ebel 1999 (K), 2003 (L) and 2006 (M).
 _SHELL_FACTORS = {"K": 2 * 0.35, "L": 8 * 0.25, "M": 1.2 * 0.7}
+
+
+@dataclass(frozen=True)
+class TubeSource:
+    """An X-ray tube with a solid anode.
+
+    Attributes
+    ----------
+    anode
+        Symbol of a pure element: :data:`ANODES` are those that the tests cover.
+    voltage_kv
+        5 to 60 kV.
+    incidence_deg, takeoff_deg
+        Angles of the electrons and of the X-rays against the anode's surface, above 0 up to 90.
+    window_be_um
+        Thickness of the beryllium window, µm.
+    filters
+        Further sheets in the beam.
+    """
+
+    anode: str
+    voltage_kv: float
+    incidence_deg: float = 90.0
+    takeoff_deg: float = 45.0
+    window_be_um: float = 100.0
+    filters: tuple[Layer, ...] = ()
+
+    def __post_init__(self) -> None:
+        atomic_number(self.anode)
+        if not 5 <= self.voltage_kv <= 60:
+            raise InvalidInput(f"the tube voltage must be from 5 to 60 kV, not {self.voltage_kv}")
+        for name, angle in (("incidence", self.incidence_deg), ("take-off", self.takeoff_deg)):
+            if not 0 < angle <= 90:
+                raise InvalidInput(f"the {name} angle on the anode must be above 0 up to 90°, not {angle}")
+        if not (math.isfinite(self.window_be_um) and self.window_be_um >= 0):
+            raise InvalidInput(f"the tube window must be from 0 µm, not {self.window_be_um}")
+
+    @property
+    def highest_kev(self) -> float:
+        """The highest photon energy, keV."""
+        return self.voltage_kv
 
 
 def tube_spectrum(source: TubeSource, energies: Floats) -> tuple[Floats, Floats, Floats]:
