@@ -95,5 +95,4 @@ TASK = Task(
     baseline=Baseline("plain fit", "line_fit", _FIT_SPECTRA),
     figure="pearson",
     score=score,
-    names_lines=True,
 )

@@ -81,8 +81,6 @@ class Task:
         What must be beaten.
     figure, score
         Name of the one figure that curves show, and ``(predictions, targets)`` → its value.
-    names_lines
-        Whether its names are emission lines, several of an element.
     """
 
     name: TaskName
@@ -96,7 +94,6 @@ class Task:
     baseline: Baseline | None = None
     figure: str = ""
     score: Callable[[SpectrumPredictions, Targets], float] | None = None
-    names_lines: bool = False
 
 
 def task_of(name: TaskName) -> Task:
