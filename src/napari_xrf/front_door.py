@@ -72,7 +72,7 @@ def read(path: str | Path, **options: Any) -> SpectralCube | ElementMaps | Label
         return io.read_labels(path)
     if not options and io.is_element_map_file(path):
         return io.read_element_maps(path)
-    if not options:
+    if not options and not io.recognizes(path):  # a prediction of whole spectra is a map of them
         from napari_xrf.learning.prediction_files import is_prediction_file, read_prediction
 
         if is_prediction_file(path):

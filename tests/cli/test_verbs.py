@@ -118,7 +118,7 @@ def test_the_demo_leaves_its_files(capsys, tmp_path, monkeypatch):
 
     original = pegmatite.synthesize_pegmatite
     monkeypatch.setattr(
-        pegmatite, "synthesize_pegmatite", lambda **options: original(shape=(20, 22), **options)
+        pegmatite, "synthesize_pegmatite", lambda **options: original(shape=(40, 44), **options)
     )
     data = answer(capsys, "demo", "--headless", "-o", tmp_path / "demo")
     assert data["agreement"]["one_mineral"] > 0.85
@@ -152,7 +152,7 @@ WRONG = [
     (("simulate", "Xx2", "-o", "{tmp}/a.csv"), "Xx2"),
     (("simulate", "CaCO3", "--structure", "polycrystal", "-o", "{tmp}/a.csv"), "CaCO3"),
     (("simulate", "CaCO3", "--thickness", "5", "-o", "{tmp}/a.csv"), "density"),
-    (("simulate", "CaCO3", "--counts", "-5", "-o", "{tmp}/a.csv"), "--counts"),
+    (("simulate", "CaCO3", "--counts", "-5", "-o", "{tmp}/a.csv"), "counts must be above 0"),
     (("simulate", "CaCO3", "--instrument", "abacus", "-o", "{tmp}/a.csv"), "abacus"),
     (("info", "{map}", "--memory", "lots"), "lots"),
     (("info", "{map}", "--detector", "7"), "detector"),

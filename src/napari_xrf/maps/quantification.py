@@ -284,7 +284,8 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     """
     notes = []
     if part.cube.excitation.kind is None and recipe.instrument is None:
-        notes.append("the file does not name its excitation; that of a usual instrument was taken")
+        likely = "an electron beam" if part.setting.kind == "electron" else "the tube of a usual instrument"
+        notes.append(f"the file does not name its excitation; taken is {likely}")
     oxygen, told = _choose_oxygen(counts, part, recipe)
     notes += told
     solved = _Solver(counts, recipe.instrument_of(part), replace(recipe, oxygen=oxygen)).solve()

@@ -16,6 +16,7 @@ _SOFT_KEV = 1.0
 _SOFT_ERROR = {"K": 0.2, "L": 0.7, "M": 0.7}
 _BETWEEN_ERROR = 0.06
 _STANDARD_ERROR = 0.02
+_LEFT_BY_STANDARDS = 0.25  # of the model's error: another matrix than the standard's
 _REACH = 0.35  # of ln(energy), over which a factor holds for its neighbours
 
 
@@ -50,7 +51,7 @@ class Sensitivities:
     def error(self, family: str) -> float:
         """Return the relative error of the expected intensity of a family."""
         if family in self.factors:
-            return self.factors[family][1]
+            return float(np.hypot(self.factors[family][1], _LEFT_BY_STANDARDS * model_error(family)))
         near = self._near(family)
         return model_error(family) if near is None else min(near[1], model_error(family))
 

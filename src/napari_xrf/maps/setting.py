@@ -88,13 +88,13 @@ def setting_of(spectrum: NDArray[np.generic], energy: EnergyAxis, excitation: Ex
     energy, excitation
         As the file has them. Where no kind of excitation is stated, many soft counts speak for electrons.
     """
-    cube = SpectralCube(np.asarray(spectrum)[None, None, :], energy, excitation=excitation)
-    instrument = instrument_of(cube)
     last = last_energy(spectrum, energy)
     stated = excitation.energy_kev
     # A stated voltage far below the counts cannot be right (files hold 0 or the unit of another field).
     highest = stated if stated and stated > 0.7 * min(last, 12.0) else last
-    kind = excitation.kind or _likely_kind(spectrum, energy, highest, excitation)
+    inferred = likely_excitation(spectrum, energy, excitation, float(highest))
+    kind = inferred.kind
+    instrument = instrument_of(SpectralCube(np.asarray(spectrum)[None, None, :], energy, excitation=inferred))
     low = _LOWEST_ELECTRON_KEV if kind == "electron" else _LOWEST_PHOTON_KEV
     top = highest * (1.06 if kind == "monochromatic" else 1.0)
     high = min(float(energy.energies[-1]), max(min(top, last + 0.5), low + 20 * energy.width))
@@ -112,14 +112,20 @@ def setting_of(spectrum: NDArray[np.generic], energy: EnergyAxis, excitation: Ex
     )
 
 
-def _likely_kind(
-    spectrum: NDArray[np.generic], energy: EnergyAxis, highest: float, excitation: Excitation
-) -> str | None:
-    """Return ``"electron"`` for a spectrum with as many soft counts as only electrons excite, else None."""
+def likely_excitation(
+    spectrum: NDArray[np.generic], energy: EnergyAxis, excitation: Excitation, highest_kev: float
+) -> Excitation:
+    """Return what a file states of the excitation, with electrons where it names no kind and they are likely.
+
+    As many soft counts as only electrons excite speak for them.
+    """
+    if excitation.kind is not None or excitation.anode is not None or highest_kev > _HIGHEST_MICROSCOPE_KEV:
+        return excitation
     counts = np.clip(np.asarray(spectrum, dtype=np.float64), 0, None)
     soft = counts[energy.window(*_SOFT_KEV)].sum()
-    below = highest <= _HIGHEST_MICROSCOPE_KEV and excitation.anode is None
-    return "electron" if below and soft > _SOFT_PART * counts[energy.positive].sum() else None
+    if soft <= _SOFT_PART * counts[energy.positive].sum():
+        return excitation
+    return replace(excitation, kind="electron", energy_kev=highest_kev)
 
 
 def coarse(spectrum: NDArray[np.float64], setting: Setting) -> tuple[NDArray[np.float64], Setting]:
