@@ -8,6 +8,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from napari_xrf.front_door import (
+    calibrate,
+    clean_labels,
+    find_elements,
+    map_elements,
+    map_minerals,
+    predict,
+    quantify,
+    read,
+    simulate,
+    synthesize,
+    train,
+    write,
+)
+
 if TYPE_CHECKING:
     from napari_xrf.core.element_maps import ElementMaps
     from napari_xrf.core.energy_axis import EnergyAxis
@@ -15,20 +30,6 @@ if TYPE_CHECKING:
     from napari_xrf.core.label_map import LabelMap
     from napari_xrf.core.spectral_cube import SpectralCube
     from napari_xrf.core.spectrum import Spectrum
-    from napari_xrf.front_door import (
-        calibrate,
-        clean_labels,
-        find_elements,
-        map_elements,
-        map_minerals,
-        predict,
-        quantify,
-        read,
-        simulate,
-        synthesize,
-        train,
-        write,
-    )
     from napari_xrf.maps.calibrated_map import CalibratedMap
 
 __version__ = "0.1.0"
@@ -54,7 +55,7 @@ __all__ = [
     "train",
     "write",
 ]
-_NOUNS = {
+_ROOMS = {
     "CalibratedMap": "maps.calibrated_map",
     "ElementMaps": "core.element_maps",
     "EnergyAxis": "core.energy_axis",
@@ -66,9 +67,9 @@ _NOUNS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_NOUNS.get(name, 'front_door')}"), name)
+    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -33,21 +33,6 @@ if TYPE_CHECKING:
 
     Map: TypeAlias = SpectralCube | CalibratedMap | str | Path
 
-__all__ = [
-    "calibrate",
-    "clean_labels",
-    "find_elements",
-    "map_elements",
-    "map_minerals",
-    "predict",
-    "quantify",
-    "read",
-    "simulate",
-    "synthesize",
-    "train",
-    "write",
-]
-
 
 def read(path: str | Path, **options: Any) -> SpectralCube | ElementMaps | LabelMap | Prediction:
     """Read what a file holds: a map or spectrum, element maps, labels or predictions.
