@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from mineral_cubes import mineral_cube
+from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.maps import calibrated_map
 from napari_xrf.maps.calibrated_map import calibrate_map, cube_of, find_elements
 from napari_xrf.maps.element_mapping import map_elements
@@ -87,3 +89,18 @@ def test_an_empty_map_is_calibrated_to_nothing(cube):
     assert empty.energy == cube.energy
     with pytest.raises(InvalidInput, match="no counts"):
         empty.checked()
+
+
+def test_an_assumed_axis_that_fits_loosely_is_doubted():
+    counts = np.zeros(1024)
+    for energy, height in ((3.69, 4000), (4.01, 600), (6.40, 9000), (7.06, 1500)):  # Ca and Fe
+        counts += height * np.exp(-0.5 * ((np.arange(1024) * 0.02 - energy) / 0.06) ** 2)
+    drawn = np.random.default_rng(1).poisson(counts + 5)[None, None].astype(np.uint32)
+    assumed = Provenance(warnings=("No energy calibration in the file: 0.02 keV per channel is assumed.",))
+    for provenance, doubted in ((assumed, True), (Provenance(), False)):
+        known = calibrate_map(SpectralCube(drawn, EnergyAxis(0.0, 0.02, 1024), provenance=provenance))
+        loose = replace(known, calibration=replace(known.calibration, quality=16.0))
+        assert ("may be wrong" in loose.doubt) == doubted
+        found = {one.element: one.probability for one in find_elements(loose)}
+        assert {"Ca", "Fe"} <= found.keys()
+        assert (max(found.values()) <= 0.5) == doubted

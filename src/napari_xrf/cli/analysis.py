@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_xrf.cli.console import Answer, Console, table
-from napari_xrf.cli.map_file import check_folder, load_map, map_file_options, output_folder
+from napari_xrf.cli.map_file import calibrated, check_folder, load_map, map_file_options, output_folder
 from napari_xrf.cli.model_options import folder_option
 from napari_xrf.cli.names import names_of
 from napari_xrf.core.element_maps import ElementMaps
@@ -68,8 +68,8 @@ def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
         return _write_network_maps(elements, arguments, console)
     if arguments.model is not None:
         raise InvalidInput("--model is for --method network only", "Leave it out, or add --method network")
-    cube = load_map(arguments, console)
-    return write_element_maps(cube, elements, arguments.method, arguments.output, console)
+    known = calibrated(load_map(arguments, console), console)
+    return write_element_maps(known, elements, arguments.method, arguments.output, console)
 
 
 def write_element_maps(
@@ -155,9 +155,9 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
         "tolerance": arguments.tolerance,
     }
     check_method(arguments.method, chosen, ClassificationOptions(**options))
-    cube = load_map(arguments, console)
+    known = calibrated(load_map(arguments, console), console)
     return classify_and_write(
-        cube, chosen, steps, arguments.output, console, method=arguments.method, **options
+        known, chosen, steps, arguments.output, console, method=arguments.method, **options
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.cli.console import Answer, Console, table
-from napari_xrf.cli.map_file import map_file_options, read_map
+from napari_xrf.cli.map_file import calibrated, map_file_options, read_map
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
@@ -89,7 +89,7 @@ def list_elements(arguments: argparse.Namespace, console: Console) -> Answer:
     """List the elements found, the surest first."""
     from napari_xrf.maps.calibrated_map import find_elements
 
-    found = find_elements(read_map(arguments, console), progress=console.progress)
+    found = find_elements(calibrated(read_map(arguments, console), console), progress=console.progress)
     data = [
         {
             "element": entry.element,

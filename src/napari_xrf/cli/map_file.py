@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from napari_xrf.cli.console import Console
 from napari_xrf.core.emission_lines import atomic_number
@@ -13,6 +13,9 @@ from napari_xrf.core.errors import FileError
 from napari_xrf.core.memory import parse_bytes
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.atomic_write import made_folder
+
+if TYPE_CHECKING:
+    from napari_xrf.maps.calibrated_map import CalibratedMap
 
 _KINDS = ("tube", "electron", "monochromatic")
 output_folder = made_folder
@@ -74,6 +77,16 @@ def load_map(arguments: argparse.Namespace, console: Console) -> SpectralCube:
     """Read the file and decode its counts once, within the memory of the options."""
     budget = parse_bytes(arguments.memory) if arguments.memory else None
     return read_map(arguments, console).load(budget, console.progress)
+
+
+def calibrated(cube: SpectralCube, console: Console) -> CalibratedMap:
+    """Calibrate a map, once for all that follows, and warn where its energy axis is doubtful."""
+    from napari_xrf.maps.calibrated_map import calibrate_map
+
+    known = calibrate_map(cube, progress=console.progress)
+    if known.doubt:
+        console.warn((f"{known.doubt}. Check it against known peaks, or give --energy OFFSET:WIDTH (keV).",))
+    return known
 
 
 def check_folder(path: Path) -> Path:

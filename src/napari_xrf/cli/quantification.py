@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.inspection import parse_region
-from napari_xrf.cli.map_file import check_folder, load_map, map_file_options, output_folder, stated_excitation
+from napari_xrf.cli.map_file import (
+    calibrated,
+    check_folder,
+    load_map,
+    map_file_options,
+    output_folder,
+    stated_excitation,
+)
 from napari_xrf.cli.model_options import folder_option
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
@@ -74,7 +81,6 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
     """Tell the weight percent of a map, of regions of it, and of every pixel."""
-    from napari_xrf.maps.calibrated_map import calibrate_map
     from napari_xrf.maps.quantification import quantify
 
     # Everything the user typed is checked before the long work starts.
@@ -87,13 +93,11 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
     automatic = arguments.elements.strip().lower() == "auto"
     elements = None if automatic else parse_elements(arguments.elements)
     recipe = _recipe(arguments, console)
-    cube = load_map(arguments, console)
-    known = calibrate_map(cube, progress=console.progress)
-    regions = _regions(arguments, cube)
+    known = calibrated(load_map(arguments, console), console)
+    regions = _regions(arguments, known.cube)
     found = quantify(known, elements, regions=regions, recipe=recipe, progress=console.progress)
     for quantities in found:
-        for note in quantities.notes:
-            console.say(f"{quantities.region}: {note}")
+        console.warn(tuple(f"{quantities.region}: {note}" for note in quantities.notes))
     rows = [row for quantities in found for row in quantity_rows(quantities)]
     files = []
     if arguments.output is not None:

@@ -75,6 +75,11 @@ class Provenance:
     detectors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def energy_is_assumed(self) -> bool:
+        """Whether a warning says that the file holds no energy calibration."""
+        return any(text.startswith("No energy calibration") for text in self.warnings)
+
 
 @dataclass(frozen=True, eq=False)
 class AuxiliaryImage:

@@ -21,6 +21,8 @@ from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.excitation import instrument_of
 from napari_xrf.physics.instrument import Instrument
 
+_CLOSE_EV = 10.0  # from their lines, root mean square
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CalibratedMap:
@@ -57,6 +59,14 @@ class CalibratedMap:
     def message(self) -> str:
         """What the calibration did, or why it did nothing."""
         return self.calibration.message
+
+    @property
+    def doubt(self) -> str:
+        """Why what rests on the energy axis may be wrong; empty where nothing speaks for that."""
+        known = self.calibration
+        # An axis that nobody stated must fit well to be believed.
+        loose = self.cube.provenance.energy_is_assumed and not known.quality < _CLOSE_EV
+        return f"{self.message}; elements may be wrong" if known.doubtful or loose else ""
 
     @property
     def holds_counts(self) -> bool:
@@ -163,5 +173,7 @@ def find_elements(measured: Measured, *, progress: Progress = ignore_progress) -
         found = ()
         if known.holds_counts:
             found = identify(known.cube, known.sum_spectrum, known.setting, progress)
+        if known.doubt:  # on a wrong axis every name is wrong
+            found = tuple(replace(one, probability=min(one.probability, 0.5)) for one in found)
         known.__dict__["elements"] = found  # where the cached property looks
     return found

@@ -69,6 +69,8 @@ class Calibration:
         In words: what was done, or why nothing was.
     setting
         With what the spectrum was measured, as refined: source and scatter angle too.
+    doubtful
+        Whether there are peaks, and they fit no lines: the axis may be wrong, and what rests on it.
     """
 
     energy: EnergyAxis
@@ -79,6 +81,7 @@ class Calibration:
     refined: bool
     message: str
     setting: Setting | None = None
+    doubtful: bool = False
 
 
 def calibrate(
@@ -179,9 +182,11 @@ def _from_start(
     return _refine(counts, coarse, explained, progress)
 
 
-def _unchanged(setting: Setting, message: str) -> Calibration:
+def _unchanged(setting: Setting, message: str, *, doubtful: bool = False) -> Calibration:
     shifts = tuple((at, 0.0) for at in REFERENCE_KEV)
-    return Calibration(setting.energy, setting.detector, shifts, 0, math.nan, False, message, setting)
+    return Calibration(
+        setting.energy, setting.detector, shifts, 0, math.nan, False, message, setting, doubtful
+    )
 
 
 def _straightened(
@@ -439,12 +444,14 @@ def _judged(before: Setting, after: Setting, explained: Explanation, counts: Arr
     )
     kept = after.refined(before.energy, before.detector)
     if len(used) < _FEWEST_PEAKS:
-        return _unchanged(kept, "the peaks fit no likely elements: the file's energy axis is kept")
+        message = "the peaks fit no likely elements: the file's energy axis is kept"
+        return _unchanged(kept, message, doubtful=bool(found))
     if matched < _MATCHED:
         return _unchanged(
             kept,
             f"unsure: only {100 * matched:.0f} % of the peaks lie on lines; the file's energy axis is kept, "
             "give the right one if it is wrong",
+            doubtful=True,
         )
     shifts = []
     for at in REFERENCE_KEV:
@@ -452,7 +459,8 @@ def _judged(before: Setting, after: Setting, explained: Explanation, counts: Arr
         shifts.append((at, 1e3 * float(after.energy.energy(channel) - at)))
     largest = 1e-3 * max(abs(shift) for _, shift in shifts)
     if largest > _LARGEST_SHIFT_KEV:
-        return _unchanged(kept, "the refined energy axis lies too far off: the file's is kept")
+        message = "the refined energy axis lies too far off: the file's is kept"
+        return _unchanged(kept, message, doubtful=True)
     quality = 1e3 * math.sqrt(sum(distance**2 for distance in used) / len(used))
     fwhm = 1e3 * float(after.detector.fwhm(MN_KA_KEV))
     message = f"{len(used)} peaks, {quality:.1f} eV from their lines; {fwhm:.0f} eV wide at Mn Kα"

@@ -8,6 +8,7 @@ from typing import Any
 from napari_xrf.core.progress import Progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
+from napari_xrf.plugin.notices import warn
 
 _KEY = "xrf_calibrated_map"
 
@@ -20,7 +21,10 @@ def kept_map(layer: Any, cube: SpectralCube) -> Measured:
 
 def calibrate_layer(layer: Any, cube: SpectralCube, *, progress: Progress) -> CalibratedMap:
     """Return the calibrated map of a layer's cube, made at the first call."""
-    measured = calibrate_map(kept_map(layer, cube), progress=progress)
+    kept = kept_map(layer, cube)
+    measured = calibrate_map(kept, progress=progress)
+    if measured.doubt and measured is not kept:
+        warn(f"{layer.name}: {measured.doubt}. Check it against known peaks")
     layer.metadata[_KEY] = measured
     return measured
 
