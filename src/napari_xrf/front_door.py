@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 
 if TYPE_CHECKING:
@@ -222,25 +221,19 @@ def map_minerals(
         When a name or option cannot be, or the map holds no counts.
     """
     from napari_xrf.learning.network_method import classify_by
-    from napari_xrf.reference.minerals import load_library, merge_libraries, minerals_of_set, select_minerals
+    from napari_xrf.reference.minerals import known_minerals, wanted_minerals
 
-    known = load_library()
-    if library is not None:
-        known = merge_libraries(known, load_library(library))
-    if named_set is not None:
-        if minerals is not None:
-            raise InvalidInput("minerals and named_set both say what to look for", "Leave one of them out")
-        minerals = minerals_of_set(named_set)
-    named = None
-    if minerals is not None:
-        listed = (minerals,) if isinstance(minerals, str) else tuple(minerals)
-        chosen = [select_minerals(known, [each]) if isinstance(each, str) else (each,) for each in listed]
-        named = tuple({mineral.name: mineral for each in chosen for mineral in each}.values())
+    listed = (minerals,) if isinstance(minerals, str) else minerals
+    names = None if listed is None else [each for each in listed if isinstance(each, str)]
+    chosen = wanted_minerals(names, named_set, library)
+    if chosen is not None:
+        given = (each for each in listed or () if not isinstance(each, str))
+        chosen = tuple({mineral.name: mineral for mineral in (*chosen, *given)}.values())
     return classify_by(
         method,
         _map_of(source, progress),
-        named,
-        library=None if library is None else known,
+        chosen,
+        library=None if library is None else known_minerals(library),
         ignored=tuple(ignored),
         tolerance=tolerance,
         progress=progress,

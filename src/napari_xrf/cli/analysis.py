@@ -129,28 +129,15 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf.learning.network_method import check_method
     from napari_xrf.minerals.classification import ClassificationOptions
     from napari_xrf.minerals.cleanup import parse_clean_up
-    from napari_xrf.reference.minerals import (
-        load_library,
-        merge_libraries,
-        minerals_of_set,
-        select_minerals,
-    )
+    from napari_xrf.reference.minerals import known_minerals, wanted_minerals
 
     # Everything the user typed is checked before the long work starts.
     check_folder(arguments.output)
     steps = parse_clean_up(arguments.clean)
-    own = None if arguments.library is None else load_library(arguments.library)
-    library = load_library() if own is None else merge_libraries(load_library(), own)
-    names = names_of(arguments.minerals)
-    if arguments.mineral_set is not None:
-        if names is not None:
-            raise InvalidInput("--minerals and --set both say what to look for", "Leave one of them out")
-        names = minerals_of_set(arguments.mineral_set)
-    chosen = select_minerals(library, names) if names is not None else None
-    if arguments.mineral_set is not None and chosen is not None and own is not None:
-        chosen = merge_libraries(chosen, own)
+    own = arguments.library
+    chosen = wanted_minerals(names_of(arguments.minerals), arguments.mineral_set, own)
     options = {
-        "library": None if own is None else library,
+        "library": None if own is None else known_minerals(own),
         "ignored": parse_elements(arguments.ignore),
         "tolerance": arguments.tolerance,
     }

@@ -26,10 +26,10 @@ from napari_xrf.cli.map_file import (
 )
 from napari_xrf.cli.model_options import folder_option
 from napari_xrf.core.emission_lines import parse_elements
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.label_map import NOT_MEASURED
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.io.atomic_write import replacing
+from napari_xrf.io.atomic_write import write_text
 
 if TYPE_CHECKING:
     from napari_xrf.maps.quantification import Quantities, Recipe
@@ -150,8 +150,7 @@ def write_quantity_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     writer.writeheader()
     for row in rows:
         writer.writerow({name: "" if _unknown(value) else value for name, value in row.items()})
-    with replacing(path) as temporary:
-        temporary.write_text(buffer.getvalue(), encoding="utf-8")
+    write_text(path, buffer.getvalue())
 
 
 def read_truth_table(path: Path, spectrum: Path) -> dict[str, float]:
@@ -161,22 +160,22 @@ def read_truth_table(path: Path, spectrum: Path) -> dict[str, float]:
 
     Raises
     ------
+    FileError
+        When the file cannot be read, lacks a column or holds a value that is no number.
     InvalidInput
-        When a column is missing or a value is no weight percent.
+        When it holds no weight percents of the spectrum.
     """
-    from napari_xrf.io.formats import existing_file
+    from napari_xrf.reference.tables import read_table
 
-    text = existing_file(path).read_text(encoding="utf-8-sig", errors="replace")
-    rows = list(csv.DictReader(text.splitlines()))
     found: dict[str, float] = {}
-    for row in rows:
+    for line, row in read_table(path, ("element", "weight_percent")):
         if row.get("file") not in (None, spectrum.name):
             continue
         try:
-            found[parse_elements(row["element"])[0]] = float(row["weight_percent"]) / 100
-        except (KeyError, TypeError, ValueError, IndexError):
-            raise InvalidInput(
-                f"{path}: cannot read {dict(row)}", "Use the columns element and weight_percent"
+            found[parse_elements(row["element"])[0]] = float(row["weight_percent"].replace(",", ".")) / 100
+        except (ValueError, IndexError):
+            raise FileError(
+                path, f"line {line}: cannot read {row}", "Write an element and 0 to 100"
             ) from None
     if not found or not all(0 < value <= 1 for value in found.values()):
         raise InvalidInput(

@@ -188,16 +188,15 @@ def with_minerals(
     InvalidInput
         When a name is unknown, fewer than two are given, or the recipe learns no minerals.
     """
-    from napari_xrf.reference.minerals import load_library, merge_libraries, select_minerals
+    from napari_xrf.reference.minerals import known_minerals, select_minerals
 
     if recipe.source.kind != "minerals":
         raise InvalidInput(
             f"{recipe.name} does not learn from minerals", "Leave them out, or train mineral-cnn"
         )
-    known = load_library()
+    known = known_minerals(library)
     changes: dict[str, Any] = {}
     if library is not None:
-        known = merge_libraries(known, load_library(library))
         changes["library"] = str(library)
     if minerals is not None:
         chosen = select_minerals(known, minerals)

@@ -16,7 +16,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibration import Calibration, calibrate
 from napari_xrf.maps.identification import FoundElement, identify
-from napari_xrf.maps.setting import Setting, likely_excitation, setting_of
+from napari_xrf.maps.setting import Setting, setting_of
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.excitation import instrument_of
 from napari_xrf.physics.instrument import Instrument
@@ -81,9 +81,10 @@ class CalibratedMap:
     @cached_property
     def instrument(self) -> Instrument:
         """What the forward model needs, with the refined axis and detector."""
-        cube, highest = self.cube, self.setting.highest_kev
-        excitation = likely_excitation(self.sum_spectrum, cube.energy, cube.excitation, highest)
-        measured_with = instrument_of(replace(cube, excitation=excitation))
+        excitation = self.cube.excitation
+        if excitation.kind is None and self.setting.kind == "electron":  # inferred from soft counts
+            excitation = replace(excitation, kind="electron", energy_kev=self.setting.highest_kev)
+        measured_with = instrument_of(replace(self.cube, excitation=excitation))
         return replace(measured_with, energy=self.energy, detector=self.detector)
 
     @cached_property

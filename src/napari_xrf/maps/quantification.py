@@ -136,6 +136,11 @@ class NetCounts:
     error: float
     limit: float
 
+    @property
+    def relative_error(self) -> float:
+        """The error over the counts; 1 at most, where nothing is seen."""
+        return self.error / max(self.counts, self.error, 1e-9)
+
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
@@ -351,8 +356,7 @@ class _Solution:
     def _relative_errors(self, element: str) -> tuple[float, float]:
         weights, counting = [], []
         for family in self.families[element]:
-            net = self.counts[family]
-            own = net.error / max(net.counts, net.error, 1e-9)
+            own = self.counts[family].relative_error
             weights.append(own**2 + self.recipe.sensitivities.error(family) ** 2)
             counting.append(own)
         share = 1 / np.array(weights) / np.sum(1 / np.array(weights))
@@ -447,9 +451,7 @@ class _Solver:
         return tuple(sorted(seen or own[:1], key=self._variance))
 
     def _variance(self, family: str) -> float:
-        net = self.counts[family]
-        own = net.error / max(net.counts, net.error, 1e-9)
-        return own**2 + self.recipe.sensitivities.error(family) ** 2
+        return self.counts[family].relative_error ** 2 + self.recipe.sensitivities.error(family) ** 2
 
     def _ratio(self, families: Sequence[str], expected: Mapping[str, float]) -> float:
         """Return measured over expected counts, the families weighted by what is known of them."""

@@ -92,7 +92,7 @@ def setting_of(spectrum: NDArray[np.generic], energy: EnergyAxis, excitation: Ex
     stated = excitation.energy_kev
     # A stated voltage far below the counts cannot be right (files hold 0 or the unit of another field).
     highest = stated if stated and stated > 0.7 * min(last, 12.0) else last
-    inferred = likely_excitation(spectrum, energy, excitation, float(highest))
+    inferred = _likely_excitation(spectrum, energy, excitation, float(highest))
     kind = inferred.kind
     instrument = instrument_of(SpectralCube(np.asarray(spectrum)[None, None, :], energy, excitation=inferred))
     low = _LOWEST_ELECTRON_KEV if kind == "electron" else _LOWEST_PHOTON_KEV
@@ -112,7 +112,7 @@ def setting_of(spectrum: NDArray[np.generic], energy: EnergyAxis, excitation: Ex
     )
 
 
-def likely_excitation(
+def _likely_excitation(
     spectrum: NDArray[np.generic], energy: EnergyAxis, excitation: Excitation, highest_kev: float
 ) -> Excitation:
     """Return what a file states of the excitation, with electrons where it names no kind and they are likely.

@@ -161,6 +161,37 @@ def minerals_of_set(name: str) -> tuple[str, ...]:
         raise InvalidInput(f"there is no set of minerals {name!r}", f"There are {', '.join(sets)}") from None
 
 
+def known_minerals(own: str | Path | None = None) -> tuple[Mineral, ...]:
+    """Return the shipped library, with the minerals of a file of the user's own added.
+
+    Raises
+    ------
+    FileError
+        As :func:`load_library`.
+    """
+    return load_library() if own is None else merge_libraries(load_library(), load_library(own))
+
+
+def wanted_minerals(
+    names: Iterable[str] | None, named_set: str | None = None, own: str | Path | None = None
+) -> tuple[Mineral, ...] | None:
+    """Return the minerals of names, or those of a set joined by a file of the user's own; None for neither.
+
+    Raises
+    ------
+    FileError
+        As :func:`load_library`.
+    InvalidInput
+        When both are given, or there is no such name or set.
+    """
+    if named_set is None:
+        return None if names is None else select_minerals(known_minerals(own), names)
+    if names is not None:
+        raise InvalidInput("--minerals and --set both say what to look for", "Leave one of them out")
+    chosen = select_minerals(known_minerals(own), minerals_of_set(named_set))
+    return chosen if own is None else merge_libraries(chosen, load_library(own))
+
+
 def merge_libraries(library: Iterable[Mineral], added: Iterable[Mineral]) -> tuple[Mineral, ...]:
     """Return the library with minerals added; one of the same name takes the place of the old one."""
     merged = {mineral.name.casefold(): mineral for mineral in library}

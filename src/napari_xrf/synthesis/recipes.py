@@ -19,7 +19,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.physics.excitation import excitation_of
 from napari_xrf.physics.instrument import load_instrument
-from napari_xrf.reference.minerals import load_library, merge_libraries, select_minerals
+from napari_xrf.reference.minerals import known_minerals, select_minerals
 from napari_xrf.reference.pigments import load_pigments, select_pigments
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
 from napari_xrf.synthesis.layers import LayersParameters, synthesize_layers
@@ -318,11 +318,7 @@ def _check_memory(size: int, spectrum_bytes: int) -> None:
 
 
 def _choose_minerals(names: Sequence[str], library: str | Path | None) -> tuple[Any, ...]:
-
-    known = load_library()
-    if library is not None:
-        known = merge_libraries(known, load_library(library))
-    return select_minerals(known, names)
+    return select_minerals(known_minerals(library), names)
 
 
 def _with_seed(truth: Mapping[str, Any], seed: int) -> dict[str, Any]:
