@@ -97,7 +97,8 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
     regions = _regions(arguments, known.cube)
     found = quantify(known, elements, regions=regions, recipe=recipe, progress=console.progress)
     for quantities in found:
-        console.warn(tuple(f"{quantities.region}: {note}" for note in quantities.notes))
+        notes = (note for note in quantities.notes if note != known.doubt)  # told already
+        console.warn(tuple(f"{quantities.region}: {note}" for note in notes))
     rows = [row for quantities in found for row in quantity_rows(quantities)]
     files = []
     if arguments.output is not None:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from napari_xrf.core.emission_lines import main_line, split_family
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
 from napari_xrf.maps.candidates import column_of
 from napari_xrf.maps.element_mapping import map_elements
@@ -224,7 +223,9 @@ def region_of(known: CalibratedMap, mask: NDArray[np.bool_], name: str) -> Calib
         When it holds no counts.
     """
     spectrum = known.cube.region_spectrum(mask)
-    cube = SpectralCube(spectrum[None, None], known.cube.energy, name, excitation=known.cube.excitation)
+    cube = replace(
+        known.cube, counts=spectrum[None, None], name=name, pixel_size=None, live_time=None, images=()
+    )
     return replace(known, cube=cube, sum_spectrum=spectrum.astype(np.float64)).checked()
 
 
@@ -287,9 +288,10 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     InvalidInput
         When the instrument excites none of the families.
     """
-    notes = []
+    notes = [part.doubt] if part.doubt else []
     if part.cube.excitation.kind is None and recipe.instrument is None:
-        likely = "an electron beam" if part.setting.kind == "electron" else "the tube of a usual instrument"
+        electrons = isinstance(part.instrument.source, ElectronBeam)
+        likely = "an electron beam" if electrons else "the tube of a usual instrument"
         notes.append(f"the file does not name its excitation; taken is {likely}")
     oxygen, told = _choose_oxygen(counts, part, recipe)
     notes += told
