@@ -23,6 +23,7 @@ HEAVIEST = 94  # Pu: the last element with complete tables in xraylib
 
 _TRANSITION = re.compile(r"^(K|L[1-3]|M[1-5])([L-P]\d+)_LINE$")
 # The outermost K transitions of heavy elements exist in xraylib only as these two sums.
+_LAST_BY_K = 56  # barium: K lines of heavier elements lie above what most tubes excite
 _K_OUTER = {"KO_LINE": "KO", "KP_LINE": "KP"}
 _SUBSHELLS = {"K": ("K",), "L": ("L1", "L2", "L3"), "M": ("M1", "M2", "M3", "M4", "M5")}
 _SIEGBAHN = {
@@ -125,6 +126,14 @@ def split_family(family: str) -> tuple[str, str]:
         raise InvalidInput(f"{family!r} is no line family", "Write for example 'Fe K' or 'Pb L'")
     atomic_number(element)
     return element, shell
+
+
+def usual_family(element: str) -> str:
+    """Return the line family of an element that shows in most instruments: K up to barium, L above.
+
+    Raises InvalidInput when there is no such element.
+    """
+    return f"{element} {'K' if atomic_number(element) <= _LAST_BY_K else 'L'}"
 
 
 @cache

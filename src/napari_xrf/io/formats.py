@@ -69,7 +69,7 @@ FORMATS = (
 )  # fmt: skip
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".h5", ".csv")
-ELEMENT_MAP_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5", ".nxs", ".csv")
+ELEMENT_MAP_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5", ".nxs", ".csv", ".txt", ".dat", ".asc")
 
 # Options of `read` that only some readers know, with the value that means "not given".
 _OPTIONAL: Mapping[str, object] = {"detector": "sum", "dataset": None, "energy_axis": None, "map": None}
@@ -237,7 +237,7 @@ def is_label_file(path: str | Path) -> bool:
 
 
 def is_element_map_file(path: str | Path) -> bool:
-    """Tell whether a file holds element maps: ours, PyMca's fit result or Savu's. Never raises."""
+    """Tell whether a file holds element maps: ours, a fit of others, images by element. Never raises."""
     return _looks_like(path, ELEMENT_MAP_SUFFIXES, "own.element_map_files:is_element_map_file")
 
 

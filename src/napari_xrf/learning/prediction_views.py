@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.emission_lines import usual_family
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LEAST_PROBABILITY, UNKNOWN_NAME, LabelMap, number_by_area
 from napari_xrf.learning.prediction import Prediction
@@ -73,7 +74,7 @@ def element_maps_of(prediction: Prediction, elements: Sequence[str] | None = Non
     error = float(description.training.get("validation", {}).get("share_error", 0.0))
     spread = np.sqrt(np.maximum(counts, 1.0) + (error * prediction.counts) ** 2).astype(np.float32)
     return ElementMaps(
-        tuple(_family(name) for name in shown),
+        tuple(usual_family(name) for name in shown),
         counts,
         spread,
         description.name,
@@ -120,10 +121,3 @@ def ranked(prediction: Prediction, pixel: tuple[int, int] = (0, 0)) -> tuple[Ran
         chance = float(prediction.unknown[pixel])
         rows.append(RankedName(UNKNOWN_NAME, chance, None, chance > max(probability, default=0.0)))
     return tuple(sorted(rows, key=lambda row: -row.probability))
-
-
-def _family(element: str) -> str:
-    from napari_xrf.core.emission_lines import atomic_number
-
-    # Net counts of an element are those of all its lines; its maps go by the family that shows in most tubes.
-    return f"{element} {'K' if atomic_number(element) <= 56 else 'L'}"

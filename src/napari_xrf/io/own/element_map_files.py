@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.io import map_images
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.own import fit_results
 from napari_xrf.io.own.files import (
@@ -52,13 +53,13 @@ def write_element_maps(path: str | Path, maps: ElementMaps, *, progress: Progres
 
 
 def read_element_maps(path: str | Path) -> ElementMaps:
-    """Read element maps that :func:`write_element_maps`, PyMca's fit or Savu's PyMca task wrote.
+    """Read element maps that :func:`write_element_maps`, other programs' fits or their images hold.
 
     Of foreign files the line families are kept, other results (scatter, χ²) are left out; missing
     standard errors are NaN. Raises FileError when the file holds none or is damaged.
     """
     readers = {".tif": _read_tiff, ".tiff": _read_tiff, ".h5": _read_hdf5, ".hdf5": _read_hdf5,
-               ".nxs": _read_hdf5, ".csv": _read_csv}  # fmt: skip
+               ".nxs": _read_hdf5, **dict.fromkeys(map_images.TEXT_SUFFIXES, _read_text)}  # fmt: skip
     maps: ElementMaps = read_by_suffix(path, readers, "element maps")
     return maps
 
@@ -68,10 +69,9 @@ def is_element_map_file(path: str | Path) -> bool:
     target = Path(path)
     suffix = target.suffix.lower()
     if suffix in (".tif", ".tiff"):
-        return bool(_tiff_mark(target))
-    if suffix == ".csv":
-        with target.open(encoding="utf-8", errors="replace") as handle:
-            return handle.readline(200).split(",")[:4] == _CSV_START
+        return bool(_tiff_mark(target)) or map_images.is_named_image(target)
+    if suffix in map_images.TEXT_SUFFIXES:
+        return _is_table(target) or map_images.is_named_image(target)
     with hdf5_file.opened(target) as file:
         return marked_group(file, _KIND) is not None or fit_results.find(file) is not None
 
@@ -125,7 +125,7 @@ def _write_tiff(path: Path, maps: ElementMaps) -> None:
 def _read_tiff(path: Path) -> ElementMaps:
     mark = _tiff_mark(path)
     if not mark:
-        raise FileError(path, "holds no element maps of ours", "Open it as an ordinary image")
+        return map_images.read_named_images(path)
     with opened_tiff(path) as tiff:
         ome = tifffile.xml2dict(tiff.ome_metadata or "")
         images = ome["OME"]["Image"]
@@ -181,11 +181,20 @@ def _write_csv(path: Path, maps: ElementMaps) -> None:
             )
 
 
+def _is_table(path: Path) -> bool:
+    with path.open(encoding="utf-8", errors="replace") as handle:
+        return handle.readline(200).split(",")[:4] == _CSV_START
+
+
+def _read_text(path: Path) -> ElementMaps:
+    return _read_csv(path) if _is_table(path) else map_images.read_named_images(path)
+
+
 def _read_csv(path: Path) -> ElementMaps:
     with path.open(encoding="utf-8", errors="replace", newline="") as handle:
         rows = list(csv.reader(handle))
-    if not rows or rows[0][:4] != _CSV_START or len(rows) < 2:
-        raise FileError(path, f"holds no element maps: its first columns are not {','.join(_CSV_START)}")
+    if len(rows) < 2:
+        raise FileError(path, "holds no pixels")
     families = tuple(rows[0][4::2])
     if rows[0][5::2] != [f"{family}_se" for family in families]:
         raise FileError(path, "has a family without its standard errors")

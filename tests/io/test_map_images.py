@@ -1,0 +1,78 @@
+"""Element maps that others saved as images: matrices of text and TIFFs, named by the element."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_xrf import io
+from napari_xrf.core.errors import FileError
+from napari_xrf.io.map_images import family_named
+
+MAPS = {name: np.random.default_rng(at).poisson(50, (6, 7)).astype("f4") for at, name in enumerate("ABC")}
+FE, CA, SI = MAPS.values()
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("Fe", "Fe K"), ("P45_Fe", "Fe K"), ("Si Ka", "Si K"), ("FeKa1", "Fe K"), ("map-Pb-L", "Pb L"),
+        ("K_Ka", "K K"), ("Au Mα", "Au M"), ("Pb", "Pb L"), ("Ca_map", "Ca K"),
+        ("granite", None), ("SiO2", None), ("I0", None), ("total", None),
+    ],
+)  # fmt: skip
+def test_names(name, family):
+    found = family_named(name)
+    assert (found and found[0]) == family
+
+
+@pytest.mark.parametrize("mark", ["\t", " ", ",", ";"])
+def test_text_matrices_of_one_folder(tmp_path, mark):
+    for name, values in {"Fe": FE, "Ca": CA, "Si": SI}.items():
+        text = "\n".join(mark.join(f"{value:.1f}" for value in row) for row in values)
+        (tmp_path / f"{name}.txt").write_text(text.replace(".", ",") if mark in "\t;" else text)
+    assert io.is_element_map_file(tmp_path / "Ca.txt")
+    maps = io.read_element_maps(tmp_path / "Fe.txt")
+    assert set(maps.families) == {"Ca K", "Fe K", "Si K"}
+    np.testing.assert_array_equal(maps["Fe"], FE)
+    np.testing.assert_array_equal(maps["Si"], SI)
+    assert np.all(np.isnan(maps.standard_errors))
+
+
+def test_tiffs_of_one_sample_beside_another(tmp_path):
+    for name, values in {"rock_Fe": FE, "rock_Ca": CA, "other_Fe": SI}.items():
+        tifffile.imwrite(tmp_path / f"{name}.tif", values)
+    maps = io.read_element_maps(tmp_path / "rock_Ca.tif")
+    assert maps.families == ("Ca K", "Fe K")
+    np.testing.assert_array_equal(maps["Fe"], FE)
+    # Nothing tells that this one is an element's map rather than any picture.
+    assert not io.is_element_map_file(tmp_path / "other_Fe.tif")
+
+
+def test_stack_with_named_pages(tmp_path):
+    path = tmp_path / "stack.tif"
+    info = {"axes": "CYX", "Labels": ["Fe K", "Sum", "Pb L"], "unit": "um"}
+    tifffile.imwrite(path, np.stack([FE, CA, SI]), imagej=True, metadata=info, resolution=(0.5, 0.25))
+    maps = io.read_element_maps(path)
+    assert maps.families == ("Fe K", "Pb L")
+    np.testing.assert_array_equal(maps["Pb"], SI)
+    assert maps.pixel_size == pytest.approx((4, 2))
+    other = tmp_path / "foreign.ome.tif"
+    tifffile.imwrite(other, np.stack([FE, CA]), metadata={"axes": "CYX", "Channel": {"Name": ["Ca", "Fe"]}})
+    assert io.read_element_maps(other).families == ("Ca K", "Fe K")
+
+
+def test_pictures_and_spectra_are_left_to_others(tmp_path):
+    tifffile.imwrite(tmp_path / "photo.tif", FE)
+    (tmp_path / "Fe.txt").write_text("\n".join(f"{at} {at * 2}" for at in range(40)))
+    assert not io.is_element_map_file(tmp_path / "photo.tif")
+    assert not io.is_element_map_file(tmp_path / "Fe.txt")
+
+
+@pytest.mark.parametrize("bad", ["1 2 3 4 5\n1 2 3 4\n" * 4, "a b c d e\n" * 6, "1 2 3 4 5 6\n" * 7])
+def test_series_that_do_not_fit(tmp_path, bad):
+    (tmp_path / "Ca.txt").write_text("\n".join(" ".join(map(str, row)) for row in CA))
+    (tmp_path / "Fe.txt").write_text(bad)
+    with pytest.raises(FileError):
+        io.read_element_maps(tmp_path / "Ca.txt")
