@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import hdf5_files
+from napari_xrf.cli.map_file import map_file_options
+from napari_xrf.cli.names import elements_of
 from verbs import answer, run
 
 
@@ -39,3 +41,32 @@ def test_options_that_make_no_sense(two_maps, capsys):
         with pytest.raises(SystemExit):
             run(capsys, "info", two_maps, f"--energy={wrong}")
         assert "is no energy axis" in capsys.readouterr().err
+
+
+PYMCA = """[detector]
+zero = -0.1
+gain = 0.02
+[peaks]
+Fe = Ka, Kb
+Pb = L, M
+Scatter = 1
+"""
+
+
+def test_a_pymca_configuration_gives_axis_and_families(tmp_path):
+    config = tmp_path / "fit.cfg"
+    config.write_text(PYMCA)
+    assert elements_of(str(config)) == ("Fe K", "Pb L", "Pb M")
+    options = map_file_options().parse_args(["map.h5", "--energy", str(config)])
+    assert options.energy == [-0.1, 0.02]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[detector]\nzero = 0\n", "[detector]\nzero = 0\ngain = 10\n", "gain"]
+)
+def test_a_configuration_without_calibration_is_refused(tmp_path, content, capsys):
+    config = tmp_path / "fit.cfg"
+    config.write_text(content)
+    with pytest.raises(SystemExit):
+        map_file_options().parse_args(["map.h5", "--energy", str(config)])
+    assert "fit.cfg" in capsys.readouterr().err

@@ -13,7 +13,7 @@ import numpy as np
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import calibrated, check_folder, load_map, map_file_options, output_folder
 from napari_xrf.cli.model_options import folder_option
-from napari_xrf.cli.names import names_of
+from napari_xrf.cli.names import elements_of, names_of
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
@@ -31,7 +31,9 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Add ``maps`` and ``minerals`` to the parser's verbs."""
     parents = [common, map_file_options(), folder_option()]
     maps = verbs.add_parser("maps", parents=parents, help="element maps")
-    maps.add_argument("--elements", default="auto", help="Fe,Ca or 'Pb L'; auto finds them (default)")
+    maps.add_argument(
+        "--elements", default="auto", help="Fe,Ca or 'Pb L', or a PyMca .cfg; auto finds them (default)"
+    )
     maps.add_argument("--method", choices=METHODS_OF_MAPS, default="fit")
     maps.add_argument("--model", metavar="MODEL", help="for --method network (default maxrf-cnn)")
     maps.set_defaults(run=write_maps)
@@ -62,8 +64,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the element maps of a file as maps.ome.tif, maps.h5 and maps.csv."""
     check_folder(arguments.output)
-    automatic = arguments.elements.strip().lower() == "auto"
-    elements = None if automatic else parse_elements(arguments.elements)
+    elements = elements_of(arguments.elements)
     if arguments.method == "network":
         return _write_network_maps(elements, arguments, console)
     if arguments.model is not None:

@@ -12,6 +12,7 @@ from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import FileError
 from napari_xrf.core.memory import parse_bytes
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.io import pymca_config
 from napari_xrf.io.atomic_write import made_folder
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ def map_file_options() -> argparse.ArgumentParser:
     group.add_argument("--dataset", help="path of the counts inside an HDF5 file")
     group.add_argument("--map", type=int, metavar="N", help="which map of a file that holds several, from 0")
     group.add_argument(
-        "--energy", type=_energy, metavar="OFFSET:WIDTH|FILE", help="energy axis in keV, or energies in lines"
+        "--energy",
+        type=_energy,
+        metavar="OFFSET:WIDTH|FILE",
+        help="energy axis in keV, energies in lines, or PyMca .cfg",
     )
     group.add_argument("--energy-axis", type=int, choices=range(4), help="which axis of it is energy")
     group.add_argument(
@@ -122,8 +126,11 @@ def _excitation(text: str) -> tuple[str, float, str | None]:
 
 
 def _energy(text: str) -> list[float]:
-    """Return (offset, width) in keV, or the energies that stand first in the lines of a file."""
+    """Return (offset, width) in keV, typed or of a PyMca configuration, or energies first in a file's lines."""
     try:
+        if Path(text).suffix == pymca_config.SUFFIX:
+            config = pymca_config.read_pymca_config(text)
+            return [config.offset_kev, config.width_kev]
         if ":" in text and not Path(text).is_file():
             offset, width = (float(part) for part in text.split(":"))
             if not width > 0:
@@ -132,6 +139,8 @@ def _energy(text: str) -> list[float]:
         lines = Path(text).read_text(encoding="utf-8").replace(",", " ").splitlines()
         words = [line.split() for line in lines if line.strip()]
         return [float(each[0]) for each in words if each[0][0] in "+-.0123456789"]
+    except FileError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     except (OSError, ValueError):
         raise argparse.ArgumentTypeError(
             f"{text!r} is no energy axis; write OFFSET:WIDTH in keV, as 0:0.01, or a file of energies"

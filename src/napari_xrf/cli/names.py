@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+from napari_xrf.core.emission_lines import parse_elements
+from napari_xrf.io import pymca_config
 
 
 def split_names(text: str) -> tuple[str, ...]:
@@ -13,3 +17,12 @@ def split_names(text: str) -> tuple[str, ...]:
 def names_of(text: str) -> tuple[str, ...] | None:
     """Return the names of a comma-separated option, or None for ``"auto"``."""
     return None if text.strip().lower() == "auto" else split_names(text)
+
+
+def elements_of(text: str) -> tuple[str, ...] | None:
+    """Return the elements and families of an option, those of a PyMca configuration, or None for ``"auto"``."""
+    if text.strip().lower() == "auto":
+        return None
+    if Path(text).suffix == pymca_config.SUFFIX:
+        return pymca_config.read_pymca_config(text).families
+    return parse_elements(text)

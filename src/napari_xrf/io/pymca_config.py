@@ -1,0 +1,69 @@
+"""PyMca's fit configurations (.cfg): their energy calibration and the line families that they fit."""
+
+from __future__ import annotations
+
+import configparser
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_xrf.core.emission_lines import split_family
+from napari_xrf.core.errors import FileError, InvalidInput
+
+SUFFIX = ".cfg"
+_LARGEST = 2**24
+
+
+@dataclass(frozen=True)
+class PymcaConfig:
+    """What is taken over of a fit configuration.
+
+    Attributes
+    ----------
+    offset_kev, width_kev
+        Of the energy axis, as the fit starts from it.
+    families
+        ``"Fe K"``, ``"Pb L"``: groups of single lines (Ka, L3) stand for their whole family.
+    """
+
+    offset_kev: float
+    width_kev: float
+    families: tuple[str, ...]
+
+
+def read_pymca_config(path: str | Path) -> PymcaConfig:
+    """Read a fit configuration of PyMca, or of PyMcaGui's last session.
+
+    Raises FileError when the file cannot be read, is no such configuration, or its calibration makes no sense.
+    """
+    target = Path(path)
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]  # symbols keep their capitals
+    try:
+        if target.stat().st_size > _LARGEST:
+            raise FileError(target, "is too large for a fit configuration")
+        parser.read_string(target.read_text("latin-1"))
+    except OSError as error:
+        raise FileError(target, f"cannot be read ({error.strerror})") from error
+    except configparser.Error as error:
+        raise FileError(target, f"is no PyMca configuration ({str(error).splitlines()[0]})") from error
+    try:
+        detector = parser["detector"]
+        offset, width = float(detector["zero"]), float(detector["gain"])
+    except (KeyError, ValueError) as error:
+        raise FileError(target, "holds no energy calibration: no zero and gain in [detector]") from error
+    if not (0 < width < 1 and abs(offset) < 100):
+        raise FileError(target, f"calibrates to {offset:g} + {width:g}·channel keV, which makes no sense")
+    return PymcaConfig(offset, width, _families(parser))
+
+
+def _families(parser: configparser.ConfigParser) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for element, lines in parser.items("peaks") if parser.has_section("peaks") else ():
+        for line in lines.split(","):
+            family = f"{element.strip()} {line.strip()[:1]}"
+            try:
+                split_family(family)
+            except InvalidInput:
+                continue  # PyMca keeps peaks such as "Scatter" in the same list
+            found[family] = None
+    return tuple(found)
