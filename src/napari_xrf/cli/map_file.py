@@ -126,7 +126,7 @@ def _excitation(text: str) -> tuple[str, float, str | None]:
 
 
 def _energy(text: str) -> list[float]:
-    """Return (offset, width) in keV, typed or of a PyMca configuration, or energies first in a file's lines."""
+    """Return (offset, width) in keV, typed or of a PyMca .cfg, or the energies first in a file's lines."""
     try:
         if Path(text).suffix == pymca_config.SUFFIX:
             config = pymca_config.read_pymca_config(text)

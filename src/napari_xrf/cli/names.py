@@ -20,7 +20,7 @@ def names_of(text: str) -> tuple[str, ...] | None:
 
 
 def elements_of(text: str) -> tuple[str, ...] | None:
-    """Return the elements and families of an option, those of a PyMca configuration, or None for ``"auto"``."""
+    """Return the elements and families of an option or a PyMca configuration; None for ``"auto"``."""
     if text.strip().lower() == "auto":
         return None
     if Path(text).suffix == pymca_config.SUFFIX:

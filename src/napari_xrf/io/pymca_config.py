@@ -33,7 +33,7 @@ class PymcaConfig:
 def read_pymca_config(path: str | Path) -> PymcaConfig:
     """Read a fit configuration of PyMca, or of PyMcaGui's last session.
 
-    Raises FileError when the file cannot be read, is no such configuration, or its calibration makes no sense.
+    Raises FileError when the file cannot be read or is none, or its calibration makes no sense.
     """
     target = Path(path)
     parser = configparser.ConfigParser(interpolation=None, strict=False)
