@@ -366,6 +366,16 @@ def nanomax(path: Path) -> Expected:
     )
 
 
+def petra_p06(path: Path) -> Expected:
+    one, two = spectra(22).reshape(1, 12, 512), spectra(23).reshape(1, 12, 512)
+    with h5py.File(path, "w") as file:
+        for number, counts in enumerate((one, two)):
+            file[f"entry/instrument/xspress3/channel0{number}/histogram"] = counts[0]
+        file["entry/instrument/detector/sequence_number"] = np.arange(1, 13)
+    detectors = {"channel00": one, "channel01": two}
+    return Expected("P06", one + two, detectors=detectors, warning="stand in one row")
+
+
 def soleil(path: Path) -> Expected:
     one, two = spectra(22), spectra(23)
     with h5py.File(path, "w") as file:
@@ -554,7 +564,7 @@ def nexus_detector_axis(path: Path) -> Expected:
 BUILDERS: tuple[Callable[[Path], Expected], ...] = (
     gse, gse_v1, pyxrf, maps_v10, maps_v9, maps_v9_energy_last, maps_raw, hyperspy, xproc, pymca_stack,
     pymca_nexus_plus, pymca_bare, pymca_workspace, bliss, bliss_stopped, diamond_i18, diamond_i13,
-    diamond_i14, nxfluo, xspress3_raw, xspress3_instrument, nanomax, soleil, aps_confocal, oxford,
+    diamond_i14, nxfluo, xspress3_raw, xspress3_instrument, nanomax, petra_p06, soleil, aps_confocal, oxford,
     bliss_snake, bliss_uneven, pyxrf_uneven, pymca_two_axes, nexus_x_first, hyperspy_listed,
     hyperspy_x_first, xismus, ganx,    xrdxrfutils, nexus, nexus_energy_first, nexus_detector_axis,
 )  # fmt: skip

@@ -222,6 +222,8 @@ LAYOUTS = (
         grid="../pseudo/y|../pseudo/x",
         calibration=energies("energy"),
     ),
+    # The positions of P06's points stand in other files; in one file the points are a row.
+    Layout("P06", single="/entry/instrument/xspress3/channel[0-9]*/histogram", axes=("ne",)),
     Layout("SOLEIL", single="/*/scan_data/channel[0-9]*|/*/scan_data/fluospectrum[0-9]*", axes=("yxe", "ne")),
     Layout(
         "APS 2D Scan",
