@@ -78,6 +78,7 @@ def fit_map(
     spectrum: NDArray[np.float64],
     setting: Setting,
     progress: Progress = ignore_progress,
+    continuum: NDArray[np.float64] | None = None,
 ) -> ElementMaps:
     """Fit each pixel of a cube with the columns of families in a calibrated setting.
 
@@ -91,9 +92,11 @@ def fit_map(
         (E,) its sum spectrum.
     setting
         What it was measured with.
+    continuum
+        (E,) its shape, where a model tells; otherwise the sum spectrum does.
     """
     fitted = setting.fitted
-    columns = pixel_columns(families, spectrum, setting)
+    columns = pixel_columns(families, spectrum, setting, continuum)
     pooled = pooled_expectation(columns, spectrum[fitted], cube.map_shape[0] * cube.map_shape[1])
     solver = make_solver(columns, pooled)
     rows, width = cube.map_shape
@@ -111,10 +114,16 @@ def fit_map(
 
 
 def pixel_columns(
-    families: tuple[str, ...], spectrum: NDArray[np.float64], setting: Setting
+    families: tuple[str, ...],
+    spectrum: NDArray[np.float64],
+    setting: Setting,
+    continuum: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Return the columns that explain a pixel, (K, fitted channels): families first, then surroundings."""
     peaks = np.array([column_of(family, setting) for family in families])
+    if continuum is not None:
+        around = surroundings(spectrum, setting, _CONTINUUM_SPACING_KEV, continuum)
+        return np.concatenate([peaks, around.columns])[:, setting.fitted]
     fine = surroundings(spectrum, setting, _FINE_SPACING_KEV)
     both = np.concatenate([peaks, fine.columns])[:, setting.fitted]
     amplitudes = _fitted_to_sum(both, spectrum[setting.fitted])

@@ -103,14 +103,34 @@ def thick_target_continuum(
     against the surface; 0 is returned at photon energies, (E,), from the electrons' energy on.
     """
     energies = np.asarray(energies_kev, dtype=np.float64)
-    photons = np.zeros(energies.shape)
+    photons = generated_continuum(material, energy_kev, energies)
     below = energies < energy_kev
-    overvoltage = energy_kev / energies[below]
+    at = energies[below]
+    photons[below] *= _self_absorption(material, energy_kev, angles_deg, at, energy_kev / at)
+    return photons
+
+
+def generated_continuum(material: Material, energy_kev: float, energies_kev: ArrayLike) -> Floats:
+    """Return the continuum that electrons make in a thick target, before it is absorbed there, by Ebel's law."""
+    energies = np.asarray(energies_kev, dtype=np.float64)
     number = _mean(material, "Z")
     exponent = 1.109 - 0.00435 * number + 0.00175 * energy_kev
-    escaping = _self_absorption(material, energy_kev, angles_deg, energies[below], overvoltage)
-    photons[below] = _CONTINUUM * number * (overvoltage - 1) ** exponent * escaping
-    return photons
+    over = np.maximum(energy_kev / energies, 1.0)
+    return np.asarray(_CONTINUUM * number * (over - 1) ** exponent)
+
+
+def mean_depth(target: Material, energy: float, overvoltage: Floats) -> Floats:
+    """Return the mean depth at which photons are made, g/cm², equations 4 of Ebel 1999."""
+    number = _mean(target, "Z")
+    log_z = math.log(number)
+    backscattered = 0.1904 - 0.2236 * log_z + 0.1292 * log_z**2 - 0.0149 * log_z**3
+    backscattered *= energy ** (0.1382 - 0.9211 / math.sqrt(number))
+    deepest = 0.787e-5 * math.sqrt(0.0135 * number) * energy**1.5 + 0.735e-6 * energy**2
+    deepest *= _mean(target, "A") / number
+    log_u = np.log(overvoltage)
+    above = 0.49269 - 1.09870 * backscattered + 0.78557 * backscattered**2
+    below = 0.70256 - 1.09865 * backscattered + 1.00460 * backscattered**2 + log_u
+    return np.asarray(deepest * above / below * log_u)
 
 
 @cache
@@ -156,23 +176,9 @@ def _self_absorption(
 ) -> Floats:
     """Part of the photons that leaves the target: constant generation down to twice the mean depth."""
     inward, outward = (math.sin(math.radians(angle)) for angle in angles_deg)
-    depth = 2 * _mean_depth(target, energy, overvoltage) * inward / outward
+    depth = 2 * mean_depth(target, energy, overvoltage) * inward / outward
     thickness = np.maximum(mass_photo_absorption(target, energies) * depth, 1e-12)
     return np.asarray(-np.expm1(-thickness) / thickness)
-
-
-def _mean_depth(target: Material, energy: float, overvoltage: Floats) -> Floats:
-    """Mean depth of photon generation, g/cm², equations 4 of Ebel 1999."""
-    number = _mean(target, "Z")
-    log_z = math.log(number)
-    backscattered = 0.1904 - 0.2236 * log_z + 0.1292 * log_z**2 - 0.0149 * log_z**3
-    backscattered *= energy ** (0.1382 - 0.9211 / math.sqrt(number))
-    deepest = 0.787e-5 * math.sqrt(0.0135 * number) * energy**1.5 + 0.735e-6 * energy**2
-    deepest *= _mean(target, "A") / number
-    log_u = np.log(overvoltage)
-    above = 0.49269 - 1.09870 * backscattered + 0.78557 * backscattered**2
-    below = 0.70256 - 1.09865 * backscattered + 1.00460 * backscattered**2 + log_u
-    return np.asarray(deepest * above / below * log_u)
 
 
 def _mean(material: Material, quantity: Literal["Z", "A"]) -> float:
