@@ -24,7 +24,7 @@ def families(formula: str, energy: float = 20.0) -> dict[str, float]:
     return lines.family_sums(photons)
 
 
-# Coefficients of Bote et al., At. Data Nucl. Data Tables 95 (2009) 871, of elements between those of the table.
+# Bote et al., At. Data Nucl. Data Tables 95 (2009) 871: elements between those of the shipped table.
 BOTE = [
     ("Na", "K", (0.0271, 0.000159, -0.0364, 0.0372, -0.0424)),
     ("Al", "K", (0.0185, 0.000119, -0.0241, 0.0242, -0.0266)),

@@ -2,8 +2,8 @@
 
 Lines: stopping power, backscattering and depth distribution φ(ρz) of the XPP model (J.-L. Pouchou and
 F. Pichoir, in Electron Probe Quantitation, eds. K. F. J. Heinrich, D. E. Newbury, Plenum 1991, 31), with the
-cross-sections of :mod:`.electron_ionisation`. Continuum: Ebel's for X-ray tubes, with the sample as anode. What
-lines and continuum excite further within the sample is added: a twentieth of Cu K in copper at 20 kV.
+cross-sections of :mod:`.electron_ionisation`. Continuum: Ebel's for X-ray tubes, with the sample as anode.
+What lines and continuum excite further within the sample is added: a twentieth of Cu K in copper at 20 kV.
 """
 
 from __future__ import annotations

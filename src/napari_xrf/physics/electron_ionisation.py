@@ -27,8 +27,8 @@ def ionisation_cross_section(element: str, subshell: str, overvoltages: Floats) 
     overvoltages
         Energies of the electrons over that of the edge, of any shape; 0 is returned up to 1.
 
-    The published coefficients are given for some elements. At the same overvoltage the logarithm of the cross-
-    section is linear in that of the atomic number between them, within 1 %; outside they follow the nearest slope.
+    The published coefficients are given for some elements. Between them, at the same overvoltage, the
+    logarithm of the cross-section is linear in that of the atomic number; outside, the nearest slope goes on.
     """
     over = np.maximum(np.asarray(overvoltages, dtype=np.float64), 1.0)
     numbers, coefficients = _coefficients(subshell)

@@ -111,7 +111,7 @@ def thick_target_continuum(
 
 
 def generated_continuum(material: Material, energy_kev: float, energies_kev: ArrayLike) -> Floats:
-    """Return the continuum that electrons make in a thick target, before it is absorbed there, by Ebel's law."""
+    """Return the continuum that electrons make in a thick target, before absorption, by Ebel's law."""
     energies = np.asarray(energies_kev, dtype=np.float64)
     number = _mean(material, "Z")
     exponent = 1.109 - 0.00435 * number + 0.00175 * energy_kev
