@@ -141,3 +141,13 @@ def test_large_and_small_floats(tmp_path):
         write_pair(tmp_path / "m.rpl", counts * factor)
         cube = io.read(tmp_path / "m.rpl")
         np.testing.assert_array_equal(cube.counts, counts * (factor if factor > 1 else 1))
+
+
+@pytest.mark.parametrize("record", ["vector", "image"])
+def test_a_raw_file_that_shrinks_while_it_is_read_is_an_error(tmp_path, record):
+    write_pair(tmp_path / "m.rpl", np.ones((4, 5, 2000), np.uint16), record=record)
+    cube = io.read(tmp_path / "m.rpl", memory_budget=1)
+    assert cube.sum_spectrum().sum() == 40_000
+    (tmp_path / "m.raw").write_bytes(b"")
+    with pytest.raises(FileError, match="changed after it was opened"):
+        cube.sum_spectrum()

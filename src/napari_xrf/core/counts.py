@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 class Counts(Protocol):
     """An array of counts (Y, X, E) that is read by slicing; slices are numpy arrays or become so.
 
-    ``numpy.ndarray``, ``numpy.memmap``, ``dask.array.Array`` and the lazily decoded cubes of
+    ``numpy.ndarray``, ``dask.array.Array``, counts in scratch files and the lazily decoded cubes of
     :mod:`napari_xrf.io` all satisfy it.
     """
 
@@ -58,10 +58,10 @@ class SumsChannels(Protocol):
 
 @runtime_checkable
 class Loads(Protocol):
-    """Counts that know how to become a dense array by themselves, quicker than row by row."""
+    """Counts that know how to become plain numbers by themselves, quicker than row by row."""
 
-    def load(self, memory_budget: int, progress: Any) -> NDArray[np.unsignedinteger[Any]]:
-        """Return all counts as an array (Y, X, E), memory-mapped where it exceeds the budget in bytes."""
+    def load(self, memory_budget: int, progress: Any) -> Counts:
+        """Return all counts (Y, X, E) as an array, or in a scratch file above the budget in bytes."""
         ...
 
 

@@ -37,7 +37,7 @@ class CubeSpectra:
 
     def of_region(self, mask: NDArray[np.bool_]) -> NDArray[np.uint64]:
         """Return the summed spectrum, (E,), of the pixels where ``mask`` (Y, X) is true."""
-        if self.tiles is None or not isinstance(self.cube.counts, np.ndarray):
+        if self.tiles is None or not self.cube.is_loaded:
             return self.cube.region_spectrum(mask)
         whole = _whole_tiles(mask)
         total = self.tiles[whole].sum(axis=0, dtype=np.uint64)
@@ -45,7 +45,7 @@ class CubeSpectra:
             mask & ~np.repeat(np.repeat(whole, TILE, axis=0), TILE, axis=1)[: mask.shape[0], : mask.shape[1]]
         )
         for row in np.flatnonzero(rest.any(axis=1)):
-            total += self.cube.counts[row][rest[row]].sum(axis=0, dtype=np.uint64)
+            total += np.asarray(self.cube.counts[row])[rest[row]].sum(axis=0, dtype=np.uint64)
         return total
 
 

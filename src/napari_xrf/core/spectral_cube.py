@@ -17,7 +17,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.interchange import labelled_array, parts_of_signal, signal_of
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.scratch import scratch_array
+from napari_xrf.core.scratch import StoredCounts, filled, scratch_array
 
 BLOCK_BYTES = 64 * 2**20  # keeps a block and its float copy in a few hundred MB
 
@@ -172,8 +172,8 @@ class SpectralCube:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether the counts are a numpy array (in memory or memory-mapped)."""
-        return isinstance(self.counts, np.ndarray)
+        """Whether the counts are plain numbers: a numpy array, or in a file that holds them as such."""
+        return isinstance(self.counts, np.ndarray | StoredCounts)
 
     def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[slice, NDArray[np.generic]]]:
         """Yield (rows, counts[rows]) from top to bottom, each block a numpy array of bounded size."""
@@ -244,8 +244,8 @@ class SpectralCube:
         Parameters
         ----------
         memory_budget
-            Bytes that the counts may take in memory; above it they go to a scratch file that is
-            memory-mapped and removed at the end. Default: half of the free memory.
+            Bytes that the counts may take in memory; above it they go to a scratch file that is removed at
+            the end. Default: half of the free memory.
         progress
             Told after each band of rows.
         """
@@ -255,10 +255,7 @@ class SpectralCube:
         if isinstance(self.counts, Loads):
             return replace(self, counts=self.counts.load(budget, progress))
         target = scratch_array(self.shape, self.counts.dtype, budget)
-        for band, block in self.blocks():
-            target[band] = block
-            progress(band.stop, self.shape[0], "reading")
-        return replace(self, counts=target)
+        return replace(self, counts=filled(target, self.counts, progress, "reading"))
 
     def __repr__(self) -> str:
         beam = self.excitation

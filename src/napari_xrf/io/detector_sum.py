@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.counts import Counts, indices_of
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.scratch import scratch_array
+from napari_xrf.core.scratch import filled, scratch_array
 from napari_xrf.io.calibration import common_axis
 from napari_xrf.io.whole_counts import CountFaults, narrowest, whole_counts
 
@@ -58,14 +58,13 @@ class DetectorSum:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[:], dtype=dtype)
 
-    def load(self, memory_budget: int, progress: Progress = ignore_progress) -> NDArray[Any]:
-        """Return all counts as an array (Y, X, E), memory-mapped where it exceeds the budget in bytes."""
+    def load(self, memory_budget: int, progress: Progress = ignore_progress) -> Counts:
+        """Return all counts (Y, X, E) as an array, or in a scratch file above the budget in bytes."""
         out = scratch_array(self.shape, self.dtype, memory_budget)
-        for row in range(self.shape[0]):
-            out[row] = self[row]
-            progress(row + 1, self.shape[0], "reading spectra")
-        kept = narrowest(int(out.max(initial=0)))
-        return out if isinstance(out, np.memmap) else out.astype(kept, copy=False)
+        filled(out, self, progress, "reading spectra", at_once=1)
+        if not isinstance(out, np.ndarray):
+            return out
+        return out.astype(narrowest(int(out.max(initial=0))), copy=False)
 
     def _moved(self, counts: NDArray[Any], own: EnergyAxis, first_pixel: int) -> NDArray[Any]:
         """Return whole counts on the common axis: shared by overlap of the bins, no count lost."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.counts import Counts
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.scratch import scratch_array
+from napari_xrf.core.scratch import StoredCounts, scratch_array
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.io import calibration
+from napari_xrf.io.bcf.bytes import FileStamp
 from napari_xrf.io.calibration import Calibration
 from napari_xrf.io.scans import um_per
 from napari_xrf.io.whole_counts import CountFaults, as_counts, whole_counts
@@ -36,12 +39,23 @@ _SYNONYMS = {"depthscaleorigin": "depth-origin", "depthscaleincrement": "depth-s
 Keys = dict[str, str]
 
 
+@dataclass(frozen=True)
+class _RawFile:
+    """A .raw file, read by position; a read fails when it has changed since it was opened."""
+
+    stamp: FileStamp
+
+    def read_into(self, at: int, target: memoryview) -> None:
+        with self.stamp.opened() as file:
+            self.stamp.read_into(file, at, target)
+
+
 def read_rpl(
     path: str | Path, *, memory_budget: int | None = None, progress: Progress = ignore_progress
 ) -> SpectralCube:
     """Read a raw map, given either of its two files.
 
-    Unsigned maps stored pixel by pixel that exceed the memory budget stay in their file, memory-mapped.
+    Unsigned maps that exceed the memory budget stay in their file.
 
     Raises FileError when the other file is missing, the description makes no sense or the numbers are fewer
     than it says.
@@ -54,11 +68,12 @@ def read_rpl(
     stored = (channels, rows, columns) if by_image else (rows, columns, channels)
     warnings = _check_size(raw, keys, stored, dtype)
     offset = int(_number(keys, "offset") or 0)
-    mapped = np.memmap(raw, dtype=dtype, mode="r", offset=offset, shape=stored)
-    view = np.moveaxis(mapped, 0, -1) if by_image else mapped
+    raw_counts = StoredCounts(
+        _RawFile(FileStamp.of(raw)), (rows, columns, channels), dtype, 1 if by_image else channels, offset
+    )
     budget = default_memory_budget() if memory_budget is None else memory_budget
-    in_place = not by_image and dtype.kind == "u" and view.nbytes > budget
-    counts, faults = (view, ()) if in_place else _loaded(view, budget, progress)
+    in_place = dtype.kind == "u" and prod(stored) * dtype.itemsize > budget
+    counts, faults = (raw_counts, ()) if in_place else _loaded(raw_counts, budget, progress)
     try:
         axis, notes = _axis(keys, channels)
         return SpectralCube(
@@ -137,20 +152,18 @@ def _check_size(raw: Path, keys: Keys, stored: tuple[int, ...], dtype: np.dtype[
     return () if there == needed else (f"The .raw file is {there - needed} bytes longer than its .rpl says.",)
 
 
-def _loaded(
-    view: NDArray[Any], budget: int, progress: Progress
-) -> tuple[NDArray[np.unsignedinteger[Any]], tuple[str, ...]]:
-    """Return the counts with energy last in memory, or in a scratch file above the budget, and warnings."""
-    rows, columns, channels = view.shape
-    if view.dtype.kind == "f" and view.nbytes <= budget:
-        return as_counts(np.asarray(view))
-    kind = np.dtype(f"u{view.dtype.itemsize}")
-    target = scratch_array(view.shape, kind, budget)
+def _loaded(raw: StoredCounts, budget: int, progress: Progress) -> tuple[Counts, tuple[str, ...]]:
+    """Return the counts in memory, or in a scratch file above the budget, and warnings."""
+    rows, columns, channels = raw.shape
+    if raw.dtype.kind == "f" and prod(raw.shape) * raw.dtype.itemsize <= budget:
+        return as_counts(raw[:])
+    kind = np.dtype(f"u{raw.dtype.itemsize}")
+    target = scratch_array(raw.shape, kind, budget)
     faults = CountFaults()
-    step = max(1, _BAND_BYTES // max(columns * channels * view.dtype.itemsize, 1))
+    step = max(1, _BAND_BYTES // max(columns * channels * raw.dtype.itemsize, 1))
     for first in range(0, rows, step):
         last = min(first + step, rows)
-        target[first:last] = whole_counts(np.asarray(view[first:last]), first * columns, kind, faults)
+        target[first:last] = whole_counts(raw[first:last], first * columns, kind, faults)
         progress(last, rows, "reading spectra")
     return target, faults.warnings()
 

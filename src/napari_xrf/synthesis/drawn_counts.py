@@ -19,7 +19,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.scratch import scratch_array
+from napari_xrf.core.scratch import filled, scratch_array
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.synthesis.sampling import mix, over_threads, stream_key
 
@@ -64,14 +64,10 @@ class DrawnCounts:
             counts[start : start + step] = self.draw(pixels.reshape(-1)[start : start + step])
         return counts.reshape(*pixels.shape, self.shape[2])[..., channels]
 
-    def load(self, memory_budget: int, progress: Progress = ignore_progress) -> NDArray[Any]:
-        """Draw all counts into an array (Y, X, E), memory-mapped where it exceeds the budget in bytes."""
+    def load(self, memory_budget: int, progress: Progress = ignore_progress) -> Any:
+        """Draw all counts (Y, X, E) into an array, or into a scratch file above the budget in bytes."""
         target = scratch_array(self.shape, self.dtype, memory_budget)
-        step = max(1, _BLOCK_BYTES // (4 * self.shape[1] * self.shape[2]))
-        for start in range(0, self.shape[0], step):
-            target[start : start + step] = self[start : start + step]
-            progress(min(start + step, self.shape[0]), self.shape[0], "drawing counts")
-        return target
+        return filled(target, self, progress, "drawing counts", _BLOCK_BYTES)
 
     def load_within(
         self, memory_budget: int | None, progress: Progress = ignore_progress

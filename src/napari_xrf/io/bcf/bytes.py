@@ -9,8 +9,6 @@ from __future__ import annotations
 import io
 import os
 import struct
-import tempfile
-import weakref
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +22,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import FileError
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.scratch import ScratchFile
 from napari_xrf.io.bcf.threads import in_threads
 
 _BLOCK_HEADER = 16
@@ -154,25 +153,16 @@ class ScratchBytes:
 
     def __init__(self, size: int, memory_limit: int) -> None:
         self.size = size
-        self._array = np.empty(size if size <= memory_limit else 0, dtype=np.uint8)
-        self._path: Path | None = None
-        if size > memory_limit:
-            descriptor, name = tempfile.mkstemp(prefix="napari-xrf-", suffix=".bytes")
-            os.close(descriptor)
-            self._path = Path(name)
-            weakref.finalize(self, self._path.unlink, missing_ok=True)
+        small = size <= memory_limit
+        self._array = np.empty(size if small else 0, dtype=np.uint8)
+        self._file = None if small else ScratchFile(size)
 
     def write(self, at: int, data: Any) -> None:
         """Store bytes (or an array of them) at a position."""
-        if self._path is None:
+        if self._file is None:
             self._array[at : at + len(data)] = np.frombuffer(data, dtype=np.uint8)
-            return
-        try:
-            with self._path.open("r+b") as file:
-                file.seek(at)
-                file.write(data)
-        except OSError as error:
-            raise FileError(self._path, f"scratch file cannot be written ({error.strerror})") from error
+        else:
+            self._file.write(at, data)
 
     def read(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Return the bytes from ``start`` to ``stop``; do not write into them."""
@@ -183,21 +173,14 @@ class ScratchBytes:
         if starts and not (min(starts) >= 0 and max(stops) <= self.size):
             raise IndexError(f"bytes {min(starts)}:{max(stops)} of {self.size}")
         spans = list(zip(starts, stops, strict=True))
-        if self._path is None:
+        if self._file is None:
             parts = [self._array[start:stop] for start, stop in spans]
             return parts[0] if len(parts) == 1 else np.concatenate(parts)
         out = np.empty(sum(stops) - sum(starts), dtype=np.uint8)
         place = 0
-        try:
-            with self._path.open("rb", buffering=0) as file:
-                for start, stop in spans:
-                    file.seek(start)
-                    part = out[place : place + stop - start]
-                    if file.readinto(part.data) != part.size:
-                        raise FileError(self._path, "scratch file is cut short", "Read the map again")
-                    place += part.size
-        except OSError as error:
-            raise FileError(self._path, f"scratch file cannot be read ({error.strerror})") from error
+        for start, stop in spans:
+            self._file.read_into(start, out[place : place + stop - start].data)
+            place += stop - start
         return out
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.counts import indices_of
+from napari_xrf.core.counts import Counts, indices_of
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import scratch_array
@@ -114,15 +113,18 @@ class BcfCounts:
         in_threads(add, batches(self._detectors, chosen, targets), ignore_progress, "")
         return total.astype(np.uint64)
 
-    def load(self, memory_budget: int, progress: Progress = ignore_progress) -> NDArray[Any]:
-        """Return all counts as an array (Y, X, E), memory-mapped where it exceeds the budget in bytes."""
-        out = scratch_array(self.shape, self.dtype, memory_budget)
+    def load(self, memory_budget: int, progress: Progress = ignore_progress) -> Counts:
+        """Return all counts (Y, X, E) as an array, or in a scratch file above the budget in bytes."""
+        out: Any = scratch_array(self.shape, self.dtype, memory_budget)
+        if isinstance(out, np.ndarray):
+            self._fill(out, range(self.shape[0]), range(self.shape[1]), progress)
+            return out
+        step = max(1, _WHOLE_SPECTRA // (self.shape[1] * self.shape[2] * self.dtype.itemsize))
 
-        def report(done: int, total: int, what: str) -> None:
-            _let_go(out)
-            progress(done, total, what)
+        def copy(start: int) -> None:
+            out[start : start + step] = self[start : start + step]
 
-        self._fill(out, range(self.shape[0]), range(self.shape[1]), report)
+        in_threads(copy, range(0, self.shape[0], step), progress, "unpacking spectra")
         return out
 
     def max_spectrum(self) -> NDArray[np.uint64]:
@@ -234,9 +236,3 @@ class BcfCounts:
 
         targets = np.where(wanted, 0, -1)
         in_threads(unpack, batches(self._detectors, chosen, targets), progress, "unpacking spectra")
-
-
-def _let_go(out: NDArray[Any]) -> None:
-    """Let the system write a memory-mapped array's pages out rather than count them as ours."""
-    if isinstance(out, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
-        out._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]

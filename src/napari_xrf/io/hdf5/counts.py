@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.counts import indices_of
+from napari_xrf.core.counts import Counts, indices_of
 from napari_xrf.core.errors import FileError
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import scratch_array
@@ -104,11 +104,9 @@ class Hdf5Counts:
                 for e in _spans(self.shape[2], steps[2]):
                     yield y, x, e
 
-    def load(
-        self, memory_budget: int, progress: Progress = ignore_progress
-    ) -> NDArray[np.unsignedinteger[Any]]:
-        """Return all counts as an array (Y, X, E), as narrow as the largest count allows."""
-        target = scratch_array(self.shape, self.dtype, memory_budget)
+    def load(self, memory_budget: int, progress: Progress = ignore_progress) -> Counts:
+        """Return all counts (Y, X, E): an array as narrow as the largest allows, or in a scratch file."""
+        target: Any = scratch_array(self.shape, self.dtype, memory_budget, self._tile_shape(TILE_BYTES)[2])
         largest, done, total = 0, 0, prod(self.shape)
         with hdf5_file.opened(self.path) as file:
             for y, x, e in self.tiles():
@@ -119,9 +117,7 @@ class Hdf5Counts:
                 progress(done, total, "reading spectra")
         exact = self.stored_dtype.kind == "u" and not self.is_sum
         kept = self.dtype if exact else min(narrowest(largest), self.dtype, key=lambda kind: kind.itemsize)
-        if kept == target.dtype or isinstance(target, np.memmap):
-            return target
-        return target.astype(kept)
+        return target.astype(kept, copy=False) if isinstance(target, np.ndarray) else target
 
     def sum_region(self, mask: NDArray[np.bool_]) -> NDArray[np.uint64]:
         """Return the summed spectrum, (E,), of the pixels where ``mask`` (Y, X) is true."""

@@ -259,12 +259,12 @@ def _with_counts(
         warnings += differences(cube.provenance.detectors, parts, axes)
     axis = joined.axis if isinstance(joined, DetectorSum) else axes[0]
     if fits:
-        array = joined.load(budget, progress)
+        loaded = joined.load(budget, progress)
         if faults.too_large and not all(part.wide for part in told):
             wide = [replace(part, wide=True) for part in parts]
             return _with_counts(cube, wide, axes, notes, budget, stored_sum, progress)
-        read = replace(cube, counts=array, energy=axis)
-        total = array.sum(axis=(0, 1), dtype=np.uint64)
+        read = replace(cube, counts=loaded, energy=axis)
+        total = read.sum_spectrum()
         warnings += faults.warnings()
         warnings += _disagreement(stored_sum, total.astype(np.float64)) if stored_sum is not None else ()
     else:
