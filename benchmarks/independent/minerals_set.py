@@ -150,15 +150,21 @@ def _shapes(
 
 
 def stopped_photons(
-    preset: dict[str, Any], fractions: dict[str, float], density: float
+    preset: dict[str, Any],
+    fractions: dict[str, float],
+    density: float,
+    angles_deg: tuple[float, float] | None = None,
+    lines: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
 ) -> NDArray[np.float64]:
-    """Return the photons (4096,) that a thick mineral sends into the detector and that are stopped there."""
+    """Return the photons (4096,) that a thick mineral sends into the detector and that are stopped there.
+
+    ``angles_deg``, of incidence and take-off to the surface, are those of the instrument, and ``lines``,
+    energies and photons, those of :func:`thick_lines`, unless given.
+    """
     geometry = preset["geometry"]
-    angles = float(geometry["incidence_deg"]), float(geometry["takeoff_deg"])
+    angles = angles_deg or (float(geometry["incidence_deg"]), float(geometry["takeoff_deg"]))
     axis = energy_axis(preset)
-    energies, photons, _ = fluorescence(
-        fractions, density, THICK_CM, coarse_photons(preset, _BEAM_BINS, fractions), angles
-    )
+    energies, photons = lines or thick_lines(preset, fractions, density, angles)
     fine, beam = fine_photons(preset, _SCATTER_STEP)
     kept = slice(None, len(fine)), slice(len(fine), None)
     scattered = scatter(fractions, fine, beam, angles, turning_angle(preset))
@@ -168,6 +174,19 @@ def stopped_photons(
     light += ndimage.uniform_filter1d(rayleigh, bin_channels)
     light += _doppler(ndimage.uniform_filter1d(compton, bin_channels), axis.energies)
     return light * efficiency(preset, np.maximum(axis.energies, 0.1))
+
+
+def thick_lines(
+    preset: dict[str, Any],
+    fractions: dict[str, float],
+    density: float,
+    angles_deg: tuple[float, float],
+    *,
+    secondary: bool = True,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return energies and photons of the lines of a thick mineral, with what they excite in each other."""
+    beam = coarse_photons(preset, _BEAM_BINS, fractions)
+    return fluorescence(fractions, density, THICK_CM, beam, angles_deg, secondary=secondary)[:2]
 
 
 def _doppler(counts: NDArray[np.float64], energies: NDArray[np.float64]) -> NDArray[np.float64]:

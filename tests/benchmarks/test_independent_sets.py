@@ -13,6 +13,7 @@ from napari_xrf import read
 from napari_xrf.io.own.cube_files import read_truth
 from napari_xrf.learning.sources.sets import read_set
 from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.reference.minerals import load_library, select_minerals
 from napari_xrf.synthesis.layers import synthesize_layers
 from napari_xrf.synthesis.line_basis import BASIS_ELEMENTS, line_basis
 from napari_xrf.synthesis.mixtures import MIXTURE_ELEMENTS, MixtureParameters, synthesize_mixtures
@@ -40,7 +41,7 @@ def run(name, *arguments):
 def test_sets_import_no_simulator():
     code = (
         "import sys, benchmarks.independent.layers_set, benchmarks.independent.gem_set,"
-        " benchmarks.independent.minerals_set;"
+        " benchmarks.independent.minerals_set, benchmarks.independent.rock_maps;"
         "print([name for name in sys.modules"
         " if name.startswith(('napari_xrf.synthesis', 'napari_xrf.physics'))])"
     )
@@ -213,3 +214,57 @@ def test_wrong_arguments_are_named(tmp_path):
     assert "Traceback" not in unknown.stderr
     assert run("gem_set", "--size", 0, "-o", tmp_path / "set.h5").returncode == 2
     assert run("minerals_set", "--counts", "9:3", "-o", tmp_path / "set.h5").returncode == 2
+
+
+@pytest.fixture(scope="module")
+def rock_maps():
+    return module("rock_maps")
+
+
+def small_rock(rock_maps, **changes):
+    draws = rock_maps.Draws(2000.0, 24, 6.0, compositions=1, secondary=False, **changes)
+    return rock_maps.make_rock("sulphide", 3, draws)
+
+
+def test_a_rock_is_the_same_for_the_same_seed_and_its_truth_adds_up(rock_maps):
+    made, again = small_rock(rock_maps), small_rock(rock_maps)
+    counts = np.asarray(made.cube.counts)
+    assert (counts == np.asarray(again.cube.counts)).all()
+    assert counts.shape == (24, 24, 4096)
+    assert counts.sum(axis=2).mean() == pytest.approx(2000, rel=0.01)
+    assert made.fractions.sum(axis=2) == pytest.approx(1, abs=1e-5)
+    assert (made.fractions.max(axis=2)[made.pure] >= rock_maps.PURE).all()
+    assert 0.1 < made.pure.mean() < 0.9
+    assert sum(made.bulk.values()) == pytest.approx(1)
+    assert set(made.strangers) <= set(made.names)
+    assert not set(made.strangers) & set(made.listed)
+
+
+def test_a_wrong_axis_moves_the_peaks_of_a_rock(rock_maps):
+    exact, moved = (
+        np.asarray(small_rock(rock_maps, gain=gain, offset_ev=offset).cube.counts).sum(axis=(0, 1))
+        for gain, offset in ((0.0, 0.0), (0.01, 15.0))
+    )
+    energies = load_instrument("m4-tornado").energy.energies
+    iron = [energies[np.where(abs(energies - 6.45) < 0.15, each, 0).argmax()] for each in (exact, moved)]
+    assert iron[1] - iron[0] == pytest.approx(0.064 + 0.015, abs=0.02)
+
+
+def test_a_surface_that_turns_from_the_detector_loses_its_soft_lines(rock_maps):
+    preset = module("presets").read_preset("m4-tornado")
+    weights = {"Al": 0.3, "Fe": 0.3, "O": 0.4}
+    soft_to_hard = []
+    for angles in ((50.0, 50.0), (65.0, 30.0)):
+        (photons,) = rock_maps._photons(preset, 4.0, [weights], angles, True)
+        soft_to_hard.append(photons[210:270].sum() / photons[710:760].sum())  # Al K and Fe K
+    assert soft_to_hard[1] < 0.95 * soft_to_hard[0]
+
+
+@pytest.mark.parametrize("rock", ["granite", "sulphide", "ultramafic", "carbonatite", "pegmatite", "gabbro"])
+def test_rocks_list_what_the_library_holds(rock_maps, rock):
+    phases, absent = rock_maps._phases(rock)
+    names = [phase.mineral.name for phase in phases if not phase.stranger]
+    assert not set(names) & set(absent)
+    select_minerals(load_library(), [*names, *absent])
+    for phase in phases:
+        assert not set(phase.alike) - {*names, *absent}
