@@ -185,3 +185,17 @@ def test_fits_of_xrf_maps_and_pyxrf(tmp_path):
         file["xrfmap/detsum/counts"] = np.ones((3, 4, 512), np.uint16)
     assert not io.is_element_map_file(path)  # it is opened as the map of spectra that it is
     assert io.read_element_maps(path).families == ("Fe K", "Pb L")
+
+
+def test_a_tiff_is_the_same_bytes_each_time_and_tells_plain_programs_its_pixel_size(tmp_path):
+    stack = np.ones((1, 3, 4), dtype=np.float32)
+    maps = ElementMaps(("Fe K",), stack, stack, "fit", (5.0, 8.0))
+    paths = [tmp_path / f"{number}.ome.tif" for number in range(2)]
+    for path in paths:
+        io.write(path, maps)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    with tifffile.TiffFile(paths[0]) as tiff:
+        tags = tiff.pages[0].tags
+        assert tags["ResolutionUnit"].value == tifffile.RESUNIT.CENTIMETER
+        down, across = (tags[f"{axis}Resolution"].value for axis in "YX")
+    assert (1e4 * down[1] / down[0], 1e4 * across[1] / across[0]) == pytest.approx((5.0, 8.0))

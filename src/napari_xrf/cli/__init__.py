@@ -6,10 +6,12 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from napari_xrf import __version__
 from napari_xrf.cli import (
     analysis,
+    batch,
     demonstration,
     evaluation,
     inspection,
@@ -18,7 +20,7 @@ from napari_xrf.cli import (
     simulation,
     training,
 )
-from napari_xrf.cli.console import Console
+from napari_xrf.cli.console import Console, Recorder, plain
 from napari_xrf.core.errors import XrfError
 
 __all__ = ["build_parser", "main"]
@@ -29,13 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Results go to standard output, as JSON with ``--json``; progress and messages to standard error.
     """
-    words = sys.argv[1:] if argv is None else list(argv)
-    # argparse would take an energy offset below zero for an option.
-    words = re.sub(r"--energy\0(?=-[\d.])", "--energy=", "\0".join(words)).split("\0") if words else words
-    arguments = build_parser(words[:1]).parse_args(words)
+    arguments = _parsed(sys.argv[1:] if argv is None else list(argv))
     console = Console(json=arguments.json, quiet=arguments.quiet)
     try:
-        console.print_answer(arguments.run(arguments, console))
+        answer = arguments.run(arguments, console)
+        console.print_answer(answer)
         sys.stdout.flush()
     except XrfError as error:
         return console.fail(str(error))
@@ -50,7 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.traceback:
             raise
         return console.fail(f"unexpected {type(error).__name__}: {error} (--traceback shows where)")
-    return 0
+    return int(answer.exit_code)
+
+
+def perform(words: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
+    """Run one verb in silence, as a worker of a batch does; return its data for JSON and what it told."""
+    arguments = _parsed(list(words))
+    recorder = Recorder()
+    return plain(arguments.run(arguments, recorder).data), tuple(recorder.messages)
 
 
 def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
@@ -72,9 +79,16 @@ def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
         room.add_verbs(verbs, common)
     training.add_verbs(verbs, common, *verb[:1])
     demonstration.add_verbs(verbs, common)
+    batch.add_verbs(verbs, common, perform)
     synthesize = verbs.add_parser("synthesize", help="synthetic maps and spectra with their truth")
     if list(verb) == ["synthesize"]:
         from napari_xrf.cli import synthesis
 
         synthesis.add_recipes(synthesize, common)
     return parser
+
+
+def _parsed(words: list[str]) -> argparse.Namespace:
+    # argparse would take an energy offset below zero for an option.
+    words = re.sub(r"--energy\0(?=-[\d.])", "--energy=", "\0".join(words)).split("\0") if words else words
+    return build_parser(words[:1]).parse_args(words)

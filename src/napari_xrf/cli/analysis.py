@@ -120,7 +120,15 @@ def _write_maps(maps: ElementMaps, output: Path) -> Answer:
     for file in files:
         io.write(file, maps)
     totals = {family: float(np.sum(maps[family], dtype=np.float64)) for family in maps}
-    data = {"files": [str(file) for file in files], "method": maps.method, "net_counts": totals}
+    errors = {
+        family: float(np.sqrt(np.sum(maps.standard_error(family).astype(np.float64) ** 2))) for family in maps
+    }
+    data = {
+        "files": [str(file) for file in files],
+        "method": maps.method,
+        "net_counts": totals,
+        "standard_errors": errors,
+    }
     rows = [(family, f"{total:.0f}") for family, total in totals.items()]
     return Answer(data, f"{table(('lines', 'net counts'), rows)}\nwritten to {folder}")
 

@@ -19,6 +19,7 @@ class Answer:
 
     data: Any
     text: str
+    exit_code: int = 0  # other where a part of the work failed
 
 
 class Console:
@@ -74,7 +75,7 @@ class Console:
         """Print the result of a verb on standard output."""
         self._clear()
         if self._json:
-            print(json_format.dumps(_plain(answer.data), ensure_ascii=False, indent=1, allow_nan=False))
+            print(json_format.dumps(plain(answer.data), ensure_ascii=False, indent=1, allow_nan=False))
         elif answer.text:
             print(answer.text)
 
@@ -85,12 +86,28 @@ class Console:
             self._width = 0
 
 
-def _plain(value: Any) -> Any:
+class Recorder(Console):
+    """Keeps what a verb tells, for a batch; shows nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self.messages: list[str] = []
+
+    def say(self, message: str) -> None:
+        """Keep a message."""
+        self.messages.append(message)
+
+    def warn(self, warnings: tuple[str, ...]) -> None:
+        """Keep warnings."""
+        self.messages += warnings
+
+
+def plain(value: Any) -> Any:
     """Return the value with numpy numbers made plain and what JSON cannot write (NaN) as null."""
     if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

@@ -17,7 +17,6 @@ count of the pooled spectrum is added to μ, so that an empty pixel has an error
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,9 +25,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import core_count
 from napari_xrf.core.errors import InvalidInput
 
-THREADS = max(1, min(os.cpu_count() or 1, 8))
+_MOST_THREADS = 8
 _PIXELS_PER_TASK = 512
 _SWEEPS = 400
 _RIDGE = 1e-9
@@ -133,10 +133,11 @@ def fit_pixels(
         )  # fmt: skip
 
     starts = range(0, pixels, _PIXELS_PER_TASK)
-    with ThreadPoolExecutor(THREADS) as threads:
+    number = min(core_count(), _MOST_THREADS)
+    with ThreadPoolExecutor(number) as threads:
         # A few tasks ahead are enough to keep the threads busy, and little is lost on a cancel.
-        for group in range(0, len(starts), 4 * THREADS):
-            list(threads.map(work, starts[group : group + 4 * THREADS]))
+        for group in range(0, len(starts), 4 * number):
+            list(threads.map(work, starts[group : group + 4 * number]))
             check()
     return amplitudes, errors
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,6 +16,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_xrf.core.cores import core_count
 from napari_xrf.core.errors import InvalidInput
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -94,7 +94,7 @@ def over_threads(size: int, work: Any) -> None:
 
     For compiled functions that release the interpreter's lock.
     """
-    workers = min(_cores(), max(size, 1))
+    workers = min(core_count(), max(size, 1))
     # More parts than threads: a core that others use too then keeps nobody waiting.
     bounds = np.linspace(0, size, min(_PARTS_PER_CORE * workers if workers > 1 else 1, max(size, 1)) + 1)
     parts = [slice(low, high) for low, high in itertools.pairwise(bounds.astype(int).tolist())]
@@ -104,11 +104,6 @@ def over_threads(size: int, work: Any) -> None:
     with ThreadPoolExecutor(workers) as pool:
         for result in [pool.submit(work, part) for part in parts]:
             result.result()
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @numba.njit(nogil=True, cache=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
+from napari_xrf.core.cores import core_count
 from napari_xrf.core.progress import Progress
 
 Item = TypeVar("Item")
@@ -38,11 +38,3 @@ def in_threads(work: Callable[[Item], object], items: Iterable[Item], progress: 
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-def core_count() -> int:
-    """Return the number of cores that this process may use."""
-    try:
-        return max(1, len(os.sched_getaffinity(0)))
-    except AttributeError:  # only Linux tells
-        return max(1, os.cpu_count() or 1)

@@ -26,6 +26,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import core_count
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
@@ -33,7 +34,6 @@ from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import AuxiliaryImage, Excitation, Provenance, SpectralCube
 from napari_xrf.io.atomic_write import replacing
-from napari_xrf.io.bcf.threads import core_count
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.own.element_map_files import get_element_maps, put_element_maps
 from napari_xrf.io.own.files import MARK, pixel_size_of, put_image_axes

@@ -2,7 +2,7 @@
 
 .ome.tif
     Image 1: net counts, float32, one channel a line family with its name; image 2: their standard errors.
-    ``PhysicalSizeX`` and ``PhysicalSizeY`` in µm.
+    ``PhysicalSizeX`` and ``PhysicalSizeY`` in µm, and resolution tags for programs that know no OME.
 .h5
     An NXdata group ``/element_maps``: ``counts`` (K, Y, X), ``counts_errors``, ``families``, and ``y``
     and ``x`` in µm.
@@ -14,7 +14,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from napari_xrf.io.own.files import (
     pixel_size_of,
     put_image_axes,
     read_by_suffix,
+    tiff_resolution,
     write_by_suffix,
     write_group,
 )
@@ -114,11 +117,14 @@ def _write_tiff(path: Path, maps: ElementMaps) -> None:
             metadata = {"axes": "CYX", "Name": name, "Channel": {"Name": list(maps.families)}, **size}
             if name == "net counts":
                 metadata["Description"] = json.dumps(mark)
+                # Of the content, not of the clock: the same maps are the same bytes.
+                metadata["UUID"] = str(uuid.UUID(bytes=hashlib.md5(maps.counts.tobytes()).digest()))
             tiff.write(
                 np.ascontiguousarray(stack, dtype=np.float32),
                 metadata=metadata,
                 photometric="minisblack",
                 compression="zlib",
+                **tiff_resolution(maps.pixel_size),
             )
 
 

@@ -22,6 +22,7 @@ from napari_xrf.io.hdf5 import file as hdf5_file
 MARK = "napari_xrf"
 _LARGE = 2**26
 _GREATEST_RATIO = 1032  # of deflate
+_UM_PER_CM = 1e4
 _NO_AXIS = "."  # NeXus: this dimension has no axis dataset
 _UNUSABLE = (InvalidInput, LookupError, ValueError, TypeError, AttributeError, OSError, ArithmeticError,
              RecursionError, MemoryError)  # fmt: skip
@@ -85,6 +86,14 @@ def opened_tiff(path: str | Path) -> Iterator[tifffile.TiffFile]:
         raise
     except _DAMAGED_TIFF as error:
         raise FileError(path, f"is a damaged or no TIFF file ({error})") from error
+
+
+def tiff_resolution(pixel_size: tuple[float, float] | None) -> dict[str, Any]:
+    """Return the tags of a TIFF's pixels per cm, which every program reads, as options of tifffile."""
+    if pixel_size is None:
+        return {}
+    dy, dx = pixel_size
+    return {"resolution": (_UM_PER_CM / dx, _UM_PER_CM / dy), "resolutionunit": "CENTIMETER"}
 
 
 def write_group(path: Path, kind: str, put: Callable[[Any, str, Any], None], noun: Any) -> None:

@@ -39,12 +39,12 @@ from napari_xrf.io.own.files import (
     pixel_size_of,
     put_image_axes,
     read_by_suffix,
+    tiff_resolution,
     write_by_suffix,
     write_group,
 )
 
 _KIND = "labels"
-_UM_PER_CM = 1e4
 _CSV_HEADER = ["y", "x", "label", "name", "confidence"]
 _TIFF_TYPES = ("u1", "u2", "u4")
 
@@ -123,12 +123,8 @@ def _write_tiff(path: Path, labels: LabelMap) -> None:
     if stored is None:
         raise InvalidInput("labels above 4294967295 do not fit a TIFF", "Write .h5")
     mark = _describe(labels)
-    resolution: dict[str, Any] = {}
-    if labels.pixel_size is not None:
-        dy, dx = labels.pixel_size
-        resolution = {"resolution": (_UM_PER_CM / dx, _UM_PER_CM / dy), "resolutionunit": "CENTIMETER"}
     with tifffile.TiffWriter(path) as tiff:
-        common = {"compression": "zlib", "photometric": "minisblack", **resolution}
+        common = {"compression": "zlib", "photometric": "minisblack", **tiff_resolution(labels.pixel_size)}
         tiff.write(labels.labels.astype(stored), metadata={"axes": "YX", MARK: mark}, **common)
         if labels.confidence is not None:
             tiff.write(labels.confidence, metadata={"axes": "YX", "name": "confidence"}, **common)

@@ -1,0 +1,196 @@
+"""One verb on many files: each in a folder of its own, with a manifest that a second call goes on from."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from napari_xrf.core.errors import InvalidInput, XrfError
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.io.atomic_write import made_folder
+from napari_xrf.scale import manifest
+from napari_xrf.scale.manifest import Entry
+
+RESULT = "result.json"
+_WORK = ".work"
+
+Work: TypeAlias = Callable[[Path, Path], tuple[Any, Sequence[str]]]
+"""Picklable; takes a file and the folder to write to, returns data for JSON and what there is to tell."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is done to each file.
+
+    Attributes
+    ----------
+    verb
+        Its name.
+    options
+        Option → value, for the hash of the recipe.
+    work
+        What does it.
+    folder
+        Where the results go.
+    """
+
+    verb: str
+    options: Mapping[str, Any]
+    work: Work
+    folder: Path
+
+
+def run_batch(
+    batch: Batch,
+    files: Sequence[Path],
+    executor: Callable[[int], Executor],
+    *,
+    told: Callable[[Entry], None] = lambda entry: None,
+    progress: Progress = ignore_progress,
+) -> tuple[tuple[Entry, ...], int]:
+    """Do the work on each file that is not done yet; what goes wrong with one stops no other.
+
+    Parameters
+    ----------
+    batch
+        What to do.
+    files
+        To which files.
+    executor
+        Given the number of tasks, returns where they run; not called when there are none.
+    told
+        Called with each entry as it ends.
+    progress
+        Told after each file.
+
+    Returns
+    -------
+    The entries of the files, in their order, and how many were done before.
+
+    Raises
+    ------
+    InvalidInput
+        When the folder holds the results of another verb, or another batch writes to it.
+    """
+    folder = made_folder(batch.folder)
+    recipe = manifest.recipe_hash(batch.verb, batch.options)
+    with manifest.open_manifest(folder) as log:
+        shutil.rmtree(folder / _WORK, ignore_errors=True)  # of a batch that was killed
+        entries = manifest.read_manifest(folder)
+        other = next((each.verb for each in entries.values() if each.verb != batch.verb), None)
+        if other is not None:
+            raise InvalidInput(f"{folder} holds a batch of {other}", "Choose another folder")
+        tasks = _named(batch, recipe, files, entries)
+        ended = {
+            task.file: entries[task.file]
+            for task in tasks
+            if task.file in entries and entries[task.file].still_holds(recipe, folder / task.folder)
+        }
+        before = len(ended)
+        waiting = [task for task in tasks if task.file not in ended]
+        progress(before, len(tasks), batch.verb)
+        if waiting:
+            for entry in _run(waiting, batch, executor(len(waiting))):
+                manifest.append(log, entry)
+                ended[entry.file] = entry
+                if entry.status == "failed":  # what an older input or recipe gave is no result of this one
+                    shutil.rmtree(folder / entry.folder, ignore_errors=True)
+                told(entry)
+                progress(len(ended), len(tasks), batch.verb)
+        shutil.rmtree(folder / _WORK, ignore_errors=True)
+    return tuple(ended[task.file] for task in tasks), before
+
+
+def _named(batch: Batch, recipe: str, files: Sequence[Path], known: Mapping[str, Entry]) -> list[Entry]:
+    """Return an entry for each file, with a folder that no other has and that it had before."""
+    taken = {entry.folder for entry in known.values()}
+    tasks = []
+    for file in map(str, files):
+        folder = known[file].folder if file in known else _free_name(Path(file).stem, taken)
+        taken.add(folder)
+        tasks.append(Entry(file, folder, batch.verb, recipe, "waiting"))
+    return tasks
+
+
+def _free_name(stem: str, taken: set[str]) -> str:
+    name, number = stem.lstrip(".") or "map", 1
+    while name in taken or name in (manifest.NAME, "summary.csv"):
+        number += 1
+        name = f"{stem}-{number}"
+    return name
+
+
+def _run(tasks: Sequence[Entry], batch: Batch, executor: Executor) -> Any:
+    """Yield the entry of each task as it ends."""
+    running: dict[Future[Entry], Entry] = {
+        executor.submit(do_task, task, batch.work, batch.folder.absolute()): task for task in tasks
+    }
+    try:
+        for future in as_completed(running):
+            error = future.exception()
+            if error is None:
+                yield future.result()
+            elif isinstance(error, Exception):
+                yield replace(running[future], status="failed", error=_sentence(error))
+            else:
+                raise error
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def do_task(task: Entry, work: Work, folder: Path) -> Entry:
+    """Do the work on one file in a worker; its folder appears whole, with what the verb answered in JSON."""
+    from napari_xrf import __version__
+
+    began = time.perf_counter()
+    place = folder / _WORK / f"{task.folder}-{os.getpid()}"
+    ended = replace(task, version=__version__)
+    try:
+        ended = replace(ended, input=manifest.input_of(Path(task.file)))
+        shutil.rmtree(place, ignore_errors=True)
+        made_folder(place)
+        data, messages = _alone(work, Path(task.file), place)
+        text = json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False)
+        final = folder / task.folder
+        (place / RESULT).write_text(text.replace(_in_json(place), _in_json(final)), encoding="utf-8")
+        written = tuple(sorted(str(file.relative_to(place)) for file in place.rglob("*") if file.is_file()))
+        _put(place, final)
+        ended = replace(ended, status="done", warnings=tuple(messages), files=written)
+    except Exception as error:  # noqa: BLE001 - of one file of many, which the manifest names
+        ended = replace(ended, status="failed", error=_sentence(error))
+        shutil.rmtree(place, ignore_errors=True)
+    return replace(ended, seconds=round(time.perf_counter() - began, 3))
+
+
+def _alone(work: Work, file: Path, place: Path) -> tuple[Any, Sequence[str]]:
+    """Do the work on one thread, also in a cluster's worker that was started with more."""
+    import scipy.linalg  # noqa: F401 - libraries that are loaded later would not be limited
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        return work(file, place)
+
+
+def _put(place: Path, final: Path) -> None:
+    """Move a finished folder to where an older one may stand."""
+    old = place.with_name(f"{place.name}-old")
+    if final.exists():
+        final.replace(old)
+    place.replace(final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _in_json(path: Path) -> str:
+    return json.dumps(str(path), ensure_ascii=False)[1:-1]
+
+
+def _sentence(error: Exception) -> str:
+    told = str(error) if isinstance(error, XrfError) else f"unexpected {type(error).__name__}: {error}"
+    return " ".join(told.split())

@@ -1,0 +1,181 @@
+"""Where the tasks of a batch run: warm processes of this machine, or the workers of a dask cluster.
+
+Both are ``concurrent.futures`` executors. A worker uses one thread, so that as many of them as there are
+cores share a machine, and so that sums are made in the same order everywhere: the same bytes. Nothing heavy
+is imported here: a worker's libraries read their number of threads when they are imported.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from napari_xrf.core.errors import XrfError
+
+_THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+_PATIENCE_SECONDS = 20
+_environment = threading.Lock()
+
+
+class WorkerDied(XrfError):
+    """The process of a task ended before its task did."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "its process was killed, by a fault of a library or for want of memory",
+            "Try it alone, or with --memory",
+        )
+
+
+class WarmProcesses(Executor):
+    """Processes that stay warm from task to task, each in a pool of its own.
+
+    So a worker that dies takes its own task with it and no other; its place is filled anew.
+
+    Parameters
+    ----------
+    workers
+        How many.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._queue: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(workers)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Queue a call; what it takes and returns must be picklable."""
+        future: Future[Any] = Future()
+        self._queue.put((future, _Call(fn, args, kwargs)))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the processes once the queue is empty, or at once what has not begun."""
+        while cancel_futures:
+            try:
+                waiting = self._queue.get_nowait()
+            except Empty:
+                break
+            if waiting is not None:
+                waiting[0].cancel()
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads if wait else ():
+            thread.join()
+
+    def _serve(self) -> None:
+        pool: ProcessPoolExecutor | None = None
+        while (item := self._queue.get()) is not None:
+            future, call = item
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                pool = pool or _one_process()
+                with one_thread_each():  # the process starts with its first call
+                    running = pool.submit(call)
+                future.set_result(running.result())
+            except BrokenProcessPool:
+                pool = None
+                future.set_exception(WorkerDied())
+            except BaseException as error:  # noqa: BLE001 - it is the caller's, as in every executor
+                future.set_exception(error)
+        if pool is not None:
+            pool.shutdown()
+
+
+class _Call:
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._parts = function, args, kwargs
+
+    def __call__(self) -> Any:
+        function, args, kwargs = self._parts
+        return function(*args, **kwargs)
+
+
+class Cluster(Executor):
+    """The workers of a running dask cluster.
+
+    Parameters
+    ----------
+    address
+        Of its scheduler, ``tcp://node:8786``, or the path of its scheduler file.
+
+    Raises
+    ------
+    XrfError
+        When ``distributed`` is not installed, or no scheduler answers.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            distributed = import_module("distributed")
+        except ImportError:
+            raise XrfError(
+                "a cluster needs the package distributed", "Install it: pip install 'napari-xrf[cluster]'"
+            ) from None
+        of_file = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
+        try:
+            self._client = distributed.Client(**of_file, timeout=_PATIENCE_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise XrfError(
+                f"no scheduler answers at {address} ({error})", "Start one with dask scheduler"
+            ) from None
+        self._executor = self._client.get_executor(pure=False)
+        self._futures: list[Future[Any]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Send a call to a worker; the package must be installed there."""
+        future: Future[Any] = self._executor.submit(fn, *args, **kwargs)
+        self._futures.append(future)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Leave the cluster, which goes on."""
+        for future in self._futures if cancel_futures else ():
+            future.cancel()
+        self._executor.shutdown(wait=wait)
+        self._client.close()
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Let processes that start within this block use one thread each."""
+    with _environment:
+        before = {name: os.environ.get(name) for name in _THREAD_COUNTS}
+        os.environ.update(dict.fromkeys(_THREAD_COUNTS, "1"))
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name)
+                else:
+                    os.environ[name] = value
+
+
+def _one_process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        1, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
+    )
+
+
+def _end_with_parent() -> None:
+    """End this worker when the process that started it is killed: nobody would end it."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
