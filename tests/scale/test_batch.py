@@ -204,11 +204,13 @@ def test_options_are_checked_before_the_work(capsys, maps, tmp_path, words, told
     assert not (tmp_path / "out" / NAME).exists()
 
 
-def test_a_cluster_gives_the_same_bytes(maps, capsys, tmp_path):
+@pytest.mark.parametrize("processes", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_cluster_gives_the_same_bytes(maps, capsys, tmp_path, processes):
     distributed = pytest.importorskip("distributed")
     words = ["batch", "maps", maps / "0.h5", "--option", "elements=Fe,Ca", "--option", "method=window"]
     answer(capsys, *words, "-o", tmp_path / "here", "--jobs", 1)
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
+    options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
+    with distributed.LocalCluster(processes=processes, **options) as cluster:
         answer(capsys, *words, "-o", tmp_path / "there", "--scheduler", cluster.scheduler_address)
     for name in ("summary.csv", "0/maps.csv", "0/maps.h5", "0/maps.ome.tif"):
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
