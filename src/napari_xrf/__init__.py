@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_xrf.front_door import (
     calibrate,
     clean_labels,
+    denoise,
     find_elements,
     map_elements,
     map_minerals,
@@ -44,6 +45,7 @@ __all__ = [
     "__version__",
     "calibrate",
     "clean_labels",
+    "denoise",
     "find_elements",
     "map_elements",
     "map_minerals",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_xrf.learning.model import Model
     from napari_xrf.learning.prediction import Prediction
     from napari_xrf.maps.calibrated_map import CalibratedMap
+    from napari_xrf.maps.denoising import Denoising
     from napari_xrf.maps.judgement import FoundElement
     from napari_xrf.maps.quantification import Quantities
     from napari_xrf.minerals.classification import Classification
@@ -116,6 +117,14 @@ def find_elements(source: Map, *, progress: Progress = ignore_progress) -> tuple
     from napari_xrf.maps.calibrated_map import find_elements as find
 
     return find(_map_of(source, progress), progress=progress)
+
+
+def denoise(source: Map, *, seed: int = 0, progress: Progress = ignore_progress) -> Denoising:
+    """Take off a map's noise by its own components; see :func:`napari_xrf.maps.denoising.denoise_map`."""
+    from napari_xrf.maps.calibrated_map import cube_of
+    from napari_xrf.maps.denoising import denoise_map
+
+    return denoise_map(cube_of(_map_of(source, progress)), seed=seed, progress=progress)
 
 
 def map_elements(

@@ -13,6 +13,7 @@ from napari_xrf.cli import (
     analysis,
     batch,
     demonstration,
+    denoising,
     evaluation,
     inspection,
     prediction,
@@ -75,7 +76,7 @@ def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
     common.add_argument("--quiet", action="store_true", help="no progress on standard error")
     common.add_argument("--traceback", action="store_true", help="show where an unexpected error arose")
     verbs = parser.add_subparsers(title="verbs", dest="verb", required=True, metavar="VERB")
-    for room in (inspection, analysis, quantification, simulation, prediction, evaluation):
+    for room in (inspection, analysis, denoising, quantification, simulation, prediction, evaluation):
         room.add_verbs(verbs, common)
     training.add_verbs(verbs, common, *verb[:1])
     demonstration.add_verbs(verbs, common)

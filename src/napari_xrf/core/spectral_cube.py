@@ -186,17 +186,20 @@ class SpectralCube:
         _, columns, channels = self.shape
         return max(1, block_bytes // max(columns * channels * self.counts.dtype.itemsize, 1))
 
-    def spectrum_at(self, y: int, x: int) -> NDArray[np.uint64]:
-        """Return the spectrum of one pixel, (E,)."""
-        return np.asarray(self.counts[y, x]).astype(np.uint64)
+    @property
+    def _sums(self) -> type[np.uint64] | type[np.float64]:
+        # Expected and denoised maps hold fractions of counts, which whole numbers would cut to 0.
+        return np.float64 if self.counts.dtype.kind == "f" else np.uint64
 
-    def sum_spectrum(self, progress: Progress = ignore_progress) -> NDArray[np.uint64]:
-        """Return the sum of all pixels' spectra, (E,)."""
+    def spectrum_at(self, y: int, x: int) -> NDArray[Any]:
+        """Return the spectrum of one pixel, (E,): uint64, or float64 of a map with fractions of counts."""
+        return np.asarray(self.counts[y, x]).astype(self._sums)
+
+    def sum_spectrum(self, progress: Progress = ignore_progress) -> NDArray[Any]:
+        """Return the sum of all pixels' spectra, (E,), in the type of :meth:`spectrum_at`."""
         return self.region_spectrum(np.ones(self.map_shape, dtype=bool), progress)
 
-    def region_spectrum(
-        self, mask: NDArray[np.bool_], progress: Progress = ignore_progress
-    ) -> NDArray[np.uint64]:
+    def region_spectrum(self, mask: NDArray[np.bool_], progress: Progress = ignore_progress) -> NDArray[Any]:
         """Return the summed spectrum, (E,), of the pixels where ``mask`` (Y, X) is true.
 
         Raises
@@ -208,33 +211,33 @@ class SpectralCube:
             raise InvalidInput(f"a mask of {mask.shape} does not fit a map of {self.map_shape}")
         if isinstance(self.counts, SumsRegions):
             return self.counts.sum_region(mask)
-        total = np.zeros(self.shape[2], dtype=np.uint64)
+        total = np.zeros(self.shape[2], dtype=self._sums)
         rows = np.flatnonzero(mask.any(axis=1))
         for done, row in enumerate(rows):
             total += _sum_pixels(np.asarray(self.counts[row]), mask[row])
             progress(done + 1, len(rows), "summing spectra")
         return total
 
-    def max_spectrum(self, progress: Progress = ignore_progress) -> NDArray[np.uint64]:
+    def max_spectrum(self, progress: Progress = ignore_progress) -> NDArray[Any]:
         """Return the largest count of any pixel in each channel, (E,): shows peaks of few pixels."""
         if isinstance(self.counts, SumsChannels):
             return self.counts.max_spectrum()
-        largest = np.zeros(self.shape[2], dtype=np.uint64)
+        largest = np.zeros(self.shape[2], dtype=self._sums)
         for band, block in self.blocks():
-            np.maximum(largest, block.max(axis=(0, 1)).astype(np.uint64), out=largest)
+            np.maximum(largest, block.max(axis=(0, 1)).astype(self._sums), out=largest)
             progress(band.stop, self.shape[0], "finding the highest pixels")
         return largest
 
-    def window_map(self, low: float, high: float, progress: Progress = ignore_progress) -> NDArray[np.uint64]:
+    def window_map(self, low: float, high: float, progress: Progress = ignore_progress) -> NDArray[Any]:
         """Return the counts per pixel, (Y, X), in the channels from ``low`` to ``high`` keV."""
         window = self.energy.window(low, high)
         if isinstance(self.counts, SumsChannels):
             return self.counts.sum_channels(window)
-        total = np.zeros(self.map_shape, dtype=np.uint64)
+        total = np.zeros(self.map_shape, dtype=self._sums)
         if isinstance(self.counts, np.ndarray):
-            return self.counts[:, :, window].sum(axis=2, dtype=np.uint64)
+            return self.counts[:, :, window].sum(axis=2, dtype=self._sums)
         for band, block in self.blocks():
-            total[band] = block[:, :, window].sum(axis=2, dtype=np.uint64)
+            total[band] = block[:, :, window].sum(axis=2, dtype=self._sums)
             progress(band.stop, self.shape[0], "summing a window")
         return total
 
@@ -317,9 +320,11 @@ class SpectralCube:
         return cls(**parts, excitation=excitation, provenance=Provenance(layout="HyperSpy signal"))
 
 
-def _sum_pixels(pixels: NDArray[np.generic], chosen: NDArray[np.bool_]) -> NDArray[np.unsignedinteger[Any]]:
+def _sum_pixels(pixels: NDArray[np.generic], chosen: NDArray[np.bool_]) -> NDArray[Any]:
     """Return the sum, (E,), of the chosen ones of N pixels (N, E)."""
     selected = pixels if chosen.all() else pixels[chosen]
+    if pixels.dtype.kind == "f":
+        return np.asarray(selected.sum(axis=0, dtype=np.float64))
     # Half as wide a sum is twice as quick, and cannot overflow here.
     narrow = pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 2 and len(selected) < 2**16
     return np.asarray(selected.sum(axis=0, dtype=np.uint32 if narrow else np.uint64))
