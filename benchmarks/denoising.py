@@ -3,9 +3,9 @@
     python -m benchmarks.denoising ../shared/data
 
 Of each map a part of the counts is drawn at random, and the remaining counts, which are independent of it,
-say how far the thinned and the denoised map are from the truth; their own noise is taken off. The ratio of both
-is the dwell time that denoising is worth: of single channels, weighted as chi-squared does, and of the strongest
-peaks' windows (120 eV), as maps of elements are.
+say how far the thinned and the denoised map are from the truth; their own noise is taken off. The ratio of
+both is the dwell time that denoising is worth: of single channels, weighted as chi-squared does, and of the
+strongest peaks' windows (120 eV), as maps of elements are.
 """
 
 from __future__ import annotations
