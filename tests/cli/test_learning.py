@@ -203,6 +203,12 @@ def test_predictions_follow_the_contract(capsys, cube, files, element_weights, t
         assert row["share"] == pytest.approx(row["pixels"] / (expected.counts > 0).sum())
 
 
+def test_lines_are_listed_by_element(capsys, files, line_weights, tmp_path):
+    data = answer(capsys, "predict", line_weights, files / "rock.h5", "-o", tmp_path, "--threshold", "0")
+    assert [(row["name"], row["lines"]) for row in data["found"]] == [("Si", ["ka1"]), ("Fe", ["ka1"])]
+    assert all(row["share"] == 1 for row in data["found"])
+
+
 @pytest.mark.parametrize(("threshold", "number"), [("0", 3), ("1", 0)])
 def test_a_threshold_decides_what_is_found(capsys, files, element_weights, tmp_path, threshold, number):
     arguments = ("predict", element_weights, files / "rock.h5", "-o", tmp_path, "--threshold", threshold)

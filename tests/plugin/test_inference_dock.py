@@ -16,13 +16,14 @@ from napari_xrf.core.progress import ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.prediction import predict
 from napari_xrf.learning.prediction_files import read_prediction
+from napari_xrf.learning.prediction_views import element_groups
 from napari_xrf.learning.weights import load_model, read_description, save_model
 from napari_xrf.plugin.docks.spectrum import spectrum_docks
 from napari_xrf.plugin.forms.inference import ONE_THRESHOLD
 from napari_xrf.plugin.jobs.model_answers import Request, answer_region, loaded_model, predict_map
 from napari_xrf.plugin.layers.calibration import calibrate_layer, kept_map
 from napari_xrf.plugin.layers.cubes import cube_from, cube_layers
-from napari_xrf.plugin.layers.predictions import MOST_MAPS, element_groups, prediction_layers
+from napari_xrf.plugin.layers.predictions import MOST_MAPS, prediction_layers
 from napari_xrf.plugin.plots.line_markers import evidence_lines
 from napari_xrf.plugin.writers import write_images, write_labels
 from tiny_models import tiny_model

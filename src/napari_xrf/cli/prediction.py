@@ -165,22 +165,30 @@ def _facts(description: ModelDescription) -> dict[str, Any]:
 
 
 def _found(prediction: Prediction) -> list[dict[str, Any]]:
-    """Return each name that some pixels show, the most frequent first."""
-    from napari_xrf.learning.prediction_views import found_names
+    """Return each name that some pixels show, the most frequent first; of emission lines, their elements.
+
+    Of an element a pixel's probability is that of its most probable line.
+    """
+    from napari_xrf.learning.prediction_views import element_groups, found_names
 
     measured = prediction.counts > 0
     pixels = max(int(measured.sum()), 1)
+    found = found_names(prediction)
+    lines = prediction.description.task == "lines"
     rows: list[dict[str, Any]] = []
-    for name in found_names(prediction):
-        index = prediction.names.index(name)
+    for name, members in (element_groups(found) if lines else {name: [name] for name in found}).items():
+        columns = [prediction.names.index(member) for member in members]
         row: dict[str, Any] = {"name": name}
+        if lines:
+            row["lines"] = [member.partition(" ")[2] for member in members]
         if prediction.probability is not None:
-            chance = prediction.probability[..., index][measured]
-            row["pixels"] = int((chance >= prediction.description.thresholds.tolist()[index]).sum())
+            chance = prediction.probability[measured][:, columns]
+            passed = (chance >= prediction.description.thresholds[columns]).any(axis=1)
+            row["pixels"] = int(passed.sum())
             row["share"] = row["pixels"] / pixels
-            row["mean_probability"] = float(chance.mean()) if chance.size else 0.0
+            row["mean_probability"] = float(chance.max(axis=1).mean()) if chance.size else 0.0
         if prediction.intensity is not None:
-            row["net_counts"] = float(prediction.intensity[..., index].sum(dtype=np.float64))
+            row["net_counts"] = float(prediction.intensity[..., columns].sum(dtype=np.float64))
         rows.append(row)
     return sorted(rows, key=lambda row: (-row.get("share", 0.0), -row.get("net_counts", 0.0)))
 
@@ -189,6 +197,7 @@ def _table_of_names(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "nothing found"
     shown = {
+        "lines": ("lines", " ".join),
         "share": ("of pixels %", lambda value: f"{100 * value:.2f}"),
         "mean_probability": ("mean probability", lambda value: f"{value:.3f}"),
         "net_counts": ("net counts", lambda value: f"{value:.0f}"),

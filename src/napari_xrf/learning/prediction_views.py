@@ -97,6 +97,14 @@ def found_names(prediction: Prediction, least_part: float = 1e-3) -> tuple[str, 
     return tuple(name for name, seen in zip(description.names, number, strict=True) if seen >= needed)
 
 
+def element_groups(names: Sequence[str]) -> dict[str, list[str]]:
+    """Return element → its lines, of names such as ``"Fe ka1"``, in their order."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name.partition(" ")[0], []).append(name)
+    return groups
+
+
 def ranked(prediction: Prediction, pixel: tuple[int, int] = (0, 0)) -> tuple[RankedName, ...]:
     """Return the names of one pixel, the most probable first; "unknown" is among them where it is known.
 

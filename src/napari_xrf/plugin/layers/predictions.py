@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -75,18 +74,10 @@ def denoised_cube(prediction: Prediction, cube: SpectralCube) -> SpectralCube:
     )
 
 
-def element_groups(names: Sequence[str]) -> dict[str, list[str]]:
-    """Return element → its lines, of names such as ``"Fe ka1"``, in their order."""
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        groups.setdefault(name.partition(" ")[0], []).append(name)
-    return groups
-
-
 def _presence_layers(
     decided: Prediction, request: Request, cube: SpectralCube, notes: list[str]
 ) -> list[LayerData]:
-    from napari_xrf.learning.prediction_views import found_names
+    from napari_xrf.learning.prediction_views import element_groups, found_names
 
     description, probability = decided.description, decided.probability
     assert probability is not None
