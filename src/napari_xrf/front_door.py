@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_xrf.maps.calibrated_map import CalibratedMap
     from napari_xrf.maps.denoising import Denoising
     from napari_xrf.maps.judgement import FoundElement
-    from napari_xrf.maps.quantification import Quantities
+    from napari_xrf.maps.quantities import Quantities
     from napari_xrf.minerals.classification import Classification
     from napari_xrf.minerals.cleanup import CleanUpStep
     from napari_xrf.reference.minerals import Mineral
@@ -180,7 +180,8 @@ def quantify(
     regions
         Name → mask (Y, X), or a label map: each class by itself. None: the whole map.
     oxygen
-        ``"stoichiometry"``, ``"measured"``, ``"none"``, or ``"auto"``, which judges by line or background.
+        ``"stoichiometry"``, ``"measured"``, ``"none"``, or ``"auto"``, which takes the formula of a mineral
+        class, or judges by line or background.
 
     Raises
     ------
@@ -188,11 +189,15 @@ def quantify(
         When no element is found or given, a region is empty, or the map holds no counts.
     """
     from napari_xrf.core.label_map import LabelMap
-    from napari_xrf.maps.quantification import Recipe
+    from napari_xrf.maps.composition import Recipe, formulas_of
     from napari_xrf.maps.quantification import quantify as run
 
-    areas = {name: regions[name] for name in regions.shares()} if isinstance(regions, LabelMap) else regions
-    return run(_map_of(source, progress), elements, regions=areas, recipe=Recipe(oxygen), progress=progress)
+    formulas: dict[str, str] = {}
+    if isinstance(regions, LabelMap):
+        formulas = formulas_of(regions) if oxygen == "auto" else {}
+        regions = {name: regions[name] for name in regions.shares()}
+    known = _map_of(source, progress)
+    return run(known, elements, regions=regions, formulas=formulas, recipe=Recipe(oxygen), progress=progress)
 
 
 def map_minerals(

@@ -1,6 +1,7 @@
 """The verb quantify as a script calls it."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -60,6 +61,25 @@ def test_a_standard_and_a_region(capsys, files):
     assert sum(row["weight_percent"] for row in rows) == pytest.approx(100)
 
 
+def test_an_instrument_is_kept_for_every_verb(capsys, files, tmp_path):
+    kept = tmp_path / "mine.toml"
+    row = (files / "two.h5", "--elements", "Si,Ca", "--roi", "0:1,:", "--oxides")
+    standard = f"{files / 'two.h5'}={files / 'truth.csv'}"
+    first = answer(capsys, "quantify", *row, "--standard", standard, "--save-instrument", kept)
+    again = answer(capsys, "quantify", *row, "--instrument", kept, "-o", tmp_path)
+    assert [one["weight_percent"] for one in again] == pytest.approx(
+        [one["weight_percent"] for one in first], rel=1e-3
+    )
+    checked = json.loads((tmp_path / "check.json").read_text(encoding="utf-8"))
+    assert {one["family"] for one in checked} == {"Si K", "Ca K"}
+    assert (tmp_path / "check.png").stat().st_size > 1000
+    info = answer(capsys, "info", files / "two.h5", "--instrument", kept)
+    assert info["excitation"]["instrument"] == "mine"
+    assert set(
+        answer(capsys, "simulate", "CaSiO3", "--instrument", kept, "-o", tmp_path / "s.csv")["families"]
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -67,6 +87,7 @@ def test_a_standard_and_a_region(capsys, files):
         (["--elements", "Xx"], "Xx"),
         (["--valence", "Fe=three"], "Write Fe=3"),
         (["--standard", "nothing"], "SPECTRUM=TRUTH.csv"),
+        (["--save-instrument", "mine.toml"], "Add --standard"),
         (["--roi", "0:9,0:9"], "outside the map"),
         (["--instrument", "no-such"], "no-such"),
         (["--oxides", "--oxygen", "none"], "--oxides"),

@@ -46,6 +46,9 @@ def map_file_options() -> argparse.ArgumentParser:
         metavar="KIND:KEV[:ANODE]",
         help="where the file says none or wrong: tube:50:Rh, electron:20, monochromatic:10",
     )
+    group.add_argument(
+        "--instrument", metavar="NAME|FILE.toml", help="what measured it, in place of what the file says"
+    )
     return parent
 
 
@@ -69,7 +72,11 @@ def read_map(arguments: argparse.Namespace, console: Console) -> SpectralCube:
 
 
 def stated_excitation(cube: SpectralCube, arguments: argparse.Namespace) -> SpectralCube:
-    """Return a map with the excitation that the options state, if they do."""
+    """Return a map with the instrument and the excitation that the options state, if they do."""
+    if arguments.instrument is not None:
+        from napari_xrf.physics.excitation import described
+
+        cube = described(cube, arguments.instrument)
     if arguments.excitation is None:
         return cube
     kind, energy, anode = arguments.excitation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io as text_io
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -32,7 +33,9 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.atomic_write import write_text
 
 if TYPE_CHECKING:
-    from napari_xrf.maps.quantification import Quantities, Recipe
+    from napari_xrf.maps.calibrated_map import CalibratedMap
+    from napari_xrf.maps.composition import Recipe
+    from napari_xrf.maps.quantities import Quantities
 
 _COLUMNS = (
     "region",
@@ -46,7 +49,9 @@ _COLUMNS = (
     "oxide_percent",
     "family",
     "net_counts",
+    "ug_per_cm2",
 )
+_CHECKS_DRAWN = 20
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -59,7 +64,6 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     quantify.add_argument("--elements", default="auto", help="Fe,Ca,…; auto finds them (default)")
     quantify.add_argument("--roi", metavar="Y0:Y1,X0:X1", help="rows and columns, the last excluded")
     quantify.add_argument("--regions", metavar="LABELS", type=Path, help="a label map: each class by itself")
-    quantify.add_argument("--instrument", metavar="NAME|FILE.toml", help="in place of what the file says")
     quantify.add_argument(
         "--oxygen",
         choices=("auto", "stoichiometry", "measured", "none"),
@@ -75,13 +79,30 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         default=[],
         help="a spectrum of known composition (columns element, weight_percent); may be given several times",
     )
+    quantify.add_argument(
+        "--save-instrument",
+        metavar="FILE.toml",
+        type=Path,
+        help="keep what the standards tell, for --instrument",
+    )
+    quantify.add_argument(
+        "--fit-optic", action="store_true", help="the lens' transmission from the standards too (X-ray tubes)"
+    )
+    quantify.add_argument("--film", action="store_true", help="a thin film; µg/cm² with a standard and times")
+    quantify.add_argument(
+        "--by-dose",
+        action="store_true",
+        help="weights that the dose gives, not normalised to 100 %% (needs a standard)",
+    )
     quantify.add_argument("--pixels", action="store_true", help="maps of weight percent too (needs -o)")
     quantify.set_defaults(run=write_quantities)
 
 
 def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
     """Tell the weight percent of a map, of regions of it, and of every pixel."""
+    from napari_xrf.maps.net_counts import region_of
     from napari_xrf.maps.quantification import quantify
+    from napari_xrf.maps.quantity_check import check_quantities, write_check_picture
 
     # Everything the user typed is checked before the long work starts.
     if arguments.output is not None:
@@ -90,12 +111,17 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
         raise InvalidInput("maps of weight percent need a folder", "Add -o DIR")
     if arguments.roi and arguments.regions:
         raise InvalidInput("a region is given twice", "Give --roi or --regions")
+    if arguments.save_instrument and not arguments.standard:
+        raise InvalidInput("an instrument's factors come from standards", "Add --standard SPECTRUM=TRUTH.csv")
     automatic = arguments.elements.strip().lower() == "auto"
     elements = None if automatic else parse_elements(arguments.elements)
-    recipe = _recipe(arguments, console)
+    recipe = _recipe(arguments)
     known = calibrated(load_map(arguments, console), console)
-    regions = _regions(arguments, known.cube)
-    found = quantify(known, elements, regions=regions, recipe=recipe, progress=console.progress)
+    regions, formulas = _regions(arguments, known.cube)
+    recipe = _with_standards(recipe, known, arguments, console)
+    found = quantify(
+        known, elements, regions=regions, formulas=formulas, recipe=recipe, progress=console.progress
+    )
     for quantities in found:
         notes = (note for note in quantities.notes if note != known.doubt)  # told already
         console.warn(tuple(f"{quantities.region}: {note}" for note in notes))
@@ -105,6 +131,14 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
         folder = output_folder(arguments.output)
         files.append(folder / "quantities.csv")
         write_quantity_table(files[0], rows)
+        masks = regions or {found[0].region: np.ones(known.cube.map_shape, dtype=bool)}
+        checks = [
+            check_quantities(one, region_of(known, mask, name), recipe)
+            for one, (name, mask) in zip(found, masks.items(), strict=True)
+        ]
+        files += [folder / "check.json", folder / "check.png"]
+        write_text(files[1], json.dumps([row for check in checks for row in check.as_rows()], indent=1))
+        write_check_picture(files[2], checks[:_CHECKS_DRAWN])
         if arguments.pixels:
             from napari_xrf import io
             from napari_xrf.maps.quantity_maps import map_quantities
@@ -136,6 +170,7 @@ def quantity_rows(quantities: Quantities) -> list[dict[str, Any]]:
                     100 * entry.oxide_fraction,
                     entry.family,
                     entry.net_counts,
+                    quantities.mass_per_area * entry.weight_fraction,
                 ),
                 strict=True,
             )
@@ -185,27 +220,44 @@ def read_truth_table(path: Path, spectrum: Path) -> dict[str, float]:
     return found
 
 
-def _recipe(arguments: argparse.Namespace, console: Console) -> Recipe:
-    from napari_xrf.maps.quantification import Recipe, standard_counts
-    from napari_xrf.maps.sensitivities import sensitivities_from
-    from napari_xrf.physics.instrument import load_instrument
+def _recipe(arguments: argparse.Namespace) -> Recipe:
+    from napari_xrf.maps.composition import Recipe
 
-    instrument = load_instrument(arguments.instrument) if arguments.instrument else None
     if arguments.oxides and arguments.oxygen not in ("auto", "stoichiometry"):
         raise InvalidInput("--oxides takes oxygen from valences", f"Leave out --oxygen {arguments.oxygen}")
     oxygen = "stoichiometry" if arguments.oxides else arguments.oxygen
-    recipe = Recipe(oxygen, _valences(arguments.valence), instrument=instrument)
+    standards = [text for text in arguments.standard if "=" not in text]
+    if standards:
+        raise InvalidInput(f"{standards[0]!r} is no standard", "Write SPECTRUM=TRUTH.csv")
+    valences = _valences(arguments.valence)
+    return Recipe(oxygen, valences, film=arguments.film, by_dose=arguments.by_dose)
+
+
+def _with_standards(
+    recipe: Recipe, known: CalibratedMap, arguments: argparse.Namespace, console: Console
+) -> Recipe:
+    """Return the recipe with what standards tell of the instrument, and keep that in a file if asked."""
+    if not arguments.standard:
+        return recipe
+    from napari_xrf import io
+    from napari_xrf.maps.standards import Standard, calibrate_instrument
+    from napari_xrf.physics.instrument_file import write_instrument
+
     standards = []
     for text in arguments.standard:
-        spectrum, sign, truth = text.partition("=")
-        if not sign:
-            raise InvalidInput(f"{text!r} is no standard", "Write SPECTRUM=TRUTH.csv")
-        from napari_xrf import io
-
+        spectrum, _, truth = text.partition("=")
         composition = read_truth_table(Path(truth), Path(spectrum))
         cube = stated_excitation(io.read(spectrum, progress=console.progress), arguments)
-        standards.append(standard_counts(cube, composition, recipe, progress=console.progress))
-    return replace(recipe, sensitivities=sensitivities_from(standards)) if standards else recipe
+        standards.append(Standard(cube, composition))
+    instrument, notes = calibrate_instrument(
+        known.instrument, standards, fit_optic=arguments.fit_optic, progress=console.progress
+    )
+    console.warn(notes)
+    if arguments.save_instrument is not None:
+        write_instrument(arguments.save_instrument, replace(instrument, name=arguments.save_instrument.stem))
+    if arguments.fit_optic:
+        recipe = replace(recipe, instrument=instrument)
+    return replace(recipe, sensitivities=instrument.sensitivities)
 
 
 def _valences(text: str) -> dict[str, float]:
@@ -219,12 +271,16 @@ def _valences(text: str) -> dict[str, float]:
     return found
 
 
-def _regions(arguments: argparse.Namespace, cube: SpectralCube) -> dict[str, NDArray[np.bool_]] | None:
+def _regions(
+    arguments: argparse.Namespace, cube: SpectralCube
+) -> tuple[dict[str, NDArray[np.bool_]] | None, dict[str, str]]:
+    """Return the regions by name, and the formulas of mineral classes whose oxygen is not stated."""
     if arguments.roi:
-        return {arguments.roi: parse_region(arguments.roi, cube)}
+        return {arguments.roi: parse_region(arguments.roi, cube)}, {}
     if arguments.regions is None:
-        return None
+        return None, {}
     from napari_xrf import io
+    from napari_xrf.maps.composition import formulas_of
 
     labels = io.read_labels(arguments.regions)
     if labels.labels.shape != cube.map_shape:
@@ -234,7 +290,9 @@ def _regions(arguments: argparse.Namespace, cube: SpectralCube) -> dict[str, NDA
     masks = {
         entry.name: labels.labels == entry.label for entry in labels.classes if entry.label != NOT_MEASURED
     }
-    return {name: mask for name, mask in masks.items() if mask.any()}
+    stated = arguments.oxides or arguments.oxygen != "auto"
+    formulas = {} if stated else formulas_of(labels)
+    return {name: mask for name, mask in masks.items() if mask.any()}, formulas
 
 
 def _as_text(rows: Sequence[Mapping[str, Any]]) -> str:

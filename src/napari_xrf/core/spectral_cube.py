@@ -42,6 +42,10 @@ class Excitation:
         Resolution of the detector at Mn Kα (5.895 keV), eV.
     instrument
         The instrument's or the detector's name.
+    current
+        Of the beam, nA of electrons or µA of a tube.
+    description
+        Name or path of the instrument file that says what else is known of it.
     """
 
     kind: Literal["tube", "electron", "monochromatic"] | None = None
@@ -52,6 +56,8 @@ class Excitation:
     atmosphere: str | None = None
     fwhm_mn_ka_ev: float | None = None
     instrument: str | None = None
+    current: float | None = None
+    description: str | None = None
 
 
 @dataclass(frozen=True)

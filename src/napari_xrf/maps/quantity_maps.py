@@ -2,7 +2,7 @@
 
 Fundamental parameters are computed for the summed counts of groups of like pixels; in a group the logarithm
 of each element's sensitivity is linear in the composition, with slopes from small changes of it. A pixel then
-iterates as :func:`~napari_xrf.maps.quantification.quantify_counts` does, all pixels at once.
+iterates as :mod:`napari_xrf.maps.composition` does, all pixels at once.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
-from napari_xrf.maps.element_mapping import map_elements
-from napari_xrf.maps.quantification import Recipe, expected_families, net_counts, quantify_counts, region_of
-from napari_xrf.reference.oxides import oxygen_per_mass
+from napari_xrf.maps.composition import Recipe, expected_families
+from napari_xrf.maps.element_mapping import fit_map
+from napari_xrf.maps.net_counts import region_of
+from napari_xrf.maps.quantification import elements_of, quantify_region
 
 _GROUPS = 8
 _STEP = 0.02  # weight fraction by which a composition is changed to find slopes
@@ -60,12 +61,13 @@ def map_quantities(
         When no element is found or given, or the map holds no counts.
     """
     known = calibrate_map(measured, progress=progress).checked()
-    wanted = tuple(elements) if elements is not None else tuple(entry.element for entry in known.elements)
-    maps = map_elements(known, wanted, progress=progress)
+    wanted, _ = elements_of(known, elements, recipe or Recipe())
     whole = np.ones(known.cube.map_shape, dtype=bool)
     part = region_of(known, whole, known.cube.name)
-    total = quantify_counts(net_counts(part, wanted), part, recipe or Recipe())
+    total, continuum = quantify_region(part, wanted, recipe or Recipe())
     chosen = replace(recipe or Recipe(), oxygen=total.oxygen)
+    measured_families = tuple(residual.family for residual in total.residuals)
+    maps = fit_map(known.cube, measured_families, known.sum_spectrum, known.setting, progress, continuum)
     families = [entry.family for entry in total.entries if entry.family in maps.families]
     index = [maps.families.index(family) for family in families]
     counts = np.moveaxis(maps.counts[index].astype(np.float64), 0, -1).reshape(-1, len(families))
@@ -106,8 +108,7 @@ class _Response:
 def _respond(known: CalibratedMap, families: Sequence[str], counts: Floats, recipe: Recipe) -> _Response:
     """Expand around the composition that a group's summed counts have."""
     elements = [split_family(family)[0] for family in families]
-    stoichiometric = recipe.oxygen == "stoichiometry"
-    oxygen = np.array([oxygen_per_mass(e, recipe.valences) if stoichiometric else 0.0 for e in elements])
+    oxygen = np.array([recipe.bound(element).get("O", 0.0) for element in elements])
     positive = np.clip(counts, 1e-3 * max(counts.max(), 1.0), None)
     centre = np.full(len(families), 1.0 / (1 + oxygen).sum())
     logs = np.zeros(len(families))
@@ -147,7 +148,7 @@ def _log_sensitivities(
         composition[element] = composition.get(element, 0.0) + float(value)
         if bound > 0:
             composition["O"] = composition.get("O", 0.0) + float(value * bound)
-    expected = expected_families(composition, recipe.instrument_of(known), recipe)
+    expected = expected_families(composition, recipe.instrument_of(known))
     strongest = max(expected.values())
     got = np.array([max(expected.get(family, 0.0), 1e-12 * strongest) for family in families])
     return np.asarray(np.log(got / fractions))
@@ -177,14 +178,13 @@ def _as_maps(
 ) -> ElementMaps:
     rows, columns = known.cube.map_shape
     names = [split_family(family)[0] for family in families]
-    stoichiometric = recipe.oxygen == "stoichiometry"
-    bound = np.array([oxygen_per_mass(name, recipe.valences) if stoichiometric else 0.0 for name in names])
+    bound = np.array([recipe.bound(name).get("O", 0.0) for name in names])
     # Normalising shares each element's error with all others.
     shares = fractions * (1 + bound)
     common = ((shares * relative) ** 2).sum(axis=1, keepdims=True)
     spread = np.sqrt(np.clip(relative**2 * (1 - 2 * shares) + common, 0.0, None))
     percent, errors = 100 * fractions, 100 * fractions * spread
-    if stoichiometric:
+    if bound.any():
         percent = np.c_[percent, percent @ bound]
         errors = np.c_[errors, np.sqrt((errors**2) @ bound**2)]
         names.append("O")

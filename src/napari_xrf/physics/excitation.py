@@ -6,6 +6,7 @@ import math
 import re
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -37,11 +38,11 @@ def instrument_of(cube: SpectralCube) -> Instrument:
     synchrotron. Voltage or energy, anode, angles, atmosphere and resolution of the file replace the
     preset's; the rest is kept, and so it is for values that no instrument can have. What a file leaves
     open is guessed, see :func:`complete_excitation`. Voltages
-    beyond the source's range are taken as the range's end.
+    beyond the source's range are taken as the range's end. Where an excitation names the file of an
+    instrument (:func:`described`), that stands in the preset's place.
     """
     found = complete_excitation(cube)
-    kind = found.kind or "tube"
-    preset = load_instrument(_PRESET_OF_KIND[kind])
+    preset = load_instrument(found.description or _PRESET_OF_KIND[found.kind or "tube"])
     detector = preset.detector
     if found.fwhm_mn_ka_ev is not None and found.fwhm_mn_ka_ev > 0:
         detector = with_resolution(detector, found.fwhm_mn_ka_ev)
@@ -77,6 +78,21 @@ def excitation_of(instrument: Instrument) -> Excitation:
         fwhm_mn_ka_ev=1000 * float(instrument.detector.fwhm(MN_KA_KEV)),
         instrument=instrument.name,
     )
+
+
+def described(cube: SpectralCube, instrument: str | Path) -> SpectralCube:
+    """Return a map that was measured with an instrument: a preset's name, or a TOML file.
+
+    The energy axis and the current stay the map's own.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such instrument, or its source is a given spectrum that no map can name.
+    """
+    said = excitation_of(load_instrument(instrument))
+    own = replace(said, current=cube.excitation.current, description=str(instrument))
+    return replace(cube, excitation=own)
 
 
 def complete_excitation(cube: SpectralCube) -> Excitation:

@@ -255,6 +255,9 @@ def _emit(layers: tuple[Layer, ...], instrument: Instrument, order: int) -> _Emi
         found = fluoresce(layers, light.beam(sample_elements(layers)), *angles, order=order)
         lines, photons = found.lines, found.intensities
         smooth, scattered_lines = scatter(layers, light.scatter_source, *angles)
+    if instrument.sensitivities.factors:
+        names, index = np.unique(lines.families, return_inverse=True)
+        photons = photons * np.array([instrument.sensitivities.factor(str(name)) for name in names])[index]
     return _Emission(
         lines,
         photons * light.outward(lines.energies),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -15,11 +15,12 @@ import numpy as np
 import xraylib
 from numpy.typing import ArrayLike, NDArray
 
-from napari_xrf.core.emission_lines import atomic_number
+from napari_xrf.core.emission_lines import atomic_number, split_family
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.detector.detector import Detector
+from napari_xrf.physics.sensitivities import Sensitivities
 from napari_xrf.physics.source import ElectronBeam, GivenSource, MonochromaticSource, Source, TubeSource
 from napari_xrf.reference.materials import Material
 
@@ -96,6 +97,8 @@ class Instrument:
         Length of the path through the atmosphere: (source or optic to sample, sample to detector).
     optic
         Transmission of an optic between source and sample, or None.
+    sensitivities
+        How line families depart from the model, where standards told.
     """
 
     name: str
@@ -109,6 +112,7 @@ class Instrument:
     atmosphere: str = "vacuum"
     path_cm: tuple[float, float] = (0.0, 0.0)
     optic: OpticTransmission | None = None
+    sensitivities: Sensitivities = field(default_factory=Sensitivities)
 
     def __post_init__(self) -> None:
         for what, angle in (("incidence", self.incidence_deg), ("take-off", self.takeoff_deg)):
@@ -184,7 +188,7 @@ def _read(path: Path) -> Instrument:
 
 
 def _instrument(content: _Table, name: str) -> Instrument:
-    _only(content, "the file", ("name", "source", "geometry", "detector", "energy", "optic"))
+    _only(content, "the file", ("name", "source", "geometry", "detector", "energy", "optic", "standards"))
     axis = _table(content, "energy")
     _only(axis, "energy", ("offset_kev", "width_kev", "size"))
     return _made(
@@ -198,7 +202,24 @@ def _instrument(content: _Table, name: str) -> Instrument:
             _number(axis, "offset_kev"), _number(axis, "width_kev"), int(_number(axis, "size"))
         ),
         optic=_made(OpticTransmission, _table(content, "optic"), "the optic") if "optic" in content else None,
+        sensitivities=_sensitivities(content.get("standards", {})),
     )
+
+
+def _sensitivities(table: _Table) -> Sensitivities:
+    """Read ``[standards]``: throughput, and factors = { "Fe K" = [1.02, 0.02] }, each with its error."""
+    if not isinstance(table, dict):
+        raise InvalidInput("standards must be a table")
+    _only(table, "standards", ("throughput", "factors"))
+    factors = []
+    for family in table.get("factors", {}):
+        split_family(family)
+        values = _row(table["factors"], family)
+        if len(values) != 2 or not all(math.isfinite(value) and value > 0 for value in values):
+            raise InvalidInput(f"the factor of {family!r} must be two numbers above 0", "Write [1.02, 0.02]")
+        factors.append((family, values[0], values[1]))
+    throughput = _number(table, "throughput") if "throughput" in table else None
+    return Sensitivities(tuple(factors), throughput)
 
 
 def _source(table: _Table) -> Source:
@@ -221,13 +242,13 @@ def _source(table: _Table) -> Source:
 def _made(kind: type[_T], table: _Table, what: str, **given: Any) -> _T:
     """Make a dataclass of a table: each field that is not given by its type; what is amiss is named."""
     hints = get_type_hints(kind)
-    own = [field for field in fields(kind) if field.name not in given]  # type: ignore[arg-type]
-    _only(table, what, [field.name for field in own])
-    for field in own:
-        if field.name in table:
-            given[field.name] = _READERS[hints[field.name]](table, field.name)
-        elif field.default is MISSING:
-            raise InvalidInput(f"{what} has no {field.name}")
+    own = [one for one in fields(kind) if one.name not in given]  # type: ignore[arg-type]
+    _only(table, what, [one.name for one in own])
+    for one in own:
+        if one.name in table:
+            given[one.name] = _READERS[hints[one.name]](table, one.name)
+        elif one.default is MISSING:
+            raise InvalidInput(f"{what} has no {one.name}")
     return kind(**given)
 
 

@@ -18,7 +18,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,8 @@ def write_cube(
         file.attrs.update({"NX_class": "NXroot", "default": "map", MARK: _KIND})
         entry = file.create_group("map")
         entry.attrs.update({"NX_class": "NXentry", "default": "data", "title": cube.name})
-        entry.attrs["excitation"] = json.dumps(asdict(cube.excitation))
+        # The file of an instrument stays where it was: what it says of the excitation is kept.
+        entry.attrs["excitation"] = json.dumps(asdict(replace(cube.excitation, description=None)))
         entry.attrs["provenance"] = json.dumps(asdict(cube.provenance))
         entry.create_dataset("elements", data=list(cube.elements), dtype=h5py.string_dtype())
         for number, image in enumerate(cube.images):

@@ -146,6 +146,8 @@ def _excitation(tags: Tags) -> Excitation:
         _text(tags, "ATMOSPHERE") or None,
         fwhm,
         _text(tags, "RTDET") or None,
+        number(_text(tags, "PROBECUR"))
+        or (number(_text(tags, "EMISSION")) if "PROBECUR" not in tags else None),
     )
 
 

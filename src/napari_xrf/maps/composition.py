@@ -1,0 +1,288 @@
+"""The composition whose expected families stand in the ratios of net counts.
+
+It is varied until they do: matrix absorption and enhancement (photons) or stopping, backscattering and depth
+(electrons) are those of :mod:`napari_xrf.physics.forward`. What a spectrum does not show of oxygen follows
+from valences or from a formula. The sum is normalised to 1: without the beam's dose only ratios are known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from napari_xrf.core.constants import MN_KA_KEV
+from napari_xrf.core.emission_lines import atomic_number, split_family
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import LabelMap, members_of
+from napari_xrf.maps.calibrated_map import CalibratedMap
+from napari_xrf.maps.families import families_of
+from napari_xrf.maps.net_counts import NetCounts
+from napari_xrf.maps.setting import Setting
+from napari_xrf.physics.detector.detector import with_resolution
+from napari_xrf.physics.forward import expect_spectrum
+from napari_xrf.physics.instrument import Instrument
+from napari_xrf.physics.sensitivities import Sensitivities
+from napari_xrf.physics.source import ElectronBeam
+from napari_xrf.reference.formulas import mass_fractions
+from napari_xrf.reference.materials import Material
+from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxygen_per_mass, valence_of
+
+OXYGEN = ("auto", "stoichiometry", "measured", "none")
+SEEN = 3.0  # standard errors from which a family has a say
+_ROUNDS, _CLOSE = 60, 1e-6
+_LEAST = 1e-7  # weight fraction of an element that is looked for and not seen
+_UNSEEN = 9  # elements up to fluorine come from the formula of a class, where there is one
+_FILM_UM_PER_UG = 0.01  # thickness of 1 µg/cm² at a density of 1 g/cm³
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """How to get from counts to weights.
+
+    Attributes
+    ----------
+    oxygen
+        One of :data:`OXYGEN`. ``"auto"`` compares measured oxygen, or for X-ray sources the scattered
+        background, with that of oxides and that of metals.
+    valences
+        Element → valence, in place of the usual one.
+    sensitivities
+        From standards, in place of the instrument's own.
+    instrument
+        In place of what the map says of its own; axis and resolution stay the map's.
+    companions
+        Of a class whose formula is known: grams of each element that no line shows, per mole of charge of the
+        others; see :func:`companions_of`. They replace ``oxygen``.
+    film
+        Whether the sample is a thin film; its mass per area follows where a standard tells the dose.
+    by_dose
+        Whether weights are those that the dose gives, rather than normalised to 100 %.
+    """
+
+    oxygen: str = "auto"
+    valences: Mapping[str, float] = field(default_factory=dict)
+    sensitivities: Sensitivities | None = None
+    instrument: Instrument | None = None
+    companions: Mapping[str, float] = field(default_factory=dict)
+    film: bool = False
+    by_dose: bool = False
+
+    def __post_init__(self) -> None:
+        if self.oxygen not in OXYGEN:
+            raise InvalidInput(f"there is no oxygen {self.oxygen!r}", f"Choose from {', '.join(OXYGEN)}")
+
+    def instrument_of(self, known: CalibratedMap) -> Instrument:
+        """Return the instrument that a map is quantified for."""
+        own = known.instrument
+        if self.instrument is not None:
+            detector = with_resolution(self.instrument.detector, 1e3 * float(known.detector.fwhm(MN_KA_KEV)))
+            own = replace(self.instrument, energy=known.energy, detector=detector)
+        return own if self.sensitivities is None else replace(own, sensitivities=self.sensitivities)
+
+    def bound(self, element: str) -> dict[str, float]:
+        """Return the mass of each unseen element that a unit of mass of an element binds."""
+        if self.companions:
+            moles = (valence_of(element, self.valences) or 1.0) / ATOMIC_WEIGHTS[element]
+            return {name: grams * moles for name, grams in self.companions.items()}
+        oxygen = oxygen_per_mass(element, self.valences) if self.oxygen == "stoichiometry" else 0.0
+        return {"O": oxygen} if oxygen > 0 else {}
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A composition and how it was reached.
+
+    Attributes
+    ----------
+    fractions
+        Element → weight fraction, of a sum of 1.
+    counts
+        Net counts by family.
+    families
+        Element → the families that decided, the weightiest first.
+    expected
+        Counts by family per unit of dose.
+    recipe, sensitivities
+        What it was made with.
+    scale
+        Measured over expected counts.
+    mass_per_area
+        Of a film, µg/cm²; NaN where the dose is not known.
+    converged
+        Whether it settled.
+    """
+
+    fractions: dict[str, float]
+    counts: Mapping[str, NetCounts]
+    families: Mapping[str, tuple[str, ...]]
+    expected: Mapping[str, float]
+    recipe: Recipe
+    sensitivities: Sensitivities
+    scale: float
+    mass_per_area: float
+    converged: bool
+
+
+def companions_of(formula: str, setting: Setting, valences: Mapping[str, float]) -> dict[str, float]:
+    """Return what of a formula no line shows, in grams per mole of charge of the rest.
+
+    Parameters
+    ----------
+    formula
+        Of a mineral, ``"CaCO3"``.
+    setting
+        What the map was measured with.
+    valences
+        Element → valence, in place of the usual one.
+    """
+    shown = (setting.energy, setting.low, setting.high, setting.highest_kev)
+    masses = mass_fractions(formula)
+    hidden = {e for e in masses if atomic_number(e) <= _UNSEEN or not families_of(e, *shown)}
+    seen = [e for e in masses if e not in hidden]
+    charge = sum(masses[e] / ATOMIC_WEIGHTS[e] * (valence_of(e, valences) or 1.0) for e in seen)
+    return {e: masses[e] / charge for e in sorted(hidden)} if charge > 0 else {}
+
+
+def formulas_of(labels: LabelMap) -> dict[str, str]:
+    """Return class → formula of the classes of a label map that have one; of a group, the first."""
+    found = {}
+    for entry in labels.classes:
+        formula = members_of(entry.formula)[0] if entry.formula else ""
+        with suppress(InvalidInput):
+            if formula and mass_fractions(formula):
+                found[entry.name] = formula
+    return found
+
+
+def solve_composition(
+    counts: Mapping[str, NetCounts], instrument: Instrument, recipe: Recipe, exposure: float | None = None
+) -> Solution:
+    """Return the composition that net counts speak for.
+
+    Parameters
+    ----------
+    counts
+        Of each family of the elements to quantify.
+    instrument
+        What they were measured with.
+    recipe
+        Its oxygen is decided: not ``"auto"``.
+    exposure
+        Seconds, times the beam's current where it is known.
+
+    Raises
+    ------
+    InvalidInput
+        When the instrument excites none of the families, or a film was measured with electrons.
+    """
+    return _Solver(counts, instrument, recipe, exposure).solve()
+
+
+def expected_families(
+    fractions: Mapping[str, float], instrument: Instrument, mass_per_area: float | None = None
+) -> dict[str, float]:
+    """Return what the instrument is expected to count of each family of a composition, per unit of dose.
+
+    ``mass_per_area`` of a film is in µg/cm²; without it the sample is infinitely thick.
+    """
+    total = sum(fractions.values())
+    material = Material("sample", {e: value / total for e, value in fractions.items() if value > 0}, 1.0)
+    thickness = None if mass_per_area is None else _FILM_UM_PER_UG * mass_per_area
+    return expect_spectrum(material, instrument, thickness_um=thickness).families
+
+
+@dataclass(frozen=True, eq=False)
+class _Solver:
+    """Iterates composition against expected families."""
+
+    counts: Mapping[str, NetCounts]
+    instrument: Instrument
+    recipe: Recipe
+    exposure: float | None
+
+    def solve(self) -> Solution:
+        elements = tuple(dict.fromkeys(split_family(family)[0] for family in self.counts))
+        recipe = self.recipe
+        quantified = [e for e in elements if e not in recipe.companions]
+        if not recipe.companions and recipe.oxygen != "measured":
+            quantified = [e for e in quantified if e != "O"]
+        if recipe.film and isinstance(self.instrument.source, ElectronBeam):
+            raise InvalidInput("films are quantified under X-rays only", "Leave out --film")
+        if not quantified:
+            raise InvalidInput(
+                "oxygen alone cannot be quantified", "Name the other elements, or measure oxygen"
+            )
+        fractions = self._completed(dict.fromkeys(quantified, 1.0))
+        film = 1.0 if recipe.film else None
+        families: dict[str, tuple[str, ...]] = {}
+        converged = False
+        expected: Mapping[str, float] = {}
+        for _ in range(_ROUNDS):
+            expected = expected_families(fractions, self.instrument, film)
+            families = {e: self._deciding(e, expected) for e in quantified}
+            families = {e: chosen for e, chosen in families.items() if chosen}
+            if not families:
+                raise InvalidInput("the instrument excites none of these elements", "Check the excitation")
+            raw = {e: max(fractions[e] * self._ratio(families[e], expected), 0.0) for e in families}
+            total = sum(raw.values()) or 1.0
+            updated = self._completed({e: max(value / total, _LEAST) for e, value in raw.items()})
+            change = max(abs(updated[e] - fractions.get(e, 0.0)) for e in updated)
+            if film is not None and (dose := self._dose()):
+                heavier = max(film * self._scale(families, expected) / dose, 1e-6)
+                change, film = max(change, abs(math.log(heavier / film))), heavier
+            fractions = updated
+            if change < _CLOSE:
+                converged = True
+                break
+        return Solution(
+            fractions,
+            self.counts,
+            families,
+            expected,
+            recipe,
+            self.instrument.sensitivities,
+            self._scale(families, expected),
+            film if film is not None and self._dose() else math.nan,
+            converged,
+        )
+
+    def _dose(self) -> float | None:
+        """Units of dose that the exposure gave, where a standard told the throughput."""
+        throughput = self.instrument.sensitivities.throughput
+        return throughput * self.exposure if throughput and self.exposure else None
+
+    def _scale(self, families: Mapping[str, tuple[str, ...]], expected: Mapping[str, float]) -> float:
+        """Measured over expected counts, of the family of each element that decides most."""
+        deciding = [own[0] for own in families.values()]
+        made = sum(expected.get(family, 0.0) for family in deciding)
+        return sum(self.counts[family].counts for family in deciding) / max(made, 1e-300)
+
+    def _completed(self, raw: Mapping[str, float]) -> dict[str, float]:
+        """Add what is bound, and normalise."""
+        full = dict(raw)
+        for element, value in raw.items():
+            for name, mass in self.recipe.bound(element).items():
+                full[name] = full.get(name, 0.0) + value * mass
+        total = sum(full.values())
+        return {element: value / total for element, value in full.items()}
+
+    def _deciding(self, element: str, expected: Mapping[str, float]) -> tuple[str, ...]:
+        """Return the families that have a say, the weightiest first."""
+        own = [f for f in self.counts if split_family(f)[0] == element and expected.get(f, 0.0) > 0]
+        seen = [f for f in own if self.counts[f].counts > SEEN * self.counts[f].error]
+        return tuple(sorted(seen or own[:1], key=self._variance))
+
+    def _variance(self, family: str) -> float:
+        return self.counts[family].relative_error ** 2 + self.instrument.sensitivities.error(family) ** 2
+
+    def _ratio(self, families: Sequence[str], expected: Mapping[str, float]) -> float:
+        """Return measured over expected counts, the families weighted by what is known of them."""
+        if len(families) == 1:
+            return self.counts[families[0]].counts / expected[families[0]]
+        weights = np.array([1 / self._variance(family) for family in families])
+        logs = np.array([math.log(self.counts[f].counts / expected[f]) for f in families])
+        return float(np.exp((weights * logs).sum() / weights.sum()))

@@ -1,0 +1,127 @@
+"""Counts of line families in the spectrum of a region, with errors and detection limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.emission_lines import main_line, split_family
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.maps.background import estimate_background
+from napari_xrf.maps.calibrated_map import CalibratedMap
+from napari_xrf.maps.candidates import column_of
+from napari_xrf.maps.element_mapping import fit_map
+from napari_xrf.maps.families import wanted_families
+from napari_xrf.physics.forward import expect_spectrum
+from napari_xrf.physics.instrument import Instrument
+from napari_xrf.physics.source import ElectronBeam
+from napari_xrf.reference.materials import Material
+
+_DETECTION = 3.0  # standard deviations of the background
+_SCALED_FROM_KEV, _LEAST_SHAPE = 1.0, 0.01  # where a modelled continuum is scaled to the spectrum's
+
+
+@dataclass(frozen=True)
+class NetCounts:
+    """Counts of one family in a spectrum.
+
+    Attributes
+    ----------
+    counts, error
+        Net counts and one standard deviation.
+    limit
+        Counts that are 3 σ of the background under its main line.
+    """
+
+    counts: float
+    error: float
+    limit: float
+
+    @property
+    def relative_error(self) -> float:
+        """The error over the counts; 1 at most, where nothing is seen."""
+        return self.error / max(self.counts, self.error, 1e-9)
+
+
+def region_of(known: CalibratedMap, mask: NDArray[np.bool_], name: str) -> CalibratedMap:
+    """Return a region's summed spectrum as a calibrated map of one pixel.
+
+    Raises
+    ------
+    InvalidInput
+        When it holds no counts.
+    """
+    spectrum = known.cube.region_spectrum(mask)
+    live = known.cube.live_time
+    seconds = None if live is None else np.full((1, 1), float(np.nansum(live[mask])))
+    cube = replace(
+        known.cube, counts=spectrum[None, None], name=name, pixel_size=None, live_time=seconds, images=()
+    )
+    return replace(known, cube=cube, sum_spectrum=spectrum.astype(np.float64)).checked()
+
+
+def net_counts(
+    part: CalibratedMap,
+    elements: Sequence[str],
+    continuum: NDArray[np.float64] | None = None,
+    progress: Progress = ignore_progress,
+) -> dict[str, NetCounts]:
+    """Return the net counts of the families of elements in a spectrum, by family.
+
+    Parameters
+    ----------
+    part
+        A spectrum, as :func:`region_of` gives it.
+    elements
+        Symbols.
+    continuum
+        (E,) its shape, see :func:`continuum_of`; otherwise the spectrum between its peaks tells.
+    """
+    setting = part.setting
+    shown = (setting.energy, setting.low, setting.high, setting.highest_kev)
+    families = wanted_families(tuple(elements), *shown)
+    maps = fit_map(part.cube, families, part.sum_spectrum, setting, progress, continuum)
+    return {
+        family: NetCounts(
+            float(maps.counts[k].sum(dtype=np.float64)),
+            float(maps.standard_errors[k].max()),
+            _limit(family, float(maps.counts[k].sum(dtype=np.float64)), part),
+        )
+        for k, family in enumerate(maps.families)
+    }
+
+
+def continuum_of(
+    fractions: Mapping[str, float], part: CalibratedMap, instrument: Instrument
+) -> NDArray[np.float64] | None:
+    """Return the continuum that a composition should show, (E,), scaled to a spectrum; None for photons.
+
+    Between peaks that follow closely, as those of glasses do from 1 to 2 keV, no channel shows it.
+    """
+    if not isinstance(instrument.source, ElectronBeam):
+        return None
+    whole = sum(fractions.values())
+    material = Material("composition", {e: value / whole for e, value in fractions.items() if value > 0})
+    shape = expect_spectrum(material, replace(instrument, energy=part.energy)).continuum
+    seen = estimate_background(part.sum_spectrum, part.energy, fwhm=part.detector.fwhm)
+    inside = (part.energy.energies > _SCALED_FROM_KEV) & (shape > _LEAST_SHAPE * shape.max())
+    return shape * float(np.median(seen[inside] / shape[inside])) if inside.any() else None
+
+
+def _limit(family: str, counts: float, part: CalibratedMap) -> float:
+    """Return the counts of a family that are 3 σ of the background within ±1 FWHM of its main line."""
+    line = main_line(*split_family(family))
+    if line is None:
+        return math.nan
+    half = float(part.detector.fwhm(line.energy))
+    window = part.energy.window(line.energy - half, line.energy + half)
+    shape = column_of(family, part.setting)
+    inside = float(shape[window].sum() / max(shape.sum(), 1e-300))
+    if inside <= 0:
+        return math.nan
+    background = max(float(part.sum_spectrum[window].sum()) - counts * inside, 1.0)
+    return _DETECTION * math.sqrt(background) / inside

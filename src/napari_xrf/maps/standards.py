@@ -1,0 +1,116 @@
+"""Samples of known composition, and what they tell of an instrument: factors, the lens, the dose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.maps.calibrated_map import Measured, calibrate_map
+from napari_xrf.maps.composition import Recipe, expected_families
+from napari_xrf.maps.quantification import standard_counts
+from napari_xrf.physics.instrument import Instrument, OpticTransmission
+from napari_xrf.physics.sensitivities import MeasuredStandard, Sensitivities, sensitivities_from
+from napari_xrf.physics.source import TubeSource
+
+_KNOTS = 6  # of a lens' transmission, evenly in ln(energy)
+_FROM_KEV = 1.5
+_LOOSE = 0.5  # of ln(transmission) at a knot, against the shape that was taken before
+_BENT = 0.35  # of its second differences
+_STEP = 0.1
+_ROUNDS = 4
+_COUNTED = 0.02  # relative error of a family, counting aside
+
+
+@dataclass(frozen=True, eq=False)
+class Standard:
+    """A spectrum or map of known composition: element → weight fraction, of any sum."""
+
+    measured: Measured
+    composition: Mapping[str, float]
+
+
+def calibrate_instrument(
+    instrument: Instrument,
+    standards: Sequence[Standard],
+    *,
+    fit_optic: bool = False,
+    progress: Progress = ignore_progress,
+) -> tuple[Instrument, tuple[str, ...]]:
+    """Return an instrument with what standards tell of it, and notes for the user.
+
+    Parameters
+    ----------
+    instrument
+        What measured them, as far as it is known; factors that it has already are left behind.
+    standards
+        Of known composition.
+    fit_optic
+        Whether the transmission of the lens is fitted first, as a smooth curve: it holds for elements that no
+        standard has. Only X-ray tubes have one.
+
+    Raises
+    ------
+    InvalidInput
+        When none of a standard's elements has lines that its spectrum can show.
+    """
+    notes: tuple[str, ...] = ()
+    known = [Standard(calibrate_map(one.measured, progress=progress), one.composition) for one in standards]
+    optic = instrument.optic
+    if fit_optic and isinstance(instrument.source, TubeSource):
+        optic = _fitted_optic(instrument, known, _measured(known, optic, progress))
+    elif fit_optic:
+        notes = ("there is no lens to fit: the source is no X-ray tube",)
+    found = _measured(known, optic, progress)
+    return replace(instrument, optic=optic, sensitivities=sensitivities_from(found)), notes
+
+
+def _measured(
+    standards: Sequence[Standard], optic: OpticTransmission | None, progress: Progress
+) -> list[MeasuredStandard]:
+    """Each standard with what its own file says of the instrument, but for the lens."""
+    return [
+        standard_counts(one.measured, one.composition, Recipe(instrument=_bare(one, optic)), progress)
+        for one in standards
+    ]
+
+
+def _bare(standard: Standard, optic: OpticTransmission | None) -> Instrument:
+    own = calibrate_map(standard.measured).instrument
+    return replace(own, optic=optic, sensitivities=Sensitivities())
+
+
+def _fitted_optic(
+    instrument: Instrument, standards: Sequence[Standard], found: Sequence[MeasuredStandard]
+) -> OpticTransmission:
+    """Return the transmission that brings expected families to measured ones, as smooth as it can be.
+
+    Gauss-Newton on the logarithm of the transmission at a few knots, times the one taken before.
+    """
+    energies = np.geomspace(_FROM_KEV, instrument.source.highest_kev, _KNOTS)
+    before = instrument.optic or OpticTransmission((energies[0], energies[-1]), (1.0, 1.0))
+    fine = np.unique(np.concatenate([energies, np.clip(before.energies_kev, energies[0], energies[-1])]))
+
+    def optic_at(logs: NDArray[np.float64]) -> OpticTransmission:
+        bend = np.interp(np.log(fine), np.log(energies), logs)
+        return OpticTransmission(tuple(fine), tuple(before.at(fine) * np.exp(bend)))
+
+    def misfit(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+        parts = []
+        for one, known in zip(found, standards, strict=True):
+            expected = expected_families(known.composition, _bare(known, optic_at(logs)))
+            seen = [f for f in one.counts if expected.get(f, 0) > 0 and one.counts[f] > 3 * one.errors[f]]
+            weights = np.array([1 / np.hypot(one.errors[f] / one.counts[f], _COUNTED) for f in seen])
+            logs_of = np.array([np.log(one.counts[f] / expected[f]) for f in seen])
+            parts.append(weights * (logs_of - np.average(logs_of, weights=weights**2)))
+        return np.concatenate([*parts, logs / _LOOSE, np.diff(logs, 2) / _BENT])
+
+    logs = np.zeros(_KNOTS)
+    for _ in range(_ROUNDS):
+        now = misfit(logs)
+        slopes = np.array([(misfit(logs + _STEP * unit) - now) / _STEP for unit in np.eye(_KNOTS)]).T
+        logs = logs - np.linalg.lstsq(slopes, now, rcond=None)[0]
+    return optic_at(logs)
