@@ -3,6 +3,7 @@
 import csv
 import subprocess
 import sys
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -51,6 +52,19 @@ def test_spectrum_of_a_region(capsys, map_file, rock, tmp_path):
     assert data["pixels"] == 18
     assert data["counts"] == expected.sum()
     assert np.array_equal(np.asarray(napari_xrf.read(out).counts)[0, 0], expected)
+
+
+def test_maps_per_second(capsys, rock, tmp_path):
+    timed = replace(rock.cube, live_time=np.full(rock.cube.map_shape, 0.5))
+    write_cube(tmp_path / "timed.h5", timed)
+    data = answer(
+        capsys, "maps", tmp_path / "timed.h5", "-o", tmp_path, "--elements", "Fe", "--method", "window",
+        "--per-second",
+    )  # fmt: skip
+    for name in ("maps.h5", "maps.ome.tif"):
+        maps = napari_xrf.read(tmp_path / name)
+        assert maps.unit == "counts/s"
+        assert maps["Fe"].sum() == pytest.approx(2 * data["net_counts"]["Fe K"], rel=1e-4)
 
 
 @pytest.mark.parametrize("suffix", [".msa", ".png"])
@@ -145,6 +159,7 @@ WRONG = [
     (("spectrum", "{map}", "-o", "{tmp}/no/folder/a.csv"), "a.csv"),
     (("spectrum", "{map}", "--mark", "Fe", "-o", "{tmp}/a.csv"), "--mark"),
     (("maps", "{map}", "-o", "{tmp}/o", "--elements", "Xx"), "Xx"),
+    (("maps", "{map}", "-o", "{tmp}/o", "--per-second"), "no live or dwell times"),
     (("minerals", "{map}", "-o", "{tmp}/o", "--minerals", "quarz"), "quarz"),
     (("minerals", "{map}", "-o", "{tmp}/o", "--clean", "polish"), "polish"),
     (("minerals", "{map}", "-o", "{tmp}/o", "--library", "{tmp}/none.csv"), "none.csv"),

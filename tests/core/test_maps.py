@@ -22,6 +22,16 @@ def test_element_maps_refuse_wrong_names(families):
         ElementMaps(families, counts, counts, "fit")
 
 
+def test_element_maps_per_second():
+    maps = ElementMaps(("Fe K",), np.full((1, 1, 3), 10, np.float32), np.ones((1, 1, 3), np.float32), "fit")
+    each = maps.per_second(np.array([[2.0, 5.0, 0.0]]))
+    np.testing.assert_allclose(each["Fe"], [[5.0, 2.0, np.nan]])
+    np.testing.assert_allclose(each.standard_error("Fe"), [[0.5, 0.2, np.nan]])
+    assert (maps.unit, each.unit) == ("counts", "counts/s")
+    with pytest.raises(InvalidInput, match="no live or dwell times"):
+        maps.per_second(None)
+
+
 def test_labels_must_stand_in_the_table():
     labels = np.array([[0, 1], [2, 2]], np.uint8)
     table = (LabelClass(1, "unknown"), LabelClass(2, "quartz", "SiO2", "#aabbcc", 2.65))

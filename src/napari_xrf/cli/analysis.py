@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import calibrated, check_folder, load_map, map_file_options, output_folder
@@ -35,6 +36,9 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         "--elements", default="auto", help="Fe,Ca or 'Pb L', or a PyMca .cfg; auto finds them (default)"
     )
     maps.add_argument("--method", choices=METHODS_OF_MAPS, default="fit")
+    maps.add_argument(
+        "--per-second", action="store_true", help="counts over the live or dwell time of each pixel"
+    )
     maps.add_argument("--model", metavar="MODEL", help="for --method network (default maxrf-cnn)")
     maps.set_defaults(run=write_maps)
 
@@ -69,8 +73,12 @@ def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
         return _write_network_maps(elements, arguments, console)
     if arguments.model is not None:
         raise InvalidInput("--model is for --method network only", "Leave it out, or add --method network")
-    known = calibrated(load_map(arguments, console), console)
-    return write_element_maps(known, elements, arguments.method, arguments.output, console)
+    cube = load_map(arguments, console)
+    if arguments.per_second and cube.live_time is None:
+        raise InvalidInput("the file holds no live or dwell times", "Leave out --per-second")
+    known = calibrated(cube, console)
+    times = cube.live_time if arguments.per_second else None
+    return write_element_maps(known, elements, arguments.method, arguments.output, console, times)
 
 
 def write_element_maps(
@@ -79,11 +87,13 @@ def write_element_maps(
     method: Literal["fit", "window"],
     output: Path,
     console: Console,
+    times: NDArray[np.floating] | None = None,
 ) -> Answer:
-    """Map the elements of a loaded map and write the three files of the ``maps`` verb."""
+    """Map the elements of a loaded map and write the three files of the ``maps`` verb, over times if given."""
     from napari_xrf.maps.element_mapping import map_elements
 
-    return _write_maps(map_elements(measured, elements, method=method, progress=console.progress), output)
+    maps = map_elements(measured, elements, method=method, progress=console.progress)
+    return _write_maps(maps, output, times)
 
 
 def _write_network_maps(
@@ -105,20 +115,24 @@ def _write_network_maps(
 
     model = load_model(name)
     cube = load_map(arguments, console)
+    times = cube.live_time if arguments.per_second else None
+    if arguments.per_second and times is None:
+        raise InvalidInput("the file holds no live or dwell times", "Leave out --per-second")
     prediction = predict(model, cube, progress=console.progress)
     for note in prediction.notes:
         console.say(note)
     maps = element_maps_with_errors(prediction, cube, wanted, console.progress)
-    return _write_maps(maps, arguments.output)
+    return _write_maps(maps, arguments.output, times)
 
 
-def _write_maps(maps: ElementMaps, output: Path) -> Answer:
+def _write_maps(maps: ElementMaps, output: Path, times: NDArray[np.floating] | None = None) -> Answer:
     from napari_xrf import io
 
     folder = output_folder(output)
     files = [folder / name for name in ("maps.ome.tif", "maps.h5", "maps.csv")]
+    written = maps if times is None else maps.per_second(times)
     for file in files:
-        io.write(file, maps)
+        io.write(file, written)
     totals = {family: float(np.sum(maps[family], dtype=np.float64)) for family in maps}
     errors = {
         family: float(np.sqrt(np.sum(maps.standard_error(family).astype(np.float64) ** 2))) for family in maps

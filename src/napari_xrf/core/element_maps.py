@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ class ElementMaps:
         (dy, dx) in µm, or None.
     source
         The name of the map they were made from.
+    unit
+        Of counts and errors: ``"counts"``, ``"counts/s"``, ``"weight %"``.
 
     Raises
     ------
@@ -49,6 +51,7 @@ class ElementMaps:
     method: str
     pixel_size: tuple[float, float] | None = None
     source: str = ""
+    unit: str = "counts"
 
     def __post_init__(self) -> None:
         if self.counts.ndim != 3 or self.counts.shape[0] != len(self.families):
@@ -101,6 +104,29 @@ class ElementMaps:
         """Return the standard errors, (Y, X), of a family or an element's main family."""
         return self.standard_errors[self.families.index(self.family(name))]
 
+    def per_second(self, live_time: NDArray[np.floating] | None) -> ElementMaps:
+        """Return the maps in counts per second; NaN where no time was measured.
+
+        Parameters
+        ----------
+        live_time
+            (Y, X) seconds of each pixel.
+
+        Raises
+        ------
+        InvalidInput
+            When the map has no times.
+        """
+        if live_time is None or not np.any(live_time > 0):
+            raise InvalidInput("the file holds no live or dwell times", "Leave the maps in counts")
+        seconds = np.where(live_time > 0, live_time, np.nan).astype(np.float32)
+        return replace(
+            self,
+            counts=self.counts / seconds,
+            standard_errors=self.standard_errors / seconds,
+            unit="counts/s",
+        )
+
     def __repr__(self) -> str:
         size = size_text(self.counts.shape[1:], self.pixel_size)
         return f"<ElementMaps by {self.method}: {', '.join(self.families) or 'none'}; {size}>"
@@ -108,7 +134,9 @@ class ElementMaps:
     def _repr_html_(self) -> str:
         totals = self.counts.sum(axis=(1, 2), dtype=np.float64)
         shown = sorted(np.argsort(totals)[::-1][:_PICTURES].tolist())
-        captions = [(f"{self.families[k]}: {totals[k]:.4g} counts", map_png(self.counts[k])) for k in shown]
+        captions = [
+            (f"{self.families[k]}: {totals[k]:.4g} {self.unit}", map_png(self.counts[k])) for k in shown
+        ]
         return html_of(repr(self), *captions)
 
     def to_xarray(self) -> Any:
@@ -122,5 +150,5 @@ class ElementMaps:
                 "standard_error": (("family", "y", "x"), self.standard_errors),
             },
             name="net_counts",
-            attributes={"method": self.method, "source": self.source},
+            attributes={"method": self.method, "source": self.source, "units": self.unit},
         )

@@ -191,5 +191,5 @@ def _as_maps(
     stack = (np.moveaxis(values.reshape(rows, columns, -1), -1, 0) for values in (percent, errors))
     maps, deviations = (np.ascontiguousarray(values, dtype=np.float32) for values in stack)
     return ElementMaps(
-        tuple(names), maps, deviations, "weight percent", known.cube.pixel_size, known.cube.name
+        tuple(names), maps, deviations, "weight percent", known.cube.pixel_size, known.cube.name, "weight %"
     )

@@ -88,6 +88,7 @@ def put_element_maps(parent: Any, name: str, maps: ElementMaps) -> None:
             dataset, data=values, chunks=chunks, compression="gzip" if chunks else None, shuffle=bool(chunks)
         )
     group["counts"].attrs["interpretation"] = "image"
+    group["counts"].attrs["units"] = maps.unit
     group.create_dataset("families", data=list(maps.families), dtype=h5py.string_dtype())
     group.attrs["axes"] = [".", *put_image_axes(group, maps.counts.shape[1:], maps.pixel_size)]
 
@@ -101,6 +102,7 @@ def get_element_maps(group: Any) -> ElementMaps:
         hdf5_file.text_of(hdf5_file.attribute(group, "method", "")),
         pixel_size_of(group),
         hdf5_file.text_of(hdf5_file.attribute(group, "source", "")),
+        hdf5_file.text_of(hdf5_file.attribute(group["counts"], "units", "counts")),
     )
 
 
@@ -108,6 +110,7 @@ def _write_tiff(path: Path, maps: ElementMaps) -> None:
     if not maps.families:
         raise InvalidInput("there are no element maps to write", "Choose at least one element")
     mark = {MARK: _KIND, "method": maps.method, "source": maps.source, "pixel_size_um": maps.pixel_size}
+    mark["unit"] = maps.unit
     size: dict[str, Any] = {}
     if maps.pixel_size is not None:
         size = {f"PhysicalSize{axis}": step for axis, step in zip("YX", maps.pixel_size, strict=True)}
@@ -140,7 +143,13 @@ def _read_tiff(path: Path) -> ElementMaps:
         counts, errors = (_stack(tiff.series[index].asarray()) for index in (0, 1))
     size = as_pair(mark["pixel_size_um"])
     return ElementMaps(
-        tuple(str(name) for name in names), counts, errors, mark["method"], size, mark["source"]
+        tuple(str(name) for name in names),
+        counts,
+        errors,
+        mark["method"],
+        size,
+        mark["source"],
+        str(mark.get("unit", "counts")),
     )
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import napari.viewer
+import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QComboBox, QLabel
 
@@ -39,13 +42,16 @@ class ElementMapsDock(Dock):
         )
         self.clear = button("None", "Untick all", lambda: self.tick(()))
         self.grid = tick_box("Side by side", False, "Show the maps in a grid", self._arrange)
+        self.per_second = tick_box(
+            "Per second", False, "Counts over the live or dwell time of each pixel", tuple
+        )
         self.run = button("Map elements", "Make the maps as layers", self._map)
         self.setLayout(
             column(
                 row(QLabel("Map"), self.maps),
                 row(self.find, self.from_file, self.table, self.clear),
                 (self.list, 1),
-                row(QLabel("Method"), self.method),
+                row(QLabel("Method"), self.method, self.per_second),
                 row(self.run, self.grid, None),
                 self.job_bar,
             )
@@ -67,6 +73,8 @@ class ElementMapsDock(Dock):
             self.tick(layer.metadata.get(FOUND_KEY, ()))
 
     def _set_enabled(self) -> None:
+        cube = self.maps.cube()
+        self.per_second.setEnabled(cube is not None and cube.live_time is not None)
         for widget in (self.find, self.run):
             widget.setEnabled(self.job_bar.job is None and self.maps.layer() is not None)
 
@@ -83,13 +91,18 @@ class ElementMapsDock(Dock):
     def _map(self) -> None:
         from napari_xrf.maps.element_mapping import map_elements
 
-        options = {"method": self.method.currentData(), "on_done": self._show_maps}
+        cube = self.maps.cube()
+        per_second = self.per_second.isEnabled() and self.per_second.isChecked()
+        times = cube.live_time if cube is not None and per_second else None
+        options = {"method": self.method.currentData(), "on_done": partial(self._show_maps, times)}
         self.maps.run("Mapping elements", map_elements, list(self.elements()) or None, **options)
 
-    def _show_maps(self, maps: ElementMaps) -> None:
+    def _show_maps(self, times: NDArray[np.floating] | None, maps: ElementMaps) -> None:
         if len(maps) == 0:
             warn("None of the elements has lines in this map's energies")
             return
+        if times is not None:
+            maps = maps.per_second(times)
         add_layers(self.viewer, element_map_layers(maps))
         self._arrange()
         tell(f"{len(maps)} element maps of {maps.source or 'the map'}; the last one is shown")

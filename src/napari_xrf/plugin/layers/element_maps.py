@@ -24,11 +24,13 @@ def element_map_layer(
     errors: NDArray[Any] | None = None,
     method: str,
     source: str,
+    unit: str = "counts",
     **keywords: Any,
 ) -> LayerData:
     """Return the layer of one map (Y, X), as the writer of element maps takes it; errors may be unknown."""
     unknown = np.broadcast_to(np.float32(np.nan), values.shape)
     facts = {"standard_errors": unknown if errors is None else errors, "method": method, "source": source}
+    facts["unit"] = unit
     metadata = {FAMILY_KEY: family, ELEMENT_MAP_KEY: facts}
     return map_layer(values, family, pixel_size, metadata=metadata, **keywords)
 
@@ -44,6 +46,7 @@ def element_map_layers(maps: ElementMaps) -> list[LayerData]:
             errors=errors,
             method=maps.method,
             source=maps.source,
+            unit=maps.unit,
             visible=position == len(maps) - 1,
         )
         for position, (family, counts, errors) in enumerate(shown)
@@ -77,4 +80,5 @@ def element_maps_from(layers: Sequence[LayerData]) -> ElementMaps:
         str(facts[-1]["method"]),
         pixel_size_from(layers[0][1]),
         str(facts[-1]["source"]),
+        str(facts[-1].get("unit", "counts")),
     )
