@@ -89,7 +89,7 @@ def write_element_maps(
     console: Console,
     times: NDArray[np.floating] | None = None,
 ) -> Answer:
-    """Map the elements of a loaded map and write the three files of the ``maps`` verb, over times if given."""
+    """Map the elements of a loaded map and write three files, over times (Y, X) where given."""
     from napari_xrf.maps.element_mapping import map_elements
 
     maps = map_elements(measured, elements, method=method, progress=console.progress)
