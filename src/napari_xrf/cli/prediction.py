@@ -1,9 +1,10 @@
-"""The verbs that use a trained model: predict and models."""
+"""The verbs that use a trained model: predict, decode and models."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from napari_xrf.cli.analysis import write_label_files
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import check_folder, load_map, map_file_options, output_folder
 from napari_xrf.cli.model_options import device_option, folder_option, model_argument
-from napari_xrf.cli.names import names_of
+from napari_xrf.cli.names import names_of, split_names
 from napari_xrf.cli.training import PAINTING_GENERATOR
 from napari_xrf.core.errors import InvalidInput
 
@@ -24,7 +25,7 @@ _MOST_ROWS = 40  # of the table for people; the JSON has all
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
-    """Add ``predict`` and ``models`` to the parser's verbs."""
+    """Add ``predict``, ``decode`` and ``models`` to the parser's verbs."""
     predict = verbs.add_parser(
         "predict",
         parents=[common, model_argument(), map_file_options(), folder_option(), device_option()],
@@ -43,6 +44,22 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         "--no-calibrate", action="store_true", help="take the file's energy axis without refining it"
     )
     predict.set_defaults(run=write_predictions)
+
+    decode = verbs.add_parser(
+        "decode",
+        parents=[common, model_argument(), map_file_options(), device_option()],
+        help="a map from its code of emission lines, after changes to the code",
+    )
+    decode.add_argument("-o", "--output", metavar="OUT.h5", type=Path, required=True)
+    for option, what in (
+        ("--factors", "elements or lines turned up or down: Pb=0,Cu=2,'Fe ka1=0.5'"),
+        ("--add", "what is put in, as a share of the counts: Cu=0.05"),
+    ):
+        decode.add_argument(option, type=_changes, default={}, metavar="NAME=VALUE,…", help=what)
+    decode.add_argument(
+        "--no-calibrate", action="store_true", help="take the file's energy axis without refining it"
+    )
+    decode.set_defaults(run=write_decoded)
 
     models = verbs.add_parser("models", parents=[common], help="the shipped models and the networks")
     models.set_defaults(run=list_models)
@@ -114,6 +131,32 @@ def write_predictions(arguments: argparse.Namespace, console: Console) -> Answer
     return Answer(data, f"{text}\nwritten to {folder}")
 
 
+def write_decoded(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Write the map that a model makes of its code after changes, and list the code by element."""
+    from napari_xrf import io
+    from napari_xrf.learning.decoding import decode
+    from napari_xrf.learning.weights import load_model
+
+    check_folder(arguments.output.parent)
+    if arguments.output.suffix.lower() not in (".h5", ".hdf5"):
+        raise InvalidInput(f"maps are not written to {arguments.output.suffix!r} files", "Choose .h5")
+    result = decode(
+        load_model(arguments.model),
+        load_map(arguments, console),
+        factors=arguments.factors,
+        added=arguments.add,
+        calibrate=not arguments.no_calibrate,
+        device=arguments.device,
+        progress=console.progress,
+    )
+    io.write(arguments.output, result.cube, progress=console.progress)
+    said = f"the code explains {max(result.explained, 0):.1%} of the variance of the sum spectrum"
+    console.say(said)
+    data = {"file": str(arguments.output), "code": dict(result.code), "explained": result.explained}
+    rows = [(element, f"{100 * share:.2f}") for element, share in list(result.code.items())[:_MOST_ROWS]]
+    return Answer(data, f"{table(('element', 'of the code %'), rows)}\nwritten to {arguments.output}")
+
+
 def list_models(arguments: argparse.Namespace, console: Console) -> Answer:
     """List the shipped models, what can be trained and the networks, one line each; loads no network."""
     from napari_xrf.learning.registry import ARCHITECTURES
@@ -145,6 +188,15 @@ def list_models(arguments: argparse.Namespace, console: Console) -> Answer:
         if entries
     ]
     return Answer({"models": shipped, "recipes": recipes, "architectures": networks}, "\n\n".join(parts))
+
+
+def _changes(text: str) -> dict[str, float]:
+    """Return name → number of ``"Pb=0,Fe ka1=2"``."""
+    try:
+        pairs = (part.split("=") for part in split_names(text))
+        return {name.strip(): float(value) for name, value in pairs}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list such as Pb=0,Cu=2") from None
 
 
 def _facts(description: ModelDescription) -> dict[str, Any]:

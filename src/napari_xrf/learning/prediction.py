@@ -106,7 +106,7 @@ def predict(
     if calibrate:
         known = calibrate_map(measured, progress=progress).checked()
         cube, notes = known.on_refined_axis, _axis_notes(known)
-    _check_range(cube.energy, model.description)
+    check_range(cube.energy, model.description)
     rows, columns = cube.map_shape
     ask = _asked(model, chosen, device)
     maps = {"counts": np.zeros(rows * columns, dtype=np.float32)}
@@ -167,6 +167,18 @@ def chosen_outputs(description: ModelDescription, outputs: Collection[str] | Non
                 f"{description.name} gives no {name!r}", f"It gives {', '.join(description.outputs)}"
             )
     return tuple(name for name in description.outputs if name in outputs)
+
+
+def check_range(axis: EnergyAxis, description: ModelDescription) -> None:
+    """Raise InvalidInput when an axis covers less than half of a model's energies."""
+    low, high = max(description.axis.edges[0], 0.0), description.axis.edges[-1]
+    covered = min(axis.edges[-1], high) - max(axis.edges[0], low)
+    if covered < _LEAST_COVERED * (high - low):
+        raise InvalidInput(
+            f"the spectra run from {axis.edges[0]:.2f} to {axis.edges[-1]:.2f} keV, and "
+            f"{description.name} needs {low:.2f} to {high:.2f}",
+            "Choose another model, or check the energy axis",
+        )
 
 
 def _asked(
@@ -245,17 +257,6 @@ def _axis_notes(known: CalibratedMap) -> tuple[str]:
         return ("the file's energy axis was used as it is",)
     shift, gain = 1000 * (refined.offset - read.offset), refined.width / read.width - 1
     return (f"the energy axis was refined by {shift:+.0f} eV and {gain:+.2%}",)
-
-
-def _check_range(axis: EnergyAxis, description: ModelDescription) -> None:
-    low, high = max(description.axis.edges[0], 0.0), description.axis.edges[-1]
-    covered = min(axis.edges[-1], high) - max(axis.edges[0], low)
-    if covered < _LEAST_COVERED * (high - low):
-        raise InvalidInput(
-            f"the spectra run from {axis.edges[0]:.2f} to {axis.edges[-1]:.2f} keV, and "
-            f"{description.name} needs {low:.2f} to {high:.2f}",
-            "Choose another model, or check the energy axis",
-        )
 
 
 def _dose_notes(counts: NDArray[np.float32], description: ModelDescription) -> tuple[str, ...]:

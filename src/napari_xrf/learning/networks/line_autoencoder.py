@@ -117,22 +117,26 @@ class LineAutoencoder(nn.Module):
 
     def forward(self, spectra: Tensor, dose: Tensor) -> dict[str, Tensor]:
         """Return logits of presence, the code and the spectrum made from it."""
+        logits, code, state = self.encode(spectra, dose)
+        outputs = {"presence": logits, "code": code, "spectrum": self.decode(code, state)}
+        if self.training:
+            outputs["penalty"] = self.options.sparsity * code.mean(dim=1)
+        return outputs
+
+    def encode(self, spectra: Tensor, dose: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits of presence and the code, (N, L), and the instrument's state, (N, instrument)."""
         hidden = self.features(spectra, dose)
         logits = self.gate(hidden)
         amount = nn.functional.softplus(self.amount(hidden))
         # A unit is silent, exactly zero, where its line is thought absent.
         code = amount * torch.clamp(2 * torch.sigmoid(logits) - 0.5, 0, 1)
-        state = torch.tanh(self.instrument(hidden))
+        return logits, code, torch.tanh(self.instrument(hidden))
+
+    def decode(self, code: Tensor, state: Tensor) -> Tensor:
+        """Return the spectra (N, E), in the scale of the inputs, that a code makes on an instrument."""
         ideal = code @ self.columns().T
         spectrum = self._move(ideal, self.moved(state)) + self.continuum(state)
-        outputs = {
-            "presence": logits,
-            "code": code,
-            "spectrum": torch.sqrt(spectrum.clamp(min=0) + 1e-6),
-        }
-        if self.training:
-            outputs["penalty"] = self.options.sparsity * code.mean(dim=1)
-        return outputs
+        return torch.sqrt(spectrum.clamp(min=0) + 1e-6)
 
     def _move(self, ideal: Tensor, moves: Tensor) -> Tensor:
         """Shift, stretch and broaden lines (N, E) as the instrument's four numbers say."""
