@@ -482,3 +482,51 @@ def test_scans_beside_each_other_are_not_summed(tmp_path):
     assert cube.provenance.detectors == ("channel00", "channel01")
     assert "also holds scan_0002" in " ".join(cube.provenance.warnings)
     np.testing.assert_array_equal(io.read(path, map=1).counts, hdf5_files.spectra(2) + hdf5_files.spectra(12))
+
+
+def _virtual(path, sources: dict[str, str], unlimited: bool = False) -> None:
+    """Write maps whose counts are those of the named files' maps, {file: source}."""
+    for name, source in sources.items():
+        with h5py.File(path / name, "w") as file:
+            most = (None, 2, 64) if unlimited else None
+            layout = h5py.VirtualLayout((2, 2, 64), "u2", maxshape=most)
+            inner = h5py.VirtualSource(source, "/xrfmap/detsum/counts", shape=(2, 2, 64), maxshape=most)
+            every = slice(0, h5py.h5s.UNLIMITED) if unlimited else slice(None)
+            if "%b" in source:
+                inner = h5py.VirtualSource(source, "/xrfmap/detsum/counts", shape=(1, 2, 64))
+                layout[every] = inner
+            else:
+                layout[every] = inner[every]
+            file.create_group("xrfmap/detsum").create_virtual_dataset("counts", layout)
+
+
+@pytest.mark.parametrize(
+    ("sources", "unlimited"),
+    [
+        ({"a0.h5": "."}, False),
+        ({"a0.h5": "a0.h5"}, True),
+        ({"a0.h5": "b.h5", "b.h5": "c.h5", "c.h5": "a0.h5"}, False),
+        ({"a0.h5": "a%b.h5"}, True),
+    ],
+)
+def test_virtual_maps_made_of_themselves_are_refused(tmp_path, sources, unlimited):
+    _virtual(tmp_path, sources, unlimited)
+    with pytest.raises(FileError, match="made of itself"):
+        io.read(tmp_path / "a0.h5")
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong"), [("raw.bin", ""), ("../raw.bin", "outside"), ("none", "not there")]
+)
+def test_values_in_raw_files_are_read_from_the_files_own_folder_only(tmp_path, place, wrong):
+    folder = tmp_path / "maps"
+    folder.mkdir()
+    for raw in (folder / "raw.bin", tmp_path / "raw.bin"):
+        raw.write_bytes(np.ones(2 * 2 * 64, np.uint16).tobytes())
+    with h5py.File(folder / "a.h5", "w") as file:
+        file.create_dataset("xrfmap/detsum/counts", (2, 2, 64), "u2", external=[(place, 0, 512)])
+    if wrong:
+        with pytest.raises(FileError, match=wrong):
+            io.read(folder / "a.h5")
+    else:
+        assert io.read(folder / "a.h5").sum_spectrum().sum() == 256

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -28,6 +30,24 @@ class FileError(XrfError):
     def __init__(self, path: str | Path, cause: str, remedy: str = "") -> None:
         self.path = Path(path)
         super().__init__(f"{self.path}: {cause}", remedy)
+
+
+@contextmanager
+def told_of(path: str | Path) -> Iterator[None]:
+    """Make whatever a damaged file makes a reader raise a FileError that names the file."""
+    try:
+        yield
+    except XrfError:
+        raise
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror or error})") from error
+    except MemoryError as error:
+        raise FileError(path, "needs more memory than there is", "Give a smaller memory budget") from error
+    except Exception as error:  # no reader foresees every damage
+        text = " ".join(str(error).split())[:200]
+        raise FileError(
+            path, f"is damaged ({type(error).__name__}: {text})", "Copy it again from where it was made"
+        ) from error
 
 
 class InvalidInput(XrfError, ValueError):

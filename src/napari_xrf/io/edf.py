@@ -26,6 +26,7 @@ _TYPES = {"signedbyte": "i1", "unsignedbyte": "u1", "signedshort": "i2", "unsign
           "double": "f8"}  # fmt: skip
 _LARGEST_HEADER = 2**16
 _FEWEST = 16
+_MOST_PIXELS, _MOST_MISSING = 10**5, 100  # of a map; rows that are missing for each that is there
 
 Keys = dict[str, str]
 
@@ -95,6 +96,8 @@ def _stacked(
         raise FileError(path, f"holds no spectra of one length in its series of detector {name}")
     columns = max(values.shape[0] for _, values in read.values())
     dtype = np.result_type(*(values.dtype for _, values in read.values()))
+    if (max(read) + 1) * columns > max(_MOST_PIXELS, _MOST_MISSING * len(read) * columns):
+        raise FileError(path, f"is one of {len(read)} rows, the last of which is numbered {max(read)}")
     stack = np.zeros((max(read) + 1, columns, size), dtype=dtype)
     for row, (_, values) in read.items():
         stack[row, : len(values)] = values

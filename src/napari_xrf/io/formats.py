@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.errors import FileError, InvalidInput, XrfError
+from napari_xrf.core.errors import FileError, InvalidInput, told_of
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SURE = 20  # counts of each pixel beside one without any: it was not measured
 _MOST_EMPTY = 2000  # rows that are looked at from the end
+_SPECTRUM_BYTES = 2**26  # more than any single spectrum
 _HEAD = 4096  # bytes that a signature check may look at
 
 
@@ -127,13 +128,9 @@ def read(
         if name not in known:
             raise InvalidInput(f"{chosen.name} files know no option {name!r}", f"Leave out {name}={value!r}")
         options[name] = value
-    try:
+    with told_of(file):
         cube: SpectralCube = reader(file, **{name: value for name, value in options.items() if name in known})
-    except OSError as error:
-        raise FileError(file, f"cannot be read ({error.strerror or error})") from error
-    except MemoryError:
-        raise FileError(file, "needs more memory than there is", "Give a smaller memory budget") from None
-    cube = _told_of_empty_rows(cube)
+        cube = _told_of_empty_rows(cube)
     return cube if energy is None else _recalibrated(cube, energy)
 
 
@@ -183,13 +180,15 @@ _WRITERS = (
 
 def read_labels(path: str | Path) -> LabelMap:
     """Read a label map from .tif, .h5 or .csv; see :mod:`napari_xrf.io.own.label_files`."""
-    labels: LabelMap = _load("own.label_files:read_labels")(existing_file(path))
+    with told_of(file := existing_file(path)):
+        labels: LabelMap = _load("own.label_files:read_labels")(file)
     return labels
 
 
 def read_element_maps(path: str | Path) -> ElementMaps:
     """Read element maps from .ome.tif, .h5, .nxs or .csv; see :mod:`napari_xrf.io.own.element_map_files`."""
-    result: ElementMaps = _load("own.element_map_files:read_element_maps")(existing_file(path))
+    with told_of(file := existing_file(path)):
+        result: ElementMaps = _load("own.element_map_files:read_element_maps")(file)
     return result
 
 
@@ -197,9 +196,10 @@ def read_spectrum(path: str | Path) -> Spectrum:
     """Read a single spectrum from any format that holds one."""
     file = existing_file(path)
     if file.suffix.lower() == ".csv":
-        result: Spectrum = _load("spectra.files:read_spectrum_csv")(file)
+        with told_of(file):
+            result: Spectrum = _load("spectra.files:read_spectrum_csv")(file)
         return result
-    cube = read(file)
+    cube = read(file, memory_budget=_SPECTRUM_BYTES)
     if cube.map_shape != (1, 1):
         raise FileError(file, f"holds a map of {cube.map_shape} pixels, not one spectrum", "Use read")
     live_time = None if cube.live_time is None else float(cube.live_time[0, 0])
@@ -210,7 +210,8 @@ def read_spectrum(path: str | Path) -> Spectrum:
 
 def read_truth(path: str | Path) -> dict[str, Any]:
     """Return the truth in a synthetic cube's file; see :func:`napari_xrf.io.own.cube_files.read_truth`."""
-    result: dict[str, Any] = _load("own.cube_files:read_truth")(existing_file(path))
+    with told_of(file := existing_file(path)):
+        result: dict[str, Any] = _load("own.cube_files:read_truth")(file)
     return result
 
 
@@ -227,7 +228,8 @@ def write_cube(
 
 def list_datasets(path: str | Path) -> tuple[DatasetChoice, ...]:
     """Return the datasets of an HDF5 file that could be spectral maps."""
-    result: tuple[DatasetChoice, ...] = _load("hdf5.reader:list_datasets")(existing_file(path))
+    with told_of(file := existing_file(path)):
+        result: tuple[DatasetChoice, ...] = _load("hdf5.reader:list_datasets")(file)
     return result
 
 
@@ -291,9 +293,7 @@ def _looks_like(path: str | Path, suffixes: tuple[str, ...], recognizer: str) ->
 
 def _quietly() -> contextlib.suppress:
     """Pass over whatever a damaged file makes a library raise: it is then not recognised."""
-    return contextlib.suppress(
-        XrfError, OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError
-    )
+    return contextlib.suppress(Exception)
 
 
 def _head(file: Path) -> bytes:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import split_family, usual_family
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.io.own.files import opened_tiff
+from napari_xrf.io.own.files import check_image, opened_tiff
 from napari_xrf.io.scans import um_per
 
 TEXT_SUFFIXES = (".txt", ".csv", ".dat", ".asc")
@@ -103,6 +103,7 @@ def _page_families(tiff: tifffile.TiffFile) -> dict[str, int]:
     number = min(len(tiff.pages), _MOST_FILES)
     if len(first.shape) != 2 or number * first.size > _MOST_PIXELS:
         return {}
+    check_image(tiff.filehandle.path, first, number)
     names = [str(name) for name in _page_names(tiff)[:number]]
     found: dict[str, int] = {}
     for page, name in enumerate(names):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+_MOST_PIXELS, _MOST_MISSING = 10**7, 100  # a command that tells of more, or of so many per point, is wrong
 _MESHES = ("mesh", "amesh", "dmesh", "l2scan")
 _UM_PER = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0,
            "micrometers": 1.0, "mm": 1e3, "millimeter": 1e3, "millimeters": 1e3, "cm": 1e4, "m": 1e6,
@@ -45,6 +46,8 @@ def grid_of(command: str, points: int) -> Grid:
             slow, fast, rows, columns = words[0], words[4], int(words[3]), int(words[7])
             steps = _number(words[2]), _number(words[6])
         else:
+            raise ValueError(name)
+        if rows * columns > max(_MOST_PIXELS, _MOST_MISSING * points):
             raise ValueError(name)
     except (ValueError, IndexError):
         note = f"The scan command {command!r} tells no map shape; the {points} points stand in one row."

@@ -26,6 +26,7 @@ from napari_xrf.core.scratch import ScratchFile
 from napari_xrf.io.bcf.threads import in_threads
 
 _BLOCK_HEADER = 16
+_LARGE, _USUAL_RATIO = 2**26, 2**8  # bytes, and what they claim at most to be, of maps and mosaics
 _ZLIB_GREATEST_RATIO = 1032  # of deflate, so a block that claims more lies
 
 
@@ -224,6 +225,8 @@ def _blocks(stored: ChunkedBytes) -> tuple[list[tuple[int, int, int, int]], int]
         position += length
     if position == 0:
         raise damaged(path, "its compressed blocks are empty")
+    if position > max(_LARGE, _USUAL_RATIO * stored.size):
+        raise damaged(path, f"{stored.size} bytes claim to be {position} when inflated")
     return blocks, position
 
 

@@ -88,5 +88,5 @@ def _motor(file: Any, scan: str, name: str, points: int) -> tuple[NDArray[np.flo
             continue
         factor = factor or um_per(hdf5_file.text_attribute(dataset, "units"))[0]
         if positions is None and dataset.ndim == 1 and 1 < dataset.shape[0] <= max(points, 2):
-            positions = np.asarray(dataset[()], dtype=np.float64)
+            positions = np.asarray(hdf5_file.array_of(dataset), dtype=np.float64)
     return positions, factor

@@ -172,7 +172,7 @@ class Hdf5Counts:
         across = (0, self.map_shape[1]) if turned else x
         summed: NDArray[Any] | None = None
         for source in self.sources:
-            values = self._slab(file[source], y, across, e)
+            values = self._slab(self._dataset(file, source), y, across, e)
             summed = values if summed is None else np.add(summed, values, dtype=self._sum_type())
         assert summed is not None
         if turned and self.backwards is not None:
@@ -180,6 +180,12 @@ class Hdf5Counts:
             summed[rows] = summed[rows][:, ::-1]
             summed = summed[:, slice(*x)]
         return summed if self.scale == 1 else summed * self.scale
+
+    def _dataset(self, file: Any, source: str) -> Any:
+        dataset = hdf5_file.dataset_at(file, source)
+        if dataset is None:
+            raise FileError(self.path, f"holds no {source} any more", "Open it again")
+        return dataset
 
     def _slab(self, dataset: Any, y: Span, x: Span, e: Span) -> NDArray[Any]:
         """Read (Y, X, E) of one dataset in the type of the sum."""
@@ -290,15 +296,16 @@ def counts_of(
     axes: str,
     map_shape: tuple[int, int] | None = None,
     element: int | None = None,
+    memory_budget: int | None = None,
 ) -> Hdf5Counts:
     """Return the counts of datasets of one shape, checked, without reading them.
 
     Raises FileError when the datasets differ in shape or cannot hold counts.
     """
-    datasets = [file[source] for source in sources]
+    datasets = [hdf5_file.dataset_at(file, source) or file[source] for source in sources]
     first = datasets[0]
     for dataset in datasets:
-        hdf5_file.check_dataset(path, dataset)
+        hdf5_file.check_dataset(path, dataset, memory_budget)
         if dataset.shape != first.shape:
             raise FileError(path, f"{dataset.name} is {dataset.shape}, {first.name} is {first.shape}")
     if len(axes) != first.ndim:

@@ -11,6 +11,7 @@ from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5.location import MAX_CHANNELS, MIN_CHANNELS, Location
 
 _MOST_NODES = 20000
+_DEEPEST = 64  # groups within groups
 _AXIS_NAMES = ("energy", "spec", "sum", "channel", "mca")
 
 
@@ -103,14 +104,14 @@ def _datasets(file: Any) -> list[tuple[str, Any]]:
         path, group = pending.pop(0)
         for name in hdf5_file.children(group):
             child = f"{path}/{name}"
-            node = hdf5_file.dataset_at(file, child)
-            node = hdf5_file.group_at(file, child) if node is None else node
+            node = hdf5_file.dataset_at(group, name)
+            node = hdf5_file.group_at(group, name) if node is None else node
             # The id tells two links to one object from two objects.
             if node is None or (identity := (node.file.filename, hash(node.id))) in seen:
                 continue
             seen.add(identity)
             if hasattr(node, "dtype"):
                 found.append((child, node))
-            else:
+            elif child.count("/") < _DEEPEST:
                 pending.append((child, node))
     return found

@@ -16,9 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import FileError, XrfError
+from napari_xrf.core.memory import default_memory_budget
 
-_LARGE = 2**28  # bytes that are read at once without a look at what is stored
+_MANY = 2**27  # values that are read at once without a look at what is stored
+_SMALL_CHUNK = 2**26  # bytes that any budget affords
 _MOST_TEXTS = 2**17
+_MOST_TEXT_BYTES = 2**26
+_MOST_SOURCES = 2**12
 _DEEPEST = 32  # virtual datasets within virtual datasets
 
 
@@ -31,7 +35,7 @@ def opened(path: str | Path) -> Iterator[h5py.File]:
             yield file
     except XrfError:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError, OverflowError, MemoryError) as error:
+    except Exception as error:  # whatever a damaged file makes the library raise
         text = " ".join(str(error).split()) or type(error).__name__
         raise FileError(
             target, f"is damaged or no HDF5 file ({text})", "Copy it again from where it was measured"
@@ -89,23 +93,48 @@ def broken_links(group: h5py.Group, limit: int = 1000) -> tuple[str, ...]:
     return tuple(dict.fromkeys(missing))
 
 
-def check_dataset(path: Path, dataset: Any) -> None:
+def check_dataset(path: Path, dataset: Any, memory_budget: int | None = None, kinds: str = "uif") -> None:
     """Refuse datasets that no memory holds, or whose values lie in files that are not there.
 
-    Raises FileError when the dataset is no array of numbers, claims far more than it stores, or its parts are
-    missing.
+    Raises FileError when the dataset is no array of numbers, claims far more than it stores, has chunks above
+    the memory budget, or its parts are missing or lead back to it.
     """
     name = dataset.name
-    if dataset.dtype.kind not in "uif" or dataset.dtype.itemsize > 8:
+    if dataset.dtype.kind not in kinds or dataset.dtype.itemsize > (16 if dataset.dtype.kind == "c" else 8):
         raise FileError(path, f"{name} holds {dataset.dtype}, not counts")
     claimed = prod(dataset.shape) * dataset.dtype.itemsize
     if claimed > 2**34 and not dataset.is_virtual and dataset.id.get_storage_size() < claimed / 2**14:
         raise FileError(path, f"{name} claims {dataset.shape} values but stores hardly any")
-    for file_name in _parts_of(path, dataset, set()):
-        if link_target(dataset.file.filename, file_name) is None:
+    budget = default_memory_budget() if memory_budget is None else memory_budget
+    chunk = prod(dataset.chunks or (0,)) * dataset.dtype.itemsize
+    if chunk > max(budget, _SMALL_CHUNK):
+        raise FileError(
+            path, f"{name} is stored in chunks of {chunk / 1e6:.0f} MB, which must be read whole",
+            "Allow more memory (--memory), or store it in smaller chunks (h5repack)",
+        )  # fmt: skip
+    check_sources(path, dataset)
+
+
+def check_sources(path: Path, dataset: Any) -> None:
+    """Refuse values that lie in files that are not there or not the map's, or that are made of themselves.
+
+    HDF5 itself reads raw values from any file of this machine, and ends the program on virtual datasets whose
+    sources lead back to them.
+    """
+    folder = Path(dataset.file.filename).parent.resolve()
+    for part in dataset.external or ():
+        name = part[0].decode("utf-8", "replace") if isinstance(part[0], bytes) else part[0]
+        target = (folder / name).resolve()
+        if not target.is_file():
+            raise _missing(path, dataset.name, name)
+        if not target.is_relative_to(folder):
             raise FileError(
-                path, f"{name} lies in {file_name}, which is not there", "Copy that file beside this one"
+                path,
+                f"{dataset.name} takes its values from {name}, outside the file's folder",
+                "Copy that file into it, if you trust the map",
             )
+    if dataset.is_virtual:
+        _check_virtual(path, dataset, ())
 
 
 def link_target(parent: str | Path, name: str) -> Path | None:
@@ -123,38 +152,23 @@ def link_target(parent: str | Path, name: str) -> Path | None:
     return next((place for place in (*places, named) if place.is_file()), None)
 
 
-def _parts_of(path: Path, dataset: Any, seen: set[tuple[str, str]]) -> list[str]:
-    """Return the files that hold the values of a virtual or external dataset, refusing one made of itself."""
-    identity = (dataset.file.filename, dataset.name)
-    if identity in seen or len(seen) > _DEEPEST:
-        raise FileError(path, f"{dataset.name} is a virtual dataset made of itself")
-    names = [part[0].decode() if isinstance(part[0], bytes) else part[0] for part in dataset.external or ()]
-    for source in dataset.virtual_sources() if dataset.is_virtual else ():
-        if source.file_name != ".":
-            names += [] if "%" in source.file_name else [source.file_name]
-            target = link_target(dataset.file.filename, source.file_name)
-            own = target is not None and target.resolve() == Path(dataset.file.filename).resolve()
-        if source.file_name == "." or own:
-            inner = dataset_at(dataset.file, source.dset_name)
-            if inner is not None:
-                _parts_of(path, inner, {*seen, identity})
-    return list(dict.fromkeys(names))
-
-
-def array_of(dataset: h5py.Dataset) -> NDArray[Any]:
+def array_of(dataset: h5py.Dataset, kinds: str = "uif") -> NDArray[Any]:
     """Read a whole dataset of numbers, after the checks of :func:`check_dataset`."""
     path = Path(dataset.file.filename)
-    check_dataset(path, dataset)
-    claimed = prod(dataset.shape) * dataset.dtype.itemsize
-    if claimed > _LARGE and not dataset.is_virtual and dataset.id.get_storage_size() < claimed / 2**11:
-        raise FileError(path, f"{dataset.name} claims {dataset.shape} values but stores hardly any")
+    check_dataset(path, dataset, kinds=kinds)
+    count = prod(dataset.shape)
+    claimed = count * dataset.dtype.itemsize
+    lies = count > _MANY and not dataset.is_virtual and dataset.id.get_storage_size() < claimed / 2**8
+    if lies or claimed > 2 * default_memory_budget():
+        stored = "stores hardly any" if lies else "needs more memory than there is"
+        raise FileError(path, f"{dataset.name} claims {dataset.shape} values but {stored}")
     return np.asarray(dataset[()])
 
 
 def text_of(value: Any) -> str:
     """Return the text of a dataset's value or an attribute, whichever way it was stored."""
     if isinstance(value, h5py.Dataset):
-        value = value[()] if value.size is not None and value.size <= 1 else ""
+        value = _few_values(value, 1) if value.size is not None and value.size <= 1 else ""
     while getattr(value, "ndim", 0):
         value = value.flat[0] if value.size else ""
     if hasattr(value, "item") and not isinstance(value, bytes | str):
@@ -169,7 +183,7 @@ def texts_of(value: Any) -> tuple[str, ...]:
     if isinstance(value, h5py.Dataset):
         if value.size is None or value.size > _MOST_TEXTS:
             raise FileError(value.file.filename, f"{value.name} claims {value.shape} names")
-        value = value[()]
+        value = _few_values(value, value.size)
     if isinstance(value, str | bytes):
         return (text_of(value),)
     try:
@@ -197,7 +211,8 @@ def number_of(value: Any) -> float | None:
         if isinstance(value, h5py.Dataset):
             if value.size is None or value.size < 1 or value.dtype.kind not in "iufSO":
                 return None
-            value = value[()] if value.ndim == 0 else value[(0,) * value.ndim]
+            check_sources(Path(value.file.filename), value)
+            value = _few_values(value, 1) if value.ndim == 0 else value[(0,) * value.ndim]
         while getattr(value, "ndim", 0):
             value = value.flat[0] if value.size else None
         number = float(value)
@@ -217,13 +232,67 @@ def _open(path: Path) -> h5py.File:
         raise
 
 
+def _few_values(dataset: Any, count: int) -> Any:
+    """Read a dataset of texts or a single value, where it does not claim endless texts."""
+    path = Path(dataset.file.filename)
+    if count * dataset.dtype.itemsize > _MOST_TEXT_BYTES:
+        raise FileError(path, f"{dataset.name} claims texts of {dataset.dtype.itemsize} bytes")
+    check_sources(path, dataset)
+    return dataset[()]
+
+
+def _missing(path: Path, name: str, file_name: str) -> FileError:
+    return FileError(
+        path, f"{name} lies in {file_name}, which is not there", "Copy that file beside this one"
+    )
+
+
+def _check_virtual(path: Path, dataset: Any, above: tuple[tuple[Path, str], ...]) -> None:
+    """Follow the sources of a virtual dataset through all files, refusing those that lead back."""
+    own = Path(dataset.file.filename)
+    identity = (own.resolve(), dataset.name)
+    if identity in above or len(above) > _DEEPEST:
+        raise FileError(path, f"{dataset.name} is a virtual dataset made of itself")
+    sources = {(one.file_name, one.dset_name) for one in dataset.virtual_sources()}
+    for file_name, name in sorted(sources)[:_MOST_SOURCES]:
+        for target in [own] if file_name == "." else _source_files(path, own, file_name, dataset.name):
+            with contextlib.ExitStack() as held:
+                file = dataset.file
+                if target.resolve() != own.resolve():
+                    file = held.enter_context(_open(target))
+                for one in matching(file, name.replace("%b", "*")) if "%b" in name else [name]:
+                    inner = dataset_at(file, one)
+                    if inner is not None and inner.is_virtual:
+                        _check_virtual(path, inner, (*above, identity))
+
+
+def _source_files(path: Path, own: Path, file_name: str, name: str) -> list[Path]:
+    """Return the files that a source of a virtual dataset stands for: several where blocks number them."""
+    if "%b" in file_name:
+        pattern = Path(file_name.replace("%b", "*"))
+        return sorted((own.parent / pattern).parent.glob(pattern.name))[:_MOST_SOURCES]
+    target = link_target(own, file_name)
+    if target is None:
+        raise _missing(path, name, file_name)
+    return [target]
+
+
 def _node_at(group: h5py.Group, name: str, kind: type) -> Any:
     with contextlib.suppress(KeyError, OSError, RuntimeError, ValueError):
         if _leads_somewhere(group, name):
             found = group[name]
             if isinstance(found, kind):
-                return found
+                return _with_raw_files(found) if kind is h5py.Dataset and found.external else found
     return None
+
+
+def _with_raw_files(dataset: h5py.Dataset) -> h5py.Dataset:
+    """Return a dataset whose raw files are looked for beside its file, not in the working folder."""
+    file, name = dataset.file, dataset.name.encode()
+    access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+    access.set_efile_prefix(str(Path(file.filename).parent.resolve()).encode())
+    dataset.id.close()  # one that is open keeps the place it was opened with
+    return h5py.Dataset(h5py.h5d.open(file.id, name, access))
 
 
 def _children(parent: h5py.Group, part: str) -> list[str]:

@@ -90,7 +90,7 @@ def as_points(file: Any, location: Location, grid: str = "") -> Location:
     paths = [posixpath.normpath(posixpath.join(folder, part)) for part in grid.split("|") if part]
     nodes = [node for path in paths if (node := hdf5_file.dataset_at(file, path)) is not None]
     if len(nodes) == 2:
-        slow, fast = (np.asarray(node[()], dtype=np.float64).ravel() for node in nodes)
+        slow, fast = (np.asarray(hdf5_file.array_of(node), dtype=np.float64).ravel() for node in nodes)
         if slow.size == fast.size == 1 and slow[0] * fast[0] >= points > 0:
             return replace(location, map_shape=(int(slow[0]), int(fast[0])))
         for rows, columns, swapped in ((slow, fast, False), (fast, slow, True)):

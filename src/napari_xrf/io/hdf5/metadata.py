@@ -55,7 +55,7 @@ def energies(*paths: str) -> CalibrationReader:
                 fits = dataset.shape in ((size,), (size + 1,)) and dataset.dtype.kind in "uif"
                 if fits and dataset.name != at and size > 1:
                     units = hdf5_file.text_attribute(dataset, "units")
-                    yield partial(calibration.axis_from_energies, dataset[()], units, size)
+                    yield partial(calibration.axis_from_energies, hdf5_file.array_of(dataset), units, size)
 
     return _first(candidates)
 
@@ -259,7 +259,9 @@ def _first(candidates: Callable[[Any, str, int], Iterator[Try]]) -> CalibrationR
 
 
 def _numbers(value: Any) -> NDArray[np.float64]:
-    return np.asarray(value[()] if hasattr(value, "id") else value, dtype=np.float64)
+    if hasattr(value, "id"):
+        value = hdf5_file.array_of(value) if value.dtype.kind in "uif" else hdf5_file.texts_of(value)
+    return np.asarray(value, dtype=np.float64)
 
 
 def _step(values: NDArray[np.float64], axis: int) -> float | None:

@@ -58,7 +58,7 @@ def read_hdf5(
         layout, location = _located(file_path, file, dataset, energy_axis, map)
         if layout.name == cube_files.LAYOUT:
             return _own_cube(file_path, file, location, budget, progress, detector)
-        parts, names, index = _selected(file_path, file, layout, location, detector)
+        parts, names, index = _selected(file_path, file, layout, location, detector, budget)
         found = [
             calibration.or_assumed(partial(_calibration, layout, file, part), part.shape[2]) for part in parts
         ]
@@ -141,7 +141,7 @@ def _unknown_layout(path: Path, file: Any) -> FileError:
 
 
 def _selected(
-    path: Path, file: Any, layout: Layout, location: Location, detector: str | int
+    path: Path, file: Any, layout: Layout, location: Location, detector: str | int, budget: int
 ) -> tuple[list[Hdf5Counts], tuple[str, ...], int | None]:
     """Return the counts to sum, one for all detectors that are alike, their names, and which is chosen."""
     last = hdf5_metadata.find(file, location.main, layout.rows) if layout.rows else []
@@ -149,7 +149,7 @@ def _selected(
     rows = int(final) + 1 if final is not None and final >= 0 else None
 
     def counts(sources: tuple[str, ...], axes: str, element: int | None = None) -> Hdf5Counts:
-        found = counts_of(path, file, sources, axes, location.map_shape, element)
+        found = counts_of(path, file, sources, axes, location.map_shape, element, budget)
         if rows is not None and rows < found.shape[0]:
             found = replace(found, map_shape=(rows, found.map_shape[1]))
         if 0 in found.shape:
@@ -303,7 +303,7 @@ def _stored_sum(
         return None
     for dataset in hdf5_metadata.find(file, location.main, layout.sum_spectrum):
         if dataset.shape == (counts.shape[2],) and dataset.dtype.kind in "uif":
-            values = np.asarray(dataset[()], dtype=np.float64)
+            values = np.asarray(hdf5_file.array_of(dataset), dtype=np.float64)
             return values if np.all(np.isfinite(values)) and values.any() else None
     return None
 
@@ -337,7 +337,7 @@ def _own_cube(
         raise InvalidInput(
             f"there is no detector {detector!r} in {path.name}", "The file holds only their sum"
         )
-    counts = counts_of(path, file, (location.total,), location.axes)
+    counts = counts_of(path, file, (location.total,), location.axes, memory_budget=budget)
     try:
         told = cube_files.describe(file, path)
     except (KeyError, ValueError, TypeError) as error:

@@ -243,7 +243,7 @@ def _get_truth(node: Any) -> Any:
         return get_element_maps(node)
     if hdf5_file.attribute(node, "json", False):
         return json.loads(hdf5_file.text_of(node))
-    return node[()]
+    return hdf5_file.array_of(node, "biufc")[()]
 
 
 def _places(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

@@ -34,6 +34,7 @@ from napari_xrf.io.own import fit_results
 from napari_xrf.io.own.files import (
     MARK,
     as_pair,
+    check_image,
     marked_group,
     new_group,
     opened_tiff,
@@ -140,6 +141,8 @@ def _read_tiff(path: Path) -> ElementMaps:
         images = ome["OME"]["Image"]
         channels = images[0]["Pixels"]["Channel"]
         names = [entry["Name"] for entry in (channels if isinstance(channels, list) else [channels])]
+        for series in tiff.series[:2]:
+            check_image(path, series)
         counts, errors = (_stack(tiff.series[index].asarray()) for index in (0, 1))
     size = as_pair(mark["pixel_size_um"])
     return ElementMaps(

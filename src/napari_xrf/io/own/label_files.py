@@ -99,11 +99,13 @@ def put_labels(parent: Any, name: str, labels: LabelMap) -> None:
 def get_labels(group: Any) -> LabelMap:
     """Read a label map from its NXdata group."""
     table = group["classes"]
+    if len({table[name].shape for name in ("label", "name", "formula", "color", "density")}) != 1:
+        raise FileError(group.file.filename, "claims classes whose columns differ in length")
     columns = [hdf5_file.texts_of(table[name]) for name in ("name", "formula", "color")]
     classes = tuple(
         LabelClass(int(label), name, formula, color, None if np.isnan(density) else float(density))
         for label, name, formula, color, density in zip(
-            table["label"][()], *columns, table["density"][()], strict=True
+            hdf5_file.array_of(table["label"]), *columns, hdf5_file.array_of(table["density"]), strict=True
         )
     )
     confidence = hdf5_file.dataset_at(group, "confidence")
