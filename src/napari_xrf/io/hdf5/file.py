@@ -282,7 +282,8 @@ def _node_at(group: h5py.Group, name: str, kind: type) -> Any:
         if _leads_somewhere(group, name):
             found = group[name]
             if isinstance(found, kind):
-                return _with_raw_files(found) if kind is h5py.Dataset and found.external else found
+                raw = isinstance(found, h5py.Dataset) and found.external
+                return _with_raw_files(found) if raw else found
     return None
 
 
