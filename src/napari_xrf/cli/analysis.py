@@ -39,7 +39,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     maps.add_argument(
         "--per-second", action="store_true", help="counts over the live or dwell time of each pixel"
     )
-    maps.add_argument("--model", metavar="MODEL", help="for --method network (default maxrf-cnn)")
+    maps.add_argument("--model", metavar="MODEL", help="for --method network (default: the detector's)")
     maps.set_defaults(run=write_maps)
 
     minerals = verbs.add_parser("minerals", parents=parents, help="mineral map with percentages")
@@ -99,29 +99,17 @@ def write_element_maps(
 def _write_network_maps(
     elements: Sequence[str] | None, arguments: argparse.Namespace, console: Console
 ) -> Answer:
-    from napari_xrf.learning.element_mapping import (
-        DEFAULT_MODEL,
-        element_maps_with_errors,
-        known_elements,
-        read_element_model,
-    )
+    from napari_xrf.learning.element_mapping import known_elements, map_elements_by, read_element_model
 
-    name = DEFAULT_MODEL if arguments.model is None else arguments.model
-    description = read_element_model(name)
-    wanted = None if elements is None else known_elements(description, elements)
-
-    from napari_xrf.learning.prediction import predict
-    from napari_xrf.learning.weights import load_model
-
-    model = load_model(name)
+    if arguments.model is not None:  # before the long work
+        description = read_element_model(arguments.model)
+        if elements is not None:
+            known_elements(description, elements)
     cube = load_map(arguments, console)
     times = cube.live_time if arguments.per_second else None
     if arguments.per_second and times is None:
         raise InvalidInput("the file holds no live or dwell times", "Leave out --per-second")
-    prediction = predict(model, cube, progress=console.progress)
-    for note in prediction.notes:
-        console.say(note)
-    maps = element_maps_with_errors(prediction, cube, wanted, console.progress)
+    maps = map_elements_by(arguments.model, cube, elements, tell=console.say, progress=console.progress)
     return _write_maps(maps, arguments.output, times)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,30 +15,34 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.suitability import default_element_model
 from napari_xrf.learning.weights import models_giving, read_description
 from napari_xrf.maps.calibrated_map import Measured, cube_of
+from napari_xrf.physics.excitation import instrument_of
 
 if TYPE_CHECKING:
     from napari_xrf.learning.prediction import Prediction
     from napari_xrf.physics.detector.detector import Detector
 
-DEFAULT_MODEL = "maxrf-cnn"
-
 
 def map_elements_by(
-    model: str,
+    model: str | None,
     measured: Measured,
     elements: Sequence[str] | None = None,
     *,
+    tell: Callable[[str], object] = warnings.warn,
     progress: Progress = ignore_progress,
 ) -> ElementMaps:
-    """Map elements by a network: a shipped model's name, or a weights file.
+    """Map elements by a network: a shipped model's name, a weights file, or None for the detector's own.
+
+    ``tell`` is given what the user should know of the answer, one sentence each.
 
     Raises
     ------
     InvalidInput
         When there is no such model, it gives no net counts, or it does not know one of the elements.
     """
+    model = model or default_element_model(instrument_of(cube_of(measured)))
     description = read_element_model(model)
     wanted = None if elements is None else known_elements(description, elements)
 
@@ -45,6 +50,8 @@ def map_elements_by(
     from napari_xrf.learning.weights import load_model
 
     prediction = predict(load_model(model), measured, progress=progress)
+    for note in prediction.notes:
+        tell(note)
     return element_maps_with_errors(prediction, cube_of(measured), wanted, progress)
 
 
@@ -71,7 +78,6 @@ def element_maps_with_errors(
         Of the model's names; None: those that it finds.
     """
     from napari_xrf.learning.prediction_views import element_maps_of
-    from napari_xrf.physics.excitation import instrument_of
 
     maps = element_maps_of(prediction, elements)
     detector = instrument_of(cube).detector

@@ -18,7 +18,9 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.model import Model, choose_device, network_inputs
 from napari_xrf.learning.rebinning import rebin_counts
+from napari_xrf.learning.suitability import unsuited
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, cube_of
+from napari_xrf.physics.excitation import instrument_of
 
 _BATCH = 512
 _BLOCK_BYTES = 32 * 2**20
@@ -106,6 +108,8 @@ def predict(
     if calibrate:
         known = calibrate_map(measured, progress=progress).checked()
         cube, notes = known.on_refined_axis, _axis_notes(known)
+    if cube.excitation.kind is not None:  # what a file does not say cannot be held against a model
+        notes = (*unsuited(model.description, instrument_of(cube)), *notes)
     check_range(cube.energy, model.description)
     rows, columns = cube.map_shape
     ask = _asked(model, chosen, device)

@@ -16,10 +16,11 @@ from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.physics.detector.detector import with_resolution
-from napari_xrf.physics.instrument import ATMOSPHERES, Instrument, load_instrument
+from napari_xrf.physics.instrument import ATMOSPHERES, Instrument, instrument_names, load_instrument
 from napari_xrf.physics.source import ElectronBeam, GivenSource, MonochromaticSource, Source, TubeSource
 
 _PRESET_OF_KIND = {"tube": "m4-tornado", "electron": "sem-eds", "monochromatic": "synchrotron"}
+COARSE_FWHM_EV = 500.0  # at Mn Kα: no semiconductor resolves so badly, gas detectors do
 _HIGHEST_KV = 60.0  # of tubes and electron beams
 
 _TUBE = re.compile(r"\b([A-Z][a-z]?)[- ](?:anode|tube|target)\b")
@@ -34,7 +35,8 @@ _NOTHING_ABOVE = 0.02  # of the elastic peak: what pile-up leaves above a beam's
 def instrument_of(cube: SpectralCube) -> Instrument:
     """Return the instrument that measured a map, as far as its file says, on the map's energy axis.
 
-    The kind of excitation picks the preset: a tube the M4 Tornado, electrons the SEM, one energy the
+    A preset that the file names is taken, for a tube and a resolution that no semiconductor has the GEM
+    camera; else the kind of excitation picks it: a tube the M4 Tornado, electrons the SEM, one energy the
     synchrotron. Voltage or energy, anode, angles, atmosphere and resolution of the file replace the
     preset's; the rest is kept, and so it is for values that no instrument can have. What a file leaves
     open is guessed, see :func:`complete_excitation`. Voltages
@@ -42,7 +44,7 @@ def instrument_of(cube: SpectralCube) -> Instrument:
     instrument (:func:`described`), that stands in the preset's place.
     """
     found = complete_excitation(cube)
-    preset = load_instrument(found.description or _PRESET_OF_KIND[found.kind or "tube"])
+    preset = load_instrument(found.description or _preset_of(found))
     detector = preset.detector
     if found.fwhm_mn_ka_ev is not None and found.fwhm_mn_ka_ev > 0:
         detector = with_resolution(detector, found.fwhm_mn_ka_ev)
@@ -113,6 +115,16 @@ def complete_excitation(cube: SpectralCube) -> Excitation:
         return replace(found, kind="monochromatic", energy_kev=_last_peak(cube, counts))
     electrons = cube.energy.energies[-1] <= _ELECTRON_AXIS_KEV
     return replace(found, kind="electron" if electrons else "tube")
+
+
+def _preset_of(found: Excitation) -> str:
+    """Return the preset of what a file says: the one that it names, of its resolution, or of its kind."""
+    for name in instrument_names():
+        if found.instrument and found.instrument.casefold() == load_instrument(name).name.casefold():
+            return name
+    if found.kind == "tube" and (found.fwhm_mn_ka_ev or 0) > COARSE_FWHM_EV:
+        return "gem"
+    return _PRESET_OF_KIND[found.kind or "tube"]
 
 
 def _from_name(excitation: Excitation) -> Excitation:

@@ -1,0 +1,56 @@
+"""Whether a model was trained for an instrument like the one that measured a map. No torch here."""
+
+from __future__ import annotations
+
+from napari_xrf.core.constants import MN_KA_KEV
+from napari_xrf.learning.description import ModelDescription
+from napari_xrf.physics.excitation import COARSE_FWHM_EV, excitation_of
+from napari_xrf.physics.instrument import Instrument, load_instrument
+
+_PRESETS_OF_SOURCE = {"minerals": ("m4-tornado",), "mixtures": ("gem",)}  # where options name none
+_KINDS_OF_SOURCE = {"lines": {"tube"}}  # of a source without presets
+_KINDS = {"tube": "X-ray tubes", "electron": "electrons", "monochromatic": "monochromatic beams"}
+_NEAR = 1.6  # ratio of resolutions
+
+
+def unsuited(description: ModelDescription, instrument: Instrument) -> tuple[str, ...]:
+    """Return why a model's answers on an instrument are not to be trusted, in sentences; empty if fit."""
+    trained = [load_instrument(name) for name in _presets(description)]
+    kinds = {str(excitation_of(each).kind) for each in trained}
+    kinds |= _KINDS_OF_SOURCE.get(description.source_kind, set())
+    kind = excitation_of(instrument).kind
+    found = []
+    if kinds and kind is not None and kind not in kinds:
+        found.append(
+            f"{description.name} was trained for {_listed(kinds)}, and this map was excited by "
+            f"{_KINDS[kind]}: do not trust its answers"
+        )
+    fwhm = _fwhm(instrument)
+    known = [_fwhm(each) for each in trained]
+    if known and not any(each / _NEAR <= fwhm <= each * _NEAR for each in known):
+        found.append(
+            f"{description.name} was trained for a resolution of {min(known):.0f} eV at Mn Kα, and this "
+            f"detector has {fwhm:.0f}: do not trust its answers"
+        )
+    return tuple(found)
+
+
+def default_element_model(instrument: Instrument) -> str:
+    """Return the shipped model that maps elements on such a detector."""
+    return "lt-vit" if _fwhm(instrument) > COARSE_FWHM_EV else "maxrf-cnn"
+
+
+def _presets(description: ModelDescription) -> tuple[str, ...]:
+    options = description.source_options
+    if "instrument" in options:
+        return (str(options["instrument"]),)
+    names = options.get("instruments", _PRESETS_OF_SOURCE.get(description.source_kind, ()))
+    return tuple(map(str, names or ()))
+
+
+def _fwhm(instrument: Instrument) -> float:
+    return 1000 * float(instrument.detector.fwhm(MN_KA_KEV))
+
+
+def _listed(kinds: set[str]) -> str:
+    return " and ".join(_KINDS[kind] for kind in sorted(kinds & set(_KINDS)))

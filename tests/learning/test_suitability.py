@@ -1,0 +1,51 @@
+"""Models that were trained for other instruments say so, and a coarse detector gets the model made for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.spectral_cube import Excitation, SpectralCube
+from napari_xrf.learning.prediction import predict
+from napari_xrf.learning.suitability import default_element_model, unsuited
+from napari_xrf.learning.weights import load_model, read_description
+from napari_xrf.physics.excitation import excitation_of, instrument_of
+from napari_xrf.physics.instrument import load_instrument
+
+
+@pytest.mark.parametrize(
+    ("model", "instrument", "said"),
+    [
+        ("mineral-cnn", "m4-tornado", ""), ("mineral-cnn", "pixl", ""),
+        ("mineral-cnn", "sem-eds", "electrons"),
+        ("mineral-cnn", "gem", "resolution"), ("lt-vit", "gem", ""), ("lt-vit", "m4-tornado", "resolution"),
+        ("maxrf-cnn", "synchrotron", ""), ("line-mlp", "sem-eds", "electrons"),
+        ("line-mlp", "m4-tornado", ""),
+    ],
+)  # fmt: skip
+def test_what_a_model_was_trained_for(model, instrument, said):
+    found = " ".join(unsuited(read_description(model), load_instrument(instrument)))
+    assert said in found
+    assert bool(found) == bool(said)
+
+
+def test_a_prediction_says_it_first():
+    counts = np.random.default_rng(1).poisson(3, (2, 2, 1024)).astype(np.uint16)
+    cube = SpectralCube(counts, EnergyAxis(0.0, 0.02, 1024), "m", excitation=Excitation("electron", 20.0))
+    model = load_model("mineral-cnn")
+    assert "do not trust" in predict(model, cube, calibrate=False).notes[0]
+    unsaid = predict(model, replace(cube, excitation=Excitation()), calibrate=False).notes
+    assert not any("trust" in note for note in unsaid)
+
+
+def test_a_camera_is_taken_for_one_by_its_name_or_its_resolution():
+    gem = excitation_of(load_instrument("gem"))
+    cube = SpectralCube(np.ones((1, 1, 300), dtype=np.uint16), EnergyAxis(0.05, 0.1, 300), excitation=gem)
+    for excitation in (gem, replace(gem, instrument="my camera"), replace(gem, instrument=None)):
+        instrument = instrument_of(replace(cube, excitation=excitation))
+        assert instrument.detector.kind == "gem"
+        assert default_element_model(instrument) == "lt-vit"
+    assert default_element_model(load_instrument("m4")) == "maxrf-cnn"
