@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io as text_io
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,31 +23,13 @@ from napari_xrf.cli.map_file import (
 )
 from napari_xrf.cli.model_options import folder_option
 from napari_xrf.core.emission_lines import parse_elements
-from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import NOT_MEASURED
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.io.atomic_write import write_text
 
 if TYPE_CHECKING:
     from napari_xrf.maps.calibrated_map import CalibratedMap
     from napari_xrf.maps.composition import Recipe
-    from napari_xrf.maps.quantities import Quantities
-
-_COLUMNS = (
-    "region",
-    "element",
-    "weight_percent",
-    "standard_error",
-    "counting_error",
-    "detection_limit",
-    "atom_percent",
-    "oxide",
-    "oxide_percent",
-    "family",
-    "net_counts",
-    "ug_per_cm2",
-)
-_CHECKS_DRAWN = 20
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -100,9 +78,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
     """Tell the weight percent of a map, of regions of it, and of every pixel."""
-    from napari_xrf.maps.net_counts import region_of
-    from napari_xrf.maps.quantification import quantify
-    from napari_xrf.maps.quantity_check import check_quantities, write_check_picture
+    from napari_xrf.maps.quantity_report import report_quantities
 
     # Everything the user typed is checked before the long work starts.
     if arguments.output is not None:
@@ -119,109 +95,28 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
     known = calibrated(load_map(arguments, console), console)
     regions, formulas = _regions(arguments, known.cube)
     recipe = _with_standards(recipe, known, arguments, console)
-    found = quantify(
-        known, elements, regions=regions, formulas=formulas, recipe=recipe, progress=console.progress
+    report = report_quantities(
+        known,
+        elements,
+        regions=regions,
+        formulas=formulas,
+        recipe=recipe,
+        pixels=arguments.pixels,
+        progress=console.progress,
     )
-    for quantities in found:
+    for quantities in report.quantities:
         notes = (note for note in quantities.notes if note != known.doubt)  # told already
         console.warn(tuple(f"{quantities.region}: {note}" for note in notes))
-    rows = [row for quantities in found for row in quantity_rows(quantities)]
-    files = []
+    written = ""
     if arguments.output is not None:
-        folder = output_folder(arguments.output)
-        files.append(folder / "quantities.csv")
-        write_quantity_table(files[0], rows)
-        masks = regions or {found[0].region: np.ones(known.cube.map_shape, dtype=bool)}
-        checks = [
-            check_quantities(one, region_of(known, mask, name), recipe)
-            for one, (name, mask) in zip(found, masks.items(), strict=True)
-        ]
-        files += [folder / "check.json", folder / "check.png"]
-        write_text(files[1], json.dumps([row for check in checks for row in check.as_rows()], indent=1))
-        write_check_picture(files[2], checks[:_CHECKS_DRAWN])
-        if arguments.pixels:
-            from napari_xrf import io
-            from napari_xrf.maps.quantity_maps import map_quantities
-
-            maps = map_quantities(known, elements, recipe=recipe, progress=console.progress)
-            for name in ("weight_percent.h5", "weight_percent.ome.tif"):
-                io.write(folder / name, maps)
-                files.append(folder / name)
-    written = f"\nwritten to {arguments.output}" if files else ""
-    return Answer(rows, _as_text(rows) + written)
-
-
-def quantity_rows(quantities: Quantities) -> list[dict[str, Any]]:
-    """Return a composition as rows of the columns of quantities.csv, by falling weight."""
-    entries = sorted(quantities.entries, key=lambda entry: -entry.weight_fraction)
-    return [
-        dict(
-            zip(
-                _COLUMNS,
-                (
-                    quantities.region,
-                    entry.element,
-                    100 * entry.weight_fraction,
-                    100 * entry.standard_error,
-                    100 * entry.counting_error,
-                    100 * entry.detection_limit,
-                    100 * entry.atom_fraction,
-                    entry.oxide or None,
-                    100 * entry.oxide_fraction,
-                    entry.family,
-                    entry.net_counts,
-                    quantities.mass_per_area * entry.weight_fraction,
-                ),
-                strict=True,
-            )
-        )
-        for entry in entries
-    ]
-
-
-def write_quantity_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows of quantities as CSV; what is not known is empty."""
-    buffer = text_io.StringIO()
-    writer = csv.DictWriter(buffer, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: "" if _unknown(value) else value for name, value in row.items()})
-    write_text(path, buffer.getvalue())
-
-
-def read_truth_table(path: Path, spectrum: Path) -> dict[str, float]:
-    """Return the weight fractions of a standard from columns element and weight_percent.
-
-    Where there is a column ``file``, the rows that name the spectrum's file count.
-
-    Raises
-    ------
-    FileError
-        When the file cannot be read, lacks a column or holds a value that is no number.
-    InvalidInput
-        When it holds no weight percents of the spectrum.
-    """
-    from napari_xrf.reference.tables import read_table
-
-    found: dict[str, float] = {}
-    for line, row in read_table(path, ("element", "weight_percent")):
-        if row.get("file") not in (None, spectrum.name):
-            continue
-        try:
-            found[parse_elements(row["element"])[0]] = float(row["weight_percent"].replace(",", ".")) / 100
-        except (ValueError, IndexError):
-            raise FileError(
-                path, f"line {line}: cannot read {row}", "Write an element and 0 to 100"
-            ) from None
-    if not found or not all(0 < value <= 1 for value in found.values()):
-        raise InvalidInput(
-            f"{path} holds no weight percents of {spectrum.name}", "Write 0 to 100 for each element"
-        )
-    return found
+        report.write(output_folder(arguments.output))
+        written = f"\nwritten to {arguments.output}"
+    return Answer(report.rows, _as_text(report.rows) + written)
 
 
 def _recipe(arguments: argparse.Namespace) -> Recipe:
     from napari_xrf.maps.composition import Recipe
+    from napari_xrf.reference.oxides import parse_valences
 
     if arguments.oxides and arguments.oxygen not in ("auto", "stoichiometry"):
         raise InvalidInput("--oxides takes oxygen from valences", f"Leave out --oxygen {arguments.oxygen}")
@@ -229,7 +124,7 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
     standards = [text for text in arguments.standard if "=" not in text]
     if standards:
         raise InvalidInput(f"{standards[0]!r} is no standard", "Write SPECTRUM=TRUTH.csv")
-    valences = _valences(arguments.valence)
+    valences = parse_valences(arguments.valence)
     return Recipe(oxygen, valences, film=arguments.film, by_dose=arguments.by_dose)
 
 
@@ -240,7 +135,7 @@ def _with_standards(
     if not arguments.standard:
         return recipe
     from napari_xrf import io
-    from napari_xrf.maps.standards import Standard, calibrate_instrument
+    from napari_xrf.maps.standards import Standard, calibrate_instrument, read_truth_table
     from napari_xrf.physics.instrument_file import write_instrument
 
     standards = []
@@ -258,17 +153,6 @@ def _with_standards(
     if arguments.fit_optic:
         recipe = replace(recipe, instrument=instrument)
     return replace(recipe, sensitivities=instrument.sensitivities)
-
-
-def _valences(text: str) -> dict[str, float]:
-    found = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        element, _, value = part.partition("=")
-        try:
-            found[parse_elements(element)[0]] = float(value)
-        except (ValueError, IndexError):
-            raise InvalidInput(f"{part!r} is no valence", "Write Fe=3,S=6") from None
-    return found
 
 
 def _regions(
@@ -296,21 +180,19 @@ def _regions(
 
 
 def _as_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    from napari_xrf.maps.quantity_table import is_unknown
+
     shown = [
         (
             str(row["region"]),
             str(row["element"]),
             f"{row['weight_percent']:.4g}",
             f"{row['standard_error']:.2g}",
-            "-" if _unknown(row["detection_limit"]) else f"{row['detection_limit']:.2g}",
+            "-" if is_unknown(row["detection_limit"]) else f"{row['detection_limit']:.2g}",
             row["oxide"] or "-",
-            "-" if _unknown(row["oxide_percent"]) else f"{row['oxide_percent']:.4g}",
+            "-" if is_unknown(row["oxide_percent"]) else f"{row['oxide_percent']:.4g}",
             str(row["family"]),
         )
         for row in rows
     ]
     return table(("region", "element", "weight %", "± 1 sd", "limit", "oxide", "oxide %", "from"), shown)
-
-
-def _unknown(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -24,6 +24,7 @@ from napari_xrf.maps.net_counts import NetCounts, continuum_of, net_counts, regi
 from napari_xrf.maps.quantities import Quantities, Quantity
 from napari_xrf.physics.sensitivities import MeasuredStandard
 from napari_xrf.physics.source import ElectronBeam
+from napari_xrf.reference.formulas import mass_fractions
 
 _COATING = 0.1  # of the net counts: more carbon than that is in the sample
 _FAR_FROM_WHOLE = 0.1  # a total that the dose gives is told from here
@@ -65,11 +66,15 @@ def quantify(
     found = []
     for done, (name, mask) in enumerate(areas.items()):
         progress(done, len(areas), "quantifying")
-        own = chosen
+        own, here = chosen, wanted
         if formula := (formulas or {}).get(name):
             companions = companions_of(formula, known.setting, chosen.valences)
             own = replace(chosen, companions=companions, oxygen=chosen.oxygen if companions else "none")
-        quantities = quantify_region(region_of(known, mask, name), wanted, own)[0]
+            # What the class holds and shows is there, whatever was looked for elsewhere.
+            here = tuple(
+                dict.fromkeys((*wanted, *(e for e in mass_fractions(formula) if e not in companions)))
+            )
+        quantities = quantify_region(region_of(known, mask, name), here, own)[0]
         found.append(replace(quantities, notes=(*quantities.notes, *told)))
     progress(len(areas), len(areas), "quantifying")
     return tuple(found)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.emission_lines import parse_elements
+from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import Measured, calibrate_map
 from napari_xrf.maps.composition import Recipe, expected_families
@@ -15,6 +18,7 @@ from napari_xrf.maps.quantification import standard_counts
 from napari_xrf.physics.instrument import Instrument, OpticTransmission
 from napari_xrf.physics.sensitivities import MeasuredStandard, Sensitivities, sensitivities_from
 from napari_xrf.physics.source import TubeSource
+from napari_xrf.reference.tables import read_table
 
 _KNOTS = 6  # of a lens' transmission, evenly in ln(energy)
 _FROM_KEV = 1.5
@@ -31,6 +35,35 @@ class Standard:
 
     measured: Measured
     composition: Mapping[str, float]
+
+
+def read_truth_table(path: Path, spectrum: Path) -> dict[str, float]:
+    """Return the weight fractions of a standard from columns element and weight_percent.
+
+    Where there is a column ``file``, the rows that name the spectrum's file count.
+
+    Raises
+    ------
+    FileError
+        When the file cannot be read, lacks a column or holds a value that is no number.
+    InvalidInput
+        When it holds no weight percents of the spectrum.
+    """
+    found: dict[str, float] = {}
+    for line, row in read_table(path, ("element", "weight_percent")):
+        if row.get("file") not in (None, spectrum.name):
+            continue
+        try:
+            found[parse_elements(row["element"])[0]] = float(row["weight_percent"].replace(",", ".")) / 100
+        except (ValueError, IndexError):
+            raise FileError(
+                path, f"line {line}: cannot read {row}", "Write an element and 0 to 100"
+            ) from None
+    if not found or not all(0 < value <= 1 for value in found.values()):
+        raise InvalidInput(
+            f"{path} holds no weight percents of {spectrum.name}", "Write 0 to 100 for each element"
+        )
+    return found
 
 
 def calibrate_instrument(

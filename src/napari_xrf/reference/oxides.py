@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 import xraylib
 
-from napari_xrf.core.emission_lines import HEAVIEST
+from napari_xrf.core.emission_lines import HEAVIEST, parse_elements
+from napari_xrf.core.errors import InvalidInput
 
 ATOMIC_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {xraylib.AtomicNumberToSymbol(z): xraylib.AtomicWeight(z) for z in range(1, HEAVIEST + 1)}
@@ -33,6 +34,24 @@ _VALENCES = {
 def valence_of(element: str, valences: Mapping[str, float] | None = None) -> float:
     """Return the valence of an element against oxygen; 0 for oxygen itself, halogens and noble gases."""
     return float((valences or {}).get(element, _VALENCES.get(element, 0)))
+
+
+def parse_valences(text: str) -> dict[str, float]:
+    """Return element → valence of a text such as ``"Fe=3,S=6"``.
+
+    Raises
+    ------
+    InvalidInput
+        When a part of it is no valence.
+    """
+    found = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        element, _, value = part.partition("=")
+        try:
+            found[parse_elements(element)[0]] = float(value)
+        except (ValueError, IndexError):
+            raise InvalidInput(f"{part!r} is no valence", "Write Fe=3,S=6") from None
+    return found
 
 
 def oxygen_per_mass(element: str, valences: Mapping[str, float] | None = None) -> float:

@@ -1,0 +1,298 @@
+"""The Quantities dock: weight percent of a map, of regions or classes of it, and of every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import napari.viewer
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QLineEdit
+
+from napari_xrf import io
+from napari_xrf.core.label_map import NOT_MEASURED
+from napari_xrf.core.progress import Progress
+from napari_xrf.maps.calibrated_map import Measured, calibrate_map, cube_of
+from napari_xrf.maps.composition import OXYGEN, Recipe, formulas_of
+from napari_xrf.maps.quantity_report import QuantityReport, report_quantities
+from napari_xrf.maps.quantity_table import is_unknown
+from napari_xrf.maps.standards import Standard, calibrate_instrument, read_truth_table
+from napari_xrf.physics.excitation import described
+from napari_xrf.physics.instrument import instrument_names, load_instrument
+from napari_xrf.physics.instrument_file import write_instrument
+from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.layer_choice import LabelsChoice
+from napari_xrf.plugin.forms.map_choice import MapChoice, element_buttons
+from napari_xrf.plugin.forms.parts import button, column, row, tick_box
+from napari_xrf.plugin.forms.synthesis_choices import FileChoice
+from napari_xrf.plugin.forms.tables import Table
+from napari_xrf.plugin.forms.tick_list import TickBoxes
+from napari_xrf.plugin.layers.cubes import FOUND_KEY
+from napari_xrf.plugin.layers.element_maps import element_map_layers
+from napari_xrf.plugin.layers.layer_data import add_layers
+from napari_xrf.plugin.layers.region_spectra import RegionSpectra
+from napari_xrf.plugin.notices import errors_told, tell, warn
+from napari_xrf.reference.oxides import parse_valences
+
+AS_FILE = "as the file says"
+_MISSING = "–"
+_WHOLE, _REGIONS, _CLASSES = "Whole map", "Drawn regions", "Classes of labels"
+_OXYGEN = {
+    "auto": "judged by line or background",
+    "stoichiometry": "as oxides",
+    "measured": "by its line",
+    "none": "none",
+}
+_HEADS = ("Region", "", "wt %", "± 1 sd", "limit", "oxide %")
+
+
+class QuantitiesDock(Dock):
+    """Tables weight percent with errors and limits, and makes a layer of each element's."""
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(viewer)
+        self.report: QuantityReport | None = None
+        self._standards: list[tuple[Path, Path]] = []
+        self.maps = MapChoice(self)
+        self.list = TickBoxes("Ticked elements are quantified; with none ticked, those that are found")
+        self.list.setMinimumHeight(70)
+        self.find, self.from_file, self.periodic = element_buttons(
+            self.maps, "Find elements", self._show_found, self.tick, self.list.ticked
+        )
+        self.where = QComboBox()
+        self.where.addItems([_WHOLE, _REGIONS, _CLASSES])
+        self.labels = LabelsChoice(self)
+        self.shapes = RegionSpectra(self)
+        self.regions = self.maps.region_button("Draw regions on the map to quantify")
+        self.oxygen = QComboBox()
+        for name in OXYGEN:
+            self.oxygen.addItem(_OXYGEN[name], name)
+        self.valences = QLineEdit()
+        self.valences.setPlaceholderText("valences, Fe=3")
+        self.instrument = FileChoice(
+            _check_instrument,
+            presets=(AS_FILE, *instrument_names()),
+            files="Instrument (*.toml)",
+            hint="What measured the map: a preset, or the .toml file of your instrument",
+        )
+        self.instrument.set_text(AS_FILE)
+        self.standards = QLabel()
+        self.pixels = tick_box("Every pixel", False, "Maps of weight percent as layers", tuple)
+        self.run = button("Quantify", "Weight percent with errors and limits", self._quantify)
+        self.table = Table(_HEADS, stretched=0, height=120)
+        self.save_all = button(
+            "Save…", "Table, check against the spectra, and maps, into a folder", self._ask_folder
+        )
+        self.save_instrument = button(
+            "Save instrument…",
+            "What the standards tell, for other maps of the instrument",
+            self._ask_instrument,
+        )
+        self.setLayout(
+            column(
+                row(QLabel("Map"), self.maps),
+                row(self.find, self.from_file, self.periodic, None),
+                (self.list, 1),
+                row(QLabel("Where"), self.where, self.regions, self.labels),
+                row(QLabel("Oxygen"), self.oxygen, self.valences),
+                row(QLabel("Instrument"), self.instrument),
+                row(
+                    button(
+                        "Add standard…", "A spectrum, and a table of its weight percents", self._ask_standard
+                    ),
+                    button("None", "Forget the standards", lambda: self.use_standards(())),
+                    self.standards,
+                    None,
+                ),
+                row(self.run, self.pixels, None),
+                self.job_bar,
+                (self.table, 3),
+                row(self.save_all, self.save_instrument, None),
+            )
+        )
+        self.setMinimumWidth(480)
+        self.where.currentIndexChanged.connect(lambda _: self._set_enabled())
+        self.labels.chosen.connect(lambda _: self._set_enabled())
+        self.maps.chosen.connect(self._choose)
+        self.use_standards(())
+        self._choose(self.maps.layer())
+
+    def tick(self, elements: Sequence[str]) -> None:
+        """Quantify these elements; missing ones are added to the list."""
+        self.list.tick(elements)
+        for element in [each for each in elements if each not in self.list.names()]:
+            self.list.add(element, element, on=True)
+
+    def use_standards(self, standards: Sequence[tuple[Path, Path]]) -> None:
+        """Take the factors of these spectra with their tables (element, weight_percent)."""
+        self._standards = list(standards)
+        names = ", ".join(spectrum.name for spectrum, _ in self._standards)
+        self.standards.setText(names or "no standards")
+        self._set_enabled()
+
+    def _choose(self, layer: Any) -> None:
+        self.list.clear()
+        if layer is not None:
+            self.tick(layer.metadata.get(FOUND_KEY, ()))
+        self._set_enabled()
+
+    def _show_found(self, found: Sequence[Any]) -> None:
+        self.list.clear()
+        for entry in found:
+            self.list.add(entry.element, f"{entry.element}   {entry.net_counts:,.0f} counts", on=True)
+
+    def _set_enabled(self) -> None:
+        idle, chosen = self.job_bar.job is None, self.maps.layer() is not None
+        self.find.setEnabled(idle and chosen)
+        classes = self.where.currentText() == _CLASSES
+        self.run.setEnabled(idle and chosen and (not classes or self.labels.layer() is not None))
+        self.regions.setVisible(self.where.currentText() == _REGIONS)
+        self.labels.setVisible(classes)
+        self.save_all.setEnabled(idle and self.report is not None)
+        self.save_instrument.setEnabled(idle and bool(self._standards) and chosen)
+
+    def _where(self, shape: tuple[int, int]) -> tuple[dict[str, NDArray[np.bool_]] | None, dict[str, str]]:
+        """Return the masks of the regions by name, and the formulas of classes."""
+        if self.where.currentText() == _REGIONS:
+            return {one.name: one.mask for one in self.shapes.masks(self.maps.layer(), shape)}, {}
+        labels = self.labels.label_map() if self.where.currentText() == _CLASSES else None
+        if labels is None:
+            return None, {}
+        present = [entry for entry in labels.classes if entry.label != NOT_MEASURED]
+        masks = {entry.name: labels.labels == entry.label for entry in present}
+        formulas = formulas_of(labels) if self.oxygen.currentData() == "auto" else {}
+        return {name: mask for name, mask in masks.items() if mask.any()}, formulas
+
+    def _quantify(self) -> None:
+        cube = self.maps.cube()
+        if cube is None:
+            return
+        with errors_told():
+            recipe = Recipe(self.oxygen.currentData(), parse_valences(self.valences.text()))
+            regions, formulas = self._where(cube.map_shape)
+            if regions is not None and not regions:
+                warn("No region lies on the map: draw one, or quantify the whole map")
+                return
+            self.maps.run(
+                "Quantifying",
+                quantify_with,
+                list(self.list.ticked()) or None,
+                instrument=self._instrument(),
+                standards=tuple(self._standards),
+                recipe=recipe,
+                regions=regions,
+                formulas=formulas,
+                pixels=self.pixels.isChecked(),
+                on_done=self._show,
+            )
+
+    def _instrument(self) -> str:
+        return "" if self.instrument.text() == AS_FILE else self.instrument.text()
+
+    def _show(self, report: QuantityReport) -> None:
+        self.report = report
+        shown = ("region", "element", "weight_percent", "standard_error", "detection_limit")
+        rows = []
+        for line in report.rows:
+            oxide = f"{line['oxide']} {_text(line['oxide_percent'])}" if line["oxide"] else _MISSING
+            rows.append((*(_text(line[name]) for name in shown), oxide))
+        self.table.show_rows(rows)
+        if report.maps is not None:
+            add_layers(self.viewer, element_map_layers(report.maps))
+        self._set_enabled()
+        notes = dict.fromkeys(note for one in report.quantities for note in one.notes)
+        tell("\n".join(notes) or f"{len(report.quantities)} compositions are in the table")
+
+    def _ask_standard(self) -> None:
+        spectrum, _ = QFileDialog.getOpenFileName(self, "Spectrum or map of known composition")
+        truth, _ = (
+            QFileDialog.getOpenFileName(
+                self, "Its weight percents", str(Path(spectrum).parent), "Table (*.csv)"
+            )
+            if spectrum
+            else ("", "")
+        )
+        if truth:
+            with errors_told():
+                read_truth_table(Path(truth), Path(spectrum))
+                self.use_standards([*self._standards, (Path(spectrum), Path(truth))])
+
+    def _ask_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Save the quantities")
+        if folder and self.report is not None:
+            with errors_told():
+                files = self.report.write(Path(folder))
+                tell(f"{len(files)} files are written to {folder}")
+
+    def _ask_instrument(self) -> None:
+        self.save_as("Save the instrument", "mine.toml", "Instrument (*.toml)", self.write_instrument_file)
+
+    def write_instrument_file(self, path: Path) -> None:
+        """Write what the standards tell of the chosen map's instrument, as the dock's job."""
+        self.maps.run(
+            "Calibrating the instrument",
+            save_instrument_of,
+            path,
+            instrument=self._instrument(),
+            standards=tuple(self._standards),
+            on_done=lambda _: tell(f"{path.name} is written"),
+        )
+
+
+def quantify_with(
+    measured: Measured,
+    elements: Sequence[str] | None,
+    *,
+    instrument: str,
+    standards: Sequence[tuple[Path, Path]],
+    recipe: Recipe,
+    progress: Progress,
+    **options: Any,
+) -> QuantityReport:
+    """Quantify a map with a named instrument and standards; ``options`` of ``report_quantities``."""
+    known = calibrate_map(_by(measured, instrument), progress=progress)
+    if standards:
+        made, _ = calibrate_instrument(known.instrument, _read(standards, instrument), progress=progress)
+        recipe = replace(recipe, sensitivities=made.sensitivities)
+    return report_quantities(known, elements, recipe=recipe, progress=progress, **options)
+
+
+def save_instrument_of(
+    measured: Measured,
+    path: Path,
+    *,
+    instrument: str,
+    standards: Sequence[tuple[Path, Path]],
+    progress: Progress,
+) -> None:
+    """Write the instrument of a map with what standards tell of it."""
+    known = calibrate_map(_by(measured, instrument), progress=progress)
+    made, _ = calibrate_instrument(known.instrument, _read(standards, instrument), progress=progress)
+    write_instrument(path, replace(made, name=path.stem))
+
+
+def _by(measured: Measured, instrument: str) -> Measured:
+    if not instrument:
+        return measured
+    return described(cube_of(measured), instrument)
+
+
+def _read(standards: Sequence[tuple[Path, Path]], instrument: str) -> list[Standard]:
+    return [
+        Standard(_by(io.read(spectrum), instrument), read_truth_table(truth, spectrum))
+        for spectrum, truth in standards
+    ]
+
+
+def _check_instrument(text: str) -> None:
+    if text != AS_FILE:
+        load_instrument(text)
+
+
+def _text(value: Any) -> str:
+    if is_unknown(value):
+        return _MISSING
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
