@@ -17,6 +17,7 @@ DOORS = (
     "denoise",
     "clean_labels",
     "find_elements",
+    "find_phases",
     "map_elements",
     "map_minerals",
     "predict",

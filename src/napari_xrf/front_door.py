@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_xrf.maps.quantities import Quantities
     from napari_xrf.minerals.classification import Classification
     from napari_xrf.minerals.cleanup import CleanUpStep
+    from napari_xrf.minerals.phases import Phases
     from napari_xrf.reference.minerals import Mineral
     from napari_xrf.synthesis.recipes import Synthetic
 
@@ -254,15 +255,48 @@ def map_minerals(
     )
 
 
+def find_phases(
+    source: Map,
+    count: int | None = None,
+    *,
+    library: str | Path | None = None,
+    ignored: Sequence[str] = (),
+    progress: Progress = ignore_progress,
+) -> Phases:
+    """Find the phases of a map without a library: their spectra, elements, weights and nearest minerals.
+
+    Parameters
+    ----------
+    source
+        A map, or its file.
+    count
+        How many; None takes as many as can be told apart.
+    library
+        A .csv of your own minerals, among which the nearest are looked for too.
+    ignored
+        Symbols of elements whose lines come from elsewhere.
+
+    Raises
+    ------
+    InvalidInput
+        When the count cannot be, or the map holds no counts.
+    """
+    from napari_xrf.minerals.phases import find_phases as find
+    from napari_xrf.reference.minerals import known_minerals
+
+    own = None if library is None else known_minerals(library)
+    return find(_map_of(source, progress), count, library=own, ignored=ignored, progress=progress)
+
+
 def clean_labels(
-    labels: LabelMap | Classification, steps: str | Sequence[CleanUpStep] = "default"
+    labels: LabelMap | Classification | Phases, steps: str | Sequence[CleanUpStep] = "default"
 ) -> LabelMap:
     """Clean labels up by steps in order.
 
     Parameters
     ----------
     labels
-        A label map, or what :func:`map_minerals` returns.
+        A label map, or what :func:`map_minerals` or :func:`find_phases` returns.
     steps
         ``"default"``, ``"majority:3,min-size:5"`` or ``"opening:3@quartz+albite"``, or steps as objects.
 

@@ -1,4 +1,4 @@
-"""The verbs that make maps: maps and minerals."""
+"""The verbs that make maps: maps, minerals and phases."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ METHODS_OF_MAPS = ("fit", "window", "network")
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
-    """Add ``maps`` and ``minerals`` to the parser's verbs."""
+    """Add ``maps``, ``minerals`` and ``phases`` to the parser's verbs."""
     parents = [common, map_file_options(), folder_option()]
     maps = verbs.add_parser("maps", parents=parents, help="element maps")
     maps.add_argument(
@@ -63,6 +63,18 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         "--tolerance", type=float, help="relative error of expected spectra, 0.01 to 1 (default: estimated)"
     )
     minerals.set_defaults(run=write_minerals)
+
+    phases = verbs.add_parser("phases", parents=parents, help="phases without a library")
+    phases.add_argument(
+        "--count", type=_count, default=None, metavar="N|auto", help="how many (default auto)"
+    )
+    phases.add_argument(
+        "--library", metavar="FILE.csv", type=Path, help="your minerals, beside which phases are put"
+    )
+    phases.add_argument(
+        "--ignore", metavar="Cu,…", default="", help="elements whose lines come from elsewhere"
+    )
+    phases.set_defaults(run=write_phases)
 
 
 def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
@@ -214,3 +226,41 @@ def write_label_files(labels: LabelMap, folder: Path) -> tuple[list[dict[str, An
         ],
     )
     return [asdict(row) for row in rows], files, text
+
+
+def write_phases(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Write the phases of a file: what ``minerals`` writes, phases.csv and phase_spectra.csv."""
+    from napari_xrf.reference.minerals import known_minerals
+
+    check_folder(arguments.output)
+    own = None if arguments.library is None else known_minerals(arguments.library)
+    ignored = parse_elements(arguments.ignore)
+    known = calibrated(load_map(arguments, console), console)
+
+    from napari_xrf.minerals.phase_files import phase_rows, write_phase_spectra, write_phase_table
+    from napari_xrf.minerals.phases import find_phases
+    from napari_xrf.minerals.report import write_report
+
+    found = find_phases(known, arguments.count, library=own, ignored=ignored, progress=console.progress)
+    folder = output_folder(arguments.output)
+    rows, files, _ = write_label_files(found.label_map, folder)
+    files += [folder / name for name in ("phases.csv", "phase_spectra.csv", "report.html")]
+    write_phase_table(files[-3], found)
+    write_phase_spectra(files[-2], found)
+    write_report(files[-1], known.cube, found.classification)
+    told = phase_rows(found)
+    data = {"files": [str(file) for file in files], "classes": rows, "phases": told, "reason": found.reason}
+    columns = ("name", "pixels", "elements", "nearest", "misfit_percent")
+    shown = [tuple(str(row[column]) for column in columns) for row in told]
+    text = table(("phase", "pixels", "elements", "nearest mineral", "misfit %"), shown)
+    return Answer(data, f"{found.reason}\n{text}\nwritten to {folder}")
+
+
+def _count(text: str) -> int | None:
+    from napari_xrf.minerals.phases import MOST_PHASES
+
+    if text.strip().lower() == "auto":
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_PHASES:
+        raise argparse.ArgumentTypeError(f"write auto, or 1 to {MOST_PHASES}")
+    return int(text)

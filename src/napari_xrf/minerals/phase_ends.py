@@ -3,7 +3,7 @@
 Pixels are compared in the few directions in which the map varies more than its counts do, averaged with those
 neighbours that do not differ, and gathered in more clusters than there are phases; clusters with two humps
 are parted. Of these, spectra are chosen one by one: the one that explains most of what the chosen ones and
-their mixtures do not. A cluster that is a mixture of others is a phase only where it forms grains, and no rim.
+their mixtures do not. A cluster that is a mixture of others is a phase only where it forms grains, not rims.
 """
 
 from __future__ import annotations

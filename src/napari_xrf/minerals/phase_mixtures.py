@@ -139,7 +139,7 @@ def confidence(
 
 
 def _simple(counts: NDArray[np.float32], slack: float = 1.0) -> NDArray[np.float32]:
-    """Return the deviance below which nothing is left to explain: that of noise and of a phase's variation."""
+    """Return the deviance of noise and of a phase's variation: below it nothing is left to explain."""
     bins = counts.shape[1]
     return np.asarray(bins + np.sqrt(2 * bins) + _COST + slack * APART / 2 * counts.sum(axis=1))
 

@@ -27,6 +27,12 @@ _NETWORK = (
     "Each pixel has the class that the network {} finds the most probable; below one half it is unknown. "
     "Minerals that the network was taught as one stand together as one class."
 )
+_PHASES = (
+    "Phases are spectra that the map is made of, found in its counts without a library: each pixel is one of "
+    "them, or a mixture of those around it, and has the one that takes most of its area. A pixel that no "
+    "mixture explains is unknown. Elements and nearest minerals are told of each phase's mean spectrum; a "
+    "near mineral is a hint and no name."
+)
 
 
 def write_report(
@@ -66,7 +72,7 @@ def write_report(
         picture=base64.b64encode(draw_label_map(labels)).decode("ascii"),
         rows=[row for row in rows if row.pixels or row.name == UNKNOWN_NAME],
         changed=int((classification.label_map.labels != labels.labels).sum()),
-        method=_LIKELIHOOD if method == "likelihood" else _NETWORK.format(method),
+        method={"likelihood": _LIKELIHOOD, "phases": _PHASES}.get(method) or _NETWORK.format(method),
         facts=_facts(classification),
         grains=sorted(grains, key=lambda row: -(row.weighted_diameter or 0)),
         unit=grains[0].unit if grains else "pixels",
@@ -83,8 +89,9 @@ def _facts(classification: Classification) -> list[str]:
     facts = [
         f"median counts per pixel from {low:.2f} to {high:.2f} keV: {classification.counts_per_pixel:.0f}",
         *classification.notes,
-        f"looked for: {', '.join(classification.minerals)}",
     ]
+    if classification.minerals:
+        facts.append(f"looked for: {', '.join(classification.minerals)}")
     return facts + [f"cannot be told apart here: {', '.join(group)}" for group in classification.groups]
 
 
