@@ -66,7 +66,9 @@ def merged_bins(bins: EnergyBins, spectrum: NDArray[np.float64], pixels: int) ->
     Only bins that touch are merged, at most eight.
     """
     mean = bins.sum(spectrum) / max(pixels, 1)
-    starts, stops, held, merged = [], [], 0.0, 0
+    starts: list[int] = []
+    stops: list[int] = []
+    held, merged = 0.0, 0
     for start, stop, counts in zip(bins.starts.tolist(), bins.stops.tolist(), mean.tolist(), strict=True):
         full = held >= _LEAST_COUNTS or merged >= _MOST_BINS
         if not starts or full or stops[-1] != start:

@@ -232,7 +232,7 @@ def _averaged(
             alike = np.where(apart * both < limit, totals[there], 0)
             summed[here] += scores[there] * alike[..., np.newaxis]
             weight[here] += alike
-    return summed / np.maximum(weight, 1)[..., np.newaxis], weight
+    return (summed / np.maximum(weight, 1)[..., np.newaxis]).astype(np.float32), weight
 
 
 def _centres(
