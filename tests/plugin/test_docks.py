@@ -88,9 +88,10 @@ def test_the_sum_and_the_highest_pixels_are_shown(viewer, qtbot, cube):
     assert np.array_equal(curve(widget, "Sum").counts, cube.sum_spectrum())
     assert np.array_equal(curve(widget, "Max pixel").counts, cube.max_spectrum())
     widget.plot.plot.setXRange(3, 7, padding=0)
-    widget.log.setChecked(True)
+    widget.scale.setCurrentText("log")
     assert np.allclose(widget.plot.plot.getViewBox().viewRange()[0], (3, 7))  # the zoom stays
-    widget.log.setChecked(False)
+    widget.scale.setCurrentText("√")
+    assert np.allclose(widget.plot._heights(widget.plot.curves()[0]) ** 2, widget.plot.curves()[0].counts)
     widget.show_sum.setChecked(False)
     assert [shown.name for shown in widget.plot.curves()] == ["Max pixel"]
 
@@ -152,6 +153,12 @@ def test_an_energy_window_becomes_a_map_that_follows(viewer, qtbot, cube):
     widget.keep.click()
     widget.plot.set_window(3.5, 3.9)
     qtbot.waitUntil(lambda: len(viewer.layers) == 3)
+    assert "3.50" in viewer.layers[-1].name  # the live map lies above the kept one
+    widget.bounds[0].setValue(3.6)
+    widget.bounds[0].editingFinished.emit()
+    assert widget.plot.window() == pytest.approx((3.6, 3.9))
+    widget.plot.set_window(-50, 3.9)
+    assert widget.plot.window()[0] >= cube.energy.energies[0]
     assert np.array_equal(layer.data, cube.window_map(6.2, 6.6))
     widget.window.click()
     widget.plot.set_window(5, 6)
@@ -183,7 +190,7 @@ def test_lines_are_marked_and_wrong_names_are_told(viewer, qtbot):
     widget.set_elements("Fe, Qq")
     assert len(notification_manager.records) == before + 1
     assert "Qq" in notification_manager.records[-1].message
-    assert set(widget.plot.markers.names()) == {"Fe", "Ca"}
+    assert widget.plot.markers.names() == ()  # those of what was written before would mislead
 
 
 def test_the_slider_and_the_plot_move_each_other(viewer, qtbot):
@@ -341,11 +348,10 @@ def test_a_job_reports_and_stops_soon(viewer, qtbot):
     qtbot.waitUntil(lambda: work.steps > 10)
     assert not widget.job_bar.isHidden()
     assert not widget.run.isEnabled()
-    start = time.monotonic()
     widget.job_bar.cancel_button.click()
-    qtbot.waitUntil(lambda: widget.job_bar.job is None, timeout=2000)
-    assert time.monotonic() - start < 0.5
+    qtbot.waitUntil(lambda: widget.job_bar.job is None, timeout=10_000)
     assert work.stopped
+    assert work.steps < 1500  # at the next report, not at the end
     assert widget.run.isEnabled()
 
 
@@ -448,7 +454,8 @@ def test_a_bad_file_is_one_notification(make_napari_viewer, qtbot, tmp_path):
     opened = []
     # As from the menu: inside the event loop.
     QTimer.singleShot(0, lambda: opened.append(viewer.window._qt_viewer._qt_open([str(path)], stack=False)))
-    qtbot.waitUntil(lambda: bool(opened), timeout=10_000)
+    qtbot.waitUntil(lambda: len(notification_manager.records) > before, timeout=10_000)
+    qtbot.waitUntil(lambda: not viewer.layers)
     notes = notification_manager.records[before:]
     assert len(notes) == 1
     assert "broken.bcf" in notes[0].message
@@ -485,7 +492,9 @@ def test_an_unknown_hdf5_layout_is_asked_about(make_napari_viewer, qtbot, tmp_pa
 
     QTimer.singleShot(0, open_it)
     qtbot.waitUntil(lambda: bool(done), timeout=10_000)
-    assert np.array_equal(np.asarray(viewer.layers[0].data), counts)
+    qtbot.waitUntil(lambda: any(CUBE_KEY in layer.metadata for layer in viewer.layers), timeout=10_000)
+    (layer,) = (layer for layer in viewer.layers if CUBE_KEY in layer.metadata)
+    assert np.array_equal(np.asarray(layer.data), counts)
 
 
 def test_jobs_leave_nothing_behind(viewer, qtbot):
@@ -507,3 +516,90 @@ def test_spectra_are_read_from_the_file_when_decoding_is_cancelled(make_napari_v
     qtbot.waitUntil(lambda: len(widget.plot.curves()) == 1, timeout=20_000)
     assert layer.metadata[CUBE_KEY] is lazy
     assert np.allclose(widget.plot.curves()[0].counts * 720, cube.sum_spectrum())
+
+
+def test_class_rows_select_rename_recolour_merge_and_sort(viewer, qtbot):
+    widget = dock(viewer, "Minerals")
+    layer = viewer.add_layer(Layer.create(*label_layer(two_phase_labels())))
+    table = widget.table
+    qtbot.waitUntil(lambda: table.rowCount() == 3)
+    names = [row[1] for row in table.rows()]
+    table.selectRow(names.index("calcite"))
+    label = table.selected()[0]
+    assert layer.selected_label == label
+    table.rename(label, "dolomite")
+    table.recolor(label, "#123456")
+    qtbot.waitUntil(lambda: "dolomite" in [row[1] for row in table.rows()])
+    assert np.allclose(layer.get_color(label)[:3], np.array([0x12, 0x34, 0x56]) / 255, atol=0.01)
+    assert "dolomite" in layer.features["name"].tolist()
+    table.horizontalHeader().sectionClicked.emit(1)
+    sorted_names = [row[1] for row in table.rows()]
+    assert sorted_names == sorted(sorted_names, key=str.casefold)
+    before = layer.data.copy()
+    table.selectAll()
+    table.merge(table.selected())
+    qtbot.waitUntil(lambda: table.rowCount() == 1)
+    layer.undo()
+    qtbot.waitUntil(lambda: table.rowCount() == 3)  # undo reaches the table
+    assert np.array_equal(layer.data, before)
+
+
+def test_a_new_class_has_one_colour_in_layer_and_table(viewer, qtbot):
+    widget = dock(viewer, "Minerals")
+    layer = viewer.add_layer(Layer.create(*label_layer(two_phase_labels())))
+    layer.data_setitem((np.arange(9), np.arange(9)), 7)
+    qtbot.waitUntil(lambda: "label 7" in [row[1] for row in widget.table.rows()])
+    row = [row[1] for row in widget.table.rows()].index("label 7")
+    shown = widget.table.item(row, 0).background().color()
+    assert layer.get_color(7)[3] == 1
+    assert np.allclose((shown.redF(), shown.greenF(), shown.blueF()), layer.get_color(7)[:3], atol=0.01)
+
+
+def test_classes_of_a_label_map_have_curves(viewer, qtbot, cube):
+    widget = spectrum_dock(viewer, qtbot)
+    labels = two_phase_labels()
+    viewer.add_layer(Layer.create(*label_layer(labels)))
+    widget.per_pixel.setChecked(False)
+    widget.show_classes.setChecked(True)
+    qtbot.waitUntil(lambda: len(widget.plot.curves()) == 4, timeout=20_000)
+    calcite = next(entry for entry in labels.classes if entry.name == "calcite")
+    assert np.array_equal(
+        curve(widget, "calcite").counts, cube.region_spectrum(labels.labels == calcite.label)
+    )
+    assert curve(widget, "calcite").color == calcite.color
+
+
+def test_a_clicked_peak_is_named_and_mapped(viewer, qtbot):
+    widget = spectrum_dock(viewer, qtbot)
+    best, *_ = widget.peak_candidates(6.41)
+    assert best.family == "Fe K"
+    widget.map_family(best.family)
+    qtbot.waitUntil(lambda: "Fe K" in viewer.layers, timeout=60_000)
+
+
+def test_all_spectra_go_into_one_table(viewer, qtbot, cube, tmp_path):
+    widget = spectrum_dock(viewer, qtbot)
+    widget.show_max.setChecked(True)
+    widget.save_curves(tmp_path / "all.csv")
+    head, *rows = (tmp_path / "all.csv").read_text().splitlines()
+    assert head == "energy_keV,Mean,Max pixel"
+    assert sum(int(row.split(",")[1]) for row in rows) == int(cube.sum_spectrum().sum())
+
+
+def test_wrong_formulas_leave_no_curve(viewer, qtbot):
+    widget = spectrum_dock(viewer, qtbot)
+    widget.formula.setText("CaCO3")
+    widget.formula.editingFinished.emit()
+    qtbot.waitUntil(lambda: "CaCO3" in [shown.name for shown in widget.plot.curves()], timeout=60_000)
+    widget.formula.setText("Xx9")
+    widget.formula.editingFinished.emit()
+    assert [shown.name for shown in widget.plot.curves()] == ["Mean"]
+
+
+def test_removing_the_map_stops_the_work_on_it(viewer, qtbot):
+    widget = dock(viewer, "Element maps")
+    work = Slow()
+    widget.maps.run("Working", work, on_done=pytest.fail)
+    qtbot.waitUntil(lambda: work.steps > 5, timeout=30_000)
+    viewer.layers.clear()
+    qtbot.waitUntil(lambda: work.stopped, timeout=10_000)

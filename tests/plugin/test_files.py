@@ -10,6 +10,7 @@ from measured import measured_file
 from napari_xrf import io
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import FileError
+from napari_xrf.plugin.commands import show_truth
 from napari_xrf.plugin.layers.cubes import cube_from, cube_layers
 from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
@@ -222,6 +223,10 @@ def test_the_truth_of_a_recipe_opens_as_label_and_element_layers(tmp_path):
     io.write_cube(path, made.cube, truth=made.truth)
     layers = open_with_us(path).layers
     assert isinstance(layers["True minerals"], Labels)
-    assert isinstance(layers["Fe K (true)"], Image)
+    assert [layer.name for layer in layers] == [made.cube.name, "True minerals"]
     assert layers[made.cube.name].save(str(again), plugin=PLUGIN) == [str(again)]
     assert np.array_equal(io.read_truth(again)["abundances"], made.truth["abundances"])
+    viewer = open_with_us(path)
+    show_truth(viewer)
+    assert isinstance(viewer.layers["Fe K (true)"], Image)
+    assert not any(layer.visible for layer in viewer.layers if layer.name != made.cube.name)

@@ -43,7 +43,7 @@ def test_a_cube_is_shown_without_a_copy_energy_first():
     assert data.shape == (512, 24, 30)
     assert np.shares_memory(data, cube.counts)
     layer = Layer.create(data, keywords, kind)
-    assert layer.axis_labels == ("energy", "y", "x")
+    assert layer.axis_labels == ("energy (keV)", "y", "x")
     assert [str(unit) for unit in layer.units] == ["kiloelectron_volt", "micrometer", "micrometer"]
     assert np.allclose(layer.scale, (0.02, 10, 12.5))
     assert np.allclose(layer.translate, (-0.2, 0, 0))

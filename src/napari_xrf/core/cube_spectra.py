@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.counts import SumsRegions
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 
@@ -65,6 +66,29 @@ def summarize(cube: SpectralCube, progress: Progress = ignore_progress) -> CubeS
         np.maximum(highest, block.max(axis=(0, 1)), out=highest)
     progress(tiles.shape[0], tiles.shape[0], "summing spectra")
     return CubeSpectra(cube, tiles.sum(axis=(0, 1), dtype=np.uint64), highest, tiles)
+
+
+def sum_classes(
+    cube: SpectralCube, labels: NDArray[np.integer], progress: Progress = ignore_progress
+) -> dict[int, NDArray[np.uint64]]:
+    """Return label → summed spectrum (E,) of its pixels, of all labels (Y, X) above 0, in one pass.
+
+    Raises
+    ------
+    InvalidInput
+        When the labels have another shape than the map.
+    """
+    if labels.shape != cube.map_shape:
+        raise InvalidInput(f"labels of {labels.shape} do not fit a map of {cube.map_shape}")
+    totals: dict[int, NDArray[np.uint64]] = {}
+    for row in range(cube.shape[0]):
+        progress(row, cube.shape[0], "summing classes")
+        found = [int(label) for label in np.unique(labels[row]) if label > 0]
+        block = np.asarray(cube.counts[row]) if found else None
+        for label in found:
+            total = totals.setdefault(label, np.zeros(cube.shape[2], dtype=np.uint64))
+            total += block[labels[row] == label].sum(axis=0, dtype=np.uint64)  # type: ignore[index]
+    return totals
 
 
 def _whole_tiles(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

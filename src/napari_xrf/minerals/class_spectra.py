@@ -10,8 +10,9 @@ from io import StringIO
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cube_spectra import sum_classes
 from napari_xrf.core.emission_lines import main_line
-from napari_xrf.core.label_map import NOT_MEASURED, LabelMap
+from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.minerals.templates import FLOOR, Templates
@@ -66,13 +67,13 @@ def class_spectra(
         Label → indices of the templates of its minerals; none for "unknown".
     """
     bins = templates.bins
-    sums = _sums(cube, label_map, progress)
+    sums = sum_classes(cube, label_map.labels, progress)
     spectra = []
     for entry in label_map.classes:
         pixels = int((label_map.labels == entry.label).sum())
         if pixels == 0:
             continue
-        counts = bins.sum(sums[entry.label])
+        counts = bins.sum(sums[entry.label].astype(np.float64))
         members = compositions.get(entry.label)
         expected = None if members is None else _explained(counts, templates, members) / pixels / bins.widths
         spectra.append(
@@ -141,17 +142,6 @@ def draw_spectrum(spectrum: ClassSpectrum, elements: Iterable[str], color: str) 
         figure.savefig(target, format="svg", metadata=no_date)
     drawn = target.getvalue()
     return drawn[drawn.index("<svg") :].strip()
-
-
-def _sums(cube: SpectralCube, label_map: LabelMap, progress: Progress) -> dict[int, NDArray[np.float64]]:
-    labels = [entry.label for entry in label_map.classes]
-    sums = {label: np.zeros(cube.shape[2]) for label in labels}
-    for band, block in cube.blocks():
-        for row, spectra in zip(label_map.labels[band], block, strict=True):
-            for label in np.unique(row[row != NOT_MEASURED]).tolist():
-                sums[label] += spectra[row == label].sum(axis=0, dtype=np.float64)
-        progress(band.stop, cube.shape[0], "averaging spectra")
-    return sums
 
 
 def _shown(spectrum: ClassSpectrum) -> slice:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import napari.viewer
 
-from napari_xrf.plugin.layers.cubes import holds_cube
+from napari_xrf.plugin.layers.cubes import TRUTH_KEY, cube_from, holds_cube
 from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.regions import add_region_layer
 from napari_xrf.plugin.notices import errors_told, warn
@@ -25,6 +25,20 @@ def new_roi_layer(viewer: napari.viewer.Viewer) -> None:
         warn("Open a map first: regions lie on a map")
 
 
+def show_truth(viewer: napari.viewer.Viewer) -> None:
+    """Add what is known of the synthetic map that is selected, or of the topmost one, as hidden layers."""
+    from napari_xrf.plugin.layers.synthesis import truth_layers
+
+    known = [layer for layer in viewer.layers if layer.metadata.get(TRUTH_KEY)]
+    if not known:
+        warn("No map here has a known truth: only synthetic ones have")
+        return
+    selected = viewer.layers.selection.active
+    layer = selected if selected in known else known[-1]
+    layers = truth_layers(layer.metadata[TRUTH_KEY], cube_from(layer))
+    add_layers(viewer, [data for data in layers if data[1]["name"] not in viewer.layers], over=layer)
+
+
 def open_file(viewer: napari.viewer.Viewer) -> None:
     """Ask for a file and open it with napari-xrf, whatever its name."""
     from qtpy.QtWidgets import QFileDialog
@@ -36,7 +50,8 @@ def open_file(viewer: napari.viewer.Viewer) -> None:
 
 def add_file(viewer: napari.viewer.Viewer, path: Path) -> None:
     """Add the layers of a file to a viewer; an error becomes one notification."""
-    from napari_xrf.plugin.readers import read_layers
+    from napari_xrf.plugin.readers import NOTHING_TO_ADD, read_paths
 
     with errors_told():
-        add_layers(viewer, read_layers(path))
+        layers = read_paths(str(path))
+        add_layers(viewer, [] if layers is NOTHING_TO_ADD else layers)

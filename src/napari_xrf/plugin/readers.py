@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from napari_xrf.core.errors import Cancelled, XrfError
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.layers.cubes import TRUTH_KEY, cube_layers
 from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.layer_data import LayerData
+from napari_xrf.plugin.layers.opening import event_loop_runs, opening_layer
 from napari_xrf.plugin.notices import tell_error, warn
 
 Paths = str | Sequence[str]
@@ -38,23 +42,35 @@ def get_reader(path: Paths) -> Reader | None:
 def read_paths(path: Paths) -> list[Any]:
     """Read one or several files into layers.
 
-    In a running napari an error becomes one notification and nothing is added; in a script it is raised.
+    In a running napari each file is read behind the window, and a layer stands for it until it is there; an
+    error becomes one notification. In a script the files are read at once, and an error is raised.
     """
-    layers: list[Any] = []
-    for file in [path] if isinstance(path, str | Path) else path:
+    files = [Path(path)] if isinstance(path, str | Path) else [Path(each) for each in path]
+    if not event_loop_runs():
+        return [layer for file in files for layer in read_layers(file)] or NOTHING_TO_ADD
+    opening: list[Any] = []
+    for file in files:
         try:
-            layers += read_layers(Path(file))
+            options = _asked(file)
         except Cancelled:
             continue
         except XrfError as error:
-            if not _event_loop_runs():
-                raise
             tell_error(error)
-    return layers or NOTHING_TO_ADD
+            continue
+        work = partial(read_layers, file, loaded=True, **options)
+        opening.append(opening_layer(f"Opening {file.name}", work))
+    return opening or NOTHING_TO_ADD
 
 
-def read_layers(path: Path, *, dataset: str | None = None, energy_axis: int | None = None) -> list[LayerData]:
-    """Return the layers of one file.
+def read_layers(
+    path: Path,
+    *,
+    dataset: str | None = None,
+    energy_axis: int | None = None,
+    loaded: bool = False,
+    progress: Progress = ignore_progress,
+) -> list[LayerData]:
+    """Return the layers of one file; the counts of a map are decoded where ``loaded``.
 
     Raises
     ------
@@ -70,10 +86,6 @@ def read_layers(path: Path, *, dataset: str | None = None, energy_axis: int | No
         return [label_layer(io.read_labels(path), layer_name(path))]
     if dataset is None and io.is_element_map_file(path):
         return element_map_layers(io.read_element_maps(path))
-    if dataset is None and _event_loop_runs() and _is_hdf5(path) and not io.recognizes(path):
-        from napari_xrf.plugin.forms.dialogs import choose_dataset
-
-        dataset, energy_axis = choose_dataset(path, io.list_datasets(path))
     options: dict[str, Any] = {} if dataset is None else {"dataset": dataset, "energy_axis": energy_axis}
     cube = io.read(path, **options)
     for warning in cube.provenance.warnings:
@@ -81,18 +93,11 @@ def read_layers(path: Path, *, dataset: str | None = None, energy_axis: int | No
     if cube.provenance.layout != OWN_LAYOUT and layer_name(path):
         # Names inside files are often all the same, "Map data"; two open maps must be told apart.
         cube = replace(cube, name=layer_name(path))
-    follow_opening(cube)
-    layers, truth = cube_layers(cube), _truth(path)
-    if not truth:
-        return layers
-    from napari_xrf.plugin.layers.synthesis import truth_layers
-
-    # With the map's own layer, so that napari's Save writes it again.
-    layers[-1][1]["metadata"] |= {TRUTH_KEY: truth}
-    known = truth_layers(truth, cube, shares=False)
-    # The labels lie above the map, so that switching them on shows them.
-    below = [layer for layer in known if layer[2] != "labels"]
-    return [*below, *layers, *(layer for layer in known if layer[2] == "labels")]
+    if loaded:
+        cube = cube.load(progress=progress)
+    else:
+        follow_opening(cube)
+    return _with_truth(cube_layers(cube), path, cube)
 
 
 def layer_name(path: Path) -> str:
@@ -101,6 +106,34 @@ def layer_name(path: Path) -> str:
     ending = next((known for known in _LABEL_ENDINGS if name.lower().endswith(known)), path.suffix)
     name = name[: len(name) - len(ending)]
     return "" if name.lower() in ("", "labels") else name
+
+
+def _asked(path: Path) -> dict[str, Any]:
+    """Return what the user says of an HDF5 file of unknown layout; nothing of other files."""
+    from napari_xrf import io
+
+    known = io.recognizes(path) or io.is_label_file(path) or io.is_element_map_file(path)
+    if known or not _is_hdf5(path):
+        return {}
+    from napari_xrf.plugin.forms.dialogs import choose_dataset
+
+    dataset, energy_axis = choose_dataset(path, io.list_datasets(path))
+    return {"dataset": dataset, "energy_axis": energy_axis}
+
+
+def _with_truth(layers: list[LayerData], path: Path, cube: SpectralCube) -> list[LayerData]:
+    """Give a synthetic map's layer its truth, so that Save writes it again, and show its labels, hidden.
+
+    What else is known of it, often dozens of maps, becomes layers on request; see ``commands.show_truth``.
+    """
+    truth = _truth(path)
+    if not truth:
+        return layers
+    from napari_xrf.plugin.layers.synthesis import truth_layers
+
+    layers[-1][1]["metadata"] |= {TRUTH_KEY: truth}
+    # The labels lie above the map, so that switching them on shows them.
+    return [*layers, *truth_layers(truth, cube, shares=False, line_counts=False)]
 
 
 def _truth(path: Path) -> dict[str, Any]:
@@ -142,13 +175,3 @@ def _has_candidates(path: Path) -> bool:
         return bool(io.list_datasets(path))
     except (XrfError, OSError):
         return False
-
-
-def _event_loop_runs() -> bool:
-    """Whether a user sits before a window, rather than a script before its end."""
-    try:
-        from qtpy.QtCore import QThread
-        from qtpy.QtWidgets import QApplication
-    except ImportError:  # no Qt: a headless ViewerModel
-        return False
-    return QApplication.instance() is not None and QThread.currentThread().loopLevel() > 0

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,21 @@ def write_spectrum(path: str | Path, spectrum: Spectrum, *, progress: Progress =
     """Write a spectrum to .csv or .msa; InvalidInput for other suffixes."""
     writers = {".csv": _write_csv, ".msa": _write_msa, ".emsa": _write_msa}
     write_by_suffix(path, spectrum, writers, "spectra", progress)
+
+
+def write_spectra(path: str | Path, spectra: Mapping[str, Spectrum]) -> None:
+    """Write spectra of one axis into a table: ``energy_keV``, then the counts of each under its name.
+
+    Raises InvalidInput when there is none or their axes differ, FileError when the file cannot be written.
+    """
+    axes = {each.energy for each in spectra.values()}
+    if len(axes) != 1:
+        raise InvalidInput("spectra of one table must have one energy axis", "Save them one by one")
+    columns = [next(iter(axes)).energies.tolist(), *(each.counts.tolist() for each in spectra.values())]
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow([_HEADER[0], *spectra])
+        writer.writerows((repr(row[0]), *map(_plain, row[1:])) for row in zip(*columns, strict=True))
 
 
 def write_spectrum_picture(path: str | Path, spectrum: Spectrum, *, elements: Sequence[str] = ()) -> None:

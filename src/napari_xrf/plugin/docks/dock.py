@@ -1,4 +1,4 @@
-"""The life of a dock: one job at a time, the events it follows, and nothing left behind when it is closed."""
+"""The life of a dock: its place, one job at a time, what it follows, and nothing left when it is closed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import napari.viewer
-from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import QDockWidget, QFileDialog, QFrame, QLayout, QMainWindow, QScrollArea, QWidget
 from superqt.utils import qthrottled
 
+from napari_xrf.plugin.forms.parts import column, wrapped
 from napari_xrf.plugin.jobs.job import JobBar
-from napari_xrf.plugin.notices import errors_told, tell
+from napari_xrf.plugin.notices import errors_told, tell, warn
 from napari_xrf.plugin.writers import recognized_name
+
+_LOW = 290  # pixels of a dock at the bottom, which leave the map the larger part of a small screen
 
 
 class Dock(QWidget):  # type: ignore[misc]
@@ -30,16 +33,42 @@ class Dock(QWidget):  # type: ignore[misc]
         The viewer whose layers it works on.
     """
 
+    title = ""
+    area = Qt.DockWidgetArea.RightDockWidgetArea
     _docked = False
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self.viewer = viewer
         self.job_bar = JobBar()
+        self.said = wrapped()
+        self.said.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.said.hide()
+        self._own_place = bool(self.title) and _was_moved(self.title)
         ends: list[Callable[[], object]] = [self.job_bar.release]
         self._ends = ends
-        self.job_bar.busy.connect(lambda _: self._set_enabled())
+        self.job_bar.busy.connect(self._turn_busy)
         self.destroyed.connect(lambda: _call_once(ends))
+
+    def lay_out(self, *parts: QWidget | QLayout | tuple[QWidget, int] | None) -> None:
+        """Stack parts in a column that scrolls where the window is small, over the bar of the dock's job."""
+        inner = QWidget()
+        inner.setLayout(column(*parts))
+        scroll = QScrollArea()
+        scroll.setWidget(inner)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self.setLayout(column((scroll, 1), self.said, self.job_bar, flush=True))
+
+    def tell(self, message: str) -> None:
+        """Say something as a notification, which napari cuts off, and whole below the dock's parts."""
+        self._say(message)
+        tell(message)
+
+    def warn(self, message: str) -> None:
+        """Say a warning; see :meth:`tell`."""
+        self._say(message)
+        warn(message)
 
     def when_closed(self, end: Callable[[], object]) -> None:
         """Call ``end()`` when the dock is closed or deleted."""
@@ -107,7 +136,10 @@ class Dock(QWidget):  # type: ignore[misc]
         path, kind = QFileDialog.getSaveFileName(self, title, name, kinds)
         if path:
             with errors_told():
-                write(Path(recognized_name(path, re.findall(r"\*(\.\w+)", kind or kinds))))
+                target = Path(recognized_name(path, re.findall(r"\*(\.\w+)", kind or kinds)))
+                write(target)
+                if self.job_bar.job is None:
+                    self.tell(f"{target} is written")
 
     def write_in_background(
         self, path: Path, write: Callable[..., Any], *content: Any, **options: Any
@@ -115,7 +147,7 @@ class Dock(QWidget):  # type: ignore[misc]
         """Run ``write(path, *content, progress=..., **options)`` as the dock's job; says when it is done."""
 
         def done(_: Any) -> None:
-            tell(f"{path.name} is written")
+            self.tell(f"{path} is written")
 
         self.job_bar.run(f"Writing {path.name}", write, path, *content, on_done=done, **options)
 
@@ -124,12 +156,44 @@ class Dock(QWidget):  # type: ignore[misc]
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
                 self._docked = True
+                QTimer.singleShot(0, self._place)
             elif self._docked:
                 self._docked = False
                 _call_once(self._ends)
                 self.hide()
                 self.deleteLater()
         return bool(super().event(event))
+
+    def _place(self) -> None:
+        """Go where docks of this kind belong: beside the others in tabs; unless the user moved it before."""
+        dock = self.parent()
+        window = dock.parent() if isinstance(dock, QDockWidget) else None
+        if not isinstance(window, QMainWindow) or dock.isFloating():
+            return
+        # The column of layers keeps its height when a dock stands at the bottom.
+        window.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
+        if not self._own_place and window.dockWidgetArea(dock) != self.area:
+            window.addDockWidget(self.area, dock)
+            window.resizeDocks([dock], [_LOW], Qt.Orientation.Vertical)
+        area = window.dockWidgetArea(dock)
+        beside = [
+            other
+            for other in window.findChildren(QDockWidget)
+            if other is not dock and isinstance(other.widget(), Dock) and window.dockWidgetArea(other) == area
+        ]
+        if beside:
+            window.tabifyDockWidget(beside[-1], dock)
+        dock.show()
+        dock.raise_()
+
+    def _turn_busy(self, busy: bool) -> None:
+        if busy:
+            self._say("")
+        self._set_enabled()
+
+    def _say(self, text: str) -> None:
+        self.said.setText(text)
+        self.said.setVisible(bool(text))
 
     def _set_enabled(self) -> None:
         """Enable what can be done now; called when a job starts and ends."""
@@ -138,3 +202,10 @@ class Dock(QWidget):  # type: ignore[misc]
 def _call_once(ends: list[Callable[[], object]]) -> None:
     while ends:
         ends.pop()()
+
+
+def _was_moved(title: str) -> bool:
+    """Whether napari remembers where a dock stood in an earlier session."""
+    from napari.settings import get_settings
+
+    return any(name.startswith(f"{title} (") for name in get_settings().application.plugin_widget_positions)

@@ -15,18 +15,19 @@ from qtpy.QtWidgets import QComboBox, QLabel
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.map_choice import MapChoice, element_buttons
-from napari_xrf.plugin.forms.parts import button, column, row, tick_box
+from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.cubes import FOUND_KEY
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY, element_map_layers
 from napari_xrf.plugin.layers.layer_data import add_layers
-from napari_xrf.plugin.notices import tell, warn
 
 _METHODS = (("Fit of the whole spectrum", "fit"), ("Energy windows", "window"))
 
 
 class ElementMapsDock(Dock):
     """Makes one layer of net counts per line family of the chosen map."""
+
+    title = "Element maps"
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
@@ -46,15 +47,12 @@ class ElementMapsDock(Dock):
             "Per second", False, "Counts over the live or dwell time of each pixel", tuple
         )
         self.run = button("Map elements", "Make the maps as layers", self._map)
-        self.setLayout(
-            column(
-                row(QLabel("Map"), self.maps),
-                row(self.find, self.from_file, self.table, self.clear),
-                (self.list, 1),
-                row(QLabel("Method"), self.method, self.per_second),
-                row(self.run, self.grid, None),
-                self.job_bar,
-            )
+        self.lay_out(
+            row(QLabel("Map"), self.maps),
+            row(self.find, self.from_file, self.table, self.clear),
+            (self.list, 1),
+            row(QLabel("Method"), self.method, self.per_second),
+            row(self.run, self.grid, None),
         )
         self.setMinimumWidth(340)
         self.maps.chosen.connect(self._choose)
@@ -86,26 +84,29 @@ class ElementMapsDock(Dock):
             counts = f"{entry.net_counts:,.0f} ± {entry.standard_error:,.0f} counts"
             self.list.add(entry.element, f"{entry.element}   {lines}   {counts}{where}", on=True)
         if not found:
-            warn("No element stands out of this map: choose some from the table")
+            self.warn("No element stands out of this map: choose some from the table")
 
     def _map(self) -> None:
         from napari_xrf.maps.element_mapping import map_elements
 
-        cube = self.maps.cube()
+        layer, cube = self.maps.layer(), self.maps.cube()
         per_second = self.per_second.isEnabled() and self.per_second.isChecked()
         times = cube.live_time if cube is not None and per_second else None
-        options = {"method": self.method.currentData(), "on_done": partial(self._show_maps, times)}
+        done = partial(self._show_maps, layer, times)
+        options = {"method": self.method.currentData(), "on_done": done}
         self.maps.run("Mapping elements", map_elements, list(self.elements()) or None, **options)
 
-    def _show_maps(self, times: NDArray[np.floating] | None, maps: ElementMaps) -> None:
+    def _show_maps(self, layer: Any, times: NDArray[np.floating] | None, maps: ElementMaps) -> None:
         if len(maps) == 0:
-            warn("None of the elements has lines in this map's energies")
+            self.warn("None of the elements has lines in this map's energies")
             return
         if times is not None:
             maps = maps.per_second(times)
-        add_layers(self.viewer, element_map_layers(maps))
-        self._arrange()
-        tell(f"{len(maps)} element maps of {maps.source or 'the map'}; the last one is shown")
+        layers = element_map_layers(maps, by_strength=True)
+        add_layers(self.viewer, layers, over=layer)
+        if self.grid.isChecked():
+            self._arrange()
+        self.tell(f"{len(maps)} element maps of {maps.source or 'the map'}; {layers[-1][1]['name']} is shown")
 
     def _arrange(self) -> None:
         """Show all element maps side by side and hide what would stand between them, or go back."""

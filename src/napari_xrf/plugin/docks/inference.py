@@ -21,7 +21,7 @@ from napari_xrf.plugin.forms.inference import InferenceForm
 from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.model_choice import ModelChoice
 from napari_xrf.plugin.forms.parameter_form import form_label
-from napari_xrf.plugin.forms.parts import button, column, expanding, row, wrapped
+from napari_xrf.plugin.forms.parts import button, expanding, row, wrapped
 from napari_xrf.plugin.forms.tables import RankedTable
 from napari_xrf.plugin.jobs.job import Job, running_on
 from napari_xrf.plugin.jobs.model_answers import RegionAnswer, Request, answer_region, predict_map
@@ -31,7 +31,7 @@ from napari_xrf.plugin.layers.loading import load_in_background
 from napari_xrf.plugin.layers.predictions import prediction_layers
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.layers.regions import single_names
-from napari_xrf.plugin.notices import errors_told, tell, tell_error
+from napari_xrf.plugin.notices import errors_told, tell_error
 from napari_xrf.plugin.plots.line_markers import evidence_lines
 
 WHOLE = "the whole map, summed"
@@ -39,6 +39,8 @@ WHOLE = "the whole map, summed"
 
 class InferenceDock(Dock):
     """Asks a model about regions and maps."""
+
+    title = "Model inference"
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
@@ -62,17 +64,14 @@ class InferenceDock(Dock):
         self.table = RankedTable()
         self.run = button("Read whole map", "Make the outputs as layers", self._run)
         self.save = button("Save prediction…", "Write all outputs of the last map (.h5)", self._ask_file)
-        self.setLayout(
-            column(
-                row(form_label("Map"), self.maps),
-                row(form_label("Model"), self.models),
-                self.form,
-                row(form_label("Region"), self.region, self.ask, self.new_regions),
-                self.status,
-                (self.table, 1),
-                row(self.run, self.save, None),
-                self.job_bar,
-            )
+        self.lay_out(
+            row(form_label("Map"), self.maps),
+            row(form_label("Model"), self.models),
+            self.form,
+            row(form_label("Region"), self.region, self.ask, self.new_regions),
+            self.status,
+            (self.table, 1),
+            row(self.run, self.save, None),
         )
         self.setMinimumWidth(420)
         self.regions = RegionSpectra(self)
@@ -237,15 +236,16 @@ class InferenceDock(Dock):
             return
         request = self.form.request()
         work = on_calibrated(predict_map, layer, cube) if request.refined else partial(predict_map, cube)
-        done = partial(self._show_map, cube, request)
+        done = partial(self._show_map, layer, cube, request)
         self.job_bar.run(f"Reading {cube.name}", work, model, request, on_done=done)
 
-    def _show_map(self, cube: SpectralCube, request: Request, prediction: Any) -> None:
+    def _show_map(self, layer: Any, cube: SpectralCube, request: Request, prediction: Any) -> None:
         self.prediction, self._predicted = prediction, cube
         layers, notes = prediction_layers(prediction, request, cube)
-        add_layers(self.viewer, layers)
+        add_layers(self.viewer, layers, over=layer)
+        self.maps.choose(layer)  # a denoised map is a map too
         self._set_enabled()
-        tell("\n".join((f"{len(layers)} layers of {prediction.description.name}", *notes)))
+        self.tell("\n".join((f"{len(layers)} layers of {prediction.description.name}", *notes)))
 
     def _ask_file(self) -> None:
         name = f"{self._predicted.name}.predictions.h5" if self._predicted is not None else "predictions.h5"

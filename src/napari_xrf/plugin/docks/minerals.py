@@ -14,19 +14,18 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QLineEdit, QListWidge
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.class_table import TABLED, ClassTable
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
-from napari_xrf.plugin.forms.parts import button, column, row
-from napari_xrf.plugin.forms.tables import ClassTable
+from napari_xrf.plugin.forms.parts import button, row
 from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
 from napari_xrf.plugin.layers.layer_data import add_layers, map_layer, with_keywords
-from napari_xrf.plugin.notices import errors_told, tell
+from napari_xrf.plugin.notices import errors_told
 from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries
 
 CLASSIFICATION_KEY = "xrf_classification"
 
-_TABLED = ("data", "paint", "labels_update", "features", "colormap")  # what changes the table
 _AUTO = "All that the elements found allow"
 _TICKED = "The ticked ones"
 
@@ -34,11 +33,13 @@ _TICKED = "The ticked ones"
 class MineralsDock(Dock):
     """Makes a label layer of minerals from the chosen map, and tables any label layer."""
 
+    title = "Minerals"
+
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self._library: tuple[Mineral, ...] = load_library()
         self.maps = MapChoice(self)
-        self.labels = LabelsChoice(self, watched=_TABLED)
+        self.labels = LabelsChoice(self, watched=TABLED)
         self.choice = QComboBox()
         self.choice.addItems([_AUTO, _TICKED])
         self.filter = QLineEdit()
@@ -47,7 +48,7 @@ class MineralsDock(Dock):
         self.ticked = self.list.ticked
         self.list.setMinimumHeight(90)
         self.count = QLabel()
-        self.table = ClassTable()
+        self.table = ClassTable(self, self.labels)
         self.own = button("Own CSV…", "Add minerals of your own: name,formula,density", self._ask_library)
         self.run = button("Map minerals", "Name the mineral of each pixel", self._classify)
         self.save_table = button(
@@ -60,28 +61,23 @@ class MineralsDock(Dock):
             "Write map, table and spectra as HTML",
             partial(self.save_as, "Save the report", "report.html", "Report (*.html)", self.write_report),
         )
-        self.setLayout(
-            column(
-                row(QLabel("Map"), self.maps),
-                row(QLabel("Look for"), self.choice),
-                row(self.filter, self.own),
-                (self.list, 2),
-                row(self.run, self.count, None),
-                self.job_bar,
-                row(QLabel("Labels"), self.labels),
-                (self.table, 3),
-                row(self.save_table, self.save_report, None),
-            )
+        self.lay_out(
+            row(QLabel("Map"), self.maps),
+            row(QLabel("Look for"), self.choice),
+            row(self.filter, self.own),
+            (self.list, 2),
+            row(self.run, self.count, None),
+            row(QLabel("Labels"), self.labels),
+            (self.table, 3),
+            row(self.save_table, self.save_report, None),
         )
         self.setMinimumWidth(470)
         self.maps.chosen.connect(lambda _: self._set_enabled())
-        self.labels.chosen.connect(lambda _: self._choose_labels())
-        self.labels.edited.connect(self.throttled(self._show_table, 200))
+        self.labels.chosen.connect(lambda _: self._set_enabled())
         self.choice.currentIndexChanged.connect(lambda _: self._set_enabled())
         self.filter.textChanged.connect(self.list.show_only)
         self.list.itemChanged.connect(self._ticked)
         self._list_minerals()
-        self._choose_labels()
 
     def use_library(self, path: Path) -> None:
         """Add the minerals of a CSV file to the list, ticked.
@@ -138,30 +134,20 @@ class MineralsDock(Dock):
         cube = self.maps.cube()
         if cube is None:
             return
-        options = {"library": self._library, "on_done": partial(self._show, cube)}
+        options = {"library": self._library, "on_done": partial(self._show, self.maps.layer(), cube)}
         with errors_told():
             self.maps.run("Mapping minerals", classify_minerals, self.chosen_minerals(), **options)
 
-    def _show(self, cube: SpectralCube, classification: Any) -> None:
+    def _show(self, over: Any, cube: SpectralCube, classification: Any) -> None:
         labels = classification.label_map
         layers = [with_keywords(label_layer(labels), metadata={CLASSIFICATION_KEY: (cube, classification)})]
         if labels.confidence is not None:
             look = {"contrast_limits": (0.0, 1.0), "colormap": "gray", "visible": False}
             name = f"Confidence ({cube.name})"
             layers.insert(0, map_layer(np.asarray(labels.confidence), name, labels.pixel_size, **look))
-        layer = add_layers(self.viewer, layers)[-1]
+        layer = add_layers(self.viewer, layers, over=over)[-1]
         self.labels.choose(layer)
-        tell("\n".join(classification.notes) or f"{layer.name} is done")
-
-    def _choose_labels(self) -> None:
-        self._show_table()
-        self._set_enabled()
-
-    def _show_table(self) -> None:
-        from napari_xrf.minerals.modal_table import modal_table
-
-        label_map = self.labels.label_map()
-        self.table.show_classes(() if label_map is None else modal_table(label_map))
+        self.tell("\n".join(classification.notes) or f"{layer.name} is done")
 
     def _ask_library(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Minerals of your own", "", "Table (*.csv)")

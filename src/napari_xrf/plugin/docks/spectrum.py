@@ -8,31 +8,48 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import napari.viewer
-from qtpy.QtWidgets import QLabel, QLineEdit, QMenu, QPushButton, QSizePolicy
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QCursor
+from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QMenu, QSizePolicy
 
 from napari_xrf.core.counts import SumsRegions
-from napari_xrf.core.cube_spectra import CubeSpectra, summarize
+from napari_xrf.core.cube_spectra import CubeSpectra, sum_classes, summarize
+from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import EmissionLine, parse_elements
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice, element_buttons
-from napari_xrf.plugin.forms.parts import button, column, row, tick_box
-from napari_xrf.plugin.jobs.job import running_on
+from napari_xrf.plugin.forms.page import BesideOrBelow
+from napari_xrf.plugin.forms.parts import button, column, energy_field, menu_button, row, tick_box
+from napari_xrf.plugin.jobs.job import Job, running_on
+from napari_xrf.plugin.layers.element_maps import element_map_layers
+from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.loading import load_in_background
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.layers.regions import pixel_under
 from napari_xrf.plugin.layers.window_map import WindowMap
-from napari_xrf.plugin.notices import errors_told
-from napari_xrf.plugin.plots.curves import ExpectedSpectrum, counts_behind, draw_curves, expect_spectrum_of
-from napari_xrf.plugin.plots.spectrum_plot import SpectrumPlot
+from napari_xrf.plugin.notices import tell_error
+from napari_xrf.plugin.plots.curves import (
+    ClassSums,
+    ExpectedSpectrum,
+    counts_behind,
+    draw_curves,
+    expect_spectrum_of,
+)
+from napari_xrf.plugin.plots.spectrum_plot import SCALES, SpectrumPlot
 
 if TYPE_CHECKING:
     from napari_xrf.maps.identification import FoundElement
+    from napari_xrf.maps.peak_candidates import PeakCandidate
 
 
 class SpectrumDock(Dock):
     """Shows spectra of the chosen map and follows every region that is drawn on it."""
+
+    title = "Spectrum"
+    area = Qt.DockWidgetArea.BottomDockWidgetArea
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
@@ -40,6 +57,9 @@ class SpectrumDock(Dock):
         self._summary: CubeSpectra | None = None
         self._pixel: tuple[int, int] | None = None
         self._expected: ExpectedSpectrum | None = None
+        self._classes: ClassSums | None = None
+        self._summing: Job | None = None
+        self._expecting: Job | None = None
         self._wanted: SpectralCube | None = None
         self.maps = MapChoice(self)
         self.plot = SpectrumPlot()
@@ -52,11 +72,16 @@ class SpectrumDock(Dock):
         self.plot.windowChanged.connect(self.throttled(partial(self._map_window, dragged=True), 60))
         self.plot.windowReleased.connect(self._map_window)
         self._move = self.throttled(self._follow_cursor, 40)
+        self.plot.windowChanged.connect(self._show_bounds)
+        self.plot.clicked.connect(self._ask_peak)
+        self.labels.chosen.connect(lambda _: self._sum_classes())
+        self.labels.edited.connect(self.throttled(self._sum_classes, 500))
         self.plot.sliceMoved.connect(self._move_slider)
         self.follow(viewer.dims.events.point, self._follow_slider)
         viewer.mouse_move_callbacks.append(self._mouse_moved)
         self.when_closed(partial(viewer.mouse_move_callbacks.remove, self._mouse_moved))
         self.when_closed(self.window_map.keep)
+        self.when_closed(self._stop_jobs)
         self.follow_theme(self._take_colors)
         self._data_changed()
 
@@ -74,6 +99,9 @@ class SpectrumDock(Dock):
             per_pixel=self.per_pixel.isChecked(),
             pixel=self._pixel if self.show_pixel.isChecked() else None,
             expected=self._expected,
+            classes=self._classes if self.show_classes.isChecked() else None,
+            background=self.show_background.isChecked(),
+            smooth=self.smooth.isChecked(),
             color=self._foreground,
         )
         self.plot.set_curves(curves, "counts per pixel" if self.per_pixel.isChecked() else "counts")
@@ -99,16 +127,78 @@ class SpectrumDock(Dock):
             raise InvalidInput(f"there is no curve {name!r}")
         io.write(path, counts_behind(curve, cube))
 
+    def save_curves(self, path: Path) -> None:
+        """Write all spectra that are shown into one table (.csv): energies, and summed counts of each.
+
+        Raises
+        ------
+        FileError
+            When the file cannot be written.
+        """
+        from napari_xrf.io.spectra.files import write_spectra
+
+        cube = self.maps.cube()
+        if cube is None or not self.plot.curves():
+            raise InvalidInput("no spectrum is shown", "Open a map first")
+        write_spectra(path, {each.name: counts_behind(each, cube) for each in self.plot.curves()})
+
+    def peak_candidates(self, energy: float) -> tuple[PeakCandidate, ...]:
+        """Return what the peak at an energy in keV of the first curve may be, the likeliest first."""
+        from napari_xrf.maps.peak_candidates import rank_lines
+
+        cube, curves = self.maps.cube(), self.plot.curves()
+        if cube is None or not curves:
+            return ()
+        counts = counts_behind(curves[0], cube).counts
+        highest = cube.excitation.energy_kev or 40.0
+        return rank_lines(energy, counts, curves[0].energy, highest_kev=highest, listed=cube.elements)
+
+    def map_family(self, family: str) -> None:
+        """Add the map of a line family's net counts, above the others."""
+        from napari_xrf.maps.element_mapping import map_elements
+
+        layer = self.maps.layer()
+
+        def show(maps: ElementMaps) -> None:
+            add_layers(self.viewer, element_map_layers(maps), over=layer)
+
+        self.maps.run(f"Mapping {family}", map_elements, [family], method="window", on_done=show)
+
+    def _ask_peak(self, energy: float) -> None:
+        """Offer what a clicked peak may be."""
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        for candidate in self.peak_candidates(energy):
+            text = f"{candidate.name}   {candidate.energy:.3f} keV   {candidate.evidence}"
+            if not candidate.family:
+                menu.addAction(text).setEnabled(False)
+                continue
+            choices = menu.addMenu(text)
+            choices.addAction("Map it", partial(self.map_family, candidate.family))
+            choices.addAction("Mark its lines", partial(self._mark_too, candidate.family))
+        if not menu.isEmpty():
+            menu.popup(QCursor.pos())
+
+    def _mark_too(self, family: str) -> None:
+        self.set_elements(", ".join(dict.fromkeys((*self._marked(), family))))
+
     def _build(self) -> None:
         self.show_sum = tick_box("Sum", True, "The spectrum of all pixels", self.refresh)
         self.show_max = tick_box(
             "Max pixel", False, "The highest count of any pixel in each channel", self.refresh
         )
         self.show_pixel = tick_box("Cursor", False, "The pixel under the mouse pointer", self.refresh)
-        self.per_pixel = tick_box("Per pixel", True, "Divide by the number of pixels", self._rescale)
-        self.log = tick_box(
-            "Log", False, "Logarithmic counts", lambda: self.plot.set_log(self.log.isChecked())
+        self.show_background = tick_box("Background", False, "The continuum under the peaks", self.refresh)
+        self.show_classes = tick_box(
+            "Classes", False, "A curve for each class of the label map", self._sum_classes
         )
+        self.labels = LabelsChoice(self, watched=("data", "paint", "set_data", "features", "colormap"))
+        self.per_pixel = tick_box("Per pixel", True, "Divide by the number of pixels", self._rescale)
+        self.smooth = tick_box("Smooth", False, "Draw curves smoothed by half a peak's width", self.refresh)
+        self.scale = QComboBox()
+        self.scale.addItems(SCALES)
+        self.scale.setToolTip("How counts are drawn")
+        self.scale.currentTextChanged.connect(self.plot.set_scale)
         self.elements = QLineEdit()
         self.elements.setPlaceholderText("lines of: Fe, Ca, Pb L")
         self.elements.editingFinished.connect(self._mark)
@@ -131,33 +221,36 @@ class SpectrumDock(Dock):
         self.keep = button(
             "Keep its map", "Keep the map of the window; the next drag makes a new one", self.window_map.keep
         )
-        self.keep.setEnabled(False)
-        self.save = QPushButton("Save…")
-        self.save.setToolTip("Write one of the spectra as .csv or .msa")
-        self.save.setMenu(QMenu(self.save))
+        self.bounds = (energy_field("From"), energy_field("To"))
+        for widget in (self.keep, *self.bounds):
+            widget.setEnabled(False)
+        for field in self.bounds:
+            field.editingFinished.connect(self._type_window)
+        self.save = menu_button("Save…", "Write spectra as .csv or .msa, or the plot as a picture")
         self.save.menu().aboutToShow.connect(self._list_curves)
         zoom_out = button("Whole", "Show the whole spectrum", self.plot.show_all)
-        self.setLayout(
-            column(
-                row(QLabel("Map"), self.maps),
-                row(self.show_sum, self.show_max, self.show_pixel, self.per_pixel, self.log, None),
-                (self.plot, 1),
-                row(self.elements, self.find, self.from_file, self.table),
-                self.formula,
-                row(self.new_regions, self.window, self.keep),
-                row(zoom_out, self.save, None),
-                self.job_bar,
-            )
+        controls = column(
+            row(QLabel("Map"), self.maps),
+            row(self.show_sum, self.show_max, self.show_pixel, None),
+            row(self.show_background, self.show_classes, self.labels),
+            row(self.per_pixel, self.smooth, self.scale, zoom_out, self.save),
+            row(self.elements, self.find, self.from_file, self.table),
+            self.formula,
+            row(self.new_regions, self.window, self.keep),
+            row(QLabel("keV"), *self.bounds, None),
+            None,
         )
-        self.setMinimumWidth(380)
+        self.parts = BesideOrBelow(self.plot, controls)
+        self.setLayout(column((self.parts, 1), self.said, self.job_bar, flush=True))
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
     def _data_changed(self) -> None:
         cube = self.maps.cube()
         if self._summary is not None and self._summary.cube is cube:
             return
-        self._summary = self._expected = None
+        self._summary = self._expected = self._classes = None
         self.job_bar.cancel()
+        self.plot.readout.setText(" ")
         for widget in (self.find, self.window, self.save):
             widget.setEnabled(cube is not None)
         self.refresh()
@@ -200,14 +293,21 @@ class SpectrumDock(Dock):
             self.refresh()
             self.plot.show_main()
             self._follow_slider()
+            self._sum_classes()
+            if self.formula.text().strip():
+                self._expect()
 
     def _rescale(self) -> None:
         self.refresh()
         self.plot.show_heights()
 
     def _mark(self) -> None:
-        with errors_told():
-            self.plot.markers.show(parse_elements(self.elements.text()))
+        try:
+            names = parse_elements(self.elements.text())
+        except XrfError as error:
+            names = ()  # marks of what was written before would seem to be those of this
+            tell_error(error)
+        self.plot.markers.show(names)
 
     def _marked(self) -> tuple[str, ...]:
         try:
@@ -219,28 +319,65 @@ class SpectrumDock(Dock):
         self.set_elements(", ".join(entry.element for entry in found))
 
     def _expect(self) -> None:
-        text, cube, summary = self.formula.text().strip(), self.maps.cube(), self._summary
-        if not text or cube is None or summary is None:
-            self._expected = None
-            self.refresh()
-            return
+        text, summary = self.formula.text().strip(), self._summary
         if self._expected is not None and self._expected.formula == text:
+            return
+        self._expected = None
+        self.refresh()
+        if not text or summary is None:
             return
 
         def done(curve: ExpectedSpectrum) -> None:
-            self._expected = curve
-            self.refresh()
+            if self.formula.text().strip() == curve.formula and self._summary is summary:
+                self._expected = curve
+                self.refresh()
 
-        self.job_bar.run("Expected spectrum", expect_spectrum_of, text, summary, on_done=done)
+        if self._expecting is not None:
+            self._expecting.cancel()
+        self._expecting = Job("Expected spectrum", expect_spectrum_of, text, summary, on_done=done).start()
+
+    def _sum_classes(self) -> None:
+        """Sum the spectra of the label map's classes, in a thread: it reads the whole map."""
+        layer, cube = self.labels.layer(), self.maps.cube()
+        if self._summing is not None:
+            self._summing.cancel()
+            self._summing = None
+        if not self.show_classes.isChecked() or layer is None or cube is None or self._summary is None:
+            self._classes = None
+            self.refresh()
+            return
+        label_map = self.labels.label_map()
+        if label_map is None:
+            return
+
+        def done(sums: Any) -> None:
+            if self.maps.cube() is cube and self.labels.layer() is layer:
+                self._classes = ClassSums(label_map, sums)
+                self.refresh()
+
+        self._summing = Job("Spectra of classes", sum_classes, cube, label_map.labels, on_done=done).start()
 
     def _toggle_window(self) -> None:
         shown = self.window.isChecked()
         self.plot.show_window(shown)
-        self.keep.setEnabled(shown)
+        for widget in (self.keep, *self.bounds):
+            widget.setEnabled(shown)
         if shown:
+            self._show_bounds(*self.plot.window())
             self._map_window(*self.plot.window())
         else:
             self.window_map.keep()
+
+    def _show_bounds(self, low: float, high: float) -> None:
+        for field, value in zip(self.bounds, (low, high), strict=True):
+            field.blockSignals(True)
+            field.setValue(value)
+            field.blockSignals(False)
+
+    def _type_window(self) -> None:
+        low, high = (field.value() for field in self.bounds)
+        if low < high:
+            self.plot.set_window(low, high)
 
     def _map_window(self, low: float, high: float, *, dragged: bool = False) -> None:
         layer, cube = self.maps.layer(), self.maps.cube()
@@ -252,12 +389,26 @@ class SpectrumDock(Dock):
         menu.clear()
         for curve in self.plot.curves():
             menu.addAction(curve.name, partial(self._ask_file, curve.name))
-        if not self.plot.curves():
-            menu.addAction("no spectrum is shown").setEnabled(False)
+        menu.addSeparator()
+        table = partial(self.save_as, "Save all", "spectra.csv", "Table (*.csv)", self.save_curves)
+        for action in (
+            menu.addAction("All in one table…", table),
+            menu.addAction("Copy as picture", self._copy_picture),
+        ):
+            action.setEnabled(bool(self.plot.curves()))
+
+    def _copy_picture(self) -> None:
+        QApplication.clipboard().setPixmap(self.plot.grab())
+        self.tell("The plot is on the clipboard")
 
     def _ask_file(self, name: str) -> None:
         kinds = "Table (*.csv);;EMSA/MAS spectrum (*.msa)"
         self.save_as(f"Save {name}", f"{name}.csv", kinds, partial(self.save_curve, name))
+
+    def _stop_jobs(self) -> None:
+        for job in (self._summing, self._expecting):
+            if job is not None:
+                job.cancel()
 
     def _mouse_moved(self, viewer: Any, event: Any) -> None:
         if self.show_pixel.isChecked():

@@ -17,7 +17,7 @@ from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.page import TabsOverPlot
 from napari_xrf.plugin.forms.parameter_form import ErrorLabel, ParameterForm, form_label
-from napari_xrf.plugin.forms.parts import button, column, row, tick_box
+from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.forms.synthesis_tabs import (
     LayersTab,
     MineralsTab,
@@ -27,10 +27,9 @@ from napari_xrf.plugin.forms.synthesis_tabs import (
     RecipeTab,
 )
 from napari_xrf.plugin.layers.cubes import TRUTH_KEY, cube_from
-from napari_xrf.plugin.layers.layer_data import add_layers
-from napari_xrf.plugin.layers.loading import follow_opening
+from napari_xrf.plugin.layers.opening import show_layers
 from napari_xrf.plugin.layers.synthesis import synthetic_layers
-from napari_xrf.plugin.notices import errors_told, tell
+from napari_xrf.plugin.notices import errors_told
 from napari_xrf.plugin.plots.spectrum_plot import Curve, SpectrumPlot
 from napari_xrf.synthesis.recipes import LARGEST_SEED, Synthetic
 
@@ -55,6 +54,8 @@ class Seed:
 class SynthesisDock(Dock):
     """Makes maps and spectra with known truth, as layers and as files."""
 
+    title = "Generate synthetic data"
+
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self.minerals, self.layers = MineralsTab(), LayersTab()
@@ -77,16 +78,13 @@ class SynthesisDock(Dock):
         self.problem = ErrorLabel()
         self.results = LayerChoice(self, lambda layer: TRUTH_KEY in layer.metadata, "nothing made yet")
         self.save = button("Save…", "Write the map with its truth (.h5)", self._ask_file)
-        self.setLayout(
-            column(
-                (self.parts, 1),
-                self.seed,
-                row(form_label("Truth as layers"), self.shares, self.line_counts, None),
-                row(self.run, self.preview, None),
-                self.problem,
-                self.job_bar,
-                row(form_label("Result"), self.results, self.save),
-            )
+        self.lay_out(
+            (self.parts, 1),
+            self.seed,
+            row(form_label("Truth as layers"), self.shares, self.line_counts, None),
+            row(self.run, self.preview, None),
+            self.problem,
+            row(form_label("Result"), self.results, self.save),
         )
         self.setMinimumWidth(400)
         self.tabs.currentChanged.connect(lambda _: self._set_enabled())
@@ -126,13 +124,11 @@ class SynthesisDock(Dock):
 
     def _show(self, made: Synthetic) -> None:
         options = {"shares": self.shares.isChecked(), "line_counts": self.line_counts.isChecked()}
-        added = add_layers(self.viewer, synthetic_layers(made, **options))
+        added = show_layers(self.viewer, synthetic_layers(made, **options))
         main = next(layer for layer in reversed(added) if TRUTH_KEY in layer.metadata)
-        self.viewer.layers.selection.active = main
         self.results.choose(main)
-        follow_opening(made.cube)
         rows, columns, channels = made.cube.shape
-        tell(f"{main.name}: {rows} × {columns} × {channels}")
+        self.tell(f"{main.name}: {rows} × {columns} × {channels}")
 
     def _draw(self, name: str, made: Synthetic) -> None:
         counts = np.asarray(made.cube.counts[0, 0], dtype=float)

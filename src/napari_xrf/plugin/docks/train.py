@@ -18,7 +18,7 @@ from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.model_choice import shelf_of
 from napari_xrf.plugin.forms.page import TabsOverPlot
 from napari_xrf.plugin.forms.parameter_form import ErrorLabel, ParameterForm, form_label
-from napari_xrf.plugin.forms.parts import button, column, row, tick_box
+from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.forms.train_tabs import AdaptTab, TrainTab, TuneTab, adaptation_rows
 from napari_xrf.plugin.jobs.training import (
     WEIGHTS,
@@ -28,7 +28,7 @@ from napari_xrf.plugin.jobs.training import (
     run_search,
     run_training,
 )
-from napari_xrf.plugin.notices import errors_told, tell, warn
+from napari_xrf.plugin.notices import errors_told
 from napari_xrf.plugin.plots.loss_plot import LossPlot
 from napari_xrf.synthesis.recipes import LARGEST_SEED
 
@@ -65,6 +65,8 @@ class Teller(QObject):  # type: ignore[misc]
 class TrainDock(Dock):
     """Trains, tunes and adapts models; what comes of it is offered in the Model inference dock."""
 
+    title = "Train"
+
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self._shelf = shelf_of(viewer)
@@ -89,7 +91,7 @@ class TrainDock(Dock):
         self.problem = ErrorLabel()
         folder = row(form_label("Output folder"), self.folder, self.browse)
         buttons = row(self.run, self.resume, None)
-        self.setLayout(column((self.parts, 1), self.common, folder, buttons, self.problem, self.job_bar))
+        self.lay_out((self.parts, 1), self.common, folder, buttons, self.problem)
         self.setMinimumWidth(430)
         self._tell.told.connect(self._hear, Qt.ConnectionType.QueuedConnection)
         self.when_closed(partial(self._tell.told.disconnect, self._hear))
@@ -199,22 +201,22 @@ class TrainDock(Dock):
 
     def _trained(self, weights: Path) -> None:
         self._shelf.add(weights)
-        tell(f"{weights.parent.name} is trained; it is offered under Model inference")
+        self.tell(f"{weights.parent.name} is trained; it is offered under Model inference")
 
     def _searched(self, result: Any) -> None:
         self.tuning.show_trials(result.trials)
         self.tuning.show_result(result)
         before = "" if result.default is None else f", the recipe's own values {result.default:.4g}"
-        tell(f"{len(result.trials)} trials are done; best {result.figure} {result.value:.4g}{before}")
+        self.tell(f"{len(result.trials)} trials are done; best {result.figure} {result.value:.4g}{before}")
 
     def _adapted(self, result: Any) -> None:
         self.adaptation.table.show_rows(adaptation_rows(result))
         notes = "\n".join(result.notes)
         if result.kept:
             self._shelf.add(self._path() / WEIGHTS)
-            tell("\n".join(filter(None, ("The adapted model is offered under Model inference", notes))))
+            self.tell("\n".join(filter(None, ("The adapted model is offered under Model inference", notes))))
         else:
-            warn(f"The original weights are kept. {notes}")
+            self.warn(f"The original weights are kept. {notes}")
 
     def _choose_folder(self) -> None:
         self._own_folder = True

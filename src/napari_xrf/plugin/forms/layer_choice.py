@@ -44,6 +44,7 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
         expanding(self)
         self.currentIndexChanged.connect(self._tell)
         dock.follow_layers(accepts, ("name", *watched), self._list, self._hear)
+        dock.follow(dock.viewer.layers.selection.events.active, lambda event: self.choose(event.value))
 
     def layer(self) -> Any:
         """Return the chosen layer, or None."""

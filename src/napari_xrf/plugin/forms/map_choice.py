@@ -22,6 +22,8 @@ class MapChoice(LayerChoice):
 
     def __init__(self, dock: Dock) -> None:
         super().__init__(dock, holds_cube, "open a map of spectra", ("data",))
+        self._worked_on: Any = None
+        dock.follow(dock.viewer.layers.events.removed, self._stop)
 
     def cube(self) -> SpectralCube | None:
         """Return the chosen map, or None; a layer that has lost its energy axis is told."""
@@ -40,7 +42,14 @@ class MapChoice(LayerChoice):
 
         layer, cube = self.layer(), self.cube()
         if cube is not None:
+            self._worked_on = layer
             self._dock.job_bar.run(title, on_calibrated(work, layer, cube), *arguments, **options)
+
+    def _stop(self, event: Any) -> None:
+        """Stop the work on a map that the user has removed."""
+        if event.value is self._worked_on and self._worked_on is not None:
+            self._worked_on = None
+            self._dock.job_bar.cancel()
 
     def find_elements(self, show: Callable[[Any], object]) -> None:
         """Find the elements of the map, keep them with its layer and show them, if it is chosen still."""

@@ -6,7 +6,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QFrame, QScrollArea, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QFrame,
+    QLayout,
+    QScrollArea,
+    QSplitter,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_xrf.plugin.forms.parameter_form import Section, form_label
 
@@ -82,6 +91,44 @@ class TabsOverPlot(QSplitter):  # type: ignore[misc]
         if self._plot.isHidden():
             self._plot.show()
             self.setSizes([self.height() - self._share, self._share])
+
+
+class BesideOrBelow(QSplitter):  # type: ignore[misc]
+    """A plot and its controls: beside each other where there is width, below each other where there is not.
+
+    Parameters
+    ----------
+    plot
+        The plot, which takes what is left.
+    controls
+        Scroll where they have not enough room.
+    """
+
+    def __init__(self, plot: QWidget, controls: QLayout) -> None:
+        super().__init__()
+        inner = QWidget()
+        inner.setLayout(controls)
+        self.scroll = QScrollArea()
+        self.scroll.setWidget(inner)
+        self.scroll.setWidgetResizable(True)
+        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._needs = inner.minimumSizeHint()
+        for place, part in enumerate((plot, self.scroll)):
+            self.addWidget(part)
+            self.setStretchFactor(place, 1 - place)
+        self.setChildrenCollapsible(False)
+
+    def resizeEvent(self, event: Any) -> None:
+        """Turn with the shape that the dock has."""
+        wide = self.width() > 1.3 * self.height()
+        turned = Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical
+        if turned != self.orientation():
+            self.setOrientation(turned)
+            whole, needed = (
+                (self.width(), self._needs.width() + 24) if wide else (self.height(), self._needs.height())
+            )
+            self.setSizes([max(whole - needed, whole // 2), min(needed, whole // 2)])
+        super().resizeEvent(event)
 
 
 def _problem_of(part: Any) -> str:

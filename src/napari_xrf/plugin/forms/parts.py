@@ -7,9 +7,11 @@ from collections.abc import Callable
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
+    QDoubleSpinBox,
     QHBoxLayout,
     QLabel,
     QLayout,
+    QMenu,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -32,6 +34,25 @@ def button(text: str, hint: str, clicked: Callable[[], object]) -> QPushButton:
     made.setToolTip(hint)
     made.clicked.connect(lambda _=False: clicked())
     return made
+
+
+def menu_button(text: str, hint: str) -> QPushButton:
+    """Return a button that opens a menu of its own, empty at first."""
+    made = QPushButton(text)
+    made.setToolTip(hint)
+    made.setMenu(QMenu(made))
+    return made
+
+
+def energy_field(label: str) -> QDoubleSpinBox:
+    """Return a field for an energy in keV."""
+    field = QDoubleSpinBox()
+    field.setDecimals(3)
+    field.setRange(-1.0, 1000.0)
+    field.setSingleStep(0.01)
+    field.setToolTip(f"{label}, keV")
+    field.setKeyboardTracking(False)
+    return field
 
 
 def row(*widgets: QWidget | None) -> QHBoxLayout:

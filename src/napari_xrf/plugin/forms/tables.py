@@ -1,4 +1,4 @@
-"""Tables of results: of any texts, of the classes of a label map, of a model's answer."""
+"""Tables of results: of any texts, and of a model's answer."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
-
-from napari_xrf.minerals.modal_table import ModalRow
 
 if TYPE_CHECKING:
     from napari_xrf.learning.prediction_views import RankedName
@@ -71,33 +68,9 @@ class Table(QTableWidget):  # type: ignore[misc]
         )
 
 
-class ClassTable(Table):
-    """The classes of a label map with their colours and percentages: table and legend in one."""
-
-    def __init__(self) -> None:
-        heads = ("", "Mineral", "Area %", "Weight %", "mm²", "Pixels", "Conf.")
-        super().__init__(heads, stretched=1, height=120)
-
-    def show_classes(self, rows: Sequence[ModalRow]) -> None:
-        """Show these classes, the most frequent first; those without a pixel are left out."""
-        shown = sorted((row for row in rows if row.pixels), key=lambda row: -row.pixels)
-        self.show_rows(
-            [
-                (
-                    "",
-                    row.name,
-                    _text(row.area_percent, ".1f"),
-                    _text(row.weight_percent, ".1f"),
-                    _text(row.area_mm2, ".3g"),
-                    f"{row.pixels:,}",
-                    _text(row.mean_confidence, ".2f"),
-                )
-                for row in shown
-            ]
-        )
-        for place, row in enumerate(shown):
-            self.item(place, 0).setBackground(QColor(row.color))
-            self.item(place, 1).setToolTip("\n".join(filter(None, (row.name, row.formula))))
+def number_text(value: float | None, form: str, missing: str = "–") -> str:
+    """Return a number in a format, or what stands for one that is not known."""
+    return missing if value is None else format(value, form)
 
 
 class RankedTable(Table):
@@ -122,7 +95,7 @@ class RankedTable(Table):
         ]
         self._filling = True
         self.show_rows(
-            [(row.name, f"{row.probability:.1%}", _text(row.counts, ",.0f", "")) for row in listed],
+            [(row.name, f"{row.probability:.1%}", number_text(row.counts, ",.0f", "")) for row in listed],
             [place for place, row in enumerate(listed) if row.present],
         )
         self.setColumnHidden(2, all(row.counts is None for row in listed))
@@ -145,10 +118,6 @@ class RankedTable(Table):
     def _tell(self) -> None:
         if not self._filling and self.name():
             self.picked.emit(self.name())
-
-
-def _text(value: float | None, form: str, missing: str = "–") -> str:
-    return missing if value is None else format(value, form)
 
 
 def _is_number(text: str) -> bool:

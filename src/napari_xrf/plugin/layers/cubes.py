@@ -84,7 +84,7 @@ def cube_keywords(cube: SpectralCube) -> dict[str, Any]:
         "scale": (cube.energy.width, *flat["scale"]),
         "translate": (cube.energy.offset, *flat["translate"]),
         "units": ("keV", *flat["units"]),
-        "axis_labels": ("energy", "y", "x"),
+        "axis_labels": ("energy (keV)", "y", "x"),
     }
 
 
@@ -103,6 +103,8 @@ def cube_layer(cube: SpectralCube) -> LayerData:
         "blending": "translucent_no_depth",
         "multiscale": False,
         "rgb": False,
+        # The slider shows all counts of its window; see show_first_view.
+        "projection_mode": "sum",
         **cube_keywords(cube),
     }
     return energy_first(cube.counts), keywords, "image"

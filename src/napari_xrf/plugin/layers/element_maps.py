@@ -35,9 +35,11 @@ def element_map_layer(
     return map_layer(values, family, pixel_size, metadata=metadata, **keywords)
 
 
-def element_map_layers(maps: ElementMaps) -> list[LayerData]:
-    """Return one image layer per line family, the last one visible."""
-    shown = zip(maps.families, maps.counts, maps.standard_errors, strict=True)
+def element_map_layers(maps: ElementMaps, *, by_strength: bool = False) -> list[LayerData]:
+    """Return one image layer per line family, the last one visible: the strongest where ``by_strength``."""
+    sums = maps.counts.sum(axis=(1, 2), dtype=np.float64)
+    order = np.argsort(sums, kind="stable") if by_strength else range(len(maps))
+    shown = ((maps.families[at], maps.counts[at], maps.standard_errors[at]) for at in order)
     return [
         element_map_layer(
             counts,

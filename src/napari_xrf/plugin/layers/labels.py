@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ LABEL_MAP_KEY = "xrf_label_map"
 
 # Okabe & Ito's colours, told apart by colour-blind eyes too, for classes that come without one.
 _SPARE_COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
+_SPARE_LABELS = 64  # that have colours of their own beyond the highest label
+_OTHER_COLOR = "#b0b0b0"
 _NAME_COLUMNS = ("name", "mineral", "class", "phase", "label name")
 
 
@@ -48,7 +51,12 @@ def label_colormap(label_map: LabelMap) -> Any:
     from napari.utils.colormaps import DirectLabelColormap
 
     colors: dict[int | None, str] = {entry.label: entry.color for entry in label_map.classes}
-    return DirectLabelColormap(color_dict={None: "transparent", NOT_MEASURED: "transparent", **colors})
+    # A class that the user paints anew has a colour at once, and a table shows the same.
+    highest = max((entry.label for entry in label_map.classes), default=0)
+    spare = {label: _spare_color(label) for label in range(1, highest + _SPARE_LABELS) if label not in colors}
+    return DirectLabelColormap(
+        color_dict={None: _OTHER_COLOR, NOT_MEASURED: "transparent", **spare, **colors}
+    )
 
 
 def class_features(label_map: LabelMap) -> Any:
@@ -96,6 +104,23 @@ def label_map_from(data: Any, keywords: Mapping[str, Any]) -> LabelMap:
     return LabelMap(
         labels, classes, confidence, pixel_size_from(keywords), known.source if known is not None else ""
     )
+
+
+def change_class(layer: Any, label: int, **changed: Any) -> None:
+    """Give a class of a Labels layer another ``name``, ``color``, ``formula`` or ``density``."""
+    label_map = label_map_of_layer(layer)
+    classes = tuple(
+        replace(entry, **changed) if entry.label == label else entry for entry in label_map.classes
+    )
+    known = replace(label_map, classes=classes)
+    layer.features = class_features(known)
+    layer.colormap = label_colormap(known)
+
+
+def merge_classes(layer: Any, label: int, others: Iterable[int]) -> None:
+    """Give the pixels of other classes to one; the layer's undo takes it back, names and colours stay."""
+    data = np.asarray(layer.data)
+    layer.data_setitem(np.nonzero(np.isin(data, list(others))), label)
 
 
 def label_map_of_layer(layer: Any) -> LabelMap:
@@ -174,4 +199,8 @@ def _density(value: Any) -> float | None:
 
 def _color_of(label: int, colormap: Any) -> str:
     rgba = np.zeros(4) if colormap is None else np.ravel(colormap.map(label))
-    return hex_color(rgba) if rgba[3] else _SPARE_COLORS[label % len(_SPARE_COLORS)]
+    return hex_color(rgba) if rgba[3] else _spare_color(label)
+
+
+def _spare_color(label: int) -> str:
+    return _SPARE_COLORS[label % len(_SPARE_COLORS)]

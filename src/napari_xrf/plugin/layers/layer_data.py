@@ -11,15 +11,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+REGION_KEY = "xrf_regions"
+
 LayerData = tuple[Any, dict[str, Any], str]
 """(data, keyword arguments of the layer, type of the layer): what napari's readers return."""
 
 
-def add_layers(viewer: Any, layers: Iterable[LayerData]) -> list[Any]:
-    """Add layers to a viewer, from bottom to top, and return them."""
+def add_layers(viewer: Any, layers: Iterable[LayerData], over: Any = None) -> list[Any]:
+    """Add layers to a viewer, from bottom to top but below the regions drawn on it, and return them.
+
+    Parameters
+    ----------
+    over
+        The map's layer that they belong to: they lie where it lies.
+    """
     from napari.layers import Layer
 
-    return [viewer.add_layer(Layer.create(*data)) for data in layers]
+    added = []
+    for data in layers:
+        layer = Layer.create(*(data if over is None else _on(data, over)))
+        added.append(viewer.add_layer(layer))
+        regions = [other for other in viewer.layers if REGION_KEY in other.metadata]
+        if regions and REGION_KEY not in layer.metadata:
+            viewer.layers.move(len(viewer.layers) - 1, min(viewer.layers.index(other) for other in regions))
+    return added
+
+
+def moved(layer: LayerData, y: float, x: float) -> LayerData:
+    """Return a layer's data with its place moved, in the units of its last two axes."""
+    data, keywords, kind = layer
+    before = keywords.get("translate") or (0.0,) * len(keywords["scale"])
+    return data, keywords | {"translate": (*before[:-2], before[-2] + y, before[-1] + x)}, kind
 
 
 def with_keywords(layer: LayerData, **keywords: Any) -> LayerData:
@@ -34,7 +56,7 @@ def map_layer(
 ) -> LayerData:
     """Return the layer of a map (Y, X), or of a picture (Y, X, 3), with further keywords of the layer."""
     color = values.ndim == 3
-    look = {} if color else {"contrast_limits": _limits(values), "colormap": "viridis"}
+    look = {} if color else {"contrast_limits": good_limits(values), "colormap": "viridis"}
     shared = {"name": name, "rgb": color, "multiscale": False, **spatial_keywords(pixel_size)}
     return values, shared | look | keywords, "image"
 
@@ -84,10 +106,15 @@ def hex_color(rgba: NDArray[np.floating]) -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def _limits(image: NDArray[np.generic]) -> tuple[float, float]:
+def good_limits(image: NDArray[np.generic]) -> tuple[float, float]:
+    """Return contrast limits in which a few hot pixels hide nothing else."""
     values = np.asarray(image)[np.isfinite(image)]
     if values.size == 0:
         return 0.0, 1.0
     low, high = (float(value) for value in np.percentile(values, (0.5, 99.8)))
     low = min(low, 0.0) if low < 0 else (0.0 if low < 0.5 * high else low)
     return (low, high) if high > low else (low, low + 1.0)
+
+
+def _on(layer: LayerData, over: Any) -> LayerData:
+    return moved(layer, *(float(place) for place in over.translate[-2:]))

@@ -1,11 +1,16 @@
-"""After opening: decode a lazily read map in the background, and show it where it is bright."""
+"""After opening: what is seen of a map first, and decoding a lazily read one in the background."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, brightest_channel, energy_first
+from napari_xrf.plugin.layers.layer_data import good_limits
+
+_HALF_WINDOW_KEV = 0.1  # to each side of the slider: a peak's width, where a single channel is noise
 
 
 def follow_opening(cube: SpectralCube) -> None:
@@ -22,10 +27,21 @@ def follow_opening(cube: SpectralCube) -> None:
         QTimer.singleShot(0, lambda: _when_open(cube))
 
 
-def show_brightest(viewer: Any, cube: SpectralCube) -> None:
-    """Move the energy slider to the strongest peak of a cube."""
-    if viewer.dims.ndim >= 3:
-        viewer.dims.set_point(viewer.dims.ndim - 3, float(cube.energy.energies[brightest_channel(cube)[0]]))
+def show_first_view(viewer: Any, layer: Any, cube: SpectralCube) -> None:
+    """Show the strongest peak of a cube's layer, all counts of its window, fitted to what is visible."""
+    dims = viewer.dims
+    if dims.ndim >= 3:
+        axis = dims.ndim - 3
+        if cube.energy.width < _HALF_WINDOW_KEV and not dims.margin_left[axis]:
+            margin = tuple(_HALF_WINDOW_KEV if at == axis else 0.0 for at in range(dims.ndim))
+            dims.margin_left = dims.margin_right = margin
+        dims.set_point(axis, float(cube.energy.energies[brightest_channel(cube)[0]]))
+    overlays = viewer.canvas.overlays
+    overlays.scale_bar.visible = cube.pixel_size is not None
+    overlays.current_slice.visible = True
+    viewer.layers.selection.active = layer
+    _follow_contrast(layer)
+    viewer.fit_to_view(layers=[other for other in viewer.layers if other.visible])
 
 
 def replace_counts(viewer: Any, lazy: SpectralCube, loaded: SpectralCube) -> None:
@@ -33,14 +49,6 @@ def replace_counts(viewer: Any, lazy: SpectralCube, loaded: SpectralCube) -> Non
     for layer in _layers_of(viewer, lazy):
         layer.metadata[CUBE_KEY] = loaded
         layer.data = energy_first(loaded.counts)
-
-
-def _when_open(cube: SpectralCube) -> None:
-    showing = [viewer for viewer in _viewers() if _layers_of(viewer, cube)]
-    for viewer in showing:
-        show_brightest(viewer, cube)
-    if showing:
-        load_in_background(cube)
 
 
 def load_in_background(cube: SpectralCube) -> None:
@@ -51,20 +59,44 @@ def load_in_background(cube: SpectralCube) -> None:
         return
 
     def done(loaded: SpectralCube) -> None:
-        for viewer in _viewers():
+        for viewer in open_viewers():
             replace_counts(viewer, cube, loaded)
 
     Job(f"Decoding {cube.name}", cube.load, on_done=done, subject=cube).start()
 
 
-def _layers_of(viewer: Any, cube: SpectralCube) -> list[Any]:
-    return [layer for layer in viewer.layers if layer.metadata.get(CUBE_KEY) is cube]
-
-
-def _viewers() -> list[Any]:
+def open_viewers() -> list[Any]:
     """Every open viewer; a reader is not told which one asked."""
     import napari
 
     return list(getattr(napari.Viewer, "_instances", ())) or [
         viewer for viewer in [napari.current_viewer()] if viewer is not None
     ]
+
+
+def _follow_contrast(layer: Any) -> None:
+    """Show each energy in a contrast of its own, until the user chooses one."""
+    chosen: list[tuple[float, ...]] = []
+
+    def follow(event: Any = None) -> None:
+        if chosen and tuple(layer.contrast_limits) != chosen[-1]:
+            layer.events.set_data.disconnect(follow)
+            return
+        low, high = good_limits(np.asarray(layer._data_view))
+        layer.contrast_limits_range = layer.contrast_limits = (low, high)
+        chosen[:] = [tuple(layer.contrast_limits)]
+
+    layer.events.set_data.connect(follow)
+    follow()
+
+
+def _when_open(cube: SpectralCube) -> None:
+    showing = [viewer for viewer in open_viewers() if _layers_of(viewer, cube)]
+    for viewer in showing:
+        show_first_view(viewer, _layers_of(viewer, cube)[-1], cube)
+    if showing:
+        load_in_background(cube)
+
+
+def _layers_of(viewer: Any, cube: SpectralCube) -> list[Any]:
+    return [layer for layer in viewer.layers if layer.metadata.get(CUBE_KEY) is cube]

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.plugin.layers.layer_data import hex_color, spatial_keywords
-
-REGION_KEY = "xrf_regions"
+from napari_xrf.plugin.layers.layer_data import REGION_KEY, hex_color, spatial_keywords
 
 # Well apart from each other and bright enough for a dark window.
 REGION_COLORS = (

@@ -63,8 +63,8 @@ class WindowMap:
         layer = self._layer
         if layer is None or layer not in self._viewer.layers or layer.data.shape != data.shape:
             selected = set(self._viewer.layers.selection)
-            (self._layer,) = add_layers(self._viewer, [(data, keywords, kind)])
-            _put_above(self._viewer.layers, self._layer, over)
+            above = over if over in self._viewer.layers else None
+            (self._layer,) = add_layers(self._viewer, [(data, keywords, kind)], over=above)
             # The new layer must not take the tools away from the region that is being drawn.
             self._viewer.layers.selection = selected or {self._layer}
             return
@@ -77,12 +77,6 @@ def _is_quick(cube: SpectralCube, low: float, high: float) -> bool:
     window = cube.energy.window(low, high)
     size = int(np.prod(cube.map_shape)) * (window.stop - window.start) * cube.counts.dtype.itemsize
     return cube.is_loaded and size <= _QUICK_BYTES
-
-
-def _put_above(layers: Any, layer: Any, below: Any) -> None:
-    # Regions that lie on the map stay on top of it.
-    if below in layers:
-        layers.move(layers.index(layer), layers.index(below) + 1)
 
 
 def _narrow(counts: NDArray[np.uint64]) -> NDArray[np.unsignedinteger[Any]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QRectF, Qt, Signal
 from qtpy.QtWidgets import QSizePolicy
 
 import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt binding
@@ -15,6 +16,9 @@ import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt bin
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.plugin.plots.line_markers import LineMarkers
 from napari_xrf.plugin.plots.plot import Plot, vertical_line
+
+LINEAR, ROOT, LOG = SCALES = ("linear", "√", "log")
+_GRIP_PIXELS = 28  # the least that can be caught of an energy window, at any zoom
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,8 @@ class Curve:
         By how much summed counts were divided. Zero is drawn at half of one count on a logarithmic axis.
     dashed
         Whether the line is broken, for expectations.
+    drawn
+        (E,) what is drawn in place of the counts, when they are smoothed.
     """
 
     name: str
@@ -43,6 +49,7 @@ class Curve:
     color: str
     divisor: int = 1
     dashed: bool = False
+    drawn: NDArray[np.floating] | None = None
 
 
 class SpectrumPlot(Plot):
@@ -51,18 +58,20 @@ class SpectrumPlot(Plot):
     windowChanged = Signal(float, float)
     windowReleased = Signal(float, float)
     sliceMoved = Signal(float)
+    clicked = Signal(float)
 
     def __init__(self) -> None:
-        super().__init__("Energy (keV)", "", least=(260, 220), usual=(430, 420))
+        self._counts_axis = _CountsAxis("left")
+        super().__init__("Energy (keV)", "", least=(220, 120), usual=(430, 300), left=self._counts_axis)
         self._curves: dict[str, pg.PlotDataItem] = {}
         self._shown: list[Curve] = []
-        self._log = False
+        self._scale = LINEAR
         self.plot.setDownsampling(auto=True, mode="peak")
         self.plot.setClipToView(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.markers = LineMarkers(self.plot)
-        self.region = pg.LinearRegionItem(brush=(230, 159, 0, 50), pen=(230, 159, 0))
-        self.region.setZValue(-10)
+        self.region = _EnergyWindow(brush=(230, 159, 0, 50), pen=(230, 159, 0))
+        self.region.setZValue(20)  # above the mark of the slider, which would be caught in its place
         self.region.setVisible(False)
         self._window_placed = False
         self.plot.addItem(self.region, ignoreBounds=True)
@@ -72,6 +81,7 @@ class SpectrumPlot(Plot):
             self.plot, "#b0b0b0", Qt.PenStyle.DashLine, movable=True, hoverPen="#ffffff"
         )
         self.slice.sigDragged.connect(lambda line: self.sliceMoved.emit(float(line.value())))
+        self.plot.scene().sigMouseClicked.connect(self._click)
         self._crosshair = vertical_line(self.plot, "#888888", Qt.PenStyle.DotLine)
         self._pointer = pg.SignalProxy(self.plot.scene().sigMouseMoved, rateLimit=30, slot=self._point)
         self.readout.setMinimumHeight(2 * self.readout.fontMetrics().lineSpacing())
@@ -85,13 +95,16 @@ class SpectrumPlot(Plot):
         first_time = not self._shown
         self._shown = list(curves)
         for curve in curves:
-            heights = np.maximum(curve.counts, 0.5 / curve.divisor) if self._log else curve.counts
+            heights = self._heights(curve)
             item = self._curves[curve.name]
             style = Qt.PenStyle.DashLine if curve.dashed else Qt.PenStyle.SolidLine
             item.setPen(pg.mkPen(curve.color, width=1, style=style))
             item.setData(curve.energy.energies, np.asarray(heights, dtype=float))
         if unit != self.plot.getAxis("left").labelText:
             self.plot.setLabel("left", unit)
+        if curves:
+            energies = curves[0].energy.energies
+            self.region.setBounds((float(energies[0]), float(energies[-1])))
         if first_time and curves:
             self.show_main()
 
@@ -99,12 +112,12 @@ class SpectrumPlot(Plot):
         """Return the spectra that are shown."""
         return tuple(self._shown)
 
-    def set_log(self, log: bool) -> None:
-        """Draw counts on a logarithmic axis, or a linear one."""
-        if log != self._log:
-            self._log = log
+    def set_scale(self, scale: str) -> None:
+        """Draw counts on a linear axis, one of their square roots, or a logarithmic one."""
+        if scale != self._scale:
+            self._scale = self._counts_axis.scale_name = scale
             energies = self.plot.getViewBox().viewRange()[0]
-            self.plot.setLogMode(x=False, y=log)  # which forgets the zoom
+            self.plot.setLogMode(x=False, y=scale == LOG)  # which forgets the zoom
             self.plot.setXRange(*energies, padding=0)
             self.set_curves(self._shown, self.plot.getAxis("left").labelText)
             self.show_heights()
@@ -131,11 +144,12 @@ class SpectrumPlot(Plot):
         if positive.size == 0:
             return
         highest = float(positive.max())
-        if self._log:
+        if self._scale == LOG:
             low = max(float(np.percentile(positive, 2)), highest * 1e-6)
             self.plot.setYRange(np.log10(low / 2), np.log10(highest * 3), padding=0)
         else:
-            self.plot.setYRange(0, highest * 1.15, padding=0)
+            top = 1.15 * highest
+            self.plot.setYRange(0, np.sqrt(top) if self._scale == ROOT else top, padding=0)
 
     def set_slice(self, energy: float | None) -> None:
         """Mark the energy in keV that the map shows now; None hides the mark."""
@@ -158,6 +172,18 @@ class SpectrumPlot(Plot):
         """Return the energy window's (low, high) in keV."""
         low, high = self.region.getRegion()
         return float(low), float(high)
+
+    def _heights(self, curve: Curve) -> NDArray[np.floating]:
+        counts = curve.counts if curve.drawn is None else curve.drawn
+        if self._scale == LOG:
+            return np.maximum(counts, 0.5 / curve.divisor)
+        return np.sqrt(np.maximum(counts, 0)) if self._scale == ROOT else counts
+
+    def _click(self, event: Any) -> None:
+        if event.button() == Qt.MouseButton.LeftButton and not event.double():
+            box = self.plot.getViewBox()
+            if box.sceneBoundingRect().contains(event.scenePos()):
+                self.clicked.emit(float(box.mapSceneToView(event.scenePos()).x()))
 
     def _show_energies(self, low: float, high: float) -> None:
         self.plot.setXRange(low, high, padding=0.02)
@@ -200,6 +226,36 @@ class SpectrumPlot(Plot):
         if near is not None:
             parts.append(f"{near.element} {near.siegbahn} {near.energy:.3f} keV")
         return "   ".join(parts)
+
+
+class _EnergyWindow(pg.LinearRegionItem):  # type: ignore[misc]
+    """An energy window that is wide enough to catch, however far the plot is zoomed out.
+
+    The band is what is summed; a fainter one beside it only makes it wide enough.
+    """
+
+    def boundingRect(self) -> QRectF:
+        band = super().boundingRect()
+        lacking = max(0.0, _GRIP_PIXELS * self.pixelWidth() - band.width())
+        return band.adjusted(-lacking / 2, 0, lacking / 2, 0)
+
+    def paint(self, painter: Any, *_: Any) -> None:
+        painter.setPen(pg.mkPen(None))
+        painter.setBrush(pg.mkBrush(230, 159, 0, 25))
+        painter.drawRect(self.boundingRect())
+        painter.setBrush(self.currentBrush)
+        painter.drawRect(super().boundingRect())
+
+
+class _CountsAxis(pg.AxisItem):  # type: ignore[misc]
+    """An axis of counts that are drawn as they are, as their square roots or logarithms."""
+
+    scale_name = LINEAR
+
+    def tickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:
+        if self.scale_name == ROOT:
+            return [f"{value * abs(value):.3g}" for value in values]
+        return list(super().tickStrings(values, scale, spacing))
 
 
 def _reach(curve: Curve) -> float:

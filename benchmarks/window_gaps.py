@@ -1,0 +1,214 @@
+"""How long the window stands still while a large map is opened, stepped through, drawn on and mapped.
+
+    xvfb-run -a -s "-screen 0 1366x768x24" python -m benchmarks.window_gaps
+
+A timer beats every 5 ms in napari's event loop; a gap is the time between two beats. Beside the clock stands
+the processor time of the window's thread alone: what others on the machine, and the worker threads, take is
+not in it. Where the graphics are computed by the processor, drawing the canvas is the largest part of a gap
+and is told apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import napari
+import numpy as np
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_xrf import io
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.spectral_cube import SpectralCube
+
+_BEAT_MS = 5
+_PEAKS = ((1.74, 120.0), (3.69, 300.0), (6.404, 400.0), (7.058, 60.0), (8.046, 100.0))
+
+
+class Heart:
+    """Beats in the event loop; :meth:`read` tells of the gaps since the last reading."""
+
+    def __init__(self, canvas: Any) -> None:
+        self.gaps: list[tuple[float, float, float]] = []
+        self._drawn = 0.0
+        self._last = (time.perf_counter(), time.thread_time(), 0.0)
+        draw = canvas._draw_scene
+
+        def timed(*arguments: Any, **options: Any) -> Any:
+            began = time.thread_time()
+            try:
+                return draw(*arguments, **options)
+            finally:
+                self._drawn += time.thread_time() - began
+
+        canvas._draw_scene = timed
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._beat)
+        self._timer.start(_BEAT_MS)
+
+    def read(self) -> dict[str, float]:
+        """Return the longest gaps in ms, by the clock, by the processor, and by it without drawing."""
+        gaps = np.array(self.gaps or [(0.0, 0.0, 0.0)]) * 1000
+        self.gaps.clear()
+        return dict(zip(("clock", "processor", "without drawing"), gaps.max(axis=0), strict=True))
+
+    def _beat(self) -> None:
+        now = (time.perf_counter(), time.thread_time(), self._drawn)
+        clock, processor, drawn = (new - old for new, old in zip(now, self._last, strict=True))
+        self.gaps.append((clock, processor, processor - drawn))
+        self._last = now
+
+
+def main() -> None:
+    """Do what a user does, and print the gaps of each stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--file", type=Path, help="a map to open instead of a synthetic one")
+    parser.add_argument("--side", type=int, default=500, help="pixels of a side of the synthetic map")
+    parser.add_argument("--channels", type=int, default=4096)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = given.file or write_map(Path(folder) / "large.h5", given.side, given.channels)
+        walk(path)
+
+
+def write_map(path: Path, side: int, channels: int) -> Path:
+    """Write a map of four phases with peaks of five elements."""
+    generator = np.random.default_rng(0)
+    axis = EnergyAxis(-0.2, 41.16 / channels, channels)
+    energies = axis.energies
+    peaks = np.array([size * np.exp(-(((energies - at) / 0.09) ** 2)) for at, size in _PEAKS])
+    phases = 0.3 + generator.random((4, len(_PEAKS))) @ peaks
+    counts = np.empty((side, side, channels), dtype=np.uint16)
+    for row in range(side):
+        bank = generator.poisson(phases[row * 4 // side], (64, channels))
+        counts[row] = bank[generator.integers(0, len(bank), side)]
+    io.write_cube(path, SpectralCube(counts, axis, "large", (10.0, 10.0)))
+    return path
+
+
+def walk(path: Path) -> None:
+    """Open the map and work on it."""
+    viewer = napari.Viewer()
+    viewer.window.resize(1366, 768)
+    heart = Heart(viewer.window._qt_viewer.canvas._scene_canvas)
+    let_pass(2)
+    heart.read()
+    stages: dict[str, Callable[[], None]] = {
+        "opening": lambda: open_map(viewer, path),
+        "stepping": lambda: step(viewer),
+        "drawing a region": lambda: drag_region(viewer),
+        "an energy window": lambda: drag_window(viewer),
+        "mapping elements": lambda: map_elements(viewer),
+    }
+    for name, stage in stages.items():
+        began, processor = time.perf_counter(), time.process_time()
+        in_event_loop(stage)
+        used = time.process_time() - processor
+        taken = f"{time.perf_counter() - began:6.1f} s ({used:5.1f} s of processor)"
+        gaps = ", ".join(f"{what} {value:.0f} ms" for what, value in heart.read().items())
+        print(f"{name:18s} {taken}; longest gap: {gaps}", flush=True)
+    viewer.close()
+
+
+def open_map(viewer: Any, path: Path) -> None:
+    """Open as the menu does, until the map is there and summed."""
+    viewer.window._qt_viewer._qt_open([str(path)], stack=False, plugin="napari-xrf")
+    dock = spectrum_dock(viewer)
+    until(lambda: dock.plot.curves() and isinstance(getattr(dock.maps.cube(), "counts", None), np.ndarray))
+
+
+def step(viewer: Any) -> None:
+    """Step through the energies with the slider."""
+    taken = []
+    for _ in range(40):
+        began = time.thread_time()
+        viewer.dims._increment_dims_right(0)
+        taken.append(time.thread_time() - began)
+        QApplication.processEvents()
+    print(f"{'':18s} a step: {1000 * np.median(taken):.0f} ms of processor (median), drawing apart")
+
+
+def drag_region(viewer: Any) -> None:
+    """Draw a region of a tenth of the map and drag it; its spectrum follows."""
+    dock = spectrum_dock(viewer)
+    dock.new_regions.click()
+    layer = viewer.layers.selection.active
+    side = dock.maps.cube().map_shape[0]
+    layer.add_rectangles(np.array([[0.1, 0.1], [0.4, 0.4]]) * side)
+    until(lambda: len(dock.plot.curves()) > 1)
+    behind = []
+    for _ in range(20):
+        before = dock.plot.curves()[-1].counts
+        began = time.perf_counter()
+        layer._data_view.shift(0, np.array([0.02 * side, 0.02 * side]))
+        layer.events.set_data()
+        until(lambda shown=before: dock.plot.curves()[-1].counts is not shown)
+        behind.append(time.perf_counter() - began)
+        let_pass(0.06)
+    print(f"{'':18s} its spectrum follows after {1000 * np.median(behind):.0f} ms (median)")
+
+
+def drag_window(viewer: Any) -> None:
+    """Drag the energy window, whose map follows."""
+    dock = spectrum_dock(viewer)
+    dock.window.click()
+    for place in range(20):
+        dock.plot.set_window(6.2 + 0.02 * place, 6.6 + 0.02 * place)
+        let_pass(0.08)
+    dock.window.click()
+
+
+def map_elements(viewer: Any) -> None:
+    """Map the elements by energy windows."""
+    dock = viewer.window.add_plugin_dock_widget("napari-xrf", "Element maps")[1]
+    dock.tick(("Si", "Ca", "Fe", "Cu"))
+    dock.run.click()
+    until(lambda: dock.job_bar.job is None)
+    let_pass(1)
+
+
+def spectrum_dock(viewer: Any) -> Any:
+    return viewer.window.add_plugin_dock_widget("napari-xrf", "Spectrum")[1]
+
+
+def in_event_loop(stage: Callable[[], None]) -> None:
+    """Run a stage inside the application's event loop, as an action of the user."""
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            stage()
+        except BaseException as error:  # noqa: BLE001 - told after the loop has ended
+            failed.append(error)
+        QApplication.instance().exit()
+
+    QTimer.singleShot(0, run)
+    QApplication.instance().exec()
+    if failed:
+        raise failed[0]
+
+
+def until(condition: Callable[[], Any], limit: float = 900.0) -> None:
+    """Handle events until a condition holds."""
+    end = time.monotonic() + limit
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("the window did not get ready")
+        QApplication.processEvents()
+        time.sleep(0.001)
+
+
+def let_pass(seconds: float) -> None:
+    """Handle events for a while."""
+    end = time.monotonic() + seconds
+    until(lambda: time.monotonic() > end)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Files and samples that are read behind the window: a layer stands for each until it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from weakref import WeakSet
+
+import numpy as np
+
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.plugin.layers.cubes import CUBE_KEY
+from napari_xrf.plugin.layers.layer_data import LayerData, add_layers, moved, spatial_keywords
+from napari_xrf.plugin.layers.loading import open_viewers, show_first_view
+from napari_xrf.plugin.notices import tell_error
+
+_OPENING_KEY = "xrf_opening"
+_SETTLED_MS = 300  # after which a new dock has its size
+
+
+def event_loop_runs() -> bool:
+    """Whether a user sits before a window, rather than a script before its end."""
+    try:
+        from qtpy.QtCore import QThread
+        from qtpy.QtWidgets import QApplication
+    except ImportError:  # no Qt: a headless ViewerModel
+        return False
+    return QApplication.instance() is not None and QThread.currentThread().loopLevel() > 0
+
+
+def opening_layer(title: str, work: Callable[..., list[LayerData]]) -> LayerData:
+    """Return a layer that stands for those that ``work(progress=...)`` returns, read in a worker thread.
+
+    They take its place when they are there; when the user removes it, the work stops.
+    """
+    from qtpy.QtCore import QTimer
+
+    opening = Opening(title, work)
+    QTimer.singleShot(0, opening.start)
+    keywords = {"name": f"{title}…", "metadata": {_OPENING_KEY: opening}, **spatial_keywords((1.0, 1.0))}
+    return np.zeros((1, 1), dtype=np.uint8), keywords, "image"
+
+
+class Opening:
+    """One file or sample on its way into a viewer; see :func:`opening_layer`."""
+
+    def __init__(self, title: str, work: Callable[..., list[LayerData]]) -> None:
+        self.title, self._work = title, work
+        self._viewer: Any = None
+        self._layer: Any = None
+        self._job: Any = None
+
+    def start(self) -> None:
+        """Start the work, once the layer that stands for it is in a viewer."""
+        from napari_xrf.plugin.jobs.job import Job
+
+        for viewer in open_viewers():
+            for layer in viewer.layers:
+                if layer.metadata.get(_OPENING_KEY) is self:
+                    self._viewer, self._layer = viewer, layer
+        if self._layer is None:
+            return
+        self._say(f"{self.title}…")
+        self._viewer.layers.events.removed.connect(self._removed)
+        self._job = Job(self.title, self._work, on_done=self._arrive, on_error=self._fail)
+        self._job.progressed.connect(self._show)
+        self._job.ended.connect(self._end)
+        self._job.start()
+
+    def _show(self, done: int, total: int, what: str) -> None:
+        # In steps: each draws the canvas anew.
+        self._say(f"{self.title}… {done * 10 // total}0 %" if total else f"{self.title}…")
+
+    def _say(self, text: str) -> None:
+        overlay = self._viewer.canvas.overlays.text
+        if overlay.text != text:
+            overlay.text, overlay.visible = text, bool(text)
+
+    def _removed(self, event: Any) -> None:
+        if event.value is self._layer:
+            self._job.cancel()
+
+    def _arrive(self, layers: list[LayerData]) -> None:
+        show_layers(self._viewer, layers)
+
+    def _fail(self, error: Exception) -> None:
+        tell_error(error)
+
+    def _end(self) -> None:
+        self._say("")
+        self._viewer.layers.events.removed.disconnect(self._removed)
+        if self._layer in self._viewer.layers:
+            self._viewer.layers.remove(self._layer)
+
+
+def show_layers(viewer: Any, layers: list[LayerData]) -> list[Any]:
+    """Add and return the layers of a file; a map of spectra stands beside those that are there.
+
+    The first map of a viewer opens the Spectrum dock.
+    """
+    cube = next((data[1]["metadata"][CUBE_KEY] for data in layers if _holds_cube(data)), None)
+    shift = 0.0 if cube is None else _free_place(viewer)
+    added = add_layers(viewer, [moved(data, 0.0, shift) for data in layers] if shift else layers)
+    if cube is None:
+        return added
+    show_first_view(viewer, next(layer for layer in added if layer.metadata.get(CUBE_KEY) is cube), cube)
+    if viewer not in _offered or cube.map_shape == (1, 1):
+        _offered.add(viewer)
+        from qtpy.QtCore import QTimer
+
+        viewer.window.add_plugin_dock_widget("napari-xrf", "Spectrum")
+        # The dock takes its room first.
+        QTimer.singleShot(_SETTLED_MS, partial(_fit, viewer))
+    return added
+
+
+# Viewers whose Spectrum dock was opened once: who closes it does not want it.
+_offered: WeakSet[Any] = WeakSet()
+
+
+def _fit(viewer: Any) -> None:
+    visible = [layer for layer in viewer.layers if layer.visible]
+    if visible:
+        viewer.fit_to_view(layers=visible)
+
+
+def _holds_cube(data: LayerData) -> bool:
+    return isinstance(data[1].get("metadata", {}).get(CUBE_KEY), SpectralCube)
+
+
+def _free_place(viewer: Any) -> float:
+    """Return x right of the maps that are open, with a little space; 0 where there is none."""
+    maps = [layer for layer in viewer.layers if CUBE_KEY in layer.metadata]
+    if not maps:
+        return 0.0
+    left = min(float(layer.extent.world[0, -1]) for layer in maps)
+    right = max(float(layer.extent.world[1, -1]) for layer in maps)
+    return right + 0.05 * (right - left)

@@ -1,0 +1,76 @@
+"""What a clicked peak may be: its siblings decide."""
+
+import numpy as np
+import pytest
+
+from measured import measured_file
+from napari_xrf import io
+from napari_xrf.core.emission_lines import family_lines
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.maps.background import typical_fwhm
+from napari_xrf.maps.peak_candidates import rank_lines
+
+AXIS = EnergyAxis(-0.1, 0.01, 2048)
+
+
+def spectrum_of(families, counts=50_000):
+    expected = np.full(AXIS.size, 4.0)
+    for family in families:
+        for energy, share in zip(*family_lines(*family.split(), 40.0), strict=True):
+            sigma = float(typical_fwhm(energy)) / 2.355
+            expected += (
+                share
+                * counts
+                * AXIS.width
+                / sigma
+                / 2.507
+                * np.exp(-0.5 * ((AXIS.energies - energy) / sigma) ** 2)
+            )
+    return np.random.default_rng(0).poisson(expected)
+
+
+@pytest.mark.parametrize(
+    ("families", "energy", "name"),
+    [
+        (("Fe K",), 6.41, "Fe Kα1"),
+        (("Fe K",), 7.05, "Fe Kβ1"),
+        (("Pb L",), 10.55, "Pb Lα1"),  # as As Kα, but for Lβ
+        (("As K",), 10.54, "As Kα1"),
+        (("Ba L",), 4.47, "Ba Lα1"),  # as Ti Kα
+        (("Ti K",), 4.51, "Ti Kα1"),
+    ],
+)
+def test_siblings_tell_lines_of_one_energy_apart(families, energy, name):
+    best, *_ = rank_lines(energy, spectrum_of(families), AXIS)
+    assert best.name == name
+    assert "seen" in best.evidence
+    assert "missing" not in best.evidence
+
+
+def test_what_lacks_its_siblings_says_so():
+    found = rank_lines(10.54, spectrum_of(("As K",)), AXIS)
+    lead = next(each for each in found if each.family == "Pb L")
+    assert "Lβ1 missing" in lead.evidence
+
+
+def test_escape_and_pile_up_are_offered():
+    spectrum = spectrum_of(("Ca K",), 500_000)
+    for energy, counts in ((3.69 - 1.74, 3000), (2 * 3.69, 3000)):
+        spectrum[AXIS.channel(energy) - 4 : AXIS.channel(energy) + 5] += counts // 9
+    escape, pile_up = (rank_lines(energy, spectrum, AXIS) for energy in (1.95, 7.38))
+    assert any(each.name.startswith("escape of the peak at 3.69") for each in escape)
+    assert any(each.name.startswith("pile-up of 3.69 + 3.69") for each in pile_up)
+
+
+@pytest.mark.parametrize(
+    ("name", "energy", "expected"),
+    [
+        ("standards/Till-1_soil_Horiba_Rh50kV.txt", 14.1, "Sr Kα1"),
+        ("standards/Till-1_soil_Horiba_Rh50kV.txt", 4.5, "Ti Kα1"),
+        ("standards/Zr_metal_microXRF_Rh50kV.msa", 17.6, "Zr Kβ1"),
+    ],
+)
+def test_peaks_of_measured_spectra(name, energy, expected):
+    cube = io.read(measured_file(name))
+    best, *_ = rank_lines(energy, cube.sum_spectrum(), cube.energy, highest_kev=50.0)
+    assert best.name == expected

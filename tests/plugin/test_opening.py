@@ -1,0 +1,111 @@
+"""Files in a running napari: read behind the window, and what is seen of them first."""
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QDockWidget
+
+from napari_xrf import io
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.plugin.layers.cubes import CUBE_KEY, cube_from
+from napari_xrf.plugin.layers.opening import opening_layer
+from two_phase_maps import two_phase_cube
+
+pytestmark = pytest.mark.gui
+
+
+def from_the_menu(viewer, *paths):
+    """Open as napari's menu does: inside the event loop."""
+    names = [str(path) for path in paths]
+    QTimer.singleShot(0, lambda: viewer.window._qt_viewer._qt_open(names, stack=False, plugin="napari-xrf"))
+
+
+def maps(viewer):
+    return [layer for layer in viewer.layers if CUBE_KEY in layer.metadata]
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "rock.h5"
+    io.write_cube(path, two_phase_cube()[0])
+    return path
+
+
+def test_a_map_opens_at_its_strongest_peak_with_its_spectrum_below(make_napari_viewer, qtbot, file):
+    viewer = make_napari_viewer()
+    from_the_menu(viewer, file)
+    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == ["Opening rock.h5…"], timeout=20_000)
+    qtbot.waitUntil(lambda: len(maps(viewer)) == 1, timeout=20_000)
+    (layer,) = maps(viewer)
+    qtbot.waitUntil(lambda: viewer.layers[-1] is layer)
+    cube = cube_from(layer)
+    assert cube.is_loaded
+    energy = viewer.dims.point[0]
+    assert min(abs(energy - 6.404), abs(energy - 3.692)) < 0.05
+    assert np.array_equal(layer._data_view, cube.window_map(energy - 0.1, energy + 0.1))
+    assert viewer.canvas.overlays.scale_bar.visible
+    (dock,) = (each for each in viewer.window._qt_window.findChildren(QDockWidget) if "Spectrum" in each.name)
+    qtbot.waitUntil(lambda: viewer.window._qt_window.dockWidgetArea(dock).name == "BottomDockWidgetArea")
+
+
+def test_several_maps_stand_side_by_side_and_results_lie_on_theirs(make_napari_viewer, qtbot, file, tmp_path):
+    viewer = make_napari_viewer()
+    second = tmp_path / "other.h5"
+    io.write_cube(second, two_phase_cube()[0])
+    from_the_menu(viewer, file)
+    qtbot.waitUntil(lambda: len(maps(viewer)) == 1, timeout=20_000)
+    from_the_menu(viewer, second)
+    qtbot.waitUntil(lambda: len(maps(viewer)) == 2, timeout=20_000)
+    left, right = maps(viewer)
+    assert right.extent.world[0, -1] > left.extent.world[1, -1]
+    widget = viewer.window.add_plugin_dock_widget("napari-xrf", "Element maps")[1]
+    viewer.layers.selection.active = left
+    assert widget.maps.layer() is left
+    viewer.layers.selection.active = right
+    assert widget.maps.layer() is right
+    widget.tick(["Fe"])
+    widget.method.setCurrentIndex(1)
+    widget.run.click()
+    qtbot.waitUntil(lambda: widget.job_bar.job is None, timeout=60_000)
+    assert np.allclose(viewer.layers["Fe K"].translate, right.translate[-2:])
+
+
+def test_docks_of_one_side_are_tabs(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer()
+    window = viewer.window._qt_window
+    first, second = (
+        viewer.window.add_plugin_dock_widget("napari-xrf", name)[0] for name in ("Element maps", "Minerals")
+    )
+    qtbot.waitUntil(lambda: window.tabifiedDockWidgets(first) == [second])
+
+
+def test_removing_what_stands_for_a_file_stops_reading_it(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer()
+    steps = []
+
+    def read(progress):
+        for step in range(2000):
+            qtbot_pause.wait(0.01)
+            steps.append(step)
+            progress(step, 2000, "reading")
+        return []
+
+    from threading import Event
+
+    qtbot_pause = Event()
+    data, keywords, _ = opening_layer("Opening", read)
+    layer = viewer.add_image(data, **keywords)
+    qtbot.waitUntil(lambda: len(steps) > 5, timeout=10_000)
+    viewer.layers.remove(layer)
+    qtbot.waitUntil(lambda: not viewer.canvas.overlays.text.visible, timeout=10_000)
+    assert len(steps) < 2000
+    assert len(viewer.layers) == 0
+
+
+def test_a_single_spectrum_opens_as_a_plot(make_napari_viewer, qtbot, tmp_path):
+    cube, _ = two_phase_cube()
+    path = tmp_path / "point.h5"
+    io.write_cube(path, SpectralCube(cube.counts[:1, :1].copy(), cube.energy, "point"))
+    viewer = make_napari_viewer()
+    from_the_menu(viewer, path)
+    qtbot.waitUntil(lambda: any("Spectrum" in name for name in viewer.window.dock_widgets), timeout=20_000)
