@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+
 import psutil
 
 from napari_xrf.core.errors import InvalidInput
@@ -12,6 +15,14 @@ _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "MIB": 2**20, "G
 def default_memory_budget() -> int:
     """Return half of the memory that is free now, in bytes."""
     return int(psutil.virtual_memory().available // 2)
+
+
+def lack_of_room(size: float) -> str:
+    """Return why an array of so many bytes has no room in memory or a scratch file, or an empty text."""
+    free = psutil.virtual_memory().available + shutil.disk_usage(tempfile.gettempdir()).free
+    if size <= free:
+        return ""
+    return f"that takes {size / 1e9:,.0f} GB, and {free / 1e9:,.0f} GB are free here: make fewer"
 
 
 def parse_bytes(text: str) -> int:

@@ -14,7 +14,10 @@ from qtpy.QtWidgets import QComboBox
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.suitability import unsuited
 from napari_xrf.maps.calibrated_map import CalibratedMap
+from napari_xrf.physics.excitation import instrument_of
+from napari_xrf.physics.instrument import Instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.docks.spectrum import show_evidence
 from napari_xrf.plugin.forms.inference import InferenceForm
@@ -49,6 +52,7 @@ class InferenceDock(Dock):
         self._refining: Job | None = None
         self._again = False
         self._told = ""
+        self._instrument: Instrument | None = None
         self.answer: RegionAnswer | None = None
         self.prediction: Any = None
         self._predicted: SpectralCube | None = None
@@ -98,6 +102,8 @@ class InferenceDock(Dock):
         cube = self.maps.cube() if layer is not None else None
         if cube is not None:
             load_in_background(cube)
+            self._instrument = instrument_of(cube)
+            self.models.choose_for(self._instrument)
         self._clear_answer()
         self._set_enabled()
         self._follow_regions()
@@ -206,7 +212,7 @@ class InferenceDock(Dock):
             f"{answer.region}: {answer.counts:,.0f} counts in {answer.pixels:,} pixels, "
             f"{found} above the threshold ({answer.seconds:.2f} s)"
         )
-        self.status.setText("\n".join((told, *answer.notes)))
+        self.status.setText("\n".join(filter(None, (told, *answer.notes, self._doubt()))))
         self.table.show_answer(answer.ranked)
         self._show_lines(self.table.name())
 
@@ -220,8 +226,18 @@ class InferenceDock(Dock):
     def _clear_answer(self) -> None:
         self.answer = None
         self.table.show_answer(())
-        self.status.setText("")
+        self.status.setText(self._doubt())
         show_evidence(self.viewer, ())
+
+    def _doubt(self) -> str:
+        """Return why the model does not fit the map, before it answers and beside its answers."""
+        try:
+            description = self.models.description()
+        except XrfError:  # told when it was chosen
+            return ""
+        if description is None or self._instrument is None or self.maps.layer() is None:
+            return ""
+        return "\n".join(unsuited(description, self._instrument))
 
     def _show_lines(self, name: str, *, open_dock: bool = False) -> None:
         if self.answer is not None:

@@ -12,7 +12,9 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QSizePolicy, QWidget
 from napari_xrf.core.errors import XrfError
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.registry import ARCHITECTURES
+from napari_xrf.learning.suitability import default_element_model
 from napari_xrf.learning.weights import SUFFIX, read_description, shipped_models
+from napari_xrf.physics.instrument import Instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.parts import button, column, expanding, row
 from napari_xrf.plugin.notices import errors_told
@@ -89,6 +91,8 @@ class ModelChoice(QWidget):  # type: ignore[misc]
         if self.box.count():
             self.box.setCurrentIndex(0)
         self._show_hint()
+        self._chosen_by_user = False
+        self.box.activated.connect(lambda _: self._keep())
         self.box.currentIndexChanged.connect(lambda _: self._tell())
         dock.follow(self._shelf.added, self._take)
 
@@ -112,6 +116,11 @@ class ModelChoice(QWidget):  # type: ignore[misc]
         if index >= 0:
             self.box.setCurrentIndex(index)
 
+    def choose_for(self, instrument: Instrument) -> None:
+        """Choose the shipped model for a map's instrument, unless the user has chosen one."""
+        if not self._chosen_by_user:
+            self.choose(default_element_model(instrument))
+
     def open_file(self, path: Path) -> None:
         """Offer a weights file and choose it.
 
@@ -120,7 +129,11 @@ class ModelChoice(QWidget):  # type: ignore[misc]
         FileError
             When it is none of ours.
         """
+        self._keep()
         self.choose(str(self._shelf.add(path)))
+
+    def _keep(self) -> None:
+        self._chosen_by_user = True
 
     def _take(self, path: Path) -> None:
         index = self.box.findData(str(path))

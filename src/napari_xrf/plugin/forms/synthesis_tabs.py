@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QComboBox, QLabel
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.memory import lack_of_room
 from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.core.progress import Progress
 from napari_xrf.learning.painting.weighting import paint
@@ -48,6 +50,7 @@ Recipe = Callable[..., Synthetic]
 
 _PEGMATITE = "A pegmatite: veins, zoned grains, inclusions"
 _CHOSEN = "The ticked minerals in equal parts"
+_CHANNELS = 4096  # of most instruments, with two bytes a count
 
 
 @parameters
@@ -90,7 +93,12 @@ class RecipeTab:
 
     def problem(self) -> str:
         """Return what is wrong or missing, or an empty text."""
-        return self.missing.text() or self.page.problem()
+        problem = self.missing.text() or self.page.problem()
+        return problem or lack_of_room(self.pixels() * _CHANNELS * 2)
+
+    def pixels(self) -> int:
+        """Return how many spectra are asked for; 0 where that is not known before."""
+        return 0
 
     def recipe(self, seed: int, *, small: bool = False) -> Recipe:
         """Return the work that the tab describes, or the same for one spectrum."""
@@ -153,6 +161,10 @@ class MineralsTab(RecipeTab):
             distortions=self.distortions.value(),
         )
 
+    def pixels(self) -> int:
+        """Return the pixels of the map."""
+        return math.prod(self.map.value().shape)
+
     def _chooses(self) -> bool:
         return bool(self.scene.currentText() == _CHOSEN)
 
@@ -184,9 +196,13 @@ class LayersTab(RecipeTab):
             ParameterForm(LayersParameters()), section="Spectra"
         )
 
+    def pixels(self) -> int:
+        """Return the number of spectra."""
+        return int(self.size.value().size)
+
     def recipe(self, seed: int, *, small: bool = False) -> Recipe:
         """Return the work that the tab describes, or the same for one spectrum."""
-        size = 1 if small else self.size.value().size
+        size = 1 if small else self.pixels()
         return partial(make_layers, size, seed=seed, parameters=self.parameters.value())
 
 
@@ -204,9 +220,13 @@ class MixturesTab(RecipeTab):
         )
         self.distortions = self.page.add(DistortionsChoice(augmentation(), TYPICAL))
 
+    def pixels(self) -> int:
+        """Return the number of spectra."""
+        return int(self.size.value().size)
+
     def recipe(self, seed: int, *, small: bool = False) -> Recipe:
         """Return the work that the tab describes, or the same for one spectrum."""
-        size = 1 if small else self.size.value().size
+        size = 1 if small else self.pixels()
         parameters = replace(self.parameters.value(), distortions=self.distortions.value())
         return partial(
             make_mixtures, size, seed=seed, instrument=self.instrument.text(), parameters=parameters

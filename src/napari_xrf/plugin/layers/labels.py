@@ -53,10 +53,9 @@ def label_colormap(label_map: LabelMap) -> Any:
     colors: dict[int | None, str] = {entry.label: entry.color for entry in label_map.classes}
     # A class that the user paints anew has a colour at once, and a table shows the same.
     highest = max((entry.label for entry in label_map.classes), default=0)
-    spare = {label: _spare_color(label) for label in range(1, highest + _SPARE_LABELS) if label not in colors}
-    return DirectLabelColormap(
-        color_dict={None: _OTHER_COLOR, NOT_MEASURED: "transparent", **spare, **colors}
-    )
+    given: dict[int | None, str] = {None: _OTHER_COLOR, NOT_MEASURED: "transparent"}
+    given.update((label, _spare_color(label)) for label in range(1, highest + _SPARE_LABELS))
+    return DirectLabelColormap(color_dict=given | colors)
 
 
 def class_features(label_map: LabelMap) -> Any:
