@@ -28,13 +28,21 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
         What stands there while none does.
     watched
         Names of events of the chosen layer that :attr:`edited` tells of.
+    follows
+        Whether a fitting layer that is selected in the viewer is chosen.
     """
 
     chosen = Signal(object)
     edited = Signal()
 
     def __init__(
-        self, dock: Dock, accepts: Callable[[Any], bool], empty_text: str, watched: tuple[str, ...] = ()
+        self,
+        dock: Dock,
+        accepts: Callable[[Any], bool],
+        empty_text: str,
+        watched: tuple[str, ...] = (),
+        *,
+        follows: bool = True,
     ) -> None:
         super().__init__()
         self._dock, self._viewer = dock, dock.viewer
@@ -44,7 +52,8 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
         expanding(self)
         self.currentIndexChanged.connect(self._tell)
         dock.follow_layers(accepts, ("name", *watched), self._list, self._hear)
-        dock.follow(dock.viewer.layers.selection.events.active, lambda event: self.choose(event.value))
+        if follows:
+            dock.follow(dock.viewer.layers.selection.events.active, lambda event: self.choose(event.value))
 
     def layer(self) -> Any:
         """Return the chosen layer, or None."""

@@ -35,7 +35,6 @@ class Table(QTableWidget):  # type: ignore[misc]
         self, heads: Sequence[str], hint: str = "", *, stretched: int = -1, height: int = 110
     ) -> None:
         super().__init__(0, len(heads))
-        self.setHorizontalHeaderLabels(list(heads))
         self.verticalHeader().hide()
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -44,7 +43,15 @@ class Table(QTableWidget):  # type: ignore[misc]
         header = self.horizontalHeader()
         header.setMinimumSectionSize(24)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(stretched % len(heads), QHeaderView.ResizeMode.Stretch)
+        self.set_heads(heads)
+        if heads:
+            header.setSectionResizeMode(stretched % len(heads), QHeaderView.ResizeMode.Stretch)
+
+    def set_heads(self, heads: Sequence[str]) -> None:
+        """Name the columns anew; the rows go."""
+        self.setRowCount(0)
+        self.setColumnCount(len(heads))
+        self.setHorizontalHeaderLabels(list(heads))
 
     def show_rows(self, rows: Sequence[Sequence[str]], bold: Collection[int] = ()) -> None:
         """Show these rows and no others, some of them in bold."""

@@ -54,7 +54,8 @@ def label_colormap(label_map: LabelMap) -> Any:
     # A class that the user paints anew has a colour at once, and a table shows the same.
     highest = max((entry.label for entry in label_map.classes), default=0)
     given: dict[int | None, str] = {None: _OTHER_COLOR, NOT_MEASURED: "transparent"}
-    given.update((label, _spare_color(label)) for label in range(1, highest + _SPARE_LABELS))
+    spare = (*range(1, _SPARE_LABELS), *range(highest + 1, highest + _SPARE_LABELS))
+    given.update((label, spare_color(label)) for label in spare)
     return DirectLabelColormap(color_dict=given | colors)
 
 
@@ -128,6 +129,11 @@ def label_map_of_layer(layer: Any) -> LabelMap:
     return label_map_from(data, keywords)
 
 
+def spare_color(label: int) -> str:
+    """Return the colour of a class that came without one."""
+    return _SPARE_COLORS[label % len(_SPARE_COLORS)]
+
+
 def _unsigned(data: NDArray[Any], name: str) -> NDArray[np.unsignedinteger[Any]]:
     if data.ndim != 2:
         raise InvalidInput(
@@ -198,8 +204,4 @@ def _density(value: Any) -> float | None:
 
 def _color_of(label: int, colormap: Any) -> str:
     rgba = np.zeros(4) if colormap is None else np.ravel(colormap.map(label))
-    return hex_color(rgba) if rgba[3] else _spare_color(label)
-
-
-def _spare_color(label: int) -> str:
-    return _SPARE_COLORS[label % len(_SPARE_COLORS)]
+    return hex_color(rgba) if rgba[3] else spare_color(label)

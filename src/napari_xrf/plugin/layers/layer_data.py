@@ -90,6 +90,11 @@ def pixel_size_from(keywords: Mapping[str, Any]) -> tuple[float, float] | None:
     return None if y is None or x is None else (y, x)
 
 
+def pixel_size_of_layer(layer: Any) -> tuple[float, float] | None:
+    """Return (dy, dx) in µm of a layer of a viewer."""
+    return pixel_size_from({"scale": layer.scale, "units": layer.units})
+
+
 def converted(value: float, unit: Any, to: str) -> float | None:
     """Return a value in another unit, None where the unit is of another kind."""
     import pint

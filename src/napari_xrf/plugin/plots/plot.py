@@ -21,17 +21,26 @@ class Plot(QWidget):  # type: ignore[misc]
         Names of the axes.
     least, usual
         (width, height) in pixels; the usual one leaves what lies beside the plot its room.
+    viewBox
+        What hears the mouse; pyqtgraph's own by default.
     axes
         Axes of a kind of their own, by side.
     """
 
     def __init__(
-        self, x: str, y: str, *, least: tuple[int, int], usual: tuple[int, int], **axes: pg.AxisItem
+        self,
+        x: str,
+        y: str,
+        *,
+        least: tuple[int, int],
+        usual: tuple[int, int],
+        viewBox: pg.ViewBox | None = None,
+        **axes: pg.AxisItem,
     ) -> None:
         super().__init__()
         self._usual = QSize(*usual)
         self._foreground = "#dddddd"
-        self.plot = pg.PlotWidget(axisItems=axes)
+        self.plot = pg.PlotWidget(axisItems=axes, viewBox=viewBox)
         self.plot.setMinimumSize(*least)
         # pyqtgraph asks for 640 pixels, which would leave a dock's neighbour, the map, too little.
         self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)

@@ -1,0 +1,88 @@
+"""Two maps against each other: how many pixels have which pair of values, and which lie inside a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_xrf.core.errors import InvalidInput
+
+
+@dataclass(frozen=True, eq=False)
+class JointHistogram:
+    """Numbers of pixels by the values of two maps.
+
+    Attributes
+    ----------
+    pixels
+        (B, B) numbers, by x first.
+    x, y
+        (low, high) of the bins' outer edges.
+    """
+
+    pixels: NDArray[np.float64]
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+
+def joint_histogram(first: ArrayLike, second: ArrayLike, bins: int = 200) -> JointHistogram:
+    """Count the pixels of two maps by both values; a few extreme ones lie outside.
+
+    Raises
+    ------
+    InvalidInput
+        When the maps differ in shape or hold no number.
+    """
+    x, y, shown = _pairs(first, second)
+    if not shown.any():
+        raise InvalidInput("these maps hold no numbers")
+    ranges = [_range(values[shown]) for values in (x, y)]
+    pixels, _, _ = np.histogram2d(x[shown], y[shown], bins=bins, range=ranges)
+    return JointHistogram(pixels, *ranges)
+
+
+def pixels_inside(first: ArrayLike, second: ArrayLike, loop: ArrayLike) -> NDArray[np.bool_]:
+    """Return the mask (Y, X) of the pixels whose pair of values lies inside a loop (N, 2) of (x, y).
+
+    Raises
+    ------
+    InvalidInput
+        When the maps differ in shape, or the loop has no three corners.
+    """
+    from matplotlib.path import Path
+
+    corners = np.asarray(loop, dtype=np.float64)
+    if corners.ndim != 2 or len(corners) < 3:
+        raise InvalidInput("a loop has three corners at least")
+    x, y, shown = _pairs(first, second)
+    (left, low), (right, high) = corners.min(axis=0), corners.max(axis=0)
+    near = shown & (x >= left) & (x <= right) & (y >= low) & (y <= high)
+    inside = np.zeros(x.shape, dtype=bool)
+    inside[near] = Path(corners).contains_points(np.column_stack([x[near], y[near]]))
+    return inside
+
+
+def correlations(maps: Sequence[ArrayLike]) -> NDArray[np.float64]:
+    """Return the correlation coefficients (N, N) of maps over their pixels; NaN for one without variation."""
+    values = np.stack([np.asarray(each, dtype=np.float64).ravel() for each in maps])
+    known = np.isfinite(values).all(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.atleast_2d(np.corrcoef(values[:, known]))
+
+
+def _pairs(
+    first: ArrayLike, second: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if x.shape != y.shape:
+        raise InvalidInput("the maps have different shapes", "Choose maps of one measurement")
+    return x, y, np.isfinite(x) & np.isfinite(y)
+
+
+def _range(values: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = (float(value) for value in np.percentile(values, (0.02, 99.98)))
+    margin = 0.02 * (high - low) or 0.5
+    return low - margin, high + margin

@@ -1,0 +1,149 @@
+"""The Compose maps dock: maps as one picture in colours, and maps computed from maps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import napari.viewer
+import numpy as np
+from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QLabel, QLineEdit
+
+from napari_xrf.maps.composite import COLORS, compose, compute_map
+from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.layer_choice import LayerChoice
+from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
+from napari_xrf.plugin.layers.layer_data import (
+    LayerData,
+    add_layers,
+    map_layer,
+    pixel_size_of_layer,
+    spatial_keywords,
+)
+from napari_xrf.plugin.notices import errors_told
+
+LEGEND_KEY = "xrf_legend"
+_USUAL = ("red", "green", "blue", "yellow")
+
+
+class CompositeDock(Dock):
+    """Makes one picture of up to four maps, and maps by arithmetic."""
+
+    title = "Compose maps"
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(viewer)
+        self.maps = [LayerChoice(self, is_map, "open or make maps", follows=False) for _ in _USUAL]
+        self.used = [
+            tick_box("", place < 3, "Whether it is part of the picture", self._set_enabled)
+            for place in range(len(_USUAL))
+        ]
+        self.colors = [_color_choice(color) for color in _USUAL]
+        self.gamma = QDoubleSpinBox()
+        self.gamma.setRange(0.1, 3.0)
+        self.gamma.setSingleStep(0.1)
+        self.gamma.setValue(1.0)
+        self.gamma.setToolTip("Below 1 lifts what is weak")
+        self.strongest = button("Three strongest", "Take the three element maps with most counts", self._take)
+        self.run = button(
+            "Compose", "Add the maps up in their colours and contrast limits", self._compose
+        )
+        self.expression = QLineEdit()
+        self.expression.setPlaceholderText("Fe / (Fe + Ca)")
+        self.expression.setToolTip("Maps by name: + - * / ( ) sqrt log; Fe_K is the layer “Fe K”")
+        self.expression.returnPressed.connect(self._compute)
+        self.compute = button("Compute", "Make the map of this expression", self._compute)
+        self.bars = tick_box("Colour bars", False, "Show the colour bar of each map", self._show_bars)
+        self.lay_out(
+            QLabel("Each in the contrast limits of its layer:"),
+            *(row(*parts) for parts in zip(self.used, self.maps, self.colors, strict=True)),
+            row(QLabel("Gamma"), self.gamma, self.strongest, None),
+            row(self.run, self.bars, None),
+            QLabel("Or a map computed from maps:"),
+            row(self.expression, self.compute),
+            None,
+        )
+        self.setMinimumWidth(330)
+        for choice in self.maps:
+            choice.chosen.connect(lambda _: self._set_enabled())
+        self._take()
+
+    def _take(self) -> None:
+        """Take the strongest element maps, each in a colour of its own."""
+        layers = [layer for layer in self.viewer.layers if FAMILY_KEY in layer.metadata]
+        best = sorted(layers, key=lambda layer: -float(np.nansum(layer.data)))[: len(_USUAL) - 1]
+        for choice, layer in zip(self.maps, best, strict=False):
+            choice.choose(layer)
+        self._set_enabled()
+
+    def _chosen(self) -> list[tuple[Any, str]]:
+        return [
+            (choice.layer(), color.currentText())
+            for used, choice, color in zip(self.used, self.maps, self.colors, strict=True)
+            if used.isChecked() and choice.layer() is not None
+        ]
+
+    def _set_enabled(self) -> None:
+        self.run.setEnabled(bool(self._chosen()))
+
+    def _compose(self) -> None:
+        chosen = self._chosen()
+        layers = [layer for layer, _ in chosen]
+        with errors_told():
+            picture = compose(
+                [layer.data for layer in layers],
+                [COLORS[color] for _, color in chosen],
+                [tuple(layer.contrast_limits) for layer in layers],
+                self.gamma.value(),
+            )
+            name = ", ".join(f"{layer.name} {color}" for layer, color in chosen)
+            size = pixel_size_of_layer(layers[0])
+            picture_layer = map_layer(picture, name, size)
+            entries = [(layer.name, COLORS[color]) for layer, color in chosen]
+            legend = legend_layer(entries, picture.shape, size)
+            add_layers(self.viewer, [picture_layer, legend], over=layers[0])
+            for layer in layers:
+                layer.visible = False
+
+    def _compute(self) -> None:
+        layers = [layer for layer in self.viewer.layers if is_map(layer)]
+        with errors_told():
+            maps = {layer.name: layer.data for layer in layers}
+            values = compute_map(self.expression.text(), maps).astype(np.float32)
+            first = next(layer for layer in layers if layer.data.shape == values.shape)
+            data = map_layer(values, self.expression.text().strip(), pixel_size_of_layer(first))
+            add_layers(self.viewer, [data], over=first)
+
+    def _show_bars(self) -> None:
+        for layer in self.viewer.layers:
+            if is_map(layer):
+                layer.colorbar.visible = self.bars.isChecked()
+
+
+def is_map(layer: Any) -> bool:
+    """Whether a layer is an image of one value in each pixel (Y, X)."""
+    return bool(layer._type_string == "image" and layer.ndim == 2 and not layer.rgb and not layer.multiscale)
+
+
+def legend_layer(entries: list[tuple[str, str]], shape: tuple[int, ...], size: Any) -> LayerData:
+    """Return a layer of names, each beside a point in its colour, above the upper left corner of a map."""
+    step = max(shape[0] * 0.07, 1.0)
+    places = [(-step * (len(entries) - place), 0.0) for place in range(len(entries))]
+    text = {"string": [f"   {name}" for name, _ in entries], "anchor": "center_left", "size": 12}
+    text["color"] = [color for _, color in entries]
+    keywords = {
+        "name": "Legend",
+        "text": text | {"anchor": "upper_left"},
+        "face_color": [color for _, color in entries],
+        "size": 0.6 * step,
+        "metadata": {LEGEND_KEY: True},
+        **spatial_keywords(size),
+    }
+    return np.array(places), keywords, "points"
+
+
+def _color_choice(color: str) -> QComboBox:
+    box = QComboBox()
+    box.addItems(list(COLORS))
+    box.setCurrentText(color)
+    return box

@@ -1,0 +1,79 @@
+"""A density plot of two maps with a lasso; knows Qt, but not napari."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QRectF, Qt, Signal
+
+import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt binding
+
+from napari_xrf.maps.joint_histogram import JointHistogram
+from napari_xrf.plugin.plots.plot import Plot
+
+
+class DensityPlot(Plot):
+    """How many pixels have which pair of values; a loop drawn with the left button chooses some."""
+
+    lassoed = Signal(object)
+
+    def __init__(self) -> None:
+        self._box = _LassoBox()
+        super().__init__("", "", least=(220, 200), usual=(360, 340), viewBox=self._box)
+        self.image = pg.ImageItem()
+        self.image.setColorMap(pg.colormap.get("magma"))
+        self.points = pg.ScatterPlotItem(size=3, pen=None)
+        self.loop = pg.PlotCurveItem(pen=pg.mkPen("#00d5d5", width=2))
+        for item in (self.image, self.points, self.loop):
+            self.plot.addItem(item)
+        self._box.drawn.connect(self._draw_loop)
+        self._box.closed.connect(self._close)
+
+    def show_density(self, histogram: JointHistogram, x: str, y: str) -> None:
+        """Show a density, brighter where there are more pixels, and name its axes."""
+        self.image.setImage(np.log1p(histogram.pixels))
+        (left, right), (low, high) = histogram.x, histogram.y
+        self.image.setRect(QRectF(left, low, right - left, high - low))
+        self.plot.setLabel("bottom", x)
+        self.plot.setLabel("left", y)
+        self.loop.setData([], [])
+        self.points.clear()
+        self.plot.autoRange(padding=0.01)
+
+    def show_points(self, x: NDArray[Any], y: NDArray[Any], color: str) -> None:
+        """Show some pixels as points over the density."""
+        self.points.setData(x, y, brush=pg.mkBrush(color))
+
+    def _draw_loop(self, corners: NDArray[np.float64]) -> None:
+        self.loop.setData(corners[:, 0], corners[:, 1])
+
+    def _close(self, corners: NDArray[np.float64]) -> None:
+        self._draw_loop(np.vstack([corners, corners[:1]]))
+        if len(corners) >= 3:
+            self.lassoed.emit(corners)
+
+
+class _LassoBox(pg.ViewBox):  # type: ignore[misc]
+    """Draws a loop with the left button; the wheel zooms, the right button moves."""
+
+    drawn = Signal(object)
+    closed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__(enableMenu=False)
+        self._corners: list[tuple[float, float]] = []
+
+    def mouseDragEvent(self, event: Any, axis: Any = None) -> None:
+        if event.button() != Qt.MouseButton.LeftButton:
+            super().mouseDragEvent(event, axis)
+            return
+        event.accept()
+        if event.isStart():
+            start = self.mapSceneToView(event.buttonDownScenePos())
+            self._corners = [(start.x(), start.y())]
+        place = self.mapSceneToView(event.scenePos())
+        self._corners.append((place.x(), place.y()))
+        corners = np.array(self._corners)
+        (self.closed if event.isFinish() else self.drawn).emit(corners)
