@@ -90,7 +90,8 @@ def write_region_counts(path: str | Path, rows: Sequence[RegionCounts]) -> None:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(["region", "pixels", "live_time_s", *columns])
         for row in rows:
-            cells: list[object] = [row.region, row.pixels, "" if row.seconds is None else f"{row.seconds:.6g}"]
+            seconds = "" if row.seconds is None else f"{row.seconds:.6g}"
+            cells: list[object] = [row.region, row.pixels, seconds]
             for family in families:
                 net = row.families.get(family)
                 values = (net.counts, net.error, net.limit) if net is not None else ()

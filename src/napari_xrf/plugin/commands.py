@@ -9,7 +9,8 @@ import napari.viewer
 from napari_xrf.plugin.layers.cubes import TRUTH_KEY, cube_from, holds_cube
 from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.regions import add_region_layer
-from napari_xrf.plugin.notices import errors_told, warn
+from napari_xrf.plugin.layers.script import script_of
+from napari_xrf.plugin.notices import errors_told, tell, warn
 
 
 def new_roi_layer(viewer: napari.viewer.Viewer) -> None:
@@ -55,3 +56,16 @@ def add_file(viewer: napari.viewer.Viewer, path: Path) -> None:
     with errors_told():
         layers = read_paths(str(path))
         add_layers(viewer, [] if layers is NOTHING_TO_ADD else layers)
+
+
+def copy_python(viewer: napari.viewer.Viewer) -> None:
+    """Copy a script that makes the selected layers, or all that know how, without a window."""
+    from qtpy.QtWidgets import QApplication
+
+    selected = [layer for layer in viewer.layers if layer in viewer.layers.selection]
+    script = script_of(selected) or script_of(viewer.layers)
+    if not script:
+        warn("No layer here was made by napari-xrf from a file: there is nothing to copy")
+        return
+    QApplication.clipboard().setText(script)
+    tell(f"Python of {len(script.splitlines())} lines is on the clipboard")

@@ -15,6 +15,7 @@ from napari_xrf.plugin.layers.cubes import TRUTH_KEY, cube_layers
 from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.layer_data import LayerData
 from napari_xrf.plugin.layers.opening import event_loop_runs, opening_layer
+from napari_xrf.plugin.layers.script import made_by
 from napari_xrf.plugin.notices import tell_error, warn
 
 Paths = str | Sequence[str]
@@ -97,7 +98,11 @@ def read_layers(
         cube = cube.load(progress=progress)
     else:
         follow_opening(cube)
-    return _with_truth(cube_layers(cube), path, cube)
+    layers = cube_layers(cube)
+    if options:
+        told = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        layers[-1:] = made_by(layers[-1:], "cube", f"nx.read({str(path)!r}, {told})")
+    return _with_truth(layers, path, cube)
 
 
 def layer_name(path: Path) -> str:

@@ -45,9 +45,7 @@ class CompositeDock(Dock):
         self.gamma.setValue(1.0)
         self.gamma.setToolTip("Below 1 lifts what is weak")
         self.strongest = button("Three strongest", "Take the three element maps with most counts", self._take)
-        self.run = button(
-            "Compose", "Add the maps up in their colours and contrast limits", self._compose
-        )
+        self.run = button("Compose", "Add the maps up in their colours and contrast limits", self._compose)
         self.expression = QLineEdit()
         self.expression.setPlaceholderText("Fe / (Fe + Ca)")
         self.expression.setToolTip("Maps by name: + - * / ( ) sqrt log; Fe_K is the layer “Fe K”")
@@ -101,7 +99,8 @@ class CompositeDock(Dock):
             picture_layer = map_layer(picture, name, size)
             entries = [(layer.name, COLORS[color]) for layer, color in chosen]
             legend = legend_layer(entries, picture.shape, size)
-            add_layers(self.viewer, [picture_layer, legend], over=layers[0])
+            added, _ = add_layers(self.viewer, [picture_layer, legend], over=layers[0])
+            self.viewer.layers.selection.active = added
             for layer in layers:
                 layer.visible = False
 
@@ -129,11 +128,16 @@ def legend_layer(entries: list[tuple[str, str]], shape: tuple[int, ...], size: A
     """Return a layer of names, each beside a point in its colour, above the upper left corner of a map."""
     step = max(shape[0] * 0.07, 1.0)
     places = [(-step * (len(entries) - place), 0.0) for place in range(len(entries))]
-    text = {"string": [f"   {name}" for name, _ in entries], "anchor": "center_left", "size": 12}
-    text["color"] = [color for _, color in entries]
+    text = {
+        "string": [f"   {name}" for name, _ in entries],
+        "color": [color for _, color in entries],
+        "anchor": "upper_left",
+        "translation": (0.4 * step, 0.0),  # so that a name stands beside its point
+        "size": 12,
+    }
     keywords = {
         "name": "Legend",
-        "text": text | {"anchor": "upper_left"},
+        "text": text,
         "face_color": [color for _, color in entries],
         "size": 0.6 * step,
         "metadata": {LEGEND_KEY: True},

@@ -18,6 +18,7 @@ from napari_xrf.plugin.jobs.job import JobBar
 from napari_xrf.plugin.notices import errors_told, tell, warn
 from napari_xrf.plugin.writers import recognized_name
 
+_BAR, _WIDEST = 20, 470  # pixels: of a scroll bar, and the width that a dock may ask for
 _LOW = 290  # pixels of a dock at the bottom, which leave the map the larger part of a small screen
 
 
@@ -58,6 +59,8 @@ class Dock(QWidget):  # type: ignore[misc]
         scroll.setWidget(inner)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
+        # It scrolls up and down only, as long as it has a usual width.
+        scroll.setMinimumWidth(min(inner.minimumSizeHint().width() + _BAR, _WIDEST))
         self.setLayout(column((scroll, 1), self.said, self.job_bar, flush=True))
 
     def tell(self, message: str) -> None:

@@ -20,6 +20,7 @@ from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.cubes import FOUND_KEY
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY, element_map_layers
 from napari_xrf.plugin.layers.layer_data import add_layers
+from napari_xrf.plugin.layers.script import made_by
 
 _METHODS = (("Fit of the whole spectrum", "fit"), ("Energy windows", "window"))
 
@@ -92,17 +93,21 @@ class ElementMapsDock(Dock):
         layer, cube = self.maps.layer(), self.maps.cube()
         per_second = self.per_second.isEnabled() and self.per_second.isChecked()
         times = cube.live_time if cube is not None and per_second else None
-        done = partial(self._show_maps, layer, times)
-        options = {"method": self.method.currentData(), "on_done": done}
-        self.maps.run("Mapping elements", map_elements, list(self.elements()) or None, **options)
+        elements, method = list(self.elements()) or None, self.method.currentData()
+        call = f"nx.map_elements({{0}}, {elements!r}, method={method!r})"
+        call += ".per_second({0}.live_time)" if times is not None else ""
+        done = partial(self._show_maps, layer, times, call)
+        self.maps.run("Mapping elements", map_elements, elements, method=method, on_done=done)
 
-    def _show_maps(self, layer: Any, times: NDArray[np.floating] | None, maps: ElementMaps) -> None:
+    def _show_maps(
+        self, layer: Any, times: NDArray[np.floating] | None, call: str, maps: ElementMaps
+    ) -> None:
         if len(maps) == 0:
             self.warn("None of the elements has lines in this map's energies")
             return
         if times is not None:
             maps = maps.per_second(times)
-        layers = element_map_layers(maps, by_strength=True)
+        layers = made_by(element_map_layers(maps, by_strength=True), "maps", call, layer)
         add_layers(self.viewer, layers, over=layer)
         if self.grid.isChecked():
             self._arrange()

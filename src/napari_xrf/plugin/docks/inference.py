@@ -34,6 +34,7 @@ from napari_xrf.plugin.layers.loading import load_in_background
 from napari_xrf.plugin.layers.predictions import prediction_layers
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.layers.regions import single_names
+from napari_xrf.plugin.layers.script import made_by
 from napari_xrf.plugin.notices import errors_told, tell_error
 from napari_xrf.plugin.plots.line_markers import evidence_lines
 
@@ -258,6 +259,9 @@ class InferenceDock(Dock):
     def _show_map(self, layer: Any, cube: SpectralCube, request: Request, prediction: Any) -> None:
         self.prediction, self._predicted = prediction, cube
         layers, notes = prediction_layers(prediction, request, cube)
+        if request.refined:  # as the front door does
+            call = f"nx.predict({self.models.model()!r}, {{0}}, outputs={request.outputs!r})"
+            layers = made_by(layers, "prediction", call, layer)
         add_layers(self.viewer, layers, over=layer)
         self.maps.choose(layer)  # a denoised map is a map too
         self._set_enabled()

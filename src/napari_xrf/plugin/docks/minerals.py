@@ -21,6 +21,7 @@ from napari_xrf.plugin.forms.parts import button, row
 from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
 from napari_xrf.plugin.layers.layer_data import add_layers, map_layer, with_keywords
+from napari_xrf.plugin.layers.script import made_by
 from napari_xrf.plugin.notices import errors_told
 from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries
 
@@ -38,6 +39,7 @@ class MineralsDock(Dock):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self._library: tuple[Mineral, ...] = load_library()
+        self._own: list[Path] = []
         self.maps = MapChoice(self)
         self.labels = LabelsChoice(self, watched=TABLED)
         self.choice = QComboBox()
@@ -89,6 +91,7 @@ class MineralsDock(Dock):
         """
         own = load_library(path)
         self._library = merge_libraries(self._library, own)
+        self._own.append(path)
         self._list_minerals({mineral.name for mineral in own} | set(self.ticked()))
 
     def tick(self, names: tuple[str, ...]) -> None:
@@ -134,17 +137,27 @@ class MineralsDock(Dock):
         cube = self.maps.cube()
         if cube is None:
             return
-        options = {"library": self._library, "on_done": partial(self._show, self.maps.layer(), cube)}
         with errors_told():
-            self.maps.run("Mapping minerals", classify_minerals, self.chosen_minerals(), **options)
+            minerals = self.chosen_minerals()
+            done = partial(self._show, self.maps.layer(), cube, self._call(minerals))
+            options = {"library": self._library, "on_done": done}
+            self.maps.run("Mapping minerals", classify_minerals, minerals, **options)
 
-    def _show(self, over: Any, cube: SpectralCube, classification: Any) -> None:
+    def _call(self, minerals: tuple[Mineral, ...] | None) -> str:
+        """Return the same in Python; see :mod:`napari_xrf.plugin.layers.script`."""
+        named = "" if minerals is None else f", {[mineral.name for mineral in minerals]!r}"
+        own = f", library={str(self._own[-1])!r}" if self._own else ""
+        return f"nx.map_minerals({{0}}{named}{own}).label_map"
+
+    def _show(self, over: Any, cube: SpectralCube, call: str, classification: Any) -> None:
         labels = classification.label_map
         layers = [with_keywords(label_layer(labels), metadata={CLASSIFICATION_KEY: (cube, classification)})]
         if labels.confidence is not None:
             look = {"contrast_limits": (0.0, 1.0), "colormap": "gray", "visible": False}
             name = f"Confidence ({cube.name})"
             layers.insert(0, map_layer(np.asarray(labels.confidence), name, labels.pixel_size, **look))
+        if len(self._own) < 2:  # a script names one library beside the shipped one
+            layers = made_by(layers, "labels", call, over)
         layer = add_layers(self.viewer, layers, over=over)[-1]
         self.labels.choose(layer)
         self.tell("\n".join(classification.notes) or f"{layer.name} is done")

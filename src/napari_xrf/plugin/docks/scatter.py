@@ -14,7 +14,7 @@ from napari_xrf.maps.joint_histogram import JointHistogram, correlations, joint_
 from napari_xrf.plugin.docks.composite import is_map
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice, LayerChoice
-from napari_xrf.plugin.forms.parts import button, row
+from napari_xrf.plugin.forms.parts import button, row, wrapped
 from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
 from napari_xrf.plugin.layers.labels import (
@@ -51,7 +51,7 @@ class ScatterDock(Dock):
         self.matrix = button("Correlations", "Table how the element maps go together", self._correlate)
         self.lay_out(
             row(QLabel("x"), self.x, QLabel("y"), self.y),
-            QLabel("Draw a loop with the left button: its pixels become a class. The wheel zooms."),
+            wrapped("Draw a loop with the left button: its pixels become a class. The wheel zooms."),
             (self.plot, 1),
             row(QLabel("Show the selected class of"), self.labels),
             row(self.matrix, None),

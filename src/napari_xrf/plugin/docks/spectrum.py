@@ -29,6 +29,7 @@ from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.loading import load_in_background
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.layers.regions import pixel_under
+from napari_xrf.plugin.layers.script import made_by
 from napari_xrf.plugin.layers.window_map import WindowMap
 from napari_xrf.plugin.notices import tell_error
 from napari_xrf.plugin.plots.curves import (
@@ -160,7 +161,9 @@ class SpectrumDock(Dock):
         layer = self.maps.layer()
 
         def show(maps: ElementMaps) -> None:
-            add_layers(self.viewer, element_map_layers(maps), over=layer)
+            call = f"nx.map_elements({{0}}, {[family]!r}, method='window')"
+            layers = made_by(element_map_layers(maps), "maps", call, layer)
+            add_layers(self.viewer, layers, over=layer)
 
         self.maps.run(f"Mapping {family}", map_elements, [family], method="window", on_done=show)
 
@@ -354,6 +357,7 @@ class SpectrumDock(Dock):
             if self.maps.cube() is cube and self.labels.layer() is layer:
                 self._classes = ClassSums(label_map, sums)
                 self.refresh()
+                self.plot.show_heights()
 
         self._summing = Job("Spectra of classes", sum_classes, cube, label_map.labels, on_done=done).start()
 

@@ -25,6 +25,7 @@ from napari_xrf.plugin.layers.layer_data import (
 )
 
 CUBE_KEY = "xrf_cube"
+CHANGED_KEY = "xrf_changed"  # its data are no longer those of its file
 TRUTH_KEY = "xrf_truth"  # what is known of a synthetic map, for its file
 FOUND_KEY = "xrf_found_elements"
 
@@ -143,6 +144,7 @@ def cube_from(layer: Any) -> SpectralCube:
         cube = _with_counts(known, energy_last(layer.data))
     else:
         cube = _cube_by_units(layer)
+    layer.metadata[CHANGED_KEY] = True
     layer.metadata[CUBE_KEY] = cube  # so that the same layer stays the same cube
     return cube
 

@@ -1,0 +1,139 @@
+"""The Regions dock: every region and class by every element, as a table and a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import napari.viewer
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit
+
+from napari_xrf.core.emission_lines import parse_elements
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import LabelMap
+from napari_xrf.maps.region_counts import (
+    RegionCounts,
+    count_regions,
+    families_of_rows,
+    write_region_counts,
+)
+from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.layer_choice import LabelsChoice
+from napari_xrf.plugin.forms.map_choice import MapChoice
+from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.forms.tables import Table
+from napari_xrf.plugin.layers.region_spectra import RegionSpectra
+from napari_xrf.plugin.layers.regions import single_names
+from napari_xrf.plugin.notices import errors_told
+
+_WHOLE_FROM = 1000  # above it decimals are not shown
+_COUNTS, _PER_SECOND, _PER_PIXEL = _UNITS = ("net counts", "counts per second", "counts per pixel")
+
+
+class RegionsDock(Dock):
+    """Counts elements in drawn regions and in the classes of a label map."""
+
+    title = "Regions"
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(viewer)
+        self.rows: tuple[RegionCounts, ...] = ()
+        self.maps = MapChoice(self)
+        self.labels = LabelsChoice(self)
+        self.elements = QLineEdit()
+        self.elements.setPlaceholderText("elements; empty: those found")
+        self.shapes = tick_box("Drawn regions", True, "Rows for the shapes drawn on the map", tuple)
+        self.classes = tick_box("Classes of", True, "Rows for the classes of a label map", tuple)
+        self.unit = QComboBox()
+        self.unit.addItems(_UNITS)
+        self.unit.currentTextChanged.connect(lambda _: self._show())
+        self.table = Table(("Region",), "Net counts ± one standard error; – is below the detection limit")
+        self.run = button("Count", "Fit the spectrum of each region", self._count)
+        self.save = button(
+            "Save…", "Write counts, errors and limits (.csv)",
+            lambda: self.save_as("Save the regions", "regions.csv", "Table (*.csv)", self.write),
+        )  # fmt: skip
+        self.regions = RegionSpectra(self)
+        self.lay_out(
+            row(QLabel("Map"), self.maps),
+            row(self.maps.region_button("Draw regions; each has a row"), self.shapes, None),
+            row(self.classes, self.labels),
+            row(self.elements, self.run),
+            (self.table, 1),
+            row(self.unit, self.save, None),
+        )
+        self.setMinimumWidth(360)
+        self.maps.chosen.connect(lambda _: self._take(()))
+        self._take(())
+
+    def write(self, path: Path) -> None:
+        """Write the table that is shown, with errors and detection limits.
+
+        Raises
+        ------
+        FileError
+            When the file cannot be written.
+        """
+        write_region_counts(path, self.rows)
+
+    def masks(self) -> dict[str, NDArray[np.bool_]]:
+        """Return name → mask (Y, X) of the regions and classes that are asked for."""
+        cube = self.maps.cube()
+        if cube is None:
+            return {}
+        found: list[tuple[str, NDArray[np.bool_]]] = []
+        if self.shapes.isChecked():
+            drawn = self.regions.masks(self.maps.layer(), cube.map_shape)
+            found += [(region.name, region.mask) for region in drawn]
+        label_map = self.labels.label_map() if self.classes.isChecked() else None
+        if label_map is not None and label_map.labels.shape == cube.map_shape:
+            found += _class_masks(label_map)
+        names = single_names(name for name, _ in found)
+        return {name: mask for name, (_, mask) in zip(names, found, strict=True)}
+
+    def _count(self) -> None:
+        with errors_told():
+            masks = self.masks()
+            if not masks:
+                raise InvalidInput("there is no region", "Draw one, or choose a label map of this map")
+            elements = parse_elements(self.elements.text()) or None
+            self.maps.run("Counting regions", count_regions, masks, elements, on_done=self._take)
+
+    def _take(self, rows: tuple[RegionCounts, ...]) -> None:
+        self.rows = tuple(rows)
+        self._show()
+        self._set_enabled()
+
+    def _show(self) -> None:
+        families = families_of_rows(self.rows)
+        self.table.set_heads(("Region", "Pixels", *families))
+        self.table.show_rows(
+            [
+                (each.region, f"{each.pixels:,}", *(self._cell(each, family) for family in families))
+                for each in self.rows
+            ]
+        )
+
+    def _cell(self, each: RegionCounts, family: str) -> str:
+        net = each.families.get(family)
+        if net is None or net.counts < net.limit:
+            return "–"
+        divisors: dict[str, Any] = {_COUNTS: 1, _PER_SECOND: each.seconds, _PER_PIXEL: each.pixels}
+        divisor = divisors[self.unit.currentText()]
+        if not divisor:
+            return "?"  # the map holds no live times
+        value, error = net.counts / divisor, net.error / divisor
+        form = ",.0f" if value >= _WHOLE_FROM else ".4g"
+        return f"{value:{form}} ± {error:{form if error >= 1 else '.2g'}}"
+
+    def _set_enabled(self) -> None:
+        free = self.job_bar.job is None
+        self.run.setEnabled(free and self.maps.layer() is not None)
+        self.save.setEnabled(free and bool(self.rows))
+
+
+def _class_masks(label_map: LabelMap) -> list[tuple[str, NDArray[np.bool_]]]:
+    masks = ((entry.name, label_map.labels == entry.label) for entry in label_map.classes)
+    return [(name, mask) for name, mask in masks if mask.any()]

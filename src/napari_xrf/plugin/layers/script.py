@@ -1,0 +1,80 @@
+"""What made a layer, as lines of Python: a step is kept with the layer that came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from napari_xrf.plugin.layers.cubes import CHANGED_KEY, CUBE_KEY
+from napari_xrf.plugin.layers.layer_data import LayerData, with_keywords
+
+_STEP_KEY = "xrf_step"
+_HEAD = "import napari_xrf as nx"
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A call that made something.
+
+    Attributes
+    ----------
+    result
+        Name of what it makes, ``"maps"``; numbered in the script where there are several.
+    call
+        The call, with ``{0}``, ``{1}`` … for what the sources made.
+    sources
+        Steps before it.
+    """
+
+    result: str
+    call: str
+    sources: tuple[Step, ...] = ()
+
+
+def step_of(layer: Any) -> Step | None:
+    """Return the step that made a layer; a map of spectra was read from its file."""
+    kept = layer.metadata.get(_STEP_KEY)
+    if isinstance(kept, Step):
+        return kept
+    cube = layer.metadata.get(CUBE_KEY)
+    path = getattr(getattr(cube, "provenance", None), "path", "")
+    if not path or CHANGED_KEY in layer.metadata:
+        return None
+    step = Step("cube", f"nx.read({str(path)!r})")
+    layer.metadata[_STEP_KEY] = step
+    return step
+
+
+def made_by(layers: Iterable[LayerData], result: str, call: str, *sources: Any) -> list[LayerData]:
+    """Return layers that remember what made them, from the layers that were its sources.
+
+    Where one of those does not know its own step, nothing is remembered.
+    """
+    before = [step_of(source) for source in sources]
+    known = tuple(step for step in before if step is not None)
+    if len(known) < len(before):
+        return list(layers)
+    step = Step(result, call, known)
+    return [with_keywords(layer, metadata={_STEP_KEY: step}) for layer in layers]
+
+
+def script_of(layers: Iterable[Any]) -> str:
+    """Return the script that makes these layers, each step once and in order; empty where none is known."""
+    names: dict[int, str] = {}
+    lines: list[str] = []
+
+    def write(step: Step) -> str:
+        if id(step) in names:
+            return names[id(step)]
+        sources = [write(source) for source in step.sources]
+        taken = sum(name.rstrip("0123456789_") == step.result for name in names.values())
+        names[id(step)] = name = step.result if not taken else f"{step.result}_{taken + 1}"
+        lines.append(f"{name} = {step.call.format(*sources)}")
+        return name
+
+    for layer in layers:
+        step = step_of(layer)
+        if step is not None:
+            write(step)
+    return "\n".join((_HEAD, "", *lines, "")) if lines else ""

@@ -1,0 +1,124 @@
+"""The docks that work on maps: composites, scatter plots, tables of regions, and what is copied as Python."""
+
+import numpy as np
+import pytest
+from napari.layers import Layer
+
+from napari_xrf import io
+from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.plugin.commands import copy_python
+from napari_xrf.plugin.layers.cubes import cube_layers
+from napari_xrf.plugin.layers.element_maps import element_map_layers
+from napari_xrf.plugin.layers.labels import label_layer
+from napari_xrf.plugin.layers.script import made_by, script_of
+from two_phase_maps import two_phase_cube, two_phase_labels
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def cube():
+    return two_phase_cube()[0]
+
+
+def dock(viewer, name):
+    return viewer.window.add_plugin_dock_widget("napari-xrf", name)[1]
+
+
+@pytest.fixture
+def with_maps(viewer, cube):
+    values = np.stack([cube.window_map(6.2, 6.6), cube.window_map(3.5, 3.9)]).astype(np.float32)
+    maps = ElementMaps(("Fe K", "Ca K"), values, np.sqrt(values), "window", cube.pixel_size, cube.name)
+    for data in element_map_layers(maps):
+        viewer.add_layer(Layer.create(*data))
+    return viewer
+
+
+def test_three_maps_become_one_picture_with_a_legend(with_maps, qtbot):
+    viewer = with_maps
+    widget = dock(viewer, "Compose maps")
+    widget.strongest.click()
+    widget.run.click()
+    picture = viewer.layers.selection.active
+    assert picture.rgb
+    iron = viewer.layers["Fe K"]
+    strongest = max((viewer.layers["Fe K"], viewer.layers["Ca K"]), key=lambda layer: layer.data.sum())
+    red = picture.data[..., 0]
+    assert np.corrcoef(red.ravel(), strongest.data.ravel())[0, 1] > 0.9
+    assert not iron.visible
+    assert [text.strip() for text in viewer.layers["Legend"].text.string.array] == [
+        strongest.name, *(name for name in ("Fe K", "Ca K") if name != strongest.name)
+    ]  # fmt: skip
+    widget.expression.setText("Fe / (Fe + Ca)")
+    widget.compute.click()
+    share = viewer.layers["Fe / (Fe + Ca)"]
+    assert share.units == iron.units
+    assert np.nanmean(share.data[:, :15]) > 0.8 > 0.3 > np.nanmean(share.data[:, 15:])
+
+
+def test_a_loop_is_a_class_and_a_curve(with_maps, qtbot, cube):
+    viewer = with_maps
+    widget = dock(viewer, "Scatter")
+    widget.x.choose(viewer.layers["Fe K"])
+    widget.y.choose(viewer.layers["Ca K"])
+    high = float(viewer.layers["Fe K"].data.max()) + 1
+    split = high / 4
+    widget.plot.lassoed.emit(np.array([[split, -1], [high, -1], [high, 1e6], [split, 1e6]]))
+    loops = viewer.layers["Loops"]
+    assert np.array_equal(loops.data == 1, viewer.layers["Fe K"].data > split)
+    assert widget.labels.layer() is loops
+    widget.plot.lassoed.emit(np.array([[-1, -1], [split, -1], [split, 1e6], [-1, 1e6]]))
+    assert set(np.unique(loops.data)) == {1, 2}
+    assert loops.selected_label == 2
+    spectrum = dock(viewer, "Spectrum")
+    spectrum.labels.choose(loops)
+    spectrum.per_pixel.setChecked(False)
+    spectrum.show_classes.setChecked(True)
+    qtbot.waitUntil(lambda: len(spectrum.plot.curves()) == 3, timeout=20_000)
+    sums = [curve.counts for curve in spectrum.plot.curves()]
+    assert np.array_equal(sums[0], sums[1] + sums[2])
+    widget.matrix.click()
+    assert float(widget.table.item(0, 2).text()) < 0
+
+
+def test_regions_and_classes_are_tabled(viewer, qtbot, tmp_path):
+    widget = dock(viewer, "Regions")
+    viewer.add_layer(Layer.create(*label_layer(two_phase_labels())))
+    widget.labels.choose(viewer.layers[-1])
+    widget.elements.setText("Fe, Ca")
+    widget.run.click()
+    qtbot.waitUntil(lambda: widget.job_bar.job is None, timeout=60_000)
+    assert {row[0] for row in widget.table.rows()} == set(widget.masks())
+    widget.write(tmp_path / "regions.csv")
+    assert (tmp_path / "regions.csv").read_text().startswith("region,pixels,live_time_s,")
+
+
+def test_copied_python_makes_the_same_maps(make_napari_viewer, qtbot, cube, tmp_path):
+    from qtpy.QtWidgets import QApplication
+
+    path = tmp_path / "rock.h5"
+    io.write_cube(path, cube)
+    viewer = make_napari_viewer()
+    viewer.open(path, plugin="napari-xrf")
+    widget = dock(viewer, "Element maps")
+    widget.tick(["Fe", "Ca"])
+    widget.run.click()
+    qtbot.waitUntil(lambda: widget.job_bar.job is None, timeout=60_000)
+    copy_python(viewer)
+    script = QApplication.clipboard().text()
+    made = {}
+    exec(script, made)
+    maps = made["maps"]
+    for family, counts in zip(maps.families, maps.counts, strict=True):
+        assert np.array_equal(viewer.layers[family].data, counts)
+
+
+def test_a_changed_map_has_no_script(viewer, cube):
+    from napari_xrf.plugin.layers.cubes import cube_from
+
+    layer = viewer.layers[0]
+    layer.data = layer.data[:, :10]
+    cube_from(layer)
+    assert script_of([layer]) == ""
+    (data,) = made_by(cube_layers(cube)[-1:], "maps", "nx.map_elements({0})", layer)
+    assert script_of([Layer.create(*data)]) == ""  # its source is not known
