@@ -72,6 +72,8 @@ class CompositeDock(Dock):
         best = sorted(layers, key=lambda layer: -float(np.nansum(layer.data)))[: len(_USUAL) - 1]
         for choice, layer in zip(self.maps, best, strict=False):
             choice.choose(layer)
+        for place, used in enumerate(self.used):
+            used.setChecked(place < len(best))
         self._set_enabled()
 
     def _chosen(self) -> list[tuple[Any, str]]:
