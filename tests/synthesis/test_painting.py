@@ -266,7 +266,7 @@ def test_shipped_pigments():
     assert layer.material.density == pytest.approx(0.45 * 6.8 + 0.55 * 0.93)
     assert layer.material.mass_fractions["Pb"] < 0.801
     with pytest.raises(InvalidInput, match="Did you mean vermilion"):
-        select_pigments(shipped, ["vermillion"])
+        select_pigments(shipped, ["vermilon"])
 
 
 def test_expected_pigments_show_their_metal():

@@ -169,6 +169,11 @@ class MineralCounts:
 
         return DrawnCounts((rows, columns, self.energy.size), np.dtype(dtype), draw)
 
+    def undrawn(self) -> DrawnCounts:
+        """Return the expected counts of the map, float32."""
+        rows, columns, _ = self.abundances.shape
+        return DrawnCounts((rows, columns, self.energy.size), np.dtype(np.float32), self.expected)
+
     @cached_property
     def _mixture(self) -> Mixture:
         shares = self.abundances.reshape(-1, self.abundances.shape[2])

@@ -40,14 +40,14 @@ class DrawnCounts:
     shape
         (Y, X, E).
     dtype
-        Wide enough for every count.
+        Wide enough for every count; float32 of expected ones.
     draw
         Function that returns the counts (N, E) of pixels (N,) numbered row by row.
     """
 
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
-    draw: Callable[[NDArray[np.intp]], NDArray[np.unsignedinteger[Any]]]
+    draw: Callable[[NDArray[np.intp]], NDArray[Any]]
 
     @property
     def ndim(self) -> int:

@@ -25,6 +25,7 @@ from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.distorted_spectra import MineralCounts
 from napari_xrf.synthesis.distortion_values import FwhmOfEnergy
 from napari_xrf.synthesis.distortions import Distortions, draw_map_values, without_bragg
+from napari_xrf.synthesis.drawn_counts import DrawnCounts
 from napari_xrf.synthesis.sampling import draw_seed
 from napari_xrf.synthesis.textures import GrainMap, Phase, Texture, grow_grains
 
@@ -50,6 +51,8 @@ class MapParameters:
         Whether the same map without distortions is made too.
     with_twin
         Whether the map of a second detector is made too, in which no Bragg peak of the first shows.
+    with_expected
+        Whether the map without counting noise is given too: the expected counts of each pixel.
     name
         Of the map.
     """
@@ -59,6 +62,7 @@ class MapParameters:
     pixel_size: Annotated[tuple[float, float], Limits(1e-3, 1e6, "µm", ordered=False)] = (50.0, 50.0)
     with_ideal: bool = False
     with_twin: bool = False
+    with_expected: bool = False
     name: str = "synthetic map"
 
 
@@ -112,6 +116,8 @@ class SyntheticMap:
         The same map without the distortions (same random numbers), or None.
     twin
         The same map by a second detector, which sees no Bragg peak, with noise of its own, or None.
+    expected
+        The same map without counting noise, float32, or None.
     """
 
     cube: SpectralCube
@@ -123,6 +129,7 @@ class SyntheticMap:
     parameters: Mapping[str, Any]
     ideal: SpectralCube | None = None
     twin: SpectralCube | None = None
+    expected: SpectralCube | None = None
 
     def truth_entries(self) -> dict[str, Any]:
         """Return the truth by name, for :func:`napari_xrf.io.own.cube_files.write_cube`."""
@@ -246,6 +253,7 @@ def draw_mineral_map(
         },
         ideal=cubes.get("ideal"),
         twin=cubes.get("twin"),
+        expected=cubes.get("expected"),
     )
 
 
@@ -301,19 +309,21 @@ def _variants(
     chosen: MapParameters,
     distortion: np.random.Generator,
     noise: np.random.Generator,
-) -> dict[str, MineralCounts]:
+) -> dict[str, DrawnCounts]:
     values = None if distortions is None else draw_map_values(distortions, grown.grains, distortion)
-    made = {"cube": counts.distorted(values)}
+    made = {"cube": counts.distorted(values).drawn()}
+    if chosen.with_expected:
+        made["expected"] = counts.distorted(values).undrawn()
     if chosen.with_ideal:
-        made["ideal"] = counts
+        made["ideal"] = counts.drawn()
     if chosen.with_twin:
         without = None if values is None else without_bragg(values)
-        made["twin"] = counts.distorted(without, seed=draw_seed(noise))
+        made["twin"] = counts.distorted(without, seed=draw_seed(noise)).drawn()
     return made
 
 
 def _draw_cubes(
-    variants: Mapping[str, MineralCounts],
+    variants: Mapping[str, DrawnCounts],
     chosen: MapParameters,
     pure: PureSpectra,
     elements: tuple[str, ...],
@@ -323,7 +333,7 @@ def _draw_cubes(
     budget = (default_memory_budget() if memory_budget is None else memory_budget) // len(variants)
     return {
         kind: SpectralCube(
-            counts.drawn().load_within(budget, progress),
+            counts.load_within(budget, progress),
             pure.energy,
             name=chosen.name if kind == "cube" else f"{chosen.name} ({kind})",
             pixel_size=chosen.pixel_size,

@@ -8,7 +8,7 @@ spectrum. Poisson and luminosity-dependent totals are that paper's own outlook.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
+from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import AuxiliaryImage, Excitation, Provenance, SpectralCube
@@ -63,6 +64,8 @@ class PaintingParameters:
         How colours are found.
     pixel_size
         (dy, dx) in µm.
+    with_expected
+        Whether the map without counting noise is given too: the expected counts of each pixel.
     """
 
     counts_per_pixel: Annotated[float, Limits(0, 1e6)] = 400.0
@@ -73,6 +76,7 @@ class PaintingParameters:
     threshold: Annotated[float, Limits(0, 1)] = 0.6
     clusters: ClusterParameters = field(default_factory=ClusterParameters)
     pixel_size: Annotated[tuple[float, float], Limits(1e-3, 1e6, "µm", ordered=False)] = (500.0, 500.0)
+    with_expected: bool = False
 
     def __post_init__(self) -> None:
         if self.totals == "fixed" and self.counts_per_pixel != round(self.counts_per_pixel):
@@ -102,6 +106,8 @@ class SyntheticPainting:
         tell them.
     parameters
         All that made the map, as JSON takes it.
+    expected
+        The same map without counting noise, float32, or None.
     """
 
     cube: SpectralCube
@@ -111,6 +117,7 @@ class SyntheticPainting:
     clusters: ColorClusters
     line_counts: ElementMaps | None
     parameters: Mapping[str, Any]
+    expected: SpectralCube | None = None
 
     def pigment_maps(self) -> NDArray[np.float32]:
         """Return the share of each pigment in each pixel, (Y, X, P)."""
@@ -174,10 +181,12 @@ def synthesize_painting(
         similarity = color_similarity(clusters.colors, pigments.colors, chosen.similarity)
         weights = threshold_weights(similarity, chosen.threshold)
     seed = draw_seed(noise)
-    counts = _counts(clusters, weights, pigments, chosen, seed)
+    drawn, undrawn = _counts(clusters, weights, pigments, chosen, seed)
+    budget = default_memory_budget() if memory_budget is None else memory_budget
+    budget //= 1 + chosen.with_expected
     photograph = AuxiliaryImage("photograph", rgb_image(image).round().astype(np.uint8), chosen.pixel_size)
     cube = SpectralCube(
-        counts.load_within(memory_budget, progress),
+        drawn.load_within(budget, progress),
         pigments.energy,
         name=name,
         pixel_size=chosen.pixel_size,
@@ -195,7 +204,10 @@ def synthesize_painting(
     }
     truth = _label(clusters, weights, pigments, chosen, name)
     lines = _line_counts(clusters, weights, pigments, chosen, name)
-    return SyntheticPainting(cube, truth, weights, pigments.names, clusters, lines, described)
+    expected = None
+    if chosen.with_expected:
+        expected = replace(cube, counts=undrawn.load_within(budget, progress), name=f"{name} (expected)")
+    return SyntheticPainting(cube, truth, weights, pigments.names, clusters, lines, described, expected)
 
 
 def color_spectra(weights: NDArray[np.float64], pigments: PigmentSpectra) -> NDArray[np.float64]:
@@ -211,8 +223,10 @@ def _counts(
     pigments: PigmentSpectra,
     chosen: PaintingParameters,
     seed: int,
-) -> DrawnCounts:
-    tables = make_alias_tables(color_spectra(weights, pigments))
+) -> tuple[DrawnCounts, DrawnCounts]:
+    """Return the counts of a painting, drawn and expected."""
+    shares = color_spectra(weights, pigments)
+    tables = make_alias_tables(shares)
     labels = clusters.labels.reshape(-1)
     totals = _totals(clusters, chosen, seed)
     # A pixel may put all its counts into one channel.
@@ -221,8 +235,12 @@ def _counts(
     def draw(pixels: NDArray[np.intp]) -> NDArray[np.unsignedinteger[Any]]:
         return draw_counts(tables, labels[pixels], totals[pixels], seed, pixels, dtype)
 
-    shape = (*clusters.labels.shape, pigments.energy.size)
-    return DrawnCounts((shape[0], shape[1], shape[2]), np.dtype(dtype), draw)
+    def expect(pixels: NDArray[np.intp]) -> NDArray[np.floating[Any]]:
+        return shares[labels[pixels]] * totals[pixels, None]
+
+    rows, columns = clusters.labels.shape
+    shape = (rows, columns, pigments.energy.size)
+    return DrawnCounts(shape, np.dtype(dtype), draw), DrawnCounts(shape, np.dtype(np.float32), expect)
 
 
 def _totals(clusters: ColorClusters, chosen: PaintingParameters, seed: int) -> NDArray[np.int64]:

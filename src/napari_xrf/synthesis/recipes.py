@@ -47,7 +47,7 @@ class Synthetic:
     truth
         Name → what is known about it, for :func:`napari_xrf.io.own.cube_files.write_cube`.
     companions
-        ``"ideal"`` and ``"twin"`` maps, where they were asked for.
+        ``"ideal"``, ``"twin"`` and ``"expected"`` maps, where they were asked for.
     """
 
     cube: SpectralCube
@@ -105,7 +105,8 @@ def make_minerals(
             colors=[mineral.color for mineral in chosen],
             **options,
         )
-    companions = {name: cube for name, cube in (("ideal", made.ideal), ("twin", made.twin)) if cube}
+    beside = {"ideal": made.ideal, "twin": made.twin, "expected": made.expected}
+    companions = {name: cube for name, cube in beside.items() if cube is not None}
     return Synthetic(made.cube, _with_seed(made.truth_entries(), seed), companions)
 
 
@@ -212,7 +213,8 @@ def make_painting(
         memory_budget=memory_budget,
         progress=progress,
     )
-    return Synthetic(made.cube, _with_seed(made.truth_entries(), seed))
+    companions = {} if made.expected is None else {"expected": made.expected}
+    return Synthetic(made.cube, _with_seed(made.truth_entries(), seed), companions)
 
 
 def synthesize(
