@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_xrf.maps.element_mapping import fit_map, pixel_columns, pooled_expectation
+from napari_xrf.maps.element_mapping import pixel_columns, plan_fit, pooled_expectation
 from napari_xrf.maps.fit import fit_pixels, make_solver
 from napari_xrf.maps.setting import setting_of
 from napari_xrf.physics.instrument import load_instrument
@@ -62,7 +62,7 @@ def ours(simulated: SimulatedMap, detector, low: float, high: float):
     setting = replace(
         setting_of(spectrum, cube.energy, cube.excitation), detector=detector, low=low, high=high
     )
-    found = fit_map(cube, FAMILIES, spectrum, setting)
+    found = plan_fit(FAMILIES, spectrum, setting, cube.map_shape[0] * cube.map_shape[1]).map(cube)
     return found.counts.reshape(len(FAMILIES), -1), found.standard_errors.reshape(len(FAMILIES), -1)
 
 

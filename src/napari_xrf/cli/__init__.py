@@ -16,6 +16,7 @@ from napari_xrf.cli import (
     denoising,
     evaluation,
     inspection,
+    merging,
     prediction,
     quantification,
     simulation,
@@ -81,6 +82,7 @@ def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
     training.add_verbs(verbs, common, *verb[:1])
     demonstration.add_verbs(verbs, common)
     batch.add_verbs(verbs, common, perform)
+    merging.add_verbs(verbs, common)
     synthesize = verbs.add_parser("synthesize", help="synthetic maps and spectra with their truth")
     if list(verb) == ["synthesize"]:
         from napari_xrf.cli import synthesis

@@ -15,6 +15,15 @@ from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import calibrated, check_folder, load_map, map_file_options, output_folder
 from napari_xrf.cli.model_options import folder_option
 from napari_xrf.cli.names import elements_of, names_of
+from napari_xrf.cli.plans import (
+    check_plan_options,
+    followed_plan,
+    known_map,
+    plan_options,
+    shard_rows,
+    written_plan,
+    written_shard,
+)
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
@@ -30,7 +39,7 @@ METHODS_OF_MAPS = ("fit", "window", "network")
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Add ``maps``, ``minerals`` and ``phases`` to the parser's verbs."""
-    parents = [common, map_file_options(), folder_option()]
+    parents = [common, map_file_options(), plan_options()]
     maps = verbs.add_parser("maps", parents=parents, help="element maps")
     maps.add_argument(
         "--elements", default="auto", help="Fe,Ca or 'Pb L', or a PyMca .cfg; auto finds them (default)"
@@ -64,6 +73,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     minerals.set_defaults(run=write_minerals)
 
+    parents = [common, map_file_options(), folder_option()]
     phases = verbs.add_parser("phases", parents=parents, help="phases without a library")
     phases.add_argument(
         "--count", type=_count, default=None, metavar="N|auto", help="how many (default auto)"
@@ -79,18 +89,35 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the element maps of a file as maps.ome.tif, maps.h5 and maps.csv."""
-    check_folder(arguments.output)
-    elements = elements_of(arguments.elements)
-    if arguments.method == "network":
+    check_plan_options(arguments)
+    elements, method = elements_of(arguments.elements), arguments.method
+    plan = followed_plan(arguments, "maps")
+    if method == "network":
+        if arguments.make_plan is not None or plan is not None:
+            raise InvalidInput("plans of maps are for --method fit or window", "For networks use predict")
         return _write_network_maps(elements, arguments, console)
     if arguments.model is not None:
         raise InvalidInput("--model is for --method network only", "Leave it out, or add --method network")
-    cube = load_map(arguments, console)
-    if arguments.per_second and cube.live_time is None:
+    if plan is not None and arguments.shard is not None:
+        known, rows = shard_rows(arguments, console, plan)
+        maps = plan.learned.map(known.cube, console.progress) if known.cube.shape[0] else None
+        times = known.cube.live_time if plan.options["per_second"] else None
+        return written_shard(arguments, plan, known, rows, {"maps": maps, "times": times})
+    per_second = arguments.per_second
+    if plan is not None and elements is None:
+        elements, method = plan.options["elements"], plan.options["method"]
+        per_second = per_second or plan.options["per_second"]
+    known = known_map(arguments, console, plan)
+    times = known.cube.live_time if per_second else None
+    if per_second and times is None:
         raise InvalidInput("the file holds no live or dwell times", "Leave out --per-second")
-    known = calibrated(cube, console)
-    times = cube.live_time if arguments.per_second else None
-    return write_element_maps(known, elements, arguments.method, arguments.output, console, times)
+    if arguments.make_plan is not None:
+        from napari_xrf.maps.element_mapping import plan_elements
+
+        learned = plan_elements(known.checked(), elements, method=method, progress=console.progress)
+        told = {"elements": elements, "method": method, "per_second": per_second}
+        return written_plan(arguments, known, learned, **told)
+    return write_element_maps(known, elements, method, arguments.output, console, times)
 
 
 def write_element_maps(
@@ -105,7 +132,7 @@ def write_element_maps(
     from napari_xrf.maps.element_mapping import map_elements
 
     maps = map_elements(measured, elements, method=method, progress=console.progress)
-    return _write_maps(maps, output, times)
+    return write_map_files(maps, output, times)
 
 
 def _write_network_maps(
@@ -122,10 +149,11 @@ def _write_network_maps(
     if arguments.per_second and times is None:
         raise InvalidInput("the file holds no live or dwell times", "Leave out --per-second")
     maps = map_elements_by(arguments.model, cube, elements, tell=console.say, progress=console.progress)
-    return _write_maps(maps, arguments.output, times)
+    return write_map_files(maps, arguments.output, times)
 
 
-def _write_maps(maps: ElementMaps, output: Path, times: NDArray[np.floating] | None = None) -> Answer:
+def write_map_files(maps: ElementMaps, output: Path, times: NDArray[np.floating] | None = None) -> Answer:
+    """Write element maps as the three files of the ``maps`` verb, over times (Y, X) where given."""
     from napari_xrf import io
 
     folder = output_folder(output)
@@ -155,7 +183,8 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf.reference.minerals import known_minerals, wanted_minerals
 
     # Everything the user typed is checked before the long work starts.
-    check_folder(arguments.output)
+    check_plan_options(arguments)
+    plan = followed_plan(arguments, "minerals")
     steps = parse_clean_up(arguments.clean)
     own = arguments.library
     chosen = wanted_minerals(names_of(arguments.minerals), arguments.mineral_set, own)
@@ -165,7 +194,11 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
         "tolerance": arguments.tolerance,
     }
     check_method(arguments.method, chosen, ClassificationOptions(**options))
-    known = calibrated(load_map(arguments, console), console)
+    known = known_map(arguments, console, plan)
+    if arguments.make_plan is not None:
+        return written_plan(arguments, known.checked(), None)
+    if arguments.shard is not None:
+        raise InvalidInput("a mineral map is not made in shards", "Leave --shard out")
     return classify_and_write(
         known, chosen, steps, arguments.output, console, method=arguments.method, **options
     )

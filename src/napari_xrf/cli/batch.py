@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Perform: TypeAlias = Callable[[Sequence[str]], tuple[Any, tuple[str, ...]]]
 
 _OUTPUT_FILES = {"spectrum": "spectrum.csv"}  # verbs that write one file
-_OF_THE_BATCH = {"help", "h", "json", "quiet", "traceback", "o", "output"}
+_OF_THE_BATCH = {"help", "h", "json", "quiet", "traceback", "o", "output", "make-plan", "shard"}
 _MOST_TOLD = 20
 
 

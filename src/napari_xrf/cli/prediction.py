@@ -12,10 +12,22 @@ import numpy as np
 from napari_xrf.cli.analysis import write_label_files
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import check_folder, load_map, map_file_options, output_folder
-from napari_xrf.cli.model_options import device_option, folder_option, model_argument
+from napari_xrf.cli.model_options import device_option, model_argument
 from napari_xrf.cli.names import names_of, split_names
+from napari_xrf.cli.plans import (
+    check_plan_options,
+    file_hash,
+    followed_plan,
+    known_map,
+    plan_options,
+    shard_rows,
+    written_plan,
+    written_shard,
+)
 from napari_xrf.cli.training import PAINTING_GENERATOR
+from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.spectral_cube import SpectralCube
 
 if TYPE_CHECKING:
     from napari_xrf.learning.description import ModelDescription
@@ -28,7 +40,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Add ``predict``, ``decode`` and ``models`` to the parser's verbs."""
     predict = verbs.add_parser(
         "predict",
-        parents=[common, model_argument(), map_file_options(), folder_option(), device_option()],
+        parents=[common, model_argument(), map_file_options(), plan_options(), device_option()],
         help="any model on any map or set of spectra",
     )
     predict.add_argument(
@@ -70,7 +82,8 @@ def write_predictions(arguments: argparse.Namespace, console: Console) -> Answer
     from napari_xrf.learning.weights import read_description
 
     # Everything the user typed is checked before the long work starts.
-    check_folder(arguments.output)
+    check_plan_options(arguments)
+    plan = followed_plan(arguments, "predict")
     description = read_description(arguments.model)
     threshold = arguments.threshold
     if threshold is not None and not 0 <= threshold <= 1:
@@ -79,34 +92,60 @@ def write_predictions(arguments: argparse.Namespace, console: Console) -> Answer
         raise InvalidInput(f"{description.name} names nothing", "Leave the threshold out")
 
     from napari_xrf.learning.model import choose_device
-    from napari_xrf.learning.prediction import chosen_outputs, predict
-    from napari_xrf.learning.prediction_files import write_prediction
-    from napari_xrf.learning.weights import load_model
+    from napari_xrf.learning.prediction import chosen_outputs, predict, predict_rows, rows_of_a_batch
+    from napari_xrf.learning.weights import find_weights, load_model
 
     outputs = chosen_outputs(description, names_of(arguments.outputs))
     choose_device(arguments.device)
-    model = load_model(arguments.model)
+    model, calibrate = load_model(arguments.model), not arguments.no_calibrate
+    asked: dict[str, Any] = {"outputs": outputs, "calibrate": calibrate, "device": arguments.device}
+    asked["progress"] = console.progress
+    learned = {
+        "weights": file_hash(find_weights(arguments.model)),
+        "outputs": outputs,
+        "calibrate": calibrate,
+    }
+    if arguments.make_plan is not None:
+        known = known_map(arguments, console, None).checked()
+        return written_plan(arguments, known, learned, threshold=threshold)
+    if plan is not None and arguments.shard is not None:
+        if plan.learned != learned:
+            raise InvalidInput("the plan was made for another model or other outputs", "Make it anew")
+        known, rows = shard_rows(arguments, console, plan, rows_of_a_batch(plan.shape[1]))
+        part = None
+        if known.cube.shape[0]:
+            part = predict_rows(model, known if calibrate else known.cube, rows.start, **asked)
+        maps = None if part is None else _all_maps(part, known.cube, console)
+        return written_shard(arguments, plan, known, rows, {"prediction": part, "maps": maps})
     cube = load_map(arguments, console)
-    folder = output_folder(arguments.output)
-    prediction = predict(
-        model,
-        cube,
-        outputs=outputs,
-        calibrate=not arguments.no_calibrate,
-        device=arguments.device,
-        progress=console.progress,
-    )
+    measured = cube if plan is None or not calibrate else plan.applied(cube)
+    prediction = predict(model, measured, **asked)
+    maps = _all_maps(prediction, cube, console)
+    return write_prediction_files(prediction, maps, arguments.output, threshold, console)
+
+
+def write_prediction_files(
+    prediction: Prediction, maps: ElementMaps | None, output: Path, threshold: float | None, console: Console
+) -> Answer:
+    """Write a whole map's prediction, and mineral or element maps where it is one.
+
+    ``maps`` are those of all the model's elements, if it gives net counts.
+    """
+    from napari_xrf.learning.prediction_files import write_prediction
+
+    description, folder = prediction.description, output_folder(output)
     if threshold is not None and description.task != "minerals":
         calibration = replace(description.calibration, thresholds=(threshold,))
-        prediction = replace(prediction, description=prediction.description.with_calibration(calibration))
+        prediction = replace(prediction, description=description.with_calibration(calibration))
     for note in prediction.notes:
         console.say(note)
     files = [folder / "predictions.h5"]
     write_prediction(files[0], prediction, progress=console.progress)
+    outputs = [name for name in description.outputs if _given(prediction, name)]
     data: dict[str, Any] = {
         "model": description.name,
         "task": description.task,
-        "outputs": list(outputs),
+        "outputs": outputs,
         "shape": list(prediction.map_shape),
         "notes": list(prediction.notes),
     }
@@ -119,16 +158,30 @@ def write_predictions(arguments: argparse.Namespace, console: Console) -> Answer
     elif prediction.probability is not None or prediction.intensity is not None:
         data["found"] = _found(prediction)
         text = _table_of_names(data["found"])
-        if prediction.intensity is not None:
+        if maps is not None:
             from napari_xrf import io
-            from napari_xrf.learning.element_mapping import element_maps_with_errors
+            from napari_xrf.learning.prediction_views import element_maps_of
 
             files.append(folder / "maps.h5")
-            io.write(files[-1], element_maps_with_errors(prediction, cube, progress=console.progress))
+            io.write(files[-1], maps.chosen(element_maps_of(prediction).families))
     else:
-        text = f"{', '.join(outputs)} of {cube.name}"
+        text = f"{', '.join(outputs)} of {prediction.source}"
     data["files"] = [str(file) for file in files]
     return Answer(data, f"{text}\nwritten to {folder}")
+
+
+def _all_maps(prediction: Prediction, cube: SpectralCube, console: Console) -> ElementMaps | None:
+    """Return the maps of all the model's elements, with errors that the counts of a cube tell."""
+    if prediction.intensity is None:
+        return None
+    from napari_xrf.learning.element_mapping import element_maps_with_errors
+
+    return element_maps_with_errors(prediction, cube, prediction.names, console.progress)
+
+
+def _given(prediction: Prediction, output: str) -> bool:
+    name = {"presence": "probability", "minerals": "probability"}.get(output, output)
+    return getattr(prediction, name) is not None
 
 
 def write_decoded(arguments: argparse.Namespace, console: Console) -> Answer:

@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.inspection import parse_region
-from napari_xrf.cli.map_file import (
-    calibrated,
-    check_folder,
-    load_map,
-    map_file_options,
-    output_folder,
-    stated_excitation,
+from napari_xrf.cli.map_file import map_file_options, output_folder, stated_excitation
+from napari_xrf.cli.plans import (
+    check_plan_options,
+    followed_plan,
+    known_map,
+    plan_options,
+    shard_rows,
+    written_plan,
+    written_shard,
 )
-from napari_xrf.cli.model_options import folder_option
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import NOT_MEASURED
@@ -30,13 +31,14 @@ from napari_xrf.core.spectral_cube import SpectralCube
 if TYPE_CHECKING:
     from napari_xrf.maps.calibrated_map import CalibratedMap
     from napari_xrf.maps.composition import Recipe
+    from napari_xrf.maps.quantity_report import QuantityReport
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Add ``quantify`` to the parser's verbs."""
     quantify = verbs.add_parser(
         "quantify",
-        parents=[common, map_file_options(), folder_option(required=False)],
+        parents=[common, map_file_options(), plan_options()],
         help="weight percent of the elements",
     )
     quantify.add_argument("--elements", default="auto", help="Fe,Ca,…; auto finds them (default)")
@@ -81,9 +83,8 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf.maps.quantity_report import report_quantities
 
     # Everything the user typed is checked before the long work starts.
-    if arguments.output is not None:
-        check_folder(arguments.output)
-    if arguments.pixels and arguments.output is None:
+    check_plan_options(arguments, folder=False)
+    if arguments.pixels and arguments.output is None and arguments.make_plan is None:
         raise InvalidInput("maps of weight percent need a folder", "Add -o DIR")
     if arguments.roi and arguments.regions:
         raise InvalidInput("a region is given twice", "Give --roi or --regions")
@@ -91,8 +92,15 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
         raise InvalidInput("an instrument's factors come from standards", "Add --standard SPECTRUM=TRUTH.csv")
     automatic = arguments.elements.strip().lower() == "auto"
     elements = None if automatic else parse_elements(arguments.elements)
+    plan = followed_plan(arguments, "quantify")
+    if plan is not None and arguments.shard is not None:
+        known, band = shard_rows(arguments, console, plan)
+        maps = plan.learned.map(known.cube, console.progress) if known.cube.shape[0] else None
+        return written_shard(arguments, plan, known, band, {"maps": maps})
     recipe = _recipe(arguments)
-    known = calibrated(load_map(arguments, console), console)
+    if plan is not None and automatic:
+        elements = plan.options["elements"]
+    known = known_map(arguments, console, plan)
     regions, formulas = _regions(arguments, known.cube)
     recipe = _with_standards(recipe, known, arguments, console)
     report = report_quantities(
@@ -101,17 +109,28 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
         regions=regions,
         formulas=formulas,
         recipe=recipe,
-        pixels=arguments.pixels,
+        pixels=arguments.pixels and arguments.make_plan is None,
         progress=console.progress,
     )
     for quantities in report.quantities:
         notes = (note for note in quantities.notes if note != known.doubt)  # told already
         console.warn(tuple(f"{quantities.region}: {note}" for note in notes))
-    written = ""
-    if arguments.output is not None:
-        report.write(output_folder(arguments.output))
-        written = f"\nwritten to {arguments.output}"
-    return Answer(report.rows, _as_text(report.rows) + written)
+    if arguments.make_plan is not None:
+        from napari_xrf.maps.quantity_maps import plan_quantities
+
+        learned = None
+        if arguments.pixels:
+            learned = plan_quantities(known, elements, recipe=recipe, progress=console.progress)
+        return written_plan(arguments, known, learned, report, elements=elements)
+    if arguments.output is None:
+        return Answer(report.rows, _as_text(report.rows))
+    return write_quantity_files(report, arguments.output)
+
+
+def write_quantity_files(report: QuantityReport, output: Path) -> Answer:
+    """Write what is told of quantities, and maps of them if there are any."""
+    report.write(output_folder(output))
+    return Answer(report.rows, f"{_as_text(report.rows)}\nwritten to {output}")
 
 
 def _recipe(arguments: argparse.Namespace) -> Recipe:

@@ -65,6 +65,31 @@ class Loads(Protocol):
         ...
 
 
+class RowBand:
+    """Some rows of counts, read when asked for.
+
+    Parameters
+    ----------
+    counts
+        (Y, X, E), all of them.
+    rows
+        First row and the one after the last.
+    """
+
+    def __init__(self, counts: Counts, rows: slice) -> None:
+        self._counts, self._rows = counts, range(*rows.indices(counts.shape[0]))
+        self.shape = (len(self._rows), *counts.shape[1:])
+        self.dtype, self.ndim = counts.dtype, 3
+
+    def __getitem__(self, key: Any, /) -> Any:
+        first, *rest = key if isinstance(key, tuple) else (key,)
+        if first is Ellipsis:
+            first, rest = slice(None), [Ellipsis, *rest]
+        rows = self._rows[first]
+        at = slice(rows.start, rows.stop, rows.step) if isinstance(rows, range) else rows
+        return self._counts[(at, *rest)]
+
+
 def indices_of(key: Any, shape: Sequence[int]) -> tuple[tuple[range, Any], ...]:
     """Return, for each axis of counts, the indices that a key needs and the key that picks among them.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -99,6 +99,16 @@ class ElementMaps:
         if not members:
             raise KeyError(f"no map of {name!r}; there are {', '.join(self.families) or 'none'}")
         return self.families[max(members, key=lambda k: float(self.counts[k].sum(dtype=np.float64)))]
+
+    def chosen(self, families: Sequence[str]) -> ElementMaps:
+        """Return the maps of some families, in this order."""
+        index = [self.families.index(family) for family in families]
+        return replace(
+            self,
+            families=tuple(families),
+            counts=self.counts[index],
+            standard_errors=self.standard_errors[index],
+        )
 
     def standard_error(self, name: str) -> NDArray[np.float32]:
         """Return the standard errors, (Y, X), of a family or an element's main family."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.counts import Counts, Loads, SumsChannels, SumsRegions
+from napari_xrf.core.counts import Counts, Loads, RowBand, SumsChannels, SumsRegions
 from napari_xrf.core.display import html_of, map_png, size_text, spectrum_png
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
@@ -181,9 +181,15 @@ class SpectralCube:
         """Whether the counts are plain numbers: a numpy array, or in a file that holds them as such."""
         return isinstance(self.counts, np.ndarray | StoredCounts)
 
-    def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[slice, NDArray[np.generic]]]:
-        """Yield (rows, counts[rows]) from top to bottom, each block a numpy array of bounded size."""
-        rows, step = self.shape[0], self._rows_within(block_bytes)
+    def blocks(
+        self, block_bytes: int = BLOCK_BYTES, multiple: int = 1
+    ) -> Iterator[tuple[slice, NDArray[np.generic]]]:
+        """Yield (rows, counts[rows]) from top to bottom, each block a numpy array of bounded size.
+
+        All but the last hold a multiple of rows, whatever their size.
+        """
+        rows = self.shape[0]
+        step = max(self._rows_within(block_bytes) // multiple, 1) * multiple
         for start in range(0, rows, step):
             band = slice(start, min(start + step, rows))
             yield band, np.asarray(self.counts[band])
@@ -196,6 +202,13 @@ class SpectralCube:
     def _sums(self) -> type[np.uint64] | type[np.float64]:
         # Expected and denoised maps hold fractions of counts, which whole numbers would cut to 0.
         return np.float64 if self.counts.dtype.kind == "f" else np.uint64
+
+    def band(self, rows: slice) -> SpectralCube:
+        """Return the map of some rows, still read from this one."""
+        loaded = isinstance(self.counts, np.ndarray)
+        counts: Counts = self.counts[rows] if loaded else RowBand(self.counts, rows)
+        live_time = None if self.live_time is None else self.live_time[rows]
+        return replace(self, counts=counts, live_time=live_time, images=())
 
     def spectrum_at(self, y: int, x: int) -> NDArray[Any]:
         """Return the spectrum of one pixel, (E,): uint64, or float64 of a map with fractions of counts."""

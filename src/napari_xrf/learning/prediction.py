@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -103,6 +103,24 @@ def predict(
     InvalidInput
         When an output is not the model's, or the cube covers less than half of the model's energies.
     """
+    options: dict[str, Any] = {"outputs": outputs, "calibrate": calibrate, "device": device}
+    return told_of_dose(predict_rows(model, measured, **options, progress=progress))
+
+
+def predict_rows(
+    model: Model,
+    measured: Measured,
+    first_row: int = 0,
+    *,
+    outputs: Collection[str] | None = None,
+    calibrate: bool = True,
+    device: str = "auto",
+    progress: Progress = ignore_progress,
+) -> Prediction:
+    """Run a model on some rows of a map, of which the first has a number; the rest as :func:`predict`.
+
+    The bits are those of the whole map where the number is a multiple of :func:`rows_of_a_batch`.
+    """
     chosen = chosen_outputs(model.description, outputs)
     cube, notes = cube_of(measured), tuple[str, ...]()
     if calibrate:
@@ -114,24 +132,41 @@ def predict(
     rows, columns = cube.map_shape
     ask = _asked(model, chosen, device)
     maps = {"counts": np.zeros(rows * columns, dtype=np.float32)}
-    done = 0
-    for _, block in cube.blocks(_BLOCK_BYTES):
-        flat = block.reshape(-1, block.shape[-1])
-        for start in range(0, len(flat), _BATCH):
-            progress(done, rows * columns, "predicting")
-            for name, values in ask(flat[start : start + _BATCH], cube.energy, done).items():
-                if name not in maps:
-                    maps[name] = np.empty((rows * columns, *values.shape[1:]), dtype=np.float32)
-                maps[name][done : done + len(values)] = values
-            done += len(flat[start : start + _BATCH])
+    done, group = 0, rows_of_a_batch(columns)
+    for flat in _batches(cube, group):
+        progress(done, rows * columns, "predicting")
+        for name, values in ask(flat, cube.energy, first_row * columns + done).items():
+            if name not in maps:
+                maps[name] = np.empty((rows * columns, *values.shape[1:]), dtype=np.float32)
+            maps[name][done : done + len(values)] = values
+        done += len(flat)
     progress(done, rows * columns, "predicting")
     return Prediction(
         model.description,
         **{name: values.reshape(rows, columns, *values.shape[1:]) for name, values in maps.items()},
-        notes=(*notes, *_dose_notes(maps["counts"], model.description)),
+        notes=notes,
         pixel_size=cube.pixel_size,
         source=cube.name,
     )
+
+
+def told_of_dose(prediction: Prediction) -> Prediction:
+    """Return a whole map's prediction with a note where its counts are not those of the training."""
+    notes = (*prediction.notes, *_dose_notes(prediction.counts, prediction.description))
+    return replace(prediction, notes=notes)
+
+
+def rows_of_a_batch(columns: int) -> int:
+    """Return how many rows of a map go through a network at once: where a map may be cut."""
+    return max(1, _BATCH // columns)
+
+
+def _batches(cube: SpectralCube, group: int) -> Iterator[NDArray[np.generic]]:
+    """Yield the spectra of a map in batches that begin at every group of rows."""
+    for _, block in cube.blocks(_BLOCK_BYTES, group):
+        for row in range(0, len(block), group):
+            flat = block[row : row + group].reshape(-1, block.shape[-1])
+            yield from (flat[start : start + _BATCH] for start in range(0, len(flat), _BATCH))
 
 
 def predict_spectra(

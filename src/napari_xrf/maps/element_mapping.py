@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -17,10 +18,10 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, find_elements
 from napari_xrf.maps.candidates import column_of
 from napari_xrf.maps.families import wanted_families
-from napari_xrf.maps.fit import fit_pixels, make_solver, solve_non_negative
+from napari_xrf.maps.fit import PixelSolver, fit_pixels, make_solver, solve_non_negative
 from napari_xrf.maps.setting import Setting
 from napari_xrf.maps.spectrum_model import surroundings
-from napari_xrf.maps.windows import energy_windows, map_windows
+from napari_xrf.maps.windows import EnergyWindow, energy_windows, map_windows
 
 _CONTINUUM_SPACING_KEV = 2.5  # pixels have too few counts for a closer look
 _FINE_SPACING_KEV = 0.7
@@ -62,55 +63,89 @@ def map_elements(
         For an unknown method or element, an element whose lines the map cannot hold, or a map without
         counts above 0 keV.
     """
+    known = calibrate_map(measured, progress=progress).checked()
+    return plan_elements(known, elements, method=method, progress=progress).map(known.cube, progress)
+
+
+@dataclass(frozen=True, eq=False)
+class ElementPlan:
+    """What all pixels of a map share when its elements are mapped: any rows of it give the same maps.
+
+    Attributes
+    ----------
+    families
+        K names.
+    windows
+        Of ``"window"``.
+    solver, fitted
+        Of ``"fit"``, and the channels that it takes; None for windows.
+    """
+
+    families: tuple[str, ...]
+    windows: tuple[EnergyWindow, ...] = ()
+    solver: PixelSolver | None = None
+    fitted: slice | None = None
+
+    def map(self, cube: SpectralCube, progress: Progress = ignore_progress) -> ElementMaps:
+        """Map the pixels of a cube, or of some of its rows."""
+        if self.solver is None:
+            return map_windows(cube, self.windows, progress=progress)
+        rows, width = cube.map_shape
+        counts = np.empty((len(self.families), rows, width), dtype=np.float32)
+        errors = np.empty_like(counts)
+        for band, block in cube.blocks(_BLOCK_BYTES):
+            check = partial(progress, band.start, rows, "fitting pixels")
+            check()
+            flat = block[:, :, self.fitted].reshape(-1, len(self.solver.projection))
+            amplitudes, spread = fit_pixels(self.solver, flat, check)
+            for target, source in ((counts, amplitudes), (errors, spread)):
+                target[:, band] = source[:, : len(self.families)].T.reshape(len(self.families), -1, width)
+        progress(rows, rows, "fitting pixels")
+        return ElementMaps(self.families, counts, errors, "fit", cube.pixel_size, cube.name)
+
+
+def plan_elements(
+    known: CalibratedMap,
+    elements: Sequence[str] | None = None,
+    *,
+    method: Literal["fit", "window"] = "fit",
+    progress: Progress = ignore_progress,
+) -> ElementPlan:
+    """Learn from a whole map what its element maps need; options and errors as :func:`map_elements`."""
     if method not in ("fit", "window"):
         raise InvalidInput(f"there is no method {method!r} for element maps", "Use 'fit' or 'window'")
-    known = calibrate_map(measured, progress=progress).checked()
     families = _families(known, elements, progress)
     if method == "window" or not families:
-        windows = energy_windows(families, known.sum_spectrum, known.setting)
-        return map_windows(known.cube, windows, progress=progress)
-    return fit_map(known.cube, families, known.sum_spectrum, known.setting, progress)
+        return ElementPlan(families, energy_windows(families, known.sum_spectrum, known.setting))
+    rows, columns = known.cube.map_shape
+    return plan_fit(families, known.sum_spectrum, known.setting, rows * columns)
 
 
-def fit_map(
-    cube: SpectralCube,
+def plan_fit(
     families: tuple[str, ...],
     spectrum: NDArray[np.float64],
     setting: Setting,
-    progress: Progress = ignore_progress,
+    pixels: int,
     continuum: NDArray[np.float64] | None = None,
-) -> ElementMaps:
-    """Fit each pixel of a cube with the columns of families in a calibrated setting.
+) -> ElementPlan:
+    """Prepare the fit of each pixel with the columns of families in a calibrated setting.
 
     Parameters
     ----------
-    cube
-        The map.
     families
         Names such as ``"Fe K"``.
     spectrum
-        (E,) its sum spectrum.
+        (E,) the sum of all pixels.
     setting
-        What it was measured with.
+        What they were measured with.
+    pixels
+        How many there are.
     continuum
-        (E,) its shape, where a model tells; otherwise the sum spectrum does.
+        (E,) its shape; otherwise the spectrum between its peaks tells.
     """
-    fitted = setting.fitted
     columns = pixel_columns(families, spectrum, setting, continuum)
-    pooled = pooled_expectation(columns, spectrum[fitted], cube.map_shape[0] * cube.map_shape[1])
-    solver = make_solver(columns, pooled)
-    rows, width = cube.map_shape
-    counts = np.empty((len(families), rows, width), dtype=np.float32)
-    errors = np.empty_like(counts)
-    for band, block in cube.blocks(_BLOCK_BYTES):
-        check = partial(progress, band.start, rows, "fitting pixels")
-        check()
-        flat = block[:, :, fitted].reshape(-1, columns.shape[1])
-        amplitudes, spread = fit_pixels(solver, flat, check)
-        for target, source in ((counts, amplitudes), (errors, spread)):
-            target[:, band] = source[:, : len(families)].T.reshape(len(families), -1, width)
-    progress(rows, rows, "fitting pixels")
-    return ElementMaps(families, counts, errors, "fit", cube.pixel_size, cube.name)
+    pooled = pooled_expectation(columns, spectrum[setting.fitted], pixels)
+    return ElementPlan(families, (), make_solver(columns, pooled), setting.fitted)
 
 
 def pixel_columns(

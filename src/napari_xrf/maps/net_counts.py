@@ -14,7 +14,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.background import estimate_background
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.candidates import column_of
-from napari_xrf.maps.element_mapping import fit_map
+from napari_xrf.maps.element_mapping import plan_fit
 from napari_xrf.maps.families import wanted_families
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument
@@ -84,7 +84,7 @@ def net_counts(
     setting = part.setting
     shown = (setting.energy, setting.low, setting.high, setting.highest_kev)
     families = wanted_families(tuple(elements), *shown)
-    maps = fit_map(part.cube, families, part.sum_spectrum, setting, progress, continuum)
+    maps = plan_fit(families, part.sum_spectrum, setting, 1, continuum).map(part.cube, progress)
     return {
         family: NetCounts(
             float(maps.counts[k].sum(dtype=np.float64)),

@@ -7,6 +7,7 @@ iterates as :mod:`napari_xrf.maps.composition` does, all pixels at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,13 +18,15 @@ from scipy.cluster.vq import kmeans2
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
 from napari_xrf.maps.composition import Recipe, expected_families
-from napari_xrf.maps.element_mapping import fit_map
+from napari_xrf.maps.element_mapping import ElementPlan, plan_fit
 from napari_xrf.maps.net_counts import region_of
 from napari_xrf.maps.quantification import elements_of, quantify_region
 
 _GROUPS = 8
+_MOST_SAMPLED = 20_000  # pixels that decide the groups
 _STEP = 0.02  # weight fraction by which a composition is changed to find slopes
 _ROUNDS = 12
 _LEAST_PIXELS = 5
@@ -61,31 +64,117 @@ def map_quantities(
         When no element is found or given, or the map holds no counts.
     """
     known = calibrate_map(measured, progress=progress).checked()
-    wanted, _ = elements_of(known, elements, recipe or Recipe())
-    whole = np.ones(known.cube.map_shape, dtype=bool)
-    part = region_of(known, whole, known.cube.name)
-    total, continuum = quantify_region(part, wanted, recipe or Recipe())
-    chosen = replace(recipe or Recipe(), oxygen=total.oxygen)
-    measured_families = tuple(residual.family for residual in total.residuals)
-    maps = fit_map(known.cube, measured_families, known.sum_spectrum, known.setting, progress, continuum)
-    families = [entry.family for entry in total.entries if entry.family in maps.families]
-    index = [maps.families.index(family) for family in families]
-    counts = np.moveaxis(maps.counts[index].astype(np.float64), 0, -1).reshape(-1, len(families))
-    errors = np.moveaxis(maps.standard_errors[index].astype(np.float64), 0, -1).reshape(-1, len(families))
-    fractions = np.full(counts.shape, np.nan)
-    groups = _groups_of(counts)
-    for number in np.unique(groups[groups >= 0]):
-        inside = groups == number
-        response = _respond(known, families, counts[inside].sum(axis=0), chosen)
-        fractions[inside] = response.solve(counts[inside])
-        progress(int(number) + 1, _GROUPS, "quantifying pixels")
-    progress(_GROUPS, _GROUPS, "quantifying pixels")
-    relative = errors / np.maximum(counts, np.maximum(errors, 1e-9))
-    return _as_maps(known, families, fractions, relative, chosen)
+    return plan_quantities(known, elements, recipe=recipe, progress=progress).map(known.cube, progress)
 
 
 @dataclass(frozen=True, eq=False)
-class _Response:
+class QuantityPlan:
+    """What all pixels of a map share when they are quantified: any rows of it give the same maps.
+
+    Attributes
+    ----------
+    fit
+        How net counts are found.
+    families
+        K of its families, one for each element.
+    oxygen
+        (K,) bound by a weight of each element; zeros where oxygen is measured or absent.
+    centres
+        (G, K) square roots of the shares of counts in groups of like pixels.
+    responses
+        Of each group.
+    """
+
+    fit: ElementPlan
+    families: tuple[str, ...]
+    oxygen: Floats
+    centres: Floats
+    responses: tuple[Response, ...]
+
+    def map(self, cube: SpectralCube, progress: Progress = ignore_progress) -> ElementMaps:
+        """Quantify the pixels of a cube, or of some of its rows."""
+        counts, errors = self.net_counts(cube, progress)
+        groups, fractions = self._groups_of(counts), np.full(counts.shape, np.nan)
+        for number, response in enumerate(self.responses):
+            inside = groups == number
+            fractions[inside] = response.solve(counts[inside])
+            progress(number + 1, len(self.responses), "quantifying pixels")
+        relative = errors / np.maximum(counts, np.maximum(errors, 1e-9))
+        return self._as_maps(cube, fractions, relative)
+
+    def net_counts(self, cube: SpectralCube, progress: Progress = ignore_progress) -> tuple[Floats, Floats]:
+        """Return the net counts and their errors, (N, K) each, of the pixels."""
+        maps = self.fit.map(cube, progress)
+        index = [maps.families.index(family) for family in self.families]
+        counts, errors = (
+            np.moveaxis(values[index].astype(np.float64), 0, -1).reshape(-1, len(index))
+            for values in (maps.counts, maps.standard_errors)
+        )
+        return counts, errors
+
+    def _groups_of(self, counts: Floats) -> NDArray[np.intp]:
+        """Return the group of each pixel, −1 where a pixel shows nothing."""
+        shown, shares = _shares_of(counts)
+        groups = np.full(len(counts), -1, dtype=np.intp)
+        nearest, least = np.zeros(len(shares), dtype=np.intp), np.full(len(shares), np.inf)
+        for number, centre in enumerate(self.centres):
+            distance = _sums((shares - centre) ** 2)
+            closer = distance < least
+            nearest[closer], least[closer] = number, distance[closer]
+        groups[shown] = nearest
+        return groups
+
+    def _as_maps(self, cube: SpectralCube, fractions: Floats, relative: Floats) -> ElementMaps:
+        rows, columns = cube.map_shape
+        names = [split_family(family)[0] for family in self.families]
+        # Normalising shares each element's error with all others.
+        shares = fractions * (1 + self.oxygen)
+        common = _sums((shares * relative) ** 2)[:, None]
+        spread = np.sqrt(np.clip(relative**2 * (1 - 2 * shares) + common, 0.0, None))
+        percent, errors = 100 * fractions, 100 * fractions * spread
+        if self.oxygen.any():
+            percent = np.c_[percent, _sums(percent * self.oxygen)]
+            errors = np.c_[errors, np.sqrt(_sums(errors**2 * self.oxygen**2))]
+            names.append("O")
+        stack = (np.moveaxis(values.reshape(rows, columns, -1), -1, 0) for values in (percent, errors))
+        maps, deviations = (np.ascontiguousarray(values, dtype=np.float32) for values in stack)
+        return ElementMaps(
+            tuple(names), maps, deviations, "weight percent", cube.pixel_size, cube.name, "weight %"
+        )
+
+
+def plan_quantities(
+    known: CalibratedMap,
+    elements: Sequence[str] | None = None,
+    *,
+    recipe: Recipe | None = None,
+    progress: Progress = ignore_progress,
+) -> QuantityPlan:
+    """Learn from a map, and from some thousands of its pixels, what the maps of its elements need.
+
+    Parameters and errors are those of :func:`map_quantities`.
+    """
+    wanted, _ = elements_of(known, elements, recipe or Recipe())
+    part = region_of(known, np.ones(known.cube.map_shape, dtype=bool), known.cube.name)
+    total, continuum = quantify_region(part, wanted, recipe or Recipe())
+    chosen = replace(recipe or Recipe(), oxygen=total.oxygen)
+    measured = tuple(residual.family for residual in total.residuals)
+    rows, columns = known.cube.map_shape
+    fit = plan_fit(measured, known.sum_spectrum, known.setting, rows * columns, continuum)
+    families = tuple(entry.family for entry in total.entries if entry.family in fit.families)
+    oxygen = np.array([chosen.bound(split_family(family)[0]).get("O", 0.0) for family in families])
+    plan = QuantityPlan(fit, families, oxygen, np.zeros((0, len(families))), ())
+    counts, _ = plan.net_counts(_sample(known.cube), progress)
+    centres, groups = _grouped(counts)
+    responses = []
+    for number in range(len(centres)):
+        progress(number, len(centres), "quantifying groups")
+        responses.append(_respond(known, families, oxygen, counts[groups == number].sum(axis=0), chosen))
+    return replace(plan, centres=centres, responses=tuple(responses))
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
     """ln sensitivity of K families around a composition: ``logs + slopes @ (fractions − centre)``."""
 
     oxygen: Floats
@@ -98,17 +187,19 @@ class _Response:
         fractions = np.broadcast_to(self.centre, counts.shape)
         positive = np.clip(counts, 0.0, None)
         for _ in range(_ROUNDS):
-            change = np.clip((fractions - self.centre) @ self.slopes.T, -_LARGEST_LOG, _LARGEST_LOG)
-            raw = positive / np.exp(self.logs + change)
-            total = (raw * (1 + self.oxygen)).sum(axis=1, keepdims=True)
+            change = np.zeros(counts.shape)
+            for k, moved in enumerate((fractions - self.centre).T):  # a product's last bits depend on N
+                change += moved[:, None] * self.slopes[:, k]
+            raw = positive / np.exp(self.logs + np.clip(change, -_LARGEST_LOG, _LARGEST_LOG))
+            total = _sums(raw * (1 + self.oxygen))[:, None]
             fractions = np.divide(raw, total, out=np.full(raw.shape, np.nan), where=total > 0)
         return np.asarray(fractions)
 
 
-def _respond(known: CalibratedMap, families: Sequence[str], counts: Floats, recipe: Recipe) -> _Response:
+def _respond(
+    known: CalibratedMap, families: Sequence[str], oxygen: Floats, counts: Floats, recipe: Recipe
+) -> Response:
     """Expand around the composition that a group's summed counts have."""
-    elements = [split_family(family)[0] for family in families]
-    oxygen = np.array([recipe.bound(element).get("O", 0.0) for element in elements])
     positive = np.clip(counts, 1e-3 * max(counts.max(), 1.0), None)
     centre = np.full(len(families), 1.0 / (1 + oxygen).sum())
     logs = np.zeros(len(families))
@@ -124,7 +215,7 @@ def _respond(known: CalibratedMap, families: Sequence[str], counts: Floats, reci
         moved /= (moved * (1 + oxygen)).sum()
         shift = moved - centre
         slopes[:, k] = (_log_sensitivities(known, families, moved, oxygen, recipe) - logs) / shift[k]
-    return _Response(oxygen, centre, logs, _along_the_simplex(slopes, centre, oxygen))
+    return Response(oxygen, centre, logs, _along_the_simplex(slopes, centre, oxygen))
 
 
 def _along_the_simplex(slopes: Floats, centre: Floats, oxygen: Floats) -> Floats:
@@ -154,42 +245,44 @@ def _log_sensitivities(
     return np.asarray(np.log(got / fractions))
 
 
-def _groups_of(counts: Floats) -> NDArray[np.intp]:
-    """Return the group of each pixel, like pixels together; −1 where a pixel shows nothing."""
-    positive = np.clip(counts, 0.0, None)
-    total = positive.sum(axis=1)
+def _sample(cube: SpectralCube) -> SpectralCube:
+    """Return a map of one row with pixels from everywhere in a map, all of a small one."""
+    rows, columns = cube.map_shape
+    step = -(-rows * columns // _MOST_SAMPLED)
+    while math.gcd(step, columns) > 1:  # not the same columns in every row
+        step += 1
+    first, picked = 0, []
+    for _, block in cube.blocks():
+        flat = block.reshape(-1, block.shape[-1])
+        picked.append(flat[-first % step :: step])
+        first += len(flat)
+    pixels = np.concatenate(picked)[None]
+    return replace(cube, counts=pixels, live_time=None, images=())
+
+
+def _grouped(counts: Floats) -> tuple[Floats, NDArray[np.intp]]:
+    """Return the centres (G, K) of groups of like pixels, and each pixel's, −1 where it shows nothing."""
+    shown, shares = _shares_of(counts)
     groups = np.full(len(counts), -1, dtype=np.intp)
+    if not len(shares):
+        return np.zeros((0, counts.shape[1])), groups
+    number = min(_GROUPS, max(1, len(shares) // _LEAST_PIXELS))
+    centres, groups[shown] = kmeans2(shares, number, minit="++", seed=0)
+    filled = np.unique(groups[shown])
+    return centres[filled], np.where(groups < 0, -1, np.searchsorted(filled, groups))
+
+
+def _shares_of(counts: Floats) -> tuple[NDArray[np.bool_], Floats]:
+    """Return which pixels of (N, K) counts show anything, and the square roots of their shares."""
+    positive = np.clip(counts, 0.0, None)
+    total = _sums(positive)
     shown = total > 0
-    if not shown.any():
-        return groups
-    shares = np.sqrt(positive[shown] / total[shown, None])
-    number = min(_GROUPS, max(1, shares.shape[0] // _LEAST_PIXELS))
-    _, found = kmeans2(shares, number, minit="++", seed=0)
-    groups[shown] = found
-    return groups
+    return shown, np.sqrt(positive[shown] / total[shown, None])
 
 
-def _as_maps(
-    known: CalibratedMap,
-    families: Sequence[str],
-    fractions: Floats,
-    relative: Floats,
-    recipe: Recipe,
-) -> ElementMaps:
-    rows, columns = known.cube.map_shape
-    names = [split_family(family)[0] for family in families]
-    bound = np.array([recipe.bound(name).get("O", 0.0) for name in names])
-    # Normalising shares each element's error with all others.
-    shares = fractions * (1 + bound)
-    common = ((shares * relative) ** 2).sum(axis=1, keepdims=True)
-    spread = np.sqrt(np.clip(relative**2 * (1 - 2 * shares) + common, 0.0, None))
-    percent, errors = 100 * fractions, 100 * fractions * spread
-    if bound.any():
-        percent = np.c_[percent, percent @ bound]
-        errors = np.c_[errors, np.sqrt((errors**2) @ bound**2)]
-        names.append("O")
-    stack = (np.moveaxis(values.reshape(rows, columns, -1), -1, 0) for values in (percent, errors))
-    maps, deviations = (np.ascontiguousarray(values, dtype=np.float32) for values in stack)
-    return ElementMaps(
-        tuple(names), maps, deviations, "weight percent", known.cube.pixel_size, known.cube.name, "weight %"
-    )
+def _sums(values: Floats) -> Floats:
+    """Return the sums, (N,), of rows (N, K), term by term: the same bits however many rows there are."""
+    total = np.zeros(len(values))
+    for column in values.T:
+        total += column
+    return total

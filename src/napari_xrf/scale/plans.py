@@ -1,0 +1,127 @@
+"""Plans: what a verb learns from a whole map, so that its parts can be worked on anywhere, bit for bit.
+
+A plan also locks calibration and elements over a series of maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.maps.calibrated_map import CalibratedMap
+from napari_xrf.maps.calibration import Calibration
+from napari_xrf.maps.judgement import FoundElement
+from napari_xrf.maps.setting import Setting
+from napari_xrf.scale.packing import read_packed, write_packed
+
+_CLOSE = 1e-6  # relative: axes that differ less are one
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a verb learned from a whole map.
+
+    Attributes
+    ----------
+    verb
+        For which it was made.
+    shape, energy
+        (Y, X, E) and the file's own axis, of the map.
+    file_bytes
+        Size of the map's file.
+    calibration, setting, sum_spectrum
+        As in :class:`~napari_xrf.maps.calibrated_map.CalibratedMap`.
+    elements
+        Found in the map.
+    options
+        Of the verb, those that later calls take over.
+    learned
+        What the pixels share; None where the verb works on no pixels.
+    answer
+        What the verb tells of the whole map.
+    """
+
+    verb: str
+    shape: tuple[int, int, int]
+    energy: EnergyAxis
+    file_bytes: int
+    calibration: Calibration
+    setting: Setting
+    sum_spectrum: NDArray[np.float64]
+    elements: tuple[FoundElement, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    learned: Any = None
+    answer: Any = None
+
+    def applied(self, cube: SpectralCube, *, same_map: bool = False) -> CalibratedMap:
+        """Return a map as this plan calibrates it, with the plan's elements.
+
+        Parameters
+        ----------
+        cube
+            Of the series, or rows of the map itself.
+        same_map
+            Whether the sum spectrum is the plan's too.
+
+        Raises
+        ------
+        InvalidInput
+            When the cube's file has another energy axis.
+        """
+        axis, own = cube.energy, self.energy
+        alike = np.allclose((axis.offset, axis.width), (own.offset, own.width), rtol=_CLOSE, atol=1e-9)
+        if axis.size != own.size or not alike:
+            raise InvalidInput(
+                f"the plan was made for {own}, and {cube.name!r} has {axis}",
+                "Make a plan for such maps, or give --energy as it was given then",
+            )
+        spectrum = self.sum_spectrum if same_map else cube.sum_spectrum().astype(np.float64)
+        known = CalibratedMap(cube, self.calibration, self.setting, spectrum)
+        known.__dict__["elements"] = self.elements  # where the cached property looks
+        return known
+
+
+def plan_of(
+    verb: str, known: CalibratedMap, path: Path, learned: Any, answer: Any = None, **options: Any
+) -> Plan:
+    """Return the plan of a verb from the map it was learned from, and its file."""
+    return Plan(
+        verb,
+        known.cube.shape,
+        known.cube.energy,
+        path.stat().st_size,
+        known.calibration,
+        known.setting,
+        known.sum_spectrum,
+        known.elements,
+        options,
+        learned,
+        answer,
+    )
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Write a plan as .npz."""
+    write_packed(path, plan)
+
+
+def read_plan(path: Path, verb: str) -> Plan:
+    """Read the plan of a verb.
+
+    Raises
+    ------
+    FileError
+        When the file holds none, or one of another verb.
+    """
+    plan: Plan = read_packed(path, Plan)
+    if plan.verb != verb:
+        raise FileError(path, f"is a plan of {plan.verb}, not of {verb}", f"Make one: {verb} --make-plan")
+    return plan
