@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 Perform: TypeAlias = Callable[[Sequence[str]], tuple[Any, tuple[str, ...]]]
 
-_OUTPUT_FILES = {"spectrum": "spectrum.csv"}  # verbs that write one file
+_OUTPUT_FILES = {  # verbs that write one file
+    "spectrum": "spectrum.csv",
+    "denoise": "denoised.h5",
+    "decode": "decoded.h5",
+}
 _OF_THE_BATCH = {"help", "h", "json", "quiet", "traceback", "o", "output", "make-plan", "shard"}
 _MOST_TOLD = 20
 
