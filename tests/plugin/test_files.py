@@ -1,5 +1,8 @@
 """Opening and saving through napari's own functions, without a window."""
 
+from copy import deepcopy
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -9,12 +12,13 @@ from napari.layers import Image, Labels, Layer
 from measured import measured_file
 from napari_xrf import io
 from napari_xrf.core.element_maps import ElementMaps
-from napari_xrf.core.errors import FileError
+from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.plugin.commands import show_truth
-from napari_xrf.plugin.layers.cubes import cube_from, cube_layers
+from napari_xrf.plugin.layers.cubes import TRUTH_KEY, cube_from, cube_layers
 from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
 from napari_xrf.plugin.readers import get_reader, layer_name
+from napari_xrf.plugin.writers import write_images
 from napari_xrf.synthesis.mineral_map import MapParameters
 from napari_xrf.synthesis.recipes import make_minerals
 from two_phase_maps import two_phase_cube, two_phase_labels
@@ -91,6 +95,66 @@ def test_a_map_of_spectra_is_saved_and_opens_again(tmp_path):
     back = cube_from(again)
     assert np.array_equal(np.asarray(back.counts), cube.counts)
     assert (back.energy, back.pixel_size, back.excitation) == (cube.energy, cube.pixel_size, cube.excitation)
+
+
+@pytest.fixture
+def said(monkeypatch):
+    messages = []
+    monkeypatch.setattr("napari_xrf.plugin.writers.tell", messages.append)
+    return messages
+
+
+def test_a_map_of_spectra_is_saved_as_it_is_seen(tmp_path, said):
+    cube, _ = two_phase_cube()
+    cube = replace(cube, live_time=np.ones(cube.map_shape))
+    layer = Layer.create(*cube_layers(cube)[-1])
+    layer.metadata[TRUTH_KEY] = {"labels": np.zeros(cube.map_shape)}
+    path = tmp_path / "rock.h5"
+    layer.data = layer.data[:, 2:5, 1:4]
+    layer.save(str(path), plugin=PLUGIN)
+    back = io.read(path)
+    assert np.array_equal(back.counts, cube.counts[2:5, 1:4])
+    assert (back.energy, back.pixel_size, back.live_time) == (cube.energy, cube.pixel_size, None)
+    assert said == ["Saved as the layer is now, without live times, images, the synthetic truth"]
+    with pytest.raises(FileError, match="no truth"):
+        io.read_truth(path)
+    layer.data = layer.data * 2
+    layer.scale = (layer.scale[0], 3.0, 4.0)
+    layer.save(str(path), plugin=PLUGIN)
+    back = io.read(path)
+    assert np.array_equal(back.counts, 2 * cube.counts[2:5, 1:4])
+    assert back.pixel_size == (3.0, 4.0)
+    layer.data = layer.data - 100.0
+    with pytest.raises(InvalidInput, match="negative"):
+        write_images(str(tmp_path / "other.h5"), [layer.as_layer_data_tuple()])
+
+
+def test_a_copy_of_a_map_keeps_what_is_known_of_it(tmp_path, said):
+    cube, _ = two_phase_cube()
+    layer = Layer.create(*deepcopy(cube_layers(replace(cube, live_time=np.ones(cube.map_shape)))[-1]))
+    layer.save(str(tmp_path / "copy.h5"), plugin=PLUGIN)
+    assert io.read(tmp_path / "copy.h5").live_time is not None
+    assert said == []
+
+
+def test_changed_element_maps_are_saved_without_their_errors(tmp_path, said):
+    viewer = ViewerModel()
+    for data in element_map_layers(element_maps()):
+        viewer.add_layer(Layer.create(*data))
+    viewer.layers[0].data = viewer.layers[0].data + 5
+    viewer.layers.save(str(tmp_path / "rock.h5"), plugin=PLUGIN)
+    back = io.read_element_maps(tmp_path / "rock.h5")
+    assert np.isnan(back.standard_error("Fe K")).all()
+    assert np.array_equal(back.standard_error("Pb L"), element_maps().standard_error("Pb L"))
+    assert said == ["Saved without the standard errors of Fe K: these maps were changed"]
+
+
+def test_element_maps_of_two_maps_are_not_saved_as_one(tmp_path):
+    maps = element_maps()
+    other = replace(maps.chosen(["Pb L"]), pixel_size=(20.0, 20.0))
+    layers = [element_map_layers(one)[0] for one in (maps.chosen(["Fe K"]), other)]
+    with pytest.raises(InvalidInput, match="different maps"):
+        write_images(str(tmp_path / "rock.h5"), layers)
 
 
 def test_napari_keeps_its_own_default_for_labels_and_images(tmp_path):

@@ -311,6 +311,8 @@ class SpectralCube:
         from dask.array import from_array
 
         chunks = (self._rows_within(BLOCK_BYTES), *self.shape[1:])
+        if hasattr(self.counts, "__dask_graph__"):  # one already
+            return self.counts.rechunk(chunks)  # type: ignore[attr-defined]
         return from_array(self.counts, chunks=chunks, name=False, asarray=True)
 
     def to_hyperspy(self) -> Any:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.layers.cubes import CUBE_KEY, TRUTH_KEY
-from napari_xrf.plugin.layers.element_maps import element_maps_from
+from napari_xrf.plugin.layers.cubes import CUBE_KEY, TRUTH_KEY, shown_cube
+from napari_xrf.plugin.layers.element_maps import changed_maps, element_maps_from
 from napari_xrf.plugin.layers.labels import label_map_from
 from napari_xrf.plugin.layers.layer_data import LayerData
 from napari_xrf.plugin.notices import tell
@@ -50,18 +51,36 @@ def write_images(path: str, layers: Sequence[LayerData]) -> list[str]:
     from napari_xrf import io
     from napari_xrf.io.own.cube_files import write_cube
 
-    kept = [(keywords.get("metadata") or {}) for _, keywords, _ in layers]
-    cubes = [cube for each in kept if isinstance(cube := each.get(CUBE_KEY), SpectralCube)]
-    if cubes:
+    if any(CUBE_KEY in (keywords.get("metadata") or {}) for _, keywords, _ in layers):
         if len(layers) > 1:
             raise InvalidInput("a file holds one map of spectra", "Select that layer alone")
+        cube, truth = _cube_to_save(*layers[0][:2])
         target = recognized_name(path, (".h5",))
-        write_cube(target, cubes[0], truth=kept[0].get(TRUTH_KEY))
+        write_cube(target, cube, truth=truth)
     else:
         maps = element_maps_from(layers)
         target = recognized_name(path, MAP_ENDINGS)
         io.write(target, maps)
+        if changed := changed_maps(layers):
+            tell(f"Saved without the standard errors of {', '.join(changed)}: these maps were changed")
     return [target]
+
+
+def _cube_to_save(data: Any, keywords: dict[str, Any]) -> tuple[SpectralCube, Any]:
+    """Return the cube that a layer shows and its truth; what no longer fits is left out, and said."""
+    metadata = keywords["metadata"]
+    cube, lost = shown_cube(data, keywords)
+    truth, same = metadata.get(TRUTH_KEY), cube.counts is metadata[CUBE_KEY].counts
+    if not same and not all(block.min(initial=0) >= 0 for _, block in cube.blocks()):
+        raise InvalidInput(
+            f"layer {keywords['name']!r} holds negative values or none (NaN), which are no counts",
+            "Save the map that it was made from",
+        )
+    if not same and truth is not None:
+        truth, lost = None, (*lost, "the synthetic truth")
+    if lost:
+        tell(f"Saved as the layer is now, without {', '.join(lost)}")
+    return cube, truth
 
 
 def recognized_name(path: str, endings: Sequence[str]) -> str:

@@ -7,8 +7,8 @@
     An NXdata group ``/element_maps``: ``counts`` (K, Y, X), ``counts_errors``, ``families``, and ``y``
     and ``x`` in µm.
 .csv
-    One line a pixel: ``y,x,y_um,x_um``, then each family and its standard error, ``Fe K,Fe K_se``. The method
-    and the source are not kept.
+    One line a pixel: ``y,x,y_um,x_um``, then each family and its standard error, ``Fe K,Fe K_se``, and
+    ``dy_um,dx_um`` where there is one row or column. The method and the source are not kept.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from napari_xrf.io.own.files import (
 
 _KIND = "element_maps"
 _CSV_START = ["y", "x", "y_um", "x_um"]
+_CSV_SIZE = ["dy_um", "dx_um"]
 
 
 def write_element_maps(path: str | Path, maps: ElementMaps, *, progress: Progress = ignore_progress) -> None:
@@ -186,6 +187,9 @@ def _write_csv(path: Path, maps: ElementMaps) -> None:
     for family in maps.families:
         header += [family, f"{family}_se"]
     dy, dx = maps.pixel_size or (None, None)
+    # The positions of a single row or column tell no step.
+    size = [repr(dy), repr(dx)] if maps.pixel_size and min(maps.counts.shape[1:]) == 1 else []
+    header += _CSV_SIZE[: len(size)]
     # (Y, X, 2K): counts and errors side by side; shortest texts that read back to the same float32.
     columns = np.stack([maps.counts, maps.standard_errors], axis=1).reshape(-1, *maps.counts.shape[1:])
     with path.open("w", encoding="utf-8", newline="") as handle:
@@ -195,7 +199,8 @@ def _write_csv(path: Path, maps: ElementMaps) -> None:
             y_um = "" if dy is None else repr(y * dy)
             texts = columns[:, y].T.astype(str).tolist()
             table.writerows(
-                [y, x, y_um, "" if dx is None else repr(x * dx), *values] for x, values in enumerate(texts)
+                [y, x, y_um, "" if dx is None else repr(x * dx), *values, *size]
+                for x, values in enumerate(texts)
             )
 
 
@@ -213,6 +218,10 @@ def _read_csv(path: Path) -> ElementMaps:
         rows = list(csv.reader(handle))
     if len(rows) < 2:
         raise FileError(path, "holds no pixels")
+    size = None
+    if rows[0][-2:] == _CSV_SIZE:
+        size = as_pair(rows[1][-2:])
+        rows = [row[:-2] for row in rows]
     families = tuple(rows[0][4::2])
     if rows[0][5::2] != [f"{family}_se" for family in families]:
         raise FileError(path, "has a family without its standard errors")
@@ -223,7 +232,7 @@ def _read_csv(path: Path) -> ElementMaps:
     values = np.array([row[4:] for row in rows[1:]], dtype=np.float32)
     stack = np.zeros((values.shape[1], height, width), dtype=np.float32)
     stack[:, places[:, 0], places[:, 1]] = values.T
-    return ElementMaps(families, stack[0::2], stack[1::2], "table", _csv_pixel_size(rows), path.stem)
+    return ElementMaps(families, stack[0::2], stack[1::2], "table", size or _csv_pixel_size(rows), path.stem)
 
 
 def _csv_pixel_size(rows: list[list[str]]) -> tuple[float, float] | None:

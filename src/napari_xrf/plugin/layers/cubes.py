@@ -6,6 +6,7 @@ gets the same counts as a view (E, Y, X).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -137,16 +138,42 @@ def cube_from(layer: Any) -> SpectralCube:
     InvalidInput
         When the layer has no energy axis.
     """
-    known = layer.metadata.get(CUBE_KEY)
-    if isinstance(known, SpectralCube) and _shows(layer.data, known):
-        return known
-    if isinstance(known, SpectralCube) and layer.data.shape[0] == known.energy.size:
-        cube = _with_counts(known, energy_last(layer.data))
-    else:
-        cube = _cube_by_units(layer)
-    layer.metadata[CHANGED_KEY] = True
-    layer.metadata[CUBE_KEY] = cube  # so that the same layer stays the same cube
+    facts = {name: getattr(layer, name) for name in ("name", "metadata", "scale", "translate", "units")}
+    cube, _ = shown_cube(layer.data, facts)
+    if cube is not layer.metadata.get(CUBE_KEY):
+        layer.metadata[CHANGED_KEY] = True
+        layer.metadata[CUBE_KEY] = cube  # so that the same layer stays the same cube
     return cube
+
+
+def shown_cube(data: Any, keywords: Mapping[str, Any]) -> tuple[SpectralCube, tuple[str, ...]]:
+    """Return the cube that an image layer's data (E, Y, X) and keywords show, and what of it no longer fits.
+
+    It is the very cube of the metadata where the data are still its own; otherwise the data count, with what
+    is known of the map and still fits.
+
+    Raises
+    ------
+    InvalidInput
+        When the layer has no energy axis.
+    """
+    known = keywords["metadata"].get(CUBE_KEY)
+    if not isinstance(known, SpectralCube):
+        return _cube_by_units(data, keywords), ()
+    size, counts = pixel_size_from(keywords), energy_last(data)
+    if size is not None and known.pixel_size is not None and not np.allclose(size, known.pixel_size):
+        known = replace(known, pixel_size=size, images=())
+    if _shows(data, known) or _equal(counts, known.counts):
+        return known, ()
+    if tuple(counts.shape) == known.shape:
+        return replace(known, counts=counts), ()
+    lost = {"live times": known.live_time is not None, "images": bool(known.images)}
+    if data.shape[0] == known.energy.size:
+        cube = replace(known, counts=counts, live_time=None, images=())
+    else:
+        cube = replace(_cube_by_units(data, keywords), excitation=known.excitation, elements=known.elements)
+        lost["the file's energy axis (the layer's scale and place tell it now)"] = True
+    return cube, tuple(name for name, there in lost.items() if there)
 
 
 def brightest_channel(cube: SpectralCube) -> tuple[int, float]:
@@ -184,18 +211,16 @@ def _shows(data: Any, cube: SpectralCube) -> bool:
     return isinstance(cube.counts, Turned) and cube.counts.array is data
 
 
-def _with_counts(cube: SpectralCube, counts: Any) -> SpectralCube:
-    if tuple(counts.shape[:2]) == cube.map_shape:
-        return replace(cube, counts=counts)
-    return replace(cube, counts=counts, live_time=None, images=())
+def _equal(counts: Any, known: Any) -> bool:
+    """Whether arrays in memory, as those of a duplicated layer, hold the same counts."""
+    both = isinstance(counts, np.ndarray) and isinstance(known, np.ndarray)
+    return both and bool(np.array_equal(counts, known))
 
 
-def _cube_by_units(layer: Any) -> SpectralCube:
-    factor = converted(1.0, layer.units[0], "keV")
-    if factor is None or layer.data.ndim != 3:
-        raise InvalidInput(f"layer {layer.name!r} has no energy axis", "Choose a map that napari-xrf opened")
-    axis = EnergyAxis(
-        float(layer.translate[0]) * factor, float(layer.scale[0]) * factor, int(layer.data.shape[0])
-    )
-    size = pixel_size_from({"scale": layer.scale[1:], "units": layer.units[1:]})
-    return SpectralCube(energy_last(layer.data), axis, layer.name, size)
+def _cube_by_units(data: Any, keywords: Mapping[str, Any]) -> SpectralCube:
+    name, scale, units = keywords["name"], keywords["scale"], keywords["units"]
+    factor = converted(1.0, units[0], "keV")
+    if factor is None or data.ndim != 3:
+        raise InvalidInput(f"layer {name!r} has no energy axis", "Choose a map that napari-xrf opened")
+    axis = EnergyAxis(float(keywords["translate"][0]) * factor, float(scale[0]) * factor, int(data.shape[0]))
+    return SpectralCube(energy_last(data), axis, name, pixel_size_from(keywords))
