@@ -42,3 +42,18 @@ def test_progress_goes_nowhere_without_a_terminal(capsys):
 )
 def test_tables_align(rows, expected):
     assert table(("name", "n"), rows) == expected
+
+
+def test_names_in_files_command_no_terminal(capsys):
+    console, name = Console(), "quartz\x1b]0;title\x07\x9b2J\u202eabc\r"
+    console.print_answer(Answer({}, table(("mineral",), [(name + "\nspoof",)])))
+    console.say(name)
+    console.warn((name,))
+    console.fail(name)
+    shown = capsys.readouterr()
+    assert not set(shown.out + shown.err) & set("\x1b\x07\x9b\u202e\r")
+    assert len(shown.out.splitlines()) == 2
+    Console(json=True).print_answer(Answer({"name": name}, ""))
+    text = capsys.readouterr().out
+    assert json.loads(text)["name"] == name
+    assert not set(text) & set("\x1b\x07\x9b\u202e\r")

@@ -14,6 +14,7 @@ import napari_xrf
 from measured import measured_file
 from napari_xrf.cli import main
 from napari_xrf.cli.demonstration import agreement_with_truth
+from napari_xrf.core.errors import FileError
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.reference.minerals import minerals_of_set
@@ -254,3 +255,38 @@ def test_sets_that_cannot_be(capsys, map_file, tmp_path, options, told):
     code, _, message = run(capsys, "minerals", map_file, "-o", tmp_path, *options)
     assert code == 1
     assert told in message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("spectrum", "-o", "missing/s.csv"),
+        ("spectrum", "-o", "s.docx"),
+        ("spectrum", "-o", "s.csv", "--mark", "Fe"),
+        ("spectrum", "-o", "s.png", "--mark", "Xx"),
+        ("maps", "-o", "out", "--elements", "Fe,Xx"),
+        ("minerals", "-o", "out", "--minerals", "kryptonite"),
+        ("predict", "-o", "out"),
+        ("quantify", "-o", "out", "--elements", "Xx"),
+        ("denoise", "-o", "missing/d.h5"),
+    ],
+)
+def test_what_cannot_be_is_told_before_the_map_is_read(capsys, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "no such map.h5"
+    files = ("none", file) if words[0] == "predict" else (file,)
+    code, _, err = run(capsys, words[0], *files, *words[1:])
+    assert code == 1
+    assert "no such map" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failing_verb_leaves_none_of_its_files(capsys, map_file, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise FileError("report.html", "cannot be written (No space left on device)")
+
+    monkeypatch.setattr("napari_xrf.minerals.report.write_report", full)
+    code, _, err = run(capsys, "minerals", map_file, "-o", tmp_path / "out", "--minerals", "quartz,albite")
+    assert code == 1
+    assert "No space left" in err
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

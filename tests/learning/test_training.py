@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 import torch
 
 from napari_xrf.core.errors import Cancelled, FileError, InvalidInput
+from napari_xrf.io.atomic_write import held_folder
 from napari_xrf.learning.sources.source import SourceSpec, make_source
 from napari_xrf.learning.training import TEST, TRAINING, VALIDATION, generator_of, train
 from napari_xrf.learning.training_recipes import RECIPES, TrainingOptions, training_recipe
@@ -131,3 +133,9 @@ def test_a_rate_too_high_is_told():
         assert "learning rate" in str(error)  # noqa: PT017
     else:
         assert all(np.isfinite(value) for value in model.description.training["validation"].values())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="of POSIX systems")
+def test_two_trainings_in_one_folder_are_refused(tmp_path):
+    with held_folder(tmp_path, "training"), pytest.raises(InvalidInput, match="another training"):
+        train(small_recipe("line-mlp", epochs=1), folder=tmp_path)

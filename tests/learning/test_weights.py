@@ -1,10 +1,15 @@
+import copy
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.learning import weights
 from napari_xrf.learning.description import description_as_json, description_from_json
+from napari_xrf.learning.prediction import predict_spectra
 from napari_xrf.learning.preprocessing import Preprocessing, prepare
 from napari_xrf.learning.training import train
 from napari_xrf.learning.weights import find_weights, load_model, read_description, save_model, shipped_models
@@ -37,6 +42,39 @@ def test_files_that_are_no_weights_are_told(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(FileError, match=r"bad\.safetensors"):
         load_model(path)
+
+
+def _spoilt(model, value):
+    network = copy.deepcopy(model.network)
+    with torch.no_grad():
+        next(network.parameters()).view(-1)[0] = value
+    return replace(model, network=network)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_neither_written_nor_read(model, tmp_path, monkeypatch, value):
+    path = tmp_path / "mine.safetensors"
+    with pytest.raises(InvalidInput, match="no finite numbers"):
+        save_model(path, _spoilt(model, value))
+    assert not path.exists()
+    monkeypatch.setattr(weights, "check_finite", lambda tensors: None)
+    save_model(path, _spoilt(model, value))
+    monkeypatch.undo()
+    with pytest.raises(FileError, match="no finite numbers"):
+        load_model(path)
+
+
+def test_a_network_that_gives_no_numbers_is_told(model):
+    counts = np.ones((3, model.description.axis.size))
+    with pytest.raises(InvalidInput, match="values that are no finite numbers"):
+        predict_spectra(_spoilt(model, float("nan")), counts, model.description.axis)
+
+
+def test_a_header_nested_without_end_is_told(tmp_path):
+    text = b"[" * 100_000
+    (tmp_path / "deep.safetensors").write_bytes(struct.pack("<Q", len(text)) + text)
+    with pytest.raises(FileError, match="safetensors"):
+        read_description(tmp_path / "deep.safetensors")
 
 
 def test_cut_and_foreign_weights_are_told(model, tmp_path):

@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from napari_xrf import __version__
@@ -24,8 +25,12 @@ from napari_xrf.cli import (
 )
 from napari_xrf.cli.console import Console, Recorder, plain
 from napari_xrf.core.errors import XrfError
+from napari_xrf.io.atomic_write import together
 
 __all__ = ["build_parser", "main"]
+
+# Verbs that read what they have written, or write while they work; the files of all others appear together.
+_ONE_BY_ONE = ("train", "tune", "adapt", "batch", "demo", "evaluate")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parsed(sys.argv[1:] if argv is None else list(argv))
     console = Console(json=arguments.json, quiet=arguments.quiet)
     try:
-        answer = arguments.run(arguments, console)
+        with nullcontext() if arguments.verb in _ONE_BY_ONE else together():
+            answer = arguments.run(arguments, console)
         console.print_answer(answer)
         sys.stdout.flush()
     except XrfError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import math
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 REDRAW_SECONDS = 0.2
+# Control characters but for line feed and tab, and what turns the direction of writing.
+_COMMANDING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Console:
         if not self._live or (now - self._drawn_at < REDRAW_SECONDS and done < total):
             return
         self._drawn_at = now
-        line = f"{what}: {100 * done // max(total, 1)} %"
+        line = harmless(f"{what}: {100 * done // max(total, 1)} %")
         sys.stderr.write("\r" + line.ljust(self._width))
         self._width = len(line)
         if done >= total:
@@ -57,27 +60,28 @@ class Console:
         """Tell the user something that is not the result."""
         if not self._quiet:
             self._clear()
-            print(message, file=sys.stderr)
+            print(harmless(message), file=sys.stderr)
 
     def warn(self, warnings: tuple[str, ...]) -> None:
         """Show the warnings of a file; they are in the JSON of ``info`` too."""
         for warning in warnings:
             self._clear()
-            print(f"warning: {warning}", file=sys.stderr)
+            print(harmless(f"warning: {warning}"), file=sys.stderr)
 
     def fail(self, message: str) -> int:
         """Print a one-line error and return the exit code 1."""
         self._clear()
-        print(f"napari-xrf: error: {' '.join(message.split())}", file=sys.stderr)
+        print(harmless(f"napari-xrf: error: {' '.join(message.split())}"), file=sys.stderr)
         return 1
 
     def print_answer(self, answer: Answer) -> None:
         """Print the result of a verb on standard output."""
         self._clear()
         if self._json:
-            print(json_format.dumps(plain(answer.data), ensure_ascii=False, indent=1, allow_nan=False))
+            text = json_format.dumps(plain(answer.data), ensure_ascii=False, indent=1, allow_nan=False)
+            print(_COMMANDING.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
         elif answer.text:
-            print(answer.text)
+            print(harmless(answer.text))
 
     def _clear(self) -> None:
         if self._width:
@@ -102,6 +106,11 @@ class Recorder(Console):
         self.messages += warnings
 
 
+def harmless(text: str) -> str:
+    """Return a text whose characters command no terminal; those that do show as �."""
+    return _COMMANDING.sub("�", text)
+
+
 def plain(value: Any) -> Any:
     """Return the value with numpy numbers made plain and what JSON cannot write (NaN) as null."""
     if isinstance(value, dict):
@@ -119,7 +128,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return rows as aligned text, columns of numbers to the right."""
     columns = list(zip(header, *rows, strict=True))
     aligned = []
-    for title, *entries in columns:
+    for title, *cells in columns:
+        entries = [" ".join(cell.splitlines()) for cell in cells]
         width = max(map(len, [title, *entries]))
         numbers = bool(entries) and all(map(_is_number, entries))
         aligned.append([text.rjust(width) if numbers else text.ljust(width) for text in [title, *entries]])

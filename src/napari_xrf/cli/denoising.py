@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_xrf.cli.console import Answer, Console
-from napari_xrf.cli.map_file import check_folder, map_file_options, read_map
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.cli.map_file import check_output, map_file_options, read_map
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -26,9 +25,7 @@ def write_denoised(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf import io
     from napari_xrf.maps.denoising import STRANGE, denoise_map
 
-    if arguments.output.suffix.lower() not in (".h5", ".hdf5"):
-        raise InvalidInput(f"maps are not written to {arguments.output.suffix!r} files", "Choose .h5")
-    check_folder(arguments.output.parent)
+    check_output(arguments.output, (".h5", ".hdf5"))
     result = denoise_map(read_map(arguments, console), seed=arguments.seed, progress=console.progress)
     io.write(arguments.output, result.cube, progress=console.progress)
     console.warn(result.notes[1:])

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from napari_xrf.cli.console import Answer, Console
-from napari_xrf.cli.map_file import output_folder
+from napari_xrf.cli.map_file import check_folder, output_folder
 from napari_xrf.cli.model_options import device_option, folder_option, model_argument
 from napari_xrf.core.errors import InvalidInput
 
@@ -52,6 +52,8 @@ def evaluate_model(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf.learning.training import TEST, generator_of
     from napari_xrf.learning.weights import load_model
 
+    if arguments.output is not None:
+        check_folder(arguments.output)
     generator_of(arguments.seed, TEST)
     choose_device(arguments.device)
     model = load_model(arguments.model)

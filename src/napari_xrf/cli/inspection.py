@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.cli.console import Answer, Console, table
-from napari_xrf.cli.map_file import calibrated, map_file_options, read_map
+from napari_xrf.cli.map_file import calibrated, check_output, map_file_options, read_map
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
@@ -62,6 +62,11 @@ def write_spectrum(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the summed spectrum of the map or of a region."""
     from napari_xrf import io
 
+    check_output(arguments.output, (".csv", ".msa", ".emsa", ".png"), "spectra")
+    marked = parse_elements(arguments.mark or "")
+    drawn = arguments.output.suffix.lower() == ".png"
+    if arguments.mark and not drawn:
+        raise InvalidInput("--mark draws lines into a .png only", "Leave it out, or write a .png")
     cube = read_map(arguments, console)
     mask = parse_region(arguments.roi, cube)
     spectrum = Spectrum(
@@ -72,12 +77,10 @@ def write_spectrum(arguments: argparse.Namespace, console: Console) -> Answer:
         live_time=float(np.nansum(cube.live_time[mask])) if cube.live_time is not None else None,
         excitation=cube.excitation,
     )
-    if arguments.output.suffix.lower() == ".png":
+    if drawn:
         from napari_xrf.io.spectra.files import write_spectrum_picture
 
-        write_spectrum_picture(arguments.output, spectrum, elements=parse_elements(arguments.mark or ""))
-    elif arguments.mark:
-        raise InvalidInput("--mark draws lines into a .png only", "Leave it out, or write a .png")
+        write_spectrum_picture(arguments.output, spectrum, elements=marked)
     else:
         io.write(arguments.output, spectrum)
     counts = int(spectrum.counts.sum())

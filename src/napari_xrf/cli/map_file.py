@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from napari_xrf.cli.console import Console
 from napari_xrf.core.emission_lines import atomic_number
-from napari_xrf.core.errors import FileError
+from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import parse_bytes
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io import pymca_config
@@ -101,18 +103,41 @@ def calibrated(cube: SpectralCube, console: Console) -> CalibratedMap:
 
 
 def check_folder(path: Path) -> Path:
-    """Return the folder if it can be made, without making it: before the long work, not after it.
+    """Return the folder if it can be made and written to, without making it: before the long work.
 
     Raises
     ------
     FileError
-        When a file stands in its way.
+        When a file stands in its way, or nothing can be written there.
     """
-    for place in (path, *path.parents):
+    for place in (path.absolute(), *path.absolute().parents):
         if place.is_dir():
+            # Administrators may write everywhere but on what is mounted read-only.
+            if not os.access(place, os.W_OK | os.X_OK):
+                raise FileError(place, "cannot be written to", "Choose another folder")
             return path
         if place.exists():
             raise FileError(place, "is a file, so no folder can be made here", "Choose another")
+    return path
+
+
+def check_output(path: Path, suffixes: Sequence[str], what: str = "maps") -> Path:
+    """Return the file that a verb will write if it can be written, before the long work.
+
+    Raises
+    ------
+    InvalidInput
+        When its ending is none of those that can be written.
+    FileError
+        When its folder is missing or cannot be written to.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise InvalidInput(
+            f"{what} are not written to {path.suffix!r} files", f"Choose {', '.join(suffixes)}"
+        )
+    if not path.parent.is_dir():
+        raise FileError(path, "there is no such folder", "Make it first")
+    check_folder(path.parent)
     return path
 
 

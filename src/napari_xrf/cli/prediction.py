@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_xrf.cli.analysis import write_label_files
 from napari_xrf.cli.console import Answer, Console, table
-from napari_xrf.cli.map_file import check_folder, load_map, map_file_options, output_folder
+from napari_xrf.cli.map_file import check_output, load_map, map_file_options, output_folder
 from napari_xrf.cli.model_options import device_option, model_argument
 from napari_xrf.cli.names import names_of, split_names
 from napari_xrf.cli.plans import (
@@ -190,9 +190,7 @@ def write_decoded(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf.learning.decoding import decode
     from napari_xrf.learning.weights import load_model
 
-    check_folder(arguments.output.parent)
-    if arguments.output.suffix.lower() not in (".h5", ".hdf5"):
-        raise InvalidInput(f"maps are not written to {arguments.output.suffix!r} files", "Choose .h5")
+    check_output(arguments.output, (".h5", ".hdf5"))
     result = decode(
         load_model(arguments.model),
         load_map(arguments, console),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_xrf.cli.console import Answer, Console, table
+from napari_xrf.cli.map_file import check_output
 from napari_xrf.physics.attenuation import STRUCTURES
 
 
@@ -36,6 +37,7 @@ def write_simulated(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf.physics.forward import simulate_spectrum
     from napari_xrf.physics.instrument import load_instrument
 
+    check_output(arguments.output, (".csv", ".msa", ".emsa", ".png"), "spectra")
     instrument = load_instrument(arguments.instrument)
     spectrum, families = simulate_spectrum(
         arguments.formula,

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 
 from napari_xrf.cli.console import Answer, Console
+from napari_xrf.cli.map_file import check_output
 from napari_xrf.cli.names import names_of
 from napari_xrf.cli.parameter_options import add_parameter_options, parameters_from
-from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.memory import parse_bytes
 from napari_xrf.learning.painting.weighting import paint
 from napari_xrf.synthesis.color_clusters import ClusterParameters
@@ -27,6 +28,7 @@ from napari_xrf.synthesis.recipes import (
 from napari_xrf.synthesis.textures import Texture
 
 SETS = ("none", "typical")
+_SUFFIXES = (".h5", ".hdf5")
 
 
 def add_recipes(synthesize: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
@@ -76,7 +78,7 @@ def add_recipes(synthesize: argparse.ArgumentParser, common: argparse.ArgumentPa
 
 def synthesize_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write a mineral map with its truth, and the ideal and twin maps where asked for."""
-    _check_output(arguments.output)
+    check_output(arguments.output, _SUFFIXES, "synthetic data")
     names = None if arguments.minerals.strip().lower() == PEGMATITE else names_of(arguments.minerals)
     if names is None and arguments.library is not None:
         raise InvalidInput("the pegmatite takes no library", "Name the minerals with --minerals")
@@ -96,7 +98,7 @@ def synthesize_minerals(arguments: argparse.Namespace, console: Console) -> Answ
 
 def synthesize_layers(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write spectra of random elements in layers with their line labels."""
-    _check_output(arguments.output)
+    check_output(arguments.output, _SUFFIXES, "synthetic data")
     parameters = parameters_from(arguments, LayersParameters)
     made = make_layers(arguments.size, seed=arguments.seed, parameters=parameters, progress=console.progress)
     return _write(made, arguments, console)
@@ -104,7 +106,7 @@ def synthesize_layers(arguments: argparse.Namespace, console: Console) -> Answer
 
 def synthesize_mixtures(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write spectra of elements on substrates with their targets."""
-    _check_output(arguments.output)
+    check_output(arguments.output, _SUFFIXES, "synthetic data")
     distortions = _distortions(arguments, augmentation())
     if arguments.elements is not None and arguments.present is None:
         fewest, most = MixtureParameters().present
@@ -122,7 +124,7 @@ def synthesize_mixtures(arguments: argparse.Namespace, console: Console) -> Answ
 
 def synthesize_painting(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the map of a painting with its truth."""
-    _check_output(arguments.output)
+    check_output(arguments.output, _SUFFIXES, "synthetic data")
     clusters = parameters_from(arguments, ClusterParameters, prefix="clusters_")
     made = paint(
         arguments.image,
@@ -179,11 +181,3 @@ def _texture(arguments: argparse.Namespace) -> Texture | None:
     chosen = parameters_from(arguments, Texture)
     # The pegmatite has a texture of its own, unless the user asks for another.
     return None if chosen == Texture() else chosen
-
-
-def _check_output(path: Path) -> None:
-    # Before the long work, not after it.
-    if path.suffix.lower() not in (".h5", ".hdf5"):
-        raise InvalidInput(f"synthetic data are not written to {path.suffix!r} files", "Name an .h5 file")
-    if not path.parent.is_dir():
-        raise FileError(path, "there is no such folder", "Make it first")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_xrf.cli.console import Answer, Console, table
@@ -12,6 +13,7 @@ from napari_xrf.cli.map_file import check_folder, load_map, map_file_options, ou
 from napari_xrf.cli.model_options import device_option, folder_option, model_argument
 from napari_xrf.cli.recipe_options import add_recipe_options, recipe_from, settings_of
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.io.atomic_write import held_folder
 
 if TYPE_CHECKING:
     from napari_xrf.learning.training import Epoch
@@ -109,8 +111,13 @@ def train_painting(arguments: argparse.Namespace, settings: dict[str, Any], cons
         )
     if arguments.device not in ("auto", "cpu"):
         raise InvalidInput("the painting generator is trained on the CPU", "Leave out --device")
-    folder = output_folder(arguments.output)
+    with held_folder(arguments.output, "training") as folder:
+        return _trained_painting(folder, arguments, settings, console)
 
+
+def _trained_painting(
+    folder: Path, arguments: argparse.Namespace, settings: dict[str, Any], console: Console
+) -> Answer:
     from napari_xrf.learning.painting.files import is_finished, training_files, write_painting_training
     from napari_xrf.learning.painting.training import painting_options, train_painting_generator
 

@@ -1,43 +1,110 @@
-"""Writing files so that a crash or a full disk never leaves half of one."""
+"""Writing files so that a crash, a kill or a full disk never leaves half of one, nor a rest of it."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import tempfile
+import platform
+import re
+import secrets
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from napari_xrf.core.errors import FileError, InvalidInput
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_DAY = 86400
+_HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node())[:32] or "host"
+# .napari-xrf~host~process~random~name: hidden, and says whose it is
+_TEMPORARY = re.compile(r"\.napari-xrf~(?P<host>[A-Za-z0-9]*)~(?P<process>\d+)~[0-9a-f]{8}~")
+
+_swept: set[Path] = set()
+_mine: set[Path] = set()
+_lock = threading.Lock()
+_together: ContextVar[list[tuple[Path, Path]] | None] = ContextVar("together", default=None)
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to, and rename it to ``path`` at the end.
 
-    On any error the temporary file is removed and a file that stood at ``path`` stays as it was.
+    On any error the temporary file is removed and a file that stood at ``path`` stays as it was. A file that
+    is replaced keeps its permissions; where ``path`` is a symlink, what it leads to is replaced. What a
+    killed program left in the folder is removed.
 
     Raises FileError when the folder cannot be written or the disk is full.
     """
-    target = Path(path)
+    given = Path(path)
+    target = given.resolve() if given.is_symlink() else given
+    mode = _mode_of(given)
+    sweep(target.parent)
+    temporary = target.with_name(f".napari-xrf~{_HOST}~{os.getpid()}~{secrets.token_hex(4)}~{target.name}")
+    _mine.add(temporary)
+    waiting = _together.get()
+    kept = False
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
-    except OSError as error:
-        raise FileError(target, f"cannot write here ({error.strerror})", "Choose another folder") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
+        # Made here so that a folder that cannot be written is told before the work on its content.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
         yield temporary
-        _follow_umask(temporary)
-        temporary.replace(target)
+        if mode is not None:
+            temporary.chmod(mode)
+        if waiting is None:
+            temporary.replace(target)
+        else:
+            waiting.append((temporary, target))
+            kept = True
     except OSError as error:
-        raise FileError(target, f"cannot be written ({error})") from error
+        reason = error.strerror or " ".join(str(error).split())
+        raise FileError(
+            given, f"cannot be written ({reason})", "Choose another folder or make room"
+        ) from error
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if not kept:
+            _drop(temporary)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Let all files that this thread writes inside appear at the end, together, or not at all."""
+    waiting: list[tuple[Path, Path]] = []
+    token = _together.set(waiting)
+    try:
+        yield
+        for temporary, target in waiting:
+            try:
+                temporary.replace(target)
+            except OSError as error:
+                raise FileError(target, f"cannot be written ({error.strerror})") from error
+    finally:
+        _together.reset(token)
+        for temporary, _ in waiting:
+            _drop(temporary)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files of programs that were killed, once in each folder."""
+    with _lock:
+        if folder in _swept:
+            return
+        _swept.add(folder)
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            match = _TEMPORARY.match(entry.name)
+            if match and Path(entry.path) not in _mine and _is_left(entry, match):
+                with contextlib.suppress(OSError):
+                    Path(entry.path).unlink()
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -61,8 +128,56 @@ def made_folder(path: str | Path) -> Path:
     return folder
 
 
-def _follow_umask(path: Path) -> None:
-    # mkstemp makes private files; an ordinary file follows the user's umask.
-    umask = os.umask(0)
-    os.umask(umask)
-    path.chmod(0o666 & ~umask)
+@contextmanager
+def held_folder(path: str | Path, work: str) -> Iterator[Path]:
+    """Make a folder where it is missing and hold it for one piece of work, ``"training"``, until the end.
+
+    The system lets it go when the program ends, however it ends. Where it knows no such locks (Windows, some
+    network drives), nobody is kept out.
+
+    Raises InvalidInput when it cannot be made, or other work holds it.
+    """
+    folder = made_folder(path)
+    if fcntl is None:
+        yield folder
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InvalidInput(
+                f"another {work} writes to {folder}", "Wait for it, or choose another"
+            ) from error
+        except OSError:
+            pass  # a drive without locks
+        yield folder
+    finally:
+        os.close(handle)
+
+
+def _mode_of(path: Path) -> int | None:
+    """Return the permissions of the file at a path, None where there is none; raise where it must stay."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    if not path.is_file():
+        raise FileError(path, "is no regular file", "Choose another name")
+    if not os.access(path, os.W_OK):
+        raise FileError(path, "is write-protected", "Choose another name, or allow writing it")
+    return status.st_mode & 0o7777
+
+
+def _is_left(entry: os.DirEntry[str], match: re.Match[str]) -> bool:
+    """Tell whether nobody writes a temporary file any more."""
+    if match["host"] == _HOST:
+        process = int(match["process"])
+        return process == os.getpid() or not psutil.pid_exists(process)
+    return time.time() - entry.stat().st_mtime > _DAY
+
+
+def _drop(temporary: Path) -> None:
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
+    _mine.discard(temporary)

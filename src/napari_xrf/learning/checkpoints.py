@@ -16,6 +16,7 @@ from napari_xrf.learning.description import ModelDescription, description_as_jso
 from napari_xrf.learning.weights import read_tensors, write_tensors
 
 _NAME = "checkpoint.safetensors"
+VALUES = ("epoch", "best_loss", "best_epoch", "history", "seconds")  # of a training
 _SAME = ("recipe", "seed", "source", "options")  # of two calls of one training
 
 
@@ -71,8 +72,11 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         for key, tensor in tensors.items():
             group, _, name = key.partition("/")
             groups[group][name] = tensor
-        return Checkpoint(description_from_json(texts["description"]), groups, json.loads(texts["values"]))
-    except (KeyError, TypeError, ValueError, InvalidInput) as error:
+        values = json.loads(texts["values"])
+        if set(values) != set(VALUES):
+            raise ValueError("its values are others")
+        return Checkpoint(description_from_json(texts["description"]), groups, values)
+    except Exception as error:  # whatever damage makes of it
         raise FileError(path, f"the checkpoint is damaged ({error})", "Train anew") from error
 
 

@@ -235,7 +235,14 @@ def _asked(
         inputs, dose = network_inputs(description, moved, device)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
             given = network(inputs, dose)
-        return _as_maps({name: given[name].float().cpu() for name in outputs}, description, moved)
+        maps = _as_maps({name: given[name].float().cpu() for name in outputs}, description, moved)
+        filled = maps["counts"] > 0  # of an empty spectrum nothing is asked
+        if not all(np.isfinite(values[filled]).all() for values in maps.values()):
+            raise InvalidInput(
+                f"{description.name} gives values that are no finite numbers",
+                "Train it anew, or take another",
+            )
+        return maps
 
     return ask
 

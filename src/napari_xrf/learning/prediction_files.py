@@ -63,13 +63,15 @@ def write_prediction(
     """
     import h5py
 
+    from napari_xrf.io.hdf5.new_file import new_file
+
     target = Path(path)
     if target.suffix.lower() not in _SUFFIXES:
         raise InvalidInput(f"predictions are not written to {target.suffix!r} files", "Choose .h5")
     description = prediction.description
     texts = {"names": description.names, "code_names": description.code_names, "notes": prediction.notes}
     given = {name: values for name in _OUTPUTS if (values := getattr(prediction, name)) is not None}
-    with replacing(target) as temporary, h5py.File(temporary, "w") as file:
+    with replacing(target) as temporary, new_file(temporary) as (file, check):
         file.attrs.update(
             {"NX_class": "NXroot", "default": "entry", _MARK: _KIND, "source": prediction.source}
         )
@@ -86,6 +88,7 @@ def write_prediction(
         )
         for done, (name, values) in enumerate({**given, "counts": prediction.counts}.items()):
             _put_output(file, entry, name, np.asarray(values, dtype=np.float32), prediction.pixel_size)
+            check()
             progress(done + 1, len(given) + 1, "writing the prediction")
 
 

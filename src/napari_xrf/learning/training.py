@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from torch import Tensor, nn
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.io.atomic_write import made_folder, write_json
+from napari_xrf.io.atomic_write import held_folder, write_json
 from napari_xrf.learning.checkpoints import (
+    VALUES,
     Checkpoint,
     has_checkpoint,
     load_optimizer,
@@ -102,11 +104,24 @@ def train(
     Raises
     ------
     InvalidInput
-        When a checkpoint belongs to another recipe or seed, or the loss is no longer a number.
+        When a checkpoint belongs to another recipe or seed, the loss or a weight is no longer a number, or
+        another training writes to the folder.
     """
-    drawn = source or make_source(recipe.source, progress)
-    training = _Training(describe(recipe, drawn, seed), recipe.options, drawn, seed, choose_device(device))
-    target = None if folder is None else made_folder(folder)
+    with nullcontext(None) if folder is None else held_folder(folder, "training") as target:
+        drawn = source or make_source(recipe.source, progress)
+        training = _Training(
+            describe(recipe, drawn, seed), recipe.options, drawn, seed, choose_device(device)
+        )
+        return _trained(training, target, resume, progress, on_epoch)
+
+
+def _trained(
+    training: _Training,
+    target: Path | None,
+    resume: bool,
+    progress: Progress,
+    on_epoch: Callable[[Epoch], None] | None,
+) -> Model:
     if target is not None and resume and has_checkpoint(target):
         training.restore(read_checkpoint(target))
     for epoch in training.epochs(progress):
@@ -228,8 +243,7 @@ class _Training:
             "best": self.best,
             "optimizer": optimizer_tensors(self.optimizer),
         }
-        values = ("epoch", "best_loss", "best_epoch", "history", "seconds")
-        return Checkpoint(self.description, tensors, {name: getattr(self, name) for name in values})
+        return Checkpoint(self.description, tensors, {name: getattr(self, name) for name in VALUES})
 
     def restore(self, kept: Checkpoint) -> None:
         """Go on from a checkpoint of the same training."""
@@ -350,6 +364,6 @@ def _outputs(network: nn.Module, tensors: Mapping[str, Tensor], size: int = 1024
 def _rounded(network: nn.Module) -> nn.Module:
     """Round weights to 11 bits: no figure changes, and their file takes half the room."""
     for tensor in network.state_dict().values():
-        if tensor.is_floating_point():
-            tensor.copy_(tensor.half().to(tensor.dtype))
+        if tensor.is_floating_point() and bool((half := tensor.half()).isfinite().all()):
+            tensor.copy_(half.to(tensor.dtype))
     return network

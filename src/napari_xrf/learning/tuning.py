@@ -16,7 +16,7 @@ from typing import Any
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.io.atomic_write import replacing, write_json
+from napari_xrf.io.atomic_write import held_folder, replacing, write_json
 from napari_xrf.learning.registry import network_options
 from napari_xrf.learning.search_space import own_values, search_space, with_values
 from napari_xrf.learning.sources.source import Source, make_source
@@ -104,7 +104,8 @@ def tune(
     Raises
     ------
     InvalidInput
-        When optuna is not installed, the folder holds another search, or no trial could be completed.
+        When optuna is not installed, the folder holds another search or one that runs, or no trial could be
+        completed.
     Cancelled
         When progress raises it; the trial is repeated in a next call.
     """
@@ -113,19 +114,20 @@ def tune(
     space = search_space(network_options(recipe.architecture, dict(recipe.network)), recipe.options, choices)
     if recipe.architecture == "pca":
         raise InvalidInput(f"{recipe.name} has nothing to tune")
-    search = Search(recipe, Path(folder), space, seed, figure)
-    deadline = math.inf if timeout is None else time.monotonic() + timeout
-    drawn = source or make_source(recipe.source, progress)
-    while (done := search.finished()) < trials and time.monotonic() < deadline:
-        progress(done, trials, "searching")
-        report = search.run_one(drawn, device, deadline, trials, progress)
-        if report is None:
-            break
-        if on_trial is not None:
-            on_trial(report)
-    result = _result(search)
-    _write(result, Path(folder))
-    return result
+    with held_folder(folder, "search") as place:
+        search = Search(recipe, place, space, seed, figure)
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        drawn = source or make_source(recipe.source, progress)
+        while (done := search.finished()) < trials and time.monotonic() < deadline:
+            progress(done, trials, "searching")
+            report = search.run_one(drawn, device, deadline, trials, progress)
+            if report is None:
+                break
+            if on_trial is not None:
+                on_trial(report)
+        result = _result(search)
+        _write(result, place)
+        return result
 
 
 def _result(search: Search) -> TuningResult:

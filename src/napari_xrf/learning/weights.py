@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".safetensors"
 _DESCRIPTION = "napari_xrf"
+_LARGEST_HEADER = 2**25
 _GENERATORS = ("painting-generator",)  # takes colours, not spectra: learning.painting_generator loads it
 
 
@@ -64,13 +66,10 @@ def read_description(model: str | Path) -> ModelDescription:
     FileError
         When the file is no weights file of napari-xrf.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = find_weights(model)
     try:
-        with safe_open(str(path), "numpy") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+        metadata = _metadata(path)
+    except (OSError, ValueError, RecursionError) as error:
         raise FileError(path, f"is not a safetensors file ({error})") from error
     if _DESCRIPTION not in metadata:
         raise FileError(
@@ -80,15 +79,21 @@ def read_description(model: str | Path) -> ModelDescription:
         return description_from_json(metadata[_DESCRIPTION])
     except InvalidInput as error:
         raise FileError(path, error.cause, error.remedy) from error
+    except Exception as error:  # too deep, of other kinds, …
+        raise FileError(path, f"holds a damaged description of a model ({error})") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write tensors with texts beside them as safetensors, in place of an older file."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     flat = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
-        save_file(flat, str(temporary), metadata=dict(metadata))
+        try:
+            save_file(flat, str(temporary), metadata=dict(metadata))
+        except SafetensorError as error:  # its name for a full disk too
+            raise OSError(str(error)) from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -99,13 +104,13 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     ValueError
         When the file is damaged.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
+    from safetensors.torch import load
 
     try:
-        with safe_open(str(path), framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+        # Read, not memory-mapped: a mapped file that shrinks ends the program.
+        return load(path.read_bytes()), _metadata(path)
+    except (SafetensorError, OSError, RecursionError) as error:
         raise ValueError((str(error).splitlines() or [repr(error)])[0]) from error
 
 
@@ -129,9 +134,10 @@ def save_model(path: str | Path, model: Model) -> Path:
     Raises
     ------
     InvalidInput
-        When the file's ending is another than .safetensors.
+        When the file's ending is another than .safetensors, or a weight is no finite number.
     """
     target = check_suffix(path)
+    check_finite(model.network.state_dict())
     state = {name: _compact(tensor) for name, tensor in model.network.state_dict().items()}
     write_tensors(target, state, {_DESCRIPTION: description_as_json(model.description)})
     return target
@@ -154,11 +160,35 @@ def load_model(model: str | Path) -> Model:
     description = read_description(path)
     try:
         network = build_network(description)
-        network.load_state_dict(read_tensors(path)[0])
-    except (RuntimeError, TypeError, ValueError, KeyError) as error:
+        tensors = read_tensors(path)[0]
+        check_finite(tensors)
+        network.load_state_dict(tensors)
+    except Exception as error:  # whatever a damaged description makes a network raise
         lines = str(error).splitlines() or [repr(error)]
         raise FileError(path, f"the weights do not fit the model ({lines[0]})") from error
     return Model(description, network.eval())
+
+
+def check_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Raise InvalidInput when a weight is no finite number: whatever such a network says means nothing."""
+    wrong = [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]
+    if wrong:
+        raise InvalidInput(
+            f"weights of the network are no finite numbers, in {wrong[0]}", "Train with a lower learning rate"
+        )
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """Return the texts in the header of a safetensors file; raises ValueError when it has none."""
+    with path.open("rb") as handle:
+        size = int.from_bytes(handle.read(8), "little")
+        if not 2 <= size <= min(_LARGEST_HEADER, path.stat().st_size - 8):
+            raise ValueError(f"a header of {size} bytes")
+        header = json.loads(handle.read(size))
+    found = header.get("__metadata__", {}) if isinstance(header, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+        raise ValueError("its header holds no texts")
+    return found
 
 
 def _compact(tensor: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -35,6 +35,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import AuxiliaryImage, Excitation, Provenance, SpectralCube
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.hdf5.new_file import new_file
 from napari_xrf.io.own.element_map_files import get_element_maps, put_element_maps
 from napari_xrf.io.own.files import MARK, pixel_size_of, put_image_axes
 from napari_xrf.io.own.label_files import get_labels, put_labels
@@ -78,7 +79,7 @@ def write_cube(
     target = Path(path)
     if target.suffix.lower() not in _SUFFIXES:
         raise InvalidInput(f"maps are not written to {target.suffix!r} files", "Choose .h5")
-    with replacing(target) as temporary, h5py.File(temporary, "w") as file:
+    with replacing(target) as temporary, new_file(temporary) as (file, check):
         file.attrs.update({"NX_class": "NXroot", "default": "map", MARK: _KIND})
         entry = file.create_group("map")
         entry.attrs.update({"NX_class": "NXentry", "default": "data", "title": cube.name})
@@ -92,7 +93,7 @@ def write_cube(
             entry.create_dataset("live_time", data=cube.live_time).attrs["units"] = "s"
         for name, value in (truth or {}).items():
             _put_truth(file.require_group("truth"), name, value)
-        _put_counts(entry, cube, progress)
+        _put_counts(entry, cube, progress, check)
 
 
 def read_truth(path: str | Path) -> dict[str, Any]:
@@ -165,7 +166,7 @@ def describe(file: Any, path: str | Path) -> dict[str, Any]:
     }
 
 
-def _put_counts(entry: Any, cube: SpectralCube, progress: Progress) -> None:
+def _put_counts(entry: Any, cube: SpectralCube, progress: Progress, check: Callable[[], None]) -> None:
     rows, columns, channels = cube.shape
     group = entry.create_group("data")
     group.attrs.update({"NX_class": "NXdata", "signal": "counts"})
@@ -185,6 +186,7 @@ def _put_counts(entry: Any, cube: SpectralCube, progress: Progress) -> None:
             for part in _columns(columns, (band.stop - start) * channels * counts.dtype.itemsize):
                 block = np.asarray(cube.counts[band, part])
                 write_block(counts, (start, part.start, 0), block, threads)
+                check()
                 done = start * columns + part.stop * (band.stop - start)
                 progress(done, rows * columns, "writing spectra")
 

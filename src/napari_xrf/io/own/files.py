@@ -9,7 +9,6 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import tifffile
 
@@ -18,6 +17,7 @@ from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.hdf5.new_file import new_file
 
 MARK = "napari_xrf"
 _LARGE = 2**26  # bytes
@@ -130,7 +130,7 @@ def _check_directories(path: Path) -> None:
 
 def write_group(path: Path, kind: str, put: Callable[[Any, str, Any], None], noun: Any) -> None:
     """Write an HDF5 file of one NXdata group, named as its kind."""
-    with h5py.File(path, "w") as file:
+    with new_file(path) as (file, _):
         file.attrs.update({"NX_class": "NXroot", "default": kind})
         put(file, kind, noun)
 

@@ -27,7 +27,7 @@ from napari_xrf.learning.painting.network import (
     pigment_features,
 )
 from napari_xrf.learning.painting.paints import mix_colors
-from napari_xrf.learning.weights import SUFFIX, check_suffix, read_tensors, write_tensors
+from napari_xrf.learning.weights import SUFFIX, check_finite, check_suffix, read_tensors, write_tensors
 from napari_xrf.synthesis.pigments import PigmentSpectra
 
 Floats = NDArray[np.float64]
@@ -180,6 +180,7 @@ def save_painting_generator(path: str | Path, generator: PaintingGenerator) -> P
         When the file's ending is another than .safetensors.
     """
     network, target = generator.network, check_suffix(path)
+    check_finite(network.state_dict())
     stored = {"format": _FORMAT, "options": asdict(network.options), "training": dict(generator.training)}
     write_tensors(target, network.state_dict(), {_METADATA: json.dumps(stored, ensure_ascii=False)})
     return target
@@ -203,9 +204,12 @@ def load_painting_generator(weights: str | Path | None = None) -> PaintingGenera
         stored = json.loads(texts[_METADATA])
         if stored["format"] > _FORMAT:
             raise FileError(path, "is of a newer format", "Update napari-xrf")
+        check_finite(tensors)
         network = PaintingNetwork(Options(**stored["options"]))
         network.load_state_dict(tensors)
-    except (RuntimeError, ValueError, TypeError, KeyError, InvalidInput) as error:
+    except FileError:
+        raise
+    except Exception as error:  # whatever a damaged description makes a network raise
         lines = str(error).splitlines() or [repr(error)]
         raise FileError(path, f"cannot be read as a painting generator ({lines[0]})") from error
     return PaintingGenerator(network.eval(), stored["training"])
