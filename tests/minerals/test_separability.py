@@ -3,8 +3,7 @@ import pytest
 
 from mineral_cubes import known_calibration
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.minerals.likelihood import deviance_moments, model_error
-from napari_xrf.minerals.separability import confusion, inseparable_groups
+from napari_xrf.minerals.separability import bin_errors, confusion, inseparable_groups
 from napari_xrf.minerals.templates import bins_at_resolution, expect_templates
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.reference.minerals import load_library, select_minerals
@@ -23,7 +22,7 @@ def templates():
 
 
 def groups_at(templates, counts, tolerance=0.05):
-    groups = inseparable_groups(confusion(templates, counts, model_error(templates.bins, tolerance)))
+    groups = inseparable_groups(confusion(templates, counts, bin_errors(templates.bins, tolerance)))
     return {frozenset(NAMES[index] for index in group) for group in groups}
 
 
@@ -50,7 +49,7 @@ def test_worse_models_separate_less(templates):
 
 
 def test_confusion_is_a_chance(templates):
-    errors = model_error(templates.bins, 0.1)
+    errors = bin_errors(templates.bins, 0.1)
     wrong = confusion(templates, 1_000, errors)
     assert np.nanmin(wrong) >= 0
     assert np.nanmax(wrong) <= 0.5 + 1e-9
@@ -79,11 +78,3 @@ def test_bins_conserve_counts_and_leave_windows_out():
     assert not np.any(np.abs(fewer.energies - 3.0) < 0.1)
     with pytest.raises(InvalidInput):
         bins_at_resolution(calibration.energy, calibration.detector, 50.0, 60.0)
-
-
-def test_deviance_of_many_counts_is_that_of_a_normal_distribution():
-    grid, means, variances = deviance_moments(0.02)
-    at = np.searchsorted(grid, np.log(100.0))
-    assert means[at] == pytest.approx(1, abs=0.02)
-    assert variances[at] == pytest.approx(2, abs=0.1)
-    assert means[0] < 0.01

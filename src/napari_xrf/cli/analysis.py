@@ -24,6 +24,7 @@ from napari_xrf.cli.plans import (
     written_plan,
     written_shard,
 )
+from napari_xrf.core.abundances import Abundances
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
@@ -176,7 +177,7 @@ def write_map_files(maps: ElementMaps, output: Path, times: NDArray[np.floating]
 
 
 def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
-    """Write the mineral map of a file: labels.tif, labels.h5, classes.csv, map.png, report.html."""
+    """Write the mineral map of a file: labels, classes.csv, abundances.h5, map.png, report.html."""
     from napari_xrf.learning.network_method import check_method
     from napari_xrf.minerals.classification import ClassificationOptions
     from napari_xrf.minerals.cleanup import parse_clean_up
@@ -213,10 +214,11 @@ def classify_and_write(
     method: str = "likelihood",
     **options: Any,
 ) -> Answer:
-    """Classify a loaded map, clean its labels up, and write the five files of the ``minerals`` verb.
+    """Classify a loaded map, clean its labels up, and write the files of the ``minerals`` verb.
 
     ``options`` are those of :func:`~napari_xrf.minerals.classification.classify_minerals`.
     """
+    from napari_xrf import io
     from napari_xrf.learning.network_method import classify_by
     from napari_xrf.maps.calibrated_map import cube_of
     from napari_xrf.minerals.cleanup import clean_labels
@@ -225,20 +227,25 @@ def classify_and_write(
     classification = classify_by(method, measured, minerals, progress=console.progress, **options)
     labels = clean_labels(classification.label_map, steps)
     folder = output_folder(output)
-    rows, files, text = write_label_files(labels, folder)
+    rows, files, text = write_label_files(labels, folder, classification.abundances_of(labels))
+    if classification.abundances is not None:
+        files.append(folder / "abundances.h5")
+        io.write(files[-1], classification.abundances)
     files.append(folder / "report.html")
     write_report(files[-1], cube_of(measured), classification, labels)
     data = {"files": [str(file) for file in files], "classes": rows}
     return Answer(data, f"{text}\nwritten to {folder}")
 
 
-def write_label_files(labels: LabelMap, folder: Path) -> tuple[list[dict[str, Any]], list[Path], str]:
+def write_label_files(
+    labels: LabelMap, folder: Path, abundances: Abundances | None = None
+) -> tuple[list[dict[str, Any]], list[Path], str]:
     """Write labels.tif, labels.h5, classes.csv and map.png; return the rows of classes, files and a table."""
     from napari_xrf import io
     from napari_xrf.minerals.label_picture import write_label_picture
     from napari_xrf.minerals.modal_table import modal_table, write_modal_table
 
-    rows = modal_table(labels)
+    rows = modal_table(labels, abundances)
     files = [folder / name for name in ("labels.tif", "labels.h5", "classes.csv", "map.png")]
     io.write(files[0], labels)
     io.write(files[1], labels)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.abundances import Abundances
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput, told_of
@@ -166,7 +167,7 @@ def write(path: str | Path, obj: object, *, progress: Progress = ignore_progress
             return
     raise InvalidInput(
         f"a {type(obj).__name__} cannot be written",
-        "Give a SpectralCube, Spectrum, ElementMaps or LabelMap",
+        "Give a SpectralCube, Spectrum, ElementMaps, LabelMap or Abundances",
     )
 
 
@@ -175,6 +176,7 @@ _WRITERS = (
     (Spectrum, "spectra.files:write_spectrum"),
     (ElementMaps, "own.element_map_files:write_element_maps"),
     (LabelMap, "own.label_files:write_labels"),
+    (Abundances, "own.abundance_files:write_abundances"),
 )
 
 
@@ -183,6 +185,13 @@ def read_labels(path: str | Path) -> LabelMap:
     with told_of(file := existing_file(path)):
         labels: LabelMap = _load("own.label_files:read_labels")(file)
     return labels
+
+
+def read_abundances(path: str | Path) -> Abundances:
+    """Read abundances from .h5; see :mod:`napari_xrf.io.own.abundance_files`."""
+    with told_of(file := existing_file(path)):
+        result: Abundances = _load("own.abundance_files:read_abundances")(file)
+    return result
 
 
 def read_element_maps(path: str | Path) -> ElementMaps:

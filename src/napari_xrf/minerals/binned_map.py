@@ -41,7 +41,7 @@ class BinnedMap:
         self, doing: str, progress: Progress = ignore_progress
     ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Yield bands of rows and their counts (rows, X, B)."""
-        from napari_xrf.minerals.likelihood_kernels import binned_counts
+        from napari_xrf.minerals.binning import binned_counts
 
         rows, columns, channels = self.cube.shape
         if self._kept:

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
+from napari_xrf.core.abundances import Abundances
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LEAST_PROBABILITY, LabelMap, number_by_area
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import Measured
+from napari_xrf.minerals.binned_map import merged_bins
 from napari_xrf.minerals.class_spectra import ClassSpectrum, class_spectra
-from napari_xrf.minerals.goodness import MisfitThreshold, estimate_tolerance, misfit_threshold
-from napari_xrf.minerals.likelihood import Likelihood, model_error
+from napari_xrf.minerals.mineral_phases import find_mineral_phases
+from napari_xrf.minerals.scan import TOLERANCE
 from napari_xrf.minerals.search import search_minerals
-from napari_xrf.minerals.separability import confusion, inseparable_groups
-from napari_xrf.minerals.templates import expect_templates
+from napari_xrf.minerals.templates import EnergyBins
 from napari_xrf.reference.minerals import Mineral, mineral_class
 
 UNKNOWN_LEVEL = 1e-3
-CANDIDATES = 6  # classes that are fitted in full; the rest are beaten in the scan
-PIXELS_AT_ONCE = 2048
-_ROUNDS_OF_SHARES = 20
+_MISFIT_LIMIT = 8.0  # standard deviations, at that level
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +78,8 @@ class Classification:
         ``"likelihood"``, or the name of the network.
     notes
         What the user should know, one sentence each: calibration, range, minerals left out.
+    abundances
+        What each pixel holds of the classes; None when a network decided.
     """
 
     label_map: LabelMap
@@ -89,6 +91,14 @@ class Classification:
     energy_range: tuple[float, float]
     method: str
     notes: tuple[str, ...]
+    abundances: Abundances | None = None
+
+    def abundances_of(self, label_map: LabelMap) -> Abundances | None:
+        """Return the abundances, or None where a label map was cleaned up or edited: it has none."""
+        same = label_map.labels.shape == self.label_map.labels.shape and np.array_equal(
+            label_map.labels, self.label_map.labels
+        )
+        return self.abundances if same else None
 
 
 def classify_minerals(
@@ -137,157 +147,82 @@ def classify_minerals(
     given = None if library is None else tuple(library)
     options = ClassificationOptions(given, tuple(ignored), unknown_level, tolerance)
     search = search_minerals(measured, minerals, options.library, options.ignored, progress)
-    cube, instrument = search.measured.cube, search.measured.instrument
-    templates = expect_templates(search.minerals, instrument, search.bins, progress)
-    if templates.size == 0:
-        raise InvalidInput("none of the minerals would show in this map", "Name others, or check the kV")
-    tolerance = options.tolerance
-    if tolerance is None:
-        tolerance = estimate_tolerance(cube, templates, progress)
-    errors = model_error(search.bins, tolerance)
-    confused = confusion(templates, search.counts_per_pixel, errors, progress)
-    groups = inseparable_groups(confused)
-    templates, class_of = templates.by_class(groups)
-    likelihood = Likelihood.of(templates, class_of, errors)
-    threshold = misfit_threshold(likelihood, options.unknown_level, search.most_counts, progress)
-    held, evidence = _collect_evidence(cube, likelihood, threshold, progress)
-    winner, probability = evidence.decide(len(groups))
-    pixels = np.arange(winner.size)
-    misfit = np.full(cube.map_shape, np.nan, dtype=np.float32)
-    misfit[held] = evidence.misfit[pixels, winner]
-    unexplained = misfit[held] > threshold.at(evidence.counts)
-    undecided = probability < LEAST_PROBABILITY
-    chosen = np.where(unexplained | undecided, -1, evidence.classes[pixels, winner])
-    named = [tuple(search.minerals[index] for index in group) for group in groups]
-    # A pixel is unknown because good pixels hardly ever misfit so, or because no class is probable.
+    chosen_tolerance = TOLERANCE if options.tolerance is None else options.tolerance
+    pixels = int(np.prod(search.measured.cube.map_shape))
+    search = replace(search, bins=merged_bins(search.bins, search.measured.sum_spectrum, pixels))
+    counts, held = collect_counts(search.measured.cube, search.bins, progress)
+    phases = find_mineral_phases(counts, held, search, options.library, chosen_tolerance, progress)
+    areas, probability, misfit = phases.areas.copy(), phases.probability, phases.misfit
+    limit = _MISFIT_LIMIT * ndtri(1 - options.unknown_level) / ndtri(1 - UNKNOWN_LEVEL)
+    unexplained = misfit > limit
+    areas[unexplained] = 0
+    winner = areas.argmax(axis=1)
+    undecided = ~unexplained & (probability < LEAST_PROBABILITY)
+    named = [tuple(search.minerals[index] for index in members) for members in phases.members]
+    unknown = np.array([not members for members in named])
+    chosen = np.where(unexplained | undecided | unknown[winner], -1, winner)
     certain = np.where(
         unexplained, 1 - options.unknown_level, np.where(undecided, 1 - probability, probability)
     )
-    classes = [mineral_class(group) for group in named]
-    label_map, order = number_by_area(held, chosen, certain, classes, cube.pixel_size, cube.name)
-    members = {label: np.flatnonzero(class_of == index) for label, index in enumerate(order, 2)}
+    kept = np.flatnonzero(~unknown)
+    place = np.full(len(named), -1)
+    place[kept] = np.arange(kept.size)
+    cube = search.measured.cube
+    classes = [mineral_class(named[index]) for index in kept]
+    label_map, order = number_by_area(
+        held, np.where(chosen >= 0, place[chosen], -1), certain, classes, cube.pixel_size, cube.name
+    )
+    templates = phases.templates
+    members = {
+        label: np.flatnonzero(np.isin(templates.owner, phases.members[kept[index]]))
+        for label, index in enumerate(order, 2)
+    }
+    shown = np.full(cube.map_shape, np.nan, dtype=np.float32)
+    shown[held] = misfit
     return Classification(
         label_map=label_map,
-        groups=tuple(tuple(each.name for each in group) for group in named if len(group) > 1),
+        groups=tuple(
+            tuple(search.minerals[index].name for index in group) for group in phases.groups if len(group) > 1
+        ),
         minerals=tuple(mineral.name for mineral in search.minerals),
         spectra=class_spectra(cube, label_map, templates, members, progress),
-        misfit=misfit,
+        misfit=shown,
         counts_per_pixel=search.counts_per_pixel,
         energy_range=(float(search.bins.energies[0]), float(search.bins.energies[-1])),
         method="likelihood",
         notes=(
             *search.notes,
-            f"expected spectra are taken to be off by {tolerance:.0%} per bin, more below 2 keV",
-            *_remarks(unexplained, undecided, search.minerals, groups),
+            *phases.notes,
+            f"{int(unexplained.sum())} pixels fit no mineral; {int(undecided.sum())} more cannot be decided",
         ),
+        abundances=_abundances(label_map, held, areas, kept[list(order)]),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class PixelEvidence:
-    """What n pixels say about their K best classes.
-
-    Attributes
-    ----------
-    counts
-        (n,) counts in the bins.
-    classes
-        (n, K) class of each candidate.
-    evidence
-        (n, K) log-likelihood up to a constant per pixel.
-    misfit
-        (n, K) deviance less its expectation, in standard deviations.
-    """
-
-    counts: NDArray[np.float64]
-    classes: NDArray[np.intp]
-    evidence: NDArray[np.float32]
-    misfit: NDArray[np.float32]
-
-    def decide(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Return the index 0..K-1 of each pixel's most probable candidate, and its probability.
-
-        ``number`` classes start as equally frequent; their shares in the map are then estimated from all
-        pixels (expectation maximisation), so that a class that no pixel needs does not win at few counts.
-        """
-        shares = np.full(number, 1 / max(number, 1))
-        likelihood = np.exp(self.evidence.astype(np.float64) - self.evidence.max(axis=1, keepdims=True))
-        for _ in range(_ROUNDS_OF_SHARES):
-            probability = likelihood * shares[self.classes]
-            probability /= probability.sum(axis=1, keepdims=True)
-            totals = np.bincount(self.classes.ravel(), probability.ravel(), minlength=number)
-            # One pixel's worth over all classes keeps every class possible.
-            shares = (totals + 1 / number) / (totals.sum() + 1)
-        winner = probability.argmax(axis=1)
-        return winner, probability[np.arange(winner.size), winner]
-
-
-def _collect_evidence(
-    cube: SpectralCube, likelihood: Likelihood, threshold: MisfitThreshold, progress: Progress
-) -> tuple[NDArray[np.bool_], PixelEvidence]:
-    """Return which pixels hold counts, (Y, X), and their evidence in row order."""
-    from napari_xrf.minerals.likelihood_kernels import binned_counts
+def collect_counts(
+    cube: SpectralCube, bins: EnergyBins, progress: Progress = ignore_progress
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the counts of measured pixels in bins, (n, B) in row order, and which these are, (Y, X)."""
+    from napari_xrf.minerals.binning import binned_counts
 
     rows, columns, channels = cube.shape
-    measured = np.zeros((rows, columns), dtype=bool)
-    parts: list[PixelEvidence] = []
+    held = np.zeros((rows, columns), dtype=bool)
+    parts = []
     for band, block in cube.blocks():
         spectra = np.asarray(block).reshape(-1, channels)
-        flags = measured[band].reshape(-1)
-        for start in range(0, spectra.shape[0], PIXELS_AT_ONCE):
-            few = spectra[start : start + PIXELS_AT_ONCE]
-            held = few.any(axis=1)
-            flags[start : start + PIXELS_AT_ONCE] = held
-            counts = binned_counts(few, likelihood.templates.bins)[held]
-            if counts.shape[0]:
-                parts.append(_evidence_of(counts, likelihood, threshold))
-            progress(band.start * columns + start, rows * columns, "comparing pixels with minerals")
-    progress(rows * columns, rows * columns, "comparing pixels with minerals")
-    names = [entry.name for entry in fields(PixelEvidence)]
-    return measured, PixelEvidence(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in names)
-    )
+        flags = spectra.any(axis=1)
+        held[band] = flags.reshape(-1, columns)
+        parts.append(binned_counts(spectra, bins)[flags])
+        progress(band.stop, rows, "comparing pixels with minerals")
+    return np.concatenate(parts), held
 
 
-def _evidence_of(
-    counts: NDArray[np.float32], likelihood: Likelihood, threshold: MisfitThreshold
-) -> PixelEvidence:
-    """Return the evidence of pixels with counts (n, B).
-
-    A pixel whose best class misfits with two compositions is fitted again with all of the class.
-    """
-    first, second = likelihood.best(counts, CANDIDATES)
-    evidence, misfit = likelihood.fit(counts, first, second)
-    totals = counts.sum(axis=1, dtype=np.float64)
-    classes = likelihood.class_of[first]
-    rank = evidence.argmax(axis=1)
-    pixels = np.arange(rank.size)
-    badly = misfit[pixels, rank] > threshold.at(totals)
-    best = classes[pixels, rank]
-    for which in np.unique(best[badly]):
-        again = np.flatnonzero(badly & (best == which))
-        if np.count_nonzero(likelihood.class_of == which) < 3:
-            continue
-        fuller, closer = likelihood.fit_class(counts[again], int(which))
-        better = fuller > evidence[again, rank[again]]
-        again, fuller, closer = again[better], fuller[better], closer[better]
-        evidence[again, rank[again]] = fuller
-        misfit[again, rank[again]] = closer
-    return PixelEvidence(totals, classes, evidence, misfit)
-
-
-def _remarks(
-    unexplained: NDArray[np.bool_],
-    undecided: NDArray[np.bool_],
-    minerals: Sequence[Mineral],
-    groups: Sequence[tuple[int, ...]],
-) -> tuple[str, ...]:
-    shown = {index for group in groups for index in group}
-    hidden = [mineral.name for index, mineral in enumerate(minerals) if index not in shown]
-    remarks = [
-        f"{int(unexplained.sum())} pixels fit no mineral; "
-        f"{int((undecided & ~unexplained).sum())} more cannot be decided"
-    ]
-    if hidden:
-        remarks.append(f"nothing of {', '.join(hidden)} would show in this map")
-    return tuple(remarks)
+def _abundances(
+    label_map: LabelMap, held: NDArray[np.bool_], areas: NDArray[np.float32], order: NDArray[np.intp]
+) -> Abundances:
+    """Return what pixels hold of the classes of a label map; what none of them explains is unknown."""
+    inside = areas[:, order]
+    whole = np.zeros((*held.shape, order.size + 1), dtype=np.float32)
+    whole[held, 0] = np.clip(1 - inside.sum(axis=1), 0, 1)
+    whole[held, 1:] = inside
+    return Abundances(whole, label_map.classes, label_map.pixel_size, label_map.source)

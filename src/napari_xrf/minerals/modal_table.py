@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.abundances import Abundances
 from napari_xrf.core.label_map import NOT_MEASURED, LabelMap
 from napari_xrf.io.atomic_write import replacing
 
@@ -26,9 +27,9 @@ class ModalRow:
     pixels
         How many pixels it has.
     area_mm2
-        Their area, None without a pixel size.
+        Area of the class, None without a pixel size.
     area_percent
-        Their share of all measured pixels; None where nothing was measured.
+        Its share of all that was measured; None where nothing was.
     weight_percent
         Share of area times density; classes without a density (unknown) have none and are left out of
         the sum. Area is taken for volume, as usual in modal analysis (Delesse's principle).
@@ -50,14 +51,23 @@ class ModalRow:
 COLUMNS = tuple(field.name for field in fields(ModalRow))
 
 
-def modal_table(label_map: LabelMap) -> tuple[ModalRow, ...]:
-    """Return one row per class of the table, in its order; percentages are of the measured pixels."""
+def modal_table(label_map: LabelMap, abundances: Abundances | None = None) -> tuple[ModalRow, ...]:
+    """Return one row per class of the table, in its order; percentages are of the measured pixels.
+
+    Percentages are those of ``abundances`` where given, where pixels are mixtures, else of whole pixels.
+    """
     counts = np.bincount(label_map.labels.ravel(), minlength=256)
     measured = int(counts.sum() - counts[NOT_MEASURED])
     pixel_mm2 = math.prod(label_map.pixel_size) * 1e-6 if label_map.pixel_size is not None else None
     pixels = {entry.label: _count(counts, entry.label) for entry in label_map.classes}
+    areas: dict[int, float] = {label: float(number) for label, number in pixels.items()}
+    if abundances is not None:
+        parts = abundances.values.sum(axis=(0, 1), dtype=np.float64)
+        areas.update(
+            {entry.label: float(part) for entry, part in zip(abundances.classes, parts, strict=True)}
+        )
     weights = {
-        entry.label: pixels[entry.label] * entry.density
+        entry.label: areas[entry.label] * entry.density
         for entry in label_map.classes
         if entry.density is not None
     }
@@ -69,8 +79,8 @@ def modal_table(label_map: LabelMap) -> tuple[ModalRow, ...]:
             formula=entry.formula,
             color=entry.color,
             pixels=pixels[entry.label],
-            area_mm2=None if pixel_mm2 is None else pixels[entry.label] * pixel_mm2,
-            area_percent=100 * pixels[entry.label] / measured if measured else None,
+            area_mm2=None if pixel_mm2 is None else areas[entry.label] * pixel_mm2,
+            area_percent=100 * areas[entry.label] / measured if measured else None,
             weight_percent=(
                 100 * weights[entry.label] / total_weight if entry.label in weights and total_weight else None
             ),

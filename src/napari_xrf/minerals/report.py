@@ -62,7 +62,7 @@ def write_report(
     from jinja2 import Environment, StrictUndefined
 
     labels = classification.label_map if label_map is None else label_map
-    rows = sorted(modal_table(labels), key=lambda row: -row.pixels)
+    rows = sorted(modal_table(labels, classification.abundances_of(labels)), key=lambda row: -row.pixels)
     grains = [row for row in grain_statistics(labels) if row.grains]
     template = (files("napari_xrf.minerals") / "report.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)

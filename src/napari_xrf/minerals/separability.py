@@ -7,18 +7,29 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.minerals.likelihood import CONTINUUM_SPREAD, ModelError
-from napari_xrf.minerals.templates import Templates
+from napari_xrf.minerals.templates import EnergyBins, Templates
 
 CONFUSION_LIMIT = 0.02
 # As good as free: coarser steps would make minerals look apart that differ in their continuum alone.
 CONTINUUM_FACTORS = tuple(float(factor) for factor in np.geomspace(0.25, 4.0, 33))
 
 
+# A factor of two either way: roughness, coating, errors of scatter models.
+CONTINUUM_SPREAD = 0.7
+# Below 1 keV attenuation and yields are known to some ten per cent only, and windows and coatings matter:
+# the tolerance grows as 1 + (SOFT_KEV / E)².
+SOFT_KEV = 0.7
+
+
+def bin_errors(bins: EnergyBins, tolerance: float) -> NDArray[np.float64]:
+    """Return the relative errors (B,) of expected spectra: ``tolerance``, more at low energies."""
+    return np.asarray(tolerance * (1 + (SOFT_KEV / np.maximum(bins.energies, 0.1)) ** 2))
+
+
 def confusion(
     templates: Templates,
     counts_per_pixel: float,
-    errors: ModelError,
+    tolerance: NDArray[np.float64],
     progress: Progress = ignore_progress,
 ) -> NDArray[np.float64]:
     """Return how often a pixel of one mineral is taken for another when only these two are possible.
@@ -48,7 +59,7 @@ def confusion(
         penalties = np.tile(penalty, members.size)
         scores = counts_per_pixel * (truth @ np.log(competitors).T) - penalties
         best = scores.argmax(axis=1)
-        distance = _distance(truth, competitors[best], counts_per_pixel, errors.tolerance) + penalties[best]
+        distance = _distance(truth, competitors[best], counts_per_pixel, tolerance) + penalties[best]
         lost = ndtr(-np.sqrt(distance / 2))
         for row, own in rows.items():
             wrong[row, column] = lost[_of_one_only(own, members, truth)].mean()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,10 +14,13 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.instrument import Instrument
+from napari_xrf.reference.materials import Material
 from napari_xrf.reference.minerals import Mineral
 
 # Channels beside the templates' peaks hold counts all the same: pile-up, trace elements, imperfect tails.
 FLOOR = 0.01
+_TINY = 1e-10
+_AT_ONCE = 48  # spectra
 BINS_PER_FWHM = 2.0  # finer bins tell nothing more about lines of known position
 
 
@@ -105,6 +108,8 @@ class Templates:
         The minerals.
     bins
         The energy bins.
+    totals
+        (T,) expected counts per unit of dose.
     """
 
     lines: NDArray[np.float64]
@@ -112,6 +117,7 @@ class Templates:
     owner: NDArray[np.intp]
     minerals: tuple[Mineral, ...]
     bins: EnergyBins
+    totals: NDArray[np.float64]
 
     @property
     def size(self) -> int:
@@ -137,11 +143,12 @@ class Templates:
             first = np.sort(np.unique(both, axis=0, return_index=True)[1])
             chosen.append(own[first])
             class_of.append(np.full(first.size, index, dtype=np.intp))
-        order = np.concatenate(chosen)
-        sorted_templates = Templates(
-            self.lines[order], self.continuum[order], self.owner[order], self.minerals, self.bins
-        )
-        return sorted_templates, np.concatenate(class_of)
+        return self.of_rows(np.concatenate(chosen)), np.concatenate(class_of)
+
+    def of_rows(self, rows: NDArray[np.intp]) -> Templates:
+        """Return some of the compositions."""
+        parts = {name: getattr(self, name)[rows] for name in ("lines", "continuum", "owner", "totals")}
+        return replace(self, **parts)
 
 
 def expect_templates(
@@ -149,36 +156,56 @@ def expect_templates(
     instrument: Instrument,
     bins: EnergyBins,
     progress: Progress = ignore_progress,
+    most: int | None = None,
 ) -> Templates:
     """Return the expected spectra of all compositions that span the minerals' ranges.
 
     Samples are taken as flat and infinitely thick. Compositions of which nothing can be seen in the bins
-    are left out; a mineral may so lose all of its templates.
+    are left out; a mineral may so lose all of its templates. Of a mineral at most ``most`` compositions are
+    taken, its middle among them.
     """
-    from napari_xrf.physics.forward import expect_spectrum
-
-    known: dict[frozenset[tuple[str, float]], tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
-    lines, continuum, owner = [], [], []
+    materials: dict[frozenset[tuple[str, float]], Material] = {}
+    keys, owner = [], []
     for index, mineral in enumerate(minerals):
-        for material in mineral.compositions():
+        every = mineral.compositions()
+        number = len(every) if most is None else min(most, len(every))
+        for material in (every[row] for row in np.linspace(0, len(every) - 1, number).astype(int)):
             # Polymorphs share their spectrum.
             key = frozenset((element, round(part, 9)) for element, part in material.mass_fractions.items())
-            if key not in known:
-                expected = expect_spectrum(material, instrument, order=2)
-                whole = bins.sum(expected.counts)
-                rest = np.minimum(bins.sum(expected.scatter + expected.continuum), whole)
-                known[key] = (whole - rest, rest)
-            own_lines, rest = known[key]
-            total = own_lines.sum() + rest.sum()
-            if total > 0:
-                lines.append(own_lines / total)
-                continuum.append(rest / total)
-                owner.append(index)
-        progress(index + 1, len(minerals), "computing expected spectra")
+            materials.setdefault(key, material)
+            keys.append(key)
+            owner.append(index)
+    place = {key: row for row, key in enumerate(materials)}
+    rows = np.array([place[key] for key in keys], dtype=np.intp)
+    lines, rest = _binned(list(materials.values()), instrument, bins, progress)
+    totals = (lines + rest).sum(axis=1)
+    seen = totals[rows] > 0
+    rows = rows[seen]
     return Templates(
-        np.array(lines).reshape(-1, bins.size),
-        np.array(continuum).reshape(-1, bins.size),
-        np.array(owner, dtype=np.intp),
+        lines[rows] / totals[rows, None],
+        rest[rows] / totals[rows, None],
+        np.array(owner, dtype=np.intp)[seen],
         tuple(minerals),
         bins,
+        totals[rows],
     )
+
+
+def _binned(
+    materials: Sequence[Material], instrument: Instrument, bins: EnergyBins, progress: Progress
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(N, B) lines and all else of materials, a few at a time."""
+    from napari_xrf.physics.forward import expect_lines_and_rest
+
+    lines, rest = np.zeros((len(materials), bins.size)), np.zeros((len(materials), bins.size))
+    for start in range(0, len(materials), _AT_ONCE):
+        few = slice(start, start + _AT_ONCE)
+        both = expect_lines_and_rest(materials[few], instrument, order=2)
+        lines[few], rest[few] = bins.sum(both[0]), bins.sum(both[1])
+        progress(min(start + _AT_ONCE, len(materials)), len(materials), "computing expected spectra")
+    return without_tiny(lines), without_tiny(rest)
+
+
+def without_tiny(spectra: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return spectra without what is next to nothing: products of such numbers cost a hundredfold."""
+    return np.where(spectra > _TINY * spectra.max(axis=-1, keepdims=True), spectra, 0.0)

@@ -13,9 +13,8 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.minerals.likelihood import model_error
 from napari_xrf.minerals.search import energy_range
-from napari_xrf.minerals.separability import confusion, inseparable_groups
+from napari_xrf.minerals.separability import bin_errors, confusion, inseparable_groups
 from napari_xrf.minerals.templates import EnergyBins, Templates, bins_at_resolution
 from napari_xrf.physics.forward import expect_lines_and_rest
 from napari_xrf.physics.instrument import Instrument, load_instrument
@@ -168,7 +167,7 @@ def _bank(
     lines, rest, owner = lines[shown], rest[shown], owner[shown]
     bins = bins_at_resolution(instrument.energy, instrument.detector, *energy_range(instrument))
     templates = _templates(lines, rest, owner, chosen, bins)
-    confused = confusion(templates, separable_at, model_error(templates.bins, _TOLERANCE), progress)
+    confused = confusion(templates, separable_at, bin_errors(templates.bins, _TOLERANCE), progress)
     groups = inseparable_groups(confused, _GROUPED_ABOVE)
     if len(groups) < 2:
         raise InvalidInput("a classifier needs two classes at least", "Name more minerals that differ")
@@ -213,7 +212,7 @@ def _templates(
 ) -> Templates:
     low, high = bins.sum(lines), bins.sum(rest)
     total = np.maximum((low + high).sum(axis=1, keepdims=True), 1e-300)
-    return Templates(low / total, high / total, owner, minerals, bins)
+    return Templates(low / total, high / total, owner, minerals, bins, total[:, 0])
 
 
 def _strangers(

@@ -1,0 +1,54 @@
+"""Abundances as HDF5: ``/names`` (K) of the classes, ``/abundances`` (Y, X, K) parts of the pixels' areas."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from napari_xrf.core.abundances import Abundances
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.label_map import LabelClass
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.io.atomic_write import replacing
+from napari_xrf.io.hdf5 import file as hdf5_file
+
+
+def write_abundances(
+    path: str | Path, abundances: Abundances, *, progress: Progress = ignore_progress
+) -> None:
+    """Write abundances to .h5; InvalidInput for other suffixes."""
+    if Path(path).suffix.lower() != ".h5":
+        raise InvalidInput(f"abundances are written as .h5, not {Path(path).suffix!r}")
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        names = [entry.name for entry in abundances.classes]
+        file.create_dataset("names", data=names, dtype=h5py.string_dtype())
+        file.create_dataset("labels", data=np.array([entry.label for entry in abundances.classes], np.uint32))
+        values = file.create_dataset("abundances", data=abundances.values, compression="gzip", shuffle=True)
+        values.attrs["long_name"] = "part of the pixel's area"
+        file.attrs["source"] = abundances.source
+        if abundances.pixel_size is not None:
+            file.attrs["pixel_size_um"] = abundances.pixel_size
+    progress(1, 1, "writing abundances")
+
+
+def read_abundances(path: str | Path) -> Abundances:
+    """Read what :func:`write_abundances` wrote; formulas and colours stand with the label map.
+
+    Raises
+    ------
+    FileError
+        When the file holds no abundances.
+    """
+    target = Path(path)
+    with hdf5_file.opened(target) as file:
+        if "abundances" not in file or "names" not in file or file["abundances"].ndim != 3:
+            raise FileError(target, "holds no abundances: there is no /abundances (Y, X, K) with /names")
+        values = file["abundances"][()].astype(np.float32)
+        names = [str(name) for name in file["names"].asstr()[()]]
+        labels = file["labels"][()].tolist() if "labels" in file else range(1, len(names) + 1)
+        size = file.attrs.get("pixel_size_um")
+        classes = tuple(LabelClass(int(label), name) for label, name in zip(labels, names, strict=True))
+        pixel_size = None if size is None else (float(size[0]), float(size[1]))
+        return Abundances(values, classes, pixel_size, str(file.attrs.get("source", "")))

@@ -1,0 +1,163 @@
+"""Ends of mixing, learnt from the map: mean spectra of pixels that lie well inside grains of one kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.minerals.shares import neighbour_mean
+
+_INSIDE = (0.85, 0.6)  # least share of like neighbours; the second where few pixels reach the first
+_LEAST_PIXELS = 5
+_FEWER_PIXELS = 3
+_TAUGHT = 4_000  # pixels that are enough to look for parts
+_DEPTH = 5
+_EDGE = 1.6  # times the largest eigenvalue of noise
+_APART = 3.0  # standard deviations within
+_LEAST_MEAN = 0.05  # counts
+_SMALL_SHARE = 0.003  # of the map: a smaller end may be a boundary
+_MAIN_PART = 0.75  # of an end that is only blurred
+_EXPLAINED = 1.5  # chi-square per bin
+_TOLERANCE = 0.03
+
+
+@dataclass(frozen=True, eq=False)
+class End:
+    """What some pixels of a map have in common.
+
+    Attributes
+    ----------
+    column
+        The class that these pixels seemed to be.
+    pixels
+        (P,) their places among the measured pixels.
+    counts
+        (B,) their counts together.
+    """
+
+    column: int
+    pixels: NDArray[np.intp]
+    counts: NDArray[np.float64]
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """(B,) counts of one pixel that is wholly of it."""
+        return self.counts / self.pixels.size
+
+
+def learn_ends(
+    counts: NDArray[np.float32], winner: NDArray[np.intp], held: NDArray[np.bool_]
+) -> tuple[End, ...]:
+    """Return the ends of a map, the largest first.
+
+    Parameters
+    ----------
+    counts
+        (n, B) of the measured pixels in row order.
+    winner
+        (n,) the class of each.
+    held
+        (Y, X) which pixels were measured.
+    """
+    ends = []
+    for column in np.unique(winner).tolist():
+        like = (winner == column).astype(np.float32)[:, None]
+        near = neighbour_mean(like, held)[:, 0]
+        inner = np.flatnonzero((like[:, 0] > 0) & (near >= _INSIDE[0]))
+        if inner.size < _LEAST_PIXELS:
+            inner = np.flatnonzero((like[:, 0] > 0) & (near >= _INSIDE[1]))
+        if inner.size < _FEWER_PIXELS:
+            continue
+        around = _around(counts, like[:, 0] > 0, held, inner)
+        for part in _parts(inner, counts, around, _DEPTH):
+            ends.append(End(column, part, counts[part].sum(axis=0, dtype=np.float64)))  # noqa: PERF401
+    ends.sort(key=lambda end: -end.pixels.size)
+    return _without_boundaries(ends, counts.shape[0])
+
+
+def _around(
+    counts: NDArray[np.float32], like: NDArray[np.bool_], held: NDArray[np.bool_], inner: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """(P, B) mean counts of pixels and of those of their neighbours that are alike: less noise."""
+    place = np.full((held.shape[0] + 2, held.shape[1] + 2), -1, dtype=np.intp)
+    place[1:-1, 1:-1][held] = np.arange(like.size)
+    rows, columns = (each[inner] for each in np.nonzero(held))
+    total = np.zeros((inner.size, counts.shape[1]), dtype=np.float32)
+    number = np.zeros(inner.size, dtype=np.float32)
+    for down in range(3):
+        for right in range(3):
+            other = place[rows + down, columns + right]
+            valid = (other >= 0) & like[other]
+            total[valid] += counts[other[valid]]
+            number += valid
+    return np.asarray(total / number[:, None])
+
+
+def _parts(
+    pixels: NDArray[np.intp], counts: NDArray[np.float32], around: NDArray[np.float32], depth: int
+) -> list[NDArray[np.intp]]:
+    """Return pixels parted in two, again and again, while they differ by more than noise."""
+    if depth == 0 or pixels.size < 2 * _LEAST_PIXELS:
+        return [pixels]
+    chosen = np.linspace(0, pixels.size - 1, min(pixels.size, _TAUGHT)).astype(np.intp)
+    mean = np.maximum(counts[pixels].mean(axis=0, dtype=np.float64), _LEAST_MEAN)
+    # Nine pixels' mean has a ninth of the variance, and is shared by neighbours.
+    whitened = (around - mean) / np.sqrt(mean / 9)
+    few = whitened[chosen]
+    values, vectors = np.linalg.eigh(few.T @ few / few.shape[0])
+    noise = (1 + np.sqrt(9 * mean.size / few.shape[0])) ** 2
+    if values[-1] < _EDGE * noise:
+        return [pixels]
+    along = whitened @ vectors[:, -1]
+    upper = _upper_part(along)
+    if upper is None:
+        return [pixels]
+    parts = []
+    for side in (upper, ~upper):
+        parts += _parts(pixels[side], counts, around[side], depth - 1)
+    return parts
+
+
+def _upper_part(values: NDArray[np.floating]) -> NDArray[np.bool_] | None:
+    """Return which values are of the upper of two clearly separated parts, or None."""
+    ordered = np.sort(values)
+    number = np.arange(1, ordered.size)
+    first, both = np.cumsum(ordered)[:-1], ordered.sum()
+    low, high = first / number, (both - first) / (ordered.size - number)
+    squares = np.cumsum(ordered**2)
+    within = squares[-1] - number * low**2 - (ordered.size - number) * high**2
+    # In parts of unequal size the least sum of squares cuts the larger one: the likelihood knows sizes.
+    valid = (number >= _LEAST_PIXELS) & (ordered.size - number >= _LEAST_PIXELS)
+    if not valid.any():
+        return None
+    deviation = np.sqrt(np.maximum(within, 1e-12) / ordered.size)
+    separation = np.where(valid, (high - low) / deviation, 0.0)
+    best = int(separation.argmax())
+    return values > ordered[best] if separation[best] > _APART else None
+
+
+def _without_boundaries(ends: list[End], pixels: int) -> tuple[End, ...]:
+    """Leave out small ends that are mixtures of larger ones."""
+    kept: list[End] = []
+    for end in ends:
+        small = end.pixels.size < max(_SMALL_SHARE * pixels, 2 * _LEAST_PIXELS)
+        if len(kept) < 2 or not _is_mixture(end, kept, small):
+            kept.append(end)
+    return tuple(kept)
+
+
+def _is_mixture(end: End, larger: list[End], small: bool) -> bool:
+    """Tell whether larger ends explain an end: any, or its own class with a little of what lies around it."""
+    from scipy.optimize import nnls
+
+    deviation = np.sqrt(end.counts + (_TOLERANCE * end.counts) ** 2 + 1)
+    columns = np.array([other.mean for other in larger]).T * end.pixels.size
+    amounts, _ = nnls(columns / deviation[:, None], end.counts / deviation)
+    main = int(amounts.argmax())
+    blurred = larger[main].column == end.column and amounts[main] > _MAIN_PART * amounts.sum()
+    if not blurred and (not small or np.count_nonzero(amounts > 0.1) < 2):
+        return False
+    residual = (end.counts - columns @ amounts) / deviation
+    return float((residual**2).mean()) < _EXPLAINED

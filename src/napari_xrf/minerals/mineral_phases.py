@@ -1,0 +1,308 @@
+"""The phases of a map: from expected spectra to ends of mixing with names, and what pixels hold of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.maps.blas_threads import one_blas_thread
+from napari_xrf.minerals.ends import End, learn_ends
+from napari_xrf.minerals.mixtures import unmix_map
+from napari_xrf.minerals.naming import Name, name_ends
+from napari_xrf.minerals.scan import Scan, prepare_scan
+from napari_xrf.minerals.search import MineralSearch
+from napari_xrf.minerals.sensitivity import (
+    Sensitivity,
+    fit_sensitivity,
+    learn_sensitivity,
+    soft_sensitivity,
+)
+from napari_xrf.minerals.separability import inseparable_groups
+from napari_xrf.minerals.shares import class_probabilities, class_shares
+from napari_xrf.minerals.templates import Templates, expect_templates
+from napari_xrf.minerals.traces import Expected, line_families
+from napari_xrf.reference.minerals import Mineral, load_library
+
+SAMPLE = 1_500  # pixels that teach what is common to all
+_PRUNED_SAMPLE, _LONG_LIST = 400, 40
+_STARTS = (0.0, 0.4)  # of the soft sensitivity, when a long list is shortened
+_LEAST_MASS = 0.5  # pixels of the sample
+_PIXELS_AT_ONCE = 4_096
+_POOLED = 9  # pixels of a grain decide together which minerals are told apart
+_COHERENT = 0.3
+_SURE, _BEST = 0.8, 0.6
+_UNLISTED_COMPOSITIONS = 4
+_POOREST_FIT = 2.0  # chi-square per bin that errors of the model may explain
+_SEED = 20260701
+
+
+@dataclass(frozen=True, eq=False)
+class MineralPhases:
+    """What n pixels hold.
+
+    Attributes
+    ----------
+    members
+        K tuples: which minerals of the list each phase may be; an empty one is unknown.
+    groups
+        Minerals that this map does not tell apart.
+    areas
+        (n, K) parts of the pixels' areas, of sum 1.
+    probability
+        (n,) of the largest.
+    misfit
+        (n,) standard deviations.
+    templates
+        Expected spectra of the list as the map shows them.
+    notes
+        One sentence each.
+    """
+
+    members: tuple[tuple[int, ...], ...]
+    groups: tuple[tuple[int, ...], ...]
+    areas: NDArray[np.float32]
+    probability: NDArray[np.float32]
+    misfit: NDArray[np.float32]
+    templates: Templates
+    notes: tuple[str, ...]
+
+
+def find_mineral_phases(
+    counts: NDArray[np.float32],
+    held: NDArray[np.bool_],
+    search: MineralSearch,
+    library: Sequence[Mineral] | None,
+    tolerance: float,
+    progress: Progress = ignore_progress,
+) -> MineralPhases:
+    """Find the phases of a map.
+
+    Parameters
+    ----------
+    counts
+        (n, B) of the measured pixels, in row order.
+    held
+        (Y, X) which pixels were measured.
+    library
+        All minerals that a phase may be besides those looked for; the shipped ones by default.
+
+    Raises
+    ------
+    InvalidInput
+        When none of the minerals would show in this map.
+    """
+    instrument = search.measured.instrument
+    level = float(np.exp(np.log(np.maximum(counts.sum(axis=1), 1)).mean()))
+    templates = expect_templates(search.minerals, instrument, search.bins, progress)
+    if templates.size == 0:
+        raise InvalidInput("none of the minerals would show in this map", "Name others, or check the kV")
+    families = line_families(instrument, search.bins)
+    generator = np.random.default_rng(_SEED)
+    sample = counts[generator.choice(counts.shape[0], min(SAMPLE, counts.shape[0]), replace=False)]
+    expected = _shortened(Expected.of(templates, families), sample[:_PRUNED_SAMPLE], level, tolerance)
+    sensitivity = learn_sensitivity(sample, expected, level, tolerance)
+    scan = _prepare(sensitivity.adjust(expected), level, tolerance)
+    columns, best, misfit = _scan_map(counts, scan, progress)
+    groups = _alike(scan, columns, level)
+    grouped = np.stack([best[:, list(group)].min(axis=1) for group in groups], axis=1)
+    probability, coherence = class_probabilities(grouped, held)
+    minerals = [tuple(int(columns[place]) for place in group) for group in groups]
+    mixed = coherence >= _COHERENT
+    ends = learn_ends(counts, probability.argmax(axis=1), held) if mixed else ()
+    mixed = bool(ends)
+    if not mixed:
+        ends = _sure_ends(counts, probability, grouped)
+    whole = _with_library(search, expected, library, progress)
+    names, sensitivity = _name(ends, whole, search, minerals, sensitivity)
+    adjusted = sensitivity.adjust(expected).templates
+    notes = (_told(names, whole.templates.minerals),) if any(not name.minerals for name in names) else ()
+    if mixed:
+        return _mixed(counts, held, ends, names, minerals, adjusted, notes)
+    return _single(probability, misfit, ends, names, minerals, adjusted, notes)
+
+
+def _mixed(
+    counts: NDArray[np.float32],
+    held: NDArray[np.bool_],
+    ends: tuple[End, ...],
+    names: tuple[Name, ...],
+    minerals: list[tuple[int, ...]],
+    templates: Templates,
+    notes: tuple[str, ...],
+) -> MineralPhases:
+    members = sorted({name.minerals for name in names})
+    kinds = np.array([members.index(name.minerals) for name in names], dtype=np.int32)
+    found = unmix_map(counts, held, list(ends), kinds, len(members))
+    sure = np.array([_certainty(kind, kinds, ends, names) for kind in range(len(members))])
+    winner = found.areas.argmax(axis=1)
+    probability = (ndtr(found.lead) * sure[winner]).astype(np.float32)
+    return MineralPhases(
+        tuple(members),
+        _groups(members, minerals),
+        found.areas,
+        probability,
+        found.misfit,
+        templates,
+        notes,
+    )
+
+
+def _certainty(kind: int, kinds: NDArray[np.int32], ends: tuple[End, ...], names: tuple[Name, ...]) -> float:
+    """Return how probable the name of a phase is: that of its ends, by their pixels."""
+    own = np.flatnonzero(kinds == kind)
+    weights = [ends[place].pixels.size for place in own]
+    return float(np.average([names[place].probability for place in own], weights=weights))
+
+
+def _single(
+    probability: NDArray[np.float32],
+    misfit: NDArray[np.float32],
+    ends: tuple[End, ...],
+    names: tuple[Name, ...],
+    minerals: list[tuple[int, ...]],
+    templates: Templates,
+    notes: tuple[str, ...],
+) -> MineralPhases:
+    """Return phases of a map without grains: each pixel is one, of the class that explains it best."""
+    named = dict(zip((end.column for end in ends), names, strict=True))
+    members = [named[place].minerals if place in named else group for place, group in enumerate(minerals)]
+    sure = np.array([named[place].probability if place in named else 1.0 for place in range(len(minerals))])
+    winner = probability.argmax(axis=1)
+    certain = probability[np.arange(winner.size), winner] * sure[winner]
+    return MineralPhases(
+        tuple(members),
+        _groups(members, minerals),
+        probability,
+        certain.astype(np.float32),
+        misfit,
+        templates,
+        notes,
+    )
+
+
+def _groups(
+    members: Sequence[tuple[int, ...]], minerals: Sequence[tuple[int, ...]]
+) -> tuple[tuple[int, ...], ...]:
+    """Return the groups that phases are named by, and those of minerals that no phase holds."""
+    named = {group for group in members if len(group) > 1}
+    held = {mineral for group in members for mineral in group}
+    return tuple(sorted(named | {group for group in minerals if len(group) > 1 and not held & set(group)}))
+
+
+@one_blas_thread()
+def _prepare(expected: Expected, level: float, tolerance: float) -> Scan:
+    return prepare_scan(expected, level, tolerance)
+
+
+@one_blas_thread()
+def _shortened(expected: Expected, sample: NDArray[np.float32], level: float, tolerance: float) -> Expected:
+    """Leave out minerals of a long list that no pixel of a sample needs."""
+    if np.unique(expected.templates.owner).size <= _LONG_LIST:
+        return expected
+    needed: set[int] = set()
+    for start in _STARTS:
+        adjusted = soft_sensitivity(expected.parts.shape[1], start).adjust(expected)
+        scan = prepare_scan(adjusted, level, tolerance)
+        columns, best = scan.by_mineral(scan.scores(sample))
+        mass = class_shares(best)[0].sum(axis=0)
+        needed |= set(columns[mass > _LEAST_MASS].tolist())
+    rows = np.flatnonzero(np.isin(expected.templates.owner, sorted(needed)))
+    return expected.of_rows(rows)
+
+
+def _scan_map(
+    counts: NDArray[np.float32], scan: Scan, progress: Progress
+) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]:
+    """Return minerals, scores of their best compositions, and the misfit of the best of all."""
+    best, misfit = [], []
+    columns = np.unique(scan.owner)
+    for start in range(0, counts.shape[0], _PIXELS_AT_ONCE):
+        few = counts[start : start + _PIXELS_AT_ONCE]
+        scores = scan.scores(few)
+        best.append(scan.by_mineral(scores)[1])
+        misfit.append(scan.squares(scores, few.sum(axis=1)))
+        progress(start, counts.shape[0], "comparing pixels with minerals")
+    squares = np.concatenate(misfit) / counts.shape[1]
+    usual = float(np.clip(np.median(squares), 1.0, _POOREST_FIT))
+    standard = (squares / usual - 1) * np.sqrt(counts.shape[1] / 2)
+    return columns, np.concatenate(best), standard.astype(np.float32)
+
+
+def _alike(scan: Scan, columns: NDArray[np.intp], level: float) -> tuple[tuple[int, ...], ...]:
+    """Return groups of columns that a few pixels of these counts do not tell apart."""
+    pooled = (_POOLED * level * scan.spectra).astype(np.float32)
+    _, scores = scan.by_mineral(scan.scores(pooled))
+    confused = np.full((columns.size, columns.size), 0.5)
+    for row, mineral in enumerate(columns):
+        own = scores[scan.owner == mineral]
+        worse = np.maximum(own - own[:, row : row + 1], 0)
+        confused[row] = ndtr(-np.sqrt(worse) / 2).mean(axis=0)
+    return inseparable_groups(confused)
+
+
+def _sure_ends(
+    counts: NDArray[np.float32], probability: NDArray[np.float32], scores: NDArray[np.float32]
+) -> tuple[End, ...]:
+    """Return what the pixels that are surely of a class have in common, where there are no grains."""
+    winner = probability.argmax(axis=1)
+    ends = []
+    for column in np.unique(winner).tolist():
+        own = np.flatnonzero((winner == column) & (probability[:, column] > _SURE))
+        if own.size:
+            own = own[scores[own, column] <= np.quantile(scores[own, column], _BEST)]
+            ends.append(End(column, own, counts[own].sum(axis=0, dtype=np.float64)))
+    return tuple(sorted(ends, key=lambda end: -end.pixels.size))
+
+
+def _with_library(
+    search: MineralSearch, expected: Expected, library: Sequence[Mineral] | None, progress: Progress
+) -> Expected:
+    """Return what is expected of the minerals looked for and, behind them, of all others."""
+    known = load_library() if library is None else tuple(library)
+    listed = {mineral.name for mineral in search.minerals}
+    others = tuple(mineral for mineral in known if mineral.name not in listed)
+    if not others:
+        return expected
+    more = expect_templates(
+        others, search.measured.instrument, search.bins, progress, most=_UNLISTED_COMPOSITIONS
+    )
+    minerals = (*search.minerals, *others)
+    shifted = replace(more, owner=more.owner + len(search.minerals), minerals=minerals)
+    return expected.joined(Expected.of(shifted, expected.families))
+
+
+@one_blas_thread()
+def _name(
+    ends: tuple[End, ...],
+    whole: Expected,
+    search: MineralSearch,
+    minerals: list[tuple[int, ...]],
+    sensitivity: Sensitivity,
+) -> tuple[tuple[Name, ...], Sensitivity]:
+    """Name the ends, once more with the sensitivity that those named at first tell."""
+    listed = len(search.minerals)
+    names = name_ends(ends, sensitivity.adjust(whole), listed, minerals)
+    good = [place for place, name in enumerate(names) if name.point >= 0]
+    if good:
+        totals = np.array([ends[place].counts.sum() for place in good])
+        means = np.array([ends[place].counts for place in good]) / totals[:, None]
+        points = np.array([names[place].point for place in good])
+        sensitivity = fit_sensitivity(whole, points, means, totals, sensitivity)
+        names = name_ends(ends, sensitivity.adjust(whole), listed, minerals)
+    return names, sensitivity
+
+
+def _told(names: tuple[Name, ...], minerals: tuple[Mineral, ...]) -> str:
+    """Return what the phases that are none of the minerals looked for resemble."""
+    like = {
+        minerals[name.resembles].name if name.resembles >= 0 else "nothing known"
+        for name in names
+        if not name.minerals
+    }
+    return f"some phases are none of the minerals looked for; they resemble {', '.join(sorted(like))}"

@@ -1,0 +1,122 @@
+"""Pixels as mixtures of the ends of their map: candidates, areas of classes, and what nothing explains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.minerals.ends import End
+from napari_xrf.minerals.unmixing import MOST_CANDIDATES, unmix
+
+_REACH = 9  # pixels: candidates have grains within this square
+_PLAIN_MISFIT = 3.0  # robust standard deviations: more is tried as a mixture
+_TINY = 1e-9
+_STRATA = 12
+_LEAST_IN_STRATUM = 60
+_MAD = 1.4826
+
+
+@dataclass(frozen=True, eq=False)
+class Mixtures:
+    """What n pixels hold.
+
+    Attributes
+    ----------
+    areas
+        (n, K) of K classes, of sum 1; what nothing explains is left out.
+    misfit
+        (n,) deviance against pixels of similar counts, in robust standard deviations.
+    lead
+        (n,) of the largest class, in standard deviations.
+    """
+
+    areas: NDArray[np.float32]
+    misfit: NDArray[np.float32]
+    lead: NDArray[np.float32]
+
+
+def unmix_map(
+    counts: NDArray[np.float32],
+    held: NDArray[np.bool_],
+    ends: list[End],
+    kinds: NDArray[np.int32],
+    number: int,
+) -> Mixtures:
+    """Unmix the measured pixels (n, B) of a map into ends of ``number`` kinds."""
+    spectra = np.array([end.mean for end in ends], dtype=np.float32)
+    best, nearby = _near_ends(counts, held, ends, spectra)
+    candidates = _candidates(best, nearby)
+    plain = _plain(kinds[best], held)
+    single = np.full_like(candidates, -1)
+    single[:, 0] = best
+    first = np.where(plain[:, None], single, candidates)
+    amounts, deviance, lead = unmix(counts, spectra, kinds, first)
+    totals = counts.sum(axis=1)
+    misfit = against_peers(deviance, totals)
+    again = np.flatnonzero(plain & (misfit > _PLAIN_MISFIT))
+    if again.size:
+        amounts[again], deviance[again], lead[again] = unmix(counts[again], spectra, kinds, candidates[again])
+        first[again] = candidates[again]
+        misfit = against_peers(deviance, totals)
+    areas = np.zeros((counts.shape[0], number), dtype=np.float32)
+    rows = np.arange(counts.shape[0])
+    for place in range(first.shape[1]):
+        valid = first[:, place] >= 0
+        np.add.at(areas, (rows[valid], kinds[first[valid, place]]), amounts[valid, place])
+    areas /= np.maximum(areas.sum(axis=1, keepdims=True), _TINY)
+    return Mixtures(areas, misfit, lead)
+
+
+def against_peers(values: NDArray[np.floating], totals: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return by how many robust standard deviations values exceed the median of pixels of similar counts."""
+    strata = int(np.clip(values.size // _LEAST_IN_STRATUM, 1, _STRATA))
+    edges = np.quantile(totals, np.linspace(0, 1, strata + 1)[1:-1])
+    stratum = np.searchsorted(edges, totals)
+    result = np.zeros(values.size, dtype=np.float32)
+    for each in range(strata):
+        own = stratum == each
+        if own.any():
+            middle = np.median(values[own])
+            spread = _MAD * np.median(np.abs(values[own] - middle))
+            result[own] = (values[own] - middle) / max(float(spread), _TINY, 0.02 * abs(float(middle)))
+    return result
+
+
+def _near_ends(
+    counts: NDArray[np.float32], held: NDArray[np.bool_], ends: list[End], spectra: NDArray[np.float32]
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return each pixel's best single end, (n,), and how many pixels of each end lie around it, (n, M)."""
+    from scipy.ndimage import uniform_filter
+
+    shapes = spectra / spectra.sum(axis=1, keepdims=True)
+    likelihood = counts @ np.log(np.maximum(shapes, _TINY)).T
+    nearby = np.zeros(likelihood.shape, dtype=np.float32)
+    place = np.zeros(held.shape, dtype=np.float32)
+    for column, end in enumerate(ends):
+        flags = np.zeros(counts.shape[0], dtype=np.float32)
+        flags[end.pixels] = 1
+        place[held] = flags
+        nearby[:, column] = uniform_filter(place, _REACH, mode="constant")[held] * _REACH**2
+    return likelihood.argmax(axis=1), nearby
+
+
+def _candidates(best: NDArray[np.intp], nearby: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return (n, 5) the best single end and those with most pixels around."""
+    weights = nearby.copy()
+    weights[np.arange(best.size), best] = np.inf
+    number = min(MOST_CANDIDATES, weights.shape[1])
+    order = np.argsort(-weights, axis=1)[:, :number]
+    held = np.take_along_axis(weights, order, axis=1) > 0.5
+    return np.where(held, order, -1).astype(np.int32)
+
+
+def _plain(kind: NDArray[np.int32], held: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which pixels and all of their neighbours are of one kind, (n,)."""
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    whole = np.full(held.shape, -2, dtype=np.int32)
+    whole[held] = kind
+    low, high = (each(whole, 3, mode="nearest") for each in (minimum_filter, maximum_filter))
+    return np.asarray((low == high)[held])

@@ -1,0 +1,179 @@
+"""How well each mineral explains each pixel when traces of any element may be there.
+
+A pixel's counts ``y`` of sum N are compared with an expected spectrum ``m`` of sum 1 whose error is not
+independent from bin to bin: any line family may be there that no formula names, the continuum and the
+composition may vary. Such columns ``u`` have Gaussian amounts and are integrated out, so that ``y/N`` has the
+covariance ``D/N + Σ u uᵀ`` with a diagonal D of counting and of small independent errors (Woodbury's
+identity; the same algebra as of a Gaussian process with a low-rank kernel).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.minerals.templates import FLOOR
+from napari_xrf.minerals.traces import Expected
+
+TOLERANCE = 0.03  # relative error of a bin that is independent of all others
+TRACE_PERCENT = 0.3  # by weight, one standard deviation
+CONTINUUM_SPREAD = 0.5
+_MOST_POINTS = 4  # compositions of a mineral that are compared with; what lies between is a column
+_INSIDE = 1 / 3  # of the variance of a range's corners: that of even compositions inside
+_BESIDE = 0.1  # the same around a corner
+_APART = 4.0  # squared distance of compositions at the map's counts that is worth another one
+_LEAST_COLUMN = 0.02  # variances below this part of the counting error change nothing
+_MOST_DIRECTIONS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """T expected spectra with their errors, ready for pixels of about the same counts.
+
+    Attributes
+    ----------
+    owner
+        (T,) mineral of each, rising.
+    points
+        (T,) their compositions among the templates.
+    spectra
+        (T, B) of sum 1.
+    variance
+        (T, B) the diagonal D, per unit of N.
+    columns
+        T arrays (K, B): Qᵀ/√D, of the columns' orthonormal directions.
+    weights
+        T arrays (K,): eigenvalues of UᵀD⁻¹U.
+    """
+
+    owner: NDArray[np.intp]
+    points: NDArray[np.intp]
+    spectra: NDArray[np.float32]
+    variance: NDArray[np.float32]
+    columns: tuple[NDArray[np.float32], ...]
+    weights: tuple[NDArray[np.float32], ...]
+
+    def scores(self, counts: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, T) minus twice the log-likelihood of pixels (n, B), up to a constant per pixel."""
+        total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        shares = counts / total
+        inverse = 1 / self.variance
+        square = (shares * shares) @ inverse.T - 2 * shares @ (self.spectra * inverse).T
+        square += (self.spectra**2 * inverse).sum(axis=1)
+        square *= total
+        square += np.log(self.variance).sum(axis=1)
+        for row, (columns, weights) in enumerate(zip(self.columns, self.weights, strict=True)):
+            along = shares @ columns.T
+            along -= columns @ self.spectra[row]
+            scaled = total * weights
+            square[:, row] -= total[:, 0] * np.einsum("nk,nk->n", along * along, scaled / (1 + scaled))
+            square[:, row] += np.log1p(scaled).sum(axis=1)
+        return square
+
+    def squares(self, scores: NDArray[np.float32], total: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the chi-squares, (n,), of the best spectra of pixels with these scores and counts."""
+        best = scores.argmin(axis=1)
+        result = scores[np.arange(best.size), best] - np.log(self.variance).sum(axis=1)[best]
+        for row in np.unique(best):
+            own = best == row
+            result[own] -= np.log1p(np.maximum(total[own], 1)[:, None] * self.weights[row]).sum(axis=1)
+        return np.asarray(result)
+
+    def by_mineral(self, scores: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Return the minerals, (M,) rising, and the (n, M) scores of their best compositions."""
+        minerals, starts = np.unique(self.owner, return_index=True)
+        return minerals, np.minimum.reduceat(scores, starts, axis=1)
+
+
+def prepare_scan(
+    expected: Expected, counts: float, tolerance: float = TOLERANCE, trace_percent: float = TRACE_PERCENT
+) -> Scan:
+    """Prepare expected spectra for pixels of about so many counts."""
+    templates = expected.templates
+    chosen, variances, columns, weights = [], [], [], []
+    spectra = mixed_floor(templates.lines + templates.continuum)
+    for mineral in np.unique(templates.owner):
+        own = np.flatnonzero(templates.owner == mineral)
+        for point in own[_points(spectra[own], counts, tolerance)]:
+            variance = bin_variance(spectra[point], counts, tolerance)
+            kept, size = _orthogonal(error_columns(expected, point, trace_percent), variance, counts)
+            chosen.append(point)
+            variances.append(variance)
+            columns.append(kept)
+            weights.append(size)
+    places = np.array(chosen, dtype=np.intp)
+    return Scan(
+        templates.owner[places],
+        places,
+        spectra[places].astype(np.float32),
+        np.array(variances, dtype=np.float32).reshape(-1, templates.bins.size),
+        tuple(columns),
+        tuple(weights),
+    )
+
+
+def error_columns(
+    expected: Expected, point: int, trace_percent: float = TRACE_PERCENT, *, even: bool = True
+) -> NDArray[np.float64]:
+    """Return (K, B) by what a mineral's spectrum may differ, one standard deviation each.
+
+    Traces, continuum, and the range of compositions as seen from the composition ``point``: ``even`` takes
+    the middle for all of it, else it stands for its surroundings, as the others do.
+    """
+    templates, families = expected.templates, expected.families
+    own = np.flatnonzero(templates.owner == templates.owner[point])
+    every = templates.lines[own] + templates.continuum[own]
+    spread = _INSIDE if even and point == own[0] else _BESIDE
+    return np.vstack(
+        [
+            trace_percent * families.per_percent[:, None] / templates.totals[point] * families.shapes,
+            CONTINUUM_SPREAD * templates.continuum[point][None],
+            _directions(every - templates.lines[point] - templates.continuum[point], spread),
+        ]
+    )
+
+
+def mixed_floor(spectra: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return spectra of sum 1 with a flat floor, so that no bin expects nothing."""
+    return (1 - FLOOR) * spectra + FLOOR / spectra.shape[-1]
+
+
+def bin_variance(spectra: NDArray[np.float64], counts: float, tolerance: float) -> NDArray[np.float64]:
+    """Return D: counting, independent errors and a tenth of a count in each bin, per unit of N."""
+    return spectra + counts * (tolerance * spectra) ** 2 + 0.1 / counts
+
+
+def _directions(differences: NDArray[np.float64], spread: float) -> NDArray[np.float64]:
+    """Return up to six columns whose squares sum to ``spread`` times the differences' mean square."""
+    others = differences[np.abs(differences).sum(axis=1) > 1e-9]
+    if not others.size:
+        return np.zeros((0, differences.shape[1]))
+    _, sizes, rows = np.linalg.svd(others * np.sqrt(spread / others.shape[0]), full_matrices=False)
+    return np.asarray(sizes[:_MOST_DIRECTIONS, None] * rows[:_MOST_DIRECTIONS])
+
+
+def _points(spectra: NDArray[np.float64], counts: float, tolerance: float) -> list[int]:
+    """Return the middle composition and those far from all chosen before."""
+    variance = bin_variance(spectra[0], counts, tolerance)
+    chosen = [0]
+    distance = counts * ((spectra - spectra[0]) ** 2 / variance).sum(axis=1)
+    while len(chosen) < _MOST_POINTS and distance.max() > _APART:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(
+            distance, counts * ((spectra - spectra[chosen[-1]]) ** 2 / variance).sum(axis=1)
+        )
+    return chosen
+
+
+def _orthogonal(
+    columns: NDArray[np.float64], variance: NDArray[np.float64], counts: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return Qᵀ/√D and the eigenvalues of UᵀD⁻¹U that matter at so many counts."""
+    root = np.sqrt(variance)
+    scaled = columns / root
+    values, vectors = np.linalg.eigh(scaled @ scaled.T)
+    kept = counts * values > _LEAST_COLUMN
+    along = (vectors[:, kept].T @ scaled) / np.sqrt(values[kept, None])
+    return (along / root).astype(np.float32), values[kept].astype(np.float32)

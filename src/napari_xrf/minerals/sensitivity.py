@@ -1,0 +1,187 @@
+"""How much more or less of each energy and line family a map holds than expected.
+
+Tube spectra, optics, windows and yields are known to some ten per cent, below 3 keV to a factor of two.
+Such errors are the same in every pixel, so that the map itself tells them: a smooth curve over energy and a
+factor of each line family, which all classes share and which are held to 1 as loosely as such models deserve.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.maps.blas_threads import one_blas_thread
+from napari_xrf.minerals.scan import Scan, bin_variance, error_columns, mixed_floor, prepare_scan
+from napari_xrf.minerals.shares import class_shares
+from napari_xrf.minerals.traces import Expected
+
+KNOTS_KEV = (0.5, 1.0, 1.5, 2.0, 2.6, 3.3, 4.5, 6.5, 10.0, 16.0, 25.0)
+KNOT_SPREADS = (0.5, 0.4, 0.35, 0.3, 0.25, 0.2, 0.12, 0.1, 0.1, 0.12, 0.15)  # from knot to knot
+FAMILY_SPREAD = 0.05
+STARTS = (-0.4, 0.0, 0.4, 0.7)  # logarithm of the curve below 2.5 keV
+_SOFT_KEV, _HARD_KEV = 2.4, 5.5
+_ROUNDS = 4
+_SURE = 0.8  # probability of a pixel that teaches
+_BEST = 0.6  # of them, those that fit best
+_LEAST_PIXELS = 4
+_BIN_ERROR = 0.02
+_WORTH = 100  # independent pixels: errors of spectra repeat themselves in all others
+_SCATTER_ERROR = 0.3  # at each knot
+_STEP = 0.3  # largest change of a logarithm in a round
+
+
+@dataclass(frozen=True, eq=False)
+class Sensitivity:
+    """Natural logarithms of what the map holds over what is expected.
+
+    Attributes
+    ----------
+    knots
+        At :data:`KNOTS_KEV`.
+    families
+        (F,) of each line family.
+    """
+
+    knots: NDArray[np.float64]
+    families: NDArray[np.float64]
+
+    def adjust(self, expected: Expected) -> Expected:
+        """Return what is expected as the map would see it."""
+        curve = np.exp(self.knots @ knot_hats(expected.templates.bins.energies))
+        return expected.scaled(curve, np.exp(self.families))
+
+
+def soft_sensitivity(families: int, soft: float = 0.0) -> Sensitivity:
+    """Return a curve of that logarithm below 2.4 keV, falling to nothing at 5.5 keV."""
+    place = np.interp(np.log(KNOTS_KEV), np.log([_SOFT_KEV, _HARD_KEV]), [1.0, 0.0])
+    return Sensitivity(soft * place, np.zeros(families))
+
+
+@one_blas_thread()
+def learn_sensitivity(
+    counts: NDArray[np.float32], expected: Expected, level: float, tolerance: float
+) -> Sensitivity:
+    """Return the sensitivity under which pixels (n, B) of about ``level`` counts are most probable."""
+    starts = [soft_sensitivity(expected.parts.shape[1], soft) for soft in STARTS]
+    found = [_evidence(counts, expected, start, level, tolerance) for start in starts]
+    best = int(np.argmax([evidence for _, _, evidence in found]))
+    known, (scan, scores, evidence) = starts[best], found[best]
+    for _ in range(_ROUNDS):
+        points, means, totals = _sure_means(counts, scan, scores)
+        if not points.size:
+            break
+        tried = fit_sensitivity(expected, points, means, totals, known)
+        scan, scores, now = _evidence(counts, expected, tried, level, tolerance)
+        if now <= evidence:
+            break
+        known, evidence = tried, now
+    return known
+
+
+def fit_sensitivity(
+    expected: Expected,
+    points: NDArray[np.intp],
+    means: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    start: Sensitivity,
+) -> Sensitivity:
+    """Return the sensitivity that explains mean spectra of known minerals best, one step from ``start``.
+
+    Parameters
+    ----------
+    points
+        (C,) composition of each.
+    means
+        (C, B) of sum 1.
+    totals
+        (C,) counts that each was measured with.
+    """
+    adjusted = start.adjust(expected)
+    templates, shapes = adjusted.templates, adjusted.families.shapes
+    hats = knot_hats(templates.bins.energies)
+    now = np.concatenate([start.knots, start.families])
+    inverse = _prior(start.families.size)
+    normal, right = inverse.copy(), -inverse @ now
+    for point, mean, total in zip(points, means, totals, strict=True):
+        spectrum = templates.lines[point] + templates.continuum[point]
+        slopes = np.vstack([hats * templates.lines[point], adjusted.parts[point][:, None] * shapes])
+        slopes = slopes - slopes.sum(axis=1, keepdims=True) * spectrum
+        shown = mixed_floor(spectrum)
+        variance = bin_variance(shown, total, _BIN_ERROR) / total
+        columns = np.vstack(
+            [error_columns(adjusted, int(point)), _SCATTER_ERROR * hats * templates.continuum[point]]
+        )
+        weighted = _solve(columns, variance, slopes)
+        normal += weighted @ slopes.T
+        right += weighted @ (mean - shown)
+    step = np.linalg.solve(normal, right)
+    step *= min(1.0, _STEP / max(float(np.abs(step).max()), 1e-9))
+    now = now + step
+    return Sensitivity(now[: len(KNOTS_KEV)], now[len(KNOTS_KEV) :])
+
+
+def knot_hats(energies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (K, B) linear interpolation between the knots over the logarithm of the energy."""
+    place = np.log(np.maximum(energies, 1e-3))
+    return np.array([np.interp(place, np.log(KNOTS_KEV), row) for row in np.eye(len(KNOTS_KEV))])
+
+
+def _prior(families: int) -> NDArray[np.float64]:
+    """Inverse covariance of knots and families: knots are like their neighbours, the hard end is near 1."""
+    knots = len(KNOTS_KEV)
+    inverse = np.zeros((knots + families, knots + families))
+    for knot in range(knots - 1):
+        step = np.zeros(knots)
+        step[knot : knot + 2] = 1, -1
+        inverse[:knots, :knots] += np.outer(step, step) / KNOT_SPREADS[knot] ** 2
+    inverse[knots - 4, knots - 4] += 1 / KNOT_SPREADS[-4] ** 2
+    inverse[knots:, knots:] = np.eye(families) / FAMILY_SPREAD**2
+    return inverse
+
+
+def _solve(
+    columns: NDArray[np.float64], variance: NDArray[np.float64], rows: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return rows (R, B) times the inverse of ``diag(variance) + columnsᵀ columns``."""
+    scaled = columns / variance
+    small = np.eye(columns.shape[0]) + scaled @ columns.T
+    return np.asarray(rows / variance - (rows @ scaled.T) @ np.linalg.solve(small, scaled))
+
+
+def _evidence(
+    counts: NDArray[np.float32], expected: Expected, sensitivity: Sensitivity, level: float, tolerance: float
+) -> tuple[Scan, NDArray[np.float32], float]:
+    scan = prepare_scan(sensitivity.adjust(expected), level, tolerance)
+    scores = scan.scores(counts)
+    _, best = scan.by_mineral(scores)
+    probability, _ = class_shares(best)
+    # The half that fits best: the others are mixtures and strangers.
+    each = np.sort((best * probability).sum(axis=1))
+    fit = _WORTH * float(each[: max(each.size // 2, 1)].mean())
+    now = np.concatenate([sensitivity.knots, sensitivity.families])
+    return scan, scores, -0.5 * (fit + float(now @ _prior(sensitivity.families.size) @ now))
+
+
+def _sure_means(
+    counts: NDArray[np.float32], scan: Scan, scores: NDArray[np.float32]
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+    """Return compositions, mean spectra of the pixels that are surely of them, and counts."""
+    minerals, best = scan.by_mineral(scores)
+    probability, _ = class_shares(best)
+    winner = probability.argmax(axis=1)
+    sure = probability.max(axis=1) > _SURE
+    points, means, totals = [], [], []
+    for column in range(minerals.size):
+        own = np.flatnonzero(sure & (winner == column))
+        if own.size < _LEAST_PIXELS:
+            continue
+        own = own[best[own, column] <= np.quantile(best[own, column], _BEST)]
+        rows = np.flatnonzero(scan.owner == minerals[column])
+        nearest = rows[scores[np.ix_(own, rows)].sum(axis=0).argmin()]
+        total = counts[own].sum(axis=0, dtype=np.float64)
+        points.append(scan.points[nearest])
+        means.append(total / total.sum())
+        totals.append(total.sum())
+    return np.array(points, dtype=np.intp), np.array(means), np.array(totals)
