@@ -108,11 +108,14 @@ class Expected:
     def joined(self, more: Expected) -> Expected:
         """Return these spectra and, behind them, more in the same bins with its list of minerals."""
         first, second = self.templates, more.templates
-        both = {
-            name: np.concatenate([getattr(first, name), getattr(second, name)])
-            for name in ("lines", "continuum", "owner", "totals")
-        }
-        return Expected(replace(second, **both), self.families, np.concatenate([self.parts, more.parts]))
+        both = replace(
+            second,
+            lines=np.concatenate([first.lines, second.lines]),
+            continuum=np.concatenate([first.continuum, second.continuum]),
+            owner=np.concatenate([first.owner, second.owner]),
+            totals=np.concatenate([first.totals, second.totals]),
+        )
+        return Expected(both, self.families, np.concatenate([self.parts, more.parts]))
 
 
 def line_families(instrument: Instrument, bins: EnergyBins) -> Families:

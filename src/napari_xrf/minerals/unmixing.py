@@ -126,7 +126,7 @@ def _lead(own, ends, kinds, candidates, amounts):  # type: ignore[no-untyped-def
             for other in range(candidates.size):
                 if candidates[other] >= 0 and kinds[candidates[other]] == kinds[candidates[place]]:
                     shares[place] += amounts[other] / total
-    first = shares.argmax()
+    first = int(shares.argmax())
     # Of its class the end that the pixel holds most of.
     for place in range(candidates.size):
         alike = candidates[place] >= 0 and kinds[candidates[place]] == kinds[candidates[first]]
