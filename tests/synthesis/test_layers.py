@@ -183,7 +183,10 @@ def test_files(tmp_path):
     write_cube(tmp_path / "layers.h5", made.as_cube(), truth=made.truth_entries())
     back, truth = read(tmp_path / "layers.h5"), read_truth(tmp_path / "layers.h5")
     assert back.energy == BASIS_AXIS
-    assert np.abs(np.asarray(back.counts[:])[:, 0] / 65535 - made.spectra).max() < 1e-5
+    counts = np.asarray(back.counts[:])[:, 0].astype(float)
+    assert (counts.sum(axis=1) == 30_000).all()
+    expected = made.spectra / made.spectra.sum(axis=1, keepdims=True) * 30_000
+    assert np.abs(counts - expected).max() <= 1
     assert np.array_equal(truth["spectra"], made.spectra)
     assert np.array_equal(truth["visible"], made.visible)
     assert truth["lines"][0] == made.lines[0]

@@ -51,6 +51,7 @@ from napari_xrf.synthesis.sampling import draw_seed
 
 _BLOCK = 8192
 _MOST_ELEMENTS = 20
+_USUAL_COUNTS = 30_000  # of a spectrum, as published
 _WINDOW_UM = 8.0  # of beryllium: passes as the published curve does from 1 to 3 keV
 
 
@@ -103,7 +104,7 @@ class LayersParameters:
     distorted_axis: Annotated[float, Limits(0, 1)] = 1 / 3
     axis_shift: Annotated[float, Limits(0, 0.2)] = 0.03
     axis_curvature: Annotated[float, Limits(0, 1e-3, "1/keV")] = 5e-5
-    counts: Annotated[int, Limits(0, 10_000_000)] = 30_000
+    counts: Annotated[int, Limits(0, 10_000_000)] = _USUAL_COUNTS
     intensities: Annotated[str, Choices(("equal areas", "physical"))] = "equal areas"
     escape_by_height: Annotated[float, Limits(0, 1)] = 0.0
     background: bool = True
@@ -147,11 +148,15 @@ class LayerSpectra:
     parameters: Mapping[str, Any]
 
     def as_cube(self) -> SpectralCube:
-        """Return the spectra as a map of N rows and one column, in whole numbers, the highest 65 535.
+        """Return the spectra as a map of N rows and one column, in whole counts of the published number each.
 
-        Files of maps hold whole counts; the truth beside them has the spectra as they are.
+        Fractions, of noise that was added to the counts, are carried to the next channel, so that sums stay.
+        The truth beside them has the spectra as they are.
         """
-        whole = np.rint(self.spectra * 65535).astype(np.uint16)
+        counts = int(self.parameters["counts"]) or _USUAL_COUNTS
+        sums = np.cumsum(self.spectra, axis=1, dtype=np.float64)
+        whole = np.diff(np.rint(sums * (counts / sums[:, -1:])), axis=1, prepend=0.0)
+        whole = whole.astype(np.min_scalar_type(int(whole.max(initial=0))))
         return spectra_as_cube(whole, self.energy, "layers", self.elements)
 
     def truth_entries(self) -> dict[str, Any]:
