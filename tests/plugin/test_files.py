@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Labels, Layer, Shapes
 
 from measured import measured_file
 from napari_xrf import io
@@ -294,3 +294,26 @@ def test_the_truth_of_a_recipe_opens_as_label_and_element_layers(tmp_path):
     show_truth(viewer)
     assert isinstance(viewer.layers["Fe K (true)"], Image)
     assert not any(layer.visible for layer in viewer.layers if layer.name != made.cube.name)
+
+
+def test_regions_are_saved_and_open_as_the_same_layer(tmp_path):
+    shapes = Shapes(
+        [np.array([[1, 1], [1, 5], [4, 5], [4, 1]]), np.array([[2, 2], [6, 3], [5, 8]])],
+        shape_type=["ellipse", "polygon"],
+        edge_color=["#ff0000", "#00ff00"],
+        features={"name": ["core", "rim"]},
+        scale=(5.0, 2.5),
+        units=("um", "um"),
+        name="mine",
+    )
+    path = tmp_path / "mine.geojson"
+    assert shapes.save(str(path), plugin=PLUGIN) == [str(path)]
+    (again,) = open_with_us(path).layers
+    assert isinstance(again, Shapes)
+    assert again.name == "mine"
+    assert again.shape_type == ["ellipse", "polygon"]
+    assert all(np.allclose(old, new) for old, new in zip(shapes.data, again.data, strict=True))
+    assert again.features["name"].tolist() == ["core", "rim"]
+    assert np.allclose(again.edge_color, shapes.edge_color)
+    assert np.allclose(again.scale, shapes.scale)
+    assert again.units == shapes.units

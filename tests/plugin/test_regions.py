@@ -113,7 +113,7 @@ def test_new_regions_get_colours_of_their_own():
     again = [region_color(layer, index) for index in range(4)]
     assert again[:3] == [colors[0], colors[2], colors[3]]
     assert len(set(again)) == 4
-    assert region_name(layer, 0) == "Region 1"
+    assert region_name(layer.name, layer.features, 0) == "Region 1"
 
 
 def test_elements_are_read_from_text():

@@ -11,10 +11,13 @@ from typing import Any
 from napari_xrf.core.errors import Cancelled, XrfError
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.io.own.region_files import SUFFIX as REGION_SUFFIX
+from napari_xrf.io.own.region_files import read_regions
 from napari_xrf.plugin.layers.cubes import TRUTH_KEY, cube_layers
 from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.layer_data import LayerData
 from napari_xrf.plugin.layers.opening import event_loop_runs, opening_layer
+from napari_xrf.plugin.layers.regions import region_layer
 from napari_xrf.plugin.layers.script import made_by
 from napari_xrf.plugin.notices import tell_error, warn
 
@@ -33,6 +36,8 @@ def get_reader(path: Paths) -> Reader | None:
     file = _single(path)
     if file is None:
         return None
+    if file.suffix.lower() == REGION_SUFFIX:
+        return read_paths
     if io.recognizes(file) or io.is_label_file(file) or io.is_element_map_file(file) or _bruker(file):
         return read_paths
     if _is_hdf5(file) and _has_candidates(file):
@@ -83,6 +88,8 @@ def read_layers(
     from napari_xrf.plugin.layers.labels import label_layer
     from napari_xrf.plugin.layers.loading import follow_opening
 
+    if path.suffix.lower() == REGION_SUFFIX:
+        return [region_layer(read_regions(path), layer_name(path))]
     if dataset is None and io.is_label_file(path):
         return [label_layer(io.read_labels(path), layer_name(path))]
     if dataset is None and io.is_element_map_file(path):

@@ -1,4 +1,4 @@
-"""What happens when napari saves layers: label maps, element maps and maps of spectra."""
+"""What happens when napari saves layers: label maps, element maps, maps of spectra and regions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from napari_xrf.plugin.layers.cubes import CUBE_KEY, TRUTH_KEY, shown_cube
 from napari_xrf.plugin.layers.element_maps import changed_maps, element_maps_from
 from napari_xrf.plugin.layers.labels import label_map_from
 from napari_xrf.plugin.layers.layer_data import LayerData
+from napari_xrf.plugin.layers.regions import regions_from
 from napari_xrf.plugin.notices import tell
 
 # The first is for names without an ending; they are the manifest's.
-LABEL_ENDINGS = (".labels.tif", ".labels.csv", ".h5")
+LABEL_ENDINGS = (".labels.tif", ".labels.csv", ".h5", ".geojson")
 MAP_ENDINGS = (".h5", ".maps.ome.tif", ".maps.csv")
 
 
@@ -63,6 +64,15 @@ def write_images(path: str, layers: Sequence[LayerData]) -> list[str]:
         io.write(target, maps)
         if changed := changed_maps(layers):
             tell(f"Saved without the standard errors of {', '.join(changed)}: these maps were changed")
+    return [target]
+
+
+def write_shapes(path: str, data: Any, keywords: dict[str, Any]) -> list[str]:
+    """Write the regions of a Shapes layer as GeoJSON; returns the written path."""
+    from napari_xrf.io.own.region_files import SUFFIX, write_regions
+
+    target = recognized_name(path, (SUFFIX,))
+    write_regions(target, regions_from(data, keywords))
     return [target]
 
 

@@ -1,9 +1,11 @@
-"""Label maps as .tif, .h5 and .csv.
+"""Label maps as .tif, .h5 and .csv, and their outlines.
 
 .tif
     Page 1: labels, unsigned integers (Y, X), pixels per cm in the resolution tags. Its description is JSON
     with the class table and the exact pixel size under ``napari_xrf``. Page 2, where there is one: the
-    confidence, float32. Programs that read one image see the plain labels.
+    confidence, float32. Programs that read one image see the plain labels. GeoTIFF tags lay it out in µm.
+.geojson
+    The outlines of the classes, see :mod:`.region_files`; it is not read as labels.
 .h5
     An NXdata group ``/labels`` with ``labels``, ``confidence``, ``y`` and ``x`` in µm, and the class table
     in ``/labels/classes``.
@@ -43,6 +45,8 @@ from napari_xrf.io.own.files import (
     write_by_suffix,
     write_group,
 )
+from napari_xrf.io.own.region_files import SUFFIX as OUTLINES
+from napari_xrf.io.own.region_files import write_label_outlines
 
 _KIND = "labels"
 _CSV_HEADER = ["y", "x", "label", "name", "confidence"]
@@ -50,7 +54,10 @@ _TIFF_TYPES = ("u1", "u2", "u4")
 
 
 def write_labels(path: str | Path, labels: LabelMap, *, progress: Progress = ignore_progress) -> None:
-    """Write a label map to .tif, .h5 or .csv; InvalidInput for other suffixes."""
+    """Write a label map to .tif, .h5, .csv or .geojson; InvalidInput for other suffixes."""
+    if Path(path).suffix.lower() == OUTLINES:
+        write_label_outlines(path, labels)
+        return
     writers = {".tif": _write_tiff, ".tiff": _write_tiff, ".h5": _write_hdf5, ".csv": _write_csv}
     write_by_suffix(path, labels, writers, "label maps", progress)
 
@@ -127,9 +134,25 @@ def _write_tiff(path: Path, labels: LabelMap) -> None:
     mark = _describe(labels)
     with tifffile.TiffWriter(path) as tiff:
         common = {"compression": "zlib", "photometric": "minisblack", **tiff_resolution(labels.pixel_size)}
-        tiff.write(labels.labels.astype(stored), metadata={"axes": "YX", MARK: mark}, **common)
+        place = _geotiff_tags(labels.pixel_size)
+        tiff.write(
+            labels.labels.astype(stored), metadata={"axes": "YX", MARK: mark}, extratags=place, **common
+        )
         if labels.confidence is not None:
             tiff.write(labels.confidence, metadata={"axes": "YX", "name": "confidence"}, **common)
+
+
+def _geotiff_tags(pixel_size: tuple[float, float] | None) -> list[tuple[Any, ...]]:
+    """Return the tags by which GIS programs lay the map out in µm, y upwards from the top: a local system."""
+    if pixel_size is None:
+        return []
+    dy, dx = pixel_size
+    keys = (1, 1, 0, 2, 1024, 0, 1, 32767, 1025, 0, 1, 1)  # a model of the user's own, pixels are areas
+    return [
+        (33550, "d", 3, (dx, dy, 0.0), True),
+        (33922, "d", 6, (0.0,) * 6, True),
+        (34735, "H", len(keys), keys, True),
+    ]
 
 
 def _read_tiff(path: Path) -> LabelMap:

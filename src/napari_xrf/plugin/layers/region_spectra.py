@@ -76,7 +76,11 @@ class RegionSpectra(QObject):  # type: ignore[misc]
             for index in range(len(layer.data) if layer.visible else 0):
                 mask = region_pixels(layer, index, map_layer, map_shape)
                 if mask.any():
-                    found.append(Region(region_name(layer, index), region_color(layer, index), mask))
+                    found.append(
+                        Region(
+                            region_name(layer.name, layer.features, index), region_color(layer, index), mask
+                        )
+                    )
         return found
 
     def _take(self, layers: list[Any]) -> None:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.plugin.layers.layer_data import REGION_KEY, hex_color, spatial_keywords
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.io.own.region_files import KINDS, OutlinedRegion, RegionSet, ellipse_points
+from napari_xrf.plugin.layers.layer_data import (
+    REGION_KEY,
+    LayerData,
+    hex_color,
+    pixel_size_from,
+    spatial_keywords,
+)
 
 # Well apart from each other and bright enough for a dark window.
 REGION_COLORS = (
     "#56b4e9", "#e69f00", "#3ddc97", "#ff6b6b", "#f0e442", "#cc79a7", "#8da0ff", "#ffa07a",
     "#00d5d5", "#b3de69",
 )  # fmt: skip
-
-_ELLIPSE_POINTS = 96
 
 
 def add_region_layer(viewer: Any, map_layer: Any) -> Any:
@@ -48,6 +54,52 @@ def add_region_layer(viewer: Any, map_layer: Any) -> Any:
     return layer
 
 
+def region_layer(found: RegionSet, name: str) -> LayerData:
+    """Return the Shapes layer of regions: their names in the features table, their colours on the edges."""
+    import pandas as pd
+
+    regions = found.regions
+    colors = [one.color or REGION_COLORS[at % len(REGION_COLORS)] for at, one in enumerate(regions)]
+    extent = max((float(np.ptp(one.vertices, axis=0).max()) for one in regions), default=1.0)
+    keywords = {
+        "name": name,
+        "shape_type": [one.kind for one in regions],
+        "edge_color": colors,
+        "face_color": "#ffffff22",
+        "edge_width": max(extent / 60, 0.08),
+        "opacity": 0.9,
+        "features": pd.DataFrame({"name": [one.name for one in regions]}),
+        "metadata": {REGION_KEY: True},
+        **spatial_keywords(found.pixel_size),
+    }
+    return [one.vertices for one in regions], keywords, "shapes"
+
+
+def regions_from(data: Any, keywords: Mapping[str, Any]) -> RegionSet:
+    """Return the regions that a Shapes layer's data and keywords hold, in pixels of its map.
+
+    Raises
+    ------
+    InvalidInput
+        When it holds none.
+    """
+    if not len(data):
+        raise InvalidInput(f"layer {keywords['name']!r} holds no region", "Draw one first")
+    features, kinds = keywords.get("features"), keywords["shape_type"]
+    kinds = [kinds] * len(data) if isinstance(kinds, str) else kinds
+    names = [region_name(keywords["name"], features, index) for index in range(len(data))]
+    regions = tuple(
+        OutlinedRegion(
+            name,
+            kind if kind in KINDS else "polygon",
+            np.asarray(points, dtype=np.float64)[:, -2:],
+            hex_color(np.asarray(color, dtype=float)),
+        )
+        for name, kind, points, color in zip(names, kinds, data, keywords["edge_color"], strict=True)
+    )
+    return RegionSet(regions, pixel_size_from(keywords))
+
+
 def region_color(layer: Any, index: int) -> str:
     """Return the colour of a shape's edge, or of its face where the edge is clear, as ``"#rrggbb"``."""
     rgba = np.asarray(layer.edge_color[index], dtype=float)
@@ -56,14 +108,13 @@ def region_color(layer: Any, index: int) -> str:
     return hex_color(rgba)
 
 
-def region_name(layer: Any, index: int) -> str:
-    """Return a shape's name: its ``name`` in the features table, or its number."""
-    features = getattr(layer, "features", None)
+def region_name(layer_name: str, features: Any, index: int) -> str:
+    """Return a shape's name: its ``name`` in the layer's features table, or its number."""
     if features is not None and "name" in features.columns and index < len(features):
         given = str(features["name"].iloc[index])
         if given and given.lower() not in ("nan", "none"):
             return given
-    return f"{layer.name} {index + 1}"
+    return f"{layer_name} {index + 1}"
 
 
 def single_names(names: Iterable[str]) -> list[str]:
@@ -101,7 +152,7 @@ def shape_mask(vertices: NDArray[Any], kind: str, map_shape: tuple[int, int]) ->
     if kind in ("line", "path"):
         return _pixels_at(_along(points), map_shape)
     if kind == "ellipse":
-        points = _ellipse_points(points)
+        points = ellipse_points(points)
     low = np.maximum(np.floor(points.min(axis=0)).astype(int), 0)
     high = np.minimum(np.ceil(points.max(axis=0)).astype(int) + 1, map_shape)
     mask = np.zeros(map_shape, dtype=bool)
@@ -158,13 +209,6 @@ def _map_between(layer: Any, map_layer: Any) -> tuple[NDArray[np.float64], NDArr
         points.append(map_layer.world_to_data((*(0.0,) * (map_layer.ndim - 2), *world))[-2:])
     origin, down, right = np.array(points, dtype=float)
     return np.stack([down - origin, right - origin], axis=1), origin
-
-
-def _ellipse_points(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    center = corners.mean(axis=0)
-    first, second = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
-    angle = np.linspace(0, 2 * np.pi, _ELLIPSE_POINTS, endpoint=False)[:, None]
-    return np.asarray(center + np.cos(angle) * first + np.sin(angle) * second)
 
 
 def _along(points: NDArray[np.float64]) -> NDArray[np.float64]:

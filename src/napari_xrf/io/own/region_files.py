@@ -1,0 +1,179 @@
+"""Regions and outlines of labels as GeoJSON, which QuPath and QGIS open.
+
+Coordinates are pixels, x then y, (0, 0) the outer corner of the first pixel, as in QuPath; in files named
+``.um.geojson`` they are µm with y upwards, as QGIS needs them over our GeoTIFF. Names and colours stand where
+QuPath looks for them. A region keeps its kind of shape, and the map's pixel size, for us.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.label_map import NOT_MEASURED, LabelMap
+from napari_xrf.io.atomic_write import write_text
+from napari_xrf.io.own.files import MARK, as_pair
+from napari_xrf.io.own.outlines import polygons_of
+
+SUFFIX = ".geojson"
+_IN_UM = ".um.geojson"
+_HALF = 0.5  # a pixel's centre lies here from its corner
+_ELLIPSE_POINTS = 96
+_MOST_BYTES = 2**28
+_LINES = ("line", "path")
+KINDS = ("rectangle", "ellipse", "polygon", *_LINES)
+
+
+@dataclass(frozen=True, eq=False)
+class OutlinedRegion:
+    """A region as it was drawn.
+
+    Attributes
+    ----------
+    name, color
+        The colour as ``"#rrggbb"``, or empty.
+    kind
+        ``"rectangle"``, ``"ellipse"``, ``"polygon"``, ``"line"`` or ``"path"``.
+    vertices
+        (N, 2) corners (y, x) in pixels, whose centres lie at whole numbers; of an ellipse those of its box.
+    """
+
+    name: str
+    kind: str
+    vertices: NDArray[np.float64]
+    color: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class RegionSet:
+    """Regions of one map, and its pixel size (dy, dx) in µm, or None."""
+
+    regions: tuple[OutlinedRegion, ...]
+    pixel_size: tuple[float, float] | None = None
+
+
+def write_regions(path: str | Path, regions: RegionSet) -> None:
+    """Write regions as GeoJSON."""
+    target = Path(path)
+    features = []
+    for region in regions.regions:
+        points = ellipse_points(region.vertices) if region.kind == "ellipse" else region.vertices
+        corners = (points[:, ::-1] + _HALF).tolist()
+        line = region.kind in _LINES
+        geometry = {
+            "type": "LineString" if line else "Polygon",
+            "coordinates": corners if line else [[*corners, corners[0]]],
+        }
+        ours = {"shape": region.kind, "vertices": region.vertices.tolist()}
+        features.append(_feature(geometry, region.name, region.color, {MARK: ours}))
+    _write(target, features, regions.pixel_size, "regions")
+
+
+def write_label_outlines(path: str | Path, labels: LabelMap) -> None:
+    """Write the outlines of a label map's classes as GeoJSON, a feature each."""
+    features = []
+    for entry in labels.classes:
+        shapes = polygons_of(labels.labels == entry.label) if entry.label != NOT_MEASURED else []
+        if shapes:
+            geometry = {"type": "MultiPolygon", "coordinates": shapes}
+            told = {"label": entry.label, "formula": entry.formula}
+            features.append(_feature(geometry, entry.name, entry.color, told))
+    _write(Path(path), features, labels.pixel_size, "labels")
+
+
+def read_regions(path: str | Path) -> RegionSet:
+    """Read regions from GeoJSON: ours, or polygons, lines and points of other programs in pixels.
+
+    Raises
+    ------
+    FileError
+        When the file holds none, or is damaged.
+    """
+    target = Path(path)
+    if target.name.lower().endswith(_IN_UM):
+        raise FileError(target, "is in µm, for QGIS", "Open the one in pixels")
+    try:
+        if target.stat().st_size > _MOST_BYTES:
+            raise FileError(target, "is too large for regions", "Leave out what is not needed")
+        content = json.loads(target.read_text(encoding="utf-8-sig"))
+        if isinstance(content, list):  # as QuPath writes them, too
+            content = {"features": content}
+        features = content.get("features", [content])
+        regions = [region for number, one in enumerate(features) for region in _regions_of(one, number)]
+        return RegionSet(tuple(regions), as_pair(content.get("pixel_size_um")))
+    except OSError as error:
+        raise FileError(target, f"cannot be read ({error.strerror or error})") from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise FileError(target, f"holds no regions in GeoJSON ({error})") from error
+
+
+def _regions_of(feature: Any, number: int) -> list[OutlinedRegion]:
+    told = feature.get("properties") or {}
+    name = str(told.get("name") or (told.get("classification") or {}).get("name") or f"region {number + 1}")
+    parts = told.get("color") or (told.get("classification") or {}).get("color") or ()
+    color = "#{:02x}{:02x}{:02x}".format(*(int(part) & 255 for part in parts[:3])) if len(parts) >= 3 else ""
+    ours = told.get(MARK)
+    if isinstance(ours, dict) and ours.get("shape") in KINDS:
+        return [OutlinedRegion(name, ours["shape"], _points(ours["vertices"]), color)]
+    kind, places = feature["geometry"]["type"], feature["geometry"]["coordinates"]
+    rings = {
+        "Polygon": lambda: [places[0][:-1]],
+        "MultiPolygon": lambda: [polygon[0][:-1] for polygon in places],
+        "LineString": lambda: [places],
+        "Point": lambda: [[places]],
+    }
+    if kind not in rings:
+        raise ValueError(f"{kind} is no region")
+    shape = "path" if kind == "LineString" else "polygon"
+    return [OutlinedRegion(name, shape, _points(ring)[:, ::-1] - _HALF, color) for ring in rings[kind]()]
+
+
+def _points(values: Any) -> NDArray[np.float64]:
+    points = np.array([[float(part) for part in point[:2]] for point in values], dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
+        raise ValueError("a corner is no pair of numbers")
+    return points
+
+
+def _feature(geometry: Any, name: str, color: str, more: dict[str, Any]) -> dict[str, Any]:
+    rgb = [int(color[at : at + 2], 16) for at in (1, 3, 5)] if color else None
+    told: dict[str, Any] = {"objectType": "annotation", "name": name}
+    if rgb is not None:
+        told |= {"color": rgb, "classification": {"name": name, "color": rgb}}
+    return {"type": "Feature", "geometry": geometry, "properties": told | more}
+
+
+def _write(
+    target: Path, features: Sequence[dict[str, Any]], size: tuple[float, float] | None, what: str
+) -> None:
+    in_um = target.name.lower().endswith(_IN_UM)
+    if in_um and size is None:
+        raise InvalidInput("the pixel size is not known, so there are no µm", f"Write a plain {SUFFIX}")
+    if in_um and size is not None:
+        for feature in features:
+            geometry = feature["geometry"]
+            geometry["coordinates"] = _scaled(geometry["coordinates"], size)
+            feature["properties"].pop(MARK, None)
+    content = {"type": "FeatureCollection", MARK: what, "pixel_size_um": size, "features": list(features)}
+    write_text(target, json.dumps(content, ensure_ascii=False))
+
+
+def _scaled(places: Any, size: tuple[float, float]) -> Any:
+    if isinstance(places[0], int | float):
+        return [places[0] * size[1], -places[1] * size[0]]
+    return [_scaled(one, size) for one in places]
+
+
+def ellipse_points(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return points (N, 2) on the ellipse in a box of four corners (4, 2)."""
+    center = corners.mean(axis=0)
+    first, second = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
+    angle = np.linspace(0, 2 * np.pi, _ELLIPSE_POINTS, endpoint=False)[:, None]
+    return np.asarray(center + np.cos(angle) * first + np.sin(angle) * second)
