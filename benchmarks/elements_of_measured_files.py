@@ -103,17 +103,32 @@ def score_file(path: Path, name: str, seen: str, allowed: str, sum_only: bool) -
         cube = SpectralCube(
             summed, cube.energy, cube.name, excitation=cube.excitation, elements=cube.elements
         )
+    return score_cube(cube, name, tuple(seen.split()), tuple(allowed.split()))
+
+
+def score_cube(cube: SpectralCube, name: str, seen: tuple[str, ...], allowed: tuple[str, ...]) -> Score:
+    """Find the elements of a map and compare them with those that an eye sees and that may be there."""
     start = time.process_time()
     found = find_elements(cube)
     seconds = time.process_time() - start
-    there, may = set(seen.split()), set(allowed.split())
+    there, may = set(seen), set(allowed)
     return Score(
         name,
         tuple(one for one in found if one.element in there),
         tuple(one for one in found if one.element not in there | may),
-        tuple(one for one in seen.split() if one not in {two.element for two in found}),
+        tuple(one for one in seen if one not in {two.element for two in found}),
         tuple(one for one in found if one.element in may - there),
         seconds,
+    )
+
+
+def print_score(score: Score, more: str = "") -> None:
+    """Print one line of what was found."""
+    print(
+        f"{Path(score.name).name[:34]:34s} {score.seconds:4.1f} s  {' '.join(o.element for o in score.true)}"
+        f" | allowed {' '.join(o.element for o in score.allowed) or '-'}"
+        f" | FALSE {told(score.false) or '-'} | MISSED {' '.join(score.missed) or '-'} {more}",
+        flush=True,
     )
 
 
@@ -138,9 +153,13 @@ def summary(scores: list[Score], title: str) -> str:
     )
 
 
-def reliability(scores: list[Score]) -> str:
-    """Return how many of the elements found with a probability are there (allowed ones left out)."""
-    pairs = [(one.probability, True) for score in scores for one in score.true]
+def reliability(scores: list[Score], traces: bool = False) -> str:
+    """Return how many of the elements found with a probability are there; allowed ones where ``traces``."""
+    pairs = [
+        (one.probability, True)
+        for score in scores
+        for one in (*score.true, *(score.allowed if traces else ()))
+    ]
     pairs += [(one.probability, False) for score in scores for one in score.false]
     lines = ["| probability | elements | there |", "|---|---|---|"]
     for low, high in ((0.4, 0.7), (0.7, 0.9), (0.9, 0.99), (0.99, 0.9999), (0.9999, 1.01)):
@@ -171,12 +190,7 @@ def main() -> None:
             print(f"{name}: {error}")
             continue
         scores.append(score)
-        print(
-            f"{Path(name).name[:34]:34s} {score.seconds:4.1f} s  {' '.join(o.element for o in score.true)}"
-            f" | allowed {' '.join(o.element for o in score.allowed) or '-'}"
-            f" | FALSE {told(score.false) or '-'} | MISSED {' '.join(score.missed) or '-'}",
-            flush=True,
-        )
+        print_score(score)
     lines = ["| files | number | true + allowed | false (p > 0.995) | missed | processor seconds |"]
     lines.append("|---|---|---|---|---|---|")
     kept = [one for one in scores if any(part in one.name for part in ASIDE)]

@@ -172,7 +172,7 @@ def stopped_photons(
     bin_channels = round(_SCATTER_STEP / axis.width)
     light = deposit(axis, energies, photons)
     light += ndimage.uniform_filter1d(rayleigh, bin_channels)
-    light += _doppler(ndimage.uniform_filter1d(compton, bin_channels), axis.energies)
+    light += doppler(ndimage.uniform_filter1d(compton, bin_channels), axis.energies)
     return light * efficiency(preset, np.maximum(axis.energies, 0.1))
 
 
@@ -189,7 +189,7 @@ def thick_lines(
     return fluorescence(fractions, density, THICK_CM, beam, angles_deg, secondary=secondary)[:2]
 
 
-def _doppler(counts: NDArray[np.float64], energies: NDArray[np.float64]) -> NDArray[np.float64]:
+def doppler(counts: NDArray[np.float64], energies: NDArray[np.float64]) -> NDArray[np.float64]:
     """Widen Compton peaks in proportion to their energies, on a logarithmic axis."""
     good = energies > 0.5
     logarithms = np.linspace(np.log(energies[good][0]), np.log(energies[-1]), 4 * good.sum())

@@ -49,10 +49,12 @@ def test_an_axis_far_off_is_found_again(shift, gain):
         assert abs(float(found.energy.energy(channel)) - energy) < 0.006
 
 
-def test_an_axis_that_is_quite_wrong_is_not_called_refined():
+@pytest.mark.parametrize(("factor", "offset"), [(0.5, None), (1.19, None), (2.0, None), (2.0, 0.0)])
+def test_a_wrong_scale_is_found_or_told(factor, offset):
     spectrum = measured_spectrum(0)
-    found = calibrate(spectrum, EnergyAxis(0.0, 2 * AXIS.width, AXIS.size), excitation=TUBE)
-    assert not found.refined
+    told = EnergyAxis(AXIS.offset * factor if offset is None else offset, AXIS.width * factor, AXIS.size)
+    found = calibrate(spectrum, told, excitation=TUBE)
+    assert found.doubtful or found.energy.width == pytest.approx(AXIS.width, rel=0.001)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ def test_weight_fractions(formula, element, fraction):
         ("CaSO4∙2H2O", "CaSO4·2H2O"),
         ("CaSO4*2H2O", "CaSO4·2H2O"),
         ("CaSO4⋅2H2O", "CaSO4·2H2O"),
+        ("CaSO4・2H2O", "CaSO4·2H2O"),
+        ("Fe(II)Fe(III)2O4", "Fe3O4"),
         ("CaSO4.0.5H2O", "CaSO4·0.5H2O"),
         ("KAl(SO4)2.12H2O", "KAl(SO4)2·12H2O"),
         ("Al2O3.2SiO2.2H2O", "Al2Si2O5(OH)4"),

@@ -9,36 +9,35 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.constants import FWHM_PER_SIGMA, MN_KA_KEV
-from napari_xrf.core.emission_lines import emission_lines
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.maps.anode import with_likely_anode
+from napari_xrf.maps.axis_search import REFERENCE_KEV, Axis, likely_axes
 from napari_xrf.maps.background import estimate_background
 from napari_xrf.maps.blas_threads import one_blas_thread
-from napari_xrf.maps.candidates import candidates
 from napari_xrf.maps.explanation import Explanation, explain, explain_again
 from napari_xrf.maps.joint_fit import Problem
 from napari_xrf.maps.peaks import Peak, find_peaks, without_spikes
 from napari_xrf.maps.scatter import scatter_columns
-from napari_xrf.maps.setting import Setting, setting_of, summed_setting
+from napari_xrf.maps.setting import Setting, setting_of
 from napari_xrf.physics.detector.detector import Detector, with_resolution
 
 Array = NDArray[np.float64]
 
-REFERENCE_KEV = (1.74, 6.4, 12.0)  # where shifts are told
 _FEWEST_PEAKS = 2
 _FEWEST_COUNTS = 300.0
 # What files get wrong, one standard deviation: the offset and the gain.
 _OFFSET_KEV, _GAIN = 0.03, 0.002
-_MATCH_KEV = 0.014  # spread of peaks about their lines under a right calibration
-_USUAL_SHIFT_KEV, _LARGEST_SHIFT_KEV = 0.12, 0.8
+_USUAL_SHIFT_KEV = 0.12
 _MATCHED = 0.5  # part of the peaks, by the root of their significance, that an axis must explain
 _FWHM_RANGE_EV = (90.0, 320.0)  # at Mn Kα: from the best drift detectors to bad ones
 _REFINEMENTS = 8
 _APART_KEV = 0.008  # between axes from which both are refined
-_FAR_BETTER = 0.0  # score by which a far axis must beat one near the file's
-_LONG_TAIL = 6.0
+_RIVAL_KEV, _SURE = 0.03, 5.0  # an axis that far off within these log-odds casts doubt
+_CLEAR = 5.0  # log-odds of the peaks by which an axis must be better for others not to be tried
+# A change of the gain so large must rest on many peaks, near to their lines, and most of those there are.
+_UNUSUAL_GAIN, _FEW_PEAKS, _LOOSE_EV, _MOST = 0.015, 6, 15.0, 0.75
 _POOR = 2.5  # chi-square per group of channels, of a model that lacks something
 _WORTH_A_STEP = 0.2  # gain in log-odds below which no further step is taken
 # What is not known of a tube's scatter, one standard deviation, and where it can lie.
@@ -119,67 +118,78 @@ def calibrate(
     peaks = find_peaks(counts, energy, fwhm=setting.detector.fwhm)
     if counts[energy.positive].sum() < _FEWEST_COUNTS or len(peaks) < _FEWEST_PEAKS:
         return _unchanged(setting, f"too few counts or peaks ({len(peaks)}) to refine the energy axis")
-    lines, odds = _known_lines(summed_setting(setting), elements)
-    tried = [
-        _from_start(counts, setting, peaks, lines, start, elements, progress)
-        for start in _starts(peaks, lines, odds)
-    ]
-    temper = min(explained.best.misfit for _, explained in tried)
-    fine, explained = max(tried, key=lambda one: one[1].best.score(temper))
+    fine, explained, rivals = _likeliest(
+        counts, setting, excitation or Excitation(), peaks, elements, progress
+    )
     fine, explained = _straightened(counts, fine, explained, progress)
     if fine.kind in (None, "tube"):
         fine, explained = with_likely_anode(counts, fine, explained, elements, progress)
         if fine.anode is not None:
             fine, explained = _refine(counts, fine, explained, progress)
             fine, explained = _straightened(counts, fine, explained, progress)
-    if explained.best.misfit > _POOR:
-        # Something is missing: a rare element may be the main one.
-        explained = explain(counts, fine, elements, thorough=False, progress=progress)
-        fine, explained = _refine(counts, fine, explained, progress)
+    if explained.best.misfit > _POOR:  # something is missing
+        fine, explained = _with_all_elements(counts, fine, elements, progress)
         fine, explained = _straightened(counts, fine, explained, progress)
-    return _judged(setting, fine, explained, counts)
+    return _judged(setting, fine, explained, counts, rivals)
 
 
-def _starts(peaks: tuple[Peak, ...], lines: Array, odds: Array) -> list[tuple[float, float]]:
-    """Return the offsets and gains to refine from.
+def _likeliest(
+    counts: Array,
+    setting: Setting,
+    excitation: Excitation,
+    peaks: tuple[Peak, ...],
+    elements: tuple[str, ...],
+    progress: Progress,
+) -> tuple[Setting, Explanation, bool]:
+    """Refine from the likeliest axes; return the best result, and whether another is nearly as good."""
+    tried: list[tuple[Axis, Setting, Explanation]] = []
+    for start in likely_axes(counts, setting, peaks, elements):
+        found = tried and min(explained.best.misfit for _, _, explained in tried) < _POOR
+        if not (found and start.score < max(axis.score for axis, _, _ in tried) - _CLEAR):
+            tried.append((start, *_from_start(counts, setting, excitation, start, elements, progress)))
+    temper = min(explained.best.misfit for _, _, explained in tried)
+    tried.sort(key=lambda one: -_likelihood(one, temper))
+    axis, fine, explained = tried[0]
+    rivals = any(
+        one[0].apart(axis, _RIVAL_KEV) and _likelihood(one, temper) > _likelihood(tried[0], temper) - _SURE
+        for one in tried[1:]
+    )
+    return fine, explained, rivals
 
-    The best near the file's axis; that axis itself where it differs; and one far off, where many more
-    peaks lie on lines then.
-    """
-    near, score = _search_grid(peaks, lines, odds, _NEAR)
-    far, far_score = _search_grid(peaks, lines, odds, _FAR)
-    starts = [near, (0.0, 0.0)] if _apart(near, (0.0, 0.0)) else [near]
-    if far_score > score + _FAR_BETTER and _apart(far, near):
-        offset, gain = far
-        moved = tuple(replace(one, energy=one.energy * (1 + gain) + offset) for one in peaks)
-        (more, change), _ = _search_grid(moved, lines, odds, _NEAR)
-        starts.append((offset * (1 + change) + more, (1 + gain) * (1 + change) - 1))
-    return starts
 
-
-def _apart(first: tuple[float, float], second: tuple[float, float]) -> bool:
-    offset, gain = first[0] - second[0], first[1] - second[1]
-    return max(abs(offset + gain * at) for at in REFERENCE_KEV) > _APART_KEV
+def _likelihood(tried: tuple[Axis, Setting, Explanation], temper: float) -> float:
+    """Return the log-odds of an axis: of the spectrum's fit, and of its peaks, which no misfit tempers."""
+    start, _, explained = tried
+    return explained.best.score(temper) + start.score
 
 
 def _from_start(
     counts: Array,
     setting: Setting,
-    peaks: tuple[Peak, ...],
-    lines: Array,
-    start: tuple[float, float],
+    excitation: Excitation,
+    start: Axis,
     elements: tuple[str, ...],
     progress: Progress,
 ) -> tuple[Setting, Explanation]:
-    """Refine from an offset and a gain."""
-    offset, gain = start
-    coarse = _moved(setting, offset, gain)
-    moved = [replace(peak, energy=peak.energy * (1 + gain) + offset) for peak in peaks]
-    matched = [peak for peak in moved if np.abs(lines - peak.energy).min() < 2 * _MATCH_KEV]
-    coarse = coarse.refined(coarse.energy, _fitting_detector(counts, coarse, matched))
-    usual = setting.kind != "electron"
-    explained = explain(counts, coarse, elements, thorough=False, usual=usual, progress=progress)
+    """Refine from a changed axis."""
+    coarse = _moved(setting, start.offset, start.gain)
+    if start.apart(Axis(0.0, 0.0), _USUAL_SHIFT_KEV):  # what was inferred from energies is inferred anew
+        coarse = setting_of(counts, coarse.energy, excitation)
+    peaks = find_peaks(counts, coarse.energy, fwhm=coarse.detector.fwhm)
+    coarse = coarse.refined(coarse.energy, _fitting_detector(counts, coarse, list(peaks)))
+    usual = coarse.kind != "electron"
+    hinted = (*elements, *start.elements)  # a rare element may be the main one
+    explained = explain(counts, coarse, hinted, thorough=False, usual=usual, progress=progress)
     return _refine(counts, coarse, explained, progress)
+
+
+def _with_all_elements(
+    counts: Array, setting: Setting, elements: tuple[str, ...], progress: Progress
+) -> tuple[Setting, Explanation]:
+    """Explain by rare elements too, and refine."""
+    return _refine(
+        counts, setting, explain(counts, setting, elements, thorough=False, progress=progress), progress
+    )
 
 
 def _unchanged(setting: Setting, message: str, *, doubtful: bool = False) -> Calibration:
@@ -220,30 +230,9 @@ def _by_lines(counts: Array, setting: Setting, explained: Explanation) -> Settin
         if near.sum() < 3 or np.ptp(at[near]) < 1.0:
             return None
         gain, offset = np.polyfit(at[near], nearest[near] - at[near], 1, w=weight[near])
-    if not _apart((offset, gain), (0.0, 0.0)):
+    if not Axis(float(offset), float(gain)).apart(Axis(0.0, 0.0), _APART_KEV):
         return None
     return _moved(setting, float(offset), float(gain))
-
-
-def _known_lines(setting: Setting, elements: tuple[str, ...]) -> tuple[Array, Array]:
-    """Energies of peaks that a sample is likely to show, and how likely each is (log-odds)."""
-    energies, odds = [], []
-    for one in candidates(setting, elements, usual=True):
-        for rank, at in enumerate(_line_groups(one.columns[0], setting)):
-            energies.append(at)
-            odds.append(one.log_odds - rank)
-    for line, odd in _anode_lines(setting):
-        energies.append(line)
-        odds.append(odd)
-    return np.array(energies), np.array(odds)
-
-
-def _anode_lines(setting: Setting) -> list[tuple[float, float]]:
-    """Energies and log-odds of the lines that the anode of a tube scatters into the detector."""
-    if setting.anode is None or setting.kind != "tube":
-        return []
-    lines = emission_lines(setting.anode)
-    return [(line.energy, -1.0) for line in lines if line.transition in ("KL3", "L3M5")]
 
 
 def _line_groups(profile: Array, setting: Setting, most: int = 2, part: float = 0.05) -> list[float]:
@@ -265,43 +254,6 @@ def _centroid(profile: Array, setting: Setting) -> float:
     reach = 0.7 * float(setting.detector.fwhm(at[top]))
     near = setting.energy.window(at[top] - reach, at[top] + reach)
     return float(np.average(at[near], weights=profile[near])) if profile[near].sum() > 0 else float(at[top])
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """Offsets in keV and gains to try: largest and step of each, and the peaks' spread about lines."""
-
-    offset: tuple[float, float]
-    gain: tuple[float, float]
-    match_kev: float
-
-
-_NEAR = _Grid((0.10, 0.004), (0.006, 0.0005), _MATCH_KEV)
-_FAR = _Grid((0.12, 0.012), (0.045, 0.0015), 0.022)
-
-
-def _search_grid(
-    peaks: tuple[Peak, ...], lines: Array, odds: Array, grid: _Grid
-) -> tuple[tuple[float, float], float]:
-    """Return the offset in keV and gain that put the strongest peaks on likely lines, and their score."""
-    strongest = peaks[:14]
-    at = np.array([peak.energy for peak in strongest])
-    # The strongest count most: weak peaks may be Bragg reflections or sums of pulses.
-    weight = 8 * np.sqrt(np.array([peak.significance for peak in strongest]) / strongest[0].significance)
-    offsets = np.arange(-grid.offset[0], grid.offset[0] + 1e-9, grid.offset[1])
-    gains = np.arange(-grid.gain[0], grid.gain[0] + 1e-9, grid.gain[1])
-    offset, gain = (part.ravel() for part in np.meshgrid(offsets, gains, indexing="ij"))
-    moved = at[None, :] * (1 + gain[:, None]) + offset[:, None]
-    distance = moved[:, :, None] - lines[None, None, :]
-    width = np.hypot(grid.match_kev, [peak.energy_error for peak in strongest])
-    match = np.exp(-0.5 * (distance / width[None, :, None]) ** 2 + 0.25 * odds[None, None, :]).max(axis=2)
-    # Few files are far off, but those that are may be anywhere: a normal prior with a long tail.
-    unusual = 0.5 * (offset / _OFFSET_KEV) ** 2 + 0.5 * (gain / _GAIN) ** 2
-    score = match @ weight - np.where(
-        unusual > _LONG_TAIL, _LONG_TAIL + np.log1p(np.maximum(unusual - _LONG_TAIL, 0)), unusual
-    )
-    best = int(np.argmax(score))
-    return (float(offset[best]), float(gain[best])), float(score[best])
 
 
 def _moved(setting: Setting, offset: float, gain: float) -> Setting:
@@ -420,13 +372,16 @@ def _scatter_directions(explained: Explanation, names: list[str]) -> list[Array]
         )  # fmt: skip
         now = [explained.spectrum.whole[best.index[k]] for k in seen]
         difference = sum(
-            best.fit.amplitudes[k] * (columns[names[k]] - before) for k, before in zip(seen, now, strict=True)
+            best.fit.amplitudes[k] * (columns.get(names[k], before) - before)
+            for k, before in zip(seen, now, strict=True)
         )
         found.append(np.asarray(difference))
     return [found[0] * (-_ANGLE_DEG / 4), found[1] * (_SPREAD_DEG / 3)]
 
 
-def _judged(before: Setting, after: Setting, explained: Explanation, counts: Array) -> Calibration:
+def _judged(
+    before: Setting, after: Setting, explained: Explanation, counts: Array, rivals: bool
+) -> Calibration:
     columns, best = explained.spectrum, explained.best
     names = [columns.names[k] for k in best.index]
     shown = [
@@ -458,12 +413,16 @@ def _judged(before: Setting, after: Setting, explained: Explanation, counts: Arr
         channel = (at - before.energy.offset) / before.energy.width
         shifts.append((at, 1e3 * float(after.energy.energy(channel) - at)))
     largest = 1e-3 * max(abs(shift) for _, shift in shifts)
-    if largest > _LARGEST_SHIFT_KEV:
-        message = "the refined energy axis lies too far off: the file's is kept"
-        return _unchanged(kept, message, doubtful=True)
     quality = 1e3 * math.sqrt(sum(distance**2 for distance in used) / len(used))
     fwhm = 1e3 * float(after.detector.fwhm(MN_KA_KEV))
     message = f"{len(used)} peaks, {quality:.1f} eV from their lines; {fwhm:.0f} eV wide at Mn Kα"
     if largest > _USUAL_SHIFT_KEV:
         message += f"; the file's energy axis was {1e3 * largest:.0f} eV off"
-    return Calibration(after.energy, after.detector, tuple(shifts), len(used), quality, True, message, after)
+    gain = abs(after.energy.width / before.energy.width - 1)
+    weak = gain > _UNUSUAL_GAIN and (len(used) < _FEW_PEAKS or quality > _LOOSE_EV or matched < _MOST)
+    if rivals or weak:
+        why = "other energy axes fit nearly as well" if rivals else "few peaks speak for so large a change"
+        message += f"; unsure: {why}, give the right axis if this is wrong"
+    return Calibration(
+        after.energy, after.detector, tuple(shifts), len(used), quality, True, message, after, rivals or weak
+    )

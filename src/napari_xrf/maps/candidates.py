@@ -137,6 +137,13 @@ def ordered_families(element: str, setting: Setting) -> tuple[str, ...]:
     return ()
 
 
+def known_elements(listed: tuple[str, ...] = ()) -> list[tuple[str, float]]:
+    """Return the elements that samples may hold, but for the very rare, with their log-odds."""
+    every = ((xraylib.AtomicNumberToSymbol(number), number) for number in range(6, HEAVIEST + 1))
+    odds = ((element, log_odds(element, listed)) for element, _ in every if element not in NEVER)
+    return [(element, odd) for element, odd in odds if odd > _VERY_RARE]
+
+
 def log_odds(element: str, listed: tuple[str, ...] = ()) -> float:
     """Return the prior log-odds of an element: listed by the file, common, usual, rare or very rare."""
     if element in listed:

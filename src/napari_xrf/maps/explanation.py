@@ -29,6 +29,9 @@ _REFITS = 40  # of moves in a search
 _REFITS_IN_VAIN = 10  # of the moves that look best, before a search ends
 _DOUBTFUL, _MOST_VERIFIED = 20.0, 10  # log-odds up to which an element's rivals are fitted; how many
 _MOST_LINE_GROUPS = 4  # of an element that stray peaks may stand for
+_NO_SCATTER_KEV = (
+    5.0  # below it no line that tells an anode is scattered; reflections of its L lines are strays
+)
 _REPLACEMENTS = 2  # tried in the place of an element
 
 
@@ -126,13 +129,14 @@ def explain_again(
     prune
         Whether elements that no longer pay are let go.
     strays
-        Whether stray peaks are kept.
+        Whether stray peaks are kept where an anode's K lines may be scattered.
     """
     summed, setting = coarse(without_spikes(spectrum, setting.energy, setting.detector.fwhm), setting)
     kept = [one for one in before.elements if one.element not in without]
     profiles = columns_of(tuple(one.families for one in kept), setting)
     pool = tuple(replace(one, columns=own) for one, own in zip(kept, profiles, strict=True))
-    columns = SpectrumFit(summed, setting, pool, before.strays if strays else (), next_stray=FIRST_STRAY)
+    kept_strays = tuple(one for one in before.strays if strays or one.kev < _NO_SCATTER_KEV)
+    columns = SpectrumFit(summed, setting, pool, kept_strays, next_stray=FIRST_STRAY)
     search = _Search(
         columns, tuple(one.element for one in pool), progress, frozenset(range(len(columns.strays)))
     )

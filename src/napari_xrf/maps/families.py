@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import (
     SHELLS,
+    EmissionLine,
     atomic_number,
     edge_energy,
     emission_lines,
@@ -92,16 +93,28 @@ def subshell_columns(
     excitation_kev: float,
     monochromatic: bool = False,
     instrument: Instrument | None = None,
-) -> NDArray[np.float64]:
-    """Return the parts of :func:`family_column` that vacancies of each subshell make, (S, E)."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the parts of :func:`family_column` that vacancies of each subshell make, (S, E).
+
+    And of them, (S, E), what the transitions make whose rates are known least: of L those from N and O (Lγ),
+    of M those from N2 and N3 (Mζ), which lie far below Mα and are absorbed more.
+    """
     lines, shares = _lines(family, excitation_kev, monochromatic, instrument)
     element, shell = split_family(family)
     known = [line for line in emission_lines(element) if line.shell == shell]
     at = np.array([line.energy for line in known])
-    of = np.array([known[int(np.abs(at - line).argmin())].subshell for line in lines])
-    shares = np.where(of == np.array(sorted(set(of)))[:, None], shares, 0.0)
-    parts = _counted(lines, shares, detector, energy)
-    return parts / max(float(parts.sum()), 1e-300)
+    nearest = [known[int(np.abs(at - line).argmin())] for line in lines]
+    of = np.array([line.subshell for line in nearest])
+    loose = np.array([_is_loose(line) for line in nearest], dtype=bool)
+    by_subshell = np.where(of == np.array(sorted(set(of)))[:, None], shares, 0.0)
+    parts = _counted(lines, np.concatenate([by_subshell, by_subshell * loose]), detector, energy)
+    every, loosest = np.split(parts / max(float(parts[: len(by_subshell)].sum()), 1e-300), 2)
+    return every, loosest
+
+
+def _is_loose(line: EmissionLine) -> bool:
+    end = line.transition[2:]
+    return end[0] in "NO" if line.shell == "L" else line.shell == "M" and end in ("N2", "N3")
 
 
 def _lines(

@@ -72,6 +72,9 @@ class Explained:
         What was fitted, and the result.
     log_odds
         Prior of the content.
+    saturated
+        Chi-square and volume of a model with the counts' own variance, which depend on the groups of
+        channels only: less it, fits on different axes compare.
     """
 
     content: Content
@@ -79,6 +82,7 @@ class Explained:
     problem: Problem
     fit: JointFit
     log_odds: float
+    saturated: float = 0.0
 
     @property
     def misfit(self) -> float:
@@ -93,7 +97,8 @@ class Explained:
 
     def score(self, temper: float) -> float:
         """Return the logarithm of the content's probability, but for a constant."""
-        return -0.5 * (self.fit.chi_square + self.problem.volume) / temper + self.log_odds
+        unlikely = self.fit.chi_square + self.problem.volume - self.saturated
+        return -0.5 * unlikely / temper + self.log_odds
 
 
 class SpectrumFit:
@@ -192,7 +197,8 @@ class SpectrumFit:
         for _ in range(rounds):
             problem = self._problem(index, fit)
             fit = problem.fit(columns)
-        return Explained(content, index, problem, fit, self.log_odds(content))
+        saturated = float(np.log(self._smooth_variance).sum()) + self.counts.size
+        return Explained(content, index, problem, fit, self.log_odds(content), saturated)
 
     def plain_amplitudes(self, content: Content) -> dict[int, float]:
         """Return the amplitude of each family column in a fit without deviations, as pixels are fitted."""

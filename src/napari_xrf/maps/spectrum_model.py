@@ -31,6 +31,7 @@ _SATELLITE_PART = 0.01  # of the counts of a family, in its low-energy tail
 _SHOULDERS = ((-4.0, 0.006), (-3.0, 0.008), (-2.0, 0.008), (2.0, 0.003), (3.0, 0.002), (4.0, 0.001))
 _SHELF_PART = 0.004  # of the counts of a family, flat below its main line
 _L_PART, _M_PART = 0.12, 0.25  # of the lines of a subshell
+_LOOSE_PART = {"L": 0.25, "M": 0.5}  # of Lγ and Mζ: tables of rates differ by up to 70 % (Sn Lγ)
 _SUM_PART, _SUM_SHIFT_KEV = 0.5, 0.05  # of each sum peak
 # Scattered peaks are known less well than lines: what angles and light atoms really were, scatter twice.
 _LOOSE = {"elastic": 2.0, "Compton": 5.0}
@@ -193,7 +194,7 @@ def _ratio_deviations(
     if part_of is None:
         rest = np.where(np.abs(energies - top) < 3.2 * sigma, 0, column)
         return [loose * _RATIO_PART * part for part in _split(rest, energies, sigma)]
-    parts = subshell_columns(
+    parts, rarer = subshell_columns(
         family,
         setting.detector,
         setting.energy,
@@ -202,7 +203,9 @@ def _ratio_deviations(
         setting.source,
     )
     # They sum to nothing: otherwise they would leave the family's amplitude open.
-    return [loose * part_of * (part - part.sum() * column) for part in parts] if len(parts) > 1 else []
+    wrong = [part_of * part for part in parts] if len(parts) > 1 else []
+    wrong += [_LOOSE_PART[family[-1]] * part for part in rarer if part.any()]
+    return [loose * (part - part.sum() * column) for part in wrong]
 
 
 def continuum_deviations(model: Array, energies: Array, setting: Setting) -> Array:

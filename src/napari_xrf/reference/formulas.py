@@ -12,7 +12,9 @@ from napari_xrf.core.errors import InvalidInput
 
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻−", "01234567890123456789+--")
 _DOT = "·"
-_DOTS = str.maketrans("•∙⋅*", _DOT * 4)
+_DOTS = str.maketrans("•∙⋅‧・*", _DOT * 6)
+_VALENCE = re.compile(r"(?<=[a-zA-Z])\((II|III|IV|VI|VII)\)")
+_ONE_ROMAN = re.compile(r"(?<=[a-zA-Z])\([IV]\)")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _TOKEN = re.compile(r"([A-Z][a-z]?)(\d*[+-])?|([(\[{])|([)\]}])")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+")
@@ -30,8 +32,8 @@ def mass_fractions(formula: str) -> dict[str, float]:
     """Return the weight fraction of each element of a chemical formula.
 
     Understood are round, square and curly brackets, decimal indices, subscript digits, spaces, leading
-    coefficients, charges (``Fe2+``; they weigh nothing) and hydrates or added units behind a dot: ``·``,
-    ``•``, ``∙``, ``⋅``, ``*`` or a full stop.
+    coefficients, charges (``Fe2+``, ``Fe(II)``; they weigh nothing) and hydrates or added units behind a dot:
+    ``·``, ``•``, ``∙``, ``⋅``, ``‧``, ``*`` or a full stop.
 
     A full stop adds a unit where no decimal number can be meant: behind a letter or bracket (``CaO.Al2O3``),
     before a letter or a space (``CaSO4.H2O``), and between the digits of an index of oxygen, a halogen or a
@@ -81,6 +83,9 @@ def _tidy(formula: str) -> str:
     text = re.sub(r"\s", "", text)
     if "," in text:
         raise _unreadable(formula, "the comma leaves the shares open", f"Write them: {_equal_shares(text)}")
+    text = _VALENCE.sub("", text)
+    if roman := _ONE_ROMAN.search(text):
+        raise _unreadable(formula, f"{roman[0]!r} may be an element or a charge", "Leave the bracket out")
     if zero := re.search(r"[A-Za-z)\]]0\d", text):
         raise _unreadable(formula, f"{zero[0][1:]!r} begins with a zero", "Write the letter O for oxygen")
     place = text.find(".")
