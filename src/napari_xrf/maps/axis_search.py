@@ -304,7 +304,7 @@ def _peaks_of(element: str, shell: str, edge: float) -> tuple[Array, Array]:
         np.flatnonzero((inner > profile[:-2]) & (inner >= profile[2:]) & (inner > 0.01 * profile.max())) + 1
     )
     nearest = np.abs(grid[tops] - at[:, None]).argmin(axis=1)
-    summed = np.bincount(nearest, shares, tops.size)
+    summed = np.asarray(np.bincount(nearest, shares, tops.size), dtype=np.float64)
     # A search for peaks sees centres, and lines beside the highest draw them.
     near = shares * (np.abs(grid[tops][nearest] - at) < 0.7 * typical_fwhm(at))
     weight = np.bincount(nearest, near, tops.size)
