@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from napari_xrf.core.compiled_code import choose_cache
 from napari_xrf.front_door import (
     calibrate,
     clean_labels,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from napari_xrf.maps.calibrated_map import CalibratedMap
 
 __version__ = "0.1.0"
+choose_cache()
 __all__ = [
     "CalibratedMap",
     "ElementMaps",

@@ -55,8 +55,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
     waiting = _together.get()
     kept = False
     try:
-        # Made here so that a folder that cannot be written is told before the work on its content.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+    except OSError as error:
+        _mine.discard(temporary)
+        raise FileError(given, f"cannot write here ({error.strerror})", "Choose another folder") from error
+    try:
         yield temporary
         if mode is not None:
             temporary.chmod(mode)

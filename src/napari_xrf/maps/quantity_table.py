@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io as text_io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_xrf.core.csv_cells import CsvTable
 from napari_xrf.io.atomic_write import write_text
 from napari_xrf.maps.quantities import Quantities
 
@@ -59,10 +59,9 @@ def quantity_rows(quantities: Quantities) -> list[dict[str, Any]]:
 def write_quantity_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows of quantities as CSV; what is not known is empty."""
     buffer = text_io.StringIO()
-    writer = csv.DictWriter(buffer, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: "" if is_unknown(value) else value for name, value in row.items()})
+    table = CsvTable(buffer)
+    table.writerow(_COLUMNS)
+    table.writerows(["" if is_unknown(row.get(name)) else row[name] for name in _COLUMNS] for row in rows)
     write_text(path, buffer.getvalue())
 
 

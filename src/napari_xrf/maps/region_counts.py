@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.csv_cells import CsvTable
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.io.atomic_write import replacing
@@ -87,7 +87,7 @@ def write_region_counts(path: str | Path, rows: Sequence[RegionCounts]) -> None:
     families = families_of_rows(rows)
     columns = [f"{family} {what}" for family in families for what in ("counts", "error", "limit")]
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
+        writer = CsvTable(handle)
         writer.writerow(["region", "pixels", "live_time_s", *columns])
         for row in rows:
             seconds = "" if row.seconds is None else f"{row.seconds:.6g}"

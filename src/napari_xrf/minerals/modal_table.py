@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.abundances import Abundances
+from napari_xrf.core.csv_cells import CsvTable
 from napari_xrf.core.label_map import NOT_MEASURED, LabelMap
 from napari_xrf.io.atomic_write import replacing
 
@@ -161,7 +161,7 @@ def write_modal_table(path: str | Path, rows: Iterable[ModalRow]) -> None:
         When the file cannot be written.
     """
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
+        writer = CsvTable(stream)
         writer.writerow(COLUMNS)
         for row in rows:
             writer.writerow([_text(value) for value in astuple(row)])

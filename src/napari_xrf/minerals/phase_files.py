@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from pathlib import Path
 from typing import Any
 
+from napari_xrf.core.csv_cells import CsvTable
 from napari_xrf.io.atomic_write import write_text
 from napari_xrf.minerals.phases import Phase, Phases
 
@@ -42,9 +42,9 @@ def write_phase_table(path: Path, phases: Phases) -> None:
         When the file cannot be written.
     """
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(phase_rows(phases))
+    table = CsvTable(buffer)
+    table.writerow(COLUMNS)
+    table.writerows([row[column] for column in COLUMNS] for row in phase_rows(phases))
     write_text(path, buffer.getvalue())
 
 
@@ -57,7 +57,7 @@ def write_phase_spectra(path: Path, phases: Phases) -> None:
         When the file cannot be written.
     """
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    writer = CsvTable(buffer)
     writer.writerow(["energy_kev", *(phase.name for phase in phases.phases)])
     columns = [phases.energy.energies.tolist(), *(phase.spectrum.tolist() for phase in phases.phases)]
     for row in zip(*columns, strict=True):

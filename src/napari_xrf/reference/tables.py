@@ -15,6 +15,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from napari_xrf.core.csv_cells import original
 from napari_xrf.core.errors import FileError, InvalidInput
 
 _DELIMITERS = ",;\t|"
@@ -232,7 +233,7 @@ def _rows(path: Path, text: str, required: Sequence[str]) -> list[tuple[int, lis
     reader = csv.reader(stream, delimiter=said[1] if said else _delimiter(text, required))
     try:
         return [
-            (reader.line_num + skipped, [value.strip() for value in row])
+            (reader.line_num + skipped, [original(value.strip()) for value in row])
             for row in reader
             if any(value.strip() for value in row) and not row[0].lstrip().startswith("#")
         ]

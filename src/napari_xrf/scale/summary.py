@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from napari_xrf.core.csv_cells import CsvTable
 
 _STANDS_OUT = 5.0  # robust standard deviations
 _LEAST_ROWS = 8  # fewer tell no spread
@@ -109,7 +110,7 @@ def summary_table(rows: Sequence[SummaryRow], failed: Mapping[str, str]) -> str:
     """
     names = _names(rows)
     buffer = io.StringIO()
-    table = csv.writer(buffer, lineterminator="\n")
+    table = CsvTable(buffer)
     columns = [column for name in names for column in (name, f"{name}_se")]
     table.writerow(["file", "region", "measure", "stands_out", "error", *columns])
     for row, marks in zip(rows, standing_out(rows), strict=True):

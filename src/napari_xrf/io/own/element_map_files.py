@@ -25,6 +25,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from napari_xrf.core.csv_cells import neutral, original
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -194,7 +195,7 @@ def _write_csv(path: Path, maps: ElementMaps) -> None:
     columns = np.stack([maps.counts, maps.standard_errors], axis=1).reshape(-1, *maps.counts.shape[1:])
     with path.open("w", encoding="utf-8", newline="") as handle:
         table = csv.writer(handle, lineterminator="\n")
-        table.writerow(header)
+        table.writerow(map(neutral, header))
         for y in range(maps.counts.shape[1]):
             y_um = "" if dy is None else repr(y * dy)
             texts = columns[:, y].T.astype(str).tolist()
@@ -216,6 +217,7 @@ def _read_text(path: Path) -> ElementMaps:
 def _read_csv(path: Path) -> ElementMaps:
     with path.open(encoding="utf-8", errors="replace", newline="") as handle:
         rows = list(csv.reader(handle))
+    rows[:1] = [[original(cell) for cell in row] for row in rows[:1]]
     if len(rows) < 2:
         raise FileError(path, "holds no pixels")
     size = None

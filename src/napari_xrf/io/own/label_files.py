@@ -28,6 +28,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from napari_xrf.core.csv_cells import neutral
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -200,7 +201,7 @@ def _read_hdf5(path: Path) -> LabelMap:
 
 def _write_csv(path: Path, labels: LabelMap) -> None:
     mark = {**_describe(labels), "shape": list(labels.labels.shape)}
-    names = {0: "", **{row.label: row.name for row in labels.classes}}
+    names = {0: "", **{row.label: neutral(row.name) for row in labels.classes}}
     with path.open("w", encoding="utf-8", newline="") as handle:
         handle.write(f"# {MARK} {_KIND}\n# {json.dumps(mark, ensure_ascii=False)}\n")
         table = csv.writer(handle, lineterminator="\n")

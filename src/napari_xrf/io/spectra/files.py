@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_xrf.core.csv_cells import CsvTable
 from napari_xrf.core.emission_lines import SHELLS, emission_lines
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -44,7 +45,7 @@ def write_spectra(path: str | Path, spectra: Mapping[str, Spectrum]) -> None:
         raise InvalidInput("spectra of one table must have one energy axis", "Save them one by one")
     columns = [next(iter(axes)).energies.tolist(), *(each.counts.tolist() for each in spectra.values())]
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
+        writer = CsvTable(handle)
         writer.writerow([_HEADER[0], *spectra])
         writer.writerows((repr(row[0]), *map(_plain, row[1:])) for row in zip(*columns, strict=True))
 
