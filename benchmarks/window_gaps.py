@@ -100,6 +100,8 @@ def walk(path: Path) -> None:
     let_pass(2)
     heart.read()
     stages: dict[str, Callable[[], None]] = {
+        "napari's own image": lambda: show_image(viewer),
+        "a dock": lambda: spectrum_dock(viewer),
         "opening": lambda: open_map(viewer, path),
         "stepping": lambda: step(viewer),
         "drawing a region": lambda: drag_region(viewer),
@@ -114,6 +116,12 @@ def walk(path: Path) -> None:
         gaps = ", ".join(f"{what} {value:.0f} ms" for what, value in heart.read().items())
         print(f"{name:18s} {taken}; longest gap: {gaps}", flush=True)
     viewer.close()
+
+
+def show_image(viewer: Any) -> None:
+    """Show a small image, for what napari itself takes for its first layer."""
+    viewer.add_image(np.zeros((9, 9)), units=("um", "um"))
+    let_pass(1)
 
 
 def open_map(viewer: Any, path: Path) -> None:

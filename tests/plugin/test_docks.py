@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 
+from docks import finish
 from napari_xrf import io
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
@@ -230,7 +231,7 @@ def test_element_maps_become_layers(viewer, qtbot):
     assert widget.elements() == ("Fe", "Ca")
     widget.method.setCurrentIndex(1)
     widget.run.click()
-    qtbot.waitUntil(lambda: widget.job_bar.job is None, timeout=60_000)
+    finish(widget, qtbot, 120)
     maps = {layer.metadata[FAMILY_KEY]: layer for layer in viewer.layers if FAMILY_KEY in layer.metadata}
     assert {"Fe K", "Ca K"} <= set(maps)
     iron = maps["Fe K"].data
@@ -281,7 +282,7 @@ def test_a_mineral_map_is_made_and_reported(viewer, qtbot, tmp_path):
     widget = dock(viewer, "Minerals")
     widget.tick(("hematite", "calcite"))
     widget.run.click()
-    qtbot.waitUntil(lambda: widget.job_bar.job is None, timeout=120_000)
+    finish(widget, qtbot, 120)
     layer = widget.labels.layer()
     assert layer is not None
     assert layer.name == "Minerals of two phases"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 
+from docks import finish
 from napari_xrf import io
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.plugin.commands import copy_python
@@ -87,7 +88,7 @@ def test_regions_and_classes_are_tabled(viewer, qtbot, tmp_path):
     widget.labels.choose(viewer.layers[-1])
     widget.elements.setText("Fe, Ca")
     widget.run.click()
-    qtbot.waitUntil(lambda: widget.job_bar.job is None, timeout=60_000)
+    finish(widget, qtbot, 120)
     assert {row[0] for row in widget.table.rows()} == set(widget.masks())
     widget.write(tmp_path / "regions.csv")
     assert (tmp_path / "regions.csv").read_text().startswith("region,pixels,live_time_s,")
@@ -103,7 +104,7 @@ def test_copied_python_makes_the_same_maps(make_napari_viewer, qtbot, cube, tmp_
     widget = dock(viewer, "Element maps")
     widget.tick(["Fe", "Ca"])
     widget.run.click()
-    qtbot.waitUntil(lambda: widget.job_bar.job is None, timeout=60_000)
+    finish(widget, qtbot, 120)
     copy_python(viewer)
     script = QApplication.clipboard().text()
     made = {}

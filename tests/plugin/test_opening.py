@@ -5,6 +5,7 @@ import pytest
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QDockWidget
 
+from docks import finish
 from napari_xrf import io
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, cube_from
@@ -44,8 +45,13 @@ def test_a_map_opens_at_its_strongest_peak_with_its_spectrum_below(make_napari_v
     assert min(abs(energy - 6.404), abs(energy - 3.692)) < 0.05
     assert np.array_equal(layer._data_view, cube.window_map(energy - 0.1, energy + 0.1))
     assert viewer.canvas.overlays.scale_bar.visible
-    (dock,) = (each for each in viewer.window._qt_window.findChildren(QDockWidget) if "Spectrum" in each.name)
-    qtbot.waitUntil(lambda: viewer.window._qt_window.dockWidgetArea(dock).name == "BottomDockWidgetArea")
+    window = viewer.window._qt_window
+
+    def places():
+        docks = (each for each in window.findChildren(QDockWidget) if "Spectrum" in each.name)
+        return [window.dockWidgetArea(each).name for each in docks]
+
+    qtbot.waitUntil(lambda: places() == ["BottomDockWidgetArea"])
 
 
 def test_several_maps_stand_side_by_side_and_results_lie_on_theirs(make_napari_viewer, qtbot, file, tmp_path):
@@ -66,7 +72,7 @@ def test_several_maps_stand_side_by_side_and_results_lie_on_theirs(make_napari_v
     widget.tick(["Fe"])
     widget.method.setCurrentIndex(1)
     widget.run.click()
-    qtbot.waitUntil(lambda: widget.job_bar.job is None, timeout=60_000)
+    finish(widget, qtbot, 120)
     assert np.allclose(viewer.layers["Fe K"].translate, right.translate[-2:])
 
 

@@ -19,7 +19,7 @@ from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.cubes import FOUND_KEY
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY, element_map_layers
-from napari_xrf.plugin.layers.layer_data import add_layers
+from napari_xrf.plugin.layers.layer_data import add_in_turns
 from napari_xrf.plugin.layers.script import made_by
 
 _METHODS = (("Fit of the whole spectrum", "fit"), ("Energy windows", "window"))
@@ -108,10 +108,12 @@ class ElementMapsDock(Dock):
         if times is not None:
             maps = maps.per_second(times)
         layers = made_by(element_map_layers(maps, by_strength=True), "maps", call, layer)
-        add_layers(self.viewer, layers, over=layer)
+        add_in_turns(self.viewer, layers, partial(self._tell_maps, maps), over=layer)
+
+    def _tell_maps(self, maps: ElementMaps, added: list[Any]) -> None:
         if self.grid.isChecked():
             self._arrange()
-        self.tell(f"{len(maps)} element maps of {maps.source or 'the map'}; {layers[-1][1]['name']} is shown")
+        self.tell(f"{len(maps)} element maps of {maps.source or 'the map'}; {added[-1].name} is shown")
 
     def _arrange(self) -> None:
         """Show all element maps side by side and hide what would stand between them, or go back."""

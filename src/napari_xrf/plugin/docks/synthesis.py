@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import napari.viewer
 import numpy as np
@@ -124,7 +124,9 @@ class SynthesisDock(Dock):
 
     def _show(self, made: Synthetic) -> None:
         options = {"shares": self.shares.isChecked(), "line_counts": self.line_counts.isChecked()}
-        added = show_layers(self.viewer, synthetic_layers(made, **options))
+        show_layers(self.viewer, synthetic_layers(made, **options), partial(self._tell_made, made))
+
+    def _tell_made(self, made: Synthetic, added: list[Any]) -> None:
         main = next(layer for layer in reversed(added) if TRUTH_KEY in layer.metadata)
         self.results.choose(main)
         rows, columns, channels = made.cube.shape

@@ -5,7 +5,7 @@ Every layer gets its units from here: napari ignores the units of all layers as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,45 @@ def add_layers(viewer: Any, layers: Iterable[LayerData], over: Any = None) -> li
         if regions and REGION_KEY not in layer.metadata:
             viewer.layers.move(len(viewer.layers) - 1, min(viewer.layers.index(other) for other in regions))
     return added
+
+
+def add_in_turns(
+    viewer: Any, layers: Iterable[LayerData], done: Callable[[list[Any]], object], over: Any = None
+) -> None:
+    """Add layers as :func:`add_layers` does, one in each turn of the event loop; then call ``done(them)``.
+
+    napari takes a tenth of a second and more for each: the window answers in between.
+    """
+    from qtpy.QtCore import QTimer
+
+    waiting, added = list(layers), list[Any]()
+    _adding.append(waiting)
+
+    def turn() -> None:
+        if waiting and viewer in open_viewers():
+            place = over if over in viewer.layers else None
+            added.extend(add_layers(viewer, [waiting.pop(0)], place))
+            QTimer.singleShot(0, turn)
+            return
+        _adding[:] = [other for other in _adding if other is not waiting]
+        if viewer in open_viewers():
+            done([layer for layer in added if layer in viewer.layers])
+
+    turn()
+
+
+def is_adding() -> bool:
+    """Whether layers are being added in turns."""
+    return bool(_adding)
+
+
+def open_viewers() -> list[Any]:
+    """Return every open viewer; a reader is not told which one asked."""
+    import napari
+
+    return list(getattr(napari.Viewer, "_instances", ())) or [
+        viewer for viewer in [napari.current_viewer()] if viewer is not None
+    ]
 
 
 def moved(layer: LayerData, y: float, x: float) -> LayerData:
@@ -109,6 +148,9 @@ def hex_color(rgba: NDArray[np.floating]) -> str:
     """Return a colour of parts from 0 to 1 as ``"#rrggbb"``."""
     red, green, blue = (round(255 * float(np.clip(part, 0, 1))) for part in rgba[:3])
     return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+_adding: list[list[LayerData]] = []  # what waits for its turn
 
 
 def good_limits(image: NDArray[np.generic]) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, brightest_channel, energy_first
-from napari_xrf.plugin.layers.layer_data import good_limits
+from napari_xrf.plugin.layers.layer_data import good_limits, open_viewers
 
 _HALF_WINDOW_KEV = 0.1  # to each side of the slider: a peak's width, where a single channel is noise
 
@@ -63,15 +63,6 @@ def load_in_background(cube: SpectralCube) -> None:
             replace_counts(viewer, cube, loaded)
 
     Job(f"Decoding {cube.name}", cube.load, on_done=done, subject=cube).start()
-
-
-def open_viewers() -> list[Any]:
-    """Every open viewer; a reader is not told which one asked."""
-    import napari
-
-    return list(getattr(napari.Viewer, "_instances", ())) or [
-        viewer for viewer in [napari.current_viewer()] if viewer is not None
-    ]
 
 
 def _follow_contrast(layer: Any) -> None:

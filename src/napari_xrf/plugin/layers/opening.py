@@ -11,8 +11,8 @@ import numpy as np
 
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.layers.cubes import CUBE_KEY
-from napari_xrf.plugin.layers.layer_data import LayerData, add_layers, moved, spatial_keywords
-from napari_xrf.plugin.layers.loading import open_viewers, show_first_view
+from napari_xrf.plugin.layers.layer_data import LayerData, add_in_turns, moved, open_viewers, spatial_keywords
+from napari_xrf.plugin.layers.loading import show_first_view
 from napari_xrf.plugin.notices import tell_error
 
 _OPENING_KEY = "xrf_opening"
@@ -50,10 +50,11 @@ class Opening:
         self._viewer: Any = None
         self._layer: Any = None
         self._job: Any = None
+        self._arrived = False
 
     def start(self) -> None:
         """Start the work, once the layer that stands for it is in a viewer."""
-        from napari_xrf.plugin.jobs.job import Job
+        from qtpy.QtCore import QTimer
 
         for viewer in open_viewers():
             for layer in viewer.layers:
@@ -62,6 +63,14 @@ class Opening:
         if self._layer is None:
             return
         self._say(f"{self.title}…")
+        QTimer.singleShot(0, self._begin)  # each of napari's parts takes its time
+
+    def _begin(self) -> None:
+        from napari_xrf.plugin.jobs.job import Job
+
+        if self._layer not in self._viewer.layers:
+            self._say("")
+            return
         self._viewer.layers.events.removed.connect(self._removed)
         self._job = Job(self.title, self._work, on_done=self._arrive, on_error=self._fail)
         self._job.progressed.connect(self._show)
@@ -74,7 +83,7 @@ class Opening:
 
     def _say(self, text: str) -> None:
         overlay = self._viewer.canvas.overlays.text
-        if overlay.text != text:
+        if overlay.text != text and self._viewer in open_viewers():
             overlay.text, overlay.visible = text, bool(text)
 
     def _removed(self, event: Any) -> None:
@@ -82,7 +91,8 @@ class Opening:
             self._job.cancel()
 
     def _arrive(self, layers: list[LayerData]) -> None:
-        show_layers(self._viewer, layers)
+        self._arrived = True
+        show_layers(self._viewer, layers, self._take_away)
 
     def _fail(self, error: Exception) -> None:
         tell_error(error)
@@ -90,29 +100,46 @@ class Opening:
     def _end(self) -> None:
         self._say("")
         self._viewer.layers.events.removed.disconnect(self._removed)
+        if not self._arrived:
+            self._take_away()
+
+    def _take_away(self, added: Any = None) -> None:
         if self._layer in self._viewer.layers:
             self._viewer.layers.remove(self._layer)
 
 
-def show_layers(viewer: Any, layers: list[LayerData]) -> list[Any]:
-    """Add and return the layers of a file; a map of spectra stands beside those that are there.
+def show_layers(viewer: Any, layers: list[LayerData], then: Callable[[list[Any]], object]) -> None:
+    """Add the layers of a file, the map of spectra beside those that are there, and call ``then(them)``.
 
     The first map of a viewer opens the Spectrum dock.
     """
-    cube = next((data[1]["metadata"][CUBE_KEY] for data in layers if _holds_cube(data)), None)
+    cube = next((data[1]["metadata"][CUBE_KEY] for data in reversed(layers) if _holds_cube(data)), None)
     shift = 0.0 if cube is None else _free_place(viewer)
-    added = add_layers(viewer, [moved(data, 0.0, shift) for data in layers] if shift else layers)
-    if cube is None:
-        return added
-    show_first_view(viewer, next(layer for layer in added if layer.metadata.get(CUBE_KEY) is cube), cube)
+    placed = [moved(data, 0.0, shift) for data in layers] if shift else layers
+    add_in_turns(viewer, placed, partial(_finish, viewer, cube, then))
+
+
+def _finish(
+    viewer: Any, cube: SpectralCube | None, then: Callable[[list[Any]], object], added: list[Any]
+) -> None:
+    from qtpy.QtCore import QTimer
+
+    QTimer.singleShot(0, partial(then, added))
+    layer = next((layer for layer in added if layer.metadata.get(CUBE_KEY) is cube), None)
+    if cube is None or layer is None:
+        return
+    show_first_view(viewer, layer, cube)
     if viewer not in _offered or cube.map_shape == (1, 1):
         _offered.add(viewer)
-        from qtpy.QtCore import QTimer
+        QTimer.singleShot(0, partial(_open_spectrum, viewer))
 
+
+def _open_spectrum(viewer: Any) -> None:
+    from qtpy.QtCore import QTimer
+
+    if viewer in open_viewers():
         viewer.window.add_plugin_dock_widget("napari-xrf", "Spectrum")
-        # The dock takes its room first.
-        QTimer.singleShot(_SETTLED_MS, partial(_fit, viewer))
-    return added
+        QTimer.singleShot(_SETTLED_MS, partial(_fit, viewer))  # the dock takes its room first
 
 
 # Viewers whose Spectrum dock was opened once: who closes it does not want it.
@@ -120,6 +147,8 @@ _offered: WeakSet[Any] = WeakSet()
 
 
 def _fit(viewer: Any) -> None:
+    if viewer not in open_viewers():
+        return
     visible = [layer for layer in viewer.layers if layer.visible]
     if visible:
         viewer.fit_to_view(layers=visible)

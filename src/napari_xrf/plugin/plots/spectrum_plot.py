@@ -239,6 +239,11 @@ class _EnergyWindow(pg.LinearRegionItem):  # type: ignore[misc]
         lacking = max(0.0, _GRIP_PIXELS * self.pixelWidth() - band.width())
         return band.adjusted(-lacking / 2, 0, lacking / 2, 0)
 
+    def viewTransformChanged(self) -> None:
+        # Its rectangle depends on the zoom, which Qt must be told before it changes.
+        self.prepareGeometryChange()
+        super().viewTransformChanged()
+
     def paint(self, painter: Any, *_: Any) -> None:
         painter.setPen(pg.mkPen(None))
         painter.setBrush(pg.mkBrush(230, 159, 0, 25))
