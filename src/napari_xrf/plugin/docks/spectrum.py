@@ -18,6 +18,7 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import EmissionLine, parse_elements
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.plugin import window
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice, element_buttons
@@ -447,7 +448,7 @@ def show_evidence(viewer: Any, lines: Sequence[EmissionLine], *, open_dock: bool
     """Mark lines on the Spectrum docks of a viewer, and open one where there is none and ``open_dock``."""
     docks = spectrum_docks(viewer)
     if not docks and open_dock and lines:
-        docks = (viewer.window.add_plugin_dock_widget("napari-xrf", "Spectrum")[1],)
+        docks = (window.open_dock(viewer, SpectrumDock.title),)
     for dock in docks:
         dock.plot.markers.show_evidence(lines)
 

@@ -32,7 +32,8 @@ _ROWS = {
     "Threshold": ("threshold",),
     "Maps show": ("maps_show",),
     "Maps of": ("maps_of",),
-    "Device": ("device", "refined"),
+    "Device": ("device",),
+    "Energy axis": ("refined",),
 }
 
 
@@ -88,7 +89,8 @@ class InferenceForm(QWidget):  # type: ignore[misc]
         self._lines["Present from"].setVisible(names)
         self._lines["Maps show"].setVisible("presence" in self._given)
         self._lines["Maps of"].setVisible(description is not None and description.task == "lines")
-        self._lines["Device"].setVisible(bool(self._given))
+        for title in ("Device", "Energy axis"):
+            self._lines[title].setVisible(bool(self._given))
         self._show_threshold()
 
     def _edited(self) -> None:
@@ -137,7 +139,7 @@ def _widgets() -> list[CheckBox | ComboBox | FloatSlider]:
         ),
         CheckBox(
             name="refined",
-            text="Refine the energy axis",
+            text="Refine by the map's peaks",
             value=True,
             tooltip="Correct the file's calibration by the peaks of the map's sum spectrum",
         ),

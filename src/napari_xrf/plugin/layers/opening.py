@@ -14,6 +14,7 @@ from napari_xrf.plugin.layers.cubes import CUBE_KEY
 from napari_xrf.plugin.layers.layer_data import LayerData, add_in_turns, moved, open_viewers, spatial_keywords
 from napari_xrf.plugin.layers.loading import show_first_view
 from napari_xrf.plugin.notices import tell_error
+from napari_xrf.plugin.window import open_dock
 
 _OPENING_KEY = "xrf_opening"
 _SETTLED_MS = 300  # after which a new dock has its size
@@ -138,7 +139,7 @@ def _open_spectrum(viewer: Any) -> None:
     from qtpy.QtCore import QTimer
 
     if viewer in open_viewers():
-        viewer.window.add_plugin_dock_widget("napari-xrf", "Spectrum")
+        open_dock(viewer, "Spectrum")
         QTimer.singleShot(_SETTLED_MS, partial(_fit, viewer))  # the dock takes its room first
 
 
