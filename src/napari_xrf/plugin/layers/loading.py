@@ -10,6 +10,7 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, brightest_channel, energy_first
 from napari_xrf.plugin.layers.layer_data import good_limits, open_viewers
 
+_JUDGED_SIDE = 120  # pixels of a side that a contrast is judged on
 _HALF_WINDOW_KEV = 0.1  # to each side of the slider: a peak's width, where a single channel is noise
 
 
@@ -40,7 +41,7 @@ def show_first_view(viewer: Any, layer: Any, cube: SpectralCube) -> None:
     overlays.scale_bar.visible = cube.pixel_size is not None
     overlays.current_slice.visible = True
     viewer.layers.selection.active = layer
-    _follow_contrast(layer)
+    _follow_contrast(viewer, layer)
     viewer.fit_to_view(layers=[other for other in viewer.layers if other.visible])
 
 
@@ -65,19 +66,26 @@ def load_in_background(cube: SpectralCube) -> None:
     Job(f"Decoding {cube.name}", cube.load, on_done=done, subject=cube).start()
 
 
-def _follow_contrast(layer: Any) -> None:
-    """Show each energy in a contrast of its own, until the user chooses one."""
+def _follow_contrast(viewer: Any, layer: Any) -> None:
+    """Show each energy in a contrast of its own, judged on some pixels, until the user chooses one."""
+    step = max(1, max(layer.data.shape[-2:]) // _JUDGED_SIDE)
     chosen: list[tuple[float, ...]] = []
 
     def follow(event: Any = None) -> None:
-        if chosen and tuple(layer.contrast_limits) != chosen[-1]:
-            layer.events.set_data.disconnect(follow)
-            return
-        low, high = good_limits(np.asarray(layer._data_view))
-        layer.contrast_limits_range = layer.contrast_limits = (low, high)
-        chosen[:] = [tuple(layer.contrast_limits)]
+        cube = layer.metadata.get(CUBE_KEY)
+        theirs = bool(chosen) and tuple(layer.contrast_limits) != chosen[-1]
+        if theirs or layer not in viewer.layers or not isinstance(cube, SpectralCube):
+            viewer.dims.events.point.disconnect(follow)
+        elif cube.is_loaded and layer.visible and viewer.dims.ndim >= 3:
+            axis = viewer.dims.ndim - 3
+            energy, margin = viewer.dims.point[axis], viewer.dims.margin_left[axis]
+            half = max(margin, 0.5 * cube.energy.width)
+            window = cube.energy.window(energy - half, energy + half)
+            some = np.asarray(cube.counts[::step, ::step, window]).sum(axis=2)
+            layer.contrast_limits_range = layer.contrast_limits = good_limits(some)
+            chosen[:] = [tuple(layer.contrast_limits)]
 
-    layer.events.set_data.connect(follow)
+    viewer.dims.events.point.connect(follow)
     follow()
 
 
