@@ -74,3 +74,20 @@ def test_a_file_that_cannot_be_written_is_one_notification(viewer, monkeypatch):
     before = len(notification_manager.records)
     Listener(viewer).save_as("Save", "disk.h5", "HDF5 (*.h5)", fail)
     assert [note.message for note in notification_manager.records[before:]] == ["disk.h5 is full. Empty it"]
+
+
+def test_one_end_that_fails_keeps_no_other_from_ending(viewer, qtbot):
+    dock = Listener(viewer)
+    ended = []
+
+    def fail():
+        raise RuntimeError("Internal C++ object already deleted.")
+
+    dock.when_closed(lambda: ended.append("first"))
+    dock.when_closed(fail)
+    gone = []
+    dock.destroyed.connect(lambda: gone.append(True))
+    dock.deleteLater()
+    del dock
+    qtbot.waitUntil(lambda: bool(gone))
+    assert ended == ["first"]

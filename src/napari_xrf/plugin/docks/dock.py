@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -204,7 +205,9 @@ class Dock(QWidget):  # type: ignore[misc]
 
 def _call_once(ends: list[Callable[[], object]]) -> None:
     while ends:
-        ends.pop()()
+        # PySide raises where a part of the dock is gone already, which then hears nothing any more.
+        with suppress(RuntimeError):
+            ends.pop()()
 
 
 def _was_moved(title: str) -> bool:
