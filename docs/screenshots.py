@@ -1,6 +1,6 @@
 """Make the pictures of the plugin in docs/images from the sample map, in a real window.
 
-    xvfb-run -a -s "-screen 0 1600x1000x24" python docs/screenshots.py
+    xvfb-run -a -s "-screen 0 1366x768x24" python docs/screenshots.py
 
 needs napari with a Qt binding; without a screen, Xvfb. It takes a few minutes: everything is really computed.
 """
@@ -29,6 +29,9 @@ def main() -> None:
     stages = {
         "spectrum": show_spectra,
         "element_maps": map_elements,
+        "composite": compose_maps,
+        "scatter": plot_maps,
+        "regions": table_regions,
         "minerals": map_minerals,
         "clean_up": clean_up,
         "inference": ask_model,
@@ -36,7 +39,7 @@ def main() -> None:
         "synthesis": synthesize,
     }
     viewer = napari.Viewer()
-    viewer.window.resize(1600, 1000)
+    viewer.window.resize(1366, 768)
     viewer.open_sample(PLUGIN, "pegmatite")
     let_pass(1)
     for name in sys.argv[1:] or stages:
@@ -53,7 +56,7 @@ def show_spectra(viewer: Any) -> None:
     for center in largest_grains(viewer.layers["True minerals"], 3):
         regions.add_ellipses(np.array([center, [4, 5]]))
     widget.set_elements("K, Ca, Mn, Fe, Rb, Ta L")
-    widget.log.setChecked(True)
+    widget.scale.setCurrentText("log")
     widget.window.click()
     widget.plot.set_window(13.2, 13.6)
     let_pass(1)
@@ -76,6 +79,63 @@ def map_elements(viewer: Any) -> None:
     dock.destroyOnClose()
     for layer in [layer for layer in viewer.layers if "xrf_family" in layer.metadata]:
         viewer.layers.remove(layer)
+
+
+def make_maps(viewer: Any) -> None:
+    """Make element maps by windows, without a dock that stays open."""
+    if "Fe K" in viewer.layers:
+        return
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Element maps")
+    widget.tick(("K", "Ca", "Mn", "Fe"))
+    widget.method.setCurrentIndex(1)
+    widget.run.click()
+    finish(widget)
+    until(lambda: "Fe K" in viewer.layers and "K K" in viewer.layers)
+    dock.destroyOnClose()
+
+
+def compose_maps(viewer: Any) -> None:
+    """Show three elements in one picture."""
+    make_maps(viewer)
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Compose maps")
+    for choice, name in zip(widget.maps, ("K K", "Ca K", "Fe K"), strict=False):
+        choice.choose(viewer.layers[name])
+    for place, used in enumerate(widget.used):
+        used.setChecked(place < 3)
+    widget.run.click()
+    viewer.reset_view()
+    save(viewer, "composite.png")
+    dock.destroyOnClose()
+
+
+def plot_maps(viewer: Any) -> None:
+    """Draw a loop around the pixels of most manganese."""
+    make_maps(viewer)
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Scatter")
+    widget.x.choose(viewer.layers["Fe K"])
+    widget.y.choose(viewer.layers["Mn K"])
+    let_pass(1)
+    high, split = (float(np.quantile(viewer.layers["Mn K"].data, share)) for share in (1.0, 0.98))
+    right = float(viewer.layers["Fe K"].data.max())
+    angles = np.linspace(0, 2 * np.pi, 40)
+    center, radius = np.array([right / 2, (high + split) / 2]), np.array([right / 1.8, (high - split) / 2])
+    loop = center + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    widget.plot.loop.setData(*np.vstack([loop, loop[:1]]).T)
+    widget.plot.lassoed.emit(loop)
+    widget.matrix.click()
+    save(viewer, "scatter.png")
+    dock.destroyOnClose()
+
+
+def table_regions(viewer: Any) -> None:
+    """Count elements in the true minerals."""
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Regions")
+    widget.labels.choose(viewer.layers["True minerals"])
+    widget.elements.setText("K, Ca, Mn, Fe, Rb")
+    widget.run.click()
+    finish(widget)
+    save(viewer, "regions.png")
+    dock.destroyOnClose()
 
 
 def map_minerals(viewer: Any) -> None:

@@ -38,7 +38,7 @@ def test_a_map_opens_at_its_strongest_peak_with_its_spectrum_below(make_napari_v
     qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == ["Opening rock.h5…"], timeout=20_000)
     qtbot.waitUntil(lambda: len(maps(viewer)) == 1, timeout=20_000)
     (layer,) = maps(viewer)
-    qtbot.waitUntil(lambda: list(viewer.layers) == [layer] and viewer.dims.point[0] > 1)
+    qtbot.waitUntil(lambda: viewer.dims.point[0] > 1 and viewer.layers[-1] is layer, timeout=20_000)
     cube = cube_from(layer)
     assert cube.is_loaded
     energy = viewer.dims.point[0]
