@@ -25,8 +25,8 @@ from napari_xrf.maps.setting import Setting
 from napari_xrf.physics.detector.detector import with_resolution
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument
-from napari_xrf.physics.sensitivities import Sensitivities
-from napari_xrf.physics.source import ElectronBeam
+from napari_xrf.physics.sensitivities import SMOOTH_ERROR, Sensitivities
+from napari_xrf.physics.source import ElectronBeam, TubeSource
 from napari_xrf.reference.formulas import mass_fractions
 from napari_xrf.reference.materials import Material
 from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxygen_per_mass, valence_of
@@ -106,7 +106,7 @@ class Solution:
         Element → the families that decided, the weightiest first.
     expected
         Counts by family per unit of dose.
-    recipe, sensitivities
+    recipe, instrument
         What it was made with.
     scale
         Measured over expected counts.
@@ -121,10 +121,19 @@ class Solution:
     families: Mapping[str, tuple[str, ...]]
     expected: Mapping[str, float]
     recipe: Recipe
-    sensitivities: Sensitivities
+    instrument: Instrument
     scale: float
     mass_per_area: float
     converged: bool
+
+
+def smooth_error(instrument: Instrument) -> float:
+    """Return what families of like energies share of the model's error: of source, lens and window."""
+    if isinstance(instrument.source, ElectronBeam):
+        return SMOOTH_ERROR["electron"]
+    if instrument.optic is not None:
+        return SMOOTH_ERROR["lens"]
+    return SMOOTH_ERROR["tube" if isinstance(instrument.source, TubeSource) else "other"]
 
 
 def companions_of(formula: str, setting: Setting, valences: Mapping[str, float]) -> dict[str, float]:
@@ -244,7 +253,7 @@ class _Solver:
             families,
             expected,
             recipe,
-            self.instrument.sensitivities,
+            self.instrument,
             self._scale(families, expected),
             film if film is not None and self._dose() else math.nan,
             converged,

@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
-from napari_xrf.maps.composition import SEEN, Solution
+from napari_xrf.maps.composition import SEEN, Solution, smooth_error
 from napari_xrf.maps.quantities import Quantity, Residual
 from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxide_of
+
+Floats = NDArray[np.float64]
 
 _VALENCE_PART = 0.005  # of a weight: valences and water are never quite what they are taken for
 _LEAST = 1e-7  # weight fraction below which a limit's slope is taken
@@ -25,15 +28,16 @@ def quantities_of(solution: Solution, by: float = 1.0) -> tuple[Quantity, ...]:
     by
         What weight fractions are multiplied with: other than 1 where they are not to be normalised.
     """
-    relative = {element: _relative_errors(solution, element) for element in solution.families}
     bound = {element: solution.recipe.bound(element) for element in solution.families}
     # An element brings its oxygen along: what is normalised is the oxide.
     shares = {e: solution.fractions[e] * (1 + sum(bound[e].values())) for e in solution.families}
+    counting, total = _covariances(solution)
     atoms = {e: value / ATOMIC_WEIGHTS[e] for e, value in solution.fractions.items()}
     found = []
     for element in sorted(solution.fractions, key=lambda e: ATOMIC_WEIGHTS[e]):
         value = by * solution.fractions[element]
-        counting, total = (_normalised(solution, element, shares, bound, relative, kind) for kind in (0, 1))
+        gradient = _gradient(solution, element, shares, bound)
+        by_counts, by_all = (_spread(gradient, each) for each in (counting, total))
         name, factor = oxide_of(element, solution.recipe.valences)
         oxidised = bool(name) and "O" in bound.get(element, {})
         unseen = "by the class's formula" if solution.recipe.companions else "by stoichiometry"
@@ -43,8 +47,8 @@ def quantities_of(solution: Solution, by: float = 1.0) -> tuple[Quantity, ...]:
             Quantity(
                 element,
                 value,
-                value * counting,
-                math.hypot(value * total, value * (_VALENCE_PART if oxidised or element == "O" else 0.0)),
+                value * by_counts,
+                math.hypot(value * by_all, value * (_VALENCE_PART if oxidised or element == "O" else 0.0)),
                 by * _limit(solution, element, family),
                 family,
                 net.counts if net else 0.0,
@@ -65,32 +69,34 @@ def residuals_of(solution: Solution) -> tuple[Residual, ...]:
     return tuple(sorted(found, key=lambda one: -one.counts))
 
 
-def _relative_errors(solution: Solution, element: str) -> tuple[float, float]:
-    weights, counting = [], []
-    for family in solution.families[element]:
-        own = solution.counts[family].relative_error
-        weights.append(own**2 + solution.sensitivities.error(family) ** 2)
-        counting.append(own)
-    share = 1 / np.array(weights) / np.sum(1 / np.array(weights))
-    return float(np.sqrt(np.sum((share * counting) ** 2))), float(np.sqrt(1 / np.sum(1 / np.array(weights))))
+def _covariances(solution: Solution) -> tuple[Floats, Floats]:
+    """Covariances of the elements' relative errors before normalising, (K, K): by counts, and by all."""
+    families = [family for own in solution.families.values() for family in own]
+    known, smooth = solution.instrument.sensitivities, smooth_error(solution.instrument)
+    model = known.covariance(families, smooth)
+    counted = np.array([solution.counts[family].relative_error ** 2 for family in families])
+    shares = np.zeros((len(solution.families), len(families)))
+    for row, own in enumerate(solution.families.values()):
+        at = [families.index(family) for family in own]
+        weights = 1 / (counted[at] + np.array([known.error(family) for family in own]) ** 2)
+        shares[row, at] = weights / weights.sum()
+    counting = (shares * counted) @ shares.T
+    return counting, np.asarray(counting + shares @ model @ shares.T)
 
 
-def _normalised(
-    solution: Solution,
-    element: str,
-    shares: Mapping[str, float],
-    bound: Mapping[str, Mapping[str, float]],
-    relative: Mapping[str, tuple[float, float]],
-    kind: int,
-) -> float:
-    """Return the relative error after normalising, from independent errors of all elements."""
-    variance = 0.0
-    for other, share in shares.items():
-        # What part of the element comes with the other: all of itself, and what the others bind of it.
-        brought = bound[other].get(element, 0.0) + (1.0 if other == element else 0.0)
-        part = brought * solution.fractions[other] / max(solution.fractions[element], 1e-12)
-        variance += ((part - share) * relative[other][kind]) ** 2
-    return math.sqrt(variance)
+def _gradient(
+    solution: Solution, element: str, shares: Mapping[str, float], bound: Mapping[str, Mapping[str, float]]
+) -> Floats:
+    """How an element's normalised fraction follows the relative changes of all elements, (K,)."""
+    whole = max(solution.fractions[element], 1e-12)
+    # What comes with another element: all of itself, and what the others bind of it.
+    brought = np.array([bound[other].get(element, 0.0) + float(other == element) for other in shares])
+    parts = np.array([solution.fractions[other] for other in shares]) / whole
+    return np.asarray(brought * parts - np.array(list(shares.values())))
+
+
+def _spread(gradient: Floats, covariance: Floats) -> float:
+    return math.sqrt(max(float(gradient @ covariance @ gradient), 0.0))
 
 
 def _limit(solution: Solution, element: str, family: str) -> float:

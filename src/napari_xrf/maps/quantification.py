@@ -210,7 +210,7 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
 
 def _total(solved: Solution, exposure: float | None) -> float:
     """Weight fraction of all elements that the dose gives; of a thick sample."""
-    throughput = solved.sensitivities.throughput
+    throughput = solved.instrument.sensitivities.throughput
     if not throughput or not exposure or solved.recipe.film:
         return math.nan
     return solved.scale / (throughput * exposure)

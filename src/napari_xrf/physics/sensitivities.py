@@ -7,18 +7,25 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import main_line, split_family
 
-# Relative errors of the forward model without standards, from the spectra of docs/quantification.md;
-# below 1 keV windows, coatings and surfaces decide, and L and M lines share electrons with bonds.
+Floats = NDArray[np.float64]
+
+# Relative errors of the forward model for each family by itself, without standards, from the spectra of
+# docs/quantification.md; below 1 keV windows, coatings and surfaces decide, and L and M lines share electrons
+# with bonds.
 _MODEL_ERROR = {"K": 0.05, "L": 0.12, "M": 0.25}
 _SOFT_KEV = 1.0
 _SOFT_ERROR = {"K": 0.2, "L": 0.7, "M": 0.7}
-_BETWEEN_ERROR = 0.06
 _STANDARD_ERROR = 0.02
 _LEFT_BY_STANDARDS = 0.25  # of the model's error: another matrix than the standard's
-_REACH = 0.35  # of ln(energy), over which a factor holds for its neighbours
+# Errors that neighbours share, of tube, lens and window: a smooth curve of ln(energy).
+SMOOTH_ERROR = {"electron": 0.03, "lens": 0.4, "tube": 0.15, "other": 0.1}
+_REACH = 0.8  # of ln(energy), over which it changes
+_OTHER_SHELL = 0.5  # of it holds for lines of another shell too
+_COMMON_ERROR = 1.0  # of all factors: the dose, which normalising takes out
 
 
 def model_error(family: str) -> float:
@@ -46,38 +53,72 @@ class Sensitivities:
     factors: tuple[tuple[str, float, float], ...] = ()
     throughput: float | None = None
 
-    @cached_property
-    def _of_family(self) -> dict[str, tuple[float, float]]:
-        return {family: (factor, error) for family, factor, error in self.factors}
-
     def factor(self, family: str) -> float:
         """Return what the expected intensity of a family is multiplied with."""
-        if family in self._of_family:
-            return self._of_family[family][0]
-        near = self._near(family)
-        return 1.0 if near is None else near[0]
+        if not self.factors:
+            return 1.0
+        if family not in self._known:
+            beside = _shared((family,), self._families, SMOOTH_ERROR["lens"]) + _COMMON_ERROR**2
+            self._known[family] = float(np.exp((beside @ self._weights)[0]))
+        return self._known[family]
 
-    def error(self, family: str) -> float:
+    def covariance(self, families: Sequence[str], smooth: float) -> Floats:
+        """Return the covariance of the relative errors of expected intensities, (F, F).
+
+        Parameters
+        ----------
+        families
+            F names.
+        smooth
+            Of :data:`SMOOTH_ERROR`: what families of like energies share, without standards.
+        """
+        own = np.array([model_error(family) ** 2 for family in families])
+        prior = _shared(families, families, smooth) + np.diag(own)
+        if not self.factors:
+            return prior
+        # Of each family itself a standard leaves a part: its matrix was another one.
+        held = np.array([[family == other for other in self._families] for family in families], dtype=float)
+        beside = _shared(families, self._families, smooth) + held * own[:, None] + _COMMON_ERROR**2
+        gain = np.linalg.solve(self._observed(smooth), beside.T)
+        left = np.diag(_LEFT_BY_STANDARDS**2 * own * held.sum(axis=1))
+        return np.asarray(prior + _COMMON_ERROR**2 - beside @ gain + left)
+
+    def error(self, family: str, smooth: float = 0.0) -> float:
         """Return the relative error of the expected intensity of a family."""
-        if family in self._of_family:
-            return float(np.hypot(self._of_family[family][1], _LEFT_BY_STANDARDS * model_error(family)))
-        near = self._near(family)
-        return model_error(family) if near is None else min(near[1], model_error(family))
+        return float(np.sqrt(max(self.covariance((family,), smooth)[0, 0], 0.0)))
 
-    def _near(self, family: str) -> tuple[float, float] | None:
-        element, shell = split_family(family)
-        line = main_line(element, shell)
-        logs, weights = [], []
-        for name, (factor, error) in self._of_family.items():
-            other = main_line(*split_family(name))
-            if line is None or other is None or split_family(name)[1] != shell:
-                continue
-            apart = np.log(line.energy / other.energy) / _REACH
-            logs.append(np.log(factor))
-            weights.append(np.exp(-0.5 * apart**2) / error**2)
-        if not logs or sum(weights) < 1.0:
-            return None
-        return float(np.exp(np.average(logs, weights=weights))), _BETWEEN_ERROR
+    @cached_property
+    def _families(self) -> tuple[str, ...]:
+        return tuple(family for family, _, _ in self.factors)
+
+    @cached_property
+    def _known(self) -> dict[str, float]:
+        return {family: factor for family, factor, _ in self.factors}
+
+    @cached_property
+    def _weights(self) -> Floats:
+        """Of the logarithms of the factors in those of other families: regression on a smooth curve."""
+        logs = np.array([np.log(factor) for _, factor, _ in self.factors])
+        return np.asarray(np.linalg.solve(self._observed(SMOOTH_ERROR["lens"]), logs))
+
+    def _observed(self, smooth: float) -> Floats:
+        """Covariance of the factors as they were measured."""
+        own = [model_error(family) ** 2 + error**2 for family, _, error in self.factors]
+        return _shared(self._families, self._families, smooth) + np.diag(own) + _COMMON_ERROR**2
+
+
+def _shared(first: Sequence[str], second: Sequence[str], smooth: float) -> Floats:
+    """Covariance that families share by their energies, (F, G)."""
+
+    def place(families: Sequence[str]) -> tuple[Floats, list[str]]:
+        pairs = [split_family(family) for family in families]
+        lines = [main_line(*pair) for pair in pairs]
+        return np.log([line.energy if line else 1.0 for line in lines]), [shell for _, shell in pairs]
+
+    (at, shells), (others, of) = place(first), place(second)
+    near = np.exp(-0.5 * ((at[:, None] - others) / _REACH) ** 2)
+    same = np.array([[1.0 if shell == other else _OTHER_SHELL for other in of] for shell in shells])
+    return np.asarray(smooth**2 * near * same)
 
 
 @dataclass(frozen=True, eq=False)

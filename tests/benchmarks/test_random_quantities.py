@@ -1,0 +1,33 @@
+"""The independent check of quantities makes what it says."""
+
+import numpy as np
+import pytest
+from benchmarks.quantities_of_random_compositions import (
+    BASALT,
+    as_oxides,
+    measured,
+    other_instrument,
+    random_composition,
+    random_glass,
+    read_preset,
+)
+
+from napari_xrf.maps.quantification import quantify
+
+
+def test_compositions_sum_to_one():
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        fractions, oxides = random_composition(generator)
+        assert sum(fractions.values()) == pytest.approx(1)
+        assert ("O" in fractions) == oxides
+        assert set(random_glass(generator)) == {*BASALT, "O"}
+
+
+def test_a_basalt_by_other_code_lies_within_its_errors():
+    generator, preset = np.random.default_rng(3), read_preset("m4-tornado")
+    basalt = as_oxides(BASALT)
+    found = quantify(measured(other_instrument(preset, generator), basalt, 1e6, generator), list(BASALT))[0]
+    assert found.oxygen == "stoichiometry"
+    for element in ("Al", "Si", "Ca", "Fe"):
+        assert abs(found[element].weight_fraction - basalt[element]) < 3 * found[element].standard_error
