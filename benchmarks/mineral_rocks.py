@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -124,43 +124,23 @@ def rock_map(rock: str, seed: int, draws: Draws, keep: Path | None) -> RockMap:
     return read_rock(path)
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def command_line(description: str) -> argparse.ArgumentParser:
+    """Return a parser of what maps to make."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rocks", default=",".join(rock_names()))
     parser.add_argument("--counts", default="1000,10000", help="mean of a pixel")
-    parser.add_argument("--candidates", default="given,auto")
     parser.add_argument("--surface", choices=SURFACES, default="flat")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--grain", type=float, default=12.0, help="pixels")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder of maps that are made once")
-    parser.add_argument("--json", type=Path, help="file that the figures are written to")
-    given = parser.parse_args()
-    rows = []
-    columns = "".join(f"{field.name:>12s}" for field in fields(Scores))
-    print(f"{'rock':12s}{'counts':>7s} axis  {'minerals':9s}{columns}")
-    for rock, counts, draws in _maps(given.rocks.split(","), given.counts.split(","), given):
-        made = rock_map(rock, given.seed, draws, given.keep)
-        for candidates in given.candidates.split(","):
-            start = time.perf_counter()
-            try:
-                found = nx.map_minerals(made.cube, None if candidates == "auto" else made.listed)
-            except XrfError as error:
-                print(f"{rock:12s}{counts:7d} refused: {error}", flush=True)
-                continue
-            scores = score(made, found.label_map, candidates == "auto", time.perf_counter() - start)
-            rows.append({"rock": rock, "candidates": candidates, **asdict(draws), **asdict(scores)})
-            axis = "off " if draws.gain else "good"
-            numbers = "".join(f"{value:12.3f}" for value in asdict(scores).values())
-            print(f"{rock:12s}{counts:7d} {axis}  {candidates:9s}{numbers}", flush=True)
-    if given.json:
-        given.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    return parser
 
 
-def _maps(rocks: list[str], doses: list[str], given: argparse.Namespace) -> Iterable[tuple[str, int, Draws]]:
-    for rock in rocks:
-        for place, dose in enumerate(doses):
+def rocks_of(given: argparse.Namespace) -> Iterator[tuple[str, int, Draws]]:
+    """Yield rock, counts and how its map is made; the axis of every second one is off."""
+    for rock in given.rocks.split(","):
+        for place, dose in enumerate(given.counts.split(",")):
             # Half of the maps, the same at any choice of rocks.
             off = (rock_names().index(rock) + place) % 2
             sign = 1 if rock_names().index(rock) % 4 < 2 else -1
@@ -176,6 +156,33 @@ def _maps(rocks: list[str], doses: list[str], given: argparse.Namespace) -> Iter
                     surface=given.surface,
                 ),
             )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = command_line(__doc__.split("\n")[0])
+    parser.add_argument("--candidates", default="given,auto")
+    parser.add_argument("--json", type=Path, help="file that the figures are written to")
+    given = parser.parse_args()
+    rows = []
+    columns = "".join(f"{field.name:>12s}" for field in fields(Scores))
+    print(f"{'rock':12s}{'counts':>7s} axis  {'minerals':9s}{columns}")
+    for rock, counts, draws in rocks_of(given):
+        made = rock_map(rock, given.seed, draws, given.keep)
+        for candidates in given.candidates.split(","):
+            start = time.perf_counter()
+            try:
+                found = nx.map_minerals(made.cube, None if candidates == "auto" else made.listed)
+            except XrfError as error:
+                print(f"{rock:12s}{counts:7d} refused: {error}", flush=True)
+                continue
+            scores = score(made, found.label_map, candidates == "auto", time.perf_counter() - start)
+            rows.append({"rock": rock, "candidates": candidates, **asdict(draws), **asdict(scores)})
+            axis = "off " if draws.gain else "good"
+            numbers = "".join(f"{value:12.3f}" for value in asdict(scores).values())
+            print(f"{rock:12s}{counts:7d} {axis}  {candidates:9s}{numbers}", flush=True)
+    if given.json:
+        given.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -268,3 +268,27 @@ def test_rocks_list_what_the_library_holds(rock_maps, rock):
     select_minerals(load_library(), [*names, *absent])
     for phase in phases:
         assert not set(phase.alike) - {*names, *absent}
+
+
+def test_the_rand_index_is_one_for_the_same_parts_and_none_by_chance():
+    index = module("rock_maps") and importlib.import_module("benchmarks.phases_of_rocks").rand_index
+    labels = np.repeat([0, 1, 2], 40)
+    assert index(labels, (labels + 1) % 3) == pytest.approx(1)
+    assert abs(index(labels, np.random.default_rng(1).integers(3, size=120))) < 0.05
+
+
+def test_mineral_maps_of_rocks_are_scored(rock_maps):
+    from napari_xrf.core.label_map import LabelClass, LabelMap
+
+    made = small_rock(rock_maps)
+    scored = importlib.import_module("benchmarks.mineral_rocks").score
+    main = made.fractions.argmax(axis=2)
+    strange = np.array([name in made.strangers for name in made.names])
+    classes = [LabelClass(1, "unknown"), *(LabelClass(k + 2, name) for k, name in enumerate(made.names))]
+    labels = np.where(strange[main], 1, main + 2).astype(np.uint8)
+    perfect = scored(made, LabelMap(labels, tuple(classes)), auto=False)
+    assert (perfect.pure, perfect.strict, perfect.all, perfect.lost) == (1, 1, 1, 0)
+    assert perfect.calibration == pytest.approx(0)
+    assert perfect.modes < 1  # pixels are whole, areas are not
+    nothing = scored(made, LabelMap(np.ones_like(labels), tuple(classes)), auto=False)
+    assert (nothing.pure, nothing.lost, nothing.unknown) == (0, 1, 1)

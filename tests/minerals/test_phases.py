@@ -51,13 +51,15 @@ def test_borders_between_phases_are_no_phases():
     binned, shapes = peaks_map(stripes())
     ends = find_ends(binned)
     assert len(ends.spectra) == 3
-    assert "3 phases" in ends.reason
+    assert ends.reason(3, None).startswith("3 phases: whatever else")
     order = np.argsort(ends.spectra.argmax(axis=1))
     assert ends.spectra[order].sum(axis=1) == pytest.approx(shapes.sum(axis=1), rel=0.1)
 
 
 def test_an_asked_number_of_phases_is_kept():
-    assert len(find_ends(peaks_map(stripes())[0], 2).spectra) == 2
+    ends = find_ends(peaks_map(stripes())[0], 2)
+    assert len(ends.spectra) == 2
+    assert "the next would differ by" in ends.reason(2, 2)
 
 
 def test_one_phase_is_one_phase():

@@ -41,12 +41,23 @@ class Ends:
     ----------
     spectra
         (K, B) counts per pixel.
-    reason
-        Why there are so many.
+    following
+        Squared distance of the next one that was left out, 0 where none is left.
     """
 
     spectra: NDArray[np.float64]
-    reason: str
+    following: float = 0.0
+
+    def reason(self, number: int, count: int | None) -> str:
+        """Return why there are ``number`` phases when ``count`` were asked for; None leaves it to the map."""
+        if count is not None:
+            fewer = f"; no more than {number} can be told apart" if number < count else ""
+            left = f"; the next would differ by {100 * math.sqrt(self.following):.0f} %"
+            return f"{count} phases were asked for{fewer or (left if self.following else '')}"
+        return (
+            f"{number} phases: whatever else there is differs from them and their mixtures by less than "
+            f"{100 * math.sqrt(APART):.0f} % of its counts, or than noise does, or in too few pixels"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +97,7 @@ def choose_ends(clusters: Clusters, count: int | None = None) -> Ends:
         chosen.append(best)
         tried.add(best)
         chosen = _without_mixtures(spectra, chosen, grains, least)
-    return Ends(spectra[chosen], _reason(len(chosen), count, following))
+    return Ends(spectra[chosen], max(following, 0.0))
 
 
 def squared_distance(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -133,18 +144,6 @@ def _without_mixtures(
         ):
             chosen = others
     return chosen
-
-
-def _reason(number: int, count: int | None, following: float) -> str:
-    if count is not None:
-        short = f"; no more than {number} can be told apart at all" if number < count else ""
-        return f"{count} phases were asked for{short}"
-    if following:
-        return f"{number} phases: the next would differ by {100 * math.sqrt(following):.0f} % only"
-    return (
-        f"{number} phases: what else differs from them and their mixtures, differs by less than "
-        f"{100 * math.sqrt(APART):.0f} % of a peak's counts, or than its noise"
-    )
 
 
 def _clusters_of(binned: BinnedMap, progress: Progress) -> Clusters:

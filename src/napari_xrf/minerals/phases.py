@@ -41,6 +41,7 @@ from napari_xrf.reference.minerals import Mineral, spread_color
 
 MOST_PHASES = 60
 METHOD = "phases"
+FAR = 0.3  # misfit from which a nearest mineral is none
 _PRESENT = 0.5  # probability from which an element is told
 _SAME = 3.0  # times what a phase may vary: an end that explains no pixel even so is none
 _PURE = 0.9  # share of a pixel from which it shows its phase's spectrum
@@ -153,6 +154,7 @@ def find_phases(
     label_map = _label_map(known, parts, totals, ends, bins.size)
     shares = parts.areas / np.maximum(parts.areas.sum(axis=2, keepdims=True), 1e-12)
     phases = _described(search, label_map, shares, progress)
+    reason = found.reason(len(phases), count)
     classification = Classification(
         label_map=label_map,
         groups=(),
@@ -162,9 +164,9 @@ def find_phases(
         counts_per_pixel=search.counts_per_pixel,
         energy_range=(float(bins.energies[0]), float(bins.energies[-1])),
         method=METHOD,
-        notes=(*_notes(search), found.reason, *_told(phases)),
+        notes=(*_notes(search), reason, *_told(phases)),
     )
-    return Phases(classification, phases, shares, known.energy, found.reason)
+    return Phases(classification, phases, shares, known.energy, reason)
 
 
 def _that_occur(binned: BinnedMap, ends: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -272,6 +274,7 @@ def _told(phases: Sequence[Phase]) -> list[str]:
     told = []
     for phase in phases:
         elements = ", ".join(phase.elements) or "no element found"
-        nearest = "; ".join(f"{one.name} ({one.misfit:.0%} of counts elsewhere)" for one in phase.nearest[:2])
-        told.append(f"{phase.name}: {elements}" + (f"; nearest: {nearest}" if nearest else ""))
+        near = [one for one in phase.nearest[:2] if one.misfit < FAR]
+        nearest = "; ".join(f"{one.name} ({one.misfit:.0%} of counts elsewhere)" for one in near)
+        told.append(f"{phase.name}: {elements}; nearest: {nearest or 'no mineral of the library'}")
     return told
