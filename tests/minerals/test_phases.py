@@ -135,8 +135,10 @@ def test_phases_are_the_minerals_and_told_what_they_are(found):
         assert phase.nearest[0].name == NAMES[number]
         assert phase.nearest[0].misfit < 0.2 < phase.nearest[1].misfit + 0.2
         assert {0: "Si", 1: "Ca", 2: "Fe"}[number] in phase.elements
-    assert phases.abundances.shape == (18, 18, 3)
-    assert phases.abundances.sum(axis=2) == pytest.approx(1, abs=1e-5)
+    abundances = phases.classification.abundances
+    assert abundances.values.shape == (18, 18, 4)
+    assert abundances.values.sum(axis=2) == pytest.approx(1, abs=1e-5)
+    assert abundances["phase 1"][mapped == 2].mean() > 0.9
     iron = next(phase for phase in phases.phases if phase.nearest[0].name == "pyrite")
     assert 0.3 < iron.quantities["Fe"].weight_fraction < 0.6
 

@@ -277,14 +277,16 @@ def write_phases(arguments: argparse.Namespace, console: Console) -> Answer:
     ignored = parse_elements(arguments.ignore)
     known = calibrated(load_map(arguments, console), console)
 
+    from napari_xrf import io
     from napari_xrf.minerals.phase_files import phase_rows, write_phase_spectra, write_phase_table
     from napari_xrf.minerals.phases import find_phases
     from napari_xrf.minerals.report import write_report
 
     found = find_phases(known, arguments.count, library=own, ignored=ignored, progress=console.progress)
     folder = output_folder(arguments.output)
-    rows, files, _ = write_label_files(found.label_map, folder)
-    files += [folder / name for name in ("phases.csv", "phase_spectra.csv", "report.html")]
+    rows, files, _ = write_label_files(found.label_map, folder, found.classification.abundances)
+    files += [folder / name for name in ("abundances.h5", "phases.csv", "phase_spectra.csv", "report.html")]
+    io.write(files[-4], found.classification.abundances)
     write_phase_table(files[-3], found)
     write_phase_spectra(files[-2], found)
     write_report(files[-1], known.cube, found.classification)

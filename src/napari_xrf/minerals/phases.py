@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.abundances import Abundances
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_LABEL, UNKNOWN_NAME, LabelClass, LabelMap, number_by_area
@@ -86,11 +87,9 @@ class Phases:
     Attributes
     ----------
     classification
-        Label map, mean spectra, misfit and notes, as of minerals.
+        Label map, abundances, mean spectra, misfit and notes, as of minerals.
     phases
         Those that occur, by falling area.
-    abundances
-        (Y, X, K) share of each of them in a pixel, 0 to 1.
     energy
         Of the phases' spectra.
     reason
@@ -99,7 +98,6 @@ class Phases:
 
     classification: Classification
     phases: tuple[Phase, ...]
-    abundances: NDArray[np.float32]
     energy: EnergyAxis
     reason: str
 
@@ -165,8 +163,9 @@ def find_phases(
         energy_range=(float(bins.energies[0]), float(bins.energies[-1])),
         method=METHOD,
         notes=(*_notes(search), reason, *_told(phases)),
+        abundances=_abundances(label_map, shares),
     )
-    return Phases(classification, phases, shares, known.energy, reason)
+    return Phases(classification, phases, known.energy, reason)
 
 
 def _that_occur(binned: BinnedMap, ends: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -199,6 +198,18 @@ def _label_map(
     cube = known.cube
     label_map, _ = number_by_area(held, chosen, certain, classes, cube.pixel_size, cube.name)
     return label_map
+
+
+def _abundances(label_map: LabelMap, shares: NDArray[np.float32]) -> Abundances:
+    """Return what pixels hold of the classes of a label map; pixels that nothing explains are unknown."""
+    kept = [int(entry.name.split()[1]) - 1 for entry in label_map.classes if entry.label != UNKNOWN_LABEL]
+    whole = np.zeros((*shares.shape[:2], len(kept) + 1), dtype=np.float32)
+    whole[..., 1:] = shares[..., kept]
+    unknown = label_map.labels == UNKNOWN_LABEL
+    whole[unknown, 1:] = 0
+    whole[unknown, 0] = 1
+    whole /= np.maximum(whole.sum(axis=2, keepdims=True), 1e-12)
+    return Abundances(whole, label_map.classes, label_map.pixel_size, label_map.source)
 
 
 def _described(
