@@ -4,7 +4,7 @@ Run from the root: ``python -m benchmarks.phases_of_rocks [--rocks granite,gabbr
 [--surface rough] [--grain 2] [--keep FOLDER]``. Columns: adjusted Rand index (Hubert & Arabie, J. Classif. 2
 (1985) 193) against the truth on *pure* pixels and on *all*; phases found and phases there; how many of those
 there are the greater part of a phase of their own; the share of phases whose nearest mineral is right,
-of those in the library; pure pixels called unknown; seconds. Every second map has an axis that is off, as that of
+of those in the library; pure pixels called unknown; seconds. Every second map has an axis that is off, as in
 ``mineral_rocks``.
 """
 
