@@ -1,8 +1,9 @@
 """Spectral maps in this package's own HDF5 file, with the truth when they are synthetic.
 
 ``/map`` is an NXentry; ``/map/data`` is an NXdata group with ``counts`` (Y, X, E), ``energy`` in keV and,
-where the pixel size is known, ``y`` and ``x`` in µm: h5web, silx and PyMca show it as it stands. Beside it:
-``live_time`` (Y, X) in s, ``images``, and what is known of the excitation as JSON in an attribute.
+where the pixel size is known, ``y`` and ``x`` in µm: h5web, silx and PyMca show it as it stands, with PyMca's
+``calibration``. Beside it: source, detector and sample as NXfluo names them, ``live_time`` (Y, X) in s,
+``images``, and what is known of the excitation as JSON in an attribute.
 ``/truth`` holds what a synthetic map was made from: label maps and element maps as in their own files,
 arrays as datasets, and everything else as JSON.
 
@@ -38,7 +39,11 @@ from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5.new_file import new_file
 from napari_xrf.io.own.element_map_files import get_element_maps, put_element_maps
 from napari_xrf.io.own.files import MARK, pixel_size_of, put_image_axes
+from napari_xrf.io.own.hspy_files import SUFFIX as HSPY
+from napari_xrf.io.own.hspy_files import write_hspy
 from napari_xrf.io.own.label_files import get_labels, put_labels
+from napari_xrf.io.own.zarr_files import SUFFIX as ZARR
+from napari_xrf.io.own.zarr_files import write_cube_zarr
 
 LAYOUT = "napari-xrf"
 _KIND = "cube"
@@ -47,6 +52,7 @@ _CHANNELS = 512
 FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 _WINDOW_BITS, _MEMORY = 15, 9  # zlib's largest
 _SUFFIXES = (".h5", ".hdf5")
+_SOURCES = {"tube": "Fixed Tube X-ray", "monochromatic": "Synchrotron X-ray Source"}  # as NXsource names them
 
 
 def write_cube(
@@ -61,7 +67,7 @@ def write_cube(
     Parameters
     ----------
     path
-        ``.h5`` or ``.hdf5``.
+        ``.h5`` or ``.hdf5``; also ``.hspy`` of HyperSpy and ``.zarr`` (OME-Zarr), without what they lack.
     cube
         The map. Everything but the provenance's path is kept.
     truth
@@ -77,8 +83,19 @@ def write_cube(
         When the file cannot be written.
     """
     target = Path(path)
-    if target.suffix.lower() not in _SUFFIXES:
-        raise InvalidInput(f"maps are not written to {target.suffix!r} files", "Choose .h5")
+    suffix = target.suffix.lower()
+    if truth and suffix in (HSPY, ZARR):
+        raise InvalidInput(f"{suffix} files hold no truth", "Choose .h5, or write the cube alone")
+    if suffix == ZARR:
+        write_cube_zarr(target, cube, progress)
+        return
+    if suffix == HSPY:
+        progress(0, 1, "writing spectra")
+        write_hspy(target, cube)
+        progress(1, 1, "writing spectra")
+        return
+    if suffix not in _SUFFIXES:
+        raise InvalidInput(f"maps are not written to {target.suffix!r} files", "Choose .h5, .hspy or .zarr")
     with replacing(target) as temporary, new_file(temporary) as (file, check):
         file.attrs.update({"NX_class": "NXroot", "default": "map", MARK: _KIND})
         entry = file.create_group("map")
@@ -94,6 +111,7 @@ def write_cube(
         for name, value in (truth or {}).items():
             _put_truth(file.require_group("truth"), name, value)
         _put_counts(entry, cube, progress, check)
+        _put_instrument(entry, cube)
 
 
 def read_truth(path: str | Path) -> dict[str, Any]:
@@ -189,6 +207,35 @@ def _put_counts(entry: Any, cube: SpectralCube, progress: Progress, check: Calla
                 check()
                 done = start * columns + part.stop * (band.stop - start)
                 progress(done, rows * columns, "writing spectra")
+
+
+def _put_instrument(entry: Any, cube: SpectralCube) -> None:
+    """Write what is known of source, detector and sample as NXfluo names them, and PyMca's calibration."""
+    beam = cube.excitation
+    entry.create_dataset("title", data=cube.name)
+    entry["data"].create_dataset("calibration", data=[cube.energy.offset, cube.energy.width, 0.0])
+    sample, instrument = entry.create_group("sample"), entry.create_group("instrument")
+    sample.attrs["NX_class"], instrument.attrs["NX_class"] = "NXsample", "NXinstrument"
+    sample.create_dataset("name", data=cube.name)
+    detector, source = instrument.create_group("fluorescence"), instrument.create_group("source")
+    detector.attrs["NX_class"], source.attrs["NX_class"] = "NXdetector", "NXsource"
+    for name, target in (("data", "counts"), ("energy", "energy"), ("calibration", "calibration")):
+        detector[name] = entry["data"][target]
+    if cube.live_time is not None:
+        detector["live_time"] = entry["data/live_time"] = entry["live_time"]
+    if beam.instrument:
+        instrument.create_dataset("name", data=beam.instrument)
+    if beam.kind is not None:
+        source.create_dataset("probe", data="electron" if beam.kind == "electron" else "x-ray")
+    if beam.kind in _SOURCES:
+        source.create_dataset("type", data=_SOURCES[beam.kind])
+    if beam.energy_kev is not None:
+        if beam.kind == "monochromatic":
+            place, name, unit = instrument.create_group("monochromator"), "energy", "keV"
+            place.attrs["NX_class"] = "NXmonochromator"
+        else:
+            place, name, unit = source, "voltage", "kV"
+        place.create_dataset(name, data=beam.energy_kev).attrs["units"] = unit
 
 
 def _columns(columns: int, column_bytes: int) -> Iterator[slice]:

@@ -46,6 +46,8 @@ from napari_xrf.io.own.files import (
     write_by_suffix,
     write_group,
 )
+from napari_xrf.io.own.zarr_files import SUFFIX as ZARR
+from napari_xrf.io.own.zarr_files import write_maps_zarr
 
 _KIND = "element_maps"
 _CSV_START = ["y", "x", "y_um", "x_um"]
@@ -55,7 +57,10 @@ _CSV_SIZE = ["dy_um", "dx_um"]
 def write_element_maps(path: str | Path, maps: ElementMaps, *, progress: Progress = ignore_progress) -> None:
     """Write element maps to .ome.tif (or .tif), .h5 or .csv; InvalidInput for other suffixes."""
     writers = {".tif": _write_tiff, ".tiff": _write_tiff, ".h5": _write_hdf5, ".csv": _write_csv}
-    write_by_suffix(path, maps, writers, "element maps", progress)
+    if Path(path).suffix.lower() == ZARR:
+        write_maps_zarr(Path(path), maps)
+    else:
+        write_by_suffix(path, maps, writers, "element maps", progress)
 
 
 def read_element_maps(path: str | Path) -> ElementMaps:

@@ -48,6 +48,8 @@ from napari_xrf.io.own.files import (
 )
 from napari_xrf.io.own.region_files import SUFFIX as OUTLINES
 from napari_xrf.io.own.region_files import write_label_outlines
+from napari_xrf.io.own.zarr_files import SUFFIX as ZARR
+from napari_xrf.io.own.zarr_files import write_labels_zarr
 
 _KIND = "labels"
 _CSV_HEADER = ["y", "x", "label", "name", "confidence"]
@@ -56,8 +58,9 @@ _TIFF_TYPES = ("u1", "u2", "u4")
 
 def write_labels(path: str | Path, labels: LabelMap, *, progress: Progress = ignore_progress) -> None:
     """Write a label map to .tif, .h5, .csv or .geojson; InvalidInput for other suffixes."""
-    if Path(path).suffix.lower() == OUTLINES:
-        write_label_outlines(path, labels)
+    other = {OUTLINES: write_label_outlines, ZARR: write_labels_zarr}.get(Path(path).suffix.lower())
+    if other is not None:
+        other(Path(path), labels)
         return
     writers = {".tif": _write_tiff, ".tiff": _write_tiff, ".h5": _write_hdf5, ".csv": _write_csv}
     write_by_suffix(path, labels, writers, "label maps", progress)
