@@ -13,7 +13,8 @@ _INSIDE = (0.85, 0.6)  # least share of like neighbours; the second where few pi
 _LEAST_PIXELS = 5
 _FEWER_PIXELS = 3
 _TAUGHT = 4_000  # pixels that are enough to look for parts
-_DEPTH = 5
+_DEPTH = 8
+_DIRECTIONS = 4  # in which pixels may fall in two parts; the first is often that of a boundary
 _EDGE = 1.6  # times the largest eigenvalue of noise
 _APART = 3.0  # standard deviations within
 _LEAST_MEAN = 0.05  # counts
@@ -108,11 +109,13 @@ def _parts(
     few = whitened[chosen]
     values, vectors = np.linalg.eigh(few.T @ few / few.shape[0])
     noise = (1 + np.sqrt(9 * mean.size / few.shape[0])) ** 2
-    if values[-1] < _EDGE * noise:
-        return [pixels]
-    along = whitened @ vectors[:, -1]
-    upper = _upper_part(along)
-    if upper is None:
+    cuts = [
+        _upper_part(whitened @ vectors[:, -place])
+        for place in range(1, _DIRECTIONS + 1)
+        if place <= values.size and values[-place] > _EDGE * noise
+    ]
+    upper, gain = max(cuts, key=lambda cut: cut[1], default=(np.zeros(0, bool), 0.0))
+    if gain == 0:
         return [pixels]
     parts = []
     for side in (upper, ~upper):
@@ -120,22 +123,19 @@ def _parts(
     return parts
 
 
-def _upper_part(values: NDArray[np.floating]) -> NDArray[np.bool_] | None:
-    """Return which values are of the upper of two clearly separated parts, or None."""
+def _upper_part(values: NDArray[np.floating]) -> tuple[NDArray[np.bool_], float]:
+    """Return which values are of the upper of two clear parts, and how much that explains, or 0."""
     ordered = np.sort(values)
     number = np.arange(1, ordered.size)
     first, both = np.cumsum(ordered)[:-1], ordered.sum()
-    low, high = first / number, (both - first) / (ordered.size - number)
-    squares = np.cumsum(ordered**2)
-    within = squares[-1] - number * low**2 - (ordered.size - number) * high**2
-    # In parts of unequal size the least sum of squares cuts the larger one: the likelihood knows sizes.
-    valid = (number >= _LEAST_PIXELS) & (ordered.size - number >= _LEAST_PIXELS)
-    if not valid.any():
-        return None
-    deviation = np.sqrt(np.maximum(within, 1e-12) / ordered.size)
-    separation = np.where(valid, (high - low) / deviation, 0.0)
-    best = int(separation.argmax())
-    return values > ordered[best] if separation[best] > _APART else None
+    apart = (both - first) / (ordered.size - number) - first / number
+    between = number * (ordered.size - number) / ordered.size * apart**2
+    within = np.maximum(((ordered - ordered.mean()) ** 2).sum() - between, 1e-12)
+    clear = (apart > _APART * np.sqrt(within / ordered.size)) & (number >= _LEAST_PIXELS)
+    clear &= ordered.size - number >= _LEAST_PIXELS
+    gain = np.where(clear, between, 0.0)
+    best = int(gain.argmax())
+    return values > ordered[best], float(gain[best])
 
 
 def _without_boundaries(ends: list[End], pixels: int) -> tuple[End, ...]:

@@ -39,6 +39,7 @@ _COHERENT = 0.3
 _SURE, _BEST = 0.8, 0.6
 _UNLISTED_COMPOSITIONS = 4
 _POOREST_FIT = 2.0  # chi-square per bin that errors of the model may explain
+_NAMINGS = 2  # again, with what the names told of the sensitivity
 _SEED = 20260701
 
 
@@ -285,16 +286,17 @@ def _name(
     minerals: list[tuple[int, ...]],
     sensitivity: Sensitivity,
 ) -> tuple[tuple[Name, ...], Sensitivity]:
-    """Name the ends, once more with the sensitivity that those named at first tell."""
+    """Name the ends, and again with the sensitivity that those named at first tell."""
     listed = len(search.minerals)
     names = name_ends(ends, sensitivity.adjust(whole), listed, minerals)
-    good = [place for place, name in enumerate(names) if name.point >= 0]
-    if good:
-        totals = np.array([ends[place].counts.sum() for place in good])
-        means = np.array([ends[place].counts for place in good]) / totals[:, None]
-        points = np.array([names[place].point for place in good])
-        sensitivity = fit_sensitivity(whole, points, means, totals, sensitivity)
-        names = name_ends(ends, sensitivity.adjust(whole), listed, minerals)
+    for _ in range(_NAMINGS):
+        good = [place for place, name in enumerate(names) if name.point >= 0]
+        if good:
+            totals = np.array([ends[place].counts.sum() for place in good])
+            means = np.array([ends[place].counts for place in good]) / totals[:, None]
+            points = np.array([names[place].point for place in good])
+            sensitivity = fit_sensitivity(whole, points, means, totals, sensitivity)
+            names = name_ends(ends, sensitivity.adjust(whole), listed, minerals)
     return names, sensitivity
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +19,16 @@ _MOST_COUNTS = 1e5  # of an end: errors of spectra limit what more would tell
 _LIKELY = 16  # compositions that are compared in full
 _PRUNED_AT, _PRUNED_ERROR = 3_000.0, 0.25  # counts and relative error of a bin, for the choice of these
 _CURVE_ERROR, _FAMILY_ERROR, _SCATTER_ERROR = 0.04, 0.05, 0.3
-_BIN_ERROR = 0.02
+_BIN_ERROR, _SHAPE_ERROR = 0.02, 0.15
 _SHIFT_KEV = 0.003
 _WIDTH_ERROR = 0.03
-_KEEPS = 20.0  # by how much another must be better than what the pixels seemed to be
+_KEEPS = 6.0  # by how much another must be better than what the pixels seemed to be
 _MISFITS = 12.0  # chi-square per bin
 _DOUBTFUL = 1.5
 _STRANGER_THAN_MISFIT, _STRANGER, _STRANGER_OF_MANY = 15.0, 40.0, 60.0
 _STRANGER_PER_BIN = 0.25  # a better fit of less than this is that of a model with errors
+_SURE, _RESOLVED = 0.8, 0.9
+_UNLISTED = 0.2  # weight of an unlisted mineral that is just not better enough
 _ALIKE = 6.0  # in minus twice the log-likelihood: cannot be told apart
 _LEAST_FOR_DOSE = 3
 _DOSE_SPREAD = 0.1  # of the logarithm of an end's counts
@@ -52,6 +54,8 @@ class Name:
         The unlisted mineral that it resembles most, or -1.
     better
         By how much that is better than the best of the list, in minus twice the log-likelihood.
+    best
+        The most probable mineral of the list, or -1.
     """
 
     minerals: tuple[int, ...]
@@ -60,6 +64,7 @@ class Name:
     point: int
     resembles: int
     better: float
+    best: int = -1
 
 
 def name_ends(
@@ -123,10 +128,10 @@ class Comparison:
             )
             self._known[point] = mixed_floor(known.lines[point] + known.continuum[point]), columns.T @ columns
         spectrum, shared = self._known[point]
-        covariance = shared + np.diag(
-            bin_variance(spectrum, counts, _BIN_ERROR * np.sqrt(1 / counts)) / counts
+        variance = bin_variance(
+            spectrum, self.expected.templates.continuum[point], counts, _BIN_ERROR, _SHAPE_ERROR
         )
-        covariance[np.diag_indices_from(covariance)] += (_BIN_ERROR * spectrum) ** 2
+        covariance = shared + np.diag(variance / counts)
         root = cho_factor(covariance, lower=True, check_finite=False)
         residual = mean - spectrum
         square = float(residual @ cho_solve(root, residual, check_finite=False))
@@ -185,7 +190,18 @@ def _decide_together(
             break
         dose = float(np.nanmedian(bright))
         spread = max(_DOSE_SPREAD, 2 * float(np.nanmedian(np.abs(bright - dose))))
-    return names
+    return _one_to_one(names)
+
+
+def _one_to_one(names: tuple[Name, ...]) -> tuple[Name, ...]:
+    """Give an end that may be several minerals to its best one when other ends surely are the others."""
+    sure = {name.minerals[0] for name in names if len(name.minerals) == 1 and name.probability > _SURE}
+    return tuple(
+        replace(name, minerals=(name.best,), probability=_RESOLVED * name.probability)
+        if len(name.minerals) > 1 and set(name.minerals) - {name.best} <= sure and name.best not in sure
+        else name
+        for name in names
+    )
 
 
 def _decide(
@@ -214,10 +230,12 @@ def _decide(
     better = lowest - outside[stranger] if outside else 0.0
     margin = _STRANGER if first in settled else _STRANGER_OF_MANY
     margin = _STRANGER_THAN_MISFIT if misfit > _DOUBTFUL else margin
-    if misfit > _MISFITS or better > max(margin, _STRANGER_PER_BIN * bins):
+    margin = max(margin, _STRANGER_PER_BIN * bins)
+    if misfit > _MISFITS or better > margin:
         return Name((), 1.0, misfit, -1, stranger, better)
     alike = tuple(sorted(m for m, score in inside.items() if abs(score - inside[first]) < _ALIKE))
     weight = {m: float(np.exp(-0.5 * _TEMPER * (score - lowest))) for m, score in inside.items()}
-    unlisted = 0.3 * float(np.exp(0.5 * _TEMPER * min(better, 40.0)))
+    unlisted = _UNLISTED * float(np.exp(0.5 * _TEMPER * min(better - margin, 0.0)))
     probability = sum(weight[m] for m in alike) / (sum(weight.values()) + unlisted)
-    return Name(alike, probability, misfit, int(points[best[first]]), stranger, better)
+    winner = min(inside, key=lambda mineral: inside[mineral])
+    return Name(alike, probability, misfit, int(points[best[first]]), stranger, better, winner)

@@ -20,6 +20,7 @@ from napari_xrf.minerals.traces import Expected
 TOLERANCE = 0.03  # relative error of a bin that is independent of all others
 TRACE_PERCENT = 0.3  # by weight, one standard deviation
 CONTINUUM_SPREAD = 0.5
+SHAPE_ERROR = 0.08  # of the continuum in a bin
 _MOST_POINTS = 4  # compositions of a mineral that are compared with; what lies between is a column
 _INSIDE = 1 / 3  # of the variance of a range's corners: that of even compositions inside
 _BESIDE = 0.1  # the same around a corner
@@ -96,8 +97,8 @@ def prepare_scan(
     spectra = mixed_floor(templates.lines + templates.continuum)
     for mineral in np.unique(templates.owner):
         own = np.flatnonzero(templates.owner == mineral)
-        for point in own[_points(spectra[own], counts, tolerance)]:
-            variance = bin_variance(spectra[point], counts, tolerance)
+        for point in own[_points(spectra[own], templates.continuum[own], counts, tolerance)]:
+            variance = bin_variance(spectra[point], templates.continuum[point], counts, tolerance)
             kept, size = _orthogonal(error_columns(expected, point, trace_percent), variance, counts)
             chosen.append(point)
             variances.append(variance)
@@ -140,9 +141,19 @@ def mixed_floor(spectra: NDArray[np.float64]) -> NDArray[np.float64]:
     return (1 - FLOOR) * spectra + FLOOR / spectra.shape[-1]
 
 
-def bin_variance(spectra: NDArray[np.float64], counts: float, tolerance: float) -> NDArray[np.float64]:
-    """Return D: counting, independent errors and a tenth of a count in each bin, per unit of N."""
-    return spectra + counts * (tolerance * spectra) ** 2 + 0.1 / counts
+def bin_variance(
+    spectra: NDArray[np.float64],
+    continuum: NDArray[np.float64],
+    counts: float,
+    tolerance: float,
+    shape: float = SHAPE_ERROR,
+) -> NDArray[np.float64]:
+    """Return D: counting, independent errors and a tenth of a count in each bin, per unit of N.
+
+    Of scatter not even the shape is known well: Compton profiles, multiple scatter, the tube's spectrum.
+    """
+    errors = (tolerance * spectra) ** 2 + (shape * continuum) ** 2
+    return spectra + counts * errors + 0.1 / counts
 
 
 def _directions(differences: NDArray[np.float64], spread: float) -> NDArray[np.float64]:
@@ -154,9 +165,11 @@ def _directions(differences: NDArray[np.float64], spread: float) -> NDArray[np.f
     return np.asarray(sizes[:_MOST_DIRECTIONS, None] * rows[:_MOST_DIRECTIONS])
 
 
-def _points(spectra: NDArray[np.float64], counts: float, tolerance: float) -> list[int]:
+def _points(
+    spectra: NDArray[np.float64], continuum: NDArray[np.float64], counts: float, tolerance: float
+) -> list[int]:
     """Return the middle composition and those far from all chosen before."""
-    variance = bin_variance(spectra[0], counts, tolerance)
+    variance = bin_variance(spectra[0], continuum[0], counts, tolerance)
     chosen = [0]
     distance = counts * ((spectra - spectra[0]) ** 2 / variance).sum(axis=1)
     while len(chosen) < _MOST_POINTS and distance.max() > _APART:

@@ -29,6 +29,7 @@ _LEAST_PIXELS = 4
 _BIN_ERROR = 0.02
 _WORTH = 100  # independent pixels: errors of spectra repeat themselves in all others
 _SCATTER_ERROR = 0.3  # at each knot
+_MOST_COUNTS = 1e5  # of a class: errors of spectra limit what more would tell
 _STEP = 0.3  # largest change of a logarithm in a round
 
 
@@ -109,7 +110,9 @@ def fit_sensitivity(
         slopes = np.vstack([hats * templates.lines[point], adjusted.parts[point][:, None] * shapes])
         slopes = slopes - slopes.sum(axis=1, keepdims=True) * spectrum
         shown = mixed_floor(spectrum)
-        variance = bin_variance(shown, total, _BIN_ERROR) / total
+        variance = bin_variance(
+            shown, templates.continuum[point], min(total, _MOST_COUNTS), _BIN_ERROR
+        ) / min(total, _MOST_COUNTS)
         columns = np.vstack(
             [error_columns(adjusted, int(point)), _SCATTER_ERROR * hats * templates.continuum[point]]
         )
