@@ -11,7 +11,7 @@ from napari_xrf.plugin.layers.cubes import CUBE_KEY, brightest_channel, energy_f
 from napari_xrf.plugin.layers.layer_data import good_limits, open_viewers
 
 _JUDGED_SIDE = 120  # pixels of a side that a contrast is judged on
-_HALF_WINDOW_KEV = 0.1  # to each side of the slider: a peak's width, where a single channel is noise
+_HALF_WINDOW_KEV = 0.08  # to each side of the slider: a peak's width, where a single channel is noise
 
 
 def follow_opening(cube: SpectralCube) -> None:
