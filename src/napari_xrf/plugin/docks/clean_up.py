@@ -16,10 +16,9 @@ from napari_xrf.core.label_map import LabelMap
 from napari_xrf.minerals.cleanup import CleanUpStep, clean_labels
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
-from napari_xrf.plugin.forms.parts import button, column, row, wrapped
+from napari_xrf.plugin.forms.parts import button, row, wrapped
 from napari_xrf.plugin.layers.labels import label_layer
 from napari_xrf.plugin.layers.layer_data import add_layers, with_keywords
-from napari_xrf.plugin.notices import tell
 
 ALL_CLASSES = "all classes"
 _SIZES = (  # step, label, first size, most, stride, what it does
@@ -34,6 +33,8 @@ _QUICK_PIXELS = 400_000  # larger maps are previewed on request, so that the for
 
 class CleanUpDock(Dock):
     """Cleans a label layer up into a new one; the old one stays as it is."""
+
+    title = "Clean up labels"
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
@@ -58,16 +59,13 @@ class CleanUpDock(Dock):
         fields = QFormLayout()
         for widget in self.form:
             fields.addRow("" if widget is fill else widget.label, widget.native)
-        self.setLayout(
-            column(
-                row(QLabel("Labels"), self.labels),
-                QLabel("Sizes in pixels; the steps run from top to bottom."),
-                fields,
-                self.changes,
-                row(self.run, self.count, None),
-                self.job_bar,
-                None,
-            )
+        self.lay_out(
+            row(QLabel("Labels"), self.labels),
+            QLabel("Sizes in pixels; the steps run from top to bottom."),
+            fields,
+            self.changes,
+            row(self.run, self.count, None),
+            None,
         )
         self.setMinimumWidth(320)
         self._preview = self.throttled(self._show_changes, 150)
@@ -118,7 +116,7 @@ class CleanUpDock(Dock):
         kept = {key: layer.metadata[key] for key in _KEPT if key in layer.metadata}
         cleaned = label_layer(after, f"{layer.name} (cleaned)")
         add_layers(self.viewer, [with_keywords(cleaned, metadata=kept)])
-        tell(f"{_changed_pixels(before, after):,} pixels changed; {layer.name!r} stays as it was")
+        self.tell(f"{_changed_pixels(before, after):,} pixels changed; {layer.name!r} stays as it was")
 
     def _count(self) -> None:
         self._start("Counting changes", self._tell_changes)

@@ -26,7 +26,7 @@ from napari_xrf.physics.instrument_file import write_instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice, element_buttons
-from napari_xrf.plugin.forms.parts import button, column, row, tick_box
+from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.forms.synthesis_choices import FileChoice
 from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.forms.tick_list import TickBoxes
@@ -34,7 +34,7 @@ from napari_xrf.plugin.layers.cubes import FOUND_KEY
 from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
-from napari_xrf.plugin.notices import errors_told, tell, warn
+from napari_xrf.plugin.notices import errors_told
 from napari_xrf.reference.oxides import parse_valences
 
 AS_FILE = "as the file says"
@@ -51,6 +51,8 @@ _HEADS = ("Region", "", "wt %", "± 1 sd", "limit", "oxide %")
 
 class QuantitiesDock(Dock):
     """Tables weight percent with errors and limits, and makes a layer of each element's."""
+
+    title = "Quantities"
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
@@ -91,27 +93,22 @@ class QuantitiesDock(Dock):
             "What the standards tell, for other maps of the instrument",
             self._ask_instrument,
         )
-        self.setLayout(
-            column(
-                row(QLabel("Map"), self.maps),
-                row(self.find, self.from_file, self.periodic, None),
-                (self.list, 1),
-                row(QLabel("Where"), self.where, self.regions, self.labels),
-                row(QLabel("Oxygen"), self.oxygen, self.valences),
-                row(QLabel("Instrument"), self.instrument),
-                row(
-                    button(
-                        "Add standard…", "A spectrum, and a table of its weight percents", self._ask_standard
-                    ),
-                    button("None", "Forget the standards", lambda: self.use_standards(())),
-                    self.standards,
-                    None,
-                ),
-                row(self.run, self.pixels, None),
-                self.job_bar,
-                (self.table, 3),
-                row(self.save_all, self.save_instrument, None),
-            )
+        self.lay_out(
+            row(QLabel("Map"), self.maps),
+            row(self.find, self.from_file, self.periodic, None),
+            (self.list, 1),
+            row(QLabel("Where"), self.where, self.regions, self.labels),
+            row(QLabel("Oxygen"), self.oxygen, self.valences),
+            row(QLabel("Instrument"), self.instrument),
+            row(
+                button("Add standard…", "A spectrum, and a table of its weight percents", self._ask_standard),
+                button("None", "Forget the standards", lambda: self.use_standards(())),
+                self.standards,
+                None,
+            ),
+            row(self.run, self.pixels, None),
+            (self.table, 3),
+            row(self.save_all, self.save_instrument, None),
         )
         self.setMinimumWidth(480)
         self.where.currentIndexChanged.connect(lambda _: self._set_enabled())
@@ -174,7 +171,7 @@ class QuantitiesDock(Dock):
             recipe = Recipe(self.oxygen.currentData(), parse_valences(self.valences.text()))
             regions, formulas = self._where(cube.map_shape)
             if regions is not None and not regions:
-                warn("No region lies on the map: draw one, or quantify the whole map")
+                self.warn("No region lies on the map: draw one, or quantify the whole map")
                 return
             self.maps.run(
                 "Quantifying",
@@ -204,7 +201,7 @@ class QuantitiesDock(Dock):
             add_layers(self.viewer, element_map_layers(report.maps))
         self._set_enabled()
         notes = dict.fromkeys(note for one in report.quantities for note in one.notes)
-        tell("\n".join(notes) or f"{len(report.quantities)} compositions are in the table")
+        self.tell("\n".join(notes) or f"{len(report.quantities)} compositions are in the table")
 
     def _ask_standard(self) -> None:
         spectrum, _ = QFileDialog.getOpenFileName(self, "Spectrum or map of known composition")
@@ -225,7 +222,7 @@ class QuantitiesDock(Dock):
         if folder and self.report is not None:
             with errors_told():
                 files = self.report.write(Path(folder))
-                tell(f"{len(files)} files are written to {folder}")
+                self.tell(f"{len(files)} files are written to {folder}")
 
     def _ask_instrument(self) -> None:
         self.save_as("Save the instrument", "mine.toml", "Instrument (*.toml)", self.write_instrument_file)
@@ -238,7 +235,7 @@ class QuantitiesDock(Dock):
             path,
             instrument=self._instrument(),
             standards=tuple(self._standards),
-            on_done=lambda _: tell(f"{path.name} is written"),
+            on_done=lambda _: self.tell(f"{path.name} is written"),
         )
 
 
