@@ -6,7 +6,7 @@ from napari.layers import Layer
 from napari.utils.notifications import notification_manager
 
 from napari_xrf import io
-from napari_xrf.plugin.commands import add_file, new_roi_layer
+from napari_xrf.plugin.commands import add_file, flatten_labels, new_roi_layer
 from napari_xrf.plugin.layers.cubes import cube_from, cube_layers, holds_cube
 from two_phase_maps import two_phase_cube, two_phase_labels
 
@@ -77,3 +77,19 @@ def test_the_sample_is_a_rock_with_its_truth():
     inside = truth.data == quartz
     assert silicon[inside].mean() > 1.5 * silicon[~inside].mean()
     assert iron[inside].mean() < iron[~inside].mean()
+
+
+def test_labels_with_an_energy_axis_are_flattened():
+    from napari.components import ViewerModel
+
+    viewer = ViewerModel()
+    cube_layer = viewer.add_layer(Layer.create(*cube_layers(two_phase_cube()[0])[-1]))
+    data = np.zeros(cube_layer.data.shape, dtype=np.uint8)
+    data[100, 3:5, 4:6], data[300, 4:6, 4:6] = 1, 2
+    painted = viewer.add_labels(data, scale=cube_layer.scale, units=cube_layer.units)
+    viewer.layers.selection.active = painted
+    flatten_labels(viewer)
+    flat = viewer.layers[-1]
+    assert (flat.ndim, painted in viewer.layers) == (2, False)
+    assert (flat.data[3, 4], flat.data[4, 4], flat.data[5, 4], flat.data[0, 0]) == (1, 2, 2, 0)
+    assert np.allclose(flat.scale, cube_layer.scale[1:])
