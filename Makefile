@@ -9,7 +9,7 @@ MODELS := line-mlp line-autoencoder maxrf-cnn maxrf-cnn-gem vit lt-vit mineral-c
     mineral-cnn-bilstm pca vae painting-generator
 WEIGHTS := src/napari_xrf/learning/weights
 
-.PHONY: demo test lint tests test-slow benchmarks network-tables train-all screenshots docs clean
+.PHONY: demo test lint tests test-slow fuzz benchmarks network-tables train-all screenshots docs clean
 
 demo: .venv/installed
 	$(RUN)/napari-xrf demo $(if $(DISPLAY)$(WAYLAND_DISPLAY),,--headless)
@@ -31,6 +31,10 @@ test-slow: .venv/installed
 
 # Those that measure speed or accuracy without further files; some look for measured ones beside the clone.
 BENCHMARKS := bcf_reading detector_speed element_maps hdf5_files synthesis_speed painting_generator
+# Damaged files of every format, for an hour: what it finds is left in build/fuzz.
+fuzz: .venv/installed
+	$(RUN)/python -m benchmarks.fuzz_readers --inputs 1000000 --minutes 60 --seed $${SEED:-0}
+
 benchmarks: .venv/installed
 	for name in $(BENCHMARKS); do echo "== $$name"; $(RUN)/python -m benchmarks.$$name || exit 1; done
 

@@ -16,6 +16,7 @@ from measured import measured_file
 from napari_xrf import io
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled, FileError, InvalidInput
+from napari_xrf.io.hdf5 import heaps
 
 
 @pytest.fixture
@@ -530,3 +531,26 @@ def test_values_in_raw_files_are_read_from_the_files_own_folder_only(tmp_path, p
             io.read(folder / "a.h5")
     else:
         assert io.read(folder / "a.h5").sum_spectrum().sum() == 256
+
+
+def test_texts_that_hdf5_would_read_for_ever_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(heaps, "_SECONDS", 2.0)
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["signal"] = "a text"
+        file.create_group("entry").attrs["NX_class"] = "NXentry"
+    data = bytearray(path.read_bytes())
+    at = data.index(b"GCOL") + 16
+    data[at : at + 16] = bytes(16)
+    path.write_bytes(data)
+    with pytest.raises(FileError, match="texts cannot be read"):
+        io.read(path)
+    assert not io.recognizes(path)
+
+
+def test_texts_that_are_left_over_do_not_matter(tmp_path):
+    path = tmp_path / "a.h5"
+    hdf5_files.nexus(path)
+    with path.open("ab") as handle:
+        handle.write(b"GCOL\1\0\0\0" + (4096).to_bytes(8, "little") + bytes(4080))
+    assert io.read(path).sum_spectrum().sum() > 0

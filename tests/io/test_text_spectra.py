@@ -235,3 +235,21 @@ def test_spx_that_was_never_calibrated(tmp_path, width):
     cube = io.read(path)
     assert cube.energy == EnergyAxis(0.0, 0.01, 4)
     assert "No energy calibration" in cube.provenance.warnings[0]
+
+
+def test_text_that_is_cut_short_is_told(tmp_path):
+    values = "\n".join(str(at % 7) for at in range(64))
+    texts = {
+        "a.mca": f"<<PMCA SPECTRUM>>\n<<CALIBRATION>>\n1 0.1\n9 0.9\n<<DATA>>\n{values}\n",
+        "b.mca": values,
+        "c.csv": "energy_keV,counts\n" + "\n".join(f"{at * 0.1:.1f},{at}" for at in range(64)),
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        assert "cut short" in " ".join(io.read(tmp_path / name).provenance.warnings)
+    spec = "#S 1 mesh x 0 1 2 y 0 1 1\n#@CHANN 64 0 63 1\n@A " + " ".join("1" * 64) + "\n"
+    (tmp_path / "d.mca").write_text(spec)
+    assert "stopped: 1 of 6 points" in " ".join(io.read(tmp_path / "d.mca").provenance.warnings)
+    (tmp_path / "e.mca").write_text(spec[:-20])
+    with pytest.raises(FileError, match="cut short: 54 of 64"):
+        io.read(tmp_path / "e.mca")

@@ -13,6 +13,7 @@ import numpy as np
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.io import calibration
+from napari_xrf.io.hdf5.heaps import check_texts
 from napari_xrf.io.scans import um_per, x_first
 from napari_xrf.io.whole_counts import as_counts
 
@@ -87,6 +88,8 @@ def _signals(path: Path) -> list[dict[str, Any]]:
     plugin = next((one for one in rsciio.IO_PLUGINS if suffix in one["file_extensions"]), None)
     if plugin is None:
         raise FileError(path, "is of a kind that RosettaSciIO does not read")
+    if suffix == "emd":  # an HDF5 file
+        check_texts(path)
     try:
         signals: list[dict[str, Any]] = import_module(plugin["api"]).file_reader(str(path))
     except ImportError as error:

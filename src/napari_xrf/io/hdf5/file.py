@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import FileError, XrfError
 from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.io.hdf5.heaps import check_texts
 
 _MANY = 2**27  # values that are read at once without a look at what is stored
 _SMALL_CHUNK = 2**26  # bytes that any budget affords
@@ -30,6 +31,7 @@ _DEEPEST = 32  # virtual datasets within virtual datasets
 def opened(path: str | Path) -> Iterator[h5py.File]:
     """Give an HDF5 file, open for reading and not locked; failures of the library become FileError."""
     target = Path(path)
+    check_texts(target)
     try:
         with _open(target) as file:
             yield file

@@ -236,7 +236,10 @@ def _read_csv(path: Path) -> ElementMaps:
     height, width = (int(size) + 1 for size in places.max(axis=0))
     if len(rows) - 1 != height * width or places.min() < 0:
         raise FileError(path, f"holds {len(rows) - 1} pixels of {height} × {width}", "Is it cut short?")
-    values = np.array([row[4:] for row in rows[1:]], dtype=np.float32)
+    wide = np.array([row[4:] for row in rows[1:]], dtype=np.float64)
+    if np.abs(wide).max(initial=0, where=~np.isnan(wide)) > np.finfo(np.float32).max:
+        raise FileError(path, "holds values that are too large for counts")
+    values = wide.astype(np.float32)
     stack = np.zeros((values.shape[1], height, width), dtype=np.float32)
     stack[:, places[:, 0], places[:, 1]] = values.T
     return ElementMaps(families, stack[0::2], stack[1::2], "table", size or _csv_pixel_size(rows), path.stem)

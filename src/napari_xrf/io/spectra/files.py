@@ -23,7 +23,7 @@ from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.io.calibration import axis_from_energies
 from napari_xrf.io.own.files import write_by_suffix
-from napari_xrf.io.spectra.single import one_pixel_cube
+from napari_xrf.io.spectra.single import one_pixel_cube, unended
 
 FAINTEST_SHARE = 0.05  # of an element's strongest line in the shell; fainter ones would hide the rest
 _HEADER = ["energy_keV", "counts"]
@@ -101,7 +101,7 @@ def read_spectrum_csv(path: str | Path) -> Spectrum:
 def read_spectrum_cube(path: str | Path) -> SpectralCube:
     """Read a table ``energy_keV,counts`` as a map of one pixel."""
     spectrum = read_spectrum_csv(path)
-    return one_pixel_cube(path, spectrum, layout="spectrum table")
+    return one_pixel_cube(path, spectrum, layout="spectrum table", warnings=unended(Path(path)))
 
 
 def _write_csv(path: Path, spectrum: Spectrum) -> None:

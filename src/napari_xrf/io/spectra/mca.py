@@ -19,7 +19,7 @@ from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.io import calibration, scans
 from napari_xrf.io.calibration import Calibration
-from napari_xrf.io.spectra.single import numbers, of_detectors, one_pixel_cube, positive, text_lines
+from napari_xrf.io.spectra.single import numbers, of_detectors, one_pixel_cube, positive, text_lines, unended
 from napari_xrf.io.whole_counts import as_counts
 
 _AMPTEK = "<<PMCA SPECTRUM>>"
@@ -140,6 +140,8 @@ def _read_amptek(path: Path, lines: list[str]) -> SpectralCube:
         return calibration.axis_from_points(at, energies, counts.size, label)
 
     axis, notes = calibration.or_assumed(find, counts.size)
+    if "END" not in sections:
+        notes += ("The file has no <<END>>: it is probably cut short.",)
     live_time = positive(tags.get("LIVE_TIME", "")) or positive(tags.get("REAL_TIME", ""))
     spectrum = Spectrum(counts, axis, tags.get("DESCRIPTION", "").strip() or path.stem, live_time=live_time)
     return one_pixel_cube(path, spectrum, layout="Amptek spectrum", warnings=notes)
@@ -161,17 +163,19 @@ def _read_spec(path: Path, text: str, wanted: int | None) -> SpectralCube:
     told = {key: numbers(_tag(scan, key) or _tag(head, key)) for key in ("CALIB", "CHANN", "CTIME")}
     first, reduction = _of(told["CHANN"], 1), _of(told["CHANN"], 3) or 1.0
     axis, notes = _calibrated(told["CALIB"], size, first, reduction)
+    if size < _of(told["CHANN"], 0):
+        raise FileError(path, f"is cut short: {size} of {_of(told['CHANN'], 0):.0f} channels are there")
     if len(found) > 1:
         notes += (f"The file holds {len(found)} scans; scan {at} is read: choose by map=N (--map N).",)
     if len(whole) < len(blocks):
         notes += (f"{len(blocks) - len(whole)} spectra of other lengths are left out.",)
     values = np.array(whole, dtype=np.float64)
     live_time = _of(told["CTIME"], 1) or None
-    if len(whole) == 1:
-        spectrum = Spectrum(values[0], axis, path.stem, live_time=live_time)
-        return one_pixel_cube(path, spectrum, layout="SPEC spectrum", warnings=notes)
     command = re.match(r"#S\s+\S+\s+(.*)", scan)
     grid = scans.grid_of(command[1] if command else "", len(whole))
+    if grid.shape == (1, 1):
+        spectrum = Spectrum(values[0], axis, path.stem, live_time=live_time)
+        return one_pixel_cube(path, spectrum, layout="SPEC spectrum", warnings=notes)
     filled = np.zeros((grid.shape[0] * grid.shape[1], size))
     filled[: len(whole)] = values
     counts, faults = as_counts(filled.reshape(*grid.shape, size))
@@ -189,7 +193,7 @@ def _read_plain(path: Path, lines: list[str]) -> SpectralCube:
         lambda: calibration.axis_from_energies(table[:, 0]) if table.shape[1] == 2 else None, size
     )
     spectrum = Spectrum(table[:, -1], axis, path.stem)
-    return one_pixel_cube(path, spectrum, layout="plain spectrum", warnings=notes)
+    return one_pixel_cube(path, spectrum, layout="plain spectrum", warnings=(*notes, *unended(path)))
 
 
 def _sections(lines: list[str], start: str, end: str) -> dict[str, list[str]]:

@@ -87,6 +87,14 @@ def text_lines(path: Path) -> list[str]:
     return content.decode("utf-8-sig", "replace").splitlines()
 
 
+def unended(path: Path) -> tuple[str, ...]:
+    """Return a warning when the last line of a text file has no end: it is then probably not the last one."""
+    with path.open("rb") as handle:
+        handle.seek(max(path.stat().st_size - 1, 0))
+        ended = handle.read(1) in (b"\n", b"\r")
+    return () if ended else ("The last line of the file has no end: the file is probably cut short.",)
+
+
 def numbers(text: str) -> list[float]:
     """Return the finite numbers at the start of a text, ``"10.0, 10.0 eV"``; a unit may follow them.
 
