@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from napari_xrf.core.emission_lines import edge_energy
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.explanation import Explanation, explain_again
+from napari_xrf.maps.scatter import ANODES
 from napari_xrf.maps.setting import Setting
 
-# Anodes whose Compton peaks a detector tells from the elastic ones; those of Cr and Cu it does not.
-_ANODES = {"Rh": 0.0, "Mo": -6.0, "Ag": -6.0, "W": -8.0, "Pd": -8.0}  # and how likely each is, log-odds
 _ANGLES_DEG = (130.0, 105.0, 155.0)
 _NO_ANODE = 3.0  # log-odds against a tube of a certain anode where nothing is known
 _HIGHEST_TUBE_KEV = 70.0
+_HALF_SEEN = 1000.0  # log-odds against an anode of which all but the line that tells it is seen
+_SEEN, _NOT_SEEN = 5.0, 3.0  # standard errors
+_WELL_EXCITED = 1.3  # overvoltage
 
 
 def with_likely_anode(
@@ -58,16 +60,15 @@ def with_likely_anode(
             )
         )
 
-    for anode in (setting.anode,) if setting.anode else _ANODES:
+    for anode in (setting.anode,) if setting.anode else ANODES:
         inner = "L3" if anode == "W" else "K"
         if setting.anode or (anode not in listed and edge_energy(anode, inner) < setting.highest_kev):
             attempt(anode, _ANGLES_DEG[0])
     temper = min(again.best.misfit for _, again in trials)
 
     def score(one: tuple[Setting, Explanation]) -> float:
-        return one[1].best.score(temper) + (
-            _ANODES.get(one[0].anode or "", 0.0) if not setting.anode else 0.0
-        )
+        unlikely = 0.0 if setting.anode else ANODES.get(one[0].anode or "", 0.0)
+        return one[1].best.score(temper) + unlikely - _HALF_SEEN * _half_seen(*one)
 
     likeliest = max(trials[1:], key=score, default=trials[0])
     if likeliest[0].anode is not None:
@@ -78,3 +79,18 @@ def with_likely_anode(
         return setting, before
     found, again = best
     return found, explain_again(spectrum, found, again, prune=True, progress=progress)
+
+
+def _half_seen(setting: Setting, explained: Explanation) -> bool:
+    """Whether an anode's soft or Compton lines are seen, and the elastic one that it excites well is not."""
+    anode, best = setting.anode or "", explained.best
+    shell = "L" if anode == "W" else "K"
+    if edge_energy(anode, "L3" if shell == "L" else "K") > setting.highest_kev / _WELL_EXCITED:
+        return False
+    errors = best.fit.errors * np.sqrt(best.misfit)
+    seen = {
+        explained.spectrum.names[k]: float(best.fit.amplitudes[place] / max(errors[place], 1e-300))
+        for place, k in enumerate(best.index)
+        if explained.spectrum.names[k].startswith(f"{anode} ")
+    }
+    return max(seen.values(), default=0.0) > _SEEN and seen.get(f"{anode} {shell} elastic", 0.0) < _NOT_SEEN

@@ -8,11 +8,12 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.constants import FWHM_PER_SIGMA, MN_KA_KEV
+from napari_xrf.core.constants import ELECTRON_REST_KEV, FWHM_PER_SIGMA, MN_KA_KEV
 from napari_xrf.core.emission_lines import SHELLS, edge_energy, family_lines
 from napari_xrf.maps.background import estimate_background, typical_fwhm
 from napari_xrf.maps.candidates import known_elements
 from napari_xrf.maps.peaks import Peak
+from napari_xrf.maps.scatter import ANODES
 from napari_xrf.maps.setting import Setting
 
 Array = NDArray[np.float64]
@@ -34,12 +35,13 @@ _TRIED, _JUDGED = 36, 10  # axes whose patterns of lines are fitted, and of whic
 _APART_KEV, _SAME_KEV = 0.02, 0.008
 _USUAL_KEV = 0.12  # how far off files' axes are at most but for rare ones
 # What is asked of axes further off: log-odds below the best near one's at most, part of the peaks explained.
-_FAR_WORSE, _FAR_MORE, _FAR_EXPLAINED = 3.0, 0.1, 0.5
+_FAR_WORSE, _FAR_MORE, _FAR_EXPLAINED = 0.0, 0.1, 0.5
 _RATIO_ERROR = 0.25  # of the counts of a family's peaks: absorption, efficiency and overlaps
 _UNEXPLAINED = 16.0  # most that the strongest peak costs where it is of no line, log-odds
 _SUM_KEV, _SUM_PART, _SUM_WEIGHT = 0.06, 0.05, 0.2  # of peaks that may be two pulses at once
 _TYPICAL_FWHM_EV, _FWHM_SPREAD = 140.0, 0.2
-_ANODES = ("Rh", "Mo", "Ag", "Pd", "W")
+# Lines above have a Compton peak apart: about where this angle puts it, known to a part of its loss.
+_COMPTON_KEV, _SCATTER_DEG, _SPREAD_PART = 8.0, 132.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,13 @@ def likely_axes(
 
 @dataclass(frozen=True)
 class _Family:
-    """Groups of lines that a detector does not tell apart: keV and share of the family's photons."""
+    """Peaks of a family: keV, share of its photons, and how uncertain their place is."""
 
     element: str
     log_odds: float
     energies: Array
     shares: Array
+    spread_kev: float = 0.0
 
 
 class _AxisSearch:
@@ -129,6 +132,7 @@ class _AxisSearch:
         self.weight = np.sqrt(significance / significance[0]) * np.where(_are_sums(peaks), _SUM_WEIGHT, 1.0)
         self.errors = np.hypot(_RATIO_ERROR * self.counts, self.counts / significance)
         self.families = _families(setting, listed)
+        self._spread = np.array([family.spread_kev for family in self.families])
         self._main = np.array([family.energies[0] for family in self.families])
         self.fwhm = _seen_fwhm(spectrum, setting, peaks)
 
@@ -200,7 +204,7 @@ class _AxisSearch:
     def _with_score(self, axis: Axis, near: list[_Family], rows: list[Array], kept: list[int]) -> Axis:
         gain = np.array(axis.gain)
         prior = log_prior(np.array(axis.offset), gain) + self._resolution_prior(gain)
-        elements = tuple(sorted({near[k].element for k in kept} - set(_ANODES)))
+        elements = tuple(sorted({near[k].element for k in kept} - set(ANODES)))
         score, _, explained = self._fitted(near, rows, kept)
         return Axis(axis.offset, axis.gain, score + float(prior), explained, elements)
 
@@ -208,11 +212,12 @@ class _AxisSearch:
         """Return families whose main line is at a peak, and what each puts into the peaks and beside them."""
         moved = self.at * (1 + axis.gain) + axis.offset
         width = np.hypot(_MATCH_KEV, np.hypot(_LOOSE, wide) * moved)
-        close = np.abs(moved[:, None] - self._main) < 2.4 * width[:, None]
+        close = np.abs(moved[:, None] - self._main) < 2.4 * np.hypot(width[:, None], self._spread)
         near, rows = [], []
         for k in np.flatnonzero(close.any(axis=0)):
             family = self.families[k]
-            at_peaks = np.exp(-0.5 * ((moved[:, None] - family.energies) / width[:, None]) ** 2)
+            own = np.hypot(width, family.spread_kev)[:, None]
+            at_peaks = np.exp(-0.5 * ((moved[:, None] - family.energies) / own) ** 2)
             near.append(family)
             rows.append(np.append(at_peaks @ family.shares / self.errors, self._missing(family, moved, axis)))
         return near, rows
@@ -239,10 +244,10 @@ class _AxisSearch:
 
     def _moved(self, axis: Axis, used: list[_Family]) -> Axis:
         """Return the axis that puts the peaks best on the lines of some families."""
-        if not used:
+        if all(family.spread_kev for family in used):
             return axis
         moved = self.at * (1 + axis.gain) + axis.offset
-        lines = np.concatenate([family.energies for family in used])
+        lines = np.concatenate([family.energies for family in used if not family.spread_kev])
         nearest = lines[np.abs(moved[:, None] - lines).argmin(axis=1)]
         near = np.abs(nearest - moved) < 0.03 + 0.004 * moved
         if near.sum() < 3 or np.ptp(moved[near]) < 1.0:
@@ -281,11 +286,16 @@ def _families(setting: Setting, listed: tuple[str, ...]) -> list[_Family]:
             if at.size:
                 found.append(_Family(element, odds - 1.5 * "KLM".index(shell), at, shares))
     if setting.kind in (None, "tube"):
-        for anode in (setting.anode,) if setting.anode else _ANODES:
+        for anode in (setting.anode,) if setting.anode else ANODES:
             for shell, line in (("K", "K"), ("L", "L3")):
                 at, shares = _peaks_of(anode, shell, edge_energy(anode, line))
+                odds = -1.0 if setting.anode else -3.0
                 if at.size:
-                    found.append(_Family(anode, -1.0 if setting.anode else -3.0, at, shares))
+                    found.append(_Family(anode, odds, at, shares))
+                if at.size and at[0] > _COMPTON_KEV:
+                    lost = at[:1] / ELECTRON_REST_KEV * (1 - np.cos(np.radians(_SCATTER_DEG)))
+                    spread = _SPREAD_PART * float(at[0] * lost[0])
+                    found.append(_Family(anode, odds, at[:1] / (1 + lost), np.ones(1), spread))
     return found
 
 

@@ -88,7 +88,7 @@ def candidates(setting: Setting, listed: tuple[str, ...] = (), usual: bool = Fal
             if element not in listed:
                 odds += _BY_M_ALONE * families[0].endswith("M")
                 odds += (_COMMON - _USUAL) * (element == "Ar")  # only in air is it looked for
-                odds += _TUBE_MATERIAL * (element == "Rh" and setting.kind == "tube")
+                odds += _TUBE_MATERIAL * (element == "Rh" and setting.kind in ("tube", None))
             chosen.append((element, families, odds))
     columns = columns_of(tuple(families for _, families, _ in chosen), setting)
     return tuple(

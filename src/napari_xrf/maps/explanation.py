@@ -129,14 +129,13 @@ def explain_again(
     prune
         Whether elements that no longer pay are let go.
     strays
-        Whether stray peaks are kept where an anode's K lines may be scattered.
+        Whether stray peaks are kept.
     """
     summed, setting = coarse(without_spikes(spectrum, setting.energy, setting.detector.fwhm), setting)
     kept = [one for one in before.elements if one.element not in without]
     profiles = columns_of(tuple(one.families for one in kept), setting)
     pool = tuple(replace(one, columns=own) for one, own in zip(kept, profiles, strict=True))
-    kept_strays = tuple(one for one in before.strays if strays or one.kev < _NO_SCATTER_KEV)
-    columns = SpectrumFit(summed, setting, pool, kept_strays, next_stray=FIRST_STRAY)
+    columns = SpectrumFit(summed, setting, pool, before.strays if strays else (), next_stray=FIRST_STRAY)
     search = _Search(
         columns, tuple(one.element for one in pool), progress, frozenset(range(len(columns.strays)))
     )

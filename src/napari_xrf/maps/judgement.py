@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 
 from napari_xrf.maps.candidates import Candidate
 from napari_xrf.maps.joint_fit import inverse_of
+from napari_xrf.maps.scatter import ANODES
 from napari_xrf.maps.spectrum_fit import Content, Explained, SpectrumFit
 
 Array = NDArray[np.float64]
 
 _PROBABLE = 0.95
 # Reflections, surfaces and neighbours make small peaks that no counting error explains. In 41 measured files
-# an element below this part of all counts was there as often as odds^1.2 / (odds^1.2 + 42.5) says; it is
+# an element below this part of all counts was there as often as odds^1.2 / (odds^1.2 + 34) says; it is
 # reported from log-odds where that is two in five.
 _SMALL_PART = 0.02
-_SMALL_LOG_ODDS = 16.0
-_ODDS_POWER, _ODDS_SCALE = 1.2, 42.5
+_SMALL_LOG_ODDS = 14.0
+_ODDS_POWER, _ODDS_SCALE = 1.2, 34.0
 _SIGNIFICANT = 3.0  # standard errors
 _NOTICEABLE = 0.08  # of all else at the top of an element's peak
 # Beside a strong line: below these parts of the other lines there, and of the highest within 3 FWHM, a peak
@@ -34,6 +35,11 @@ _DIFFRACTED_PART, _CHAMBER_PART, _DETECTOR_PART = 1.6e-4, 1.5e-4, 2e-4
 _LEFT_IN_MAPS = 0.1  # of an element's counts, in a fit without deviations
 _DOUBTFUL = 40.0  # log-odds up to which lines in the wrong ratio count
 _WRONG_RATIO = 8.0  # log-odds that they cost
+_SEEN_SIBLINGS = 4.0  # standard errors at which other lines of an element count as seen
+# Reflections: those not told apart, the range they lie in, and how near to a line one passes for it.
+_STRAYS_UNSEEN, _STRAY_RANGE_KEV, _SAME_PLACE_KEV = 0.5, 10.0, 0.04
+_TUBE_OR_SAMPLE = 0.5
+_REPORTED = 0.4
 
 
 @dataclass(frozen=True)
@@ -95,10 +101,18 @@ def judge(
         own = np.flatnonzero(np.isin(best.index, spectrum.own[position]))
         cap = _first_family(spectrum, best, own[0], temper) + spectrum.element_odds(position)
         odds = min(odds, cap)
-        if odds < _DOUBTFUL and _lines_disagree(spectrum, best, own, temper):
+        siblings = _siblings(spectrum, best, own, temper)
+        if odds < _DOUBTFUL and siblings is not None and _disagree(*siblings):
             odds -= _WRONG_RATIO
         counts, error = _net(one, best, own, temper)
-        probability = _probability(odds, counts / max(float(spectrum.counts.sum()), 1.0))
+        part = counts / max(float(spectrum.counts.sum()), 1.0)
+        probability = _probability(odds, part)
+        if part < _SMALL_PART:
+            if siblings is None or not siblings[0] > _SEEN_SIBLINGS * siblings[1]:
+                probability = min(probability, _no_reflection(spectrum, best, position))
+            if _may_be_anode(spectrum, one):
+                probability = min(probability, _TUBE_OR_SAMPLE)
+            probability *= probability >= _REPORTED
         if probability > 0 and _significant(best, own[0], temper) and _noticed(spectrum, best, own):
             found.append((position, FoundElement(one.element, one.mapped, counts, error, probability)))
     return _also_in_maps(spectrum, best, found)
@@ -176,15 +190,17 @@ def _noticed(spectrum: SpectrumFit, best: Explained, own: NDArray[np.intp]) -> b
     return False
 
 
-def _lines_disagree(spectrum: SpectrumFit, best: Explained, own: NDArray[np.intp], temper: float) -> bool:
-    """Whether lines beside an element's main peak, given an amplitude of their own, contradict it."""
+def _siblings(
+    spectrum: SpectrumFit, best: Explained, own: NDArray[np.intp], temper: float
+) -> tuple[float, float] | None:
+    """Return what part of their counts lines beside the main peak hold, and its error; None without lines."""
     column = spectrum.columns[best.index[own[0]]]
     top = int(column.argmax())
     reach = 1.4 * float(spectrum.setting.detector.fwhm(spectrum.energies[top]))
     others = np.where(np.abs(spectrum.energies - spectrum.energies[top]) < reach, 0.0, column)
     amplitude = float(best.fit.amplitudes[own[0]])
     if others.max() < 0.02 * column.max() or amplitude <= 0:
-        return False
+        return None
     active = spectrum.columns[best.index[best.fit.amplitudes > 0]]
     seen = best.problem.project(np.concatenate([active, others[None]]))
     everything, extra = np.arange(len(active)), np.array([len(active)])
@@ -193,6 +209,29 @@ def _lines_disagree(spectrum: SpectrumFit, best: Explained, own: NDArray[np.intp
     slope = seen.onto[-1] - cross @ inverse @ seen.onto[:-1]
     left = float(seen.normal(extra, extra)[0, 0] - cross @ inverse @ cross)
     if left <= 0:
-        return False
-    ratio, error = 1 + slope / left / amplitude, math.sqrt(temper / left) / amplitude
-    return bool(ratio + 2 * error < 0.5 or ratio - 2 * error > 2.0)
+        return None
+    return 1 + float(slope) / left / amplitude, math.sqrt(temper / left) / amplitude
+
+
+def _disagree(ratio: float, error: float) -> bool:
+    """Whether lines beside an element's main peak contradict it."""
+    return ratio + 2 * error < 0.5 or ratio - 2 * error > 2.0
+
+
+def _no_reflection(spectrum: SpectrumFit, best: Explained, position: int) -> float:
+    """Return the probability that a single peak is an element's, and no reflection that lies there by chance.
+
+    Reflections of a crystal come in numbers: those that no element explains tell how many there are.
+    """
+    if not spectrum.strays:
+        return 1.0
+    per_kev = (len(best.content.strays) + _STRAYS_UNSEEN) / _STRAY_RANGE_KEV
+    element = math.exp(spectrum.pool[position].log_odds)
+    return element / (element + per_kev * _SAME_PLACE_KEV)
+
+
+def _may_be_anode(spectrum: SpectrumFit, one: Candidate) -> bool:
+    """Whether an unknown tube's L lines, scattered, would look the same: its K lines would tell."""
+    setting = spectrum.setting
+    unknown = setting.kind in (None, "tube") and setting.anode is None
+    return unknown and one.element in ANODES and one.families[0].endswith("L")

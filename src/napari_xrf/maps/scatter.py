@@ -12,6 +12,9 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.maps.families import normalised
 from napari_xrf.physics.detector.detector import Detector, respond
 
+# Usual anodes whose Compton peaks a detector tells from the elastic ones (not those of Cr and Cu), and
+# how likely each is where none is stated, log-odds.
+ANODES = {"Rh": 0.0, "Mo": -6.0, "Ag": -6.0, "W": -8.0, "Pd": -8.0}
 _FINE_STRUCTURE = 1 / 137.035999
 _LIGHT = 8  # oxygen stands for the light atoms that scatter inelastically
 
