@@ -106,7 +106,12 @@ def test_whatever_a_writer_writes_our_reader_is_asked_for():
 
 
 def test_writers_know_the_endings_of_the_manifest():
+    from napari_xrf.io.own.region_files import SUFFIX
     from napari_xrf.plugin.writers import LABEL_ENDINGS, MAP_ENDINGS
 
     endings = {writer["command"]: tuple(writer["filename_extensions"]) for writer in CONTRIBUTIONS["writers"]}
-    assert endings == {"napari-xrf.write_labels": LABEL_ENDINGS, "napari-xrf.write_images": MAP_ENDINGS}
+    assert endings == {
+        "napari-xrf.write_labels": LABEL_ENDINGS,
+        "napari-xrf.write_images": MAP_ENDINGS,
+        "napari-xrf.write_shapes": (SUFFIX,),
+    }
