@@ -440,6 +440,55 @@ def train(model: str, folder: str | Path | None = None, *, seed: int = 0, **opti
     return train_network(recipe, seed=seed, folder=folder, **of_the_run)
 
 
+def batch(
+    verb: str,
+    files: str | Path | Sequence[str | Path],
+    folder: str | Path,
+    *,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Do a verb of the command line on many files, resumable; see ``docs/scale.md``.
+
+    Parameters
+    ----------
+    verb
+        ``"maps"``, ``"minerals"``, ``"quantify"``, …
+    files
+        Files, folders, patterns, or ``@LIST`` of them.
+    folder
+        Where the results go, a folder for each file.
+    jobs
+        How many processes; None: one for each core. A script needs ``if __name__ == "__main__":`` for them.
+    scheduler
+        Address of a dask cluster, in place of processes.
+    options
+        Of the verb, as on the command line, with underscores.
+
+    Returns
+    -------
+    What ``batch --json`` tells: how many were done, what failed and why, and what stands out of the series.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such verb or option, or a value is out of range.
+    """
+    from napari_xrf.cli import perform
+
+    listed = [files] if isinstance(files, str | Path) else files
+    words = ["batch", verb, *map(str, listed), "-o", str(folder)]
+    words += [] if jobs is None else [f"--jobs={jobs}"]
+    words += [] if scheduler is None else [f"--scheduler={scheduler}"]
+    for name, value in options.items():
+        text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        if value is not None and value is not False:
+            words.append(f"--option={name}" if value is True else f"--option={name}={text}")
+    data: dict[str, Any] = perform(words)[0]
+    return data
+
+
 def _map_of(source: Any, progress: Progress) -> Any:
     """Return a map as it is, or the one that a file holds."""
     if not isinstance(source, str | Path):

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
+import napari_xrf
 from batch_work import measure
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.io.own.cube_files import write_cube
@@ -159,6 +160,12 @@ def test_rows_of_quantities_are_regions():
     assert rows[0].values == {"Fe": (12.0, 0.5)}
 
 
+def test_the_error_of_a_mineral_is_what_of_it_is_expected_to_be_something_else():
+    known = {"name": "quartz", "pixels": 40, "area_percent": 40.0, "mean_confidence": 0.9}
+    (row,) = summary_of("a.h5", {"classes": [known, {"name": "pyrite", "pixels": 0}]})
+    assert row.values == {"quartz": (40.0, pytest.approx(4.0))}
+
+
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory):
     folder = tmp_path_factory.mktemp("series")
@@ -184,6 +191,14 @@ def test_the_verb_end_to_end(capsys, maps, tmp_path):
     (maps / "damaged.h5").rename(tmp_path / "damaged.h5")
     again = answer(capsys, "batch", "maps", maps, "-o", out, "--recipe", recipe)
     assert (again["files"], again["done_before"]) == (2, 2)
+
+
+def test_a_batch_from_python(maps, tmp_path):
+    told = napari_xrf.batch("info", [maps / "0.h5", maps / "1.h5"], tmp_path / "out", jobs=1, memory="1GB")
+    assert (told["done"], told["failed"]) == (2, [])
+    assert napari_xrf.batch("info", maps / "0.h5", tmp_path / "out", memory="1GB")["done_before"] == 1
+    with pytest.raises(InvalidInput, match="no option 'colour'"):
+        napari_xrf.batch("info", maps, tmp_path / "out", colour="red")
 
 
 @pytest.mark.parametrize(

@@ -59,12 +59,8 @@ def summary_of(file: str, data: Any) -> tuple[SummaryRow, ...]:
             for region in regions
         )
     if "classes" in data:
-        shares = {
-            row["name"]: (_number(row.get("area_percent")), _number(row.get("area_percent_error")))
-            for row in data["classes"]
-            if row.get("pixels")
-        }
-        return (SummaryRow(file, "", "area %", shares),)
+        shown = [row for row in data["classes"] if row.get("pixels")]
+        return (SummaryRow(file, "", "area %", {row["name"]: _area(row) for row in shown}),)
     if "found" in data:
         key = "net_counts" if any("net_counts" in row for row in data["found"]) else "share"
         scale, measure = (1.0, "net counts") if key == "net_counts" else (100.0, "pixels %")
@@ -125,6 +121,12 @@ def marks_text(marks: Mapping[str, float]) -> str:
     """Return what stands out in words, the farthest first."""
     ordered = sorted(marks.items(), key=lambda mark: -abs(mark[1]))
     return "; ".join(f"{name} {z:+.1f}" for name, z in ordered)
+
+
+def _area(row: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the area of a class in percent, and the part of it that is expected to be something else."""
+    area, confidence = _number(row.get("area_percent")), _number(row.get("mean_confidence"))
+    return area, area * (1 - confidence)
 
 
 def _names(rows: Sequence[SummaryRow]) -> list[str]:
