@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from napari_xrf.maps.quantities import Quantities
     from napari_xrf.minerals.classification import Classification
     from napari_xrf.minerals.cleanup import CleanUpStep
+    from napari_xrf.minerals.comparison import Comparison
+    from napari_xrf.minerals.grains import Grains
     from napari_xrf.minerals.phases import Phases
     from napari_xrf.reference.minerals import Mineral
     from napari_xrf.synthesis.recipes import Synthetic
@@ -311,6 +313,44 @@ def clean_labels(
 
     chosen = parse_clean_up(steps) if isinstance(steps, str) else steps
     return clean(labels if isinstance(labels, LabelMap) else labels.label_map, chosen)
+
+
+def compare_labels(first: LabelMap | str | Path, second: LabelMap | str | Path) -> Comparison:
+    """Tell how far two label maps of the same pixels agree; classes are matched by name.
+
+    Raises
+    ------
+    InvalidInput
+        When the shapes differ, or no pixel is measured in both.
+    """
+    from napari_xrf import io
+    from napari_xrf.minerals.comparison import compare_labels as compare
+
+    maps = [io.read_labels(each) if isinstance(each, str | Path) else each for each in (first, second)]
+    return compare(maps[0], maps[1])
+
+
+def find_grains(labels: LabelMap | Classification | Phases, pores: Sequence[str] | None = None) -> Grains:
+    """Find the grains of labels: size, shape, orientation and place of each.
+
+    Boundaries, liberation and porosity are in :mod:`napari_xrf.minerals.grains`.
+
+    Parameters
+    ----------
+    labels
+        A label map, or what :func:`map_minerals` or :func:`find_phases` returns.
+    pores
+        Names of the classes that are no mineral; None: those called resin, pore, void, hole, …
+
+    Raises
+    ------
+    InvalidInput
+        When the map has no such class.
+    """
+    from napari_xrf.core.label_map import LabelMap
+    from napari_xrf.minerals.grains import find_grains as find
+
+    return find(labels if isinstance(labels, LabelMap) else labels.label_map, pores)
 
 
 def predict(

@@ -167,7 +167,15 @@ def test_an_interrupted_training_goes_on(capsys, files, mineral_training, tmp_pa
 
 def test_regions_become_a_model_that_finds_them(capsys, cube, files, labels, mineral_training, tmp_path):
     data = answer(capsys, "predict", mineral_training, files / "rock.h5", "-o", tmp_path / "out")
-    names = {"predictions.h5", "labels.tif", "labels.h5", "classes.csv", "map.png"}
+    names = {
+        "predictions.h5",
+        "labels.tif",
+        "labels.h5",
+        "classes.csv",
+        "map.png",
+        "grains.csv",
+        "association.csv",
+    }
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     assert len(data["files"]) == len(names)
     found = read_labels(tmp_path / "out" / "labels.h5")
@@ -244,7 +252,15 @@ def test_a_spectrum_file_is_a_map_of_one_pixel(capsys, cube, files, line_weights
 def test_minerals_by_a_network(capsys, files, mineral_training, tmp_path):
     arguments = ("minerals", files / "rock.h5", "-o", tmp_path, "--method", mineral_training)
     data = answer(capsys, *arguments, "--clean", "majority:3")
-    names = {"labels.tif", "labels.h5", "classes.csv", "map.png", "report.html"}
+    names = {
+        "labels.tif",
+        "labels.h5",
+        "classes.csv",
+        "map.png",
+        "grains.csv",
+        "association.csv",
+        "report.html",
+    }
     assert {path.name for path in tmp_path.iterdir()} == names
     area = {row["name"]: row["area_percent"] for row in data["classes"]}
     assert area["quartz"] == pytest.approx(50, abs=10)

@@ -13,6 +13,7 @@ from napari_xrf import __version__
 from napari_xrf.cli import (
     analysis,
     batch,
+    comparison,
     demonstration,
     denoising,
     evaluation,
@@ -83,7 +84,16 @@ def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
     common.add_argument("--quiet", action="store_true", help="no progress on standard error")
     common.add_argument("--traceback", action="store_true", help="show where an unexpected error arose")
     verbs = parser.add_subparsers(title="verbs", dest="verb", required=True, metavar="VERB")
-    for room in (inspection, analysis, denoising, quantification, simulation, prediction, evaluation):
+    for room in (
+        inspection,
+        analysis,
+        comparison,
+        denoising,
+        quantification,
+        simulation,
+        prediction,
+        evaluation,
+    ):
         room.add_verbs(verbs, common)
     training.add_verbs(verbs, common, *verb[:1])
     demonstration.add_verbs(verbs, common)

@@ -240,8 +240,9 @@ def classify_and_write(
 def write_label_files(
     labels: LabelMap, folder: Path, abundances: Abundances | None = None
 ) -> tuple[list[dict[str, Any]], list[Path], str]:
-    """Write labels.tif, labels.h5, classes.csv and map.png; return the rows of classes, files and a table."""
+    """Write labels, classes.csv, map.png and tables of grains; return rows of classes, files and a table."""
     from napari_xrf import io
+    from napari_xrf.minerals.grains import write_grain_tables
     from napari_xrf.minerals.label_picture import write_label_picture
     from napari_xrf.minerals.modal_table import modal_table, write_modal_table
 
@@ -251,6 +252,7 @@ def write_label_files(
     io.write(files[1], labels)
     write_modal_table(files[2], rows)
     write_label_picture(files[3], labels)
+    files += write_grain_tables(folder, labels)
     text = table(
         ("mineral", "pixels", "area %", "weight %", "confidence"),
         [

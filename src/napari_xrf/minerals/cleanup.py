@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.label_map import NOT_MEASURED, LabelMap
+from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.minerals.grains import class_places
 
 Classes = NDArray[np.int32]  # places in the class table, -1 where nothing was measured
 Mask = NDArray[np.bool_]
@@ -25,7 +26,6 @@ _SURE = 0.9  # of a class whose map says no confidence
 _MOST_SWEEPS = 20
 _SETTLED = 1e-4  # share of the pixels that may still move
 _STRONGEST = 20.0
-_LOOKED_UP = 1 << 20  # larger labels are searched for
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def clean_labels(
     if probability is not None and probability.shape != fits:
         raise InvalidInput(f"probabilities must be {fits}, not {probability.shape}")
     table = np.array([entry.label for entry in label_map.classes], dtype=np.uint64)
-    began = _places(label_map, table)
+    began = class_places(label_map)
     classes = began
     for done, step in enumerate(steps):
 
@@ -282,17 +282,6 @@ def _work_of(
     if sure is None:
         sure = np.full(classes.shape, _SURE, dtype=np.float32)
     return _Work(classes, len(names), chosen, movable, began, sure, probability, told)
-
-
-def _places(label_map: LabelMap, table: NDArray[np.uint64]) -> Classes:
-    """Return the place of each pixel's class in the table, -1 where nothing was measured."""
-    labels = label_map.labels
-    if table.size and table[-1] < _LOOKED_UP:
-        place = np.full(int(table[-1]) + 1, -1, dtype=np.int32)
-        place[table.astype(np.intp)] = np.arange(table.size)
-        return place[labels]
-    places = np.searchsorted(table, labels).astype(np.int32)
-    return np.where(labels == NOT_MEASURED, np.int32(-1), places)
 
 
 def _majority(work: _Work, size: int) -> Classes:

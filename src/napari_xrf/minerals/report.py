@@ -13,8 +13,9 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.minerals.class_spectra import ClassSpectrum, draw_spectrum
 from napari_xrf.minerals.classification import Classification
+from napari_xrf.minerals.grains import grain_statistics
 from napari_xrf.minerals.label_picture import draw_label_map
-from napari_xrf.minerals.modal_table import grain_statistics, modal_table
+from napari_xrf.minerals.modal_table import modal_table
 from napari_xrf.reference.formulas import mass_fractions
 
 _LIKELIHOOD = (

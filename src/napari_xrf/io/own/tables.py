@@ -1,0 +1,41 @@
+"""Tables as CSV (UTF-8, LF)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_xrf.core.csv_cells import CsvTable
+from napari_xrf.io.atomic_write import write_text
+
+
+def write_rows(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows; numbers have six digits, None and NaN are empty.
+
+    Raises
+    ------
+    FileError
+        When the file cannot be written.
+    """
+    buffer = io.StringIO()
+    writer = CsvTable(buffer)
+    writer.writerow(header)
+    writer.writerows([_SHOWN.get(type(value), _text)(value) for value in row] for row in rows)
+    write_text(Path(path), buffer.getvalue())
+
+
+def _text(value: Any) -> Any:
+    if value is None:
+        return ""
+    return _number(float(value)) if isinstance(value, float | np.floating) else value
+
+
+def _number(value: float) -> str:
+    return "" if value != value else f"{value:.6g}"  # NaN alone differs from itself
+
+
+_SHOWN: dict[type, Callable[[Any], Any]] = {float: _number, int: str, str: str, bool: int}
