@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from napari_xrf.minerals.comparison import Comparison
     from napari_xrf.minerals.grains import Grains
     from napari_xrf.minerals.phases import Phases
+    from napari_xrf.minerals.survey import Survey
     from napari_xrf.reference.minerals import Mineral
     from napari_xrf.synthesis.recipes import Synthetic
 
@@ -313,6 +314,60 @@ def clean_labels(
 
     chosen = parse_clean_up(steps) if isinstance(steps, str) else steps
     return clean(labels if isinstance(labels, LabelMap) else labels.label_map, chosen)
+
+
+def report(
+    source: Map,
+    folder: str | Path,
+    minerals: Sequence[str | Mineral] | None = None,
+    *,
+    clean: str | Sequence[CleanUpStep] = (),
+    phases: bool = True,
+    progress: Progress = ignore_progress,
+    **options: Any,
+) -> Survey:
+    """Do the whole job on a map: elements, their maps, quantities, phases, minerals, and report.html.
+
+    What fails is told in the page, and the rest goes on.
+
+    Parameters
+    ----------
+    source
+        A map, or its file.
+    folder
+        Where all files of the single functions go, and the page.
+    minerals
+        As for :func:`map_minerals`.
+    clean
+        Steps of a clean-up of the minerals, as for :func:`clean_labels`.
+    phases
+        Whether to look for phases without a library too.
+    options
+        Of :func:`map_minerals`: ``method``, ``named_set``, ``library``, ``ignored``, ``tolerance``.
+
+    Raises
+    ------
+    InvalidInput
+        When a step cannot be read, or the map holds no counts.
+    FileError
+        When a file cannot be written.
+    """
+    from napari_xrf.io.atomic_write import together
+    from napari_xrf.minerals.cleanup import parse_clean_up
+    from napari_xrf.minerals.survey import survey_map, write_survey
+
+    def classify(measured: CalibratedMap, progress: Progress) -> Classification:
+        return map_minerals(measured, minerals, progress=progress, **options)
+
+    steps = parse_clean_up(clean) if isinstance(clean, str) else tuple(clean)
+    survey = survey_map(_map_of(source, progress), classify, steps=steps, phases=phases, progress=progress)
+    named = None if minerals is None else [str(getattr(each, "name", each)) for each in minerals]
+    told = {"minerals": named, "clean": ",".join(map(str, steps)), "phases": phases, **options}
+    words = ", ".join(f"{name}={value!r}" for name, value in told.items())
+    shown = source if isinstance(source, str | Path) else survey.known.cube.provenance.path
+    with together():
+        write_survey(Path(folder), survey, f"nx.report({str(shown)!r}, {str(folder)!r}, {words})")
+    return survey
 
 
 def compare_labels(first: LabelMap | str | Path, second: LabelMap | str | Path) -> Comparison:

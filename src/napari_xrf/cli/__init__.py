@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -21,6 +22,7 @@ from napari_xrf.cli import (
     merging,
     prediction,
     quantification,
+    report,
     simulation,
     training,
 )
@@ -39,8 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Results go to standard output, as JSON with ``--json``; progress and messages to standard error.
     """
-    arguments = _parsed(sys.argv[1:] if argv is None else list(argv))
-    console = Console(json=arguments.json, quiet=arguments.quiet)
+    words = sys.argv[1:] if argv is None else list(argv)
+    arguments = _parsed(words)
+    console = Console(json=arguments.json, quiet=arguments.quiet, command=_command(words))
     try:
         with nullcontext() if arguments.verb in _ONE_BY_ONE else together():
             answer = arguments.run(arguments, console)
@@ -65,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def perform(words: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
     """Run one verb in silence, as a worker of a batch does; return its data for JSON and what it told."""
     arguments = _parsed(list(words))
-    recorder = Recorder()
+    recorder = Recorder(_command(words))
     return plain(arguments.run(arguments, recorder).data), tuple(recorder.messages)
 
 
@@ -88,6 +91,7 @@ def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
         inspection,
         analysis,
         comparison,
+        report,
         denoising,
         quantification,
         simulation,
@@ -105,6 +109,10 @@ def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
 
         synthesis.add_recipes(synthesize, common)
     return parser
+
+
+def _command(words: Sequence[str]) -> str:
+    return shlex.join(["napari-xrf", *words])
 
 
 def _parsed(words: list[str]) -> argparse.Namespace:

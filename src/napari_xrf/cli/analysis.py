@@ -53,6 +53,25 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     maps.set_defaults(run=write_maps)
 
     minerals = verbs.add_parser("minerals", parents=parents, help="mineral map with percentages")
+    add_mineral_options(minerals)
+    minerals.set_defaults(run=write_minerals)
+
+    parents = [common, map_file_options(), folder_option()]
+    phases = verbs.add_parser("phases", parents=parents, help="phases without a library")
+    phases.add_argument(
+        "--count", type=_count, default=None, metavar="N|auto", help="how many (default auto)"
+    )
+    phases.add_argument(
+        "--library", metavar="FILE.csv", type=Path, help="your minerals, beside which phases are put"
+    )
+    phases.add_argument(
+        "--ignore", metavar="Cu,…", default="", help="elements whose lines come from elsewhere"
+    )
+    phases.set_defaults(run=write_phases)
+
+
+def add_mineral_options(minerals: argparse.ArgumentParser) -> None:
+    """Add the options of mineral maps, for ``minerals`` and ``report``."""
     minerals.add_argument("--minerals", default="auto", help="quartz,albite or auto (default)")
     minerals.add_argument(
         "--set", metavar="NAME", dest="mineral_set", help="minerals of a granite, pegmatite, sulfide, …"
@@ -72,20 +91,6 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     minerals.add_argument(
         "--tolerance", type=float, help="relative error of expected spectra, 0.01 to 1 (default: estimated)"
     )
-    minerals.set_defaults(run=write_minerals)
-
-    parents = [common, map_file_options(), folder_option()]
-    phases = verbs.add_parser("phases", parents=parents, help="phases without a library")
-    phases.add_argument(
-        "--count", type=_count, default=None, metavar="N|auto", help="how many (default auto)"
-    )
-    phases.add_argument(
-        "--library", metavar="FILE.csv", type=Path, help="your minerals, beside which phases are put"
-    )
-    phases.add_argument(
-        "--ignore", metavar="Cu,…", default="", help="elements whose lines come from elsewhere"
-    )
-    phases.set_defaults(run=write_phases)
 
 
 def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
@@ -232,7 +237,7 @@ def classify_and_write(
         files.append(folder / "abundances.h5")
         io.write(files[-1], classification.abundances)
     files.append(folder / "report.html")
-    write_report(files[-1], cube_of(measured), classification, labels)
+    write_report(files[-1], cube_of(measured), classification, labels, steps=steps, made_by=console.command)
     data = {"files": [str(file) for file in files], "classes": rows}
     return Answer(data, f"{text}\nwritten to {folder}")
 
@@ -240,19 +245,10 @@ def classify_and_write(
 def write_label_files(
     labels: LabelMap, folder: Path, abundances: Abundances | None = None
 ) -> tuple[list[dict[str, Any]], list[Path], str]:
-    """Write labels, classes.csv, map.png and tables of grains; return rows of classes, files and a table."""
-    from napari_xrf import io
-    from napari_xrf.minerals.grains import write_grain_tables
-    from napari_xrf.minerals.label_picture import write_label_picture
-    from napari_xrf.minerals.modal_table import modal_table, write_modal_table
+    """Write the files of a label map; return the rows of its classes, the files and a table."""
+    from napari_xrf.minerals.label_files import write_label_files as write_files
 
-    rows = modal_table(labels, abundances)
-    files = [folder / name for name in ("labels.tif", "labels.h5", "classes.csv", "map.png")]
-    io.write(files[0], labels)
-    io.write(files[1], labels)
-    write_modal_table(files[2], rows)
-    write_label_picture(files[3], labels)
-    files += write_grain_tables(folder, labels)
+    rows, files = write_files(folder, labels, abundances)
     text = table(
         ("mineral", "pixels", "area %", "weight %", "confidence"),
         [
@@ -291,7 +287,7 @@ def write_phases(arguments: argparse.Namespace, console: Console) -> Answer:
     io.write(files[-4], found.classification.abundances)
     write_phase_table(files[-3], found)
     write_phase_spectra(files[-2], found)
-    write_report(files[-1], known.cube, found.classification)
+    write_report(files[-1], known.cube, found.classification, made_by=console.command)
     told = phase_rows(found)
     data = {"files": [str(file) for file in files], "classes": rows, "phases": told, "reason": found.reason}
     columns = ("name", "pixels", "elements", "nearest", "misfit_percent")

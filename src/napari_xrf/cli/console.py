@@ -34,9 +34,12 @@ class Console:
         Print answers as JSON.
     quiet
         Show no progress.
+    command
+        What the user typed, for reports.
     """
 
-    def __init__(self, *, json: bool = False, quiet: bool = False) -> None:
+    def __init__(self, *, json: bool = False, quiet: bool = False, command: str = "") -> None:
+        self.command = command
         self._json = json
         self._live = not quiet and sys.stderr.isatty()
         self._quiet = quiet
@@ -93,8 +96,8 @@ class Console:
 class Recorder(Console):
     """Keeps what a verb tells, for a batch; shows nothing."""
 
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
+    def __init__(self, command: str = "") -> None:
+        super().__init__(quiet=True, command=command)
         self.messages: list[str] = []
 
     def say(self, message: str) -> None:

@@ -1,22 +1,42 @@
-"""The report of a mineral map: one HTML file that needs nothing else."""
+"""The report of a mineral map, or of all that a map holds: one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
 import base64
+import math
+import platform
+from collections.abc import Sequence
+from dataclasses import astuple
+from datetime import datetime
+from importlib.metadata import version
 from importlib.resources import files
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_xrf import __version__
+from napari_xrf.core.display import map_png
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, LabelMap, members_of
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.io.atomic_write import replacing
+from napari_xrf.io.atomic_write import write_text
 from napari_xrf.minerals.class_spectra import ClassSpectrum, draw_spectrum
 from napari_xrf.minerals.classification import Classification
-from napari_xrf.minerals.grains import grain_statistics
+from napari_xrf.minerals.cleanup import CleanUpStep, changes
+from napari_xrf.minerals.grains import association, grain_statistics, liberation, porosity
 from napari_xrf.minerals.label_picture import draw_label_map
 from napari_xrf.minerals.modal_table import modal_table
 from napari_xrf.reference.formulas import mass_fractions
+
+if TYPE_CHECKING:
+    from napari_xrf.minerals.phases import Phases
+    from napari_xrf.minerals.survey import Survey
+
+_TILE = 260  # CSS pixels of an element map
+_MOST_NEIGHBOURS = 30  # classes in the table of what touches what
 
 _LIKELIHOOD = (
     "Each pixel has the mineral under which its counts are most likely; the amounts of lines and of "
@@ -41,8 +61,11 @@ def write_report(
     cube: SpectralCube,
     classification: Classification,
     label_map: LabelMap | None = None,
+    *,
+    steps: Sequence[CleanUpStep] = (),
+    made_by: str = "",
 ) -> None:
-    """Write map, table, spectra, grain sizes, method, provenance and warnings as one HTML file.
+    """Write map, tables, spectra, grains, method, provenance and warnings as one HTML file.
 
     Parameters
     ----------
@@ -54,35 +77,192 @@ def write_report(
         Its result.
     label_map
         The labels to show when they were cleaned up; by default the classification's own.
+    steps
+        Of the clean-up.
+    made_by
+        The command and its options.
 
     Raises
     ------
     FileError
         When the file cannot be written.
     """
+    shown = _minerals(classification, label_map, steps)
+    _write(path, cube, title=f"Mineral map of {cube.name}", minerals=shown, survey=None, made_by=made_by)
+
+
+def write_survey_report(path: str | Path, survey: Survey, made_by: str = "") -> None:
+    """Write everything that a survey of a map found as one HTML file.
+
+    Raises
+    ------
+    FileError
+        When the file cannot be written.
+    """
+    cube = survey.known.cube
+    shown = None
+    if survey.classification is not None:
+        shown = _minerals(survey.classification, survey.labels, survey.steps)
+    _write(
+        path, cube, title=f"Report on {cube.name}", minerals=shown, survey=_survey(survey), made_by=made_by
+    )
+
+
+def _write(path: str | Path, cube: SpectralCube, **shown: Any) -> None:
     from jinja2 import Environment, StrictUndefined
 
-    labels = classification.label_map if label_map is None else label_map
-    rows = sorted(modal_table(labels, classification.abundances_of(labels)), key=lambda row: -row.pixels)
-    grains = [row for row in grain_statistics(labels) if row.grains]
     template = (files("napari_xrf.minerals") / "report.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
-    method = classification.method
     text = page.from_string(template).render(
-        cube=cube,
-        picture=base64.b64encode(draw_label_map(labels)).decode("ascii"),
-        rows=[row for row in rows if row.pixels or row.name == UNKNOWN_NAME],
-        changed=int((classification.label_map.labels != labels.labels).sum()),
-        method={"likelihood": _LIKELIHOOD, "phases": _PHASES}.get(method) or _NETWORK.format(method),
-        facts=_facts(classification),
-        grains=sorted(grains, key=lambda row: -(row.weighted_diameter or 0)),
-        unit=grains[0].unit if grains else "pixels",
-        charts=_charts(classification),
-        provenance=_provenance(cube),
-        version=__version__,
+        cube=cube, provenance=_provenance(cube), version=__version__, tile=_TILE, **shown
     )
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(Path(path), text)
+
+
+def _minerals(
+    classification: Classification, label_map: LabelMap | None, steps: Sequence[CleanUpStep]
+) -> dict[str, Any]:
+    """Return what the page shows of a mineral map."""
+    labels = classification.label_map if label_map is None else label_map
+    rows = sorted(modal_table(labels, classification.abundances_of(labels)), key=lambda row: -row.pixels)
+    grains = sorted(
+        (row for row in grain_statistics(labels) if row.grains), key=lambda row: -(row.weighted_diameter or 0)
+    )
+    before = classification.label_map
+    changed = int((before.labels != labels.labels).sum())
+    touching = association(labels)
+    sure = labels.confidence
+    method = classification.method
+    return {
+        "picture": _base64(draw_label_map(labels)),
+        "rows": [row for row in rows if row.pixels or row.name == UNKNOWN_NAME],
+        "porosity": porosity(labels),
+        "confidence": None if sure is None else ("black 0, white 1", _base64(_grey_png(sure))),
+        "steps": ", ".join(map(str, steps)),
+        "changed": changed,
+        "changes": [
+            (each.name, f"{each.before:.2f}", f"{each.after:.2f}", each.gained, each.lost)
+            for each in changes(before, labels)
+        ]
+        if changed
+        else [],
+        "unit": grains[0].unit if grains else "pixels",
+        "grains": [
+            (
+                row.name,
+                row.grains,
+                *(_digits(value) for value in (row.median_diameter, row.weighted_diameter)),
+                *(_digits(value) for value in (row.largest_diameter, row.aspect)),
+                row.edge_grains,
+            )
+            for row in grains
+        ],
+        "neighbours": touching.names,
+        "association": [
+            (name, *(f"{value:.1f}" if value else "" for value in row))
+            for name, row in zip(touching.names, touching.percent, strict=True)
+        ]
+        if len(touching.names) <= _MOST_NEIGHBOURS
+        else [],
+        "liberation": [
+            (row.name, *(f"{value:.1f}" for value in astuple(row)[1:])) for row in liberation(labels)
+        ],
+        "charts": _charts(classification),
+        "method": {"likelihood": _LIKELIHOOD, "phases": _PHASES}.get(method) or _NETWORK.format(method),
+        "facts": _facts(classification),
+    }
+
+
+def _survey(survey: Survey) -> dict[str, Any]:
+    """Return what the page shows of a survey beside its mineral map."""
+    known, quantities, phases = survey.known, survey.quantities, survey.phases
+    energies, pixels = known.energy.energies, int(np.prod(known.cube.map_shape))
+    counts = np.asarray(known.sum_spectrum, dtype=np.float64) / pixels / known.energy.width
+    whole = ClassSpectrum(0, "whole map", pixels, energies, counts, None)
+    names = [each.element for each in survey.elements]
+    maps = {} if survey.maps is None else dict(survey.maps.items())
+    entries = () if quantities is None else quantities.entries
+    return {
+        "unknown": survey.unknown,
+        "elements": [
+            (
+                each.element,
+                ", ".join(each.families),
+                f"{each.net_counts:.0f}",
+                f"{each.standard_error:.0f}",
+                f"{each.probability:.3f}",
+            )
+            for each in survey.elements
+        ],
+        "spectrum": draw_spectrum(whole, names, "#8899aa") if counts.any() else "",
+        "maps": [(family, _base64(map_png(values))) for family, values in maps.items()],
+        "oxygen": "" if quantities is None else quantities.oxygen,
+        "quantities": [
+            (
+                each.element,
+                each.oxide,
+                each.family,
+                *(_percent(value) for value in (each.weight_fraction, each.standard_error)),
+                *(_percent(value) for value in (each.detection_limit, each.oxide_fraction)),
+            )
+            for each in sorted(entries, key=lambda each: -each.weight_fraction)
+        ],
+        "bulk": [
+            (
+                row.element,
+                *(_digits(value) for value in (row.modes_percent, row.modes_error)),
+                *(_digits(value) for value in (row.spectrum_percent, row.spectrum_error)),
+                row.note,
+            )
+            for row in survey.bulk
+        ],
+        "phases": None if phases is None else _phases(phases),
+        "date": datetime.now().astimezone().isoformat(" ", "minutes"),
+        "versions": ", ".join(
+            [
+                f"Python {platform.python_version()}",
+                *(f"{name} {version(name)}" for name in ("numpy", "scipy")),
+            ]
+        ),
+    }
+
+
+def _phases(phases: Phases) -> dict[str, Any]:
+    rows = []
+    for phase in phases.phases:
+        entries = () if phase.quantities is None else phase.quantities.entries
+        heavy = sorted(entries, key=lambda each: -each.weight_fraction)
+        told = ", ".join(f"{each.element} {100 * each.weight_fraction:.3g}" for each in heavy)
+        near = phase.nearest[0] if phase.nearest else None
+        misfit = "" if near is None else f"{100 * near.misfit:.1f}"
+        nearest = "" if near is None else near.name
+        rows.append((phase.name, told or ", ".join(phase.elements), nearest, phase.pixels, misfit))
+    return {
+        "reason": phases.reason,
+        "picture": _base64(draw_label_map(phases.label_map)),
+        "rows": rows,
+        "charts": _charts(phases.classification),
+    }
+
+
+def _base64(picture: bytes) -> str:
+    return base64.b64encode(picture).decode("ascii")
+
+
+def _grey_png(values: NDArray[np.floating[Any]]) -> bytes:
+    from matplotlib.image import imsave
+
+    target = BytesIO()
+    imsave(target, values, vmin=0.0, vmax=1.0, cmap="gray", format="png")
+    return target.getvalue()
+
+
+def _digits(value: float | None) -> str:
+    return "" if value is None or not math.isfinite(value) else f"{value:.3g}"
+
+
+def _percent(fraction: float) -> str:
+    return _digits(100 * fraction)
 
 
 def _facts(classification: Classification) -> list[str]:

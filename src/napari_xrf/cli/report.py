@@ -1,0 +1,75 @@
+"""The verb that does the whole job on one map: report."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from napari_xrf.cli.analysis import add_mineral_options
+from napari_xrf.cli.console import Answer, Console, table
+from napari_xrf.cli.map_file import calibrated, check_folder, load_map, map_file_options
+from napari_xrf.cli.model_options import folder_option
+from napari_xrf.cli.names import names_of
+from napari_xrf.core.emission_lines import parse_elements
+
+
+def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Add ``report`` to the parser's verbs."""
+    report = verbs.add_parser(
+        "report",
+        parents=[common, map_file_options(), folder_option()],
+        help="the whole job: elements, maps, quantities, phases, minerals, and a page that shows them",
+    )
+    add_mineral_options(report)
+    report.add_argument("--no-phases", action="store_true", help="look for no phases without a library")
+    report.set_defaults(run=write_whole_report)
+
+
+def write_whole_report(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Do the whole job on a map, and write all files of the single verbs and report.html."""
+    from napari_xrf.learning.network_method import check_method, classify_by
+    from napari_xrf.minerals.classification import ClassificationOptions
+    from napari_xrf.minerals.cleanup import parse_clean_up
+    from napari_xrf.reference.minerals import known_minerals, wanted_minerals
+
+    # Everything the user typed is checked before the long work starts.
+    check_folder(arguments.output)
+    steps = parse_clean_up(arguments.clean)
+    own = arguments.library
+    chosen = wanted_minerals(names_of(arguments.minerals), arguments.mineral_set, own)
+    options = {
+        "library": None if own is None else known_minerals(own),
+        "ignored": parse_elements(arguments.ignore),
+        "tolerance": arguments.tolerance,
+    }
+    check_method(arguments.method, chosen, ClassificationOptions(**options))
+    known = calibrated(load_map(arguments, console), console)
+
+    from napari_xrf.minerals.survey import survey_map, write_survey
+
+    survey = survey_map(
+        known,
+        lambda measured, progress: classify_by(
+            arguments.method, measured, chosen, progress=progress, **options
+        ),
+        steps=steps,
+        phases=not arguments.no_phases,
+        progress=console.progress,
+    )
+    files = write_survey(arguments.output, survey, console.command)
+    shares = {} if survey.labels is None else survey.labels.shares()
+    data = {
+        "files": [str(file) for file in files],
+        "elements": [
+            {"element": each.element, "probability": float(each.probability)} for each in survey.elements
+        ],
+        "minerals": shares,
+        "phases": [] if survey.phases is None else [phase.name for phase in survey.phases.phases],
+        "bulk": [asdict(row) for row in survey.bulk],
+        "unknown": list(survey.unknown),
+    }
+    text = table(("mineral", "area %"), [(name, f"{100 * share:.2f}") for name, share in shares.items()])
+    doubts = "".join(f"\n- {line}" for line in survey.unknown)
+    return Answer(data, f"{text}\nnot known, or not for sure:{doubts}\nwritten to {Path(arguments.output)}")

@@ -1,0 +1,233 @@
+"""The whole job on one map: elements, their maps, quantities, phases, minerals, and what stayed unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.errors import XrfError
+from napari_xrf.core.label_map import UNKNOWN_NAME, LabelMap
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.io.atomic_write import made_folder
+from napari_xrf.io.own.element_map_files import write_element_maps
+from napari_xrf.io.own.tables import write_rows
+from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, cube_of, find_elements
+from napari_xrf.maps.element_mapping import map_elements
+from napari_xrf.maps.judgement import FoundElement
+from napari_xrf.maps.quantification import quantify
+from napari_xrf.maps.quantities import Quantities
+from napari_xrf.maps.quantity_table import quantity_rows, write_quantity_table
+from napari_xrf.minerals.bulk import BulkRow, bulk_composition
+from napari_xrf.minerals.classification import Classification
+from napari_xrf.minerals.cleanup import CleanUpStep, clean_labels
+from napari_xrf.minerals.label_files import write_label_files
+from napari_xrf.minerals.modal_table import modal_table
+from napari_xrf.minerals.phases import Phases, find_phases
+
+T = TypeVar("T")
+SURE = 0.95  # probability from which an element is no doubt
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What one map holds, as far as it can be known.
+
+    Attributes
+    ----------
+    known
+        The calibrated map.
+    elements
+        Found in it, the surest first.
+    maps, quantities, phases, classification
+        None where that could not be done; ``unknown`` says why.
+    labels
+        The minerals, cleaned up by ``steps``.
+    bulk
+        Elements from modes beside those of the sum spectrum.
+    steps
+        Of the clean-up.
+    unknown
+        What could not be known and why, one sentence each.
+    """
+
+    known: CalibratedMap
+    elements: tuple[FoundElement, ...]
+    maps: ElementMaps | None
+    quantities: Quantities | None
+    phases: Phases | None
+    classification: Classification | None
+    labels: LabelMap | None
+    bulk: tuple[BulkRow, ...]
+    steps: tuple[CleanUpStep, ...]
+    unknown: tuple[str, ...]
+
+
+def survey_map(
+    measured: Measured,
+    classify: Callable[[CalibratedMap, Progress], Classification],
+    *,
+    steps: Sequence[CleanUpStep] = (),
+    phases: bool = True,
+    progress: Progress = ignore_progress,
+) -> Survey:
+    """Do the whole job on a map; what fails is told, and the rest goes on.
+
+    Parameters
+    ----------
+    measured
+        The map.
+    classify
+        Names the mineral of each pixel of the calibrated map, by any method.
+    steps
+        Of the clean-up of its labels.
+    phases
+        Whether to look for phases without a library too.
+    progress
+        Told often; raise Cancelled in it to stop.
+
+    Raises
+    ------
+    InvalidInput
+        When the map holds no counts.
+    """
+    known = calibrate_map(measured, progress=progress)
+    failed: list[str] = []
+
+    def tried(what: str, work: Callable[[], T]) -> T | None:
+        try:
+            return work()
+        except XrfError as error:
+            failed.append(f"{what}: {error}")
+            return None
+
+    elements = tried("elements", lambda: find_elements(known, progress=progress)) or ()
+    names = [entry.element for entry in elements]
+    maps = quantities = None
+    if names:
+        maps = tried("element maps", lambda: map_elements(known, names, progress=progress))
+        found = tried("quantities", lambda: quantify(known, names, progress=progress))
+        quantities = found[0] if found else None
+    else:
+        failed.append("element maps and quantities: no element was found")
+    groups = tried("phases", lambda: find_phases(known, progress=progress)) if phases else None
+    classification = tried("minerals", lambda: classify(known, progress))
+    labels, bulk = None, ()
+    if classification is not None:
+        labels = clean_labels(classification.label_map, steps, progress)
+        rows = modal_table(labels, classification.abundances_of(labels))
+        bulk = bulk_composition(rows, quantities)
+    unknown = (*failed, *_doubts(known, elements, quantities, classification, labels, bulk))
+    return Survey(
+        known, elements, maps, quantities, groups, classification, labels, bulk, tuple(steps), unknown
+    )
+
+
+def write_survey(folder: Path, survey: Survey, made_by: str = "") -> list[Path]:
+    """Write everything a survey holds and report.html, which shows it; ``phases`` is a folder of its own.
+
+    Parameters
+    ----------
+    folder
+        Where to; it is made.
+    survey
+        What :func:`survey_map` returns.
+    made_by
+        The command and its options, for the report.
+
+    Raises
+    ------
+    FileError
+        When a file cannot be written.
+    """
+    from napari_xrf.minerals.phase_files import write_phase_spectra, write_phase_table
+    from napari_xrf.minerals.report import write_survey_report
+
+    made_folder(folder)
+    files = [folder / "elements.csv"]
+    header = ("element", "lines", "net_counts", "standard_error", "probability")
+    write_rows(
+        files[0],
+        header,
+        ((each.element, ";".join(each.families), *map(float, _evidence(each))) for each in survey.elements),
+    )
+    if survey.maps is not None:
+        files += [folder / name for name in ("maps.ome.tif", "maps.h5", "maps.csv")]
+        for file in files[-3:]:
+            write_element_maps(file, survey.maps)
+    if survey.quantities is not None:
+        files.append(folder / "quantities.csv")
+        write_quantity_table(files[-1], quantity_rows(survey.quantities))
+    if survey.classification is not None and survey.labels is not None:
+        abundances = survey.classification.abundances_of(survey.labels)
+        files += write_label_files(folder, survey.labels, abundances)[1]
+        if survey.classification.abundances is not None:
+            from napari_xrf import io
+
+            files.append(folder / "abundances.h5")
+            io.write(files[-1], survey.classification.abundances)
+        files.append(folder / "bulk.csv")
+        write_rows(
+            files[-1],
+            ("element", "modes_percent", "modes_error", "spectrum_percent", "spectrum_error", "note"),
+            (
+                (
+                    row.element,
+                    row.modes_percent,
+                    row.modes_error,
+                    row.spectrum_percent,
+                    row.spectrum_error,
+                    row.note,
+                )
+                for row in survey.bulk
+            ),
+        )
+    if survey.phases is not None:
+        own = made_folder(folder / "phases")
+        files += write_label_files(own, survey.phases.label_map)[1]
+        files += [own / "phases.csv", own / "phase_spectra.csv"]
+        write_phase_table(files[-2], survey.phases)
+        write_phase_spectra(files[-1], survey.phases)
+    files.append(folder / "report.html")
+    write_survey_report(files[-1], survey, made_by)
+    return files
+
+
+def _evidence(entry: FoundElement) -> tuple[float, float, float]:
+    return entry.net_counts, entry.standard_error, entry.probability
+
+
+def _doubts(
+    known: CalibratedMap,
+    elements: Sequence[FoundElement],
+    quantities: Quantities | None,
+    classification: Classification | None,
+    labels: LabelMap | None,
+    bulk: Sequence[BulkRow],
+) -> list[str]:
+    """Return what was found, but not for sure."""
+    told = [known.doubt] if known.doubt else []
+    unsure = [f"{each.element} ({each.probability:.0%})" for each in elements if each.probability < SURE]
+    if unsure:
+        told.append(f"elements that may be something else: {', '.join(unsure)}")
+    told += [] if quantities is None else [note for note in quantities.notes if note != known.doubt]
+    if classification is not None and labels is not None:
+        shares = labels.shares()
+        if shares.get(UNKNOWN_NAME):
+            told.append(
+                f"{100 * shares[UNKNOWN_NAME]:.1f} % of the pixels have no mineral that explains them"
+            )
+        told += [f"cannot be told apart here: {', '.join(group)}" for group in classification.groups]
+    apart = [row.element for row in bulk if row.note]
+    if apart:
+        told.append(
+            f"modes times formulas and the sum spectrum disagree on {', '.join(apart)}; see the table"
+        )
+    cube = cube_of(known)
+    if cube.pixel_size is None:
+        told.append("the file says no pixel size: lengths and areas are in pixels")
+    if known.cube.excitation.kind is None:
+        told.append("the file says nothing of what excited the sample; X-rays of a common tube are assumed")
+    return told
