@@ -354,7 +354,8 @@ def report(
     """
     from napari_xrf.io.atomic_write import together
     from napari_xrf.minerals.cleanup import parse_clean_up
-    from napari_xrf.minerals.survey import survey_map, write_survey
+    from napari_xrf.minerals.survey import survey_map
+    from napari_xrf.minerals.survey_files import write_survey
 
     def classify(measured: CalibratedMap, progress: Progress) -> Classification:
         return map_minerals(measured, minerals, progress=progress, **options)

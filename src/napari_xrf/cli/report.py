@@ -47,7 +47,8 @@ def write_whole_report(arguments: argparse.Namespace, console: Console) -> Answe
     check_method(arguments.method, chosen, ClassificationOptions(**options))
     known = calibrated(load_map(arguments, console), console)
 
-    from napari_xrf.minerals.survey import survey_map, write_survey
+    from napari_xrf.minerals.survey import survey_map
+    from napari_xrf.minerals.survey_files import write_survey
 
     survey = survey_map(
         known,

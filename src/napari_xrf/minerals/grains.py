@@ -112,7 +112,7 @@ def find_grains(label_map: LabelMap, pores: Sequence[str] | None = None) -> Grai
     yy, xx = mean(y * y) - mean_y**2 + dy * dy / 12, mean(x * x) - mean_x**2 + dx * dx / 12
     xy = mean_x * mean_y - mean(x * y)  # rows run down, angles up
     spread = np.hypot((xx - yy) / 2, xy)
-    area = pixels * dy * dx
+    area = pixels.astype(np.float64) * (dy * dx)
     perimeter = np.maximum(_perimeters(parts, number, dy, dx), 1e-12)
     shape = np.sqrt((xx + yy) / 2 + spread), np.sqrt(np.maximum((xx + yy) / 2 - spread, 0))
     cut = np.zeros(number, dtype=bool)
@@ -285,7 +285,8 @@ def liberation(label_map: LabelMap, pores: Sequence[str] | None = None) -> tuple
         kind = sum((share[:, place] < step).astype(int) for step in LIBERATION_STEPS)
         parts = 100 * np.bincount(kind, own, minlength=4) / own.sum()
         surface = 100 * free[place] / whole[place] if whole[place] else 0.0
-        rows.append(LiberationRow(entry.name, *(float(part) for part in parts), float(surface)))
+        whole_area, half, tenth, less = (float(part) for part in parts)
+        rows.append(LiberationRow(entry.name, whole_area, half, tenth, less, float(surface)))
     return tuple(rows)
 
 

@@ -1,0 +1,69 @@
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import napari_xrf as nx
+from mineral_cubes import mineral_cube
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.minerals.bulk import bulk_composition
+from napari_xrf.minerals.modal_table import ModalRow
+from napari_xrf.reference.minerals import load_library
+from verbs import answer
+
+
+@pytest.fixture(scope="module")
+def rock(tmp_path_factory):
+    """A map of quartz and pyrite, in a file."""
+    listed = [each for each in load_library() if each.name in ("quartz", "pyrite")]
+    cube, truth = mineral_cube(listed, 2000, shape=(20, 20), seed=5)
+    order = np.argsort(truth, axis=None, kind="stable")  # two halves, so that a majority keeps them
+    cube = replace(cube, counts=cube.counts.reshape(400, -1)[order].reshape(cube.counts.shape))
+    path = tmp_path_factory.mktemp("rock") / "rock.h5"
+    nx.write(path, cube)
+    return path
+
+
+def test_report_does_the_whole_job(capsys, rock, tmp_path):
+    chosen = ("--minerals", "quartz,pyrite", "--clean", "majority:3")
+    data = answer(capsys, "report", rock, "-o", tmp_path / "out", *chosen)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names >= {
+        "report.html", "elements.csv", "maps.ome.tif", "maps.h5", "maps.csv", "quantities.csv", "labels.tif",
+        "labels.h5", "classes.csv", "map.png", "grains.csv", "association.csv", "bulk.csv", "phases",
+    }  # fmt: skip
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    for told in ("quartz", "pyrite", "majority:3", "napari-xrf report", "Phases without a library", "Fe K"):
+        assert told in page
+    assert data["minerals"]["quartz"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_what_fails_is_told_and_the_rest_goes_on(rock, tmp_path):
+    from napari_xrf.minerals.survey import survey_map
+    from napari_xrf.minerals.survey_files import write_survey
+
+    def fail(*_):
+        raise InvalidInput("none of the minerals would show in this map")
+
+    survey = survey_map(nx.read(rock).load(), fail, phases=False)
+    assert survey.classification is None
+    assert survey.maps is not None
+    assert "minerals: none of the minerals would show" in survey.unknown[0]
+    files = write_survey(tmp_path / "out", survey)
+    assert "none of the minerals would show" in files[-1].read_text(encoding="utf-8")
+
+
+def test_bulk_is_modes_times_formulas():
+    def row(name, formula, percent, density):
+        return ModalRow(1, name, formula, "#000000", 5, None, percent, percent * density, None, 1.0, 0.0)
+
+    rows = bulk_composition([row("quartz", "SiO2", 50, 1), row("pyrite", "FeS2", 50, 1)])
+    percent = {each.element: each.modes_percent for each in rows}
+    assert sum(percent.values()) == pytest.approx(100)
+    assert percent["Si"] == pytest.approx(50 * 28.085 / 60.083, rel=1e-3)
+    assert percent["Fe"] == pytest.approx(50 * 55.845 / 119.97, rel=1e-3)
+    silicon = next(each for each in rows if each.element == "Si")
+    assert silicon.modes_error == pytest.approx(percent["Si"] / 50)
+    assert bulk_composition([]) == ()
