@@ -292,6 +292,10 @@ def test_a_mineral_map_is_made_and_reported(viewer, qtbot, tmp_path):
     )
     widget.write_report(tmp_path / "report.html")
     assert "<html" in (tmp_path / "report.html").read_text()[:200].lower()
+    widget.write_everything(tmp_path / "all")
+    finish(widget, qtbot, 180)
+    assert "calcite" in (tmp_path / "all" / "report.html").read_text(encoding="utf-8")
+    assert (tmp_path / "all" / "maps.h5").exists()
 
 
 def test_clean_up_makes_a_new_layer(viewer, qtbot):
@@ -312,6 +316,30 @@ def test_clean_up_makes_a_new_layer(viewer, qtbot):
     assert cleaned.data[1, 1] == 2
     assert cleaned.data[0, 0] == 0
     assert np.array_equal(cleaned.scale, labels.scale)
+    widget.undo.click()
+    assert cleaned not in viewer.layers
+    assert labels in viewer.layers
+    assert not widget.undo.isEnabled()
+
+
+def test_clean_up_is_previewed_on_the_view_in_a_worker(viewer, qtbot):
+    viewer.add_layer(Layer.create(*label_layer(two_phase_labels())))
+    widget = dock(viewer, "Clean up labels")
+    widget.shown.setChecked(True)
+    qtbot.waitUntil(lambda: "Clean-up preview" in viewer.layers, timeout=10_000)
+    assert "calcite: " in widget.changes.text()
+    assert " → " in widget.changes.text()
+    widget.form.potts.value = 1.0
+    assert widget.order.text() == "majority:3,min-size:5,potts:1"
+    widget.order.setText("potts:1,majority:5")  # an order of one's own
+    assert [str(step) for step in widget.steps()] == ["potts:1", "majority:5"]
+    widget.order.setText("median:3")
+    widget._preview()
+    qtbot.waitUntil(lambda: "no clean-up step" in widget.changes.text())
+    widget.shown.setChecked(False)
+    widget.order.setText("majority:3")
+    widget._preview()
+    qtbot.waitUntil(lambda: "Clean-up preview" not in viewer.layers, timeout=10_000)
 
 
 def test_only_fitting_layers_are_offered(viewer, qtbot):

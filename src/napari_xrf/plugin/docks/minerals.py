@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import napari.viewer
 import numpy as np
@@ -24,6 +24,11 @@ from napari_xrf.plugin.layers.layer_data import add_layers, map_layer, with_keyw
 from napari_xrf.plugin.layers.script import made_by
 from napari_xrf.plugin.notices import errors_told
 from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries
+
+if TYPE_CHECKING:
+    from napari_xrf.core.progress import Progress
+    from napari_xrf.maps.calibrated_map import CalibratedMap, Measured
+    from napari_xrf.minerals.classification import Classification
 
 CLASSIFICATION_KEY = "xrf_classification"
 
@@ -53,6 +58,11 @@ class MineralsDock(Dock):
         self.table = ClassTable(self, self.labels)
         self.own = button("Own CSV…", "Add minerals of your own: name,formula,density", self._ask_library)
         self.run = button("Map minerals", "Name the mineral of each pixel", self._classify)
+        self.whole = button(
+            "Report on everything…",
+            "Elements, their maps, quantities, phases and minerals as files and one page, in a folder",
+            self._ask_folder,
+        )
         self.save_table = button(
             "Save table…",
             "Write the percentages as CSV",
@@ -68,7 +78,7 @@ class MineralsDock(Dock):
             row(QLabel("Look for"), self.choice),
             row(self.filter, self.own),
             (self.list, 2),
-            row(self.run, self.count, None),
+            row(self.run, self.whole, self.count, None),
             row(QLabel("Labels"), self.labels),
             (self.table, 3),
             row(self.save_table, self.save_report, None),
@@ -125,6 +135,7 @@ class MineralsDock(Dock):
     def _set_enabled(self) -> None:
         busy = self.job_bar.job is not None
         self.run.setEnabled(self.maps.layer() is not None and not busy)
+        self.whole.setEnabled(self.run.isEnabled())
         labels = self.labels.layer()
         self.save_table.setEnabled(labels is not None)
         self.save_report.setEnabled(labels is not None and CLASSIFICATION_KEY in labels.metadata and not busy)
@@ -168,6 +179,23 @@ class MineralsDock(Dock):
             with errors_told():
                 self.use_library(Path(path))
 
+    def _ask_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "A folder for the report and its files")
+        if folder:
+            self.write_everything(Path(folder))
+
+    def write_everything(self, folder: Path) -> None:
+        """Do the whole job on the chosen map in a worker; report.html and all files go into a folder."""
+        with errors_told():
+            options = {"library": self._library, "minerals": self.chosen_minerals()}
+            self.maps.run(
+                "Reporting",
+                _survey_and_write,
+                folder,
+                on_done=lambda files: self.tell(f"{files[-1]} is written"),
+                **options,
+            )
+
     def write_table(self, path: Path) -> None:
         """Write the percentages of the chosen label layer as CSV."""
         from napari_xrf.minerals.modal_table import modal_table, write_modal_table
@@ -181,3 +209,19 @@ class MineralsDock(Dock):
         layer = self.labels.layer()
         cube, classification = layer.metadata[CLASSIFICATION_KEY]
         write_report(path, cube, classification, label_map_of_layer(layer))
+
+
+def _survey_and_write(measured: Measured, folder: Path, *, progress: Progress, **options: Any) -> list[Path]:
+    from napari_xrf.io.atomic_write import together
+    from napari_xrf.minerals.classification import classify_minerals
+    from napari_xrf.minerals.survey import survey_map
+    from napari_xrf.minerals.survey_files import write_survey
+
+    def classify(known: CalibratedMap, progress: Progress) -> Classification:
+        return classify_minerals(known, progress=progress, **options)
+
+    survey = survey_map(measured, classify, progress=progress)
+    listed = options["minerals"]
+    named = "all that the elements found allow" if listed is None else ", ".join(each.name for each in listed)
+    with together():
+        return write_survey(folder, survey, f"Minerals dock, Report on everything; looked for: {named}")
