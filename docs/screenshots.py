@@ -20,6 +20,8 @@ from PIL import Image
 from qtpy.QtCore import QBuffer
 from qtpy.QtWidgets import QApplication
 
+from napari_xrf.plugin.layers.layer_data import is_adding
+
 FOLDER = Path(__file__).parent / "images"
 PLUGIN = "napari-xrf"
 
@@ -90,7 +92,6 @@ def make_maps(viewer: Any) -> None:
     widget.method.setCurrentIndex(1)
     widget.run.click()
     finish(widget)
-    until(lambda: "Fe K" in viewer.layers and "K K" in viewer.layers)
     dock.destroyOnClose()
 
 
@@ -255,8 +256,8 @@ def until(condition: Callable[[], Any], limit: float = 900.0) -> None:
 
 
 def finish(widget: Any) -> None:
-    """Wait for a dock's job."""
-    until(lambda: widget.job_bar.job is None)
+    """Wait for a dock's job, and for the layers that it adds."""
+    until(lambda: widget.job_bar.job is None and not is_adding())
     let_pass(0.5)
 
 

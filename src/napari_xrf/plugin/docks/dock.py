@@ -78,6 +78,10 @@ class Dock(QWidget):  # type: ignore[misc]
         """Call ``end()`` when the dock is closed or deleted."""
         self._ends.append(end)
 
+    def while_open(self, call: Callable[..., object]) -> Callable[..., object]:
+        """Return the function, which does nothing once the dock is closed."""
+        return lambda *arguments: call(*arguments) if self._ends else None
+
     def follow(self, event: Any, slot: Callable[..., object]) -> None:
         """Connect an event of napari, or a signal of Qt, until the dock is closed."""
         event.connect(slot)

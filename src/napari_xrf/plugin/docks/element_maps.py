@@ -108,7 +108,7 @@ class ElementMapsDock(Dock):
         if times is not None:
             maps = maps.per_second(times)
         layers = made_by(element_map_layers(maps, by_strength=True), "maps", call, layer)
-        add_in_turns(self.viewer, layers, partial(self._tell_maps, maps), over=layer)
+        add_in_turns(self.viewer, layers, self.while_open(partial(self._tell_maps, maps)), over=layer)
 
     def _tell_maps(self, maps: ElementMaps, added: list[Any]) -> None:
         if self.grid.isChecked():

@@ -50,7 +50,8 @@ class ScatterDock(Dock):
         self.table.hide()
         self.matrix = button("Correlations", "Table how the element maps go together", self._correlate)
         self.lay_out(
-            row(QLabel("x"), self.x, QLabel("y"), self.y),
+            row(QLabel("x"), self.x),
+            row(QLabel("y"), self.y),
             wrapped("Draw a loop with the left button: its pixels become a class. The wheel zooms."),
             (self.plot, 1),
             row(QLabel("Show the selected class of"), self.labels),

@@ -124,7 +124,9 @@ class SynthesisDock(Dock):
 
     def _show(self, made: Synthetic) -> None:
         options = {"shares": self.shares.isChecked(), "line_counts": self.line_counts.isChecked()}
-        show_layers(self.viewer, synthetic_layers(made, **options), partial(self._tell_made, made))
+        show_layers(
+            self.viewer, synthetic_layers(made, **options), self.while_open(partial(self._tell_made, made))
+        )
 
     def _tell_made(self, made: Synthetic, added: list[Any]) -> None:
         main = next(layer for layer in reversed(added) if TRUTH_KEY in layer.metadata)
