@@ -112,7 +112,7 @@ def test_a_model_is_loaded_once_and_again_when_its_file_changed(weights, tmp_pat
 
 
 def test_a_map_is_calibrated_once_for_its_layer(cube):
-    layer = SimpleNamespace(metadata={})
+    layer = SimpleNamespace(metadata={}, name="two phases")
     assert kept_map(layer, cube) is cube
     measured = calibrate_layer(layer, cube, progress=ignore_progress)
     assert kept_map(layer, cube) is measured

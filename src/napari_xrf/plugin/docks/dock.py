@@ -174,6 +174,8 @@ class Dock(QWidget):  # type: ignore[misc]
 
     def _place(self) -> None:
         """Go where docks of this kind belong: beside the others in tabs; unless the user moved it before."""
+        if not self._ends:  # closed at once
+            return
         dock = self.parent()
         window = dock.parent() if isinstance(dock, QDockWidget) else None
         if not isinstance(window, QMainWindow) or dock.isFloating():
@@ -210,7 +212,7 @@ class Dock(QWidget):  # type: ignore[misc]
 def _call_once(ends: list[Callable[[], object]]) -> None:
     while ends:
         # PySide raises where a part of the dock is gone already, which then hears nothing any more.
-        with suppress(RuntimeError):
+        with suppress(RuntimeError, SystemError):
             ends.pop()()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -278,7 +279,9 @@ class InferenceDock(Dock):
         for job, slot in ((self._answering, self._answered), (self._refining, self._refined)):
             if job is not None:
                 job.cancel()
-                job.ended.disconnect(slot)
+                # PySide raises where the dock is gone already; it hears nothing any more then.
+                with suppress(RuntimeError, SystemError):
+                    job.ended.disconnect(slot)
 
 
 def _same(mask: NDArray[np.bool_], other: NDArray[np.bool_] | None) -> bool:
