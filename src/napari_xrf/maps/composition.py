@@ -36,7 +36,7 @@ SEEN = 3.0  # standard errors from which a family has a say
 _ROUNDS, _CLOSE = 60, 1e-6
 _LEAST = 1e-7  # weight fraction of an element that is looked for and not seen
 _UNSEEN = 9  # elements up to fluorine come from the formula of a class, where there is one
-_FILM_UM_PER_UG = 0.01  # thickness of 1 µg/cm² at a density of 1 g/cm³
+FILM_UM_PER_UG = 0.01  # thickness of 1 µg/cm² at a density of 1 g/cm³
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +200,7 @@ def expected_families(
     """
     total = sum(fractions.values())
     material = Material("sample", {e: value / total for e, value in fractions.items() if value > 0}, 1.0)
-    thickness = None if mass_per_area is None else _FILM_UM_PER_UG * mass_per_area
+    thickness = None if mass_per_area is None else FILM_UM_PER_UG * mass_per_area
     return expect_spectrum(material, instrument, thickness_um=thickness).families
 
 

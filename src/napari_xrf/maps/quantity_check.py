@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.maps.calibrated_map import CalibratedMap
-from napari_xrf.maps.composition import Recipe
+from napari_xrf.maps.composition import FILM_UM_PER_UG, Recipe
 from napari_xrf.maps.quantities import Quantities
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.reference.materials import Material
 
-_FILM_UM_PER_UG = 0.01
 _FAMILIES_DRAWN = 24
 
 
@@ -70,7 +69,7 @@ def check_quantities(quantities: Quantities, part: CalibratedMap, recipe: Recipe
         What they were quantified with.
     """
     material = Material("quantified", _normalised(quantities), 1.0)
-    film = _FILM_UM_PER_UG * quantities.mass_per_area
+    film = FILM_UM_PER_UG * quantities.mass_per_area
     thickness = film if film > 0 else None
     expected = expect_spectrum(material, (recipe or Recipe()).instrument_of(part), thickness_um=thickness)
     made = sum(expected.families.get(one.family, 0.0) for one in quantities.residuals if one.expected > 0)
