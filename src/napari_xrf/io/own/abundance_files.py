@@ -13,6 +13,7 @@ from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.hdf5.new_file import new_file
 
 
 def write_abundances(
@@ -21,7 +22,7 @@ def write_abundances(
     """Write abundances to .h5; InvalidInput for other suffixes."""
     if Path(path).suffix.lower() != ".h5":
         raise InvalidInput(f"abundances are written as .h5, not {Path(path).suffix!r}")
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with replacing(path) as temporary, new_file(temporary) as (file, _):
         names = [entry.name for entry in abundances.classes]
         file.create_dataset("names", data=names, dtype=h5py.string_dtype())
         file.create_dataset("labels", data=np.array([entry.label for entry in abundances.classes], np.uint32))
@@ -43,11 +44,13 @@ def read_abundances(path: str | Path) -> Abundances:
     """
     target = Path(path)
     with hdf5_file.opened(target) as file:
-        if "abundances" not in file or "names" not in file or file["abundances"].ndim != 3:
+        stored, named = (hdf5_file.dataset_at(file, name) for name in ("abundances", "names"))
+        if stored is None or named is None or stored.ndim != 3:
             raise FileError(target, "holds no abundances: there is no /abundances (Y, X, K) with /names")
-        values = file["abundances"][()].astype(np.float32)
-        names = [str(name) for name in file["names"].asstr()[()]]
-        labels = file["labels"][()].tolist() if "labels" in file else range(1, len(names) + 1)
+        values = hdf5_file.array_of(stored).astype(np.float32)
+        names = hdf5_file.texts_of(named)
+        numbers = hdf5_file.dataset_at(file, "labels")
+        labels = range(1, len(names) + 1) if numbers is None else hdf5_file.array_of(numbers).tolist()
         size = file.attrs.get("pixel_size_um")
         classes = tuple(LabelClass(int(label), name) for label, name in zip(labels, names, strict=True))
         pixel_size = None if size is None else (float(size[0]), float(size[1]))

@@ -110,7 +110,9 @@ def read_regions(path: str | Path) -> RegionSet:
         return RegionSet(tuple(regions), as_pair(content.get("pixel_size_um")))
     except OSError as error:
         raise FileError(target, f"cannot be read ({error.strerror or error})") from error
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except FileError:
+        raise
+    except Exception as error:  # whatever its JSON makes of it
         raise FileError(target, f"holds no regions in GeoJSON ({error})") from error
 
 
