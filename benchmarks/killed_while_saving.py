@@ -1,6 +1,6 @@
 """Programs that are killed while they save: what was there stays, and the next one leaves nothing behind.
 
-``python -m benchmarks.killed_while_saving [--kills 100]``; of POSIX systems. Ends with 1 when a file was lost.
+``python -m benchmarks.killed_while_saving [--kills 100]``, on POSIX systems; ends with 1 when one was lost.
 """
 
 from __future__ import annotations
