@@ -10,7 +10,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.minerals.bulk import bulk_composition
 from napari_xrf.minerals.modal_table import ModalRow
 from napari_xrf.reference.minerals import load_library
-from verbs import answer
+from verbs import answer, run
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +67,19 @@ def test_bulk_is_modes_times_formulas():
     silicon = next(each for each in rows if each.element == "Si")
     assert silicon.modes_error == pytest.approx(percent["Si"] / 50)
     assert bulk_composition([]) == ()
+
+
+def test_a_map_without_counts_is_refused_and_one_pixel_is_enough(capsys, rock, tmp_path):
+    cube = nx.read(rock).load()
+    nx.write(tmp_path / "zero.h5", replace(cube, counts=cube.counts * 0))
+    nx.write(tmp_path / "one.h5", replace(cube, counts=cube.counts[:1, :1]))
+    out = tmp_path / "out"
+    for verb in ("minerals", "report"):
+        code, _, err = run(capsys, verb, tmp_path / "zero.h5", "-o", out)
+        assert (code, "holds no counts" in err) == (1, True)
+        assert not (out / "report.html").exists()
+    chosen = ("--minerals", "quartz,pyrite", "--no-phases")
+    data = answer(capsys, "report", tmp_path / "one.h5", "-o", out, *chosen)
+    assert sum(data["minerals"].values()) == pytest.approx(1)
+    code, _, err = run(capsys, "report", rock, "-o", out, "--minerals", "")
+    assert (code, "no mineral is named" in err) == (1, True)

@@ -87,7 +87,7 @@ def survey_map(
     InvalidInput
         When the map holds no counts.
     """
-    known = calibrate_map(measured, progress=progress)
+    known = calibrate_map(measured, progress=progress).checked()
     failed: list[str] = []
 
     def tried(what: str, work: Callable[[], T]) -> T | None:
