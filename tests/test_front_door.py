@@ -15,6 +15,7 @@ NOTEBOOK = Path(__file__).parents[1] / "docs" / "first-map.ipynb"
 DOORS = (
     "calibrate",
     "denoise",
+    "explain_mineral",
     "clean_labels",
     "find_elements",
     "find_phases",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari_xrf.minerals.cleanup import CleanUpStep
     from napari_xrf.minerals.comparison import Comparison
     from napari_xrf.minerals.grains import Grains
+    from napari_xrf.minerals.evidence import Evidence
     from napari_xrf.minerals.phases import Phases
     from napari_xrf.minerals.survey import Survey
     from napari_xrf.reference.minerals import Mineral
@@ -205,7 +206,7 @@ def quantify(
 
 
 def map_minerals(
-    source: Map,
+    source: Map | ElementMaps,
     minerals: Sequence[str | Mineral] | None = None,
     *,
     method: str = "likelihood",
@@ -220,7 +221,7 @@ def map_minerals(
     Parameters
     ----------
     source
-        A map, or its file.
+        A map, or its file; or element maps: counts as of a Bruker M4, or weight percent.
     minerals
         Names in the library or synonyms, ``["quartz", "orthoclase"]``; None looks for all that the
         elements found allow.
@@ -247,15 +248,54 @@ def map_minerals(
     if chosen is not None:
         given = (each for each in listed or () if not isinstance(each, str))
         chosen = tuple({mineral.name: mineral for mineral in (*chosen, *given)}.values())
+    own = None if library is None else known_minerals(library)
+    measured = _element_maps_or_map(source, progress)
+    if type(measured).__name__ == "ElementMaps":
+        from napari_xrf.minerals.from_element_maps import classify_element_maps
+
+        return classify_element_maps(measured, chosen, library=own, progress=progress)
     return classify_by(
         method,
-        _map_of(source, progress),
+        measured,
         chosen,
-        library=None if library is None else known_minerals(library),
+        library=own,
         ignored=tuple(ignored),
         tolerance=tolerance,
         progress=progress,
     )
+
+
+def explain_mineral(
+    source: Map,
+    classification: Classification,
+    where: str | tuple[int, int],
+    *,
+    library: str | Path | None = None,
+    progress: Progress = ignore_progress,
+) -> Evidence:
+    """Tell why a class or a pixel of a mineral map has its mineral, and which lines decide.
+
+    Parameters
+    ----------
+    source
+        The map that was classified, or its file.
+    classification
+        What :func:`map_minerals` returned.
+    where
+        Name of a class, or (row, column) of a pixel.
+    library
+        The .csv of your own minerals, where the map was made with one.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such class or pixel.
+    """
+    from napari_xrf.minerals.evidence import explain_mineral as explain
+    from napari_xrf.reference.minerals import known_minerals
+
+    own = None if library is None else known_minerals(library)
+    return explain(_map_of(source, progress), classification, where, library=own, progress=progress)
 
 
 def find_phases(
@@ -583,6 +623,14 @@ def batch(
             words.append(f"--option={name}" if value is True else f"--option={name}={text}")
     data: dict[str, Any] = perform(words)[0]
     return data
+
+
+def _element_maps_or_map(source: Any, progress: Progress) -> Any:
+    from napari_xrf import io
+
+    if isinstance(source, str | Path) and io.is_element_map_file(source):
+        return io.read_element_maps(source)
+    return _map_of(source, progress)
 
 
 def _map_of(source: Any, progress: Progress) -> Any:

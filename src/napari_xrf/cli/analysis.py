@@ -183,6 +183,7 @@ def write_map_files(maps: ElementMaps, output: Path, times: NDArray[np.floating]
 
 def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the mineral map of a file: labels, classes.csv, abundances.h5, map.png, report.html."""
+    from napari_xrf import io
     from napari_xrf.learning.network_method import check_method
     from napari_xrf.minerals.classification import ClassificationOptions
     from napari_xrf.minerals.cleanup import parse_clean_up
@@ -200,6 +201,8 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
         "tolerance": arguments.tolerance,
     }
     check_method(arguments.method, chosen, ClassificationOptions(**options))
+    if arguments.file.is_file() and io.is_element_map_file(arguments.file):
+        return _classify_element_maps(arguments, chosen, steps, options["library"], console)
     known = known_map(arguments, console, plan)
     if arguments.make_plan is not None:
         return written_plan(arguments, known.checked(), None)
@@ -208,6 +211,30 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     return classify_and_write(
         known, chosen, steps, arguments.output, console, method=arguments.method, **options
     )
+
+
+def _classify_element_maps(
+    arguments: argparse.Namespace,
+    minerals: Sequence[Mineral] | None,
+    steps: Sequence[CleanUpStep],
+    library: Sequence[Mineral] | None,
+    console: Console,
+) -> Answer:
+    """Write the mineral map of a file of element maps: labels.tif, labels.h5, classes.csv and map.png."""
+    from napari_xrf import io
+    from napari_xrf.minerals.cleanup import clean_labels
+    from napari_xrf.minerals.from_element_maps import classify_element_maps
+
+    maps = io.read_element_maps(arguments.file)
+    instrument = getattr(arguments, "instrument", None) or "m4"
+    found = classify_element_maps(
+        maps, minerals, library=library, instrument=instrument, progress=console.progress
+    )
+    for note in found.notes:
+        console.say(note)
+    folder = output_folder(arguments.output)
+    rows, files, text = write_label_files(clean_labels(found.label_map, steps), folder)
+    return Answer({"files": [str(file) for file in files], "classes": rows}, f"{text}\nwritten to {folder}")
 
 
 def classify_and_write(

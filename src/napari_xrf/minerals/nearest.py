@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,7 @@ _MODEL_ERROR = 0.05  # of a bin's counts, beside counting
 _CLOSE = 1e-3  # of the smaller weighted distance: of one spectrum
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Nearest:
     """A mineral, or several of one spectrum, beside a measured spectrum.
 
@@ -25,10 +24,16 @@ class Nearest:
         One, or those whose expected spectra are the same.
     misfit
         Share of the counts, 0 to 1, that stand elsewhere than this mineral's do.
+    expected
+        (B,) counts that it explains best.
+    variance
+        (B,) that the comparison allowed.
     """
 
     minerals: tuple[Mineral, ...]
     misfit: float
+    expected: NDArray[np.float64]
+    variance: NDArray[np.float64]
 
     @property
     def name(self) -> str:
@@ -47,21 +52,20 @@ def nearest_minerals(
 
     error = np.sqrt(np.maximum(counts, 1) + (_MODEL_ERROR * counts) ** 2)
     error = np.maximum(error, FLOOR * counts.sum() / counts.size)
-    found: list[tuple[float, float, Mineral]] = []
+    found: list[tuple[float, NDArray[np.float64], Mineral]] = []
     for owner in np.unique(templates.owner).tolist():
         members = templates.owner == owner
         columns = np.vstack([templates.lines[members], templates.continuum[members].mean(axis=0)])
         amounts, distance = nnls((columns / error).T, counts / error)
-        apart = 0.5 * np.abs(counts - amounts @ columns).sum() / max(counts.sum(), 1e-12)
-        found.append((float(distance), float(apart), templates.minerals[owner]))
-    return _grouped(sorted(found, key=lambda each: each[0]))[:number]
-
-
-def _grouped(found: Sequence[tuple[float, float, Mineral]]) -> tuple[Nearest, ...]:
-    groups: list[tuple[float, float, list[Mineral]]] = []
-    for distance, apart, mineral in found:
-        if groups and distance - groups[-1][0] <= _CLOSE * groups[-1][0]:
-            groups[-1][2].append(mineral)
+        found.append((float(distance), amounts @ columns, templates.minerals[owner]))
+    grouped: list[tuple[float, NDArray[np.float64], list[Mineral]]] = []
+    for distance, expected, mineral in sorted(found, key=lambda each: each[0]):
+        if grouped and distance - grouped[-1][0] <= _CLOSE * grouped[-1][0]:
+            grouped[-1][2].append(mineral)
         else:
-            groups.append((distance, apart, [mineral]))
-    return tuple(Nearest(tuple(minerals), apart) for _, apart, minerals in groups)
+            grouped.append((distance, expected, [mineral]))
+    whole = 2 * max(float(counts.sum()), 1e-12)
+    return tuple(
+        Nearest(tuple(minerals), float(np.abs(counts - expected).sum()) / whole, expected, error**2)
+        for _, expected, minerals in grouped[:number]
+    )
