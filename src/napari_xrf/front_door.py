@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from napari_xrf.minerals.classification import Classification
     from napari_xrf.minerals.cleanup import CleanUpStep
     from napari_xrf.minerals.comparison import Comparison
-    from napari_xrf.minerals.grains import Grains
     from napari_xrf.minerals.evidence import Evidence
+    from napari_xrf.minerals.grains import Grains
     from napari_xrf.minerals.phases import Phases
     from napari_xrf.minerals.survey import Survey
     from napari_xrf.reference.minerals import Mineral
