@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from napari_xrf.core.abundances import Abundances
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.label_map import LEAST_PROBABILITY, LabelMap, number_by_area
+from napari_xrf.core.label_map import LabelMap, number_by_area
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import Measured
@@ -157,7 +157,7 @@ def classify_minerals(
     unexplained = misfit > limit
     areas[unexplained] = 0
     winner = areas.argmax(axis=1)
-    undecided = ~unexplained & (probability < LEAST_PROBABILITY)
+    undecided = ~unexplained & ~phases.decided
     named = [tuple(search.minerals[index] for index in members) for members in phases.members]
     unknown = np.array([not members for members in named])
     chosen = np.where(unexplained | undecided | unknown[winner], -1, winner)

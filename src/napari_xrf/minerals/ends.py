@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from napari_xrf.minerals.shares import neighbour_mean
 
-_INSIDE = (0.85, 0.6)  # least share of like neighbours; the second where few pixels reach the first
+# Least share of like neighbours, where the one before leaves fewer pixels than that.
+_INSIDE = ((0.85, 5), (0.6, 5), (0.35, 3), (0.2, 3))
 _LEAST_PIXELS = 5
-_FEWER_PIXELS = 3
+_FEWEST_PIXELS = 2
 _TAUGHT = 4_000  # pixels that are enough to look for parts
 _DEPTH = 8
 _DIRECTIONS = 4  # in which pixels may fall in two parts; the first is often that of a boundary
@@ -66,10 +67,11 @@ def learn_ends(
     for column in np.unique(winner).tolist():
         like = (winner == column).astype(np.float32)[:, None]
         near = neighbour_mean(like, held)[:, 0]
-        inner = np.flatnonzero((like[:, 0] > 0) & (near >= _INSIDE[0]))
-        if inner.size < _LEAST_PIXELS:
-            inner = np.flatnonzero((like[:, 0] > 0) & (near >= _INSIDE[1]))
-        if inner.size < _FEWER_PIXELS:
+        inner = np.zeros(0, dtype=np.intp)
+        for share, least in _INSIDE:
+            if inner.size < least:
+                inner = np.flatnonzero((like[:, 0] > 0) & (near >= share))
+        if inner.size < _FEWEST_PIXELS:
             continue
         around = _around(counts, like[:, 0] > 0, held, inner)
         for part in _parts(inner, counts, around, _DEPTH):

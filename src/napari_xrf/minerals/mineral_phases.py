@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import LEAST_PROBABILITY
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.blas_threads import one_blas_thread
 from napari_xrf.minerals.ends import End, learn_ends
@@ -57,6 +58,8 @@ class MineralPhases:
         (n, K) parts of the pixels' areas, of sum 1.
     probability
         (n,) of the largest.
+    decided
+        (n,) whether that is more than a guess; which half of a mixture is the larger never is.
     misfit
         (n,) standard deviations.
     templates
@@ -69,6 +72,7 @@ class MineralPhases:
     groups: tuple[tuple[int, ...], ...]
     areas: NDArray[np.float32]
     probability: NDArray[np.float32]
+    decided: NDArray[np.bool_]
     misfit: NDArray[np.float32]
     templates: Templates
     notes: tuple[str, ...]
@@ -148,6 +152,7 @@ def _mixed(
         _groups(members, minerals),
         found.areas,
         probability,
+        sure[winner] >= LEAST_PROBABILITY,
         found.misfit,
         templates,
         notes,
@@ -181,6 +186,7 @@ def _single(
         _groups(members, minerals),
         probability,
         certain.astype(np.float32),
+        certain >= LEAST_PROBABILITY,
         misfit,
         templates,
         notes,

@@ -12,6 +12,8 @@ from napari_xrf.minerals.unmixing import MOST_CANDIDATES, unmix
 
 _REACH = 9  # pixels: candidates have grains within this square
 _PLAIN_MISFIT = 3.0  # robust standard deviations: more is tried as a mixture
+_EVERYWHERE = 16  # ends that are tried where those around do not fit
+_OF_A_KIND, _OFTEN = 2, 20.0  # ends of a kind, and by how much its second one counts less
 _TINY = 1e-9
 _STRATA = 12
 _LEAST_IN_STRATUM = 60
@@ -46,25 +48,30 @@ def unmix_map(
 ) -> Mixtures:
     """Unmix the measured pixels (n, B) of a map into ends of ``number`` kinds."""
     spectra = np.array([end.mean for end in ends], dtype=np.float32)
-    best, nearby = _near_ends(counts, held, ends, spectra)
-    candidates = _candidates(best, nearby)
-    plain = _plain(kinds[best], held)
-    single = np.full_like(candidates, -1)
-    single[:, 0] = best
-    first = np.where(plain[:, None], single, candidates)
-    amounts, deviance, lead = unmix(counts, spectra, kinds, first)
+    likelihood, nearby = _near_ends(counts, held, ends, spectra)
+    best = likelihood.argmax(axis=1)
+    candidates = _candidates(best, likelihood, nearby, kinds)
     totals = counts.sum(axis=1)
+    plain = _plain(kinds[best], held)
+    used = np.full((counts.shape[0], _EVERYWHERE), -1, dtype=np.int32)
+    used[:, 0] = best
+    used[~plain, : candidates.shape[1]] = candidates[~plain]
+    amounts, deviance, lead = unmix(counts, spectra, kinds, used)
     misfit = against_peers(deviance, totals)
-    again = np.flatnonzero(plain & (misfit > _PLAIN_MISFIT))
-    if again.size:
-        amounts[again], deviance[again], lead[again] = unmix(counts[again], spectra, kinds, candidates[again])
-        first[again] = candidates[again]
-        misfit = against_peers(deviance, totals)
+    # What does not fit may be mixed after all, or with a phase whose grains lie elsewhere in the map.
+    anywhere = _candidates(best, likelihood, np.ones_like(nearby), kinds, _EVERYWHERE)
+    for doubtful, tried in ((plain, candidates), (np.ones_like(plain), anywhere)):
+        again = np.flatnonzero(doubtful & (misfit > _PLAIN_MISFIT))
+        if again.size:
+            used[again] = -1
+            used[again, : tried.shape[1]] = tried[again]
+            amounts[again], deviance[again], lead[again] = unmix(counts[again], spectra, kinds, used[again])
+            misfit = against_peers(deviance, totals)
     areas = np.zeros((counts.shape[0], number), dtype=np.float32)
     rows = np.arange(counts.shape[0])
-    for place in range(first.shape[1]):
-        valid = first[:, place] >= 0
-        np.add.at(areas, (rows[valid], kinds[first[valid, place]]), amounts[valid, place])
+    for place in range(used.shape[1]):
+        valid = used[:, place] >= 0
+        np.add.at(areas, (rows[valid], kinds[used[valid, place]]), amounts[valid, place])
     areas /= np.maximum(areas.sum(axis=1, keepdims=True), _TINY)
     return Mixtures(areas, misfit, lead)
 
@@ -86,8 +93,8 @@ def against_peers(values: NDArray[np.floating], totals: NDArray[np.floating]) ->
 
 def _near_ends(
     counts: NDArray[np.float32], held: NDArray[np.bool_], ends: list[End], spectra: NDArray[np.float32]
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Return each pixel's best single end, (n,), and how many pixels of each end lie around it, (n, M)."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return how likely each pixel is of each end, and how many pixels of it lie around, (n, M) each."""
     from scipy.ndimage import uniform_filter
 
     shapes = spectra / spectra.sum(axis=1, keepdims=True)
@@ -99,16 +106,36 @@ def _near_ends(
         flags[end.pixels] = 1
         place[held] = flags
         nearby[:, column] = uniform_filter(place, _REACH, mode="constant")[held] * _REACH**2
-    return likelihood.argmax(axis=1), nearby
+    return likelihood, nearby
 
 
-def _candidates(best: NDArray[np.intp], nearby: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Return (n, 5) the best single end and those with most pixels around."""
-    weights = nearby.copy()
-    weights[np.arange(best.size), best] = np.inf
-    number = min(MOST_CANDIDATES, weights.shape[1])
+def _candidates(
+    best: NDArray[np.intp],
+    likelihood: NDArray[np.float32],
+    nearby: NDArray[np.float32],
+    kinds: NDArray[np.int32],
+    most: int = MOST_CANDIDATES,
+) -> NDArray[np.int32]:
+    """Return (n, 6) the best single end, and two ends at most of the kinds with most pixels around.
+
+    Of the ends of a kind, the zones of a mineral, those come first that the pixel resembles.
+    """
+    weights = np.full(nearby.shape, 0.0, dtype=np.float32)
+    rows = np.arange(best.size)
+    for kind in np.unique(kinds):
+        own = np.flatnonzero(kinds == kind)
+        around = nearby[:, own]
+        total = around.sum(axis=1)
+        like = np.where(around > 0.5, likelihood[:, own], -np.inf)
+        for rank in range(min(_OF_A_KIND, own.size)):
+            first = like.argmax(axis=1)
+            held = np.isfinite(like[rows, first])
+            weights[rows[held], own[first[held]]] = total[held] / _OFTEN**rank
+            like[rows, first] = -np.inf
+    weights[rows, best] = np.inf
+    number = min(most, weights.shape[1])
     order = np.argsort(-weights, axis=1)[:, :number]
-    held = np.take_along_axis(weights, order, axis=1) > 0.5
+    held = np.take_along_axis(weights, order, axis=1) > 0
     return np.where(held, order, -1).astype(np.int32)
 
 
