@@ -120,7 +120,7 @@ def _candidates(
 
     Of the ends of a kind, the zones of a mineral, those come first that the pixel resembles.
     """
-    weights = np.full(nearby.shape, 0.0, dtype=np.float32)
+    weights: NDArray[np.float32] = np.zeros_like(nearby)
     rows = np.arange(best.size)
     for kind in np.unique(kinds):
         own = np.flatnonzero(kinds == kind)
@@ -133,7 +133,7 @@ def _candidates(
             weights[rows[held], own[first[held]]] = total[held] / _OFTEN**rank
             like[rows, first] = -np.inf
     weights[rows, best] = np.inf
-    number = min(most, weights.shape[1])
+    number = min(most, nearby.shape[1])
     order = np.argsort(-weights, axis=1)[:, :number]
     held = np.take_along_axis(weights, order, axis=1) > 0
     return np.where(held, order, -1).astype(np.int32)
