@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from napari_xrf.core.abundances import Abundances
+from napari_xrf.core.label_map import LabelClass, LabelMap
+from napari_xrf.minerals.ends import learn_ends
+from napari_xrf.minerals.mixtures import unmix_map
+from napari_xrf.minerals.modal_table import modal_table
+from napari_xrf.minerals.shares import class_probabilities
+from napari_xrf.minerals.unmixing import unmix
+
+SHAPES = np.random.default_rng(1).gamma(0.4, size=(3, 40)) * 30 + 1
+
+
+def halves(side=24, seed=2):
+    """(n, B) counts of a map whose halves are one shape each, with a stranger in the left one, and its areas."""
+    areas = np.zeros((side, side, 3))
+    areas[:, : side // 2, 0] = 1
+    areas[:, side // 2 :, 1] = 1
+    areas[8:14, 2:8] = (0, 0, 1)
+    areas[:, side // 2] = (0.6, 0.4, 0)
+    counts = np.random.default_rng(seed).poisson(areas.reshape(-1, 3) @ SHAPES)
+    return counts.astype(np.float32), areas.reshape(-1, 3)
+
+
+def test_amounts_of_a_mixture_are_found():
+    truth = np.array([[0.7, 0.3, 0.0], [0.0, 0.0, 1.0]])
+    counts = (50 * truth @ SHAPES).astype(np.float32)
+    candidates = np.array([[0, 1, 2], [2, 0, -1]], dtype=np.int32)
+    amounts, deviance, lead = unmix(
+        counts, (50 * SHAPES).astype(np.float32), np.arange(3, dtype=np.int32), candidates
+    )
+    assert amounts[0] == pytest.approx([0.7, 0.3, 0], abs=0.02)
+    assert amounts[1] == pytest.approx([1, 0, 0], abs=0.02)
+    assert deviance.max() < 2
+    assert lead.min() > 2
+
+
+def test_a_stranger_within_a_class_is_an_end_of_its_own_and_pixels_hold_what_they_are_made_of():
+    counts, areas = halves()
+    held = np.ones((24, 24), dtype=bool)
+    seeming = np.where(areas[:, 1] > 0.5, 1, 0)  # the stranger passes for the left half
+    ends = learn_ends(counts, seeming, held)
+    means = np.array([end.mean for end in ends])
+    found = [int(((SHAPES - mean) ** 2).sum(axis=1).argmin()) for mean in means]
+    assert set(found) == {0, 1, 2}
+    mixed = unmix_map(counts, held, list(ends), np.array(found, dtype=np.int32), 3)
+    assert np.abs(mixed.areas - areas).mean() < 0.03
+    assert mixed.misfit.max() < 8
+
+
+def test_neighbours_count_where_there_are_grains_only():
+    scores = np.full((400, 2), 6.0, dtype=np.float32)
+    held = np.ones((20, 20), dtype=bool)
+    grains = (np.arange(400) % 20) // 10
+    shuffled = np.random.default_rng(0).permutation(grains)
+    for truth, low, high in ((grains, 0.6, 1), (shuffled, 0, 0.4)):
+        own = scores.copy()
+        own[np.arange(400), truth] = 0
+        probability, coherence = class_probabilities(own, held)
+        assert low <= coherence <= high
+        assert np.mean(probability.argmax(axis=1) == truth) > 0.99
+
+
+def test_percentages_come_from_abundances():
+    classes = (LabelClass(1, "unknown"), LabelClass(2, "a", density=2.0), LabelClass(3, "b", density=4.0))
+    labels = LabelMap(np.array([[2, 2]], dtype=np.uint8), classes)
+    values = np.array([[[0, 0.75, 0.25], [0, 0.75, 0.25]]], dtype=np.float32)
+    rows = modal_table(labels, Abundances(values, classes))
+    assert [row.area_percent for row in rows] == pytest.approx([0, 75, 25])
+    assert rows[2].weight_percent == pytest.approx(40)
+    assert [row.pixels for row in rows] == [0, 2, 0]
