@@ -13,7 +13,7 @@ SHAPES = np.random.default_rng(1).gamma(0.4, size=(3, 40)) * 30 + 1
 
 
 def halves(side=24, seed=2):
-    """(n, B) counts of a map whose halves are one shape each, with a stranger in the left one, and its areas."""
+    """Counts (n, B) of a map of two halves, with a stranger in the left one, and its areas."""
     areas = np.zeros((side, side, 3))
     areas[:, : side // 2, 0] = 1
     areas[:, side // 2 :, 1] = 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import expit, ndtr
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LEAST_PROBABILITY
@@ -40,6 +40,7 @@ _COHERENT = 0.3
 _SURE, _BEST = 0.8, 0.6
 _UNLISTED_COMPOSITIONS = 4
 _POOREST_FIT = 2.0  # chi-square per bin that errors of the model may explain
+_HALF_BELIEVED = 7.0  # standard deviations of misfit of a single pixel
 _NAMINGS = 2  # again, with what the names told of the sensitivity
 _SEED = 20260701
 
@@ -181,6 +182,7 @@ def _single(
     sure = np.array([named[place].probability if place in named else 1.0 for place in range(len(minerals))])
     winner = probability.argmax(axis=1)
     certain = probability[np.arange(winner.size), winner] * sure[winner]
+    certain = certain * expit(2 * (_HALF_BELIEVED - misfit))
     return MineralPhases(
         tuple(members),
         _groups(members, minerals),
