@@ -231,7 +231,9 @@ def _decide(
     margin = _STRANGER if first in settled else _STRANGER_OF_MANY
     margin = _STRANGER_THAN_MISFIT if misfit > _DOUBTFUL else margin
     margin = max(margin, _STRANGER_PER_BIN * bins)
-    if misfit > _MISFITS or better > margin:
+    # Nothing is strange about an end that the list explains well.
+    explained = bool(outside) and squares[best[first]] - squares[best[stranger]] < _STRANGER_THAN_MISFIT
+    if misfit > _MISFITS or (better > margin and not explained):
         return Name((), 1.0, misfit, -1, stranger, better)
     alike = tuple(sorted(m for m, score in inside.items() if abs(score - inside[first]) < _ALIKE))
     weight = {m: float(np.exp(-0.5 * _TEMPER * (score - lowest))) for m, score in inside.items()}
