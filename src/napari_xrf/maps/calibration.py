@@ -37,6 +37,7 @@ _APART_KEV = 0.008  # between axes from which both are refined
 _RIVAL_KEV, _SURE = 0.03, 5.0  # an axis that far off within these log-odds casts doubt
 _CLEAR = 5.0  # log-odds of the peaks by which an axis must be better for others not to be tried
 # A change of the gain so large must rest on many peaks, near to their lines, and most of those there are.
+_TOO_FEW_PEAKS = 4  # for a change that is rare in files
 _UNUSUAL_GAIN, _FEW_PEAKS, _LOOSE_EV, _MOST = 0.015, 6, 15.0, 0.75
 _POOR = 2.5  # chi-square per group of channels, of a model that lacks something
 _WORTH_A_STEP = 0.2  # gain in log-odds below which no further step is taken
@@ -419,6 +420,13 @@ def _judged(
     if largest > _USUAL_SHIFT_KEV:
         message += f"; the file's energy axis was {1e3 * largest:.0f} eV off"
     gain = abs(after.energy.width / before.energy.width - 1)
+    if gain > _UNUSUAL_GAIN and len(used) < _TOO_FEW_PEAKS:
+        return _unchanged(
+            kept,
+            f"unsure: {len(used)} peaks would fit {after.energy} better, too few for so large a change; the "
+            "file's energy axis is kept, give the right one if it is wrong",
+            doubtful=True,
+        )
     weak = gain > _UNUSUAL_GAIN and (len(used) < _FEW_PEAKS or quality > _LOOSE_EV or matched < _MOST)
     if rivals or weak:
         why = "other energy axes fit nearly as well" if rivals else "few peaks speak for so large a change"
