@@ -134,7 +134,7 @@ def _upper_part(values: NDArray[np.floating]) -> tuple[NDArray[np.bool_], float]
     between = number * (ordered.size - number) / ordered.size * apart**2
     within = np.maximum(((ordered - ordered.mean()) ** 2).sum() - between, 1e-12)
     clear = (apart > _APART * np.sqrt(within / ordered.size)) & (number >= _LEAST_PIXELS)
-    clear &= ordered.size - number >= _LEAST_PIXELS
+    clear &= (ordered.size - number >= _LEAST_PIXELS) & (np.diff(ordered) > 0)
     gain = np.where(clear, between, 0.0)
     best = int(gain.argmax())
     return values > ordered[best], float(gain[best])
