@@ -50,7 +50,7 @@ def test_counts_do_not_depend_on_cores_or_blocks(cores, low, size):
     whole, part = np.empty((40, AXIS.size), np.uint16), np.empty((size, AXIS.size), np.uint16)
     draw_spectra(mixed, np.arange(40), 2, whole, tables, steps)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampling, "_cores", lambda: cores)
+        patch.setattr(sampling, "core_count", lambda: cores)
         draw_spectra(mixed, np.arange(low, low + size), 2, part, tables, steps)
     assert np.array_equal(part, whole[low : low + size])
 

@@ -135,7 +135,7 @@ def _excited_further(
 
     Sources at depths that fall off exponentially, as S. J. B. Reed, Brit. J. Appl. Phys. 16 (1965) 913.
     """
-    strong = np.flatnonzero(generated > _WEAK * generated.max())
+    strong = np.flatnonzero(generated > _WEAK * generated.max(initial=0.0))
     step = (energy - _LOWEST_EDGE_KEV) / _EXCITING_STEPS
     bins = _LOWEST_EDGE_KEV + step * (np.arange(_EXCITING_STEPS) + 0.5)
     continuum = generated_continuum(material, energy, bins) * step / _ELECTRONS_PER_MA_S
