@@ -34,6 +34,7 @@ SAMPLE = 1_500  # pixels that teach what is common to all
 _PRUNED_SAMPLE, _LONG_LIST = 400, 40
 _STARTS = (0.0, 0.4)  # of the soft sensitivity, when a long list is shortened
 _LEAST_MASS = 0.5  # pixels of the sample
+_ABOUT_AS_WELL = 4.0  # minus twice the log-likelihood of a pixel
 _PIXELS_AT_ONCE = 4_096
 _POOLED = 9  # pixels of a grain decide together which minerals are told apart
 _COHERENT = 0.3
@@ -220,7 +221,15 @@ def _shortened(expected: Expected, sample: NDArray[np.float32], level: float, to
         scan = prepare_scan(adjusted, level, tolerance)
         columns, best = scan.by_mineral(scan.scores(sample))
         mass = class_shares(best)[0].sum(axis=0)
-        needed |= set(columns[mass > _LEAST_MASS].tolist())
+        held = np.flatnonzero(mass > _LEAST_MASS)
+        needed |= set(columns[held].tolist())
+        # Minerals that fit about as well as one that is needed stay: a phase may be either.
+        winner = best.argmin(axis=1)
+        for place in held:
+            own = best[winner == place]
+            if own.size:
+                worse = np.median(own - own[:, place : place + 1], axis=0)
+                needed |= set(columns[worse < _ABOUT_AS_WELL].tolist())
     rows = np.flatnonzero(np.isin(expected.templates.owner, sorted(needed)))
     return expected.of_rows(rows)
 

@@ -23,7 +23,7 @@ _BIN_ERROR, _SHAPE_ERROR = 0.02, 0.15
 _SHIFT_KEV = 0.003
 _WIDTH_ERROR = 0.03
 _KEEPS = 6.0  # by how much another must be better than what the pixels seemed to be
-_SMALLEST_SCALE = 0.1  # of the errors' squares
+_SMALLEST_SCALE = 0.25  # of the errors' squares, where minerals of the list are compared
 _MISFITS = 12.0  # chi-square per bin
 _DOUBTFUL = 1.5
 _STRANGER_THAN_MISFIT, _STRANGER, _STRANGER_OF_MANY = 15.0, 40.0, 60.0
@@ -105,8 +105,9 @@ def name_ends(
         # Where nothing fits, errors are larger than thought, and differences tell less. Where one fits far
         # better than its errors allow, they are smaller, and differences tell more than the errors' sizes.
         usual = fits[:, 1].min() / mean.size
-        fits[:, 0] += fits[:, 1] * (1 / np.clip(usual, _SMALLEST_SCALE, 1.0) - 1)
         fits[:, 0] /= max(1.0, usual)
+        sharper = fits[:, 1] * (1 / np.clip(usual, _SMALLEST_SCALE, 1.0) - 1)
+        fits = np.column_stack([fits, np.where(owner[likely] < listed, sharper, np.nan)])
         tables.append((likely, fits))
     return _decide_together(ends, tables, expected, listed, classes)
 
@@ -185,7 +186,7 @@ def _decide_together(
                 ratio = np.log(end.mean.sum() / totals[points]) - dose
                 scores = scores + np.minimum((ratio / spread) ** 2, _MOST_FOR_BRIGHTNESS)
             own = classes[end.column]
-            name = _decide(points, scores, fits[:, 1], owner[points], listed, own, settled, end.counts.size)
+            name = _decide(points, scores, fits, owner[points], listed, own, settled, end.counts.size)
             settled.update(name.minerals)
             named.append(name)
             bright[place] = np.log(end.mean.sum() / totals[name.point]) if name.point >= 0 else np.nan
@@ -211,18 +212,19 @@ def _one_to_one(names: tuple[Name, ...]) -> tuple[Name, ...]:
 def _decide(
     points: NDArray[np.intp],
     scores: NDArray[np.float64],
-    squares: NDArray[np.float64],
+    fits: NDArray[np.float64],
     owner: NDArray[np.intp],
     listed: int,
     own: tuple[int, ...],
     settled: set[int],
     bins: int,
 ) -> Name:
+    squares, sharper = fits[:, 1], scores + np.nan_to_num(fits[:, 2])
     best = {
-        int(mineral): int(np.flatnonzero(owner == mineral)[scores[owner == mineral].argmin()])
+        int(mineral): int(np.flatnonzero(owner == mineral)[sharper[owner == mineral].argmin()])
         for mineral in np.unique(owner)
     }
-    inside = {mineral: float(scores[place]) for mineral, place in best.items() if mineral < listed}
+    inside = {mineral: float(sharper[place]) for mineral, place in best.items() if mineral < listed}
     outside = {mineral: float(scores[place]) for mineral, place in best.items() if mineral >= listed}
     lowest = min(inside.values())
     first = min(inside, key=lambda mineral: inside[mineral])
@@ -231,7 +233,7 @@ def _decide(
         first = seeming
     misfit = squares[best[first]] / bins
     stranger = min(outside, key=lambda mineral: outside[mineral]) if outside else -1
-    better = lowest - outside[stranger] if outside else 0.0
+    better = float(scores[owner < listed].min()) - outside[stranger] if outside else 0.0
     margin = _STRANGER if first in settled else _STRANGER_OF_MANY
     margin = _STRANGER_THAN_MISFIT if misfit > _DOUBTFUL else margin
     margin = max(margin, _STRANGER_PER_BIN * bins)
