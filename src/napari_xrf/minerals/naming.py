@@ -23,6 +23,7 @@ _BIN_ERROR, _SHAPE_ERROR = 0.02, 0.15
 _SHIFT_KEV = 0.003
 _WIDTH_ERROR = 0.03
 _KEEPS = 6.0  # by how much another must be better than what the pixels seemed to be
+_FAR_BETTER = 10.0
 _SMALLEST_SCALE = 0.25  # of the errors' squares, where minerals of the list are compared
 _MISFITS = 12.0  # chi-square per bin
 _DOUBTFUL = 1.5
@@ -102,11 +103,11 @@ def name_ends(
         likely = np.concatenate([order[inside][:_LIKELY], order[~inside][:_LIKELY]])
         counts = min(float(end.counts.sum()), _MOST_COUNTS)
         fits = np.array([comparison.fit(mean, counts, int(point)) for point in likely])
-        # Where nothing fits, errors are larger than thought, and differences tell less. Where one fits far
-        # better than its errors allow, they are smaller, and differences tell more than the errors' sizes.
+        # Where nothing fits, errors are larger than thought, and differences tell less. Where one fits ten
+        # times better than its errors allow, they are smaller, and differences tell more than their sizes.
         usual = fits[:, 1].min() / mean.size
         fits[:, 0] /= max(1.0, usual)
-        sharper = fits[:, 1] * (1 / np.clip(usual, _SMALLEST_SCALE, 1.0) - 1)
+        sharper = fits[:, 1] * (1 / np.clip(_FAR_BETTER * usual, _SMALLEST_SCALE, 1.0) - 1)
         fits = np.column_stack([fits, np.where(owner[likely] < listed, sharper, np.nan)])
         tables.append((likely, fits))
     return _decide_together(ends, tables, expected, listed, classes)
