@@ -181,17 +181,15 @@ def write_map_files(maps: ElementMaps, output: Path, times: NDArray[np.floating]
     return Answer(data, f"{table(('lines', 'net counts'), rows)}\nwritten to {folder}")
 
 
-def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
-    """Write the mineral map of a file: labels, classes.csv, abundances.h5, map.png, report.html."""
-    from napari_xrf import io
+def asked_minerals(
+    arguments: argparse.Namespace,
+) -> tuple[tuple[CleanUpStep, ...], tuple[Mineral, ...] | None, dict[str, Any]]:
+    """Return the clean-up, the minerals looked for and the classifier's options, checked before the work."""
     from napari_xrf.learning.network_method import check_method
     from napari_xrf.minerals.classification import ClassificationOptions
     from napari_xrf.minerals.cleanup import parse_clean_up
     from napari_xrf.reference.minerals import known_minerals, wanted_minerals
 
-    # Everything the user typed is checked before the long work starts.
-    check_plan_options(arguments)
-    plan = followed_plan(arguments, "minerals")
     steps = parse_clean_up(arguments.clean)
     own = arguments.library
     chosen = wanted_minerals(names_of(arguments.minerals), arguments.mineral_set, own)
@@ -201,6 +199,17 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
         "tolerance": arguments.tolerance,
     }
     check_method(arguments.method, chosen, ClassificationOptions(**options))
+    return steps, chosen, options
+
+
+def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Write the mineral map of a file: labels, classes.csv, abundances.h5, map.png, report.html."""
+    from napari_xrf import io
+
+    # Everything the user typed is checked before the long work starts.
+    check_plan_options(arguments)
+    plan = followed_plan(arguments, "minerals")
+    steps, chosen, options = asked_minerals(arguments)
     if arguments.file.is_file() and io.is_element_map_file(arguments.file):
         return _classify_element_maps(arguments, chosen, steps, options["library"], console)
     known = known_map(arguments, console, plan)

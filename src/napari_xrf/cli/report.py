@@ -7,12 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from napari_xrf.cli.analysis import add_mineral_options
+from napari_xrf.cli.analysis import add_mineral_options, asked_minerals
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import calibrated, check_folder, load_map, map_file_options
 from napari_xrf.cli.model_options import folder_option
-from napari_xrf.cli.names import names_of
-from napari_xrf.core.emission_lines import parse_elements
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -29,22 +27,11 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def write_whole_report(arguments: argparse.Namespace, console: Console) -> Answer:
     """Do the whole job on a map, and write all files of the single verbs and report.html."""
-    from napari_xrf.learning.network_method import check_method, classify_by
-    from napari_xrf.minerals.classification import ClassificationOptions
-    from napari_xrf.minerals.cleanup import parse_clean_up
-    from napari_xrf.reference.minerals import known_minerals, wanted_minerals
+    from napari_xrf.learning.network_method import classify_by
 
     # Everything the user typed is checked before the long work starts.
     check_folder(arguments.output)
-    steps = parse_clean_up(arguments.clean)
-    own = arguments.library
-    chosen = wanted_minerals(names_of(arguments.minerals), arguments.mineral_set, own)
-    options = {
-        "library": None if own is None else known_minerals(own),
-        "ignored": parse_elements(arguments.ignore),
-        "tolerance": arguments.tolerance,
-    }
-    check_method(arguments.method, chosen, ClassificationOptions(**options))
+    steps, chosen, options = asked_minerals(arguments)
     known = calibrated(load_map(arguments, console), console)
 
     from napari_xrf.minerals.survey import survey_map

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
-from napari_xrf.core.csv_cells import CsvTable
-from napari_xrf.io.atomic_write import write_text
+from napari_xrf.io.own.tables import write_rows
 from napari_xrf.minerals.phases import Phase, Phases
 
 COLUMNS = (
@@ -41,11 +39,7 @@ def write_phase_table(path: Path, phases: Phases) -> None:
     FileError
         When the file cannot be written.
     """
-    buffer = io.StringIO()
-    table = CsvTable(buffer)
-    table.writerow(COLUMNS)
-    table.writerows([row[column] for column in COLUMNS] for row in phase_rows(phases))
-    write_text(path, buffer.getvalue())
+    write_rows(path, COLUMNS, ([str(row[column]) for column in COLUMNS] for row in phase_rows(phases)))
 
 
 def write_phase_spectra(path: Path, phases: Phases) -> None:
@@ -56,13 +50,9 @@ def write_phase_spectra(path: Path, phases: Phases) -> None:
     FileError
         When the file cannot be written.
     """
-    buffer = io.StringIO()
-    writer = CsvTable(buffer)
-    writer.writerow(["energy_kev", *(phase.name for phase in phases.phases)])
     columns = [phases.energy.energies.tolist(), *(phase.spectrum.tolist() for phase in phases.phases)]
-    for row in zip(*columns, strict=True):
-        writer.writerow([f"{row[0]:.6g}", *(f"{value:.6g}" for value in row[1:])])
-    write_text(path, buffer.getvalue())
+    header = ["energy_kev", *(phase.name for phase in phases.phases)]
+    write_rows(path, header, zip(*columns, strict=True))
 
 
 def _row(phase: Phase) -> dict[str, Any]:
