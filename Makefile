@@ -9,7 +9,7 @@ MODELS := line-mlp line-autoencoder maxrf-cnn maxrf-cnn-gem vit lt-vit mineral-c
     mineral-cnn-bilstm pca vae painting-generator
 WEIGHTS := src/napari_xrf/learning/weights
 
-.PHONY: demo test lint tests test-slow fuzz benchmarks network-tables train-all screenshots docs clean
+.PHONY: demo test lint tests test-slow fuzz benchmarks network-tables train-all screenshots docs pages clean
 
 demo: .venv/installed
 	$(RUN)/napari-xrf demo $(if $(DISPLAY)$(WAYLAND_DISPLAY),,--headless)
@@ -59,6 +59,10 @@ screenshots: .venv/installed
 docs: .venv/installed
 	$(RUN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
 	$(RUN)/mkdocs build --strict
+
+# Every block of the how-to pages, as a reader would run it.
+pages: .venv/installed
+	$(RUN)/python docs/run_pages.py
 
 clean:
 	rm -rf .venv demo-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
