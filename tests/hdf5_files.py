@@ -6,7 +6,7 @@ Every builder writes a file and returns what a reader must find in it: ``Expecte
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import h5py
@@ -408,8 +408,156 @@ def oxford(path: Path) -> Expected:
         for name, value in header.items():
             file[f"1/EDS/Header/{name}"] = np.array([value])
     return Expected(
-        "Oxford h5oina", counts, (-0.1, 0.02), pixel_size=(0.25, 0.5), live_time=np.full(SHAPE[:2], 0.25)
+        "Oxford h5oina",
+        counts,
+        (-0.1, 0.02),
+        pixel_size=(0.25, 0.5),
+        detectors={"EDS": counts},
+        live_time=np.full(SHAPE[:2], 0.25),
     )
+
+
+def oxford_two_detectors(path: Path) -> Expected:
+    expected = oxford(path)
+    with h5py.File(path, "r+") as file:
+        file.move("1/EDS", "1/EDS1")
+        file.copy("1/EDS1", "1/EDS2")
+        for name in list(file["1/EDS1/Header"]):  # scalars of version 8
+            value = file[f"1/EDS1/Header/{name}"][()]
+            del file[f"1/EDS1/Header/{name}"]
+            file[f"1/EDS1/Header/{name}"] = value.reshape(1, 1)
+    one = expected.counts
+    return replace(expected, counts=2 * one, detectors={"EDS1": one, "EDS2": one})
+
+
+def snake() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return a map, its spectra as a snake scan stores them, and the positions x and y of these, µm."""
+    counts = spectra(25)
+    stored = counts.copy()
+    stored[1] = counts[1, ::-1]
+    x, y = np.meshgrid(np.arange(4) * 2.0, np.arange(3) * 5.0)
+    x[1] = x[1, ::-1]
+    return counts, stored, x, y
+
+
+def gse_two_axes(path: Path) -> Expected:
+    one, two = spectra(1), spectra(2)
+    with h5py.File(path, "w") as file:
+        file.create_group("xrmmap/config")
+        file.create_group("xrmmap/roimap")
+        for name, counts, offset in (("mca1", one, 0.0), ("mca2", two, 0.1), ("mcasum", one + two, 0.0)):
+            file[f"xrmmap/{name}/counts"] = counts
+            file[f"xrmmap/{name}/energy"] = offset + 0.01 * np.arange(SHAPE[2])
+    total = np.pad(one, ((0, 0), (0, 0), (0, 10))) + np.pad(two, ((0, 0), (0, 0), (10, 0)))
+    return Expected("GSE XRM map", total, detectors={"mca1": one, "mca2": two}, warning="to one axis")
+
+
+def gse_snake(path: Path) -> Expected:
+    counts, stored, x, y = snake()
+    with h5py.File(path, "w") as file:
+        file.create_group("xrmmap/config")
+        file.create_group("xrmmap/roimap")
+        file["xrmmap/mcasum/counts"] = stored
+        file["xrmmap/mcasum/energy"] = 0.01 * np.arange(SHAPE[2])
+        file["xrmmap/positions/pos"] = np.stack([x, y], axis=-1) / 1000
+        file["xrmmap/positions/name"] = np.array([b"Fine X", b"Fine Y"])
+    return Expected("GSE XRM map", counts, pixel_size=(5.0, 2.0), warning="measured backwards")
+
+
+def bliss_parameters(path: Path) -> Expected:
+    counts, stored, _, _ = snake()
+    with h5py.File(path, "w") as file:
+        file["1.1/title"] = "fscan2d"
+        file["1.1/measurement/det0"] = stored.reshape(12, -1)
+        told = file.create_group("1.1/instrument/fscan_parameters")
+        told.attrs.update({"slow_motor": "sz", "fast_motor": "sy"})
+        values = {"slow_npoints": 3, "fast_npoints": 4, "slow_step_size": 0.005, "fast_step_size": 0.002}
+        for name, value in values.items():
+            told[name] = value
+        told["fast_motor_mode"] = "ZIGZAG"
+    return Expected("BLISS", counts, detectors={"det0": counts}, warning="parameters say so (ZIGZAG)")
+
+
+def bliss_positions(path: Path) -> Expected:
+    counts, stored, x, y = snake()
+    with h5py.File(path, "w") as file:
+        file["1.1/title"] = "fscanloop sy 0 0.002 4 0.1"
+        measurement = file.create_group("1.1/measurement")
+        measurement["det0"] = stored.reshape(12, -1)
+        measurement["epoch"] = np.arange(12.0) + 1e9
+        measurement["fx_roi"] = np.arange(12.0) % 5
+        for name, values in (("sy", x), ("sz", y)):
+            measurement[name] = values.ravel()
+            measurement[name].attrs["units"] = "um"
+    return Expected(
+        "BLISS", counts, pixel_size=(5.0, 2.0), detectors={"det0": counts}, warning="tell the map's shape"
+    )
+
+
+def bliss_loops(path: Path) -> Expected:
+    counts = spectra(26)
+    counts[2, 3] = 0
+    with h5py.File(path, "w") as file:
+        for loop, row in enumerate(counts, 1):
+            file[f"7.{loop}/title"] = "fscanloop sy 0 0.002 4 0.1"
+            file[f"7.{loop}/measurement/det0"] = row[: 3 if loop == 3 else 4]
+    return Expected("BLISS", counts, detectors={"det0": counts}, warning="3 loops of scan 7")
+
+
+def nanomax_rows(path: Path) -> Expected:
+    counts, stored, x, y = snake()
+    with h5py.File(path, "w") as file:
+        for row in range(3):
+            folder = file.create_group(f"entry_{row:04d}/measurement")
+            folder["xspress3/data"] = np.stack([stored[row], stored[row]], axis=1)
+            folder["pseudo/x"], folder["pseudo/y"] = x[row], y[row]
+    return Expected(
+        "NanoMAX",
+        2 * counts,
+        pixel_size=(5.0, 2.0),
+        detectors={"0": counts, "1": counts},
+        warning="3 entries of the file are the rows",
+    )
+
+
+def xspress3_rows(path: Path) -> Expected:
+    counts = spectra(27, (3, 4, 1024))
+    with h5py.File(path, "w") as file:
+        file["entry1/instrument/xspress3/data"] = np.stack([counts] * 3, axis=2)
+    detectors = {str(number): counts for number in range(3)}
+    return Expected("Xspress3 raw", 3 * counts, detectors=detectors, warning="No energy calibration")
+
+
+def soleil_snake(path: Path) -> Expected:
+    counts, stored, x, y = snake()
+    with h5py.File(path, "w") as file:
+        file["acq/scan_data/fluospectrum00"] = stored
+        file["acq/scan_data/trajectory_1_1"] = x / 1000
+        file["acq/scan_data/trajectory_2_1"] = y / 1000
+    return Expected(
+        "SOLEIL", counts, pixel_size=(5.0, 2.0), detectors={"fluospectrum00": counts}, warning="backwards"
+    )
+
+
+def nexus_named_places(path: Path) -> Expected:
+    counts, stored, x, y = snake()
+    with h5py.File(path, "w") as file:
+        group = file.create_group("entry/data")
+        group.attrs.update({"signal": "counts", "axes": ["samY", "samX", "energy"]})
+        group["counts"], group["energy"] = stored, 0.01 * np.arange(SHAPE[2])
+        for name, values in (("samX", x), ("samY", y)):
+            group[name] = values
+            group[name].attrs["units"] = "um"
+    return Expected("NeXus", counts, pixel_size=(5.0, 2.0), warning="measured backwards")
+
+
+def hyperspy_uncalibrated(path: Path) -> Expected:
+    hyperspy(path)
+    with h5py.File(path, "r+") as file:
+        group = file["Experiments/a rock"]
+        group["axis-0"].attrs.update({"scale": 1.0, "offset": 0.0, "units": "<undefined>"})
+        del group["metadata/Sample"]
+    return Expected("HyperSpy", spectra(4), pixel_size=(0.002, 0.004), warning="No energy calibration")
 
 
 def bliss_snake(path: Path) -> Expected:
@@ -565,6 +713,8 @@ BUILDERS: tuple[Callable[[Path], Expected], ...] = (
     gse, gse_v1, pyxrf, maps_v10, maps_v9, maps_v9_energy_last, maps_raw, hyperspy, xproc, pymca_stack,
     pymca_nexus_plus, pymca_bare, pymca_workspace, bliss, bliss_stopped, diamond_i18, diamond_i13,
     diamond_i14, nxfluo, xspress3_raw, xspress3_instrument, nanomax, petra_p06, soleil, aps_confocal, oxford,
-    bliss_snake, bliss_uneven, pyxrf_uneven, pymca_two_axes, nexus_x_first, hyperspy_listed,
+    oxford_two_detectors, gse_two_axes, gse_snake, bliss_parameters, bliss_positions, bliss_loops,
+    nanomax_rows, xspress3_rows, soleil_snake, nexus_named_places, hyperspy_uncalibrated, bliss_snake,
+    bliss_uneven, pyxrf_uneven, pymca_two_axes, nexus_x_first, hyperspy_listed,
     hyperspy_x_first, xismus, ganx,    xrdxrfutils, nexus, nexus_energy_first, nexus_detector_axis,
 )  # fmt: skip

@@ -98,3 +98,47 @@ def test_bruker_detectors_of_different_axes_are_summed_on_one(tmp_path):
     assert int(cube.counts.sum()) == counts.sum()
     assert cube.window_map(0.635, 0.645).tolist() == [[12] * 4] * 3
     assert "brought to one axis" in " ".join(cube.provenance.warnings)
+
+
+def test_edf_of_other_programs(tmp_path):
+    counts = np.random.default_rng(1).poisson(2, (3, 4, 64))
+    for row, values in enumerate(counts):
+        write_edf(tmp_path / f"rock_{row + 1:03d}.edf", values)
+    cube = io.read(tmp_path / "rock_002.edf")
+    np.testing.assert_array_equal(cube.counts, counts)
+    assert "3 files of this numbering" in " ".join(cube.provenance.warnings)
+    several = tmp_path / "several.edf"  # an image for each row
+    several.write_bytes(b"".join((tmp_path / f"rock_{row:03d}.edf").read_bytes() for row in (1, 2, 3)))
+    np.testing.assert_array_equal(io.read(several).counts, counts)
+    write_edf(tmp_path / "points.edf", counts.reshape(12, 64))
+    assert "one row" in " ".join(io.read(tmp_path / "points.edf").provenance.warnings)
+    head = "{\nDataType = UnsignedShort ;\nDim_1 = 64 ;\nDim_2 = 4 ;\nDim_3 = 3 ;\nMCA b = 0.01 ;\n}\n"
+    (tmp_path / "cube.edf").write_bytes(head.encode() + counts.astype("<u2").tobytes())
+    np.testing.assert_array_equal(io.read(tmp_path / "cube.edf").counts, counts)
+    picture = head.replace("MCA b = 0.01 ;\n", "").replace("Dim_3 = 3 ;\n", "").replace("= 4", "= 64")
+    (tmp_path / "picture.edf").write_bytes(picture.encode() + bytes(64 * 64 * 2))
+    with pytest.raises(FileError, match="picture of 64 × 64"):
+        io.read(tmp_path / "picture.edf")
+
+
+def test_sums_of_edf_detectors_are_not_counted_again(series):
+    path, counts = series
+    for row in range(3):
+        write_edf(path.parent / f"map_xiaS0_0001_0000_{row:04d}.edf", counts.sum(axis=0)[row])
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts, counts.sum(axis=0))
+    assert "not counted again" in " ".join(cube.provenance.warnings)
+    np.testing.assert_array_equal(io.read(path, detector="S0").counts, counts.sum(axis=0))
+
+
+def test_the_text_of_a_link_is_followed(series):
+    path, counts = series
+    folder = path.parent / "elsewhere"
+    folder.mkdir()
+    (folder / "link.edf").write_text(f"../{path.name}")
+    cube = io.read(folder / "link.edf")
+    np.testing.assert_array_equal(cube.counts, counts.sum(axis=0))
+    assert "text of a link" in " ".join(cube.provenance.warnings)
+    (folder / "lost.edf").write_text("../nothing.edf")
+    with pytest.raises(FileError):
+        io.read(folder / "lost.edf")

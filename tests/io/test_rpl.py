@@ -151,3 +151,29 @@ def test_a_raw_file_that_shrinks_while_it_is_read_is_an_error(tmp_path, record):
     (tmp_path / "m.raw").write_bytes(b"")
     with pytest.raises(FileError, match="changed after it was opened"):
         cube.sum_spectrum()
+
+
+def test_bytes_in_the_wrong_order_are_told(tmp_path):
+    counts = np.random.default_rng(1).poisson(3, (3, 4, 64))
+    for kind, said in ((">u2", "little-endian"), ("<u4", "big-endian"), (">i4", "dont-care")):
+        for budget in (None, 1):
+            write_pair(tmp_path / "m.rpl", counts.astype(kind), **{"byte-order": said})
+            cube = io.read(tmp_path / "m.rpl", memory_budget=budget)
+            np.testing.assert_array_equal(cube.counts, counts)
+            assert "endian byte order" in " ".join(cube.provenance.warnings)
+
+
+def test_pairs_and_headers_as_they_come(tmp_path):
+    counts = np.arange(48, dtype=np.uint16).reshape(2, 3, 8)
+    header = tmp_path / "m.rpl"
+    write_pair(header, counts, **{"ev-per-chan": "10,0", "depth-origin": "-0,05"})
+    (tmp_path / "m.raw").rename(tmp_path / "M.RAW")
+    header.write_bytes(header.read_text().encode("utf-16"))
+    cube = io.read(header)
+    np.testing.assert_array_equal(cube.counts, counts)
+    assert cube.energy == EnergyAxis(-0.05, 0.01, 8)
+    keys = ["key value description", "width  3  pixels per row", "height 2 rows", "depth 8 channels",
+            "data-length 2 bytes", "data-type unsigned signed, unsigned, or float",
+            "record-by vector or image"]  # fmt: skip
+    write_text(header, *keys)
+    np.testing.assert_array_equal(io.read(header).counts, counts)

@@ -94,7 +94,7 @@ def test_emsa_in_ev_and_in_columns(tmp_path):
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
-        (msa("1 2 3"), "3 of 4"),
+        (msa("1 2 3").split("#ENDOFDATA")[0], "3 of 4"),
         (msa("1 2 3 x"), "no number"),
         (msa("1 2 3 4", NPOINTS=-1), "announces"),
         (msa("1 2 3 4", NPOINTS=10**12), "announces"),
@@ -253,3 +253,45 @@ def test_text_that_is_cut_short_is_told(tmp_path):
     (tmp_path / "e.mca").write_text(spec[:-20])
     with pytest.raises(FileError, match="cut short: 54 of 64"):
         io.read(tmp_path / "e.mca")
+
+
+def test_spec_mesh_of_a_snake_with_two_detectors(tmp_path):
+    path = tmp_path / "snake.spec"
+    head = "#F snake\n#S 1 mesh sx 0 2 2 sy 0 1 1 1\n#@CALIB 0 0.01 0\n#@CALIB 0 0.02 0\n#L sx  sy  monitor\n"
+    lines = []
+    for number, (x, y) in enumerate(((0, 0), (1, 0), (2, 0), (2, 1), (1, 1), (0, 1))):
+        lines += [f"{x} {y} 7", *("@A " + " ".join([str(number + det)] * 16) for det in range(2))]
+    path.write_text(head + "\n".join(lines) + "\n")
+    one = io.read(path, detector=0)
+    assert one.counts[:, :, 0].tolist() == [[0, 1, 2], [5, 4, 3]]
+    assert "1 rows were measured backwards" in " ".join(one.provenance.warnings)
+    both = io.read(path)
+    assert both.counts.sum(axis=2).tolist() == [[16, 48, 80], [176, 144, 112]]
+    assert "brought to one axis" in " ".join(both.provenance.warnings)
+    assert io.recognizes(path)
+    with pytest.raises(InvalidInput, match="no detector"):
+        io.read(path, detector=2)
+
+
+def test_emsa_whose_head_and_numbers_disagree(tmp_path):
+    path = tmp_path / "e.msa"
+    path.write_text(msa("1 2 3 4", NPOINTS=8, XUNITS="Energy (keV)", XPERCHAN=0.02))
+    cube = io.read(path)
+    assert cube.counts[0, 0].tolist() == [1, 2, 3, 4]
+    assert cube.energy.width == 0.02
+    assert "announces 8 channels but holds 4" in " ".join(cube.provenance.warnings)
+    path.write_text(msa("1 5\n2 6\n3 7\n4 8", DATATYPE="YY", OFFSET="0, -100", XPERCHAN="10, 10"))
+    cube = io.read(path)
+    assert cube.counts.sum() == 36
+    assert "brought to one axis" in " ".join(cube.provenance.warnings)
+
+
+@pytest.mark.parametrize("points", [((2, 2), (9, 9)), ((1, 1.0), (24, 24.0))])
+def test_amptek_calibrated_to_channels(tmp_path, points):
+    path = tmp_path / "a.mca"
+    lines = "\n".join(f"{at} {value}" for at, value in points)
+    data = "\n".join(map(str, COUNTS))
+    path.write_text(
+        f"<<PMCA SPECTRUM>>\n<<CALIBRATION>>\nLABEL - Channel\n{lines}\n<<DATA>>\n{data}\n<<END>>\n"
+    )
+    assert "No energy calibration" in " ".join(io.read(path).provenance.warnings)

@@ -146,17 +146,11 @@ def _grid(points: list[_Point]) -> tuple[scans.Grid, NDArray[np.bool_] | None]:
     names = [name for name in points[0].position if all(name in point.position for point in points)]
     paths = {name: np.array([point.position[name] for point in points]) for name in names}
     farthest = max((float(np.ptp(path)) for path in paths.values()), default=0.0)
-    moved = [name for name in names if np.ptp(paths[name]) > _STILL * farthest]
-    # The axis that moves at every step is the fast one.
-    moved.sort(key=lambda name: -float(np.median(np.abs(np.diff(paths[name])))))
+    moved = {name: path for name, path in paths.items() if np.ptp(path) > _STILL * farthest}
     if len(moved) == 1:
-        step = float(np.median(np.abs(np.diff(paths[moved[0]]))))
+        step = float(np.median(np.abs(np.diff(next(iter(moved.values()))))))
         return replace(row, motors=(("", step), ("", step))), None
-    if len(moved) == 2:
-        fast, slow = (paths[name] for name in moved)
-        grid = scans.grid_from_positions(slow, fast)
-        if grid is not None:
-            motors = tuple((name, step) for name, (_, step) in zip(reversed(moved), grid.motors, strict=True))
-            return replace(grid, motors=motors), scans.reversed_rows(fast, grid.shape)
+    if len(moved) == 2 and (found := scans.grid_among(moved)) is not None:
+        return found
     note = f"The positions of the {len(points)} spectra form no grid; they stand in one row."
     return replace(row, notes=(note,)), None

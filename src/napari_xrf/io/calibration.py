@@ -14,6 +14,7 @@ USUAL_WIDTH = 0.01  # keV per channel: the usual setting of synchrotron pulse pr
 _WIDTHS = (2e-4, 0.5)  # keV per channel: finer or coarser ones are of no X-ray detector
 _FARTHEST = 500.0  # keV: no X-ray spectrum begins or ends beyond it
 _KEV_PER = {"ev": 1e-3, "electronvolt": 1e-3, "electronvolts": 1e-3, "kev": 1.0, "kiloelectronvolt": 1.0}
+_NUMBERED = 1e-6  # channel numbers differ by 1 to within this
 _DIGITS = 15  # a step computed from rounded energies is taken to this many digits
 
 Calibration = tuple[EnergyAxis, tuple[str, ...]]
@@ -62,7 +63,8 @@ def axis_from_energies(energies: ArrayLike, units: str = "", size: int | None = 
     steps = np.diff(values)
     if not np.all(steps > 0):
         raise InvalidInput("its energies do not rise")
-    if values[0] in (0, 1) and np.all(steps == 1) and _KEV_PER.get(units.strip().lower()) != 1e-3:
+    in_ev = _KEV_PER.get(units.strip().lower()) == 1e-3
+    if 0 <= values[0] <= 1 and np.all(np.abs(steps - 1) < _NUMBERED) and not in_ev:
         raise InvalidInput("its energies are channel numbers")
     factor, notes = _kev_per_unit(float(values[0]), float(steps.mean()), values.size, units)
     values = values * factor
@@ -88,7 +90,7 @@ def axis_from_polynomial(coefficients: Sequence[float], size: int, units: str = 
     said = f"{offset:g} + {slope:g}·channel"
     if not np.all(np.isfinite([offset, slope, *higher])):
         raise InvalidInput(f"{said} is not finite")
-    if slope == 1 and not any(higher) and _KEV_PER.get(units.strip().lower()) != 1e-3:
+    if abs(slope - 1) < _NUMBERED and not any(higher) and _KEV_PER.get(units.strip().lower()) != 1e-3:
         raise InvalidInput(f"{said} only numbers the channels")
     if not any(higher):
         factor, notes = _kev_per_unit(offset, slope, size, units)

@@ -16,16 +16,20 @@ from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.io import calibration
 from napari_xrf.io.detector_sum import DetectorSum, differences
 from napari_xrf.io.spectra.single import number
+from napari_xrf.io.stray_detectors import differing
 from napari_xrf.io.whole_counts import as_counts
 
 LAYOUT = "ESRF EDF"
-_SERIES = re.compile(r"^(?P<start>.*_xia)(?P<detector>\d+)(?P<middle>_\d+_\d+_)(?P<row>\d+)\.edf$", re.I)
+# XIA's names: detectors xia00, xia01, …, their sums xiaS0; others number their rows alone.
+_XIA = re.compile(r"^(?P<start>.*_xia)(?P<detector>S?\d+)(?P<middle>_\d+_\d+_)(?P<row>\d+)\.edf$", re.I)
+_NUMBERED = re.compile(r"^(?P<start>.*?)(?P<detector>)(?P<middle>)(?P<row>\d+)\.edf$", re.I)
 _TYPES = {"signedbyte": "i1", "unsignedbyte": "u1", "signedshort": "i2", "unsignedshort": "u2",
           "signedinteger": "i4", "unsignedinteger": "u4", "signedlong": "i4", "unsignedlong": "u4",
           "signed64": "i8", "unsigned64": "u8", "floatvalue": "f4", "float": "f4", "doublevalue": "f8",
           "double": "f8"}  # fmt: skip
 _LARGEST_HEADER = 2**16
 _FEWEST = 16
+_MOST_ROWS_OF_SPECTRA = 0.5  # points for each channel, where nothing calls them spectra
 _MOST_PIXELS, _MOST_MISSING = 10**5, 100  # of a map; rows that are missing for each that is there
 
 Keys = dict[str, str]
@@ -44,13 +48,22 @@ def read_edf(
     detector.
     """
     target = Path(path)
-    series = _series(target)
+    series, xia = _series(target)
+    notes: list[str] = []
     if detector != "sum":
         if str(detector) not in series:
             known = f"Choose sum or one of: {', '.join(series)}"
             raise InvalidInput(f"there is no detector {detector!r} in {target.name}", known)
         series = {str(detector): series[str(detector)]}
-    parts, axes, notes = [], [], []
+    elif singles := {name: rows for name, rows in series.items() if name.isdecimal()}:
+        if len(singles) < len(series):
+            notes.append(
+                f"{', '.join(name for name in series if name not in singles)} are sums, not counted again."
+            )
+        series = singles
+    if not xia and len(series["0"]) > 1:
+        notes.append(f"The {len(series['0'])} files of this numbering are the rows of the map.")
+    parts, axes = [], []
     for done, (name, rows) in enumerate(series.items()):
         values, axis, told = _stacked(target, name, rows)
         parts.append(values)
@@ -58,48 +71,64 @@ def read_edf(
         notes += told
         progress(done + 1, len(series), "reading rows")
     joined = DetectorSum(tuple(parts), tuple(axes))
-    notes += differences(list(series), parts, axes)
+    sums = [np.sum(part, axis=(0, 1), dtype=np.float64) for part in parts]
+    notes += [*differences(list(series), parts, axes), *differing(list(series), sums, axes)]
+    if parts[0].shape[0] == 1 and parts[0].shape[1] > 1 and not xia:
+        notes.append("The file does not say how its spectra form a map; they stand in one row.")
     budget = default_memory_budget() if memory_budget is None else memory_budget
     counts = parts[0] if len(parts) == 1 else joined.load(budget, progress)
-    name = match["start"].rsplit("_xia", 1)[0] if (match := _SERIES.match(target.name)) else target.stem
+    match = _XIA.match(target.name)
+    name = match["start"].rsplit("_xia", 1)[0] if match else target.stem
     provenance = Provenance(str(path), LAYOUT, tuple(series), tuple(dict.fromkeys(notes)))
     return SpectralCube(counts, joined.axis, name, provenance=provenance)
 
 
 def is_edf(path: str | Path) -> bool:
     """Tell whether a file holds rows of spectra rather than an image."""
-    keys, _ = _file(Path(path))
-    return bool(_SERIES.match(Path(path).name)) or any(key.lower().startswith("mca") for key in keys)
+    return bool(_XIA.match(Path(path).name)) or any(
+        key.lower().startswith("mca") for key, _ in _images(Path(path))[0].items()
+    )
 
 
-def _series(path: Path) -> dict[str, dict[int, Path]]:
-    """Return the files of each detector by row."""
-    match = _SERIES.match(path.name)
+def _series(path: Path) -> tuple[dict[str, dict[int, Path]], bool]:
+    """Return the files of each detector by row, and whether they are named as XIA's are."""
+    match, pattern = _XIA.match(path.name), _XIA
     if match is None:
-        return {"0": {0: path}}
+        match, pattern = _NUMBERED.match(path.name), _NUMBERED
+        several = len(_images(path)[1]) > 1
+        if match is None or several:
+            return {"0": {0: path}}, False
     found: dict[str, dict[int, Path]] = {}
     for other in sorted(path.parent.iterdir()):
-        one = _SERIES.match(other.name)
+        one = pattern.match(other.name)
         if one and (one["start"], one["middle"]) == (match["start"], match["middle"]):
-            found.setdefault(one["detector"], {})[int(one["row"])] = other
-    return found
+            found.setdefault(one["detector"] or "0", {})[int(one["row"])] = other
+    first = min(min(rows) for rows in found.values()) if pattern is _NUMBERED else 0
+    return {
+        name: {row - first: one for row, one in rows.items()} for name, rows in found.items()
+    }, pattern is _XIA
 
 
 def _stacked(
     path: Path, name: str, rows: dict[int, Path]
 ) -> tuple[NDArray[np.unsignedinteger], EnergyAxis, list[str]]:
     """Return the counts (Y, X, E) of one detector, its axis and warnings; rows that lack are empty."""
-    read = {row: _file(one) for row, one in rows.items()}
-    keys, first = read[min(read)]
+    held = {row: _images(one) for row, one in rows.items()}
+    keys, images = held[min(held)]
+    if len(held) == 1 and len(images) > 1:  # all rows in one file
+        read = dict(enumerate(images))
+    else:
+        read = {row: each[0] for row, (_, each) in held.items()}
+    first = read[min(read)]
     size = first.shape[-1]
-    if size < _FEWEST or any(values.shape[-1] != size for _, values in read.values()):
+    if size < _FEWEST or any(values.shape[-1] != size for values in read.values()):
         raise FileError(path, f"holds no spectra of one length in its series of detector {name}")
-    columns = max(values.shape[0] for _, values in read.values())
-    dtype = np.result_type(*(values.dtype for _, values in read.values()))
+    columns = max(values.shape[0] for values in read.values())
+    dtype = np.result_type(*(values.dtype for values in read.values()))
     if (max(read) + 1) * columns > max(_MOST_PIXELS, _MOST_MISSING * len(read) * columns):
         raise FileError(path, f"is one of {len(read)} rows, the last of which is numbered {max(read)}")
     stack = np.zeros((max(read) + 1, columns, size), dtype=dtype)
-    for row, (_, values) in read.items():
+    for row, values in read.items():
         stack[row, : len(values)] = values
     counts, notes = as_counts(stack)
     terms = [number(keys.get(f"MCA {letter}", "")) for letter in "abc"]
@@ -111,7 +140,7 @@ def _stacked(
 
     axis, told = calibration.or_assumed(find, size)
     missing = len(stack) - len(read)
-    short = sum(len(values) < columns for _, values in read.values())
+    short = sum(len(values) < columns for values in read.values())
     return (
         counts,
         axis,
@@ -124,26 +153,49 @@ def _stacked(
     )
 
 
-def _file(path: Path) -> tuple[Keys, NDArray[np.generic]]:
-    """Return the keys of the header and the values (points, channels) of the first image of a file."""
+def _images(path: Path) -> tuple[Keys, list[NDArray[np.generic]]]:
+    """Return the keys of the first header and the values (points, channels) of each image of a file.
+
+    Raises FileError when it is damaged or what it holds is a picture.
+    """
+    images: list[NDArray[np.generic]] = []
+    first: Keys = {}
+    size, at = path.stat().st_size, 0
     with path.open("rb") as handle:
-        head = handle.read(_LARGEST_HEADER)
-        end = head.find(b"}\n") + 2
-        if not head.lstrip().startswith(b"{") or end < 2:
-            raise FileError(path, "is no EDF file: it has no header")
-        text = head[:end].decode("latin-1")
-        pairs = (line.strip(" {}\n\r;").partition("=") for line in text.replace(";", "\n").splitlines())
-        keys = {key.strip(): value.strip() for key, sign, value in pairs if sign}
-        lower = {key.lower(): value for key, value in keys.items()}
-        kind = _TYPES.get(lower.get("datatype", "").lower())
-        shape = [int(number(lower[f"dim_{at}"]) or 0) for at in (3, 2, 1) if f"dim_{at}" in lower]
-        if kind is None or not shape or min(shape) < 1:
-            raise FileError(path, f"describes no spectra: {lower.get('datatype')} of {shape}")
-        order = ">" if lower.get("byteorder", "").lower().startswith("high") else "<"
-        dtype = np.dtype(order + kind)
-        needed = int(np.prod(shape, dtype=object)) * dtype.itemsize
-        if path.stat().st_size - end < needed:
-            raise FileError(path, f"is cut short: {path.stat().st_size - end} of {needed} bytes are there")
-        handle.seek(end)
-        values = np.frombuffer(handle.read(needed), dtype=dtype).astype(dtype.newbyteorder("="))
-    return keys, values.reshape(-1, shape[-1])
+        while at < size and len(images) < _MOST_PIXELS:
+            handle.seek(at)
+            head = handle.read(_LARGEST_HEADER)
+            if images and not head.strip(b"\0 \r\n"):
+                break  # filled up to a whole block
+            keys, kind, shape, start = _header(path, head)
+            first = first or keys
+            needed = int(np.prod(shape, dtype=object)) * kind.itemsize
+            if size - at - start < needed:
+                raise FileError(path, f"is cut short: {size - at - start} of {needed} bytes are there")
+            handle.seek(at + start)
+            values = np.frombuffer(handle.read(needed), dtype=kind).astype(kind.newbyteorder("="))
+            stacked = values.reshape(-1, *([1] * (2 - len(shape))), *shape[-2:])
+            images += list(stacked)
+            at += start + needed
+    told = any(key.lower().startswith("mca") for key in first)
+    points, channels = images[0].shape if images else (0, 0)
+    if not told and not _XIA.match(path.name) and points > _MOST_ROWS_OF_SPECTRA * channels:
+        raise FileError(path, f"holds a picture of {points} × {channels} pixels, no spectra")
+    return first, images
+
+
+def _header(path: Path, head: bytes) -> tuple[Keys, np.dtype[np.generic], list[int], int]:
+    """Return the keys of an image, its type and shape, and where its values begin."""
+    end = head.find(b"}\n") + 2
+    if not head.lstrip().startswith(b"{") or end < 2:
+        raise FileError(path, "is no EDF file, or damaged: a header is missing")
+    text = head[:end].decode("latin-1")
+    pairs = (line.strip(" {}\n\r;").partition("=") for line in text.replace(";", "\n").splitlines())
+    keys = {key.strip(): value.strip() for key, sign, value in pairs if sign}
+    lower = {key.lower(): value for key, value in keys.items()}
+    kind = _TYPES.get(lower.get("datatype", "").lower())
+    shape = [int(number(lower[f"dim_{at}"]) or 0) for at in (3, 2, 1) if f"dim_{at}" in lower]
+    if kind is None or not shape or min(shape) < 1:
+        raise FileError(path, f"describes no spectra: {lower.get('datatype')} of {shape}")
+    order = ">" if lower.get("byteorder", "").lower().startswith("high") else "<"
+    return keys, np.dtype(order + kind), shape, end

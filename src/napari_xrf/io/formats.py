@@ -30,6 +30,7 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SURE = 20  # counts of each pixel beside one without any: it was not measured
 _MOST_EMPTY = 2000  # rows that are looked at from the end
 _SPECTRUM_BYTES = 2**26  # more than any single spectrum
+_LONGEST_LINK = 1024  # bytes
 _HEAD = 4096  # bytes that a signature check may look at
 
 
@@ -64,6 +65,7 @@ FORMATS = (
     Format("EMSA/MAS spectrum", (".msa", ".emsa", ".ems", ".mas", ".txt"), "spectra.emsa:read_emsa",
            (b"EMSA/MAS",)),
     Format("MCA spectrum", (".mca", ".xrf"), "spectra.mca:read_mca", recognizer="spectra.mca:is_mca"),
+    Format("SPEC scans", (".spec", ".dat"), "spectra.mca:read_mca", (b"#S ", b"#F "), "spectra.mca:is_mca"),
     Format("Maestro spectrum .spe", (".spe",), "spectra.mca:read_spe", (b"$DATA:",)),
     Format("spectrum table", (".csv",), "spectra.files:read_spectrum_cube", (b"energy_keV,counts",)),
     Format("RosettaSciIO", (".zspy", ".emd", ".spd", ".spc", ".pts", ".eds", ".asw", ".elid", ".dm3", ".dm4",
@@ -132,6 +134,8 @@ def read(
     with told_of(file):
         cube: SpectralCube = reader(file, **{name: value for name, value in options.items() if name in known})
         cube = _told_of_empty_rows(cube)
+        if file != Path(path):
+            cube = _noted(cube, f"{Path(path).name} holds the text of a link: {file} is read.")
     return cube if energy is None else _recalibrated(cube, energy)
 
 
@@ -271,7 +275,7 @@ def existing_file(path: str | Path) -> Path:
 
 
 def _format_of(path: str | Path) -> tuple[Path, Format]:
-    file = existing_file(path)
+    file = _followed(existing_file(path))
     suffix = file.suffix.lower()
     candidates = [row for row in FORMATS if suffix in row.suffixes]
     if not candidates:
@@ -286,6 +290,21 @@ def _format_of(path: str | Path) -> tuple[Path, Format]:
     raise FileError(
         file, f"does not hold what its ending promises: it is no {candidates[0].name} file", "Is it renamed?"
     )
+
+
+def _followed(file: Path) -> Path:
+    """Return the file of the same kind whose path is all that a small file holds: a symlink copied as a text.
+
+    git and archives write symlinks so on systems that have none.
+    """
+    if file.stat().st_size > _LONGEST_LINK:
+        return file
+    content = file.read_bytes()
+    text = content.decode("utf-8", "replace").strip()
+    if not text.isprintable() or Path(text).suffix.lower() != file.suffix.lower() or Path(text).is_absolute():
+        return file
+    target = file.parent / text
+    return target if target.is_file() else file
 
 
 def _has_spectra(path: str | Path) -> bool:
@@ -328,9 +347,12 @@ def _told_of_empty_rows(cube: SpectralCube) -> SpectralCube:
     if known or last == 0 or (last == rows and not cut):
         return cube
     what = f"The last {rows - last} of {rows} rows hold" if last < rows else "The end of the last row holds"
-    note = f"{what} no counts: the scan was probably stopped early."
-    told = replace(cube.provenance, warnings=(*cube.provenance.warnings, note))
-    return replace(cube, provenance=told)
+    return _noted(cube, f"{what} no counts: the scan was probably stopped early.")
+
+
+def _noted(cube: SpectralCube, note: str) -> SpectralCube:
+    warnings = (*cube.provenance.warnings, note)
+    return replace(cube, provenance=replace(cube.provenance, warnings=warnings))
 
 
 def _recalibrated(cube: SpectralCube, energy: EnergyAxis | Sequence[float] | NDArray[Any]) -> SpectralCube:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from napari_xrf.io import calibration
 from napari_xrf.io.bcf.bytes import FileStamp
 from napari_xrf.io.calibration import Calibration
 from napari_xrf.io.scans import um_per
+from napari_xrf.io.spectra.single import decoded, number
 from napari_xrf.io.whole_counts import CountFaults, as_counts, whole_counts
 
 LAYOUT = "Lispix raw map"
@@ -29,6 +30,8 @@ _KINDS = {"signed": "i", "unsigned": "u", "float": "f"}
 _ORDERS = {"little-endian": "<", "big-endian": ">", "dont-care": "="}
 _RECORDS = ("vector", "image", "dont-care")
 _BAND_BYTES = 16 * 2**20
+_SAMPLED = 2**18  # values at three places
+_SWAPPED = 50.0  # times as many counts in the order said as in the other: small counts have the wrong order
 
 _INCA = re.compile(r"^\(\s*MLX::([\w-]+)\s*:\s*(.*?)\s*\)$", re.IGNORECASE)
 # Bruker's M6 Jetstream and others write keys their own way.
@@ -68,8 +71,10 @@ def read_rpl(
     stored = (channels, rows, columns) if by_image else (rows, columns, channels)
     warnings = _check_size(raw, keys, stored, dtype)
     offset = int(_number(keys, "offset") or 0)
-    raw_counts = StoredCounts(
-        _RawFile(FileStamp.of(raw)), (rows, columns, channels), dtype, 1 if by_image else channels, offset
+    raw_counts, order_notes = _in_order(
+        StoredCounts(
+            _RawFile(FileStamp.of(raw)), (rows, columns, channels), dtype, 1 if by_image else channels, offset
+        )
     )
     budget = default_memory_budget() if memory_budget is None else memory_budget
     in_place = dtype.kind == "u" and prod(stored) * dtype.itemsize > budget
@@ -83,7 +88,7 @@ def read_rpl(
             pixel_size=_pixel_size(keys),
             live_time=_live_time(keys, (rows, columns)),
             excitation=_excitation(keys),
-            provenance=Provenance(str(path), LAYOUT, warnings=(*warnings, *notes, *faults)),
+            provenance=Provenance(str(path), LAYOUT, warnings=(*warnings, *order_notes, *notes, *faults)),
         )
     except InvalidInput as error:
         raise FileError(header, f"makes no sense ({error})") from error
@@ -97,10 +102,11 @@ def is_rpl(path: str | Path) -> bool:
 
 def _pair(path: Path) -> tuple[Path, Path]:
     wanted = ".raw" if path.suffix.lower() == ".rpl" else ".rpl"
-    for suffix in (wanted, wanted.upper()):
-        other = path.with_suffix(suffix)
-        if other.is_file():
-            return (path, other) if wanted == ".raw" else (other, path)
+    name = path.with_suffix(wanted).name
+    # Pairs from systems that do not tell capitals apart; the exact name comes first.
+    found = [one for one in path.parent.iterdir() if one.name.lower() == name.lower() and one.is_file()]
+    for other in sorted(found, key=lambda one: (one.stem != path.stem, one.name)):
+        return (path, other) if wanted == ".raw" else (other, path)
     raise FileError(path, f"lacks its other half {path.with_suffix(wanted).name}", "Copy it beside this file")
 
 
@@ -109,7 +115,7 @@ def _parsed(header: Path) -> Keys:
     if header.stat().st_size > _LARGEST_HEADER:
         raise FileError(header, "is too large for the description of a raw map")
     keys: Keys = {}
-    for line in header.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in decoded(header.read_bytes()).splitlines():
         # Oxford INCA writes (MLX::width : 6); a third column, or what follows a ;, is a comment.
         text = _INCA.sub(r"\1\t\2", line.split(";")[0].strip())
         key, _, value = text.partition("\t") if "\t" in text else text.partition(" ")
@@ -127,7 +133,8 @@ def _size(header: Path, keys: Keys, name: str) -> int:
 
 
 def _choice(header: Path, keys: Keys, name: str, known: Any) -> str:
-    value = keys.get(name, "dont-care").lower()
+    # A comment may follow after spaces.
+    value = keys.get(name, "dont-care").lower().split()[0]
     if value not in known:
         raise FileError(header, f"gives an unknown {name} ({value})", f"Known are {', '.join(known)}")
     return value
@@ -150,6 +157,26 @@ def _check_size(raw: Path, keys: Keys, stored: tuple[int, ...], dtype: np.dtype[
             raw, f"holds {there} bytes, not the {needed} that its .rpl describes", "Is it cut short?"
         )
     return () if there == needed else (f"The .raw file is {there - needed} bytes longer than its .rpl says.",)
+
+
+def _in_order(raw: StoredCounts) -> tuple[StoredCounts, tuple[str, ...]]:
+    """Return counts whose bytes are swapped where only that makes them counts, with a warning."""
+    size = prod(raw.shape)
+    if raw.dtype.itemsize == 1 or raw.dtype.kind == "f":
+        return raw, ()
+    sample = np.empty((3, min(size, _SAMPLED)), dtype=raw.stored_dtype)
+    for part, start in zip(sample, np.linspace(0, size - sample.shape[1], 3).astype(np.int64), strict=True):
+        raw.source.read_into(raw.offset + int(start) * raw.dtype.itemsize, part.view(np.uint8).data)
+    said, swapped = (
+        float(np.abs(each.astype(np.float64)).sum())
+        for each in (sample, sample.view(sample.dtype.newbyteorder()))
+    )
+    if said <= _SWAPPED * swapped:
+        return raw, ()
+    other = raw.stored_dtype.newbyteorder("S")
+    order = "big" if other.str[0] == ">" else "little"
+    note = f"The numbers make sense as counts only in {order}-endian byte order: they are read so."
+    return replace(raw, stored_dtype=other), (note,)
 
 
 def _loaded(raw: StoredCounts, budget: int, progress: Progress) -> tuple[Counts, tuple[str, ...]]:
@@ -216,8 +243,4 @@ def _excitation(keys: Keys) -> Excitation:
 
 
 def _number(keys: Keys, name: str) -> float | None:
-    try:
-        value = float(keys[name])
-    except (KeyError, ValueError):
-        return None
-    return value if np.isfinite(value) else None
+    return number(keys.get(name, ""))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _MOST_PIXELS, _MOST_MISSING = 10**7, 100  # a command that tells of more, or of so many per point, is wrong
+_MOST_AXES = 12  # of a stage and its counters that are tried
 _MESHES = ("mesh", "amesh", "dmesh", "l2scan")
 _UM_PER = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0,
            "micrometers": 1.0, "mm": 1e3, "millimeter": 1e3, "millimeters": 1e3, "cm": 1e4, "m": 1e6,
@@ -64,8 +66,35 @@ def grid_of(command: str, points: int) -> Grid:
     return Grid((rows, columns), motors, notes, bool(_ALTERNATING.search(command)))
 
 
+def grid_among(
+    positions: Mapping[str, NDArray[np.float64]],
+) -> tuple[Grid, NDArray[np.bool_] | None] | None:
+    """Return the grid that two of several axes form, its motors named, and which rows ran backwards.
+
+    Each holds a position at every point, in µm. The pair is taken whose slow axis makes fewest steps; None
+    where no two form a grid.
+    """
+    moving = {name: values for name, values in positions.items() if values.size > 1 and np.ptp(values) > 0}
+    # The fast axis has the longest way to go.
+    names = sorted(
+        moving, key=lambda name: -float(np.abs(np.diff(moving[name])).sum() / np.ptp(moving[name]))
+    )
+    for slow_name in reversed(names[:_MOST_AXES]):
+        for fast_name in names[:_MOST_AXES]:
+            slow, fast = moving[slow_name], moving[fast_name]
+            grid = None if slow_name == fast_name else grid_from_positions(slow, fast)
+            if grid is not None and grid.shape[0] > 1:
+                motors = tuple((name, step) for name, (_, step)
+                               in zip((slow_name, fast_name), grid.motors, strict=True))  # fmt: skip
+                return replace(grid, motors=motors), reversed_rows(fast, grid.shape)
+    return None
+
+
 def grid_from_positions(slow: ArrayLike, fast: ArrayLike) -> Grid | None:
-    """Return the grid of points whose ``slow`` position stays in a row while ``fast`` moves; else None."""
+    """Return the grid of points whose ``slow`` position stays in a row while ``fast`` moves; else None.
+
+    Every row visits the places of the first, in its order or backwards, to within a step.
+    """
     across, down = (np.asarray(values, dtype=np.float64).ravel() for values in (fast, slow))
     if across.size != down.size or across.size < 2 or not np.all(np.isfinite(across + down)):
         return None
@@ -79,6 +108,8 @@ def grid_from_positions(slow: ArrayLike, fast: ArrayLike) -> Grid | None:
         return None
     step = float(np.median(np.abs(np.diff(across[:columns]))))
     height = float(np.median(jumps[ends - 1])) if ends.size else 0.0
+    if not _is_regular(across, columns, step):
+        return None
     return Grid((rows, columns), (("", _rounded(height)), ("", _rounded(step))))
 
 
@@ -111,6 +142,16 @@ def um_per(units: str, default: str = "") -> tuple[float | None, str]:
     if default:
         return _UM_PER[default], f"The positions carry no unit; they are taken as {default}."
     return None, "The positions carry no unit of length, so the pixel size is not known."
+
+
+def _is_regular(fast: NDArray[np.float64], columns: int, step: float) -> bool:
+    first = fast[:columns]
+    for start in range(columns, fast.size, columns):
+        row = fast[start : start + columns]
+        away = [np.abs(row - one[: row.size]) for one in (first, first[::-1])]
+        if min(float(np.median(each)) for each in away) > step:
+            return False
+    return True
 
 
 def _interval(ends: list[str], steps: int) -> float:

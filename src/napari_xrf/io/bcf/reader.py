@@ -18,6 +18,7 @@ from napari_xrf.io.bcf.bytes import inflated
 from napari_xrf.io.bcf.container import Container, open_container
 from napari_xrf.io.bcf.header import DetectorHeader, parse_header
 from napari_xrf.io.detector_sum import DetectorSum, differences
+from napari_xrf.io.stray_detectors import differing
 
 if TYPE_CHECKING:
     from napari_xrf.core.energy_axis import EnergyAxis
@@ -100,6 +101,9 @@ def _joined(
     from napari_xrf.io.bcf.counts import BcfCounts
 
     axes = [one.energy for one in detectors]
+    sums = [np.resize(np.append(one.sum_spectrum, np.zeros(one.energy.size)), one.energy.size)
+            for one in detectors if one.sum_spectrum is not None]  # fmt: skip
+    strays = differing([one.name for one in detectors], sums, axes) if len(sums) == len(axes) else ()
     longest = max(axis.size for axis in axes)
     # Half a channel is less than a detector's own drift: such detectors are summed as they are.
     ends = np.array([[axis.offset, axis.energy(longest - 1)] for axis in axes])
@@ -118,7 +122,7 @@ def _joined(
         counts = DetectorSum(tuple(parts), tuple(axes))
         energy = counts.axis
         warnings += differences([one.name for one in detectors], parts, axes)
-    return counts, energy, warnings
+    return counts, energy, [*warnings, *strays]
 
 
 def _spectrum_numbers(container: Container) -> list[int]:

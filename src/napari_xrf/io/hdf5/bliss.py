@@ -13,24 +13,26 @@ from numpy.typing import NDArray
 
 from napari_xrf.io import scans
 from napari_xrf.io.hdf5 import file as hdf5_file
-from napari_xrf.io.hdf5.location import MIN_CHANNELS, Location, spectra_among
+from napari_xrf.io.hdf5.location import MIN_CHANNELS, NO_POSITION, Location, spectra_among
 from napari_xrf.io.scans import um_per
 
 LAYOUT = "BLISS"
+_PARAMETERS = "fscan_parameters"
+_MOST_MOTORS = 200
 _ENTRY = re.compile(r"^(?:.*_)?(\d+)\.(\d+)$")  # 3.1 in a data set, sample_0001_3.1 in a collection
 
 
 def locate(file: Any) -> list[Location]:
     """Find the detectors of the BLISS scans that have some; the command in ``title`` gives the shape."""
     matches = [match for name in hdf5_file.children(file) if (match := _ENTRY.match(name))]
-    found = []
+    found: dict[str, Location] = {}
     for match in sorted(matches, key=lambda match: (int(match[1]), int(match[2]), match[0])):
         folder = f"/{match[0]}/measurement"
         paths = [f"{folder}/{child}" for child in hdf5_file.children(hdf5_file.group_at(file, folder))]
         singles, notes = spectra_among(file, [path for path in paths if _is_mca(file, path)])
         if singles:
-            found.append(_location(file, match[0], singles, notes))
-    return found
+            found[match[0]] = _location(file, match[0], singles, notes)
+    return _loops_joined(file, found)
 
 
 def scan_of(file: Any, dataset: str) -> Location | None:
@@ -44,8 +46,7 @@ def scan_of(file: Any, dataset: str) -> Location | None:
 
 def _location(file: Any, scan: str, singles: tuple[str, ...], notes: tuple[str, ...]) -> Location:
     points = max(file[path].shape[0] for path in singles)
-    title = hdf5_file.text_of(hdf5_file.dataset_at(file, f"/{scan}/title"))
-    grid = scans.grid_of(title, points)
+    grid = _grid(file, scan, points)
     location = Location(
         singles=singles,
         single_axes="ne",
@@ -62,10 +63,75 @@ def _location(file: Any, scan: str, singles: tuple[str, ...], notes: tuple[str, 
     positions = found[1][0]
     if positions is not None:
         return replace(location, backwards=scans.reversed_rows(positions, grid.shape))
+    if _mode(file, scan) == "ZIGZAG":
+        odd = np.arange(grid.shape[0]) % 2 == 1
+        return replace(location, backwards=odd, turned_by="the scan's parameters say so (ZIGZAG)")
     if grid.alternating:
         note = "Every second row was measured backwards, and no motor positions tell which: check the map."
         return replace(location, notes=(*location.notes, note))
     return location
+
+
+def _grid(file: Any, scan: str, points: int) -> scans.Grid:
+    """Return the map's shape from the scan command, its parameters or the motors' positions."""
+    grid = scans.grid_of(hdf5_file.text_of(hdf5_file.dataset_at(file, f"/{scan}/title")), points)
+    if grid.motors:
+        return grid
+    if (told := _parameters(file, scan, points)) is not None:
+        return told
+    names = hdf5_file.children(hdf5_file.group_at(file, f"/{scan}/instrument/positioners"))
+    names += hdf5_file.children(hdf5_file.group_at(file, f"/{scan}/measurement"))
+    motors = {name: _motor(file, scan, name, points)[0] for name in dict.fromkeys(names[:_MOST_MOTORS])
+              if not NO_POSITION.search(name.lower())}  # fmt: skip
+    whole = {name: values for name, values in motors.items() if values is not None and values.size == points}
+    found = scans.grid_among(whole)
+    if found is None:
+        return grid
+    note = f"The motors {found[0].motors[0][0]} and {found[0].motors[1][0]} tell the map's shape."
+    return replace(found[0], notes=(note,))
+
+
+def _parameters(file: Any, scan: str, points: int) -> scans.Grid | None:
+    """Return the grid that the parameters of a continuous scan, ``fscan2d``, tell."""
+    told = hdf5_file.group_at(file, f"/{scan}/instrument/{_PARAMETERS}")
+    if told is None:
+        return None
+    names = [hdf5_file.text_of(_parameter(told, f"{axis}_motor")) for axis in ("slow", "fast")]
+    sizes = [hdf5_file.number_of(_parameter(told, f"{axis}_npoints")) or 0 for axis in ("slow", "fast")]
+    steps = [hdf5_file.number_of(_parameter(told, f"{axis}_step_size")) or 0 for axis in ("slow", "fast")]
+    if not all(names) or not all(sizes):
+        return None
+    command = f"fscan2d {names[0]} 0 {steps[0]} {sizes[0]:.0f} {names[1]} 0 {steps[1]} {sizes[1]:.0f}"
+    return scans.grid_of(command, points)
+
+
+def _parameter(group: Any, name: str) -> Any:
+    dataset = hdf5_file.dataset_at(group, name)
+    return hdf5_file.attribute(group, name, "") if dataset is None else dataset
+
+
+def _mode(file: Any, scan: str) -> str:
+    told = hdf5_file.group_at(file, f"/{scan}/instrument/{_PARAMETERS}")
+    return "" if told is None else hdf5_file.text_of(_parameter(told, "fast_motor_mode")).upper()
+
+
+def _loops_joined(file: Any, found: dict[str, Location]) -> list[Location]:
+    """Return maps, the loops N.1, N.2, … of one ``fscanloop`` as the rows of one."""
+    loops: dict[str, list[Location]] = {}
+    for scan, location in found.items():
+        title = hdf5_file.text_of(hdf5_file.dataset_at(file, f"/{scan}/title"))
+        loop = title.lower().startswith("fscanloop") and location.map_shape and location.map_shape[0] == 1
+        loops.setdefault(scan.rpartition(".")[0] if loop else scan, []).append(location)
+    joined = []
+    for number, rows in loops.items():
+        alike = [row for row in rows if row.names == rows[0].names]
+        if len(alike) > 1:
+            columns = max(row.map_shape[1] for row in alike if row.map_shape)
+            note = f"The {len(alike)} loops of scan {number} are the rows of one map."
+            first = replace(rows[0], map_shape=(len(alike), columns), notes=(note,))
+            rows = [replace(first, rows=tuple(row.singles for row in alike))]
+        joined += rows
+    return joined
 
 
 def _is_mca(file: Any, path: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -43,6 +43,7 @@ class Hdf5Counts:
     map_shape: tuple[int, int]  # (Y, X); needed where axes hold ``n``, and where rows at the end are left out
     element: int | None = None  # the one index on axis ``d`` to read, or None for the sum
     chunks: tuple[int, ...] | None = None
+    per_row: int = 0  # how many of the datasets make one row of the map; 0 where each holds all rows
     # which rows are stored against the direction of the others, (Y,), or None
     backwards: NDArray[np.bool_] | None = None
     # whether values are made whole along the whole energy axis, need 64 bits, and what they are multiplied by
@@ -65,12 +66,13 @@ class Hdf5Counts:
     @property
     def is_sum(self) -> bool:
         """Whether several stored values make one count."""
-        return len(self.sources) > 1 or ("d" in self.axes and self.element is None and self._length("d") > 1)
+        datasets = self.per_row or len(self.sources)
+        return datasets > 1 or ("d" in self.axes and self.element is None and self._length("d") > 1)
 
     @property
     def points(self) -> int | None:
         """How many pixels are stored, where they are stored one after the other."""
-        return self._length("n") if "n" in self.axes else None
+        return self._length("n") if "n" in self.axes and not self.per_row else None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -161,6 +163,14 @@ class Hdf5Counts:
             parts = [self._values(file, (row, row + 1), (0, width), (0, channels)) for row in picked.tolist()]
         return np.concatenate(parts)
 
+    def sample_bytes(self) -> int:
+        """Return how many bytes :meth:`sample` unpacks at most: whole chunks, of all detectors in them."""
+        rows, columns, channels = self.shape
+        y, x, _ = self._smallest_tile()
+        covered = min(3 * y, rows) * max(min(columns, _SAMPLED // channels), x) * channels
+        inside = (self.chunks or self.stored_shape)[self.axes.index("d")] if "d" in self.axes else 1
+        return covered * inside * self.stored_dtype.itemsize
+
     def sampled_sum(self) -> NDArray[np.uint64]:
         """Return the sum spectrum, (E,), of :meth:`sample`, whose faults are noted."""
         whole = whole_counts(self.sample(), 0, np.uint64, self.faults)
@@ -170,16 +180,36 @@ class Hdf5Counts:
         """Read (Y, X, E) in the type of the sum, rows turned, scaled."""
         turned = self.backwards is not None and self.backwards[slice(*y)].any()
         across = (0, self.map_shape[1]) if turned else x
-        summed: NDArray[Any] | None = None
-        for source in self.sources:
-            values = self._slab(self._dataset(file, source), y, across, e)
-            summed = values if summed is None else np.add(summed, values, dtype=self._sum_type())
-        assert summed is not None
+        if self.per_row:
+            rows = [self._row(file, row, across, e) for row in range(*y)]
+            summed = np.stack(rows)
+        else:
+            summed = self._summed(self._slab(self._dataset(file, one), y, across, e) for one in self.sources)
         if turned and self.backwards is not None:
-            rows = self.backwards[slice(*y)]
-            summed[rows] = summed[rows][:, ::-1]
+            against = self.backwards[slice(*y)]
+            summed[against] = summed[against][:, ::-1]
             summed = summed[:, slice(*x)]
         return summed if self.scale == 1 else summed * self.scale
+
+    def _summed(self, parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
+        summed: NDArray[Any] | None = None
+        for values in parts:
+            summed = values if summed is None else np.add(summed, values, dtype=self._sum_type())
+        assert summed is not None
+        return summed
+
+    def _row(self, file: Any, row: int, x: Span, e: Span) -> NDArray[Any]:
+        """Read (X, E) of a row that stands in datasets of its own; points that it lacks are empty."""
+
+        def values(source: str) -> NDArray[Any]:
+            wide = np.zeros((x[1] - x[0], e[1] - e[0]), dtype=self._sum_type())
+            dataset = self._dataset(file, source)
+            last = min(x[1], dataset.shape[self.axes.index("n")])
+            if last > x[0]:
+                wide[: last - x[0]] = self._box(dataset, {"n": slice(x[0], last), "e": slice(*e)})
+            return wide
+
+        return self._summed(map(values, self.sources[row * self.per_row : (row + 1) * self.per_row]))
 
     def _dataset(self, file: Any, source: str) -> Any:
         dataset = hdf5_file.dataset_at(file, source)
@@ -234,7 +264,7 @@ class Hdf5Counts:
 
     def _tile_shape(self, tile_bytes: int) -> tuple[int, int, int]:
         size = max(self.stored_dtype.itemsize, self.dtype.itemsize)
-        size *= len(self.sources) * (self._length("d") if self.element is None else 1)
+        size *= (self.per_row or len(self.sources)) * (self._length("d") if self.element is None else 1)
         limits = self.shape
         step = list(self._smallest_tile())
         if self.fractional:
@@ -252,7 +282,7 @@ class Hdf5Counts:
         covered = dict(zip(self.axes, runs, strict=True))
         if "n" in self.axes:
             columns = max(self.map_shape[1], 1)
-            return max(1, covered["n"] // columns), columns, covered["e"]
+            return 1 if self.per_row else max(1, covered["n"] // columns), columns, covered["e"]
         if self.chunks is None and self.axes[-1] != "e":
             return self.map_shape[0], self.map_shape[1], 1  # an image per channel
         return covered.get("y", 1), covered.get("x", 1), covered["e"]
@@ -297,16 +327,19 @@ def counts_of(
     map_shape: tuple[int, int] | None = None,
     element: int | None = None,
     memory_budget: int | None = None,
+    per_row: int = 0,
 ) -> Hdf5Counts:
     """Return the counts of datasets of one shape, checked, without reading them.
 
-    Raises FileError when the datasets differ in shape or cannot hold counts.
+    With ``per_row``, each so many of them make one row of the map, and rows may have fewer points. Raises
+    FileError when the datasets differ in shape or cannot hold counts.
     """
     datasets = [hdf5_file.dataset_at(file, source) or file[source] for source in sources]
-    first = datasets[0]
+    points = axes.index("n") if per_row else None
+    first = datasets[0] if points is None else max(datasets, key=lambda one: one.shape[points])
     for dataset in datasets:
         hdf5_file.check_dataset(path, dataset, memory_budget)
-        if dataset.shape != first.shape:
+        if any(size != first.shape[at] for at, size in enumerate(dataset.shape) if at != points):
             raise FileError(path, f"{dataset.name} is {dataset.shape}, {first.name} is {first.shape}")
     if len(axes) != first.ndim:
         raise FileError(path, f"{first.name} has {first.ndim} dimensions, not the {len(axes)} of its layout")
@@ -315,4 +348,6 @@ def counts_of(
         map_shape = (lengths.get("s", 1) * lengths.get("y", 1), lengths.get("x", lengths.get("n", 1)))
     dtype = np.result_type(*(dataset.dtype for dataset in datasets)).newbyteorder("=")
     stamp = (0, 0) if file.swmr_mode else stamp_of(path)
-    return Hdf5Counts(path, sources, axes, first.shape, dtype, map_shape, element, first.chunks, stamp=stamp)
+    return Hdf5Counts(
+        path, sources, axes, first.shape, dtype, map_shape, element, first.chunks, per_row, stamp=stamp
+    )

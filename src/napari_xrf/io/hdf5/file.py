@@ -154,6 +154,12 @@ def link_target(parent: str | Path, name: str) -> Path | None:
     return next((place for place in (*places, named) if place.is_file()), None)
 
 
+def copy_to(parent: Path, name: str) -> str:
+    """Return where to copy a missing file so that HDF5 finds it: beside the map, unless it names a folder."""
+    relative = not Path(name).is_absolute() and len(Path(name).parts) > 1
+    return f"Copy that file to {parent.parent / name}" if relative else "Copy that file beside this one"
+
+
 def array_of(dataset: h5py.Dataset, kinds: str = "uif") -> NDArray[Any]:
     """Read a whole dataset of numbers, after the checks of :func:`check_dataset`."""
     path = Path(dataset.file.filename)
@@ -244,9 +250,7 @@ def _few_values(dataset: Any, count: int) -> Any:
 
 
 def _missing(path: Path, name: str, file_name: str) -> FileError:
-    return FileError(
-        path, f"{name} lies in {file_name}, which is not there", "Copy that file beside this one"
-    )
+    return FileError(path, f"{name} lies in {file_name}, which is not there", copy_to(path, file_name))
 
 
 def _check_virtual(path: Path, dataset: Any, above: tuple[tuple[Path, str], ...]) -> None:

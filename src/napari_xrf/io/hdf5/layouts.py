@@ -29,6 +29,7 @@ from napari_xrf.io.hdf5.metadata import (
     span,
     steps,
     steps_of,
+    trajectories,
 )
 
 
@@ -218,13 +219,18 @@ LAYOUTS = (
     Layout(
         "NanoMAX",
         single="/entry*/measurement/xspress3*/data",
-        axes=("nde",),
+        axes=("nde", "yxde"),
         grid="../pseudo/y|../pseudo/x",
         calibration=energies("energy"),
     ),
     # The positions of P06's points stand in other files; in one file the points are a row.
     Layout("P06", single="/entry/instrument/xspress3/channel[0-9]*/histogram", axes=("ne",)),
-    Layout("SOLEIL", single="/*/scan_data/channel[0-9]*|/*/scan_data/fluospectrum[0-9]*", axes=("yxe", "ne")),
+    Layout(
+        "SOLEIL",
+        single="/*/scan_data/channel[0-9]*|/*/scan_data/fluospectrum[0-9]*",
+        axes=("yxe", "ne"),
+        pixel_size=trajectories("trajectory_*|actuator_*", "mm"),
+    ),
     Layout(
         "APS 2D Scan",
         single="/2D Scan/MCA [0-9]*",
@@ -232,8 +238,8 @@ LAYOUTS = (
     ),
     Layout(
         "Oxford h5oina",
-        total=("/[0-9]*/EDS*/Data/Spectrum",),
-        axes=("ne",),
+        single="/[0-9]*/EDS*/Data/Spectrum",
+        axes=("ne", "yxe"),
         grid="../Header/Y Cells|../Header/X Cells",
         calibration=coefficients("../Header/Start Channel", "../Header/Channel Width", units="eV"),
         live_time="Live Time",

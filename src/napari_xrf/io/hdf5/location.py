@@ -22,6 +22,8 @@ _DETECTOR_NAMES = ("detector", "element", "det")
 _NO_SPECTRA = re.compile(
     r"roi|profile|integrat|diffrac|xrd|pyfai|eiger|pilatus|frelon|maxipix|_q$|2th|tth|azim"
 )
+# Counters and clocks that scans list among their positions.
+NO_POSITION = re.compile(r"time|clock|epoch|mca|count|energy|roi|_det\d|rate|diode|current")
 _SUM_NAME = re.compile(r"(^|_)(sum|total|all)(_|$|\d)|sum$")
 
 
@@ -40,6 +42,9 @@ class Location:
     pixel_size: tuple[float, float] | None = None  # (dy, dx) in µm where the location itself tells it
     # rows stored against the direction of the others, (Y,), or None
     backwards: NDArray[np.bool_] | None = None
+    turned_by: str = "the motor's positions put them in order"  # what is told of rows that are turned
+    rows: tuple[tuple[str, ...], ...] = ()  # the datasets of ``singles`` for each row, where rows stand apart
+    positions: tuple[str, str] | None = None  # datasets of the places of rows and of columns
     notes: tuple[str, ...] = ()  # what the user should know of it
 
     @property
@@ -58,13 +63,14 @@ def by_paths(
     grid: str = "",
 ) -> list[Location]:
     """Find counts by their paths, the first of ``total`` that exists; see :class:`.layouts.Layout`."""
-    if single.startswith(("/*/", "/entry*/")):
+    if single.startswith(("/*/", "/entry*/", "/[0-9]*/")):
         # Scans beside each other are maps of their own, not detectors of one.
         roots = dict.fromkeys(path.split("/")[1] for path in hdf5_file.matching(file, single))
         below = [part.strip("/").partition("/")[2] for part in single.split("|")]
         patterns = ["|".join(f"/{root}/{part}" for part in below) for root in roots]
-        return [one for each in patterns
-                for one in by_paths(file, (), each, axes, single_axes, bare, grid)]  # fmt: skip
+        each = [one for pattern in patterns
+                for one in by_paths(file, (), pattern, axes, single_axes, bare, grid)]  # fmt: skip
+        return rows_of(file, each, grid) or each
     totals = []
     for pattern in total:
         for path in hdf5_file.matching(file, pattern):
@@ -86,9 +92,7 @@ def as_points(file: Any, location: Location, grid: str = "") -> Location:
     if "n" not in letters:
         return location
     points = file[location.main].shape[letters.index("n")]
-    folder = posixpath.dirname(location.main)
-    paths = [posixpath.normpath(posixpath.join(folder, part)) for part in grid.split("|") if part]
-    nodes = [node for path in paths if (node := hdf5_file.dataset_at(file, path)) is not None]
+    nodes = _beside(file, location.main, grid)
     if len(nodes) == 2:
         slow, fast = (np.asarray(hdf5_file.array_of(node), dtype=np.float64).ravel() for node in nodes)
         if slow.size == fast.size == 1 and slow[0] * fast[0] >= points > 0:
@@ -107,6 +111,38 @@ def as_points(file: Any, location: Location, grid: str = "") -> Location:
                 )
     note = f"The file does not say how its {points} points form a map; they stand in one row."
     return replace(location, map_shape=(1, points), notes=(*location.notes, note))
+
+
+def rows_of(file: Any, found: list[Location], grid: str) -> list[Location]:
+    """Return the one map whose rows stand in entries of their own, as their positions tell; else none."""
+    if len(found) < 2 or any("n" not in one.single_axes or len(one.singles) != 1 for one in found):
+        return []
+    places = [_beside(file, one.main, grid) for one in found]
+    if any(len(nodes) != 2 for nodes in places):
+        return []
+    slow, fast = ([np.asarray(hdf5_file.array_of(nodes[at]), dtype=np.float64).ravel() for nodes in places]
+                  for at in (0, 1))  # fmt: skip
+    still, moves = (float(np.median([np.ptp(one) for one in part])) for part in (slow, fast))
+    heights = np.array([np.median(one) for one in slow])
+    steps = np.abs(np.diff(heights))
+    if not still < 0.5 * float(np.median(steps)) or not moves or np.any(np.diff(np.sign(np.diff(heights)))):
+        return []
+    columns = max(one.size for one in fast)
+    positions = np.full((len(found), columns), np.nan)
+    for row, one in enumerate(fast):
+        positions[row, : one.size] = one
+    step = float(np.nanmedian(np.abs(np.diff(positions, axis=1))))
+    note = f"The {len(found)} entries of the file are the rows of one map."
+    return [
+        replace(
+            found[0],
+            map_shape=(len(found), columns),
+            rows=tuple(one.singles for one in found),
+            pixel_size=(float(f"{np.median(steps):.9g}"), float(f"{step:.9g}")),
+            backwards=scans.reversed_rows(positions, positions.shape),
+            notes=(note,),
+        )
+    ]
 
 
 def spectra_among(file: Any, paths: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -160,7 +196,15 @@ def hyperspy(file: Any) -> list[Location]:
         signal = [at for at, axis in enumerate(axes) if not axis["navigate"]]
         if dataset is None or len(axes) != dataset.ndim or len(signal) != 1:
             continue
-        if axes[signal[0]]["units"].lower() in ("kev", "ev"):
+        energy = axes[signal[0]]
+        said = hdf5_file.text_attribute(
+            hdf5_file.group_at(file, f"/Experiments/{title}/metadata/Signal"), "signal_type"
+        )
+        # One that was never calibrated has no unit.
+        is_energy = energy["name"].lower().startswith("energy") or said.startswith("EDS")
+        if energy["units"].lower() in ("kev", "ev") or (
+            is_energy and dataset.shape[signal[0]] >= MIN_CHANNELS
+        ):
             names = [axis["name"].lower() for axis in axes]
             found.append(Location(path, _letters(names, dataset, signal[0])))
     return found
@@ -193,7 +237,22 @@ def hyperspy_axes(file: Any, at: str) -> list[dict[str, Any]]:
 def pymca_workspace(file: Any) -> list[Location]:
     """Find the detectors of a PyMca workspace, energy last where ``interpretation`` is "spectrum"."""
     found = by_paths(file, (), "/stack/instrument/detector_[0-9]*/data", (), ("yxe", "ne"))
-    return [replace(one, single_axes=_image_letters(file[one.main], one.single_axes)) for one in found]
+    told = []
+    for one in found:
+        letters = [_image_letters(file[path], one.single_axes) for path in one.singles]
+        kept = [at for at, each in enumerate(letters) if each == letters[0]]
+        left = [name for at, name in enumerate(one.names) if at not in kept]
+        notes = [f"{', '.join(left)} have their axes in another order and are left out."] if left else []
+        told.append(
+            replace(
+                one,
+                singles=tuple(one.singles[at] for at in kept),
+                names=tuple(one.names[at] for at in kept),
+                single_axes=letters[0],
+                notes=(*one.notes, *notes),
+            )
+        )
+    return told
 
 
 def pymca_stack(file: Any) -> list[Location]:
@@ -219,20 +278,22 @@ def nxfluo(file: Any) -> list[Location]:
 
 
 def xspress3(file: Any) -> list[Location]:
-    """Find frames of an Xspress3 detector, (frames, element, C)."""
-    for path in ("/entry/instrument/detector/data", "/entry/data/data", "/entry/instrument/xspress3/data",
-                 "/data/data"):  # fmt: skip
+    """Find frames of an Xspress3 detector, (frames, element, C), or (rows, frames, element, C)."""
+    folders = "/entry/instrument/detector|/entry/data|/entry*/instrument/xspress3*|/data"
+    for path in hdf5_file.matching(file, "|".join(f"{folder}/data" for folder in folders.split("|"))):
         dataset = hdf5_file.dataset_at(file, path)
-        if dataset is None or dataset.ndim != 3 or dataset.shape[1] > _MOST_DETECTORS:
+        if dataset is None or dataset.ndim not in (3, 4) or dataset.shape[-2] > _MOST_DETECTORS:
             continue
         # An energy axis beside it means that a NeXus map stands there, a link or attributes a stack of PyMca.
         plain = not hdf5_file.exists(file, posixpath.join(posixpath.dirname(path), "energy"))
         if path == "/data/data":
             linked = dataset.name != path or "interpretation" in dataset.attrs or "signal" in dataset.attrs
-            plain = plain and not linked and dataset.shape[1] <= 8 and dataset.shape[2] in (1024, 2048, 4096)
-        if plain and dataset.shape[2] >= 1024 and dataset.shape[2] >= 8 * dataset.shape[1]:
-            names = tuple(map(str, range(dataset.shape[1])))
-            return [as_points(file, Location(singles=(path,), single_axes="nde", names=names))]
+            few = dataset.ndim == 4 or dataset.shape[1] <= 8
+            plain = plain and not linked and few and dataset.shape[-1] in (1024, 2048, 4096)
+        if plain and dataset.shape[-1] >= 1024 and dataset.shape[-1] >= 8 * dataset.shape[-2]:
+            names = tuple(map(str, range(dataset.shape[-2])))
+            letters = "nde" if dataset.ndim == 3 else "yxde"
+            return [as_points(file, Location(singles=(path,), single_axes=letters, names=names))]
     return []
 
 
@@ -250,11 +311,14 @@ def nexus(file: Any) -> list[Location]:
             continue
         seen.append(dataset.id)
         letters = _letters(names, dataset, energy)
+        places = _places(file, path, letters)
         if "d" in letters:
             numbers = tuple(map(str, range(dataset.shape[letters.index("d")])))
-            found.append(_scans_below(file, Location(singles=(path,), single_axes=letters, names=numbers)))
+            one = Location(singles=(path,), single_axes=letters, names=numbers, positions=places)
+            found.append(_scans_below(file, one))
         else:
-            found.append(_with_detectors(file, _scans_below(file, Location(path, letters)), dataset))
+            one = Location(path, letters, positions=places)
+            found.append(_with_detectors(file, _scans_below(file, one), dataset))
     return found
 
 
@@ -266,6 +330,14 @@ def looks_spectral(shape: tuple[int, ...]) -> bool:
         and shape[2] >= 2 * max(shape[:2])
         and min(shape[:2]) > 0
     )
+
+
+def _beside(file: Any, at: str, grid: str) -> list[Any]:
+    """Return the datasets of numbers that paths beside the counts, ``rows|columns``, lead to."""
+    folder = posixpath.dirname(at)
+    paths = [posixpath.normpath(posixpath.join(folder, part)) for part in grid.split("|") if part]
+    nodes = (hdf5_file.dataset_at(file, path) for path in paths)
+    return [node for node in nodes if node is not None and node.dtype.kind in "uif"]
 
 
 def _axes_for(file: Any, path: str, axes: tuple[str, ...]) -> str:
@@ -291,8 +363,8 @@ def _singles(
         count = file[paths[0]].shape[letters.index("d")]
         return (paths[0],), letters, tuple(map(str, range(count))), notes
     parts = [path.strip("/").split("/") for path in paths]
-    varying = next((at for at, part in enumerate(pattern.split("|")[0].strip("/").split("/")) if "[" in part),
-                   len(parts[0]) - 1)  # fmt: skip
+    varying = next((at for at, part in enumerate(pattern.split("|")[0].strip("/").split("/"))
+                    if set(part) & set("[*")), len(parts[0]) - 1)  # fmt: skip
     return tuple(paths), letters, tuple(part[varying] for part in parts), notes
 
 
@@ -340,14 +412,27 @@ def _nxdata_signals(file: Any, limit: int = 2000) -> list[str]:
     return found
 
 
+def _places(file: Any, path: str, letters: str) -> tuple[str, str] | None:
+    """Return the datasets that the signal's axes y and x name, None where they name none."""
+    named = _names_of_axes(file, path, file[path])
+    beside = [f"{posixpath.dirname(path)}/{named[letters.index(one)]}" for one in "yx"
+              if one in letters and named[letters.index(one)]]  # fmt: skip
+    there = len(beside) == 2 and all(hdf5_file.dataset_at(file, one) is not None for one in beside)
+    return (beside[0], beside[1]) if there else None
+
+
 def _axis_names(file: Any, path: str, dataset: Any) -> list[str]:
+    return [name.lower() for name in _names_of_axes(file, path, dataset)]
+
+
+def _names_of_axes(file: Any, path: str, dataset: Any) -> list[str]:
     value = hdf5_file.attribute(dataset, "axes")
     if value is None:
         value = hdf5_file.attribute(file[posixpath.dirname(path)], "axes")
     names = list(hdf5_file.texts_of(value)) if value is not None else []
     if len(names) == 1 and ":" in names[0]:
         names = names[0].split(":")
-    return [name.lower() for name in names] if len(names) == dataset.ndim else [""] * dataset.ndim
+    return names if len(names) == dataset.ndim else [""] * dataset.ndim
 
 
 def _energy_axis(file: Any, path: str, dataset: Any, names: list[str]) -> int | None:

@@ -8,7 +8,6 @@ relative to the group that holds the counts (``energy``, ``../energy``). ``path@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -20,10 +19,8 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.io import calibration, scans
 from napari_xrf.io.calibration import Calibration
 from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.hdf5.location import NO_POSITION
 from napari_xrf.io.scans import um_per
-
-# Counters and clocks that scans list among their positions.
-_NO_POSITION = re.compile(r"time|clock|mca|count|energy")
 
 # Each takes the open file, the path of the counts and the number of channels; InvalidInput for nonsense.
 CalibrationReader = Callable[[Any, str, int], Calibration | None]
@@ -158,6 +155,29 @@ def steps_of(y: str, x: str) -> PixelSizeReader:
     return read
 
 
+def trajectories(pattern: str, default_units: str) -> PixelSizeReader:
+    """Take the pixel size from motors whose places stand beside the counts, (Y, X), or a row or column."""
+
+    def read(file: Any, at: str) -> PixelSize:
+        shape = file[at].shape
+        found = [node for part in pattern.split("|") for node in find(file, at, part)]
+        found = [node for node in found if node.dtype.kind in "uif"]
+        # As many rows as columns: a list of places could be of either.
+        shapes = {shape[:2], (shape[0], 1)} if shape[0] != shape[1] else {shape[:2]}
+        values = []
+        for node in found if len(shape) == 3 else ():
+            one = _numbers(node)
+            one = one[:, None] if one.shape == (shape[0],) and (shape[0], 1) in shapes else one
+            if one.shape in (*shapes, (shape[1],)):
+                values.append(np.broadcast_to(one, shape[:2]))
+        if not values:
+            return None, (), None
+        factor, note = um_per(hdf5_file.text_attribute(found[0], "units"), default_units)
+        return _of_positioners(np.stack(values), factor, note)
+
+    return read
+
+
 def positions(group: str, order: str, default_units: str) -> PixelSizeReader:
     """Take the pixel size from ``pos`` of a group, axes "yxn" or "nyx", by the positioner that moves most.
 
@@ -172,13 +192,8 @@ def positions(group: str, order: str, default_units: str) -> PixelSizeReader:
         factor, note = um_per(hdf5_file.text_attribute(found[0], "units"), default_units)
         named = [hdf5_file.texts_of(names) for names in find(file, at, f"{group}/name")]
         if named and len(named[0]) == len(values):
-            values = values[[not _NO_POSITION.search(name.lower()) for name in named[0]]]
-        moves = [[_step(one, axis) or 0.0 for one in values] for axis in (0, 1)]
-        sizes = [max(move, default=0.0) for move in moves]
-        if factor is None or not all(sizes):
-            return None, (), None
-        fast = values[int(np.argmax(moves[1]))]
-        return (sizes[0] * factor, sizes[1] * factor), (note,) if note else (), fast
+            values = values[[not NO_POSITION.search(name.lower()) for name in named[0]]]
+        return _of_positioners(values, factor, note)
 
     return read
 
@@ -262,6 +277,18 @@ def _numbers(value: Any) -> NDArray[np.float64]:
     if hasattr(value, "id"):
         value = hdf5_file.array_of(value) if value.dtype.kind in "uif" else hdf5_file.texts_of(value)
     return np.asarray(value, dtype=np.float64)
+
+
+def _of_positioners(values: NDArray[np.float64], factor: float | None, note: str) -> PixelSize:
+    """Return the pixel size by the positioners, (N, Y, X), that move most along rows and down them."""
+    across = [_step(one, 1) or 0.0 for one in values]
+    fast = int(np.argmax(across)) if across else 0
+    # In a snake scan the fast positioner stands elsewhere from row to row.
+    down = [_step(one, 0) or 0.0 for at, one in enumerate(values) if at != fast]
+    sizes = max(down, default=0.0), max(across, default=0.0)
+    if factor is None or not all(sizes):
+        return None, (), values[fast] if sizes[1] else None
+    return (sizes[0] * factor, sizes[1] * factor), (note,) if note else (), values[fast]
 
 
 def _step(values: NDArray[np.float64], axis: int) -> float | None:

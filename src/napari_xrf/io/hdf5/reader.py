@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -28,10 +29,12 @@ from napari_xrf.io.hdf5.datasets import DatasetChoice
 from napari_xrf.io.hdf5.layouts import LAYOUTS, Layout, recognised
 from napari_xrf.io.hdf5.location import Location
 from napari_xrf.io.own import cube_files, fit_results
+from napari_xrf.io.stray_detectors import differing
 from napari_xrf.io.whole_counts import CountFaults, scale_note, scale_of
 
 _UNKNOWN = Layout("HDF5 dataset", calibration=hdf5_metadata.energies("energy", "../energy"))
 _ABOVE_BEAM = 1.05  # elastic scatter is the highest peak that one photon can make
+_MOST_COMPARED, _COMPARED_BYTES = 64, 2**26  # detectors, and bytes read to compare them
 _NEAR_32_BITS = 2**24  # values of a sample above it: those of the whole map may not fit 32 bits
 
 
@@ -64,7 +67,8 @@ def read_hdf5(
         ]
         cube, parts = _described(file_path, file, layout, location, parts, names, index)
         stored_sum = _stored_sum(file, layout, location, parts[0]) if detector == "sum" else None
-    notes = (*cube.provenance.warnings, *(note for _, more in found for note in more))
+        strays = _strays(layout, file, location, parts[0], budget) if detector == "sum" else ()
+    notes = (*cube.provenance.warnings, *(note for _, more in found for note in more), *strays)
     return _with_counts(cube, parts, [axis for axis, _ in found], notes, budget, stored_sum, progress)
 
 
@@ -135,7 +139,11 @@ def _unknown_layout(path: Path, file: Any) -> FileError:
     missing = hdf5_file.broken_links(file)
     if missing:
         return FileError(
-            path, f"links to {', '.join(missing[:5])}, which is not there", "Copy the linked files beside it"
+            path,
+            f"links to {', '.join(missing[:5])}, which is not there",
+            f"Copy the linked files: {hdf5_file.copy_to(path, missing[0])}"
+            if len(missing) > 1
+            else hdf5_file.copy_to(path, missing[0]),
         )
     return FileError(path, "holds no spectral map")
 
@@ -149,18 +157,23 @@ def _selected(
     rows = int(final) + 1 if final is not None and final >= 0 else None
 
     def counts(sources: tuple[str, ...], axes: str, element: int | None = None) -> Hdf5Counts:
-        found = counts_of(path, file, sources, axes, location.map_shape, element, budget)
+        per_row = len(sources) if location.rows else 0
+        wanted = [location.singles.index(one) for one in sources] if per_row else []
+        if per_row:
+            sources = tuple(row[at] for row in location.rows for at in wanted)
+        found = counts_of(path, file, sources, axes, location.map_shape, element, budget, per_row)
         if rows is not None and rows < found.shape[0]:
             found = replace(found, map_shape=(rows, found.map_shape[1]))
         if 0 in found.shape:
             raise FileError(path, f"{location.main} is empty: its shape is {found.stored_shape}")
         return found
 
-    if detector == "sum" and location.total:
-        return [counts((location.total,), location.axes)], location.names, None
     if detector == "sum":
         singles = [counts((one,), location.single_axes) for one in location.singles]
         told = [layout.calibration and _or_none(layout, file, one) for one in singles]
+        # A sum that the file holds adds channels, whatever their energies.
+        if location.total and not _apart(told):
+            return [counts((location.total,), location.axes)], location.names, None
         alike = all(one.stored_shape == singles[0].stored_shape and axis == told[0]
                     for one, axis in zip(singles, told, strict=True))  # fmt: skip
         return [counts(location.singles, location.single_axes)] if alike else singles, location.names, None
@@ -189,6 +202,15 @@ def _or_none(layout: Layout, file: Any, counts: Hdf5Counts) -> Calibration | Non
         return None
 
 
+def _apart(told: Sequence[Calibration | None]) -> bool:
+    """Tell whether detectors' axes differ by more than half a channel somewhere."""
+    axes = [found[0] for found in told if found is not None]
+    if len(axes) < max(len(told), 2):
+        return False
+    ends = np.array([[axis.offset, axis.energy(axes[0].size)] for axis in axes])
+    return bool(np.ptp(ends, axis=0).max() > 0.5 * axes[0].width)
+
+
 def _described(
     path: Path,
     file: Any,
@@ -201,7 +223,8 @@ def _described(
     """Return a cube with all but its energy axis, and the counts of its detectors with rows to be turned."""
     counts, at = parts[0], parts[0].sources[0]
     none: hdf5_metadata.PixelSize = (None, (), None)
-    size, size_notes, fast = layout.pixel_size(file, at) if layout.pixel_size else none
+    pixel_size = hdf5_metadata.steps(*location.positions) if location.positions else layout.pixel_size
+    size, size_notes, fast = pixel_size(file, at) if pixel_size else none
     backwards = location.backwards
     if backwards is None:
         backwards = hdf5_metadata.backwards(fast, counts.map_shape)
@@ -223,7 +246,7 @@ def _described(
     notes = [*location.notes, *size_notes]
     if backwards is not None:
         turned = int(backwards.sum())
-        notes.append(f"{turned} rows were measured backwards; the motor's positions put them in order.")
+        notes.append(f"{turned} rows were measured backwards; {location.turned_by}.")
     if layout.rows and counts.map_shape[0] < counts.stored_shape[counts.axes.index("y")]:
         notes.append(f"The scan was stopped early: {counts.map_shape[0]} of its rows are measured.")
     cube = SpectralCube(
@@ -306,6 +329,26 @@ def _stored_sum(
             values = np.asarray(hdf5_file.array_of(dataset), dtype=np.float64)
             return values if np.all(np.isfinite(values)) and values.any() else None
     return None
+
+
+def _strays(
+    layout: Layout, file: Any, location: Location, counts: Hdf5Counts, budget: int
+) -> tuple[str, ...]:
+    """Compare detectors by a few rows of each, where reading these is cheap."""
+    if location.rows or not 2 <= len(location.names) <= _MOST_COMPARED:
+        return ()
+    along = "d" in location.single_axes
+    singles = [
+        counts_of(counts.path, file, (one,), location.single_axes, location.map_shape, element, budget)
+        for one in location.singles
+        for element in (range(len(location.names)) if along else (None,))
+    ]
+    if sum(one.sample_bytes() for one in singles) > _COMPARED_BYTES:
+        return ()
+    told = [layout.calibration and _or_none(layout, file, one) for one in singles]
+    axes = [found[0] if found else EnergyAxis(0.0, calibration.USUAL_WIDTH, one.shape[2])
+            for found, one in zip(told, singles, strict=True)]  # fmt: skip
+    return differing(location.names, [one.sampled_sum() for one in singles], axes)
 
 
 def _disagreement(stored: NDArray[np.float64], own: NDArray[np.float64]) -> tuple[str, ...]:

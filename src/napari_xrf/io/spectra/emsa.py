@@ -29,6 +29,7 @@ _MOST_CHANNELS = 2**20
 # Keyword, unit after a dash ("LIVETIME  -s"), value; "##" marks keywords that the standard does not know.
 _KEYWORD = re.compile(r"^##?\s*([A-Za-z0-9]+)\s*(?:-?\s*([A-Za-z0-9/]+)\s*)?:(.*)$")
 _DATA = re.compile(r"^#\s*SPECTRUM\b", re.IGNORECASE)
+_UNITS = re.compile(r"\bk?eV\b", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[,\s;]+")
 _KINDS: Mapping[str, Literal["tube", "electron", "monochromatic"]] = {
     "tube": "tube",
@@ -49,7 +50,7 @@ def read_emsa(path: str | Path, *, detector: str | int = "sum") -> SpectralCube:
     tags, texts = _parsed(target)
     energies, table, notes = _columns(target, tags, texts)
     found = [_axis(target, tags, energies, table.shape[0], column) for column in range(table.shape[1])]
-    counts, axis, kept = of_detectors(target, table, [one for one, _ in found], detector)
+    counts, axis, kept, told = of_detectors(target, table, [one for one, _ in found], detector)
     live = numbers(_text(tags, "LIVETIME"))
     spectrum = Spectrum(
         counts,
@@ -67,7 +68,7 @@ def read_emsa(path: str | Path, *, detector: str | int = "sum") -> SpectralCube:
         layout=LAYOUT,
         detectors=tuple(map(str, kept)) if table.shape[1] > 1 else (name,) if name else (),
         elements=element_symbols(int(text) for text in listed if text.isdecimal()),
-        warnings=tuple(dict.fromkeys([*notes, *(note for _, more in found for note in more)])),
+        warnings=tuple(dict.fromkeys([*notes, *(note for _, more in found for note in more), *told])),
     )
 
 
@@ -81,6 +82,7 @@ def _parsed(path: Path) -> tuple[Tags, list[str]]:
             match = _KEYWORD.match(line)
             keyword = match[1].upper() if match else ""
             if keyword == "ENDOFDATA" or (in_data and line.upper().startswith("#ENDOFDATA")):
+                tags["ENDOFDATA"] = ("", "")
                 break
             in_data = in_data or bool(_DATA.match(line))
             if match:
@@ -97,13 +99,15 @@ def _columns(
 ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64], tuple[str, ...]]:
     """Return the energies of type XY, the counts (E, K) of K detectors, and warnings."""
     kind, columns = _text(tags, "DATATYPE").upper(), int(number(_text(tags, "NCOLUMNS")) or 1)
+    announced = number(_text(tags, "NPOINTS"))
+    if kind == "YY" and columns == 1 and announced and len(texts) % announced == 0:
+        columns = len(texts) // int(announced)
     width = 2 if kind == "XY" else max(columns, 1) if kind == "YY" else 1
     held = len(texts) // width
-    announced = number(_text(tags, "NPOINTS")) if "NPOINTS" in tags else held
-    size = int(announced or 0)
-    if not 1 <= size <= _MOST_CHANNELS or held > _MOST_CHANNELS:
-        raise FileError(path, f"announces {size} channels")
-    if held < size:
+    size = int(announced or 0) if "NPOINTS" in tags else held
+    if not 1 <= size <= _MOST_CHANNELS or not 1 <= held <= _MOST_CHANNELS:
+        raise FileError(path, f"announces {size} channels and holds {held}")
+    if held < size and "ENDOFDATA" not in tags:
         raise FileError(path, f"is cut short: {held} of {size} channels are there")
     try:
         values = np.array(texts[: held * width], dtype=np.float64).reshape(held, width)
@@ -116,9 +120,10 @@ def _columns(
 def _axis(
     path: Path, tags: Tags, energies: NDArray[np.float64] | None, size: int, column: int
 ) -> Calibration:
-    units = _text(tags, "XUNITS").split(",")[0].strip()
-    if units and units.lower() not in ("ev", "kev"):
-        raise FileError(path, f"holds no usable energy axis (its x axis is in {units})")
+    said = _text(tags, "XUNITS").split(",")[0].strip()
+    units = found[0] if (found := _UNITS.findall(said)) else ""
+    if said and not units:
+        raise FileError(path, f"holds no usable energy axis (its x axis is in {said})")
     offsets, widths = numbers(_text(tags, "OFFSET")), numbers(_text(tags, "XPERCHAN"))
 
     def find() -> Calibration | None:

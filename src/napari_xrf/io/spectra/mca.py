@@ -1,8 +1,8 @@
 """Spectra in the text files of multichannel analysers.
 
 .mca, .xrf
-    Amptek (``<<PMCA SPECTRUM>>``), SPEC (``@A`` lines, as PyMca writes them; a mesh becomes a map),
-    EPICS/larch (``VERSION: 3.1``, one column a detector), and a plain column of numbers.
+    Amptek (``<<PMCA SPECTRUM>>``), SPEC (see :mod:`.spec`), EPICS/larch (``VERSION: 3.1``, one column
+    a detector), and a plain column of numbers.
 .spe
     Ortec Maestro (``$DATA:``), also as PyMca writes it.
 """
@@ -15,18 +15,27 @@ from pathlib import Path
 import numpy as np
 
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
+from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.io import calibration, scans
+from napari_xrf.io import calibration
 from napari_xrf.io.calibration import Calibration
-from napari_xrf.io.spectra.single import numbers, of_detectors, one_pixel_cube, positive, text_lines, unended
-from napari_xrf.io.whole_counts import as_counts
+from napari_xrf.io.spectra.single import (
+    FEWEST,
+    calibrated,
+    numbers,
+    of_detectors,
+    one_pixel_cube,
+    positive,
+    text_lines,
+    unended,
+)
+from napari_xrf.io.spectra.spec import read_spec
 
 _AMPTEK = "<<PMCA SPECTRUM>>"
 _EPICS = re.compile(r"^VERSION:\s")
 _NUMBER = re.compile(r"^[\s\d.,eE+-]+$")
 _BEAM = re.compile(r'^ENVIRONMENT:\s*\S*Energy\S*="([\d.eE+-]+)"', re.MULTILINE)
-_FEWEST, _MOST = 16, 2**20
+_MOST = 2**20
 
 
 def read_mca(path: str | Path, *, detector: str | int = "sum", map: int | None = None) -> SpectralCube:
@@ -42,10 +51,10 @@ def read_mca(path: str | Path, *, detector: str | int = "sum", map: int | None =
     try:
         if _EPICS.match(text):
             return _read_epics(target, lines, text, detector)
+        if re.search(r"^@[A-Z]", text, re.MULTILINE):
+            return read_spec(target, text, detector=detector, wanted=map)
         if detector != "sum":
             raise InvalidInput(f"there is no detector {detector!r} in {target.name}", "It holds one detector")
-        if "\n@A" in "\n" + text:
-            return _read_spec(target, text, map)
         return (_read_amptek if _AMPTEK in text else _read_plain)(target, lines)
     except FileError:
         raise
@@ -65,7 +74,7 @@ def read_spe(path: str | Path) -> SpectralCube:
     try:
         first, last = (int(value) for value in numbers(sections["DATA"][0])[:2])
         size = last - first + 1
-        if not _FEWEST <= size <= _MOST:
+        if not FEWEST <= size <= _MOST:
             raise FileError(target, f"announces {size} channels")
         texts = " ".join(sections["DATA"][1:]).split()
         if len(texts) < size:
@@ -76,7 +85,7 @@ def read_spe(path: str | Path) -> SpectralCube:
     fits = [numbers(line) for name, at in (("MCA_CAL", 1), ("ENER_FIT", 0))
             for line in sections.get(name, [])[at : at + 1]]  # fmt: skip
     terms: list[float] = next((found for found in fits if len(found) >= 2 and found[1] > 0), [])
-    axis, notes = _calibrated(terms, size, first)
+    axis, notes = calibrated(terms, size, first)
     name = " ".join(" ".join(sections.get("SPEC_ID", [])).split()) or target.stem
     spectrum = Spectrum(counts, axis, name, live_time=positive(" ".join(sections.get("MEAS_TIM", []))))
     return one_pixel_cube(target, spectrum, layout="Maestro spectrum", warnings=notes)
@@ -89,10 +98,10 @@ def is_mca(path: str | Path) -> bool:
     if b"\0" in head:
         return False
     text = head.decode("utf-8", "replace")
-    if _EPICS.match(text) or _AMPTEK in text or re.search(r"^@A", text, re.MULTILINE):
+    if _EPICS.match(text) or _AMPTEK in text or re.search(r"^@[A-Z]", text, re.MULTILINE):
         return True
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")][:64]
-    return len(lines) >= _FEWEST and all(_NUMBER.match(line) for line in lines)
+    return len(lines) >= FEWEST and all(_NUMBER.match(line) for line in lines)
 
 
 def _read_epics(path: Path, lines: list[str], text: str, detector: str | int) -> SpectralCube:
@@ -101,11 +110,11 @@ def _read_epics(path: Path, lines: list[str], text: str, detector: str | int) ->
     start = next((at for at, line in enumerate(lines, 1) if line.startswith("DATA:")), len(lines))
     table = np.array([line.split() for line in lines[start:] if line.strip()], dtype=np.float64)
     size = int(tags.get("CHANNELS") or table.shape[0])
-    if table.ndim != 2 or table.shape[0] < size or size < _FEWEST:
+    if table.ndim != 2 or table.shape[0] < size or size < FEWEST:
         raise FileError(path, f"is cut short: {table.shape[0]} of {size} channels are there")
     terms = [numbers(tags.get(f"CAL_{name}", "")) for name in ("OFFSET", "SLOPE", "QUAD")]
-    found = [_calibrated([_of(term, column) for term in terms], size) for column in range(table.shape[1])]
-    counts, axis, kept = of_detectors(path, table[:size], [one for one, _ in found], detector)
+    found = [calibrated([_of(term, column) for term in terms], size) for column in range(table.shape[1])]
+    counts, axis, kept, told = of_detectors(path, table[:size], [one for one, _ in found], detector)
     live = numbers(tags.get("LIVE_TIME", ""))
     times = [_of(live, column) for column in kept if _of(live, column) > 0]
     beam = _BEAM.search(text)
@@ -117,7 +126,7 @@ def _read_epics(path: Path, lines: list[str], text: str, detector: str | int) ->
         live_time=float(np.mean(times)) if times else None,
         excitation=Excitation("monochromatic", kev) if kev else Excitation(),
     )
-    notes = tuple(dict.fromkeys(note for _, more in found for note in more))
+    notes = tuple(dict.fromkeys([*(note for _, more in found for note in more), *told]))
     names = tuple(map(str, kept))
     return one_pixel_cube(path, spectrum, layout="EPICS MCA spectrum", detectors=names, warnings=notes)
 
@@ -125,7 +134,7 @@ def _read_epics(path: Path, lines: list[str], text: str, detector: str | int) ->
 def _read_amptek(path: Path, lines: list[str]) -> SpectralCube:
     sections = _sections(lines, "<<", ">>")
     counts = np.array(sections["DATA"], dtype=np.float64)
-    if counts.size < _FEWEST:
+    if counts.size < FEWEST:
         raise FileError(path, f"is cut short: only {counts.size} channels are there")
     tags = dict(line.split(" - ", 1) for line in sections["PMCA SPECTRUM"] if " - " in line)
     label, points = "keV", []
@@ -147,45 +156,9 @@ def _read_amptek(path: Path, lines: list[str]) -> SpectralCube:
     return one_pixel_cube(path, spectrum, layout="Amptek spectrum", warnings=notes)
 
 
-def _read_spec(path: Path, text: str, wanted: int | None) -> SpectralCube:
-    """Read the ``@A`` blocks of one scan of a SPEC file; a backslash continues a line."""
-    joined = re.sub(r"\\\s*\n", " ", text)
-    found = [part for part in re.split(r"^(?=#S )", joined, flags=re.MULTILINE) if "\n@A" in "\n" + part]
-    at = wanted or 0
-    if not 0 <= at < len(found):
-        raise InvalidInput(f"there is no map {at} in {path.name}", f"It holds {len(found)}, from 0")
-    scan, head = found[at], re.split(r"^#S ", joined, maxsplit=1, flags=re.MULTILINE)[0]
-    blocks = [line.split() for line in re.findall(r"^@A(.*)$", scan, re.MULTILINE)]
-    size = len(blocks[0])
-    if size < _FEWEST:
-        raise FileError(path, f"is cut short: only {size} channels are there")
-    whole = [block for block in blocks if len(block) == size]
-    told = {key: numbers(_tag(scan, key) or _tag(head, key)) for key in ("CALIB", "CHANN", "CTIME")}
-    first, reduction = _of(told["CHANN"], 1), _of(told["CHANN"], 3) or 1.0
-    axis, notes = _calibrated(told["CALIB"], size, first, reduction)
-    if size < _of(told["CHANN"], 0):
-        raise FileError(path, f"is cut short: {size} of {_of(told['CHANN'], 0):.0f} channels are there")
-    if len(found) > 1:
-        notes += (f"The file holds {len(found)} scans; scan {at} is read: choose by map=N (--map N).",)
-    if len(whole) < len(blocks):
-        notes += (f"{len(blocks) - len(whole)} spectra of other lengths are left out.",)
-    values = np.array(whole, dtype=np.float64)
-    live_time = _of(told["CTIME"], 1) or None
-    command = re.match(r"#S\s+\S+\s+(.*)", scan)
-    grid = scans.grid_of(command[1] if command else "", len(whole))
-    if grid.shape == (1, 1):
-        spectrum = Spectrum(values[0], axis, path.stem, live_time=live_time)
-        return one_pixel_cube(path, spectrum, layout="SPEC spectrum", warnings=notes)
-    filled = np.zeros((grid.shape[0] * grid.shape[1], size))
-    filled[: len(whole)] = values
-    counts, faults = as_counts(filled.reshape(*grid.shape, size))
-    warnings = (*notes, *grid.notes, *faults)
-    return SpectralCube(counts, axis, path.stem, provenance=Provenance(str(path), "SPEC map", (), warnings))
-
-
 def _read_plain(path: Path, lines: list[str]) -> SpectralCube:
     rows = [line.split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if len(rows) < _FEWEST or len({len(row) for row in rows}) != 1 or len(rows[0]) > 2:
+    if len(rows) < FEWEST or len({len(row) for row in rows}) != 1 or len(rows[0]) > 2:
         raise FileError(path, "holds no column of counts")
     table = np.array(rows, dtype=np.float64)
     size = table.shape[0]
@@ -206,26 +179,6 @@ def _sections(lines: list[str], start: str, end: str) -> dict[str, list[str]]:
         elif line.strip():
             current.append(line)
     return sections
-
-
-def _calibrated(terms: list[float], size: int, first: float = 0.0, reduction: float = 1.0) -> Calibration:
-    """Return the axis of a + b·channel + c·channel² whose stored channel ``i`` is ``first + i·reduction``."""
-
-    def find() -> Calibration | None:
-        if len(terms) < 2:
-            return None
-        a, b, c = (*terms, 0.0)[:3]
-        if (a, b, c) == (0, 1, 0):
-            return calibration.axis_from_polynomial([a, b], size)
-        shifted = [a + b * first + c * first**2, (b + 2 * c * first) * reduction, c * reduction**2]
-        return calibration.axis_from_polynomial(shifted, size)
-
-    return calibration.or_assumed(find, size)
-
-
-def _tag(text: str, key: str) -> str:
-    match = re.search(rf"^#@{key}\s+(.*)$", text, re.MULTILINE)
-    return match[1] if match else ""
 
 
 def _of(values: list[float], at: int) -> float:

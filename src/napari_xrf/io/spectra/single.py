@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,13 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.io.calibration import common_axis
+from napari_xrf.io import calibration
+from napari_xrf.io.calibration import Calibration, common_axis
+from napari_xrf.io.detector_sum import differences
+from napari_xrf.io.stray_detectors import differing
 from napari_xrf.io.whole_counts import as_counts
 
+FEWEST = 16  # channels of a spectrum
 _LARGEST = 64 * 2**20
 
 
@@ -45,8 +50,8 @@ def one_pixel_cube(
 
 def of_detectors(
     path: Path, table: NDArray[np.float64], axes: Sequence[EnergyAxis], detector: str | int
-) -> tuple[NDArray[np.float64], EnergyAxis, tuple[int, ...]]:
-    """Return the counts of one detector, or the sum of all on a common axis, its axis, and who is in it.
+) -> tuple[NDArray[np.float64], EnergyAxis, tuple[int, ...], tuple[str, ...]]:
+    """Return the counts of one detector, or of all on one axis, the axis, who is in it, and warnings.
 
     ``table`` is (E, K), the counts of K detectors, ``detector`` ``"sum"`` or the number of one. Raises
     InvalidInput when there is no such detector.
@@ -56,7 +61,7 @@ def of_detectors(
         if not str(detector).isdigit() or int(detector) >= count:
             known = f"sum or one of: {', '.join(map(str, range(count)))}"
             raise InvalidInput(f"there is no detector {detector!r} in {path.name}", f"Choose {known}")
-        return table[:, int(detector)], axes[int(detector)], (int(detector),)
+        return table[:, int(detector)], axes[int(detector)], (int(detector),), ()
     axis = common_axis(axes)
     summed = np.zeros(axis.size)
     for column, own in enumerate(axes):
@@ -65,7 +70,24 @@ def of_detectors(
         if own != axis:
             moved = np.diff(np.floor(np.cumsum(own.rebin(moved, axis)) + 0.5), prepend=0.0)
         summed += moved
-    return summed, axis, tuple(range(count))
+    names = tuple(map(str, range(count)))
+    notes = *differences(names, list(table.T[:, None, None]), axes), *differing(names, list(table.T), axes)
+    return summed, axis, tuple(range(count)), notes
+
+
+def calibrated(terms: list[float], size: int, first: float = 0.0, reduction: float = 1.0) -> Calibration:
+    """Return the axis of a + b·channel + c·channel² whose stored channel ``i`` is ``first + i·reduction``."""
+
+    def find() -> Calibration | None:
+        if len(terms) < 2:
+            return None
+        a, b, c = (*terms, 0.0)[:3]
+        if (a, b, c) == (0, 1, 0):
+            return calibration.axis_from_polynomial([a, b], size)
+        shifted = [a + b * first + c * first**2, (b + 2 * c * first) * reduction, c * reduction**2]
+        return calibration.axis_from_polynomial(shifted, size)
+
+    return calibration.or_assumed(find, size)
 
 
 def element_symbols(numbers: Iterable[int]) -> tuple[str, ...]:
@@ -81,10 +103,16 @@ def text_lines(path: Path) -> list[str]:
     """
     if path.stat().st_size > _LARGEST:
         raise FileError(path, "is too large for a single spectrum")
-    content = path.read_bytes()
-    if b"\0" in content:
+    text = decoded(path.read_bytes())
+    if "\0" in text:
         raise FileError(path, "holds no text")
-    return content.decode("utf-8-sig", "replace").splitlines()
+    return text.splitlines()
+
+
+def decoded(content: bytes) -> str:
+    """Return the text of a file in UTF-8, or UTF-16 with its mark; bytes that are none are replaced."""
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if marked else "utf-8-sig", "replace")
 
 
 def unended(path: Path) -> tuple[str, ...]:
