@@ -41,7 +41,7 @@ def differing(names: Sequence[str], sums: Sequence[ArrayLike], axes: Sequence[En
             alive.append((name, spectrum))
     if len(alive) == 2:  # of two that differ, neither is known to be wrong
         notes += _judged(*alive[1], alive[0][1], axis)
-    elif alive:
+    elif alive and axis.size > _BLOCKS:
         # The median of shapes is that of most, whatever one of them does.
         shapes = [_smooth(one) / max(one.sum(), 1) for _, one in alive]
         usual_shape = np.median(shapes, axis=0) * totals.sum()
@@ -52,9 +52,10 @@ def differing(names: Sequence[str], sums: Sequence[ArrayLike], axes: Sequence[En
 def _judged(
     name: str, spectrum: NDArray[np.float64], others: NDArray[np.float64], axis: EnergyAxis
 ) -> tuple[str, ...]:
-    if min(spectrum.sum(), others.sum()) < _FEWEST:
+    if min(spectrum.sum(), others.sum()) < _FEWEST or axis.size < 4 * _BLOCKS:
         return ()
-    lag, gain = _shift(spectrum, others, max(2, round(_FARTHEST_EV / 1000 / axis.width)))
+    farthest = min(max(2, round(_FARTHEST_EV / 1000 / axis.width)), axis.size // 8)
+    lag, gain = _shift(spectrum, others, farthest)
     if abs(lag) >= 2 and gain > _GAIN:
         return (
             f"The peaks of detector {name} lie {1000 * lag * axis.width:+.0f} eV from where the others have "
