@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,23 +34,31 @@ def respond(
     axis = energy_axis(preset)
     energies = axis.energies
     detector = preset["detector"]
+    width, edges = width_factor * sigma(preset, energies), axis.edges
+    peaks, tails = _shapes(edges.tobytes(), energies.tobytes(), width.tobytes(), detector["tail_width_kev"])
     good = energies > _SHELF_FROM
     silicon = photoabsorption({"Si": 1.0}, np.maximum(energies, 0.1)) * _SILICON * 1e-4  # per µm
     # Charge from the entrance of the crystal is collected in part.
     tail = detector["tail_fraction"] + silicon * detector["long_tail_depth_um"]
     shelf = detector["shelf_fraction"] + silicon * detector["shelf_depth_um"]
     escape = _escape(energies)
-    width = width_factor * sigma(preset, energies)
     peak = np.where(good, 1 - escape - shelf - tail, 0.0)
     light = photons * good
-    counts = (light * peak) @ _peaks(axis.edges, energies, width)
-    counts += (light * tail * good) @ _tails(axis.edges, energies, width, detector["tail_width_kev"])
+    counts = (light * peak) @ peaks
+    counts += (light * tail * good) @ tails
     counts += _shelves(light * shelf, energies)
     lower = np.rint(_SILICON_KA / axis.width).astype(int)
     moved = np.zeros_like(light)
     moved[..., :-lower] = (light * escape)[..., lower:]
-    counts += moved @ _peaks(axis.edges, energies, width)
+    counts += moved @ peaks
     return np.where(energies < detector.get("threshold_kev", 0.0), 0.0, counts)
+
+
+@lru_cache(maxsize=8)
+def _shapes(edges: bytes, energies: bytes, width: bytes, length: float) -> tuple[sparse.csr_matrix, ...]:
+    """Return the matrices of peaks and tails, kept between spectra of one instrument."""
+    at, between, wide = (np.frombuffer(values) for values in (energies, edges, width))
+    return _peaks(between, at, wide), _tails(between, at, wide, length)
 
 
 def _escape(energies: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,9 +13,10 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io import read
 from napari_xrf.maps.calibrated_map import calibrate_map
 from napari_xrf.maps.composition import Recipe
-from napari_xrf.maps.quantification import quantify, standard_counts
+from napari_xrf.maps.quantification import quantify
 from napari_xrf.maps.quantities import Quantities
 from napari_xrf.maps.quantity_maps import map_quantities
+from napari_xrf.maps.standards import Standard, calibrate_instrument
 from napari_xrf.physics.excitation import excitation_of
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import load_instrument
@@ -199,9 +200,9 @@ def test_measured_glasses_without_standards(name):
 
 def test_a_measured_glass_with_another_as_standard():
     first, second = "K411_glass_SEM_15kV.msa", "K412_glass_SEM_15kV.msa"
-    standard = standard_counts(glass(first), truth_of(first), Recipe())
-    recipe = Recipe(sensitivities=sensitivities_from([standard]))
-    found = quantify(calibrate_map(glass(second)), list(truth_of(second)), recipe=recipe)[0]
+    known = calibrate_map(glass(second))
+    made, _ = calibrate_instrument(known.instrument, [Standard(glass(first), truth_of(first))])
+    found = quantify(known, list(truth_of(second)), recipe=Recipe(instrument=made))[0]
     assert found.total == pytest.approx(1, abs=0.03)
     for element, real in truth_of(second).items():
         assert found[element].weight_fraction == pytest.approx(real, rel=0.035)

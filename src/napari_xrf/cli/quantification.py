@@ -120,7 +120,9 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
 
         learned = None
         if arguments.pixels:
-            learned = plan_quantities(known, elements, recipe=recipe, progress=console.progress)
+            whole = None if regions else report.quantities[0]
+            told = {"recipe": recipe, "whole": whole, "progress": console.progress}
+            learned = plan_quantities(known, elements, **told)
         return written_plan(arguments, known, learned, report, elements=elements)
     if arguments.output is None:
         return Answer(report.rows, _as_text(report.rows))
@@ -169,9 +171,7 @@ def _with_standards(
     console.warn(notes)
     if arguments.save_instrument is not None:
         write_instrument(arguments.save_instrument, replace(instrument, name=arguments.save_instrument.stem))
-    if arguments.fit_optic:
-        recipe = replace(recipe, instrument=instrument)
-    return replace(recipe, sensitivities=instrument.sensitivities)
+    return replace(recipe, instrument=instrument)
 
 
 def _regions(

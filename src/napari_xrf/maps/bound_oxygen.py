@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.composition import Recipe, solve_composition
+from napari_xrf.maps.fitted_excitation import fit_excitation, without_air
 from napari_xrf.maps.net_counts import NetCounts
 from napari_xrf.physics.forward import ExpectedSpectrum, expect_spectrum
-from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.reference.materials import Material
 from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, valence_of
@@ -61,13 +61,14 @@ def choose_oxygen(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe: 
     if recipe.oxygen != "auto":
         return OxygenChoice(recipe.oxygen)
     instrument = recipe.instrument_of(part)
+    own = without_air(counts, instrument)
 
     def solved(oxygen: str) -> dict[str, float]:
-        return solve_composition(counts, instrument, replace(recipe, oxygen=oxygen)).fractions
+        return solve_composition(own, instrument, replace(recipe, oxygen=oxygen)).fractions
 
     oxides = solved("stoichiometry")
     if not isinstance(instrument.source, ElectronBeam):
-        return _by_chemistry(oxides) or _by_scatter(part, instrument, oxides, solved("none"))
+        return _by_chemistry(oxides) or _by_scatter(counts, part, recipe)
     if line is None:
         told = "oxygen was not found, so none is counted; say so if the sample is an oxide"
         return OxygenChoice("none", (told,))
@@ -92,14 +93,13 @@ def _by_chemistry(oxides: Mapping[str, float]) -> OxygenChoice | None:
     )
 
 
-def _by_scatter(
-    part: CalibratedMap, instrument: Instrument, oxides: Mapping[str, float], metals: Mapping[str, float]
-) -> OxygenChoice:
+def _by_scatter(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe: Recipe) -> OxygenChoice:
     """Choose between oxides and none by the scattered background: light matter scatters more."""
     apart = []
-    for fractions in (oxides, metals):
-        material = Material("hypothesis", {e: value for e, value in fractions.items() if value > 0})
-        apart.append(math.log(_scatter_ratio(expect_spectrum(material, instrument), part)))
+    for oxygen in ("stoichiometry", "none"):
+        tried = fit_excitation(counts, part, replace(recipe, oxygen=oxygen)).solution
+        material = Material("hypothesis", {e: value for e, value in tried.fractions.items() if value > 0})
+        apart.append(math.log(_scatter_ratio(expect_spectrum(material, tried.instrument), part)))
     oxidised = abs(apart[0]) <= abs(apart[1])
     chosen, kind = ("stoichiometry", "oxides") if oxidised else ("none", "no oxygen")
     if abs(apart[0] - apart[1]) > _TOLD_APART and min(map(abs, apart)) < _EXPLAINED:

@@ -20,10 +20,11 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap, members_of
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.families import families_of
+from napari_xrf.maps.fitted_optic import FittedOptic
 from napari_xrf.maps.net_counts import NetCounts
 from napari_xrf.maps.setting import Setting
 from napari_xrf.physics.detector.detector import with_resolution
-from napari_xrf.physics.forward import expect_spectrum
+from napari_xrf.physics.forward import expect_families
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.sensitivities import SMOOTH_ERROR, Sensitivities
 from napari_xrf.physics.source import ElectronBeam, TubeSource
@@ -33,7 +34,7 @@ from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxygen_per_mass, valence
 
 OXYGEN = ("auto", "stoichiometry", "measured", "none")
 SEEN = 3.0  # standard errors from which a family has a say
-_ROUNDS, _CLOSE = 60, 1e-6
+_ROUNDS, _CLOSE = 60, 5e-6
 _LEAST = 1e-7  # weight fraction of an element that is looked for and not seen
 _UNSEEN = 9  # elements up to fluorine come from the formula of a class, where there is one
 FILM_UM_PER_UG = 0.01  # thickness of 1 µg/cm² at a density of 1 g/cm³
@@ -61,6 +62,8 @@ class Recipe:
         Whether the sample is a thin film; its mass per area follows where a standard tells the dose.
     by_dose
         Whether weights are those that the dose gives, rather than normalised to 100 %.
+    fitted
+        What the spectrum itself told of the lens, where ``instrument`` has it; see :mod:`.fitted_excitation`.
     """
 
     oxygen: str = "auto"
@@ -70,6 +73,7 @@ class Recipe:
     companions: Mapping[str, float] = field(default_factory=dict)
     film: bool = False
     by_dose: bool = False
+    fitted: FittedOptic | None = None
 
     def __post_init__(self) -> None:
         if self.oxygen not in OXYGEN:
@@ -127,11 +131,14 @@ class Solution:
     converged: bool
 
 
-def smooth_error(instrument: Instrument) -> float:
-    """Return what families of like energies share of the model's error: of source, lens and window."""
+def smooth_error(instrument: Instrument, fitted: FittedOptic | None = None) -> float:
+    """Return what families of like energies share of the model's error: of source, lens and window.
+
+    Of a ``fitted`` lens the rest: its own errors come on top of it.
+    """
     if isinstance(instrument.source, ElectronBeam):
         return SMOOTH_ERROR["electron"]
-    if instrument.optic is not None:
+    if instrument.optic is not None and fitted is None:
         return SMOOTH_ERROR["lens"]
     return SMOOTH_ERROR["tube" if isinstance(instrument.source, TubeSource) else "other"]
 
@@ -168,7 +175,11 @@ def formulas_of(labels: LabelMap) -> dict[str, str]:
 
 
 def solve_composition(
-    counts: Mapping[str, NetCounts], instrument: Instrument, recipe: Recipe, exposure: float | None = None
+    counts: Mapping[str, NetCounts],
+    instrument: Instrument,
+    recipe: Recipe,
+    exposure: float | None = None,
+    start: Mapping[str, float] | None = None,
 ) -> Solution:
     """Return the composition that net counts speak for.
 
@@ -182,13 +193,15 @@ def solve_composition(
         Its oxygen is decided: not ``"auto"``.
     exposure
         Seconds, times the beam's current where it is known.
+    start
+        A composition that is near.
 
     Raises
     ------
     InvalidInput
         When the instrument excites none of the families, or a film was measured with electrons.
     """
-    return _Solver(counts, instrument, recipe, exposure).solve()
+    return _Solver(counts, instrument, recipe, exposure, start or {}).solve()
 
 
 def expected_families(
@@ -201,7 +214,7 @@ def expected_families(
     total = sum(fractions.values())
     material = Material("sample", {e: value / total for e, value in fractions.items() if value > 0}, 1.0)
     thickness = None if mass_per_area is None else FILM_UM_PER_UG * mass_per_area
-    return expect_spectrum(material, instrument, thickness_um=thickness).families
+    return expect_families(material, instrument, thickness_um=thickness)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,6 +225,7 @@ class _Solver:
     instrument: Instrument
     recipe: Recipe
     exposure: float | None
+    start: Mapping[str, float]
 
     def solve(self) -> Solution:
         elements = tuple(dict.fromkeys(split_family(family)[0] for family in self.counts))
@@ -225,7 +239,8 @@ class _Solver:
             raise InvalidInput(
                 "oxygen alone cannot be quantified", "Name the other elements, or measure oxygen"
             )
-        fractions = self._completed(dict.fromkeys(quantified, 1.0))
+        guess = 1.0 / len(quantified)
+        fractions = self._completed({e: self.start.get(e, guess) for e in quantified})
         film = 1.0 if recipe.film else None
         families: dict[str, tuple[str, ...]] = {}
         converged = False

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.emission_lines import main_line, split_family
 from napari_xrf.maps.composition import SEEN, Solution, smooth_error
 from napari_xrf.maps.quantities import Quantity, Residual
+from napari_xrf.physics.attenuation import AIR, mass_attenuation
+from napari_xrf.physics.sample import sample_layers
+from napari_xrf.physics.source_shares import share_source
+from napari_xrf.reference.materials import Material
 from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxide_of
 
 Floats = NDArray[np.float64]
 
 _VALENCE_PART = 0.005  # of a weight: valences and water are never quite what they are taken for
+_AIR_ERROR = 0.4  # relative: how much of the beam's way the detector sees is not known
 _LEAST = 1e-7  # weight fraction below which a limit's slope is taken
 
 
@@ -72,8 +78,9 @@ def residuals_of(solution: Solution) -> tuple[Residual, ...]:
 def _covariances(solution: Solution) -> tuple[Floats, Floats]:
     """Covariances of the elements' relative errors before normalising, (K, K): by counts, and by all."""
     families = [family for own in solution.families.values() for family in own]
-    known, smooth = solution.instrument.sensitivities, smooth_error(solution.instrument)
-    model = known.covariance(families, smooth)
+    known = solution.instrument.sensitivities
+    smooth = smooth_error(solution.instrument, solution.recipe.fitted)
+    model = known.covariance(families, smooth) + _of_excitation(solution, families)
     counted = np.array([solution.counts[family].relative_error ** 2 for family in families])
     shares = np.zeros((len(solution.families), len(families)))
     for row, own in enumerate(solution.families.values()):
@@ -82,6 +89,23 @@ def _covariances(solution: Solution) -> tuple[Floats, Floats]:
         shares[row, at] = weights / weights.sum()
     counting = (shares * counted) @ shares.T
     return counting, np.asarray(counting + shares @ model @ shares.T)
+
+
+def _of_excitation(solution: Solution, families: Sequence[str]) -> Floats:
+    """Covariance that a fitted lens and air in the path leave in the expected counts of families, (F, F)."""
+    instrument, fitted, covariance = solution.instrument, solution.recipe.fitted, np.zeros((len(families),) * 2)
+    if fitted is not None:
+        material = Material("solved", {e: v for e, v in solution.fractions.items() if v > 0}, 1.0)
+        made = share_source(sample_layers(material), instrument, tuple(fitted.knots_kev)).families
+        nothing = np.zeros(fitted.knots_kev.size)
+        shares = np.array([made.get(f, nothing) / max(made.get(f, nothing).sum(), 1e-300) for f in families])
+        covariance += shares @ fitted.covariance @ shares.T
+    if instrument.air_part > 0:
+        lines = [main_line(*split_family(family)) for family in families]
+        energies = np.array([line.energy if line else 1.0 for line in lines])
+        depth = mass_attenuation(AIR, energies) * AIR.density * instrument.air_part * instrument.path_cm[1]
+        covariance += np.outer(_AIR_ERROR * depth, _AIR_ERROR * depth)
+    return covariance
 
 
 def _gradient(

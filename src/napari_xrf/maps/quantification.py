@@ -17,13 +17,12 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.bound_oxygen import choose_oxygen
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
-from napari_xrf.maps.composition import Recipe, Solution, companions_of, expected_families, solve_composition
+from napari_xrf.maps.composition import Recipe, Solution, companions_of
 from napari_xrf.maps.composition_errors import quantities_of, residuals_of
-from napari_xrf.maps.families import families_of
+from napari_xrf.maps.fitted_excitation import fit_excitation
 from napari_xrf.maps.net_counts import NetCounts, continuum_of, net_counts, region_of
 from napari_xrf.maps.quantities import Quantities, Quantity
-from napari_xrf.physics.sensitivities import MeasuredStandard
-from napari_xrf.physics.source import ElectronBeam
+from napari_xrf.physics.source import ElectronBeam, TubeSource
 from napari_xrf.reference.formulas import mass_fractions
 
 _COATING = 0.1  # of the net counts: more carbon than that is in the sample
@@ -74,7 +73,7 @@ def quantify(
             here = tuple(
                 dict.fromkeys((*wanted, *(e for e in mass_fractions(formula) if e not in companions)))
             )
-        quantities = quantify_region(region_of(known, mask, name), here, own)[0]
+        quantities = quantify_region(region_of(known, mask, name), here, own)
         found.append(replace(quantities, notes=(*quantities.notes, *told)))
     progress(len(areas), len(areas), "quantifying")
     return tuple(found)
@@ -107,10 +106,8 @@ def elements_of(
     return wanted, told
 
 
-def quantify_region(
-    part: CalibratedMap, elements: Sequence[str], recipe: Recipe
-) -> tuple[Quantities, NDArray[np.float64] | None]:
-    """Return the composition of a spectrum, and the continuum that was taken off; None where it was its own.
+def quantify_region(part: CalibratedMap, elements: Sequence[str], recipe: Recipe) -> Quantities:
+    """Return the composition of a spectrum.
 
     Parameters
     ----------
@@ -119,41 +116,13 @@ def quantify_region(
     elements
         Symbols.
     """
-    first = quantify_counts(net_counts(part, elements), part, recipe)
-    continuum = continuum_of(first.composition, part, recipe.instrument_of(part))
-    if continuum is None:
-        return first, None
-    return quantify_counts(net_counts(part, elements, continuum), part, recipe), continuum
-
-
-def standard_counts(
-    measured: Measured, composition: Mapping[str, float], recipe: Recipe, progress: Progress = ignore_progress
-) -> MeasuredStandard:
-    """Return net counts, their errors and the expected intensities of the families of a standard.
-
-    Parameters
-    ----------
-    composition
-        Element → weight fraction, of any sum.
-
-    Raises
-    ------
-    InvalidInput
-        When none of its elements has lines that the spectrum can show.
-    """
-    known = calibrate_map(measured, progress=progress).checked()
-    part = region_of(known, np.ones(known.cube.map_shape, dtype=bool), known.cube.name)
-    setting = part.setting
-    shown = (setting.energy, setting.low, setting.high, setting.highest_kev)
-    visible = tuple(element for element in composition if families_of(element, *shown))
     instrument = recipe.instrument_of(part)
-    counts = net_counts(part, visible, continuum_of(composition, part, instrument), progress)
-    return MeasuredStandard(
-        {family: net.counts for family, net in counts.items()},
-        {family: net.error for family, net in counts.items()},
-        expected_families(composition, instrument),
-        exposure_of(part),
-    )
+    air = isinstance(instrument.source, TubeSource) and "Ar" not in elements
+    first = quantify_counts(net_counts(part, (*elements, "Ar") if air else elements), part, recipe)
+    continuum = continuum_of(first.composition, part, instrument)
+    if continuum is None:
+        return first
+    return quantify_counts(net_counts(part, elements, continuum), part, recipe)
 
 
 def exposure_of(part: CalibratedMap) -> float | None:
@@ -179,14 +148,16 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     InvalidInput
         When the instrument excites none of the families.
     """
-    notes = [part.doubt] if part.doubt else []
-    if part.cube.excitation.kind is None and recipe.instrument is None:
+    first, notes = recipe, [part.doubt] if part.doubt else []
+    excitation = part.cube.excitation
+    if excitation.kind is None and excitation.instrument is None and recipe.instrument is None:
         electrons = isinstance(part.instrument.source, ElectronBeam)
         likely = "an electron beam" if electrons else "the tube of a usual instrument"
         notes.append(f"the file does not name its excitation; taken is {likely}")
     choice = choose_oxygen(counts, part, recipe)
-    instrument, exposure = recipe.instrument_of(part), exposure_of(part)
-    solved = solve_composition(counts, instrument, replace(recipe, oxygen=choice.oxygen), exposure)
+    exposure = exposure_of(part)
+    fitted = fit_excitation(counts, part, replace(recipe, oxygen=choice.oxygen), exposure)
+    solved, recipe = fitted.solution, fitted.recipe
     notes += choice.notes
     if not solved.converged:
         notes.append("the composition did not settle; take it as a rough one")
@@ -195,7 +166,7 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     by = total if recipe.by_dose and math.isfinite(total) else 1.0
     entries = quantities_of(solved, by)
     if choice.rival:
-        rival = solve_composition(counts, instrument, replace(recipe, oxygen=choice.rival), exposure)
+        rival = fit_excitation(counts, part, replace(first, oxygen=choice.rival), exposure).solution
         entries = tuple(_in_doubt(entry, by * rival.fractions.get(entry.element, 0.0)) for entry in entries)
     return Quantities(
         part.cube.name,
@@ -205,6 +176,7 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
         residuals_of(solved),
         total,
         solved.mass_per_area,
+        solved.instrument,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from napari_xrf.physics.instrument import Instrument
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -88,6 +90,8 @@ class Quantities:
         Weight fraction that the dose gives before normalising; NaN where no standard tells the dose.
     mass_per_area
         Of a thin film, µg/cm²; NaN otherwise.
+    instrument
+        What it was found with, as far as the spectrum itself told of it; None where nobody said.
     """
 
     region: str
@@ -97,6 +101,7 @@ class Quantities:
     residuals: tuple[Residual, ...] = ()
     total: float = math.nan
     mass_per_area: float = math.nan
+    instrument: Instrument | None = None
 
     def __getitem__(self, element: str) -> Quantity:
         for entry in self.entries:

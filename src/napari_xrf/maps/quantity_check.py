@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.maps.calibrated_map import CalibratedMap
-from napari_xrf.maps.composition import FILM_UM_PER_UG, Recipe
+from napari_xrf.maps.composition import FILM_UM_PER_UG
 from napari_xrf.maps.quantities import Quantities
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.reference.materials import Material
@@ -56,7 +56,7 @@ class Check:
         ]
 
 
-def check_quantities(quantities: Quantities, part: CalibratedMap, recipe: Recipe | None = None) -> Check:
+def check_quantities(quantities: Quantities, part: CalibratedMap) -> Check:
     """Return what the quantified composition is expected to show, beside the spectrum.
 
     Parameters
@@ -65,13 +65,11 @@ def check_quantities(quantities: Quantities, part: CalibratedMap, recipe: Recipe
         Of the spectrum.
     part
         The spectrum, as :func:`~napari_xrf.maps.net_counts.region_of` gives it.
-    recipe
-        What they were quantified with.
     """
     material = Material("quantified", _normalised(quantities), 1.0)
     film = FILM_UM_PER_UG * quantities.mass_per_area
     thickness = film if film > 0 else None
-    expected = expect_spectrum(material, (recipe or Recipe()).instrument_of(part), thickness_um=thickness)
+    expected = expect_spectrum(material, quantities.instrument or part.instrument, thickness_um=thickness)
     made = sum(expected.families.get(one.family, 0.0) for one in quantities.residuals if one.expected > 0)
     scale = sum(one.expected for one in quantities.residuals) / max(made, 1e-300)
     return Check(quantities, part.energy, part.sum_spectrum, scale * expected.counts)

@@ -22,8 +22,9 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
 from napari_xrf.maps.composition import Recipe, expected_families
 from napari_xrf.maps.element_mapping import ElementPlan, plan_fit
-from napari_xrf.maps.net_counts import region_of
+from napari_xrf.maps.net_counts import continuum_of, region_of
 from napari_xrf.maps.quantification import elements_of, quantify_region
+from napari_xrf.maps.quantities import Quantities
 
 _GROUPS = 8
 _MOST_SAMPLED = 20_000  # pixels that decide the groups
@@ -40,6 +41,7 @@ def map_quantities(
     elements: Sequence[str] | None = None,
     *,
     recipe: Recipe | None = None,
+    whole: Quantities | None = None,
     progress: Progress = ignore_progress,
 ) -> ElementMaps:
     """Return maps of weight percent, with counting errors.
@@ -52,6 +54,8 @@ def map_quantities(
         Symbols; None takes those found.
     recipe
         Oxygen, valences and standards, as for :func:`~napari_xrf.maps.quantification.quantify`.
+    whole
+        The composition of the whole map, where it is known already.
 
     Returns
     -------
@@ -64,7 +68,8 @@ def map_quantities(
         When no element is found or given, or the map holds no counts.
     """
     known = calibrate_map(measured, progress=progress).checked()
-    return plan_quantities(known, elements, recipe=recipe, progress=progress).map(known.cube, progress)
+    plan = plan_quantities(known, elements, recipe=recipe, whole=whole, progress=progress)
+    return plan.map(known.cube, progress)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,16 +153,18 @@ def plan_quantities(
     elements: Sequence[str] | None = None,
     *,
     recipe: Recipe | None = None,
+    whole: Quantities | None = None,
     progress: Progress = ignore_progress,
 ) -> QuantityPlan:
     """Learn from a map, and from some thousands of its pixels, what the maps of its elements need.
 
     Parameters and errors are those of :func:`map_quantities`.
     """
-    wanted, _ = elements_of(known, elements, recipe or Recipe())
+    given = recipe or Recipe()
     part = region_of(known, np.ones(known.cube.map_shape, dtype=bool), known.cube.name)
-    total, continuum = quantify_region(part, wanted, recipe or Recipe())
-    chosen = replace(recipe or Recipe(), oxygen=total.oxygen)
+    total = whole or quantify_region(part, elements_of(known, elements, given)[0], given)
+    continuum = continuum_of(total.composition, part, given.instrument_of(part))
+    chosen = replace(given, oxygen=total.oxygen, instrument=total.instrument, sensitivities=None)
     measured = tuple(residual.family for residual in total.residuals)
     rows, columns = known.cube.map_shape
     fit = plan_fit(measured, known.sum_spectrum, known.setting, rows * columns, continuum)

@@ -88,5 +88,6 @@ def report_quantities(
     found = quantify(known, elements, regions=regions, formulas=formulas, **told)
     masks = list(regions.values()) if regions else [np.ones(known.cube.map_shape, dtype=bool)]
     parts = [region_of(known, mask, one.region) for one, mask in zip(found, masks, strict=True)]
-    checks = tuple(check_quantities(one, part, recipe) for one, part in zip(found, parts, strict=True))
-    return QuantityReport(found, checks, map_quantities(known, elements, **told) if pixels else None)
+    checks = tuple(check_quantities(one, part) for one, part in zip(found, parts, strict=True))
+    maps = map_quantities(known, elements, whole=None if regions else found[0], **told) if pixels else None
+    return QuantityReport(found, checks, maps)

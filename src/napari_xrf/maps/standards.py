@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.emission_lines import parse_elements
+from napari_xrf.core.emission_lines import parse_elements, split_family
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.maps.calibrated_map import Measured, calibrate_map
-from napari_xrf.maps.composition import Recipe, expected_families
-from napari_xrf.maps.quantification import standard_counts
+from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
+from napari_xrf.maps.composition import expected_families
+from napari_xrf.maps.families import families_of
+from napari_xrf.maps.fitted_excitation import excitation_of_standard
+from napari_xrf.maps.net_counts import NetCounts, continuum_of, net_counts, region_of
+from napari_xrf.maps.quantification import exposure_of
 from napari_xrf.physics.instrument import Instrument, OpticTransmission
 from napari_xrf.physics.sensitivities import MeasuredStandard, Sensitivities, sensitivities_from
 from napari_xrf.physics.source import TubeSource
@@ -90,35 +93,55 @@ def calibrate_instrument(
     InvalidInput
         When none of a standard's elements has lines that its spectrum can show.
     """
-    notes: tuple[str, ...] = ()
-    known = [Standard(calibrate_map(one.measured, progress=progress), one.composition) for one in standards]
-    optic = instrument.optic
-    if fit_optic and isinstance(instrument.source, TubeSource):
-        optic = _fitted_optic(instrument, known, _measured(known, optic, progress))
-    elif fit_optic:
-        notes = ("there is no lens to fit: the source is no X-ray tube",)
-    found = _measured(known, optic, progress)
-    return replace(instrument, optic=optic, sensitivities=sensitivities_from(found)), notes
+    measured = [_Measured.of(one, progress) for one in standards]
+    if not isinstance(instrument.source, TubeSource):
+        notes = ("there is no lens to fit: the source is no X-ray tube",) if fit_optic else ()
+        found = [one.as_standard(instrument.optic) for one in measured]
+        return replace(instrument, sensitivities=sensitivities_from(found)), notes
+    brightest = max(measured, key=lambda one: float(one.part.sum_spectrum.sum()))
+    optic = brightest.excited_by(instrument.optic, bends=True).optic
+    if fit_optic:
+        optic = _fitted_optic(replace(instrument, optic=optic), measured)
+    found = [one.as_standard(optic) for one in measured]
+    return replace(instrument, optic=optic, sensitivities=sensitivities_from(found)), ()
 
 
-def _measured(
-    standards: Sequence[Standard], optic: OpticTransmission | None, progress: Progress
-) -> list[MeasuredStandard]:
-    """Each standard with what its own file says of the instrument, but for the lens."""
-    return [
-        standard_counts(one.measured, one.composition, Recipe(instrument=_bare(one, optic)), progress)
-        for one in standards
-    ]
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """A standard with its net counts, and what its own file says of the instrument."""
+
+    part: CalibratedMap
+    composition: Mapping[str, float]
+    counts: Mapping[str, NetCounts]
+
+    @classmethod
+    def of(cls, standard: Standard, progress: Progress) -> _Measured:
+        known = calibrate_map(standard.measured, progress=progress).checked()
+        part = region_of(known, np.ones(known.cube.map_shape, dtype=bool), known.cube.name)
+        setting, instrument = part.setting, replace(part.instrument, sensitivities=Sensitivities())
+        shown = (setting.energy, setting.low, setting.high, setting.highest_kev)
+        elements = [element for element in standard.composition if families_of(element, *shown)]
+        if isinstance(instrument.source, TubeSource) and "Ar" not in elements:
+            elements.append("Ar")  # of the air
+        continuum = continuum_of(standard.composition, part, instrument)
+        return cls(part, standard.composition, net_counts(part, elements, continuum, progress))
+
+    def excited_by(self, optic: OpticTransmission | None, *, bends: bool = False) -> Instrument:
+        """Return its instrument with a lens, bent to its scatter if asked, and with the air that its argon shows."""
+        own = replace(self.part.instrument, optic=optic, sensitivities=Sensitivities())
+        return excitation_of_standard(own, self.composition, self.counts, self.part, bends=bends)
+
+    def as_standard(self, optic: OpticTransmission | None) -> MeasuredStandard:
+        own = {f: net for f, net in self.counts.items() if split_family(f)[0] in self.composition}
+        return MeasuredStandard(
+            {family: net.counts for family, net in own.items()},
+            {family: net.error for family, net in own.items()},
+            expected_families(self.composition, self.excited_by(optic)),
+            exposure_of(self.part),
+        )
 
 
-def _bare(standard: Standard, optic: OpticTransmission | None) -> Instrument:
-    own = calibrate_map(standard.measured).instrument
-    return replace(own, optic=optic, sensitivities=Sensitivities())
-
-
-def _fitted_optic(
-    instrument: Instrument, standards: Sequence[Standard], found: Sequence[MeasuredStandard]
-) -> OpticTransmission:
+def _fitted_optic(instrument: Instrument, standards: Sequence[_Measured]) -> OpticTransmission:
     """Return the transmission that brings expected families to measured ones, as smooth as it can be.
 
     Gauss-Newton on the logarithm of the transmission at a few knots, times the one taken before.
@@ -133,11 +156,11 @@ def _fitted_optic(
 
     def misfit(logs: NDArray[np.float64]) -> NDArray[np.float64]:
         parts = []
-        for one, known in zip(found, standards, strict=True):
-            expected = expected_families(known.composition, _bare(known, optic_at(logs)))
-            seen = [f for f in one.counts if expected.get(f, 0) > 0 and one.counts[f] > 3 * one.errors[f]]
-            weights = np.array([1 / np.hypot(one.errors[f] / one.counts[f], _COUNTED) for f in seen])
-            logs_of = np.array([np.log(one.counts[f] / expected[f]) for f in seen])
+        for one in standards:
+            expected = expected_families(one.composition, one.excited_by(optic_at(logs)))
+            seen = [f for f, net in one.counts.items() if expected.get(f, 0) > 0 and net.counts > 3 * net.error]
+            weights = np.array([1 / np.hypot(one.counts[f].relative_error, _COUNTED) for f in seen])
+            logs_of = np.array([np.log(one.counts[f].counts / expected[f]) for f in seen])
             parts.append(weights * (logs_of - np.average(logs_of, weights=weights**2)))
         return np.concatenate([*parts, logs / _LOOSE, np.diff(logs, 2) / _BENT])
 

@@ -35,7 +35,8 @@ _TINY = 1e-30
 # xraylib's EPDL97 spline leaves XCOM's values by 3 to 14 % above these K edges; from this multiple of an edge
 # to 2.5 times it Kissel's photo-ionisation stands in, which stays within 1.5 %.
 _SPLINE_SWINGS = {"Si": 1.08, "Cl": 1.06, "Ti": 1.0, "Cr": 1.0}
-_DRY_AIR = {"N": 0.75527, "O": 0.23178, "Ar": 0.01283, "C": 0.00012}  # ICRU 37, by weight
+# At 20 °C and 1013 hPa; ICRU 37, by weight.
+AIR = Material("air", {"N": 0.75527, "O": 0.23178, "Ar": 0.01283, "C": 0.00012}, 1.2041e-3)
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def atmosphere(name: str) -> Material | None:
     if name == "vacuum":
         return None
     if name == "air":
-        return Material("air", _DRY_AIR, 1.2041e-3)
+        return AIR
     if name == "helium":
         return Material("helium", {"He": 1.0}, 1.664e-4)
     raise InvalidInput(f"there is no atmosphere {name!r}", "Choose vacuum, air or helium")

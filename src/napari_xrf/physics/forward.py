@@ -120,6 +120,16 @@ def expect_spectrum(
     )
 
 
+def expect_families(
+    material: Material | Sequence[Layer], instrument: Instrument, *, thickness_um: float | None = None
+) -> dict[str, float]:
+    """Return the detected intensity of each line family of a sample, as :func:`expect_spectrum` does, sooner."""
+    layers = sample_layers(material, thickness_um)
+    require_excitable(layers, instrument.source.highest_kev, instrument.detector)
+    lines, photons = _lines(layers, instrument, 3)
+    return lines.family_sums(photons * instrument.detector.efficiency(lines.energies))
+
+
 def expect_spectra(
     materials: Sequence[Material | Sequence[Layer]],
     instrument: Instrument,
@@ -228,7 +238,7 @@ def film_lines(element: str, instrument: Instrument) -> dict[str, tuple[Floats, 
     if isinstance(instrument.source, ElectronBeam):
         raise InvalidInput("the electron model knows thick samples only", "Ask for the whole spectrum")
     film = (Layer(Material(element, {element: 1.0}), _FILM_UM),)
-    light = _illumination(instrument)
+    light = illuminate(instrument)
     angles = instrument.incidence_deg, instrument.takeoff_deg
     found = fluoresce(film, light.beam((element,)), *angles, order=1)
     photons = found.primary * light.outward(found.lines.energies)
@@ -241,34 +251,49 @@ def film_lines(element: str, instrument: Instrument) -> dict[str, tuple[Floats, 
 
 
 @lru_cache(maxsize=_CACHED_INSTRUMENTS)
-def _illumination(instrument: Instrument) -> Illumination:
+def illuminate(instrument: Instrument) -> Illumination:
     return Illumination(instrument)
 
 
 def _emit(layers: tuple[Layer, ...], instrument: Instrument, order: int) -> _Emission:
-    light = _illumination(instrument)
+    light = illuminate(instrument)
     angles = instrument.incidence_deg, instrument.takeoff_deg
     if isinstance(instrument.source, ElectronBeam):
-        lines, photons, smooth = excite_by_electrons(layers, instrument.source, angles, light.grid)
-        scattered_lines = np.zeros(0)
+        lines, made, smooth = excite_by_electrons(layers, instrument.source, angles, light.grid)
+        photons, scattered_lines = _on_the_way(lines, made, instrument), np.zeros(0)
     else:
-        found = fluoresce(layers, light.beam(sample_elements(layers)), *angles, order=order)
-        lines, photons = found.lines, found.intensities
+        lines, photons = _lines(layers, instrument, order)
         smooth, scattered_lines = scatter(layers, light.scatter_source, *angles)
-    if instrument.sensitivities.factors:
-        names, index = np.unique(lines.families, return_inverse=True)
-        photons = photons * np.array([instrument.sensitivities.factor(str(name)) for name in names])[index]
     return _Emission(
         lines,
-        photons * light.outward(lines.energies),
+        photons,
         scattered_lines * light.outward(light.scatter_source.line_energies),
         smooth * light.outward(light.grid),
     )
 
 
+def _lines(layers: tuple[Layer, ...], instrument: Instrument, order: int) -> tuple[LineTable, Floats]:
+    """The sample's lines, and the photons of each that reach the detector."""
+    light, angles = illuminate(instrument), (instrument.incidence_deg, instrument.takeoff_deg)
+    if isinstance(instrument.source, ElectronBeam):
+        lines, photons, _ = excite_by_electrons(layers, instrument.source, angles, light.grid)
+    else:
+        found = fluoresce(layers, light.beam(sample_elements(layers)), *angles, order=order)
+        lines, photons = found.lines, found.intensities
+    return lines, _on_the_way(lines, photons, instrument)
+
+
+def _on_the_way(lines: LineTable, photons: Floats, instrument: Instrument) -> Floats:
+    """Photons after the atmosphere, by what standards tell of each family."""
+    if instrument.sensitivities.factors:
+        names, index = np.unique(lines.families, return_inverse=True)
+        photons = photons * np.array([instrument.sensitivities.factor(str(name)) for name in names])[index]
+    return np.asarray(photons * illuminate(instrument).outward(lines.energies))
+
+
 def _detect_smooth(emissions: Sequence[_Emission], instrument: Instrument) -> tuple[Floats, Floats]:
     """(N, E) counts of the smooth part, and (N, E) of the scattered lines."""
-    light = _illumination(instrument)
+    light = illuminate(instrument)
     smooth = light.grid_response.fold(np.stack([emission.smooth for emission in emissions]))
     if not light.scatter_source.line_energies.size:
         return smooth, np.zeros(smooth.shape)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_xrf.physics.attenuation import (
+    AIR,
     LOWEST_KEV,
     Floats,
     Layer,
@@ -145,7 +146,10 @@ class Illumination:
         return source_spectrum(source, energies)
 
     def _through_gas(self, energies: Floats, path_cm: float) -> Floats:
-        gas = atmosphere(self.instrument.atmosphere)
-        if gas is None or path_cm == 0:
-            return np.ones(energies.shape)
-        return transmission([Layer(gas, path_cm * 1e4)], energies)
+        gas, leak = atmosphere(self.instrument.atmosphere), self.instrument.air_part
+        passing = np.ones(energies.shape)
+        if gas is not None and path_cm > 0:
+            passing = transmission([Layer(gas, path_cm * 1e4)], energies)
+        if leak > 0 and path_cm > 0 and self.instrument.atmosphere != "air":
+            passing = passing * transmission([Layer(AIR, leak * path_cm * 1e4)], energies)
+        return passing

@@ -95,6 +95,8 @@ class Instrument:
         ``"vacuum"``, ``"air"`` or ``"helium"``.
     path_cm
         Length of the path through the atmosphere: (source or optic to sample, sample to detector).
+    air_part
+        Air in another atmosphere, over that of air at 1 atm: what a leak or a low vacuum leaves.
     optic
         Transmission of an optic between source and sample, or None.
     sensitivities
@@ -111,6 +113,7 @@ class Instrument:
     angular_spread_deg: float = 5.0
     atmosphere: str = "vacuum"
     path_cm: tuple[float, float] = (0.0, 0.0)
+    air_part: float = 0.0
     optic: OpticTransmission | None = None
     sensitivities: Sensitivities = field(default_factory=Sensitivities)
 
@@ -130,6 +133,8 @@ class Instrument:
             raise InvalidInput(
                 f"paths through the atmosphere must be two lengths from 0 cm, not {self.path_cm}"
             )
+        if not (math.isfinite(self.air_part) and self.air_part >= 0):
+            raise InvalidInput(f"the part of air must be from 0, not {self.air_part}")
 
     @property
     def scatter_deg(self) -> float:

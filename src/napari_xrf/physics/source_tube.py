@@ -33,7 +33,7 @@ _SHELL_FACTORS = {"K": 2 * 0.35, "L": 8 * 0.25, "M": 1.2 * 0.7}
 
 @dataclass(frozen=True)
 class TubeSource:
-    """An X-ray tube with a solid anode.
+    """An X-ray tube.
 
     Attributes
     ----------
@@ -47,6 +47,8 @@ class TubeSource:
         Thickness of the beryllium window, µm.
     filters
         Further sheets in the beam.
+    anode_um
+        Thickness of an anode that X-rays leave at its back, µm; 0 for a solid one, which they leave in front.
     """
 
     anode: str
@@ -55,6 +57,7 @@ class TubeSource:
     takeoff_deg: float = 45.0
     window_be_um: float = 100.0
     filters: tuple[Layer, ...] = ()
+    anode_um: float = 0.0
 
     def __post_init__(self) -> None:
         atomic_number(self.anode)
@@ -63,8 +66,9 @@ class TubeSource:
         for name, angle in (("incidence", self.incidence_deg), ("take-off", self.takeoff_deg)):
             if not 0 < angle <= 90:
                 raise InvalidInput(f"the {name} angle on the anode must be above 0 up to 90°, not {angle}")
-        if not (math.isfinite(self.window_be_um) and self.window_be_um >= 0):
-            raise InvalidInput(f"the tube window must be from 0 µm, not {self.window_be_um}")
+        for name, thickness in (("window", self.window_be_um), ("transmitting anode", self.anode_um)):
+            if not (math.isfinite(thickness) and thickness >= 0):
+                raise InvalidInput(f"the tube's {name} must be from 0 µm, not {thickness}")
 
     @property
     def highest_kev(self) -> float:
@@ -87,8 +91,8 @@ def tube_spectrum(source: TubeSource, energies: Floats) -> tuple[Floats, Floats,
     continuum = np.zeros(energies.shape)
     inside = (energies >= LOWEST_KEV) & (energies < source.voltage_kv)
     at = energies[inside]
-    angles = source.incidence_deg, source.takeoff_deg
-    leaving = thick_target_continuum(_anode(source), source.voltage_kv, angles, at)
+    made = generated_continuum(_anode(source), source.voltage_kv, at)
+    leaving = made * _leaving_anode(source, at, source.voltage_kv / at)
     continuum[inside] = leaving * transmission(sheets, at)
     line_energies, line_photons = _tube_lines(source)
     return continuum, line_energies, line_photons * transmission(sheets, line_energies)
@@ -136,14 +140,13 @@ def mean_depth(target: Material, energy: float, overvoltage: Floats) -> Floats:
 @cache
 def _tube_lines(source: TubeSource) -> tuple[Floats, Floats]:
     energies, photons = [], []
-    anode, angles = _anode(source), (source.incidence_deg, source.takeoff_deg)
     for line in emission_lines(source.anode):
         edge = edge_energy(source.anode, line.subshell)
         if 0 < edge < source.voltage_kv and line.energy >= LOWEST_KEV:
             ionised = _ionisation(source, line.subshell, edge)
             at = np.array([line.energy])
             over = np.array([source.voltage_kv / edge])
-            escaping = _self_absorption(anode, source.voltage_kv, angles, at, over)[0]
+            escaping = _leaving_anode(source, at, over)[0]
             energies.append(line.energy)
             photons.append(ionised * fluorescence_yield(source.anode, line.subshell) * line.rate * escaping)
     return np.array(energies), np.array(photons)
@@ -169,6 +172,22 @@ def _line_constant(subshell: str, number: int, over: float) -> float:
     if subshell in ("L1", "L2") and number < 80:
         constant *= -0.4814 + 0.03781 * number - 2.413e-4 * number**2
     return constant
+
+
+def _leaving_anode(source: TubeSource, energies: Floats, overvoltage: Floats) -> Floats:
+    """Part of the photons made in a thick anode that leaves the real one, at its front or at its back."""
+    anode, angles = _anode(source), (source.incidence_deg, source.takeoff_deg)
+    if not source.anode_um:
+        return _self_absorption(anode, source.voltage_kv, angles, energies, overvoltage)
+    inward, outward = (math.sin(math.radians(angle)) for angle in angles)
+    thickness = 1e-4 * source.anode_um * xraylib.ElementDensity(atomic_number(source.anode))
+    deepest = np.maximum(2 * mean_depth(anode, source.voltage_kv, overvoltage) * inward, 1e-9)
+    # As many photons at each depth, down to twice the mean one or the back of the anode.
+    made = np.minimum(deepest, thickness)
+    absorption = mass_photo_absorption(anode, energies) / outward
+    behind = np.exp(-absorption * (thickness - made))
+    crossed = np.maximum(absorption * made, 1e-12)
+    return np.asarray(behind * made / deepest * -np.expm1(-crossed) / crossed)
 
 
 def _self_absorption(

@@ -26,6 +26,7 @@ from napari_xrf.io.spectra.single import (
 
 LAYOUT = "EMSA/MAS spectrum"
 _MOST_CHANNELS = 2**20
+_PIXL_WIDTH_EV = 9.0
 # Keyword, unit after a dash ("LIVETIME  -s"), value; "##" marks keywords that the standard does not know.
 _KEYWORD = re.compile(r"^##?\s*([A-Za-z0-9]+)\s*(?:-?\s*([A-Za-z0-9/]+)\s*)?:(.*)$")
 _DATA = re.compile(r"^#\s*SPECTRUM\b", re.IGNORECASE)
@@ -142,6 +143,8 @@ def _excitation(tags: Tags) -> Excitation:
     fwhm, unit = number(_text(tags, "MNFWHM")), tags.get("MNFWHM", ("", ""))[1]
     if fwhm is not None and unit.lower() != "ev":
         fwhm = round(fwhm * 1000, 6)
+    if "PIXL" in _text(tags, "VERSION") and not _text(tags, "ANODE"):
+        return _of_pixl(tags)
     return Excitation(
         _KINDS.get(_text(tags, "KIND")),
         number(_text(tags, "BEAMKV")),
@@ -154,6 +157,17 @@ def _excitation(tags: Tags) -> Excitation:
         number(_text(tags, "PROBECUR"))
         or (number(_text(tags, "EMISSION")) if "PROBECUR" not in tags else None),
     )
+
+
+def _of_pixl(tags: Tags) -> Excitation:
+    """Return the excitation of spectra in the form of the PIXL team, whose configuration stands in another file.
+
+    The rover's channels are 8 eV wide, those of the laboratory's breadboard 10 eV.
+    """
+    widths = numbers(_text(tags, "XPERCHAN"))
+    unit = 1.0 if _text(tags, "XUNITS").lower().startswith("ev") else 1000.0
+    name = "PIXL breadboard" if widths and unit * widths[0] > _PIXL_WIDTH_EV else "PIXL"
+    return Excitation(energy_kev=number(_text(tags, "BEAMKV")), instrument=name)
 
 
 def _text(tags: Tags, keyword: str) -> str:

@@ -253,7 +253,7 @@ def quantify_with(
     known = calibrate_map(_by(measured, instrument), progress=progress)
     if standards:
         made, _ = calibrate_instrument(known.instrument, _read(standards, instrument), progress=progress)
-        recipe = replace(recipe, sensitivities=made.sensitivities)
+        recipe = replace(recipe, instrument=made)
     return report_quantities(known, elements, recipe=recipe, progress=progress, **options)
 
 

@@ -1,0 +1,158 @@
+"""What excites a sample, as far as its own spectrum tells: the lens from scatter, air in the path from argon."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from napari_xrf.maps.calibrated_map import CalibratedMap
+from napari_xrf.maps.composition import Recipe, Solution, expected_families, solve_composition
+from napari_xrf.maps.fitted_optic import FittedOptic, fit_optic_to_scatter
+from napari_xrf.maps.net_counts import NetCounts
+from napari_xrf.physics.attenuation import AIR
+from napari_xrf.physics.instrument import Instrument
+from napari_xrf.physics.source import TubeSource
+
+ARGON = "Ar K"
+_ARGON_SEEN = 10.0  # standard errors from which argon tells of air
+_MOST_AIR = 3.0  # paths are guessed too
+_LEAST_AIR = 0.003
+_ROUNDS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class FittedExcitation:
+    """A composition, and the instrument that its spectrum speaks for.
+
+    Attributes
+    ----------
+    recipe
+        With that instrument.
+    solution
+        The composition.
+    scatter_ratio
+        Measured over expected scatter, both over the lines' counts; NaN where it was not fitted.
+    """
+
+    recipe: Recipe
+    solution: Solution
+    scatter_ratio: float
+
+
+def fit_excitation(
+    counts: Mapping[str, NetCounts], part: CalibratedMap, recipe: Recipe, exposure: float | None = None
+) -> FittedExcitation:
+    """Return the composition of a spectrum with the lens and the air in the path that it tells itself.
+
+    Of a tube alone; a lens that standards told, or that was fitted before, is kept.
+
+    Parameters
+    ----------
+    counts
+        Of each family, argon's where it may tell of air.
+    part
+        The spectrum.
+    recipe
+        Its oxygen is decided: not ``"auto"``.
+    exposure
+        Seconds, times the beam's current where it is known.
+    """
+    instrument, ratio = recipe.instrument_of(part), math.nan
+    own = without_air(counts, instrument)
+    solution = solve_composition(own, instrument, recipe, exposure)
+    if not isinstance(instrument.source, TubeSource) or recipe.film:
+        return FittedExcitation(recipe, solution, ratio)
+    known = instrument.sensitivities
+    bends = recipe.fitted is None and not known.factors and known.throughput is None
+    fitted: FittedOptic | None = recipe.fitted
+    for _ in range(_ROUNDS):
+        before = instrument
+        instrument, found = _told(instrument, solution.fractions, solution.scale, counts, part, bends)
+        if found is not None:
+            fitted, ratio = found, found.scatter_ratio
+        if instrument == before:
+            break
+        solution = solve_composition(own, instrument, recipe, exposure, solution.fractions)
+    told = replace(recipe, instrument=instrument, fitted=fitted, sensitivities=None)
+    return FittedExcitation(told, replace(solution, recipe=told), ratio)
+
+
+def excitation_of_standard(
+    instrument: Instrument,
+    composition: Mapping[str, float],
+    counts: Mapping[str, NetCounts],
+    part: CalibratedMap,
+    *,
+    bends: bool,
+) -> Instrument:
+    """Return an instrument with the lens and the air that the spectrum of a sample of known composition tells.
+
+    Parameters
+    ----------
+    instrument
+        As far as it is known; its lens is the one to start from.
+    composition
+        Element → weight fraction, of any sum.
+    bends
+        Whether the lens is fitted, or only the air.
+    """
+    if not isinstance(instrument.source, TubeSource):
+        return instrument
+    whole = sum(composition.values())
+    fractions = {element: value / whole for element, value in composition.items()}
+    for _ in range(_ROUNDS):
+        expected = expected_families(fractions, instrument)
+        seen = [f for f, net in counts.items() if expected.get(f, 0.0) > 0 and net.counts > 3 * net.error]
+        made = sum(expected[family] for family in seen)
+        if made <= 0:
+            break
+        scale = sum(counts[family].counts for family in seen) / made
+        instrument = _told(instrument, fractions, scale, counts, part, bends)[0]
+    return instrument
+
+
+def _told(
+    instrument: Instrument,
+    fractions: Mapping[str, float],
+    scale: float,
+    counts: Mapping[str, NetCounts],
+    part: CalibratedMap,
+    bends: bool,
+) -> tuple[Instrument, FittedOptic | None]:
+    """Return an instrument with air and, where its lens may be bent, the lens; and what the lens was fitted to."""
+    instrument = with_air(instrument, counts, scale)
+    strangers = tuple(f for f, net in counts.items() if f.split()[0] not in fractions and net.counts > 3 * net.error)
+    found = fit_optic_to_scatter(instrument, fractions, part, scale, strangers) if bends else None
+    return (replace(instrument, optic=found.optic) if found else instrument), found
+
+
+def without_air(counts: Mapping[str, NetCounts], instrument: Instrument) -> dict[str, NetCounts]:
+    """Return the counts without argon's under X-rays, unless argon is all there is: it is of the air."""
+    if not isinstance(instrument.source, TubeSource):
+        return dict(counts)
+    return {family: net for family, net in counts.items() if family != ARGON} or dict(counts)
+
+
+def with_air(instrument: Instrument, counts: Mapping[str, NetCounts], scale: float) -> Instrument:
+    """Return an instrument with the air that argon's counts show between optic, sample and detector.
+
+    The detector is taken to see argon along the whole way of the beam through the atmosphere.
+
+    Parameters
+    ----------
+    scale
+        Measured counts over those expected per unit of dose.
+    """
+    net = counts.get(ARGON)
+    path_cm = instrument.path_cm[0]
+    if instrument.atmosphere == "air" or path_cm <= 0 or net is None:
+        return instrument
+    if net.counts < _ARGON_SEEN * net.error:
+        return replace(instrument, air_part=0.0)
+    film = expected_families({"Ar": 1.0}, instrument, mass_per_area=1.0).get(ARGON, 0.0)
+    if film <= 0:
+        return instrument
+    seen = 1e-6 * net.counts / (scale * film) / math.sin(math.radians(instrument.incidence_deg))
+    part = seen / (AIR.mass_fractions["Ar"] * AIR.density * path_cm)
+    return replace(instrument, air_part=min(part, _MOST_AIR) if part > _LEAST_AIR else 0.0)

@@ -1,0 +1,142 @@
+"""The transmission of a tube's lens from what the sample itself scatters.
+
+Between its lines a spectrum shows the tube's spectrum behind the lens, scattered. Where few channels lie between
+lines the transmission stays as it was taken, as far as it is smooth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.emission_lines import main_line, split_family
+from napari_xrf.maps.calibrated_map import CalibratedMap
+from napari_xrf.maps.setting import channel_groups
+from napari_xrf.physics.forward import expect_spectrum
+from napari_xrf.physics.instrument import Instrument, OpticTransmission
+from napari_xrf.physics.sample import sample_layers
+from napari_xrf.physics.source_shares import share_source, shares_at
+from napari_xrf.reference.materials import Material
+
+Floats = NDArray[np.float64]
+
+_KNOT_STEP = 0.24  # of ln(energy)
+_FROM_KEV, _SHOWN_FROM_KEV = 1.5, 2.2  # knots from; channels from
+_LOOSE = {True: 0.7, False: 0.2}  # of ln(transmission) at a knot, with a lens and without one
+_BENT = {True: 0.25, False: 0.08}  # of its second differences
+_SHAPE = 0.06  # relative error of scatter in a group of channels, beside that of counts
+_LINES_PART, _LINES_ERROR = 0.3, 0.1  # most of a group that may be lines, and their relative error
+_ROBUST, _ROUNDS = 2.0, 12
+_LEAST_GROUPS, _LEAST_COUNTS = 12, 20.0
+
+
+@dataclass(frozen=True, eq=False)
+class FittedOptic:
+    """A lens' transmission as the scattered background tells it.
+
+    Attributes
+    ----------
+    optic
+        Its transmission.
+    knots_kev
+        (K,) where it was bent.
+    covariance
+        (K, K) of ln(transmission) at the knots.
+    scatter_ratio
+        Measured over expected scatter, both over the lines' counts.
+    """
+
+    optic: OpticTransmission
+    knots_kev: Floats
+    covariance: Floats
+    scatter_ratio: float
+
+
+def fit_optic_to_scatter(
+    instrument: Instrument,
+    fractions: Mapping[str, float],
+    part: CalibratedMap,
+    scale: float,
+    unexplained: Sequence[str] = (),
+) -> FittedOptic | None:
+    """Return the transmission that brings expected scatter to the measured one; None where too little shows.
+
+    Parameters
+    ----------
+    instrument
+        A tube, with the lens as it is taken.
+    fractions
+        Element → weight fraction of the sample.
+    part
+        Its spectrum.
+    scale
+        Measured over expected counts of lines.
+    unexplained
+        Families that the spectrum shows and the composition does not hold.
+    """
+    whole = sum(fractions.values())
+    material = Material("sample", {e: value / whole for e, value in fractions.items() if value > 0}, 1.0)
+    before, highest = instrument.optic, float(instrument.source.highest_kev)
+    knots = np.geomspace(_FROM_KEV, highest, max(4, round(math.log(highest / _FROM_KEV) / _KNOT_STEP) + 1))
+    expected = expect_spectrum(material, instrument)
+    lines = scale * (expected.counts - expected.scatter)
+    shares = scale * share_source(sample_layers(material), instrument, tuple(knots)).scatter
+    groups = _scatter_groups(part, lines, unexplained)
+    if groups is None:
+        return None
+    starts, used = groups
+    measured, of_lines = (np.add.reduceat(v[part.setting.fitted], starts)[used] for v in (part.sum_spectrum, lines))
+    parts = np.add.reduceat(shares[:, part.setting.fitted], starts, axis=1)[:, used]
+    logs, covariance = _solved(measured, of_lines, parts, before is not None)
+    fine = np.unique(np.concatenate([knots, before.energies_kev if before else knots]))
+    fine = fine[(fine >= knots[0]) & (fine <= highest)]
+    bend = np.exp(logs) @ shares_at(fine, tuple(knots))
+    old = before.at(fine) if before else np.ones(fine.size)
+    scattered = np.exp(logs) @ parts
+    ratio = float((measured - of_lines).clip(0).sum() / max(parts.sum(), 1e-300))
+    bend /= max(float(scattered.sum() / max(parts.sum(), 1e-300)), 1e-300)
+    optic = OpticTransmission(tuple(fine), tuple(np.maximum(old * bend, 1e-9)))
+    return FittedOptic(optic, knots, covariance, ratio)
+
+
+def _scatter_groups(
+    part: CalibratedMap, lines: Floats, unexplained: Sequence[str]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]] | None:
+    """Return the first channels of groups, and which of them show scatter."""
+    setting = part.setting
+    starts, inside = channel_groups(setting), setting.fitted
+    energies = part.energy.energies[inside]
+    counts = np.add.reduceat(part.sum_spectrum[inside], starts)
+    free = np.add.reduceat(lines[inside], starts) < _LINES_PART * counts
+    at = energies[starts]
+    free &= (at > _SHOWN_FROM_KEV) & (counts > _LEAST_COUNTS)
+    for family in unexplained:
+        if line := main_line(*split_family(family)):
+            free &= np.abs(at - line.energy) > float(setting.detector.fwhm(line.energy))
+    return (starts, free) if free.sum() >= _LEAST_GROUPS else None
+
+
+def _solved(measured: Floats, lines: Floats, parts: Floats, lens: bool) -> tuple[Floats, Floats]:
+    """Return ln of the factors of the parts, and their covariance: Gauss-Newton, robust against stray peaks."""
+    number = len(parts)
+    centred = (np.eye(number) - 1 / number) / _LOOSE[lens]
+    prior = np.concatenate([centred, np.diff(np.eye(number), 2, axis=0) / _BENT[lens]])
+    scattered = np.maximum(measured - lines, 0.05 * measured)
+    error = np.sqrt(measured + (_LINES_ERROR * lines) ** 2 + (_SHAPE * scattered) ** 2) / scattered
+    logs = np.full(number, math.log(scattered.sum() / parts.sum()))
+    inverse = np.eye(number)
+    for _ in range(_ROUNDS):
+        made = np.exp(logs) @ parts
+        slopes = (np.exp(logs)[:, None] * parts / made).T
+        misfit = (np.log(scattered) - np.log(made)) / error
+        weight = np.sqrt(np.minimum(1.0, _ROBUST / np.maximum(np.abs(misfit), 1e-9))) / error
+        system = np.concatenate([slopes * weight[:, None], prior])
+        wanted = np.concatenate([(np.log(scattered) - np.log(made)) * weight, -prior @ logs])
+        step = np.linalg.lstsq(system, wanted, rcond=None)[0]
+        logs = logs + np.clip(step, -1.0, 1.0)
+        inverse = np.linalg.pinv(system.T @ system)
+    return logs, inverse

@@ -1,0 +1,74 @@
+"""What each part of a tube's spectrum makes of a sample's spectrum: scattered counts, and counts of families."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from napari_xrf.physics.attenuation import Floats, Layer
+from napari_xrf.physics.fluorescence import Beam, fluoresce
+from napari_xrf.physics.forward import illuminate
+from napari_xrf.physics.instrument import Instrument
+from napari_xrf.physics.sample import sample_elements
+from napari_xrf.physics.scatter import scatter
+
+
+@dataclass(frozen=True, eq=False)
+class SourceShares:
+    """Shares of K parts of a source's spectrum, which add up to what the whole of it makes.
+
+    Attributes
+    ----------
+    scatter
+        (K, E) counts of scattered photons.
+    families
+        Family → (K,) counts of its primary fluorescence.
+    """
+
+    scatter: Floats
+    families: dict[str, Floats]
+
+
+def shares_at(energies_kev: Floats, knots_kev: Sequence[float]) -> Floats:
+    """Return the share of each part, (K, E), at energies: a roof over each knot in ln(energy), 1 beyond the ends."""
+    at, knots = np.log(np.maximum(energies_kev, 1e-3)), np.log(knots_kev)
+    return np.array([np.interp(at, knots, row) for row in np.eye(len(knots))])
+
+
+def share_source(layers: Sequence[Layer], instrument: Instrument, knots_kev: Sequence[float]) -> SourceShares:
+    """Return what the parts of a photon source around knots make of a sample.
+
+    Parameters
+    ----------
+    layers
+        The sample.
+    knots_kev
+        K rising energies, keV.
+    """
+    light, angles = illuminate(instrument), (instrument.incidence_deg, instrument.takeoff_deg)
+    whole = light.scatter_source
+    smooth, lines, families = [], [], []
+    beam = light.beam(sample_elements(layers))
+    parts = [shares_at(at, knots_kev) for at in (whole.energies, whole.compton_energies, whole.line_energies)]
+    of_beam = shares_at(beam.energies, knots_kev)
+    detected = light.outward(whole.energies), light.outward(whole.line_energies)
+    for k in range(len(knots_kev)):
+        part = replace(
+            whole,
+            rayleigh_photons=whole.rayleigh_photons * parts[0][k],
+            compton_photons=whole.compton_photons * parts[1][k],
+            line_photons=whole.line_photons * parts[2][k],
+        )
+        scattered = scatter(layers, part, *angles)
+        smooth.append(scattered.photons * detected[0])
+        lines.append(scattered.line_photons * detected[1])
+        found = fluoresce(layers, Beam(beam.energies, beam.photons * of_beam[k]), *angles, order=1)
+        seen = light.outward(found.lines.energies) * instrument.detector.efficiency(found.lines.energies)
+        families.append(found.lines.family_sums(found.primary * seen))
+    names = dict.fromkeys(name for one in families for name in one)
+    counts = light.grid_response.fold(np.stack(smooth))
+    if whole.line_energies.size:
+        counts = counts + light.line_response.fold(np.stack(lines))
+    return SourceShares(counts, {name: np.array([one.get(name, 0.0) for one in families]) for name in names})
