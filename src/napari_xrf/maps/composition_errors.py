@@ -93,7 +93,11 @@ def _covariances(solution: Solution) -> tuple[Floats, Floats]:
 
 def _of_excitation(solution: Solution, families: Sequence[str]) -> Floats:
     """Covariance that a fitted lens and air in the path leave in the expected counts of families, (F, F)."""
-    instrument, fitted, covariance = solution.instrument, solution.recipe.fitted, np.zeros((len(families),) * 2)
+    instrument, fitted, covariance = (
+        solution.instrument,
+        solution.recipe.fitted,
+        np.zeros((len(families),) * 2),
+    )
     if fitted is not None:
         material = Material("solved", {e: v for e, v in solution.fractions.items() if v > 0}, 1.0)
         made = share_source(sample_layers(material), instrument, tuple(fitted.knots_kev)).families

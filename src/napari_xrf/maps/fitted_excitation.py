@@ -1,4 +1,4 @@
-"""What excites a sample, as far as its own spectrum tells: the lens from scatter, air in the path from argon."""
+"""What excites a sample, as its own spectrum tells it: the lens by scatter, air in the path by argon."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def excitation_of_standard(
     *,
     bends: bool,
 ) -> Instrument:
-    """Return an instrument with the lens and the air that the spectrum of a sample of known composition tells.
+    """Return an instrument with the lens and the air that a sample of known composition tells.
 
     Parameters
     ----------
@@ -120,9 +120,11 @@ def _told(
     part: CalibratedMap,
     bends: bool,
 ) -> tuple[Instrument, FittedOptic | None]:
-    """Return an instrument with air and, where its lens may be bent, the lens; and what the lens was fitted to."""
+    """Return an instrument with its air and, if asked, its lens; and how the lens was fitted."""
     instrument = with_air(instrument, counts, scale)
-    strangers = tuple(f for f, net in counts.items() if f.split()[0] not in fractions and net.counts > 3 * net.error)
+    strangers = tuple(
+        f for f, net in counts.items() if f.split()[0] not in fractions and net.counts > 3 * net.error
+    )
     found = fit_optic_to_scatter(instrument, fractions, part, scale, strangers) if bends else None
     return (replace(instrument, optic=found.optic) if found else instrument), found
 

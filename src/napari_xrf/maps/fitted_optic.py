@@ -1,14 +1,14 @@
 """The transmission of a tube's lens from what the sample itself scatters.
 
-Between its lines a spectrum shows the tube's spectrum behind the lens, scattered. Where few channels lie between
-lines the transmission stays as it was taken, as far as it is smooth.
+Between its lines a spectrum shows the tube's spectrum behind the lens, scattered. Where few channels lie
+between lines the transmission stays as it was taken, as far as it is smooth.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +89,9 @@ def fit_optic_to_scatter(
     if groups is None:
         return None
     starts, used = groups
-    measured, of_lines = (np.add.reduceat(v[part.setting.fitted], starts)[used] for v in (part.sum_spectrum, lines))
+    measured, of_lines = (
+        np.add.reduceat(v[part.setting.fitted], starts)[used] for v in (part.sum_spectrum, lines)
+    )
     parts = np.add.reduceat(shares[:, part.setting.fitted], starts, axis=1)[:, used]
     logs, covariance = _solved(measured, of_lines, parts, before is not None)
     fine = np.unique(np.concatenate([knots, before.energies_kev if before else knots]))
@@ -121,7 +123,7 @@ def _scatter_groups(
 
 
 def _solved(measured: Floats, lines: Floats, parts: Floats, lens: bool) -> tuple[Floats, Floats]:
-    """Return ln of the factors of the parts, and their covariance: Gauss-Newton, robust against stray peaks."""
+    """Return ln of the factors of parts, and their covariance; robust against stray peaks."""
     number = len(parts)
     centred = (np.eye(number) - 1 / number) / _LOOSE[lens]
     prior = np.concatenate([centred, np.diff(np.eye(number), 2, axis=0) / _BENT[lens]])

@@ -127,7 +127,7 @@ class _Measured:
         return cls(part, standard.composition, net_counts(part, elements, continuum, progress))
 
     def excited_by(self, optic: OpticTransmission | None, *, bends: bool = False) -> Instrument:
-        """Return its instrument with a lens, bent to its scatter if asked, and with the air that its argon shows."""
+        """Return its instrument with a lens, bent to its scatter if asked, and with the air it shows."""
         own = replace(self.part.instrument, optic=optic, sensitivities=Sensitivities())
         return excitation_of_standard(own, self.composition, self.counts, self.part, bends=bends)
 
@@ -158,7 +158,9 @@ def _fitted_optic(instrument: Instrument, standards: Sequence[_Measured]) -> Opt
         parts = []
         for one in standards:
             expected = expected_families(one.composition, one.excited_by(optic_at(logs)))
-            seen = [f for f, net in one.counts.items() if expected.get(f, 0) > 0 and net.counts > 3 * net.error]
+            seen = [
+                f for f, net in one.counts.items() if expected.get(f, 0) > 0 and net.counts > 3 * net.error
+            ]
             weights = np.array([1 / np.hypot(one.counts[f].relative_error, _COUNTED) for f in seen])
             logs_of = np.array([np.log(one.counts[f].counts / expected[f]) for f in seen])
             parts.append(weights * (logs_of - np.average(logs_of, weights=weights**2)))

@@ -123,7 +123,7 @@ def expect_spectrum(
 def expect_families(
     material: Material | Sequence[Layer], instrument: Instrument, *, thickness_um: float | None = None
 ) -> dict[str, float]:
-    """Return the detected intensity of each line family of a sample, as :func:`expect_spectrum` does, sooner."""
+    """Return the detected intensity of each line family, as :func:`expect_spectrum` does, sooner."""
     layers = sample_layers(material, thickness_um)
     require_excitable(layers, instrument.source.highest_kev, instrument.detector)
     lines, photons = _lines(layers, instrument, 3)
@@ -252,6 +252,7 @@ def film_lines(element: str, instrument: Instrument) -> dict[str, tuple[Floats, 
 
 @lru_cache(maxsize=_CACHED_INSTRUMENTS)
 def illuminate(instrument: Instrument) -> Illumination:
+    """Return an instrument's source on the sample; the last few are kept."""
     return Illumination(instrument)
 
 
@@ -273,7 +274,7 @@ def _emit(layers: tuple[Layer, ...], instrument: Instrument, order: int) -> _Emi
 
 
 def _lines(layers: tuple[Layer, ...], instrument: Instrument, order: int) -> tuple[LineTable, Floats]:
-    """The sample's lines, and the photons of each that reach the detector."""
+    """Return the sample's lines, and the photons of each that reach the detector."""
     light, angles = illuminate(instrument), (instrument.incidence_deg, instrument.takeoff_deg)
     if isinstance(instrument.source, ElectronBeam):
         lines, photons, _ = excite_by_electrons(layers, instrument.source, angles, light.grid)

@@ -1,4 +1,4 @@
-"""What each part of a tube's spectrum makes of a sample's spectrum: scattered counts, and counts of families."""
+"""What each part of a tube's spectrum makes of a sample's: scattered counts, and counts of families."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SourceShares:
 
 
 def shares_at(energies_kev: Floats, knots_kev: Sequence[float]) -> Floats:
-    """Return the share of each part, (K, E), at energies: a roof over each knot in ln(energy), 1 beyond the ends."""
+    """Return the share of each part, (K, E), at energies: roofs over knots in ln(energy)."""
     at, knots = np.log(np.maximum(energies_kev, 1e-3)), np.log(knots_kev)
     return np.array([np.interp(at, knots, row) for row in np.eye(len(knots))])
 

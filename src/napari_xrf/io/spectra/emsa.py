@@ -160,7 +160,7 @@ def _excitation(tags: Tags) -> Excitation:
 
 
 def _of_pixl(tags: Tags) -> Excitation:
-    """Return the excitation of spectra in the form of the PIXL team, whose configuration stands in another file.
+    """Return the excitation of spectra as the PIXL team writes them, who configure in another file.
 
     The rover's channels are 8 eV wide, those of the laboratory's breadboard 10 eV.
     """
