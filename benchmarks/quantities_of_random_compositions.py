@@ -3,8 +3,8 @@
 ``python -m benchmarks.quantities_of_random_compositions --number 500``. Fluorescence is fisx's; tube, scatter
 and detector those of :mod:`benchmarks.independent`. Angles and lens of each spectrum differ from what the
 program is told, but with ``--told``; the axis is known. Two in three
-are oxides of 4 to 9 elements, the others alloys of 2 to 6; one element may be a trace. Elements are named to the
-program, oxygen is not.
+are oxides of 4 to 9 elements, the others alloys of 2 to 6; one element may be a trace.
+Elements are named to the program, oxygen is not.
 """
 
 from __future__ import annotations
