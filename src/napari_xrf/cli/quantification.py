@@ -121,8 +121,7 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
         learned = None
         if arguments.pixels:
             whole = None if regions else report.quantities[0]
-            told = {"recipe": recipe, "whole": whole, "progress": console.progress}
-            learned = plan_quantities(known, elements, **told)
+            learned = plan_quantities(known, elements, recipe=recipe, whole=whole, progress=console.progress)
         return written_plan(arguments, known, learned, report, elements=elements)
     if arguments.output is None:
         return Answer(report.rows, _as_text(report.rows))
