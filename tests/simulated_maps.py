@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
-from napari_xrf.maps.families import family_column
+from napari_xrf.maps.families import family_columns
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.excitation import instrument_of
 from napari_xrf.physics.instrument import Instrument, load_instrument
@@ -73,10 +73,9 @@ def simulate_map(
     detector = detector or load_instrument("m4-tornado").detector
     highest = excitation.energy_kev or 50.0
     instrument = _instrument(axis, excitation)
-    columns = [
-        family_column(family, detector, axis, highest, excitation.kind == "monochromatic", instrument)
-        for family in families
-    ]
+    columns = family_columns(
+        tuple(families), detector, axis, highest, excitation.kind == "monochromatic", instrument
+    )
     columns = np.array([*columns, continuum_shape(axis, excitation.energy_kev or 50.0)])
     mean = np.append((1 - continuum) * shares / shares.sum(), continuum) * counts
     pixels = shape[0] * shape[1]

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from napari_xrf.core.constants import ELECTRON_REST_KEV, FWHM_PER_SIGMA, MN_KA_KEV
 from napari_xrf.core.emission_lines import SHELLS, edge_energy, family_lines
 from napari_xrf.maps.background import estimate_background, typical_fwhm
 from napari_xrf.maps.candidates import known_elements
+from napari_xrf.maps.non_negative import fit_bounded
 from napari_xrf.maps.peaks import Peak
 from napari_xrf.maps.scatter import ANODES
 from napari_xrf.maps.setting import Setting
@@ -148,9 +150,9 @@ class _AxisSearch:
                 near = slice(*np.searchsorted(energies, (line - 5 * width, line + 5 * width)))
                 odds = np.exp(0.5 * (family.log_odds - rank))
                 density[near] += odds / width * np.exp(-0.5 * ((energies[near] - line) / width) ** 2)
-        from scipy.ndimage import gaussian_filter1d
-
-        broad = gaussian_filter1d(density, _BROAD_KEV / step, mode="constant")
+        reach = np.arange(-4 * _BROAD_KEV, 4 * _BROAD_KEV + 0.5 * step, step) / _BROAD_KEV
+        kernel = np.exp(-0.5 * reach**2)
+        broad = np.convolve(density, kernel / kernel.sum(), mode="same")
         ratio = density / np.maximum(broad, 1e-3 * broad.max())
         return energies, np.log(_NO_LINE + (1 - _NO_LINE) * ratio)
 
@@ -161,9 +163,8 @@ class _AxisSearch:
         energies, table = self._table
         score = np.interp(moved, energies, table, left=np.log(_NO_LINE), right=np.log(_NO_LINE)) @ self.weight
         score = score + log_prior(offset, gain) + self._resolution_prior(gain)
-        from scipy.ndimage import maximum_filter
-
-        top = (score == maximum_filter(score, (3, 5))).ravel()
+        around = np.pad(score, ((1, 1), (2, 2)), constant_values=-np.inf)
+        top = (score == sliding_window_view(around, (3, 5)).max(axis=(2, 3))).ravel()
         order = [k for k in np.argsort(-score.ravel()) if top[k]][:most]
         return [Axis(float(offset.flat[k]), float(gain.flat[k]), float(score.flat[k])) for k in order]
 
@@ -224,14 +225,12 @@ class _AxisSearch:
 
     def _fitted(self, near: list[_Family], rows: list[Array], kept: list[int]) -> tuple[float, Array, float]:
         """Return the score of some families, their amplitudes, and the part of the peaks explained."""
-        from scipy.optimize import nnls
-
         wanted = self.counts / self.errors
         squares, score, amplitudes = wanted**2, 0.0, np.zeros(0)
         if kept:
             chosen = np.array([rows[k] for k in kept])
             design = np.concatenate([chosen[:, :-1].T, np.diag(chosen[:, -1])])
-            amplitudes, _ = nnls(design, np.concatenate([wanted, np.zeros(len(kept))]))
+            amplitudes = fit_bounded(design, np.concatenate([wanted, np.zeros(len(kept))]))
             squares = (wanted - chosen[:, :-1].T @ amplitudes) ** 2
             score = -0.5 * float(((amplitudes * chosen[:, -1]) ** 2).sum())
             by_element: dict[str, float] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import xraylib
 from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import HEAVIEST, edge_energy, main_line, split_family
-from napari_xrf.maps.families import families_of, family_column, family_columns
+from napari_xrf.maps.families import families_of, family_columns
 from napari_xrf.maps.setting import Setting
 
 # Noble gases do not stay in solids; no isotope of the others lives long enough to be found in a sample.
@@ -90,7 +91,7 @@ def candidates(setting: Setting, listed: tuple[str, ...] = (), usual: bool = Fal
                 odds += (_COMMON - _USUAL) * (element == "Ar")  # only in air is it looked for
                 odds += _TUBE_MATERIAL * (element == "Rh" and setting.kind in ("tube", None))
             chosen.append((element, families, odds))
-    columns = columns_of(tuple(families for _, families, _ in chosen), setting)
+    columns = columns_by_element([families for _, families, _ in chosen], setting)
     return tuple(
         Candidate(element, families, own, odds)
         for (element, families, odds), own in zip(chosen, columns, strict=True)
@@ -98,29 +99,22 @@ def candidates(setting: Setting, listed: tuple[str, ...] = (), usual: bool = Fal
     )
 
 
-def columns_of(families: tuple[tuple[str, ...], ...], setting: Setting) -> list[NDArray[np.float64]]:
-    """Return the expected spectra of each element's families in a setting, (F, E) each."""
-    every = family_columns(
-        tuple(family for own in families for family in own),
+def columns_of(families: tuple[str, ...], setting: Setting) -> NDArray[np.float64]:
+    """Return the expected spectra of K families in a setting, (K, E), see :func:`.family_columns`."""
+    return family_columns(
+        families,
         setting.detector,
         setting.energy,
         setting.highest_kev,
         setting.monochromatic,
         setting.source,
     )
+
+
+def columns_by_element(families: Sequence[tuple[str, ...]], setting: Setting) -> list[NDArray[np.float64]]:
+    """Return the expected spectra of each element's families, (F, E) each."""
+    every = columns_of(tuple(family for own in families for family in own), setting)
     return np.split(every, np.cumsum([len(own) for own in families])[:-1]) if families else []
-
-
-def column_of(family: str, setting: Setting) -> NDArray[np.float64]:
-    """Return the expected spectrum of a family in a setting, (E,)."""
-    return family_column(
-        family,
-        setting.detector,
-        setting.energy,
-        setting.highest_kev,
-        setting.monochromatic,
-        setting.source,
-    )
 
 
 def ordered_families(element: str, setting: Setting) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, find_elements
-from napari_xrf.maps.candidates import column_of
+from napari_xrf.maps.candidates import columns_of
 from napari_xrf.maps.families import wanted_families
 from napari_xrf.maps.fit import PixelSolver, fit_pixels, make_solver, solve_non_negative
 from napari_xrf.maps.setting import Setting
@@ -145,7 +145,7 @@ def plan_fit(
     """
     columns = pixel_columns(families, spectrum, setting, continuum)
     pooled = pooled_expectation(columns, spectrum[setting.fitted], pixels)
-    return ElementPlan(families, (), make_solver(columns, pooled), setting.fitted)
+    return ElementPlan(families, (), make_solver(columns, pooled, pixels), setting.fitted)
 
 
 def pixel_columns(
@@ -155,7 +155,7 @@ def pixel_columns(
     continuum: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Return the columns that explain a pixel, (K, fitted channels): families first, then surroundings."""
-    peaks = np.array([column_of(family, setting) for family in families])
+    peaks = columns_of(families, setting)
     if continuum is not None:
         around = surroundings(spectrum, setting, _CONTINUUM_SPACING_KEV, continuum)
         return np.concatenate([peaks, around.columns])[:, setting.fitted]

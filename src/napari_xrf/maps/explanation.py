@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.blas_threads import one_blas_thread
-from napari_xrf.maps.candidates import Candidate, candidates, columns_of
+from napari_xrf.maps.candidates import Candidate, candidates, columns_by_element
 from napari_xrf.maps.joint_fit import Linear
 from napari_xrf.maps.judgement import FoundElement, judge
 from napari_xrf.maps.peaks import without_spikes
@@ -133,7 +133,7 @@ def explain_again(
     """
     summed, setting = coarse(without_spikes(spectrum, setting.energy, setting.detector.fwhm), setting)
     kept = [one for one in before.elements if one.element not in without]
-    profiles = columns_of(tuple(one.families for one in kept), setting)
+    profiles = columns_by_element([one.families for one in kept], setting)
     pool = tuple(replace(one, columns=own) for one, own in zip(kept, profiles, strict=True))
     columns = SpectrumFit(summed, setting, pool, before.strays if strays else (), next_stray=FIRST_STRAY)
     search = _Search(

@@ -29,21 +29,21 @@ _SUBSHELL_OF = {"K": "K", "L": "L1", "M": "M1"}
 _OVERVOLTAGE = 1.6  # a tube or a beam of electrons ionises a shell most at about this multiple of its edge
 
 
-@lru_cache(maxsize=4096)
-def family_column(
-    family: str,
+@lru_cache(maxsize=16)
+def family_columns(
+    families: tuple[str, ...],
     detector: Detector,
     energy: EnergyAxis,
     excitation_kev: float,
     monochromatic: bool = False,
     instrument: Instrument | None = None,
 ) -> NDArray[np.float64]:
-    """Return the expected spectrum of a line family, all lines in the ratios of a thin film.
+    """Return the expected spectra of K line families, all lines in the ratios of a thin film.
 
     Parameters
     ----------
-    family
-        ``"Fe K"``.
+    families
+        ``("Fe K", …)``.
     detector, energy
         What counts the photons, and on which axis.
     excitation_kev
@@ -56,23 +56,9 @@ def family_column(
 
     Returns
     -------
-    (E,) shares of the family's counts, summing to 1 over the channels above 0 keV; all 0 when no line
+    (K, E) shares of each family's counts, summing to 1 over the channels above 0 keV; all 0 when no line
     can be excited or reaches the axis. Read-only.
     """
-    lines, shares = _lines(family, excitation_kev, monochromatic, instrument)
-    return normalised(_counted(lines, shares, detector, energy))
-
-
-@lru_cache(maxsize=8)
-def family_columns(
-    families: tuple[str, ...],
-    detector: Detector,
-    energy: EnergyAxis,
-    excitation_kev: float,
-    monochromatic: bool = False,
-    instrument: Instrument | None = None,
-) -> NDArray[np.float64]:
-    """Return the columns of many families at once, (K, E), see :func:`family_column`. Read-only."""
     found = [_lines(family, excitation_kev, monochromatic, instrument) for family in families]
     lines = np.concatenate([np.zeros(0), *(at for at, _ in found)])
     shares = np.zeros((len(families), lines.size))
@@ -94,7 +80,7 @@ def subshell_columns(
     monochromatic: bool = False,
     instrument: Instrument | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the parts of :func:`family_column` that vacancies of each subshell make, (S, E).
+    """Return the parts of a family's column that vacancies of each subshell make, (S, E).
 
     And of them, (S, E), what the transitions make whose rates are known least: of L those from N and O (Lγ),
     of M those from N2 and N3 (Mζ), which lie far below Mα and are absorbed more.

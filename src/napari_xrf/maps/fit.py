@@ -16,21 +16,20 @@ count of the pooled spectrum is added to μ, so that an empty pixel has an error
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.cores import core_count
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.maps.non_negative import solve_bounded
 
 _MOST_THREADS = 8
 _PIXELS_PER_TASK = 512
-_SWEEPS = 400
+_FEW_PIXELS = 1000
 _RIDGE = 1e-9
 
 
@@ -50,6 +49,8 @@ class PixelSolver:
         (K, K) S, fitted counts → variances.
     floor
         (K,) variance of an empty pixel.
+    few
+        Whether the map has so few pixels that compiled code is not worth loading.
     """
 
     projection: NDArray[np.float32]
@@ -57,9 +58,12 @@ class PixelSolver:
     inverse: NDArray[np.float64]
     spread: NDArray[np.float64]
     floor: NDArray[np.float64]
+    few: bool = False
 
 
-def make_solver(columns: NDArray[np.float64], pooled: NDArray[np.float64]) -> PixelSolver:
+def make_solver(
+    columns: NDArray[np.float64], pooled: NDArray[np.float64], pixels: int = _FEW_PIXELS
+) -> PixelSolver:
     """Prepare the fit of many pixels.
 
     Parameters
@@ -68,6 +72,8 @@ def make_solver(columns: NDArray[np.float64], pooled: NDArray[np.float64]) -> Pi
         (K, E) non-negative expected spectra, one count each.
     pooled
         (E,) expected counts of a mean pixel; channels with 0 are left out.
+    pixels
+        How many the map has.
 
     Raises
     ------
@@ -91,6 +97,7 @@ def make_solver(columns: NDArray[np.float64], pooled: NDArray[np.float64]) -> Pi
         np.asarray(inverse, dtype=np.float64),
         np.asarray(gain_squared @ columns.T, dtype=np.float64),
         np.asarray(floor, dtype=np.float64),
+        pixels < _FEW_PIXELS,
     )
 
 
@@ -116,6 +123,11 @@ def fit_pixels(
     """
     if counts.ndim != 2 or counts.shape[1] != solver.projection.shape[0]:
         raise InvalidInput(f"counts {counts.shape} do not fit {solver.projection.shape[0]} channels")
+    if solver.few:
+        check()
+        return _fit_few(solver, counts)
+    from napari_xrf.maps.fit_kernels import project, solve
+
     pixels, size = counts.shape[0], solver.normal.shape[0]
     amplitudes = np.empty((pixels, size), dtype=np.float32)
     errors = np.empty((pixels, size), dtype=np.float32)
@@ -126,8 +138,8 @@ def fit_pixels(
         if block.dtype.byteorder not in "=|":
             block = block.astype(block.dtype.newbyteorder("="))
         projected = np.zeros((block.shape[0], size), dtype=np.float32)
-        _project(block, solver.projection, projected)
-        _solve(
+        project(block, solver.projection, projected)
+        solve(
             projected, solver.normal, solver.inverse, solver.spread, solver.floor,
             amplitudes[part], errors[part],
         )  # fmt: skip
@@ -145,7 +157,7 @@ def fit_pixels(
 def solve_non_negative(
     normal: NDArray[np.float64], projected: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Minimise xᵀNx - 2bᵀx over x ≥ 0 by the active-set method of Lawson and Hanson (1974).
+    """Minimise xᵀNx - 2bᵀx over x ≥ 0.
 
     Parameters
     ----------
@@ -157,81 +169,20 @@ def solve_non_negative(
     solution, standard_errors : (K,)
         The errors are those of the unbounded problem, sqrt(diag(N⁻¹)), when N is in units of variances.
     """
-    from scipy.optimize import nnls
-
     # Columns of very different height: a unit diagonal first; a little ridge where columns are nearly alike.
     scale = 1 / np.sqrt(np.maximum(np.diag(normal), 1e-300))
     scaled = normal * scale * scale[:, None] + _RIDGE * np.eye(scale.size)
-    values, vectors = np.linalg.eigh(scaled)
-    roots = np.sqrt(np.maximum(values, _RIDGE))
-    # |Rx - q|² with RᵀR = N and Rᵀq = b is the same problem in the form that the active-set method takes.
-    factor = roots[:, None] * vectors.T
-    solution, _ = nnls(factor, (vectors.T @ (projected * scale)) / roots, maxiter=30 * scale.size)
-    errors = np.sqrt(((vectors / roots) ** 2).sum(axis=1))
-    return solution * scale, errors * scale
+    solution = solve_bounded(scaled, projected * scale)
+    return solution * scale, np.sqrt(np.diag(np.linalg.inv(scaled))) * scale
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
-def _project(counts, projection, target):  # type: ignore[no-untyped-def]
-    # Most channels of a map pixel are empty: skipping them beats a dense product.
-    pixels, channels = counts.shape
-    size = projection.shape[1]
-    for pixel in range(pixels):
-        for channel in range(channels):
-            count = counts[pixel, channel]
-            if count != 0:
-                value = np.float32(count)
-                for k in range(size):
-                    target[pixel, k] += value * projection[channel, k]
-
-
-@numba.njit(nogil=True, cache=True)
-def _descend(normal, projected, solution, sweeps, tolerance):  # type: ignore[no-untyped-def]
-    """Coordinate descent with x >= 0 (Franc et al., CAIP 2005, LNCS 3691, 407), in place."""
-    size = solution.size
-    gradient = -projected.copy()
-    for k in range(size):
-        if solution[k] != 0:
-            for j in range(size):
-                gradient[j] += normal[j, k] * solution[k]
-    for _ in range(sweeps):
-        largest = 0.0
-        for k in range(size):
-            diagonal = normal[k, k]
-            if diagonal <= 0:
-                continue
-            wanted = max(0.0, solution[k] - gradient[k] / diagonal)
-            step = wanted - solution[k]
-            if step != 0:
-                solution[k] = wanted
-                for j in range(size):
-                    gradient[j] += normal[k, j] * step
-                # In units of the coordinate's own standard error.
-                largest = max(largest, step * step * diagonal)
-        if largest < tolerance:
-            break
-
-
-@numba.njit(nogil=True, cache=True)
-def _solve(projected, normal, inverse, spread, floor, amplitudes, errors):  # type: ignore[no-untyped-def]
-    pixels, size = projected.shape
-    solution = np.empty(size)
-    right = np.empty(size)
-    for pixel in range(pixels):
-        bounded = False
-        for k in range(size):
-            right[k] = projected[pixel, k]
-        for k in range(size):
-            total = 0.0
-            for j in range(size):
-                total += inverse[k, j] * right[j]
-            solution[k] = max(total, 0.0)
-            bounded = bounded or total < 0
-        if bounded:
-            _descend(normal, right, solution, _SWEEPS, 1e-4)
-        for k in range(size):
-            variance = floor[k]
-            for j in range(size):
-                variance += spread[k, j] * solution[j]
-            amplitudes[pixel, k] = solution[k]
-            errors[pixel, k] = math.sqrt(variance)
+def _fit_few(
+    solver: PixelSolver, counts: NDArray[np.generic]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    right = counts.astype(np.float64) @ solver.projection
+    free = right @ solver.inverse
+    solution = np.maximum(free, 0)
+    for pixel in np.flatnonzero((free < 0).any(axis=1)):
+        solution[pixel] = solve_non_negative(solver.normal, right[pixel])[0]
+    errors = np.sqrt(solver.floor + solution @ solver.spread.T)
+    return solution.astype(np.float32), errors.astype(np.float32)

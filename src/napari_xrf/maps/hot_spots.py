@@ -66,10 +66,10 @@ def find_in_hot_spots(
 
 def _grown(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
     """Return the mask with every pixel's neighbours."""
-    from scipy.ndimage import binary_dilation
-
     if reach == 0:
         return mask
+    from scipy.ndimage import binary_dilation
+
     return np.asarray(binary_dilation(mask, np.ones((2 * reach + 1, 2 * reach + 1), dtype=bool)))
 
 
@@ -99,9 +99,6 @@ def _hottest_pixels(
 
     ``reach`` pixels to each side are summed with a pixel (within the block of rows that is read).
     """
-    from scipy.ndimage import uniform_filter
-
-    size = 2 * reach + 1
     pixels = np.zeros((len(windows), _MOST_PIXELS), dtype=np.intp)
     scores = np.zeros((len(windows), _MOST_PIXELS))
     rows, columns, _ = cube.shape
@@ -112,7 +109,7 @@ def _hottest_pixels(
         for k, window in enumerate(windows):
             low, high = window.background_factors()
             peak, below, above = (
-                uniform_filter(running[:, :, part.stop] - running[:, :, part.start], size) * size**2
+                _summed(running[:, :, part.stop] - running[:, :, part.start], reach)
                 for part in (window.peak, window.below, window.above)
             )
             net = peak - low * below - high * above
@@ -121,6 +118,16 @@ def _hottest_pixels(
             _keep_best(pixels[k], scores[k], score.ravel(), band.start * columns)
         progress(band.stop, rows, "looking for rare elements")
     return pixels, scores
+
+
+def _summed(counts: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
+    """Return the counts of every pixel and its neighbours."""
+    if reach == 0:
+        return counts
+    from scipy.ndimage import uniform_filter
+
+    size = 2 * reach + 1
+    return np.asarray(uniform_filter(counts, size) * size**2)
 
 
 def _keep_best(

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.maps.non_negative import solve_bounded
+
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
@@ -66,25 +68,26 @@ class Problem:
 
     def __init__(self, counts: Array, variance: Array, deviations: Array) -> None:
         self.counts, self.variance, self.deviations = counts, variance, deviations
-        self._weighted = deviations / variance
+        self._weights = 1 / variance
+        self._weighted = deviations * self._weights
         inner = self._weighted @ deviations.T
         inner.flat[:: len(deviations) + 1] += 1.0
-        self._factor = np.linalg.cholesky(inner)
+        factor = np.linalg.cholesky(inner)
+        self._half_inverse = np.linalg.inv(factor)
         self._onto = self._half(self._weighted @ counts)
-        self.volume = float(np.log(variance).sum() + 2 * np.log(np.diag(self._factor)).sum())
+        self.volume = float(np.log(variance).sum() + 2 * np.log(np.diag(factor)).sum())
         self.nothing = float((counts**2 / variance).sum() - self._onto @ self._onto)
 
     def project(self, columns: Array) -> Projected:
         """Return columns (K, G) as this problem sees them."""
-        weighted = columns / self.variance
+        weighted = columns * self._weights
         half = self._half(self.deviations @ weighted.T)
         return Projected(columns, weighted, half, weighted @ self.counts - half.T @ self._onto)
 
     def fit(self, columns: Array) -> JointFit:
         """Fit columns (K, G), K at least 1."""
         seen = self.project(columns)
-        everything = np.arange(len(columns))
-        normal = seen.normal(everything, everything)
+        normal = seen.normal(slice(None))
         amplitudes, covariance = _solve(normal, seen.onto)
         errors = np.sqrt(np.maximum(np.diag(covariance), 0))
         plain = amplitudes @ columns
@@ -95,13 +98,7 @@ class Problem:
 
     def _half(self, right: Array, transposed: bool = False) -> Array:
         """Return L⁻¹ times ``right``, where LLᵀ = M."""
-        from scipy.linalg import solve_triangular
-
-        if not right.size:
-            return right
-        return np.asarray(
-            solve_triangular(self._factor, right, lower=True, trans=int(transposed), check_finite=False)
-        )
+        return np.asarray((self._half_inverse.T if transposed else self._half_inverse) @ right)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +120,9 @@ class Projected:
     half: Array
     onto: Array
 
-    def normal(self, rows: Index, others: Index) -> Array:
-        """Return N' between some columns and others."""
-        return self.weighted[rows] @ self.columns[others].T - self.half[:, rows].T @ self.half[:, others]
+    def normal(self, others: Index | slice) -> Array:
+        """Return N' between all columns and others."""
+        return self.weighted @ self.columns[others].T - self.half.T @ self.half[:, others]
 
     def own(self) -> Array:
         """Return the diagonal of N', (K,)."""
@@ -143,15 +140,13 @@ def inverse_of(normal: Array) -> Array:
 
 
 def _solve(normal: Array, onto: Array) -> tuple[Array, Array]:
-    """Minimise xᵀNx - 2bᵀx over x ≥ 0, see :func:`~napari_xrf.maps.fit.solve_non_negative`.
+    """Minimise xᵀNx - 2bᵀx over x ≥ 0.
 
     Returns
     -------
     solution : (K,)
     covariance : (K, K) of the unbounded problem
     """
-    from scipy.optimize import nnls
-
     covariance = inverse_of(normal)
     free = covariance @ onto
     if (free >= 0).all():
@@ -159,10 +154,7 @@ def _solve(normal: Array, onto: Array) -> tuple[Array, Array]:
     scale = 1 / np.sqrt(np.maximum(np.diag(normal), 1e-300))
     scaled = normal * scale * scale[:, None]
     scaled.flat[:: scale.size + 1] += _RIDGE
-    factor = np.linalg.cholesky(scaled)
-    wanted = np.linalg.solve(factor, onto * scale)
-    solution, _ = nnls(factor.T, wanted, maxiter=30 * scale.size)
-    return solution * scale, covariance
+    return solve_bounded(scaled, onto * scale, free > 0) * scale, covariance
 
 
 class Linear:
@@ -178,7 +170,7 @@ class Linear:
 
     def __init__(self, seen: Projected, active: Index) -> None:
         self._active, self._onto = active, seen.onto
-        self._cross = seen.normal(np.arange(len(seen.onto)), active)  # (K, A)
+        self._cross = seen.normal(active)  # (K, A)
         self._own = seen.own()
 
     def loss(self, kept: NDArray[np.bool_]) -> tuple[float, NDArray[np.bool_]]:

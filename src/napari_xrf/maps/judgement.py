@@ -203,11 +203,10 @@ def _siblings(
         return None
     active = spectrum.columns[best.index[best.fit.amplitudes > 0]]
     seen = best.problem.project(np.concatenate([active, others[None]]))
-    everything, extra = np.arange(len(active)), np.array([len(active)])
-    inverse = inverse_of(seen.normal(everything, everything))
-    cross = seen.normal(extra, everything)[0]
+    normal = seen.normal(slice(None))
+    inverse, cross = inverse_of(normal[:-1, :-1]), normal[-1, :-1]
     slope = seen.onto[-1] - cross @ inverse @ seen.onto[:-1]
-    left = float(seen.normal(extra, extra)[0, 0] - cross @ inverse @ cross)
+    left = float(normal[-1, -1] - cross @ inverse @ cross)
     if left <= 0:
         return None
     return 1 + float(slope) / left / amplitude, math.sqrt(temper / left) / amplitude

@@ -13,7 +13,7 @@ from napari_xrf.core.emission_lines import main_line, split_family
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.background import estimate_background
 from napari_xrf.maps.calibrated_map import CalibratedMap
-from napari_xrf.maps.candidates import column_of
+from napari_xrf.maps.candidates import columns_of
 from napari_xrf.maps.element_mapping import plan_fit
 from napari_xrf.maps.families import wanted_families
 from napari_xrf.physics.forward import expect_spectrum
@@ -119,7 +119,7 @@ def _limit(family: str, counts: float, part: CalibratedMap) -> float:
         return math.nan
     half = float(part.detector.fwhm(line.energy))
     window = part.energy.window(line.energy - half, line.energy + half)
-    shape = column_of(family, part.setting)
+    shape = columns_of((family,), part.setting)[0]
     inside = float(shape[window].sum() / max(shape.sum(), 1e-300))
     if inside <= 0:
         return math.nan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,18 +64,9 @@ def find_peaks(
     widths = np.asarray(fwhm(at))
     smooth = _smoothed(net, widths, energy)
     tops = np.flatnonzero((smooth[1:-1] >= smooth[:-2]) & (smooth[1:-1] > smooth[2:]) & (at[1:-1] > 0.15)) + 1
+    centres = _centres(tops, net, widths, energy)
     found = []
-    for top in tops:
-        # Twice to the centre of the upper part of the peak, where neighbours pull least.
-        centre = float(at[top])
-        for _ in range(3):
-            near = energy.window(centre - 0.6 * widths[top], centre + 0.6 * widths[top])
-            weight = np.clip(net[near], 0, None) * np.exp(
-                -0.5 * ((at[near] - centre) / (0.6 * widths[top])) ** 2
-            )
-            if weight.sum() <= 0:
-                break
-            centre += 1.2 * (float(np.average(at[near], weights=weight)) - centre)
+    for top, centre in zip(tops, centres.tolist(), strict=True):
         window = energy.window(centre - widths[top], centre + widths[top])
         total, under = float(net[window].sum()), float(background[window].sum())
         error = np.sqrt(max(float(counts[window].sum()) + under, 1.0))
@@ -99,6 +91,27 @@ def without_spikes(
     highest = beside * np.exp(0.5 / np.maximum(sigma, 0.7) ** 2)
     spikes = counts - highest > _SPIKE * np.sqrt(counts + highest) + _SPIKE
     return np.where(spikes & (energy.energies > 0), beside, counts)
+
+
+def _centres(
+    tops: NDArray[np.intp], net: NDArray[np.float64], widths: NDArray[np.float64], energy: EnergyAxis
+) -> NDArray[np.float64]:
+    """Return where peaks stand, keV: three times to the centre of the upper part, where neighbours pull least."""
+    centres, reach = energy.energies[tops], 0.6 * widths[tops]
+    if not tops.size:
+        return centres
+    most = math.ceil((1.2 * 3 + 1) * reach.max() / energy.width) + 1
+    around = tops[:, None] + np.arange(-most, most + 1)
+    at = energy.energy(around)
+    inside = (around >= 0) & (around < net.size)
+    height = np.where(inside, np.clip(net[np.clip(around, 0, net.size - 1)], 0, None), 0.0)
+    for _ in range(3):
+        away = (at - centres[:, None]) / reach[:, None]
+        weight = np.where(np.abs(away) <= 1 + 1e-9, height * np.exp(-0.5 * away**2), 0.0)
+        total = weight.sum(axis=1)
+        mean = (weight * at).sum(axis=1) / np.where(total > 0, total, 1.0)
+        centres = np.where(total > 0, centres + 1.2 * (mean - centres), centres)
+    return centres
 
 
 def _smoothed(

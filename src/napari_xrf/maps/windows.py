@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.candidates import column_of
+from napari_xrf.maps.candidates import columns_of
 from napari_xrf.maps.setting import Setting
 
 _HALF_WIDTH = 0.85  # of the window, in FWHM: holds 95 % of a Gaussian, the optimum for a weak peak is near
@@ -66,7 +66,11 @@ def energy_windows(
     setting
         Axis and detector.
     """
-    return tuple(_window_of(family, pooled, setting) for family in families)
+    profiles = columns_of(families, setting)
+    return tuple(
+        _window_of(family, profile, pooled, setting)
+        for family, profile in zip(families, profiles, strict=True)
+    )
 
 
 def map_windows(
@@ -99,8 +103,9 @@ def map_windows(
     )
 
 
-def _window_of(family: str, pooled: NDArray[np.floating], setting: Setting) -> EnergyWindow:
-    profile = column_of(family, setting)
+def _window_of(
+    family: str, profile: NDArray[np.float64], pooled: NDArray[np.floating], setting: Setting
+) -> EnergyWindow:
     axis = setting.energy
     line = float(axis.energies[int(profile.argmax())])
     width = float(setting.detector.fwhm(np.array(line)))

@@ -16,7 +16,6 @@ import numpy as np
 import xraylib
 import xraylib_np  # type: ignore[import-not-found]
 from numpy.typing import ArrayLike
-from scipy.special import expn
 from xraylib import AtomicWeight
 
 from napari_xrf.core.constants import ELECTRON_REST_KEV
@@ -33,6 +32,7 @@ from napari_xrf.physics.detector.response import Decay
 from napari_xrf.reference.materials import Material
 
 _DEPTHS = 96
+_FRACTIONS = 60
 _ESCAPE_NODES = 240
 _HIGHEST_KEV = 120.0
 _COMPTON_NODES = 160
@@ -78,7 +78,7 @@ def leaving_fraction(
     chance = 0.5 * (nodes + 1.0)
     absorbed = -np.expm1(-incoming * thickness)
     depth = -np.log1p(-chance[None, :] * absorbed[:, None]) / incoming[:, None]
-    out = 0.5 * (expn(2, outgoing * depth) + expn(2, np.maximum(outgoing * (thickness - depth), 0.0)))
+    out = 0.5 * (_e2(outgoing * depth) + _e2(np.maximum(outgoing * (thickness - depth), 0.0)))
     return np.asarray(out @ (0.5 * weights))
 
 
@@ -171,6 +171,22 @@ def electron_range(medium: Material, energies_kev: ArrayLike) -> Floats:
 def k_binding(medium: Material) -> float:
     """Return the binding energy, keV, of the K shell of a medium's main element."""
     return edge_energy(_main_element(medium), "K")
+
+
+def _e2(at: Floats) -> Floats:
+    """Return the exponential integral E₂ from 0: series below 1, else the continued fraction.
+
+    Abramowitz and Stegun, Handbook of Mathematical Functions, 5.1.11, 5.1.14 and 5.1.22.
+    """
+    low, high = np.clip(at, 1e-300, 1.0), np.maximum(at, 1.0)
+    term, e1 = np.ones_like(low), -np.euler_gamma - np.log(low)
+    for n in range(1, 19):
+        term *= -low / n
+        e1 -= term / n
+    fraction = high + 2 * _FRACTIONS
+    for n in range(_FRACTIONS - 1, 0, -1):
+        fraction = high + 2 * n - n * (n + 1) / fraction
+    return np.where(at < 1, np.exp(-low) - low * e1, np.exp(-high) / fraction)
 
 
 @lru_cache(maxsize=64)
