@@ -12,6 +12,7 @@ _SWEEPS = 400
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
 def project(counts, projection, target):  # type: ignore[no-untyped-def]
+    """Add counts (P, E) times a projection (E, K) to the target (P, K)."""
     # Most channels of a map pixel are empty: skipping them beats a dense product.
     pixels, channels = counts.shape
     size = projection.shape[1]
@@ -53,6 +54,7 @@ def _descend(normal, projected, solution, sweeps, tolerance):  # type: ignore[no
 
 @numba.njit(nogil=True, cache=True)
 def solve(projected, normal, inverse, spread, floor, amplitudes, errors):  # type: ignore[no-untyped-def]
+    """Fit projected counts (P, K); the rest as in :class:`.PixelSolver`, results in place."""
     pixels, size = projected.shape
     solution = np.empty(size)
     right = np.empty(size)

@@ -1,8 +1,8 @@
 """Least squares with amplitudes that are not negative, from normal equations.
 
 Block principal pivoting (L. F. Portugal, J. J. Júdice and L. N. Vicente, Math. Comput. 63 (1994) 625): all
-amplitudes of the wrong sign change sides at once, which takes a few solutions of equations where a method that
-lets one column in after another takes one for each. With numpy alone, as a new process has it at once.
+amplitudes of the wrong sign change sides at once, which takes a few solutions of equations where a method
+that lets one column in after another takes one for each. With numpy alone, as a new process has it at once.
 """
 
 from __future__ import annotations

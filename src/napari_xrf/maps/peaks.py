@@ -96,7 +96,7 @@ def without_spikes(
 def _centres(
     tops: NDArray[np.intp], net: NDArray[np.float64], widths: NDArray[np.float64], energy: EnergyAxis
 ) -> NDArray[np.float64]:
-    """Return where peaks stand, keV: three times to the centre of the upper part, where neighbours pull least."""
+    """Return where peaks stand, keV: at the centre of their upper part, where neighbours pull least."""
     centres, reach = energy.energies[tops], 0.6 * widths[tops]
     if not tops.size:
         return centres

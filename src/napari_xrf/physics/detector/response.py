@@ -56,7 +56,8 @@ class Decay:
         """Return the spectra, (B, E), of (B, N) photons."""
         top = np.clip(self.top, 0, axis.size)
         begun = photons[:, self.photon] * (self.counts * self.factor ** (self.top - top))
-        downwards = np.stack([np.bincount(top, row, axis.size + 1)[:0:-1] for row in begun])
+        rows = [np.bincount(top, row, axis.size + 1)[:0:-1] for row in begun]
+        downwards = np.stack(rows).astype(np.float64, copy=False)
         if self.factor < 1:
             # Each channel holds its own counts and the factor times those of the one above, which holds …
             reach, factor = 1, self.factor
