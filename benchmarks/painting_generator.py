@@ -24,18 +24,18 @@ from napari_xrf.learning.painting.paints import (
     mix_colors,
 )
 from napari_xrf.learning.painting.training import PaintingTraining, light_instrument
+from napari_xrf.maps.similarity import (
+    compare_histograms,
+    flatten_cube,
+    multiscale_similarity,
+    structural_similarity,
+)
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.reference.pigments import load_pigments
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.color_similarity import color_similarity, threshold_weights
 from napari_xrf.synthesis.painting import PaintingParameters, color_spectra, synthesize_painting
 from napari_xrf.synthesis.pigments import PigmentSpectra, expect_pigments
-from spectrum_similarity import (
-    compare_histograms,
-    flatten_cube,
-    multiscale_similarity,
-    structural_similarity,
-)
 
 Weights = Callable[[np.ndarray, PigmentSpectra], np.ndarray]
 SEED = 20_000  # the training's is 0

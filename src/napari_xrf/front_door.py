@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_xrf.maps.calibrated_map import CalibratedMap
     from napari_xrf.maps.denoising import Denoising
     from napari_xrf.maps.judgement import FoundElement
+    from napari_xrf.maps.map_comparison import MapComparison
     from napari_xrf.maps.quantities import Quantities
     from napari_xrf.minerals.classification import Classification
     from napari_xrf.minerals.cleanup import CleanUpStep
@@ -424,6 +425,20 @@ def compare_labels(first: LabelMap | str | Path, second: LabelMap | str | Path) 
 
     maps = [io.read_labels(each) if isinstance(each, str | Path) else each for each in (first, second)]
     return compare(maps[0], maps[1])
+
+
+def compare_maps(first: Map, second: Map, *, progress: Progress = ignore_progress) -> MapComparison:
+    """Tell how alike two maps of spectra are, as a synthetic painting and a measured one: nine measures.
+
+    Raises
+    ------
+    InvalidInput
+        When their energies do not overlap, or a map is empty.
+    """
+    from napari_xrf.maps.map_comparison import compare_cubes
+
+    cubes = [getattr(found := _map_of(each, progress), "cube", found) for each in (first, second)]
+    return compare_cubes(cubes[0], cubes[1], progress)
 
 
 def find_grains(labels: LabelMap | Classification | Phases, pores: Sequence[str] | None = None) -> Grains:

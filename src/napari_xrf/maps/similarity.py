@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import MappingProxyType
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +21,17 @@ _K1, _K2 = 0.01, 0.03
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _BAND_VALUES = 2_000_000
 _MAXIMA = np.finfo(np.float64)
+
+
+class Image(Protocol):
+    """An image of which rows are read: an array, or a map that is flattened where it is looked at."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, columns)."""
+
+    def __getitem__(self, rows: slice, /) -> Any:
+        """Return some rows."""
 
 
 def compare_histograms(first: ArrayLike, second: ArrayLike) -> dict[str, float]:
@@ -49,8 +61,8 @@ def flatten_cube(counts: ArrayLike) -> NDArray[np.float32]:
 
 
 def structural_similarity(
-    first: NDArray[np.floating],
-    second: NDArray[np.floating],
+    first: Image,
+    second: Image,
     data_range: float = 1.0,
     progress: Progress = ignore_progress,
 ) -> float:
@@ -69,8 +81,8 @@ def structural_similarity(
 
 
 def multiscale_similarity(
-    first: NDArray[np.floating],
-    second: NDArray[np.floating],
+    first: Image,
+    second: Image,
     data_range: float = 1.0,
     progress: Progress = ignore_progress,
 ) -> float:
@@ -156,8 +168,8 @@ _HISTOGRAM_MEASURES = MappingProxyType(
 )
 
 
-def _check_images(first: NDArray[np.floating], second: NDArray[np.floating], scale: int = 1) -> None:
-    if first.shape != second.shape or first.ndim != 2:
+def _check_images(first: Image, second: Image, scale: int = 1) -> None:
+    if first.shape != second.shape or len(first.shape) != 2:
         raise InvalidInput(f"images of shapes {first.shape} and {second.shape} cannot be compared")
     least = scale * (2 * _WINDOW_REACH + 1)
     if min(first.shape) < least:
@@ -165,7 +177,7 @@ def _check_images(first: NDArray[np.floating], second: NDArray[np.floating], sca
 
 
 def _mean_similarity(
-    first: NDArray[np.floating], second: NDArray[np.floating], data_range: float, progress: Progress
+    first: Image, second: Image, data_range: float, progress: Progress
 ) -> tuple[float, float]:
     """Return the means of SSIM, and of its contrast and structure alone, where the window lies inside."""
     rows, columns = first.shape
@@ -200,7 +212,17 @@ def _window_mean(image: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(ndimage.gaussian_filter(image, _WINDOW_SIGMA, radius=_WINDOW_REACH), dtype=np.float64)
 
 
-def _halve(image: NDArray[np.floating]) -> NDArray[np.floating]:
+def _halve(image: Image) -> NDArray[np.float32]:
     rows, columns = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
-    even = image[:rows, :columns]
-    return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4
+    halved = np.empty((rows // 2, columns // 2), dtype=np.float32)
+    step = max(2, _BAND_VALUES // columns // 2 * 2)
+    for start in range(0, rows, step):
+        stop = min(start + step, rows)
+        even = np.asarray(image[start:stop])[:, :columns]
+        np.divide(
+            even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2],
+            4,
+            out=halved[start // 2 : stop // 2],
+            casting="same_kind",
+        )
+    return halved

@@ -1,6 +1,3 @@
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,10 +6,8 @@ from scipy.spatial import distance
 from skimage.metrics import structural_similarity as skimage_similarity
 
 from napari_xrf.core.errors import InvalidInput
-
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-
-from spectrum_similarity import (  # a script's neighbour, no package
+from napari_xrf.maps import similarity
+from napari_xrf.maps.similarity import (
     compare_histograms,
     flatten_cube,
     multiscale_similarity,
@@ -72,11 +67,9 @@ def test_similarity_agrees_with_scikit_image():
 
 
 def test_similarity_is_the_same_in_bands(monkeypatch):
-    import spectrum_similarity
-
     first, second = images()
     whole = structural_similarity(first, second)
-    monkeypatch.setattr(spectrum_similarity, "_BAND_VALUES", 180 * 7)
+    monkeypatch.setattr(similarity, "_BAND_VALUES", 180 * 7)
     assert structural_similarity(first, second) == pytest.approx(whole, rel=1e-9)
 
 

@@ -1,0 +1,154 @@
+"""Two maps of spectra beside each other: how alike they are, as a synthetic painting and a measured one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.io.atomic_write import replacing
+from napari_xrf.maps.background import typical_fwhm
+from napari_xrf.maps.peaks import find_peaks
+from napari_xrf.maps.similarity import (
+    compare_histograms,
+    flatten_cube,
+    multiscale_similarity,
+    structural_similarity,
+)
+
+_PEAKS = 3
+_PICTURE_SIDE = 600  # pixels of a flattened map in the picture, at most
+
+
+@dataclass(frozen=True, eq=False)
+class MapComparison:
+    """How alike two maps of spectra are.
+
+    Attributes
+    ----------
+    first, second
+        The maps; their counts are read again for the picture.
+    sums
+        Both sum spectra, (2, E) counts on the first map's axis.
+    measures
+        Of the sum spectra ``cosine``, ``jensen-shannon``, ``chebyshev``, ``correlation``, ``bray-curtis`` and
+        ``chi-square`` (distances, 0 for equal ones), ``bhattacharyya`` (1 for equal ones); of the flattened
+        maps ``ssim`` and ``multiscale-ssim`` (1 for equal ones), NaN where they cannot be had.
+    notes
+        Why not, and what was done to compare.
+    """
+
+    first: SpectralCube
+    second: SpectralCube
+    sums: NDArray[np.float64]
+    measures: Mapping[str, float]
+    notes: tuple[str, ...] = field(default=())
+
+
+def compare_cubes(
+    first: SpectralCube, second: SpectralCube, progress: Progress = ignore_progress
+) -> MapComparison:
+    """Compare two maps by the nine measures of the ganX paper (arXiv:2304.14078).
+
+    Sum spectra may have different axes: the second's counts are moved to the first's. The two measures of
+    structure need maps of one shape and axis, the multi-scale one 176 pixels and channels.
+
+    Raises
+    ------
+    InvalidInput
+        When the axes do not overlap, or a map is empty.
+    """
+    notes = []
+    sums = [cube.sum_spectrum(progress).astype(np.float64) for cube in (first, second)]
+    same_axis = first.energy == second.energy
+    if not same_axis:
+        sums[1] = second.energy.rebin(sums[1], first.energy)
+        notes.append("the second map's counts were moved to the first map's energy axis")
+    if not all(spectrum.sum() > 0 for spectrum in sums):
+        raise InvalidInput(
+            "a map without counts cannot be compared", "Give two maps of one range of energies"
+        )
+    structure = {"ssim": math.nan, "multiscale-ssim": math.nan}
+    if first.shape != second.shape or not same_axis:
+        notes.append("no structural similarity: the maps differ in shape or energy axis")
+    else:
+        flattened = _Flattened(first), _Flattened(second)
+        for name, measure in (("ssim", structural_similarity), ("multiscale-ssim", multiscale_similarity)):
+            try:
+                structure[name] = measure(*flattened, progress=progress)
+            except InvalidInput as error:
+                notes.append(f"no {name}: {error}")
+    measures = {**compare_histograms(*sums), **structure}
+    return MapComparison(first, second, np.stack(sums), measures, tuple(notes))
+
+
+def draw_comparison(path: str | Path, compared: MapComparison) -> None:
+    """Draw sum spectra, maps of the first map's strongest peaks in both, and both flattened maps (.png)."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 9), layout="constrained")
+    spectra, *rows = figure.subfigures(3, 1, height_ratios=(1, 1, 1))
+    _draw_sums(spectra.subplots(), compared)
+    windows = _windows(compared)
+    places = rows[0].subplots(2, max(len(windows), 1), squeeze=False)
+    for places_of_map, cube in zip(places, (compared.first, compared.second), strict=True):
+        for place, window in zip(places_of_map, windows, strict=False):
+            place.imshow(cube.window_map(*window), cmap="viridis")
+            place.set_title(f"{cube.name}, {window[0]:.2f} to {window[1]:.2f} keV", fontsize=8)
+    for place, cube in zip(rows[1].subplots(1, 2), (compared.first, compared.second), strict=True):
+        place.imshow(_small(cube), cmap="gray", aspect="auto", interpolation="nearest", vmin=0, vmax=1)
+        place.set_title(f"{cube.name}: pixels × channels, tanh log(1 + counts)", fontsize=8)
+    for place in [*places.ravel(), *rows[1].axes]:
+        place.set_xticks([])
+        place.set_yticks([])
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+class _Flattened:
+    """A map as the image (Y·X, E) of tanh(log(1 + counts)), made of the rows that are looked at."""
+
+    def __init__(self, cube: SpectralCube) -> None:
+        rows, self._columns, channels = cube.shape
+        self._cube = cube
+        self.shape: tuple[int, ...] = (rows * self._columns, channels)
+
+    def __getitem__(self, rows: slice) -> NDArray[np.float32]:
+        top = rows.start // self._columns
+        bottom = -(-rows.stop // self._columns)
+        flat = flatten_cube(self._cube.counts[top:bottom])
+        return flat[rows.start - top * self._columns : rows.stop - top * self._columns]
+
+
+def _windows(compared: MapComparison) -> list[tuple[float, float]]:
+    peaks = find_peaks(compared.sums[0], compared.first.energy)[:_PEAKS]
+    halves = [float(typical_fwhm(peak.energy)) / 2 for peak in peaks]
+    return [(peak.energy - half, peak.energy + half) for peak, half in zip(peaks, halves, strict=True)]
+
+
+def _draw_sums(place: Any, compared: MapComparison) -> None:
+    energies = compared.first.energy.energies
+    for cube, counts in zip((compared.first, compared.second), compared.sums, strict=True):
+        place.semilogy(energies, np.maximum(counts / counts.sum(), 1e-9), linewidth=0.8, label=cube.name)
+    place.set_ylim(1e-7, 1)
+    place.set_xlabel("energy (keV)")
+    place.set_ylabel("share of the counts")
+    place.legend(loc="upper right")
+
+
+def _small(cube: SpectralCube) -> NDArray[np.float32]:
+    """Return every n-th pixel of a flattened map, channels averaged, small enough for a picture."""
+    rows, columns, channels = cube.shape
+    pixels = np.linspace(0, rows * columns - 1, min(rows * columns, _PICTURE_SIDE)).astype(int)
+    flat = np.stack([flatten_cube(cube.counts[pixel // columns, pixel % columns])[0] for pixel in pixels])
+    width = max(1, channels // _PICTURE_SIDE)
+    kept = channels // width * width
+    return np.asarray(flat[:, :kept].reshape(len(flat), -1, width).mean(axis=2), dtype=np.float32)
