@@ -52,6 +52,12 @@ class MapComparison:
     measures: Mapping[str, float]
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """What to call the two maps beside each other."""
+        first, second = self.first.name, self.second.name
+        return (first, second) if first != second else (f"{first}, first", f"{second}, second")
+
 
 def compare_cubes(
     first: SpectralCube, second: SpectralCube, progress: Progress = ignore_progress
@@ -98,14 +104,15 @@ def draw_comparison(path: str | Path, compared: MapComparison) -> None:
     spectra, *rows = figure.subfigures(3, 1, height_ratios=(1, 1, 1))
     _draw_sums(spectra.subplots(), compared)
     windows = _windows(compared)
+    named = tuple(zip((compared.first, compared.second), compared.names, strict=True))
     places = rows[0].subplots(2, max(len(windows), 1), squeeze=False)
-    for places_of_map, cube in zip(places, (compared.first, compared.second), strict=True):
-        for place, window in zip(places_of_map, windows, strict=False):
+    for row, (cube, name) in zip(places, named, strict=True):
+        for place, window in zip(row, windows, strict=False):
             place.imshow(cube.window_map(*window), cmap="viridis")
-            place.set_title(f"{cube.name}, {window[0]:.2f} to {window[1]:.2f} keV", fontsize=8)
-    for place, cube in zip(rows[1].subplots(1, 2), (compared.first, compared.second), strict=True):
+            place.set_title(f"{name}, {window[0]:.2f} to {window[1]:.2f} keV", fontsize=8)
+    for place, (cube, name) in zip(rows[1].subplots(1, 2), named, strict=True):
         place.imshow(_small(cube), cmap="gray", aspect="auto", interpolation="nearest", vmin=0, vmax=1)
-        place.set_title(f"{cube.name}: pixels × channels, tanh log(1 + counts)", fontsize=8)
+        place.set_title(f"{name}: pixels × channels, tanh log(1 + counts)", fontsize=8)
     for place in [*places.ravel(), *rows[1].axes]:
         place.set_xticks([])
         place.set_yticks([])
@@ -136,8 +143,8 @@ def _windows(compared: MapComparison) -> list[tuple[float, float]]:
 
 def _draw_sums(place: Any, compared: MapComparison) -> None:
     energies = compared.first.energy.energies
-    for cube, counts in zip((compared.first, compared.second), compared.sums, strict=True):
-        place.semilogy(energies, np.maximum(counts / counts.sum(), 1e-9), linewidth=0.8, label=cube.name)
+    for name, counts in zip(compared.names, compared.sums, strict=True):
+        place.semilogy(energies, np.maximum(counts / counts.sum(), 1e-9), linewidth=0.8, label=name)
     place.set_ylim(1e-7, 1)
     place.set_xlabel("energy (keV)")
     place.set_ylabel("share of the counts")
