@@ -101,19 +101,19 @@ def draw_comparison(path: str | Path, compared: MapComparison) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 9), layout="constrained")
-    spectra, *rows = figure.subfigures(3, 1, height_ratios=(1, 1, 1))
-    _draw_sums(spectra.subplots(), compared)
+    panels: Any = figure.subfigures(3, 1)
+    _draw_sums(panels[0].subplots(), compared)
     windows = _windows(compared)
     named = tuple(zip((compared.first, compared.second), compared.names, strict=True))
-    places = rows[0].subplots(2, max(len(windows), 1), squeeze=False)
+    places = panels[1].subplots(2, max(len(windows), 1), squeeze=False)
     for row, (cube, name) in zip(places, named, strict=True):
         for place, window in zip(row, windows, strict=False):
             place.imshow(cube.window_map(*window), cmap="viridis")
             place.set_title(f"{name}, {window[0]:.2f} to {window[1]:.2f} keV", fontsize=8)
-    for place, (cube, name) in zip(rows[1].subplots(1, 2), named, strict=True):
+    for place, (cube, name) in zip(panels[2].subplots(1, 2), named, strict=True):
         place.imshow(_small(cube), cmap="gray", aspect="auto", interpolation="nearest", vmin=0, vmax=1)
         place.set_title(f"{name}: pixels × channels, tanh log(1 + counts)", fontsize=8)
-    for place in [*places.ravel(), *rows[1].axes]:
+    for place in [*places.ravel(), *panels[2].axes]:
         place.set_xticks([])
         place.set_yticks([])
     with replacing(path) as temporary:
