@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import h5py
 import numpy as np
 import pytest
 
@@ -142,3 +145,46 @@ def test_the_text_of_a_link_is_followed(series):
     (folder / "lost.edf").write_text("../nothing.edf")
     with pytest.raises(FileError):
         io.read(folder / "lost.edf")
+
+
+def write_velox(path, counts: np.ndarray, second: np.ndarray) -> None:
+    """Write streams of events of two detectors: the number of a channel, and 65535 for the next pixel."""
+
+    def told(content) -> np.ndarray:
+        return np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)[:, None]
+
+    def stream(map_counts) -> np.ndarray:
+        pixels = (np.append(np.repeat(np.arange(one.size), one), 65535) for one in map_counts.reshape(-1, 64))
+        return np.concatenate(list(pixels)).astype(np.uint16)[:, None]
+
+    metadata = {
+        "BinaryResult": {"PixelSize": {"height": "2e-6", "width": "3e-6"}, "Offset": {"x": "0", "y": "0"},
+                         "PixelUnitX": "m", "PixelUnitY": "m", "Detector": "SuperX"},
+        "Detectors": {"Detector-0": {"DetectorName": "SuperX1", "Dispersion": "10", "OffsetEnergy": "-50"}},
+        "Acquisition": {"AcquisitionStartDatetime": {"DateTime": "1600000000"}},
+        "Optics": {"AccelerationVoltage": "20000"}, "Instrument": {}, "Scan": {}, "Stage": {}, "Sample": {},
+        "CustomProperties": "",
+    }  # fmt: skip
+    with h5py.File(path, "w") as file:
+        file["Version"] = [json.dumps({"format": "Velox", "version": "9"}).encode()]
+        file["Data/Image/a/Data"] = np.zeros((*counts.shape[:2], 1), np.uint16)
+        file["Data/Image/a/Metadata"] = told(metadata)
+        settings = [json.dumps({"endFramePosition": "1"}).encode()]
+        file["Data/SpectrumImage/b/SpectrumImageSettings"] = settings
+        shown = {"dataPath": "/Data/Image/a", "display": {"label": "HAADF"}}
+        file["Presentation/Displays/ImageDisplay/c"] = [json.dumps(shown).encode()]
+        for name, values in (("d", counts), ("e", second)):
+            folder = f"Data/SpectrumStream/{name}"
+            file[f"{folder}/Data"], file[f"{folder}/Metadata"] = stream(values), told(metadata)
+            acquired = {"bincount": "64", "StreamEncoding": "uint16"}
+            file[f"{folder}/AcquisitionSettings"] = [json.dumps(acquired).encode()]
+
+
+def test_velox(tmp_path):
+    one, two = np.random.default_rng(1).poisson(2, (2, 3, 4, 64))
+    write_velox(tmp_path / "map.emd", one, two)
+    cube = io.read(tmp_path / "map.emd")
+    np.testing.assert_array_equal(cube.counts, one + two)
+    assert (cube.energy.offset, cube.energy.width) == pytest.approx((-0.05, 0.01))
+    assert cube.pixel_size == pytest.approx((2.0, 3.0))
+    assert (cube.excitation.kind, cube.excitation.energy_kev) == ("electron", 20.0)

@@ -112,6 +112,9 @@ def axis_from_points(channels: ArrayLike, energies: ArrayLike, size: int, units:
     values = np.asarray(energies, dtype=np.float64)
     if at.shape != values.shape or np.unique(at).size < 2:
         raise InvalidInput("a calibration needs two points")
+    if at.size == 2:  # exactly the line through both
+        slope = (values[1] - values[0]) / (at[1] - at[0])
+        return axis_from_polynomial([values[0] - slope * at[0], slope], size, units)
     slope, offset = np.polyfit(at, values, 1)
     return axis_from_polynomial([offset, slope], size, units)
 

@@ -18,6 +18,7 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput, told_of
 from napari_xrf.core.label_map import LabelMap
+from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
@@ -30,6 +31,7 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SURE = 20  # counts of each pixel beside one without any: it was not measured
 _MOST_EMPTY = 2000  # rows that are looked at from the end
 _SPECTRUM_BYTES = 2**26  # more than any single spectrum
+_FOLDER_FILES = (".zspy",)  # files that are folders
 _LONGEST_LINK = 1024  # bytes
 _HEAD = 4096  # bytes that a signature check may look at
 
@@ -95,7 +97,7 @@ def read(
     Parameters
     ----------
     path
-        The file.
+        The file, or a folder of numbered spectra, one a pixel.
     detector
         ``"sum"`` for all detectors, or the name or number of one, for files that keep them apart.
     dataset
@@ -120,6 +122,8 @@ def read(
     InvalidInput
         When an option makes no sense for this file.
     """
+    if (folder := Path(path)).is_dir() and folder.suffix.lower() not in _FOLDER_FILES:
+        return _of_folder(folder, energy, memory_budget, progress, detector, dataset, energy_axis, map)
     file, chosen = _format_of(path)
     reader = _load(chosen.reader)
     known = inspect.signature(reader).parameters
@@ -260,6 +264,8 @@ def existing_file(path: str | Path) -> Path:
     """Return the path of a file that can be opened and is not empty, or raise FileError."""
     file = Path(path)
     try:
+        if file.is_dir() and file.suffix.lower() in _FOLDER_FILES:
+            return file
         if file.is_dir():
             raise FileError(file, "is a folder, not a file", "Choose a file in it")
         if not file.is_file():
@@ -275,7 +281,8 @@ def existing_file(path: str | Path) -> Path:
 
 
 def _format_of(path: str | Path) -> tuple[Path, Format]:
-    file = _followed(existing_file(path))
+    file = existing_file(path)
+    file = file if file.is_dir() else _followed(file)
     suffix = file.suffix.lower()
     candidates = [row for row in FORMATS if suffix in row.suffixes]
     if not candidates:
@@ -290,6 +297,26 @@ def _format_of(path: str | Path) -> tuple[Path, Format]:
     raise FileError(
         file, f"does not hold what its ending promises: it is no {candidates[0].name} file", "Is it renamed?"
     )
+
+
+def _of_folder(
+    folder: Path,
+    energy: EnergyAxis | Sequence[float] | NDArray[Any] | None,
+    memory_budget: int | None,
+    progress: Progress,
+    *options: object,
+) -> SpectralCube:
+    if options != tuple(_OPTIONAL.values()):
+        raise InvalidInput(
+            f"{folder} is a folder of spectra", "Choose detector, dataset or map of single files"
+        )
+    budget = default_memory_budget() if memory_budget is None else memory_budget
+    with told_of(folder):
+        cube: SpectralCube = _load("folders:read_folder")(
+            folder, read, memory_budget=budget, progress=progress
+        )
+    cube = _told_of_empty_rows(cube)
+    return cube if energy is None else _recalibrated(cube, energy)
 
 
 def _followed(file: Path) -> Path:
@@ -325,6 +352,8 @@ def _quietly() -> contextlib.suppress:
 
 
 def _head(file: Path) -> bytes:
+    if file.is_dir():
+        return b""
     with file.open("rb") as handle:
         return handle.read(_HEAD)
 

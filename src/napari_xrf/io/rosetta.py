@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
@@ -93,10 +95,33 @@ def _signals(path: Path) -> list[dict[str, Any]]:
     try:
         signals: list[dict[str, Any]] = import_module(plugin["api"]).file_reader(str(path))
     except ImportError as error:
-        raise FileError(path, f"needs a package that is not installed ({error})", "Install it") from error
+        raise FileError(
+            path,
+            f"needs a package that is not installed ({error})",
+            "Install it: pip install napari-xrf[zspy]",
+        ) from error
     except Exception as error:  # whatever a damaged file makes a reader raise
         raise FileError(path, f"cannot be read by RosettaSciIO ({error!r})") from error
-    return signals
+    return [_mapped(signal) for signal in signals]
+
+
+def _mapped(signal: dict[str, Any]) -> dict[str, Any]:
+    """Return a signal whose metadata hold what its ``mapping`` takes from the file's own words."""
+    told: dict[str, Any] = copy.deepcopy(signal.get("metadata", {}))
+    for source, (target, change) in (signal.get("mapping") or {}).items():
+        *folders, name = source.split(".")
+        found = _lookup({"metadata": signal.get("original_metadata", {})}, "/".join(folders)).get(name)
+        with contextlib.suppress(
+            Exception
+        ):  # functions of the library, for words that this file may not have
+            value = found if change is None else change(found)
+            node = told
+            *parents, last = target.split(".")
+            for part in parents:
+                node = node.setdefault(part, {})
+            if found is not None and value is not None:
+                node.setdefault(last, value)
+    return {**signal, "metadata": told}
 
 
 def _energy(signal: Mapping[str, Any]) -> int | None:
@@ -122,7 +147,7 @@ def _excitation(signal: Mapping[str, Any]) -> Excitation:
 
 def _lookup(signal: Mapping[str, Any], path: str) -> Mapping[str, Any]:
     node: Any = signal.get("metadata", {})
-    for part in path.split("/"):
+    for part in filter(None, path.split("/")):
         node = node.get(part, {}) if isinstance(node, Mapping) else {}
     return node if isinstance(node, Mapping) else {}
 

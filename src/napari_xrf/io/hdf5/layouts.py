@@ -16,6 +16,7 @@ from napari_xrf.io.hdf5 import bliss as hdf5_bliss
 from napari_xrf.io.hdf5 import description as hdf5_description
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5 import location as locate
+from napari_xrf.io.hdf5 import p06
 from napari_xrf.io.hdf5.location import Location
 from napari_xrf.io.hdf5.metadata import (
     CalibrationReader,
@@ -223,8 +224,8 @@ LAYOUTS = (
         grid="../pseudo/y|../pseudo/x",
         calibration=energies("energy"),
     ),
-    # The positions of P06's points stand in other files; in one file the points are a row.
-    Layout("P06", single="/entry/instrument/xspress3/channel[0-9]*/histogram", axes=("ne",)),
+    # The places of the points stand in other files (:mod:`.p06`); without these they are a row.
+    Layout(p06.LAYOUT, single=p06.CHANNELS, axes=("ne",)),
     Layout(
         "SOLEIL",
         single="/*/scan_data/channel[0-9]*|/*/scan_data/fluospectrum[0-9]*",

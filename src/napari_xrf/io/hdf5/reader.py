@@ -24,6 +24,7 @@ from napari_xrf.io.hdf5 import bliss as hdf5_bliss
 from napari_xrf.io.hdf5 import datasets as hdf5_datasets
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5 import metadata as hdf5_metadata
+from napari_xrf.io.hdf5 import p06
 from napari_xrf.io.hdf5.counts import Hdf5Counts, counts_of
 from napari_xrf.io.hdf5.datasets import DatasetChoice
 from napari_xrf.io.hdf5.layouts import LAYOUTS, Layout, recognised
@@ -61,6 +62,8 @@ def read_hdf5(
         layout, location = _located(file_path, file, dataset, energy_axis, map)
         if layout.name == cube_files.LAYOUT:
             return _own_cube(file_path, file, location, budget, progress, detector)
+        if layout.name == p06.LAYOUT and p06.has_places(file_path):
+            return p06.read_p06(file_path, detector, budget, progress)
         parts, names, index = _selected(file_path, file, layout, location, detector, budget)
         found = [
             calibration.or_assumed(partial(_calibration, layout, file, part), part.shape[2]) for part in parts
