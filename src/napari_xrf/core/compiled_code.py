@@ -16,7 +16,7 @@ def choose_cache() -> None:
 
     Without any, it refuses to compile functions that are to be kept ("no locator available").
     """
-    if os.environ.get(_VARIABLE) or _is_writable(Path(__file__).parent) or _is_writable(_users_cache()):
+    if os.environ.get(_VARIABLE) or _is_writable(Path(__file__).parent) or _is_writable(users_cache()):
         return
     folder = str(_private_folder())
     os.environ[_VARIABLE] = folder
@@ -24,7 +24,8 @@ def choose_cache() -> None:
         sys.modules["numba"].config.CACHE_DIR = folder
 
 
-def _users_cache() -> Path:
+def users_cache() -> Path:
+    """Return the folder in which programs of this user keep what they can make again."""
     try:
         home = Path.home()
     except RuntimeError:

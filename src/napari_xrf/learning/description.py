@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass
+from napari_xrf.learning.conditions import CONDITIONS
 from napari_xrf.learning.preprocessing import Preprocessing
 
 TaskName = Literal["lines", "elements", "minerals", "spectra"]  # a file each in learning/tasks
@@ -77,6 +78,9 @@ class ModelDescription:
         Names of the code's units, where they have a meaning.
     counts_range
         Counts per spectrum that it was trained on.
+    conditions
+        What it is told of the instrument beside a spectrum, of
+        :data:`~napari_xrf.learning.conditions.CONDITIONS`: all of them in their order, or none.
     training
         Recipe, seed, options, commit, versions and figures, as JSON takes it.
     """
@@ -93,6 +97,7 @@ class ModelDescription:
     classes: tuple[LabelClass, ...] = ()
     code_names: tuple[str, ...] = ()
     counts_range: tuple[float, float] = (0.0, math.inf)
+    conditions: tuple[str, ...] = ()
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -100,6 +105,8 @@ class ModelDescription:
             raise InvalidInput(f"there is no task {self.task!r}", f"Use {', '.join(TASKS)}")
         if len(set(self.names)) != len(self.names):
             raise InvalidInput("an output stands twice")
+        if self.conditions not in ((), CONDITIONS):
+            raise InvalidInput("the model asks for what this version does not know of instruments")
         if self.classes and len(self.classes) != len(self.names):
             raise InvalidInput(f"{len(self.classes)} classes do not fit {len(self.names)} names")
 

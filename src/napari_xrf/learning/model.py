@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.spectral_cube import Excitation
+from napari_xrf.learning.conditions import conditions_of
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.preprocessing import dose_of, prepare
 
@@ -22,7 +24,8 @@ class Model:
     description
         What it takes and gives.
     network
-        ``network(spectra (N, E), dose (N,)) -> {output: tensor}``: ``presence`` and ``minerals`` are logits,
+        ``network(inputs (N, E + C), dose (N,)) -> {output: tensor}``; inputs are spectra, and behind them the
+        description's C conditions. ``presence`` and ``minerals`` are logits,
         (N, K) and (N, K + 1) with "unknown" last; ``intensity`` (N, K) is the share of a spectrum's counts;
         ``code`` (N, L); ``spectrum`` (N, E) is in the inputs' scale.
     """
@@ -36,10 +39,19 @@ class Model:
 
 
 def network_inputs(
-    description: ModelDescription, counts: NDArray[np.generic], device: torch.device
+    description: ModelDescription,
+    counts: NDArray[np.generic],
+    device: torch.device,
+    conditions: NDArray[np.float32] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return what a network takes for counts (N, E) on its axis: spectra and dose."""
+    """Return what a network takes for counts (N, E) on its axis: spectra and dose.
+
+    Conditions are (N, C) or (C,); without any, nothing is known of the instrument.
+    """
     spectra = prepare(counts, description.preprocessing, description.axis.width)
+    if description.conditions:
+        told = conditions_of(Excitation(), description.axis) if conditions is None else conditions
+        spectra = np.hstack([spectra, np.broadcast_to(told, (len(spectra), len(description.conditions)))])
     dose = dose_of(counts, description.counts_range)
     return torch.from_numpy(spectra).to(device), torch.from_numpy(dose).to(device)
 

@@ -36,6 +36,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture(
             "line-autoencoder", "lines", ("presence", *_CODE), "sparse code with one unit per emission line"
         ),
+        Architecture("element-mlp", "elements", _AMOUNTS, "perceptron told of the instrument"),
         Architecture("maxrf-cnn", "elements", _AMOUNTS, "convolutions, spectrum to net counts"),
         Architecture("vit", "elements", _AMOUNTS, "transformer with a class token"),
         Architecture("lt-vit", "elements", _AMOUNTS, "transformer with a token per element"),

@@ -153,6 +153,7 @@ def describe(recipe: TrainingRecipe, source: Source, seed: int) -> ModelDescript
         classes=source.classes if kind.task == "minerals" else (),
         code_names=source.names if kind.task == "lines" and "code" in kind.outputs else (),
         counts_range=source.counts_range,
+        conditions=getattr(source, "conditions", ()),
         training={
             "recipe": recipe.name,
             "seed": seed,
@@ -207,7 +208,7 @@ class _Training:
     def draw(self, stream: int, size: int, source: Source | None = None, step: int = 0) -> dict[str, Tensor]:
         """Return spectra of a step as the network takes them: ``inputs``, ``dose`` and targets."""
         drawn = (source or self.source).draw(size, generator_of(self.seed, stream, step))
-        inputs, dose = network_inputs(self.description, drawn.counts, self.device)
+        inputs, dose = network_inputs(self.description, drawn.counts, self.device, drawn.conditions)
         targets = {name: np.ascontiguousarray(values) for name, values in drawn.targets.items()}
         tensors = {name: torch.from_numpy(values).to(self.device) for name, values in targets.items()}
         return {**tensors, "inputs": inputs, "dose": dose}

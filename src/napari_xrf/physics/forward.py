@@ -165,16 +165,52 @@ def expect_lines_and_rest(
     InvalidInput
         For a stack of layers that cannot be; for a thin sample under an electron beam.
     """
+    expected = expect_samples(materials, instrument, order=order, progress=progress)
+    return expected.lines, expected.rest
+
+
+@dataclass(frozen=True, eq=False)
+class ExpectedSamples:
+    """Expected spectra of N samples in parts.
+
+    Attributes
+    ----------
+    lines, rest
+        (N, E) the samples' lines, and all else.
+    emitted
+        Of each sample its lines, and the photons of each that reach the detector, (L,).
+    """
+
+    lines: NDArray[np.float64]
+    rest: NDArray[np.float64]
+    emitted: tuple[tuple[LineTable, Floats], ...]
+
+
+def expect_samples(
+    materials: Sequence[Material | Sequence[Layer]],
+    instrument: Instrument,
+    *,
+    order: int = 3,
+    progress: Progress = ignore_progress,
+) -> ExpectedSamples:
+    """Return the expected spectra of many samples in parts, as :func:`expect_spectra` sums them.
+
+    Raises
+    ------
+    InvalidInput
+        For a stack of layers that cannot be; for a thin sample under an electron beam.
+    """
     emissions = []
     for done, material in enumerate(materials):
         emissions.append(_emit(sample_layers(material), instrument, order))
         progress(done + 1, len(materials), "expected spectra")
     if not emissions:
         nothing = np.zeros((0, instrument.energy.size))
-        return nothing, nothing
+        return ExpectedSamples(nothing, nothing, ())
     smooth, scattered = _detect_smooth(emissions, instrument)
     energies, photons = _common_lines(emissions)
-    return _detect_lines(energies, photons, instrument), smooth + scattered
+    emitted = tuple((each.lines, each.line_photons) for each in emissions)
+    return ExpectedSamples(_detect_lines(energies, photons, instrument), smooth + scattered, emitted)
 
 
 def simulate_spectrum(

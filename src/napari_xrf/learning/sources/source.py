@@ -29,10 +29,13 @@ class LabelledSpectra:
         Of ``"presence"`` and ``"visible"`` (N, K) float32 0 or 1; ``"share"`` (N, K) float32, an element's
         net counts over all counts of its spectrum; ``"net_counts"`` (N, K) float32; ``"label"`` (N,) int64,
         where K is "unknown".
+    conditions
+        (N, C) what a network is told of the instrument, for one that asks.
     """
 
     counts: NDArray[np.float32]
     targets: Mapping[str, NDArray[Any]]
+    conditions: NDArray[np.float32] | None = None
 
 
 class Source(Protocol):
@@ -87,6 +90,7 @@ def axis_of(placed: Sequence[float] | None, otherwise: EnergyAxis) -> EnergyAxis
 
 # kind → module with make(progress=..., **options) -> Source
 SOURCES = {
+    "instruments": "napari_xrf.learning.sources.instruments",
     "lines": "napari_xrf.learning.sources.lines",
     "mixtures": "napari_xrf.learning.sources.mixtures",
     "minerals": "napari_xrf.learning.sources.minerals",

@@ -1,0 +1,167 @@
+"""Expected spectra of natural samples on hundreds of instruments, with the counts that each element has in them.
+
+Made once, and kept in the user's cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from napari_xrf.core.compiled_code import users_cache
+from napari_xrf.core.emission_lines import SHELLS, main_line
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.io.atomic_write import replacing
+from napari_xrf.physics.detector.detector import response_matrix
+from napari_xrf.physics.fluorescence import LineTable
+from napari_xrf.physics.forward import expect_samples
+from napari_xrf.physics.instrument import Instrument
+from napari_xrf.physics.source import ElectronBeam
+from napari_xrf.synthesis.random_instruments import draw_instrument
+from napari_xrf.synthesis.random_samples import SAMPLE_ELEMENTS, draw_sample, trace_carrier
+
+AXIS = EnergyAxis(0.02, 0.02, 2048)
+_FORMAT = 1  # of what is kept; another one is made anew
+_HALF_FWHM = 0.6  # of a peak's window, in FWHM
+_WINDOW_KEV = (0.2, 40.0)
+_ORDER = 1  # secondary fluorescence changes the shares of lines by less than they are drawn from
+WINDOWS = tuple(
+    (place, line.energy)
+    for place, element in enumerate(SAMPLE_ELEMENTS)
+    for shell in SHELLS
+    if (line := main_line(element, shell)) is not None and _WINDOW_KEV[0] < line.energy < _WINDOW_KEV[1]
+)
+WINDOW_ELEMENTS = np.array([place for place, _ in WINDOWS])
+WINDOW_ENERGIES = np.array([energy for _, energy in WINDOWS])
+
+
+@dataclass(frozen=True, eq=False)
+class InstrumentBank:
+    """What one instrument is expected to record.
+
+    Attributes
+    ----------
+    instrument
+        Its source, geometry and detector.
+    lines, rest
+        (S, E) the samples' lines and all else, summing to 1 together.
+    net, own
+        (S, K) counts of each element, and (S, W) of a window's element within it, in the same unit.
+    traces, trace_own
+        (K, E) lines of an element alone, of sum 1 or 0; (W,) the part of them in each of its windows.
+    """
+
+    instrument: Instrument
+    lines: NDArray[np.float32]
+    rest: NDArray[np.float32]
+    net: NDArray[np.float32]
+    own: NDArray[np.float32]
+    traces: NDArray[np.float32]
+    trace_own: NDArray[np.float32]
+
+    @property
+    def windows(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """First and last channel, exclusive, of each window, (W,)."""
+        half = _HALF_FWHM * self.instrument.detector.fwhm(WINDOW_ENERGIES)
+        low = np.rint((WINDOW_ENERGIES - half - AXIS.edges[0]) / AXIS.width).astype(np.intp)
+        high = np.rint((WINDOW_ENERGIES + half - AXIS.edges[0]) / AXIS.width).astype(np.intp)
+        return np.clip(low, 0, AXIS.size - 1), np.clip(np.maximum(high, low + 1), 1, AXIS.size)
+
+
+_ARRAYS = ("lines", "rest", "net", "own", "traces", "trace_own")
+
+
+def make_banks(
+    instruments: int, samples: int, seed: int, progress: Progress = ignore_progress
+) -> tuple[InstrumentBank, ...]:
+    """Return the banks of some random instruments, from the user's cache where they were made before."""
+    folder = users_cache() / "napari-xrf" / f"banks-{_FORMAT}-{samples}-{seed}"
+    banks = []
+    for number in range(instruments):
+        banks.append(_kept_bank(folder / f"{number}.npz", number, samples, seed))
+        progress(number + 1, instruments, "expected spectra of instruments")
+    return tuple(banks)
+
+
+def _kept_bank(path: Path, number: int, samples: int, seed: int) -> InstrumentBank:
+    generator = np.random.default_rng([seed, number])
+    instrument = draw_instrument(generator, AXIS)
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return InstrumentBank(instrument, **{name: kept[name] for name in _ARRAYS})
+    except (OSError, ValueError, KeyError):
+        made = make_bank(instrument, samples, generator)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **{name: getattr(made, name) for name in _ARRAYS})
+    except OSError:
+        pass  # a cache that cannot be written only costs time
+    return made
+
+
+def make_bank(instrument: Instrument, samples: int, generator: np.random.Generator) -> InstrumentBank:
+    """Return what an instrument is expected to record of random samples."""
+    thick = isinstance(instrument.source, ElectronBeam)
+    drawn = [draw_sample(generator, thick) for _ in range(samples)]
+    carrier = trace_carrier(generator, SAMPLE_ELEMENTS)
+    expected = expect_samples([*drawn, carrier], instrument, order=_ORDER)
+    total = (expected.lines + expected.rest).sum(axis=1)
+    seen = np.flatnonzero(total[:-1] > 0)
+    scale = 1 / total[seen, None]
+    net, own = zip(*(_counts_of(*expected.emitted[row], instrument) for row in seen), strict=True)
+    table, photons = expected.emitted[-1]
+    traces = _lines_alone(table, photons, instrument)
+    trace_net, trace_own = _counts_of(table, photons, instrument)
+    there = traces.sum(axis=1) > 0
+    bright = np.where(there, np.maximum(trace_net, 1e-30), 1.0)
+
+    def kept(values: Any) -> NDArray[np.float32]:
+        return np.asarray(values, dtype=np.float32)
+
+    return InstrumentBank(
+        instrument,
+        kept(expected.lines[seen] * scale),
+        kept(expected.rest[seen] * scale),
+        kept(np.array(net) * scale),
+        kept(np.array(own) * scale),
+        kept(traces / np.where(there, traces.sum(axis=1), 1.0)[:, None]),
+        kept(trace_own / bright[WINDOW_ELEMENTS]),
+    )
+
+
+def _counts_of(
+    table: LineTable, photons: NDArray[np.float64], instrument: Instrument
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return counts of each element (K,), and those of each window's element within it (W,)."""
+    detector = instrument.detector
+    place = np.array([_PLACES.get(element, -1) for element in table.elements])[table.element]
+    known = (place >= 0) & (table.energies > AXIS.edges[0]) & (table.energies < AXIS.edges[-1])
+    known &= table.energies >= detector.threshold_kev
+    place, energies = place[known], table.energies[known]
+    detected = photons[known] * detector.efficiency(energies)
+    net = np.bincount(place, weights=detected, minlength=len(SAMPLE_ELEMENTS))
+    half, sigma = _HALF_FWHM * detector.fwhm(WINDOW_ENERGIES), detector.sigma(energies)
+    away = WINDOW_ENERGIES[:, None] - energies
+    inside = ndtr((away + half[:, None]) / sigma) - ndtr((away - half[:, None]) / sigma)
+    inside *= WINDOW_ELEMENTS[:, None] == place
+    return net, inside @ detected
+
+
+def _lines_alone(
+    table: LineTable, photons: NDArray[np.float64], instrument: Instrument
+) -> NDArray[np.float64]:
+    """Return the spectrum (K, E) of each element's lines."""
+    place = np.array([_PLACES.get(element, -1) for element in table.elements])[table.element]
+    apart = np.where(place == np.arange(len(SAMPLE_ELEMENTS))[:, None], photons, 0.0)
+    return np.asarray(response_matrix(instrument.detector, AXIS, table.energies).fold(apart))
+
+
+_PLACES = {element: place for place, element in enumerate(SAMPLE_ELEMENTS)}
+
