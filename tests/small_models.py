@@ -11,7 +11,7 @@ FEW_MINERALS = ("quartz", "calcite", "pyrite", "halite")
 def small_recipe(
     name: str, *, epochs: int = 2, steps: int = 3, network: dict | None = None
 ) -> TrainingRecipe:
-    """Return a recipe of a few steps, with four minerals where it has minerals."""
+    """Return a recipe of a few steps, with four minerals, or one instrument, where it has them."""
     recipe = training_recipe(name)
     options = replace(
         recipe.options,
@@ -24,4 +24,6 @@ def small_recipe(
     source = recipe.source
     if source.kind == "minerals":
         source = SourceSpec("minerals", {**source.options, "minerals": list(FEW_MINERALS)})
+    if source.kind == "instruments":
+        source = SourceSpec("instruments", {"instruments": 1, "samples": 3})
     return replace(recipe, options=options, source=source, network={**recipe.network, **(network or {})})

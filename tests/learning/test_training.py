@@ -67,7 +67,8 @@ def test_training_learns(tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
-def test_every_recipe_trains_a_step(name):
+def test_every_recipe_trains_a_step(name, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     recipe = small_recipe(name, epochs=1, steps=1)
     model = train(recipe)
     assert model.description.outputs

@@ -144,12 +144,10 @@ def write_element_maps(
 def _write_network_maps(
     elements: Sequence[str] | None, arguments: argparse.Namespace, console: Console
 ) -> Answer:
-    from napari_xrf.learning.element_mapping import known_elements, map_elements_by, read_element_model
+    from napari_xrf.learning.element_mapping import asked_elements, map_elements_by
 
     if arguments.model is not None:  # before the long work
-        description = read_element_model(arguments.model)
-        if elements is not None:
-            known_elements(description, elements)
+        asked_elements(arguments.model, elements)
     cube = load_map(arguments, console)
     times = cube.live_time if arguments.per_second else None
     if arguments.per_second and times is None:

@@ -14,7 +14,6 @@ from napari_xrf.core.emission_lines import main_line, split_family
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.suitability import default_element_model
 from napari_xrf.learning.weights import models_giving, read_description
 from napari_xrf.maps.calibrated_map import Measured, cube_of
@@ -30,12 +29,13 @@ def map_elements_by(
     measured: Measured,
     elements: Sequence[str] | None = None,
     *,
-    tell: Callable[[str], object] = warnings.warn,
+    tell: Callable[[str], object] | None = None,
     progress: Progress = ignore_progress,
 ) -> ElementMaps:
     """Map elements by a network: a shipped model's name, a weights file, or None for the detector's own.
 
-    ``tell`` is given what the user should know of the answer, one sentence each.
+    ``tell`` is given what the user should know of the answer, one sentence each. Without it, what speaks
+    against the answer becomes a warning.
 
     Raises
     ------
@@ -43,15 +43,14 @@ def map_elements_by(
         When there is no such model, it gives no net counts, or it does not know one of the elements.
     """
     model = model or default_element_model(instrument_of(cube_of(measured)))
-    description = read_element_model(model)
-    wanted = None if elements is None else known_elements(description, elements)
+    wanted = asked_elements(model, elements)
 
     from napari_xrf.learning.prediction import predict
     from napari_xrf.learning.weights import load_model
 
     prediction = predict(load_model(model), measured, progress=progress)
-    for note in prediction.notes:
-        tell(note)
+    for note in prediction.doubts if tell is None else prediction.notes:
+        (tell or warnings.warn)(note)
     return element_maps_with_errors(prediction, cube_of(measured), wanted, progress)
 
 
@@ -92,31 +91,22 @@ def element_maps_with_errors(
     return replace(maps, standard_errors=np.sqrt(variance).astype(np.float32))
 
 
-def read_element_model(model: str) -> ModelDescription:
-    """Return the description of a model that gives net counts of elements, by name or weights file.
+def asked_elements(model: str, elements: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the elements of symbols or families (``"Fe"``, ``"Fe K"``); None: those that the model finds.
 
     Raises
     ------
     FileError
-        When it is no weights file.
+        When the model, a name or a file, is no weights file.
     InvalidInput
-        When there is no such model, or it gives something else.
+        When there is no such model, it gives no counts of elements, or does not know one of them.
     """
     description = read_description(model)
     if "intensity" not in description.outputs:
         there = ", ".join(models_giving("intensity")) or "a model of your own"
         raise InvalidInput(f"the model {model} gives no counts of elements", f"Use {there}")
-    return description
-
-
-def known_elements(description: ModelDescription, elements: Sequence[str]) -> tuple[str, ...]:
-    """Return the elements of symbols or families (``"Fe"``, ``"Fe K"``) that a model knows.
-
-    Raises
-    ------
-    InvalidInput
-        When it does not know one of them.
-    """
+    if elements is None:
+        return None
     symbols = tuple(dict.fromkeys(entry.split()[0] if entry.split() else entry for entry in elements))
     missing = [symbol for symbol in symbols if symbol not in description.names]
     if missing or not symbols:

@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.core.spectral_cube import Excitation, SpectralCube
+from napari_xrf.learning.conditions import conditions_of
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.model import Model, choose_device, network_inputs
 from napari_xrf.learning.rebinning import rebin_counts
@@ -24,7 +26,7 @@ from napari_xrf.physics.excitation import instrument_of
 
 _BATCH = 512
 _BLOCK_BYTES = 32 * 2**20
-_LEAST_COVERED = 0.5  # of the model's axis that a cube must cover
+_LEAST_COVERED, _LEAST_TOLD = 0.5, 0.1  # of the model's axis that a cube must cover
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +47,8 @@ class Prediction:
         (Y, X) float32 probability that the spectrum is none of the model's classes.
     code, spectrum
         (Y, X, L) and (Y, X, E) float32; the spectrum in counts on the model's axis.
-    notes
-        What the user should know, one sentence each.
+    notes, doubts
+        What the user should know, one sentence each, and those of them that speak against the answers.
     pixel_size, source
         Of the cube, and its name.
     """
@@ -59,6 +61,7 @@ class Prediction:
     code: NDArray[np.float32] | None = None
     spectrum: NDArray[np.float32] | None = None
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     pixel_size: tuple[float, float] | None = None
     source: str = ""
 
@@ -122,15 +125,18 @@ def predict_rows(
     The bits are those of the whole map where the number is a multiple of :func:`rows_of_a_batch`.
     """
     chosen = chosen_outputs(model.description, outputs)
-    cube, notes = cube_of(measured), tuple[str, ...]()
+    cube, notes, doubts = cube_of(measured), tuple[str, ...](), tuple[str, ...]()
+    told = cube.excitation
     if calibrate:
         known = calibrate_map(measured, progress=progress).checked()
         cube, notes = known.on_refined_axis, _axis_notes(known)
+        doubts = (known.doubt,) if known.doubt else ()
+        told = replace(told, fwhm_mn_ka_ev=1000 * float(known.detector.fwhm(MN_KA_KEV)))
     if cube.excitation.kind is not None:  # what a file does not say cannot be held against a model
-        notes = (*unsuited(model.description, instrument_of(cube)), *notes)
+        doubts = (*unsuited(model.description, instrument_of(cube)), *doubts)
     check_range(cube.energy, model.description)
     rows, columns = cube.map_shape
-    ask = _asked(model, chosen, device)
+    ask = _asked(model, chosen, device, told)
     maps = {"counts": np.zeros(rows * columns, dtype=np.float32)}
     done, group = 0, rows_of_a_batch(columns)
     for flat in _batches(cube, group):
@@ -144,7 +150,8 @@ def predict_rows(
     return Prediction(
         model.description,
         **{name: values.reshape(rows, columns, *values.shape[1:]) for name, values in maps.items()},
-        notes=notes,
+        notes=(*doubts, *notes),
+        doubts=doubts,
         pixel_size=cube.pixel_size,
         source=cube.name,
     )
@@ -152,8 +159,8 @@ def predict_rows(
 
 def told_of_dose(prediction: Prediction) -> Prediction:
     """Return a whole map's prediction with a note where its counts are not those of the training."""
-    notes = (*prediction.notes, *_dose_notes(prediction.counts, prediction.description))
-    return replace(prediction, notes=notes)
+    more = _dose_notes(prediction.counts, prediction.description)
+    return replace(prediction, notes=(*prediction.notes, *more), doubts=(*prediction.doubts, *more))
 
 
 def rows_of_a_batch(columns: int) -> int:
@@ -209,10 +216,14 @@ def chosen_outputs(description: ModelDescription, outputs: Collection[str] | Non
 
 
 def check_range(axis: EnergyAxis, description: ModelDescription) -> None:
-    """Raise InvalidInput when an axis covers less than half of a model's energies."""
+    """Raise InvalidInput when an axis covers too little of a model's energies.
+
+    That is half of them, or less where the model is told which are recorded.
+    """
     low, high = max(description.axis.edges[0], 0.0), description.axis.edges[-1]
     covered = min(axis.edges[-1], high) - max(axis.edges[0], low)
-    if covered < _LEAST_COVERED * (high - low):
+    least = _LEAST_TOLD if description.conditions else _LEAST_COVERED
+    if covered < least * (high - low):
         raise InvalidInput(
             f"the spectra run from {axis.edges[0]:.2f} to {axis.edges[-1]:.2f} keV, and "
             f"{description.name} needs {low:.2f} to {high:.2f}",
@@ -221,7 +232,7 @@ def check_range(axis: EnergyAxis, description: ModelDescription) -> None:
 
 
 def _asked(
-    model: Model, outputs: tuple[str, ...], device_name: str
+    model: Model, outputs: tuple[str, ...], device_name: str, told: Excitation
 ) -> Callable[[NDArray[np.generic], EnergyAxis, int], dict[str, NDArray[np.float32]]]:
     """Return a model on a device as a function of counts, their axis and the number of the first spectrum."""
     description, device = model.description, choose_device(device_name)
@@ -232,7 +243,7 @@ def _asked(
 
     def ask(counts: NDArray[np.generic], axis: EnergyAxis, first: int) -> dict[str, NDArray[np.float32]]:
         moved = rebin_counts(counts, axis, description.axis, first=first)
-        inputs, dose = network_inputs(description, moved, device)
+        inputs, dose = network_inputs(description, moved, device, conditions_of(told, axis))
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
             given = network(inputs, dose)
         maps = _as_maps({name: given[name].float().cpu() for name in outputs}, description, moved)

@@ -8,7 +8,11 @@ from napari_xrf.physics.excitation import COARSE_FWHM_EV, excitation_of
 from napari_xrf.physics.instrument import Instrument, load_instrument
 
 _PRESETS_OF_SOURCE = {"minerals": ("m4-tornado",), "mixtures": ("gem",)}  # where options name none
-_KINDS_OF_SOURCE = {"lines": {"tube"}}  # of a source without presets
+_KINDS_OF_SOURCE = {  # of a source without presets
+    "lines": {"tube"},
+    "instruments": {"tube", "electron", "monochromatic"},
+}
+_FWHM_OF_SOURCE = {"instruments": [110.0, 190.0]}
 _KINDS = {"tube": "X-ray tubes", "electron": "electrons", "monochromatic": "monochromatic beams"}
 _NEAR = 1.6  # ratio of resolutions
 
@@ -26,7 +30,7 @@ def unsuited(description: ModelDescription, instrument: Instrument) -> tuple[str
             f"{_KINDS[kind]}: do not trust its answers"
         )
     fwhm = _fwhm(instrument)
-    known = [_fwhm(each) for each in trained]
+    known = [_fwhm(each) for each in trained] + _FWHM_OF_SOURCE.get(description.source_kind, [])
     if known and not any(each / _NEAR <= fwhm <= each * _NEAR for each in known):
         found.append(
             f"{description.name} was trained for a resolution of {min(known):.0f} eV at Mn Kα, and this "
@@ -42,6 +46,8 @@ def default_element_model(instrument: Instrument) -> str:
 
 def _presets(description: ModelDescription) -> tuple[str, ...]:
     options = description.source_options
+    if description.source_kind == "instruments":  # random ones
+        return ()
     if "instrument" in options:
         return (str(options["instrument"]),)
     names = options.get("instruments", _PRESETS_OF_SOURCE.get(description.source_kind, ()))

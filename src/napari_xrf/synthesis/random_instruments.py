@@ -1,4 +1,4 @@
-"""Instruments as laboratories have them, drawn at random: tubes, electron microscopes, beamlines with SDDs."""
+"""Instruments as laboratories have them, drawn at random: tubes, electron microscopes, beamlines."""
 
 from __future__ import annotations
 

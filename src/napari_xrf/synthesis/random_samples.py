@@ -1,4 +1,4 @@
-"""Samples with elements that occur together: minerals, paints, alloys, glasses, rocks, and what chance mixes."""
+"""Samples whose elements occur together: minerals, paints, alloys, glasses, rocks, and chance mixtures."""
 
 from __future__ import annotations
 

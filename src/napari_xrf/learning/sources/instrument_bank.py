@@ -1,4 +1,4 @@
-"""Expected spectra of natural samples on hundreds of instruments, with the counts that each element has in them.
+"""Expected spectra of natural samples on hundreds of instruments, with the counts of each element.
 
 Made once, and kept in the user's cache.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +96,7 @@ def _kept_bank(path: Path, number: int, samples: int, seed: int) -> InstrumentBa
     try:
         with np.load(path, allow_pickle=False) as kept:
             return InstrumentBank(instrument, **{name: kept[name] for name in _ARRAYS})
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         made = make_bank(instrument, samples, generator)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -164,4 +165,3 @@ def _lines_alone(
 
 
 _PLACES = {element: place for place, element in enumerate(SAMPLE_ELEMENTS)}
-

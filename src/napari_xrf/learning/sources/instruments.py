@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -125,7 +124,7 @@ class InstrumentSource:
 def _mixed(
     bank: InstrumentBank, size: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
-    """Return expected spectra (N, E) about 1 in sum, and of a sum of 1 net counts (N, K) and own ones (N, W)."""
+    """Return expected spectra (N, E), and shares of each: net counts (N, K) and the windows' own (N, W)."""
     rows = generator.integers(len(bank.lines), size=(size, _MOST_MIXED))
     parts = generator.exponential(size=rows.shape) + 1e-3
     parts *= np.arange(_MOST_MIXED) < generator.choice(3, size=(size, 1), p=(0.6, 0.28, 0.12)) + 1
@@ -204,9 +203,7 @@ def _presence(
     return np.asarray(ndtr(best - _SIGMAS), dtype=np.float32)
 
 
-def _within(
-    net: NDArray[np.float64], within: NDArray[np.bool_], bank: InstrumentBank
-) -> NDArray[np.float64]:
+def _within(net: NDArray[np.float64], within: NDArray[np.bool_], bank: InstrumentBank) -> NDArray[np.float64]:
     """Return net counts (N, K), less those on channels that are not recorded."""
     shares: NDArray[Any] = within.astype(np.float32) @ bank.traces.T
     return net * np.where(bank.traces.sum(axis=1) > 0, shares, 1.0)
@@ -215,7 +212,7 @@ def _within(
 def make(
     *,
     progress: Progress = ignore_progress,
-    instruments: int = 160,
+    instruments: int = 144,
     samples: int = 72,
     seed: int = 1,
     counts: Sequence[float] = (100.0, 1e8),
