@@ -70,6 +70,7 @@ def write_prediction(
         raise InvalidInput(f"predictions are not written to {target.suffix!r} files", "Choose .h5")
     description = prediction.description
     texts = {"names": description.names, "code_names": description.code_names, "notes": prediction.notes}
+    texts["doubts"] = prediction.doubts
     given = {name: values for name in _OUTPUTS if (values := getattr(prediction, name)) is not None}
     with replacing(target) as temporary, new_file(temporary) as (file, check):
         file.attrs.update(
@@ -125,8 +126,11 @@ def read_prediction(path: str | Path) -> Prediction:
         try:
             description = description_from_json(hdf5_file.text_of(file["model"]))
             counts = hdf5_file.array_of(file["counts"])
-            outputs = {name: hdf5_file.array_of(file[name]) if name in file else None for name in _OUTPUTS}
+            outputs: dict[str, Any] = {
+                name: hdf5_file.array_of(file[name]) if name in file else None for name in _OUTPUTS
+            }
             notes = hdf5_file.texts_of(file["notes"])
+            doubts = hdf5_file.texts_of(file["doubts"]) if "doubts" in file else ()
             pixel_size = pixel_size_of(file["entry/counts"])
             source = hdf5_file.text_of(hdf5_file.attribute(file, "source", ""))
             if counts.ndim != 2:
@@ -145,7 +149,8 @@ def read_prediction(path: str | Path) -> Prediction:
         )
         if values is not None and values.shape != wanted:
             raise FileError(target, f"/{name} is of shape {values.shape}, not {wanted}", "Make it again")
-    return Prediction(description, counts, notes=notes, pixel_size=pixel_size, source=source, **outputs)
+    told: dict[str, Any] = {"notes": notes, "doubts": doubts, "pixel_size": pixel_size, "source": source}
+    return Prediction(description, counts, **told, **outputs)
 
 
 def _put_output(

@@ -45,7 +45,7 @@ def draw_instrument(generator: Random, axis: EnergyAxis) -> Instrument:
 
 def _with_tube(generator: Random) -> Instrument:
     preset = load_instrument("m4-tornado")
-    filters = ()
+    filters: tuple[Layer, ...] = ()
     if generator.random() < 0.2:
         material, low, high = _FILTERS[int(generator.integers(len(_FILTERS)))]
         filters = (Layer(material, _between(generator, low, high)),)

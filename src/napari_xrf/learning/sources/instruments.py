@@ -108,7 +108,7 @@ class InstrumentSource:
     ) -> tuple[NDArray[np.float32], ...]:
         mixing, distortion, noise = generator.spawn(3)
         expected, net, own = _mixed(bank, size, mixing)
-        dose = np.exp(mixing.uniform(*np.log(self.counts_range), size=size))
+        dose = _log_uniform(mixing, self.counts_range, size)
         expected *= (dose / expected.sum(axis=1))[:, None].astype(np.float32)
         net, own = net * dose[:, None], own * dose[:, None]
         expected = _distorted(expected, bank, distortion)
@@ -134,10 +134,10 @@ def _mixed(
     for row in range(size):
         number = int(generator.integers(_MOST_TRACES + 1)) if generator.random() < 0.5 else 0
         chosen = generator.choice(len(SAMPLE_ELEMENTS), size=number, replace=False)
-        traces[row, chosen] = np.exp(generator.uniform(*np.log(_TRACE_SHARE), size=number))
+        traces[row, chosen] = _log_uniform(generator, _TRACE_SHARE, number)
     if bank.instrument.atmosphere == "air":
         argon = SAMPLE_ELEMENTS.index("Ar")
-        drawn = np.exp(generator.uniform(*np.log(_ARGON_SHARE), size=size))
+        drawn = _log_uniform(generator, _ARGON_SHARE, size)
         traces[:, argon] += np.where(generator.random(size) < 0.6, drawn, 0)
     traces[:, bank.traces.sum(axis=1) <= 0] = 0
     expected = weights @ bank.lines + _varied(weights @ bank.rest, generator) + traces @ bank.traces
@@ -149,10 +149,16 @@ def _mixed(
 def _varied(rest: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
     """Return continua (N, E) with another amount and shape, as no model of scatter is exact."""
     size = (len(rest), 1)
-    periods = np.exp(generator.uniform(*np.log(_WAVES_KEV), size=size))
+    periods = _log_uniform(generator, _WAVES_KEV, size)
     waves = np.sin(2 * np.pi * (AXIS.energies / periods + generator.random(size)))
     heights = generator.normal(0, _REST_SPREAD, size) + generator.normal(0, _REST_WAVES, size) * waves
     return np.asarray(rest * np.exp(heights), dtype=np.float32)
+
+
+def _log_uniform(
+    generator: np.random.Generator, limits: tuple[float, float], size: int | tuple[int, int]
+) -> NDArray[np.float64]:
+    return np.exp(generator.uniform(np.log(limits[0]), np.log(limits[1]), size=size))
 
 
 def _distorted(
