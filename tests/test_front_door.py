@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -149,3 +150,51 @@ def tiny() -> nx.SpectralCube:
 
 def labels_of_nothing() -> nx.LabelMap:
     return nx.LabelMap(np.zeros((2, 2), dtype=np.uint8), ())
+
+
+@pytest.fixture(scope="module")
+def cube() -> nx.SpectralCube:
+    counts = np.random.default_rng(1).poisson(2.0, (3, 4, 200)).astype(np.uint16)
+    return nx.SpectralCube(counts, nx.EnergyAxis(0.0, 0.05, 200), "noise")
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda cube: nx.read(None), "path cannot be None. Give the name of a file"),
+        (lambda cube: nx.read("map.h5", detectr=0), "Did you mean detector?"),
+        (lambda cube: nx.read(), "missing a required argument"),
+        (lambda cube: nx.write(cube, "map.h5"), "path cannot be a SpectralCube"),
+        (lambda cube: nx.find_elements(np.zeros((2, 2, 100))), "source cannot be a ndarray. Give a map"),
+        (lambda cube: nx.map_elements(cube, 26), "elements cannot be 26. Give symbols"),
+        (lambda cube: nx.map_elements(cube, [26]), "elements cannot hold 26"),
+        (lambda cube: nx.map_elements(cube, ["Fe"], method=None), "method cannot be None"),
+        (lambda cube: nx.map_elements(cube, ["Fe"], metod="fit"), "Did you mean method?"),
+        (lambda cube: nx.quantify(cube, ["Fe"], regions=[1, 2]), "regions cannot be a list"),
+        (lambda cube: nx.map_minerals(cube, [3]), "minerals cannot hold 3"),
+        (lambda cube: nx.map_minerals(cube, ["quartz"], tolerance="a"), "tolerance cannot be 'a'"),
+        (lambda cube: nx.find_phases(cube, 2.5), "count cannot be 2.5. Give a whole number"),
+        (lambda cube: nx.find_phases(cube, True), "count cannot be True"),
+        (lambda cube: nx.clean_labels(cube), "labels cannot be a SpectralCube"),
+        (lambda cube: nx.report(cube, "out", minrals=["quartz"]), "no option 'minrals'"),
+        (lambda cube: nx.compare_labels(np.zeros(3), "b.tif"), "first cannot be a ndarray"),
+        (lambda cube: nx.explain_mineral(cube, None, "quartz"), "classification cannot be None"),
+        (lambda cube: nx.simulate(None), "formula cannot be None"),
+        (lambda cube: nx.simulate("SiO2", counts="many"), "counts cannot be 'many'"),
+        (lambda cube: nx.synthesize("layers", "ten"), "Give how many spectra"),
+        (lambda cube: nx.synthesize("painting"), "needs its picture"),
+        (lambda cube: nx.synthesize("minerals", seed="a"), "seed cannot be 'a'"),
+        (lambda cube: nx.read(cube), "path cannot be a SpectralCube"),
+        (lambda cube: nx.train(3), "model cannot be 3"),
+    ],
+)
+def test_whatever_is_wrong_is_told_in_a_sentence_with_a_remedy(cube, call, told):
+    with pytest.raises(nx.XrfError, match=re.escape(told)):
+        call(cube)
+
+
+def test_a_spectrum_and_what_was_made_stand_for_a_map():
+    spectrum = nx.simulate("Fe2O3", counts=100_000)
+    assert nx.map_elements(spectrum, "Fe")["Fe"].shape == (1, 1)
+    made = nx.synthesize("minerals", "quartz", shape=(1, 2))
+    assert nx.map_elements(made, ["Si"]).counts.shape[-2:] == (1, 2)

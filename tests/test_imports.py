@@ -29,6 +29,11 @@ def test_the_command_line_parses_without_loading_science():
     assert not modules_after("from napari_xrf.cli import build_parser; build_parser()") & HEAVY
 
 
+def test_the_first_map_of_a_new_process_loads_nothing_that_takes_long():
+    statement = "import napari_xrf as nx; nx.map_elements(nx.simulate('Fe2O3', counts=1e5))"
+    assert not modules_after(statement) & (HEAVY | {"scipy"})
+
+
 def science_modules() -> list[str]:
     names = [module.name for module in pkgutil.walk_packages(napari_xrf.__path__, "napari_xrf.")]
     names.remove("napari_xrf.__main__")  # importing it runs the command line

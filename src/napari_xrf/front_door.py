@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
+from napari_xrf.checked_calls import check_names, checked
 from napari_xrf.core.progress import Progress, ignore_progress
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     Map: TypeAlias = SpectralCube | CalibratedMap | str | Path
 
 
+@checked
 def read(path: str | Path, **options: Any) -> SpectralCube | ElementMaps | LabelMap | Prediction:
     """Read what a file holds: a map or spectrum, element maps, labels or predictions.
 
@@ -59,6 +61,7 @@ def read(path: str | Path, **options: Any) -> SpectralCube | ElementMaps | Label
     """
     from napari_xrf import io
 
+    check_names(io.read, options)
     if not options and io.is_label_file(path):
         return io.read_labels(path)
     if not options and io.is_element_map_file(path):
@@ -71,6 +74,7 @@ def read(path: str | Path, **options: Any) -> SpectralCube | ElementMaps | Label
     return io.read(path, **options)
 
 
+@checked
 def write(path: str | Path, noun: object, *, progress: Progress = ignore_progress) -> None:
     """Write a noun to a file, which appears whole or not at all.
 
@@ -108,6 +112,7 @@ def write(path: str | Path, noun: object, *, progress: Progress = ignore_progres
         io.write(path, getattr(noun, "label_map", getattr(noun, "cube", noun)), progress=progress)
 
 
+@checked
 def calibrate(source: Map, *, progress: Progress = ignore_progress) -> CalibratedMap:
     """Refine a map's energy axis and resolution, once for all that follows.
 
@@ -118,6 +123,7 @@ def calibrate(source: Map, *, progress: Progress = ignore_progress) -> Calibrate
     return calibrate_map(_map_of(source, progress), progress=progress)
 
 
+@checked
 def find_elements(source: Map, *, progress: Progress = ignore_progress) -> tuple[FoundElement, ...]:
     """Find the elements of a map; see :mod:`napari_xrf.maps.identification`."""
     from napari_xrf.maps.calibrated_map import find_elements as find
@@ -125,6 +131,7 @@ def find_elements(source: Map, *, progress: Progress = ignore_progress) -> tuple
     return find(_map_of(source, progress), progress=progress)
 
 
+@checked
 def denoise(source: Map, *, seed: int = 0, progress: Progress = ignore_progress) -> Denoising:
     """Take off a map's noise by its own components; see :func:`napari_xrf.maps.denoising.denoise_map`."""
     from napari_xrf.maps.calibrated_map import cube_of
@@ -133,6 +140,7 @@ def denoise(source: Map, *, seed: int = 0, progress: Progress = ignore_progress)
     return denoise_map(cube_of(_map_of(source, progress)), seed=seed, progress=progress)
 
 
+@checked
 def map_elements(
     source: Map,
     elements: str | Sequence[str] | None = None,
@@ -156,17 +164,17 @@ def map_elements(
     InvalidInput
         When there is no such element, line or method.
     """
-    wanted = (elements,) if isinstance(elements, str) else elements
     if method in ("fit", "window"):
         from napari_xrf.maps.element_mapping import map_elements as map_by_fit
 
         chosen: Literal["fit", "window"] = "fit" if method == "fit" else "window"
-        return map_by_fit(_map_of(source, progress), wanted, method=chosen, progress=progress)
+        return map_by_fit(_map_of(source, progress), elements, method=chosen, progress=progress)
     from napari_xrf.learning.element_mapping import map_elements_by
 
-    return map_elements_by(method, _map_of(source, progress), wanted, progress=progress)
+    return map_elements_by(method, _map_of(source, progress), elements, progress=progress)
 
 
+@checked
 def quantify(
     source: Map,
     elements: Sequence[str] | None = None,
@@ -206,6 +214,7 @@ def quantify(
     return run(known, elements, regions=regions, formulas=formulas, recipe=Recipe(oxygen), progress=progress)
 
 
+@checked
 def map_minerals(
     source: Map | ElementMaps,
     minerals: Sequence[str | Mineral] | None = None,
@@ -243,11 +252,10 @@ def map_minerals(
     from napari_xrf.learning.network_method import classify_by
     from napari_xrf.reference.minerals import known_minerals, wanted_minerals
 
-    listed = (minerals,) if isinstance(minerals, str) else minerals
-    names = None if listed is None else [each for each in listed if isinstance(each, str)]
+    names = None if minerals is None else [each for each in minerals if isinstance(each, str)]
     chosen = wanted_minerals(names, named_set, library)
     if chosen is not None:
-        given = (each for each in listed or () if not isinstance(each, str))
+        given = (each for each in minerals or () if not isinstance(each, str))
         chosen = tuple({mineral.name: mineral for mineral in (*chosen, *given)}.values())
     own = None if library is None else known_minerals(library)
     measured = _element_maps_or_map(source, progress)
@@ -266,6 +274,7 @@ def map_minerals(
     )
 
 
+@checked
 def explain_mineral(
     source: Map,
     classification: Classification,
@@ -299,6 +308,7 @@ def explain_mineral(
     return explain(_map_of(source, progress), classification, where, library=own, progress=progress)
 
 
+@checked
 def find_phases(
     source: Map,
     count: int | None = None,
@@ -332,6 +342,7 @@ def find_phases(
     return find(_map_of(source, progress), count, library=own, ignored=ignored, progress=progress)
 
 
+@checked
 def clean_labels(
     labels: LabelMap | Classification | Phases, steps: str | Sequence[CleanUpStep] = "default"
 ) -> LabelMap:
@@ -357,6 +368,7 @@ def clean_labels(
     return clean(labels if isinstance(labels, LabelMap) else labels.label_map, chosen)
 
 
+@checked
 def report(
     source: Map,
     folder: str | Path,
@@ -398,6 +410,8 @@ def report(
     from napari_xrf.minerals.survey import survey_map
     from napari_xrf.minerals.survey_files import write_survey
 
+    check_names(map_minerals, options)
+
     def classify(measured: CalibratedMap, progress: Progress) -> Classification:
         return map_minerals(measured, minerals, progress=progress, **options)
 
@@ -412,6 +426,7 @@ def report(
     return survey
 
 
+@checked
 def compare_labels(first: LabelMap | str | Path, second: LabelMap | str | Path) -> Comparison:
     """Tell how far two label maps of the same pixels agree; classes are matched by name.
 
@@ -427,6 +442,7 @@ def compare_labels(first: LabelMap | str | Path, second: LabelMap | str | Path) 
     return compare(maps[0], maps[1])
 
 
+@checked
 def compare_maps(first: Map, second: Map, *, progress: Progress = ignore_progress) -> MapComparison:
     """Tell how alike two maps of spectra are, as a synthetic painting and a measured one: nine measures.
 
@@ -441,6 +457,7 @@ def compare_maps(first: Map, second: Map, *, progress: Progress = ignore_progres
     return compare_cubes(cubes[0], cubes[1], progress)
 
 
+@checked
 def find_grains(labels: LabelMap | Classification | Phases, pores: Sequence[str] | None = None) -> Grains:
     """Find the grains of labels: size, shape, orientation and place of each.
 
@@ -464,6 +481,7 @@ def find_grains(labels: LabelMap | Classification | Phases, pores: Sequence[str]
     return find(labels if isinstance(labels, LabelMap) else labels.label_map, pores)
 
 
+@checked
 def predict(
     model: str | Path | Model,
     source: Map,
@@ -497,6 +515,7 @@ def predict(
     return run(loaded, _map_of(source, progress), outputs=outputs, device=device, progress=progress)
 
 
+@checked
 def simulate(
     formula: str,
     instrument: str | Path = "m4",
@@ -533,6 +552,7 @@ def simulate(
     )[0]
 
 
+@checked
 def synthesize(recipe: str, subject: Any = None, *, seed: int = 0, **options: Any) -> Synthetic:
     """Make a synthetic map or spectra with their truth.
 
@@ -563,6 +583,7 @@ def synthesize(recipe: str, subject: Any = None, *, seed: int = 0, **options: An
     return make(recipe, subject, seed=seed, **options)
 
 
+@checked
 def train(model: str, folder: str | Path | None = None, *, seed: int = 0, **options: Any) -> Model:
     """Train a network by a shipped recipe.
 
@@ -591,6 +612,7 @@ def train(model: str, folder: str | Path | None = None, *, seed: int = 0, **opti
     return train_network(recipe, seed=seed, folder=folder, **of_the_run)
 
 
+@checked
 def batch(
     verb: str,
     files: str | Path | Sequence[str | Path],
@@ -649,9 +671,18 @@ def _element_maps_or_map(source: Any, progress: Progress) -> Any:
 
 
 def _map_of(source: Any, progress: Progress) -> Any:
-    """Return a map as it is, or the one that a file holds."""
-    if not isinstance(source, str | Path):
-        return source
+    """Return a map as it is, or the one that a file, a spectrum or what ``synthesize`` made holds."""
     from napari_xrf import io
 
-    return io.read(source, progress=progress).load(progress=progress)
+    kind = type(source).__name__
+    if kind == "Spectrum":
+        from napari_xrf.core.spectral_cube import SpectralCube
+
+        return SpectralCube(
+            source.counts[None, None], source.energy, source.name, excitation=source.excitation
+        )
+    if kind == "Synthetic":
+        return source.cube
+    if isinstance(source, str | Path):
+        return io.read(source, progress=progress).load(progress=progress)
+    return source

@@ -55,7 +55,12 @@ def axis_from_energies(energies: ArrayLike, units: str = "", size: int | None = 
     InvalidInput
         When they are no energies: they do not rise, are not finite, or number the channels.
     """
-    values = np.asarray(energies, dtype=np.float64)
+    try:
+        values = np.asarray(energies, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidInput(
+            f"{energies!r} is no energy axis", "Give (offset, width) in keV, or the energies of all channels"
+        ) from None
     if values.ndim != 1 or values.size < 2 or not np.all(np.isfinite(values)):
         raise InvalidInput(f"{values.shape} energies are no energy axis")
     if size is not None and values.size == size + 1 > 2:

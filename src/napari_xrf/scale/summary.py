@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.csv_cells import CsvTable
+from napari_xrf.io.own.tables import rows_text
 
 _STANDS_OUT = 5.0  # robust standard deviations
 _LEAST_ROWS = 8  # fewer tell no spread
@@ -105,16 +104,13 @@ def summary_table(rows: Sequence[SummaryRow], failed: Mapping[str, str]) -> str:
     mineral its value and ``NAME_se``; what is not known is empty.
     """
     names = _names(rows)
-    buffer = io.StringIO()
-    table = CsvTable(buffer)
     columns = [column for name in names for column in (name, f"{name}_se")]
-    table.writerow(["file", "region", "measure", "stands_out", "error", *columns])
+    told = []
     for row, marks in zip(rows, standing_out(rows), strict=True):
         cells = [text for name in names for text in map(_cell, row.values.get(name, (math.nan, math.nan)))]
-        table.writerow([row.file, row.region, row.measure, marks_text(marks), "", *cells])
-    for file, error in failed.items():
-        table.writerow([file, "", "", "", error, *([""] * len(columns))])
-    return buffer.getvalue()
+        told.append([row.file, row.region, row.measure, marks_text(marks), "", *cells])
+    told += [[file, "", "", "", error, *([""] * len(columns))] for file, error in failed.items()]
+    return rows_text(["file", "region", "measure", "stands_out", "error", *columns], told)
 
 
 def marks_text(marks: Mapping[str, float]) -> str:

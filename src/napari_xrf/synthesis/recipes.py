@@ -271,8 +271,7 @@ def synthesize(
         raise InvalidInput(
             f"the recipe {recipe} has no option {next(iter(options))!r}", f"It has {', '.join(allowed)}"
         )
-    what = 1000 if subject is None and recipe in ("layers", "mixtures") else subject
-    made: Synthetic = make(what, seed=seed, progress=progress, **arguments)
+    made: Synthetic = make(_subject_of(recipe, subject), seed=seed, progress=progress, **arguments)
     return made
 
 
@@ -308,6 +307,20 @@ def read_picture(path: str | Path) -> NDArray[Any]:
         raise FileError(
             path, f"cannot be read as a picture ({error})", "Give a .png, .jpg or .tif"
         ) from error
+
+
+def _subject_of(recipe: str, subject: Any) -> Any:
+    """Return what a recipe is of, if it can be that."""
+    if recipe in ("layers", "mixtures"):
+        size = 1000 if subject is None else subject
+        if isinstance(size, bool) or not isinstance(size, int | np.integer):
+            raise InvalidInput(f"{recipe} cannot be made of {subject!r}", "Give how many spectra")
+        return size
+    if recipe == "painting":
+        if not isinstance(subject, str | Path | np.ndarray):
+            raise InvalidInput("a painting needs its picture", "Give a picture's file, or an array (Y, X, 3)")
+        return subject
+    return (subject,) if isinstance(subject, str) else subject
 
 
 def _check_memory(size: int, spectrum_bytes: int) -> None:

@@ -21,11 +21,17 @@ def write_rows(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[
     FileError
         When the file cannot be written.
     """
+    shown = ([_SHOWN.get(type(value), _text)(value) for value in row] for row in rows)
+    write_text(Path(path), rows_text(header, shown))
+
+
+def rows_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return rows as the text of a table, values as they are."""
     buffer = io.StringIO()
-    writer = CsvTable(buffer)
-    writer.writerow(header)
-    writer.writerows([_SHOWN.get(type(value), _text)(value) for value in row] for row in rows)
-    write_text(Path(path), buffer.getvalue())
+    table = CsvTable(buffer)
+    table.writerow(header)
+    table.writerows(rows)
+    return buffer.getvalue()
 
 
 def _text(value: Any) -> Any:

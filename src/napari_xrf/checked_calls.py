@@ -1,0 +1,123 @@
+"""Calls that look at their arguments first: what a user gives wrongly ends in a sentence with a remedy."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from napari_xrf.core.errors import InvalidInput
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+_NUMBER, _WHOLE = ("int", "float", "integer", "floating"), ("int", "integer")
+_LABELS = ("LabelMap", "Classification", "Phases")
+_FILE = ("str", "PurePath")
+# By an argument's name: the classes that it may be of (by their names, so that none is loaded for it), and
+# what that is to a user.
+_KINDS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "source": (("SpectralCube", "CalibratedMap", "Spectrum", "Synthetic", *_FILE), "a map, or its file"),
+    "classification": (("Classification",), "what map_minerals returns"),
+    "labels": (_LABELS, "a label map, or what map_minerals or find_phases returns"),
+    "first": (("LabelMap", *_FILE), "a label map, or its file"),
+    "second": (("LabelMap", *_FILE), "a label map, or its file"),
+    "path": (_FILE, "the name of a file"),
+    "folder": (_FILE, "the name of a folder"),
+    "library": (_FILE, "the name of a .csv file"),
+    "regions": (("LabelMap", "dict", "Mapping"), "a label map, or masks by name"),
+    "model": ((*_FILE, "Model"), "the name of a model, its file, or a loaded model"),
+    "instrument": (_FILE, "the name of an instrument, or of a .toml file"),
+    "method": (("str",), "a name"),
+    "recipe": (("str",), "a name"),
+    "verb": (("str",), "a name"),
+    "formula": (("str",), "a formula, as 'CaCO3'"),
+    "tolerance": (_NUMBER, "a number"),
+    "counts": (_NUMBER, "a number"),
+    "thickness_um": (_NUMBER, "a number"),
+    "density": (_NUMBER, "a number"),
+    "count": (_WHOLE, "a whole number"),
+    "seed": (_WHOLE, "a whole number"),
+    "jobs": (_WHOLE, "a whole number"),
+}
+_LISTS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "elements": (("str",), "symbols, as ['Fe', 'Pb L']"),
+    "minerals": (("str", "Mineral"), "names of minerals, as ['quartz', 'albite']"),
+    "ignored": (("str",), "symbols, as ['Cu']"),
+    "outputs": (("str",), "names, as ['presence']"),
+    "pores": (("str",), "names of classes"),
+}
+
+
+def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Check a function's arguments by their names before it is called; one name stands for a list of one.
+
+    The call raises :class:`~napari_xrf.core.errors.InvalidInput` for an argument of the wrong kind, one that
+    is not known, and one that is missing.
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def call(*arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
+        try:
+            bound = signature.bind(*arguments, **named)
+        except TypeError as error:
+            check_names(function, named)
+            raise InvalidInput(f"{function.__name__}: {error}", f"Write {_usage(function)}") from None
+        for name, value in bound.arguments.items():
+            if value is not None or signature.parameters[name].default is not None:
+                bound.arguments[name] = _fitting(name, value, str(signature.parameters[name].annotation))
+        return function(*bound.args, **bound.kwargs)
+
+    return call
+
+
+def check_names(function: Callable[..., Any], named: Mapping[str, Any]) -> None:
+    """Raise InvalidInput where a function has no argument of a given name."""
+    parameters = inspect.signature(function).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return
+    for name in named:
+        if name not in parameters:
+            near = difflib.get_close_matches(name, parameters, 1)
+            remedy = f"Did you mean {near[0]}?" if near else f"It has {', '.join(parameters)}"
+            raise InvalidInput(f"{function.__name__} has no option {name!r}", remedy)
+
+
+def _fitting(name: str, value: Any, annotation: str) -> Any:
+    known_as = "source" if annotation == "Map" else name
+    if name in _LISTS:
+        kinds, what = _LISTS[name]
+        if not hasattr(value, "__iter__"):
+            raise InvalidInput(f"{name} cannot be {_shown(value)}", f"Give {what}")
+        listed = (value,) if isinstance(value, str) else tuple(value)
+        for each in listed:
+            if not _is_of(each, kinds):
+                raise InvalidInput(f"{name} cannot hold {_shown(each)}", f"Give {what}")
+        return listed
+    if known_as in _KINDS:
+        kinds, what = _KINDS[known_as]
+        more = ("ElementMaps",) if "ElementMaps" in annotation else ()
+        if not _is_of(value, (*kinds, *more)) or isinstance(value, bool):
+            raise InvalidInput(f"{name} cannot be {_shown(value)}", f"Give {what}")
+    return value
+
+
+def _is_of(value: Any, kinds: tuple[str, ...]) -> bool:
+    return any(each.__name__ in kinds for each in type(value).__mro__)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    if isinstance(value, str | int | float) and len(text) < 60:
+        return text
+    kind = type(value).__name__
+    return "None" if value is None else f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
+
+
+def _usage(function: Callable[..., Any]) -> str:
+    parameters = inspect.signature(function).parameters.values()
+    needed = [each.name for each in parameters if each.default is each.empty and each.kind < each.VAR_KEYWORD]
+    return f"{function.__name__}({', '.join(needed)}, …)"
