@@ -51,7 +51,7 @@ train-%: .venv/installed
 	cp build/models/$*/model-card.md $(WEIGHTS)/$*.md
 
 screenshots: .venv/installed
-	$(SCREEN) $(RUN)/python docs/screenshots.py
+	$(SCREEN) $(RUN)/python -m docs.screenshots
 
 .venv/installed: pyproject.toml constraints.txt .ci/set-up
 	PYTHON=$(PYTHON) .ci/set-up

@@ -19,6 +19,7 @@ from typing import Any
 
 import napari
 import numpy as np
+from benchmarks.window_hand import in_event_loop, let_pass, until
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
@@ -183,39 +184,6 @@ def map_elements(viewer: Any) -> None:
 
 def spectrum_dock(viewer: Any) -> Any:
     return viewer.window.add_plugin_dock_widget("napari-xrf", "Spectrum")[1]
-
-
-def in_event_loop(stage: Callable[[], None]) -> None:
-    """Run a stage inside the application's event loop, as an action of the user."""
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            stage()
-        except BaseException as error:  # noqa: BLE001 - told after the loop has ended
-            failed.append(error)
-        QApplication.instance().exit()
-
-    QTimer.singleShot(0, run)
-    QApplication.instance().exec()
-    if failed:
-        raise failed[0]
-
-
-def until(condition: Callable[[], Any], limit: float = 900.0) -> None:
-    """Handle events until a condition holds."""
-    end = time.monotonic() + limit
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError("the window did not get ready")
-        QApplication.processEvents()
-        time.sleep(0.001)
-
-
-def let_pass(seconds: float) -> None:
-    """Handle events for a while."""
-    end = time.monotonic() + seconds
-    until(lambda: time.monotonic() > end)
 
 
 if __name__ == "__main__":

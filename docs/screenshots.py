@@ -1,26 +1,19 @@
 """Make the pictures of the plugin in docs/images from the sample map, in a real window.
 
-    xvfb-run -a -s "-screen 0 1366x768x24" python docs/screenshots.py
+    xvfb-run -a -s "-screen 0 1366x768x24" python -m docs.screenshots
 
 needs napari with a Qt binding; without a screen, Xvfb. It takes a few minutes: everything is really computed.
 """
 
 from __future__ import annotations
 
-import io
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import napari
 import numpy as np
-from PIL import Image
-from qtpy.QtCore import QBuffer
-from qtpy.QtWidgets import QApplication
-
-from napari_xrf.plugin.layers.layer_data import is_adding
+from benchmarks.window_hand import finish, let_pass, save_picture, until
 
 FOLDER = Path(__file__).parent / "images"
 PLUGIN = "napari-xrf"
@@ -63,7 +56,7 @@ def show_spectra(viewer: Any) -> None:
     widget.plot.set_window(13.2, 13.6)
     let_pass(1)
     viewer.reset_view()
-    save(viewer, "spectrum.png")
+    save_picture(viewer, FOLDER / "spectrum.png")
     dock.destroyOnClose()
 
 
@@ -76,7 +69,7 @@ def map_elements(viewer: Any) -> None:
     finish(widget)
     widget.grid.setChecked(True)
     let_pass(1)
-    save(viewer, "element_maps.png")
+    save_picture(viewer, FOLDER / "element_maps.png")
     widget.grid.setChecked(False)
     dock.destroyOnClose()
     for layer in [layer for layer in viewer.layers if "xrf_family" in layer.metadata]:
@@ -105,7 +98,7 @@ def compose_maps(viewer: Any) -> None:
         used.setChecked(place < 3)
     widget.run.click()
     viewer.reset_view()
-    save(viewer, "composite.png")
+    save_picture(viewer, FOLDER / "composite.png")
     dock.destroyOnClose()
 
 
@@ -124,7 +117,7 @@ def plot_maps(viewer: Any) -> None:
     widget.plot.loop.setData(*np.vstack([loop, loop[:1]]).T)
     widget.plot.lassoed.emit(loop)
     widget.matrix.click()
-    save(viewer, "scatter.png")
+    save_picture(viewer, FOLDER / "scatter.png")
     dock.destroyOnClose()
 
 
@@ -135,7 +128,7 @@ def table_regions(viewer: Any) -> None:
     widget.elements.setText("K, Ca, Mn, Fe, Rb")
     widget.run.click()
     finish(widget)
-    save(viewer, "regions.png")
+    save_picture(viewer, FOLDER / "regions.png")
     dock.destroyOnClose()
 
 
@@ -148,7 +141,7 @@ def map_minerals(viewer: Any) -> None:
     finish(widget)
     let_pass(1)
     viewer.reset_view()
-    save(viewer, "minerals.png")
+    save_picture(viewer, FOLDER / "minerals.png")
     dock.destroyOnClose()
 
 
@@ -161,7 +154,7 @@ def clean_up(viewer: Any) -> None:
     finish(widget)
     let_pass(1)
     viewer.reset_view()
-    save(viewer, "clean_up.png")
+    save_picture(viewer, FOLDER / "clean_up.png")
     dock.destroyOnClose()
 
 
@@ -184,7 +177,7 @@ def ask_model(viewer: Any) -> None:
     until(lambda: spectrum.plot.curves())
     let_pass(1)
     viewer.reset_view()
-    save(viewer, "inference.png")
+    save_picture(viewer, FOLDER / "inference.png")
     viewer.layers.remove(regions)
     shown.destroyOnClose()
     dock.destroyOnClose()
@@ -212,7 +205,7 @@ def train_model(viewer: Any) -> None:
         finish(widget)
         widget.set_folder(Path("~/napari-xrf models/my minerals"))
         viewer.reset_view()
-        save(viewer, "train.png")
+        save_picture(viewer, FOLDER / "train.png")
     dock.destroyOnClose()
 
 
@@ -229,7 +222,7 @@ def synthesize(viewer: Any) -> None:
     widget.run.click()
     finish(widget)
     viewer.reset_view()
-    save(viewer, "synthesis.png")
+    save_picture(viewer, FOLDER / "synthesis.png")
     dock.destroyOnClose()
 
 
@@ -243,40 +236,6 @@ def largest_grains(labels: Any, count: int) -> list[list[float]]:
         depth = distance_transform_edt(np.pad(labels.data == label, 1))[1:-1, 1:-1]
         centers.append([float(at) for at in np.unravel_index(int(depth.argmax()), depth.shape)])
     return centers
-
-
-def until(condition: Callable[[], Any], limit: float = 900.0) -> None:
-    """Handle events until a condition holds."""
-    end = time.monotonic() + limit
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError("the window did not get ready")
-        QApplication.processEvents()
-        time.sleep(0.01)
-
-
-def finish(widget: Any) -> None:
-    """Wait for a dock's job, and for the layers that it adds."""
-    until(lambda: widget.job_bar.job is None and not is_adding())
-    let_pass(0.5)
-
-
-def let_pass(seconds: float) -> None:
-    """Handle events for a while."""
-    end = time.monotonic() + seconds
-    until(lambda: time.monotonic() > end)
-
-
-def save(viewer: Any, name: str) -> None:
-    """Save the whole window, with few enough colours to stay small."""
-    let_pass(1)
-    buffer = QBuffer()
-    buffer.open(QBuffer.OpenModeFlag.WriteOnly)
-    viewer.window._qt_window.grab().save(buffer, "PNG")
-    picture = Image.open(io.BytesIO(bytes(buffer.data())))
-    FOLDER.mkdir(exist_ok=True)
-    picture.convert("RGB").quantize(192).save(FOLDER / name, optimize=True)
-    print(FOLDER / name)
 
 
 if __name__ == "__main__":

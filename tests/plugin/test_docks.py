@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 from napari.layers import Layer
+from qtpy.QtCore import Qt
 
 from docks import finish
 from napari_xrf import io
@@ -84,7 +85,7 @@ def test_the_sum_and_the_highest_pixels_are_shown(viewer, qtbot, cube):
     widget = spectrum_dock(viewer, qtbot)
     pixels = 24 * 30
     assert np.allclose(curve(widget, "Mean").counts, cube.sum_spectrum() / pixels)
-    widget.per_pixel.setChecked(False)
+    widget.unit.setCurrentText("counts")
     widget.show_max.setChecked(True)
     assert np.array_equal(curve(widget, "Sum").counts, cube.sum_spectrum())
     assert np.array_equal(curve(widget, "Max pixel").counts, cube.max_spectrum())
@@ -99,7 +100,7 @@ def test_the_sum_and_the_highest_pixels_are_shown(viewer, qtbot, cube):
 
 def test_a_region_has_its_spectrum_in_its_colour_and_is_followed(viewer, qtbot, cube):
     widget = spectrum_dock(viewer, qtbot)
-    widget.per_pixel.setChecked(False)
+    widget.unit.setCurrentText("counts")
     widget.new_regions.click()
     layer = viewer.layers.selection.active
     layer.add_rectangles(left_half(cube))
@@ -579,7 +580,7 @@ def test_a_new_class_has_one_colour_in_layer_and_table(viewer, qtbot):
     layer.data_setitem((np.arange(9), np.arange(9)), 7)
     qtbot.waitUntil(lambda: "label 7" in [row[1] for row in widget.table.rows()])
     row = [row[1] for row in widget.table.rows()].index("label 7")
-    shown = widget.table.item(row, 0).background().color()
+    shown = widget.table.item(row, 0).data(Qt.ItemDataRole.DecorationRole)
     assert layer.get_color(7)[3] == 1
     assert np.allclose((shown.redF(), shown.greenF(), shown.blueF()), layer.get_color(7)[:3], atol=0.01)
 
@@ -588,7 +589,7 @@ def test_classes_of_a_label_map_have_curves(viewer, qtbot, cube):
     widget = spectrum_dock(viewer, qtbot)
     labels = two_phase_labels()
     viewer.add_layer(Layer.create(*label_layer(labels)))
-    widget.per_pixel.setChecked(False)
+    widget.unit.setCurrentText("counts")
     widget.show_classes.setChecked(True)
     qtbot.waitUntil(lambda: len(widget.plot.curves()) == 4, timeout=20_000)
     calcite = next(entry for entry in labels.classes if entry.name == "calcite")

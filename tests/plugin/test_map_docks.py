@@ -73,7 +73,7 @@ def test_a_loop_is_a_class_and_a_curve(with_maps, qtbot, cube):
     assert loops.selected_label == 2
     spectrum = dock(viewer, "Spectrum")
     spectrum.labels.choose(loops)
-    spectrum.per_pixel.setChecked(False)
+    spectrum.unit.setCurrentText("counts")
     spectrum.show_classes.setChecked(True)
     qtbot.waitUntil(lambda: len(spectrum.plot.curves()) == 3, timeout=20_000)
     sums = [curve.counts for curve in spectrum.plot.curves()]

@@ -114,7 +114,7 @@ def plan_elements(
     """Learn from a whole map what its element maps need; options and errors as :func:`map_elements`."""
     if method not in ("fit", "window"):
         raise InvalidInput(f"there is no method {method!r} for element maps", "Use 'fit' or 'window'")
-    families = _families(known, elements, progress)
+    families = families_in(known, elements, progress)
     if method == "window" or not families:
         return ElementPlan(families, energy_windows(families, known.sum_spectrum, known.setting))
     rows, columns = known.cube.map_shape
@@ -156,17 +156,22 @@ def pixel_columns(
 ) -> NDArray[np.float64]:
     """Return the columns that explain a pixel, (K, fitted channels): families first, then surroundings."""
     peaks = columns_of(families, setting)
-    if continuum is not None:
-        around = surroundings(spectrum, setting, _CONTINUUM_SPACING_KEV, continuum)
-        return np.concatenate([peaks, around.columns])[:, setting.fitted]
-    fine = surroundings(spectrum, setting, _FINE_SPACING_KEV)
-    both = np.concatenate([peaks, fine.columns])[:, setting.fitted]
-    amplitudes = _fitted_to_sum(both, spectrum[setting.fitted])
-    smooth = np.array([name.startswith("continuum") for name in fine.names])
-    # Few free points for a pixel, between them the continuum that the sum spectrum shows under its peaks.
-    under = (amplitudes[len(peaks) :] * smooth) @ fine.columns
-    around = surroundings(spectrum, setting, _CONTINUUM_SPACING_KEV, under)
+    if continuum is None:
+        # Few free points for a pixel, between them the continuum that the sum spectrum shows under its peaks.
+        columns, smooth = sum_columns(peaks, spectrum, setting)
+        amplitudes = fit_to_sum(columns[:, setting.fitted], spectrum[setting.fitted])
+        continuum = (amplitudes * smooth) @ columns
+    around = surroundings(spectrum, setting, _CONTINUUM_SPACING_KEV, continuum)
     return np.concatenate([peaks, around.columns])[:, setting.fitted]
+
+
+def sum_columns(
+    peaks: NDArray[np.float64], spectrum: NDArray[np.float64], setting: Setting
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the columns of a sum spectrum, (K, E), those of families first, and (K,) which are continuum."""
+    fine = surroundings(spectrum, setting, _FINE_SPACING_KEV)
+    smooth = [False] * len(peaks) + [name.startswith("continuum") for name in fine.names]
+    return np.concatenate([peaks, fine.columns]), np.array(smooth)
 
 
 def pooled_expectation(
@@ -178,11 +183,12 @@ def pooled_expectation(
     channel and a tenth of a count in the whole map: a channel where nothing is expected must not outweigh
     all others.
     """
-    expected = _fitted_to_sum(columns, spectrum) @ columns / pixels
+    expected = fit_to_sum(columns, spectrum) @ columns / pixels
     return np.maximum(expected, max(1e-3 * float(expected.mean()), 0.1 / pixels))
 
 
-def _fitted_to_sum(columns: NDArray[np.float64], spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
+def fit_to_sum(columns: NDArray[np.float64], spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the amplitudes (K,), none negative, of columns (K, E) that explain a spectrum (E,) best."""
     variance = np.maximum(np.convolve(spectrum, np.ones(9) / 9, mode="same"), 0.3)
     amplitudes = np.zeros(len(columns))
     for _ in range(3):
@@ -193,7 +199,10 @@ def _fitted_to_sum(columns: NDArray[np.float64], spectrum: NDArray[np.float64]) 
     return amplitudes
 
 
-def _families(known: CalibratedMap, elements: Sequence[str] | None, progress: Progress) -> tuple[str, ...]:
+def families_in(
+    known: CalibratedMap, elements: Sequence[str] | None, progress: Progress = ignore_progress
+) -> tuple[str, ...]:
+    """Return the line families of elements that a map can show; None finds its elements first."""
     if elements is None:
         found = find_elements(known, progress=progress)
         return tuple(family for one in found for family in sorted(one.families, key=_shell_order))

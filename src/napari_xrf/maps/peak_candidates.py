@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
@@ -19,7 +20,8 @@ from napari_xrf.maps.peaks import Peak, find_peaks
 _LEAST_SHARE = 0.02  # of a family: weaker lines explain no peak
 _SILICON_KEV = 1.740  # what an escape peak lacks, in a silicon detector
 _ARTEFACT_SHARE = 0.03  # of the peaks they come from, at most
-_STRONG_PEAKS = 6
+_SILICON_EDGE_KEV = 1.839  # softer photons let no silicon photon escape
+_STRONG_PEAKS, _MARKED_PEAKS = 6, 3
 _TESTABLE = 4.0  # σ that a sibling must be expected with to speak for or against
 _MISSING, _ABSORBED_MISSING = 0.35, 0.08  # of what is expected; of softer lines the sample may keep most
 _PRIOR_WEIGHT = 0.4
@@ -88,7 +90,7 @@ class PeakCandidate:
         for each in self.siblings:
             if each.testable:
                 state = "missing" if each.missing(self.energy) else "seen"
-                told.append(f"{each.name} {state} ({each.measured:.0%}, expected {each.expected:.0%})")
+                told.append(f"{each.name} {state} ({each.measured:z.0%}, expected {each.expected:.0%})")
         return "; ".join(told[:3]) or "no sibling strong enough to tell"
 
 
@@ -197,19 +199,31 @@ def _line_name(element: str, shell: str, energy: float) -> str:
     return max(near, key=lambda line: line.rate).siegbahn
 
 
+def detector_artefacts(spectrum: NDArray[np.generic], axis: EnergyAxis) -> tuple[tuple[str, float], ...]:
+    """Return name and keV of what the detector makes of the strongest peaks of a spectrum (E,)."""
+    counts = np.clip(np.asarray(spectrum, dtype=np.float64), 0, None)
+    strong = sorted(find_peaks(counts, axis, significance=5.0), key=lambda peak: -peak.counts)[:_MARKED_PEAKS]
+    places = [(name.replace(" of the peak at", ""), place) for name, place, _ in _made_of(strong)]
+    return tuple((name, at) for name, at in places if axis.energies[0] < at < axis.energies[-1])
+
+
+def _made_of(strong: Sequence[Peak]) -> Iterator[tuple[str, float, float]]:
+    """Yield escape peaks and pile-up: name, keV, counts of the weakest peak that they come from."""
+    for peak in strong:
+        if peak.energy > _SILICON_EDGE_KEV:
+            yield f"escape of the peak at {peak.energy:.2f} keV", peak.energy - _SILICON_KEV, peak.counts
+    for first, second in combinations_with_replacement(strong, 2):
+        name = f"pile-up of {first.energy:.2f} + {second.energy:.2f} keV"
+        yield name, first.energy + second.energy, min(first.counts, second.counts)
+
+
 def _artefacts(centre: float, seen: _Spectrum, peaks: tuple[Peak, ...]) -> list[PeakCandidate]:
     """Return escape peaks and pile-up that may stand here."""
     height, _ = seen.at(centre)
     near = 0.3 * float(typical_fwhm(centre))
     strong = sorted(peaks, key=lambda peak: -peak.counts)[:_STRONG_PEAKS]
-    found = []
-    for peak in strong:
-        place = peak.energy - _SILICON_KEV
-        if abs(place - centre) < near and 0 < height < _ARTEFACT_SHARE * peak.counts:
-            found.append(PeakCandidate(f"escape of the peak at {peak.energy:.2f} keV", "", place, (), 1.0))
-    for first, second in combinations_with_replacement(strong, 2):
-        place = first.energy + second.energy
-        if abs(place - centre) < near and 0 < height < _ARTEFACT_SHARE * min(first.counts, second.counts):
-            name = f"pile-up of {first.energy:.2f} + {second.energy:.2f} keV"
-            found.append(PeakCandidate(name, "", place, (), 1.0))
-    return found
+    return [
+        PeakCandidate(name, "", place, (), 1.0)
+        for name, place, counts in _made_of(strong)
+        if abs(place - centre) < near and 0 < height < _ARTEFACT_SHARE * counts
+    ]

@@ -81,7 +81,6 @@ class CleanUpDock(Dock):
             row(self.run, self.undo, None),
             None,
         )
-        self.setMinimumWidth(320)
         self._job: Job | None = None
         self._made: list[Any] = []
         self._preview = self.throttled(self._start_preview, 150)

@@ -23,6 +23,7 @@ from napari_xrf.plugin.layers.layer_data import (
 from napari_xrf.plugin.notices import errors_told
 
 LEGEND_KEY = "xrf_legend"
+_MARGIN = 0.12  # of the canvas: names are drawn beyond the extent of their points
 _USUAL = ("red", "green", "blue", "yellow")
 
 
@@ -61,15 +62,16 @@ class CompositeDock(Dock):
             row(self.expression, self.compute),
             None,
         )
-        self.setMinimumWidth(330)
         for choice in self.maps:
             choice.chosen.connect(lambda _: self._set_enabled())
         self._take()
 
     def _take(self) -> None:
         """Take the strongest element maps, each in a colour of its own."""
-        layers = [layer for layer in self.viewer.layers if FAMILY_KEY in layer.metadata]
-        best = sorted(layers, key=lambda layer: -float(np.nansum(layer.data)))[: len(_USUAL) - 1]
+        # Of a family that was mapped twice, the later one.
+        mapped = [layer for layer in self.viewer.layers if FAMILY_KEY in layer.metadata]
+        layers = {layer.metadata[FAMILY_KEY]: layer for layer in mapped}
+        best = sorted(layers.values(), key=lambda layer: -float(np.nansum(layer.data)))[: len(_USUAL) - 1]
         for choice, layer in zip(self.maps, best, strict=False):
             choice.choose(layer)
         for place, used in enumerate(self.used):
@@ -105,6 +107,8 @@ class CompositeDock(Dock):
             self.viewer.layers.selection.active = added
             for layer in layers:
                 layer.visible = False
+            shown = [layer for layer in self.viewer.layers if layer.visible]
+            self.viewer.fit_to_view(layers=shown, margin=_MARGIN)
 
     def _compute(self) -> None:
         layers = [layer for layer in self.viewer.layers if is_map(layer)]
@@ -128,20 +132,20 @@ def is_map(layer: Any) -> bool:
 
 def legend_layer(entries: list[tuple[str, str]], shape: tuple[int, ...], size: Any) -> LayerData:
     """Return a layer of names, each beside a point in its colour, above the upper left corner of a map."""
-    step = max(shape[0] * 0.07, 1.0)
+    step = max(shape[0] * 0.09, 1.0)
     places = [(-step * (len(entries) - place), 0.0) for place in range(len(entries))]
     text = {
         "string": [f"   {name}" for name, _ in entries],
         "color": [color for _, color in entries],
         "anchor": "upper_left",
-        "translation": (0.4 * step, 0.0),  # so that a name stands beside its point
-        "size": 12,
+        "translation": (0.7 * step, 0.0),  # so that a name stands beside its point
+        "size": 11,
     }
     keywords = {
         "name": "Legend",
         "text": text,
         "face_color": [color for _, color in entries],
-        "size": 0.6 * step,
+        "size": 0.5 * step,
         "metadata": {LEGEND_KEY: True},
         **spatial_keywords(size),
     }

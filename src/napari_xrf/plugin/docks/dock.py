@@ -38,6 +38,7 @@ class Dock(QWidget):  # type: ignore[misc]
     title = ""
     area = Qt.DockWidgetArea.RightDockWidgetArea
     _docked = False
+    _inner: QWidget | None = None
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
@@ -54,23 +55,23 @@ class Dock(QWidget):  # type: ignore[misc]
 
     def lay_out(self, *parts: QWidget | QLayout | tuple[QWidget, int] | None) -> None:
         """Stack parts in a column that scrolls where the window is small, over the bar of the dock's job."""
-        inner = QWidget()
+        inner = _Column()
         inner.setLayout(column(*parts))
         scroll = QScrollArea()
         scroll.setWidget(inner)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
-        # It scrolls up and down only, as long as it has a usual width.
-        scroll.setMinimumWidth(min(inner.minimumSizeHint().width() + _BAR, _WIDEST))
+        self._inner = inner
         self.setLayout(column((scroll, 1), self.said, self.job_bar, flush=True))
 
     def tell(self, message: str) -> None:
-        """Say something as a notification, which napari cuts off, and whole below the dock's parts."""
+        """Say something below the dock's parts, and as a notification while the dock is not seen."""
         self._say(message)
-        tell(message)
+        if not self.isVisible():
+            tell(message)
 
     def warn(self, message: str) -> None:
-        """Say a warning; see :meth:`tell`."""
+        """Say a warning below the dock's parts, and as a notification, which napari cuts off."""
         self._say(message)
         warn(message)
 
@@ -193,8 +194,21 @@ class Dock(QWidget):  # type: ignore[misc]
         ]
         if beside:
             window.tabifyDockWidget(beside[-1], dock)
+        dock.setWindowTitle(dock.windowTitle().partition(" (")[0])  # a tab has no room for the plugin's name
         dock.show()
         dock.raise_()
+        QTimer.singleShot(0, self._widen)
+
+    def _widen(self) -> None:
+        """Give the dock, and so the tabs that it shares its place with, the width that its parts need."""
+        if not self._ends:
+            return
+        inner = self._inner  # it scrolls up and down only, as long as it has a usual width
+        usual = 0 if inner is None else min(inner.minimumSizeHint().width() + _BAR, _WIDEST)
+        dock, needed = self.parent(), max(self.minimumWidth(), self.minimumSizeHint().width(), usual)
+        if isinstance(dock, QDockWidget) and not dock.isFloating() and self.width() < needed:
+            window = dock.parent()
+            window.resizeDocks([dock], [needed + dock.width() - self.width()], Qt.Orientation.Horizontal)
 
     def _turn_busy(self, busy: bool) -> None:
         if busy:
@@ -207,6 +221,13 @@ class Dock(QWidget):  # type: ignore[misc]
 
     def _set_enabled(self) -> None:
         """Enable what can be done now; called when a job starts and ends."""
+
+
+class _Column(QWidget):  # type: ignore[misc]
+    """What scrolls: as high as its parts need; one line that wraps would make them as high as they like."""
+
+    def heightForWidth(self, width: int) -> int:
+        return int(self.layout().minimumHeightForWidth(width))
 
 
 def _call_once(ends: list[Callable[[], object]]) -> None:

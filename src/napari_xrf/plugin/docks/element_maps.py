@@ -55,7 +55,6 @@ class ElementMapsDock(Dock):
             row(QLabel("Method"), self.method, self.per_second),
             row(self.run, self.grid, None),
         )
-        self.setMinimumWidth(340)
         self.maps.chosen.connect(self._choose)
         self._choose(self.maps.layer())
 

@@ -19,10 +19,14 @@ from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, row
 from napari_xrf.plugin.forms.tick_list import TickBoxes
+from napari_xrf.plugin.layers.calibration import kept_map
+from napari_xrf.plugin.layers.cubes import CUBE_KEY
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
 from napari_xrf.plugin.layers.layer_data import add_layers, map_layer, with_keywords
+from napari_xrf.plugin.layers.regions import pixel_under
 from napari_xrf.plugin.layers.script import made_by
 from napari_xrf.plugin.notices import errors_told
+from napari_xrf.plugin.plots.evidence_plot import EvidenceWindow
 from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries
 
 if TYPE_CHECKING:
@@ -63,6 +67,11 @@ class MineralsDock(Dock):
             "Elements, their maps, quantities, phases and minerals as files and one page, in a folder",
             self._ask_folder,
         )
+        self.why = button("Why?", "Why the selected class has its mineral", self._explain_class)
+        self.why_pixel = button("Why this pixel?", "Then click a pixel of the map", tuple)
+        self.why_pixel.setCheckable(True)
+        self.evidence = EvidenceWindow(self)
+        self.follow_theme(self.evidence.plot.set_colors)
         self.save_table = button(
             "Save table…",
             "Write the percentages as CSV",
@@ -81,13 +90,16 @@ class MineralsDock(Dock):
             row(self.run, self.whole, self.count, None),
             row(QLabel("Labels"), self.labels),
             (self.table, 3),
-            row(self.save_table, self.save_report, None),
+            row(self.why, self.why_pixel, self.save_table, self.save_report, None),
         )
         self.setMinimumWidth(470)
         self.maps.chosen.connect(lambda _: self._set_enabled())
         self.labels.chosen.connect(lambda _: self._set_enabled())
         self.choice.currentIndexChanged.connect(lambda _: self._set_enabled())
         self.filter.textChanged.connect(self.list.show_only)
+        self.table.itemSelectionChanged.connect(self._set_enabled)
+        viewer.mouse_drag_callbacks.append(self._clicked)
+        self.when_closed(partial(viewer.mouse_drag_callbacks.remove, self._clicked))
         self.list.itemChanged.connect(self._ticked)
         self._list_minerals()
 
@@ -134,11 +146,16 @@ class MineralsDock(Dock):
 
     def _set_enabled(self) -> None:
         busy = self.job_bar.job is not None
+        for part in (self.list, self.filter):  # what is not asked for takes no room
+            part.setVisible(self.choice.currentText() == _TICKED)
         self.run.setEnabled(self.maps.layer() is not None and not busy)
         self.whole.setEnabled(self.run.isEnabled())
         labels = self.labels.layer()
         self.save_table.setEnabled(labels is not None)
-        self.save_report.setEnabled(labels is not None and CLASSIFICATION_KEY in labels.metadata and not busy)
+        known = labels is not None and CLASSIFICATION_KEY in labels.metadata and not busy
+        self.save_report.setEnabled(known)
+        self.why_pixel.setEnabled(known)
+        self.why.setEnabled(known and bool(self.table.selected()))
         looked_for = len(self.ticked()) if self.choice.currentText() == _TICKED else len(self._library)
         self.count.setText(f"{looked_for} of {len(self._library)} minerals")
 
@@ -172,6 +189,34 @@ class MineralsDock(Dock):
         layer = add_layers(self.viewer, layers, over=over)[-1]
         self.labels.choose(layer)
         self.tell("\n".join(classification.notes) or f"{layer.name} is done")
+
+    def explain(self, where: str | tuple[int, int]) -> None:
+        """Show why a class, or the pixel (row, column), of the chosen layer has its mineral; in a worker."""
+        from napari_xrf.minerals.evidence import explain_mineral
+
+        cube, classification = self.labels.layer().metadata[CLASSIFICATION_KEY]
+        shown = next((each for each in self.viewer.layers if each.metadata.get(CUBE_KEY) is cube), None)
+        measured = cube if shown is None else kept_map(shown, cube)
+        options = {"library": self._library, "on_done": self.evidence.show_evidence}
+        self.job_bar.run("Explaining", explain_mineral, measured, classification, where, **options)
+
+    def _explain_class(self) -> None:
+        label = self.table.selected()[0]
+        _, classification = self.labels.layer().metadata[CLASSIFICATION_KEY]
+        # The user may have renamed it since.
+        names = {entry.label: entry.name for entry in classification.label_map.classes}
+        if label in names:
+            self.explain(names[label])
+        else:
+            self.warn("This class was painted by hand: nothing was measured for it")
+
+    def _clicked(self, viewer: Any, event: Any) -> None:
+        layer = self.labels.layer()
+        if self.why_pixel.isChecked() and layer is not None:
+            self.why_pixel.setChecked(False)
+            pixel = pixel_under(event.position, layer, layer.data.shape)
+            if pixel is not None:
+                self.explain(pixel)
 
     def _ask_library(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Minerals of your own", "", "Table (*.csv)")

@@ -64,7 +64,6 @@ class RegionsDock(Dock):
             (self.table, 1),
             row(self.unit, self.save, None),
         )
-        self.setMinimumWidth(360)
         self.maps.chosen.connect(lambda _: self._take(()))
         self._take(())
 

@@ -58,7 +58,6 @@ class ScatterDock(Dock):
             row(self.matrix, None),
             self.table,
         )
-        self.setMinimumWidth(340)
         for choice in (self.x, self.y):
             choice.chosen.connect(lambda _: self._plot())
             choice.edited.connect(self.throttled(self._plot, 200))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import napari.viewer
+import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QCursor
 from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QMenu, QSizePolicy
@@ -34,6 +35,9 @@ from napari_xrf.plugin.layers.script import made_by
 from napari_xrf.plugin.layers.window_map import WindowMap
 from napari_xrf.plugin.notices import tell_error
 from napari_xrf.plugin.plots.curves import (
+    PER_PIXEL,
+    PER_SECOND,
+    UNITS,
     ClassSums,
     ExpectedSpectrum,
     counts_behind,
@@ -43,6 +47,7 @@ from napari_xrf.plugin.plots.curves import (
 from napari_xrf.plugin.plots.spectrum_plot import SCALES, SpectrumPlot
 
 if TYPE_CHECKING:
+    from napari_xrf.maps.fitted_spectrum import FittedSpectrum
     from napari_xrf.maps.identification import FoundElement
     from napari_xrf.maps.peak_candidates import PeakCandidate
 
@@ -60,6 +65,7 @@ class SpectrumDock(Dock):
         self._pixel: tuple[int, int] | None = None
         self._expected: ExpectedSpectrum | None = None
         self._classes: ClassSums | None = None
+        self._fit: FittedSpectrum | None = None
         self._summing: Job | None = None
         self._expecting: Job | None = None
         self._wanted: SpectralCube | None = None
@@ -98,15 +104,16 @@ class SpectrumDock(Dock):
             self.regions.spectra(summary, layer),
             total=self.show_sum.isChecked(),
             highest=self.show_max.isChecked(),
-            per_pixel=self.per_pixel.isChecked(),
+            unit=self.unit.currentText(),
             pixel=self._pixel if self.show_pixel.isChecked() else None,
             expected=self._expected,
             classes=self._classes if self.show_classes.isChecked() else None,
             background=self.show_background.isChecked(),
+            fit=self._fit,
             smooth=self.smooth.isChecked(),
             color=self._foreground,
         )
-        self.plot.set_curves(curves, "counts per pixel" if self.per_pixel.isChecked() else "counts")
+        self.plot.set_curves(curves, self.unit.currentText())
 
     def set_elements(self, text: str) -> None:
         """Mark the lines of elements given as text, ``"Fe, Ca, Pb L"``."""
@@ -197,7 +204,22 @@ class SpectrumDock(Dock):
             "Classes", False, "A curve for each class of the label map", self._sum_classes
         )
         self.labels = LabelsChoice(self, watched=("data", "paint", "set_data", "features", "colormap"))
-        self.per_pixel = tick_box("Per pixel", True, "Divide by the number of pixels", self._rescale)
+        self.unit = QComboBox()
+        self.unit.addItems(UNITS)
+        self.unit.setCurrentText(PER_PIXEL)
+        self.unit.setToolTip(
+            "What counts are divided by; seconds are those of live time, where the file tells"
+        )
+        self.unit.currentTextChanged.connect(lambda _: self._rescale())
+        self.show_fit = tick_box(
+            "Fit", False, "The fit of the map's sum with its elements, and what it leaves over", self._ask_fit
+        )
+        self.show_artefacts = tick_box(
+            "Artefacts",
+            False,
+            "Where the strongest peaks have their escape peaks and pile-up",
+            self._mark_artefacts,
+        )
         self.smooth = tick_box("Smooth", False, "Draw curves smoothed by half a peak's width", self.refresh)
         self.scale = QComboBox()
         self.scale.addItems(SCALES)
@@ -235,9 +257,9 @@ class SpectrumDock(Dock):
         zoom_out = button("Whole", "Show the whole spectrum", self.plot.show_all)
         controls = column(
             row(QLabel("Map"), self.maps),
-            row(self.show_sum, self.show_max, self.show_pixel, None),
-            row(self.show_background, self.show_classes, self.labels),
-            row(self.per_pixel, self.smooth, self.scale, zoom_out, self.save),
+            row(self.show_sum, self.show_max, self.show_pixel, self.show_background, None),
+            row(self.show_fit, self.show_artefacts, self.show_classes, self.labels),
+            row(self.unit, self.scale, self.smooth, zoom_out, self.save),
             row(self.elements, self.find, self.from_file, self.table),
             self.formula,
             row(self.new_regions, self.window, self.keep),
@@ -253,10 +275,17 @@ class SpectrumDock(Dock):
         if self._summary is not None and self._summary.cube is cube:
             return
         self._summary = self._expected = self._classes = None
+        self._drop_fit()
+        self.show_fit.setChecked(False)
+        self.plot.set_artefacts(())
         self.job_bar.cancel()
         self.plot.readout.setText(" ")
-        for widget in (self.find, self.window, self.save):
+        for widget in (self.find, self.window, self.save, self.show_fit):
             widget.setEnabled(cube is not None)
+        timed = cube is not None and cube.live_time is not None
+        self.unit.model().item(UNITS.index(PER_SECOND)).setEnabled(timed)
+        if not timed and self.unit.currentText() == PER_SECOND:
+            self.unit.setCurrentText(PER_PIXEL)
         self.refresh()
         if cube is not None:
             load_in_background(cube)
@@ -298,8 +327,35 @@ class SpectrumDock(Dock):
             self.plot.show_main()
             self._follow_slider()
             self._sum_classes()
+            self._mark_artefacts()
             if self.formula.text().strip():
                 self._expect()
+
+    def _ask_fit(self) -> None:
+        """Fit the map's sum in a worker, or take the fit away."""
+        from napari_xrf.maps.fitted_spectrum import fit_sum
+
+        if self.show_fit.isChecked():
+            self.maps.run("Fitting the sum", fit_sum, on_done=self._take_fit)
+        else:
+            self._drop_fit()
+            self.refresh()
+
+    def _take_fit(self, fit: FittedSpectrum) -> None:
+        if self.show_fit.isChecked():
+            self._fit = fit
+            self.plot.set_residual(fit.energy.energies, fit.residual)
+            self.refresh()
+
+    def _drop_fit(self) -> None:
+        self._fit = None
+        self.plot.set_residual(np.zeros(0), None)
+
+    def _mark_artefacts(self) -> None:
+        from napari_xrf.maps.peak_candidates import detector_artefacts
+
+        shown = self._summary if self.show_artefacts.isChecked() else None
+        self.plot.set_artefacts(() if shown is None else detector_artefacts(shown.total, shown.cube.energy))
 
     def _rescale(self) -> None:
         self.refresh()

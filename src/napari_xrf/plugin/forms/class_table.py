@@ -60,7 +60,8 @@ class ClassTable(Table):
         self.show_rows([_texts(row) for row in shown])
         self.clearSelection()
         for place, row in enumerate(shown):
-            self.item(place, _COLOR).setBackground(QColor(row.color))
+            # A decoration, because a selected row hides its background.
+            self.item(place, _COLOR).setData(Qt.ItemDataRole.DecorationRole, QColor(row.color))
             self.item(place, _COLOR).setData(_LABEL, row.label)
             self.item(place, _NAME).setToolTip("\n".join(filter(None, (row.name, row.formula))))
             if row.label in kept[:1]:
@@ -107,7 +108,7 @@ class ClassTable(Table):
     def _edit(self, row: int, column: int) -> None:
         label = int(self.item(row, _COLOR).data(_LABEL))
         if column == _COLOR:
-            self._ask_color(label, self.item(row, _COLOR).background().color())
+            self._ask_color(label, self.item(row, _COLOR).data(Qt.ItemDataRole.DecorationRole))
         else:
             self._ask_name(label, self.item(row, _NAME).text())
 

@@ -12,6 +12,8 @@ from napari_xrf.plugin.forms.parts import column
 
 _NAME = Qt.ItemDataRole.UserRole
 _ON, _OFF = Qt.CheckState.Checked, Qt.CheckState.Unchecked
+# An empty box is drawn black on a dark window.
+_EMPTY_BOX = "QListView::indicator:unchecked { border: 1px solid #8a8a8a; border-radius: 2px }"
 
 
 class TickBoxes(QListWidget):  # type: ignore[misc]
@@ -26,6 +28,7 @@ class TickBoxes(QListWidget):  # type: ignore[misc]
     def __init__(self, hint: str = "") -> None:
         super().__init__()
         self.setToolTip(hint)
+        self.setStyleSheet(_EMPTY_BOX)
 
     def add(self, name: str, text: str, *, on: bool, hint: str = "") -> None:
         """List a name, and what is said of it."""

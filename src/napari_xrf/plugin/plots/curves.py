@@ -16,6 +16,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.maps.background import estimate_background, typical_fwhm
+from napari_xrf.maps.fitted_spectrum import FittedSpectrum
 from napari_xrf.plugin.layers.region_spectra import Region
 from napari_xrf.plugin.layers.regions import single_names
 from napari_xrf.plugin.plots.spectrum_plot import Curve
@@ -25,7 +26,9 @@ _MAX_COLOR = "#e07b39"
 _CURSOR_COLOR = "#00d5d5"
 _EXPECTED_COLOR = "#ff4d9d"
 _MOST_CLASSES = 12
+_FIT_COLOR = "#ff6b6b"
 _MIDDLE_KEV = 6.0  # where a peak's width is taken for smoothing
+COUNTS, PER_PIXEL, PER_SECOND = UNITS = ("counts", "counts per pixel", "counts per second")
 
 
 class ExpectedSpectrum(NamedTuple):
@@ -69,11 +72,12 @@ def draw_curves(
     *,
     total: bool = True,
     highest: bool = False,
-    per_pixel: bool = True,
+    unit: str = PER_PIXEL,
     pixel: tuple[int, int] | None = None,
     expected: ExpectedSpectrum | None = None,
     classes: ClassSums | None = None,
     background: bool = False,
+    fit: FittedSpectrum | None = None,
     smooth: bool = False,
     color: str = "#dddddd",
 ) -> list[Curve]:
@@ -84,47 +88,69 @@ def draw_curves(
     total, highest, pixel, expected
         Whether the sum of all pixels, in ``color``, and the highest pixels are drawn; one pixel (y, x); an
         expected spectrum.
-    per_pixel
-        Whether counts are divided by the number of pixels.
+    unit
+        One of :data:`UNITS`; a second is one of live time.
     classes
         Of these the most frequent ones are drawn.
     background
         Whether the continuum under the first curve is drawn.
+    fit
+        That of the map, drawn with its continuum.
     smooth
         Whether curves are drawn smoothed by half a peak's width; their counts stay as they are.
     """
-    axis, pixels = summary.cube.energy, int(np.prod(summary.cube.map_shape))
+    axis, whole = summary.cube.energy, np.ones(summary.cube.map_shape, dtype=bool)
+    times = summary.cube.live_time
 
-    def curve(name: str, counts: NDArray[Any], size: int, color: str, *, dashed: bool = False) -> Curve:
-        divisor = size if per_pixel else 1
-        return Curve(name, counts / divisor, axis, color, divisor, dashed)
+    def curve(
+        name: str, counts: NDArray[Any], where: NDArray[np.bool_], color: str, *, mean: bool = False,
+        **look: Any,
+    ) -> Curve:  # fmt: skip
+        size = int(where.sum())
+        seconds = 1.0 if times is None else float(np.nansum(times[where])) or 1.0
+        pixels, seconds = (1, seconds / size) if mean else (size, seconds)
+        divisor = {PER_PIXEL: float(pixels), PER_SECOND: seconds}.get(unit, 1.0)
+        return Curve(name, counts / divisor, axis, color, divisor, pixels=pixels, **look)
 
     curves = []
     if total:
-        curves.append(curve("Mean" if per_pixel else "Sum", summary.total, pixels, color))
-    if highest and summary.highest is not None:
-        curves.append(curve("Max pixel", summary.highest, 1, _MAX_COLOR))
-    curves += [curve(region.name, counts, int(region.mask.sum()), region.color) for region, counts in regions]
+        curves.append(curve("Mean" if unit == PER_PIXEL else "Sum", summary.total, whole, color))
+    if highest and summary.highest is not None:  # of no one pixel: its time is that of a mean one
+        curves.append(curve("Max pixel", summary.highest, whole, _MAX_COLOR, mean=True))
+    curves += [curve(region.name, counts, region.mask, region.color) for region, counts in regions]
     if classes is not None:
-        sizes = np.bincount(classes.label_map.labels.ravel())
+        labels = classes.label_map.labels
+        sizes = np.bincount(labels.ravel())
         often = sorted(classes.sums, key=lambda label: -sizes[label])[:_MOST_CLASSES]
         entries = {entry.label: entry for entry in classes.label_map.classes}
         curves += [
-            curve(entries[label].name, classes.sums[label], int(sizes[label]), entries[label].color)
+            curve(entries[label].name, classes.sums[label], labels == label, entries[label].color)
             for label in often
         ]
     if pixel is not None:
-        y, x = pixel
-        curves.append(curve(f"Pixel {y}, {x}", summary.cube.spectrum_at(y, x), 1, _CURSOR_COLOR))
+        one = np.zeros_like(whole)
+        one[pixel] = True
+        name = f"Pixel {pixel[0]}, {pixel[1]}"
+        curves.append(curve(name, summary.cube.spectrum_at(*pixel), one, _CURSOR_COLOR))
     if expected is not None:
-        counts = expected.counts * pixels
-        curves.append(curve(expected.formula, counts, pixels, _EXPECTED_COLOR, dashed=True))
+        counts = expected.counts * whole.size
+        curves.append(curve(expected.formula, counts, whole, _EXPECTED_COLOR, dashed=True))
     if background and curves:
-        under = estimate_background(curves[0].counts * curves[0].divisor, axis)
-        curves.append(curve(f"Background of {curves[0].name}", under, curves[0].divisor, color, dashed=True))
+        first = curves[0]
+        under = estimate_background(first.counts * first.divisor, axis) / first.divisor
+        curves.append(
+            replace(first, name=f"Background of {first.name}", counts=under, color=color, dashed=True)
+        )
+    if fit is not None:
+        for name, counts in (("Fit", fit.model), ("Continuum of the fit", fit.continuum)):
+            drawn = curve(name, counts, whole, _FIT_COLOR, dashed=name != "Fit", expected=True)
+            curves.append(replace(drawn, energy=fit.energy))
     if smooth:
         width = 0.25 * float(typical_fwhm(_MIDDLE_KEV)) / axis.width
-        curves = [replace(each, drawn=gaussian_filter1d(each.counts, width)) for each in curves]
+        curves = [
+            each if each.expected else replace(each, drawn=gaussian_filter1d(each.counts, width))
+            for each in curves
+        ]
     # The plot tells curves apart by name.
     names = single_names(curve.name for curve in curves)
     return [replace(curve, name=name) for curve, name in zip(curves, names, strict=True)]
@@ -133,7 +159,8 @@ def draw_curves(
 def counts_behind(curve: Curve, cube: SpectralCube) -> Spectrum:
     """Return the summed counts of a curve, as files hold them."""
     counts = np.asarray(curve.counts, dtype=float) * curve.divisor
-    whole = counts if curve.dashed else np.rint(counts).astype(np.uint64)
+    whole = counts if curve.dashed or curve.expected else np.rint(counts).astype(np.uint64)
     return Spectrum(
-        whole, curve.energy, f"{cube.name}: {curve.name}", curve.divisor, excitation=cube.excitation
-    )
+        np.nan_to_num(whole), curve.energy, f"{cube.name}: {curve.name}", curve.pixels,
+        excitation=cube.excitation,
+    )  # fmt: skip

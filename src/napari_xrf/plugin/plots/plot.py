@@ -47,6 +47,7 @@ class Plot(QWidget):  # type: ignore[misc]
         # It draws an axis' name a little below its place.
         self.plot.getPlotItem().layout.setContentsMargins(2, 2, 4, 8)
         self.plot.getPlotItem().setMenuEnabled(False)
+        self.plot.hideButtons()
         for side, name in (("bottom", x), ("left", y)):
             self.plot.setLabel(side, name)
             self.plot.getAxis(side).enableAutoSIPrefix(False)

@@ -18,6 +18,7 @@ from napari_xrf.plugin.plots.line_markers import LineMarkers
 from napari_xrf.plugin.plots.plot import Plot, vertical_line
 
 LINEAR, ROOT, LOG = SCALES = ("linear", "√", "log")
+_RESIDUAL_HEIGHT, _AXIS_WIDTH = 60, 54  # pixels
 _GRIP_PIXELS = 28  # the least that can be caught of an energy window, at any zoom
 
 
@@ -38,18 +39,24 @@ class Curve:
     divisor
         By how much summed counts were divided. Zero is drawn at half of one count on a logarithmic axis.
     dashed
-        Whether the line is broken, for expectations.
+        Whether the line is broken.
     drawn
         (E,) what is drawn in place of the counts, when they are smoothed.
+    pixels
+        How many were summed.
+    expected
+        Whether it is no whole number of counts.
     """
 
     name: str
     counts: NDArray[np.floating]
     energy: EnergyAxis
     color: str
-    divisor: int = 1
+    divisor: float = 1.0
     dashed: bool = False
     drawn: NDArray[np.floating] | None = None
+    pixels: int = 1
+    expected: bool = False
 
 
 class SpectrumPlot(Plot):
@@ -82,6 +89,17 @@ class SpectrumPlot(Plot):
         )
         self.slice.sigDragged.connect(lambda line: self.sliceMoved.emit(float(line.value())))
         self.plot.scene().sigMouseClicked.connect(self._click)
+        self.residual = pg.PlotWidget()
+        self.residual.setFixedHeight(_RESIDUAL_HEIGHT)
+        self.residual.hideButtons()
+        self.residual.getPlotItem().setMenuEnabled(False)
+        self.residual.setMouseEnabled(x=False, y=False)
+        self.residual.getPlotItem().hideAxis("bottom")
+        self.residual.setLabel("left", "σ")
+        self.residual.setXLink(self.plot)
+        self.residual.hide()
+        self.layout().insertWidget(1, self.residual)
+        self._artefacts: list[pg.InfiniteLine] = []
         self._crosshair = vertical_line(self.plot, "#888888", Qt.PenStyle.DotLine)
         self._pointer = pg.SignalProxy(self.plot.scene().sigMouseMoved, rateLimit=30, slot=self._point)
         self.readout.setMinimumHeight(2 * self.readout.fontMetrics().lineSpacing())
@@ -107,6 +125,45 @@ class SpectrumPlot(Plot):
             self.region.setBounds((float(energies[0]), float(energies[-1])))
         if first_time and curves:
             self.show_main()
+
+    def set_colors(self, background: str, foreground: str) -> None:
+        """Take the window's colours, ``"#rrggbb"``."""
+        super().set_colors(background, foreground)
+        self.residual.setBackground(background)
+        self.residual.getAxis("left").setPen(foreground)
+        self.residual.getAxis("left").setTextPen(foreground)
+
+    def set_residual(self, energies: NDArray[np.floating], residual: NDArray[np.floating] | None) -> None:
+        """Show what a fit leaves over, in standard deviations, in a strip below; None hides it."""
+        self.residual.clear()
+        self.residual.setVisible(residual is not None)
+        if residual is not None:
+            self.residual.plot(energies, np.nan_to_num(residual), pen=pg.mkPen("#8da0ff"))
+            self.residual.addItem(pg.InfiniteLine(0, angle=0, pen=pg.mkPen("#888888")))
+            reach = float(np.nanpercentile(np.abs(residual), 99.5))
+            self.residual.setYRange(-reach, reach, padding=0)
+            for plot in (self.plot, self.residual):  # one energy above the other
+                plot.getAxis("left").setWidth(_AXIS_WIDTH)
+
+    def set_artefacts(self, places: Sequence[tuple[str, float]]) -> None:
+        """Mark places in keV where the detector makes peaks of its own, with their names."""
+        for line in self._artefacts:
+            self.plot.removeItem(line)
+        self._artefacts = [
+            pg.InfiniteLine(
+                at, angle=90, pen=pg.mkPen("#9a9a9a", style=Qt.PenStyle.DotLine), label=name,
+                labelOpts={
+                    "position": 0.97, "rotateAxis": (1, 0), "anchors": [(1, 0), (1, 1)], "color": "#9a9a9a",
+                },
+            )
+            for name, at in places
+        ]  # fmt: skip
+        for line in self._artefacts:
+            self.plot.addItem(line, ignoreBounds=True)
+
+    def artefacts(self) -> tuple[float, ...]:
+        """Return the places that are marked, keV."""
+        return tuple(float(line.value()) for line in self._artefacts)
 
     def curves(self) -> tuple[Curve, ...]:
         """Return the spectra that are shown."""
