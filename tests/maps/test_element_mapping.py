@@ -6,6 +6,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.maps.element_mapping import map_elements
+from napari_xrf.maps.fitted_spectrum import fit_sum
 from simulated_maps import FAMILIES, simulate_map
 
 AXIS = EnergyAxis(-0.955, 0.01, 2400)
@@ -124,3 +125,12 @@ def test_a_map_without_counts_is_refused():
 def test_an_unknown_method_is_refused(simulated):
     with pytest.raises(InvalidInput, match="method"):
         map_elements(simulated.cube, ["Fe"], method="magic")
+
+
+def test_the_fit_of_a_sum_leaves_only_noise(simulated):
+    fit = fit_sum(simulated.cube, ELEMENTS)
+    inside = np.isfinite(fit.residual)
+    assert set(FAMILIES) <= set(fit.families)
+    assert 0.7 < fit.residual[inside].std() < 1.6
+    assert fit.model[inside].sum() == pytest.approx(simulated.cube.sum_spectrum()[inside].sum(), rel=0.01)
+    assert (fit.continuum[inside] <= fit.model[inside] + 1e-6).all()

@@ -8,7 +8,7 @@ from napari_xrf import io
 from napari_xrf.core.emission_lines import family_lines
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.maps.background import typical_fwhm
-from napari_xrf.maps.peak_candidates import rank_lines
+from napari_xrf.maps.peak_candidates import detector_artefacts, rank_lines
 
 AXIS = EnergyAxis(-0.1, 0.01, 2048)
 
@@ -74,3 +74,11 @@ def test_peaks_of_measured_spectra(name, energy, expected):
     cube = io.read(measured_file(name))
     best, *_ = rank_lines(energy, cube.sum_spectrum(), cube.energy, highest_kev=50.0)
     assert best.name == expected
+
+
+def test_escape_and_pile_up_of_the_strongest_peaks_are_placed():
+    placed = dict(detector_artefacts(spectrum_of(["Fe K"]), AXIS))
+    (escape,) = [at for name, at in placed.items() if name == "escape 6.40 keV"]
+    assert escape == pytest.approx(6.40 - 1.74, abs=0.02)
+    (double,) = [at for name, at in placed.items() if name == "pile-up of 6.40 + 6.40 keV"]
+    assert double == pytest.approx(12.80, abs=0.03)

@@ -633,3 +633,16 @@ def test_removing_the_map_stops_the_work_on_it(viewer, qtbot):
     qtbot.waitUntil(lambda: work.steps > 5, timeout=30_000)
     viewer.layers.clear()
     qtbot.waitUntil(lambda: work.stopped, timeout=10_000)
+
+
+def test_counts_per_second_are_those_of_live_time(make_napari_viewer, qtbot, cube):
+    timed = replace(cube, live_time=np.full(cube.map_shape, 0.5))
+    viewer = make_napari_viewer()
+    viewer.add_layer(Layer.create(*cube_layers(timed)[-1]))
+    widget = spectrum_dock(viewer, qtbot)
+    widget.unit.setCurrentText("counts per second")
+    assert np.allclose(curve(widget, "Sum").counts, cube.sum_spectrum() / (0.5 * 24 * 30))
+    viewer.layers.clear()
+    viewer.add_layer(Layer.create(*cube_layers(cube)[-1]))
+    qtbot.waitUntil(lambda: bool(widget.plot.curves()), timeout=20_000)
+    assert widget.unit.currentText() == "counts per pixel"  # this one holds no times

@@ -1,5 +1,7 @@
 """The docks that work on maps: composites, scatter plots, tables of regions, and what is copied as Python."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from napari.layers import Layer
@@ -7,6 +9,7 @@ from napari.layers import Layer
 from docks import finish
 from napari_xrf import io
 from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.plugin import sample_data
 from napari_xrf.plugin.commands import copy_python
 from napari_xrf.plugin.layers.cubes import cube_layers
 from napari_xrf.plugin.layers.element_maps import element_map_layers
@@ -92,6 +95,46 @@ def test_regions_and_classes_are_tabled(viewer, qtbot, tmp_path):
     assert {row[0] for row in widget.table.rows()} == set(widget.masks())
     widget.write(tmp_path / "regions.csv")
     assert (tmp_path / "regions.csv").read_text().startswith("region,pixels,live_time_s,")
+    widget.unit.setCurrentText("weight percent")
+    assert "Quantities dock" in widget.said.text()
+    quantities = dock(viewer, "Quantities")
+    rows = [{"region": "calcite", "element": "Ca", "weight_percent": 40.0, "standard_error": 0.5}]
+    quantities.report = SimpleNamespace(rows=rows, quantities=())
+    widget.unit.setCurrentText("net counts")
+    widget.unit.setCurrentText("weight percent")
+    shown = {row[0]: row[2:] for row in widget.table.rows()}
+    assert "40 ± 0.5" in shown["calcite"]
+    assert set(shown["unknown"]) == {"–"}
+
+
+def test_maps_are_followed_along_a_drawn_line(with_maps, qtbot, cube, tmp_path):
+    widget = dock(with_maps, "Regions")
+    widget.along.click()
+    assert "Draw a line" in widget.said.text()
+    dock(with_maps, "Regions").maps.region_button("").click()
+    regions = with_maps.layers.selection.active
+    regions.add_lines(np.array([[10.0, 2.0], [10.0, 27.0]]))
+    widget.along.click()
+    profile = widget.profile.profile
+    iron = with_maps.layers["Fe K"].data
+    assert profile.distance[-1] == pytest.approx(25 * 12.5)
+    assert profile.values["Fe K"][0] == iron[10, 2]
+    assert profile.values["Fe K"][-1] == iron[10, 27]
+    widget.write_profile(tmp_path / "profile.csv")
+    lines = (tmp_path / "profile.csv").read_text().splitlines()
+    assert lines[0] == "distance (µm),Fe K,Ca K"
+    assert len(lines) == 1 + profile.distance.size
+
+
+@pytest.mark.parametrize("name", ["pegmatite", "sulphide", "painting", "gem_phantom"])
+def test_a_sample_is_a_map_with_its_truth(monkeypatch, name):
+    monkeypatch.setattr(sample_data, "_ROCK", (8, 10))
+    monkeypatch.setattr(sample_data, "_CANVAS", (8, 10))
+    *below, (counts, _, kind), (labels, keywords, _) = getattr(sample_data, name)()
+    assert kind == "image"
+    assert counts.shape[1:] == labels.shape == (8, 10)
+    assert not keywords["visible"]
+    assert len(below) == (name in ("painting", "gem_phantom"))  # the photograph
 
 
 def test_copied_python_makes_the_same_maps(make_napari_viewer, qtbot, cube, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -287,6 +287,12 @@ def _read(standards: Sequence[tuple[Path, Path]], instrument: str) -> list[Stand
 def _check_instrument(text: str) -> None:
     if text != AS_FILE:
         load_instrument(text)
+
+
+def percent_text(line: Mapping[str, Any]) -> str:
+    """Return weight percent ± one standard error of a row of a report."""
+    percent, error = (_text(line[name]) for name in ("weight_percent", "standard_error"))
+    return percent if error == _MISSING else f"{percent} ± {error}"
 
 
 def _text(value: Any) -> str:

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap
+from napari_xrf.maps.line_profile import profile_along, write_profile
 from napari_xrf.maps.region_counts import (
     RegionCounts,
     count_regions,
@@ -20,16 +21,21 @@ from napari_xrf.maps.region_counts import (
     write_region_counts,
 )
 from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.docks.quantities import QuantitiesDock, percent_text
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.forms.tables import Table
+from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
-from napari_xrf.plugin.layers.regions import single_names
+from napari_xrf.plugin.layers.regions import last_line, single_names
 from napari_xrf.plugin.notices import errors_told
+from napari_xrf.plugin.plots.profile_plot import ProfileWindow
 
 _WHOLE_FROM = 1000  # above it decimals are not shown
-_COUNTS, _PER_SECOND, _PER_PIXEL = _UNITS = ("net counts", "counts per second", "counts per pixel")
+_COUNTS, _PER_SECOND, _PER_PIXEL, _WEIGHT = _UNITS = (
+    "net counts", "counts per second", "counts per pixel", "weight percent",
+)  # fmt: skip
 
 
 class RegionsDock(Dock):
@@ -40,6 +46,7 @@ class RegionsDock(Dock):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self.rows: tuple[RegionCounts, ...] = ()
+        self._known: dict[tuple[str, str], str] = {}
         self.maps = MapChoice(self)
         self.labels = LabelsChoice(self)
         self.elements = QLineEdit()
@@ -56,13 +63,20 @@ class RegionsDock(Dock):
             lambda: self.save_as("Save the regions", "regions.csv", "Table (*.csv)", self.write),
         )  # fmt: skip
         self.regions = RegionSpectra(self)
+        self.along = button(
+            "Along a line", "The element maps along the last line or path that is drawn", self._follow_line
+        )
+        self.profile = ProfileWindow(
+            self, lambda: self.save_as("Save the profile", "profile.csv", "Table (*.csv)", self.write_profile)
+        )
+        self.follow_theme(self.profile.plot.set_colors)
         self.lay_out(
             row(QLabel("Map"), self.maps),
             row(self.maps.region_button("Draw regions; each has a row"), self.shapes, None),
             row(self.classes, self.labels),
             row(self.elements, self.run),
             (self.table, 1),
-            row(self.unit, self.save, None),
+            row(self.unit, self.save, self.along, None),
         )
         self.maps.chosen.connect(lambda _: self._take(()))
         self._take(())
@@ -76,6 +90,11 @@ class RegionsDock(Dock):
             When the file cannot be written.
         """
         write_region_counts(path, self.rows)
+
+    def write_profile(self, path: Path) -> None:
+        """Write the profile that is shown."""
+        if self.profile.profile is not None:
+            write_profile(path, self.profile.profile)
 
     def masks(self) -> dict[str, NDArray[np.bool_]]:
         """Return name → mask (Y, X) of the regions and classes that are asked for."""
@@ -100,6 +119,32 @@ class RegionsDock(Dock):
             elements = parse_elements(self.elements.text()) or None
             self.maps.run("Counting regions", count_regions, masks, elements, on_done=self._take)
 
+    def _follow_line(self) -> None:
+        layer, cube = self.maps.layer(), self.maps.cube()
+        line = None if layer is None else last_line(self.viewer.layers, layer)
+        if line is None or cube is None:
+            self.warn("Draw a line or a path on the map first, with the tools of a layer of regions")
+            return
+        with errors_told():
+            maps = {
+                each.name: each.data
+                for each in self.viewer.layers
+                if FAMILY_KEY in each.metadata and each.data.shape == cube.map_shape
+            }
+            self.profile.show_profile(profile_along(maps, line, cube.pixel_size))
+
+    def _weights(self) -> dict[tuple[str, str], str]:
+        """Return (region, element) → weight percent, as the Quantities dock last found it."""
+        docks = self.viewer.window.dock_widgets.values()
+        reports = [
+            dock.report for dock in docks if isinstance(dock, QuantitiesDock) and dock.report is not None
+        ]
+        return {
+            (str(line["region"]), str(line["element"])): percent_text(line)
+            for report in reports
+            for line in report.rows
+        }
+
     def _take(self, rows: tuple[RegionCounts, ...]) -> None:
         self.rows = tuple(rows)
         self._show()
@@ -107,6 +152,12 @@ class RegionsDock(Dock):
 
     def _show(self) -> None:
         families = families_of_rows(self.rows)
+        if self.unit.currentText() == _WEIGHT:
+            self._known = self._weights()
+            if self.rows and not any(
+                (each.region, _element(f)) in self._known for each in self.rows for f in families
+            ):
+                self.warn("No row is quantified: press Quantify in the Quantities dock, for the same regions")
         self.table.set_heads(("Region", "Pixels", *families))
         self.table.show_rows(
             [
@@ -116,6 +167,8 @@ class RegionsDock(Dock):
         )
 
     def _cell(self, each: RegionCounts, family: str) -> str:
+        if self.unit.currentText() == _WEIGHT:
+            return self._known.get((each.region, _element(family)), "–")
         net = each.families.get(family)
         if net is None or net.counts < net.limit:
             return "–"
@@ -131,6 +184,10 @@ class RegionsDock(Dock):
         free = self.job_bar.job is None
         self.run.setEnabled(free and self.maps.layer() is not None)
         self.save.setEnabled(free and bool(self.rows))
+
+
+def _element(family: str) -> str:
+    return family.partition(" ")[0]
 
 
 def _class_masks(label_map: LabelMap) -> list[tuple[str, NDArray[np.bool_]]]:

@@ -173,6 +173,18 @@ def region_pixels(layer: Any, index: int, map_layer: Any, map_shape: tuple[int, 
     return shape_mask(vertices @ matrix.T + shift, str(layer.shape_type[index]), map_shape)
 
 
+def last_line(layers: Iterable[Any], map_layer: Any) -> NDArray[np.float64] | None:
+    """Return the corners (C, 2), in a map's pixels, of the last line drawn in visible layers, or None."""
+    for layer in reversed(list(layers)):
+        if layer._type_string != "shapes" or not layer.visible:
+            continue
+        for index in reversed(range(len(layer.data))):
+            if str(layer.shape_type[index]) in ("line", "path"):
+                matrix, shift = _map_between(layer, map_layer)
+                return np.asarray(layer.data[index], dtype=float)[:, -2:] @ matrix.T + shift
+    return None
+
+
 def pixel_under(position: tuple[float, ...], map_layer: Any, map_shape: tuple[int, int]) -> Any:
     """Return (y, x) of the pixel at a world position, or None outside the map."""
     lead = (0.0,) * (map_layer.ndim - 2)
