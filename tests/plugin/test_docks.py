@@ -1,6 +1,7 @@
 """The docks in a real window: what a user does, and does wrong."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
