@@ -9,7 +9,7 @@ MODELS := line-mlp line-autoencoder maxrf-cnn maxrf-cnn-gem vit lt-vit mineral-c
     mineral-cnn-bilstm pca vae painting-generator
 WEIGHTS := src/napari_xrf/learning/weights
 
-.PHONY: demo test lint tests test-slow fuzz benchmarks network-tables train-all screenshots docs pages clean
+.PHONY: demo test lint tests test-slow test-pyside6 fuzz benchmarks network-tables train-all screenshots docs pages clean
 
 demo: .venv/installed
 	$(RUN)/napari-xrf demo $(if $(DISPLAY)$(WAYLAND_DISPLAY),,--headless)
@@ -25,6 +25,12 @@ lint: .venv/installed
 tests: .venv/installed
 	@[ -n "$(DISPLAY)" ] || command -v xvfb-run >/dev/null || { echo "make test: no screen; run: sudo apt-get install xvfb xauth" >&2; exit 1; }
 	$(SCREEN) $(RUN)/pytest -m "not slow"
+
+# The window's tests with the other Qt binding, in an environment of its own.
+test-pyside6: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-pyside6
+	.venv-pyside6/bin/pip install --quiet --constraint constraints.txt --editable ".[pyside6,test]"
+	QT_API=pyside6 PYTEST_QT_API=pyside6 $(SCREEN) .venv-pyside6/bin/pytest tests/plugin -m "not slow"
 
 test-slow: .venv/installed
 	$(SCREEN) $(RUN)/pytest -m slow

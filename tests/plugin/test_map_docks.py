@@ -5,16 +5,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from napari.layers import Layer
+from qtpy.QtWidgets import QFileDialog
 
 from docks import finish
 from napari_xrf import io
+from napari_xrf.cli import main
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.plugin import sample_data
-from napari_xrf.plugin.commands import copy_python
+from napari_xrf.plugin.commands import copy_python, save_recipe
 from napari_xrf.plugin.layers.cubes import cube_layers
 from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.labels import label_layer
-from napari_xrf.plugin.layers.script import made_by, script_of
+from napari_xrf.plugin.layers.script import made_by, recipe_of, script_of
 from two_phase_maps import two_phase_cube, two_phase_labels
 
 pytestmark = pytest.mark.gui
@@ -155,6 +157,47 @@ def test_copied_python_makes_the_same_maps(make_napari_viewer, qtbot, cube, tmp_
     maps = made["maps"]
     for family, counts in zip(maps.families, maps.counts, strict=True):
         assert np.array_equal(viewer.layers[family].data, counts)
+
+
+def test_a_saved_recipe_makes_the_same_maps_in_a_batch(
+    make_napari_viewer, qtbot, cube, tmp_path, monkeypatch
+):
+    path = tmp_path / "rock.h5"
+    io.write_cube(path, cube)
+    viewer = make_napari_viewer()
+    viewer.open(path, plugin="napari-xrf")
+    widget = dock(viewer, "Element maps")
+    widget.tick(["Fe", "Ca"])
+    widget.method.setCurrentIndex(1)
+    widget.run.click()
+    finish(widget, qtbot, 120)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "mine"), ""))
+    save_recipe(viewer)
+    recipe = tmp_path / "mine.toml"
+    words = ["batch", "maps", str(path), "--recipe", str(recipe), "--jobs", "1", "-o", str(tmp_path / "out")]
+    assert main(words) == 0
+    (made,) = (tmp_path / "out").rglob("*.ome.tif")
+    maps = io.read_element_maps(made)
+    for family, counts in zip(maps.families, maps.counts, strict=True):
+        assert np.array_equal(viewer.layers[family].data, counts)
+    assert set(maps.families) == {"Fe K", "Ca K"}
+
+
+def test_cleaned_minerals_know_their_recipe_until_they_are_painted(viewer, qtbot):
+    (data,) = made_by(
+        [label_layer(two_phase_labels())], "labels", "nx.map_minerals('a.h5').label_map",
+        recipe={"minerals": {"minerals": ["calcite"]}},
+    )  # fmt: skip
+    viewer.add_layer(Layer.create(*data))
+    widget = dock(viewer, "Clean up labels")
+    widget.order.setText("min-size:5")
+    widget.run.click()
+    finish(widget, qtbot)
+    cleaned = viewer.layers[-1]
+    assert recipe_of([cleaned]) == '[minerals]\nminerals = ["calcite"]\nclean = "min-size:5"\n'
+    assert "nx.clean_labels(labels, 'min-size:5')" in script_of([cleaned])
+    cleaned.data_setitem((np.array([3]), np.array([3])), 1)
+    assert recipe_of([cleaned]) == script_of([cleaned]) == ""
 
 
 def test_a_changed_map_has_no_script(viewer, cube):

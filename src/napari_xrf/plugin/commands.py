@@ -7,10 +7,11 @@ from pathlib import Path
 import napari.viewer
 import numpy as np
 
+from napari_xrf.io.atomic_write import write_text
 from napari_xrf.plugin.layers.cubes import TRUTH_KEY, cube_from, holds_cube
 from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.regions import add_region_layer
-from napari_xrf.plugin.layers.script import script_of
+from napari_xrf.plugin.layers.script import recipe_of, script_of
 from napari_xrf.plugin.notices import errors_told, tell, warn
 
 
@@ -96,3 +97,23 @@ def copy_python(viewer: napari.viewer.Viewer) -> None:
         return
     QApplication.clipboard().setText(script)
     tell(f"Python of {len(script.splitlines())} lines is on the clipboard")
+
+
+def save_recipe(viewer: napari.viewer.Viewer) -> None:
+    """Save what made the selected layers, or all that know how, for ``napari-xrf batch``."""
+    from qtpy.QtWidgets import QFileDialog
+
+    with errors_told():
+        selected = [layer for layer in viewer.layers if layer in viewer.layers.selection]
+        recipe = recipe_of(selected) or recipe_of(viewer.layers)
+        if not recipe:
+            warn(
+                "No layer here was made by a step that the command line knows: map elements or minerals first"
+            )
+            return
+        name, _ = QFileDialog.getSaveFileName(None, "Save the recipe", "recipe.toml", "Recipe (*.toml)")
+        if name:
+            path = Path(name).with_suffix(".toml")
+            write_text(path, recipe)
+            verbs = ", ".join(line.strip("[]") for line in recipe.splitlines() if line.startswith("["))
+            tell(f"{path} is written, for napari-xrf batch with {verbs}")

@@ -20,6 +20,7 @@ from napari_xrf.plugin.forms.parts import button, row, wrapped
 from napari_xrf.plugin.jobs.job import Job
 from napari_xrf.plugin.layers.labels import label_layer
 from napari_xrf.plugin.layers.layer_data import add_layers, spatial_keywords, with_keywords
+from napari_xrf.plugin.layers.script import made_by, step_of
 from napari_xrf.plugin.notices import errors_told
 
 ALL_CLASSES = "all classes"
@@ -174,15 +175,22 @@ class CleanUpDock(Dock):
         layer, before = self.labels.layer(), self.labels.label_map()
         if before is not None:
             with errors_told():
-                done = partial(self._add_cleaned, layer, before)
-                self.job_bar.run("Cleaning labels", clean_labels, before, self.steps(), on_done=done)
+                steps = self.steps()
+                done = partial(self._add_cleaned, layer, before, ",".join(map(str, steps)))
+                self.job_bar.run("Cleaning labels", clean_labels, before, steps, on_done=done)
 
-    def _add_cleaned(self, layer: Any, before: LabelMap, after: LabelMap) -> None:
+    def _add_cleaned(self, layer: Any, before: LabelMap, steps: str, after: LabelMap) -> None:
         self.shown.setChecked(False)
         self._take_preview_off()
         kept = {key: layer.metadata[key] for key in _KEPT if key in layer.metadata}
-        cleaned = label_layer(after, f"{layer.name} (cleaned)")
-        self._made.append(add_layers(self.viewer, [with_keywords(cleaned, metadata=kept)])[-1])
+        cleaned = [with_keywords(label_layer(after, f"{layer.name} (cleaned)"), metadata=kept)]
+        made = step_of(layer)
+        if made is not None:
+            options = made.recipe.get("minerals")
+            before_it = [] if options is None else filter(None, (options.get("clean"), steps))
+            recipe = {} if options is None else {"minerals": {**options, "clean": ",".join(before_it)}}
+            cleaned = made_by(cleaned, "labels", f"nx.clean_labels({{0}}, {steps!r})", layer, recipe=recipe)
+        self._made.append(add_layers(self.viewer, cleaned)[-1])
         self.tell(f"{_changed_pixels(before, after):,} pixels changed; {layer.name!r} stays as it was")
 
     def _undo(self) -> None:

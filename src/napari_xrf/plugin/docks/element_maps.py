@@ -95,18 +95,26 @@ class ElementMapsDock(Dock):
         elements, method = list(self.elements()) or None, self.method.currentData()
         call = f"nx.map_elements({{0}}, {elements!r}, method={method!r})"
         call += ".per_second({0}.live_time)" if times is not None else ""
-        done = partial(self._show_maps, layer, times, call)
+        recipe: dict[str, Any] = {"elements": elements} if elements else {}
+        recipe |= {"method": method} | ({"per-second": True} if times is not None else {})
+        done = partial(self._show_maps, layer, times, call, recipe)
         self.maps.run("Mapping elements", map_elements, elements, method=method, on_done=done)
 
     def _show_maps(
-        self, layer: Any, times: NDArray[np.floating] | None, call: str, maps: ElementMaps
+        self,
+        layer: Any,
+        times: NDArray[np.floating] | None,
+        call: str,
+        recipe: dict[str, Any],
+        maps: ElementMaps,
     ) -> None:
         if len(maps) == 0:
             self.warn("None of the elements has lines in this map's energies")
             return
         if times is not None:
             maps = maps.per_second(times)
-        layers = made_by(element_map_layers(maps, by_strength=True), "maps", call, layer)
+        shown = element_map_layers(maps, by_strength=True)
+        layers = made_by(shown, "maps", call, layer, recipe={"maps": recipe})
         add_in_turns(self.viewer, layers, self.while_open(partial(self._tell_maps, maps)), over=layer)
 
     def _tell_maps(self, maps: ElementMaps, added: list[Any]) -> None:

@@ -167,7 +167,9 @@ class MineralsDock(Dock):
             return
         with errors_told():
             minerals = self.chosen_minerals()
-            done = partial(self._show, self.maps.layer(), cube, self._call(minerals))
+            recipe: dict[str, Any] = {"library": str(self._own[-1])} if self._own else {}
+            recipe |= {} if minerals is None else {"minerals": [mineral.name for mineral in minerals]}
+            done = partial(self._show, self.maps.layer(), cube, self._call(minerals), recipe)
             options = {"library": self._library, "on_done": done}
             self.maps.run("Mapping minerals", classify_minerals, minerals, **options)
 
@@ -177,7 +179,9 @@ class MineralsDock(Dock):
         own = f", library={str(self._own[-1])!r}" if self._own else ""
         return f"nx.map_minerals({{0}}{named}{own}).label_map"
 
-    def _show(self, over: Any, cube: SpectralCube, call: str, classification: Any) -> None:
+    def _show(
+        self, over: Any, cube: SpectralCube, call: str, recipe: dict[str, Any], classification: Any
+    ) -> None:
         labels = classification.label_map
         layers = [with_keywords(label_layer(labels), metadata={CLASSIFICATION_KEY: (cube, classification)})]
         if labels.confidence is not None:
@@ -185,7 +189,7 @@ class MineralsDock(Dock):
             name = f"Confidence ({cube.name})"
             layers.insert(0, map_layer(np.asarray(labels.confidence), name, labels.pixel_size, **look))
         if len(self._own) < 2:  # a script names one library beside the shipped one
-            layers = made_by(layers, "labels", call, over)
+            layers = made_by(layers, "labels", call, over, recipe={"minerals": recipe})
         layer = add_layers(self.viewer, layers, over=over)[-1]
         self.labels.choose(layer)
         self.tell("\n".join(classification.notes) or f"{layer.name} is done")

@@ -170,7 +170,8 @@ class SpectrumDock(Dock):
 
         def show(maps: ElementMaps) -> None:
             call = f"nx.map_elements({{0}}, {[family]!r}, method='window')"
-            layers = made_by(element_map_layers(maps), "maps", call, layer)
+            recipe = {"maps": {"elements": [family], "method": "window"}}
+            layers = made_by(element_map_layers(maps), "maps", call, layer, recipe=recipe)
             add_layers(self.viewer, layers, over=layer)
 
         self.maps.run(f"Mapping {family}", map_elements, [family], method="window", on_done=show)

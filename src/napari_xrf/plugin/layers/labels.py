@@ -129,6 +129,12 @@ def label_map_of_layer(layer: Any) -> LabelMap:
     return label_map_from(data, keywords)
 
 
+def is_as_made(layer: Any) -> bool:
+    """Whether nothing was painted in a layer since it was made; other layers than labels are as they were."""
+    known = layer.metadata.get(LABEL_MAP_KEY)
+    return not isinstance(known, LabelMap) or np.array_equal(layer.data, known.labels)
+
+
 def spare_color(label: int) -> str:
     """Return the colour of a class that came without one."""
     return _SPARE_COLORS[label % len(_SPARE_COLORS)]

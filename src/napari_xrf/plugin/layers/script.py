@@ -1,12 +1,15 @@
-"""What made a layer, as lines of Python: a step is kept with the layer that came of it."""
+"""What made a layer, as lines of Python and as a recipe: a step is kept with the layer that came of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.plugin.layers.cubes import CHANGED_KEY, CUBE_KEY
+from napari_xrf.plugin.layers.labels import is_as_made
 from napari_xrf.plugin.layers.layer_data import LayerData, with_keywords
 
 _STEP_KEY = "xrf_step"
@@ -25,18 +28,21 @@ class Step:
         The call, with ``{0}``, ``{1}`` … for what the sources made.
     sources
         Steps before it.
+    recipe
+        Verb of the command line → options, which do the same there; empty where none does.
     """
 
     result: str
     call: str
     sources: tuple[Step, ...] = ()
+    recipe: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def step_of(layer: Any) -> Step | None:
-    """Return the step that made a layer; a map of spectra was read from its file."""
+    """Return the step that made a layer; painted labels have none, a map was read from its file."""
     kept = layer.metadata.get(_STEP_KEY)
     if isinstance(kept, Step):
-        return kept
+        return kept if is_as_made(layer) else None
     cube = layer.metadata.get(CUBE_KEY)
     path = getattr(getattr(cube, "provenance", None), "path", "")
     if not path or CHANGED_KEY in layer.metadata:
@@ -46,7 +52,13 @@ def step_of(layer: Any) -> Step | None:
     return step
 
 
-def made_by(layers: Iterable[LayerData], result: str, call: str, *sources: Any) -> list[LayerData]:
+def made_by(
+    layers: Iterable[LayerData],
+    result: str,
+    call: str,
+    *sources: Any,
+    recipe: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[LayerData]:
     """Return layers that remember what made them, from the layers that were its sources.
 
     Where one of those does not know its own step, nothing is remembered.
@@ -55,7 +67,7 @@ def made_by(layers: Iterable[LayerData], result: str, call: str, *sources: Any) 
     known = tuple(step for step in before if step is not None)
     if len(known) < len(before):
         return list(layers)
-    step = Step(result, call, known)
+    step = Step(result, call, known, recipe or {})
     return [with_keywords(layer, metadata={_STEP_KEY: step}) for layer in layers]
 
 
@@ -78,3 +90,31 @@ def script_of(layers: Iterable[Any]) -> str:
         if step is not None:
             write(step)
     return "\n".join((_HEAD, "", *lines, "")) if lines else ""
+
+
+def recipe_of(layers: Iterable[Any]) -> str:
+    """Return what made these layers as a recipe (TOML) of ``napari-xrf batch``, a table for each verb.
+
+    Raises
+    ------
+    InvalidInput
+        When a verb was used in two ways.
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    for step in filter(None, map(step_of, layers)):
+        for verb, options in step.recipe.items():
+            if tables.setdefault(verb, dict(options)) != options:
+                raise InvalidInput(f"these layers were made by {verb} in two ways", "Select those of one")
+    lines = [
+        line
+        for verb, options in tables.items()
+        for line in (f"[{verb}]", *(f"{name} = {_toml(value)}" for name, value in options.items()), "")
+    ]
+    return "\n".join(lines)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    # Texts of JSON are texts of TOML, and so are its lists.
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
