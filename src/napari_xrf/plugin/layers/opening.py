@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from functools import partial
+from threading import Thread
 from typing import Any
 from weakref import WeakSet
 
@@ -69,6 +71,7 @@ class Opening:
     def _begin(self) -> None:
         from napari_xrf.plugin.jobs.job import Job
 
+        _settle()
         if self._layer not in self._viewer.layers:
             self._say("")
             return
@@ -93,6 +96,7 @@ class Opening:
 
     def _arrive(self, layers: list[LayerData]) -> None:
         self._arrived = True
+        _settle()
         show_layers(self._viewer, layers, self._take_away)
 
     def _fail(self, error: Exception) -> None:
@@ -107,6 +111,30 @@ class Opening:
     def _take_away(self, added: Any = None) -> None:
         if self._layer in self._viewer.layers:
             self._viewer.layers.remove(self._layer)
+
+
+def _settle() -> None:
+    """Spare the window the long waits of its first layers; each is paid once, and not by the user.
+
+    Python's collector walks all that is loaded, 0.2 s, whenever a layer's thousands of objects are new: what
+    is there before is left out from then on. The first regions take as long to prepare as a thread here does.
+    """
+    if len(_settled) < _LOADED_BY_THEN:
+        gc.freeze()
+        _settled.append(Thread(target=_prepare_regions, daemon=True))
+        if len(_settled) == _LOADED_BY_THEN:
+            _settled[-1].start()
+
+
+def _prepare_regions() -> None:
+    from napari.layers import Shapes
+
+    Shapes(ndim=2)
+
+
+# Before the first file is read, and after it, when what reads is loaded too.
+_LOADED_BY_THEN = 2
+_settled: list[Thread] = []
 
 
 def show_layers(viewer: Any, layers: list[LayerData], then: Callable[[list[Any]], object]) -> None:
@@ -129,10 +157,15 @@ def _finish(
     layer = next((layer for layer in added if layer.metadata.get(CUBE_KEY) is cube), None)
     if cube is None or layer is None:
         return
-    show_first_view(viewer, layer, cube)
+    QTimer.singleShot(0, partial(_show_first, viewer, layer, cube))
     if viewer not in _offered or cube.map_shape == (1, 1):
         _offered.add(viewer)
         QTimer.singleShot(0, partial(_open_spectrum, viewer))
+
+
+def _show_first(viewer: Any, layer: Any, cube: SpectralCube) -> None:
+    if viewer in open_viewers() and layer in viewer.layers:
+        show_first_view(viewer, layer, cube)
 
 
 def _open_spectrum(viewer: Any) -> None:
