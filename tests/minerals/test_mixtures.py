@@ -44,7 +44,7 @@ def test_a_stranger_within_a_class_is_an_end_of_its_own_and_pixels_hold_what_the
     means = np.array([end.mean for end in ends])
     found = [int(((SHAPES - mean) ** 2).sum(axis=1).argmin()) for mean in means]
     assert set(found) == {0, 1, 2}
-    mixed = unmix_map(counts, held, list(ends), np.array(found, dtype=np.int32), 3)
+    mixed = unmix_map(counts, held, list(ends), np.eye(3, dtype=np.float32)[found])
     assert np.abs(mixed.areas - areas).mean() < 0.03
     assert mixed.misfit.max() < 8
 

@@ -7,20 +7,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
 from scipy.special import expit, ndtr
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LEAST_PROBABILITY
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.blas_threads import one_blas_thread
+from napari_xrf.minerals.comparison_of_ends import Comparison
 from napari_xrf.minerals.ends import End, learn_ends
 from napari_xrf.minerals.mixtures import unmix_map
-from napari_xrf.minerals.naming import Name, name_ends
+from napari_xrf.minerals.naming import Candidates, Name, name_ends, rough_dose
 from napari_xrf.minerals.scan import Scan, prepare_scan
 from napari_xrf.minerals.search import MineralSearch
 from napari_xrf.minerals.sensitivity import (
     Sensitivity,
-    fit_sensitivity,
+    learn_from,
     learn_sensitivity,
     soft_sensitivity,
 )
@@ -28,7 +30,7 @@ from napari_xrf.minerals.separability import inseparable_groups
 from napari_xrf.minerals.shares import class_probabilities, class_shares
 from napari_xrf.minerals.templates import Templates, expect_templates
 from napari_xrf.minerals.traces import Expected, line_families
-from napari_xrf.reference.minerals import Mineral, load_library
+from napari_xrf.reference.minerals import Mineral, load_library, minerals_of_set, minerals_of_sets
 
 SAMPLE = 1_500  # pixels that teach what is common to all
 _PRUNED_SAMPLE, _LONG_LIST = 400, 40
@@ -41,9 +43,17 @@ _COHERENT = 0.3
 _SURE, _BEST = 0.8, 0.6
 _UNLISTED_COMPOSITIONS = 4
 _POOREST_FIT = 2.0  # chi-square per bin that errors of the model may explain
+_PART_ERROR = 0.2  # of the difference of two parts of a fine-grained mixture
 _HALF_BELIEVED = 7.0  # standard deviations of misfit of a single pixel
+_ONE_PHASE = 0.05  # squared distance of the roots of two spectra of sum 1
 _NAMINGS = 2  # again, with what the names told of the sensitivity
 _SEED = 20260701
+# In minus twice the log-likelihood: what a mineral that is not rock-forming must explain besides, and what
+# each further part of a fine-grained mixture must.
+_ACCESSORY, _RARE = 8.0, 24.0
+_STEP, _STEP_GIVEN = 12.0, 30.0
+_TOLD = 4
+_UNSEEN = frozenset({"Li", "Be", "B"})  # what sets a mineral apart, and no map shows it
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +136,10 @@ def find_mineral_phases(
     if not mixed:
         ends = _sure_ends(counts, probability, grouped)
     whole = _with_library(search, expected, library, progress)
-    names, sensitivity = _name(ends, whole, search, minerals, sensitivity)
+    candidates = _candidates(search, minerals)
+    names, sensitivity = name_phases(ends, whole, candidates, sensitivity)
     adjusted = sensitivity.adjust(expected).templates
-    notes = (_told(names, whole.templates.minerals),) if any(not name.minerals for name in names) else ()
+    notes = _told(ends, names, whole.templates.minerals)
     if mixed:
         return _mixed(counts, held, ends, names, minerals, adjusted, notes)
     return _single(probability, misfit, ends, names, minerals, adjusted, notes)
@@ -143,14 +154,17 @@ def _mixed(
     templates: Templates,
     notes: tuple[str, ...],
 ) -> MineralPhases:
-    members = sorted({name.minerals for name in names})
-    kinds = np.array([members.index(name.minerals) for name in names], dtype=np.int32)
-    found = unmix_map(counts, held, list(ends), kinds, len(members))
-    sure = np.array([_certainty(kind, kinds, ends, names) for kind in range(len(members))])
+    members, parts = _parts_of([_held(name) for name in names])
+    found = unmix_map(counts, held, list(ends), parts)
+    pixels = np.array([end.pixels.size for end in ends])[:, None]
+    sure = np.array([name.probability for name in names])[:, None]
+    sure = (parts * pixels * sure).sum(axis=0) / np.maximum((parts * pixels).sum(axis=0), 1e-12)
     winner = found.areas.argmax(axis=1)
-    probability = (ndtr(found.lead) * sure[winner]).astype(np.float32)
+    probability = (ndtr(np.minimum(found.lead, _lead_of_parts(found.areas, parts))) * sure[winner]).astype(
+        np.float32
+    )
     return MineralPhases(
-        tuple(members),
+        members,
         _groups(members, minerals),
         found.areas,
         probability,
@@ -161,11 +175,28 @@ def _mixed(
     )
 
 
-def _certainty(kind: int, kinds: NDArray[np.int32], ends: tuple[End, ...], names: tuple[Name, ...]) -> float:
-    """Return how probable the name of a phase is: that of its ends, by their pixels."""
-    own = np.flatnonzero(kinds == kind)
-    weights = [ends[place].pixels.size for place in own]
-    return float(np.average([names[place].probability for place in own], weights=weights))
+def _held(name: Name) -> dict[tuple[int, ...], float]:
+    """Return the parts of an end's area that its minerals hold."""
+    return {(mineral,): area for mineral, area in name.parts} or {name.minerals: 1.0}
+
+
+def _parts_of(
+    held: Sequence[dict[tuple[int, ...], float]],
+) -> tuple[tuple[tuple[int, ...], ...], NDArray[np.float32]]:
+    """Return K phases, and which parts of each of M ends they are, (M, K)."""
+    members = tuple(sorted(set().union(*held)))
+    parts = np.array([[each.get(phase, 0.0) for phase in members] for each in held], dtype=np.float32)
+    return members, parts
+
+
+def _lead_of_parts(areas: NDArray[np.float32], parts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return by how many standard deviations the largest area leads where fine-grained mixtures hold it."""
+    if areas.shape[1] < 2 or not ((parts > 0).sum(axis=1) > 1).any():
+        return np.full(areas.shape[0], np.inf, dtype=np.float32)
+    fine = (parts > 0) & ((parts > 0).sum(axis=1, keepdims=True) > 1)
+    second, first = np.sort(areas, axis=1)[:, -2:].T
+    inside = fine.any(axis=0)[areas.argmax(axis=1)]
+    return np.where(inside, (first - second) / _PART_ERROR, np.inf).astype(np.float32)
 
 
 def _single(
@@ -179,15 +210,18 @@ def _single(
 ) -> MineralPhases:
     """Return phases of a map without grains: each pixel is one, of the class that explains it best."""
     named = dict(zip((end.column for end in ends), names, strict=True))
-    members = [named[place].minerals if place in named else group for place, group in enumerate(minerals)]
+    members, parts = _parts_of(
+        [_held(named[place]) if place in named else {group: 1.0} for place, group in enumerate(minerals)]
+    )
     sure = np.array([named[place].probability if place in named else 1.0 for place in range(len(minerals))])
+    areas = probability @ parts
     winner = probability.argmax(axis=1)
     certain = probability[np.arange(winner.size), winner] * sure[winner]
-    certain = certain * expit(2 * (_HALF_BELIEVED - misfit))
+    certain = certain * expit(2 * (_HALF_BELIEVED - misfit)) * ndtr(_lead_of_parts(areas, parts))
     return MineralPhases(
-        tuple(members),
+        members,
         _groups(members, minerals),
-        probability,
+        areas,
         certain.astype(np.float32),
         certain >= LEAST_PROBABILITY,
         misfit,
@@ -296,32 +330,78 @@ def _with_library(
 
 
 @one_blas_thread()
-def _name(
-    ends: tuple[End, ...],
-    whole: Expected,
-    search: MineralSearch,
-    minerals: list[tuple[int, ...]],
-    sensitivity: Sensitivity,
+def name_phases(
+    ends: Sequence[End], whole: Expected, candidates: Candidates, sensitivity: Sensitivity
 ) -> tuple[tuple[Name, ...], Sensitivity]:
-    """Name the ends, and again with the sensitivity that those named at first tell."""
-    listed = len(search.minerals)
-    names = name_ends(ends, sensitivity.adjust(whole), listed, minerals)
+    """Name the ends, and again with the sensitivity that those named at first tell.
+
+    What a mineral's own spectra tell of the sensitivity makes it look right; so ends are judged by what
+    other phases tell, with its error.
+    """
+    at_first = Comparison(sensitivity.adjust(whole))
+    dose = rough_dose(ends, at_first.expected, candidates.classes)
+    names = name_ends(ends, [at_first] * len(ends), candidates, dose)
     for _ in range(_NAMINGS):
         good = [place for place, name in enumerate(names) if name.point >= 0]
-        if good:
-            totals = np.array([ends[place].counts.sum() for place in good])
-            means = np.array([ends[place].counts for place in good]) / totals[:, None]
-            points = np.array([names[place].point for place in good])
-            sensitivity = fit_sensitivity(whole, points, means, totals, sensitivity)
-            names = name_ends(ends, sensitivity.adjust(whole), listed, minerals)
+        totals = np.array([ends[place].counts.sum() for place in good])
+        means = np.array([ends[place].counts for place in good]).reshape(-1, whole.templates.bins.size)
+        points = np.array([names[place].point for place in good], dtype=np.intp)
+        lessons = learn_from(whole, points, means / totals[:, None], totals, sensitivity)
+        comparisons: dict[int, Comparison] = {}
+        zones = _zones(ends, names)
+        for zone in set(zones.tolist()):
+            told, covariance = lessons.conclude(zones[good] != zone)
+            comparisons[zone] = Comparison(told.adjust(whole), covariance)
+        judges = [comparisons[zone] for zone in zones.tolist()]
+        names = name_ends(ends, judges, candidates, dose, blend=True)
+        sensitivity, _ = lessons.conclude()
     return names, sensitivity
 
 
-def _told(names: tuple[Name, ...], minerals: tuple[Mineral, ...]) -> str:
-    """Return what the phases that are none of the minerals looked for resemble."""
+def _zones(ends: Sequence[End], names: Sequence[Name]) -> NDArray[np.intp]:
+    """Return numbers of what has one name and about one spectrum: zones of one phase."""
+    roots = np.sqrt([end.counts / end.counts.sum() for end in ends])
+    alike = ((roots[:, None] - roots) ** 2).sum(axis=2) < _ONE_PHASE
+    alike &= np.array([[one.minerals == other.minerals for other in names] for one in names])
+    return np.asarray(connected_components(alike)[1], dtype=np.intp)
+
+
+def _candidates(search: MineralSearch, classes: list[tuple[int, ...]]) -> Candidates:
+    """Return what ends may be: where nobody chose the minerals, rare ones need more evidence."""
+    number = len(search.minerals)
+    if not search.automatic:
+        return Candidates(number, classes, np.zeros(number), np.ones(number, dtype=bool), _STEP_GIVEN)
+    shipped = {mineral.name: mineral for mineral in load_library()}
+    common, accessory = set(minerals_of_set("common")), minerals_of_sets()
+
+    def cost(mineral: Mineral) -> float:
+        if mineral.name in common or shipped.get(mineral.name) != mineral:
+            return 0.0
+        usual = mineral.name in accessory and not mineral.elements & _UNSEEN
+        return _ACCESSORY if usual else _RARE
+
+    rarity = np.array([cost(mineral) for mineral in search.minerals])
+    return Candidates(number, classes, rarity, rarity == 0, _STEP)
+
+
+def _told(ends: Sequence[End], names: Sequence[Name], minerals: tuple[Mineral, ...]) -> tuple[str, ...]:
+    """Return what the phases resemble that are none of the minerals looked for, and which are mixtures."""
     like = {
         minerals[name.resembles].name if name.resembles >= 0 else "nothing known"
         for name in names
-        if not name.minerals
+        if not name.minerals and not name.parts
     }
-    return f"some phases are none of the minerals looked for; they resemble {', '.join(sorted(like))}"
+    blends: dict[str, int] = {}
+    for end, name in zip(ends, names, strict=True):
+        if name.parts:
+            key = " + ".join(sorted(minerals[mineral].name for mineral, _ in name.parts))
+            blends[key] = blends.get(key, 0) + end.pixels.size
+    told = []
+    if like:
+        told.append(
+            f"some phases are none of the minerals looked for; they resemble {', '.join(sorted(like))}"
+        )
+    if blends:
+        most = sorted(blends, key=lambda key: -blends[key])[:_TOLD]
+        told.append(f"finer than the pixels, by their spectra mixtures: {'; '.join(most)}")
+    return tuple(told)

@@ -43,10 +43,13 @@ def unmix_map(
     counts: NDArray[np.float32],
     held: NDArray[np.bool_],
     ends: list[End],
-    kinds: NDArray[np.int32],
-    number: int,
+    parts: NDArray[np.float32],
 ) -> Mixtures:
-    """Unmix the measured pixels (n, B) of a map into ends of ``number`` kinds."""
+    """Unmix the measured pixels (n, B) of a map into ends that are parts (M, K) of K classes.
+
+    Ends of the same classes are of one kind: the zones of a mineral, or of a fine-grained mixture.
+    """
+    kinds = np.unique(parts > 0, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int32)
     spectra = np.array([end.mean for end in ends], dtype=np.float32)
     likelihood, nearby = _near_ends(counts, held, ends, spectra)
     best = likelihood.argmax(axis=1)
@@ -67,11 +70,9 @@ def unmix_map(
             used[again, : tried.shape[1]] = tried[again]
             amounts[again], deviance[again], lead[again] = unmix(counts[again], spectra, kinds, used[again])
             misfit = against_peers(deviance, totals)
-    areas = np.zeros((counts.shape[0], number), dtype=np.float32)
-    rows = np.arange(counts.shape[0])
+    areas = np.zeros((counts.shape[0], parts.shape[1]), dtype=np.float32)
     for place in range(used.shape[1]):
-        valid = used[:, place] >= 0
-        np.add.at(areas, (rows[valid], kinds[used[valid, place]]), amounts[valid, place])
+        areas += np.where(used[:, place] >= 0, amounts[:, place], 0)[:, None] * parts[used[:, place]]
     areas /= np.maximum(areas.sum(axis=1, keepdims=True), _TINY)
     return Mixtures(areas, misfit, lead)
 

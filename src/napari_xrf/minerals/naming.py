@@ -9,23 +9,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.minerals.comparison_of_ends import Blend, Comparison, Mean
 from napari_xrf.minerals.ends import End
-from napari_xrf.minerals.scan import CONTINUUM_SPREAD, bin_variance, error_columns, mixed_floor
-from napari_xrf.minerals.sensitivity import knot_hats
+from napari_xrf.minerals.scan import mixed_floor
 from napari_xrf.minerals.traces import Expected
 
-_TRACE_PERCENT = 0.5
 _MOST_COUNTS = 1e5  # of an end: errors of spectra limit what more would tell
-_LIKELY = 16  # compositions that are compared in full
+_LIKELY, _COMPOSITIONS = 20, 3  # compositions that are compared in full, and those of one mineral
 _PRUNED_AT, _PRUNED_ERROR = 3_000.0, 0.25  # counts and relative error of a bin, for the choice of these
-_CURVE_ERROR, _FAMILY_ERROR, _SCATTER_ERROR = 0.04, 0.05, 0.3
-_BIN_ERROR, _SHAPE_ERROR = 0.02, 0.15
-_SHIFT_KEV = 0.003
-_WIDTH_ERROR = 0.03
 _KEEPS = 6.0  # by how much another must be better than what the pixels seemed to be
 _FAR_BETTER = 10.0
 _SMALLEST_SCALE = 0.25  # of the errors' squares, where minerals of the list are compared
-_MISFITS = 12.0  # chi-square per bin
+_UNUSUAL, _MISFITS = 4.0, (1.8, 12.0)  # chi-square per bin, over what is usual in the map
+_UNUSUAL_BLEND, _BLEND_MISFITS = 2.0, (1.5, 6.0)
 _DOUBTFUL = 1.5
 _STRANGER_THAN_MISFIT, _STRANGER, _STRANGER_OF_MANY = 15.0, 40.0, 60.0
 _STRANGER_PER_BIN = 0.25  # a better fit of less than this is that of a model with errors
@@ -35,6 +31,7 @@ _ALIKE = 6.0  # in minus twice the log-likelihood: cannot be told apart
 _LEAST_FOR_DOSE = 3
 _DOSE_SPREAD = 0.1  # of the logarithm of an end's counts
 _MOST_FOR_BRIGHTNESS = 25.0
+_MOST_PARTS = 4  # of a mixture
 _TEMPER = 0.25  # of differences of scores, which know nothing of errors that all bins share
 
 
@@ -58,6 +55,8 @@ class Name:
         By how much that is better than the best of the list, in minus twice the log-likelihood.
     best
         The most probable mineral of the list, or -1.
+    parts
+        Of a fine-grained mixture, its minerals and their parts of the area, the largest first.
     """
 
     minerals: tuple[int, ...]
@@ -67,10 +66,54 @@ class Name:
     resembles: int
     better: float
     best: int = -1
+    parts: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """What ends may be.
+
+    Attributes
+    ----------
+    listed
+        How many of the minerals are looked for.
+    classes
+        Minerals of each class that the ends' pixels seemed to be.
+    rarity
+        (listed,) by how much more a mineral must explain to be believed, in minus twice the log-likelihood.
+    blending
+        Which of them may be parts of a fine-grained mixture.
+    step
+        What each further part of one must explain.
+    """
+
+    listed: int
+    classes: Sequence[tuple[int, ...]]
+    rarity: NDArray[np.float64]
+    blending: NDArray[np.bool_]
+    step: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """Compositions that an end was compared with, their scores and squares, and blends."""
+
+    points: NDArray[np.intp]
+    scores: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    sharper: NDArray[np.float64]
+    blends: tuple[Blend, ...]
+    scale: float
+    bins: int
 
 
 def name_ends(
-    ends: Sequence[End], expected: Expected, listed: int, classes: Sequence[tuple[int, ...]]
+    ends: Sequence[End],
+    comparisons: Sequence[Comparison],
+    candidates: Candidates,
+    dose: float,
+    *,
+    blend: bool = False,
 ) -> tuple[Name, ...]:
     """Return what each end is.
 
@@ -78,119 +121,110 @@ def name_ends(
     ----------
     ends
         The ends, the largest first.
-    expected
-        Spectra of the minerals of the list, and behind them of other ones.
-    listed
-        How many of the minerals are looked for.
-    classes
-        Minerals of each class that the ends' pixels seemed to be.
+    comparisons
+        With the expected spectra of the minerals looked for, and behind them of others: one for each end.
+    candidates
+        What they may be.
+    dose
+        About the logarithm of a pixel's counts over those that are expected of a unit of dose.
+    blend
+        Whether they may be mixtures of a few minerals.
     """
-    if not ends:
-        return ()
-    means = np.array([end.counts / end.counts.sum() for end in ends])
-    owner = expected.templates.owner
+    tables = [
+        _compare(end, comparison, candidates, dose, blend)
+        for end, comparison in zip(ends, comparisons, strict=True)
+    ]
+    return _decide_together(ends, tables, [each.expected for each in comparisons], candidates)
+
+
+def rough_dose(ends: Sequence[End], expected: Expected, classes: Sequence[tuple[int, ...]]) -> float:
+    """Return the logarithm of how bright ends are over what their pixels seemed to be, in the median."""
+    ratios = []
+    for end in ends:
+        own = np.isin(expected.templates.owner, classes[end.column])
+        nearest = np.where(own, _distances(end.counts / end.counts.sum(), expected), np.inf).argmin()
+        ratios.append(math.log(end.mean.sum() / expected.templates.totals[nearest]))
+    return float(np.median(ratios))
+
+
+def _distances(mean: NDArray[np.float64], expected: Expected) -> NDArray[np.float64]:
     spectra = mixed_floor(expected.templates.lines + expected.templates.continuum)
     variance = spectra / _PRUNED_AT + (_PRUNED_ERROR * spectra) ** 2
-    comparison = Comparison(expected)
-    tables = []
-    for end, mean in zip(ends, means, strict=True):
-        distance = ((mean - spectra) ** 2 / variance).sum(axis=1)
-        distance[np.isin(owner, classes[end.column])] *= (
-            0.5  # what the pixels seemed to be is always compared
-        )
-        order = np.argsort(distance)
-        inside = owner[order] < listed
-        likely = np.concatenate([order[inside][:_LIKELY], order[~inside][:_LIKELY]])
-        counts = min(float(end.counts.sum()), _MOST_COUNTS)
-        fits = np.array([comparison.fit(mean, counts, int(point)) for point in likely])
-        # Where nothing fits, errors are larger than thought, and differences tell less. Where one fits ten
-        # times better than its errors allow, they are smaller, and differences tell more than their sizes.
-        usual = fits[:, 1].min() / mean.size
-        fits[:, 0] /= max(1.0, usual)
-        sharper = fits[:, 1] * (1 / np.clip(_FAR_BETTER * usual, _SMALLEST_SCALE, 1.0) - 1)
-        fits = np.column_stack([fits, np.where(owner[likely] < listed, sharper, np.nan)])
-        tables.append((likely, fits))
-    return _decide_together(ends, tables, expected, listed, classes)
+    return np.asarray(((mean - spectra) ** 2 / variance).sum(axis=1))
 
 
-class Comparison:
-    """Mean spectra against expected ones with all errors that these may have; keeps what it prepared."""
-
-    def __init__(self, expected: Expected) -> None:
-        self.expected = expected
-        self._known: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
-
-    def fit(self, mean: NDArray[np.float64], counts: float, point: int) -> tuple[float, float]:
-        """Return minus twice the log-likelihood of a mean spectrum, and the chi-square within."""
-        from scipy.linalg import cho_factor, cho_solve
-
-        if point not in self._known:
-            known = self.expected.templates
-            columns = np.vstack(
-                [
-                    error_columns(self.expected, point, _TRACE_PERCENT, even=False),
-                    _shared_columns(self.expected, point),
-                ]
-            )
-            self._known[point] = mixed_floor(known.lines[point] + known.continuum[point]), columns.T @ columns
-        spectrum, shared = self._known[point]
-        variance = bin_variance(
-            spectrum, self.expected.templates.continuum[point], counts, _BIN_ERROR, _SHAPE_ERROR
-        )
-        covariance = shared + np.diag(variance / counts)
-        root = cho_factor(covariance, lower=True, check_finite=False)
-        residual = mean - spectrum
-        square = float(residual @ cho_solve(root, residual, check_finite=False))
-        return square + 2 * float(np.log(np.diag(root[0])).sum()), square
+def _compare(end: End, comparison: Comparison, candidates: Candidates, dose: float, blend: bool) -> _Table:
+    expected, listed = comparison.expected, candidates.listed
+    templates = expected.templates
+    counts = min(float(end.counts.sum()), _MOST_COUNTS)
+    mean = Mean.of(end.counts, counts, end.mean.sum() / math.exp(dose), expected)
+    distance = _distances(mean.shares, expected)
+    # What the pixels seemed to be is always compared.
+    distance[np.isin(templates.owner, candidates.classes[end.column])] *= 0.5
+    points = _likely(distance, templates.owner, listed)
+    scores, squares = np.array([comparison.fit(mean, int(point)) for point in points]).T
+    blends: list[Blend] = []
+    if blend:
+        start = points[scores[templates.owner[points] < listed].argmin()]
+        mixing = np.append(candidates.blending, np.zeros(len(templates.minerals) - listed, bool))
+        parts = np.flatnonzero(mixing[templates.owner])
+        if np.unique(templates.owner[parts]).size > 1:
+            blends = comparison.blends(mean, int(start), parts, _MOST_PARTS)
+    # Where nothing fits, errors are larger than thought, and differences tell less. Where one fits ten
+    # times better than its errors allow, they are smaller, and differences tell more than their sizes.
+    usual = squares.min() / mean.shares.size
+    scale = max(1.0, usual)
+    sharper = squares * (1 / np.clip(_FAR_BETTER * usual, _SMALLEST_SCALE, 1.0) - 1)
+    sharper[templates.owner[points] >= listed] = 0
+    return _Table(points, scores / scale, squares, sharper, tuple(blends), scale, mean.shares.size)
 
 
-def _shared_columns(expected: Expected, point: int) -> NDArray[np.float64]:
-    """(K, B) errors of models, instruments and calibrations, one standard deviation each."""
-    templates, families = expected.templates, expected.families
-    lines, continuum = templates.lines[point], templates.continuum[point]
-    bins = templates.bins
-    hats = knot_hats(bins.energies)
-    own = expected.parts[point] > 1e-4
-    density = (lines + continuum) / bins.widths
-    slope = np.gradient(density, bins.energies) * bins.widths
-    bend = np.gradient(np.gradient(density, bins.energies), bins.energies) * bins.widths
-    return np.vstack(
-        [
-            _CURVE_ERROR * hats * lines,
-            _FAMILY_ERROR * expected.parts[point, own][:, None] * families.shapes[own],
-            _SCATTER_ERROR * hats * continuum,
-            CONTINUUM_SPREAD * lines[None] * 0.2,
-            _SHIFT_KEV * slope[None],
-            _WIDTH_ERROR * 0.06**2 * bend[None],
-        ]
-    )
+def _darkness(brightness: NDArray[np.float64], dose: float, spread: float) -> NDArray[np.float64]:
+    """Return what it speaks against candidates that an end is brighter or darker than they would be."""
+    if not math.isfinite(dose):
+        return np.zeros_like(brightness)
+    ratio = (brightness - dose) / spread
+    # Pits and shadows make anything dim, but nothing shines more than a flat surface of it.
+    return np.minimum(ratio**2, np.where(ratio > 0, 4, 1) * _MOST_FOR_BRIGHTNESS)
+
+
+def _likely(distance: NDArray[np.float64], owner: NDArray[np.intp], listed: int) -> NDArray[np.intp]:
+    """Return the nearest compositions of the list and of other minerals, a few of each mineral."""
+    order = np.argsort(distance)
+    grouped = np.argsort(owner[order], kind="stable")
+    rank = np.empty(order.size, dtype=np.intp)
+    starts = np.unique(owner[order][grouped], return_index=True)[1]
+    rank[grouped] = np.arange(order.size) - np.repeat(starts, np.diff([*starts, order.size]))
+    order = order[rank < _COMPOSITIONS]
+    inside = owner[order] < listed
+    return np.concatenate([order[inside][:_LIKELY], order[~inside][:_LIKELY]])
 
 
 def _decide_together(
-    ends: Sequence[End],
-    tables: list[tuple[NDArray[np.intp], NDArray[np.float64]]],
-    expected: Expected,
-    listed: int,
-    classes: Sequence[tuple[int, ...]],
+    ends: Sequence[End], tables: Sequence[_Table], expected: Sequence[Expected], candidates: Candidates
 ) -> tuple[Name, ...]:
     """Name all ends: first by their shapes, then by how bright they are under one dose too."""
-    owner, totals = expected.templates.owner, expected.templates.totals
     bright = np.zeros(len(ends))
     dose = spread = math.nan
     names: tuple[Name, ...] = ()
-    for final in (False, True):
+    usual = float(np.median([table.squares.min() / table.bins for table in tables]))
+    for _ in range(2):
         settled: set[int] = set()
         named = []
-        for place, (end, (points, fits)) in enumerate(zip(ends, tables, strict=True)):
-            scores = fits[:, 0]
-            if final:
-                ratio = np.log(end.mean.sum() / totals[points]) - dose
-                scores = scores + np.minimum((ratio / spread) ** 2, _MOST_FOR_BRIGHTNESS)
-            own = classes[end.column]
-            name = _decide(points, scores, fits, owner[points], listed, own, settled, end.counts.size)
+        for place, (end, table, known) in enumerate(zip(ends, tables, expected, strict=True)):
+            totals = known.templates.totals
+            seen = end.mean.sum()
+            scores = table.scores + _darkness(np.log(seen / totals[table.points]), dose, spread)
+            name = _decide(
+                table, scores, known.templates.owner[table.points], candidates, end, settled, usual
+            )
+            blend_totals = np.array([blend.total(known) for blend in table.blends])
+            blends = np.array([blend.score for blend in table.blends]) / table.scale
+            blends += _darkness(np.log(seen / blend_totals), dose, spread)
+            name = _or_blend(name, table, scores, blends, known, candidates, usual)
             settled.update(name.minerals)
             named.append(name)
-            bright[place] = np.log(end.mean.sum() / totals[name.point]) if name.point >= 0 else np.nan
+            bright[place] = np.log(seen / totals[name.point]) if name.point >= 0 else np.nan
         names = tuple(named)
         if np.isfinite(bright).sum() < _LEAST_FOR_DOSE:
             break
@@ -211,16 +245,18 @@ def _one_to_one(names: tuple[Name, ...]) -> tuple[Name, ...]:
 
 
 def _decide(
-    points: NDArray[np.intp],
+    table: _Table,
     scores: NDArray[np.float64],
-    fits: NDArray[np.float64],
     owner: NDArray[np.intp],
-    listed: int,
-    own: tuple[int, ...],
+    candidates: Candidates,
+    end: End,
     settled: set[int],
-    bins: int,
+    usual: float,
 ) -> Name:
-    squares, sharper = fits[:, 1], scores + np.nan_to_num(fits[:, 2])
+    """Return which single mineral an end is, or none of those looked for."""
+    listed, bins, squares = candidates.listed, end.counts.size, table.squares
+    prior = np.append(candidates.rarity, np.zeros(max(0, int(owner.max()) + 1 - listed)))[owner]
+    sharper = scores + table.sharper + prior
     best = {
         int(mineral): int(np.flatnonzero(owner == mineral)[sharper[owner == mineral].argmin()])
         for mineral in np.unique(owner)
@@ -229,6 +265,7 @@ def _decide(
     outside = {mineral: float(scores[place]) for mineral, place in best.items() if mineral >= listed}
     lowest = min(inside.values())
     first = min(inside, key=lambda mineral: inside[mineral])
+    own = candidates.classes[end.column]
     seeming = min((mineral for mineral in own if mineral in inside), key=lambda m: inside[m], default=first)
     if inside[seeming] - lowest < _KEEPS:
         first = seeming
@@ -239,12 +276,56 @@ def _decide(
     margin = _STRANGER_THAN_MISFIT if misfit > _DOUBTFUL else margin
     margin = max(margin, _STRANGER_PER_BIN * bins)
     # Nothing is strange about an end that the list explains well.
-    explained = bool(outside) and squares[best[first]] - squares[best[stranger]] < _STRANGER_THAN_MISFIT
-    if misfit > _MISFITS or (better > margin and not explained):
+    explained = (
+        misfit < _DOUBTFUL
+        and bool(outside)
+        and squares[best[first]] - squares[best[stranger]] < _STRANGER_THAN_MISFIT
+    )
+    if misfit > np.clip(_UNUSUAL * usual, *_MISFITS) or (better > margin and not explained):
         return Name((), 1.0, misfit, -1, stranger, better)
     alike = tuple(sorted(m for m, score in inside.items() if abs(score - inside[first]) < _ALIKE))
     weight = {m: float(np.exp(-0.5 * _TEMPER * (score - lowest))) for m, score in inside.items()}
     unlisted = _UNLISTED * float(np.exp(0.5 * _TEMPER * min(better - margin, 0.0)))
     probability = sum(weight[m] for m in alike) / (sum(weight.values()) + unlisted)
     winner = min(inside, key=lambda mineral: inside[mineral])
-    return Name(alike, probability, misfit, int(points[best[first]]), stranger, better, winner)
+    return Name(alike, probability, misfit, int(table.points[best[first]]), stranger, better, winner)
+
+
+def _or_blend(
+    name: Name,
+    table: _Table,
+    scores: NDArray[np.float64],
+    blends: NDArray[np.float64],
+    expected: Expected,
+    candidates: Candidates,
+    usual: float,
+) -> Name:
+    """Return a mixture of a few minerals where it explains an end better than one does.
+
+    Each part after the first costs; a single mineral that is rare has to explain more than mixtures of
+    common ones do.
+    """
+    if not blends.size:
+        return name
+    owner = expected.templates.owner[table.points]
+    costs = [
+        score + candidates.step * (np.unique(expected.templates.owner[blend.points]).size - 1)
+        for score, blend in zip(blends, table.blends, strict=True)
+    ]
+    place = int(np.argmin(costs))
+    blend = table.blends[place]
+    misfit = blend.square / expected.templates.bins.size
+    outside = float(scores[owner >= candidates.listed].min(initial=np.inf)) + candidates.step
+    if misfit > np.clip(_UNUSUAL_BLEND * usual, *_BLEND_MISFITS):
+        return name
+    single = outside
+    if name.minerals:
+        own = np.isin(owner, name.minerals)
+        single = float((scores + candidates.rarity[np.minimum(owner, candidates.listed - 1)])[own].min())
+    odds = float(np.exp(-0.5 * _TEMPER * np.clip(costs[place] - single, -200, 200)))
+    if odds < 1:
+        return replace(name, probability=name.probability / (1 + odds)) if name.minerals else name
+    if outside < costs[place]:
+        return Name((), odds / (1 + odds), name.misfit, -1, name.resembles, name.better)
+    parts = sorted(blend.areas(expected).items(), key=lambda part: -part[1])
+    return Name((), odds / (1 + odds), misfit, -1, name.resembles, name.better, -1, tuple(parts))

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.minerals.templates import FLOOR
+from napari_xrf.minerals.templates import FLOOR, EnergyBins, Templates
 from napari_xrf.minerals.traces import Expected
 
 TOLERANCE = 0.03  # relative error of a bin that is independent of all others
 TRACE_PERCENT = 0.3  # by weight, one standard deviation
 CONTINUUM_SPREAD = 0.5
+PILE_UP = 0.01  # of the pulses
+_PILING_UP = 24  # bins
+_MOST_TRACE = 0.1  # of the counts, of one family
 SHAPE_ERROR = 0.08  # of the continuum in a bin
 _MOST_POINTS = 4  # compositions of a mineral that are compared with; what lies between is a column
 _INSIDE = 1 / 3  # of the variance of a range's corners: that of even compositions inside
@@ -123,17 +126,43 @@ def error_columns(
     Traces, continuum, and the range of compositions as seen from the composition ``point``: ``even`` takes
     the middle for all of it, else it stands for its surroundings, as the others do.
     """
-    templates, families = expected.templates, expected.families
+    templates = expected.templates
+    return np.vstack(
+        [
+            trace_columns(expected, float(templates.totals[point]), trace_percent),
+            CONTINUUM_SPREAD * templates.continuum[point][None],
+            pile_up_column(templates.lines[point] + templates.continuum[point], templates.bins),
+            composition_columns(templates, point, even=even),
+        ]
+    )
+
+
+def trace_columns(expected: Expected, total: float, percent: float) -> NDArray[np.float64]:
+    """Return (F, B) what so much of each element adds to a spectrum of ``total`` counts per unit of dose."""
+    families = expected.families
+    # What hardly shines, resin, is not whatever is brighter.
+    amounts = np.minimum(percent * families.per_percent / total, _MOST_TRACE)
+    return np.asarray(amounts[:, None] * families.shapes)
+
+
+def pile_up_column(spectrum: NDArray[np.float64], bins: EnergyBins) -> NDArray[np.float64]:
+    """Return (1, B) what pulses that arrive together add to a spectrum of sum 1."""
+    strong = np.argsort(-spectrum)[:_PILING_UP]
+    energies, shares = bins.energies[strong], spectrum[strong]
+    edges = (bins.energies[1:] + bins.energies[:-1]) / 2
+    sums = energies[:, None] + energies
+    inside = sums < bins.energies[-1]
+    column = np.zeros_like(spectrum)
+    np.add.at(column, np.searchsorted(edges, sums[inside]), np.outer(shares, shares)[inside])
+    return PILE_UP * column[None]
+
+
+def composition_columns(templates: Templates, point: int, *, even: bool = False) -> NDArray[np.float64]:
+    """Return (K, B) by what the compositions of a mineral differ from one of them."""
     own = np.flatnonzero(templates.owner == templates.owner[point])
     every = templates.lines[own] + templates.continuum[own]
     spread = _INSIDE if even and point == own[0] else _BESIDE
-    return np.vstack(
-        [
-            trace_percent * families.per_percent[:, None] / templates.totals[point] * families.shapes,
-            CONTINUUM_SPREAD * templates.continuum[point][None],
-            _directions(every - templates.lines[point] - templates.continuum[point], spread),
-        ]
-    )
+    return _directions(every - templates.lines[point] - templates.continuum[point], spread)
 
 
 def mixed_floor(spectra: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -45,6 +45,8 @@ class MineralSearch:
         Median of the measured pixels and largest, in the energies used.
     notes
         One sentence each.
+    automatic
+        Whether nobody chose the minerals.
     """
 
     measured: CalibratedMap
@@ -53,6 +55,7 @@ class MineralSearch:
     counts_per_pixel: float
     most_counts: float
     notes: tuple[str, ...]
+    automatic: bool = False
 
 
 def search_minerals(
@@ -86,6 +89,7 @@ def search_minerals(
         f"energies from {low:.2f} to {high:.2f} keV are compared"
         + (f", without the lines of {', '.join(sorted(elsewhere))}" if elsewhere else ""),
     ]
+    automatic = minerals is None
     if minerals is None:
         library = load_library() if library is None else library
         minerals, note = _auto_minerals(known, library, elsewhere, progress)
@@ -97,6 +101,7 @@ def search_minerals(
         float(np.median(counts[counts > 0])),
         float(counts.max()),
         tuple(notes),
+        automatic,
     )
 
 

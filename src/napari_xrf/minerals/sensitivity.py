@@ -30,7 +30,7 @@ _BIN_ERROR = 0.02
 _WORTH = 100  # independent pixels: errors of spectra repeat themselves in all others
 _SCATTER_ERROR = 0.3  # at each knot
 _MOST_COUNTS = 1e5  # of a class: errors of spectra limit what more would tell
-_STEP = 0.3  # largest change of a logarithm in a round
+_STEP, _FREE_STEP = 0.3, 1.5  # largest change of a logarithm in a round
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ def learn_sensitivity(
         points, means, totals = _sure_means(counts, scan, scores)
         if not points.size:
             break
-        tried = fit_sensitivity(expected, points, means, totals, known)
+        tried, _ = learn_from(expected, points, means, totals, known).conclude()
         scan, scores, now = _evidence(counts, expected, tried, level, tolerance)
         if now <= evidence:
             break
@@ -81,14 +81,43 @@ def learn_sensitivity(
     return known
 
 
-def fit_sensitivity(
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """What spectra of known minerals tell of the sensitivity, in one step from a first guess.
+
+    Attributes
+    ----------
+    start
+        The guess.
+    normals, rights
+        (C, K, K) and (C, K) parts of the normal equations, of each spectrum.
+    """
+
+    start: Sensitivity
+    normals: NDArray[np.float64]
+    rights: NDArray[np.float64]
+
+    def conclude(self, taken: NDArray[np.bool_] | None = None) -> tuple[Sensitivity, NDArray[np.float64]]:
+        """Return the sensitivity that some or all of the spectra tell, and its covariance."""
+        rows = slice(None) if taken is None else taken
+        inverse = _prior(self.start.families.size)
+        now = np.concatenate([self.start.knots, self.start.families])
+        normal = inverse + self.normals[rows].sum(axis=0)
+        step = np.linalg.solve(normal, self.rights[rows].sum(axis=0) - inverse @ now)
+        # Where few teach, the guess is no guide: it came of those that do not.
+        most = _STEP if taken is None else _FREE_STEP
+        now = now + step * min(1.0, most / max(float(np.abs(step).max()), 1e-9))
+        return Sensitivity(now[: len(KNOTS_KEV)], now[len(KNOTS_KEV) :]), np.linalg.inv(normal)
+
+
+def learn_from(
     expected: Expected,
     points: NDArray[np.intp],
     means: NDArray[np.float64],
     totals: NDArray[np.float64],
     start: Sensitivity,
-) -> Sensitivity:
-    """Return the sensitivity that explains mean spectra of known minerals best, one step from ``start``.
+) -> Lessons:
+    """Return what mean spectra of known minerals tell.
 
     Parameters
     ----------
@@ -100,29 +129,33 @@ def fit_sensitivity(
         (C,) counts that each was measured with.
     """
     adjusted = start.adjust(expected)
-    templates, shapes = adjusted.templates, adjusted.families.shapes
+    templates = adjusted.templates
     hats = knot_hats(templates.bins.energies)
-    now = np.concatenate([start.knots, start.families])
-    inverse = _prior(start.families.size)
-    normal, right = inverse.copy(), -inverse @ now
+    normals, rights = [], []
     for point, mean, total in zip(points, means, totals, strict=True):
-        spectrum = templates.lines[point] + templates.continuum[point]
-        slopes = np.vstack([hats * templates.lines[point], adjusted.parts[point][:, None] * shapes])
-        slopes = slopes - slopes.sum(axis=1, keepdims=True) * spectrum
-        shown = mixed_floor(spectrum)
-        variance = bin_variance(
-            shown, templates.continuum[point], min(total, _MOST_COUNTS), _BIN_ERROR
-        ) / min(total, _MOST_COUNTS)
-        columns = np.vstack(
-            [error_columns(adjusted, int(point)), _SCATTER_ERROR * hats * templates.continuum[point]]
-        )
+        lines, continuum = templates.lines[point], templates.continuum[point]
+        slopes = sensitivity_slopes(adjusted, lines, continuum, adjusted.parts[point])
+        shown = mixed_floor(lines + continuum)
+        counts = min(total, _MOST_COUNTS)
+        variance = bin_variance(shown, continuum, counts, _BIN_ERROR) / counts
+        columns = np.vstack([error_columns(adjusted, int(point)), _SCATTER_ERROR * hats * continuum])
         weighted = _solve(columns, variance, slopes)
-        normal += weighted @ slopes.T
-        right += weighted @ (mean - shown)
-    step = np.linalg.solve(normal, right)
-    step *= min(1.0, _STEP / max(float(np.abs(step).max()), 1e-9))
-    now = now + step
-    return Sensitivity(now[: len(KNOTS_KEV)], now[len(KNOTS_KEV) :])
+        normals.append(weighted @ slopes.T)
+        rights.append(weighted @ (mean - shown))
+    size = len(KNOTS_KEV) + start.families.size
+    return Lessons(start, np.reshape(normals, (-1, size, size)), np.reshape(rights, (-1, size)))
+
+
+def sensitivity_slopes(
+    expected: Expected,
+    lines: NDArray[np.float64],
+    continuum: NDArray[np.float64],
+    parts: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return (K, B) by what a spectrum of sum 1 changes with each logarithm of knots and families."""
+    hats = knot_hats(expected.templates.bins.energies)
+    slopes = np.vstack([hats * lines, parts[:, None] * expected.families.shapes])
+    return np.asarray(slopes - slopes.sum(axis=1, keepdims=True) * (lines + continuum))
 
 
 def knot_hats(energies: NDArray[np.float64]) -> NDArray[np.float64]:

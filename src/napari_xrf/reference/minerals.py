@@ -154,11 +154,16 @@ def minerals_of_set(name: str) -> tuple[str, ...]:
     InvalidInput
         When there is no such set; the message lists them.
     """
-    sets = {row["name"]: row["minerals"].split(";") for _, row in read_table(shipped("mineral_sets.csv"))}
+    sets = _sets()
     try:
         return tuple(sets[name.strip().casefold()])
     except KeyError:
         raise InvalidInput(f"there is no set of minerals {name!r}", f"There are {', '.join(sets)}") from None
+
+
+def minerals_of_sets() -> frozenset[str]:
+    """Return the names of all minerals of the sets: what samples of any kind hold."""
+    return frozenset(name for names in _sets().values() for name in names)
 
 
 def known_minerals(own: str | Path | None = None) -> tuple[Mineral, ...]:
@@ -205,6 +210,11 @@ def spread_color(index: int) -> str:
     value = (0.95, 0.75, 0.55)[index % 3]
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.65, value)
     return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
+
+
+@cache
+def _sets() -> dict[str, list[str]]:
+    return {row["name"]: row["minerals"].split(";") for _, row in read_table(shipped("mineral_sets.csv"))}
 
 
 @cache

@@ -1,0 +1,201 @@
+"""Mean spectra against expected ones, of one mineral or of a few, with all errors that these have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.minerals.scan import (
+    CONTINUUM_SPREAD,
+    bin_variance,
+    composition_columns,
+    mixed_floor,
+    pile_up_column,
+    trace_columns,
+)
+from napari_xrf.minerals.sensitivity import knot_hats, sensitivity_slopes
+from napari_xrf.minerals.traces import Expected
+
+_TRACE_PERCENT = 0.5
+_CURVE_ERROR, _FAMILY_ERROR, _SCATTER_ERROR = 0.04, 0.05, 0.3
+_BIN_ERROR, _SHAPE_ERROR = 0.02, 0.15
+_SHIFT_KEV = 0.003
+_WIDTH_ERROR = 0.03
+_LEAST_SHARE = 0.005  # of the counts, of a part of a blend
+_WHOLE = 1e3  # weight of shares' sum being 1
+_ROUNDS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Blend:
+    """A few minerals together.
+
+    Attributes
+    ----------
+    points, shares
+        Compositions among the templates, and their shares of the counts.
+    score, square
+        Minus twice the log-likelihood of a mean spectrum, and the chi-square within.
+    """
+
+    points: NDArray[np.intp]
+    shares: NDArray[np.float64]
+    score: float
+    square: float
+
+    def areas(self, expected: Expected) -> dict[int, float]:
+        """Return the part of the area of each mineral."""
+        amounts = self.shares / expected.templates.totals[self.points]
+        owner = expected.templates.owner[self.points]
+        return {int(each): float(amounts[owner == each].sum() / amounts.sum()) for each in np.unique(owner)}
+
+    def total(self, expected: Expected) -> float:
+        """Return the expected counts per unit of dose."""
+        return float(1 / (self.shares / expected.templates.totals[self.points]).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Mean:
+    """A mean spectrum that is compared.
+
+    Attributes
+    ----------
+    shares
+        (B,) of its counts.
+    counts
+        That it was measured with.
+    errors
+        (B, B) covariance of what traces of any element may add: as much for any mineral that is so bright.
+    """
+
+    shares: NDArray[np.float64]
+    counts: float
+    errors: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, spectrum: NDArray[np.float64], counts: float, total: float, expected: Expected) -> Mean:
+        """Prepare a spectrum that shines with ``total`` counts per unit of dose."""
+        traces = trace_columns(expected, total, _TRACE_PERCENT)
+        return cls(spectrum / spectrum.sum(), counts, traces.T @ traces)
+
+
+class Comparison:
+    """Compares mean spectra with expected ones; keeps what it prepared of single compositions.
+
+    Parameters
+    ----------
+    expected
+        Spectra, as the map's sensitivity shows them.
+    covariance
+        Of the logarithms of that sensitivity, where it is not known.
+    """
+
+    def __init__(self, expected: Expected, covariance: NDArray[np.float64] | None = None) -> None:
+        self.expected = expected
+        self._root = None if covariance is None else np.linalg.cholesky(covariance).T
+        self._known: dict[int, NDArray[np.float64]] = {}
+
+    def fit(self, mean: Mean, point: int) -> tuple[float, float]:
+        """Return minus twice the log-likelihood of a mean spectrum, and the chi-square within."""
+        return self._judge(mean, np.array([point]), np.ones(1), self._errors_of(point))[:2]
+
+    def blends(self, mean: Mean, start: int, points: NDArray[np.intp], most: int) -> list[Blend]:
+        """Return the best blends of two to ``most`` minerals out of compositions ``points``.
+
+        Errors are at first those of the composition ``start``.
+        """
+        from scipy.linalg import solve_triangular
+        from scipy.optimize import nnls
+
+        templates = self.expected.templates
+        spectra = mixed_floor(templates.lines[points] + templates.continuum[points]).T
+        owner = templates.owner[points]
+        root = self._judge(mean, np.array([start]), np.ones(1), self._errors_of(start))[2]
+
+        def solve(kept: NDArray[np.intp]) -> tuple[NDArray[np.float64], float]:
+            amounts, distance = nnls(np.vstack([whitened[:, kept], np.full(kept.size, _WHOLE)]), target)
+            return amounts / max(float(amounts.sum()), 1e-12), float(distance)
+
+        def without_little(kept: NDArray[np.intp], shares: NDArray[np.float64]) -> NDArray[np.intp]:
+            return kept[shares > _LEAST_SHARE]
+
+        kept = np.arange(points.size)
+        found: list[Blend] = []
+        for _ in range(_ROUNDS):
+            whitened = solve_triangular(root, spectra, lower=True, check_finite=False)
+            target = np.append(solve_triangular(root, mean.shares, lower=True, check_finite=False), _WHOLE)
+            shares, _ = solve(kept)
+            root = self._judge(mean, points[kept][shares > 0], shares[shares > 0])[2]
+        kept = without_little(kept, shares)
+        while np.unique(owner[kept]).size > 1:
+            shares, _ = solve(kept)
+            kept, shares = kept[shares > 0], shares[shares > 0]
+            minerals = np.unique(owner[kept])
+            if 1 < minerals.size <= most:
+                score, square, _ = self._judge(mean, points[kept], shares)
+                found.append(Blend(points[kept], shares, score, square))
+            # Without the mineral that is missed least.
+            fewer = [np.flatnonzero(np.isin(owner, minerals[minerals != each])) for each in minerals]
+            kept = min(fewer, key=lambda rows: solve(rows)[1])
+        return found
+
+    def _errors_of(self, point: int) -> NDArray[np.float64]:
+        if point not in self._known:
+            self._known[point] = self._errors(np.array([point]), np.ones(1))
+        return self._known[point]
+
+    def _judge(
+        self,
+        mean: Mean,
+        points: NDArray[np.intp],
+        shares: NDArray[np.float64],
+        errors: NDArray[np.float64] | None = None,
+    ) -> tuple[float, float, NDArray[np.float64]]:
+        """Return minus twice the log-likelihood, chi-square, and the lower root of the covariance."""
+        from scipy.linalg import cholesky, solve_triangular
+
+        templates = self.expected.templates
+        continuum = shares @ templates.continuum[points]
+        spectrum = mixed_floor(shares @ templates.lines[points] + continuum)
+        # Of what is measured: else small errors, not a good fit, would choose.
+        seen = mixed_floor(mean.shares)
+        variance = bin_variance(seen, np.minimum(continuum, seen), mean.counts, _BIN_ERROR, _SHAPE_ERROR)
+        covariance = mean.errors + (self._errors(points, shares) if errors is None else errors)
+        covariance[np.diag_indices(variance.size)] += variance / mean.counts
+        root = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+        residual = solve_triangular(root, mean.shares - spectrum, lower=True, check_finite=False)
+        square = float(residual @ residual)
+        return square + 2 * float(np.log(np.diag(root)).sum()), square, root
+
+    def _errors(self, points: NDArray[np.intp], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(B, B) covariance of models, instruments, calibrations and ranges of composition."""
+        expected, templates, families = self.expected, self.expected.templates, self.expected.families
+        bins = templates.bins
+        lines, continuum = shares @ templates.lines[points], shares @ templates.continuum[points]
+        parts = shares @ expected.parts[points]
+        hats = knot_hats(bins.energies)
+        own = parts > 1e-4
+        density = (lines + continuum) / bins.widths
+        slope = np.gradient(density, bins.energies) * bins.widths
+        bend = np.gradient(np.gradient(density, bins.energies), bins.energies) * bins.widths
+        ranges = [
+            share * composition_columns(templates, int(point))
+            for point, share in zip(points, shares, strict=True)
+        ]
+        columns = [
+            CONTINUUM_SPREAD * continuum[None],
+            pile_up_column(lines + continuum, bins),
+            *ranges,
+            _CURVE_ERROR * hats * lines,
+            _FAMILY_ERROR * parts[own, None] * families.shapes[own],
+            _SCATTER_ERROR * hats * continuum,
+            CONTINUUM_SPREAD * lines[None] * 0.2,
+            _SHIFT_KEV * slope[None],
+            _WIDTH_ERROR * 0.06**2 * bend[None],
+        ]
+        if self._root is not None:
+            columns.append(self._root @ sensitivity_slopes(expected, lines, continuum, parts))
+        every = np.vstack(columns)
+        return np.asarray(every.T @ every)
