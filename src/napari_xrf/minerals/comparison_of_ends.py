@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.maps.non_negative import fit_bounded
 from napari_xrf.minerals.scan import (
     CONTINUUM_SPREAD,
     bin_variance,
@@ -24,7 +25,6 @@ _BIN_ERROR, _SHAPE_ERROR = 0.02, 0.15
 _SHIFT_KEV = 0.003
 _WIDTH_ERROR = 0.03
 _LEAST_SHARE = 0.005  # of the counts, of a part of a blend
-_WHOLE = 1e3  # weight of shares' sum being 1
 _ROUNDS = 2
 
 
@@ -107,7 +107,6 @@ class Comparison:
         Errors are at first those of the composition ``start``.
         """
         from scipy.linalg import solve_triangular
-        from scipy.optimize import nnls
 
         templates = self.expected.templates
         spectra = mixed_floor(templates.lines[points] + templates.continuum[points]).T
@@ -115,8 +114,9 @@ class Comparison:
         root = self._judge(mean, np.array([start]), np.ones(1), self._errors_of(start))[2]
 
         def solve(kept: NDArray[np.intp]) -> tuple[NDArray[np.float64], float]:
-            amounts, distance = nnls(np.vstack([whitened[:, kept], np.full(kept.size, _WHOLE)]), target)
-            return amounts / max(float(amounts.sum()), 1e-12), float(distance)
+            amounts = fit_bounded(whitened[:, kept], target)
+            distance = float(((whitened[:, kept] @ amounts - target) ** 2).sum())
+            return amounts / max(float(amounts.sum()), 1e-12), distance
 
         def without_little(kept: NDArray[np.intp], shares: NDArray[np.float64]) -> NDArray[np.intp]:
             return kept[shares > _LEAST_SHARE]
@@ -125,7 +125,7 @@ class Comparison:
         found: list[Blend] = []
         for _ in range(_ROUNDS):
             whitened = solve_triangular(root, spectra, lower=True, check_finite=False)
-            target = np.append(solve_triangular(root, mean.shares, lower=True, check_finite=False), _WHOLE)
+            target = solve_triangular(root, mean.shares, lower=True, check_finite=False)
             shares, _ = solve(kept)
             root = self._judge(mean, points[kept][shares > 0], shares[shares > 0])[2]
         kept = without_little(kept, shares)

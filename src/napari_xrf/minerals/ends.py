@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.maps.non_negative import fit_bounded
 from napari_xrf.minerals.shares import neighbour_mean
 
 # Least share of like neighbours, where the one before leaves fewer pixels than that.
@@ -152,11 +153,9 @@ def _without_boundaries(ends: list[End], pixels: int) -> tuple[End, ...]:
 
 def _is_mixture(end: End, larger: list[End], small: bool) -> bool:
     """Tell whether larger ends explain an end: any, or its own class with a little of what lies around it."""
-    from scipy.optimize import nnls
-
     deviation = np.sqrt(end.counts + (_TOLERANCE * end.counts) ** 2 + 1)
     columns = np.array([other.mean for other in larger]).T * end.pixels.size
-    amounts, _ = nnls(columns / deviation[:, None], end.counts / deviation)
+    amounts = fit_bounded(columns / deviation[:, None], end.counts / deviation)
     main = int(amounts.argmax())
     blurred = larger[main].column == end.column and amounts[main] > _MAIN_PART * amounts.sum()
     if not blurred and (not small or np.count_nonzero(amounts > 0.1) < 2):

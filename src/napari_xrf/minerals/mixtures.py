@@ -60,6 +60,7 @@ def unmix_map(
     used[:, 0] = best
     used[~plain, : candidates.shape[1]] = candidates[~plain]
     amounts, deviance, lead = unmix(counts, spectra, kinds, used)
+    lead[plain] = np.minimum(lead[plain], _lead_alone(likelihood[plain], kinds))
     misfit = against_peers(deviance, totals)
     # What does not fit may be mixed after all, or with a phase whose grains lie elsewhere in the map.
     anywhere = _candidates(best, likelihood, np.ones_like(nearby), kinds, _EVERYWHERE)
@@ -90,6 +91,16 @@ def against_peers(values: NDArray[np.floating], totals: NDArray[np.floating]) ->
             spread = _MAD * np.median(np.abs(values[own] - middle))
             result[own] = (values[own] - middle) / max(float(spread), _TINY, 0.02 * abs(float(middle)))
     return result
+
+
+def _lead_alone(likelihood: NDArray[np.float32], kinds: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return by how many standard deviations pixels (n, M) are of one kind rather than any other, (n,)."""
+    starts = np.unique(kinds)
+    if starts.size < 2:
+        return np.full(likelihood.shape[0], np.inf, dtype=np.float32)
+    best = np.stack([likelihood[:, kinds == kind].max(axis=1) for kind in starts], axis=1)
+    best.partition(starts.size - 2, axis=1)
+    return np.asarray(np.sqrt(2 * (best[:, -1] - best[:, -2])))
 
 
 def _near_ends(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.maps.non_negative import fit_bounded
 from napari_xrf.minerals.templates import FLOOR, Templates
 from napari_xrf.reference.minerals import Mineral
 
@@ -48,15 +49,14 @@ def nearest_minerals(
 
     A mineral's composition may lie anywhere in its range, and its continuum may have any height.
     """
-    from scipy.optimize import nnls
-
     error = np.sqrt(np.maximum(counts, 1) + (_MODEL_ERROR * counts) ** 2)
     error = np.maximum(error, FLOOR * counts.sum() / counts.size)
     found: list[tuple[float, NDArray[np.float64], Mineral]] = []
     for owner in np.unique(templates.owner).tolist():
         members = templates.owner == owner
         columns = np.vstack([templates.lines[members], templates.continuum[members].mean(axis=0)])
-        amounts, distance = nnls((columns / error).T, counts / error)
+        amounts = fit_bounded((columns / error).T, counts / error)
+        distance = np.linalg.norm(amounts @ (columns / error) - counts / error)
         found.append((float(distance), amounts @ columns, templates.minerals[owner]))
     grouped: list[tuple[float, NDArray[np.float64], list[Mineral]]] = []
     for distance, expected, mineral in sorted(found, key=lambda each: each[0]):

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from napari_xrf.core.emission_lines import edge_energy, family_name, main_line
+from napari_xrf.maps.non_negative import fit_bounded
 from napari_xrf.minerals.templates import EnergyBins, Templates, without_tiny
 from napari_xrf.physics.forward import expect_lines_and_rest
 from napari_xrf.physics.instrument import Instrument
@@ -77,7 +77,7 @@ class Expected:
             named = frozenset[str]().union(*(material.mass_fractions for material in materials))
             own = [place for place, element in enumerate(families.elements) if element in named]
             for row in np.flatnonzero(templates.owner == owner) if own else ():
-                parts[row, own] = nnls(families.shapes[own].T, templates.lines[row])[0]
+                parts[row, own] = fit_bounded(families.shapes[own].T, templates.lines[row])
         return cls(templates, families, parts)
 
     def scaled(self, curve: NDArray[np.float64], factors: NDArray[np.float64]) -> Expected:
