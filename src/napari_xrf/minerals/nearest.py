@@ -56,8 +56,8 @@ def nearest_minerals(
         members = templates.owner == owner
         columns = np.vstack([templates.lines[members], templates.continuum[members].mean(axis=0)])
         amounts = fit_bounded((columns / error).T, counts / error)
-        distance = np.linalg.norm(amounts @ (columns / error) - counts / error)
-        found.append((float(distance), amounts @ columns, templates.minerals[owner]))
+        distance = float(np.linalg.norm(amounts @ (columns / error) - counts / error))
+        found.append((distance, amounts @ columns, templates.minerals[owner]))
     grouped: list[tuple[float, NDArray[np.float64], list[Mineral]]] = []
     for distance, expected, mineral in sorted(found, key=lambda each: each[0]):
         if grouped and distance - grouped[-1][0] <= _CLOSE * grouped[-1][0]:

@@ -141,7 +141,7 @@ def _lead(own, ends, kinds, candidates, amounts):  # type: ignore[no-untyped-def
         for index in range(size):
             change = ends[candidates[first], index] - ends[candidates[place], index]
             information += change * change / max(own[index], 0.5)
-        spread = _AREA_ERROR**2 + 1.0 / max(information, _TINY)
+        spread = _AREA_ERROR**2 + 1.0 / max(information * total * total, _TINY)  # of shares
         least = min(least, (shares[first] - shares[place]) / np.sqrt(spread))
     return least
 
