@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,10 +21,10 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.physics.attenuation import Floats, Layer
-from napari_xrf.physics.detector.detector import response_matrix
+from napari_xrf.physics.detector.detector import Detector, response_matrix
 from napari_xrf.physics.electron import excite_by_electrons
 from napari_xrf.physics.fluorescence import LineTable, fluoresce
-from napari_xrf.physics.illumination import Illumination
+from napari_xrf.physics.illumination import FINEST_STEP_KEV, Illumination
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.physics.sample import require_excitable, sample_elements, sample_layers
 from napari_xrf.physics.scatter import scatter
@@ -32,6 +32,7 @@ from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.reference.materials import Material
 
 _CACHED_INSTRUMENTS = 4
+_CACHED_SAMPLES = 4096  # a few kB each: more than all compositions of the library
 _FILM_UM = 1e-4  # thin enough for no absorption in any element
 
 
@@ -311,6 +312,19 @@ def _emit(layers: tuple[Layer, ...], instrument: Instrument, order: int) -> _Emi
 
 def _lines(layers: tuple[Layer, ...], instrument: Instrument, order: int) -> tuple[LineTable, Floats]:
     """Return the sample's lines, and the photons of each that reach the detector."""
+    return _emitted_lines(layers, _before_detection(instrument), order)
+
+
+@lru_cache(maxsize=_CACHED_INSTRUMENTS)
+def _before_detection(instrument: Instrument) -> Instrument:
+    """Return one instrument for all that differ only in what counts the photons, as after a calibration."""
+    axis = EnergyAxis(0.0, max(instrument.energy.width, FINEST_STEP_KEV), 2)
+    detector = Detector("sdd", Material("silicon", {"Si": 1.0}, 2.33), 450.0)
+    return replace(instrument, name="", detector=detector, energy=axis)
+
+
+@lru_cache(maxsize=_CACHED_SAMPLES)
+def _emitted_lines(layers: tuple[Layer, ...], instrument: Instrument, order: int) -> tuple[LineTable, Floats]:
     light, angles = illuminate(instrument), (instrument.incidence_deg, instrument.takeoff_deg)
     if isinstance(instrument.source, ElectronBeam):
         lines, photons, _ = excite_by_electrons(layers, instrument.source, angles, light.grid)

@@ -33,7 +33,7 @@ from napari_xrf.physics.source import (
     source_spectrum,
 )
 
-_FINEST_STEP_KEV = 0.01
+FINEST_STEP_KEV = 0.01
 _WEAK_LINE = 1e-4  # source lines below this part of the strongest are left out
 _UNSEEN = 1e-7  # part of the photons that may lie below the lowest energy considered
 _INTERVALS = 40  # of the continuum, besides those that edges cut; three nodes each
@@ -49,7 +49,7 @@ class Illumination:
     @cached_property
     def grid(self) -> Floats:
         """Energies, keV, evenly spaced, at which smooth spectra are computed."""
-        step = max(self.instrument.energy.width, _FINEST_STEP_KEV)
+        step = max(self.instrument.energy.width, FINEST_STEP_KEV)
         return np.arange(LOWEST_KEV, max(self.highest, LOWEST_KEV + 2 * step) + step / 2, step)
 
     @cached_property
