@@ -273,7 +273,7 @@ class Tour:
         return self.viewer.window.dock_widgets[name]
 
 
-def write_map(path: Path, *, shape: tuple[int, int] = (60, 72)) -> Path:
+def write_map(path: Path, *, shape: tuple[int, int] = (40, 48)) -> Path:
     """Write a small pegmatite for the walk."""
     from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
 
