@@ -23,6 +23,7 @@ DOORS = (
     "map_elements",
     "map_minerals",
     "predict",
+    "prepare",
     "quantify",
     "read",
     "simulate",

@@ -132,6 +132,14 @@ def find_elements(source: Map, *, progress: Progress = ignore_progress) -> tuple
 
 
 @checked
+def prepare(source: Map, steps: str, *, progress: Progress = ignore_progress) -> SpectralCube:
+    """Do steps on a map, ``"recalibrate,bin-space:2"``; see :mod:`napari_xrf.maps.preparation`."""
+    from napari_xrf.maps.preparation import prepare_map
+
+    return prepare_map(_map_of(source, progress), steps, progress=progress)
+
+
+@checked
 def denoise(source: Map, *, seed: int = 0, progress: Progress = ignore_progress) -> Denoising:
     """Take off a map's noise by its own components; see :func:`napari_xrf.maps.denoising.denoise_map`."""
     from napari_xrf.maps.calibrated_map import cube_of

@@ -209,3 +209,26 @@ def test_a_changed_map_has_no_script(viewer, cube):
     assert script_of([layer]) == ""
     (data,) = made_by(cube_layers(cube)[-1:], "maps", "nx.map_elements({0})", layer)
     assert script_of([Layer.create(*data)]) == ""  # its source is not known
+
+
+def test_a_prepared_map_remembers_its_steps(make_napari_viewer, qtbot, cube, tmp_path):
+    path = tmp_path / "rock.h5"
+    io.write_cube(path, cube)
+    viewer = make_napari_viewer()
+    viewer.open(path, plugin="napari-xrf")
+    widget = dock(viewer, "Preparation")
+    widget.sizes["crop-edges"].setValue(1)
+    widget.sizes["bin-space"].setValue(2)
+    assert widget.order.text() == "crop-edges:1,bin-space:2"
+    widget.run.click()
+    finish(widget, qtbot)
+    made = viewer.layers.selection.active
+    assert made.data.shape == (512, 11, 14)
+    assert made.metadata["xrf_preparation"] == "crop-edges:1,bin-space:2"
+    assert widget.maps.layer() is made
+    values = {}
+    exec(script_of([made]), values)
+    assert np.array_equal(np.moveaxis(values["cube_2"].counts, 2, 0), made.data)
+    widget.order.setText("bin-space:99")
+    widget.run.click()
+    assert len([layer for layer in viewer.layers if layer.ndim == 3]) == 2

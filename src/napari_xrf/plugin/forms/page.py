@@ -20,6 +20,9 @@ from qtpy.QtWidgets import (
 from napari_xrf.plugin.forms.parameter_form import Section, form_label
 
 
+_BAR = 24  # pixels of a scroll bar and its frame
+
+
 class Page(QScrollArea):  # type: ignore[misc]
     """A column of forms that scrolls up and down only."""
 
@@ -112,7 +115,6 @@ class BesideOrBelow(QSplitter):  # type: ignore[misc]
         self.scroll.setWidget(inner)
         self.scroll.setWidgetResizable(True)
         self.scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self._needs = inner.minimumSizeHint()
         for place, part in enumerate((plot, self.scroll)):
             self.addWidget(part)
             self.setStretchFactor(place, 1 - place)
@@ -122,11 +124,11 @@ class BesideOrBelow(QSplitter):  # type: ignore[misc]
         """Turn with the shape that the dock has."""
         wide = self.width() > 1.3 * self.height()
         turned = Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical
+        needs = self.scroll.widget().minimumSizeHint()  # which the window's style has widened by now
+        self.scroll.setMinimumWidth(min(needs.width() + _BAR, self.width() // 2) if wide else 0)
         if turned != self.orientation():
             self.setOrientation(turned)
-            whole, needed = (
-                (self.width(), self._needs.width() + 24) if wide else (self.height(), self._needs.height())
-            )
+            whole, needed = (self.width(), needs.width() + _BAR) if wide else (self.height(), needs.height())
             self.setSizes([max(whole - needed, whole // 2), min(needed, whole // 2)])
         super().resizeEvent(event)
 

@@ -40,7 +40,7 @@ class Step:
 
 def step_of(layer: Any) -> Step | None:
     """Return the step that made a layer; painted labels have none, a map was read from its file."""
-    kept = layer.metadata.get(_STEP_KEY)
+    kept = None if CHANGED_KEY in layer.metadata else layer.metadata.get(_STEP_KEY)
     if isinstance(kept, Step):
         return kept if is_as_made(layer) else None
     cube = layer.metadata.get(CUBE_KEY)

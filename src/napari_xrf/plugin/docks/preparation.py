@@ -1,0 +1,155 @@
+"""The Preparation dock: a map recalibrated, binned, cropped, normalised and so on, as a new layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import napari.viewer
+from qtpy.QtWidgets import QFormLayout, QLabel, QLineEdit, QSpinBox
+
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.maps.calibrated_map import Measured, calibrate_map
+from napari_xrf.maps.preparation import (
+    LARGEST,
+    PeakResidual,
+    PreparationStep,
+    parse_preparation,
+    peak_residuals,
+    prepare_map,
+)
+from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.map_choice import MapChoice
+from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.forms.tables import Table
+from napari_xrf.plugin.layers.cubes import CHANGED_KEY, cube_layer
+from napari_xrf.plugin.layers.layer_data import add_layers
+from napari_xrf.plugin.layers.script import made_by, step_of
+from napari_xrf.plugin.notices import errors_told
+
+STEPS_KEY = "xrf_preparation"
+_TICKS = (  # in the order of work
+    ("recalibrate", "Recalibrate", "Take the energy axis that the map's own peaks tell"),
+    ("empty-dead", "Empty dead pixels", "Pixels that count next to nothing beside their neighbours"),
+    ("equal-times", "To equal live times", "Counts as if all pixels had the mean live time"),
+)
+_SIZES = (
+    ("crop-edges", 0, "Crop edges", "Pixels that go on all sides"),
+    ("bin-space", 1, "Bin pixels", "Squares of this side become one pixel"),
+    ("bin-energy", 1, "Bin channels", "So many channels become one"),
+)
+
+
+class PreparationDock(Dock):
+    """Does steps in the order of a line; the layer that comes of them remembers them."""
+
+    title = "Preparation"
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(viewer)
+        self.maps = MapChoice(self)
+        self.ticks = {name: tick_box(text, False, hint, self._write) for name, text, hint in _TICKS}
+        self.sizes = {name: _size_field(least, hint, self._write) for name, least, _, hint in _SIZES}
+        self.order = QLineEdit()
+        self.order.setToolTip("The steps in their order; change it, or write your own")
+        self.check = button(
+            "Check the axis", "How far peaks lie from their lines, before and after", self._check
+        )
+        self.run = button("Prepare", "A new map; the old one stays as it is", self._prepare)
+        self.table = Table(("Line", "keV", "file, eV", "refined, eV"), "Peak less line, of elements found")
+        fields = QFormLayout()
+        for name, _, text, _ in _SIZES:
+            fields.addRow(text, self.sizes[name])
+        self.lay_out(
+            row(QLabel("Map"), self.maps),
+            *self.ticks.values(),
+            fields,
+            row(QLabel("Steps"), self.order),
+            row(self.run, self.check, None),
+            (self.table, 1),
+        )
+        self.maps.chosen.connect(lambda _: self._choose())
+        self._choose()
+
+    def steps(self) -> tuple[PreparationStep, ...]:
+        """Return the steps of the line, in their order; raise InvalidInput where it cannot be read."""
+        return parse_preparation(self.order.text())
+
+    def _write(self) -> None:
+        steps = [PreparationStep(name) for name, box in self.ticks.items() if box.isChecked()]
+        sizes = {name: box for name, box in self.sizes.items() if box.value() > box.minimum()}
+        steps += [PreparationStep(name, box.value()) for name, box in sizes.items()]
+        self.order.setText(",".join(map(str, steps)))
+
+    def _choose(self) -> None:
+        self.table.show_rows(())
+        self._set_enabled()
+
+    def _set_enabled(self) -> None:
+        cube = self.maps.cube()
+        idle = self.job_bar.job is None and cube is not None
+        self.run.setEnabled(idle)
+        self.check.setEnabled(idle)
+        self.ticks["equal-times"].setEnabled(cube is not None and cube.live_time is not None)
+
+    def _prepare(self) -> None:
+        layer, cube = self.maps.layer(), self.maps.cube()
+        with errors_told():
+            steps = self.steps()
+            if not steps or cube is None:
+                self.warn("Choose a step first")
+                return
+            text = ",".join(map(str, steps))
+            done = partial(self._show, layer, text)
+            if any(step.kind == "recalibrate" for step in steps):
+                self.maps.run("Preparing", prepare_map, steps, on_done=done)
+            else:
+                self.job_bar.run("Preparing", prepare_map, cube, steps, on_done=done)
+
+    def _show(self, layer: Any, text: str, cube: SpectralCube) -> None:
+        data, keywords, kind = cube_layer(cube)
+        keywords["name"] = f"{layer.name} (prepared)"
+        before = layer.metadata.get(STEPS_KEY, "")
+        keywords["metadata"][STEPS_KEY] = ",".join(filter(None, (before, text)))
+        if step_of(layer) is None:  # nor is it its file's any more
+            keywords["metadata"][CHANGED_KEY] = True
+        (made,) = made_by([(data, keywords, kind)], "cube", f"nx.prepare({{0}}, {text!r})", layer)
+        (added,) = add_layers(self.viewer, [made], over=layer)
+        self.viewer.layers.selection.active = added
+        rows, columns, channels = cube.shape
+        steps = added.metadata[STEPS_KEY]
+        self.tell(f"{added.name}: {rows} × {columns} pixels, {channels} channels; done: {steps}")
+
+    def _check(self) -> None:
+        self.maps.run("Checking the axis", _residuals, on_done=self._show_residuals)
+
+    def _show_residuals(self, found: tuple[str, tuple[tuple[PeakResidual, float], ...]]) -> None:
+        message, residuals = found
+        self.table.show_rows(
+            [
+                (one.family, f"{one.energy:.3f}", f"{one.above_ev + moved:+.1f}", f"{one.above_ev:+.1f}")
+                for one, moved in residuals
+            ]
+        )
+        self.tell(message)
+
+
+def _residuals(measured: Measured, *, progress: Any) -> tuple[str, tuple[tuple[PeakResidual, float], ...]]:
+    """Return what the calibration says, and of each line its residual and what the file's axis adds."""
+    known = calibrate_map(measured, progress=progress)
+    own, refined = known.cube.energy, known.energy
+    pairs = []
+    for one in peak_residuals(known):
+        channel = (one.energy - refined.offset) / refined.width
+        pairs.append((one, 1000 * (own.offset + channel * own.width - one.energy)))
+    return known.message, tuple(pairs)
+
+
+def _size_field(least: int, hint: str, changed: Callable[[], object]) -> QSpinBox:
+    field = QSpinBox()
+    field.setRange(least, LARGEST)
+    field.setSpecialValueText("no")
+    field.setToolTip(hint)
+    field.valueChanged.connect(lambda _: changed())
+    return field
