@@ -200,11 +200,20 @@ def _line_name(element: str, shell: str, energy: float) -> str:
 
 
 def detector_artefacts(spectrum: NDArray[np.generic], axis: EnergyAxis) -> tuple[tuple[str, float], ...]:
-    """Return name and keV of what the detector makes of the strongest peaks of a spectrum (E,)."""
+    """Return what the detector makes of the strongest peaks of a spectrum (E,): names and keV.
+
+    ``"escape 6.40"`` or ``"6.40 + 5.89"``, which is pile-up.
+    """
     counts = np.clip(np.asarray(spectrum, dtype=np.float64), 0, None)
     strong = sorted(find_peaks(counts, axis, significance=5.0), key=lambda peak: -peak.counts)[:_MARKED_PEAKS]
-    places = [(name.replace(" of the peak at", ""), place) for name, place, _ in _made_of(strong)]
-    return tuple((name, at) for name, at in places if axis.energies[0] < at < axis.energies[-1])
+    short = {" of the peak at": "", "pile-up of ": "", " keV": ""}
+    marked = []
+    for name, place, _ in _made_of(strong):
+        for words, instead in short.items():
+            name = name.replace(words, instead)
+        if axis.energies[0] < place < axis.energies[-1]:
+            marked.append((name, place))
+    return tuple(marked)
 
 
 def _made_of(strong: Sequence[Peak]) -> Iterator[tuple[str, float, float]]:

@@ -19,7 +19,6 @@ from qtpy.QtWidgets import (
 
 from napari_xrf.plugin.forms.parameter_form import Section, form_label
 
-
 _BAR = 24  # pixels of a scroll bar and its frame
 
 
