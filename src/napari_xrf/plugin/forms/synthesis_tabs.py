@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,8 @@ Recipe = Callable[..., Synthetic]
 
 _PEGMATITE = "A pegmatite: veins, zoned grains, inclusions"
 _CHOSEN = "The ticked minerals in equal parts"
+_TABLE, _WEIGHTS = "Table (*.csv)", "Weights (*.safetensors)"
+_PICTURES = "Pictures (*.png *.jpg *.jpeg *.tif *.tiff *.bmp *.webp);;All files (*)"
 _CHANNELS = 4096  # of most instruments, with two bytes a count
 
 
@@ -108,6 +110,41 @@ class RecipeTab:
         """Return the same work for one spectrum."""
         return self.recipe(seed, small=True)
 
+    def _add_form(
+        self, values: Any, section: str = "", *, skip: tuple[str, ...] = (), is_open: bool = True
+    ) -> ParameterForm[Any]:
+        form: ParameterForm[Any] = ParameterForm(values, skip=skip)
+        return cast("ParameterForm[Any]", self.page.add(form, section=section, is_open=is_open))
+
+    def _add_file(
+        self,
+        label: str,
+        check: Callable[[str], object],
+        hint: str,
+        empty: str,
+        files: str = _TABLE,
+        **options: Any,
+    ) -> FileChoice:
+        choice = FileChoice(check, files=files, hint=hint, empty_text=empty, **options)
+        return cast("FileChoice", self.page.add(choice, label=label))
+
+    def _add_instrument(self, preset: str) -> FileChoice:
+        hint = "A preset, or the .toml file of your instrument"
+        files, presets = "Instrument (*.toml)", instrument_names()
+        choice = self._add_file("Instrument", load_instrument, hint, "", files, presets=presets)
+        choice.set_text(preset)
+        return choice
+
+
+class SetTab(RecipeTab):
+    """A set of single spectra."""
+
+    size: ParameterForm[Any]
+
+    def pixels(self) -> int:
+        """Return the number of spectra."""
+        return int(self.size.value().size)
+
 
 class MineralsTab(RecipeTab):
     """Maps of mineral grains."""
@@ -116,25 +153,16 @@ class MineralsTab(RecipeTab):
 
     def __init__(self) -> None:
         super().__init__()
-        self.instrument = self.page.add(_instrument_choice("m4-tornado"), label="Instrument")
+        self.instrument = self._add_instrument("m4-tornado")
         self.scene = QComboBox()
         self.scene.addItems([_PEGMATITE, _CHOSEN])
         self.page.add(expanding(self.scene), label="Sample")
         self.minerals = self.page.add(TickList("Each ticked mineral takes an equal part of the map"))
         self.page.add(self.missing)
-        self.library = self.page.add(
-            FileChoice(
-                load_library,
-                files="Table (*.csv)",
-                hint="Your minerals, added to those of the library: name,formula,density",
-                empty_text="your minerals (.csv)",
-            ),
-            label="Own minerals",
-        )
-        self.map: ParameterForm[MapParameters] = self.page.add(ParameterForm(MapParameters()), section="Map")
-        self.texture: ParameterForm[Texture] = self.page.add(
-            ParameterForm(Texture()), section="Grains", is_open=False
-        )
+        hint = "Your minerals, added to those of the library: name,formula,density"
+        self.library = self._add_file("Own minerals", load_library, hint, "your minerals (.csv)")
+        self.map = self._add_form(MapParameters(), "Map")
+        self.texture = self._add_form(Texture(), "Grains", is_open=False)
         self.texture.setToolTip("Left as it is, the pegmatite has larger grains of its own")
         self.distortions = self.page.add(DistortionsChoice(typical_distortions(), NONE))
         self.library.changed.connect(self._list_minerals)
@@ -184,21 +212,15 @@ class MineralsTab(RecipeTab):
         self._choose_scene()
 
 
-class LayersTab(RecipeTab):
+class LayersTab(SetTab):
     """Spectra of random elements in layers, with the labels of 556 lines."""
 
     title = "Layers"
 
     def __init__(self) -> None:
         super().__init__()
-        self.size: ParameterForm[SetSize] = self.page.add(ParameterForm(SetSize()))
-        self.parameters: ParameterForm[LayersParameters] = self.page.add(
-            ParameterForm(LayersParameters()), section="Spectra"
-        )
-
-    def pixels(self) -> int:
-        """Return the number of spectra."""
-        return int(self.size.value().size)
+        self.size = self._add_form(SetSize())
+        self.parameters = self._add_form(LayersParameters(), "Spectra")
 
     def recipe(self, seed: int, *, small: bool = False) -> Recipe:
         """Return the work that the tab describes, or the same for one spectrum."""
@@ -206,23 +228,17 @@ class LayersTab(RecipeTab):
         return partial(make_layers, size, seed=seed, parameters=self.parameters.value())
 
 
-class MixturesTab(RecipeTab):
+class MixturesTab(SetTab):
     """Spectra of a few elements on a substrate."""
 
     title = "Mixtures"
 
     def __init__(self) -> None:
         super().__init__()
-        self.instrument = self.page.add(_instrument_choice("gem"), label="Instrument")
-        self.size: ParameterForm[SetSize] = self.page.add(ParameterForm(SetSize()))
-        self.parameters: ParameterForm[MixtureParameters] = self.page.add(
-            ParameterForm(MixtureParameters(), skip=("distortions",)), section="Spectra"
-        )
+        self.instrument = self._add_instrument("gem")
+        self.size = self._add_form(SetSize())
+        self.parameters = self._add_form(MixtureParameters(), "Spectra", skip=("distortions",))
         self.distortions = self.page.add(DistortionsChoice(augmentation(), TYPICAL))
-
-    def pixels(self) -> int:
-        """Return the number of spectra."""
-        return int(self.size.value().size)
 
     def recipe(self, seed: int, *, small: bool = False) -> Recipe:
         """Return the work that the tab describes, or the same for one spectrum."""
@@ -242,54 +258,21 @@ class PaintingTab(RecipeTab):
         super().__init__()
         self.layer = LayerChoice(dock, _is_picture, "no colour image is open")
         self.page.add(self.layer, label="Image layer")
-        self.file = self.page.add(
-            FileChoice(
-                _check_file,
-                files="Pictures (*.png *.jpg *.jpeg *.tif *.tiff *.bmp *.webp);;All files (*)",
-                hint="A picture file, in place of the layer",
-                empty_text="in place of the layer",
-            ),
-            label="or a file",
-        )
+        hint = "A picture file, in place of the layer"
+        self.file = self._add_file("or a file", _check_file, hint, "in place of the layer", _PICTURES)
         self.page.add(self.missing)
-        self.instrument = self.page.add(_instrument_choice("m4-tornado"), label="Instrument")
+        self.instrument = self._add_instrument("m4-tornado")
         self.page.add(QLabel("Pigments; with none ticked, all take part"))
         self.pigments = self.page.add(TickList("Pigments that the painter had"))
-        self.table = self.page.add(
-            FileChoice(
-                load_pigments,
-                files="Table (*.csv)",
-                hint="A table in place of these pigments: name,formula,color,density",
-                empty_text="your pigments (.csv)",
-            ),
-            label="Own pigments",
-        )
-        self.measured = self.page.add(
-            FileChoice(
-                read_measured_pigments,
-                files="Table (*.csv)",
-                folders=True,
-                hint="Measured spectra in place of expected ones: a table or a folder",
-                empty_text="table or folder",
-            ),
-            label="Measured spectra",
-        )
-        self.support: ParameterForm[Support] = self.page.add(ParameterForm(Support()))
-        self.parameters: ParameterForm[PaintingParameters] = self.page.add(
-            ParameterForm(PaintingParameters(), skip=("clusters",)), section="Counts"
-        )
-        self.generator = self.page.add(
-            FileChoice(
-                _check_file,
-                files="Weights (*.safetensors)",
-                hint="For learned weighting: your own painting generator in place of the shipped one",
-                empty_text="the shipped one",
-            ),
-            label="Generator",
-        )
-        self.clusters: ParameterForm[ClusterParameters] = self.page.add(
-            ParameterForm(ClusterParameters()), section="Colours", is_open=False
-        )
+        hint = "A table in place of these pigments: name,formula,color,density"
+        self.table = self._add_file("Own pigments", load_pigments, hint, "your pigments (.csv)")
+        hint, empty = "Measured spectra in place of expected ones: a table or a folder", "table or folder"
+        self.measured = self._add_file("Measured spectra", read_measured_pigments, hint, empty, folders=True)
+        self.support = self._add_form(Support())
+        self.parameters = self._add_form(PaintingParameters(), "Counts", skip=("clusters",))
+        hint = "For learned weighting: your own painting generator in place of the shipped one"
+        self.generator = self._add_file("Generator", _check_file, hint, "the shipped one", _WEIGHTS)
+        self.clusters = self._add_form(ClusterParameters(), "Colours", is_open=False)
         self.layer.chosen.connect(lambda _: self._choose_source())
         self.file.changed.connect(self._choose_source)
         self.table.changed.connect(self._list_pigments)
@@ -357,17 +340,6 @@ def _paint_one_pixel(picture: Path | NDArray[Any], *, progress: Progress, **opti
         middle = tuple(slice(size // 2, size // 2 + 1) for size in pixels.shape[:2])
         pixels = pixels[middle]
     return paint(pixels, progress=progress, **options)
-
-
-def _instrument_choice(preset: str) -> FileChoice:
-    choice = FileChoice(
-        load_instrument,
-        presets=instrument_names(),
-        files="Instrument (*.toml)",
-        hint="A preset, or the .toml file of your instrument",
-    )
-    choice.set_text(preset)
-    return choice
 
 
 def _check_file(text: str) -> None:
