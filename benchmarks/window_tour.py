@@ -265,9 +265,10 @@ class Tour:
         return size.width() / 2 + right, size.height() / 2 + down
 
     def dock(self, title: str) -> Any:
-        """Open a dock by the menu."""
-        choose(self.viewer.window._qt_window.menuBar(), *_MENU, title)
+        """Open a dock by the menu, which would close one that is open."""
         name = f"{title} (X-ray fluorescence)"
+        if name not in self.viewer.window.dock_widgets:
+            choose(self.viewer.window._qt_window.menuBar(), *_MENU, title)
         until(lambda: name in self.viewer.window.dock_widgets)
         let_pass(0.3)
         return self.viewer.window.dock_widgets[name]

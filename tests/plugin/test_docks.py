@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -294,6 +295,17 @@ def test_a_mineral_map_is_made_and_reported(viewer, qtbot, tmp_path):
     )
     widget.write_report(tmp_path / "report.html")
     assert "<html" in (tmp_path / "report.html").read_text()[:200].lower()
+    widget.table.selectRow(0)
+    widget.why.click()
+    finish(widget, qtbot, 120)
+    assert widget.evidence.plot.readout.text().startswith(widget.table.item(0, 1).text())
+    widget.why_pixel.click()
+    for callback in viewer.mouse_drag_callbacks:
+        callback(viewer, SimpleNamespace(position=(6.4, *layer.data_to_world((3, 4)))))
+    finish(widget, qtbot, 120)
+    assert "pixel 3, 4" in widget.evidence.plot.readout.text()
+    assert not widget.why_pixel.isChecked()
+    widget.evidence.close()
     widget.write_everything(tmp_path / "all")
     finish(widget, qtbot, 180)
     assert "calcite" in (tmp_path / "all" / "report.html").read_text(encoding="utf-8")
