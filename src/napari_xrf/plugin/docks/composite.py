@@ -23,6 +23,7 @@ from napari_xrf.plugin.layers.layer_data import (
 from napari_xrf.plugin.notices import errors_told
 
 LEGEND_KEY = "xrf_legend"
+_RISE_PIXELS = 14  # by which napari draws a name above its point
 _MARGIN = 0.12  # of the canvas: names are drawn beyond the extent of their points
 _USUAL = ("red", "green", "blue", "yellow")
 
@@ -103,12 +104,14 @@ class CompositeDock(Dock):
             picture_layer = map_layer(picture, name, size)
             entries = [(layer.name, COLORS[color]) for layer, color in chosen]
             legend = legend_layer(entries, picture.shape, size)
-            added, _ = add_layers(self.viewer, [picture_layer, legend], over=layers[0])
+            added, beside = add_layers(self.viewer, [picture_layer, legend], over=layers[0])
             self.viewer.layers.selection.active = added
             for layer in layers:
                 layer.visible = False
             shown = [layer for layer in self.viewer.layers if layer.visible]
             self.viewer.fit_to_view(layers=shown, margin=_MARGIN)
+            down = _RISE_PIXELS / (self.viewer.scene.camera.zoom * float(beside.scale[-2]))
+            beside.text.translation = np.array([down, 0.0])
 
     def _compute(self) -> None:
         layers = [layer for layer in self.viewer.layers if is_map(layer)]
@@ -138,7 +141,6 @@ def legend_layer(entries: list[tuple[str, str]], shape: tuple[int, ...], size: A
         "string": [f"   {name}" for name, _ in entries],
         "color": [color for _, color in entries],
         "anchor": "upper_left",
-        "translation": (0.7 * step, 0.0),  # so that a name stands beside its point
         "size": 11,
     }
     keywords = {
