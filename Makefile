@@ -9,7 +9,7 @@ MODELS := line-mlp line-autoencoder maxrf-cnn maxrf-cnn-gem vit lt-vit mineral-c
     mineral-cnn-bilstm pca vae painting-generator
 WEIGHTS := src/napari_xrf/learning/weights
 
-.PHONY: demo test lint tests test-slow test-pyside6 fuzz benchmarks network-tables train-all screenshots docs pages clean
+.PHONY: demo test lint tests tests-of-networks-and-window tests-of-the-rest test-slow test-pyside6 fuzz benchmarks network-tables train-all screenshots docs pages clean
 
 demo: .venv/installed
 	$(RUN)/napari-xrf demo $(if $(DISPLAY)$(WAYLAND_DISPLAY),,--headless)
@@ -24,7 +24,14 @@ lint: .venv/installed
 
 tests: .venv/installed
 	@[ -n "$(DISPLAY)" ] || command -v xvfb-run >/dev/null || { echo "make test: no screen; run: sudo apt-get install xvfb xauth" >&2; exit 1; }
-	$(SCREEN) $(RUN)/pytest -m "not slow"
+	$(MAKE) --no-print-directory --jobs=2 tests-of-networks-and-window tests-of-the-rest
+
+# Two halves at once, each on one core.
+tests-of-networks-and-window: .venv/installed
+	OMP_NUM_THREADS=1 $(SCREEN) $(RUN)/pytest -m "not slow" tests/learning tests/plugin
+
+tests-of-the-rest: .venv/installed
+	OMP_NUM_THREADS=1 $(RUN)/pytest -m "not slow" --ignore=tests/learning --ignore=tests/plugin
 
 # The window's tests with the other Qt binding, in an environment of its own.
 test-pyside6: pyproject.toml constraints.txt

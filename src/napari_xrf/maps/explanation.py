@@ -29,9 +29,6 @@ _REFITS = 40  # of moves in a search
 _REFITS_IN_VAIN = 10  # of the moves that look best, before a search ends
 _DOUBTFUL, _MOST_VERIFIED = 20.0, 10  # log-odds up to which an element's rivals are fitted; how many
 _MOST_LINE_GROUPS = 4  # of an element that stray peaks may stand for
-_NO_SCATTER_KEV = (
-    5.0  # below it no line that tells an anode is scattered; reflections of its L lines are strays
-)
 _REPLACEMENTS = 2  # tried in the place of an element
 
 
@@ -190,7 +187,7 @@ class _Search:
         return Linear(at.problem.project(self.spectrum.columns), at.index)
 
     def _additions(
-        self, at: Explained, gains: Array, temper: float, free: frozenset[int] = frozenset()
+        self, at: Explained, gains: Array, temper: float
     ) -> list[tuple[float, Content, tuple[float, Content] | None]]:
         """Return elements that may join, by falling gain in log-odds, each with the stray peak instead."""
         odds = np.array([self.spectrum.element_odds(k) for k in range(len(self.first))])

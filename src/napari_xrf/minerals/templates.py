@@ -134,17 +134,6 @@ class Templates:
         mixed /= mixed.sum(axis=2, keepdims=True)
         return (1 - FLOOR) * mixed + FLOOR / self.bins.size
 
-    def by_class(self, groups: Sequence[Sequence[int]]) -> tuple[Templates, NDArray[np.intp]]:
-        """Return the templates sorted by groups of minerals, equal spectra once, and the class of each."""
-        chosen, class_of = [], []
-        for index, group in enumerate(groups):
-            own = np.flatnonzero(np.isin(self.owner, group))
-            both = np.hstack([self.lines[own], self.continuum[own]]).round(9)
-            first = np.sort(np.unique(both, axis=0, return_index=True)[1])
-            chosen.append(own[first])
-            class_of.append(np.full(first.size, index, dtype=np.intp))
-        return self.of_rows(np.concatenate(chosen)), np.concatenate(class_of)
-
     def of_rows(self, rows: NDArray[np.intp]) -> Templates:
         """Return some of the compositions."""
         parts = {name: getattr(self, name)[rows] for name in ("lines", "continuum", "owner", "totals")}

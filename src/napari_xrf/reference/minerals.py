@@ -24,7 +24,6 @@ from napari_xrf.reference.solid_solution import (
 from napari_xrf.reference.tables import density_of, read_table, select, shipped
 
 REQUIRED_COLUMNS = ("name", "formula", "density")
-OPTIONAL_COLUMNS = ("group", "color", "substitutions", "source")
 
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 _GOLDEN_RATIO = 0.6180339887498949
