@@ -1,31 +1,27 @@
-"""Networks for elements on measured files, on spectra of other code, and on maps; and the calibration of one.
+"""Networks for elements on spectra of other code and on maps, and the calibration of one.
 
-    python -m benchmarks.element_network files        elements of the 41 files of elements_of_measured_files
     python -m benchmarks.element_network independent  elements of independent/element_set, seeds 60 to 119
     python -m benchmarks.element_network maps         pixels of a map where a fit sees an element at 5 σ
     python -m benchmarks.element_network instruments  instruments that it knows, and new ones
     python -m benchmarks.element_network calibrate -o WEIGHTS   temperature and threshold on seeds 0 to 59
 
-Networks are shipped names or weights files (``--models``). A file's elements are those of its sum spectrum.
+Networks are shipped names or weights files (``--models``); measured files are ``benchmarks.networks files``.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from benchmarks.elements_of_measured_files import TRUTH
 from benchmarks.independent.element_set import stored_case
-from benchmarks.networks_files import elements_in, sum_of
+from benchmarks.networks_files import Tally, named_elements
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 import napari_xrf
-from napari_xrf.core.errors import XrfError
 from napari_xrf.learning.description import ProbabilityCalibration
 from napari_xrf.learning.evaluation.probability_calibration import fit_temperature, fit_thresholds
 from napari_xrf.learning.evaluation.results import Table
@@ -33,7 +29,7 @@ from napari_xrf.learning.model import Model, network_inputs
 from napari_xrf.learning.prediction import predict
 from napari_xrf.learning.sources.source import SourceSpec, held_out, make_source
 from napari_xrf.learning.weights import load_model, save_model
-from napari_xrf.maps.calibrated_map import CalibratedMap, calibrate_map, find_elements
+from napari_xrf.maps.calibrated_map import calibrate_map
 from napari_xrf.maps.element_mapping import map_elements
 
 _MAP = "hdf5/LagunaSalinas_PIXL_25x25x4096.h5"
@@ -41,50 +37,7 @@ _MAPPED = ("Si", "K", "Ca", "Ti", "Fe", "Sr")
 _SEEN_SIGMAS = 5.0
 _CALIBRATION_SEEDS, _TEST_SEEDS = range(60), range(60, 120)
 _AIR = "Ar"
-_LEAST_THRESHOLD = 0.3
-
-
-@dataclass
-class Tally:
-    """Elements named by a method, added up over spectra."""
-
-    spectra: int = 0
-    true: int = 0
-    false: int = 0
-    missed: int = 0
-
-    def add(self, named: set[str], seen: set[str], allowed: set[str]) -> None:
-        """Count what was named where an eye sees some elements and others may be there."""
-        self.spectra += 1
-        self.true += len(named & seen)
-        self.false += len(named - seen - allowed)
-        self.missed += len(seen - named)
-
-    @property
-    def row(self) -> dict[str, float]:
-        """The table's row."""
-        f1 = 2 * self.true / max(2 * self.true + self.false + self.missed, 1)
-        return {
-            "spectra": self.spectra, "true": self.true, "false": self.false, "missed": self.missed, "f1": f1,
-        }  # fmt: skip
-
-
-def files(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
-    """Compare on measured files, each with its own elements; a network is asked for all that it knows."""
-    tallies: dict[str, Tally] = {}
-    for name, (seen, allowed) in TRUTH.items():
-        try:
-            cube = napari_xrf.read(options.data / name)
-        except (XrfError, OSError) as error:
-            print(f"{name}: {error}")
-            continue
-        summed = calibrate_map(sum_of(cube))
-        for method, named in _named(summed, models, options.without_finder):
-            tallies.setdefault(method, Tally()).add(named, set(seen.split()), set(allowed.split()))
-            false, missed = named - set(seen.split()) - set(allowed.split()), set(seen.split()) - named
-            told = f"FALSE {_told(false)} MISSED {_told(missed)}"
-            print(f"{Path(name).name[:34]:34s} {method:14s} {told}", flush=True)
-    return [Table("Elements of measured files", {name: each.row for name, each in tallies.items()})]
+_PRECISION = 0.95  # as of the other networks' thresholds
 
 
 def independent(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
@@ -93,7 +46,7 @@ def independent(options: argparse.Namespace, models: Sequence[Model]) -> list[Ta
     for seed in options.seeds or _TEST_SEEDS:
         case = stored_case(seed, options.folder)
         allowed = {*case.there, _AIR, *filter(None, [case.excitation.anode])} - set(case.visible)
-        for method, named in _named(calibrate_map(case.cube), models, options.without_finder):
+        for method, named in named_elements(calibrate_map(case.cube), models, not options.without_finder):
             tallies.setdefault(method, Tally()).add(named, set(case.visible), allowed)
     return [Table("Elements of independent spectra", {name: each.row for name, each in tallies.items()})]
 
@@ -158,8 +111,7 @@ def calibrate(options: argparse.Namespace, models: Sequence[Model]) -> list[Tabl
     judged = np.isfinite(truth)
     temperature = fit_temperature(logits[judged][:, None], truth[judged][:, None], "presence")
     probability = expit(logits[judged] / temperature)
-    (threshold,) = fit_thresholds(probability[:, None], truth[judged][:, None], "f1", shared=True)
-    threshold = max(threshold, _LEAST_THRESHOLD)
+    (threshold,) = fit_thresholds(probability[:, None], truth[judged][:, None], _PRECISION, shared=True)
     calibration = ProbabilityCalibration(temperature, (threshold,))
     description = model.description.with_calibration(calibration)
     said = {"spectra": len(logits), "temperature": temperature, "threshold": threshold}
@@ -185,25 +137,7 @@ def _independent_logits(
     return np.array(logits), np.array(truth)
 
 
-def _named(
-    measured: CalibratedMap, models: Sequence[Model], without_finder: bool
-) -> Iterator[tuple[str, set[str]]]:
-    if not without_finder:
-        yield "find_elements", {one.element for one in find_elements(measured)}
-    for model in models:
-        try:
-            yield model.description.name, elements_in(model, measured)
-        except XrfError as error:
-            print(f"{measured.cube.name}, {model.description.name}: {error}")
-            yield model.description.name, set()
-
-
-def _told(elements: set[str]) -> str:
-    return " ".join(sorted(elements)) or "-"
-
-
 TABLES = {
-    "files": files,
     "independent": independent,
     "maps": maps,
     "instruments": instruments,

@@ -376,7 +376,7 @@ TABLES: dict[str, tuple[Make, tuple[str, ...]]] = {
     "strangers": (strangers, ("mineral-cnn",)),
     "code": (code, ("line-autoencoder",)),
     "curves": (curves, ("mineral-cnn",)),
-    "files": (files, ("line-mlp", "maxrf-cnn")),
+    "files": (files, ("element-mlp", "maxrf-cnn", "line-mlp")),
     "speed": (speed, ("mineral-cnn", "line-mlp", "lt-vit")),
 }
 

@@ -1,9 +1,14 @@
+import numpy as np
 import pytest
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.network_method import check_method
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.learning.network_method import check_method, classify_by
 from napari_xrf.learning.weights import models_giving
 from napari_xrf.minerals.classification import ClassificationOptions
+from napari_xrf.physics.excitation import excitation_of
+from napari_xrf.physics.forward import simulate_spectrum
+from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.reference.minerals import load_library, select_minerals
 
 QUARTZ = select_minerals(load_library(), ("quartz",))
@@ -27,3 +32,11 @@ def test_methods_that_can_do_what_is_asked():
 def test_methods_that_cannot_are_refused(method, minerals, options, message):
     with pytest.raises(InvalidInput, match=message):
         check_method(method, minerals, ClassificationOptions(**options))
+
+
+def test_a_metal_that_looks_like_its_oxide_is_said_to():
+    spectrum, _ = simulate_spectrum("Ti", "m4", counts=1e5)
+    counts = np.rint(spectrum.counts)[None, None].astype(np.uint32)
+    cube = SpectralCube(counts, spectrum.energy, excitation=excitation_of(load_instrument("m4")))
+    found = classify_by("mineral-cnn", cube)
+    assert any("rutile (Ti)" in note for note in found.notes)

@@ -22,7 +22,8 @@ from napari_xrf.physics.instrument import load_instrument
         ("mineral-cnn", "m4-tornado", ""), ("mineral-cnn", "pixl", ""),
         ("mineral-cnn", "sem-eds", "electrons"),
         ("mineral-cnn", "gem", "resolution"), ("lt-vit", "gem", ""), ("lt-vit", "m4-tornado", "resolution"),
-        ("maxrf-cnn", "synchrotron", ""), ("line-mlp", "sem-eds", "electrons"),
+        ("maxrf-cnn", "synchrotron", ""), ("element-mlp", "sem-eds", ""), ("element-mlp", "synchrotron", ""),
+        ("element-mlp", "gem", "resolution"), ("line-mlp", "sem-eds", "electrons"),
         ("line-mlp", "m4-tornado", ""),
     ],
 )  # fmt: skip
@@ -48,4 +49,4 @@ def test_a_camera_is_taken_for_one_by_its_name_or_its_resolution():
         instrument = instrument_of(replace(cube, excitation=excitation))
         assert instrument.detector.kind == "gem"
         assert default_element_model(instrument) == "lt-vit"
-    assert default_element_model(load_instrument("m4")) == "maxrf-cnn"
+    assert default_element_model(load_instrument("m4")) == "element-mlp"

@@ -19,7 +19,7 @@ from napari_xrf.learning.weights import models_giving, read_description, shipped
 from napari_xrf.maps.calibrated_map import Measured
 from napari_xrf.minerals.class_spectra import ClassSpectrum, class_spectra
 from napari_xrf.minerals.classification import Classification, ClassificationOptions, classify_minerals
-from napari_xrf.minerals.search import MineralSearch, search_minerals
+from napari_xrf.minerals.search import MineralSearch, search_minerals, visible_elements
 from napari_xrf.minerals.templates import expect_templates
 from napari_xrf.reference.minerals import Mineral, load_library
 
@@ -155,7 +155,7 @@ def classify_by_network(
         counts_per_pixel=search.counts_per_pixel,
         energy_range=(float(search.bins.energies[0]), float(search.bins.energies[-1])),
         method=description.name,
-        notes=(search.notes[0], *prediction.notes),
+        notes=(search.notes[0], *prediction.notes, *_seen_by_one_element(label_map, search)),
     )
 
 
@@ -185,6 +185,25 @@ def _members(description: ModelDescription) -> tuple[Mineral, ...]:
     library: Mapping[str, Mineral] = {mineral.name.casefold(): mineral for mineral in load_library()}
     names = [member.casefold() for name in description.names for member in members_of(name)]
     return tuple(library[name] for name in dict.fromkeys(names) if name in library)
+
+
+def _seen_by_one_element(label_map: LabelMap, search: MineralSearch) -> tuple[str, ...]:
+    """Return a sentence on the classes of which one element can be seen, if there are any."""
+    low, high = float(search.bins.energies[0]), float(search.bins.energies[-1])
+    highest = search.measured.instrument.source.highest_kev
+    library = {mineral.name.casefold(): mineral for mineral in search.minerals}
+    alone = []
+    for entry in label_map.classes:
+        members = [library[name] for each in members_of(entry.name) if (name := each.casefold()) in library]
+        seen = frozenset[str]().union(*(visible_elements(each, low, high, highest) for each in members))
+        if len(seen) == 1:
+            alone.append(f"{entry.name} ({next(iter(seen))})")
+    if not alone:
+        return ()
+    return (
+        "only one element of these can be seen, and its metal, oxides and carbonates look much the same: "
+        + ", ".join(alone),
+    )
 
 
 def _spectra(

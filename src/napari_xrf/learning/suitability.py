@@ -41,7 +41,7 @@ def unsuited(description: ModelDescription, instrument: Instrument) -> tuple[str
 
 def default_element_model(instrument: Instrument) -> str:
     """Return the shipped model that maps elements on such a detector."""
-    return "lt-vit" if _fwhm(instrument) > COARSE_FWHM_EV else "maxrf-cnn"
+    return "lt-vit" if _fwhm(instrument) > COARSE_FWHM_EV else "element-mlp"
 
 
 def _presets(description: ModelDescription) -> tuple[str, ...]:
