@@ -42,7 +42,7 @@ _DISTORTIONS = Distortions(
     continuum_level=(0.0, 0.2),
     continuum_end_kev=(8.0, 50.0),
     bragg_strength=(0.0003, 0.02),
-    bragg_share=0.25,
+    bragg_share=0.45,
     zero_peak=(0.0, 1.0),
 )
 _LARGEST_ZERO_PEAK = 0.5  # of the counts; most are far smaller
@@ -53,6 +53,10 @@ _TRACE_SHARE = (1e-5, 0.3)  # of the counts
 _REST_SPREAD = 0.35  # of the logarithm of the continuum's amount
 _REST_WAVES, _WAVES_KEV = 0.12, (3.0, 30.0)  # and of its shape, along periods
 _ARGON_SHARE = (1e-4, 0.03)
+# Lines that are not the sample's: of the detector's dead layer, of holders, collimators and chambers. In what
+# part of the spectra, and their share of the counts.
+_STRAY = {"Si": 0.5, "Al": 0.25, "Fe": 0.15, "Cu": 0.15, "Ni": 0.1, "Cr": 0.1, "Ca": 0.1, "Zr": 0.05}
+_STRAY_SHARE = (1e-5, 2e-3)
 _CLEAN = 0.15  # part of the spectra without distortions of their counts
 _ENDS_KEV = (10.24, 20.48, 30.72, 40.96)
 _AXIS_STARTS = 0.1  # part of the spectra whose axis begins well above 0 keV
@@ -140,10 +144,24 @@ def _mixed(
         drawn = _log_uniform(generator, _ARGON_SHARE, size)
         traces[:, argon] += np.where(generator.random(size) < 0.6, drawn, 0)
     traces[:, bank.traces.sum(axis=1) <= 0] = 0
-    expected = weights @ bank.lines + _varied(weights @ bank.rest, generator) + traces @ bank.traces
+    expected = (
+        weights @ bank.lines
+        + _varied(weights @ bank.rest, generator)
+        + (traces + _stray(size, generator)) @ bank.traces
+    )
     scale = 1 / expected.sum(axis=1, keepdims=True).astype(np.float64)
     own = weights @ bank.own + traces[:, WINDOW_ELEMENTS] * bank.trace_own
     return expected, (weights @ bank.net + traces) * scale, own * scale
+
+
+def _stray(size: int, generator: np.random.Generator) -> NDArray[np.float32]:
+    shares = np.zeros((size, len(SAMPLE_ELEMENTS)), dtype=np.float32)
+    for element, chance in _STRAY.items():
+        there = generator.random(size) < chance
+        shares[there, SAMPLE_ELEMENTS.index(element)] = _log_uniform(
+            generator, _STRAY_SHARE, int(there.sum())
+        )
+    return shares
 
 
 def _varied(rest: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
