@@ -144,11 +144,9 @@ def _mixed(
         drawn = _log_uniform(generator, _ARGON_SHARE, size)
         traces[:, argon] += np.where(generator.random(size) < 0.6, drawn, 0)
     traces[:, bank.traces.sum(axis=1) <= 0] = 0
-    expected = (
-        weights @ bank.lines
-        + _varied(weights @ bank.rest, generator)
-        + (traces + _stray(size, generator)) @ bank.traces
-    )
+    rest = _varied(weights @ bank.rest, generator)
+    seen = weights @ bank.lines + rest + (traces + _stray(size, generator)) @ bank.traces
+    expected: NDArray[np.float32] = np.asarray(seen, dtype=np.float32)
     scale = 1 / expected.sum(axis=1, keepdims=True).astype(np.float64)
     own = weights @ bank.own + traces[:, WINDOW_ELEMENTS] * bank.trace_own
     return expected, (weights @ bank.net + traces) * scale, own * scale
