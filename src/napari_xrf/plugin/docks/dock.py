@@ -11,7 +11,16 @@ from typing import Any
 
 import napari.viewer
 from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import QDockWidget, QFileDialog, QFrame, QLayout, QMainWindow, QScrollArea, QWidget
+from qtpy.QtWidgets import (
+    QDockWidget,
+    QFileDialog,
+    QFrame,
+    QLayout,
+    QMainWindow,
+    QScrollArea,
+    QTabBar,
+    QWidget,
+)
 from superqt.utils import qthrottled
 
 from napari_xrf.plugin.forms.parts import column, wrapped
@@ -194,6 +203,9 @@ class Dock(QWidget):  # type: ignore[misc]
         ]
         if beside:
             window.tabifyDockWidget(beside[-1], dock)
+            for bar in window.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly):
+                bar.setElideMode(Qt.TextElideMode.ElideNone)  # many tabs scroll: cut names tell nothing
+                bar.setUsesScrollButtons(True)
         dock.setWindowTitle(dock.windowTitle().partition(" (")[0])  # a tab has no room for the plugin's name
         dock.show()
         dock.raise_()
