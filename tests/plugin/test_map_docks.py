@@ -11,6 +11,7 @@ from docks import finish
 from napari_xrf import io
 from napari_xrf.cli import main
 from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.maps.joint_histogram import ternary_places
 from napari_xrf.plugin import sample_data
 from napari_xrf.plugin.commands import copy_python, save_recipe
 from napari_xrf.plugin.layers.cubes import cube_layers
@@ -85,6 +86,22 @@ def test_a_loop_is_a_class_and_a_curve(with_maps, qtbot, cube):
     assert np.array_equal(sums[0], sums[1] + sums[2])
     widget.matrix.click()
     assert float(widget.table.item(0, 2).text()) < 0
+
+
+def test_a_loop_in_a_triangle_is_a_class(with_maps, qtbot, cube):
+    iron = with_maps.layers["Fe K"]
+    with_maps.add_image(np.ones_like(iron.data), name="one", scale=iron.scale, units=iron.units)
+    widget = dock(with_maps, "Scatter")
+    for choice, name in ((widget.x, "Fe K"), (widget.y, "Ca K"), (widget.z, "one")):
+        choice.choose(with_maps.layers[name])
+    widget.ternary.click()
+    assert widget.plot._corners
+    x = ternary_places(*(with_maps.layers[name].data for name in ("Fe K", "Ca K", "one")))[0]
+    assert x[:, :15].mean() < 0.4 < x[:, 15:].mean()  # iron's corner is on the left
+    widget.plot.lassoed.emit(np.array([[-0.1, -0.1], [0.45, -0.1], [0.45, 1], [-0.1, 1]]))
+    assert np.array_equal(with_maps.layers["Loops"].data == 1, x < 0.45)
+    widget.ternary.click()
+    assert not widget.plot._corners
 
 
 def test_regions_and_classes_are_tabled(viewer, qtbot, tmp_path):

@@ -1,4 +1,4 @@
-"""Two maps against each other: how many pixels have which pair of values, and which lie inside a loop."""
+"""Maps against each other: how many pixels have which values, and which lie inside a loop."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.errors import InvalidInput
+
+_FULL_PERCENT = 99.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,29 @@ def pixels_inside(first: ArrayLike, second: ArrayLike, loop: ArrayLike) -> NDArr
     inside = np.zeros(x.shape, dtype=bool)
     inside[near] = Path(corners).contains_points(np.column_stack([x[near], y[near]]))
     return inside
+
+
+def ternary_places(
+    first: ArrayLike, second: ArrayLike, third: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return x and y (Y, X) of each pixel in a triangle of side 1, by the shares of three maps.
+
+    The first map's corner is at (0, 0), the second's at (1, 0), the third's on top. Each map counts in parts
+    of what all but 0.2 % of its pixels stay below; pixels that hold nothing of the three are NaN.
+
+    Raises
+    ------
+    InvalidInput
+        When the maps differ in shape.
+    """
+    maps = [np.asarray(each, dtype=np.float64) for each in (first, second, third)]
+    if len({each.shape for each in maps}) > 1:
+        raise InvalidInput("the maps have different shapes", "Choose maps of one measurement")
+    parts = [np.maximum(np.nan_to_num(each), 0.0) for each in maps]
+    parts = [each / (float(np.percentile(each, _FULL_PERCENT)) or 1.0) for each in parts]
+    total = np.sum(parts, axis=0)
+    shares = [np.where(total > 0, each, np.nan) / np.where(total > 0, total, 1.0) for each in parts]
+    return shares[1] + 0.5 * shares[2], 0.5 * np.sqrt(3.0) * shares[2]
 
 
 def correlations(maps: Sequence[ArrayLike]) -> NDArray[np.float64]:

@@ -10,11 +10,17 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QLabel
 
 from napari_xrf.core.label_map import LabelClass, LabelMap
-from napari_xrf.maps.joint_histogram import JointHistogram, correlations, joint_histogram, pixels_inside
+from napari_xrf.maps.joint_histogram import (
+    JointHistogram,
+    correlations,
+    joint_histogram,
+    pixels_inside,
+    ternary_places,
+)
 from napari_xrf.plugin.docks.composite import is_map
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice, LayerChoice
-from napari_xrf.plugin.forms.parts import button, row, wrapped
+from napari_xrf.plugin.forms.parts import button, row, tick_box, wrapped
 from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
 from napari_xrf.plugin.layers.labels import (
@@ -41,9 +47,10 @@ class ScatterDock(Dock):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self._histogram: JointHistogram | None = None
-        self.x, self.y = (
-            LayerChoice(self, is_map, "open or make maps", ("data",), follows=False) for _ in range(2)
+        self.x, self.y, self.z = (
+            LayerChoice(self, is_map, "open or make maps", ("data",), follows=False) for _ in range(3)
         )
+        self.ternary = tick_box("Ternary, with", False, "The shares of three maps in a triangle", self._plot)
         self.labels = LabelsChoice(self, watched=("data", "paint", "set_data", "selected_label"))
         self.plot = DensityPlot()
         self.table = Table((), "Correlation coefficients of the element maps, over all pixels", height=60)
@@ -52,13 +59,14 @@ class ScatterDock(Dock):
         self.lay_out(
             row(QLabel("x"), self.x),
             row(QLabel("y"), self.y),
+            row(self.ternary, self.z),
             wrapped("Draw a loop with the left button: its pixels become a class. The wheel zooms."),
             (self.plot, 1),
             row(QLabel("Show the selected class of"), self.labels),
             row(self.matrix, None),
             self.table,
         )
-        for choice in (self.x, self.y):
+        for choice in (self.x, self.y, self.z):
             choice.chosen.connect(lambda _: self._plot())
             choice.edited.connect(self.throttled(self._plot, 200))
         self.labels.chosen.connect(lambda _: self._show_class())
@@ -71,18 +79,32 @@ class ScatterDock(Dock):
         maps = [layer for layer in self.viewer.layers if is_map(layer)]
         if len(maps) > 1:
             self.y.choose(maps[-2])
+        if len(maps) > 2:
+            self.z.choose(maps[-3])
         self._plot()
 
     def _maps(self) -> tuple[NDArray[Any], NDArray[Any]] | None:
-        first, second = self.x.layer(), self.y.layer()
-        return None if first is None or second is None else (first.data, second.data)
+        """Return the two values (Y, X) of each pixel that are drawn against each other."""
+        layers = [choice.layer() for choice in self._choices()]
+        if None in layers or len({layer.data.shape for layer in layers}) > 1:
+            return None
+        values = [layer.data for layer in layers]
+        return ternary_places(*values) if self.ternary.isChecked() else (values[0], values[1])
+
+    def _choices(self) -> tuple[LayerChoice, ...]:
+        return (self.x, self.y, self.z) if self.ternary.isChecked() else (self.x, self.y)
+
+    def _names(self) -> list[str]:
+        return [choice.layer().name for choice in self._choices()]
 
     def _plot(self) -> None:
         chosen = self._maps()
-        if chosen is None or chosen[0].shape != chosen[1].shape:
+        if chosen is None:
             return
         with errors_told():
-            self.plot.show_density(joint_histogram(*chosen), self.x.layer().name, self.y.layer().name)
+            names = self._names()
+            self.plot.show_density(joint_histogram(*chosen), *(names[:2] if len(names) == 2 else ("", "")))
+            self.plot.show_triangle(names if len(names) == 3 else ())
             self._show_class()
 
     def _lasso(self, loop: NDArray[np.float64]) -> None:
@@ -91,7 +113,7 @@ class ScatterDock(Dock):
             return
         with errors_told():
             inside = pixels_inside(*chosen, loop)
-            name = f"{self.x.layer().name}, {self.y.layer().name}"
+            name = ", ".join(self._names())
             layer = self._add_class(inside, name)
             self.labels.choose(layer)
             self.tell(f"{int(inside.sum()):,} pixels of {inside.size:,} are the class {name!r}")

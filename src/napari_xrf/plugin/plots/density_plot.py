@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,10 @@ class DensityPlot(Plot):
         self.image.setColorMap(pg.colormap.get("magma"))
         self.points = pg.ScatterPlotItem(size=3, pen=None)
         self.loop = pg.PlotCurveItem(pen=pg.mkPen("#00d5d5", width=2))
-        for item in (self.image, self.points, self.loop):
+        self.triangle = pg.PlotCurveItem(pen=pg.mkPen("#888888"))
+        for item in (self.image, self.points, self.loop, self.triangle):
             self.plot.addItem(item)
+        self._corners: list[pg.TextItem] = []
         self._box.drawn.connect(self._draw_loop)
         self._box.closed.connect(self._close)
 
@@ -42,6 +45,24 @@ class DensityPlot(Plot):
         self.loop.setData([], [])
         self.points.clear()
         self.plot.autoRange(padding=0.01)
+
+    def show_triangle(self, names: Sequence[str]) -> None:
+        """Draw the triangle that shares of three maps lie in, with their names; no names take it away."""
+        for item in self._corners:
+            self.plot.removeItem(item)
+        top = 0.5 * np.sqrt(3.0)
+        places = ((0.0, 0.0, (0, 0)), (1.0, 0.0, (1, 0)), (0.5, top, (0.5, 1)))
+        self._corners = []
+        for name, (x, y, anchor) in zip(names, places, strict=False):
+            item = pg.TextItem(name, color=self._foreground, anchor=anchor)
+            item.setPos(x, y)
+            self.plot.addItem(item)
+            self._corners.append(item)
+        self.triangle.setData(*(([0, 1, 0.5, 0], [0, 0, top, 0]) if names else ([], [])))
+        for side in ("left", "bottom"):
+            self.plot.showAxis(side, not names)
+        if names:
+            self.plot.setRange(xRange=(-0.02, 1.02), yRange=(-0.1, top + 0.1), padding=0)
 
     def show_points(self, x: NDArray[Any], y: NDArray[Any], color: str) -> None:
         """Show some pixels as points over the density."""
