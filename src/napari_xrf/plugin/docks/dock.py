@@ -218,9 +218,8 @@ class Dock(QWidget):  # type: ignore[misc]
         inner = self._inner  # it scrolls up and down only, as long as it has a usual width
         usual = 0 if inner is None else min(inner.minimumSizeHint().width() + _BAR, _WIDEST)
         dock, needed = self.parent(), max(self.minimumWidth(), self.minimumSizeHint().width(), usual)
-        if isinstance(dock, QDockWidget) and not dock.isFloating() and self.width() < needed:
-            window = dock.parent()
-            window.resizeDocks([dock], [needed + dock.width() - self.width()], Qt.Orientation.Horizontal)
+        if isinstance(dock, QDockWidget) and not dock.isFloating() and dock.width() < needed:
+            dock.parent().resizeDocks([dock], [needed], Qt.Orientation.Horizontal)
 
     def _turn_busy(self, busy: bool) -> None:
         if busy:

@@ -5,6 +5,7 @@ Every layer gets its units from here: napari ignores the units of all layers as 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -52,7 +53,13 @@ def add_in_turns(
     def turn() -> None:
         if waiting and viewer in open_viewers():
             place = over if over in viewer.layers else None
-            added.extend(add_layers(viewer, [waiting.pop(0)], place))
+            collects = gc.isenabled()
+            gc.disable()  # a layer's thousands of objects would start it, for 0.2 s, in this turn
+            try:
+                added.extend(add_layers(viewer, [waiting.pop(0)], place))
+            finally:
+                if collects:
+                    gc.enable()
             QTimer.singleShot(0, turn)
             return
         _adding[:] = [other for other in _adding if other is not waiting]

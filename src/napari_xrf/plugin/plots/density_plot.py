@@ -61,6 +61,7 @@ class DensityPlot(Plot):
         self.triangle.setData(*(([0, 1, 0.5, 0], [0, 0, top, 0]) if names else ([], [])))
         for side in ("left", "bottom"):
             self.plot.showAxis(side, not names)
+        self.plot.setAspectLocked(bool(names))
         if names:
             self.plot.setRange(xRange=(-0.02, 1.02), yRange=(-0.1, top + 0.1), padding=0)
 
