@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from napari_xrf.core.element_maps import ElementMaps
@@ -19,6 +18,9 @@ from napari_xrf.core.emission_lines import split_family, usual_family
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.io.own.files import check_image, opened_tiff
 from napari_xrf.io.scans import um_per
+
+if TYPE_CHECKING:
+    import tifffile
 
 TEXT_SUFFIXES = (".txt", ".csv", ".dat", ".asc")
 _NAME = re.compile(
@@ -113,6 +115,8 @@ def _page_families(tiff: tifffile.TiffFile) -> dict[str, int]:
 
 
 def _page_names(tiff: tifffile.TiffFile) -> list[Any]:
+    import tifffile
+
     if tiff.is_ome and tiff.ome_metadata:
         image = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
         channels = (image[0] if isinstance(image, list) else image)["Pixels"].get("Channel", [])
@@ -124,6 +128,8 @@ def _page_names(tiff: tifffile.TiffFile) -> list[Any]:
 
 
 def _pixel_size(tiff: tifffile.TiffFile) -> tuple[float, float] | None:
+    import tifffile
+
     if tiff.is_ome and tiff.ome_metadata:
         image = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
         pixels = (image[0] if isinstance(image, list) else image)["Pixels"]

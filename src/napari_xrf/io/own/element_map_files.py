@@ -22,7 +22,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from napari_xrf.core.csv_cells import neutral, original
@@ -115,6 +114,8 @@ def get_element_maps(group: Any) -> ElementMaps:
 
 
 def _write_tiff(path: Path, maps: ElementMaps) -> None:
+    import tifffile
+
     if not maps.families:
         raise InvalidInput("there are no element maps to write", "Choose at least one element")
     mark = {MARK: _KIND, "method": maps.method, "source": maps.source, "pixel_size_um": maps.pixel_size}
@@ -140,6 +141,8 @@ def _write_tiff(path: Path, maps: ElementMaps) -> None:
 
 
 def _read_tiff(path: Path) -> ElementMaps:
+    import tifffile
+
     mark = _tiff_mark(path)
     if not mark:
         return map_images.read_named_images(path)
@@ -170,6 +173,8 @@ def _stack(values: NDArray[np.generic]) -> NDArray[np.float32]:
 
 def _tiff_mark(path: Path) -> dict[str, Any]:
     """Return what the description of our first image says, empty for other programs' files."""
+    import tifffile
+
     with opened_tiff(path) as tiff:
         if not tiff.is_ome or not tiff.ome_metadata or _KIND not in tiff.ome_metadata:
             return {}

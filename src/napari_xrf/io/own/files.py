@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tifffile
 
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import default_memory_budget
@@ -18,6 +17,9 @@ from napari_xrf.core.progress import Progress
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5.new_file import new_file
+
+if TYPE_CHECKING:
+    import tifffile
 
 MARK = "napari_xrf"
 _LARGE = 2**26  # bytes
@@ -75,6 +77,8 @@ def read_by_suffix(path: str | Path, readers: Mapping[str, Callable[[Path], Any]
 @contextmanager
 def opened_tiff(path: str | Path) -> Iterator[tifffile.TiffFile]:
     """Give a TIFF file, open for reading; whatever fails inside becomes FileError."""
+    import tifffile
+
     try:
         _check_directories(Path(path))
         with tifffile.TiffFile(Path(path)) as tiff:

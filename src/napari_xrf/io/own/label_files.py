@@ -25,7 +25,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from napari_xrf.core.csv_cells import neutral
@@ -131,6 +130,8 @@ def get_labels(group: Any) -> LabelMap:
 
 def _write_tiff(path: Path, labels: LabelMap) -> None:
     # Programs that open labels know 8, 16 and 32 bit; the type in memory is kept in the description.
+    import tifffile
+
     largest = int(labels.labels.max(initial=0))
     stored = next((kind for kind in _TIFF_TYPES if largest <= np.iinfo(kind).max), None)
     if stored is None:
