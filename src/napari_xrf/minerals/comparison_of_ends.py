@@ -133,7 +133,9 @@ class Comparison:
             shares, _ = solve(kept)
             kept, shares = kept[shares > 0], shares[shares > 0]
             minerals = np.unique(owner[kept])
-            if 1 < minerals.size <= most:
+            if minerals.size < 2:  # the others were missed by nothing
+                break
+            if minerals.size <= most:
                 score, square, _ = self._judge(mean, points[kept], shares)
                 found.append(Blend(points[kept], shares, score, square))
             # Without the mineral that is missed least.
