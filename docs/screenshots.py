@@ -97,7 +97,6 @@ def compose_maps(viewer: Any) -> None:
     for place, used in enumerate(widget.used):
         used.setChecked(place < 3)
     widget.run.click()
-    viewer.reset_view()
     save_picture(viewer, FOLDER / "composite.png")
     dock.destroyOnClose()
 
