@@ -1,5 +1,8 @@
 """Files in a running napari: read behind the window, and what is seen of them first."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from qtpy.QtCore import QTimer
@@ -8,7 +11,9 @@ from qtpy.QtWidgets import QDockWidget
 from docks import finish
 from napari_xrf import io
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.plugin.layers import opening
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, cube_from
+from napari_xrf.plugin.layers.layer_data import is_adding
 from napari_xrf.plugin.layers.opening import opening_layer
 from two_phase_maps import two_phase_cube
 
@@ -53,6 +58,19 @@ def test_a_map_opens_at_its_strongest_peak_with_its_spectrum_below(make_napari_v
         return [window.dockWidgetArea(each).name for each in docks]
 
     qtbot.waitUntil(lambda: places() == ["BottomDockWidgetArea"])
+
+
+def test_what_was_open_before_is_freed_when_it_is_removed(make_napari_viewer, qtbot, file, monkeypatch):
+    monkeypatch.setattr(opening, "_settled", [])  # as in a new session
+    viewer = make_napari_viewer()
+    photograph = weakref.ref(viewer.add_image(np.zeros((9, 9)), name="photograph"))
+    from_the_menu(viewer, file)
+    qtbot.waitUntil(lambda: len(maps(viewer)) == 1 and not is_adding(), timeout=20_000)
+    qtbot.wait(500)
+    viewer.layers.remove("photograph")
+    qtbot.wait(100)
+    gc.collect()
+    assert photograph() is None
 
 
 def test_several_maps_stand_side_by_side_and_results_lie_on_theirs(make_napari_viewer, qtbot, file, tmp_path):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtCore import QObject, Qt, QThreadPool, Signal
 from qtpy.QtWidgets import QLabel, QProgressBar, QWidget
 
 from napari_xrf.core.errors import Cancelled, XrfError
@@ -74,6 +74,9 @@ class Job(QObject):  # type: ignore[misc]
         self._bar = cancelable_progress(total=0, desc=self.title)
         self._worker = create_worker(_Task(self), _start_thread=False)
         self._worker.finished.connect(self._end)
+        # Qt has a thread per core: on two, a training and a mineral map would keep a file from being opened.
+        pool = QThreadPool.globalInstance()
+        pool.setMaxThreadCount(max(pool.maxThreadCount(), len(_running) + 1))
         self._worker.start()
         return self
 
@@ -135,8 +138,11 @@ class Job(QObject):  # type: ignore[misc]
                 tell(content)
             except XrfError as error:
                 self._on_error(error)
+        self._end()  # in this turn, whenever its thread ends: who sees the result can work on it
 
     def _end(self) -> None:
+        if not self.running:
+            return
         self.running = False
         if self._bar is not None:
             self._bar.close()

@@ -75,6 +75,7 @@ class Opening:
         if self._layer not in self._viewer.layers:
             self._say("")
             return
+        self._viewer.layers.events.removed.connect(_thaw)
         self._viewer.layers.events.removed.connect(self._removed)
         self._job = Job(self.title, self._work, on_done=self._arrive, on_error=self._fail)
         self._job.progressed.connect(self._show)
@@ -124,6 +125,12 @@ def _settle() -> None:
         _settled.append(Thread(target=_prepare_regions, daemon=True))
         if len(_settled) == _LOADED_BY_THEN:
             _settled[-1].start()
+
+
+def _thaw(event: Any) -> None:
+    """Let the collector see what was left out: a layer among it would keep its counts."""
+    if _OPENING_KEY not in event.value.metadata:
+        gc.unfreeze()
 
 
 def _prepare_regions() -> None:
