@@ -9,10 +9,10 @@ import pytest
 from measured import measured_file
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.io import read
 from napari_xrf.maps.calibrated_map import calibrate_map
-from napari_xrf.maps.composition import Recipe
+from napari_xrf.maps.composition import Recipe, expected_families
 from napari_xrf.maps.quantification import quantify
 from napari_xrf.maps.quantities import Quantities
 from napari_xrf.maps.quantity_maps import map_quantities
@@ -81,6 +81,36 @@ def test_a_class_says_what_accompanies_its_elements(formula, elements, hidden):
     found = quantify(cube, elements, regions=whole, formulas={"class": formula})[0]
     assert {entry.element for entry in found.entries} == {*elements, *hidden}
     within(found, material, 5, 0.04)
+
+
+@pytest.mark.parametrize("states", [True, False])
+def test_a_peak_where_argon_lies_is_not_yet_air(states):
+    cube = spectrum_of(GLASS, "m4-tornado", 3e6)
+    peak = np.exp(-0.5 * ((cube.energy.energies - 2.957) / 0.045) ** 2)
+    bumped = replace(cube, counts=cube.counts + (8e3 * peak / peak.sum()).astype(np.uint32))
+    if not states:
+        bumped = replace(bumped, excitation=replace(bumped.excitation, atmosphere=None))
+    elements = ["Mg", "Al", "Si", "K", "Ca", "Fe"]
+    found, clean = (quantify(one, elements)[0] for one in (bumped, cube))
+    assert found.instrument.air_part == 0
+    assert any("not taken for air" in note for note in found.notes)
+    for element in elements:
+        assert found[element].weight_fraction == pytest.approx(clean[element].weight_fraction, rel=0.05)
+
+
+def test_argon_tells_of_air_that_leaks_into_helium():
+    leaking = replace(load_instrument("pixl-breadboard"), air_part=0.1)
+    expected = expect_spectrum(GLASS, leaking).counts
+    shining = expected_families({"Ar": 1.0}, leaking, mass_per_area=1e6 * 0.0128 * 1.2041e-3 * 0.1 * 2.0)
+    line = np.exp(-0.5 * ((leaking.energy.energies - 2.957) / 0.04) ** 2)
+    spectrum = expected + shining["Ar K"] * line / line.sum()
+    drawn = np.random.default_rng(1).poisson(spectrum * 2e7 / spectrum.sum())[None, None].astype(np.uint32)
+    cube = SpectralCube(drawn, leaking.energy, excitation=Excitation(instrument=leaking.name))
+    found = quantify(cube, ["Mg", "Al", "Si", "K", "Ca", "Fe"])[0]
+    assert found.instrument.air_part == pytest.approx(0.1, rel=0.3)
+    assert any("argon shows" in note for note in found.notes)
+    for entry in found.entries:
+        assert abs(entry.weight_fraction - GLASS.mass_fractions[entry.element]) < 2 * entry.standard_error
 
 
 def film_of(ug_per_cm2: float) -> SpectralCube:

@@ -1,23 +1,34 @@
-"""What excites a sample, as its own spectrum tells it: the lens by scatter, air in the path by argon."""
+"""What excites a sample, as its own spectrum tells it: the lens by scatter, air in the path by argon.
+
+A peak at argon's energy is no proof of air: silver, sums of aluminium, and the tube's rhodium lie beside it.
+In helium a leak shows often; a path that is said to be evacuated is left so.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.emission_lines import main_line, split_family
+from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.composition import Recipe, Solution, expected_families, solve_composition
 from napari_xrf.maps.fitted_optic import FittedOptic, fit_optic_to_scatter
-from napari_xrf.maps.net_counts import NetCounts
-from napari_xrf.physics.attenuation import AIR
+from napari_xrf.maps.net_counts import NetCounts, net_counts
+from napari_xrf.physics.attenuation import AIR, Layer, transmission
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.source import TubeSource
 
 ARGON = "Ar K"
 _ARGON_SEEN = 10.0  # standard errors from which argon tells of air
-_MOST_AIR = 3.0  # paths are guessed too
-_LEAST_AIR = 0.003
+_BESIDE = "Ag"  # its L lines are 27 eV beside argon's
+# Air over that of a path full of it, the path being guessed: helium leaks, a vacuum is there or is not.
+_CREDIBLE = {"helium": (0.003, 1.5), "vacuum": (0.3, 3.0)}
+_PASSING = 0.02  # of a line that is seen well: air that lets less of it through is none
 _ROUNDS = 3
 
 
@@ -33,11 +44,14 @@ class FittedExcitation:
         The composition.
     scatter_ratio
         Measured over expected scatter, both over the lines' counts; NaN where it was not fitted.
+    notes
+        What is to be said of it.
     """
 
     recipe: Recipe
     solution: Solution
     scatter_ratio: float
+    notes: tuple[str, ...] = ()
 
 
 def fit_excitation(
@@ -75,7 +89,7 @@ def fit_excitation(
             break
         solution = solve_composition(own, instrument, recipe, exposure, solution.fractions)
     told = replace(recipe, instrument=instrument, fitted=fitted, sensitivities=None)
-    return FittedExcitation(told, replace(solution, recipe=told), ratio)
+    return FittedExcitation(told, replace(solution, recipe=told), ratio, _said_of_air(instrument, counts))
 
 
 def excitation_of_standard(
@@ -121,12 +135,32 @@ def _told(
     bends: bool,
 ) -> tuple[Instrument, FittedOptic | None]:
     """Return an instrument with its air and, if asked, its lens; and how the lens was fitted."""
-    instrument = with_air(instrument, counts, scale)
+    instrument = with_air(instrument, counts, scale, part.cube.excitation.atmosphere)
     strangers = tuple(
         f for f, net in counts.items() if f.split()[0] not in fractions and net.counts > 3 * net.error
     )
     found = fit_optic_to_scatter(instrument, fractions, part, scale, strangers) if bends else None
     return (replace(instrument, optic=found.optic) if found else instrument), found
+
+
+def counts_with_argon(
+    part: CalibratedMap,
+    elements: Sequence[str],
+    continuum: NDArray[np.float64] | None = None,
+    progress: Progress = ignore_progress,
+) -> dict[str, NetCounts]:
+    """Return the net counts of elements and, under X-rays, of the argon that may tell of air.
+
+    What silver would explain as well is not counted as argon.
+    """
+    if not isinstance(part.instrument.source, TubeSource) or "Ar" in elements:
+        return net_counts(part, elements, continuum, progress)
+    counts = net_counts(part, (*elements, "Ar"), continuum, progress)
+    argon = counts.get(ARGON)
+    if argon is not None and _is_seen(argon) and _BESIDE not in elements:
+        beside = net_counts(part, (*elements, "Ar", _BESIDE), continuum, progress)
+        counts[ARGON] = beside[ARGON]
+    return counts
 
 
 def without_air(counts: Mapping[str, NetCounts], instrument: Instrument) -> dict[str, NetCounts]:
@@ -136,25 +170,58 @@ def without_air(counts: Mapping[str, NetCounts], instrument: Instrument) -> dict
     return {family: net for family, net in counts.items() if family != ARGON} or dict(counts)
 
 
-def with_air(instrument: Instrument, counts: Mapping[str, NetCounts], scale: float) -> Instrument:
+def with_air(
+    instrument: Instrument, counts: Mapping[str, NetCounts], scale: float, stated: str | None = None
+) -> Instrument:
     """Return an instrument with the air that argon's counts show between optic, sample and detector.
 
-    The detector is taken to see argon along the whole way of the beam through the atmosphere.
+    The detector is taken to see argon along the whole way of the beam through the atmosphere. No air is
+    taken where the file states a vacuum, or where as much would hide a line that is seen well.
 
     Parameters
     ----------
     scale
         Measured counts over those expected per unit of dose.
+    stated
+        The atmosphere that the file names.
     """
     net = counts.get(ARGON)
     path_cm = instrument.path_cm[0]
-    if instrument.atmosphere == "air" or path_cm <= 0 or net is None:
+    if instrument.atmosphere not in _CREDIBLE or path_cm <= 0 or net is None:
         return instrument
-    if net.counts < _ARGON_SEEN * net.error:
-        return replace(instrument, air_part=0.0)
-    film = expected_families({"Ar": 1.0}, instrument, mass_per_area=1.0).get(ARGON, 0.0)
+    none = replace(instrument, air_part=0.0)
+    if stated == "vacuum" or not _is_seen(net):
+        return none
+    film = expected_families({"Ar": 1.0}, none, mass_per_area=1.0).get(ARGON, 0.0)
     if film <= 0:
-        return instrument
+        return none
     seen = 1e-6 * net.counts / (scale * film) / math.sin(math.radians(instrument.incidence_deg))
     part = seen / (AIR.mass_fractions["Ar"] * AIR.density * path_cm)
-    return replace(instrument, air_part=min(part, _MOST_AIR) if part > _LEAST_AIR else 0.0)
+    least, most = _CREDIBLE[instrument.atmosphere]
+    passing = transmission([Layer(AIR, 1e4 * part * sum(instrument.path_cm))], [_softest(counts)])[0]
+    return replace(instrument, air_part=part) if least < part < most and passing > _PASSING else none
+
+
+def _is_seen(net: NetCounts) -> bool:
+    return net.counts > _ARGON_SEEN * net.error
+
+
+def _softest(counts: Mapping[str, NetCounts]) -> float:
+    """Return the lowest energy, keV, of a line that is seen well."""
+    lines = [main_line(*split_family(family)) for family, net in counts.items() if _is_seen(net)]
+    return min(line.energy for line in lines if line)
+
+
+def _said_of_air(instrument: Instrument, counts: Mapping[str, NetCounts]) -> tuple[str, ...]:
+    argon = counts.get(ARGON)
+    if instrument.air_part > 0:
+        return (
+            f"argon shows {100 * instrument.air_part:.2g} % of air in the path; light elements are corrected"
+            " for it",
+        )
+    if argon is None or not _is_seen(argon) or instrument.atmosphere == "air":
+        return ()
+    return (
+        f"a peak at argon's energy is not taken for air in the {instrument.atmosphere}; if it is, state the"
+        " atmosphere",
+    )

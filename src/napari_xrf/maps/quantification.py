@@ -19,10 +19,10 @@ from napari_xrf.maps.bound_oxygen import choose_oxygen
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
 from napari_xrf.maps.composition import Recipe, Solution, companions_of
 from napari_xrf.maps.composition_errors import quantities_of, residuals_of
-from napari_xrf.maps.fitted_excitation import fit_excitation
+from napari_xrf.maps.fitted_excitation import counts_with_argon, fit_excitation
 from napari_xrf.maps.net_counts import NetCounts, continuum_of, net_counts, region_of
 from napari_xrf.maps.quantities import Quantities, Quantity
-from napari_xrf.physics.source import ElectronBeam, TubeSource
+from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.reference.formulas import mass_fractions
 
 _COATING = 0.1  # of the net counts: more carbon than that is in the sample
@@ -116,10 +116,8 @@ def quantify_region(part: CalibratedMap, elements: Sequence[str], recipe: Recipe
     elements
         Symbols.
     """
-    instrument = recipe.instrument_of(part)
-    air = isinstance(instrument.source, TubeSource) and "Ar" not in elements
-    first = quantify_counts(net_counts(part, (*elements, "Ar") if air else elements), part, recipe)
-    continuum = continuum_of(first.composition, part, instrument)
+    first = quantify_counts(counts_with_argon(part, elements), part, recipe)
+    continuum = continuum_of(first.composition, part, recipe.instrument_of(part))
     if continuum is None:
         return first
     return quantify_counts(net_counts(part, elements, continuum), part, recipe)
@@ -158,7 +156,7 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     exposure = exposure_of(part)
     fitted = fit_excitation(counts, part, replace(recipe, oxygen=choice.oxygen), exposure)
     solved, recipe = fitted.solution, fitted.recipe
-    notes += choice.notes
+    notes += [*choice.notes, *fitted.notes]
     if not solved.converged:
         notes.append("the composition did not settle; take it as a rough one")
     total = _total(solved, exposure)

@@ -15,8 +15,8 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
 from napari_xrf.maps.composition import expected_families
 from napari_xrf.maps.families import families_of
-from napari_xrf.maps.fitted_excitation import excitation_of_standard
-from napari_xrf.maps.net_counts import NetCounts, continuum_of, net_counts, region_of
+from napari_xrf.maps.fitted_excitation import counts_with_argon, excitation_of_standard
+from napari_xrf.maps.net_counts import NetCounts, continuum_of, region_of
 from napari_xrf.maps.quantification import exposure_of
 from napari_xrf.physics.instrument import Instrument, OpticTransmission
 from napari_xrf.physics.sensitivities import MeasuredStandard, Sensitivities, sensitivities_from
@@ -121,10 +121,8 @@ class _Measured:
         setting, instrument = part.setting, replace(part.instrument, sensitivities=Sensitivities())
         shown = (setting.energy, setting.low, setting.high, setting.highest_kev)
         elements = [element for element in standard.composition if families_of(element, *shown)]
-        if isinstance(instrument.source, TubeSource) and "Ar" not in elements:
-            elements.append("Ar")  # of the air
         continuum = continuum_of(standard.composition, part, instrument)
-        return cls(part, standard.composition, net_counts(part, elements, continuum, progress))
+        return cls(part, standard.composition, counts_with_argon(part, elements, continuum, progress))
 
     def excited_by(self, optic: OpticTransmission | None, *, bends: bool = False) -> Instrument:
         """Return its instrument with a lens, bent to its scatter if asked, and with the air it shows."""
