@@ -3,7 +3,7 @@ import pytest
 
 from napari_xrf.core.abundances import Abundances
 from napari_xrf.core.label_map import LabelClass, LabelMap
-from napari_xrf.minerals.ends import learn_ends
+from napari_xrf.minerals.ends import End, learn_ends
 from napari_xrf.minerals.mixtures import unmix_map
 from napari_xrf.minerals.modal_table import modal_table
 from napari_xrf.minerals.shares import class_probabilities
@@ -70,3 +70,15 @@ def test_percentages_come_from_abundances():
     assert [row.area_percent for row in rows] == pytest.approx([0, 75, 25])
     assert rows[2].weight_percent == pytest.approx(40)
     assert [row.pixels for row in rows] == [0, 2, 0]
+
+
+def test_few_counts_tell_little():
+    dim = np.zeros((3, 40), dtype=np.float32)
+    dim[0, 5] = 1
+    dim[1, 5] = 3
+    dim[2] = 20 * SHAPES[0]
+    ends = [End(place, np.arange(3), 90 * shape) for place, shape in enumerate(SHAPES)]
+    lead = unmix_map(dim, np.ones((1, 3), bool), ends, np.eye(3, dtype=np.float32)).lead
+    assert lead[0] < lead[1] < lead[2]
+    assert lead[0] < 0.7
+    assert lead[2] > 2

@@ -68,17 +68,25 @@ class Mean:
         That it was measured with.
     errors
         (B, B) covariance of what traces of any element may add: as much for any mineral that is so bright.
+    likely
+        (B,) shares that counting errors are taken of: measured, of few counts those of any candidate.
     """
 
     shares: NDArray[np.float64]
     counts: float
     errors: NDArray[np.float64]
+    likely: NDArray[np.float64]
 
     @classmethod
     def of(cls, spectrum: NDArray[np.float64], counts: float, total: float, expected: Expected) -> Mean:
         """Prepare a spectrum that shines with ``total`` counts per unit of dose."""
         traces = trace_columns(expected, total, _TRACE_PERCENT)
-        return cls(spectrum / spectrum.sum(), counts, traces.T @ traces)
+        shares = spectrum / spectrum.sum()
+        # A bin without counts is no proof where few were measured: Jeffreys' half a count in each.
+        known, prior = expected.templates, 0.5 * spectrum.size
+        any_of_them = (known.lines + known.continuum).mean(axis=0)
+        likely = mixed_floor((counts * shares + prior * any_of_them) / (counts + prior))
+        return cls(shares, counts, traces.T @ traces, likely)
 
 
 class Comparison:
@@ -162,7 +170,7 @@ class Comparison:
         continuum = shares @ templates.continuum[points]
         spectrum = mixed_floor(shares @ templates.lines[points] + continuum)
         # Of what is measured: else small errors, not a good fit, would choose.
-        seen = mixed_floor(mean.shares)
+        seen = mean.likely
         variance = bin_variance(seen, np.minimum(continuum, seen), mean.counts, _BIN_ERROR, _SHAPE_ERROR)
         covariance = mean.errors + (self._errors(points, shares) if errors is None else errors)
         covariance[np.diag_indices(variance.size)] += variance / mean.counts

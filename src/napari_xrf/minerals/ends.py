@@ -20,6 +20,7 @@ _DIRECTIONS = 4  # in which pixels may fall in two parts; the first is often tha
 _EDGE = 1.6  # times the largest eigenvalue of noise
 _APART = 3.0  # standard deviations within
 _LEAST_MEAN = 0.05  # counts
+_DIM = 0.25  # of the mean counts: holes and shadows teach nothing
 _SMALL_SHARE = 0.003  # of the map: a smaller end may be a boundary
 _MAIN_PART = 0.75  # of an end that is only blurred
 _EXPLAINED = 1.5  # chi-square per bin
@@ -72,6 +73,8 @@ def learn_ends(
         for share, least in _INSIDE:
             if inner.size < least:
                 inner = np.flatnonzero((like[:, 0] > 0) & (near >= share))
+        totals = counts[inner].sum(axis=1)
+        inner = inner[totals * inner.size >= _DIM * totals.sum()]
         if inner.size < _FEWEST_PIXELS:
             continue
         around = _around(counts, like[:, 0] > 0, held, inner)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from napari_xrf.minerals.ends import End
+from napari_xrf.minerals.scan import FEW
 from napari_xrf.minerals.unmixing import MOST_CANDIDATES, unmix
 
 _REACH = 9  # pixels: candidates have grains within this square
@@ -50,7 +52,8 @@ def unmix_map(
     Ends of the same classes are of one kind: the zones of a mineral, or of a fine-grained mixture.
     """
     kinds = np.unique(parts > 0, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int32)
-    spectra = np.array([end.mean for end in ends], dtype=np.float32)
+    # An end of few counts that lacks a line may have it: half a count in each bin.
+    spectra = np.array([(end.counts + 0.5) / end.pixels.size for end in ends], dtype=np.float32)
     likelihood, nearby = _near_ends(counts, held, ends, spectra)
     best = likelihood.argmax(axis=1)
     candidates = _candidates(best, likelihood, nearby, kinds)
@@ -60,7 +63,7 @@ def unmix_map(
     used[:, 0] = best
     used[~plain, : candidates.shape[1]] = candidates[~plain]
     amounts, deviance, lead = unmix(counts, spectra, kinds, used)
-    lead[plain] = np.minimum(lead[plain], _lead_alone(likelihood[plain], kinds))
+    lead[plain] = np.minimum(lead[plain], _lead_alone(likelihood[plain], kinds, totals[plain]))
     misfit = against_peers(deviance, totals)
     # What does not fit may be mixed after all, or with a phase whose grains lie elsewhere in the map.
     anywhere = _candidates(best, likelihood, np.ones_like(nearby), kinds, _EVERYWHERE)
@@ -71,6 +74,7 @@ def unmix_map(
             used[again, : tried.shape[1]] = tried[again]
             amounts[again], deviance[again], lead[again] = unmix(counts[again], spectra, kinds, used[again])
             misfit = against_peers(deviance, totals)
+    lead = np.minimum(lead, np.sqrt(totals) / 2)  # minerals overlap: a few photons never tell for sure
     areas = np.zeros((counts.shape[0], parts.shape[1]), dtype=np.float32)
     for place in range(used.shape[1]):
         areas += np.where(used[:, place] >= 0, amounts[:, place], 0)[:, None] * parts[used[:, place]]
@@ -93,14 +97,20 @@ def against_peers(values: NDArray[np.floating], totals: NDArray[np.floating]) ->
     return result
 
 
-def _lead_alone(likelihood: NDArray[np.float32], kinds: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Return by how many standard deviations pixels (n, M) are of one kind rather than any other, (n,)."""
+def _lead_alone(
+    likelihood: NDArray[np.float32], kinds: NDArray[np.int32], totals: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return by how many standard deviations pixels (n, M) are of one kind rather than any other, (n,).
+
+    That is the quantile of their probability; without counts it is that of a guess.
+    """
     starts = np.unique(kinds)
     if starts.size < 2:
         return np.full(likelihood.shape[0], np.inf, dtype=np.float32)
-    best = np.stack([likelihood[:, kinds == kind].max(axis=1) for kind in starts], axis=1)
-    best.partition(starts.size - 2, axis=1)
-    return np.asarray(np.sqrt(2 * (best[:, -1] - best[:, -2])))
+    best = np.stack([likelihood[:, kinds == kind].max(axis=1) for kind in starts], axis=1).astype(float)
+    best = np.sort(best - best.max(axis=1, keepdims=True), axis=1)
+    others = np.exp(best[:, :-1] * (totals / (totals + FEW))[:, None]).sum(axis=1)
+    return np.asarray(-ndtri(np.maximum(others / (1 + others), _TINY)), dtype=np.float32)
 
 
 def _near_ends(

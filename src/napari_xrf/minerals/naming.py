@@ -28,6 +28,7 @@ _STRANGER_PER_BIN = 0.25  # a better fit of less than this is that of a model wi
 _SURE, _RESOLVED = 0.8, 0.9
 _UNLISTED = 0.2  # weight of an unlisted mineral that is just not better enough
 _ALIKE = 6.0  # in minus twice the log-likelihood: cannot be told apart
+_ONE_LOOK = 0.3  # squared distance of the roots of two spectra of sum 1
 _LEAST_FOR_DOSE = 3
 _DOSE_SPREAD = 0.1  # of the logarithm of an end's counts
 _MOST_FOR_BRIGHTNESS = 25.0
@@ -215,9 +216,7 @@ def _decide_together(
             totals = known.templates.totals
             seen = end.mean.sum()
             scores = table.scores + _darkness(np.log(seen / totals[table.points]), dose, spread)
-            name = _decide(
-                table, scores, known.templates.owner[table.points], candidates, end, settled, usual
-            )
+            name = _decide(table, scores, known, candidates, end, settled, usual)
             blend_totals = np.array([blend.total(known) for blend in table.blends])
             blends = np.array([blend.score for blend in table.blends]) / table.scale
             blends += _darkness(np.log(seen / blend_totals), dose, spread)
@@ -247,13 +246,14 @@ def _one_to_one(names: tuple[Name, ...]) -> tuple[Name, ...]:
 def _decide(
     table: _Table,
     scores: NDArray[np.float64],
-    owner: NDArray[np.intp],
+    expected: Expected,
     candidates: Candidates,
     end: End,
     settled: set[int],
     usual: float,
 ) -> Name:
     """Return which single mineral an end is, or none of those looked for."""
+    owner = expected.templates.owner[table.points]
     listed, bins, squares = candidates.listed, end.counts.size, table.squares
     prior = np.append(candidates.rarity, np.zeros(max(0, int(owner.max()) + 1 - listed)))[owner]
     sharper = scores + table.sharper + prior
@@ -284,11 +284,19 @@ def _decide(
     if misfit > np.clip(_UNUSUAL * usual, *_MISFITS) or (better > margin and not explained):
         return Name((), 1.0, misfit, -1, stranger, better)
     alike = tuple(sorted(m for m, score in inside.items() if abs(score - inside[first]) < _ALIKE))
+    if not _look_alike([int(table.points[best[m]]) for m in alike], expected):
+        return Name((), 1.0, misfit, -1, stranger, better)
     weight = {m: float(np.exp(-0.5 * _TEMPER * (score - lowest))) for m, score in inside.items()}
     unlisted = _UNLISTED * float(np.exp(0.5 * _TEMPER * min(better - margin, 0.0)))
     probability = sum(weight[m] for m in alike) / (sum(weight.values()) + unlisted)
     winner = min(inside, key=lambda mineral: inside[mineral])
     return Name(alike, probability, misfit, int(table.points[best[first]]), stranger, better, winner)
+
+
+def _look_alike(points: Sequence[int], expected: Expected) -> bool:
+    """Tell whether what fits equally is of one look; else too little was measured to know anything."""
+    roots = np.sqrt(expected.templates.lines[points] + expected.templates.continuum[points])
+    return bool(((roots[:, None] - roots) ** 2).sum(axis=2).max() < _ONE_LOOK)
 
 
 def _or_blend(

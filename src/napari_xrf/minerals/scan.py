@@ -30,6 +30,8 @@ _BESIDE = 0.1  # the same around a corner
 _APART = 4.0  # squared distance of compositions at the map's counts that is worth another one
 _LEAST_COLUMN = 0.02  # variances below this part of the counting error change nothing
 _MOST_DIRECTIONS = 6
+FEW = 10.0  # counts of a pixel that halve what it tells: they may come from what surrounds it
+_DIM = 0.25  # of the counts that a scan is for: below, counts are too few for Gaussian errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,8 @@ class Scan:
         T arrays (K, B): Qᵀ/√D, of the columns' orthonormal directions.
     weights
         T arrays (K,): eigenvalues of UᵀD⁻¹U.
+    counts
+        Of the pixels that it is for; much dimmer ones are compared as Poisson counts.
     """
 
     owner: NDArray[np.intp]
@@ -58,6 +62,7 @@ class Scan:
     variance: NDArray[np.float32]
     columns: tuple[NDArray[np.float32], ...]
     weights: tuple[NDArray[np.float32], ...]
+    counts: float
 
     def scores(self, counts: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (n, T) minus twice the log-likelihood of pixels (n, B), up to a constant per pixel."""
@@ -74,14 +79,25 @@ class Scan:
             scaled = total * weights
             square[:, row] -= total[:, 0] * np.einsum("nk,nk->n", along * along, scaled / (1 + scaled))
             square[:, row] += np.log1p(scaled).sum(axis=1)
+        dim = total[:, 0] < _DIM * self.counts
+        if dim.any():
+            square[dim] = self._deviances(counts[dim]) * (total / (total + FEW))[dim]
         return square
+
+    def _deviances(self, counts: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, T) minus twice the log-likelihoods of Poisson counts over those of the best spectra."""
+        total = np.maximum(counts.sum(axis=1), 1)
+        most = np.einsum("nb,nb->n", counts, np.log(np.maximum(counts, 1))) - total * np.log(total)
+        return np.asarray(2 * (most[:, None] - counts @ np.log(self.spectra).T))
 
     def squares(self, scores: NDArray[np.float32], total: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the chi-squares, (n,), of the best spectra of pixels with these scores and counts."""
         best = scores.argmin(axis=1)
-        result = scores[np.arange(best.size), best] - np.log(self.variance).sum(axis=1)[best]
+        dim = total < _DIM * self.counts
+        result = scores[np.arange(best.size), best]
+        result[~dim] -= np.log(self.variance).sum(axis=1)[best[~dim]]
         for row in np.unique(best):
-            own = best == row
+            own = (best == row) & ~dim
             result[own] -= np.log1p(np.maximum(total[own], 1)[:, None] * self.weights[row]).sum(axis=1)
         return np.asarray(result)
 
@@ -115,6 +131,7 @@ def prepare_scan(
         np.array(variances, dtype=np.float32).reshape(-1, templates.bins.size),
         tuple(columns),
         tuple(weights),
+        counts,
     )
 
 
