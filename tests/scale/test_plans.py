@@ -13,7 +13,7 @@ from napari_xrf.maps.calibrated_map import calibrate_map
 from napari_xrf.maps.element_mapping import ElementPlan, plan_elements
 from napari_xrf.maps.quantity_maps import plan_quantities
 from napari_xrf.scale.packing import read_packed, write_packed
-from napari_xrf.scale.plans import Plan, plan_of, read_plan, write_plan
+from napari_xrf.scale.plans import Plan, plan_of, read_plan
 from napari_xrf.scale.shards import Shard, rows_of_shard, write_shard
 from simulated_maps import simulate_map
 from verbs import answer, run
@@ -112,7 +112,7 @@ def test_shards_of_other_counts_than_the_plan_has_are_found(capsys, file, tmp_pa
 def test_plans_survive_their_files_exactly(cube, file, tmp_path):
     known = calibrate_map(cube)
     path = tmp_path / "plan.npz"
-    write_plan(path, plan_of("quantify", known, file, plan_quantities(known, ("Fe", "Ca"))))
+    write_packed(path, plan_of("quantify", known, file, plan_quantities(known, ("Fe", "Ca"))))
     plan = read_plan(path, "quantify")
     assert plan.calibration.detector == known.detector
     assert plan.setting == known.setting

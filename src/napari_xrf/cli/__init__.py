@@ -26,9 +26,9 @@ from napari_xrf.cli import (
     simulation,
     training,
 )
-from napari_xrf.cli.console import Console, Recorder, plain
+from napari_xrf.cli.console import Console, Recorder
 from napari_xrf.core.errors import XrfError
-from napari_xrf.io.atomic_write import together
+from napari_xrf.io.atomic_write import plain, together
 
 __all__ = ["build_parser", "main"]
 

@@ -11,19 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.cli import plans
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import calibrated, check_folder, load_map, map_file_options, output_folder
 from napari_xrf.cli.model_options import folder_option
 from napari_xrf.cli.names import elements_of, names_of
-from napari_xrf.cli.plans import (
-    check_plan_options,
-    followed_plan,
-    known_map,
-    plan_options,
-    shard_rows,
-    written_plan,
-    written_shard,
-)
 from napari_xrf.core.abundances import Abundances
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import parse_elements
@@ -40,7 +32,7 @@ METHODS_OF_MAPS = ("fit", "window", "network")
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Add ``maps``, ``minerals`` and ``phases`` to the parser's verbs."""
-    parents = [common, map_file_options(), plan_options()]
+    parents = [common, map_file_options(), plans.plan_options()]
     maps = verbs.add_parser("maps", parents=parents, help="element maps")
     maps.add_argument(
         "--elements", default="auto", help="Fe,Ca or 'Pb L', or a PyMca .cfg; auto finds them (default)"
@@ -95,9 +87,9 @@ def add_mineral_options(minerals: argparse.ArgumentParser) -> None:
 
 def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the element maps of a file as maps.ome.tif, maps.h5 and maps.csv."""
-    check_plan_options(arguments)
+    plans.check_plan_options(arguments)
     elements, method = elements_of(arguments.elements), arguments.method
-    plan = followed_plan(arguments, "maps")
+    plan = plans.followed_plan(arguments, "maps")
     if method == "network":
         if arguments.make_plan is not None or plan is not None:
             raise InvalidInput("plans of maps are for --method fit or window", "For networks use predict")
@@ -105,15 +97,15 @@ def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
     if arguments.model is not None:
         raise InvalidInput("--model is for --method network only", "Leave it out, or add --method network")
     if plan is not None and arguments.shard is not None:
-        known, rows = shard_rows(arguments, console, plan)
+        known, rows = plans.shard_rows(arguments, console, plan)
         maps = plan.learned.map(known.cube, console.progress) if known.cube.shape[0] else None
         times = known.cube.live_time if plan.options["per_second"] else None
-        return written_shard(arguments, plan, known, rows, {"maps": maps, "times": times})
+        return plans.written_shard(arguments, plan, known, rows, {"maps": maps, "times": times})
     per_second = arguments.per_second
     if plan is not None and elements is None:
         elements, method = plan.options["elements"], plan.options["method"]
         per_second = per_second or plan.options["per_second"]
-    known = known_map(arguments, console, plan)
+    known = plans.known_map(arguments, console, plan)
     times = known.cube.live_time if per_second else None
     if per_second and times is None:
         raise InvalidInput("the file holds no live or dwell times", "Leave out --per-second")
@@ -122,7 +114,7 @@ def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
 
         learned = plan_elements(known.checked(), elements, method=method, progress=console.progress)
         told = {"elements": elements, "method": method, "per_second": per_second}
-        return written_plan(arguments, known, learned, **told)
+        return plans.written_plan(arguments, known, learned, **told)
     return write_element_maps(known, elements, method, arguments.output, console, times)
 
 
@@ -205,14 +197,14 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf import io
 
     # Everything the user typed is checked before the long work starts.
-    check_plan_options(arguments)
-    plan = followed_plan(arguments, "minerals")
+    plans.check_plan_options(arguments)
+    plan = plans.followed_plan(arguments, "minerals")
     steps, chosen, options = asked_minerals(arguments)
     if arguments.file.is_file() and io.is_element_map_file(arguments.file):
         return _classify_element_maps(arguments, chosen, steps, options["library"], console)
-    known = known_map(arguments, console, plan)
+    known = plans.known_map(arguments, console, plan)
     if arguments.make_plan is not None:
-        return written_plan(arguments, known.checked(), None)
+        return plans.written_plan(arguments, known.checked(), None)
     if arguments.shard is not None:
         raise InvalidInput("a mineral map is not made in shards", "Leave --shard out")
     return classify_and_write(

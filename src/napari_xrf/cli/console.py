@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json as json_format
-import math
 import re
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from napari_xrf.io.atomic_write import plain
 
 REDRAW_SECONDS = 0.2
 # Control characters but for line feed and tab, and what turns the direction of writing.
@@ -112,19 +113,6 @@ class Recorder(Console):
 def harmless(text: str) -> str:
     """Return a text whose characters command no terminal; those that do show as �."""
     return _COMMANDING.sub("�", text)
-
-
-def plain(value: Any) -> Any:
-    """Return the value with numpy numbers made plain and what JSON cannot write (NaN) as null."""
-    if isinstance(value, dict):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

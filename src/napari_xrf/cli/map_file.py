@@ -58,7 +58,6 @@ def read_map(arguments: argparse.Namespace, console: Console) -> SpectralCube:
     """Read the file that the options name and show its warnings."""
     from napari_xrf import io
 
-    budget = parse_bytes(arguments.memory) if arguments.memory else None
     cube = io.read(
         arguments.file,
         detector=arguments.detector,
@@ -66,7 +65,7 @@ def read_map(arguments: argparse.Namespace, console: Console) -> SpectralCube:
         energy_axis=arguments.energy_axis,
         map=arguments.map,
         energy=arguments.energy,
-        memory_budget=budget,
+        memory_budget=memory_budget(arguments),
         progress=console.progress,
     )
     console.warn(cube.provenance.warnings)
@@ -88,8 +87,12 @@ def stated_excitation(cube: SpectralCube, arguments: argparse.Namespace) -> Spec
 
 def load_map(arguments: argparse.Namespace, console: Console) -> SpectralCube:
     """Read the file and decode its counts once, within the memory of the options."""
-    budget = parse_bytes(arguments.memory) if arguments.memory else None
-    return read_map(arguments, console).load(budget, console.progress)
+    return read_map(arguments, console).load(memory_budget(arguments), console.progress)
+
+
+def memory_budget(arguments: argparse.Namespace) -> int | None:
+    """Return the bytes that counts may take, where the options say."""
+    return parse_bytes(arguments.memory) if arguments.memory else None
 
 
 def calibrated(cube: SpectralCube, console: Console) -> CalibratedMap:

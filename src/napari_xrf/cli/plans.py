@@ -79,11 +79,12 @@ def written_plan(
     arguments: argparse.Namespace, known: CalibratedMap, learned: Any, answer: Any = None, **options: Any
 ) -> Answer:
     """Write the plan of a verb, with the options that later calls take over."""
-    from napari_xrf.scale.plans import plan_of, write_plan
+    from napari_xrf.scale.packing import write_packed
+    from napari_xrf.scale.plans import plan_of
 
     output_folder(arguments.make_plan.parent)
     plan = plan_of(arguments.verb, known, arguments.file, learned, answer, **options)
-    write_plan(arguments.make_plan, plan)
+    write_packed(arguments.make_plan, plan)
     found = [entry.element for entry in plan.elements]
     data = {
         "plan": str(arguments.make_plan),

@@ -9,21 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_xrf.cli import plans
 from napari_xrf.cli.analysis import write_label_files
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import check_output, load_map, map_file_options, output_folder
 from napari_xrf.cli.model_options import device_option, model_argument
 from napari_xrf.cli.names import names_of, split_names
-from napari_xrf.cli.plans import (
-    check_plan_options,
-    file_hash,
-    followed_plan,
-    known_map,
-    plan_options,
-    shard_rows,
-    written_plan,
-    written_shard,
-)
 from napari_xrf.cli.training import PAINTING_GENERATOR
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import InvalidInput
@@ -40,7 +31,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Add ``predict``, ``decode`` and ``models`` to the parser's verbs."""
     predict = verbs.add_parser(
         "predict",
-        parents=[common, model_argument(), map_file_options(), plan_options(), device_option()],
+        parents=[common, model_argument(), map_file_options(), plans.plan_options(), device_option()],
         help="any model on any map or set of spectra",
     )
     predict.add_argument(
@@ -82,8 +73,8 @@ def write_predictions(arguments: argparse.Namespace, console: Console) -> Answer
     from napari_xrf.learning.weights import read_description
 
     # Everything the user typed is checked before the long work starts.
-    check_plan_options(arguments)
-    plan = followed_plan(arguments, "predict")
+    plans.check_plan_options(arguments)
+    plan = plans.followed_plan(arguments, "predict")
     description = read_description(arguments.model)
     threshold = arguments.threshold
     if threshold is not None and not 0 <= threshold <= 1:
@@ -101,22 +92,22 @@ def write_predictions(arguments: argparse.Namespace, console: Console) -> Answer
     asked: dict[str, Any] = {"outputs": outputs, "calibrate": calibrate, "device": arguments.device}
     asked["progress"] = console.progress
     learned = {
-        "weights": file_hash(find_weights(arguments.model)),
+        "weights": plans.file_hash(find_weights(arguments.model)),
         "outputs": outputs,
         "calibrate": calibrate,
     }
     if arguments.make_plan is not None:
-        known = known_map(arguments, console, None).checked()
-        return written_plan(arguments, known, learned, threshold=threshold)
+        known = plans.known_map(arguments, console, None).checked()
+        return plans.written_plan(arguments, known, learned, threshold=threshold)
     if plan is not None and arguments.shard is not None:
         if plan.learned != learned:
             raise InvalidInput("the plan was made for another model or other outputs", "Make it anew")
-        known, rows = shard_rows(arguments, console, plan, rows_of_a_batch(plan.shape[1]))
+        known, rows = plans.shard_rows(arguments, console, plan, rows_of_a_batch(plan.shape[1]))
         part = None
         if known.cube.shape[0]:
             part = predict_rows(model, known if calibrate else known.cube, rows.start, **asked)
         maps = None if part is None else _all_maps(part, known.cube, console)
-        return written_shard(arguments, plan, known, rows, {"prediction": part, "maps": maps})
+        return plans.written_shard(arguments, plan, known, rows, {"prediction": part, "maps": maps})
     cube = load_map(arguments, console)
     measured = cube if plan is None or not calibrate else plan.applied(cube)
     prediction = predict(model, measured, **asked)

@@ -11,18 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.cli import plans
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.inspection import parse_region
 from napari_xrf.cli.map_file import map_file_options, output_folder, stated_excitation
-from napari_xrf.cli.plans import (
-    check_plan_options,
-    followed_plan,
-    known_map,
-    plan_options,
-    shard_rows,
-    written_plan,
-    written_shard,
-)
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import NOT_MEASURED
@@ -38,7 +30,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Add ``quantify`` to the parser's verbs."""
     quantify = verbs.add_parser(
         "quantify",
-        parents=[common, map_file_options(), plan_options()],
+        parents=[common, map_file_options(), plans.plan_options()],
         help="weight percent of the elements",
     )
     quantify.add_argument("--elements", default="auto", help="Fe,Ca,…; auto finds them (default)")
@@ -83,7 +75,7 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf.maps.quantity_report import report_quantities
 
     # Everything the user typed is checked before the long work starts.
-    check_plan_options(arguments, folder=False)
+    plans.check_plan_options(arguments, folder=False)
     if arguments.pixels and arguments.output is None and arguments.make_plan is None:
         raise InvalidInput("maps of weight percent need a folder", "Add -o DIR")
     if arguments.roi and arguments.regions:
@@ -92,15 +84,15 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
         raise InvalidInput("an instrument's factors come from standards", "Add --standard SPECTRUM=TRUTH.csv")
     automatic = arguments.elements.strip().lower() == "auto"
     elements = None if automatic else parse_elements(arguments.elements)
-    plan = followed_plan(arguments, "quantify")
+    plan = plans.followed_plan(arguments, "quantify")
     if plan is not None and arguments.shard is not None:
-        known, band = shard_rows(arguments, console, plan)
+        known, band = plans.shard_rows(arguments, console, plan)
         maps = plan.learned.map(known.cube, console.progress) if known.cube.shape[0] else None
-        return written_shard(arguments, plan, known, band, {"maps": maps})
+        return plans.written_shard(arguments, plan, known, band, {"maps": maps})
     recipe = _recipe(arguments)
     if plan is not None and automatic:
         elements = plan.options["elements"]
-    known = known_map(arguments, console, plan)
+    known = plans.known_map(arguments, console, plan)
     regions, formulas = _regions(arguments, known.cube)
     recipe = _with_standards(recipe, known, arguments, console)
     report = report_quantities(
@@ -122,7 +114,7 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
         if arguments.pixels:
             whole = None if regions else report.quantities[0]
             learned = plan_quantities(known, elements, recipe=recipe, whole=whole, progress=console.progress)
-        return written_plan(arguments, known, learned, report, elements=elements)
+        return plans.written_plan(arguments, known, learned, report, elements=elements)
     if arguments.output is None:
         return Answer(report.rows, _as_text(report.rows))
     return write_quantity_files(report, arguments.output)

@@ -6,11 +6,10 @@ import argparse
 from pathlib import Path
 
 from napari_xrf.cli.console import Answer, Console
-from napari_xrf.cli.map_file import check_output
+from napari_xrf.cli.map_file import check_output, memory_budget
 from napari_xrf.cli.names import names_of
 from napari_xrf.cli.parameter_options import add_parameter_options, parameters_from
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.memory import parse_bytes
 from napari_xrf.learning.painting.weighting import paint
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
@@ -28,7 +27,6 @@ from napari_xrf.synthesis.recipes import (
 from napari_xrf.synthesis.textures import Texture
 
 SETS = ("none", "typical")
-_SUFFIXES = (".h5", ".hdf5")
 
 
 def add_recipes(synthesize: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
@@ -46,19 +44,19 @@ def add_recipes(synthesize: argparse.ArgumentParser, common: argparse.ArgumentPa
     add_parameter_options(minerals, MapParameters)
     add_parameter_options(minerals, Texture)
     _add_distortions(minerals, "none")
-    minerals.set_defaults(run=synthesize_minerals)
+    minerals.set_defaults(run=write_synthetic, make=_minerals)
 
     layers = recipes.add_parser("layers", parents=[shared], help="spectra labelled by emission line")
     layers.add_argument("--size", type=int, default=1000, help="spectra (default 1000)")
     add_parameter_options(layers, LayersParameters)
-    layers.set_defaults(run=synthesize_layers)
+    layers.set_defaults(run=write_synthetic, make=_layers)
 
     mixtures = recipes.add_parser("mixtures", parents=[shared], help="spectra of low-resolution detectors")
     mixtures.add_argument("--size", type=int, default=1000, help="spectra (default 1000)")
     mixtures.add_argument("--instrument", default="gem")
     add_parameter_options(mixtures, MixtureParameters, skip=("distortions",))
     _add_distortions(mixtures, "typical")
-    mixtures.set_defaults(run=synthesize_mixtures)
+    mixtures.set_defaults(run=write_synthetic, make=_mixtures)
 
     painting = recipes.add_parser("painting", parents=[shared], help="a painting's map from its photograph")
     painting.add_argument("image", metavar="IMAGE", type=Path)
@@ -73,86 +71,19 @@ def add_recipes(synthesize: argparse.ArgumentParser, common: argparse.ArgumentPa
     )
     add_parameter_options(painting, PaintingParameters, skip=("clusters",))
     add_parameter_options(painting, ClusterParameters, prefix="clusters-")
-    painting.set_defaults(run=synthesize_painting)
+    painting.set_defaults(run=write_synthetic, make=_painting)
 
 
-def synthesize_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
-    """Write a mineral map with its truth, and the ideal and twin maps where asked for."""
-    check_output(arguments.output, _SUFFIXES, "synthetic data")
-    names = None if arguments.minerals.strip().lower() == PEGMATITE else names_of(arguments.minerals)
-    if names is None and arguments.library is not None:
-        raise InvalidInput("the pegmatite takes no library", "Name the minerals with --minerals")
-    made = make_minerals(
-        names,
-        seed=arguments.seed,
-        instrument=arguments.instrument,
-        library=arguments.library,
-        parameters=parameters_from(arguments, MapParameters),
-        texture=_texture(arguments),
-        distortions=_distortions(arguments, typical_distortions()),
-        memory_budget=parse_bytes(arguments.memory) if arguments.memory else None,
-        progress=console.progress,
-    )
-    return _write(made, arguments, console)
-
-
-def synthesize_layers(arguments: argparse.Namespace, console: Console) -> Answer:
-    """Write spectra of random elements in layers with their line labels."""
-    check_output(arguments.output, _SUFFIXES, "synthetic data")
-    parameters = parameters_from(arguments, LayersParameters)
-    made = make_layers(arguments.size, seed=arguments.seed, parameters=parameters, progress=console.progress)
-    return _write(made, arguments, console)
-
-
-def synthesize_mixtures(arguments: argparse.Namespace, console: Console) -> Answer:
-    """Write spectra of elements on substrates with their targets."""
-    check_output(arguments.output, _SUFFIXES, "synthetic data")
-    distortions = _distortions(arguments, augmentation())
-    if arguments.elements is not None and arguments.present is None:
-        fewest, most = MixtureParameters().present
-        arguments.present = (min(fewest, len(arguments.elements)), min(most, len(arguments.elements)))
-    parameters = parameters_from(arguments, MixtureParameters, distortions=distortions)
-    made = make_mixtures(
-        arguments.size,
-        seed=arguments.seed,
-        instrument=arguments.instrument,
-        parameters=parameters,
-        progress=console.progress,
-    )
-    return _write(made, arguments, console)
-
-
-def synthesize_painting(arguments: argparse.Namespace, console: Console) -> Answer:
-    """Write the map of a painting with its truth."""
-    check_output(arguments.output, _SUFFIXES, "synthetic data")
-    clusters = parameters_from(arguments, ClusterParameters, prefix="clusters_")
-    made = paint(
-        arguments.image,
-        seed=arguments.seed,
-        instrument=arguments.instrument,
-        pigments=names_of(arguments.pigments),
-        pigment_file=arguments.pigment_file,
-        measured_pigments=arguments.measured_pigments,
-        ground=arguments.ground,
-        substrate=arguments.substrate,
-        parameters=parameters_from(arguments, PaintingParameters, clusters=clusters),
-        generator=arguments.generator,
-        memory_budget=parse_bytes(arguments.memory) if arguments.memory else None,
-        progress=console.progress,
-    )
-    return _write(made, arguments, console)
-
-
-def _write(made: Synthetic, arguments: argparse.Namespace, console: Console) -> Answer:
+def write_synthetic(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Write what a recipe makes, with its truth, and the maps beside it where they were asked for."""
     from napari_xrf.io.own.cube_files import write_cube
 
-    output: Path = arguments.output
-    write_cube(output, made.cube, truth=made.truth, progress=console.progress)
-    files = [output]
-    for name, cube in made.companions.items():
-        file = output.with_name(f"{output.stem}-{name}{output.suffix}")
-        write_cube(file, cube, truth=made.truth, progress=console.progress)
-        files.append(file)
+    output: Path = check_output(arguments.output, (".h5", ".hdf5"), "synthetic data")
+    made = arguments.make(arguments, console)
+    files = []
+    for name, cube in {"": made.cube, **made.companions}.items():
+        files.append(output.with_name(f"{output.stem}-{name}{output.suffix}") if name else output)
+        write_cube(files[-1], cube, truth=made.truth, progress=console.progress)
     data = {
         "files": [str(file) for file in files],
         "recipe": arguments.recipe,
@@ -163,6 +94,60 @@ def _write(made: Synthetic, arguments: argparse.Namespace, console: Console) -> 
     rows, columns, channels = made.cube.shape
     return Answer(
         data, f"{', '.join(map(str, files))}: {rows} × {columns} × {channels}, seed {arguments.seed}"
+    )
+
+
+def _minerals(arguments: argparse.Namespace, console: Console) -> Synthetic:
+    names = None if arguments.minerals.strip().lower() == PEGMATITE else names_of(arguments.minerals)
+    if names is None and arguments.library is not None:
+        raise InvalidInput("the pegmatite takes no library", "Name the minerals with --minerals")
+    return make_minerals(
+        names,
+        seed=arguments.seed,
+        instrument=arguments.instrument,
+        library=arguments.library,
+        parameters=parameters_from(arguments, MapParameters),
+        texture=_texture(arguments),
+        distortions=_distortions(arguments, typical_distortions()),
+        memory_budget=memory_budget(arguments),
+        progress=console.progress,
+    )
+
+
+def _layers(arguments: argparse.Namespace, console: Console) -> Synthetic:
+    parameters = parameters_from(arguments, LayersParameters)
+    return make_layers(arguments.size, seed=arguments.seed, parameters=parameters, progress=console.progress)
+
+
+def _mixtures(arguments: argparse.Namespace, console: Console) -> Synthetic:
+    distortions = _distortions(arguments, augmentation())
+    if arguments.elements is not None and arguments.present is None:
+        fewest, most = MixtureParameters().present
+        arguments.present = (min(fewest, len(arguments.elements)), min(most, len(arguments.elements)))
+    return make_mixtures(
+        arguments.size,
+        seed=arguments.seed,
+        instrument=arguments.instrument,
+        parameters=parameters_from(arguments, MixtureParameters, distortions=distortions),
+        progress=console.progress,
+    )
+
+
+def _painting(arguments: argparse.Namespace, console: Console) -> Synthetic:
+    clusters = parameters_from(arguments, ClusterParameters, prefix="clusters_")
+    return paint(
+        arguments.image,
+        seed=arguments.seed,
+        instrument=arguments.instrument,
+        pigments=names_of(arguments.pigments),
+        pigment_file=arguments.pigment_file,
+        measured_pigments=arguments.measured_pigments,
+        ground=arguments.ground,
+        substrate=arguments.substrate,
+        parameters=parameters_from(arguments, PaintingParameters, clusters=clusters),
+        generator=arguments.generator,
+        memory_budget=memory_budget(arguments),
+        progress=console.progress,
     )
 
 

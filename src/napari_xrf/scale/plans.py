@@ -20,7 +20,7 @@ from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.calibration import Calibration
 from napari_xrf.maps.judgement import FoundElement
 from napari_xrf.maps.setting import Setting
-from napari_xrf.scale.packing import read_packed, write_packed
+from napari_xrf.scale.packing import read_packed
 
 _CLOSE = 1e-6  # relative: axes that differ less are one
 
@@ -106,11 +106,6 @@ def plan_of(
         learned,
         answer,
     )
-
-
-def write_plan(path: Path, plan: Plan) -> None:
-    """Write a plan as .npz."""
-    write_packed(path, plan)
 
 
 def read_plan(path: Path, verb: str) -> Plan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.io.atomic_write import replacing
+from napari_xrf.io.atomic_write import made_folder, plain, replacing, write_json, write_text
 from napari_xrf.learning.evaluation.probability_calibration import ReliabilityCurve
 
 _DIGITS = 4
@@ -143,8 +142,8 @@ class Evaluation(Assessment):
             "curves": [asdict(curve) for curve in self.curves],
             "notes": list(self.notes),
         }
-        plain: dict[str, Any] = _plain(found)
-        return plain
+        told: dict[str, Any] = plain(found)
+        return told
 
     def as_markdown(self) -> str:
         """Return tables, curves and notes as text."""
@@ -170,16 +169,10 @@ def write_evaluation(folder: str | Path, evaluation: Evaluation) -> tuple[Path, 
     FileError
         When the folder cannot be written to.
     """
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    texts = {
-        "evaluation.json": json.dumps(evaluation.as_json(), ensure_ascii=False, indent=1) + "\n",
-        "evaluation.md": evaluation.as_markdown(),
-    }
-    for name, text in texts.items():
-        with replacing(target / name) as temporary:
-            Path(temporary).write_text(text, encoding="utf-8")
-    written = [target / name for name in texts]
+    target = made_folder(folder)
+    written = [target / "evaluation.json", target / "evaluation.md"]
+    write_json(written[0], evaluation.as_json())
+    write_text(written[1], evaluation.as_markdown())
     if evaluation.confusion is not None:
         figure = _confusion_figure(evaluation.confusion, evaluation.classes)
         written.append(_write(figure, target / "confusion.png"))
@@ -243,12 +236,9 @@ def _reliability_figure(curve: ReliabilityCurve, model: str) -> Any:
 
 
 def _empty_figure(width: float, height: float) -> tuple[Any, Any]:
-    # A canvas of its own: no window, no state of pyplot.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
     return figure, figure.subplots()
 
 
@@ -264,14 +254,3 @@ def _readable(value: float) -> str:
     if value == round(value) and abs(value) >= 1:
         return f"{value:.0f}"
     return f"{value:.{_DIGITS}f}" if abs(value) < 100 else f"{value:.4g}"
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON takes it, with None for what is not a number."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
-    return int(value) if isinstance(value, np.integer) else value
