@@ -49,8 +49,7 @@ class LabelClass:
     def __post_init__(self) -> None:
         if self.label < 1:
             raise InvalidInput(f"class {self.name!r} needs a label of at least 1, not {self.label}")
-        if not _COLOR.fullmatch(self.color):
-            raise InvalidInput(f"colour {self.color!r} of {self.name!r} is not of the form #rrggbb")
+        check_color(self.color, self.name)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -134,6 +133,14 @@ class LabelMap:
                 "classes": {entry.label: entry.name for entry in self.classes},
                 "source": self.source,
             },
+        )
+
+
+def check_color(color: str, name: str) -> None:
+    """Raise InvalidInput where the colour of something is not ``"#rrggbb"``, in lower case."""
+    if not _COLOR.fullmatch(color):
+        raise InvalidInput(
+            f"colour {color!r} of {name!r} is not of the form #rrggbb", "Write it like #ff0000"
         )
 
 

@@ -184,13 +184,13 @@ def _binned(
     materials: Sequence[Material], instrument: Instrument, bins: EnergyBins, progress: Progress
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(N, B) lines and all else of materials, a few at a time."""
-    from napari_xrf.physics.forward import expect_lines_and_rest
+    from napari_xrf.physics.forward import expect_samples
 
     lines, rest = np.zeros((len(materials), bins.size)), np.zeros((len(materials), bins.size))
     for start in range(0, len(materials), _AT_ONCE):
         few = slice(start, start + _AT_ONCE)
-        both = expect_lines_and_rest(materials[few], instrument, order=2)
-        lines[few], rest[few] = bins.sum(both[0]), bins.sum(both[1])
+        expected = expect_samples(materials[few], instrument, order=2)
+        lines[few], rest[few] = bins.sum(expected.lines), bins.sum(expected.rest)
         progress(min(start + _AT_ONCE, len(materials)), len(materials), "computing expected spectra")
     return without_tiny(lines), without_tiny(rest)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.emission_lines import edge_energy, family_name, main_line
 from napari_xrf.maps.non_negative import fit_bounded
 from napari_xrf.minerals.templates import EnergyBins, Templates, without_tiny
-from napari_xrf.physics.forward import expect_lines_and_rest
+from napari_xrf.physics.forward import expect_samples
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.reference.materials import Material
 
@@ -146,7 +146,7 @@ def _added_lines(instrument: Instrument) -> NDArray[np.float64]:
     alumina = Material.from_formula("Al2O3", 4.0)
     bases = [alumina if element == "Si" else silica for element in ELEMENTS]
     mixed = [_with(base, element) for base, element in zip(bases, ELEMENTS, strict=True)]
-    lines, _ = expect_lines_and_rest([silica, alumina, *mixed], instrument, order=1)
+    lines = expect_samples([silica, alumina, *mixed], instrument, order=1).lines
     own = np.where(np.array(ELEMENTS)[:, None] == "Si", lines[1], lines[0])
     return np.asarray((lines[2:] - (1 - _PERCENT) * own).clip(0))
 

@@ -80,7 +80,6 @@ def expect_spectrum(
     *,
     thickness_um: float | None = None,
     structure: str | None = None,
-    order: int = 3,
 ) -> ExpectedSpectrum:
     """Return the expected spectrum of a sample.
 
@@ -95,8 +94,6 @@ def expect_spectrum(
     structure
         Of a sample of one material: ``"amorphous"`` as without it, ``"polycrystal"`` or ``"single-crystal"``,
         see :class:`~napari_xrf.physics.attenuation.Layer`. It changes the coherent scatter alone.
-    order
-        1 for primary fluorescence only, 2 with secondary, 3 with tertiary.
 
     Raises
     ------
@@ -106,7 +103,7 @@ def expect_spectrum(
     """
     layers = sample_layers(material, thickness_um, structure)
     require_excitable(layers, instrument.source.highest_kev, instrument.detector)
-    emission = _emit(layers, instrument, order)
+    emission = _emit(layers, instrument, 3)
     smooth, scattered = _detect_smooth([emission], instrument)
     lines = _detect_lines(emission.lines.energies, emission.line_photons[None], instrument)[0]
     detected = emission.line_photons * instrument.detector.efficiency(emission.lines.energies)
@@ -148,26 +145,8 @@ def expect_spectra(
     InvalidInput
         For a stack of layers that cannot be; for a thin sample under an electron beam.
     """
-    lines, rest = expect_lines_and_rest(materials, instrument, order=order, progress=progress)
-    return lines + rest
-
-
-def expect_lines_and_rest(
-    materials: Sequence[Material | Sequence[Layer]],
-    instrument: Instrument,
-    *,
-    order: int = 3,
-    progress: Progress = ignore_progress,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the two parts of :func:`expect_spectra`, (N, E) each: the samples' lines, and all else.
-
-    Raises
-    ------
-    InvalidInput
-        For a stack of layers that cannot be; for a thin sample under an electron beam.
-    """
     expected = expect_samples(materials, instrument, order=order, progress=progress)
-    return expected.lines, expected.rest
+    return expected.lines + expected.rest
 
 
 @dataclass(frozen=True, eq=False)

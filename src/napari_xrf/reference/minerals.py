@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import colorsys
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, group_name, members_of
+from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, check_color, group_name, members_of
 from napari_xrf.reference.formulas import mass_fractions
 from napari_xrf.reference.materials import Material
 from napari_xrf.reference.pigments import load_pigments
@@ -25,7 +24,6 @@ from napari_xrf.reference.tables import density_of, read_table, select, shipped
 
 REQUIRED_COLUMNS = ("name", "formula", "density")
 
-_COLOR = re.compile(r"#[0-9a-f]{6}")
 _GOLDEN_RATIO = 0.6180339887498949
 _TAKEN = (UNKNOWN_NAME, "not measured", "auto")
 
@@ -70,8 +68,7 @@ class Mineral:
         _check_name(self.name)
         if not (math.isfinite(self.density) and self.density > 0):
             raise InvalidInput(f"the density of {self.name!r} must be above 0 g/cm³, not {self.density}")
-        if not _COLOR.fullmatch(self.color):
-            raise InvalidInput(f"colour {self.color!r} of {self.name!r} is not of the form #rrggbb")
+        check_color(self.color, self.name)
         for ends in ("low", "high"):
             self.composition([getattr(entry, ends) for entry in self.substitutions])
 
@@ -240,12 +237,7 @@ def _check_name(name: str) -> None:
 
 def _mineral(source: Path, line: int, values: dict[str, str], index: int) -> Mineral:
     """Check one line value by value, so that an error can name the column."""
-
-    def wrong(column: str, cause: str, remedy: str = "") -> FileError:
-        return FileError(source, f"line {line}, column {column}: {cause}", remedy)
-
-    if not values.get("name"):
-        raise wrong("name", "it is empty")
+    color = values.get("color", "").lower() or spread_color(index)
     column = "name"
     try:
         _check_name(values["name"])
@@ -253,21 +245,11 @@ def _mineral(source: Path, line: int, values: dict[str, str], index: int) -> Min
         mass_fractions(values["formula"])
         column = "density"
         density = density_of(values["density"])
-    except InvalidInput as error:
-        raise wrong(column, error.cause, error.remedy) from error
-    color = values.get("color", "").lower() or spread_color(index)
-    if not _COLOR.fullmatch(color):
-        raise wrong("color", f"{color!r} is not of the form #rrggbb", "Write #ff0000, or leave it empty")
-    try:
+        column = "color"
+        check_color(color, values["name"])
+        column = "substitutions"
         substitutions = parse_substitutions(values.get("substitutions", ""))
-        return Mineral(
-            values["name"],
-            values["formula"],
-            density,
-            values.get("group", ""),
-            color,
-            substitutions,
-            values.get("source", ""),
-        )
+        group, told = values.get("group", ""), values.get("source", "")
+        return Mineral(values["name"], values["formula"], density, group, color, substitutions, told)
     except InvalidInput as error:
-        raise wrong("substitutions", error.cause, error.remedy) from error
+        raise FileError(source, f"line {line}, column {column}: {error.cause}", error.remedy) from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.label_map import check_color
 from napari_xrf.core.parameters import check_range
 from napari_xrf.reference.materials import Material
 from napari_xrf.reference.tables import density_of, number_of, read_table, select, shipped
@@ -16,7 +17,6 @@ COLUMNS = ("name", "formula", "color", "density", "thickness_um", "pigment_volum
 _REQUIRED = COLUMNS[:4]
 _TYPICAL_THICKNESS_UM = 30.0
 _TYPICAL_PIGMENT_VOLUME = 0.4
-_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _PART = re.compile(r"^(?:(\d+(?:\.\d+)?)\s+)?(\S+)$")
 
 
@@ -49,8 +49,7 @@ class Pigment:
     source: str = ""
 
     def __post_init__(self) -> None:
-        if not _COLOR.fullmatch(self.color):
-            raise InvalidInput(f"colour {self.color!r} of {self.name!r} is not of the form #rrggbb")
+        check_color(self.color, self.name)
         check_range(f"thickness of {self.name}", self.thickness_um, 1e-3, 1e5)
         check_range(f"pigment volume of {self.name}", self.pigment_volume, 1e-3, 1)
 

@@ -15,6 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.counts import indices_of
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.memory import default_memory_budget
@@ -55,14 +56,13 @@ class DrawnCounts:
         return 3
 
     def __getitem__(self, key: Any) -> Any:
-        y, x, channels = _split_key(key)
-        rows, columns = np.arange(self.shape[0])[y], np.arange(self.shape[1])[x]
-        pixels = np.add.outer(rows * self.shape[1], columns)
+        (rows, y), (columns, x), (channels, e) = indices_of(key, self.shape)
+        pixels = np.add.outer(np.asarray(rows)[y] * self.shape[1], np.asarray(columns)[x])
         counts = np.empty((pixels.size, self.shape[2]), dtype=self.dtype)
         step = max(1, _BLOCK_BYTES // (4 * self.shape[2]))
         for start in range(0, pixels.size, step):
             counts[start : start + step] = self.draw(pixels.reshape(-1)[start : start + step])
-        return counts.reshape(*pixels.shape, self.shape[2])[..., channels]
+        return counts.reshape(*pixels.shape, self.shape[2])[..., np.asarray(channels)[e]]
 
     def load(self, memory_budget: int, progress: Progress = ignore_progress) -> Any:
         """Draw all counts (Y, X, E) into an array, or into a scratch file above the budget in bytes."""
@@ -159,17 +159,6 @@ def draw_counts(
 
     over_threads(len(counts), work)
     return counts
-
-
-def _split_key(key: Any) -> tuple[Any, Any, Any]:
-    parts = list(key) if isinstance(key, tuple) else [key]
-    at = [index for index, part in enumerate(parts) if part is Ellipsis]
-    if at:
-        parts[at[0] : at[0] + 1] = [slice(None)] * (4 - len(parts))
-    if len(parts) > 3:
-        raise IndexError("a map of spectra has three axes")
-    y, x, channels = parts + [slice(None)] * (3 - len(parts))
-    return y, x, channels
 
 
 @numba.njit(nogil=True, cache=True)

@@ -98,7 +98,7 @@ def make_minerals(
     if minerals is None:
         made = synthesize_pegmatite(**options)
     else:
-        chosen = _choose_minerals(minerals, library)
+        chosen = select_minerals(known_minerals(library), minerals)
         made = synthesize_mineral_map(
             [mineral.compositions()[0] for mineral in chosen],
             formulas=[mineral.formula for mineral in chosen],
@@ -330,10 +330,6 @@ def _check_memory(size: int, spectrum_bytes: int) -> None:
             f"{size} spectra take {size * spectrum_bytes / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free",
             "Make fewer at a time",
         )
-
-
-def _choose_minerals(names: Sequence[str], library: str | Path | None) -> tuple[Any, ...]:
-    return select_minerals(known_minerals(library), names)
 
 
 def _with_seed(truth: Mapping[str, Any], seed: int) -> dict[str, Any]:

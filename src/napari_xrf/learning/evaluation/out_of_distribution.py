@@ -22,7 +22,7 @@ from napari_xrf.learning.sources.mineral_bank import HELD_OUT_MINERALS, MineralB
 from napari_xrf.learning.sources.minerals import MineralSource
 from napari_xrf.learning.sources.source import LabelledSpectra, Source, SourceSpec, make_source
 from napari_xrf.learning.training import TEST, generator_of
-from napari_xrf.physics.forward import expect_lines_and_rest
+from napari_xrf.physics.forward import expect_spectra
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.reference.materials import Material
 
@@ -210,8 +210,7 @@ def _unseen_materials(seed: int) -> list[Material]:
 
 def _bank_of(materials: Sequence[Material], instrument_name: str, progress: Progress) -> MineralBank:
     instrument = load_instrument(instrument_name)
-    lines, rest = expect_lines_and_rest(materials, instrument, order=2, progress=progress)
-    spectra = lines + rest
+    spectra = expect_spectra(materials, instrument, order=2, progress=progress)
     spectra = spectra[spectra.sum(axis=1) > 0]
     return MineralBank(
         (spectra / spectra.sum(axis=1, keepdims=True)).astype(np.float32),

@@ -16,7 +16,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.minerals.search import energy_range
 from napari_xrf.minerals.separability import bin_errors, confusion, inseparable_groups
 from napari_xrf.minerals.templates import EnergyBins, Templates, bins_at_resolution
-from napari_xrf.physics.forward import expect_lines_and_rest
+from napari_xrf.physics.forward import expect_samples, expect_spectra
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.reference.materials import Material
 from napari_xrf.reference.minerals import (
@@ -162,9 +162,9 @@ def _bank(
     chosen = select_minerals(library, names)
     kept_back = {mineral.name for mineral in select_minerals(library, held_out)} if held_out else set()
     materials, owner = _materials(chosen)
-    lines, rest = expect_lines_and_rest(materials, instrument, order=2, progress=progress)
-    shown = lines.sum(axis=1) + rest.sum(axis=1) > 0
-    lines, rest, owner = lines[shown], rest[shown], owner[shown]
+    expected = expect_samples(materials, instrument, order=2, progress=progress)
+    shown = expected.lines.sum(axis=1) + expected.rest.sum(axis=1) > 0
+    lines, rest, owner = expected.lines[shown], expected.rest[shown], owner[shown]
     bins = bins_at_resolution(instrument.energy, instrument.detector, *energy_range(instrument))
     templates = _templates(lines, rest, owner, chosen, bins)
     confused = confusion(templates, separable_at, bin_errors(templates.bins, _TOLERANCE), progress)
@@ -228,8 +228,7 @@ def _strangers(
         materials.append(
             Material(f"stranger {number}", dict(zip(map(str, elements), map(float, parts), strict=True)))
         )
-    lines, rest = expect_lines_and_rest(materials, instrument, order=2, progress=progress)
-    spectra = lines + rest
+    spectra = expect_spectra(materials, instrument, order=2, progress=progress)
     return _of_sum_one(spectra[spectra.sum(axis=1) > 0])
 
 
