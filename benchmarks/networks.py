@@ -233,7 +233,7 @@ def strangers(options: argparse.Namespace, models: list[Model]) -> list[Table]:
         if model.description.task == "minerals":
             for kind, area in _likelihood_areas(model, size, options.seed).items():
                 rows[kind]["auroc, likelihood"] = area
-        tables.append(Table(f"Unfamiliar spectra, {model.description.name}", rows))
+        tables.append(Table(f"Out-of-distribution spectra, {model.description.name}", rows))
     return tables
 
 

@@ -13,7 +13,7 @@ import napari_xrf
 from batch_work import measure
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.io.own.cube_files import write_cube
-from napari_xrf.scale.batch import Batch, run_batch
+from napari_xrf.scale.batch import BatchJob, run_batch
 from napari_xrf.scale.executors import WarmProcesses, WorkerDied
 from napari_xrf.scale.inputs import listed_files
 from napari_xrf.scale.manifest import NAME, read_manifest
@@ -42,7 +42,7 @@ def texts(folder, *contents):
 
 
 def batch_of(tmp_path, files, executor=lambda tasks: Here(), **options):
-    return run_batch(Batch("measure", options, measure, tmp_path / "out"), files, executor)
+    return run_batch(BatchJob("measure", options, measure, tmp_path / "out"), files, executor)
 
 
 def test_a_file_that_fails_and_one_that_kills_its_process_stop_no_other(tmp_path):
@@ -99,7 +99,7 @@ def test_a_folder_holds_one_verb(tmp_path):
     files = texts(tmp_path / "in", "a")
     batch_of(tmp_path, files)
     with pytest.raises(InvalidInput, match="holds a batch of measure"):
-        run_batch(Batch("info", {}, measure, tmp_path / "out"), files, lambda tasks: Here())
+        run_batch(BatchJob("info", {}, measure, tmp_path / "out"), files, lambda tasks: Here())
 
 
 def test_files_of_the_same_name_get_folders_of_their_own(tmp_path):

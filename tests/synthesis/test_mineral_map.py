@@ -30,7 +30,11 @@ def draw(seed=1, **options):
     habits=st.tuples(*[st.sampled_from(["grain", "vein", "inclusion"])] * 2),
 )
 def test_abundances_are_shares(rows, columns, grain, beam, zoned, habits):
-    phases = [Phase(2, zoned_to=1 if zoned else None), Phase(0.5, habits[0]), Phase(0.2, habits[1])]
+    phases = [
+        Phase(2, zoned_to=1 if zoned else None),
+        Phase(0.5, habits[0]),
+        Phase(0.2, habits[1]),
+    ]
     texture = Texture(grain_size=grain, beam_fwhm=beam, subpixels=2)
     grown = grow_grains((rows, columns), phases, texture, RNG(0))
     assert grown.abundances.shape == (rows, columns, 3)
@@ -40,7 +44,12 @@ def test_abundances_are_shares(rows, columns, grain, beam, zoned, habits):
 
 
 def test_shares_habits_and_boundaries():
-    phases = [Phase(0.5), Phase(0.3, elongation=4.0), Phase(0.1, "inclusion", 0.4), Phase(0.1, "vein")]
+    phases = [
+        Phase(0.5),
+        Phase(0.3, elongation=4.0),
+        Phase(0.1, "inclusion", 0.4),
+        Phase(0.1, "vein"),
+    ]
     grown = grow_grains((150, 150), phases, Texture(beam_fwhm=0.0), RNG(3))
     found = grown.abundances.mean(axis=(0, 1))
     assert found[0] == pytest.approx(0.5 * 0.8 / 0.8, abs=0.15)
@@ -54,7 +63,10 @@ def test_shares_habits_and_boundaries():
 
 def test_zoned_grains_change_from_core_to_rim():
     smooth = grow_grains(
-        (60, 60), [Phase(1, zoned_to=1), Phase(0)], Texture(grain_size=40, beam_fwhm=0), RNG(2)
+        (60, 60),
+        [Phase(1, zoned_to=1), Phase(0)],
+        Texture(grain_size=40, beam_fwhm=0),
+        RNG(2),
     )
     steps = grow_grains(
         (60, 60),

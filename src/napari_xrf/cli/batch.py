@@ -73,7 +73,7 @@ def run_batch(
             console.say(f"failed: {entry.file}: {entry.error}")
 
     entries, before = batch.run_batch(
-        batch.Batch(arguments.work, work.options, work, arguments.output),
+        batch.BatchJob(arguments.work, work.options, work, arguments.output),
         files,
         lambda tasks: _executor(arguments, tasks),
         told=told,

@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,22 +181,26 @@ def _enhance(
     """
     if not np.any(beam.energies > _SOFTEST_KEV):
         return np.zeros(lines.energies.shape)
-    of_layer, sheets = _sheets(layers, beam, sines)
-    fractions = _sheet_fractions(layers, of_layer, lines)
-    incoming = _sheet_flux(layers, beam, of_layer, sheets, sines)
+    sheets = _sheets(layers, beam, sines)
+    fractions = np.stack([_weight_fractions(layer, lines.elements) for layer in layers], axis=1)
+    fractions = np.repeat(fractions, len(SUBSHELLS), axis=0)[:, sheets.layer]
+    # Mean photons of the beam in each sheet, per unit area across the surface's normal.
+    crossed = sheets.attenuation(beam.energies).T * sheets.mass / sines[0]
+    incoming = beam.photons[:, None] / sines[0] * _mean_passing(crossed)
     generated = production @ incoming * fractions
-    exciting = _exciting_lines(lines, generated @ sheets)
+    exciting = _exciting_lines(lines, generated @ sheets.mass)
     energies = lines.energies[exciting]
-    attenuation = _attenuations(layers, energies)[of_layer]
+    attenuation = sheets.attenuation(energies)
     by_lines = np.concatenate([fluorescence_production(e, energies) for e in lines.elements])
     enhanced = np.zeros(generated.shape)
-    scattered = _excited_by_scatter(layers, beam, production, incoming, of_layer, sheets) * fractions
+    scattered = _excited_by_scatter(beam, production, incoming, sheets) * fractions
     for _ in range(orders):
         emitted = generated[lines.subshell[exciting]] * lines.rates[exciting, None]
-        generated = by_lines @ _isotropic_flux(emitted.T, attenuation, sheets).T * fractions + scattered
+        generated = by_lines @ _isotropic_flux(emitted.T, attenuation, sheets.mass).T * fractions + scattered
         enhanced += generated
         scattered = np.zeros(generated.shape)
-    escaping = _escape(layers, lines, of_layer, sheets, sines[1])
+    # Mass per area of a sheet times the part of its photons that leaves to the detector.
+    escaping = _mean_passing(sheets.attenuation(lines.energies).T * sheets.mass / sines[1]) * sheets.mass
     return np.asarray(lines.rates * (enhanced[lines.subshell] * escaping).sum(axis=1) / (4 * math.pi))
 
 
@@ -229,15 +234,20 @@ def _sines(incidence_deg: float, takeoff_deg: float) -> tuple[float, float]:
     return math.sin(math.radians(incidence_deg)), math.sin(math.radians(takeoff_deg))
 
 
-def _attenuations(layers: Sequence[Layer], energies: Floats) -> Floats:
-    """Return the mass attenuation coefficient of each layer, (layers, E)."""
-    return np.stack([mass_attenuation(layer.material, energies) for layer in layers])
+class _Sheets(NamedTuple):
+    """A sample cut into thin sheets: the layer (S,) of each, and its mass per area, (S,) g/cm²."""
+
+    layers: Sequence[Layer]
+    layer: NDArray[np.intp]
+    mass: Floats
+
+    def attenuation(self, energies: Floats) -> Floats:
+        """Return the mass attenuation coefficient in each sheet, (S, E) cm²/g."""
+        return np.stack([mass_attenuation(layer.material, energies) for layer in self.layers])[self.layer]
 
 
-def _sheets(
-    layers: Sequence[Layer], beam: Beam, sines: tuple[float, float]
-) -> tuple[NDArray[np.intp], Floats]:
-    """Index of the layer and mass per area, g/cm², of each sheet; thin where radiation changes quickly."""
+def _sheets(layers: Sequence[Layer], beam: Beam, sines: tuple[float, float]) -> _Sheets:
+    """Cut a sample, thinly where radiation changes quickly."""
     of_layer, thickness = [], []
     hard = beam.energies > _SOFTEST_KEV
     for index, layer in enumerate(layers):
@@ -251,33 +261,7 @@ def _sheets(
             borders = np.concatenate([[0.0], half, layer.mass_per_area - half[-2::-1], [layer.mass_per_area]])
         thickness.append(np.diff(borders))
         of_layer.append(np.full(borders.size - 1, index, dtype=np.intp))
-    return np.concatenate(of_layer), np.concatenate(thickness)
-
-
-def _sheet_fractions(layers: Sequence[Layer], of_layer: NDArray[np.intp], lines: LineTable) -> Floats:
-    """(elements × 9, sheets) weight fraction of each subshell's element."""
-    fractions = np.stack([_weight_fractions(layer, lines.elements) for layer in layers], axis=1)
-    return np.repeat(fractions, len(SUBSHELLS), axis=0)[:, of_layer]
-
-
-def _sheet_flux(
-    layers: Sequence[Layer],
-    beam: Beam,
-    of_layer: NDArray[np.intp],
-    sheets: Floats,
-    sines: tuple[float, float],
-) -> Floats:
-    """(E, sheets) mean photons of the beam in each sheet, per unit area across the surface's normal."""
-    depths = _attenuations(layers, beam.energies)[of_layer].T * sheets / sines[0]
-    return beam.photons[:, None] / sines[0] * _mean_passing(depths)
-
-
-def _escape(
-    layers: Sequence[Layer], lines: LineTable, of_layer: NDArray[np.intp], sheets: Floats, sine: float
-) -> Floats:
-    """(L, sheets) mass per area of a sheet times the part of its photons that leaves to the detector."""
-    depths = _attenuations(layers, lines.energies)[of_layer].T * sheets / sine
-    return _mean_passing(depths) * sheets
+    return _Sheets(layers, np.concatenate(of_layer), np.concatenate(thickness))
 
 
 def _exciting_lines(lines: LineTable, photons: Floats) -> NDArray[np.intp]:
@@ -289,28 +273,21 @@ def _exciting_lines(lines: LineTable, photons: Floats) -> NDArray[np.intp]:
     return np.flatnonzero(usable & (strength > 0))
 
 
-def _excited_by_scatter(
-    layers: Sequence[Layer],
-    beam: Beam,
-    production: Floats,
-    incoming: Floats,
-    of_layer: NDArray[np.intp],
-    sheets: Floats,
-) -> Floats:
+def _excited_by_scatter(beam: Beam, production: Floats, incoming: Floats, sheets: _Sheets) -> Floats:
     """(elements × 9, sheets) photons per g that the beam excites after one scattering.
 
     Neighbouring energies of the beam are followed together.
     """
     order = np.argsort(beam.energies)
     starts = np.unique(np.linspace(0, order.size, _SCATTER_GROUPS, endpoint=False).astype(int))
-    scattering = np.stack([mass_scattering(layer.material, beam.energies) for layer in layers])
-    emitted = np.add.reduceat((incoming * scattering[of_layer].T)[order], starts, axis=0).T
+    scattering = np.stack([mass_scattering(layer.material, beam.energies) for layer in sheets.layers])
+    emitted = np.add.reduceat((incoming * scattering[sheets.layer].T)[order], starts, axis=0).T
     weights = np.maximum(beam.photons[order], 1e-300)
     norm = np.add.reduceat(weights, starts)
-    attenuation = _attenuations(layers, beam.energies)[:, order]
+    attenuation = sheets.attenuation(beam.energies)[:, order]
     mean_attenuation = np.add.reduceat(attenuation * weights, starts, axis=1) / norm
     mean_production = np.add.reduceat(production[:, order] * weights, starts, axis=1) / norm
-    return mean_production @ _isotropic_flux(emitted, mean_attenuation[of_layer], sheets).T
+    return mean_production @ _isotropic_flux(emitted, mean_attenuation, sheets.mass).T
 
 
 def _isotropic_flux(emitted: Floats, attenuation: Floats, sheets: Floats) -> Floats:

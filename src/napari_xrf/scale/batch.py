@@ -26,7 +26,7 @@ Work: TypeAlias = Callable[[Path, Path], tuple[Any, Sequence[str]]]
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchJob:
     """What is done to each file.
 
     Attributes
@@ -48,7 +48,7 @@ class Batch:
 
 
 def run_batch(
-    batch: Batch,
+    batch: BatchJob,
     files: Sequence[Path],
     executor: Callable[[int], Executor],
     *,
@@ -108,7 +108,7 @@ def run_batch(
     return tuple(ended[task.file] for task in tasks), before
 
 
-def _named(batch: Batch, recipe: str, files: Sequence[Path], known: Mapping[str, Entry]) -> list[Entry]:
+def _named(batch: BatchJob, recipe: str, files: Sequence[Path], known: Mapping[str, Entry]) -> list[Entry]:
     """Return an entry for each file, with a folder that no other has and that it had before."""
     taken = {entry.folder for entry in known.values()}
     tasks = []
@@ -127,7 +127,7 @@ def _free_name(stem: str, taken: set[str]) -> str:
     return name
 
 
-def _run(tasks: Sequence[Entry], batch: Batch, executor: Executor) -> Any:
+def _run(tasks: Sequence[Entry], batch: BatchJob, executor: Executor) -> Any:
     """Yield the entry of each task as it ends."""
     running: dict[Future[Entry], Entry] = {
         executor.submit(do_task, task, batch.work, batch.folder.absolute()): task for task in tasks

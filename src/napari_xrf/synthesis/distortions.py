@@ -49,7 +49,7 @@ _MOST_BRAGG_PEAKS = 3
 
 
 @parameters
-class Calibration(Distortion):
+class Miscalibration(Distortion):
     """Energies are recorded at (1 + gain) E + offset.
 
     Attributes
@@ -272,7 +272,7 @@ class Artefacts(Distortion):
 
 
 @parameters
-class Distortions(Artefacts, Continuum, Pulses, Bragg, Resolution, Calibration):
+class Distortions(Artefacts, Continuum, Pulses, Bragg, Resolution, Miscalibration):
     """The ranges (lower, upper) from which distortions are drawn; None leaves one out.
 
     Raises

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,7 +181,8 @@ def synthesize_painting(
         similarity = color_similarity(clusters.colors, pigments.colors, chosen.similarity)
         weights = threshold_weights(similarity, chosen.threshold)
     seed = draw_seed(noise)
-    drawn, undrawn = _counts(clusters, weights, pigments, chosen, seed)
+    colored = _Colored(clusters, weights, pigments, chosen)
+    drawn, undrawn = _counts(colored, seed)
     budget = default_memory_budget() if memory_budget is None else memory_budget
     budget //= 1 + chosen.with_expected
     photograph = AuxiliaryImage("photograph", rgb_image(image).round().astype(np.uint8), chosen.pixel_size)
@@ -202,8 +203,7 @@ def synthesize_painting(
         "pigment_colors": pigments.colors.tolist(),
         "silhouette": clusters.silhouette,
     }
-    truth = _label(clusters, weights, pigments, chosen, name)
-    lines = _line_counts(clusters, weights, pigments, chosen, name)
+    truth, lines = _label(colored, name), _line_counts(colored, name)
     expected = None
     if chosen.with_expected:
         expected = replace(cube, counts=undrawn.load_within(budget, progress), name=f"{name} (expected)")
@@ -217,14 +217,18 @@ def color_spectra(weights: NDArray[np.float64], pigments: PigmentSpectra) -> NDA
     return mixed / mixed.sum(axis=1, keepdims=True)
 
 
-def _counts(
-    clusters: ColorClusters,
-    weights: NDArray[np.float64],
-    pigments: PigmentSpectra,
-    chosen: PaintingParameters,
-    seed: int,
-) -> tuple[DrawnCounts, DrawnCounts]:
+class _Colored(NamedTuple):
+    """The colours of a painting, and the weights (K, P) of the pigments in each."""
+
+    clusters: ColorClusters
+    weights: NDArray[np.float64]
+    pigments: PigmentSpectra
+    chosen: PaintingParameters
+
+
+def _counts(colored: _Colored, seed: int) -> tuple[DrawnCounts, DrawnCounts]:
     """Return the counts of a painting, drawn and expected."""
+    clusters, weights, pigments, chosen = colored
     shares = color_spectra(weights, pigments)
     tables = make_alias_tables(shares)
     labels = clusters.labels.reshape(-1)
@@ -260,13 +264,8 @@ def _mean_totals(clusters: ColorClusters, chosen: PaintingParameters) -> NDArray
     return chosen.counts_per_pixel * brightness / brightness[clusters.labels].mean()
 
 
-def _line_counts(
-    clusters: ColorClusters,
-    weights: NDArray[np.float64],
-    pigments: PigmentSpectra,
-    chosen: PaintingParameters,
-    name: str,
-) -> ElementMaps | None:
+def _line_counts(colored: _Colored, name: str) -> ElementMaps | None:
+    clusters, weights, pigments, chosen = colored
     names = tuple(sorted({family for families in pigments.families for family in families}))
     if not names:
         return None
@@ -277,13 +276,8 @@ def _line_counts(
     return ElementMaps(names, maps, np.zeros_like(maps), "truth", chosen.pixel_size, name)
 
 
-def _label(
-    clusters: ColorClusters,
-    weights: NDArray[np.float64],
-    pigments: PigmentSpectra,
-    chosen: PaintingParameters,
-    name: str,
-) -> LabelMap:
+def _label(colored: _Colored, name: str) -> LabelMap:
+    clusters, weights, pigments, chosen = colored
     classes = []
     for index, (color, shares) in enumerate(zip(clusters.colors, weights, strict=True)):
         main = [pigments.names[best] for best in np.argsort(-shares, kind="stable")[:3] if shares[best] > 0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numba
 import numpy as np
@@ -121,12 +121,22 @@ def grow_grains(
     """
     _check(shape, phases)
     fine = (shape[0] * texture.subpixels, shape[1] * texture.subpixels)
-    material, grain, rim = _grow_matrix(fine, phases, texture, generator, progress)
-    _drop_inclusions(material, grain, rim, phases, texture, generator, progress)
-    _cut_veins(material, grain, rim, phases, texture, generator, progress)
-    abundances = _mix_pixels(shape, material, grain, rim, phases, texture, generator, progress)
+    grown = _grow_matrix(fine, phases, texture, generator, progress)
+    _drop_inclusions(grown, generator, progress)
+    _cut_veins(grown, generator, progress)
+    abundances = _mix_pixels(grown, generator, progress)
     middle = texture.subpixels // 2
-    return GrainMap(abundances, grain[middle :: texture.subpixels, middle :: texture.subpixels].copy())
+    return GrainMap(abundances, grown.grain[middle :: texture.subpixels, middle :: texture.subpixels].copy())
+
+
+class _Grown(NamedTuple):
+    """What lies at each point of a map, (y, x): material, grain, distance from its core (0) to rim (1)."""
+
+    phases: Sequence[Phase]
+    texture: Texture
+    material: NDArray[np.int16]
+    grain: NDArray[np.int32]
+    rim: NDArray[np.float32]
 
 
 def _check(shape: tuple[int, int], phases: Sequence[Phase]) -> None:
@@ -145,8 +155,7 @@ def _grow_matrix(
     texture: Texture,
     generator: np.random.Generator,
     progress: Progress,
-) -> tuple[NDArray[np.int16], NDArray[np.int32], NDArray[np.float32]]:
-    """Return material, grain and distance from core (0) to rim (1) of each point."""
+) -> _Grown:
     material_of, sites, half_axes, angles = _deal_sites(fine, phases, texture, generator)
     points = np.indices(fine).reshape(2, -1).T.astype(np.float32)
     if texture.roughness > 0:
@@ -162,7 +171,8 @@ def _grow_matrix(
         _, near = tree.query(points[part], k=count, workers=-1)
         near = near.reshape(-1, count)
         _find_grain(points[part], near, sites, half_axes, turns, grain[part], rim[part])
-    return material_of[grain].reshape(fine), grain.reshape(fine), rim.reshape(fine)
+    material = material_of[grain].reshape(fine)
+    return _Grown(phases, texture, material, grain.reshape(fine), rim.reshape(fine))
 
 
 def _deal_sites(
@@ -219,15 +229,8 @@ def _wave(fine: tuple[int, int], texture: Texture, generator: np.random.Generato
     return np.asarray(wave * (texture.roughness * diameter / max(float(wave.std()), 1e-9)) * 0.5, np.float32)
 
 
-def _drop_inclusions(
-    material: NDArray[np.int16],
-    grain: NDArray[np.int32],
-    rim: NDArray[np.float32],
-    phases: Sequence[Phase],
-    texture: Texture,
-    generator: np.random.Generator,
-    progress: Progress,
-) -> None:
+def _drop_inclusions(grown: _Grown, generator: np.random.Generator, progress: Progress) -> None:
+    phases, texture, material, grain, rim = grown
     total = sum(phase.share for phase in phases)
     number = int(grain.max())
     for index, phase in enumerate(phases):
@@ -265,15 +268,8 @@ def _ellipse(
     return (slice(low[0], high[0]), slice(low[1], high[1])), np.hypot(along, across).astype(np.float32)
 
 
-def _cut_veins(
-    material: NDArray[np.int16],
-    grain: NDArray[np.int32],
-    rim: NDArray[np.float32],
-    phases: Sequence[Phase],
-    texture: Texture,
-    generator: np.random.Generator,
-    progress: Progress,
-) -> None:
+def _cut_veins(grown: _Grown, generator: np.random.Generator, progress: Progress) -> None:
+    phases, texture, material, grain, rim = grown
     total = sum(phase.share for phase in phases)
     width = texture.vein_width * texture.subpixels
     for index, phase in enumerate(phases):
@@ -305,30 +301,23 @@ def _distance_to_vein(shape: tuple[int, ...], generator: np.random.Generator) ->
     return np.abs(across).astype(np.float32)
 
 
-def _mix_pixels(
-    shape: tuple[int, int],
-    material: NDArray[np.int16],
-    grain: NDArray[np.int32],
-    rim: NDArray[np.float32],
-    phases: Sequence[Phase],
-    texture: Texture,
-    generator: np.random.Generator,
-    progress: Progress,
-) -> NDArray[np.float32]:
+def _mix_pixels(grown: _Grown, generator: np.random.Generator, progress: Progress) -> NDArray[np.float32]:
+    phases, texture, material, grain, rim = grown
     fine = texture.subpixels
+    rows, columns = material.shape[0] // fine, material.shape[1] // fine
     partner = np.array([index if p.zoned_to is None else p.zoned_to for index, p in enumerate(phases)])
     # Cores differ from grain to grain, so that rims start at different distances.
     start = generator.uniform(0.1, 0.6, size=int(grain.max()) + 1).astype(np.float32)
     outward = np.clip((rim - start[grain]) / (1 - start[grain]), 0, 1)
     if texture.zoning_steps:
         outward = np.floor(outward * texture.zoning_steps + 0.5) / np.float32(texture.zoning_steps)
-    mixed = np.zeros((*shape, len(phases)), dtype=np.float32)
+    mixed = np.zeros((rows, columns, len(phases)), dtype=np.float32)
     for index in range(len(phases)):
         progress(index, len(phases), "mixing pixels")
         here = np.where(material == index, np.where(partner[material] == index, 1.0, 1 - outward), 0.0)
         zoned = (partner[material] == index) & (material != index)
         here = np.where(zoned, outward, here).astype(np.float32)
-        mixed[..., index] = here.reshape(shape[0], fine, shape[1], fine).mean(axis=(1, 3))
+        mixed[..., index] = here.reshape(rows, fine, columns, fine).mean(axis=(1, 3))
     if texture.beam_fwhm > 0:
         sigma = texture.beam_fwhm / FWHM_PER_SIGMA
         mixed = ndimage.gaussian_filter(mixed, (sigma, sigma, 0), mode="nearest")

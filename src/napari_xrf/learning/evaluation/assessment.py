@@ -84,7 +84,7 @@ def evaluate(
             rows = score_out_of_distribution(
                 model, size=min(size, _STRANGE_SPECTRA), seed=seed, device=device, progress=progress
             )
-            tables.append(Table("Unfamiliar spectra against those of the training's kind", rows))
+            tables.append(Table("Out-of-distribution spectra against those of the training's kind", rows))
             drawn = robustness_curves(model, seed=seed, device=device, progress=progress)
         except InvalidInput as error:
             notes.append(f"no curves: {error}")
