@@ -129,8 +129,8 @@ def test_the_ideal_map_differs_only_by_the_distortion():
         counts_per_pixel=3000,
     )
     plain = draw(counts_per_pixel=3000)
-    assert np.array_equal(made.ideal.counts, plain.cube.counts)
-    difference = made.cube.counts.astype(int) - made.ideal.counts
+    assert np.array_equal(made.companions["ideal"].counts, plain.cube.counts)
+    difference = made.cube.counts.astype(int) - made.companions["ideal"].counts
     # Only channels within the added peaks change, and Poisson counts of one random number only grow.
     assert (difference != 0).any()
     changed = (difference != 0).any(axis=(0, 1)).mean()
@@ -146,8 +146,8 @@ def test_the_twin_detector_sees_no_bragg_peaks_and_other_noise():
     )
     ideal = draw(counts_per_pixel=3000).cube.counts.astype(float)
     assert made.cube.counts.sum() > 1.2 * ideal.sum()
-    assert float(made.twin.counts.sum()) == pytest.approx(ideal.sum(), rel=0.01)
-    assert not np.array_equal(made.twin.counts, ideal)
+    assert float(made.companions["twin"].counts.sum()) == pytest.approx(ideal.sum(), rel=0.01)
+    assert not np.array_equal(made.companions["twin"].counts, ideal)
 
 
 def test_truth():

@@ -53,7 +53,7 @@ def classify_by(
     check_method(method, minerals, ClassificationOptions(**options))
     if method == LIKELIHOOD:
         return classify_minerals(measured, minerals, progress=progress, **options)
-    return classify_by_network(measured, minerals, method, progress=progress)
+    return _classify_by_network(measured, minerals, method, progress)
 
 
 def check_method(name: str, minerals: Sequence[Mineral] | None, options: ClassificationOptions) -> None:
@@ -102,29 +102,12 @@ def read_mineral_model(model: str) -> ModelDescription:
     return description
 
 
-def classify_by_network(
-    measured: Measured,
-    minerals: Sequence[Mineral] | None,
-    model: str,
-    *,
-    progress: Progress = ignore_progress,
+def _classify_by_network(
+    measured: Measured, minerals: Sequence[Mineral] | None, model: str, progress: Progress
 ) -> Classification:
-    """Name the mineral of each pixel by a network.
+    """Name the minerals by a network; the probabilities of classes that are not looked for are set to zero.
 
-    Parameters
-    ----------
-    measured
-        The map.
-    minerals
-        Which of the model's minerals may be there: the probabilities of all other classes are set to zero and
-        the rest scaled to a sum of 1, as Bayes' rule has it. None: all.
-    model
-        A shipped model's name or a weights file.
-
-    Raises
-    ------
-    InvalidInput
-        When the model names no minerals, or does not know one that is looked for.
+    The rest is scaled to a sum of 1, as Bayes' rule has it.
     """
     from napari_xrf.learning.prediction import predict
     from napari_xrf.learning.prediction_views import label_map_of

@@ -112,12 +112,10 @@ class SyntheticMap:
         pure spectra do not tell them.
     parameters
         All that made the map, as JSON takes it.
-    ideal
-        The same map without the distortions (same random numbers), or None.
-    twin
-        The same map by a second detector, which sees no Bragg peak, with noise of its own, or None.
-    expected
-        The same map without counting noise, float32, or None.
+    companions
+        The same map, where it was asked for: ``"ideal"``, without the distortions (same random numbers);
+        ``"twin"``, by a second detector, which sees no Bragg peak, with noise of its own; ``"expected"``,
+        without counting noise, float32.
     """
 
     cube: SpectralCube
@@ -127,9 +125,7 @@ class SyntheticMap:
     materials: tuple[Material, ...]
     line_counts: ElementMaps | None
     parameters: Mapping[str, Any]
-    ideal: SpectralCube | None = None
-    twin: SpectralCube | None = None
-    expected: SpectralCube | None = None
+    companions: Mapping[str, SpectralCube]
 
     def truth_entries(self) -> dict[str, Any]:
         """Return the truth by name, for :func:`napari_xrf.io.own.cube_files.write_cube`."""
@@ -236,7 +232,7 @@ def draw_mineral_map(
         progress,
     )
     return SyntheticMap(
-        cube=cubes["cube"],
+        cube=cubes.pop("cube"),
         truth=labels,
         abundances=grown.abundances,
         grains=grown.grains,
@@ -245,15 +241,16 @@ def draw_mineral_map(
         parameters={
             "recipe": "minerals",
             **asdict(chosen),
-            "materials": [_describe(material) for material in materials],
+            "materials": [
+                {"name": each.name, "density": each.density, "mass_fractions": dict(each.mass_fractions)}
+                for each in materials
+            ],
             "seed": str(counts.seed),
             "texture": asdict(texture),
             "phases": [asdict(phase) for phase in phases],
             "distortions": None if distortions is None else asdict(distortions),
         },
-        ideal=cubes.get("ideal"),
-        twin=cubes.get("twin"),
-        expected=cubes.get("expected"),
+        companions=cubes,
     )
 
 
@@ -381,11 +378,3 @@ def _label(
     dtype = np.uint8 if len(materials) < 255 else np.uint16
     labels = (grown.abundances.argmax(axis=2) + 1).astype(dtype)
     return LabelMap(labels, classes, pixel_size=chosen.pixel_size, source=chosen.name)
-
-
-def _describe(material: Material) -> dict[str, Any]:
-    return {
-        "name": material.name,
-        "density": material.density,
-        "mass_fractions": dict(material.mass_fractions),
-    }

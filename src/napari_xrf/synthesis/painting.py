@@ -106,8 +106,8 @@ class SyntheticPainting:
         tell them.
     parameters
         All that made the map, as JSON takes it.
-    expected
-        The same map without counting noise, float32, or None.
+    companions
+        ``"expected"``, the same map without counting noise, float32, where it was asked for.
     """
 
     cube: SpectralCube
@@ -117,7 +117,7 @@ class SyntheticPainting:
     clusters: ColorClusters
     line_counts: ElementMaps | None
     parameters: Mapping[str, Any]
-    expected: SpectralCube | None = None
+    companions: Mapping[str, SpectralCube]
 
     def pigment_maps(self) -> NDArray[np.float32]:
         """Return the share of each pigment in each pixel, (Y, X, P)."""
@@ -204,10 +204,11 @@ def synthesize_painting(
         "silhouette": clusters.silhouette,
     }
     truth, lines = _label(colored, name), _line_counts(colored, name)
-    expected = None
+    beside = {}
     if chosen.with_expected:
-        expected = replace(cube, counts=undrawn.load_within(budget, progress), name=f"{name} (expected)")
-    return SyntheticPainting(cube, truth, weights, pigments.names, clusters, lines, described, expected)
+        counts = undrawn.load_within(budget, progress)
+        beside["expected"] = replace(cube, counts=counts, name=f"{name} (expected)")
+    return SyntheticPainting(cube, truth, weights, pigments.names, clusters, lines, described, beside)
 
 
 def color_spectra(weights: NDArray[np.float64], pigments: PigmentSpectra) -> NDArray[np.float64]:

@@ -105,9 +105,7 @@ def make_minerals(
             colors=[mineral.color for mineral in chosen],
             **options,
         )
-    beside = {"ideal": made.ideal, "twin": made.twin, "expected": made.expected}
-    companions = {name: cube for name, cube in beside.items() if cube is not None}
-    return Synthetic(made.cube, _with_seed(made.truth_entries(), seed), companions)
+    return _synthetic(made, made.cube, seed)
 
 
 def make_layers(
@@ -126,7 +124,7 @@ def make_layers(
     """
     _check_memory(size, _LAYERS_BYTES)
     made = synthesize_layers(size, generator=seeded(seed), parameters=parameters, progress=progress)
-    return Synthetic(made.as_cube(), _with_seed(made.truth_entries(), seed))
+    return _synthetic(made, made.as_cube(), seed)
 
 
 def make_mixtures(
@@ -147,7 +145,7 @@ def make_mixtures(
     used = load_instrument(instrument)
     _check_memory(size, 4 * used.energy.size)
     made = synthesize_mixtures(size, used, generator=seeded(seed), parameters=parameters, progress=progress)
-    return Synthetic(made.as_cube(), _with_seed(made.truth_entries(), seed))
+    return _synthetic(made, made.as_cube(), seed)
 
 
 def make_painting(
@@ -213,8 +211,7 @@ def make_painting(
         memory_budget=memory_budget,
         progress=progress,
     )
-    companions = {} if made.expected is None else {"expected": made.expected}
-    return Synthetic(made.cube, _with_seed(made.truth_entries(), seed), companions)
+    return _synthetic(made, made.cube, seed)
 
 
 def synthesize(
@@ -332,8 +329,10 @@ def _check_memory(size: int, spectrum_bytes: int) -> None:
         )
 
 
-def _with_seed(truth: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    return {**truth, "parameters": {**truth["parameters"], "user_seed": seed}}
+def _synthetic(made: Any, cube: SpectralCube, seed: int) -> Synthetic:
+    truth = made.truth_entries()
+    truth["parameters"] |= {"user_seed": seed}
+    return Synthetic(cube, truth, getattr(made, "companions", {}))
 
 
 # What makes each recipe, the parameters it takes by the argument's name, and its other options.

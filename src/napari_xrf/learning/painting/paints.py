@@ -7,20 +7,14 @@ the forward model of the mixed layer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.learning.painting.colors import (
-    DARKEST,
-    LIGHTEST,
-    absorption,
-    linear_from_srgb,
-    reflectance,
-)
+from napari_xrf.learning.painting.colors import absorption, reflectance
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.forward import expect_spectra
 from napari_xrf.physics.instrument import Instrument
@@ -30,7 +24,6 @@ from napari_xrf.synthesis.pigments import paint_layer
 from napari_xrf.synthesis.substrates import support_layers
 
 Floats = NDArray[np.float64]
-Mixing = Literal["kubelka-munk", "geometric"]
 Pairs = Literal["any", "seen", "held-out"]
 
 PIGMENT_NUMBERS = (0.2, 0.45, 0.35)
@@ -94,30 +87,14 @@ def absorption_over_scattering(colors: ArrayLike) -> Floats:
     return absorption(np.asarray(colors, dtype=np.float64) / 255.0)
 
 
-def mix_colors(masses: ArrayLike, colors: ArrayLike, mixing: Mixing = "kubelka-munk") -> Floats:
-    """Return the sRGB colours (N, 3), 0 to 255, of opaque mixtures.
+def mix_colors(masses: ArrayLike, colors: ArrayLike) -> Floats:
+    """Return the sRGB colours (N, 3), 0 to 255, of opaque mixtures of masses (N, P) and masstones (P, 3).
 
-    Of masses (N, P) and masstones (P, 3). ``"kubelka-munk"`` is the single-constant theory (Kubelka & Munk,
-    Z. tech. Phys. 12 (1931) 593; Duncan, Proc. Phys. Soc. 52 (1940) 390) on the three primaries, every
-    pigment scattering alike: K/S of the mixture is the mean of the pigments'. ``"geometric"`` is the weighted
-    geometric mean of reflectances.
-
-    Raises
-    ------
-    InvalidInput
-        When there is no such mixing model.
+    The single-constant theory (Kubelka & Munk, Z. tech. Phys. 12 (1931) 593; Duncan, Proc. Phys. Soc. 52
+    (1940) 390) on the three primaries, every pigment scattering alike: K/S of the mixture is the mean of the
+    pigments'.
     """
-    if mixing not in get_args(Mixing):
-        raise InvalidInput(f"there is no mixing model {mixing!r}", f"Use {', '.join(get_args(Mixing))}")
-    shares = np.asarray(masses, dtype=np.float64)
-    if mixing == "kubelka-munk":
-        return srgb(reflectance(shares @ absorption_over_scattering(colors)))
-    return srgb(np.exp(shares @ np.log(np.clip(linear_rgb(colors), DARKEST, LIGHTEST))))
-
-
-def linear_rgb(colors: ArrayLike) -> Floats:
-    """Return the linear reflectances, 0 to 1, of sRGB colours from 0 to 255."""
-    return linear_from_srgb(np.asarray(colors, dtype=np.float64) / 255.0)
+    return srgb(reflectance(np.asarray(masses, dtype=np.float64) @ absorption_over_scattering(colors)))
 
 
 def srgb(reflectances: ArrayLike) -> Floats:
