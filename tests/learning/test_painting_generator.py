@@ -12,7 +12,8 @@ from napari_xrf.cli import main
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.physics.instrument import load_instrument
-from napari_xrf.reference.pigments import load_pigments, select_pigments
+from napari_xrf.reference.pigments import load_pigments
+from napari_xrf.reference.tables import select
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.color_similarity import color_similarity
 from napari_xrf.synthesis.painting import PaintingParameters, synthesize_painting
@@ -72,7 +73,7 @@ QUICK = PaintingTraining(
 
 @pytest.fixture(scope="module")
 def table():
-    return select_pigments(load_pigments(), NAMES)
+    return select(load_pigments(), NAMES, "pigment")
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from napari_xrf.reference.minerals import (
     select_minerals,
     spread_color,
 )
-from napari_xrf.reference.pigments import load_pigments, select_pigments
-from napari_xrf.reference.tables import read_table, shipped
+from napari_xrf.reference.pigments import load_pigments
+from napari_xrf.reference.tables import read_table, select, shipped
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def test_synonyms_stand_for_what_is_there(library):
     ],
 )  # fmt: skip
 def test_what_painters_type_is_found(library, typed, meant):
-    assert sorted(each.name for each in select_pigments(load_pigments(), [typed])) == sorted(meant)
+    assert sorted(each.name for each in select(load_pigments(), [typed], "pigment")) == sorted(meant)
 
 
 def test_a_mineral_keeps_the_name_that_painters_use(library):

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.reference.pigments import COLUMNS, load_pigments, select_pigments
+from napari_xrf.reference.pigments import COLUMNS, load_pigments
+from napari_xrf.reference.tables import select
 from napari_xrf.synthesis.color_clusters import (
     ClusterParameters,
     assign,
@@ -259,20 +260,20 @@ def test_shipped_pigments():
     shipped = load_pigments()
     assert len(shipped) >= 40
     assert all(pigment.source and pigment.formula for pigment in shipped)
-    lead_white, vermilion = select_pigments(shipped, ["Lead white", "vermilion"])
+    lead_white, vermilion = select(shipped, ["Lead white", "vermilion"], "pigment")
     assert lead_white.material.mass_fractions["Pb"] == pytest.approx(0.801, abs=0.002)
     assert vermilion.material.mass_fractions["Hg"] == pytest.approx(0.862, abs=0.002)
     layer = paint_layer(lead_white)
     assert layer.material.density == pytest.approx(0.45 * 6.8 + 0.55 * 0.93)
     assert layer.material.mass_fractions["Pb"] < 0.801
     with pytest.raises(InvalidInput, match="Did you mean vermilion"):
-        select_pigments(shipped, ["vermilon"])
+        select(shipped, ["vermilon"], "pigment")
 
 
 def test_expected_pigments_show_their_metal():
     from napari_xrf.physics.instrument import load_instrument
 
-    chosen = select_pigments(load_pigments(), ["malachite", "vermilion"])
+    chosen = select(load_pigments(), ["malachite", "vermilion"], "pigment")
     made = expect_pigments(chosen, load_instrument("m4-tornado"))
     copper, mercury = made.energy.window(7.9, 8.2), made.energy.window(9.8, 10.2)
     assert made.spectra[0, copper].sum() > 20 * made.spectra[1, copper].sum()

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation
-from napari_xrf.physics.instrument import ATMOSPHERES
+from napari_xrf.physics.attenuation import ATMOSPHERES
 from napari_xrf.physics.source import ANODES
 
 _KINDS = ("tube", "electron", "monochromatic")

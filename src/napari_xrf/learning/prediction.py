@@ -279,21 +279,18 @@ def _as_maps(
     if "code" in outputs:
         maps["code"] = outputs["code"].numpy()
     if "spectrum" in outputs:
-        maps["spectrum"] = _as_counts(outputs["spectrum"].numpy(), description, counts, total)
+        maps["spectrum"] = _as_counts(outputs["spectrum"].numpy(), description, counts)
     return maps
 
 
 def _as_counts(
-    spectra: NDArray[np.float32],
-    description: ModelDescription,
-    counts: NDArray[np.float32],
-    total: NDArray[np.float32],
+    spectra: NDArray[np.float32], description: ModelDescription, counts: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Undo the preprocessing of reconstructed spectra; a baseline that was taken off stays off.
 
     A mean of square roots is less than the root of the mean, so the total is set to the spectrum's own.
     """
-    chosen = description.preprocessing
+    chosen, total = description.preprocessing, counts.sum(axis=1)
     values = np.maximum(spectra, 0)
     if chosen.transform == "sqrt":
         values = values**2

@@ -112,30 +112,20 @@ def train(
         training = _Training(
             describe(recipe, drawn, seed), recipe.options, drawn, seed, choose_device(device)
         )
-        return _trained(training, target, resume, progress, on_epoch)
-
-
-def _trained(
-    training: _Training,
-    target: Path | None,
-    resume: bool,
-    progress: Progress,
-    on_epoch: Callable[[Epoch], None] | None,
-) -> Model:
-    if target is not None and resume and has_checkpoint(target):
-        training.restore(read_checkpoint(target))
-    for epoch in training.epochs(progress):
+        if target is not None and resume and has_checkpoint(target):
+            training.restore(read_checkpoint(target))
+        for epoch in training.epochs(progress):
+            if target is not None:
+                write_checkpoint(target, training.checkpoint())
+            if on_epoch is not None:
+                on_epoch(epoch)
+        model = training.finish()
         if target is not None:
-            write_checkpoint(target, training.checkpoint())
-        if on_epoch is not None:
-            on_epoch(epoch)
-    model = training.finish()
-    if target is not None:
-        save_model(target / "model.safetensors", model)
-        write_model_card(target / "model-card.md", model.description)
-        content = {"training": dict(model.description.training), "history": training.history}
-        write_json(target / "metrics.json", content)
-    return model
+            save_model(target / "model.safetensors", model)
+            write_model_card(target / "model-card.md", model.description)
+            content = {"training": dict(model.description.training), "history": training.history}
+            write_json(target / "metrics.json", content)
+        return model
 
 
 def describe(recipe: TrainingRecipe, source: Source, seed: int) -> ModelDescription:

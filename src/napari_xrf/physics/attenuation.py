@@ -10,9 +10,10 @@ one of xraylib's two sources errs the other stands in, see docs/physics.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 
 import numpy as np
 import xraylib
@@ -37,6 +38,9 @@ _TINY = 1e-30
 _SPLINE_SWINGS = {"Si": 1.08, "Cl": 1.06, "Ti": 1.0, "Cr": 1.0}
 # At 20 °C and 1013 hPa; ICRU 37, by weight.
 AIR = Material("air", {"N": 0.75527, "O": 0.23178, "Ar": 0.01283, "C": 0.00012}, 1.2041e-3)
+ATMOSPHERES: Mapping[str, Material | None] = MappingProxyType(
+    {"vacuum": None, "air": AIR, "helium": Material("helium", {"He": 1.0}, 1.664e-4)}
+)
 
 
 @dataclass(frozen=True)
@@ -122,23 +126,6 @@ def transmission(layers: Sequence[Layer], energies_kev: ArrayLike) -> Floats:
     for layer in layers:
         depth += mass_attenuation(layer.material, energies) * layer.mass_per_area
     return np.asarray(np.exp(-depth))
-
-
-def atmosphere(name: str) -> Material | None:
-    """Return the gas of an atmosphere at 20 °C and 1013 hPa, or None for a vacuum.
-
-    Raises
-    ------
-    InvalidInput
-        When the name is not vacuum, air or helium.
-    """
-    if name == "vacuum":
-        return None
-    if name == "air":
-        return AIR
-    if name == "helium":
-        return Material("helium", {"He": 1.0}, 1.664e-4)
-    raise InvalidInput(f"there is no atmosphere {name!r}", "Choose vacuum, air or helium")
 
 
 def absorption_edges(elements: Sequence[str], low: float, high: float) -> Floats:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
+from napari_xrf.physics.attenuation import ATMOSPHERES
 from napari_xrf.physics.detector.detector import with_resolution
-from napari_xrf.physics.instrument import ATMOSPHERES, Instrument, instrument_names, load_instrument
+from napari_xrf.physics.instrument import Instrument, instrument_names, load_instrument
 from napari_xrf.physics.source import ElectronBeam, GivenSource, MonochromaticSource, Source, TubeSource
 
 _PRESET_OF_KIND = {"tube": "m4-tornado", "electron": "sem-eds", "monochromatic": "synchrotron"}

@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike
 
 from napari_xrf.physics.attenuation import (
     AIR,
+    ATMOSPHERES,
     LOWEST_KEV,
     Floats,
     Layer,
     absorption_edges,
-    atmosphere,
     transmission,
 )
 from napari_xrf.physics.detector.detector import response_matrix
@@ -146,7 +146,7 @@ class Illumination:
         return source_spectrum(source, energies)
 
     def _through_gas(self, energies: Floats, path_cm: float) -> Floats:
-        gas, leak = atmosphere(self.instrument.atmosphere), self.instrument.air_part
+        gas, leak = ATMOSPHERES[self.instrument.atmosphere], self.instrument.air_part
         passing = np.ones(energies.shape)
         if gas is not None and path_cm > 0:
             passing = transmission([Layer(gas, path_cm * 1e4)], energies)

@@ -18,13 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 from napari_xrf.core.emission_lines import atomic_number, split_family
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.physics.attenuation import Layer
+from napari_xrf.physics.attenuation import ATMOSPHERES, Layer
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.sensitivities import Sensitivities
 from napari_xrf.physics.source import ElectronBeam, GivenSource, MonochromaticSource, Source, TubeSource
 from napari_xrf.reference.materials import Material
 
-ATMOSPHERES = ("vacuum", "air", "helium")
 _Table = Mapping[str, Any]
 _T = TypeVar("_T")
 _PRESETS = files("napari_xrf.reference") / "instruments"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.label_map import check_color
 from napari_xrf.core.parameters import check_range
 from napari_xrf.reference.materials import Material
-from napari_xrf.reference.tables import density_of, number_of, read_table, select, shipped
+from napari_xrf.reference.tables import density_of, number_of, read_table, shipped
 
 COLUMNS = ("name", "formula", "color", "density", "thickness_um", "pigment_volume", "source")
 _REQUIRED = COLUMNS[:4]
@@ -80,17 +79,6 @@ def load_pigments(path: str | Path | None = None) -> tuple[Pigment, ...]:
     if not pigments:
         raise FileError(table, "holds no pigment", f"Give a header {','.join(_REQUIRED)} and a line for each")
     return tuple(pigments.values())
-
-
-def select_pigments(pigments: Sequence[Pigment], names: Sequence[str]) -> tuple[Pigment, ...]:
-    """Return the named pigments, in the order of the names; capital letters do not matter.
-
-    Raises
-    ------
-    InvalidInput
-        When there is none of a name; the message suggests close ones.
-    """
-    return select(pigments, names, "pigment")
 
 
 def _pigment(row: dict[str, str]) -> Pigment:

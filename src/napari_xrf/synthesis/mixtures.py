@@ -225,7 +225,8 @@ def synthesize_mixtures(
     escape = mixing.uniform(*chosen.escape, size=size)
     ranges = chosen.distortions
     values = None if ranges is None else draw_values(ranges, size, distortion)
-    shapes = _make_shapes(chosen, instrument)
+    reach = (1.0, 1.0) if ranges is None or ranges.width_factor is None else ranges.width_factor
+    shapes = _shapes_between(tuple(chosen.elements), tuple(chosen.substrates), instrument, *reach)
     widths = np.ones(size)
     if values is not None and values.width_factor is not None:
         # Peaks are made in their width: broadening afterwards takes the width of the place where a photon was
@@ -331,12 +332,6 @@ class _Shapes:
         row = np.arange(len(widths))
         share[row, above - 1], share[row, above] = 1 - part, part
         return share
-
-
-def _make_shapes(chosen: MixtureParameters, instrument: Instrument) -> _Shapes:
-    ranges = chosen.distortions
-    widths = (1.0, 1.0) if ranges is None or ranges.width_factor is None else ranges.width_factor
-    return _shapes_between(tuple(chosen.elements), tuple(chosen.substrates), instrument, *widths)
 
 
 @lru_cache(maxsize=_CACHED_SETS)

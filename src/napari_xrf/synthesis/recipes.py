@@ -20,7 +20,8 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.physics.excitation import excitation_of
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.reference.minerals import known_minerals, select_minerals
-from napari_xrf.reference.pigments import load_pigments, select_pigments
+from napari_xrf.reference.pigments import load_pigments
+from napari_xrf.reference.tables import select
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
 from napari_xrf.synthesis.layers import LayersParameters, synthesize_layers
 from napari_xrf.synthesis.mineral_map import MapParameters, synthesize_mineral_map
@@ -198,7 +199,7 @@ def make_painting(
     else:
         used = load_instrument(instrument)
         table = load_pigments(pigment_file)
-        chosen = table if pigments is None else select_pigments(table, pigments)
+        chosen = table if pigments is None else select(table, pigments, "pigment")
         spectra = expect_pigments(chosen, used, ground=ground, substrate=substrate, progress=progress)
         excitation = excitation_of(used)
     made = synthesize_painting(

@@ -33,9 +33,9 @@ from napari_xrf.learning.adaptation.figures import (
 from napari_xrf.learning.adaptation.options import AdaptationOptions
 from napari_xrf.learning.adaptation.recordings import sample_map
 from napari_xrf.learning.adaptation.steps import FineTuning
-from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.evaluation.sampling import source_of
 from napari_xrf.learning.model import Model, choose_device
-from napari_xrf.learning.sources.source import Source, SourceSpec, held_out, make_source
+from napari_xrf.learning.sources.source import Source, held_out
 from napari_xrf.learning.training_loop import TrainingStep, run_steps
 from napari_xrf.learning.weights import save_model
 
@@ -136,7 +136,7 @@ def adapt(
         raise InvalidInput(
             f"{description.name} decides nothing that could be adapted", "Train it on the map's kind"
         )
-    labelled = _source(description, progress) if source is None else source
+    labelled = source_of(description, progress) if source is None else source
     if labelled.names != description.names or labelled.axis != description.axis:
         raise InvalidInput(f"the labelled spectra are not those of {description.name}", "Give its own source")
     spectra = sample_map(cube, description, most=chosen.pixels, seed=seed, progress=progress)
@@ -174,8 +174,8 @@ def adapt(
         len(spectra),
         share,
         gain,
-        _notes(worse, figures, before, after, share, gain),
     )
+    result = replace(result, notes=_notes(result, worse))
     if not worse:
         story = {"map": cube.name, "seed": seed, "options": asdict(chosen), **result.as_json()}
         result = replace(
@@ -187,28 +187,20 @@ def adapt(
     return result
 
 
-def _source(description: ModelDescription, progress: Progress) -> Source:
-    if not description.source_kind:
-        raise InvalidInput(
-            f"{description.name} does not say which spectra it was trained on", "Take a model that does"
-        )
-    return make_source(SourceSpec(description.source_kind, description.source_options), progress)
-
-
 def _judging(source: Source) -> Source:
     """Return the source of spectra that no training has seen or was judged by, as far as there is one."""
     kept: Source = getattr(source, "test", None) or held_out(source)
     return kept
 
 
-def _notes(
-    worse: list[str],
-    figures: Mapping[str, FigureChange],
-    before: MapFigures,
-    after: MapFigures,
-    share: float,
-    gain: float,
-) -> tuple[str, ...]:
+def _notes(result: AdaptationResult, worse: list[str]) -> tuple[str, ...]:
+    figures, before, after, share, gain = (
+        result.figures,
+        result.before,
+        result.after,
+        result.share,
+        result.gain,
+    )
     notes = [
         f"the {name} on held-out spectra fell from {figures[name].before:.4f} to {figures[name].after:.4f}, "
         "more than its error allows: the original weights are kept"

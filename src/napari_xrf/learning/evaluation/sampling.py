@@ -104,7 +104,8 @@ def source_of(description: ModelDescription, progress: Progress = ignore_progres
     """
     if not description.source_kind:
         raise InvalidInput(
-            f"{description.name} does not say what it was trained on", "Evaluate it on a file with truth"
+            f"{description.name} does not say what it was trained on",
+            "Take a model that does, or its spectra",
         )
     return make_source(
         SourceSpec(description.source_kind, {**description.source_options, **changes}), progress

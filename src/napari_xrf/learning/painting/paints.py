@@ -60,7 +60,7 @@ def draw_paints(
     InvalidInput
         When held-out pairs are asked for and there are none that can be mixed.
     """
-    number = len(absorption)
+    number, numbers = len(absorption), np.array(PIGMENT_NUMBERS)
     mixable = np.flatnonzero(~alone) if alone is not None else np.arange(number)
     kept = np.zeros((number, number), dtype=bool) if held_out is None else held_out
     listed = np.argwhere(np.triu(kept, 1))
@@ -68,8 +68,27 @@ def draw_paints(
         raise InvalidInput("no pair of pigments is held out", "Hold some out first")
     strength = absorption.mean(axis=1)
     masses = np.zeros((size, number))
+
+    def choose() -> NDArray[np.intp]:
+        for _ in range(_TRIES):
+            count = int(generator.choice(len(numbers), p=numbers / numbers.sum())) + 1
+            if pairs == "held-out":
+                first = listed[generator.integers(len(listed))]
+                rest = np.setdiff1d(mixable, first)
+                more = generator.choice(rest, min(max(count - 2, 0), rest.size), replace=False)
+                chosen = np.concatenate([first, more])
+                if np.isin(chosen, mixable).all():
+                    return chosen
+                continue
+            if count == 1:
+                return generator.integers(number, size=1)
+            chosen = generator.choice(mixable, min(count, mixable.size), replace=False)
+            if pairs == "any" or not kept[np.ix_(chosen, chosen)].any():
+                return chosen
+        raise InvalidInput("the held-out pairs of pigments cannot be mixed", "Hold out other pairs")
+
     for row in range(size):
-        chosen = _choose(generator, number, mixable, kept, listed, pairs)
+        chosen = choose()
         drawn = generator.dirichlet(np.ones(chosen.size)) / strength[chosen] ** generator.uniform()
         shares = np.maximum(drawn / drawn.sum(), _LEAST_SHARE)
         masses[row, chosen] = shares / shares.sum()
@@ -157,31 +176,3 @@ def expect_paints(
     return expect_spectra(
         [(mixed_layer(pigments, shares), *below) for shares in masses], instrument, progress=progress
     )
-
-
-def _choose(
-    generator: np.random.Generator,
-    number: int,
-    mixable: NDArray[np.intp],
-    kept: NDArray[np.bool_],
-    listed: NDArray[np.intp],
-    pairs: Pairs,
-) -> NDArray[np.intp]:
-    """Return the pigments of one paint."""
-    numbers = np.array(PIGMENT_NUMBERS)
-    for _ in range(_TRIES):
-        count = int(generator.choice(len(numbers), p=numbers / numbers.sum())) + 1
-        if pairs == "held-out":
-            first = listed[generator.integers(len(listed))]
-            rest = np.setdiff1d(mixable, first)
-            more = generator.choice(rest, min(max(count - 2, 0), rest.size), replace=False)
-            chosen = np.concatenate([first, more])
-            if np.isin(chosen, mixable).all():
-                return chosen
-            continue
-        if count == 1:
-            return generator.integers(number, size=1)
-        chosen = generator.choice(mixable, min(count, mixable.size), replace=False)
-        if pairs == "any" or not kept[np.ix_(chosen, chosen)].any():
-            return chosen
-    raise InvalidInput("the held-out pairs of pigments cannot be mixed", "Hold out other pairs")
