@@ -7,27 +7,21 @@ apostrophe before it, which spreadsheets take as "text follows"; reading takes i
 from __future__ import annotations
 
 import csv
+import io
 import re
-from collections.abc import Iterable
-from typing import IO, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 _RUN = re.compile(r"'*[=+\-@\t\r]")
 
 
-class CsvTable:
-    """A table that is written to a stream of text, its texts neutral in spreadsheets, its numbers numbers."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._writer = csv.writer(stream, lineterminator="\n")
-
-    def writerow(self, row: Iterable[Any]) -> None:
-        """Write a line."""
-        self._writer.writerow([neutral(cell) if isinstance(cell, str) else cell for cell in row])
-
-    def writerows(self, rows: Iterable[Iterable[Any]]) -> None:
-        """Write lines."""
-        for row in rows:
-            self.writerow(row)
+def rows_text(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows as the text of a table: its texts neutral in spreadsheets, other values as they are."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for row in (header, *rows):
+        writer.writerow([neutral(cell) if isinstance(cell, str) else cell for cell in row])
+    return buffer.getvalue()
 
 
 def neutral(text: str) -> str:

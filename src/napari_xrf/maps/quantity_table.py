@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_xrf.core.csv_cells import rows_text
 from napari_xrf.io.atomic_write import write_text
-from napari_xrf.io.own.tables import rows_text
 from napari_xrf.maps.quantities import Quantities
 
 _COLUMNS = (

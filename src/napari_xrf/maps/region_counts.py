@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.csv_cells import CsvTable
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.io.atomic_write import replacing
+from napari_xrf.io.own.tables import write_rows
 from napari_xrf.maps.calibrated_map import Measured, calibrate_map
 from napari_xrf.maps.net_counts import NetCounts, net_counts, region_of
 
@@ -86,14 +86,11 @@ def write_region_counts(path: str | Path, rows: Sequence[RegionCounts]) -> None:
     """Write rows as a table (.csv): counts, standard errors and detection limits of each family."""
     families = families_of_rows(rows)
     columns = [f"{family} {what}" for family in families for what in ("counts", "error", "limit")]
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
-        writer = CsvTable(handle)
-        writer.writerow(["region", "pixels", "live_time_s", *columns])
-        for row in rows:
-            seconds = "" if row.seconds is None else f"{row.seconds:.6g}"
-            cells: list[object] = [row.region, row.pixels, seconds]
-            for family in families:
-                net = row.families.get(family)
-                values = (net.counts, net.error, net.limit) if net is not None else ()
-                cells += [f"{value:.6g}" for value in values] or ["", "", ""]
-            writer.writerow(cells)
+    told = []
+    for row in rows:
+        cells: list[Any] = [row.region, row.pixels, row.seconds]
+        for family in families:
+            net = row.families.get(family)
+            cells += [None] * 3 if net is None else [net.counts, net.error, net.limit]
+        told.append(cells)
+    write_rows(path, ["region", "pixels", "live_time_s", *columns], told)

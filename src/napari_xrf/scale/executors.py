@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -56,7 +57,7 @@ class WarmProcesses(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Queue a call; what it takes and returns must be picklable."""
         future: Future[Any] = Future()
-        self._queue.put((future, _Call(fn, args, kwargs)))
+        self._queue.put((future, partial(fn, *args, **kwargs)))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -91,15 +92,6 @@ class WarmProcesses(Executor):
                 future.set_exception(error)
         if pool is not None:
             pool.shutdown()
-
-
-class _Call:
-    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._parts = function, args, kwargs
-
-    def __call__(self) -> Any:
-        function, args, kwargs = self._parts
-        return function(*args, **kwargs)
 
 
 class Cluster(Executor):

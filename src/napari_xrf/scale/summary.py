@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.io.own.tables import rows_text
+from napari_xrf.core.csv_cells import rows_text
 
 _STANDS_OUT = 5.0  # robust standard deviations
 _LEAST_ROWS = 8  # fewer tell no spread

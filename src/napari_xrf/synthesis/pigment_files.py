@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.reference.tables import read_table
 from napari_xrf.synthesis.pigments import PigmentSpectra, rgb
 
 _TABLE = "colors.csv"
@@ -62,26 +63,20 @@ def _read_folder(folder: Path) -> PigmentSpectra:
     from napari_xrf.io import read
 
     table = folder / _TABLE
-    lines = _lines(table)
-    if not lines or lines[0] != ["name", "color", "file"]:
-        raise FileError(table, "does not begin with name,color,file", "Write that as its first line")
-    if len(lines) == 1:
+    rows = read_table(table, ("name", "color", "file"))
+    if not rows:
         raise FileError(table, "holds no pigment", "Add a line for each")
-    names, colors, spectra = [], [], []
-    axis: EnergyAxis | None = None
-    for line, row in enumerate(lines[1:], 2):
-        if len(row) != 3:
-            raise FileError(table, f"line {line}: {len(row)} values instead of 3")
-        spectrum = (folder / row[2]).resolve()
+    sums = []
+    for line, row in rows:
+        spectrum = (folder / row["file"]).resolve()
         if not spectrum.is_relative_to(folder.resolve()):
-            raise FileError(table, f"line {line}: {row[2]} lies outside the folder", "Move it there")
+            raise FileError(table, f"line {line}: {row['file']} lies outside the folder", "Move it there")
         cube = read(spectrum)
-        axis = axis or cube.energy
-        spectra.append(cube.energy.rebin(cube.sum_spectrum(), axis))
-        names.append(row[0])
-        colors.append(row[1])
-    assert axis is not None
-    return _pigments(table, names, colors, np.array(spectra), axis)
+        sums.append((cube.energy, cube.sum_spectrum()))
+    axis = sums[0][0]
+    spectra = np.array([own.rebin(counts, axis) for own, counts in sums])
+    names, colors = ([row[column] for _, row in rows] for column in ("name", "color"))
+    return _pigments(table, names, colors, spectra, axis)
 
 
 def _pigments(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_xrf.core.csv_cells import CsvTable
+from napari_xrf.core.csv_cells import rows_text
 from napari_xrf.io.atomic_write import write_text
 
 
@@ -23,15 +22,6 @@ def write_rows(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[
     """
     shown = ([_SHOWN.get(type(value), _text)(value) for value in row] for row in rows)
     write_text(Path(path), rows_text(header, shown))
-
-
-def rows_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return rows as the text of a table, values as they are."""
-    buffer = io.StringIO()
-    table = CsvTable(buffer)
-    table.writerow(header)
-    table.writerows(rows)
-    return buffer.getvalue()
 
 
 def _text(value: Any) -> Any:

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_xrf.core.csv_cells import CsvTable
+from napari_xrf.core.csv_cells import rows_text
 from napari_xrf.core.emission_lines import SHELLS, emission_lines
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.io.atomic_write import replacing
+from napari_xrf.io.atomic_write import replacing, write_text
 from napari_xrf.io.calibration import axis_from_energies
 from napari_xrf.io.own.files import write_by_suffix
 from napari_xrf.io.spectra.single import one_pixel_cube, unended
@@ -44,10 +44,8 @@ def write_spectra(path: str | Path, spectra: Mapping[str, Spectrum]) -> None:
     if len(axes) != 1:
         raise InvalidInput("spectra of one table must have one energy axis", "Save them one by one")
     columns = [next(iter(axes)).energies.tolist(), *(each.counts.tolist() for each in spectra.values())]
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
-        writer = CsvTable(handle)
-        writer.writerow([_HEADER[0], *spectra])
-        writer.writerows((repr(row[0]), *map(_plain, row[1:])) for row in zip(*columns, strict=True))
+    rows = ((repr(row[0]), *map(_plain, row[1:])) for row in zip(*columns, strict=True))
+    write_text(path, rows_text([_HEADER[0], *spectra], rows))
 
 
 def write_spectrum_picture(path: str | Path, spectrum: Spectrum, *, elements: Sequence[str] = ()) -> None:
