@@ -57,7 +57,7 @@ def instrument_of(cube: SpectralCube) -> Instrument:
         energy=cube.energy,
         incidence_deg=_angle(found.incidence_deg, preset.incidence_deg),
         takeoff_deg=_angle(found.takeoff_deg, preset.takeoff_deg),
-        atmosphere=found.atmosphere if found.atmosphere in ATMOSPHERES else preset.atmosphere,
+        atmosphere=told if (told := found.atmosphere) and told in ATMOSPHERES else preset.atmosphere,
     )
 
 
