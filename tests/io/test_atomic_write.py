@@ -170,3 +170,11 @@ def test_a_folder_is_held_by_one_piece_of_work(tmp_path):
         assert list(folder.iterdir()) == []
     with held_folder(tmp_path / "new", "training"):
         pass
+
+
+def test_a_symlink_that_leads_to_itself_is_no_place(tmp_path):
+    path = tmp_path / "loop.csv"
+    path.symlink_to("loop.csv")
+    with pytest.raises(FileError, match="cannot be written"), replacing(path):
+        pass
+    assert [entry.name for entry in tmp_path.iterdir()] == ["loop.csv"]

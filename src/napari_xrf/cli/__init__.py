@@ -61,6 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # a user gets one line, a developer the traceback
         if arguments.traceback:
             raise
+        if isinstance(error, OSError) and error.filename:
+            return console.fail(f"{str(error.filename)[-200:]}: cannot be used ({error.strerror})")
+        if isinstance(error, MemoryError):
+            return console.fail(f"there is not enough memory ({error}). Give a smaller --memory")
         return console.fail(f"unexpected {type(error).__name__}: {error} (--traceback shows where)")
     return int(answer.exit_code)
 

@@ -17,6 +17,7 @@ from napari_xrf.cli.map_file import check_folder
 from napari_xrf.cli.model_options import folder_option
 from napari_xrf.core.cores import core_count
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.named_files import content_of, is_file
 
 if TYPE_CHECKING:
     from napari_xrf.scale.manifest import Entry
@@ -70,7 +71,8 @@ def run_batch(
 
     def told(entry: Entry) -> None:
         if entry.status == "failed":
-            console.say(f"failed: {entry.file}: {entry.error}")
+            said = entry.error if entry.error.startswith(entry.file) else f"{entry.file}: {entry.error}"
+            console.say(f"failed: {said}")
 
     entries, before = batch.run_batch(
         batch.BatchJob(arguments.work, work.options, work, arguments.output),
@@ -193,8 +195,8 @@ def _options(arguments: argparse.Namespace, verbs: Mapping[str, Any]) -> dict[st
     if recipe is not None:
         beside = recipe.parent
         try:
-            given = tomllib.loads(recipe.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError) as error:
+            given = tomllib.loads(content_of(recipe).decode("utf-8-sig"))
+        except ValueError as error:
             raise FileError(recipe, f"is no recipe that can be read ({error})") from error
         tables = {name: given.pop(name) for name in [*given] if isinstance(given[name], dict)}
         if strange := tables.keys() - verbs.keys():
@@ -222,7 +224,7 @@ def _with_paths(value: Any, beside: Path) -> Any:
 
 
 def _with_path(word: str, beside: Path) -> str:
-    files = (path for path in (Path(word), beside / word) if word and path.is_file())
+    files = (path for path in (Path(word), beside / word) if is_file(path))
     return str(next((path.absolute() for path in files), word))
 
 

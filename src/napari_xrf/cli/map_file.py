@@ -13,6 +13,7 @@ from napari_xrf.cli.console import Console
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import parse_bytes
+from napari_xrf.core.named_files import content_of, is_file
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io import pymca_config
 from napari_xrf.io.atomic_write import made_folder
@@ -166,17 +167,17 @@ def _energy(text: str) -> list[float]:
         if Path(text).suffix == pymca_config.SUFFIX:
             config = pymca_config.read_pymca_config(text)
             return [config.offset_kev, config.width_kev]
-        if ":" in text and not Path(text).is_file():
+        if not is_file(text):
             offset, width = (float(part) for part in text.split(":"))
             if not width > 0:
                 raise ValueError
             return [offset, width]
-        lines = Path(text).read_text(encoding="utf-8").replace(",", " ").splitlines()
+        lines = content_of(text).decode().replace(",", " ").splitlines()
         words = [line.split() for line in lines if line.strip()]
         return [float(each[0]) for each in words if each[0][0] in "+-.0123456789"]
     except FileError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    except (OSError, ValueError):
+    except ValueError:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no energy axis; write OFFSET:WIDTH in keV, as 0:0.01, or a file of energies"
         ) from None

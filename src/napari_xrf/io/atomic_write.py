@@ -48,8 +48,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     Raises FileError when the folder cannot be written or the disk is full.
     """
     given = Path(path)
-    target = given.resolve() if given.is_symlink() else given
     mode = _mode_of(given)
+    target = given.resolve() if given.is_symlink() else given
     sweep(target.parent)
     temporary = target.with_name(f".napari-xrf~{_HOST}~{os.getpid()}~{secrets.token_hex(4)}~{target.name}")
     _mine.add(temporary)
@@ -175,8 +175,11 @@ def _mode_of(path: Path) -> int | None:
     """Return the permissions of the file at a path, None where there is none; raise where it must stay."""
     try:
         status = path.stat()
-    except OSError:
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FileError(path, f"cannot be written ({reason})", "Choose another name") from error
     if not path.is_file():
         raise FileError(path, "is no regular file", "Choose another name")
     if not os.access(path, os.W_OK):

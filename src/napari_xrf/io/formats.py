@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core import named_files
 from napari_xrf.core.abundances import Abundances
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput, told_of
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.named_files import is_folder
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
@@ -122,8 +124,8 @@ def read(
     InvalidInput
         When an option makes no sense for this file.
     """
-    if (folder := Path(path)).is_dir() and folder.suffix.lower() not in _FOLDER_FILES:
-        return _of_folder(folder, energy, memory_budget, progress, detector, dataset, energy_axis, map)
+    if is_folder(path) and not _is_folder_file(path):
+        return _of_folder(Path(path), energy, memory_budget, progress, detector, dataset, energy_axis, map)
     file, chosen = _format_of(path)
     reader = _load(chosen.reader)
     known = inspect.signature(reader).parameters
@@ -261,28 +263,17 @@ def is_element_map_file(path: str | Path) -> bool:
 
 
 def existing_file(path: str | Path) -> Path:
-    """Return the path of a file that can be opened and is not empty, or raise FileError."""
-    file = Path(path)
-    try:
-        if file.is_dir() and file.suffix.lower() in _FOLDER_FILES:
-            return file
-        if file.is_dir():
-            raise FileError(file, "is a folder, not a file", "Choose a file in it")
-        if not file.is_file():
-            missing = not file.exists()
-            raise FileError(file, "does not exist" if missing else "is not a regular file")
-        if file.stat().st_size == 0:
-            raise FileError(file, "is empty")
-        with file.open("rb"):
-            return file
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FileError(file, f"cannot be opened ({reason})") from error
+    """Return the path of a file, or of a folder that is one (.zspy); raise FileError where none is."""
+    return Path(path) if _is_folder_file(path) else named_files.existing_file(path)
+
+
+def _is_folder_file(path: str | Path) -> bool:
+    return Path(path).suffix.lower() in _FOLDER_FILES and is_folder(path)
 
 
 def _format_of(path: str | Path) -> tuple[Path, Format]:
     file = existing_file(path)
-    file = file if file.is_dir() else _followed(file)
+    file = file if _is_folder_file(file) else _followed(file)
     suffix = file.suffix.lower()
     candidates = [row for row in FORMATS if suffix in row.suffixes]
     if not candidates:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.named_files import content_of
 
 SUFFIX = ".cfg"
 _LARGEST = 2**24
@@ -39,11 +40,7 @@ def read_pymca_config(path: str | Path) -> PymcaConfig:
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment, method-assign]  # symbols keep their capitals
     try:
-        if target.stat().st_size > _LARGEST:
-            raise FileError(target, "is too large for a fit configuration")
-        parser.read_string(target.read_text("latin-1"))
-    except OSError as error:
-        raise FileError(target, f"cannot be read ({error.strerror})") from error
+        parser.read_string(content_of(target, _LARGEST).decode("latin-1"))
     except configparser.Error as error:
         raise FileError(target, f"is no PyMca configuration ({str(error).splitlines()[0]})") from error
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap, members_of
+from napari_xrf.core.named_files import is_file, is_folder
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
@@ -71,7 +71,7 @@ def check_method(name: str, minerals: Sequence[Mineral] | None, options: Classif
         raise InvalidInput("there is no mineral to look for", "Name at least one")
     if name == LIKELIHOOD:
         return
-    if name not in shipped_models() and not Path(name).exists():
+    if name not in shipped_models() and not (is_file(name) or is_folder(name)):
         known = ", ".join([LIKELIHOOD, *models_giving("minerals")])
         raise InvalidInput(f"there is no method {name!r}", f"Use {known}, or a mineral model's weights file")
     wanted_classes(read_mineral_model(name), minerals)

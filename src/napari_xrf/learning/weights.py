@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.named_files import is_file
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.learning.description import ModelDescription, description_as_json, description_from_json
 
@@ -46,10 +47,9 @@ def find_weights(model: str | Path) -> Path:
     if str(model) in shipped:
         return shipped[str(model)]
     path = Path(model)
-    if path.is_dir() and (path / f"model{SUFFIX}").is_file():
-        return path / f"model{SUFFIX}"
-    if path.is_file():
-        return path
+    for place in (path / f"model{SUFFIX}", path):
+        if is_file(place):
+            return place
     raise InvalidInput(
         f"there is no model {str(model)!r}",
         f"Give a weights file ({SUFFIX}) or one of {', '.join(shipped) or 'none shipped'}",

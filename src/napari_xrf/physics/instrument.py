@@ -19,6 +19,7 @@ from napari_xrf.core.emission_lines import atomic_number, split_family
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.physics.attenuation import ATMOSPHERES, Layer
+from napari_xrf.core.named_files import content_of, is_file
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.sensitivities import Sensitivities
 from napari_xrf.physics.source import ElectronBeam, GivenSource, MonochromaticSource, Source, TubeSource
@@ -163,7 +164,7 @@ def load_instrument(name_or_path: str | Path) -> Instrument:
     if key in instrument_names():
         return _preset(key)
     path = Path(name_or_path)
-    if path.suffix.lower() != ".toml" and not path.is_file():
+    if path.suffix.lower() != ".toml" and not is_file(path):
         raise InvalidInput(
             f"there is no instrument {str(name_or_path)!r}",
             f"Use {', '.join(instrument_names())}, or the path of a .toml file",
@@ -179,10 +180,7 @@ def _preset(name: str) -> Instrument:
 
 def _read(path: Path) -> Instrument:
     try:
-        with path.open("rb") as handle:
-            content = tomllib.load(handle)
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror})") from error
+        content = tomllib.loads(content_of(path).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FileError(path, f"is no TOML file ({error})") from error
     try:

@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 
 from napari_xrf.core.csv_cells import original
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.named_files import content_of
 
 _DELIMITERS = ",;\t|"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -206,10 +207,7 @@ def _suggestion(name: str, by_name: dict[str, _Named]) -> str:
 
 
 def _text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror})") from error
+    content = content_of(path)
     if content.startswith(_WORKBOOK):
         raise FileError(path, "is a workbook of a spreadsheet program", "Save it as CSV (UTF-8)")
     codecs = ("utf-16",) if content.startswith(_UTF16) else ("utf-8-sig", "cp1252")

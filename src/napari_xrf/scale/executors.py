@@ -16,11 +16,11 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from napari_xrf.core.errors import XrfError
+from napari_xrf.core.named_files import is_file
 
 _THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PATIENCE_SECONDS = 20
@@ -115,7 +115,7 @@ class Cluster(Executor):
             raise XrfError(
                 "a cluster needs the package distributed", "Install it: pip install 'napari-xrf[cluster]'"
             ) from None
-        of_file = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
+        of_file = {"scheduler_file": address} if is_file(address) else {"address": address}
         try:
             self._client = distributed.Client(**of_file, timeout=_PATIENCE_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.named_files import content_of, is_file, is_folder
 from napari_xrf.io.formats import FORMATS, is_element_map_file, is_label_file, recognizes
 
 _OF_ANYTHING = {".txt", ".csv", ".xml", ".raw"}  # endings that speak for no format: looked into first
@@ -34,16 +35,16 @@ def listed_files(words: Iterable[str]) -> tuple[Path, ...]:
 
 def _named(word: str, beside: Path | None = None) -> Iterator[Path]:
     path = Path(word)
-    if beside is not None and not path.is_absolute() and not path.exists():
+    if beside is not None and not path.is_absolute() and not (is_file(path) or is_folder(path)):
         path = beside / path
     if word.startswith("@") and beside is None:
         yield from _of_list(Path(word[1:]))
-    elif path.is_dir():
+    elif is_folder(path):
         inside = [file for file in sorted(path.iterdir()) if _holds_spectra(file)]
         if not inside:
             raise InvalidInput(f"{path} holds no map or spectrum", "Name its files")
         yield from inside
-    elif glob.has_magic(word) and not path.exists():
+    elif glob.has_magic(word) and not is_file(path):
         fitting = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - absolute patterns too
         if not fitting:
             raise InvalidInput(f"no file fits {word}", "Check folder and ending")
@@ -54,8 +55,8 @@ def _named(word: str, beside: Path | None = None) -> Iterator[Path]:
 
 def _of_list(path: Path) -> Iterator[Path]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
+        lines = content_of(path).decode("utf-8-sig").splitlines()
+    except ValueError as error:
         raise FileError(path, f"cannot be read as a list of files ({error})") from error
     for line in map(str.strip, lines):
         if line and not line.startswith("#"):

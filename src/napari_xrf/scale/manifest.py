@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.named_files import is_file
 
 try:
     import fcntl
@@ -160,13 +161,13 @@ def recipe_hash(verb: str, options: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps([verb, dict(options)], sort_keys=True, default=str).encode())
     for name in sorted(options):
         for word in str(options[name]).replace("=", ",").split(","):
-            if Path(word.strip()).is_file():
+            if is_file(word.strip()):
                 digest.update(fingerprint(Path(word.strip())).encode())
     return digest.hexdigest()[:16]
 
 
 def _with_companions(path: Path) -> list[Path]:
-    if not path.is_file():
+    if not is_file(path):
         return []
     beside = (file for file in path.parent.iterdir() if file.stem == path.stem and file != path)
     return [path, *sorted(file for file in beside if file.is_file() and not file.name.startswith("."))]

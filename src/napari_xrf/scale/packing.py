@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from napari_xrf.core.errors import FileError
+from napari_xrf.core.named_files import existing_file
 from napari_xrf.io.atomic_write import replacing
 
 _TEXT = "json"
@@ -39,8 +40,9 @@ def read_packed(path: Path, kind: type) -> Any:
     FileError
         When the file is missing, damaged or holds something else.
     """
+    existing = existing_file(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(existing, allow_pickle=False) as file:
             value = _unpacked(json.loads(str(file[_TEXT])), file)
     except OSError as error:
         raise FileError(path, f"cannot be read ({error.strerror or error})") from error

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.named_files import is_folder
 from napari_xrf.reference.tables import read_table
 from napari_xrf.synthesis.pigments import PigmentSpectra, rgb
 
@@ -35,7 +36,7 @@ def read_measured_pigments(path: str | Path) -> PigmentSpectra:
         When something is missing or makes no sense; the message names the file and the line.
     """
     source = Path(path)
-    if source.is_dir():
+    if is_folder(source):
         return _read_folder(source)
     return _read_table(source)
 

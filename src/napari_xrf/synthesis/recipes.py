@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.named_files import existing_file
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.physics.excitation import excitation_of
@@ -296,11 +297,10 @@ def read_picture(path: str | Path) -> NDArray[Any]:
     """
     from PIL import Image
 
+    existing = existing_file(path)
     try:
-        with Image.open(path) as picture:
+        with Image.open(existing) as picture:
             return np.asarray(picture.convert("RGB") if picture.mode in ("P", "CMYK") else picture)
-    except FileNotFoundError:
-        raise FileError(path, "there is no such file") from None
     except Exception as error:  # of many kinds, by format
         raise FileError(
             path, f"cannot be read as a picture ({error})", "Give a .png, .jpg or .tif"

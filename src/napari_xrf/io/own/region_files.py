@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.label_map import NOT_MEASURED, LabelMap
+from napari_xrf.core.named_files import content_of
 from napari_xrf.io.atomic_write import write_text
 from napari_xrf.io.own.files import MARK, as_pair
 from napari_xrf.io.own.outlines import polygons_of
@@ -100,16 +101,12 @@ def read_regions(path: str | Path) -> RegionSet:
     if target.name.lower().endswith(_IN_UM):
         raise FileError(target, "is in µm, for QGIS", "Open the one in pixels")
     try:
-        if target.stat().st_size > _MOST_BYTES:
-            raise FileError(target, "is too large for regions", "Leave out what is not needed")
-        content = json.loads(target.read_text(encoding="utf-8-sig"))
+        content = json.loads(content_of(target, _MOST_BYTES).decode("utf-8-sig"))
         if isinstance(content, list):  # as QuPath writes them, too
             content = {"features": content}
         features = content.get("features", [content])
         regions = [region for number, one in enumerate(features) for region in _regions_of(one, number)]
         return RegionSet(tuple(regions), as_pair(content.get("pixel_size_um")))
-    except OSError as error:
-        raise FileError(target, f"cannot be read ({error.strerror or error})") from error
     except FileError:
         raise
     except Exception as error:  # whatever its JSON makes of it
