@@ -310,7 +310,7 @@ def test_bad_pigment_tables_are_named(tmp_path, text, message):
 
 
 def test_pigment_tables_that_cannot_be_read(tmp_path):
-    with pytest.raises(FileError, match="cannot be read"):
+    with pytest.raises(FileError, match="does not exist"):
         load_pigments(tmp_path / "missing.csv")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(FileError, match="not a CSV file"):
@@ -369,7 +369,7 @@ def test_bad_measured_tables_are_named(tmp_path, rows, message):
 
 
 def test_bad_measured_folders(tmp_path):
-    with pytest.raises(FileError, match="cannot be read"):
+    with pytest.raises(FileError, match="does not exist"):
         read_measured_pigments(tmp_path)
     write_table(tmp_path / "colors.csv", [["name", "color", "file"]])
     with pytest.raises(FileError, match="holds no pigment"):
