@@ -81,7 +81,7 @@ def test_annotations_of_qupath_are_regions(tmp_path):
 )  # fmt: skip
 def test_what_holds_no_regions_is_told(tmp_path, text):
     (tmp_path / "x.geojson").write_text(text)
-    with pytest.raises(FileError, match="holds no regions|is empty"):
+    with pytest.raises(FileError, match=r"holds no regions|is empty"):
         read_regions(tmp_path / "x.geojson")
 
 

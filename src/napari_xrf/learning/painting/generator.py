@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.named_files import is_file
 from napari_xrf.learning.painting.colors import lab_from_linear, linear_from_srgb
 from napari_xrf.learning.painting.network import (
     Options,
@@ -195,7 +196,7 @@ def load_painting_generator(weights: str | Path | None = None) -> PaintingGenera
         When the file is missing, damaged, or no painting generator.
     """
     path = shipped_weights() if weights is None else Path(weights)
-    if not path.is_file():
+    if not is_file(path):
         raise FileError(path, "there is no such file", "Give the weights of a painting generator")
     try:
         tensors, texts = read_tensors(path)
