@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from napari_xrf.core.emission_lines import atomic_number, split_family
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.physics.attenuation import ATMOSPHERES, Layer
 from napari_xrf.core.named_files import content_of, is_file
+from napari_xrf.physics.attenuation import ATMOSPHERES, Layer
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.sensitivities import Sensitivities
 from napari_xrf.physics.source import ElectronBeam, GivenSource, MonochromaticSource, Source, TubeSource

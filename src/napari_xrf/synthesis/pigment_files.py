@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.core.named_files import is_folder
+from napari_xrf.core.named_files import content_of, is_folder
 from napari_xrf.reference.tables import read_table
 from napari_xrf.synthesis.pigments import PigmentSpectra, rgb
 
@@ -116,9 +117,7 @@ def _numbers(path: Path, line: int, row: list[str], length: int) -> list[float]:
 
 def _lines(path: Path) -> list[list[str]]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return [[value.strip() for value in row] for row in csv.reader(file) if any(row)]
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror})") from error
+        stream = StringIO(content_of(path).decode("utf-8-sig"), newline="")
+        return [[value.strip() for value in row] for row in csv.reader(stream) if any(row)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise FileError(path, "is no table of text", "Save it as CSV in UTF-8") from error
