@@ -85,13 +85,13 @@ class Case:
         )
 
 
-def stored_case(seed: int, folder: Path | None) -> Case:
+def stored_case(seed: int, folder: Path | None, dose: float | None = None, formula: str = "") -> Case:
     """Return a case, from a folder where it was made before."""
     if folder is None:
-        return make_case(seed)
-    path = folder / f"{seed:05d}.npz"
+        return make_case(seed, dose, formula)
+    path = folder / f"{formula}{seed:05d}{f'_{dose:.0e}' if dose else ''}.npz"
     if not path.exists():
-        made = make_case(seed)
+        made = make_case(seed, dose, formula)
         truth = {**asdict(made), "counts": None}
         folder.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(path, counts=made.counts, truth=np.array(json.dumps(truth)))
@@ -109,11 +109,11 @@ def stored_case(seed: int, folder: Path | None) -> Case:
         )
 
 
-def make_case(seed: int, dose: float | None = None) -> Case:
-    """Draw a sample and an instrument, and record a spectrum of them."""
+def make_case(seed: int, dose: float | None = None, formula: str = "") -> Case:
+    """Draw a sample, or take a pure one, and an instrument, and record a spectrum of them."""
     generator = np.random.default_rng([seed, 9])
-    kind = str(generator.choice(list(_SAMPLES)))
-    fractions = _SAMPLES[kind](generator)
+    kind = formula or str(generator.choice(list(_SAMPLES)))
+    fractions = mixed_fractions({formula: 100.0}) if formula else _SAMPLES[kind](generator)
     electrons = generator.random() < 0.3
     preset = _electron_preset(generator) if electrons else _tube_preset(generator)
     elements, light = _light(preset, fractions, electrons)

@@ -9,6 +9,8 @@ from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.maps.calibration import calibrate
+from napari_xrf.maps.peaks import find_peaks
+from napari_xrf.maps.setting import setting_of
 from napari_xrf.physics.detector.detector import with_resolution
 from napari_xrf.physics.instrument import load_instrument
 from simulated_maps import TUBE, simulate_map
@@ -55,6 +57,30 @@ def test_a_wrong_scale_is_found_or_told(factor, offset):
     told = EnergyAxis(AXIS.offset * factor if offset is None else offset, AXIS.width * factor, AXIS.size)
     found = calibrate(spectrum, told, excitation=TUBE)
     assert found.doubtful or found.energy.width == pytest.approx(AXIS.width, rel=0.001)
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(1.0, 0.2), (0.95, 0.0), (0.5, 0.0), (2.0, 0.0)])
+def test_a_plate_of_one_element_on_a_wrong_axis_is_found_or_told(factor, offset):
+    plate = simulate_map(
+        (1, 1), 1e6, np.random.default_rng(3), families=("Zn K",), shares=np.ones(1), axis=AXIS, patchy=False,
+    )  # fmt: skip
+    told = EnergyAxis(AXIS.offset * factor + offset, AXIS.width * factor, AXIS.size)
+    found = calibrate(plate.cube.sum_spectrum(), told, excitation=Excitation())
+    assert found.doubtful or abs(float(found.energy.energy((8.64 - AXIS.offset) / AXIS.width)) - 8.64) < 0.02
+
+
+def test_noise_on_a_high_continuum_makes_no_peaks():
+    height = 15_000 * np.exp(-0.5 * ((AXIS.energies - 11) / 4) ** 2)
+    assert find_peaks(np.random.default_rng(0).poisson(height), AXIS) == ()
+
+
+def test_escape_of_sulphur_is_no_sign_of_electrons():
+    spectrum = np.zeros(AXIS.size)
+    for energy, counts in ((2.31, 5e5), (0.57, 9e3), (6.4, 3e5)):
+        spectrum += counts * 0.01 / 0.15 * np.exp(-0.5 * ((AXIS.energies - energy) / 0.06) ** 2)
+    assert setting_of(spectrum, AXIS, Excitation()).kind is None
+    spectrum += 0.05 * spectrum.sum() * (np.abs(AXIS.energies - 0.525) < 0.04) / 8
+    assert setting_of(spectrum, AXIS, Excitation()).kind == "electron"
 
 
 @pytest.mark.parametrize(

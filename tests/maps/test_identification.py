@@ -6,7 +6,7 @@ from napari_xrf import read
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.calibrated_map import find_elements
+from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
 from simulated_maps import TUBE, simulate_map
 
 AXIS = EnergyAxis(-0.955, 0.01, 2400)
@@ -113,6 +113,22 @@ def test_standards(name, there, absent):
     found = {one.element for one in find_elements(read(measured_file(f"standards/{name}")))}
     assert there <= found
     assert not absent & found
+
+
+def test_rhodium_of_the_tube_is_no_element_though_a_file_lists_it():
+    simulated = simulate_map(
+        (1, 1), 1e6, np.random.default_rng(2), families=("Fe K", "Rh L", "Rh K"),
+        shares=np.array([30.0, 0.5, 1.0]), axis=AXIS, patchy=False,
+    )  # fmt: skip
+    cube = SpectralCube(simulated.cube.counts, AXIS, elements=("Fe", "Rh"))
+    assert {one.element for one in find_elements(cube)} == {"Fe"}
+
+
+@pytest.mark.parametrize("name", ["acrylic_Rh50kV_f1.spx", "Acrylic_50kv_50_ma_Rh_vac_D1_600s.msa"])
+def test_scatter_alone_is_no_element_and_no_reason_for_doubt(name):
+    known = calibrate_map(read(measured_file(f"spectra/nist_microxrf/{name}")))
+    assert known.doubt == ""
+    assert find_elements(known) == ()
 
 
 def test_noise_alone_shows_nothing():

@@ -44,7 +44,8 @@ def with_likely_anode(
     before
         The spectrum's explanation in this setting.
     listed
-        Elements that the file names; none of them is taken for an unknown anode.
+        Elements that the file names; none of them is taken for an unknown anode, but rhodium: programs list
+        what they name in the spectrum, and samples hardly ever hold it.
     """
     if setting.kind not in (None, "tube") or setting.highest_kev > _HIGHEST_TUBE_KEV:
         return setting, before
@@ -62,7 +63,8 @@ def with_likely_anode(
 
     for anode in (setting.anode,) if setting.anode else ANODES:
         inner = "L3" if anode == "W" else "K"
-        if setting.anode or (anode not in listed and edge_energy(anode, inner) < setting.highest_kev):
+        named = anode in listed and anode != "Rh"
+        if setting.anode or (not named and edge_energy(anode, inner) < setting.highest_kev):
             attempt(anode, _ANGLES_DEG[0])
     temper = min(again.best.misfit for _, again in trials)
 

@@ -36,10 +36,16 @@ _REFINEMENTS = 8
 _APART_KEV = 0.008  # between axes from which both are refined
 _RIVAL_KEV, _SURE = 0.03, 5.0  # an axis that far off within these log-odds casts doubt
 _CLEAR = 5.0  # log-odds of the peaks by which an axis must be better for others not to be tried
-# A change of the gain so large must rest on many peaks, near to their lines, and most of those there are.
+# A change so large must rest on many peaks, near to their lines, and most of those there are.
 _TOO_FEW_PEAKS = 4  # for a change that is rare in files
-_UNUSUAL_GAIN, _FEW_PEAKS, _LOOSE_EV, _MOST = 0.015, 6, 15.0, 0.75
+_UNUSUAL_GAIN, _FEW_PEAKS, _LOOSE_EV, _MOST = 0.015, 6, 12.0, 0.75
+_FEWER_PEAKS, _SMALL_SHIFT_KEV, _LOOSEST_EV = 4, 0.04, 15.0  # four peaks allow no more
+# Signs of a wrong axis: chi-square per group, which is 2.6 at most in measured spectra of usual detectors on
+# their own axis, and peaks narrower than what electron-hole pairs in silicon scatter (117 eV at Mn Kα).
+_UNEXPLAINED, _UNEXPLAINED_MOVED, _MOVED_KEV, _NARROW_EV = 4.0, 3.0, 0.06, 112.0
+_LINE_KEV, _EXTRAPOLATED_KEV = 0.008, 0.025  # of a line's place; of an axis where peaks are
 _POOR = 2.5  # chi-square per group of channels, of a model that lacks something
+_SCATTERED = 20.0  # the same, of a model without scatter where most is scatter
 _WORTH_A_STEP = 0.2  # gain in log-odds below which no further step is taken
 # What is not known of a tube's scatter, one standard deviation, and where it can lie.
 _ANGLE_DEG, _ANGLE_RANGE_DEG = 15.0, (85.0, 173.0)
@@ -148,6 +154,12 @@ def _likeliest(
         found = tried and min(explained.best.misfit for _, _, explained in tried) < _POOR
         if not (found and start.score < max(axis.score for axis, _, _ in tried) - _CLEAR):
             tried.append((start, *_from_start(counts, setting, excitation, start, elements, progress)))
+    if min(explained.best.misfit for _, _, explained in tried) > _SCATTERED:
+        # Where most is scatter, axes are told by whether they put it on an anode's lines.
+        tried = [
+            (axis, *with_likely_anode(counts, fine, explained, elements, progress))
+            for axis, fine, explained in tried
+        ]
     temper = min(explained.best.misfit for _, _, explained in tried)
     tried.sort(key=lambda one: -_likelihood(one, temper))
     axis, fine, explained = tried[0]
@@ -386,13 +398,17 @@ def _judged(
     columns, best = explained.spectrum, explained.best
     names = [columns.names[k] for k in best.index]
     shown = [
-        best.index[k]
+        (line, math.nan if name.startswith("stray") else line)
         for k, name in enumerate(names)
         if not name.startswith(("continuum", "pile-up")) and best.fit.amplitudes[k] > 0
+        for line in _line_groups(columns.whole[best.index[k]], explained.setting, 8, 0.01)
     ]
-    lines = [line for k in shown for line in _line_groups(columns.whole[k], explained.setting, 8, 0.01)]
     found = find_peaks(counts, after.energy, fwhm=after.detector.fwhm)
-    distances = [min((abs(peak.energy - line) for line in lines), default=math.inf) for peak in found]
+    nearest = [min(shown, key=lambda one: abs(at.energy - one[0]), default=(math.inf, 0.0)) for at in found]
+    distances = [abs(peak.energy - line) for peak, (line, _) in zip(found, nearest, strict=True)]
+    firm = np.array(
+        [near[1] if away < 0.03 else math.nan for near, away in zip(nearest, distances, strict=True)]
+    )
     used = [distance for distance in distances if distance < 0.03]
     weight = np.sqrt([peak.significance for peak in found])
     matched = (
@@ -427,10 +443,67 @@ def _judged(
             "file's energy axis is kept, give the right one if it is wrong",
             doubtful=True,
         )
-    weak = gain > _UNUSUAL_GAIN and (len(used) < _FEW_PEAKS or quality > _LOOSE_EV or matched < _MOST)
-    if rivals or weak:
-        why = "other energy axes fit nearly as well" if rivals else "few peaks speak for so large a change"
-        message += f"; unsure: {why}, give the right axis if this is wrong"
+    doubts = _doubts(explained, found, firm, matched, largest, gain, quality, fwhm, len(used))
+    if rivals:
+        doubts.insert(0, "other energy axes fit nearly as well")
+    if doubts:
+        message += f"; unsure: {doubts[0]}, give the right axis if this is wrong"
     return Calibration(
-        after.energy, after.detector, tuple(shifts), len(used), quality, True, message, after, rivals or weak
+        after.energy, after.detector, tuple(shifts), len(used), quality, True, message, after, bool(doubts)
     )
+
+
+def _doubts(
+    explained: Explanation,
+    found: tuple[Peak, ...],
+    firm: Array,
+    matched: float,
+    shift: float,
+    gain: float,
+    quality: float,
+    fwhm: float,
+    used: int,
+) -> list[str]:
+    """Return why a refined axis may be wrong, in words.
+
+    Parameters
+    ----------
+    found, firm
+        Peaks, and (N,) for each the line of an element or of scatter that it lies on, keV; NaN for none.
+    matched
+        Part of the peaks that lie on lines, stray ones included.
+    shift, gain
+        How far the axis is from the file's, keV and a factor less one.
+    quality, fwhm
+        Distance from the lines and resolution, eV.
+    used
+        How many peaks lie on lines.
+    """
+    on = np.isfinite(firm)
+    weight = np.sqrt([peak.significance for peak in found])
+    few = gain > _UNUSUAL_GAIN and (used < _FEW_PEAKS or matched < _MOST)
+    few |= used <= _FEWER_PEAKS and (shift > _SMALL_SHIFT_KEV or quality > _LOOSEST_EV)
+    few |= shift > _MOVED_KEV and weight[on].sum() < _MATCHED * weight.sum()
+    few |= shift > _MOVED_KEV and _extrapolated(found, firm) > _EXTRAPOLATED_KEV
+    misfit = explained.best.misfit
+    poor = misfit > (_UNEXPLAINED_MOVED if shift > _MOVED_KEV else _UNEXPLAINED)
+    reasons = {
+        "few peaks speak for so large a change": few,
+        "peaks lie far from their lines for so large a change": shift > _USUAL_SHIFT_KEV
+        and quality > _LOOSE_EV,
+        f"the spectrum is explained badly (chi-square {misfit:.0f} per group)": poor,
+        "no silicon detector has so narrow peaks": fwhm < _NARROW_EV,
+    }
+    return [reason for reason, holds in reasons.items() if holds]
+
+
+def _extrapolated(found: tuple[Peak, ...], firm: Array) -> float:
+    """Return the standard error in keV, where it is largest among peaks, of an axis through firm lines."""
+    on = np.isfinite(firm)
+    if on.sum() < 2:
+        return math.inf
+    errors = np.hypot(_LINE_KEV, [peak.energy_error for peak in found])[on]
+    rows = np.array([np.ones(on.sum()), firm[on]]) / errors
+    covariance = np.linalg.inv(rows @ rows.T + np.diag([1 / 0.5**2, 1 / 0.05**2]))
+    at = np.array([np.ones(len(found)), [peak.energy for peak in found]])
+    return float(np.sqrt(np.einsum("kp,kl,lp->p", at, covariance, at).max()))

@@ -33,7 +33,7 @@ _VERY_RARE_ELEMENTS = frozenset((
 
 # M lines lie among the K lines of Si to Cl and the L lines of Y to Mo: alone they prove little.
 _BY_M_ALONE = -4.0
-_TUBE_MATERIAL = -20.0  # rhodium in a tube's spectrum is the tube's, whatever anode was inferred
+_TUBE_MATERIAL = -20.0  # rhodium in a tube's spectrum is the tube's, whatever was inferred or listed
 
 # Part of the highest energy below which an edge counts as well excited: K and L photons of heavier
 # elements are so much likelier than L and M photons (fluorescence yield) that electrons show them
@@ -89,7 +89,7 @@ def candidates(setting: Setting, listed: tuple[str, ...] = (), usual: bool = Fal
             if element not in listed:
                 odds += _BY_M_ALONE * families[0].endswith("M")
                 odds += (_COMMON - _USUAL) * (element == "Ar")  # only in air is it looked for
-                odds += _TUBE_MATERIAL * (element == "Rh" and setting.kind in ("tube", None))
+            odds += _TUBE_MATERIAL * (element == "Rh" and setting.kind in ("tube", None))
             chosen.append((element, families, odds))
     columns = columns_by_element([families for _, families, _ in chosen], setting)
     return tuple(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,13 @@ from napari_xrf.maps.spectrum_fit import Content, Explained, SpectrumFit
 
 Array = NDArray[np.float64]
 
-_PROBABLE = 0.95
-# Reflections, surfaces and neighbours make small peaks that no counting error explains. In 41 measured files
-# an element below this part of all counts was there as often as odds^1.2 / (odds^1.2 + 34) says; it is
-# reported from log-odds where that is two in five.
-_SMALL_PART = 0.02
-_SMALL_LOG_ODDS = 14.0
-_ODDS_POWER, _ODDS_SCALE = 1.2, 34.0
+# Log-odds from which an element is reported. Reflections, surfaces and neighbours make small peaks that no
+# counting error explains: of less than this part of all counts more is asked.
+_LEAST_LOG_ODDS, _SMALL_PART, _SMALL_LOG_ODDS = 3.0, 0.02, 14.0
+# How often elements that passed were there: a logistic function of 1, ln(log-odds), log10(part of all counts)
+# and log-odds before looking, fitted to measured files, what was made of them and spectra of other code.
+_SCALE = (1.1, 0.80, 0.89, 0.16)
+_ODDS_RANGE, _PART_RANGE = (1.0, 700.0), (1e-4, 0.1)
 _SIGNIFICANT = 3.0  # standard errors
 _NOTICEABLE = 0.08  # of all else at the top of an element's peak
 # Beside a strong line: below these parts of the other lines there, and of the highest within 3 FWHM, a peak
@@ -38,8 +38,59 @@ _WRONG_RATIO = 8.0  # log-odds that they cost
 _SEEN_SIBLINGS = 4.0  # standard errors at which other lines of an element count as seen
 # Reflections: those not told apart, the range they lie in, and how near to a line one passes for it.
 _STRAYS_UNSEEN, _STRAY_RANGE_KEV, _SAME_PLACE_KEV = 0.5, 10.0, 0.04
-_TUBE_OR_SAMPLE = 0.5
-_REPORTED = 0.4
+_TUBE_OR_SAMPLE = 0.4
+_REPORTED = 0.5
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for and against an element.
+
+    Attributes
+    ----------
+    element
+        Symbol.
+    odds
+        Log-odds against the best content without it, and no more than its first family gives alone.
+    prior
+        Log-odds before looking.
+    part
+        Its part of all counts.
+    siblings
+        Standard errors by which lines beside its main peak are seen; None where there are none.
+    disagree
+        Whether they contradict it.
+    reflections
+        Logarithm of the number of reflections that would lie at its main line by chance.
+    contrast
+        Its height over all else at the top of its best seen peak.
+    beside
+        Its height over the highest line within 3 FWHM of that.
+    hidden
+        Its height over other lines at the same place.
+    significance
+        Standard errors of its first family.
+    anode
+        Whether it may be the tube's.
+    """
+
+    element: str
+    odds: float
+    prior: float
+    part: float
+    siblings: float | None
+    disagree: bool
+    reflections: float
+    contrast: float
+    beside: float
+    hidden: float
+    significance: float
+    anode: bool
+
+    @property
+    def tested_odds(self) -> float:
+        """The odds, less what lines in the wrong ratio cost where they are not overwhelming."""
+        return self.odds - _WRONG_RATIO * (self.disagree and self.odds < _DOUBTFUL)
 
 
 @dataclass(frozen=True)
@@ -58,6 +109,8 @@ class FoundElement:
         That the element is there, from the comparison of models with and without it.
     pixels
         In how many pixels it was found, when these are few; 0 when the sum spectrum shows it.
+    evidence
+        What the probability rests on, where the element was judged by a spectrum.
     """
 
     element: str
@@ -66,6 +119,7 @@ class FoundElement:
     standard_error: float
     probability: float
     pixels: int = 0
+    evidence: Evidence | None = field(default=None, compare=False, repr=False)
 
 
 def judge(
@@ -89,43 +143,89 @@ def judge(
     found: list[tuple[int, FoundElement]] = []
     for position in sorted(best.content.elements):
         one = spectrum.pool[position]
-        against = [
-            gain for gain, content in moves if position not in content.elements and content not in tried
-        ]
-        against += [
-            other.score(temper) - best.score(temper)
-            for content, other in tried.items()
-            if position not in content.elements
-        ]
-        odds = -max(against, default=-700.0)
         own = np.flatnonzero(np.isin(best.index, spectrum.own[position]))
-        cap = _first_family(spectrum, best, own[0], temper) + spectrum.element_odds(position)
-        odds = min(odds, cap)
-        siblings = _siblings(spectrum, best, own, temper)
-        if odds < _DOUBTFUL and siblings is not None and _disagree(*siblings):
-            odds -= _WRONG_RATIO
+        seen = _evidence(spectrum, best, position, own, _odds(spectrum, best, position, own, moves, tried))
         counts, error = _net(one, best, own, temper)
-        part = counts / max(float(spectrum.counts.sum()), 1.0)
-        probability = _probability(odds, part)
-        if part < _SMALL_PART:
-            if siblings is None or not siblings[0] > _SEEN_SIBLINGS * siblings[1]:
-                probability = min(probability, _no_reflection(spectrum, best, position))
-            if _may_be_anode(spectrum, one):
-                probability = min(probability, _TUBE_OR_SAMPLE)
-            probability *= probability >= _REPORTED
-        if probability > 0 and _significant(best, own[0], temper) and _noticed(spectrum, best, own):
-            found.append((position, FoundElement(one.element, one.mapped, counts, error, probability)))
+        probability = probability_of(seen)
+        if probability > 0:
+            found.append(
+                (position, FoundElement(one.element, one.mapped, counts, error, probability, evidence=seen))
+            )
     return _also_in_maps(spectrum, best, found)
 
 
-def _probability(odds: float, part: float) -> float:
-    """Return the probability of an element of a part of all counts; 0 where it is not reported."""
-    if part >= _SMALL_PART:
-        probability = 1 / (1 + math.exp(-max(min(odds, 700.0), -700.0)))
-        return probability if probability >= _PROBABLE else 0.0
-    if odds < _SMALL_LOG_ODDS:
+def probability_of(seen: Evidence, scale: tuple[float, ...] = _SCALE) -> float:
+    """Return the probability that an element is there; 0 where it is not reported.
+
+    Parameters
+    ----------
+    scale
+        Of the logistic function: of :func:`terms_of`.
+    """
+    hidden = seen.hidden < _UNDER_LINES and seen.beside < _UNDER_STRONG
+    least = _SMALL_LOG_ODDS if seen.part < _SMALL_PART else _LEAST_LOG_ODDS
+    if hidden or seen.tested_odds < least or seen.significance < _SIGNIFICANT or seen.contrast < _NOTICEABLE:
         return 0.0
-    return odds**_ODDS_POWER / (odds**_ODDS_POWER + _ODDS_SCALE)
+    likely = math.fsum(factor * term for factor, term in zip(scale, terms_of(seen), strict=True))
+    probability = 1 / (1 + math.exp(-likely))
+    if seen.part < _SMALL_PART:
+        if seen.siblings is None or seen.siblings < _SEEN_SIBLINGS:
+            probability = min(probability, 1 / (1 + math.exp(seen.reflections - seen.prior)))
+        if seen.anode:
+            probability = min(probability, _TUBE_OR_SAMPLE)
+    return probability if probability >= _REPORTED else 0.0
+
+
+def terms_of(seen: Evidence) -> tuple[float, ...]:
+    """Return what the logarithm of an element's odds is a sum of, to factors."""
+    odds = min(max(seen.tested_odds, _ODDS_RANGE[0]), _ODDS_RANGE[1])
+    part = min(max(seen.part, _PART_RANGE[0]), _PART_RANGE[1])
+    return 1.0, math.log(odds), math.log10(part), seen.prior
+
+
+def _odds(
+    spectrum: SpectrumFit,
+    best: Explained,
+    position: int,
+    own: NDArray[np.intp],
+    moves: list[tuple[float, Content]],
+    tried: dict[Content, Explained],
+) -> float:
+    """Return the log-odds of an element, no more than its first family alone gives."""
+    temper = best.misfit
+    against = [gain for gain, content in moves if position not in content.elements and content not in tried]
+    against += [
+        other.score(temper) - best.score(temper)
+        for content, other in tried.items()
+        if position not in content.elements
+    ]
+    cap = _first_family(spectrum, best, own[0], temper) + spectrum.element_odds(position)
+    return min(-max(against, default=-700.0), cap)
+
+
+def _evidence(
+    spectrum: SpectrumFit, best: Explained, position: int, own: NDArray[np.intp], odds: float
+) -> Evidence:
+    one, temper = spectrum.pool[position], best.misfit
+    siblings = _siblings(spectrum, best, own, temper)
+    counts, _ = _net(one, best, own, temper)
+    reflections = (len(best.content.strays) + _STRAYS_UNSEEN) / _STRAY_RANGE_KEV * _SAME_PLACE_KEV
+    contrast, beside, hidden = _prominence(spectrum, best, own)
+    error = float(best.fit.errors[own[0]]) * math.sqrt(temper)
+    return Evidence(
+        one.element,
+        odds,
+        one.log_odds,
+        counts / max(float(spectrum.counts.sum()), 1.0),
+        None if siblings is None else siblings[0] / siblings[1],
+        siblings is not None and _disagree(*siblings),
+        math.log(reflections) if spectrum.strays else -math.inf,
+        contrast,
+        beside,
+        hidden,
+        float(best.fit.amplitudes[own[0]]) / max(error, 1e-300),
+        _may_be_anode(spectrum, one),
+    )
 
 
 def _also_in_maps(
@@ -170,24 +270,26 @@ def _net(one: Candidate, best: Explained, own: NDArray[np.intp], temper: float) 
     return counts, math.sqrt(max(variance, float((best.fit.errors[told] ** 2).min())) * temper)
 
 
-def _significant(best: Explained, first: int, temper: float) -> bool:
-    return bool(best.fit.amplitudes[first] >= _SIGNIFICANT * best.fit.errors[first] * math.sqrt(temper))
-
-
-def _noticed(spectrum: SpectrumFit, best: Explained, own: NDArray[np.intp]) -> bool:
-    """Whether one of an element's families stands out where its main peak is."""
+def _prominence(spectrum: SpectrumFit, best: Explained, own: NDArray[np.intp]) -> tuple[float, float, float]:
+    """Return how an element's best seen peak stands against what lies there, and lines near and there."""
     heights = best.fit.amplitudes[:, None] * spectrum.columns[best.index]
     mine = heights[own].sum(axis=0)
     lines = heights[spectrum.lines[best.index]].sum(axis=0) - mine
     everything = best.fit.model - mine
+    found = []
     for family in own:
         top = int(heights[family].argmax())
         reach = _NEAR_FWHM * float(spectrum.setting.detector.fwhm(spectrum.energies[top]))
         near = np.abs(spectrum.energies - spectrum.energies[top]) < reach
-        hidden = mine[top] < _UNDER_LINES * lines[top] and mine[top] < _UNDER_STRONG * lines[near].max()
-        if mine[top] >= _NOTICEABLE * everything[top] and not hidden:
-            return True
-    return False
+        others = (
+            max(float(everything[top]), 1e-9),
+            max(float(lines[near].max()), 1e-9),
+            max(float(lines[top]), 1e-9),
+        )
+        contrast, beside, hidden = (float(mine[top]) / other for other in others)
+        clear = not (hidden < _UNDER_LINES and beside < _UNDER_STRONG)
+        found.append((clear, contrast, beside, hidden))
+    return max(found)[1:]
 
 
 def _siblings(
@@ -217,20 +319,7 @@ def _disagree(ratio: float, error: float) -> bool:
     return ratio + 2 * error < 0.5 or ratio - 2 * error > 2.0
 
 
-def _no_reflection(spectrum: SpectrumFit, best: Explained, position: int) -> float:
-    """Return the probability that a single peak is an element's, and no reflection that lies there by chance.
-
-    Reflections of a crystal come in numbers: those that no element explains tell how many there are.
-    """
-    if not spectrum.strays:
-        return 1.0
-    per_kev = (len(best.content.strays) + _STRAYS_UNSEEN) / _STRAY_RANGE_KEV
-    element = math.exp(spectrum.pool[position].log_odds)
-    return element / (element + per_kev * _SAME_PLACE_KEV)
-
-
 def _may_be_anode(spectrum: SpectrumFit, one: Candidate) -> bool:
-    """Whether an unknown tube's L lines, scattered, would look the same: its K lines would tell."""
+    """Whether the lines of an unknown tube, scattered, would look the same."""
     setting = spectrum.setting
-    unknown = setting.kind in (None, "tube") and setting.anode is None
-    return unknown and one.element in ANODES and one.families[0].endswith("L")
+    return setting.kind in (None, "tube") and setting.anode is None and one.element in ANODES

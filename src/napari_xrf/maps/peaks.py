@@ -13,6 +13,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.maps.background import Resolution, estimate_background, typical_fwhm
 
 _SPIKE = 8.0  # standard errors
+_PROMINENT, _VALLEY_FWHM = 5.0, 2.0  # standard errors above the valleys beside a peak, which lie that near
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def find_peaks(
     net = counts - background
     at = energy.energies
     widths = np.asarray(fwhm(at))
-    smooth = _smoothed(net, widths, energy)
+    smooth, noise = _smoothed(net, widths, energy)
     tops = np.flatnonzero((smooth[1:-1] >= smooth[:-2]) & (smooth[1:-1] > smooth[2:]) & (at[1:-1] > 0.15)) + 1
     centres = _centres(tops, net, widths, energy)
     found = []
@@ -70,7 +71,12 @@ def find_peaks(
         window = energy.window(centre - widths[top], centre + widths[top])
         total, under = float(net[window].sum()), float(background[window].sum())
         error = np.sqrt(max(float(counts[window].sum()) + under, 1.0))
-        if total > significance * error and abs(centre - at[top]) < widths[top]:
+        if (
+            total > significance * error
+            and abs(centre - at[top]) < widths[top]
+            and _prominence(smooth, int(top), _VALLEY_FWHM * widths[top] / energy.width)
+            > _PROMINENT * noise * np.sqrt(2 * max(float(counts[window].mean()), 1.0))
+        ):
             found.append(
                 Peak(centre, float(widths[top]) / FWHM_PER_SIGMA * error / total, total, total / error)
             )
@@ -114,12 +120,24 @@ def _centres(
     return centres
 
 
+def _prominence(smooth: NDArray[np.float64], top: int, reach: float) -> float:
+    """Return how far a top stands above the higher of the valleys beside it.
+
+    Noise on a high continuum makes tops, and the background under them passes below the noise.
+    """
+    channels = max(int(reach), 1)
+    below, above = smooth[max(top - channels, 0) : top + 1], smooth[top : top + channels + 1]
+    return float(smooth[top] - max(below.min(), above.min()))
+
+
 def _smoothed(
     net: NDArray[np.float64], widths: NDArray[np.float64], energy: EnergyAxis
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], float]:
+    """Return smoothed counts, (E,), and their standard deviation for one count a channel."""
     sigma = 0.45 * float(np.median(widths[energy.positive])) / FWHM_PER_SIGMA / energy.width
     reach = max(1, int(3 * sigma))
     if net.size <= 2 * reach + 1:
-        return net
+        return net, 1.0
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 0.3)) ** 2)
-    return np.convolve(net, kernel / kernel.sum(), mode="same")
+    kernel /= kernel.sum()
+    return np.convolve(net, kernel, mode="same"), float(np.sqrt((kernel**2).sum()))

@@ -15,8 +15,10 @@ from napari_xrf.physics.instrument import Instrument
 
 _LOWEST_ELECTRON_KEV = 0.2  # carbon K at 0.277 keV is the first line a thin window passes
 _LOWEST_PHOTON_KEV = 0.85  # below it, spectra of X-ray tubes hold noise and little else
-# Counts from 0.2 to 0.85 keV over all counts: SEM spectra hold 2 % and more, those of tubes 0.4 % and less.
+# Counts from 0.2 to 0.85 keV over all counts: SEM spectra hold 2 % and more, those of tubes 0.4 % and less,
+# but for silicon escape of S, Mo or Pb: of such counts as much as a detector lets go.
 _SOFT_KEV, _SOFT_PART = (0.2, 0.85), 0.01
+_ESCAPING_KEV, _ESCAPED_PART = (1.94, 2.6), 0.02
 _HIGHEST_MICROSCOPE_KEV = 30.0
 _COARSE_KEV = 0.020  # channels of elements are no narrower: a quarter of the best resolution
 _END_KEV, _END_COUNTS = 0.3, 40.0  # a spectrum ends where this range holds fewer counts
@@ -123,6 +125,7 @@ def _likely_excitation(
         return excitation
     counts = np.clip(np.asarray(spectrum, dtype=np.float64), 0, None)
     soft = counts[energy.window(*_SOFT_KEV)].sum()
+    soft -= _ESCAPED_PART * counts[energy.window(*_ESCAPING_KEV)].sum()
     if soft <= _SOFT_PART * counts[energy.positive].sum():
         return excitation
     return replace(excitation, kind="electron", energy_kev=highest_kev)

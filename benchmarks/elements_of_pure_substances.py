@@ -1,0 +1,54 @@
+"""Elements found in pure substances by the independent code, as counts rise: no false one at any dose.
+
+    python -m benchmarks.elements_of_pure_substances [FORMULA ...] [--doses 1e5,1e6,2e7] [--folder CASES]
+
+Each substance on a random instrument (X-ray tubes and electrons, see ``independent/element_set.py``), the
+same at every dose but for its error of the energy axis. *Lost*: found at a lower dose and not at this one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+from benchmarks.elements_of_independent_spectra import score_case
+from benchmarks.elements_of_measured_files import Score, print_score
+from benchmarks.independent.element_set import stored_case
+
+SUBSTANCES = (
+    "Mg", "Al", "Si", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Zn", "Ge", "Y", "Zr", "Nb", "Mo",
+    "Pd", "Ag", "Cd", "In", "Sn", "Sb", "Te", "Hf", "Ta", "W", "Pt", "Au", "Pb", "Bi", "SiO2", "CaCO3",
+    "NaCl", "KCl", "PbS", "HgS", "SnO2", "BaSO4", "TiO2", "Fe2O3", "CuFeS2", "ZnS", "As2S3", "CeO2", "UO2",
+    "CaF2",
+)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("formulas", nargs="*")
+    parser.add_argument("--doses", default="1e5,1e6,2e7")
+    parser.add_argument("--folder", type=Path, help="where the spectra are kept")
+    options = parser.parse_args()
+    doses = [float(dose) for dose in options.doses.split(",")]
+    scores: dict[float, list[Score]] = defaultdict(list)
+    lost: dict[float, int] = defaultdict(int)
+    for formula in options.formulas or SUBSTANCES:
+        before: set[str] = set()
+        for dose in doses:
+            case = stored_case(SUBSTANCES.index(formula), options.folder, dose, formula)
+            score = score_case(case)
+            found = {one.element for one in score.true}
+            gone = sorted(before - found)
+            before |= found
+            scores[dose].append(score)
+            lost[dose] += len(gone)
+            print_score(score, f"LOST {' '.join(gone) or '-'} [{case.told}]")
+    print("| counts | substances | with a false element | missed | lost |\n|---|---|---|---|---|")
+    for dose in doses:
+        wrong, missed = (sum(bool(getattr(s, part)) for s in scores[dose]) for part in ("false", "missed"))
+        print(f"| {dose:.0e} | {len(scores[dose])} | {wrong} | {missed} | {lost[dose]} |")
+
+
+if __name__ == "__main__":
+    main()
