@@ -57,7 +57,7 @@ def test_rosettasciio_reads_our_msa(tmp_path):
 
 
 def test_expectations_keep_their_fractions_in_a_table(tmp_path):
-    expected = np.linspace(0, 1, 50) ** 3
+    expected = 3 * np.linspace(0, 1, 50) ** 3
     spectrum = Spectrum(expected, EnergyAxis(0.0, 0.02, 50))
     for suffix in (".csv", ".msa"):
         io.write(tmp_path / f"e{suffix}", spectrum)

@@ -14,16 +14,19 @@ USUAL_WIDTH = 0.01  # keV per channel: the usual setting of synchrotron pulse pr
 _WIDTHS = (2e-4, 0.5)  # keV per channel: finer or coarser ones are of no X-ray detector
 _FARTHEST = 500.0  # keV: no X-ray spectrum begins or ends beyond it
 _KEV_PER = {"ev": 1e-3, "electronvolt": 1e-3, "electronvolts": 1e-3, "kev": 1.0, "kiloelectronvolt": 1.0}
+_FEWEST_EV = 2000  # where an axis of 1 eV per channel ends at least; a shorter one numbers its channels
 _NUMBERED = 1e-6  # channel numbers differ by 1 to within this
 _DIGITS = 15  # a step computed from rounded energies is taken to this many digits
 
 Calibration = tuple[EnergyAxis, tuple[str, ...]]
+_ASSUMED = "No energy calibration in "
+TURNED = "The file's energies fall from channel to channel: the channels were turned round."
 
 
 def assumed_axis(size: int, what: str = "the file", reason: str = "") -> Calibration:
     """Return the usual axis of 0.01 keV per channel from 0, with the warning that it is assumed."""
     note = (
-        f"No energy calibration in {what}{f' that makes sense ({reason})' if reason else ''}: {USUAL_WIDTH} "
+        f"{_ASSUMED}{what}{f' that makes sense ({reason})' if reason else ''}: {USUAL_WIDTH} "
         "keV per channel from 0 keV is assumed; check it against known peaks, or give the energy axis "
         "(energy=(offset, width), --energy OFFSET:WIDTH, keV)."
     )
@@ -38,7 +41,22 @@ def or_assumed(find: Callable[[], Calibration | None], size: int, what: str = "t
         return assumed_axis(size, what, str(error))
 
 
-def axis_from_energies(energies: ArrayLike, units: str = "", size: int | None = None) -> Calibration:
+def of_detectors(found: Sequence[Calibration], names: Sequence[str]) -> list[Calibration]:
+    """Return the calibrations of detectors; those with none take that of the first that has one."""
+    own = [at for at, (_, notes) in enumerate(found) if not any(note.startswith(_ASSUMED) for note in notes)]
+    if not own or len(own) == len(found):
+        return list(found)
+    first, taken, settled = found[own[0]][0], names[own[0]], list(found)
+    for at, (axis, _) in enumerate(found):
+        if at not in own:
+            note = f"Detector {names[at]} has no energy calibration that makes sense: {taken}'s is used."
+            settled[at] = EnergyAxis(first.offset, first.width, axis.size), (note,)
+    return settled
+
+
+def axis_from_energies(
+    energies: ArrayLike, units: str = "", size: int | None = None, *, may_fall: bool = False
+) -> Calibration:
     """Return the linear axis through the energies of all channels.
 
     Parameters
@@ -49,6 +67,8 @@ def axis_from_energies(energies: ArrayLike, units: str = "", size: int | None = 
         ``"eV"`` or ``"keV"``; without it, whichever makes sense.
     size
         Number of channels; as many as energies when not given.
+    may_fall
+        Whether the caller turns the channels round where the energies fall, and ``TURNED`` is in the notes.
 
     Raises
     ------
@@ -65,11 +85,14 @@ def axis_from_energies(energies: ArrayLike, units: str = "", size: int | None = 
         raise InvalidInput(f"{values.shape} energies are no energy axis")
     if size is not None and values.size == size + 1 > 2:
         values = (values[:-1] + values[1:]) / 2
+    turned = may_fall and np.all(np.diff(values) < 0)
+    values = values[::-1] if turned else values
     steps = np.diff(values)
     if not np.all(steps > 0):
         raise InvalidInput("its energies do not rise")
     in_ev = _KEV_PER.get(units.strip().lower()) == 1e-3
-    if 0 <= values[0] <= 1 and np.all(np.abs(steps - 1) < _NUMBERED) and not in_ev:
+    numbered = 0 <= values[0] <= 1 and np.all(np.abs(steps - 1) < _NUMBERED)
+    if numbered and not (in_ev and values[-1] > _FEWEST_EV):
         raise InvalidInput("its energies are channel numbers")
     factor, notes = _kev_per_unit(float(values[0]), float(steps.mean()), values.size, units)
     values = values * factor
@@ -79,7 +102,7 @@ def axis_from_energies(energies: ArrayLike, units: str = "", size: int | None = 
     if abs(rounded - width) * values.size < 1e-9 * abs(values[-1] - values[0]) / values.size:
         width = rounded
     axis = EnergyAxis(float(values[0]), width, values.size)
-    return axis, (*notes, *_bent(values, axis))
+    return axis, (*([TURNED] if turned else []), *notes, *_bent(values, axis))
 
 
 def axis_from_polynomial(coefficients: Sequence[float], size: int, units: str = "keV") -> Calibration:
@@ -95,7 +118,8 @@ def axis_from_polynomial(coefficients: Sequence[float], size: int, units: str = 
     said = f"{offset:g} + {slope:g}·channel"
     if not np.all(np.isfinite([offset, slope, *higher])):
         raise InvalidInput(f"{said} is not finite")
-    if abs(slope - 1) < _NUMBERED and not any(higher) and _KEV_PER.get(units.strip().lower()) != 1e-3:
+    in_ev = _KEV_PER.get(units.strip().lower()) == 1e-3
+    if abs(slope - 1) < _NUMBERED and not any(higher) and not (in_ev and size + offset > _FEWEST_EV):
         raise InvalidInput(f"{said} only numbers the channels")
     if not any(higher):
         factor, notes = _kev_per_unit(offset, slope, size, units)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -63,13 +62,16 @@ def read_edf(
         series = singles
     if not xia and len(series["0"]) > 1:
         notes.append(f"The {len(series['0'])} files of this numbering are the rows of the map.")
-    parts, axes = [], []
+    parts, found = [], []
     for done, (name, rows) in enumerate(series.items()):
-        values, axis, told = _stacked(target, name, rows)
+        values, one, told = _stacked(target, name, rows)
         parts.append(values)
-        axes.append(axis)
+        found.append(one)
         notes += told
         progress(done + 1, len(series), "reading rows")
+    settled = calibration.of_detectors(found, list(series))
+    axes = [axis for axis, _ in settled]
+    notes += [note for _, more in settled for note in more]
     joined = DetectorSum(tuple(parts), tuple(axes))
     sums = [np.sum(part, axis=(0, 1), dtype=np.float64) for part in parts]
     notes += [*differences(list(series), parts, axes), *differing(list(series), sums, axes)]
@@ -111,8 +113,8 @@ def _series(path: Path) -> tuple[dict[str, dict[int, Path]], bool]:
 
 def _stacked(
     path: Path, name: str, rows: dict[int, Path]
-) -> tuple[NDArray[np.unsignedinteger], EnergyAxis, list[str]]:
-    """Return the counts (Y, X, E) of one detector, its axis and warnings; rows that lack are empty."""
+) -> tuple[NDArray[np.unsignedinteger], calibration.Calibration, list[str]]:
+    """Return the counts (Y, X, E) of one detector, its calibration and warnings; rows that lack are empty."""
     held = {row: _images(one) for row, one in rows.items()}
     keys, images = held[min(held)]
     if len(held) == 1 and len(images) > 1:  # all rows in one file
@@ -138,15 +140,13 @@ def _stacked(
             return None
         return calibration.axis_from_polynomial([term or 0.0 for term in terms], size)
 
-    axis, told = calibration.or_assumed(find, size)
     missing = len(stack) - len(read)
     short = sum(len(values) < columns for values in read.values())
     return (
         counts,
-        axis,
+        calibration.or_assumed(find, size),
         [
             *notes,
-            *told,
             *([f"{missing} rows of detector {name} are missing; they are empty."] if missing else []),
             *([f"{short} rows of detector {name} were stopped early."] if short else []),
         ],

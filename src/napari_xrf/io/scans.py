@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 _MOST_PIXELS, _MOST_MISSING = 10**7, 100  # a command that tells of more, or of so many per point, is wrong
 _MOST_AXES = 12  # of a stage and its counters that are tried
 _MESHES = ("mesh", "amesh", "dmesh", "l2scan")
-_UM_PER = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0,
-           "micrometers": 1.0, "mm": 1e3, "millimeter": 1e3, "millimeters": 1e3, "cm": 1e4, "m": 1e6,
-           "nm": 1e-3}  # fmt: skip
+_UM_PER = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "micrometer": 1.0,
+           "mm": 1e3, "millimeter": 1e3, "cm": 1e4, "centimeter": 1e4, "m": 1e6, "meter": 1e6,
+           "nm": 1e-3, "nanometer": 1e-3}  # fmt: skip
 _X_NAME, _Y_NAME = (re.compile(rf"^(sam)?{axis}(_|$|\d|pos)|[_ ]{axis}$|{word}") for axis, word in
-                    (("x", "horizontal|column"), ("y", "vertical|^row")))  # fmt: skip
+                    (("x", "^hor|horizontal|column"), ("y", "^ver|vertical|^row")))  # fmt: skip
 _ALTERNATING = re.compile(r"backnforth|zigzag|snake", re.IGNORECASE)
 
 
@@ -63,6 +63,8 @@ def grid_of(command: str, points: int) -> Grid:
         rows = math.ceil(points / columns)
         notes = (f"The scan holds {points} points, more than its command {command!r} says; rows were added.",)
     motors = ((slow, steps[0]), (fast, steps[1]))
+    if x_first(slow, fast):
+        notes += (f"The scan ran along {fast}: it lies along the rows of the map, {slow} down them.",)
     return Grid((rows, columns), motors, notes, bool(_ALTERNATING.search(command)))
 
 
@@ -130,13 +132,18 @@ def reversed_rows(fast: ArrayLike, shape: tuple[int, int]) -> NDArray[np.bool_] 
 
 def x_first(one: str, other: str) -> bool:
     """Tell whether two scan axes are named x and y, in this order: the map is stored column by column."""
-    return bool(_X_NAME.search(one.lower()) and _Y_NAME.search(other.lower()))
+    one, other = one.lower(), other.lower()
+    # stageX and stageY, t1x and t1y: names that differ in that letter alone.
+    differing = [pair for pair in zip(one, other, strict=False) if pair[0] != pair[1]]
+    alone = len(one) == len(other) and differing == [("x", "y")]
+    return alone or bool(_X_NAME.search(one) and _Y_NAME.search(other))
 
 
 def um_per(units: str, default: str = "") -> tuple[float | None, str]:
     """Return µm per unit of length, None when unknown, and a warning when the default was taken."""
     name = units.strip()
-    factor = _UM_PER.get(name, _UM_PER.get(name.lower()))
+    word = re.sub(r"metre|meters", "meter", name.lower()).removesuffix("s")
+    factor = _UM_PER.get(name, _UM_PER.get(name.lower(), _UM_PER.get(word)))
     if factor is not None:
         return factor, ""
     if default:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-_FAR_BELOW = 0.1  # the largest value of maps that are normalised rather than counted
+_LARGEST_NORMALISED = 1.0 + 1e-6  # fractions none of which is above it are normalised, not counted
+_WHOLE = 0.02  # of a count: multiples of a step miss whole numbers by less
 _GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -86,20 +87,28 @@ def as_counts(values: NDArray[Any]) -> tuple[NDArray[np.unsignedinteger[Any]], t
 
 
 def scale_of(sample: NDArray[Any]) -> float:
-    """Return the power of ten by which normalised values, far below 1, become counts; 1 for counts."""
+    """Return the factor by which normalised values, none above 1, become counts; 1 for counts.
+
+    Where all are multiples of the smallest, that is one count; else a power of ten makes one or more of it,
+    as far as the largest stays within 32 bits.
+    """
     if sample.dtype.kind != "f":
         return 1.0
-    filled = sample[np.isfinite(sample) & (sample > 0)]
-    if not filled.size or filled.max() >= _FAR_BELOW:
+    filled = sample[np.isfinite(sample) & (sample > 0)].astype(np.float64)
+    if not filled.size or filled.max() > _LARGEST_NORMALISED or np.all(filled == np.rint(filled)):
         return 1.0
-    # The smallest value is at least one count, as far as the largest stays within 32 bits.
-    wanted = np.ceil(-np.log10(float(filled.min())))
-    return float(10.0 ** min(wanted, np.floor(9 - np.log10(float(filled.max())))))
+    steps = filled / filled.min()
+    if steps.max() < 1 / np.finfo(sample.dtype).eps * _WHOLE and np.all(
+        np.abs(steps - np.rint(steps)) < _WHOLE
+    ):
+        return float(1 / filled.min())
+    wanted = np.ceil(-np.log10(filled.min()))
+    return float(10.0 ** min(wanted, np.floor(9 - np.log10(filled.max()))))
 
 
 def scale_note(factor: float) -> str:
     """Return the sentence that tells of a scale."""
-    return f"The values are normalised, far below 1: they were multiplied by {factor:g} to become counts."
+    return f"The values are normalised, none above 1: they were multiplied by {factor:g} to become counts."
 
 
 def narrowest(largest: int) -> np.dtype[np.unsignedinteger]:

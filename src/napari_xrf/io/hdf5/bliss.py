@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import posixpath
 import re
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.io import scans
 from napari_xrf.io.hdf5 import file as hdf5_file
-from napari_xrf.io.hdf5.location import MIN_CHANNELS, NO_POSITION, Location, spectra_among
+from napari_xrf.io.hdf5.location import MIN_CHANNELS, NO_POSITION, Location, counter_name, spectra_among
 from napari_xrf.io.scans import um_per
 
 LAYOUT = "BLISS"
@@ -29,7 +28,14 @@ def locate(file: Any) -> list[Location]:
     for match in sorted(matches, key=lambda match: (int(match[1]), int(match[2]), match[0])):
         folder = f"/{match[0]}/measurement"
         paths = [f"{folder}/{child}" for child in hdf5_file.children(hdf5_file.group_at(file, folder))]
-        singles, notes = spectra_among(file, [path for path in paths if _is_mca(file, path)])
+        counters = [path for path in paths if _is_mca(file, path)]
+        if not counters:  # measurement holds links to these, which some programs leave out
+            counters = [
+                path
+                for path in hdf5_file.matching(file, f"/{match[0]}/instrument/*/data")
+                if _is_mca(file, path)
+            ]
+        singles, notes = spectra_among(file, counters)
         if singles:
             found[match[0]] = _location(file, match[0], singles, notes)
     return _loops_joined(file, found)
@@ -50,7 +56,7 @@ def _location(file: Any, scan: str, singles: tuple[str, ...], notes: tuple[str, 
     location = Location(
         singles=singles,
         single_axes="ne",
-        names=tuple(map(posixpath.basename, singles)),
+        names=tuple(map(counter_name, singles)),
         map_shape=grid.shape,
         notes=(*notes, *grid.notes),
     )

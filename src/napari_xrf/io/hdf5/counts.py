@@ -44,6 +44,7 @@ class Hdf5Counts:
     element: int | None = None  # the one index on axis ``d`` to read, or None for the sum
     chunks: tuple[int, ...] | None = None
     per_row: int = 0  # how many of the datasets make one row of the map; 0 where each holds all rows
+    falling: bool = False  # whether the channels are stored from the highest energy down
     # which rows are stored against the direction of the others, (Y,), or None
     backwards: NDArray[np.bool_] | None = None
     # whether values are made whole along the whole energy axis, need 64 bits, and what they are multiplied by
@@ -242,6 +243,8 @@ class Hdf5Counts:
     def _box(self, dataset: Any, chosen: dict[str, slice | int]) -> NDArray[Any]:
         """Read one box, its axes put in the order y, x, e (or n, e), detectors summed."""
         picks = {"d": slice(None) if self.element is None else self.element, **chosen}
+        if self.falling and isinstance(span := picks["e"], slice):
+            picks["e"] = slice(self._length("e") - span.stop, self._length("e") - span.start)
         values = dataset[tuple(picks[letter] for letter in self.axes)]
         left = [letter for letter in self.axes if isinstance(picks[letter], slice)]
         if "d" in left:
@@ -250,6 +253,7 @@ class Hdf5Counts:
             left.remove("d")
         order = [left.index(letter) for letter in "nyxe" if letter in left]
         values = np.transpose(values, order)
+        values = values[..., ::-1] if self.falling else values
         # A single spectrum or row has no axes y and x in the file.
         for at, letter in enumerate("" if "n" in left else "yx"):
             if letter not in left:

@@ -29,11 +29,14 @@ class DatasetChoice:
 
 
 def choices(file: Any) -> tuple[DatasetChoice, ...]:
-    """Return the 3-D and 4-D datasets of numbers in an open file, the largest first."""
+    """Return the 3-D and 4-D datasets of numbers, and the 2-D ones of spectra, largest first."""
     spectra = _lengths_of_spectra(file)
     found = []
     for path, dataset in _datasets(file):
-        if dataset.ndim in (3, 4) and dataset.dtype.kind in "uif" and min(dataset.shape) > 0:
+        points = (
+            dataset.ndim == 2 and dataset.shape[0] > 1 and MIN_CHANNELS <= dataset.shape[1] <= MAX_CHANNELS
+        )
+        if (dataset.ndim in (3, 4) or points) and dataset.dtype.kind in "uif" and min(dataset.shape) > 0:
             axis = guessed_energy_axis(dataset.shape, spectra)
             found.append(DatasetChoice(path, dataset.shape, str(dataset.dtype), axis))
     return tuple(sorted(found, key=lambda choice: -prod(choice.shape)))

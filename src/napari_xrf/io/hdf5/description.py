@@ -61,7 +61,9 @@ def hyperspy_calibration(file: Any, at: str, size: int) -> Calibration | None:
     for axis in hyperspy_axes(file, at):
         if not axis["navigate"]:
             if axis["listed"] is not None:
-                return calibration.axis_from_energies(hdf5_file.array_of(axis["listed"]), axis["units"], size)
+                return calibration.axis_from_energies(
+                    hdf5_file.array_of(axis["listed"]), axis["units"], size, may_fall=True
+                )
             return calibration.axis_from_polynomial([axis["offset"], axis["scale"]], size, axis["units"])
     return None
 

@@ -219,7 +219,7 @@ LAYOUTS = (
     Layout("PyMca bare stack", total=("/data",), bare=True),
     Layout(
         "NanoMAX",
-        single="/entry*/measurement/xspress3*/data",
+        single="/entry*/measurement/xspress3*/data|/entry*/measurement/x3mini*/data",
         axes=("nde", "yxde"),
         grid="../pseudo/y|../pseudo/x",
         calibration=energies("energy"),

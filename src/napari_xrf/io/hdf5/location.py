@@ -20,7 +20,7 @@ _ENERGY_NAME = re.compile(r"^e$|energy|channel|mca|spectrum|spectra")
 _DETECTOR_NAMES = ("detector", "element", "det")
 # Two-dimensional counters of other detectors than those of X-ray fluorescence.
 _NO_SPECTRA = re.compile(
-    r"roi|profile|integrat|diffrac|xrd|pyfai|eiger|pilatus|frelon|maxipix|_q$|2th|tth|azim"
+    r"roi|profile|integrat|diffrac|xrd|pyfai|eiger|pilatus|frelon|maxipix|basler|pco|andor|dexela|camera|ccd|_q$|2th|tth|azim"
 )
 # Counters and clocks that scans list among their positions.
 NO_POSITION = re.compile(r"time|clock|epoch|mca|count|energy|roi|_det\d|rate|diode|current")
@@ -151,7 +151,7 @@ def spectra_among(file: Any, paths: list[str]) -> tuple[tuple[str, ...], tuple[s
     Profiles of images, diffraction and sums of the others are left out. Of different numbers of channels
     those hold that are powers of two, as analysers have, then the most frequent.
     """
-    named = {path: posixpath.basename(path).lower() for path in paths}
+    named = {path: counter_name(path).lower() for path in paths}
     kept = [path for path in paths if not _NO_SPECTRA.search(named[path])]
     sizes = [file[path].shape[-1] for path in kept]
     if kept:
@@ -159,11 +159,16 @@ def spectra_among(file: Any, paths: list[str]) -> tuple[tuple[str, ...], tuple[s
         kept = [path for path, size in zip(kept, sizes, strict=True) if size == best]
     parts = [path for path in kept if not _SUM_NAME.search(named[path])]
     sums = [path for path in kept if path not in parts] if parts else []
-    left = [posixpath.basename(path) for path in paths if path not in kept]
+    left = [counter_name(path) for path in paths if path not in kept]
     notes = [f"{', '.join(left)} are not taken for spectra of X-ray fluorescence."] if kept and left else []
     if sums:
-        notes.append(f"{', '.join(map(posixpath.basename, sums))} is a sum, and not counted again.")
+        notes.append(f"{', '.join(map(counter_name, sums))} is a sum, and not counted again.")
     return tuple(parts or kept), tuple(notes)
+
+
+def counter_name(path: str) -> str:
+    """Return the name of a counter: the last of its path that is not ``data``."""
+    return posixpath.basename(path.removesuffix("/data"))
 
 
 def own_cube(file: Any) -> list[Location]:
@@ -430,9 +435,26 @@ def _names_of_axes(file: Any, path: str, dataset: Any) -> list[str]:
     if value is None:
         value = hdf5_file.attribute(file[posixpath.dirname(path)], "axes")
     names = list(hdf5_file.texts_of(value)) if value is not None else []
-    if len(names) == 1 and ":" in names[0]:
-        names = names[0].split(":")
-    return names if len(names) == dataset.ndim else [""] * dataset.ndim
+    if len(names) == 1 and dataset.ndim > 1:
+        names = re.split(r"[:,\s]+", names[0].strip("[] "))
+    names = names if len(names) == dataset.ndim else [""] * dataset.ndim
+    return _named_by_axes(file, path, dataset, names)
+
+
+def _named_by_axes(file: Any, path: str, dataset: Any, names: list[str]) -> list[str]:
+    """Fill axes without a name by the datasets that say which axis they are of: ``x_indices``, ``axis``."""
+    group, named = file[posixpath.dirname(path)], list(names)
+    for child in hdf5_file.children(group) if any(name in ("", ".") for name in names) else ():
+        scale = hdf5_file.dataset_at(group, child)
+        if scale is None or scale.ndim != 1:
+            continue
+        index = hdf5_file.number_of(hdf5_file.attribute(group, f"{child}_indices"))
+        number = hdf5_file.number_of(hdf5_file.attribute(scale, "axis"))
+        at = int(index if index is not None else (number or 0) - 1)
+        fits = 0 <= at < dataset.ndim and 0 <= scale.shape[0] - dataset.shape[at] <= 1
+        if fits and named[at] in ("", "."):
+            named[at] = child
+    return named
 
 
 def _energy_axis(file: Any, path: str, dataset: Any, names: list[str]) -> int | None:

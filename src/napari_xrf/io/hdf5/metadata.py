@@ -52,7 +52,8 @@ def energies(*paths: str) -> CalibrationReader:
                 fits = dataset.shape in ((size,), (size + 1,)) and dataset.dtype.kind in "uif"
                 if fits and dataset.name != at and size > 1:
                     units = hdf5_file.text_attribute(dataset, "units")
-                    yield partial(calibration.axis_from_energies, hdf5_file.array_of(dataset), units, size)
+                    values = hdf5_file.array_of(dataset)
+                    yield partial(calibration.axis_from_energies, values, units, size, may_fall=True)
 
     return _first(candidates)
 

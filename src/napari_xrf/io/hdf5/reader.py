@@ -64,13 +64,18 @@ def read_hdf5(
             return _own_cube(file_path, file, location, budget, progress, detector)
         if layout.name == p06.LAYOUT and p06.has_places(file_path):
             return p06.read_p06(file_path, detector, budget, progress)
+        strays: tuple[str, ...] = ()
+        if detector == "sum":
+            location, strays = _compared(file_path, layout, file, location, budget)
         parts, names, index = _selected(file_path, file, layout, location, detector, budget)
-        found = [
+        told = [
             calibration.or_assumed(partial(_calibration, layout, file, part), part.shape[2]) for part in parts
         ]
+        found = calibration.of_detectors(told, names)
+        parts = [replace(part, falling=calibration.TURNED in notes)
+                 for part, (_, notes) in zip(parts, found, strict=True)]  # fmt: skip
         cube, parts = _described(file_path, file, layout, location, parts, names, index)
         stored_sum = _stored_sum(file, layout, location, parts[0]) if detector == "sum" else None
-        strays = _strays(layout, file, location, parts[0], budget) if detector == "sum" else ()
     notes = (*cube.provenance.warnings, *(note for _, more in found for note in more), *strays)
     return _with_counts(cube, parts, [axis for axis, _ in found], notes, budget, stored_sum, progress)
 
@@ -334,24 +339,48 @@ def _stored_sum(
     return None
 
 
-def _strays(
-    layout: Layout, file: Any, location: Location, counts: Hdf5Counts, budget: int
-) -> tuple[str, ...]:
-    """Compare detectors by a few rows of each, where reading these is cheap."""
-    if location.rows or not 2 <= len(location.names) <= _MOST_COMPARED:
-        return ()
-    along = "d" in location.single_axes
-    singles = [
-        counts_of(counts.path, file, (one,), location.single_axes, location.map_shape, element, budget)
-        for one in location.singles
+def _compared(
+    path: Path, layout: Layout, file: Any, location: Location, budget: int
+) -> tuple[Location, tuple[str, ...]]:
+    """Compare detectors by a few rows of each, where reading these is cheap.
+
+    Returns a location without the datasets that are sums of the others, and a sentence for each detector that
+    differs.
+    """
+    if not 2 <= len(location.names) <= _MOST_COMPARED:
+        return location, ()
+    along, in_rows = "d" in location.single_axes, bool(location.rows)
+    sources = list(zip(*location.rows, strict=True)) if in_rows else [(one,) for one in location.singles]
+    each = [
+        counts_of(path, file, one, location.single_axes, location.map_shape, element, budget, int(in_rows))
+        for one in sources
         for element in (range(len(location.names)) if along else (None,))
     ]
-    if sum(one.sample_bytes() for one in singles) > _COMPARED_BYTES:
-        return ()
-    told = [layout.calibration and _or_none(layout, file, one) for one in singles]
-    axes = [found[0] if found else EnergyAxis(0.0, calibration.USUAL_WIDTH, one.shape[2])
-            for found, one in zip(told, singles, strict=True)]  # fmt: skip
-    return differing(location.names, [one.sampled_sum() for one in singles], axes)
+    if any(0 in one.shape for one in each) or sum(one.sample_bytes() for one in each) > _COMPARED_BYTES:
+        return location, ()
+    sums = [one.sampled_sum() for one in each]
+    told = [calibration.or_assumed(partial(_calibration, layout, file, one), one.shape[2]) for one in each]
+    axes = [axis for axis, _ in calibration.of_detectors(told, location.names)]
+    whole = [] if along or location.total or in_rows else _sums_among(sums)
+    if not whole:
+        return location, differing(location.names, sums, axes)
+    parts = [at for at in range(len(sums)) if at not in whole]
+    left = ", ".join(location.names[at] for at in whole)
+    found = replace(
+        location,
+        singles=tuple(location.singles[at] for at in parts),
+        names=tuple(location.names[at] for at in parts),
+        notes=(*location.notes, f"{left} is the sum of the other detectors, and not counted again."),
+    )
+    return found, differing(found.names, [sums[at] for at in parts], [axes[at] for at in parts])
+
+
+def _sums_among(sums: Sequence[NDArray[np.uint64]]) -> list[int]:
+    """Return which spectra are, channel by channel, the sum of all others."""
+    if len(sums) < 3 or len({one.size for one in sums}) > 1:
+        return []
+    total = np.sum(sums, axis=0)
+    return [at for at, one in enumerate(sums) if one.any() and np.array_equal(2 * one, total)]
 
 
 def _disagreement(stored: NDArray[np.float64], own: NDArray[np.float64]) -> tuple[str, ...]:

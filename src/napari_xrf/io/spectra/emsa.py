@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ _KEYWORD = re.compile(r"^##?\s*([A-Za-z0-9]+)\s*(?:-?\s*([A-Za-z0-9/]+)\s*)?:(.*
 _DATA = re.compile(r"^#\s*SPECTRUM\b", re.IGNORECASE)
 _UNITS = re.compile(r"\bk?eV\b", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[,\s;]+")
+_COMMA = re.compile(r"^\s*-?\d+,\d+(?:[\s;]+-?\d+,\d+)*[\s;]*$")  # decimal commas: 12,0
 _KINDS: Mapping[str, Literal["tube", "electron", "monochromatic"]] = {
     "tube": "tube",
     "electron": "electron",
@@ -48,8 +50,8 @@ def read_emsa(path: str | Path, *, detector: str | int = "sum") -> SpectralCube:
     such detector.
     """
     target = Path(path)
-    tags, texts = _parsed(target)
-    energies, table, notes = _columns(target, tags, texts)
+    tags, lines = _parsed(target)
+    energies, table, notes = _columns(target, tags, lines)
     found = [_axis(target, tags, energies, table.shape[0], column) for column in range(table.shape[1])]
     counts, axis, kept, told = of_detectors(target, table, [one for one, _ in found], detector)
     live = numbers(_text(tags, "LIVETIME"))
@@ -74,9 +76,9 @@ def read_emsa(path: str | Path, *, detector: str | int = "sum") -> SpectralCube:
 
 
 def _parsed(path: Path) -> tuple[Tags, list[str]]:
-    """Return the keywords before the data, and the numbers after ``#SPECTRUM`` as texts."""
+    """Return the keywords before the data, and the lines after ``#SPECTRUM``."""
     tags: Tags = {}
-    texts: list[str] = []
+    lines: list[str] = []
     in_data = False
     for line in text_lines(path):
         if line.startswith("#"):
@@ -89,23 +91,26 @@ def _parsed(path: Path) -> tuple[Tags, list[str]]:
             if match:
                 tags.setdefault(keyword, (match[3].strip(), match[2] or ""))
         elif in_data:
-            texts += [text for text in _SEPARATOR.split(line) if text]
+            lines.append(line)
     if "EMSA" not in _text(tags, "FORMAT").upper():
         raise FileError(path, "is no EMSA/MAS spectrum: it does not begin with #FORMAT")
-    return tags, texts
+    return tags, lines
 
 
 def _columns(
-    path: Path, tags: Tags, texts: list[str]
+    path: Path, tags: Tags, lines: list[str]
 ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64], tuple[str, ...]]:
     """Return the energies of type XY, the counts (E, K) of K detectors, and warnings."""
     kind, columns = _text(tags, "DATATYPE").upper(), int(number(_text(tags, "NCOLUMNS")) or 1)
     announced = number(_text(tags, "NPOINTS"))
+    texts = [text for line in lines for text in _SEPARATOR.split(line) if text]
     if kind == "YY" and columns == 1 and announced and len(texts) % announced == 0:
         columns = len(texts) // int(announced)
     width = 2 if kind == "XY" else max(columns, 1) if kind == "YY" else 1
+    size = int(announced or 0) if "NPOINTS" in tags else len(texts) // width
+    if len(texts) == 2 * size * width and all(_COMMA.match(line) for line in lines if line.strip()):
+        texts = [f"{whole}.{part}" for whole, part in zip(texts[::2], texts[1::2], strict=True)]
     held = len(texts) // width
-    size = int(announced or 0) if "NPOINTS" in tags else held
     if not 1 <= size <= _MOST_CHANNELS or not 1 <= held <= _MOST_CHANNELS:
         raise FileError(path, f"announces {size} channels and holds {held}")
     if held < size and "ENDOFDATA" not in tags:
@@ -115,7 +120,10 @@ def _columns(
     except ValueError as error:
         raise FileError(path, f"holds something that is no number ({error})") from error
     notes = () if held == size else (f"The file announces {size} channels but holds {held}; all are read.",)
-    return (values[:, 0], values[:, 1:], notes) if kind == "XY" else (None, values, notes)
+    if kind != "XY":
+        return None, values, notes
+    values = values[::-1] if np.all(np.diff(values[:, 0]) < 0) else values
+    return values[:, 0], values[:, 1:], notes
 
 
 def _axis(
@@ -127,11 +135,25 @@ def _axis(
         raise FileError(path, f"holds no usable energy axis (its x axis is in {said})")
     offsets, widths = numbers(_text(tags, "OFFSET")), numbers(_text(tags, "XPERCHAN"))
 
+    def stated() -> Calibration | None:
+        if not offsets or not widths:
+            return None
+        terms = [each[min(column, len(each) - 1)] for each in (offsets, widths)]
+        return calibration.axis_from_polynomial(terms, size, units)
+
     def find() -> Calibration | None:
-        if offsets and widths and (widths[0] > 0 or energies is None):
-            terms = [each[min(column, len(each) - 1)] for each in (offsets, widths)]
-            return calibration.axis_from_polynomial(terms, size, units)
-        return None if energies is None else calibration.axis_from_energies(energies, units)
+        if energies is None:
+            return stated()
+        try:
+            listed = calibration.axis_from_energies(energies, units)
+        except InvalidInput:  # printed with too few digits
+            return stated()
+        with contextlib.suppress(InvalidInput):
+            said = stated()
+            # The energies beside the counts hold; the header has more digits of the same.
+            if said and np.abs(said[0].energies - listed[0].energies).max() < 0.5 * said[0].width:
+                return said
+        return listed
 
     try:
         return calibration.or_assumed(find, size)

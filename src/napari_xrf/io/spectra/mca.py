@@ -113,7 +113,9 @@ def _read_epics(path: Path, lines: list[str], text: str, detector: str | int) ->
     if table.ndim != 2 or table.shape[0] < size or size < FEWEST:
         raise FileError(path, f"is cut short: {table.shape[0]} of {size} channels are there")
     terms = [numbers(tags.get(f"CAL_{name}", "")) for name in ("OFFSET", "SLOPE", "QUAD")]
-    found = [calibrated([_of(term, column) for term in terms], size) for column in range(table.shape[1])]
+    columns = range(table.shape[1])
+    found = [calibrated([_of(term, column) for term in terms], size) for column in columns]
+    found = calibration.of_detectors(found, list(map(str, columns)))
     counts, axis, kept, told = of_detectors(path, table[:size], [one for one, _ in found], detector)
     live = numbers(tags.get("LIVE_TIME", ""))
     times = [_of(live, column) for column in kept if _of(live, column) > 0]
@@ -163,9 +165,10 @@ def _read_plain(path: Path, lines: list[str]) -> SpectralCube:
     table = np.array(rows, dtype=np.float64)
     size = table.shape[0]
     axis, notes = calibration.or_assumed(
-        lambda: calibration.axis_from_energies(table[:, 0]) if table.shape[1] == 2 else None, size
+        lambda: calibration.axis_from_energies(table[:, 0], may_fall=True) if table.shape[1] == 2 else None,
+        size,
     )
-    spectrum = Spectrum(table[:, -1], axis, path.stem)
+    spectrum = Spectrum(table[:: -1 if calibration.TURNED in notes else 1, -1], axis, path.stem)
     return one_pixel_cube(path, spectrum, layout="plain spectrum", warnings=(*notes, *unended(path)))
 
 

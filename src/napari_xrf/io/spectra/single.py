@@ -110,9 +110,13 @@ def text_lines(path: Path) -> list[str]:
 
 
 def decoded(content: bytes) -> str:
-    """Return the text of a file in UTF-8, or UTF-16 with its mark; bytes that are none are replaced."""
-    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return content.decode("utf-16" if marked else "utf-8-sig", "replace")
+    """Return the text of a file in UTF-8, or UTF-16 with its mark, else as Windows writes it in the West."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
 
 
 def unended(path: Path) -> tuple[str, ...]:

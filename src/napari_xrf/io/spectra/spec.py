@@ -12,7 +12,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.io import scans
+from napari_xrf.io import calibration, scans
 from napari_xrf.io.calibration import Calibration
 from napari_xrf.io.detector_sum import DetectorSum, differences
 from napari_xrf.io.spectra.single import FEWEST, calibrated, numbers, one_pixel_cube
@@ -39,6 +39,7 @@ def read_spec(
         raise InvalidInput(f"there is no map {at} in {path.name}", f"It holds {len(found)}, from 0")
     scan, head = found[at], re.split(r"^#S ", joined, maxsplit=1, flags=re.MULTILINE)[0]
     names, stacks, notes = _detectors(path, scan)
+    known = names
     if detector != "sum":
         if str(detector) not in names:
             raise InvalidInput(
@@ -46,7 +47,9 @@ def read_spec(
                 f"Choose sum or one of: {', '.join(names)}",
             )
         stacks, names = [stacks[names.index(str(detector))]], (str(detector),)
-    told = [_axis(path, scan, head, name, stack.shape[1]) for name, stack in zip(names, stacks, strict=True)]
+    told = [_axis(path, scan, head, known.index(name), stack.shape[1])
+            for name, stack in zip(names, stacks, strict=True)]  # fmt: skip
+    told = calibration.of_detectors(told, names)
     notes += [note for _, more in told for note in more]
     if len(found) > 1:
         notes.append(f"The file holds {len(found)} scans; scan {at} is read: choose by map=N (--map N).")
@@ -95,11 +98,10 @@ def _detectors(path: Path, scan: str) -> tuple[tuple[str, ...], list[NDArray[np.
     return tuple(named), stacks, notes
 
 
-def _axis(path: Path, scan: str, head: str, name: str, size: int) -> Calibration:
+def _axis(path: Path, scan: str, head: str, number: int, size: int) -> Calibration:
     keys = {}
     for key in ("CALIB", "CHANN"):
         listed = _tags(scan, key) or _tags(head, key)
-        number = int(name) if name.isdecimal() else 0
         keys[key] = numbers(listed[min(number, len(listed) - 1)]) if listed else []
     if size < _of(keys["CHANN"], 0):
         raise FileError(path, f"is cut short: {size} of {_of(keys['CHANN'], 0):.0f} channels are there")

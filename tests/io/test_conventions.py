@@ -1,0 +1,200 @@
+"""Conventions of many writers: the same small map, written as others write it, is the same map."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+from napari_xrf import io
+from napari_xrf.core.errors import FileError
+
+COUNTS = np.random.default_rng(3).poisson(0.3, (4, 6, 512)).astype(np.uint16)
+X, Y = np.meshgrid(3.0 * np.arange(6), 2.0 * np.arange(4))
+ENERGY = 0.01 * np.arange(512)
+
+
+def read(path, **options):
+    cube = io.read(path, **options)
+    return cube, np.asarray(cube.counts), " ".join(cube.provenance.warnings)
+
+
+def nxdata(path, counts, datasets, group_attributes=None, **axis_numbers):
+    """Write NXdata; ``datasets`` name → values, ``axis_numbers`` what their attribute ``axis`` says."""
+    with h5py.File(path, "w") as file:
+        group = file.create_group("entry/plot")
+        group.attrs.update({"NX_class": "NXdata", "signal": "data", **(group_attributes or {})})
+        group["data"] = counts
+        for name, values in datasets.items():
+            group[name] = values
+            group[name].attrs["units"] = "keV" if name == "energy" else "um"
+            if name in axis_numbers:
+                group[name].attrs["axis"] = axis_numbers[name]
+    return path
+
+
+@pytest.mark.parametrize("names", [("stageX", "stageY"), ("t1x", "t1y"), ("hor", "ver"), ("samx", "samy")])
+def test_maps_stored_column_by_column(tmp_path, names):
+    places = {names[0]: X[0], names[1]: Y[:, 0], "energy": ENERGY}
+    path = nxdata(tmp_path / "a.nxs", COUNTS.swapaxes(0, 1), places, {"axes": [*names, "energy"]})
+    cube, counts, _ = read(path)
+    np.testing.assert_array_equal(counts, COUNTS)
+    assert cube.pixel_size == (2.0, 3.0)
+
+
+def test_axes_that_datasets_number_themselves(tmp_path):
+    places, stored = {"x": X[0], "y": Y[:, 0], "energy": ENERGY}, COUNTS.swapaxes(0, 1)
+    for name, attributes, numbers in (
+        ("a", {}, {"x": 1, "y": 2, "energy": 3}),
+        ("b", {"axes": [".", ".", "energy"], "x_indices": 0, "y_indices": 1, "energy_indices": 2}, {}),
+    ):
+        cube, counts, _ = read(nxdata(tmp_path / f"{name}.nxs", stored, places, attributes, **numbers))
+        np.testing.assert_array_equal(counts, COUNTS)
+        assert cube.pixel_size == (2.0, 3.0)
+
+
+def test_energies_that_fall(tmp_path):
+    places = {"y": Y[:, 0], "x": X[0], "energy": ENERGY[::-1]}
+    path = nxdata(tmp_path / "a.nxs", COUNTS[:, :, ::-1], places, {"axes": ["y", "x", "energy"]})
+    for budget in (None, 1000):
+        cube, counts, told = read(path, memory_budget=budget)
+        np.testing.assert_array_equal(counts, COUNTS)
+        np.testing.assert_array_equal(cube.counts[1:3, 2, 10:20], COUNTS[1:3, 2, 10:20])
+        assert cube.energy.offset == 0
+        assert "turned round" in told
+
+
+def test_units_of_length_as_they_are_spelt(tmp_path):
+    path = nxdata(tmp_path / "a.nxs", COUNTS, {"y": Y[:, 0], "x": X[0], "energy": ENERGY},
+                  {"axes": ["y", "x", "energy"]})  # fmt: skip
+    with h5py.File(path, "a") as file:
+        file["entry/plot/x"].attrs["units"], file["entry/plot/y"].attrs["units"] = "Micrometres", "micron"
+    assert read(path)[0].pixel_size == (2.0, 3.0)
+
+
+def bliss(path, detectors, place="measurement/{}", title="amesh samx 0 15 5 samy 0 6 3 0.1"):
+    with h5py.File(path, "w") as file:
+        file["1.1/title"] = title
+        for name, counts in detectors.items():
+            file["1.1/" + place.format(name)] = counts.reshape(24, -1)
+    return path
+
+
+def test_a_sum_is_known_by_its_counts(tmp_path):
+    half = COUNTS // 2
+    path = bliss(tmp_path / "a.h5", {"fx_det0": half, "fx_det1": COUNTS - half, "fx_merged": COUNTS})
+    cube, counts, told = read(path)
+    np.testing.assert_array_equal(counts, COUNTS)
+    assert "fx_merged is the sum of the other detectors" in told
+    assert cube.provenance.detectors == ("fx_det0", "fx_det1")
+    np.testing.assert_array_equal(read(path, detector="fx_merged")[1], COUNTS)
+
+
+def test_spectra_beside_the_detector(tmp_path):
+    cube, counts, _ = read(bliss(tmp_path / "a.h5", {"fx_det0": COUNTS}, "instrument/{}/data"))
+    np.testing.assert_array_equal(counts, COUNTS)
+    assert cube.provenance.detectors == ("fx_det0",)
+
+
+def test_rows_along_y_are_told(tmp_path):
+    path = bliss(tmp_path / "a.h5", {"mca": COUNTS}, title="amesh samy 0 15 5 samx 0 6 3 0.1")
+    assert "ran along samy" in read(path)[2]
+
+
+def test_a_detector_without_calibration_takes_its_neighbours(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for at, terms in enumerate(([0.0, 1.0, 0.0], [0.0, 0.02, 0.0])):
+            file[f"stack/instrument/detector_0{at}/data"] = COUNTS
+            file[f"stack/instrument/detector_0{at}/calibration"] = terms
+    cube, counts, told = read(tmp_path / "a.h5")
+    np.testing.assert_array_equal(counts, 2 * COUNTS)
+    assert (cube.energy.offset, cube.energy.width) == (0.0, 0.02)
+    assert "detector_00 has no energy calibration" in told
+
+
+def test_a_dead_detector_where_rows_stand_apart(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for row in range(4):
+            group = file.create_group(f"entry_{row}/measurement")
+            group["xspress3/data"] = np.stack([COUNTS[row] * 50, COUNTS[row] * 50, COUNTS[row] * 0], axis=1)
+            group["pseudo/x"], group["pseudo/y"] = X[row], Y[row]
+    assert "Detector 2 is dead" in read(tmp_path / "a.h5")[2]
+
+
+def test_points_of_an_unknown_layout_are_listed(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["somewhere/spectra"] = COUNTS.reshape(24, -1)
+    with pytest.raises(FileError, match="/somewhere/spectra"):
+        io.read(tmp_path / "a.h5")
+    assert io.read(tmp_path / "a.h5", dataset="/somewhere/spectra").counts.sum() == COUNTS.sum()
+
+
+def emsa(path, header, lines, coding="utf-8"):
+    kept = "".join(f"#{key:<12}: {value}\n" for key, value in header.items())
+    text = f"#FORMAT      : EMSA/MAS Spectral Data File\n{kept}#SPECTRUM    : \n{lines}#ENDOFDATA   : \n"
+    path.write_bytes(text.encode(coding))
+    return path
+
+
+HEADER = {"NPOINTS": 512, "NCOLUMNS": 1, "XUNITS": "eV", "DATATYPE": "XY", "XPERCHAN": 10, "OFFSET": 0}
+
+
+def test_spectra_from_the_highest_energy_down(tmp_path):
+    lines = "".join(f"{10 * at}, {COUNTS[0, 0, at]}\n" for at in range(511, -1, -1))
+    cube, counts, _ = read(emsa(tmp_path / "a.msa", HEADER, lines))
+    np.testing.assert_array_equal(counts[0, 0], COUNTS[0, 0])
+    assert cube.energy.width == pytest.approx(0.01)
+
+
+def test_energies_beside_the_counts_hold_against_the_header(tmp_path):
+    lines = "".join(f"{100 + 20 * at}, {COUNTS[0, 0, at]}\n" for at in range(512))
+    cube, _, _ = read(emsa(tmp_path / "a.msa", HEADER, lines))
+    assert (cube.energy.offset, cube.energy.width) == (pytest.approx(0.1), pytest.approx(0.02))
+
+
+def test_decimal_commas_in_emsa(tmp_path):
+    lines = "".join(f"{count},0\n" for count in COUNTS[0, 0])
+    header = {**HEADER, "DATATYPE": "Y", "XPERCHAN": "10,0", "OFFSET": "-200,0"}
+    cube, counts, _ = read(emsa(tmp_path / "a.msa", header, lines))
+    np.testing.assert_array_equal(counts[0, 0], COUNTS[0, 0])
+    assert cube.energy.offset == pytest.approx(-0.2)
+
+
+def test_micrometres_in_the_letters_of_windows(tmp_path):
+    header = ("width\t6\nheight\t4\ndepth\t512\noffset\t0\ndata-length\t2\ndata-type\tunsigned\nbyte-order\t"
+              "little-endian\nrecord-by\tvector\nev-per-chan\t10\nheight-scale\t2\nheight-units\tµm\n"
+              "width-scale\t3\nwidth-units\tµm\n")  # fmt: skip
+    (tmp_path / "a.rpl").write_bytes(header.encode("cp1252"))
+    (tmp_path / "a.raw").write_bytes(COUNTS.astype("<u2").tobytes())
+    assert read(tmp_path / "a.rpl")[0].pixel_size == (2.0, 3.0)
+    (tmp_path / "a.rpl").write_bytes(header.replace("chan\t10", "chan\t1").encode("cp1252"))
+    assert "No energy calibration" in read(tmp_path / "a.rpl")[2]
+
+
+@pytest.mark.parametrize("largest", [1.0, 0.37, 1e-5])
+def test_maps_divided_by_their_largest_value(tmp_path, largest):
+    values = (COUNTS * (largest / COUNTS.max())).astype(np.float32)
+    path = nxdata(tmp_path / "a.nxs", values, {"energy": ENERGY}, {"axes": [".", ".", "energy"]})
+    for budget in (None, 1000):
+        _, counts, told = read(path, memory_budget=budget)
+        np.testing.assert_array_equal(counts, COUNTS)
+        assert "normalised" in told
+
+
+def test_two_detectors_of_spec_with_a_calibration_each(tmp_path):
+    spectra = "".join(f"@{name} " + " ".join(map(str, COUNTS[0, 0])) + "\n" for name in "AB")
+    head = "#S 1 ct 1\n#@CHANN 512 0 511 1\n#@CALIB 0 {}\n#@CHANN 512 0 511 1\n#@CALIB 0 {}\n"
+    (tmp_path / "a.mca").write_text(head.format("0.01 0", "0.02 0") + spectra)
+    cube, counts, _ = read(tmp_path / "a.mca", detector="B")
+    assert cube.energy.width == 0.02
+    (tmp_path / "a.mca").write_text(head.format("1 0", "0.02 0") + spectra)
+    cube, counts, told = read(tmp_path / "a.mca")
+    np.testing.assert_array_equal(counts[0, 0], 2 * COUNTS[0, 0])
+    assert cube.energy.width == 0.02
+    assert "Detector A has no energy calibration" in told
+
+
+def test_a_plain_spectrum_from_the_highest_energy_down(tmp_path):
+    lines = [f"{0.01 * at:.2f} {count}\n" for at, count in enumerate(COUNTS[0, 0])]
+    (tmp_path / "a.mca").write_text("".join(reversed(lines)))
+    np.testing.assert_array_equal(read(tmp_path / "a.mca")[1][0, 0], COUNTS[0, 0])
