@@ -24,6 +24,9 @@ def small_recipe(
     source = recipe.source
     if source.kind == "minerals":
         source = SourceSpec("minerals", {**source.options, "minerals": list(FEW_MINERALS)})
+    if source.kind == "mineral-instruments":
+        few = {"minerals": list(FEW_MINERALS), "instruments": 1, "compositions": 1, "strangers": 3}
+        source = SourceSpec(source.kind, few)
     if source.kind == "instruments":
         source = SourceSpec("instruments", {"instruments": 1, "samples": 3})
     return replace(recipe, options=options, source=source, network={**recipe.network, **(network or {})})

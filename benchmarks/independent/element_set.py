@@ -109,11 +109,14 @@ def stored_case(seed: int, folder: Path | None, dose: float | None = None, formu
         )
 
 
-def make_case(seed: int, dose: float | None = None, formula: str = "") -> Case:
-    """Draw a sample, or take a pure one, and an instrument, and record a spectrum of them."""
+def make_case(
+    seed: int, dose: float | None = None, formula: str = "", fractions: dict[str, float] | None = None
+) -> Case:
+    """Draw a sample, or take one by formula or by name and fractions, and record its spectrum somewhere."""
     generator = np.random.default_rng([seed, 9])
     kind = formula or str(generator.choice(list(_SAMPLES)))
-    fractions = mixed_fractions({formula: 100.0}) if formula else _SAMPLES[kind](generator)
+    if fractions is None:
+        fractions = mixed_fractions({formula: 100.0}) if formula else _SAMPLES[kind](generator)
     electrons = generator.random() < 0.3
     preset = _electron_preset(generator) if electrons else _tube_preset(generator)
     elements, light = _light(preset, fractions, electrons)

@@ -34,16 +34,22 @@ class ProbabilityCalibration:
         Logits are divided by it; 1 leaves them.
     thresholds
         Probability from which each of the K names counts as present; one number serves all.
+    set_level
+        Probability that a set of names holds where one name is not warranted (:mod:`.answer_sets`); None:
+        the model's classes are single answers.
     """
 
     temperature: float = 1.0
     thresholds: tuple[float, ...] = (0.5,)
+    set_level: float | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise InvalidInput(f"a temperature must be above 0, not {self.temperature}")
         if not self.thresholds or not all(0 <= value <= 1 for value in self.thresholds):
             raise InvalidInput("thresholds must lie from 0 to 1")
+        if self.set_level is not None and not 0 < self.set_level < 1:
+            raise InvalidInput("the level of sets must lie between 0 and 1")
 
 
 @dataclass(frozen=True, eq=False)

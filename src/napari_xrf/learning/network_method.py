@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -105,10 +105,8 @@ def read_mineral_model(model: str) -> ModelDescription:
 def _classify_by_network(
     measured: Measured, minerals: Sequence[Mineral] | None, model: str, progress: Progress
 ) -> Classification:
-    """Name the minerals by a network; the probabilities of classes that are not looked for are set to zero.
-
-    The rest is scaled to a sum of 1, as Bayes' rule has it.
-    """
+    """Name the minerals by a network, of those that may be there (:func:`~.answer_sets.restricted`)."""
+    from napari_xrf.learning.answer_sets import grouped, restricted
     from napari_xrf.learning.prediction import predict
     from napari_xrf.learning.prediction_views import label_map_of
     from napari_xrf.learning.weights import load_model
@@ -122,13 +120,12 @@ def _classify_by_network(
     if prediction.probability is None or prediction.unknown is None:
         raise InvalidInput(f"the model {model} gives no probabilities of minerals", "Train it anew")
     if not kept.all():
-        probability = prediction.probability * kept.astype(np.float32)
-        total = np.maximum(probability.sum(axis=-1) + prediction.unknown, np.finfo(np.float32).tiny)
-        prediction = replace(
-            prediction, probability=probability / total[..., None], unknown=prediction.unknown / total
-        )
-    label_map = label_map_of(prediction)
-    classes = [members_of(name) for name, wanted in zip(description.names, kept, strict=True) if wanted]
+        prediction = restricted(prediction, kept)
+    told = grouped(prediction)
+    label_map = label_map_of(told)
+    wanted = [name for name, each in zip(description.names, kept, strict=True) if each]
+    asked = {member for name in wanted for member in members_of(name)}
+    classes = [members for name in told.names if asked.intersection(members := members_of(name))]
     return Classification(
         label_map=label_map,
         groups=tuple(members for members in classes if len(members) > 1),

@@ -11,6 +11,7 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import usual_family
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LEAST_PROBABILITY, UNKNOWN_NAME, LabelMap, number_by_area
+from napari_xrf.learning.answer_sets import grouped
 from napari_xrf.learning.prediction import Prediction
 from napari_xrf.learning.tasks.minerals import decide_classes
 
@@ -27,6 +28,8 @@ class RankedName(NamedTuple):
 def label_map_of(prediction: Prediction, least_probability: float = LEAST_PROBABILITY) -> LabelMap:
     """Return the mineral map of a prediction; classes that occur are numbered from 2 by falling area.
 
+    Where the model knows every mineral, names that the map cannot tell apart are one class.
+
     Parameters
     ----------
     least_probability
@@ -37,6 +40,7 @@ def label_map_of(prediction: Prediction, least_probability: float = LEAST_PROBAB
     InvalidInput
         When the model is not one of minerals, or the probability is not from 0 to 1.
     """
+    prediction = grouped(prediction)
     description = prediction.description
     if description.task != "minerals" or prediction.probability is None or prediction.unknown is None:
         raise InvalidInput(f"{description.name} gives no minerals", "Choose a mineral model")

@@ -190,7 +190,7 @@ def with_minerals(
     """
     from napari_xrf.reference.minerals import known_minerals, select_minerals
 
-    if recipe.source.kind != "minerals":
+    if recipe.task != "minerals" or recipe.source.kind not in ("minerals", "mineral-instruments"):
         raise InvalidInput(
             f"{recipe.name} does not learn from minerals", "Leave them out, or train mineral-cnn"
         )

@@ -40,6 +40,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture("maxrf-cnn", "elements", _AMOUNTS, "convolutions, spectrum to net counts"),
         Architecture("vit", "elements", _AMOUNTS, "transformer with a class token"),
         Architecture("lt-vit", "elements", _AMOUNTS, "transformer with a token per element"),
+        Architecture("mineral-mlp", "minerals", ("minerals",), "perceptron told of the instrument"),
         Architecture("mineral-cnn", "minerals", ("minerals",), "convolutions"),
         Architecture("mineral-cnn-attention", "minerals", ("minerals",), "convolutions with self-attention"),
         Architecture(

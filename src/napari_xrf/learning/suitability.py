@@ -8,11 +8,12 @@ from napari_xrf.physics.excitation import COARSE_FWHM_EV, excitation_of
 from napari_xrf.physics.instrument import Instrument, load_instrument
 
 _PRESETS_OF_SOURCE = {"minerals": ("m4-tornado",), "mixtures": ("gem",)}  # where options name none
+_RANDOM = ("instruments", "mineral-instruments")  # sources of random instruments
 _KINDS_OF_SOURCE = {  # of a source without presets
     "lines": {"tube"},
-    "instruments": {"tube", "electron", "monochromatic"},
+    **{kind: {"tube", "electron", "monochromatic"} for kind in _RANDOM},
 }
-_FWHM_OF_SOURCE = {"instruments": [110.0, 190.0]}
+_FWHM_OF_SOURCE = {kind: [110.0, 190.0] for kind in _RANDOM}
 _KINDS = {"tube": "X-ray tubes", "electron": "electrons", "monochromatic": "monochromatic beams"}
 _NEAR = 1.6  # ratio of resolutions
 
@@ -46,7 +47,7 @@ def default_element_model(instrument: Instrument) -> str:
 
 def _presets(description: ModelDescription) -> tuple[str, ...]:
     options = description.source_options
-    if description.source_kind == "instruments":  # random ones
+    if description.source_kind in _RANDOM:
         return ()
     if "instrument" in options:
         return (str(options["instrument"]),)

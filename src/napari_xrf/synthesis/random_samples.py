@@ -25,7 +25,7 @@ SAMPLE_ELEMENTS = (
     "Dy", "Ho", "Er", "Tm", "Yb", "Lu", "Hf", "Ta", "W", "Re", "Os", "Ir", "Pt", "Au", "Hg", "Tl", "Pb", "Bi",
     "Th", "U",
 )  # fmt: skip
-_METALS = (
+METALS = (
     "Mg", "Al", "Si", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Zn", "Ga", "Ge", "Zr", "Nb", "Mo", "Ru",
     "Rh", "Pd", "Ag", "Cd", "In", "Sn", "Sb", "Te", "Hf", "Ta", "W", "Re", "Ir", "Pt", "Au", "Hg", "Pb", "Bi",
 )  # fmt: skip
@@ -35,9 +35,10 @@ _THIN_SHARE = 0.3
 _TRACE_SHARE = 0.5
 
 
-def draw_sample(generator: Random, thick: bool = False) -> tuple[Layer, ...]:
-    """Return a sample as layers; always one thick layer where only such are wanted."""
-    make = _MAKERS[int(generator.choice(len(_MAKERS), p=_SHARES))]
+def draw_sample(generator: Random, thick: bool = False, pure_minerals: bool = True) -> tuple[Layer, ...]:
+    """Return a sample as layers; always one thick layer, or none of the library's minerals, where asked."""
+    shares = np.array(_SHARES) * (np.arange(len(_SHARES)) >= (not pure_minerals))
+    make = _MAKERS[int(generator.choice(len(_MAKERS), p=shares / shares.sum()))]
     parts = make(generator)
     if generator.random() < _TRACE_SHARE:
         parts = _added(parts, _some(generator, dict.fromkeys(SAMPLE_ELEMENTS, (1e-5, 0.02)), 6))
@@ -88,11 +89,11 @@ def _paint(generator: Random) -> Parts:
 
 def _alloy(generator: Random) -> Parts:
     parts = {str(generator.choice(_BASES)): 1.0}
-    return _added(parts, _some(generator, dict.fromkeys(_METALS, (5e-4, 0.5)), 5))
+    return _added(parts, _some(generator, dict.fromkeys(METALS, (5e-4, 0.5)), 5))
 
 
 def _pure(generator: Random) -> Parts:
-    return {str(generator.choice(_METALS)): 1.0}
+    return {str(generator.choice(METALS)): 1.0}
 
 
 def _compound(generator: Random) -> Parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -77,10 +77,26 @@ class SpectrumConvolutions(nn.Module):
         return found
 
 
+class HeadOptions(Protocol):
+    """What the head asks of a network's options."""
+
+    @property
+    def hidden(self) -> int:
+        """Units between features and classes."""
+
+    @property
+    def dropout(self) -> float:
+        """Part of the features left out in training."""
+
+    @property
+    def activation(self) -> str:
+        """Of the hidden layer."""
+
+
 class MineralHead(nn.Module):
     """Logits (N, K + 1) from features (N, D) and the dose; the last one is "unknown"."""
 
-    def __init__(self, inputs: int, names: int, options: Options) -> None:
+    def __init__(self, inputs: int, names: int, options: HeadOptions) -> None:
         super().__init__()
         self.hidden = nn.Sequential(
             nn.Dropout(options.dropout),

@@ -5,6 +5,7 @@ Made once, and kept in the user's cache.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,29 +83,51 @@ def make_banks(
     instruments: int, samples: int, seed: int, progress: Progress = ignore_progress
 ) -> tuple[InstrumentBank, ...]:
     """Return the banks of some random instruments, from the user's cache where they were made before."""
-    folder = users_cache() / "napari-xrf" / f"banks-{_FORMAT}-{samples}-{seed}"
-    banks = []
-    for number in range(instruments):
-        banks.append(_kept_bank(folder / f"{number}.npz", number, samples, seed))
-        progress(number + 1, instruments, "expected spectra of instruments")
-    return tuple(banks)
 
-
-def _kept_bank(path: Path, number: int, samples: int, seed: int) -> InstrumentBank:
-    generator = np.random.default_rng([seed, number])
-    instrument = draw_instrument(generator, AXIS)
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            return InstrumentBank(instrument, **{name: kept[name] for name in _ARRAYS})
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+    def make(instrument: Instrument, generator: np.random.Generator) -> dict[str, NDArray[Any]]:
         made = make_bank(instrument, samples, generator)
+        return {name: getattr(made, name) for name in _ARRAYS}
+
+    kept = kept_arrays(f"banks-{_FORMAT}-{samples}-{seed}", instruments, seed, make, progress)
+    return tuple(
+        InstrumentBank(instrument, **{name: arrays[name] for name in _ARRAYS}) for instrument, arrays in kept
+    )
+
+
+def kept_arrays(
+    folder: str,
+    instruments: int,
+    seed: int,
+    make: Callable[[Instrument, np.random.Generator], dict[str, NDArray[Any]]],
+    progress: Progress = ignore_progress,
+) -> Iterator[tuple[Instrument, dict[str, NDArray[Any]]]]:
+    """Yield random instruments, and what was made of each: in the user's cache from the first time on."""
+    for number in range(instruments):
+        generator = np.random.default_rng([seed, number])
+        instrument = draw_instrument(generator, AXIS)
+        path = cache_folder() / folder / f"{number}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                arrays = dict(kept)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            arrays = make(instrument, generator)
+            _keep(path, arrays)
+        yield instrument, arrays
+        progress(number + 1, instruments, "expected spectra of instruments")
+
+
+def cache_folder() -> Path:
+    """Return the folder of what was made for trainings, which may be removed at any time."""
+    return users_cache() / "napari-xrf"
+
+
+def _keep(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **{name: getattr(made, name) for name in _ARRAYS})
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # an array for each name
     except OSError:
         pass  # a cache that cannot be written only costs time
-    return made
 
 
 def make_bank(instrument: Instrument, samples: int, generator: np.random.Generator) -> InstrumentBank:
@@ -118,7 +141,7 @@ def make_bank(instrument: Instrument, samples: int, generator: np.random.Generat
     scale = 1 / total[seen, None]
     net, own = zip(*(_counts_of(*expected.emitted[row], instrument) for row in seen), strict=True)
     table, photons = expected.emitted[-1]
-    traces = _lines_alone(table, photons, instrument)
+    traces = lines_alone(table, photons, instrument)
     trace_net, trace_own = _counts_of(table, photons, instrument)
     there = traces.sum(axis=1) > 0
     bright = np.where(there, np.maximum(trace_net, 1e-30), 1.0)
@@ -156,7 +179,7 @@ def _counts_of(
     return net, inside @ detected
 
 
-def _lines_alone(
+def lines_alone(
     table: LineTable, photons: NDArray[np.float64], instrument: Instrument
 ) -> NDArray[np.float64]:
     """Return the spectrum (K, E) of each element's lines."""

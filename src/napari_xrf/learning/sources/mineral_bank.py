@@ -186,7 +186,7 @@ def _bank(
             mineral_class([chosen[member] for member in group], label)
             for label, group in enumerate(groups, 2)
         ),
-        _unlike(strangers, spectra, bins, separable_at),
+        strangers[unlike(strangers, spectra, bins, separable_at)],
         instrument.energy,
         instrument.detector.fwhm,
         chosen,
@@ -232,10 +232,10 @@ def _strangers(
     return _of_sum_one(spectra[spectra.sum(axis=1) > 0])
 
 
-def _unlike(
-    strangers: NDArray[np.float32], spectra: NDArray[np.float32], bins: EnergyBins, counts: float
-) -> NDArray[np.float32]:
-    """Leave out strangers that nobody could tell from a class at some counts."""
+def unlike(
+    strangers: NDArray[np.floating], spectra: NDArray[np.floating], bins: EnergyBins, counts: float
+) -> NDArray[np.bool_]:
+    """Return which spectra (S, E) of sum 1 somebody could tell from all of others (T, E) at some counts."""
     known, strange = bins.sum(spectra), bins.sum(strangers)
     distance = np.empty(len(strange))
     for row, spectrum in enumerate(strange):
@@ -243,7 +243,7 @@ def _unlike(
         difference = counts * (known - spectrum)
         distance[row] = (difference**2 / (2 * (mean + (_TOLERANCE * mean) ** 2))).sum(axis=1).min()
     # As the groups: confused less often than that, with half of D as the square of the normal deviate.
-    return strangers[distance > 2 * 3.0**2]
+    return np.asarray(distance > 2 * 3.0**2)
 
 
 def _of_sum_one(spectra: NDArray[np.float64]) -> NDArray[np.float32]:

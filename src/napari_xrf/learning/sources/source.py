@@ -93,6 +93,7 @@ SOURCES = {
     "instruments": "napari_xrf.learning.sources.instruments",
     "lines": "napari_xrf.learning.sources.lines",
     "mixtures": "napari_xrf.learning.sources.mixtures",
+    "mineral-instruments": "napari_xrf.learning.sources.mineral_instruments",
     "minerals": "napari_xrf.learning.sources.minerals",
     "regions": "napari_xrf.learning.sources.regions",
     "shares": "napari_xrf.learning.sources.shares",

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from napari_xrf.core.label_map import LEAST_PROBABILITY
+from napari_xrf.learning.answer_sets import fit_set_level
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
 from napari_xrf.learning.evaluation.class_scores import ClassScores, score_classes, score_segmentation
 from napari_xrf.learning.evaluation.presence_scores import rank_area
@@ -45,9 +47,11 @@ def validation_figures(outputs: Tensors, targets: Tensors) -> dict[str, float]:
 
 
 def fit_calibration(outputs: Tensors, targets: Tensors) -> ProbabilityCalibration:
-    """Return the temperature."""
+    """Return the temperature, and the level of sets of names."""
     logits, label = outputs["minerals"].cpu().numpy(), targets["label"].cpu().numpy()
-    return ProbabilityCalibration(fit_temperature(logits, label, "minerals"))
+    temperature = fit_temperature(logits, label, "minerals")
+    level = fit_set_level(softmax(logits.astype(np.float64) / temperature, axis=1), label)
+    return ProbabilityCalibration(temperature, set_level=level)
 
 
 def decide_classes(

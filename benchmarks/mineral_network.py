@@ -1,0 +1,230 @@
+"""Networks that know every mineral on spectra of other code and on measured ones, and the calibration of one.
+
+    python -m benchmarks.mineral_network independent   minerals of the library on instruments of element_set
+    python -m benchmarks.mineral_network rocks         rock maps as benchmarks.mineral_rocks has them
+    python -m benchmarks.mineral_network measured      files of one spectrum: metals, oxides, glasses, soils
+    python -m benchmarks.mineral_network calibrate -o WEIGHTS   temperature and level of sets on other spectra
+
+Networks are shipped names or weights files (``--models``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from benchmarks.independent.element_set import Case, make_case
+from benchmarks.independent.rock_maps import Draws
+from benchmarks.mineral_rocks import calibration_error, rock_map, score
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+import napari_xrf as nx
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import XrfError
+from napari_xrf.core.label_map import UNKNOWN_NAME, members_of
+from napari_xrf.core.spectral_cube import Excitation
+from napari_xrf.learning.answer_sets import fit_set_level
+from napari_xrf.learning.description import ProbabilityCalibration
+from napari_xrf.learning.evaluation.probability_calibration import fit_temperature
+from napari_xrf.learning.evaluation.results import Table
+from napari_xrf.learning.model import Model
+from napari_xrf.learning.prediction import predict
+from napari_xrf.learning.weights import load_model, save_model
+from napari_xrf.reference.minerals import load_library
+
+_CALIBRATION, _TEST = range(300), range(1000, 1300)
+_DOSES = (300.0, 1e6)
+_TRACES = ("Mg", "Al", "Si", "K", "Ca", "Ti", "Mn", "Fe", "Zn", "Sr", "Ba", "Ce", "Pb", "Cu", "Ni", "Cr")
+_STRANGE = 0.2  # of the cases are samples of element_set, and no minerals
+_MEASURED = (
+    "standards/*_SEM*.msa", "standards/*_microXRF*.msa", "standards/*_Horiba*.txt", "standards/BHVO*.msa",
+    "spectra/nist_microxrf/*", "spectra/horiba_xgt7200/*",
+)  # fmt: skip
+
+
+def mineral_case(seed: int, folder: Path | None = None) -> tuple[str, Case]:
+    """Return a mineral's name ("" of what is none), and its spectrum on a random instrument of other code."""
+    generator = np.random.default_rng([seed, 77])
+    dose = float(np.exp(generator.uniform(*np.log(_DOSES))))
+    path = None if folder is None else folder / f"mineral-{seed:05d}.npz"
+    name, given = "", None
+    if generator.random() >= _STRANGE:
+        library = load_library()
+        mineral = library[int(generator.integers(len(library)))]
+        shares = [generator.uniform(entry.low, entry.high) for entry in mineral.substitutions]
+        parts = dict(mineral.composition(shares).mass_fractions)
+        for element in generator.choice(_TRACES, size=int(generator.integers(0, 5)), replace=False):
+            part = float(np.exp(generator.uniform(*np.log((2e-5, 1e-2)))))
+            parts[str(element)] = parts.get(str(element), 0.0) + part
+        total = sum(parts.values())
+        name, given = mineral.name, (mineral.name, {key: value / total for key, value in parts.items()})
+    if path is not None and path.exists():
+        with np.load(path, allow_pickle=False) as kept:
+            told = json.loads(str(kept["told"]))
+            axis, excitation = EnergyAxis(**told["energy"]), Excitation(**told["excitation"])
+            return name, Case(seed, told["sample"], kept["counts"], axis, excitation, (), (), told["told"])
+    case = make_case(seed, dose, given)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fields = {**asdict(case), "counts": None}
+        np.savez_compressed(path, counts=case.counts, told=np.array(json.dumps(fields)))
+    return name, case
+
+
+def _cases(seeds: Iterable[int], folder: Path | None) -> Iterator[tuple[str, Case]]:
+    for seed in seeds:
+        name, case = mineral_case(seed, folder)
+        if name or case.sample not in ("pigment", "mineral"):  # which are no strangers
+            yield name, case
+
+
+def independent(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
+    """Tell how often an answer holds the mineral, with how many names, and what is wrong with confidence."""
+    rows: dict[str, dict[str, float]] = {}
+    for model in models:
+        answers = []
+        for name, case in _cases(options.seeds or _TEST, options.folder):
+            try:
+                answers.append((name, *_answer(model, case.cube), case))
+            except XrfError:
+                continue
+        kinds = {
+            "tube": lambda c: not c.told.startswith("e "),
+            "electrons": lambda c: c.told.startswith("e "),
+        }
+        for kind, chosen in kinds.items():
+            rows[f"{kind}, {model.description.name}"] = _figures(
+                [row[:3] for row in answers if chosen(row[3])], options.verbose
+            )
+    return [Table("Minerals of independent spectra", rows)]
+
+
+def _figures(answers: Sequence[tuple[str, str, float]], verbose: bool) -> dict[str, float]:
+    known = [(name, members_of(said), sure) for name, said, sure in answers if name]
+    strange = [(said, sure) for name, said, sure in answers if not name]
+    right = np.array([name in said for name, said, _ in known])
+    lost = np.array([said == (UNKNOWN_NAME,) for _, said, _ in known])
+    length = np.array([len(said) for _, said, _ in known])
+    named = [(name in members_of(said), sure) for name, said, sure in answers if said != UNKNOWN_NAME]
+    sure = np.array([each for _, each in named])
+    good = np.array([each for each, _ in named])
+    if verbose:
+        for name, said, each in answers:
+            if name not in members_of(said) and (name or said != UNKNOWN_NAME):
+                print(f"  {name or 'stranger'} → {said} {each:.2f}")
+    return {
+        "minerals": float(len(known)),
+        "right": float(right.mean()),
+        "right by at most 3 names": float((right & (length <= 3)).mean()),
+        "unknown": float(lost.mean()),
+        "wrong": float((~right & ~lost).mean()),
+        "strangers": float(len(strange)),
+        "strangers unknown": float(np.mean([said == UNKNOWN_NAME for said, _ in strange])),
+        "calibration error": calibration_error(sure, good),
+        "wrong at 0.9 and more": float((~good & (sure >= 0.9)).mean()),
+    }
+
+
+def _answer(model: Model, cube: nx.SpectralCube) -> tuple[str, float]:
+    """Return the name of a single spectrum's class, and its confidence."""
+    from napari_xrf.learning.prediction_views import label_map_of
+
+    labels = label_map_of(predict(model, cube))
+    entry = next(each for each in labels.classes if each.label == int(labels.labels[0, 0]))
+    assert labels.confidence is not None
+    return entry.name, float(labels.confidence[0, 0])
+
+
+def rocks(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
+    """Judge the rock maps of other code, with minerals given and with all of them."""
+    rows: dict[str, dict[str, float]] = {}
+    for rock in options.rocks.split(","):
+        for counts in map(float, options.counts.split(",")):
+            made = rock_map(rock, options.seed, Draws(counts, options.size), options.folder)
+            for model in options.models:
+                for told, names in (("given", made.listed), ("all", None)):
+                    try:
+                        found = nx.map_minerals(made.cube, names, method=model)
+                    except XrfError as error:
+                        print(f"{rock} {told} {model}: {error}")
+                        continue
+                    figures = asdict(score(made, found.label_map, names is None))
+                    rows[f"{rock}, {counts:g}, {told}, {Path(model).stem}"] = figures
+    return [Table("Rock maps", rows)]
+
+
+def measured(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
+    """Print what networks say of measured spectra of known composition."""
+    for pattern in _MEASURED:
+        for path in sorted(options.data.glob(pattern)):
+            try:
+                cube = nx.read(path)
+                said = [f"{name} {sure:.2f}" for name, sure in (_answer(model, cube) for model in models)]
+            except XrfError as error:
+                said = [str(error)]
+            print(f"{path.name[:40]:40s}  {'; '.join(said)}", flush=True)
+    return []
+
+
+def calibrate(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
+    """Fit temperature and level of sets on independent spectra, and write the network with them."""
+    (model,) = models
+    plain = model.with_description(model.description.with_calibration(ProbabilityCalibration()))
+    logits, label = _independent_logits(plain, options.seeds or _CALIBRATION, options.folder)
+    temperature = fit_temperature(logits, label, "minerals")
+    level = fit_set_level(softmax(logits / temperature, axis=1), label)
+    calibration = ProbabilityCalibration(temperature, set_level=level)
+    description = model.description.with_calibration(calibration)
+    description = description.with_training(calibrated_on="benchmarks.mineral_network, seeds 0:300")
+    save_model(options.output, model.with_description(description))
+    said = {"spectra": float(len(label)), "temperature": temperature, "level": level}
+    return [Table("Calibration", {description.name: said})]
+
+
+def _independent_logits(
+    model: Model, seeds: Iterable[int], folder: Path | None
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    logits, label, names = [], [], model.description.names
+    for name, case in _cases(seeds, folder):
+        try:
+            said = predict(model, case.cube)
+        except XrfError:
+            continue
+        assert said.probability is not None
+        assert said.unknown is not None
+        logits.append(np.log(np.clip(np.append(said.probability[0, 0], said.unknown[0, 0]), 1e-12, 1)))
+        label.append(names.index(name) if name else len(names))
+    return np.array(logits, dtype=np.float64), np.array(label)
+
+
+TABLES = {"independent": independent, "rocks": rocks, "measured": measured, "calibrate": calibrate}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("table", choices=list(TABLES))
+    parser.add_argument("--models", nargs="*", default=["mineral-mlp"])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of measured files")
+    parser.add_argument("--folder", type=Path, help="where independent spectra and maps are kept")
+    parser.add_argument("--seeds", type=lambda text: range(*map(int, text.split(":"))), help="FIRST:END")
+    parser.add_argument("--rocks", default="granite,sulphide,ultramafic,carbonatite")
+    parser.add_argument("--counts", default="1000,10000")
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--verbose", action="store_true", help="wrong answers one by one")
+    parser.add_argument("-o", "--output", type=Path, default=Path("calibrated.safetensors"))
+    options = parser.parse_args()
+    for table in TABLES[options.table](options, [load_model(name) for name in options.models]):
+        print(table.as_markdown())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Sets of names where one name is not warranted, from what a model says of a map's own pixels.
+
+A conformal set holds the most probable names of a spectrum up to a probability at which held-out spectra had
+the true one among them 19 times of 20 (Romano, Sesia & Candès, NeurIPS 2020, arXiv:2006.02544, but without
+chance). Names that share the sets of many of their pixels are one class of the map. No torch here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.label_map import LabelClass, group_name
+from napari_xrf.minerals.separability import inseparable_groups
+
+if TYPE_CHECKING:
+    from napari_xrf.learning.prediction import Prediction
+
+COVERAGE = 0.95
+STRANGER_SHARE = 0.2  # of what such models learn from: how likely "unknown" is before anything is seen
+_SHARED = 0.1  # of a name's pixels, above which another name in their sets makes one class of both
+_MOST_PIXELS = 20_000  # that groups are formed from
+_ROUNDS, _SEEN_BEFORE = 20, 25.0  # of EM, and pixels of each name that count as seen in any map
+_UNNAMED = 0.05  # how much less likely a mineral is that was not asked for than one that was
+
+
+def fit_set_level(probability: NDArray[np.floating], label: NDArray[np.integer]) -> float:
+    """Return the probability that sets must hold so that the true name is in :data:`COVERAGE` of them.
+
+    Parameters
+    ----------
+    probability, label
+        (N, K) of all answers, "unknown" among them, and (N,) the true one.
+    """
+    own = np.take_along_axis(probability, label[:, None], axis=1)
+    above = np.where(probability > own, probability, 0).sum(axis=1)
+    rank = int(np.ceil(COVERAGE * (len(above) + 1))) - 1
+    return float(np.clip(np.sort(above)[min(rank, len(above) - 1)], 0.5, 0.999))
+
+
+def answer_sets(probability: NDArray[np.floating], level: float) -> NDArray[np.bool_]:
+    """Return which of K answers (N, K) are in the set of each spectrum: the fewest that hold the level."""
+    order = np.argsort(-probability, axis=1, kind="stable")
+    ranked = np.take_along_axis(probability, order, axis=1)
+    before = np.cumsum(ranked, axis=1) - ranked
+    chosen = np.empty(probability.shape, dtype=bool)
+    np.put_along_axis(chosen, order, (before <= level) & (ranked > 0), axis=1)
+    return chosen
+
+
+def restricted(prediction: Prediction, kept: NDArray[np.bool_]) -> Prediction:
+    """Return a prediction in which some of the K classes cannot be, by Bayes' rule.
+
+    What a model that knows every mineral says of others stays possible, but 20 times less likely than
+    before: spectra of minerals that were not asked for become unknown.
+    """
+    assert prediction.probability is not None
+    assert prediction.unknown is not None
+    probability, unknown = prediction.probability * kept.astype(np.float32), prediction.unknown
+    if _level(prediction) is not None:
+        unknown = unknown + _UNNAMED * (prediction.probability.sum(axis=-1) - probability.sum(axis=-1))
+    total = np.maximum(probability.sum(axis=-1) + unknown, np.finfo(np.float32).tiny)
+    return replace(prediction, probability=probability / total[..., None], unknown=unknown / total)
+
+
+def grouped(prediction: Prediction) -> Prediction:
+    """Return a prediction whose classes are what its pixels tell apart, if its model knows names alone."""
+    description = prediction.description
+    level, probability = _level(prediction), prediction.probability
+    if level is None or probability is None or prediction.unknown is None:
+        return prediction
+    flat = probability.reshape(-1, probability.shape[-1])
+    step = max(1, len(flat) // _MOST_PIXELS)
+    shown = flat[::step].astype(np.float64)
+    every = np.column_stack([shown, prediction.unknown.reshape(-1)[::step]])
+    shown *= answer_sets(every, level)[:, :-1]
+    groups = inseparable_groups(shared_sets(shown), _SHARED)
+    weight = shown.sum(axis=0)
+    groups = tuple(tuple(sorted(group, key=lambda member: -weight[member])) for group in groups)
+    merged = np.stack([flat[:, list(group)].sum(axis=1) for group in groups], axis=1)
+    each = np.column_stack([merged, prediction.unknown.reshape(-1)])
+    members = np.array([(weight[list(group)] > 0).sum() for group in groups], dtype=float)
+    each = with_shares(
+        each, np.append((1 - STRANGER_SHARE) * members / max(members.sum(), 1.0), STRANGER_SHARE), step
+    )
+    classes = tuple(
+        _merged([description.classes[member] for member in group], label)
+        for label, group in enumerate(groups, 2)
+    )
+    told: Any = replace(
+        description,
+        names=tuple(each.name for each in classes),
+        classes=classes,
+        calibration=replace(description.calibration, set_level=None),
+    )
+    shape = probability.shape[:-1]
+    each = each.astype(np.float32)
+    known, unknown = each[:, :-1].reshape(*shape, -1), each[:, -1].reshape(shape)
+    return replace(prediction, description=told, probability=known, unknown=unknown)
+
+
+def with_shares(
+    probability: NDArray[np.floating], prior: NDArray[np.floating], step: int = 1
+) -> NDArray[np.floating]:
+    """Return probabilities (N, K) by the shares of the K answers in the map, which they tell themselves.
+
+    Saerens, Latinne & Decaestecker, Neural Computation 14 (2002) 21: expectation and maximization, from the
+    shares in training; a few pixels change nothing.
+
+    Parameters
+    ----------
+    prior
+        (K,) shares in training.
+    step
+        Shares are found from each so many-th spectrum.
+    """
+    before = np.maximum(prior, 1e-12)
+    seen = _SEEN_BEFORE * len(prior)
+    sample, shares = probability[::step], before
+    for _ in range(_ROUNDS):
+        likely = _weighted(sample, shares / before)
+        shares = (likely.sum(axis=0) + seen * before) / (len(sample) + seen)
+    return _weighted(probability, shares / before)
+
+
+def _weighted(probability: NDArray[np.floating], factors: NDArray[np.floating]) -> NDArray[np.floating]:
+    weighted = probability * factors
+    return np.asarray(weighted / np.maximum(weighted.sum(axis=1, keepdims=True), 1e-30))
+
+
+def shared_sets(probability: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return how much of each name's pixels another name shares, and the other way round: the less, (K, K).
+
+    0.5 of two names that always have the same probability.
+    """
+    total = probability.sum(axis=1, keepdims=True)
+    part = probability / np.where(total > 0, total, 1.0)
+    together, alone = part.T @ part, part.sum(axis=0)
+    of_each = together / np.maximum(alone[:, None], 1e-12)
+    return np.minimum(of_each, of_each.T)
+
+
+def _level(prediction: Prediction) -> float | None:
+    """Return the level of sets; None of a model of one instrument, whose classes were formed in training."""
+    description = prediction.description
+    return description.calibration.set_level if description.conditions else None
+
+
+def _merged(members: Sequence[LabelClass], label: int) -> LabelClass:
+    densities = [each.density for each in members if each.density is not None]
+    return replace(
+        members[0],
+        label=label,
+        name=group_name(each.name for each in members),
+        formula=group_name(each.formula for each in members),
+        density=float(np.mean(densities)) if densities else None,
+    )
