@@ -76,6 +76,7 @@ def grouped(prediction: Prediction) -> Prediction:
     flat = probability.reshape(-1, probability.shape[-1])
     step = max(1, len(flat) // _MOST_PIXELS)
     shown = flat[::step].astype(np.float64)
+    possible = shown.any(axis=0)
     every = np.column_stack([shown, prediction.unknown.reshape(-1)[::step]])
     shown *= answer_sets(every, level)[:, :-1]
     groups = inseparable_groups(shared_sets(shown), _SHARED)
@@ -83,7 +84,7 @@ def grouped(prediction: Prediction) -> Prediction:
     groups = tuple(tuple(sorted(group, key=lambda member: -weight[member])) for group in groups)
     merged = np.stack([flat[:, list(group)].sum(axis=1) for group in groups], axis=1)
     each = np.column_stack([merged, prediction.unknown.reshape(-1)])
-    members = np.array([(weight[list(group)] > 0).sum() for group in groups], dtype=float)
+    members = np.array([possible[list(group)].sum() for group in groups], dtype=float)
     each = with_shares(
         each, np.append((1 - STRANGER_SHARE) * members / max(members.sum(), 1.0), STRANGER_SHARE), step
     )

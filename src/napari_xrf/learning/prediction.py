@@ -83,6 +83,7 @@ def predict(
     *,
     outputs: Collection[str] | None = None,
     calibrate: bool = True,
+    conditions: NDArray[np.float32] | None = None,
     device: str = "auto",
     progress: Progress = ignore_progress,
 ) -> Prediction:
@@ -98,6 +99,8 @@ def predict(
         Of the model's outputs; None: all but code and spectrum, or all where it has no others.
     calibrate
         Whether the refined energy axis is used, of a map that is not calibrated yet found first.
+    conditions
+        (Y·X, C) what the network is told of the instrument of each spectrum; None: what the map states.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
@@ -107,6 +110,7 @@ def predict(
         When an output is not the model's, or the cube covers less than half of the model's energies.
     """
     options: dict[str, Any] = {"outputs": outputs, "calibrate": calibrate, "device": device}
+    options["conditions"] = conditions
     return told_of_dose(predict_rows(model, measured, **options, progress=progress))
 
 
@@ -117,6 +121,7 @@ def predict_rows(
     *,
     outputs: Collection[str] | None = None,
     calibrate: bool = True,
+    conditions: NDArray[np.float32] | None = None,
     device: str = "auto",
     progress: Progress = ignore_progress,
 ) -> Prediction:
@@ -136,7 +141,7 @@ def predict_rows(
         doubts = (*unsuited(model.description, instrument_of(cube)), *doubts)
     check_range(cube.energy, model.description)
     rows, columns = cube.map_shape
-    ask = _asked(model, chosen, device, told)
+    ask = _asked(model, chosen, device, told if conditions is None else conditions)
     maps = {"counts": np.zeros(rows * columns, dtype=np.float32)}
     done, group = 0, rows_of_a_batch(columns)
     for flat in _batches(cube, group):
@@ -232,7 +237,7 @@ def check_range(axis: EnergyAxis, description: ModelDescription) -> None:
 
 
 def _asked(
-    model: Model, outputs: tuple[str, ...], device_name: str, told: Excitation
+    model: Model, outputs: tuple[str, ...], device_name: str, told: Excitation | NDArray[np.float32]
 ) -> Callable[[NDArray[np.generic], EnergyAxis, int], dict[str, NDArray[np.float32]]]:
     """Return a model on a device as a function of counts, their axis and the number of the first spectrum."""
     description, device = model.description, choose_device(device_name)
@@ -243,7 +248,10 @@ def _asked(
 
     def ask(counts: NDArray[np.generic], axis: EnergyAxis, first: int) -> dict[str, NDArray[np.float32]]:
         moved = rebin_counts(counts, axis, description.axis, first=first)
-        inputs, dose = network_inputs(description, moved, device, conditions_of(told, axis))
+        known = (
+            conditions_of(told, axis) if isinstance(told, Excitation) else told[first : first + len(counts)]
+        )
+        inputs, dose = network_inputs(description, moved, device, known)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
             given = network(inputs, dose)
         maps = _as_maps({name: given[name].float().cpu() for name in outputs}, description, moved)

@@ -65,6 +65,7 @@ def evaluate(
         sample.cube,
         every_output="spectrum" in description.outputs,
         calibrate=sample.is_map,
+        conditions=sample.conditions,
         device=device,
         progress=progress,
     )

@@ -27,12 +27,15 @@ class Sample:
         Where they come from.
     notes
         What the user should know, one sentence each.
+    conditions
+        (N, C) what a network is told of the instrument of each spectrum; None: what the cube states.
     """
 
     cube: SpectralCube
     targets: Mapping[str, NDArray[Any]]
     source: str
     notes: tuple[str, ...] = ()
+    conditions: NDArray[np.float32] | None = None
 
     @property
     def size(self) -> int:
@@ -55,7 +58,9 @@ class Sample:
             return self
         counts: Any = self.spectra[:number, np.newaxis, :]
         targets = {name: values[:number] for name, values in self.targets.items()}
-        return replace(self, cube=replace(self.cube, counts=counts, live_time=None), targets=targets)
+        told = None if self.conditions is None else self.conditions[:number]
+        cube = replace(self.cube, counts=counts, live_time=None)
+        return replace(self, cube=cube, targets=targets, conditions=told)
 
 
 @dataclass(frozen=True, eq=False)

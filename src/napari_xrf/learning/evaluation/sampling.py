@@ -32,6 +32,7 @@ def predict_sample(
     *,
     every_output: bool = False,
     calibrate: bool = False,
+    conditions: NDArray[np.float32] | None = None,
     device: str = "auto",
     progress: Progress = ignore_progress,
 ) -> SpectrumPredictions:
@@ -41,9 +42,19 @@ def predict_sample(
     ----------
     every_output
         Whether code and reconstructed spectrum are computed too.
+    conditions
+        Of the spectra, as in :class:`~.sample.Sample`.
     """
     outputs = model.description.outputs if every_output else None
-    found = predict(model, cube, outputs=outputs, calibrate=calibrate, device=device, progress=progress)
+    found = predict(
+        model,
+        cube,
+        outputs=outputs,
+        calibrate=calibrate,
+        conditions=conditions if model.description.conditions else None,
+        device=device,
+        progress=progress,
+    )
     size = found.counts.size
     names = ("probability", "intensity", "code", "spectrum")
     given = {name: values.reshape(size, -1) for name in names if (values := getattr(found, name)) is not None}
@@ -91,7 +102,8 @@ def draw_sample(source: Source, size: int, seed: int, stream: int | None = None)
 def sample_of(batch: LabelledSpectra, axis: EnergyAxis, source: str = "") -> Sample:
     """Return a batch as a sample."""
     counts: Any = batch.counts[:, np.newaxis, :]
-    return Sample(SpectralCube(counts, axis, name="spectra"), batch.targets, source)
+    cube = SpectralCube(counts, axis, name="spectra")
+    return Sample(cube, batch.targets, source, conditions=batch.conditions)
 
 
 def source_of(description: ModelDescription, progress: Progress = ignore_progress, **changes: Any) -> Source:

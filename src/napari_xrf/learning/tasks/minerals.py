@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from napari_xrf.core.label_map import LEAST_PROBABILITY
-from napari_xrf.learning.answer_sets import fit_set_level
+from napari_xrf.learning.answer_sets import answer_sets, fit_set_level
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
 from napari_xrf.learning.evaluation.class_scores import ClassScores, score_classes, score_segmentation
 from napari_xrf.learning.evaluation.presence_scores import rank_area
@@ -95,6 +95,8 @@ def assess(
     tables = [Table("Minerals", rows), _by_counts(given, label, own.counts, unknown)]
     if sample.is_map:
         tables.append(_segmentation(given, sample, unknown))
+    if description.conditions and description.calibration.set_level is not None:
+        tables.append(Table("Sets of names", {description.name: _sets(description, own, known, truth)}))
     labels = (*description.names, "unknown")
     tables.append(_each_class(labels, scores, truth))
     worst = scores[description.name].worst_pairs(description.names)
@@ -119,6 +121,21 @@ def _area_of_unknown(said: SpectrumPredictions, known: NDArray[np.intp], strange
     # An infinite misfit is a rank like any other.
     doubt = said.given("unknown")[known].astype(np.float64)
     return rank_area(np.nan_to_num(doubt, posinf=1e30), strange)
+
+
+def _sets(
+    description: ModelDescription, own: SpectrumPredictions, known: NDArray[np.intp], truth: NDArray[Any]
+) -> dict[str, float]:
+    """Return in what part of the spectra the set of answers holds the true one, and how many it names."""
+    every = np.column_stack([own.given("probability"), own.given("unknown")])[known]
+    sets = answer_sets(every, description.calibration.set_level or 0.0)
+    length = sets.sum(axis=1)
+    return {
+        "coverage": float(np.take_along_axis(sets, truth[:, None], axis=1).mean()),
+        "answers, mean": float(length.mean()),
+        "answers, median": float(np.median(length)),
+        "one answer": float((length == 1).mean()),
+    }
 
 
 def _by_counts(

@@ -1,0 +1,126 @@
+"""Spectra of minerals on random instruments, and answers that hold several names where one is not warranted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.label_map import LabelClass
+from napari_xrf.learning.answer_sets import answer_sets, fit_set_level, grouped, restricted, with_shares
+from napari_xrf.learning.conditions import CONDITIONS, recorded
+from napari_xrf.learning.description import (
+    ModelDescription,
+    ProbabilityCalibration,
+    description_as_json,
+    description_from_json,
+)
+from napari_xrf.learning.model import Model
+from napari_xrf.learning.prediction import Prediction
+from napari_xrf.learning.prediction_views import label_map_of
+from napari_xrf.learning.registry import build_network
+from napari_xrf.learning.sources.instrument_bank import AXIS
+from napari_xrf.learning.sources.mineral_instruments import make
+from napari_xrf.learning.training import describe
+from napari_xrf.learning.training_recipes import training_recipe
+
+NAMES = ("quartz", "opal", "pyrite", "halite")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield make(minerals=NAMES, instruments=1, compositions=1, strangers=3)
+
+
+def answers(probability, level=0.9, names=NAMES):
+    """A prediction of probabilities (N, K + 1), "unknown" last."""
+    classes = tuple(LabelClass(number, name, density=2.0) for number, name in enumerate(names, 2))
+    description = ModelDescription(
+        "m", "mineral-mlp", "minerals", names, EnergyAxis(0.02, 0.02, 2048), ("minerals",), classes=classes,
+        conditions=CONDITIONS, calibration=ProbabilityCalibration(set_level=level),
+    )  # fmt: skip
+    values = np.asarray(probability, dtype=np.float32)[:, None, :]
+    return Prediction(
+        description,
+        np.full(values.shape[:2], 1000, np.float32),
+        probability=values[..., :-1],
+        unknown=values[..., -1],
+    )
+
+
+def test_spectra_of_minerals_and_strangers(source):
+    drawn = source.draw(96, np.random.default_rng(1))
+    again = source.draw(96, np.random.default_rng(1))
+    assert np.array_equal(drawn.counts, again.counts)
+    label = drawn.targets["label"]
+    assert set(label) == {0, 1, 2, 3, 4}
+    assert 0.05 < (label == 4).mean() < 0.4
+    assert not drawn.counts[~recorded(drawn.conditions, AXIS)].any()
+    sulphur = AXIS.window(2.25, 2.37)
+    share = drawn.counts[:, sulphur].sum(axis=1) / drawn.counts.sum(axis=1)
+    assert np.median(share[label == 2]) > 3 * np.median(share[label < 2])
+
+
+def test_a_network_of_all_minerals_has_a_name_for_each(source):
+    description = describe(training_recipe("mineral-mlp"), source, 0)
+    assert description.names == NAMES
+    assert Model(description, build_network(description)).description.conditions == CONDITIONS
+    level = ProbabilityCalibration(1.2, set_level=0.9)
+    kept = description_from_json(description_as_json(description.with_calibration(level)))
+    assert kept.calibration == level
+
+
+def test_names_that_no_pixel_tells_apart_are_one_class():
+    rows = (
+        [(0.5, 0.45, 0, 0, 0.05)] * 30 + [(0.01, 0.01, 0.97, 0, 0.01)] * 30 + [(0.02, 0, 0, 0.03, 0.95)] * 5
+    )
+    labels = label_map_of(answers(rows))
+    assert labels.class_named("quartz / opal")
+    assert (labels["quartz / opal"][:30]).all()
+    assert (labels["pyrite"][30:60]).all()
+    assert (labels["unknown"][60:]).all()
+    assert labels.confidence[:30].min() > 0.94
+
+
+def test_one_sure_spectrum_has_one_name_and_an_unsure_one_several():
+    (sure,) = label_map_of(answers([(0.97, 0.01, 0.01, 0.01, 0)])).shares()
+    (unsure,) = label_map_of(answers([(0.4, 0.35, 0.2, 0.01, 0.04)])).shares()
+    assert (sure, unsure) == ("quartz", "quartz / opal / pyrite")
+
+
+def test_what_was_not_asked_for_becomes_unknown_unless_it_looks_like_what_was():
+    kept = np.array([True, False, False, True])
+    said = restricted(answers([(0.3, 0.6, 0, 0, 0.1), (0.01, 0, 0.98, 0, 0.01)]), kept)
+    assert np.allclose(said.probability.sum(axis=-1) + said.unknown, 1, atol=1e-5)
+    assert not said.probability[..., 1:3].any()
+    assert said.probability[0, 0, 0] > 0.5
+    assert said.unknown[1, 0] > 0.8
+    one_instrument = replace(said.description, conditions=())
+    plain = restricted(replace(answers([(0.3, 0.6, 0, 0, 0.1)]), description=one_instrument), kept)
+    assert plain.probability[0, 0, 0] == pytest.approx(0.75)
+
+
+def test_classes_of_a_model_of_one_instrument_stay_as_they_are():
+    said = answers([(0.5, 0.5, 0, 0, 0)])
+    said = replace(said, description=replace(said.description, conditions=()))
+    assert grouped(said) is said
+
+
+def test_sets_hold_the_truth_as_often_as_they_say():
+    generator = np.random.default_rng(0)
+    probability = generator.dirichlet(np.full(6, 0.4), size=4000)
+    label = np.array([generator.choice(6, p=row) for row in probability])
+    level = fit_set_level(probability[:2000], label[:2000])
+    inside = answer_sets(probability[2000:], level)[np.arange(2000), label[2000:]]
+    assert inside.mean() == pytest.approx(0.95, abs=0.02)
+
+
+def test_a_map_tells_how_often_a_mineral_is_there_and_one_pixel_does_not():
+    row, prior = np.array([[0.6, 0.3, 0.1]]), np.full(3, 1 / 3)
+    assert np.allclose(with_shares(row, prior), row, atol=0.02)
+    many = with_shares(np.repeat(row, 5000, axis=0), prior)
+    assert many[0, 0] > 0.9
