@@ -1,4 +1,4 @@
-"""Spectra of minerals on random instruments, and answers that hold several names where one is not warranted."""
+"""Spectra of minerals on random instruments, and answers of several names where one is not warranted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass
-from napari_xrf.learning.answer_sets import answer_sets, fit_set_level, grouped, restricted, with_shares
+from napari_xrf.learning.answer_sets import answer_sets, fit_set_level, grouped, restricted
 from napari_xrf.learning.conditions import CONDITIONS, recorded
 from napari_xrf.learning.description import (
     ModelDescription,
@@ -17,6 +17,7 @@ from napari_xrf.learning.description import (
     description_as_json,
     description_from_json,
 )
+from napari_xrf.learning.evaluation.sampling import predict_sample, sample_of
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.prediction import Prediction
 from napari_xrf.learning.prediction_views import label_map_of
@@ -68,7 +69,12 @@ def test_spectra_of_minerals_and_strangers(source):
 def test_a_network_of_all_minerals_has_a_name_for_each(source):
     description = describe(training_recipe("mineral-mlp"), source, 0)
     assert description.names == NAMES
-    assert Model(description, build_network(description)).description.conditions == CONDITIONS
+    model = Model(description, build_network(description))
+    sample = sample_of(source.draw(6, np.random.default_rng(2)), source.axis)
+    told, untold = (
+        predict_sample(model, sample.cube, conditions=each).probability for each in (sample.conditions, None)
+    )
+    assert not np.allclose(told, untold, atol=1e-6)
     level = ProbabilityCalibration(1.2, set_level=0.9)
     kept = description_from_json(description_as_json(description.with_calibration(level)))
     assert kept.calibration == level
@@ -120,7 +126,9 @@ def test_sets_hold_the_truth_as_often_as_they_say():
 
 
 def test_a_map_tells_how_often_a_mineral_is_there_and_one_pixel_does_not():
-    row, prior = np.array([[0.6, 0.3, 0.1]]), np.full(3, 1 / 3)
-    assert np.allclose(with_shares(row, prior), row, atol=0.02)
-    many = with_shares(np.repeat(row, 5000, axis=0), prior)
-    assert many[0, 0] > 0.9
+    row = (0.6, 0.1, 0.1, 0.05, 0.15)
+    one, many = (grouped(answers([row] * number)) for number in (1, 5000))
+    group = one.names.index("quartz / opal / pyrite")
+    assert one.names == many.names
+    assert one.probability[0, 0, group] == pytest.approx(0.8, abs=0.02)
+    assert many.probability[0, 0, group] > 0.9

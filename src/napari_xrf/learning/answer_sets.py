@@ -73,64 +73,58 @@ def grouped(prediction: Prediction) -> Prediction:
     level, probability = _level(prediction), prediction.probability
     if level is None or probability is None or prediction.unknown is None:
         return prediction
-    flat = probability.reshape(-1, probability.shape[-1])
-    step = max(1, len(flat) // _MOST_PIXELS)
-    shown = flat[::step].astype(np.float64)
-    possible = shown.any(axis=0)
-    every = np.column_stack([shown, prediction.unknown.reshape(-1)[::step]])
-    shown *= answer_sets(every, level)[:, :-1]
-    groups = inseparable_groups(shared_sets(shown), _SHARED)
-    weight = shown.sum(axis=0)
-    groups = tuple(tuple(sorted(group, key=lambda member: -weight[member])) for group in groups)
-    merged = np.stack([flat[:, list(group)].sum(axis=1) for group in groups], axis=1)
-    each = np.column_stack([merged, prediction.unknown.reshape(-1)])
-    members = np.array([possible[list(group)].sum() for group in groups], dtype=float)
-    each = with_shares(
-        each, np.append((1 - STRANGER_SHARE) * members / max(members.sum(), 1.0), STRANGER_SHARE), step
-    )
+    every = np.column_stack([probability.reshape(-1, len(description.names)), prediction.unknown.ravel()])
+    filled = np.flatnonzero(prediction.counts.ravel() > 0)
+    seen = every[filled[:: max(1, len(filled) // _MOST_PIXELS)]].astype(np.float64)
+    in_sets = (seen * answer_sets(seen, level))[:, :-1]
+    weight = in_sets.sum(axis=0)
+    groups = [
+        sorted(group, key=lambda member: -weight[member])
+        for group in inseparable_groups(shared_sets(in_sets), _SHARED)
+    ]
+    membership = np.zeros((every.shape[1], len(groups) + 1), dtype=np.float32)
+    membership[-1, -1] = 1
+    for column, group in enumerate(groups):
+        membership[group, column] = 1
+    merged = every @ membership
+    possible = np.append(seen.max(axis=0)[:-1] > 0, False).astype(np.float64) @ membership
+    prior = (1 - STRANGER_SHARE) * possible / max(possible.sum(), 1.0)
+    prior[-1] = STRANGER_SHARE
+    merged = merged * _share_factors(seen @ membership, prior)
+    merged /= np.maximum(merged.sum(axis=1, keepdims=True), 1e-30)
     classes = tuple(
         _merged([description.classes[member] for member in group], label)
         for label, group in enumerate(groups, 2)
     )
     told: Any = replace(
         description,
-        names=tuple(each.name for each in classes),
+        names=tuple(entry.name for entry in classes),
         classes=classes,
         calibration=replace(description.calibration, set_level=None),
     )
     shape = probability.shape[:-1]
-    each = each.astype(np.float32)
-    known, unknown = each[:, :-1].reshape(*shape, -1), each[:, -1].reshape(shape)
-    return replace(prediction, description=told, probability=known, unknown=unknown)
+    merged = merged.astype(np.float32)
+    return replace(
+        prediction,
+        description=told,
+        probability=merged[:, :-1].reshape(*shape, -1),
+        unknown=merged[:, -1].reshape(shape),
+    )
 
 
-def with_shares(
-    probability: NDArray[np.floating], prior: NDArray[np.floating], step: int = 1
-) -> NDArray[np.floating]:
-    """Return probabilities (N, K) by the shares of the K answers in the map, which they tell themselves.
+def _share_factors(probability: NDArray[np.floating], prior: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return by how much each of K answers (N, K) is likelier in the map than in training, (K,).
 
-    Saerens, Latinne & Decaestecker, Neural Computation 14 (2002) 21: expectation and maximization, from the
-    shares in training; a few pixels change nothing.
-
-    Parameters
-    ----------
-    prior
-        (K,) shares in training.
-    step
-        Shares are found from each so many-th spectrum.
+    Shares that the map itself tells, by expectation and maximization (Saerens, Latinne & Decaestecker, Neural
+    Computation 14 (2002) 21). A few pixels change nothing.
     """
     before = np.maximum(prior, 1e-12)
-    seen = _SEEN_BEFORE * len(prior)
-    sample, shares = probability[::step], before
+    known, shares = _SEEN_BEFORE * len(prior), before
     for _ in range(_ROUNDS):
-        likely = _weighted(sample, shares / before)
-        shares = (likely.sum(axis=0) + seen * before) / (len(sample) + seen)
-    return _weighted(probability, shares / before)
-
-
-def _weighted(probability: NDArray[np.floating], factors: NDArray[np.floating]) -> NDArray[np.floating]:
-    weighted = probability * factors
-    return np.asarray(weighted / np.maximum(weighted.sum(axis=1, keepdims=True), 1e-30))
+        likely = probability * (shares / before)
+        likely /= np.maximum(likely.sum(axis=1, keepdims=True), 1e-30)
+        shares = (likely.sum(axis=0) + known * before) / (len(likely) + known)
+    return np.asarray(shares / before, dtype=np.float64)
 
 
 def shared_sets(probability: NDArray[np.floating]) -> NDArray[np.float64]:
