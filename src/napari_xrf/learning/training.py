@@ -47,7 +47,7 @@ from napari_xrf.learning.training_loop import (
     scale_rates,
 )
 from napari_xrf.learning.training_recipes import TrainingOptions, TrainingRecipe
-from napari_xrf.learning.weights import save_model
+from napari_xrf.learning.weights import load_model, save_model
 
 # Streams of random numbers that never meet: training, validation, test, and weights.
 TRAINING, VALIDATION, TEST, WEIGHTS = range(4)
@@ -185,7 +185,10 @@ class _Training:
 
     def __post_init__(self) -> None:
         self._seed_torch(WEIGHTS)
-        self.network = build_network(self.description).to(self.device)
+        self.network = build_network(self.description)
+        if self.options.start:
+            _begin_from(self.network, self.options.start)
+        self.network.to(self.device)
         self.optimizer = _optimizer(self.network, self.options)
         self.average = ExponentialMovingAverage(self.network)
         self.total = self.options.epochs
@@ -322,6 +325,25 @@ class _Prefetch:
         made = ready[1] if ready and ready[0] == number else self._pool.submit(self._make, number)
         self._next = (number + 1, self._pool.submit(self._make, number + 1))
         return made.result()
+
+
+@torch.no_grad()
+def _begin_from(network: nn.Module, model: str) -> None:
+    """Take over another model's weights of the same name and shape.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such model, or it shares none.
+    """
+    known = load_model(model).network.state_dict()
+    own = network.state_dict()
+    shared = {
+        name: tensor for name, tensor in known.items() if name in own and own[name].shape == tensor.shape
+    }
+    if not shared:
+        raise InvalidInput(f"{model} has no weights that fit this network", "Start from another model")
+    network.load_state_dict(shared, strict=False)
 
 
 def _optimizer(network: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:

@@ -45,6 +45,8 @@ class TrainingOptions:
         Largest norm of a gradient; 0 leaves it.
     validation_size
         Held-out spectra, the same in each epoch.
+    start
+        A model, by name or weights file, whose weights of the same name and shape are begun from.
     precision
         ``"half"``: products in bfloat16, faster where the processor has them; ``"full"``: float32.
     """
@@ -61,6 +63,7 @@ class TrainingOptions:
     average: Annotated[float, Limits(0, 0.99999)] = 0.995
     clip: Annotated[float, Limits(0, 1e6)] = 1.0
     validation_size: Annotated[int, Limits(2, 1_000_000)] = 8192
+    start: str = ""
     precision: Annotated[str, Choices(PRECISIONS)] = "full"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.learning.description import ModelDescription
@@ -27,7 +27,7 @@ class Options:
         Of all layers.
     """
 
-    hidden: Annotated[int, Limits(8, 4096)] = 480
+    hidden: Annotated[int, Limits(8, 4096)] = 512
     depth: Annotated[int, Limits(2, 16)] = 4
     dropout: Annotated[float, Limits(0, 0.9)] = 0.0
     activation: Annotated[str, Choices(("relu", "gelu", "silu"))] = "gelu"
@@ -39,10 +39,11 @@ class MineralMlp(MineralNetwork):
     def __init__(self, options: Options, description: ModelDescription) -> None:
         super().__init__()
         self.pooled = PooledSpectra(description.axis)
-        self.body = hidden_layers(
+        layers = hidden_layers(
             self.pooled.size, options.hidden, options.depth - 1,
             activation_name=options.activation, dropout=options.dropout, residual=True,
         )  # fmt: skip
+        self.body = nn.Sequential(layers)  # named as those of element-mlp, whose weights it can begin from
         self.head = MineralHead(options.hidden, len(description.names), options)
 
     def features(self, spectra: Tensor, dose: Tensor) -> Tensor:

@@ -278,7 +278,7 @@ def make(
     progress: Progress = ignore_progress,
     minerals: Sequence[str] | None = None,
     library: str | None = None,
-    instruments: int = 64,
+    instruments: int = 40,
     compositions: int = 2,
     strangers: int = 48,
     seed: int = 1,
