@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import napari_xrf
+from napari_xrf.cli import build_parser
 from napari_xrf.io.own.cube_files import read_truth
 from napari_xrf.synthesis.mineral_map import MapParameters
 from napari_xrf.synthesis.recipes import make_minerals
@@ -24,6 +25,13 @@ def picture(tmp_path):
     path = tmp_path / "painting.png"
     Image.fromarray(pixels).save(path)
     return path
+
+
+@pytest.mark.parametrize("recipe", ["minerals", "layers", "mixtures", "painting"])
+def test_help_explains_every_option(recipe):
+    synthesize = build_parser(["synthesize"])._subparsers._group_actions[0].choices["synthesize"]
+    actions = synthesize._subparsers._group_actions[0].choices[recipe]._actions
+    assert [action.dest for action in actions if not action.help] == []
 
 
 def test_a_mineral_map_with_its_twins(capsys, tmp_path):

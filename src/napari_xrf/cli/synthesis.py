@@ -24,6 +24,7 @@ from napari_xrf.synthesis.recipes import (
     make_minerals,
     make_mixtures,
 )
+from napari_xrf.synthesis.substrates import GROUNDS, SUBSTRATES
 from napari_xrf.synthesis.textures import Texture
 
 SETS = ("none", "typical")
@@ -33,14 +34,16 @@ def add_recipes(synthesize: argparse.ArgumentParser, common: argparse.ArgumentPa
     """Add the four recipes to the parser of ``synthesize``."""
     recipes = synthesize.add_subparsers(title="recipes", dest="recipe", required=True, metavar="RECIPE")
     shared = argparse.ArgumentParser(add_help=False, parents=[common])
-    shared.add_argument("-o", "--output", metavar="OUT.h5", type=Path, required=True)
+    shared.add_argument(
+        "-o", "--output", metavar="OUT.h5", type=Path, required=True, help="what is written, with its truth"
+    )
     shared.add_argument("--seed", type=int, default=0, help="the same seed gives the same counts (default 0)")
     shared.add_argument("--memory", metavar="SIZE", help="memory for the counts (default: half of the free)")
 
     minerals = recipes.add_parser("minerals", parents=[shared], help="a map of mineral grains")
     minerals.add_argument("--minerals", default=PEGMATITE, help=f"quartz,albite,… (default {PEGMATITE})")
     minerals.add_argument("--library", metavar="FILE.csv", type=Path, help="your minerals")
-    minerals.add_argument("--instrument", default="m4-tornado")
+    _add_instrument(minerals, "m4-tornado")
     add_parameter_options(minerals, MapParameters)
     add_parameter_options(minerals, Texture)
     _add_distortions(minerals, "none")
@@ -53,25 +56,34 @@ def add_recipes(synthesize: argparse.ArgumentParser, common: argparse.ArgumentPa
 
     mixtures = recipes.add_parser("mixtures", parents=[shared], help="spectra of low-resolution detectors")
     mixtures.add_argument("--size", type=int, default=1000, help="spectra (default 1000)")
-    mixtures.add_argument("--instrument", default="gem")
+    _add_instrument(mixtures, "gem")
     add_parameter_options(mixtures, MixtureParameters, skip=("distortions",))
     _add_distortions(mixtures, "typical")
     mixtures.set_defaults(run=write_synthetic, make=_mixtures)
 
     painting = recipes.add_parser("painting", parents=[shared], help="a painting's map from its photograph")
-    painting.add_argument("image", metavar="IMAGE", type=Path)
-    painting.add_argument("--instrument", default="m4-tornado")
+    painting.add_argument(
+        "image", metavar="IMAGE", type=Path, help="photograph, RGB, a pixel for each spectrum"
+    )
+    _add_instrument(painting, "m4-tornado")
     painting.add_argument("--pigments", default="auto", help="lead white,azurite,… (default: all)")
     painting.add_argument("--pigment-file", metavar="FILE.csv", type=Path, help="a table of your pigments")
     painting.add_argument("--measured-pigments", metavar="PATH", type=Path, help="table or folder of spectra")
-    painting.add_argument("--ground", default="chalk")
-    painting.add_argument("--substrate", default="wood")
+    layers_below = (("ground", ("none", *GROUNDS), "chalk"), ("substrate", SUBSTRATES, "wood"))
+    for part, names, usual in layers_below:
+        painting.add_argument(f"--{part}", default=usual, help=f"{', '.join(names)} (default {usual})")
     painting.add_argument(
         "--generator", metavar="WEIGHTS", type=Path, help="painting generator for --weighting learned"
     )
     add_parameter_options(painting, PaintingParameters, skip=("clusters",))
     add_parameter_options(painting, ClusterParameters, prefix="clusters-")
     painting.set_defaults(run=write_synthetic, make=_painting)
+
+
+def _add_instrument(parser: argparse.ArgumentParser, usual: str) -> None:
+    parser.add_argument(
+        "--instrument", default=usual, help=f"a preset's name or a .toml file (default {usual})"
+    )
 
 
 def write_synthetic(arguments: argparse.Namespace, console: Console) -> Answer:

@@ -186,10 +186,11 @@ def predict_spectra(
     counts: NDArray[np.generic],
     axis: EnergyAxis,
     *,
+    excitation: Excitation | None = None,
     outputs: Collection[str] | None = None,
     device: str = "auto",
 ) -> Prediction:
-    """Run a model on spectra (N, E); the maps of the result have N rows and one column.
+    """Run a model on spectra (N, E) that were excited in some way; the result's maps have one column.
 
     Raises
     ------
@@ -197,7 +198,7 @@ def predict_spectra(
         As :func:`predict`.
     """
     spectra: Any = np.asarray(counts)[:, np.newaxis, :]
-    cube = SpectralCube(spectra, axis, name="spectra")
+    cube = SpectralCube(spectra, axis, name="spectra", excitation=excitation or Excitation())
     return predict(model, cube, outputs=outputs, calibrate=False, device=device)
 
 

@@ -112,6 +112,8 @@ def element_groups(names: Sequence[str]) -> dict[str, list[str]]:
 def ranked(prediction: Prediction, pixel: tuple[int, int] = (0, 0)) -> tuple[RankedName, ...]:
     """Return the names of one pixel, the most probable first; "unknown" is among them where it is known.
 
+    Names that cannot be told apart are one, as in :func:`label_map_of`.
+
     Raises
     ------
     InvalidInput
@@ -119,6 +121,8 @@ def ranked(prediction: Prediction, pixel: tuple[int, int] = (0, 0)) -> tuple[Ran
     """
     if prediction.probability is None:
         raise InvalidInput(f"{prediction.description.name} names nothing", "Choose a model with names")
+    prediction = grouped(prediction)
+    assert prediction.probability is not None
     probability = prediction.probability[pixel].tolist()
     counts = (
         [None] * len(probability) if prediction.intensity is None else prediction.intensity[pixel].tolist()

@@ -144,6 +144,7 @@ def answer_region(
         model,
         counts[None],
         (measured if request.refined else cube).energy,
+        excitation=cube.excitation,
         outputs=outputs,
         device=request.device,
     )
