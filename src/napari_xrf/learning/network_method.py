@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -107,7 +107,7 @@ def _classify_by_network(
 ) -> Classification:
     """Name the minerals by a network, of those that may be there (:func:`~.answer_sets.restricted`)."""
     from napari_xrf.learning.answer_sets import grouped, restricted
-    from napari_xrf.learning.prediction import predict
+    from napari_xrf.learning.prediction import excitation_found, predict
     from napari_xrf.learning.prediction_views import label_map_of
     from napari_xrf.learning.weights import load_model
 
@@ -116,6 +116,7 @@ def _classify_by_network(
     trained = load_model(model)
     search = search_minerals(measured, _members(description), progress=progress)
     cube = search.measured.on_refined_axis
+    cube = replace(cube, excitation=excitation_found(search.measured))
     prediction = predict(trained, cube, outputs=("minerals",), calibrate=False, progress=progress)
     if prediction.probability is None or prediction.unknown is None:
         raise InvalidInput(f"the model {model} gives no probabilities of minerals", "Train it anew")

@@ -136,7 +136,7 @@ def predict_rows(
         known = calibrate_map(measured, progress=progress).checked()
         cube, notes = known.on_refined_axis, _axis_notes(known)
         doubts = (known.doubt,) if known.doubt else ()
-        told = replace(told, fwhm_mn_ka_ev=1000 * float(known.detector.fwhm(MN_KA_KEV)))
+        told = excitation_found(known)
     if cube.excitation.kind is not None:  # what a file does not say cannot be held against a model
         doubts = (*unsuited(model.description, instrument_of(cube)), *doubts)
     check_range(cube.energy, model.description)
@@ -160,6 +160,11 @@ def predict_rows(
         pixel_size=cube.pixel_size,
         source=cube.name,
     )
+
+
+def excitation_found(known: CalibratedMap) -> Excitation:
+    """Return what a file says of the excitation, with the resolution that its calibration found."""
+    return replace(known.cube.excitation, fwhm_mn_ka_ev=1000 * float(known.detector.fwhm(MN_KA_KEV)))
 
 
 def told_of_dose(prediction: Prediction) -> Prediction:
