@@ -8,8 +8,8 @@ from napari_xrf.plugin.layers.cubes import cube_layers
 
 
 @pytest.fixture(autouse=True)
-def plugins(npe2pm: PluginManager) -> PluginManager:
-    """Register napari's builtin plugin and napari-xrf in a fresh plugin manager."""
+def plugins(npe2pm: PluginManager, plugin_settings: None) -> PluginManager:
+    """Register napari's builtin plugin and napari-xrf in a fresh plugin manager, with settings of its own."""
     for distribution in ("napari", "napari-xrf"):
         npe2pm.register(PluginManifest.from_distribution(distribution))
     return npe2pm

@@ -91,3 +91,66 @@ def test_one_end_that_fails_keeps_no_other_from_ending(viewer, qtbot):
     del dock
     qtbot.waitUntil(lambda: bool(gone))
     assert ended == ["first"]
+
+
+def test_what_the_user_chooses_is_there_again_in_a_new_dock(viewer, qtbot):
+    from napari.settings import get_plugin_settings
+    from qtpy.QtCore import Qt
+
+    from napari_xrf.plugin.docks.spectrum import SpectrumDock
+
+    first = SpectrumDock(viewer)
+    first.scale.setCurrentText("√")  # a program's choice is not the user's
+    assert get_plugin_settings("napari-xrf").spectrum.scale == "linear"
+    first.scale.setFocus()
+    qtbot.keyClick(first.scale, Qt.Key.Key_Down)
+    first.smooth.click()
+    second = SpectrumDock(viewer)
+    assert (second.scale.currentText(), second.smooth.isChecked()) == ("log", True)
+    assert second.plot._scale == "log"
+
+
+def test_settings_offer_what_the_docks_do(viewer):
+    from napari.settings import get_plugin_settings
+
+    from napari_xrf.plugin.docks.element_maps import ElementMapsDock
+    from napari_xrf.plugin.docks.spectrum import SpectrumDock
+
+    kept = get_plugin_settings("napari-xrf")
+    maps, spectrum = ElementMapsDock(viewer), SpectrumDock(viewer)
+    for section, name, box in (
+        (kept.element_maps, "method", maps.method),
+        (kept.spectrum, "scale", spectrum.scale),
+        (kept.spectrum, "unit", spectrum.unit),
+    ):
+        offered = type(section).model_json_schema()["properties"][name]["enum"]
+        assert offered == [box.itemText(index) for index in range(box.count())]
+
+
+def test_keys_open_docks_and_draw(viewer, qtbot):
+    from qtpy.QtWidgets import QShortcut
+
+    from napari_xrf.plugin.window import KEYS, bind_keys
+
+    bind_keys(viewer)
+    bind_keys(viewer)
+    bound = {each.key().toString(): each for each in viewer.window._qt_window.findChildren(QShortcut)}
+    assert {f"Alt+{key}" for key in KEYS} <= set(bound)
+    bound["Alt+2"].activated.emit()
+    bound["Alt+2"].activated.emit()
+    assert [name for name in viewer.window.dock_widgets if "Preparation" in name] == [
+        "Preparation (X-ray fluorescence)"
+    ]
+    bound["Alt+R"].activated.emit()
+    assert viewer.layers[-1].mode == "add_rectangle"
+
+
+def test_long_messages_scroll(viewer):
+    dock = Listener(viewer)
+    dock.lay_out(None)
+    dock.resize(300, 400)
+    dock.warn("short")
+    low = dock.said.height()
+    dock.warn("a long message " * 60)
+    assert low < dock.said.height() < 120
+    assert dock.said.text().startswith("a long")

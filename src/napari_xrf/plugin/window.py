@@ -1,10 +1,26 @@
-"""Docks of a viewer's window, whoever opened them."""
+"""Docks of a viewer's window, whoever opened them, their keys, and the settings that outlive it."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 PLUGIN = "napari-xrf"
+
+# With Alt, in the order of work; napari takes no keys from a plugin's manifest.
+KEYS = {
+    "1": "Spectrum",
+    "2": "Preparation",
+    "3": "Element maps",
+    "4": "Compose maps",
+    "5": "Scatter",
+    "6": "Regions",
+    "7": "Quantities",
+    "8": "Minerals",
+    "9": "Clean up labels",
+}
+DRAW_KEY = "R"  # a new layer of regions
 
 
 def open_dock(viewer: Any, title: str) -> Any:
@@ -20,3 +36,40 @@ def open_dock(viewer: Any, title: str) -> Any:
     dock = next(each for each in widgets if each.display_name == title).get_callable()(viewer)
     viewer.window.add_dock_widget(dock, name=f"{title} ({manifest.display_name})")
     return dock
+
+
+def bind_keys(viewer: Any) -> None:
+    """Let keys open the docks of a viewer, or bring them to the front; does so once."""
+    from npe2 import PluginManager
+    from qtpy.QtGui import QKeySequence
+    from qtpy.QtWidgets import QShortcut
+
+    if viewer in _bound:
+        return
+    _bound.add(viewer)
+    uses = {key: partial(show_dock, viewer, title) for key, title in KEYS.items()}
+    commands = PluginManager.instance().commands
+    uses[DRAW_KEY] = partial(commands.execute, f"{PLUGIN}.new_roi_layer", (viewer,))
+    for key, use in uses.items():
+        QShortcut(QKeySequence(f"Alt+{key}"), viewer.window._qt_window).activated.connect(use)
+
+
+def show_dock(viewer: Any, title: str) -> None:
+    """Open the dock of a title, and bring it before those that share its place."""
+    outer = open_dock(viewer, title).parent()
+    if outer is not None:
+        outer.show()
+        outer.raise_()
+
+
+def settings(section: str) -> Any:
+    """Return a section of the settings of our manifest, which napari keeps; None in a window without us."""
+    from napari.settings import get_plugin_settings
+
+    try:
+        return getattr(get_plugin_settings(PLUGIN), section)
+    except KeyError:
+        return None
+
+
+_bound: WeakSet[Any] = WeakSet()

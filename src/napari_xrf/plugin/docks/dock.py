@@ -12,6 +12,8 @@ from typing import Any
 import napari.viewer
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
     QDockWidget,
     QFileDialog,
     QFrame,
@@ -26,9 +28,11 @@ from superqt.utils import qthrottled
 from napari_xrf.plugin.forms.parts import column, wrapped
 from napari_xrf.plugin.jobs.job import JobBar
 from napari_xrf.plugin.notices import errors_told, tell, warn
+from napari_xrf.plugin.window import bind_keys, settings
 from napari_xrf.plugin.writers import recognized_name
 
 _BAR, _WIDEST = 20, 470  # pixels: of a scroll bar, and the width that a dock may ask for
+_LINES = 4  # of a dock's message that are seen at once
 _LOW = 290  # pixels of a dock at the bottom, which leave the map the larger part of a small screen
 
 
@@ -53,9 +57,7 @@ class Dock(QWidget):  # type: ignore[misc]
         super().__init__()
         self.viewer = viewer
         self.job_bar = JobBar()
-        self.said = wrapped()
-        self.said.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.said.hide()
+        self.said = _Message()
         self._own_place = bool(self.title) and _was_moved(self.title)
         ends: list[Callable[[], object]] = [self.job_bar.release]
         self._ends = ends
@@ -138,6 +140,17 @@ class Dock(QWidget):  # type: ignore[misc]
         self.when_closed(calling.cancel)
         return calling
 
+    def remember(self, section: str, **controls: QComboBox | QCheckBox) -> None:
+        """Set controls as the user left them, and keep in napari's settings what the user chooses."""
+        kept = settings(section)
+        for name, control in controls.items() if kept is not None else ():
+            if isinstance(control, QComboBox):
+                control.setCurrentText(getattr(kept, name))
+                control.textActivated.connect(partial(setattr, kept, name))
+            else:
+                control.setChecked(getattr(kept, name))
+                control.clicked.connect(partial(setattr, kept, name))
+
     def follow_theme(self, take: Callable[[str, str], object]) -> None:
         """Call ``take(background, text)`` with the window's colours, now and when they change."""
         from napari.utils.theme import get_theme
@@ -186,6 +199,7 @@ class Dock(QWidget):  # type: ignore[misc]
         """Go where docks of this kind belong: beside the others in tabs; unless the user moved it before."""
         if not self._ends:  # closed at once
             return
+        bind_keys(self.viewer)
         dock = self.parent()
         window = dock.parent() if isinstance(dock, QDockWidget) else None
         if not isinstance(window, QMainWindow) or dock.isFloating():
@@ -228,10 +242,41 @@ class Dock(QWidget):  # type: ignore[misc]
 
     def _say(self, text: str) -> None:
         self.said.setText(text)
-        self.said.setVisible(bool(text))
 
     def _set_enabled(self) -> None:
         """Enable what can be done now; called when a job starts and ends."""
+
+
+class _Message(QScrollArea):  # type: ignore[misc]
+    """What a dock says: as high as its text, but long ones scroll and leave their room to the parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._label = wrapped()
+        self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setWidget(self._label)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setText("")
+
+    def text(self) -> str:
+        """Return what is said."""
+        return str(self._label.text())
+
+    def setText(self, text: str) -> None:
+        """Say something else, or nothing."""
+        self._label.setText(text)
+        self.setVisible(bool(text))
+        self._fit()
+
+    def resizeEvent(self, event: QEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        needed = self._label.heightForWidth(max(self.width() - _BAR, 1))
+        self.setFixedHeight(min(max(needed, 0), _LINES * self._label.fontMetrics().lineSpacing()))
 
 
 class _Column(QWidget):  # type: ignore[misc]

@@ -55,6 +55,7 @@ class ElementMapsDock(Dock):
             row(QLabel("Method"), self.method, self.per_second),
             row(self.run, self.grid, None),
         )
+        self.remember("element_maps", method=self.method)
         self.maps.chosen.connect(self._choose)
         self._choose(self.maps.layer())
 

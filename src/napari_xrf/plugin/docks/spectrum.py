@@ -91,6 +91,7 @@ class SpectrumDock(Dock):
         self.when_closed(self.window_map.keep)
         self.when_closed(self._stop_jobs)
         self.follow_theme(self._take_colors)
+        self.remember("spectrum", scale=self.scale, unit=self.unit, smooth=self.smooth)
         self._data_changed()
 
     def refresh(self) -> None:
@@ -285,8 +286,11 @@ class SpectrumDock(Dock):
             widget.setEnabled(cube is not None)
         timed = cube is not None and cube.live_time is not None
         self.unit.model().item(UNITS.index(PER_SECOND)).setEnabled(timed)
+        kept = window.settings("spectrum")
         if not timed and self.unit.currentText() == PER_SECOND:
             self.unit.setCurrentText(PER_PIXEL)
+        elif timed and kept is not None and kept.unit == PER_SECOND:
+            self.unit.setCurrentText(PER_SECOND)
         self.refresh()
         if cube is not None:
             load_in_background(cube)
@@ -324,6 +328,7 @@ class SpectrumDock(Dock):
     def _take_summary(self, summary: CubeSpectra) -> None:
         if self.maps.cube() is summary.cube:
             self._summary = summary
+            self._say("\n".join(summary.cube.provenance.warnings))
             self.refresh()
             self.plot.show_main()
             self._follow_slider()

@@ -16,7 +16,7 @@ from napari_xrf.plugin.layers.cubes import CUBE_KEY
 from napari_xrf.plugin.layers.layer_data import LayerData, add_in_turns, moved, open_viewers, spatial_keywords
 from napari_xrf.plugin.layers.loading import show_first_view
 from napari_xrf.plugin.notices import tell_error
-from napari_xrf.plugin.window import open_dock
+from napari_xrf.plugin.window import bind_keys, open_dock, settings
 
 _OPENING_KEY = "xrf_opening"
 _SETTLED_MS = 300  # after which a new dock has its size
@@ -72,6 +72,7 @@ class Opening:
         from napari_xrf.plugin.jobs.job import Job
 
         _settle()
+        bind_keys(self._viewer)
         if self._layer not in self._viewer.layers:
             self._say("")
             return
@@ -165,7 +166,8 @@ def _finish(
     if cube is None or layer is None:
         return
     QTimer.singleShot(0, partial(_show_first, viewer, layer, cube))
-    if viewer not in _offered or cube.map_shape == (1, 1):
+    wanted = settings("opening")
+    if cube.map_shape == (1, 1) or (viewer not in _offered and (wanted is None or wanted.spectrum_dock)):
         _offered.add(viewer)
         QTimer.singleShot(0, partial(_open_spectrum, viewer))
 
@@ -191,7 +193,7 @@ def _fit(viewer: Any) -> None:
     if viewer not in open_viewers():
         return
     visible = [layer for layer in viewer.layers if layer.visible]
-    if visible:
+    if any(layer.ndim == viewer.dims.ndim for layer in visible):  # napari fails for flat ones alone
         viewer.fit_to_view(layers=visible)
 
 

@@ -1,0 +1,48 @@
+"""A picture laid on a map by points."""
+
+import numpy as np
+import pytest
+
+from two_phase_maps import two_phase_cube
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def cube():
+    return two_phase_cube()[0]
+
+
+def test_a_picture_is_laid_on_the_map_and_resampled(viewer, qtbot):
+    from napari_xrf.plugin.docks.alignment import AlignmentDock
+
+    target = viewer.layers[0]
+    rows, columns = target.data.shape[-2:]
+    # The map's left half, four times as fine and turned by a right angle.
+    photograph = np.zeros((4 * columns, 4 * rows, 3), dtype=np.uint8)
+    photograph[: 2 * columns] = 200
+    picture = viewer.add_image(photograph, rgb=True, name="photograph")
+    dock = AlignmentDock(viewer)
+    assert [dock.picture.itemText(index) for index in range(dock.picture.count())] == ["photograph"]
+    assert not dock.run.isEnabled()
+    places = np.array([[2.0, 3.0], [20.0, 5.0], [4.0, 25.0], [15.0, 20.0]])
+    turned = np.stack([4 * places[:, 1] + 1.5, 4 * (rows - 1 - places[:, 0]) + 1.5], axis=1)
+    dock.mark_picture.click()
+    viewer.layers.selection.active.add(turned)
+    assert not target.visible
+    dock.mark_map.click()
+    viewer.layers.selection.active.add(places)
+    assert list(viewer.layers.selection.active.features["number"]) == [1, 2, 3, 4]
+    assert len(dock.table.rows()) == 4
+    dock.run.click()
+    assert "missed by" in dock.said.text()
+    assert picture.visible
+    assert np.allclose(picture.data_to_world(turned[0]), target.data_to_world((0, *places[0]))[1:])
+    assert picture.units == target.units[1:]
+    dock.resample.click()
+    made = viewer.layers["photograph on two phases"]
+    assert made.data.shape == (rows, columns, 3)
+    assert (made.data[3:-3, 2 : columns // 2 - 2] == 200).all()
+    assert (made.data[3:-3, columns // 2 + 2 : -3] == 0).all()
+    dock.undo.click()
+    assert np.allclose(picture.affine.affine_matrix, np.eye(3))
