@@ -161,9 +161,9 @@ class AlignmentDock(Dock):
         if picture.rgb:
             values = np.clip(np.nan_to_num(values), 0, 255 if picture.data.dtype.kind in "ui" else 1)
             values = values.astype(picture.data.dtype)
-        layer = map_layer(values, name, tuple(float(size) for size in target.scale[-2:]))
-        if str(target.units[-1]) == "pixel":
-            layer[1]["units"] = ("pixel", "pixel")
+        dy, dx = (float(size) for size in target.scale[-2:])
+        units = tuple(str(unit) for unit in target.units[-2:])
+        layer = map_layer(values, name, (dy, dx), units=units)
         add_layers(self.viewer, [layer], over=target)
 
     def _show(self) -> None:
