@@ -2,25 +2,34 @@ import numpy as np
 import pytest
 
 from napari_xrf.core.abundances import Abundances
+from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass, LabelMap
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.minerals.binned_map import BinnedMap
 from napari_xrf.minerals.ends import End, learn_ends
-from napari_xrf.minerals.mixtures import unmix_map
+from napari_xrf.minerals.mixtures import Mixing
 from napari_xrf.minerals.modal_table import modal_table
-from napari_xrf.minerals.shares import class_probabilities
+from napari_xrf.minerals.shares import learn_prior
+from napari_xrf.minerals.templates import EnergyBins
 from napari_xrf.minerals.unmixing import unmix
 
 SHAPES = np.random.default_rng(1).gamma(0.4, size=(3, 40)) * 30 + 1
 
 
+def binned_map(counts):
+    axis, bins = EnergyAxis(0.0, 0.1, 40), np.arange(40)
+    return BinnedMap(SpectralCube(counts, axis), EnergyBins(axis, bins, bins + 1))
+
+
 def halves(side=24, seed=2):
-    """Counts (n, B) of a map of two halves, with a stranger in the left one, and its areas."""
+    """A map of two halves, with a stranger in the left one, and its areas (Y, X, 3)."""
     areas = np.zeros((side, side, 3))
     areas[:, : side // 2, 0] = 1
     areas[:, side // 2 :, 1] = 1
     areas[8:14, 2:8] = (0, 0, 1)
     areas[:, side // 2] = (0.6, 0.4, 0)
-    counts = np.random.default_rng(seed).poisson(areas.reshape(-1, 3) @ SHAPES)
-    return counts.astype(np.float32), areas.reshape(-1, 3)
+    counts = np.random.default_rng(seed).poisson(areas @ SHAPES)
+    return binned_map(counts), areas
 
 
 def test_amounts_of_a_mixture_are_found():
@@ -37,15 +46,17 @@ def test_amounts_of_a_mixture_are_found():
 
 
 def test_a_stranger_within_a_class_is_an_end_of_its_own_and_pixels_hold_what_they_are_made_of():
-    counts, areas = halves()
-    held = np.ones((24, 24), dtype=bool)
-    seeming = np.where(areas[:, 1] > 0.5, 1, 0)  # the stranger passes for the left half
-    ends = learn_ends(counts, seeming, held)
+    binned, areas = halves()
+    seeming = np.where(areas[..., 1] > 0.5, 1, 0)  # the stranger passes for the left half
+    ends, places = learn_ends(binned, seeming)
     means = np.array([end.mean for end in ends])
     found = [int(((SHAPES - mean) ** 2).sum(axis=1).argmin()) for mean in means]
     assert set(found) == {0, 1, 2}
-    mixed = unmix_map(counts, held, list(ends), np.eye(3, dtype=np.float32)[found])
-    assert np.abs(mixed.areas - areas).mean() < 0.03
+    assert set(np.unique(places)) == set(range(-1, len(ends)))
+    assert (places[8:14, 2:8] >= 0).sum() > 5
+    mixing = Mixing.learned(binned, ends, np.eye(3, dtype=np.float32)[found], places)
+    mixed = mixing.unmix(binned, slice(0, 24))
+    assert np.abs(mixed.areas - areas.reshape(-1, 3)).mean() < 0.03
     assert mixed.misfit.max() < 8
 
 
@@ -57,8 +68,9 @@ def test_neighbours_count_where_there_are_grains_only():
     for truth, low, high in ((grains, 0.6, 1), (shuffled, 0, 0.4)):
         own = scores.copy()
         own[np.arange(400), truth] = 0
-        probability, coherence = class_probabilities(own, held)
-        assert low <= coherence <= high
+        prior = learn_prior(lambda margin, own=own: [(own, held, np.ones(400, bool))], 2)
+        probability = prior.probability(own, held)
+        assert low <= prior.coherences[-1] <= high
         assert np.mean(probability.argmax(axis=1) == truth) > 0.99
 
 
@@ -73,12 +85,14 @@ def test_percentages_come_from_abundances():
 
 
 def test_few_counts_tell_little():
-    dim = np.zeros((3, 40), dtype=np.float32)
-    dim[0, 5] = 1
-    dim[1, 5] = 3
-    dim[2] = 20 * SHAPES[0]
-    ends = [End(place, np.arange(3), 90 * shape) for place, shape in enumerate(SHAPES)]
-    lead = unmix_map(dim, np.ones((1, 3), bool), ends, np.eye(3, dtype=np.float32)).lead
+    dim = np.zeros((1, 3, 40), dtype=np.float32)
+    dim[0, 0, 5] = 1
+    dim[0, 1, 5] = 3
+    dim[0, 2] = 20 * SHAPES[0]
+    ends = [End(place, 3, 90 * shape) for place, shape in enumerate(SHAPES)]
+    binned = binned_map(dim)
+    mixing = Mixing.learned(binned, ends, np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], dtype=np.int16))
+    lead = mixing.unmix(binned, slice(0, 1)).lead
     assert lead[0] < lead[1] < lead[2]
     assert lead[0] < 0.7
     assert lead[2] > 2

@@ -4,33 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.counts import Counts
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.scratch import scratch_array
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.minerals.templates import EnergyBins
 
-_KEPT_BYTES = 512 * 2**20  # a map of fewer binned counts is read from disk once only
+_KEPT_BYTES = 64 * 2**20  # binned counts above it lie in a scratch file
+_PIXELS_AT_ONCE = 8_192
 _LEAST_COUNTS, _MOST_BINS = 2.0, 8  # of the mean pixel per merged bin, and how many are merged
 
 
 @dataclass(frozen=True, eq=False)
 class BinnedMap:
-    """A map in energy bins.
+    """A map in energy bins, or some rows of one. The counts are read once; their bins lie on disk if many.
 
     Attributes
     ----------
     cube
-        The map.
+        The map, or rows of it.
     bins
         The bins.
+    first_row
+        Where these rows stand in the whole map, whose rows all numbers below are.
     """
 
     cube: SpectralCube
     bins: EnergyBins
-    _kept: list[tuple[slice, NDArray[np.float32]]] = field(default_factory=list, init=False, repr=False)
+    first_row: int = 0
+    _kept: list[tuple[Counts, NDArray[np.bool_]]] = field(default_factory=list, init=False, repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -41,23 +48,50 @@ class BinnedMap:
         self, doing: str, progress: Progress = ignore_progress
     ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Yield bands of rows and their counts (rows, X, B)."""
+        for band, _, _ in self.wide_bands(0, doing, progress):
+            yield band, self.counts(band)
+
+    def wide_bands(
+        self, margin: int, doing: str, progress: Progress = ignore_progress, rows: slice | None = None
+    ) -> Iterator[tuple[slice, slice, slice]]:
+        """Yield bands of rows, the same with rows around them, and where in these they stand.
+
+        Bands are the same in all parts of a map that begin with one, so that these give the same bits.
+        """
+        first, last = self.first_row, self.first_row + self.shape[0]
+        start, stop = (first, last) if rows is None else (rows.start, rows.stop)
+        for low in range(start, stop, rows_at_once(self.shape[1])):
+            high = min(low + rows_at_once(self.shape[1]), stop)
+            progress(low - start, stop - start, doing)
+            above = max(low - margin, first)
+            yield slice(low, high), slice(above, min(high + margin, last)), slice(low - above, high - above)
+        progress(stop - start, stop - start, doing)
+
+    def counts(self, rows: slice) -> NDArray[np.float32]:
+        """Return the counts of some rows, (rows, X, B)."""
+        return np.asarray(self._read()[0][rows.start - self.first_row : rows.stop - self.first_row])
+
+    def held(self, rows: slice) -> NDArray[np.bool_]:
+        """Return which pixels of some rows hold any count, in whatever energy, (rows, X)."""
+        return self._read()[1][rows.start - self.first_row : rows.stop - self.first_row]
+
+    def _read(self) -> tuple[Counts, NDArray[np.bool_]]:
         from napari_xrf.minerals.binning import binned_counts
 
-        rows, columns, channels = self.cube.shape
-        if self._kept:
-            for band, counts in self._kept:
-                progress(band.start, rows, doing)
-                yield band, counts
-        else:
-            small = rows * columns * self.bins.size * 4 <= _KEPT_BYTES
+        if not self._kept:
+            counts: Any = scratch_array((*self.shape, self.bins.size), np.float32, _KEPT_BYTES)
+            held = np.zeros(self.shape, dtype=bool)
             for band, block in self.cube.blocks():
-                progress(band.start, rows, doing)
-                binned = binned_counts(np.asarray(block).reshape(-1, channels), self.bins)
-                counts = binned.reshape(-1, columns, self.bins.size)
-                if small:
-                    self._kept.append((band, counts))
-                yield band, counts
-        progress(rows, rows, doing)
+                spectra = np.asarray(block).reshape(-1, self.cube.shape[2])
+                held[band] = spectra.any(axis=1).reshape(-1, self.shape[1])
+                counts[band] = binned_counts(spectra, self.bins).reshape(-1, self.shape[1], self.bins.size)
+            self._kept.append((counts, held))
+        return self._kept[0]
+
+
+def rows_at_once(columns: int) -> int:
+    """Return how many rows of a map are worked on together."""
+    return max(1, _PIXELS_AT_ONCE // columns)
 
 
 def merged_bins(bins: EnergyBins, spectrum: NDArray[np.float64], pixels: int) -> EnergyBins:

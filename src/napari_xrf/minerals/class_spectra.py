@@ -66,8 +66,17 @@ def class_spectra(
     compositions
         Label → indices of the templates of its minerals; none for "unknown".
     """
+    return mean_spectra(sum_classes(cube, label_map.labels, progress), label_map, templates, compositions)
+
+
+def mean_spectra(
+    sums: Mapping[int, NDArray[np.uint64]],
+    label_map: LabelMap,
+    templates: Templates,
+    compositions: Mapping[int, NDArray[np.intp]],
+) -> tuple[ClassSpectrum, ...]:
+    """Return the mean spectrum of each class that has pixels, of the sums (E,) of labels."""
     bins = templates.bins
-    sums = sum_classes(cube, label_map.labels, progress)
     spectra = []
     for entry in label_map.classes:
         pixels = int((label_map.labels == entry.label).sum())

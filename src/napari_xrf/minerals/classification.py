@@ -10,21 +10,24 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from napari_xrf.core.abundances import Abundances
+from napari_xrf.core.cube_spectra import sum_classes
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap, number_by_area
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import Measured
-from napari_xrf.minerals.binned_map import merged_bins
-from napari_xrf.minerals.class_spectra import ClassSpectrum, class_spectra
-from napari_xrf.minerals.mineral_phases import find_mineral_phases
+from napari_xrf.minerals.binned_map import BinnedMap, merged_bins
+from napari_xrf.minerals.class_spectra import ClassSpectrum, mean_spectra
+from napari_xrf.minerals.mineral_phases import MineralPhases, learn_mineral_phases
 from napari_xrf.minerals.scan import TOLERANCE
 from napari_xrf.minerals.search import search_minerals
-from napari_xrf.minerals.templates import EnergyBins
+from napari_xrf.minerals.templates import EnergyBins, Templates
 from napari_xrf.reference.minerals import Mineral, mineral_class
 
 UNKNOWN_LEVEL = 1e-3
+MARGIN = 2  # rows around those that are mapped: a pixel's neighbours have neighbours
+_NOT_MEASURED = -2
 _MISFIT_LIMIT = 8.0  # standard deviations, at that level
 
 
@@ -142,87 +145,250 @@ def classify_minerals(
     InvalidInput
         For a level or tolerance that cannot be, a map without counts, or when no mineral is left.
     """
+    plan, binned = plan_minerals(
+        measured,
+        minerals,
+        library=library,
+        ignored=ignored,
+        unknown_level=unknown_level,
+        tolerance=tolerance,
+        progress=progress,
+    )
+    return plan.outline.conclude(plan.map(binned, progress=progress))
+
+
+@dataclass(frozen=True, eq=False)
+class MineralRows:
+    """What was found in some rows of a map.
+
+    Attributes
+    ----------
+    chosen
+        (rows, X) the phase of each pixel, −1 for unknown, −2 where nothing was measured.
+    confidence, misfit
+        (rows, X) how probable that is, and how far the spectrum is from what is expected.
+    areas
+        (rows, X, K) parts of the phases.
+    sums
+        (1 + K, E) counts of the unknown pixels and of those of each phase.
+    unexplained, undecided
+        How many pixels fit no mineral, and how many more cannot be decided.
+    """
+
+    chosen: NDArray[np.int16]
+    confidence: NDArray[np.float32]
+    misfit: NDArray[np.float32]
+    areas: NDArray[np.float32]
+    sums: NDArray[np.uint64]
+    unexplained: int
+    undecided: int
+
+
+def joined_rows(parts: Sequence[MineralRows]) -> MineralRows:
+    """Return what was found in all rows."""
+    if len(parts) == 1:
+        return parts[0]
+    return MineralRows(
+        np.concatenate([part.chosen for part in parts]),
+        np.concatenate([part.confidence for part in parts]),
+        np.concatenate([part.misfit for part in parts]),
+        np.concatenate([part.areas for part in parts]),
+        np.sum([part.sums for part in parts], axis=0),
+        sum(part.unexplained for part in parts),
+        sum(part.undecided for part in parts),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class MineralOutline:
+    """What a mineral map is told of, beside its pixels.
+
+    Attributes
+    ----------
+    minerals
+        What was looked for.
+    phases
+        K tuples: the places of the minerals that each phase may be; an empty one is unknown.
+    groups
+        Minerals that the map does not tell apart.
+    templates
+        Expected spectra of the minerals as the map shows them.
+    counts_per_pixel
+        Median of the measured pixels, in the energies used.
+    notes
+        One sentence each.
+    name, pixel_size
+        Of the map.
+    """
+
+    minerals: tuple[Mineral, ...]
+    phases: tuple[tuple[int, ...], ...]
+    groups: tuple[tuple[int, ...], ...]
+    templates: Templates
+    counts_per_pixel: float
+    notes: tuple[str, ...]
+    name: str
+    pixel_size: tuple[float, float] | None
+
+    def conclude(self, rows: MineralRows) -> Classification:
+        """Return the mineral map of all rows: classes by falling area, with their spectra."""
+        named = [tuple(self.minerals[index] for index in members) for members in self.phases]
+        kept = np.array([place for place, members in enumerate(named) if members], dtype=np.intp)
+        place = np.full(len(named) + 2, -1)  # the last two: of nothing measured, and of unknown
+        place[kept] = np.arange(kept.size)
+        held = rows.chosen > _NOT_MEASURED
+        classes = [mineral_class(named[index]) for index in kept]
+        label_map, order = number_by_area(
+            held, place[rows.chosen[held]], rows.confidence[held], classes, self.pixel_size, self.name
+        )
+        phases = {label: int(kept[index]) for label, index in enumerate(order, 2)}
+        members = {
+            label: np.flatnonzero(np.isin(self.templates.owner, self.phases[phase]))
+            for label, phase in phases.items()
+        }
+        sums = {1: rows.sums[0], **{label: rows.sums[1 + phase] for label, phase in phases.items()}}
+        energies = self.templates.bins.energies
+        return Classification(
+            label_map=label_map,
+            groups=tuple(
+                tuple(self.minerals[index].name for index in group) for group in self.groups if len(group) > 1
+            ),
+            minerals=tuple(mineral.name for mineral in self.minerals),
+            spectra=mean_spectra(sums, label_map, self.templates, members),
+            misfit=rows.misfit,
+            counts_per_pixel=self.counts_per_pixel,
+            energy_range=(float(energies[0]), float(energies[-1])),
+            method="likelihood",
+            notes=(
+                *self.notes,
+                f"{rows.unexplained} pixels fit no mineral; {rows.undecided} more cannot be decided",
+            ),
+            abundances=_abundances(label_map, rows.areas, list(phases.values())),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MineralPlan:
+    """What the pixels of a map share when their minerals are looked for: rows can be mapped anywhere.
+
+    Attributes
+    ----------
+    bins
+        Energies that are compared.
+    found
+        The phases of the map.
+    limit
+        Misfit above which nothing explains a pixel.
+    unknown_level
+        As asked for.
+    outline
+        What else is told of the map.
+    """
+
+    bins: EnergyBins
+    found: MineralPhases
+    limit: float
+    unknown_level: float
+    outline: MineralOutline
+
+    def rows_of(self, cube: SpectralCube, rows: slice) -> BinnedMap:
+        """Return some rows of the whole map and those around them, in bins; no others are read."""
+        wide = slice(max(rows.start - MARGIN, 0), min(rows.stop + MARGIN, cube.shape[0]))
+        return BinnedMap(cube.band(wide), self.bins, wide.start)
+
+    def map(
+        self, binned: BinnedMap, rows: slice | None = None, progress: Progress = ignore_progress
+    ) -> MineralRows:
+        """Return what rows of the map hold, by default all of them.
+
+        Rows that begin at a multiple of :func:`~napari_xrf.minerals.binned_map.rows_at_once` give the same
+        bits as the whole map.
+        """
+        first, cube = binned.first_row, binned.cube
+        rows = slice(first, first + cube.shape[0]) if rows is None else rows
+        shape = (rows.stop - rows.start, cube.shape[1])
+        number = len(self.outline.phases)
+        result = MineralRows(
+            np.full(shape, _NOT_MEASURED, dtype=np.int16),
+            np.zeros(shape, dtype=np.float32),
+            np.full(shape, np.nan, dtype=np.float32),
+            np.zeros((*shape, number), dtype=np.float32),
+            np.zeros((1 + number, cube.shape[2]), dtype=np.uint64),
+            0,
+            0,
+        )
+        unexplained = undecided = 0
+        for band, _, _ in binned.wide_bands(0, "comparing pixels with minerals", progress, rows):
+            held, at = binned.held(band), slice(band.start - rows.start, band.stop - rows.start)
+            found = self.found.of_rows(binned, band)
+            wrong = found.misfit > self.limit
+            guessed = ~wrong & ~found.decided
+            winner = np.where(wrong[:, None], 0, found.areas).argmax(axis=1)
+            nameless = np.array([not members for members in self.outline.phases])
+            result.chosen[at][held] = np.where(wrong | guessed | nameless[winner], -1, winner)
+            result.confidence[at][held] = np.where(
+                wrong, 1 - self.unknown_level, np.where(guessed, 1 - found.probability, found.probability)
+            )
+            result.misfit[at][held] = found.misfit
+            result.areas[at][held] = np.where(wrong[:, None], 0, found.areas)
+            unexplained += int(wrong.sum())
+            undecided += int(guessed.sum())
+        labels = (result.chosen - _NOT_MEASURED).astype(np.uint16)
+        own = cube.band(slice(rows.start - first, rows.stop - first))
+        for label, total in sum_classes(own, labels, progress).items():
+            result.sums[label - 1] += total
+        return replace(result, unexplained=unexplained, undecided=undecided)
+
+
+def plan_minerals(
+    measured: Measured,
+    minerals: Sequence[Mineral] | None = None,
+    *,
+    library: Sequence[Mineral] | None = None,
+    ignored: Sequence[str] = (),
+    unknown_level: float = UNKNOWN_LEVEL,
+    tolerance: float | None = None,
+    progress: Progress = ignore_progress,
+) -> tuple[MineralPlan, BinnedMap]:
+    """Learn from a whole map what its minerals are found with, and return the map in bins beside it.
+
+    Parameters are those of :func:`classify_minerals`.
+
+    Raises
+    ------
+    InvalidInput
+        As :func:`classify_minerals`.
+    """
     if minerals is not None and not minerals:
         raise InvalidInput("there is no mineral to look for", "Name at least one")
     given = None if library is None else tuple(library)
     options = ClassificationOptions(given, tuple(ignored), unknown_level, tolerance)
     search = search_minerals(measured, minerals, options.library, options.ignored, progress)
+    known = search.measured
     chosen_tolerance = TOLERANCE if options.tolerance is None else options.tolerance
-    pixels = int(np.prod(search.measured.cube.map_shape))
-    search = replace(search, bins=merged_bins(search.bins, search.measured.sum_spectrum, pixels))
-    counts, held = collect_counts(search.measured.cube, search.bins, progress)
-    phases = find_mineral_phases(counts, held, search, options.library, chosen_tolerance, progress)
-    areas, probability, misfit = phases.areas.copy(), phases.probability, phases.misfit
-    limit = _MISFIT_LIMIT * ndtri(1 - options.unknown_level) / ndtri(1 - UNKNOWN_LEVEL)
-    unexplained = misfit > limit
-    areas[unexplained] = 0
-    winner = areas.argmax(axis=1)
-    undecided = ~unexplained & ~phases.decided
-    named = [tuple(search.minerals[index] for index in members) for members in phases.members]
-    unknown = np.array([not members for members in named])
-    chosen = np.where(unexplained | undecided | unknown[winner], -1, winner)
-    certain = np.where(
-        unexplained, 1 - options.unknown_level, np.where(undecided, 1 - probability, probability)
+    pixels = int(np.prod(known.cube.map_shape))
+    search = replace(search, bins=merged_bins(search.bins, known.sum_spectrum, pixels))
+    binned = BinnedMap(known.cube, search.bins)
+    found = learn_mineral_phases(binned, search, options.library, chosen_tolerance, progress)
+    outline = MineralOutline(
+        search.minerals,
+        found.members,
+        found.groups,
+        found.templates,
+        search.counts_per_pixel,
+        (*search.notes, *found.notes),
+        known.cube.name,
+        known.cube.pixel_size,
     )
-    kept = np.flatnonzero(~unknown)
-    place = np.full(len(named), -1)
-    place[kept] = np.arange(kept.size)
-    cube = search.measured.cube
-    classes = [mineral_class(named[index]) for index in kept]
-    label_map, order = number_by_area(
-        held, np.where(chosen >= 0, place[chosen], -1), certain, classes, cube.pixel_size, cube.name
-    )
-    templates = phases.templates
-    members = {
-        label: np.flatnonzero(np.isin(templates.owner, phases.members[kept[index]]))
-        for label, index in enumerate(order, 2)
-    }
-    shown = np.full(cube.map_shape, np.nan, dtype=np.float32)
-    shown[held] = misfit
-    return Classification(
-        label_map=label_map,
-        groups=tuple(
-            tuple(search.minerals[index].name for index in group) for group in phases.groups if len(group) > 1
-        ),
-        minerals=tuple(mineral.name for mineral in search.minerals),
-        spectra=class_spectra(cube, label_map, templates, members, progress),
-        misfit=shown,
-        counts_per_pixel=search.counts_per_pixel,
-        energy_range=(float(search.bins.energies[0]), float(search.bins.energies[-1])),
-        method="likelihood",
-        notes=(
-            *search.notes,
-            *phases.notes,
-            f"{int(unexplained.sum())} pixels fit no mineral; {int(undecided.sum())} more cannot be decided",
-        ),
-        abundances=_abundances(label_map, held, areas, kept[list(order)]),
-    )
+    limit = _MISFIT_LIMIT * float(ndtri(1 - options.unknown_level) / ndtri(1 - UNKNOWN_LEVEL))
+    return MineralPlan(search.bins, found, limit, options.unknown_level, outline), binned
 
 
-def collect_counts(
-    cube: SpectralCube, bins: EnergyBins, progress: Progress = ignore_progress
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the counts of measured pixels in bins, (n, B) in row order, and which these are, (Y, X)."""
-    from napari_xrf.minerals.binning import binned_counts
-
-    rows, columns, channels = cube.shape
-    held = np.zeros((rows, columns), dtype=bool)
-    parts = []
-    for band, block in cube.blocks():
-        spectra = np.asarray(block).reshape(-1, channels)
-        flags = spectra.any(axis=1)
-        held[band] = flags.reshape(-1, columns)
-        parts.append(binned_counts(spectra, bins)[flags])
-        progress(band.stop, rows, "comparing pixels with minerals")
-    return np.concatenate(parts), held
-
-
-def _abundances(
-    label_map: LabelMap, held: NDArray[np.bool_], areas: NDArray[np.float32], order: NDArray[np.intp]
-) -> Abundances:
+def _abundances(label_map: LabelMap, areas: NDArray[np.float32], order: Sequence[int]) -> Abundances:
     """Return what pixels hold of the classes of a label map; what none of them explains is unknown."""
-    inside = areas[:, order]
-    whole = np.zeros((*held.shape, order.size + 1), dtype=np.float32)
-    whole[held, 0] = np.clip(1 - inside.sum(axis=1), 0, 1)
-    whole[held, 1:] = inside
+    whole = np.zeros((*areas.shape[:2], len(order) + 1), dtype=np.float32)
+    for place, phase in enumerate(order, 1):
+        whole[..., place] = areas[..., phase]
+    rest = 1 - whole[..., 1:].sum(axis=2)
+    whole[..., 0] = np.where(label_map.labels > 0, np.clip(rest, 0, 1), 0)
     return Abundances(whole, label_map.classes, label_map.pixel_size, label_map.source)

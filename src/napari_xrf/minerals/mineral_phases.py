@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,12 @@ from scipy.special import expit, ndtr
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LEAST_PROBABILITY
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.scratch import scratch_array
 from napari_xrf.maps.blas_threads import one_blas_thread
+from napari_xrf.minerals.binned_map import BinnedMap
 from napari_xrf.minerals.comparison_of_ends import Comparison
 from napari_xrf.minerals.ends import End, learn_ends
-from napari_xrf.minerals.mixtures import unmix_map
+from napari_xrf.minerals.mixtures import Mixing
 from napari_xrf.minerals.naming import Candidates, Name, name_ends, rough_dose
 from napari_xrf.minerals.scan import Scan, prepare_scan
 from napari_xrf.minerals.search import MineralSearch
@@ -27,7 +30,7 @@ from napari_xrf.minerals.sensitivity import (
     soft_sensitivity,
 )
 from napari_xrf.minerals.separability import inseparable_groups
-from napari_xrf.minerals.shares import class_probabilities, class_shares
+from napari_xrf.minerals.shares import SMOOTHINGS, Prior, class_shares, learn_prior
 from napari_xrf.minerals.templates import Templates, expect_templates
 from napari_xrf.minerals.traces import Expected, line_families
 from napari_xrf.reference.minerals import Mineral, load_library, minerals_of_set, minerals_of_sets
@@ -37,7 +40,7 @@ _PRUNED_SAMPLE, _LONG_LIST = 400, 40
 _STARTS = (0.0, 0.4)  # of the soft sensitivity, when a long list is shortened
 _LEAST_MASS = 0.5  # pixels of the sample
 _ABOUT_AS_WELL = 4.0  # minus twice the log-likelihood of a pixel
-_PIXELS_AT_ONCE = 4_096
+_KEPT_BYTES = 64 * 2**20  # scores above it lie in a scratch file
 _POOLED = 9  # pixels of a grain decide together which minerals are told apart
 _COHERENT = 0.3
 _SURE, _BEST = 0.8, 0.6
@@ -57,15 +60,11 @@ _UNSEEN = frozenset({"Li", "Be", "B"})  # what sets a mineral apart, and no map 
 
 
 @dataclass(frozen=True, eq=False)
-class MineralPhases:
+class PixelPhases:
     """What n pixels hold.
 
     Attributes
     ----------
-    members
-        K tuples: which minerals of the list each phase may be; an empty one is unknown.
-    groups
-        Minerals that this map does not tell apart.
     areas
         (n, K) parts of the pixels' areas, of sum 1.
     probability
@@ -74,38 +73,112 @@ class MineralPhases:
         (n,) whether that is more than a guess; which half of a mixture is the larger never is.
     misfit
         (n,) standard deviations.
-    templates
-        Expected spectra of the list as the map shows them.
-    notes
-        One sentence each.
     """
 
-    members: tuple[tuple[int, ...], ...]
-    groups: tuple[tuple[int, ...], ...]
     areas: NDArray[np.float32]
     probability: NDArray[np.float32]
     decided: NDArray[np.bool_]
     misfit: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class SinglePixels:
+    """What pixels of a map without grains are compared with: each is of the class that explains it best.
+
+    Attributes
+    ----------
+    scan
+        Expected spectra.
+    groups
+        G classes: places among the scan's minerals.
+    prior
+        Of the classes.
+    usual
+        Chi-square per bin.
+    """
+
+    scan: Scan
+    groups: tuple[tuple[int, ...], ...]
+    prior: Prior
+    usual: float
+
+    def scores(self, counts: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return scores of the classes, (n, G), and chi-squares per bin of the best spectra, (n,)."""
+        every = self.scan.scores(counts)
+        best = self.scan.by_mineral(every)[1]
+        grouped = np.stack([best[:, list(group)].min(axis=1) for group in self.groups], axis=1)
+        return grouped, self.scan.squares(every, counts.sum(axis=1)) / counts.shape[1]
+
+    def of_rows(self, binned: BinnedMap, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return probabilities of classes (n, G) and misfit (n,) of the measured pixels of some rows."""
+        ((_, wide, inner),) = binned.wide_bands(SMOOTHINGS, "comparing pixels with minerals", rows=rows)
+        held = binned.held(wide)
+        own = np.zeros_like(held)
+        own[inner] = held[inner]
+        scores, squares = self.scores(binned.counts(wide)[held])
+        misfit = (squares / self.usual - 1) * np.sqrt(binned.bins.size / 2)
+        return self.prior.probability(scores, held)[own[held]], misfit[own[held]].astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class MineralPhases:
+    """The phases of a map, and what their areas in pixels are found with.
+
+    Attributes
+    ----------
+    members
+        K tuples: which minerals of the list each phase may be; an empty one is unknown.
+    groups
+        Minerals that this map does not tell apart.
+    parts
+        (M, K) which parts of the phases each end, or each class of a map without grains, is.
+    sure
+        (K,) or (M,) how probable it is that these are what they are named.
+    templates
+        Expected spectra of the list as the map shows them.
+    notes
+        One sentence each.
+    pixels
+        What the pixels are compared with.
+    """
+
+    members: tuple[tuple[int, ...], ...]
+    groups: tuple[tuple[int, ...], ...]
+    parts: NDArray[np.float32]
+    sure: NDArray[np.float64]
     templates: Templates
     notes: tuple[str, ...]
+    pixels: Mixing | SinglePixels
+
+    def of_rows(self, binned: BinnedMap, rows: slice) -> PixelPhases:
+        """Return what the measured pixels of a band of rows hold."""
+        if isinstance(self.pixels, Mixing):
+            found = self.pixels.unmix(binned, rows)
+            sure = self.sure[found.areas.argmax(axis=1)]
+            lead = np.minimum(found.lead, _lead_of_parts(found.areas, self.parts))
+            probability = (ndtr(lead) * sure).astype(np.float32)
+            return PixelPhases(found.areas, probability, sure >= LEAST_PROBABILITY, found.misfit)
+        probability, misfit = self.pixels.of_rows(binned, rows)
+        areas = probability @ self.parts
+        winner = probability.argmax(axis=1)
+        certain = probability[np.arange(winner.size), winner] * self.sure[winner]
+        certain = certain * expit(2 * (_HALF_BELIEVED - misfit)) * ndtr(_lead_of_parts(areas, self.parts))
+        return PixelPhases(areas, certain.astype(np.float32), certain >= LEAST_PROBABILITY, misfit)
 
 
-def find_mineral_phases(
-    counts: NDArray[np.float32],
-    held: NDArray[np.bool_],
+def learn_mineral_phases(
+    binned: BinnedMap,
     search: MineralSearch,
     library: Sequence[Mineral] | None,
     tolerance: float,
     progress: Progress = ignore_progress,
 ) -> MineralPhases:
-    """Find the phases of a map.
+    """Learn the phases of a map.
 
     Parameters
     ----------
-    counts
-        (n, B) of the measured pixels, in row order.
-    held
-        (Y, X) which pixels were measured.
+    binned
+        The map in the bins of the search.
     library
         All minerals that a phase may be besides those looked for; the shipped ones by default.
 
@@ -115,63 +188,51 @@ def find_mineral_phases(
         When none of the minerals would show in this map.
     """
     instrument = search.measured.instrument
-    level = float(np.exp(np.log(np.maximum(counts.sum(axis=1), 1)).mean()))
-    templates = expect_templates(search.minerals, instrument, search.bins, progress)
+    templates = expect_templates(search.minerals, instrument, binned.bins, progress)
     if templates.size == 0:
         raise InvalidInput("none of the minerals would show in this map", "Name others, or check the kV")
-    families = line_families(instrument, search.bins)
-    generator = np.random.default_rng(_SEED)
-    sample = counts[generator.choice(counts.shape[0], min(SAMPLE, counts.shape[0]), replace=False)]
+    families = line_families(instrument, binned.bins)
+    sample, level = _sample(binned, progress)
     expected = _shortened(Expected.of(templates, families), sample[:_PRUNED_SAMPLE], level, tolerance)
     sensitivity = learn_sensitivity(sample, expected, level, tolerance)
     scan = _prepare(sensitivity.adjust(expected), level, tolerance)
-    columns, best, misfit = _scan_map(counts, scan, progress)
+    columns = np.unique(scan.owner)
     groups = _alike(scan, columns, level)
-    grouped = np.stack([best[:, list(group)].min(axis=1) for group in groups], axis=1)
-    probability, coherence = class_probabilities(grouped, held)
+    single, winner, told = _scan_map(binned, scan, groups, progress)
     minerals = [tuple(int(columns[place]) for place in group) for group in groups]
-    mixed = coherence >= _COHERENT
-    ends = learn_ends(counts, probability.argmax(axis=1), held) if mixed else ()
+    ends: tuple[End, ...] = ()
+    places = np.zeros((0, 0), dtype=np.int16)
+    if single.prior.coherences[-1] >= _COHERENT:
+        ends, places = learn_ends(binned, winner, progress)
     mixed = bool(ends)
     if not mixed:
-        ends = _sure_ends(counts, probability, grouped)
+        ends = _sure_ends(binned, winner, told)
     whole = _with_library(search, expected, library, progress)
     candidates = _candidates(search, minerals)
     names, sensitivity = name_phases(ends, whole, candidates, sensitivity)
-    adjusted = sensitivity.adjust(expected).templates
-    notes = _told(ends, names, whole.templates.minerals)
     if mixed:
-        return _mixed(counts, held, ends, names, minerals, adjusted, notes)
-    return _single(probability, misfit, ends, names, minerals, adjusted, notes)
-
-
-def _mixed(
-    counts: NDArray[np.float32],
-    held: NDArray[np.bool_],
-    ends: tuple[End, ...],
-    names: tuple[Name, ...],
-    minerals: list[tuple[int, ...]],
-    templates: Templates,
-    notes: tuple[str, ...],
-) -> MineralPhases:
-    members, parts = _parts_of([_held(name) for name in names])
-    found = unmix_map(counts, held, list(ends), parts)
-    pixels = np.array([end.pixels.size for end in ends])[:, None]
-    sure = np.array([name.probability for name in names])[:, None]
-    sure = (parts * pixels * sure).sum(axis=0) / np.maximum((parts * pixels).sum(axis=0), 1e-12)
-    winner = found.areas.argmax(axis=1)
-    probability = (ndtr(np.minimum(found.lead, _lead_of_parts(found.areas, parts))) * sure[winner]).astype(
-        np.float32
-    )
+        members, parts = _parts_of([_held(name) for name in names])
+        weights = parts * np.array([end.size for end in ends])[:, None]
+        probable = np.array([name.probability for name in names])
+        sure = (weights * probable[:, None]).sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-12)
+        pixels: Mixing | SinglePixels = Mixing.learned(binned, ends, parts, places)
+    else:
+        named = dict(zip((end.column for end in ends), names, strict=True))
+        members, parts = _parts_of(
+            [_held(named[place]) if place in named else {group: 1.0} for place, group in enumerate(minerals)]
+        )
+        sure = np.array(
+            [named[place].probability if place in named else 1.0 for place in range(len(minerals))]
+        )
+        pixels = single
     return MineralPhases(
         members,
         _groups(members, minerals),
-        found.areas,
-        probability,
-        sure[winner] >= LEAST_PROBABILITY,
-        found.misfit,
-        templates,
-        notes,
+        parts,
+        sure,
+        sensitivity.adjust(expected).templates,
+        _told(ends, names, whole.templates.minerals),
+        pixels,
     )
 
 
@@ -197,37 +258,6 @@ def _lead_of_parts(areas: NDArray[np.float32], parts: NDArray[np.float32]) -> ND
     second, first = np.sort(areas, axis=1)[:, -2:].T
     inside = fine.any(axis=0)[areas.argmax(axis=1)]
     return np.where(inside, (first - second) / _PART_ERROR, np.inf).astype(np.float32)
-
-
-def _single(
-    probability: NDArray[np.float32],
-    misfit: NDArray[np.float32],
-    ends: tuple[End, ...],
-    names: tuple[Name, ...],
-    minerals: list[tuple[int, ...]],
-    templates: Templates,
-    notes: tuple[str, ...],
-) -> MineralPhases:
-    """Return phases of a map without grains: each pixel is one, of the class that explains it best."""
-    named = dict(zip((end.column for end in ends), names, strict=True))
-    members, parts = _parts_of(
-        [_held(named[place]) if place in named else {group: 1.0} for place, group in enumerate(minerals)]
-    )
-    sure = np.array([named[place].probability if place in named else 1.0 for place in range(len(minerals))])
-    areas = probability @ parts
-    winner = probability.argmax(axis=1)
-    certain = probability[np.arange(winner.size), winner] * sure[winner]
-    certain = certain * expit(2 * (_HALF_BELIEVED - misfit)) * ndtr(_lead_of_parts(areas, parts))
-    return MineralPhases(
-        members,
-        _groups(members, minerals),
-        areas,
-        certain.astype(np.float32),
-        certain >= LEAST_PROBABILITY,
-        misfit,
-        templates,
-        notes,
-    )
 
 
 def _groups(
@@ -268,22 +298,67 @@ def _shortened(expected: Expected, sample: NDArray[np.float32], level: float, to
     return expected.of_rows(rows)
 
 
+def _sample(binned: BinnedMap, progress: Progress) -> tuple[NDArray[np.float32], float]:
+    """Return counts (n, B) of some measured pixels in random order, and the geometric mean of all totals."""
+    number, logarithms = [], 0.0
+    for band, counts in binned.bands("comparing pixels", progress):
+        totals = counts.sum(axis=2)[binned.held(band)]
+        number.append(totals.size)
+        logarithms += float(np.log(np.maximum(totals, 1)).sum(dtype=np.float64))
+    pixels = sum(number)
+    wanted = np.random.default_rng(_SEED).choice(pixels, min(SAMPLE, pixels), replace=False)
+    sample = np.zeros((wanted.size, binned.bins.size), dtype=np.float32)
+    first = 0
+    for (band, counts), inside in zip(binned.bands("comparing pixels", progress), number, strict=True):
+        own = (wanted >= first) & (wanted < first + inside)
+        if own.any():
+            sample[own] = counts[binned.held(band)][wanted[own] - first]
+        first += inside
+    return sample, float(np.exp(logarithms / pixels))
+
+
 def _scan_map(
-    counts: NDArray[np.float32], scan: Scan, progress: Progress
-) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]:
-    """Return minerals, scores of their best compositions, and the misfit of the best of all."""
-    best, misfit = [], []
-    columns = np.unique(scan.owner)
-    for start in range(0, counts.shape[0], _PIXELS_AT_ONCE):
-        few = counts[start : start + _PIXELS_AT_ONCE]
-        scores = scan.scores(few)
-        best.append(scan.by_mineral(scores)[1])
-        misfit.append(scan.squares(scores, few.sum(axis=1)))
-        progress(start, counts.shape[0], "comparing pixels with minerals")
-    squares = np.concatenate(misfit) / counts.shape[1]
-    usual = float(np.clip(np.median(squares), 1.0, _POOREST_FIT))
-    standard = (squares / usual - 1) * np.sqrt(counts.shape[1] / 2)
-    return columns, np.concatenate(best), standard.astype(np.float32)
+    binned: BinnedMap, scan: Scan, groups: tuple[tuple[int, ...], ...], progress: Progress
+) -> tuple[SinglePixels, NDArray[np.int16], NDArray[np.float32]]:
+    """Compare all pixels with all minerals.
+
+    Returns
+    -------
+    single
+    winner : (Y, X) the most probable class, -1 where nothing was measured
+    told : (2, Y, X) its probability and its score
+    """
+    rows, columns = binned.shape
+    known = SinglePixels(scan, groups, Prior(np.ones(1, np.float32), np.ones(1, np.float32)), 1.0)
+    kept: Any = scratch_array((rows, columns, len(groups)), np.float32, _KEPT_BYTES)
+    squares = []
+    for band, counts in binned.bands("comparing pixels with minerals", progress):
+        held = binned.held(band)
+        scores = np.zeros((*held.shape, len(groups)), dtype=np.float32)
+        scores[held], square = known.scores(counts[held])
+        squares.append(square)
+        kept[band] = scores
+
+    def bands(margin: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]]:
+        for _, wide, inner in binned.wide_bands(margin, "weighing minerals", progress):
+            held = binned.held(wide)
+            own = np.zeros_like(held)
+            own[inner] = True
+            yield np.asarray(kept[wide])[held], held, own[held]
+
+    usual = float(np.clip(np.median(np.concatenate(squares)), 1.0, _POOREST_FIT))
+    prior = learn_prior(bands, len(groups))
+    winner = np.full((rows, columns), -1, dtype=np.int16)
+    told = np.zeros((2, rows, columns), dtype=np.float32)
+    for (band, _, _), (scores, held, own) in zip(
+        binned.wide_bands(SMOOTHINGS, "weighing minerals"), bands(SMOOTHINGS), strict=True
+    ):
+        probability = prior.probability(scores, held)[own]
+        best = probability.argmax(axis=1)
+        inside, pixels = binned.held(band), np.arange(best.size)
+        winner[band][inside] = best
+        told[0, band][inside], told[1, band][inside] = probability[pixels, best], scores[own][pixels, best]
+    return replace(known, prior=prior, usual=usual), winner, told
 
 
 def _alike(scan: Scan, columns: NDArray[np.intp], level: float) -> tuple[tuple[int, ...], ...]:
@@ -298,18 +373,21 @@ def _alike(scan: Scan, columns: NDArray[np.intp], level: float) -> tuple[tuple[i
     return inseparable_groups(confused)
 
 
-def _sure_ends(
-    counts: NDArray[np.float32], probability: NDArray[np.float32], scores: NDArray[np.float32]
-) -> tuple[End, ...]:
+def _sure_ends(binned: BinnedMap, winner: NDArray[np.int16], told: NDArray[np.float32]) -> tuple[End, ...]:
     """Return what the pixels that are surely of a class have in common, where there are no grains."""
-    winner = probability.argmax(axis=1)
-    ends = []
-    for column in np.unique(winner).tolist():
-        own = np.flatnonzero((winner == column) & (probability[:, column] > _SURE))
-        if own.size:
-            own = own[scores[own, column] <= np.quantile(scores[own, column], _BEST)]
-            ends.append(End(column, own, counts[own].sum(axis=0, dtype=np.float64)))
-    return tuple(sorted(ends, key=lambda end: -end.pixels.size))
+    taken = np.full(winner.shape, -1)
+    for column in np.unique(winner[winner >= 0]).tolist():
+        own = (winner == column) & (told[0] > _SURE)
+        if own.any():
+            own[own] = told[1][own] <= np.quantile(told[1][own], _BEST)
+            taken[own] = column
+    sums: dict[int, NDArray[np.float64]] = {}
+    for band, counts in binned.bands("averaging classes"):
+        for column in np.unique(taken[band][taken[band] >= 0]).tolist():
+            total = counts[taken[band] == column].sum(axis=0, dtype=np.float64)
+            sums[column] = sums.get(column, 0.0) + total
+    ends = [End(column, int((taken == column).sum()), sums[column]) for column in sorted(sums)]
+    return tuple(sorted(ends, key=lambda end: -end.size))
 
 
 def _with_library(
@@ -395,7 +473,7 @@ def _told(ends: Sequence[End], names: Sequence[Name], minerals: tuple[Mineral, .
     for end, name in zip(ends, names, strict=True):
         if name.parts:
             key = " + ".join(sorted(minerals[mineral].name for mineral, _ in name.parts))
-            blends[key] = blends.get(key, 0) + end.pixels.size
+            blends[key] = blends.get(key, 0) + end.size
     told = []
     if like:
         told.append(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from napari_xrf.minerals.binned_map import BinnedMap
 from napari_xrf.minerals.ends import End
 from napari_xrf.minerals.scan import FEW
 from napari_xrf.minerals.unmixing import MOST_CANDIDATES, unmix
@@ -20,6 +23,7 @@ _TINY = 1e-9
 _STRATA = 12
 _LEAST_IN_STRATUM = 60
 _MAD = 1.4826
+_TAUGHT = 30_000  # pixels that show which misfits are usual
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,60 +45,167 @@ class Mixtures:
     lead: NDArray[np.float32]
 
 
-def unmix_map(
-    counts: NDArray[np.float32],
-    held: NDArray[np.bool_],
-    ends: list[End],
-    parts: NDArray[np.float32],
-) -> Mixtures:
-    """Unmix the measured pixels (n, B) of a map into ends that are parts (M, K) of K classes.
+@dataclass(frozen=True, eq=False)
+class Peers:
+    """What values are usual in pixels of similar counts.
+
+    Attributes
+    ----------
+    edges
+        (S - 1,) counts between S strata.
+    middles, spreads
+        (S,) median, and robust standard deviation.
+    """
+
+    edges: NDArray[np.float64]
+    middles: NDArray[np.float64]
+    spreads: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, values: NDArray[np.floating], totals: NDArray[np.floating]) -> Peers:
+        """Learn from pixels with these values and counts."""
+        strata = int(np.clip(values.size // _LEAST_IN_STRATUM, 1, _STRATA))
+        edges = np.quantile(totals, np.linspace(0, 1, strata + 1)[1:-1]) if values.size else np.zeros(0)
+        stratum = np.searchsorted(edges, totals)
+        middles, spreads = np.zeros(edges.size + 1), np.full(edges.size + 1, np.inf)
+        for each in np.unique(stratum).tolist():
+            own = values[stratum == each]
+            middles[each] = np.median(own)
+            spread = _MAD * float(np.median(np.abs(own - middles[each])))
+            spreads[each] = max(spread, _TINY, 0.02 * abs(middles[each]))
+        return cls(edges, middles, spreads)
+
+    def misfit(self, values: NDArray[np.floating], totals: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return by how many standard deviations values exceed the usual ones."""
+        stratum = np.searchsorted(self.edges, totals)
+        return ((values - self.middles[stratum]) / self.spreads[stratum]).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Mixing:
+    """Ends of a map and where they lie: what the mixtures in its pixels are found with.
 
     Ends of the same classes are of one kind: the zones of a mineral, or of a fine-grained mixture.
+
+    Attributes
+    ----------
+    spectra
+        (M, B) counts of a pixel that is wholly of an end.
+    parts
+        (M, K) which parts of K classes each end is.
+    places
+        (Y, X) of which end a pixel is for sure; -1 of none.
+    peers
+        What misfits are usual: as pixels were tried first, doubtful ones again, and everywhere.
     """
-    kinds = np.unique(parts > 0, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int32)
-    # An end of few counts that lacks a line may have it: half a count in each bin.
-    spectra = np.array([(end.counts + 0.5) / end.pixels.size for end in ends], dtype=np.float32)
-    likelihood, nearby = _near_ends(counts, held, ends, spectra)
-    best = likelihood.argmax(axis=1)
-    candidates = _candidates(best, likelihood, nearby, kinds)
-    totals = counts.sum(axis=1)
-    plain = _plain(kinds[best], held)
-    used = np.full((counts.shape[0], _EVERYWHERE), -1, dtype=np.int32)
-    used[:, 0] = best
-    used[~plain, : candidates.shape[1]] = candidates[~plain]
-    amounts, deviance, lead = unmix(counts, spectra, kinds, used)
-    lead[plain] = np.minimum(lead[plain], _lead_alone(likelihood[plain], kinds, totals[plain]))
-    misfit = against_peers(deviance, totals)
-    # What does not fit may be mixed after all, or with a phase whose grains lie elsewhere in the map.
-    anywhere = _candidates(best, likelihood, np.ones_like(nearby), kinds, _EVERYWHERE)
-    for doubtful, tried in ((plain, candidates), (np.ones_like(plain), anywhere)):
-        again = np.flatnonzero(doubtful & (misfit > _PLAIN_MISFIT))
-        if again.size:
-            used[again] = -1
-            used[again, : tried.shape[1]] = tried[again]
-            amounts[again], deviance[again], lead[again] = unmix(counts[again], spectra, kinds, used[again])
-            misfit = against_peers(deviance, totals)
-    lead = np.minimum(lead, np.sqrt(totals) / 2)  # minerals overlap: a few photons never tell for sure
-    areas = np.zeros((counts.shape[0], parts.shape[1]), dtype=np.float32)
-    for place in range(used.shape[1]):
-        areas += np.where(used[:, place] >= 0, amounts[:, place], 0)[:, None] * parts[used[:, place]]
-    areas /= np.maximum(areas.sum(axis=1, keepdims=True), _TINY)
-    return Mixtures(areas, misfit, lead)
+
+    spectra: NDArray[np.float32]
+    parts: NDArray[np.float32]
+    places: NDArray[np.int16]
+    peers: tuple[Peers, ...] = ()
+
+    @cached_property
+    def kinds(self) -> NDArray[np.int32]:
+        """(M,) of which kind each end is."""
+        return np.unique(self.parts > 0, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int32)
+
+    @classmethod
+    def learned(
+        cls, binned: BinnedMap, ends: Sequence[End], parts: NDArray[np.float32], places: NDArray[np.int16]
+    ) -> Mixing:
+        """Learn what misfits are usual from a map, or from some of its rows where it is large."""
+        # An end of few counts that lacks a line may have it: half a count in each bin.
+        spectra = np.array([(end.counts + 0.5) / end.size for end in ends], dtype=np.float32)
+        mixing = cls(spectra, parts, places)
+        rows, columns = binned.shape
+        chosen = np.linspace(0, rows - 1, min(rows, -(-_TAUGHT // columns))).astype(int)
+        pixels = [mixing._prepare(binned, slice(row, row + 1)) for row in np.unique(chosen).tolist()]
+        together = _Pixels(*(np.concatenate([getattr(each, name.name) for each in pixels])
+                             for name in fields(_Pixels)))  # fmt: skip
+        return replace(mixing, peers=mixing._unmix(together)[1])
+
+    def unmix(self, binned: BinnedMap, rows: slice) -> Mixtures:
+        """Return what the measured pixels of some rows hold."""
+        return self._unmix(self._prepare(binned, rows))[0]
+
+    def _prepare(self, binned: BinnedMap, rows: slice) -> _Pixels:
+        """Return what is compared of the measured pixels of some rows."""
+        ((_, wide, inner),) = binned.wide_bands(1, "unmixing pixels", rows=rows)
+        counts, held = binned.counts(wide), binned.held(wide)
+        shapes = self.spectra / self.spectra.sum(axis=1, keepdims=True)
+        likelihood = counts[held] @ np.log(np.maximum(shapes, _TINY)).T
+        best = likelihood.argmax(axis=1)
+        own = np.zeros_like(held)
+        own[inner] = held[inner]
+        core = own[held]
+        return _Pixels(
+            counts[own],
+            likelihood[core],
+            self._nearby(rows)[held[inner]],
+            best[core],
+            _plain(self.kinds[best], held)[core],
+        )
+
+    def _nearby(self, rows: slice) -> NDArray[np.float32]:
+        """Return how many pixels of each end lie around those of some rows, (rows, X, M)."""
+        from scipy.ndimage import uniform_filter
+
+        first = max(rows.start - _REACH // 2, 0)
+        places = self.places[first : rows.stop + _REACH // 2]
+        nearby = np.zeros((rows.stop - rows.start, places.shape[1], len(self.spectra)), dtype=np.float32)
+        for end in np.unique(places[places >= 0]).tolist():
+            around = uniform_filter((places == end).astype(np.float32), _REACH, mode="constant")
+            nearby[..., end] = around[rows.start - first : rows.stop - first] * _REACH**2
+        return nearby
+
+    def _unmix(self, pixels: _Pixels) -> tuple[Mixtures, tuple[Peers, ...]]:
+        """Return what pixels hold; learn what misfits are usual where that is not known."""
+        counts, kinds, best, plain = pixels.counts, self.kinds, pixels.best, pixels.plain
+        totals = counts.sum(axis=1)
+        candidates = _candidates(best, pixels.likelihood, pixels.nearby, kinds)
+        used = np.full((counts.shape[0], _EVERYWHERE), -1, dtype=np.int32)
+        used[:, 0] = best
+        used[~plain, : candidates.shape[1]] = candidates[~plain]
+        amounts, deviance, lead = unmix(counts, self.spectra, kinds, used)
+        lead[plain] = np.minimum(lead[plain], _lead_alone(pixels.likelihood[plain], kinds, totals[plain]))
+        peers = self.peers or (Peers.of(deviance, totals),)
+        misfit = peers[0].misfit(deviance, totals)
+        # What does not fit may be mixed after all, or with a phase whose grains lie elsewhere in the map.
+        for stage, doubtful in enumerate((plain, np.ones_like(plain)), 1):
+            again = np.flatnonzero(doubtful & (misfit > _PLAIN_MISFIT))
+            if again.size:
+                tried = candidates[again]
+                if stage == 2:
+                    near = np.ones_like(pixels.nearby[again])
+                    tried = _candidates(best[again], pixels.likelihood[again], near, kinds, _EVERYWHERE)
+                used[again] = -1
+                used[again, : tried.shape[1]] = tried
+                amounts[again], deviance[again], lead[again] = unmix(
+                    counts[again], self.spectra, kinds, used[again]
+                )
+            if not self.peers:
+                peers = (*peers, Peers.of(deviance, totals))
+            misfit = peers[stage].misfit(deviance, totals)
+        lead = np.minimum(lead, np.sqrt(totals) / 2)  # minerals overlap: a few photons never tell for sure
+        areas = np.zeros((counts.shape[0], self.parts.shape[1]), dtype=np.float32)
+        for place in range(used.shape[1]):
+            areas += np.where(used[:, place] >= 0, amounts[:, place], 0)[:, None] * self.parts[used[:, place]]
+        areas /= np.maximum(areas.sum(axis=1, keepdims=True), _TINY)
+        return Mixtures(areas, misfit, lead), peers
 
 
-def against_peers(values: NDArray[np.floating], totals: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return by how many robust standard deviations values exceed the median of pixels of similar counts."""
-    strata = int(np.clip(values.size // _LEAST_IN_STRATUM, 1, _STRATA))
-    edges = np.quantile(totals, np.linspace(0, 1, strata + 1)[1:-1])
-    stratum = np.searchsorted(edges, totals)
-    result = np.zeros(values.size, dtype=np.float32)
-    for each in range(strata):
-        own = stratum == each
-        if own.any():
-            middle = np.median(values[own])
-            spread = _MAD * np.median(np.abs(values[own] - middle))
-            result[own] = (values[own] - middle) / max(float(spread), _TINY, 0.02 * abs(float(middle)))
-    return result
+@dataclass(frozen=True, eq=False)
+class _Pixels:
+    """n pixels: counts (n, B), how likely each end is and how many of its pixels lie around, (n, M) each.
+
+    Behind them the most likely end (n,), and whether it and all neighbours are of one kind (n,).
+    """
+
+    counts: NDArray[np.float32]
+    likelihood: NDArray[np.float32]
+    nearby: NDArray[np.float32]
+    best: NDArray[np.intp]
+    plain: NDArray[np.bool_]
 
 
 def _lead_alone(
@@ -111,24 +222,6 @@ def _lead_alone(
     best = np.sort(best - best.max(axis=1, keepdims=True), axis=1)
     others = np.exp(best[:, :-1] * (totals / (totals + FEW))[:, None]).sum(axis=1)
     return np.asarray(-ndtri(np.maximum(others / (1 + others), _TINY)), dtype=np.float32)
-
-
-def _near_ends(
-    counts: NDArray[np.float32], held: NDArray[np.bool_], ends: list[End], spectra: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return how likely each pixel is of each end, and how many pixels of it lie around, (n, M) each."""
-    from scipy.ndimage import uniform_filter
-
-    shapes = spectra / spectra.sum(axis=1, keepdims=True)
-    likelihood = counts @ np.log(np.maximum(shapes, _TINY)).T
-    nearby = np.zeros(likelihood.shape, dtype=np.float32)
-    place = np.zeros(held.shape, dtype=np.float32)
-    for column, end in enumerate(ends):
-        flags = np.zeros(counts.shape[0], dtype=np.float32)
-        flags[end.pixels] = 1
-        place[held] = flags
-        nearby[:, column] = uniform_filter(place, _REACH, mode="constant")[held] * _REACH**2
-    return likelihood, nearby
 
 
 def _candidates(

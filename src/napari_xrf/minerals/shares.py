@@ -2,43 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
 ROUNDS = 20
-_SMOOTHINGS = 2
+SMOOTHINGS = 2
 
 
-def class_probabilities(
-    scores: NDArray[np.float32], held: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], float]:
-    """Return the probabilities of classes in pixels, and how much the neighbours tell.
+class Bands(Protocol):
+    """Scores of a map, band by band."""
+
+    def __call__(
+        self, margin: int
+    ) -> Iterable[tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]]:
+        """Yield scores of measured pixels (n, M) of a band and of rows around it.
+
+        With them come which pixels of these rows were measured, and which of the n stand in the band.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """What a map tells of its classes beside each pixel's own counts.
+
+    Attributes
+    ----------
+    first, shares
+        (M,) shares of the classes in the map, of the last two rounds.
+    coherences
+        Weight of the neighbours in each smoothing, 0 to 1.
+    """
+
+    first: NDArray[np.float32]
+    shares: NDArray[np.float32]
+    coherences: tuple[float, ...] = ()
+
+    def probability(self, scores: NDArray[np.float32], held: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return the probabilities of classes in the measured pixels (n, M) of some rows.
+
+        Those of the outer rows lack neighbours: as many on each side as there are smoothings.
+        """
+        likelihood = relative_likelihood(scores)
+        probability = likelihood * self.first
+        probability /= probability.sum(axis=1, keepdims=True)
+        for coherence in self.coherences:
+            near = neighbour_mean(probability, held)
+            probability = likelihood * ((1 - coherence) * self.shares + coherence * near)
+            probability /= np.maximum(probability.sum(axis=1, keepdims=True), 1e-30)
+        return probability
+
+
+def learn_prior(bands: Bands, classes: int) -> Prior:
+    """Return the prior of so many classes of a map.
 
     The prior of a pixel is a mixture of the classes' shares in the map and of the mean probabilities of its
     eight neighbours; shares and the weight of the neighbours are those that make the map most probable
     (expectation maximisation), so that a map without grains is not smoothed.
-
-    Parameters
-    ----------
-    scores
-        (n, M) minus twice the log-likelihoods of the measured pixels in row order.
-    held
-        (Y, X) which pixels were measured.
-
-    Returns
-    -------
-    probabilities : (n, M)
-    coherence : weight of the neighbours, 0 to 1
     """
-    likelihood = relative_likelihood(scores)
-    probability, shares = class_shares(scores)
+    shares = first = np.full(classes, 1 / classes, dtype=np.float32)
+    for _ in range(ROUNDS):
+        total, number = np.zeros(classes), 0
+        for scores, _, inner in bands(0):
+            likelihood = relative_likelihood(scores[inner])
+            probability = likelihood * shares
+            probability /= probability.sum(axis=1, keepdims=True)
+            total += probability.sum(axis=0, dtype=np.float64)
+            number += probability.shape[0]
+        first, shares = shares, _shares_of(total, number)
+    prior = Prior(first, shares)
     coherence = 0.5
-    for _ in range(_SMOOTHINGS):
-        near = neighbour_mean(probability, held)
-        coherence = _weight(likelihood, shares, near, coherence)
-        probability = likelihood * ((1 - coherence) * shares + coherence * near)
-        probability /= np.maximum(probability.sum(axis=1, keepdims=True), 1e-30)
-    return probability, coherence
+    for done in range(SMOOTHINGS):
+        alone, together = [], []
+        for scores, held, inner in bands(done + 1):
+            likelihood = relative_likelihood(scores[inner])
+            near = neighbour_mean(prior.probability(scores, held), held)[inner]
+            alone.append(likelihood @ shares)
+            together.append(np.einsum("nm,nm->n", likelihood, near))
+        coherence = _weight(np.concatenate(alone), np.concatenate(together), coherence)
+        prior = replace(prior, coherences=(*prior.coherences, coherence))
+    return prior
 
 
 def class_shares(scores: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -48,9 +95,13 @@ def class_shares(scores: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDAr
     for _ in range(ROUNDS):
         probability = likelihood * shares
         probability /= probability.sum(axis=1, keepdims=True)
-        # One pixel's worth over all classes keeps every class possible.
-        shares = (probability.sum(axis=0) + 1 / shares.size) / (probability.shape[0] + 1)
+        shares = _shares_of(probability.sum(axis=0), probability.shape[0])
     return probability, shares
+
+
+def _shares_of(total: NDArray[np.floating], pixels: int) -> NDArray[np.float32]:
+    # One pixel's worth over all classes keeps every class possible.
+    return np.asarray((total + 1 / total.size) / (pixels + 1), dtype=np.float32)
 
 
 def relative_likelihood(scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -73,15 +124,11 @@ def neighbour_mean(values: NDArray[np.float32], held: NDArray[np.bool_]) -> NDAr
     return np.asarray(mean / np.maximum(number, 1)[:, None])
 
 
-def _weight(
-    likelihood: NDArray[np.float32],
-    shares: NDArray[np.float32],
-    near: NDArray[np.float32],
-    start: float,
-) -> float:
-    """Return the weight of the neighbours under which the pixels are most probable."""
-    alone = likelihood @ shares
-    together = np.einsum("nm,nm->n", likelihood, near)
+def _weight(alone: NDArray[np.float32], together: NDArray[np.float32], start: float) -> float:
+    """Return the weight of the neighbours under which the pixels are most probable.
+
+    (n,) likelihoods under the shares, and under what lies around.
+    """
     weight = start
     for _ in range(ROUNDS):
         part = weight * together / np.maximum(weight * together + (1 - weight) * alone, 1e-30)
