@@ -1,10 +1,11 @@
 """Plans and shards: parts of a map, merged, are the whole, bit for bit."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
+from mineral_cubes import known_map, mineral_cube
 from napari_xrf.core.counts import RowBand
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError
@@ -12,6 +13,10 @@ from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.maps.calibrated_map import calibrate_map
 from napari_xrf.maps.element_mapping import ElementPlan, plan_elements
 from napari_xrf.maps.quantity_maps import plan_quantities
+from napari_xrf.minerals import binned_map
+from napari_xrf.minerals.classification import MineralPlan, joined_rows, plan_minerals
+from napari_xrf.minerals.mixtures import Mixing
+from napari_xrf.reference.minerals import load_library, select_minerals
 from napari_xrf.scale.packing import read_packed, write_packed
 from napari_xrf.scale.plans import Plan, plan_of, read_plan
 from napari_xrf.scale.shards import Shard, rows_of_shard, write_shard
@@ -19,6 +24,7 @@ from simulated_maps import simulate_map
 from verbs import answer, run
 
 MAPS = ("maps.ome.tif", "maps.h5", "maps.csv")
+LABELS = ("labels.tif", "labels.h5", "classes.csv", "abundances.h5", "map.png")
 WEIGHTS = ("quantities.csv", "weight_percent.h5", "weight_percent.ome.tif")
 
 
@@ -48,12 +54,14 @@ def same_bytes(one, other, names):
         (["maps"], ["--elements", "Fe,Ca,K", "--method", "fit"], MAPS),
         slow(["maps"], ["--elements", "Fe,Ca,K", "--method", "window"], MAPS),
         slow(["quantify"], ["--elements", "Fe,Ca,K", "--pixels"], WEIGHTS),
+        slow(["minerals"], ["--minerals", "quartz,albite,biotite,calcite", "--clean", "default"], LABELS),
         (["predict", "maxrf-cnn"], [], ("predictions.h5", "maps.h5")),
         slow(["predict", "mineral-cnn"], [], ("predictions.h5", "labels.tif", "classes.csv")),
     ],
-    ids=["fit", "window", "quantify", "elements by network", "minerals by network"],
+    ids=["fit", "window", "quantify", "likelihood", "elements by network", "minerals by network"],
 )
-def test_shards_merged_are_the_whole(capsys, file, tmp_path, verb, options, names):
+def test_shards_merged_are_the_whole(capsys, monkeypatch, file, tmp_path, verb, options, names):
+    monkeypatch.setattr(binned_map, "_PIXELS_AT_ONCE", 64)
     plan, whole, parts = tmp_path / "plan.npz", tmp_path / "whole", tmp_path / "parts"
     answer(capsys, *verb, file, *options, "-o", whole)
     answer(capsys, *verb, file, *options, "--make-plan", plan)
@@ -128,6 +136,28 @@ def test_rows_of_a_map_give_the_same_bits_wherever_it_is_cut(cube):
             part = learned.map(cube.band(rows))
             assert np.array_equal(part.counts, whole.counts[:, rows], equal_nan=True)
             assert np.array_equal(part.standard_errors, whole.standard_errors[:, rows], equal_nan=True)
+
+
+@pytest.mark.parametrize("grains", [True, False])
+def test_minerals_of_rows_are_those_of_the_whole_map(monkeypatch, tmp_path, grains):
+    monkeypatch.setattr(binned_map, "_PIXELS_AT_ONCE", 64)
+    minerals = select_minerals(load_library(), ("quartz", "calcite", "hematite"))
+    cube, truth = mineral_cube(minerals, 400, shape=(24, 16))
+    if grains:
+        sorted_by_mineral = cube.counts.reshape(24 * 16, -1)[np.argsort(truth, axis=None)]
+        cube = replace(cube, counts=sorted_by_mineral.reshape(cube.shape))
+    known = known_map(cube)
+    learned, binned = plan_minerals(known, minerals, library=minerals)
+    assert isinstance(learned.found.pixels, Mixing) is grains
+    write_packed(tmp_path / "plan.npz", learned)
+    read = read_packed(tmp_path / "plan.npz", MineralPlan)
+    parts = [read.map(read.rows_of(cube, rows), rows) for rows in (slice(0, 4), slice(4, 20), slice(20, 24))]
+    whole, merged = learned.map(binned), joined_rows(parts)
+    for name in (each.name for each in fields(whole)):
+        assert np.array_equal(getattr(merged, name), getattr(whole, name), equal_nan=True), name
+    assert (
+        read.outline.conclude(merged).label_map.classes == learned.outline.conclude(whole).label_map.classes
+    )
 
 
 def test_shards_cover_all_rows_once():

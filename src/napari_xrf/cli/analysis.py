@@ -21,11 +21,15 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap
+from napari_xrf.core.memory import parse_bytes
 
 if TYPE_CHECKING:
+    from napari_xrf.core.spectral_cube import SpectralCube
     from napari_xrf.maps.calibrated_map import Measured
+    from napari_xrf.minerals.classification import Classification
     from napari_xrf.minerals.cleanup import CleanUpStep
     from napari_xrf.reference.minerals import Mineral
+    from napari_xrf.scale.plans import Plan
 
 METHODS_OF_MAPS = ("fit", "window", "network")
 
@@ -195,6 +199,7 @@ def asked_minerals(
 def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the mineral map of a file: labels, classes.csv, abundances.h5, map.png, report.html."""
     from napari_xrf import io
+    from napari_xrf.learning.network_method import LIKELIHOOD
 
     # Everything the user typed is checked before the long work starts.
     plans.check_plan_options(arguments)
@@ -202,14 +207,37 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     steps, chosen, options = asked_minerals(arguments)
     if arguments.file.is_file() and io.is_element_map_file(arguments.file):
         return _classify_element_maps(arguments, chosen, steps, options["library"], console)
+    if arguments.method != LIKELIHOOD and (arguments.make_plan is not None or plan is not None):
+        raise InvalidInput(f"plans of minerals are for --method {LIKELIHOOD}", "For networks use predict")
+    if plan is not None and arguments.shard is not None:
+        return _write_mineral_shard(arguments, plan, console)
+    if plan is not None and chosen is None:
+        chosen = plan.options["minerals"]
     known = plans.known_map(arguments, console, plan)
     if arguments.make_plan is not None:
-        return plans.written_plan(arguments, known.checked(), None)
-    if arguments.shard is not None:
-        raise InvalidInput("a mineral map is not made in shards", "Leave --shard out")
+        from napari_xrf.minerals.classification import plan_minerals
+
+        learned, _ = plan_minerals(known, chosen, progress=console.progress, **options)
+        names = ("shape", "energy", "excitation", "provenance")
+        answer = {"outline": learned.outline, **{name: getattr(known.cube, name) for name in names}}
+        return plans.written_plan(arguments, known, learned, answer, minerals=chosen, clean=arguments.clean)
     return classify_and_write(
         known, chosen, steps, arguments.output, console, method=arguments.method, **options
     )
+
+
+def _write_mineral_shard(arguments: argparse.Namespace, plan: Plan, console: Console) -> Answer:
+    from napari_xrf.minerals.binned_map import rows_at_once
+    from napari_xrf.scale.shards import rows_of_shard
+
+    cube = plans.shard_map(arguments, console, plan)
+    number, of = arguments.shard
+    rows = rows_of_shard(number, of, cube.shape[0], rows_at_once(cube.shape[1]))
+    found = None
+    if rows.stop > rows.start:
+        budget = parse_bytes(arguments.memory) if arguments.memory else None
+        found = plan.learned.map(plan.learned.rows_of(cube, rows, budget), rows, console.progress)
+    return plans.written_shard(arguments, plan, plan.applied(cube.band(rows)), rows, {"found": found})
 
 
 def _classify_element_maps(
@@ -249,13 +277,25 @@ def classify_and_write(
 
     ``options`` are those of :func:`~napari_xrf.minerals.classification.classify_minerals`.
     """
-    from napari_xrf import io
     from napari_xrf.learning.network_method import classify_by
     from napari_xrf.maps.calibrated_map import cube_of
+
+    classification = classify_by(method, measured, minerals, progress=console.progress, **options)
+    return write_mineral_files(classification, cube_of(measured), steps, output, console)
+
+
+def write_mineral_files(
+    classification: Classification,
+    cube: SpectralCube,
+    steps: Sequence[CleanUpStep],
+    output: Path,
+    console: Console,
+) -> Answer:
+    """Clean the labels of a mineral map up, and write the files of the ``minerals`` verb."""
+    from napari_xrf import io
     from napari_xrf.minerals.cleanup import clean_labels
     from napari_xrf.minerals.report import write_report
 
-    classification = classify_by(method, measured, minerals, progress=console.progress, **options)
     labels = clean_labels(classification.label_map, steps)
     folder = output_folder(output)
     rows, files, text = write_label_files(labels, folder, classification.abundances_of(labels))
@@ -263,7 +303,7 @@ def classify_and_write(
         files.append(folder / "abundances.h5")
         io.write(files[-1], classification.abundances)
     files.append(folder / "report.html")
-    write_report(files[-1], cube_of(measured), classification, labels, steps=steps, made_by=console.command)
+    write_report(files[-1], cube, classification, labels, steps=steps, made_by=console.command)
     data = {"files": [str(file) for file in files], "classes": rows}
     return Answer(data, f"{text}\nwritten to {folder}")
 

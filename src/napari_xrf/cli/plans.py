@@ -16,6 +16,7 @@ from napari_xrf.cli.map_file import calibrated, check_folder, load_map, output_f
 from napari_xrf.core.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from napari_xrf.core.spectral_cube import SpectralCube
     from napari_xrf.maps.calibrated_map import CalibratedMap
     from napari_xrf.scale.plans import Plan
 
@@ -103,10 +104,24 @@ def shard_rows(
     Raises
     ------
     InvalidInput
-        When the file is not the one that the plan was made from, or the plan has no shards.
+        As :func:`shard_map`.
     """
     from napari_xrf.scale.shards import rows_of_shard
 
+    cube = shard_map(arguments, console, plan)
+    number, of = arguments.shard
+    rows = rows_of_shard(number, of, cube.shape[0], multiple)
+    return plan.applied(cube.band(rows), same_map=True), rows
+
+
+def shard_map(arguments: argparse.Namespace, console: Console, plan: Plan) -> SpectralCube:
+    """Return the map of which a shard is a part; nothing of it is read yet.
+
+    Raises
+    ------
+    InvalidInput
+        When the file is not the one that the plan was made from, or the plan has no shards.
+    """
     if plan.learned is None:
         raise InvalidInput(f"this plan of {plan.verb} has no shards", "They are for maps of pixels")
     cube = read_map(arguments, console)
@@ -114,9 +129,7 @@ def shard_rows(
         raise InvalidInput(
             f"{arguments.file} is not the map of the plan", "Leave --shard out for another map"
         )
-    number, of = arguments.shard
-    rows = rows_of_shard(number, of, cube.shape[0], multiple)
-    return plan.applied(cube.band(rows), same_map=True), rows
+    return cube
 
 
 def written_shard(

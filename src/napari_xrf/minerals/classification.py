@@ -291,10 +291,10 @@ class MineralPlan:
     unknown_level: float
     outline: MineralOutline
 
-    def rows_of(self, cube: SpectralCube, rows: slice) -> BinnedMap:
+    def rows_of(self, cube: SpectralCube, rows: slice, memory_budget: int | None = None) -> BinnedMap:
         """Return some rows of the whole map and those around them, in bins; no others are read."""
         wide = slice(max(rows.start - MARGIN, 0), min(rows.stop + MARGIN, cube.shape[0]))
-        return BinnedMap(cube.band(wide), self.bins, wide.start)
+        return BinnedMap(cube.band(wide).load(memory_budget), self.bins, wide.start)
 
     def map(
         self, binned: BinnedMap, rows: slice | None = None, progress: Progress = ignore_progress

@@ -26,6 +26,7 @@ _SHIFT_KEV = 0.003
 _WIDTH_ERROR = 0.03
 _LEAST_SHARE = 0.005  # of the counts, of a part of a blend
 _ROUNDS = 2
+_MOST_KNOWN = 200  # compositions
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +152,14 @@ class Comparison:
             kept = min(fewer, key=lambda rows: solve(rows)[1])
         return found
 
+    def forget(self) -> None:
+        """Let go of what was prepared: a square of the bins for each composition."""
+        self._known.clear()
+
     def _errors_of(self, point: int) -> NDArray[np.float64]:
         if point not in self._known:
+            if len(self._known) >= _MOST_KNOWN:
+                self.forget()
             self._known[point] = self._errors(np.array([point]), np.ones(1))
         return self._known[point]
 

@@ -131,10 +131,11 @@ def name_ends(
     blend
         Whether they may be mixtures of a few minerals.
     """
-    tables = [
-        _compare(end, comparison, candidates, dose, blend)
-        for end, comparison in zip(ends, comparisons, strict=True)
-    ]
+    tables = []
+    for place, (end, comparison) in enumerate(zip(ends, comparisons, strict=True), 1):
+        tables.append(_compare(end, comparison, candidates, dose, blend))
+        if comparison not in comparisons[place:]:
+            comparison.forget()
     return _decide_together(ends, tables, [each.expected for each in comparisons], candidates)
 
 
