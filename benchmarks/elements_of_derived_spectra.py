@@ -37,11 +37,17 @@ INSTRUMENTS = (
 )
 _MAPS = ("Laguna", "P45", "30x30", "bcf_v2", "Hitachi", "i_galena")
 _LEAST_PART = 0.1
-Derived = tuple[SpectralCube, str, tuple[str, ...], tuple[str, ...]]
+# A spectrum, its name, elements that must and that may be found, and the instrument.
+Derived = tuple[SpectralCube, str, tuple[str, ...], tuple[str, ...], str]
+
+
+def measured_by(name: str) -> str:
+    """Return one name for all files of an instrument; a file's own where it is the only one."""
+    return next((parts[0] for parts in INSTRUMENTS if any(part in name for part in parts)), name)
 
 
 def derived_spectra(folder: Path, number: int, kind: str = "") -> Iterator[Derived]:
-    """Yield spectra with their name, the elements that must be found, and those that may be."""
+    """Yield spectra made of measured files."""
     for seed in range(number):
         generator = np.random.default_rng([seed, 11])
         chosen = ("mixed", "mixed", "thinned", "region")[seed % 4]
@@ -55,7 +61,7 @@ def _thinned(folder: Path, generator: np.random.Generator) -> Derived:
     part = float(np.exp(generator.uniform(np.log(1e-3), np.log(0.2))))
     cube = _summed(folder / name)
     weaker = replace(cube, counts=generator.binomial(np.asarray(cube.counts, dtype=np.int64), part))
-    return weaker, f"{part:.1e} of {Path(name).name}", (), tuple(" ".join(TRUTH[name]).split())
+    return weaker, f"{part:.1e} of {Path(name).name}", (), _all_of(name), measured_by(name)
 
 
 def _mixed(folder: Path, generator: np.random.Generator) -> Derived:
@@ -71,11 +77,11 @@ def _mixed(folder: Path, generator: np.random.Generator) -> Derived:
     total = sum(float(one.sum()) for one in counts)
     must, may = set(), set()
     for name, own in zip(chosen, counts, strict=True):
-        may |= set(" ".join(TRUTH[str(name)]).split())
+        may |= set(_all_of(str(name)))
         must |= set(TRUTH[str(name)][0].split()) if own.sum() > _LEAST_PART * total else set()
     told = " + ".join(f"{w:.2f} {Path(str(n)).stem[:8]}" for w, n in zip(weights, chosen, strict=True))
     mixed = replace(cubes[0], counts=np.sum(counts, axis=0), elements=())
-    return mixed, told, tuple(sorted(must)), tuple(sorted(may))
+    return mixed, told, tuple(sorted(must)), tuple(sorted(may)), parts[0]
 
 
 def _region(folder: Path, generator: np.random.Generator) -> Derived:
@@ -89,7 +95,11 @@ def _region(folder: Path, generator: np.random.Generator) -> Derived:
     mask[top : top + height, left : left + width] = True
     region = replace(cube, counts=cube.region_spectrum(mask)[None, None], images=(), live_time=None)
     told = f"{Path(name).name[:12]} {top}:{top + height},{left}:{left + width}"
-    return region, told, (), tuple(" ".join(TRUTH[name]).split())
+    return region, told, (), _all_of(name), measured_by(name)
+
+
+def _all_of(name: str) -> tuple[str, ...]:
+    return tuple(" ".join(TRUTH[name]).split())
 
 
 def _summed(path: Path) -> SpectralCube:
@@ -104,7 +114,7 @@ def main() -> None:
     parser.add_argument("--kind", default="")
     options = parser.parse_args()
     scores: list[tuple[str, Score]] = []
-    for cube, name, must, may in derived_spectra(options.folder, options.number, options.kind):
+    for cube, name, must, may, _ in derived_spectra(options.folder, options.number, options.kind):
         score = score_cube(cube, name.replace("/", "_"), must, may)
         scores.append((name, score))
         print_score(score, f"[{name}]")

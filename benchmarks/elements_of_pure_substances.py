@@ -2,8 +2,8 @@
 
     python -m benchmarks.elements_of_pure_substances [FORMULA ...] [--doses 1e5,1e6,2e7] [--folder CASES]
 
-Each substance on a random instrument (X-ray tubes and electrons, see ``independent/element_set.py``), the
-same at every dose but for its error of the energy axis. *Lost*: found at a lower dose and not at this one.
+Each substance on the nominal M4 Tornado, whose excitation is stated, with errors of the axis and pile-up
+drawn for each. *Lost*: found at a lower dose and not at this one.
 """
 
 from __future__ import annotations

@@ -112,18 +112,22 @@ def stored_case(seed: int, folder: Path | None, dose: float | None = None, formu
 def make_case(
     seed: int, dose: float | None = None, formula: str = "", fractions: dict[str, float] | None = None
 ) -> Case:
-    """Draw a sample, or take one by formula or by name and fractions, and record its spectrum somewhere."""
+    """Draw a sample, or take one by name and fractions, on a random instrument, or a formula on an M4."""
     generator = np.random.default_rng([seed, 9])
     kind = formula or str(generator.choice(list(_SAMPLES)))
+    pure = bool(formula) and fractions is None
     if fractions is None:
         fractions = mixed_fractions({formula: 100.0}) if formula else _SAMPLES[kind](generator)
-    electrons = generator.random() < 0.3
+    electrons = generator.random() < 0.3 and not pure
     preset = _electron_preset(generator) if electrons else _tube_preset(generator)
+    preset = read_preset("m4-tornado") if pure else preset
     elements, light = _light(preset, fractions, electrons)
     whole = np.maximum(respond(preset, light), 0)  # less the rounding of a filter
     counts = float(np.exp(generator.uniform(*np.log((1e4, 2e7)))))
     whole *= (dose or counts) / whole.sum()
-    recorded, axis, told = _recorded(whole.sum(axis=0), preset, generator, bragg=not electrons)
+    recorded, axis, told = _recorded(
+        whole.sum(axis=0), preset, generator, bragg=not electrons and not formula
+    )
     anode = preset["source"].get("anode")
     by_element = dict(zip(elements, whole[:-1], strict=True))
     return Case(
@@ -131,7 +135,7 @@ def make_case(
         kind,
         recorded,
         axis,
-        _excitation(preset, generator.random() < 0.7 or anode == "Cr"),
+        _excitation(preset, generator.random() < 0.7 or anode == "Cr" or pure),
         tuple(sorted(fractions)),
         tuple(
             name for name in elements if name != anode and _seen(by_element[name], whole.sum(axis=0), preset)

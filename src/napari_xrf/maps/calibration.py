@@ -45,7 +45,7 @@ _FEWER_PEAKS, _SMALL_SHIFT_KEV, _LOOSEST_EV = 4, 0.04, 15.0  # four peaks allow 
 _UNEXPLAINED, _UNEXPLAINED_MOVED, _MOVED_KEV, _NARROW_EV = 4.0, 3.0, 0.06, 112.0
 _LINE_KEV, _EXTRAPOLATED_KEV = 0.008, 0.025  # of a line's place; of an axis where peaks are
 _POOR = 2.5  # chi-square per group of channels, of a model that lacks something
-_SCATTERED = 20.0  # the same, of a model without scatter where most is scatter
+_SCATTERED = 60.0  # the same, of a model without scatter where most is scatter
 _WORTH_A_STEP = 0.2  # gain in log-odds below which no further step is taken
 # What is not known of a tube's scatter, one standard deviation, and where it can lie.
 _ANGLE_DEG, _ANGLE_RANGE_DEG = 15.0, (85.0, 173.0)
@@ -154,7 +154,7 @@ def _likeliest(
         found = tried and min(explained.best.misfit for _, _, explained in tried) < _POOR
         if not (found and start.score < max(axis.score for axis, _, _ in tried) - _CLEAR):
             tried.append((start, *_from_start(counts, setting, excitation, start, elements, progress)))
-    if min(explained.best.misfit for _, _, explained in tried) > _SCATTERED:
+    if len(tried) > 1 and min(explained.best.misfit for _, _, explained in tried) > _SCATTERED:
         # Where most is scatter, axes are told by whether they put it on an anode's lines.
         tried = [
             (axis, *with_likely_anode(counts, fine, explained, elements, progress))
@@ -487,11 +487,12 @@ def _doubts(
     few |= shift > _MOVED_KEV and _extrapolated(found, firm) > _EXTRAPOLATED_KEV
     misfit = explained.best.misfit
     poor = misfit > (_UNEXPLAINED_MOVED if shift > _MOVED_KEV else _UNEXPLAINED)
+    poor &= explained.setting.kind != "monochromatic"  # of beams no scatter is modelled but the first
     reasons = {
         "few peaks speak for so large a change": few,
         "peaks lie far from their lines for so large a change": shift > _USUAL_SHIFT_KEV
         and quality > _LOOSE_EV,
-        f"the spectrum is explained badly (chi-square {misfit:.0f} per group)": poor,
+        f"the spectrum is explained badly (chi-square {misfit:.0f} per group, is the source stated?)": poor,
         "no silicon detector has so narrow peaks": fwhm < _NARROW_EV,
     }
     return [reason for reason, holds in reasons.items() if holds]

@@ -25,8 +25,9 @@ _ODDS_RANGE, _PART_RANGE = (1.0, 700.0), (1e-4, 0.1)
 _SIGNIFICANT = 3.0  # standard errors
 _NOTICEABLE = 0.08  # of all else at the top of an element's peak
 # Beside a strong line: below these parts of the other lines there, and of the highest within 3 FWHM, a peak
-# may be what the strong line's shape leaves over.
-_UNDER_LINES, _UNDER_STRONG = 0.35, 0.05
+# may be what the strong line's shape leaves over. The last is that of lines of an L or M shell, whose place
+# and ratios absorption changes and tables know less well.
+_UNDER_LINES, _UNDER_STRONG, _UNDER_SHELL = 0.35, 0.05, 0.35
 _NEAR_FWHM = 3.0
 # One standard deviation of what a peak's counts may owe to something else, as a part of all counts. Of tubes,
 # Bragg reflections: up to 0.25 % in a pure metal; soft ones are absorbed, hard ones rare. Of electrons,
@@ -64,10 +65,8 @@ class Evidence:
         Logarithm of the number of reflections that would lie at its main line by chance.
     contrast
         Its height over all else at the top of its best seen peak.
-    beside
-        Its height over the highest line within 3 FWHM of that.
     hidden
-        Its height over other lines at the same place.
+        Whether it is small beside lines that its peak lies under.
     significance
         Standard errors of its first family.
     anode
@@ -82,8 +81,7 @@ class Evidence:
     disagree: bool
     reflections: float
     contrast: float
-    beside: float
-    hidden: float
+    hidden: bool
     significance: float
     anode: bool
 
@@ -162,9 +160,13 @@ def probability_of(seen: Evidence, scale: tuple[float, ...] = _SCALE) -> float:
     scale
         Of the logistic function: of :func:`terms_of`.
     """
-    hidden = seen.hidden < _UNDER_LINES and seen.beside < _UNDER_STRONG
     least = _SMALL_LOG_ODDS if seen.part < _SMALL_PART else _LEAST_LOG_ODDS
-    if hidden or seen.tested_odds < least or seen.significance < _SIGNIFICANT or seen.contrast < _NOTICEABLE:
+    if (
+        seen.hidden
+        or seen.tested_odds < least
+        or seen.significance < _SIGNIFICANT
+        or seen.contrast < _NOTICEABLE
+    ):
         return 0.0
     likely = math.fsum(factor * term for factor, term in zip(scale, terms_of(seen), strict=True))
     probability = 1 / (1 + math.exp(-likely))
@@ -210,7 +212,7 @@ def _evidence(
     siblings = _siblings(spectrum, best, own, temper)
     counts, _ = _net(one, best, own, temper)
     reflections = (len(best.content.strays) + _STRAYS_UNSEEN) / _STRAY_RANGE_KEV * _SAME_PLACE_KEV
-    contrast, beside, hidden = _prominence(spectrum, best, own)
+    contrast, hidden = _prominence(spectrum, best, own)
     error = float(best.fit.errors[own[0]]) * math.sqrt(temper)
     return Evidence(
         one.element,
@@ -221,7 +223,6 @@ def _evidence(
         siblings is not None and _disagree(*siblings),
         math.log(reflections) if spectrum.strays else -math.inf,
         contrast,
-        beside,
         hidden,
         float(best.fit.amplitudes[own[0]]) / max(error, 1e-300),
         _may_be_anode(spectrum, one),
@@ -270,26 +271,24 @@ def _net(one: Candidate, best: Explained, own: NDArray[np.intp], temper: float) 
     return counts, math.sqrt(max(variance, float((best.fit.errors[told] ** 2).min())) * temper)
 
 
-def _prominence(spectrum: SpectrumFit, best: Explained, own: NDArray[np.intp]) -> tuple[float, float, float]:
-    """Return how an element's best seen peak stands against what lies there, and lines near and there."""
+def _prominence(spectrum: SpectrumFit, best: Explained, own: NDArray[np.intp]) -> tuple[float, bool]:
+    """Return how an element's best seen peak stands against all else there, and whether it is hidden."""
     heights = best.fit.amplitudes[:, None] * spectrum.columns[best.index]
     mine = heights[own].sum(axis=0)
-    lines = heights[spectrum.lines[best.index]].sum(axis=0) - mine
-    everything = best.fit.model - mine
+    lines = np.where(spectrum.lines[best.index][:, None], heights, 0.0)
+    lines[own] = 0.0
     found = []
     for family in own:
         top = int(heights[family].argmax())
         reach = _NEAR_FWHM * float(spectrum.setting.detector.fwhm(spectrum.energies[top]))
         near = np.abs(spectrum.energies - spectrum.energies[top]) < reach
-        others = (
-            max(float(everything[top]), 1e-9),
-            max(float(lines[near].max()), 1e-9),
-            max(float(lines[top]), 1e-9),
-        )
-        contrast, beside, hidden = (float(mine[top]) / other for other in others)
-        clear = not (hidden < _UNDER_LINES and beside < _UNDER_STRONG)
-        found.append((clear, contrast, beside, hidden))
-    return max(found)[1:]
+        above = str(spectrum.names[best.index[int(lines[:, top].argmax())]])
+        least = _UNDER_STRONG if above.endswith("K") else _UNDER_SHELL
+        others = float(lines[:, top].sum()), float(lines[:, near].sum(axis=0).max())
+        hidden = mine[top] < _UNDER_LINES * others[0] and mine[top] < least * others[1]
+        found.append((not hidden, float(mine[top] / max(best.fit.model[top] - mine[top], 1e-9))))
+    clear, contrast = max(found)
+    return contrast, not clear
 
 
 def _siblings(

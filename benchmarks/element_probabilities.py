@@ -1,0 +1,170 @@
+"""Whether elements are there as often as their probability says: a diagram, a table, and the scale behind it.
+
+    python -m benchmarks.element_probabilities FOLDER [--derived 60] [--seeds 0:60] [--cases CASES]
+        [--picture docs/images/element-probabilities.png] [--kept FOUND.pkl]
+
+Measured files (FOLDER, see ``elements_of_measured_files``), spectra made of them, and spectra of other code.
+The probabilities of a spectrum are those of a scale fitted without any spectrum of its instrument, so that
+none is judged by itself. Where it is not certain whether a measured file holds an element, it counts neither
+way.
+Last come the factors fitted to all, which ``napari_xrf.maps.judgement`` uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from benchmarks.elements_of_derived_spectra import derived_spectra, measured_by
+from benchmarks.elements_of_independent_spectra import score_case
+from benchmarks.elements_of_measured_files import TRUTH, Score, score_cube, score_file
+from benchmarks.independent.element_set import stored_case
+from numpy.typing import NDArray
+
+from napari_xrf.maps.judgement import Evidence, probability_of, terms_of
+
+Array = NDArray[np.float64]
+
+KINDS = ("measured", "derived", "independent")
+_EDGES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
+_RIDGE = 0.3  # keeps factors small that few elements tell
+
+
+@dataclass(frozen=True)
+class Named:
+    """An element that was named in a spectrum, and whether it is there."""
+
+    kind: str
+    group: str  # instrument, or seed
+    evidence: Evidence
+    told: float
+    there: bool
+
+
+def named_in(score: Score, kind: str, group: str) -> Iterator[Named]:
+    """Yield the elements named in a spectrum; those that may or may not be there, not."""
+    right = score.true + (() if kind == "measured" else score.allowed)
+    for found, there in ((right, True), (score.false, False)):
+        for one in found:
+            if one.evidence is not None:
+                yield Named(kind, group, one.evidence, one.probability, there)
+
+
+def collect(folder: Path, derived: int, seeds: range, cases: Path | None) -> list[Named]:
+    """Find the elements of all spectra."""
+    found: list[Named] = []
+    for name, (seen, allowed) in TRUTH.items():
+        score = score_file(folder / name, name, seen, allowed, sum_only=True)
+        found += named_in(score, "measured", measured_by(name))
+        print(name, flush=True)
+    for cube, name, must, may, instrument in derived_spectra(folder, derived):
+        found += named_in(score_cube(cube, name, must, may), "derived", instrument)
+        print(name, flush=True)
+    for seed in seeds:
+        found += named_in(score_case(stored_case(seed, cases)), "independent", f"seed {seed}")
+        print(seed, flush=True)
+    return found
+
+
+def fit_scale(named: list[Named]) -> Array:
+    """Return the factors of a logistic function of :func:`terms_of` that fits best."""
+    terms = np.array([terms_of(one.evidence) for one in named])
+    there = np.array([one.there for one in named], dtype=float)
+    factors = np.zeros(terms.shape[1])
+    ridge = _RIDGE * np.diag([0.0] + [1.0] * (terms.shape[1] - 1))
+    for _ in range(50):
+        likely = 1 / (1 + np.exp(-terms @ factors))
+        slope = terms.T @ (there - likely) - ridge @ factors
+        bend = (terms * (likely * (1 - likely))[:, None]).T @ terms + ridge
+        factors = factors + np.linalg.solve(bend, slope)
+    return factors
+
+
+def left_out(named: list[Named]) -> Array:
+    """Return the probability of each element by a scale fitted without its spectrum's group."""
+    found = np.zeros(len(named))
+    for group in {one.group for one in named}:
+        inside = [one.group == group for one in named]
+        scale = fit_scale([one for one, own in zip(named, inside, strict=True) if not own])
+        for k in np.flatnonzero(inside):
+            found[k] = probability_of(named[k].evidence, tuple(scale.tolist()))
+    return found
+
+
+def table(named: list[Named], probability: Array) -> str:
+    """Return how often elements are there by their probability, as text of a table."""
+    lines = ["| called | " + " | ".join(KINDS) + " | all: called, there |", "|---|---|---|---|---|"]
+    there = np.array([one.there for one in named])
+    kind = np.array([one.kind for one in named])
+    for low, high in pairwise(_EDGES):
+        inside = (probability >= low) & ((probability < high) | (high == 1.0))
+        cells = [f"{low:.2f}-{high:.2f}"]
+        for one in KINDS:
+            own = inside & (kind == one)
+            cells.append(f"{there[own].sum()} of {own.sum()}" if own.any() else "-")
+        cells.append(f"{probability[inside].mean():.3f}, {there[inside].mean():.3f}" if inside.any() else "-")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def draw(named: list[Named], probability: Array, path: Path) -> None:
+    """Draw the diagram: part that is there, with its standard error, against what was called."""
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(5, 4.4), layout="constrained")
+    axes.plot([0.5, 1], [0.5, 1], color="0.6", linewidth=1)
+    there = np.array([one.there for one in named])
+    kind = np.array([one.kind for one in named])
+    for shift, one in zip((-0.003, 0.0, 0.003), KINDS, strict=True):
+        points = []
+        for low, high in pairwise(_EDGES):
+            inside = (probability >= low) & ((probability < high) | (high == 1.0)) & (kind == one)
+            if inside.sum() > 1:
+                part = float(there[inside].mean())
+                error = np.sqrt((part * inside.sum() + 1) * ((1 - part) * inside.sum() + 1)) / (
+                    (inside.sum() + 2) ** 1.5
+                )
+                points.append((float(probability[inside].mean()) + shift, part, error))
+        at, part, errors = np.array(points).T
+        axes.errorbar(at, part, errors, marker="o", linestyle="none", capsize=3, label=one)
+    axes.set(xlabel="probability called", ylabel="part that is there", xlim=(0.48, 1.02), ylim=(0.0, 1.05))
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=90)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--derived", type=int, default=60)
+    parser.add_argument("--seeds", default="0:60", help="FIRST:END of the independent spectra")
+    parser.add_argument("--cases", type=Path, help="where independent spectra are kept")
+    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--kept", type=Path, help="elements found, to be kept or used again")
+    options = parser.parse_args()
+    first, end = (int(part) for part in options.seeds.split(":"))
+    if options.kept is not None and options.kept.exists():
+        named = pickle.loads(options.kept.read_bytes())
+    else:
+        named = collect(options.folder, options.derived, range(first, end), options.cases)
+        if options.kept is not None:
+            options.kept.write_bytes(pickle.dumps(named))
+    probability = left_out(named)
+    kept = probability > 0
+    named, probability = [one for one, own in zip(named, kept, strict=True) if own], probability[kept]
+    print(table(named, probability))
+    sure = np.array([one.there for one in named])[probability >= 0.95]
+    print(f"Called 0.95 or more: {sure.sum()} of {sure.size} there, {100 * sure.mean():.1f} %")
+    if options.picture is not None:
+        draw(named, probability, options.picture)
+    print("Fitted to all:", np.round(fit_scale(named), 2).tolist())
+
+
+if __name__ == "__main__":
+    main()
