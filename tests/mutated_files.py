@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 import hdf5_files
@@ -309,6 +310,57 @@ def _emd(path: Path) -> None:
     import_module("rsciio.emd").file_writer(str(path), signal)
 
 
+def _several(*names: str) -> Callable[[Path], None]:
+    """Return a writer of a spectrum and of copies of it, for what is a folder of files."""
+
+    def write(path: Path) -> None:
+        for name in (path.name, *names):
+            _text("<<PMCA SPECTRUM>>\n<<DATA>>\n", "<<END>>\n")(path.with_name(name))
+
+    return write
+
+
+def _folder(path: Path) -> Any:
+    return io.read(path.parent)
+
+
+def _p06(path: Path) -> None:
+    """Write a file of the detector; where its frames belong stands in another folder."""
+    hdf5_files.petra_p06(path)
+    places = path.parent / "scan" / "pilctriggergenerator_01" / "a.nxs"
+    places.parent.mkdir(parents=True, exist_ok=True)
+    (path.parent / "scan" / "xspress3_01").mkdir(exist_ok=True)
+    with h5py.File(places, "w") as file:
+        x, y = np.meshgrid(np.arange(4.0), np.arange(3.0))
+        file["entry/data/encoder1"], file["entry/data/encoder2"] = x.ravel(), y.ravel()
+
+
+def _scan_of_p06(path: Path) -> Any:
+    frames = path.parent / "scan" / "xspress3_01" / "a.nxs"
+    shutil.copy(path, frames)
+    return io.read(frames)
+
+
+def _fit(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["MAPS/XRF_Analyzed/NNLS/Counts_Per_Sec"] = np.arange(36, dtype=np.float32).reshape(3, 3, 4)
+        file["MAPS/XRF_Analyzed/NNLS/Channel_Names"] = np.array(["Fe", "Ca", "Pb_L"], dtype="S")
+
+
+def _pymca_fit(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        for group in ("parameters", "uncertainties"):
+            for name in ("Fe_K", "Pb_L"):
+                file[f"images/xrf_fit/results/{group}/{name}"] = np.arange(6.0).reshape(2, 3)
+
+
+def _stack(path: Path) -> None:
+    import tifffile
+
+    pages = np.arange(96, dtype=np.uint16).reshape(2, 6, 8)
+    tifffile.imwrite(path, pages, imagej=True, metadata={"Labels": ["Fe K", "Ca K"], "axes": "ZYX"})
+
+
 def _model(path: Path) -> None:
     from napari_xrf.learning.weights import save_model
     from untrained_models import untrained_model
@@ -379,7 +431,8 @@ _TABLES = {
 }
 _LAYOUTS = ("gse", "pyxrf", "maps_v10", "maps_v9", "hyperspy", "xproc", "pymca_stack", "bliss", "diamond_i18",
             "nxfluo", "xspress3_raw", "nanomax", "soleil", "oxford", "bliss_snake", "pymca_two_axes",
-            "xismus", "nexus", "nexus_detector_axis", "hyperspy_listed")  # fmt: skip
+            "xismus", "nexus", "nexus_detector_axis", "hyperspy_listed", "aps_confocal", "bliss_loops",
+            "bliss_parameters", "nanomax_rows", "soleil_snake", "nexus_named_places")  # fmt: skip
 
 SEEDS: dict[str, Seed] = {
     **{f"{name}.h5": Seed(getattr(hdf5_files, name), _CUBES) for name in _LAYOUTS},
@@ -398,6 +451,19 @@ SEEDS: dict[str, Seed] = {
         _text("<<PMCA SPECTRUM>>\n<<CALIBRATION>>\n1 0.1\n9 0.9\n<<DATA>>\n", "<<END>>\n"), (io.read,)
     ),
     "spec.mca": Seed(_spec, (io.read, _all_maps)),
+    "epics.mca": Seed(
+        _text("VERSION: 3.1\nELEMENTS: 1\nCHANNELS: 64\nCAL_OFFSET: 0\nCAL_SLOPE: 0.01\nDATA:\n"), (io.read,)
+    ),
+    "plain.mca": Seed(_text(""), (io.read,), endless=True),
+    "columns.msa": Seed(
+        _text("#FORMAT: EMSA/MAS\n#NPOINTS: 32\n#NCOLUMNS: 2\n#DATATYPE: YY\n#SPECTRUM:\n", "#ENDOFDATA:\n"),
+        (io.read,),
+    ),
+    "r1_c1.mca": Seed(_several("r1_c2.mca", "r2_c1.mca", "r2_c2.mca"), (_folder,)),
+    "frames.nxs": Seed(_p06, (_scan_of_p06, io.read)),
+    "fit.h5": Seed(_fit, (io.read_element_maps,)),
+    "pymca.h5": Seed(_pymca_fit, (io.read_element_maps,)),
+    "stack.tif": Seed(_stack, (io.read_element_maps,)),
     "a.spe": Seed(_text("$MCA_CAL:\n3\n0 0.01 0 keV\n$DATA:\n0 63\n"), (io.read,)),
     "a.emd": Seed(_emd, _CUBES),
     "labels.tif": Seed(lambda path: io.write(path, _labels()), (io.read_labels,)),
