@@ -188,3 +188,23 @@ def test_velox(tmp_path):
     assert (cube.energy.offset, cube.energy.width) == pytest.approx((-0.05, 0.01))
     assert cube.pixel_size == pytest.approx((2.0, 3.0))
     assert (cube.excitation.kind, cube.excitation.energy_kev) == ("electron", 20.0)
+
+
+def test_an_edax_map_with_and_without_its_calibration(tmp_path):
+    edax = pytest.importorskip("rsciio.edax._api")
+    counts = np.random.default_rng(0).poisson(0.3, (3, 4, 512)).astype("<u2")
+    head = np.zeros(1, edax.get_spd_dtype_list())
+    head["tag"] = np.frombuffer(b"MAPSPECTRA_DATA\0", "i1")
+    for name, value in {"nSpectra": 12, "nPoints": 4, "nLines": 3, "nChannels": 512, "countBytes": 2,
+                        "dataOffset": head.dtype.itemsize}.items():  # fmt: skip
+        head[name] = value
+    (tmp_path / "a.spd").write_bytes(head.tobytes() + counts.tobytes())
+    cube = io.read(tmp_path / "a.spd")
+    np.testing.assert_array_equal(np.asarray(cube.counts), counts)
+    assert "No energy calibration" in cube.provenance.warnings[0]
+    spectrum = np.zeros(1, edax.get_spc_dtype_list(version=0.7))
+    spectrum["evPerChan"], spectrum["startEnergy"], spectrum["kV"] = 5, -0.1, 20
+    (tmp_path / "a.spc").write_bytes(np.float32(0.7).tobytes() + spectrum.tobytes()[4:])
+    cube = io.read(tmp_path / "a.spd")
+    assert (cube.energy.offset, cube.energy.width) == (pytest.approx(-0.1), 0.005)
+    assert cube.excitation.energy_kev == 20

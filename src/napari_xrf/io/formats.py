@@ -72,8 +72,10 @@ FORMATS = (
     Format("SPEC scans", (".spec", ".dat"), "spectra.mca:read_mca", (b"#S ", b"#F "), "spectra.mca:is_mca"),
     Format("Maestro spectrum .spe", (".spe",), "spectra.mca:read_spe", (b"$DATA:",)),
     Format("spectrum table", (".csv",), "spectra.files:read_spectrum_cube", (b"energy_keV,counts",)),
-    Format("RosettaSciIO", (".zspy", ".emd", ".spd", ".spc", ".pts", ".eds", ".asw", ".elid", ".dm3", ".dm4",
-                            ".dens"), "rosetta:read_rosetta", recognizer="rosetta:is_rosetta"),
+    Format("RosettaSciIO",
+           (".zspy", ".emd", ".spd", ".lsd", ".spc", ".pts", ".eds", ".asw", ".elid", ".dm3", ".dm4", ".dens",
+            ".prz"),
+           "rosetta:read_rosetta", recognizer="rosetta:is_rosetta"),
 )  # fmt: skip
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".h5", ".csv")

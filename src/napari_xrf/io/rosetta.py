@@ -125,16 +125,19 @@ def _mapped(signal: dict[str, Any]) -> dict[str, Any]:
 
 
 def _energy(signal: Mapping[str, Any]) -> int | None:
-    """Return the number of the only axis in units of energy."""
+    """Return the number of the only axis in units of energy, or of spectra that were never calibrated."""
     axes = [at for at, axis in enumerate(signal["axes"])
             if str(axis.get("units", "")).lower() in _ENERGY_UNITS]  # fmt: skip
+    if not axes and str(_lookup(signal, "Signal").get("signal_type", "")).startswith("EDS"):
+        axes = [at for at, axis in enumerate(signal["axes"]) if not axis.get("navigate", False)]
     return axes[0] if len(axes) == 1 and np.asarray(signal["data"]).dtype.kind in "uif" else None
 
 
 def _calibration(axis: Mapping[str, Any], size: int) -> calibration.Calibration:
+    units = str(axis.get("units") or "")
     if axis.get("axis") is not None:
-        return calibration.axis_from_energies(axis["axis"], str(axis["units"]), size)
-    return calibration.axis_from_polynomial([axis["offset"], axis["scale"]], size, str(axis["units"]))
+        return calibration.axis_from_energies(axis["axis"], units, size)
+    return calibration.axis_from_polynomial([axis["offset"], axis["scale"]], size, units)
 
 
 def _excitation(signal: Mapping[str, Any]) -> Excitation:
