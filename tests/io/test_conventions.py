@@ -198,3 +198,20 @@ def test_a_plain_spectrum_from_the_highest_energy_down(tmp_path):
     lines = [f"{0.01 * at:.2f} {count}\n" for at, count in enumerate(COUNTS[0, 0])]
     (tmp_path / "a.mca").write_text("".join(reversed(lines)))
     np.testing.assert_array_equal(read(tmp_path / "a.mca")[1][0, 0], COUNTS[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor", "size", "told"),
+    [("mm", 1e-3, (2.0, 3.0), ""), ("", 1.0, (2.0, 3.0), "taken as um"), ("", 1e-3, None, "no unit")],
+)
+def test_places_of_points_in_their_unit(tmp_path, unit, factor, size, told):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        group = file.create_group("entry/measurement")
+        group["x3mini/data"] = COUNTS.reshape(24, 1, -1)
+        group["pseudo/x"], group["pseudo/y"] = factor * X.ravel(), factor * Y.ravel()
+        for name in "xy" if unit else "":
+            group[f"pseudo/{name}"].attrs["units"] = unit
+    cube, counts, warned = read(tmp_path / "a.h5")
+    np.testing.assert_array_equal(counts, COUNTS)
+    assert cube.pixel_size == (size if size is None else pytest.approx(size))
+    assert told in warned

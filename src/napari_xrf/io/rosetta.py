@@ -158,4 +158,8 @@ def _lookup(signal: Mapping[str, Any], path: str) -> Mapping[str, Any]:
 def _number(found: Mapping[str, Any], path: str) -> float | None:
     *folders, name = path.split("/")
     value = _lookup({"metadata": found}, "/".join(folders)).get(name) if folders else found.get(name)
-    return float(value) if isinstance(value, int | float) and np.isfinite(value) else None
+    return (
+        float(value)
+        if isinstance(value, int | float | np.floating | np.integer) and np.isfinite(value)
+        else None
+    )

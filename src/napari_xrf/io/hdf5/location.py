@@ -16,6 +16,7 @@ from napari_xrf.io.own import cube_files
 
 MIN_CHANNELS, MAX_CHANNELS = 256, 16384
 _MOST_DETECTORS = 128
+_FINEST_UM = 0.005
 _ENERGY_NAME = re.compile(r"^e$|energy|channel|mca|spectrum|spectra")
 _DETECTOR_NAMES = ("detector", "element", "det")
 # Two-dimensional counters of other detectors than those of X-ray fluorescence.
@@ -100,14 +101,14 @@ def as_points(file: Any, location: Location, grid: str = "") -> Location:
         for rows, columns, swapped in ((slow, fast, False), (fast, slow, True)):
             found = scans.grid_from_positions(rows[:points], columns[:points])
             if found is not None and rows.size >= points:
-                sizes = [step for _, step in found.motors]
+                sizes, told = _lengths([step for _, step in found.motors], nodes[0])
                 note = "The scan ran along y: the map's rows are its columns."
                 return replace(
                     location,
                     map_shape=found.shape,
-                    pixel_size=(sizes[0], sizes[1]) if all(sizes) else None,
+                    pixel_size=sizes,
                     backwards=scans.reversed_rows(columns[:points], found.shape),
-                    notes=(*location.notes, *([note] if swapped else [])),
+                    notes=(*location.notes, *told, *([note] if swapped else [])),
                 )
     note = f"The file does not say how its {points} points form a map; they stand in one row."
     return replace(location, map_shape=(1, points), notes=(*location.notes, note))
@@ -133,16 +134,26 @@ def rows_of(file: Any, found: list[Location], grid: str) -> list[Location]:
         positions[row, : one.size] = one
     step = float(np.nanmedian(np.abs(np.diff(positions, axis=1))))
     note = f"The {len(found)} entries of the file are the rows of one map."
+    sizes, told = _lengths([float(f"{np.median(steps):.9g}"), float(f"{step:.9g}")], places[0][0])
     return [
         replace(
             found[0],
             map_shape=(len(found), columns),
             rows=tuple(one.singles for one in found),
-            pixel_size=(float(f"{np.median(steps):.9g}"), float(f"{step:.9g}")),
+            pixel_size=sizes,
             backwards=scans.reversed_rows(positions, positions.shape),
-            notes=(note,),
+            notes=(note, *told),
         )
     ]
+
+
+def _lengths(steps: list[float], positions: Any) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
+    """Return the pixel size of steps of rows and columns, µm, and a warning where the unit is a guess."""
+    # No beam of X-rays is finer: such steps are not in µm.
+    default = "um" if min(steps) >= _FINEST_UM else ""
+    factor, note = scans.um_per(hdf5_file.text_attribute(positions, "units"), default)
+    size = None if factor is None or not all(steps) else (steps[0] * factor, steps[1] * factor)
+    return size, (note,) if note else ()
 
 
 def spectra_among(file: Any, paths: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
