@@ -354,6 +354,11 @@ def _pymca_fit(path: Path) -> None:
                 file[f"images/xrf_fit/results/{group}/{name}"] = np.arange(6.0).reshape(2, 3)
 
 
+def _table_of_pymca(path: Path) -> None:
+    rows = (f"{y}  {x}  {y + x}  1" for y in range(3) for x in range(4))
+    path.write_text("\n".join(["row  column  Fe_K  s(Fe_K)", *rows]) + "\n")
+
+
 def _stack(path: Path) -> None:
     import tifffile
 
@@ -463,6 +468,7 @@ SEEDS: dict[str, Seed] = {
     "frames.nxs": Seed(_p06, (_scan_of_p06, io.read)),
     "fit.h5": Seed(_fit, (io.read_element_maps,)),
     "pymca.h5": Seed(_pymca_fit, (io.read_element_maps,)),
+    "pymca.dat": Seed(_table_of_pymca, (io.read_element_maps,)),
     "stack.tif": Seed(_stack, (io.read_element_maps,)),
     "a.spe": Seed(_text("$MCA_CAL:\n3\n0 0.01 0 keV\n$DATA:\n0 63\n"), (io.read,)),
     "a.emd": Seed(_emd, _CUBES),

@@ -171,6 +171,7 @@ def test_fits_of_xrf_maps_and_pyxrf(tmp_path):
             ["Fe", "x", "Pb_L"],
             ("Fe K", "Pb L"),
         ),
+        ("MAPS", "XRF_fits", "channel_names", ["Fe", "x", "Pb_L"], ("Fe K", "Pb L")),
         ("xrfmap/detsum", "xrf_fit", "xrf_fit_name", ["Fe_K", "snip_bkg", "Pb_L"], ("Fe K", "Pb L")),
     ):
         with h5py.File(path, "w") as file:
@@ -179,12 +180,38 @@ def test_fits_of_xrf_maps_and_pyxrf(tmp_path):
         assert io.is_element_map_file(path)
         maps = io.read_element_maps(path)
         assert maps.families == expected
+        assert maps.unit == ("counts" if folder.startswith("xrf") else "counts/s")
         np.testing.assert_array_equal(maps.counts, stack[[0, 2]])
         assert np.isnan(maps.standard_errors).all()
     with h5py.File(path, "r+") as file:
         file["xrfmap/detsum/counts"] = np.ones((3, 4, 512), np.uint16)
     assert not io.is_element_map_file(path)  # it is opened as the map of spectra that it is
     assert io.read_element_maps(path).families == ("Fe K", "Pb L")
+
+
+@pytest.mark.parametrize(("name", "gap", "quote"), [("a.dat", "  ", ""), ("a.csv", ";", '"')])
+def test_tables_of_pymca(tmp_path, name, gap, quote):
+    columns = ["row", "column", "chisq", "Fe_K", "s(Fe_K)", "Pb L"]
+    head = gap.join(f"{quote}{column}{quote}" for column in columns)
+    rows = [gap.join(map(str, (y, x, 1.5, 10 * y + x, 0.5, y))) for y in range(3) for x in range(4)]
+    (tmp_path / name).write_text("\n".join([head, *rows]) + "\n\n")
+    assert io.recognizes(tmp_path / name)
+    maps = io.read_element_maps(tmp_path / name)
+    assert maps.families == ("Fe K", "Pb L")
+    np.testing.assert_array_equal(maps["Fe K"], 10 * np.arange(3)[:, None] + np.arange(4))
+    np.testing.assert_array_equal(maps.standard_errors[0], np.full((3, 4), 0.5))
+    assert np.isnan(maps.standard_errors[1]).all()
+    (tmp_path / name).write_text("\n".join([head, *rows[:-1]]))
+    with pytest.raises(FileError, match="11 pixels of 3 × 4"):
+        io.read_element_maps(tmp_path / name)
+
+
+def test_text_matrices_of_few_rows_with_a_line_of_names(tmp_path):
+    for name, factor in (("Fe", 1), ("Ca", 2)):
+        rows = "\n".join(",".join(str(factor * value) for value in range(6)) for _ in range(3))
+        (tmp_path / f"{name}.csv").write_text(f"# {name}\n{rows}\n")
+    assert io.recognizes(tmp_path / "Fe.csv")
+    assert io.read_element_maps(tmp_path / "Fe.csv").counts.shape == (2, 3, 6)
 
 
 def test_a_tiff_is_the_same_bytes_each_time_and_tells_plain_programs_its_pixel_size(tmp_path):

@@ -1,4 +1,4 @@
-"""Element maps that others saved as images: a TIFF stack with named pages, or a file per element.
+"""Element maps that others saved: a TIFF stack with named pages, a file per element, a table of pixels.
 
 XMapTools, microprobes and ESPRIT write one text matrix or one TIFF an element, named by it: ``Fe.txt``,
 ``granite_Si Ka.csv``, ``map-Ca-K.tif``. Any file of such a series stands for all of them.
@@ -30,7 +30,9 @@ _NAME = re.compile(
 _LARGEST = 2**28  # bytes of a text matrix
 _MOST_FILES = 200
 _MOST_PIXELS = 2**28  # of a stack
-_FEWEST = 5  # rows and columns: fewer columns are a spectrum
+_FEWEST, _FEWEST_ROWS = 5, 2  # columns: fewer are a spectrum; rows
+_GAP = re.compile(r"\s{2,}|[\t;,]")  # between names of PyMca's tables, in which blanks may stand
+_ERROR = re.compile(r"s\((.*)\)")
 
 _Image = NDArray[np.float32]
 
@@ -44,9 +46,56 @@ def is_named_image(path: str | Path) -> bool:
     if not _series(target):
         return False
     with target.open("rb") as handle:
-        lines = handle.read(2**16).splitlines()[:_FEWEST]
+        lines = handle.read(2**16).splitlines()[: _FEWEST + 1]
     rows = [_cells(line.decode("latin-1")) for line in lines]
-    return len(rows) == _FEWEST and min(map(len, rows)) >= _FEWEST and all(map(_are_numbers, rows))
+    rows = rows[1:] if rows and not _are_numbers(rows[0]) else rows
+    return len(rows) >= _FEWEST_ROWS and min(map(len, rows)) >= _FEWEST and all(map(_are_numbers, rows))
+
+
+def is_fit_table(path: str | Path) -> bool:
+    """Tell whether a file is a table of pixels as PyMca writes its fits: row, column, areas, s(areas)."""
+    with Path(path).open(encoding="latin-1") as handle:
+        return _names_of_columns(handle.readline(2**16))[:2] == ["row", "column"]
+
+
+def read_fit_table(path: str | Path) -> ElementMaps:
+    """Read the line families of such a table and their errors; raises FileError when it is damaged."""
+    target = Path(path)
+    first, *lines = _lines(target)
+    names = _names_of_columns(first)
+    rows = [_cells(line) for line in lines]
+    if any(len(row) != len(names) for row in rows) or not rows:
+        raise FileError(target, f"has rows of other than the {len(names)} columns that it names")
+    try:
+        table = np.array(rows, dtype=np.float64)
+    except ValueError as error:
+        raise FileError(target, f"holds something that is no number ({error})") from error
+    stack = placed(target, table[:, :2].astype(np.int64), table[:, 2:].astype(np.float32))
+    maps: dict[str, _Image] = {}
+    errors: dict[str, _Image] = {}
+    for name, image in zip(names[2:], stack, strict=True):
+        match = _ERROR.fullmatch(name)
+        named = family_named((match[1] if match else name).replace("_", " "))
+        if named is not None and named[1] == "*":
+            (errors if match else maps).setdefault(named[0], image)
+    if not maps:
+        raise FileError(target, "names no line family among its columns")
+    unknown = np.full(stack.shape[1:], np.nan, dtype=np.float32)
+    told = np.stack([errors.get(family, unknown) for family in maps])
+    return ElementMaps(tuple(maps), np.stack(list(maps.values())), told, "PyMca fit", source=target.stem)
+
+
+def placed(path: Path, places: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return values (N, K) of pixels as maps (K, Y, X); ``places`` (N, 2) holds row and column of each.
+
+    Raises FileError when they fill no rectangle.
+    """
+    height, width = (int(size) + 1 for size in places.max(axis=0))
+    if len(values) != height * width or places.min() < 0:
+        raise FileError(path, f"holds {len(values)} pixels of {height} × {width}", "Is it cut short?")
+    stack = np.zeros((values.shape[1], height, width), dtype=np.float32)
+    stack[:, places[:, 0], places[:, 1]] = values.T
+    return stack
 
 
 def read_named_images(path: str | Path) -> ElementMaps:
@@ -152,13 +201,21 @@ def _single(path: Path) -> _Image:
         return np.asarray(tiff.pages[0].asarray(), dtype=np.float32)
 
 
-def _matrix(path: Path) -> _Image:
+def _lines(path: Path) -> list[str]:
     if path.stat().st_size > _LARGEST:
         raise FileError(path, "is too large for a matrix of text")
-    rows = [_cells(line) for line in path.read_text("latin-1").splitlines() if line.strip()]
+    return [line for line in path.read_text("latin-1").splitlines() if line.strip()]
+
+
+def _names_of_columns(line: str) -> list[str]:
+    return [cell.strip().strip('"') for cell in _GAP.split(line.strip())]
+
+
+def _matrix(path: Path) -> _Image:
+    rows = [_cells(line) for line in _lines(path)]
     if rows and not _are_numbers(rows[0]):
         rows = rows[1:]  # a line of names
-    if len({len(row) for row in rows}) != 1 or min(len(rows), len(rows[0])) < _FEWEST:
+    if len({len(row) for row in rows}) != 1 or len(rows) < _FEWEST_ROWS or len(rows[0]) < _FEWEST:
         raise FileError(path, "holds no matrix of numbers with rows of one length")
     try:
         return np.array(rows, dtype=np.float32)

@@ -81,7 +81,7 @@ def is_element_map_file(path: str | Path) -> bool:
     if suffix in (".tif", ".tiff"):
         return bool(_tiff_mark(target)) or map_images.is_named_image(target)
     if suffix in map_images.TEXT_SUFFIXES:
-        return _is_table(target) or map_images.is_named_image(target)
+        return _is_table(target) or map_images.is_fit_table(target) or map_images.is_named_image(target)
     with hdf5_file.opened(target) as file:
         return marked_group(file, _KIND) is not None or fit_results.find(file) is not None
 
@@ -221,7 +221,13 @@ def _is_table(path: Path) -> bool:
 
 
 def _read_text(path: Path) -> ElementMaps:
-    return _read_csv(path) if _is_table(path) else map_images.read_named_images(path)
+    if _is_table(path):
+        return _read_csv(path)
+    return (
+        map_images.read_fit_table(path)
+        if map_images.is_fit_table(path)
+        else map_images.read_named_images(path)
+    )
 
 
 def _read_csv(path: Path) -> ElementMaps:
@@ -238,15 +244,10 @@ def _read_csv(path: Path) -> ElementMaps:
     if rows[0][5::2] != [f"{family}_se" for family in families]:
         raise FileError(path, "has a family without its standard errors")
     places = np.array([[int(cell) for cell in row[:2]] for row in rows[1:]])
-    height, width = (int(size) + 1 for size in places.max(axis=0))
-    if len(rows) - 1 != height * width or places.min() < 0:
-        raise FileError(path, f"holds {len(rows) - 1} pixels of {height} × {width}", "Is it cut short?")
     wide = np.array([row[4:] for row in rows[1:]], dtype=np.float64)
     if np.abs(wide).max(initial=0, where=~np.isnan(wide)) > np.finfo(np.float32).max:
         raise FileError(path, "holds values that are too large for counts")
-    values = wide.astype(np.float32)
-    stack = np.zeros((values.shape[1], height, width), dtype=np.float32)
-    stack[:, places[:, 0], places[:, 1]] = values.T
+    stack = map_images.placed(path, places, wide.astype(np.float32))
     return ElementMaps(families, stack[0::2], stack[1::2], "table", size or _csv_pixel_size(rows), path.stem)
 
 

@@ -20,6 +20,7 @@ _MOST_MAPS = 500
 _STACKS = (
     ("XRF-Maps", "|".join(f"/MAPS/XRF_Analyzed/{kind}/Counts_Per_Sec" for kind in ("Fitted", "NNLS", "ROI")),
      "Channel_Names"),
+    ("MAPS", "/MAPS/XRF_fits|/MAPS/XRF_roi_plus|/MAPS/XRF_roi", "channel_names"),
     ("PyXRF", "/xrfmap/detsum/xrf_fit|/xrfmap/det[0-9]*/xrf_fit", "xrf_fit_name"),
 )  # fmt: skip
 _SPECTRA = "/MAPS/Spectra/mca_arr|/MAPS/mca_arr|/xrfmap/*/counts"
@@ -82,7 +83,8 @@ def _read_stack(path: str | Path, file: Any, program: str, at: str, families: tu
     if beside is not None and beside.shape == file[at].shape:
         errors = np.asarray(hdf5_file.array_of(beside), dtype=np.float32)[wanted]
     names = tuple(families[number] for number in wanted)
-    return ElementMaps(names, counts, errors, f"{program} fit", source=Path(path).stem)
+    unit = "counts" if program == "PyXRF" else "counts/s"
+    return ElementMaps(names, counts, errors, f"{program} fit", source=Path(path).stem, unit=unit)
 
 
 def _pymca_maps(file: Any) -> dict[str, str]:
