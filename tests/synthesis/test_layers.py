@@ -203,8 +203,8 @@ def test_cancel():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"elements": (0, 3)}, "elements must run"),
-        ({"elements": (5, 3)}, "elements must run"),
+        ({"elements": (0, 3)}, "elements must lie"),
+        ({"elements": (5, 3)}, "Swap the ends"),
         ({"sigma_kev": (0.2, 0.1)}, "Swap the ends"),
         ({"areal_density": (-1.0, 1.0)}, "areal density must lie"),
         ({"counts": -1}, "counts must lie"),

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.parameters import Limits, parameters
+from napari_xrf.core.parameters import Choices, Limits, parameters
 
-Scale = Literal["none", "sum", "max"]
-Transform = Literal["none", "sqrt", "log"]
 _LOG_STEEPNESS = 100.0  # log(1 + 100 x) / log(101): a peak of a hundredth of the highest stands at 0.15
 
 
@@ -32,18 +29,10 @@ class Preprocessing:
         Half the width of what counts as a peak and not as baseline, keV.
     """
 
-    scale: Scale = "sum"
-    transform: Transform = "sqrt"
+    scale: Annotated[str, Choices(("none", "sum", "max"))] = "sum"
+    transform: Annotated[str, Choices(("none", "sqrt", "log"))] = "sqrt"
     baseline: bool = False
     baseline_kev: Annotated[float, Limits(0.05, 10, "keV")] = 0.6
-
-    def __post_init__(self) -> None:
-        if self.scale not in get_args(Scale):
-            raise InvalidInput(f"there is no scale {self.scale!r}", f"Use {', '.join(get_args(Scale))}")
-        if self.transform not in get_args(Transform):
-            raise InvalidInput(
-                f"there is no transform {self.transform!r}", f"Use {', '.join(get_args(Transform))}"
-            )
 
 
 def prepare(

@@ -94,7 +94,7 @@ class LayersParameters:
         counts within ±2σ of it, and itself as many counts squared.
     """
 
-    elements: tuple[int, int] = (3, 13)
+    elements: Annotated[tuple[int, int], Limits(1, _MOST_ELEMENTS)] = (3, 13)
     areal_density: Annotated[Range, Limits(1e-6, 10, "g/cm²")] = (5e-4, 5e-2)
     sigma_kev: Annotated[Range, Limits(0.01, 1, "keV")] = (0.02, 0.2)
     jitter_kev: Annotated[float, Limits(0, 0.5, "keV")] = 0.01
@@ -109,11 +109,6 @@ class LayersParameters:
     escape_by_height: Annotated[float, Limits(0, 1)] = 0.0
     background: bool = True
     visibility: Annotated[float, Limits(0.1, 100)] = 3.0
-
-    def __post_init__(self) -> None:
-        fewest, most = self.elements
-        if not 1 <= fewest <= most <= _MOST_ELEMENTS:
-            raise InvalidInput(f"elements must run from 1 up to {_MOST_ELEMENTS}, not {self.elements}")
 
 
 @dataclass(frozen=True, eq=False)
