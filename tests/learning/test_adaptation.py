@@ -15,7 +15,6 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.adaptation.adaptation import AdaptationOptions, adapt
 from napari_xrf.learning.adaptation.figures import FigureChange, compare, find_gain, partners, run, scores
 from napari_xrf.learning.adaptation.recordings import (
-    RecordingLimits,
     record_otherwise,
     recording_shares,
     sample_map,
@@ -242,7 +241,7 @@ def test_another_recording_moves_and_widens_a_peak(gain, offset, noise, seed):
 def test_recorded_counts_stay_whole_and_poisson():
     counts = RNG(1).poisson(5, size=(3000, 64)).astype(np.float32)
     axis = EnergyAxis(0.0, 0.02, 64)
-    moved = record_otherwise(counts, axis, RecordingLimits(0.0, 0.0, 100.0), RNG(2))
+    moved = record_otherwise(counts, axis, AdaptationOptions(offset_ev=0, gain=0, broadening_ev=100), RNG(2))
     assert (moved == np.rint(moved)).all()
     inside = moved[:, 16:48]
     assert inside.mean() == pytest.approx(5, abs=0.1)
@@ -253,7 +252,9 @@ def test_recorded_counts_stay_whole_and_poisson():
 def test_spectra_of_another_scale_are_spread_as_expectations():
     spectra = np.zeros((4, 200), dtype=np.float32)
     spectra[:, 100] = 0.5
-    moved = record_otherwise(spectra, EnergyAxis(0.0, 0.02, 200), RecordingLimits(), RNG(3))
+    moved = record_otherwise(
+        spectra, EnergyAxis(0.0, 0.02, 200), AdaptationOptions(broadening_ev=120), RNG(3)
+    )
     assert moved.sum(axis=1) == pytest.approx(np.full(4, 0.5))
     assert moved.max() < 0.5
 

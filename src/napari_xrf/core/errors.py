@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,6 +52,13 @@ def told_of(path: str | Path) -> Iterator[None]:
 
 class InvalidInput(XrfError, ValueError):
     """A value given by the user is out of range or makes no sense."""
+
+
+def check_name(kind: str, name: str, known: Iterable[str]) -> None:
+    """Raise InvalidInput that lists the names there are when a name is none of them."""
+    there = list(known)
+    if name not in there:
+        raise InvalidInput(f"there is no {kind} {name!r}", f"Use {', '.join(there)}")
 
 
 class Cancelled(XrfError):

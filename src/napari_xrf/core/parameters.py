@@ -28,7 +28,7 @@ from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 from pydantic_core import CoreSchema, core_schema
 
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_name
 
 T = TypeVar("T")
 Range = tuple[float, float]
@@ -127,9 +127,7 @@ class Choices:
         return core_schema.with_info_after_validator_function(self._check, handler(source))
 
     def _check(self, value: str, info: core_schema.ValidationInfo) -> str:
-        if value not in self.names:
-            label = str(info.field_name).replace("_", " ")
-            raise InvalidInput(f"there is no {label} {value!r}", f"Choose from {', '.join(self.names)}")
+        check_name(str(info.field_name).replace("_", " "), value, self.names)
         return value
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_name
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.learning.conditions import CONDITIONS
 from napari_xrf.learning.preprocessing import Preprocessing
@@ -107,8 +107,7 @@ class ModelDescription:
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.task not in TASKS:
-            raise InvalidInput(f"there is no task {self.task!r}", f"Use {', '.join(TASKS)}")
+        check_name("task", self.task, TASKS)
         if len(set(self.names)) != len(self.names):
             raise InvalidInput("an output stands twice")
         if self.conditions not in ((), CONDITIONS):

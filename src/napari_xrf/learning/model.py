@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import check_name
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.learning.conditions import conditions_of
 from napari_xrf.learning.description import ModelDescription
@@ -71,6 +71,5 @@ def choose_device(name: str = "auto") -> torch.device:
         there.insert(0, "cuda")
     if name == "auto":
         return torch.device(there[0])
-    if name not in there:
-        raise InvalidInput(f"there is no device {name!r} here", f"Use {', '.join(['auto', *there])}")
+    check_name("device", name, ("auto", *there))
     return torch.device(name)

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_name
 from napari_xrf.core.parameters import check_range
 from napari_xrf.io.formats import existing_file
 from napari_xrf.learning.preprocessing import Preprocessing
@@ -140,10 +140,7 @@ def with_preprocessing(recipe: TrainingRecipe, words: Sequence[str]) -> Training
     """
     changes: dict[str, Any] = {}
     for word in words:
-        if word not in PREPROCESSING_WORDS:
-            raise InvalidInput(
-                f"there is no preprocessing {word!r}", f"Use words of {', '.join(PREPROCESSING_WORDS)}"
-            )
+        check_name("preprocessing", word, PREPROCESSING_WORDS)
         for name, value in PREPROCESSING_WORDS[word].items():
             if changes.get(name, value) != value:
                 raise InvalidInput(f"the preprocessing {','.join(words)} says two things of the {name}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_name
 from napari_xrf.core.parameters import parameter_fields
 from napari_xrf.learning.description import ModelDescription, TaskName
 
@@ -60,8 +60,7 @@ def architecture(name: str) -> Architecture:
     InvalidInput
         When there is none of that name.
     """
-    if name not in ARCHITECTURES:
-        raise InvalidInput(f"there is no network {name!r}", f"Use {', '.join(ARCHITECTURES)}")
+    check_name("network", name, ARCHITECTURES)
     return ARCHITECTURES[name]
 
 

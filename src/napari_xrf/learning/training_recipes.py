@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Annotated, Any
 
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import check_name
 from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.learning.description import TaskName
 from napari_xrf.learning.preprocessing import Preprocessing
@@ -97,8 +97,7 @@ def training_recipe(name: str) -> TrainingRecipe:
     InvalidInput
         When there is none of that name.
     """
-    if name not in RECIPES:
-        raise InvalidInput(f"there is no training recipe {name!r}", f"Use {', '.join(RECIPES)}")
+    check_name("training recipe", name, RECIPES)
     return RECIPES[name]
 
 

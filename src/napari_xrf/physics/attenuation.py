@@ -21,7 +21,7 @@ import xraylib_np  # type: ignore[import-not-found]
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.emission_lines import atomic_number, edge_energy
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_name
 from napari_xrf.physics.vacancies import SUBSHELLS, photons_per_vacancy
 from napari_xrf.reference.materials import Material
 
@@ -72,10 +72,7 @@ class Layer:
             raise InvalidInput(
                 f"the thickness of {self.material.name!r} must be above 0 µm, not {self.thickness_um}"
             )
-        if self.structure not in STRUCTURES:
-            raise InvalidInput(
-                f"there is no structure {self.structure!r} of a sample", f"Use {', '.join(STRUCTURES)}"
-            )
+        check_name("structure", self.structure, STRUCTURES)
 
     @property
     def mass_per_area(self) -> float:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.emission_lines import atomic_number, split_family
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.errors import FileError, InvalidInput, check_name
 from napari_xrf.core.named_files import content_of, is_file
 from napari_xrf.physics.attenuation import ATMOSPHERES, Layer
 from napari_xrf.physics.detector.detector import Detector
@@ -127,8 +127,7 @@ class Instrument:
             raise InvalidInput(
                 f"the angular spread must be above 0 and at most 90°, not {self.angular_spread_deg}"
             )
-        if self.atmosphere not in ATMOSPHERES:
-            raise InvalidInput(f"there is no atmosphere {self.atmosphere!r}", f"Use {', '.join(ATMOSPHERES)}")
+        check_name("atmosphere", self.atmosphere, ATMOSPHERES)
         if len(self.path_cm) != 2 or not all(math.isfinite(path) and path >= 0 for path in self.path_cm):
             raise InvalidInput(
                 f"paths through the atmosphere must be two lengths from 0 cm, not {self.path_cm}"

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import check_name
 
 SIMILARITIES = MappingProxyType(  # name → function of scikit-image
     {"ciede2000": "deltaE_ciede2000", "cie94": "deltaE_ciede94", "cie76": "deltaE_cie76", "cosine": ""}
@@ -38,8 +38,7 @@ def color_similarity(first: ArrayLike, second: ArrayLike, measure: str = "ciede2
     """
     from skimage import color
 
-    if measure not in SIMILARITIES:
-        raise InvalidInput(f"there is no similarity {measure!r}", f"Choose from {', '.join(SIMILARITIES)}")
+    check_name("similarity", measure, SIMILARITIES)
     left = np.atleast_2d(np.asarray(first, dtype=np.float64))
     right = np.atleast_2d(np.asarray(second, dtype=np.float64))
     if measure == "cosine":

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_name
 from napari_xrf.core.parameters import Limits, Range, parameters
 from napari_xrf.synthesis.coarse_bins import lose_and_pile_up
 from napari_xrf.synthesis.distortion_values import (
@@ -424,10 +424,7 @@ def _steps(given: Given) -> Columns:
 
 def _known(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
-        if name not in DISTORTION_NAMES:
-            raise InvalidInput(
-                f"there is no distortion {name!r}", f"Choose from {', '.join(DISTORTION_NAMES)}"
-            )
+        check_name("distortion", name, DISTORTION_NAMES)
     return names
 
 

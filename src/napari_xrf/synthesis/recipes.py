@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.errors import FileError, InvalidInput, check_name
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.named_files import existing_file
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -245,8 +245,7 @@ def synthesize(
     InvalidInput
         When there is no such recipe or option, or a value is out of range.
     """
-    if recipe not in _RECIPES:
-        raise InvalidInput(f"there is no recipe {recipe!r}", f"Choose from {', '.join(_RECIPES)}")
+    check_name("recipe", recipe, _RECIPES)
     make, classes, own = _RECIPES[recipe]
     if distortions is not None:
         if recipe not in ("minerals", "mixtures"):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import check_name
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.reference.materials import Material
 
@@ -56,8 +56,7 @@ def support_layers(ground: str, substrate: str) -> tuple[Layer, ...]:
     below = Layer(substrate_material(substrate), math.inf)
     if ground == "none":
         return (below,)
-    if ground not in GROUNDS:
-        raise InvalidInput(f"there is no ground {ground!r}", f"Choose from none, {', '.join(GROUNDS)}")
+    check_name("ground", ground, ("none", *GROUNDS))
     return Layer(GROUNDS[ground], _GROUND_UM), below
 
 
@@ -69,6 +68,5 @@ def substrate_material(name: str) -> Material:
     InvalidInput
         When there is none of that name.
     """
-    if name not in SUBSTRATES:
-        raise InvalidInput(f"there is no substrate {name!r}", f"Choose from {', '.join(SUBSTRATES)}")
+    check_name("substrate", name, SUBSTRATES)
     return SUBSTRATES[name]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from napari_xrf.core.parameters import Choices, Limits, parameters
-from napari_xrf.learning.adaptation.recordings import RecordingLimits
 
 METHODS = ("coral", "adversarial")
 STATISTICS = ("keep", "map")
@@ -27,9 +26,11 @@ class AdaptationOptions:
         Weight of the predictions' change when spectra of the map are recorded otherwise.
     entropy
         Weight of the predictions' entropy on the map; small, as it also makes wrong decisions sure.
-    offset_ev, gain, broadening_ev
-        How far recordings may differ, of labelled spectra and of the map's; see
-        :class:`~napari_xrf.learning.adaptation.recordings.RecordingLimits`.
+    offset_ev, gain
+        Up to how much energies move in other recordings, of labelled spectra and of the map's, both ways:
+        E → (1 ± gain) E ± offset.
+    broadening_ev
+        FWHM of noise added to these in quadrature, from 0 up to this.
     search_gain
         How far off the map's gain may be, both ways. The gain at which a mineral model is surest of its
         minerals is found first; the map's spectra, stretched back, then tell what they hold. 0: no search.
@@ -62,8 +63,3 @@ class AdaptationOptions:
     pool: Annotated[int, Limits(256, 100_000)] = 4096
     held_out: Annotated[int, Limits(100, 1_000_000)] = 4096
     tolerance: Annotated[float, Limits(0, 10)] = 2.0
-
-    @property
-    def recordings(self) -> RecordingLimits:
-        """How far recordings may differ."""
-        return RecordingLimits(self.offset_ev, self.gain, self.broadening_ev)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,9 @@ from scipy.special import ndtr
 from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.learning.adaptation.options import AdaptationOptions
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.rebinning import rebin_counts, share_counts
 from napari_xrf.synthesis.sampling import draw_seed
@@ -23,29 +22,13 @@ FEWEST_SPECTRA = 50
 _FEWEST_COUNTS = 10.0  # a spectrum of less says nothing
 _REACH = 4.0  # of a Gaussian, in standard deviations
 _SPECTRA_PER_DRAW = 16
-
-
-@parameters
-class RecordingLimits:
-    """How far a drawn recording may differ.
-
-    Attributes
-    ----------
-    offset_ev, gain
-        Energies move by up to this much, both ways: E → (1 ± gain) E ± offset.
-    broadening_ev
-        FWHM of noise added in quadrature, from 0 up to this.
-    """
-
-    offset_ev: Annotated[float, Limits(0, 500, "eV")] = 20.0
-    gain: Annotated[float, Limits(0, 0.05)] = 0.01
-    broadening_ev: Annotated[float, Limits(0, 1000, "eV")] = 120.0
+_STILL = AdaptationOptions(offset_ev=0.0, gain=0.0, broadening_ev=0.0)
 
 
 def record_otherwise(
     counts: NDArray[np.floating],
     axis: EnergyAxis,
-    limits: RecordingLimits,
+    limits: AdaptationOptions,
     generator: np.random.Generator,
     *,
     about: float = 0.0,
@@ -84,7 +67,7 @@ def stretch(
     counts: NDArray[np.floating], axis: EnergyAxis, gain: float, generator: np.random.Generator
 ) -> NDArray[np.float32]:
     """Return spectra (N, E) as another gain would have recorded them: E → (1 + gain) E."""
-    return record_otherwise(counts, axis, RecordingLimits(0.0, 0.0, 0.0), generator, about=gain)
+    return record_otherwise(counts, axis, _STILL, generator, about=gain)
 
 
 def undo_gain(

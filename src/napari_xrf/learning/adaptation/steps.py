@@ -79,9 +79,7 @@ class FineTuning:
         scale_rates(self.optimizer, min(1.0, done / _GENTLY + _GENTLY), cosine(done))
         mine = self.spectra[self.generator.integers(len(self.spectra), size=half)]
         counts, targets = self._labelled(mine)
-        other = record_otherwise(
-            self._thinned(mine, None), self.description.axis, options.recordings, self.generator
-        )
+        other = record_otherwise(self._thinned(mine, None), self.description.axis, options, self.generator)
         spectra, dose = self._inputs(np.concatenate([counts, mine, other]))
         teacher = self._taught(mine) if self.gain else None
 
@@ -144,7 +142,7 @@ class FineTuning:
         believed = probabilities(run(Model(self.description, self.network), self._back(mine), self.device))
         chosen = partners(believed, torch.from_numpy(self.rows), self.generator)
         alike = self._thinned(self.pool[chosen], mine.sum(axis=1))
-        axis, limits = self.description.axis, self.options.recordings
+        axis, limits = self.description.axis, self.options
         counts = np.concatenate(
             [
                 record_otherwise(new.counts, axis, limits, self.generator),

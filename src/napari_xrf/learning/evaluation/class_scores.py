@@ -118,11 +118,13 @@ def score_segmentation(
     InvalidInput
         When shapes differ.
     """
+    from skimage.segmentation import find_boundaries
+
     if given.shape != truth.shape or truth.ndim != 2:
         raise InvalidInput(f"a map {given.shape} does not fit a truth {truth.shape}")
     if abundances is not None and abundances.shape[:2] != truth.shape:
         raise InvalidInput(f"abundances {abundances.shape} do not fit a truth {truth.shape}")
-    border = _borders(truth) if abundances is None else abundances.max(axis=2) < _PURE
+    border = find_boundaries(truth) if abundances is None else abundances.max(axis=2) < _PURE
     measured = (given >= 0) & (truth >= 0)
     right = given == truth
     overlaps = [
@@ -137,16 +139,6 @@ def score_segmentation(
         "boundary pixels": _share(border, measured),
         "mean IoU": float(np.mean(overlaps)) if overlaps else float("nan"),
     }
-
-
-def _borders(truth: NDArray[np.integer]) -> NDArray[np.bool_]:
-    border = np.zeros(truth.shape, dtype=bool)
-    across, down = truth[:, 1:] != truth[:, :-1], truth[1:] != truth[:-1]
-    border[:, 1:] |= across
-    border[:, :-1] |= across
-    border[1:] |= down
-    border[:-1] |= down
-    return border
 
 
 def _share(chosen: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_name
 
 _TEMPERATURES = (0.05, 20.0)
 _FEWEST_POSITIVES = 20  # of a name: below it, its own threshold would follow chance
@@ -38,8 +38,7 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike, kind: Literal["presenc
     if values.ndim != 2 or not values.size or not np.isfinite(values).all():
         raise InvalidInput(f"a temperature is fitted on finite logits (N, K), not on {values.shape}")
     losses = {"presence": _presence_loss, "minerals": _class_loss}
-    if kind not in losses:
-        raise InvalidInput(f"there are no logits of kind {kind!r}", "Use presence or minerals")
+    check_name("kind of logits", kind, losses)
     loss = losses[kind](values, truth)
     found = optimize.minimize_scalar(
         lambda log_temperature: loss(float(np.exp(-log_temperature))),

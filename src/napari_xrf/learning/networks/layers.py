@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_name
 
 _MOST_GAIN = 0.05
 _MOST_OFFSET = 3.0  # channels
@@ -20,8 +20,7 @@ def activation(name: str) -> nn.Module:
     InvalidInput
         When there is none of that name.
     """
-    if name not in _ACTIVATIONS:
-        raise InvalidInput(f"there is no activation {name!r}", f"Use {', '.join(_ACTIVATIONS)}")
+    check_name("activation", name, _ACTIVATIONS)
     return _ACTIVATIONS[name]()
 
 

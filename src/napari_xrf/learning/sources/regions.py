@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_name
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.parameters import Limits, Range, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -195,8 +195,7 @@ def make(
     InvalidInput
         When neither or both ways are given, or the part is unknown.
     """
-    if part not in PARTS:
-        raise InvalidInput(f"there is no part {part!r} of a split", f"Use {', '.join(PARTS)}")
+    check_name("part", part, PARTS)
     if (file is None) == (cube is None) or (cube is None) != (labels is None):
         raise InvalidInput("regions need a file of labelled pixels, or a map and its labels")
     of_pixels = {each.name for each in fields(PixelChoice)}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_name
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import TaskName
@@ -108,8 +108,7 @@ def make_source(spec: SourceSpec, progress: Progress = ignore_progress) -> Sourc
     InvalidInput
         When there is no such kind, or an option is unknown or out of range.
     """
-    if spec.kind not in SOURCES:
-        raise InvalidInput(f"there is no source {spec.kind!r}", f"Use {', '.join(SOURCES)}")
+    check_name("source", spec.kind, SOURCES)
     try:
         source: Source = import_module(SOURCES[spec.kind]).make(progress=progress, **spec.options)
     except TypeError as error:
