@@ -186,7 +186,7 @@ def test_what_cannot_be_adapted_is_named(model, rock):
     cube = rock[0]
     with pytest.raises(InvalidInput, match="no source 'none'"):
         adapt(model, cube, options=QUICK)
-    with pytest.raises(InvalidInput, match="does not say which spectra"):
+    with pytest.raises(InvalidInput, match="does not say what it was trained on"):
         adapt(model.with_description(replace(model.description, training={})), cube, options=QUICK)
     with pytest.raises(InvalidInput, match="not those of materials"):
         adapt(model, cube, source=Materials("elements"), options=QUICK)
