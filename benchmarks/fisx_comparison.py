@@ -14,24 +14,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from fisx_reference import COMPOSITIONS, fisx_families
+from fisx_reference import COMPOSITIONS, fisx_families, material
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.fluorescence import Beam, fluoresce
 from napari_xrf.physics.illumination import Illumination
 from napari_xrf.physics.instrument import load_instrument
-from napari_xrf.reference.materials import Material
 
 ANGLES = 50.0, 50.0
 LOWEST_KEV = 1.0  # fisx's cross-sections are tabulated from here
 STRONG = 0.01  # of the detected fluorescence of a sample
 SEEN = 0.001
-
-
-def material(name: str) -> Material:
-    composition, density = COMPOSITIONS[name]
-    if isinstance(composition, str):
-        return Material.from_formula(composition, density, name)
-    return Material.from_mixture(composition, density, name)
 
 
 def tube_beam(step: float = 0.75) -> Beam:

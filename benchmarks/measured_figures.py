@@ -17,14 +17,14 @@ mpl.use("Agg")
 MEASURED, MODEL = "#1f5f99", "#d9541e"
 
 
-def draw_pure(pure: dict[str, Fitted], path: Path) -> None:
-    """Draw all pure elements, one panel each."""
+def draw_panels(samples: dict[str, Fitted], path: Path) -> None:
+    """Draw samples, one panel each."""
     import matplotlib.pyplot as plt
 
     figure, panels = plt.subplots(
-        len(pure), 1, figsize=(9, 2.1 * len(pure)), sharex=True, layout="constrained"
+        len(samples), 1, figsize=(9, 2.1 * len(samples)), sharex=True, layout="constrained"
     )
-    for panel, (name, fitted) in zip(panels, pure.items(), strict=True):
+    for panel, (name, fitted) in zip(panels, samples.items(), strict=True):
         _draw(panel, fitted, (0, 24))
         panel.set_ylabel(f"{name}\ncounts")
     panels[0].legend(loc="upper right", fontsize=8)
@@ -49,22 +49,6 @@ def draw_acrylic(fitted: Fitted, path: Path) -> None:
     lower.plot(fitted.axis.energies[inside], smooth[0][inside] / smooth[1][inside], color=MEASURED, lw=0.8)
     lower.axhspan(0.8, 1.2, color="0.9")
     lower.set(ylim=(0.5, 1.5), xlabel="energy (keV)", ylabel="measured / model")
-    figure.savefig(path, dpi=80)
-    plt.close(figure)
-
-
-def draw_plates(plates: dict[str, Fitted], path: Path) -> None:
-    """Draw the plates that show escape and pile-up."""
-    import matplotlib.pyplot as plt
-
-    figure, panels = plt.subplots(
-        len(plates), 1, figsize=(9, 2.1 * len(plates)), sharex=True, layout="constrained"
-    )
-    for panel, (name, fitted) in zip(panels, plates.items(), strict=True):
-        _draw(panel, fitted, (0, 24))
-        panel.set_ylabel(f"{name}\ncounts")
-    panels[0].legend(loc="upper right", fontsize=8)
-    panels[-1].set_xlabel("energy (keV)")
     figure.savefig(path, dpi=80)
     plt.close(figure)
 

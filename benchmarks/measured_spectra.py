@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares, nnls
 
-from measured_figures import draw_acrylic, draw_plates, draw_pure
+from measured_figures import draw_acrylic, draw_panels
 from measured_samples import ACRYLIC, NIST, PLATES, Measured, Sample, horiba, nist
 from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.emission_lines import family_lines
@@ -64,9 +64,9 @@ def main() -> None:
     plates = {element: fit_plate(horiba(element), element) for element in PLATES}
     print_plates(plates)
     if figures:
-        draw_pure(pure, figures / "measured_pure.png")
+        draw_panels(pure, figures / "measured_pure.png")
         draw_acrylic(acrylic, figures / "measured_acrylic.png")
-        draw_plates(plates, figures / "measured_plates.png")
+        draw_panels(plates, figures / "measured_plates.png")
 
 
 def fit_spectrum(measured: Measured, sample: Sample) -> Fitted:

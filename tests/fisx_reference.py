@@ -9,6 +9,7 @@ import numpy as np
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.fluorescence import Beam
 from napari_xrf.physics.sample import sample_elements
+from napari_xrf.reference.materials import Material
 
 FAMILIES = ("K", "L", "M")
 THICK_UM = 1e6
@@ -61,6 +62,14 @@ COMPOSITIONS: dict[str, tuple[str | dict[str, float], float]] = {
         7.96,
     ),
 }  # fmt: skip
+
+
+def material(name: str) -> Material:
+    """Return one of the compositions."""
+    composition, density = COMPOSITIONS[name]
+    if isinstance(composition, str):
+        return Material.from_formula(composition, density, name)
+    return Material.from_mixture(composition, density, name)
 
 
 def fisx_families(

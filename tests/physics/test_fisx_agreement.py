@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("fisx")
 
-from fisx_reference import COMPOSITIONS, fisx_families
+from fisx_reference import fisx_families, material
 from napari_xrf.physics.attenuation import Layer
 from napari_xrf.physics.fluorescence import Beam, fluoresce
 from napari_xrf.physics.instrument import load_instrument
@@ -29,13 +29,6 @@ SAMPLES = [
     "steel",
     "gold alloy",
 ]
-
-
-def material(name: str) -> Material:
-    composition, density = COMPOSITIONS[name]
-    if isinstance(composition, str):
-        return Material.from_formula(composition, density, name)
-    return Material.from_mixture(composition, density, name)
 
 
 def ratios(layers, at: Beam) -> dict[str, float]:

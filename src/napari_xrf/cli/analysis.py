@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from napari_xrf.cli import plans
 from napari_xrf.cli.console import Answer, Console, table
-from napari_xrf.cli.map_file import calibrated, check_folder, load_map, map_file_options, output_folder
+from napari_xrf.cli.map_file import (
+    calibrated,
+    check_folder,
+    load_map,
+    map_file_options,
+    memory_budget,
+    output_folder,
+)
 from napari_xrf.cli.model_options import folder_option
 from napari_xrf.cli.names import elements_of, names_of
 from napari_xrf.core.abundances import Abundances
@@ -21,7 +28,6 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap
-from napari_xrf.core.memory import parse_bytes
 
 if TYPE_CHECKING:
     from napari_xrf.core.spectral_cube import SpectralCube
@@ -110,9 +116,7 @@ def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
         elements, method = plan.options["elements"], plan.options["method"]
         per_second = per_second or plan.options["per_second"]
     known = plans.known_map(arguments, console, plan)
-    times = known.cube.live_time if per_second else None
-    if per_second and times is None:
-        raise InvalidInput("the file holds no live or dwell times", "Leave out --per-second")
+    times = _times(known.cube, per_second)
     if arguments.make_plan is not None:
         from napari_xrf.maps.element_mapping import plan_elements
 
@@ -145,11 +149,15 @@ def _write_network_maps(
     if arguments.model is not None:  # before the long work
         asked_elements(arguments.model, elements)
     cube = load_map(arguments, console)
-    times = cube.live_time if arguments.per_second else None
-    if arguments.per_second and times is None:
-        raise InvalidInput("the file holds no live or dwell times", "Leave out --per-second")
+    times = _times(cube, arguments.per_second)
     maps = map_elements_by(arguments.model, cube, elements, tell=console.say, progress=console.progress)
     return write_map_files(maps, arguments.output, times)
+
+
+def _times(cube: SpectralCube, per_second: bool) -> NDArray[np.floating] | None:
+    if per_second and cube.live_time is None:
+        raise InvalidInput("the file holds no live or dwell times", "Leave out --per-second")
+    return cube.live_time if per_second else None
 
 
 def write_map_files(maps: ElementMaps, output: Path, times: NDArray[np.floating] | None = None) -> Answer:
@@ -235,7 +243,7 @@ def _write_mineral_shard(arguments: argparse.Namespace, plan: Plan, console: Con
     rows = rows_of_shard(number, of, cube.shape[0], rows_at_once(cube.shape[1]))
     found = None
     if rows.stop > rows.start:
-        budget = parse_bytes(arguments.memory) if arguments.memory else None
+        budget = memory_budget(arguments)
         found = plan.learned.map(plan.learned.rows_of(cube, rows, budget), rows, console.progress)
     return plans.written_shard(arguments, plan, plan.applied(cube.band(rows)), rows, {"found": found})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
 
+SPECTRUM_SUFFIXES = (".csv", ".msa", ".emsa", ".png")
 _REGION = re.compile(r"(\d*):(\d*),(\d*):(\d*)")
 
 
@@ -60,12 +62,9 @@ def show_info(arguments: argparse.Namespace, console: Console) -> Answer:
 
 def write_spectrum(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the summed spectrum of the map or of a region."""
-    from napari_xrf import io
-
-    check_output(arguments.output, (".csv", ".msa", ".emsa", ".png"), "spectra")
+    check_output(arguments.output, SPECTRUM_SUFFIXES, "spectra")
     marked = parse_elements(arguments.mark or "")
-    drawn = arguments.output.suffix.lower() == ".png"
-    if arguments.mark and not drawn:
+    if arguments.mark and arguments.output.suffix.lower() != ".png":
         raise InvalidInput("--mark draws lines into a .png only", "Leave it out, or write a .png")
     cube = read_map(arguments, console)
     mask = parse_region(arguments.roi, cube)
@@ -77,15 +76,21 @@ def write_spectrum(arguments: argparse.Namespace, console: Console) -> Answer:
         live_time=float(np.nansum(cube.live_time[mask])) if cube.live_time is not None else None,
         excitation=cube.excitation,
     )
-    if drawn:
-        from napari_xrf.io.spectra.files import write_spectrum_picture
-
-        write_spectrum_picture(arguments.output, spectrum, elements=marked)
-    else:
-        io.write(arguments.output, spectrum)
+    write_or_draw(arguments.output, spectrum, marked)
     counts = int(spectrum.counts.sum())
     data = {"file": str(arguments.output), "pixels": spectrum.pixels, "counts": counts}
     return Answer(data, f"{arguments.output}: {counts} counts of {spectrum.pixels} pixels")
+
+
+def write_or_draw(path: Path, spectrum: Spectrum, marked: Sequence[str]) -> None:
+    """Write a spectrum to a file of :data:`SPECTRUM_SUFFIXES`; a .png shows the lines of elements."""
+    from napari_xrf import io
+    from napari_xrf.io.spectra.files import write_spectrum_picture
+
+    if path.suffix.lower() == ".png":
+        write_spectrum_picture(path, spectrum, elements=marked)
+    else:
+        io.write(path, spectrum)
 
 
 def list_elements(arguments: argparse.Namespace, console: Console) -> Answer:

@@ -43,9 +43,6 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         metavar="P",
         help="probability from which a name counts as found, 0 to 1 (default: the model's own)",
     )
-    predict.add_argument(
-        "--no-calibrate", action="store_true", help="take the file's energy axis without refining it"
-    )
     predict.set_defaults(run=write_predictions)
 
     decode = verbs.add_parser(
@@ -59,9 +56,10 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         ("--add", "what is put in, as a share of the counts: Cu=0.05"),
     ):
         decode.add_argument(option, type=_changes, default={}, metavar="NAME=VALUE,…", help=what)
-    decode.add_argument(
-        "--no-calibrate", action="store_true", help="take the file's energy axis without refining it"
-    )
+    for parser in (predict, decode):
+        parser.add_argument(
+            "--no-calibrate", action="store_true", help="take the file's energy axis without refining it"
+        )
     decode.set_defaults(run=write_decoded)
 
     models = verbs.add_parser("models", parents=[common], help="the shipped models and the networks")
@@ -192,8 +190,7 @@ def write_decoded(arguments: argparse.Namespace, console: Console) -> Answer:
         progress=console.progress,
     )
     io.write(arguments.output, result.cube, progress=console.progress)
-    said = f"the code explains {max(result.explained, 0):.1%} of the variance of the sum spectrum"
-    console.say(said)
+    console.say(f"the code explains {max(result.explained, 0):.1%} of the variance of the sum spectrum")
     data = {"file": str(arguments.output), "code": dict(result.code), "explained": result.explained}
     rows = [(element, f"{100 * share:.2f}") for element, share in list(result.code.items())[:_MOST_ROWS]]
     return Answer(data, f"{table(('element', 'of the code %'), rows)}\nwritten to {arguments.output}")

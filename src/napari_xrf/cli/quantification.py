@@ -15,7 +15,7 @@ from napari_xrf.cli import plans
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.inspection import parse_region
 from napari_xrf.cli.map_file import map_file_options, output_folder, stated_excitation
-from napari_xrf.core.emission_lines import parse_elements
+from napari_xrf.cli.names import elements_of
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import NOT_MEASURED
 from napari_xrf.core.spectral_cube import SpectralCube
@@ -82,15 +82,14 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
         raise InvalidInput("a region is given twice", "Give --roi or --regions")
     if arguments.save_instrument and not arguments.standard:
         raise InvalidInput("an instrument's factors come from standards", "Add --standard SPECTRUM=TRUTH.csv")
-    automatic = arguments.elements.strip().lower() == "auto"
-    elements = None if automatic else parse_elements(arguments.elements)
+    elements = elements_of(arguments.elements)
     plan = plans.followed_plan(arguments, "quantify")
     if plan is not None and arguments.shard is not None:
         known, band = plans.shard_rows(arguments, console, plan)
         maps = plan.learned.map(known.cube, console.progress) if known.cube.shape[0] else None
         return plans.written_shard(arguments, plan, known, band, {"maps": maps})
     recipe = _recipe(arguments)
-    if plan is not None and automatic:
+    if plan is not None and elements is None:
         elements = plan.options["elements"]
     known = plans.known_map(arguments, console, plan)
     regions, formulas = _regions(arguments, known.cube)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_xrf.cli.console import Answer, Console, table
+from napari_xrf.cli.inspection import SPECTRUM_SUFFIXES, write_or_draw
 from napari_xrf.cli.map_file import check_output
 from napari_xrf.physics.attenuation import STRUCTURES
 
@@ -32,12 +33,10 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def write_simulated(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the expected spectrum of a composition and list its detected line families."""
-    from napari_xrf import io
-    from napari_xrf.io.spectra.files import write_spectrum_picture
     from napari_xrf.physics.forward import simulate_spectrum
     from napari_xrf.physics.instrument import load_instrument
 
-    check_output(arguments.output, (".csv", ".msa", ".emsa", ".png"), "spectra")
+    check_output(arguments.output, SPECTRUM_SUFFIXES, "spectra")
     instrument = load_instrument(arguments.instrument)
     spectrum, families = simulate_spectrum(
         arguments.formula,
@@ -47,11 +46,7 @@ def write_simulated(arguments: argparse.Namespace, console: Console) -> Answer:
         density=arguments.density,
         structure=arguments.structure,
     )
-    if arguments.output.suffix.lower() == ".png":
-        elements = tuple(dict.fromkeys(family.split()[0] for family in families))
-        write_spectrum_picture(arguments.output, spectrum, elements=elements)
-    else:
-        io.write(arguments.output, spectrum)
+    write_or_draw(arguments.output, spectrum, [*dict.fromkeys(family.split()[0] for family in families)])
     data = {
         "file": str(arguments.output),
         "formula": arguments.formula,
