@@ -130,11 +130,13 @@ def test_settings_offer_what_the_docks_do(viewer):
 def test_keys_open_docks_and_draw(viewer, qtbot):
     from qtpy.QtWidgets import QShortcut
 
-    from napari_xrf.plugin.window import KEYS, bind_keys
+    from napari_xrf.plugin.window import KEYS
 
-    bind_keys(viewer)
-    bind_keys(viewer)
-    bound = {each.key().toString(): each for each in viewer.window._qt_window.findChildren(QShortcut)}
+    for name in ("Element maps", "Minerals"):
+        viewer.window.add_plugin_dock_widget("napari-xrf", name)
+    window = viewer.window._qt_window
+    qtbot.waitUntil(lambda: "Alt+R" in [each.key().toString() for each in window.findChildren(QShortcut)])
+    bound = {each.key().toString(): each for each in window.findChildren(QShortcut)}
     assert {f"Alt+{key}" for key in KEYS} <= set(bound)
     bound["Alt+2"].activated.emit()
     bound["Alt+2"].activated.emit()

@@ -40,10 +40,10 @@ def file(tmp_path):
 def test_a_map_opens_at_its_strongest_peak_with_its_spectrum_below(make_napari_viewer, qtbot, file):
     viewer = make_napari_viewer()
     from_the_menu(viewer, file)
-    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == ["Opening rock.h5…"], timeout=20_000)
-    qtbot.waitUntil(lambda: len(maps(viewer)) == 1, timeout=20_000)
+    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == ["Opening rock.h5…"], timeout=60_000)
+    qtbot.waitUntil(lambda: len(maps(viewer)) == 1, timeout=60_000)
     (layer,) = maps(viewer)
-    qtbot.waitUntil(lambda: viewer.dims.point[0] > 1 and viewer.layers[-1] is layer, timeout=20_000)
+    qtbot.waitUntil(lambda: viewer.dims.point[0] > 1 and viewer.layers[-1] is layer, timeout=60_000)
     cube = cube_from(layer)
     assert cube.is_loaded
     energy = viewer.dims.point[0]
@@ -65,7 +65,7 @@ def test_what_was_open_before_is_freed_when_it_is_removed(make_napari_viewer, qt
     viewer = make_napari_viewer()
     photograph = weakref.ref(viewer.add_image(np.zeros((9, 9)), name="photograph"))
     from_the_menu(viewer, file)
-    qtbot.waitUntil(lambda: len(maps(viewer)) == 1 and not is_adding(), timeout=20_000)
+    qtbot.waitUntil(lambda: len(maps(viewer)) == 1 and not is_adding(), timeout=60_000)
     qtbot.wait(500)
     viewer.layers.remove("photograph")
     qtbot.wait(100)
@@ -78,9 +78,9 @@ def test_several_maps_stand_side_by_side_and_results_lie_on_theirs(make_napari_v
     second = tmp_path / "other.h5"
     io.write_cube(second, two_phase_cube()[0])
     from_the_menu(viewer, file)
-    qtbot.waitUntil(lambda: len(maps(viewer)) == 1, timeout=20_000)
+    qtbot.waitUntil(lambda: len(maps(viewer)) == 1, timeout=60_000)
     from_the_menu(viewer, second)
-    qtbot.waitUntil(lambda: len(maps(viewer)) == 2, timeout=20_000)
+    qtbot.waitUntil(lambda: len(maps(viewer)) == 2, timeout=60_000)
     left, right = maps(viewer)
     assert right.extent.world[0, -1] > left.extent.world[1, -1]
     widget = viewer.window.add_plugin_dock_widget("napari-xrf", "Element maps")[1]
@@ -133,4 +133,4 @@ def test_a_single_spectrum_opens_as_a_plot(make_napari_viewer, qtbot, tmp_path):
     io.write_cube(path, SpectralCube(cube.counts[:1, :1].copy(), cube.energy, "point"))
     viewer = make_napari_viewer()
     from_the_menu(viewer, path)
-    qtbot.waitUntil(lambda: any("Spectrum" in name for name in viewer.window.dock_widgets), timeout=20_000)
+    qtbot.waitUntil(lambda: any("Spectrum" in name for name in viewer.window.dock_widgets), timeout=60_000)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
-from weakref import WeakSet
 
 PLUGIN = "napari-xrf"
 
@@ -21,6 +20,7 @@ KEYS = {
     "9": "Clean up labels",
 }
 DRAW_KEY = "R"  # a new layer of regions
+_BOUND = "napari-xrf keys"
 
 
 def open_dock(viewer: Any, title: str) -> Any:
@@ -38,20 +38,20 @@ def open_dock(viewer: Any, title: str) -> Any:
     return dock
 
 
-def bind_keys(viewer: Any) -> None:
-    """Let keys open the docks of a viewer, or bring them to the front; does so once."""
+def bind_keys(viewer: Any, window: Any) -> None:
+    """Let keys in a viewer's main window open docks, or bring them to the front; does so once."""
     from npe2 import PluginManager
     from qtpy.QtGui import QKeySequence
     from qtpy.QtWidgets import QShortcut
 
-    if viewer in _bound:
+    if window.property(_BOUND):
         return
-    _bound.add(viewer)
+    window.setProperty(_BOUND, True)
     uses = {key: partial(show_dock, viewer, title) for key, title in KEYS.items()}
     commands = PluginManager.instance().commands
     uses[DRAW_KEY] = partial(commands.execute, f"{PLUGIN}.new_roi_layer", (viewer,))
     for key, use in uses.items():
-        QShortcut(QKeySequence(f"Alt+{key}"), viewer.window._qt_window).activated.connect(use)
+        QShortcut(QKeySequence(f"Alt+{key}"), window).activated.connect(use)
 
 
 def show_dock(viewer: Any, title: str) -> None:
@@ -70,6 +70,3 @@ def settings(section: str) -> Any:
         return getattr(get_plugin_settings(PLUGIN), section)
     except KeyError:
         return None
-
-
-_bound: WeakSet[Any] = WeakSet()

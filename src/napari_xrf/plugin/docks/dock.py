@@ -144,12 +144,13 @@ class Dock(QWidget):  # type: ignore[misc]
         """Set controls as the user left them, and keep in napari's settings what the user chooses."""
         kept = settings(section)
         for name, control in controls.items() if kept is not None else ():
+            keep = partial(_keep, kept, name, control)
             if isinstance(control, QComboBox):
                 control.setCurrentText(getattr(kept, name))
-                control.textActivated.connect(partial(setattr, kept, name))
+                control.textActivated.connect(keep)
             else:
                 control.setChecked(getattr(kept, name))
-                control.clicked.connect(partial(setattr, kept, name))
+                control.clicked.connect(keep)
 
     def follow_theme(self, take: Callable[[str, str], object]) -> None:
         """Call ``take(background, text)`` with the window's colours, now and when they change."""
@@ -199,11 +200,11 @@ class Dock(QWidget):  # type: ignore[misc]
         """Go where docks of this kind belong: beside the others in tabs; unless the user moved it before."""
         if not self._ends:  # closed at once
             return
-        bind_keys(self.viewer)
         dock = self.parent()
         window = dock.parent() if isinstance(dock, QDockWidget) else None
         if not isinstance(window, QMainWindow) or dock.isFloating():
             return
+        bind_keys(self.viewer, window)
         # The column of layers keeps its height when a dock stands at the bottom.
         window.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         if not self._own_place and window.dockWidgetArea(dock) != self.area:
@@ -284,6 +285,10 @@ class _Column(QWidget):  # type: ignore[misc]
 
     def heightForWidth(self, width: int) -> int:
         return int(self.layout().minimumHeightForWidth(width))
+
+
+def _keep(kept: Any, name: str, control: QComboBox | QCheckBox, *_: object) -> None:
+    setattr(kept, name, control.currentText() if isinstance(control, QComboBox) else control.isChecked())
 
 
 def _call_once(ends: list[Callable[[], object]]) -> None:

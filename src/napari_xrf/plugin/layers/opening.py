@@ -16,7 +16,7 @@ from napari_xrf.plugin.layers.cubes import CUBE_KEY
 from napari_xrf.plugin.layers.layer_data import LayerData, add_in_turns, moved, open_viewers, spatial_keywords
 from napari_xrf.plugin.layers.loading import show_first_view
 from napari_xrf.plugin.notices import tell_error
-from napari_xrf.plugin.window import bind_keys, open_dock, settings
+from napari_xrf.plugin.window import open_dock, settings
 
 _OPENING_KEY = "xrf_opening"
 _SETTLED_MS = 300  # after which a new dock has its size
@@ -72,7 +72,6 @@ class Opening:
         from napari_xrf.plugin.jobs.job import Job
 
         _settle()
-        bind_keys(self._viewer)
         if self._layer not in self._viewer.layers:
             self._say("")
             return
