@@ -105,7 +105,9 @@ def test_argon_tells_of_air_that_leaks_into_helium():
     line = np.exp(-0.5 * ((leaking.energy.energies - 2.957) / 0.04) ** 2)
     spectrum = expected + shining["Ar K"] * line / line.sum()
     drawn = np.random.default_rng(1).poisson(spectrum * 2e7 / spectrum.sum())[None, None].astype(np.uint32)
-    cube = SpectralCube(drawn, leaking.energy, excitation=Excitation(instrument=leaking.name))
+    cube = SpectralCube(
+        drawn, leaking.energy, excitation=Excitation("tube", 28.0, "Rh", instrument=leaking.name)
+    )
     found = quantify(cube, ["Mg", "Al", "Si", "K", "Ca", "Fe"])[0]
     assert found.instrument.air_part == pytest.approx(0.1, rel=0.3)
     assert any("argon shows" in note for note in found.notes)

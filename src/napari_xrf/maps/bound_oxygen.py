@@ -12,6 +12,7 @@ from napari_xrf.maps.composition import Recipe, solve_composition
 from napari_xrf.maps.fitted_excitation import fit_excitation, without_air
 from napari_xrf.maps.net_counts import NetCounts
 from napari_xrf.physics.forward import ExpectedSpectrum, expect_spectrum
+from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.reference.materials import Material
 from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, valence_of
@@ -21,6 +22,9 @@ _FREE_OF_LINES = 0.05  # share of lines in channels that tell scatter
 _SCATTER_FROM_KEV = 2.0
 # Of ln(measured over expected scatter): within ±0.3 for the M4's plates, up to 1 where the optic is guessed.
 _EXPLAINED, _TOLD_APART = 0.5, 0.8
+_SCATTER_ERROR = {True: 0.35, False: 0.7}  # of it, for an instrument that the file names and for others
+_ROCK_FORMERS = ("Na", "Mg", "Al", "Si", "P", "S", "K", "Ca", "Rb", "Sr", "Cs", "Ba")
+_METALS_ALONE = 1.5  # log-odds of a metal where none of these makes a part of the atoms
 _HALOGENS = ("F", "Cl", "Br", "I")
 _NEVER_METALS = ("Na", "K", "Rb", "Cs", "Ca", "Sr", "Ba")
 _NEVER_METAL_PART, _HALIDE_PART = 0.03, 0.7  # of the atoms; of the charge
@@ -38,11 +42,14 @@ class OxygenChoice:
         What is to be said of it.
     rival
         The other way where nothing tells the two apart: what they differ by is an error of every weight.
+    doubt
+        Probability of the other way.
     """
 
     oxygen: str
     notes: tuple[str, ...] = ()
     rival: str = ""
+    doubt: float = 0.0
 
 
 def choose_oxygen(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe: Recipe) -> OxygenChoice:
@@ -85,8 +92,8 @@ def _by_chemistry(oxides: Mapping[str, float]) -> OxygenChoice | None:
     halides = sum(moles.get(e, 0.0) for e in _HALOGENS)
     if halides > _HALIDE_PART * charge:
         return OxygenChoice("none")
-    never = [e for e in _NEVER_METALS if moles.get(e, 0.0) > _NEVER_METAL_PART * sum(moles.values())]
-    if not never:
+    never = [e for e in _NEVER_METALS if moles.get(e, 0.0) > 0]
+    if sum(moles[e] for e in never) < _NEVER_METAL_PART * sum(moles.values()):
         return None
     return OxygenChoice(
         "stoichiometry", (f"oxygen is not seen; with {', '.join(never)}, oxides are assumed",)
@@ -95,20 +102,27 @@ def _by_chemistry(oxides: Mapping[str, float]) -> OxygenChoice | None:
 
 def _by_scatter(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe: Recipe) -> OxygenChoice:
     """Choose between oxides and none by the scattered background: light matter scatters more."""
-    apart = []
+    apart, rocks = [], 0.0
     for oxygen in ("stoichiometry", "none"):
         tried = fit_excitation(counts, part, replace(recipe, oxygen=oxygen)).solution
         material = Material("hypothesis", {e: value for e, value in tried.fractions.items() if value > 0})
         apart.append(math.log(_scatter_ratio(expect_spectrum(material, tried.instrument), part)))
-    oxidised = abs(apart[0]) <= abs(apart[1])
-    chosen, kind = ("stoichiometry", "oxides") if oxidised else ("none", "no oxygen")
+        atoms = {e: value / ATOMIC_WEIGHTS[e] for e, value in tried.fractions.items()}
+        rocks = sum(atoms.get(e, 0.0) for e in _ROCK_FORMERS) / sum(atoms.values())
+    names = {load_instrument(name).name for name in instrument_names()}
+    said = part.cube.excitation
+    error = _SCATTER_ERROR[bool(said.description) or said.instrument in names]
+    odds = 0.5 * (apart[1] ** 2 - apart[0] ** 2) / error**2
+    odds -= _METALS_ALONE * (rocks < _NEVER_METAL_PART)
+    chosen, kind = ("stoichiometry", "oxides") if odds > 0 else ("none", "no oxygen")
     if abs(apart[0] - apart[1]) > _TOLD_APART and min(map(abs, apart)) < _EXPLAINED:
         return OxygenChoice(chosen, (f"oxygen is not seen; the scattered background suggests {kind}",))
     told = (
         f"whether there is oxygen cannot be known from this spectrum: {kind} is taken, and the errors hold"
         " what the other would give. Say --oxygen none or --oxides"
     )
-    return OxygenChoice(chosen, (told,), "none" if oxidised else "stoichiometry")
+    rival = "none" if odds > 0 else "stoichiometry"
+    return OxygenChoice(chosen, (told,), rival, 1 / (1 + math.exp(min(abs(odds), 50.0))))
 
 
 def _scatter_ratio(expected: ExpectedSpectrum, part: CalibratedMap) -> float:

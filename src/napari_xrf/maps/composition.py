@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -108,6 +109,8 @@ class Solution:
         Net counts by family.
     families
         Element → the families that decided, the weightiest first.
+    variances
+        Relative, of each family, by which those of an element are weighted.
     expected
         Counts by family per unit of dose.
     recipe, instrument
@@ -123,6 +126,7 @@ class Solution:
     fractions: dict[str, float]
     counts: Mapping[str, NetCounts]
     families: Mapping[str, tuple[str, ...]]
+    variances: Mapping[str, float]
     expected: Mapping[str, float]
     recipe: Recipe
     instrument: Instrument
@@ -138,7 +142,9 @@ def smooth_error(instrument: Instrument, fitted: FittedOptic | None = None) -> f
     """
     if isinstance(instrument.source, ElectronBeam):
         return SMOOTH_ERROR["electron"]
-    if instrument.optic is not None and fitted is None:
+    if fitted is not None:
+        return SMOOTH_ERROR["fitted"]
+    if instrument.optic is not None:
         return SMOOTH_ERROR["lens"]
     return SMOOTH_ERROR["tube" if isinstance(instrument.source, TubeSource) else "other"]
 
@@ -266,6 +272,7 @@ class _Solver:
             fractions,
             self.counts,
             families,
+            self._variances,
             expected,
             recipe,
             self.instrument,
@@ -298,15 +305,28 @@ class _Solver:
         """Return the families that have a say, the weightiest first."""
         own = [f for f in self.counts if split_family(f)[0] == element and expected.get(f, 0.0) > 0]
         seen = [f for f in own if self.counts[f].counts > SEEN * self.counts[f].error]
-        return tuple(sorted(seen or own[:1], key=self._variance))
+        return tuple(sorted(seen or own[:1], key=self._variances.__getitem__))
 
-    def _variance(self, family: str) -> float:
-        return self.counts[family].relative_error ** 2 + self.instrument.sensitivities.error(family) ** 2
+    @cached_property
+    def _variances(self) -> dict[str, float]:
+        """Relative variances of the families: of counts, of the model, and of the source."""
+        families = list(self.counts)
+        excited = np.zeros(len(families))
+        if self.recipe.fitted is not None:
+            covariance = self.recipe.fitted.covariance_of(families)
+            # Beside the mean of all, which normalising takes out.
+            excited = np.diag(covariance) - 2 * covariance.mean(axis=1) + covariance.mean()
+        return {
+            family: self.counts[family].relative_error ** 2
+            + self.instrument.sensitivities.error(family) ** 2
+            + max(float(of_source), 0.0)
+            for family, of_source in zip(families, excited, strict=True)
+        }
 
     def _ratio(self, families: Sequence[str], expected: Mapping[str, float]) -> float:
         """Return measured over expected counts, the families weighted by what is known of them."""
         if len(families) == 1:
             return self.counts[families[0]].counts / expected[families[0]]
-        weights = np.array([1 / self._variance(family) for family in families])
+        weights = np.array([1 / self._variances[family] for family in families])
         logs = np.array([math.log(self.counts[f].counts / expected[f]) for f in families])
         return float(np.exp((weights * logs).sum() / weights.sum()))

@@ -12,19 +12,20 @@ from napari_xrf.core.emission_lines import main_line, split_family
 from napari_xrf.maps.composition import SEEN, Solution, smooth_error
 from napari_xrf.maps.quantities import Quantity, Residual
 from napari_xrf.physics.attenuation import AIR, mass_attenuation
-from napari_xrf.physics.sample import sample_layers
-from napari_xrf.physics.source_shares import share_source
-from napari_xrf.reference.materials import Material
-from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxide_of
+from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxide_of, oxygen_in_doubt
 
 Floats = NDArray[np.float64]
 
 _VALENCE_PART = 0.005  # of a weight: valences and water are never quite what they are taken for
+_OTHER_VALENCE = 0.3  # standard deviation, of what another common valence would change
+_LIGHT_PART = 0.5  # the same, of the light matter that would explain all of the scatter
 _AIR_ERROR = 0.4  # relative: how much of the beam's way the detector sees is not known
 _LEAST = 1e-7  # weight fraction below which a limit's slope is taken
 
 
-def quantities_of(solution: Solution, by: float = 1.0) -> tuple[Quantity, ...]:
+def quantities_of(
+    solution: Solution, by: float = 1.0, scatter_ratio: float = math.nan
+) -> tuple[Quantity, ...]:
     """Return the quantities with their errors, by rising atomic number.
 
     Parameters
@@ -33,11 +34,15 @@ def quantities_of(solution: Solution, by: float = 1.0) -> tuple[Quantity, ...]:
         A composition.
     by
         What weight fractions are multiplied with: other than 1 where they are not to be normalised.
+    scatter_ratio
+        Measured over expected scatter, where the spectrum told it.
     """
     bound = {element: solution.recipe.bound(element) for element in solution.families}
     # An element brings its oxygen along: what is normalised is the oxide.
     shares = {e: solution.fractions[e] * (1 + sum(bound[e].values())) for e in solution.families}
     counting, total = _covariances(solution)
+    in_doubt = _oxygen_in_doubt(solution)
+    unseen = _LIGHT_PART * light_matter(solution, scatter_ratio) if by == 1 else 0.0
     atoms = {e: value / ATOMIC_WEIGHTS[e] for e, value in solution.fractions.items()}
     found = []
     for element in sorted(solution.fractions, key=lambda e: ATOMIC_WEIGHTS[e]):
@@ -46,16 +51,23 @@ def quantities_of(solution: Solution, by: float = 1.0) -> tuple[Quantity, ...]:
         by_counts, by_all = (_spread(gradient, each) for each in (counting, total))
         name, factor = oxide_of(element, solution.recipe.valences)
         oxidised = bool(name) and "O" in bound.get(element, {})
-        unseen = "by the class's formula" if solution.recipe.companions else "by stoichiometry"
-        family = solution.families.get(element, (unseen,))[0]
-        net = solution.counts.get(family)
+        bearer = "by the class's formula" if solution.recipe.companions else "by stoichiometry"
+        family = solution.families.get(element, (bearer,))[0]
+        net, per_count = solution.counts.get(family), by * _per_count(solution, element, family)
+        unsure = net is not None and net.counts < SEEN * net.error
+        least = (per_count * net.counting_error, per_count * net.error) if net and unsure else (0.0, 0.0)
+        valence = math.hypot(_VALENCE_PART, in_doubt) if oxidised else 0.0
+        if element == "O" and bound:
+            share = solution.fractions["O"]
+            valence = math.hypot(_VALENCE_PART, in_doubt * (1 - share) / max(share, 1e-9))
         found.append(
             Quantity(
                 element,
                 value,
-                value * by_counts,
-                math.hypot(value * by_all, value * (_VALENCE_PART if oxidised or element == "O" else 0.0)),
-                by * _limit(solution, element, family),
+                # What is not seen has no relative error.
+                max(value * by_counts, least[0]),
+                max(value * math.hypot(by_all, valence, unseen), least[1]),
+                per_count * net.limit if net else math.nan,
                 family,
                 net.counts if net else 0.0,
                 atoms[element] / sum(atoms.values()),
@@ -64,6 +76,27 @@ def quantities_of(solution: Solution, by: float = 1.0) -> tuple[Quantity, ...]:
             )
         )
     return tuple(found)
+
+
+def light_matter(solution: Solution, scatter_ratio: float) -> float:
+    """Return the weight fraction of matter without lines that would explain more scatter than is expected.
+
+    Water, carbonate or organic matter scatter and hold no element that shows; so does another geometry than
+    the one that is taken. 0 where no oxides were assumed, or where a formula says what is there.
+    """
+    if solution.recipe.oxygen != "stoichiometry" or solution.recipe.companions or not scatter_ratio > 1:
+        return 0.0
+    return 1 - 1 / scatter_ratio
+
+
+def _oxygen_in_doubt(solution: Solution) -> float:
+    """Weight fraction of oxygen that other valences would add or take away, one standard deviation."""
+    if solution.recipe.oxygen != "stoichiometry" or solution.recipe.companions:
+        return 0.0
+    changes = [
+        solution.fractions[e] * oxygen_in_doubt(e, solution.recipe.valences) for e in solution.families
+    ]
+    return _OTHER_VALENCE * math.hypot(*changes)
 
 
 def residuals_of(solution: Solution) -> tuple[Residual, ...]:
@@ -81,14 +114,14 @@ def _covariances(solution: Solution) -> tuple[Floats, Floats]:
     known = solution.instrument.sensitivities
     smooth = smooth_error(solution.instrument, solution.recipe.fitted)
     model = known.covariance(families, smooth) + _of_excitation(solution, families)
-    counted = np.array([solution.counts[family].relative_error ** 2 for family in families])
+    nets = [solution.counts[family] for family in families]
+    fitted = np.array([net.relative_error**2 for net in nets])
+    counted = fitted * np.array([(net.counting_error / max(net.error, 1e-300)) ** 2 for net in nets])
     shares = np.zeros((len(solution.families), len(families)))
     for row, own in enumerate(solution.families.values()):
-        at = [families.index(family) for family in own]
-        weights = 1 / (counted[at] + np.array([known.error(family) for family in own]) ** 2)
-        shares[row, at] = weights / weights.sum()
-    counting = (shares * counted) @ shares.T
-    return counting, np.asarray(counting + shares @ model @ shares.T)
+        weights = 1 / np.array([solution.variances[family] for family in own])
+        shares[row, [families.index(family) for family in own]] = weights / weights.sum()
+    return (shares * counted) @ shares.T, np.asarray(shares @ (np.diag(fitted) + model) @ shares.T)
 
 
 def _of_excitation(solution: Solution, families: Sequence[str]) -> Floats:
@@ -99,11 +132,7 @@ def _of_excitation(solution: Solution, families: Sequence[str]) -> Floats:
         np.zeros((len(families),) * 2),
     )
     if fitted is not None:
-        material = Material("solved", {e: v for e, v in solution.fractions.items() if v > 0}, 1.0)
-        made = share_source(sample_layers(material), instrument, tuple(fitted.knots_kev)).families
-        nothing = np.zeros(fitted.knots_kev.size)
-        shares = np.array([made.get(f, nothing) / max(made.get(f, nothing).sum(), 1e-300) for f in families])
-        covariance += shares @ fitted.covariance @ shares.T
+        covariance += fitted.covariance_of(families)
     if instrument.air_part > 0:
         lines = [main_line(*split_family(family)) for family in families]
         energies = np.array([line.energy if line else 1.0 for line in lines])
@@ -127,13 +156,14 @@ def _spread(gradient: Floats, covariance: Floats) -> float:
     return math.sqrt(max(float(gradient @ covariance @ gradient), 0.0))
 
 
-def _limit(solution: Solution, element: str, family: str) -> float:
-    net, expected = solution.counts.get(family), solution.expected.get(family, 0.0)
-    if net is None or expected <= 0:
+def _per_count(solution: Solution, element: str, family: str) -> float:
+    """Return the weight fraction that a net count of a family stands for; NaN where it has none."""
+    expected = solution.expected.get(family, 0.0)
+    if expected <= 0:
         return math.nan
     seen = [
-        f for f, own in solution.counts.items() if own.counts > SEEN * own.error and solution.expected.get(f)
+        f for f, net in solution.counts.items() if net.counts > SEEN * net.error and solution.expected.get(f)
     ]
     measured = sum(solution.counts[f].counts for f in seen)
     scale = measured / max(sum(solution.expected[f] for f in seen), 1e-300)
-    return net.limit / max(scale * expected, 1e-300) * max(solution.fractions[element], _LEAST)
+    return max(solution.fractions[element], _LEAST) / max(scale * expected, 1e-300)

@@ -24,11 +24,12 @@ from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.source import TubeSource
 
 ARGON = "Ar K"
-_ARGON_SEEN = 10.0  # standard errors from which argon tells of air
 _BESIDE = "Ag"  # its L lines are 27 eV beside argon's
+_SEEN, _SEEN_BESIDE = 10.0, 5.0  # standard errors from which argon tells of air: by itself, and beside silver
 # Air over that of a path full of it, the path being guessed: helium leaks, a vacuum is there or is not.
 _CREDIBLE = {"helium": (0.003, 1.5), "vacuum": (0.3, 3.0)}
 _PASSING = 0.02  # of a line that is seen well: air that lets less of it through is none
+_HARD_KEV = 20.0  # which all air lets through
 _ROUNDS = 3
 
 
@@ -87,7 +88,8 @@ def fit_excitation(
             fitted, ratio = found, found.scatter_ratio
         if instrument == before:
             break
-        solution = solve_composition(own, instrument, recipe, exposure, solution.fractions)
+        told = replace(recipe, fitted=fitted)
+        solution = solve_composition(own, instrument, told, exposure, solution.fractions)
     told = replace(recipe, instrument=instrument, fitted=fitted, sensitivities=None)
     return FittedExcitation(told, replace(solution, recipe=told), ratio, _said_of_air(instrument, counts))
 
@@ -149,18 +151,17 @@ def counts_with_argon(
     continuum: NDArray[np.float64] | None = None,
     progress: Progress = ignore_progress,
 ) -> dict[str, NetCounts]:
-    """Return the net counts of elements and, under X-rays, of the argon that may tell of air.
+    """Return the net counts of elements and, under X-rays, of argon where enough shows to tell of air.
 
-    What silver would explain as well is not counted as argon.
+    What silver would explain as well is not counted as argon, and no column of argon's takes from others.
     """
-    if not isinstance(part.instrument.source, TubeSource) or "Ar" in elements:
-        return net_counts(part, elements, continuum, progress)
-    counts = net_counts(part, (*elements, "Ar"), continuum, progress)
-    argon = counts.get(ARGON)
-    if argon is not None and _is_seen(argon) and _BESIDE not in elements:
+    tube = isinstance(part.instrument.source, TubeSource)
+    if tube and not {"Ar", _BESIDE} & set(elements):
+        counts = net_counts(part, (*elements, "Ar"), continuum, progress)
         beside = net_counts(part, (*elements, "Ar", _BESIDE), continuum, progress)
-        counts[ARGON] = beside[ARGON]
-    return counts
+        if ARGON in beside and _is_seen(counts[ARGON], _SEEN) and _is_seen(beside[ARGON]):
+            return {**counts, ARGON: beside[ARGON]}
+    return net_counts(part, elements, continuum, progress)
 
 
 def without_air(counts: Mapping[str, NetCounts], instrument: Instrument) -> dict[str, NetCounts]:
@@ -202,14 +203,14 @@ def with_air(
     return replace(instrument, air_part=part) if least < part < most and passing > _PASSING else none
 
 
-def _is_seen(net: NetCounts) -> bool:
-    return net.counts > _ARGON_SEEN * net.error
+def _is_seen(net: NetCounts, errors: float = _SEEN_BESIDE) -> bool:
+    return net.counts > errors * net.error
 
 
 def _softest(counts: Mapping[str, NetCounts]) -> float:
     """Return the lowest energy, keV, of a line that is seen well."""
-    lines = [main_line(*split_family(family)) for family, net in counts.items() if _is_seen(net)]
-    return min(line.energy for line in lines if line)
+    lines = [main_line(*split_family(family)) for family, net in counts.items() if _is_seen(net, _SEEN)]
+    return min((line.energy for line in lines if line), default=_HARD_KEV)
 
 
 def _said_of_air(instrument: Instrument, counts: Mapping[str, NetCounts]) -> tuple[str, ...]:

@@ -46,6 +46,8 @@ class FittedOptic:
         (K,) where it was bent.
     covariance
         (K, K) of ln(transmission) at the knots.
+    shares
+        Family → (K,) what the source around each knot makes of its counts, of a sum of 1.
     scatter_ratio
         Measured over expected scatter, both over the lines' counts.
     """
@@ -53,7 +55,14 @@ class FittedOptic:
     optic: OpticTransmission
     knots_kev: Floats
     covariance: Floats
+    shares: Mapping[str, Floats]
     scatter_ratio: float
+
+    def covariance_of(self, families: Sequence[str]) -> Floats:
+        """Return what the errors of the transmission leave in ln of the families' counts, (F, F)."""
+        nothing = np.zeros(self.knots_kev.size)
+        shares = np.array([self.shares.get(family, nothing) for family in families])
+        return np.asarray(shares @ self.covariance @ shares.T)
 
 
 def fit_optic_to_scatter(
@@ -84,8 +93,9 @@ def fit_optic_to_scatter(
     knots = np.geomspace(_FROM_KEV, highest, max(4, round(math.log(highest / _FROM_KEV) / _KNOT_STEP) + 1))
     expected = expect_spectrum(material, instrument)
     lines = scale * (expected.counts - expected.scatter)
-    shares = scale * share_source(sample_layers(material), instrument, tuple(knots)).scatter
-    groups = _scatter_groups(part, lines, unexplained)
+    shared = share_source(sample_layers(material), instrument, tuple(knots))
+    shares = scale * shared.scatter
+    groups = _scatter_groups(part, lines, shares.sum(axis=0), unexplained)
     if groups is None:
         return None
     starts, used = groups
@@ -102,23 +112,30 @@ def fit_optic_to_scatter(
     ratio = float((measured - of_lines).clip(0).sum() / max(parts.sum(), 1e-300))
     bend /= max(float(scattered.sum() / max(parts.sum(), 1e-300)), 1e-300)
     optic = OpticTransmission(tuple(fine), tuple(np.maximum(old * bend, 1e-9)))
-    return FittedOptic(optic, knots, covariance, ratio)
+    families = {family: made / max(made.sum(), 1e-300) for family, made in shared.families.items()}
+    return FittedOptic(optic, knots, covariance, families, ratio)
 
 
 def _scatter_groups(
-    part: CalibratedMap, lines: Floats, unexplained: Sequence[str]
+    part: CalibratedMap, lines: Floats, scatter: Floats, unexplained: Sequence[str]
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]] | None:
-    """Return the first channels of groups, and which of them show scatter."""
+    """Return the first channels of groups, and which of them show scatter.
+
+    By what is expected: groups picked by what they count would count too much on the average.
+    """
     setting = part.setting
     starts, inside = channel_groups(setting), setting.fitted
-    energies = part.energy.energies[inside]
-    counts = np.add.reduceat(part.sum_spectrum[inside], starts)
-    free = np.add.reduceat(lines[inside], starts) < _LINES_PART * counts
-    at = energies[starts]
-    free &= (at > _SHOWN_FROM_KEV) & (counts > _LEAST_COUNTS)
+    at = part.energy.energies[inside][starts]
+    counts, lines, scatter = (np.add.reduceat(v[inside], starts) for v in (part.sum_spectrum, lines, scatter))
+    shown = at > _SHOWN_FROM_KEV
     for family in unexplained:
         if line := main_line(*split_family(family)):
-            free &= np.abs(at - line.energy) > float(setting.detector.fwhm(line.energy))
+            shown &= np.abs(at - line.energy) > float(setting.detector.fwhm(line.energy))
+    clear = shown & (lines < _LINES_PART * counts) & (counts > _LEAST_COUNTS)
+    if clear.sum() < _LEAST_GROUPS:
+        return None
+    scatter = scatter * (counts - lines)[clear].sum() / max(scatter[clear].sum(), 1e-300)
+    free = shown & (lines < _LINES_PART * (lines + scatter))
     return (starts, free) if free.sum() >= _LEAST_GROUPS else None
 
 
@@ -127,18 +144,16 @@ def _solved(measured: Floats, lines: Floats, parts: Floats, lens: bool) -> tuple
     number = len(parts)
     centred = (np.eye(number) - 1 / number) / _LOOSE[lens]
     prior = np.concatenate([centred, np.diff(np.eye(number), 2, axis=0) / _BENT[lens]])
-    scattered = np.maximum(measured - lines, 0.05 * measured)
-    error = np.sqrt(measured + (_LINES_ERROR * lines) ** 2 + (_SHAPE * scattered) ** 2) / scattered
-    logs = np.full(number, math.log(scattered.sum() / parts.sum()))
+    logs = np.full(number, math.log(max((measured - lines).sum(), 1.0) / parts.sum()))
     inverse = np.eye(number)
     for _ in range(_ROUNDS):
         made = np.exp(logs) @ parts
-        slopes = (np.exp(logs)[:, None] * parts / made).T
-        misfit = (np.log(scattered) - np.log(made)) / error
-        weight = np.sqrt(np.minimum(1.0, _ROBUST / np.maximum(np.abs(misfit), 1e-9))) / error
-        system = np.concatenate([slopes * weight[:, None], prior])
-        wanted = np.concatenate([(np.log(scattered) - np.log(made)) * weight, -prior @ logs])
-        step = np.linalg.lstsq(system, wanted, rcond=None)[0]
+        error = np.sqrt(made + lines + (_LINES_ERROR * lines) ** 2 + (_SHAPE * made) ** 2 + 1e-9)
+        misfit = (measured - lines - made) / error
+        weight = np.sqrt(np.minimum(1.0, _ROBUST / np.maximum(np.abs(misfit), 1e-9)))
+        slopes = (np.exp(logs)[:, None] * parts / error).T * weight[:, None]
+        system = np.concatenate([slopes, prior])
+        step = np.linalg.lstsq(system, np.concatenate([misfit * weight, -prior @ logs]), rcond=None)[0]
         logs = logs + np.clip(step, -1.0, 1.0)
         inverse = np.linalg.pinv(system.T @ system)
     return logs, inverse

@@ -59,6 +59,8 @@ class Problem:
         (G,).
     deviations
         (D, G), each as large as one standard deviation.
+    owners
+        (D,) the column that each deviation belongs to, −1 for none.
 
     Attributes
     ----------
@@ -66,8 +68,11 @@ class Problem:
         Σ ln V + ln det M: how much of all spectra the model gives a chance, the larger the more.
     """
 
-    def __init__(self, counts: Array, variance: Array, deviations: Array) -> None:
+    def __init__(
+        self, counts: Array, variance: Array, deviations: Array, owners: Index | None = None
+    ) -> None:
         self.counts, self.variance, self.deviations = counts, variance, deviations
+        self.owners = np.full(len(deviations), -1, dtype=np.intp) if owners is None else owners
         self._weights = 1 / variance
         self._weighted = deviations * self._weights
         inner = self._weighted @ deviations.T
@@ -95,6 +100,23 @@ class Problem:
         model = plain + moved @ self.deviations
         chi_square = float(((self.counts - model) ** 2 / self.variance).sum() + moved @ moved)
         return JointFit(amplitudes, errors, covariance, model, chi_square, moved)
+
+    def shared_counts(self, columns: Array, fit: JointFit) -> Array:
+        """Return the counts of each column (K, G), (K,): in each group its share of what was fitted there.
+
+        Where the shape of a strong line is not met, its counts are still those that were measured.
+        """
+        parts = fit.amplitudes[:, None] * columns
+        owned = self.owners >= 0
+        np.add.at(parts, self.owners[owned], fit.deviations[owned, None] * self.deviations[owned])
+        shares = np.clip(parts, 0.0, None) / np.maximum(fit.model, 1e-9)
+        return np.asarray(np.minimum(shares, 1.0) @ self.counts)
+
+    def counting_errors(self, columns: Array, fit: JointFit) -> Array:
+        """Return what the noise of counts alone leaves in the amplitudes of columns (K, G), (K,)."""
+        seen = self.project(columns)
+        gain = fit.covariance @ (seen.weighted - seen.half.T @ self._half(self._weighted))
+        return np.asarray(np.sqrt(gain**2 @ np.maximum(fit.model, 0.0)))
 
     def _half(self, right: Array, transposed: bool = False) -> Array:
         """Return L⁻¹ times ``right``, where LLᵀ = M."""

@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 from napari_xrf.core.emission_lines import main_line, split_family
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.background import estimate_background
+from napari_xrf.maps.blas_threads import one_blas_thread
 from napari_xrf.maps.calibrated_map import CalibratedMap
-from napari_xrf.maps.candidates import columns_of
-from napari_xrf.maps.element_mapping import plan_fit
+from napari_xrf.maps.candidates import Candidate, columns_by_element, columns_of
 from napari_xrf.maps.families import wanted_families
+from napari_xrf.maps.setting import coarse
+from napari_xrf.maps.spectrum_fit import Content, SpectrumFit
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.reference.materials import Material
 
+_ROUNDS = 3  # of the fit with its own variances and deviations
 _DETECTION = 3.0  # standard deviations of the background
 _SCALED_FROM_KEV, _LEAST_SHAPE = 1.0, 0.01  # where a modelled continuum is scaled to the spectrum's
 
@@ -32,14 +35,17 @@ class NetCounts:
     Attributes
     ----------
     counts, error
-        Net counts and one standard deviation.
+        Net counts and one standard deviation, with what shapes of neighbours and continuum leave open.
     limit
         Counts that are 3 σ of the background under its main line.
+    counting_error
+        The part of the error that is of counting.
     """
 
     counts: float
     error: float
     limit: float
+    counting_error: float = 0.0
 
     @property
     def relative_error(self) -> float:
@@ -64,6 +70,7 @@ def region_of(known: CalibratedMap, mask: NDArray[np.bool_], name: str) -> Calib
     return replace(known, cube=cube, sum_spectrum=spectrum.astype(np.float64)).checked()
 
 
+@one_blas_thread()
 def net_counts(
     part: CalibratedMap,
     elements: Sequence[str],
@@ -81,17 +88,25 @@ def net_counts(
     continuum
         (E,) its shape, see :func:`continuum_of`; otherwise the spectrum between its peaks tells.
     """
-    setting = part.setting
+    shape = None if continuum is None else coarse(continuum, part.setting)[0]
+    spectrum, setting = coarse(part.sum_spectrum, part.setting)
     shown = (setting.energy, setting.low, setting.high, setting.highest_kev)
     families = wanted_families(tuple(elements), *shown)
-    maps = plan_fit(families, part.sum_spectrum, setting, 1, continuum).map(part.cube, progress)
+    pool = tuple(
+        Candidate(family, (family,), own, 0.0)
+        for family, own in zip(families, columns_by_element([(f,) for f in families], setting), strict=True)
+    )
+    columns = SpectrumFit(spectrum, setting, pool, continuum=shape)
+    found = columns.fit(Content(frozenset(range(len(families)))), rounds=_ROUNDS)
+    fitted = columns.columns[found.index]
+    totals = found.problem.shared_counts(fitted, found.fit)
+    counted = found.problem.counting_errors(fitted, found.fit)
+    errors = found.fit.errors * math.sqrt(found.usual_misfit)
     return {
         family: NetCounts(
-            float(maps.counts[k].sum(dtype=np.float64)),
-            float(maps.standard_errors[k].max()),
-            _limit(family, float(maps.counts[k].sum(dtype=np.float64)), part),
+            float(totals[k]), float(errors[k]), _limit(family, float(totals[k]), part), float(counted[k])
         )
-        for k, family in enumerate(maps.families)
+        for k, family in enumerate(families)
     }
 
 

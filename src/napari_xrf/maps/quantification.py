@@ -18,7 +18,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.bound_oxygen import choose_oxygen
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
 from napari_xrf.maps.composition import Recipe, Solution, companions_of
-from napari_xrf.maps.composition_errors import quantities_of, residuals_of
+from napari_xrf.maps.composition_errors import light_matter, quantities_of, residuals_of
 from napari_xrf.maps.fitted_excitation import counts_with_argon, fit_excitation
 from napari_xrf.maps.net_counts import NetCounts, continuum_of, net_counts, region_of
 from napari_xrf.maps.quantities import Quantities, Quantity
@@ -26,6 +26,7 @@ from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.reference.formulas import mass_fractions
 
 _COATING = 0.1  # of the net counts: more carbon than that is in the sample
+_NOTED_LIGHT = 0.15  # weight fraction of matter without lines that the background allows for
 _FAR_FROM_WHOLE = 0.1  # a total that the dose gives is told from here
 
 
@@ -162,10 +163,19 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     total = _total(solved, exposure)
     notes += _of_dose(recipe, total, exposure)
     by = total if recipe.by_dose and math.isfinite(total) else 1.0
-    entries = quantities_of(solved, by)
+    light = light_matter(solved, fitted.scatter_ratio)
+    if light > _NOTED_LIGHT and not recipe.by_dose:
+        notes.append(
+            f"the background scatters {fitted.scatter_ratio:.2g} times as much as these oxides would: another"
+            f" geometry, or up to {100 * light:.0f} % of water, carbonate or organic matter without lines;"
+            " the errors hold half of it"
+        )
+    entries = quantities_of(solved, by, fitted.scatter_ratio)
     if choice.rival:
         rival = fit_excitation(counts, part, replace(first, oxygen=choice.rival), exposure).solution
-        entries = tuple(_in_doubt(entry, by * rival.fractions.get(entry.element, 0.0)) for entry in entries)
+        entries = tuple(
+            _in_doubt(entry, by * rival.fractions.get(entry.element, 0.0), choice.doubt) for entry in entries
+        )
     return Quantities(
         part.cube.name,
         entries,
@@ -202,7 +212,7 @@ def _of_dose(recipe: Recipe, total: float, exposure: float | None) -> list[str]:
     return notes
 
 
-def _in_doubt(entry: Quantity, rival: float) -> Quantity:
-    """Return a quantity whose error holds what another hypothesis gives."""
-    spread = abs(entry.weight_fraction - rival) / 2
+def _in_doubt(entry: Quantity, rival: float, doubt: float) -> Quantity:
+    """Return a quantity whose error holds what another hypothesis gives, of a probability."""
+    spread = abs(entry.weight_fraction - rival) * math.sqrt(doubt)
     return replace(entry, standard_error=math.hypot(entry.standard_error, spread))

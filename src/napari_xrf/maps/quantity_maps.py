@@ -31,6 +31,7 @@ _MOST_SAMPLED = 20_000  # pixels that decide the groups
 _STEP = 0.02  # weight fraction by which a composition is changed to find slopes
 _ROUNDS = 12
 _LEAST_PIXELS = 5
+_CORRECTIONS = (0.5, 2.0)
 _LARGEST_LOG = 1.5  # of a sensitivity's change: beyond it the expansion says nothing
 
 Floats = NDArray[np.float64]
@@ -82,6 +83,8 @@ class QuantityPlan:
         How net counts are found.
     families
         K of its families, one for each element.
+    corrections
+        (K,) by which counts of the pixels' fit fall short of those of the sum spectrum.
     oxygen
         (K,) bound by a weight of each element; zeros where oxygen is measured or absent.
     centres
@@ -92,6 +95,7 @@ class QuantityPlan:
 
     fit: ElementPlan
     families: tuple[str, ...]
+    corrections: Floats
     oxygen: Floats
     centres: Floats
     responses: tuple[Response, ...]
@@ -112,7 +116,7 @@ class QuantityPlan:
         maps = self.fit.map(cube, progress)
         index = [maps.families.index(family) for family in self.families]
         counts, errors = (
-            np.moveaxis(values[index].astype(np.float64), 0, -1).reshape(-1, len(index))
+            self.corrections * np.moveaxis(values[index].astype(np.float64), 0, -1).reshape(-1, len(index))
             for values in (maps.counts, maps.standard_errors)
         )
         return counts, errors
@@ -170,7 +174,11 @@ def plan_quantities(
     fit = plan_fit(measured, known.sum_spectrum, known.setting, rows * columns, continuum)
     families = tuple(entry.family for entry in total.entries if entry.family in fit.families)
     oxygen = np.array([chosen.bound(split_family(family)[0]).get("O", 0.0) for family in families])
-    plan = QuantityPlan(fit, families, oxygen, np.zeros((0, len(families))), ())
+    plan = QuantityPlan(fit, families, np.ones(len(families)), oxygen, np.zeros((0, len(families))), ())
+    net = {residual.family: residual.counts for residual in total.residuals}
+    plain = plan.net_counts(part.cube)[0][0]
+    fitted = np.array([net[family] for family in families]) / np.maximum(plain, 1.0)
+    plan = replace(plan, corrections=np.where(plain > 1, np.clip(fitted, *_CORRECTIONS), 1.0))
     counts, _ = plan.net_counts(_sample(known.cube), progress)
     centres, groups = _grouped(counts)
     responses = []

@@ -118,6 +118,8 @@ class SpectrumFit:
         Log-odds taken from every element.
     next_stray
         Log-odds of stray peaks after the first.
+    continuum
+        (E,) its shape; otherwise the spectrum between its peaks tells.
 
     Attributes
     ----------
@@ -137,8 +139,9 @@ class SpectrumFit:
         strays: tuple[Stray, ...] = (),
         demand: float = 0.0,
         next_stray: float = NEXT_STRAY,
+        continuum: Array | None = None,
     ) -> None:
-        around = surroundings(spectrum, setting, _CONTINUUM_SPACING_KEV)
+        around = surroundings(spectrum, setting, _CONTINUUM_SPACING_KEV, continuum)
         self.setting, self.pool, self.strays, self.demand = setting, pool, strays, demand
         self.next_stray = next_stray
         families = [family for one in pool for family in one.families]
@@ -215,8 +218,10 @@ class SpectrumFit:
             and fit.amplitudes[position] > self._strong(int(k)) * fit.errors[position]
         ]
         wrong = [fit.amplitudes[position] * self._wrong(int(index[position])) for position in strong]
+        owners = [np.full(len(own), position) for position, own in zip(strong, wrong, strict=True)]
         under = (fit.amplitudes * self.smooth[index]) @ self.columns[index]
         wrong.append(continuum_deviations(under, self.energies, self.setting))
+        owners.append(np.full(len(wrong[-1]), -1))
         model = np.maximum(fit.model, 0)
         of_lines = (fit.amplitudes * self.lines[index]) @ self.columns[index]
         wider = softness(self.energies)
@@ -225,7 +230,7 @@ class SpectrumFit:
         deviations = np.concatenate(wrong)
         # What is far below the noise changes nothing and costs time.
         felt = (deviations**2 / variance).sum(axis=1) > _FELT
-        return Problem(self.counts, variance, deviations[felt])
+        return Problem(self.counts, variance, deviations[felt], np.concatenate(owners)[felt])
 
     def _strong(self, column: int) -> float:
         return _STRONG_SUM if self.names[column].startswith("pile-up") else _STRONG

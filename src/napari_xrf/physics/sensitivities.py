@@ -16,13 +16,14 @@ Floats = NDArray[np.float64]
 # Relative errors of the forward model for each family by itself, without standards, from the spectra of
 # docs/quantification.md; below 1 keV windows, coatings and surfaces decide, and L and M lines share electrons
 # with bonds.
-_MODEL_ERROR = {"K": 0.05, "L": 0.12, "M": 0.25}
+_MODEL_ERROR = {"K": 0.03, "L": 0.08, "M": 0.25}
 _SOFT_KEV = 1.0
 _SOFT_ERROR = {"K": 0.2, "L": 0.7, "M": 0.7}
 _STANDARD_ERROR = 0.02
 _LEFT_BY_STANDARDS = 0.25  # of the model's error: another matrix than the standard's
-# Errors that neighbours share, of tube, lens and window: a smooth curve of ln(energy).
-SMOOTH_ERROR = {"electron": 0.03, "lens": 0.4, "tube": 0.15, "other": 0.1}
+# Errors that neighbours share, of tube, lens and window: a smooth curve of ln(energy). "fitted" is what is
+# left where the scattered background told the tube's spectrum.
+SMOOTH_ERROR = {"electron": 0.03, "lens": 0.4, "tube": 0.15, "fitted": 0.05, "other": 0.1}
 _REACH = 0.8  # of ln(energy), over which it changes
 _OTHER_SHELL = 0.5  # of it holds for lines of another shell too
 _COMMON_ERROR = 1.0  # of all factors: the dose, which normalising takes out

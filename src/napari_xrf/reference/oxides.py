@@ -15,6 +15,7 @@ ATOMIC_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {xraylib.AtomicNumberToSymbol(z): xraylib.AtomicWeight(z) for z in range(1, HEAVIEST + 1)}
 )
 
+_HIGHEST = 8  # valence, of OsO4
 # Usual valences against oxygen; iron as FeO, sulphur as in sulphates. Halogens and noble gases take none.
 _VALENCES = {
     **dict.fromkeys(("H", "Li", "Na", "K", "Rb", "Cs", "Ag", "Tl"), 1),
@@ -29,6 +30,11 @@ _VALENCES = {
     "Pd": 2,
     "Re": 7,
 }
+# The other valence that is common: ferric iron, sulphides (which bind no oxygen), and so on.
+_OTHER_VALENCES = {
+    "Fe": 3, "Mn": 4, "S": 0, "Cu": 1, "Cr": 6, "V": 4, "Co": 3, "Ce": 4, "As": 5, "Sb": 5, "Sn": 2, "Pb": 4,
+    "U": 6,
+}  # fmt: skip
 
 
 def valence_of(element: str, valences: Mapping[str, float] | None = None) -> float:
@@ -49,6 +55,8 @@ def parse_valences(text: str) -> dict[str, float]:
         element, _, value = part.partition("=")
         try:
             found[parse_elements(element)[0]] = float(value)
+            if not 0 <= float(value) <= _HIGHEST:
+                raise ValueError(value)
         except (ValueError, IndexError):
             raise InvalidInput(f"{part!r} is no valence", "Write Fe=3,S=6") from None
     return found
@@ -57,6 +65,14 @@ def parse_valences(text: str) -> dict[str, float]:
 def oxygen_per_mass(element: str, valences: Mapping[str, float] | None = None) -> float:
     """Return the mass of oxygen that a unit of mass of an element binds."""
     return valence_of(element, valences) / 2 * ATOMIC_WEIGHTS["O"] / ATOMIC_WEIGHTS[element]
+
+
+def oxygen_in_doubt(element: str, valences: Mapping[str, float] | None = None) -> float:
+    """Return by how much the oxygen per mass of an element may differ, its valence not being stated."""
+    if element not in _OTHER_VALENCES or element in (valences or {}):
+        return 0.0
+    other = oxygen_per_mass(element, {element: _OTHER_VALENCES[element]})
+    return abs(other - oxygen_per_mass(element))
 
 
 def oxide_of(element: str, valences: Mapping[str, float] | None = None) -> tuple[str, float]:

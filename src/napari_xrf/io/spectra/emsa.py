@@ -27,7 +27,7 @@ from napari_xrf.io.spectra.single import (
 
 LAYOUT = "EMSA/MAS spectrum"
 _MOST_CHANNELS = 2**20
-_PIXL_WIDTH_EV = 9.0
+_PIXL_WIDTH_EV, _PIXL_KV = 9.0, 28.0
 # Keyword, unit after a dash ("LIVETIME  -s"), value; "##" marks keywords that the standard does not know.
 _KEYWORD = re.compile(r"^##?\s*([A-Za-z0-9]+)\s*(?:-?\s*([A-Za-z0-9/]+)\s*)?:(.*)$")
 _DATA = re.compile(r"^#\s*SPECTRUM\b", re.IGNORECASE)
@@ -184,12 +184,13 @@ def _excitation(tags: Tags) -> Excitation:
 def _of_pixl(tags: Tags) -> Excitation:
     """Return the excitation of spectra as the PIXL team writes them, who configure in another file.
 
-    The rover's channels are 8 eV wide, those of the laboratory's breadboard 10 eV.
+    Both have rhodium tubes at 28 kV; the rover's channels are 8 eV wide, those of the laboratory's breadboard
+    10 eV.
     """
     widths = numbers(_text(tags, "XPERCHAN"))
     unit = 1.0 if _text(tags, "XUNITS").lower().startswith("ev") else 1000.0
     name = "PIXL breadboard" if widths and unit * widths[0] > _PIXL_WIDTH_EV else "PIXL"
-    return Excitation(energy_kev=number(_text(tags, "BEAMKV")), instrument=name)
+    return Excitation("tube", number(_text(tags, "BEAMKV")) or _PIXL_KV, "Rh", instrument=name)
 
 
 def _text(tags: Tags, keyword: str) -> str:
