@@ -52,7 +52,7 @@ def mineral_case(seed: int, folder: Path | None = None) -> tuple[str, Case]:
     generator = np.random.default_rng([seed, 77])
     dose = float(np.exp(generator.uniform(*np.log(_DOSES))))
     path = None if folder is None else folder / f"mineral-{seed:05d}.npz"
-    name, given = "", None
+    name, fractions = "", None
     if generator.random() >= _STRANGE:
         library = load_library()
         mineral = library[int(generator.integers(len(library)))]
@@ -62,13 +62,13 @@ def mineral_case(seed: int, folder: Path | None = None) -> tuple[str, Case]:
             part = float(np.exp(generator.uniform(*np.log((2e-5, 1e-2)))))
             parts[str(element)] = parts.get(str(element), 0.0) + part
         total = sum(parts.values())
-        name, given = mineral.name, (mineral.name, {key: value / total for key, value in parts.items()})
+        name, fractions = mineral.name, {key: value / total for key, value in parts.items()}
     if path is not None and path.exists():
         with np.load(path, allow_pickle=False) as kept:
             told = json.loads(str(kept["told"]))
             axis, excitation = EnergyAxis(**told["energy"]), Excitation(**told["excitation"])
             return name, Case(seed, told["sample"], kept["counts"], axis, excitation, (), (), told["told"])
-    case = make_case(seed, dose, given)
+    case = make_case(seed, dose, name, fractions)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         fields = {**asdict(case), "counts": None}

@@ -125,9 +125,7 @@ def make_case(
     whole = np.maximum(respond(preset, light), 0)  # less the rounding of a filter
     counts = float(np.exp(generator.uniform(*np.log((1e4, 2e7)))))
     whole *= (dose or counts) / whole.sum()
-    recorded, axis, told = _recorded(
-        whole.sum(axis=0), preset, generator, bragg=not electrons and not formula
-    )
+    recorded, axis, told = _recorded(whole.sum(axis=0), preset, generator, bragg=not electrons and not pure)
     anode = preset["source"].get("anode")
     by_element = dict(zip(elements, whole[:-1], strict=True))
     return Case(
