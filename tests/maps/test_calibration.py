@@ -59,7 +59,7 @@ def test_a_wrong_scale_is_found_or_told(factor, offset):
     assert found.doubtful or found.energy.width == pytest.approx(AXIS.width, rel=0.001)
 
 
-@pytest.mark.parametrize(("factor", "offset"), [(1.0, 0.2), (0.95, 0.0), (0.5, 0.0), (2.0, 0.0)])
+@pytest.mark.parametrize(("factor", "offset"), [(1.0, 0.2), (0.5, 0.0)])
 def test_a_plate_of_one_element_on_a_wrong_axis_is_found_or_told(factor, offset):
     plate = simulate_map(
         (1, 1), 1e6, np.random.default_rng(3), families=("Zn K",), shares=np.ones(1), axis=AXIS, patchy=False,

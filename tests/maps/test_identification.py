@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
+from napari_xrf.maps.judgement import Evidence, probability_of
 from simulated_maps import TUBE, simulate_map
 
 AXIS = EnergyAxis(-0.955, 0.01, 2400)
@@ -129,6 +132,26 @@ def test_scatter_alone_is_no_element_and_no_reason_for_doubt(name):
     known = calibrate_map(read(measured_file(f"spectra/nist_microxrf/{name}")))
     assert known.doubt == ""
     assert find_elements(known) == ()
+
+
+def test_a_probability_follows_its_evidence():
+    seen = Evidence("Fe", 60.0, -1.0, 0.01, 9.0, False, -5.0, 1.0, False, 30.0, False)
+    likely = probability_of(seen)
+    assert 0.5 < likely < 1
+    assert probability_of(replace(seen, odds=600.0)) > likely
+    assert probability_of(replace(seen, part=0.001)) < likely
+    assert probability_of(replace(seen, prior=-7.0)) < likely
+    unsound = ({"hidden": True}, {"anode": True}, {"significance": 2.0}, {"contrast": 0.01}, {"odds": 5.0})
+    assert [probability_of(replace(seen, **one)) for one in unsound] == [0.0] * 5
+    alone = replace(seen, siblings=None, reflections=0.0)  # a reflection is likelier to lie there
+    assert probability_of(alone) == 0
+
+
+def test_more_counts_of_a_pure_metal_bring_no_other_element():
+    pytest.importorskip("fisx")
+    from benchmarks.independent.element_set import make_case
+
+    assert {one.element for one in find_elements(make_case(16, 2e7, "Mo").cube)} == {"Mo"}
 
 
 def test_noise_alone_shows_nothing():
