@@ -25,7 +25,7 @@ _UNUSUAL_BLEND, _BLEND_MISFITS = 2.0, (1.5, 6.0)
 _DOUBTFUL = 1.5
 _STRANGER_THAN_MISFIT, _STRANGER, _STRANGER_OF_MANY = 15.0, 40.0, 60.0
 _STRANGER_PER_BIN = 0.25  # a better fit of less than this is that of a model with errors
-_SURE, _RESOLVED = 0.8, 0.9
+_SURE, _RESOLVED = 0.8, 0.95
 _UNLISTED = 0.2  # weight of an unlisted mineral that is just not better enough
 _ALIKE = 6.0  # in minus twice the log-likelihood: cannot be told apart
 _ONE_LOOK = 0.3  # squared distance of the roots of two spectra of sum 1
@@ -33,7 +33,7 @@ _LEAST_FOR_DOSE = 3
 _DOSE_SPREAD = 0.1  # of the logarithm of an end's counts
 _MOST_FOR_BRIGHTNESS = 25.0
 _MOST_PARTS = 4  # of a mixture
-_TEMPER = 0.25  # of differences of scores, which know nothing of errors that all bins share
+_TEMPER = 0.7  # of differences of scores, which know nothing of errors that all bins share
 
 
 @dataclass(frozen=True, eq=False)
@@ -332,9 +332,12 @@ def _or_blend(
         own = np.isin(owner, name.minerals)
         single = float((scores + candidates.rarity[np.minimum(owner, candidates.listed - 1)])[own].min())
     odds = float(np.exp(-0.5 * _TEMPER * np.clip(costs[place] - single, -200, 200)))
+    areas = blend.areas(expected)
     if odds < 1:
-        return replace(name, probability=name.probability / (1 + odds)) if name.minerals else name
+        # A mixture that is mostly of it says the same.
+        other = odds * (1 - sum(areas.get(mineral, 0.0) for mineral in name.minerals))
+        return replace(name, probability=name.probability / (1 + other)) if name.minerals else name
     if outside < costs[place]:
         return Name((), odds / (1 + odds), name.misfit, -1, name.resembles, name.better)
-    parts = sorted(blend.areas(expected).items(), key=lambda part: -part[1])
+    parts = sorted(areas.items(), key=lambda part: -part[1])
     return Name((), odds / (1 + odds), misfit, -1, name.resembles, name.better, -1, tuple(parts))
