@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 import numpy as np
 
+from napari_xrf.core.progress import Progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.layers.cubes import CUBE_KEY
 from napari_xrf.plugin.layers.layer_data import LayerData, add_in_turns, moved, open_viewers, spatial_keywords
@@ -19,6 +20,7 @@ from napari_xrf.plugin.notices import tell_error
 from napari_xrf.plugin.window import open_dock, settings
 
 _OPENING_KEY = "xrf_opening"
+_NEXT_TURN_MS = 20
 _SETTLED_MS = 300  # after which a new dock has its size
 
 
@@ -63,8 +65,13 @@ class Opening:
             for layer in viewer.layers:
                 if layer.metadata.get(_OPENING_KEY) is self:
                     self._viewer, self._layer = viewer, layer
-        if self._layer is None:
-            return
+        if self._layer is not None:
+            # napari handles events while it opens: this turn may be its own.
+            QTimer.singleShot(_NEXT_TURN_MS, self._announce)
+
+    def _announce(self) -> None:
+        from qtpy.QtCore import QTimer
+
         self._say(f"{self.title}…")
         QTimer.singleShot(0, self._begin)  # each of napari's parts takes its time
 
@@ -77,7 +84,7 @@ class Opening:
             return
         self._viewer.layers.events.removed.connect(_thaw)
         self._viewer.layers.events.removed.connect(self._removed)
-        self._job = Job(self.title, self._work, on_done=self._arrive, on_error=self._fail)
+        self._job = Job(self.title, _read, self._work, on_done=self._arrive, on_error=self._fail)
         self._job.progressed.connect(self._show)
         self._job.ended.connect(self._end)
         self._job.start()
@@ -114,11 +121,17 @@ class Opening:
             self._viewer.layers.remove(self._layer)
 
 
+def _read(work: Callable[..., list[LayerData]], *, progress: Progress) -> list[LayerData]:
+    import napari_xrf.maps.calibrated_map  # noqa: F401 - the docks load it: here the window does not wait
+
+    return work(progress=progress)
+
+
 def _settle() -> None:
     """Spare the window the long waits of its first layers; each is paid once, and not by the user.
 
     Python's collector walks all that is loaded, 0.2 s, whenever a layer's thousands of objects are new: what
-    is there before is left out from then on. The first regions take as long to prepare as a thread here does.
+    is there before is left out from then on. A thread draws the first regions, for which napari compiles.
     """
     if len(_settled) < _LOADED_BY_THEN:
         gc.freeze()
@@ -134,9 +147,14 @@ def _thaw(event: Any) -> None:
 
 
 def _prepare_regions() -> None:
+    """Draw one region of each kind, unseen: napari compiles for each, 16 s after an installation."""
     from napari.layers import Shapes
 
-    Shapes(ndim=2)
+    drawn = Shapes(ndim=2)
+    corners = np.array([[0.0, 0.0], [9.0, 0.0], [9.0, 9.0], [6.0, 3.0]])  # a dent is compiled for, too
+    drawn.add_rectangles(corners[[0, 2]])
+    drawn.add_polygons(corners)
+    drawn.add_lines(corners[:2])
 
 
 # Before the first file is read, and after it, when what reads is loaded too.
