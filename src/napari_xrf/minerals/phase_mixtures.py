@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.minerals.binned_map import BinnedMap
+from napari_xrf.minerals.mixtures import Peers
 from napari_xrf.minerals.phase_ends import APART, LEAST_PIXELS
 
 _NEAR = 9  # pixels, side of the square in which a phase must lie to be mixed in
 _ROUNDS, _LAST_ROUNDS = 40, 20
 _COST = 8.0  # of deviance, that a mixture has to explain beyond one phase
 _TRACE = 0.05  # of the largest part: less is noise
-_MISFITS, _STRATA, _LEAST_STRATUM = 8.0, 8, 50
+_MISFITS = 8.0  # robust standard deviations
 _AREA_ERROR = 0.1  # of parts, beside that of the counts
 
 
@@ -104,19 +105,10 @@ def misfitting(deviance: NDArray[np.float32], totals: NDArray[np.float32], bins:
 
     They misfit as no other pixels of about their counts do, and by more than what parts two phases.
     """
-    held = totals > 0
-    found = np.zeros(deviance.shape, bool)
-    if not held.any():
-        return found
-    least = 1 + APART * totals / bins
-    number = int(np.clip(held.sum() // _LEAST_STRATUM, 1, _STRATA))
-    stratum = np.searchsorted(np.quantile(totals[held], np.linspace(0, 1, number + 1)[1:-1]), totals)
-    for each in range(number):
-        own = held & (stratum == each)
-        if own.any():
-            middle = float(np.median(deviance[own]))
-            spread = 1.4826 * float(np.median(np.abs(deviance[own] - middle)))
-            found |= own & (deviance > np.maximum(middle + _MISFITS * spread, least))
+    found = totals > 0
+    measured, counts = deviance[found], totals[found]
+    apart = Peers.of(measured, counts).misfit(measured, counts) > _MISFITS
+    found[found] = apart & (measured > 1 + APART * counts / bins)
     return found
 
 
