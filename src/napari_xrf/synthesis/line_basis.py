@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.physics.attenuation import mass_attenuation
+from napari_xrf.physics.attenuation import AIR, mass_attenuation
 from napari_xrf.physics.source import TubeSource, source_spectrum
 from napari_xrf.reference.materials import Material
 
@@ -32,8 +32,7 @@ VOLTAGE_KV = 30.0
 ANGLES_DEG = (30.0, 60.0)
 FILTERS = ("Al", "Cu", "Ti")
 _ANGLE_STEP = 5.0
-_DENSITIES = {"Be": 1.848, "Al": 2.699, "Cu": 8.96, "Ti": 4.54}  # g/cm³, ICRU 37
-_AIR = Material("air", {"N": 0.75527, "O": 0.23178, "Ar": 0.01283, "C": 0.00012}, 1.205e-3)
+_DENSITIES = {"Be": 1.848, "Al": 2.699, "Cu": 8.96, "Ti": 4.54, "air": 1.205e-3}  # g/cm³, ICRU 37
 _LOWEST = 1  # the bin at 0 keV holds no photon
 # The paper's names and the transitions they stand for, each a single one.
 TRANSITIONS = MappingProxyType(
@@ -203,8 +202,8 @@ def _opacities() -> NDArray[np.float32]:
     attenuation = element_attenuation(("Be", *FILTERS))
     per_mm = [attenuation[0] * (_DENSITIES["Be"] * 0.1)]
     air = np.zeros(BASIS_AXIS.size, dtype=np.float32)
-    air[_LOWEST:] = mass_attenuation(_AIR, BASIS_AXIS.energies[_LOWEST:])
+    air[_LOWEST:] = mass_attenuation(AIR, BASIS_AXIS.energies[_LOWEST:])
     air[0] = air[_LOWEST]
-    per_mm.append(air * np.float32(_AIR.density * 0.1))
+    per_mm.append(air * np.float32(_DENSITIES["air"] * 0.1))
     per_mm += [attenuation[1 + row] * (_DENSITIES[name] * 0.1) for row, name in enumerate(FILTERS)]
     return np.array(per_mm, dtype=np.float32)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import psutil
 
-from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.prediction import predict
@@ -25,9 +24,7 @@ class PeakMemory:
     peak_bytes: int = 0
 
 
-def measure_speed(
-    model: Model, cube: SpectralCube, *, device: str = "auto", progress: Progress = ignore_progress
-) -> dict[str, float]:
+def measure_speed(model: Model, cube: SpectralCube, *, device: str = "auto") -> dict[str, float]:
     """Run a model on a map with its default outputs, calibration aside.
 
     Returns
@@ -38,7 +35,7 @@ def measure_speed(
     pixels = cube.map_shape[0] * cube.map_shape[1]
     with peak_memory() as memory:
         wall, processor = time.perf_counter(), time.process_time()
-        predict(model, cube, calibrate=False, device=device, progress=progress)
+        predict(model, cube, calibrate=False, device=device)
         seconds, used = time.perf_counter() - wall, time.process_time() - processor
     return {
         "pixels": float(pixels),
