@@ -14,6 +14,8 @@ from bruker_files import header_xml, pack_map, write_bcf, write_container
 from napari_xrf import io
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import XrfError
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.io import formats
 
 MOST = 2**28  # bytes that a refusal may take
 
@@ -185,3 +187,22 @@ def test_a_scan_command_of_endless_points_is_not_believed(tmp_path):
     cube = io.read(tmp_path / "mesh.h5")
     assert cube.map_shape == (1, 24)
     assert "tells no map shape" in " ".join(cube.provenance.warnings)
+
+
+def test_a_stopped_spec_mesh_takes_the_memory_of_its_points(tmp_path):
+    spectrum = "@A " + " ".join("1" * 1024) + "\n1 1\n"
+    (tmp_path / "a.mca").write_text("#S 1 mesh x 0 1 299 y 0 1 299 1\n#@CALIB 0 0.01 0\n" + spectrum * 100)
+    cube = io.read(tmp_path / "a.mca")
+    assert cube.shape == (300, 300, 1024)
+    assert cube.counts.dtype.itemsize == 2
+    (tmp_path / "a.mca").write_text("#S 1 mesh x 0 1 9999 y 0 1 9999 1\n#@CALIB 0 0.01 0\n" + spectrum * 100)
+    assert io.read(tmp_path / "a.mca").shape == (1, 100, 1024)
+
+
+def test_rows_longer_than_what_is_looked_at_are_left_alone(tmp_path, monkeypatch):
+    counts = np.zeros((4, 6, 64), np.uint16)
+    counts[0] = 1
+    io.write(tmp_path / "a.h5", SpectralCube(counts, EnergyAxis(0.0, 0.01, 64)))
+    assert "last 3 of 4 rows" in io.read(tmp_path / "a.h5").provenance.warnings[-1]
+    monkeypatch.setattr(formats, "_LOOKED_AT", 2 * counts[0].nbytes)
+    assert "last 2 of 4 rows" in io.read(tmp_path / "a.h5").provenance.warnings[-1]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SURE = 20  # counts of each pixel beside one without any: it was not measured
-_MOST_EMPTY = 2000  # rows that are looked at from the end
+_MOST_EMPTY, _LOOKED_AT = 2000, 2**28  # rows that are looked at from the end, and their bytes
 _SPECTRUM_BYTES = 2**26  # more than any single spectrum
 _FOLDER_FILES = (".zspy",)  # files that are folders
 _LONGEST_LINK = 1024  # bytes
@@ -358,9 +358,11 @@ def _load(target: str) -> Any:
 
 def _told_of_empty_rows(cube: SpectralCube) -> SpectralCube:
     """Add a warning when the last rows or pixels hold no counts, in whatever format: the scan was stopped."""
-    rows, columns = cube.map_shape
+    rows, columns, channels = cube.shape
+    row_bytes = columns * channels * cube.counts.dtype.itemsize
+    most = min(_MOST_EMPTY, _LOOKED_AT // row_bytes)
     last, sums = rows, np.zeros(columns)
-    while last > 0 and rows - last < _MOST_EMPTY and not sums.any():
+    while last > 0 and rows - last < most and not sums.any():
         sums = np.asarray(cube.counts[last - 1]).sum(axis=1, dtype=np.uint64)
         last -= not sums.any()
     filled = np.flatnonzero(sums)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_MOST_PIXELS, _MOST_MISSING = 10**7, 100  # a command that tells of more, or of so many per point, is wrong
+# A command that tells of more pixels, or of so many for each point of a map that is not small, is wrong.
+_MOST_PIXELS, _MOST_MISSING, _FEWEST_PIXELS = 10**8, 1000, 10**5
 _MOST_AXES = 12  # of a stage and its counters that are tried
 _MESHES = ("mesh", "amesh", "dmesh", "l2scan")
 _UM_PER = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "micrometer": 1.0,
@@ -49,7 +50,7 @@ def grid_of(command: str, points: int) -> Grid:
             steps = _number(words[2]), _number(words[6])
         else:
             raise ValueError(name)
-        if rows * columns > max(_MOST_PIXELS, _MOST_MISSING * points):
+        if rows * columns > min(_MOST_PIXELS, max(_FEWEST_PIXELS, _MOST_MISSING * points)):
             raise ValueError(name)
     except (ValueError, IndexError):
         note = f"The scan command {command!r} tells no map shape; the {points} points stand in one row."

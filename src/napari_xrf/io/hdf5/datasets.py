@@ -30,9 +30,10 @@ class DatasetChoice:
 
 def choices(file: Any) -> tuple[DatasetChoice, ...]:
     """Return the 3-D and 4-D datasets of numbers, and the 2-D ones of spectra, largest first."""
-    spectra = _lengths_of_spectra(file)
+    listed = _datasets(file)
+    spectra = _lengths_of_spectra(listed)
     found = []
-    for path, dataset in _datasets(file):
+    for path, dataset in listed:
         points = (
             dataset.ndim == 2 and dataset.shape[0] > 1 and MIN_CHANNELS <= dataset.shape[1] <= MAX_CHANNELS
         )
@@ -56,7 +57,7 @@ def chosen(file: Any, path: str, energy_axis: int | None) -> Location:
     if not 1 <= dataset.ndim <= 4 or dataset.dtype.kind not in "uif":
         raise InvalidInput(f"{path} is {dataset.dtype} of shape {dataset.shape}, no spectral map")
     if energy_axis is None:
-        energy_axis = guessed_energy_axis(dataset.shape, _lengths_of_spectra(file))
+        energy_axis = guessed_energy_axis(dataset.shape, _lengths_of_spectra(_datasets(file)))
     elif not -dataset.ndim <= energy_axis < dataset.ndim:
         raise InvalidInput(f"{path} has no axis {energy_axis}", f"Choose 0 to {dataset.ndim - 1}")
     energy_axis %= dataset.ndim
@@ -86,10 +87,10 @@ def guessed_energy_axis(shape: tuple[int, ...], spectra: set[int]) -> int:
     return max(usual, key=lambda at: (shape[at], at)) if usual else len(shape) - 1
 
 
-def _lengths_of_spectra(file: Any) -> set[int]:
+def _lengths_of_spectra(listed: list[tuple[str, Any]]) -> set[int]:
     return {
         dataset.shape[0]
-        for path, dataset in _datasets(file)
+        for path, dataset in listed
         if dataset.ndim == 1
         and dataset.shape[0] >= 64
         and any(name in path.rsplit("/", 1)[-1].lower() for name in _AXIS_NAMES)

@@ -21,6 +21,7 @@ from napari_xrf.io.hdf5.heaps import check_texts
 
 _MANY = 2**27  # values that are read at once without a look at what is stored
 _SMALL_CHUNK = 2**26  # bytes that any budget affords
+_MOST_CHILDREN = 2**11  # of a group that a pattern stands for
 _MOST_TEXTS = 2**17
 _MOST_TEXT_BYTES = 2**26
 _MOST_SOURCES = 2**12
@@ -61,14 +62,17 @@ def exists(group: h5py.Group, name: str) -> bool:
 
 def matching(group: h5py.Group, pattern: str) -> list[str]:
     """Return the paths of the datasets that patterns such as ``/xrmmap/mca[0-9]*/counts|/other`` match."""
-    found: list[str] = []
+    found: dict[str, None] = {}
     for one in pattern.split("|"):
-        paths = [""]
-        for part in one.strip("/").split("/"):
-            parents = ((path, group_at(group, path) if path else group) for path in paths)
-            paths = [f"{path}/{name}" for path, node in parents if node for name in _children(node, part)]
-        found += [path for path in paths if path not in found and dataset_at(group, path) is not None]
-    return found
+        *folders, last = one.strip("/").split("/")
+        nodes = [("", group)]
+        for part in folders:
+            below = ((f"{path}/{name}", group_at(node, name)) for path, node in nodes
+                     for name in _children(node, part))  # fmt: skip
+            nodes = [(path, node) for path, node in below if node is not None]
+        found |= {f"{path}/{name}": None for path, node in nodes for name in _children(node, last)
+                  if dataset_at(node, name) is not None}  # fmt: skip
+    return list(found)
 
 
 def children(group: h5py.Group | None) -> list[str]:
@@ -306,18 +310,20 @@ def _children(parent: h5py.Group, part: str) -> list[str]:
     if not any(sign in part for sign in "*?["):
         return [part] if part in parent else []
     names = [name for name in children(parent) if fnmatch.fnmatchcase(name, part)]
-    return sorted(names, key=lambda name: (len(name), name))
+    return sorted(names, key=lambda name: (len(name), name))[:_MOST_CHILDREN]
 
 
 def _leads_somewhere(group: h5py.Group, name: str) -> bool:
     """Tell whether no part of a path is an external link to what is no regular file (a pipe would hang)."""
     parent: Any = group.file if name.startswith("/") else group
-    for part in name.strip("/").split("/"):
-        if not part or not isinstance(parent, h5py.Group):
-            continue
+    parts = [part for part in name.split("/") if part]
+    for at, part in enumerate(parts, 1):
+        if not isinstance(parent, h5py.Group):
+            break
         link = parent.get(part, getlink=True)
         outside = isinstance(link, h5py.ExternalLink)
         if outside and link_target(parent.file.filename, link.filename) is None:
             return False
-        parent = parent.get(part)
+        if at < len(parts):
+            parent = parent.get(part)
     return True

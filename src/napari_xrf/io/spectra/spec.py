@@ -147,20 +147,20 @@ def _summed(
     parts: list[NDArray[np.unsignedinteger]] = []
     faults: list[str] = []
     for stack in stacks:
-        filled = np.zeros((grid.shape[0] * grid.shape[1], stack.shape[1]))
-        filled[: len(stack)] = stack
-        values = filled.reshape(*grid.shape, -1)
+        counts, told = as_counts(stack[None])
+        # What no point fills takes no memory.
+        part = np.zeros((*grid.shape, stack.shape[1]), dtype=counts.dtype)
+        part.reshape(-1, stack.shape[1])[: len(stack)] = counts[0]
         if backwards is not None:
-            values[backwards] = values[backwards, ::-1]
-        part, told = as_counts(values)
+            part[backwards] = part[backwards, ::-1]
         parts.append(part)
         faults += told
     if len(parts) == 1:
         return parts[0], axes[0], tuple(faults)
     joined = DetectorSum(tuple(parts), tuple(axes))
-    counts: NDArray[np.unsignedinteger] = joined[:]
+    summed: NDArray[np.unsignedinteger] = joined[:]
     sums = [part.sum(axis=(0, 1)) for part in parts]
-    return counts, joined.axis, (*faults, *differences(names, parts, axes), *differing(names, sums, axes))
+    return summed, joined.axis, (*faults, *differences(names, parts, axes), *differing(names, sums, axes))
 
 
 def _tags(text: str, key: str) -> list[str]:
