@@ -16,7 +16,12 @@ from napari_xrf.maps.composition import Recipe, expected_families
 from napari_xrf.maps.quantification import quantify
 from napari_xrf.maps.quantities import Quantities
 from napari_xrf.maps.quantity_maps import map_quantities
-from napari_xrf.maps.standards import Standard, calibrate_instrument
+from napari_xrf.maps.standards import (
+    Standard,
+    calibrate_instrument,
+    completed_composition,
+    read_truth_table,
+)
 from napari_xrf.physics.excitation import excitation_of
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import load_instrument
@@ -208,6 +213,23 @@ def test_sensitivities_undo_what_the_instrument_does():
 def test_what_cannot_be_quantified_is_said(elements, recipe, says):
     with pytest.raises(InvalidInput, match=says):
         quantify(spectrum_of(GLASS, "sem-eds", 1e5), elements, recipe=recipe)
+
+
+def test_a_standard_may_leave_out_its_oxygen_but_not_most_of_itself():
+    oxides = {"Si": 0.233, "Al": 0.0717, "Fe": 0.0837, "Ca": 0.0818, "Mg": 0.0436, "Na": 0.0162, "Ti": 0.0165}
+    full, notes = completed_composition(oxides)
+    assert full["O"] == pytest.approx(0.44, abs=0.03)
+    assert any("oxygen" in note for note in notes)
+    assert completed_composition({"Cu": 0.65, "Zn": 0.35}) == ({"Cu": 0.65, "Zn": 0.35}, ())
+    with pytest.raises(InvalidInput, match="holds 4 %"):
+        completed_composition({"Fe": 0.028})
+
+
+def test_a_composition_of_300_percent_is_refused(tmp_path):
+    table = tmp_path / "truth.csv"
+    table.write_text("element,weight_percent\nSi,100\nAl,100\nFe,100\n")
+    with pytest.raises(InvalidInput, match="add up to 300"):
+        read_truth_table(table, tmp_path / "glass.msa")
 
 
 def truth_of(name: str) -> dict[str, float]:

@@ -21,6 +21,7 @@ from napari_xrf.maps.quantification import exposure_of
 from napari_xrf.physics.instrument import Instrument, OpticTransmission
 from napari_xrf.physics.sensitivities import MeasuredStandard, Sensitivities, sensitivities_from
 from napari_xrf.physics.source import TubeSource
+from napari_xrf.reference.oxides import oxygen_per_mass
 from napari_xrf.reference.tables import read_table
 
 _KNOTS = 6  # of a lens' transmission, evenly in ln(energy)
@@ -28,13 +29,14 @@ _FROM_KEV = 1.5
 _LOOSE = 0.5  # of ln(transmission) at a knot, against the shape that was taken before
 _BENT = 0.35  # of its second differences
 _STEP = 0.1
+_LEAST_KNOWN, _LEAST_OF_ALL, _MOST_OF_ALL = 0.5, 0.95, 1.05  # of a standard's weight, in its table
 _ROUNDS = 4
 _COUNTED = 0.02  # relative error of a family, counting aside
 
 
 @dataclass(frozen=True, eq=False)
 class Standard:
-    """A spectrum or map of known composition: element → weight fraction, of any sum."""
+    """A spectrum or map of known composition: element → weight fraction; oxygen of oxides may be left out."""
 
     measured: Measured
     composition: Mapping[str, float]
@@ -50,7 +52,7 @@ def read_truth_table(path: Path, spectrum: Path) -> dict[str, float]:
     FileError
         When the file cannot be read, lacks a column or holds a value that is no number.
     InvalidInput
-        When it holds no weight percents of the spectrum.
+        When it holds no weight percents of the spectrum, or they add up to more than all.
     """
     found: dict[str, float] = {}
     for line, row in read_table(path, ("element", "weight_percent")):
@@ -66,7 +68,38 @@ def read_truth_table(path: Path, spectrum: Path) -> dict[str, float]:
         raise InvalidInput(
             f"{path} holds no weight percents of {spectrum.name}", "Write 0 to 100 for each element"
         )
+    if (total := sum(found.values())) > _MOST_OF_ALL:
+        raise InvalidInput(
+            f"the weight percents of {spectrum.name} in {path} add up to {100 * total:.0f}",
+            "Write weight percent of elements, not of oxides",
+        )
     return found
+
+
+def completed_composition(composition: Mapping[str, float]) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Return a standard's weight fractions with the oxygen that its table leaves out, and notes.
+
+    A table that lists no oxygen and leaves room for it is that of oxides. What is missing beyond is taken for
+    light matter, as oxygen.
+
+    Raises
+    ------
+    InvalidInput
+        When most of the sample is not listed: its absorption is not known then.
+    """
+    full, notes = dict(composition), []
+    bound = sum(value * oxygen_per_mass(element) for element, value in full.items())
+    if "O" not in full and sum(full.values()) < _LEAST_OF_ALL and bound > 0:
+        full["O"] = min(bound, _MOST_OF_ALL - sum(full.values()))
+        notes.append("the table of a standard lists no oxygen: that of oxides is added")
+    if (total := sum(full.values())) < _LEAST_KNOWN:
+        raise InvalidInput(
+            f"the table of a standard holds {100 * total:.0f} % of it", "Add its main elements"
+        )
+    if total < _LEAST_OF_ALL:
+        full["O"] = full.get("O", 0.0) + 1 - total
+        notes.append(f"{100 * (1 - total):.0f} % of a standard is not listed and taken for light matter")
+    return full, tuple(notes)
 
 
 def calibrate_instrument(
@@ -91,19 +124,24 @@ def calibrate_instrument(
     Raises
     ------
     InvalidInput
-        When none of a standard's elements has lines that its spectrum can show.
+        When none of a standard's elements has lines that its spectrum can show, or most of it is not listed.
     """
-    measured = [_Measured.of(one, progress) for one in standards]
+    completed = [completed_composition(one.composition) for one in standards]
+    told = tuple(dict.fromkeys(note for _, notes in completed for note in notes))
+    measured = [
+        _Measured.of(Standard(one.measured, full), progress)
+        for one, (full, _) in zip(standards, completed, strict=True)
+    ]
     if not isinstance(instrument.source, TubeSource):
         notes = ("there is no lens to fit: the source is no X-ray tube",) if fit_optic else ()
         found = [one.as_standard(instrument.optic) for one in measured]
-        return replace(instrument, sensitivities=sensitivities_from(found)), notes
+        return replace(instrument, sensitivities=sensitivities_from(found)), (*told, *notes)
     brightest = max(measured, key=lambda one: float(one.part.sum_spectrum.sum()))
     optic = brightest.excited_by(instrument.optic, bends=True).optic
     if fit_optic:
         optic = _fitted_optic(replace(instrument, optic=optic), measured)
     found = [one.as_standard(optic) for one in measured]
-    return replace(instrument, optic=optic, sensitivities=sensitivities_from(found)), ()
+    return replace(instrument, optic=optic, sensitivities=sensitivities_from(found)), told
 
 
 @dataclass(frozen=True, eq=False)
