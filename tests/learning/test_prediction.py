@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
 
+import napari_xrf.learning.prediction
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled, InvalidInput
+from napari_xrf.core.scratch import StoredCounts
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.prediction import predict, predict_spectra
+from napari_xrf.learning.prediction_files import write_prediction
 from napari_xrf.learning.prediction_views import element_maps_of, found_names, label_map_of, ranked
 from napari_xrf.learning.sources.source import make_source
 from napari_xrf.learning.training import train
@@ -75,6 +78,22 @@ def test_element_maps_hold_counts(element_model):
     assert len(maps) == len(shown)
     assert maps.method == "maxrf-cnn-gem"
     assert (maps.standard_errors > 0).all()
+
+
+def test_what_does_not_fit_in_memory_is_the_same_on_disk(element_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(napari_xrf.learning.prediction, "_BAND_BYTES", 1)
+    source = make_source(small_recipe("maxrf-cnn-gem").source)
+    counts = source.draw(12, np.random.default_rng(1)).counts.astype(np.uint32).reshape(4, 3, -1)
+    cube = SpectralCube(counts, source.axis)
+    held, stored = (predict(element_model, cube, calibrate=False, memory_budget=each) for each in (None, 4))
+    assert isinstance(stored.intensity, StoredCounts)
+    assert np.array_equal(stored.intensity[:], held.intensity)
+    assert found_names(stored) == found_names(held)
+    one, other = (element_maps_of(each, element_model.description.names[:2]) for each in (stored, held))
+    assert np.array_equal(one.counts, other.counts)
+    for each, name in ((held, "held.h5"), (stored, "stored.h5")):
+        write_prediction(tmp_path / name, each)
+    assert (tmp_path / "held.h5").read_bytes() == (tmp_path / "stored.h5").read_bytes()
 
 
 def test_a_denoised_cube_is_in_counts():

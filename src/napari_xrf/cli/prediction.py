@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ from napari_xrf.cli.model_options import device_option, model_argument
 from napari_xrf.cli.names import names_of, split_names
 from napari_xrf.cli.training import PAINTING_GENERATOR
 from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.emission_lines import usual_family
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.memory import parse_bytes
 from napari_xrf.core.spectral_cube import SpectralCube
 
 if TYPE_CHECKING:
@@ -82,6 +85,7 @@ def write_predictions(arguments: argparse.Namespace, console: Console) -> Answer
 
     from napari_xrf.learning.model import choose_device
     from napari_xrf.learning.prediction import chosen_outputs, predict, predict_rows, rows_of_a_batch
+    from napari_xrf.learning.prediction_views import found_names
     from napari_xrf.learning.weights import find_weights, load_model
 
     outputs = chosen_outputs(description, names_of(arguments.outputs))
@@ -104,12 +108,13 @@ def write_predictions(arguments: argparse.Namespace, console: Console) -> Answer
         part = None
         if known.cube.shape[0]:
             part = predict_rows(model, known if calibrate else known.cube, rows.start, **asked)
-        maps = None if part is None else _all_maps(part, known.cube, console)
+        maps = None if part is None else _maps_of(part, known.cube, console, part.names)
         return plans.written_shard(arguments, plan, known, rows, {"prediction": part, "maps": maps})
     cube = load_map(arguments, console)
     measured = cube if plan is None or not calibrate else plan.applied(cube)
-    prediction = predict(model, measured, **asked)
-    maps = _all_maps(prediction, cube, console)
+    budget = parse_bytes(arguments.memory) if arguments.memory else None
+    prediction = predict(model, measured, **asked, memory_budget=budget)
+    maps = _maps_of(prediction, cube, console, found_names(_with_threshold(prediction, threshold)))
     return write_prediction_files(prediction, maps, arguments.output, threshold, console)
 
 
@@ -118,14 +123,12 @@ def write_prediction_files(
 ) -> Answer:
     """Write a whole map's prediction, and mineral or element maps where it is one.
 
-    ``maps`` are those of all the model's elements, if it gives net counts.
+    ``maps`` are those of the elements found, or of all that the model knows, if it gives net counts.
     """
     from napari_xrf.learning.prediction_files import write_prediction
 
     description, folder = prediction.description, output_folder(output)
-    if threshold is not None and description.task != "minerals":
-        calibration = replace(description.calibration, thresholds=(threshold,))
-        prediction = replace(prediction, description=description.with_calibration(calibration))
+    prediction = _with_threshold(prediction, threshold)
     for note in prediction.notes:
         console.say(note)
     files = [folder / "predictions.h5"]
@@ -149,23 +152,33 @@ def write_prediction_files(
         text = _table_of_names(data["found"])
         if maps is not None:
             from napari_xrf import io
-            from napari_xrf.learning.prediction_views import element_maps_of
+            from napari_xrf.learning.prediction_views import found_names
 
             files.append(folder / "maps.h5")
-            io.write(files[-1], maps.chosen(element_maps_of(prediction).families))
+            io.write(files[-1], maps.chosen(tuple(usual_family(name) for name in found_names(prediction))))
     else:
         text = f"{', '.join(outputs)} of {prediction.source}"
     data["files"] = [str(file) for file in files]
     return Answer(data, f"{text}\nwritten to {folder}")
 
 
-def _all_maps(prediction: Prediction, cube: SpectralCube, console: Console) -> ElementMaps | None:
-    """Return the maps of all the model's elements, with errors that the counts of a cube tell."""
+def _with_threshold(prediction: Prediction, threshold: float | None) -> Prediction:
+    description = prediction.description
+    if threshold is None or description.task == "minerals":
+        return prediction
+    calibration = replace(description.calibration, thresholds=(threshold,))
+    return replace(prediction, description=description.with_calibration(calibration))
+
+
+def _maps_of(
+    prediction: Prediction, cube: SpectralCube, console: Console, names: Sequence[str]
+) -> ElementMaps | None:
+    """Return the maps of some of the model's elements, with errors that the counts of a cube tell."""
     if prediction.intensity is None:
         return None
     from napari_xrf.learning.element_mapping import element_maps_with_errors
 
-    return element_maps_with_errors(prediction, cube, prediction.names, console.progress)
+    return element_maps_with_errors(prediction, cube, names, console.progress)
 
 
 def _given(prediction: Prediction, output: str) -> bool:
@@ -262,24 +275,35 @@ def _found(prediction: Prediction) -> list[dict[str, Any]]:
     """
     from napari_xrf.learning.prediction_views import element_groups, found_names
 
-    measured = prediction.counts > 0
-    pixels = max(int(measured.sum()), 1)
+    pixels = max(int(np.count_nonzero(prediction.counts > 0)), 1)
     found = found_names(prediction)
     lines = prediction.description.task == "lines"
+    groups = element_groups(found) if lines else {name: [name] for name in found}
+    columns = {name: [prediction.names.index(each) for each in members] for name, members in groups.items()}
+    passed, chances, counts = (dict.fromkeys(groups, 0.0) for _ in range(3))
+    for band in prediction.bands():
+        if prediction.probability is not None:
+            told = prediction.probability[band][prediction.counts[band] > 0]
+            for name, own in columns.items():
+                chance = told[:, own]
+                enough = (chance >= prediction.description.thresholds[own]).any(axis=1)
+                passed[name] += np.count_nonzero(enough)
+                chances[name] += float(chance.max(axis=1).sum(dtype=np.float64))
+        if prediction.intensity is not None:
+            totals = prediction.intensity[band].sum(axis=(0, 1), dtype=np.float64)
+            for name, own in columns.items():
+                counts[name] += float(totals[own].sum())
     rows: list[dict[str, Any]] = []
-    for name, members in (element_groups(found) if lines else {name: [name] for name in found}).items():
-        columns = [prediction.names.index(member) for member in members]
+    for name, members in groups.items():
         row: dict[str, Any] = {"name": name}
         if lines:
             row["lines"] = [member.partition(" ")[2] for member in members]
         if prediction.probability is not None:
-            chance = prediction.probability[measured][:, columns]
-            passed = (chance >= prediction.description.thresholds[columns]).any(axis=1)
-            row["pixels"] = int(passed.sum())
+            row["pixels"] = int(passed[name])
             row["share"] = row["pixels"] / pixels
-            row["mean_probability"] = float(chance.max(axis=1).mean()) if chance.size else 0.0
+            row["mean_probability"] = chances[name] / pixels
         if prediction.intensity is not None:
-            row["net_counts"] = float(prediction.intensity[..., columns].sum(dtype=np.float64))
+            row["net_counts"] = counts[name]
         rows.append(row)
     return sorted(rows, key=lambda row: (-row.get("share", 0.0), -row.get("net_counts", 0.0)))
 

@@ -19,6 +19,8 @@ from napari_xrf.learning.weights import models_giving, read_description
 from napari_xrf.maps.calibrated_map import Measured, cube_of
 from napari_xrf.physics.excitation import instrument_of
 
+_BLOCK_BYTES = 16 * 2**20
+
 if TYPE_CHECKING:
     from napari_xrf.learning.prediction import Prediction
     from napari_xrf.physics.detector.detector import Detector
@@ -80,15 +82,16 @@ def element_maps_with_errors(
 
     maps = element_maps_of(prediction, elements)
     detector = instrument_of(cube).detector
-    variance = maps.standard_errors.astype(np.float64) ** 2
+    errors = maps.standard_errors.copy()
     windows = [_window(family, cube, detector) for family in maps.families]
-    for band, block in cube.blocks():
+    for band, block in cube.blocks(_BLOCK_BYTES):
         for number, window in enumerate(windows):
             if window is not None:
                 seen = block[:, :, window].sum(axis=2, dtype=np.float64)
-                variance[number, band] += np.maximum(seen - maps.counts[number, band], 0)
+                variance = errors[number, band].astype(np.float64) ** 2
+                errors[number, band] = np.sqrt(variance + np.maximum(seen - maps.counts[number, band], 0))
         progress(band.stop, cube.shape[0], "estimating errors")
-    return replace(maps, standard_errors=np.sqrt(variance).astype(np.float32))
+    return replace(maps, standard_errors=errors)
 
 
 def asked_elements(model: str, elements: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.scratch import scratch_array
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.learning.conditions import conditions_of
 from napari_xrf.learning.description import ModelDescription
@@ -25,7 +27,7 @@ from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_ma
 from napari_xrf.physics.excitation import instrument_of
 
 _BATCH = 512
-_BLOCK_BYTES = 32 * 2**20
+_BLOCK_BYTES, _BAND_BYTES = 8 * 2**20, 8 * 2**20
 _LEAST_COVERED, _LEAST_TOLD = 0.5, 0.1  # of the model's axis that a cube must cover
 
 
@@ -71,6 +73,12 @@ class Prediction:
         rows, columns = self.counts.shape
         return rows, columns
 
+    def bands(self) -> Iterator[slice]:
+        """Yield bands of rows whose outputs take some megabytes each."""
+        rows, columns = self.map_shape
+        step = max(1, _BAND_BYTES // max(4 * columns * len(self.names), 1))
+        yield from (slice(low, min(low + step, rows)) for low in range(0, rows, step))
+
     @property
     def names(self) -> tuple[str, ...]:
         """The K names."""
@@ -85,6 +93,7 @@ def predict(
     calibrate: bool = True,
     conditions: NDArray[np.float32] | None = None,
     device: str = "auto",
+    memory_budget: int | None = None,
     progress: Progress = ignore_progress,
 ) -> Prediction:
     """Run a model on every pixel of a cube.
@@ -103,6 +112,9 @@ def predict(
         (Y·X, C) what the network is told of the instrument of each spectrum; None: what the map states.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    memory_budget
+        Bytes: what a model says of elements or lines lies in a scratch file where it takes more than a
+        quarter of it, and is read by slicing. None: in memory.
 
     Raises
     ------
@@ -110,7 +122,7 @@ def predict(
         When an output is not the model's, or the cube covers less than half of the model's energies.
     """
     options: dict[str, Any] = {"outputs": outputs, "calibrate": calibrate, "device": device}
-    options["conditions"] = conditions
+    options |= {"conditions": conditions, "memory_budget": memory_budget}
     return told_of_dose(predict_rows(model, measured, **options, progress=progress))
 
 
@@ -123,6 +135,7 @@ def predict_rows(
     calibrate: bool = True,
     conditions: NDArray[np.float32] | None = None,
     device: str = "auto",
+    memory_budget: int | None = None,
     progress: Progress = ignore_progress,
 ) -> Prediction:
     """Run a model on some rows of a map, of which the first has a number; the rest as :func:`predict`.
@@ -142,19 +155,27 @@ def predict_rows(
     check_range(cube.energy, model.description)
     rows, columns = cube.map_shape
     ask = _asked(model, chosen, device, told if conditions is None else conditions)
-    maps = {"counts": np.zeros(rows * columns, dtype=np.float32)}
-    done, group = 0, rows_of_a_batch(columns)
-    for flat in _batches(cube, group):
-        progress(done, rows * columns, "predicting")
-        for name, values in ask(flat, cube.energy, first_row * columns + done).items():
+    kept = math.inf if memory_budget is None or "minerals" in chosen else memory_budget / 4
+    maps: dict[str, Any] = {"counts": np.zeros((rows, columns), dtype=np.float32)}
+    for row, batches in _batches(cube, rows_of_a_batch(columns)):
+        progress(row, rows, "predicting")
+        said: list[dict[str, NDArray[np.float32]]] = []
+        done = (first_row + row) * columns
+        for flat in batches:
+            said.append(ask(flat, cube.energy, done))
+            done += len(flat)
+        for name in said[0]:
+            values = np.concatenate([each[name] for each in said])
+            together = values.reshape(-1, columns, *values.shape[1:])
             if name not in maps:
-                maps[name] = np.empty((rows * columns, *values.shape[1:]), dtype=np.float32)
-            maps[name][done : done + len(values)] = values
-        done += len(flat)
-    progress(done, rows * columns, "predicting")
+                shape = (rows, columns, *values.shape[1:])
+                large = len(shape) == 3 and math.prod(shape) * 4 > kept
+                maps[name] = scratch_array(shape, np.float32, 0) if large else np.empty(shape, np.float32)
+            maps[name][row : row + len(together)] = together
+    progress(rows, rows, "predicting")
     return Prediction(
         model.description,
-        **{name: values.reshape(rows, columns, *values.shape[1:]) for name, values in maps.items()},
+        **maps,
         notes=(*doubts, *notes),
         doubts=doubts,
         pixel_size=cube.pixel_size,
@@ -178,12 +199,12 @@ def rows_of_a_batch(columns: int) -> int:
     return max(1, _BATCH // columns)
 
 
-def _batches(cube: SpectralCube, group: int) -> Iterator[NDArray[np.generic]]:
-    """Yield the spectra of a map in batches that begin at every group of rows."""
-    for _, block in cube.blocks(_BLOCK_BYTES, group):
+def _batches(cube: SpectralCube, group: int) -> Iterator[tuple[int, list[NDArray[np.generic]]]]:
+    """Yield the first row of each group of rows, and its spectra in batches."""
+    for band, block in cube.blocks(_BLOCK_BYTES, group):
         for row in range(0, len(block), group):
             flat = block[row : row + group].reshape(-1, block.shape[-1])
-            yield from (flat[start : start + _BATCH] for start in range(0, len(flat), _BATCH))
+            yield band.start + row, [flat[start : start + _BATCH] for start in range(0, len(flat), _BATCH)]
 
 
 def predict_spectra(

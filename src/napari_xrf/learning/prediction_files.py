@@ -9,6 +9,7 @@ show it with its axes in µm.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,7 @@ def write_prediction(
             f"{description.name} on {prediction.source}" if prediction.source else description.name
         )
         for done, (name, values) in enumerate({**given, "counts": prediction.counts}.items()):
-            _put_output(file, entry, name, np.asarray(values, dtype=np.float32), prediction.pixel_size)
+            _put_output(file, entry, name, values, prediction.pixel_size)
             check()
             progress(done + 1, len(given) + 1, "writing the prediction")
 
@@ -153,18 +154,20 @@ def read_prediction(path: str | Path) -> Prediction:
     return Prediction(description, counts, **told, **outputs)
 
 
-def _put_output(
-    file: Any, entry: Any, name: str, values: np.ndarray[Any, np.dtype[np.float32]], pixel_size: Any
-) -> None:
+def _put_output(file: Any, entry: Any, name: str, values: Any, pixel_size: Any) -> None:
     from napari_xrf.io.own.files import put_image_axes
 
     stored: dict[str, Any] = {}
-    if values.size:
-        rows, columns = values.shape[:2]
-        row_bytes = columns * values[0, 0].nbytes
-        chunk = (max(1, min(rows, _CHUNK_BYTES // row_bytes)), columns, *values.shape[2:])
+    rows, columns = values.shape[:2]
+    step = max(rows, 1)
+    if 0 not in values.shape:
+        row_bytes = 4 * math.prod(values.shape[1:])
+        step = max(1, min(rows, _CHUNK_BYTES // row_bytes))
+        chunk = (step, columns, *values.shape[2:])
         stored = {"chunks": chunk, "compression": "gzip", "compression_opts": 1, "shuffle": True}
-    dataset = file.create_dataset(name, data=values, **stored)
+    dataset = file.create_dataset(name, values.shape, np.float32, **stored)
+    for low in range(0, rows, step):
+        dataset[low : low + step] = values[low : low + step]
     dataset.attrs["interpretation"] = "image" if values.ndim == 2 else "spectrum"
     if name in _UNITS:
         dataset.attrs["units"] = _UNITS[name]

@@ -74,9 +74,13 @@ def element_maps_of(prediction: Prediction, elements: Sequence[str] | None = Non
         raise InvalidInput(f"{description.name} gives no intensities", "Choose a model for elements")
     shown = found_names(prediction) if elements is None else tuple(elements)
     rows = [description.names.index(name) for name in shown]
-    counts = np.moveaxis(prediction.intensity[..., rows], 2, 0).astype(np.float32)
+    counts = np.empty((len(rows), *prediction.map_shape), dtype=np.float32)
+    for band in prediction.bands():
+        counts[:, band] = np.moveaxis(prediction.intensity[band][..., rows], 2, 0)
     error = float(description.training.get("validation", {}).get("share_error", 0.0))
-    spread = np.sqrt(np.maximum(counts, 1.0) + (error * prediction.counts) ** 2).astype(np.float32)
+    spread = np.maximum(counts, np.float32(1.0))
+    spread += (error * prediction.counts) ** 2
+    np.sqrt(spread, out=spread)
     return ElementMaps(
         tuple(usual_family(name) for name in shown),
         counts,
@@ -95,9 +99,10 @@ def found_names(prediction: Prediction, least_part: float = 1e-3) -> tuple[str, 
     description = prediction.description
     if prediction.probability is None:
         return description.names
-    passed = prediction.probability >= description.thresholds
     needed = max(1, round(least_part * prediction.counts.size))
-    number = passed.sum(axis=(0, 1))
+    number = np.zeros(len(description.names), dtype=np.intp)
+    for band in prediction.bands():
+        number += (prediction.probability[band] >= description.thresholds).sum(axis=(0, 1))
     return tuple(name for name, seen in zip(description.names, number, strict=True) if seen >= needed)
 
 
