@@ -11,6 +11,7 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled, FileError, InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
+from napari_xrf.core.scratch import SLAB
 from napari_xrf.core.spectral_cube import AuxiliaryImage, Excitation, Provenance, SpectralCube
 
 EXCITATION = Excitation("tube", 50.0, "Rh", 51.5, 50.0, "helium", 142.5, "M4")
@@ -79,6 +80,16 @@ def test_a_lazy_cube_is_written_without_loading(tmp_path, full):
     io.write(second, lazy)
     np.testing.assert_array_equal(io.read(second).counts, full.counts)
     assert not lazy.is_loaded
+
+
+def test_images_of_channels_in_a_scratch_file_are_read_without_all_spectra(tmp_path):
+    cube = small_cube((4, 3, 300))
+    io.write(tmp_path / "cube.h5", cube)
+    counts = io.read(tmp_path / "cube.h5", memory_budget=1).load(1).counts
+    assert counts.slab == SLAB < 300
+    np.testing.assert_array_equal(counts[:, :, 290], cube.counts[:, :, 290])
+    np.testing.assert_array_equal(counts[2, 1], cube.counts[2, 1])
+    np.testing.assert_array_equal(counts, cube.counts)
 
 
 def test_truth_is_read_back(tmp_path, full):

@@ -22,6 +22,7 @@ from napari_xrf.core.counts import Counts, indices_of
 from napari_xrf.core.errors import XrfError
 
 _AT_ONCE = 32 * 2**20  # bytes read to take a few channels from
+SLAB = 128  # channels of a cube of spectra: an image of one is read without the others, and so is a spectrum
 _ROOM = "Free some space, name a roomier folder in TMPDIR, or allow more memory (--memory)"
 
 

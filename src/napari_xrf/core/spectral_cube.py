@@ -17,7 +17,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.interchange import labelled_array, parts_of_signal, signal_of
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.scratch import StoredCounts, filled, scratch_array
+from napari_xrf.core.scratch import SLAB, StoredCounts, filled, scratch_array
 
 BLOCK_BYTES = 64 * 2**20  # keeps a block and its float copy in a few hundred MB
 
@@ -276,7 +276,7 @@ class SpectralCube:
         budget = default_memory_budget() if memory_budget is None else memory_budget
         if isinstance(self.counts, Loads):
             return replace(self, counts=self.counts.load(budget, progress))
-        target = scratch_array(self.shape, self.counts.dtype, budget)
+        target = scratch_array(self.shape, self.counts.dtype, budget, SLAB)
         return replace(self, counts=filled(target, self.counts, progress, "reading"))
 
     def __repr__(self) -> str:

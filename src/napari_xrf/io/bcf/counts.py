@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.counts import Counts, indices_of
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.scratch import scratch_array
+from napari_xrf.core.scratch import SLAB, scratch_array
 from napari_xrf.io.bcf import records
 from napari_xrf.io.bcf.bytes import damaged
 from napari_xrf.io.bcf.index import Batch, ChannelIndex, PixelIndex, batches, read_batch
@@ -115,7 +115,7 @@ class BcfCounts:
 
     def load(self, memory_budget: int, progress: Progress = ignore_progress) -> Counts:
         """Return all counts (Y, X, E) as an array, or in a scratch file above the budget in bytes."""
-        out: Any = scratch_array(self.shape, self.dtype, memory_budget)
+        out: Any = scratch_array(self.shape, self.dtype, memory_budget, SLAB)
         if isinstance(out, np.ndarray):
             self._fill(out, range(self.shape[0]), range(self.shape[1]), progress)
             return out

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.counts import Counts, indices_of
 from napari_xrf.core.errors import FileError
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.scratch import scratch_array
+from napari_xrf.core.scratch import SLAB, scratch_array
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.whole_counts import CountFaults, narrowest, whole_counts
 
@@ -109,7 +109,9 @@ class Hdf5Counts:
 
     def load(self, memory_budget: int, progress: Progress = ignore_progress) -> Counts:
         """Return all counts (Y, X, E): an array as narrow as the largest allows, or in a scratch file."""
-        target: Any = scratch_array(self.shape, self.dtype, memory_budget, self._tile_shape(TILE_BYTES)[2])
+        step = self._tile_shape(TILE_BYTES)[2]
+        whole = step % SLAB == 0 or step == self.shape[2]  # no tile may end within a slab
+        target: Any = scratch_array(self.shape, self.dtype, memory_budget, min(step, SLAB) if whole else step)
         largest, done, total = 0, 0, prod(self.shape)
         with hdf5_file.opened(self.path) as file:
             for y, x, e in self.tiles():
