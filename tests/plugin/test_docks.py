@@ -366,8 +366,9 @@ def test_only_fitting_layers_are_offered(viewer, qtbot):
     for name in names:
         maps = dock(viewer, name).maps
         assert [maps.itemText(index) for index in range(maps.count())] == ["two phases"], name
-    labels = dock(viewer, "Clean up labels").labels
-    assert labels.count() == 0
+    cleaning = dock(viewer, "Clean up labels")
+    assert cleaning.labels.count() == 0
+    qtbot.waitUntil(lambda: cleaning.changes.text().startswith("'volume' has an energy axis"))
     viewer.layers["two phases"].name = "renamed"
     assert dock(viewer, "Spectrum").maps.currentText() == "renamed"
 
@@ -646,14 +647,23 @@ def test_all_spectra_go_into_one_table(viewer, qtbot, cube, tmp_path):
     assert sum(int(row.split(",")[1]) for row in rows) == int(cube.sum_spectrum().sum())
 
 
-def test_wrong_formulas_leave_no_curve(viewer, qtbot):
+def test_wrong_formulas_leave_no_curve_and_are_told_once(viewer, qtbot):
+    from napari.utils.notifications import notification_manager
+
     widget = spectrum_dock(viewer, qtbot)
     widget.formula.setText("CaCO3")
     widget.formula.editingFinished.emit()
     qtbot.waitUntil(lambda: "CaCO3" in [shown.name for shown in widget.plot.curves()], timeout=60_000)
+    before = len(notification_manager.records)
     widget.formula.setText("Xx9")
     widget.formula.editingFinished.emit()
     assert [shown.name for shown in widget.plot.curves()] == ["Mean"]
+    qtbot.waitUntil(lambda: len(notification_manager.records) > before, timeout=20_000)
+    widget.elements.setText("Qq")
+    for field in (widget.formula, widget.formula, widget.elements, widget.elements):
+        field.editingFinished.emit()  # as at Enter, and when the field is left
+    qtbot.wait(500)
+    assert len(notification_manager.records) == before + 2
 
 
 def test_removing_the_map_stops_the_work_on_it(viewer, qtbot):

@@ -92,6 +92,7 @@ class CleanUpDock(Dock):
         self.when_closed(self._end_preview)
         self.labels.chosen.connect(lambda _: self._choose())
         self.labels.edited.connect(self._preview)
+        self.follow(viewer.layers.events.inserted, lambda event: self._preview())
         self._take_form()
         self._choose()
 
@@ -129,7 +130,11 @@ class CleanUpDock(Dock):
         self._stop_job()
         before = self.labels.label_map()
         if before is None:
-            self.changes.setText("Open or make a label map first.")
+            deep = [each.name for each in self.viewer.layers if each._type_string == "labels"]
+            flatten = "Layers > Segment > Flatten labels of a map of spectra makes a label map of it."
+            self.changes.setText(
+                f"{deep[-1]!r} has an energy axis: {flatten}" if deep else "Open or make a label map first."
+            )
             self._take_preview_off()
             return
         try:

@@ -64,6 +64,8 @@ class SpectrumDock(Dock):
         self._summary: CubeSpectra | None = None
         self._pixel: tuple[int, int] | None = None
         self._expected: ExpectedSpectrum | None = None
+        self._asked: tuple[str, CubeSpectra | None] = ("", None)
+        self._wrong: str | None = None  # what was written for elements and could not be read
         self._classes: ClassSums | None = None
         self._fit: FittedSpectrum | None = None
         self._summing: Job | None = None
@@ -368,11 +370,15 @@ class SpectrumDock(Dock):
         self.plot.show_heights()
 
     def _mark(self) -> None:
+        text, told = self.elements.text(), self._wrong
+        self._wrong = None
         try:
-            names = parse_elements(self.elements.text())
+            names = parse_elements(text)
         except XrfError as error:
             names = ()  # marks of what was written before would seem to be those of this
-            tell_error(error)
+            self._wrong = text
+            if text != told:  # Qt says "finished" at Enter, and again when the field is left
+                tell_error(error)
         self.plot.markers.show(names)
 
     def _marked(self) -> tuple[str, ...]:
@@ -386,8 +392,9 @@ class SpectrumDock(Dock):
 
     def _expect(self) -> None:
         text, summary = self.formula.text().strip(), self._summary
-        if self._expected is not None and self._expected.formula == text:
+        if self._asked == (text, summary):  # Qt says "finished" at Enter, and again when the field is left
             return
+        self._asked = (text, summary)
         self._expected = None
         self.refresh()
         if not text or summary is None:
