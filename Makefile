@@ -5,7 +5,7 @@ RUN := .venv/bin
 SCREEN := $(if $(DISPLAY),,xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24")
 
 # What `make train-all` makes anew; each takes 3 to 35 minutes on one core.
-MODELS := line-mlp line-autoencoder element-mlp maxrf-cnn maxrf-cnn-gem vit lt-vit mineral-cnn mineral-cnn-attention \
+MODELS := line-mlp line-autoencoder element-mlp mineral-mlp maxrf-cnn maxrf-cnn-gem vit lt-vit mineral-cnn mineral-cnn-attention \
     mineral-cnn-bilstm pca vae painting-generator
 WEIGHTS := src/napari_xrf/learning/weights
 

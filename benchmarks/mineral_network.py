@@ -37,7 +37,7 @@ from napari_xrf.learning.prediction import predict
 from napari_xrf.learning.weights import load_model, save_model
 from napari_xrf.reference.minerals import load_library
 
-_CALIBRATION, _TEST = range(300), range(1000, 1300)
+_CALIBRATION, _TEST = range(73), range(1000, 1040)
 _DOSES = (300.0, 1e6)
 _TRACES = ("Mg", "Al", "Si", "K", "Ca", "Ti", "Mn", "Fe", "Zn", "Sr", "Ba", "Ce", "Pb", "Cu", "Ni", "Cr")
 _STRANGE = 0.2  # of the cases are samples of element_set, and no minerals
@@ -175,12 +175,15 @@ def calibrate(options: argparse.Namespace, models: Sequence[Model]) -> list[Tabl
     """Fit temperature and level of sets on independent spectra, and write the network with them."""
     (model,) = models
     plain = model.with_description(model.description.with_calibration(ProbabilityCalibration()))
-    logits, label = _independent_logits(plain, options.seeds or _CALIBRATION, options.folder)
+    seeds = options.seeds or _CALIBRATION
+    logits, label = _independent_logits(plain, seeds, options.folder)
     temperature = fit_temperature(logits, label, "minerals")
     level = fit_set_level(softmax(logits / temperature, axis=1), label)
     calibration = ProbabilityCalibration(temperature, set_level=level)
     description = model.description.with_calibration(calibration)
-    description = description.with_training(calibrated_on="benchmarks.mineral_network, seeds 0:300")
+    description = description.with_training(
+        calibrated_on=f"benchmarks.mineral_network {seeds.start}:{seeds.stop}"
+    )
     save_model(options.output, model.with_description(description))
     said = {"spectra": float(len(label)), "temperature": temperature, "level": level}
     return [Table("Calibration", {description.name: said})]

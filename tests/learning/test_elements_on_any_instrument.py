@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from napari_xrf.learning.element_mapping import map_elements_by
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.prediction import predict
 from napari_xrf.learning.registry import build_network
-from napari_xrf.learning.sources.instrument_bank import AXIS
+from napari_xrf.learning.sources.instrument_bank import AXIS, forget_banks
 from napari_xrf.learning.sources.instruments import make
 from napari_xrf.learning.training import describe
 from napari_xrf.learning.training_recipes import training_recipe
@@ -60,6 +61,19 @@ def test_banks_are_kept_and_made_again_where_they_are_damaged(monkeypatch, tmp_p
             kept.write_bytes(damage)
         again = make(instruments=1, samples=2, seed=5)
         assert np.array_equal(first.banks[0].lines, again.banks[0].lines)
+
+
+def test_what_is_kept_is_bounded_and_can_be_removed(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for number, name in enumerate(("banks-1", "minerals-1", "mine-1")):
+        (tmp_path / "napari-xrf" / name).mkdir(parents=True)
+        (tmp_path / "napari-xrf" / name / "0.npz").write_bytes(bytes(100))
+        os.utime(tmp_path / "napari-xrf" / name, (number, number))
+    assert forget_banks(150) == 100
+    assert {path.name for path in (tmp_path / "napari-xrf").iterdir()} == {"minerals-1", "mine-1"}
+    assert forget_banks(but="minerals-1") == 0
+    assert forget_banks() == 100
+    assert {path.name for path in (tmp_path / "napari-xrf").iterdir()} == {"mine-1"}
 
 
 def test_what_a_file_does_not_say_is_nothing():

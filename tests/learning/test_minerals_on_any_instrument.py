@@ -92,6 +92,12 @@ def test_names_that_no_pixel_tells_apart_are_one_class():
     assert labels.confidence[:30].min() > 0.94
 
 
+def test_minerals_of_one_composition_are_answered_together():
+    rows = [(0.9, 0.01, 0.04, 0, 0.05)]
+    (said,) = label_map_of(answers(rows, names=("marcasite", "halite", "pyrite", "quartz"))).shares()
+    assert said == "marcasite / pyrite"
+
+
 def test_one_sure_spectrum_has_one_name_and_an_unsure_one_several():
     (sure,) = label_map_of(answers([(0.97, 0.01, 0.01, 0.01, 0)])).shares()
     (unsure,) = label_map_of(answers([(0.4, 0.35, 0.2, 0.01, 0.04)])).shares()
@@ -100,7 +106,7 @@ def test_one_sure_spectrum_has_one_name_and_an_unsure_one_several():
 
 def test_what_was_not_asked_for_becomes_unknown_unless_it_looks_like_what_was():
     kept = np.array([True, False, False, True])
-    said = restricted(answers([(0.3, 0.6, 0, 0, 0.1), (0.01, 0, 0.98, 0, 0.01)]), kept)
+    said = restricted(answers([(0.3, 0.6, 0, 0, 0.1), (0.005, 0, 0.985, 0, 0.01)]), kept)
     assert np.allclose(said.probability.sum(axis=-1) + said.unknown, 1, atol=1e-5)
     assert not said.probability[..., 1:3].any()
     assert said.probability[0, 0, 0] > 0.5

@@ -23,7 +23,8 @@ from napari_xrf.physics.instrument import load_instrument
         ("mineral-cnn", "sem-eds", "electrons"),
         ("mineral-cnn", "gem", "resolution"), ("lt-vit", "gem", ""), ("lt-vit", "m4-tornado", "resolution"),
         ("maxrf-cnn", "synchrotron", ""), ("element-mlp", "sem-eds", ""), ("element-mlp", "synchrotron", ""),
-        ("element-mlp", "gem", "resolution"), ("line-mlp", "sem-eds", "electrons"),
+        ("element-mlp", "gem", "resolution"), ("mineral-mlp", "sem-eds", ""),
+        ("mineral-mlp", "gem", "resolution"), ("line-mlp", "sem-eds", "electrons"),
         ("line-mlp", "m4-tornado", ""),
     ],
 )  # fmt: skip

@@ -66,6 +66,9 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     decode.set_defaults(run=write_decoded)
 
     models = verbs.add_parser("models", parents=[common], help="the shipped models and the networks")
+    models.add_argument(
+        "--clear-cache", action="store_true", help="remove the expected spectra that trainings have kept"
+    )
     models.set_defaults(run=list_models)
 
 
@@ -215,6 +218,11 @@ def list_models(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf.learning.training_recipes import RECIPES
     from napari_xrf.learning.weights import read_description, shipped_models
 
+    if arguments.clear_cache:
+        from napari_xrf.learning.sources.instrument_bank import forget_banks
+
+        removed = forget_banks()
+        return Answer({"removed_bytes": removed}, f"removed {removed / 1e6:.0f} MB")
     shipped = [
         {**_facts(read_description(name)), "name": name, "file": str(path)}
         for name, path in shipped_models().items()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.label_map import LabelClass, group_name
 from napari_xrf.minerals.separability import inseparable_groups
+from napari_xrf.reference.minerals import load_library
 
 if TYPE_CHECKING:
     from napari_xrf.learning.prediction import Prediction
@@ -25,7 +27,7 @@ STRANGER_SHARE = 0.2  # of what such models learn from: how likely "unknown" is 
 _SHARED = 0.1  # of a name's pixels, above which another name in their sets makes one class of both
 _MOST_PIXELS = 20_000  # that groups are formed from
 _ROUNDS, _SEEN_BEFORE = 20, 25.0  # of EM, and pixels of each name that count as seen in any map
-_UNNAMED = 0.05  # how much less likely a mineral is that was not asked for than one that was
+_UNNAMED = 0.02  # how much less likely a mineral is that was not asked for than one that was
 
 
 def fit_set_level(probability: NDArray[np.floating], label: NDArray[np.integer]) -> float:
@@ -55,7 +57,7 @@ def answer_sets(probability: NDArray[np.floating], level: float) -> NDArray[np.b
 def restricted(prediction: Prediction, kept: NDArray[np.bool_]) -> Prediction:
     """Return a prediction in which some of the K classes cannot be, by Bayes' rule.
 
-    What a model that knows every mineral says of others stays possible, but 20 times less likely than
+    What a model that knows every mineral says of others stays possible, but 50 times less likely than
     before: spectra of minerals that were not asked for become unknown.
     """
     assert prediction.probability is not None
@@ -78,17 +80,19 @@ def grouped(prediction: Prediction) -> Prediction:
     seen = every[filled[:: max(1, len(filled) // _MOST_PIXELS)]].astype(np.float64)
     in_sets = (seen * answer_sets(seen, level))[:, :-1]
     weight = in_sets.sum(axis=0)
+    possible = seen.max(axis=0)[:-1] > 0
+    shared = shared_sets(in_sets)
+    shared[twins(description.names) & possible & possible[:, None]] = 0.5
     groups = [
-        sorted(group, key=lambda member: -weight[member])
-        for group in inseparable_groups(shared_sets(in_sets), _SHARED)
+        sorted(group, key=lambda member: -weight[member]) for group in inseparable_groups(shared, _SHARED)
     ]
     membership = np.zeros((every.shape[1], len(groups) + 1), dtype=np.float32)
     membership[-1, -1] = 1
     for column, group in enumerate(groups):
         membership[group, column] = 1
     merged = every @ membership
-    possible = np.append(seen.max(axis=0)[:-1] > 0, False).astype(np.float64) @ membership
-    prior = (1 - STRANGER_SHARE) * possible / max(possible.sum(), 1.0)
+    number = np.append(possible, False).astype(np.float64) @ membership
+    prior = (1 - STRANGER_SHARE) * number / max(number.sum(), 1.0)
     prior[-1] = STRANGER_SHARE
     merged = merged * _share_factors(seen @ membership, prior)
     merged /= np.maximum(merged.sum(axis=1, keepdims=True), 1e-30)
@@ -125,6 +129,25 @@ def _share_factors(probability: NDArray[np.floating], prior: NDArray[np.floating
         likely /= np.maximum(likely.sum(axis=1, keepdims=True), 1e-30)
         shares = (likely.sum(axis=0) + known * before) / (len(likely) + known)
     return np.asarray(shares / before, dtype=np.float64)
+
+
+@lru_cache(maxsize=8)
+def twins(names: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Return which of the library's minerals have one composition, pyrite and marcasite for instance, (K, K).
+
+    Ranges that begin at different ends are no reason to tell their common end apart.
+    """
+    library = {mineral.name: mineral for mineral in load_library()}
+    made = []
+    for number, name in enumerate(names):
+        mineral = library.get(name)
+        parts = (
+            mineral.composition([entry.low for entry in mineral.substitutions]).mass_fractions
+            if mineral
+            else {}
+        )
+        made.append({(element, round(part, 3)) for element, part in parts.items()} or {("", float(number))})
+    return np.array([[one == other for other in made] for one in made])
 
 
 def shared_sets(probability: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ Made once, and kept in the user's cache.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from napari_xrf.synthesis.random_samples import SAMPLE_ELEMENTS, draw_sample, tr
 
 AXIS = EnergyAxis(0.02, 0.02, 2048)
 _FORMAT = 1  # of what is kept; another one is made anew
+_PREFIXES, _MOST_KEPT = ("banks-", "minerals-"), 2**30  # folders of the cache, and bytes in all of them
 _HALF_FWHM = 0.6  # of a peak's window, in FWHM
 _WINDOW_KEV = (0.2, 40.0)
 _ORDER = 1  # secondary fluorescence changes the shares of lines by less than they are drawn from
@@ -102,10 +104,11 @@ def kept_arrays(
     progress: Progress = ignore_progress,
 ) -> Iterator[tuple[Instrument, dict[str, NDArray[Any]]]]:
     """Yield random instruments, and what was made of each: in the user's cache from the first time on."""
+    forget_banks(_MOST_KEPT, folder)
     for number in range(instruments):
         generator = np.random.default_rng([seed, number])
         instrument = draw_instrument(generator, AXIS)
-        path = cache_folder() / folder / f"{number}.npz"
+        path = _cache() / folder / f"{number}.npz"
         try:
             with np.load(path, allow_pickle=False) as kept:
                 arrays = dict(kept)
@@ -116,8 +119,19 @@ def kept_arrays(
         progress(number + 1, instruments, "expected spectra of instruments")
 
 
-def cache_folder() -> Path:
-    """Return the folder of what was made for trainings, which may be removed at any time."""
+def forget_banks(most_bytes: int = 0, but: str = "") -> int:
+    """Remove what trainings kept, the oldest folders first, until less is left; return the bytes removed."""
+    folders = [path for path in _cache().glob("*-*") if path.name.startswith(_PREFIXES) and path.is_dir()]
+    sizes = {path: sum(file.stat().st_size for file in path.iterdir()) for path in folders}
+    removed = 0
+    for path in sorted(folders, key=lambda path: path.stat().st_mtime):
+        if path.name != but and sum(sizes.values()) - removed > most_bytes:
+            shutil.rmtree(path, ignore_errors=True)
+            removed += sizes[path]
+    return removed
+
+
+def _cache() -> Path:
     return users_cache() / "napari-xrf"
 
 

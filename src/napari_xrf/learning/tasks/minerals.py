@@ -183,8 +183,9 @@ TASK = Task(
     does="names the mineral of a spectrum, or says that it is none of its classes",
     fails=(
         "Minerals that are none of its classes may be taken for one; docs/networks.md tells how often. "
-        "Spectra of other excitation (electrons, one energy) are outside of what it has seen. Thin grains "
-        "over a host, and pixels that see several minerals, are called by what dominates."
+        "One that learnt one instrument knows no other excitation. Metals whose oxides look the same are "
+        "called by those. Thin grains over a host, and pixels that see several minerals, are called by what "
+        "dominates."
     ),
     losses=losses,
     validation_figures=validation_figures,
