@@ -55,6 +55,7 @@ _SEED = 20260701
 # each further part of a fine-grained mixture must.
 _ACCESSORY, _RARE = 8.0, 24.0
 _STEP, _STEP_GIVEN = 12.0, 30.0
+_TEMPER, _TEMPER_GIVEN = 0.25, 0.7  # of differences of scores; a list that somebody chose holds what is there
 _TOLD = 4
 _UNSEEN = frozenset({"Li", "Be", "B"})  # what sets a mineral apart, and no map shows it
 
@@ -448,7 +449,9 @@ def _candidates(search: MineralSearch, classes: list[tuple[int, ...]]) -> Candid
     """Return what ends may be: where nobody chose the minerals, rare ones need more evidence."""
     number = len(search.minerals)
     if not search.automatic:
-        return Candidates(number, classes, np.zeros(number), np.ones(number, dtype=bool), _STEP_GIVEN)
+        return Candidates(
+            number, classes, np.zeros(number), np.ones(number, dtype=bool), _STEP_GIVEN, _TEMPER_GIVEN
+        )
     shipped = {mineral.name: mineral for mineral in load_library()}
     common, accessory = set(minerals_of_set("common")), minerals_of_sets()
 
@@ -459,7 +462,7 @@ def _candidates(search: MineralSearch, classes: list[tuple[int, ...]]) -> Candid
         return _ACCESSORY if usual else _RARE
 
     rarity = np.array([cost(mineral) for mineral in search.minerals])
-    return Candidates(number, classes, rarity, rarity == 0, _STEP)
+    return Candidates(number, classes, rarity, rarity == 0, _STEP, _TEMPER)
 
 
 def _told(ends: Sequence[End], names: Sequence[Name], minerals: tuple[Mineral, ...]) -> tuple[str, ...]:

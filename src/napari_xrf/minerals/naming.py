@@ -33,7 +33,6 @@ _LEAST_FOR_DOSE = 3
 _DOSE_SPREAD = 0.1  # of the logarithm of an end's counts
 _MOST_FOR_BRIGHTNESS = 25.0
 _MOST_PARTS = 4  # of a mixture
-_TEMPER = 0.7  # of differences of scores, which know nothing of errors that all bins share
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +85,8 @@ class Candidates:
         Which of them may be parts of a fine-grained mixture.
     step
         What each further part of one must explain.
+    temper
+        Of differences of scores, which know nothing of errors that all bins share nor of what no list holds.
     """
 
     listed: int
@@ -93,6 +94,7 @@ class Candidates:
     rarity: NDArray[np.float64]
     blending: NDArray[np.bool_]
     step: float
+    temper: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,8 +289,8 @@ def _decide(
     alike = tuple(sorted(m for m, score in inside.items() if abs(score - inside[first]) < _ALIKE))
     if not _look_alike([int(table.points[best[m]]) for m in alike], expected):
         return Name((), 1.0, misfit, -1, stranger, better)
-    weight = {m: float(np.exp(-0.5 * _TEMPER * (score - lowest))) for m, score in inside.items()}
-    unlisted = _UNLISTED * float(np.exp(0.5 * _TEMPER * min(better - margin, 0.0)))
+    weight = {m: float(np.exp(-0.5 * candidates.temper * (score - lowest))) for m, score in inside.items()}
+    unlisted = _UNLISTED * float(np.exp(0.5 * candidates.temper * min(better - margin, 0.0)))
     probability = sum(weight[m] for m in alike) / (sum(weight.values()) + unlisted)
     winner = min(inside, key=lambda mineral: inside[mineral])
     return Name(alike, probability, misfit, int(table.points[best[first]]), stranger, better, winner)
@@ -331,7 +333,7 @@ def _or_blend(
     if name.minerals:
         own = np.isin(owner, name.minerals)
         single = float((scores + candidates.rarity[np.minimum(owner, candidates.listed - 1)])[own].min())
-    odds = float(np.exp(-0.5 * _TEMPER * np.clip(costs[place] - single, -200, 200)))
+    odds = float(np.exp(-0.5 * candidates.temper * np.clip(costs[place] - single, -200, 200)))
     areas = blend.areas(expected)
     if odds < 1:
         # A mixture that is mostly of it says the same.
