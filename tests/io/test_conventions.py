@@ -90,6 +90,11 @@ def test_a_sum_is_known_by_its_counts(tmp_path):
     np.testing.assert_array_equal(read(path, detector="fx_merged")[1], COUNTS)
 
 
+def test_equal_detectors_beside_an_empty_one_are_no_sums(tmp_path):
+    path = bliss(tmp_path / "a.h5", {"fx_det0": COUNTS, "fx_det1": 0 * COUNTS, "fx_det2": COUNTS})
+    np.testing.assert_array_equal(read(path)[1], 2 * COUNTS)
+
+
 def test_spectra_beside_the_detector(tmp_path):
     cube, counts, _ = read(bliss(tmp_path / "a.h5", {"fx_det0": COUNTS}, "instrument/{}/data"))
     np.testing.assert_array_equal(counts, COUNTS)

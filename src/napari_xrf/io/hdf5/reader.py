@@ -376,11 +376,12 @@ def _compared(
 
 
 def _sums_among(sums: Sequence[NDArray[np.uint64]]) -> list[int]:
-    """Return which spectra are, channel by channel, the sum of all others."""
+    """Return which spectrum is, channel by channel, the sum of all others: one at most, of two at least."""
     if len(sums) < 3 or len({one.size for one in sums}) > 1:
         return []
     total = np.sum(sums, axis=0)
-    return [at for at, one in enumerate(sums) if one.any() and np.array_equal(2 * one, total)]
+    found = [at for at, one in enumerate(sums) if one.any() and np.array_equal(2 * one, total)]
+    return found if len(found) == 1 else []  # equal detectors beside an empty one are no sums
 
 
 def _disagreement(stored: NDArray[np.float64], own: NDArray[np.float64]) -> tuple[str, ...]:
