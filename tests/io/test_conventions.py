@@ -220,3 +220,13 @@ def test_places_of_points_in_their_unit(tmp_path, unit, factor, size, told):
     np.testing.assert_array_equal(counts, COUNTS)
     assert cube.pixel_size == (size if size is None else pytest.approx(size))
     assert told in warned
+
+
+def test_normalised_detectors_are_summed_on_one_scale(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        # The axes lie apart, so that the detectors are read one by one; the second has half the steps.
+        for at, (step, offset) in enumerate(((1e-3, 0.0), (5e-4, 0.1))):
+            file[f"stack/instrument/detector_0{at}/data"] = (step * COUNTS).astype(np.float32)
+            file[f"stack/instrument/detector_0{at}/calibration"] = [offset, 0.01, 0.0]
+    total = read(tmp_path / "a.h5")[1].sum()
+    assert total == pytest.approx(3 * COUNTS.sum(), rel=1e-3)

@@ -280,10 +280,13 @@ def _with_counts(
     """Read the counts if they fit, and add the warnings that only the counts can give."""
     fits = sum(prod(part.shape) * part.dtype.itemsize for part in parts) <= budget
     faults, warnings, told = CountFaults(), list(notes), []
-    for part in parts:
-        one, scaled = _prepared(replace(part, faults=faults if fits else CountFaults()), fits)
+    samples = [part.sample() if part.stored_dtype.kind == "f" else np.zeros(0) for part in parts]
+    scales = list(map(scale_of, samples))  # normalised detectors are summed on one scale
+    for part, sample, scale in zip(parts, samples, scales, strict=True):
+        common = max(scales) if scale != 1 else 1.0
+        one = _prepared(replace(part, faults=faults if fits else CountFaults()), sample, common, fits)
         told.append(one)
-        warnings += scaled
+        warnings += (scale_note(common),) if common != 1 else ()
     joined: Hdf5Counts | DetectorSum = told[0]
     if len(parts) > 1:
         joined = DetectorSum(tuple(told), tuple(axes))
@@ -314,17 +317,14 @@ def _with_counts(
     return replace(read, provenance=replace(cube.provenance, warnings=tuple(dict.fromkeys(warnings))))
 
 
-def _prepared(counts: Hdf5Counts, fits: bool) -> tuple[Hdf5Counts, tuple[str, ...]]:
-    """Return counts told how to make values whole, as a sample shows, and a warning when they are scaled."""
+def _prepared(counts: Hdf5Counts, sample: NDArray[Any], scale: float, fits: bool) -> Hdf5Counts:
+    """Return counts told how to make values whole, as a sample of them shows; ``scale`` multiplies them."""
     if counts.stored_dtype.kind != "f":
-        return counts, ()
-    sample = counts.sample()
-    scale = scale_of(sample)
+        return counts
     finite = sample[np.isfinite(sample)]
     wide = counts.wide or bool(finite.size and float(finite.max()) * scale > _NEAR_32_BITS and not fits)
     fractional = fits or bool(np.any(finite * scale != np.rint(finite * scale)))
-    told = replace(counts, fractional=fractional, wide=wide, scale=scale)
-    return told, (scale_note(scale),) if scale != 1 else ()
+    return replace(counts, fractional=fractional, wide=wide, scale=scale)
 
 
 def _stored_sum(
