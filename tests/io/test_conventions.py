@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -230,3 +232,12 @@ def test_normalised_detectors_are_summed_on_one_scale(tmp_path):
             file[f"stack/instrument/detector_0{at}/calibration"] = [offset, 0.01, 0.0]
     total = read(tmp_path / "a.h5")[1].sum()
     assert total == pytest.approx(3 * COUNTS.sum(), rel=1e-3)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows follows them")
+def test_links_with_paths_of_windows_are_told(tmp_path):
+    path = bliss(tmp_path / "a.h5", {})
+    with h5py.File(path, "a") as file:
+        file["1.1/measurement/mca"] = h5py.ExternalLink("D:\\data\\det.h5", "/entry/data")
+    with pytest.raises(FileError, match=r"open det\.h5 itself"):
+        io.read(path)

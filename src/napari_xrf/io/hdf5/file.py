@@ -7,7 +7,7 @@ import fnmatch
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import h5py
@@ -160,6 +160,8 @@ def link_target(parent: str | Path, name: str) -> Path | None:
 
 def copy_to(parent: Path, name: str) -> str:
     """Return where to copy a missing file so that HDF5 finds it: beside the map, unless it names a folder."""
+    if "\\" in name and not Path(name).is_absolute():
+        return f"HDF5 follows paths of Windows only there: open {PureWindowsPath(name).name} itself"
     relative = not Path(name).is_absolute() and len(Path(name).parts) > 1
     return f"Copy that file to {parent.parent / name}" if relative else "Copy that file beside this one"
 
