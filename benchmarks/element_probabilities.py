@@ -155,7 +155,7 @@ def main() -> None:
         named = collect(options.folder, options.derived, range(first, end), options.cases)
         if options.kept is not None:
             options.kept.write_bytes(pickle.dumps(named))
-    probability = left_out(named)
+    probability, scale = left_out(named), fit_scale(named)
     kept = probability > 0
     named, probability = [one for one, own in zip(named, kept, strict=True) if own], probability[kept]
     print(table(named, probability))
@@ -163,7 +163,7 @@ def main() -> None:
     print(f"Called 0.95 or more: {sure.sum()} of {sure.size} there, {100 * sure.mean():.1f} %")
     if options.picture is not None:
         draw(named, probability, options.picture)
-    print("Fitted to all:", np.round(fit_scale(named), 2).tolist())
+    print("Fitted to all:", np.round(scale, 2).tolist())
 
 
 if __name__ == "__main__":
