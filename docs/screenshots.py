@@ -15,6 +15,8 @@ import napari
 import numpy as np
 from benchmarks.window_hand import finish, let_pass, save_picture, until
 
+from napari_xrf.plugin.window import open_dock
+
 FOLDER = Path(__file__).parent / "images"
 PLUGIN = "napari-xrf"
 
@@ -172,13 +174,13 @@ def ask_model(viewer: Any) -> None:
     until(lambda: widget.answer is not None and widget.answer.region == "Region 2")
     widget.table.picked.emit(widget.table.name())
     let_pass(1)
-    shown, spectrum = viewer.window.add_plugin_dock_widget(PLUGIN, "Spectrum")  # it is open already
+    spectrum = open_dock(viewer, "Spectrum")  # the selected row has opened it
     until(lambda: spectrum.plot.curves())
     let_pass(1)
     viewer.reset_view()
     save_picture(viewer, FOLDER / "inference.png")
     viewer.layers.remove(regions)
-    shown.destroyOnClose()
+    spectrum.parent().destroyOnClose()
     dock.destroyOnClose()
 
 

@@ -550,6 +550,18 @@ def test_a_job_is_over_when_its_result_is_there(viewer, qtbot, monkeypatch):
     assert not job.running
 
 
+def test_a_job_is_not_over_before_its_result_is_told(viewer, qtbot):
+    seen = []
+
+    def tell(result):
+        qtbot.wait(300)  # as napari handles events while it adds a layer
+        seen.append(job.running)
+
+    job = Job("Counting", lambda progress: 42, on_done=tell).start()
+    qtbot.waitUntil(lambda: seen == [True])
+    qtbot.waitUntil(lambda: not job.running)
+
+
 def test_no_job_waits_for_others(viewer, qtbot):
     from qtpy.QtCore import QThreadPool
 

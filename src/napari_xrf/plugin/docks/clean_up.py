@@ -16,7 +16,7 @@ from napari_xrf.core.label_map import LabelMap
 from napari_xrf.minerals.cleanup import CleanUpStep, changes, clean_labels, parse_clean_up
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
-from napari_xrf.plugin.forms.parts import button, row, wrapped
+from napari_xrf.plugin.forms.parts import button, expanding, row, wrapped
 from napari_xrf.plugin.jobs.job import Job
 from napari_xrf.plugin.layers.labels import label_layer
 from napari_xrf.plugin.layers.layer_data import add_layers, spatial_keywords, with_keywords
@@ -62,6 +62,7 @@ class CleanUpDock(Dock):
         only = ComboBox(
             name="only", label="Only", choices=[ALL_CLASSES], tooltip="Work on one class or on all"
         )
+        expanding(only.native)  # names of classes may be long
         self.form = Container(widgets=[*sizes, potts, fill, only], labels=False)
         self.order = QLineEdit()
         self.order.setToolTip("The steps in their order, as for --clean; change it, or write your own")

@@ -32,6 +32,7 @@ from napari_xrf.plugin.window import bind_keys, settings
 from napari_xrf.plugin.writers import recognized_name
 
 _BAR, _WIDEST = 20, 470  # pixels: of a scroll bar, and the width that a dock may ask for
+_PADDING = 6  # pixels above and below a message, which the window's style takes
 _LINES = 4  # of a dock's message that are seen at once
 _LOW = 290  # pixels of a dock at the bottom, which leave the map the larger part of a small screen
 
@@ -58,7 +59,7 @@ class Dock(QWidget):  # type: ignore[misc]
         self.viewer = viewer
         self.job_bar = JobBar()
         self.said = _Message()
-        self._own_place = bool(self.title) and _was_moved(self.title)
+        self._placed = _remembered_places(self.title)
         ends: list[Callable[[], object]] = [self.job_bar.release]
         self._ends = ends
         self.job_bar.busy.connect(self._turn_busy)
@@ -207,7 +208,7 @@ class Dock(QWidget):  # type: ignore[misc]
         bind_keys(self.viewer, window)
         # The column of layers keeps its height when a dock stands at the bottom.
         window.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
-        if not self._own_place and window.dockWidgetArea(dock) != self.area:
+        if getattr(dock, "name", "") not in self._placed and window.dockWidgetArea(dock) != self.area:
             window.addDockWidget(self.area, dock)
             window.resizeDocks([dock], [_LOW], Qt.Orientation.Vertical)
         area = window.dockWidgetArea(dock)
@@ -277,7 +278,8 @@ class _Message(QScrollArea):  # type: ignore[misc]
 
     def _fit(self) -> None:
         needed = self._label.heightForWidth(max(self.width() - _BAR, 1))
-        self.setFixedHeight(min(max(needed, 0), _LINES * self._label.fontMetrics().lineSpacing()))
+        most = _LINES * self._label.fontMetrics().lineSpacing()
+        self.setFixedHeight(_PADDING + min(max(needed, 0), most))
 
 
 class _Column(QWidget):  # type: ignore[misc]
@@ -298,8 +300,9 @@ def _call_once(ends: list[Callable[[], object]]) -> None:
             ends.pop()()
 
 
-def _was_moved(title: str) -> bool:
-    """Whether napari remembers where a dock stood in an earlier session."""
+def _remembered_places(title: str) -> frozenset[str]:
+    """Return the names under which napari remembers a dock; the menu and we give it different ones."""
     from napari.settings import get_settings
 
-    return any(name.startswith(f"{title} (") for name in get_settings().application.plugin_widget_positions)
+    places = get_settings().application.plugin_widget_positions
+    return frozenset(name for name in places if title and name.startswith(f"{title} ("))

@@ -59,7 +59,7 @@ class Job(QObject):  # type: ignore[misc]
         self._worker: Any = None
         self._bar: Any = None
         self._cancelled = False
-        self._drawing = False
+        self._drawing = self._telling = False
         queued = Qt.ConnectionType.QueuedConnection
         self._over.connect(self._finish, queued)
         self.progressed.connect(self._show, queued)
@@ -133,15 +133,18 @@ class Job(QObject):  # type: ignore[misc]
             self._drawing = False
 
     def _finish(self, tell: Callable[[Any], None] | None, content: Any) -> None:
-        if not self.cancelled and tell is not None:
-            try:
+        self._telling = True  # napari handles events while it adds layers: the thread may end in between
+        try:
+            if not self.cancelled and tell is not None:
                 tell(content)
-            except XrfError as error:
-                self._on_error(error)
-        self._end()  # in this turn, whenever its thread ends: who sees the result can work on it
+        except XrfError as error:
+            self._on_error(error)
+        finally:
+            self._telling = False
+            self._end()  # in this turn, whenever its thread ends: who sees the result can work on it
 
     def _end(self) -> None:
-        if not self.running:
+        if self._telling or not self.running:
             return
         self.running = False
         if self._bar is not None:
