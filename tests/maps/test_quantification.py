@@ -221,6 +221,9 @@ def test_a_standard_may_leave_out_its_oxygen_but_not_most_of_itself():
     assert full["O"] == pytest.approx(0.44, abs=0.03)
     assert any("oxygen" in note for note in notes)
     assert completed_composition({"Cu": 0.65, "Zn": 0.35}) == ({"Cu": 0.65, "Zn": 0.35}, ())
+    known = calibrate_map(spectrum_of(GLASS, "m4-tornado", 1e4))
+    with pytest.raises(InvalidInput, match="no line of its elements"):
+        calibrate_instrument(known.instrument, [Standard(known, {"H": 1.0})])
     with pytest.raises(InvalidInput, match="holds 4 %"):
         completed_composition({"Fe": 0.028})
 

@@ -159,6 +159,8 @@ class _Measured:
         setting, instrument = part.setting, replace(part.instrument, sensitivities=Sensitivities())
         shown = (setting.energy, setting.low, setting.high, setting.highest_kev)
         elements = [element for element in standard.composition if families_of(element, *shown)]
+        if not set(elements) - {"O"}:
+            raise InvalidInput("a standard's spectrum shows no line of its elements", "Check its table")
         continuum = continuum_of(standard.composition, part, instrument)
         return cls(part, standard.composition, counts_with_argon(part, elements, continuum, progress))
 
