@@ -141,8 +141,10 @@ def test_a_probability_follows_its_evidence():
     assert probability_of(replace(seen, odds=600.0)) > likely
     assert probability_of(replace(seen, part=0.001)) < likely
     assert probability_of(replace(seen, prior=-7.0)) < likely
-    unsound = ({"hidden": True}, {"anode": True}, {"significance": 2.0}, {"contrast": 0.01}, {"odds": 5.0})
+    faint = {"contrast": 0.01, "siblings": 2.0}
+    unsound = ({"hidden": True}, {"anode": True}, {"significance": 2.0}, faint, {"odds": 5.0})
     assert [probability_of(replace(seen, **one)) for one in unsound] == [0.0] * 5
+    assert probability_of(replace(seen, contrast=0.01)) == likely  # its other lines are seen
     alone = replace(seen, siblings=None, reflections=0.0)  # a reflection is likelier to lie there
     assert probability_of(alone) == 0
 

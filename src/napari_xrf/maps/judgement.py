@@ -91,6 +91,11 @@ class Evidence:
         """The odds, less what lines in the wrong ratio cost where they are not overwhelming."""
         return self.odds - _WRONG_RATIO * (self.disagree and self.odds < _DOUBTFUL)
 
+    @property
+    def seen_beside(self) -> bool:
+        """Whether lines beside the main peak are seen: As below Pb is told by its Kβ."""
+        return self.siblings is not None and self.siblings >= _SEEN_SIBLINGS
+
 
 @dataclass(frozen=True)
 class FoundElement:
@@ -166,13 +171,13 @@ def probability_of(seen: Evidence, scale: tuple[float, ...] = _SCALE) -> float:
         seen.hidden
         or seen.tested_odds < least
         or seen.significance < _SIGNIFICANT
-        or seen.contrast < _NOTICEABLE
+        or (seen.contrast < _NOTICEABLE and not seen.seen_beside)
     ):
         return 0.0
     likely = math.fsum(factor * term for factor, term in zip(scale, terms_of(seen), strict=True))
     probability = 1 / (1 + math.exp(-likely))
     if seen.part < _SMALL_PART:
-        if seen.siblings is None or seen.siblings < _SEEN_SIBLINGS:
+        if not seen.seen_beside:
             probability = min(probability, 1 / (1 + math.exp(seen.reflections - seen.prior)))
         if seen.anode:
             probability = min(probability, _TUBE_OR_SAMPLE)
