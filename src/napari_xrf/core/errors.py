@@ -43,6 +43,10 @@ def told_of(path: str | Path) -> Iterator[None]:
         raise FileError(path, f"cannot be read ({error.strerror or error})") from error
     except MemoryError as error:
         raise FileError(path, "needs more memory than there is", "Give a smaller memory budget") from error
+    except ImportError as error:
+        raise FileError(
+            path, f"needs a package that cannot be loaded ({error})", "Install it, or napari-xrf anew"
+        ) from error
     except Exception as error:  # no reader foresees every damage
         text = " ".join(str(error).split())[:200]
         raise FileError(
