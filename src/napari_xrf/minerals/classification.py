@@ -308,6 +308,7 @@ class MineralPlan:
         rows = slice(first, first + cube.shape[0]) if rows is None else rows
         shape = (rows.stop - rows.start, cube.shape[1])
         number = len(self.outline.phases)
+        nameless = np.array([not members for members in self.outline.phases])
         result = MineralRows(
             np.full(shape, _NOT_MEASURED, dtype=np.int16),
             np.zeros(shape, dtype=np.float32),
@@ -324,7 +325,6 @@ class MineralPlan:
             wrong = found.misfit > self.limit
             guessed = ~wrong & ~found.decided
             winner = np.where(wrong[:, None], 0, found.areas).argmax(axis=1)
-            nameless = np.array([not members for members in self.outline.phases])
             result.chosen[at][held] = np.where(wrong | guessed | nameless[winner], -1, winner)
             result.confidence[at][held] = np.where(
                 wrong, 1 - self.unknown_level, np.where(guessed, 1 - found.probability, found.probability)
