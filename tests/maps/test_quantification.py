@@ -11,7 +11,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.io import read
-from napari_xrf.maps.calibrated_map import calibrate_map
+from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
 from napari_xrf.maps.composition import Recipe, expected_families
 from napari_xrf.maps.quantification import quantify
 from napari_xrf.maps.quantities import Quantities
@@ -22,7 +22,7 @@ from napari_xrf.maps.standards import (
     completed_composition,
     read_truth_table,
 )
-from napari_xrf.physics.excitation import excitation_of
+from napari_xrf.physics.excitation import described, excitation_of
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.physics.sensitivities import MeasuredStandard, Sensitivities, sensitivities_from
@@ -103,21 +103,31 @@ def test_a_peak_where_argon_lies_is_not_yet_air(states):
         assert found[element].weight_fraction == pytest.approx(clean[element].weight_fraction, rel=0.05)
 
 
-def test_argon_tells_of_air_that_leaks_into_helium():
+def leaking_helium() -> SpectralCube:
     leaking = replace(load_instrument("pixl-breadboard"), air_part=0.1)
     expected = expect_spectrum(GLASS, leaking).counts
     shining = expected_families({"Ar": 1.0}, leaking, mass_per_area=1e6 * 0.0128 * 1.2041e-3 * 0.1 * 2.0)
     line = np.exp(-0.5 * ((leaking.energy.energies - 2.957) / 0.04) ** 2)
     spectrum = expected + shining["Ar K"] * line / line.sum()
     drawn = np.random.default_rng(1).poisson(spectrum * 2e7 / spectrum.sum())[None, None].astype(np.uint32)
-    cube = SpectralCube(
+    return SpectralCube(
         drawn, leaking.energy, excitation=Excitation("tube", 28.0, "Rh", instrument=leaking.name)
     )
-    found = quantify(cube, ["Mg", "Al", "Si", "K", "Ca", "Fe"])[0]
+
+
+def test_argon_tells_of_air_that_leaks_into_helium():
+    found = quantify(leaking_helium(), ["Mg", "Al", "Si", "K", "Ca", "Fe"])[0]
     assert found.instrument.air_part == pytest.approx(0.1, rel=0.3)
     assert any("argon shows" in note for note in found.notes)
     for entry in found.entries:
         assert abs(entry.weight_fraction - GLASS.mass_fractions[entry.element]) < 2 * entry.standard_error
+
+
+def test_argon_is_looked_for_in_helium_that_is_stated():
+    known = calibrate_map(described(leaking_helium(), "pixl-breadboard"))
+    assert known.cube.excitation.atmosphere == "helium"
+    assert not known.doubt
+    assert "Ar" in {one.element for one in find_elements(known)}
 
 
 def film_of(ug_per_cm2: float) -> SpectralCube:

@@ -40,7 +40,7 @@ class Setting:
     scatter_deg
         Angle between the incoming beam and the detector's direction.
     in_air
-        Whether air lies in the path (argon shows).
+        Whether air may lie in the path (argon shows): helium leaks, too.
     detector
         Resolution, efficiency, tail and escape.
     energy
@@ -105,7 +105,7 @@ def setting_of(spectrum: NDArray[np.generic], energy: EnergyAxis, excitation: Ex
         float(highest),
         excitation.anode if kind in ("tube", None) else None,
         float(instrument.scatter_deg),
-        excitation.atmosphere not in ("vacuum", "helium") and kind != "electron",
+        excitation.atmosphere != "vacuum" and kind != "electron",
         instrument.detector,
         energy,
         low,
