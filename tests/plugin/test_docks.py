@@ -146,7 +146,7 @@ def test_layers_may_go_while_the_dock_watches(viewer, qtbot, cube):
 def test_an_energy_window_becomes_a_map_that_follows(viewer, qtbot, cube):
     widget = spectrum_dock(viewer, qtbot)
     widget.window.click()
-    assert len(viewer.layers) == 2
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
     low, high = widget.plot.window()
     assert low < 6.404 < high or low < 3.692 < high  # it starts on the highest peak
     layer = viewer.layers[-1]

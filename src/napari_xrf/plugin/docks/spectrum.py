@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import napari.viewer
 import numpy as np
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QCursor
 from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QMenu, QSizePolicy
 
@@ -27,7 +27,7 @@ from napari_xrf.plugin.forms.page import BesideOrBelow
 from napari_xrf.plugin.forms.parts import button, column, energy_field, menu_button, row, tick_box
 from napari_xrf.plugin.jobs.job import Job, running_on
 from napari_xrf.plugin.layers.element_maps import element_map_layers
-from napari_xrf.plugin.layers.layer_data import add_layers
+from napari_xrf.plugin.layers.layer_data import TURN_MS, add_layers
 from napari_xrf.plugin.layers.loading import load_in_background
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.layers.regions import pixel_under
@@ -433,12 +433,15 @@ class SpectrumDock(Dock):
 
     def _toggle_window(self) -> None:
         shown = self.window.isChecked()
+        self.plot.blockSignals(True)  # its first place is no drag
         self.plot.show_window(shown)
+        self.plot.blockSignals(False)
         for widget in (self.keep, *self.bounds):
             widget.setEnabled(shown)
         if shown:
             self._show_bounds(*self.plot.window())
-            self._map_window(*self.plot.window())
+            # The plot is drawn first: the layer takes its time.
+            QTimer.singleShot(TURN_MS, self.while_open(lambda: self._map_window(*self.plot.window())))
         else:
             self.window_map.keep()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import (
     QApplication,
@@ -19,8 +20,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xrf.core.errors import Cancelled
-from napari_xrf.io.hdf5.datasets import DatasetChoice
 from napari_xrf.plugin.forms.parts import column
+
+if TYPE_CHECKING:
+    from napari_xrf.io.hdf5.datasets import DatasetChoice
 
 # Li to U, by period; a dot is an empty place. Lanthanides and actinides stand below.
 _PERIODS = (

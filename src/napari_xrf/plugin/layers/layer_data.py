@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 REGION_KEY = "xrf_regions"
+TURN_MS = 20  # in which the window draws one layer before the next is made
 
 LayerData = tuple[Any, dict[str, Any], str]
 """(data, keyword arguments of the layer, type of the layer): what napari's readers return."""
@@ -29,12 +30,19 @@ def add_layers(viewer: Any, layers: Iterable[LayerData], over: Any = None) -> li
     from napari.layers import Layer
 
     added = []
-    for data in layers:
-        layer = Layer.create(*(data if over is None else _on(data, over)))
-        added.append(viewer.add_layer(layer))
-        regions = [other for other in viewer.layers if REGION_KEY in other.metadata]
-        if regions and REGION_KEY not in layer.metadata:
-            viewer.layers.move(len(viewer.layers) - 1, min(viewer.layers.index(other) for other in regions))
+    collects = gc.isenabled()
+    gc.disable()  # a layer's thousands of objects would start it, for 0.2 s, while the window waits
+    try:
+        for data in layers:
+            layer = Layer.create(*(data if over is None else _on(data, over)))
+            added.append(viewer.add_layer(layer))
+            regions = [other for other in viewer.layers if REGION_KEY in other.metadata]
+            if regions and REGION_KEY not in layer.metadata:
+                below = min(viewer.layers.index(other) for other in regions)
+                viewer.layers.move(len(viewer.layers) - 1, below)
+    finally:
+        if collects:
+            gc.enable()
     return added
 
 
@@ -53,20 +61,14 @@ def add_in_turns(
     def turn() -> None:
         if waiting and viewer in open_viewers():
             place = over if over in viewer.layers else None
-            collects = gc.isenabled()
-            gc.disable()  # a layer's thousands of objects would start it, for 0.2 s, in this turn
-            try:
-                added.extend(add_layers(viewer, [waiting.pop(0)], place))
-            finally:
-                if collects:
-                    gc.enable()
-            QTimer.singleShot(0, turn)
+            added.extend(add_layers(viewer, [waiting.pop(0)], place))
+            QTimer.singleShot(TURN_MS, turn)
             return
         _adding[:] = [other for other in _adding if other is not waiting]
         if viewer in open_viewers():
             done([layer for layer in added if layer in viewer.layers])
 
-    turn()
+    QTimer.singleShot(TURN_MS, turn)
 
 
 def is_adding() -> bool:

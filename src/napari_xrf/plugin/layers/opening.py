@@ -14,13 +14,19 @@ import numpy as np
 from napari_xrf.core.progress import Progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.layers.cubes import CUBE_KEY
-from napari_xrf.plugin.layers.layer_data import LayerData, add_in_turns, moved, open_viewers, spatial_keywords
+from napari_xrf.plugin.layers.layer_data import (
+    TURN_MS,
+    LayerData,
+    add_in_turns,
+    moved,
+    open_viewers,
+    spatial_keywords,
+)
 from napari_xrf.plugin.layers.loading import show_first_view
 from napari_xrf.plugin.notices import tell_error
 from napari_xrf.plugin.window import open_dock, settings
 
 _OPENING_KEY = "xrf_opening"
-_NEXT_TURN_MS = 20
 _SETTLED_MS = 300  # after which a new dock has its size
 
 
@@ -67,7 +73,7 @@ class Opening:
                     self._viewer, self._layer = viewer, layer
         if self._layer is not None:
             # napari handles events while it opens: this turn may be its own.
-            QTimer.singleShot(_NEXT_TURN_MS, self._announce)
+            QTimer.singleShot(TURN_MS, self._announce)
 
     def _announce(self) -> None:
         from qtpy.QtCore import QTimer

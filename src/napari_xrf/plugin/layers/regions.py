@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.io.own.region_files import KINDS, OutlinedRegion, RegionSet, ellipse_points
 from napari_xrf.plugin.layers.layer_data import (
     REGION_KEY,
     LayerData,
@@ -18,6 +17,9 @@ from napari_xrf.plugin.layers.layer_data import (
     pixel_size_from,
     spatial_keywords,
 )
+
+if TYPE_CHECKING:
+    from napari_xrf.io.own.region_files import RegionSet
 
 # Well apart from each other and bright enough for a dark window.
 REGION_COLORS = (
@@ -83,6 +85,8 @@ def regions_from(data: Any, keywords: Mapping[str, Any]) -> RegionSet:
     InvalidInput
         When it holds none.
     """
+    from napari_xrf.io.own.region_files import KINDS, OutlinedRegion, RegionSet
+
     if not len(data):
         raise InvalidInput(f"layer {keywords['name']!r} holds no region", "Draw one first")
     features, kinds = keywords.get("features"), keywords["shape_type"]
@@ -152,6 +156,8 @@ def shape_mask(vertices: NDArray[Any], kind: str, map_shape: tuple[int, int]) ->
     if kind in ("line", "path"):
         return _pixels_at(_along(points), map_shape)
     if kind == "ellipse":
+        from napari_xrf.io.own.region_files import ellipse_points
+
         points = ellipse_points(points)
     low = np.maximum(np.floor(points.min(axis=0)).astype(int), 0)
     high = np.minimum(np.ceil(points.max(axis=0)).astype(int) + 1, map_shape)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
 from napari_xrf.core.cube_spectra import CubeSpectra
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.maps.background import estimate_background, typical_fwhm
-from napari_xrf.maps.fitted_spectrum import FittedSpectrum
 from napari_xrf.plugin.layers.region_spectra import Region
 from napari_xrf.plugin.layers.regions import single_names
 from napari_xrf.plugin.plots.spectrum_plot import Curve
 from napari_xrf.reference.materials import Material
+
+if TYPE_CHECKING:
+    from napari_xrf.maps.fitted_spectrum import FittedSpectrum
 
 _MAX_COLOR = "#e07b39"
 _CURSOR_COLOR = "#00d5d5"
@@ -136,6 +136,8 @@ def draw_curves(
         counts = expected.counts * whole.size
         curves.append(curve(expected.formula, counts, whole, _EXPECTED_COLOR, dashed=True))
     if background and curves:
+        from napari_xrf.maps.background import estimate_background
+
         first = curves[0]
         under = estimate_background(first.counts * first.divisor, axis) / first.divisor
         curves.append(
@@ -146,6 +148,10 @@ def draw_curves(
             drawn = curve(name, counts, whole, _FIT_COLOR, dashed=name != "Fit", expected=True)
             curves.append(replace(drawn, energy=fit.energy))
     if smooth:
+        from scipy.ndimage import gaussian_filter1d
+
+        from napari_xrf.maps.background import typical_fwhm
+
         width = 0.25 * float(typical_fwhm(_MIDDLE_KEV)) / axis.width
         curves = [
             each if each.expected else replace(each, drawn=gaussian_filter1d(each.counts, width))

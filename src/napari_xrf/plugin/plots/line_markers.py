@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QObject
@@ -15,9 +16,10 @@ from napari_xrf.core.emission_lines import (
     main_line,
 )
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.learning.description import ModelDescription
 from napari_xrf.reference.formulas import mass_fractions
-from napari_xrf.synthesis.line_basis import TRANSITIONS, line_basis
+
+if TYPE_CHECKING:
+    from napari_xrf.learning.description import ModelDescription
 
 COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#8da0ff", "#b3de69")
 _WEAKEST = 0.02  # lines below this share of their subshell are not worth a mark
@@ -171,6 +173,8 @@ def _lines_of(name: str, description: ModelDescription) -> tuple[EmissionLine, .
 
 
 def _line_of_basis(label: str) -> tuple[EmissionLine, ...]:
+    from napari_xrf.synthesis.line_basis import TRANSITIONS, line_basis
+
     basis = next((line for line in line_basis() if line.label == label), None)
     if basis is None:
         return ()

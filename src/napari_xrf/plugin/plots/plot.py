@@ -40,13 +40,12 @@ class Plot(QWidget):  # type: ignore[misc]
         super().__init__()
         self._usual = QSize(*usual)
         self._foreground = "#dddddd"
-        self.plot = pg.PlotWidget(axisItems=axes, viewBox=viewBox)
+        self.plot = pg.PlotWidget(axisItems=axes, viewBox=viewBox, enableMenu=False)
         self.plot.setMinimumSize(*least)
         # pyqtgraph asks for 640 pixels, which would leave a dock's neighbour, the map, too little.
         self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         # It draws an axis' name a little below its place.
         self.plot.getPlotItem().layout.setContentsMargins(2, 2, 4, 8)
-        self.plot.getPlotItem().setMenuEnabled(False)
         self.plot.hideButtons()
         for side, name in (("bottom", x), ("left", y)):
             self.plot.setLabel(side, name)
