@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import napari_xrf.learning.prediction
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass
+from napari_xrf.core.scratch import StoredCounts, scratch_array
 from napari_xrf.learning.answer_sets import answer_sets, fit_set_level, grouped, restricted
 from napari_xrf.learning.conditions import CONDITIONS, recorded
 from napari_xrf.learning.description import (
@@ -90,6 +92,20 @@ def test_names_that_no_pixel_tells_apart_are_one_class():
     assert (labels["pyrite"][30:60]).all()
     assert (labels["unknown"][60:]).all()
     assert labels.confidence[:30].min() > 0.94
+
+
+def test_answers_that_do_not_fit_in_memory_are_joined_alike(monkeypatch):
+    rows = [(0.5, 0.45, 0, 0, 0.05)] * 30 + [(0.01, 0.01, 0.97, 0, 0.01)] * 30 + [(0.2, 0, 0, 0.3, 0.5)] * 5
+    held = answers(rows)
+    stored = scratch_array(held.probability.shape, np.float32, 0)
+    stored[:] = held.probability
+    one = label_map_of(held)
+    monkeypatch.setattr(napari_xrf.learning.prediction, "_BAND_BYTES", 1)
+    told = grouped(replace(held, probability=stored))
+    assert isinstance(told.probability, StoredCounts)
+    other = label_map_of(replace(held, probability=stored))
+    assert np.array_equal(one.labels, other.labels)
+    assert np.allclose(one.confidence, other.confidence, atol=1e-6)
 
 
 def test_minerals_of_one_composition_are_answered_together():

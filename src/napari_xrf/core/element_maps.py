@@ -102,6 +102,8 @@ class ElementMaps:
 
     def chosen(self, families: Sequence[str]) -> ElementMaps:
         """Return the maps of some families, in this order."""
+        if tuple(families) == self.families:
+            return self  # large maps are not held twice
         index = [self.families.index(family) for family in families]
         return replace(
             self,

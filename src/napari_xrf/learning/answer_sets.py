@@ -7,6 +7,7 @@ chance). Names that share the sets of many of their pixels are one class of the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.label_map import LabelClass, group_name
+from napari_xrf.core.scratch import scratch_array
 from napari_xrf.minerals.separability import inseparable_groups
 from napari_xrf.reference.minerals import load_library
 
@@ -75,9 +77,13 @@ def grouped(prediction: Prediction) -> Prediction:
     level, probability = _level(prediction), prediction.probability
     if level is None or probability is None or prediction.unknown is None:
         return prediction
-    every = np.column_stack([probability.reshape(-1, len(description.names)), prediction.unknown.ravel()])
-    filled = np.flatnonzero(prediction.counts.ravel() > 0)
-    seen = every[filled[:: max(1, len(filled) // _MOST_PIXELS)]].astype(np.float64)
+    filled = prediction.counts > 0
+    sampled = np.flatnonzero(filled)[:: max(1, np.count_nonzero(filled) // _MOST_PIXELS)]
+    chosen = np.zeros(filled.size, dtype=bool)
+    chosen[sampled] = True
+    chosen = chosen.reshape(filled.shape)
+    bands = list(prediction.bands())
+    seen = np.concatenate([_answers(prediction, band)[chosen[band]] for band in bands]).astype(np.float64)
     in_sets = (seen * answer_sets(seen, level))[:, :-1]
     weight = in_sets.sum(axis=0)
     possible = seen.max(axis=0)[:-1] > 0
@@ -86,16 +92,22 @@ def grouped(prediction: Prediction) -> Prediction:
     groups = [
         sorted(group, key=lambda member: -weight[member]) for group in inseparable_groups(shared, _SHARED)
     ]
-    membership = np.zeros((every.shape[1], len(groups) + 1), dtype=np.float32)
+    membership = np.zeros((seen.shape[1], len(groups) + 1), dtype=np.float32)
     membership[-1, -1] = 1
     for column, group in enumerate(groups):
         membership[group, column] = 1
-    merged = every @ membership
     number = np.append(possible, False).astype(np.float64) @ membership
     prior = (1 - STRANGER_SHARE) * number / max(number.sum(), 1.0)
     prior[-1] = STRANGER_SHARE
-    merged = merged * _share_factors(seen @ membership, prior)
-    merged /= np.maximum(merged.sum(axis=1, keepdims=True), 1e-30)
+    factors = _share_factors(seen @ membership, prior)
+    shape = (*prediction.map_shape, len(groups))
+    in_memory = isinstance(probability, np.ndarray)
+    told_probability = scratch_array(shape, np.float32, 4 * math.prod(shape) if in_memory else 0)
+    unknown = np.empty(prediction.map_shape, dtype=np.float32)
+    for band in bands:
+        merged = _answers(prediction, band) @ membership * factors
+        merged /= np.maximum(merged.sum(axis=-1, keepdims=True), 1e-30)
+        told_probability[band], unknown[band] = merged[..., :-1], merged[..., -1]
     classes = tuple(
         _merged([description.classes[member] for member in group], label)
         for label, group in enumerate(groups, 2)
@@ -106,14 +118,14 @@ def grouped(prediction: Prediction) -> Prediction:
         classes=classes,
         calibration=replace(description.calibration, set_level=None),
     )
-    shape = probability.shape[:-1]
-    merged = merged.astype(np.float32)
-    return replace(
-        prediction,
-        description=told,
-        probability=merged[:, :-1].reshape(*shape, -1),
-        unknown=merged[:, -1].reshape(shape),
-    )
+    return replace(prediction, description=told, probability=told_probability, unknown=unknown)
+
+
+def _answers(prediction: Prediction, band: slice) -> NDArray[np.float32]:
+    """Return the probabilities of some rows, (y, X, K + 1), that of "unknown" last."""
+    assert prediction.probability is not None
+    assert prediction.unknown is not None
+    return np.concatenate([prediction.probability[band], prediction.unknown[band][..., None]], axis=-1)
 
 
 def _share_factors(probability: NDArray[np.floating], prior: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -82,7 +82,7 @@ def element_maps_with_errors(
 
     maps = element_maps_of(prediction, elements)
     detector = instrument_of(cube).detector
-    errors = maps.standard_errors.copy()
+    errors = maps.standard_errors
     windows = [_window(family, cube, detector) for family in maps.families]
     for band, block in cube.blocks(_BLOCK_BYTES):
         for number, window in enumerate(windows):

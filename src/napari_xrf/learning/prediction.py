@@ -113,8 +113,8 @@ def predict(
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
     memory_budget
-        Bytes: what a model says of elements or lines lies in a scratch file where it takes more than a
-        quarter of it, and is read by slicing. None: in memory.
+        Bytes: where what a model says of its names takes more than a quarter of it, it lies in scratch files
+        and is read by slicing. None: in memory.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def predict_rows(
     check_range(cube.energy, model.description)
     rows, columns = cube.map_shape
     ask = _asked(model, chosen, device, told if conditions is None else conditions)
-    kept = math.inf if memory_budget is None or "minerals" in chosen else memory_budget / 4
+    kept = math.inf if memory_budget is None else memory_budget / 4 / len(chosen)
     maps: dict[str, Any] = {"counts": np.zeros((rows, columns), dtype=np.float32)}
     for row, batches in _batches(cube, rows_of_a_batch(columns)):
         progress(row, rows, "predicting")

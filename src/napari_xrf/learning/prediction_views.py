@@ -46,12 +46,18 @@ def label_map_of(prediction: Prediction, least_probability: float = LEAST_PROBAB
         raise InvalidInput(f"{description.name} gives no minerals", "Choose a mineral model")
     if not 0 <= least_probability <= 1:
         raise InvalidInput(f"a probability lies from 0 to 1, not {least_probability}")
-    given, confidence, _ = decide_classes(prediction.probability, prediction.unknown, least_probability)
-    measured = prediction.counts > 0
+    measured, probability, unknown = prediction.counts > 0, prediction.probability, prediction.unknown
+    decided = [
+        (given[here], confidence[here])
+        for band in prediction.bands()
+        for given, confidence, _ in [decide_classes(probability[band], unknown[band], least_probability)]
+        for here in [measured[band]]
+    ]
+    given = np.concatenate([one for one, _ in decided])
     return number_by_area(
         measured,
-        np.where(given == len(description.names), -1, given)[measured],
-        confidence[measured],
+        np.where(given == len(description.names), -1, given),
+        np.concatenate([one for _, one in decided]),
         description.classes,
         prediction.pixel_size,
         prediction.source,

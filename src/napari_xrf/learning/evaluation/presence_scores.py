@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from napari_xrf.core.errors import InvalidInput
 
@@ -55,6 +54,8 @@ def rank_area(score: ArrayLike, positive: ArrayLike) -> float:
     InvalidInput
         When shapes differ, or a score is NaN.
     """
+    from scipy import stats  # 60 MB, which predictions do without
+
     values, yes = np.asarray(score, dtype=np.float64), np.asarray(positive) > 0.5
     if values.ndim != 1 or values.shape != yes.shape or np.isnan(values).any():
         raise InvalidInput(f"scores {values.shape} and labels {yes.shape} cannot be ranked")
