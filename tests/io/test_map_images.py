@@ -76,3 +76,32 @@ def test_series_that_do_not_fit(tmp_path, bad):
     (tmp_path / "Fe.txt").write_text(bad)
     with pytest.raises(FileError):
         io.read_element_maps(tmp_path / "Ca.txt")
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind", "factor"),
+    [(".ims", "", 1), (".dms", "<f4", 1), (".dms", "<f4", 0.37), (".dms", "<i4", 1),
+     (".dms", "<f8", 0.37), (".dms", "<i2", 1)],
+)  # fmt: skip
+def test_datamuncher_images(tmp_path, ending, kind, factor):
+    # Columns run fastest; the lines of calcium stand apart, the sum is no element.
+    stack = factor * np.stack([FE, CA, SI, FE + CA])
+    values = stack.astype(kind).tobytes() if kind else b" ".join(b"%g" % value for value in stack.ravel())
+    path = tmp_path / f"painting{ending}"
+    path.write_bytes(b"2\n7 6 4\n" + values + b"\nFe-K\nCa-Ka\nCa-Kb\nsum\n")
+    assert io.is_element_map_file(path)
+    maps = io.read_element_maps(path)
+    assert maps.families == ("Fe K", "Ca K")
+    np.testing.assert_allclose(maps["Fe"], factor * FE, rtol=1e-5)
+    np.testing.assert_allclose(maps["Ca"], factor * (CA + SI), rtol=1e-5)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(FileError, match="cut short"):
+        io.read_element_maps(path)
+
+
+def test_lines_of_a_family_are_added_unless_the_family_is_there(tmp_path):
+    info = {"axes": "CYX", "Labels": ["Fe Ka", "Fe Kb", "Ca Ka", "Ca K"]}
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([FE, CA, SI, CA]), imagej=True, metadata=info)
+    maps = io.read_element_maps(tmp_path / "a.tif")
+    np.testing.assert_array_equal(maps["Fe"], FE + CA)
+    np.testing.assert_array_equal(maps["Ca"], CA)

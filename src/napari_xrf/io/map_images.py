@@ -7,6 +7,7 @@ XMapTools, microprobes and ESPRIT write one text matrix or one TIFF an element, 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ _LARGEST = 2**28  # bytes of a text matrix
 _MOST_FILES = 200
 _MOST_PIXELS = 2**28  # of a stack
 _FEWEST, _FEWEST_ROWS = 5, 2  # columns: fewer are a spectrum; rows
+_OF_LINE = re.compile(r"[KLM][ _-]?(?:alpha|beta|[abαβ])\d*$")  # Kα beside Kβ
 _GAP = re.compile(r"\s{2,}|[\t;,]")  # between names of PyMca's tables, in which blanks may stand
 _ERROR = re.compile(r"s\((.*)\)")
 
@@ -109,14 +111,15 @@ def read_named_images(path: str | Path) -> ElementMaps:
     if target.suffix.lower() not in TEXT_SUFFIXES:
         with opened_tiff(target) as tiff:
             size = _pixel_size(tiff)
-            for family, page in _page_families(tiff).items():
-                images[family] = np.asarray(tiff.pages[page].asarray(), dtype=np.float32)
-    for family, file in ({} if images else _series(target)).items():
-        images[family] = _matrix(file) if file.suffix.lower() in TEXT_SUFFIXES else _single(file)
+            for family, pages in _page_families(tiff).items():
+                images[family] = _added(target, [np.asarray(tiff.pages[page].asarray()) for page in pages])
+    for family, files in ({} if images else _series(target)).items():
+        images[family] = _added(
+            target, [_matrix(one) if one.suffix.lower() in TEXT_SUFFIXES else _single(one) for one in files]
+        )
     if not images:
         raise FileError(target, "is named by no element", "Name it for example Fe.tif or sample_Fe.txt")
-    if len({image.shape for image in images.values()}) > 1:
-        raise FileError(target, "belongs to maps of different shapes", "Put other maps into another folder")
+    _check_shapes(target, list(images.values()))
     counts = np.stack(list(images.values()))
     name = target.stem if len(images) == 1 else target.parent.name or target.stem
     return ElementMaps(tuple(images), counts, np.full_like(counts, np.nan), "images", size, name)
@@ -135,32 +138,57 @@ def family_named(text: str) -> tuple[str, str] | None:
     return None
 
 
-def _series(path: Path) -> dict[str, Path]:
+def images_of_families(names: Sequence[str]) -> dict[str, list[int]]:
+    """Return which images make each family: the one of the whole family, or those of its lines (Kα, Kβ).
+
+    Images whose names hold no element are left out.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for at, name in enumerate(names):
+        named = family_named(name)
+        if named is None:
+            continue
+        before, _, after = named[1].partition("*")
+        line = _OF_LINE.search(name[len(before) : len(name) - len(after)])
+        found.setdefault(named[0], {}).setdefault(line[0] if line else "", at)
+    return {family: [lines[""]] if "" in lines else list(lines.values()) for family, lines in found.items()}
+
+
+def _added(path: Path, images: Sequence[NDArray[Any]]) -> _Image:
+    _check_shapes(path, images)
+    return np.sum(images, axis=0, dtype=np.float32)
+
+
+def _check_shapes(path: Path, images: Sequence[NDArray[Any]]) -> None:
+    if len({image.shape for image in images}) > 1:
+        raise FileError(path, "belongs to maps of different shapes", "Put other maps into another folder")
+
+
+def _series(path: Path) -> dict[str, list[Path]]:
     """Return the files of one folder whose names differ in the element only; a lone one is that in itself."""
     mine = family_named(path.stem)
     if mine is None:
         return {}
-    found: dict[str, Path] = {}
-    for other in sorted(path.parent.iterdir()):
-        named = family_named(other.stem) if other.suffix.lower() == path.suffix.lower() else None
-        if named is not None and named[1] == mine[1] and len(found) < _MOST_FILES:
-            found.setdefault(named[0], other)
-    return found if len(found) > 1 or mine[1] == "*" else {}
+    others = [
+        other
+        for other in sorted(path.parent.iterdir())
+        if other.suffix.lower() == path.suffix.lower()
+        and (named := family_named(other.stem)) is not None
+        and named[1] == mine[1]
+    ][:_MOST_FILES]
+    found = images_of_families([other.stem for other in others])
+    files = {family: [others[at] for at in chosen] for family, chosen in found.items()}
+    return files if len(files) > 1 or mine[1] == "*" else {}
 
 
-def _page_families(tiff: tifffile.TiffFile) -> dict[str, int]:
-    """Return the page of each family that names one; pages without such a name are left out."""
+def _page_families(tiff: tifffile.TiffFile) -> dict[str, list[int]]:
+    """Return the pages of each family that names one or more; pages without such a name are left out."""
     first = tiff.pages[0]
     number = min(len(tiff.pages), _MOST_FILES)
     if len(first.shape) != 2 or number * first.size > _MOST_PIXELS:
         return {}
     check_image(tiff.filehandle.path, first, number)
-    names = [str(name) for name in _page_names(tiff)[:number]]
-    found: dict[str, int] = {}
-    for page, name in enumerate(names):
-        if page < number and (named := family_named(name)) is not None:
-            found.setdefault(named[0], page)
-    return found
+    return images_of_families([str(name) for name in _page_names(tiff)[:number]])
 
 
 def _page_names(tiff: tifffile.TiffFile) -> list[Any]:

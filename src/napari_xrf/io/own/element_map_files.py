@@ -28,7 +28,7 @@ from napari_xrf.core.csv_cells import neutral, original
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.io import map_images
+from napari_xrf.io import datamuncher, map_images
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.own import fit_results
 from napari_xrf.io.own.files import (
@@ -69,7 +69,8 @@ def read_element_maps(path: str | Path) -> ElementMaps:
     standard errors are NaN. Raises FileError when the file holds none or is damaged.
     """
     readers = {".tif": _read_tiff, ".tiff": _read_tiff, ".h5": _read_hdf5, ".hdf5": _read_hdf5,
-               ".nxs": _read_hdf5, **dict.fromkeys(map_images.TEXT_SUFFIXES, _read_text)}  # fmt: skip
+               ".nxs": _read_hdf5, **dict.fromkeys(map_images.TEXT_SUFFIXES, _read_text),
+               **dict.fromkeys(datamuncher.SUFFIXES, datamuncher.read_datamuncher)}  # fmt: skip
     maps: ElementMaps = read_by_suffix(path, readers, "element maps")
     return maps
 
@@ -82,6 +83,8 @@ def is_element_map_file(path: str | Path) -> bool:
         return bool(_tiff_mark(target)) or map_images.is_named_image(target)
     if suffix in map_images.TEXT_SUFFIXES:
         return _is_table(target) or map_images.is_fit_table(target) or map_images.is_named_image(target)
+    if suffix in datamuncher.SUFFIXES:
+        return datamuncher.is_datamuncher(target)
     with hdf5_file.opened(target) as file:
         return marked_group(file, _KIND) is not None or fit_results.find(file) is not None
 
@@ -130,7 +133,9 @@ def _write_tiff(path: Path, maps: ElementMaps) -> None:
             if name == "net counts":
                 metadata["Description"] = json.dumps(mark)
                 # Of the content, not of the clock: the same maps are the same bytes.
-                metadata["UUID"] = str(uuid.UUID(bytes=hashlib.md5(maps.counts.tobytes()).digest()))
+                metadata["UUID"] = str(
+                    uuid.UUID(bytes=hashlib.md5(np.ascontiguousarray(maps.counts)).digest())
+                )
             tiff.write(
                 np.ascontiguousarray(stack, dtype=np.float32),
                 metadata=metadata,
