@@ -79,9 +79,8 @@ def grouped(prediction: Prediction) -> Prediction:
         return prediction
     filled = prediction.counts > 0
     sampled = np.flatnonzero(filled)[:: max(1, np.count_nonzero(filled) // _MOST_PIXELS)]
-    chosen = np.zeros(filled.size, dtype=bool)
-    chosen[sampled] = True
-    chosen = chosen.reshape(filled.shape)
+    chosen = np.zeros(filled.shape, dtype=bool)
+    chosen.flat[sampled] = True
     bands = list(prediction.bands())
     seen = np.concatenate([_answers(prediction, band)[chosen[band]] for band in bands]).astype(np.float64)
     in_sets = (seen * answer_sets(seen, level))[:, :-1]

@@ -134,7 +134,7 @@ def _write_tiff(path: Path, maps: ElementMaps) -> None:
                 metadata["Description"] = json.dumps(mark)
                 # Of the content, not of the clock: the same maps are the same bytes.
                 metadata["UUID"] = str(
-                    uuid.UUID(bytes=hashlib.md5(np.ascontiguousarray(maps.counts)).digest())
+                    uuid.UUID(bytes=hashlib.md5(np.ascontiguousarray(maps.counts).data).digest())
                 )
             tiff.write(
                 np.ascontiguousarray(stack, dtype=np.float32),
