@@ -121,7 +121,7 @@ def make_case(
     electrons = generator.random() < 0.3 and not pure
     preset = _electron_preset(generator) if electrons else _tube_preset(generator)
     preset = read_preset("m4-tornado") if pure else preset
-    elements, light = _light(preset, fractions, electrons)
+    elements, light = stopped_light(preset, fractions)
     whole = np.maximum(respond(preset, light), 0)  # less the rounding of a filter
     counts = float(np.exp(generator.uniform(*np.log((1e4, 2e7)))))
     whole *= (dose or counts) / whole.sum()
@@ -157,11 +157,14 @@ def _seen(own: Array, everything: Array, preset: dict[str, Any]) -> bool:
     return False
 
 
-def _light(preset: dict[str, Any], fractions: dict[str, float], electrons: bool) -> tuple[list[str], Array]:
-    """Return the elements with lines, and the photons (elements + 1, E) stopped in the detector."""
+def stopped_light(preset: dict[str, Any], fractions: dict[str, float]) -> tuple[list[str], Array]:
+    """Return the elements with lines, and the photons (elements + 1, E) stopped in the detector.
+
+    The preset's source is a tube, electrons, or photons of one energy; ``voltage_kv`` holds that of each.
+    """
     axis = energy_axis(preset)
     at = np.maximum(axis.energies, 0.1)
-    if electrons:
+    if preset["source"]["kind"] == "electron":
         source = preset["source"]
         energies, photons, names, continuum = electron_photons(
             fractions, source["voltage_kv"], preset["geometry"]["takeoff_deg"], at

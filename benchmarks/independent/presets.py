@@ -48,9 +48,9 @@ def energy_axis(preset: Mapping[str, Any]) -> EnergyAxis:
 def excitation_of(preset: Mapping[str, Any]) -> Excitation:
     source, geometry = preset["source"], preset["geometry"]
     return Excitation(
-        kind="tube",
+        kind=source["kind"],
         energy_kev=float(source["voltage_kv"]),
-        anode=source["anode"],
+        anode=source.get("anode"),
         incidence_deg=float(geometry["incidence_deg"]),
         takeoff_deg=float(geometry["takeoff_deg"]),
         atmosphere=geometry["atmosphere"],
@@ -74,6 +74,8 @@ def coarse_photons(
     Bins are of one ratio, and parted at the edges of the elements, so that each excites what it should.
     """
     voltage = float(preset["source"]["voltage_kv"])
+    if preset["source"]["kind"] == "monochromatic":
+        return _one_energy(preset)
     shells = [
         xraylib.EdgeEnergy(atomic_number(element), shell)
         for element in elements
@@ -92,7 +94,14 @@ def coarse_photons(
 def fine_photons(preset: Mapping[str, Any], step: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return energies and photons for scatter: bins of ``step`` keV, and all lines."""
     voltage = float(preset["source"]["voltage_kv"])
+    if preset["source"]["kind"] == "monochromatic":
+        return _one_energy(preset)
     return source_photons(preset, np.append(np.arange(LOWEST_KEV, voltage, step), voltage))
+
+
+def _one_energy(preset: Mapping[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    energy = np.array([float(preset["source"]["voltage_kv"])])
+    return energy, air_transmission(preset, energy, 0)
 
 
 def source_photons(

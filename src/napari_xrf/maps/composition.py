@@ -36,6 +36,7 @@ from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxygen_per_mass, valence
 OXYGEN = ("auto", "stoichiometry", "measured", "none")
 SEEN = 3.0  # standard errors from which a family has a say
 _ROUNDS, _CLOSE = 60, 5e-6
+_FAINT = 1e-6  # of an element's strongest family: what air hides is no other family of it
 _LEAST = 1e-7  # weight fraction of an element that is looked for and not seen
 _UNSEEN = 9  # elements up to fluorine come from the formula of a class, where there is one
 FILM_UM_PER_UG = 0.01  # thickness of 1 µg/cm² at a density of 1 g/cm³
@@ -304,6 +305,7 @@ class _Solver:
     def _deciding(self, element: str, expected: Mapping[str, float]) -> tuple[str, ...]:
         """Return the families that have a say, the weightiest first."""
         own = [f for f in self.counts if split_family(f)[0] == element and expected.get(f, 0.0) > 0]
+        own = [f for f in own if expected[f] > _FAINT * max(expected[each] for each in own)]
         seen = [f for f in own if self.counts[f].counts > SEEN * self.counts[f].error]
         return tuple(sorted(seen or own[:1], key=self._variances.__getitem__))
 

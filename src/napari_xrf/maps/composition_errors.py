@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 _VALENCE_PART = 0.005  # of a weight: valences and water are never quite what they are taken for
 _OTHER_VALENCE = 0.3  # standard deviation, of what another common valence would change
 _LIGHT_PART = 0.5  # the same, of the light matter that would explain all of the scatter
+_MOST_UNSEEN = 0.2  # weight fraction up to which an element that cannot be seen makes the others unsure
 _AIR_ERROR = 0.4  # relative: how much of the beam's way the detector sees is not known
 _LEAST = 1e-7  # weight fraction below which a limit's slope is taken
 
@@ -38,24 +39,25 @@ def quantities_of(
         Measured over expected scatter, where the spectrum told it.
     """
     bound = {element: solution.recipe.bound(element) for element in solution.families}
-    # An element brings its oxygen along: what is normalised is the oxide.
-    shares = {e: solution.fractions[e] * (1 + sum(bound[e].values())) for e in solution.families}
+    unseen = _unseen(solution)
+    # What there may be of an element that is not seen, the others do not hold.
+    seen = {e: solution.fractions[e] for e in bound}
+    held = {e: max(part, min(unseen.get(e, (0.0, 0.0))[1], _MOST_UNSEEN)) for e, part in seen.items()}
     counting, total = _covariances(solution)
     in_doubt = _oxygen_in_doubt(solution)
-    unseen = _LIGHT_PART * light_matter(solution, scatter_ratio) if by == 1 else 0.0
+    light = _LIGHT_PART * light_matter(solution, scatter_ratio) if by == 1 else 0.0
     atoms = {e: value / ATOMIC_WEIGHTS[e] for e, value in solution.fractions.items()}
     found = []
     for element in sorted(solution.fractions, key=lambda e: ATOMIC_WEIGHTS[e]):
         value = by * solution.fractions[element]
-        gradient = _gradient(solution, element, shares, bound)
-        by_counts, by_all = (_spread(gradient, each) for each in (counting, total))
+        by_counts = _spread(_gradient(solution, element, seen, bound), counting)
+        by_all = _spread(_gradient(solution, element, held, bound), total)
         name, factor = oxide_of(element, solution.recipe.valences)
         oxidised = bool(name) and "O" in bound.get(element, {})
         bearer = "by the class's formula" if solution.recipe.companions else "by stoichiometry"
         family = solution.families.get(element, (bearer,))[0]
         net, per_count = solution.counts.get(family), by * _per_count(solution, element, family)
-        unsure = net is not None and net.counts < SEEN * net.error
-        least = (per_count * net.counting_error, per_count * net.error) if net and unsure else (0.0, 0.0)
+        least = unseen.get(element, (0.0, 0.0))
         valence = math.hypot(_VALENCE_PART, in_doubt) if oxidised else 0.0
         if element == "O" and bound:
             share = solution.fractions["O"]
@@ -65,8 +67,8 @@ def quantities_of(
                 element,
                 value,
                 # What is not seen has no relative error.
-                max(value * by_counts, least[0]),
-                max(value * math.hypot(by_all, valence, unseen), least[1]),
+                max(value * by_counts, by * least[0]),
+                max(value * math.hypot(by_all, valence, light), by * least[1]),
                 per_count * net.limit if net else math.nan,
                 family,
                 net.counts if net else 0.0,
@@ -76,6 +78,16 @@ def quantities_of(
             )
         )
     return tuple(found)
+
+
+def _unseen(solution: Solution) -> dict[str, tuple[float, float]]:
+    """Return the errors of elements whose lines do not stand out, as weight fractions: of counts, and all."""
+    found = {}
+    for element, families in solution.families.items():
+        net, per_count = solution.counts[families[0]], _per_count(solution, element, families[0])
+        if net.counts < SEEN * net.error:
+            found[element] = min(per_count * net.counting_error, 1.0), min(per_count * net.error, 1.0)
+    return found
 
 
 def light_matter(solution: Solution, scatter_ratio: float) -> float:
@@ -142,14 +154,15 @@ def _of_excitation(solution: Solution, families: Sequence[str]) -> Floats:
 
 
 def _gradient(
-    solution: Solution, element: str, shares: Mapping[str, float], bound: Mapping[str, Mapping[str, float]]
+    solution: Solution, element: str, held: Mapping[str, float], bound: Mapping[str, Mapping[str, float]]
 ) -> Floats:
     """How an element's normalised fraction follows the relative changes of all elements, (K,)."""
     whole = max(solution.fractions[element], 1e-12)
+    # An element brings its oxygen along: what is normalised is the oxide.
+    shares = np.array([part * (1 + sum(bound[other].values())) for other, part in held.items()])
     # What comes with another element: all of itself, and what the others bind of it.
-    brought = np.array([bound[other].get(element, 0.0) + float(other == element) for other in shares])
-    parts = np.array([solution.fractions[other] for other in shares]) / whole
-    return np.asarray(brought * parts - np.array(list(shares.values())))
+    brought = np.array([bound[other].get(element, 0.0) + float(other == element) for other in held])
+    return np.asarray(brought * np.array(list(held.values())) / whole - shares)
 
 
 def _spread(gradient: Floats, covariance: Floats) -> float:

@@ -50,6 +50,9 @@ class FittedOptic:
         Family → (K,) what the source around each knot makes of its counts, of a sum of 1.
     scatter_ratio
         Measured over expected scatter, both over the lines' counts.
+    misfit, groups
+        What the fit of the scattered background leaves: a sum of squares over that many groups of channels,
+        that of what bends the lens included.
     """
 
     optic: OpticTransmission
@@ -57,6 +60,8 @@ class FittedOptic:
     covariance: Floats
     shares: Mapping[str, Floats]
     scatter_ratio: float
+    misfit: float
+    groups: int
 
     def covariance_of(self, families: Sequence[str]) -> Floats:
         """Return what the errors of the transmission leave in ln of the families' counts, (F, F)."""
@@ -103,7 +108,7 @@ def fit_optic_to_scatter(
         np.add.reduceat(v[part.setting.fitted], starts)[used] for v in (part.sum_spectrum, lines)
     )
     parts = np.add.reduceat(shares[:, part.setting.fitted], starts, axis=1)[:, used]
-    logs, covariance = _solved(measured, of_lines, parts, before is not None)
+    logs, covariance, misfit = _solved(measured, of_lines, parts, before is not None)
     fine = np.unique(np.concatenate([knots, before.energies_kev if before else knots]))
     fine = fine[(fine >= knots[0]) & (fine <= highest)]
     bend = np.exp(logs) @ shares_at(fine, tuple(knots))
@@ -113,7 +118,7 @@ def fit_optic_to_scatter(
     bend /= max(float(scattered.sum() / max(parts.sum(), 1e-300)), 1e-300)
     optic = OpticTransmission(tuple(fine), tuple(np.maximum(old * bend, 1e-9)))
     families = {family: made / max(made.sum(), 1e-300) for family, made in shared.families.items()}
-    return FittedOptic(optic, knots, covariance, families, ratio)
+    return FittedOptic(optic, knots, covariance, families, ratio, misfit, len(measured))
 
 
 def _scatter_groups(
@@ -139,13 +144,13 @@ def _scatter_groups(
     return (starts, free) if free.sum() >= _LEAST_GROUPS else None
 
 
-def _solved(measured: Floats, lines: Floats, parts: Floats, lens: bool) -> tuple[Floats, Floats]:
-    """Return ln of the factors of parts, and their covariance; robust against stray peaks."""
+def _solved(measured: Floats, lines: Floats, parts: Floats, lens: bool) -> tuple[Floats, Floats, float]:
+    """Return ln of the factors of parts, their covariance, and the misfit; robust against stray peaks."""
     number = len(parts)
     centred = (np.eye(number) - 1 / number) / _LOOSE[lens]
     prior = np.concatenate([centred, np.diff(np.eye(number), 2, axis=0) / _BENT[lens]])
     logs = np.full(number, math.log(max((measured - lines).sum(), 1.0) / parts.sum()))
-    inverse = np.eye(number)
+    inverse, left = np.eye(number), 0.0
     for _ in range(_ROUNDS):
         made = np.exp(logs) @ parts
         error = np.sqrt(made + lines + (_LINES_ERROR * lines) ** 2 + (_SHAPE * made) ** 2 + 1e-9)
@@ -156,4 +161,5 @@ def _solved(measured: Floats, lines: Floats, parts: Floats, lens: bool) -> tuple
         step = np.linalg.lstsq(system, np.concatenate([misfit * weight, -prior @ logs]), rcond=None)[0]
         logs = logs + np.clip(step, -1.0, 1.0)
         inverse = np.linalg.pinv(system.T @ system)
-    return logs, inverse
+        left = float((weight * misfit) @ (weight * misfit) + (prior @ logs) @ (prior @ logs))
+    return logs, inverse, left

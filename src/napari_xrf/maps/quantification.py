@@ -19,7 +19,7 @@ from napari_xrf.maps.bound_oxygen import choose_oxygen
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
 from napari_xrf.maps.composition import Recipe, Solution, companions_of
 from napari_xrf.maps.composition_errors import light_matter, quantities_of, residuals_of
-from napari_xrf.maps.fitted_excitation import counts_with_argon, fit_excitation
+from napari_xrf.maps.fitted_excitation import counts_with_argon
 from napari_xrf.maps.net_counts import NetCounts, continuum_of, net_counts, region_of
 from napari_xrf.maps.quantities import Quantities, Quantity
 from napari_xrf.physics.source import ElectronBeam
@@ -27,6 +27,8 @@ from napari_xrf.reference.formulas import mass_fractions
 
 _COATING = 0.1  # of the net counts: more carbon than that is in the sample
 _NOTED_LIGHT = 0.15  # weight fraction of matter without lines that the background allows for
+_BLIND = 0.1  # a detection limit, weight fraction, that is told
+_HELD, _HALVINGS = (0.6827, 0.9545), 30  # by one and two standard errors
 _FAR_FROM_WHOLE = 0.1  # a total that the dose gives is told from here
 
 
@@ -147,15 +149,15 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     InvalidInput
         When the instrument excites none of the families.
     """
-    first, notes = recipe, [part.doubt] if part.doubt else []
+    notes = [part.doubt] if part.doubt else []
     excitation = part.cube.excitation
     if excitation.kind is None and excitation.instrument is None and recipe.instrument is None:
         electrons = isinstance(part.instrument.source, ElectronBeam)
         likely = "an electron beam" if electrons else "the tube of a usual instrument"
         notes.append(f"the file does not name its excitation; taken is {likely}")
-    choice = choose_oxygen(counts, part, recipe)
     exposure = exposure_of(part)
-    fitted = fit_excitation(counts, part, replace(recipe, oxygen=choice.oxygen), exposure)
+    choice = choose_oxygen(counts, part, recipe, exposure)
+    fitted = choice.fitted
     solved, recipe = fitted.solution, fitted.recipe
     notes += [*choice.notes, *fitted.notes]
     if not solved.converged:
@@ -171,10 +173,16 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
             " the errors hold half of it"
         )
     entries = quantities_of(solved, by, fitted.scatter_ratio)
-    if choice.rival:
-        rival = fit_excitation(counts, part, replace(first, oxygen=choice.rival), exposure).solution
+    blind = [entry.element for entry in entries if entry.detection_limit > _BLIND]
+    if blind:
+        notes.append(
+            f"{' and '.join(blind)} could make tenths of the sample and not be seen here, which makes all"
+            " weights unsure; leave out what is known to be absent"
+        )
+    if choice.rival is not None:
+        other = choice.rival.solution.fractions
         entries = tuple(
-            _in_doubt(entry, by * rival.fractions.get(entry.element, 0.0), choice.doubt) for entry in entries
+            _in_doubt(entry, by * other.get(entry.element, 0.0), choice.doubt) for entry in entries
         )
     return Quantities(
         part.cube.name,
@@ -213,6 +221,26 @@ def _of_dose(recipe: Recipe, total: float, exposure: float | None) -> list[str]:
 
 
 def _in_doubt(entry: Quantity, rival: float, doubt: float) -> Quantity:
-    """Return a quantity whose error holds what another hypothesis gives, of a probability."""
-    spread = abs(entry.weight_fraction - rival) * math.sqrt(doubt)
-    return replace(entry, standard_error=math.hypot(entry.standard_error, spread))
+    """Return a quantity whose error holds what another hypothesis gives, of a probability.
+
+    Both are normal distributions of the same width; the error is the least of which one and two hold what
+    they should hold of their mixture.
+    """
+    away = abs(entry.weight_fraction - rival)
+
+    def held(within: float) -> float:
+        reach = within / max(entry.standard_error, 1e-12)
+        shift = away / max(entry.standard_error, 1e-12)
+        own, other = _normal(reach) - _normal(-reach), _normal(reach - shift) - _normal(-reach - shift)
+        return (1 - doubt) * own + doubt * other
+
+    low, high = entry.standard_error, entry.standard_error + away
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        enough = held(middle) >= _HELD[0] and held(2 * middle) >= _HELD[1]
+        low, high = (low, middle) if enough else (middle, high)
+    return replace(entry, standard_error=high)
+
+
+def _normal(value: float) -> float:
+    return 0.5 * (1 + math.erf(value / math.sqrt(2)))

@@ -82,11 +82,11 @@ class LineTable:
     rates: Floats
     families: NDArray[np.str_]
 
-    def family_sums(self, intensities: Floats) -> dict[str, float]:
-        """Return the sum of the lines' intensities, (L,), of each family that is above 1e-12 of all."""
+    def family_sums(self, intensities: Floats, least: float = 1e-12) -> dict[str, float]:
+        """Return the sum of the lines' intensities, (L,), of each family that is above a part of all."""
         names, index = np.unique(self.families, return_inverse=True)
         sums = np.bincount(index, weights=intensities, minlength=names.size)
-        least = 1e-12 * sums.sum()
+        least *= sums.sum()
         return {str(name): float(value) for name, value in zip(names, sums, strict=True) if value > least}
 
 

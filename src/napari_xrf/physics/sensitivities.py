@@ -23,7 +23,7 @@ _STANDARD_ERROR = 0.02
 _LEFT_BY_STANDARDS = 0.25  # of the model's error: another matrix than the standard's
 # Errors that neighbours share, of tube, lens and window: a smooth curve of ln(energy). "fitted" is what is
 # left where the scattered background told the tube's spectrum.
-SMOOTH_ERROR = {"electron": 0.03, "lens": 0.4, "tube": 0.15, "fitted": 0.05, "other": 0.1}
+SMOOTH_ERROR = {"electron": 0.03, "lens": 0.4, "tube": 0.15, "fitted": 0.03, "other": 0.05}
 _REACH = 0.8  # of ln(energy), over which it changes
 _OTHER_SHELL = 0.5  # of it holds for lines of another shell too
 _COMMON_ERROR = 1.0  # of all factors: the dose, which normalising takes out
