@@ -255,6 +255,20 @@ def list_datasets(path: str | Path) -> tuple[DatasetChoice, ...]:
     return result
 
 
+def list_monitors(path: str | Path) -> tuple[str, ...]:
+    """Return the names of what an HDF5 file holds for each pixel beside its map: I0, count rates, times."""
+    with told_of(file := existing_file(path)):
+        result: tuple[str, ...] = _load("hdf5.reader:list_monitors")(file)
+    return result
+
+
+def read_monitor(path: str | Path, name: str) -> NDArray[np.float64]:
+    """Return one of :func:`list_monitors`, (Y, X), in the order of the map's pixels."""
+    with told_of(file := existing_file(path)):
+        result: NDArray[np.float64] = _load("hdf5.reader:read_monitor")(file, name)
+    return result
+
+
 def is_label_file(path: str | Path) -> bool:
     """Tell whether a file is a label map written by this package. Never raises."""
     return _looks_like(path, LABEL_SUFFIXES, "own.label_files:is_label_file")

@@ -20,6 +20,7 @@ from napari_xrf.maps.peaks import find_peaks
 
 SIZED = ("bin-space", "bin-energy", "crop-edges")
 PLAIN = ("recalibrate", "empty-dead", "equal-times")
+NAMED = ("equal-intensity",)
 LARGEST = 64
 _DEAD_PART, _DEAD_SIGMAS = 0.05, 6.0  # of the median counts of its neighbours; and beyond their scatter
 
@@ -36,8 +37,11 @@ class PreparationStep:
         ``"crop-edges"``: so many pixels go on all sides. ``"empty-dead"``: pixels that count next to nothing
         beside their neighbours lose what they have, so that they are not measured. ``"equal-times"``: counts
         as if all pixels had the mean live time; they are no whole numbers, and their noise is another, then.
+        ``"equal-intensity"``: the same with the beam's intensity (I0), or any other map of the map's file.
     size
         Pixels or channels, for the kinds in :data:`SIZED`.
+    name
+        What :func:`napari_xrf.io.list_monitors` calls the intensity, for the kinds in :data:`NAMED`.
 
     Raises
     ------
@@ -47,18 +51,23 @@ class PreparationStep:
 
     kind: str
     size: int = 0
+    name: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in SIZED + PLAIN:
+        known = PLAIN + SIZED + NAMED
+        if self.kind not in known:
             raise InvalidInput(
-                f"there is no step {self.kind!r} of preparation", f"There are {', '.join(PLAIN + SIZED)}"
+                f"there is no step {self.kind!r} of preparation", f"There are {', '.join(known)}"
             )
+        if self.kind in NAMED and not self.name:
+            raise InvalidInput(f"{self.kind} needs a name of the file", f"Write {self.kind}:/entry/i0")
         least = 1 if self.kind == "crop-edges" else 2
         if self.kind in SIZED and not least <= self.size <= LARGEST:
             raise InvalidInput(f"{self.kind} takes {least} to {LARGEST}, not {self.size}")
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.size}" if self.kind in SIZED else self.kind
+        told = self.name or str(self.size or "")
+        return f"{self.kind}:{told}" if told else self.kind
 
 
 @dataclass(frozen=True)
@@ -74,10 +83,10 @@ def parse_preparation(text: str) -> tuple[PreparationStep, ...]:
     """Return steps, ``"recalibrate,bin-space:2"``; raise InvalidInput where they cannot be read."""
     steps = []
     for word in filter(None, (part.strip() for part in text.split(","))):
-        found = re.fullmatch(r"([a-z-]+)(?::(\d+))?", word)
+        found = re.fullmatch(r"([a-z-]+)(?::(?:(\d+)|(/.+)))?", word)
         if found is None:
             raise InvalidInput(f"{word!r} is no step of preparation", "Write bin-space:2")
-        steps.append(PreparationStep(found[1], int(found[2] or 0)))
+        steps.append(PreparationStep(found[1], int(found[2] or 0), found[3] or ""))
     return tuple(steps)
 
 
@@ -104,6 +113,8 @@ def prepare_map(
             cube = {"bin-space": _bin_space, "bin-energy": _bin_energy, "crop-edges": _crop}[step.kind](
                 cube, step.size
             )
+        elif step.kind in NAMED:
+            cube = _equal_intensity(cube, step.name)
         else:
             cube = _empty_dead(cube) if step.kind == "empty-dead" else _equal_times(cube)
     progress(len(chosen), len(chosen), "prepared")
@@ -180,13 +191,41 @@ def _equal_times(cube: SpectralCube) -> SpectralCube:
     times = cube.live_time
     if times is None:
         raise InvalidInput(f"the map {cube.name!r} holds no live times", "Leave equal-times out")
-    measured = np.isfinite(times) & (times > 0)
+    made, mean = _divided(cube, times, "live time")
+    return replace(made, live_time=np.where(_positive(times), mean, 0.0))
+
+
+def _equal_intensity(cube: SpectralCube, name: str) -> SpectralCube:
+    from napari_xrf import io
+
+    path = cube.provenance.path
+    if not path:
+        raise InvalidInput(f"the map {cube.name!r} comes from no file", "Leave equal-intensity out")
+    intensity = io.read_monitor(path, name)
+    if intensity.shape != cube.map_shape:
+        raise InvalidInput(
+            f"{name} has {intensity.shape} pixels, the map {cube.map_shape}",
+            "Make intensities equal before cropping and binning",
+        )
+    return _divided(cube, intensity, name)[0]
+
+
+def _divided(cube: SpectralCube, by: NDArray[np.floating], what: str) -> tuple[SpectralCube, float]:
+    """Return a map whose counts are as if a quantity (Y, X) were its mean everywhere, and the mean."""
+    measured = _positive(by)
     if not measured.any():
-        raise InvalidInput(f"the live times of {cube.name!r} are all zero", "Leave equal-times out")
-    mean = float(times[measured].mean())
-    factors = np.where(measured, mean / np.where(measured, times, 1.0), 0.0).astype(np.float32)
+        raise InvalidInput(f"the {what} of {cube.name!r} is zero everywhere", "Leave this step out")
+    mean = float(by[measured].mean())
+    factors = np.where(measured, mean / np.where(measured, by, 1.0), 0.0).astype(np.float32)
     counts = np.asarray(cube.counts[:, :, :], dtype=np.float32) * factors[:, :, None]
-    return replace(cube, counts=counts, live_time=np.where(measured, mean, 0.0))
+    lost = int((~measured).sum())
+    notes = (f"{lost} pixels have no {what} and were emptied.",) if lost else ()
+    warnings = (*cube.provenance.warnings, *notes)
+    return replace(cube, counts=counts, provenance=replace(cube.provenance, warnings=warnings)), mean
+
+
+def _positive(values: NDArray[np.floating]) -> NDArray[np.bool_]:
+    return np.isfinite(values) & (values > 0)
 
 
 def _images_from(cube: SpectralCube, pixels: float) -> tuple[AuxiliaryImage, ...]:

@@ -30,7 +30,7 @@ class DatasetChoice:
 
 def choices(file: Any) -> tuple[DatasetChoice, ...]:
     """Return the 3-D and 4-D datasets of numbers, and the 2-D ones of spectra, largest first."""
-    listed = _datasets(file)
+    listed = datasets_of(file)
     spectra = _lengths_of_spectra(listed)
     found = []
     for path, dataset in listed:
@@ -57,7 +57,7 @@ def chosen(file: Any, path: str, energy_axis: int | None) -> Location:
     if not 1 <= dataset.ndim <= 4 or dataset.dtype.kind not in "uif":
         raise InvalidInput(f"{path} is {dataset.dtype} of shape {dataset.shape}, no spectral map")
     if energy_axis is None:
-        energy_axis = guessed_energy_axis(dataset.shape, _lengths_of_spectra(_datasets(file)))
+        energy_axis = guessed_energy_axis(dataset.shape, _lengths_of_spectra(datasets_of(file)))
     elif not -dataset.ndim <= energy_axis < dataset.ndim:
         raise InvalidInput(f"{path} has no axis {energy_axis}", f"Choose 0 to {dataset.ndim - 1}")
     energy_axis %= dataset.ndim
@@ -97,8 +97,8 @@ def _lengths_of_spectra(listed: list[tuple[str, Any]]) -> set[int]:
     }
 
 
-def _datasets(file: Any) -> list[tuple[str, Any]]:
-    """Return the datasets of a file, each once, links followed, loops and broken links left out."""
+def datasets_of(file: Any) -> list[tuple[str, Any]]:
+    """Return the paths and datasets of a file, each once, links followed, loops and broken links left out."""
     found: list[tuple[str, Any]] = []
     seen: set[Any] = set()
     pending = [("", file)]

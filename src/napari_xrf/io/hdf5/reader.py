@@ -24,7 +24,7 @@ from napari_xrf.io.hdf5 import bliss as hdf5_bliss
 from napari_xrf.io.hdf5 import datasets as hdf5_datasets
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5 import metadata as hdf5_metadata
-from napari_xrf.io.hdf5 import p06
+from napari_xrf.io.hdf5 import monitors, p06
 from napari_xrf.io.hdf5.counts import Hdf5Counts, counts_of
 from napari_xrf.io.hdf5.datasets import DatasetChoice
 from napari_xrf.io.hdf5.layouts import LAYOUTS, Layout, recognised
@@ -90,6 +90,25 @@ def list_datasets(path: str | Path) -> tuple[DatasetChoice, ...]:
     """Return the datasets that could be spectral maps, the largest first; FileError when damaged."""
     with hdf5_file.opened(path) as file:
         return hdf5_datasets.choices(file)
+
+
+def list_monitors(path: str | Path) -> tuple[str, ...]:
+    """Return the names of what a file holds for each pixel of its map, FileError when it is damaged."""
+    with hdf5_file.opened(path) as file:
+        return monitors.monitors_of(file, _ordered_counts(Path(path), file))
+
+
+def read_monitor(path: str | Path, name: str) -> NDArray[np.float64]:
+    """Return one of them, (Y, X), in the order of the map's pixels; InvalidInput when there is none."""
+    with hdf5_file.opened(path) as file:
+        return monitors.monitor(file, name, _ordered_counts(Path(path), file))
+
+
+def _ordered_counts(path: Path, file: Any) -> Hdf5Counts:
+    """Return the counts of a file's map, which know where its pixels stand."""
+    layout, location = _located(path, file, None, None, None)
+    parts, names, index = _selected(path, file, layout, location, "sum", default_memory_budget())
+    return _described(path, file, layout, location, parts, names, index)[1][0]
 
 
 def _located(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import napari.viewer
 from qtpy.QtWidgets import QFormLayout, QLabel, QLineEdit, QSpinBox
 
+from napari_xrf import io
+from napari_xrf.core.errors import XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import Measured, calibrate_map
 from napari_xrf.maps.preparation import (
@@ -21,14 +24,15 @@ from napari_xrf.maps.preparation import (
 )
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.map_choice import MapChoice
-from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.forms.parts import button, menu_button, row, tick_box
 from napari_xrf.plugin.forms.tables import Table
-from napari_xrf.plugin.layers.cubes import CHANGED_KEY, cube_layer
+from napari_xrf.plugin.layers.cubes import CHANGED_KEY, cube_from, cube_layer
 from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.script import made_by, step_of
 from napari_xrf.plugin.notices import errors_told
 
 STEPS_KEY = "xrf_preparation"
+_NO_INTENSITY = "no"
 _TICKS = (  # in the order of work
     ("recalibrate", "Recalibrate", "Take the energy axis that the map's own peaks tell"),
     ("empty-dead", "Empty dead pixels", "Pixels that count next to nothing beside their neighbours"),
@@ -51,6 +55,10 @@ class PreparationDock(Dock):
         self.maps = MapChoice(self)
         self.ticks = {name: tick_box(text, False, hint, self._write) for name, text, hint in _TICKS}
         self.sizes = {name: _size_field(least, hint, self._write) for name, least, _, hint in _SIZES}
+        self.intensity = menu_button(_NO_INTENSITY, "Counts as if the beam had been as strong at all pixels: "
+                                     "what the map's file holds for each of them, as I0")  # fmt: skip
+        self.intensity.menu().aboutToShow.connect(self._list_intensities)
+        self._intensity = ""
         self.order = QLineEdit()
         self.order.setToolTip("The steps in their order; change it, or write your own")
         self.check = button(
@@ -64,6 +72,7 @@ class PreparationDock(Dock):
         self.lay_out(
             row(QLabel("Map"), self.maps),
             *self.ticks.values(),
+            row(QLabel("To equal intensity (I0)"), self.intensity, None),
             fields,
             row(QLabel("Steps"), self.order),
             row(self.run, self.check, None),
@@ -78,13 +87,34 @@ class PreparationDock(Dock):
 
     def _write(self) -> None:
         steps = [PreparationStep(name) for name, box in self.ticks.items() if box.isChecked()]
+        steps += [PreparationStep("equal-intensity", name=self._intensity)] if self._intensity else []
         sizes = {name: box for name, box in self.sizes.items() if box.value() > box.minimum()}
         steps += [PreparationStep(name, box.value()) for name, box in sizes.items()]
         self.order.setText(",".join(map(str, steps)))
 
     def _choose(self) -> None:
         self.table.show_rows(())
+        if self._intensity:  # of another file
+            self._take_intensity("")
         self._set_enabled()
+
+    def _list_intensities(self) -> None:
+        """Offer what the map's file holds for each pixel."""
+        menu, cube = self.intensity.menu(), self.maps.cube()
+        menu.clear()
+        names: tuple[str, ...] = ()
+        with suppress(XrfError):  # no HDF5 file, or gone
+            names = io.list_monitors(cube.provenance.path) if cube is not None else ()
+        if not names:
+            menu.addAction("The map's file holds nothing for each pixel beside spectra").setEnabled(False)
+            return
+        for name in ("", *names):
+            menu.addAction(name or _NO_INTENSITY, partial(self._take_intensity, name))
+
+    def _take_intensity(self, name: str) -> None:
+        self._intensity = name
+        self.intensity.setText(name.rpartition("/")[2] or _NO_INTENSITY)
+        self._write()
 
     def _set_enabled(self) -> None:
         cube = self.maps.cube()
@@ -108,6 +138,7 @@ class PreparationDock(Dock):
                 self.job_bar.run("Preparing", prepare_map, cube, steps, on_done=done)
 
     def _show(self, layer: Any, text: str, cube: SpectralCube) -> None:
+        known = cube_from(layer).provenance.warnings
         data, keywords, kind = cube_layer(cube)
         keywords["name"] = f"{layer.name} (prepared)"
         before = layer.metadata.get(STEPS_KEY, "")
@@ -119,7 +150,9 @@ class PreparationDock(Dock):
         self.viewer.layers.selection.active = added
         rows, columns, channels = cube.shape
         steps = added.metadata[STEPS_KEY]
-        self.tell(f"{added.name}: {rows} × {columns} pixels, {channels} channels; done: {steps}")
+        told = f"{added.name}: {rows} × {columns} pixels, {channels} channels; done: {steps}"
+        fresh = [note for note in cube.provenance.warnings if note not in known]
+        self.tell("\n".join((told, *fresh)))
 
     def _check(self) -> None:
         self.maps.run("Checking the axis", _residuals, on_done=self._show_residuals)
