@@ -54,6 +54,17 @@ def test_menus_exist_and_hold_declared_commands():
             assert item.get("submenu") is None or item["submenu"] in submenus
 
 
+def test_submenus_are_in_menus_and_in_the_order_of_the_docks():
+    docks = [entry["command"] for entry in CONTRIBUTIONS["widgets"]]
+    items = [item for menu in CONTRIBUTIONS["menus"].values() for item in menu]
+    placed = [item["submenu"] for item in items if "submenu" in item]
+    assert sorted(placed) == sorted(submenu["id"] for submenu in CONTRIBUTIONS["submenus"])
+    for menu in placed:
+        items = sorted(CONTRIBUTIONS["menus"][menu], key=lambda item: item["group"])
+        order = [docks.index(item["command"]) for item in items if item["command"] in docks]
+        assert order == sorted(order)
+
+
 def test_conditions_are_expressions_of_known_keys():
     from napari._app_model.context._layerlist_context import (
         LayerListContextKeys,

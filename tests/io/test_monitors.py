@@ -1,10 +1,10 @@
 """What a file holds for each pixel beside the spectra is read in the order of the map's pixels."""
 
 import h5py
-import hdf5_files
 import numpy as np
 import pytest
 
+import hdf5_files
 import napari_xrf as nx
 from napari_xrf import io
 from napari_xrf.core.errors import InvalidInput

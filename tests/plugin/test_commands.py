@@ -7,6 +7,7 @@ from napari.utils.notifications import notification_manager
 
 from napari_xrf import io
 from napari_xrf.plugin.commands import add_file, flatten_labels, new_roi_layer
+from napari_xrf.plugin.docks.clean_up import CleanUpDock
 from napari_xrf.plugin.layers.cubes import cube_from, cube_layers, holds_cube
 from two_phase_maps import two_phase_cube, two_phase_labels
 
@@ -40,10 +41,13 @@ def test_the_menus_hold_our_commands(make_napari_viewer, plugins):
     app = get_app_model()
     app.commands.execute_command("napari-xrf.new_roi_layer").result()
     assert viewer.layers[-1].name == "Region"
-    listed = {
-        item.command.id for item in app.menus.get_menu(MenuId.LAYERS_VISUALIZE) if hasattr(item, "command")
-    }
-    assert "napari-xrf.spectrum" in listed
+    ours = [
+        item.submenu
+        for item in app.menus.get_menu(MenuId.LAYERS_VISUALIZE)
+        if hasattr(item, "submenu") and item.title == "X-ray fluorescence"
+    ]
+    listed = [item.command.id for menu in ours for item in app.menus.get_menu(menu)]
+    assert listed[:2] == ["napari-xrf.spectrum", "napari-xrf.composite"]
 
 
 @pytest.mark.gui
@@ -93,3 +97,21 @@ def test_labels_with_an_energy_axis_are_flattened():
     assert (flat.ndim, painted in viewer.layers) == (2, False)
     assert (flat.data[3, 4], flat.data[4, 4], flat.data[5, 4], flat.data[0, 0]) == (1, 2, 2, 0)
     assert np.allclose(flat.scale, cube_layer.scale[1:])
+
+
+@pytest.mark.gui
+def test_labels_of_naparis_own_button_are_offered_to_be_flattened(make_napari_viewer):
+    viewer = make_napari_viewer()
+    cube_layer = viewer.add_layer(Layer.create(*cube_layers(two_phase_cube()[0])[-1]))
+    dock = CleanUpDock(viewer)
+    assert dock.offered.isHidden()
+    data = np.zeros(cube_layer.data.shape, dtype=np.uint8)
+    data[100, 3:5, 4:6] = 1
+    viewer.add_labels(data, name="mine", scale=cube_layer.scale, units=cube_layer.units)
+    assert not dock.offered.isHidden()
+    assert "mine" in dock.offered.text.text()
+    dock.offered.button.click()
+    assert dock.labels.layer().ndim == 2
+    assert dock.labels.layer().data.sum() == 4
+    assert dock.offered.isHidden()
+    dock.deleteLater()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import napari.viewer
-import numpy as np
 
 from napari_xrf.io.atomic_write import write_text
 from napari_xrf.plugin.layers.cubes import TRUTH_KEY, cube_from, holds_cube
+from napari_xrf.plugin.layers.labels import flatten, is_deep
 from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.regions import add_region_layer
 from napari_xrf.plugin.layers.script import recipe_of, script_of
@@ -29,29 +29,12 @@ def new_roi_layer(viewer: napari.viewer.Viewer) -> None:
 
 
 def flatten_labels(viewer: napari.viewer.Viewer) -> None:
-    """Make a label map (Y, X) of the selected Labels layer with an energy axis.
-
-    napari's own button makes such a layer on a map of spectra; what was painted at any energy counts, at the
-    highest energy where several are.
-    """
+    """Make a label map (Y, X) of the selected Labels layer with an energy axis."""
     layer = viewer.layers.selection.active
-    if layer is None or layer._type_string != "labels" or layer.ndim != 3:
+    if layer is None or not is_deep(layer):
         warn("Select a Labels layer that has an energy axis: napari's own button makes one on a map")
         return
-    data = np.asarray(layer.data)
-    painted = np.flatnonzero(data.any(axis=(1, 2)))
-    flat = np.zeros(data.shape[1:], dtype=data.dtype)
-    for channel in painted:
-        flat = np.where(data[channel] > 0, data[channel], flat)
-    keywords = {
-        "name": f"{layer.name} (flat)",
-        "scale": tuple(layer.scale[1:]),
-        "translate": tuple(layer.translate[1:]),
-        "units": tuple(str(unit) for unit in layer.units[1:]),
-        "axis_labels": ("y", "x"),
-    }
-    add_layers(viewer, [(flat, keywords, "labels")])
-    viewer.layers.remove(layer)
+    flatten(viewer, layer)
 
 
 def show_truth(viewer: napari.viewer.Viewer) -> None:

@@ -14,7 +14,9 @@ from napari_xrf.io.hdf5.counts import Hdf5Counts
 from napari_xrf.io.hdf5.datasets import datasets_of
 
 _MOST_TOGETHER = 64  # maps in one dataset; more are spectra
-_BEAM = re.compile(r"(^|[^a-z])(i_?0|io|iodet|.*monitor|mon\d?|ion.?chamber.*|.*ic\d?|.*current|.*flux)$", re.I)
+_BEAM = re.compile(
+    r"(^|[^a-z])(i_?0|io|iodet|.*monitor|mon\d?|ion.?chamber.*|.*ic\d?|.*current|.*flux)$", re.I
+)
 
 
 def monitors_of(file: Any, counts: Hdf5Counts) -> tuple[str, ...]:
@@ -31,8 +33,7 @@ def monitors_of(file: Any, counts: Hdf5Counts) -> tuple[str, ...]:
             continue
         if not among:
             found.append((_BEAM.search(path.rsplit("/", 1)[-1]) is None, path))
-        for name in _names_of(file, path, among):
-            found.append((_BEAM.search(name) is None, f"{path}[{name}]"))
+        found += [(_BEAM.search(name) is None, f"{path}[{name}]") for name in _names_of(file, path, among)]
     return tuple(name for _, name in sorted(found, key=lambda each: each[0]))
 
 

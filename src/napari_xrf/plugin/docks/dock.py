@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import qthrottled
 
-from napari_xrf.plugin.forms.parts import column, wrapped
+from napari_xrf.plugin.forms.parts import button, column, row, wrapped
 from napari_xrf.plugin.jobs.job import JobBar
 from napari_xrf.plugin.notices import errors_told, tell, warn
 from napari_xrf.plugin.window import bind_keys, settings
@@ -59,6 +59,7 @@ class Dock(QWidget):  # type: ignore[misc]
         self.viewer = viewer
         self.job_bar = JobBar()
         self.said = _Message()
+        self.offered = _Offer()
         self._placed = _remembered_places(self.title)
         ends: list[Callable[[], object]] = [self.job_bar.release]
         self._ends = ends
@@ -74,7 +75,7 @@ class Dock(QWidget):  # type: ignore[misc]
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         self._inner = inner
-        self.setLayout(column((scroll, 1), self.said, self.job_bar, flush=True))
+        self.setLayout(column((scroll, 1), self.offered, self.said, self.job_bar, flush=True))
 
     def tell(self, message: str) -> None:
         """Say something below the dock's parts, and as a notification while the dock is not seen."""
@@ -86,6 +87,10 @@ class Dock(QWidget):  # type: ignore[misc]
         """Say a warning below the dock's parts, and as a notification, which napari cuts off."""
         self._say(message)
         warn(message)
+
+    def offer(self, text: str, name: str = "", act: Callable[[], object] = tuple) -> None:
+        """Say what the user may want to do, with a button that does it; an empty text takes it back."""
+        self.offered.show_offer(text, name, act)
 
     def when_closed(self, end: Callable[[], object]) -> None:
         """Call ``end()`` when the dock is closed or deleted."""
@@ -280,6 +285,25 @@ class _Message(QScrollArea):  # type: ignore[misc]
         needed = self._label.heightForWidth(max(self.width() - _BAR, 1))
         most = _LINES * self._label.fontMetrics().lineSpacing()
         self.setFixedHeight(_PADDING + min(max(needed, 0), most))
+
+
+class _Offer(QWidget):  # type: ignore[misc]
+    """A sentence and a button that does what it says, hidden while there is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = wrapped()
+        self._act: Callable[[], object] = tuple
+        self.button = button("", "", lambda: self._act())
+        self.setLayout(row(self.text, self.button))
+        self.hide()
+
+    def show_offer(self, text: str, name: str, act: Callable[[], object]) -> None:
+        """Show another offer, or none."""
+        self.text.setText(text)
+        self.button.setText(name)
+        self._act = act
+        self.setVisible(bool(text))
 
 
 class _Column(QWidget):  # type: ignore[misc]

@@ -271,7 +271,7 @@ class SpectrumDock(Dock):
             None,
         )
         self.parts = BesideOrBelow(self.plot, controls)
-        self.setLayout(column((self.parts, 1), self.said, self.job_bar, flush=True))
+        self.setLayout(column((self.parts, 1), self.offered, self.said, self.job_bar, flush=True))
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
     def _data_changed(self) -> None:

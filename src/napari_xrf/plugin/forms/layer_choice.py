@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.parts import expanding
-from napari_xrf.plugin.layers.labels import label_map_of_layer
+from napari_xrf.plugin.layers.labels import flatten, is_deep, label_map_of_layer
 from napari_xrf.plugin.notices import errors_told
 
 
@@ -95,6 +95,7 @@ class LabelsChoice(LayerChoice):
         self, dock: Dock, empty_text: str = "no label map yet", watched: tuple[str, ...] = ()
     ) -> None:
         super().__init__(dock, _is_label_map, empty_text, watched)
+        dock.follow_layers(is_deep, (), self._offer, lambda event: None)
 
     def label_map(self) -> LabelMap | None:
         """Return the chosen label map, or None; a layer that is none is told."""
@@ -103,6 +104,14 @@ class LabelsChoice(LayerChoice):
             with errors_told():
                 return label_map_of_layer(layer)
         return None
+
+    def _offer(self, deep: list[Any]) -> None:
+        """Offer to flatten labels that napari's own button made on a map of spectra."""
+        if deep:
+            text = f"{deep[-1].name!r} is painted at one energy only: here it counts when it is flat."
+            self._dock.offer(text, "Flatten it", lambda: flatten(self._viewer, deep[-1]))
+        else:
+            self._dock.offer("")
 
 
 def _is_label_map(layer: Any) -> bool:

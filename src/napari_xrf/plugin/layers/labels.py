@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import NOT_MEASURED, LabelClass, LabelMap
-from napari_xrf.plugin.layers.layer_data import LayerData, hex_color, pixel_size_from, spatial_keywords
+from napari_xrf.plugin.layers.layer_data import (
+    LayerData,
+    add_layers,
+    hex_color,
+    pixel_size_from,
+    spatial_keywords,
+)
 
 LABEL_MAP_KEY = "xrf_label_map"
 
@@ -44,6 +50,33 @@ def label_layer(label_map: LabelMap, name: str = "") -> LayerData:
     }
     # A copy: painting in the layer must not change the label map that it came from.
     return label_map.labels.copy(), keywords, "labels"
+
+
+def is_deep(layer: Any) -> bool:
+    """Whether a layer is labels with an energy axis, as napari's own button makes on a map of spectra."""
+    return bool(layer._type_string == "labels" and layer.ndim == 3)
+
+
+def flatten(viewer: Any, layer: Any) -> None:
+    """Put a label map (Y, X) in the place of a Labels layer with an energy axis.
+
+    What was painted at any energy counts, at the highest energy where several are.
+    """
+    data = np.asarray(layer.data)
+    flat = np.zeros(data.shape[1:], dtype=data.dtype)
+    for channel in (channel for channel in data if channel.any()):
+        flat = np.where(channel > 0, channel, flat)
+    keywords = {
+        "name": f"{layer.name} (flat)",
+        "scale": tuple(layer.scale[1:]),
+        "translate": tuple(layer.translate[1:]),
+        "units": tuple(str(unit) for unit in layer.units[1:]),
+        "axis_labels": ("y", "x"),
+    }
+    (made,) = add_layers(viewer, [(flat, keywords, "labels")])
+    made.selected_label, made.mode = layer.selected_label, layer.mode
+    viewer.layers.remove(layer)
+    viewer.layers.selection.active = made
 
 
 def label_colormap(label_map: LabelMap) -> Any:
