@@ -51,7 +51,7 @@ def monitor(file: Any, name: str, counts: Hdf5Counts) -> NDArray[np.float64]:
             f"It has {', '.join(known[:8])}" if known else "",
         )
     path, _, part = name.removesuffix("]").partition("[")
-    dataset = hdf5_file.dataset_at(file, path)
+    dataset = dict(datasets_of(file))[path]
     values = np.asarray(hdf5_file.array_of(dataset), dtype=np.float64)
     rows, columns = counts.map_shape
     if part:
