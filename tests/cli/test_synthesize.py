@@ -1,5 +1,7 @@
 """``synthesize``: files that ``read`` opens, with their truth, the same for the same seed."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -93,7 +95,20 @@ def test_a_painting_gets_the_counts_asked_for(capsys, picture, tmp_path):
     assert read_truth(out)["abundances"].shape == (10, 12, 3)
 
 
+def test_several_pictures_are_painted_each_into_its_own_file(capsys, picture, tmp_path):
+    other = tmp_path / "other.png"
+    Image.fromarray(np.full((4, 5, 3), (40, 60, 150), np.uint8)).save(other)
+    made = synthesize(
+        capsys, "painting", picture, other, "--pigments", "vermilion,azurite", "--instrument", "gem",
+        "--counts-per-pixel", "30", "-o", tmp_path / "maps.h5", "--clusters-start", "2",
+        "--clusters-spread", "1",
+    )  # fmt: skip
+    assert [Path(file).name for file in made["files"]] == ["maps-painting.h5", "maps-other.h5"]
+    assert [napari_xrf.read(file).map_shape for file in made["files"]] == [(10, 12), (4, 5)]
+
+
 WRONG = [
+    (("painting", "{picture}", "{picture}"), "names that differ"),
     (("minerals", "--minerals", "quarz"), "quarz"),
     (("minerals", "--shape", "0:5"), "0"),
     (("minerals", "--grain-size", "0.1"), "grain size"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from napari_xrf.cli.console import Answer, Console
@@ -10,6 +12,7 @@ from napari_xrf.cli.map_file import check_output, memory_budget
 from napari_xrf.cli.names import names_of
 from napari_xrf.cli.parameter_options import add_parameter_options, parameters_from
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.named_files import existing_file
 from napari_xrf.learning.painting.weighting import paint
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
@@ -63,7 +66,11 @@ def add_recipes(synthesize: argparse.ArgumentParser, common: argparse.ArgumentPa
 
     painting = recipes.add_parser("painting", parents=[shared], help="a painting's map from its photograph")
     painting.add_argument(
-        "image", metavar="IMAGE", type=Path, help="photograph, RGB, a pixel for each spectrum"
+        "images",
+        metavar="IMAGE",
+        nargs="+",
+        type=Path,
+        help="photograph, RGB, a pixel for each spectrum; of several, each is written to OUT-IMAGE.h5",
     )
     _add_instrument(painting, "m4-tornado")
     painting.add_argument("--pigments", default="auto", help="lead white,azurite,… (default: all)")
@@ -77,7 +84,7 @@ def add_recipes(synthesize: argparse.ArgumentParser, common: argparse.ArgumentPa
     )
     add_parameter_options(painting, PaintingParameters, skip=("clusters",))
     add_parameter_options(painting, ClusterParameters, prefix="clusters-")
-    painting.set_defaults(run=write_synthetic, make=_painting)
+    painting.set_defaults(run=write_synthetic)
 
 
 def _add_instrument(parser: argparse.ArgumentParser, usual: str) -> None:
@@ -91,22 +98,39 @@ def write_synthetic(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf.io.own.cube_files import write_cube
 
     output: Path = check_output(arguments.output, (".h5", ".hdf5"), "synthetic data")
-    made = arguments.make(arguments, console)
-    files = []
-    for name, cube in {"": made.cube, **made.companions}.items():
-        files.append(output.with_name(f"{output.stem}-{name}{output.suffix}") if name else output)
-        write_cube(files[-1], cube, truth=made.truth, progress=console.progress)
+    files, shapes, made = [], [], None
+    for target, make in _makers(arguments, output):
+        made = make(arguments, console)
+        shapes.append(list(made.cube.shape))
+        for name, cube in {"": made.cube, **made.companions}.items():
+            files.append(target.with_name(f"{target.stem}-{name}{target.suffix}") if name else target)
+            write_cube(files[-1], cube, truth=made.truth, progress=console.progress)
+    assert made is not None
     data = {
         "files": [str(file) for file in files],
         "recipe": arguments.recipe,
-        "shape": list(made.cube.shape),
+        "shape": shapes[0] if len(shapes) == 1 else shapes,
         "seed": arguments.seed,
         "truth": sorted(made.truth),
     }
-    rows, columns, channels = made.cube.shape
-    return Answer(
-        data, f"{', '.join(map(str, files))}: {rows} × {columns} × {channels}, seed {arguments.seed}"
-    )
+    told = "; ".join(" × ".join(map(str, shape)) for shape in shapes)
+    return Answer(data, f"{', '.join(map(str, files))}: {told}, seed {arguments.seed}")
+
+
+def _makers(
+    arguments: argparse.Namespace, output: Path
+) -> list[tuple[Path, Callable[[argparse.Namespace, Console], Synthetic]]]:
+    """Return what is made for each file to write: one, or one for each of several pictures."""
+    images: list[Path] = getattr(arguments, "images", [])
+    if len(images) < 2:
+        make = partial(_painting, image=images[0]) if images else arguments.make
+        return [(output, make)]
+    targets = [output.with_name(f"{output.stem}-{image.stem}{output.suffix}") for image in images]
+    for target, image in zip(targets, images, strict=True):
+        existing_file(image)
+        if targets.count(target) > 1:
+            raise InvalidInput(f"two pictures would be written to {target}", "Give them names that differ")
+    return [(target, partial(_painting, image=image)) for target, image in zip(targets, images, strict=True)]
 
 
 def _minerals(arguments: argparse.Namespace, console: Console) -> Synthetic:
@@ -145,10 +169,10 @@ def _mixtures(arguments: argparse.Namespace, console: Console) -> Synthetic:
     )
 
 
-def _painting(arguments: argparse.Namespace, console: Console) -> Synthetic:
+def _painting(arguments: argparse.Namespace, console: Console, image: Path) -> Synthetic:
     clusters = parameters_from(arguments, ClusterParameters, prefix="clusters_")
     return paint(
-        arguments.image,
+        image,
         seed=arguments.seed,
         instrument=arguments.instrument,
         pigments=names_of(arguments.pigments),

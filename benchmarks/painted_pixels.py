@@ -1,0 +1,113 @@
+"""How well a network learns from 20 painted pixels of each class of a map, in under a minute.
+
+    python -m benchmarks.painted_pixels --rocks granite,gabbro --seeds 31,32
+
+Rock maps whose spectra other code made (``benchmarks/independent/rock_maps.py``). Painted are pure pixels of
+the minerals that cover a hundred pixels at least, drawn at random; judged are all other pure pixels of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from benchmarks.independent.rock_maps import Draws, RockMap
+from benchmarks.mineral_rocks import rock_map
+from numpy.typing import NDArray
+
+from napari_xrf.core.label_map import LabelClass, LabelMap, members_of
+from napari_xrf.io import write_cube
+from napari_xrf.io.own.label_files import write_labels
+from napari_xrf.learning.evaluation.results import Table
+from napari_xrf.learning.model import Model
+from napari_xrf.learning.prediction import predict
+from napari_xrf.learning.prediction_views import label_map_of
+from napari_xrf.learning.recipe_variants import with_regions
+from napari_xrf.learning.training import train
+from napari_xrf.learning.training_recipes import training_recipe
+
+_FEWEST = 100  # pure pixels of a class that is painted
+
+
+def painted(made: RockMap, number: int, generator: np.random.Generator) -> tuple[LabelMap, NDArray[np.bool_]]:
+    """Return labels of ``number`` pixels of each class, and which pure pixels of the classes are left."""
+    main = made.fractions.argmax(axis=2)
+    labels = np.zeros(main.shape, dtype=np.uint16)
+    left = np.zeros(main.shape, dtype=bool)
+    classes = []
+    for place, name in enumerate(made.names):
+        here = np.flatnonzero(made.pure & (main == place))
+        if len(here) < _FEWEST:
+            continue
+        classes.append(LabelClass(len(classes) + 2, name))
+        chosen = generator.choice(here, number, replace=False)
+        labels.flat[chosen] = classes[-1].label
+        left.flat[here] = True
+    left &= labels == 0
+    return LabelMap(labels, tuple(classes)), left
+
+
+def learned(made: RockMap, given: argparse.Namespace, seed: int) -> dict[str, float]:
+    """Train on painted pixels of a map, and return how many of the others get the right name."""
+    labels, left = painted(made, given.pixels, np.random.default_rng(seed))
+    with tempfile.TemporaryDirectory() as folder:
+        cube, drawn = Path(folder) / "map.h5", Path(folder) / "labels.tif"
+        write_cube(cube, made.cube)
+        write_labels(drawn, labels)
+        recipe = with_regions(training_recipe("mineral-cnn"), cube, drawn, seed=seed)
+        options = replace(recipe.options, start=given.start, epochs=given.epochs, steps_per_epoch=given.steps)
+        recipe = replace(recipe, options=replace(options, batch_size=given.batch, validation_size=512))
+        wall, processor = time.perf_counter(), time.process_time()
+        model = train(recipe, seed=seed)
+        wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    return {
+        "classes": float(len(labels.classes)),
+        "held-out pixels": float(left.sum()),
+        "right": _right(model, made, left),
+        "processor seconds": processor,
+        "seconds": wall,
+    }
+
+
+def _right(model: Model, made: RockMap, left: NDArray[np.bool_]) -> float:
+    found = label_map_of(predict(model, made.cube))
+    main = made.fractions.argmax(axis=2)
+    right = np.zeros(main.shape, dtype=bool)
+    for entry in found.classes:
+        for name in members_of(entry.name):
+            if name in made.names:
+                right |= (main == made.names.index(name)) & (found.labels == entry.label)
+    return float(right[left].mean())
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rocks", default="granite,ultramafic,carbonatite,gabbro")
+    parser.add_argument("--seeds", default="31")
+    parser.add_argument("--counts", type=float, default=1000)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--pixels", type=int, default=20, help="painted of each class")
+    parser.add_argument("--start", default="mineral-cnn", help="weights to begin from")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--batch", type=int, default=192)
+    parser.add_argument("--keep", type=Path, help="folder of maps that are made once")
+    given = parser.parse_args()
+    rows = {}
+    for rock in given.rocks.split(","):
+        for seed in map(int, given.seeds.split(",")):
+            made = rock_map(rock, seed, Draws(given.counts, given.size), given.keep)
+            rows[f"{rock}, seed {seed}"] = learned(made, given, seed)
+            print(rock, seed, rows[f"{rock}, seed {seed}"], flush=True)
+    print(Table("Painted pixels", rows).as_markdown())
+
+
+if __name__ == "__main__":
+    main()
