@@ -142,6 +142,23 @@ def test_train_writes_weights_card_and_metrics(capsys, tmp_path):
     assert "left" in err
 
 
+def test_each_part_of_the_pixels_is_judged_by_a_network_that_has_not_seen_it(capsys, files, tmp_path):
+    regions = ("--regions", files / "labels.tif", "--map", files / "rock.h5")
+    common = ("train", "mineral-cnn", "-o", tmp_path, *regions, *QUICK, "--learning-rate", "0.01")
+    code, out, err = run(capsys, *common, "--folds", "3", "--set", "excitation=8", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert sum(found["pixels"]) == (read_labels(files / "labels.tif").labels > 0).sum()
+    assert len(found["accuracy"]) == 3
+    assert min(found["accuracy"]) > 0.9
+    assert [read_description(tmp_path / f"part-{part}").network["excitation"] for part in (1, 2, 3)] == [
+        8
+    ] * 3
+    code, _, err = run(capsys, *common, "--folds", "2")
+    assert code == 1
+    assert "three parts" in err
+
+
 def test_an_interrupted_training_goes_on(capsys, files, mineral_training, tmp_path, monkeypatch):
     """The fixture's training without a break is what one that was stopped after an epoch must come to."""
     regions = ("--regions", files / "labels.tif", "--map", files / "rock.h5")

@@ -94,6 +94,17 @@ def test_a_class_in_few_places_gets_smaller_blocks_and_a_note():
     assert note.startswith("spot")
 
 
+def test_every_pixel_is_the_test_of_one_fold():
+    labels = np.random.default_rng(4).integers(0, 3, size=(40, 50))
+    options = {"validation_share": 0.15, "test_share": 0.15, "block": 4, "seed": 1, "folds": 4}
+    parts = np.stack([split_regions(labels, NAMES, fold=fold, **options).parts for fold in range(4)])
+    assert ((parts == 2).sum(axis=0) == (labels > 0)).all()
+    assert ((parts == 1) == np.roll(parts == 2, -1, axis=0)).all()  # chosen by the part that is judged next
+    for number in (1, 2):
+        sizes = (parts[:, labels == number] == 2).sum(axis=1)
+        assert sizes.min() > 0.8 * sizes.max()
+
+
 # Gathering ------------------------------------------------------------------------------------------------
 
 

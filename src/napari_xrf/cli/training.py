@@ -37,6 +37,12 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser, verb: str = "") -> No
         if verb == name:
             add_recipe_options(parser)
     train.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder")
+    train.add_argument(
+        "--folds",
+        type=int,
+        metavar="K",
+        help="with --regions: K trainings, each judged on a part of the pixels that the others learn from",
+    )
     tune.add_argument("--trials", type=int, default=TRIALS, help=f"in all (default {TRIALS})")
     tune.add_argument("--timeout", type=float, metavar="S", help="seconds after which no trial starts")
     tune.add_argument("--figure", default="loss", help="loss (default) or a validation figure to make best")
@@ -69,15 +75,11 @@ def train_model(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf.learning.training import train
 
     teller = _EpochTeller(console)
-    description = train(
-        recipe,
-        seed=arguments.seed,
-        folder=folder,
-        resume=arguments.resume,
-        device=arguments.device,
-        progress=teller.progress,
-        on_epoch=teller.tell,
-    ).description
+    options = {"seed": arguments.seed, "folder": folder, "resume": arguments.resume}
+    options |= {"device": arguments.device, "progress": teller.progress, "on_epoch": teller.tell}
+    if arguments.folds is not None:
+        return _trained_in_folds(recipe, arguments.folds, folder, options)
+    description = train(recipe, **options).description
     training, figures = description.training, dict(description.training.get("validation", {}))
     names = ("model.safetensors", "checkpoint.safetensors", "metrics.json", "model-card.md")
     data = {
@@ -90,6 +92,18 @@ def train_model(arguments: argparse.Namespace, console: Console) -> Answer:
         "names": len(description.names),
     }
     return Answer(data, f"{description.name}: {_told(figures) or 'trained'}\nwritten to {folder}")
+
+
+def _trained_in_folds(recipe: TrainingRecipe, folds: int, folder: Path, options: dict[str, Any]) -> Answer:
+    from napari_xrf.io.atomic_write import write_json
+    from napari_xrf.learning.evaluation.cross_validation import cross_validate
+
+    found = cross_validate(recipe, folds, **options)
+    write_json(folder / "folds.json", asdict(found))
+    files = [folder / "folds.json"]
+    files += [folder / f"part-{number}" / "model.safetensors" for number in range(1, folds + 1)]
+    data = {"files": [str(file) for file in files], "model": recipe.name, **asdict(found)}
+    return Answer(data, f"{found.as_table().as_markdown()}\nwritten to {folder}")
 
 
 def train_painting(arguments: argparse.Namespace, settings: dict[str, Any], console: Console) -> Answer:

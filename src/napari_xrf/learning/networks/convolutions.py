@@ -30,6 +30,8 @@ class Options:
         Part of the features left out in training.
     activation
         Of all layers.
+    excitation
+        Channels for each unit of squeeze-and-excitation after a convolution; 0: none.
     """
 
     widths: tuple[int, ...] = (32, 48, 64, 96)
@@ -39,6 +41,7 @@ class Options:
     squeeze: Annotated[int, Limits(1, 256)] = 24
     dropout: Annotated[float, Limits(0, 0.9)] = 0.1
     activation: Annotated[str, Choices(("relu", "gelu", "silu"))] = "relu"
+    excitation: Annotated[int, Limits(0, 64)] = 0
 
     def __post_init__(self) -> None:
         if not self.widths or not all(1 <= width <= 1024 for width in self.widths):
@@ -65,6 +68,8 @@ class SpectrumConvolutions(nn.Module):
                 nn.BatchNorm1d(width),
                 activation(options.activation),
             ]
+            if options.excitation:
+                blocks.append(SqueezeExcitation(width, options.excitation))
             length = (length + 2 * (kernel // 2) - kernel) // stride + 1
             before, kernel, stride = width, 5, 2
         self.blocks = nn.Sequential(*blocks)
@@ -75,6 +80,22 @@ class SpectrumConvolutions(nn.Module):
         lines = spectra[:, None]
         found: Tensor = self.blocks(torch.cat([lines, self.position.expand(len(lines), -1, -1)], dim=1))
         return found
+
+
+class SqueezeExcitation(nn.Module):
+    """Weighs channels of features (N, C, P) by their means over P (Hu et al., arXiv:1709.01507)."""
+
+    def __init__(self, width: int, reduction: int) -> None:
+        super().__init__()
+        narrow = max(width // reduction, 4)
+        self.weights = nn.Sequential(
+            nn.Linear(width, narrow), nn.ReLU(), nn.Linear(narrow, width), nn.Sigmoid()
+        )
+
+    def forward(self, found: Tensor) -> Tensor:
+        """Return the features, weighted."""
+        weighted: Tensor = found * self.weights(found.mean(dim=2))[..., None]
+        return weighted
 
 
 class HeadOptions(Protocol):

@@ -23,6 +23,7 @@ from napari_xrf.synthesis.mineral_map import PALETTE
 
 _MOST_BYTES = 512 * 2**20  # of all pixels together, in the cube's own type
 _KIND = "labelled pixels"
+MOST_FOLDS = 10
 
 
 @parameters
@@ -43,6 +44,8 @@ class PixelChoice:
         Of a class; of more, some are drawn. Fewer are kept where all together would exceed 512 MB.
     seed
         Of split and choice.
+    folds, fold
+        Equal parts of each class in place of those shares, and which of them, from 0, is the test; 0: none.
     """
 
     background: str | None = UNKNOWN_NAME
@@ -51,6 +54,15 @@ class PixelChoice:
     block: Annotated[int, Limits(1, 1000)] = 8
     most_pixels: Annotated[int, Limits(30, 10_000_000)] = 5000
     seed: int = 0
+    folds: Annotated[int, Limits(0, MOST_FOLDS)] = 0
+    fold: Annotated[int, Limits(0, MOST_FOLDS - 1)] = 0
+
+    def __post_init__(self) -> None:
+        if self.folds in (1, 2) or self.fold >= max(self.folds, 1):
+            raise InvalidInput(
+                f"part {self.fold} of {self.folds} cannot be the test",
+                "Take three parts or more: one to learn from, one to choose by, one to judge by",
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +136,8 @@ def gather_pixels(
         test_share=options.test_share,
         block=options.block,
         seed=options.seed,
+        folds=options.folds,
+        fold=options.fold,
     )
     cost = cube.shape[2] * cube.counts.dtype.itemsize
     most = min(options.most_pixels, max(30, _MOST_BYTES // max(cost * len(kinds), 1)))

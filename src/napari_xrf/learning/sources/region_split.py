@@ -38,6 +38,8 @@ def split_regions(
     test_share: float,
     block: int,
     seed: int,
+    folds: int = 0,
+    fold: int = 0,
 ) -> RegionSplit:
     """Split labelled pixels into training, validation and test, the same for the same seed.
 
@@ -53,6 +55,9 @@ def split_regions(
         (Y, X): 1 … K for the K names, 0 for no label.
     block
         Edge of a block, pixels.
+    folds, fold
+        Above 0: each class is dealt in so many equal parts, of which one, from 0, is the test and the next
+        one the validation, in place of the shares. The parts are the same whichever is the test.
 
     Raises
     ------
@@ -60,7 +65,11 @@ def split_regions(
         When a class has fewer than 10 pixels.
     """
     parts = np.full(labels.shape, LEFT_OUT, dtype=np.uint8)
-    shares = (1.0 - validation_share - test_share, validation_share, test_share)
+    shares: tuple[float, ...] = (1.0 - validation_share - test_share, validation_share, test_share)
+    if folds:
+        shares = (1.0 / folds,) * folds
+        role = np.zeros(folds, dtype=np.uint8)
+        role[(fold + 1) % folds], role[fold] = 1, 2
     notes = []
     for number, name in enumerate(names, start=1):
         mask = labels == number
@@ -72,6 +81,8 @@ def split_regions(
             )
         generator = np.random.default_rng([seed, number])
         edge, dealt = _deal_blocks(mask, shares, block, generator)
+        if folds:
+            dealt[mask] = role[dealt[mask]]
         if edge < min(block, _MARGIN_FROM):
             notes.append(
                 f"{name} lies in too few places for blocks of {block} pixels: split in blocks of {edge}, "
@@ -95,7 +106,7 @@ def _deal_blocks(
     for edge in (block >> step for step in range(block.bit_length())):
         across = mask.shape[1] // edge + 1
         found, place = np.unique((rows // edge) * across + columns // edge, return_inverse=True)
-        if len(found) < _FEWEST_BLOCKS and edge > 1:
+        if len(found) < max(_FEWEST_BLOCKS, 2 * len(shares)) and edge > 1:
             continue
         part_of_block = _deal(np.bincount(place), shares, generator)
         if edge == 1 or all((part_of_block == part).any() for part in wanted):
