@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from napari_xrf.io import scans
 from napari_xrf.io.hdf5 import file as hdf5_file
-from napari_xrf.io.hdf5.location import MIN_CHANNELS, NO_POSITION, Location, counter_name, spectra_among
+from napari_xrf.io.hdf5.location import (
+    MIN_CHANNELS,
+    NO_POSITION,
+    Location,
+    check_number,
+    counter_name,
+    spectra_among,
+)
 from napari_xrf.io.scans import um_per
 
 LAYOUT = "BLISS"
@@ -35,6 +42,7 @@ def locate(file: Any) -> list[Location]:
                 for path in hdf5_file.matching(file, f"/{match[0]}/instrument/*/data")
                 if _is_mca(file, path)
             ]
+        check_number(file, len(counters))
         singles, notes = spectra_among(file, counters)
         if singles:
             found[match[0]] = _location(file, match[0], singles, notes)

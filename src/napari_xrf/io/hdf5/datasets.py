@@ -10,8 +10,6 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5.location import MAX_CHANNELS, MIN_CHANNELS, Location
 
-_MOST_NODES = 20000
-_DEEPEST = 64  # groups within groups
 _AXIS_NAMES = ("energy", "spec", "sum", "channel", "mca")
 
 
@@ -99,23 +97,8 @@ def _lengths_of_spectra(listed: list[tuple[str, Any]]) -> set[int]:
 
 def datasets_of(file: Any) -> list[tuple[str, Any]]:
     """Return the paths and datasets of a file, each once, links followed, loops and broken links left out."""
-    found: list[tuple[str, Any]] = []
-    seen: set[Any] = set()
-    pending = [("", file)]
-    for _ in range(_MOST_NODES):
-        if not pending:
-            break
-        path, group = pending.pop(0)
-        for name in hdf5_file.children(group):
-            child = f"{path}/{name}"
-            node = hdf5_file.dataset_at(group, name)
-            node = hdf5_file.group_at(group, name) if node is None else node
-            # The id tells two links to one object from two objects.
-            if node is None or (identity := (node.file.filename, hash(node.id))) in seen:
-                continue
-            seen.add(identity)
-            if hasattr(node, "dtype"):
-                found.append((child, node))
-            elif child.count("/") < _DEEPEST:
-                pending.append((child, node))
-    return found
+    found = {}
+    for path, node in hdf5_file.walk(file):
+        if hasattr(node, "dtype"):
+            found.setdefault(hdf5_file.identity(node), (path, node))
+    return list(found.values())

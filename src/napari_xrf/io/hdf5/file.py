@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import fnmatch
 from collections.abc import Iterator
@@ -21,10 +22,13 @@ from napari_xrf.io.hdf5.heaps import check_texts
 
 _MANY = 2**27  # values that are read at once without a look at what is stored
 _SMALL_CHUNK = 2**26  # bytes that any budget affords
-_MOST_CHILDREN = 2**11  # of a group that a pattern stands for
+MOST_CHILDREN = 2**10  # of a group that a pattern stands for
 _MOST_TEXTS = 2**17
 _MOST_TEXT_BYTES = 2**26
 _MOST_SOURCES = 2**12
+_MOST_NAMES = 2**15  # in a group
+MOST_NODES = 2**13  # that are looked at in a file of unknown layout
+_DEEPEST_GROUP = 64
 _DEEPEST = 32  # virtual datasets within virtual datasets
 
 
@@ -76,27 +80,58 @@ def matching(group: h5py.Group, pattern: str) -> list[str]:
 
 
 def children(group: h5py.Group | None) -> list[str]:
-    """Return the names in a group; those that are no text, in damaged files, are left out."""
+    """Return the names in a group; those that are no text, in damaged files, are left out.
+
+    Raises FileError where they are so many that no program made them to be looked at.
+    """
+    if group is not None and len(group) > _MOST_NAMES:
+        raise FileError(group.file.filename, f"{group.name or '/'} holds {len(group)} objects, too many")
     return [name for name in group or () if isinstance(name, str)]
 
 
-def broken_links(group: h5py.Group, limit: int = 1000) -> tuple[str, ...]:
-    """Return the files that external links name and that are not there."""
-    missing: list[str] = []
-    pending = [group]
-    for _ in range(limit):
-        if not pending:
-            break
-        parent = pending.pop()
-        for name in children(parent):
-            with contextlib.suppress(KeyError, OSError, RuntimeError, ValueError):
-                link = parent.get(name, getlink=True)
-                if isinstance(link, h5py.ExternalLink):
-                    if link_target(parent.file.filename, link.filename) is None:
-                        missing.append(link.filename)
-                elif isinstance(link, h5py.HardLink) and parent.get(name, getclass=True) is h5py.Group:
-                    pending.append(parent[name])
-    return tuple(dict.fromkeys(missing))
+def walk(file: h5py.Group, missing: list[str] | None = None) -> Iterator[tuple[str, Any]]:
+    """Yield path and node of what a file holds, nearest the root first, links followed.
+
+    The node is a dataset or a group, or None: of another kind, damaged, a link to nowhere, a group that was
+    there before. ``missing`` is given the files that external links name and that are not there. So that
+    nothing can keep a reader busy, the first :data:`MOST_NODES` are all.
+    """
+    pending, seen, count = collections.deque([("", file)]), {identity(file)}, 0
+    while pending:
+        path, group = pending.popleft()
+        for name in children(group)[: MOST_NODES - count]:
+            node, child = _child(group, name, missing), f"{path}/{name}"
+            if isinstance(node, h5py.Group):
+                own = identity(node)
+                if own in seen or child.count("/") > _DEEPEST_GROUP:
+                    node = None
+                else:
+                    seen.add(own)
+                    pending.append((child, node))
+            count += 1
+            yield child, node
+
+
+def identity(node: Any) -> tuple[int, Any]:
+    """Return what two links to one object have in common, and two objects do not."""
+    told = h5py.h5o.get_info(node.id)
+    return told.fileno, told.addr
+
+
+def _child(group: h5py.Group, name: str, missing: list[str] | None) -> Any:
+    """Return a dataset or group of a group, None for others, for what is damaged and links to nowhere."""
+    with contextlib.suppress(KeyError, OSError, RuntimeError, ValueError):
+        link = group.get(name, getlink=True)
+        if isinstance(link, h5py.HardLink):
+            node = group[name]
+            if isinstance(node, h5py.Dataset):
+                return _with_raw_files(node) if node.external else node
+            return node if isinstance(node, h5py.Group) else None
+        if isinstance(link, h5py.ExternalLink) and missing is not None:
+            missing += [link.filename] * (link_target(group.file.filename, link.filename) is None)
+        found = _node_at(group, name, h5py.Dataset)
+        return _node_at(group, name, h5py.Group) if found is None else found
+    return None
 
 
 def check_dataset(path: Path, dataset: Any, memory_budget: int | None = None, kinds: str = "uif") -> None:
@@ -312,7 +347,7 @@ def _children(parent: h5py.Group, part: str) -> list[str]:
     if not any(sign in part for sign in "*?["):
         return [part] if part in parent else []
     names = [name for name in children(parent) if fnmatch.fnmatchcase(name, part)]
-    return sorted(names, key=lambda name: (len(name), name))[:_MOST_CHILDREN]
+    return sorted(names, key=lambda name: (len(name), name))[:MOST_CHILDREN]
 
 
 def _leads_somewhere(group: h5py.Group, name: str) -> bool:

@@ -268,5 +268,6 @@ def recognised(file: Any) -> tuple[Layout, list[Location]] | None:
     for layout in LAYOUTS:
         found = layout.find(file)
         if found:
+            locate.check_number(file, max(len(one.names) for one in found))
             return layout, found
     return None

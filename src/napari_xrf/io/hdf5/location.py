@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.errors import FileError
 from napari_xrf.io import scans
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.own import cube_files
@@ -67,6 +68,7 @@ def by_paths(
     if single.startswith(("/*/", "/entry*/", "/[0-9]*/")):
         # Scans beside each other are maps of their own, not detectors of one.
         roots = dict.fromkeys(path.split("/")[1] for path in hdf5_file.matching(file, single))
+        check_number(file, len(roots))
         below = [part.strip("/").partition("/")[2] for part in single.split("|")]
         patterns = ["|".join(f"/{root}/{part}" for part in below) for root in roots]
         each = [one for pattern in patterns
@@ -154,6 +156,14 @@ def _lengths(steps: list[float], positions: Any) -> tuple[tuple[float, float] | 
     factor, note = scans.um_per(hdf5_file.text_attribute(positions, "units"), default)
     size = None if factor is None or not all(steps) else (steps[0] * factor, steps[1] * factor)
     return size, (note,) if note else ()
+
+
+def check_number(file: Any, found: int) -> None:
+    """Raise FileError where what a pattern found may be cut short."""
+    if found >= hdf5_file.MOST_CHILDREN:
+        raise FileError(
+            file.filename, f"holds {found} scans or detectors and more", "Name one dataset (--dataset)"
+        )
 
 
 def spectra_among(file: Any, paths: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -404,27 +414,18 @@ def _scans_below(file: Any, found: Location) -> Location:
     return replace(found, notes=(*found.notes, note)) if count > 1 else found
 
 
-def _nxdata_signals(file: Any, limit: int = 2000) -> list[str]:
+def _nxdata_signals(file: Any) -> list[str]:
     """Return the paths of the signals of all NXdata groups and of marked spectra, nearest the root first."""
-    found, pending = [], [("", file)]
-    for _ in range(limit):
-        if not pending:
-            break
-        path, group = pending.pop(0)
-        signal = hdf5_file.text_attribute(group, "signal")
-        for name in hdf5_file.children(group):
-            child = f"{path}/{name}"
-            dataset = hdf5_file.dataset_at(file, child)
-            if dataset is not None:
-                marked = hdf5_file.text_attribute(dataset, "signal") == "1"
-                spectrum = hdf5_file.text_attribute(dataset, "interpretation") == "spectrum"
-                if signal == name or marked or spectrum or (name.startswith("mca") and dataset.ndim == 3):
-                    found.append(child)
-                continue
-            below = hdf5_file.group_at(file, child)
-            # A link back up would be walked for ever.
-            if below is not None and len(child.split("/")) < 12:
-                pending.append((child, below))
+    found, signals = [], {"": hdf5_file.text_attribute(file, "signal")}
+    for path, node in hdf5_file.walk(file):
+        if not hasattr(node, "ndim"):
+            signals[path] = hdf5_file.text_attribute(node, "signal")
+            continue
+        folder, _, name = path.rpartition("/")
+        marked = hdf5_file.text_attribute(node, "signal") == "1"
+        spectrum = hdf5_file.text_attribute(node, "interpretation") == "spectrum"
+        if signals[folder] == name or marked or spectrum or (name.startswith("mca") and node.ndim == 3):
+            found.append(path)
     return found
 
 

@@ -163,7 +163,9 @@ def _unknown_layout(path: Path, file: Any) -> FileError:
         return FileError(
             path, "has no known layout of a spectral map", f"Choose a dataset (and energy axis): {shown}"
         )
-    missing = hdf5_file.broken_links(file)
+    links: list[str] = []
+    looked = sum(1 for _ in hdf5_file.walk(file, links))
+    missing = tuple(dict.fromkeys(links))
     if missing:
         return FileError(
             path,
@@ -172,7 +174,11 @@ def _unknown_layout(path: Path, file: Any) -> FileError:
             if len(missing) > 1
             else hdf5_file.copy_to(path, missing[0]),
         )
-    return FileError(path, "holds no spectral map")
+    if looked < hdf5_file.MOST_NODES:
+        return FileError(path, "holds no spectral map")
+    return FileError(
+        path, f"holds no spectral map among the {looked} objects nearest its root", "Name the dataset"
+    )
 
 
 def _selected(
