@@ -16,6 +16,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io import formats
+from napari_xrf.io.hdf5 import file as hdf5_file
 
 MOST = 2**28  # bytes that a refusal may take
 
@@ -206,3 +207,34 @@ def test_rows_longer_than_what_is_looked_at_are_left_alone(tmp_path, monkeypatch
     assert "last 3 of 4 rows" in io.read(tmp_path / "a.h5").provenance.warnings[-1]
     monkeypatch.setattr(formats, "_LOOKED_AT", 2 * counts[0].nbytes)
     assert "last 2 of 4 rows" in io.read(tmp_path / "a.h5").provenance.warnings[-1]
+
+
+@pytest.mark.parametrize(
+    "path", ["xrfmap/det{}/counts", "1.1/measurement/det{}", "entry{}/measurement/xspress3/data"]
+)
+def test_detectors_and_scans_are_never_cut_to_a_number(tmp_path, monkeypatch, path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for number in range(5):
+            shape = (3, 2, 256) if path.startswith("x") else (6, 256)
+            file[path.format(number)] = np.ones(shape if "entry" not in path else (6, 1, 256), np.uint16)
+    assert io.read(tmp_path / "a.h5").shape[2] == 256
+    monkeypatch.setattr(hdf5_file, "MOST_CHILDREN", 4)
+    with pytest.raises(XrfError, match=r"scans or detectors"):
+        io.read(tmp_path / "a.h5")
+
+
+def test_only_so_many_objects_of_an_unknown_layout_are_looked_at(tmp_path, monkeypatch):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for number in range(9):
+            file[f"a{number}"] = [1.0]
+        file["b/c/data"] = np.ones((3, 4, 300), np.uint16)
+        file["b/c"].attrs["signal"] = "data"
+        file["b/c/energy"] = np.arange(300) * 0.01
+        file["b/c/up"] = file["b"]  # back to where it came from
+    assert io.read(tmp_path / "a.h5").shape == (3, 4, 300)
+    monkeypatch.setattr(hdf5_file, "MOST_NODES", 8)
+    with pytest.raises(XrfError, match=r"among the 8 objects nearest its root"):
+        io.read(tmp_path / "a.h5")
+    monkeypatch.setattr(hdf5_file, "_MOST_NAMES", 8)
+    with pytest.raises(XrfError, match=r"holds 10 objects"):
+        io.read(tmp_path / "a.h5")
