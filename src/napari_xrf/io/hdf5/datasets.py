@@ -97,7 +97,7 @@ def _lengths_of_spectra(listed: list[tuple[str, Any]]) -> set[int]:
 
 def datasets_of(file: Any) -> list[tuple[str, Any]]:
     """Return the paths and datasets of a file, each once, links followed, loops and broken links left out."""
-    found = {}
+    found: dict[Any, tuple[str, Any]] = {}
     for path, node in hdf5_file.walk(file):
         if hasattr(node, "dtype"):
             found.setdefault(hdf5_file.identity(node), (path, node))
