@@ -188,6 +188,14 @@ def test_an_element_that_is_not_there_stays_below_its_limit():
     assert found["Zn"].weight_fraction < found["Zn"].detection_limit < 1e-3
 
 
+def test_detection_limits_fall_with_the_root_of_the_dose():
+    elements = ["Mg", "Al", "Si", "K", "Ca", "Fe"]
+    brief, long = (quantify(spectrum_of(GLASS, "m4-tornado", dose), elements)[0] for dose in (4e6, 1.6e7))
+    for element in elements:
+        ratio = brief[element].detection_limit / long[element].detection_limit
+        assert ratio == pytest.approx(2, rel=0.2), element
+
+
 def test_valences_are_the_users():
     cube = spectrum_of(GLASS, "sem-eds", 1e6)
     elements = ["Mg", "Al", "Si", "K", "Ca", "Fe"]

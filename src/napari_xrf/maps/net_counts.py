@@ -9,15 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.emission_lines import main_line, split_family
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.background import estimate_background
 from napari_xrf.maps.blas_threads import one_blas_thread
 from napari_xrf.maps.calibrated_map import CalibratedMap
-from napari_xrf.maps.candidates import Candidate, columns_by_element, columns_of
+from napari_xrf.maps.candidates import Candidate, columns_by_element
 from napari_xrf.maps.families import wanted_families
 from napari_xrf.maps.setting import coarse
-from napari_xrf.maps.spectrum_fit import Content, SpectrumFit
+from napari_xrf.maps.spectrum_fit import Content, Explained, SpectrumFit
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.source import ElectronBeam
@@ -103,9 +102,7 @@ def net_counts(
     counted = found.problem.counting_errors(fitted, found.fit)
     errors = found.fit.errors * math.sqrt(found.usual_misfit)
     return {
-        family: NetCounts(
-            float(totals[k]), float(errors[k]), _limit(family, float(totals[k]), part), float(counted[k])
-        )
+        family: NetCounts(float(totals[k]), float(errors[k]), _limit(columns, found, k), float(counted[k]))
         for k, family in enumerate(families)
     }
 
@@ -127,16 +124,17 @@ def continuum_of(
     return shape * float(np.median(seen[inside] / shape[inside])) if inside.any() else None
 
 
-def _limit(family: str, counts: float, part: CalibratedMap) -> float:
-    """Return the counts of a family that are 3 σ of the background within ±1 FWHM of its main line."""
-    line = main_line(*split_family(family))
-    if line is None:
+def _limit(columns: SpectrumFit, found: Explained, family: int) -> float:
+    """Return the counts of a family that are 3 σ of all else within ±1 FWHM of its main peak.
+
+    All else is what is fitted there: the rest of the spectrum less the family could be nothing, or less.
+    """
+    own = columns.columns[found.index[family]]
+    top = columns.energies[int(own.argmax())]
+    half = float(columns.setting.detector.fwhm(top))
+    inside = np.abs(columns.energies - top) <= half
+    part = float(own[inside].sum() / max(float(own.sum()), 1e-300))
+    if part <= 0:
         return math.nan
-    half = float(part.detector.fwhm(line.energy))
-    window = part.energy.window(line.energy - half, line.energy + half)
-    shape = columns_of((family,), part.setting)[0]
-    inside = float(shape[window].sum() / max(shape.sum(), 1e-300))
-    if inside <= 0:
-        return math.nan
-    background = max(float(part.sum_spectrum[window].sum()) - counts * inside, 1.0)
-    return _DETECTION * math.sqrt(background) / inside
+    others = np.delete(found.fit.amplitudes, family) @ np.delete(columns.columns[found.index], family, axis=0)
+    return _DETECTION * math.sqrt(max(float(others[inside].sum()), 1.0)) / part
