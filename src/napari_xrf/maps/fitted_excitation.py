@@ -30,7 +30,7 @@ _SEEN, _SEEN_BESIDE = 10.0, 5.0  # standard errors from which argon tells of air
 _CREDIBLE = {"helium": (0.003, 1.5), "vacuum": (0.3, 3.0)}
 _PASSING = 0.02  # of a line that is seen well: air that lets less of it through is none
 _HARD_KEV = 20.0  # which all air lets through
-_ROUNDS = 3
+_ROUNDS, _STANDARD_ROUNDS, _SETTLED, _EASED = 5, 3, 0.01, 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +73,8 @@ def fit_excitation(
     exposure
         Seconds, times the beam's current where it is known.
     """
-    instrument, ratio = recipe.instrument_of(part), math.nan
-    own = without_air(counts, instrument)
+    instrument = first = recipe.instrument_of(part)
+    ratio, own = math.nan, without_air(counts, first)
     solution = solve_composition(own, instrument, recipe, exposure)
     if not isinstance(instrument.source, TubeSource) or recipe.film:
         return FittedExcitation(recipe, solution, ratio)
@@ -82,14 +82,16 @@ def fit_excitation(
     bends = recipe.fitted is None and not known.factors and known.throughput is None
     fitted: FittedOptic | None = recipe.fitted
     for _ in range(_ROUNDS):
-        before = instrument
-        instrument, found = _told(instrument, solution.fractions, solution.scale, counts, part, bends)
+        before, fractions = instrument, solution.fractions
+        instrument, found = _told(instrument, first, fractions, solution.scale, counts, part, bends)
         if found is not None:
             fitted, ratio = found, found.scatter_ratio
         if instrument == before:
             break
         told = replace(recipe, fitted=fitted)
-        solution = solve_composition(own, instrument, told, exposure, solution.fractions)
+        solution = solve_composition(own, instrument, told, exposure, fractions)
+        if all(abs(part - fractions.get(e, 0.0)) < _SETTLED * part for e, part in solution.fractions.items()):
+            break
     told = replace(recipe, instrument=instrument, fitted=fitted, sensitivities=None)
     return FittedExcitation(told, replace(solution, recipe=told), ratio, _said_of_air(instrument, counts))
 
@@ -116,33 +118,44 @@ def excitation_of_standard(
     if not isinstance(instrument.source, TubeSource):
         return instrument
     whole = sum(composition.values())
-    fractions = {element: value / whole for element, value in composition.items()}
-    for _ in range(_ROUNDS):
+    fractions, first = {element: value / whole for element, value in composition.items()}, instrument
+    for _ in range(_STANDARD_ROUNDS):
         expected = expected_families(fractions, instrument)
         seen = [f for f, net in counts.items() if expected.get(f, 0.0) > 0 and net.counts > 3 * net.error]
         made = sum(expected[family] for family in seen)
         if made <= 0:
             break
         scale = sum(counts[family].counts for family in seen) / made
-        instrument = _told(instrument, fractions, scale, counts, part, bends)[0]
+        instrument = _told(instrument, first, fractions, scale, counts, part, bends)[0]
     return instrument
 
 
 def _told(
     instrument: Instrument,
+    first: Instrument,
     fractions: Mapping[str, float],
     scale: float,
     counts: Mapping[str, NetCounts],
     part: CalibratedMap,
     bends: bool,
 ) -> tuple[Instrument, FittedOptic | None]:
-    """Return an instrument with its air and, if asked, its lens; and how the lens was fitted."""
+    """Return an instrument with its air and, if asked, its lens, bent from the first one's, and that fit."""
     instrument = with_air(instrument, counts, scale, part.cube.excitation.atmosphere)
+    if not bends:
+        return instrument, None
     strangers = tuple(
         f for f, net in counts.items() if f.split()[0] not in fractions and net.counts > 3 * net.error
     )
-    found = fit_optic_to_scatter(instrument, fractions, part, scale, strangers) if bends else None
-    return (replace(instrument, optic=found.optic) if found else instrument), found
+    before, bent = replace(instrument, optic=first.optic), instrument.optic
+    found = fit_optic_to_scatter(before, fractions, part, scale, strangers, bent)
+    if found is None:
+        return instrument, None
+    optic = found.optic
+    if bent is not None and bent != first.optic:  # composition and lens overshoot each other
+        logs = [np.log(each.at(np.array(optic.energies_kev))) for each in (bent, optic)]
+        eased = np.exp((1 - _EASED) * logs[0] + _EASED * logs[1])
+        optic = replace(optic, transmission=tuple(eased))
+    return replace(instrument, optic=optic), found
 
 
 def counts_with_argon(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,7 @@ def fit_optic_to_scatter(
     part: CalibratedMap,
     scale: float,
     unexplained: Sequence[str] = (),
+    bent: OpticTransmission | None = None,
 ) -> FittedOptic | None:
     """Return the transmission that brings expected scatter to the measured one; None where too little shows.
 
@@ -91,12 +92,15 @@ def fit_optic_to_scatter(
         Measured over expected counts of lines.
     unexplained
         Families that the spectrum shows and the composition does not hold.
+    bent
+        The lens as an earlier round found it, with which the lines are expected; the prior is still the
+        instrument's.
     """
     whole = sum(fractions.values())
     material = Material("sample", {e: value / whole for e, value in fractions.items() if value > 0}, 1.0)
     before, highest = instrument.optic, float(instrument.source.highest_kev)
     knots = np.geomspace(_FROM_KEV, highest, max(4, round(math.log(highest / _FROM_KEV) / _KNOT_STEP) + 1))
-    expected = expect_spectrum(material, instrument)
+    expected = expect_spectrum(material, replace(instrument, optic=bent or before))
     lines = scale * (expected.counts - expected.scatter)
     shared = share_source(sample_layers(material), instrument, tuple(knots))
     shares = scale * shared.scatter
