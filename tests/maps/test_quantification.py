@@ -183,6 +183,33 @@ def test_a_thin_film_has_a_mass_per_area():
     assert sum(weights.values()) == pytest.approx(thick.total)
 
 
+def test_the_dose_tells_of_light_matter_without_lines():
+    instrument = replace(load_instrument("m4-tornado"), energy=EnergyAxis(-0.1, 0.01, 4096))
+    parts = {name: 0.65 * part for name, part in GLASS.mass_fractions.items()}
+    for name, part in Material.from_formula("C6H10O5").mass_fractions.items():
+        parts[name] = parts.get(name, 0.0) + 0.35 * part
+    glass, sediment = (
+        replace(spectrum_of(one, "m4-tornado", 2e6 * seconds), live_time=np.full((1, 1), 1.0))
+        for one, seconds in (
+            (GLASS, 1.0),
+            (
+                Material("sediment", parts, 2.0),
+                expect_spectrum(Material("sediment", parts, 2.0), instrument).counts.sum()
+                / expect_spectrum(GLASS, instrument).counts.sum(),
+            ),
+        )
+    )
+    known = calibrate_map(sediment)
+    made, _ = calibrate_instrument(known.instrument, [Standard(glass, dict(GLASS.mass_fractions))])
+    named = ["Mg", "Al", "Si", "K", "Ca", "Fe"]
+    by_dose = quantify(known, named, recipe=Recipe(instrument=made, by_dose=True))[0]
+    assert by_dose.light == pytest.approx(0.35, abs=0.05)
+    assert by_dose["Fe"].weight_fraction == pytest.approx(parts["Fe"], rel=0.07)
+    plain = quantify(known, named, recipe=Recipe(instrument=made))[0]
+    assert any("--by-dose" in note for note in plain.notes)
+    assert abs(plain["Fe"].weight_fraction - parts["Fe"]) < 2 * plain["Fe"].standard_error
+
+
 def test_an_element_that_is_not_there_stays_below_its_limit():
     found = quantify(spectrum_of(GLASS, "m4-tornado", 1e6), ["Al", "Si", "K", "Ca", "Fe", "Zn"])[0]
     assert found["Zn"].weight_fraction < found["Zn"].detection_limit < 1e-3

@@ -39,6 +39,7 @@ _ROUNDS, _CLOSE = 60, 5e-6
 _FAINT = 1e-6  # of an element's strongest family: what air hides is no other family of it
 _LEAST = 1e-7  # weight fraction of an element that is looked for and not seen
 _UNSEEN = 9  # elements up to fluorine come from the formula of a class, where there is one
+LIGHT_MATTER = mass_fractions("C6H10O5")  # organic; water and carbonate absorb alike
 FILM_UM_PER_UG = 0.01  # thickness of 1 µg/cm² at a density of 1 g/cm³
 
 
@@ -63,7 +64,8 @@ class Recipe:
     film
         Whether the sample is a thin film; its mass per area follows where a standard tells the dose.
     by_dose
-        Whether weights are those that the dose gives, rather than normalised to 100 %.
+        Whether weights are those that the dose gives, rather than normalised to 100 %. What oxides leave is
+        taken for light matter, which absorbs little.
     fitted
         What the spectrum itself told of the lens, where ``instrument`` has it; see :mod:`.fitted_excitation`.
     """
@@ -105,7 +107,9 @@ class Solution:
     Attributes
     ----------
     fractions
-        Element → weight fraction, of a sum of 1.
+        Element → weight fraction, of a sum of 1; less ``rest``.
+    rest
+        Weight fraction of light matter without lines, where the dose tells it.
     counts
         Net counts by family.
     families
@@ -125,6 +129,7 @@ class Solution:
     """
 
     fractions: dict[str, float]
+    rest: float
     counts: Mapping[str, NetCounts]
     families: Mapping[str, tuple[str, ...]]
     variances: Mapping[str, float]
@@ -212,16 +217,29 @@ def solve_composition(
 
 
 def expected_families(
-    fractions: Mapping[str, float], instrument: Instrument, mass_per_area: float | None = None
+    fractions: Mapping[str, float],
+    instrument: Instrument,
+    mass_per_area: float | None = None,
+    rest: float = 0.0,
 ) -> dict[str, float]:
     """Return what the instrument is expected to count of each family of a composition, per unit of dose.
 
-    ``mass_per_area`` of a film is in µg/cm²; without it the sample is infinitely thick.
+    ``mass_per_area`` of a film is in µg/cm²; without it the sample is infinitely thick. ``rest`` is the
+    weight fraction of light matter beside the fractions.
     """
-    total = sum(fractions.values())
-    material = Material("sample", {e: value / total for e, value in fractions.items() if value > 0}, 1.0)
+    material = Material("sample", completed(fractions, rest), 1.0)
     thickness = None if mass_per_area is None else FILM_UM_PER_UG * mass_per_area
     return expect_families(material, instrument, thickness_um=thickness)
+
+
+def completed(fractions: Mapping[str, float], rest: float) -> dict[str, float]:
+    """Return the weight fractions of all that is there, of a sum of 1, light matter among them."""
+    whole = {element: value for element, value in fractions.items() if value > 0}
+    if rest > 0:
+        for element, part in LIGHT_MATTER.items():
+            whole[element] = whole.get(element, 0.0) + rest * part
+    total = sum(whole.values())
+    return {element: value / total for element, value in whole.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,12 +266,15 @@ class _Solver:
             )
         guess = 1.0 / len(quantified)
         fractions = self._completed({e: self.start.get(e, guess) for e in quantified})
-        film = 1.0 if recipe.film else None
+        film, rest = 1.0 if recipe.film else None, 0.0
+        # Oxides stand in soils and rocks; metals in light matter would be an odd guess.
+        light = recipe.by_dose and not recipe.film and recipe.oxygen == "stoichiometry"
+        dose = self._dose() if light else None
         families: dict[str, tuple[str, ...]] = {}
         converged = False
         expected: Mapping[str, float] = {}
         for _ in range(_ROUNDS):
-            expected = expected_families(fractions, self.instrument, film)
+            expected = expected_families(fractions, self.instrument, film, rest)
             families = {e: self._deciding(e, expected) for e in quantified}
             families = {e: chosen for e, chosen in families.items() if chosen}
             if not families:
@@ -261,9 +282,13 @@ class _Solver:
             raw = {e: max(fractions[e] * self._ratio(families[e], expected), 0.0) for e in families}
             total = sum(raw.values()) or 1.0
             updated = self._completed({e: max(value / total, _LEAST) for e, value in raw.items()})
+            if dose is not None:
+                bound = sum(value * (1 + sum(recipe.bound(e).values())) for e, value in raw.items()) / dose
+                rest = max(1 - bound, 0.0)
+                updated = {e: value * (1 - rest) for e, value in updated.items()}
             change = max(abs(updated[e] - fractions.get(e, 0.0)) for e in updated)
-            if film is not None and (dose := self._dose()):
-                heavier = max(film * self._scale(families, expected) / dose, 1e-6)
+            if film is not None and (given := self._dose()):
+                heavier = max(film * self._scale(families, expected) / given, 1e-6)
                 change, film = max(change, abs(math.log(heavier / film))), heavier
             fractions = updated
             if change < _CLOSE:
@@ -271,6 +296,7 @@ class _Solver:
                 break
         return Solution(
             fractions,
+            rest,
             self.counts,
             families,
             self._variances,

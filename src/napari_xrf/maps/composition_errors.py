@@ -19,14 +19,13 @@ Floats = NDArray[np.float64]
 _VALENCE_PART = 0.005  # of a weight: valences and water are never quite what they are taken for
 _OTHER_VALENCE = 0.3  # standard deviation, of what another common valence would change
 _LIGHT_PART = 0.5  # the same, of the light matter that would explain all of the scatter
+_DOSE_ERROR, _REST_ERROR = 0.05, 0.2  # of weights by dose: current and surface; what light matter it is
 _MOST_UNSEEN = 0.2  # weight fraction up to which an element that cannot be seen makes the others unsure
 _AIR_ERROR = 0.4  # relative: how much of the beam's way the detector sees is not known
 _LEAST = 1e-7  # weight fraction below which a limit's slope is taken
 
 
-def quantities_of(
-    solution: Solution, by: float = 1.0, scatter_ratio: float = math.nan
-) -> tuple[Quantity, ...]:
+def quantities_of(solution: Solution, by: float | None = None, light: float = 0.0) -> tuple[Quantity, ...]:
     """Return the quantities with their errors, by rising atomic number.
 
     Parameters
@@ -34,9 +33,9 @@ def quantities_of(
     solution
         A composition.
     by
-        What weight fractions are multiplied with: other than 1 where they are not to be normalised.
-    scatter_ratio
-        Measured over expected scatter, where the spectrum told it.
+        What weight fractions are multiplied with where they are those of the dose, not normalised to 1.
+    light
+        Weight fraction of matter without lines that there may be, where they are normalised.
     """
     bound = {element: solution.recipe.bound(element) for element in solution.families}
     unseen = _unseen(solution)
@@ -45,18 +44,19 @@ def quantities_of(
     held = {e: max(part, min(unseen.get(e, (0.0, 0.0))[1], _MOST_UNSEEN)) for e, part in seen.items()}
     counting, total = _covariances(solution)
     in_doubt = _oxygen_in_doubt(solution)
-    light = _LIGHT_PART * light_matter(solution, scatter_ratio) if by == 1 else 0.0
+    common = _LIGHT_PART * light if by is None else math.hypot(_DOSE_ERROR, _REST_ERROR * solution.rest)
     atoms = {e: value / ATOMIC_WEIGHTS[e] for e, value in solution.fractions.items()}
+    scale = 1.0 if by is None else by
     found = []
     for element in sorted(solution.fractions, key=lambda e: ATOMIC_WEIGHTS[e]):
-        value = by * solution.fractions[element]
-        by_counts = _spread(_gradient(solution, element, seen, bound), counting)
-        by_all = _spread(_gradient(solution, element, held, bound), total)
+        value = scale * solution.fractions[element]
+        by_counts = _spread(_gradient(solution, element, seen, bound, by is None), counting)
+        by_all = _spread(_gradient(solution, element, held, bound, by is None), total)
         name, factor = oxide_of(element, solution.recipe.valences)
         oxidised = bool(name) and "O" in bound.get(element, {})
         bearer = "by the class's formula" if solution.recipe.companions else "by stoichiometry"
         family = solution.families.get(element, (bearer,))[0]
-        net, per_count = solution.counts.get(family), by * _per_count(solution, element, family)
+        net, per_count = solution.counts.get(family), scale * _per_count(solution, element, family)
         least = unseen.get(element, (0.0, 0.0))
         valence = math.hypot(_VALENCE_PART, in_doubt) if oxidised else 0.0
         if element == "O" and bound:
@@ -67,8 +67,8 @@ def quantities_of(
                 element,
                 value,
                 # What is not seen has no relative error.
-                max(value * by_counts, by * least[0]),
-                max(value * math.hypot(by_all, valence, light), by * least[1]),
+                max(value * by_counts, scale * least[0]),
+                max(value * math.hypot(by_all, valence, common), scale * least[1]),
                 per_count * net.limit if net else math.nan,
                 family,
                 net.counts if net else 0.0,
@@ -154,15 +154,19 @@ def _of_excitation(solution: Solution, families: Sequence[str]) -> Floats:
 
 
 def _gradient(
-    solution: Solution, element: str, held: Mapping[str, float], bound: Mapping[str, Mapping[str, float]]
+    solution: Solution,
+    element: str,
+    held: Mapping[str, float],
+    bound: Mapping[str, Mapping[str, float]],
+    normalised: bool,
 ) -> Floats:
-    """How an element's normalised fraction follows the relative changes of all elements, (K,)."""
+    """How an element's fraction follows the relative changes of all elements, (K,), normalised or not."""
     whole = max(solution.fractions[element], 1e-12)
     # An element brings its oxygen along: what is normalised is the oxide.
     shares = np.array([part * (1 + sum(bound[other].values())) for other, part in held.items()])
     # What comes with another element: all of itself, and what the others bind of it.
     brought = np.array([bound[other].get(element, 0.0) + float(other == element) for other in held])
-    return np.asarray(brought * np.array(list(held.values())) / whole - shares)
+    return np.asarray(brought * np.array(list(held.values())) / whole - normalised * shares)
 
 
 def _spread(gradient: Floats, covariance: Floats) -> float:

@@ -19,7 +19,7 @@ from napari_xrf.maps.bound_oxygen import choose_oxygen
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
 from napari_xrf.maps.composition import Recipe, Solution, companions_of
 from napari_xrf.maps.composition_errors import light_matter, quantities_of, residuals_of
-from napari_xrf.maps.fitted_excitation import counts_with_argon
+from napari_xrf.maps.fitted_excitation import counts_with_argon, fit_excitation
 from napari_xrf.maps.net_counts import NetCounts, continuum_of, net_counts, region_of
 from napari_xrf.maps.quantities import Quantities, Quantity
 from napari_xrf.physics.source import ElectronBeam
@@ -28,6 +28,7 @@ from napari_xrf.reference.formulas import mass_fractions
 _COATING = 0.1  # of the net counts: more carbon than that is in the sample
 _NOTED_LIGHT = 0.15  # weight fraction of matter without lines that the background allows for
 _BLIND = 0.1  # a detection limit, weight fraction, that is told
+_LIGHT_BY_DOSE = 0.5  # probability that it is light matter, where the dose gives less than the whole
 _HELD, _HALVINGS = (0.6827, 0.9545), 30  # by one and two standard errors
 _FAR_FROM_WHOLE = 0.1  # a total that the dose gives is told from here
 
@@ -162,9 +163,10 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     notes += [*choice.notes, *fitted.notes]
     if not solved.converged:
         notes.append("the composition did not settle; take it as a rough one")
-    total = _total(solved, exposure)
+    over_dose = _over_dose(solved, exposure)
+    total = over_dose * (1 - solved.rest)
     notes += _of_dose(recipe, total, exposure)
-    by = total if recipe.by_dose and math.isfinite(total) else 1.0
+    by = over_dose if recipe.by_dose and math.isfinite(total) else None
     light = light_matter(solved, fitted.scatter_ratio)
     if light > _NOTED_LIGHT and not recipe.by_dose:
         notes.append(
@@ -172,18 +174,20 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
             f" geometry, or up to {100 * light:.0f} % of water, carbonate or organic matter without lines;"
             " the errors hold half of it"
         )
-    entries = quantities_of(solved, by, fitted.scatter_ratio)
+    entries = quantities_of(solved, by, light)
     blind = [entry.element for entry in entries if entry.detection_limit > _BLIND]
     if blind:
         notes.append(
             f"{' and '.join(blind)} could make tenths of the sample and not be seen here, which makes all"
             " weights unsure; leave out what is known to be absent"
         )
-    if choice.rival is not None:
-        other = choice.rival.solution.fractions
-        entries = tuple(
-            _in_doubt(entry, by * other.get(entry.element, 0.0), choice.doubt) for entry in entries
-        )
+    rivals = [(choice.rival.solution, choice.doubt)] if choice.rival else []
+    if not recipe.by_dose and recipe.oxygen == "stoichiometry" and total < 1 - _FAR_FROM_WHOLE:
+        dosed = fit_excitation(counts, part, replace(recipe, by_dose=True), exposure)
+        rivals.append((dosed.solution, _LIGHT_BY_DOSE))
+    for rival, doubt in rivals:
+        others = ((by or 1.0) * rival.fractions.get(entry.element, 0.0) for entry in entries)
+        entries = tuple(_in_doubt(entry, other, doubt) for entry, other in zip(entries, others, strict=True))
     return Quantities(
         part.cube.name,
         entries,
@@ -192,12 +196,13 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
         residuals_of(solved),
         total,
         solved.mass_per_area,
+        solved.rest,
         solved.instrument,
     )
 
 
-def _total(solved: Solution, exposure: float | None) -> float:
-    """Weight fraction of all elements that the dose gives; of a thick sample."""
+def _over_dose(solved: Solution, exposure: float | None) -> float:
+    """Return what a thick sample counts over what the dose should give; NaN where no standard tells it."""
     throughput = solved.instrument.sensitivities.throughput
     if not throughput or not exposure or solved.recipe.film:
         return math.nan
@@ -209,7 +214,7 @@ def _of_dose(recipe: Recipe, total: float, exposure: float | None) -> list[str]:
     if abs(total - 1) > _FAR_FROM_WHOLE:
         notes.append(
             f"the dose gives a total of {100 * total:.0f} %: an element that is not seen, a porous or tilted"
-            " sample, or another current than the standard's"
+            " sample, or another current than the standard's" + _of_rest(recipe, total)
         )
     if recipe.by_dose and not math.isfinite(total):
         notes.append(
@@ -218,6 +223,14 @@ def _of_dose(recipe: Recipe, total: float, exposure: float | None) -> list[str]:
     if recipe.film and not exposure:
         notes.append("mass per area needs a standard and the time of both spectra; only ratios are told")
     return notes
+
+
+def _of_rest(recipe: Recipe, total: float) -> str:
+    if total > 1 or recipe.oxygen != "stoichiometry":
+        return ""
+    if recipe.by_dose:
+        return "; the rest is taken for light matter"
+    return "; the errors hold what light matter would change, --by-dose takes the rest for it"
 
 
 def _in_doubt(entry: Quantity, rival: float, doubt: float) -> Quantity:

@@ -90,6 +90,8 @@ class Quantities:
         Weight fraction that the dose gives before normalising; NaN where no standard tells the dose.
     mass_per_area
         Of a thin film, µg/cm²; NaN otherwise.
+    light
+        Weight fraction of light matter without lines that the dose leaves, where weights are by dose.
     instrument
         What it was found with, as far as the spectrum itself told of it; None where nobody said.
     """
@@ -101,6 +103,7 @@ class Quantities:
     residuals: tuple[Residual, ...] = ()
     total: float = math.nan
     mass_per_area: float = math.nan
+    light: float = 0.0
     instrument: Instrument | None = None
 
     def __getitem__(self, element: str) -> Quantity:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.maps.calibrated_map import CalibratedMap
-from napari_xrf.maps.composition import FILM_UM_PER_UG
+from napari_xrf.maps.composition import FILM_UM_PER_UG, completed
 from napari_xrf.maps.quantities import Quantities
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.reference.materials import Material
@@ -66,7 +66,7 @@ def check_quantities(quantities: Quantities, part: CalibratedMap) -> Check:
     part
         The spectrum, as :func:`~napari_xrf.maps.net_counts.region_of` gives it.
     """
-    material = Material("quantified", _normalised(quantities), 1.0)
+    material = Material("quantified", completed(quantities.composition, quantities.light), 1.0)
     film = FILM_UM_PER_UG * quantities.mass_per_area
     thickness = film if film > 0 else None
     expected = expect_spectrum(material, quantities.instrument or part.instrument, thickness_um=thickness)
@@ -102,9 +102,3 @@ def write_check_picture(path: Path, checks: Sequence[Check]) -> None:
         right.set(xlabel="measured over expected, less 1 (%)", xlim=(-50, 50))
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=100, format="png")
-
-
-def _normalised(quantities: Quantities) -> dict[str, float]:
-    found = quantities.composition
-    total = sum(found.values())
-    return {element: value / total for element, value in found.items()}
