@@ -103,6 +103,37 @@ def test_spectra_beside_the_detector(tmp_path):
     assert cube.provenance.detectors == ("fx_det0",)
 
 
+@pytest.mark.parametrize("places", [True, False])
+def test_a_stopped_scan_whose_points_fit_an_older_reading_too(tmp_path, places):
+    # 15 points of 6 × 4, or all of 5 × 3: the motors decide.
+    path = bliss(tmp_path / "a.h5", {"mca": COUNTS})
+    lines = ["#S 1 mesh samx 0 15 5 samy 0 6 3 0.1", "#@CALIB 0 0.01 0"]
+    lines += ["#L samx  samy  monitor"] if places else []
+    for spectrum, x, y in zip(COUNTS.reshape(24, -1)[:15], X.ravel(), Y.ravel(), strict=False):
+        lines += ["@A " + " ".join(map(str, spectrum)), f"{x} {y} 1"]
+    (tmp_path / "a.mca").write_text("\n".join(lines))
+    with h5py.File(path, "a") as file:
+        del file["1.1/measurement/mca"]
+        file["1.1/measurement/mca"] = COUNTS.reshape(24, -1)[:15]
+        if places:
+            file["1.1/measurement/samx"], file["1.1/measurement/samy"] = X.ravel()[:15], Y.ravel()[:15]
+    for one in (path, tmp_path / "a.mca"):
+        cube, counts, told = read(one)
+        assert cube.map_shape == ((4, 6) if places else (3, 5))
+        np.testing.assert_array_equal(counts.reshape(-1, 512)[:15], COUNTS.reshape(-1, 512)[:15])
+        assert ("15 of 24 points" in told) is places
+
+
+def test_entries_of_a_detector_alone_are_rows(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for number, row in enumerate(COUNTS):
+            file[f"entry_{number:04d}/measurement/xspress3/data"] = row[: 4 if number == 3 else 6, None]
+    _, counts, told = read(tmp_path / "a.h5")
+    np.testing.assert_array_equal(counts[:3], COUNTS[:3])
+    np.testing.assert_array_equal(counts[3, :4], COUNTS[3, :4])
+    assert "taken for the rows of one map" in told
+
+
 def test_rows_along_y_are_told(tmp_path):
     path = bliss(tmp_path / "a.h5", {"mca": COUNTS}, title="amesh samy 0 15 5 samx 0 6 3 0.1")
     assert "ran along samy" in read(path)[2]
@@ -201,10 +232,11 @@ def test_two_detectors_of_spec_with_a_calibration_each(tmp_path):
     assert "Detector A has no energy calibration" in told
 
 
-def test_a_plain_spectrum_from_the_highest_energy_down(tmp_path):
+@pytest.mark.parametrize("ending", ["mca", "txt"])
+def test_a_plain_spectrum_from_the_highest_energy_down(tmp_path, ending):
     lines = [f"{0.01 * at:.2f} {count}\n" for at, count in enumerate(COUNTS[0, 0])]
-    (tmp_path / "a.mca").write_text("".join(reversed(lines)))
-    np.testing.assert_array_equal(read(tmp_path / "a.mca")[1][0, 0], COUNTS[0, 0])
+    (tmp_path / f"a.{ending}").write_text("".join(reversed(lines)))
+    np.testing.assert_array_equal(read(tmp_path / f"a.{ending}")[1][0, 0], COUNTS[0, 0])
 
 
 @pytest.mark.parametrize(

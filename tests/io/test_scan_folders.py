@@ -23,7 +23,7 @@ def write_amptek(path, counts, gain=0.01, live=2.5) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["m_r{y:02d}_c{x:02d}", "x{x}y{y}", "scan7_{y}_{x:03d}"])
+@pytest.mark.parametrize("name", ["m_r{y:02d}_c{x:02d}", "x{x}y{y}", "scan7_{y}_{x:03d}", "X{x}0_Y{y}25"])
 @pytest.mark.parametrize("budget", [None, 1])
 def test_two_numbers_are_rows_and_columns(tmp_path, name, budget):
     for y, x in np.ndindex(3, 4):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -104,7 +105,11 @@ def _pixels(files: list[Path]) -> tuple[list[int], Grid]:
     before = [_NUMBER.split(files[0].stem.lower())[at].rstrip("_- =") for at in varying]
     if _COLUMN.search(before[0]) or _ROW.search(before[1]):
         varying.reverse()
-    rows, columns = (numbers[:, at] - min(numbers[:, at]) for at in varying)
+    # Numbers may be positions, 0, 25, 50, …: what all their distances share is a step.
+    rows, columns = (
+        (values - min(values)) // math.gcd(*(int(value) - int(min(values)) for value in set(values)))
+        for values in (numbers[:, at] for at in varying)
+    )
     shape = (int(max(rows)) + 1, int(max(columns)) + 1)
     if shape[0] * shape[1] > _MOST_MISSING * len(files):
         raise FileError(files[0].parent, f"holds {len(files)} spectra whose names number {shape} pixels")

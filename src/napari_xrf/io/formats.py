@@ -68,7 +68,7 @@ FORMATS = (
     Format("Bruker spectrum .spx", (".spx", ".xml"), "bruker_xml:read_spx", (b"TRTSpectrum",)),
     Format("EMSA/MAS spectrum", (".msa", ".emsa", ".ems", ".mas", ".txt"), "spectra.emsa:read_emsa",
            (b"EMSA/MAS",)),
-    Format("MCA spectrum", (".mca", ".xrf"), "spectra.mca:read_mca", recognizer="spectra.mca:is_mca"),
+    Format("MCA spectrum", (".mca", ".xrf", ".txt"), "spectra.mca:read_mca", recognizer="spectra.mca:is_mca"),
     Format("SPEC scans", (".spec", ".dat"), "spectra.mca:read_mca", (b"#S ", b"#F "), "spectra.mca:is_mca"),
     Format("Maestro spectrum .spe", (".spe",), "spectra.mca:read_spe", (b"$DATA:",)),
     Format("spectrum table", (".csv",), "spectra.files:read_spectrum_cube", (b"energy_keV,counts",)),

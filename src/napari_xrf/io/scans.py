@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,17 +32,22 @@ class Grid:
     alternating: bool = False  # whether the command says that every second row runs backwards
 
 
-def grid_of(command: str, points: int) -> Grid:
+def grid_of(
+    command: str, points: int, places: Callable[[str], NDArray[np.float64] | None] | None = None
+) -> Grid:
     """Return the grid that a scan command of SPEC or BLISS describes; one row where it describes none.
 
-    ``mesh`` counts intervals, older programs points: the reading whose product is the number of points holds.
+    ``mesh`` counts intervals, older programs points: the reading holds that the motors' ``places`` at each
+    point show, by name, else the one whose product is the number of points.
     """
     name, *words = re.split(r"[\s,()=]+", command.strip())
     try:
         if name.lower() in _MESHES:
             fast, slow = words[0], words[4]
             columns, rows = int(words[3]) + 1, int(words[7]) + 1
-            if rows * columns != points == (rows - 1) * (columns - 1):
+            seen = _columns_seen(places and places(slow), places and places(fast))
+            fewer = rows * columns != points == (rows - 1) * (columns - 1)
+            if seen == columns - 1 or (seen != columns and fewer):
                 columns, rows = columns - 1, rows - 1
             steps = _interval(words[5:7], rows - 1), _interval(words[1:3], columns - 1)
         elif name.lower() == "fscan2d":
@@ -114,6 +119,12 @@ def grid_from_positions(slow: ArrayLike, fast: ArrayLike) -> Grid | None:
     if not _is_regular(across, columns, step):
         return None
     return Grid((rows, columns), (("", _rounded(height)), ("", _rounded(step))))
+
+
+def _columns_seen(slow: NDArray[np.float64] | None, fast: NDArray[np.float64] | None) -> int | None:
+    """Return after how many points the slow motor moves on, None where the motors do not show it."""
+    grid = None if slow is None or fast is None else grid_from_positions(slow, fast)
+    return grid.shape[1] if grid is not None and grid.shape[0] > 1 else None
 
 
 def reversed_rows(fast: ArrayLike, shape: tuple[int, int]) -> NDArray[np.bool_] | None:

@@ -88,7 +88,8 @@ def _location(file: Any, scan: str, singles: tuple[str, ...], notes: tuple[str, 
 
 def _grid(file: Any, scan: str, points: int) -> scans.Grid:
     """Return the map's shape from the scan command, its parameters or the motors' positions."""
-    grid = scans.grid_of(hdf5_file.text_of(hdf5_file.dataset_at(file, f"/{scan}/title")), points)
+    title = hdf5_file.text_of(hdf5_file.dataset_at(file, f"/{scan}/title"))
+    grid = scans.grid_of(title, points, lambda name: _motor(file, scan, name, points)[0])
     if grid.motors:
         return grid
     if (told := _parameters(file, scan, points)) is not None:

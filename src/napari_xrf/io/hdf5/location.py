@@ -26,6 +26,7 @@ _NO_SPECTRA = re.compile(
 )
 # Counters and clocks that scans list among their positions.
 NO_POSITION = re.compile(r"time|clock|epoch|mca|count|energy|roi|_det\d|rate|diode|current")
+_NUMBERED_ENTRY = re.compile(r"^/entry_\d{4}/")  # of detectors that write an entry for each row of a scan
 _SUM_NAME = re.compile(r"(^|_)(sum|total|all)(_|$|\d)|sum$")
 
 
@@ -121,6 +122,15 @@ def rows_of(file: Any, found: list[Location], grid: str) -> list[Location]:
     if len(found) < 2 or any("n" not in one.single_axes or len(one.singles) != 1 for one in found):
         return []
     places = [_beside(file, one.main, grid) for one in found]
+    if not any(places) and all(_NUMBERED_ENTRY.match(one.main) for one in found):
+        # A detector's own file: what moved stands elsewhere.
+        points = [file[one.main].shape[one.single_axes.index("n")] for one in found]
+        note = (
+            f"The {len(found)} entries of the file are taken for the rows of one map, all in one direction: "
+            "the positions are in another file."
+        )
+        together = tuple(one.singles for one in found)
+        return [replace(found[0], map_shape=(len(found), max(points)), rows=together, notes=(note,))]
     if any(len(nodes) != 2 for nodes in places):
         return []
     slow, fast = ([np.asarray(hdf5_file.array_of(nodes[at]), dtype=np.float64).ravel() for nodes in places]

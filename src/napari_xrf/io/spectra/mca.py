@@ -1,8 +1,8 @@
 """Spectra in the text files of multichannel analysers.
 
-.mca, .xrf
+.mca, .xrf, .txt
     Amptek (``<<PMCA SPECTRUM>>``), SPEC (see :mod:`.spec`), EPICS/larch (``VERSION: 3.1``, one column
-    a detector), and a plain column of numbers.
+    a detector), and a plain column of counts, or two of energies and counts.
 .spe
     Ortec Maestro (``$DATA:``), also as PyMca writes it.
 """
@@ -101,7 +101,9 @@ def is_mca(path: str | Path) -> bool:
     if _EPICS.match(text) or _AMPTEK in text or re.search(r"^@[A-Z]", text, re.MULTILINE):
         return True
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")][:64]
-    return len(lines) >= FEWEST and all(_NUMBER.match(line) for line in lines)
+    return len(lines) >= FEWEST and all(
+        len(words := line.split()) <= 2 and all(map(_is_number, words)) for line in lines
+    )
 
 
 def _read_epics(path: Path, lines: list[str], text: str, detector: str | int) -> SpectralCube:
@@ -170,6 +172,14 @@ def _read_plain(path: Path, lines: list[str]) -> SpectralCube:
     )
     spectrum = Spectrum(table[:: -1 if calibration.TURNED in notes else 1, -1], axis, path.stem)
     return one_pixel_cube(path, spectrum, layout="plain spectrum", warnings=(*notes, *unended(path)))
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _sections(lines: list[str], start: str, end: str) -> dict[str, list[str]]:

@@ -111,11 +111,11 @@ def _axis(path: Path, scan: str, head: str, number: int, size: int) -> Calibrati
 def _grid(scan: str, points: int) -> tuple[scans.Grid, NDArray[np.bool_] | None]:
     """Return the map's shape by the scan command, and the rows that motors show to run backwards."""
     command = re.match(r"#S\s+\S+\s+(.*)", scan)
-    grid = scans.grid_of(command[1] if command else "", points)
     labels = re.split(r"\s{2,}|\t", _plain_tag(scan, "L"))
     rows = re.findall(r"^[ \t]*([-+.\d].*)$", scan, re.MULTILINE)[:points]
     columns = {name: _column(rows, at) for at, name in enumerate(labels) if not _NO_MOTOR.search(name)}
     whole = {name: values for name, values in columns.items() if values is not None}
+    grid = scans.grid_of(command[1] if command else "", points, whole.get)
     if grid.motors:
         fast = whole.get(grid.motors[1][0])
         if fast is not None:
