@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
+import napari_xrf as nx
 from napari_xrf import io
 from napari_xrf.core.errors import FileError
 from napari_xrf.io.map_images import family_named
@@ -105,3 +106,28 @@ def test_lines_of_a_family_are_added_unless_the_family_is_there(tmp_path):
     maps = io.read_element_maps(tmp_path / "a.tif")
     np.testing.assert_array_equal(maps["Fe"], FE + CA)
     np.testing.assert_array_equal(maps["Ca"], CA)
+
+
+def write_edf(path, titles, images) -> None:
+    parts = []
+    for title, image in zip(titles, images, strict=True):
+        head = f"{{\nByteOrder = LowByteFirst ;\nDataType = FloatValue ;\nDim_1 = {image.shape[1]} ;\n"
+        head += f"Dim_2 = {image.shape[0]} ;\n" + (f"Title = {title} ;\n" if title else "")
+        parts += [head.ljust(510).encode() + b"}\n", image.astype("<f4").tobytes()]
+    path.write_bytes(b"".join(parts))
+
+
+def test_images_of_pymca_in_edf(tmp_path):
+    titles = ["chisq", "Fe K", "s(Fe K)", "Ca Ka", "Ca Kb"]
+    write_edf(tmp_path / "images.edf", titles, [SI, FE, np.sqrt(FE), CA, SI])
+    maps = nx.read(tmp_path / "images.edf")
+    assert maps.families == ("Fe K", "Ca K")
+    np.testing.assert_array_equal(maps["Fe"], FE)
+    np.testing.assert_allclose(maps.standard_error("Fe"), np.sqrt(FE))
+    np.testing.assert_array_equal(maps["Ca"], CA + SI)
+    assert np.isnan(maps.standard_error("Ca")).all()
+    for name, image in {"rock_Fe_K": FE, "rock_Ca_K": CA}.items():
+        write_edf(tmp_path / f"{name}.edf", [""], [image])
+    assert io.read_element_maps(tmp_path / "rock_Fe_K.edf").families == ("Ca K", "Fe K")
+    write_edf(tmp_path / "Si.edf", [""], [np.ones((3, 1024))])  # a row of spectra
+    assert nx.read(tmp_path / "Si.edf").shape == (1, 3, 1024)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ _TYPES = {"signedbyte": "i1", "unsignedbyte": "u1", "signedshort": "i2", "unsign
           "double": "f8"}  # fmt: skip
 _LARGEST_HEADER = 2**16
 _FEWEST = 16
+_USUAL_CHANNELS = 512  # of a spectrum at least, where nothing else calls it one
 _MOST_ROWS_OF_SPECTRA = 0.5  # points for each channel, where nothing calls them spectra
 _MOST_PIXELS, _MOST_MISSING = 10**5, 100  # of a map; rows that are missing for each that is there
 
@@ -86,10 +88,21 @@ def read_edf(
 
 
 def is_edf(path: str | Path) -> bool:
-    """Tell whether a file holds rows of spectra rather than an image."""
-    return bool(_XIA.match(Path(path).name)) or any(
-        key.lower().startswith("mca") for key, _ in _images(Path(path))[0].items()
-    )
+    """Tell whether a file surely holds rows of spectra: by its name or its calibration."""
+    return bool(_XIA.match(Path(path).name)) or _is_calibrated(_headers(Path(path))[0][0])
+
+
+def holds_spectra(path: Path) -> bool:
+    """Tell whether a file holds spectra rather than pictures: by name, calibration, or its shape."""
+    keys, _, shape, _ = _headers(path)[0]
+    if is_edf(path) or "Title" in keys:
+        return is_edf(path)
+    points, channels = ([1, *shape])[-2:]
+    return channels >= _USUAL_CHANNELS and points <= _MOST_ROWS_OF_SPECTRA * channels
+
+
+def _is_calibrated(keys: Keys) -> bool:
+    return any(key.lower().startswith("mca") for key in keys)
 
 
 def _series(path: Path) -> tuple[dict[str, dict[int, Path]], bool]:
@@ -97,7 +110,7 @@ def _series(path: Path) -> tuple[dict[str, dict[int, Path]], bool]:
     match, pattern = _XIA.match(path.name), _XIA
     if match is None:
         match, pattern = _NUMBERED.match(path.name), _NUMBERED
-        several = len(_images(path)[1]) > 1
+        several = len(titles(path)) > 1
         if match is None or several:
             return {"0": {0: path}}, False
     found: dict[str, dict[int, Path]] = {}
@@ -153,31 +166,51 @@ def _stacked(
     )
 
 
+def titles(path: Path) -> list[str]:
+    """Return what each image of a file is called, without reading it; FileError when it is damaged."""
+    return [keys.get("Title", "") for keys, _, shape, _ in _headers(path) for _ in range(prod(shape[:-2]))]
+
+
+def frames(path: Path) -> list[NDArray[np.generic]]:
+    """Return the values, (rows, columns), of each image of a file; FileError when it is damaged."""
+    images: list[NDArray[np.generic]] = []
+    with path.open("rb") as handle:
+        for _, kind, shape, start in _headers(path):
+            handle.seek(start)
+            stored = np.frombuffer(handle.read(prod(shape) * kind.itemsize), dtype=kind)
+            values = stored.astype(kind.newbyteorder("="))
+            images += list(values.reshape(-1, *([1] * (2 - len(shape))), *shape[-2:]))
+    return images
+
+
+def _headers(path: Path) -> list[tuple[Keys, np.dtype[np.generic], list[int], int]]:
+    """Return the keys of each image or stack of a file, its type, its shape and where its values begin."""
+    found: list[tuple[Keys, np.dtype[np.generic], list[int], int]] = []
+    size, at = path.stat().st_size, 0
+    with path.open("rb") as handle:
+        while at < size and len(found) < _MOST_PIXELS:
+            handle.seek(at)
+            head = handle.read(_LARGEST_HEADER)
+            if found and not head.strip(b"\0 \r\n"):
+                break  # filled up to a whole block
+            keys, kind, shape, start = _header(path, head)
+            needed = prod(shape) * kind.itemsize
+            if size - at - start < needed:
+                raise FileError(path, f"is cut short: {size - at - start} of {needed} bytes are there")
+            found.append((keys, kind, shape, at + start))
+            at += start + needed
+    if not found:
+        raise FileError(path, "is empty")
+    return found
+
+
 def _images(path: Path) -> tuple[Keys, list[NDArray[np.generic]]]:
     """Return the keys of the first header and the values (points, channels) of each image of a file.
 
     Raises FileError when it is damaged or what it holds is a picture.
     """
-    images: list[NDArray[np.generic]] = []
-    first: Keys = {}
-    size, at = path.stat().st_size, 0
-    with path.open("rb") as handle:
-        while at < size and len(images) < _MOST_PIXELS:
-            handle.seek(at)
-            head = handle.read(_LARGEST_HEADER)
-            if images and not head.strip(b"\0 \r\n"):
-                break  # filled up to a whole block
-            keys, kind, shape, start = _header(path, head)
-            first = first or keys
-            needed = int(np.prod(shape, dtype=object)) * kind.itemsize
-            if size - at - start < needed:
-                raise FileError(path, f"is cut short: {size - at - start} of {needed} bytes are there")
-            handle.seek(at + start)
-            values = np.frombuffer(handle.read(needed), dtype=kind).astype(kind.newbyteorder("="))
-            stacked = values.reshape(-1, *([1] * (2 - len(shape))), *shape[-2:])
-            images += list(stacked)
-            at += start + needed
-    told = any(key.lower().startswith("mca") for key in first)
+    first, images = _headers(path)[0][0], frames(path)
+    told = _is_calibrated(first)
     points, channels = images[0].shape if images else (0, 0)
     if not told and not _XIA.match(path.name) and points > _MOST_ROWS_OF_SPECTRA * channels:
         raise FileError(path, f"holds a picture of {points} × {channels} pixels, no spectra")

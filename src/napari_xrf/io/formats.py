@@ -80,7 +80,7 @@ FORMATS = (
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".h5", ".csv")
 ELEMENT_MAP_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5", ".nxs", ".csv", ".txt", ".dat", ".asc",
-                         ".dms", ".ims")  # fmt: skip
+                         ".dms", ".ims", ".edf")  # fmt: skip
 
 # Options of `read` that only some readers know, with the value that means "not given".
 _OPTIONAL: Mapping[str, object] = {"detector": "sum", "dataset": None, "energy_axis": None, "map": None}

@@ -1,7 +1,7 @@
-"""Element maps that others saved: a TIFF stack with named pages, a file per element, a table of pixels.
+"""Element maps that others saved: a stack with named pages, a file per element, a table of pixels.
 
-XMapTools, microprobes and ESPRIT write one text matrix or one TIFF an element, named by it: ``Fe.txt``,
-``granite_Si Ka.csv``, ``map-Ca-K.tif``. Any file of such a series stands for all of them.
+XMapTools, microprobes, ESPRIT and PyMca write one text matrix, one TIFF or one EDF an element, named by it:
+``Fe.txt``, ``granite_Si Ka.csv``, ``map-Ca-K.tif``. Any file of such a series stands for all of them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import split_family, usual_family
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.io.edf import frames, holds_spectra, titles
 from napari_xrf.io.own.files import check_image, opened_tiff
 from napari_xrf.io.scans import um_per
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import tifffile
 
 TEXT_SUFFIXES = (".txt", ".csv", ".dat", ".asc")
+EDF = ".edf"
 _NAME = re.compile(
     r"(?<![A-Za-z])(?P<element>[A-Z][a-z]?)(?:[ _-]?(?P<shell>[KLM])(?:[ _-]?(?:alpha|beta|[abαβ])\d*)?)?"
     r"(?![A-Za-z0-9])"
@@ -43,8 +45,8 @@ def is_named_image(path: str | Path) -> bool:
     """Tell whether a file is an element's map by its name, or holds pages that are named by elements."""
     target = Path(path)
     if target.suffix.lower() not in TEXT_SUFFIXES:
-        with opened_tiff(target) as tiff:
-            return bool(_page_families(tiff)) or (len(tiff.pages) == 1 and bool(_series(target)))
+        names = _names_in(target)[0]
+        return bool(images_of_families(names)) or (len(names) == 1 and bool(_series(target)))
     if not _series(target):
         return False
     with target.open("rb") as handle:
@@ -101,28 +103,32 @@ def placed(path: Path, places: NDArray[np.int64], values: NDArray[np.float32]) -
 
 
 def read_named_images(path: str | Path) -> ElementMaps:
-    """Read all element maps of the stack or series that a file belongs to; their errors are not known: NaN.
+    """Read all element maps of the stack or series that a file belongs to; errors that are not there are NaN.
 
     Raises FileError when a file is damaged, no element names it, or the maps differ in shape.
     """
     target = Path(path)
-    size: tuple[float, float] | None = None
-    images: dict[str, _Image] = {}
-    if target.suffix.lower() not in TEXT_SUFFIXES:
-        with opened_tiff(target) as tiff:
-            size = _pixel_size(tiff)
-            for family, pages in _page_families(tiff).items():
-                images[family] = _added(target, [np.asarray(tiff.pages[page].asarray()) for page in pages])
-    for family, files in ({} if images else _series(target)).items():
-        images[family] = _added(
-            target, [_matrix(one) if one.suffix.lower() in TEXT_SUFFIXES else _single(one) for one in files]
-        )
-    if not images:
+    names, size = ([], None) if target.suffix.lower() in TEXT_SUFFIXES else _names_in(target)
+    found = images_of_families(names)
+    told = images_of_families([match[1] if (match := _ERROR.fullmatch(name)) else "" for name in names])
+    values: list[NDArray[Any]] = []
+    if found:
+        values = _images_in(target)
+    for family, files in ({} if found else _series(target)).items():
+        found[family] = list(range(len(values), len(values) + len(files)))
+        values += map(_image_of, files)
+    if not found:
         raise FileError(target, "is named by no element", "Name it for example Fe.tif or sample_Fe.txt")
-    _check_shapes(target, list(images.values()))
-    counts = np.stack(list(images.values()))
-    name = target.stem if len(images) == 1 else target.parent.name or target.stem
-    return ElementMaps(tuple(images), counts, np.full_like(counts, np.nan), "images", size, name)
+    if len({values[at].shape for chosen in found.values() for at in chosen}) > 1:
+        raise FileError(target, "belongs to maps of different shapes", "Put other maps into another folder")
+    counts = np.stack([np.sum([values[at] for at in chosen], axis=0, dtype=np.float32)
+                       for chosen in found.values()])  # fmt: skip
+    errors = np.full_like(counts, np.nan)
+    for number, (family, chosen) in enumerate(found.items()):
+        if len(chosen) == 1 and family in told:
+            errors[number] = values[told[family][0]]
+    name = target.stem if len(found) == 1 else target.parent.name or target.stem
+    return ElementMaps(tuple(found), counts, errors, "images", size, name)
 
 
 def family_named(text: str) -> tuple[str, str] | None:
@@ -141,12 +147,12 @@ def family_named(text: str) -> tuple[str, str] | None:
 def images_of_families(names: Sequence[str]) -> dict[str, list[int]]:
     """Return which images make each family: the one of the whole family, or those of its lines (Kα, Kβ).
 
-    Images whose names hold no element are left out.
+    Images whose names hold no element, and errors, are left out.
     """
     found: dict[str, dict[str, int]] = {}
     for at, name in enumerate(names):
         named = family_named(name)
-        if named is None:
+        if named is None or _ERROR.fullmatch(name):
             continue
         before, _, after = named[1].partition("*")
         line = _OF_LINE.search(name[len(before) : len(name) - len(after)])
@@ -154,14 +160,36 @@ def images_of_families(names: Sequence[str]) -> dict[str, list[int]]:
     return {family: [lines[""]] if "" in lines else list(lines.values()) for family, lines in found.items()}
 
 
-def _added(path: Path, images: Sequence[NDArray[Any]]) -> _Image:
-    _check_shapes(path, images)
-    return np.sum(images, axis=0, dtype=np.float32)
+def _names_in(path: Path) -> tuple[list[str], tuple[float, float] | None]:
+    """Return the names of the images of a TIFF or EDF, empty where they have none, and the pixel size.
+
+    There are none where the images are no maps, but spectra or something large.
+    """
+    if path.suffix.lower() == EDF:
+        return ([] if holds_spectra(path) else titles(path)), None
+    with opened_tiff(path) as tiff:
+        first, number = tiff.pages[0], min(len(tiff.pages), _MOST_FILES)
+        if len(first.shape) != 2 or number * first.size > _MOST_PIXELS:
+            return [], None
+        check_image(path, first, number)
+        names = [str(name) for name in _page_names(tiff)[:number]]
+        return names + [""] * (number - len(names)), _pixel_size(tiff)
 
 
-def _check_shapes(path: Path, images: Sequence[NDArray[Any]]) -> None:
-    if len({image.shape for image in images}) > 1:
-        raise FileError(path, "belongs to maps of different shapes", "Put other maps into another folder")
+def _images_in(path: Path) -> list[NDArray[Any]]:
+    if path.suffix.lower() == EDF:
+        return frames(path)
+    with opened_tiff(path) as tiff:
+        return [np.asarray(page.asarray()) for page in tiff.pages[:_MOST_FILES]]
+
+
+def _image_of(path: Path) -> NDArray[Any]:
+    if path.suffix.lower() in TEXT_SUFFIXES:
+        return _matrix(path)
+    images = _images_in(path)
+    if len(images) != 1 or images[0].ndim != 2:
+        raise FileError(path, "is no image of one map")
+    return images[0]
 
 
 def _series(path: Path) -> dict[str, list[Path]]:
@@ -179,16 +207,6 @@ def _series(path: Path) -> dict[str, list[Path]]:
     found = images_of_families([other.stem for other in others])
     files = {family: [others[at] for at in chosen] for family, chosen in found.items()}
     return files if len(files) > 1 or mine[1] == "*" else {}
-
-
-def _page_families(tiff: tifffile.TiffFile) -> dict[str, list[int]]:
-    """Return the pages of each family that names one or more; pages without such a name are left out."""
-    first = tiff.pages[0]
-    number = min(len(tiff.pages), _MOST_FILES)
-    if len(first.shape) != 2 or number * first.size > _MOST_PIXELS:
-        return {}
-    check_image(tiff.filehandle.path, first, number)
-    return images_of_families([str(name) for name in _page_names(tiff)[:number]])
 
 
 def _page_names(tiff: tifffile.TiffFile) -> list[Any]:
@@ -220,13 +238,6 @@ def _pixel_size(tiff: tifffile.TiffFile) -> tuple[float, float] | None:
         ratios = [tags[f"{axis}Resolution"].value for axis in "YX" if f"{axis}Resolution" in tags]
         steps = [below / above * (um_per(unit)[0] or 0.0) for above, below in ratios if above]
     return (steps[0], steps[1]) if len(steps) == 2 and min(steps) > 0 else None
-
-
-def _single(path: Path) -> _Image:
-    with opened_tiff(path) as tiff:
-        if len(tiff.pages) != 1 or len(tiff.pages[0].shape) != 2:
-            raise FileError(path, "is no image of one map")
-        return np.asarray(tiff.pages[0].asarray(), dtype=np.float32)
 
 
 def _lines(path: Path) -> list[str]:

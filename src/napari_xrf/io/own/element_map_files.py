@@ -70,6 +70,7 @@ def read_element_maps(path: str | Path) -> ElementMaps:
     """
     readers = {".tif": _read_tiff, ".tiff": _read_tiff, ".h5": _read_hdf5, ".hdf5": _read_hdf5,
                ".nxs": _read_hdf5, **dict.fromkeys(map_images.TEXT_SUFFIXES, _read_text),
+               map_images.EDF: map_images.read_named_images,
                **dict.fromkeys(datamuncher.SUFFIXES, datamuncher.read_datamuncher)}  # fmt: skip
     maps: ElementMaps = read_by_suffix(path, readers, "element maps")
     return maps
@@ -83,6 +84,8 @@ def is_element_map_file(path: str | Path) -> bool:
         return bool(_tiff_mark(target)) or map_images.is_named_image(target)
     if suffix in map_images.TEXT_SUFFIXES:
         return _is_table(target) or map_images.is_fit_table(target) or map_images.is_named_image(target)
+    if suffix == map_images.EDF:
+        return map_images.is_named_image(target)
     if suffix in datamuncher.SUFFIXES:
         return datamuncher.is_datamuncher(target)
     with hdf5_file.opened(target) as file:
@@ -206,14 +209,15 @@ def _write_csv(path: Path, maps: ElementMaps) -> None:
     # The positions of a single row or column tell no step.
     size = [repr(dy), repr(dx)] if maps.pixel_size and min(maps.counts.shape[1:]) == 1 else []
     header += _CSV_SIZE[: len(size)]
-    # (Y, X, 2K): counts and errors side by side; shortest texts that read back to the same float32.
-    columns = np.stack([maps.counts, maps.standard_errors], axis=1).reshape(-1, *maps.counts.shape[1:])
     with path.open("w", encoding="utf-8", newline="") as handle:
         table = csv.writer(handle, lineterminator="\n")
         table.writerow(map(neutral, header))
-        for y in range(maps.counts.shape[1]):
+        _, rows, width = maps.counts.shape
+        for y in range(rows):
             y_um = "" if dy is None else repr(y * dy)
-            texts = columns[:, y].T.astype(str).tolist()
+            # (X, 2K): counts and errors side by side; shortest texts that read back to the same float32.
+            row = np.stack([maps.counts[:, y], maps.standard_errors[:, y]], axis=1).reshape(-1, width)
+            texts = row.T.astype(str).tolist()
             table.writerows(
                 [y, x, y_um, "" if dx is None else repr(x * dx), *values, *size]
                 for x, values in enumerate(texts)
