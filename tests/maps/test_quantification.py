@@ -15,7 +15,7 @@ from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
 from napari_xrf.maps.composition import Recipe, expected_families
 from napari_xrf.maps.quantification import quantify
 from napari_xrf.maps.quantities import Quantities
-from napari_xrf.maps.quantity_maps import map_quantities
+from napari_xrf.maps.quantity_maps import map_quantities, plan_quantities
 from napari_xrf.maps.standards import (
     Standard,
     calibrate_instrument,
@@ -254,6 +254,23 @@ def test_pixels_agree_with_their_sum():
         expected = 100 * whole[element].weight_fraction
         assert mean == pytest.approx(expected, rel=0.02, abs=4 * spread / np.sqrt(40))
         assert spread == pytest.approx(float(maps.standard_error(element).mean()), rel=0.6)
+
+
+def test_pixels_of_a_class_hold_what_its_formula_holds_unseen():
+    formulas = {"calcite": "CaCO3", "gypsum": "CaSO4·2H2O", "pyrite": "FeS2"}
+    materials = [Material.from_formula(formula) for formula in formulas.values()]
+    rows = [spectrum_of(one, "m4-tornado", 1e5, pixels=4) for one in materials]
+    cube = replace(rows[0], counts=np.concatenate([np.asarray(row.counts) for row in rows]))
+    masks = {name: np.arange(3)[:, None].repeat(4, 1) == k for k, name in enumerate(formulas)}
+    known = calibrate_map(cube)
+    plan = plan_quantities(known, ["Ca"], regions=masks, formulas=formulas)
+    maps = plan.map(cube)
+    for material, row in zip(materials, range(3), strict=True):
+        for element, real in material.mass_fractions.items():
+            assert maps[element][row].mean() == pytest.approx(100 * real, rel=0.04, abs=0.05)
+    assert maps["O"][2].max() == 0
+    band = plan.map(cube.band(slice(1, 3)), first_row=1)
+    assert np.array_equal(band.counts, maps.counts[:, 1:])
 
 
 def test_sensitivities_undo_what_the_instrument_does():

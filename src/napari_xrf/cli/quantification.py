@@ -86,7 +86,7 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
     plan = plans.followed_plan(arguments, "quantify")
     if plan is not None and arguments.shard is not None:
         known, band = plans.shard_rows(arguments, console, plan)
-        maps = plan.learned.map(known.cube, console.progress) if known.cube.shape[0] else None
+        maps = plan.learned.map(known.cube, console.progress, band.start) if known.cube.shape[0] else None
         return plans.written_shard(arguments, plan, known, band, {"maps": maps})
     recipe = _recipe(arguments)
     if plan is not None and elements is None:
@@ -112,7 +112,15 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
         learned = None
         if arguments.pixels:
             whole = None if regions else report.quantities[0]
-            learned = plan_quantities(known, elements, recipe=recipe, whole=whole, progress=console.progress)
+            learned = plan_quantities(
+                known,
+                elements,
+                regions=regions,
+                formulas=formulas,
+                recipe=recipe,
+                whole=whole,
+                progress=console.progress,
+            )
         return plans.written_plan(arguments, known, learned, report, elements=elements)
     if arguments.output is None:
         return Answer(report.rows, _as_text(report.rows))

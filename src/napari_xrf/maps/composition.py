@@ -175,6 +175,17 @@ def companions_of(formula: str, setting: Setting, valences: Mapping[str, float])
     return {e: masses[e] / charge for e in sorted(hidden)} if charge > 0 else {}
 
 
+def recipe_of_class(recipe: Recipe, formula: str, setting: Setting) -> Recipe:
+    """Return the recipe for a class of a formula: with what it holds unseen, or without oxygen."""
+    companions = companions_of(formula, setting, recipe.valences)
+    return replace(recipe, companions=companions, oxygen=recipe.oxygen if companions else "none")
+
+
+def seen_elements(formula: str, recipe: Recipe) -> tuple[str, ...]:
+    """Return the elements of a class that are there and show, whatever was looked for elsewhere."""
+    return tuple(element for element in mass_fractions(formula) if element not in recipe.companions)
+
+
 def formulas_of(labels: LabelMap) -> dict[str, str]:
     """Return class → formula of the classes of a label map that have one; of a group, the first."""
     found = {}

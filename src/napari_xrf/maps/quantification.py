@@ -17,13 +17,12 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.bound_oxygen import choose_oxygen
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
-from napari_xrf.maps.composition import Recipe, Solution, companions_of
+from napari_xrf.maps.composition import Recipe, Solution, recipe_of_class, seen_elements
 from napari_xrf.maps.composition_errors import light_matter, quantities_of, residuals_of
 from napari_xrf.maps.fitted_excitation import counts_with_argon, fit_excitation
 from napari_xrf.maps.net_counts import NetCounts, continuum_of, net_counts, region_of
 from napari_xrf.maps.quantities import Quantities, Quantity
 from napari_xrf.physics.source import ElectronBeam
-from napari_xrf.reference.formulas import mass_fractions
 
 _COATING = 0.1  # of the net counts: more carbon than that is in the sample
 _NOTED_LIGHT = 0.15  # weight fraction of matter without lines that the background allows for
@@ -71,12 +70,8 @@ def quantify(
         progress(done, len(areas), "quantifying")
         own, here = chosen, wanted
         if formula := (formulas or {}).get(name):
-            companions = companions_of(formula, known.setting, chosen.valences)
-            own = replace(chosen, companions=companions, oxygen=chosen.oxygen if companions else "none")
-            # What the class holds and shows is there, whatever was looked for elsewhere.
-            here = tuple(
-                dict.fromkeys((*wanted, *(e for e in mass_fractions(formula) if e not in companions)))
-            )
+            own = recipe_of_class(chosen, formula, known.setting)
+            here = tuple(dict.fromkeys((*wanted, *seen_elements(formula, own))))
         quantities = quantify_region(region_of(known, mask, name), here, own)
         found.append(replace(quantities, notes=(*quantities.notes, *told)))
     progress(len(areas), len(areas), "quantifying")

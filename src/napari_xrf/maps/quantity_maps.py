@@ -2,13 +2,14 @@
 
 Fundamental parameters are computed for the summed counts of groups of like pixels; in a group the logarithm
 of each element's sensitivity is linear in the composition, with slopes from small changes of it. A pixel then
-iterates as :mod:`napari_xrf.maps.composition` does, all pixels at once.
+iterates as :mod:`napari_xrf.maps.composition` does, all pixels at once. Pixels of a class whose formula is
+known are a group of their own, with what that formula holds unseen.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +21,7 @@ from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
-from napari_xrf.maps.composition import Recipe, expected_families
+from napari_xrf.maps.composition import Recipe, expected_families, recipe_of_class, seen_elements
 from napari_xrf.maps.element_mapping import ElementPlan, plan_fit
 from napari_xrf.maps.net_counts import continuum_of, region_of
 from napari_xrf.maps.quantification import elements_of, quantify_region
@@ -41,6 +42,8 @@ def map_quantities(
     measured: Measured,
     elements: Sequence[str] | None = None,
     *,
+    regions: Mapping[str, NDArray[np.bool_]] | None = None,
+    formulas: Mapping[str, str] | None = None,
     recipe: Recipe | None = None,
     whole: Quantities | None = None,
     progress: Progress = ignore_progress,
@@ -53,15 +56,15 @@ def map_quantities(
         A map.
     elements
         Symbols; None takes those found.
-    recipe
-        Oxygen, valences and standards, as for :func:`~napari_xrf.maps.quantification.quantify`.
+    regions, formulas, recipe
+        As for :func:`~napari_xrf.maps.quantification.quantify`; regions without a formula are as the rest.
     whole
         The composition of the whole map, where it is known already.
 
     Returns
     -------
     Maps named by element, (K, Y, X) in weight percent; NaN where a pixel shows nothing. Oxygen that follows
-    from valences is one of them.
+    from valences is one of them, and so is what follows from the formulas of classes.
 
     Raises
     ------
@@ -69,7 +72,9 @@ def map_quantities(
         When no element is found or given, or the map holds no counts.
     """
     known = calibrate_map(measured, progress=progress).checked()
-    plan = plan_quantities(known, elements, recipe=recipe, whole=whole, progress=progress)
+    plan = plan_quantities(
+        known, elements, regions=regions, formulas=formulas, recipe=recipe, whole=whole, progress=progress
+    )
     return plan.map(known.cube, progress)
 
 
@@ -85,31 +90,40 @@ class QuantityPlan:
         K of its families, one for each element.
     corrections
         (K,) by which counts of the pixels' fit fall short of those of the sum spectrum.
-    oxygen
-        (K,) bound by a weight of each element; zeros where oxygen is measured or absent.
+    unseen
+        M elements that follow from others.
     centres
         (G, K) square roots of the shares of counts in groups of like pixels.
     responses
-        Of each group.
+        Of each group, then of each class with a formula.
+    classes
+        (Y, X) number of the response where a pixel belongs to such a class, −1 elsewhere.
     """
 
     fit: ElementPlan
     families: tuple[str, ...]
     corrections: Floats
-    oxygen: Floats
+    unseen: tuple[str, ...]
     centres: Floats
     responses: tuple[Response, ...]
+    classes: NDArray[np.int16]
 
-    def map(self, cube: SpectralCube, progress: Progress = ignore_progress) -> ElementMaps:
-        """Quantify the pixels of a cube, or of some of its rows."""
+    def map(
+        self, cube: SpectralCube, progress: Progress = ignore_progress, first_row: int = 0
+    ) -> ElementMaps:
+        """Quantify the pixels of a cube, or of its rows from one on."""
         counts, errors = self.net_counts(cube, progress)
-        groups, fractions = self._groups_of(counts), np.full(counts.shape, np.nan)
+        relative = errors / np.maximum(counts, np.maximum(errors, 1e-9))
+        groups = self._groups_of(counts)
+        own = self.classes[first_row : first_row + cube.map_shape[0]].ravel()
+        groups = np.where((groups >= 0) & (own >= 0), own, groups)
+        size = len(counts), len(self.families) + len(self.unseen)
+        fractions, spread = np.full(size, np.nan), np.full(size, np.nan)
         for number, response in enumerate(self.responses):
             inside = groups == number
-            fractions[inside] = response.solve(counts[inside])
+            fractions[inside], spread[inside] = response.quantified(counts[inside], relative[inside])
             progress(number + 1, len(self.responses), "quantifying pixels")
-        relative = errors / np.maximum(counts, np.maximum(errors, 1e-9))
-        return self._as_maps(cube, fractions, relative)
+        return self._as_maps(cube, fractions, spread)
 
     def net_counts(self, cube: SpectralCube, progress: Progress = ignore_progress) -> tuple[Floats, Floats]:
         """Return the net counts and their errors, (N, K) each, of the pixels."""
@@ -133,29 +147,29 @@ class QuantityPlan:
         groups[shown] = nearest
         return groups
 
-    def _as_maps(self, cube: SpectralCube, fractions: Floats, relative: Floats) -> ElementMaps:
+    def _as_maps(self, cube: SpectralCube, fractions: Floats, errors: Floats) -> ElementMaps:
         rows, columns = cube.map_shape
-        names = [split_family(family)[0] for family in self.families]
-        # Normalising shares each element's error with all others.
-        shares = fractions * (1 + self.oxygen)
-        common = _sums((shares * relative) ** 2)[:, None]
-        spread = np.sqrt(np.clip(relative**2 * (1 - 2 * shares) + common, 0.0, None))
-        percent, errors = 100 * fractions, 100 * fractions * spread
-        if self.oxygen.any():
-            percent = np.c_[percent, _sums(percent * self.oxygen)]
-            errors = np.c_[errors, np.sqrt(_sums(errors**2 * self.oxygen**2))]
-            names.append("O")
-        stack = (np.moveaxis(values.reshape(rows, columns, -1), -1, 0) for values in (percent, errors))
-        maps, deviations = (np.ascontiguousarray(values, dtype=np.float32) for values in stack)
-        return ElementMaps(
-            tuple(names), maps, deviations, "weight percent", cube.pixel_size, cube.name, "weight %"
+        every = (*(split_family(family)[0] for family in self.families), *self.unseen)
+        names = tuple(dict.fromkeys(every))
+        # Oxygen may have a line in one class, and follow from the formula in another.
+        of = np.array([[name == other for other in every] for name in names])
+        maps, deviations = (
+            np.array([100 * sums(values[:, own]) for own in of])
+            for values, sums in ((fractions, _sums), (errors, lambda part: np.sqrt(_sums(part**2))))
         )
+        maps, deviations = (
+            np.ascontiguousarray(values.reshape(-1, rows, columns), dtype=np.float32)
+            for values in (maps, deviations)
+        )
+        return ElementMaps(names, maps, deviations, "weight percent", cube.pixel_size, cube.name, "weight %")
 
 
 def plan_quantities(
     known: CalibratedMap,
     elements: Sequence[str] | None = None,
     *,
+    regions: Mapping[str, NDArray[np.bool_]] | None = None,
+    formulas: Mapping[str, str] | None = None,
     recipe: Recipe | None = None,
     whole: Quantities | None = None,
     progress: Progress = ignore_progress,
@@ -166,98 +180,136 @@ def plan_quantities(
     """
     given = recipe or Recipe()
     part = region_of(known, np.ones(known.cube.map_shape, dtype=bool), known.cube.name)
-    total = whole or quantify_region(part, elements_of(known, elements, given)[0], given)
+    # Classes, and recipes of those that have a formula.
+    classes, recipes = regions or {}, {}
+    wanted = elements_of(known, elements, given)[0]
+    for name in (name for name in classes if name in (formulas or {})):
+        formula = (formulas or {})[name]
+        recipes[name] = recipe_of_class(given, formula, known.setting)
+        wanted = tuple(dict.fromkeys((*wanted, *seen_elements(formula, recipes[name]))))
+    total = whole or quantify_region(part, wanted, given)
     continuum = continuum_of(total.composition, part, given.instrument_of(part))
     chosen = replace(given, oxygen=total.oxygen, instrument=total.instrument, sensitivities=None)
     measured = tuple(residual.family for residual in total.residuals)
     rows, columns = known.cube.map_shape
     fit = plan_fit(measured, known.sum_spectrum, known.setting, rows * columns, continuum)
     families = tuple(entry.family for entry in total.entries if entry.family in fit.families)
-    oxygen = np.array([chosen.bound(split_family(family)[0]).get("O", 0.0) for family in families])
-    plan = QuantityPlan(fit, families, np.ones(len(families)), oxygen, np.zeros((0, len(families))), ())
+    unseen = tuple(sorted({"O", *(name for one in recipes.values() for name in one.companions)}))
+    none, numbers = np.zeros((0, len(families))), np.full((rows, columns), -1, dtype=np.int16)
+    plan = QuantityPlan(fit, families, np.ones(len(families)), unseen, none, (), numbers)
     net = {residual.family: residual.counts for residual in total.residuals}
     plain = plan.net_counts(part.cube)[0][0]
-    fitted = np.array([net[family] for family in families]) / np.maximum(plain, 1.0)
-    plan = replace(plan, corrections=np.where(plain > 1, np.clip(fitted, *_CORRECTIONS), 1.0))
+    over = np.array([net[family] for family in families]) / np.maximum(plain, 1.0)
+    plan = replace(plan, corrections=np.where(plain > 1, np.clip(over, *_CORRECTIONS), 1.0))
     counts, _ = plan.net_counts(_sample(known.cube), progress)
     centres, groups = _grouped(counts)
+    learnt = [(chosen, counts[groups == number].sum(axis=0)) for number in range(len(centres))]
+    for name, of_class in recipes.items():
+        numbers[classes[name]] = len(learnt)
+        summed = plan.net_counts(region_of(known, classes[name], name).cube)[0][0]
+        own = replace(chosen, oxygen=of_class.oxygen, companions=of_class.companions)
+        learnt.append((own, summed))
     responses = []
-    for number in range(len(centres)):
-        progress(number, len(centres), "quantifying groups")
-        responses.append(_respond(known, families, oxygen, counts[groups == number].sum(axis=0), chosen))
+    for number, (each, summed) in enumerate(learnt):
+        progress(number, len(learnt), "quantifying groups")
+        responses.append(_respond(known, families, unseen, summed, each))
+    bound = np.any([one.bound.any(axis=0) for one in responses], axis=0)
+    if responses and not bound.all():
+        unseen = tuple(name for name, is_bound in zip(unseen, bound, strict=True) if is_bound)
+        responses = [replace(one, bound=one.bound[:, bound]) for one in responses]
+        plan = replace(plan, unseen=unseen)
     return replace(plan, centres=centres, responses=tuple(responses))
 
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """ln sensitivity of K families around a composition: ``logs + slopes @ (fractions − centre)``."""
+    """ln sensitivity of K families around a composition: ``logs + slopes @ (fractions − centre)``.
 
-    oxygen: Floats
+    ``bound``, (K, M), is what a weight of each family's element binds of unseen ones; ``counted``, (K,), says
+    which families are taken for what they are: an element that follows from others has none.
+    """
+
+    bound: Floats
+    counted: NDArray[np.bool_]
     centre: Floats
     logs: Floats
     slopes: Floats
 
-    def solve(self, counts: Floats) -> Floats:
-        """Return the weight fractions, (N, K), of counts (N, K); oxygen is what is left to 1."""
+    def quantified(self, counts: Floats, relative: Floats) -> tuple[Floats, Floats]:
+        """Return weight fractions of K families and M unseen elements, (N, K + M), and their errors."""
+        fractions = self._solve(counts)
+        # Normalising shares each element's error with all others.
+        shares = fractions * (1 + self.bound.sum(axis=1))
+        common = _sums((shares * relative) ** 2)[:, None]
+        errors = fractions * np.sqrt(np.clip(relative**2 * (1 - 2 * shares) + common, 0.0, None))
+        unseen = [_sums(fractions * bound) for bound in self.bound.T]
+        spread = [np.sqrt(_sums(errors**2 * bound**2)) for bound in self.bound.T]
+        return np.c_[fractions, np.transpose(unseen)], np.c_[errors, np.transpose(spread)]
+
+    def _solve(self, counts: Floats) -> Floats:
+        """Return the weight fractions, (N, K), of counts (N, K); what is bound is left to 1."""
         fractions = np.broadcast_to(self.centre, counts.shape)
-        positive = np.clip(counts, 0.0, None)
+        positive = np.where(self.counted, np.clip(counts, 0.0, None), 0.0)
+        whole = 1 + self.bound.sum(axis=1)
         for _ in range(_ROUNDS):
             change = np.zeros(counts.shape)
             for k, moved in enumerate((fractions - self.centre).T):  # a product's last bits depend on N
                 change += moved[:, None] * self.slopes[:, k]
             raw = positive / np.exp(self.logs + np.clip(change, -_LARGEST_LOG, _LARGEST_LOG))
-            total = _sums(raw * (1 + self.oxygen))[:, None]
+            total = _sums(raw * whole)[:, None]
             fractions = np.divide(raw, total, out=np.full(raw.shape, np.nan), where=total > 0)
         return np.asarray(fractions)
 
 
 def _respond(
-    known: CalibratedMap, families: Sequence[str], oxygen: Floats, counts: Floats, recipe: Recipe
+    known: CalibratedMap, families: Sequence[str], unseen: Sequence[str], counts: Floats, recipe: Recipe
 ) -> Response:
     """Expand around the composition that a group's summed counts have."""
-    positive = np.clip(counts, 1e-3 * max(counts.max(), 1.0), None)
-    centre = np.full(len(families), 1.0 / (1 + oxygen).sum())
-    logs = np.zeros(len(families))
+    binds = [recipe.bound(split_family(family)[0]) for family in families]
+    bound = np.array([[own.get(name, 0.0) for name in unseen] for own in binds])
+    counted = np.array([split_family(family)[0] not in recipe.companions for family in families])
+    positive = np.where(counted, counts, 0.0).clip(1e-3 * max(counts.max(), 1.0))
+    whole = 1 + bound.sum(axis=1)
+    centre = np.full(len(families), 1.0 / whole.sum())
+
+    def log_sensitivities(fractions: Floats) -> Floats:
+        composition: dict[str, float] = {}
+        masses = zip(
+            (*(split_family(family)[0] for family in families), *unseen),
+            (*fractions, *(fractions @ bound)),
+            strict=True,
+        )
+        for element, value in masses:
+            composition[element] = composition.get(element, 0.0) + float(value)
+        expected = expected_families(composition, recipe.instrument_of(known))
+        strongest = max(expected.values())
+        got = np.array([max(expected.get(family, 0.0), 1e-12 * strongest) for family in families])
+        return np.asarray(np.log(got / fractions))
+
     for _ in range(_ROUNDS):
-        logs = _log_sensitivities(known, families, centre, oxygen, recipe)
-        raw = positive / np.exp(logs)
-        centre = raw / (raw * (1 + oxygen)).sum()
-    logs = _log_sensitivities(known, families, centre, oxygen, recipe)
+        raw = positive / np.exp(log_sensitivities(centre))
+        centre = raw / (raw * whole).sum()
+    logs = log_sensitivities(centre)
     slopes = np.zeros((len(families), len(families)))
     for k in range(len(families)):
         moved = centre.copy()
         moved[k] += _STEP
-        moved /= (moved * (1 + oxygen)).sum()
+        moved /= (moved * whole).sum()
         shift = moved - centre
-        slopes[:, k] = (_log_sensitivities(known, families, moved, oxygen, recipe) - logs) / shift[k]
-    return Response(oxygen, centre, logs, _along_the_simplex(slopes, centre, oxygen))
+        slopes[:, k] = (log_sensitivities(moved) - logs) / shift[k]
+    return Response(bound, counted, centre, logs, _along_the_simplex(slopes, centre, whole))
 
 
-def _along_the_simplex(slopes: Floats, centre: Floats, oxygen: Floats) -> Floats:
+def _along_the_simplex(slopes: Floats, centre: Floats, whole: Floats) -> Floats:
     """Return slopes that hold when all fractions change at once.
 
     Each column was found while the others shrank in proportion: undo that mixture.
     """
-    moves = np.eye(len(centre)) - np.outer(centre, 1 + oxygen)  # change of all fractions when one is added to
+    moves = np.eye(len(centre)) - np.outer(centre, whole)  # change of all fractions when one is added to
     scale = np.diag(moves).copy()
     effects = slopes * scale  # per unit added
     solution = np.linalg.lstsq(moves.T, effects.T, rcond=None)[0].T
     return np.asarray(solution)
-
-
-def _log_sensitivities(
-    known: CalibratedMap, families: Sequence[str], fractions: Floats, oxygen: Floats, recipe: Recipe
-) -> Floats:
-    composition: dict[str, float] = {}
-    for family, value, bound in zip(families, fractions, oxygen, strict=True):
-        element = split_family(family)[0]
-        composition[element] = composition.get(element, 0.0) + float(value)
-        if bound > 0:
-            composition["O"] = composition.get("O", 0.0) + float(value * bound)
-    expected = expected_families(composition, recipe.instrument_of(known))
-    strongest = max(expected.values())
-    got = np.array([max(expected.get(family, 0.0), 1e-12 * strongest) for family in families])
-    return np.asarray(np.log(got / fractions))
 
 
 def _sample(cube: SpectralCube) -> SpectralCube:

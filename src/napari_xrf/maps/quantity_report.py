@@ -89,5 +89,8 @@ def report_quantities(
     masks = list(regions.values()) if regions else [np.ones(known.cube.map_shape, dtype=bool)]
     parts = [region_of(known, mask, one.region) for one, mask in zip(found, masks, strict=True)]
     checks = tuple(check_quantities(one, part) for one, part in zip(found, parts, strict=True))
-    maps = map_quantities(known, elements, whole=None if regions else found[0], **told) if pixels else None
+    maps = None
+    if pixels:
+        told |= {"regions": regions, "formulas": formulas, "whole": None if regions else found[0]}
+        maps = map_quantities(known, elements, **told)
     return QuantityReport(found, checks, maps)
