@@ -23,7 +23,7 @@ from napari_xrf.maps.calibrated_map import find_elements
 from napari_xrf.maps.judgement import FoundElement
 
 _SURE = 0.995
-_ROCK = (
+ROCK = (
     "C N O F Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga As Br Rb Sr Y Zr Nb Ba La Ce Nd Pb Th"
 )
 
@@ -37,11 +37,11 @@ TRUTH = {
     "standards/Zn_metal_SEM.msa": ("Zn", "C O"),
     "standards/Ge_SEM.msa": ("Ge", "C O"),
     "standards/Zr_metal_microXRF_Rh50kV.msa": ("Fe Zr Hf", "C O"),
-    "standards/NIST_2586_soil_Horiba_Rh50kV.txt": ("Al Si K Ca Ti Mn Fe Cu Zn Sr Zr Pb", _ROCK),
-    "standards/LKSD-1_sediment_Horiba_Rh50kV.txt": ("Al Si S K Ca Ti Mn Fe Zn Sr Zr", _ROCK),
-    "standards/Till-1_soil_Horiba_Rh50kV.txt": ("Al Si K Ca Ti Mn Fe Zn Sr Zr", _ROCK),
-    "standards/BHVO-2G_glass_PIXL_breadboard_Rh28kV.msa": ("Mg Al Si K Ca Ti Cr Mn Fe Sr Zr", _ROCK),
-    "hdf5/LagunaSalinas_PIXL_25x25x4096.h5": ("Mg Al Si S K Ca Ti Mn Fe Sr", _ROCK),
+    "standards/NIST_2586_soil_Horiba_Rh50kV.txt": ("Al Si K Ca Ti Mn Fe Cu Zn Sr Zr Pb", ROCK),
+    "standards/LKSD-1_sediment_Horiba_Rh50kV.txt": ("Al Si S K Ca Ti Mn Fe Zn Sr Zr", ROCK),
+    "standards/Till-1_soil_Horiba_Rh50kV.txt": ("Al Si K Ca Ti Mn Fe Zn Sr Zr", ROCK),
+    "standards/BHVO-2G_glass_PIXL_breadboard_Rh28kV.msa": ("Mg Al Si K Ca Ti Cr Mn Fe Sr Zr", ROCK),
+    "hdf5/LagunaSalinas_PIXL_25x25x4096.h5": ("Mg Al Si S K Ca Ti Mn Fe Sr", ROCK),
     "spectra/nist_microxrf/Cr_50kv_50_ma_Rh_vac_D1.msa": ("Cr", "C O"),
     "spectra/nist_microxrf/Cu_50kv_50_ma_Rh_vac_D1.msa": ("Cu", "C O"),
     "spectra/nist_microxrf/Fe_50kv_50_ma_Rh_vac_D1.msa": ("Fe", "C O"),

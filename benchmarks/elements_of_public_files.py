@@ -1,0 +1,85 @@
+"""Elements found in measured spectra of public repositories, which nobody looked at while anything was tuned.
+
+    python -m benchmarks.elements_of_public_files FOLDER
+
+FOLDER holds the files of ``SOURCES``, each under its own name of that table; what is not there is left out.
+They are not copied into this repository: NIST's (public domain), PIQUANT's (Apache-2.0), XRFLab's (MIT).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks.elements_of_measured_files import ROCK, print_score, reliability, score_file, summary
+
+NIST, PIXL, HORIBA = "usnistgov/NeXLSpectrum.jl", "pixlise/piquant", "aaroncelestian/XRFLab"
+_PIXL_INPUT = "test/data/PIQUANT_test_data_May2020/Input_files_PIQUANT_test_data_May2020"
+_TRACES = ROCK + " Sm Pr Gd Eu Sn"
+
+# Name → (repository, path there, elements whose peaks an eye sees, elements that may be found as well).
+SOURCES = {
+    "sanbornite_10kV.msa": (NIST, "test/K2496/Sanbornite std.msa", "O Si Ba", "C"),
+    "K2496.msa": (NIST, "test/K2496/K2496_1.msa", "O Si Ti Ba", "C"),
+    "BaCl2.msa": (NIST, "test/K2496/BaCl2 std.msa", "Cl Ba", "C O"),
+    "K309.msa": (NIST, "notebook/K309/K309.msa", "O Al Si Ca Ba Fe", "C"),
+    "CaF2.msa": (NIST, "notebook/K309/CaF2 std.msa", "F Ca", "C O"),
+    "BaF2.msa": (NIST, "notebook/K309/BaF2 std.msa", "F Ba", "C O"),
+    "Al2O3.msa": (NIST, "notebook/K309/Al2O3 std.msa", "O Al", "C"),
+    "Ti.msa": (NIST, "notebook/K309/Ti std.msa", "Ti", "C O"),
+    "ADM6005a.msa": (NIST, "test/ADM6005a spectra/ADM-6005a_1.msa", "O Al Si Ca Ti Zn Ge", "C"),
+    "K412_20kV.msa": (NIST, "test/Multi-keV/20 keV", "O Mg Al Si Ca Fe", "C"),
+    "BCR-2G.msa": (
+        PIXL, f"{_PIXL_INPUT}/Calibration_box_BCR-2G_28kV_230uA_03_28_2019_bulk_sum.msa",
+        "Mg Al Si P Ar K Ca Ti Mn Fe Zn Sr", _TRACES,
+    ),
+    "BIR-1G.msa": (
+        PIXL, f"{_PIXL_INPUT}/Calibration_box_BIR-1G_28kV_230uA_03_28_2019_bulk_sum.msa",
+        "Mg Al Si Ar Ca Ti Cr Mn Fe Ni Zn Sr", _TRACES,
+    ),
+    "cubic_zirconia.msa": (HORIBA, "sample_data/STANDARDS/foils/cubic_zirconia.txt", "Y Zr Hf", "C O"),
+    "stainless_steel.msa": (
+        HORIBA, "sample_data/data/stainless steel.txt", "Si Cr Mn Fe Ni Cu Mo", "V Co Nb C O P S",
+    ),
+    "OREAS_464_01.msa": (
+        HORIBA, "sample_data/STANDARDS/OREAS_464/OREAS_464_01.txt",
+        "Mg Al Si P K Ca Ti Mn Fe Cu Zn Sr Zr Nb La Ce Nd", _TRACES,
+    ),
+    "OREAS_460b_01.msa": (
+        HORIBA, "sample_data/STANDARDS/OREAS_460b/OREAS_460b_01.txt",
+        "Al Si K Ca Ti Cr Fe Cu As Rb Sr Zr Nb", _TRACES,
+    ),
+    "PACS2_14.msa": (
+        HORIBA, "sample_data/data/Spectrum value from standard/PACS 2/Spectrum 14.txt",
+        "Mg Al Si S Cl K Ca Ti Cr Mn Fe Cu Zn Br Rb Sr Zr Pb", _TRACES,
+    ),
+    "MBH_REE_HI.msa": (
+        HORIBA, "sample_data/STANDARDS/MBH_REE_HI_22_P/MBH_REE_HI_22_P_03.txt",
+        "Mg Si S Ca Mn Fe Sr Ba La Ce Nd Pb", "K Al P Pr Sm Y Ti Th C N O F Na Ar",
+    ),
+}  # fmt: skip
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    scores = []
+    for name, (_, _, seen, allowed) in SOURCES.items():
+        for path in sorted(folder.rglob(name)):
+            scores.append(score_file(path, name, seen, allowed, sum_only=True))
+            print_score(scores[-1])
+    print("| files | number | true + allowed | false (p > 0.995) | missed | processor seconds |")
+    print("|---|---|---|---|---|---|")
+    for repository in (NIST, PIXL, HORIBA):
+        own = [one for one in scores if SOURCES[one.name][0] == repository]
+        print(summary(own, repository))
+    print(summary(scores, "all"))
+    print(reliability(scores))
+
+
+if __name__ == "__main__":
+    main()
