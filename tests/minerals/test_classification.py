@@ -3,13 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mineral_cubes import known_map, mineral_cube
+from mineral_cubes import known_calibration, known_map, mineral_cube
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_LABEL
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.minerals.classification import classify_minerals
 from napari_xrf.minerals.modal_table import modal_table
 from napari_xrf.minerals.search import plausible_minerals, visible_elements
+from napari_xrf.physics.forward import expect_samples
+from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.reference.minerals import load_library, select_minerals
 
 ROCK = (
@@ -167,3 +169,21 @@ def test_visible_elements_depend_on_excitation():
     (zircon,) = rock("zircon")
     assert visible_elements(zircon, 0.9, 40.0, 50.0) == {"Si", "Zr"}
     assert visible_elements(zircon, 3.0, 40.0, 10.0) == frozenset()
+
+
+def test_mixture_finer_than_the_pixels_is_told_with_its_smaller_parts():
+    minerals = rock("calcite", "quartz", "gypsum", "K-feldspar", "pyrite")
+    cube, _ = mineral_cube(minerals, 10, shape=(10, 10))
+    used = replace(load_instrument("m4-tornado"), energy=known_calibration().energy)
+    expected = expect_samples([mineral.compositions()[0] for mineral in minerals], used)
+    mixed = np.array([0.6, 0.2, 0.2, 0, 0]) @ (expected.lines + expected.rest)
+    counts = np.random.default_rng(1).poisson(np.broadcast_to(5000 * mixed / mixed.sum(), cube.shape))
+    found = classify_minerals(known_map(replace(cube, counts=counts.astype(np.uint16))), minerals)
+    held = {entry.name: area for entry, area in zip(
+        found.abundances.classes, found.abundances.values.mean(axis=(0, 1)), strict=True)}  # fmt: skip
+    assert held["unknown"] < 0.05
+    assert held["calcite"] == pytest.approx(0.6, abs=0.12)
+    assert sum(area for name, area in held.items() if "gypsum" in name) == pytest.approx(0.2, abs=0.1)
+    rows = {row.name: row for row in modal_table(found.label_map, found.abundances)}
+    assert rows["calcite"].pixels == 100
+    assert any(row.pixels == 0 and row.area_percent > 5 for row in rows.values())

@@ -161,6 +161,7 @@ def number_by_area(
     classes: Sequence[LabelClass],
     pixel_size: tuple[float, float] | None = None,
     source: str = "",
+    held: Sequence[int] = (),
 ) -> tuple[LabelMap, tuple[int, ...]]:
     """Return a label map: 1 is "unknown", the classes that occur follow from 2 on by falling area.
 
@@ -173,6 +174,8 @@ def number_by_area(
         how probable that is.
     classes
         K classes; their labels do not count.
+    held
+        Positions of classes that have their place, behind the others, without a pixel of their own too.
 
     Returns
     -------
@@ -181,6 +184,7 @@ def number_by_area(
     """
     pixels = np.bincount(chosen[chosen >= 0], minlength=len(classes))
     order = tuple(int(index) for index in np.argsort(-pixels, kind="stable") if pixels[index])
+    order += tuple(index for index in held if index not in order)
     label_of = np.full(len(classes) + 1, UNKNOWN_LABEL, dtype=np.uint16)  # the last stands for -1
     label_of[list(order)] = np.arange(len(order)) + UNKNOWN_LABEL + 1
     labels = np.full(measured.shape, NOT_MEASURED, dtype=np.uint16)

@@ -28,6 +28,7 @@ from napari_xrf.reference.minerals import Mineral, mineral_class
 UNKNOWN_LEVEL = 1e-3
 MARGIN = 2  # rows around those that are mapped: a pixel's neighbours have neighbours
 _NOT_MEASURED = -2
+_LEAST_PART = 0.005  # of the map's area, of a class without a pixel of its own
 _MISFIT_LIMIT = 8.0  # standard deviations, at that level
 
 
@@ -238,8 +239,17 @@ class MineralOutline:
         place[kept] = np.arange(kept.size)
         held = rows.chosen > _NOT_MEASURED
         classes = [mineral_class(named[index]) for index in kept]
+        # Parts of mixtures that are the largest nowhere are part of the rock all the same.
+        areas = rows.areas[held][:, kept].mean(axis=0) if held.any() else np.zeros(kept.size)
+        parts = [index for index in np.argsort(-areas).tolist() if areas[index] > _LEAST_PART]
         label_map, order = number_by_area(
-            held, place[rows.chosen[held]], rows.confidence[held], classes, self.pixel_size, self.name
+            held,
+            place[rows.chosen[held]],
+            rows.confidence[held],
+            classes,
+            self.pixel_size,
+            self.name,
+            parts,
         )
         phases = {label: int(kept[index]) for label, index in enumerate(order, 2)}
         members = {

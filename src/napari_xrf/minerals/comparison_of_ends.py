@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.maps.non_negative import fit_bounded
+from napari_xrf.maps.non_negative import solve_bounded
 from napari_xrf.minerals.scan import (
     CONTINUUM_SPREAD,
     bin_variance,
@@ -26,6 +27,8 @@ _SHIFT_KEV = 0.003
 _WIDTH_ERROR = 0.03
 _LEAST_SHARE = 0.005  # of the counts, of a part of a blend
 _ROUNDS = 2
+_RIDGE = 1e-10
+_EXCHANGES, _WORTH = 4, 1.0  # minerals that are tried in the place of another; what a better one must gain
 _MOST_KNOWN = 200  # compositions
 
 
@@ -71,23 +74,35 @@ class Mean:
         (B, B) covariance of what traces of any element may add: as much for any mineral that is so bright.
     likely
         (B,) shares that counting errors are taken of: measured, of few counts those of any candidate.
+    continuum
+        (B,) about how much of them is no line: the same for all candidates, else those that scatter little,
+        whose errors are small, would win.
     """
 
     shares: NDArray[np.float64]
     counts: float
     errors: NDArray[np.float64]
     likely: NDArray[np.float64]
+    continuum: NDArray[np.float64]
 
     @classmethod
-    def of(cls, spectrum: NDArray[np.float64], counts: float, total: float, expected: Expected) -> Mean:
-        """Prepare a spectrum that shines with ``total`` counts per unit of dose."""
+    def of(
+        cls,
+        spectrum: NDArray[np.float64],
+        counts: float,
+        total: float,
+        expected: Expected,
+        nearest: NDArray[np.intp],
+    ) -> Mean:
+        """Prepare a spectrum that shines with ``total`` counts per unit of dose; some spectra are near it."""
         traces = trace_columns(expected, total, _TRACE_PERCENT)
         shares = spectrum / spectrum.sum()
         # A bin without counts is no proof where few were measured: Jeffreys' half a count in each.
         known, prior = expected.templates, 0.5 * spectrum.size
         any_of_them = (known.lines + known.continuum).mean(axis=0)
         likely = mixed_floor((counts * shares + prior * any_of_them) / (counts + prior))
-        return cls(shares, counts, traces.T @ traces, likely)
+        continuum = np.minimum(known.continuum[nearest].mean(axis=0), likely)
+        return cls(shares, counts, traces.T @ traces, likely, continuum)
 
 
 class Comparison:
@@ -123,34 +138,68 @@ class Comparison:
         root = self._judge(mean, np.array([start]), np.ones(1), self._errors_of(start))[2]
 
         def solve(kept: NDArray[np.intp]) -> tuple[NDArray[np.float64], float]:
-            amounts = fit_bounded(whitened[:, kept], target)
-            distance = float(((whitened[:, kept] @ amounts - target) ** 2).sum())
+            inside = normal[kept[:, None], kept]
+            scaled = solve_bounded(inside, onto[kept])
+            distance = float(scaled @ inside @ scaled - 2 * scaled @ onto[kept])
+            amounts = scaled * scale[kept]
             return amounts / max(float(amounts.sum()), 1e-12), distance
 
         def without_little(kept: NDArray[np.intp], shares: NDArray[np.float64]) -> NDArray[np.intp]:
             return kept[shares > _LEAST_SHARE]
 
         kept = np.arange(points.size)
-        found: list[Blend] = []
+        found: dict[tuple[int, ...], Blend] = {}
         for _ in range(_ROUNDS):
             whitened = solve_triangular(root, spectra, lower=True, check_finite=False)
             target = solve_triangular(root, mean.shares, lower=True, check_finite=False)
+            scale = 1 / np.sqrt((whitened**2).sum(axis=0))
+            normal, onto = (whitened * scale).T @ (whitened * scale), (target @ whitened) * scale
+            normal.flat[:: scale.size + 1] += _RIDGE
             shares, _ = solve(kept)
             root = self._judge(mean, points[kept][shares > 0], shares[shares > 0])[2]
         kept = without_little(kept, shares)
+        of_mineral = {each: np.flatnonzero(owner == each) for each in np.unique(owner).tolist()}
+
+        def rows_of(minerals: Iterable[int]) -> NDArray[np.intp]:
+            return np.concatenate([of_mineral[each] for each in minerals])
+
+        def judge(minerals: Iterable[int]) -> Blend | None:
+            """Return the blend of minerals, or None where fewer of them would do."""
+            rows = rows_of(minerals)
+            shares, _ = solve(rows)
+            rows, shares = rows[shares > 0], shares[shares > 0]
+            held = tuple(np.unique(owner[rows]).tolist())
+            if len(held) > 1 and held not in found:
+                score, square, _ = self._judge(mean, points[rows], shares)
+                found[held] = Blend(points[rows], shares, score, square)
+            return found.get(held)
+
+        def exchange(best: Blend) -> None:
+            """Try others in the place of one mineral of a blend, as long as that is better."""
+            held = np.unique(templates.owner[best.points]).tolist()
+            tried = [
+                [*held[:place], other, *held[place + 1 :]]
+                for place in range(len(held))
+                for other in of_mineral
+                if other not in held
+            ]
+            tried.sort(key=lambda minerals: solve(rows_of(minerals))[1])
+            others = [blend for minerals in tried[:_EXCHANGES] if (blend := judge(minerals)) is not None]
+            better = min(others, key=lambda blend: blend.score, default=best)
+            if better.score < best.score - _WORTH:
+                exchange(better)
+
         while np.unique(owner[kept]).size > 1:
             shares, _ = solve(kept)
-            kept, shares = kept[shares > 0], shares[shares > 0]
-            minerals = np.unique(owner[kept])
-            if minerals.size < 2:  # the others were missed by nothing
+            minerals = np.unique(owner[kept][shares > 0]).tolist()
+            if len(minerals) <= most and (blend := judge(minerals)) is not None:
+                exchange(blend)
+            if len(minerals) < 2:  # the others were missed by nothing
                 break
-            if minerals.size <= most:
-                score, square, _ = self._judge(mean, points[kept], shares)
-                found.append(Blend(points[kept], shares, score, square))
             # Without the mineral that is missed least.
-            fewer = [np.flatnonzero(np.isin(owner, minerals[minerals != each])) for each in minerals]
+            fewer = [rows_of(each for each in minerals if each != left) for left in minerals]
             kept = min(fewer, key=lambda rows: solve(rows)[1])
-        return found
+        return list(found.values())
 
     def forget(self) -> None:
         """Let go of what was prepared: a square of the bins for each composition."""
@@ -177,8 +226,7 @@ class Comparison:
         continuum = shares @ templates.continuum[points]
         spectrum = mixed_floor(shares @ templates.lines[points] + continuum)
         # Of what is measured: else small errors, not a good fit, would choose.
-        seen = mean.likely
-        variance = bin_variance(seen, np.minimum(continuum, seen), mean.counts, _BIN_ERROR, _SHAPE_ERROR)
+        variance = bin_variance(mean.likely, mean.continuum, mean.counts, _BIN_ERROR, _SHAPE_ERROR)
         covariance = mean.errors + (self._errors(points, shares) if errors is None else errors)
         covariance[np.diag_indices(variance.size)] += variance / mean.counts
         root = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)

@@ -95,13 +95,14 @@ class SinglePixels:
     prior
         Of the classes.
     usual
-        Chi-square per bin.
+        (G,) chi-square per bin of pixels that surely are of each class: of many counts it tells of errors
+        of the model, and whether these are too large is judged where the class is named.
     """
 
     scan: Scan
     groups: tuple[tuple[int, ...], ...]
     prior: Prior
-    usual: float
+    usual: NDArray[np.float32]
 
     def scores(self, counts: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return scores of the classes, (n, G), and chi-squares per bin of the best spectra, (n,)."""
@@ -117,8 +118,10 @@ class SinglePixels:
         own = np.zeros_like(held)
         own[inner] = held[inner]
         scores, squares = self.scores(binned.counts(wide)[held])
-        misfit = (squares / self.usual - 1) * np.sqrt(binned.bins.size / 2)
-        return self.prior.probability(scores, held)[own[held]], misfit[own[held]].astype(np.float32)
+        probability = self.prior.probability(scores, held)[own[held]]
+        usual = self.usual[probability.argmax(axis=1)]
+        misfit = (squares[own[held]] / usual - 1) * np.sqrt(binned.bins.size / 2)
+        return probability, misfit.astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +197,8 @@ def learn_mineral_phases(
         raise InvalidInput("none of the minerals would show in this map", "Name others, or check the kV")
     families = line_families(instrument, binned.bins)
     sample, level = _sample(binned, progress)
-    expected = _shortened(Expected.of(templates, families), sample[:_PRUNED_SAMPLE], level, tolerance)
+    every = Expected.of(templates, families)
+    expected = _shortened(every, sample[:_PRUNED_SAMPLE], level, tolerance)
     sensitivity = learn_sensitivity(sample, expected, level, tolerance)
     scan = _prepare(sensitivity.adjust(expected), level, tolerance)
     columns = np.unique(scan.owner)
@@ -208,8 +212,11 @@ def learn_mineral_phases(
     mixed = bool(ends)
     if not mixed:
         ends = _sure_ends(binned, winner, told)
-    whole = _with_library(search, expected, library, progress)
     candidates = _candidates(search, minerals)
+    # What is nowhere the only mineral may be a part everywhere.
+    needed = np.isin(templates.owner, np.append(columns, np.flatnonzero(candidates.blending)))
+    listed = every.of_rows(np.flatnonzero(needed))
+    whole = _with_library(search, listed, library, progress)
     names, sensitivity = name_phases(ends, whole, candidates, sensitivity)
     if mixed:
         members, parts = _parts_of([_held(name) for name in names])
@@ -231,7 +238,7 @@ def learn_mineral_phases(
         _groups(members, minerals),
         parts,
         sure,
-        sensitivity.adjust(expected).templates,
+        sensitivity.adjust(listed).templates,
         _told(ends, names, whole.templates.minerals),
         pixels,
     )
@@ -239,7 +246,10 @@ def learn_mineral_phases(
 
 def _held(name: Name) -> dict[tuple[int, ...], float]:
     """Return the parts of an end's area that its minerals hold."""
-    return {(mineral,): area for mineral, area in name.parts} or {name.minerals: 1.0}
+    held: dict[tuple[int, ...], float] = {}
+    for members, area in name.parts:
+        held[members] = held.get(members, 0.0) + area
+    return held or {name.minerals: 1.0}
 
 
 def _parts_of(
@@ -330,7 +340,8 @@ def _scan_map(
     told : (2, Y, X) its probability and its score
     """
     rows, columns = binned.shape
-    known = SinglePixels(scan, groups, Prior(np.ones(1, np.float32), np.ones(1, np.float32)), 1.0)
+    one = np.ones(1, np.float32)
+    known = SinglePixels(scan, groups, Prior(one, one), one)
     kept: Any = scratch_array((rows, columns, len(groups)), np.float32, _KEPT_BYTES)
     squares = []
     for band, counts in binned.bands("comparing pixels with minerals", progress):
@@ -347,7 +358,8 @@ def _scan_map(
             own[inner] = True
             yield np.asarray(kept[wide])[held], held, own[held]
 
-    usual = float(np.clip(np.median(np.concatenate(squares)), 1.0, _POOREST_FIT))
+    square = np.zeros((rows, columns), dtype=np.float32)
+    square[binned.held(slice(binned.first_row, binned.first_row + rows))] = np.concatenate(squares)
     prior = learn_prior(bands, len(groups))
     winner = np.full((rows, columns), -1, dtype=np.int16)
     told = np.zeros((2, rows, columns), dtype=np.float32)
@@ -359,7 +371,19 @@ def _scan_map(
         inside, pixels = binned.held(band), np.arange(best.size)
         winner[band][inside] = best
         told[0, band][inside], told[1, band][inside] = probability[pixels, best], scores[own][pixels, best]
+    usual = np.full(len(groups), np.clip(np.median(square[winner >= 0]), 1.0, _POOREST_FIT), np.float32)
+    for column, sure in _surest(winner, told):
+        usual[column] = max(usual[column], np.median(square[sure]))
     return replace(known, prior=prior, usual=usual), winner, told
+
+
+def _surest(winner: NDArray[np.int16], told: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Yield each class that has them with the pixels (Y, X) that surely are of it and fit best."""
+    for column in np.unique(winner[winner >= 0]).tolist():
+        own = (winner == column) & (told[0] > _SURE)
+        if own.any():
+            own[own] = told[1][own] <= np.quantile(told[1][own], _BEST)
+            yield column, own
 
 
 def _alike(scan: Scan, columns: NDArray[np.intp], level: float) -> tuple[tuple[int, ...], ...]:
@@ -377,11 +401,8 @@ def _alike(scan: Scan, columns: NDArray[np.intp], level: float) -> tuple[tuple[i
 def _sure_ends(binned: BinnedMap, winner: NDArray[np.int16], told: NDArray[np.float32]) -> tuple[End, ...]:
     """Return what the pixels that are surely of a class have in common, where there are no grains."""
     taken = np.full(winner.shape, -1)
-    for column in np.unique(winner[winner >= 0]).tolist():
-        own = (winner == column) & (told[0] > _SURE)
-        if own.any():
-            own[own] = told[1][own] <= np.quantile(told[1][own], _BEST)
-            taken[own] = column
+    for column, own in _surest(winner, told):
+        taken[own] = column
     sums: dict[int, NDArray[np.float64]] = {}
     for band, counts in binned.bands("averaging classes"):
         for column in np.unique(taken[band][taken[band] >= 0]).tolist():
@@ -450,7 +471,7 @@ def _candidates(search: MineralSearch, classes: list[tuple[int, ...]]) -> Candid
     number = len(search.minerals)
     if not search.automatic:
         return Candidates(
-            number, classes, np.zeros(number), np.ones(number, dtype=bool), _STEP_GIVEN, _TEMPER_GIVEN
+            number, classes, np.zeros(number), np.ones(number, dtype=bool), _STEP_GIVEN, _TEMPER_GIVEN, True
         )
     shipped = {mineral.name: mineral for mineral in load_library()}
     common, accessory = set(minerals_of_set("common")), minerals_of_sets()
@@ -475,7 +496,8 @@ def _told(ends: Sequence[End], names: Sequence[Name], minerals: tuple[Mineral, .
     blends: dict[str, int] = {}
     for end, name in zip(ends, names, strict=True):
         if name.parts:
-            key = " + ".join(sorted(minerals[mineral].name for mineral, _ in name.parts))
+            parts = (" / ".join(minerals[member].name for member in members) for members, _ in name.parts)
+            key = " + ".join(sorted(parts))
             blends[key] = blends.get(key, 0) + end.size
     told = []
     if like:

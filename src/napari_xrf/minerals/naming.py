@@ -17,6 +17,7 @@ from napari_xrf.minerals.traces import Expected
 _MOST_COUNTS = 1e5  # of an end: errors of spectra limit what more would tell
 _LIKELY, _COMPOSITIONS = 20, 3  # compositions that are compared in full, and those of one mineral
 _PRUNED_AT, _PRUNED_ERROR = 3_000.0, 0.25  # counts and relative error of a bin, for the choice of these
+_NEAREST = 5  # compositions whose mean continuum is about that of an end
 _KEEPS = 6.0  # by how much another must be better than what the pixels seemed to be
 _FAR_BETTER = 10.0
 _SMALLEST_SCALE = 0.25  # of the errors' squares, where minerals of the list are compared
@@ -30,6 +31,8 @@ _UNLISTED = 0.2  # weight of an unlisted mineral that is just not better enough
 _ALIKE = 6.0  # in minus twice the log-likelihood: cannot be told apart
 _ONE_LOOK = 0.3  # squared distance of the roots of two spectra of sum 1
 _LEAST_FOR_DOSE = 3
+_LEAST_FOR_USUAL = 3
+_EVEN_MIXTURE, _VARIED = 0.45, 0.08  # its probability at most; differences of areas that a phase has not
 _DOSE_SPREAD = 0.1  # of the logarithm of an end's counts
 _MOST_FOR_BRIGHTNESS = 25.0
 _MOST_PARTS = 4  # of a mixture
@@ -56,7 +59,7 @@ class Name:
     best
         The most probable mineral of the list, or -1.
     parts
-        Of a fine-grained mixture, its minerals and their parts of the area, the largest first.
+        Of a fine-grained mixture, what each part may be and its part of the area, the largest first.
     """
 
     minerals: tuple[int, ...]
@@ -66,7 +69,7 @@ class Name:
     resembles: int
     better: float
     best: int = -1
-    parts: tuple[tuple[int, float], ...] = ()
+    parts: tuple[tuple[tuple[int, ...], float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +87,11 @@ class Candidates:
     blending
         Which of them may be parts of a fine-grained mixture.
     step
-        What each further part of one must explain.
+        What each further part of one must explain; half of it where other phases of the map hold it.
     temper
         Of differences of scores, which know nothing of errors that all bins share nor of what no list holds.
+    chosen
+        Whether somebody chose the list: then a mixture of its minerals is no wonder.
     """
 
     listed: int
@@ -95,6 +100,7 @@ class Candidates:
     blending: NDArray[np.bool_]
     step: float
     temper: float
+    chosen: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,8 +167,9 @@ def _compare(end: End, comparison: Comparison, candidates: Candidates, dose: flo
     expected, listed = comparison.expected, candidates.listed
     templates = expected.templates
     counts = min(float(end.counts.sum()), _MOST_COUNTS)
-    mean = Mean.of(end.counts, counts, end.mean.sum() / math.exp(dose), expected)
-    distance = _distances(mean.shares, expected)
+    distance = _distances(end.counts / end.counts.sum(), expected)
+    nearest = np.argsort(distance)[:_NEAREST]
+    mean = Mean.of(end.counts, counts, end.mean.sum() / math.exp(dose), expected, nearest)
     # What the pixels seemed to be is always compared.
     distance[np.isin(templates.owner, candidates.classes[end.column])] *= 0.5
     points = _likely(distance, templates.owner, listed)
@@ -211,28 +218,54 @@ def _decide_together(
     bright = np.zeros(len(ends))
     dose = spread = math.nan
     names: tuple[Name, ...] = ()
+    # Few ends do not tell what is usual.
     usual = float(np.median([table.squares.min() / table.bins for table in tables]))
+    usual = usual if len(ends) >= _LEAST_FOR_USUAL else 0.0
     for _ in range(2):
         settled: set[int] = set()
         named = []
+        # In a rock rare minerals need more evidence; what lies alone under the beam may be anything.
+        alone = bool(names) and not _is_rock(names, candidates)
+        rarity = np.zeros_like(candidates.rarity) if alone else candidates.rarity
+        known_as = replace(candidates, rarity=rarity)
         for place, (end, table, known) in enumerate(zip(ends, tables, expected, strict=True)):
             totals = known.templates.totals
             seen = end.mean.sum()
             scores = table.scores + _darkness(np.log(seen / totals[table.points]), dose, spread)
-            name = _decide(table, scores, known, candidates, end, settled, usual)
+            name = _decide(table, scores, known, known_as, end, settled, usual, alone)
             blend_totals = np.array([blend.total(known) for blend in table.blends])
             blends = np.array([blend.score for blend in table.blends]) / table.scale
             blends += _darkness(np.log(seen / blend_totals), dose, spread)
-            name = _or_blend(name, table, scores, blends, known, candidates, usual)
-            settled.update(name.minerals)
+            name = _or_blend(name, table, scores, blends, known, known_as, usual, settled)
+            settled.update(name.minerals, *(members for members, _ in name.parts))
             named.append(name)
             bright[place] = np.log(seen / totals[name.point]) if name.point >= 0 else np.nan
         names = tuple(named)
-        if np.isfinite(bright).sum() < _LEAST_FOR_DOSE:
-            break
-        dose = float(np.nanmedian(bright))
-        spread = max(_DOSE_SPREAD, 2 * float(np.nanmedian(np.abs(bright - dose))))
-    return _one_to_one(names)
+        if np.isfinite(bright).sum() >= _LEAST_FOR_DOSE:
+            dose = float(np.nanmedian(bright))
+            spread = max(_DOSE_SPREAD, 2 * float(np.nanmedian(np.abs(bright - dose))))
+    return _of_one_map(_one_to_one(names if candidates.chosen else _without_even_mixtures(names)))
+
+
+def _is_rock(names: Sequence[Name], candidates: Candidates) -> bool:
+    """Tell whether a map holds two common minerals or more, so far as it is known."""
+    held = {name.minerals for name in names if len(name.minerals) == 1}
+    held |= {members for name in names for members, _ in name.parts}
+    common = [members for members in held if not candidates.rarity[list(members)].all()]
+    return candidates.chosen or len(common) > 1
+
+
+def _without_even_mixtures(names: tuple[Name, ...]) -> tuple[Name, ...]:
+    """Doubt mixtures whose parts are the same throughout the map: a glass or an unlisted phase may be so."""
+    mixed = [dict(name.parts) for name in names]
+    every = sorted({members for parts in mixed for members in parts})
+    areas = np.array([[parts.get(members, 0.0) for members in every] for parts in mixed])
+    return tuple(
+        replace(name, probability=min(name.probability, _EVEN_MIXTURE))
+        if name.parts and np.abs(areas - areas[place]).max() < _VARIED
+        else name
+        for place, name in enumerate(names)
+    )
 
 
 def _one_to_one(names: tuple[Name, ...]) -> tuple[Name, ...]:
@@ -246,6 +279,28 @@ def _one_to_one(names: tuple[Name, ...]) -> tuple[Name, ...]:
     )
 
 
+def _of_one_map(names: tuple[Name, ...]) -> tuple[Name, ...]:
+    """Give parts of mixtures that may be one mineral one name: what most of their area allows."""
+    sure = {name.minerals[0] for name in names if len(name.minerals) == 1}
+    parts = [part for name in names for part in name.parts]
+    known: dict[tuple[int, ...], tuple[int, ...]] = {}
+    for best in sorted({each for members, _ in parts for each in members}, key=lambda m: (m not in sure, -sum(
+        area for members, area in parts if m in members
+    ))):  # fmt: skip
+        own = [part for part in parts if best in part[0] and part[0] not in known]
+        whole = sum(area for _, area in own)
+        shared = {
+            each
+            for members, _ in own
+            for each in members
+            if 2 * sum(area for others, area in own if each in others) > whole
+        }
+        known.update({members: (best,) if best in sure else tuple(sorted(shared)) for members, _ in own})
+    return tuple(
+        replace(name, parts=tuple((known[members], area) for members, area in name.parts)) for name in names
+    )
+
+
 def _decide(
     table: _Table,
     scores: NDArray[np.float64],
@@ -254,6 +309,7 @@ def _decide(
     end: End,
     settled: set[int],
     usual: float,
+    alone: bool,
 ) -> Name:
     """Return which single mineral an end is, or none of those looked for."""
     owner = expected.templates.owner[table.points]
@@ -291,6 +347,7 @@ def _decide(
         return Name((), 1.0, misfit, -1, stranger, better)
     weight = {m: float(np.exp(-0.5 * candidates.temper * (score - lowest))) for m, score in inside.items()}
     unlisted = _UNLISTED * float(np.exp(0.5 * candidates.temper * min(better - margin, 0.0)))
+    unlisted = _UNLISTED if alone else unlisted  # glasses, alloys, salts: no library holds them all
     probability = sum(weight[m] for m in alike) / (sum(weight.values()) + unlisted)
     winner = min(inside, key=lambda mineral: inside[mineral])
     return Name(alike, probability, misfit, int(table.points[best[first]]), stranger, better, winner)
@@ -310,6 +367,7 @@ def _or_blend(
     expected: Expected,
     candidates: Candidates,
     usual: float,
+    settled: set[int],
 ) -> Name:
     """Return a mixture of a few minerals where it explains an end better than one does.
 
@@ -319,9 +377,10 @@ def _or_blend(
     if not blends.size:
         return name
     owner = expected.templates.owner[table.points]
+    held = [frozenset(expected.templates.owner[blend.points].tolist()) for blend in table.blends]
     costs = [
-        score + candidates.step * (np.unique(expected.templates.owner[blend.points]).size - 1)
-        for score, blend in zip(blends, table.blends, strict=True)
+        score + candidates.step * (max(len(minerals - settled) - 1, 0) + 0.5 * len(minerals & settled))
+        for score, minerals in zip(blends, held, strict=True)
     ]
     place = int(np.argmin(costs))
     blend = table.blends[place]
@@ -341,5 +400,21 @@ def _or_blend(
         return replace(name, probability=name.probability / (1 + other)) if name.minerals else name
     if outside < costs[place]:
         return Name((), odds / (1 + odds), name.misfit, -1, name.resembles, name.better)
-    parts = sorted(areas.items(), key=lambda part: -part[1])
+    known = [(_exchangeable(mineral, place, held, blends), area) for mineral, area in areas.items()]
+    parts = sorted(known, key=lambda part: -part[1])
     return Name((), odds / (1 + odds), misfit, -1, name.resembles, name.better, -1, tuple(parts))
+
+
+def _exchangeable(
+    mineral: int, place: int, held: Sequence[frozenset[int]], scores: NDArray[np.float64]
+) -> tuple[int, ...]:
+    """Return what a part of a mixture may be: what explains as much in its place."""
+    others = held[place] - {mineral}
+    alike = {mineral}.union(
+        *(
+            minerals - others
+            for minerals, score in zip(held, scores, strict=True)
+            if others < minerals and len(minerals) == len(held[place]) and score - scores[place] < _ALIKE
+        )
+    )
+    return tuple(sorted(alike))
