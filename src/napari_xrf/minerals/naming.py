@@ -249,7 +249,7 @@ def _decide_together(
 
 def _is_rock(names: Sequence[Name], candidates: Candidates) -> bool:
     """Tell whether a map holds two common minerals or more, so far as it is known."""
-    held = {name.minerals for name in names if len(name.minerals) == 1}
+    held: set[tuple[int, ...]] = {name.minerals for name in names if len(name.minerals) == 1}
     held |= {members for name in names for members, _ in name.parts}
     common = [members for members in held if not candidates.rarity[list(members)].all()]
     return candidates.chosen or len(common) > 1
@@ -347,8 +347,9 @@ def _decide(
         return Name((), 1.0, misfit, -1, stranger, better)
     weight = {m: float(np.exp(-0.5 * candidates.temper * (score - lowest))) for m, score in inside.items()}
     unlisted = _UNLISTED * float(np.exp(0.5 * candidates.temper * min(better - margin, 0.0)))
-    unlisted = _UNLISTED if alone else unlisted  # glasses, alloys, salts: no library holds them all
-    probability = sum(weight[m] for m in alike) / (sum(weight.values()) + unlisted)
+    own_weight = sum(weight[m] for m in alike)
+    unlisted = _UNLISTED * own_weight if alone else unlisted  # glasses, alloys, salts: no library has all
+    probability = own_weight / (sum(weight.values()) + unlisted)
     winner = min(inside, key=lambda mineral: inside[mineral])
     return Name(alike, probability, misfit, int(table.points[best[first]]), stranger, better, winner)
 
