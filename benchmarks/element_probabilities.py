@@ -7,7 +7,8 @@ Measured files (FOLDER, see ``elements_of_measured_files``), spectra made of the
 The probabilities of a spectrum are those of a scale fitted without any spectrum of its instrument, so that
 none is judged by itself. Where it is not certain whether a measured file holds an element, it counts neither
 way.
-Last come the factors fitted to all, which ``napari_xrf.maps.judgement`` uses.
+Last come the factors fitted to all, which ``napari_xrf.maps.judgement`` uses. They are fitted to all elements
+that may be reported, also those whose probability is too low for it.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from benchmarks.elements_of_derived_spectra import derived_spectra, measured_by
-from benchmarks.elements_of_independent_spectra import score_case
-from benchmarks.elements_of_measured_files import TRUTH, Score, score_cube, score_file
+from benchmarks.elements_of_derived_spectra import derived_spectra, measured_by, summed
+from benchmarks.elements_of_measured_files import TRUTH
 from benchmarks.independent.element_set import stored_case
 from numpy.typing import NDArray
 
-from napari_xrf.maps.judgement import Evidence, probability_of, terms_of
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.maps.calibrated_map import calibrate_map
+from napari_xrf.maps.explanation import explain
+from napari_xrf.maps.judgement import Evidence, may_be_reported, probability_of, terms_of
 
 Array = NDArray[np.float64]
 
@@ -38,36 +41,42 @@ _RIDGE = 0.3  # keeps factors small that few elements tell
 
 @dataclass(frozen=True)
 class Named:
-    """An element that was named in a spectrum, and whether it is there."""
+    """An element that may be named in a spectrum, and whether it is there."""
 
     kind: str
     group: str  # instrument, or seed
     evidence: Evidence
-    told: float
     there: bool
 
 
-def named_in(score: Score, kind: str, group: str) -> Iterator[Named]:
-    """Yield the elements named in a spectrum; those that may or may not be there, not."""
-    right = score.true + (() if kind == "measured" else score.allowed)
-    for found, there in ((right, True), (score.false, False)):
-        for one in found:
-            if one.evidence is not None:
-                yield Named(kind, group, one.evidence, one.probability, there)
+def named_in(
+    cube: SpectralCube, there: tuple[str, ...], unknown: tuple[str, ...], kind: str, group: str
+) -> Iterator[Named]:
+    """Yield the elements that may be named in a spectrum; those of which nobody knows, not.
+
+    None of a spectrum whose axis is in doubt, which says so.
+    """
+    known = calibrate_map(cube)
+    if known.doubt:
+        return
+    for seen in explain(known.sum_spectrum, known.setting, cube.elements).weighed:
+        if seen.element not in unknown and may_be_reported(seen):
+            yield Named(kind, group, seen, seen.element in there)
 
 
 def collect(folder: Path, derived: int, seeds: range, cases: Path | None) -> list[Named]:
-    """Find the elements of all spectra."""
+    """Explain all spectra."""
     found: list[Named] = []
     for name, (seen, allowed) in TRUTH.items():
-        score = score_file(folder / name, name, seen, allowed, sum_only=True)
-        found += named_in(score, "measured", measured_by(name))
+        may = tuple(one for one in allowed.split() if one not in seen.split())
+        found += named_in(summed(folder / name), tuple(seen.split()), may, "measured", measured_by(name))
         print(name, flush=True)
     for cube, name, must, may, instrument in derived_spectra(folder, derived):
-        found += named_in(score_cube(cube, name, must, may), "derived", instrument)
+        found += named_in(cube, (*must, *may), (), "derived", instrument)
         print(name, flush=True)
     for seed in seeds:
-        found += named_in(score_case(stored_case(seed, cases)), "independent", f"seed {seed}")
+        case = stored_case(seed, cases)
+        found += named_in(case.cube, (*case.there, "Ar"), (), "independent", f"seed {seed}")
         print(seed, flush=True)
     return found
 

@@ -59,7 +59,7 @@ def derived_spectra(folder: Path, number: int, kind: str = "") -> Iterator[Deriv
 def _thinned(folder: Path, generator: np.random.Generator) -> Derived:
     name = str(generator.choice(list(TRUTH)))
     part = float(np.exp(generator.uniform(np.log(1e-3), np.log(0.2))))
-    cube = _summed(folder / name)
+    cube = summed(folder / name)
     weaker = replace(cube, counts=generator.binomial(np.asarray(cube.counts, dtype=np.int64), part))
     return weaker, f"{part:.1e} of {Path(name).name}", (), _all_of(name), measured_by(name)
 
@@ -69,7 +69,7 @@ def _mixed(folder: Path, generator: np.random.Generator) -> Derived:
     files = [name for name in TRUTH if any(part in name for part in parts) and not name.endswith(".spx")]
     chosen = generator.choice(files, size=min(int(generator.integers(2, 5)), len(files)), replace=False)
     weights = np.exp(generator.uniform(np.log(0.05), 0.0, size=len(chosen)))
-    cubes = [_summed(folder / str(name)) for name in chosen]
+    cubes = [summed(folder / str(name)) for name in chosen]
     counts = [
         generator.binomial(np.asarray(cube.counts, dtype=np.int64), weight)
         for cube, weight in zip(cubes, weights, strict=True)
@@ -102,7 +102,8 @@ def _all_of(name: str) -> tuple[str, ...]:
     return tuple(" ".join(TRUTH[name]).split())
 
 
-def _summed(path: Path) -> SpectralCube:
+def summed(path: Path) -> SpectralCube:
+    """Return a file's sum spectrum as a map of one pixel."""
     cube = napari_xrf.read(path)
     return replace(cube, counts=cube.sum_spectrum()[None, None], images=(), live_time=None)
 

@@ -66,6 +66,8 @@ class Case:
         Elements of the sample, and those of them that an eye sees.
     told
         The draws, in words.
+    right
+        The right axis, of spectra made here.
     """
 
     seed: int
@@ -76,6 +78,7 @@ class Case:
     there: tuple[str, ...]
     visible: tuple[str, ...]
     told: str
+    right: EnergyAxis | None = None
 
     @property
     def cube(self) -> SpectralCube:
@@ -106,6 +109,7 @@ def stored_case(seed: int, folder: Path | None, dose: float | None = None, formu
             tuple(truth["there"]),
             tuple(truth["visible"]),
             truth["told"],
+            EnergyAxis(**truth["right"]),
         )
 
 
@@ -139,6 +143,7 @@ def make_case(
             name for name in elements if name != anode and _seen(by_element[name], whole.sum(axis=0), preset)
         ),
         f"{anode or 'e'} {preset['source']['voltage_kv']:.0f} kV, {dose or counts:.1e} counts, {told}",
+        energy_axis(preset),
     )
 
 

@@ -135,16 +135,17 @@ def test_scatter_alone_is_no_element_and_no_reason_for_doubt(name):
 
 
 def test_a_probability_follows_its_evidence():
-    seen = Evidence("Fe", 60.0, -1.0, 0.01, 9.0, False, -5.0, 1.0, False, 30.0, False)
+    seen = Evidence("Fe", 60.0, -1.0, 0.01, 9.0, False, -5.0, 1.0, False, 30.0, False, company=2)
     likely = probability_of(seen)
     assert 0.5 < likely < 1
     assert probability_of(replace(seen, odds=600.0)) > likely
     assert probability_of(replace(seen, part=0.001)) < likely
     assert probability_of(replace(seen, prior=-7.0)) < likely
+    assert probability_of(replace(seen, company=4)) > likely  # a rock holds traces, a sheet of metal seldom
     faint = {"contrast": 0.01, "siblings": 2.0}
-    unsound = ({"hidden": True}, {"anode": True}, {"significance": 2.0}, faint, {"odds": 5.0})
+    unsound = ({"hidden": True}, {"anode": True}, {"significance": 2.0}, faint, {"odds": 2.0})
     assert [probability_of(replace(seen, **one)) for one in unsound] == [0.0] * 5
-    assert probability_of(replace(seen, contrast=0.01)) == likely  # its other lines are seen
+    assert 0.5 < probability_of(replace(seen, contrast=0.01)) < likely  # its other lines are seen
     alone = replace(seen, siblings=None, reflections=0.0)  # a reflection is likelier to lie there
     assert probability_of(alone) == 0
 
@@ -154,6 +155,16 @@ def test_more_counts_of_a_pure_metal_bring_no_other_element():
     from benchmarks.independent.element_set import make_case
 
     assert {one.element for one in find_elements(make_case(16, 2e7, "Mo").cube)} == {"Mo"}
+
+
+def test_a_rare_main_element_is_found_on_an_axis_that_is_off():
+    pytest.importorskip("fisx")
+    from benchmarks.elements_of_pure_substances import SUBSTANCES
+    from benchmarks.independent.element_set import make_case
+
+    known = calibrate_map(make_case(SUBSTANCES.index("In"), 1e6, "In").cube)
+    assert not known.doubt
+    assert {one.element for one in find_elements(known)} == {"In"}
 
 
 def test_noise_alone_shows_nothing():

@@ -37,7 +37,7 @@ _TRIED, _JUDGED = 36, 10  # axes whose patterns of lines are fitted, and of whic
 _APART_KEV, _SAME_KEV = 0.02, 0.008
 _USUAL_KEV = 0.12  # how far off files' axes are at most but for rare ones
 # What is asked of axes further off: log-odds below the best near one's at most, part of the peaks explained.
-_FAR_WORSE, _FAR_MORE, _FAR_EXPLAINED = 0.0, 0.1, 0.5
+_FAR_WORSE, _FAR_MORE, _FAR_EXPLAINED = 0.0, 0.1, 0.4
 _RATIO_ERROR = 0.25  # of the counts of a family's peaks: absorption, efficiency and overlaps
 _UNEXPLAINED = 16.0  # most that the strongest peak costs where it is of no line, log-odds
 _SUM_KEV, _SUM_PART, _SUM_WEIGHT = 0.06, 0.05, 0.2  # of peaks that may be two pulses at once

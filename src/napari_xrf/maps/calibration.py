@@ -30,6 +30,7 @@ _FEWEST_COUNTS = 300.0
 # What files get wrong, one standard deviation: the offset and the gain.
 _OFFSET_KEV, _GAIN = 0.03, 0.002
 _USUAL_SHIFT_KEV = 0.12
+_FAR = 12.0  # log-odds by which an axis further off must be better
 _MATCHED = 0.5  # part of the peaks, by the root of their significance, that an axis must explain
 _FWHM_RANGE_EV = (90.0, 320.0)  # at Mn Kα: from the best drift detectors to bad ones
 _REFINEMENTS = 8
@@ -151,29 +152,43 @@ def _likeliest(
     """Refine from the likeliest axes; return the best result, and whether another is nearly as good."""
     tried: list[tuple[Axis, Setting, Explanation]] = []
     for start in likely_axes(counts, setting, peaks, elements):
-        found = tried and min(explained.best.misfit for _, _, explained in tried) < _POOR
+        # A far axis does not stand before one near the file's was looked at.
+        near = any(not _is_far(axis) for axis, _, _ in tried)
+        found = near and min(explained.best.misfit for _, _, explained in tried) < _POOR
         if not (found and start.score < max(axis.score for axis, _, _ in tried) - _CLEAR):
             tried.append((start, *_from_start(counts, setting, excitation, start, elements, progress)))
-    if len(tried) > 1 and min(explained.best.misfit for _, _, explained in tried) > _SCATTERED:
-        # Where most is scatter, axes are told by whether they put it on an anode's lines.
+    temper = min(explained.best.misfit for _, _, explained in tried)
+    tried.sort(key=lambda one: -_likelihood(one, temper))
+    if len(tried) > 1 and temper > (_POOR if _is_far(tried[0][0]) else _SCATTERED):
+        # What most is scatter, or what only a far axis explains, is told by the lines of an anode.
         tried = [
             (axis, *with_likely_anode(counts, fine, explained, elements, progress))
             for axis, fine, explained in tried
         ]
-    temper = min(explained.best.misfit for _, _, explained in tried)
-    tried.sort(key=lambda one: -_likelihood(one, temper))
-    axis, fine, explained = tried[0]
+        temper = min(explained.best.misfit for _, _, explained in tried)
+        tried.sort(key=lambda one: -_likelihood(one, temper))
+    _, fine, explained = tried[0]
     rivals = any(
-        one[0].apart(axis, _RIVAL_KEV) and _likelihood(one, temper) > _likelihood(tried[0], temper) - _SURE
+        _apart(one[1].energy, fine.energy) > _RIVAL_KEV
+        and _likelihood(one, temper) > _likelihood(tried[0], temper) - _SURE
         for one in tried[1:]
     )
     return fine, explained, rivals
 
 
+def _apart(first: EnergyAxis, second: EnergyAxis) -> float:
+    """Return how far two axes of the same channels lie apart at most from 1.74 to 12 keV, keV."""
+    return max(abs(at - float(second.energy((at - first.offset) / first.width))) for at in REFERENCE_KEV)
+
+
 def _likelihood(tried: tuple[Axis, Setting, Explanation], temper: float) -> float:
     """Return the log-odds of an axis: of the spectrum's fit, and of its peaks, which no misfit tempers."""
     start, _, explained = tried
-    return explained.best.score(temper) + start.score
+    return explained.best.score(temper) + start.score - _FAR * _is_far(start)
+
+
+def _is_far(axis: Axis) -> bool:
+    return axis.apart(Axis(0.0, 0.0), _USUAL_SHIFT_KEV)
 
 
 def _from_start(
@@ -186,13 +201,18 @@ def _from_start(
 ) -> tuple[Setting, Explanation]:
     """Refine from a changed axis."""
     coarse = _moved(setting, start.offset, start.gain)
-    if start.apart(Axis(0.0, 0.0), _USUAL_SHIFT_KEV):  # what was inferred from energies is inferred anew
+    if _is_far(start):  # what was inferred from energies is inferred anew
         coarse = setting_of(counts, coarse.energy, excitation)
     peaks = find_peaks(counts, coarse.energy, fwhm=coarse.detector.fwhm)
     coarse = coarse.refined(coarse.energy, _fitting_detector(counts, coarse, list(peaks)))
     usual = coarse.kind != "electron"
     hinted = (*elements, *start.elements)  # a rare element may be the main one
     explained = explain(counts, coarse, hinted, thorough=False, usual=usual, progress=progress)
+    if coarse.kind in (None, "tube") and explained.best.misfit > _SCATTERED:
+        # A rare element is missing that the search for axes did not name, or it is scatter.
+        every = explain(counts, coarse, hinted, thorough=False, progress=progress)
+        temper = min(explained.best.misfit, every.best.misfit)
+        explained = max(explained, every, key=lambda one: one.best.score(temper))
     return _refine(counts, coarse, explained, progress)
 
 
@@ -397,10 +417,11 @@ def _judged(
 ) -> Calibration:
     columns, best = explained.spectrum, explained.best
     names = [columns.names[k] for k in best.index]
+    # Reflections and sums of pulses explain a peak, and tell nothing of the axis.
     shown = [
-        (line, math.nan if name.startswith("stray") else line)
+        (line, math.nan if name.startswith(("stray", "pile-up")) else line)
         for k, name in enumerate(names)
-        if not name.startswith(("continuum", "pile-up")) and best.fit.amplitudes[k] > 0
+        if not name.startswith("continuum") and best.fit.amplitudes[k] > 0
         for line in _line_groups(columns.whole[best.index[k]], explained.setting, 8, 0.01)
     ]
     found = find_peaks(counts, after.energy, fwhm=after.detector.fwhm)

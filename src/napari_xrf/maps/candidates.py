@@ -132,10 +132,9 @@ def ordered_families(element: str, setting: Setting) -> tuple[str, ...]:
 
 
 def known_elements(listed: tuple[str, ...] = ()) -> list[tuple[str, float]]:
-    """Return the elements that samples may hold, but for the very rare, with their log-odds."""
-    every = ((xraylib.AtomicNumberToSymbol(number), number) for number in range(6, HEAVIEST + 1))
-    odds = ((element, log_odds(element, listed)) for element, _ in every if element not in NEVER)
-    return [(element, odd) for element, odd in odds if odd > _VERY_RARE]
+    """Return the elements that samples may hold, with their log-odds."""
+    every = (xraylib.AtomicNumberToSymbol(number) for number in range(6, HEAVIEST + 1))
+    return [(element, log_odds(element, listed)) for element in every if element not in NEVER]
 
 
 def log_odds(element: str, listed: tuple[str, ...] = ()) -> float:

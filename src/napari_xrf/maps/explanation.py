@@ -11,7 +11,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.blas_threads import one_blas_thread
 from napari_xrf.maps.candidates import Candidate, candidates, columns_by_element
 from napari_xrf.maps.joint_fit import Linear
-from napari_xrf.maps.judgement import FoundElement, judge
+from napari_xrf.maps.judgement import Evidence, FoundElement, judge, weigh
 from napari_xrf.maps.peaks import without_spikes
 from napari_xrf.maps.setting import Setting, coarse
 from napari_xrf.maps.spectrum_fit import FIRST_STRAY, NEXT_STRAY, Content, Explained, SpectrumFit
@@ -48,6 +48,8 @@ class Explanation:
         Peaks of no element.
     spectrum, best
         All columns, and the fit with those elements and peaks.
+    weighed
+        What speaks for each of the elements, where they were judged.
     """
 
     setting: Setting
@@ -56,6 +58,7 @@ class Explanation:
     strays: tuple[Stray, ...]
     spectrum: SpectrumFit
     best: Explained
+    weighed: tuple[Evidence, ...] = ()
 
     @property
     def model(self) -> Array:
@@ -378,5 +381,6 @@ class _Search:
         best, spectrum = self.best, self.spectrum
         chosen = tuple(spectrum.pool[k] for k in sorted(best.content.elements))
         strays = tuple(spectrum.strays[k] for k in sorted(best.content.strays))
-        found = judge(spectrum, best, self.moves(), self.tried) if judged else ()
-        return Explanation(spectrum.setting, chosen, found, strays, spectrum, best)
+        weighed = weigh(spectrum, best, self.moves(), self.tried) if judged else {}
+        found = judge(spectrum, best, weighed)
+        return Explanation(spectrum.setting, chosen, found, strays, spectrum, best, tuple(weighed.values()))

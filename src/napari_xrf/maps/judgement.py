@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,14 @@ from napari_xrf.maps.spectrum_fit import Content, Explained, SpectrumFit
 
 Array = NDArray[np.float64]
 
-# Log-odds from which an element is reported. Reflections, surfaces and neighbours make small peaks that no
-# counting error explains: of less than this part of all counts more is asked.
-_LEAST_LOG_ODDS, _SMALL_PART, _SMALL_LOG_ODDS = 3.0, 0.02, 14.0
-# How often elements that passed were there: a logistic function of 1, ln(log-odds), log10(part of all counts)
-# and log-odds before looking, fitted to measured files, what was made of them and spectra of other code by
-# benchmarks/element_probabilities.py.
-_SCALE = (4.21, 0.47, 1.55, 0.30)
-_ODDS_RANGE, _PART_RANGE = (1.0, 700.0), (1e-4, 0.1)
+_LEAST_LOG_ODDS = 3.0  # from which an element is reported
+# How often elements that may be reported were there: a logistic function of terms_of, fitted to measured
+# files, what was made of them and spectra of other code by benchmarks/element_probabilities.py. Reflections,
+# surfaces and neighbours make small peaks that no counting error explains, most of all in pure metals.
+_SCALE = (1.72, 0.40, 1.87, 0.24, 0.98, 4.04)
+_ODDS_RANGE, _PART_RANGE, _CONTRAST_RANGE = (1.0, 700.0), (1e-4, 0.1), (0.3, 3.0)
+_SURE_LOG_ODDS, _MUCH_COMPANY = 40.0, 4
+_SMALL_PART = 0.02  # of all counts: such a peak may be a reflection, or of an anode that nobody stated
 _SIGNIFICANT = 3.0  # standard errors
 _NOTICEABLE = 0.08  # of all else at the top of an element's peak
 # Beside a strong line: below these parts of the other lines there, and of the highest within 3 FWHM, a peak
@@ -72,6 +72,9 @@ class Evidence:
         Standard errors of its first family.
     anode
         Whether it may be the tube's.
+    company
+        How many other elements the spectrum shows beyond doubt: rocks and soils hold traces of more,
+        sheets of metal seldom.
     """
 
     element: str
@@ -85,6 +88,7 @@ class Evidence:
     hidden: bool
     significance: float
     anode: bool
+    company: int = 0
 
     @property
     def tested_odds(self) -> float:
@@ -126,13 +130,13 @@ class FoundElement:
     evidence: Evidence | None = field(default=None, compare=False, repr=False)
 
 
-def judge(
+def weigh(
     spectrum: SpectrumFit,
     best: Explained,
     moves: list[tuple[float, Content]],
     tried: dict[Content, Explained],
-) -> tuple[FoundElement, ...]:
-    """Return the elements of the best content that are reported.
+) -> dict[int, Evidence]:
+    """Return what speaks for each element of the best content, by its position in the pool.
 
     Parameters
     ----------
@@ -143,19 +147,32 @@ def judge(
     tried
         Contents that were fitted, which tells more.
     """
-    temper = best.misfit
-    found: list[tuple[int, FoundElement]] = []
+    weighed = {}
     for position in sorted(best.content.elements):
-        one = spectrum.pool[position]
         own = np.flatnonzero(np.isin(best.index, spectrum.own[position]))
-        seen = _evidence(spectrum, best, position, own, _odds(spectrum, best, position, own, moves, tried))
-        counts, error = _net(one, best, own, temper)
+        odds = _odds(spectrum, best, position, own, moves, tried)
+        weighed[position] = _evidence(spectrum, best, position, own, odds)
+    sure = {position for position, seen in weighed.items() if _beyond_doubt(seen)}
+    return {position: replace(seen, company=len(sure - {position})) for position, seen in weighed.items()}
+
+
+def judge(spectrum: SpectrumFit, best: Explained, weighed: dict[int, Evidence]) -> tuple[FoundElement, ...]:
+    """Return the elements of the best content that are reported, by :func:`weigh`'s evidence."""
+    found: list[tuple[int, FoundElement]] = []
+    for position, seen in weighed.items():
         probability = probability_of(seen)
         if probability > 0:
+            one = spectrum.pool[position]
+            own = np.flatnonzero(np.isin(best.index, spectrum.own[position]))
+            counts, error = _net(one, best, own, best.misfit)
             found.append(
                 (position, FoundElement(one.element, one.mapped, counts, error, probability, evidence=seen))
             )
     return _also_in_maps(spectrum, best, found)
+
+
+def _beyond_doubt(seen: Evidence) -> bool:
+    return not seen.hidden and seen.tested_odds >= _SURE_LOG_ODDS and seen.significance >= _SIGNIFICANT
 
 
 def probability_of(seen: Evidence, scale: tuple[float, ...] = _SCALE) -> float:
@@ -166,13 +183,7 @@ def probability_of(seen: Evidence, scale: tuple[float, ...] = _SCALE) -> float:
     scale
         Of the logistic function: of :func:`terms_of`.
     """
-    least = _SMALL_LOG_ODDS if seen.part < _SMALL_PART else _LEAST_LOG_ODDS
-    if (
-        seen.hidden
-        or seen.tested_odds < least
-        or seen.significance < _SIGNIFICANT
-        or (seen.contrast < _NOTICEABLE and not seen.seen_beside)
-    ):
+    if not may_be_reported(seen):
         return 0.0
     likely = math.fsum(factor * term for factor, term in zip(scale, terms_of(seen), strict=True))
     probability = 1 / (1 + math.exp(-likely))
@@ -184,11 +195,28 @@ def probability_of(seen: Evidence, scale: tuple[float, ...] = _SCALE) -> float:
     return probability if probability >= _REPORTED else 0.0
 
 
+def may_be_reported(seen: Evidence) -> bool:
+    """Whether an element's peaks are clear of noise and of its neighbours, however likely it is."""
+    return (
+        not seen.hidden
+        and seen.tested_odds >= _LEAST_LOG_ODDS
+        and seen.significance >= _SIGNIFICANT
+        and (seen.contrast >= _NOTICEABLE or seen.seen_beside)
+    )
+
+
 def terms_of(seen: Evidence) -> tuple[float, ...]:
     """Return what the logarithm of an element's odds is a sum of, to factors."""
-    odds = min(max(seen.tested_odds, _ODDS_RANGE[0]), _ODDS_RANGE[1])
-    part = min(max(seen.part, _PART_RANGE[0]), _PART_RANGE[1])
-    return 1.0, math.log(odds), math.log10(part), seen.prior
+    odds, part, contrast = (
+        min(max(value, least), most)
+        for value, (least, most) in (
+            (seen.tested_odds, _ODDS_RANGE),
+            (seen.part, _PART_RANGE),
+            (seen.contrast, _CONTRAST_RANGE),
+        )
+    )
+    company = min(seen.company, _MUCH_COMPANY) / _MUCH_COMPANY
+    return 1.0, math.log(odds), math.log10(part), seen.prior, math.log(contrast), company
 
 
 def _odds(
