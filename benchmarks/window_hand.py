@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QApplication, QMenu, QMenuBar, QScrollArea, QTableWid
 
 from napari_xrf.plugin.layers.layer_data import is_adding
 
+_KEPT_COLORS = 150
 LEFT = Qt.MouseButton.LeftButton
 Place = QPoint | tuple[float, float] | None
 
@@ -138,12 +139,24 @@ def save_picture(viewer: Any, path: Path) -> None:
         scale = pixels.devicePixelRatio()
         place = (round(corner.x() * scale), round(corner.y() * scale))
         picture.paste(Image.open(io.BytesIO(bytes(over.data()))).convert("RGB"), place)
-    picture.quantize(192).save(path, optimize=True)
+    _few_colors(picture).save(path, optimize=True)
     print(path, flush=True)
+
+
+def _few_colors(picture: Any) -> Any:
+    """Return a picture of 256 colours: frequent ones are kept, and rare ones, as of regions, nearly so."""
+    from PIL import Image
+
+    frequent = sorted(picture.getcolors(2**24), reverse=True)[:_KEPT_COLORS]
+    rare = picture.quantize(256 - _KEPT_COLORS, Image.Quantize.MAXCOVERAGE).getpalette()
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for _, color in frequent for part in color] + rare)
+    return picture.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 def _on_screen(widget: QWidget, place: Place) -> tuple[Any, QPoint]:
     """Return the window of a widget, and a place of the widget there; scrolls until the widget is seen."""
+    let_pass(0.05)  # parts that appeared or went just now take their places
     above = widget.parentWidget()
     while above is not None:
         if isinstance(above, QScrollArea):

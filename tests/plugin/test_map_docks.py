@@ -116,9 +116,8 @@ def test_regions_and_classes_are_tabled(viewer, qtbot, tmp_path):
     assert (tmp_path / "regions.csv").read_text().startswith("region,pixels,live_time_s,")
     widget.unit.setCurrentText("weight percent")
     assert "Quantities dock" in widget.said.text()
-    quantities = dock(viewer, "Quantities")
     rows = [{"region": "calcite", "element": "Ca", "weight_percent": 40.0, "standard_error": 0.5}]
-    quantities.report = SimpleNamespace(rows=rows, quantities=())
+    widget.maps.layer().metadata["xrf_quantities"] = SimpleNamespace(rows=rows)
     widget.unit.setCurrentText("net counts")
     widget.unit.setCurrentText("weight percent")
     shown = {row[0]: row[2:] for row in widget.table.rows()}

@@ -24,6 +24,8 @@ def test_phases_are_found_named_and_saved(viewer, qtbot, tmp_path):
     finish(widget, qtbot, 120)
     layer = widget.layers.layer()
     assert layer.name == "Phases of two phases"
+    assert "2 phases" in widget.said.text()
+    assert widget.said.window() is widget.window()  # what it says is part of it
     assert "2 phases" in widget.reason.text()
     rows = widget.table.rows()
     assert [row[:2] for row in rows] == [("phase 1", "50.0"), ("phase 2", "50.0")]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from napari.layers import Layer
 
 from docks import finish
 from napari_xrf import io
@@ -11,7 +12,9 @@ from napari_xrf.physics.excitation import excitation_of
 from napari_xrf.physics.forward import simulate_spectrum
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.plugin.docks.quantities import QuantitiesDock
+from napari_xrf.plugin.layers.cubes import cube_layers
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
+from two_phase_maps import two_phase_cube
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,11 @@ def test_a_whole_map_and_every_pixel(widget, viewer, qtbot, tmp_path):
     assert calcium.data[0].mean() > 5 * abs(calcium.data[1].mean())
     files = widget.report.write(tmp_path)
     assert {"quantities.csv", "check.png", "weight_percent.h5"} <= {path.name for path in files}
+    first, other = widget.maps.layer(), viewer.add_layer(Layer.create(*cube_layers(two_phase_cube()[0])[-1]))
+    widget.maps.choose(other)  # nothing was found of it yet
+    assert (widget.report, widget.table.rowCount(), widget.save_all.isEnabled()) == (None, 0, False)
+    widget.maps.choose(first)
+    assert widget.table.rowCount() >= 5
 
 
 def test_regions_and_classes(widget, viewer, qtbot):

@@ -53,6 +53,7 @@ class Dock(QWidget):  # type: ignore[misc]
     area = Qt.DockWidgetArea.RightDockWidgetArea
     _docked = False
     _inner: QWidget | None = None
+    _scroll: QScrollArea | None = None
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
@@ -74,8 +75,15 @@ class Dock(QWidget):  # type: ignore[misc]
         scroll.setWidget(inner)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self._inner = inner
+        self._inner, self._scroll = inner, scroll
         self.setLayout(column((scroll, 1), self.offered, self.said, self.job_bar, flush=True))
+
+    def see(self, part: QWidget) -> None:
+        """Scroll to a part, as to a table that has results now."""
+        if self._scroll is not None:
+            scroll = self._scroll
+            # The message of the same turn takes its room first.
+            QTimer.singleShot(0, self.while_open(lambda: scroll.ensureWidgetVisible(part, 0, 0)))
 
     def tell(self, message: str) -> None:
         """Say something below the dock's parts, and as a notification while the dock is not seen."""
@@ -215,13 +223,14 @@ class Dock(QWidget):  # type: ignore[misc]
         window.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         if getattr(dock, "name", "") not in self._placed and window.dockWidgetArea(dock) != self.area:
             window.addDockWidget(self.area, dock)
-            window.resizeDocks([dock], [_LOW], Qt.Orientation.Vertical)
         area = window.dockWidgetArea(dock)
         beside = [
             other
             for other in window.findChildren(QDockWidget)
             if other is not dock and isinstance(other.widget(), Dock) and window.dockWidgetArea(other) == area
         ]
+        if not beside and self._is_low():  # in later sessions too, where napari has put it there
+            window.resizeDocks([dock], [_LOW], Qt.Orientation.Vertical)
         if beside:
             window.tabifyDockWidget(beside[-1], dock)
             for bar in window.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly):
@@ -231,6 +240,11 @@ class Dock(QWidget):  # type: ignore[misc]
         dock.show()
         dock.raise_()
         QTimer.singleShot(0, self._widen)
+
+    def _is_low(self) -> bool:
+        """Whether the dock stands below or above the map."""
+        low = (Qt.DockWidgetArea.BottomDockWidgetArea, Qt.DockWidgetArea.TopDockWidgetArea)
+        return self.parent().parent().dockWidgetArea(self.parent()) in low
 
     def _widen(self) -> None:
         """Give the dock, and so the tabs that it shares its place with, the width that its parts need."""

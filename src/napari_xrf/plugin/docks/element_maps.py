@@ -137,5 +137,6 @@ class ElementMapsDock(Dock):
             for layer in self._hidden:
                 layer.visible = True
             self._hidden = []
+        self.viewer.canvas.grid.stride = -1 if grid else 1  # the strongest comes first
         self.viewer.canvas.grid.enabled = grid
         QTimer.singleShot(100, self.viewer.reset_view)  # the panes get their sizes first

@@ -193,6 +193,7 @@ class MineralsDock(Dock):
         layer = add_layers(self.viewer, layers, over=over)[-1]
         self.labels.choose(layer)
         self.tell("\n".join(classification.notes) or f"{layer.name} is done")
+        self.see(self.table)
 
     def explain(self, where: str | tuple[int, int]) -> None:
         """Show why a class, or the pixel (row, column), of the chosen layer has its mineral; in a worker."""

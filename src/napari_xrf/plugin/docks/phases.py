@@ -15,10 +15,11 @@ from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.docks.minerals import CLASSIFICATION_KEY
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
-from napari_xrf.plugin.forms.parts import button, column, row, wrapped
+from napari_xrf.plugin.forms.parts import button, row, wrapped
 from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
 from napari_xrf.plugin.layers.layer_data import add_layers, with_keywords
+from napari_xrf.plugin.layers.script import made_by
 
 PHASES_KEY = "xrf_phases"
 _HEADS = ("Phase", "Area %", "Elements", "Nearest mineral", "Misfit %")
@@ -26,6 +27,8 @@ _HEADS = ("Phase", "Area %", "Elements", "Nearest mineral", "Misfit %")
 
 class PhasesDock(Dock):
     """Makes a label layer of phases from the chosen map; its classes get the user's names."""
+
+    title = "Phases"
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
@@ -57,17 +60,14 @@ class PhasesDock(Dock):
             "Write map, table and spectra as HTML",
             lambda: self.save_as("Save the report", "report.html", "Report (*.html)", self.write_report),
         )
-        self.setLayout(
-            column(
-                row(QLabel("Map"), self.maps),
-                row(QLabel("Phases"), self.count, self.run, None),
-                self.job_bar,
-                row(QLabel("Labels"), self.layers),
-                self.reason,
-                (self.table, 3),
-                self.name,
-                row(self.save_table, self.save_spectra, self.save_report, None),
-            )
+        self.lay_out(
+            row(QLabel("Map"), self.maps),
+            row(QLabel("Phases"), self.count, self.run, None),
+            row(QLabel("Labels"), self.layers),
+            self.reason,
+            (self.table, 3),
+            self.name,
+            row(self.save_table, self.save_spectra, self.save_report, None),
         )
         self.setMinimumWidth(470)
         self.maps.chosen.connect(lambda _: self._set_enabled())
@@ -111,14 +111,17 @@ class PhasesDock(Dock):
     def _find(self) -> None:
         cube = self.maps.cube()
         if cube is not None:
-            self.maps.run(
-                "Finding phases", find_phases, self.count.value() or None, on_done=partial(self._show, cube)
-            )
+            count = self.count.value() or None
+            done = partial(self._show, self.maps.layer(), cube, count)
+            self.maps.run("Finding phases", find_phases, count, on_done=done)
 
-    def _show(self, cube: SpectralCube, phases: Phases) -> None:
+    def _show(self, over: Any, cube: SpectralCube, count: int | None, phases: Phases) -> None:
         metadata = {CLASSIFICATION_KEY: (cube, phases.classification), PHASES_KEY: phases}
         made = with_keywords(label_layer(phases.label_map, f"Phases of {cube.name}"), metadata=metadata)
-        self.layers.choose(add_layers(self.viewer, [made])[-1])
+        call, recipe = f"nx.find_phases({{0}}, {count}).label_map", {"phases": {"count": count or "auto"}}
+        made = made_by([made], "labels", call, over, recipe=recipe)[0]
+        self.layers.choose(add_layers(self.viewer, [made], over=over)[-1])
+        self.tell(f"{len(phases.phases)} phases of {cube.name}")
 
     def _show_chosen(self) -> None:
         phases = self.phases()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from napari_xrf.plugin.notices import errors_told
 from napari_xrf.reference.oxides import parse_valences
 
 AS_FILE = "as the file says"
+_REPORT_KEY = "xrf_quantities"
 _MISSING = "–"
 _WHOLE, _REGIONS, _CLASSES = "Whole map", "Drawn regions", "Classes of labels"
 _OXYGEN = {
@@ -56,7 +58,6 @@ class QuantitiesDock(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
-        self.report: QuantityReport | None = None
         self._standards: list[tuple[Path, Path]] = []
         self.maps = MapChoice(self)
         self.list = TickBoxes("Ticked elements are quantified; with none ticked, those that are found")
@@ -117,6 +118,11 @@ class QuantitiesDock(Dock):
         self.use_standards(())
         self._choose(self.maps.layer())
 
+    @property
+    def report(self) -> QuantityReport | None:
+        """What was last found of the chosen map; it is kept with its layer."""
+        return quantities_of(self.maps.layer())
+
     def tick(self, elements: Sequence[str]) -> None:
         """Quantify these elements; missing ones are added to the list."""
         self.list.tick(elements)
@@ -134,6 +140,7 @@ class QuantitiesDock(Dock):
         self.list.clear()
         if layer is not None:
             self.tick(layer.metadata.get(FOUND_KEY, ()))
+        self._show_table()
         self._set_enabled()
 
     def _show_found(self, found: Sequence[Any]) -> None:
@@ -183,23 +190,27 @@ class QuantitiesDock(Dock):
                 regions=regions,
                 formulas=formulas,
                 pixels=self.pixels.isChecked(),
-                on_done=self._show,
+                on_done=partial(self._show, self.maps.layer()),
             )
 
     def _instrument(self) -> str:
         return "" if self.instrument.text() == AS_FILE else self.instrument.text()
 
-    def _show(self, report: QuantityReport) -> None:
-        self.report = report
+    def _show_table(self) -> None:
         shown = ("region", "element", "weight_percent", "standard_error", "detection_limit")
         rows = []
-        for line in report.rows:
+        for line in self.report.rows if self.report is not None else ():
             oxide = f"{line['oxide']} {_text(line['oxide_percent'])}" if line["oxide"] else _MISSING
             rows.append((*(_text(line[name]) for name in shown), oxide))
         self.table.show_rows(rows)
+
+    def _show(self, layer: Any, report: QuantityReport) -> None:
+        layer.metadata[_REPORT_KEY] = report
+        self._show_table()
         if report.maps is not None:
-            add_layers(self.viewer, element_map_layers(report.maps))
+            add_layers(self.viewer, element_map_layers(report.maps), over=layer)
         self._set_enabled()
+        self.see(self.table)
         notes = dict.fromkeys(note for one in report.quantities for note in one.notes)
         self.tell("\n".join(notes) or f"{len(report.quantities)} compositions are in the table")
 
@@ -220,9 +231,13 @@ class QuantitiesDock(Dock):
     def _ask_folder(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Save the quantities")
         if folder and self.report is not None:
-            with errors_told():
-                files = self.report.write(Path(folder))
-                self.tell(f"{len(files)} files are written to {folder}")
+            self.job_bar.run(
+                "Writing",
+                _write,
+                self.report,
+                Path(folder),
+                on_done=lambda files: self.tell(f"{len(files)} files are written to {folder}"),
+            )
 
     def _ask_instrument(self) -> None:
         self.save_as("Save the instrument", "mine.toml", "Instrument (*.toml)", self.write_instrument_file)
@@ -257,6 +272,11 @@ def quantify_with(
     return report_quantities(known, elements, recipe=recipe, progress=progress, **options)
 
 
+def quantities_of(layer: Any) -> QuantityReport | None:
+    """Return what was last found of the map of a layer, or None."""
+    return None if layer is None else layer.metadata.get(_REPORT_KEY)
+
+
 def save_instrument_of(
     measured: Measured,
     path: Path,
@@ -269,6 +289,10 @@ def save_instrument_of(
     known = calibrate_map(_by(measured, instrument), progress=progress)
     made, _ = calibrate_instrument(known.instrument, _read(standards, instrument), progress=progress)
     write_instrument(path, replace(made, name=path.stem))
+
+
+def _write(report: QuantityReport, folder: Path, *, progress: Progress) -> list[Path]:
+    return report.write(folder)
 
 
 def _by(measured: Measured, instrument: str) -> Measured:

@@ -21,7 +21,7 @@ from napari_xrf.maps.region_counts import (
     write_region_counts,
 )
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.docks.quantities import QuantitiesDock, percent_text
+from napari_xrf.plugin.docks.quantities import percent_text, quantities_of
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, row, tick_box
@@ -134,15 +134,11 @@ class RegionsDock(Dock):
             self.profile.show_profile(profile_along(maps, line, cube.pixel_size))
 
     def _weights(self) -> dict[tuple[str, str], str]:
-        """Return (region, element) → weight percent, as the Quantities dock last found it."""
-        docks = self.viewer.window.dock_widgets.values()
-        reports = [
-            dock.report for dock in docks if isinstance(dock, QuantitiesDock) and dock.report is not None
-        ]
+        """Return (region, element) → weight percent, as the Quantities dock last found it of this map."""
+        report = quantities_of(self.maps.layer())
         return {
             (str(line["region"]), str(line["element"])): percent_text(line)
-            for report in reports
-            for line in report.rows
+            for line in (() if report is None else report.rows)
         }
 
     def _take(self, rows: tuple[RegionCounts, ...]) -> None:

@@ -129,7 +129,8 @@ class RankedTable(Table):
 
 def _is_number(text: str) -> bool:
     try:
-        float(text.replace(",", "").rstrip("%").replace("–", "0"))
+        for part in text.split(" ± "):
+            float(part.replace(",", "").rstrip("%").replace("–", "0"))
     except ValueError:
         return False
     return True

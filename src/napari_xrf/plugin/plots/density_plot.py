@@ -14,6 +14,8 @@ import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt bin
 from napari_xrf.maps.joint_histogram import JointHistogram
 from napari_xrf.plugin.plots.plot import Plot
 
+_LIFT = 0.5  # of the highest brightness
+
 
 class DensityPlot(Plot):
     """How many pixels have which pair of values; a loop drawn with the left button chooses some."""
@@ -37,7 +39,9 @@ class DensityPlot(Plot):
 
     def show_density(self, histogram: JointHistogram, x: str, y: str) -> None:
         """Show a density, brighter where there are more pixels, and name its axes."""
-        self.image.setImage(np.log1p(histogram.pixels))
+        brightness = np.log1p(histogram.pixels)
+        # One pixel alone is seen, too: the lowest colours are next to black.
+        self.image.setImage(np.where(brightness > 0, brightness + _LIFT * brightness.max(), 0.0))
         (left, right), (low, high) = histogram.x, histogram.y
         self.image.setRect(QRectF(left, low, right - left, high - low))
         self.plot.setLabel("bottom", x)

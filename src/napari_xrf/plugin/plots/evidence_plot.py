@@ -54,11 +54,11 @@ class EvidencePlot(Plot):
         ]
         for name, counts, color in drawn:
             self.plot.plot(evidence.energies, np.maximum(counts, least), pen=pg.mkPen(color), name=name)
-        for line in evidence.lines:
+        for place, line in enumerate(sorted(evidence.lines, key=lambda line: line.energy)):
             color = BEST_COLOR if line.weight > 0 else SECOND_COLOR
             mark = pg.InfiniteLine(
                 line.energy, angle=90, pen=pg.mkPen(color, style=Qt.PenStyle.DotLine), label=line.family,
-                labelOpts={"position": 0.95, "color": color},
+                labelOpts={"position": 0.95 - 0.07 * (place % 3), "color": color},
             )  # fmt: skip
             self.plot.addItem(mark, ignoreBounds=True)
         for one, color in candidates:
