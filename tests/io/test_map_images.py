@@ -117,6 +117,16 @@ def write_edf(path, titles, images) -> None:
     path.write_bytes(b"".join(parts))
 
 
+def test_stack_whose_pages_pymca_describes(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        for title, image in (("chisq", SI), ("Fe K", FE), ("s(Fe K)", CA)):
+            tiff.write(image, description=f"Title={title}", metadata=None)
+    maps = io.read_element_maps(tmp_path / "a.tif")
+    assert maps.families == ("Fe K",)
+    np.testing.assert_array_equal(maps["Fe"], FE)
+    np.testing.assert_array_equal(maps.standard_error("Fe"), CA)
+
+
 def test_images_of_pymca_in_edf(tmp_path):
     titles = ["chisq", "Fe K", "s(Fe K)", "Ca Ka", "Ca Kb"]
     write_edf(tmp_path / "images.edf", titles, [SI, FE, np.sqrt(FE), CA, SI])

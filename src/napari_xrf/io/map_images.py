@@ -219,7 +219,10 @@ def _page_names(tiff: tifffile.TiffFile) -> list[Any]:
     if tiff.is_imagej and (labels := (tiff.imagej_metadata or {}).get("Labels")):
         return list(labels)
     tags = [getattr(page, "tags", {}) for page in tiff.pages[:_MOST_FILES]]
-    return [tag["PageName"].value if "PageName" in tag else "" for tag in tags]
+    told = [str(tag["ImageDescription"].value) if "ImageDescription" in tag else "" for tag in tags]
+    titles = [text.removeprefix("Title=") if text.startswith("Title=") else "" for text in told]  # PyMca
+    return [tag["PageName"].value if "PageName" in tag else title
+            for tag, title in zip(tags, titles, strict=True)]  # fmt: skip
 
 
 def _pixel_size(tiff: tifffile.TiffFile) -> tuple[float, float] | None:

@@ -103,21 +103,31 @@ def _hottest_pixels(
     scores = np.zeros((len(windows), _MOST_PIXELS))
     rows, columns, _ = cube.shape
     for band, block in cube.blocks():
-        # Sums over any window are differences of the running sum: one pass for all windows.
-        running = np.zeros((*block.shape[:2], block.shape[2] + 1))
-        np.cumsum(block, axis=2, out=running[:, :, 1:])
+        sums = _window_sums(block, windows)
         for k, window in enumerate(windows):
             low, high = window.background_factors()
-            peak, below, above = (
-                _summed(running[:, :, part.stop] - running[:, :, part.start], reach)
-                for part in (window.peak, window.below, window.above)
-            )
+            peak, below, above = (_summed(part, reach) for part in sums[k])
             net = peak - low * below - high * above
             score = net / np.sqrt(np.maximum(peak + low**2 * below + high**2 * above, 1.0))
             score[net < _FEWEST_COUNTS] = 0
             _keep_best(pixels[k], scores[k], score.ravel(), band.start * columns)
         progress(band.stop, rows, "looking for rare elements")
     return pixels, scores
+
+
+def _window_sums(block: NDArray[np.generic], windows: tuple[EnergyWindow, ...]) -> NDArray[np.float64]:
+    """Return the counts in each window's peak and in those below and above it, (K, 3, y, X).
+
+    Sums over any window are differences of the running sum, which a row at a time is small.
+    """
+    parts = [part for window in windows for part in (window.peak, window.below, window.above)]
+    starts, stops = [part.start for part in parts], [part.stop for part in parts]
+    sums = np.empty((len(parts), *block.shape[:2]))
+    running = np.zeros((block.shape[1], block.shape[2] + 1))
+    for y, row in enumerate(block):
+        np.cumsum(row, axis=1, out=running[:, 1:])
+        sums[:, y] = (running[:, stops] - running[:, starts]).T
+    return sums.reshape(len(windows), 3, *block.shape[:2])
 
 
 def _summed(counts: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
