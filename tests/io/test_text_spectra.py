@@ -273,6 +273,15 @@ def test_spec_mesh_of_a_snake_with_two_detectors(tmp_path):
         io.read(path, detector=2)
 
 
+def test_emsa_in_channels_has_no_calibration(tmp_path):
+    path = tmp_path / "e.msa"
+    path.write_text(msa("1 2 3 4", XUNITS="Channels", XPERCHAN=1, OFFSET=0))
+    cube = io.read(path)
+    assert cube.energy.width == 0.01
+    assert "No energy calibration" in " ".join(cube.provenance.warnings)
+    assert io.read(path, energy=(-0.5, 0.02)).energy.offset == -0.5
+
+
 def test_emsa_whose_head_and_numbers_disagree(tmp_path):
     path = tmp_path / "e.msa"
     path.write_text(msa("1 2 3 4", NPOINTS=8, XUNITS="Energy (keV)", XPERCHAN=0.02))
