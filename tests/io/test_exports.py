@@ -11,8 +11,9 @@ import pytest
 from napari_xrf import io
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
+from napari_xrf.io import atomic_write
 from two_phase_maps import two_phase_labels
 
 
@@ -115,3 +116,26 @@ def test_source_and_detector_stand_where_nexus_has_them(tmp_path, cube, excitati
         assert instrument["source/probe"].asstr()[()] == "x-ray"
         assert instrument["fluorescence/data"] == file["map/data/counts"]
     assert io.read(tmp_path / "rock.h5").excitation == excitation
+
+
+def test_a_zarr_that_is_replaced_keeps_link_and_permissions_and_is_never_lost(tmp_path, cube):
+    (tmp_path / "elsewhere").mkdir()
+    path, real = tmp_path / "rock.zarr", tmp_path / "elsewhere" / "rock.zarr"
+    path.symlink_to(real)
+    io.write(path, cube)
+    real.chmod(0o750)
+    io.write(path, cube)
+    assert path.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o750
+    assert [one.name for one in real.parent.iterdir()] == ["rock.zarr"]
+    # Killed between the two renames, and while another was written.
+    host = atomic_write._HOST
+    real.rename(real.parent / f".napari-xrf~{host}~999999999~0123abcd~rock.zarr~old")
+    (real.parent / f".napari-xrf~{host}~999999999~0123abce~rock.zarr").mkdir()
+    atomic_write._swept.clear()
+    atomic_write.sweep(real.parent)
+    assert [one.name for one in real.parent.iterdir()] == ["rock.zarr"]
+    assert (real / ".zgroup").is_file()
+    with pytest.raises(FileError), atomic_write.replacing_folder(path, ".zgroup") as folder:
+        folder.rmdir()  # the second rename fails
+    assert [one.name for one in real.parent.iterdir()] == ["rock.zarr"]

@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,8 @@ _HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node())[:32] or "host"
 # .napari-xrf~host~process~random~name: hidden, and says whose it is
 _TEMPORARY = re.compile(r"\.napari-xrf~(?P<host>[A-Za-z0-9]*)~(?P<process>\d+)~[0-9a-f]{8}~")
 
+_OLD = "~old"  # ends the name of a folder that is being replaced
+
 _swept: set[Path] = set()
 _mine: set[Path] = set()
 _lock = threading.Lock()
@@ -49,10 +52,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     given = Path(path)
     mode = _mode_of(given)
-    target = given.resolve() if given.is_symlink() else given
-    sweep(target.parent)
-    temporary = target.with_name(f".napari-xrf~{_HOST}~{os.getpid()}~{secrets.token_hex(4)}~{target.name}")
-    _mine.add(temporary)
+    target, temporary = _places(given)
     waiting = _together.get()
     kept = False
     try:
@@ -77,6 +77,36 @@ def replacing(path: str | Path) -> Iterator[Path]:
     finally:
         if not kept:
             _drop(temporary)
+
+
+@contextmanager
+def replacing_folder(path: str | Path, mark: str) -> Iterator[Path]:
+    """Give a folder beside ``path`` to fill, which takes its place at the end; else as :func:`replacing`.
+
+    A folder that stands there must hold the file ``mark``, or InvalidInput is raised. A program that is
+    killed between the two renames leaves the old folder under a hidden name, which the next one puts back.
+    """
+    given = Path(path)
+    if given.exists() and not (given / mark).is_file():
+        raise InvalidInput(f"{path} is there and no {given.suffix[1:].capitalize()}", "Choose another name")
+    target, temporary = _places(given)
+    old = temporary.with_name(temporary.name + _OLD)
+    try:
+        temporary.mkdir()
+        yield temporary
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o7777)
+            _mine.add(old)
+            target.replace(old)
+        temporary.replace(target)
+    except OSError as error:
+        raise FileError(
+            given, f"cannot be written ({error})", "Choose another folder or make room"
+        ) from error
+    finally:
+        _drop(temporary)
+        _put_back(old, target)
+        _drop(old)
 
 
 @contextmanager
@@ -107,8 +137,9 @@ def sweep(folder: Path) -> None:
         for entry in os.scandir(folder):
             match = _TEMPORARY.match(entry.name)
             if match and Path(entry.path) not in _mine and _is_left(entry, match):
-                with contextlib.suppress(OSError):
-                    Path(entry.path).unlink()
+                if entry.is_dir() and entry.name.endswith(_OLD):
+                    _put_back(Path(entry.path), folder / entry.name[match.end() :].removesuffix(_OLD))
+                _drop(Path(entry.path))
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -195,7 +226,26 @@ def _is_left(entry: os.DirEntry[str], match: re.Match[str]) -> bool:
     return time.time() - entry.stat().st_mtime > _DAY
 
 
+def _places(given: Path) -> tuple[Path, Path]:
+    """Return what a path leads to and a temporary name beside it; what was left there is removed."""
+    target = given.resolve() if given.is_symlink() else given
+    sweep(target.parent)
+    temporary = target.with_name(f".napari-xrf~{_HOST}~{os.getpid()}~{secrets.token_hex(4)}~{target.name}")
+    _mine.add(temporary)
+    return target, temporary
+
+
+def _put_back(old: Path, target: Path) -> None:
+    """Give a folder its name again where nothing took its place."""
+    if not target.exists():
+        with contextlib.suppress(OSError):
+            old.replace(target)
+
+
 def _drop(temporary: Path) -> None:
     with contextlib.suppress(OSError):
-        temporary.unlink(missing_ok=True)
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
     _mine.discard(temporary)

@@ -40,7 +40,7 @@ from napari_xrf.io.hdf5.new_file import new_file
 from napari_xrf.io.own.element_map_files import get_element_maps, put_element_maps
 from napari_xrf.io.own.files import MARK, pixel_size_of, put_image_axes
 from napari_xrf.io.own.hspy_files import SUFFIX as HSPY
-from napari_xrf.io.own.hspy_files import write_hspy
+from napari_xrf.io.own.hspy_files import put_hspy
 from napari_xrf.io.own.label_files import get_labels, put_labels
 from napari_xrf.io.own.zarr_files import SUFFIX as ZARR
 from napari_xrf.io.own.zarr_files import write_cube_zarr
@@ -89,14 +89,12 @@ def write_cube(
     if suffix == ZARR:
         write_cube_zarr(target, cube, progress)
         return
-    if suffix == HSPY:
-        progress(0, 1, "writing spectra")
-        write_hspy(target, cube)
-        progress(1, 1, "writing spectra")
-        return
-    if suffix not in _SUFFIXES:
+    if suffix not in (*_SUFFIXES, HSPY):
         raise InvalidInput(f"maps are not written to {target.suffix!r} files", "Choose .h5, .hspy or .zarr")
     with replacing(target) as temporary, new_file(temporary) as (file, check):
+        if suffix == HSPY:
+            _put_spectra(put_hspy(file, cube), "data", cube, progress, check)
+            return
         file.attrs.update({"NX_class": "NXroot", "default": "map", MARK: _KIND})
         entry = file.create_group("map")
         entry.attrs.update({"NX_class": "NXentry", "default": "data", "title": cube.name})
@@ -185,19 +183,26 @@ def describe(file: Any, path: str | Path) -> dict[str, Any]:
 
 
 def _put_counts(entry: Any, cube: SpectralCube, progress: Progress, check: Callable[[], None]) -> None:
-    rows, columns, channels = cube.shape
     group = entry.create_group("data")
     group.attrs.update({"NX_class": "NXdata", "signal": "counts"})
     energy = group.create_dataset("energy", data=cube.energy.energies)
     energy.attrs.update({"units": "keV", "long_name": "energy (keV)"})
     energy.attrs.update({"offset_keV": cube.energy.offset, "width_keV": cube.energy.width})
     group.attrs["axes"] = [*put_image_axes(group, cube.map_shape, cube.pixel_size), "energy"]
+    counts = _put_spectra(group, "counts", cube, progress, check)
+    counts.attrs.update({"interpretation": "spectrum", "long_name": "counts"})
+
+
+def _put_spectra(
+    group: Any, name: str, cube: SpectralCube, progress: Progress, check: Callable[[], None]
+) -> Any:
+    """Write the counts of a map band by band; return their dataset."""
+    rows, columns, channels = cube.shape
     compressed: dict[str, Any] = {}
     if rows * columns:
         chunks = (min(_BAND, rows), min(_BAND, columns), min(_CHANNELS, channels))
         compressed = {"chunks": chunks, **FILTERS}
-    counts = group.create_dataset("counts", shape=cube.shape, dtype=cube.counts.dtype, **compressed)
-    counts.attrs.update({"interpretation": "spectrum", "long_name": "counts"})
+    counts = group.create_dataset(name, shape=cube.shape, dtype=cube.counts.dtype, **compressed)
     with ThreadPoolExecutor(core_count()) as threads:
         for start in range(0, rows, _BAND):
             band = slice(start, min(start + _BAND, rows))
@@ -207,6 +212,7 @@ def _put_counts(entry: Any, cube: SpectralCube, progress: Progress, check: Calla
                 check()
                 done = start * columns + part.stop * (band.stop - start)
                 progress(done, rows * columns, "writing spectra")
+    return counts
 
 
 def _put_instrument(entry: Any, cube: SpectralCube) -> None:

@@ -9,12 +9,8 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import shutil
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.element_maps import ElementMaps
-from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.io.atomic_write import replacing_folder
 from napari_xrf.io.own.files import MARK
 
 SUFFIX = ".zarr"
@@ -42,7 +38,7 @@ def write_cube_zarr(path: Path, cube: SpectralCube, progress: Progress = ignore_
     beam = asdict(replace(cube.excitation, description=None))
     told = {"kind": "cube", "energy": asdict(cube.energy), "excitation": beam}
     scale, start = (cube.energy.width, *_size(cube)), (cube.energy.offset, 0.0, 0.0)
-    with _new_folder(path) as folder:
+    with replacing_folder(path, ".zgroup") as folder:
         _put_group(folder, cube.name, [_ENERGY], scale, start, _known_size(cube), {MARK: told})
         chunks = _chunks(("energy", "y", "x"), (channels, rows, columns))
 
@@ -59,7 +55,7 @@ def write_maps_zarr(path: Path, maps: ElementMaps) -> None:
     """Write element maps and their standard errors."""
     told = {"kind": "element_maps", "method": maps.method, "source": maps.source, "unit": maps.unit}
     names = {"omero": {"channels": [_channel(name, each) for name, each in maps.items()]}}
-    with _new_folder(path) as folder:
+    with replacing_folder(path, ".zgroup") as folder:
         for place, values in ((folder, maps.counts), (folder / "standard_errors", maps.standard_errors)):
             place.mkdir(exist_ok=True)
             name = "net counts" if place == folder else "standard errors"
@@ -77,7 +73,7 @@ def write_labels_zarr(path: Path, labels: LabelMap) -> None:
     told = [{"label-value": row.label, "name": row.name, "formula": row.formula} for row in labels.classes]
     image = {"version": _VERSION, "colors": colors, "properties": told}
     more = {"image-label": image, MARK: {"kind": "labels", "source": labels.source}}
-    with _new_folder(path) as folder:
+    with replacing_folder(path, ".zgroup") as folder:
         _put_group(folder, labels.source or "labels", [], _size(labels), None, _known_size(labels), more)
         shape = labels.labels.shape
         chunks = _chunks(("y", "x"), shape)
@@ -151,36 +147,3 @@ def _rgba(color: str) -> list[int]:
 
 def _put_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-@contextmanager
-def _new_folder(path: Path) -> Iterator[Path]:
-    """Give a folder to fill, which then takes the path's place: whole, or not at all.
-
-    Raises
-    ------
-    InvalidInput
-        When something that is no Zarr stands there.
-    FileError
-        When it cannot be written.
-    """
-    if path.exists() and not (path / ".zgroup").is_file():
-        raise InvalidInput(f"{path} is there and no Zarr", "Choose another name")
-    try:
-        place = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
-    except OSError as error:
-        raise FileError(path, f"cannot write here ({error.strerror})", "Choose another folder") from error
-    try:
-        yield place
-        umask = os.umask(0)
-        os.umask(umask)
-        place.chmod(0o777 & ~umask)
-        old = place.with_name(f"{place.name}-old")
-        if path.exists():
-            path.replace(old)
-        place.replace(path)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise FileError(path, f"cannot be written ({error})") from error
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
