@@ -16,10 +16,12 @@ from napari_xrf.io.atomic_write import replacing
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.composition import FILM_UM_PER_UG, completed
 from napari_xrf.maps.quantities import Quantities
+from napari_xrf.maps.setting import last_energy
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.reference.materials import Material
 
-_FAMILIES_DRAWN = 24
+_FAMILIES_DRAWN, _MARGIN_KEV = 24, 0.5
+_LEAST_SHOWN, _MOST_SHOWN = 50.0, 200.0  # %, of residuals
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,15 +92,21 @@ def write_check_picture(path: Path, checks: Sequence[Check]) -> None:
         left.plot(at, check.expected, linewidth=1.0, color="C3", label="quantified composition, simulated")
         left.set_yscale("log", nonpositive="clip")
         highest = float(check.measured.max(initial=1.0))
-        shown = np.flatnonzero(check.measured > 1e-5 * highest)
-        left.set(xlim=(max(float(at[shown[0]]), 0.0), float(at[shown[-1]])), ylim=(0.5, 2 * highest))
-        left.set(xlabel="Energy (keV)", ylabel="Counts per channel", title=check.quantities.region)
+        first = float(at[np.argmax(check.measured > 1e-5 * highest)])
+        last = last_energy(check.measured, check.energy) + _MARGIN_KEV
+        total = check.quantities.total
+        told = f": the dose gives {100 * total:.0f} %" if math.isfinite(total) else ""
+        left.set(xlim=(max(first, 0.0), last), ylim=(0.5, 2 * highest), title=check.quantities.region + told)
+        left.set(xlabel="Energy (keV)", ylabel="Counts per channel")
         left.legend(loc="upper right", fontsize="small")
-        drawn = [one for one in check.quantities.residuals if one.expected > 0][:_FAMILIES_DRAWN]
+        # Families that do not stand out say nothing.
+        drawn = [one for one in check.quantities.residuals if one.error < one.expected][:_FAMILIES_DRAWN]
         errors = [100 * one.error / one.expected for one in drawn]
         right.barh([one.family for one in drawn], [100 * one.relative for one in drawn], xerr=errors)
         right.axvline(0, color="black", linewidth=0.8)
         right.invert_yaxis()
-        right.set(xlabel="measured over expected, less 1 (%)", xlim=(-50, 50))
+        widest = max((abs(100 * one.relative) for one in drawn), default=0.0)
+        widest = min(max(1.1 * widest, _LEAST_SHOWN), _MOST_SHOWN)
+        right.set(xlabel="measured over expected, less 1 (%)", xlim=(-widest, widest))
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=100, format="png")
