@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xraylib
+from benchmarks.independent.cross_sections import atomic_number, formula_fractions
 from benchmarks.independent.element_set import stopped_light
 from benchmarks.independent.m4_response import respond
 from benchmarks.independent.presets import energy_axis, excitation_of, read_preset
@@ -49,6 +51,7 @@ BASALT = {
 CLASSES = ((10.0, 100.0), (1.0, 10.0), (0.1, 1.0), (0.01, 0.1))
 PRESETS = {"tube": "m4-tornado", "electron": "sem-eds", "monochromatic": "synchrotron"}
 ENERGIES = {"electron": (15.0, 20.0, 25.0, 30.0), "monochromatic": (7.0, 10.0, 12.0, 15.0, 18.0, 25.0)}  # keV
+LEAST_KEV, HAS_L, MOST_LIGHT = 0.9, 27, 0.15
 ANGLE_DEG, LENS, WINDOW = {"tube": 8.0, "electron": 4.0, "monochromatic": 8.0}, 0.12, 0.2
 
 
@@ -66,11 +69,26 @@ def as_oxides(weights: dict[str, float]) -> dict[str, float]:
     return {element: part / total for element, part in full.items()}
 
 
-def random_composition(generator: np.random.Generator, heaviest: str = "Pb") -> tuple[dict[str, float], bool]:
-    """Return weight fractions of elements up to one, and whether they are of oxides."""
+def as_in_nature(weights: dict[str, float], generator: np.random.Generator) -> dict[str, float]:
+    """Return oxides with light matter, whose iron and manganese have any valence up to the other usual one."""
+    valences = {"Fe": generator.uniform(2, 3), "Mn": generator.uniform(2, 4)}
+    full = {element: part for element, part in weights.items() if element != "O"}
+    full["O"] = sum(part * oxygen_per_mass(element, valences) for element, part in full.items())
+    light = generator.uniform(0, MOST_LIGHT)
+    total = sum(full.values()) / (1 - light)
+    full = {element: part / total for element, part in full.items()}
+    for element, part in formula_fractions("C6H10O5").items():
+        full[element] = full.get(element, 0.0) + light * part
+    return full
+
+
+def random_composition(
+    generator: np.random.Generator, heaviest: str = "Pb", kev: float = 50.0
+) -> tuple[dict[str, float], bool]:
+    """Return weight fractions of elements up to one that have a line at an energy, and whether of oxides."""
     oxides = generator.random() < 2 / 3
     pool, low, high = (ROCKS, 4, 9) if oxides else (METALS, 2, 6)
-    pool = pool[: pool.index(heaviest) + 1]
+    pool = tuple(element for element in pool[: pool.index(heaviest) + 1] if shows_line(element, kev))
     chosen = generator.choice(pool, generator.integers(low, high + 1), replace=False)
     parts = np.exp(generator.normal(0, 1.3, chosen.size))
     if generator.random() < 0.5:
@@ -80,6 +98,16 @@ def random_composition(generator: np.random.Generator, heaviest: str = "Pb") -> 
         return as_oxides(weights), True
     total = sum(weights.values())
     return {element: part / total for element, part in weights.items()}, False
+
+
+def shows_line(element: str, kev: float) -> bool:
+    """Return whether an energy excites a K or L line that detectors see in helium."""
+    number = atomic_number(element)
+    return any(
+        xraylib.EdgeEnergy(number, shell) < kev and xraylib.LineEnergy(number, line) > LEAST_KEV
+        for shell, line in ((xraylib.K_SHELL, xraylib.KA1_LINE), (xraylib.L3_SHELL, xraylib.LA1_LINE))
+        if shell == xraylib.K_SHELL or number > HAS_L
+    )
 
 
 def stated_instrument(excitation: str, generator: np.random.Generator) -> dict[str, Any]:
@@ -147,6 +175,9 @@ def main() -> None:
         help="glasses, with basalt on the same instrument as standard",
     )
     parser.add_argument("--oxygen", default="auto", help="auto, or told: oxides or not, and valences")
+    parser.add_argument(
+        "--natural", action="store_true", help="iron of other valences, and up to 15 %% of light matter"
+    )
     parser.add_argument("--keep", type=Path, help="a file of results, one line a spectrum")
     arguments = parser.parse_args()
     results = list(_results(arguments))
@@ -173,10 +204,16 @@ def _results(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def quantify_random(arguments: argparse.Namespace, generator: np.random.Generator) -> dict[str, Any]:
     """Return what is found of a random composition, beside what is there."""
     preset = stated_instrument(arguments.excitation, generator)
+    kev = float(preset["source"].get("voltage_kv", 50.0))
     heaviest = "Zn" if arguments.excitation == "electron" else "Pb"
     fractions, oxides = (
-        (random_glass(generator), True) if arguments.standard else random_composition(generator, heaviest)
+        (random_glass(generator), True)
+        if arguments.standard
+        else random_composition(generator, heaviest, kev)
     )
+    named = [element for element in fractions if element != "O"]
+    if arguments.natural and oxides:
+        fractions = as_in_nature(fractions, generator)
     real = preset if arguments.told else other_instrument(preset, generator)
     cube = measured(real, fractions, arguments.counts, generator, preset)
     kind = "stoichiometry" if oxides else "none"
@@ -191,7 +228,6 @@ def quantify_random(arguments: argparse.Namespace, generator: np.random.Generato
             fit_optic=arguments.standard == "optic",
         )
         recipe = replace(recipe, instrument=made)
-    named = [element for element in fractions if element != "O"]
     if arguments.excitation == "electron":
         named.append("O")
     found = quantify(on_its_axis(cube), named, recipe=recipe)[0]

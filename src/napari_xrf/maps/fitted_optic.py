@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import main_line, split_family
 from napari_xrf.maps.calibrated_map import CalibratedMap
-from napari_xrf.maps.setting import channel_groups
+from napari_xrf.maps.setting import Setting, channel_groups
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument, OpticTransmission
 from napari_xrf.physics.sample import sample_layers
@@ -104,14 +104,16 @@ def fit_optic_to_scatter(
     lines = scale * (expected.counts - expected.scatter)
     shared = share_source(sample_layers(material), instrument, tuple(knots))
     shares = scale * shared.scatter
-    groups = _scatter_groups(part, lines, shares.sum(axis=0), unexplained)
+    # Up to the source's end, however few counts: what excites K lines near it shows nowhere else.
+    setting = replace(part.setting, high=min(highest, float(part.energy.energies[-1])))
+    groups = _scatter_groups(part, setting, lines, shares.sum(axis=0), unexplained)
     if groups is None:
         return None
     starts, used = groups
     measured, of_lines = (
-        np.add.reduceat(v[part.setting.fitted], starts)[used] for v in (part.sum_spectrum, lines)
+        np.add.reduceat(v[setting.fitted], starts)[used] for v in (part.sum_spectrum, lines)
     )
-    parts = np.add.reduceat(shares[:, part.setting.fitted], starts, axis=1)[:, used]
+    parts = np.add.reduceat(shares[:, setting.fitted], starts, axis=1)[:, used]
     logs, covariance, misfit = _solved(measured, of_lines, parts, before is not None)
     fine = np.unique(np.concatenate([knots, before.energies_kev if before else knots]))
     fine = fine[(fine >= knots[0]) & (fine <= highest)]
@@ -126,13 +128,12 @@ def fit_optic_to_scatter(
 
 
 def _scatter_groups(
-    part: CalibratedMap, lines: Floats, scatter: Floats, unexplained: Sequence[str]
+    part: CalibratedMap, setting: Setting, lines: Floats, scatter: Floats, unexplained: Sequence[str]
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]] | None:
     """Return the first channels of groups, and which of them show scatter.
 
     By what is expected: groups picked by what they count would count too much on the average.
     """
-    setting = part.setting
     starts, inside = channel_groups(setting), setting.fitted
     at = part.energy.energies[inside][starts]
     counts, lines, scatter = (np.add.reduceat(v[inside], starts) for v in (part.sum_spectrum, lines, scatter))
