@@ -70,7 +70,7 @@ def as_oxides(weights: dict[str, float]) -> dict[str, float]:
 
 
 def as_in_nature(weights: dict[str, float], generator: np.random.Generator) -> dict[str, float]:
-    """Return oxides with light matter, whose iron and manganese have any valence up to the other usual one."""
+    """Return oxides with light matter, whose iron and manganese have any valence between the usual ones."""
     valences = {"Fe": generator.uniform(2, 3), "Mn": generator.uniform(2, 4)}
     full = {element: part for element, part in weights.items() if element != "O"}
     full["O"] = sum(part * oxygen_per_mass(element, valences) for element, part in full.items())
