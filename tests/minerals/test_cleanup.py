@@ -69,6 +69,12 @@ def test_minimum_size_larger_than_everything_changes_nothing():
     assert cleaned([[2, 3], [3, 2]], "min-size:50") == [[2, 3], [3, 2]]
 
 
+@pytest.mark.parametrize("kind", ["opening", "closing", "majority", "smooth"])
+def test_squares_far_wider_than_the_map_are_refused(kind):
+    with pytest.raises(InvalidInput, match=r"wider than the map.*at most 1001"):
+        cleaned([[2, 3], [3, 2]], f"{kind}:99999")
+
+
 def test_opening_removes_a_thin_line():
     labels = np.full((9, 9), 2)
     labels[4] = 3

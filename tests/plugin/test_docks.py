@@ -161,6 +161,13 @@ def test_an_energy_window_becomes_a_map_that_follows(viewer, qtbot, cube):
     widget.bounds[0].setValue(3.6)
     widget.bounds[0].editingFinished.emit()
     assert widget.plot.window() == pytest.approx((3.6, 3.9))
+    widget.bounds[0].setValue(5.0)
+    widget.bounds[0].editingFinished.emit()
+    assert widget.plot.window() == pytest.approx((5.0, 5.3))  # the other bound goes along
+    widget.bounds[1].setValue(900.0)
+    widget.bounds[0].setValue(900.0)
+    widget.bounds[0].editingFinished.emit()
+    assert [field.value() for field in widget.bounds] == pytest.approx((5.0, 5.3))
     widget.plot.set_window(-50, 3.9)
     assert widget.plot.window()[0] >= cube.energy.energies[0]
     assert np.array_equal(layer.data, cube.window_map(6.2, 6.6))

@@ -26,6 +26,7 @@ _SURE = 0.9  # of a class whose map says no confidence
 _MOST_SWEEPS = 20
 _SETTLED = 1e-4  # share of the pixels that may still move
 _STRONGEST = 20.0
+_WIDEST = 1001  # pixels of a square that any map takes
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def clean_labels(
     Raises
     ------
     InvalidInput
-        When a step names a class that the map does not list, or the probabilities do not fit.
+        When a step names a class that the map does not list, is far wider than the map, or the probabilities
+        do not fit.
     """
     fits = (*label_map.labels.shape, len(label_map.classes))
     if probability is not None and probability.shape != fits:
@@ -141,6 +143,9 @@ def clean_labels(
             progress(done, len(steps), str(step))
 
         told()
+        widest = max(_WIDEST, 2 * max(label_map.labels.shape) + 1)
+        if step.kind in _SQUARES and step.size > widest:
+            raise InvalidInput(f"{step} is wider than the map", f"Take at most {widest}")
         work = _work_of(label_map, step, classes, began, probability, told)
         if work.chosen.size:
             classes = STEPS[step.kind](work, step.size if step.kind == "potts" else int(step.size))

@@ -254,8 +254,8 @@ class SpectrumDock(Dock):
         self.bounds = (energy_field("From"), energy_field("To"))
         for widget in (self.keep, *self.bounds):
             widget.setEnabled(False)
-        for field in self.bounds:
-            field.editingFinished.connect(self._type_window)
+        for place, field in enumerate(self.bounds):
+            field.editingFinished.connect(partial(self._type_window, place))
         self.save = menu_button("Save…", "Write spectra as .csv or .msa, or the plot as a picture")
         self.save.menu().aboutToShow.connect(self._list_curves)
         zoom_out = button("Whole", "Show the whole spectrum", self.plot.show_all)
@@ -451,10 +451,17 @@ class SpectrumDock(Dock):
             field.setValue(value)
             field.blockSignals(False)
 
-    def _type_window(self) -> None:
+    def _type_window(self, place: int) -> None:
+        """Move the window to what is typed; a bound beyond the other takes it along."""
         low, high = (field.value() for field in self.bounds)
-        if low < high:
-            self.plot.set_window(low, high)
+        before = self.plot.window()
+        if low >= high:
+            width = before[1] - before[0]
+            low, high = (low, low + width) if place == 0 else (high - width, high)
+        self.plot.set_window(low, high)
+        if np.ptp(self.plot.window()) == 0:  # beyond the axis, whose end it cannot leave
+            self.plot.set_window(*before)
+        self._show_bounds(*self.plot.window())  # which stays on the axis
 
     def _map_window(self, low: float, high: float, *, dragged: bool = False) -> None:
         layer, cube = self.maps.layer(), self.maps.cube()

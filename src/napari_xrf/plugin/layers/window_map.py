@@ -58,7 +58,7 @@ class WindowMap:
     def _draw(
         self, counts: NDArray[np.uint64], cube: SpectralCube, over: Any, low: float, high: float
     ) -> None:
-        name = f"{low:.2f}–{high:.2f} keV ({cube.name})"
+        name = f"{low:.2f}–{high:.2f} keV ({over.name})"
         data, keywords, kind = map_layer(_narrow(counts), name, cube.pixel_size)
         layer = self._layer
         if layer is None or layer not in self._viewer.layers or layer.data.shape != data.shape:
