@@ -15,7 +15,7 @@ from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
 from napari_xrf.maps.composition import Recipe, expected_families
 from napari_xrf.maps.quantification import quantify
 from napari_xrf.maps.quantities import Quantities
-from napari_xrf.maps.quantity_maps import map_quantities, plan_quantities
+from napari_xrf.maps.quantity_maps import Response, map_quantities, plan_quantities
 from napari_xrf.maps.standards import (
     Standard,
     calibrate_instrument,
@@ -360,3 +360,11 @@ def test_a_coating_of_carbon_is_left_out_of_measured_quartz():
     found = quantify(glass("SiO2_SEM.msa"))[0]
     assert found["Si"].weight_fraction == pytest.approx(0.467, rel=0.02)
     assert any("carbon" in note for note in found.notes)
+
+
+def test_pixels_of_which_nothing_is_unseen():
+    none, logs = np.zeros((2, 0)), np.zeros(2)
+    response = Response(none, np.array([True, True]), np.array([0.5, 0.5]), logs, np.zeros((2, 2)))
+    fractions, errors = response.quantified(np.array([[30.0, 10.0]]), np.array([[0.1, 0.1]]))
+    assert fractions.shape == errors.shape == (1, 2)
+    assert fractions.sum() == pytest.approx(1)

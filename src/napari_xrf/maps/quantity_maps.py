@@ -244,7 +244,7 @@ class Response:
         errors = fractions * np.sqrt(np.clip(relative**2 * (1 - 2 * shares) + common, 0.0, None))
         unseen = [_sums(fractions * bound) for bound in self.bound.T]
         spread = [np.sqrt(_sums(errors**2 * bound**2)) for bound in self.bound.T]
-        return np.c_[fractions, np.transpose(unseen)], np.c_[errors, np.transpose(spread)]
+        return np.column_stack([fractions, *unseen]), np.column_stack([errors, *spread])
 
     def _solve(self, counts: Floats) -> Floats:
         """Return the weight fractions, (N, K), of counts (N, K); what is bound is left to 1."""
