@@ -305,7 +305,11 @@ def diamond_i14(path: Path) -> Expected:
         group["data"] = counts
         group["energy"] = 10.0 * np.arange(SHAPE[2])
         group["energy"].attrs["units"] = "eV"
-    return Expected("Diamond I14", counts, (0.0, 0.01))
+        group.attrs["axes"] = ["SampleY", "SampleX", "energy"]
+        for name, step, size in (("SampleY", 0.002, SHAPE[0]), ("SampleX", 0.003, SHAPE[1])):
+            group[name] = step * np.arange(size)
+            group[name].attrs["units"] = "mm"
+    return Expected("Diamond I14", counts, (0.0, 0.01), (2.0, 3.0))
 
 
 def nxfluo(path: Path) -> Expected:

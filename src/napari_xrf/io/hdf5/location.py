@@ -347,13 +347,13 @@ def nexus(file: Any) -> list[Location]:
             continue
         seen.append(dataset.id)
         letters = _letters(names, dataset, energy)
-        places = _places(file, path, letters)
         if "d" in letters:
             numbers = tuple(map(str, range(dataset.shape[letters.index("d")])))
-            one = Location(singles=(path,), single_axes=letters, names=numbers, positions=places)
-            found.append(_scans_below(file, one))
+            one = Location(singles=(path,), single_axes=letters, names=numbers)
+            found.append(_scans_below(file, replace(one, positions=places_of(file, one))))
         else:
-            one = Location(path, letters, positions=places)
+            one = Location(path, letters)
+            one = replace(one, positions=places_of(file, one))
             found.append(_with_detectors(file, _scans_below(file, one), dataset))
     return found
 
@@ -439,8 +439,9 @@ def _nxdata_signals(file: Any) -> list[str]:
     return found
 
 
-def _places(file: Any, path: str, letters: str) -> tuple[str, str] | None:
-    """Return the datasets that the signal's axes y and x name, None where they name none."""
+def places_of(file: Any, location: Location) -> tuple[str, str] | None:
+    """Return the datasets that the counts' axes y and x name, None where they name none."""
+    path, letters = location.main, location.axes if location.total else location.single_axes
     named = _names_of_axes(file, path, file[path])
     beside = [f"{posixpath.dirname(path)}/{named[letters.index(one)]}" for one in "yx"
               if one in letters and named[letters.index(one)]]  # fmt: skip

@@ -28,7 +28,7 @@ from napari_xrf.io.hdf5 import monitors, p06
 from napari_xrf.io.hdf5.counts import Hdf5Counts, counts_of
 from napari_xrf.io.hdf5.datasets import DatasetChoice
 from napari_xrf.io.hdf5.layouts import LAYOUTS, Layout, recognised
-from napari_xrf.io.hdf5.location import Location
+from napari_xrf.io.hdf5.location import Location, places_of
 from napari_xrf.io.own import cube_files, fit_results
 from napari_xrf.io.stray_detectors import differing
 from napari_xrf.io.whole_counts import CountFaults, scale_note, scale_of
@@ -255,9 +255,14 @@ def _described(
 ) -> tuple[SpectralCube, list[Hdf5Counts]]:
     """Return a cube with all but its energy axis, and the counts of its detectors with rows to be turned."""
     counts, at = parts[0], parts[0].sources[0]
-    none: hdf5_metadata.PixelSize = (None, (), None)
-    pixel_size = hdf5_metadata.steps(*location.positions) if location.positions else layout.pixel_size
-    size, size_notes, fast = pixel_size(file, at) if pixel_size else none
+    readers = [layout.pixel_size] if layout.pixel_size and not location.positions else []
+    # Where the layout knows of no positions, the axes that NXdata names may hold them.
+    if places := location.positions or places_of(file, location):
+        readers.append(hdf5_metadata.steps(*places))
+    found: hdf5_metadata.PixelSize = (None, (), None)
+    for reader in readers:
+        found = reader(file, at) if found == (None, (), None) else found
+    size, size_notes, fast = found
     backwards = location.backwards
     if backwards is None:
         backwards = hdf5_metadata.backwards(fast, counts.map_shape)
