@@ -14,6 +14,7 @@ import napari_xrf as nx
 
 NOTEBOOK = Path(__file__).parents[1] / "docs" / "first-map.ipynb"
 DOORS = (
+    "align",
     "calibrate",
     "denoise",
     "explain_mineral",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_xrf.core.compiled_code import choose_cache
 from napari_xrf.front_door import (
+    align,
     batch,
     calibrate,
     clean_labels,
@@ -53,6 +54,7 @@ __all__ = [
     "Spectrum",
     "XrfError",
     "__version__",
+    "align",
     "batch",
     "calibrate",
     "clean_labels",

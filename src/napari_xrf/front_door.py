@@ -140,6 +140,45 @@ def prepare(source: Map, steps: str, *, progress: Progress = ignore_progress) ->
 
 
 @checked
+def align(
+    picture: str | Path | NDArray[Any],
+    source: Map,
+    picture_points: Sequence[Sequence[float]],
+    map_points: Sequence[Sequence[float]],
+    *,
+    progress: Progress = ignore_progress,
+) -> NDArray[Any]:
+    """Lay a picture on a map by places that are seen in both.
+
+    Parameters
+    ----------
+    picture
+        (Y, X) or (Y, X, 3), or its file.
+    source
+        A map, or its file.
+    picture_points, map_points
+        The same places, (row, column) in pixels of the picture and of the map: two, better four or more.
+
+    Returns
+    -------
+    The picture at the map's pixels, (Y, X) or (Y, X, 3).
+
+    Raises
+    ------
+    InvalidInput
+        When the points do not tell how the picture lies.
+    FileError
+        When the picture cannot be read.
+    """
+    from napari_xrf.maps.alignment import lay_on_map
+    from napari_xrf.maps.calibrated_map import cube_of
+    from napari_xrf.synthesis.recipes import read_picture
+
+    values = read_picture(picture) if isinstance(picture, str | Path) else picture
+    return lay_on_map(values, cube_of(_map_of(source, progress)), picture_points, map_points)
+
+
+@checked
 def denoise(source: Map, *, seed: int = 0, progress: Progress = ignore_progress) -> Denoising:
     """Take off a map's noise by its own components; see :func:`napari_xrf.maps.denoising.denoise_map`."""
     from napari_xrf.maps.calibrated_map import cube_of

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from napari.layers import Layer
 
 from two_phase_maps import two_phase_cube
 
@@ -46,3 +47,36 @@ def test_a_picture_is_laid_on_the_map_and_resampled(viewer, qtbot):
     assert (made.data[3:-3, columns // 2 + 2 : -3] == 0).all()
     dock.undo.click()
     assert np.allclose(picture.affine.affine_matrix, np.eye(3))
+
+
+def test_what_is_laid_on_a_map_is_copied_as_python(make_napari_viewer, qtbot, tmp_path):
+    from PIL import Image
+
+    from napari_xrf import io
+    from napari_xrf.plugin.docks.alignment import AlignmentDock
+    from napari_xrf.plugin.layers.cubes import cube_layers
+    from napari_xrf.plugin.layers.script import script_of
+
+    io.write(tmp_path / "map.h5", two_phase_cube()[0])
+    drawn = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    Image.fromarray(drawn).save(tmp_path / "photograph.png")
+    viewer = make_napari_viewer()
+    viewer.add_layer(Layer.create(*cube_layers(io.read(tmp_path / "map.h5"))[-1]))
+    (picture,) = viewer.open(tmp_path / "photograph.png", plugin="napari")
+    dock = AlignmentDock(viewer)
+    for mark, places in (
+        (dock.mark_picture, [[5, 6], [50, 10], [30, 70]]),
+        (dock.mark_map, [[2, 3], [20, 4], [11, 25]]),
+    ):
+        mark.click()
+        viewer.layers.selection.active.add(np.array(places, dtype=float))
+    dock.run.click()
+    dock.resample.click()
+    made = viewer.layers[f"{picture.name} on {viewer.layers[0].name}"]
+    names: dict[str, object] = {}
+    exec(script_of([made]), names)  # it is ours
+    assert np.array_equal(names["picture"], made.data)
+    assert len(np.unique(made.data)) > 50
+    dock.undo.click()  # where the picture lies now, no points tell
+    dock.resample.click()
+    assert not script_of([viewer.layers[f"{made.name} [1]"]])

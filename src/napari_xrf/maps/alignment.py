@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.spectral_cube import SpectralCube
 
 _FLAT = 1e-3  # the breadth of points over their length, below which they lie on a line
 
@@ -54,6 +57,33 @@ def align_points(picture: NDArray[np.floating], target: NDArray[np.floating]) ->
             continue
         missed[place] = np.hypot(*(moved - target[place]))
     return Alignment(matrix, missed)
+
+
+def lay_on_map(
+    picture: NDArray[np.generic],
+    cube: SpectralCube,
+    picture_points: Sequence[Sequence[float]],
+    map_points: Sequence[Sequence[float]],
+) -> NDArray[Any]:
+    """Return a picture at the pixels of a map, by the same places (row, column) in both, in pixels of each.
+
+    Raises
+    ------
+    InvalidInput
+        As :func:`align_points`.
+    """
+    sizes = np.array(cube.pixel_size or (1.0, 1.0))
+    matrix = align_points(np.array(picture_points), np.array(map_points) * sizes).matrix
+    from_map = np.asarray(np.linalg.inv(matrix) @ np.diag([*sizes, 1.0]), dtype=np.float64)
+    return as_colors(resample(picture, from_map, cube.map_shape), picture)
+
+
+def as_colors(values: NDArray[np.float32], picture: NDArray[np.generic]) -> NDArray[Any]:
+    """Return a picture in colours that was resampled as colours again, black where there are none."""
+    if values.ndim == 2:
+        return values
+    highest = 255 if picture.dtype.kind in "ui" else 1
+    return np.clip(np.nan_to_num(values), 0, highest).astype(picture.dtype)
 
 
 def transformed(matrix: NDArray[np.float64], points: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QLabel
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.maps.alignment import Alignment, align_points, resample, transformed
+from napari_xrf.maps.alignment import Alignment, align_points, as_colors, resample, transformed
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
@@ -20,9 +20,11 @@ from napari_xrf.plugin.forms.tables import Table, number_text
 from napari_xrf.plugin.layers.cubes import holds_cube
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
 from napari_xrf.plugin.layers.layer_data import add_layers, map_layer
+from napari_xrf.plugin.layers.script import made_by
 from napari_xrf.plugin.notices import errors_told
 
 _POINTS_KEY = "xrf_points_of"  # the layer that points lie on
+_ALIGNED_KEY = "xrf_aligned"  # the map, the matrix, and the points on picture and map
 _COLOR = "#56b4e9"
 _THROUGH = 0.6  # opacity of a picture that lies on a map
 _FILLED = 0.95  # of the canvas, by what is shown
@@ -122,7 +124,11 @@ class AlignmentDock(Dock):
         with errors_told():
             found, layer, target = self._alignment(), self.picture.layer(), self.maps.layer()
             self._before.append((layer, _affine(layer)))
+            points = (self.points(layer).round(3).tolist(), self.points(target).round(3).tolist())
             self._move(layer, found.matrix)
+            # Without a scale of its own, or by three points, the pixels alone tell where it lies.
+            plain = layer.scale[-2] == layer.scale[-1] or len(points[0]) > 2
+            layer.metadata[_ALIGNED_KEY] = (target, found.matrix, points) if plain else None
             layers = self.viewer.layers
             layers.move(layers.index(layer), layers.index(target) + 1)
             layer.visible = target.visible = True
@@ -156,15 +162,19 @@ class AlignmentDock(Dock):
         picture, target = self.picture.layer(), self.maps.layer()
         to_picture = np.linalg.inv(_affine(picture) @ _to_world(picture))
         from_map = to_picture @ _affine(target) @ _to_world(target)
-        values = resample(np.asarray(picture.data), from_map, target.data.shape[-2:])
+        data = np.asarray(picture.data)
+        values = as_colors(resample(data, from_map, target.data.shape[-2:]), data)
         name = f"{picture.name} on {target.name}"
-        if picture.rgb:
-            values = np.clip(np.nan_to_num(values), 0, 255 if picture.data.dtype.kind in "ui" else 1)
-            values = values.astype(picture.data.dtype)
         dy, dx = (float(size) for size in target.scale[-2:])
         units = tuple(str(unit) for unit in target.units[-2:])
-        layer = map_layer(values, name, (dy, dx), units=units)
-        add_layers(self.viewer, [layer], over=target)
+        made = [map_layer(values, name, (dy, dx), units=units)]
+        aligned = picture.metadata.get(_ALIGNED_KEY)
+        if picture.source.path and aligned and aligned[0] is target:
+            _, matrix, points = aligned
+            if np.array_equal(_affine(picture), matrix):  # nobody has moved it since
+                call = f"nx.align({picture.source.path!r}, {{0}}, {points[0]}, {points[1]})"
+                made = made_by(made, "picture", call, target)
+        add_layers(self.viewer, made, over=target)
 
     def _show(self) -> None:
         pairs = [self.points(layer) for layer in (self.picture.layer(), self.maps.layer())]

@@ -204,6 +204,7 @@ class CleanUpDock(Dock):
             layer = self._made.pop()
             if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
+                self.tell(f"{layer.name!r} is taken away")
                 break
         self._set_enabled()
 
