@@ -136,8 +136,10 @@ def test_images_of_pymca_in_edf(tmp_path):
     np.testing.assert_allclose(maps.standard_error("Fe"), np.sqrt(FE))
     np.testing.assert_array_equal(maps["Ca"], CA + SI)
     assert np.isnan(maps.standard_error("Ca")).all()
-    for name, image in {"rock_Fe_K": FE, "rock_Ca_K": CA}.items():
-        write_edf(tmp_path / f"{name}.edf", [""], [image])
-    assert io.read_element_maps(tmp_path / "rock_Fe_K.edf").families == ("Ca K", "Fe K")
+    for name, image in {"rock_Fe_K": FE, "rock_Ca_K": CA, "rock_sFe_K": SI}.items():
+        write_edf(tmp_path / f"{name}.edf", [name[5:]], [image])
+    maps = io.read_element_maps(tmp_path / "rock_Fe_K.edf")
+    assert maps.families == ("Ca K", "Fe K")
+    np.testing.assert_array_equal(maps.standard_error("Fe"), SI)
     write_edf(tmp_path / "Si.edf", [""], [np.ones((3, 1024))])  # a row of spectra
     assert nx.read(tmp_path / "Si.edf").shape == (1, 3, 1024)

@@ -111,12 +111,15 @@ def read_named_images(path: str | Path) -> ElementMaps:
     names, size = ([], None) if target.suffix.lower() in TEXT_SUFFIXES else _names_in(target)
     found = images_of_families(names)
     told = images_of_families([match[1] if (match := _ERROR.fullmatch(name)) else "" for name in names])
-    values: list[NDArray[Any]] = []
-    if found:
+    series = _series(target) if len(names) <= 1 else {}
+    if series:
+        files = [file for chosen in series.values() for file in chosen]
+        found = {family: [files.index(file) for file in chosen] for family, chosen in series.items()}
+        beside = {family: error for family, chosen in series.items() if (error := _error_file(chosen[0]))}
+        told = {family: [len(files) + at] for at, family in enumerate(beside)}
+        values = [_image_of(file) for file in (*files, *beside.values())]
+    elif found:
         values = _images_in(target)
-    for family, files in ({} if found else _series(target)).items():
-        found[family] = list(range(len(values), len(values) + len(files)))
-        values += map(_image_of, files)
     if not found:
         raise FileError(target, "is named by no element", "Name it for example Fe.tif or sample_Fe.txt")
     if len({values[at].shape for chosen in found.values() for at in chosen}) > 1:
@@ -125,7 +128,7 @@ def read_named_images(path: str | Path) -> ElementMaps:
                        for chosen in found.values()])  # fmt: skip
     errors = np.full_like(counts, np.nan)
     for number, (family, chosen) in enumerate(found.items()):
-        if len(chosen) == 1 and family in told:
+        if len(chosen) == 1 and family in told and values[told[family][0]].shape == counts.shape[1:]:
             errors[number] = values[told[family][0]]
     name = target.stem if len(found) == 1 else target.parent.name or target.stem
     return ElementMaps(tuple(found), counts, errors, "images", size, name)
@@ -158,6 +161,14 @@ def images_of_families(names: Sequence[str]) -> dict[str, list[int]]:
         line = _OF_LINE.search(name[len(before) : len(name) - len(after)])
         found.setdefault(named[0], {}).setdefault(line[0] if line else "", at)
     return {family: [lines[""]] if "" in lines else list(lines.values()) for family, lines in found.items()}
+
+
+def _error_file(path: Path) -> Path | None:
+    """Return the file of a map's errors, as PyMca names it: ``rock_sFe_K.tif`` of ``rock_Fe_K.tif``."""
+    named = family_named(path.stem)
+    before = named[1].partition("*")[0] if named else ""
+    target = path.with_name(f"{before}s{path.name[len(before) :]}")
+    return target if target.is_file() else None
 
 
 def _names_in(path: Path) -> tuple[list[str], tuple[float, float] | None]:
