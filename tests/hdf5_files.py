@@ -638,6 +638,29 @@ def hyperspy_listed(path: Path) -> Expected:
     return expected
 
 
+def hyperspy_images(path: Path) -> Expected:
+    expected = hyperspy(path)
+    with h5py.File(path, "r+") as file:
+        for number in range(3):
+            file[f"Experiments/a rock/axis-{number}"].attrs["navigate"] = number == 0
+    return expected
+
+
+def hyperspy_stack(path: Path) -> Expected:
+    counts = spectra(4)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("Experiments/a rock")
+        group["data"] = np.stack([counts, counts + 1])
+        axes = (("stack_element", True, ""), ("y", True, "µm"), ("x", True, "µm"), ("Energy", False, "keV"))
+        for number, (name, navigate, units) in enumerate(axes):
+            told = {"name": name, "navigate": navigate, "scale": 0.02, "offset": 0.0, "units": units}
+            group.create_group(f"axis-{number}").attrs.update(told)
+    warning = "one below another"
+    return Expected(
+        "HyperSpy", np.concatenate([counts, counts + 1]), (0.0, 0.02), (0.02, 0.02), warning=warning
+    )
+
+
 def hyperspy_x_first(path: Path) -> Expected:
     counts = spectra(4)
     with h5py.File(path, "w") as file:
@@ -720,5 +743,6 @@ BUILDERS: tuple[Callable[[Path], Expected], ...] = (
     oxford_two_detectors, gse_two_axes, gse_snake, bliss_parameters, bliss_positions, bliss_loops,
     nanomax_rows, xspress3_rows, soleil_snake, nexus_named_places, hyperspy_uncalibrated, bliss_snake,
     bliss_uneven, pyxrf_uneven, pymca_two_axes, nexus_x_first, hyperspy_listed,
+    hyperspy_images, hyperspy_stack,
     hyperspy_x_first, xismus, ganx,    xrdxrfutils, nexus, nexus_energy_first, nexus_detector_axis,
 )  # fmt: skip

@@ -242,12 +242,15 @@ def hyperspy(file: Any) -> list[Location]:
             is_energy and dataset.shape[signal[0]] >= MIN_CHANNELS
         ):
             names = [axis["name"].lower() for axis in axes]
-            found.append(Location(path, _letters(names, dataset, signal[0])))
+            found.append(_scans_below(file, Location(path, _letters(names, dataset, signal[0]))))
     return found
 
 
 def hyperspy_axes(file: Any, at: str) -> list[dict[str, Any]]:
-    """Return navigate, offset, scale, units, name and list of each axis of a HyperSpy dataset, in order."""
+    """Return navigate, offset, scale, units, name and list of each axis of a HyperSpy dataset, in order.
+
+    The only axis in units of energy is the signal's, also where the file holds images over energy.
+    """
     parent = hdf5_file.group_at(file, posixpath.dirname(at))
     axes: list[dict[str, Any]] = []
     while parent is not None and len(axes) < 8:
@@ -267,6 +270,9 @@ def hyperspy_axes(file: Any, at: str) -> list[dict[str, Any]]:
                 "listed": hdf5_file.dataset_at(group, "axis"),
             }
         )
+    energies = [axis for axis in axes if axis["units"].lower() in ("kev", "ev")]
+    for axis in axes if len(energies) == 1 else ():
+        axis["navigate"] = axis is not energies[0]
     return axes
 
 
