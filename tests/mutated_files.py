@@ -261,6 +261,18 @@ def _edf(path: Path) -> None:
     path.write_bytes(head.encode() + _counts().astype("<u2").tobytes())
 
 
+def _images_edf(path: Path) -> None:
+    head = "{{\nDataType = FloatValue ;\nDim_1 = 4 ;\nDim_2 = 3 ;\nTitle = {} ;\n}}\n"
+    values = np.arange(12, dtype="<f4").tobytes()
+    path.write_bytes(b"".join(head.format(name).encode() + values for name in ("Fe K", "s(Fe K)", "Ca Ka")))
+
+
+def _datamuncher(path: Path) -> None:
+    values = np.arange(1, 25, dtype="<f4")
+    stored = values.tobytes() if path.suffix == ".dms" else " ".join(map(str, values)).encode()
+    path.write_bytes(b"2\n4 3 2\n" + stored + b"\nFe-K\nCa-Ka\n")
+
+
 def _spectrum_xml() -> str:
     channels = ",".join(str(at % 7) for at in range(64))
     return (
@@ -437,7 +449,8 @@ _TABLES = {
 _LAYOUTS = ("gse", "pyxrf", "maps_v10", "maps_v9", "hyperspy", "xproc", "pymca_stack", "bliss", "diamond_i18",
             "nxfluo", "xspress3_raw", "nanomax", "soleil", "oxford", "bliss_snake", "pymca_two_axes",
             "xismus", "nexus", "nexus_detector_axis", "hyperspy_listed", "aps_confocal", "bliss_loops",
-            "bliss_parameters", "nanomax_rows", "soleil_snake", "nexus_named_places")  # fmt: skip
+            "bliss_parameters", "nanomax_rows", "soleil_snake", "nexus_named_places",
+            "hyperspy_stack", "hyperspy_images")  # fmt: skip
 
 SEEDS: dict[str, Seed] = {
     **{f"{name}.h5": Seed(getattr(hdf5_files, name), _CUBES) for name in _LAYOUTS},
@@ -448,6 +461,9 @@ SEEDS: dict[str, Seed] = {
     "map.rpl": Seed(_rpl, _CUBES),
     "raw.rpl": Seed(_rpl, _CUBES, damaged=".raw"),
     "row.edf": Seed(_edf, _CUBES),
+    "images.edf": Seed(_images_edf, (io.read_element_maps, io.read)),
+    "map.dms": Seed(_datamuncher, (io.read_element_maps,)),
+    "map.ims": Seed(_datamuncher, (io.read_element_maps,)),
     "a.spx": Seed(_spx, (io.read, io.read_spectrum)),
     "a.rtx": Seed(_rtx, (io.read, _all_maps)),
     "a.msa": Seed(_emsa, (io.read, io.read_spectrum)),
@@ -460,6 +476,7 @@ SEEDS: dict[str, Seed] = {
         _text("VERSION: 3.1\nELEMENTS: 1\nCHANNELS: 64\nCAL_OFFSET: 0\nCAL_SLOPE: 0.01\nDATA:\n"), (io.read,)
     ),
     "plain.mca": Seed(_text(""), (io.read,), endless=True),
+    "plain.txt": Seed(_text(""), (io.read, io.read_element_maps), endless=True),
     "columns.msa": Seed(
         _text("#FORMAT: EMSA/MAS\n#NPOINTS: 32\n#NCOLUMNS: 2\n#DATATYPE: YY\n#SPECTRUM:\n", "#ENDOFDATA:\n"),
         (io.read,),
