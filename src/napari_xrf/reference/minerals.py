@@ -23,6 +23,7 @@ from napari_xrf.reference.solid_solution import (
 from napari_xrf.reference.tables import density_of, read_table, select, shipped
 
 REQUIRED_COLUMNS = ("name", "formula", "density")
+METAL = "metal"  # group of what networks know beside the library
 
 _GOLDEN_RATIO = 0.6180339887498949
 _TAKEN = (UNKNOWN_NAME, "not measured", "auto")
@@ -171,6 +172,11 @@ def known_minerals(own: str | Path | None = None) -> tuple[Mineral, ...]:
         As :func:`load_library`.
     """
     return load_library() if own is None else merge_libraries(load_library(), load_library(own))
+
+
+def metals() -> tuple[Mineral, ...]:
+    """Return the elements that plates and films are made of and the library lacks, titanium for instance."""
+    return tuple(each for each in _found_by_name() if each.group == METAL)
 
 
 def wanted_minerals(

@@ -1,4 +1,4 @@
-"""Spectra of all minerals on random instruments: what networks that know every mineral learn from."""
+"""Spectra of minerals, metals and strangers on random instruments: what networks that know all learn from."""
 
 from __future__ import annotations
 
@@ -35,13 +35,20 @@ from napari_xrf.physics.forward import expect_samples
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.reference.materials import Material
-from napari_xrf.reference.minerals import Mineral, known_minerals, mineral_class, select_minerals
-from napari_xrf.synthesis.random_samples import METALS, SAMPLE_ELEMENTS, draw_sample, trace_carrier
+from napari_xrf.reference.minerals import (
+    METAL,
+    Mineral,
+    known_minerals,
+    metals,
+    mineral_class,
+    select_minerals,
+)
+from napari_xrf.synthesis.random_samples import SAMPLE_ELEMENTS, draw_sample, trace_carrier
 from napari_xrf.synthesis.sampling import draw_poisson, draw_seed
 
 Random = np.random.Generator
 
-_FORMAT = 2  # of what is kept; another one is made anew
+_FORMAT = 3  # of what is kept; another one is made anew
 _BATCH = 32  # spectra of one instrument at a time
 _UNIT = float(AXIS.size)  # kept spectra have a mean channel of 1, which 16 bits hold best
 _ORDER = 1  # secondary fluorescence changes the shares of lines by less than they are drawn from
@@ -53,7 +60,10 @@ _NATURAL = (
 )  # fmt: skip
 _NATURAL_PART, _MOST_NATURAL, _WITHOUT = (1e-5, 0.02), 8, 0.25
 _STRANGERS_TOLD_AT = 1000.0  # counts at which what nobody could tell from a mineral is no stranger
-_METAL_SHARE = 0.5  # of the strangers
+_METAL_WEIGHT = 0.3  # how often a metal is drawn, of how often a mineral
+_ALTERED = 0.5  # of the strangers are minerals with more or less of an element than any has
+_ALTERATIONS, _ALTERED_PART = 3, (0.03, 1.5)  # elements, and their weight beside that of the mineral
+_CONTINUUM_SPREADS = (0.2, 0.8)  # of the logarithm of the continuum's amount, beside rough and small samples
 _MIXED_SHARE, _MOST_MINORITY = 0.25, 0.45
 _SPECKS = (1e-5, 0.03)  # share of the counts of elements that are no part of the mineral
 _COATING, _COATED, _COATING_SHARE = {"C": 0.85, "Au": 0.1, "Pt": 0.05}, 0.5, (3e-3, 0.1)
@@ -71,7 +81,7 @@ class MineralsOnInstrument:
     lines, rest
         (T, E) float16 lines of each composition and all else, of mean channel 1 together.
     owner
-        (T,) mineral of each, rising; K for a stranger, K + 1 for a metal, which looks like its ores.
+        (T,) mineral of each, rising; K for a stranger.
     traces
         (elements, E) lines of each element alone, of sum 1 or 0.
     """
@@ -85,7 +95,9 @@ class MineralsOnInstrument:
 
 @dataclass(frozen=True, eq=False)
 class MineralInstrumentSource:
-    """Draws spectra of K minerals, each as often, and of strangers on many instruments, with conditions.
+    """Draws spectra of K minerals and of strangers on many instruments, with conditions.
+
+    Metals are drawn more rarely than minerals, which all are as often as one another.
 
     Attributes
     ----------
@@ -119,7 +131,7 @@ class MineralInstrumentSource:
     @cached_property
     def validation(self) -> MineralInstrumentSource:
         """Spectra on instruments that the training does not know."""
-        number, seed = max(self.number // 8, 1), self.seed + VALIDATION_SEED
+        number, seed = max(self.number // 12, 1), self.seed + VALIDATION_SEED
         banks = _banks(self.minerals, number, self.compositions, self.strangers, seed)
         return replace(self, number=number, seed=seed, banks=banks)
 
@@ -136,27 +148,24 @@ class MineralInstrumentSource:
         self, bank: MineralsOnInstrument, size: int, generator: Random
     ) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.float32]]:
         mixing, distortion, noise = generator.spawn(3)
-        label = _labels(bank, len(self.minerals), size, mixing)
+        label = self._labels(bank, size, mixing)
         expected = _expected(bank, label, mixing)
         dose = log_uniform(mixing, self.counts_range, size) / expected.sum(axis=1)
         expected, told = record(
             expected * dose[:, None].astype(np.float32), bank.instrument, mixing, distortion
         )
         counts = draw_poisson(expected, draw_seed(noise), np.arange(size), np.uint32).astype(np.float32)
-        return counts, np.minimum(label, len(self.minerals)), told
+        return counts, label, told
 
-
-def _labels(bank: MineralsOnInstrument, strange: int, size: int, generator: Random) -> NDArray[np.intp]:
-    """Return owners (N,) of spectra of minerals that the instrument sees, or of strangers."""
-    there = np.unique(bank.owner)
-    label = generator.choice(there[there < strange], size=size)
-    others = there[there >= strange]
-    if others.size:
-        metal = strange + (generator.random(size) < _METAL_SHARE)
-        label = np.where(
-            generator.random(size) < STRANGER_SHARE, np.clip(metal, others[0], others[-1]), label
-        )
-    return label.astype(np.intp)
+    def _labels(self, bank: MineralsOnInstrument, size: int, generator: Random) -> NDArray[np.intp]:
+        """Return owners (N,) of spectra of minerals that the instrument sees, or of strangers."""
+        there, strange = np.unique(bank.owner), len(self.minerals)
+        seen = there[there < strange]
+        weight = np.array([_METAL_WEIGHT if self.minerals[each].group == METAL else 1.0 for each in seen])
+        label = generator.choice(seen, size=size, p=weight / weight.sum())
+        if there[-1] == strange:
+            label = np.where(generator.random(size) < STRANGER_SHARE, strange, label)
+        return label.astype(np.intp)
 
 
 def _expected(bank: MineralsOnInstrument, label: NDArray[np.intp], generator: Random) -> NDArray[np.float32]:
@@ -174,7 +183,8 @@ def _expected(bank: MineralsOnInstrument, label: NDArray[np.intp], generator: Ra
     if isinstance(bank.instrument.source, ElectronBeam):
         specks += _coatings(size, generator)
     lines = lines * _misjudged(size, generator) + specks @ bank.traces.astype(np.float32)
-    expected: NDArray[np.float32] = lines + varied_continua(rest, generator)
+    spread = log_uniform(generator, _CONTINUUM_SPREADS, (size, 1))
+    expected: NDArray[np.float32] = lines + varied_continua(rest, generator, spread)
     return expected
 
 
@@ -237,12 +247,16 @@ def _make_bank(
 ) -> dict[str, NDArray[Any]]:
     samples: list[Any] = [_natural(mineral, generator) for mineral in minerals for _ in range(compositions)]
     thick = isinstance(instrument.source, ElectronBeam)
-    samples += [draw_sample(generator, thick, pure_minerals=False) for _ in range(strangers)]
-    samples += [Material(element, {element: 1.0}) for element in METALS]
+    samples += [
+        _altered(minerals, generator)
+        if generator.random() < _ALTERED
+        else draw_sample(generator, thick, pure_minerals=False)
+        for _ in range(strangers)
+    ]
     expected = expect_samples([*samples, trace_carrier(generator, SAMPLE_ELEMENTS)], instrument, order=_ORDER)
     traces = lines_alone(*expected.emitted[-1], instrument)
     traces /= np.maximum(traces.sum(axis=1, keepdims=True), 1e-300)
-    each = [compositions] * len(minerals) + [strangers, len(METALS)]
+    each = [compositions] * len(minerals) + [strangers]
     owner = np.repeat(np.arange(len(each)), each)
     lines, rest = expected.lines[:-1], expected.rest[:-1]
     total = (lines + rest).sum(axis=1, keepdims=True)
@@ -264,13 +278,35 @@ def _natural(mineral: Mineral, generator: Random) -> Material:
     material = mineral.composition(shares)
     if generator.random() < _WITHOUT:
         return material
-    chosen = generator.choice(_NATURAL, size=int(generator.integers(1, _MOST_NATURAL + 1)), replace=False)
-    added = dict(zip(map(str, chosen), log_uniform(generator, _NATURAL_PART, len(chosen)), strict=True))
-    left = 1 - sum(added.values())
-    parts = {name: left * part for name, part in material.mass_fractions.items()}
-    for name, part in added.items():
-        parts[name] = parts.get(name, 0.0) + float(part)
-    return replace(material, mass_fractions=parts)
+    return _with_others(material, _NATURAL, _MOST_NATURAL, _NATURAL_PART, generator)
+
+
+def _altered(minerals: tuple[Mineral, ...], generator: Random) -> Material:
+    """Return what looks much like a mineral, and holds more of some elements, or less, than any of it."""
+    mineral = minerals[int(generator.integers(len(minerals)))]
+    material = _natural(mineral, generator)
+    parts = dict(material.mass_fractions)
+    if generator.random() < 0.5:
+        lost = str(generator.choice([name for name in parts if name != "H"]))
+        parts[lost] *= float(generator.uniform(0, 0.5)) if len(parts) > 1 else 1.0
+    material = replace(material, mass_fractions={n: part / sum(parts.values()) for n, part in parts.items()})
+    return _with_others(material, SAMPLE_ELEMENTS, _ALTERATIONS, _ALTERED_PART, generator)
+
+
+def _with_others(
+    material: Material,
+    elements: Sequence[str],
+    most: int,
+    amounts: tuple[float, float],
+    generator: Random,
+) -> Material:
+    """Return a material with up to so many other elements, of amounts beside its own weight."""
+    chosen = generator.choice(elements, size=int(generator.integers(1, most + 1)), replace=False)
+    parts = dict(material.mass_fractions)
+    for name, amount in zip(map(str, chosen), log_uniform(generator, amounts, len(chosen)), strict=True):
+        parts[name] = parts.get(name, 0.0) + float(amount)
+    total = sum(parts.values())
+    return replace(material, mass_fractions={name: part / total for name, part in parts.items()})
 
 
 def make(
@@ -278,9 +314,9 @@ def make(
     progress: Progress = ignore_progress,
     minerals: Sequence[str] | None = None,
     library: str | None = None,
-    instruments: int = 40,
-    compositions: int = 2,
-    strangers: int = 48,
+    instruments: int = 240,
+    compositions: int = 1,
+    strangers: int = 80,
     seed: int = 1,
     counts: Sequence[float] = (100.0, 1e7),
 ) -> MineralInstrumentSource:
@@ -289,7 +325,7 @@ def make(
     Parameters
     ----------
     minerals
-        Names in the library; None: all of it.
+        Names in the library; None: all of it, and metals.
     library
         A CSV file of minerals added to the shipped ones.
     instruments, compositions, strangers, seed
@@ -299,7 +335,7 @@ def make(
         Fewest and most of a spectrum.
     """
     known = known_minerals(library)
-    chosen = known if minerals is None else select_minerals(known, minerals)
+    chosen = (*known, *metals()) if minerals is None else select_minerals(known, minerals)
     if len(chosen) < 2:
         raise InvalidInput("a classifier needs two classes at least", "Name more minerals")
     banks = _banks(chosen, instruments, compositions, strangers, seed, progress)

@@ -77,12 +77,17 @@ def stray_lines(size: int, generator: Random) -> NDArray[np.float32]:
     return shares
 
 
-def varied_continua(rest: NDArray[np.float32], generator: Random) -> NDArray[np.float32]:
-    """Return continua (N, E) with another amount and shape, as no model of scatter is exact."""
+def varied_continua(
+    rest: NDArray[np.float32], generator: Random, spread: float | NDArray[np.float64] = _REST_SPREAD
+) -> NDArray[np.float32]:
+    """Return continua (N, E) with another amount and shape, as no model of scatter is exact.
+
+    The logarithm of the amount has a standard deviation, ``spread``, of all or of each, (N, 1).
+    """
     size = (len(rest), 1)
     periods = log_uniform(generator, _WAVES_KEV, size)
     waves = np.sin(2 * np.pi * (AXIS.energies / periods + generator.random(size)))
-    heights = generator.normal(0, _REST_SPREAD, size) + generator.normal(0, _REST_WAVES, size) * waves
+    heights = generator.normal(0, spread, size) + generator.normal(0, _REST_WAVES, size) * waves
     return np.asarray(rest * np.exp(heights), dtype=np.float32)
 
 
