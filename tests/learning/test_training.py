@@ -66,6 +66,16 @@ def test_training_learns(tmp_path):
     assert model.description.training["validation"]["accuracy"] > 0.8
 
 
+def test_a_classifier_learns_from_principal_components_and_leaves_them_as_they_are():
+    recipe = small_recipe("mineral-pca", epochs=4, steps=12)
+    model = train(recipe)
+    components = load_model("pca").network.components
+    assert torch.equal(model.network.encoder.components, components.half().float())
+    assert model.description.training["validation"]["accuracy"] > 0.7
+    with pytest.raises(InvalidInput, match="fit this network"):
+        train(replace(recipe, network={"encoder": "vae", "size": 32}))
+
+
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_every_recipe_trains_a_step(name, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.label_map import LabelClass, group_name
 from napari_xrf.core.scratch import scratch_array
 from napari_xrf.minerals.separability import inseparable_groups
-from napari_xrf.reference.minerals import load_library
+from napari_xrf.reference.minerals import load_library, metals
 
 if TYPE_CHECKING:
     from napari_xrf.learning.prediction import Prediction
@@ -148,7 +148,7 @@ def twins(names: tuple[str, ...]) -> NDArray[np.bool_]:
 
     Ranges that begin at different ends are no reason to tell their common end apart.
     """
-    library = {mineral.name: mineral for mineral in load_library()}
+    library = {mineral.name: mineral for mineral in (*load_library(), *metals())}
     made = []
     for number, name in enumerate(names):
         mineral = library.get(name)

@@ -21,7 +21,7 @@ from napari_xrf.minerals.class_spectra import ClassSpectrum, class_spectra
 from napari_xrf.minerals.classification import Classification, ClassificationOptions, classify_minerals
 from napari_xrf.minerals.search import MineralSearch, search_minerals, visible_elements
 from napari_xrf.minerals.templates import expect_templates
-from napari_xrf.reference.minerals import Mineral, load_library
+from napari_xrf.reference.minerals import Mineral, load_library, metals
 
 LIKELIHOOD = "likelihood"
 
@@ -162,8 +162,9 @@ def wanted_classes(description: ModelDescription, minerals: Sequence[Mineral] | 
 
 
 def _members(description: ModelDescription) -> tuple[Mineral, ...]:
-    """Return those minerals of the classes that the library holds; a user's own classes have none."""
-    library: Mapping[str, Mineral] = {mineral.name.casefold(): mineral for mineral in load_library()}
+    """Return those classes' minerals and metals that are known here; a user's own classes have none."""
+    known = (*load_library(), *metals())
+    library: Mapping[str, Mineral] = {mineral.name.casefold(): mineral for mineral in known}
     names = [member.casefold() for name in description.names for member in members_of(name)]
     return tuple(library[name] for name in dict.fromkeys(names) if name in library)
 

@@ -46,6 +46,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture(
             "mineral-cnn-bilstm", "minerals", ("minerals",), "convolutions and a bidirectional LSTM"
         ),
+        Architecture("mineral-features", "minerals", ("minerals",), "features of pca or vae"),
         Architecture("pca", "spectra", _CODE, "principal components"),
         Architecture("vae", "spectra", _CODE, "variational autoencoder"),
     )

@@ -30,6 +30,7 @@ from napari_xrf.learning.checkpoints import (
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.model import Model, choose_device, network_inputs
 from napari_xrf.learning.model_card import made_with, write_model_card
+from napari_xrf.learning.networks.mineral_features import MineralFeatures
 from napari_xrf.learning.networks.pca import Pca
 from napari_xrf.learning.registry import architecture, build_network
 from napari_xrf.learning.sources.source import (
@@ -329,7 +330,7 @@ class _Prefetch:
 
 @torch.no_grad()
 def _begin_from(network: nn.Module, model: str) -> None:
-    """Take over another model's weights of the same name and shape.
+    """Take over another model's weights of the same name and shape, in a part called encoder too.
 
     Raises
     ------
@@ -337,11 +338,13 @@ def _begin_from(network: nn.Module, model: str) -> None:
         When there is no such model, or it shares none.
     """
     known = load_model(model).network.state_dict()
+    known |= {f"encoder.{name}": tensor for name, tensor in known.items()}
     own = network.state_dict()
     shared = {
         name: tensor for name, tensor in known.items() if name in own and own[name].shape == tensor.shape
     }
-    if not shared:
+    features = [name for name in own if name.startswith("encoder.")]
+    if not shared or (isinstance(network, MineralFeatures) and not shared.keys() >= set(features)):
         raise InvalidInput(f"{model} has no weights that fit this network", "Start from another model")
     network.load_state_dict(shared, strict=False)
 
