@@ -45,6 +45,13 @@ _MEASURED = (
     "standards/*_SEM*.msa", "standards/*_microXRF*.msa", "standards/*_Horiba*.txt", "standards/BHVO*.msa",
     "spectra/nist_microxrf/*", "spectra/horiba_xgt7200/*",
 )  # fmt: skip
+# What they are spectra of, by the beginning of their names; of soils, sediments and glasses there is no name.
+_KNOWN_AS = {
+    "Ge": "germanium", "MgO": "periclase", "SiO2": "quartz", "Zn": "zinc", "Zr": "zirconium",
+    "Cr": "chromium",
+    "Cu": "copper", "Fe": "iron", "Ni": "nickel", "S": "sulfur", "Si": "silicon", "Ti": "titanium",
+    "Al": "aluminium", "Mg": "magnesium", "Acrylic": "acrylic resin", "acrylic": "acrylic resin",
+}  # fmt: skip
 
 
 def mineral_case(seed: int, folder: Path | None = None) -> tuple[str, Case]:
@@ -159,16 +166,39 @@ def rocks(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
 
 
 def measured(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
-    """Print what networks say of measured spectra of known composition."""
-    for pattern in _MEASURED:
-        for path in sorted(options.data.glob(pattern)):
-            try:
-                cube = nx.read(path)
-                said = [f"{name} {sure:.2f}" for name, sure in (_answer(model, cube) for model in models)]
-            except XrfError as error:
-                said = [str(error)]
-            print(f"{path.name[:40]:40s}  {'; '.join(said)}", flush=True)
-    return []
+    """Judge what networks say of measured spectra of known composition, and print it."""
+    rows: dict[str, dict[str, float]] = {
+        model.description.name: dict.fromkeys(_JUDGED, 0.0) for model in models
+    }
+    for path in sorted({path for pattern in _MEASURED for path in options.data.glob(pattern)}):
+        truth = _KNOWN_AS.get(path.stem.partition("_")[0], "")
+        try:
+            cube = nx.read(path)
+            answers = [_answer(model, cube) for model in models]
+        except XrfError as error:
+            print(f"{path.name}: {error}")
+            continue
+        for model, (said, sure) in zip(models, answers, strict=True):
+            names, row = members_of(said), rows[model.description.name]
+            if said == UNKNOWN_NAME:
+                verdict = (
+                    "unknown, but known to it" if truth in model.description.names else "rightly unknown"
+                )
+            else:
+                verdict = "right" if truth in names else "wrong"
+                row["wrong at 0.9 and more"] += verdict == "wrong" and sure >= 0.9
+                row["names of a right answer"] += len(names) if verdict == "right" else 0
+            row[verdict] += 1
+            print(f"{path.name[:40]:40s}  {verdict:16s}  {said} {sure:.2f}", flush=True)
+    for row in rows.values():
+        row["names of a right answer"] /= max(row["right"], 1)
+    return [Table("Measured spectra of one material", rows)]
+
+
+_JUDGED = (
+    "right", "names of a right answer", "rightly unknown", "unknown, but known to it", "wrong",
+    "wrong at 0.9 and more",
+)  # fmt: skip
 
 
 def calibrate(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:

@@ -11,7 +11,8 @@ import napari_xrf.learning.prediction
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.scratch import StoredCounts, scratch_array
-from napari_xrf.learning.answer_sets import answer_sets, fit_set_level, grouped, restricted
+from napari_xrf.core.spectral_cube import Excitation, SpectralCube
+from napari_xrf.learning.answer_sets import answer_sets, fit_set_level, grouped, not_told_apart, restricted
 from napari_xrf.learning.conditions import CONDITIONS, recorded
 from napari_xrf.learning.description import (
     ModelDescription,
@@ -28,6 +29,9 @@ from napari_xrf.learning.sources.instrument_bank import AXIS
 from napari_xrf.learning.sources.mineral_instruments import make
 from napari_xrf.learning.training import describe
 from napari_xrf.learning.training_recipes import training_recipe
+from napari_xrf.learning.weights import load_model
+from napari_xrf.maps.calibrated_map import calibrate_map
+from napari_xrf.reference.minerals import load_library
 
 NAMES = ("quartz", "opal", "pyrite", "halite")
 
@@ -118,6 +122,32 @@ def test_one_sure_spectrum_has_one_name_and_an_unsure_one_several():
     (sure,) = label_map_of(answers([(0.97, 0.01, 0.01, 0.01, 0)])).shares()
     (unsure,) = label_map_of(answers([(0.4, 0.35, 0.2, 0.01, 0.04)])).shares()
     assert (sure, unsure) == ("quartz", "quartz / opal / pyrite")
+
+
+@pytest.mark.parametrize(
+    ("peaks", "source", "joined"),
+    [(("Fe",), "tube", True), (("Fe", "Cu"), "tube", False), (("Fe",), "electron", False)],
+)
+def test_a_metal_and_its_oxides_share_an_answer_where_only_scatter_tells_them_apart(peaks, source, joined):
+    said = answers([(0.95, 0.0, 0.03, 0.0, 0.02)], names=("goethite", "iron", "pyrite", "hematite"))
+    lines = {"Fe": ((6.40, 1.0), (7.06, 0.13)), "Cu": ((8.05, 1.0), (8.90, 0.14))}
+    expected = np.full(1024, 0.5)
+    for element in peaks:
+        for energy, height in lines[element]:
+            expected += 4000 * height * np.exp(-0.5 * ((AXIS.energies[:1024] - energy) / 0.06) ** 2)
+    counts = np.random.default_rng(0).poisson(expected).astype(np.uint32)
+    cube = SpectralCube(counts[None, None], EnergyAxis(0.02, 0.02, 1024), excitation=Excitation(source, 20.0))
+    shared = not_told_apart(said, calibrate_map(cube))
+    assert (shared.probability[0, 0, 1] > 0.1) == joined
+    assert shared.probability.sum() == pytest.approx(said.probability.sum(), abs=1e-5)
+    (name,) = label_map_of(shared).shares()
+    assert ("iron" in name) == joined
+
+
+def test_networks_know_metals_that_the_library_lacks():
+    description = load_model("mineral-mlp").description
+    assert {"titanium", "zinc", "silicon"} < set(description.names)
+    assert not {"titanium", "zinc", "silicon"} & {mineral.name for mineral in load_library()}
 
 
 def test_what_was_not_asked_for_becomes_unknown_unless_it_looks_like_what_was():

@@ -106,7 +106,7 @@ def _classify_by_network(
     measured: Measured, minerals: Sequence[Mineral] | None, model: str, progress: Progress
 ) -> Classification:
     """Name the minerals by a network, of those that may be there (:func:`~.answer_sets.restricted`)."""
-    from napari_xrf.learning.answer_sets import grouped, restricted
+    from napari_xrf.learning.answer_sets import grouped, not_told_apart, restricted
     from napari_xrf.learning.prediction import excitation_found, predict
     from napari_xrf.learning.prediction_views import label_map_of
     from napari_xrf.learning.weights import load_model
@@ -120,6 +120,7 @@ def _classify_by_network(
     prediction = predict(trained, cube, outputs=("minerals",), calibrate=False, progress=progress)
     if prediction.probability is None or prediction.unknown is None:
         raise InvalidInput(f"the model {model} gives no probabilities of minerals", "Train it anew")
+    prediction = not_told_apart(prediction, search.measured)
     if not kept.all():
         prediction = restricted(prediction, kept)
     told = grouped(prediction)
