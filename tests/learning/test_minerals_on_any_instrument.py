@@ -12,7 +12,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.scratch import StoredCounts, scratch_array
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
-from napari_xrf.learning.answer_sets import answer_sets, fit_set_level, grouped, not_told_apart, restricted
+from napari_xrf.learning.answer_sets import answer_sets, fit_set_level, grouped, restricted
 from napari_xrf.learning.conditions import CONDITIONS, recorded
 from napari_xrf.learning.description import (
     ModelDescription,
@@ -22,6 +22,7 @@ from napari_xrf.learning.description import (
 )
 from napari_xrf.learning.evaluation.sampling import predict_sample, sample_of
 from napari_xrf.learning.model import Model
+from napari_xrf.learning.one_element import shared_out
 from napari_xrf.learning.prediction import Prediction
 from napari_xrf.learning.prediction_views import label_map_of
 from napari_xrf.learning.registry import build_network
@@ -137,7 +138,7 @@ def test_a_metal_and_its_oxides_share_an_answer_where_only_scatter_tells_them_ap
             expected += 4000 * height * np.exp(-0.5 * ((AXIS.energies[:1024] - energy) / 0.06) ** 2)
     counts = np.random.default_rng(0).poisson(expected).astype(np.uint32)
     cube = SpectralCube(counts[None, None], EnergyAxis(0.02, 0.02, 1024), excitation=Excitation(source, 20.0))
-    shared = not_told_apart(said, calibrate_map(cube))
+    shared = replace(said, probability=shared_out(said.probability, said.names, calibrate_map(cube)))
     assert (shared.probability[0, 0, 1] > 0.1) == joined
     assert shared.probability.sum() == pytest.approx(said.probability.sum(), abs=1e-5)
     (name,) = label_map_of(shared).shares()

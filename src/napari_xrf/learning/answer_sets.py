@@ -18,21 +18,17 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.label_map import LabelClass, group_name
 from napari_xrf.core.scratch import scratch_array
-from napari_xrf.minerals.search import visible_elements
 from napari_xrf.minerals.separability import inseparable_groups
-from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.reference.minerals import load_library, metals
 
 if TYPE_CHECKING:
     from napari_xrf.learning.prediction import Prediction
-    from napari_xrf.maps.calibrated_map import CalibratedMap
 
 COVERAGE = 0.95
 STRANGER_SHARE = 0.2  # of what such models learn from: how likely "unknown" is before anything is seen
 _SHARED = 0.1  # of a name's pixels, above which another name in their sets makes one class of both
 _MOST_PIXELS = 20_000  # that groups are formed from
 _ROUNDS, _SEEN_BEFORE = 20, 25.0  # of EM, and pixels of each name that count as seen in any map
-_ALONE = 0.9  # of the counts of all lines: of a map that shows one element
 _UNNAMED = 0.02  # how much less likely a mineral is that was not asked for than one that was
 
 
@@ -73,48 +69,6 @@ def restricted(prediction: Prediction, kept: NDArray[np.bool_]) -> Prediction:
         unknown = unknown + _UNNAMED * (prediction.probability.sum(axis=-1) - probability.sum(axis=-1))
     total = np.maximum(probability.sum(axis=-1) + unknown, np.finfo(np.float32).tiny)
     return replace(prediction, probability=probability / total[..., None], unknown=unknown / total)
-
-
-def not_told_apart(prediction: Prediction, known: CalibratedMap) -> Prediction:
-    """Return a prediction that trusts half of what it says between things of a map's one element.
-
-    A plate of iron and its oxides differ under photons in nothing but the amount of scatter, which depends on
-    shape, surface and surroundings as well: half of the probability of them all is theirs in equal parts.
-    """
-    if _level(prediction) is None or prediction.probability is None:
-        return prediction
-    element = _only_element(known)
-    library = {mineral.name: mineral for mineral in (*load_library(), *metals())}
-    alike = np.array(
-        [
-            element != ""
-            and name in library
-            and visible_elements(library[name], 0.0, np.inf, np.inf) == {element}
-            for name in prediction.names
-        ]
-    )
-    if alike.sum() < 2:
-        return prediction
-    probability = prediction.probability.copy()
-    together = probability[..., alike].sum(axis=-1, keepdims=True)
-    probability[..., alike] = 0.5 * probability[..., alike] + 0.5 * together / np.float32(alike.sum())
-    return replace(prediction, probability=probability)
-
-
-def _only_element(known: CalibratedMap) -> str:
-    """Return the element that nearly all lines of a map are of, excited by photons; or ""."""
-    excitation = known.instrument.source
-    if isinstance(excitation, ElectronBeam):  # which show oxygen
-        return ""
-    net = {
-        each.element: max(each.net_counts, 0.0)
-        for each in known.elements
-        if each.probability >= 0.5 and each.element not in ("Ar", known.cube.excitation.anode)
-    }
-    if not net:
-        return ""
-    first = max(net, key=lambda element: net[element])
-    return first if net[first] >= _ALONE * sum(net.values()) else ""
 
 
 def grouped(prediction: Prediction) -> Prediction:

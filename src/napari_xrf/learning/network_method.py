@@ -15,6 +15,7 @@ from napari_xrf.core.named_files import is_file, is_folder
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.one_element import shared_out
 from napari_xrf.learning.weights import models_giving, read_description, shipped_models
 from napari_xrf.maps.calibrated_map import Measured
 from napari_xrf.minerals.class_spectra import ClassSpectrum, class_spectra
@@ -106,7 +107,7 @@ def _classify_by_network(
     measured: Measured, minerals: Sequence[Mineral] | None, model: str, progress: Progress
 ) -> Classification:
     """Name the minerals by a network, of those that may be there (:func:`~.answer_sets.restricted`)."""
-    from napari_xrf.learning.answer_sets import grouped, not_told_apart, restricted
+    from napari_xrf.learning.answer_sets import grouped, restricted
     from napari_xrf.learning.prediction import excitation_found, predict
     from napari_xrf.learning.prediction_views import label_map_of
     from napari_xrf.learning.weights import load_model
@@ -120,7 +121,9 @@ def _classify_by_network(
     prediction = predict(trained, cube, outputs=("minerals",), calibrate=False, progress=progress)
     if prediction.probability is None or prediction.unknown is None:
         raise InvalidInput(f"the model {model} gives no probabilities of minerals", "Train it anew")
-    prediction = not_told_apart(prediction, search.measured)
+    if description.conditions:
+        shared = shared_out(prediction.probability, description.names, search.measured)
+        prediction = replace(prediction, probability=shared)
     if not kept.all():
         prediction = restricted(prediction, kept)
     told = grouped(prediction)

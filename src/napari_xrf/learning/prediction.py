@@ -18,10 +18,10 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import scratch_array
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
-from napari_xrf.learning.answer_sets import not_told_apart
 from napari_xrf.learning.conditions import conditions_of
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.model import Model, choose_device, network_inputs
+from napari_xrf.learning.one_element import shared_out
 from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.learning.suitability import unsuited
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, cube_of
@@ -174,7 +174,9 @@ def predict_rows(
                 maps[name] = scratch_array(shape, np.float32, 0) if large else np.empty(shape, np.float32)
             maps[name][row : row + len(together)] = together
     progress(rows, rows, "predicting")
-    prediction = Prediction(
+    if calibrate and "minerals" in chosen and model.description.conditions:
+        maps["probability"] = shared_out(maps["probability"], model.description.names, known)
+    return Prediction(
         model.description,
         **maps,
         notes=(*doubts, *notes),
@@ -182,7 +184,6 @@ def predict_rows(
         pixel_size=cube.pixel_size,
         source=cube.name,
     )
-    return not_told_apart(prediction, known) if calibrate else prediction
 
 
 def excitation_found(known: CalibratedMap) -> Excitation:

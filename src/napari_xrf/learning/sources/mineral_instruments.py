@@ -63,6 +63,7 @@ _STRANGERS_TOLD_AT = 1000.0  # counts at which what nobody could tell from a min
 _METAL_WEIGHT = 0.3  # how often a metal is drawn, of how often a mineral
 _ALTERED = 0.5  # of the strangers are minerals with more or less of an element than any has
 _ALTERATIONS, _ALTERED_PART = 3, (0.03, 1.5)  # elements, and their weight beside that of the mineral
+_CONTINUUM_SPREADS = (0.2, 0.8)  # of the logarithm of the continuum's amount, beside rough and small samples
 _MIXED_SHARE, _MOST_MINORITY = 0.25, 0.45
 _SPECKS = (1e-5, 0.03)  # share of the counts of elements that are no part of the mineral
 _COATING, _COATED, _COATING_SHARE = {"C": 0.85, "Au": 0.1, "Pt": 0.05}, 0.5, (3e-3, 0.1)
@@ -182,7 +183,8 @@ def _expected(bank: MineralsOnInstrument, label: NDArray[np.intp], generator: Ra
     if isinstance(bank.instrument.source, ElectronBeam):
         specks += _coatings(size, generator)
     lines = lines * _misjudged(size, generator) + specks @ bank.traces.astype(np.float32)
-    expected: NDArray[np.float32] = lines + varied_continua(rest, generator)
+    spread = log_uniform(generator, _CONTINUUM_SPREADS, (size, 1))
+    expected: NDArray[np.float32] = lines + varied_continua(rest, generator, spread)
     return expected
 
 

@@ -35,7 +35,7 @@ _DISTORTIONS = Distortions(
 _LARGEST_ZERO_PEAK = 0.5  # of the counts; most are far smaller
 _MOST_PILED_UP = 0.05  # part of the pulses
 _MOST_TRACES = 4
-_REST_SPREADS = (0.2, 0.8)  # of the logarithm of the continuum's amount: rough, small and thick samples
+_REST_SPREAD = 0.35  # of the logarithm of the continuum's amount
 _REST_WAVES, _WAVES_KEV = 0.12, (3.0, 30.0)  # and of its shape, along periods
 _ARGON_SHARE, _ARGON_CHANCE = (1e-4, 0.03), 0.6
 # Lines that are not the sample's: of the detector's dead layer, of holders, collimators and chambers. In what
@@ -77,10 +77,14 @@ def stray_lines(size: int, generator: Random) -> NDArray[np.float32]:
     return shares
 
 
-def varied_continua(rest: NDArray[np.float32], generator: Random) -> NDArray[np.float32]:
-    """Return continua (N, E) with another amount and shape, as no model of scatter is exact."""
+def varied_continua(
+    rest: NDArray[np.float32], generator: Random, spread: float | NDArray[np.float64] = _REST_SPREAD
+) -> NDArray[np.float32]:
+    """Return continua (N, E) with another amount and shape, as no model of scatter is exact.
+
+    The logarithm of the amount has a standard deviation, ``spread``, of all or of each, (N, 1).
+    """
     size = (len(rest), 1)
-    spread = log_uniform(generator, _REST_SPREADS, size)
     periods = log_uniform(generator, _WAVES_KEV, size)
     waves = np.sin(2 * np.pi * (AXIS.energies / periods + generator.random(size)))
     heights = generator.normal(0, spread, size) + generator.normal(0, _REST_WAVES, size) * waves
