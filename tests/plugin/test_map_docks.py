@@ -248,3 +248,17 @@ def test_a_prepared_map_remembers_its_steps(make_napari_viewer, qtbot, cube, tmp
     widget.order.setText("bin-space:99")
     widget.run.click()
     assert len([layer for layer in viewer.layers if layer.ndim == 3]) == 2
+
+
+def test_a_legend_stands_above_the_mineral_map(viewer, qtbot):
+    widget = dock(viewer, "Minerals")
+    layer = viewer.add_layer(Layer.create(*label_layer(two_phase_labels())))
+    widget.labels.choose(layer)
+    viewer.layers.selection.active = layer
+    widget.legend.setChecked(True)
+    legend = viewer.layers["Legend"]
+    assert {text.strip() for text in legend.text.values} >= {"calcite", "hematite / magnetite"}
+    assert viewer.layers.selection.active is layer
+    layer.data = np.zeros_like(layer.data)
+    qtbot.waitUntil(lambda: "Legend" not in viewer.layers)  # nothing is left to name
+    widget.legend.setChecked(False)

@@ -13,18 +13,10 @@ from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
-from napari_xrf.plugin.layers.layer_data import (
-    LayerData,
-    add_layers,
-    map_layer,
-    pixel_size_of_layer,
-    spatial_keywords,
-)
+from napari_xrf.plugin.layers.layer_data import add_layers, map_layer, pixel_size_of_layer
+from napari_xrf.plugin.layers.legend import show_legend
 from napari_xrf.plugin.notices import errors_told
 
-LEGEND_KEY = "xrf_legend"
-_RISE_PIXELS = 14  # by which napari draws a name above its point
-_MARGIN = 0.12  # of the canvas: names are drawn beyond the extent of their points
 _USUAL = ("red", "green", "blue", "yellow")
 
 
@@ -101,17 +93,11 @@ class CompositeDock(Dock):
             )
             name = ", ".join(f"{layer.name} {color}" for layer, color in chosen)
             size = pixel_size_of_layer(layers[0])
-            picture_layer = map_layer(picture, name, size)
-            entries = [(layer.name, COLORS[color]) for layer, color in chosen]
-            legend = legend_layer(entries, picture.shape, size)
-            added, beside = add_layers(self.viewer, [picture_layer, legend], over=layers[0])
+            (added,) = add_layers(self.viewer, [map_layer(picture, name, size)], over=layers[0])
             self.viewer.layers.selection.active = added
             for layer in layers:
                 layer.visible = False
-            shown = [layer for layer in self.viewer.layers if layer.visible]
-            self.viewer.fit_to_view(layers=shown, margin=_MARGIN)
-            down = _RISE_PIXELS / (self.viewer.scene.camera.zoom * float(beside.scale[-2]))
-            beside.text.translation = np.array([down, 0.0])
+            show_legend(self.viewer, [(layer.name, COLORS[color]) for layer, color in chosen], added)
 
     def _compute(self) -> None:
         layers = [layer for layer in self.viewer.layers if is_map(layer)]
@@ -131,27 +117,6 @@ class CompositeDock(Dock):
 def is_map(layer: Any) -> bool:
     """Whether a layer is an image of one value in each pixel (Y, X)."""
     return bool(layer._type_string == "image" and layer.ndim == 2 and not layer.rgb and not layer.multiscale)
-
-
-def legend_layer(entries: list[tuple[str, str]], shape: tuple[int, ...], size: Any) -> LayerData:
-    """Return a layer of names, each beside a point in its colour, above the upper left corner of a map."""
-    step = max(shape[0] * 0.09, 1.0)
-    places = [(-step * (len(entries) - place), 0.0) for place in range(len(entries))]
-    text = {
-        "string": [f"   {name}" for name, _ in entries],
-        "color": [color for _, color in entries],
-        "anchor": "upper_left",
-        "size": 11,
-    }
-    keywords = {
-        "name": "Legend",
-        "text": text,
-        "face_color": [color for _, color in entries],
-        "size": 0.5 * step,
-        "metadata": {LEGEND_KEY: True},
-        **spatial_keywords(size),
-    }
-    return np.array(places), keywords, "points"
 
 
 def _color_choice(color: str) -> QComboBox:

@@ -13,16 +13,18 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QLineEdit, QListWidge
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.minerals.modal_table import modal_table
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.class_table import TABLED, ClassTable
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
-from napari_xrf.plugin.forms.parts import button, row
+from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.calibration import kept_map
 from napari_xrf.plugin.layers.cubes import CUBE_KEY
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
 from napari_xrf.plugin.layers.layer_data import add_layers, map_layer, with_keywords
+from napari_xrf.plugin.layers.legend import show_legend
 from napari_xrf.plugin.layers.regions import pixel_under
 from napari_xrf.plugin.layers.script import made_by
 from napari_xrf.plugin.notices import errors_told
@@ -38,6 +40,7 @@ CLASSIFICATION_KEY = "xrf_classification"
 
 _AUTO = "All that the elements found allow"
 _TICKED = "The ticked ones"
+_MOST_NAMED = 12  # in the legend
 
 
 class MineralsDock(Dock):
@@ -49,6 +52,7 @@ class MineralsDock(Dock):
         super().__init__(viewer)
         self._library: tuple[Mineral, ...] = load_library()
         self._own: list[Path] = []
+        self._named: list[tuple[str, str]] = []  # in the legend
         self.maps = MapChoice(self)
         self.labels = LabelsChoice(self, watched=TABLED)
         self.choice = QComboBox()
@@ -72,6 +76,9 @@ class MineralsDock(Dock):
         self.why_pixel.setCheckable(True)
         self.evidence = EvidenceWindow(self)
         self.follow_theme(self.evidence.plot.set_colors)
+        self.legend = tick_box("Legend", False, "Names and colours above the map", self._show_legend)
+        self.labels.chosen.connect(lambda _: self._show_legend())
+        self.labels.edited.connect(self.throttled(self._show_legend, 500))
         self.save_table = button(
             "Save table…",
             "Write the percentages as CSV",
@@ -88,7 +95,7 @@ class MineralsDock(Dock):
             row(self.filter, self.own),
             (self.list, 2),
             row(self.run, self.whole, self.count, None),
-            row(QLabel("Labels"), self.labels),
+            row(QLabel("Labels"), self.labels, self.legend),
             (self.table, 3),
             row(self.why, self.why_pixel, self.save_table, self.save_report, None),
         )
@@ -158,6 +165,17 @@ class MineralsDock(Dock):
         self.why.setEnabled(known and bool(self.table.selected()))
         looked_for = len(self.ticked()) if self.choice.currentText() == _TICKED else len(self._library)
         self.count.setText(f"{looked_for} of {len(self._library)} minerals")
+
+    def _show_legend(self) -> None:
+        """Show the largest classes of the chosen labels above the map, or take the legend away."""
+        layer, label_map = self.labels.layer(), self.labels.label_map()
+        wanted = self.legend.isChecked() and label_map is not None
+        rows = [row for row in modal_table(label_map) if row.pixels] if wanted and label_map else []
+        rows.sort(key=lambda row: -row.pixels)
+        entries = [(row.name, row.color) for row in rows[:_MOST_NAMED]]
+        if entries != self._named:
+            self._named = entries
+            show_legend(self.viewer, entries, layer)
 
     def _classify(self) -> None:
         from napari_xrf.minerals.classification import classify_minerals

@@ -212,7 +212,7 @@ class QuantitiesDock(Dock):
         self._set_enabled()
         self.see(self.table)
         notes = dict.fromkeys(note for one in report.quantities for note in one.notes)
-        self.tell("\n".join(notes) or f"{len(report.quantities)} compositions are in the table")
+        self.tell("\n".join(notes) or f"Compositions in the table: {len(report.quantities)}")
 
     def _ask_standard(self) -> None:
         spectrum, _ = QFileDialog.getOpenFileName(self, "Spectrum or map of known composition")

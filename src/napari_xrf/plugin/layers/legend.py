@@ -1,0 +1,54 @@
+"""A legend on the canvas: names beside points in their colours, above a map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from napari_xrf.plugin.layers.layer_data import LayerData, add_layers, pixel_size_of_layer, spatial_keywords
+
+_LEGEND_KEY = "xrf_legend"
+_RISE_PIXELS = 14  # by which napari draws a name above its point
+_MARGIN = 0.12  # of the canvas: names are drawn beyond the extent of their points
+_STEP = 0.09  # of the map's height
+_BELOW_EACH_OTHER, _BESIDE = 4, 3  # more names than the first stand in so many columns
+
+
+def show_legend(viewer: Any, entries: Sequence[tuple[str, str]], over: Any) -> None:
+    """Show names and their colours above a map's layer, in place of any other legend; none take it away."""
+    layers, selected = viewer.layers, set(viewer.layers.selection)
+    for layer in [layer for layer in layers if _LEGEND_KEY in layer.metadata]:
+        layers.remove(layer)
+    if entries:
+        shape = over.data.shape[:2] if getattr(over, "rgb", False) else over.data.shape[-2:]
+        (legend,) = add_layers(viewer, [_legend(entries, shape, pixel_size_of_layer(over))], over=over)
+        viewer.fit_to_view(layers=[layer for layer in layers if layer.visible], margin=_MARGIN)
+        down = _RISE_PIXELS / (viewer.scene.camera.zoom * float(legend.scale[-2]))
+        legend.text.translation = np.array([down, 0.0])
+    layers.selection = {layer for layer in selected if layer in layers}
+
+
+def _legend(entries: Sequence[tuple[str, str]], shape: tuple[int, ...], size: Any) -> LayerData:
+    step = max(shape[0] * _STEP, 1.0)
+    across = 1 if len(entries) <= _BELOW_EACH_OTHER else _BESIDE
+    rows = -(-len(entries) // across)
+    places = [
+        (-step * (rows - place % rows), place // rows * shape[1] / across) for place in range(len(entries))
+    ]
+    text = {
+        "string": [f"   {name}" for name, _ in entries],
+        "color": [color for _, color in entries],
+        "anchor": "upper_left",
+        "size": 11,
+    }
+    keywords = {
+        "name": "Legend",
+        "text": text,
+        "face_color": [color for _, color in entries],
+        "size": 0.5 * step,
+        "metadata": {_LEGEND_KEY: True},
+        **spatial_keywords(size),
+    }
+    return np.array(places), keywords, "points"
