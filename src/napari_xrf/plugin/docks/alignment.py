@@ -19,7 +19,7 @@ from napari_xrf.plugin.forms.parts import button, row, wrapped
 from napari_xrf.plugin.forms.tables import Table, number_text
 from napari_xrf.plugin.layers.cubes import holds_cube
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
-from napari_xrf.plugin.layers.layer_data import add_layers, map_layer
+from napari_xrf.plugin.layers.layer_data import add_layers, fit_view, map_layer
 from napari_xrf.plugin.layers.script import made_by
 from napari_xrf.plugin.notices import errors_told
 
@@ -27,7 +27,6 @@ _POINTS_KEY = "xrf_points_of"  # the layer that points lie on
 _ALIGNED_KEY = "xrf_aligned"  # the map, the matrix, and the points on picture and map
 _COLOR = "#56b4e9"
 _THROUGH = 0.6  # opacity of a picture that lies on a map
-_FILLED = 0.95  # of the canvas, by what is shown
 _PART = 0.02  # of the layer's larger side: a point's size
 
 
@@ -108,7 +107,7 @@ class AlignmentDock(Dock):
                     each.visible = other is layer
         self.viewer.layers.selection.active = marks
         marks.mode = "add"
-        self._fit(layer)
+        fit_view(self.viewer, [layer])
 
     def _alignment(self) -> Alignment:
         """Return what brings the picture, where its scale puts it, onto the map."""
@@ -133,7 +132,7 @@ class AlignmentDock(Dock):
             layers.move(layers.index(layer), layers.index(target) + 1)
             layer.visible = target.visible = True
             layer.opacity = _THROUGH
-            self._fit(target)
+            fit_view(self.viewer, [target])
             scales = " and ".join(f"{scale:.4g}" for scale in np.linalg.svd(found.matrix[:2, :2])[1])
             self.tell(f"{layer.name!r} lies on {target.name!r}, scaled by {scales}; {_told(found, target)}")
         self._set_enabled()
@@ -150,13 +149,6 @@ class AlignmentDock(Dock):
         for each in (layer, self._marks(layer)):
             if each is not None:
                 each.affine = matrix
-
-    def _fit(self, layer: Any) -> None:
-        """Show the whole layer; napari's own fitting fails for one with fewer axes than others have."""
-        low, high = layer.extent.world[:, -2:]
-        camera, canvas = self.viewer.scene.camera, np.array(self.viewer.canvas.size)
-        camera.center = (0.0, *(0.5 * (low + high)))
-        camera.zoom = float(_FILLED * np.min(canvas / np.maximum(high - low, 1e-9)))
 
     def _resample(self) -> None:
         picture, target = self.picture.layer(), self.maps.layer()

@@ -85,6 +85,17 @@ def open_viewers() -> list[Any]:
     ]
 
 
+def fit_view(viewer: Any, layers: Iterable[Any], margin: float = 0.05) -> None:
+    """Show whole layers in two dimensions; napari's own fitting fails for flat ones beside a hidden map."""
+    extents = np.array([layer.extent.world[:, -2:] for layer in layers])
+    if not len(extents) or viewer.dims.ndisplay != 2:
+        return
+    low, high = extents[:, 0].min(axis=0), extents[:, 1].max(axis=0)
+    camera, canvas = viewer.scene.camera, np.array(viewer.canvas.size)
+    camera.center = (0.0, *(0.5 * (low + high)))
+    camera.zoom = float((1.0 - margin) * np.min(canvas / np.maximum(high - low, 1e-9)))
+
+
 def moved(layer: LayerData, y: float, x: float) -> LayerData:
     """Return a layer's data with its place moved, in the units of its last two axes."""
     data, keywords, kind = layer

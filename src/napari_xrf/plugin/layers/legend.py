@@ -7,11 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from napari_xrf.plugin.layers.layer_data import LayerData, add_layers, pixel_size_of_layer, spatial_keywords
+from napari_xrf.plugin.layers.layer_data import (
+    LayerData,
+    add_layers,
+    fit_view,
+    pixel_size_of_layer,
+    spatial_keywords,
+)
 
 _LEGEND_KEY = "xrf_legend"
 _RISE_PIXELS = 14  # by which napari draws a name above its point
 _MARGIN = 0.12  # of the canvas: names are drawn beyond the extent of their points
+_TEXT_COLOR = "#999999"  # read on black and on white
 _STEP = 0.09  # of the map's height
 _BELOW_EACH_OTHER, _BESIDE = 4, 3  # more names than the first stand in so many columns
 
@@ -24,7 +31,7 @@ def show_legend(viewer: Any, entries: Sequence[tuple[str, str]], over: Any) -> N
     if entries:
         shape = over.data.shape[:2] if getattr(over, "rgb", False) else over.data.shape[-2:]
         (legend,) = add_layers(viewer, [_legend(entries, shape, pixel_size_of_layer(over))], over=over)
-        viewer.fit_to_view(layers=[layer for layer in layers if layer.visible], margin=_MARGIN)
+        fit_view(viewer, [layer for layer in layers if layer.visible], _MARGIN)
         down = _RISE_PIXELS / (viewer.scene.camera.zoom * float(legend.scale[-2]))
         legend.text.translation = np.array([down, 0.0])
     layers.selection = {layer for layer in selected if layer in layers}
@@ -39,7 +46,7 @@ def _legend(entries: Sequence[tuple[str, str]], shape: tuple[int, ...], size: An
     ]
     text = {
         "string": [f"   {name}" for name, _ in entries],
-        "color": [color for _, color in entries],
+        "color": _TEXT_COLOR,
         "anchor": "upper_left",
         "size": 11,
     }

@@ -18,6 +18,7 @@ from napari_xrf.plugin.layers.layer_data import (
     TURN_MS,
     LayerData,
     add_in_turns,
+    fit_view,
     moved,
     open_viewers,
     spatial_keywords,
@@ -215,9 +216,7 @@ _offered: WeakSet[Any] = WeakSet()
 def _fit(viewer: Any) -> None:
     if viewer not in open_viewers():
         return
-    visible = [layer for layer in viewer.layers if layer.visible]
-    if any(layer.ndim == viewer.dims.ndim for layer in visible):  # napari fails for flat ones alone
-        viewer.fit_to_view(layers=visible)
+    fit_view(viewer, [layer for layer in viewer.layers if layer.visible])
 
 
 def _holds_cube(data: LayerData) -> bool:
