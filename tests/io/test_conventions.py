@@ -232,6 +232,24 @@ def test_two_detectors_of_spec_with_a_calibration_each(tmp_path):
     assert "Detector A has no energy calibration" in told
 
 
+@pytest.mark.parametrize("ending", ["csv", "txt"])
+@pytest.mark.parametrize("names", ["", "Energy (keV){}Counts\n"])
+@pytest.mark.parametrize("mark", [",", "\t", ";", " , "])
+def test_tables_of_energies_and_counts_of_other_programs(tmp_path, ending, names, mark):
+    point = "," if mark == ";" else "."
+    lines = [f"{0.01 * at:.2f}".replace(".", point) + f"{mark}{n}\n" for at, n in enumerate(COUNTS[0, 0])]
+    path = tmp_path / f"a.{ending}"
+    path.write_text(names.format(mark) + "".join(lines))
+    cube, counts, told = read(path)
+    np.testing.assert_array_equal(counts[0, 0], COUNTS[0, 0])
+    assert (cube.energy.width, told) == (pytest.approx(0.01), "")
+    np.testing.assert_array_equal(io.read_spectrum(path).counts, COUNTS[0, 0])
+    assert io.recognizes(path) == (ending == "txt" or bool(names))
+    path.write_text("x\n" + "".join(f"{n}\n" for n in COUNTS[0, 0]))
+    with pytest.raises(FileError):
+        io.read(path)
+
+
 @pytest.mark.parametrize("ending", ["mca", "txt"])
 def test_a_plain_spectrum_from_the_highest_energy_down(tmp_path, ending):
     lines = [f"{0.01 * at:.2f} {count}\n" for at, count in enumerate(COUNTS[0, 0])]

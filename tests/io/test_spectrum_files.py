@@ -80,7 +80,7 @@ def test_tables_that_are_no_spectra(tmp_path):
         with pytest.raises(FileError):
             io.read(path)
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(FileError, match="renamed"):
+    with pytest.raises(FileError, match="no column of counts"):
         io.read(path)
     assert not io.recognizes(path)
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SURE = 20  # counts of each pixel beside one without any: it was not measured
 _MOST_EMPTY, _LOOKED_AT = 2000, 2**28  # rows that are looked at from the end, and their bytes
+_TABLE = "spectrum table"  # that this package writes
 _SPECTRUM_BYTES = 2**26  # more than any single spectrum
 _FOLDER_FILES = (".zspy",)  # files that are folders
 _LONGEST_LINK = 1024  # bytes
@@ -71,7 +72,8 @@ FORMATS = (
     Format("MCA spectrum", (".mca", ".xrf", ".txt"), "spectra.mca:read_mca", recognizer="spectra.mca:is_mca"),
     Format("SPEC scans", (".spec", ".dat"), "spectra.mca:read_mca", (b"#S ", b"#F "), "spectra.mca:is_mca"),
     Format("Maestro spectrum .spe", (".spe",), "spectra.mca:read_spe", (b"$DATA:",)),
-    Format("spectrum table", (".csv",), "spectra.files:read_spectrum_cube", (b"energy_keV,counts",)),
+    Format(_TABLE, (".csv",), "spectra.files:read_spectrum_cube", (b"energy_keV,counts",)),
+    Format("MCA spectrum", (".csv",), "spectra.mca:read_mca", recognizer="spectra.mca:is_mca"),
     Format("RosettaSciIO",
            (".zspy", ".emd", ".spd", ".lsd", ".spc", ".pts", ".eds", ".asw", ".elid", ".dm3", ".dm4", ".dens",
             ".prz"),
@@ -217,7 +219,7 @@ def read_element_maps(path: str | Path) -> ElementMaps:
 def read_spectrum(path: str | Path) -> Spectrum:
     """Read a single spectrum from any format that holds one."""
     file = existing_file(path)
-    if file.suffix.lower() == ".csv":
+    if file.suffix.lower() == ".csv" and _format_of(file)[1].name == _TABLE:
         with told_of(file):
             result: Spectrum = _load("spectra.files:read_spectrum_csv")(file)
         return result

@@ -1,8 +1,9 @@
 """Spectra in the text files of multichannel analysers.
 
-.mca, .xrf, .txt
+.mca, .xrf, .txt, .csv
     Amptek (``<<PMCA SPECTRUM>>``), SPEC (see :mod:`.spec`), EPICS/larch (``VERSION: 3.1``, one column
-    a detector), and a plain column of counts, or two of energies and counts.
+    a detector), and a plain column of counts, or two of energies and counts,
+    whose names may stand above.
 .spe
     Ortec Maestro (``$DATA:``), also as PyMca writes it.
 """
@@ -10,6 +11,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,7 @@ _AMPTEK = "<<PMCA SPECTRUM>>"
 _EPICS = re.compile(r"^VERSION:\s")
 _NUMBER = re.compile(r"^[\s\d.,eE+-]+$")
 _BEAM = re.compile(r'^ENVIRONMENT:\s*\S*Energy\S*="([\d.eE+-]+)"', re.MULTILINE)
+_ENERGY = re.compile(r"energy|k?ev\b|channel", re.IGNORECASE)
 _MOST = 2**20
 
 
@@ -101,9 +104,10 @@ def is_mca(path: str | Path) -> bool:
     if _EPICS.match(text) or _AMPTEK in text or re.search(r"^@[A-Z]", text, re.MULTILINE):
         return True
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")][:64]
-    return len(lines) >= FEWEST and all(
-        len(words := line.split()) <= 2 and all(map(_is_number, words)) for line in lines
-    )
+    rows = _without_names(map(_cells, lines))
+    if Path(path).suffix.lower() == ".csv" and not (len(rows) < len(lines) and _ENERGY.search(lines[0])):
+        return False  # any table of two columns is one
+    return len(rows) >= FEWEST and all(len(row) <= 2 and all(map(_is_number, row)) for row in rows)
 
 
 def _read_epics(path: Path, lines: list[str], text: str, detector: str | int) -> SpectralCube:
@@ -161,7 +165,9 @@ def _read_amptek(path: Path, lines: list[str]) -> SpectralCube:
 
 
 def _read_plain(path: Path, lines: list[str]) -> SpectralCube:
-    rows = [line.split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    rows = _without_names(
+        _cells(line) for line in lines if line.strip() and not line.lstrip().startswith("#")
+    )
     if len(rows) < FEWEST or len({len(row) for row in rows}) != 1 or len(rows[0]) > 2:
         raise FileError(path, "holds no column of counts")
     table = np.array(rows, dtype=np.float64)
@@ -172,6 +178,22 @@ def _read_plain(path: Path, lines: list[str]) -> SpectralCube:
     )
     spectrum = Spectrum(table[:: -1 if calibration.TURNED in notes else 1, -1], axis, path.stem)
     return one_pixel_cube(path, spectrum, layout="plain spectrum", warnings=(*notes, *unended(path)))
+
+
+def _cells(line: str) -> list[str]:
+    """Return the cells of a line: parted by tabs or semicolons (with decimal commas), commas or spaces."""
+    text = line.strip()
+    for mark in "\t;":
+        if mark in text:
+            return [cell.strip().replace(",", ".") for cell in text.split(mark)]
+    return [cell.strip() for cell in (text.split(",") if "," in text else text.split())]
+
+
+def _without_names(rows: Iterable[list[str]]) -> list[list[str]]:
+    """Return rows without a first one that names two columns."""
+    listed = list(rows)
+    named = bool(listed) and len(listed[0]) == 2 and not any(map(_is_number, listed[0]))
+    return listed[1:] if named else listed
 
 
 def _is_number(word: str) -> bool:
