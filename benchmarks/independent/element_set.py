@@ -44,7 +44,7 @@ Array = NDArray[np.float64]
 
 # A peak that an eye sees: of all counts within ± half a FWHM this part, and this many standard errors.
 _SEEN_PART, _SEEN_ERRORS = 0.2, 8.0
-_BEAM_BINS, _SCATTER_STEP = 20, 0.05
+_BEAM_BINS, _SCATTER_STEP, _DENSITY = 20, 0.05, 3.0
 _ANODES = {"Rh": (25, 50), "Mo": (30, 50), "W": (30, 50), "Ag": (25, 50), "Cr": (15, 40)}
 
 
@@ -162,10 +162,13 @@ def _seen(own: Array, everything: Array, preset: dict[str, Any]) -> bool:
     return False
 
 
-def stopped_light(preset: dict[str, Any], fractions: dict[str, float]) -> tuple[list[str], Array]:
+def stopped_light(
+    preset: dict[str, Any], fractions: dict[str, float], film_ug_per_cm2: float | None = None
+) -> tuple[list[str], Array]:
     """Return the elements with lines, and the photons (elements + 1, E) stopped in the detector.
 
-    The preset's source is a tube, electrons, or photons of one energy; ``voltage_kv`` holds that of each.
+    The preset's source is a tube, electrons, or photons of one energy; ``voltage_kv`` holds that of each. The
+    sample is thick, or a film under photons, whose scatter is left out.
     """
     axis = energy_axis(preset)
     at = np.maximum(axis.energies, 0.1)
@@ -178,9 +181,9 @@ def stopped_light(preset: dict[str, Any], fractions: dict[str, float]) -> tuple[
     else:
         geometry = preset["geometry"]
         angles = float(geometry["incidence_deg"]), float(geometry["takeoff_deg"])
-        energies, photons, names = fluorescence(
-            fractions, 3.0, THICK_CM, coarse_photons(preset, _BEAM_BINS, fractions), angles
-        )
+        beam = coarse_photons(preset, _BEAM_BINS, fractions)
+        thickness = THICK_CM if film_ug_per_cm2 is None else 1e-6 * film_ug_per_cm2 / _DENSITY
+        energies, photons, names = fluorescence(fractions, _DENSITY, thickness, beam, angles)
         fine, beam = fine_photons(preset, _SCATTER_STEP)
         kept = slice(None, len(fine)), slice(len(fine), None)
         scattered = scatter(fractions, fine, beam, angles, turning_angle(preset))
@@ -189,7 +192,7 @@ def stopped_light(preset: dict[str, Any], fractions: dict[str, float]) -> tuple[
             ndimage.uniform_filter1d(deposit(axis, scattered[0][part], scattered[1][part]), channels)
             for part in kept
         )
-        rest = rayleigh + doppler(compton, axis.energies)
+        rest = (rayleigh + doppler(compton, axis.energies)) * (film_ug_per_cm2 is None)
     elements = sorted(set(names))
     of = np.array(names)
     light = np.array([deposit(axis, energies[of == name], photons[of == name]) for name in elements] + [rest])

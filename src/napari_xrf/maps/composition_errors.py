@@ -19,7 +19,9 @@ Floats = NDArray[np.float64]
 _VALENCE_PART = 0.005  # of a weight: valences and water are never quite what they are taken for
 _OTHER_VALENCE = 0.3  # standard deviation, of what another common valence would change
 _LIGHT_PART = 0.5  # the same, of the light matter that would explain all of the scatter
-_DOSE_ERROR, _REST_ERROR = 0.05, 0.2  # of weights by dose: current and surface; what light matter it is
+# Of weights by dose: geometry and current, and of what is missing the part that may be the surface instead
+# (two soils of one instrument, loose powders: totals by a standard 0.2 too low).
+_DOSE_ERROR, _REST_ERROR = 0.05, 0.5
 _MOST_UNSEEN = 0.2  # weight fraction up to which an element that cannot be seen makes the others unsure
 _AIR_ERROR = 0.4  # relative: how much of the beam's way the detector sees is not known
 _LEAST = 1e-7  # weight fraction below which a limit's slope is taken
