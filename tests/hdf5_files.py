@@ -605,7 +605,7 @@ def pymca_two_axes(path: Path) -> Expected:
     one, two = spectra(7), spectra(9)
     with h5py.File(path, "w") as file:
         for number, (counts, offset) in enumerate(((one, 0.0), (two, 0.1))):
-            group = file.create_group(f"stack/instrument/detector_0{number}")
+            group = file.create_group(f"a rock/instrument/detector_0{number}")
             group["data"] = counts
             group["calibration"] = [offset, 0.01, 0.0]
     total = np.zeros((*SHAPE[:2], SHAPE[2] + 10), dtype=np.uint16)
