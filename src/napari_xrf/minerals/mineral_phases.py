@@ -16,6 +16,7 @@ from napari_xrf.core.label_map import LEAST_PROBABILITY
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import scratch_array
 from napari_xrf.maps.blas_threads import one_blas_thread
+from napari_xrf.maps.calibrated_map import find_elements
 from napari_xrf.minerals.binned_map import BinnedMap
 from napari_xrf.minerals.comparison_of_ends import Comparison
 from napari_xrf.minerals.ends import End, learn_ends
@@ -50,6 +51,7 @@ _PART_ERROR = 0.2  # of the difference of two parts of a fine-grained mixture
 _HALF_BELIEVED = 7.0  # standard deviations of misfit of a single pixel
 _ONE_PHASE = 0.05  # squared distance of the roots of two spectra of sum 1
 _NAMINGS = 2  # again, with what the names told of the sensitivity
+_FOUND = 0.9  # probability of an element whose lines speak against names
 _SEED = 20260701
 # In minus twice the log-likelihood: what a mineral that is not rock-forming must explain besides, and what
 # each further part of a fine-grained mixture must.
@@ -441,7 +443,7 @@ def name_phases(
     at_first = Comparison(sensitivity.adjust(whole))
     dose = rough_dose(ends, at_first.expected, candidates.classes)
     names = name_ends(ends, [at_first] * len(ends), candidates, dose)
-    for _ in range(_NAMINGS):
+    for naming in range(_NAMINGS):
         good = [place for place, name in enumerate(names) if name.point >= 0]
         totals = np.array([ends[place].counts.sum() for place in good])
         means = np.array([ends[place].counts for place in good]).reshape(-1, whole.templates.bins.size)
@@ -453,7 +455,9 @@ def name_phases(
             told, covariance = lessons.conclude(zones[good] != zone)
             comparisons[zone] = Comparison(told.adjust(whole), covariance)
         judges = [comparisons[zone] for zone in zones.tolist()]
-        names = name_ends(ends, judges, candidates, dose, blend=True)
+        # Names that lines speak against still teach what the map's sensitivity is.
+        last = naming == _NAMINGS - 1
+        names = name_ends(ends, judges, candidates, dose, blend=True, veto=last)
         sensitivity, _ = lessons.conclude()
     return names, sensitivity
 
@@ -469,10 +473,11 @@ def _zones(ends: Sequence[End], names: Sequence[Name]) -> NDArray[np.intp]:
 def _candidates(search: MineralSearch, classes: list[tuple[int, ...]]) -> Candidates:
     """Return what ends may be: where nobody chose the minerals, rare ones need more evidence."""
     number = len(search.minerals)
+    found = frozenset(each.element for each in find_elements(search.measured) if each.probability > _FOUND)
+    found |= set(search.measured.cube.elements)
     if not search.automatic:
-        return Candidates(
-            number, classes, np.zeros(number), np.ones(number, dtype=bool), _STEP_GIVEN, _TEMPER_GIVEN, True
-        )
+        every = np.ones(number, dtype=bool)
+        return Candidates(number, classes, np.zeros(number), every, _STEP_GIVEN, _TEMPER_GIVEN, True, found)
     shipped = {mineral.name: mineral for mineral in load_library()}
     common, accessory = set(minerals_of_set("common")), minerals_of_sets()
 
@@ -483,7 +488,7 @@ def _candidates(search: MineralSearch, classes: list[tuple[int, ...]]) -> Candid
         return _ACCESSORY if usual else _RARE
 
     rarity = np.array([cost(mineral) for mineral in search.minerals])
-    return Candidates(number, classes, rarity, rarity == 0, _STEP, _TEMPER)
+    return Candidates(number, classes, rarity, rarity == 0, _STEP, _TEMPER, False, found)
 
 
 def _told(ends: Sequence[End], names: Sequence[Name], minerals: tuple[Mineral, ...]) -> tuple[str, ...]:

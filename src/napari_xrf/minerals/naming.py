@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.minerals.comparison_of_ends import Blend, Comparison, Mean
+from napari_xrf.minerals.constraints import contradictions
 from napari_xrf.minerals.ends import End
 from napari_xrf.minerals.scan import mixed_floor
 from napari_xrf.minerals.traces import Expected
@@ -28,6 +29,7 @@ _STRANGER_THAN_MISFIT, _STRANGER, _STRANGER_OF_MANY = 15.0, 40.0, 60.0
 _STRANGER_PER_BIN = 0.25  # a better fit of less than this is that of a model with errors
 _SURE, _RESOLVED = 0.8, 0.95
 _UNLISTED = 0.2  # weight of an unlisted mineral that is just not better enough
+_UNLISTED_METAL, _SHOWN = 1.5, 0.01  # the same where it may be a metal; counts that show an element
 _ALIKE = 6.0  # in minus twice the log-likelihood: cannot be told apart
 _ONE_LOOK = 0.3  # squared distance of the roots of two spectra of sum 1
 _LEAST_FOR_DOSE = 3
@@ -36,6 +38,8 @@ _EVEN_MIXTURE, _VARIED = 0.45, 0.08  # its probability at most; differences of a
 _DOSE_SPREAD = 0.1  # of the logarithm of an end's counts
 _MOST_FOR_BRIGHTNESS = 25.0
 _MOST_PARTS = 4  # of a mixture
+_MOSTLY = 0.9  # of the area: as good as pure
+_MOST_ASKED = 4  # mixtures that lines may speak against, before none is likely
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +96,8 @@ class Candidates:
         Of differences of scores, which know nothing of errors that all bins share nor of what no list holds.
     chosen
         Whether somebody chose the list: then a mixture of its minerals is no wonder.
+    elements
+        Found in the map.
     """
 
     listed: int
@@ -101,11 +107,15 @@ class Candidates:
     step: float
     temper: float
     chosen: bool = False
+    elements: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """Compositions that an end was compared with, their scores and squares, and blends."""
+    """Compositions that an end was compared with, their scores and squares, and blends.
+
+    What of it single lines speak against is looked up when it is asked for.
+    """
 
     points: NDArray[np.intp]
     scores: NDArray[np.float64]
@@ -114,6 +124,7 @@ class _Table:
     blends: tuple[Blend, ...]
     scale: float
     bins: int
+    vetoed: Callable[[NDArray[np.intp], NDArray[np.float64]], bool]
 
 
 def name_ends(
@@ -123,6 +134,7 @@ def name_ends(
     dose: float,
     *,
     blend: bool = False,
+    veto: bool = False,
 ) -> tuple[Name, ...]:
     """Return what each end is.
 
@@ -138,10 +150,12 @@ def name_ends(
         About the logarithm of a pixel's counts over those that are expected of a unit of dose.
     blend
         Whether they may be mixtures of a few minerals.
+    veto
+        Whether single lines speak against names.
     """
     tables = []
     for place, (end, comparison) in enumerate(zip(ends, comparisons, strict=True), 1):
-        tables.append(_compare(end, comparison, candidates, dose, blend))
+        tables.append(_compare(end, comparison, candidates, dose, blend, veto))
         if comparison not in comparisons[place:]:
             comparison.forget()
     return _decide_together(ends, tables, [each.expected for each in comparisons], candidates)
@@ -163,7 +177,9 @@ def _distances(mean: NDArray[np.float64], expected: Expected) -> NDArray[np.floa
     return np.asarray(((mean - spectra) ** 2 / variance).sum(axis=1))
 
 
-def _compare(end: End, comparison: Comparison, candidates: Candidates, dose: float, blend: bool) -> _Table:
+def _compare(
+    end: End, comparison: Comparison, candidates: Candidates, dose: float, blend: bool, veto: bool
+) -> _Table:
     expected, listed = comparison.expected, candidates.listed
     templates = expected.templates
     counts = min(float(end.counts.sum()), _MOST_COUNTS)
@@ -187,7 +203,17 @@ def _compare(end: End, comparison: Comparison, candidates: Candidates, dose: flo
     scale = max(1.0, usual)
     sharper = squares * (1 / np.clip(_FAR_BETTER * usual, _SMALLEST_SCALE, 1.0) - 1)
     sharper[templates.owner[points] >= listed] = 0
-    return _Table(points, scores / scale, squares, sharper, tuple(blends), scale, mean.shares.size)
+    asked: dict[bytes, bool] = {}
+
+    def vetoed(compositions: NDArray[np.intp], shares: NDArray[np.float64]) -> bool:
+        key = compositions.tobytes()
+        if key not in asked:
+            asked[key] = veto and bool(
+                contradictions(mean.shares, counts, expected, compositions, shares, candidates.elements)
+            )
+        return asked[key]
+
+    return _Table(points, scores / scale, squares, sharper, tuple(blends), scale, mean.shares.size, vetoed)
 
 
 def _darkness(brightness: NDArray[np.float64], dose: float, spread: float) -> NDArray[np.float64]:
@@ -322,15 +348,27 @@ def _decide(
     }
     inside = {mineral: float(sharper[place]) for mineral, place in best.items() if mineral < listed}
     outside = {mineral: float(scores[place]) for mineral, place in best.items() if mineral >= listed}
+
+    def vetoed(mineral: int) -> bool:
+        return table.vetoed(table.points[[best[mineral]]], np.ones(1))
+
+    nearest = min(inside, key=lambda mineral: inside[mineral])
+    least = inside[nearest]
+    for mineral in sorted(inside, key=lambda mineral: inside[mineral]):
+        if inside[mineral] - min(inside.values()) < _ALIKE and vetoed(mineral):
+            del inside[mineral]
+            # The next best is no answer where it fits far worse.
+            if not inside or min(inside.values()) - least > _STRANGER_THAN_MISFIT:
+                return Name((), 1.0, float(squares.min()) / bins, -1, nearest, 0.0)
     lowest = min(inside.values())
     first = min(inside, key=lambda mineral: inside[mineral])
     own = candidates.classes[end.column]
     seeming = min((mineral for mineral in own if mineral in inside), key=lambda m: inside[m], default=first)
-    if inside[seeming] - lowest < _KEEPS:
+    if inside[seeming] - lowest < _KEEPS and not vetoed(seeming):
         first = seeming
     misfit = squares[best[first]] / bins
     stranger = min(outside, key=lambda mineral: outside[mineral]) if outside else -1
-    better = float(scores[owner < listed].min()) - outside[stranger] if outside else 0.0
+    better = float(scores[np.isin(owner, list(inside))].min()) - outside[stranger] if outside else 0.0
     margin = _STRANGER if first in settled else _STRANGER_OF_MANY
     margin = _STRANGER_THAN_MISFIT if misfit > _DOUBTFUL else margin
     margin = max(margin, _STRANGER_PER_BIN * bins)
@@ -348,7 +386,12 @@ def _decide(
     weight = {m: float(np.exp(-0.5 * candidates.temper * (score - lowest))) for m, score in inside.items()}
     unlisted = _UNLISTED * float(np.exp(0.5 * candidates.temper * min(better - margin, 0.0)))
     own_weight = sum(weight[m] for m in alike)
-    unlisted = _UNLISTED * own_weight if alone else unlisted  # glasses, alloys, salts: no library has all
+    if alone:
+        # Glasses, alloys, salts: no library has them all. Of one element it may be the metal.
+        shown = expected.parts[table.points[[best[m] for m in alike]]].max(axis=0) > _SHOWN
+        one = len({name for name, each in zip(expected.families.elements, shown, strict=True) if each}) == 1
+        pure = any(len(expected.templates.minerals[m].elements) == 1 for m in alike)
+        unlisted = (_UNLISTED_METAL if one and not pure else _UNLISTED) * own_weight
     probability = own_weight / (sum(weight.values()) + unlisted)
     winner = min(inside, key=lambda mineral: inside[mineral])
     return Name(alike, probability, misfit, int(table.points[best[first]]), stranger, better, winner)
@@ -383,8 +426,12 @@ def _or_blend(
         score + candidates.step * (max(len(minerals - settled) - 1, 0) + 0.5 * len(minerals & settled))
         for score, minerals in zip(blends, held, strict=True)
     ]
-    place = int(np.argmin(costs))
-    blend = table.blends[place]
+    for place in np.argsort(costs)[:_MOST_ASKED].tolist():
+        blend = table.blends[place]
+        if not table.vetoed(blend.points, blend.shares):
+            break
+    else:
+        return name
     misfit = blend.square / expected.templates.bins.size
     outside = float(scores[owner >= candidates.listed].min(initial=np.inf)) + candidates.step
     if misfit > np.clip(_UNUSUAL_BLEND * usual, *_BLEND_MISFITS):
@@ -403,6 +450,12 @@ def _or_blend(
         return Name((), odds / (1 + odds), name.misfit, -1, name.resembles, name.better)
     known = [(_exchangeable(mineral, place, held, blends), area) for mineral, area in areas.items()]
     parts = sorted(known, key=lambda part: -part[1])
+    main = max(areas, key=lambda mineral: areas[mineral])
+    if areas[main] > _MOSTLY:
+        # The rest may come from beside it; the mineral teaches what its spectra look like all the same.
+        inside = expected.templates.owner[blend.points] == main
+        point = int(blend.points[np.where(inside, blend.shares, 0).argmax()])
+        return Name((main,), odds / (1 + odds), misfit, point, name.resembles, name.better, main)
     return Name((), odds / (1 + odds), misfit, -1, name.resembles, name.better, -1, tuple(parts))
 
 

@@ -15,15 +15,16 @@ from napari_xrf.physics.forward import expect_samples
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.reference.materials import Material
 
-# From sodium to uranium, without gases and what decays before a rock is old.
+# From oxygen, which electrons show, to uranium, without gases and what decays before a rock is old.
 ELEMENTS = (
-    "Na", "Mg", "Al", "Si", "P", "S", "Cl", "K", "Ca", "Sc", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu",
-    "Zn", "Ga", "Ge", "As", "Se", "Br", "Rb", "Sr", "Y", "Zr", "Nb", "Mo", "Ru", "Rh", "Pd", "Ag", "Cd",
-    "In", "Sn", "Sb", "Te", "I", "Cs", "Ba", "La", "Ce", "Pr", "Nd", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho",
-    "Er", "Tm", "Yb", "Lu", "Hf", "Ta", "W", "Re", "Os", "Ir", "Pt", "Au", "Hg", "Tl", "Pb", "Bi", "Th",
-    "U",
+    "O", "F", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "K", "Ca", "Sc", "Ti", "V", "Cr", "Mn", "Fe", "Co",
+    "Ni", "Cu", "Zn", "Ga", "Ge", "As", "Se", "Br", "Rb", "Sr", "Y", "Zr", "Nb", "Mo", "Ru", "Rh", "Pd",
+    "Ag", "Cd", "In", "Sn", "Sb", "Te", "I", "Cs", "Ba", "La", "Ce", "Pr", "Nd", "Sm", "Eu", "Gd", "Tb",
+    "Dy", "Ho", "Er", "Tm", "Yb", "Lu", "Hf", "Ta", "W", "Re", "Os", "Ir", "Pt", "Au", "Hg", "Tl", "Pb",
+    "Bi", "Th", "U",
 )  # fmt: skip
 _PERCENT = 0.01
+_BESIDE_KEV, _SHINES = 0.12, 1e-3  # from a line; of the strongest channel
 _LEAST = 1e-4  # counts of a per cent, of those of the whole matrix: nothing that anyone would see
 _GAP = 1.45  # ratio of energies between the shells of an element; within one, lines lie closer
 
@@ -122,9 +123,14 @@ def line_families(instrument: Instrument, bins: EnergyBins) -> Families:
     """Return the families that an instrument sees of 1 % of each element in silica."""
     energies = instrument.energy.energies
     names, elements, rows = [], [], []
-    for element, added in zip(ELEMENTS, _added_lines(instrument), strict=True):
+    for element, added, matrix in zip(ELEMENTS, *_added_lines(instrument), strict=True):
         for shell, low, high in _shells(element, instrument.source.highest_kev):
             inside = (energies >= low) & (energies < high)
+            # An element changes what its matrix shines, too: that is no line of it.
+            line = main_line(element, shell)
+            assert line is not None
+            beside = _BESIDE_KEV + 0.2 * line.energy * (shell != "K")
+            inside &= (np.abs(energies - line.energy) < beside) | ~matrix
             rows.append(bins.sum(np.where(inside, added, 0.0)))
             names.append(family_name(element, shell))
             elements.append(element)
@@ -140,15 +146,16 @@ def line_families(instrument: Instrument, bins: EnergyBins) -> Families:
 
 
 @lru_cache(maxsize=2)
-def _added_lines(instrument: Instrument) -> NDArray[np.float64]:
-    """(Z, E) what 1 % of each element adds to silica, silicon to alumina."""
+def _added_lines(instrument: Instrument) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(Z, E) what 1 % of each element adds to silica, silicon to alumina; and where these shine."""
     silica = Material.from_formula("SiO2", 2.65)
     alumina = Material.from_formula("Al2O3", 4.0)
     bases = [alumina if element == "Si" else silica for element in ELEMENTS]
     mixed = [_with(base, element) for base, element in zip(bases, ELEMENTS, strict=True)]
     lines = expect_samples([silica, alumina, *mixed], instrument, order=1).lines
     own = np.where(np.array(ELEMENTS)[:, None] == "Si", lines[1], lines[0])
-    return np.asarray((lines[2:] - (1 - _PERCENT) * own).clip(0))
+    shining = own > _SHINES * own.max(axis=1, keepdims=True)
+    return np.asarray((lines[2:] - (1 - _PERCENT) * own).clip(0)), shining
 
 
 def _with(base: Material, element: str) -> Material:

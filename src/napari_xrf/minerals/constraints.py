@@ -1,0 +1,119 @@
+"""What speaks against a name line by line: a strong line that the mineral cannot make, one that it lacks.
+
+Chi-square over all bins forgives both, where hundreds of bins agree. Here the lines of an end are fitted
+family by family, all amounts free, and compared with what the mineral makes of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.maps.non_negative import fit_bounded
+from napari_xrf.minerals.scan import bin_variance, mixed_floor, pile_up_column
+from napari_xrf.minerals.sensitivity import knot_hats
+from napari_xrf.minerals.traces import Expected
+
+_BIN_ERROR, _SHAPE_ERROR = 0.02, 0.15
+_SURE = 3.0  # standard deviations
+# Per cent by weight of an element that a mineral has no place for, and that a mixture has not, which may
+# hold a little of another mineral.
+_MOST_FOREIGN, _MOST_BESIDE = 2.0, 5.0
+_LEAST_FOREIGN = 0.01  # and of the counts
+_MUST_SHOW = 0.02  # of the counts
+_LACKING = 0.25  # of what a mineral must show
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """A line family that speaks against a name.
+
+    Attributes
+    ----------
+    family
+        ``"Ba L"``.
+    measured, expected
+        Shares of the counts.
+    percent
+        About how much by weight of the element would make the difference; negative where it lacks.
+    """
+
+    family: str
+    measured: float
+    expected: float
+    percent: float
+
+
+def contradictions(
+    spectrum: NDArray[np.float64],
+    counts: float,
+    expected: Expected,
+    points: Sequence[int] | NDArray[np.intp],
+    shares: NDArray[np.float64],
+    elements: Collection[str],
+) -> tuple[Contradiction, ...]:
+    """Return what speaks against one mineral, or a mixture of a few, the strongest first.
+
+    Parameters
+    ----------
+    spectrum
+        (B,) mean spectrum of an end.
+    counts
+        That count as measured: errors of spectra limit what more would tell.
+    points, shares
+        Compositions among the expected spectra, and their shares of the counts.
+    elements
+        Found in the map; others are not looked for.
+    """
+    templates, families = expected.templates, expected.families
+    points = np.asarray(points, dtype=np.intp)
+    mean = spectrum / spectrum.sum()
+    lines, continuum = shares @ templates.lines[points], shares @ templates.continuum[points]
+    own = _range(expected, points, shares)
+    looked = np.flatnonzero([name in elements for name in families.elements] | (own[1] > 0))
+    columns = np.vstack(
+        [
+            families.shapes[looked],
+            knot_hats(templates.bins.energies) * continuum,
+            pile_up_column(lines + continuum, templates.bins),
+        ]
+    )
+    deviation = np.sqrt(
+        bin_variance(mixed_floor(mean), np.minimum(continuum, mean), counts, _BIN_ERROR, _SHAPE_ERROR)
+        / counts
+    )
+    scaled = columns / deviation
+    amounts = fit_bounded(scaled.T, mean / deviation)
+    sizes = np.maximum(np.linalg.norm(scaled, axis=1), 1e-12)
+    normal = (scaled @ scaled.T) / np.outer(sizes, sizes) + 1e-6 * np.eye(sizes.size)
+    errors = np.sqrt(np.diag(np.linalg.inv(normal))) / sizes
+    most = _MOST_FOREIGN if np.unique(templates.owner[points]).size == 1 else _MOST_BESIDE
+    total = 1 / float((shares / templates.totals[points]).sum())
+    found = []
+    for place, family in enumerate(looked.tolist()):
+        low, high = own[0][family], own[1][family]
+        seen, error = float(amounts[place]), _SURE * float(errors[place])
+        percent = total / families.per_percent[family]
+        too_much = seen - error - high
+        if too_much > _LEAST_FOREIGN and too_much * percent > most and high < _LACKING * seen:
+            found.append(Contradiction(families.names[family], seen, high, (seen - high) * percent))
+        elif low > _MUST_SHOW and seen + error < _LACKING * low:
+            found.append(Contradiction(families.names[family], seen, low, (seen - low) * percent))
+    return tuple(sorted(found, key=lambda each: -abs(each.measured - each.expected)))
+
+
+def _range(
+    expected: Expected, points: NDArray[np.intp], shares: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (F,) how little and how much of each family the minerals of a mixture may make."""
+    owner = expected.templates.owner
+    least, most = np.zeros(expected.parts.shape[1]), np.zeros(expected.parts.shape[1])
+    for mineral in np.unique(owner[points]):
+        share = float(shares[owner[points] == mineral].sum())
+        every = expected.parts[owner == mineral]
+        least += share * every.min(axis=0)
+        most += share * every.max(axis=0)
+    return least, most

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from napari_xrf.minerals.constraints import contradictions
+from napari_xrf.minerals.templates import bins_at_resolution, expect_templates
+from napari_xrf.minerals.traces import Expected, line_families
+from napari_xrf.physics.forward import expect_samples
+from napari_xrf.physics.instrument import load_instrument
+from napari_xrf.reference.materials import Material
+from napari_xrf.reference.minerals import load_library, select_minerals
+
+
+@pytest.fixture(scope="module")
+def compared():
+    """What lines say against library minerals that another substance is called: families, by instrument."""
+    known = {}
+
+    def against(instrument, formula, mineral, elements):
+        used = load_instrument(instrument)
+        if instrument not in known:
+            low = 0.45 if instrument == "sem-eds" else 0.9
+            bins = bins_at_resolution(used.energy, used.detector, low, 20.0)
+            minerals = select_minerals(load_library(), ("quartz", "zincite", "calcite"))
+            templates = expect_templates(minerals, used, bins)
+            known[instrument] = bins, Expected.of(templates, line_families(used, bins))
+        bins, expected = known[instrument]
+        seen = expect_samples([Material.from_formula(formula, 3.0)], used)
+        spectrum = bins.sum(seen.lines[0] + seen.rest[0])
+        counts = np.random.default_rng(1).poisson(spectrum * 5e4 / spectrum.sum()).astype(float)
+        names = [each.name for each in expected.templates.minerals]
+        point = np.flatnonzero(expected.templates.owner == names.index(mineral))[0]
+        found = contradictions(counts, counts.sum(), expected, [point], np.ones(1), elements)
+        return {each.family: each for each in found}
+
+    return against
+
+
+def test_strong_line_that_a_mineral_cannot_make_speaks_against_it(compared):
+    found = compared("m4-tornado", "BaSi2O5", "quartz", {"Ba", "Si"})
+    assert found["Ba L"].percent > 10
+
+
+@pytest.mark.parametrize("formula", ["SiO2", "Si40O80Ca0.1", "Si60O120Ti0.2Fe0.1"])
+def test_traces_and_what_is_right_speak_against_nothing(compared, formula):
+    assert not compared("m4-tornado", formula, "quartz", {"Si", "Ca", "Ti", "Fe"})
+
+
+def test_line_that_a_mineral_must_show_and_does_not_speaks_against_it(compared):
+    assert set(compared("sem-eds", "Zn", "zincite", {"Zn", "O"})) == {"O K"}
+    assert not compared("sem-eds", "ZnO", "zincite", {"Zn", "O"})
+
+
+def test_elements_that_no_map_shows_are_not_looked_for(compared):
+    assert "Ba L" not in compared("m4-tornado", "BaSi2O5", "quartz", {"Si"})
+
+
+@pytest.mark.parametrize(
+    ("family", "low", "high"), [("Si K", 1.6, 2.0), ("P K", 1.85, 2.3), ("F K", 0.54, 0.8)]
+)
+def test_families_hold_no_lines_of_the_matrix_they_were_added_to(family, low, high):
+    used = load_instrument("sem-eds")
+    bins = bins_at_resolution(used.energy, used.detector, 0.45, 20.0)
+    families = line_families(used, bins)
+    shape = families.shapes[families.names.index(family)]
+    assert shape[(bins.energies < low) | (bins.energies > high)].sum() < 0.05
