@@ -299,7 +299,7 @@ def _one_to_one(names: tuple[Name, ...]) -> tuple[Name, ...]:
     sure = {name.minerals[0] for name in names if len(name.minerals) == 1 and name.probability > _SURE}
     return tuple(
         replace(name, minerals=(name.best,), probability=_RESOLVED * name.probability)
-        if len(name.minerals) > 1 and set(name.minerals) - {name.best} <= sure and name.best not in sure
+        if len(name.minerals) > 1 and set(name.minerals) - {name.best} <= sure
         else name
         for name in names
     )
