@@ -479,7 +479,11 @@ def bliss_parameters(path: Path) -> Expected:
         for name, value in values.items():
             told[name] = value
         told["fast_motor_mode"] = "ZIGZAG"
-    return Expected("BLISS", counts, detectors={"det0": counts}, warning="parameters say so (ZIGZAG)")
+        for name in ("sz", "sy"):  # where the motors stood before: it tells their unit
+            file[f"1.1/instrument/positioners_start/{name}"] = 1.0
+            file[f"1.1/instrument/positioners_start/{name}"].attrs["units"] = "mm"
+    warning = "parameters say so (ZIGZAG)"
+    return Expected("BLISS", counts, pixel_size=(5.0, 2.0), detectors={"det0": counts}, warning=warning)
 
 
 def bliss_positions(path: Path) -> Expected:

@@ -24,6 +24,7 @@ from napari_xrf.io.scans import um_per
 
 LAYOUT = "BLISS"
 _PARAMETERS = "fscan_parameters"
+_POSITIONERS = ("positioners", "positioners_start", "start_positioners")  # the last two before the scan
 _MOST_MOTORS = 200
 _ENTRY = re.compile(r"^(?:.*_)?(\d+)\.(\d+)$")  # 3.1 in a data set, sample_0001_3.1 in a collection
 
@@ -163,7 +164,7 @@ def _motor(file: Any, scan: str, name: str, points: int) -> tuple[NDArray[np.flo
     """Return a motor's position at each point, if the file has it, and µm per its unit, if known."""
     positions, factor = None, None
     for path in (f"/{scan}/measurement/{name}", f"/{scan}/instrument/{name}/value",
-                 f"/{scan}/instrument/positioners/{name}"):  # fmt: skip
+                 *(f"/{scan}/instrument/{folder}/{name}" for folder in _POSITIONERS)):  # fmt: skip
         dataset = hdf5_file.dataset_at(file, path)
         if dataset is None or dataset.dtype.kind not in "uif":
             continue
