@@ -96,8 +96,8 @@ def read_layers(
         return element_map_layers(io.read_element_maps(path))
     options: dict[str, Any] = {} if dataset is None else {"dataset": dataset, "energy_axis": energy_axis}
     cube = io.read(path, **options)
-    for warning in cube.provenance.warnings:
-        warn(f"{path.name}: {warning}")
+    if cube.provenance.warnings:  # as one notification; the Spectrum dock says it whole
+        warn(f"{path.name}: {' '.join(cube.provenance.warnings)}")
     if cube.provenance.layout != OWN_LAYOUT and layer_name(path):
         # Names inside files are often all the same, "Map data"; two open maps must be told apart.
         cube = replace(cube, name=layer_name(path))

@@ -112,6 +112,8 @@ class Opening:
     def _arrive(self, layers: list[LayerData]) -> None:
         self._arrived = True
         _settle()
+        if layers and self._layer in self._viewer.layers:  # napari warns of two units side by side
+            self._layer.units = layers[-1][1].get("units", self._layer.units)[-2:]
         show_layers(self._viewer, layers, self._take_away)
 
     def _fail(self, error: Exception) -> None:

@@ -11,6 +11,8 @@ import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt bin
 
 from napari_xrf.plugin.forms.parts import column, wrapped
 
+_LEGEND_ALPHA = 130  # of 255: names are read, and peaks behind them seen
+
 
 class Plot(QWidget):  # type: ignore[misc]
     """Curves with a legend, and a readout below them.
@@ -66,7 +68,9 @@ class Plot(QWidget):  # type: ignore[misc]
         for side in ("left", "bottom"):
             self.plot.getAxis(side).setPen(foreground)
             self.plot.getAxis(side).setTextPen(foreground)
-        self.legend.setBrush(pg.mkBrush(background))
+        behind = pg.mkColor(background)
+        behind.setAlpha(_LEGEND_ALPHA)
+        self.legend.setBrush(pg.mkBrush(behind))
         self.color_legend()
 
     def color_legend(self) -> None:
