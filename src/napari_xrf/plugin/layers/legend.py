@@ -19,7 +19,7 @@ _LEGEND_KEY = "xrf_legend"
 _RISE_PIXELS = 14  # by which napari draws a name above its point
 _MARGIN = 0.12  # of the canvas: names are drawn beyond the extent of their points
 _TEXT_COLOR = "#999999"  # read on black and on white
-_STEP = 0.09  # of the map's height
+_STEP = 0.08  # of the longer side of the map
 _BELOW_EACH_OTHER, _BESIDE = 4, 3  # more names than the first stand in so many columns
 
 
@@ -38,7 +38,7 @@ def show_legend(viewer: Any, entries: Sequence[tuple[str, str]], over: Any) -> N
 
 
 def _legend(entries: Sequence[tuple[str, str]], shape: tuple[int, ...], size: Any) -> LayerData:
-    step = max(shape[0] * _STEP, 1.0)
+    step = _STEP * max(shape)
     across = 1 if len(entries) <= _BELOW_EACH_OTHER else _BESIDE
     rows = -(-len(entries) // across)
     places = [
