@@ -9,7 +9,7 @@ from napari_xrf.core.label_map import UNKNOWN_LABEL
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.minerals.classification import classify_minerals
 from napari_xrf.minerals.modal_table import modal_table
-from napari_xrf.minerals.search import plausible_minerals, visible_elements
+from napari_xrf.minerals.search import plausible_minerals, search_minerals, visible_elements
 from napari_xrf.physics.forward import expect_samples
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.reference.minerals import load_library, select_minerals
@@ -157,6 +157,15 @@ def test_plausible_minerals_show_only_found_elements():
     names = {mineral.name for mineral in chosen}
     assert {"quartz", "plagioclase", "calcite", "corundum", "spodumene", "graphite"} <= names
     assert not names & {"K-feldspar", "hematite", "pyrite", "zircon"}
+
+
+def test_a_tube_hardly_sees_sodium_so_that_its_absence_excludes_nothing():
+    cube, _ = mineral_cube(rock("quartz", "K-feldspar"), 300)
+    searched = search_minerals(known_map(cube), None)
+    assert "Na" not in searched.notes[-1]
+    names = {mineral.name for mineral in searched.minerals}
+    assert {"albite", "quartz"} <= names
+    assert not names & {"zircon", "pyrite"}
 
 
 def test_one_lanthanide_stands_for_all():

@@ -215,10 +215,8 @@ def learn_mineral_phases(
     if not mixed:
         ends = _sure_ends(binned, winner, told)
     candidates = _candidates(search, minerals)
-    # What is nowhere the only mineral may be a part everywhere.
-    needed = np.isin(templates.owner, np.append(columns, np.flatnonzero(candidates.blending)))
-    listed = every.of_rows(np.flatnonzero(needed))
-    whole = _with_library(search, listed, library, progress)
+    # What no pixel of the sample needed may be a small grain, or a part everywhere.
+    whole = _with_library(search, every, library, progress)
     names, sensitivity = name_phases(ends, whole, candidates, sensitivity)
     if mixed:
         members, parts = _parts_of([_held(name) for name in names])
@@ -240,7 +238,7 @@ def learn_mineral_phases(
         _groups(members, minerals),
         parts,
         sure,
-        sensitivity.adjust(listed).templates,
+        sensitivity.adjust(every).templates,
         _told(ends, names, whole.templates.minerals),
         pixels,
     )
@@ -488,7 +486,10 @@ def _candidates(search: MineralSearch, classes: list[tuple[int, ...]]) -> Candid
         return _ACCESSORY if usual else _RARE
 
     rarity = np.array([cost(mineral) for mineral in search.minerals])
-    return Candidates(number, classes, rarity, rarity == 0, _STEP, _TEMPER, False, found)
+    # Clays are common, but as a part of what is fine-grained: as a grain, a feldspar comes first.
+    clays = np.array([mineral.group == "clay" for mineral in search.minerals])
+    graded = np.where(clays, _ACCESSORY, rarity)
+    return Candidates(number, classes, graded, rarity == 0, _STEP, _TEMPER, False, found)
 
 
 def _told(ends: Sequence[End], names: Sequence[Name], minerals: tuple[Mineral, ...]) -> tuple[str, ...]:

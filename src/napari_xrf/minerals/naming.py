@@ -31,6 +31,9 @@ _SURE, _RESOLVED = 0.8, 0.95
 _UNLISTED = 0.2  # weight of an unlisted mineral that is just not better enough
 _UNLISTED_METAL, _SHOWN = 1.5, 0.01  # the same where it may be a metal; counts that show an element
 _ALIKE = 6.0  # in minus twice the log-likelihood: cannot be told apart
+_TOGETHER, _MOST_NAMES, _LEAST_WEIGHT = 0.9, 3, 0.05  # of names of a library: as many as are surely right
+_KINDS, _OF_GRAINS = 3, 0.25  # single minerals, and what part of a map they are where it has grains
+_STEP_OF_GRAINS = 30.0
 _ONE_LOOK = 0.3  # squared distance of the roots of two spectra of sum 1
 _LEAST_FOR_DOSE = 3
 _LEAST_FOR_USUAL = 3
@@ -254,6 +257,9 @@ def _decide_together(
         alone = bool(names) and not _is_rock(names, candidates)
         rarity = np.zeros_like(candidates.rarity) if alone else candidates.rarity
         known_as = replace(candidates, rarity=rarity)
+        # Where grains of minerals are, no mixture is called for by what one mineral explains, be it rare.
+        grains = bool(names) and not candidates.chosen and _has_grains(names, [end.size for end in ends])
+        blending = replace(candidates, rarity=0 * rarity, step=_STEP_OF_GRAINS) if grains else known_as
         for place, (end, table, known) in enumerate(zip(ends, tables, expected, strict=True)):
             totals = known.templates.totals
             seen = end.mean.sum()
@@ -262,7 +268,7 @@ def _decide_together(
             blend_totals = np.array([blend.total(known) for blend in table.blends])
             blends = np.array([blend.score for blend in table.blends]) / table.scale
             blends += _darkness(np.log(seen / blend_totals), dose, spread)
-            name = _or_blend(name, table, scores, blends, known, known_as, usual, settled)
+            name = _or_blend(name, table, scores, blends, known, blending, usual, settled)
             settled.update(name.minerals, *(members for members, _ in name.parts))
             named.append(name)
             bright[place] = np.log(seen / totals[name.point]) if name.point >= 0 else np.nan
@@ -270,7 +276,28 @@ def _decide_together(
         if np.isfinite(bright).sum() >= _LEAST_FOR_DOSE:
             dose = float(np.nanmedian(bright))
             spread = max(_DOSE_SPREAD, 2 * float(np.nanmedian(np.abs(bright - dose))))
-    return _of_one_map(_one_to_one(names if candidates.chosen else _without_even_mixtures(names)))
+    if not candidates.chosen:
+        names = _without_even_mixtures(_groups_of_one_map(names, [end.size for end in ends]))
+    return _of_one_map(_one_to_one(names))
+
+
+def _groups_of_one_map(names: tuple[Name, ...], sizes: Sequence[int]) -> tuple[Name, ...]:
+    """Give all ends that are most probably one mineral the names that most of their pixels allow."""
+    most = max(_MOST_NAMES, *(len(name.minerals) for name in names))
+    held: dict[int, dict[int, int]] = {}
+    for name, size in zip(names, sizes, strict=True):
+        for mineral in name.minerals:
+            own = held.setdefault(name.best, {})
+            own[mineral] = own.get(mineral, 0) + size
+    group = {best: tuple(sorted(sorted(own, key=lambda m: -own[m])[:most])) for best, own in held.items()}
+    return tuple(replace(name, minerals=group[name.best]) if name.minerals else name for name in names)
+
+
+def _has_grains(names: Sequence[Name], sizes: Sequence[int]) -> bool:
+    """Tell whether a good part of a map are single minerals of several kinds."""
+    single = [size if name.minerals else 0 for name, size in zip(names, sizes, strict=True)]
+    kinds = {name.best for name in names if name.minerals}
+    return len(kinds) >= _KINDS and sum(single) > _OF_GRAINS * sum(sizes)
 
 
 def _is_rock(names: Sequence[Name], candidates: Candidates) -> bool:
@@ -384,6 +411,8 @@ def _decide(
     if not _look_alike([int(table.points[best[m]]) for m in alike], expected):
         return Name((), 1.0, misfit, -1, stranger, better)
     weight = {m: float(np.exp(-0.5 * candidates.temper * (score - lowest))) for m, score in inside.items()}
+    if not candidates.chosen:
+        alike = _probable_together(alike, weight, best, table, expected)
     unlisted = _UNLISTED * float(np.exp(0.5 * candidates.temper * min(better - margin, 0.0)))
     own_weight = sum(weight[m] for m in alike)
     if alone:
@@ -395,6 +424,25 @@ def _decide(
     probability = own_weight / (sum(weight.values()) + unlisted)
     winner = min(inside, key=lambda mineral: inside[mineral])
     return Name(alike, probability, misfit, int(table.points[best[first]]), stranger, better, winner)
+
+
+def _probable_together(
+    alike: tuple[int, ...],
+    weight: dict[int, float],
+    best: dict[int, int],
+    table: _Table,
+    expected: Expected,
+) -> tuple[int, ...]:
+    """Return what an end may be, with those of one look that share its probability until most is held."""
+    for mineral in sorted(set(weight) - set(alike), key=lambda m: -weight[m]):
+        own = sum(weight[m] for m in alike)
+        full = len(alike) >= _MOST_NAMES or own > _TOGETHER * sum(weight.values())
+        if full or weight[mineral] < _LEAST_WEIGHT * own:
+            break
+        more = (*alike, mineral)
+        if _look_alike([int(table.points[best[m]]) for m in more], expected):
+            alike = more
+    return tuple(sorted(alike))
 
 
 def _look_alike(points: Sequence[int], expected: Expected) -> bool:

@@ -24,6 +24,8 @@ LOWEST_KEV_PHOTONS = 0.9
 LEAST_PART = 0.02  # an element of less weight in a mineral may escape notice
 LANTHANIDES = range(57, 72)  # they occur together, and their L lines overlap: one found stands for all
 LIGHTEST = 11  # lines of lighter elements are absorbed by windows, coatings and air
+# Of sodium's photons windows and air leave few: a tube's map of albite mostly lacks its line.
+_SURELY_SEEN_KEV = 1.2
 _STRONG = 0.05  # of a family's photons: weaker lines of what surrounds the sample do no harm
 _WINDOW = 0.9  # FWHM to either side of a line
 _PRESENT = 0.5  # probability from which an element counts as found
@@ -185,9 +187,11 @@ def _auto_minerals(
         if entry.probability >= _PRESENT and entry.element not in elsewhere
     ]
     listed = [element for element in known.cube.elements if element not in {*found, *elsewhere}]
-    chosen = plausible_minerals(
-        library, {*found, *listed}, *energy_range(known.instrument), known.instrument.source.highest_kev
-    )
+    low, high = energy_range(known.instrument)
+    if not isinstance(known.instrument.source, ElectronBeam):
+        low = max(low, _SURELY_SEEN_KEV)
+    highest = known.instrument.source.highest_kev
+    chosen = plausible_minerals(library, {*found, *listed}, low, high, highest)
     also = f" and those that the file lists ({', '.join(listed)})" if listed else ""
     return chosen, (
         f"looked for are the {len(chosen)} minerals of the library whose visible elements are all among "

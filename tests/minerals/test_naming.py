@@ -1,0 +1,70 @@
+"""What ends of mixing are called."""
+
+import numpy as np
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.minerals.comparison_of_ends import Comparison
+from napari_xrf.minerals.ends import End
+from napari_xrf.minerals.naming import Candidates, name_ends
+from napari_xrf.minerals.templates import EnergyBins, Templates
+from napari_xrf.minerals.traces import Expected, Families
+from napari_xrf.reference.minerals import load_library, select_minerals
+
+BINS = EnergyBins(EnergyAxis(1.0, 0.05, 240), np.arange(240), np.arange(240) + 1)
+
+
+def seen(scatter, first):
+    """A spectrum of three lines, the first one that strong, on flat scatter, (240,) of sum 1."""
+    lines = np.exp(-0.5 * ((BINS.energies[:, None] - [1.6, 2.3, 3.2]) / 0.1) ** 2) @ [first, 1.0, 0.2]
+    return (1 - scatter) * lines / lines.sum(), np.full(BINS.size, scatter / BINS.size)
+
+
+def expected(*spectra):
+    """What is expected of as many minerals, equally bright."""
+    lines, continuum = (np.array(part) for part in zip(*spectra, strict=True))
+    names = ["olivine", "serpentine", "orthopyroxene", "talc"][: len(spectra)]
+    minerals = select_minerals(load_library(), names)
+    bright = np.full(len(names), 1e4)
+    templates = Templates(lines, continuum, np.arange(len(names)), minerals, BINS, bright)
+    shape = np.exp(-0.5 * ((BINS.energies - 3.7) / 0.1) ** 2)
+    families = Families(("Ca K",), ("Ca",), shape[None] / shape.sum(), np.array([1e3]))
+    return Expected(templates, families, np.zeros((len(names), 1)))
+
+
+def named(known, spectrum, *, chosen=True, temper=0.7):
+    number = len(known.templates.minerals)
+    every = tuple(range(number))
+    candidates = Candidates(
+        number, [every], np.zeros(number), np.ones(number, dtype=bool), 30.0, temper, chosen
+    )
+    (name,) = name_ends([End(0, 100, 1e5 * spectrum)], [Comparison(known)], candidates, np.log(0.1))
+    return name
+
+
+def test_a_mineral_does_not_win_for_scattering_little():
+    # Olivine was serpentine in an ultramafic rock, whose scatter, and its errors, are smaller.
+    known = expected(seen(0.15, 1.0), seen(0.1, 0.85))
+    ripple = 1 + 0.03 * (-1.0) ** np.arange(BINS.size)  # as models differ from measurements
+    assert named(known, sum(seen(0.15, 0.98)) * ripple).best == 0
+
+
+def test_alike_minerals_of_a_library_share_a_name_and_a_chosen_list_tells_more():
+    known = expected(seen(0.15, 1.0), seen(0.15, 0.935), seen(0.15, 0.5), seen(0.15, 0.2))
+    spectrum = sum(seen(0.15, 0.99))
+    alone, given = named(known, spectrum, chosen=False, temper=0.25), named(known, spectrum)
+    assert alone.minerals == (0, 1)
+    assert given.minerals == (0,)
+
+
+def test_what_lies_in_no_grain_is_a_mixture_only_where_no_single_mineral_explains_it():
+    """A rare mineral and a mixture of common ones that look alike: clays for spodumene in a pegmatite."""
+    known = expected(seen(0.15, 1.0), seen(0.15, 0.1), seen(0.15, 4.0), seen(0.15, 0.5))
+    rarity = np.array([0.0, 0.0, 0.0, 24.0])
+    candidates = Candidates(4, [(0,), (1,), (2,), (3,)], rarity, rarity == 0, 12.0, 0.25)
+    firsts = (0.5, 1.0, 0.1, 4.0)
+    ends = [End(min(place, 3), 100, 1e5 * sum(seen(0.15, first))) for place, first in enumerate(firsts)]
+    names = name_ends(ends, [Comparison(known)] * 4, candidates, np.log(0.1), blend=True)
+    assert [name.best for name in names] == [3, 0, 1, 2]
+    # Without grains the mixture of common minerals comes first.
+    (fine,) = name_ends(ends[:1], [Comparison(known)], candidates, np.log(0.1), blend=True)
+    assert fine.minerals != (3,)
