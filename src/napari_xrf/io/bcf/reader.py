@@ -30,6 +30,7 @@ LAYOUT = "Bruker BCF"
 _FOLDER = "EDSDatabase"
 _HEADER_LIMIT = 2**30  # a header of 10 GPixel of mosaic is no header
 _ROUNDING = 1e-3  # of all counts: instruments count the sum apart
+_MANY = 10**5  # counts: of fewer, every difference is told
 _AT_ONCE = 32 * 2**20  # bytes of dense counts below which unpacking all is quicker than indexing
 
 
@@ -159,7 +160,7 @@ def _differences(detectors: list[DetectorHeader], total: NDArray[np.uint64]) -> 
     if theirs == ours:
         return [f"The file's own sum spectrum differs from the sum of its pixels in {wrong} channels."]
     # Within the sum's own error, and small as those of instruments: a damaged byte moves more of a small map.
-    if 0 < abs(theirs - ours) <= min(ours**0.5, _ROUNDING * ours):
+    if ours >= _MANY and abs(theirs - ours) <= min(ours**0.5, _ROUNDING * ours):
         return []
     share = f" ({100 * (theirs - ours) / ours:+.2g} %)" if ours else ""
     return [
