@@ -5,6 +5,7 @@ import pytest
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
+from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
 from napari_xrf.maps.element_mapping import map_elements
 from napari_xrf.maps.fitted_spectrum import fit_sum
 from simulated_maps import FAMILIES, simulate_map
@@ -75,8 +76,16 @@ def test_single_families_can_be_chosen(simulated):
 
 
 def test_elements_are_found_where_none_are_named(simulated):
-    maps = map_elements(simulated.cube)
+    known = calibrate_map(simulated.cube)
+    maps = map_elements(known)
     assert {"Fe K", "Ca K", "Pb L", "As K", "Ti K"} <= set(maps.families)
+    # What pixels add up to is what the sum spectrum shows, and lines that it does not show have no map.
+    assert not {"As L", "Zn L"} & set(maps.families)
+    for one in find_elements(known):
+        own = [maps.families.index(family) for family in one.families]
+        variance = np.square(maps.standard_errors[own], dtype=float).sum() + one.standard_error**2
+        away = abs(maps.counts[own].sum(dtype=float) - one.net_counts)
+        assert away < 3 * np.sqrt(variance) + 0.05 * one.net_counts, one.element
 
 
 @pytest.mark.parametrize("excitation", [

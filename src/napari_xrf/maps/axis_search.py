@@ -77,7 +77,12 @@ def log_prior(offset: Array, gain: Array) -> Array:
 
 
 def likely_axes(
-    spectrum: Array, setting: Setting, peaks: tuple[Peak, ...], listed: tuple[str, ...] = (), most: int = 3
+    spectrum: Array,
+    setting: Setting,
+    peaks: tuple[Peak, ...],
+    listed: tuple[str, ...] = (),
+    most: int = 3,
+    rarest: bool = False,
 ) -> list[Axis]:
     """Return the likeliest changes of a spectrum's axis, apart from each other, the best first, and none.
 
@@ -86,8 +91,9 @@ def likely_axes(
     peaks are fitted by families of lines in their ratios, lines that ought to show and do not counting
     against a family. Axes more than 120 eV off are told where they explain clearly more of the peaks than
     any nearer one. The stated axis is among them where none of the others is within 8 eV of it.
+    Lines of the rarest elements count only where ``rarest``: among so many, chance matches are more.
     """
-    search = _AxisSearch(spectrum, setting, peaks[:_PEAKS], listed)
+    search = _AxisSearch(spectrum, setting, peaks[:_PEAKS], _families(setting, listed, rarest))
     coarse = search.best_of(_NEAR_OFFSETS, _NEAR_GAINS, _TRIED // 3)
     coarse += search.best_of(_FAR_OFFSETS, _FAR_GAINS, _TRIED)
     roughly = sorted((search.straightened(axis) for axis in coarse), key=lambda axis: -axis.score)[:_JUDGED]
@@ -124,7 +130,7 @@ class _Family:
 
 class _AxisSearch:
     def __init__(
-        self, spectrum: Array, setting: Setting, peaks: tuple[Peak, ...], listed: tuple[str, ...]
+        self, spectrum: Array, setting: Setting, peaks: tuple[Peak, ...], families: list[_Family]
     ) -> None:
         self.setting, self.peaks, self.spectrum = setting, peaks, spectrum
         self.at = np.array([peak.energy for peak in peaks])
@@ -133,7 +139,7 @@ class _AxisSearch:
         # The strongest count most: weak peaks may be Bragg reflections or sums of pulses.
         self.weight = np.sqrt(significance / significance[0]) * np.where(_are_sums(peaks), _SUM_WEIGHT, 1.0)
         self.errors = np.hypot(_RATIO_ERROR * self.counts, self.counts / significance)
-        self.families = _families(setting, listed)
+        self.families = families
         self._spread = np.array([family.spread_kev for family in self.families])
         self._main = np.array([family.energies[0] for family in self.families])
         self.fwhm = _seen_fwhm(spectrum, setting, peaks)
@@ -272,11 +278,11 @@ class _AxisSearch:
         return float(np.sqrt(total))
 
 
-def _families(setting: Setting, listed: tuple[str, ...]) -> list[_Family]:
+def _families(setting: Setting, listed: tuple[str, ...], rarest: bool) -> list[_Family]:
     """Return the families of likely elements, and the single lines that a tube's anode scatters."""
     highest = setting.highest_kev if setting.source is not None or setting.kind == "electron" else 60.0
     found = []
-    for element, odds in known_elements(listed):
+    for element, odds in known_elements(listed, rarest):
         for shell in SHELLS:
             edge = edge_energy(element, {"K": "K", "L": "L3", "M": "M5"}[shell])
             if not 0.2 < edge < 1.2 * highest:

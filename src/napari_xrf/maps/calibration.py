@@ -30,6 +30,7 @@ _FEWEST_COUNTS = 300.0
 # What files get wrong, one standard deviation: the offset and the gain.
 _OFFSET_KEV, _GAIN = 0.03, 0.002
 _USUAL_SHIFT_KEV = 0.12
+_MUCH = 0.7  # part of the peaks on lines of an axis, beyond which no rarer element is sought
 _FAR = 12.0  # log-odds by which an axis further off must be better
 _MATCHED = 0.5  # part of the peaks, by the root of their significance, that an axis must explain
 _FWHM_RANGE_EV = (90.0, 320.0)  # at Mn Kα: from the best drift detectors to bad ones
@@ -151,12 +152,18 @@ def _likeliest(
 ) -> tuple[Setting, Explanation, bool]:
     """Refine from the likeliest axes; return the best result, and whether another is nearly as good."""
     tried: list[tuple[Axis, Setting, Explanation]] = []
-    for start in likely_axes(counts, setting, peaks, elements):
-        # A far axis does not stand before one near the file's was looked at.
-        near = any(not _is_far(axis) for axis, _, _ in tried)
-        found = near and min(explained.best.misfit for _, _, explained in tried) < _POOR
-        if not (found and start.score < max(axis.score for axis, _, _ in tried) - _CLEAR):
-            tried.append((start, *_from_start(counts, setting, excitation, start, elements, progress)))
+    for rarest in (False, True):  # the main element may be one of the rarest, where no other explains much
+        for start in likely_axes(counts, setting, peaks, elements, rarest=rarest):
+            # A far axis does not stand before one near the file's was looked at.
+            near = any(not _is_far(axis) for axis, _, _ in tried)
+            found = near and min(explained.best.misfit for _, _, explained in tried) < _POOR
+            if found and start.score < max(axis.score for axis, _, _ in tried) - _CLEAR:
+                continue
+            if all(start.apart(axis, _RIVAL_KEV) for axis, _, _ in tried) or not rarest:
+                tried.append((start, *_from_start(counts, setting, excitation, start, elements, progress)))
+        told = max(axis.explained for axis, _, _ in tried) > _MUCH
+        if told or min(explained.best.misfit for _, _, explained in tried) < _POOR:
+            break
     temper = min(explained.best.misfit for _, _, explained in tried)
     tried.sort(key=lambda one: -_likelihood(one, temper))
     if len(tried) > 1 and temper > (_POOR if _is_far(tried[0][0]) else _SCATTERED):

@@ -131,10 +131,11 @@ def ordered_families(element: str, setting: Setting) -> tuple[str, ...]:
     return ()
 
 
-def known_elements(listed: tuple[str, ...] = ()) -> list[tuple[str, float]]:
-    """Return the elements that samples may hold, with their log-odds."""
+def known_elements(listed: tuple[str, ...] = (), rarest: bool = False) -> list[tuple[str, float]]:
+    """Return the elements that samples may hold, with their log-odds; the very rare too where ``rarest``."""
     every = (xraylib.AtomicNumberToSymbol(number) for number in range(6, HEAVIEST + 1))
-    return [(element, log_odds(element, listed)) for element in every if element not in NEVER]
+    odds = ((element, log_odds(element, listed)) for element in every if element not in NEVER)
+    return [(element, odd) for element, odd in odds if rarest or odd > _VERY_RARE]
 
 
 def log_odds(element: str, listed: tuple[str, ...] = ()) -> float:

@@ -96,6 +96,12 @@ class Evidence:
         return self.odds - _WRONG_RATIO * (self.disagree and self.odds < _DOUBTFUL)
 
     @property
+    def lines_missing(self) -> bool:
+        """Whether lines beside the main peak ought to be seen and are not: of sums of pulses, for one."""
+        unseen = self.siblings is not None and self.siblings < _SIGNIFICANT
+        return unseen and self.disagree and self.odds < _DOUBTFUL
+
+    @property
     def seen_beside(self) -> bool:
         """Whether lines beside the main peak are seen: As below Pb is told by its Kβ."""
         return self.siblings is not None and self.siblings >= _SEEN_SIBLINGS
@@ -110,7 +116,7 @@ class FoundElement:
     element
         Symbol.
     families
-        Its line families in the fitted range, the best excited first.
+        Its line families that are seen in the fitted range, the best excited first.
     net_counts, standard_error
         Counts of these families in the whole map (or in the pixels where it was found), and their error.
     probability
@@ -164,9 +170,10 @@ def judge(spectrum: SpectrumFit, best: Explained, weighed: dict[int, Evidence]) 
         if probability > 0:
             one = spectrum.pool[position]
             own = np.flatnonzero(np.isin(best.index, spectrum.own[position]))
-            counts, error = _net(one, best, own, best.misfit)
+            families = _shown_families(spectrum, best, one, own)
+            counts, error = _net(one, families, best, own, best.misfit)
             found.append(
-                (position, FoundElement(one.element, one.mapped, counts, error, probability, evidence=seen))
+                (position, FoundElement(one.element, families, counts, error, probability, evidence=seen))
             )
     return _also_in_maps(spectrum, best, found)
 
@@ -200,6 +207,7 @@ def may_be_reported(seen: Evidence) -> bool:
     return (
         not seen.hidden
         and seen.tested_odds >= _LEAST_LOG_ODDS
+        and not (seen.part < _SMALL_PART and seen.lines_missing)
         and seen.significance >= _SIGNIFICANT
         and (seen.contrast >= _NOTICEABLE or seen.seen_beside)
     )
@@ -244,7 +252,7 @@ def _evidence(
 ) -> Evidence:
     one, temper = spectrum.pool[position], best.misfit
     siblings = _siblings(spectrum, best, own, temper)
-    counts, _ = _net(one, best, own, temper)
+    counts, _ = _net(one, one.mapped, best, own, temper)
     reflections = (len(best.content.strays) + _STRAYS_UNSEEN) / _STRAY_RANGE_KEV * _SAME_PLACE_KEV
     contrast, hidden = _prominence(spectrum, best, own)
     error = float(best.fit.errors[own[0]]) * math.sqrt(temper)
@@ -297,9 +305,24 @@ def _strange(spectrum: SpectrumFit, family: str, top: float) -> float:
     return part * float(spectrum.counts.sum())
 
 
-def _net(one: Candidate, best: Explained, own: NDArray[np.intp], temper: float) -> tuple[float, float]:
-    """Return the counts of an element's families, and their standard error."""
-    told = own[[one.families.index(family) for family in one.mapped]]
+def _shown_families(
+    spectrum: SpectrumFit, best: Explained, one: Candidate, own: NDArray[np.intp]
+) -> tuple[str, ...]:
+    """Return the families of an element that stand out; maps of others would hold the noise above 0."""
+    amplitudes, columns = best.fit.amplitudes[own], spectrum.columns[best.index[own]]
+    tops = columns.argmax(axis=1)
+    heights = amplitudes * columns[np.arange(own.size), tops]
+    stands_out = heights > _NOTICEABLE * (best.fit.model[tops] - heights)
+    stands_out &= amplitudes > _SIGNIFICANT * best.fit.errors[own] * math.sqrt(best.misfit)
+    seen = dict(zip(one.families, stands_out.tolist(), strict=True))
+    return tuple(family for family in one.mapped if seen[family] or family == one.families[0])
+
+
+def _net(
+    one: Candidate, families: tuple[str, ...], best: Explained, own: NDArray[np.intp], temper: float
+) -> tuple[float, float]:
+    """Return the counts of some families of an element, and their standard error."""
+    told = own[[one.families.index(family) for family in families]]
     counts = float(best.fit.amplitudes[told].sum())
     variance = float(best.fit.covariance[np.ix_(told, told)].sum())
     return counts, math.sqrt(max(variance, float((best.fit.errors[told] ** 2).min())) * temper)
