@@ -19,9 +19,7 @@ from napari_xrf.minerals.traces import Expected
 
 _BIN_ERROR, _SHAPE_ERROR = 0.02, 0.15
 _SURE = 3.0  # standard deviations
-# Per cent by weight of an element that a mineral has no place for, and that a mixture has not, which may
-# hold a little of another mineral.
-_MOST_FOREIGN, _MOST_BESIDE = 2.0, 5.0
+_MOST_FOREIGN = 5.0  # per cent by weight of an element that a mineral, or a mixture, has no place for
 _LEAST_FOREIGN = 0.01  # and of the counts
 _MUST_SHOW = 0.02  # of the counts
 _LACKING = 0.25  # of what a mineral must show
@@ -90,7 +88,6 @@ def contradictions(
     sizes = np.maximum(np.linalg.norm(scaled, axis=1), 1e-12)
     normal = (scaled @ scaled.T) / np.outer(sizes, sizes) + 1e-6 * np.eye(sizes.size)
     errors = np.sqrt(np.diag(np.linalg.inv(normal))) / sizes
-    most = _MOST_FOREIGN if np.unique(templates.owner[points]).size == 1 else _MOST_BESIDE
     total = 1 / float((shares / templates.totals[points]).sum())
     found = []
     for place, family in enumerate(looked.tolist()):
@@ -98,7 +95,7 @@ def contradictions(
         seen, error = float(amounts[place]), _SURE * float(errors[place])
         percent = total / families.per_percent[family]
         too_much = seen - error - high
-        if too_much > _LEAST_FOREIGN and too_much * percent > most and high < _LACKING * seen:
+        if too_much > _LEAST_FOREIGN and too_much * percent > _MOST_FOREIGN and high < _LACKING * seen:
             found.append(Contradiction(families.names[family], seen, high, (seen - high) * percent))
         elif low > _MUST_SHOW and seen + error < _LACKING * low:
             found.append(Contradiction(families.names[family], seen, low, (seen - low) * percent))
