@@ -158,7 +158,9 @@ def test_argon_is_looked_for_in_helium_that_is_stated():
     known = calibrate_map(described(leaking_helium(), "pixl-breadboard"))
     assert known.cube.excitation.atmosphere == "helium"
     assert not known.doubt
-    assert "Ar" in {one.element for one in explain(known.sum_spectrum, known.setting, thorough=False).elements}
+    assert "Ar" in {
+        one.element for one in explain(known.sum_spectrum, known.setting, thorough=False).elements
+    }
 
 
 def film_of(ug_per_cm2: float) -> SpectralCube:
