@@ -3,6 +3,7 @@
 import json
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -139,3 +140,20 @@ def test_a_zarr_that_is_replaced_keeps_link_and_permissions_and_is_never_lost(tm
     with pytest.raises(FileError), atomic_write.replacing_folder(path, ".zgroup") as folder:
         folder.rmdir()  # the second rename fails
     assert [one.name for one in real.parent.iterdir()] == ["rock.zarr"]
+
+
+def test_a_replaced_folder_whose_name_cannot_be_given_back_is_kept(tmp_path, cube, monkeypatch):
+    path = tmp_path / "rock.zarr"
+    io.write(path, cube)
+    rename = Path.replace
+
+    def refused(old, target):
+        if Path(target) == path:
+            raise PermissionError("the disk has become read-only")
+        return rename(old, target)
+
+    monkeypatch.setattr(Path, "replace", refused)
+    with pytest.raises(FileError, match="read-only"):
+        io.write(path, cube)
+    (kept,) = tmp_path.iterdir()
+    assert (kept / ".zgroup").is_file()

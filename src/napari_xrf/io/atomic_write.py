@@ -106,7 +106,6 @@ def replacing_folder(path: str | Path, mark: str) -> Iterator[Path]:
     finally:
         _drop(temporary)
         _put_back(old, target)
-        _drop(old)
 
 
 @contextmanager
@@ -139,7 +138,8 @@ def sweep(folder: Path) -> None:
             if match and Path(entry.path) not in _mine and _is_left(entry, match):
                 if entry.is_dir() and entry.name.endswith(_OLD):
                     _put_back(Path(entry.path), folder / entry.name[match.end() :].removesuffix(_OLD))
-                _drop(Path(entry.path))
+                else:
+                    _drop(Path(entry.path))
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -236,10 +236,13 @@ def _places(given: Path) -> tuple[Path, Path]:
 
 
 def _put_back(old: Path, target: Path) -> None:
-    """Give a folder its name again where nothing took its place."""
-    if not target.exists():
-        with contextlib.suppress(OSError):
-            old.replace(target)
+    """Remove a folder that was replaced, or give it its name again where nothing took its place."""
+    if target.exists():
+        _drop(old)
+        return
+    with contextlib.suppress(OSError):  # it stays under its hidden name, for the next sweep
+        old.replace(target)
+    _mine.discard(old)
 
 
 def _drop(temporary: Path) -> None:
