@@ -118,25 +118,15 @@ def _summarized(folder: Path, entries: Sequence[Entry], before: int) -> Answer:
 
 @dataclass(frozen=True)
 class VerbWork:
-    """Does a verb on one file; picklable.
+    """Does a verb on one file; picklable."""
 
-    Attributes
-    ----------
-    verb, options
-        The verb, and its options as the recipe gives them.
-    words
-        The same as the command line's words.
-    output
-        Name of the file that the verb writes; None where it writes none, empty where it fills a folder.
-    perform
-        What runs words.
-    """
-
+    # verb, options: the verb, and its options as the recipe gives them
     verb: str
     options: Mapping[str, Any]
-    words: tuple[str, ...]
+    words: tuple[str, ...]  # the same as the command line's words
+    # Name of the file that the verb writes; None where it writes none, empty where it fills a folder
     output: str | None
-    perform: Perform
+    perform: Perform  # what runs words
 
     def __call__(self, file: Path, folder: Path) -> tuple[Any, Sequence[str]]:
         """Do it, writing to a folder."""

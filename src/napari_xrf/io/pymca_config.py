@@ -16,19 +16,12 @@ _LARGEST = 2**24
 
 @dataclass(frozen=True)
 class PymcaConfig:
-    """What is taken over of a fit configuration.
+    """What is taken over of a fit configuration."""
 
-    Attributes
-    ----------
-    offset_kev, width_kev
-        Of the energy axis, as the fit starts from it.
-    families
-        ``"Fe K"``, ``"Pb L"``: groups of single lines (Ka, L3) stand for their whole family.
-    """
-
+    # offset_kev, width_kev: of the energy axis, as the fit starts from it
     offset_kev: float
     width_kev: float
-    families: tuple[str, ...]
+    families: tuple[str, ...]  # "Fe K", "Pb L": groups of single lines (Ka, L3) stand for their whole family
 
 
 def read_pymca_config(path: str | Path) -> PymcaConfig:

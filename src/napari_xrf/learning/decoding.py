@@ -31,20 +31,12 @@ _LEAST_SHARE = 1e-4  # of a map's code, below which an element is not listed
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A map made from its edited code.
+    """A map made from its edited code."""
 
-    Attributes
-    ----------
-    cube
-        Expected counts on the model's axis; a pixel without changes keeps its number of counts.
-    code
-        Element → mean share of the code before the changes, the largest first.
-    explained
-        Part of the variance of the sum spectrum that the code without changes explains, at most 1.
-    """
-
+    # Expected counts on the model's axis; a pixel without changes keeps its number of counts
     cube: SpectralCube
-    code: Mapping[str, float]
+    code: Mapping[str, float]  # element → mean share of the code before the changes, the largest first
+    # Part of the variance of the sum spectrum that the code without changes explains, at most 1
     explained: float
 
 

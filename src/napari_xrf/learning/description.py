@@ -26,21 +26,13 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class ProbabilityCalibration:
-    """How outputs become probabilities and decisions; fitted on validation spectra.
+    """How outputs become probabilities and decisions; fitted on validation spectra."""
 
-    Attributes
-    ----------
-    temperature
-        Logits are divided by it; 1 leaves them.
-    thresholds
-        Probability from which each of the K names counts as present; one number serves all.
-    set_level
-        Probability that a set of names holds where one name is not warranted (:mod:`.answer_sets`); None:
-        the model's classes are single answers.
-    """
-
-    temperature: float = 1.0
+    temperature: float = 1.0  # logits are divided by it; 1 leaves them
+    # Probability from which each of the K names counts as present; one number serves all
     thresholds: tuple[float, ...] = (0.5,)
+    # Probability that a set of names holds where one name is not warranted (answer_sets); None: the model's
+    # classes are single answers
     set_level: float | None = None
 
     def __post_init__(self) -> None:

@@ -33,27 +33,15 @@ _OF_TRAINING = ("learning_rate", "weight_decay", "optimizer", "batch_size")
 
 @dataclass(frozen=True)
 class Dimension:
-    """One hyper-parameter of a search: values to choose from, or a range of numbers.
+    """One hyper-parameter of a search: values to choose from, or a range of numbers."""
 
-    Attributes
-    ----------
-    name
-        ``"network.hidden"``: where it belongs, and which it is.
-    choices
-        Empty for a range.
-    log
-        Whether numbers are drawn evenly in the logarithm.
-    step
-        Of whole numbers that are not.
-    """
-
-    name: str
-    choices: tuple[Any, ...] = ()
+    name: str  # "network.hidden": where it belongs, and which it is
+    choices: tuple[Any, ...] = ()  # empty for a range
     low: float = 0.0
     high: float = 0.0
     whole: bool = False
-    log: bool = False
-    step: int = 1
+    log: bool = False  # whether numbers are drawn evenly in the logarithm
+    step: int = 1  # of whole numbers that are not
 
     @property
     def place(self) -> tuple[str, str]:

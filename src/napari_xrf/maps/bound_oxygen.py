@@ -37,27 +37,14 @@ _NEVER_METAL_PART, _HALIDE_PART = 0.03, 0.7  # of the atoms; of the charge
 
 @dataclass(frozen=True, eq=False)
 class OxygenChoice:
-    """How oxygen is found, and what follows.
+    """How oxygen is found, and what follows."""
 
-    Attributes
-    ----------
-    oxygen
-        ``"stoichiometry"``, ``"measured"`` or ``"none"``.
-    fitted
-        The composition with it.
-    notes
-        What is to be said of it.
-    rival
-        The composition the other way, where the spectrum alone decides between the two.
-    doubt
-        Probability of the other way.
-    """
-
-    oxygen: str
-    fitted: FittedExcitation
-    notes: tuple[str, ...] = ()
+    oxygen: str  # "stoichiometry", "measured" or "none"
+    fitted: FittedExcitation  # the composition with it
+    notes: tuple[str, ...] = ()  # what is to be said of it
+    # The composition the other way, where the spectrum alone decides between the two
     rival: FittedExcitation | None = None
-    doubt: float = 0.0
+    doubt: float = 0.0  # probability of the other way
 
 
 def choose_oxygen(

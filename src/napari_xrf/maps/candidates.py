@@ -45,24 +45,13 @@ _FAINT_LINE_KEV = {"electron": 0.2, "tube": 0.95, "monochromatic": 0.95, None: 0
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """An element that a spectrum may hold.
+    """An element that a spectrum may hold."""
 
-    Attributes
-    ----------
-    element
-        Symbol.
-    families
-        All its families in range; the first is the one whose peaks must be there.
-    columns
-        (F, E) expected spectra of the families, each with a sum of 1 over the whole axis.
-    log_odds
-        Natural logarithm of the prior odds.
-    """
-
-    element: str
-    families: tuple[str, ...]
+    element: str  # symbol
+    families: tuple[str, ...]  # all its families in range; the first is the one whose peaks must be there
+    # (F, E) expected spectra of the families, each with a sum of 1 over the whole axis
     columns: NDArray[np.float64]
-    log_odds: float
+    log_odds: float  # natural logarithm of the prior odds
 
     @property
     def mapped(self) -> tuple[str, ...]:

@@ -102,43 +102,20 @@ class Recipe:
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """A composition and how it was reached.
+    """A composition and how it was reached."""
 
-    Attributes
-    ----------
-    fractions
-        Element → weight fraction, of a sum of 1; less ``rest``.
-    rest
-        Weight fraction of light matter without lines, where the dose tells it.
-    counts
-        Net counts by family.
-    families
-        Element → the families that decided, the weightiest first.
-    variances
-        Relative, of each family, by which those of an element are weighted.
-    expected
-        Counts by family per unit of dose.
-    recipe, instrument
-        What it was made with.
-    scale
-        Measured over expected counts.
-    mass_per_area
-        Of a film, µg/cm²; NaN where the dose is not known.
-    converged
-        Whether it settled.
-    """
-
-    fractions: dict[str, float]
-    rest: float
-    counts: Mapping[str, NetCounts]
-    families: Mapping[str, tuple[str, ...]]
-    variances: Mapping[str, float]
-    expected: Mapping[str, float]
+    fractions: dict[str, float]  # element → weight fraction, of a sum of 1; less rest
+    rest: float  # weight fraction of light matter without lines, where the dose tells it
+    counts: Mapping[str, NetCounts]  # net counts by family
+    families: Mapping[str, tuple[str, ...]]  # element → the families that decided, the weightiest first
+    variances: Mapping[str, float]  # relative, of each family, by which those of an element are weighted
+    expected: Mapping[str, float]  # counts by family per unit of dose
+    # recipe, instrument: what it was made with
     recipe: Recipe
     instrument: Instrument
-    scale: float
-    mass_per_area: float
-    converged: bool
+    scale: float  # measured over expected counts
+    mass_per_area: float  # of a film, µg/cm²; NaN where the dose is not known
+    converged: bool  # whether it settled
 
 
 def smooth_error(instrument: Instrument, fitted: FittedOptic | None = None) -> float:

@@ -34,21 +34,11 @@ _Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class LowRankCounts:
-    """Expected counts (Y, X, E) as a few maps times their spectra; slices are made when asked for.
+    """Expected counts (Y, X, E) as a few maps times their spectra; slices are made when asked for."""
 
-    Attributes
-    ----------
-    scores
-        (Y, X, K) float32.
-    spectra
-        (K, E) float32; a slice is their product, not below 0.
-    scale
-        (Y, X) float32: brings each pixel to its measured number of counts.
-    """
-
-    scores: NDArray[np.float32]
-    spectra: NDArray[np.float32]
-    scale: NDArray[np.float32]
+    scores: NDArray[np.float32]  # (Y, X, K) float32
+    spectra: NDArray[np.float32]  # (K, E) float32; a slice is their product, not below 0
+    scale: NDArray[np.float32]  # (Y, X) float32: brings each pixel to its measured number of counts
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -69,20 +69,11 @@ def map_elements(
 
 @dataclass(frozen=True, eq=False)
 class ElementPlan:
-    """What all pixels of a map share when its elements are mapped: any rows of it give the same maps.
+    """What all pixels of a map share when its elements are mapped: any rows of it give the same maps."""
 
-    Attributes
-    ----------
-    families
-        K names.
-    windows
-        Of ``"window"``.
-    solver, fitted
-        Of ``"fit"``, and the channels that it takes; None for windows.
-    """
-
-    families: tuple[str, ...]
-    windows: tuple[EnergyWindow, ...] = ()
+    families: tuple[str, ...]  # K names
+    windows: tuple[EnergyWindow, ...] = ()  # of "window"
+    # solver, fitted: of "fit", and the channels that it takes; None for windows
     solver: PixelSolver | None = None
     fitted: slice | None = None
 

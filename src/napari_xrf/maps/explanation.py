@@ -34,31 +34,16 @@ _REPLACEMENTS = 2  # tried in the place of an element
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """A spectrum explained by elements and surroundings.
+    """A spectrum explained by elements and surroundings."""
 
-    Attributes
-    ----------
-    setting
-        What the spectrum was measured with, on channels of about 20 eV.
-    elements
-        The candidates in the model.
-    found
-        Those that are there beyond doubt.
-    strays
-        Peaks of no element.
-    spectrum, best
-        All columns, and the fit with those elements and peaks.
-    weighed
-        What speaks for each of the elements, where they were judged.
-    """
-
-    setting: Setting
-    elements: tuple[Candidate, ...]
-    found: tuple[FoundElement, ...]
-    strays: tuple[Stray, ...]
+    setting: Setting  # what the spectrum was measured with, on channels of about 20 eV
+    elements: tuple[Candidate, ...]  # the candidates in the model
+    found: tuple[FoundElement, ...]  # those that are there beyond doubt
+    strays: tuple[Stray, ...]  # peaks of no element
+    # spectrum, best: all columns, and the fit with those elements and peaks
     spectrum: SpectrumFit
     best: Explained
-    weighed: tuple[Evidence, ...] = ()
+    weighed: tuple[Evidence, ...] = ()  # what speaks for each of the elements, where they were judged
 
     @property
     def model(self) -> Array:

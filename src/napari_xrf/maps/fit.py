@@ -35,30 +35,14 @@ _RIDGE = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class PixelSolver:
-    """What the fits of all pixels share.
+    """What the fits of all pixels share."""
 
-    Attributes
-    ----------
-    projection
-        (E, K) float32: the columns times the weights, energy first.
-    normal
-        (K, K) normal matrix N.
-    inverse
-        (K, K) its inverse, by pseudo-inverse where columns depend on each other.
-    spread
-        (K, K) S, fitted counts → variances.
-    floor
-        (K,) variance of an empty pixel.
-    few
-        Whether the map has so few pixels that compiled code is not worth loading.
-    """
-
-    projection: NDArray[np.float32]
-    normal: NDArray[np.float64]
-    inverse: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    floor: NDArray[np.float64]
-    few: bool = False
+    projection: NDArray[np.float32]  # (E, K) float32: the columns times the weights, energy first
+    normal: NDArray[np.float64]  # (K, K) normal matrix N
+    inverse: NDArray[np.float64]  # (K, K) its inverse, by pseudo-inverse where columns depend on each other
+    spread: NDArray[np.float64]  # (K, K) S, fitted counts → variances
+    floor: NDArray[np.float64]  # (K,) variance of an empty pixel
+    few: bool = False  # whether the map has so few pixels that compiled code is not worth loading
 
 
 def make_solver(

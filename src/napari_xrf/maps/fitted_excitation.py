@@ -35,24 +35,13 @@ _ROUNDS, _STANDARD_ROUNDS, _SETTLED, _EASED = 5, 3, 0.01, 0.6
 
 @dataclass(frozen=True, eq=False)
 class FittedExcitation:
-    """A composition, and the instrument that its spectrum speaks for.
+    """A composition, and the instrument that its spectrum speaks for."""
 
-    Attributes
-    ----------
-    recipe
-        With that instrument.
-    solution
-        The composition.
-    scatter_ratio
-        Measured over expected scatter, both over the lines' counts; NaN where it was not fitted.
-    notes
-        What is to be said of it.
-    """
-
-    recipe: Recipe
-    solution: Solution
+    recipe: Recipe  # with that instrument
+    solution: Solution  # the composition
+    # Measured over expected scatter, both over the lines' counts; NaN where it was not fitted
     scatter_ratio: float
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what is to be said of it
 
 
 def fit_excitation(

@@ -36,30 +36,16 @@ _LEAST_GROUPS, _LEAST_COUNTS = 12, 20.0
 
 @dataclass(frozen=True, eq=False)
 class FittedOptic:
-    """A lens' transmission as the scattered background tells it.
+    """A lens' transmission as the scattered background tells it."""
 
-    Attributes
-    ----------
-    optic
-        Its transmission.
-    knots_kev
-        (K,) where it was bent.
-    covariance
-        (K, K) of ln(transmission) at the knots.
-    shares
-        Family → (K,) what the source around each knot makes of its counts, of a sum of 1.
-    scatter_ratio
-        Measured over expected scatter, both over the lines' counts.
-    misfit, groups
-        What the fit of the scattered background leaves: a sum of squares over that many groups of channels,
-        that of what bends the lens included.
-    """
-
-    optic: OpticTransmission
-    knots_kev: Floats
-    covariance: Floats
+    optic: OpticTransmission  # its transmission
+    knots_kev: Floats  # (K,) where it was bent
+    covariance: Floats  # (K, K) of ln(transmission) at the knots
+    # Family → (K,) what the source around each knot makes of its counts, of a sum of 1
     shares: Mapping[str, Floats]
-    scatter_ratio: float
+    scatter_ratio: float  # measured over expected scatter, both over the lines' counts
+    # misfit, groups: what the fit of the scattered background leaves: a sum of squares over that many groups
+    # of channels, that of what bends the lens included
     misfit: float
     groups: int
 

@@ -26,28 +26,15 @@ _IMITATED = 1e-3  # a column of which less is left beside the others is one of t
 
 @dataclass(frozen=True, eq=False)
 class JointFit:
-    """A fitted spectrum.
+    """A fitted spectrum."""
 
-    Attributes
-    ----------
-    amplitudes, errors
-        (K,) of the columns.
-    covariance
-        (K, K) of the unbounded amplitudes.
-    model
-        (G,) fitted counts, deviations included.
-    chi_square
-        The minimum reached, the prior's part included.
-    deviations
-        (D,) amplitudes of the deviations.
-    """
-
+    # amplitudes, errors: (K,) of the columns
     amplitudes: Array
     errors: Array
-    covariance: Array
-    model: Array
-    chi_square: float
-    deviations: Array
+    covariance: Array  # (K, K) of the unbounded amplitudes
+    model: Array  # (G,) fitted counts, deviations included
+    chi_square: float  # the minimum reached, the prior's part included
+    deviations: Array  # (D,) amplitudes of the deviations
 
 
 class Problem:
@@ -125,22 +112,13 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Projected:
-    """Columns of a problem once its deviations are eliminated.
+    """Columns of a problem once its deviations are eliminated."""
 
-    Attributes
-    ----------
-    columns, weighted
-        (K, G) A and A V⁻¹.
-    half
-        (D, K) L⁻¹ Cᵀ.
-    onto
-        (K,) b'.
-    """
-
+    # columns, weighted: (K, G) A and A V⁻¹
     columns: Array
     weighted: Array
-    half: Array
-    onto: Array
+    half: Array  # (D, K) L⁻¹ Cᵀ
+    onto: Array  # (K,) b'
 
     def normal(self, others: Index | slice) -> Array:
         """Return N' between all columns and others."""

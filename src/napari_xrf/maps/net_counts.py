@@ -29,22 +29,14 @@ _SCALED_FROM_KEV, _LEAST_SHAPE = 1.0, 0.01  # where a modelled continuum is scal
 
 @dataclass(frozen=True)
 class NetCounts:
-    """Counts of one family in a spectrum.
+    """Counts of one family in a spectrum."""
 
-    Attributes
-    ----------
-    counts, error
-        Net counts and one standard deviation, with what shapes of neighbours and continuum leave open.
-    limit
-        Counts that are 3 σ of the background under its main line.
-    counting_error
-        The part of the error that is of counting.
-    """
-
+    # counts, error: net counts and one standard deviation, with what shapes of neighbours and continuum leave
+    # open
     counts: float
     error: float
-    limit: float
-    counting_error: float = 0.0
+    limit: float  # counts that are 3 σ of the background under its main line
+    counting_error: float = 0.0  # the part of the error that is of counting
 
     @property
     def relative_error(self) -> float:

@@ -30,18 +30,13 @@ _SAME_KEV = 0.012  # lines so near have the strongest one's name
 
 @dataclass(frozen=True)
 class Sibling:
-    """Another line group of the same family.
+    """Another line group of the same family."""
 
-    Attributes
-    ----------
-    name, energy
-        Of its strongest line; keV.
-    expected, measured, error
-        Net counts over those of the peak; what the spectrum has, and one standard deviation.
-    """
-
+    # name, energy: of its strongest line; keV
     name: str
     energy: float
+    # expected, measured, error: net counts over those of the peak; what the spectrum has, and one standard
+    # deviation
     expected: float
     measured: float
     error: float

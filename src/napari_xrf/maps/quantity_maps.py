@@ -80,32 +80,15 @@ def map_quantities(
 
 @dataclass(frozen=True, eq=False)
 class QuantityPlan:
-    """What all pixels of a map share when they are quantified: any rows of it give the same maps.
+    """What all pixels of a map share when they are quantified: any rows of it give the same maps."""
 
-    Attributes
-    ----------
-    fit
-        How net counts are found.
-    families
-        K of its families, one for each element.
-    corrections
-        (K,) by which counts of the pixels' fit fall short of those of the sum spectrum.
-    unseen
-        M elements that follow from others.
-    centres
-        (G, K) square roots of the shares of counts in groups of like pixels.
-    responses
-        Of each group, then of each class with a formula.
-    classes
-        (Y, X) number of the response where a pixel belongs to such a class, −1 elsewhere.
-    """
-
-    fit: ElementPlan
-    families: tuple[str, ...]
-    corrections: Floats
-    unseen: tuple[str, ...]
-    centres: Floats
-    responses: tuple[Response, ...]
+    fit: ElementPlan  # how net counts are found
+    families: tuple[str, ...]  # K of its families, one for each element
+    corrections: Floats  # (K,) by which counts of the pixels' fit fall short of those of the sum spectrum
+    unseen: tuple[str, ...]  # M elements that follow from others
+    centres: Floats  # (G, K) square roots of the shares of counts in groups of like pixels
+    responses: tuple[Response, ...]  # of each group, then of each class with a formula
+    # (Y, X) number of the response where a pixel belongs to such a class, −1 elsewhere
     classes: NDArray[np.int16]
 
     def map(

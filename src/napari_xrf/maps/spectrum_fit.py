@@ -60,28 +60,16 @@ class Content:
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """The fit of a spectrum with some content.
+    """The fit of a spectrum with some content."""
 
-    Attributes
-    ----------
-    content
-        Elements and stray peaks.
-    index
-        (K,) the columns fitted, among all of the spectrum.
-    problem, fit
-        What was fitted, and the result.
-    log_odds
-        Prior of the content.
-    saturated
-        Chi-square and volume of a model with the counts' own variance, which depend on the groups of
-        channels only: less it, fits on different axes compare.
-    """
-
-    content: Content
-    index: Index
+    content: Content  # elements and stray peaks
+    index: Index  # (K,) the columns fitted, among all of the spectrum
+    # problem, fit: what was fitted, and the result
     problem: Problem
     fit: JointFit
-    log_odds: float
+    log_odds: float  # prior of the content
+    # Chi-square and volume of a model with the counts' own variance, which depend on the groups of channels
+    # only: less it, fits on different axes compare
     saturated: float = 0.0
 
     @property

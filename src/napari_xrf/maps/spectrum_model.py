@@ -44,21 +44,11 @@ _STRAY_RANGE_KEV = (1.2, 18.0)
 
 @dataclass(frozen=True, eq=False)
 class Surroundings:
-    """What any spectrum of a setting shows beside elements.
+    """What any spectrum of a setting shows beside elements."""
 
-    Attributes
-    ----------
-    names
-        K names, ``"continuum 0"``, ``"Rh K Compton"``, ``"pile-up"``.
-    columns
-        (K, E) each with a sum of 1, on the whole axis.
-    pairs
-        (P, E) what pairs of strong peaks add to ``"pile-up"``.
-    """
-
-    names: tuple[str, ...]
-    columns: Array
-    pairs: Array
+    names: tuple[str, ...]  # K names, "continuum 0", "Rh K Compton", "pile-up"
+    columns: Array  # (K, E) each with a sum of 1, on the whole axis
+    pairs: Array  # (P, E) what pairs of strong peaks add to "pile-up"
 
 
 @dataclass(frozen=True)

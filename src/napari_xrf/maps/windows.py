@@ -20,23 +20,14 @@ _BAND_REACH = (1.3, 3.5)  # where a side band may lie, in FWHM from the line
 
 @dataclass(frozen=True)
 class EnergyWindow:
-    """Where the counts of a family are taken, and where its background.
+    """Where the counts of a family are taken, and where its background."""
 
-    Attributes
-    ----------
-    family
-        ``"Fe K"``.
-    peak, below, above
-        Channels of the window and of its side bands; a side band may be empty, not both.
-    share
-        Part of the family's counts that window less background holds.
-    """
-
-    family: str
+    family: str  # "Fe K"
+    # peak, below, above: channels of the window and of its side bands; a side band may be empty, not both
     peak: slice
     below: slice
     above: slice
-    share: float
+    share: float  # part of the family's counts that window less background holds
 
     def background_factors(self) -> tuple[float, float]:
         """Return by what the counts of each side band are multiplied to stand for the background."""

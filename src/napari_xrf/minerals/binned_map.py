@@ -22,21 +22,11 @@ _LEAST_COUNTS, _MOST_BINS = 2.0, 8  # of the mean pixel per merged bin, and how 
 
 @dataclass(frozen=True, eq=False)
 class BinnedMap:
-    """A map in energy bins, or some rows of one. The counts are read once; their bins lie on disk if many.
+    """A map in energy bins, or some rows of one. The counts are read once; their bins lie on disk if many."""
 
-    Attributes
-    ----------
-    cube
-        The map, or rows of it.
-    bins
-        The bins.
-    first_row
-        Where these rows stand in the whole map, whose rows all numbers below are.
-    """
-
-    cube: SpectralCube
-    bins: EnergyBins
-    first_row: int = 0
+    cube: SpectralCube  # the map, or rows of it
+    bins: EnergyBins  # the bins
+    first_row: int = 0  # where these rows stand in the whole map, whose rows all numbers below are
     _kept: list[tuple[Counts, NDArray[np.bool_]]] = field(default_factory=list, init=False, repr=False)
 
     @property

@@ -19,28 +19,15 @@ _LEAST = 0.5  # weight percent below which a trace may be in any mineral
 
 @dataclass(frozen=True)
 class BulkRow:
-    """One element by two ways.
+    """One element by two ways."""
 
-    Attributes
-    ----------
-    element
-        Its symbol.
-    modes_percent
-        Weight percent from modes times formulas.
-    modes_error
-        Its standard error, from those of the modes.
-    spectrum_percent, spectrum_error
-        Weight percent of the sum spectrum; None where it was not quantified.
-    note
-        What a difference that is not chance means, or empty.
-    """
-
-    element: str
-    modes_percent: float
-    modes_error: float
+    element: str  # its symbol
+    modes_percent: float  # weight percent from modes times formulas
+    modes_error: float  # its standard error, from those of the modes
+    # spectrum_percent, spectrum_error: weight percent of the sum spectrum; None where it was not quantified
     spectrum_percent: float | None
     spectrum_error: float | None
-    note: str = ""
+    note: str = ""  # what a difference that is not chance means, or empty
 
 
 def bulk_composition(rows: Sequence[ModalRow], quantities: Quantities | None = None) -> tuple[BulkRow, ...]:

@@ -160,27 +160,16 @@ def classify_minerals(
 
 @dataclass(frozen=True, eq=False)
 class MineralRows:
-    """What was found in some rows of a map.
+    """What was found in some rows of a map."""
 
-    Attributes
-    ----------
-    chosen
-        (rows, X) the phase of each pixel, −1 for unknown, −2 where nothing was measured.
-    confidence, misfit
-        (rows, X) how probable that is, and how far the spectrum is from what is expected.
-    areas
-        (rows, X, K) parts of the phases.
-    sums
-        (1 + K, E) counts of the unknown pixels and of those of each phase.
-    unexplained, undecided
-        How many pixels fit no mineral, and how many more cannot be decided.
-    """
-
+    # (rows, X) the phase of each pixel, −1 for unknown, −2 where nothing was measured
     chosen: NDArray[np.int16]
+    # confidence, misfit: (rows, X) how probable that is, and how far the spectrum is from what is expected
     confidence: NDArray[np.float32]
     misfit: NDArray[np.float32]
-    areas: NDArray[np.float32]
-    sums: NDArray[np.uint64]
+    areas: NDArray[np.float32]  # (rows, X, K) parts of the phases
+    sums: NDArray[np.uint64]  # (1 + K, E) counts of the unknown pixels and of those of each phase
+    # unexplained, undecided: how many pixels fit no mineral, and how many more cannot be decided
     unexplained: int
     undecided: int
 
@@ -202,32 +191,16 @@ def joined_rows(parts: Sequence[MineralRows]) -> MineralRows:
 
 @dataclass(frozen=True, eq=False)
 class MineralOutline:
-    """What a mineral map is told of, beside its pixels.
+    """What a mineral map is told of, beside its pixels."""
 
-    Attributes
-    ----------
-    minerals
-        What was looked for.
-    phases
-        K tuples: the places of the minerals that each phase may be; an empty one is unknown.
-    groups
-        Minerals that the map does not tell apart.
-    templates
-        Expected spectra of the minerals as the map shows them.
-    counts_per_pixel
-        Median of the measured pixels, in the energies used.
-    notes
-        One sentence each.
-    name, pixel_size
-        Of the map.
-    """
-
-    minerals: tuple[Mineral, ...]
+    minerals: tuple[Mineral, ...]  # what was looked for
+    # K tuples: the places of the minerals that each phase may be; an empty one is unknown
     phases: tuple[tuple[int, ...], ...]
-    groups: tuple[tuple[int, ...], ...]
-    templates: Templates
-    counts_per_pixel: float
-    notes: tuple[str, ...]
+    groups: tuple[tuple[int, ...], ...]  # minerals that the map does not tell apart
+    templates: Templates  # expected spectra of the minerals as the map shows them
+    counts_per_pixel: float  # median of the measured pixels, in the energies used
+    notes: tuple[str, ...]  # one sentence each
+    # name, pixel_size: of the map
     name: str
     pixel_size: tuple[float, float] | None
 
@@ -279,27 +252,13 @@ class MineralOutline:
 
 @dataclass(frozen=True, eq=False)
 class MineralPlan:
-    """What the pixels of a map share when their minerals are looked for: rows can be mapped anywhere.
+    """What the pixels of a map share when their minerals are looked for: rows can be mapped anywhere."""
 
-    Attributes
-    ----------
-    bins
-        Energies that are compared.
-    found
-        The phases of the map.
-    limit
-        Misfit above which nothing explains a pixel.
-    unknown_level
-        As asked for.
-    outline
-        What else is told of the map.
-    """
-
-    bins: EnergyBins
-    found: MineralPhases
-    limit: float
-    unknown_level: float
-    outline: MineralOutline
+    bins: EnergyBins  # energies that are compared
+    found: MineralPhases  # the phases of the map
+    limit: float  # misfit above which nothing explains a pixel
+    unknown_level: float  # as asked for
+    outline: MineralOutline  # what else is told of the map
 
     def rows_of(self, cube: SpectralCube, rows: slice, memory_budget: int | None = None) -> BinnedMap:
         """Return some rows of the whole map and those around them, in bins; no others are read."""

@@ -163,21 +163,13 @@ def clean_labels(
 
 @dataclass(frozen=True)
 class ClassChange:
-    """How one class changed between two maps of the same pixels.
+    """How one class changed between two maps of the same pixels."""
 
-    Attributes
-    ----------
-    name
-        The class.
-    before, after
-        Its share of the measured pixels, percent.
-    gained, lost
-        Pixels.
-    """
-
-    name: str
+    name: str  # the class
+    # before, after: its share of the measured pixels, percent
     before: float
     after: float
+    # gained, lost: pixels
     gained: int
     lost: int
 
@@ -236,32 +228,17 @@ def _parse_step(text: str) -> CleanUpStep:
 
 @dataclass(frozen=True, eq=False)
 class _Work:
-    """What a step works on: classes by their place in the table.
+    """What a step works on: classes by their place in the table."""
 
-    Attributes
-    ----------
-    classes
-        (Y, X) now.
-    chosen
-        Those that the step works on, the most frequent first.
-    movable
-        (Y, X) whether a pixel is of a chosen class.
-    began, sure
-        (Y, X) before the first step, and how probable that was.
-    probability
-        (Y, X, K), or None.
-    told
-        Called often; may raise Cancelled.
-    """
-
-    classes: Classes
+    classes: Classes  # (Y, X) now
     number: int
-    chosen: NDArray[np.intp]
-    movable: Mask
+    chosen: NDArray[np.intp]  # those that the step works on, the most frequent first
+    movable: Mask  # (Y, X) whether a pixel is of a chosen class
+    # began, sure: (Y, X) before the first step, and how probable that was
     began: Classes
     sure: NDArray[np.float32]
-    probability: NDArray[np.floating[Any]] | None
-    told: Callable[[], None]
+    probability: NDArray[np.floating[Any]] | None  # (Y, X, K), or None
+    told: Callable[[], None]  # called often; may raise Cancelled
 
 
 def _work_of(

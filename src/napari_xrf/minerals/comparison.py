@@ -25,25 +25,14 @@ _KINDS = (
 
 @dataclass(frozen=True)
 class ClassAgreement:
-    """One name in two maps.
+    """One name in two maps."""
 
-    Attributes
-    ----------
-    name
-        The class.
-    first, second
-        Its share of the pixels measured in both maps, percent.
-    both
-        Share of them that both call so, percent.
-    overlap
-        Those over all that either calls so, 0 to 1.
-    """
-
-    name: str
+    name: str  # the class
+    # first, second: its share of the pixels measured in both maps, percent
     first: float
     second: float
-    both: float
-    overlap: float
+    both: float  # share of them that both call so, percent
+    overlap: float  # those over all that either calls so, 0 to 1
 
 
 @dataclass(frozen=True, eq=False)

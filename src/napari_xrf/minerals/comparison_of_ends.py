@@ -34,18 +34,12 @@ _MOST_KNOWN = 200  # compositions
 
 @dataclass(frozen=True, eq=False)
 class Blend:
-    """A few minerals together.
+    """A few minerals together."""
 
-    Attributes
-    ----------
-    points, shares
-        Compositions among the templates, and their shares of the counts.
-    score, square
-        Minus twice the log-likelihood of a mean spectrum, and the chi-square within.
-    """
-
+    # points, shares: compositions among the templates, and their shares of the counts
     points: NDArray[np.intp]
     shares: NDArray[np.float64]
+    # score, square: minus twice the log-likelihood of a mean spectrum, and the chi-square within
     score: float
     square: float
 

@@ -27,21 +27,13 @@ _LACKING = 0.25  # of what a mineral must show
 
 @dataclass(frozen=True)
 class Contradiction:
-    """A line family that speaks against a name.
+    """A line family that speaks against a name."""
 
-    Attributes
-    ----------
-    family
-        ``"Ba L"``.
-    measured, expected
-        Shares of the counts.
-    percent
-        About how much by weight of the element would make the difference; negative where it lacks.
-    """
-
-    family: str
+    family: str  # "Ba L"
+    # measured, expected: shares of the counts
     measured: float
     expected: float
+    # About how much by weight of the element would make the difference; negative where it lacks
     percent: float
 
 

@@ -29,25 +29,15 @@ _REACH = 0.9  # FWHM to either side of a line
 
 @dataclass(frozen=True)
 class DecidingLine:
-    """A line family that speaks for one candidate and against the other.
+    """A line family that speaks for one candidate and against the other."""
 
-    Attributes
-    ----------
-    family
-        ``"Fe K"``.
-    energy
-        keV, of its main line.
-    measured, best, second
-        Counts within the line, and those that either candidate explains.
-    weight
-        By how much the second's chi-square is larger there; negative where the line speaks for the second.
-    """
-
-    family: str
-    energy: float
+    family: str  # "Fe K"
+    energy: float  # keV, of its main line
+    # measured, best, second: counts within the line, and those that either candidate explains
     measured: float
     best: float
     second: float
+    # By how much the second's chi-square is larger there; negative where the line speaks for the second
     weight: float
 
 

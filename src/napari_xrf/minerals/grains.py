@@ -136,35 +136,20 @@ def find_grains(label_map: LabelMap, pores: Sequence[str] | None = None) -> Grai
 
 @dataclass(frozen=True)
 class GrainRow:
-    """The grains of one class; diameters are those of a circle of equal area, in ``unit``.
+    """The grains of one class; diameters are those of a circle of equal area, in ``unit``."""
 
-    Attributes
-    ----------
-    label, name
-        The class.
-    grains
-        Number of connected parts (8 neighbours); touching grains of one class count as one.
-    median_diameter, largest_diameter
-        Over the grains; None without grains.
-    weighted_diameter
-        Mean weighted by area: in what size of grain a random point of the class lies.
-    aspect
-        Median of length over width, of grains of at least ten pixels.
-    edge_grains
-        How many are cut by the map's edge or by pixels not measured, so larger than they seem.
-    unit
-        ``"µm"``, or ``"pixels"`` where the pixel size is unknown.
-    """
-
+    # label, name: the class
     label: int
     name: str
-    grains: int
+    grains: int  # number of connected parts (8 neighbours); touching grains of one class count as one
+    # median_diameter, largest_diameter: over the grains; None without grains
     median_diameter: float | None
+    # Mean weighted by area: in what size of grain a random point of the class lies
     weighted_diameter: float | None
     largest_diameter: float | None
-    aspect: float | None
-    edge_grains: int
-    unit: str
+    aspect: float | None  # median of length over width, of grains of at least ten pixels
+    edge_grains: int  # how many are cut by the map's edge or by pixels not measured, so larger than they seem
+    unit: str  # "µm", or "pixels" where the pixel size is unknown
 
 
 def grain_statistics(grains: Grains | LabelMap) -> tuple[GrainRow, ...]:
@@ -192,21 +177,12 @@ def grain_statistics(grains: Grains | LabelMap) -> tuple[GrainRow, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Association:
-    """How much boundary classes share.
+    """How much boundary classes share."""
 
-    Attributes
-    ----------
-    names
-        The K classes that occur.
-    lengths
-        (K, K) length of the boundary between two classes, symmetric, zero on the diagonal.
-    unit
-        Of the lengths.
-    """
-
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # the K classes that occur
+    # (K, K) length of the boundary between two classes, symmetric, zero on the diagonal
     lengths: NDArray[np.float64]
-    unit: str
+    unit: str  # of the lengths
 
     @property
     def percent(self) -> NDArray[np.float64]:
@@ -238,30 +214,14 @@ def association(label_map: LabelMap) -> Association:
 
 @dataclass(frozen=True)
 class LiberationRow:
-    """How free one class is; particles are what pores and gaps part, percentages are of the class's area.
+    """How free one class is; particles are what pores and gaps part, percentages are of the class's area."""
 
-    Attributes
-    ----------
-    name
-        The class.
-    liberated
-        In particles that hold at least 90 % of it.
-    middling
-        In particles that hold 50 to 90 % of it.
-    sublocked
-        10 to 50 %.
-    locked
-        Less than 10 %.
-    free_surface
-        Percent of its boundary that faces pores or gaps.
-    """
-
-    name: str
-    liberated: float
-    middling: float
-    sublocked: float
-    locked: float
-    free_surface: float
+    name: str  # the class
+    liberated: float  # in particles that hold at least 90 % of it
+    middling: float  # in particles that hold 50 to 90 % of it
+    sublocked: float  # 10 to 50 %
+    locked: float  # less than 10 %
+    free_surface: float  # percent of its boundary that faces pores or gaps
 
 
 def liberation(label_map: LabelMap, pores: Sequence[str] | None = None) -> tuple[LiberationRow, ...]:

@@ -64,46 +64,24 @@ _UNSEEN = frozenset({"Li", "Be", "B"})  # what sets a mineral apart, and no map 
 
 @dataclass(frozen=True, eq=False)
 class PixelPhases:
-    """What n pixels hold.
+    """What n pixels hold."""
 
-    Attributes
-    ----------
-    areas
-        (n, K) parts of the pixels' areas, of sum 1.
-    probability
-        (n,) of the largest.
-    decided
-        (n,) whether that is more than a guess; which half of a mixture is the larger never is.
-    misfit
-        (n,) standard deviations.
-    """
-
-    areas: NDArray[np.float32]
-    probability: NDArray[np.float32]
+    areas: NDArray[np.float32]  # (n, K) parts of the pixels' areas, of sum 1
+    probability: NDArray[np.float32]  # (n,) of the largest
+    # (n,) whether that is more than a guess; which half of a mixture is the larger never is
     decided: NDArray[np.bool_]
-    misfit: NDArray[np.float32]
+    misfit: NDArray[np.float32]  # (n,) standard deviations
 
 
 @dataclass(frozen=True, eq=False)
 class SinglePixels:
-    """What pixels of a map without grains are compared with: each is of the class that explains it best.
+    """What pixels of a map without grains are compared with: each is of the class that explains it best."""
 
-    Attributes
-    ----------
-    scan
-        Expected spectra.
-    groups
-        G classes: places among the scan's minerals.
-    prior
-        Of the classes.
-    usual
-        (G,) chi-square per bin of pixels that surely are of each class: of many counts it tells of errors
-        of the model, and whether these are too large is judged where the class is named.
-    """
-
-    scan: Scan
-    groups: tuple[tuple[int, ...], ...]
-    prior: Prior
+    scan: Scan  # expected spectra
+    groups: tuple[tuple[int, ...], ...]  # G classes: places among the scan's minerals
+    prior: Prior  # of the classes
+    # (G,) chi-square per bin of pixels that surely are of each class: of many counts it tells of errors of
+    # the model, and whether these are too large is judged where the class is named
     usual: NDArray[np.float32]
 
     def scores(self, counts: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -128,33 +106,17 @@ class SinglePixels:
 
 @dataclass(frozen=True, eq=False)
 class MineralPhases:
-    """The phases of a map, and what their areas in pixels are found with.
+    """The phases of a map, and what their areas in pixels are found with."""
 
-    Attributes
-    ----------
-    members
-        K tuples: which minerals of the list each phase may be; an empty one is unknown.
-    groups
-        Minerals that this map does not tell apart.
-    parts
-        (M, K) which parts of the phases each end, or each class of a map without grains, is.
-    sure
-        (K,) or (M,) how probable it is that these are what they are named.
-    templates
-        Expected spectra of the list as the map shows them.
-    notes
-        One sentence each.
-    pixels
-        What the pixels are compared with.
-    """
-
+    # K tuples: which minerals of the list each phase may be; an empty one is unknown
     members: tuple[tuple[int, ...], ...]
-    groups: tuple[tuple[int, ...], ...]
+    groups: tuple[tuple[int, ...], ...]  # minerals that this map does not tell apart
+    # (M, K) which parts of the phases each end, or each class of a map without grains, is
     parts: NDArray[np.float32]
-    sure: NDArray[np.float64]
-    templates: Templates
-    notes: tuple[str, ...]
-    pixels: Mixing | SinglePixels
+    sure: NDArray[np.float64]  # (K,) or (M,) how probable it is that these are what they are named
+    templates: Templates  # expected spectra of the list as the map shows them
+    notes: tuple[str, ...]  # one sentence each
+    pixels: Mixing | SinglePixels  # what the pixels are compared with
 
     def of_rows(self, binned: BinnedMap, rows: slice) -> PixelPhases:
         """Return what the measured pixels of a band of rows hold."""

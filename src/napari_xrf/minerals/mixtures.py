@@ -48,17 +48,10 @@ class Mixtures:
 
 @dataclass(frozen=True, eq=False)
 class Peers:
-    """What values are usual in pixels of similar counts.
+    """What values are usual in pixels of similar counts."""
 
-    Attributes
-    ----------
-    edges
-        (S - 1,) counts between S strata.
-    middles, spreads
-        (S,) median, and robust standard deviation.
-    """
-
-    edges: NDArray[np.float64]
+    edges: NDArray[np.float64]  # (S - 1,) counts between S strata
+    # middles, spreads: (S,) median, and robust standard deviation
     middles: NDArray[np.float64]
     spreads: NDArray[np.float64]
 
@@ -87,22 +80,12 @@ class Mixing:
     """Ends of a map and where they lie: what the mixtures in its pixels are found with.
 
     Ends of the same classes are of one kind: the zones of a mineral, or of a fine-grained mixture.
-
-    Attributes
-    ----------
-    spectra
-        (M, B) counts of a pixel that is wholly of an end.
-    parts
-        (M, K) which parts of K classes each end is.
-    places
-        (Y, X) of which end a pixel is for sure; -1 of none.
-    peers
-        What misfits are usual: as pixels were tried first, doubtful ones again, and everywhere.
     """
 
-    spectra: NDArray[np.float32]
-    parts: NDArray[np.float32]
-    places: NDArray[np.int16]
+    spectra: NDArray[np.float32]  # (M, B) counts of a pixel that is wholly of an end
+    parts: NDArray[np.float32]  # (M, K) which parts of K classes each end is
+    places: NDArray[np.int16]  # (Y, X) of which end a pixel is for sure; -1 of none
+    # What misfits are usual: as pixels were tried first, doubtful ones again, and everywhere
     peers: tuple[Peers, ...] = ()
 
     @cached_property

@@ -81,36 +81,19 @@ class Name:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """What ends may be.
+    """What ends may be."""
 
-    Attributes
-    ----------
-    listed
-        How many of the minerals are looked for.
-    classes
-        Minerals of each class that the ends' pixels seemed to be.
-    rarity
-        (listed,) by how much more a mineral must explain to be believed, in minus twice the log-likelihood.
-    blending
-        Which of them may be parts of a fine-grained mixture.
-    step
-        What each further part of one must explain; half of it where other phases of the map hold it.
-    temper
-        Of differences of scores, which know nothing of errors that all bins share nor of what no list holds.
-    chosen
-        Whether somebody chose the list: then a mixture of its minerals is no wonder.
-    elements
-        Found in the map.
-    """
-
-    listed: int
-    classes: Sequence[tuple[int, ...]]
+    listed: int  # how many of the minerals are looked for
+    classes: Sequence[tuple[int, ...]]  # minerals of each class that the ends' pixels seemed to be
+    # (listed,) by how much more a mineral must explain to be believed, in minus twice the log-likelihood
     rarity: NDArray[np.float64]
-    blending: NDArray[np.bool_]
+    blending: NDArray[np.bool_]  # which of them may be parts of a fine-grained mixture
+    # What each further part of one must explain; half of it where other phases of the map hold it
     step: float
+    # Of differences of scores, which know nothing of errors that all bins share nor of what no list holds
     temper: float
-    chosen: bool = False
-    elements: frozenset[str] = frozenset()
+    chosen: bool = False  # whether somebody chose the list: then a mixture of its minerals is no wonder
+    elements: frozenset[str] = frozenset()  # found in the map
 
 
 @dataclass(frozen=True, eq=False)

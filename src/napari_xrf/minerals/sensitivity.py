@@ -35,18 +35,10 @@ _STEP, _FREE_STEP = 0.3, 1.5  # largest change of a logarithm in a round
 
 @dataclass(frozen=True, eq=False)
 class Sensitivity:
-    """Natural logarithms of what the map holds over what is expected.
+    """Natural logarithms of what the map holds over what is expected."""
 
-    Attributes
-    ----------
-    knots
-        At :data:`KNOTS_KEV`.
-    families
-        (F,) of each line family.
-    """
-
-    knots: NDArray[np.float64]
-    families: NDArray[np.float64]
+    knots: NDArray[np.float64]  # at KNOTS_KEV
+    families: NDArray[np.float64]  # (F,) of each line family
 
     def adjust(self, expected: Expected) -> Expected:
         """Return what is expected as the map would see it."""
@@ -83,17 +75,10 @@ def learn_sensitivity(
 
 @dataclass(frozen=True, eq=False)
 class Lessons:
-    """What spectra of known minerals tell of the sensitivity, in one step from a first guess.
+    """What spectra of known minerals tell of the sensitivity, in one step from a first guess."""
 
-    Attributes
-    ----------
-    start
-        The guess.
-    normals, rights
-        (C, K, K) and (C, K) parts of the normal equations, of each spectrum.
-    """
-
-    start: Sensitivity
+    start: Sensitivity  # the guess
+    # normals, rights: (C, K, K) and (C, K) parts of the normal equations, of each spectrum
     normals: NDArray[np.float64]
     rights: NDArray[np.float64]
 

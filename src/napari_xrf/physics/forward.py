@@ -154,18 +154,12 @@ def expect_spectra(
 
 @dataclass(frozen=True, eq=False)
 class ExpectedSamples:
-    """Expected spectra of N samples in parts.
+    """Expected spectra of N samples in parts."""
 
-    Attributes
-    ----------
-    lines, rest
-        (N, E) the samples' lines, and all else.
-    emitted
-        Of each sample its lines, and the photons of each that reach the detector, (L,).
-    """
-
+    # lines, rest: (N, E) the samples' lines, and all else
     lines: NDArray[np.float64]
     rest: NDArray[np.float64]
+    # Of each sample its lines, and the photons of each that reach the detector, (L,)
     emitted: tuple[tuple[LineTable, Floats], ...]
 
 

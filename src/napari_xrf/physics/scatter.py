@@ -33,31 +33,19 @@ _SHELLS = 31  # shells of xraylib's partial profiles, K to Q
 
 @dataclass(frozen=True, eq=False)
 class ScatterSource:
-    """What falls on the sample, prepared for scattering by one angle onto a grid of energies.
+    """What falls on the sample, prepared for scattering by one angle onto a grid of energies."""
 
-    Attributes
-    ----------
-    angle_deg
-        By which photons turn, 0 to 180°.
-    energies
-        (G,) keV, evenly spaced: energies of the scattered photons.
-    rayleigh_photons
-        (G,) photons per keV of the continuum at ``energies``.
-    compton_energies, compton_photons
-        (G,) energy before Compton scattering, keV, and photons per keV of scattered energy.
-    line_energies, line_photons
-        (L,) the source's lines.
-    angular_spread_deg
-        Range of the angles by which photons turn, FWHM; it is what broadens Bragg reflections.
-    """
-
-    angle_deg: float
-    energies: Floats
-    rayleigh_photons: Floats
+    angle_deg: float  # by which photons turn, 0 to 180°
+    energies: Floats  # (G,) keV, evenly spaced: energies of the scattered photons
+    rayleigh_photons: Floats  # (G,) photons per keV of the continuum at energies
+    # compton_energies, compton_photons: (G,) energy before Compton scattering, keV, and photons per keV of
+    # scattered energy
     compton_energies: Floats
     compton_photons: Floats
+    # line_energies, line_photons: (L,) the source's lines
     line_energies: Floats
     line_photons: Floats
+    # Range of the angles by which photons turn, FWHM; it is what broadens Bragg reflections
     angular_spread_deg: float = 5.0
     _elements: dict[str, _Cross] = field(default_factory=dict, repr=False)
     _crystals: dict[tuple[Material, str], tuple[Floats, Floats]] = field(default_factory=dict, repr=False)

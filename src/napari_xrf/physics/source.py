@@ -75,20 +75,11 @@ class MonochromaticSource:
 
 @dataclass(frozen=True)
 class GivenSource:
-    """A spectrum from elsewhere: photons in bins around given energies, and single lines beside them.
+    """A spectrum from elsewhere: photons in bins around given energies, and single lines beside them."""
 
-    Attributes
-    ----------
-    energies_kev
-        Bin centres, rising, at least 2 or none; the bins meet half-way.
-    photons
-        Photons in each bin, not negative.
-    line_energies_kev, line_photons
-        Lines without width, if any.
-    """
-
-    energies_kev: tuple[float, ...]
-    photons: tuple[float, ...]
+    energies_kev: tuple[float, ...]  # bin centres, rising, at least 2 or none; the bins meet half-way
+    photons: tuple[float, ...]  # photons in each bin, not negative
+    # line_energies_kev, line_photons: lines without width, if any
     line_energies_kev: tuple[float, ...] = ()
     line_photons: tuple[float, ...] = ()
 
@@ -123,24 +114,13 @@ Source = PhotonSource | ElectronBeam
 
 @dataclass(frozen=True, eq=False)
 class SourceSpectrum:
-    """Photons of a source.
+    """Photons of a source."""
 
-    Attributes
-    ----------
-    continuum_energies
-        (C,) keV, rising.
-    continuum_photons
-        (C,) photons per keV: of a tube per s, mA and sr; of another source per its own unit.
-    line_energies
-        (L,) keV.
-    line_photons
-        (L,) photons of each line, in the same unit.
-    """
-
-    continuum_energies: Floats
+    continuum_energies: Floats  # (C,) keV, rising
+    # (C,) photons per keV: of a tube per s, mA and sr; of another source per its own unit
     continuum_photons: Floats
-    line_energies: Floats
-    line_photons: Floats
+    line_energies: Floats  # (L,) keV
+    line_photons: Floats  # (L,) photons of each line, in the same unit
 
 
 def source_spectrum(source: PhotonSource, energies_kev: ArrayLike | None = None) -> SourceSpectrum:

@@ -17,18 +17,10 @@ from napari_xrf.physics.scatter import scatter
 
 @dataclass(frozen=True, eq=False)
 class SourceShares:
-    """Shares of K parts of a source's spectrum, which add up to what the whole of it makes.
+    """Shares of K parts of a source's spectrum, which add up to what the whole of it makes."""
 
-    Attributes
-    ----------
-    scatter
-        (K, E) counts of scattered photons.
-    families
-        Family → (K,) counts of its primary fluorescence.
-    """
-
-    scatter: Floats
-    families: dict[str, Floats]
+    scatter: Floats  # (K, E) counts of scattered photons
+    families: dict[str, Floats]  # family → (K,) counts of its primary fluorescence
 
 
 def shares_at(energies_kev: Floats, knots_kev: Sequence[float]) -> Floats:

@@ -11,22 +11,13 @@ from napari_xrf.reference.tables import read_table, shipped
 
 @dataclass(frozen=True)
 class Lattice:
-    """The crystal of an element at room temperature.
+    """The crystal of an element at room temperature."""
 
-    Attributes
-    ----------
-    kind
-        ``"bcc"``, ``"fcc"``, ``"diamond"`` or ``"hcp"``.
-    a, c
-        Lattice constants, Å; both the same of a cubic one.
-    b
-        B of the Debye-Waller factor exp(-Bs²), Å².
-    """
-
-    kind: str
+    kind: str  # "bcc", "fcc", "diamond" or "hcp"
+    # a, c: lattice constants, Å; both the same of a cubic one
     a: float
     c: float
-    b: float
+    b: float  # B of the Debye-Waller factor exp(-Bs²), Å²
 
     @property
     def volume(self) -> float:

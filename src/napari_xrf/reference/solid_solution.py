@@ -23,19 +23,13 @@ _TEXT = re.compile(r"^([A-Za-z0-9.]+):([A-Za-z0-9.]*)=([0-9.]+)\.\.([0-9.]+)$")
 
 @dataclass(frozen=True)
 class Substitution:
-    """One exchange of atoms, ``"Zn:Fe=0..0.25"``: Fe takes the place of up to a quarter of the Zn.
+    """One exchange of atoms, ``"Zn:Fe=0..0.25"``: Fe takes the place of up to a quarter of the Zn."""
 
-    Attributes
-    ----------
-    removed, added
-        Symbols and atoms per exchange; a coupled exchange has several (``"NaSi:CaAl=0..1"``), one that
-        leaves vacancies adds none (``"Fe:=0..0.125"``).
-    low, high
-        Range of the exchanged share of the first removed element, 0 to 1.
-    """
-
+    # removed, added: symbols and atoms per exchange; a coupled exchange has several ("NaSi:CaAl=0..1"), one
+    # that leaves vacancies adds none ("Fe:=0..0.125")
     removed: Mapping[str, float]
     added: Mapping[str, float]
+    # low, high: range of the exchanged share of the first removed element, 0 to 1
     low: float
     high: float
 

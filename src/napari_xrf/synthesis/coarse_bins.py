@@ -24,31 +24,18 @@ _LOSS_TAPS = 7  # odd: all channels of a bin come from one polynomial, so that e
 
 
 class CoarseBins(NamedTuple):
-    """How the channels of an axis and bins of ``ratio`` channels go over into each other.
+    """How the channels of an axis and bins of ``ratio`` channels go over into each other."""
 
-    Attributes
-    ----------
-    ratio, size
-        Channels per bin, and number of bins.
-    zero
-        The bin from which shelf and tail begin, at 0 keV.
-    pairs
-        Number of sums of two bins that can reach the axis.
-    loss_weights, sum_weights
-        (ratio, TAPS) what the bins around it give to each channel of a bin.
-    sum_first
-        (ratio,) first sum of two bins that gives to that channel of bin 0.
-    shares
-        (size,) part of a count in each bin above ``zero`` that a flat shelf puts into every bin below.
-    """
-
+    # ratio, size: channels per bin, and number of bins
     ratio: int
     size: int
-    zero: int
-    pairs: int
+    zero: int  # the bin from which shelf and tail begin, at 0 keV
+    pairs: int  # number of sums of two bins that can reach the axis
+    # loss_weights, sum_weights: (ratio, TAPS) what the bins around it give to each channel of a bin
     loss_weights: NDArray[np.float32]
     sum_weights: NDArray[np.float32]
-    sum_first: NDArray[np.int64]
+    sum_first: NDArray[np.int64]  # (ratio,) first sum of two bins that gives to that channel of bin 0
+    # (size,) part of a count in each bin above zero that a flat shelf puts into every bin below
     shares: NDArray[np.float32]
 
 

@@ -44,20 +44,11 @@ class ClusterParameters:
 
 @dataclass(frozen=True, eq=False)
 class ColorClusters:
-    """A painting reduced to K colours.
+    """A painting reduced to K colours."""
 
-    Attributes
-    ----------
-    labels
-        (Y, X) position of each pixel's colour.
-    colors
-        (K, 3) mean colour of each cluster, sRGB from 0 to 255.
-    silhouette
-        Mean silhouette of the clusters, −1 to 1; 1 where each colour of the image has its own.
-    """
-
-    labels: NDArray[np.int32]
-    colors: NDArray[np.float64]
+    labels: NDArray[np.int32]  # (Y, X) position of each pixel's colour
+    colors: NDArray[np.float64]  # (K, 3) mean colour of each cluster, sRGB from 0 to 255
+    # Mean silhouette of the clusters, −1 to 1; 1 where each colour of the image has its own
     silhouette: float
 
 

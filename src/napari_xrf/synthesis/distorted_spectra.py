@@ -28,18 +28,10 @@ _MOST_STRETCH = 1.25  # a gain of -0.2 crowds the counts of a channel by so much
 
 
 class Mixture(NamedTuple):
-    """Spectra as sums of some: ``shares @ spectra``.
+    """Spectra as sums of some: ``shares @ spectra``."""
 
-    Attributes
-    ----------
-    shares
-        (N, K) float32.
-    spectra
-        (K, E) float32.
-    """
-
-    shares: NDArray[np.float32]
-    spectra: NDArray[np.float32]
+    shares: NDArray[np.float32]  # (N, K) float32
+    spectra: NDArray[np.float32]  # (K, E) float32
 
 
 def distort(
@@ -124,30 +116,14 @@ def draw_spectra(
 
 @dataclass(frozen=True, eq=False)
 class MineralCounts:
-    """What decides the counts of each pixel.
+    """What decides the counts of each pixel."""
 
-    Attributes
-    ----------
-    abundances
-        (Y, X, K) share of each material in each pixel.
-    spectra
-        (K, E) expected counts of a pixel that holds one material only.
-    energy
-        The axis of the spectra.
-    seed
-        Decides the counts, together with the pixel and the channel.
-    distortions
-        Values for Y·X spectra, row by row, or None.
-    fwhm
-        Width of the detector's peaks, keV at keV; needed by some distortions.
-    """
-
-    abundances: NDArray[np.float32]
-    spectra: NDArray[np.float32]
-    energy: EnergyAxis
-    seed: int
-    distortions: DistortionValues | None = None
-    fwhm: FwhmOfEnergy | None = None
+    abundances: NDArray[np.float32]  # (Y, X, K) share of each material in each pixel
+    spectra: NDArray[np.float32]  # (K, E) expected counts of a pixel that holds one material only
+    energy: EnergyAxis  # the axis of the spectra
+    seed: int  # decides the counts, together with the pixel and the channel
+    distortions: DistortionValues | None = None  # values for Y·X spectra, row by row, or None
+    fwhm: FwhmOfEnergy | None = None  # width of the detector's peaks, keV at keV; needed by some distortions
 
     def expected(self, pixels: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return the expected counts (N, E) of pixels numbered row by row."""

@@ -126,22 +126,13 @@ class Draws:
 
 
 class DetectorTables(NamedTuple):
-    """What the distortion of all spectra of an axis and a detector needs.
+    """What the distortion of all spectra of an axis and a detector needs."""
 
-    Attributes
-    ----------
-    offset, width
-        Of the axis, keV.
-    variance
-        Of the detector's peaks, channels², for each BLOCK of channels.
-    bins
-        For pile-up and incomplete charge collection.
-    """
-
+    # offset, width: of the axis, keV
     offset: float
     width: float
-    variance: NDArray[np.float64]
-    bins: CoarseBins
+    variance: NDArray[np.float64]  # of the detector's peaks, channels², for each BLOCK of channels
+    bins: CoarseBins  # for pile-up and incomplete charge collection
 
 
 def detector_tables(axis: EnergyAxis, fwhm: FwhmOfEnergy | None) -> DetectorTables:

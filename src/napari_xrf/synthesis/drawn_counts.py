@@ -35,19 +35,11 @@ class DrawnCounts:
     """Counts (Y, X, E) drawn on reading; the same pixel always has the same counts.
 
     A :class:`~napari_xrf.core.counts.Counts` for a :class:`~napari_xrf.core.spectral_cube.SpectralCube`.
-
-    Attributes
-    ----------
-    shape
-        (Y, X, E).
-    dtype
-        Wide enough for every count; float32 of expected ones.
-    draw
-        Function that returns the counts (N, E) of pixels (N,) numbered row by row.
     """
 
-    shape: tuple[int, int, int]
-    dtype: np.dtype[Any]
+    shape: tuple[int, int, int]  # (Y, X, E)
+    dtype: np.dtype[Any]  # wide enough for every count; float32 of expected ones
+    # Function that returns the counts (N, E) of pixels (N,) numbered row by row
     draw: Callable[[NDArray[np.intp]], NDArray[Any]]
 
     @property

@@ -35,33 +35,17 @@ _JUDGED_COUNTS = 30_000  # for visibility where no counts are drawn
 
 @dataclass(frozen=True, eq=False)
 class LayerDraws:
-    """What is random about N spectra beside sample, tube and counts.
+    """What is random about N spectra beside sample, tube and counts."""
 
-    Attributes
-    ----------
-    sigma, jitter
-        (N,) keV.
-    axis
-        (N, 3) a, b and c of the distorted axis.
-    window_shift
-        (N,) channels.
-    logistic
-        (N, 2) α and β.
-    background
-        (N,) p.
-    escape
-        Chance, and largest share, of escape and of sums.
-    by_height
-        (N,) whether a prominent peak escapes as in the published code, by a share over σ√(2π).
-    """
-
+    # sigma, jitter: (N,) keV
     sigma: NDArray[np.float64]
     jitter: NDArray[np.float64]
-    axis: NDArray[np.float64]
-    window_shift: NDArray[np.int64]
-    logistic: NDArray[np.float64]
-    background: NDArray[np.float64]
-    escape: tuple[float, float]
+    axis: NDArray[np.float64]  # (N, 3) a, b and c of the distorted axis
+    window_shift: NDArray[np.int64]  # (N,) channels
+    logistic: NDArray[np.float64]  # (N, 2) α and β
+    background: NDArray[np.float64]  # (N,) p
+    escape: tuple[float, float]  # chance, and largest share, of escape and of sums
+    # (N,) whether a prominent peak escapes as in the published code, by a share over σ√(2π)
     by_height: NDArray[np.bool_]
 
 

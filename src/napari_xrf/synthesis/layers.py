@@ -113,34 +113,17 @@ class LayersParameters:
 
 @dataclass(frozen=True, eq=False)
 class LayerSpectra:
-    """Spectra with their truth.
+    """Spectra with their truth."""
 
-    Attributes
-    ----------
-    spectra
-        (N, 300) float32, the highest channel of each 1.
-    energy
-        Their axis, 0 to 29.9 keV.
-    present
-        (N, 556) whether the line's element is in the sample.
-    visible
-        (N, 556) whether the line can be seen; never where it is not present.
-    fractions
-        (N, 41) float32 weight fractions of the elements.
-    lines, elements
-        Names of the columns: ``"Fe ka1"``, ``"Fe"``.
-    parameters
-        All that made them, as JSON takes it.
-    """
-
-    spectra: NDArray[np.float32]
-    energy: EnergyAxis
-    present: NDArray[np.bool_]
-    visible: NDArray[np.bool_]
-    fractions: NDArray[np.float32]
+    spectra: NDArray[np.float32]  # (N, 300) float32, the highest channel of each 1
+    energy: EnergyAxis  # their axis, 0 to 29.9 keV
+    present: NDArray[np.bool_]  # (N, 556) whether the line's element is in the sample
+    visible: NDArray[np.bool_]  # (N, 556) whether the line can be seen; never where it is not present
+    fractions: NDArray[np.float32]  # (N, 41) float32 weight fractions of the elements
+    # lines, elements: names of the columns: "Fe ka1", "Fe"
     lines: tuple[str, ...]
     elements: tuple[str, ...]
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, Any]  # all that made them, as JSON takes it
 
     def as_cube(self) -> SpectralCube:
         """Return the spectra as a map of N rows and one column, in whole counts of the published number each.

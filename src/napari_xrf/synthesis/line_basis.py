@@ -47,21 +47,11 @@ TRANSITIONS = MappingProxyType(
 
 @dataclass(frozen=True)
 class BasisLine:
-    """One line of the basis.
+    """One line of the basis."""
 
-    Attributes
-    ----------
-    element
-        Symbol.
-    name
-        ``"ka1"``.
-    energy
-        keV.
-    """
-
-    element: str
-    name: str
-    energy: float
+    element: str  # symbol
+    name: str  # "ka1"
+    energy: float  # keV
 
     @property
     def label(self) -> str:

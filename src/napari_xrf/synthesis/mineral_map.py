@@ -68,63 +68,33 @@ class MapParameters:
 
 @dataclass(frozen=True, eq=False)
 class PureSpectra:
-    """Expected spectra of K materials, from the forward model or measured.
+    """Expected spectra of K materials, from the forward model or measured."""
 
-    Attributes
-    ----------
-    spectra
-        (K, E) counts for one dose.
-    energy
-        Their axis.
-    families
-        Counts of each line family of each material for that dose, K mappings; empty where unknown.
-    fwhm
-        Width of the detector's peaks, keV at keV, or None where no distortion needs it.
-    excitation
-        What excites the samples.
-    """
-
-    spectra: NDArray[np.float64]
-    energy: EnergyAxis
+    spectra: NDArray[np.float64]  # (K, E) counts for one dose
+    energy: EnergyAxis  # their axis
+    # Counts of each line family of each material for that dose, K mappings; empty where unknown
     families: tuple[Mapping[str, float], ...] = ()
+    # Width of the detector's peaks, keV at keV, or None where no distortion needs it
     fwhm: FwhmOfEnergy | None = None
-    excitation: Excitation = field(default_factory=Excitation)
+    excitation: Excitation = field(default_factory=Excitation)  # what excites the samples
 
 
 @dataclass(frozen=True, eq=False)
 class SyntheticMap:
-    """A synthetic map and everything that is known about it.
+    """A synthetic map and everything that is known about it."""
 
-    Attributes
-    ----------
-    cube
-        The map, as a detector would record it.
-    truth
-        The material with the largest share of each pixel; class ``k + 1`` is material ``k``.
-    abundances
-        (Y, X, K) float32 share of each material in each pixel.
-    grains
-        (Y, X) int32 number of the grain in each pixel's middle.
-    materials
-        The K materials.
-    line_counts
-        Expected counts of every line family before distortions, with errors of 0, or None where the
-        pure spectra do not tell them.
-    parameters
-        All that made the map, as JSON takes it.
-    companions
-        The same map, where it was asked for: ``"ideal"``, without the distortions (same random numbers);
-        ``"twin"``, by a second detector, which sees no Bragg peak, with noise of its own; ``"expected"``,
-        without counting noise, float32.
-    """
-
-    cube: SpectralCube
-    truth: LabelMap
-    abundances: NDArray[np.float32]
-    grains: NDArray[np.int32]
-    materials: tuple[Material, ...]
+    cube: SpectralCube  # the map, as a detector would record it
+    truth: LabelMap  # the material with the largest share of each pixel; class k + 1 is material k
+    abundances: NDArray[np.float32]  # (Y, X, K) float32 share of each material in each pixel
+    grains: NDArray[np.int32]  # (Y, X) int32 number of the grain in each pixel's middle
+    materials: tuple[Material, ...]  # the K materials
+    # Expected counts of every line family before distortions, with errors of 0, or None where the pure
+    # spectra do not tell them
     line_counts: ElementMaps | None
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, Any]  # all that made the map, as JSON takes it
+    # The same map, where it was asked for: "ideal", without the distortions (same random numbers); "twin", by
+    # a second detector, which sees no Bragg peak, with noise of its own; "expected", without counting noise,
+    # float32
     companions: Mapping[str, SpectralCube]
 
     def truth_entries(self) -> dict[str, Any]:

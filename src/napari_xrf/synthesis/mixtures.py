@@ -125,34 +125,17 @@ class MixtureParameters:
 
 @dataclass(frozen=True, eq=False)
 class MixtureSpectra:
-    """Spectra with their truth.
+    """Spectra with their truth."""
 
-    Attributes
-    ----------
-    counts
-        (N, E) counts.
-    energy
-        Their axis.
-    net_counts
-        (N, K) float32 expected counts of each element, escape peaks included, before distortions: the
-        target of regression.
-    substrates
-        (N,) position of the substrate in the parameters' list.
-    elements
-        K symbols.
-    excitation
-        Of the instrument.
-    parameters
-        All that made them, as JSON takes it.
-    """
-
-    counts: NDArray[np.unsignedinteger[Any]]
-    energy: EnergyAxis
+    counts: NDArray[np.unsignedinteger[Any]]  # (N, E) counts
+    energy: EnergyAxis  # their axis
+    # (N, K) float32 expected counts of each element, escape peaks included, before distortions: the target of
+    # regression
     net_counts: NDArray[np.float32]
-    substrates: NDArray[np.intp]
-    elements: tuple[str, ...]
-    excitation: Excitation
-    parameters: Mapping[str, Any]
+    substrates: NDArray[np.intp]  # (N,) position of the substrate in the parameters' list
+    elements: tuple[str, ...]  # K symbols
+    excitation: Excitation  # of the instrument
+    parameters: Mapping[str, Any]  # all that made them, as JSON takes it
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -175,22 +158,13 @@ class MixtureSpectra:
 
 @dataclass(frozen=True, eq=False)
 class MixtureTemplates:
-    """Shapes from which mixtures are made.
+    """Shapes from which mixtures are made."""
 
-    Attributes
-    ----------
-    lines
-        (K, E) all lines of an element, summing to 1.
-    escaping, escapes
-        (K, E) those of them above the argon edge, and the same 2.96 keV lower.
-    substrates
-        (S, E) summing to 1; a row of zeros for ``"none"``.
-    """
-
-    lines: NDArray[np.float32]
+    lines: NDArray[np.float32]  # (K, E) all lines of an element, summing to 1
+    # escaping, escapes: (K, E) those of them above the argon edge, and the same 2.96 keV lower
     escaping: NDArray[np.float32]
     escapes: NDArray[np.float32]
-    substrates: NDArray[np.float32]
+    substrates: NDArray[np.float32]  # (S, E) summing to 1; a row of zeros for "none"
 
 
 def synthesize_mixtures(

@@ -87,36 +87,18 @@ class PaintingParameters:
 
 @dataclass(frozen=True, eq=False)
 class SyntheticPainting:
-    """A synthetic map of a painting and everything that is known about it.
+    """A synthetic map of a painting and everything that is known about it."""
 
-    Attributes
-    ----------
-    cube
-        The map, with the photograph beside it.
-    truth
-        The colour of each pixel; class ``k + 1`` is colour ``k``, named after its pigments.
-    weights
-        (K, P) share of each pigment in each colour, summing to 1 over P.
-    pigments
-        P names.
-    clusters
-        The colours.
-    line_counts
-        Expected counts of every line family, with errors of 0, or None where the pigments' spectra do not
-        tell them.
-    parameters
-        All that made the map, as JSON takes it.
-    companions
-        ``"expected"``, the same map without counting noise, float32, where it was asked for.
-    """
-
-    cube: SpectralCube
-    truth: LabelMap
-    weights: NDArray[np.float64]
-    pigments: tuple[str, ...]
-    clusters: ColorClusters
+    cube: SpectralCube  # the map, with the photograph beside it
+    truth: LabelMap  # the colour of each pixel; class k + 1 is colour k, named after its pigments
+    weights: NDArray[np.float64]  # (K, P) share of each pigment in each colour, summing to 1 over P
+    pigments: tuple[str, ...]  # P names
+    clusters: ColorClusters  # the colours
+    # Expected counts of every line family, with errors of 0, or None where the pigments' spectra do not tell
+    # them
     line_counts: ElementMaps | None
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, Any]  # all that made the map, as JSON takes it
+    # "expected", the same map without counting noise, float32, where it was asked for
     companions: Mapping[str, SpectralCube]
 
     def pigment_maps(self) -> NDArray[np.float32]:

@@ -81,18 +81,11 @@ class Phase:
 
 @dataclass(frozen=True, eq=False)
 class GrainMap:
-    """What lies in each pixel.
+    """What lies in each pixel."""
 
-    Attributes
-    ----------
-    abundances
-        (Y, X, K) float32 share of each material in what the beam sees, summing to 1 over K.
-    grains
-        (Y, X) int32 number of the grain in the pixel's middle, from 0.
-    """
-
+    # (Y, X, K) float32 share of each material in what the beam sees, summing to 1 over K
     abundances: NDArray[np.float32]
-    grains: NDArray[np.int32]
+    grains: NDArray[np.int32]  # (Y, X) int32 number of the grain in the pixel's middle, from 0
 
 
 def grow_grains(

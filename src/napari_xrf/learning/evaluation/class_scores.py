@@ -16,14 +16,9 @@ _PURE = 0.99  # share of one material from which a pixel counts as inside a grai
 
 @dataclass(frozen=True, eq=False)
 class ClassScores:
-    """Figures of K classes and "unknown".
+    """Figures of K classes and "unknown"."""
 
-    Attributes
-    ----------
-    confusion
-        (K + 1, K + 1) spectra of the row's class that were given the column's; "unknown" last.
-    """
-
+    # (K + 1, K + 1) spectra of the row's class that were given the column's; "unknown" last
     confusion: NDArray[np.intp]
 
     @property

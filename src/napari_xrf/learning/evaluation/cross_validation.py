@@ -25,17 +25,10 @@ from napari_xrf.synthesis.drawn_counts import spectra_as_cube
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """How well each part of the labelled pixels was named by a network that had not seen it.
+    """How well each part of the labelled pixels was named by a network that had not seen it."""
 
-    Attributes
-    ----------
-    pixels
-        Of each part.
-    accuracy, macro_f1
-        Of each part; a known pixel called unknown is wrong.
-    """
-
-    pixels: tuple[int, ...]
+    pixels: tuple[int, ...]  # of each part
+    # accuracy, macro_f1: of each part; a known pixel called unknown is wrong
     accuracy: tuple[float, ...]
     macro_f1: tuple[float, ...]
 

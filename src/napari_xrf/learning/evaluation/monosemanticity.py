@@ -20,30 +20,15 @@ _FEWEST = 20  # spectra with and without a line, from which its unit can be judg
 
 @dataclass(frozen=True, eq=False)
 class Monosemanticity:
-    """How well the units of a code stand for names, on spectra that did not choose them.
+    """How well the units of a code stand for names, on spectra that did not choose them."""
 
-    Attributes
-    ----------
-    names
-        (M,) position of the name of each judged unit.
-    purity
-        (M,) part of the spectra in which the unit fires that hold its line.
-    coverage
-        (M,) part of the spectra that hold its line in which it fires.
-    area
-        (M,) AUROC of its activity for its line.
-    base_rate
-        (M,) part of all spectra that hold the line: the purity of a unit that means nothing.
-    silent
-        Part of all units that never change.
-    """
-
-    names: NDArray[np.intp]
-    purity: NDArray[np.float64]
-    coverage: NDArray[np.float64]
-    area: NDArray[np.float64]
+    names: NDArray[np.intp]  # (M,) position of the name of each judged unit
+    purity: NDArray[np.float64]  # (M,) part of the spectra in which the unit fires that hold its line
+    coverage: NDArray[np.float64]  # (M,) part of the spectra that hold its line in which it fires
+    area: NDArray[np.float64]  # (M,) AUROC of its activity for its line
+    # (M,) part of all spectra that hold the line: the purity of a unit that means nothing
     base_rate: NDArray[np.float64]
-    silent: float
+    silent: float  # part of all units that never change
 
     def as_row(self) -> dict[str, float]:
         """Return means over the judged units."""

@@ -23,35 +23,21 @@ _LEAST_COUNTS = 0.3  # of a channel where nothing is expected
 
 @dataclass(frozen=True, eq=False)
 class FitColumns:
-    """What spectra are made of, on one energy axis and at one resolution.
+    """What spectra are made of, on one energy axis and at one resolution."""
 
-    Attributes
-    ----------
-    columns
-        (M, E) expected spectra, each with a sum of 1.
-    owner
-        (M,) position of the element that a column belongs to; −1 for continuum, scatter and substrates.
-    """
-
-    columns: NDArray[np.float64]
+    columns: NDArray[np.float64]  # (M, E) expected spectra, each with a sum of 1
+    # (M,) position of the element that a column belongs to; −1 for continuum, scatter and substrates
     owner: NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
 class FittedAmounts:
-    """Amounts of K elements in N spectra.
+    """Amounts of K elements in N spectra."""
 
-    Attributes
-    ----------
-    counts, errors
-        (N, K) counts of each element, all its columns together, and their standard errors.
-    chosen
-        (N,) which of the alternatives fits best.
-    """
-
+    # counts, errors: (N, K) counts of each element, all its columns together, and their standard errors
     counts: NDArray[np.float64]
     errors: NDArray[np.float64]
-    chosen: NDArray[np.intp]
+    chosen: NDArray[np.intp]  # (N,) which of the alternatives fits best
 
     @property
     def significance(self) -> NDArray[np.float64]:
@@ -65,19 +51,13 @@ class PresenceScale:
 
     The probability is logistic in log(1 + z), z being counts over their standard error, and in
     log(1 + 1000 s), s being the part of all elements' counts: errors of the model grow with these.
-
-    Attributes
-    ----------
-    offset, of_significance, of_share
-        Coefficients of the logistic function.
-    threshold
-        Probability from which an element is named.
     """
 
+    # offset, of_significance, of_share: coefficients of the logistic function
     offset: float
     of_significance: float
     of_share: float
-    threshold: float
+    threshold: float  # probability from which an element is named
 
     def probability(self, amounts: FittedAmounts) -> NDArray[np.float64]:
         """Return (N, K) probabilities."""

@@ -66,22 +66,13 @@ def rank_area(score: ArrayLike, positive: ArrayLike) -> float:
 
 @dataclass(frozen=True, eq=False)
 class PresenceScores:
-    """Figures of K names.
+    """Figures of K names."""
 
-    Attributes
-    ----------
-    overall
-        Rates of the decisions on all names together.
-    f1, area
-        (K,) F1 and AUROC of each name; NaN where it is never, or for the area always, there.
-    occurrences
-        (K,) spectra in which it is present.
-    """
-
-    overall: Mapping[str, float]
+    overall: Mapping[str, float]  # rates of the decisions on all names together
+    # f1, area: (K,) F1 and AUROC of each name; NaN where it is never, or for the area always, there
     f1: NDArray[np.float64]
     area: NDArray[np.float64]
-    occurrences: NDArray[np.intp]
+    occurrences: NDArray[np.intp]  # (K,) spectra in which it is present
 
     def as_row(self) -> dict[str, float]:
         """Return the figures over all names."""

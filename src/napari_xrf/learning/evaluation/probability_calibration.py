@@ -90,19 +90,13 @@ def fit_thresholds(
 
 @dataclass(frozen=True, eq=False)
 class ReliabilityCurve:
-    """Probabilities in B equal bins from 0 to 1, beside how often they came true.
+    """Probabilities in B equal bins from 0 to 1, beside how often they came true."""
 
-    Attributes
-    ----------
-    probability, frequency
-        (B,) mean probability, and part of the decisions that were true; NaN in empty bins.
-    number
-        (B,) decisions.
-    """
-
+    # probability, frequency: (B,) mean probability, and part of the decisions that were true; NaN in empty
+    # bins
     probability: NDArray[np.float64]
     frequency: NDArray[np.float64]
-    number: NDArray[np.intp]
+    number: NDArray[np.intp]  # (B,) decisions
 
     @property
     def expected_error(self) -> float:

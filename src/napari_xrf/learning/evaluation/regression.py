@@ -15,20 +15,11 @@ _LEAST_COUNTS = 1e-3  # expected in a channel: a network's zero is no proof that
 
 @dataclass(frozen=True, eq=False)
 class RegressionScores:
-    """Errors of K amounts.
+    """Errors of K amounts."""
 
-    Attributes
-    ----------
-    r2
-        (K,) coefficient of determination of each; NaN where the truth never changes.
-    spread
-        (K,) variance of the truth of each.
-    rmse, mae
-        (K,) root-mean-square and mean absolute error of each, in the unit of the amounts.
-    """
-
-    r2: NDArray[np.float64]
-    spread: NDArray[np.float64]
+    r2: NDArray[np.float64]  # (K,) coefficient of determination of each; NaN where the truth never changes
+    spread: NDArray[np.float64]  # (K,) variance of the truth of each
+    # rmse, mae: (K,) root-mean-square and mean absolute error of each, in the unit of the amounts
     rmse: NDArray[np.float64]
     mae: NDArray[np.float64]
 

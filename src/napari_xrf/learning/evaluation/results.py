@@ -51,21 +51,13 @@ class Table:
 
 @dataclass(frozen=True)
 class RobustnessCurve:
-    """One figure against one property of the spectra.
+    """One figure against one property of the spectra."""
 
-    Attributes
-    ----------
-    name, unit
-        Of the property: ``"calibration shift"``, ``"eV"``.
-    figure
-        ``"accuracy"``, ``"pearson"`` or ``"r2"``.
-    values, scores
-        Property and figure, point by point.
-    """
-
+    # name, unit: of the property: "calibration shift", "eV"
     name: str
     unit: str
-    figure: str
+    figure: str  # "accuracy", "pearson" or "r2"
+    # values, scores: property and figure, point by point
     values: tuple[float, ...]
     scores: tuple[float, ...]
 
@@ -77,48 +69,26 @@ class RobustnessCurve:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Assessment:
-    """How good a model is at its task.
+    """How good a model is at its task."""
 
-    Attributes
-    ----------
-    tables
-        The first is the one that counts: the model beside what it must beat.
-    reliability
-        Of the model's probabilities, or None where it gives none.
-    confusion
-        (K + 1, K + 1) of minerals from true row to given column, or None.
-    classes
-        Names of its rows, "unknown" last.
-    notes
-        What the reader should know, one sentence each.
-    """
-
-    tables: tuple[Table, ...]
-    reliability: ReliabilityCurve | None = None
+    tables: tuple[Table, ...]  # the first is the one that counts: the model beside what it must beat
+    reliability: ReliabilityCurve | None = None  # of the model's probabilities, or None where it gives none
+    # (K + 1, K + 1) of minerals from true row to given column, or None
     confusion: NDArray[np.intp] | None = None
-    classes: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()  # names of its rows, "unknown" last
+    notes: tuple[str, ...] = ()  # what the reader should know, one sentence each
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation(Assessment):
-    """How good a model is on some spectra, with all that was asked.
+    """How good a model is on some spectra, with all that was asked."""
 
-    Attributes
-    ----------
-    model, task, data
-        Names of the model and its task, and where the spectra come from.
-    spectra
-        How many.
-    curves
-        Figures against counts and distortions.
-    """
-
+    # model, task, data: names of the model and its task, and where the spectra come from
     model: str
     task: str
     data: str
-    spectra: int
-    curves: tuple[RobustnessCurve, ...] = field(default=())
+    spectra: int  # how many
+    curves: tuple[RobustnessCurve, ...] = field(default=())  # figures against counts and distortions
 
     def as_json(self) -> dict[str, Any]:
         """Return everything in numbers, texts, lists and dictionaries; what is not defined is None."""

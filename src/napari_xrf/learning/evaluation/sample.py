@@ -65,36 +65,20 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class SpectrumPredictions:
-    """What a model, or a method beside it, says of N spectra.
+    """What a model, or a method beside it, says of N spectra."""
 
-    Attributes
-    ----------
-    counts
-        (N,) on the model's axis.
-    probability
-        (N, K) of presence, or of each mineral class; None where nothing is named.
-    present
-        (N, K) decisions on presence.
-    classes, confidence
-        (N,) mineral class given, K for unknown, and the probability of what was given.
-    best
-        (N,) most probable mineral class, unknown aside.
-    unknown
-        (N,) probability that it is none of the classes, or another number that rises with doubt.
-    intensity
-        (N, K) net counts.
-    code, spectrum
-        (N, L) and (N, E).
-    """
-
-    counts: NDArray[np.float32]
+    counts: NDArray[np.float32]  # (N,) on the model's axis
+    # (N, K) of presence, or of each mineral class; None where nothing is named
     probability: NDArray[np.floating] | None = None
-    present: NDArray[np.bool_] | None = None
+    present: NDArray[np.bool_] | None = None  # (N, K) decisions on presence
+    # classes, confidence: (N,) mineral class given, K for unknown, and the probability of what was given
     classes: NDArray[np.intp] | None = None
     confidence: NDArray[np.float32] | None = None
-    best: NDArray[np.intp] | None = None
+    best: NDArray[np.intp] | None = None  # (N,) most probable mineral class, unknown aside
+    # (N,) probability that it is none of the classes, or another number that rises with doubt
     unknown: NDArray[np.floating] | None = None
-    intensity: NDArray[np.floating] | None = None
+    intensity: NDArray[np.floating] | None = None  # (N, K) net counts
+    # code, spectrum: (N, L) and (N, E)
     code: NDArray[np.float32] | None = None
     spectrum: NDArray[np.float32] | None = None
 

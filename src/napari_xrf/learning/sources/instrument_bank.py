@@ -47,25 +47,17 @@ WINDOW_ENERGIES = np.array([energy for _, energy in WINDOWS])
 
 @dataclass(frozen=True, eq=False)
 class InstrumentBank:
-    """What one instrument is expected to record.
+    """What one instrument is expected to record."""
 
-    Attributes
-    ----------
-    instrument
-        Its source, geometry and detector.
-    lines, rest
-        (S, E) the samples' lines and all else, summing to 1 together.
-    net, own
-        (S, K) counts of each element, and (S, W) of a window's element within it, in the same unit.
-    traces, trace_own
-        (K, E) lines of an element alone, of sum 1 or 0; (W,) the part of them in each of its windows.
-    """
-
-    instrument: Instrument
+    instrument: Instrument  # its source, geometry and detector
+    # lines, rest: (S, E) the samples' lines and all else, summing to 1 together
     lines: NDArray[np.float32]
     rest: NDArray[np.float32]
+    # net, own: (S, K) counts of each element, and (S, W) of a window's element within it, in the same unit
     net: NDArray[np.float32]
     own: NDArray[np.float32]
+    # traces, trace_own: (K, E) lines of an element alone, of sum 1 or 0; (W,) the part of them in each of its
+    # windows
     traces: NDArray[np.float32]
     trace_own: NDArray[np.float32]
 

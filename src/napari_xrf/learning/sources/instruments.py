@@ -45,20 +45,14 @@ class InstrumentSource:
 
     Presence is the chance that the net counts of an element in one of its main lines' windows, ±0.6 FWHM,
     stand 3 standard errors and 3 % above all that is expected there.
-
-    Attributes
-    ----------
-    number, samples, seed
-        Instruments, samples on each, and the seed of both.
-    counts_range
-        Of the spectra, drawn evenly in the logarithm.
     """
 
+    # number, samples, seed: instruments, samples on each, and the seed of both
     number: int
     samples: int
     seed: int
     banks: tuple[InstrumentBank, ...]
-    counts_range: tuple[float, float] = (100.0, 1e8)
+    counts_range: tuple[float, float] = (100.0, 1e8)  # of the spectra, drawn evenly in the logarithm
     task: TaskName = "elements"
     axis: EnergyAxis = AXIS
     names: tuple[str, ...] = SAMPLE_ELEMENTS

@@ -74,23 +74,14 @@ _SLOPE, _RIPPLE = 0.08, 0.04
 
 @dataclass(frozen=True, eq=False)
 class MineralsOnInstrument:
-    """Expected spectra of minerals and strangers on one instrument.
-
-    Attributes
-    ----------
-    lines, rest
-        (T, E) float16 lines of each composition and all else, of mean channel 1 together.
-    owner
-        (T,) mineral of each, rising; K for a stranger.
-    traces
-        (elements, E) lines of each element alone, of sum 1 or 0.
-    """
+    """Expected spectra of minerals and strangers on one instrument."""
 
     instrument: Instrument
+    # lines, rest: (T, E) float16 lines of each composition and all else, of mean channel 1 together
     lines: NDArray[np.float16]
     rest: NDArray[np.float16]
-    owner: NDArray[np.int16]
-    traces: NDArray[np.float16]
+    owner: NDArray[np.int16]  # (T,) mineral of each, rising; K for a stranger
+    traces: NDArray[np.float16]  # (elements, E) lines of each element alone, of sum 1 or 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,22 +89,17 @@ class MineralInstrumentSource:
     """Draws spectra of K minerals and of strangers on many instruments, with conditions.
 
     Metals are drawn more rarely than minerals, which all are as often as one another.
-
-    Attributes
-    ----------
-    number, compositions, strangers, seed
-        Instruments, compositions of each mineral and strangers on each, and the seed of all.
-    counts_range
-        Of the spectra, drawn evenly in the logarithm.
     """
 
     minerals: tuple[Mineral, ...]
+    # number, compositions, strangers, seed: instruments, compositions of each mineral and strangers on each,
+    # and the seed of all
     number: int
     compositions: int
     strangers: int
     seed: int
     banks: tuple[MineralsOnInstrument, ...]
-    counts_range: tuple[float, float] = (100.0, 1e7)
+    counts_range: tuple[float, float] = (100.0, 1e7)  # of the spectra, drawn evenly in the logarithm
     task: TaskName = "minerals"
     axis: EnergyAxis = AXIS
     conditions: tuple[str, ...] = CONDITIONS

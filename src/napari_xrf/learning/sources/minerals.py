@@ -26,29 +26,19 @@ _EMPTY_SHARE = 0.05  # of the strangers: spectra of almost no counts or of scatt
 
 @dataclass(frozen=True)
 class MineralSource:
-    """Draws spectra of K classes of minerals, each as often as the others, and of strangers.
+    """Draws spectra of K classes of minerals, each as often as the others, and of strangers."""
 
-    Attributes
-    ----------
-    bank
-        Expected spectra of the classes' compositions and of strangers, on the instrument's axis.
-    axis, counts_range
-        Of the network, and of its spectra; drawn evenly in the logarithm, before distortions.
-    mixed_share, largest_minority
-        Part of the spectra that see a second mineral, and the most that it takes.
-    stranger_share
-        Part of the spectra that belong to none of the classes.
-    distortions
-        Ranges from which each spectrum's distortions are drawn, or None.
-    """
-
+    # Expected spectra of the classes' compositions and of strangers, on the instrument's axis
     bank: MineralBank
+    # axis, counts_range: of the network, and of its spectra; drawn evenly in the logarithm, before
+    # distortions
     axis: EnergyAxis
     counts_range: tuple[float, float] = (300.0, 100_000.0)
+    # mixed_share, largest_minority: part of the spectra that see a second mineral, and the most that it takes
     mixed_share: float = 0.1
     largest_minority: float = 0.15
-    stranger_share: float = 0.2
-    distortions: Distortions | None = None
+    stranger_share: float = 0.2  # part of the spectra that belong to none of the classes
+    distortions: Distortions | None = None  # ranges from which each spectrum's distortions are drawn, or None
     task: TaskName = "minerals"
 
     @property

@@ -19,20 +19,13 @@ from napari_xrf.learning.description import TaskName
 
 @dataclass(frozen=True, eq=False)
 class SpectrumSet:
-    """Spectra and what is true of them, by the names that the file uses.
+    """Spectra and what is true of them, by the names that the file uses."""
 
-    Attributes
-    ----------
-    cube
-        (Y, X, E) spectra; sets of single spectra have one column.
-    targets
-        As in :class:`~.source.LabelledSpectra`, flattened to N = Y·X; ``label`` is the position in
-        ``names``, −1 where nothing is known. ``purity`` (N,) is the share of a pixel's main mineral.
-    """
-
-    cube: SpectralCube
+    cube: SpectralCube  # (Y, X, E) spectra; sets of single spectra have one column
     task: TaskName
     names: tuple[str, ...]
+    # As in LabelledSpectra, flattened to N = Y·X; label is the position in names, −1 where nothing is known.
+    # purity (N,) is the share of a pixel's main mineral
     targets: Mapping[str, NDArray[Any]]
     source: str
 

@@ -19,22 +19,14 @@ from napari_xrf.learning.description import TaskName
 
 @dataclass(frozen=True, eq=False)
 class LabelledSpectra:
-    """Spectra and what is true of them.
+    """Spectra and what is true of them."""
 
-    Attributes
-    ----------
-    counts
-        (N, E) float32 counts, or spectra of another scale where a recipe knows no counts.
-    targets
-        Of ``"presence"`` and ``"visible"`` (N, K) float32 0 or 1; ``"share"`` (N, K) float32, an element's
-        net counts over all counts of its spectrum; ``"net_counts"`` (N, K) float32; ``"label"`` (N,) int64,
-        where K is "unknown".
-    conditions
-        (N, C) what a network is told of the instrument, for one that asks.
-    """
-
+    # (N, E) float32 counts, or spectra of another scale where a recipe knows no counts
     counts: NDArray[np.float32]
+    # Of "presence" and "visible" (N, K) float32 0 or 1; "share" (N, K) float32, an element's net counts over
+    # all counts of its spectrum; "net_counts" (N, K) float32; "label" (N,) int64, where K is "unknown"
     targets: Mapping[str, NDArray[Any]]
+    # (N, C) what a network is told of the instrument, for one that asks
     conditions: NDArray[np.float32] | None = None
 
 

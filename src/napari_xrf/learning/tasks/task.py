@@ -26,21 +26,11 @@ Targets = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Baseline:
-    """A method without learning, beside which models of a task are judged.
+    """A method without learning, beside which models of a task are judged."""
 
-    Attributes
-    ----------
-    name
-        ``"plain fit"``.
-    module
-        Of :mod:`napari_xrf.learning.evaluation`, whose ``predict_sample`` runs it.
-    spectra
-        The first ones of a sample, of which it is asked; None: all.
-    """
-
-    name: str
-    module: str
-    spectra: int | None = None
+    name: str  # "plain fit"
+    module: str  # of evaluation, whose predict_sample runs it
+    spectra: int | None = None  # the first ones of a sample, of which it is asked; None: all
 
     def predict_sample(
         self, description: ModelDescription, sample: Sample, seed: int, progress: Progress
@@ -59,39 +49,24 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Task:
-    """What a network learns to tell; outputs and targets as in Model and LabelledSpectra.
+    """What a network learns to tell; outputs and targets as in Model and LabelledSpectra."""
 
-    Attributes
-    ----------
-    name
-        ``"lines"``.
-    does, fails
-        What a network of it does, and where it goes wrong, as model cards say.
-    losses
-        ``(outputs, targets, presence_weight)`` → parts of the loss, (N,) each.
-    validation_figures
-        ``(outputs, targets)`` → figures by which an epoch is judged.
-    fit_calibration
-        ``(outputs, targets)`` → temperature and thresholds that held-out spectra ask for.
-    decide
-        ``(description, predictions)`` → the predictions with what follows from the probabilities.
-    assess
-        ``(description, methods, sample)`` → figures of the model and of the baseline, by their names.
-    baseline
-        What must be beaten.
-    figure, score
-        Name of the one figure that curves show, and ``(predictions, targets)`` → its value.
-    """
-
-    name: TaskName
+    name: TaskName  # "lines"
+    # does, fails: what a network of it does, and where it goes wrong, as model cards say
     does: str
     fails: str
+    # (outputs, targets, presence_weight) → parts of the loss, (N,) each
     losses: Callable[[Tensors, Tensors, float], list[Tensor]]
+    # (outputs, targets) → figures by which an epoch is judged
     validation_figures: Callable[[Tensors, Tensors], dict[str, float]]
+    # (outputs, targets) → temperature and thresholds that held-out spectra ask for
     fit_calibration: Callable[[Tensors, Tensors], ProbabilityCalibration]
+    # (description, predictions) → the predictions with what follows from the probabilities
     decide: Callable[[ModelDescription, SpectrumPredictions], SpectrumPredictions]
+    # (description, methods, sample) → figures of the model and of the baseline, by their names
     assess: Callable[[ModelDescription, Mapping[str, SpectrumPredictions], Sample], Assessment]
-    baseline: Baseline | None = None
+    baseline: Baseline | None = None  # what must be beaten
+    # figure, score: name of the one figure that curves show, and (predictions, targets) → its value
     figure: str = ""
     score: Callable[[SpectrumPredictions, Targets], float] | None = None
 

@@ -26,17 +26,10 @@ _UNITS = {"ev": "eV", "kev": "keV", "us": "µs", "ms": "ms", "um": "µm"}
 
 @dataclass(frozen=True)
 class Judgement(Generic[T]):
-    """What became of the values of a form.
+    """What became of the values of a form."""
 
-    Attributes
-    ----------
-    value
-        The dataclass, or None where a value is wrong.
-    errors
-        Name of the field → what is wrong with it; ``""`` is the name of what concerns the form as a whole.
-    """
-
-    value: T | None
+    value: T | None  # the dataclass, or None where a value is wrong
+    # Name of the field → what is wrong with it; "" is the name of what concerns the form as a whole
     errors: Mapping[str, str]
 
 

@@ -26,53 +26,29 @@ _NAMING = ("presence", "intensity", "minerals")  # outputs that give a ranked li
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asks of a model.
+    """What the user asks of a model."""
 
-    Attributes
-    ----------
-    outputs
-        Of the model's outputs.
-    refined
-        Whether the map's energy axis is refined on its sum spectrum first.
-    threshold
-        Probability from which a name counts as present; None takes the model's own thresholds.
-    decided
-        Whether maps show what is present, 1 or 0, in place of its calibrated probability.
-    by_element
-        Whether the lines of an element share a map.
-    device
-        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
-    """
-
-    outputs: tuple[str, ...] = _NAMING
-    refined: bool = True
+    outputs: tuple[str, ...] = _NAMING  # of the model's outputs
+    refined: bool = True  # whether the map's energy axis is refined on its sum spectrum first
+    # Probability from which a name counts as present; None takes the model's own thresholds
     threshold: float | None = None
-    decided: bool = False
-    by_element: bool = True
-    device: str = "auto"
+    decided: bool = False  # whether maps show what is present, 1 or 0, in place of its calibrated probability
+    by_element: bool = True  # whether the lines of an element share a map
+    device: str = "auto"  # "auto", "cpu", "cuda" or "mps"
 
 
 @dataclass(frozen=True)
 class RegionAnswer:
-    """What a model says of the spectrum of a region, the likeliest name first.
-
-    Attributes
-    ----------
-    pixels, counts
-        Of the region.
-    seconds
-        From the map to the list, with the loading of the model where that was necessary.
-    notes
-        What the user should know.
-    """
+    """What a model says of the spectrum of a region, the likeliest name first."""
 
     region: str
     description: ModelDescription
     ranked: tuple[RankedName, ...]
+    # pixels, counts: of the region
     pixels: int
     counts: float
-    seconds: float
-    notes: tuple[str, ...] = ()
+    seconds: float  # from the map to the list, with the loading of the model where that was necessary
+    notes: tuple[str, ...] = ()  # what the user should know
 
 
 def loaded_model(name: str) -> Model:

@@ -24,39 +24,19 @@ _GRIP_PIXELS = 28  # the least that can be caught of an energy window, at any zo
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """One spectrum in the plot.
+    """One spectrum in the plot."""
 
-    Attributes
-    ----------
-    name
-        For the legend.
-    counts
-        (E,) counts, summed or per pixel.
-    energy
-        Its axis.
-    color
-        ``"#rrggbb"``.
-    divisor
-        By how much summed counts were divided. Zero is drawn at half of one count on a logarithmic axis.
-    dashed
-        Whether the line is broken.
-    drawn
-        (E,) what is drawn in place of the counts, when they are smoothed.
-    pixels
-        How many were summed.
-    expected
-        Whether it is no whole number of counts.
-    """
-
-    name: str
-    counts: NDArray[np.floating]
-    energy: EnergyAxis
-    color: str
+    name: str  # for the legend
+    counts: NDArray[np.floating]  # (E,) counts, summed or per pixel
+    energy: EnergyAxis  # its axis
+    color: str  # "#rrggbb"
+    # By how much summed counts were divided. Zero is drawn at half of one count on a logarithmic axis
     divisor: float = 1.0
-    dashed: bool = False
+    dashed: bool = False  # whether the line is broken
+    # (E,) what is drawn in place of the counts, when they are smoothed
     drawn: NDArray[np.floating] | None = None
-    pixels: int = 1
-    expected: bool = False
+    pixels: int = 1  # how many were summed
+    expected: bool = False  # whether it is no whole number of counts
 
 
 class SpectrumPlot(Plot):
