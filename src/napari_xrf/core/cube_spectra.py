@@ -17,23 +17,13 @@ TILE = 10  # pixels; sums of 10 × 10 pixels make regions four to twelve times q
 
 @dataclass(frozen=True, eq=False)
 class CubeSpectra:
-    """Sum and maximum of a cube, and sums of its tiles.
-
-    Attributes
-    ----------
-    cube
-        The cube.
-    total
-        (E,) sum of all pixels.
-    highest
-        (E,) largest count of any pixel; None while the file is still packed.
-    tiles
-        (Y / 10, X / 10, E) sums of square tiles, rounded up; None while the file is still packed.
-    """
+    """Sum and maximum of a cube, and sums of its tiles."""
 
     cube: SpectralCube
-    total: NDArray[np.uint64]
+    total: NDArray[np.uint64]  # (E,) sum of all pixels
+    # (E,) largest count of any pixel; None while the file is still packed
     highest: NDArray[np.uint64] | None = None
+    # (Y / 10, X / 10, E) sums of square tiles, rounded up; None while the file is still packed
     tiles: NDArray[np.unsignedinteger] | None = None
 
     def of_region(self, mask: NDArray[np.bool_]) -> NDArray[np.uint64]:

@@ -36,27 +36,13 @@ _SIEGBAHN = {
 
 @dataclass(frozen=True)
 class EmissionLine:
-    """One transition of one element.
+    """One transition of one element."""
 
-    Attributes
-    ----------
-    element
-        Symbol.
-    transition
-        IUPAC name, ``"KL3"``.
-    subshell
-        Where the vacancy was, ``"K"``, ``"L3"``.
-    energy
-        keV.
-    rate
-        Its share of the radiative transitions to the vacancy; the shares of a subshell sum to 1.
-    """
-
-    element: str
-    transition: str
-    subshell: str
-    energy: float
-    rate: float
+    element: str  # symbol
+    transition: str  # IUPAC name, "KL3"
+    subshell: str  # where the vacancy was, "K", "L3"
+    energy: float  # keV
+    rate: float  # its share of the radiative transitions to the vacancy; the shares of a subshell sum to 1
 
     @property
     def shell(self) -> str:

@@ -81,22 +81,13 @@ def parameters(described: type[T]) -> type[T]:
 
 @dataclass(frozen=True)
 class Limits:
-    """Where a number, or both ends of a range, must lie; goes into ``Annotated`` beside the type.
+    """Where a number, or both ends of a range, must lie; goes into ``Annotated`` beside the type."""
 
-    Attributes
-    ----------
-    low, high
-        Both included.
-    unit
-        ``"keV"``; empty for a plain number.
-    ordered
-        Whether a pair of numbers is a range, whose first must not exceed the second.
-    """
-
+    # low, high: both included
     low: float
     high: float
-    unit: str = ""
-    ordered: bool = True
+    unit: str = ""  # "keV"; empty for a plain number
+    ordered: bool = True  # whether a pair of numbers is a range, whose first must not exceed the second
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
         return core_schema.with_info_after_validator_function(self._check, handler(source))
@@ -113,13 +104,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Choices:
-    """The texts that a field may hold; goes into ``Annotated`` beside the type.
-
-    Attributes
-    ----------
-    names
-        All of them.
-    """
+    """The texts that a field may hold; goes into ``Annotated`` beside the type."""
 
     names: tuple[str, ...]
 
@@ -133,36 +118,16 @@ class Choices:
 
 @dataclass(frozen=True)
 class ParameterField:
-    """One field of a class of parameters.
-
-    Attributes
-    ----------
-    name
-        As in the code.
-    kind
-        Type of its parts: ``bool``, ``int``, ``float`` or ``str``.
-    form
-        ``"one"`` value, a ``"pair"`` of them, or a ``"list"`` of names.
-    optional
-        Whether None, off, is allowed.
-    default
-        Its value when nothing is said.
-    limits
-        Where numbers must lie, or None.
-    choices
-        The texts that are allowed; empty for any.
-    text
-        What the class's docstring says of it, on one line.
-    """
+    """One field of a class of parameters."""
 
     name: str
-    kind: type
-    form: Literal["one", "pair", "list"]
-    optional: bool
-    default: Any
-    limits: Limits | None = None
-    choices: tuple[str, ...] = ()
-    text: str = ""
+    kind: type  # type of its parts: bool, int, float or str
+    form: Literal["one", "pair", "list"]  # "one" value, a "pair" of them, or a "list" of names
+    optional: bool  # whether None, off, is allowed
+    default: Any  # its value when nothing is said
+    limits: Limits | None = None  # where numbers must lie, or None
+    choices: tuple[str, ...] = ()  # the texts that are allowed; empty for any
+    text: str = ""  # what the class's docstring says of it, on one line
 
 
 def parameter_fields(described: type, *, skip: tuple[str, ...] = ()) -> tuple[ParameterField, ...]:

@@ -28,25 +28,19 @@ BEST = "best.json"
 
 @dataclass(frozen=True, eq=False)
 class TuningResult:
-    """What a search found.
+    """What a search found."""
 
-    Attributes
-    ----------
-    recipe, values
-        The recipe with the best values, and them alone, as in ``best.json``.
-    figure, value, default
-        What was compared (``"loss"``, the lower the better, or a validation figure, the higher), the best
-        one, and that of the recipe's own values, the first trial, or None where it did not end.
-    importance
-        Share of the good trials' difference that each hyper-parameter explains, summing to 1, largest first
-        (PED-ANOVA: Watanabe et al., IJCAI 2023); empty with too few trials.
-    """
-
+    # recipe, values: the recipe with the best values, and them alone, as in best.json
     recipe: TrainingRecipe
     values: Mapping[str, Mapping[str, Any]]
+    # figure, value, default: what was compared ("loss", the lower the better, or a validation figure, the
+    # higher), the best one, and that of the recipe's own values, the first trial, or None where it did not
+    # end
     figure: str
     value: float
     default: float | None
+    # Share of the good trials' difference that each hyper-parameter explains, summing to 1, largest first
+    # (PED-ANOVA: Watanabe et al., IJCAI 2023); empty with too few trials
     importance: Mapping[str, float]
     trials: tuple[TrialReport, ...]
 

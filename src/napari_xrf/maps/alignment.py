@@ -17,18 +17,11 @@ _FLAT = 1e-3  # the breadth of points over their length, below which they lie on
 
 @dataclass(frozen=True)
 class Alignment:
-    """How a picture lies on a map.
+    """How a picture lies on a map."""
 
-    Attributes
-    ----------
-    matrix
-        (3, 3): turns (y, x, 1) of the picture into those of the map.
-    missed
-        (N,) how far off each point would be, in the map's unit, had it not been used; NaN where too few are
-        left to tell.
-    """
-
-    matrix: NDArray[np.float64]
+    matrix: NDArray[np.float64]  # (3, 3): turns (y, x, 1) of the picture into those of the map
+    # (N,) how far off each point would be, in the map's unit, had it not been used; NaN where too few are
+    # left to tell
     missed: NDArray[np.float64]
 
 

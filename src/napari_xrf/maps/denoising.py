@@ -66,28 +66,15 @@ class LowRankCounts:
 
 @dataclass(frozen=True, eq=False)
 class Denoising:
-    """A denoised map and what is known of it.
+    """A denoised map and what is known of it."""
 
-    Attributes
-    ----------
-    cube
-        The expected counts; each pixel holds as many as were measured.
-    components
-        How many were kept.
-    signal
-        (K,) part of each one's variance that is signal, by which it was shrunk.
-    misfit
-        (Y, X) how many standard deviations a pixel's deviance lies above that of the map: what the components
-        do not describe. Above 5 the denoised spectrum lacks something that was measured there.
-    notes
-        What the user should know.
-    """
-
-    cube: SpectralCube
-    components: int
-    signal: _Array
+    cube: SpectralCube  # the expected counts; each pixel holds as many as were measured
+    components: int  # how many were kept
+    signal: _Array  # (K,) part of each one's variance that is signal, by which it was shrunk
+    # (Y, X) how many standard deviations a pixel's deviance lies above that of the map: what the components
+    # do not describe. Above 5 the denoised spectrum lacks something that was measured there
     misfit: NDArray[np.float32]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what the user should know
 
 
 def denoise_map(cube: SpectralCube, *, seed: int = 0, progress: Progress = ignore_progress) -> Denoising:

@@ -17,24 +17,15 @@ from napari_xrf.maps.element_mapping import families_in, fit_to_sum, sum_columns
 
 @dataclass(frozen=True, eq=False)
 class FittedSpectrum:
-    """What the fit of a map's sum spectrum says.
+    """What the fit of a map's sum spectrum says."""
 
-    Attributes
-    ----------
-    families
-        What was fitted, ``"Fe K"``.
-    energy
-        The refined axis.
-    model, continuum
-        (E,) counts that the fit explains, and those of them that are continuum; NaN outside the fitted range.
-    residual
-        (E,) measured less fitted counts, in standard deviations of counting; NaN outside.
-    """
-
-    families: tuple[str, ...]
-    energy: EnergyAxis
+    families: tuple[str, ...]  # what was fitted, "Fe K"
+    energy: EnergyAxis  # the refined axis
+    # model, continuum: (E,) counts that the fit explains, and those of them that are continuum; NaN outside
+    # the fitted range
     model: NDArray[np.float64]
     continuum: NDArray[np.float64]
+    # (E,) measured less fitted counts, in standard deviations of counting; NaN outside
     residual: NDArray[np.float64]
 
 

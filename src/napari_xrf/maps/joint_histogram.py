@@ -15,17 +15,10 @@ _FULL_PERCENT = 99.8
 
 @dataclass(frozen=True, eq=False)
 class JointHistogram:
-    """Numbers of pixels by the values of two maps.
+    """Numbers of pixels by the values of two maps."""
 
-    Attributes
-    ----------
-    pixels
-        (B, B) numbers, by x first.
-    x, y
-        (low, high) of the bins' outer edges.
-    """
-
-    pixels: NDArray[np.float64]
+    pixels: NDArray[np.float64]  # (B, B) numbers, by x first
+    # x, y: (low, high) of the bins' outer edges
     x: tuple[float, float]
     y: tuple[float, float]
 

@@ -15,20 +15,11 @@ from napari_xrf.io.own.tables import write_rows
 
 @dataclass(frozen=True, eq=False)
 class LineProfile:
-    """Values of maps along a line.
+    """Values of maps along a line."""
 
-    Attributes
-    ----------
-    distance
-        (N,) from its start, in ``unit``.
-    unit
-        ``"µm"``, or ``"pixels"`` where a pixel's size is not known.
-    values
-        Name of each map → (N,) its values, between pixels those of a straight line; NaN outside the map.
-    """
-
-    distance: NDArray[np.float64]
-    unit: str
+    distance: NDArray[np.float64]  # (N,) from its start, in unit
+    unit: str  # "µm", or "pixels" where a pixel's size is not known
+    # Name of each map → (N,) its values, between pixels those of a straight line; NaN outside the map
     values: Mapping[str, NDArray[np.float64]]
 
 

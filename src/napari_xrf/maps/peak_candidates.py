@@ -54,27 +54,13 @@ class Sibling:
 
 @dataclass(frozen=True)
 class PeakCandidate:
-    """One explanation of a peak.
+    """One explanation of a peak."""
 
-    Attributes
-    ----------
-    name
-        ``"Fe Kα1"``, or ``"escape of Ca Kα1"``.
-    family
-        ``"Fe K"``; empty for what a detector makes of other peaks.
-    energy
-        Where it should lie, keV.
-    siblings
-        Other line groups of the family, the strongest first.
-    score
-        The higher the likelier; a logarithm of odds, roughly.
-    """
-
-    name: str
-    family: str
-    energy: float
-    siblings: tuple[Sibling, ...]
-    score: float
+    name: str  # "Fe Kα1", or "escape of Ca Kα1"
+    family: str  # "Fe K"; empty for what a detector makes of other peaks
+    energy: float  # where it should lie, keV
+    siblings: tuple[Sibling, ...]  # other line groups of the family, the strongest first
+    score: float  # the higher the likelier; a logarithm of odds, roughly
 
     @property
     def evidence(self) -> str:

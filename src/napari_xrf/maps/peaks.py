@@ -18,24 +18,12 @@ _PROMINENT, _VALLEY_FWHM = 5.0, 2.0  # standard errors above the valleys beside 
 
 @dataclass(frozen=True)
 class Peak:
-    """A peak above the continuum.
+    """A peak above the continuum."""
 
-    Attributes
-    ----------
-    energy
-        keV, on the axis of the spectrum.
-    energy_error
-        keV, from counting statistics.
-    counts
-        Net counts within ± 1 FWHM.
-    significance
-        Net counts over their standard error.
-    """
-
-    energy: float
-    energy_error: float
-    counts: float
-    significance: float
+    energy: float  # keV, on the axis of the spectrum
+    energy_error: float  # keV, from counting statistics
+    counts: float  # net counts within ± 1 FWHM
+    significance: float  # net counts over their standard error
 
 
 def find_peaks(

@@ -26,20 +26,11 @@ _LEAST_SHOWN, _MOST_SHOWN = 50.0, 200.0  # %, of residuals
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """A measured spectrum and that of the quantified composition.
+    """A measured spectrum and that of the quantified composition."""
 
-    Attributes
-    ----------
-    quantities
-        The composition, with the residuals of its families.
-    energy
-        The axis of both.
-    measured, expected
-        (E,) counts; the expected ones are scaled to the line families that decide.
-    """
-
-    quantities: Quantities
-    energy: EnergyAxis
+    quantities: Quantities  # the composition, with the residuals of its families
+    energy: EnergyAxis  # the axis of both
+    # measured, expected: (E,) counts; the expected ones are scaled to the line families that decide
     measured: NDArray[np.float64]
     expected: NDArray[np.float64]
 

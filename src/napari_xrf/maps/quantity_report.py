@@ -29,21 +29,11 @@ _CHECKS_DRAWN = 20
 
 @dataclass(frozen=True, eq=False)
 class QuantityReport:
-    """Quantities with their checks.
+    """Quantities with their checks."""
 
-    Attributes
-    ----------
-    quantities
-        Of each region.
-    checks
-        Of each region: what its composition should show.
-    maps
-        Weight percent in every pixel, or None.
-    """
-
-    quantities: tuple[Quantities, ...]
-    checks: tuple[Check, ...]
-    maps: ElementMaps | None = None
+    quantities: tuple[Quantities, ...]  # of each region
+    checks: tuple[Check, ...]  # of each region: what its composition should show
+    maps: ElementMaps | None = None  # weight percent in every pixel, or None
 
     @property
     def rows(self) -> list[dict[str, Any]]:

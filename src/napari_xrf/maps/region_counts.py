@@ -19,24 +19,12 @@ from napari_xrf.maps.net_counts import NetCounts, net_counts, region_of
 
 @dataclass(frozen=True, eq=False)
 class RegionCounts:
-    """What is counted in a region.
+    """What is counted in a region."""
 
-    Attributes
-    ----------
-    region
-        Its name.
-    pixels
-        Its size.
-    seconds
-        Live time of its pixels; None where the map has none.
-    families
-        Family → net counts, ``"Fe K"``.
-    """
-
-    region: str
-    pixels: int
-    seconds: float | None
-    families: Mapping[str, NetCounts]
+    region: str  # its name
+    pixels: int  # its size
+    seconds: float | None  # live time of its pixels; None where the map has none
+    families: Mapping[str, NetCounts]  # family → net counts, "Fe K"
 
 
 def count_regions(

@@ -24,27 +24,15 @@ _ROOM = 0.025  # of a chart's width, for a symbol
 
 @dataclass(frozen=True, eq=False)
 class ClassSpectrum:
-    """The mean spectrum of a class.
+    """The mean spectrum of a class."""
 
-    Attributes
-    ----------
-    label, name
-        The class.
-    pixels
-        How many pixels were averaged.
-    energies
-        (B,) keV, centres of the bins.
-    measured
-        (B,) counts per pixel and keV.
-    expected
-        (B,) the same for the mixture of the class's compositions that fits best; None for "unknown".
-    """
-
+    # label, name: the class
     label: int
     name: str
-    pixels: int
-    energies: NDArray[np.float64]
-    measured: NDArray[np.float64]
+    pixels: int  # how many pixels were averaged
+    energies: NDArray[np.float64]  # (B,) keV, centres of the bins
+    measured: NDArray[np.float64]  # (B,) counts per pixel and keV
+    # (B,) the same for the mixture of the class's compositions that fits best; None for "unknown"
     expected: NDArray[np.float64] | None
 
 

@@ -56,27 +56,16 @@ class Blend:
 
 @dataclass(frozen=True, eq=False)
 class Mean:
-    """A mean spectrum that is compared.
+    """A mean spectrum that is compared."""
 
-    Attributes
-    ----------
-    shares
-        (B,) of its counts.
-    counts
-        That it was measured with.
-    errors
-        (B, B) covariance of what traces of any element may add: as much for any mineral that is so bright.
-    likely
-        (B,) shares that counting errors are taken of: measured, of few counts those of any candidate.
-    continuum
-        (B,) about how much of them is no line: the same for all candidates, else those that scatter little,
-        whose errors are small, would win.
-    """
-
-    shares: NDArray[np.float64]
-    counts: float
+    shares: NDArray[np.float64]  # (B,) of its counts
+    counts: float  # that it was measured with
+    # (B, B) covariance of what traces of any element may add: as much for any mineral that is so bright
     errors: NDArray[np.float64]
+    # (B,) shares that counting errors are taken of: measured, of few counts those of any candidate
     likely: NDArray[np.float64]
+    # (B,) about how much of them is no line: the same for all candidates, else those that scatter little,
+    # whose errors are small, would win
     continuum: NDArray[np.float64]
 
     @classmethod

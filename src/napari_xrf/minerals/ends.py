@@ -33,21 +33,11 @@ _TOLERANCE = 0.03
 
 @dataclass(frozen=True, eq=False)
 class End:
-    """What some pixels of a map have in common.
+    """What some pixels of a map have in common."""
 
-    Attributes
-    ----------
-    column
-        The class that these pixels seemed to be.
-    size
-        How many they are.
-    counts
-        (B,) their counts together.
-    """
-
-    column: int
-    size: int
-    counts: NDArray[np.float64]
+    column: int  # the class that these pixels seemed to be
+    size: int  # how many they are
+    counts: NDArray[np.float64]  # (B,) their counts together
 
     @property
     def mean(self) -> NDArray[np.float64]:

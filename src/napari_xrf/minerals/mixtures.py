@@ -29,21 +29,12 @@ _TAUGHT = 30_000  # pixels that show which misfits are usual
 
 @dataclass(frozen=True, eq=False)
 class Mixtures:
-    """What n pixels hold.
+    """What n pixels hold."""
 
-    Attributes
-    ----------
-    areas
-        (n, K) of K classes, of sum 1; what nothing explains is left out.
-    misfit
-        (n,) deviance against pixels of similar counts, in robust standard deviations.
-    lead
-        (n,) of the largest class, in standard deviations.
-    """
-
-    areas: NDArray[np.float32]
+    areas: NDArray[np.float32]  # (n, K) of K classes, of sum 1; what nothing explains is left out
+    # (n,) deviance against pixels of similar counts, in robust standard deviations
     misfit: NDArray[np.float32]
-    lead: NDArray[np.float32]
+    lead: NDArray[np.float32]  # (n,) of the largest class, in standard deviations
 
 
 @dataclass(frozen=True, eq=False)

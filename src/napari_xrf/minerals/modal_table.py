@@ -18,37 +18,23 @@ from napari_xrf.minerals.modal_errors import naming_errors, sampling_errors
 
 @dataclass(frozen=True)
 class ModalRow:
-    """One class of a map; None where a value has no meaning.
+    """One class of a map; None where a value has no meaning."""
 
-    Attributes
-    ----------
-    label, name, formula, color
-        The class.
-    pixels
-        How many pixels it has.
-    area_mm2
-        Area of the class, None without a pixel size.
-    area_percent
-        Its share of all that was measured; None where nothing was.
-    weight_percent
-        Share of area times density; classes without a density (unknown) have none and are left out of
-        the sum. Area is taken for volume, as usual in modal analysis (Delesse's principle).
-    mean_confidence
-        Mean over its pixels, None without pixels or confidences.
-    naming_error, sampling_error
-        Standard errors of ``area_percent``, percent: of pixels named wrongly, by their confidence, and of the
-        map as a part of a larger rock like it, by the spread of its blocks; None where they are not known.
-    """
-
+    # label, name, formula, color: the class
     label: int
     name: str
     formula: str
     color: str
-    pixels: int
-    area_mm2: float | None
-    area_percent: float | None
+    pixels: int  # how many pixels it has
+    area_mm2: float | None  # area of the class, None without a pixel size
+    area_percent: float | None  # its share of all that was measured; None where nothing was
+    # Share of area times density; classes without a density (unknown) have none and are left out of the sum.
+    # Area is taken for volume, as usual in modal analysis (Delesse's principle)
     weight_percent: float | None
-    mean_confidence: float | None
+    mean_confidence: float | None  # mean over its pixels, None without pixels or confidences
+    # naming_error, sampling_error: standard errors of area_percent, percent: of pixels named wrongly, by
+    # their confidence, and of the map as a part of a larger rock like it, by the spread of its blocks; None
+    # where they are not known
     naming_error: float | None = None
     sampling_error: float | None = None
 

@@ -17,24 +17,12 @@ _CLOSE = 1e-3  # of the smaller weighted distance: of one spectrum
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """A mineral, or several of one spectrum, beside a measured spectrum.
+    """A mineral, or several of one spectrum, beside a measured spectrum."""
 
-    Attributes
-    ----------
-    minerals
-        One, or those whose expected spectra are the same.
-    misfit
-        Share of the counts, 0 to 1, that stand elsewhere than this mineral's do.
-    expected
-        (B,) counts that it explains best.
-    variance
-        (B,) that the comparison allowed.
-    """
-
-    minerals: tuple[Mineral, ...]
-    misfit: float
-    expected: NDArray[np.float64]
-    variance: NDArray[np.float64]
+    minerals: tuple[Mineral, ...]  # one, or those whose expected spectra are the same
+    misfit: float  # share of the counts, 0 to 1, that stand elsewhere than this mineral's do
+    expected: NDArray[np.float64]  # (B,) counts that it explains best
+    variance: NDArray[np.float64]  # (B,) that the comparison allowed
 
     @property
     def name(self) -> str:

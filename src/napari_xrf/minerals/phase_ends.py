@@ -35,18 +35,10 @@ _AT_ONCE = 65_536
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """Spectra that pixels are mixtures of.
+    """Spectra that pixels are mixtures of."""
 
-    Attributes
-    ----------
-    spectra
-        (K, B) counts per pixel.
-    following
-        Squared distance of the next one that was left out, 0 where none is left.
-    """
-
-    spectra: NDArray[np.float64]
-    following: float = 0.0
+    spectra: NDArray[np.float64]  # (K, B) counts per pixel
+    following: float = 0.0  # squared distance of the next one that was left out, 0 where none is left
 
     def reason(self, number: int, count: int | None) -> str:
         """Return why there are ``number`` phases when ``count`` were asked for; None leaves it to the map."""

@@ -36,33 +36,15 @@ _DIM = 0.25  # of the counts that a scan is for: below, counts are too few for G
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """T expected spectra with their errors, ready for pixels of about the same counts.
+    """T expected spectra with their errors, ready for pixels of about the same counts."""
 
-    Attributes
-    ----------
-    owner
-        (T,) mineral of each, rising.
-    points
-        (T,) their compositions among the templates.
-    spectra
-        (T, B) of sum 1.
-    variance
-        (T, B) the diagonal D, per unit of N.
-    columns
-        T arrays (K, B): Qᵀ/√D, of the columns' orthonormal directions.
-    weights
-        T arrays (K,): eigenvalues of UᵀD⁻¹U.
-    counts
-        Of the pixels that it is for; much dimmer ones are compared as Poisson counts.
-    """
-
-    owner: NDArray[np.intp]
-    points: NDArray[np.intp]
-    spectra: NDArray[np.float32]
-    variance: NDArray[np.float32]
-    columns: tuple[NDArray[np.float32], ...]
-    weights: tuple[NDArray[np.float32], ...]
-    counts: float
+    owner: NDArray[np.intp]  # (T,) mineral of each, rising
+    points: NDArray[np.intp]  # (T,) their compositions among the templates
+    spectra: NDArray[np.float32]  # (T, B) of sum 1
+    variance: NDArray[np.float32]  # (T, B) the diagonal D, per unit of N
+    columns: tuple[NDArray[np.float32], ...]  # T arrays (K, B): Qᵀ/√D, of the columns' orthonormal directions
+    weights: tuple[NDArray[np.float32], ...]  # T arrays (K,): eigenvalues of UᵀD⁻¹U
+    counts: float  # of the pixels that it is for; much dimmer ones are compared as Poisson counts
 
     def scores(self, counts: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (n, T) minus twice the log-likelihood of pixels (n, B), up to a constant per pixel."""

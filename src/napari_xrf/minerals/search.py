@@ -33,31 +33,16 @@ _PRESENT = 0.5  # probability from which an element counts as found
 
 @dataclass(frozen=True, eq=False)
 class MineralSearch:
-    """What is looked for in a map, and in which energies.
-
-    Attributes
-    ----------
-    measured
-        The calibrated map.
-    bins
-        The energy bins to use.
-    minerals
-        What to look for.
-    counts_per_pixel, most_counts
-        Median of the measured pixels and largest, in the energies used.
-    notes
-        One sentence each.
-    automatic
-        Whether nobody chose the minerals.
-    """
+    """What is looked for in a map, and in which energies."""
 
     measured: CalibratedMap
-    bins: EnergyBins
-    minerals: tuple[Mineral, ...]
+    bins: EnergyBins  # the energy bins to use
+    minerals: tuple[Mineral, ...]  # what to look for
+    # counts_per_pixel, most_counts: median of the measured pixels and largest, in the energies used
     counts_per_pixel: float
     most_counts: float
-    notes: tuple[str, ...]
-    automatic: bool = False
+    notes: tuple[str, ...]  # one sentence each
+    automatic: bool = False  # whether nobody chose the minerals
 
 
 def search_minerals(

@@ -28,19 +28,12 @@ class Bands(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """What a map tells of its classes beside each pixel's own counts.
+    """What a map tells of its classes beside each pixel's own counts."""
 
-    Attributes
-    ----------
-    first, shares
-        (M,) shares of the classes in the map, of the last two rounds.
-    coherences
-        Weight of the neighbours in each smoothing, 0 to 1.
-    """
-
+    # first, shares: (M,) shares of the classes in the map, of the last two rounds
     first: NDArray[np.float32]
     shares: NDArray[np.float32]
-    coherences: tuple[float, ...] = ()
+    coherences: tuple[float, ...] = ()  # weight of the neighbours in each smoothing, 0 to 1
 
     def probability(self, scores: NDArray[np.float32], held: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return the probabilities of classes in the measured pixels (n, M) of some rows.

@@ -26,17 +26,10 @@ BINS_PER_FWHM = 2.0  # finer bins tell nothing more about lines of known positio
 
 @dataclass(frozen=True, eq=False)
 class EnergyBins:
-    """Runs of whole channels of an energy axis, so that summed Poisson counts stay Poisson counts.
-
-    Attributes
-    ----------
-    axis
-        The energy axis.
-    starts, stops
-        (B,) rising channel numbers; bin ``b`` holds the channels ``starts[b]`` to ``stops[b] - 1``.
-    """
+    """Runs of whole channels of an energy axis, so that summed Poisson counts stay Poisson counts."""
 
     axis: EnergyAxis
+    # starts, stops: (B,) rising channel numbers; bin b holds the channels starts[b] to stops[b] - 1
     starts: NDArray[np.intp]
     stops: NDArray[np.intp]
 
@@ -94,30 +87,15 @@ def bins_at_resolution(axis: EnergyAxis, detector: Detector, low: float, high: f
 
 @dataclass(frozen=True, eq=False)
 class Templates:
-    """Expected spectra of T compositions in B energy bins, each of sum 1.
+    """Expected spectra of T compositions in B energy bins, each of sum 1."""
 
-    Attributes
-    ----------
-    lines
-        (T, B) characteristic lines.
-    continuum
-        (T, B) everything else: bremsstrahlung, scattered continuum and lines of the source.
-    owner
-        (T,) index of the mineral.
-    minerals
-        The minerals.
-    bins
-        The energy bins.
-    totals
-        (T,) expected counts per unit of dose.
-    """
-
-    lines: NDArray[np.float64]
+    lines: NDArray[np.float64]  # (T, B) characteristic lines
+    # (T, B) everything else: bremsstrahlung, scattered continuum and lines of the source
     continuum: NDArray[np.float64]
-    owner: NDArray[np.intp]
+    owner: NDArray[np.intp]  # (T,) index of the mineral
     minerals: tuple[Mineral, ...]
     bins: EnergyBins
-    totals: NDArray[np.float64]
+    totals: NDArray[np.float64]  # (T,) expected counts per unit of dose
 
     @property
     def size(self) -> int:

@@ -31,43 +31,21 @@ _GAP = 1.45  # ratio of energies between the shells of an element; within one, l
 
 @dataclass(frozen=True, eq=False)
 class Families:
-    """Line families in energy bins.
+    """Line families in energy bins."""
 
-    Attributes
-    ----------
-    names
-        F names, ``"Fe K"``.
-    elements
-        Their elements.
-    shapes
-        (F, B) counts of each in the bins, of sum 1.
-    per_percent
-        (F,) counts per unit of dose of 1 weight per cent in silica.
-    """
-
-    names: tuple[str, ...]
-    elements: tuple[str, ...]
-    shapes: NDArray[np.float64]
-    per_percent: NDArray[np.float64]
+    names: tuple[str, ...]  # F names, "Fe K"
+    elements: tuple[str, ...]  # their elements
+    shapes: NDArray[np.float64]  # (F, B) counts of each in the bins, of sum 1
+    per_percent: NDArray[np.float64]  # (F,) counts per unit of dose of 1 weight per cent in silica
 
 
 @dataclass(frozen=True, eq=False)
 class Expected:
-    """Expected spectra and the line families that they are made of.
+    """Expected spectra and the line families that they are made of."""
 
-    Attributes
-    ----------
-    templates
-        T spectra.
-    families
-        F line families.
-    parts
-        (T, F) how much of each spectrum is of each family of its mineral's elements.
-    """
-
-    templates: Templates
-    families: Families
-    parts: NDArray[np.float64]
+    templates: Templates  # T spectra
+    families: Families  # F line families
+    parts: NDArray[np.float64]  # (T, F) how much of each spectrum is of each family of its mineral's elements
 
     @classmethod
     def of(cls, templates: Templates, families: Families) -> Expected:

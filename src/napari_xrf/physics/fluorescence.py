@@ -41,46 +41,22 @@ _SOFTEST_KEV = 0.7  # lines below it excite next to nothing that a detector sees
 
 @dataclass(frozen=True, eq=False)
 class Beam:
-    """Photons that reach the sample.
+    """Photons that reach the sample."""
 
-    Attributes
-    ----------
-    energies
-        (E,) keV.
-    photons
-        (E,) photons at each energy: nodes of a quadrature over the continuum, and lines.
-    """
-
-    energies: Floats
-    photons: Floats
+    energies: Floats  # (E,) keV
+    photons: Floats  # (E,) photons at each energy: nodes of a quadrature over the continuum, and lines
 
 
 @dataclass(frozen=True, eq=False)
 class LineTable:
-    """Every emission line of some elements, as arrays.
+    """Every emission line of some elements, as arrays."""
 
-    Attributes
-    ----------
-    elements
-        Symbols.
-    element
-        (L,) index into ``elements``.
-    subshell
-        (L,) row in (elements × 9 subshells) of each line's vacancy.
-    energies
-        (L,) keV.
-    rates
-        (L,) share of the subshell's photons.
-    families
-        (L,) names such as ``"Fe K"``.
-    """
-
-    elements: tuple[str, ...]
-    element: NDArray[np.intp]
-    subshell: NDArray[np.intp]
-    energies: Floats
-    rates: Floats
-    families: NDArray[np.str_]
+    elements: tuple[str, ...]  # symbols
+    element: NDArray[np.intp]  # (L,) index into elements
+    subshell: NDArray[np.intp]  # (L,) row in (elements × 9 subshells) of each line's vacancy
+    energies: Floats  # (L,) keV
+    rates: Floats  # (L,) share of the subshell's photons
+    families: NDArray[np.str_]  # (L,) names such as "Fe K"
 
     def family_sums(self, intensities: Floats, least: float = 1e-12) -> dict[str, float]:
         """Return the sum of the lines' intensities, (L,), of each family that is above a part of all."""

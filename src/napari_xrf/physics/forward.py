@@ -38,30 +38,15 @@ _FILM_UM = 1e-4  # thin enough for no absorption in any element
 
 @dataclass(frozen=True, eq=False)
 class ExpectedSpectrum:
-    """Expected counts of one sample per unit of dose; see the module for the unit.
+    """Expected counts of one sample per unit of dose; see the module for the unit."""
 
-    Attributes
-    ----------
-    counts
-        (E,) everything: lines, scatter and continuum.
-    energy
-        The energy axis.
-    lines
-        (energies in keV, detected intensities) of the sample's own lines, detector efficiency included.
-    families
-        Detected intensity of each line family, ``"Fe K"``, without scatter and pile-up.
-    scatter
-        (E,) the scattered part of ``counts``: lines and continuum of the source.
-    continuum
-        (E,) the bremsstrahlung of electrons in the sample; zero for photon sources.
-    """
-
-    counts: Floats
-    energy: EnergyAxis
+    counts: Floats  # (E,) everything: lines, scatter and continuum
+    energy: EnergyAxis  # the energy axis
+    # (energies in keV, detected intensities) of the sample's own lines, detector efficiency included
     lines: tuple[Floats, Floats]
-    families: dict[str, float]
-    scatter: Floats
-    continuum: Floats
+    families: dict[str, float]  # detected intensity of each line family, "Fe K", without scatter and pile-up
+    scatter: Floats  # (E,) the scattered part of counts: lines and continuum of the source
+    continuum: Floats  # (E,) the bremsstrahlung of electrons in the sample; zero for photon sources
 
 
 @dataclass(frozen=True, eq=False)

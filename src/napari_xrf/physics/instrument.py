@@ -41,17 +41,10 @@ _ALIASES = {
 
 @dataclass(frozen=True)
 class OpticTransmission:
-    """How much of the source's spectrum an optic brings to the sample, up to a factor.
+    """How much of the source's spectrum an optic brings to the sample, up to a factor."""
 
-    Attributes
-    ----------
-    energies_kev
-        Rising energies, keV.
-    transmission
-        Relative transmission at each, above 0; interpolated on logarithms, held outside.
-    """
-
-    energies_kev: tuple[float, ...]
+    energies_kev: tuple[float, ...]  # rising energies, keV
+    # Relative transmission at each, above 0; interpolated on logarithms, held outside
     transmission: tuple[float, ...]
 
     def __post_init__(self) -> None:

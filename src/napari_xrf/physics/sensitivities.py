@@ -39,19 +39,13 @@ def model_error(family: str) -> float:
 
 @dataclass(frozen=True)
 class Sensitivities:
-    """Measured over expected counts of line families, relative to their mean.
+    """Measured over expected counts of line families, relative to their mean."""
 
-    Attributes
-    ----------
-    factors
-        (family, factor, its relative error), one for each family that was measured; others take the factors
-        of their shell beside them in energy.
-    throughput
-        Measured over expected counts of all families, per second and, where the spectra say it, nA of
-        electrons or µA of a tube; None where no exposure is known. It makes weights absolute.
-    """
-
+    # (family, factor, its relative error), one for each family that was measured; others take the factors of
+    # their shell beside them in energy
     factors: tuple[tuple[str, float, float], ...] = ()
+    # Measured over expected counts of all families, per second and, where the spectra say it, nA of electrons
+    # or µA of a tube; None where no exposure is known. It makes weights absolute
     throughput: float | None = None
 
     def factor(self, family: str) -> float:
@@ -124,21 +118,13 @@ def _shared(first: Sequence[str], second: Sequence[str], smooth: float) -> Float
 
 @dataclass(frozen=True, eq=False)
 class MeasuredStandard:
-    """The families of a sample of known composition.
+    """The families of a sample of known composition."""
 
-    Attributes
-    ----------
-    counts, errors
-        Net counts by family, and their standard errors.
-    expected
-        What the model expects of the composition, per unit of dose.
-    exposure
-        Seconds, times the beam's current where it is known; None where neither is.
-    """
-
+    # counts, errors: net counts by family, and their standard errors
     counts: Mapping[str, float]
     errors: Mapping[str, float]
-    expected: Mapping[str, float]
+    expected: Mapping[str, float]  # what the model expects of the composition, per unit of dose
+    # Seconds, times the beam's current where it is known; None where neither is
     exposure: float | None = None
 
 

@@ -27,24 +27,12 @@ Work: TypeAlias = Callable[[Path, Path], tuple[Any, Sequence[str]]]
 
 @dataclass(frozen=True)
 class BatchJob:
-    """What is done to each file.
+    """What is done to each file."""
 
-    Attributes
-    ----------
-    verb
-        Its name.
-    options
-        Option → value, for the hash of the recipe.
-    work
-        What does it.
-    folder
-        Where the results go.
-    """
-
-    verb: str
-    options: Mapping[str, Any]
-    work: Work
-    folder: Path
+    verb: str  # its name
+    options: Mapping[str, Any]  # option → value, for the hash of the recipe
+    work: Work  # what does it
+    folder: Path  # where the results go
 
 
 def run_batch(

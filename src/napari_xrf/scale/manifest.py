@@ -25,42 +25,23 @@ _CHUNK = 2**22
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the manifest.
+    """A line of the manifest."""
 
-    Attributes
-    ----------
-    file, folder
-        What was read, and the name of the folder with its results.
-    verb, recipe
-        What was done; the hash of the verb, its options and the files these name.
-    status
-        ``"done"`` or ``"failed"``.
-    seconds
-        It took.
-    error
-        Why it failed.
-    warnings
-        What the verb told.
-    input
-        ``sha256`` of the file and its companions (same name, other ending), and by name the ``size`` and
-        ``mtime_ns`` of each, by which an unchanged file is known without reading it.
-    files
-        Names of what was written into the folder.
-    version
-        Of this package.
-    """
-
+    # file, folder: what was read, and the name of the folder with its results
     file: str
     folder: str
+    # verb, recipe: what was done; the hash of the verb, its options and the files these name
     verb: str
     recipe: str
-    status: str
-    seconds: float = 0.0
-    error: str = ""
-    warnings: tuple[str, ...] = ()
+    status: str  # "done" or "failed"
+    seconds: float = 0.0  # it took
+    error: str = ""  # why it failed
+    warnings: tuple[str, ...] = ()  # what the verb told
+    # sha256 of the file and its companions (same name, other ending), and by name the size and mtime_ns of
+    # each, by which an unchanged file is known without reading it
     input: Mapping[str, Any] = field(default_factory=dict)
-    files: tuple[str, ...] = ()
-    version: str = ""
+    files: tuple[str, ...] = ()  # names of what was written into the folder
+    version: str = ""  # of this package
 
     def still_holds(self, recipe: str, folder: Path) -> bool:
         """Tell whether this is done, by the same recipe, from the same input, and all it wrote is there."""

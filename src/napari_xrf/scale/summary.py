@@ -20,21 +20,13 @@ _FLOOR_PERCENT = 0.5  # where there are no errors
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """A map, or a region of one.
+    """A map, or a region of one."""
 
-    Attributes
-    ----------
-    file, region
-        Which; the region is empty where the verb knows none.
-    measure
-        What the values are: ``"net counts"``, ``"weight %"``, ``"area %"``, ….
-    values
-        Element, family or mineral → value and standard error, NaN where unknown.
-    """
-
+    # file, region: which; the region is empty where the verb knows none
     file: str
     region: str
-    measure: str
+    measure: str  # what the values are: "net counts", "weight %", "area %", …
+    # Element, family or mineral → value and standard error, NaN where unknown
     values: Mapping[str, tuple[float, float]]
 
 

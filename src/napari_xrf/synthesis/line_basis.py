@@ -101,25 +101,14 @@ def line_cross_sections() -> NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False)
 class TubeSettings:
-    """Settings of N tubes.
+    """Settings of N tubes."""
 
-    Attributes
-    ----------
-    anode
-        (N,) position in :data:`ANODES`.
-    angle
-        (N,) take-off angle, 30 to 60°.
-    beryllium_mm, air_mm
-        (N,) window and path.
-    filters_mm
-        (N, 3) thickness of each of :data:`FILTERS`.
-    """
-
-    anode: NDArray[np.int64]
-    angle: NDArray[np.float64]
+    anode: NDArray[np.int64]  # (N,) position in ANODES
+    angle: NDArray[np.float64]  # (N,) take-off angle, 30 to 60°
+    # beryllium_mm, air_mm: (N,) window and path
     beryllium_mm: NDArray[np.float64]
     air_mm: NDArray[np.float64]
-    filters_mm: NDArray[np.float64]
+    filters_mm: NDArray[np.float64]  # (N, 3) thickness of each of FILTERS
 
 
 def tube_light(settings: TubeSettings) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -25,29 +25,17 @@ _LINSEED_OIL = Material.from_formula("C57H98O6", 0.93, "linseed oil")  # trilino
 class PigmentSpectra:
     """Colours and spectra of P pigments: all that a painting is synthesized from.
 
-    Attributes
-    ----------
-    names
-        P names, each once.
-    colors
-        (P, 3) sRGB from 0 to 255.
-    spectra
-        (P, E) not negative, none empty; only their shapes count.
-    energy
-        Their axis.
-    families
-        Counts of each line family in each spectrum, P mappings; empty where unknown, as for measured ones.
-
     Raises
     ------
     InvalidInput
         When shapes do not fit, or a spectrum is empty, negative or not finite.
     """
 
-    names: tuple[str, ...]
-    colors: NDArray[np.float64]
-    spectra: NDArray[np.float64]
-    energy: EnergyAxis
+    names: tuple[str, ...]  # P names, each once
+    colors: NDArray[np.float64]  # (P, 3) sRGB from 0 to 255
+    spectra: NDArray[np.float64]  # (P, E) not negative, none empty; only their shapes count
+    energy: EnergyAxis  # their axis
+    # Counts of each line family in each spectrum, P mappings; empty where unknown, as for measured ones
     families: tuple[Mapping[str, float], ...] = ()
 
     def __post_init__(self) -> None:

@@ -34,20 +34,12 @@ KINDS = ("rectangle", "ellipse", "polygon", *_LINES)
 
 @dataclass(frozen=True, eq=False)
 class OutlinedRegion:
-    """A region as it was drawn.
+    """A region as it was drawn."""
 
-    Attributes
-    ----------
-    name, color
-        The colour as ``"#rrggbb"``, or empty.
-    kind
-        ``"rectangle"``, ``"ellipse"``, ``"polygon"``, ``"line"`` or ``"path"``.
-    vertices
-        (N, 2) corners (y, x) in pixels, whose centres lie at whole numbers; of an ellipse those of its box.
-    """
-
+    # name, color: the colour as "#rrggbb", or empty
     name: str
-    kind: str
+    kind: str  # "rectangle", "ellipse", "polygon", "line" or "path"
+    # (N, 2) corners (y, x) in pixels, whose centres lie at whole numbers; of an ellipse those of its box
     vertices: NDArray[np.float64]
     color: str = ""
 

@@ -46,28 +46,20 @@ __all__ = ["AdaptationOptions", "AdaptationResult", "adapt"]
 
 @dataclass(frozen=True, eq=False)
 class AdaptationResult:
-    """An adapted model, and what speaks for it.
-
-    Attributes
-    ----------
-    figures
-        Of the held-out spectra, before and after. They are synthetic: they tell what was not lost, not what
-        was won on the map.
-    before, after
-        Figures on the map, of the original and of the adapted weights, kept or not.
-    share
-        How far the weights went from the original ones, 0, to the adapted ones, 1, without a figure on the
-        held-out spectra falling beyond the tolerance.
-    gain
-        By how much the map's energies were found to be stretched; 0 where that was not looked for.
-    """
+    """An adapted model, and what speaks for it."""
 
     model: Model  # the adapted one, or the original where it was not kept
+    # Of the held-out spectra, before and after. They are synthetic: they tell what was not lost, not what was
+    # won on the map
     figures: Mapping[str, FigureChange]
+    # before, after: figures on the map, of the original and of the adapted weights, kept or not
     before: MapFigures
     after: MapFigures
     pixels: int  # of the map, that were looked at
+    # How far the weights went from the original ones, 0, to the adapted ones, 1, without a figure on the
+    # held-out spectra falling beyond the tolerance
     share: float = 1.0
+    # By how much the map's energies were found to be stretched; 0 where that was not looked for
     gain: float = 0.0
     notes: tuple[str, ...] = ()  # what the user should know, one sentence each
 

@@ -21,17 +21,10 @@ _INCH_PER_CLASS = 0.16
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Figures by row and column.
+    """Figures by row and column."""
 
-    Attributes
-    ----------
-    title
-        What is compared.
-    rows
-        Name of the row, such as a method → name of the column → number; NaN where there is none.
-    """
-
-    title: str
+    title: str  # what is compared
+    # Name of the row, such as a method → name of the column → number; NaN where there is none
     rows: Mapping[str, Mapping[str, float]]
 
     def as_markdown(self) -> str:

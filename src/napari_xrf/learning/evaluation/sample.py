@@ -15,26 +15,13 @@ from napari_xrf.core.spectral_cube import SpectralCube
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Spectra and the truth of them in the order of a model's outputs.
+    """Spectra and the truth of them in the order of a model's outputs."""
 
-    Attributes
-    ----------
-    cube
-        (Y, X, E) spectra.
-    targets
-        As in :class:`~napari_xrf.learning.sources.source.LabelledSpectra`, of N = Y·X spectra.
-    source
-        Where they come from.
-    notes
-        What the user should know, one sentence each.
-    conditions
-        (N, C) what a network is told of the instrument of each spectrum; None: what the cube states.
-    """
-
-    cube: SpectralCube
-    targets: Mapping[str, NDArray[Any]]
-    source: str
-    notes: tuple[str, ...] = ()
+    cube: SpectralCube  # (Y, X, E) spectra
+    targets: Mapping[str, NDArray[Any]]  # as in LabelledSpectra, of N = Y·X spectra
+    source: str  # where they come from
+    notes: tuple[str, ...] = ()  # what the user should know, one sentence each
+    # (N, C) what a network is told of the instrument of each spectrum; None: what the cube states
     conditions: NDArray[np.float32] | None = None
 
     @property

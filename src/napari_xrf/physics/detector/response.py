@@ -33,24 +33,12 @@ _LOWEST, _HIGHEST, _PLACES = (
 
 @dataclass(frozen=True, eq=False)
 class Decay:
-    """Counts that fall from a top channel downwards by the same factor from channel to channel.
+    """Counts that fall from a top channel downwards by the same factor from channel to channel."""
 
-    Attributes
-    ----------
-    factor
-        From one channel to the next below, above 0 to 1; 1 is flat and ends at 0 keV.
-    photon
-        (D,) which of the photon energies makes it.
-    top
-        (D,) the channel above the first that holds counts.
-    counts
-        (D,) counts in that first channel per incident photon.
-    """
-
-    factor: float
-    photon: NDArray[np.intp]
-    top: NDArray[np.intp]
-    counts: Floats
+    factor: float  # from one channel to the next below, above 0 to 1; 1 is flat and ends at 0 keV
+    photon: NDArray[np.intp]  # (D,) which of the photon energies makes it
+    top: NDArray[np.intp]  # (D,) the channel above the first that holds counts
+    counts: Floats  # (D,) counts in that first channel per incident photon
 
     def fold(self, photons: Floats, axis: EnergyAxis) -> Floats:
         """Return the spectra, (B, E), of (B, N) photons."""
@@ -71,22 +59,13 @@ class Decay:
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """P rows of E channels that are empty but for a run of each.
+    """P rows of E channels that are empty but for a run of each."""
 
-    Attributes
-    ----------
-    counts
-        The counts of all runs, one after the other.
-    starts, lengths
-        (P,) first channel and number of channels of each run.
-    size
-        E.
-    """
-
-    counts: Floats
+    counts: Floats  # the counts of all runs, one after the other
+    # starts, lengths: (P,) first channel and number of channels of each run
     starts: NDArray[np.intp]
     lengths: NDArray[np.intp]
-    size: int
+    size: int  # E
 
     @cached_property
     def channels(self) -> NDArray[np.intp]:
@@ -118,31 +97,17 @@ class Runs:
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """What a detector makes of photons of N energies on an energy axis.
+    """What a detector makes of photons of N energies on an energy axis."""
 
-    Attributes
-    ----------
-    axis
-        The energy axis of the spectra.
-    size
-        N.
-    near
-        Each of P peaks near its line, for one count.
-    photon, weight
-        (P,) which of the N energies makes the peak, and its counts per incident photon.
-    decays
-        What peaks hold further below: tails, shelves, and the recoil of Compton electrons.
-    counted
-        (E,) which channels lie above the detector's threshold.
-    """
-
-    axis: EnergyAxis
-    size: int
-    near: Runs
+    axis: EnergyAxis  # the energy axis of the spectra
+    size: int  # N
+    near: Runs  # each of P peaks near its line, for one count
+    # photon, weight: (P,) which of the N energies makes the peak, and its counts per incident photon
     photon: NDArray[np.intp]
     weight: Floats
+    # What peaks hold further below: tails, shelves, and the recoil of Compton electrons
     decays: tuple[Decay, ...]
-    counted: NDArray[np.bool_]
+    counted: NDArray[np.bool_]  # (E,) which channels lie above the detector's threshold
 
     def fold(self, intensities: ArrayLike) -> Floats:
         """Return the expected spectra, (..., E), of (..., N) incident photons.
@@ -192,27 +157,14 @@ def together(decays: Iterable[Decay]) -> tuple[Decay, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Peaks:
-    """Peaks of one photon each.
+    """Peaks of one photon each."""
 
-    Attributes
-    ----------
-    energies
-        (P,) keV, above 0.
-    sigmas
-        (P,) standard deviations of the resolution, keV.
-    tails
-        (2, P) parts of each peak in its short and its long tail.
-    tail_widths
-        Decay lengths of the two tails, keV: they fall as exp(distance / width).
-    shelves
-        (P,) parts of each peak in its shelf, flat from 0 keV to the line.
-    """
-
-    energies: Floats
-    sigmas: Floats
-    tails: Floats
+    energies: Floats  # (P,) keV, above 0
+    sigmas: Floats  # (P,) standard deviations of the resolution, keV
+    tails: Floats  # (2, P) parts of each peak in its short and its long tail
+    # Decay lengths of the two tails, keV: they fall as exp(distance / width)
     tail_widths: tuple[float, float]
-    shelves: Floats
+    shelves: Floats  # (P,) parts of each peak in its shelf, flat from 0 keV to the line
 
     @property
     def lowest(self) -> Floats:

@@ -21,19 +21,12 @@ _THROTTLE_MS = 50
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A drawn region.
+    """A drawn region."""
 
-    Attributes
-    ----------
-    name, color
-        Of its shape.
-    mask
-        (Y, X) true in its pixels, at least one.
-    """
-
+    # name, color: of its shape
     name: str
     color: str
-    mask: NDArray[np.bool_]
+    mask: NDArray[np.bool_]  # (Y, X) true in its pixels, at least one
 
 
 class RegionSpectra(QObject):  # type: ignore[misc]

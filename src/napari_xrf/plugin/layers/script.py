@@ -18,23 +18,12 @@ _HEAD = "import napari_xrf as nx"
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A call that made something.
+    """A call that made something."""
 
-    Attributes
-    ----------
-    result
-        Name of what it makes, ``"maps"``; numbered in the script where there are several.
-    call
-        The call, with ``{0}``, ``{1}`` … for what the sources made.
-    sources
-        Steps before it.
-    recipe
-        Verb of the command line → options, which do the same there; empty where none does.
-    """
-
-    result: str
-    call: str
-    sources: tuple[Step, ...] = ()
+    result: str  # name of what it makes, "maps"; numbered in the script where there are several
+    call: str  # the call, with {0}, {1} … for what the sources made
+    sources: tuple[Step, ...] = ()  # steps before it
+    # Verb of the command line → options, which do the same there; empty where none does
     recipe: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
