@@ -74,10 +74,7 @@ def run_demo(arguments: argparse.Namespace, console: Console) -> Answer:
 def agreement_with_truth(labels: LabelMap, truth: LabelMap, where: NDArray[np.bool_] | None = None) -> float:
     """Return the share of pixels whose class, or group of classes, names the pixel's true class.
 
-    Parameters
-    ----------
-    where
-        (Y, X) pixels to judge; all by default.
+    ``where``: (Y, X) pixels to judge; all by default.
     """
     right = np.zeros(labels.labels.shape, dtype=bool)
     for entry in labels.classes:

@@ -125,10 +125,7 @@ def list_elements(arguments: argparse.Namespace, console: Console) -> Answer:
 def parse_region(text: str | None, cube: SpectralCube) -> NDArray[np.bool_]:
     """Return the mask (Y, X) of a region ``"Y0:Y1,X0:X1"``; all pixels without one.
 
-    Raises
-    ------
-    InvalidInput
-        When the text cannot be read, or the region is empty or outside the map.
+    Raises InvalidInput when the text cannot be read, or the region is empty or outside the map.
     """
     rows, columns = cube.map_shape
     mask = np.zeros((rows, columns), dtype=bool)

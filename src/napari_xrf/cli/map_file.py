@@ -109,10 +109,7 @@ def calibrated(cube: SpectralCube, console: Console) -> CalibratedMap:
 def check_folder(path: Path) -> Path:
     """Return the folder if it can be made and written to, without making it: before the long work.
 
-    Raises
-    ------
-    FileError
-        When a file stands in its way, or nothing can be written there.
+    Raises FileError when a file stands in its way, or nothing can be written there.
     """
     for place in (path.absolute(), *path.absolute().parents):
         if place.is_dir():
@@ -128,12 +125,8 @@ def check_folder(path: Path) -> Path:
 def check_output(path: Path, suffixes: Sequence[str], what: str = "maps") -> Path:
     """Return the file that a verb will write if it can be written, before the long work.
 
-    Raises
-    ------
-    InvalidInput
-        When its ending is none of those that can be written.
-    FileError
-        When its folder is missing or cannot be written to.
+    Raises InvalidInput when its ending is none of those that can be written. Raises FileError when its folder
+    is missing or cannot be written to.
     """
     if path.suffix.lower() not in suffixes:
         raise InvalidInput(

@@ -59,10 +59,7 @@ def parameters_from(
 ) -> T:
     """Return the dataclass with what the user gave; the rest from ``base`` or its defaults.
 
-    Raises
-    ------
-    InvalidInput
-        When a value is out of the field's limits.
+    Raises InvalidInput when a value is out of the field's limits.
     """
     values = dict(given)
     for entry in fields(parameters):  # type: ignore[arg-type]

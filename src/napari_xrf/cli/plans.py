@@ -39,10 +39,7 @@ def plan_options() -> argparse.ArgumentParser:
 def check_plan_options(arguments: argparse.Namespace, *, folder: bool = True) -> None:
     """Check what the user gave of plans and of the folder, before any work.
 
-    Raises
-    ------
-    InvalidInput
-        When options do not go together.
+    Raises InvalidInput when options do not go together.
     """
     if arguments.make_plan is not None:
         if arguments.plan is not None or arguments.shard is not None:
@@ -101,10 +98,7 @@ def shard_rows(
 ) -> tuple[CalibratedMap, slice]:
     """Return the rows of the map that a shard works on, and which they are; read no sooner than asked for.
 
-    Raises
-    ------
-    InvalidInput
-        As :func:`shard_map`.
+    Raises InvalidInput as :func:`shard_map`.
     """
     from napari_xrf.scale.shards import rows_of_shard
 
@@ -117,10 +111,7 @@ def shard_rows(
 def shard_map(arguments: argparse.Namespace, console: Console, plan: Plan) -> SpectralCube:
     """Return the map of which a shard is a part; nothing of it is read yet.
 
-    Raises
-    ------
-    InvalidInput
-        When the file is not the one that the plan was made from, or the plan has no shards.
+    Raises InvalidInput when the file is not the one that the plan was made from, or the plan has no shards.
     """
     if plan.learned is None:
         raise InvalidInput(f"this plan of {plan.verb} has no shards", "They are for maps of pixels")

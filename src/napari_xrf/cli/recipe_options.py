@@ -62,12 +62,8 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
 def recipe_from(arguments: argparse.Namespace) -> TrainingRecipe:
     """Return the recipe that the arguments name, with all that the user changed.
 
-    Raises
-    ------
-    FileError
-        When a file that is named is not there or cannot be read.
-    InvalidInput
-        When a name is unknown, or a value does not go with the recipe.
+    Raises FileError when a file that is named is not there or cannot be read. Raises InvalidInput when a name
+    is unknown, or a value does not go with the recipe.
     """
     from napari_xrf.learning.recipe_variants import varied_recipe
     from napari_xrf.learning.training_recipes import TrainingOptions

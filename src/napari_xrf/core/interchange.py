@@ -29,10 +29,7 @@ def labelled_array(
 ) -> Any:
     """Return an ``xarray.DataArray`` whose y and x lie at the pixels' centres in µm, where the size is known.
 
-    Raises
-    ------
-    InvalidInput
-        When xarray is not installed.
+    Raises InvalidInput when xarray is not installed.
     """
     xarray = _optional("xarray")
     placed = dict(coordinates)
@@ -55,10 +52,7 @@ def signal_of(
 ) -> Any:
     """Return counts (Y, X, E) as a HyperSpy signal with calibrated axes.
 
-    Raises
-    ------
-    InvalidInput
-        When HyperSpy is not installed.
+    Raises InvalidInput when HyperSpy is not installed.
     """
     signals = _optional("hyperspy.api").signals
     rows, columns, _ = counts.shape
@@ -87,10 +81,8 @@ def signal_of(
 def parts_of_signal(signal: Any) -> dict[str, Any]:
     """Return counts (Y, X, E), energy axis, pixel size, name and beam of a HyperSpy signal of spectra.
 
-    Raises
-    ------
-    InvalidInput
-        When it has no axis of energy in keV or eV, more than two axes of space, or values that are no counts.
+    Raises InvalidInput when it has no axis of energy in keV or eV, more than two axes of space, or values
+    that are no counts.
     """
     axes = signal.axes_manager
     if axes.signal_dimension != 1 or axes.navigation_dimension > 2:

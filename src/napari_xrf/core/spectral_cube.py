@@ -330,10 +330,7 @@ class SpectralCube:
     def from_hyperspy(cls, signal: Any) -> SpectralCube:
         """Return the map that a HyperSpy signal of spectra holds, with its axes and beam energy.
 
-        Raises
-        ------
-        InvalidInput
-            When it has no energy axis in keV or eV, or values that are no counts.
+        Raises InvalidInput when it has no energy axis in keV or eV, or values that are no counts.
         """
         parts = parts_of_signal(signal)
         beam = parts.pop("beam_kev")

@@ -35,10 +35,7 @@ _UNNAMED = 0.02  # how much less likely a mineral is that was not asked for than
 def fit_set_level(probability: NDArray[np.floating], label: NDArray[np.integer]) -> float:
     """Return the probability that sets must hold so that the true name is in :data:`COVERAGE` of them.
 
-    Parameters
-    ----------
-    probability, label
-        (N, K) of all answers, "unknown" among them, and (N,) the true one.
+    ``probability``, ``label``: (N, K) of all answers, "unknown" among them, and (N,) the true one.
     """
     own = np.take_along_axis(probability, label[:, None], axis=1)
     above = np.where(probability > own, probability, 0).sum(axis=1)

@@ -150,10 +150,7 @@ def description_as_json(description: ModelDescription) -> str:
 def description_from_json(text: str) -> ModelDescription:
     """Return what :func:`description_as_json` wrote.
 
-    Raises
-    ------
-    InvalidInput
-        When a part is missing, wrong, or of a newer format.
+    Raises InvalidInput when a part is missing, wrong, or of a newer format.
     """
     try:
         stored = json.loads(text)

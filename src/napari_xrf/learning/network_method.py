@@ -87,12 +87,7 @@ def check_method(name: str, minerals: Sequence[Mineral] | None, options: Classif
 def read_mineral_model(model: str) -> ModelDescription:
     """Return the description of a model that names minerals, by name or weights file.
 
-    Raises
-    ------
-    FileError
-        When it is no weights file.
-    InvalidInput
-        When the model is for another task.
+    Raises FileError when it is no weights file. Raises InvalidInput when the model is for another task.
     """
     description = read_description(model)
     if description.task != "minerals":
@@ -147,10 +142,7 @@ def _classify_by_network(
 def wanted_classes(description: ModelDescription, minerals: Sequence[Mineral] | None) -> NDArray[np.bool_]:
     """Return which of a model's K classes hold one of some minerals, (K,); all without any.
 
-    Raises
-    ------
-    InvalidInput
-        When the model does not know one of them.
+    Raises InvalidInput when the model does not know one of them.
     """
     if minerals is None:
         return np.ones(len(description.names), dtype=bool)

@@ -31,19 +31,9 @@ def rebin_counts(
     the other axis that are narrower get theirs in turn. The same seed and number of a spectrum give the same
     counts, whatever the blocks. Spectra with fractions of counts are shared by overlap, without chance.
 
-    Parameters
-    ----------
-    counts
-        (N, E) on ``axis``, non-negative.
-    seed
-        Of the random numbers.
-    first
-        Number of the first of the spectra within its map.
-
-    Raises
-    ------
-    InvalidInput
-        When the last axis of ``counts`` is not as long as ``axis``.
+    ``counts``: (N, E) on ``axis``, non-negative. ``seed``: of the random numbers. ``first``: number of the
+    first of the spectra within its map. Raises InvalidInput when the last axis of ``counts`` is not as long
+    as ``axis``.
     """
     if counts.ndim != 2 or counts.shape[1] != axis.size:
         raise InvalidInput(f"spectra of shape {counts.shape} do not fit an axis of {axis.size} channels")
@@ -66,15 +56,9 @@ def share_counts(
 ) -> NDArray[np.float32]:
     """Return counts (N, size) after each count of a channel went to one of M targets at random.
 
-    Parameters
-    ----------
-    counts
-        (N, E) whole counts.
-    lowest, shares
-        (E,) first target of each channel, and (E, M) probabilities of it and of those that follow, summing to
-        1. What lies beyond 0 … size - 1 is lost.
-    seed, first
-        As for :func:`rebin_counts`.
+    ``counts``: (N, E) whole counts. ``lowest``, ``shares``: (E,) first target of each channel, and (E, M)
+    probabilities of it and of those that follow, summing to 1. What lies beyond 0 … size - 1 is lost.
+    ``seed``, ``first``: as for :func:`rebin_counts`.
     """
     moved = np.zeros((len(counts), size), dtype=np.float32)
     start = np.uint64(seed)

@@ -133,10 +133,7 @@ def settings_text(settings: Mapping[str, Any]) -> str:
 def with_preprocessing(recipe: TrainingRecipe, words: Sequence[str]) -> TrainingRecipe:
     """Return a recipe with its preprocessing changed by words of :data:`PREPROCESSING_WORDS`.
 
-    Raises
-    ------
-    InvalidInput
-        For another word, or two that exclude each other.
+    Raises InvalidInput for another word, or two that exclude each other.
     """
     changes: dict[str, Any] = {}
     for word in words:
@@ -226,21 +223,10 @@ def with_regions(
     The network's axis stays the recipe's, so that both kinds of spectra fit it; alone on a map that ends far
     below it, the regions bring their own.
 
-    Parameters
-    ----------
-    cube, labels
-        Files of the map and of its labels.
-    mix
-        Share of the spectra that come from the regions, above 0 to 1; the rest are the recipe's own.
-    seed
-        Of the split into training, validation and test pixels.
-
-    Raises
-    ------
-    FileError
-        When the map cannot be read.
-    InvalidInput
-        When the recipe learns no minerals, or the share cannot be.
+    ``cube``, ``labels``: files of the map and of its labels. ``mix``: share of the spectra that come from the
+    regions, above 0 to 1; the rest are the recipe's own. ``seed``: of the split into training, validation and
+    test pixels. Raises FileError when the map cannot be read. Raises InvalidInput when the recipe learns no
+    minerals, or the share cannot be.
     """
     check_range("the share of the regions", mix, 0.01, 1)
     axis = recipe.source.options.get("axis")

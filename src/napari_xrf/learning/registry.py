@@ -87,10 +87,7 @@ def network_options(name: str, values: dict[str, Any] | None = None) -> Any:
 def build_network(description: ModelDescription) -> torch.nn.Module:
     """Return an untrained network for a description.
 
-    Raises
-    ------
-    InvalidInput
-        When the architecture or an option is unknown.
+    Raises InvalidInput when the architecture or an option is unknown.
     """
     name = description.architecture
     options = network_options(name, dict(description.network))

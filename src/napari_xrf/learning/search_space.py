@@ -130,10 +130,7 @@ def drawn_values(
 def with_values(recipe: TrainingRecipe, values: Mapping[str, Mapping[str, Any]]) -> TrainingRecipe:
     """Return a recipe with other hyper-parameters.
 
-    Raises
-    ------
-    InvalidInput
-        When one is unknown or out of range.
+    Raises InvalidInput when one is unknown or out of range.
     """
     network = {**recipe.network, **values.get("network", {})}
     network_options(recipe.architecture, dict(network))

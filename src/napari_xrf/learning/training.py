@@ -332,10 +332,7 @@ class _Prefetch:
 def _begin_from(network: nn.Module, model: str) -> None:
     """Take over another model's weights of the same name and shape, in a part called encoder too.
 
-    Raises
-    ------
-    InvalidInput
-        When there is no such model, or it shares none.
+    Raises InvalidInput when there is no such model, or it shares none.
     """
     known = load_model(model).network.state_dict()
     known |= {f"encoder.{name}": tensor for name, tensor in known.items()}

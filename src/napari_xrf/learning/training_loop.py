@@ -37,14 +37,8 @@ def run_steps(
 ) -> Iterator[TrainingStep]:
     """Take steps ``first`` to ``total`` and yield the mean losses after ``every`` of them.
 
-    Parameters
-    ----------
-    take_step
-        Trains on one batch, given its number from 0, and returns its losses.
-    told
-        What progress says; by default the phase.
-    progress
-        Told after each step; what it raises ends the training.
+    ``take_step``: trains on one batch, given its number from 0, and returns its losses. ``told``: what
+    progress says; by default the phase. ``progress``: told after each step; what it raises ends the training.
     """
     progress(first, total, told or phase)
     sums: dict[str, float] = {}
@@ -62,10 +56,7 @@ def descend(
 ) -> None:
     """Change weights against the gradient of a loss; that of ``clipped`` is bounded where a norm is given.
 
-    Raises
-    ------
-    InvalidInput
-        When the loss is no longer a number.
+    Raises InvalidInput when the loss is no longer a number.
     """
     if not torch.isfinite(loss):
         raise InvalidInput("the loss is no longer a number", "Lower the learning rate")

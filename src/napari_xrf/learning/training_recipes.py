@@ -92,10 +92,7 @@ class TrainingRecipe:
 def training_recipe(name: str) -> TrainingRecipe:
     """Return a recipe by name.
 
-    Raises
-    ------
-    InvalidInput
-        When there is none of that name.
+    Raises InvalidInput when there is none of that name.
     """
     check_name("training recipe", name, RECIPES)
     return RECIPES[name]

@@ -99,10 +99,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors and texts of a safetensors file.
 
-    Raises
-    ------
-    ValueError
-        When the file is damaged.
+    Raises ValueError when the file is damaged.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -117,10 +114,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def check_suffix(path: str | Path) -> Path:
     """Return the path of a weights file.
 
-    Raises
-    ------
-    InvalidInput
-        When its ending is another than .safetensors.
+    Raises InvalidInput when its ending is another than .safetensors.
     """
     target = Path(path)
     if target.suffix != SUFFIX:

@@ -52,15 +52,9 @@ def choose_oxygen(
 ) -> OxygenChoice:
     """Return how oxygen is found, as the recipe says or as line and background suggest.
 
-    Parameters
-    ----------
-    counts, part, recipe, exposure
-        As of :func:`~napari_xrf.maps.fitted_excitation.fit_excitation`.
-
-    Raises
-    ------
-    InvalidInput
-        When it is to be measured and is not among the elements.
+    ``counts``, ``part``, ``recipe``, ``exposure``: as of
+    :func:`~napari_xrf.maps.fitted_excitation.fit_excitation`. Raises InvalidInput when it is to be measured
+    and is not among the elements.
     """
     line = counts.get("O K")
 

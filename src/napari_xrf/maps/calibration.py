@@ -305,12 +305,8 @@ def _moved(setting: Setting, offset: float, gain: float) -> Setting:
 def _fitting_detector(counts: Array, setting: Setting, peaks: list[Peak]) -> Detector:
     """Return the detector of the resolution under which Gaussians fit the strongest peaks best.
 
-    Parameters
-    ----------
-    counts, setting
-        (E,) counts, and their setting with the coarse axis.
-    peaks
-        Peaks that lie on likely lines, on that axis.
+    ``counts``, ``setting``: (E,) counts, and their setting with the coarse axis. ``peaks``: peaks that lie on
+    likely lines, on that axis.
     """
     at = setting.energy.energies
     net = counts - estimate_background(counts, setting.energy, fwhm=setting.detector.fwhm)

@@ -135,14 +135,8 @@ def smooth_error(instrument: Instrument, fitted: FittedOptic | None = None) -> f
 def companions_of(formula: str, setting: Setting, valences: Mapping[str, float]) -> dict[str, float]:
     """Return what of a formula no line shows, in grams per mole of charge of the rest.
 
-    Parameters
-    ----------
-    formula
-        Of a mineral, ``"CaCO3"``.
-    setting
-        What the map was measured with.
-    valences
-        Element → valence, in place of the usual one.
+    ``formula``: of a mineral, ``"CaCO3"``. ``setting``: what the map was measured with. ``valences``: element
+    → valence, in place of the usual one.
     """
     shown = (setting.energy, setting.low, setting.high, setting.highest_kev)
     masses = mass_fractions(formula)

@@ -54,18 +54,8 @@ def pile_up_columns(
     escape the fast channel that rejects coinciding pulses, so that their sums have a column, and
     an amplitude, of their own.
 
-    Parameters
-    ----------
-    spectrum
-        (E,) net counts of the peaks.
-    energy
-        The axis.
-    low
-        Pulses below this energy in keV are left out.
-
-    Returns
-    -------
-    ``"pile-up"`` and ``"pile-up soft"``, as far as there are counts for them.
+    ``spectrum``: (E,) net counts of the peaks. ``energy``: the axis. ``low``: pulses below this energy in keV
+    are left out. Returns ``"pile-up"`` and ``"pile-up soft"``, as far as there are counts for them.
     """
     counts = np.clip(spectrum, 0, None)
     hard = np.where(energy.energies >= _SOFT_KEV, counts, 0.0)
@@ -79,12 +69,7 @@ def pile_up_pairs(
 ) -> NDArray[np.float64]:
     """Return what each pair of the strongest peaks adds to the ``"pile-up"`` column, (P, E).
 
-    Parameters
-    ----------
-    spectrum
-        (E,) net counts of the peaks.
-    column
-        (E,) of :func:`pile_up_columns`.
+    ``spectrum``: (E,) net counts of the peaks. ``column``: (E,) of :func:`pile_up_columns`.
     """
     counts = np.where(energy.energies >= _SOFT_KEV, np.clip(spectrum, 0, None), 0.0)
     total = float(_sums(counts, counts, energy).sum())

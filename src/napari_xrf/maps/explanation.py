@@ -107,14 +107,8 @@ def explain_again(
 ) -> Explanation:
     """Fit a spectrum with the elements and stray peaks of an earlier explanation in a changed setting.
 
-    Parameters
-    ----------
-    without
-        Elements that are left out.
-    prune
-        Whether elements that no longer pay are let go.
-    strays
-        Whether stray peaks are kept.
+    ``without``: elements that are left out. ``prune``: whether elements that no longer pay are let go.
+    ``strays``: whether stray peaks are kept.
     """
     summed, setting = coarse(without_spikes(spectrum, setting.energy, setting.detector.fwhm), setting)
     kept = [one for one in before.elements if one.element not in without]

@@ -159,10 +159,7 @@ def wanted_families(
 ) -> tuple[str, ...]:
     """Return the families that a user's list of elements ("Fe") and families ("Pb L") stands for.
 
-    Raises
-    ------
-    InvalidInput
-        For an unknown element, or one with no line that this map can show.
+    Raises InvalidInput for an unknown element, or one with no line that this map can show.
     """
     families: dict[str, None] = {}
     for name in parse_elements(",".join(wanted)):

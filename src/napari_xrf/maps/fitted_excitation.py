@@ -95,14 +95,8 @@ def excitation_of_standard(
 ) -> Instrument:
     """Return an instrument with the lens and the air that a sample of known composition tells.
 
-    Parameters
-    ----------
-    instrument
-        As far as it is known; its lens is the one to start from.
-    composition
-        Element → weight fraction, of any sum.
-    bends
-        Whether the lens is fitted, or only the air.
+    ``instrument``: as far as it is known; its lens is the one to start from. ``composition``: element →
+    weight fraction, of any sum. ``bends``: whether the lens is fitted, or only the air.
     """
     if not isinstance(instrument.source, TubeSource):
         return instrument
@@ -181,12 +175,8 @@ def with_air(
     The detector is taken to see argon along the whole way of the beam through the atmosphere. No air is
     taken where the file states a vacuum, or where as much would hide a line that is seen well.
 
-    Parameters
-    ----------
-    scale
-        Measured counts over those expected per unit of dose.
-    stated
-        The atmosphere that the file names.
+    ``scale``: measured counts over those expected per unit of dose. ``stated``: the atmosphere that the file
+    names.
     """
     net = counts.get(ARGON)
     path_cm = instrument.path_cm[0]

@@ -29,12 +29,8 @@ def find_in_hot_spots(
     """Find elements in the pixels where a line stands out that the sum spectrum does not explain.
 
     For each element not found yet, the pixels whose window around its line holds far more than the side bands
-    and more than the found elements put there are summed and explained anew; the element must then
-    be needed beyond doubt.
-
-    Returns
-    -------
-    The elements found only so, with the number of pixels that were summed.
+    and more than the found elements put there are summed and explained anew; the element must then be needed
+    beyond doubt. Returns the elements found only so, with the number of pixels that were summed.
     """
     known = tuple(one.element for one in explained.found)
     left = [one for one in candidates(setting) if one.element not in known]

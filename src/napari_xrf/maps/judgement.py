@@ -185,10 +185,7 @@ def _beyond_doubt(seen: Evidence) -> bool:
 def probability_of(seen: Evidence, scale: tuple[float, ...] = _SCALE) -> float:
     """Return the probability that an element is there; 0 where it is not reported.
 
-    Parameters
-    ----------
-    scale
-        Of the logistic function: of :func:`terms_of`.
+    ``scale``: of the logistic function: of :func:`terms_of`.
     """
     if not may_be_reported(seen):
         return 0.0

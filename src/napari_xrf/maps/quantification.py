@@ -108,12 +108,7 @@ def elements_of(
 def quantify_region(part: CalibratedMap, elements: Sequence[str], recipe: Recipe) -> Quantities:
     """Return the composition of a spectrum.
 
-    Parameters
-    ----------
-    part
-        As :func:`~napari_xrf.maps.net_counts.region_of` gives it.
-    elements
-        Symbols.
+    ``part``: as :func:`~napari_xrf.maps.net_counts.region_of` gives it. ``elements``: symbols.
     """
     first = quantify_counts(counts_with_argon(part, elements), part, recipe)
     continuum = continuum_of(first.composition, part, recipe.instrument_of(part))
@@ -133,17 +128,8 @@ def exposure_of(part: CalibratedMap) -> float | None:
 def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe: Recipe) -> Quantities:
     """Return the composition whose expected families stand in the ratios of net counts.
 
-    Parameters
-    ----------
-    counts
-        Of each family of the elements to quantify.
-    part
-        The spectrum they were fitted to, and what it was measured with.
-
-    Raises
-    ------
-    InvalidInput
-        When the instrument excites none of the families.
+    ``counts``: of each family of the elements to quantify. ``part``: the spectrum they were fitted to, and
+    what it was measured with. Raises InvalidInput when the instrument excites none of the families.
     """
     notes = [part.doubt] if part.doubt else []
     excitation = part.cube.excitation

@@ -52,12 +52,8 @@ class Check:
 def check_quantities(quantities: Quantities, part: CalibratedMap) -> Check:
     """Return what the quantified composition is expected to show, beside the spectrum.
 
-    Parameters
-    ----------
-    quantities
-        Of the spectrum.
-    part
-        The spectrum, as :func:`~napari_xrf.maps.net_counts.region_of` gives it.
+    ``quantities``: of the spectrum. ``part``: the spectrum, as :func:`~napari_xrf.maps.net_counts.region_of`
+    gives it.
     """
     material = Material("quantified", completed(quantities.composition, quantities.light), 1.0)
     film = FILM_UM_PER_UG * quantities.mass_per_area

@@ -63,14 +63,8 @@ def compton_lines(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the energies and shares into which Compton scattering spreads lines.
 
-    Parameters
-    ----------
-    lines, shares
-        (N,) keV and intensities.
-    scatter_deg
-        Mean scatter angle.
-    spread_deg
-        Half width of the angles that lens and detector take in.
+    ``lines``, ``shares``: (N,) keV and intensities. ``scatter_deg``: mean scatter angle. ``spread_deg``: half
+    width of the angles that lens and detector take in.
     """
     momenta = np.linspace(-6, 6, 41)  # atomic units
     profile = np.array([xraylib.ComptonProfile(_LIGHT, abs(float(momentum))) for momentum in momenta])

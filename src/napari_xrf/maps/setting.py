@@ -83,12 +83,8 @@ class Setting:
 def setting_of(spectrum: NDArray[np.generic], energy: EnergyAxis, excitation: Excitation) -> Setting:
     """Return the setting of a spectrum, gaps filled with the instrument's defaults.
 
-    Parameters
-    ----------
-    spectrum
-        (E,) summed counts.
-    energy, excitation
-        As the file has them. Where no kind of excitation is stated, many soft counts speak for electrons.
+    ``spectrum``: (E,) summed counts. ``energy``, ``excitation``: as the file has them. Where no kind of
+    excitation is stated, many soft counts speak for electrons.
     """
     last = last_energy(spectrum, energy)
     stated = excitation.energy_kev

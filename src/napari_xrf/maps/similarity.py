@@ -40,12 +40,8 @@ def compare_histograms(first: ArrayLike, second: ArrayLike) -> dict[str, float]:
     ``cosine``, ``jensen-shannon`` (natural logarithm), ``chebyshev``, ``correlation``, ``bray-curtis`` and
     ``chi-square`` are distances, 0 for equal spectra; ``bhattacharyya`` is a similarity, 1 for equal ones.
     The chi-square distance is the sum of (u − v)² / (u + v), from 0 to 2, which is how the paper's table goes
-    together: that sum is at most 4 times the square of the Jensen–Shannon distance.
-
-    Raises
-    ------
-    InvalidInput
-        When the spectra differ in length, are negative or empty.
+    together: that sum is at most 4 times the square of the Jensen–Shannon distance. Raises InvalidInput when
+    the spectra differ in length, are negative or empty.
     """
     u, v = _normalised(first), _normalised(second)
     if u.shape != v.shape:
@@ -69,12 +65,8 @@ def structural_similarity(
     """Return the mean SSIM of two images, 1 for equal ones.
 
     Wang et al., IEEE Trans. Image Process. 13 (2004) 600, with their Gaussian window; computed in bands of
-    rows, so that memory is bounded whatever the images' size.
-
-    Raises
-    ------
-    InvalidInput
-        When the images differ in shape or are smaller than the window.
+    rows, so that memory is bounded whatever the images' size. Raises InvalidInput when the images differ in
+    shape or are smaller than the window.
     """
     _check_images(first, second)
     return _mean_similarity(first, second, data_range, progress)[0]
@@ -89,13 +81,9 @@ def multiscale_similarity(
     """Return the multi-scale SSIM of two images, 1 for equal ones.
 
     Wang, Simoncelli & Bovik, Asilomar Conf. Signals Syst. Comput. 2003, 1398: contrast and structure on five
-    scales, luminance on the last, each image halved by means of 2 × 2 pixels in between. Negative terms
-    count 0.
-
-    Raises
-    ------
-    InvalidInput
-        When the images differ in shape, or the fifth scale is smaller than the window (176 pixels).
+    scales, luminance on the last, each image halved by means of 2 × 2 pixels in between. Negative terms count
+    0. Raises InvalidInput when the images differ in shape, or the fifth scale is smaller than the window (176
+    pixels).
     """
     _check_images(first, second, 2 ** (len(_SCALE_WEIGHTS) - 1))
     product = 1.0

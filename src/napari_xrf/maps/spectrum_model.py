@@ -131,10 +131,7 @@ def deviations_of(name: str, column: Array, setting: Setting) -> Array:
     tail and shelf, its escape peak, and bumps beside its lines. None leaves the column's sum in doubt where
     the column can hold it.
 
-    Parameters
-    ----------
-    name, column
-        A family or a scattered peak, and its (E,) expected spectrum.
+    ``name``, ``column``: a family or a scattered peak, and its (E,) expected spectrum.
     """
     loose = next((value for kind, value in _LOOSE.items() if name.endswith(kind)), 1.0)
     energies, width = setting.energy.energies, setting.energy.width

@@ -80,12 +80,8 @@ def completed_composition(composition: Mapping[str, float]) -> tuple[dict[str, f
     """Return a standard's weight fractions with the oxygen that its table leaves out, and notes.
 
     A table that lists no oxygen and leaves room for it is that of oxides. What is missing beyond is taken for
-    light matter, as oxygen.
-
-    Raises
-    ------
-    InvalidInput
-        When most of the sample is not listed: its absorption is not known then.
+    light matter, as oxygen. Raises InvalidInput when most of the sample is not listed: its absorption is not
+    known then.
     """
     full, notes = dict(composition), []
     bound = sum(value * oxygen_per_mass(element) for element, value in full.items())

@@ -48,14 +48,7 @@ def energy_windows(
     The window is 1.7 FWHM wide around the strongest line. Each side band lies where the pooled spectrum
     is lowest, 1.3 to 3.5 FWHM away.
 
-    Parameters
-    ----------
-    families
-        Names such as ``"Fe K"``.
-    pooled
-        (E,) sum spectrum.
-    setting
-        Axis and detector.
+    ``families``: names such as ``"Fe K"``. ``pooled``: (E,) sum spectrum. ``setting``: axis and detector.
     """
     profiles = columns_of(families, setting)
     return tuple(

@@ -101,14 +101,8 @@ def _explained(
 def draw_spectrum(spectrum: ClassSpectrum, elements: Iterable[str], color: str) -> str:
     """Return an SVG element: measured counts filled, expected ones as a line, logarithmic.
 
-    Parameters
-    ----------
-    spectrum
-        The mean spectrum.
-    elements
-        Symbols whose main lines are marked.
-    color
-        Of the filled area, ``"#rrggbb"``.
+    ``spectrum``: the mean spectrum. ``elements``: symbols whose main lines are marked. ``color``: of the
+    filled area, ``"#rrggbb"``.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure

@@ -274,10 +274,7 @@ def pore_classes(classes: Sequence[LabelClass], pores: Sequence[str] | None = No
 def write_grain_tables(folder: Path, label_map: LabelMap, pores: Sequence[str] | None = None) -> list[Path]:
     """Write grains.csv, association.csv and, where particles are parted, liberation.csv.
 
-    Raises
-    ------
-    FileError
-        When a file cannot be written.
+    Raises FileError when a file cannot be written.
     """
     grains = find_grains(label_map, pores)
     files = [folder / "grains.csv", folder / "association.csv"]

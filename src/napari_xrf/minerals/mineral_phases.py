@@ -143,17 +143,9 @@ def learn_mineral_phases(
 ) -> MineralPhases:
     """Learn the phases of a map.
 
-    Parameters
-    ----------
-    binned
-        The map in the bins of the search.
-    library
-        All minerals that a phase may be besides those looked for; the shipped ones by default.
-
-    Raises
-    ------
-    InvalidInput
-        When none of the minerals would show in this map.
+    ``binned``: the map in the bins of the search. ``library``: all minerals that a phase may be besides those
+    looked for; the shipped ones by default. Raises InvalidInput when none of the minerals would show in this
+    map.
     """
     instrument = search.measured.instrument
     templates = expect_templates(search.minerals, instrument, binned.bins, progress)

@@ -94,10 +94,7 @@ def write_report(
 def write_survey_report(path: str | Path, survey: Survey, made_by: str = "") -> None:
     """Write everything that a survey of a map found as one HTML file.
 
-    Raises
-    ------
-    FileError
-        When the file cannot be written.
+    Raises FileError when the file cannot be written.
     """
     cube = survey.known.cube
     shown = None

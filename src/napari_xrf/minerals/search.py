@@ -148,10 +148,7 @@ def plausible_minerals(
 def line_windows(elements: Iterable[str], instrument: Instrument) -> list[tuple[float, float]]:
     """Return the windows in keV that hold the strong K and L lines of elements.
 
-    Raises
-    ------
-    InvalidInput
-        When there is no such element.
+    Raises InvalidInput when there is no such element.
     """
     windows = []
     for element in sorted(elements):

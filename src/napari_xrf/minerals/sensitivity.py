@@ -104,14 +104,8 @@ def learn_from(
 ) -> Lessons:
     """Return what mean spectra of known minerals tell.
 
-    Parameters
-    ----------
-    points
-        (C,) composition of each.
-    means
-        (C, B) of sum 1.
-    totals
-        (C,) counts that each was measured with.
+    ``points``: (C,) composition of each. ``means``: (C, B) of sum 1. ``totals``: (C,) counts that each was
+    measured with.
     """
     adjusted = start.adjust(expected)
     templates = adjusted.templates

@@ -22,18 +22,9 @@ def unmix(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return what ends (M, B) pixels (n, B) hold.
 
-    Parameters
-    ----------
-    kinds
-        (M,) of which class each end is.
-    candidates
-        (n, K) the ends that a pixel may hold, the most probable first; -1 where there are fewer.
-
-    Returns
-    -------
-    amounts : (n, K)
-    deviance : (n,)
-    lead : (n,) standard deviations, of counting and an eighth of area, by which the largest class leads
+    ``kinds``: (M,) of which class each end is. ``candidates``: (n, K) the ends that a pixel may hold, the
+    most probable first; -1 where there are fewer. Returns ``amounts``: (n, K), ``deviance``: (n,), ``lead``:
+    (n,) standard deviations, of counting and an eighth of area, by which the largest class leads.
     """
     amounts = np.zeros(candidates.shape, dtype=np.float32)
     deviance, lead = (np.zeros(counts.shape[0], dtype=np.float32) for _ in range(2))

@@ -102,16 +102,7 @@ def fluorescence_production(element: str, energies_kev: ArrayLike) -> Floats:
     bring to it from inner subshells, and its fluorescence yield: the full cascade of
     :mod:`napari_xrf.physics.vacancies`. Times the radiative rate of a line it is that line's production.
 
-    Parameters
-    ----------
-    element
-        Symbol.
-    energies_kev
-        (E,) keV.
-
-    Returns
-    -------
-    (9, E) for the subshells of :data:`SUBSHELLS`.
+    ``element``: symbol. ``energies_kev``: (E,) keV. Returns (9, E) for the subshells of :data:`SUBSHELLS`.
     """
     return _table(element).production(np.asarray(energies_kev, dtype=np.float64))
 

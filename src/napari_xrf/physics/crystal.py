@@ -45,12 +45,8 @@ def diffuse_part(material: Material, transfers: Floats) -> Floats:
     Vibrations of the atoms are taken as independent of each other, and a solid solution as ordered. Elements
     whose crystal is not in :func:`lattices` get a B of 0.5 Å², and so do all elements of a compound.
 
-    Parameters
-    ----------
-    material
-        What the crystal is made of.
-    transfers
-        sin(θ)/λ in 1/Å, θ being half the angle of scattering; any shape.
+    ``material``: what the crystal is made of. ``transfers``: sin(θ)/λ in 1/Å, θ being half the angle of
+    scattering; any shape.
     """
     pure = len(material.mass_fractions) == 1
     parts = []
@@ -64,19 +60,9 @@ def diffuse_part(material: Material, transfers: Floats) -> Floats:
 def powder_factor(material: Material, transfers: Floats, spread: float) -> Floats:
     """Return the coherent scattering of a polycrystal, reflections included, over that of single atoms.
 
-    Parameters
-    ----------
-    material
-        An element of :func:`lattices`.
-    transfers
-        sin(θ)/λ in 1/Å, any shape.
-    spread
-        Standard deviation of the transfers over the transfer, by the range of scattering angles; above 0.
-
-    Raises
-    ------
-    InvalidInput
-        For a material whose lattice is not known.
+    ``material``: an element of :func:`lattices`. ``transfers``: sin(θ)/λ in 1/Å, any shape. ``spread``:
+    standard deviation of the transfers over the transfer, by the range of scattering angles; above 0. Raises
+    InvalidInput for a material whose lattice is not known.
     """
     element = next(iter(material.mass_fractions))
     if len(material.mass_fractions) > 1 or element not in lattices():

@@ -79,11 +79,8 @@ class TubeSource:
 def tube_spectrum(source: TubeSource, energies: Floats) -> tuple[Floats, Floats, Floats]:
     """Return what leaves a tube behind its window and filters, the continuum at energies (C,) in keV.
 
-    Returns
-    -------
-    continuum : (C,) photons/(s·mA·sr·keV)
-    line_energies : (L,) keV
-    line_photons : (L,) photons/(s·mA·sr)
+    Returns ``continuum``: (C,) photons/(s·mA·sr·keV), ``line_energies``: (L,) keV, ``line_photons``: (L,)
+    photons/(s·mA·sr).
     """
     sheets = list(source.filters)
     if source.window_be_um > 0:

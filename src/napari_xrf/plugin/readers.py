@@ -78,10 +78,7 @@ def read_layers(
 ) -> list[LayerData]:
     """Return the layers of one file; the counts of a map are decoded where ``loaded``.
 
-    Raises
-    ------
-    FileError
-        When it cannot be read.
+    Raises FileError when it cannot be read.
     """
     from napari_xrf import io
     from napari_xrf.io.own.cube_files import LAYOUT as OWN_LAYOUT

@@ -42,12 +42,7 @@ def write_labels(path: str, layers: Sequence[LayerData]) -> list[str]:
 def write_images(path: str, layers: Sequence[LayerData]) -> list[str]:
     """Write element maps, or one map of spectra (.h5); returns the written path.
 
-    Raises
-    ------
-    InvalidInput
-        When the layers are neither.
-    FileError
-        When the file cannot be written.
+    Raises InvalidInput when the layers are neither. Raises FileError when the file cannot be written.
     """
     from napari_xrf import io
     from napari_xrf.io.own.cube_files import write_cube
@@ -96,12 +91,8 @@ def _cube_to_save(data: Any, keywords: dict[str, Any]) -> tuple[SpectralCube, An
 def recognized_name(path: str, endings: Sequence[str]) -> str:
     """Return the path with an ending that our reader is asked for; napari's dialog does not add any.
 
-    ``rock`` and ``rock.tif`` become ``rock.labels.tif``.
-
-    Raises
-    ------
-    FileError
-        When a file of the changed name exists: nobody was asked whether to replace it.
+    ``rock`` and ``rock.tif`` become ``rock.labels.tif``. Raises FileError when a file of the changed name
+    exists: nobody was asked whether to replace it.
     """
     file = Path(path)
     name = file.name.lower()

@@ -37,10 +37,8 @@ class Substitution:
     def from_text(cls, text: str) -> Substitution:
         """Read ``"Zn:Fe=0..0.25"``.
 
-        Raises
-        ------
-        InvalidInput
-            When the text has another form, names an unknown element or a range outside 0 to 1.
+        Raises InvalidInput when the text has another form, names an unknown element or a range outside 0 to
+        1.
         """
         match = _TEXT.match(text.replace(" ", ""))
         if match is None:
@@ -79,10 +77,7 @@ def substitute(
 ) -> Material:
     """Return the material of a formula after exchanging the given share in each substitution.
 
-    Raises
-    ------
-    InvalidInput
-        When an element to remove is not in the formula or does not suffice.
+    Raises InvalidInput when an element to remove is not in the formula or does not suffice.
     """
     amounts = atom_amounts(formula)
     original = dict(amounts)

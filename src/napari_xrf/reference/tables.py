@@ -116,10 +116,7 @@ def number_of(text: str, column: str) -> float:
 def density_of(text: str) -> float:
     """Return a density in g/cm³; ``"2.65"``, ``"2,65 g/cm³"`` and ``"2650 kg/m3"`` are the same.
 
-    Raises
-    ------
-    InvalidInput
-        When it is none, its unit is unknown, or no solid has it.
+    Raises InvalidInput when it is none, its unit is unknown, or no solid has it.
     """
     remedy = "Write it in g/cm³, 2.65"
     if not text.strip():

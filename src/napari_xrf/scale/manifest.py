@@ -81,12 +81,7 @@ def read_manifest(folder: Path) -> dict[str, Entry]:
 def open_manifest(folder: Path) -> Iterator[IO[str]]:
     """Open the manifest of a folder to append to, for this process alone.
 
-    Raises
-    ------
-    InvalidInput
-        When another batch writes it.
-    FileError
-        When it cannot be written.
+    Raises InvalidInput when another batch writes it. Raises FileError when it cannot be written.
     """
     path = folder / NAME
     try:

@@ -35,10 +35,7 @@ def write_packed(path: Path, value: Any) -> None:
 def read_packed(path: Path, kind: type) -> Any:
     """Read a value of a class that :func:`write_packed` wrote.
 
-    Raises
-    ------
-    FileError
-        When the file is missing, damaged or holds something else.
+    Raises FileError when the file is missing, damaged or holds something else.
     """
     existing = existing_file(path)
     try:

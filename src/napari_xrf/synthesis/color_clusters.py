@@ -65,15 +65,8 @@ def cluster_colors(
     scored by the mean silhouette of a random sample of pixels. An image of no more colours than the least
     number of clusters keeps them all.
 
-    Parameters
-    ----------
-    image
-        As :func:`rgb_image` takes it.
-
-    Raises
-    ------
-    InvalidInput
-        When the image has no colour channels or no pixels.
+    ``image``: as :func:`rgb_image` takes it. Raises InvalidInput when the image has no colour channels or no
+    pixels.
     """
     chosen = parameters or ClusterParameters()
     pixels = rgb_image(image)
@@ -101,15 +94,8 @@ def cluster_colors(
 def rgb_image(image: NDArray[Any]) -> NDArray[np.float64]:
     """Return an image as (Y, X, 3) sRGB from 0 to 255.
 
-    Parameters
-    ----------
-    image
-        (Y, X, 3) or (Y, X, 4), of 8 or 16 bits per channel or floats from 0 to 1; transparency is ignored.
-
-    Raises
-    ------
-    InvalidInput
-        When it has no colour channels, no pixels, or floats out of range.
+    ``image``: (Y, X, 3) or (Y, X, 4), of 8 or 16 bits per channel or floats from 0 to 1; transparency is
+    ignored. Raises InvalidInput when it has no colour channels, no pixels, or floats out of range.
     """
     data = np.asarray(image)
     if data.ndim != 3 or data.shape[2] not in (3, 4):

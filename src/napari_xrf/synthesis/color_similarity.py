@@ -18,23 +18,11 @@ _LARGEST_DIFFERENCE = 100.0  # between black and white, on CIELAB's scale
 def color_similarity(first: ArrayLike, second: ArrayLike, measure: str = "ciede2000") -> NDArray[np.float64]:
     """Return the similarity of each of N colours to each of P.
 
-    Parameters
-    ----------
-    first, second
-        (N, 3) and (P, 3) sRGB from 0 to 255.
-    measure
-        ``"ciede2000"``, ``"cie94"`` or ``"cie76"``: (100 − ΔE) / 100, at least 0, with the colour
-        difference of that name on CIELAB under D65; ``"cosine"``: cosine of the angle between the
-        colours as vectors, 1 for black against black and 0 for black against a colour.
-
-    Returns
-    -------
-    (N, P), each from 0 to 1.
-
-    Raises
-    ------
-    InvalidInput
-        When there is no such measure.
+    ``first``, ``second``: (N, 3) and (P, 3) sRGB from 0 to 255. ``measure``: ``"ciede2000"``, ``"cie94"`` or
+    ``"cie76"``: (100 − ΔE) / 100, at least 0, with the colour difference of that name on CIELAB under D65;
+    ``"cosine"``: cosine of the angle between the colours as vectors, 1 for black against black and 0 for
+    black against a colour. Returns (N, P), each from 0 to 1. Raises InvalidInput when there is no such
+    measure.
     """
     from skimage import color
 

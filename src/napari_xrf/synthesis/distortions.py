@@ -328,14 +328,8 @@ def draw_map_values(
     One value for the whole map of what belongs to the instrument, smooth fields for drift, and Bragg
     peaks that are the same in all pixels of a grain.
 
-    Parameters
-    ----------
-    grains
-        (Y, X) number of the grain in each pixel, from 0.
-
-    Returns
-    -------
-    DistortionValues of Y·X spectra, row by row.
+    ``grains``: (Y, X) number of the grain in each pixel, from 0. Returns DistortionValues of Y·X spectra, row
+    by row.
     """
     return _draw(Draws(distortions, draw_seed(generator), grains.size, grains))
 
@@ -356,10 +350,7 @@ def distortion_steps(
 ) -> Any:
     """Return the values of N spectra as :func:`distort_one` takes them, :data:`DistortionSteps`.
 
-    Raises
-    ------
-    InvalidInput
-        When the detector's width is needed and missing.
+    Raises InvalidInput when the detector's width is needed and missing.
     """
     if fwhm is None and any(name in values.columns for kind in _KINDS for name in kind.needs_width):
         raise InvalidInput("these distortions need the width of the detector's peaks", "Give fwhm")

@@ -96,12 +96,8 @@ def make_alias_tables(distributions: NDArray[np.float64]) -> NDArray[np.uint64]:
     """Return tables (K, E) of distributions (K, E), which need not be normalised.
 
     Above, the share of each channel's slot that is its own, in units of 2⁻³²; below, the channel that the
-    rest belongs to: one look-up brings both.
-
-    Raises
-    ------
-    InvalidInput
-        When a distribution is negative, not finite or empty.
+    rest belongs to: one look-up brings both. Raises InvalidInput when a distribution is negative, not finite
+    or empty.
     """
     shapes = np.atleast_2d(np.asarray(distributions, dtype=np.float64))
     if not (np.isfinite(shapes).all() and (shapes >= 0).all() and (shapes.sum(axis=1) > 0).all()):
@@ -127,18 +123,9 @@ def draw_counts(
 
     The chance of a channel is met to some 10⁻⁷ of itself: numbers of 32 bits choose the slot and the part.
 
-    Parameters
-    ----------
-    chosen
-        (N,) position of each spectrum's distribution.
-    totals
-        (N,) counts of each spectrum; none above what the dtype holds.
-    seed, indices
-        Of the whole map, and (N,) numbers of the spectra within it.
-
-    Returns
-    -------
-    (N, E) counts.
+    ``chosen``: (N,) position of each spectrum's distribution. ``totals``: (N,) counts of each spectrum; none
+    above what the dtype holds. ``seed``, ``indices``: of the whole map, and (N,) numbers of the spectra
+    within it. Returns (N, E) counts.
     """
     counts = np.zeros((len(chosen), tables.shape[1]), dtype=dtype)
     start = np.uint64(seed & (2**64 - 1))

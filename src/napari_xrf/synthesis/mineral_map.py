@@ -119,12 +119,8 @@ def synthesize_mineral_map(
 ) -> SyntheticMap:
     """Make a map of minerals, with their expected spectra on an instrument.
 
-    The other parameters are those of :func:`draw_mineral_map`.
-
-    Raises
-    ------
-    InvalidInput
-        When a parameter is out of range, or the source excites nothing.
+    The other parameters are those of :func:`draw_mineral_map`. Raises InvalidInput when a parameter is out of
+    range, or the source excites nothing.
     """
     check_materials(materials)
     pure = expect_pure_spectra(materials, instrument, progress)

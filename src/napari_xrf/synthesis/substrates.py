@@ -63,10 +63,7 @@ def support_layers(ground: str, substrate: str) -> tuple[Layer, ...]:
 def substrate_material(name: str) -> Material:
     """Return a substrate by name.
 
-    Raises
-    ------
-    InvalidInput
-        When there is none of that name.
+    Raises InvalidInput when there is none of that name.
     """
     check_name("substrate", name, SUBSTRATES)
     return SUBSTRATES[name]

@@ -100,17 +100,9 @@ def grow_grains(
     Grains are cells of a Voronoi diagram whose metric is stretched along each grain's own direction;
     materials are dealt to the cells so that their areas come close to the shares asked for.
 
-    Parameters
-    ----------
-    shape
-        (Y, X), at least 1 × 1.
-    phases
-        One for each of the K materials; at least one of habit ``"grain"`` with a share above 0.
-
-    Raises
-    ------
-    InvalidInput
-        When no phase fills the map, or a phase is zoned towards a material that is not there.
+    ``shape``: (Y, X), at least 1 × 1. ``phases``: one for each of the K materials; at least one of habit
+    ``"grain"`` with a share above 0. Raises InvalidInput when no phase fills the map, or a phase is zoned
+    towards a material that is not there.
     """
     _check(shape, phases)
     fine = (shape[0] * texture.subpixels, shape[1] * texture.subpixels)

@@ -40,10 +40,7 @@ def monitors_of(file: Any, counts: Hdf5Counts) -> tuple[str, ...]:
 def monitor(file: Any, name: str, counts: Hdf5Counts) -> NDArray[np.float64]:
     """Return a map (Y, X) of :func:`monitors_of`, its rows in the order of the counts'.
 
-    Raises
-    ------
-    InvalidInput
-        When there is none of this name that has a number for each pixel.
+    Raises InvalidInput when there is none of this name that has a number for each pixel.
     """
     if name not in (known := monitors_of(file, counts)):
         raise InvalidInput(

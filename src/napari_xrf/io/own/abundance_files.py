@@ -37,10 +37,7 @@ def write_abundances(
 def read_abundances(path: str | Path) -> Abundances:
     """Read what :func:`write_abundances` wrote; formulas and colours stand with the label map.
 
-    Raises
-    ------
-    FileError
-        When the file holds no abundances.
+    Raises FileError when the file holds no abundances.
     """
     target = Path(path)
     with hdf5_file.opened(target) as file:

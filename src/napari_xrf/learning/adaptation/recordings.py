@@ -35,17 +35,9 @@ def record_otherwise(
 ) -> NDArray[np.float32]:
     """Return spectra recorded under randomly drawn calibrations and resolutions, 16 spectra under each.
 
-    Parameters
-    ----------
-    counts
-        (N, E). Whole counts are moved one by one, so that Poisson counts stay Poisson counts; spectra of
-        another scale are spread as expectations.
-    about
-        Gain about which gains are drawn.
-
-    Returns
-    -------
-    (N, E) on the same axis; what leaves it is lost.
+    ``counts``: (N, E). Whole counts are moved one by one, so that Poisson counts stay Poisson counts; spectra
+    of another scale are spread as expectations. ``about``: gain about which gains are drawn. Returns (N, E)
+    on the same axis; what leaves it is lost.
     """
     recorded = np.empty(counts.shape, dtype=np.float32)
     whole = bool(np.array_equal(counts, np.rint(counts)))
@@ -84,14 +76,8 @@ def recording_shares(
 
     A channel's counts lie evenly in it; their energies become (1 + gain) E + offset, and a Gaussian is added.
 
-    Parameters
-    ----------
-    offset, noise
-        keV; ``noise`` is a FWHM.
-
-    Returns
-    -------
-    lowest, shares : as :func:`~napari_xrf.learning.rebinning.share_counts` takes them.
+    ``offset``, ``noise``: keV; ``noise`` is a FWHM. Returns lowest, shares : as
+    :func:`~napari_xrf.learning.rebinning.share_counts` takes them.
     """
     edges = (axis.edges * (1 + gain) + offset - axis.edges[0]) / axis.width
     low, high = edges[:-1, None], edges[1:, None]
@@ -132,13 +118,8 @@ def sample_map(
 ) -> NDArray[np.float32]:
     """Return the spectra (N, E) of up to ``most`` pixels of a map, drawn at random, on a model's axis.
 
-    The map is read once, in blocks of rows. Pixels of less than half of the counts that the model was
-    trained on are left out.
-
-    Raises
-    ------
-    InvalidInput
-        When fewer than 50 pixels have so many counts.
+    The map is read once, in blocks of rows. Pixels of less than half of the counts that the model was trained
+    on are left out. Raises InvalidInput when fewer than 50 pixels have so many counts.
     """
     rows, columns, _ = cube.shape
     rank = np.random.default_rng([seed, 11]).permutation(rows * columns)

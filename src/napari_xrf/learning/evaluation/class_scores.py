@@ -74,10 +74,7 @@ class ClassScores:
 def score_classes(given: ArrayLike, truth: ArrayLike, classes: int) -> ClassScores:
     """Compare classes given with true ones, (N,) each, from 0 to ``classes``, which stands for "unknown".
 
-    Raises
-    ------
-    InvalidInput
-        When shapes differ or there is no such class.
+    Raises InvalidInput when shapes differ or there is no such class.
     """
     said, exact = np.asarray(given), np.asarray(truth)
     if said.shape != exact.shape or said.ndim != 1:

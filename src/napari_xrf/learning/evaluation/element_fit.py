@@ -39,12 +39,7 @@ def predict_sample(
     """Return what the plain fit says of a sample's spectra, moved to the model's axis.
 
     How its amounts become probabilities, and its threshold, are fitted on 500 other spectra of the model's
-    own source.
-
-    Raises
-    ------
-    InvalidInput
-        When the model's instruments are unknown.
+    own source. Raises InvalidInput when the model's instruments are unknown.
     """
     names = description.source_options.get("instruments", ("gem",))
     instruments = [load_instrument(str(name)) for name in names]
@@ -74,12 +69,8 @@ def fit_element_spectra(
 ) -> FittedAmounts:
     """Fit N spectra (N, E) by one column per element, those of substrates, and a smooth background.
 
-    Each spectrum takes the instrument, and on a gas detector the gain, that fits it best.
-
-    Raises
-    ------
-    InvalidInput
-        When there is nothing to fit, or an instrument sees no line of an element.
+    Each spectrum takes the instrument, and on a gas detector the gain, that fits it best. Raises InvalidInput
+    when there is nothing to fit, or an instrument sees no line of an element.
     """
     alternatives = [
         element_columns(tuple(names), instrument, axis, gain)

@@ -48,16 +48,9 @@ def fit_line_spectra(
 
     One resolution for each spectrum, of eight from 0.025 to 0.2 keV, then one calibration, of seven gains
     within ±2.4 %; the tube is the usual one of molybdenum. Spectra scaled to a highest channel of 1, or all
-    to the same highest channel, are taken to hold 30 000 counts.
-
-    Returns
-    -------
-    FittedAmounts of the 41 elements, whose lines are :func:`~napari_xrf.synthesis.line_basis.line_elements`.
-
-    Raises
-    ------
-    InvalidInput
-        When the axis is another than that of the basis.
+    to the same highest channel, are taken to hold 30 000 counts. Returns FittedAmounts of the 41 elements,
+    whose lines are :func:`~napari_xrf.synthesis.line_basis.line_elements`. Raises InvalidInput when the axis
+    is another than that of the basis.
     """
     values = np.asarray(spectra, dtype=np.float64)
     if axis != BASIS_AXIS or values.ndim != 2 or values.shape[1] != axis.size:
@@ -84,12 +77,7 @@ def predict_sample(
     """Return what the plain fit says of the 556 lines of a sample's spectra.
 
     How its amounts become probabilities, and its threshold, are fitted on 300 other spectra of the model's
-    own source.
-
-    Raises
-    ------
-    InvalidInput
-        When the model's lines or the axis are not those of the basis.
+    own source. Raises InvalidInput when the model's lines or the axis are not those of the basis.
     """
     if description.names != tuple(line.label for line in line_basis()) or sample.cube.energy != BASIS_AXIS:
         raise InvalidInput("it needs the 556 lines of the basis and their axis")

@@ -25,17 +25,8 @@ def score_lines(
 ) -> dict[str, float]:
     """Return the five published figures and F1 over all pairs of a spectrum and a line, arrays (N, K).
 
-    Parameters
-    ----------
-    probability, named, present
-        What the network says, what it decides, and the truth.
-    judged
-        Which pairs count; all without it.
-
-    Raises
-    ------
-    InvalidInput
-        When shapes differ.
+    ``probability``, ``named``, ``present``: what the network says, what it decides, and the truth.
+    ``judged``: which pairs count; all without it. Raises InvalidInput when shapes differ.
     """
     values, yes, truth = np.asarray(probability), np.asarray(named) > 0.5, np.asarray(present) > 0.5
     if values.shape != truth.shape:
@@ -96,17 +87,8 @@ def attainable_scores(
     estimate, no bound: several lines that cannot be seen one by one may show an element together; a line
     that stands out of its surroundings may still be taken for another element's of the same energy.
 
-    Parameters
-    ----------
-    names
-        Of the K lines, ``"Fe ka1"``.
-    present, visible
-        (N, K) whether a line's element is in the sample, and whether the line can be seen.
-
-    Raises
-    ------
-    InvalidInput
-        When shapes differ.
+    ``names``: of the K lines, ``"Fe ka1"``. ``present``, ``visible``: (N, K) whether a line's element is in
+    the sample, and whether the line can be seen. Raises InvalidInput when shapes differ.
     """
     there, seen = np.asarray(present) > 0.5, np.asarray(visible) > 0.5
     if there.shape != seen.shape or there.ndim != 2 or there.shape[1] != len(names):

@@ -26,10 +26,7 @@ def predict_sample(
 ) -> SpectrumPredictions:
     """Return what the likelihood classifier says of a sample's spectra; its doubt is the misfit.
 
-    Raises
-    ------
-    InvalidInput
-        As :func:`classify_by_likelihood`.
+    Raises InvalidInput as :func:`classify_by_likelihood`.
     """
     options = description.source_options
     excitation = sample.cube.excitation
@@ -59,22 +56,10 @@ def classify_by_likelihood(
 
     All spectra are taken as one map: one calibration, one group of minerals that cannot be told apart.
 
-    Parameters
-    ----------
-    classes
-        K names of the model's classes; ``"quartz / opal"`` stands for both.
-    library
-        A CSV file of minerals added to the shipped ones.
-
-    Returns
-    -------
-    classes : (N,) position of each spectrum's class, K for unknown
-    misfit : (N,) standard deviations; infinite for empty spectra
-
-    Raises
-    ------
-    InvalidInput
-        When a class is no mineral of the library, or no spectrum holds counts.
+    ``classes``: K names of the model's classes; ``"quartz / opal"`` stands for both. ``library``: a CSV file
+    of minerals added to the shipped ones. Returns ``classes``: (N,) position of each spectrum's class, K for
+    unknown, ``misfit``: (N,) standard deviations; infinite for empty spectra. Raises InvalidInput when a
+    class is no mineral of the library, or no spectrum holds counts.
     """
     spectra: Any = np.asarray(counts)
     if spectra.dtype.kind == "f":

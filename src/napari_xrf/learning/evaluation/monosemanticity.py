@@ -52,20 +52,10 @@ def measure_monosemanticity(
     stands for; the second half is what they are judged on. Firing is an activity above the threshold of
     the largest F1, so that codes of any scale and sign can be compared.
 
-    Parameters
-    ----------
-    visible
-        (N, K) which lines can be seen: those that are present and cannot be seen say nothing of a unit and
-        are left out.
-    named
-        Whether unit l stands for line l. Otherwise each unit stands for the line that its activity
-        correlates with most where it can be seen, in either direction: the most favourable reading of a code
-        without meaning.
-
-    Raises
-    ------
-    InvalidInput
-        When shapes do not fit.
+    ``visible``: (N, K) which lines can be seen: those that are present and cannot be seen say nothing of a
+    unit and are left out. ``named``: whether unit l stands for line l. Otherwise each unit stands for the
+    line that its activity correlates with most where it can be seen, in either direction: the most favourable
+    reading of a code without meaning. Raises InvalidInput when shapes do not fit.
     """
     activity, truth = np.asarray(code, dtype=np.float64), np.asarray(present) > 0.5
     if activity.ndim != 2 or truth.ndim != 2 or len(activity) != len(truth) or len(truth) < 4:

@@ -93,12 +93,7 @@ def doubt_of(said: SpectrumPredictions) -> NDArray[np.float64]:
     """Return how much a model doubts each spectrum, (N,).
 
     Minerals: the probability of "unknown". Lines and elements: the mean binary entropy of the presences,
-    which is largest where all stand at one half.
-
-    Raises
-    ------
-    InvalidInput
-        When the model gives no probabilities.
+    which is largest where all stand at one half. Raises InvalidInput when the model gives no probabilities.
     """
     if said.unknown is not None:
         return said.unknown.astype(np.float64)
@@ -112,10 +107,7 @@ def out_of_distribution_spectra(
 ) -> tuple[NDArray[np.float32], Kinds]:
     """Return spectra (N, E) of the training's kind on the model's axis, and strange ones by their kind.
 
-    Raises
-    ------
-    InvalidInput
-        When the model's source is none of lines, mixtures and minerals.
+    Raises InvalidInput when the model's source is none of lines, mixtures and minerals.
     """
     kinds = {"minerals": _mineral_kinds, "lines": _element_kinds, "mixtures": _element_kinds}
     learnt = description.source_kind

@@ -78,19 +78,9 @@ def fit_spectra(
     variance of its first fit, Poisson and 5 % of the expectation, which no model gets right. Standard
     errors are those of the columns that the fit uses.
 
-    Parameters
-    ----------
-    counts
-        (N, E) counts.
-    alternatives
-        Sets of columns, such as of several resolutions or instruments.
-    names
-        Number K of elements.
-
-    Raises
-    ------
-    InvalidInput
-        When there is nothing to fit, or columns have another number of channels.
+    ``counts``: (N, E) counts. ``alternatives``: sets of columns, such as of several resolutions or
+    instruments. ``names``: number K of elements. Raises InvalidInput when there is nothing to fit, or columns
+    have another number of channels.
     """
     values = np.ascontiguousarray(counts, dtype=np.float32)
     if not len(alternatives) or values.ndim != 2 or not len(values):
@@ -137,10 +127,7 @@ def choose_columns(
 def fit_presence_scale(amounts: FittedAmounts, present: NDArray[np.generic]) -> PresenceScale:
     """Fit how probable presence is at fitted amounts, and the threshold of the largest F1.
 
-    Parameters
-    ----------
-    amounts, present
-        Of validation spectra; (N, K) whether each element is there.
+    ``amounts``, ``present``: of validation spectra; (N, K) whether each element is there.
     """
     truth = np.asarray(present) > 0.5
     if truth.shape != amounts.counts.shape:

@@ -47,12 +47,8 @@ def rank_area(score: ArrayLike, positive: ArrayLike) -> float:
     """Return the area under the receiver operating characteristic (AUROC) of N scores.
 
     It is the chance that a positive scores higher than a negative, ties counting half (Mann & Whitney, Ann.
-    Math. Stat. 18 (1947) 50); NaN when one kind is missing.
-
-    Raises
-    ------
-    InvalidInput
-        When shapes differ, or a score is NaN.
+    Math. Stat. 18 (1947) 50); NaN when one kind is missing. Raises InvalidInput when shapes differ, or a
+    score is NaN.
     """
     from scipy import stats  # 60 MB, which predictions do without
 
@@ -87,10 +83,7 @@ class PresenceScores:
 def score_presence(probability: ArrayLike, named: ArrayLike, present: ArrayLike) -> PresenceScores:
     """Compare probabilities and decisions with the truth, (N, K) each.
 
-    Raises
-    ------
-    InvalidInput
-        When shapes differ.
+    Raises InvalidInput when shapes differ.
     """
     values, yes, truth = np.asarray(probability), np.asarray(named) > 0.5, np.asarray(present) > 0.5
     if values.ndim != 2 or values.shape != truth.shape:

@@ -21,18 +21,9 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike, kind: Literal["presenc
     Guo et al., ICML 2017 (arXiv:1706.04599): the minimum of the mean negative log-likelihood over one
     parameter, which is convex in 1 / temperature. No decision at probability 0.5, and no ranking, changes.
 
-    Parameters
-    ----------
-    logits
-        (N, K), any finite numbers.
-    labels
-        For ``"presence"`` (N, K), 0 or 1, each a yes or no of its own; for ``"minerals"`` (N,) the column
-        of the true class.
-
-    Raises
-    ------
-    InvalidInput
-        When shapes do not fit, there is nothing to fit, or the kind is unknown.
+    ``logits``: (N, K), any finite numbers. ``labels``: for ``"presence"`` (N, K), 0 or 1, each a yes or no of
+    its own; for ``"minerals"`` (N,) the column of the true class. Raises InvalidInput when shapes do not fit,
+    there is nothing to fit, or the kind is unknown.
     """
     values, truth = np.asarray(logits, dtype=np.float64), np.asarray(labels)
     if values.ndim != 2 or not values.size or not np.isfinite(values).all():
@@ -58,20 +49,11 @@ def fit_thresholds(
 ) -> tuple[float, ...]:
     """Return the probabilities from which each of K names counts as present, or one when shared.
 
-    Parameters
-    ----------
-    probability, labels
-        (N, K) from 0 to 1, and 0 or 1.
-    target
-        ``"f1"``: the largest F1. A number: the lowest threshold whose decisions have at least that
-        precision; where none has, the one of the largest precision.
-    shared
-        Whether one threshold serves all names. Names seen less than 20 times get the shared one anyhow.
-
-    Raises
-    ------
-    InvalidInput
-        When shapes do not fit, there is nothing to fit, or the target makes no sense.
+    ``probability``, ``labels``: (N, K) from 0 to 1, and 0 or 1. ``target``: ``"f1"``: the largest F1. A
+    number: the lowest threshold whose decisions have at least that precision; where none has, the one of the
+    largest precision. ``shared``: whether one threshold serves all names. Names seen less than 20 times get
+    the shared one anyhow. Raises InvalidInput when shapes do not fit, there is nothing to fit, or the target
+    makes no sense.
     """
     values, truth = np.asarray(probability, dtype=np.float64), np.asarray(labels) > 0.5
     if values.ndim != 2 or values.shape != truth.shape or not values.size:
@@ -114,16 +96,9 @@ class ReliabilityCurve:
 def reliability_curve(probability: ArrayLike, true: ArrayLike, bins: int = 15) -> ReliabilityCurve:
     """Return how often decisions of each probability were true.
 
-    Parameters
-    ----------
-    probability, true
-        Arrays of one shape: of each decision, its probability and whether it was true. For one class of
-        many: the probability of the class given, and whether it was right.
-
-    Raises
-    ------
-    InvalidInput
-        When shapes differ or a probability is none.
+    ``probability``, ``true``: arrays of one shape: of each decision, its probability and whether it was true.
+    For one class of many: the probability of the class given, and whether it was right. Raises InvalidInput
+    when shapes differ or a probability is none.
     """
     values, came = np.asarray(probability, dtype=np.float64).ravel(), np.asarray(true).ravel() > 0.5
     if values.shape != came.shape or bins < 1:

@@ -46,10 +46,7 @@ class RegressionScores:
 def score_regression(predicted: ArrayLike, truth: ArrayLike) -> RegressionScores:
     """Compare predicted with true amounts, (N, K) each.
 
-    Raises
-    ------
-    InvalidInput
-        When shapes differ, there is nothing to compare or a value is not finite.
+    Raises InvalidInput when shapes differ, there is nothing to compare or a value is not finite.
     """
     estimate, exact = _pair(predicted, truth)
     if not (np.isfinite(estimate).all() and np.isfinite(exact).all()):

@@ -51,20 +51,10 @@ def robustness_curves(
     The spectra are those of its training's source with that one distortion at a given size. The others
     are off, at 10 000 counts; against counts they are as in training. The figure is the task's.
 
-    Parameters
-    ----------
-    names
-        Some of the properties; None takes all that the source knows.
-    size
-        Spectra per point; the same seed gives each point the same samples.
-    options
-        Of the source, in place of those of the model's training: so models that were trained on different
-        spectra are shown the same ones.
-
-    Raises
-    ------
-    InvalidInput
-        When the model's source is none of lines, mixtures or minerals, or knows no such property.
+    ``names``: some of the properties; None takes all that the source knows. ``size``: spectra per point; the
+    same seed gives each point the same samples. ``options``: of the source, in place of those of the model's
+    training: so models that were trained on different spectra are shown the same ones. Raises InvalidInput
+    when the model's source is none of lines, mixtures or minerals, or knows no such property.
     """
     description, task = model.description, task_of(model.description.task)
     known = _properties(description)

@@ -38,12 +38,8 @@ def predict_sample(
 ) -> SpectrumPredictions:
     """Run a model and return its predictions spectrum by spectrum, with its task's decisions.
 
-    Parameters
-    ----------
-    every_output
-        Whether code and reconstructed spectrum are computed too.
-    conditions
-        Of the spectra, as in :class:`~.sample.Sample`.
+    ``every_output``: whether code and reconstructed spectrum are computed too. ``conditions``: of the
+    spectra, as in :class:`~.sample.Sample`.
     """
     outputs = model.description.outputs if every_output else None
     found = predict(
@@ -73,10 +69,8 @@ def make_sample(
 ) -> Sample:
     """Return the spectra of a file, or those held out of a model's own training, ready to be judged.
 
-    Raises
-    ------
-    InvalidInput
-        When the data are of another task, share no name with the model, or its source cannot be made again.
+    Raises InvalidInput when the data are of another task, share no name with the model, or its source cannot
+    be made again.
     """
     description = model.description
     if data is None:
@@ -109,10 +103,7 @@ def sample_of(batch: LabelledSpectra, axis: EnergyAxis, source: str = "") -> Sam
 def source_of(description: ModelDescription, progress: Progress = ignore_progress, **changes: Any) -> Source:
     """Return the source that a model was trained on, with some of its options changed.
 
-    Raises
-    ------
-    InvalidInput
-        When the model does not say what it was trained on, or an option cannot be changed.
+    Raises InvalidInput when the model does not say what it was trained on, or an option cannot be changed.
     """
     if not description.source_kind:
         raise InvalidInput(
@@ -131,15 +122,8 @@ def align_targets(
 
     Names that the set does not know count as absent; minerals that the model does not know as "unknown".
 
-    Parameters
-    ----------
-    targets, names
-        Of the set, as in :class:`~napari_xrf.learning.sources.sets.SpectrumSet`.
-
-    Raises
-    ------
-    InvalidInput
-        When set and model have no name in common.
+    ``targets``, ``names``: of the set, as in :class:`~napari_xrf.learning.sources.sets.SpectrumSet`. Raises
+    InvalidInput when set and model have no name in common.
     """
     if "label" in targets:
         return _align_classes(targets, names, description)

@@ -15,10 +15,7 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "s
 def activation(name: str) -> nn.Module:
     """Return an activation by name.
 
-    Raises
-    ------
-    InvalidInput
-        When there is none of that name.
+    Raises InvalidInput when there is none of that name.
     """
     check_name("activation", name, _ACTIVATIONS)
     return _ACTIVATIONS[name]()

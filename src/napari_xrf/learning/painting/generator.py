@@ -175,10 +175,7 @@ def drop_traces(log_masses: torch.Tensor) -> torch.Tensor:
 def save_painting_generator(path: str | Path, generator: PaintingGenerator) -> Path:
     """Write a generator's weights and description.
 
-    Raises
-    ------
-    InvalidInput
-        When the file's ending is another than .safetensors.
+    Raises InvalidInput when the file's ending is another than .safetensors.
     """
     network, target = generator.network, check_suffix(path)
     check_finite(network.state_dict())

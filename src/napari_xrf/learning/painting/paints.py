@@ -46,19 +46,10 @@ def draw_paints(
     A painter takes little of a pigment that colours strongly: a share is drawn evenly (Dirichlet) and divided
     by the pigment's mean absorption to a random power from 0 to 1.
 
-    Parameters
-    ----------
-    absorption, held_out
-        (P, 3) of :func:`absorption_over_scattering`, and (P, P) of :func:`hold_out_pairs`, kept for testing.
-    alone
-        (P,) pigments that are never mixed: metal leaf.
-    pairs
-        ``"seen"``: no paint holds such a pair; ``"held-out"``: every paint does; ``"any"``: never mind.
-
-    Raises
-    ------
-    InvalidInput
-        When held-out pairs are asked for and there are none that can be mixed.
+    ``absorption``, ``held_out``: (P, 3) of :func:`absorption_over_scattering`, and (P, P) of
+    :func:`hold_out_pairs`, kept for testing. ``alone``: (P,) pigments that are never mixed: metal leaf.
+    ``pairs``: ``"seen"``: no paint holds such a pair; ``"held-out"``: every paint does; ``"any"``: never
+    mind. Raises InvalidInput when held-out pairs are asked for and there are none that can be mixed.
     """
     number, numbers = len(absorption), np.array(PIGMENT_NUMBERS)
     mixable = np.flatnonzero(~alone) if alone is not None else np.arange(number)
@@ -126,12 +117,8 @@ def mixed_layer(pigments: Sequence[Pigment], masses: ArrayLike) -> Layer:
     """Return the paint layer of a mixture.
 
     Volumes add up; thickness and share of oil are the means of the pigments' own layers, by volume. Masses
-    (P,) are shares of the dry pigments.
-
-    Raises
-    ------
-    InvalidInput
-        When the shares do not fit the pigments, or there is nothing to mix.
+    (P,) are shares of the dry pigments. Raises InvalidInput when the shares do not fit the pigments, or there
+    is nothing to mix.
     """
     shares = np.asarray(masses, dtype=np.float64)
     if shares.shape != (len(pigments),) or (shares < 0).any() or shares.sum() <= 0:
@@ -167,10 +154,7 @@ def expect_paints(
 ) -> Floats:
     """Return the expected spectra (N, E) of mixtures (N, P) by mass, each a layer on a ground.
 
-    Raises
-    ------
-    InvalidInput
-        When there is no ground or substrate of a name, or shares do not fit the pigments.
+    Raises InvalidInput when there is no ground or substrate of a name, or shares do not fit the pigments.
     """
     below = support_layers(ground, substrate)
     return expect_spectra(

@@ -171,10 +171,7 @@ def write_pixels(path: str | Path, pixels: LabelledPixels, *, progress: Progress
 def read_pixels(path: str | Path) -> LabelledPixels:
     """Read what :func:`write_pixels` wrote.
 
-    Raises
-    ------
-    FileError
-        When the file is another or damaged.
+    Raises FileError when the file is another or damaged.
     """
     truth = read_truth(path)
     about = truth.get("parameters")

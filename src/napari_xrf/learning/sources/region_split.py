@@ -49,20 +49,10 @@ def split_regions(
     class are left out. A class that covers too few blocks gets smaller ones, down to single pixels, and a
     note says so.
 
-    Parameters
-    ----------
-    labels
-        (Y, X): 1 … K for the K names, 0 for no label.
-    block
-        Edge of a block, pixels.
-    folds, fold
-        Above 0: each class is dealt in so many equal parts, of which one, from 0, is the test and the next
-        one the validation, in place of the shares. The parts are the same whichever is the test.
-
-    Raises
-    ------
-    InvalidInput
-        When a class has fewer than 10 pixels.
+    ``labels``: (Y, X): 1 … K for the K names, 0 for no label. ``block``: edge of a block, pixels. ``folds``,
+    ``fold``: above 0: each class is dealt in so many equal parts, of which one, from 0, is the test and the
+    next one the validation, in place of the shares. The parts are the same whichever is the test. Raises
+    InvalidInput when a class has fewer than 10 pixels.
     """
     parts = np.full(labels.shape, LEFT_OUT, dtype=np.uint8)
     shares: tuple[float, ...] = (1.0 - validation_share - test_share, validation_share, test_share)

@@ -230,16 +230,12 @@ def draw_outliers(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Draw expected spectra that resemble no class, so that "unknown" is learned where chemistry is new.
 
-    Nothing needs to be known of the detector: peaks keep the shape they have in the map.
-    Each has the continuum of one or two classes and one to three groups of peaks, cut from random windows of
-    energy and mostly moved by 0.2 to 3 keV. What still resembles a class, by a Bhattacharyya coefficient
-    (Bhattacharyya, Bull. Calcutta Math. Soc. 35 (1943) 99) of 0.96 or more, is drawn again; after ten tries
-    the least similar one is taken.
-
-    Returns
-    -------
-    spectra : (N, E), summing to 1
-    likeness : (N,) largest coefficient with a class, 0 to 1.
+    Nothing needs to be known of the detector: peaks keep the shape they have in the map. Each has the
+    continuum of one or two classes and one to three groups of peaks, cut from random windows of energy and
+    mostly moved by 0.2 to 3 keV. What still resembles a class, by a Bhattacharyya coefficient (Bhattacharyya,
+    Bull. Calcutta Math. Soc. 35 (1943) 99) of 0.96 or more, is drawn again; after ten tries the least similar
+    one is taken. Returns ``spectra``: (N, E), summing to 1, ``likeness``: (N,) largest coefficient with a
+    class, 0 to 1.
     """
     roots = np.sqrt(shapes.means)
     spectra = np.zeros((size, shapes.axis.size))

@@ -61,10 +61,7 @@ class SourceSpec:
     def from_json(cls, entry: Any) -> SourceSpec:
         """Return the specification of ``{"kind": …, "options": {…}}``.
 
-        Raises
-        ------
-        InvalidInput
-            When it is stated otherwise.
+        Raises InvalidInput when it is stated otherwise.
         """
         try:
             return cls(str(entry["kind"]), dict(entry.get("options", {})))
@@ -95,10 +92,7 @@ SOURCES = {
 def make_source(spec: SourceSpec, progress: Progress = ignore_progress) -> Source:
     """Return the source of a specification.
 
-    Raises
-    ------
-    InvalidInput
-        When there is no such kind, or an option is unknown or out of range.
+    Raises InvalidInput when there is no such kind, or an option is unknown or out of range.
     """
     check_name("source", spec.kind, SOURCES)
     try:

@@ -37,10 +37,7 @@ class Baseline:
     ) -> SpectrumPredictions:
         """Return what it says of a sample of a model's names.
 
-        Raises
-        ------
-        InvalidInput
-            When the sample, or what the model was trained on, does not allow it.
+        Raises InvalidInput when the sample, or what the model was trained on, does not allow it.
         """
         run = import_module(f"napari_xrf.learning.evaluation.{self.module}").predict_sample
         found: SpectrumPredictions = run(description, sample, seed, progress)
@@ -85,15 +82,8 @@ def loss_of(
     A reconstructed spectrum adds its mean squared distance from the inputs, and a network's own ``penalty``
     is added.
 
-    Parameters
-    ----------
-    presence_weight
-        Of the entropy of presence; 0 leaves a network to its reconstruction.
-
-    Raises
-    ------
-    InvalidInput
-        When a target that the task needs is missing.
+    ``presence_weight``: of the entropy of presence; 0 leaves a network to its reconstruction. Raises
+    InvalidInput when a target that the task needs is missing.
     """
     import torch
 

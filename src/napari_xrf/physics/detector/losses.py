@@ -125,14 +125,9 @@ def electron_shelf(
 ) -> ElectronShelf:
     """Return the shelf that photoelectrons leave, counts conserved.
 
-    Parameters
-    ----------
-    part
-        Of the photons of :func:`near_entrance`, whose electron leaves; 0 to 1.
-    energies_kev, weights
-        (N,) photon energies, and counts of each peak.
-    sigma_kev
-        Resolution at the binding energy.
+    ``part``: of the photons of :func:`near_entrance`, whose electron leaves; 0 to 1. ``energies_kev``,
+    ``weights``: (N,) photon energies, and counts of each peak. ``sigma_kev``: resolution at the binding
+    energy.
     """
     bottom, shelves = k_binding(medium), np.zeros(energies_kev.shape)
     some = np.flatnonzero(energies_kev > _NEAREST * bottom)

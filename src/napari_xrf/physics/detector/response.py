@@ -191,14 +191,8 @@ def fill_peaks(
 ) -> Floats:
     """Return the counts of each peak in a run of channels, all runs one after the other.
 
-    Parameters
-    ----------
-    peaks
-        P peaks.
-    starts, lengths
-        (P,) first channel and number of channels of each run.
-    axis
-        Offset and channel width of the energy axis, keV.
+    ``peaks``: P peaks. ``starts``, ``lengths``: (P,) first channel and number of channels of each run.
+    ``axis``: offset and channel width of the energy axis, keV.
     """
     edges = lengths + 1
     begins = np.cumsum(edges) - edges

@@ -113,10 +113,7 @@ class MineralsDock(Dock):
     def use_library(self, path: Path) -> None:
         """Add the minerals of a CSV file to the list, ticked.
 
-        Raises
-        ------
-        FileError
-            When the file cannot be read; the message names line and column.
+        Raises FileError when the file cannot be read; the message names line and column.
         """
         own = load_library(path)
         self._library = merge_libraries(self._library, own)

@@ -126,10 +126,7 @@ class SpectrumDock(Dock):
     def save_curve(self, name: str, path: Path) -> None:
         """Write the summed spectrum behind a curve as .csv or .msa.
 
-        Raises
-        ------
-        FileError
-            When the file cannot be written, or its suffix is unknown.
+        Raises FileError when the file cannot be written, or its suffix is unknown.
         """
         from napari_xrf import io
 
@@ -142,10 +139,7 @@ class SpectrumDock(Dock):
     def save_curves(self, path: Path) -> None:
         """Write all spectra that are shown into one table (.csv): energies, and summed counts of each.
 
-        Raises
-        ------
-        FileError
-            When the file cannot be written.
+        Raises FileError when the file cannot be written.
         """
         from napari_xrf.io.spectra.files import write_spectra
 

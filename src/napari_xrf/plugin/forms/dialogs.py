@@ -42,10 +42,7 @@ _PERIODS = (
 def choose_dataset(path: Path, choices: Sequence[DatasetChoice]) -> tuple[str, int]:
     """Ask for the data set of an HDF5 file of unknown layout, and for its energy axis.
 
-    Raises
-    ------
-    Cancelled
-        When the user closes the dialog.
+    Raises Cancelled when the user closes the dialog.
     """
     dialog = DatasetDialog(path, choices, QApplication.activeWindow())
     if not dialog.exec():

@@ -86,14 +86,8 @@ def element_buttons(
 ) -> tuple[QPushButton, QPushButton, QPushButton]:
     """Return buttons that find a map's elements, take those of its file, and offer a periodic table.
 
-    Parameters
-    ----------
-    show_found
-        Gets what is found.
-    take
-        Gets the symbols or line families that the file lists, or that the user chooses.
-    chosen
-        Returns those that are ticked in the table at first.
+    ``show_found``: gets what is found. ``take``: gets the symbols or line families that the file lists, or
+    that the user chooses. ``chosen``: returns those that are ticked in the table at first.
     """
 
     def take_file() -> None:

@@ -124,10 +124,7 @@ class ModelChoice(QWidget):  # type: ignore[misc]
     def open_file(self, path: Path) -> None:
         """Offer a weights file and choose it.
 
-        Raises
-        ------
-        FileError
-            When it is none of ours.
+        Raises FileError when it is none of ours.
         """
         self._keep()
         self.choose(str(self._shelf.add(path)))

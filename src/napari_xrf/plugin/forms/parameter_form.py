@@ -92,10 +92,7 @@ def texts_of(field: ParameterField, value: Any) -> tuple[str, ...]:
 def value_from(field: ParameterField, texts: tuple[str, ...]) -> Any:
     """Return the value that texts stand for.
 
-    Raises
-    ------
-    InvalidInput
-        When a number cannot be read.
+    Raises InvalidInput when a number cannot be read.
     """
     if field.form == "list":
         return tuple(part.strip() for part in texts[0].split(",") if part.strip())

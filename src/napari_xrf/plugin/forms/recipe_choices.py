@@ -152,12 +152,8 @@ class SyntheticChoice(QWidget):  # type: ignore[misc]
     def applied_to(self, recipe: TrainingRecipe) -> TrainingRecipe:
         """Return the recipe with what was chosen.
 
-        Raises
-        ------
-        InvalidInput
-            When a choice does not fit the recipe.
-        FileError
-            When a file cannot be read.
+        Raises InvalidInput when a choice does not fit the recipe. Raises FileError when a file cannot be
+        read.
         """
         if self._kind in ("mixtures", "minerals"):
             if self.instrument.text() != RECIPES_OWN:

@@ -54,12 +54,7 @@ class RegionAnswer:
 def loaded_model(name: str) -> Model:
     """Return a model by name or path; the last one is kept, until its file changes.
 
-    Raises
-    ------
-    InvalidInput
-        When there is no such model.
-    FileError
-        When its file is damaged.
+    Raises InvalidInput when there is no such model. Raises FileError when its file is damaged.
     """
     path = find_weights(name)
     state = path.stat()
@@ -86,19 +81,9 @@ def answer_region(
 
     An energy axis that is to be refined is used as the file has it until that is done: answers do not wait.
 
-    Parameters
-    ----------
-    measured
-        The map, calibrated where that is done already.
-    mask
-        (Y, X) true in the region; None is the whole map.
-
-    Raises
-    ------
-    InvalidInput
-        When the region holds no counts, or the model names nothing.
-    FileError
-        When the model's file is damaged.
+    ``measured``: the map, calibrated where that is done already. ``mask``: (Y, X) true in the region; None is
+    the whole map. Raises InvalidInput when the region holds no counts, or the model names nothing. Raises
+    FileError when the model's file is damaged.
     """
     from napari_xrf.learning.prediction import predict_spectra
     from napari_xrf.learning.prediction_views import ranked
@@ -139,12 +124,8 @@ def predict_map(
 ) -> Prediction:
     """Return what a model says of every pixel of a map.
 
-    Raises
-    ------
-    InvalidInput
-        When the map holds no counts, or nothing is asked.
-    FileError
-        When the model's file is damaged.
+    Raises InvalidInput when the map holds no counts, or nothing is asked. Raises FileError when the model's
+    file is damaged.
     """
     from napari_xrf.learning.prediction import predict
 

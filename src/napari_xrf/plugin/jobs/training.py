@@ -103,10 +103,8 @@ def folder_problem(folder: str, resume: bool) -> str:
 def run_training(plan: TrainingPlan, tell: Tell, progress: Progress = ignore_progress) -> Path:
     """Train and return the weights file.
 
-    Raises
-    ------
-    InvalidInput
-        When the labels do not fit the map or a class has too few pixels, and as the training does.
+    Raises InvalidInput when the labels do not fit the map or a class has too few pixels, and as the training
+    does.
     """
     from napari_xrf.learning.checkpoints import has_checkpoint, read_checkpoint
     from napari_xrf.learning.registry import network_options

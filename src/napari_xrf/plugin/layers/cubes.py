@@ -131,12 +131,8 @@ def cube_from(layer: Any) -> SpectralCube:
     """Return the cube that an image layer (E, Y, X) shows.
 
     Where the layer's data were replaced since, by a crop or a filter, they count, with what is known of the
-    map. A layer that another program made counts too, when its first axis is in units of energy.
-
-    Raises
-    ------
-    InvalidInput
-        When the layer has no energy axis.
+    map. A layer that another program made counts too, when its first axis is in units of energy. Raises
+    InvalidInput when the layer has no energy axis.
     """
     facts = {name: getattr(layer, name) for name in ("name", "metadata", "scale", "translate", "units")}
     cube, _ = shown_cube(layer.data, facts)
@@ -150,12 +146,7 @@ def shown_cube(data: Any, keywords: Mapping[str, Any]) -> tuple[SpectralCube, tu
     """Return the cube that an image layer's data (E, Y, X) and keywords show, and what of it no longer fits.
 
     It is the very cube of the metadata where the data are still its own; otherwise the data count, with what
-    is known of the map and still fits.
-
-    Raises
-    ------
-    InvalidInput
-        When the layer has no energy axis.
+    is known of the map and still fits. Raises InvalidInput when the layer has no energy axis.
     """
     known = keywords["metadata"].get(CUBE_KEY)
     if not isinstance(known, SpectralCube):

@@ -63,10 +63,8 @@ def element_map_layers(maps: ElementMaps, *, by_strength: bool = False) -> list[
 def element_maps_from(layers: Sequence[LayerData]) -> ElementMaps:
     """Return the element maps that image layers show.
 
-    Raises
-    ------
-    InvalidInput
-        When a layer was not made by :func:`element_map_layers`, or the layers differ in shape.
+    Raises InvalidInput when a layer was not made by :func:`element_map_layers`, or the layers differ in
+    shape.
     """
     if not layers:
         raise InvalidInput("no element map is selected", "Select the layers to save")

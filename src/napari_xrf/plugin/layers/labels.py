@@ -32,12 +32,8 @@ _NAME_COLUMNS = ("name", "mineral", "class", "phase", "label name")
 def label_layer(label_map: LabelMap, name: str = "") -> LayerData:
     """Return the Labels layer of a label map: its colours, and names and formulas in the features table.
 
-    Parameters
-    ----------
-    label_map
-        What to show.
-    name
-        The layer's name; without one it names the map the labels were made from.
+    ``label_map``: what to show. ``name``: the layer's name; without one it names the map the labels were made
+    from.
     """
     keywords = {
         "name": name or (f"Minerals of {label_map.source}" if label_map.source else "Minerals"),
@@ -113,18 +109,9 @@ def label_map_from(data: Any, keywords: Mapping[str, Any]) -> LabelMap:
     Names come from the features table, colours from the layer; a label without a name is called
     ``"label 3"``. Where the layer was painted since it was made, the confidence is 1: a person said so.
 
-    Parameters
-    ----------
-    data
-        (Y, X) integers.
-    keywords
-        The layer's attributes as napari gives them to writers: ``colormap``, ``features``, ``scale``,
-        ``units``, ``metadata``, ``name``.
-
-    Raises
-    ------
-    InvalidInput
-        When the layer is not two-dimensional, or holds negative numbers.
+    ``data``: (Y, X) integers. ``keywords``: the layer's attributes as napari gives them to writers:
+    ``colormap``, ``features``, ``scale``, ``units``, ``metadata``, ``name``. Raises InvalidInput when the
+    layer is not two-dimensional, or holds negative numbers.
     """
     labels = _unsigned(np.asarray(data), str(keywords.get("name", "labels")))
     known: LabelMap | None = (keywords.get("metadata") or {}).get(LABEL_MAP_KEY)

@@ -22,10 +22,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 def add_layers(viewer: Any, layers: Iterable[LayerData], over: Any = None) -> list[Any]:
     """Add layers to a viewer, from bottom to top but below the regions drawn on it, and return them.
 
-    Parameters
-    ----------
-    over
-        The map's layer that they belong to: they lie where it lies.
+    ``over``: the map's layer that they belong to: they lie where it lies.
     """
     from napari.layers import Layer
 
@@ -125,12 +122,8 @@ def spatial_keywords(
 ) -> dict[str, Any]:
     """Return scale, translation, units and axis labels of a two-dimensional layer.
 
-    Parameters
-    ----------
-    pixel_size
-        (dy, dx) in µm; None gives pixels as the unit.
-    origin
-        (y, x) of the first pixel's centre in µm.
+    ``pixel_size``: (dy, dx) in µm; None gives pixels as the unit. ``origin``: (y, x) of the first pixel's
+    centre in µm.
     """
     return {
         "scale": pixel_size or (1.0, 1.0),

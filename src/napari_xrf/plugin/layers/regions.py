@@ -80,10 +80,7 @@ def region_layer(found: RegionSet, name: str) -> LayerData:
 def regions_from(data: Any, keywords: Mapping[str, Any]) -> RegionSet:
     """Return the regions that a Shapes layer's data and keywords hold, in pixels of its map.
 
-    Raises
-    ------
-    InvalidInput
-        When it holds none.
+    Raises InvalidInput when it holds none.
     """
     from napari_xrf.io.own.region_files import KINDS, OutlinedRegion, RegionSet
 

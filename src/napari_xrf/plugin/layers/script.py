@@ -84,10 +84,7 @@ def script_of(layers: Iterable[Any]) -> str:
 def recipe_of(layers: Iterable[Any]) -> str:
     """Return what made these layers as a recipe (TOML) of ``napari-xrf batch``, a table for each verb.
 
-    Raises
-    ------
-    InvalidInput
-        When a verb was used in two ways.
+    Raises InvalidInput when a verb was used in two ways.
     """
     tables: dict[str, dict[str, Any]] = {}
     for step in filter(None, map(step_of, layers)):

@@ -24,14 +24,9 @@ _LABEL_NAMES = {"painting": "True colours"}
 def synthetic_layers(made: Synthetic, *, shares: bool = True, line_counts: bool = False) -> list[LayerData]:
     """Return the layers of what a recipe made, from bottom to top; all but the map are hidden.
 
-    Parameters
-    ----------
-    made
-        The map and its truth, which goes into the metadata of its layers.
-    shares
-        Whether the shares of minerals or pigments are layers: of the 20 that there is most of.
-    line_counts
-        Whether the expected counts of each line family are layers.
+    ``made``: the map and its truth, which goes into the metadata of its layers. ``shares``: whether the
+    shares of minerals or pigments are layers: of the 20 that there is most of. ``line_counts``: whether the
+    expected counts of each line family are layers.
     """
     *images, cube = cube_layers(made.cube)
     companions = [with_keywords(cube_layer(each), visible=False) for each in made.companions.values()]
@@ -49,12 +44,8 @@ def truth_layers(
 ) -> list[LayerData]:
     """Return the hidden layers of a truth, from a recipe or from :func:`napari_xrf.io.read_truth`.
 
-    Parameters
-    ----------
-    truth
-        ``"labels"``, ``"abundances"`` and ``"line_counts"`` have layers; what is missing has none.
-    cube
-        The map that it belongs to.
+    ``truth``: ``"labels"``, ``"abundances"`` and ``"line_counts"`` have layers; what is missing has none.
+    ``cube``: the map that it belongs to.
     """
     recipe = str((truth.get("parameters") or {}).get("recipe", ""))
     layers: list[LayerData] = []

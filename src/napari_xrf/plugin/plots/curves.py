@@ -50,10 +50,7 @@ def expect_spectrum_of(
 ) -> ExpectedSpectrum:
     """Return the spectrum of a thick sample of a formula under the map's instrument.
 
-    Raises
-    ------
-    InvalidInput
-        When the formula cannot be read.
+    Raises InvalidInput when the formula cannot be read.
     """
     from napari_xrf.physics.excitation import instrument_of
     from napari_xrf.physics.forward import expect_spectrum

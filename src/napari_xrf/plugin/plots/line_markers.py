@@ -46,13 +46,8 @@ def marked_lines(name: str) -> tuple[EmissionLine, ...]:
 def evidence_lines(name: str, description: ModelDescription) -> tuple[EmissionLine, ...]:
     """Return the lines within a model's energies that one of its names stands for.
 
-    Parameters
-    ----------
-    name
-        ``"Fe ka1"`` gives that line, ``"Fe"`` the lines of iron, a mineral those of the elements of its
-        formula; "unknown" and classes without a formula have none.
-    description
-        The model that said the name.
+    ``name``: ``"Fe ka1"`` gives that line, ``"Fe"`` the lines of iron, a mineral those of the elements of its
+    formula; "unknown" and classes without a formula have none. ``description``: the model that said the name.
     """
     axis = description.axis
     low, high = float(axis.energies[0]), float(axis.energies[-1])
