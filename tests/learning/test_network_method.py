@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from napari_xrf.core import scratch
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import members_of
 from napari_xrf.core.spectral_cube import SpectralCube
@@ -62,3 +63,29 @@ def test_a_network_of_all_minerals_knows_tubes_and_electrons(preset):
     assert [names[label] for label in given.labels[0].tolist()] == [
         "quartz", "unknown", "unknown", "halite", "unknown",
     ]  # fmt: skip
+
+
+def test_what_a_network_says_lies_on_disk_where_memory_is_small(monkeypatch):
+    spectra = [
+        simulate_spectrum(formula, "m4", counts=1e4)[0] for formula in ("SiO2", "TiO2", "TiO2", "TiO2")
+    ]
+    counts = np.array([np.rint(each.counts) for each in spectra], dtype=np.uint32)
+    files = []
+    made = scratch.ScratchFile.__init__
+
+    def noted(self, size):
+        files.append(size)
+        made(self, size)
+
+    monkeypatch.setattr(scratch.ScratchFile, "__init__", noted)
+    wanted = (*QUARTZ, *select_minerals(load_library(), ("rutile",)))
+    # The second map holds one element: what looks like its metal is shared out.
+    for shown in (counts, counts[1:]):
+        cube = SpectralCube(shown[None], spectra[0].energy, excitation=excitation_of(load_instrument("m4")))
+        whole = classify_by("mineral-mlp", cube, wanted).label_map
+        assert not files
+        small = classify_by("mineral-mlp", cube, wanted, memory_budget=1).label_map
+        assert len(files) >= 3
+        files.clear()
+        np.testing.assert_array_equal(small.labels, whole.labels)
+        np.testing.assert_array_equal(small.confidence, whole.confidence)

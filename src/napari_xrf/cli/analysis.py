@@ -229,6 +229,7 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
         names = ("shape", "energy", "excitation", "provenance")
         answer = {"outline": learned.outline, **{name: getattr(known.cube, name) for name in names}}
         return plans.written_plan(arguments, known, learned, answer, minerals=chosen, clean=arguments.clean)
+    options["memory_budget"] = memory_budget(arguments)
     return classify_and_write(
         known, chosen, steps, arguments.output, console, method=arguments.method, **options
     )
@@ -283,7 +284,7 @@ def classify_and_write(
 ) -> Answer:
     """Classify a loaded map, clean its labels up, and write the files of the ``minerals`` verb.
 
-    ``options`` are those of :func:`~napari_xrf.minerals.classification.classify_minerals`.
+    ``options`` are those of :func:`~napari_xrf.learning.network_method.classify_by`.
     """
     from napari_xrf.learning.network_method import classify_by
     from napari_xrf.maps.calibrated_map import cube_of

@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_xrf.cli.analysis import add_mineral_options, asked_minerals
 from napari_xrf.cli.console import Answer, Console, table
-from napari_xrf.cli.map_file import calibrated, check_folder, load_map, map_file_options
+from napari_xrf.cli.map_file import calibrated, check_folder, load_map, map_file_options, memory_budget
 from napari_xrf.cli.model_options import folder_option
 
 
@@ -32,6 +32,7 @@ def write_whole_report(arguments: argparse.Namespace, console: Console) -> Answe
     # Everything the user typed is checked before the long work starts.
     check_folder(arguments.output)
     steps, chosen, options = asked_minerals(arguments)
+    options["memory_budget"] = memory_budget(arguments)
     known = calibrated(load_map(arguments, console), console)
 
     from napari_xrf.minerals.survey import survey_map

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Protocol
@@ -203,6 +203,22 @@ def scratch_array(
         return np.zeros(shape, dtype=dtype)
     rows, columns, channels = shape
     return StoredCounts(ScratchFile(size), (rows, columns, channels), np.dtype(dtype), slab or channels)
+
+
+def changed(values: Any, change: Callable[[NDArray[Any], slice], NDArray[Any]]) -> Any:
+    """Return what a function makes of an array (Y, X, E), called with a block and its rows.
+
+    The result has the array's shape and type; where the array lies on disk so does it, made band by band.
+    """
+    if isinstance(values, np.ndarray):
+        return change(values, slice(0, len(values)))
+    target = scratch_array(values.shape, values.dtype, 0)
+    rows, columns, size = target.shape
+    step = max(1, _AT_ONCE // max(columns * size * target.dtype.itemsize, 1))
+    for start in range(0, rows, step):
+        band = slice(start, min(start + step, rows))
+        target[band] = change(values[band], band)
+    return target
 
 
 def filled(target: Any, counts: Counts, progress: Any, what: str, at_once: int = _AT_ONCE) -> Any:

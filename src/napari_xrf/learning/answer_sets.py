@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.label_map import LabelClass, group_name
-from napari_xrf.core.scratch import scratch_array
+from napari_xrf.core.scratch import changed, scratch_array
 from napari_xrf.minerals.separability import inseparable_groups
 from napari_xrf.reference.minerals import load_library, metals
 
@@ -61,11 +61,17 @@ def restricted(prediction: Prediction, kept: NDArray[np.bool_]) -> Prediction:
     """
     assert prediction.probability is not None
     assert prediction.unknown is not None
-    probability, unknown = prediction.probability * kept.astype(np.float32), prediction.unknown
-    if _level(prediction) is not None:
-        unknown = unknown + _UNNAMED * (prediction.probability.sum(axis=-1) - probability.sum(axis=-1))
-    total = np.maximum(probability.sum(axis=-1) + unknown, np.finfo(np.float32).tiny)
-    return replace(prediction, probability=probability / total[..., None], unknown=unknown / total)
+    unknown, seldom = prediction.unknown, 0.0 if _level(prediction) is None else _UNNAMED
+    told_unknown = np.empty_like(unknown)
+
+    def among_kept(block: NDArray[np.float32], band: slice) -> NDArray[np.float32]:
+        some = block * kept.astype(np.float32)
+        rest = unknown[band] + np.float32(seldom) * (block.sum(axis=-1) - some.sum(axis=-1))
+        total = np.maximum(some.sum(axis=-1) + rest, np.finfo(np.float32).tiny)
+        told_unknown[band] = rest / total
+        return np.asarray(some / total[..., None])
+
+    return replace(prediction, probability=changed(prediction.probability, among_kept), unknown=told_unknown)
 
 
 def grouped(prediction: Prediction) -> Prediction:

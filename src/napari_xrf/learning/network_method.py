@@ -32,6 +32,7 @@ def classify_by(
     measured: Measured,
     minerals: Sequence[Mineral] | None = None,
     *,
+    memory_budget: int | None = None,
     progress: Progress = ignore_progress,
     **options: Any,
 ) -> Classification:
@@ -43,6 +44,8 @@ def classify_by(
         ``"likelihood"`` (:func:`~napari_xrf.minerals.classification.classify_minerals`), or a network: the
         name of a shipped model that names minerals, or a weights file. It looks for all its classes, or for
         those of them that hold one of ``minerals``, and takes no options.
+    memory_budget
+        Bytes, of which what a network says of its names takes a quarter at most; the rest lies on disk.
     options
         Of :func:`~napari_xrf.minerals.classification.classify_minerals`.
 
@@ -54,7 +57,7 @@ def classify_by(
     check_method(method, minerals, ClassificationOptions(**options))
     if method == LIKELIHOOD:
         return classify_minerals(measured, minerals, progress=progress, **options)
-    return _classify_by_network(measured, minerals, method, progress)
+    return _classify_by_network(measured, minerals, method, memory_budget, progress)
 
 
 def check_method(name: str, minerals: Sequence[Mineral] | None, options: ClassificationOptions) -> None:
@@ -99,7 +102,11 @@ def read_mineral_model(model: str) -> ModelDescription:
 
 
 def _classify_by_network(
-    measured: Measured, minerals: Sequence[Mineral] | None, model: str, progress: Progress
+    measured: Measured,
+    minerals: Sequence[Mineral] | None,
+    model: str,
+    memory_budget: int | None,
+    progress: Progress,
 ) -> Classification:
     """Name the minerals by a network, of those that may be there (:func:`~.answer_sets.restricted`)."""
     from napari_xrf.learning.answer_sets import grouped, restricted
@@ -113,7 +120,14 @@ def _classify_by_network(
     search = search_minerals(measured, _members(description), progress=progress)
     cube = search.measured.on_refined_axis
     cube = replace(cube, excitation=excitation_found(search.measured))
-    prediction = predict(trained, cube, outputs=("minerals",), calibrate=False, progress=progress)
+    prediction = predict(
+        trained,
+        cube,
+        outputs=("minerals",),
+        calibrate=False,
+        memory_budget=memory_budget,
+        progress=progress,
+    )
     if prediction.probability is None or prediction.unknown is None:
         raise InvalidInput(f"the model {model} gives no probabilities of minerals", "Train it anew")
     if description.conditions:

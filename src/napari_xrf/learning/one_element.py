@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.scratch import changed
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.minerals.search import visible_elements
 from napari_xrf.physics.source import ElectronBeam
@@ -37,10 +38,15 @@ def shared_out(
     )
     if alike.sum() < 2:
         return probability
-    shared = probability.copy()
-    together = probability[..., alike].sum(axis=-1, keepdims=True)
-    shared[..., alike] = 0.5 * probability[..., alike] + 0.5 * together / np.float32(alike.sum())
-    return shared
+
+    def share(block: NDArray[np.float32], _: slice) -> NDArray[np.float32]:
+        shared = block.copy()
+        together = block[..., alike].sum(axis=-1, keepdims=True)
+        shared[..., alike] = 0.5 * block[..., alike] + 0.5 * together / np.float32(alike.sum())
+        return shared
+
+    told: NDArray[np.float32] = changed(probability, share)
+    return told
 
 
 def _only_element(known: CalibratedMap) -> str:
