@@ -1,12 +1,13 @@
 """How well rocks are mapped whose spectra other code made: ``benchmarks/independent/rock_maps.py``.
 
 Run from the root: ``python -m benchmarks.mineral_rocks [--rocks granite,sulphide] [--counts 1000,10000]
-[--candidates given,auto] [--surface rough] [--grain 2] [--keep FOLDER]``. Every second map has an axis that
-is off by 1 % and 15 eV. Columns: shares of *pure* pixels of known minerals whose class names the right one,
-or by a single name or at most three (*strict*); of *all* pixels, where unknown is right for a stranger;
-*modes*: mean error in points; strangers called unknown (or by name, where all are candidates), and those that
-look like a listed mineral (*alike*); known pure pixels called unknown (*lost*); expected calibration error of
-the named pixels.
+[--candidates given,auto] [--surface flat,rough] [--grain 12,2] [--keep FOLDER]``. Every second map has an
+axis that is off by 1 % and 15 eV. Columns: shares of *pure* pixels of known minerals whose class names the
+right one, or by a single name or at most three (*strict*); of *all* pixels, where unknown is right for a
+stranger; *modes*: mean error in points; strangers called unknown (or by name, where all are candidates), and
+those that look like a listed mineral (*alike*); known pure pixels called unknown (*lost*); expected
+calibration error of the named pixels; wrong names of a confidence of at least 0.9 (*sure_wrong*), of all
+pixels.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +35,11 @@ from numpy.typing import NDArray
 import napari_xrf as nx
 from napari_xrf.core.errors import XrfError
 from napari_xrf.core.label_map import UNKNOWN_LABEL, LabelMap, members_of
+from napari_xrf.reference.minerals import load_library
 
 _BINS = 15
 _STRICT = 3
+_SURE = 0.9
 _GAIN, _OFFSET_EV = 0.01, 15.0
 
 
@@ -52,6 +56,7 @@ class Scores:
     lost: float
     calibration: float
     unknown: float
+    sure_wrong: float
     seconds: float
 
 
@@ -59,7 +64,11 @@ def score(made: RockMap, labels: LabelMap, auto: bool, seconds: float = 0.0) -> 
     """Compare labels with the truth of a rock map."""
     names = {entry.label: members_of(entry.name) for entry in labels.classes}
     main, found = made.fractions.argmax(axis=2), labels.labels
-    strange = np.array([name in made.strangers for name in made.names])
+    # What is looked for only when named is a stranger to a map for which nobody named it.
+    known_to_auto = {mineral.name for mineral in load_library()}
+    strange = np.array(
+        [name in made.strangers or (auto and name not in known_to_auto) for name in made.names]
+    )
     told = np.array([bool(made.strangers.get(name, ()) == ()) for name in made.names])
     right = np.zeros(found.shape, bool)
     for number, name in enumerate(made.names):
@@ -71,6 +80,7 @@ def score(made: RockMap, labels: LabelMap, auto: bool, seconds: float = 0.0) -> 
     known = made.pure & ~strange[main]
     named = ~unknown & (found > 0)
     confidence = np.ones(found.shape) if labels.confidence is None else np.asarray(labels.confidence)
+    meant = right & (auto | ~strange[main])
     return Scores(
         pure=_mean(right[known]),
         strict=_mean((right & short)[known]),
@@ -79,8 +89,9 @@ def score(made: RockMap, labels: LabelMap, auto: bool, seconds: float = 0.0) -> 
         strangers=_mean(excused[made.pure & (strange & told)[main]]),
         alike=_mean(excused[made.pure & (strange & ~told)[main]]),
         lost=_mean(unknown[known]),
-        calibration=calibration_error(confidence[named], (right & (auto | ~strange[main]))[named]),
+        calibration=calibration_error(confidence[named], meant[named]),
         unknown=_mean(unknown),
+        sure_wrong=_mean(named & ~meant & (confidence >= _SURE)),
         seconds=seconds,
     )
 
@@ -129,9 +140,9 @@ def command_line(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rocks", default=",".join(rock_names()))
     parser.add_argument("--counts", default="1000,10000", help="mean of a pixel")
-    parser.add_argument("--surface", choices=SURFACES, default="flat")
+    parser.add_argument("--surface", default="flat", help=f"of {', '.join(SURFACES)}")
     parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--grain", type=float, default=12.0, help="pixels")
+    parser.add_argument("--grain", default="12", help="pixels")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder of maps that are made once")
     return parser
@@ -139,7 +150,8 @@ def command_line(description: str) -> argparse.ArgumentParser:
 
 def rocks_of(given: argparse.Namespace) -> Iterator[tuple[str, int, Draws]]:
     """Yield rock, counts and how its map is made; the axis of every second one is off."""
-    for rock in given.rocks.split(","):
+    textures = list(product(given.surface.split(","), map(float, given.grain.split(","))))
+    for rock, (surface, grain) in product(given.rocks.split(","), textures):
         for place, dose in enumerate(given.counts.split(",")):
             # Half of the maps, the same at any choice of rocks.
             off = (rock_names().index(rock) + place) % 2
@@ -150,10 +162,10 @@ def rocks_of(given: argparse.Namespace) -> Iterator[tuple[str, int, Draws]]:
                 Draws(
                     float(dose),
                     given.size,
-                    given.grain,
+                    grain,
                     gain=sign * _GAIN * off,
                     offset_ev=-sign * _OFFSET_EV * off,
-                    surface=given.surface,
+                    surface=surface,
                 ),
             )
 
@@ -166,7 +178,7 @@ def main() -> None:
     given = parser.parse_args()
     rows = []
     columns = "".join(f"{field.name:>12s}" for field in fields(Scores))
-    print(f"{'rock':12s}{'counts':>7s} axis  {'minerals':9s}{columns}")
+    print(f"{'rock':14s}{'counts':>7s} axis  surface grain  {'minerals':9s}{columns}")
     for rock, counts, draws in rocks_of(given):
         made = rock_map(rock, given.seed, draws, given.keep)
         for candidates in given.candidates.split(","):
@@ -174,13 +186,14 @@ def main() -> None:
             try:
                 found = nx.map_minerals(made.cube, None if candidates == "auto" else made.listed)
             except XrfError as error:
-                print(f"{rock:12s}{counts:7d} refused: {error}", flush=True)
+                print(f"{rock:14s}{counts:7d} refused: {error}", flush=True)
                 continue
             scores = score(made, found.label_map, candidates == "auto", time.perf_counter() - start)
             rows.append({"rock": rock, "candidates": candidates, **asdict(draws), **asdict(scores)})
             axis = "off " if draws.gain else "good"
             numbers = "".join(f"{value:12.3f}" for value in asdict(scores).values())
-            print(f"{rock:12s}{counts:7d} {axis}  {candidates:9s}{numbers}", flush=True)
+            place = f"{draws.surface:7s} {draws.grain:5g}"
+            print(f"{rock:14s}{counts:7d} {axis}  {place}  {candidates:9s}{numbers}", flush=True)
     if given.json:
         given.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 

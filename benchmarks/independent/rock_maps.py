@@ -31,7 +31,7 @@ from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.io import read
 from napari_xrf.io.own.cube_files import read_truth, write_cube
 from napari_xrf.reference.formulas import mass_fractions
-from napari_xrf.reference.minerals import Mineral, load_library
+from napari_xrf.reference.minerals import Mineral, known_minerals, select_minerals
 
 SURFACES = ("flat", "tilted", "rough")
 PURE = 0.98  # of a pixel's area belong to one phase
@@ -205,12 +205,13 @@ def _rocks() -> dict[str, Any]:
 
 def _phases(rock: str) -> tuple[list[Phase], list[str]]:
     """Return the phases of a rock, and the listed minerals that it lacks."""
-    library = {mineral.name: mineral for mineral in load_library()}
     table = _rocks()[rock]
     phases = []
     for row in table["phases"]:
         mineral = (
-            Mineral(row["name"], row["formula"], row["density"]) if "formula" in row else library[row["name"]]
+            Mineral(row["name"], row["formula"], row["density"])
+            if "formula" in row
+            else select_minerals(known_minerals(), [row["name"]])[0]
         )
         narrower = dict(row.get("ranges", {}))
         ranges = [
