@@ -54,6 +54,24 @@ def test_rows_that_lack_or_were_stopped(series):
     assert "stopped early" in told
 
 
+def test_live_times_of_xia(series):
+    path, _ = series
+    times = np.random.default_rng(2).integers(90, 99, (3, 4, 2))
+    for row in range(3):
+        table = np.zeros((4, 12), int)
+        table[:, 6:7], table[:, 4::6] = 1, times[row]
+        write_edf(path.parent / f"map_xiast_0001_0000_{row:04d}.edf", table)
+    np.testing.assert_allclose(io.read(path).live_time, times.mean(axis=2) / 1000)
+    np.testing.assert_allclose(io.read(path, detector="01").live_time, times[:, :, 1] / 1000)
+    assert io.read(path.parent / "map_xiast_0001_0000_0001.edf").shape == (3, 4, 64)
+    (path.parent / "map_xiast_0001_0000_0001.edf").unlink()
+    assert io.read(path).live_time is None
+    write_edf(path.parent / "map_xiast_0001_0000_0001.edf", np.zeros((4, 11), int))
+    cube = io.read(path)
+    assert cube.live_time is None
+    assert "are not those of the detectors" in " ".join(cube.provenance.warnings)
+
+
 def test_damaged_edf(series):
     path, _ = series
     whole = path.read_bytes()

@@ -94,15 +94,31 @@ def test_halves_and_cuts(tmp_path):
     whole = raw.read_bytes()
     raw.write_bytes(whole + b"more")
     assert "4 bytes longer" in " ".join(io.read(raw).provenance.warnings)
-    raw.write_bytes(whole[:-1])
-    with pytest.raises(FileError, match="95 bytes"):
-        io.read(raw)
     raw.unlink()
     assert not io.recognizes(tmp_path / "m.rpl")
     with pytest.raises(FileError, match="other half"):
         io.read(tmp_path / "m.rpl")
     with pytest.raises(InvalidInput, match="detector"):
         io.read(tmp_path / "m.rpl", detector=1)
+
+
+@pytest.mark.parametrize("budget", [None, 1])
+def test_a_raw_file_that_was_cut_short_keeps_its_whole_pixels(tmp_path, budget):
+    counts = np.random.default_rng(1).poisson(3, (4, 5, 64)).astype("<u2")
+    write_pair(tmp_path / "m.rpl", counts)
+    raw = tmp_path / "m.raw"
+    raw.write_bytes(counts.tobytes()[: 13 * 128 + 77])
+    cube = io.read(raw, memory_budget=budget)
+    np.testing.assert_array_equal(cube.counts[:].reshape(20, 64)[:13], counts.reshape(20, 64)[:13])
+    assert not cube.counts[:].reshape(20, 64)[13:].any()
+    assert "13 of 20 pixels are there" in " ".join(cube.provenance.warnings)
+    raw.write_bytes(bytes(10))
+    with pytest.raises(FileError, match="holds 10 bytes"):
+        io.read(raw)
+    write_pair(tmp_path / "m.rpl", counts, record="image")
+    raw.write_bytes(raw.read_bytes()[:-1])  # no spectrum is whole
+    with pytest.raises(FileError, match="2559 bytes"):
+        io.read(raw)
 
 
 def test_measured_pair():

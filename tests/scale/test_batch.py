@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 from concurrent.futures import Future
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,10 @@ import napari_xrf
 from batch_work import measure
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.io.own.cube_files import write_cube
-from napari_xrf.scale.batch import BatchJob, run_batch
+from napari_xrf.scale.batch import BatchJob, do_task, run_batch
 from napari_xrf.scale.executors import WarmProcesses, WorkerDied
 from napari_xrf.scale.inputs import listed_files
-from napari_xrf.scale.manifest import NAME, read_manifest
+from napari_xrf.scale.manifest import NAME, Entry, read_manifest
 from napari_xrf.scale.summary import SummaryRow, standing_out, summary_of, summary_table
 from simulated_maps import simulate_map
 from verbs import answer, run
@@ -83,6 +84,28 @@ def test_a_second_call_does_only_what_is_missing_or_changed(tmp_path):
     assert all(entry.status == "done" for entry in entries)
     again(threshold=2)
     assert done_again == ["0", "1", "2", "3"]
+
+
+def test_folders_of_others_stay_and_old_results_keep_their_name(tmp_path, monkeypatch):
+    files = texts(tmp_path / "in", "a")
+    mine = tmp_path / "out" / "0" / "thesis.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("years of work")
+    assert batch_of(tmp_path, files)[0][0].folder == "0-2"
+    assert mine.read_text() == "years of work"
+    whole, replaced = Path.replace, tmp_path / "out" / "0-2"
+
+    def failing(self, target):
+        if Path(target) == replaced and not self.name.endswith("~old"):
+            raise PermissionError(13, "Permission denied")
+        return whole(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    files[0].write_text("abc")
+    entry = do_task(Entry(str(files[0]), "0-2", "measure", "", "waiting"), measure, tmp_path / "out")
+    assert "Permission denied" in entry.error
+    assert (replaced / "size.txt").read_text() == "1"
+    assert not list((tmp_path / "out").glob(".*"))
 
 
 def test_a_manifest_that_was_cut_short_loses_that_line_only(tmp_path):

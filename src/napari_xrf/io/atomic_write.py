@@ -88,7 +88,8 @@ def replacing_folder(path: str | Path, mark: str) -> Iterator[Path]:
     """
     given = Path(path)
     if given.exists() and not (given / mark).is_file():
-        raise InvalidInput(f"{path} is there and no {given.suffix[1:].capitalize()}", "Choose another name")
+        kind = given.suffix[1:].capitalize() or "folder of results"
+        raise InvalidInput(f"{path} is there and no {kind}", "Choose another name")
     target, temporary = _places(given)
     old = temporary.with_name(temporary.name + _OLD)
     try:
@@ -126,10 +127,10 @@ def together() -> Iterator[None]:
             _drop(temporary)
 
 
-def sweep(folder: Path) -> None:
-    """Remove the temporary files of programs that were killed, once in each folder."""
+def sweep(folder: Path, *, again: bool = False) -> None:
+    """Remove the temporary files of programs that were killed; once in each folder unless ``again``."""
     with _lock:
-        if folder in _swept:
+        if folder in _swept and not again:
             return
         _swept.add(folder)
     with contextlib.suppress(OSError):

@@ -21,7 +21,12 @@ from napari_xrf.io.whole_counts import as_counts
 
 LAYOUT = "ESRF EDF"
 # XIA's names: detectors xia00, xia01, …, their sums xiaS0; others number their rows alone.
-_XIA = re.compile(r"^(?P<start>.*_xia)(?P<detector>S?\d+)(?P<middle>_\d+_\d+_)(?P<row>\d+)\.edf$", re.I)
+_XIA = re.compile(r"^(?P<start>.*_xia)(?P<detector>S?\d+|st)(?P<middle>_\d+_\d+_)(?P<row>\d+)\.edf$", re.I)
+_STATISTICS = "st"  # stands for a detector where the file holds what was counted beside the spectra:
+_COLUMNS, _LIVE_TIME = (
+    6,
+    4,
+)  # of each detector its number, events, rates in and out, live time (ms), dead time
 _NUMBERED = re.compile(r"^(?P<start>.*?)(?P<detector>)(?P<middle>)(?P<row>\d+)\.edf$", re.I)
 _TYPES = {"signedbyte": "i1", "unsignedbyte": "u1", "signedshort": "i2", "unsignedshort": "u2",
           "signedinteger": "i4", "unsignedinteger": "u4", "signedlong": "i4", "unsignedlong": "u4",
@@ -50,6 +55,11 @@ def read_edf(
     """
     target = Path(path)
     series, xia = _series(target)
+    statistics = series.pop(_STATISTICS, {})
+    if not series:
+        raise FileError(
+            target, "holds count rates and times, no spectra", "Copy those of the detectors beside it"
+        )
     notes: list[str] = []
     if detector != "sum":
         if str(detector) not in series:
@@ -81,10 +91,12 @@ def read_edf(
         notes.append("The file does not say how its spectra form a map; they stand in one row.")
     budget = default_memory_budget() if memory_budget is None else memory_budget
     counts = parts[0] if len(parts) == 1 else joined.load(budget, progress)
+    live_time, told = _live_times(statistics, list(series), counts.shape[:2])
+    notes += told
     match = _XIA.match(target.name)
     name = match["start"].rsplit("_xia", 1)[0] if match else target.stem
     provenance = Provenance(str(path), LAYOUT, tuple(series), tuple(dict.fromkeys(notes)))
-    return SpectralCube(counts, joined.axis, name, provenance=provenance)
+    return SpectralCube(counts, joined.axis, name, live_time=live_time, provenance=provenance)
 
 
 def is_edf(path: str | Path) -> bool:
@@ -164,6 +176,23 @@ def _stacked(
             *([f"{short} rows of detector {name} were stopped early."] if short else []),
         ],
     )
+
+
+def _live_times(
+    statistics: dict[int, Path], detectors: list[str], map_shape: tuple[int, ...]
+) -> tuple[NDArray[np.float64] | None, list[str]]:
+    """Return live times (Y, X) in s, the mean of detectors, None where they are not known, and warnings."""
+    times = np.zeros(map_shape)
+    for row, path in statistics.items():
+        values = frames(path)[0]
+        wanted = [at for at in range(0, values.shape[1], _COLUMNS)
+                  if str(int(values[0, at])) in [str(int(name)) for name in detectors if name.isdecimal()]]  # fmt: skip
+        if values.shape[1] % _COLUMNS or len(wanted) != len(detectors) or row >= map_shape[0]:
+            return None, [f"The times in {path.name} are not those of the detectors; they are left out."]
+        read = values[: map_shape[1], [at + _LIVE_TIME for at in wanted]].mean(axis=1) / 1000
+        times[row, : read.size] = read
+    known = all(row in statistics for row in range(map_shape[0])) and bool(times.any())
+    return (times, []) if known else (None, [])
 
 
 def titles(path: Path) -> list[str]:

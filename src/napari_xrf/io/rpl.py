@@ -30,6 +30,7 @@ _KINDS = {"signed": "i", "unsigned": "u", "float": "f"}
 _ORDERS = {"little-endian": "<", "big-endian": ">", "dont-care": "="}
 _RECORDS = ("vector", "image", "dont-care")
 _BAND_BYTES = 16 * 2**20
+_LEAST = 0.01  # of the pixels that must be there; of fewer the description is wrong
 _SAMPLED = 2**18  # values at three places
 _SWAPPED = 50.0  # times as many counts in the order said as in the other: small counts have the wrong order
 
@@ -44,13 +45,19 @@ Keys = dict[str, str]
 
 @dataclass(frozen=True)
 class _RawFile:
-    """A .raw file, read by position; a read fails when it has changed since it was opened."""
+    """A .raw file, read by position; a read fails when it has changed since it was opened.
+
+    What lies beyond the end of the last whole pixel of a file that was cut short is zero.
+    """
 
     stamp: FileStamp
+    end: int
 
     def read_into(self, at: int, target: memoryview) -> None:
+        there = max(0, min(len(target), self.end - at))
         with self.stamp.opened() as file:
-            self.stamp.read_into(file, at, target)
+            self.stamp.read_into(file, at, target[:there])
+        target[there:] = bytes(len(target) - there)
 
 
 def read_rpl(
@@ -69,12 +76,10 @@ def read_rpl(
     by_image = _choice(header, keys, "record-by", _RECORDS) == "image"
     dtype = _dtype(header, keys)
     stored = (channels, rows, columns) if by_image else (rows, columns, channels)
-    warnings = _check_size(raw, keys, stored, dtype)
-    offset = int(_number(keys, "offset") or 0)
+    offset, end, warnings = _span(raw, keys, stored, dtype, by_image)
+    source = _RawFile(FileStamp.of(raw), end)
     raw_counts, order_notes = _in_order(
-        StoredCounts(
-            _RawFile(FileStamp.of(raw)), (rows, columns, channels), dtype, 1 if by_image else channels, offset
-        )
+        StoredCounts(source, (rows, columns, channels), dtype, 1 if by_image else channels, offset)
     )
     budget = default_memory_budget() if memory_budget is None else memory_budget
     in_place = dtype.kind == "u" and prod(stored) * dtype.itemsize > budget
@@ -149,14 +154,22 @@ def _dtype(header: Path, keys: Keys) -> np.dtype[Any]:
     return np.dtype(f"{order}{kind}{size}")
 
 
-def _check_size(raw: Path, keys: Keys, stored: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[str, ...]:
-    offset = int(_number(keys, "offset") or 0)
-    needed, there = offset + prod(stored) * dtype.itemsize, raw.stat().st_size
+def _span(
+    raw: Path, keys: Keys, stored: tuple[int, ...], dtype: np.dtype[Any], by_image: bool
+) -> tuple[int, int, tuple[str, ...]]:
+    """Return where the numbers begin and where the last whole pixel ends, and warnings."""
+    offset, there = int(_number(keys, "offset") or 0), raw.stat().st_size
+    needed, one = offset + prod(stored) * dtype.itemsize, stored[2] * dtype.itemsize
+    pixels, of = (there - offset) // one, stored[0] * stored[1]
+    if offset >= 0 and there < needed and not by_image and pixels >= _LEAST * of:
+        note = f"The scan was stopped, or the .raw file is cut short: {pixels} of {of} pixels are there."
+        return offset, offset + pixels * one, (note,)
     if offset < 0 or there < needed:
         raise FileError(
             raw, f"holds {there} bytes, not the {needed} that its .rpl describes", "Is it cut short?"
         )
-    return () if there == needed else (f"The .raw file is {there - needed} bytes longer than its .rpl says.",)
+    longer = f"The .raw file is {there - needed} bytes longer than its .rpl says."
+    return offset, needed, () if there == needed else (longer,)
 
 
 def _in_order(raw: StoredCounts) -> tuple[StoredCounts, tuple[str, ...]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +13,11 @@ from typing import Any, TypeAlias
 
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.io.atomic_write import made_folder
+from napari_xrf.io.atomic_write import made_folder, replacing_folder, sweep
 from napari_xrf.scale import manifest
 from napari_xrf.scale.manifest import Entry
 
 RESULT = "result.json"
-_WORK = ".work"
 
 Work: TypeAlias = Callable[[Path, Path], tuple[Any, Sequence[str]]]
 """Picklable; takes a file and the folder to write to, returns data for JSON and what there is to tell."""
@@ -70,7 +68,7 @@ def run_batch(
     folder = made_folder(batch.folder)
     recipe = manifest.recipe_hash(batch.verb, batch.options)
     with manifest.open_manifest(folder) as log:
-        shutil.rmtree(folder / _WORK, ignore_errors=True)  # of a batch that was killed
+        sweep(folder, again=True)  # what a batch that was killed left
         entries = manifest.read_manifest(folder)
         other = next((each.verb for each in entries.values() if each.verb != batch.verb), None)
         if other is not None:
@@ -92,7 +90,7 @@ def run_batch(
                     shutil.rmtree(folder / entry.folder, ignore_errors=True)
                 told(entry)
                 progress(len(ended), len(tasks), batch.verb)
-        shutil.rmtree(folder / _WORK, ignore_errors=True)
+        sweep(folder, again=True)  # what workers that died left
     return tuple(ended[task.file] for task in tasks), before
 
 
@@ -101,15 +99,17 @@ def _named(batch: BatchJob, recipe: str, files: Sequence[Path], known: Mapping[s
     taken = {entry.folder for entry in known.values()}
     tasks = []
     for file in map(str, files):
-        folder = known[file].folder if file in known else _free_name(Path(file).stem, taken)
+        folder = known[file].folder if file in known else _free_name(batch.folder, Path(file).stem, taken)
         taken.add(folder)
         tasks.append(Entry(file, folder, batch.verb, recipe, "waiting"))
     return tasks
 
 
-def _free_name(stem: str, taken: set[str]) -> str:
+def _free_name(place: Path, stem: str, taken: set[str]) -> str:
+    """Return a name that no other file's results have, nor anything else that stands there."""
     name, number = stem.lstrip(".") or "map", 1
-    while name in taken or name in (manifest.NAME, "summary.csv"):
+    own = (manifest.NAME, "summary.csv")
+    while name in (*taken, *own) or ((place / name).exists() and not (place / name / RESULT).is_file()):
         number += 1
         name = f"{stem}-{number}"
     return name
@@ -138,22 +138,18 @@ def do_task(task: Entry, work: Work, folder: Path) -> Entry:
     from napari_xrf import __version__
 
     began = time.perf_counter()
-    place = folder / _WORK / f"{task.folder}-{os.getpid()}"
-    ended = replace(task, version=__version__)
+    ended, final = replace(task, version=__version__), folder / task.folder
     try:
         ended = replace(ended, input=manifest.input_of(Path(task.file)))
-        shutil.rmtree(place, ignore_errors=True)
-        made_folder(place)
-        data, messages = _alone(work, Path(task.file), place)
-        text = json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False)
-        final = folder / task.folder
-        (place / RESULT).write_text(text.replace(_in_json(place), _in_json(final)), encoding="utf-8")
-        written = tuple(sorted(str(file.relative_to(place)) for file in place.rglob("*") if file.is_file()))
-        _put(place, final)
+        with replacing_folder(final, RESULT) as place:
+            data, messages = _alone(work, Path(task.file), place)
+            text = json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False)
+            (place / RESULT).write_text(text.replace(_in_json(place), _in_json(final)), encoding="utf-8")
+            files = (str(file.relative_to(place)) for file in place.rglob("*") if file.is_file())
+            written = tuple(sorted(files))
         ended = replace(ended, status="done", warnings=tuple(messages), files=written)
     except Exception as error:  # noqa: BLE001 - of one file of many, which the manifest names
         ended = replace(ended, status="failed", error=_sentence(error))
-        shutil.rmtree(place, ignore_errors=True)
     return replace(ended, seconds=round(time.perf_counter() - began, 3))
 
 
@@ -164,15 +160,6 @@ def _alone(work: Work, file: Path, place: Path) -> tuple[Any, Sequence[str]]:
 
     with threadpool_limits(1):
         return work(file, place)
-
-
-def _put(place: Path, final: Path) -> None:
-    """Move a finished folder to where an older one may stand."""
-    old = place.with_name(f"{place.name}-old")
-    if final.exists():
-        final.replace(old)
-    place.replace(final)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _in_json(path: Path) -> str:
