@@ -183,10 +183,10 @@ def _live_times(
 ) -> tuple[NDArray[np.float64] | None, list[str]]:
     """Return live times (Y, X) in s, the mean of detectors, None where they are not known, and warnings."""
     times = np.zeros(map_shape)
+    numbers = [int(name) for name in detectors if name.isdecimal()]
     for row, path in statistics.items():
         values = frames(path)[0]
-        wanted = [at for at in range(0, values.shape[1], _COLUMNS)
-                  if str(int(values[0, at])) in [str(int(name)) for name in detectors if name.isdecimal()]]  # fmt: skip
+        wanted = [at for at in range(0, values.shape[1], _COLUMNS) if int(values[0, at]) in numbers]
         if values.shape[1] % _COLUMNS or len(wanted) != len(detectors) or row >= map_shape[0]:
             return None, [f"The times in {path.name} are not those of the detectors; they are left out."]
         read = values[: map_shape[1], [at + _LIVE_TIME for at in wanted]].mean(axis=1) / 1000
