@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from scipy.optimize import least_squares, nnls
 
-from measured_figures import draw_acrylic, draw_panels
 from measured_samples import ACRYLIC, NIST, PLATES, Measured, Sample, horiba, nist
 from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.emission_lines import family_lines
@@ -28,6 +29,7 @@ from napari_xrf.physics.source import TubeSource
 from pile_up import pile_up
 
 SHELF_KEV = {"Fe": (1.1, 1.5), "Ni": (1.1, 1.5), "Cu": (1.15, 1.4)}  # above their L lines
+MEASURED, MODEL = "#1f5f99", "#d9541e"  # colours
 RH_L_KEV = (2.45, 3.25)
 L_LINES_KEV = {"Ni": (0.75, 0.95), "Cu": (0.83, 1.03)}
 REFLECTIONS_KEV = {  # resolved ones, clear of lines
@@ -334,6 +336,46 @@ def centre(axis: EnergyAxis, counts: NDArray[np.float64], at: float, reach: floa
     sides = [counts[axis.window(*side)].mean() for side in ((at - 0.3, at - 0.2), (at + 0.2, at + 0.3))]
     over = counts[peak] - np.linspace(sides[0], sides[1], counts[peak].size)
     return float(np.sum(over * axis.energies[peak]) / over.sum())
+
+
+def draw_panels(samples: dict[str, Fitted], path: Path) -> None:
+    """Draw samples, one panel each."""
+    figure, panels = plt.subplots(
+        len(samples), 1, figsize=(9, 2.1 * len(samples)), sharex=True, layout="constrained"
+    )
+    for panel, (name, fitted) in zip(panels, samples.items(), strict=True):
+        _draw(panel, fitted, (0, 24))
+        panel.set_ylabel(f"{name}\ncounts")
+    panels[0].legend(loc="upper right", fontsize=8)
+    panels[-1].set_xlabel("energy (keV)")
+    figure.savefig(path, dpi=80)
+    plt.close(figure)
+
+
+def draw_acrylic(fitted: Fitted, path: Path) -> None:
+    """Draw acrylic, and measured over model below it."""
+    figure, (upper, lower) = plt.subplots(
+        2, 1, figsize=(9, 5), sharex=True, layout="constrained", height_ratios=(2, 1)
+    )
+    _draw(upper, fitted, (0, 40))
+    upper.set_ylabel("counts")
+    upper.legend(fontsize=8)
+    window = np.ones(9) / 9
+    smooth = [np.convolve(counts, window, "same") for counts in (fitted.measured.counts, fitted.counts)]
+    inside = fitted.axis.window(2, 40)
+    lower.plot(fitted.axis.energies[inside], smooth[0][inside] / smooth[1][inside], color=MEASURED, lw=0.8)
+    lower.axhspan(0.8, 1.2, color="0.9")
+    lower.set(ylim=(0.5, 1.5), xlabel="energy (keV)", ylabel="measured / model")
+    figure.savefig(path, dpi=80)
+    plt.close(figure)
+
+
+def _draw(panel: Axes, fitted: Fitted, limits: tuple[float, float]) -> None:
+    at = fitted.axis.energies
+    panel.semilogy(at, np.maximum(fitted.measured.counts, 0.5), color=MEASURED, lw=0.8, label="measured")
+    panel.semilogy(at, np.maximum(fitted.counts, 0.5), color=MODEL, lw=1.0, label="model")
+    panel.set(xlim=limits, ylim=(0.8, 2 * fitted.measured.counts[fitted.axis.window(0.3, 40)].max()))
+    panel.grid(alpha=0.25)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,16 @@ from benchmarks.independent.cross_sections import (
     photoabsorption,
     transmission,
 )
+from benchmarks.independent.line_list import (
+    COUNTS,
+    ELEMENTS,
+    GRID,
+    NAMES,
+    line_energies,
+    line_macro,
+    lines,
+    or_zero,
+)
 from benchmarks.independent.set_file import command_line, save_set
 from benchmarks.independent.tube import photons_in_bins, tube_photons
 from numpy.typing import NDArray
@@ -31,18 +41,7 @@ from scipy.signal import find_peaks
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import XrfError
 
-ELEMENTS = (
-    "O", "F", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "Ar", "K", "Ca", "Ti", "V", "Cr", "Mn", "Fe", "Co",
-    "Ni", "Cu", "Zn", "Ge", "As", "Br", "Sr", "Zr", "Mo", "Rh", "Pd", "Ag", "Cd", "Sn", "Sb", "Te", "Cs",
-    "Ba", "Pt", "Au", "Hg", "Pb", "Bi",
-)  # fmt: skip
-NAMES = (
-    "ka1", "ka2", "ka3", "kb1", "kb2", "kb3", "kb4", "kb5", "la1", "la2", "lb1", "lb2", "lb3", "lb4", "lb5",
-    "lg1", "lg2", "lg3", "lg4", "ll", "ln", "ma1", "ma2", "mb", "mg",
-)  # fmt: skip
 AXIS = EnergyAxis(0.0, 0.1, 300)
-COUNTS = 30_000
-_GRID = np.round(0.1 * np.arange(300), 1)
 _TUBE_KEV = np.arange(1.05, 30, 0.1)  # no photons below 1 keV
 _FILTERS = (("Al", 2.699), ("Cu", 8.96), ("Ti", 4.54))
 _AIR = {"N": 0.755, "O": 0.232, "Ar": 0.013}
@@ -89,41 +88,6 @@ def make_set(size: int, seed: int, as_described: bool = False) -> dict[str, Any]
         },
         "elements": list(ELEMENTS),
     }
-
-
-@cache
-def lines() -> tuple[tuple[str, str, float], ...]:
-    """Return element, name and energy of the 556 lines by rising energy."""
-    energies = line_energies()
-    found = [
-        (element, name, float(energies[row, column]))
-        for row, element in enumerate(ELEMENTS)
-        for column, name in enumerate(NAMES)
-        if 0 < energies[row, column] <= _GRID[-1]
-    ]
-    return tuple(sorted(found, key=lambda line: line[2]))
-
-
-@cache
-def line_energies() -> NDArray[np.float64]:
-    """Return the energies (41, 25) in keV, 0 where an element lacks a line; read-only."""
-    table = np.zeros((len(ELEMENTS), len(NAMES)))
-    for row, element in enumerate(ELEMENTS):
-        for column, name in enumerate(NAMES):
-            table[row, column] = or_zero(xraylib.LineEnergy, atomic_number(element), line_macro(name))
-    table.flags.writeable = False
-    return table
-
-
-def line_macro(name: str) -> int:
-    return int(getattr(xraylib, f"{name.upper().replace('LN', 'LE')}_LINE"))  # xraylib spells η as E
-
-
-def or_zero(function: Any, *arguments: Any) -> float:
-    try:
-        return float(function(*arguments))
-    except ValueError:  # xraylib holds no such line, or it is not excited
-        return 0.0
 
 
 @cache
@@ -188,7 +152,7 @@ def _spectrum(
 
     # Every element's spectrum has the area of its fraction, whatever its cross-sections.
     energies, strengths = line_energies()[present] + jitter, light.intensities[present]
-    shapes = np.exp(-0.5 * ((_GRID - energies[:, :, np.newaxis]) / sigma) ** 2) * strengths[:, :, np.newaxis]
+    shapes = np.exp(-0.5 * ((GRID - energies[:, :, np.newaxis]) / sigma) ** 2) * strengths[:, :, np.newaxis]
     sums = shapes.sum(axis=(1, 2), keepdims=True)
     spectrum = np.einsum("e,elx->x", parts, shapes / sums)
 
@@ -196,11 +160,11 @@ def _spectrum(
         _pile_as_described(spectrum, sigma, generator)
     else:
         _escape_as_run(spectrum, sigma, generator)
-    moved = _GRID
+    moved = GRID
     if generator.random() < 1 / 3:
         shift, stretch, bend = generator.uniform(-1, 1, size=3) * (0.03, 0.03, 5e-5)
-        moved = shift + (1 + stretch) * _GRID + bend * _GRID**2
-        spectrum = np.interp(_GRID, moved, spectrum, left=0.0, right=0.0)
+        moved = shift + (1 + stretch) * GRID + bend * GRID**2
+        spectrum = np.interp(GRID, moved, spectrum, left=0.0, right=0.0)
     efficiency = _efficiency(generator)
     expected = np.clip(spectrum * efficiency, 0, None)
     expected /= expected.sum()
@@ -257,26 +221,26 @@ def _escape_as_run(spectrum: NDArray[np.float64], sigma: float, generator: np.ra
     """Shares of 1 to 14 % divided by σ√2π in keV, so that narrow peaks vanish altogether."""
     area = sigma * np.sqrt(2 * np.pi)
     for peak in _prominent(spectrum, generator):
-        if _GRID[peak] > 1.75:
+        if GRID[peak] > 1.75:
             share = generator.integers(1, 15) / 100 / area
-            spectrum -= share * spectrum[peak] * _gaussian(_GRID[peak], sigma)
-            spectrum += share / 2 * spectrum[peak] * _gaussian(_GRID[peak] - _ESCAPE_KEV, 2 * sigma)
+            spectrum -= share * spectrum[peak] * _gaussian(GRID[peak], sigma)
+            spectrum += share / 2 * spectrum[peak] * _gaussian(GRID[peak] - _ESCAPE_KEV, 2 * sigma)
 
 
 def _pile_as_described(spectrum: NDArray[np.float64], sigma: float, generator: np.random.Generator) -> None:
     for peak in _prominent(spectrum, generator):
-        if _GRID[peak] > 1.75:
+        if GRID[peak] > 1.75:
             moved = generator.integers(1, 15) / 100 * spectrum[peak]
-            spectrum += moved * (_gaussian(_GRID[peak] - _ESCAPE_KEV, sigma) - _gaussian(_GRID[peak], sigma))
+            spectrum += moved * (_gaussian(GRID[peak] - _ESCAPE_KEV, sigma) - _gaussian(GRID[peak], sigma))
     chosen = _prominent(spectrum, generator)
     for first, second in itertools.pairwise(chosen):
         moved = generator.integers(1, 15) / 100 * min(spectrum[first], spectrum[second])
-        spectrum += moved * _gaussian(_GRID[first] + _GRID[second], sigma)
-        spectrum -= moved / 2 * (_gaussian(_GRID[first], sigma) + _gaussian(_GRID[second], sigma))
+        spectrum += moved * _gaussian(GRID[first] + GRID[second], sigma)
+        spectrum -= moved / 2 * (_gaussian(GRID[first], sigma) + _gaussian(GRID[second], sigma))
 
 
 def _gaussian(centre: float, sigma: float) -> NDArray[np.float64]:
-    return np.exp(-0.5 * ((_GRID - centre) / sigma) ** 2)
+    return np.exp(-0.5 * ((GRID - centre) / sigma) ** 2)
 
 
 def _efficiency(generator: np.random.Generator) -> NDArray[np.float64]:
@@ -290,9 +254,9 @@ def _efficiency(generator: np.random.Generator) -> NDArray[np.float64]:
 @cache
 def _window() -> NDArray[np.float64]:
     """Curve like the published one: a beryllium window of 9.7 µm and 0.42 mm of silicon."""
-    curve = transmission({"Be": 1.0}, 1.848, 9.7e-4, _GRID)
-    stopped = 1 - np.exp(-photoabsorption(formula_fractions("Si"), _GRID) * 2.33 * 0.042)
-    return np.where(_GRID < 0.5, 0.0, curve * stopped)
+    curve = transmission({"Be": 1.0}, 1.848, 9.7e-4, GRID)
+    stopped = 1 - np.exp(-photoabsorption(formula_fractions("Si"), GRID) * 2.33 * 0.042)
+    return np.where(GRID < 0.5, 0.0, curve * stopped)
 
 
 def _comb(counted: NDArray[np.float64]) -> NDArray[np.float64]:

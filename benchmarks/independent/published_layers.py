@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import xraylib
-from benchmarks.independent import layers_set
+from benchmarks.independent import line_list
 
 from napari_xrf.core.errors import XrfError
 
@@ -62,20 +62,20 @@ def run_published(size: int, seed: int) -> dict[str, Any]:
 def _truth(spectra: list[Any], size: int, seed: int) -> dict[str, Any]:
     measured = np.concatenate([each[0][_SPOILT:] for each in spectra])[:size]
     fractions = np.concatenate([_fractions(*each[1:])[_SPOILT:] for each in spectra])[:size]
-    columns = [layers_set.ELEMENTS.index(element) for element, _, _ in layers_set.lines()]
+    columns = [line_list.ELEMENTS.index(element) for element, _, _ in line_list.lines()]
     return {
         "spectra": (measured / measured.max(axis=1, keepdims=True)).astype(np.float32),
         "present": fractions[:, columns] > 0,
         "fractions": fractions.astype(np.float32),
-        "lines": [f"{element} {name}" for element, name, _ in layers_set.lines()],
+        "lines": [f"{element} {name}" for element, name, _ in line_list.lines()],
         "parameters": {
             "recipe": "layers",
             "generator": "multiel-spectra",
             "size": size,
             "seed": str(seed),
-            "counts": layers_set.COUNTS,
+            "counts": line_list.COUNTS,
         },
-        "elements": list(layers_set.ELEMENTS),
+        "elements": list(line_list.ELEMENTS),
     }
 
 
@@ -180,6 +180,6 @@ class _Element:
 
     def _all(self, function: Any, *arguments: float) -> list[tuple[str, float]]:
         return [
-            (name, layers_set.or_zero(function, self._number, layers_set.line_macro(name), *arguments))
-            for name in layers_set.NAMES
+            (name, line_list.or_zero(function, self._number, line_list.line_macro(name), *arguments))
+            for name in line_list.NAMES
         ]

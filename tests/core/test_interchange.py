@@ -1,5 +1,7 @@
 """Nouns in a notebook: their line, their picture, and the objects of other programs."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -117,8 +119,8 @@ def test_a_hyperspy_signal_in_ev_comes_in_kev(cube):
 
 
 def test_what_is_not_installed_is_named(monkeypatch, cube):
-    monkeypatch.setattr("napari_xrf.core.interchange._installed", lambda name: False)
-    with pytest.raises(InvalidInput, match="pip install xarray"):
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    with pytest.raises(InvalidInput, match=r'xarray is not installed. .*pip install "\.\[interchange\]"'):
         cube.to_xarray()
 
 

@@ -131,7 +131,7 @@ def test_a_folder_with_another_file_is_refused(tmp_path, source):
 
 def test_a_missing_optuna_says_how_to_get_it(tmp_path, source, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(InvalidInput, match=r'pip install "napari-xrf\[tune\]"'):
+    with pytest.raises(InvalidInput, match=r'pip install "\.\[tune\]"'):
         search(tmp_path, source)
 
 

@@ -6,7 +6,7 @@ Both packages are optional; asking for what is not installed says what to instal
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.extras import optional_package
 
 _SIGNALS = {"electron": "EDS_SEM"}  # HyperSpy's only quantified kind that such a map can be
 
@@ -31,7 +32,7 @@ def labelled_array(
 
     Raises InvalidInput when xarray is not installed.
     """
-    xarray = _optional("xarray")
+    xarray = optional_package("xarray", "interchange")
     placed = dict(coordinates)
     for axis, letter in enumerate("yx"):
         if pixel_size is not None and letter in dimensions:
@@ -54,7 +55,7 @@ def signal_of(
 
     Raises InvalidInput when HyperSpy is not installed.
     """
-    signals = _optional("hyperspy.api").signals
+    signals = optional_package("hyperspy.api", "interchange").signals
     rows, columns, _ = counts.shape
     steps = pixel_size or (1.0, 1.0)
     units = "µm" if pixel_size else None
@@ -71,7 +72,7 @@ def signal_of(
     ]
     signal = signals.Signal1D(np.asarray(counts), axes=axes)
     signal.metadata.General.title = name
-    if kind in _SIGNALS and _installed("exspy"):
+    if kind in _SIGNALS and find_spec("exspy"):
         signal.set_signal_type(_SIGNALS[kind])
         if energy_kev is not None:
             signal.metadata.set_item("Acquisition_instrument.SEM.beam_energy", energy_kev)
@@ -121,16 +122,3 @@ def _pixel_size(axes: Sequence[Any]) -> tuple[float, float] | None:
     if not steps or not all(steps):
         return None
     return (steps[-1], steps[0])
-
-
-def _installed(name: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(name) is not None
-
-
-def _optional(name: str) -> Any:
-    package = name.partition(".")[0]
-    if not _installed(package):
-        raise InvalidInput(f"{package} is not installed", f"Run: pip install {package}")
-    return import_module(name)

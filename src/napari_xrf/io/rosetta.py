@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.extras import how_to_install
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.io import calibration
 from napari_xrf.io.hdf5.heaps import check_texts
@@ -98,7 +99,7 @@ def _signals(path: Path) -> list[dict[str, Any]]:
         raise FileError(
             path,
             f"needs a package that is not installed ({error})",
-            "Install it: pip install napari-xrf[zspy]",
+            how_to_install("zspy"),
         ) from error
     except Exception as error:  # whatever a damaged file makes a reader raise
         raise FileError(path, f"cannot be read by RosettaSciIO ({error!r})") from error

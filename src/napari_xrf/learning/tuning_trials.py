@@ -8,12 +8,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from napari_xrf.core.errors import Cancelled, FileError, InvalidInput, XrfError
+from napari_xrf.core.extras import optional_package
 from napari_xrf.core.progress import Progress
 from napari_xrf.learning.search_space import Dimension, drawn_values, own_values, with_values
 from napari_xrf.learning.sources.source import Source
@@ -67,7 +67,8 @@ class Search:
     figure: str
 
     def __post_init__(self) -> None:
-        self.optuna = _load_optuna()
+        self.optuna = optional_package("optuna", "tune")
+        self.optuna.logging.set_verbosity(self.optuna.logging.WARNING)
         self.states = self.optuna.trial.TrialState
         self.better = min if self.figure == LOSS else max
         self.study = self._open()
@@ -206,15 +207,3 @@ class Search:
                 f"there is no validation figure {self.figure!r}", f"Use one of {', '.join(figures)}"
             )
         return float(figures[self.figure])
-
-
-def _load_optuna() -> ModuleType:
-    try:
-        import optuna
-    except ImportError as error:
-        raise InvalidInput(
-            "a search for hyper-parameters needs optuna", 'Install it: pip install "napari-xrf[tune]"'
-        ) from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    module: ModuleType = optuna
-    return module

@@ -15,11 +15,11 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from napari_xrf.core.errors import XrfError
+from napari_xrf.core.extras import optional_package
 from napari_xrf.core.named_files import is_file
 
 _THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -109,12 +109,7 @@ class Cluster(Executor):
     """
 
     def __init__(self, address: str) -> None:
-        try:
-            distributed = import_module("distributed")
-        except ImportError:
-            raise XrfError(
-                "a cluster needs the package distributed", "Install it: pip install 'napari-xrf[cluster]'"
-            ) from None
+        distributed = optional_package("distributed", "cluster")
         of_file = {"scheduler_file": address} if is_file(address) else {"address": address}
         try:
             self._client = distributed.Client(**of_file, timeout=_PATIENCE_SECONDS, set_as_default=False)
