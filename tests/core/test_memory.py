@@ -1,3 +1,6 @@
+from collections import namedtuple
+
+import psutil
 import pytest
 
 from napari_xrf.core.errors import InvalidInput
@@ -19,3 +22,12 @@ def test_refuses_what_is_no_amount(text):
 
 def test_the_default_is_half_of_what_is_free():
     assert default_memory_budget() > 0
+
+
+def test_what_is_read_seldom_takes_less_where_the_disk_has_room(monkeypatch):
+    room = namedtuple("Usage", "free")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: room(2**60))
+    assert default_memory_budget(1000) == 1000
+    assert default_memory_budget(2**60) <= psutil.virtual_memory().total
+    monkeypatch.setattr("shutil.disk_usage", lambda _: room(10))
+    assert default_memory_budget(1000) > 1000

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from napari_xrf.cli.console import Console
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.core.memory import parse_bytes
+from napari_xrf.core.memory import default_memory_budget, parse_bytes
 from napari_xrf.core.named_files import content_of, is_file
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io import pymca_config
@@ -21,6 +21,7 @@ from napari_xrf.io.atomic_write import made_folder
 if TYPE_CHECKING:
     from napari_xrf.maps.calibrated_map import CalibratedMap
 
+_READ_SELDOM = 10**9  # bytes of counts that are worth holding for that
 _KINDS = ("tube", "electron", "monochromatic")
 output_folder = made_folder
 
@@ -41,7 +42,9 @@ def map_file_options() -> argparse.ArgumentParser:
     )
     group.add_argument("--energy-axis", type=int, choices=range(4), help="which axis of it is energy")
     group.add_argument(
-        "--memory", metavar="SIZE", help="memory for the counts, 500MB; default half of the free"
+        "--memory",
+        metavar="SIZE",
+        help="memory for the counts, 500MB; default half of the free, of minerals 1GB of it at most",
     )
     group.add_argument(
         "--excitation",
@@ -92,8 +95,11 @@ def load_map(arguments: argparse.Namespace, console: Console) -> SpectralCube:
 
 
 def memory_budget(arguments: argparse.Namespace) -> int | None:
-    """Return the bytes that counts may take, where the options say."""
-    return parse_bytes(arguments.memory) if arguments.memory else None
+    """Return the bytes that counts may take, where the options or the verb say."""
+    if arguments.memory:
+        return parse_bytes(arguments.memory)
+    # Counts that are read only two or three times are as quickly read from a scratch file.
+    return default_memory_budget(_READ_SELDOM) if arguments.verb == "minerals" else None
 
 
 def calibrated(cube: SpectralCube, console: Console) -> CalibratedMap:

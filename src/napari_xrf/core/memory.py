@@ -12,9 +12,12 @@ from napari_xrf.core.errors import InvalidInput
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30}
 
 
-def default_memory_budget() -> int:
-    """Return half of the memory that is free now, in bytes."""
-    return int(psutil.virtual_memory().available // 2)
+def default_memory_budget(most: int | None = None) -> int:
+    """Return half of the memory that is free now, in bytes; ``most`` where a scratch file has room."""
+    half = int(psutil.virtual_memory().available // 2)
+    if most is None or shutil.disk_usage(tempfile.gettempdir()).free < half:
+        return half
+    return min(most, half)
 
 
 def lack_of_room(size: float) -> str:
