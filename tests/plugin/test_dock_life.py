@@ -1,11 +1,18 @@
 """The base of the docks: what listens to the viewer ends with the dock, however that goes."""
 
+import threading
+import time
+import weakref
+from functools import partial
+
 import pytest
+from qtpy.QtWidgets import QWidget
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
+from napari_xrf.plugin.jobs.job import Job
 from two_phase_maps import two_phase_cube
 
 pytestmark = pytest.mark.gui
@@ -145,6 +152,30 @@ def test_keys_open_docks_and_draw(viewer, qtbot):
     ]
     bound["Alt+R"].activated.emit()
     assert viewer.layers[-1].mode == "add_rectangle"
+
+
+def test_a_job_and_the_dock_it_answers_die_in_the_windows_thread(qtbot):
+    # The thread ends last: Qt's objects that only it held were destroyed there, which aborts at times.
+    class Answered(QWidget):
+        def take(self, result):
+            pass
+
+    died = []
+
+    def watch(each):
+        weakref.finalize(each, lambda: died.append(threading.current_thread()))
+        return each
+
+    for _number in range(40):
+        widget = watch(Answered())
+        job = watch(Job("Counting", lambda progress: time.sleep(0.001), on_done=widget.take))
+        ended = []
+        job.ended.connect(partial(ended.append, True))
+        watch(job.start()._worker)
+        del widget, job
+        qtbot.waitUntil(partial(bool, ended))
+    assert len(died) >= 80
+    assert set(died) == {threading.main_thread()}
 
 
 def test_long_messages_scroll(viewer):

@@ -11,10 +11,12 @@ from docks import finish
 from napari_xrf import io
 from napari_xrf.cli import main
 from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.maps.element_mapping import map_elements
 from napari_xrf.maps.joint_histogram import ternary_places
 from napari_xrf.plugin import sample_data
 from napari_xrf.plugin.commands import copy_python, save_recipe
-from napari_xrf.plugin.layers.cubes import cube_layers
+from napari_xrf.plugin.docks.quantities import keep_quantities
+from napari_xrf.plugin.layers.cubes import cube_from, cube_layers
 from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.labels import label_layer
 from napari_xrf.plugin.layers.script import made_by, recipe_of, script_of
@@ -70,11 +72,14 @@ def test_a_loop_is_a_class_and_a_curve(with_maps, qtbot, cube):
     widget.y.choose(viewer.layers["Ca K"])
     high = float(viewer.layers["Fe K"].data.max()) + 1
     split = high / 4
+    qtbot.waitUntil(lambda: widget._places is not None)
     widget.plot.lassoed.emit(np.array([[split, -1], [high, -1], [high, 1e6], [split, 1e6]]))
+    finish(widget, qtbot)
     loops = viewer.layers["Loops"]
     assert np.array_equal(loops.data == 1, viewer.layers["Fe K"].data > split)
     assert widget.labels.layer() is loops
     widget.plot.lassoed.emit(np.array([[-1, -1], [split, -1], [split, 1e6], [-1, 1e6]]))
+    finish(widget, qtbot)
     assert set(np.unique(loops.data)) == {1, 2}
     assert loops.selected_label == 2
     spectrum = dock(viewer, "Spectrum")
@@ -85,6 +90,7 @@ def test_a_loop_is_a_class_and_a_curve(with_maps, qtbot, cube):
     sums = [curve.counts for curve in spectrum.plot.curves()]
     assert np.array_equal(sums[0], sums[1] + sums[2])
     widget.matrix.click()
+    finish(widget, qtbot)
     assert float(widget.table.item(0, 2).text()) < 0
 
 
@@ -95,13 +101,14 @@ def test_a_loop_in_a_triangle_is_a_class(with_maps, qtbot, cube):
     for choice, name in ((widget.x, "Fe K"), (widget.y, "Ca K"), (widget.z, "one")):
         choice.choose(with_maps.layers[name])
     widget.ternary.click()
-    assert widget.plot._corners
+    qtbot.waitUntil(lambda: bool(widget.plot._corners))
     x = ternary_places(*(with_maps.layers[name].data for name in ("Fe K", "Ca K", "one")))[0]
     assert x[:, :15].mean() < 0.4 < x[:, 15:].mean()  # iron's corner is on the left
     widget.plot.lassoed.emit(np.array([[-0.1, -0.1], [0.45, -0.1], [0.45, 1], [-0.1, 1]]))
+    finish(widget, qtbot)
     assert np.array_equal(with_maps.layers["Loops"].data == 1, x < 0.45)
     widget.ternary.click()
-    assert not widget.plot._corners
+    qtbot.waitUntil(lambda: not widget.plot._corners)
 
 
 def test_regions_and_classes_are_tabled(viewer, qtbot, tmp_path):
@@ -116,8 +123,10 @@ def test_regions_and_classes_are_tabled(viewer, qtbot, tmp_path):
     assert (tmp_path / "regions.csv").read_text().startswith("region,pixels,live_time_s,")
     widget.unit.setCurrentText("weight percent")
     assert "Quantities dock" in widget.said.text()
-    rows = [{"region": "calcite", "element": "Ca", "weight_percent": 40.0, "standard_error": 0.5}]
-    widget.maps.layer().metadata["xrf_quantities"] = SimpleNamespace(rows=rows)
+    rows = [{"region": name, "element": "Ca", "weight_percent": 40.0, "standard_error": 0.5} for name in "ab"]
+    masks = widget.masks()  # under other names; the second has other pixels
+    quantified = {"a": masks["calcite"], "b": ~masks["unknown"]}
+    keep_quantities(widget.maps.layer(), SimpleNamespace(rows=rows), quantified)
     widget.unit.setCurrentText("net counts")
     widget.unit.setCurrentText("weight percent")
     shown = {row[0]: row[2:] for row in widget.table.rows()}
@@ -173,6 +182,55 @@ def test_copied_python_makes_the_same_maps(make_napari_viewer, qtbot, cube, tmp_
     maps = made["maps"]
     for family, counts in zip(maps.families, maps.counts, strict=True):
         assert np.array_equal(viewer.layers[family].data, counts)
+
+
+def test_copied_python_composes_loops_and_counts(make_napari_viewer, qtbot, cube, tmp_path):
+    from qtpy.QtWidgets import QApplication
+
+    path = tmp_path / "rock {2}.h5"
+    io.write_cube(path, cube)
+    viewer = make_napari_viewer()
+    viewer.open(path, plugin="napari-xrf")
+    source = viewer.layers[-1]
+    maps = map_elements(cube_from(source), ["Fe", "Ca"], method="window")
+    call = "nx.map_elements({0}, ['Fe', 'Ca'], method='window')"
+    for data in made_by(element_map_layers(maps), "maps", call, source):
+        viewer.add_layer(Layer.create(*data))
+    composing = dock(viewer, "Compose maps")
+    composing.run.click()
+    picture = viewer.layers.selection.active
+    composing.expression.setText("sqrt(Fe) / (Fe_K + Ca)")
+    composing.compute.click()
+    ratio = viewer.layers["sqrt(Fe) / (Fe_K + Ca)"]
+    scatter = dock(viewer, "Scatter")
+    scatter.x.choose(viewer.layers["Fe K"])
+    scatter.y.choose(viewer.layers["Ca K"])
+    split = float(viewer.layers["Fe K"].data.max()) / 4
+    for low, high in ((split, 1e9), (-1, split / 2)):
+        qtbot.waitUntil(lambda: scatter._places is not None)
+        scatter.plot.lassoed.emit(np.array([[low, -1], [high, -1], [high, 1e9], [low, 1e9]]))
+        finish(scatter, qtbot)
+    regions = dock(viewer, "Regions")
+    viewer.add_shapes(
+        [[2, 2], [2, 9.5], [12, 9.5], [12, 2]], shape_type="ellipse", scale=source.scale[-2:], name="{1}"
+    )
+    regions.labels.choose(viewer.layers["Loops"])
+    regions.elements.setText("Fe")
+    regions.run.click()
+    finish(regions, qtbot)
+    regions.copy.click()
+    made = {}
+    exec(script_of([picture, ratio, viewer.layers["Loops"]]), made)
+    assert np.array_equal(made["picture"], picture.data)
+    assert np.array_equal(made["computed"], ratio.data, equal_nan=True)
+    assert np.array_equal(made["loops_2"].labels, viewer.layers["Loops"].data)
+    script = QApplication.clipboard().text().replace("regions.csv", str(tmp_path / "regions.csv"))
+    exec(script, made)
+    assert [(row.region, row.pixels) for row in made["regions"]] == [
+        (r.region, r.pixels) for r in regions.rows
+    ]
+    regions.write(tmp_path / "shown.csv")
+    assert (tmp_path / "shown.csv").read_text() == (tmp_path / "regions.csv").read_text()
 
 
 def test_a_saved_recipe_makes_the_same_maps_in_a_batch(

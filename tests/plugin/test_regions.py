@@ -10,14 +10,14 @@ from napari.layers import Layer, Shapes
 from napari_xrf.core.cube_spectra import TILE, summarize
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.io.own.region_files import shape_mask
 from napari_xrf.plugin.layers.cubes import cube_layers
 from napari_xrf.plugin.layers.regions import (
     add_region_layer,
     pixel_under,
     region_color,
     region_name,
-    region_pixels,
-    shape_mask,
+    region_outline,
 )
 from napari_xrf.plugin.plots.line_markers import marked_lines
 from two_phase_maps import two_phase_cube
@@ -64,7 +64,8 @@ def test_a_region_lies_in_register_whatever_its_layers_scale():
     scaled = Shapes([in_um / (2, 4) - 3], shape_type="rectangle", scale=(2, 4), translate=(6, 12))
     in_three = Shapes([np.insert(in_um, 0, 7, axis=1)], shape_type="rectangle")
     for layer in (unscaled, scaled, in_three):
-        assert np.array_equal(region_pixels(layer, 0, map_layer, cube.map_shape), iron)
+        outline = region_outline(layer, 0, map_layer)
+        assert np.array_equal(shape_mask(outline, "rectangle", cube.map_shape), iron)
 
 
 def test_the_pixel_under_the_cursor():

@@ -136,6 +136,24 @@ class LabelMap:
         )
 
 
+def with_region(
+    before: LabelMap | None,
+    name: str,
+    region: NDArray[np.bool_],
+    color: str = "",
+    pixel_size: tuple[float, float] | None = None,
+) -> LabelMap:
+    """Return a label map with the pixels of a region (Y, X) as a further class, or alone in a new one."""
+    if before is None:
+        before = LabelMap(np.zeros(region.shape, dtype=np.uint8), (), None, pixel_size)
+    label = max((entry.label for entry in before.classes), default=NOT_MEASURED) + 1
+    labels = before.labels.astype(np.result_type(before.labels, np.min_scalar_type(label)))
+    labels[region] = label
+    return LabelMap(
+        labels, (*before.classes, LabelClass(label, name, "", color, None)), None, before.pixel_size
+    )
+
+
 def check_color(color: str, name: str) -> None:
     """Raise InvalidInput where the colour of something is not ``"#rrggbb"``, in lower case."""
     if not _COLOR.fullmatch(color):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,15 +86,29 @@ def compute_map(expression: str, maps: Mapping[str, ArrayLike]) -> NDArray[np.fl
     InvalidInput
         When the expression cannot be read, or names what there is not.
     """
-    try:
-        tree = ast.parse(expression.strip(), mode="eval")
-    except SyntaxError as error:
-        raise InvalidInput(f"{expression!r} is no expression", "Write for example Fe / (Fe + Ca)") from error
+    tree = _parsed(expression)
     known = {name: np.asarray(values, dtype=np.float64) for name, values in maps.items()}
     result = _value(tree.body, known)
     if np.ndim(result) != 2:
         raise InvalidInput(f"{expression!r} names no map", f"There are {', '.join(known)}")
     return np.asarray(result, dtype=np.float64)
+
+
+def names_in(expression: str, names: Iterable[str]) -> list[str]:
+    """Return which of these names of maps an expression uses; raises as :func:`compute_map` does."""
+    known = dict.fromkeys(names)
+    given = (node.id for node in ast.walk(_parsed(expression)) if isinstance(node, ast.Name))
+    used = list(dict.fromkeys(_name(each, known) for each in given if each not in _FUNCTIONS))
+    if not used:
+        raise InvalidInput(f"{expression!r} names no map", f"There are {', '.join(known)}")
+    return used
+
+
+def _parsed(expression: str) -> ast.Expression:
+    try:
+        return ast.parse(expression.strip(), mode="eval")
+    except SyntaxError as error:
+        raise InvalidInput(f"{expression!r} is no expression", "Write for example Fe / (Fe + Ca)") from error
 
 
 def _value(node: ast.expr, known: Mapping[str, NDArray[np.float64]]) -> Any:

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.progress import Progress, ignore_progress
 
 _FULL_PERCENT = 99.8
+_PIXELS_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,9 @@ def joint_histogram(first: ArrayLike, second: ArrayLike, bins: int = 200) -> Joi
     return JointHistogram(pixels, *ranges)
 
 
-def pixels_inside(first: ArrayLike, second: ArrayLike, loop: ArrayLike) -> NDArray[np.bool_]:
+def pixels_inside(
+    first: ArrayLike, second: ArrayLike, loop: ArrayLike, *, progress: Progress = ignore_progress
+) -> NDArray[np.bool_]:
     """Return the mask (Y, X) of the pixels whose pair of values lies inside a loop (N, 2) of (x, y).
 
     Raises
@@ -55,8 +59,14 @@ def pixels_inside(first: ArrayLike, second: ArrayLike, loop: ArrayLike) -> NDArr
     x, y, shown = _pairs(first, second)
     (left, low), (right, high) = corners.min(axis=0), corners.max(axis=0)
     near = shown & (x >= left) & (x <= right) & (y >= low) & (y <= high)
+    outline, places = Path(corners), np.column_stack([x[near], y[near]])
+    found = np.zeros(len(places), dtype=bool)
+    for start in range(0, len(places), _PIXELS_AT_ONCE):  # between which other threads have their turn
+        progress(start, len(places), "pixels in the loop")
+        part = slice(start, start + _PIXELS_AT_ONCE)
+        found[part] = outline.contains_points(places[part])
     inside = np.zeros(x.shape, dtype=bool)
-    inside[near] = Path(corners).contains_points(np.column_stack([x[near], y[near]]))
+    inside[near] = found
     return inside
 
 

@@ -18,7 +18,7 @@ from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.layer_data import LayerData
 from napari_xrf.plugin.layers.opening import event_loop_runs, opening_layer
 from napari_xrf.plugin.layers.regions import region_layer
-from napari_xrf.plugin.layers.script import made_by
+from napari_xrf.plugin.layers.script import made_by, written
 from napari_xrf.plugin.notices import tell_error, warn
 
 Paths = str | Sequence[str]
@@ -88,9 +88,9 @@ def read_layers(
     if path.suffix.lower() == REGION_SUFFIX:
         return [region_layer(read_regions(path), layer_name(path))]
     if dataset is None and io.is_label_file(path):
-        return [label_layer(io.read_labels(path), layer_name(path))]
+        return made_by([label_layer(io.read_labels(path), layer_name(path))], "labels", _reading(path))
     if dataset is None and io.is_element_map_file(path):
-        return element_map_layers(io.read_element_maps(path))
+        return made_by(element_map_layers(io.read_element_maps(path)), "maps", _reading(path))
     options: dict[str, Any] = {} if dataset is None else {"dataset": dataset, "energy_axis": energy_axis}
     cube = io.read(path, **options)
     if cube.provenance.warnings:  # as one notification; the Spectrum dock says it whole
@@ -104,8 +104,7 @@ def read_layers(
         follow_opening(cube)
     layers = cube_layers(cube)
     if options:
-        told = ", ".join(f"{name}={value!r}" for name, value in options.items())
-        layers[-1:] = made_by(layers[-1:], "cube", f"nx.read({str(path)!r}, {told})")
+        layers[-1:] = made_by(layers[-1:], "cube", _reading(path, **options))
     return _with_truth(layers, path, cube)
 
 
@@ -115,6 +114,11 @@ def layer_name(path: Path) -> str:
     ending = next((known for known in _LABEL_ENDINGS if name.lower().endswith(known)), path.suffix)
     name = name[: len(name) - len(ending)]
     return "" if name.lower() in ("", "labels") else name
+
+
+def _reading(path: Path, **options: Any) -> str:
+    told = "".join(f", {name}={written(value)}" for name, value in options.items())
+    return f"nx.read({written(str(path))}{told})"
 
 
 def _asked(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,41 @@ def read_regions(path: str | Path) -> RegionSet:
         raise FileError(target, f"holds no regions in GeoJSON ({error})") from error
 
 
+def shape_mask(vertices: NDArray[Any], kind: str, map_shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the mask (Y, X) of a shape in pixel coordinates.
+
+    Parameters
+    ----------
+    vertices
+        (N, 2) corner points (y, x); pixel centres lie at whole numbers. An ellipse is given by the four
+        corners of its box, as napari does.
+    kind
+        ``"rectangle"``, ``"ellipse"``, ``"polygon"``, ``"line"`` or ``"path"``.
+    map_shape
+        (Y, X) of the map.
+
+    Returns
+    -------
+    (Y, X) true where a pixel's centre lies inside, or where a line passes; a shape inside the map that is
+    smaller than a pixel covers the pixel it lies in.
+    """
+    from skimage.draw import polygon2mask
+
+    points = np.asarray(vertices, dtype=float)[:, -2:]
+    if kind in ("line", "path"):
+        return _pixels_at(_along(points), map_shape)
+    if kind == "ellipse":
+        points = ellipse_points(points)
+    low = np.maximum(np.floor(points.min(axis=0)).astype(int), 0)
+    high = np.minimum(np.ceil(points.max(axis=0)).astype(int) + 1, map_shape)
+    mask = np.zeros(map_shape, dtype=bool)
+    if (low < high).all():
+        # Only the shape's box is rasterised: a drag redraws this many times a second.
+        box = tuple(int(size) for size in high - low)
+        mask[low[0] : high[0], low[1] : high[1]] = polygon2mask(box, points - low)
+    return mask if mask.any() else _pixels_at(points.mean(axis=0)[None], map_shape)
+
+
 def _regions_of(feature: Any, number: int) -> list[OutlinedRegion]:
     told = feature.get("properties") or {}
     name = str(told.get("name") or (told.get("classification") or {}).get("name") or f"region {number + 1}")
@@ -168,3 +204,21 @@ def ellipse_points(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     first, second = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
     angle = np.linspace(0, 2 * np.pi, _ELLIPSE_POINTS, endpoint=False)[:, None]
     return np.asarray(center + np.cos(angle) * first + np.sin(angle) * second)
+
+
+def _along(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return points (N, 2) along a path, no further apart than pixels are."""
+    return np.concatenate(
+        [
+            np.linspace(start, stop, int(np.ceil(np.abs(stop - start).max())) + 1)
+            for start, stop in pairwise(points)
+        ]
+    )
+
+
+def _pixels_at(points: NDArray[np.float64], map_shape: tuple[int, int]) -> NDArray[np.bool_]:
+    mask = np.zeros(map_shape, dtype=bool)
+    nearest = np.rint(points).astype(int)
+    y, x = nearest[((nearest >= 0) & (nearest < map_shape)).all(axis=1)].T
+    mask[y, x] = True
+    return mask

@@ -8,16 +8,18 @@ import napari.viewer
 import numpy as np
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QLabel, QLineEdit
 
-from napari_xrf.maps.composite import COLORS, compose, compute_map
+from napari_xrf.maps.composite import COLORS, compose, compute_map, names_in
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
 from napari_xrf.plugin.layers.layer_data import add_layers, map_layer, pixel_size_of_layer
 from napari_xrf.plugin.layers.legend import show_legend
+from napari_xrf.plugin.layers.script import made_by, map_written, written
 from napari_xrf.plugin.notices import errors_told
 
 _USUAL = ("red", "green", "blue", "yellow")
+_NEEDS = ("from napari_xrf.maps.composite import compose, compute_map",)
 
 
 class CompositeDock(Dock):
@@ -88,12 +90,16 @@ class CompositeDock(Dock):
             picture = compose(
                 [layer.data for layer in layers],
                 [COLORS[color] for _, color in chosen],
-                [tuple(layer.contrast_limits) for layer in layers],
+                [_limits(layer) for layer in layers],
                 self.gamma.value(),
             )
             name = ", ".join(f"{layer.name} {color}" for layer, color in chosen)
-            size = pixel_size_of_layer(layers[0])
-            (added,) = add_layers(self.viewer, [map_layer(picture, name, size)], over=layers[0])
+            data = [map_layer(picture, name, pixel_size_of_layer(layers[0]))]
+            maps = ", ".join(map_written(layer, at) for at, layer in enumerate(layers))
+            colors, limits = [COLORS[color] for _, color in chosen], [_limits(layer) for layer in layers]
+            call = f"compose([{maps}], {colors}, {limits}, {self.gamma.value()})"
+            data = made_by(data, "picture", call, *layers, needs=_NEEDS)
+            (added,) = add_layers(self.viewer, data, over=layers[0])
             self.viewer.layers.selection.active = added
             for layer in layers:
                 layer.visible = False
@@ -102,11 +108,14 @@ class CompositeDock(Dock):
     def _compute(self) -> None:
         layers = [layer for layer in self.viewer.layers if is_map(layer)]
         with errors_told():
-            maps = {layer.name: layer.data for layer in layers}
-            values = compute_map(self.expression.text(), maps).astype(np.float32)
-            first = next(layer for layer in layers if layer.data.shape == values.shape)
-            data = map_layer(values, self.expression.text().strip(), pixel_size_of_layer(first))
-            add_layers(self.viewer, [data], over=first)
+            text = self.expression.text().strip()
+            by_name = {layer.name: layer for layer in layers}
+            used = [by_name[name] for name in names_in(text, by_name)]
+            values = compute_map(text, {layer.name: layer.data for layer in used}).astype(np.float32)
+            maps = ", ".join(f"{written(each.name)}: {map_written(each, at)}" for at, each in enumerate(used))
+            call = f"compute_map({written(text)}, {{{{{maps}}}}}).astype('float32')"
+            data = [map_layer(values, text, pixel_size_of_layer(used[0]))]
+            add_layers(self.viewer, made_by(data, "computed", call, *used, needs=_NEEDS), over=used[0])
 
     def _show_bars(self) -> None:
         for layer in self.viewer.layers:
@@ -117,6 +126,11 @@ class CompositeDock(Dock):
 def is_map(layer: Any) -> bool:
     """Whether a layer is an image of one value in each pixel (Y, X)."""
     return bool(layer._type_string == "image" and layer.ndim == 2 and not layer.rgb and not layer.multiscale)
+
+
+def _limits(layer: Any) -> tuple[float, float]:
+    low, high = layer.contrast_limits
+    return float(low), float(high)
 
 
 def _color_choice(color: str) -> QComboBox:

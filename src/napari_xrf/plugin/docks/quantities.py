@@ -39,7 +39,7 @@ from napari_xrf.plugin.notices import errors_told
 from napari_xrf.reference.oxides import parse_valences
 
 AS_FILE = "as the file says"
-_REPORT_KEY = "xrf_quantities"
+_REPORT_KEY, _REGIONS_KEY = "xrf_quantities", "xrf_quantified_regions"
 _MISSING = "–"
 _WHOLE, _REGIONS, _CLASSES = "Whole map", "Drawn regions", "Classes of labels"
 _OXYGEN = {
@@ -48,6 +48,7 @@ _OXYGEN = {
     "measured": "by its line",
     "none": "none",
 }
+Masks = Mapping[str, NDArray[np.bool_]]
 _HEADS = ("Region", "", "wt %", "± 1 sd", "limit", "oxide %")
 
 
@@ -190,7 +191,7 @@ class QuantitiesDock(Dock):
                 regions=regions,
                 formulas=formulas,
                 pixels=self.pixels.isChecked(),
-                on_done=partial(self._show, self.maps.layer()),
+                on_done=partial(self._show, self.maps.layer(), regions or {}),
             )
 
     def _instrument(self) -> str:
@@ -204,8 +205,8 @@ class QuantitiesDock(Dock):
             rows.append((*(_text(line[name]) for name in shown), oxide))
         self.table.show_rows(rows)
 
-    def _show(self, layer: Any, report: QuantityReport) -> None:
-        layer.metadata[_REPORT_KEY] = report
+    def _show(self, layer: Any, regions: Masks, report: QuantityReport) -> None:
+        keep_quantities(layer, report, regions)
         self._show_table()
         if report.maps is not None:
             add_layers(self.viewer, element_map_layers(report.maps), over=layer)
@@ -272,9 +273,26 @@ def quantify_with(
     return report_quantities(known, elements, recipe=recipe, progress=progress, **options)
 
 
+def keep_quantities(layer: Any, report: QuantityReport, regions: Masks) -> None:
+    """Keep what was found of a map, and the pixels of the regions that it was found of, with its layer."""
+    layer.metadata[_REPORT_KEY], layer.metadata[_REGIONS_KEY] = report, regions
+
+
 def quantities_of(layer: Any) -> QuantityReport | None:
     """Return what was last found of the map of a layer, or None."""
     return None if layer is None else layer.metadata.get(_REPORT_KEY)
+
+
+def weights_of(layer: Any, regions: Masks) -> dict[tuple[str, str], str]:
+    """Return (region, element) → weight percent of regions that have the pixels they were quantified with."""
+    report = quantities_of(layer)
+    before: Masks = {} if report is None else layer.metadata[_REGIONS_KEY]
+    return {
+        (name, str(line["element"])): percent_text(line)
+        for line in (() if report is None else report.rows)
+        for name, mask in regions.items()
+        if line["region"] in before and np.array_equal(mask, before[line["region"]])
+    }
 
 
 def save_instrument_of(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import napari.viewer
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit
+from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit
 
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.label_map import LabelMap
 from napari_xrf.maps.line_profile import profile_along, write_profile
 from napari_xrf.maps.region_counts import (
     RegionCounts,
@@ -21,7 +22,7 @@ from napari_xrf.maps.region_counts import (
     write_region_counts,
 )
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.docks.quantities import percent_text, quantities_of
+from napari_xrf.plugin.docks.quantities import Masks, weights_of
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, row, tick_box
@@ -29,9 +30,14 @@ from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.layers.regions import last_line, single_names
+from napari_xrf.plugin.layers.script import Step, script_from, step_from, step_of, written
 from napari_xrf.plugin.notices import errors_told
 from napari_xrf.plugin.plots.profile_plot import ProfileWindow
 
+_NEEDS = (
+    "from napari_xrf.io.own.region_files import shape_mask",
+    "from napari_xrf.maps.region_counts import count_regions, write_region_counts",
+)
 _WHOLE_FROM = 1000  # above it decimals are not shown
 _COUNTS, _PER_SECOND, _PER_PIXEL, _WEIGHT = _UNITS = (
     "net counts", "counts per second", "counts per pixel", "weight percent",
@@ -47,6 +53,8 @@ class RegionsDock(Dock):
         super().__init__(viewer)
         self.rows: tuple[RegionCounts, ...] = ()
         self._known: dict[tuple[str, str], str] = {}
+        self._counted: Masks = {}
+        self._step: Step | None = None
         self.maps = MapChoice(self)
         self.labels = LabelsChoice(self)
         self.elements = QLineEdit()
@@ -62,6 +70,7 @@ class RegionsDock(Dock):
             "Save…", "Write counts, errors and limits (.csv)",
             lambda: self.save_as("Save the regions", "regions.csv", "Table (*.csv)", self.write),
         )  # fmt: skip
+        self.copy = button("Copy as Python", "What counts these regions without a window", self._copy)
         self.regions = RegionSpectra(self)
         self.along = button(
             "Along a line", "The element maps along the last line or path that is drawn", self._follow_line
@@ -76,10 +85,10 @@ class RegionsDock(Dock):
             row(self.classes, self.labels),
             row(self.elements, self.run),
             (self.table, 1),
-            row(self.unit, self.save, self.along, None),
+            row(self.unit, self.save, self.copy, self.along, None),
         )
-        self.maps.chosen.connect(lambda _: self._take(()))
-        self._take(())
+        self.maps.chosen.connect(lambda _: self._take({}, None, ()))
+        self._take({}, None, ())
 
     def write(self, path: Path) -> None:
         """Write the table that is shown, with errors and detection limits.
@@ -98,26 +107,54 @@ class RegionsDock(Dock):
 
     def masks(self) -> dict[str, NDArray[np.bool_]]:
         """Return name → mask (Y, X) of the regions and classes that are asked for."""
+        return {name: mask for name, (mask, _) in self._asked().items()}
+
+    def _asked(self) -> dict[str, tuple[NDArray[np.bool_], str]]:
+        """Return name → mask (Y, X), and how a script writes it, of what is asked for."""
         cube = self.maps.cube()
         if cube is None:
             return {}
-        found: list[tuple[str, NDArray[np.bool_]]] = []
+        found: list[tuple[str, NDArray[np.bool_], str]] = []
         if self.shapes.isChecked():
-            drawn = self.regions.masks(self.maps.layer(), cube.map_shape)
-            found += [(region.name, region.mask) for region in drawn]
+            for one in self.regions.masks(self.maps.layer(), cube.map_shape):
+                text = f"shape_mask({one.outline.tolist()}, {one.kind!r}, {{0}}.map_shape)"
+                found.append((one.name, one.mask, text))
         label_map = self.labels.label_map() if self.classes.isChecked() else None
         if label_map is not None and label_map.labels.shape == cube.map_shape:
-            found += _class_masks(label_map)
-        names = single_names(name for name, _ in found)
-        return {name: mask for name, (_, mask) in zip(names, found, strict=True)}
+            for each in label_map.classes:
+                mask = label_map.labels == each.label
+                if mask.any():
+                    found.append((each.name, mask, f"{{1}}.labels == {each.label}"))
+        names = single_names(name for name, *_ in found)
+        return {name: (mask, text) for name, (_, mask, text) in zip(names, found, strict=True)}
 
     def _count(self) -> None:
         with errors_told():
-            masks = self.masks()
-            if not masks:
+            asked = self._asked()
+            if not asked:
                 raise InvalidInput("there is no region", "Draw one, or choose a label map of this map")
             elements = parse_elements(self.elements.text()) or None
-            self.maps.run("Counting regions", count_regions, masks, elements, on_done=self._take)
+            masks = {name: mask for name, (mask, _) in asked.items()}
+            take = partial(self._take, masks, self._written(asked, elements))
+            self.maps.run("Counting regions", count_regions, masks, elements, on_done=take)
+
+    def _written(self, asked: Mapping[str, tuple[Any, str]], elements: Any) -> Step | None:
+        """Return the step that counts these regions, None where the map or the labels are of no file."""
+        regions = ", ".join(f"{written(name)}: {text}" for name, (_, text) in asked.items())
+        sources = [step_of(self.maps.layer())]
+        if "{1}" in regions:
+            sources.append(step_of(self.labels.layer()))
+        call = f"count_regions({{0}}, {{{{{regions}}}}}, {elements and list(elements)})"
+        return step_from("regions", call, *sources, needs=_NEEDS)
+
+    def _copy(self) -> None:
+        if self._step is None:
+            self.warn("A script cannot make this map or these labels anew: save them, and open the file")
+            return
+        QApplication.clipboard().setText(
+            script_from([self._step]) + "write_region_counts('regions.csv', regions)\n"
+        )
+        self.tell("Python of the table is on the clipboard")
 
     def _follow_line(self) -> None:
         layer, cube = self.maps.layer(), self.maps.cube()
@@ -133,27 +170,23 @@ class RegionsDock(Dock):
             }
             self.profile.show_profile(profile_along(maps, line, cube.pixel_size))
 
-    def _weights(self) -> dict[tuple[str, str], str]:
-        """Return (region, element) → weight percent, as the Quantities dock last found it of this map."""
-        report = quantities_of(self.maps.layer())
-        return {
-            (str(line["region"]), str(line["element"])): percent_text(line)
-            for line in (() if report is None else report.rows)
-        }
-
-    def _take(self, rows: tuple[RegionCounts, ...]) -> None:
-        self.rows = tuple(rows)
+    def _take(self, masks: Masks, step: Step | None, rows: tuple[RegionCounts, ...]) -> None:
+        self.rows, self._counted, self._step = tuple(rows), masks, step
         self._show()
         self._set_enabled()
+        if self.rows:
+            self.see(self.table)
 
     def _show(self) -> None:
         families = families_of_rows(self.rows)
         if self.unit.currentText() == _WEIGHT:
-            self._known = self._weights()
+            self._known = weights_of(self.maps.layer(), self._counted)
             if self.rows and not any(
                 (each.region, _element(f)) in self._known for each in self.rows for f in families
             ):
-                self.warn("No row is quantified: press Quantify in the Quantities dock, for the same regions")
+                self.warn(
+                    "None of these regions is quantified as it is: press Quantify in the Quantities dock"
+                )
         self.table.set_heads(("Region", "Pixels", *families))
         self.table.show_rows(
             [
@@ -179,13 +212,9 @@ class RegionsDock(Dock):
     def _set_enabled(self) -> None:
         free = self.job_bar.job is None
         self.run.setEnabled(free and self.maps.layer() is not None)
-        self.save.setEnabled(free and bool(self.rows))
+        for widget in (self.save, self.copy):
+            widget.setEnabled(free and bool(self.rows))
 
 
 def _element(family: str) -> str:
     return family.partition(" ")[0]
-
-
-def _class_masks(label_map: LabelMap) -> list[tuple[str, NDArray[np.bool_]]]:
-    masks = ((entry.name, label_map.labels == entry.label) for entry in label_map.classes)
-    return [(name, mask) for name, mask in masks if mask.any()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import napari.viewer
@@ -9,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QLabel
 
-from napari_xrf.core.label_map import LabelClass, LabelMap
+from napari_xrf.core.label_map import with_region
+from napari_xrf.core.progress import Progress
 from napari_xrf.maps.joint_histogram import (
     JointHistogram,
     correlations,
@@ -22,21 +25,37 @@ from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice, LayerChoice
 from napari_xrf.plugin.forms.parts import button, row, tick_box, wrapped
 from napari_xrf.plugin.forms.tables import Table
+from napari_xrf.plugin.jobs.job import Job
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
 from napari_xrf.plugin.layers.labels import (
+    LABEL_MAP_KEY,
     class_features,
     label_colormap,
     label_layer,
     label_map_of_layer,
     spare_color,
 )
-from napari_xrf.plugin.layers.layer_data import add_layers, pixel_size_of_layer
-from napari_xrf.plugin.notices import errors_told
+from napari_xrf.plugin.layers.layer_data import add_layers, pixel_size_of_layer, with_keywords
+from napari_xrf.plugin.layers.script import (
+    Step,
+    map_written,
+    remember,
+    remembering,
+    step_from,
+    step_of,
+    written,
+)
 from napari_xrf.plugin.plots.density_plot import DensityPlot
 
 LASSO_KEY = "xrf_lasso"
 _MOST_POINTS = 4000
 _MOST_MAPS = 12
+_NEEDS = (
+    "from napari_xrf.core.label_map import with_region",
+    "from napari_xrf.maps.joint_histogram import pixels_inside, ternary_places",
+)
+
+Places = tuple[NDArray[Any], NDArray[Any]]
 
 
 class ScatterDock(Dock):
@@ -46,7 +65,8 @@ class ScatterDock(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
-        self._histogram: JointHistogram | None = None
+        self._places: Places | None = None  # of the pixels in the plot
+        self._plotting: Job | None = None
         self.x, self.y, self.z = (
             LayerChoice(self, is_map, "open or make maps", ("data",), follows=False) for _ in range(3)
         )
@@ -73,6 +93,7 @@ class ScatterDock(Dock):
         self.labels.edited.connect(self.throttled(self._show_class, 200))
         self.plot.lassoed.connect(self._lasso)
         self.follow_theme(self.plot.set_colors)
+        self.when_closed(self._stop)
         self._choose_two()
 
     def _choose_two(self) -> None:
@@ -83,14 +104,6 @@ class ScatterDock(Dock):
             self.z.choose(maps[-3])
         self._plot()
 
-    def _maps(self) -> tuple[NDArray[Any], NDArray[Any]] | None:
-        """Return the two values (Y, X) of each pixel that are drawn against each other."""
-        layers = [choice.layer() for choice in self._choices()]
-        if None in layers or len({layer.data.shape for layer in layers}) > 1:
-            return None
-        values = [layer.data for layer in layers]
-        return ternary_places(*values) if self.ternary.isChecked() else (values[0], values[1])
-
     def _choices(self) -> tuple[LayerChoice, ...]:
         return (self.x, self.y, self.z) if self.ternary.isChecked() else (self.x, self.y)
 
@@ -98,51 +111,60 @@ class ScatterDock(Dock):
         return [choice.layer().name for choice in self._choices()]
 
     def _plot(self) -> None:
-        chosen = self._maps()
-        if chosen is None:
-            return
-        with errors_told():
-            names = self._names()
-            self.plot.show_density(joint_histogram(*chosen), *(names[:2] if len(names) == 2 else ("", "")))
-            self.plot.show_triangle(names if len(names) == 3 else ())
-            self._show_class()
+        """Count the chosen maps' pixels in a worker; a million take their time."""
+        self._stop()
+        self._places = None
+        layers = [choice.layer() for choice in self._choices()]
+        if None not in layers and len({layer.data.shape for layer in layers}) == 1:
+            show = partial(self._show, self._names())
+            maps = [layer.data for layer in layers]
+            self._plotting = Job("Scatter plot", _count_places, maps, on_done=show).start()
+
+    def _stop(self) -> None:
+        if self._plotting is not None:
+            self._plotting.cancel()
+
+    def _show(self, names: list[str], counted: tuple[Places, JointHistogram]) -> None:
+        self._places, histogram = counted
+        self.plot.show_density(histogram, *(names[:2] if len(names) == 2 else ("", "")))
+        self.plot.show_triangle(names if len(names) == 3 else ())
+        self._show_class()
 
     def _lasso(self, loop: NDArray[np.float64]) -> None:
-        chosen = self._maps()
-        if chosen is None:
-            return
-        with errors_told():
-            inside = pixels_inside(*chosen, loop)
-            name = ", ".join(self._names())
-            layer = self._add_class(inside, name)
-            self.labels.choose(layer)
-            self.tell(f"{int(inside.sum()):,} pixels of {inside.size:,} are the class {name!r}")
+        if self._places is not None:
+            add = partial(self._add_looped, [choice.layer() for choice in self._choices()], loop)
+            self.job_bar.run("Looking into the loop", pixels_inside, *self._places, loop, on_done=add)
 
-    def _add_class(self, inside: NDArray[np.bool_], name: str) -> Any:
+    def _add_looped(self, maps: list[Any], loop: NDArray[np.float64], inside: NDArray[np.bool_]) -> None:
+        name = ", ".join(each.name for each in maps)
+        layer = self._add_class(inside, name, maps, loop)
+        self.labels.choose(layer)
+        self.tell(f"{int(inside.sum()):,} pixels of {inside.size:,} are the class {name!r}")
+
+    def _add_class(
+        self, inside: NDArray[np.bool_], name: str, maps: list[Any], loop: NDArray[np.float64]
+    ) -> Any:
         """Give pixels to a new class of the layer that holds the loops; returns the layer."""
         known = [layer for layer in self.viewer.layers if LASSO_KEY in layer.metadata]
-        known = [layer for layer in known if layer.data.shape == inside.shape]
-        if not known:
-            labels = np.where(inside, 1, 0).astype(np.uint8)
-            size = pixel_size_of_layer(self.x.layer())
-            label_map = LabelMap(labels, (LabelClass(1, name, "", spare_color(1), None),), None, size)
-            data = label_layer(label_map, "Loops")
-            data[1]["metadata"][LASSO_KEY] = True
-            data[1]["opacity"] = 0.7
-            return add_layers(self.viewer, [data], over=self.x.layer())[0]
-        layer = known[-1]
-        label_map = label_map_of_layer(layer)
-        label = max((entry.label for entry in label_map.classes), default=0) + 1
-        classes = (*label_map.classes, LabelClass(label, name, "", spare_color(label), None))
-        wider = LabelMap(label_map.labels, classes, None, label_map.pixel_size)
-        layer.features, layer.colormap = class_features(wider), label_colormap(wider)
+        layer = next((layer for layer in reversed(known) if layer.data.shape == inside.shape), None)
+        before = None if layer is None else label_map_of_layer(layer)
+        label = 1 if before is None else max((entry.label for entry in before.classes), default=0) + 1
+        color, size = spare_color(label), pixel_size_of_layer(maps[0])
+        loops = with_region(before, name, inside, color, size)
+        step = _step(layer, maps, loop, name, color, size)
+        if layer is None:
+            data = with_keywords(label_layer(loops, "Loops"), opacity=0.7, metadata={LASSO_KEY: True})
+            return add_layers(self.viewer, [remembering(data, step)], over=maps[0])[0]
+        layer.features, layer.colormap = class_features(loops), label_colormap(loops)
         layer.data_setitem(np.nonzero(inside), label)
+        layer.metadata[LABEL_MAP_KEY] = loops
         layer.selected_label = label
+        remember(layer, step)
         return layer
 
     def _show_class(self) -> None:
         """Show the pixels of the selected class, or some thousands of them, over the density."""
-        chosen, layer = self._maps(), self.labels.layer()
+        chosen, layer = self._places, self.labels.layer()
         if chosen is None or layer is None or layer.data.shape != chosen[0].shape:
             self.plot.points.clear()
             return
@@ -159,10 +181,34 @@ class ScatterDock(Dock):
         if len(layers) < 2:
             self.warn("Correlations need two element maps: make them with Element maps")
             return
-        names = [layer.name for layer in layers]
-        matrix = correlations([layer.data for layer in layers])
+        show = partial(self._table, [layer.name for layer in layers])
+        self.job_bar.run("Correlating", _correlate, [layer.data for layer in layers], on_done=show)
+
+    def _table(self, names: list[str], matrix: NDArray[np.float64]) -> None:
         self.table.set_heads(("", *names))
         lines = zip(names, matrix, strict=True)
         self.table.show_rows([(name, *(f"{value:.2f}" for value in line)) for name, line in lines])
         self.table.setMinimumHeight(min(30 * (len(names) + 1), 240))
         self.table.show()
+
+
+def _step(
+    layer: Any, maps: list[Any], loop: NDArray[np.float64], name: str, color: str, size: Any
+) -> Step | None:
+    """Return what adds a loop to a layer of loops, or makes the first."""
+    before = () if layer is None else (step_of(layer),)
+    places = ", ".join(map_written(each, at) for at, each in enumerate(maps, len(before)))
+    places = f"*ternary_places({places})" if len(maps) == 3 else places
+    region = f"pixels_inside({places}, {loop.tolist()})"
+    call = f"with_region({'{0}' if before else None}, {written(name)}, {region}, {color!r}, {size})"
+    return step_from("loops", call, *before, *map(step_of, maps), needs=_NEEDS)
+
+
+def _count_places(maps: Sequence[NDArray[Any]], *, progress: Progress) -> tuple[Places, JointHistogram]:
+    """Return the two values (Y, X) of each pixel that two or three maps are drawn by, and their histogram."""
+    places = ternary_places(*maps) if len(maps) == 3 else (maps[0], maps[1])
+    return places, joint_histogram(*places)
+
+
+def _correlate(maps: Sequence[NDArray[Any]], *, progress: Progress) -> NDArray[np.float64]:
+    return correlations(maps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +37,7 @@ class Job(QObject):  # type: ignore[misc]
 
     progressed = Signal(int, int, str)
     ended = Signal()
-    _over = Signal(object, object)
+    _over = Signal(bool, object)
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class Job(QObject):  # type: ignore[misc]
         self.title = title
         self.subject = subject
         self.running = False
-        self._work = (function, arguments, keywords)
+        self._work: tuple[Callable[..., Any], Any, Any] | None = (function, arguments, keywords)
         self._on_done = on_done
         self._on_error = on_error or tell_error
         self._last_report = 0.0
@@ -73,7 +74,7 @@ class Job(QObject):  # type: ignore[misc]
         _running.add(self)
         self._bar = cancelable_progress(total=0, desc=self.title)
         self._worker = create_worker(_Task(self), _start_thread=False)
-        self._worker.finished.connect(self._end)
+        self._worker.finished.connect(self._leave)
         # Qt has a thread per core: on two, a training and a mineral map would keep a file from being opened.
         pool = QThreadPool.globalInstance()
         pool.setMaxThreadCount(max(pool.maxThreadCount(), len(_running) + 1))
@@ -97,15 +98,16 @@ class Job(QObject):  # type: ignore[misc]
         )
 
     def _run(self) -> None:
+        assert self._work is not None
         function, arguments, keywords = self._work
         try:
             result = function(*arguments, progress=self._report, **keywords)
         except Cancelled:
             return
         except Exception as error:  # noqa: BLE001 - every error of the work reaches the user
-            self._over.emit(self._on_error, error)
+            self._over.emit(False, error)
         else:
-            self._over.emit(self._on_done, result)
+            self._over.emit(True, result)
 
     def _report(self, done: int, total: int, what: str) -> None:
         if self.cancelled:
@@ -132,8 +134,9 @@ class Job(QObject):  # type: ignore[misc]
         finally:
             self._drawing = False
 
-    def _finish(self, tell: Callable[[Any], None] | None, content: Any) -> None:
+    def _finish(self, done: bool, content: Any) -> None:
         self._telling = True  # napari handles events while it adds layers: the thread may end in between
+        tell = self._on_done if done else self._on_error
         try:
             if not self.cancelled and tell is not None:
                 tell(content)
@@ -150,8 +153,15 @@ class Job(QObject):  # type: ignore[misc]
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+        self._on_done, self._on_error = None, tell_error
         self.ended.emit()
+
+    def _leave(self) -> None:
+        """Let go of what the thread worked with, which has ended; the job itself dies later, and here."""
+        self._end()
+        self._work = None
         _running.discard(self)
+        _left.append(self)
 
 
 class JobBar(QWidget):  # type: ignore[misc]
@@ -213,21 +223,25 @@ class JobBar(QWidget):  # type: ignore[misc]
 
 def running_on(subject: Any) -> Job | None:
     """Return the job that works on this object now, or None."""
-    return next((job for job in _running if job.subject is subject), None)
+    return next((job for job in _running if job.running and job.subject is subject), None)
 
 
 class _Task:
     """What napari's task manager calls and names when it asks whether to close."""
 
     def __init__(self, job: Job) -> None:
-        self._job = job
+        self._run: Callable[[], Any] = job._run
+        self._title = job.title
 
     def __call__(self) -> None:
-        self._job._run()
+        run, self._run = self._run, tuple  # or the thread, which ends last, would be the last to hold the job
+        run()
 
     def __str__(self) -> str:
-        return self._job.title
+        return self._title
 
 
-# Qt frees an object that nobody holds; a job lives until its thread has ended.
+# Qt frees an object that nobody holds; a job lives until its thread has ended. It and its worker must die in
+# the window's thread: the last ones are kept until their threads are surely gone.
 _running: set[Job] = set()
+_left: deque[Job] = deque(maxlen=8)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from napari_xrf.core.cube_spectra import CubeSpectra
+from napari_xrf.io.own.region_files import shape_mask
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.layers.regions import region_color, region_name, region_pixels
+from napari_xrf.plugin.layers.regions import region_color, region_name, region_outline
 
 _WATCHED = (
     "set_data", "data", "edge_color", "face_color", "visible", "name", "scale", "translate", "features",
@@ -27,6 +28,9 @@ class Region:
     name: str
     color: str
     mask: NDArray[np.bool_]  # (Y, X) true in its pixels, at least one
+    # its shape, and its corners (C, 2) in pixels of the map, of which the mask came
+    kind: str
+    outline: NDArray[np.float64]
 
 
 class RegionSpectra(QObject):  # type: ignore[misc]
@@ -67,13 +71,11 @@ class RegionSpectra(QObject):  # type: ignore[misc]
         found = []
         for layer in self._layers:
             for index in range(len(layer.data) if layer.visible else 0):
-                mask = region_pixels(layer, index, map_layer, map_shape)
+                outline, kind = region_outline(layer, index, map_layer), str(layer.shape_type[index])
+                mask = shape_mask(outline, kind, map_shape)
                 if mask.any():
-                    found.append(
-                        Region(
-                            region_name(layer.name, layer.features, index), region_color(layer, index), mask
-                        )
-                    )
+                    name = region_name(layer.name, layer.features, index)
+                    found.append(Region(name, region_color(layer, index), mask, kind, outline))
         return found
 
     def _take(self, layers: list[Any]) -> None:

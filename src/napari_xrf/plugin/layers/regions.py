@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,51 +128,13 @@ def single_names(names: Iterable[str]) -> list[str]:
     return taken
 
 
-def shape_mask(vertices: NDArray[Any], kind: str, map_shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the mask (Y, X) of a shape in pixel coordinates.
-
-    Parameters
-    ----------
-    vertices
-        (N, 2) corner points (y, x); pixel centres lie at whole numbers. An ellipse is given by the four
-        corners of its box, as napari does.
-    kind
-        ``"rectangle"``, ``"ellipse"``, ``"polygon"``, ``"line"`` or ``"path"``.
-    map_shape
-        (Y, X) of the map.
-
-    Returns
-    -------
-    (Y, X) true where a pixel's centre lies inside, or where a line passes; a shape inside the map that is
-    smaller than a pixel covers the pixel it lies in.
-    """
-    from skimage.draw import polygon2mask
-
-    points = np.asarray(vertices, dtype=float)[:, -2:]
-    if kind in ("line", "path"):
-        return _pixels_at(_along(points), map_shape)
-    if kind == "ellipse":
-        from napari_xrf.io.own.region_files import ellipse_points
-
-        points = ellipse_points(points)
-    low = np.maximum(np.floor(points.min(axis=0)).astype(int), 0)
-    high = np.minimum(np.ceil(points.max(axis=0)).astype(int) + 1, map_shape)
-    mask = np.zeros(map_shape, dtype=bool)
-    if (low < high).all():
-        # Only the shape's box is rasterised: a drag redraws this many times a second.
-        box = tuple(int(size) for size in high - low)
-        mask[low[0] : high[0], low[1] : high[1]] = polygon2mask(box, points - low)
-    return mask if mask.any() else _pixels_at(points.mean(axis=0)[None], map_shape)
-
-
-def region_pixels(layer: Any, index: int, map_layer: Any, map_shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the mask (Y, X) of one shape of a napari Shapes layer on the map of another layer.
+def region_outline(layer: Any, index: int, map_layer: Any) -> NDArray[np.float64]:
+    """Return the corners (C, 2), in pixels of the map of another layer, of one shape of a Shapes layer.
 
     The two layers may differ in scale, translation and rotation.
     """
-    vertices = np.asarray(layer.data[index], dtype=float)[:, -2:]
     matrix, shift = _map_between(layer, map_layer)
-    return shape_mask(vertices @ matrix.T + shift, str(layer.shape_type[index]), map_shape)
+    return np.asarray(layer.data[index], dtype=float)[:, -2:] @ matrix.T + shift
 
 
 def last_line(layers: Iterable[Any], map_layer: Any) -> NDArray[np.float64] | None:
@@ -183,8 +144,7 @@ def last_line(layers: Iterable[Any], map_layer: Any) -> NDArray[np.float64] | No
             continue
         for index in reversed(range(len(layer.data))):
             if str(layer.shape_type[index]) in ("line", "path"):
-                matrix, shift = _map_between(layer, map_layer)
-                return np.asarray(layer.data[index], dtype=float)[:, -2:] @ matrix.T + shift
+                return region_outline(layer, index, map_layer)
     return None
 
 
@@ -224,21 +184,3 @@ def _map_between(layer: Any, map_layer: Any) -> tuple[NDArray[np.float64], NDArr
         points.append(map_layer.world_to_data((*(0.0,) * (map_layer.ndim - 2), *world))[-2:])
     origin, down, right = np.array(points, dtype=float)
     return np.stack([down - origin, right - origin], axis=1), origin
-
-
-def _along(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return points (N, 2) along a path, no further apart than pixels are."""
-    return np.concatenate(
-        [
-            np.linspace(start, stop, int(np.ceil(np.abs(stop - start).max())) + 1)
-            for start, stop in pairwise(points)
-        ]
-    )
-
-
-def _pixels_at(points: NDArray[np.float64], map_shape: tuple[int, int]) -> NDArray[np.bool_]:
-    mask = np.zeros(map_shape, dtype=bool)
-    nearest = np.rint(points).astype(int)
-    y, x = nearest[((nearest >= 0) & (nearest < map_shape)).all(axis=1)].T
-    mask[y, x] = True
-    return mask

@@ -9,6 +9,7 @@ from typing import Any
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.plugin.layers.cubes import CHANGED_KEY, CUBE_KEY
+from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
 from napari_xrf.plugin.layers.labels import is_as_made
 from napari_xrf.plugin.layers.layer_data import LayerData, with_keywords
 
@@ -25,6 +26,7 @@ class Step:
     sources: tuple[Step, ...] = ()  # steps before it
     # Verb of the command line → options, which do the same there; empty where none does
     recipe: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()  # lines that import what the call names beside nx
 
 
 def step_of(layer: Any) -> Step | None:
@@ -36,7 +38,7 @@ def step_of(layer: Any) -> Step | None:
     path = getattr(getattr(cube, "provenance", None), "path", "")
     if not path or CHANGED_KEY in layer.metadata:
         return None
-    step = Step("cube", f"nx.read({str(path)!r})")
+    step = Step("cube", f"nx.read({written(str(path))})")
     layer.metadata[_STEP_KEY] = step
     return step
 
@@ -47,23 +49,60 @@ def made_by(
     call: str,
     *sources: Any,
     recipe: Mapping[str, Mapping[str, Any]] | None = None,
+    needs: tuple[str, ...] = (),
 ) -> list[LayerData]:
     """Return layers that remember what made them, from the layers that were its sources.
 
     Where one of those does not know its own step, nothing is remembered.
     """
-    before = [step_of(source) for source in sources]
-    known = tuple(step for step in before if step is not None)
-    if len(known) < len(before):
-        return list(layers)
-    step = Step(result, call, known, recipe or {})
-    return [with_keywords(layer, metadata={_STEP_KEY: step}) for layer in layers]
+    step = step_from(result, call, *map(step_of, sources), recipe=recipe, needs=needs)
+    return list(layers) if step is None else [remembering(layer, step) for layer in layers]
+
+
+def step_from(
+    result: str,
+    call: str,
+    *sources: Step | None,
+    recipe: Mapping[str, Mapping[str, Any]] | None = None,
+    needs: tuple[str, ...] = (),
+) -> Step | None:
+    """Return a step, or None where one of its sources is not known."""
+    known = tuple(step for step in sources if step is not None)
+    return Step(result, call, known, recipe or {}, needs) if len(known) == len(sources) else None
+
+
+def remembering(layer: LayerData, step: Step | None) -> LayerData:
+    """Return a layer that remembers its step."""
+    return layer if step is None else with_keywords(layer, metadata={_STEP_KEY: step})
+
+
+def remember(layer: Any, step: Step | None) -> None:
+    """Let a layer of a viewer remember another step than before, or none."""
+    layer.metadata[_STEP_KEY] = step
+
+
+def written(value: Any) -> str:
+    """Return a value as it stands in a call: braces of names there are no places for sources."""
+    return repr(value).replace("{", "{{").replace("}", "}}")
+
+
+def map_written(layer: Any, place: int) -> str:
+    """Return how a script writes an element map's pixels: ``{0}['Fe K']`` of a step that made several."""
+    step, family = step_of(layer), layer.metadata.get(FAMILY_KEY)
+    named = f"[{written(family)}]" if step is not None and step.result == "maps" else ""
+    return f"{{{place}}}{named}"
 
 
 def script_of(layers: Iterable[Any]) -> str:
     """Return the script that makes these layers, each step once and in order; empty where none is known."""
+    return script_from(map(step_of, layers))
+
+
+def script_from(steps: Iterable[Step | None]) -> str:
+    """Return the script of steps and of those before them."""
     names: dict[int, str] = {}
     lines: list[str] = []
+    needs: dict[str, None] = {}
 
     def write(step: Step) -> str:
         if id(step) in names:
@@ -72,13 +111,12 @@ def script_of(layers: Iterable[Any]) -> str:
         taken = sum(name.rstrip("0123456789_") == step.result for name in names.values())
         names[id(step)] = name = step.result if not taken else f"{step.result}_{taken + 1}"
         lines.append(f"{name} = {step.call.format(*sources)}")
+        needs.update(dict.fromkeys(step.needs))
         return name
 
-    for layer in layers:
-        step = step_of(layer)
-        if step is not None:
-            write(step)
-    return "\n".join((_HEAD, "", *lines, "")) if lines else ""
+    for step in filter(None, steps):
+        write(step)
+    return "\n".join((_HEAD, *needs, "", *lines, "")) if lines else ""
 
 
 def recipe_of(layers: Iterable[Any]) -> str:
