@@ -7,9 +7,12 @@ from measured import measured_file
 from napari_xrf import read
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled
-from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
+from napari_xrf.maps.families import family_columns
 from napari_xrf.maps.judgement import Evidence, probability_of
+from napari_xrf.physics.detector.detector import respond
+from napari_xrf.physics.instrument import load_instrument
 from simulated_maps import TUBE, simulate_map
 
 AXIS = EnergyAxis(-0.955, 0.01, 2400)
@@ -205,3 +208,25 @@ def test_iron_with_reflections_holds_iron_alone():
     found = {one.element for one in find_elements(cube)}
     assert "Fe" in found
     assert found <= {"Fe", "Mn", "Cr", "Cu", "Si"}
+
+
+def test_carbon_shows_beside_potassium_and_calcium_under_electrons():
+    pytest.importorskip("fisx")
+    from benchmarks.independent.element_set import make_case
+
+    assert "C" in {one.element for one in find_elements(make_case(5023).cube)}
+
+
+def test_the_soft_line_of_titanium_is_no_nitrogen():
+    axis, counts = EnergyAxis(0.0, 0.01, 1500), np.zeros(1500)
+    detector = load_instrument("sem-eds").detector
+    low = respond(detector, axis, np.array([0.395]), np.ones(1))
+    # As in the metal, of which the higher peak is Ll.
+    high_and_low = 0.4 * family_columns(("Ti L",), detector, axis, 15.0)[0] + 0.6 * low / low.sum()
+    counts += 6e5 * family_columns(("Ti K",), detector, axis, 15.0)[0] + 2e5 * high_and_low
+    counts[axis.positive] += 300 * np.exp(-axis.energies[axis.positive] / 5)
+    counts = np.random.default_rng(3).poisson(counts)
+    excitation = Excitation(kind="electron", energy_kev=15.0)
+    known = calibrate_map(SpectralCube(counts[None, None], axis, excitation=excitation))
+    assert not known.doubt
+    assert {one.element for one in known.elements} == {"Ti"}

@@ -21,6 +21,7 @@ from napari_xrf.maps.joint_fit import Problem
 from napari_xrf.maps.peaks import Peak, find_peaks, without_spikes
 from napari_xrf.maps.scatter import scatter_columns
 from napari_xrf.maps.setting import Setting, setting_of
+from napari_xrf.maps.spectrum_model import softness
 from napari_xrf.physics.detector.detector import Detector, with_resolution
 
 Array = NDArray[np.float64]
@@ -139,6 +140,9 @@ def calibrate(
     if explained.best.misfit > _POOR:  # something is missing
         fine, explained = _with_all_elements(counts, fine, elements, progress)
         fine, explained = _straightened(counts, fine, explained, progress)
+    if explained.best.misfit > _UNEXPLAINED_MOVED:  # a thorough look, before the axis is blamed
+        again = explain(counts, fine, elements, progress=progress)
+        explained = min(explained, again, key=lambda one: one.best.misfit)
     return _judged(setting, fine, explained, counts, rivals)
 
 
@@ -433,7 +437,12 @@ def _judged(
     firm = np.array(
         [near[1] if away < 0.03 else math.nan for near, away in zip(nearest, distances, strict=True)]
     )
-    used = [distance for distance in distances if distance < 0.03]
+    # Where soft peaks stand is known less well.
+    used = [
+        distance / float(softness(np.array(peak.energy)))
+        for peak, distance in zip(found, distances, strict=True)
+        if distance < 0.03
+    ]
     weight = np.sqrt([peak.significance for peak in found])
     matched = (
         float(weight @ (np.array(distances) < 0.03)) / max(float(weight.sum()), 1e-300) if found else 0.0

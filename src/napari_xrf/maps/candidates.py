@@ -40,6 +40,8 @@ _TUBE_MATERIAL = -20.0  # rhodium in a tube's spectrum is the tube's, whatever w
 # down to an overvoltage of 1.25.
 _EXCITED_PART = {"tube": 0.6, "electron": 0.8, "monochromatic": 0.985, None: 0.97}
 _MAPPED_KEV = 0.6  # below it, L lines of light metals drown among C, N, O and each other
+# Softer L lines (of K, Ca and Sc: a hundredth of the photons of their K lines) are left to carbon.
+_BURIED_KEV = 0.4
 _FAINT_LINE_KEV = {"electron": 0.2, "tube": 0.95, "monochromatic": 0.95, None: 0.95}
 
 
@@ -116,8 +118,13 @@ def ordered_families(element: str, setting: Setting) -> tuple[str, ...]:
         if line is None or line.energy < lowest:
             continue
         if edge_energy(element, line.subshell) < part * setting.highest_kev:
-            return (family, *(other for other in in_range if other != family))
+            return (family, *(other for other in in_range if other != family and not _is_buried(other)))
     return ()
+
+
+def _is_buried(family: str) -> bool:
+    line = main_line(*split_family(family))
+    return line is not None and line.shell != "K" and line.energy < _BURIED_KEV
 
 
 def known_elements(listed: tuple[str, ...] = (), rarest: bool = False) -> list[tuple[str, float]]:

@@ -27,6 +27,8 @@ from napari_xrf.physics.instrument import Instrument
 
 _SUBSHELL_OF = {"K": "K", "L": "L1", "M": "M1"}
 _OVERVOLTAGE = 1.6  # a tube or a beam of electrons ionises a shell most at about this multiple of its edge
+# Up to nickel, Lα and Lβ lie at their own absorption edge, and Ll below it.
+_OPEN_3D, _OPEN_LOOSENESS = 29, 8.0
 
 
 @lru_cache(maxsize=16)
@@ -83,7 +85,8 @@ def subshell_columns(
     """Return the parts of a family's column that vacancies of each subshell make, (S, E).
 
     And of them, (S, E), what the transitions make whose rates are known least: of L those from N and O (Lγ),
-    of M those from N2 and N3 (Mζ), which lie far below Mα and are absorbed more.
+    of M those from N2 and N3 (Mζ), which lie far below Mα and are absorbed more. Of metals up to nickel also
+    Ll, which the metal absorbs less than Lα: of titanium it is the higher peak.
     """
     lines, shares = _lines(family, excitation_kev, monochromatic, instrument)
     element, shell = split_family(family)
@@ -91,16 +94,19 @@ def subshell_columns(
     at = np.array([line.energy for line in known])
     nearest = [known[int(np.abs(at - line).argmin())] for line in lines]
     of = np.array([line.subshell for line in nearest])
-    loose = np.array([_is_loose(line) for line in nearest], dtype=bool)
+    loose = np.array([_looseness(line, atomic_number(element)) for line in nearest])
     by_subshell = np.where(of == np.array(sorted(set(of)))[:, None], shares, 0.0)
     parts = _counted(lines, np.concatenate([by_subshell, by_subshell * loose]), detector, energy)
     every, loosest = np.split(parts / max(float(parts[: len(by_subshell)].sum()), 1e-300), 2)
     return every, loosest
 
 
-def _is_loose(line: EmissionLine) -> bool:
+def _looseness(line: EmissionLine, number: int) -> float:
+    """Return how wrong a line's rate may be, in units of how wrong Lγ and Mζ may be."""
     end = line.transition[2:]
-    return end[0] in "NO" if line.shell == "L" else line.shell == "M" and end in ("N2", "N3")
+    if line.shell == "L" and end == "M1" and number < _OPEN_3D:
+        return _OPEN_LOOSENESS
+    return float(end[0] in "NO" if line.shell == "L" else line.shell == "M" and end in ("N2", "N3"))
 
 
 def _lines(
