@@ -3,8 +3,6 @@
 Importing this package is light: a function opens its room; napari, Qt and torch are loaded where needed.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -1,7 +1,5 @@
 """Calls that look at their arguments first: what a user gives wrongly ends in a sentence with a remedy."""
 
-from __future__ import annotations
-
 import difflib
 import inspect
 from collections.abc import Callable, Mapping

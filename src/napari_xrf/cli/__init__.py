@@ -1,7 +1,5 @@
 """The command line: the same work without a window."""
 
-from __future__ import annotations
-
 import argparse
 import re
 import shlex

@@ -1,7 +1,5 @@
 """The verb that compares two label maps, or two maps of spectra: compare."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

@@ -1,7 +1,5 @@
 """The verb that shows the main job on a synthetic rock: demo."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The verb that takes noise off a map: denoise."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The verb that judges a model: evaluate."""
 
-from __future__ import annotations
-
 import argparse
 from typing import Any
 

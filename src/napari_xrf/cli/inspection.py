@@ -1,7 +1,5 @@
 """The verbs that look into a file: info, spectrum, elements."""
 
-from __future__ import annotations
-
 import argparse
 import re
 from collections.abc import Sequence

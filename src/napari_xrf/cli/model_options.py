@@ -1,7 +1,5 @@
 """The options that name a model and where it runs. No torch until it is used."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Lists of names in one option, ``quartz,albite``."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

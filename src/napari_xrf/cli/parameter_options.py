@@ -1,7 +1,5 @@
 """Command-line options made from parameter dataclasses: names, defaults, limits and help stand there once."""
 
-from __future__ import annotations
-
 import argparse
 import re
 from collections.abc import Callable

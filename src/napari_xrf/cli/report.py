@@ -1,7 +1,5 @@
 """The verb that does the whole job on one map: report."""
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import asdict
 from pathlib import Path

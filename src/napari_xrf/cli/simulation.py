@@ -1,7 +1,5 @@
 """The verbs that make spectra from physics: simulate."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 from typing import Any

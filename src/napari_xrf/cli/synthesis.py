@@ -1,7 +1,5 @@
 """The verb that makes synthetic maps and spectra with their truth: synthesize."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from functools import partial

@@ -1,7 +1,5 @@
 """How much of each class every pixel of a map holds."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

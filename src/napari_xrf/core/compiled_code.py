@@ -1,7 +1,5 @@
 """Where numba keeps compiled code when neither the installation nor the user's home can be written."""
 
-from __future__ import annotations
-
 import os
 import stat
 import sys

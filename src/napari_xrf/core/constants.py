@@ -1,7 +1,5 @@
 """Constants of physics and of the field that several rooms use."""
 
-from __future__ import annotations
-
 import math
 
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))  # of a Gaussian

@@ -1,7 +1,5 @@
 """How many threads a job may use."""
 
-from __future__ import annotations
-
 import os
 
 

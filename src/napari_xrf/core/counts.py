@@ -1,7 +1,5 @@
 """What an array of counts must offer: numpy arrays do, lazily decoded files do too."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 

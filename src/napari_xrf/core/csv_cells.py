@@ -4,8 +4,6 @@ A text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return, 
 apostrophe before it, which spreadsheets take as "text follows"; reading takes it off again.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -1,7 +1,5 @@
 """Spectra of a cube that a window asks for many times a second."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -3,8 +3,6 @@
 Matplotlib is loaded when a picture is drawn.
 """
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Sequence
 from html import escape

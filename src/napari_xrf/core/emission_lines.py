@@ -5,8 +5,6 @@ Acta B 66 (2011) 776). Only single transitions are listed, never the averages (`
 line stands twice.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from functools import cache

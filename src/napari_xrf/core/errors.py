@@ -1,7 +1,5 @@
 """The exceptions that users see: what went wrong, where, and what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Packages that only some work needs; the project's extras of the same kind install them."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from types import ModuleType
 

@@ -3,8 +3,6 @@
 Both packages are optional; asking for what is not installed says what to install.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any

@@ -1,7 +1,5 @@
 """A map of classes (minerals, phases) with their names, colours and confidence."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

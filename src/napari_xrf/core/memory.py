@@ -1,7 +1,5 @@
 """How much memory a job may use."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 

@@ -5,8 +5,6 @@ command line's options and the window's forms; ``dataclasses.asdict`` gives the 
 class with that reads it again.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 import re

@@ -1,7 +1,5 @@
 """How long jobs tell their caller how far they are, and how the caller stops them."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 

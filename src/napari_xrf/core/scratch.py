@@ -4,8 +4,6 @@ Files are read and written by position, not memory-mapped: a mapped file that sh
 full, kills the process, and its pages count as the process's memory. A failed read is an error.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """A single spectrum with a name."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -4,8 +4,6 @@ Importing this package is light: a format's own module is imported when a file o
 written.
 """
 
-from __future__ import annotations
-
 from napari_xrf.io.formats import (
     is_element_map_file,
     is_label_file,

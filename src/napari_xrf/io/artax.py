@@ -1,7 +1,5 @@
 """Bruker Artax projects (.rtx): many spectra in one XML file, with the stage's position at each."""
 
-from __future__ import annotations
-
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, replace
 from pathlib import Path

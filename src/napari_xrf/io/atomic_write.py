@@ -1,7 +1,5 @@
 """Writing files so that a crash, a kill or a full disk never leaves half of one, nor a rest of it."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math

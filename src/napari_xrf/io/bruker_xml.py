@@ -1,7 +1,5 @@
 """Bruker's XML: single spectra, .spx, and what it says of spectra in the header of .bcf maps alike."""
 
-from __future__ import annotations
-
 import math
 import re
 import xml.etree.ElementTree as ElementTree

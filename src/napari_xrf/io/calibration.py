@@ -1,7 +1,5 @@
 """Energy axes from what files hold: polynomials, lists of energies, points, and what of it is plausible."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -6,8 +6,6 @@ image with its name (``Ca-Ka``). Of which kind the numbers of a .dms are is said
 Numbers of foreign byte order would pass for whole ones and are not looked for.
 """
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The sum of detectors whose maps or energy axes differ, formed when it is read."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any

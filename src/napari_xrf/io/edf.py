@@ -1,7 +1,5 @@
 """ESRF data format (.edf): the spectra of a row in each file, a map in a series of them, XIA's numbering."""
 
-from __future__ import annotations
-
 import re
 from math import prod
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A folder of spectra in single files, one a pixel, as a map: ``map_0001.mca``, ``r03_c12.msa``."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """PyMca's fit configurations (.cfg): their energy calibration and the line families that they fit."""
 
-from __future__ import annotations
-
 import configparser
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Maps and spectra in files that RosettaSciIO reads and nothing here does better."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Lispix raw maps: a text file .rpl that describes the numbers in a .raw file beside it."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, replace
 from math import prod

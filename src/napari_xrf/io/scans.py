@@ -1,7 +1,5 @@
 """Scans stored point by point: the map's shape from the scan command, rows that were measured backwards."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Mapping

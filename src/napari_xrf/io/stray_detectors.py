@@ -1,7 +1,5 @@
 """Detectors that do not measure what the others do, by their sum spectra: dead, shifted or noisy ones."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

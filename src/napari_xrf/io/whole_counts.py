@@ -1,7 +1,5 @@
 """Making unsigned whole counts of the numbers that files hold."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How far two sets of features are apart, and losses that bring them together."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

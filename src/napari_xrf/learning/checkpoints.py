@@ -1,7 +1,5 @@
 """What a stopped training goes on from: tensors as safetensors, everything else as JSON, in its folder."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a network is told of the instrument beside a spectrum, as numbers; what is not known is all zeros."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -4,8 +4,6 @@ Where each unit of a code is an emission line (García-Avello Bofías et al., Ea
 an element can be turned down, up or in, and the decoder shows the spectrum that would then be measured.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

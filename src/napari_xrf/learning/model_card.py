@@ -1,7 +1,5 @@
 """The page that goes with a model: what it does, what it was made from, how good it is, where it fails."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Minerals by a method's name: the likelihood, or a network in its form. No torch until it is used."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """What photons cannot tell apart where a map shows one element: its metal, oxides, carbonates. No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

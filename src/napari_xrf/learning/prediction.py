@@ -1,7 +1,5 @@
 """Any model on any cube: counts rebinned to the model's axis, block by block, and its outputs as maps."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace

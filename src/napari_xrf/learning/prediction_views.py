@@ -1,7 +1,5 @@
 """What predictions mean in the nouns of this package: label maps, element maps, ranked lists."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

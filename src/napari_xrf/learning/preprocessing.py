@@ -1,7 +1,5 @@
 """How counts become the numbers that a network takes. No torch here."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import numpy as np

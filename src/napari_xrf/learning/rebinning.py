@@ -1,7 +1,5 @@
 """Counts moved to another energy axis one by one, so that Poisson counts stay Poisson counts."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Training recipes with what a user changes: instrument, minerals, regions. No torch here."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace

@@ -5,8 +5,6 @@ dropout, activation and batch size (García-Avello Bofías et al., 2024); transf
 and heads, and convolutions their widths.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Whether a model was trained for an instrument like the one that measured a map. No torch here."""
 
-from __future__ import annotations
-
 from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.physics.excitation import COARSE_FWHM_EV, excitation_of

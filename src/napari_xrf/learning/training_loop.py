@@ -1,7 +1,5 @@
 """What every training here goes by: a loop over steps, their mean losses, rates, the average of weights."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass

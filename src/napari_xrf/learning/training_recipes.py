@@ -1,7 +1,5 @@
 """What ``train NAME`` does: a network, the spectra it learns from, and how. No torch here."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field

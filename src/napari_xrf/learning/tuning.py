@@ -4,8 +4,6 @@ Akiba et al., KDD 2019 (arXiv:1907.10902); candidates by a tree-structured Parze
 al., NeurIPS 2011), trials below the median of the earlier ones at the same epoch are given up.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """The trials of a search: the study's file, the candidates, and the training of each."""
 
-from __future__ import annotations
-
 import json
 import math
 import time

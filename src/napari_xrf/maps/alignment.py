@@ -1,7 +1,5 @@
 """A photograph or electron image brought onto a map by points that are seen in both."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

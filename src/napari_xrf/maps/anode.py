@@ -1,7 +1,5 @@
 """The source that a file does not name, from the lines that the sample scatters into the spectrum."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The smooth continuum under the peaks of a spectrum."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

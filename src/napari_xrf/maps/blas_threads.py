@@ -1,7 +1,5 @@
 """Linear algebra of small matrices on one thread."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache

@@ -1,7 +1,5 @@
 """How the oxygen of a sample is found: from its line, from valences, or none."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Energy axis and resolution, refined on a spectrum: files are often 20 to 40 eV off."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """Which elements a spectrum may hold, and how likely each is before looking."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Several maps as one picture, and maps computed from maps."""
 
-from __future__ import annotations
-
 import ast
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence

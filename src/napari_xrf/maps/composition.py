@@ -5,8 +5,6 @@ It is varied until they do: matrix absorption and enhancement (photons) or stopp
 from valences or from a formula. The sum is normalised to 1: without the beam's dose only ratios are known.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

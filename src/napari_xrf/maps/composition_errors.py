@@ -1,7 +1,5 @@
 """From a solved composition to quantities: oxides, errors, detection limits, residuals."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

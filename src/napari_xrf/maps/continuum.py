@@ -1,7 +1,5 @@
 """Columns for what lies under the peaks: a smooth continuum, and pile-up of two pulses."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

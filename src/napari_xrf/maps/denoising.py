@@ -7,8 +7,6 @@ Lehtinen et al. 2018, for a linear filter). Their products give each component's
 is shrunk as Wiener's filter does. Nothing is learnt from other samples, and no clean data are needed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Element maps of a cube: the whole way from counts to maps."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial

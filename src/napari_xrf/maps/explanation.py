@@ -1,7 +1,5 @@
 """One spectrum explained by the elements it needs."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a detector counts for one photon family of an element."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

@@ -14,8 +14,6 @@ so that all errors of a pixel are one product of a fixed non-negative (K, K) mat
 count of the pooled spectrum is added to μ, so that an empty pixel has an error too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

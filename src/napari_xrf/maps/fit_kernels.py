@@ -1,7 +1,5 @@
 """The fit of many pixels in compiled loops; loading them takes longer than a thousand pixels without."""
 
-from __future__ import annotations
-
 import math
 
 import numba

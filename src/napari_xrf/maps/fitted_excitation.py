@@ -4,8 +4,6 @@ A peak at argon's energy is no proof of air: silver, sums of aluminium, and the 
 In helium a leak shows often; a path that is said to be evacuated is left so.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -4,8 +4,6 @@ Between its lines a spectrum shows the tube's spectrum behind the lens, scattere
 between lines the transmission stays as it was taken, as far as it is smooth.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

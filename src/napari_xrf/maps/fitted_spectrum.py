@@ -1,7 +1,5 @@
 """A summed spectrum with the fit of its elements, the continuum under them, and what is left over."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

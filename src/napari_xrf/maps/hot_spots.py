@@ -1,7 +1,5 @@
 """Elements that only a few pixels hold, drowned in the sum spectrum."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Which elements a calibrated spectrum and the pixels of its map hold."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

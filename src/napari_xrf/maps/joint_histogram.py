@@ -1,7 +1,5 @@
 """Maps against each other: how many pixels have which values, and which lie inside a loop."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Which elements of an explained spectrum are reported, and how likely each is."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field, replace
 

@@ -1,7 +1,5 @@
 """Maps along a drawn line."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Two maps of spectra beside each other: how alike they are, as a synthetic painting and a measured one."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Counts of line families in the spectrum of a region, with errors and detection limits."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -7,8 +7,6 @@ to and fro without end; there columns are let in one by one (C. L. Lawson and R.
 squares problems, 1974, chapter 23). With numpy alone, as a new process has it at once.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """What a single peak may be: lines whose energy fits, ranked by whether their siblings are there too."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Peaks of a spectrum, found without knowing any element."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Maps made ready for analysis by a chain of steps: recalibrated, binned, cropped, normalised and so on."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -4,8 +4,6 @@ The net counts of line families come from the fit of a summed spectrum (:mod:`.n
 from our own forward model (:mod:`.composition`), errors from counts and from what is known of the model.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """How much of each element there is: the nouns of quantification."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The check of quantities: their composition simulated and held against the measured spectrum."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """All that is told of a map's quantities: compositions, their check against the spectra, and maps."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Quantities as rows of a table, and as CSV."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Net counts of elements in regions: one row for each region, one column for each line family."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Peaks of the exciting radiation itself: scattered lines of the anode or beam, elastic and Compton."""
 
-from __future__ import annotations
-
 import numpy as np
 import xraylib
 from numpy.typing import NDArray

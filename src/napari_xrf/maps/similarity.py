@@ -1,7 +1,5 @@
 """How alike two spectra, or two maps of spectra, are: the measures of the ganX paper (arXiv:2304.14078)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, Protocol

@@ -1,7 +1,5 @@
 """What a spectrum shows beside elements: continuum, scatter, pile-up, stray peaks, and deviations."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Element maps from energy windows: fast and plain, without a cure for overlapping lines."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

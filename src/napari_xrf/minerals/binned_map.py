@@ -1,7 +1,5 @@
 """The counts of a map in energy bins, chunk by chunk, so that a map on disk never has to fit in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any

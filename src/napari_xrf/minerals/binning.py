@@ -1,7 +1,5 @@
 """Spectra summed into bins by a compiled loop; imported only when pixels are looked at."""
 
-from __future__ import annotations
-
 import numba
 import numpy as np
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """The composition of a map from its modes and the minerals' formulas, beside that of its sum spectrum."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Mean spectra of the classes of a map, beside what their minerals explain of them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """From a map of spectra to a map of minerals."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

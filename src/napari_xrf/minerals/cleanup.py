@@ -3,8 +3,6 @@
 No step makes a class that the map does not hold, and none touches pixels that were not measured.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -4,8 +4,6 @@ Pixels that were not measured hold -1. Kernels work on rows ``first`` to ``last`
 can stop between bands.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from typing import Any

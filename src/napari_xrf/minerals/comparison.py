@@ -1,7 +1,5 @@
 """Two label maps of the same pixels: how far they agree, and where."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path

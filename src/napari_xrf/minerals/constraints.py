@@ -4,8 +4,6 @@ Chi-square over all bins forgives both, where hundreds of bins agree. Here the l
 family by family, all amounts free, and compared with what the mineral makes of each.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 

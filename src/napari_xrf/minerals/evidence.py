@@ -1,7 +1,5 @@
 """Why a pixel or a class has its mineral: measured, the two nearest candidates, the lines that decide."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO

@@ -4,8 +4,6 @@ A pixel is compared with the expected line intensities of compositions, their sc
 percent. Elements that were not mapped tell nothing, so that minerals that differ only in these are one class.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

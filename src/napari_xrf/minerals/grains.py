@@ -5,8 +5,6 @@ unknown, mostly halos along boundaries, and pores (resin, holes) make no grains.
 arrays: a map of noise has as many grains as pixels.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence

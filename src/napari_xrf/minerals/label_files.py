@@ -1,7 +1,5 @@
 """What is written of a label map: its files, modal table, picture and tables of grains."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from napari_xrf.core.abundances import Abundances

@@ -1,7 +1,5 @@
 """A picture of a label map with legend and scale bar."""
 
-from __future__ import annotations
-
 import math
 import textwrap
 from io import BytesIO

@@ -1,7 +1,5 @@
 """The phases of a map: from expected spectra to ends of mixing with names, and what pixels hold of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

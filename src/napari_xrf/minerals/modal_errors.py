@@ -1,7 +1,5 @@
 """Standard errors of the modes of a label map: of naming pixels, and of having seen only this much rock."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

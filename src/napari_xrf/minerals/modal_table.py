@@ -1,7 +1,5 @@
 """What a label map holds: the modal table of its classes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields

@@ -1,7 +1,5 @@
 """What an end of mixing is: compared with what is looked for and with the whole library."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Minerals of a library whose expected spectra are nearest to a measured one."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -6,8 +6,6 @@ are parted. Of these, spectra are chosen one by one: the one that explains most 
 their mixtures do not. A cluster that is a mixture of others is a phase only where it forms grains, not rims.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

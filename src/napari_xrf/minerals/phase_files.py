@@ -1,7 +1,5 @@
 """Files of phases: a table, and their spectra."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How much of each phase a pixel holds, when it is a mixture of the phases around it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

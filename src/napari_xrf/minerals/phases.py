@@ -5,8 +5,6 @@ Phases are found in the counts alone (:mod:`.phase_ends`); pixels are one of the
 not change the map.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

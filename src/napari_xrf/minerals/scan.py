@@ -7,8 +7,6 @@ covariance ``D/N + Σ u uᵀ`` with a diagonal D of counting and of small indepe
 identity; the same algebra as of a Gaussian process with a low-rank kernel).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What the classification of a map starts from: calibration, energy range, minerals, counts."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 

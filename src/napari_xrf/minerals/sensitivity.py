@@ -5,8 +5,6 @@ Such errors are the same in every pixel, so that the map itself tells them: a sm
 factor of each line family, which all classes share and which are held to 1 as loosely as such models deserve.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which minerals cannot be told apart at a number of counts, computed from their expected spectra."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Probabilities of minerals from likelihoods, their shares in the map and what lies around a pixel."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol

@@ -1,7 +1,5 @@
 """The whole job on one map: elements, their maps, quantities, phases, minerals, and what stayed unknown."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """The files of a survey: those of the single verbs, and the page that shows them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from napari_xrf import io

@@ -1,7 +1,5 @@
 """How much of each end a pixel holds: the amounts of a few candidates that make its counts most probable."""
 
-from __future__ import annotations
-
 import numba
 import numpy as np
 from numpy.typing import NDArray

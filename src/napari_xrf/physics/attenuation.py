@@ -7,8 +7,6 @@ absorption edge, and read by interpolation of the logarithms; that is within 0.1
 one of xraylib's two sources errs the other stands in, see docs/physics.md.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

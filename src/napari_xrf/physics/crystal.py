@@ -12,8 +12,6 @@ Grains are taken to be many and to lie at random, without extinction. Few or ori
 reflections several times stronger or weaker.
 """
 
-from __future__ import annotations
-
 import math
 from functools import cache
 

@@ -3,8 +3,6 @@
 D. Bote, F. Salvat, A. Jablonski, C. J. Powell, At. Data Nucl. Data Tables 95 (2009) 871.
 """
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

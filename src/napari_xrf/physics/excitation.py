@@ -1,7 +1,5 @@
 """From what a file says of a map's excitation to an instrument, and back; what it leaves open is guessed."""
 
-from __future__ import annotations
-
 import math
 import re
 from contextlib import suppress

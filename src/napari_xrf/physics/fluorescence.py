@@ -9,8 +9,6 @@ excitation is one more sweep. It agrees with the closed form for a thick homogen
 Fujino, Jpn. J. Appl. Phys. 5 (1966) 886).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

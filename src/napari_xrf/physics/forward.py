@@ -5,8 +5,6 @@ its own photons (1 photon, or those given); of an electron beam, 1 electron; in 
 of 1 sr. Only the shape of a spectrum matters to most callers, who scale it to their counts.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -3,8 +3,6 @@
 Everything here depends on the instrument alone and is kept between samples.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 

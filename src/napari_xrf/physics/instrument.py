@@ -1,7 +1,5 @@
 """Instruments: what excites, from where, through what, and what detects; presets in small TOML files."""
 
-from __future__ import annotations
-
 import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """An instrument as the TOML file that :func:`~napari_xrf.physics.instrument.load_instrument` reads."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import fields

@@ -1,7 +1,5 @@
 """Samples: one material or a stack of layers, thick or thin."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """How a real instrument departs from its model: a factor for each line family, from standards."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property

@@ -3,8 +3,6 @@
 Tubes and their spectra are in :mod:`napari_xrf.physics.source_tube`.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

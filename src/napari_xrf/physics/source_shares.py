@@ -1,7 +1,5 @@
 """What each part of a tube's spectrum makes of a sample's: scattered counts, and counts of families."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

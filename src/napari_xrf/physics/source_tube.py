@@ -4,8 +4,6 @@ Continuum: X-Ray Spectrom. 28 (1999) 255. K, L and M lines: the same, X-Ray Spec
 X-ray Anal. 49 (2006) 267, with our yields and xraylib's rates.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import cache

@@ -5,8 +5,6 @@ K: xraylib's yields. L and M: the relativistic Dirac-Hartree-Slater theory of Ch
 shell to shell, by radiation or Auger electrons, and line rates: xraylib.
 """
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Commands of napari's menus that are no docks."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import napari.viewer

@@ -1,7 +1,5 @@
 """One sentence to the user: what went wrong and what to do."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager

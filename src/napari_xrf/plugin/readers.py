@@ -1,7 +1,5 @@
 """What happens when napari opens a file: get-reader functions, which never raise."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial

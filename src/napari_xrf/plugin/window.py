@@ -1,7 +1,5 @@
 """Docks of a viewer's window, whoever opened them, their keys, and the settings that outlive it."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What happens when napari saves layers: label maps, element maps, maps of spectra and regions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Crystals of elements at room temperature; sources in ``crystals.csv``."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import cache

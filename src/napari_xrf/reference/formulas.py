@@ -1,7 +1,5 @@
 """Chemical formulas as people write them: brackets, hydrates, charges, and which dot is meant."""
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 

@@ -1,7 +1,5 @@
 """The mineral library: names, formulas, ranges of composition, densities and colours."""
 
-from __future__ import annotations
-
 import colorsys
 import math
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """The oxides in which analyses of rocks, glasses and soils are told, and atomic weights."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from fractions import Fraction
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """Pigments: what they are made of, their colour, and the paint layers that they make."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tables in CSV files, shipped ones and those that users write, and what is chosen from them by name."""
 
-from __future__ import annotations
-
 import csv
 import difflib
 import io

@@ -1,7 +1,5 @@
 """One verb on many files: each in a folder of its own, with a manifest that a second call goes on from."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import time

@@ -5,8 +5,6 @@ cores share a machine, and so that sums are made in the same order everywhere: t
 is imported here: a worker's libraries read their number of threads when they are imported.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import threading

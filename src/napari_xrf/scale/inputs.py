@@ -1,7 +1,5 @@
 """The files of a batch: files, folders, patterns and lists of them."""
 
-from __future__ import annotations
-
 import glob
 from collections.abc import Iterable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """manifest.jsonl: what a batch did, a line for each file when it ends; the last line of a file counts."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -4,8 +4,6 @@ A dataclass is stored as its name and fields, and made anew by its own construct
 dataclasses of this package can be named.
 """
 
-from __future__ import annotations
-
 import json
 import zipfile
 from collections.abc import Mapping

@@ -3,8 +3,6 @@
 A plan also locks calibration and elements over a series of maps.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a series of maps holds, a row for each map or region, and which maps stand out of it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

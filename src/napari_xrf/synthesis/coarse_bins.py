@@ -6,8 +6,6 @@ channels and given back to the channels by polynomials whose sums over the bins 
 approximated.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The few colours that a painting is made of."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Any
 

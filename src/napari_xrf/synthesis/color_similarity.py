@@ -1,7 +1,5 @@
 """How alike two colours are, from 0 to 1."""
 
-from __future__ import annotations
-
 from types import MappingProxyType
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Compiled steps 2 to 7 of the layers recipe, spectrum by spectrum."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import cache

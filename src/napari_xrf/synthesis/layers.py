@@ -16,8 +16,6 @@ the lines that can be seen from those that are only present.
 7. 30 000 multinomial counts, then a little of the tube's own spectrum and flat noise, as shares of the sum.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any

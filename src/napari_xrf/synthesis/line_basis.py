@@ -5,8 +5,6 @@ The basis is that of "Privileged bases for X-ray fluorescence spectra", García-
 29.9 keV, by rising energy.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """Synthetic maps of rocks: grain textures of known minerals, their spectra, and counts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any

@@ -6,8 +6,6 @@ an escape peak 2.96 keV below each; elements in random amounts over a substrate;
 classification (which elements) and regression (how many counts of each).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace

@@ -5,8 +5,6 @@ colour is a mixture of the pigments it resembles, and each pixel draws its count
 spectrum. Poisson and luminosity-dependent totals are that paper's own outlook.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, NamedTuple

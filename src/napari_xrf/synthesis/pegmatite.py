@@ -1,7 +1,5 @@
 """A synthetic lithium pegmatite: the sample map of demo and plugin."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Measured spectra of pigments with their colours, as the user keeps them."""
 
-from __future__ import annotations
-
 import csv
 import math
 from io import StringIO

@@ -1,7 +1,5 @@
 """The spectra of paint layers of pigments."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

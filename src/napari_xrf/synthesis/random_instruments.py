@@ -1,7 +1,5 @@
 """Instruments as laboratories have them, drawn at random: tubes, electron microscopes, beamlines."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Samples whose elements occur together: minerals, paints, alloys, glasses, rocks, and chance mixtures."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache

@@ -3,8 +3,6 @@
 The command line and the napari widget both call these, so the same seed gives the same counts in both.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path

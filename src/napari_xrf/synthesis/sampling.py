@@ -5,8 +5,6 @@ used as a counter. A pixel therefore has the same counts whether it is drawn alo
 another number of cores, and two maps of one seed have the same counts wherever their expectations agree.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from concurrent.futures import ThreadPoolExecutor

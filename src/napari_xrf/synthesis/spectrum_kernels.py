@@ -1,7 +1,5 @@
 """Compiled moves and additions of counts within one spectrum, float32: what distortions are made of."""
 
-from __future__ import annotations
-
 import math
 
 import numba

@@ -1,7 +1,5 @@
 """What lies under paint: panels, canvas, paper, plaster, and the grounds that prepare them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from types import MappingProxyType

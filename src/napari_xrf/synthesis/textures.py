@@ -1,7 +1,5 @@
 """Grain textures: which material lies where, down to parts of a pixel."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

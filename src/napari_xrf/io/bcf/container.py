@@ -4,8 +4,6 @@ Bruker stores maps in AidAim's Single File System (SFS). Nothing here trusts the
 leads somewhere is checked against the file's size before it is followed.
 """
 
-from __future__ import annotations
-
 import math
 import struct
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The counts of a .bcf, unpacked only where they are asked for."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The header of a .bcf: an XML document with the map's scale, the instrument, images and sum spectra."""
 
-from __future__ import annotations
-
 import binascii
 from dataclasses import dataclass
 from pathlib import Path

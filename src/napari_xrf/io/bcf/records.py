@@ -10,8 +10,6 @@ The format was worked out by P. Jokubauskas (HyperSpy, 2016).
 No loop reads outside the ``stop`` that it is given, whatever the record says.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, TypeVar
 

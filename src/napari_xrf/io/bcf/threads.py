@@ -1,7 +1,5 @@
 """Running the bands of a map on all cores, with progress and cancel."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar

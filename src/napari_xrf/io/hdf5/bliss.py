@@ -1,7 +1,5 @@
 """Scans of ESRF's BLISS: points in one row, and the map's shape only in the scan command."""
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Counts that stay in their HDF5 file and are read tile by tile, detectors summed on the way."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import prod

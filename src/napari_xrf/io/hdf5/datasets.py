@@ -1,7 +1,5 @@
 """The datasets of an HDF5 file of unknown layout that could be spectral maps."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import prod
 from typing import Any

@@ -1,7 +1,5 @@
 """What layouts tell beside their counts: HyperSpy's metadata, NeXus attributes, MAPS' override file."""
 
-from __future__ import annotations
-
 import contextlib
 import posixpath
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Opening HDF5 files that may be damaged, renamed or full of links to nowhere."""
 
-from __future__ import annotations
-
 import collections
 import contextlib
 import fnmatch

@@ -4,8 +4,6 @@ Texts stand in collections that begin with ``GCOL`` (HDF5 file format specificat
 takes no room sends the library into a loop without end.
 """
 
-from __future__ import annotations
-
 import struct
 import subprocess
 import sys

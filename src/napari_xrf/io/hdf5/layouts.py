@@ -6,8 +6,6 @@ in a scan command, axes that the file describes itself) is a function, in
 :mod:`napari_xrf.io.hdf5.location`. The rows follow the writing code of the programs they name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Where the counts of an HDF5 map are: by paths, or for layouts that a list of paths cannot describe."""
 
-from __future__ import annotations
-
 import posixpath
 import re
 from dataclasses import dataclass, replace

@@ -5,8 +5,6 @@ A path is absolute (``/MAPS/energy``, with ``*`` where names vary) or, when it d
 relative to the group that holds the counts (``energy``, ``../energy``). ``path@name`` means an attribute.
 """
 
-from __future__ import annotations
-
 import posixpath
 from collections.abc import Callable, Iterator
 from functools import partial

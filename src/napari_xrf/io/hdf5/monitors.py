@@ -1,7 +1,5 @@
 """What an HDF5 file holds for each pixel beside the spectra: the beam's intensity, count rates, times."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

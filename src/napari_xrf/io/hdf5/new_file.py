@@ -1,7 +1,5 @@
 """Writing HDF5 files where a disk may be full, which HDF5 itself does not survive."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path

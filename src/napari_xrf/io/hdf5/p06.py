@@ -4,8 +4,6 @@
 ``scan_N/pilctriggergenerator_01/*.nxs`` they belong to (structure as GeoPIXE reads it).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Spectral maps in HDF5 files of any known layout, or in a dataset that the user names."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial

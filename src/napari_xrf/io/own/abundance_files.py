@@ -1,7 +1,5 @@
 """Abundances as HDF5: ``/names`` (K) of the classes, ``/abundances`` (Y, X, K) parts of the pixels' areas."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import h5py

@@ -12,8 +12,6 @@ side by side and handed over as they are to be stored, so that any program with 
 them.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import zlib

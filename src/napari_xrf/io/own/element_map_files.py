@@ -11,8 +11,6 @@
     ``dy_um,dx_um`` where there is one row or column. The method and the source are not kept.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import json

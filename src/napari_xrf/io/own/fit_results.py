@@ -1,7 +1,5 @@
 """Element maps that other programs' fits left in HDF5: PyMca, PyXRF, XRF-Maps and Savu."""
 
-from __future__ import annotations
-
 import posixpath
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Maps as HyperSpy's .hspy, version 3.3 of its format; HyperSpy itself is not needed."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from napari_xrf.core.spectral_cube import SpectralCube

@@ -13,8 +13,6 @@
     Comment lines that begin with ``#`` and hold JSON, then ``y,x,label,name,confidence``, one line a pixel.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

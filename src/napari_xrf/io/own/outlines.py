@@ -1,7 +1,5 @@
 """Outlines of pixels: the polygons that run along their edges, with holes."""
 
-from __future__ import annotations
-
 from typing import TypeAlias
 
 import numpy as np

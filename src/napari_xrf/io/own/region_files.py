@@ -5,8 +5,6 @@ Coordinates are pixels, x then y, (0, 0) the outer corner of the first pixel, as
 QuPath looks for them. A region keeps its kind of shape, and the map's pixel size, for us.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Tables as CSV (UTF-8, LF)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any

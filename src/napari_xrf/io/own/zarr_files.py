@@ -5,8 +5,6 @@ with a name for each channel, their errors another in ``standard_errors``; label
 ``image-label``. What is ours alone stands in the attribute ``napari_xrf``.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import zlib

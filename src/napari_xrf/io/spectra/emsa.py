@@ -1,7 +1,5 @@
 """Spectra in the EMSA/MAS format (.msa, .emsa, .txt), ISO 22029: types Y and XY, and YY for detectors."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 from collections.abc import Mapping

@@ -6,8 +6,6 @@
     EMSA/MAS 1.0 (Egerton et al., Proc. EMSA 1991; ISO 22029), data type XY.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path

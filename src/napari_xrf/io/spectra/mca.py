@@ -8,8 +8,6 @@
     Ortec Maestro (``$DATA:``), also as PyMca writes it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from pathlib import Path

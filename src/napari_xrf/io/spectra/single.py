@@ -1,7 +1,5 @@
 """What all readers of spectra in text share: lines, numbers, element symbols, detectors summed, the cube."""
 
-from __future__ import annotations
-
 import codecs
 from collections.abc import Iterable, Sequence
 from pathlib import Path

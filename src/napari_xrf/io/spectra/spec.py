@@ -1,7 +1,5 @@
 """Scans of SPEC whose spectra stand in ``@A`` lines, as PyMca writes them too; meshes are maps."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

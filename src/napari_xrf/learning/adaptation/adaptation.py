@@ -7,8 +7,6 @@ Res. 17 (2016) 59), and while its predictions for the map have to stay the same 
 resolutions and doses, and become sure.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace

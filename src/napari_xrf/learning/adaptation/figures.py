@@ -1,7 +1,5 @@
 """What an adaptation is judged by: held-out spectra with truth, and the map's own without."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """How a model is adapted to a map. No torch here, so that forms and lists are instant."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from napari_xrf.core.parameters import Choices, Limits, parameters

@@ -1,7 +1,5 @@
 """Spectra of a map on a model's axis, and spectra as other calibrations would have recorded them."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

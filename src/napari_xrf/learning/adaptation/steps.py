@@ -1,7 +1,5 @@
 """The fine-tuning of an adaptation: labelled batches, their partners in the map, and the losses of both."""
 
-from __future__ import annotations
-
 import copy
 import math
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Judging a model: its figures on spectra whose truth is known, beside methods without learning."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 
 from napari_xrf.core.errors import InvalidInput

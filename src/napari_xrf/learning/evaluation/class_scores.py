@@ -1,7 +1,5 @@
 """One class of many: accuracy, confusion, precision and recall, and maps of classes pixel by pixel."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Stratified k-fold cross-validation of a training on labelled pixels of a map."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A plain fit of spectra of several elements: thin-film lines, substrates and a smooth background."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 

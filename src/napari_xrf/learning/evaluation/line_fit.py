@@ -1,7 +1,5 @@
 """A plain fit of the spectra of "Privileged bases": line families at several resolutions and calibrations."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

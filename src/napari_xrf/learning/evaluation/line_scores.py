@@ -5,8 +5,6 @@ correlation of predictions and labels, sensitivity, specificity, "guess ratio" (
 all pairs of a spectrum and a line.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

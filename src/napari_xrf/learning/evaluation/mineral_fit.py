@@ -1,7 +1,5 @@
 """The Poisson-likelihood classifier on single spectra: the bar for networks of minerals."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

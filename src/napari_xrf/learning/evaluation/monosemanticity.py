@@ -4,8 +4,6 @@ García-Avello Bofías et al. (EasyChair preprint, December 2024) expect a code 
 line to be free of superposition (Elhage et al., arXiv:2209.10652): a unit fires only with its line.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

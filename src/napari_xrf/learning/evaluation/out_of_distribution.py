@@ -1,7 +1,5 @@
 """Out-of-distribution spectra, such as a model has never seen the like of, and whether it notices."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any

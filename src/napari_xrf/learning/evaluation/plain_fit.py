@@ -1,7 +1,5 @@
 """Plain non-negative least squares of many single spectra: the bar for networks of lines and elements."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

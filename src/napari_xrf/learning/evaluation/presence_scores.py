@@ -1,7 +1,5 @@
 """A yes or no for each name: decisions and ranking against the truth."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Temperature and thresholds that turn logits into probabilities and decisions, and how far these hold."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """How close predicted amounts and reconstructed spectra come to the true ones."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What an evaluation finds: tables, curves and notes, as JSON, as text and as pictures."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

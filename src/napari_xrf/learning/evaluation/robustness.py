@@ -1,7 +1,5 @@
 """How a model's figures change with one property of the spectra, all others held."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

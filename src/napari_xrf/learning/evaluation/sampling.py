@@ -1,7 +1,5 @@
 """Samples to judge a model on, from a file or its own source, in the order of its outputs; and asking it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

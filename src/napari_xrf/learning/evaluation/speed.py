@@ -1,7 +1,5 @@
 """How quick a model is on this machine, and how much memory it needs."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What the mineral networks share: their convolutions, their head and the hyper-parameters of both."""
 
-from __future__ import annotations
-
 from typing import Annotated, Protocol
 
 import torch

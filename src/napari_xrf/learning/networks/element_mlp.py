@@ -1,7 +1,5 @@
 """A perceptron for elements on any silicon drift detector, told what is known of the instrument."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import numpy as np

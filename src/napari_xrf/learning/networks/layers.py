@@ -1,7 +1,5 @@
 """Parts that several networks are made of."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

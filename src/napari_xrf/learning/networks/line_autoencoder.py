@@ -8,8 +8,6 @@ lives in outer layers:
     spectrum → outer encoder → (code, instrument) → columns of the lines → outer decoder → spectrum
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

@@ -4,8 +4,6 @@ García-Avello Bofías, Bombini, Ruberto & Taccetti, EasyChair preprint, Decembe
 units, 556 lines.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from torch import Tensor, nn

@@ -4,8 +4,6 @@ Marikkar et al., arXiv:2307.07263, for spectra as in Zarębski's poster (AGH Kra
 to the data tokens, and each one's output tells presence and amount of its element.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

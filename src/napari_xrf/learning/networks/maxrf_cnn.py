@@ -5,8 +5,6 @@ convolution of five channels, ReLU and pooling by two, then two more convolution
 gain and a bias for each output.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

@@ -1,7 +1,5 @@
 """The baseline of the exposé "Deep learning techniques for mineral analysis": plain convolutions."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from napari_xrf.learning.description import ModelDescription

@@ -1,7 +1,5 @@
 """The mineral classifier with lightweight self-attention over the energy axis."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

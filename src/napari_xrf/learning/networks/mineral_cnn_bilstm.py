@@ -1,7 +1,5 @@
 """The mineral classifier with a bidirectional LSTM that reads the convolutions' features along the energy."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

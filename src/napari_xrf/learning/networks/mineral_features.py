@@ -1,7 +1,5 @@
 """A classifier of minerals that sees the features of an unsupervised network, and nothing else."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

@@ -1,7 +1,5 @@
 """Principal components as a network: features and denoised spectra, for comparison and as a first layer."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

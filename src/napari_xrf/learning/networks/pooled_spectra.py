@@ -4,8 +4,6 @@ What stands above its sides, in standard errors, is an input beside the spectrum
 thousandth of the highest one, and as sure.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor, nn

@@ -3,8 +3,6 @@
 Kingma & Welling, arXiv:1312.6114, with a weight β of the prior as in Higgins et al. (ICLR 2017).
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

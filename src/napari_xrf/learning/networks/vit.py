@@ -3,8 +3,6 @@
 Dosovitskiy et al., arXiv:2010.11929, adapted to one dimension as in Zarębski's poster (AGH Kraków).
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

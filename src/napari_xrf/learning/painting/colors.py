@@ -1,7 +1,5 @@
 """Colours as paints mix them, on arrays and on tensors alike: sRGB, reflectance, absorption, CIELAB."""
 
-from __future__ import annotations
-
 from typing import Any, TypeVar
 
 import numpy as np

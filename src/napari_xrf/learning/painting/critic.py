@@ -1,7 +1,5 @@
 """What trains the painting generator and is not shipped: its discriminator, and its anchor, an encoder."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm

@@ -1,7 +1,5 @@
 """What a training of the painting generator leaves in its folder: weights, losses and the model card."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict

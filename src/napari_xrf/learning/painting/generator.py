@@ -5,8 +5,6 @@ mixed by mass what a painter with these pigments may have used for the colour, a
 which share of the counts each then stands in the spectrum. Its noise chooses among paints of the same colour.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

@@ -6,8 +6,6 @@ chooses among the paints of that colour. The *emission* network tells with which
 pigment's spectrum then stands in the mixture's.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

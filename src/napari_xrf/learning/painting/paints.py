@@ -4,8 +4,6 @@ What the painting generator learns from. The colour of a mixture comes from a mi
 the forward model of the mixed layer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal
 

@@ -6,8 +6,6 @@ paint must come back from it (a variational autoencoder); paints from random noi
 discriminator (hinge loss) and have the colour that was asked for (Larsen et al., arXiv:1512.09300).
 """
 
-from __future__ import annotations
-
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping

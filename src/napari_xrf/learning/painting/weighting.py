@@ -1,7 +1,5 @@
 """Paintings whose pigments the painting generator may choose. No torch until it does."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

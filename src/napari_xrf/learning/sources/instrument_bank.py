@@ -3,8 +3,6 @@
 Made once, and kept in the user's cache.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Spectra of elements in layers, with the presence of 556 emission lines: what line networks learn from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Expected spectra of mineral classes over their ranges, and of strangers that are none of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Spectra of minerals over their ranges, and of what is none of them: what mineral networks learn from."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Spectra of several elements on a substrate: what networks for elements and their counts learn from."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any

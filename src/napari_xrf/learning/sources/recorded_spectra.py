@@ -1,7 +1,5 @@
 """What an instrument records of expected spectra: stray lines, distortions, what a file states."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

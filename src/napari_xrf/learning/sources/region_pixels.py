@@ -1,7 +1,5 @@
 """The labelled pixels of a map as a set of spectra: gathered once, split once, kept in a file."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which labelled pixels train and which judge: split class by class, in blocks of the map."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Spectra with their truth from a file: what networks are judged on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

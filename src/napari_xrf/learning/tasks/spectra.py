@@ -1,7 +1,5 @@
 """The task "spectra": features of spectra, and the spectra made from them again."""
 
-from __future__ import annotations
-
 from napari_xrf.learning.description import ProbabilityCalibration
 from napari_xrf.learning.evaluation.results import Assessment
 from napari_xrf.learning.tasks.task import Task

@@ -4,8 +4,6 @@ Silicon drift detectors and gas electron multipliers differ only in their number
 the sensitive volume, their spread, and electronic noise.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache

@@ -7,8 +7,6 @@ Auger electron of the K shell stays: a shelf above the binding energy, after F. 
 Spectrom. 38 (2009) 312, but flat and with one scale for the electrons' range.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import NamedTuple
 

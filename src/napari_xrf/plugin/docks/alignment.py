@@ -1,7 +1,5 @@
 """The Align pictures dock: a photograph or electron image laid on a map by points seen in both."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

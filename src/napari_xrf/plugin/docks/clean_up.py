@@ -1,7 +1,5 @@
 """The Clean up labels dock: a form over the steps of :mod:`napari_xrf.minerals.cleanup`."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The Compose maps dock: maps as one picture in colours, and maps computed from maps."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import napari.viewer

@@ -1,7 +1,5 @@
 """The life of a dock: its place, one job at a time, what it follows, and nothing left when it is closed."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress

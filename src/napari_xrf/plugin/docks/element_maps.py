@@ -1,7 +1,5 @@
 """The Element maps dock: find elements, choose some, map them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from typing import Any

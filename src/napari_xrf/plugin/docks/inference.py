@@ -1,7 +1,5 @@
 """The Model inference dock: what a network says of a region at once, and of the whole map on demand."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from functools import partial
 from pathlib import Path

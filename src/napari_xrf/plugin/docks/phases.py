@@ -1,7 +1,5 @@
 """The Phases dock: find the phases of a map without a library, see what they are, and name them."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The Preparation dock: a map recalibrated, binned, cropped, normalised and so on, as a new layer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial

@@ -1,7 +1,5 @@
 """The Quantities dock: weight percent of a map, of regions or classes of it, and of every pixel."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial

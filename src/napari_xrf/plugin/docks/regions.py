@@ -1,7 +1,5 @@
 """The Regions dock: every region and class by every element, as a table and a file."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path

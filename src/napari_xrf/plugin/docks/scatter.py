@@ -1,7 +1,5 @@
 """The Scatter dock: two maps against each other; a loop drawn there is a class of a label map here."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from typing import Any

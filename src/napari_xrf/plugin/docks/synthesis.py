@@ -1,7 +1,5 @@
 """The Generate synthetic data dock: four recipes, a preview of one spectrum, and the result as layers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path

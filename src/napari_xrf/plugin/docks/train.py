@@ -1,7 +1,5 @@
 """The Train dock: networks are trained, tuned and adapted here, with their losses as they fall."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """The classes of a label map: table, legend, and where they are named, coloured, merged and selected."""
 
-from __future__ import annotations
-
 import math
 from functools import partial
 from typing import Any

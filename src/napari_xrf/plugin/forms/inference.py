@@ -1,7 +1,5 @@
 """What is asked of a model: its outputs, and when something counts as present."""
 
-from __future__ import annotations
-
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSlider
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget

@@ -1,7 +1,5 @@
 """Lists of the layers that a dock can work on; others are not offered."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

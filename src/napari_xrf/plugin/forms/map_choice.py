@@ -1,7 +1,5 @@
 """The choice of a map of spectra, and what docks do with it: work on it, find its elements, draw regions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

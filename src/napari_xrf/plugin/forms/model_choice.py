@@ -1,7 +1,5 @@
 """Models to choose from: shipped ones by name, and weights files that were trained or opened in a viewer."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary

@@ -1,7 +1,5 @@
 """A page of forms that scrolls, as the docks' tabs are, and the tabs over a plot."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

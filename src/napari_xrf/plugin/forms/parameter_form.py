@@ -1,7 +1,5 @@
 """Forms made from parameter dataclasses: one row for each field, with what is wrong with it below."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar

@@ -1,7 +1,5 @@
 """Buttons, boxes, labels, rows and columns of them, as the docks use them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from qtpy.QtWidgets import (

@@ -1,7 +1,5 @@
 """What is chosen of a training recipe: options of the network, synthetic spectra, the user's own regions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

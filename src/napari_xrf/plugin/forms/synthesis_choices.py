@@ -1,7 +1,5 @@
 """Choices of files, presets and distortions, for the Generate dock; what is wrong stands below each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any

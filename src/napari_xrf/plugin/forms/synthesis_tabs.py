@@ -1,7 +1,5 @@
 """The four tabs of the Generate dock: each collects what its recipe takes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import replace

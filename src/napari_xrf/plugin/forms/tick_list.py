@@ -1,7 +1,5 @@
 """Lists of names to tick."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The three tabs of the Train dock: train a recipe, tune its hyper-parameters, adapt a model to a map."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any

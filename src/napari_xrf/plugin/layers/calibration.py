@@ -1,7 +1,5 @@
 """The calibration of a layer's map: made once, in the worker that needs it first, for all docks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

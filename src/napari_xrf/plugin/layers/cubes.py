@@ -4,8 +4,6 @@ A cube keeps its energies last in memory; napari broadcasts two-dimensional laye
 gets the same counts as a view (E, Y, X).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Element maps as one image layer per line family, and back."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any

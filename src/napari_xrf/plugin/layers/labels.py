@@ -1,7 +1,5 @@
 """Label maps as napari's Labels layers, and back, hand-drawn ones included."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

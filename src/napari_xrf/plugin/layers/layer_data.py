@@ -3,8 +3,6 @@
 Every layer gets its units from here: napari ignores the units of all layers as soon as one has other ones.
 """
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """A legend on the canvas: names beside points in their colours, above a map."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

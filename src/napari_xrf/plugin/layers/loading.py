@@ -1,7 +1,5 @@
 """After opening: what is seen of a map first, and decoding a lazily read one in the background."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

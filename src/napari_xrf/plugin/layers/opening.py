@@ -1,7 +1,5 @@
 """Files and samples that are read behind the window: a layer stands for each until it is there."""
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Callable
 from functools import partial

@@ -1,7 +1,5 @@
 """Spectra of all drawn regions of a viewer, followed while they are dragged."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What napari shows of synthetic data: the map, and its truth as label and element layers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

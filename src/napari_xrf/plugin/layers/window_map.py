@@ -1,7 +1,5 @@
 """The map of an energy window, as a layer that follows the window."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

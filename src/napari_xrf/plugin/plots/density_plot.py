@@ -1,7 +1,5 @@
 """A density plot of two maps with a lasso; knows Qt, but not napari."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

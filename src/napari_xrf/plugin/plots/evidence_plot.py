@@ -1,7 +1,5 @@
 """Why something has its mineral, drawn: the spectrum, the two nearest candidates, the lines that decide."""
 
-from __future__ import annotations
-
 import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDialog, QWidget

@@ -1,7 +1,5 @@
 """Losses of a training against its epochs; knows Qt, but not napari."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

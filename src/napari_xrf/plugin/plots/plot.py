@@ -1,7 +1,5 @@
 """What the docks' plots have in common: axes, a legend, a line of text below, and the window's colours."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from qtpy.QtCore import QSize, Qt

@@ -1,7 +1,5 @@
 """Maps along a drawn line, as curves in a window of their own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A plot of spectra with emission lines and an energy window; knows Qt, but not napari."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
