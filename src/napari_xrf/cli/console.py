@@ -27,14 +27,8 @@ class Answer:
 class Console:
     """Standard output for results, standard error for progress and messages.
 
-    Parameters
-    ----------
-    json
-        Print answers as JSON.
-    quiet
-        Show no progress.
-    command
-        What the user typed, for reports.
+    ``json``: print answers as JSON. ``quiet``: show no progress. ``command``: what the user typed, for
+    reports.
     """
 
     def __init__(self, *, json: bool = False, quiet: bool = False, command: str = "") -> None:

@@ -66,12 +66,7 @@ class Loads(Protocol):
 class RowBand:
     """Some rows of counts, read when asked for.
 
-    Parameters
-    ----------
-    counts
-        (Y, X, E), all of them.
-    rows
-        First row and the one after the last.
+    ``counts``: (Y, X, E), all of them. ``rows``: first row and the one after the last.
     """
 
     def __init__(self, counts: Counts, rows: slice) -> None:

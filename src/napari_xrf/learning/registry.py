@@ -56,10 +56,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 def architecture(name: str) -> Architecture:
     """Return an architecture by name.
 
-    Raises
-    ------
-    InvalidInput
-        When there is none of that name.
+    Raises InvalidInput when there is none of that name.
     """
     check_name("network", name, ARCHITECTURES)
     return ARCHITECTURES[name]

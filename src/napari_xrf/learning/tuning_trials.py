@@ -48,14 +48,9 @@ class _NoFigure(InvalidInput):
 class Search:
     """One study on one recipe, in a folder; see :func:`~napari_xrf.learning.tuning.tune`.
 
-    Its first candidate is the recipe's own values; what a kill interrupted is the next one.
-
-    Raises
-    ------
-    FileError
-        When the study's file cannot be used.
-    InvalidInput
-        When it holds another search, or optuna is not installed.
+    Its first candidate is the recipe's own values; what a kill interrupted is the next one. Raises FileError
+    when the study's file cannot be used. Raises InvalidInput when it holds another search, or optuna is not
+    installed.
     """
 
     recipe: TrainingRecipe

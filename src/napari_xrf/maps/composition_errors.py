@@ -28,14 +28,9 @@ _LEAST = 1e-7  # weight fraction below which a limit's slope is taken
 def quantities_of(solution: Solution, by: float | None = None, light: float = 0.0) -> tuple[Quantity, ...]:
     """Return the quantities with their errors, by rising atomic number.
 
-    Parameters
-    ----------
-    solution
-        A composition.
-    by
-        What weight fractions are multiplied with where they are those of the dose, not normalised to 1.
-    light
-        Weight fraction of matter without lines that there may be, where they are normalised.
+    ``solution``: a composition. ``by``: what weight fractions are multiplied with where they are those of the
+    dose, not normalised to 1. ``light``: weight fraction of matter without lines that there may be, where
+    they are normalised.
     """
     bound = {element: solution.recipe.bound(element) for element in solution.families}
     unseen = _unseen(solution)

@@ -142,10 +142,7 @@ def inverse_of(normal: Array) -> Array:
 def _solve(normal: Array, onto: Array) -> tuple[Array, Array]:
     """Minimise xᵀNx - 2bᵀx over x ≥ 0.
 
-    Returns
-    -------
-    solution : (K,)
-    covariance : (K, K) of the unbounded problem
+    Returns ``solution``: (K,), ``covariance``: (K, K) of the unbounded problem.
     """
     covariance = inverse_of(normal)
     free = covariance @ onto
@@ -160,12 +157,7 @@ def _solve(normal: Array, onto: Array) -> tuple[Array, Array]:
 class Linear:
     """The problem in the amplitudes of active columns alone, and what other columns would add to it.
 
-    Parameters
-    ----------
-    seen
-        All columns.
-    active
-        (A,) which of them are in the fit.
+    ``seen``: all columns. ``active``: (A,) which of them are in the fit.
     """
 
     def __init__(self, seen: Projected, active: Index) -> None:

@@ -142,14 +142,8 @@ def weigh(
 ) -> dict[int, Evidence]:
     """Return what speaks for each element of the best content, by its position in the pool.
 
-    Parameters
-    ----------
-    spectrum, best
-        What was fitted, and the likeliest content.
-    moves
-        Contents near it and their gain in log-odds, to first order.
-    tried
-        Contents that were fitted, which tells more.
+    ``spectrum``, ``best``: what was fitted, and the likeliest content. ``moves``: contents near it and their
+    gain in log-odds, to first order. ``tried``: contents that were fitted, which tells more.
     """
     weighed = {}
     for position in sorted(best.content.elements):

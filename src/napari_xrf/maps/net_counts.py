@@ -68,14 +68,8 @@ def net_counts(
 ) -> dict[str, NetCounts]:
     """Return the net counts of the families of elements in a spectrum, by family.
 
-    Parameters
-    ----------
-    part
-        A spectrum, as :func:`region_of` gives it.
-    elements
-        Symbols.
-    continuum
-        (E,) its shape, see :func:`continuum_of`; otherwise the spectrum between its peaks tells.
+    ``part``: a spectrum, as :func:`region_of` gives it. ``elements``: symbols. ``continuum``: (E,) its shape,
+    see :func:`continuum_of`; otherwise the spectrum between its peaks tells.
     """
     shape = None if continuum is None else coarse(continuum, part.setting)[0]
     spectrum, setting = coarse(part.sum_spectrum, part.setting)

@@ -82,12 +82,7 @@ def elements_of(
     """Return the elements to quantify, those found where none are named, and what is to be said of them.
 
     Under electrons samples are coated with carbon, and collect it: what is found is counted only where it is
-    named, or makes more of the spectrum.
-
-    Raises
-    ------
-    InvalidInput
-        When there are none.
+    named, or makes more of the spectrum. Raises InvalidInput when there are none.
     """
     if elements is not None:
         wanted, told = tuple(elements), tuple[str, ...]()

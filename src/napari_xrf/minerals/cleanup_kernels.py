@@ -193,18 +193,9 @@ def settle(
     Energy is minus the logarithm of a class's probability, plus ``strength`` for each of eight neighbours of
     another class, diagonal ones by 1/√2. Classes change in place (iterated conditional modes).
 
-    Parameters
-    ----------
-    began, sure
-        (Y, X) the class that a pixel had at first, and how probable it was; the other classes share the rest.
-    probability
-        (Y, X, K) of all classes, in their place; (0, 0, 0) where it is not known.
-    free
-        (K,) whether pixels of a class may move.
-
-    Returns
-    -------
-    How many pixels moved.
+    ``began``, ``sure``: (Y, X) the class that a pixel had at first, and how probable it was; the other
+    classes share the rest. ``probability``: (Y, X, K) of all classes, in their place; (0, 0, 0) where it is
+    not known. ``free``: (K,) whether pixels of a class may move. Returns how many pixels moved.
     """
     rows, columns = classes.shape
     known = probability.shape[2] > 0

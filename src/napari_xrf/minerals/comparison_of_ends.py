@@ -91,12 +91,8 @@ class Mean:
 class Comparison:
     """Compares mean spectra with expected ones; keeps what it prepared of single compositions.
 
-    Parameters
-    ----------
-    expected
-        Spectra, as the map's sensitivity shows them.
-    covariance
-        Of the logarithms of that sensitivity, where it is not known.
+    ``expected``: spectra, as the map's sensitivity shows them. ``covariance``: of the logarithms of that
+    sensitivity, where it is not known.
     """
 
     def __init__(self, expected: Expected, covariance: NDArray[np.float64] | None = None) -> None:

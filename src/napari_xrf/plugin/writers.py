@@ -21,12 +21,7 @@ MAP_ENDINGS = (".h5", ".maps.ome.tif", ".maps.csv")
 def write_labels(path: str, layers: Sequence[LayerData]) -> list[str]:
     """Write the Labels layer among ``layers`` with its class table; returns the written path.
 
-    Raises
-    ------
-    InvalidInput
-        When the layer is no label map.
-    FileError
-        When the file cannot be written.
+    Raises InvalidInput when the layer is no label map. Raises FileError when the file cannot be written.
     """
     from napari_xrf import io
 

@@ -100,10 +100,7 @@ def read_table(path: Path, required: Sequence[str] = ()) -> list[tuple[int, dict
 def number_of(text: str, column: str) -> float:
     """Return a number written with a point or a comma.
 
-    Raises
-    ------
-    InvalidInput
-        When it is none.
+    Raises InvalidInput when it is none.
     """
     found = _NUMBER.fullmatch(text.strip())
     if not found or found[2]:

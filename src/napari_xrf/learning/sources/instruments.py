@@ -140,12 +140,8 @@ def make(
 ) -> InstrumentSource:
     """Return the source on some random instruments.
 
-    Parameters
-    ----------
-    instruments, samples, seed
-        How many, how many samples on each, and of which seed; those of another seed judge a training.
-    counts
-        Fewest and most of a spectrum.
+    ``instruments``, ``samples``, ``seed``: how many, how many samples on each, and of which seed; those of
+    another seed judge a training. ``counts``: fewest and most of a spectrum.
     """
     banks = make_banks(instruments, samples, seed, progress)
     low, high = counts

@@ -24,12 +24,7 @@ class SharedSource:
     """Draws a share of its spectra from one source and the rest from another; itself a source.
 
     Both are of the same task and on the same axis. The names are the first source's, then those that only the
-    second one has; equal names are one output.
-
-    Raises
-    ------
-    InvalidInput
-        When tasks or axes differ.
+    second one has; equal names are one output. Raises InvalidInput when tasks or axes differ.
     """
 
     first: Source

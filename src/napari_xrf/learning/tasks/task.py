@@ -107,10 +107,7 @@ def validation_figures(name: TaskName, outputs: Tensors, targets: Tensors) -> di
 def wanted(targets: Tensors, name: str) -> Tensor:
     """Return what a network is to give.
 
-    Raises
-    ------
-    InvalidInput
-        When the spectra do not have it.
+    Raises InvalidInput when the spectra do not have it.
     """
     if name not in targets:
         raise InvalidInput(f"the spectra have no {name!r} to learn from")

@@ -41,10 +41,7 @@ class Dock(QWidget):  # type: ignore[misc]
     Whatever of a dock listens to the viewer says so with :meth:`follow`, :meth:`throttled` or
     :meth:`when_closed`; then closing the dock, which stops its job, ends that too.
 
-    Parameters
-    ----------
-    viewer
-        The viewer whose layers it works on.
+    ``viewer``: the viewer whose layers it works on.
     """
 
     title = ""

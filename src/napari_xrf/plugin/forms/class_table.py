@@ -24,12 +24,7 @@ _HINT = "Select a row to paint with its class; double-click to rename or recolou
 class ClassTable(Table):
     """The classes of the chosen label map, with their colours and percentages; see :class:`LabelsChoice`.
 
-    Parameters
-    ----------
-    dock
-        Whose life it shares.
-    labels
-        The choice of the label map; it must watch :data:`TABLED`.
+    ``dock``: whose life it shares. ``labels``: the choice of the label map; it must watch :data:`TABLED`.
     """
 
     def __init__(self, dock: Dock, labels: LabelsChoice) -> None:

@@ -39,10 +39,7 @@ class ModelShelf(QObject):  # type: ignore[misc]
     def add(self, path: str | Path) -> Path:
         """Offer a weights file, or say anew that it was written.
 
-        Raises
-        ------
-        FileError
-            When it is none of ours; it is not offered then.
+        Raises FileError when it is none of ours; it is not offered then.
         """
         file = Path(path).resolve()
         read_description(file)
@@ -66,10 +63,7 @@ _shelves: WeakKeyDictionary[Any, ModelShelf] = WeakKeyDictionary()
 class ModelChoice(QWidget):  # type: ignore[misc]
     """Shipped models by name, models trained or opened in this viewer, and a button for a weights file.
 
-    Parameters
-    ----------
-    dock
-        The dock whose viewer's shelf is offered too.
+    ``dock``: the dock whose viewer's shelf is offered too.
     """
 
     chosen = Signal(object)
@@ -101,10 +95,7 @@ class ModelChoice(QWidget):  # type: ignore[misc]
     def description(self) -> ModelDescription | None:
         """Return what the chosen model is, None without one.
 
-        Raises
-        ------
-        FileError
-            When its weights file is damaged or gone.
+        Raises FileError when its weights file is damaged or gone.
         """
         return read_description(self.model()) if self.model() else None
 

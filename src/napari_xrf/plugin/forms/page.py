@@ -64,14 +64,8 @@ class Page(QScrollArea):  # type: ignore[misc]
 class TabsOverPlot(QSplitter):  # type: ignore[misc]
     """Pages in tabs, and below them a plot that is hidden until there is something to draw.
 
-    Parameters
-    ----------
-    pages
-        Titles and pages.
-    plot
-        The plot.
-    share
-        Its height in pixels at first; the bar above it moves.
+    ``pages``: titles and pages. ``plot``: the plot. ``share``: its height in pixels at first; the bar above
+    it moves.
     """
 
     def __init__(self, pages: Iterable[tuple[str, QWidget]], plot: QWidget, share: int) -> None:
@@ -96,12 +90,7 @@ class TabsOverPlot(QSplitter):  # type: ignore[misc]
 class BesideOrBelow(QSplitter):  # type: ignore[misc]
     """A plot and its controls: beside each other where there is width, below each other where there is not.
 
-    Parameters
-    ----------
-    plot
-        The plot, which takes what is left.
-    controls
-        Scroll where they have not enough room.
+    ``plot``: the plot, which takes what is left. ``controls``: scroll where they have not enough room.
     """
 
     def __init__(self, plot: QWidget, controls: QLayout) -> None:

@@ -34,14 +34,8 @@ class Judgement(Generic[T]):
 def judge(base: T, values: Mapping[str, Any], errors: Mapping[str, str] | None = None) -> Judgement[T]:
     """Put values into a dataclass, and find the fields that it does not take.
 
-    Parameters
-    ----------
-    base
-        A valid instance, with the values of all fields that are not in ``values``.
-    values
-        Field → value.
-    errors
-        Fields whose text could not be read.
+    ``base``: a valid instance, with the values of all fields that are not in ``values``. ``values``: field →
+    value. ``errors``: fields whose text could not be read.
     """
     wrong = dict(errors or {})
     try:
@@ -118,12 +112,7 @@ class ErrorLabel(QLabel):  # type: ignore[misc]
 class FieldRow(QWidget):  # type: ignore[misc]
     """The editors of one field.
 
-    Parameters
-    ----------
-    field
-        What is edited.
-    suggested
-        What an optional field starts with when it is switched on.
+    ``field``: what is edited. ``suggested``: what an optional field starts with when it is switched on.
     """
 
     changed = Signal()
@@ -158,10 +147,7 @@ class FieldRow(QWidget):  # type: ignore[misc]
     def value(self) -> Any:
         """Return the value.
 
-        Raises
-        ------
-        InvalidInput
-            When a number cannot be read.
+        Raises InvalidInput when a number cannot be read.
         """
         if self.switch is not None and not self.switch.value:
             return None
@@ -202,14 +188,9 @@ class FieldRow(QWidget):  # type: ignore[misc]
 class ParameterForm(QWidget, Generic[T]):  # type: ignore[misc]
     """A form over a parameter dataclass.
 
-    Parameters
-    ----------
-    base
-        The values that it starts with, and keeps for the fields that it leaves out.
-    skip
-        Fields that get no row.
-    suggested
-        Another instance: with what optional fields start when they are switched on.
+    ``base``: the values that it starts with, and keeps for the fields that it leaves out. ``skip``: fields
+    that get no row. ``suggested``: another instance: with what optional fields start when they are switched
+    on.
     """
 
     changed = Signal()
@@ -235,10 +216,7 @@ class ParameterForm(QWidget, Generic[T]):  # type: ignore[misc]
     def value(self) -> T:
         """Return the dataclass that the form shows.
 
-        Raises
-        ------
-        InvalidInput
-            When a field is wrong; the message names it.
+        Raises InvalidInput when a field is wrong; the message names it.
         """
         if self.judgement.value is None:
             raise InvalidInput(self.problem())

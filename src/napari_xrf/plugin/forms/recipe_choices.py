@@ -56,10 +56,7 @@ class NetworkChoice(QWidget):  # type: ignore[misc]
     def value(self) -> dict[str, Any]:
         """Return the options by name.
 
-        Raises
-        ------
-        InvalidInput
-            When the text is no list of assignments.
+        Raises InvalidInput when the text is no list of assignments.
         """
         return read_settings(self.text.text().split())
 
@@ -173,10 +170,7 @@ class SyntheticChoice(QWidget):  # type: ignore[misc]
 class RegionsChoice(QWidget):  # type: ignore[misc]
     """The user's own labelled regions: a label layer on a map, alone or mixed with synthetic spectra.
 
-    Parameters
-    ----------
-    dock
-        The dock whose viewer's layers are offered.
+    ``dock``: the dock whose viewer's layers are offered.
     """
 
     changed = Signal()
@@ -235,10 +229,7 @@ class RegionsChoice(QWidget):  # type: ignore[misc]
     def value(self) -> OwnRegions | None:
         """Return the regions, None where they are not wanted.
 
-        Raises
-        ------
-        InvalidInput
-            When map or labels are missing, or the layers are none.
+        Raises InvalidInput when map or labels are missing, or the layers are none.
         """
         if not self.wanted:
             return None

@@ -118,12 +118,8 @@ class FileChoice(QWidget):  # type: ignore[misc]
 class DistortionsChoice(QWidget):  # type: ignore[misc]
     """A choice of sets above a form in which each distortion is switched and shaped.
 
-    Parameters
-    ----------
-    typical
-        What stands under that name for the recipe.
-    chosen
-        The set to start with: ``"none"`` or ``"typical"``.
+    ``typical``: what stands under that name for the recipe. ``chosen``: the set to start with: ``"none"`` or
+    ``"typical"``.
     """
 
     changed = Signal()
@@ -154,10 +150,7 @@ class DistortionsChoice(QWidget):  # type: ignore[misc]
     def value(self) -> Distortions | None:
         """Return the distortions, None where all are off.
 
-        Raises
-        ------
-        InvalidInput
-            When a range is wrong.
+        Raises InvalidInput when a range is wrong.
         """
         chosen = self.form.value()
         return None if chosen == Distortions() else chosen

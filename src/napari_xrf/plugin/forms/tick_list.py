@@ -17,10 +17,7 @@ _EMPTY_BOX = "QListView::indicator:unchecked { border: 1px solid #8a8a8a; border
 class TickBoxes(QListWidget):  # type: ignore[misc]
     """Names to tick, one below the other; ``itemChanged`` tells of a tick.
 
-    Parameters
-    ----------
-    hint
-        The tooltip of the list.
+    ``hint``: the tooltip of the list.
     """
 
     def __init__(self, hint: str = "") -> None:

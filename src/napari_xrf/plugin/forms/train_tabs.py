@@ -26,10 +26,7 @@ _FIRST = "mineral-cnn"  # learns from regions too, and trains in minutes
 class TrainTab(Page):
     """Which network learns what, and how long.
 
-    Parameters
-    ----------
-    dock
-        The dock whose viewer's maps and labels can be learned.
+    ``dock``: the dock whose viewer's maps and labels can be learned.
     """
 
     title = action = "Train"
@@ -62,10 +59,7 @@ class TrainTab(Page):
     def chosen(self) -> TrainingRecipe:
         """Return the recipe with everything that the forms say.
 
-        Raises
-        ------
-        InvalidInput
-            When a value is wrong.
+        Raises InvalidInput when a value is wrong.
         """
         recipe = replace(self.base(), network=self.network.value(), options=self.options.value())
         return recipe if self.regions.alone else self.synthetic.applied_to(recipe)
@@ -146,10 +140,7 @@ class TuneTab(Page):
 class AdaptTab(Page):
     """Adaptation of a model to an unlabelled map.
 
-    Parameters
-    ----------
-    dock
-        The dock whose viewer's maps are offered.
+    ``dock``: the dock whose viewer's maps are offered.
     """
 
     title = action = "Adapt"
@@ -181,10 +172,7 @@ class AdaptTab(Page):
     def cube(self) -> SpectralCube:
         """Return the chosen map.
 
-        Raises
-        ------
-        InvalidInput
-            When there is none.
+        Raises InvalidInput when there is none.
         """
         cube = self.maps.cube()
         if cube is None:

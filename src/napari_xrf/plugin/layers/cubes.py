@@ -35,12 +35,8 @@ _LOWEST_SHOWN_KEV = 0.25  # below it lie the zero peak and noise, which are brig
 class Turned:
     """A view of a three-dimensional array that is read by slicing, with its axes in another order.
 
-    Parameters
-    ----------
-    array
-        Counts (Y, X, E) that are shown to napari, or a layer's data (E, Y, X) that are read as counts.
-    order
-        Which of its axes come first, second and third.
+    ``array``: counts (Y, X, E) that are shown to napari, or a layer's data (E, Y, X) that are read as counts.
+    ``order``: which of its axes come first, second and third.
     """
 
     def __init__(self, array: Any, order: tuple[int, int, int]) -> None:

@@ -34,10 +34,7 @@ class Region:
 class RegionSpectra(QObject):  # type: ignore[misc]
     """Watches the Shapes layers of a viewer and computes the spectra of their shapes.
 
-    Parameters
-    ----------
-    dock
-        The dock whose viewer is watched.
+    ``dock``: the dock whose viewer is watched.
     """
 
     changed = Signal()

@@ -16,10 +16,7 @@ _QUICK_BYTES = 60 * 2**20  # summed in about 30 ms, so that the map follows whil
 class WindowMap:
     """Keeps one layer of a viewer at the counts of an energy window.
 
-    Parameters
-    ----------
-    viewer
-        The viewer that gets the layer.
+    ``viewer``: the viewer that gets the layer.
     """
 
     def __init__(self, viewer: Any) -> None:

@@ -57,10 +57,7 @@ def evidence_lines(name: str, description: ModelDescription) -> tuple[EmissionLi
 class LineMarkers(QObject):  # type: ignore[misc]
     """Vertical marks with names at the top; one curve per element keeps a redraw at a few milliseconds.
 
-    Parameters
-    ----------
-    plot
-        The plot to mark.
+    ``plot``: the plot to mark.
     """
 
     def __init__(self, plot: pg.PlotWidget) -> None:
