@@ -44,14 +44,11 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Add ``maps``, ``minerals`` and ``phases`` to the parser's verbs."""
     parents = [common, map_file_options(), plans.plan_options()]
     maps = verbs.add_parser("maps", parents=parents, help="element maps")
-    maps.add_argument(
-        "--elements", default="auto", help="Fe,Ca or 'Pb L', or a PyMca .cfg; auto finds them (default)"
-    )
-    maps.add_argument("--method", choices=METHODS_OF_MAPS, default="fit")
-    maps.add_argument(
-        "--per-second", action="store_true", help="counts over the live or dwell time of each pixel"
-    )
-    maps.add_argument("--model", metavar="MODEL", help="for --method network (default: the detector's)")
+    add = maps.add_argument
+    add("--elements", default="auto", help="Fe,Ca or 'Pb L', or a PyMca .cfg; auto finds them (default)")
+    add("--method", choices=METHODS_OF_MAPS, default="fit")
+    add("--per-second", action="store_true", help="counts over the live or dwell time of each pixel")
+    add("--model", metavar="MODEL", help="for --method network (default: the detector's)")
     maps.set_defaults(run=write_maps)
 
     minerals = verbs.add_parser("minerals", parents=parents, help="mineral map with percentages")
@@ -60,39 +57,23 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
     parents = [common, map_file_options(), folder_option()]
     phases = verbs.add_parser("phases", parents=parents, help="phases without a library")
-    phases.add_argument(
-        "--count", type=_count, default=None, metavar="N|auto", help="how many (default auto)"
-    )
-    phases.add_argument(
-        "--library", metavar="FILE.csv", type=Path, help="your minerals, beside which phases are put"
-    )
-    phases.add_argument(
-        "--ignore", metavar="Cu,…", default="", help="elements whose lines come from elsewhere"
-    )
+    add = phases.add_argument
+    add("--count", type=_count, default=None, metavar="N|auto", help="how many (default auto)")
+    add("--library", metavar="FILE.csv", type=Path, help="your minerals, beside which phases are put")
+    add("--ignore", metavar="Cu,…", default="", help="elements whose lines come from elsewhere")
     phases.set_defaults(run=write_phases)
 
 
 def add_mineral_options(minerals: argparse.ArgumentParser) -> None:
     """Add the options of mineral maps, for ``minerals`` and ``report``."""
-    minerals.add_argument("--minerals", default="auto", help="quartz,albite or auto (default)")
-    minerals.add_argument(
-        "--set", metavar="NAME", dest="mineral_set", help="minerals of a granite, pegmatite, sulfide, …"
-    )
-    minerals.add_argument(
-        "--library", metavar="FILE.csv", type=Path, help="your minerals: name,formula,density"
-    )
-    minerals.add_argument(
-        "--method", metavar="METHOD", default="likelihood", help="likelihood (default), or a mineral model"
-    )
-    minerals.add_argument(
-        "--clean", default="none", help="none, default, or steps such as majority:3,min-size:5"
-    )
-    minerals.add_argument(
-        "--ignore", metavar="Cu,…", default="", help="elements whose lines come from elsewhere"
-    )
-    minerals.add_argument(
-        "--tolerance", type=float, help="relative error of expected spectra, 0.01 to 1 (default: estimated)"
-    )
+    add = minerals.add_argument
+    add("--minerals", default="auto", help="quartz,albite or auto (default)")
+    add("--set", metavar="NAME", dest="mineral_set", help="minerals of a granite, pegmatite, sulfide, …")
+    add("--library", metavar="FILE.csv", type=Path, help="your minerals: name,formula,density")
+    add("--method", metavar="METHOD", default="likelihood", help="likelihood (default), or a mineral model")
+    add("--clean", default="none", help="none, default, or steps such as majority:3,min-size:5")
+    add("--ignore", metavar="Cu,…", default="", help="elements whose lines come from elsewhere")
+    add("--tolerance", type=float, help="relative error of expected spectra, 0.01 to 1 (default: estimated)")
 
 
 def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:

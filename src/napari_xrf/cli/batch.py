@@ -37,19 +37,14 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser, perform: Perform) -> 
     """Add ``batch`` to the parser's verbs; ``perform`` runs the words of another verb."""
     parents = [common, folder_option()]
     batch = verbs.add_parser("batch", parents=parents, help="a verb on many files, resumable")
-    batch.add_argument("work", metavar="VERB", help="what is done to each file: maps, minerals, quantify, …")
-    batch.add_argument("files", metavar="FILE", nargs="+", help="files, folders, patterns, @LIST of them")
-    batch.add_argument("--recipe", metavar="R.toml", type=Path, help="options of the verb, by their names")
-    batch.add_argument(
-        "--option",
-        metavar="NAME=VALUE",
-        action="append",
-        default=[],
-        help="of the verb, before R.toml's",
-    )
-    batch.add_argument("--plan", metavar="P.npz", help="of the verb, for all files")
-    batch.add_argument("--jobs", metavar="N", type=int, help="processes (default: one for each core)")
-    batch.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster, in place of processes here")
+    add = batch.add_argument
+    add("work", metavar="VERB", help="what is done to each file: maps, minerals, quantify, …")
+    add("files", metavar="FILE", nargs="+", help="files, folders, patterns, @LIST of them")
+    add("--recipe", metavar="R.toml", type=Path, help="options of the verb, by their names")
+    add("--option", metavar="NAME=VALUE", action="append", default=[], help="of the verb, before R.toml's")
+    add("--plan", metavar="P.npz", help="of the verb, for all files")
+    add("--jobs", metavar="N", type=int, help="processes (default: one for each core)")
+    add("--scheduler", metavar="ADDRESS", help="of a dask cluster, in place of processes here")
     batch.set_defaults(run=lambda arguments, console: run_batch(arguments, console, verbs.choices, perform))
 
 
