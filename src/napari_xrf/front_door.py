@@ -311,13 +311,7 @@ def map_minerals(
 
         return classify_element_maps(measured, chosen, library=own, progress=progress)
     return classify_by(
-        method,
-        measured,
-        chosen,
-        library=own,
-        ignored=tuple(ignored),
-        tolerance=tolerance,
-        progress=progress,
+        method, measured, chosen, library=own, ignored=tuple(ignored), tolerance=tolerance, progress=progress
     )
 
 

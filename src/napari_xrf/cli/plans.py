@@ -84,12 +84,7 @@ def written_plan(
     plan = plan_of(arguments.verb, known, arguments.file, learned, answer, **options)
     write_packed(arguments.make_plan, plan)
     found = [entry.element for entry in plan.elements]
-    data = {
-        "plan": str(arguments.make_plan),
-        "verb": plan.verb,
-        "shape": list(plan.shape),
-        "elements": found,
-    }
+    data = {"plan": str(arguments.make_plan), "verb": plan.verb, "shape": list(plan.shape), "elements": found}
     return Answer(data, f"{arguments.make_plan}: plan of {plan.verb} for {' × '.join(map(str, plan.shape))}")
 
 

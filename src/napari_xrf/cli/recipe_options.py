@@ -51,11 +51,7 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
         help="batches of an epoch (default: the recipe's)",
     )
     add_parameter_options(
-        parser,
-        TrainingOptions,
-        skip=("steps_per_epoch",),
-        note="defaults: the recipe's",
-        own_defaults=False,
+        parser, TrainingOptions, skip=("steps_per_epoch",), note="defaults: the recipe's", own_defaults=False
     )
 
 

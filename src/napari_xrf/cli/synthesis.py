@@ -18,13 +18,7 @@ from napari_xrf.synthesis.layers import LayersParameters
 from napari_xrf.synthesis.mineral_map import MapParameters
 from napari_xrf.synthesis.mixtures import MixtureParameters, augmentation
 from napari_xrf.synthesis.painting import PaintingParameters
-from napari_xrf.synthesis.recipes import (
-    PEGMATITE,
-    Synthetic,
-    make_layers,
-    make_minerals,
-    make_mixtures,
-)
+from napari_xrf.synthesis.recipes import PEGMATITE, Synthetic, make_layers, make_minerals, make_mixtures
 from napari_xrf.synthesis.substrates import GROUNDS, SUBSTRATES
 from napari_xrf.synthesis.textures import Texture
 

@@ -95,9 +95,7 @@ def _signals(path: Path) -> list[dict[str, Any]]:
         signals: list[dict[str, Any]] = import_module(plugin["api"]).file_reader(str(path))
     except ImportError as error:
         raise FileError(
-            path,
-            f"needs a package that is not installed ({error})",
-            how_to_install("zspy"),
+            path, f"needs a package that is not installed ({error})", how_to_install("zspy")
         ) from error
     except Exception as error:  # whatever a damaged file makes a reader raise
         raise FileError(path, f"cannot be read by RosettaSciIO ({error!r})") from error

@@ -72,9 +72,7 @@ def grid_of(
     return Grid((rows, columns), motors, notes, bool(_ALTERNATING.search(command)))
 
 
-def grid_among(
-    positions: Mapping[str, NDArray[np.float64]],
-) -> tuple[Grid, NDArray[np.bool_] | None] | None:
+def grid_among(positions: Mapping[str, NDArray[np.float64]]) -> tuple[Grid, NDArray[np.bool_] | None] | None:
     """Return the grid that two of several axes form, its motors named, and which rows ran backwards.
 
     Each holds a position at every point, in µm. The pair is taken whose slow axis makes fewest steps; None

@@ -119,12 +119,7 @@ def _classify_by_network(
     cube = search.measured.on_refined_axis
     cube = replace(cube, excitation=excitation_found(search.measured))
     prediction = predict(
-        trained,
-        cube,
-        outputs=("minerals",),
-        calibrate=False,
-        memory_budget=memory_budget,
-        progress=progress,
+        trained, cube, outputs=("minerals",), calibrate=False, memory_budget=memory_budget, progress=progress
     )
     if prediction.probability is None or prediction.unknown is None:
         raise InvalidInput(f"the model {model} gives no probabilities of minerals", "Train it anew")

@@ -295,9 +295,7 @@ def _asked(
 
 
 def _as_maps(
-    outputs: Mapping[str, Tensor],
-    description: ModelDescription,
-    counts: NDArray[np.float32],
+    outputs: Mapping[str, Tensor], description: ModelDescription, counts: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float32]]:
     temperature, total = description.calibration.temperature, counts.sum(axis=1)
     maps = {"counts": total}

@@ -39,10 +39,7 @@ _UNITS = {"intensity": "counts", "spectrum": "counts"}
 
 
 def write_prediction(
-    path: str | Path,
-    prediction: Prediction,
-    *,
-    progress: Progress = ignore_progress,
+    path: str | Path, prediction: Prediction, *, progress: Progress = ignore_progress
 ) -> None:
     """Write a prediction to HDF5.
 

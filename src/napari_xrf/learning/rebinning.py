@@ -16,12 +16,7 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
 def rebin_counts(
-    counts: NDArray[np.generic],
-    axis: EnergyAxis,
-    other: EnergyAxis,
-    *,
-    seed: int = 0,
-    first: int = 0,
+    counts: NDArray[np.generic], axis: EnergyAxis, other: EnergyAxis, *, seed: int = 0, first: int = 0
 ) -> NDArray[np.float32]:
     """Return the counts (N, other.size) of spectra (N, E) on another axis, each count whole in one channel.
 

@@ -74,9 +74,7 @@ def varied_recipe(
             raise InvalidInput(f"a training has no option {name!r}", f"Its options are {', '.join(known)}")
     changed = {name: value for name, value in options.items() if value is not None}
     recipe = replace(
-        recipe,
-        options=replace(recipe.options, **changed),
-        network={**recipe.network, **(settings or {})},
+        recipe, options=replace(recipe.options, **changed), network={**recipe.network, **(settings or {})}
     )
     if preprocessing:
         recipe = with_preprocessing(recipe, preprocessing)

@@ -33,11 +33,7 @@ from napari_xrf.learning.model_card import made_with, write_model_card
 from napari_xrf.learning.networks.mineral_features import MineralFeatures
 from napari_xrf.learning.networks.pca import Pca
 from napari_xrf.learning.registry import architecture, build_network
-from napari_xrf.learning.sources.source import (
-    Source,
-    held_out,
-    make_source,
-)
+from napari_xrf.learning.sources.source import Source, held_out, make_source
 from napari_xrf.learning.tasks.task import loss_of, task_of, validation_figures
 from napari_xrf.learning.training_loop import (
     ExponentialMovingAverage,

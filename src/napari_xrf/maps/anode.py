@@ -53,10 +53,7 @@ def with_likely_anode(
     def attempt(anode: str, angle: float) -> None:
         trial = replace(setting, kind="tube", anode=anode, scatter_deg=angle)
         trials.append(
-            (
-                trial,
-                explain_again(spectrum, trial, plain, without=(anode,), strays=False, progress=progress),
-            )
+            (trial, explain_again(spectrum, trial, plain, without=(anode,), strays=False, progress=progress))
         )
 
     for anode in (setting.anode,) if setting.anode else ANODES:

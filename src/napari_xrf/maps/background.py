@@ -22,11 +22,7 @@ def typical_fwhm(energies: ArrayLike) -> NDArray[np.float64]:
 
 
 def estimate_background(
-    spectrum: ArrayLike,
-    energy: EnergyAxis,
-    *,
-    fwhm: Resolution = typical_fwhm,
-    widths: float = 2.2,
+    spectrum: ArrayLike, energy: EnergyAxis, *, fwhm: Resolution = typical_fwhm, widths: float = 2.2
 ) -> NDArray[np.float64]:
     """Estimate the continuum by statistics-sensitive non-linear iterative peak clipping (SNIP).
 

@@ -91,12 +91,7 @@ def candidates(setting: Setting, listed: tuple[str, ...] = (), usual: bool = Fal
 def columns_of(families: tuple[str, ...], setting: Setting) -> NDArray[np.float64]:
     """Return the expected spectra of K families in a setting, (K, E), see :func:`.family_columns`."""
     return family_columns(
-        families,
-        setting.detector,
-        setting.energy,
-        setting.highest_kev,
-        setting.monochromatic,
-        setting.source,
+        families, setting.detector, setting.energy, setting.highest_kev, setting.monochromatic, setting.source
     )
 
 

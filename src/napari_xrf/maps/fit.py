@@ -84,9 +84,7 @@ def make_solver(
 
 
 def fit_pixels(
-    solver: PixelSolver,
-    counts: NDArray[np.generic],
-    check: Callable[[], None] = lambda: None,
+    solver: PixelSolver, counts: NDArray[np.generic], check: Callable[[], None] = lambda: None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Fit every spectrum of a block.
 

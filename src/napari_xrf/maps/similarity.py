@@ -55,10 +55,7 @@ def flatten_cube(counts: ArrayLike) -> NDArray[np.float32]:
 
 
 def structural_similarity(
-    first: Image,
-    second: Image,
-    data_range: float = 1.0,
-    progress: Progress = ignore_progress,
+    first: Image, second: Image, data_range: float = 1.0, progress: Progress = ignore_progress
 ) -> float:
     """Return the mean SSIM of two images, 1 for equal ones.
 
@@ -71,10 +68,7 @@ def structural_similarity(
 
 
 def multiscale_similarity(
-    first: Image,
-    second: Image,
-    data_range: float = 1.0,
-    progress: Progress = ignore_progress,
+    first: Image, second: Image, data_range: float = 1.0, progress: Progress = ignore_progress
 ) -> float:
     """Return the multi-scale SSIM of two images, 1 for equal ones.
 

@@ -180,12 +180,7 @@ def _ratio_deviations(
         rest = np.where(np.abs(energies - top) < 3.2 * sigma, 0, column)
         return [loose * _RATIO_PART * part for part in _split(rest, energies, sigma)]
     parts, rarer = subshell_columns(
-        family,
-        setting.detector,
-        setting.energy,
-        setting.highest_kev,
-        setting.monochromatic,
-        setting.source,
+        family, setting.detector, setting.energy, setting.highest_kev, setting.monochromatic, setting.source
     )
     # They sum to nothing: otherwise they would leave the family's amplitude open.
     wrong = [part_of * part for part in parts] if len(parts) > 1 else []

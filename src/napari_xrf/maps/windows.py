@@ -56,10 +56,7 @@ def energy_windows(
 
 
 def map_windows(
-    cube: SpectralCube,
-    windows: tuple[EnergyWindow, ...],
-    *,
-    progress: Progress = ignore_progress,
+    cube: SpectralCube, windows: tuple[EnergyWindow, ...], *, progress: Progress = ignore_progress
 ) -> ElementMaps:
     """Return net counts in energy windows, scaled to whole families.
 

@@ -214,13 +214,7 @@ class MineralOutline:
         areas = rows.areas[held][:, kept].mean(axis=0) if held.any() else np.zeros(kept.size)
         parts = [index for index in np.argsort(-areas).tolist() if areas[index] > _LEAST_PART]
         label_map, order = number_by_area(
-            held,
-            place[rows.chosen[held]],
-            rows.confidence[held],
-            classes,
-            self.pixel_size,
-            self.name,
-            parts,
+            held, place[rows.chosen[held]], rows.confidence[held], classes, self.pixel_size, self.name, parts
         )
         phases = {label: int(kept[index]) for label, index in enumerate(order, 2)}
         members = {

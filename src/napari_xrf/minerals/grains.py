@@ -194,10 +194,7 @@ def association(label_map: LabelMap) -> Association:
     places, number = class_places(label_map), len(label_map.classes)
     dy, dx = label_map.pixel_size or (1.0, 1.0)
     lengths = np.zeros((number, number))
-    for one, other, side in (
-        (places[:, 1:], places[:, :-1], dy),
-        (places[1:], places[:-1], dx),
-    ):
+    for one, other, side in ((places[:, 1:], places[:, :-1], dy), (places[1:], places[:-1], dx)):
         touch = (one != other) & (one >= 0) & (other >= 0)
         pairs = np.bincount(one[touch].astype(np.int64) * number + other[touch], minlength=number * number)
         lengths += _EDGES * side * pairs.reshape(number, number)
@@ -322,10 +319,7 @@ def _perimeters(parts: NDArray[np.integer[Any]], number: int, dy: float, dx: flo
     """Return the length of each part's boundary, the map's edge included."""
     wide = np.pad(parts, 1)
     total = np.zeros(number)
-    for one, other, side in (
-        (wide[:, 1:], wide[:, :-1], dy),
-        (wide[1:], wide[:-1], dx),
-    ):
+    for one, other, side in ((wide[:, 1:], wide[:, :-1], dy), (wide[1:], wide[:-1], dx)):
         touch = one != other
         for face in (one[touch], other[touch]):
             total += _EDGES * side * np.bincount(face, minlength=number)

@@ -22,12 +22,7 @@ from napari_xrf.minerals.mixtures import Mixing
 from napari_xrf.minerals.naming import Candidates, Name, name_ends, rough_dose
 from napari_xrf.minerals.scan import Scan, prepare_scan
 from napari_xrf.minerals.search import MineralSearch
-from napari_xrf.minerals.sensitivity import (
-    Sensitivity,
-    learn_from,
-    learn_sensitivity,
-    soft_sensitivity,
-)
+from napari_xrf.minerals.sensitivity import Sensitivity, learn_from, learn_sensitivity, soft_sensitivity
 from napari_xrf.minerals.separability import inseparable_groups
 from napari_xrf.minerals.shares import SMOOTHINGS, Prior, class_shares, learn_prior
 from napari_xrf.minerals.templates import Templates, expect_templates

@@ -408,11 +408,7 @@ def _decide(
 
 
 def _probable_together(
-    alike: tuple[int, ...],
-    weight: dict[int, float],
-    best: dict[int, int],
-    table: _Table,
-    expected: Expected,
+    alike: tuple[int, ...], weight: dict[int, float], best: dict[int, int], table: _Table, expected: Expected
 ) -> tuple[int, ...]:
     """Return what an end may be, with those of one look that share its probability until most is held."""
     for mineral in sorted(set(weight) - set(alike), key=lambda m: -weight[m]):

@@ -126,11 +126,7 @@ def visible_elements(mineral: Mineral, low: float, high: float, excitation_kev: 
 
 
 def plausible_minerals(
-    library: Iterable[Mineral],
-    found: Collection[str],
-    low: float,
-    high: float,
-    excitation_kev: float,
+    library: Iterable[Mineral], found: Collection[str], low: float, high: float, excitation_kev: float
 ) -> tuple[Mineral, ...]:
     """Return the minerals whose visible elements are all among the elements found.
 

@@ -124,10 +124,7 @@ def learn_from(
 
 
 def sensitivity_slopes(
-    expected: Expected,
-    lines: NDArray[np.float64],
-    continuum: NDArray[np.float64],
-    parts: NDArray[np.float64],
+    expected: Expected, lines: NDArray[np.float64], continuum: NDArray[np.float64], parts: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return (K, B) by what a spectrum of sum 1 changes with each logarithm of knots and families."""
     hats = knot_hats(expected.templates.bins.energies)

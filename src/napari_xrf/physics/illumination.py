@@ -23,13 +23,7 @@ from napari_xrf.physics.detector.response import Response
 from napari_xrf.physics.fluorescence import Beam
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.scatter import ScatterSource, energy_before_compton
-from napari_xrf.physics.source import (
-    ElectronBeam,
-    GivenSource,
-    SourceSpectrum,
-    source_edges,
-    source_spectrum,
-)
+from napari_xrf.physics.source import ElectronBeam, GivenSource, SourceSpectrum, source_edges, source_spectrum
 
 FINEST_STEP_KEV = 0.01
 _WEAK_LINE = 1e-4  # source lines below this part of the strongest are left out

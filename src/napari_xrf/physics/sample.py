@@ -13,9 +13,7 @@ _SEEN = 1e-4  # detected part of the photons of a line that counts as visible
 
 
 def sample_layers(
-    material: Material | Sequence[Layer],
-    thickness_um: float | None = None,
-    structure: str | None = None,
+    material: Material | Sequence[Layer], thickness_um: float | None = None, structure: str | None = None
 ) -> tuple[Layer, ...]:
     """Return a sample as layers, the one that the beam meets first in front.
 

@@ -12,12 +12,7 @@ from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, check_color, gro
 from napari_xrf.reference.formulas import mass_fractions
 from napari_xrf.reference.materials import Material
 from napari_xrf.reference.pigments import load_pigments
-from napari_xrf.reference.solid_solution import (
-    Substitution,
-    parse_substitutions,
-    span,
-    substitute,
-)
+from napari_xrf.reference.solid_solution import Substitution, parse_substitutions, span, substitute
 from napari_xrf.reference.tables import density_of, read_table, select, shipped
 
 REQUIRED_COLUMNS = ("name", "formula", "density")

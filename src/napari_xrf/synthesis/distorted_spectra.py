@@ -78,10 +78,7 @@ def distort(
 
 
 def expect_spectra(
-    mixture: Mixture,
-    rows: NDArray[np.intp],
-    tables: DetectorTables | None = None,
-    steps: Any = None,
+    mixture: Mixture, rows: NDArray[np.intp], tables: DetectorTables | None = None, steps: Any = None
 ) -> NDArray[np.float32]:
     """Return expected spectra (len(rows), E) of rows of a mixture, distorted where steps are given."""
     expected = np.empty((len(rows), mixture.spectra.shape[1]), dtype=np.float32)

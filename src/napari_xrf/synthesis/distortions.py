@@ -372,13 +372,7 @@ def distort_one(spectrum, tables, steps, row, work):  # type: ignore[no-untyped-
     add_gaussians(spectrum, zero, width, _AT_ZERO, counts * steps.zero_share[row], steps.zero_sigma[row])
     if steps.continuum[row] > 0.0:
         add_continuum(
-            spectrum,
-            zero,
-            width,
-            counts * steps.continuum[row],
-            steps.onset[row],
-            steps.end[row],
-            work.run,
+            spectrum, zero, width, counts * steps.continuum[row], steps.onset[row], steps.end[row], work.run
         )
     shelf, tail, pair = steps.shelf[row], steps.tail[row], steps.pulse_pair[row]
     if shelf > 0.0 or tail > 0.0 or pair > 0.0:

@@ -20,12 +20,7 @@ from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import AuxiliaryImage, Excitation, Provenance, SpectralCube
 from napari_xrf.synthesis.color_clusters import ClusterParameters, ColorClusters, cluster_colors, rgb_image
-from napari_xrf.synthesis.color_similarity import (
-    SIMILARITIES,
-    color_similarity,
-    luminance,
-    threshold_weights,
-)
+from napari_xrf.synthesis.color_similarity import SIMILARITIES, color_similarity, luminance, threshold_weights
 from napari_xrf.synthesis.drawn_counts import DrawnCounts, draw_counts, make_alias_tables
 from napari_xrf.synthesis.pigments import PigmentSpectra
 from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed

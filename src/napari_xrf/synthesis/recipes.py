@@ -109,11 +109,7 @@ def make_minerals(
 
 
 def make_layers(
-    size: int,
-    *,
-    seed: int,
-    parameters: LayersParameters | None = None,
-    progress: Progress = ignore_progress,
+    size: int, *, seed: int, parameters: LayersParameters | None = None, progress: Progress = ignore_progress
 ) -> Synthetic:
     """Make spectra of random elements in layers, with the 556 lines of the privileged basis as labels.
 

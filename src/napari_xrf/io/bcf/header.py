@@ -150,10 +150,7 @@ def _image_data(node: Node, plane: Node) -> NDArray[np.generic]:
 
 
 def _auxiliary_images(
-    root: Node,
-    map_shape: tuple[int, int] | None,
-    pixel_size: tuple[float, float] | None,
-    warnings: list[str],
+    root: Node, map_shape: tuple[int, int] | None, pixel_size: tuple[float, float] | None, warnings: list[str]
 ) -> tuple[AuxiliaryImage, ...]:
     """Return every image of the header that is not empty, placed on the map.
 

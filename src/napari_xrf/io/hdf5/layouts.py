@@ -249,9 +249,7 @@ LAYOUTS = (
         "NeXus",
         locate=locate.nexus,
         calibration=first_of(
-            energies("energy", "mca_energy", "*[Ee]nergy*"),
-            polynomial("calibration"),
-            energies("*channel*"),
+            energies("energy", "mca_energy", "*[Ee]nergy*"), polynomial("calibration"), energies("*channel*")
         ),
         live_time="live_time",
         pixel_size=steps("y", "x"),

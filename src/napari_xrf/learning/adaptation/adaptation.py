@@ -20,14 +20,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.atomic_write import made_folder, write_json
-from napari_xrf.learning.adaptation.figures import (
-    FigureChange,
-    MapFigures,
-    compare,
-    find_gain,
-    run,
-    scores,
-)
+from napari_xrf.learning.adaptation.figures import FigureChange, MapFigures, compare, find_gain, run, scores
 from napari_xrf.learning.adaptation.options import AdaptationOptions
 from napari_xrf.learning.adaptation.recordings import sample_map
 from napari_xrf.learning.adaptation.steps import FineTuning

@@ -86,9 +86,7 @@ def score_classes(given: ArrayLike, truth: ArrayLike, classes: int) -> ClassScor
 
 
 def score_segmentation(
-    given: NDArray[np.integer],
-    truth: NDArray[np.integer],
-    abundances: NDArray[np.floating] | None = None,
+    given: NDArray[np.integer], truth: NDArray[np.integer], abundances: NDArray[np.floating] | None = None
 ) -> dict[str, float]:
     """Compare a map of classes with the true one, (Y, X) each; negative pixels of either are left out.
 

@@ -31,12 +31,7 @@ def predict_sample(
     if excitation == Excitation():
         excitation = excitation_of(load_instrument(str(options.get("instrument", "m4-tornado"))))
     classes, misfit = classify_by_likelihood(
-        sample.spectra,
-        sample.cube.energy,
-        excitation,
-        description.names,
-        options.get("library"),
-        progress,
+        sample.spectra, sample.cube.energy, excitation, description.names, options.get("library"), progress
     )
     counts = sample.spectra.sum(axis=1, dtype=np.float32)
     return SpectrumPredictions(counts, classes=classes, unknown=misfit)

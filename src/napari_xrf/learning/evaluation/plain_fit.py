@@ -97,9 +97,7 @@ def fit_spectra(
 
 
 def choose_columns(
-    counts: NDArray[np.float32],
-    alternatives: Sequence[FitColumns],
-    progress: Progress = ignore_progress,
+    counts: NDArray[np.float32], alternatives: Sequence[FitColumns], progress: Progress = ignore_progress
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """Return which of several sets of columns fits each spectrum best, (N,), and that fit, (N, E)."""
     summed = counts.sum(axis=0, dtype=np.float64)

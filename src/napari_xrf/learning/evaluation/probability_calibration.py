@@ -39,11 +39,7 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike, kind: Literal["presenc
 
 
 def fit_thresholds(
-    probability: ArrayLike,
-    labels: ArrayLike,
-    target: Literal["f1"] | float = "f1",
-    *,
-    shared: bool = False,
+    probability: ArrayLike, labels: ArrayLike, target: Literal["f1"] | float = "f1", *, shared: bool = False
 ) -> tuple[float, ...]:
     """Return the probabilities from which each of K names counts as present, or one when shared.
 

@@ -59,11 +59,7 @@ def predict_sample(
 
 
 def make_sample(
-    model: Model,
-    data: SpectrumSet | None,
-    size: int,
-    seed: int,
-    progress: Progress = ignore_progress,
+    model: Model, data: SpectrumSet | None, size: int, seed: int, progress: Progress = ignore_progress
 ) -> Sample:
     """Return the spectra of a file, or those held out of a model's own training, ready to be judged.
 

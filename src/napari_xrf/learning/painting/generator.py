@@ -19,12 +19,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.named_files import is_file
 from napari_xrf.learning.painting.colors import lab_from_linear, linear_from_srgb
-from napari_xrf.learning.painting.network import (
-    Options,
-    PaintingNetwork,
-    match_color,
-    pigment_features,
-)
+from napari_xrf.learning.painting.network import Options, PaintingNetwork, match_color, pigment_features
 from napari_xrf.learning.painting.paints import mix_colors
 from napari_xrf.learning.weights import SUFFIX, check_finite, check_suffix, read_tensors, write_tensors
 from napari_xrf.synthesis.pigments import PigmentSpectra

@@ -16,12 +16,7 @@ from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.conditions import CONDITIONS, recorded
 from napari_xrf.learning.description import TaskName
-from napari_xrf.learning.sources.instrument_bank import (
-    AXIS,
-    WINDOW_ELEMENTS,
-    InstrumentBank,
-    make_banks,
-)
+from napari_xrf.learning.sources.instrument_bank import AXIS, WINDOW_ELEMENTS, InstrumentBank, make_banks
 from napari_xrf.learning.sources.recorded_spectra import (
     drawn_traces,
     log_uniform,

@@ -47,8 +47,7 @@ class LineSource:
             expected = spectra[few] / np.maximum(spectra[few].sum(axis=1, keepdims=True), 1e-9) * dose
             spectra[few] = generator.poisson(expected)
         return LabelledSpectra(
-            spectra,
-            {"presence": made.present.astype(np.float32), "visible": made.visible.astype(np.float32)},
+            spectra, {"presence": made.present.astype(np.float32), "visible": made.visible.astype(np.float32)}
         )
 
 

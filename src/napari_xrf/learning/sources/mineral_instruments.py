@@ -280,11 +280,7 @@ def _altered(minerals: tuple[Mineral, ...], generator: Random) -> Material:
 
 
 def _with_others(
-    material: Material,
-    elements: Sequence[str],
-    most: int,
-    amounts: tuple[float, float],
-    generator: Random,
+    material: Material, elements: Sequence[str], most: int, amounts: tuple[float, float], generator: Random
 ) -> Material:
     """Return a material with up to so many other elements, of amounts beside its own weight."""
     chosen = generator.choice(elements, size=int(generator.integers(1, most + 1)), replace=False)

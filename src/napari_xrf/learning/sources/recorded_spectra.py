@@ -48,10 +48,7 @@ _UNTOLD = {"kind": 0.15, "energy_kev": 0.25, "anode": 0.25, "takeoff_deg": 0.4, 
 
 
 def drawn_traces(
-    size: int,
-    instrument: Instrument,
-    generator: Random,
-    limits: tuple[float, float] = (1e-5, 0.3),
+    size: int, instrument: Instrument, generator: Random, limits: tuple[float, float] = (1e-5, 0.3)
 ) -> NDArray[np.float32]:
     """Return shares of the counts (N, elements) of a few elements in half of the spectra, and of air."""
     traces = np.zeros((size, len(SAMPLE_ELEMENTS)), dtype=np.float32)

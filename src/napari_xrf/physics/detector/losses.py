@@ -114,12 +114,7 @@ class ElectronShelf(NamedTuple):
 
 
 def electron_shelf(
-    medium: Material,
-    part: float,
-    energies_kev: Floats,
-    weights: Floats,
-    sigma_kev: float,
-    axis: EnergyAxis,
+    medium: Material, part: float, energies_kev: Floats, weights: Floats, sigma_kev: float, axis: EnergyAxis
 ) -> ElectronShelf:
     """Return the shelf that photoelectrons leave, counts conserved.
 

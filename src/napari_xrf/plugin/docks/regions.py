@@ -13,12 +13,7 @@ from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.maps.line_profile import profile_along, write_profile
-from napari_xrf.maps.region_counts import (
-    RegionCounts,
-    count_regions,
-    families_of_rows,
-    write_region_counts,
-)
+from napari_xrf.maps.region_counts import RegionCounts, count_regions, families_of_rows, write_region_counts
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.docks.quantities import Masks, weights_of
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice

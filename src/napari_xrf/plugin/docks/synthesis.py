@@ -111,10 +111,7 @@ class SynthesisDock(Dock):
         self._start("Preview", lambda tab, seed: tab.preview(seed), partial(self._draw, name))
 
     def _start(
-        self,
-        title: str,
-        described: Callable[[RecipeTab, int], Recipe],
-        done: Callable[[Synthetic], None],
+        self, title: str, described: Callable[[RecipeTab, int], Recipe], done: Callable[[Synthetic], None]
     ) -> None:
         with errors_told():
             recipe = described(self.tab(), self.seed.value().seed)

@@ -6,10 +6,7 @@ from typing import Annotated, Any
 
 import napari.viewer
 from qtpy.QtCore import QObject, Qt, Signal
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QLineEdit,
-)
+from qtpy.QtWidgets import QFileDialog, QLineEdit
 
 from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.plugin.docks.dock import Dock

@@ -5,15 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QComboBox,
-    QFileDialog,
-    QHBoxLayout,
-    QLineEdit,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_xrf.core.errors import XrfError
 from napari_xrf.plugin.forms.parameter_form import ErrorLabel, ParameterForm, Section, form_label

@@ -33,13 +33,7 @@ from napari_xrf.synthesis.mineral_map import MapParameters
 from napari_xrf.synthesis.mixtures import MixtureParameters, augmentation
 from napari_xrf.synthesis.painting import PaintingParameters
 from napari_xrf.synthesis.pigment_files import read_measured_pigments
-from napari_xrf.synthesis.recipes import (
-    Synthetic,
-    make_layers,
-    make_minerals,
-    make_mixtures,
-    read_picture,
-)
+from napari_xrf.synthesis.recipes import Synthetic, make_layers, make_minerals, make_mixtures, read_picture
 from napari_xrf.synthesis.substrates import GROUNDS, SUBSTRATES
 from napari_xrf.synthesis.textures import Texture
 

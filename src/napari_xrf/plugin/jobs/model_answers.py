@@ -117,10 +117,7 @@ def answer_region(
 
 
 def predict_map(
-    measured: Measured,
-    name: str,
-    request: Request,
-    progress: Progress = ignore_progress,
+    measured: Measured, name: str, request: Request, progress: Progress = ignore_progress
 ) -> Prediction:
     """Return what a model says of every pixel of a map.
 

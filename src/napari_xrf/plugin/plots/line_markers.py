@@ -10,11 +10,7 @@ from qtpy.QtCore import QObject
 
 import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt binding
 
-from napari_xrf.core.emission_lines import (
-    EmissionLine,
-    emission_lines,
-    main_line,
-)
+from napari_xrf.core.emission_lines import EmissionLine, emission_lines, main_line
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.reference.formulas import mass_fractions
 
