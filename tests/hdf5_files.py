@@ -265,7 +265,9 @@ def bliss_stopped(path: Path) -> Expected:
     with h5py.File(path, "w") as file:
         file["1.1/title"] = "amesh sy 0 0.3 3 sz 10 10.4 2 0.05"
         file["1.1/measurement/det"] = counts.reshape(12, -1)[:10]
-        file["1.1/measurement/det_elapsed_time"] = live.ravel()[:10]
+        file["1.1/measurement/det_live_time"] = live.ravel()[:10]
+        file["1.1/measurement/det_elapsed_time"] = np.full(10, 0.5)  # the real time
+        file["1.1/measurement/det_trigger_live_time"] = np.full(10, 0.4)
     return Expected("BLISS", counts, detectors={"det": counts}, live_time=live, warning="was stopped")
 
 
@@ -400,6 +402,125 @@ def aps_confocal(path: Path) -> Expected:
         file["2D Scan/Y Positions"] = y[:, 0]
     detectors = {"MCA 1": one, "MCA 2": two}
     return Expected("APS 2D Scan", one + two, pixel_size=(20.0, 10.0), detectors=detectors, warning="mm")
+
+
+def cls(path: Path) -> Expected:
+    parts = spectra(1, (2, *SHAPE))
+    with h5py.File(path, "w") as file:
+        for energy in range(2):
+            for number, counts in enumerate(parts):
+                file[f"mono_{energy}/vortex_{number}"] = counts * (energy + 1)
+            file[f"mono_{energy}/vortex_sum"] = parts.sum(axis=0) * (energy + 1)
+    named = {f"vortex_{number}": counts for number, counts in enumerate(parts)}
+    return Expected("CLS", parts.sum(axis=0), detectors=named, warning="map 1")
+
+
+def cls_bioxas(path: Path) -> Expected:
+    parts = spectra(1, (2, *SHAPE))
+    with h5py.File(path, "w") as file:
+        for number, counts in enumerate(parts):
+            file[f"Data/Mono_Energy_0/Full/vortex_{number}"] = counts
+        file["Data/Mono_Energy_0/Full/mca"] = parts[0]
+        file["Data/Support/rows"], file["Data/Support/cols"] = np.arange(3) * 0.5, np.arange(4) * 0.2
+    named = {f"vortex_{number}": counts for number, counts in enumerate(parts)}
+    size = (500.0, 200.0)
+    return Expected("CLS BioXAS", parts.sum(axis=0), pixel_size=size, detectors=named, warning="taken as mm")
+
+
+def sirius(path: Path) -> Expected:
+    counts, stored, x, y = snake()
+    with h5py.File(path, "w") as file:
+        file.create_group("scan7")
+        file["scan7-norm/channel00"] = stored
+        file["scan7-norm/sxpos"], file["scan7-norm/szpos"] = x, y
+    return Expected("Sirius", counts, detectors={"channel00": counts}, warning="measured backwards")
+
+
+def smak(path: Path) -> Expected:
+    counts = spectra(2, (1, 12, 512))
+    with h5py.File(path, "w") as file:
+        file["main/mcadata"] = counts[0].astype(float)
+    return Expected("SMAK", counts, detectors={"mcadata": counts}, warning="stand in one row")
+
+
+def nexus_auxiliary(path: Path) -> Expected:
+    parts = spectra(4, (2, *SHAPE))
+    with h5py.File(path, "w") as file:
+        group = file.create_group("entry/data")
+        group.attrs.update({"signal": "a", "axes": ["y", "x", "energy"], "auxiliary_signals": ["b", "all"]})
+        group["a"], group["b"], group["all"] = parts[0], parts[1], parts.sum(axis=0)
+        group["energy"] = 0.01 * np.arange(SHAPE[2])
+    return Expected("NeXus", parts.sum(axis=0), detectors={"a": parts[0], "b": parts[1]}, warning="is a sum")
+
+
+def nexus_scattered(path: Path) -> Expected:
+    counts, stored, x, y = snake()
+    with h5py.File(path, "w") as file:
+        group = file.create_group("entry/data")
+        group.attrs.update({"signal": "mca", "axes": [".", "energy"], "x_indices": 0, "y_indices": 0})
+        group["mca"] = stored.reshape(12, -1)
+        group["energy"] = 0.01 * np.arange(stored.shape[2])
+        group["clock"] = np.arange(12.0)
+        for name, places in (("x", x), ("y", y)):
+            group[name] = places.ravel()
+            group[name].attrs["units"] = "mm"
+    steps = (float(abs(y[1, 0] - y[0, 0])) * 1000, float(abs(x[0, 1] - x[0, 0])) * 1000)
+    return Expected("NeXus", counts, pixel_size=steps, warning="measured backwards")
+
+
+def nexus_nameless_detectors(path: Path) -> Expected:
+    parts = spectra(5, (2, *SHAPE))
+    with h5py.File(path, "w") as file:
+        group = file.create_group("entry/data")
+        group.attrs.update({"signal": "counts", "axes": [".", "y", "x", "energy"]})
+        group["counts"], group["energy"] = parts, 0.01 * np.arange(SHAPE[2])
+    return Expected("NeXus", parts.sum(axis=0), detectors={"0": parts[0], "1": parts[1]})
+
+
+def nexus_channels(path: Path) -> Expected:
+    parts = spectra(5, (2, *SHAPE))
+    with h5py.File(path, "w") as file:
+        empty, group = file.create_group("entry0/data"), file.create_group("entry1/data")
+        for one, counts in ((empty, np.zeros((0, 4, 2, 512), np.uint16)), (group, np.stack(parts, axis=2))):
+            one.attrs.update({"signal": "counts", "axes": ["y", "x", "channel", "energy"]})
+            one["counts"], one["energy"] = counts, 0.01 * np.arange(SHAPE[2])
+    return Expected("NeXus", parts.sum(axis=0), detectors={"0": parts[0], "1": parts[1]}, warning="map 0")
+
+
+def bliss_corrected(path: Path) -> Expected:
+    counts = spectra(8)
+    with h5py.File(path, "w") as file:
+        file["1.1/title"] = "amesh sy 0 0.3 3 sz 10 10.4 2 0.05"
+        file["1.1/measurement/mca_det0"] = counts.reshape(12, -1)
+        file["1.1/measurement/mca_det0_dtcor"] = counts.reshape(12, -1) * 1.2
+        file["1.1/measurement/mca_det0_live_time"] = np.zeros(12)  # not known
+    return Expected("BLISS", counts, detectors={"mca_det0": counts}, warning="made of the others")
+
+
+def pyxrf_empty_sum(path: Path) -> Expected:
+    one, two = spectra(1), spectra(2)
+    with h5py.File(path, "w") as file:
+        for name, counts in (("det1", one), ("det2", two), ("detsum", np.zeros_like(one))):
+            file[f"xrfmap/{name}/counts"] = counts
+    return Expected("PyXRF", one + two, detectors={"det1": one, "det2": two}, warning="is empty")
+
+
+def pyxrf_sum_of_one(path: Path) -> Expected:
+    one, two = spectra(1), spectra(2)
+    with h5py.File(path, "w") as file:
+        for name, counts in (("det1", one), ("det2", two), ("detsum", one)):
+            file[f"xrfmap/{name}/counts"] = counts
+    return Expected("PyXRF", one, detectors={"det1": one, "det2": two}, warning="is not the sum of all")
+
+
+def nexus_in_lengths(path: Path) -> Expected:
+    counts = spectra(1)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("entry/data")
+        group.attrs.update({"signal": "counts", "axes": ["y", "x", "energy"]})
+        group["counts"], group["energy"] = counts, 1 + 0.02 * np.arange(512)
+        group["energy"].attrs["units"] = "angstrom"
+    return Expected("NeXus", counts, warning="its unit is angstrom")
 
 
 def oxford(path: Path) -> Expected:
@@ -747,6 +868,8 @@ BUILDERS: tuple[Callable[[Path], Expected], ...] = (
     oxford_two_detectors, gse_two_axes, gse_snake, bliss_parameters, bliss_positions, bliss_loops,
     nanomax_rows, xspress3_rows, soleil_snake, nexus_named_places, hyperspy_uncalibrated, bliss_snake,
     bliss_uneven, pyxrf_uneven, pymca_two_axes, nexus_x_first, hyperspy_listed,
-    hyperspy_images, hyperspy_stack,
-    hyperspy_x_first, xismus, ganx,    xrdxrfutils, nexus, nexus_energy_first, nexus_detector_axis,
+    hyperspy_images, hyperspy_stack, cls, cls_bioxas, sirius, smak, nexus_auxiliary, nexus_scattered,
+    nexus_nameless_detectors, nexus_channels, hyperspy_x_first, xismus, ganx, xrdxrfutils, nexus,
+    nexus_energy_first, nexus_detector_axis, bliss_corrected, pyxrf_empty_sum, pyxrf_sum_of_one,
+    nexus_in_lengths,
 )  # fmt: skip

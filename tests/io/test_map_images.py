@@ -19,7 +19,8 @@ FE, CA, SI = MAPS.values()
     ("name", "family"),
     [
         ("Fe", "Fe K"), ("P45_Fe", "Fe K"), ("Si Ka", "Si K"), ("FeKa1", "Fe K"), ("map-Pb-L", "Pb L"),
-        ("K_Ka", "K K"), ("Au Mα", "Au M"), ("Pb", "Pb L"), ("Ca_map", "Ca K"),
+        ("K_Ka", "K K"), ("Au Mα", "Au M"), ("map_Pb-LA", "Pb L"), ("As Lα1,2", "As L"),
+        ("Pb", "Pb L"), ("Ca_map", "Ca K"),
         ("granite", None), ("SiO2", None), ("I0", None), ("total", None),
     ],
 )  # fmt: skip
@@ -39,6 +40,17 @@ def test_text_matrices_of_one_folder(tmp_path, mark):
     np.testing.assert_array_equal(maps["Fe"], FE)
     np.testing.assert_array_equal(maps["Si"], SI)
     assert np.all(np.isnan(maps.standard_errors))
+
+
+def test_series_as_bruker_and_oxford_name_them(tmp_path):
+    for folder, names in (("bruker", ("Ca-KA", "Ca-KB", "Pb-LA", "Pb-MA")), ("oxford", ("Ca Kα1", "Ca Kβ1",
+                          "Pb Lα1,2", "Pb Mα1"))):  # fmt: skip
+        (tmp_path / folder).mkdir()
+        for name, values in zip(names, (CA, FE, SI, FE), strict=True):
+            np.savetxt(tmp_path / folder / f"rock_{name}.csv", values, delimiter=",")
+        maps = io.read_element_maps(tmp_path / folder / f"rock_{names[0]}.csv")
+        assert set(maps.families) == {"Ca K", "Pb L", "Pb M"}
+        np.testing.assert_allclose(maps["Ca"], CA + FE, rtol=1e-6)
 
 
 def test_tiffs_of_one_sample_beside_another(tmp_path):

@@ -72,6 +72,28 @@ def test_live_times_of_xia(series):
     assert "are not those of the detectors" in " ".join(cube.provenance.warnings)
 
 
+@pytest.mark.parametrize("name", ["ct", "SN"])
+def test_points_of_xia_begin_with_the_numbers_of_channels(tmp_path, name):
+    counts = np.random.default_rng(1).poisson(2, (3, 64))
+    path = tmp_path / f"map_xia{name}_0001_0000_0000.edf"
+    write_edf(path, np.vstack([np.arange(64), counts]))
+    np.testing.assert_array_equal(io.read(path).counts[0, 0], counts.sum(axis=0))
+
+
+def test_keys_of_edf(tmp_path):
+    path = tmp_path / "row.edf"
+    counts = np.random.default_rng(1).poisson(2, (4, 64))
+    write_edf(path, counts)
+    plain = path.read_bytes()
+    path.write_bytes(plain.replace(b"MCA", b"mca").replace(b"mca c = 0", b"mca start ch = 100"))
+    cube = io.read(path)
+    assert cube.energy == EnergyAxis(1.0, 0.01, 64)
+    np.testing.assert_array_equal(cube.counts[0], counts)
+    path.write_bytes(plain.replace(b"MCA c = 0 ;", b"COMPRESSION = GZIP ;"))
+    with pytest.raises(FileError, match="compressed values"):
+        io.read(path)
+
+
 def test_damaged_edf(series):
     path, _ = series
     whole = path.read_bytes()

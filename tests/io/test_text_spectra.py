@@ -304,3 +304,33 @@ def test_amptek_calibrated_to_channels(tmp_path, points):
         f"<<PMCA SPECTRUM>>\n<<CALIBRATION>>\nLABEL - Channel\n{lines}\n<<DATA>>\n{data}\n<<END>>\n"
     )
     assert "No energy calibration" in " ".join(io.read(path).provenance.warnings)
+
+
+HEAD = ("#FORMAT : EMSA/MAS Spectral Data File\n#VERSION : 1.0\n#NPOINTS : 32\n#NCOLUMNS : 1\n#XUNITS : keV\n"
+        "#DATATYPE : {kind}\n#XPERCHAN : 0.01\n#LIVETIME : 10\n{more}#SPECTRUM :\n")  # fmt: skip
+
+
+def test_emsa_of_other_programs(tmp_path):
+    counts, path = np.random.default_rng(1).poisson(20, 32), tmp_path / "a.msa"
+    column, end = "\n".join(map(str, counts)), "\n#ENDOFDATA :\n"
+    rates = "\n".join(f"{count / 10:.3g}" for count in counts)
+    path.write_text(HEAD.format(kind="Y", more="#YUNITS : counts/s\n#OFFSET : -0.1\n") + rates + end)
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], counts)
+    assert "multiplied by the live time, 10 s" in cube.provenance.warnings[0]
+    path.write_text((HEAD.format(kind="Y", more="#CHOFFSET : 10\n") + column + end) * 2)
+    cube = io.read(path)
+    assert cube.energy == EnergyAxis(-0.1, 0.01, 32)
+    assert "holds 2 spectra" in cube.provenance.warnings[0]
+    pairs = "\n".join(f"{at / 100:.2f}; {count}".replace(".", ",") for at, count in enumerate(counts))
+    path.write_text(HEAD.format(kind="XY", more="#OFFSET : 0,0\n") + pairs + end)
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], counts)
+    assert cube.energy == EnergyAxis(0.0, 0.01, 32)
+
+
+def test_numbers_with_commas_for_thousands_are_no_energies_and_counts(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("".join(f"{count:,}\n" for count in np.random.default_rng(1).poisson(4000, 32)))
+    with pytest.raises(FileError, match="neither rises nor falls"):
+        io.read(path)

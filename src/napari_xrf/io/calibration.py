@@ -1,5 +1,6 @@
 """Energy axes from what files hold: polynomials, lists of energies, points, and what of it is plausible."""
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ USUAL_WIDTH = 0.01  # keV per channel: the usual setting of synchrotron pulse pr
 _WIDTHS = (2e-4, 0.5)  # keV per channel: finer or coarser ones are of no X-ray detector
 _FARTHEST = 500.0  # keV: no X-ray spectrum begins or ends beyond it
 _KEV_PER = {"ev": 1e-3, "electronvolt": 1e-3, "electronvolts": 1e-3, "kev": 1.0, "kiloelectronvolt": 1.0}
+_NO_ENERGY = re.compile(r"angstr|å|met(er|re)|^[nuµm]?m$|deg|rad|sec|^m?s$|hz|pixel")
 _FEWEST_EV = 2000  # where an axis of 1 eV per channel ends at least; a shorter one numbers its channels
 _NUMBERED = 1e-6  # channel numbers differ by 1 to within this
 _DIGITS = 15  # a step computed from rounded energies is taken to this many digits
@@ -166,6 +168,8 @@ def energy_in_kev(value: float, units: str = "") -> float:
 def _kev_per_unit(offset: float, width: float, size: int, units: str) -> tuple[float, tuple[str, ...]]:
     """Return keV per unit of a calibration, with a warning when that is not the unit it says."""
     said = _KEV_PER.get(units.strip().lower())
+    if said is None and _NO_ENERGY.search(units.lower()):
+        raise InvalidInput(f"its unit is {units}")
     for factor in (said, 1.0, 1e-3):
         if factor is not None and _plausible(offset * factor, width * factor, size):
             if said in (None, factor):

@@ -13,11 +13,12 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.io import calibration
 from napari_xrf.io.detector_sum import DetectorSum, differences
-from napari_xrf.io.spectra.single import number
+from napari_xrf.io.spectra.single import calibrated, number
 from napari_xrf.io.stray_detectors import differing
 from napari_xrf.io.whole_counts import as_counts
 
 LAYOUT = "ESRF EDF"
+_POINT = re.compile(r"_xia(ct|SN)_", re.I)  # one point a file: the channels' numbers, then each detector
 # XIA's names: detectors xia00, xia01, …, their sums xiaS0; others number their rows alone.
 _XIA = re.compile(r"^(?P<start>.*_xia)(?P<detector>S?\d+|st)(?P<middle>_\d+_\d+_)(?P<row>\d+)\.edf$", re.I)
 _STATISTICS = "st"  # stands for a detector where the file holds what was counted beside the spectra:
@@ -36,7 +37,7 @@ _USUAL_CHANNELS = 512  # of a spectrum at least, where nothing else calls it one
 _MOST_ROWS_OF_SPECTRA = 0.5  # points for each channel, where nothing calls them spectra
 _MOST_PIXELS, _MOST_MISSING = 10**5, 100  # of a map; rows that are missing for each that is there
 
-Keys = dict[str, str]
+Keys = dict[str, str]  # in lower case
 
 
 def read_edf(
@@ -105,14 +106,14 @@ def is_edf(path: str | Path) -> bool:
 def holds_spectra(path: Path) -> bool:
     """Tell whether a file holds spectra rather than pictures: by name, calibration, or its shape."""
     keys, _, shape, _ = _headers(path)[0]
-    if is_edf(path) or "Title" in keys:
+    if is_edf(path) or "title" in keys:
         return is_edf(path)
     points, channels = ([1, *shape])[-2:]
     return channels >= _USUAL_CHANNELS and points <= _MOST_ROWS_OF_SPECTRA * channels
 
 
 def _is_calibrated(keys: Keys) -> bool:
-    return any(key.lower().startswith("mca") for key in keys)
+    return any(key.startswith("mca") for key in keys)
 
 
 def _series(path: Path) -> tuple[dict[str, dict[int, Path]], bool]:
@@ -156,18 +157,16 @@ def _stacked(
     for row, values in read.items():
         stack[row, : len(values)] = values
     counts, notes = as_counts(stack)
-    terms = [number(keys.get(f"MCA {letter}", "")) for letter in "abc"]
-
-    def find() -> calibration.Calibration | None:
-        if terms[0] is None or terms[1] is None:
-            return None
-        return calibration.axis_from_polynomial([term or 0.0 for term in terms], size)
-
+    terms = [number(keys.get(f"mca {letter}", "")) for letter in "abc"]
+    known = terms[0] is not None and terms[1] is not None
+    axis = calibrated(
+        [term or 0.0 for term in terms] if known else [], size, number(keys.get("mca start ch", 0)) or 0.0
+    )
     missing = len(stack) - len(read)
     short = sum(len(values) < columns for values in read.values())
     return (
         counts,
-        calibration.or_assumed(find, size),
+        axis,
         [
             *notes,
             *([f"{missing} rows of detector {name} are missing; they are empty."] if missing else []),
@@ -195,7 +194,7 @@ def _live_times(
 
 def titles(path: Path) -> list[str]:
     """Return what each image of a file is called, without reading it; FileError when it is damaged."""
-    return [keys.get("Title", "") for keys, _, shape, _ in _headers(path) for _ in range(prod(shape[:-2]))]
+    return [keys.get("title", "") for keys, _, shape, _ in _headers(path) for _ in range(prod(shape[:-2]))]
 
 
 def frames(path: Path) -> list[NDArray[np.generic]]:
@@ -237,6 +236,8 @@ def _images(path: Path) -> tuple[Keys, list[NDArray[np.generic]]]:
     Raises FileError when it is damaged or what it holds is a picture.
     """
     first, images = _headers(path)[0][0], frames(path)
+    if _POINT.search(path.name):
+        images = [one[1:].sum(axis=0, keepdims=True) for one in images]
     told = _is_calibrated(first)
     points, channels = images[0].shape if images else (0, 0)
     if not told and not _XIA.match(path.name) and points > _MOST_ROWS_OF_SPECTRA * channels:
@@ -251,11 +252,14 @@ def _header(path: Path, head: bytes) -> tuple[Keys, np.dtype[np.generic], list[i
         raise FileError(path, "is no EDF file, or damaged: a header is missing")
     text = head[:end].decode("latin-1")
     pairs = (line.strip(" {}\n\r;").partition("=") for line in text.replace(";", "\n").splitlines())
-    keys = {key.strip(): value.strip() for key, sign, value in pairs if sign}
-    lower = {key.lower(): value for key, value in keys.items()}
-    kind = _TYPES.get(lower.get("datatype", "").lower())
-    shape = [int(number(lower[f"dim_{at}"]) or 0) for at in (3, 2, 1) if f"dim_{at}" in lower]
+    keys = {key.strip().lower(): value.strip() for key, sign, value in pairs if sign}
+    kind = _TYPES.get(keys.get("datatype", "").lower())
+    shape = [int(number(keys[f"dim_{at}"]) or 0) for at in (3, 2, 1) if f"dim_{at}" in keys]
     if kind is None or not shape or min(shape) < 1:
-        raise FileError(path, f"describes no spectra: {lower.get('datatype')} of {shape}")
-    order = ">" if lower.get("byteorder", "").lower().startswith("high") else "<"
+        raise FileError(path, f"describes no spectra: {keys.get('datatype')} of {shape}")
+    if keys.get("compression", "none").lower() not in ("none", "", "no_compression"):
+        raise FileError(
+            path, f"holds compressed values ({keys['compression']})", "Write it uncompressed (fabio)"
+        )
+    order = ">" if keys.get("byteorder", "").lower().startswith("high") else "<"
     return keys, np.dtype(order + kind), shape, end

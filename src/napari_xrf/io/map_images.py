@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 TEXT_SUFFIXES = (".txt", ".csv", ".dat", ".asc")
 EDF = ".edf"
 _NAME = re.compile(
-    r"(?<![A-Za-z])(?P<element>[A-Z][a-z]?)(?:[ _-]?(?P<shell>[KLM])(?:[ _-]?(?:alpha|beta|[abαβ])\d*)?)?"
-    r"(?![A-Za-z0-9])"
+    r"(?<![A-Za-z])(?P<element>[A-Z][a-z]?)"
+    r"(?:[ _-]?(?P<shell>[KLM])(?:[ _-]?(?:alpha|beta|[abABαβ])(?:\d+(?:,\d)?)?)?)?(?![A-Za-z0-9])"
 )
 _LARGEST = 2**28  # bytes of a text matrix
 _MOST_FILES = 200
 _MOST_PIXELS = 2**28  # of a stack
 _FEWEST, _FEWEST_ROWS = 5, 2  # columns: fewer are a spectrum; rows
-_OF_LINE = re.compile(r"[KLM][ _-]?(?:alpha|beta|[abαβ])\d*$")  # Kα beside Kβ
+_OF_LINE = re.compile(r"[KLM][ _-]?(?:alpha|beta|[abABαβ])[\d,]*$")  # Kα beside Kβ
 _GAP = re.compile(r"\s{2,}|[\t;,]")  # between names of PyMca's tables, in which blanks may stand
 _ERROR = re.compile(r"s\((.*)\)")
 

@@ -13,7 +13,7 @@ _FEWEST = 2000.0  # counts that a spectrum must have before its shape is judged
 _BLOCKS = 48  # parts of the axis in which shapes are compared
 _UNLIKE = 0.35  # share of counts that lie elsewhere: angles and absorbers move less
 _FARTHEST_EV = 400.0  # that peaks are sought away from where the others have them
-_GAIN = 0.02  # of the correlation by a shift; below, it is noise
+_GAIN, _ALIKE = 0.02, 0.5  # of the correlation by a shift, and the correlation; below, it is noise
 
 
 def differing(names: Sequence[str], sums: Sequence[ArrayLike], axes: Sequence[EnergyAxis]) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ def _shift(spectrum: NDArray[np.float64], others: NDArray[np.float64], farthest:
     norm = float(np.linalg.norm(one) * np.linalg.norm(other)) or 1.0
     found = np.array([float(np.roll(other, lag) @ one) for lag in lags]) / norm
     best = int(np.argmax(found))
-    return int(lags[best]), float(found[best] - found[farthest])
+    return int(lags[best]), float(found[best] - found[farthest]) if found[best] > _ALIKE else 0.0
 
 
 def _smooth(values: NDArray[np.float64], width: int = 5) -> NDArray[np.float64]:

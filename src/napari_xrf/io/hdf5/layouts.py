@@ -53,7 +53,7 @@ class Layout:
     locate: Callable[[Any], list[Location]] | None = None
     # reads the energy axis; without one the usual 0.01 keV per channel is assumed
     calibration: CalibrationReader | None = None
-    live_time: str = ""  # path of the live times, and seconds per their unit
+    live_time: str = ""  # path of the live times, ``{}`` for that of a detector, and seconds per their unit
     live_time_unit: float = 1.0
     # for points in one row: paths beside the counts, ``rows|columns``, of numbers of cells or positions
     grid: str = ""
@@ -81,6 +81,8 @@ _GSE_CALIBRATION = first_of(
     coefficients(".@cal_offset", ".@cal_slope", ".@cal_quad"),
     energies("energy"),
 )
+# Of a detector in ``measurement``, or its ``data`` under ``instrument``; the elapsed time is the real one.
+_BLISS_TIMES = "{}_live_time|{}_output_live_time|{}/../live_time|{}/../output_live_time"
 _DIAMOND_BEAM = ("/*/instrument/DCM/energy", "/*/instrument/monochromator/energy", "/*/instrument/dcm/energy",
                  "/*/*/instrument/monochromator/energy", "/*/instrument/DCM/dcm_energy")  # fmt: skip
 
@@ -200,7 +202,7 @@ LAYOUTS = (
         pixel_size=steps("/*/fluo_entry/data/y", "/*/fluo_entry/data/x"),
         beam_energy=_DIAMOND_BEAM,
     ),
-    Layout(hdf5_bliss.LAYOUT, locate=hdf5_bliss.locate, live_time="*_elapsed_time"),
+    Layout(hdf5_bliss.LAYOUT, locate=hdf5_bliss.locate, live_time=_BLISS_TIMES),
     Layout(
         "XRDXRFutils",
         requires=("/calibration",),
@@ -235,6 +237,14 @@ LAYOUTS = (
         single="/2D Scan/MCA [0-9]*",
         pixel_size=steps("/2D Scan/Y Positions", "/2D Scan/X Positions", "mm"),
     ),
+    Layout(  # as SMAK reads them
+        "CLS BioXAS",
+        single="/Data/Mono_Energy_[0-9]*/Full/vortex_[0-9]*",
+        pixel_size=steps("../../Support/rows", "../../Support/cols", "mm"),
+    ),
+    Layout("CLS", single="/mono_[0-9]*/vortex_[0-9]*"),
+    Layout("Sirius", single="/*-norm/channel[0-9]*", pixel_size=steps("szpos", "sxpos")),
+    Layout("SMAK", single="/main/mcadata", axes=("ne",)),
     Layout(
         "Oxford h5oina",
         single="/[0-9]*/EDS*/Data/Spectrum",

@@ -17,7 +17,7 @@ MIN_CHANNELS, MAX_CHANNELS = 256, 16384
 _MOST_DETECTORS = 128
 _FINEST_UM = 0.005
 _ENERGY_NAME = re.compile(r"^e$|energy|channel|mca|spectrum|spectra")
-_DETECTOR_NAMES = ("detector", "element", "det")
+_DETECTOR_NAMES = ("detector", "element", "det", "channel")
 # Two-dimensional counters of other detectors than those of X-ray fluorescence.
 _NO_SPECTRA = re.compile(
     r"roi|profile|integrat|diffrac|xrd|pyfai|eiger|pilatus|frelon|maxipix|basler|pco|andor|dexela|camera|ccd|_q$|2th|tth|azim"
@@ -25,6 +25,7 @@ _NO_SPECTRA = re.compile(
 # Counters and clocks that scans list among their positions.
 NO_POSITION = re.compile(r"time|clock|epoch|mca|count|energy|roi|_det\d|rate|diode|current")
 _NUMBERED_ENTRY = re.compile(r"^/entry_\d{4}/")  # of detectors that write an entry for each row of a scan
+_CORRECTED = re.compile(r"_?(dt)?(corr?(ected)?|cps|norm(alised|alized)?)$")
 _SUM_NAME = re.compile(r"(^|_)(sum|total|all)(_|$|\d)|sum$")
 
 
@@ -64,12 +65,15 @@ def by_paths(
     grid: str = "",
 ) -> list[Location]:
     """Find counts by their paths, the first of ``total`` that exists; see :class:`.layouts.Layout`."""
-    if single.startswith(("/*/", "/entry*/", "/[0-9]*/")):
+    parts = [part.split("/") for part in single.split("|")]
+    varying = [at for at, part in enumerate(parts[0]) if set(part) & set("[*")]
+    if len(varying) > 1:
         # Scans beside each other are maps of their own, not detectors of one.
-        roots = dict.fromkeys(path.split("/")[1] for path in hdf5_file.matching(file, single))
+        depth = varying[0] + 1
+        found = hdf5_file.matching(file, single)
+        roots = dict.fromkeys("/".join(path.split("/")[:depth]) for path in found)
         check_number(file, len(roots))
-        below = [part.strip("/").partition("/")[2] for part in single.split("|")]
-        patterns = ["|".join(f"/{root}/{part}" for part in below) for root in roots]
+        patterns = ["|".join("/".join([root, *part[depth:]]) for part in parts) for root in roots]
         each = [one for pattern in patterns
                 for one in by_paths(file, (), pattern, axes, single_axes, bare, grid)]  # fmt: skip
         return rows_of(file, each, grid) or each
@@ -81,8 +85,8 @@ def by_paths(
                 totals.append((path, letters))
     singles, letters, names, notes = _singles(file, single, single_axes)
     starts = totals if not single and all("*" in pattern for pattern in total) else totals[:1] or [("", "")]
-    found = [Location(path, its, singles, letters, names, notes=notes) for path, its in starts]
-    return [as_points(file, one, grid) for one in found if one.total or one.singles]
+    each = [Location(path, its, singles, letters, names, notes=notes) for path, its in starts]
+    return [as_points(file, one, grid) for one in each if one.total or one.singles]
 
 
 def as_points(file: Any, location: Location, grid: str = "") -> Location:
@@ -186,12 +190,16 @@ def spectra_among(file: Any, paths: list[str]) -> tuple[tuple[str, ...], tuple[s
     if kept:
         best = max(sizes, key=lambda size: (size & (size - 1) == 0, sizes.count(size)))
         kept = [path for path, size in zip(kept, sizes, strict=True) if size == best]
+    twins = [path for path in kept if _CORRECTED.sub("", named[path]) in set(named.values()) - {named[path]}]
+    kept = [path for path in kept if path not in twins]
     parts = [path for path in kept if not _SUM_NAME.search(named[path])]
     sums = [path for path in kept if path not in parts] if parts else []
-    left = [counter_name(path) for path in paths if path not in kept]
+    left = [counter_name(path) for path in paths if path not in (*kept, *twins)]
     notes = [f"{', '.join(left)} are not taken for spectra of X-ray fluorescence."] if kept and left else []
     if sums:
         notes.append(f"{', '.join(map(counter_name, sums))} is a sum, and not counted again.")
+    if twins:
+        notes.append(f"{', '.join(map(counter_name, twins))}: made of the others, and not counted again.")
     return tuple(parts or kept), tuple(notes)
 
 
@@ -354,7 +362,17 @@ def nexus(file: Any) -> list[Location]:
             continue
         seen.append(dataset.id)
         letters = _letters(names, dataset, energy)
-        if "d" in letters:
+        beside = _auxiliary(file, path, dataset)
+        if dataset.ndim == 2 and dataset.shape[1 - energy] > 1:
+            points = letters.replace("x", "n")
+            found.append(_scattered(file, Location(path, points)))
+        elif beside:
+            singles, notes = spectra_among(file, [path, *beside])
+            one = Location(
+                singles=singles, single_axes=letters, names=tuple(map(counter_name, singles)), notes=notes
+            )
+            found.append(replace(one, positions=places_of(file, one)))
+        elif "d" in letters:
             numbers = tuple(map(str, range(dataset.shape[letters.index("d")])))
             one = Location(singles=(path,), single_axes=letters, names=numbers)
             found.append(_scans_below(file, replace(one, positions=places_of(file, one))))
@@ -508,6 +526,9 @@ def _energy_axis(file: Any, path: str, dataset: Any, names: list[str]) -> int | 
 def _letters(names: list[str], dataset: Any, energy: int) -> str:
     others = [at for at in range(dataset.ndim) if at != energy]
     detector = next((at for at in others if names[at].startswith(_DETECTOR_NAMES)), None)
+    nameless = [at for at in others if names[at] in ("", ".")]
+    if detector is None and len(others) == 3 and len(nameless) == 1:  # beside two axes that have names
+        detector = nameless[0] if dataset.shape[nameless[0]] <= _MOST_DETECTORS else None
     if detector is not None:
         others.remove(detector)
     plain = "syx"[3 - len(others) :] if len(others) <= 3 else "dsyx"
@@ -519,6 +540,33 @@ def _letters(names: list[str], dataset: Any, energy: int) -> str:
     if detector is not None:
         letters[detector] = "d"
     return "".join(letters[at] for at in range(dataset.ndim))
+
+
+def _auxiliary(file: Any, path: str, dataset: Any) -> list[str]:
+    """Return the signals of the same shape that NXdata names beside the first."""
+    folder = posixpath.dirname(path)
+    named = hdf5_file.attribute(file[folder], "auxiliary_signals")
+    paths = [f"{folder}/{name}" for name in hdf5_file.texts_of(named)] if named is not None else []
+    nodes = ((one, hdf5_file.dataset_at(file, one)) for one in paths)
+    return [one for one, node in nodes if node is not None and node.shape == dataset.shape and one != path]
+
+
+def _scattered(file: Any, location: Location) -> Location:
+    """Give points the shape of the map that two lists of their places beside the counts show."""
+    folder, points = posixpath.dirname(location.main), file[location.main].shape[location.axes.index("n")]
+    nodes = {name: hdf5_file.dataset_at(file, f"{folder}/{name}")
+             for name in hdf5_file.children(hdf5_file.group_at(file, folder))
+             if not NO_POSITION.search(name.lower())}  # fmt: skip
+    places = {name: np.asarray(hdf5_file.array_of(node), dtype=np.float64) for name, node in nodes.items()
+              if node is not None and node.shape == (points,) and node.dtype.kind in "uif"}  # fmt: skip
+    found = scans.grid_among(places)
+    if found is None:
+        return as_points(file, location)
+    grid, backwards = found
+    (slow, height), (fast, step) = grid.motors
+    sizes, told = _lengths([height, step], nodes[fast])
+    note = f"The places {slow} and {fast} tell the map's shape."
+    return replace(location, map_shape=grid.shape, pixel_size=sizes, backwards=backwards, notes=(note, *told))
 
 
 def _with_detectors(file: Any, location: Location, dataset: Any) -> Location:

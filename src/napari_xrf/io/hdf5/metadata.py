@@ -124,7 +124,7 @@ def steps(y: str, x: str, default_units: str = "") -> PixelSizeReader:
 
     def read(file: Any, at: str) -> PixelSize:
         sizes, notes, positions = [], [], None
-        for axis, path in ((0, y), (1, x)):
+        for axis, path in ((1, x), (0, y)):
             found = find(file, at, path)
             if not found or found[0].dtype.kind not in "uif" or found[0].size is None:
                 return None, (), None
@@ -139,7 +139,7 @@ def steps(y: str, x: str, default_units: str = "") -> PixelSizeReader:
                 return None, (note,) if note and not numbered else (), positions
             sizes.append(step * factor)
             notes += [note] if note else []
-        return (sizes[0], sizes[1]), tuple(dict.fromkeys(notes)), positions
+        return (sizes[1], sizes[0]), tuple(dict.fromkeys(notes)), positions
 
     return read
 
@@ -222,13 +222,19 @@ def times(
     map_shape: tuple[int, int],
     element: int | None,
     points: int | None = None,
+    sources: tuple[str, ...] = (),
 ) -> NDArray[np.float64] | None:
     """Return live times (Y, X) in s: the mean of all detectors, or those of one.
 
-    Times of several detectors stand along a leading axis or in one dataset each. ``points`` is how many
-    pixels of a scan stored as points are measured; the others get 0 s.
+    Times of several detectors stand along a leading axis or in one dataset each, or ``{}`` in ``path`` stands
+    for each of ``sources``. ``points`` is how many pixels of a scan stored as points are measured; the others
+    get 0 s.
     """
     found = find(file, at, path)
+    if "{}" in path:
+        texts = [path.format(*[source] * path.count("{}")).split("|") for source in sources]
+        each = [[node for text in one for node in find(file, at, text)][:1] for one in texts]
+        found, element = [node for one in each for node in one] if all(each) else [], None
     if not found:
         return None
     if len(found) > 1 and element is not None:
@@ -249,7 +255,8 @@ def times(
         else:
             return None
         stacks.append(values)
-    return np.asarray(np.mean(stacks, axis=0) * seconds)
+    mean = np.mean(stacks, axis=0) * seconds
+    return np.asarray(mean) if np.any(mean > 0) else None
 
 
 def _first(candidates: Callable[[Any, str, int], Iterator[Try]]) -> CalibrationReader:

@@ -34,6 +34,7 @@ from napari_xrf.io.whole_counts import CountFaults, scale_note, scale_of
 _UNKNOWN = Layout("HDF5 dataset", calibration=hdf5_metadata.energies("energy", "../energy"))
 _ABOVE_BEAM = 1.05  # elastic scatter is the highest peak that one photon can make
 _MOST_COMPARED, _COMPARED_BYTES = 64, 2**26  # detectors, and bytes read to compare them
+_FEWER = 0.95  # of the detectors' counts: a sum with less lacks some
 _NEAR_32_BITS = 2**24  # values of a sample above it: those of the whole map may not fit 32 bits
 
 
@@ -135,7 +136,8 @@ def _one_of(path: Path, file: Any, maps: list[Location], wanted: int | None) -> 
     """Return the map that the user wants, else the file's default, else the first; the others are named."""
     if wanted is not None and not 0 <= wanted < len(maps):
         raise InvalidInput(f"there is no map {wanted} in {path.name}", f"It holds {len(maps)}, from 0")
-    at, default, group = 0, "", file
+    filled = (n for n, one in enumerate(maps) if 0 not in file[one.main].shape)
+    at, default, group = next(filled, 0), "", file
     while wanted is None and (name := hdf5_file.text_attribute(group, "default").strip("/")):
         default, group = f"{default}/{name}", hdf5_file.group_at(group, name)
         at = next((n for n, one in enumerate(maps) if one.main.startswith(default + "/")), at)
@@ -264,10 +266,10 @@ def _described(
     backwards = location.backwards
     if backwards is None:
         backwards = hdf5_metadata.backwards(fast, counts.map_shape)
+    sources = () if location.rows else tuple(source for part in parts for source in part.sources)
+    unit, shape = layout.live_time_unit, counts.map_shape
     live_time = (
-        hdf5_metadata.times(
-            file, at, layout.live_time, layout.live_time_unit, counts.map_shape, index, counts.points
-        )
+        hdf5_metadata.times(file, at, layout.live_time, unit, shape, index, counts.points, sources)
         if layout.live_time
         else None
     )
@@ -387,6 +389,8 @@ def _compared(
     if any(0 in one.shape for one in each) or sum(one.sample_bytes() for one in each) > _COMPARED_BYTES:
         return location, ()
     sums = [one.sampled_sum() for one in each]
+    if location.total:
+        location = _with_total(path, file, location, budget, float(sum(one.sum() for one in sums)))
     told = [calibration.or_assumed(partial(_calibration, layout, file, one), one.shape[2]) for one in each]
     axes = [axis for axis, _ in calibration.of_detectors(told, location.names)]
     whole = [] if along or location.total or in_rows else _sums_among(sums)
@@ -401,6 +405,21 @@ def _compared(
         notes=(*location.notes, f"{left} is the sum of the other detectors, and not counted again."),
     )
     return found, differing(found.names, [sums[at] for at in parts], [axes[at] for at in parts])
+
+
+def _with_total(path: Path, file: Any, location: Location, budget: int, parts: float) -> Location:
+    """Return a location without its sum where that is empty; one of fewer detectors is told of."""
+    stored = counts_of(path, file, (location.total,), location.axes, location.map_shape, memory_budget=budget)
+    if 0 in stored.shape or stored.sample_bytes() > _COMPARED_BYTES:
+        return location
+    total = float(np.nansum(stored.sample(), dtype=np.float64))
+    if not total and parts:
+        note = f"{location.total} is empty: the detectors are summed."
+        return replace(location, total="", axes="", notes=(*location.notes, note))
+    if total >= _FEWER * parts:  # dead time that is corrected makes it more
+        return location
+    note = f"{location.total} is not the sum of all: it holds {total / parts:.0%} of the detectors' counts."
+    return replace(location, notes=(*location.notes, note))
 
 
 def _sums_among(sums: Sequence[NDArray[np.uint64]]) -> list[int]:

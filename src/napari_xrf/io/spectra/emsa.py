@@ -25,10 +25,12 @@ from napari_xrf.io.spectra.single import (
 
 LAYOUT = "EMSA/MAS spectrum"
 _MOST_CHANNELS = 2**20
+_WHOLE = 0.02  # of a count: rates printed with few digits miss whole counts by less
 _PIXL_WIDTH_EV, _PIXL_KV = 9.0, 28.0
 # Keyword, unit after a dash ("LIVETIME  -s"), value; "##" marks keywords that the standard does not know.
 _KEYWORD = re.compile(r"^##?\s*([A-Za-z0-9]+)\s*(?:-?\s*([A-Za-z0-9/]+)\s*)?:(.*)$")
 _DATA = re.compile(r"^#\s*SPECTRUM\b", re.IGNORECASE)
+_RATE = re.compile(r"/\s*s|per s|cps", re.IGNORECASE)
 _UNITS = re.compile(r"\bk?eV\b", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[,\s;]+")
 _COMMA = re.compile(r"^\s*-?\d+,\d+(?:[\s;]+-?\d+,\d+)*[\s;]*$")  # decimal commas: 12,0
@@ -48,11 +50,16 @@ def read_emsa(path: str | Path, *, detector: str | int = "sum") -> SpectralCube:
     such detector.
     """
     target = Path(path)
-    tags, lines = _parsed(target)
+    tags, lines, told = _parsed(target)
     energies, table, notes = _columns(target, tags, lines)
+    live = numbers(_text(tags, "LIVETIME"))
+    if _RATE.search(_text(tags, "YUNITS")) and live:
+        counts = table * live[0]
+        table = np.where(np.abs(counts - np.rint(counts)) < _WHOLE, np.rint(counts), counts)
+        told += (f"The counts per second were multiplied by the live time, {live[0]:g} s.",)
+    notes += told
     found = [_axis(target, tags, energies, table.shape[0], column) for column in range(table.shape[1])]
     counts, axis, kept, told = of_detectors(target, table, [one for one, _ in found], detector)
-    live = numbers(_text(tags, "LIVETIME"))
     spectrum = Spectrum(
         counts,
         axis,
@@ -73,12 +80,12 @@ def read_emsa(path: str | Path, *, detector: str | int = "sum") -> SpectralCube:
     )
 
 
-def _parsed(path: Path) -> tuple[Tags, list[str]]:
-    """Return the keywords before the data, and the lines after ``#SPECTRUM``."""
+def _parsed(path: Path) -> tuple[Tags, list[str], tuple[str, ...]]:
+    """Return the keywords before the data, the lines after ``#SPECTRUM``, and warnings."""
     tags: Tags = {}
     lines: list[str] = []
-    in_data = False
-    for line in text_lines(path):
+    in_data, whole = False, text_lines(path)
+    for line in whole:
         if line.startswith("#"):
             match = _KEYWORD.match(line)
             keyword = match[1].upper() if match else ""
@@ -92,7 +99,9 @@ def _parsed(path: Path) -> tuple[Tags, list[str]]:
             lines.append(line)
     if "EMSA" not in _text(tags, "FORMAT").upper():
         raise FileError(path, "is no EMSA/MAS spectrum: it does not begin with #FORMAT")
-    return tags, lines
+    spectra = sum(line.upper().startswith("#FORMAT") for line in whole)
+    more = (f"The file holds {spectra} spectra; the first is read.",) if spectra > 1 else ()
+    return tags, lines, more
 
 
 def _columns(
@@ -101,7 +110,9 @@ def _columns(
     """Return the energies of type XY, the counts (E, K) of K detectors, and warnings."""
     kind, columns = _text(tags, "DATATYPE").upper(), int(number(_text(tags, "NCOLUMNS")) or 1)
     announced = number(_text(tags, "NPOINTS"))
-    texts = [text for line in lines for text in _SEPARATOR.split(line) if text]
+    # Where semicolons part numbers, commas are decimal ones.
+    plain = (line.replace(",", ".") if ";" in line else line for line in lines)
+    texts = [text for line in plain for text in _SEPARATOR.split(line) if text]
     if kind == "YY" and columns == 1 and announced and len(texts) % announced == 0:
         columns = len(texts) // int(announced)
     width = 2 if kind == "XY" else max(columns, 1) if kind == "YY" else 1
@@ -134,6 +145,8 @@ def _axis(
     if said and not units:
         raise FileError(path, f"holds no usable energy axis (its x axis is in {said})")
     offsets, widths = numbers(_text(tags, "OFFSET")), numbers(_text(tags, "XPERCHAN"))
+    if not offsets and widths and (zero := number(_text(tags, "CHOFFSET"))) is not None:
+        offsets = [-zero * widths[0]]  # the channel of 0 keV
 
     def stated() -> Calibration | None:
         if not offsets or not widths:

@@ -170,6 +170,9 @@ def _read_plain(path: Path, lines: list[str]) -> SpectralCube:
         raise FileError(path, "holds no column of counts")
     table = np.array(rows, dtype=np.float64)
     size = table.shape[0]
+    steps = np.diff(table[:, 0])
+    if table.shape[1] == 2 and not (np.all(steps > 0) or np.all(steps < 0)):
+        raise FileError(path, "holds two columns of which the first neither rises nor falls: no energies")
     axis, notes = calibration.or_assumed(
         lambda: calibration.axis_from_energies(table[:, 0], may_fall=True) if table.shape[1] == 2 else None,
         size,
