@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from napari_xrf.core.version import VERSION
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # What conda-forge calls otherwise.
@@ -18,7 +20,7 @@ def test_the_conda_recipe_asks_for_what_the_package_asks_for():
     wanted = {tuple(re.match(r"([\w-]+)(?:\[\w+\])?(.+)", line).groups()) for line in PROJECT["dependencies"]}
     wanted = {(_CONDA.get(name, name), versions) for name, versions in wanted}
     assert asked == wanted | {("python", PROJECT["requires-python"])}
-    assert recipe["context"]["version"] == PROJECT["version"]
+    assert recipe["context"]["version"] == PROJECT["version"] == VERSION
 
 
 def test_the_citation_names_the_version_and_the_authors():

@@ -59,13 +59,30 @@ def test_every_folder_is_a_room_of_the_plan():
     assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} <= {*ROOMS, *FACES}
 
 
-def test_no_files_import_each_other_in_a_circle():
-    # The package itself is the front door: whoever asks it for the version does not depend on what it offers.
-    graph = {module: (names & MODULES.keys()) - {module, "napari_xrf"} for module, names in ARROWS.items()}
+def check_circles(arrows: dict[str, set[str]]) -> None:
+    graph = {module: (names & arrows.keys()) - {module} for module, names in arrows.items()}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" → ".join(error.args[1]))
+
+
+def test_no_files_import_each_other_in_a_circle():
+    # `from napari_xrf import io` opens the room, not the front door.
+    check_circles(ARROWS)
+
+
+def test_nor_do_benchmarks():
+    def named(path: Path) -> set[str]:
+        """Return the last words of all that a file may import from beside it."""
+        tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        froms = [node for node in tree if isinstance(node, ast.ImportFrom) and node.module]
+        beside = [node for node in froms if not node.module.startswith("napari_xrf")]
+        words = [node.module.rpartition(".")[2] for node in beside]
+        return {*words, *(alias.name for node in beside for alias in node.names)}
+
+    folder = PACKAGE.parent.parent / "benchmarks"
+    check_circles({path.stem: named(path) for path in folder.rglob("*.py")})
 
 
 def test_only_the_plugin_knows_a_window():

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from napari_xrf.core.compiled_code import choose_cache
+from napari_xrf.core.version import VERSION
 from napari_xrf.front_door import (
     align,
     batch,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from napari_xrf.core.spectrum import Spectrum
     from napari_xrf.maps.calibrated_map import CalibratedMap
 
-__version__ = "0.1.0"
+__version__ = VERSION
 choose_cache()
 __all__ = [
     "CalibratedMap",

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from napari_xrf import __version__
 from napari_xrf.cli import (
     analysis,
     batch,
@@ -26,6 +25,7 @@ from napari_xrf.cli import (
 )
 from napari_xrf.cli.console import Console, Recorder
 from napari_xrf.core.errors import XrfError
+from napari_xrf.core.version import VERSION
 from napari_xrf.io.atomic_write import plain, together
 
 __all__ = ["build_parser", "main"]
@@ -83,7 +83,7 @@ def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="napari-xrf", description="X-ray fluorescence maps: elements, minerals, files that others open."
     )
-    parser.add_argument("--version", action="version", version=f"napari-xrf {__version__}")
+    parser.add_argument("--version", action="version", version=f"napari-xrf {VERSION}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print the result as JSON")
     common.add_argument("--quiet", action="store_true", help="no progress on standard error")

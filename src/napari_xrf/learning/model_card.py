@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_xrf.core.version import VERSION
 from napari_xrf.io.atomic_write import write_text
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.tasks.task import task_of
@@ -66,9 +67,7 @@ def made_with() -> dict[str, str]:
     """Return the versions of what makes a model, and the commit of this code (``+`` where files differ)."""
     import torch
 
-    from napari_xrf import __version__
-
-    return {"napari_xrf": __version__, "torch": str(torch.__version__), "commit": _commit()}
+    return {"napari_xrf": VERSION, "torch": str(torch.__version__), "commit": _commit()}
 
 
 def _commit() -> str:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf import __version__
 from napari_xrf.core.display import map_png
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, LabelMap, members_of
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.core.version import VERSION
 from napari_xrf.io.atomic_write import write_text
 from napari_xrf.minerals.class_spectra import ClassSpectrum, draw_spectrum
 from napari_xrf.minerals.classification import Classification
@@ -111,7 +111,7 @@ def _write(path: str | Path, cube: SpectralCube, **shown: Any) -> None:
     template = (files("napari_xrf.minerals") / "report.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
     text = page.from_string(template).render(
-        cube=cube, provenance=_provenance(cube), version=__version__, tile=_TILE, **shown
+        cube=cube, provenance=_provenance(cube), version=VERSION, tile=_TILE, **shown
     )
     write_text(Path(path), text)
 

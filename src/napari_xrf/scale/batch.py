@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.version import VERSION
 from napari_xrf.io.atomic_write import made_folder, replacing_folder, sweep
 from napari_xrf.scale import manifest
 from napari_xrf.scale.manifest import Entry
@@ -133,10 +134,8 @@ def _run(tasks: Sequence[Entry], batch: BatchJob, executor: Executor) -> Any:
 
 def do_task(task: Entry, work: Work, folder: Path) -> Entry:
     """Do the work on one file in a worker; its folder appears whole, with what the verb answered in JSON."""
-    from napari_xrf import __version__
-
     began = time.perf_counter()
-    ended, final = replace(task, version=__version__), folder / task.folder
+    ended, final = replace(task, version=VERSION), folder / task.folder
     try:
         ended = replace(ended, input=manifest.input_of(Path(task.file)))
         with replacing_folder(final, RESULT) as place:
