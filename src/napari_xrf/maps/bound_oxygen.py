@@ -13,7 +13,7 @@ from napari_xrf.physics.forward import ExpectedSpectrum, expect_spectrum
 from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.physics.source import ElectronBeam, TubeSource
 from napari_xrf.reference.materials import Material
-from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, valence_of
+from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, HALOGENS, valence_of
 
 _OXIDE_SHARE, _METAL_SHARE = 0.45, 0.15  # measured oxygen over that of oxides
 _FREE_OF_LINES = 0.05  # share of lines in channels that tell scatter
@@ -28,7 +28,6 @@ _SHAPE_PART, _SHAPE_MOST = 0.5, 2.0
 _DECIDED = 0.05  # probability of the other way up to which it is not told
 _ROCK_FORMERS = ("Na", "Mg", "Al", "Si", "P", "S", "K", "Ca", "Rb", "Sr", "Cs", "Ba")
 _METALS_ALONE = 1.5  # log-odds of a metal where none of these makes a part of the atoms
-_HALOGENS = ("F", "Cl", "Br", "I")
 _NEVER_METALS = ("Na", "K", "Rb", "Cs", "Ca", "Sr", "Ba")
 _NEVER_METAL_PART, _HALIDE_PART = 0.03, 0.7  # of the atoms; of the charge
 
@@ -88,8 +87,8 @@ def choose_oxygen(
 def _by_chemistry(oxides: Mapping[str, float]) -> tuple[str, ...] | None:
     """Return what the elements themselves say: alkalis and earths are no metals, but halides, or oxides."""
     moles = {e: value / ATOMIC_WEIGHTS[e] for e, value in oxides.items() if e != "O"}
-    charge = sum(amount * valence_of(e) for e, amount in moles.items())
-    halides = sum(moles.get(e, 0.0) for e in _HALOGENS)
+    charge = sum(amount * max(valence_of(e), 0.0) for e, amount in moles.items())
+    halides = sum(moles.get(e, 0.0) for e in HALOGENS)
     if halides > _HALIDE_PART * charge:
         return ("none",)
     never = [e for e in _NEVER_METALS if moles.get(e, 0.0) > 0]

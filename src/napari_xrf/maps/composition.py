@@ -90,12 +90,15 @@ class Recipe:
         return own if self.sensitivities is None else replace(own, sensitivities=self.sensitivities)
 
     def bound(self, element: str) -> dict[str, float]:
-        """Return the mass of each unseen element that a unit of mass of an element binds."""
+        """Return the mass of each unseen element that a unit of mass of an element binds.
+
+        Below 0 that of oxygen whose place a halogen takes.
+        """
         if self.companions:
-            moles = (valence_of(element, self.valences) or 1.0) / ATOMIC_WEIGHTS[element]
+            moles = _charge_of(element, self.valences) / ATOMIC_WEIGHTS[element]
             return {name: grams * moles for name, grams in self.companions.items()}
         oxygen = oxygen_per_mass(element, self.valences) if self.oxygen == "stoichiometry" else 0.0
-        return {"O": oxygen} if oxygen > 0 else {}
+        return {"O": oxygen} if oxygen else {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +117,17 @@ class Solution:
     scale: float  # measured over expected counts
     mass_per_area: float  # of a film, µg/cm²; NaN where the dose is not known
     converged: bool  # whether it settled
+
+    @cached_property
+    def bound(self) -> dict[str, dict[str, float]]:
+        """Element that decides → what it binds; nothing where halogens balance all charge of the others."""
+        if not self.recipe.companions and "O" not in self.fractions:
+            return {element: {} for element in self.families}
+        return {element: self.recipe.bound(element) for element in self.families}
+
+
+def _charge_of(element: str, valences: Mapping[str, float]) -> float:
+    return abs(valence_of(element, valences)) or 1.0
 
 
 def smooth_error(instrument: Instrument, fitted: FittedOptic | None = None) -> float:
@@ -140,7 +154,7 @@ def companions_of(formula: str, setting: Setting, valences: Mapping[str, float])
     masses = mass_fractions(formula)
     hidden = {e for e in masses if atomic_number(e) <= _UNSEEN or not families_of(e, *shown)}
     seen = [e for e in masses if e not in hidden]
-    charge = sum(masses[e] / ATOMIC_WEIGHTS[e] * (valence_of(e, valences) or 1.0) for e in seen)
+    charge = sum(masses[e] / ATOMIC_WEIGHTS[e] * _charge_of(e, valences) for e in seen)
     return {e: masses[e] / charge for e in sorted(hidden)} if charge > 0 else {}
 
 
@@ -305,6 +319,7 @@ class _Solver:
         for element, value in raw.items():
             for name, mass in self.recipe.bound(element).items():
                 full[name] = full.get(name, 0.0) + value * mass
+        full = {element: value for element, value in full.items() if value > 0 or element in raw}
         total = sum(full.values())
         return {element: value / total for element, value in full.items()}
 

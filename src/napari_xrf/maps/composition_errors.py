@@ -32,7 +32,7 @@ def quantities_of(solution: Solution, by: float | None = None, light: float = 0.
     dose, not normalised to 1. ``light``: weight fraction of matter without lines that there may be, where
     they are normalised.
     """
-    bound = {element: solution.recipe.bound(element) for element in solution.families}
+    bound = solution.bound
     unseen = _unseen(solution)
     # What there may be of an element that is not seen, the others do not hold.
     seen = {e: solution.fractions[e] for e in bound}

@@ -20,7 +20,11 @@ from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.reference.materials import Material
 
-_ROUNDS = 3  # of the fit with its own variances and deviations
+_PASSES, _ROUNDS = 3, 4  # of the continuum's shape, and of each fit with its own variances and deviations
+_SHAPE_ERROR, _MODEL_ERROR = (
+    0.4,
+    0.1,
+)  # of the continuum between peaks, and of one that a composition should show
 _DETECTION = 3.0  # standard deviations of the background
 _SCALED_FROM_KEV, _LEAST_SHAPE = 1.0, 0.01  # where a modelled continuum is scaled to the spectrum's
 
@@ -79,8 +83,13 @@ def net_counts(
         Candidate(family, (family,), own, 0.0)
         for family, own in zip(families, columns_by_element([(f,) for f in families], setting), strict=True)
     )
-    columns = SpectrumFit(spectrum, setting, pool, continuum=shape)
-    found = columns.fit(Content(frozenset(range(len(families)))), rounds=_ROUNDS)
+    everything = Content(frozenset(range(len(families))))
+    held, passes = (_SHAPE_ERROR, _PASSES) if shape is None else (_MODEL_ERROR, 1)
+    for _ in range(passes):
+        columns = SpectrumFit(spectrum, setting, pool, continuum=shape, held=held)
+        found = columns.fit(everything, rounds=_ROUNDS)
+        under = columns.continuum(found) / columns.sizes
+        shape = np.interp(setting.energy.energies, columns.energies, under)
     fitted = columns.columns[found.index]
     totals = found.problem.shared_counts(fitted, found.fit)
     counted = found.problem.counting_errors(fitted, found.fit)

@@ -21,6 +21,7 @@ from napari_xrf.maps.fitted_excitation import counts_with_argon, fit_excitation
 from napari_xrf.maps.net_counts import NetCounts, continuum_of, net_counts, region_of
 from napari_xrf.maps.quantities import Quantities, Quantity
 from napari_xrf.physics.source import ElectronBeam
+from napari_xrf.reference.oxides import oxygen_per_mass
 
 _COATING = 0.1  # of the net counts: more carbon than that is in the sample
 _NOTED_LIGHT = 0.15  # weight fraction of matter without lines that the background allows for
@@ -28,6 +29,7 @@ _BLIND = 0.1  # a detection limit, weight fraction, that is told
 _LIGHT_BY_DOSE = 0.5  # probability that it is light matter, where the dose gives less than the whole
 _HELD, _HALVINGS = (0.6827, 0.9545), 30  # by one and two standard errors
 _FAR_FROM_WHOLE = 0.1  # a total that the dose gives is told from here
+_TAKEN = 0.003  # weight fraction of oxygen whose place halogens take that is told
 
 
 def quantify(
@@ -137,6 +139,7 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     notes += [*choice.notes, *fitted.notes]
     if not solved.converged:
         notes.append("the composition did not settle; take it as a rough one")
+    notes += _of_anions(solved)
     over_dose = _over_dose(solved, exposure)
     total = over_dose * (1 - solved.rest)
     notes += _of_dose(recipe, total, exposure)
@@ -181,6 +184,22 @@ def _over_dose(solved: Solution, exposure: float | None) -> float:
     if not throughput or not exposure or solved.recipe.film:
         return math.nan
     return solved.scale / (throughput * exposure)
+
+
+def _of_anions(solved: Solution) -> list[str]:
+    """Say how much oxygen is left out for halogens: oxides and halogens add up to more than all by it."""
+    if solved.recipe.oxygen != "stoichiometry" or solved.recipe.companions:
+        return []
+    valences = solved.recipe.valences
+    taken = {e: -solved.fractions[e] * oxygen_per_mass(e, valences) for e in solved.families}
+    taken = {element: part for element, part in taken.items() if part > 0}
+    if sum(taken.values()) < _TAKEN:
+        return []
+    names = " and ".join(taken)
+    if "O" not in solved.fractions:
+        return [f"all charge is balanced by {names}: no oxygen is added"]
+    part = 100 * sum(taken.values())
+    return [f"{part:.2g} % of oxygen is not added: {names} stands in its place (less O=F, Cl)"]
 
 
 def _of_dose(recipe: Recipe, total: float, exposure: float | None) -> list[str]:

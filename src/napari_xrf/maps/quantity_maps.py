@@ -225,7 +225,7 @@ class Response:
         shares = fractions * (1 + self.bound.sum(axis=1))
         common = _sums((shares * relative) ** 2)[:, None]
         errors = fractions * np.sqrt(np.clip(relative**2 * (1 - 2 * shares) + common, 0.0, None))
-        unseen = [_sums(fractions * bound) for bound in self.bound.T]
+        unseen = [_sums(fractions * bound).clip(0.0) for bound in self.bound.T]
         spread = [np.sqrt(_sums(errors**2 * bound**2)) for bound in self.bound.T]
         return np.column_stack([fractions, *unseen]), np.column_stack([errors, *spread])
 
@@ -233,13 +233,12 @@ class Response:
         """Return the weight fractions, (N, K), of counts (N, K); what is bound is left to 1."""
         fractions = np.broadcast_to(self.centre, counts.shape)
         positive = np.where(self.counted, np.clip(counts, 0.0, None), 0.0)
-        whole = 1 + self.bound.sum(axis=1)
         for _ in range(_ROUNDS):
             change = np.zeros(counts.shape)
             for k, moved in enumerate((fractions - self.centre).T):  # a product's last bits depend on N
                 change += moved[:, None] * self.slopes[:, k]
             raw = positive / np.exp(self.logs + np.clip(change, -_LARGEST_LOG, _LARGEST_LOG))
-            total = _sums(raw * whole)[:, None]
+            total = (_sums(raw) + sum(_sums(raw * bound).clip(0.0) for bound in self.bound.T))[:, None]
             fractions = np.divide(raw, total, out=np.full(raw.shape, np.nan), where=total > 0)
         return np.asarray(fractions)
 
@@ -252,14 +251,13 @@ def _respond(
     bound = np.array([[own.get(name, 0.0) for name in unseen] for own in binds])
     counted = np.array([split_family(family)[0] not in recipe.companions for family in families])
     positive = np.where(counted, counts, 0.0).clip(1e-3 * max(counts.max(), 1.0))
-    whole = 1 + bound.sum(axis=1)
-    centre = np.full(len(families), 1.0 / whole.sum())
+    centre = np.full(len(families), 1.0 / len(families))
 
     def log_sensitivities(fractions: Floats) -> Floats:
         composition: dict[str, float] = {}
         masses = zip(
             (*(split_family(family)[0] for family in families), *unseen),
-            (*fractions, *(fractions @ bound)),
+            (*fractions, *(fractions @ bound).clip(0.0)),
             strict=True,
         )
         for element, value in masses:
@@ -271,7 +269,9 @@ def _respond(
 
     for _ in range(_ROUNDS):
         raw = positive / np.exp(log_sensitivities(centre))
-        centre = raw / (raw * whole).sum()
+        centre = raw / (raw.sum() + (raw @ bound).clip(0.0).sum())
+    bound = np.where(centre @ bound < 0, 0.0, bound)  # halogens balance all charge
+    whole = 1 + bound.sum(axis=1)
     logs = log_sensitivities(centre)
     slopes = np.zeros((len(families), len(families)))
     for k in range(len(families)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -26,6 +27,8 @@ from napari_xrf.maps.spectrum_model import (
 Array = NDArray[np.float64]
 
 _CONTINUUM_SPACING_KEV = 0.9
+_CONTINUUM_PART = 0.06  # of a free continuum, over a few resolutions
+_LEAST_PART = 0.02  # of a continuum's first shape
 _STRONG = 30.0  # a column stronger than this many standard errors shows where it is wrong
 _STRONG_SUM = 3.0  # the same of pile-up
 _MEDIAN_SQUARE = 0.455  # of a normal variable
@@ -108,6 +111,9 @@ class SpectrumFit:
         Log-odds of stray peaks after the first.
     continuum
         (E,) its shape; otherwise the spectrum between its peaks tells.
+    held
+        The relative error of that shape over a few resolutions, to hold the continuum to it. Where counts are
+        many, free pieces grow under strong peaks to mend their flanks, and take from minor lines beside them.
 
     Attributes
     ----------
@@ -128,8 +134,11 @@ class SpectrumFit:
         demand: float = 0.0,
         next_stray: float = NEXT_STRAY,
         continuum: Array | None = None,
+        held: float | None = None,
     ) -> None:
-        around = surroundings(spectrum, setting, _CONTINUUM_SPACING_KEV, continuum)
+        spacing = _CONTINUUM_SPACING_KEV if held is None else math.inf
+        around = surroundings(spectrum, setting, spacing, continuum)
+        self._continuum_part = _CONTINUUM_PART if held is None else held
         self.setting, self.pool, self.strays, self.demand = setting, pool, strays, demand
         self.next_stray = next_stray
         families = [family for one in pool for family in one.families]
@@ -191,6 +200,13 @@ class SpectrumFit:
         saturated = float(np.log(self._smooth_variance).sum()) + self.counts.size
         return Explained(content, index, problem, fit, self.log_odds(content), saturated)
 
+    def continuum(self, found: Explained) -> Array:
+        """Return the continuum of a fit, (G,), with what was found to be wrong of its shape."""
+        smooth = (found.fit.amplitudes * self.smooth[found.index]) @ self.columns[found.index]
+        wrong = found.problem.owners < 0
+        bent = smooth + found.fit.deviations[wrong] @ found.problem.deviations[wrong]
+        return np.asarray(np.maximum(bent, _LEAST_PART * smooth))
+
     def plain_amplitudes(self, content: Content) -> dict[int, float]:
         """Return the amplitude of each family column in a fit without deviations, as pixels are fitted."""
         index = self.index(content)
@@ -208,7 +224,7 @@ class SpectrumFit:
         wrong = [fit.amplitudes[position] * self._wrong(int(index[position])) for position in strong]
         owners = [np.full(len(own), position) for position, own in zip(strong, wrong, strict=True)]
         under = (fit.amplitudes * self.smooth[index]) @ self.columns[index]
-        wrong.append(continuum_deviations(under, self.energies, self.setting))
+        wrong.append(continuum_deviations(self._continuum_part * under, self.energies, self.setting))
         owners.append(np.full(len(wrong[-1]), -1))
         model = np.maximum(fit.model, 0)
         of_lines = (fit.amplitudes * self.lines[index]) @ self.columns[index]

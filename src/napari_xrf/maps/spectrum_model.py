@@ -35,7 +35,6 @@ _SUM_PART, _SUM_SHIFT_KEV = 0.5, 0.05  # of each sum peak
 _LOOSE = {"elastic": 2.0, "Compton": 5.0}
 _TWICE_PART, _TWICE_KEV = 0.15, 0.9  # of Compton photons, scattered a second time: how far below they lie
 _ESCAPE_PART = 1.0  # of the escape peaks: some instruments take them out of the spectrum
-_CONTINUUM_PART = 0.06  # of the continuum, over a few resolutions
 _STRAY_WIDTHS = (1.3, 2.0, 3.0, 4.5)  # of the resolution: the convergent beam broadens reflections
 _STRAY_RANGE_KEV = (1.2, 18.0)
 
@@ -189,16 +188,16 @@ def _ratio_deviations(
 
 
 def continuum_deviations(model: Array, energies: Array, setting: Setting) -> Array:
-    """Return bumps of the continuum (G,) at some energies that the free points miss, (D, G).
+    """Return bumps as high as one standard deviation of the continuum (G,) at some energies, (D, G).
 
-    Each is one standard deviation. Hats of six times the resolution: wider than a line, so that they cannot
+    Hats of six times the resolution: wider than a line, so that they cannot
     take one for their own.
     """
     at = np.sqrt(np.clip(energies, 1e-3, None))
     # The resolution grows about as the square root of energy: even steps in it are even steps in FWHM.
     step = 6 * float(setting.detector.fwhm(np.array(5.0))) / (2 * np.sqrt(5.0))
     knots = np.arange(np.sqrt(setting.low), np.sqrt(setting.high) + step, step)
-    return _CONTINUUM_PART * model * np.array([np.interp(at, knots, unit) for unit in np.eye(knots.size)])
+    return model * np.array([np.interp(at, knots, unit) for unit in np.eye(knots.size)])
 
 
 def _split(rest: Array, energies: Array, sigma: float) -> list[Array]:

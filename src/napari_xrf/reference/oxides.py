@@ -13,8 +13,9 @@ ATOMIC_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {xraylib.AtomicNumberToSymbol(z): xraylib.AtomicWeight(z) for z in range(1, HEAVIEST + 1)}
 )
 
-_HIGHEST = 8  # valence, of OsO4
-# Usual valences against oxygen; iron as FeO, sulphur as in sulphates. Halogens and noble gases take none.
+HALOGENS = ("F", "Cl", "Br", "I")
+_LOWEST, _HIGHEST = -2, 8  # valences, of sulphides and of OsO4
+# Usual valences against oxygen; iron as FeO, sulphur as in sulphates. Halogens take oxygen's place.
 _VALENCES = {
     **dict.fromkeys(("H", "Li", "Na", "K", "Rb", "Cs", "Ag", "Tl"), 1),
     **dict.fromkeys(("Be", "Mg", "Ca", "Sr", "Ba", "Fe", "Mn", "Co", "Ni", "Cu", "Zn", "Cd", "Hg", "Pb"), 2),
@@ -27,6 +28,7 @@ _VALENCES = {
     **dict.fromkeys(("S", "Mo", "W"), 6),
     "Pd": 2,
     "Re": 7,
+    **dict.fromkeys(HALOGENS, -1),
 }
 # The other valence that is common: ferric iron, sulphides (which bind no oxygen), and so on.
 _OTHER_VALENCES = {
@@ -36,7 +38,7 @@ _OTHER_VALENCES = {
 
 
 def valence_of(element: str, valences: Mapping[str, float] | None = None) -> float:
-    """Return the valence of an element against oxygen; 0 for oxygen itself, halogens and noble gases."""
+    """Return an element's valence against oxygen, below 0 where it takes its place; 0 for noble gases."""
     return float((valences or {}).get(element, _VALENCES.get(element, 0)))
 
 
@@ -53,15 +55,15 @@ def parse_valences(text: str) -> dict[str, float]:
         element, _, value = part.partition("=")
         try:
             found[parse_elements(element)[0]] = float(value)
-            if not 0 <= float(value) <= _HIGHEST:
+            if not _LOWEST <= float(value) <= _HIGHEST:
                 raise ValueError(value)
         except (ValueError, IndexError):
-            raise InvalidInput(f"{part!r} is no valence", "Write Fe=3,S=6") from None
+            raise InvalidInput(f"{part!r} is no valence", "Write Fe=3,S=-2") from None
     return found
 
 
 def oxygen_per_mass(element: str, valences: Mapping[str, float] | None = None) -> float:
-    """Return the mass of oxygen that a unit of mass of an element binds."""
+    """Return the mass of oxygen that a unit of mass of an element binds; below 0, whose place it takes."""
     return valence_of(element, valences) / 2 * ATOMIC_WEIGHTS["O"] / ATOMIC_WEIGHTS[element]
 
 
