@@ -23,19 +23,23 @@ def write_amptek(path, counts, gain=0.01, live=2.5) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["m_r{y:02d}_c{x:02d}", "x{x}y{y}", "scan7_{y}_{x:03d}", "X{x}0_Y{y}25"])
+@pytest.mark.parametrize("name", [
+    "m_r{y:02d}_c{x:02d}", "x{x}y{y}", "scan7_{y}_{x:03d}", "X{x}0_Y{y}25", "s_x{a:.1f}_y-{y}.5",
+    "{n:02d}_x{x}_y{y}",
+])  # fmt: skip
 @pytest.mark.parametrize("budget", [None, 1])
 def test_two_numbers_are_rows_and_columns(tmp_path, name, budget):
     for y, x in np.ndindex(3, 4):
         if (y, x) != (1, 2):
-            write_amptek(tmp_path / f"{name.format(y=y + 1, x=x)}.mca", COUNTS[y, x], live=y + x + 1)
+            write_amptek(tmp_path / f"{name.format(y=y + 1, x=x, a=x / 2 - 1, n=4 * y + x)}.mca", COUNTS[y, x], live=y + x + 1)
     (tmp_path / "notes 1.txt").write_text("a note")
     expected = COUNTS.copy()
     expected[1, 2] = 0
     cube = io.read(tmp_path, memory_budget=budget)
+    expected = expected[::-1] if "y-" in name else expected
     np.testing.assert_array_equal(cube.counts, expected)
     assert cube.energy == EnergyAxis(0.0, 0.01, 32)
-    assert cube.live_time[2, 3] == 6
+    assert cube.live_time[0 if "y-" in name else 2, 3] == 6
     assert "1 of 12 pixels have no file" in " ".join(cube.provenance.warnings)
 
 
@@ -43,12 +47,13 @@ def test_one_number_is_a_row_and_strangers_are_told(tmp_path, capsys):
     for at, counts in enumerate(COUNTS.reshape(12, 32)):
         io.write(tmp_path / f"p{at}.msa", Spectrum(counts, EnergyAxis(0.0, 0.01, 32)))
     write_amptek(tmp_path / "other_1.mca", COUNTS[0, 0])
+    (tmp_path / "other_1.msa").write_text("another")
     (tmp_path / "p5.msa").write_text("damaged")
     io.write(tmp_path / "p7.msa", Spectrum(COUNTS[1, 3], EnergyAxis(0.005, 0.01, 32)))
     cube = io.read(tmp_path)
     assert cube.map_shape == (1, 12)
     told = " ".join(cube.provenance.warnings)
-    for text in ("do not say how they form a map", "cannot be read", "another energy calibration"):
+    for text in ("do not say how they form a map", "cannot be read", "another energy calibration", "1 files of other names"):
         assert text in told
     np.testing.assert_array_equal(cube.counts[0, :5], COUNTS.reshape(12, 32)[:5])
     assert answer(capsys, "info", tmp_path)["shape"] == [1, 12, 32]

@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from napari_xrf.io.whole_counts import CountFaults, whole_counts
 
 LAYOUT = "folder of spectra"
 SUFFIXES = (".mca", ".xrf", ".spx", ".msa", ".emsa", ".ems", ".mas", ".spe", ".txt")
-_NUMBER = re.compile(r"\d+")
+# Positions, x-0.5, have signs and decimals; a dash before other numbers is none.
+_NUMBER = re.compile(r"(?<=(?<![A-Za-z])[xyXY])[-+]?\d+(?:\.\d+)?|\d+")
 _ROW, _COLUMN = re.compile(r"(?:^|[^a-z])(?:y|r|row|line|l)$"), re.compile(r"(?:^|[^a-z])(?:x|c|col|column)$")
 _MOST_FILES, _MOST_MISSING = 10**6, 100  # files; pixels that are missing for each file
 
@@ -34,7 +36,7 @@ def read_folder(
     ``reader`` reads one file. Raises FileError when the folder holds no spectra that belong together.
     """
     folder = Path(path)
-    files = _numbered(folder)
+    files, others = _numbered(folder)
     pixels, grid = _pixels(files)
     cells = grid.shape[0] * grid.shape[1]
     first = reader(files[0])
@@ -60,6 +62,7 @@ def read_folder(
         kept += 1
     if not kept:
         raise FileError(folder, "holds no spectra that can be read")
+    left["of other names are left out"] = others
     notes = [*grid.notes, *(f"{count} files {what}." for what, count in left.items() if count)]
     if len(set(pixels)) < cells:
         notes.append(f"{cells - len(set(pixels))} of {cells} pixels have no file; they are empty.")
@@ -76,7 +79,8 @@ def read_folder(
     )
 
 
-def _numbered(folder: Path) -> list[Path]:
+def _numbered(folder: Path) -> tuple[list[Path], int]:
+    """Return the numbered files in their order, and how many others of the same kind there are."""
     found = [
         each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES and _NUMBER.search(each.stem)
     ]
@@ -90,28 +94,39 @@ def _numbered(folder: Path) -> list[Path]:
         )
     form = forms.most_common(1)[0][0]
     same = [each for each in found if (_NUMBER.sub("#", each.stem), each.suffix.lower()) == form]
-    return sorted(same, key=lambda each: [int(number) for number in _NUMBER.findall(each.stem)])
+    alike = sum(each.suffix.lower() == form[1] for each in found)
+    return sorted(same, key=_numbers_in), alike - len(same)
+
+
+def _numbers_in(path: Path) -> list[Fraction]:
+    return [Fraction(number) for number in _NUMBER.findall(path.stem)]
 
 
 def _pixels(files: list[Path]) -> tuple[list[int], Grid]:
     """Return the pixel of each file, row by row, and the map's shape."""
-    numbers = np.array([[int(one) for one in _NUMBER.findall(file.stem)] for file in files], dtype=object)
+    numbers = np.array([_numbers_in(file) for file in files], dtype=object)
     varying = [at for at in range(numbers.shape[1]) if len(set(numbers[:, at])) > 1]
+    texts = [text.rstrip("_- =") for text in _NUMBER.split(files[0].stem.lower())]
+    if len(varying) > 2:  # a running number beside the two that are called so
+        varying = [at for at in varying if _ROW.search(texts[at]) or _COLUMN.search(texts[at])]
     if len(varying) != 2:
         note = f"The names of the {len(files)} spectra do not say how they form a map; they stand in one row."
         return list(range(len(files))), Grid((1, len(files)), (), (note,) if len(files) > 1 else ())
-    before = [_NUMBER.split(files[0].stem.lower())[at].rstrip("_- =") for at in varying]
-    if _COLUMN.search(before[0]) or _ROW.search(before[1]):
+    if _COLUMN.search(texts[varying[0]]) or _ROW.search(texts[varying[1]]):
         varying.reverse()
     # Numbers may be positions, 0, 25, 50, …: what all their distances share is a step.
-    rows, columns = (
-        (values - min(values)) // math.gcd(*(int(value) - int(min(values)) for value in set(values)))
-        for values in (numbers[:, at] for at in varying)
-    )
+    rows, columns = (_counted(numbers[:, at]) for at in varying)
     shape = (int(max(rows)) + 1, int(max(columns)) + 1)
     if shape[0] * shape[1] > _MOST_MISSING * len(files):
         raise FileError(files[0].parent, f"holds {len(files)} spectra whose names number {shape} pixels")
     return [int(row * shape[1] + column) for row, column in zip(rows, columns, strict=True)], Grid(shape)
+
+
+def _counted(places: np.ndarray) -> np.ndarray:
+    """Return how many steps each place lies from the first."""
+    away = places - min(places)
+    finest = math.lcm(*(one.denominator for one in away))
+    return away / Fraction(math.gcd(*(int(one * finest) for one in away)), finest)
 
 
 def _on_axis(one: SpectralCube, axis: EnergyAxis, pixel: int, faults: CountFaults) -> np.ndarray:
