@@ -103,9 +103,12 @@ def test_pymca_fit_is_read(tmp_path):
         results["parameters/Pb_L"] = 2 * iron
         results["parameters/Scatter_Peak000"] = iron
         results["uncertainties/Fe_K"] = np.sqrt(iron)
+        file["second/xrf_fit/results/parameters/Fe_K"] = 3 * iron  # of another map
+        file["second/xrf_fit/results/parameters/Ca_K"] = 4 * iron
     assert io.recognizes(path)
     maps = io.read_element_maps(path)
     assert maps.families == ("Fe K", "Pb L")
+    assert maps.source == "fit images/xrf_fit"
     np.testing.assert_array_equal(maps["Pb L"], 2 * iron)
     np.testing.assert_allclose(maps.standard_errors[0], np.sqrt(iron), rtol=1e-6)
     assert np.isnan(maps.standard_errors[1]).all()

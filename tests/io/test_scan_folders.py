@@ -31,7 +31,11 @@ def write_amptek(path, counts, gain=0.01, live=2.5) -> None:
 def test_two_numbers_are_rows_and_columns(tmp_path, name, budget):
     for y, x in np.ndindex(3, 4):
         if (y, x) != (1, 2):
-            write_amptek(tmp_path / f"{name.format(y=y + 1, x=x, a=x / 2 - 1, n=4 * y + x)}.mca", COUNTS[y, x], live=y + x + 1)
+            write_amptek(
+                tmp_path / f"{name.format(y=y + 1, x=x, a=x / 2 - 1, n=4 * y + x)}.mca",
+                COUNTS[y, x],
+                live=y + x + 1,
+            )
     (tmp_path / "notes 1.txt").write_text("a note")
     expected = COUNTS.copy()
     expected[1, 2] = 0
@@ -53,7 +57,12 @@ def test_one_number_is_a_row_and_strangers_are_told(tmp_path, capsys):
     cube = io.read(tmp_path)
     assert cube.map_shape == (1, 12)
     told = " ".join(cube.provenance.warnings)
-    for text in ("do not say how they form a map", "cannot be read", "another energy calibration", "1 files of other names"):
+    for text in (
+        "do not say how they form a map",
+        "cannot be read",
+        "another energy calibration",
+        "1 files of other names",
+    ):
         assert text in told
     np.testing.assert_array_equal(cube.counts[0, :5], COUNTS.reshape(12, 32)[:5])
     assert answer(capsys, "info", tmp_path)["shape"] == [1, 12, 32]

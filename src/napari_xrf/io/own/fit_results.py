@@ -86,13 +86,14 @@ def _read_stack(path: str | Path, file: Any, program: str, at: str, families: tu
 
 
 def _pymca_maps(file: Any) -> dict[str, str]:
-    """Return family → path of PyMca's fitted areas."""
-    found: dict[str, str] = {}
+    """Return family → path of the areas of PyMca's first fit: a file may hold those of several maps."""
+    fits: dict[str, dict[str, str]] = {}
     for path in hdf5_file.matching(file, _PYMCA)[:_MOST_MAPS]:
-        family = family_of(path.rsplit("/", 1)[-1])
+        folder, _, name = path.rpartition("/")
+        family = family_of(name)
         if family is not None and file[path].ndim == 2:
-            found.setdefault(family, path)
-    return found
+            fits.setdefault(folder, {}).setdefault(family, path)
+    return next(iter(fits.values()), {})
 
 
 def _read_pymca(path: str | Path, file: Any, found: dict[str, str]) -> ElementMaps:
@@ -113,7 +114,8 @@ def _read_pymca(path: str | Path, file: Any, found: dict[str, str]) -> ElementMa
         )
     if len({values.shape for values in counts}) > 1:
         raise FileError(path, "holds element maps of different shapes")
-    return ElementMaps(tuple(found), np.stack(counts), np.stack(errors), "PyMca fit", source=Path(path).stem)
+    source = f"{Path(path).stem} {next(iter(found.values())).split('/results/')[0].strip('/')}"
+    return ElementMaps(tuple(found), np.stack(counts), np.stack(errors), "PyMca fit", source=source)
 
 
 def _savu_group(file: Any) -> Any:
