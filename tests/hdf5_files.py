@@ -372,6 +372,17 @@ def nanomax(path: Path) -> Expected:
     )
 
 
+def nanomax_older(path: Path) -> Expected:
+    counts, stored, x, y = snake()
+    with h5py.File(path, "w") as file:
+        folder = file.create_group("entry/measurement")
+        folder["xspress3/frames"] = stored.reshape(12, 1, -1)
+        folder["pseudo/x"], folder["pseudo/y"] = x, y
+        file["entry/snapshot/energy"] = [12000.0]
+    size = (5.0, 2.0)
+    return Expected("NanoMAX", counts, pixel_size=size, detectors={"0": counts}, beam_kev=12.0, warning="um")
+
+
 def petra_p06(path: Path) -> Expected:
     one, two = spectra(22).reshape(1, 12, 512), spectra(23).reshape(1, 12, 512)
     with h5py.File(path, "w") as file:
@@ -862,14 +873,14 @@ def nexus_detector_axis(path: Path) -> Expected:
 
 
 BUILDERS: tuple[Callable[[Path], Expected], ...] = (
-    gse, gse_v1, pyxrf, maps_v10, maps_v9, maps_v9_energy_last, maps_raw, hyperspy, xproc, pymca_stack,
-    pymca_nexus_plus, pymca_bare, pymca_workspace, bliss, bliss_stopped, diamond_i18, diamond_i13,
-    diamond_i14, nxfluo, xspress3_raw, xspress3_instrument, nanomax, petra_p06, soleil, aps_confocal, oxford,
-    oxford_two_detectors, gse_two_axes, gse_snake, bliss_parameters, bliss_positions, bliss_loops,
-    nanomax_rows, xspress3_rows, soleil_snake, nexus_named_places, hyperspy_uncalibrated, bliss_snake,
-    bliss_uneven, pyxrf_uneven, pymca_two_axes, nexus_x_first, hyperspy_listed,
-    hyperspy_images, hyperspy_stack, cls, cls_bioxas, sirius, smak, nexus_auxiliary, nexus_scattered,
-    nexus_nameless_detectors, nexus_channels, hyperspy_x_first, xismus, ganx, xrdxrfutils, nexus,
-    nexus_energy_first, nexus_detector_axis, bliss_corrected, pyxrf_empty_sum, pyxrf_sum_of_one,
-    nexus_in_lengths,
+    gse, gse_v1, pyxrf, maps_v10, maps_v9, maps_v9_energy_last, maps_raw, hyperspy, xproc,
+    pymca_stack, pymca_nexus_plus, pymca_bare, pymca_workspace, bliss, bliss_stopped, diamond_i18,
+    diamond_i13, diamond_i14, nxfluo, xspress3_raw, xspress3_instrument, nanomax, nanomax_older,
+    petra_p06, soleil, aps_confocal, oxford, oxford_two_detectors, gse_two_axes, gse_snake,
+    bliss_parameters, bliss_positions, bliss_loops, nanomax_rows, xspress3_rows, soleil_snake,
+    nexus_named_places, hyperspy_uncalibrated, bliss_snake, bliss_uneven, pyxrf_uneven,
+    pymca_two_axes, nexus_x_first, hyperspy_listed, hyperspy_images, hyperspy_stack, cls,
+    cls_bioxas, sirius, smak, nexus_auxiliary, nexus_scattered, nexus_nameless_detectors,
+    nexus_channels, hyperspy_x_first, xismus, ganx, xrdxrfutils, nexus, nexus_energy_first,
+    nexus_detector_axis, bliss_corrected, pyxrf_empty_sum, pyxrf_sum_of_one, nexus_in_lengths,
 )  # fmt: skip

@@ -219,10 +219,13 @@ LAYOUTS = (
     Layout("PyMca bare stack", total=("/data",), bare=True),
     Layout(
         "NanoMAX",
-        single="/entry*/measurement/xspress3*/data|/entry*/measurement/x3mini*/data",
+        # the last are of older files
+        single="/entry*/measurement/xspress3*/data|/entry*/measurement/x3mini*/data"
+        "|/entry*/measurement/xspress3*/frames",
         axes=("nde", "yxde"),
         grid="../pseudo/y|../pseudo/x",
         calibration=energies("energy"),
+        beam_energy=("/entry/snapshot/energy",),
     ),
     # The places of the points stand in other files (:mod:`.p06`); without these they are a row.
     Layout(p06.LAYOUT, single=p06.CHANNELS, axes=("ne",)),
