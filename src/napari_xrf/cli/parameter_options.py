@@ -25,16 +25,9 @@ def add_parameter_options(
 ) -> None:
     """Add one option for each field of a dataclass of numbers, texts, flags, pairs and lists of names.
 
-    Parameters
-    ----------
-    prefix
-        Put before each option's name.
-    skip
-        Fields that get no option.
-    note
-        What stands beside the options' heading.
-    own_defaults
-        Whether the help names the fields' defaults; not where others take their place.
+    ``prefix``: put before each option's name. ``skip``: fields that get no option. ``note``: what stands
+    beside the options' heading. ``own_defaults``: whether the help names the fields' defaults; not where
+    others take their place.
     """
     group = parser.add_argument_group(f"{_subject(parameters)} ({note})")
     for entry in parameter_fields(parameters, skip=skip):

@@ -59,21 +59,10 @@ def axis_from_energies(
 ) -> Calibration:
     """Return the linear axis through the energies of all channels.
 
-    Parameters
-    ----------
-    energies
-        Centres of the channels, or their edges, one more.
-    units
-        ``"eV"`` or ``"keV"``; without it, whichever makes sense.
-    size
-        Number of channels; as many as energies when not given.
-    may_fall
-        Whether the caller turns the channels round where the energies fall, and ``TURNED`` is in the notes.
-
-    Raises
-    ------
-    InvalidInput
-        When they are no energies: they do not rise, are not finite, or number the channels.
+    ``energies``: centres of the channels, or their edges, one more. ``units``: ``"eV"`` or ``"keV"``; without
+    it, whichever makes sense. ``size``: number of channels; as many as energies when not given. ``may_fall``:
+    whether the caller turns the channels round where the energies fall, and ``TURNED`` is in the notes.
+    Raises InvalidInput when they are no energies: they do not rise, are not finite, or number the channels.
     """
     try:
         values = np.asarray(energies, dtype=np.float64)

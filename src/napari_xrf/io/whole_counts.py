@@ -47,16 +47,9 @@ def whole_counts(
     that differs from pixel to pixel (the golden-ratio sequence), that is systematic sampling: each
     sum over channels is kept to within one count, and the mean over pixels is not biased.
 
-    Parameters
-    ----------
-    values
-        (..., E) integers or floats.
-    first_pixel
-        Flat index of the first pixel, so that a map read in parts gives the same counts.
-    dtype
-        Unsigned type of the result; larger values are held at its largest.
-    faults
-        What was found is added to it.
+    ``values``: (..., E) integers or floats. ``first_pixel``: flat index of the first pixel, so that a map
+    read in parts gives the same counts. ``dtype``: unsigned type of the result; larger values are held at its
+    largest. ``faults``: what was found is added to it.
     """
     target = np.dtype(dtype)
     if values.dtype.kind in "ub":

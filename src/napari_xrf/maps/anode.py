@@ -33,17 +33,9 @@ def with_likely_anode(
     that no longer pay are let go, and the likelier explanation stands. A known anode is tried at these
     angles and its own.
 
-    Parameters
-    ----------
-    spectrum
-        (E,) summed counts.
-    setting
-        Calibrated.
-    before
-        The spectrum's explanation in this setting.
-    listed
-        Elements that the file names; none of them is taken for an unknown anode, but rhodium: programs list
-        what they name in the spectrum, and samples hardly ever hold it.
+    ``spectrum``: (E,) summed counts. ``setting``: calibrated. ``before``: the spectrum's explanation in this
+    setting. ``listed``: elements that the file names; none of them is taken for an unknown anode, but
+    rhodium: programs list what they name in the spectrum, and samples hardly ever hold it.
     """
     if setting.kind not in (None, "tube") or setting.highest_kev > _HIGHEST_TUBE_KEV:
         return setting, before

@@ -497,18 +497,10 @@ def _doubts(
 ) -> list[str]:
     """Return why a refined axis may be wrong, in words.
 
-    Parameters
-    ----------
-    found, firm
-        Peaks, and (N,) for each the line of an element or of scatter that it lies on, keV; NaN for none.
-    matched
-        Part of the peaks that lie on lines, stray ones included.
-    shift, gain
-        How far the axis is from the file's, keV and a factor less one.
-    quality, fwhm
-        Distance from the lines and resolution, eV.
-    used
-        How many peaks lie on lines.
+    ``found``, ``firm``: peaks, and (N,) for each the line of an element or of scatter that it lies on, keV;
+    NaN for none. ``matched``: part of the peaks that lie on lines, stray ones included. ``shift``, ``gain``:
+    how far the axis is from the file's, keV and a factor less one. ``quality``, ``fwhm``: distance from the
+    lines and resolution, eV. ``used``: how many peaks lie on lines.
     """
     on = np.isfinite(firm)
     weight = np.sqrt([peak.significance for peak in found])

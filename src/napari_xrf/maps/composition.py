@@ -189,23 +189,10 @@ def solve_composition(
 ) -> Solution:
     """Return the composition that net counts speak for.
 
-    Parameters
-    ----------
-    counts
-        Of each family of the elements to quantify.
-    instrument
-        What they were measured with.
-    recipe
-        Its oxygen is decided: not ``"auto"``.
-    exposure
-        Seconds, times the beam's current where it is known.
-    start
-        A composition that is near.
-
-    Raises
-    ------
-    InvalidInput
-        When the instrument excites none of the families, or a film was measured with electrons.
+    ``counts``: of each family of the elements to quantify. ``instrument``: what they were measured with.
+    ``recipe``: its oxygen is decided: not ``"auto"``. ``exposure``: seconds, times the beam's current where
+    it is known. ``start``: a composition that is near. Raises InvalidInput when the instrument excites none
+    of the families, or a film was measured with electrons.
     """
     return _Solver(counts, instrument, recipe, exposure, start or {}).solve()
 

@@ -119,18 +119,9 @@ def plan_fit(
 ) -> ElementPlan:
     """Prepare the fit of each pixel with the columns of families in a calibrated setting.
 
-    Parameters
-    ----------
-    families
-        Names such as ``"Fe K"``.
-    spectrum
-        (E,) the sum of all pixels.
-    setting
-        What they were measured with.
-    pixels
-        How many there are.
-    continuum
-        (E,) its shape; otherwise the spectrum between its peaks tells.
+    ``families``: names such as ``"Fe K"``. ``spectrum``: (E,) the sum of all pixels. ``setting``: what they
+    were measured with. ``pixels``: how many there are. ``continuum``: (E,) its shape; otherwise the spectrum
+    between its peaks tells.
     """
     columns = pixel_columns(families, spectrum, setting, continuum)
     pooled = pooled_expectation(columns, spectrum[setting.fitted], pixels)

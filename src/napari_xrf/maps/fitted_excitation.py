@@ -49,16 +49,8 @@ def fit_excitation(
 
     Of a tube alone; a lens that standards told, or that was fitted before, is kept.
 
-    Parameters
-    ----------
-    counts
-        Of each family, argon's where it may tell of air.
-    part
-        The spectrum.
-    recipe
-        Its oxygen is decided: not ``"auto"``.
-    exposure
-        Seconds, times the beam's current where it is known.
+    ``counts``: of each family, argon's where it may tell of air. ``part``: the spectrum. ``recipe``: its
+    oxygen is decided: not ``"auto"``. ``exposure``: seconds, times the beam's current where it is known.
     """
     instrument = first = recipe.instrument_of(part)
     ratio, own = math.nan, without_air(counts, first)

@@ -33,16 +33,9 @@ def find_peaks(
 ) -> tuple[Peak, ...]:
     """Find the peaks of a spectrum, by falling significance.
 
-    Parameters
-    ----------
-    spectrum
-        (E,) counts.
-    energy
-        Its axis; nothing below 0.15 keV is a peak, for the zero peak reaches there.
-    fwhm
-        Resolution, keV → keV.
-    significance
-        Standard errors that a peak's net counts must reach.
+    ``spectrum``: (E,) counts. ``energy``: its axis; nothing below 0.15 keV is a peak, for the zero peak
+    reaches there. ``fwhm``: resolution, keV → keV. ``significance``: standard errors that a peak's net counts
+    must reach.
     """
     counts = np.clip(np.asarray(spectrum, dtype=np.float64), 0, None)
     background = estimate_background(counts, energy, fwhm=fwhm)

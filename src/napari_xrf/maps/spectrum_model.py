@@ -61,16 +61,9 @@ def surroundings(
 ) -> Surroundings:
     """Return continuum, scatter and pile-up columns of a summed spectrum, (E,).
 
-    Parameters
-    ----------
-    spectrum
-        (E,) counts.
-    setting
-        What it was measured with.
-    spacing
-        Distance in keV of the continuum's free points at 5 keV.
-    background
-        (E,) shape of the continuum between the free points; without it, the SNIP background.
+    ``spectrum``: (E,) counts. ``setting``: what it was measured with. ``spacing``: distance in keV of the
+    continuum's free points at 5 keV. ``background``: (E,) shape of the continuum between the free points;
+    without it, the SNIP background.
     """
     if background is None:
         background = estimate_background(spectrum, setting.energy, fwhm=setting.detector.fwhm)

@@ -45,16 +45,9 @@ def contradictions(
 ) -> tuple[Contradiction, ...]:
     """Return what speaks against one mineral, or a mixture of a few, the strongest first.
 
-    Parameters
-    ----------
-    spectrum
-        (B,) mean spectrum of an end.
-    counts
-        That count as measured: errors of spectra limit what more would tell.
-    points, shares
-        Compositions among the expected spectra, and their shares of the counts.
-    elements
-        Found in the map; others are not looked for.
+    ``spectrum``: (B,) mean spectrum of an end. ``counts``: that count as measured: errors of spectra limit
+    what more would tell. ``points``, ``shares``: compositions among the expected spectra, and their shares of
+    the counts. ``elements``: found in the map; others are not looked for.
     """
     templates, families = expected.templates, expected.families
     points = np.asarray(points, dtype=np.intp)

@@ -39,27 +39,11 @@ def excite_by_electrons(
 ) -> tuple[LineTable, Floats, Floats]:
     """Return the X-rays of a thick homogeneous sample, per electron and steradian.
 
-    Parameters
-    ----------
-    layers
-        One layer, infinitely thick.
-    source
-        The beam.
-    angles_deg
-        Of beam and detector against the surface.
-    grid_kev
-        (G,) evenly spaced energies of the continuum.
-
-    Returns
-    -------
-    lines : the lines of the sample's elements
-    photons : (L,) photons of each line
-    continuum : (G,) photons in each step of the grid
-
-    Raises
-    ------
-    InvalidInput
-        For layers or a thin sample: the depth distribution holds for thick ones only.
+    ``layers``: one layer, infinitely thick. ``source``: the beam. ``angles_deg``: of beam and detector
+    against the surface. ``grid_kev``: (G,) evenly spaced energies of the continuum. Returns ``lines``: the
+    lines of the sample's elements, ``photons``: (L,) photons of each line, ``continuum``: (G,) photons in
+    each step of the grid. Raises InvalidInput for layers or a thin sample: the depth distribution holds for
+    thick ones only.
     """
     if len(layers) != 1 or math.isfinite(layers[0].thickness_um):
         raise InvalidInput(

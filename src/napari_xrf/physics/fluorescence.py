@@ -86,21 +86,10 @@ def fluoresce(
 ) -> Fluorescence:
     """Return the fluorescence of a layered sample.
 
-    Parameters
-    ----------
-    layers
-        From the surface down; the last may be infinitely thick.
-    beam
-        Photons on the sample.
-    incidence_deg, takeoff_deg
-        Angles of beam and detector against the surface, above 0 up to 90.
-    order
-        1 for primary fluorescence only, 2 with secondary, 3 with tertiary as well.
-
-    Raises
-    ------
-    InvalidInput
-        For angles or an order out of range.
+    ``layers``: from the surface down; the last may be infinitely thick. ``beam``: photons on the sample.
+    ``incidence_deg``, ``takeoff_deg``: angles of beam and detector against the surface, above 0 up to 90.
+    ``order``: 1 for primary fluorescence only, 2 with secondary, 3 with tertiary as well. Raises InvalidInput
+    for angles or an order out of range.
     """
     sines = _sines(incidence_deg, takeoff_deg)
     if order not in (1, 2, 3):

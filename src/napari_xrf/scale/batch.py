@@ -42,27 +42,10 @@ def run_batch(
 ) -> tuple[tuple[Entry, ...], int]:
     """Do the work on each file that is not done yet; what goes wrong with one stops no other.
 
-    Parameters
-    ----------
-    batch
-        What to do.
-    files
-        To which files.
-    executor
-        Given the number of tasks, returns where they run; not called when there are none.
-    told
-        Called with each entry as it ends.
-    progress
-        Told after each file.
-
-    Returns
-    -------
-    The entries of the files, in their order, and how many were done before.
-
-    Raises
-    ------
-    InvalidInput
-        When the folder holds the results of another verb, or another batch writes to it.
+    ``batch``: what to do. ``files``: to which files. ``executor``: given the number of tasks, returns where
+    they run; not called when there are none. ``told``: called with each entry as it ends. ``progress``: told
+    after each file. Returns the entries of the files, in their order, and how many were done before. Raises
+    InvalidInput when the folder holds the results of another verb, or another batch writes to it.
     """
     folder = made_folder(batch.folder)
     recipe = manifest.recipe_hash(batch.verb, batch.options)

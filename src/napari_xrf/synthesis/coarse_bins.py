@@ -64,17 +64,10 @@ def make_coarse_bins(axis: EnergyAxis, narrowest_fwhm: float) -> CoarseBins:
 def restoring_weights(ratio: int, boxes: int, channel: float, first: int, taps: int) -> NDArray[np.float64]:
     """Return the weights of bins that give a channel's value, exact for polynomials of degree ``taps - 1``.
 
-    Parameters
-    ----------
-    ratio
-        Channels per bin.
-    boxes
-        1 for sums over bins, 2 for sums over pairs of bins (those of a self-convolution).
-    channel
-        Where the value is wanted, in channels from the first of bin 0 or from the sum of channel 0 with
-        itself.
-    first, taps
-        Number of the first of the bins, and how many there are.
+    ``ratio``: channels per bin. ``boxes``: 1 for sums over bins, 2 for sums over pairs of bins (those of a
+    self-convolution). ``channel``: where the value is wanted, in channels from the first of bin 0 or from the
+    sum of channel 0 with itself. ``first``, ``taps``: number of the first of the bins, and how many there
+    are.
     """
     box = np.ones(ratio)
     for _ in range(boxes - 1):

@@ -66,18 +66,11 @@ def compose_spectra(
 ) -> None:
     """Fill ``spectra`` (N, 300) and ``visible`` (N, 556).
 
-    Parameters
-    ----------
-    layers, masses
-        (N, M) elements from the top, −1 where none, and their mass per area in g/cm².
-    continuum, tube_lines
-        (N, 300) photons of the tube.
-    air, efficiency
-        (N, 300) transmission on the way out, and efficiency of the detector.
-    seed, keys
-        Of the set, and (N,) numbers of the spectra within it.
-    equal_areas
-        Whether an element's peaks hold as many counts as its part of ``masses``, whatever its cross-sections.
+    ``layers``, ``masses``: (N, M) elements from the top, −1 where none, and their mass per area in g/cm².
+    ``continuum``, ``tube_lines``: (N, 300) photons of the tube. ``air``, ``efficiency``: (N, 300)
+    transmission on the way out, and efficiency of the detector. ``seed``, ``keys``: of the set, and (N,)
+    numbers of the spectra within it. ``equal_areas``: whether an element's peaks hold as many counts as its
+    part of ``masses``, whatever its cross-sections.
     """
     tables = _tables()
     light = (continuum, tube_lines, air, efficiency)

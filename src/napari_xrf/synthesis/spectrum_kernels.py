@@ -132,16 +132,9 @@ def fill_kernel(variance, kernel):  # type: ignore[no-untyped-def]  # compiled
 def broaden(spectrum, own, added, extra, margin, kernel, run, spread):  # type: ignore[no-untyped-def]  # compiled
     """Set ``spread[margin + c]`` to the broadened spectrum.
 
-    Parameters
-    ----------
-    own
-        Variance of the detector's peaks, channels², for each BLOCK of channels.
-    added, extra
-        The variance added is ``added + extra * own``.
-    margin
-        At least the reach of the widest kernel, and 2 TAPS.
-    kernel, run
-        Room for 2 ``margin`` and for the spectrum and 2 TAPS values.
+    ``own``: variance of the detector's peaks, channels², for each BLOCK of channels. ``added``, ``extra``:
+    the variance added is ``added + extra * own``. ``margin``: at least the reach of the widest kernel, and 2
+    TAPS. ``kernel``, ``run``: room for 2 ``margin`` and for the spectrum and 2 TAPS values.
     """
     channels = spectrum.shape[0]
     spread[:] = np.float32(0.0)

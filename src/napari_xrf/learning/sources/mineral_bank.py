@@ -104,23 +104,11 @@ def make_bank(
 ) -> MineralBank:
     """Return the bank of some minerals on an instrument.
 
-    Parameters
-    ----------
-    minerals
-        Names in the library; None: :data:`DEFAULT_MINERALS`.
-    instrument
-        A preset's name or file.
-    library
-        A CSV file of minerals added to the shipped ones.
-    held_out
-        Minerals that are not shown even as strangers: they judge how strangers are told.
-    separable_at
-        Counts at which minerals that cannot be told apart become one class.
-
-    Raises
-    ------
-    InvalidInput
-        When a mineral is unknown, fewer than two classes are left, or a held-out one is among the classes.
+    ``minerals``: names in the library; None: :data:`DEFAULT_MINERALS`. ``instrument``: a preset's name or
+    file. ``library``: a CSV file of minerals added to the shipped ones. ``held_out``: minerals that are not
+    shown even as strangers: they judge how strangers are told. ``separable_at``: counts at which minerals
+    that cannot be told apart become one class. Raises InvalidInput when a mineral is unknown, fewer than two
+    classes are left, or a held-out one is among the classes.
     """
     names = DEFAULT_MINERALS if minerals is None else tuple(minerals)
     kept_back = HELD_OUT_MINERALS if minerals is None and not held_out else tuple(held_out)

@@ -304,17 +304,10 @@ def make(
 ) -> MineralInstrumentSource:
     """Return the source of minerals on some random instruments.
 
-    Parameters
-    ----------
-    minerals
-        Names in the library; None: all of it, and metals.
-    library
-        A CSV file of minerals added to the shipped ones.
-    instruments, compositions, strangers, seed
-        How many, how many compositions of each mineral and how many strangers on each, and of which seed;
-        those of another seed judge a training.
-    counts
-        Fewest and most of a spectrum.
+    ``minerals``: names in the library; None: all of it, and metals. ``library``: a CSV file of minerals added
+    to the shipped ones. ``instruments``, ``compositions``, ``strangers``, ``seed``: how many, how many
+    compositions of each mineral and how many strangers on each, and of which seed; those of another seed
+    judge a training. ``counts``: fewest and most of a spectrum.
     """
     known = known_minerals(library)
     chosen = (*known, *metals()) if minerals is None else select_minerals(known, minerals)

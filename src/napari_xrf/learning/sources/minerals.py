@@ -99,16 +99,10 @@ def make(
 ) -> MineralSource:
     """Return the source of some minerals on an instrument.
 
-    Parameters
-    ----------
-    axis
-        (offset, width, size) of the network's axis in keV; None takes the instrument's.
-    distortions
-        ``"typical"``, None, or fields of :class:`~napari_xrf.synthesis.distortions.Distortions`.
-    counts_range, mixed_share, largest_minority, stranger_share
-        As in :class:`MineralSource`.
-    bank
-        Minerals and instrument, as :func:`~.mineral_bank.make_bank` takes them.
+    ``axis``: (offset, width, size) of the network's axis in keV; None takes the instrument's.
+    ``distortions``: ``"typical"``, None, or fields of :class:`~napari_xrf.synthesis.distortions.Distortions`.
+    ``counts_range``, ``mixed_share``, ``largest_minority``, ``stranger_share``: as in :class:`MineralSource`.
+    ``bank``: minerals and instrument, as :func:`~.mineral_bank.make_bank` takes them.
     """
     known = {"typical": typical_distortions(), "none": None, None: None}
     if isinstance(distortions, dict):

@@ -69,19 +69,11 @@ def make(
 ) -> MixtureSource:
     """Return the source for some instruments.
 
-    Parameters
-    ----------
-    instruments
-        Presets' names or files.
-    tubes
-        (anode, kV) of further instruments like the first, but for their tube.
-    axis
-        (offset, width, size) of the network's axis in keV; None takes the first instrument's.
-    distortions
-        ``"recipe"``: the recipe's own; None: none; else fields of
-        :class:`~napari_xrf.synthesis.distortions.Distortions`.
-    parameters
-        Fields of :class:`~napari_xrf.synthesis.mixtures.MixtureParameters`.
+    ``instruments``: Presets' names or files. ``tubes``: (anode, kV) of further instruments like the first,
+    but for their tube. ``axis``: (offset, width, size) of the network's axis in keV; None takes the first
+    instrument's. ``distortions``: ``"recipe"``: the recipe's own; None: none; else fields of
+    :class:`~napari_xrf.synthesis.distortions.Distortions`. ``parameters``: fields of
+    :class:`~napari_xrf.synthesis.mixtures.MixtureParameters`.
     """
     loaded = tuple(load_instrument(name) for name in instruments)
     loaded += tuple(_with_tube(loaded[0], anode, voltage) for anode, voltage in tubes)

@@ -178,22 +178,11 @@ def make(
 ) -> RegionSource:
     """Return the source for a file of labelled pixels, or for a map and its labels.
 
-    Parameters
-    ----------
-    file
-        Labelled pixels of :func:`~napari_xrf.learning.sources.region_pixels.write_pixels`; or
-    cube, labels
-        files of a map and of its label map.
-    axis
-        (offset, width, size) of the network's axis in keV; None takes the map's.
-    options
-        Fields of :class:`RegionOptions`, and for ``cube`` those of
-        :class:`~napari_xrf.learning.sources.region_pixels.PixelChoice`.
-
-    Raises
-    ------
-    InvalidInput
-        When neither or both ways are given, or the part is unknown.
+    ``file``: labelled pixels of :func:`~napari_xrf.learning.sources.region_pixels.write_pixels`; or
+    ``cube``, ``labels``: files of a map and of its label map. ``axis``: (offset, width, size) of the
+    network's axis in keV; None takes the map's. ``options``: fields of :class:`RegionOptions`, and for
+    ``cube`` those of :class:`~napari_xrf.learning.sources.region_pixels.PixelChoice`. Raises InvalidInput
+    when neither or both ways are given, or the part is unknown.
     """
     check_name("part", part, PARTS)
     if (file is None) == (cube is None) or (cube is None) != (labels is None):

@@ -16,18 +16,9 @@ from napari_xrf.plugin.notices import errors_told
 class LayerChoice(QComboBox):  # type: ignore[misc]
     """Names of the fitting layers of one viewer, kept up to date.
 
-    Parameters
-    ----------
-    dock
-        The dock whose viewer's layers are listed.
-    accepts
-        Tells whether a layer fits.
-    empty_text
-        What stands there while none does.
-    watched
-        Names of events of the chosen layer that :attr:`edited` tells of.
-    follows
-        Whether a fitting layer that is selected in the viewer is chosen.
+    ``dock``: the dock whose viewer's layers are listed. ``accepts``: tells whether a layer fits.
+    ``empty_text``: what stands there while none does. ``watched``: names of events of the chosen layer that
+    :attr:`edited` tells of. ``follows``: whether a fitting layer that is selected in the viewer is chosen.
     """
 
     chosen = Signal(object)

@@ -19,16 +19,8 @@ _ALWAYS = 5
 class Table(QTableWidget):  # type: ignore[misc]
     """Rows of texts that cannot be edited; numbers stand to the right.
 
-    Parameters
-    ----------
-    heads
-        Names of the columns.
-    hint
-        The tooltip.
-    stretched
-        The column that takes the room that is left, -1 for the last one.
-    height
-        The least, in pixels.
+    ``heads``: names of the columns. ``hint``: the tooltip. ``stretched``: the column that takes the room that
+    is left, -1 for the last one. ``height``: the least, in pixels.
     """
 
     def __init__(

@@ -20,19 +20,11 @@ _REPORT_EVERY_S = 0.05
 class Job(QObject):  # type: ignore[misc]
     """A function that runs in a worker thread and tells how far it is.
 
-    Parameters
-    ----------
-    title
-        What the user reads, ``"Mapping elements"``.
-    function
-        Called in the worker thread with ``arguments`` and ``progress=...``; it stops soon after
-        :meth:`cancel`, because its progress calls raise :class:`~napari_xrf.core.errors.Cancelled`.
-    on_done
-        Called in the main thread with what the function returned, unless it was cancelled or failed.
-    on_error
-        Called in the main thread with the exception; default: one notification.
-    subject
-        What it works on, for :func:`running_on`.
+    ``title``: what the user reads, ``"Mapping elements"``. ``function``: called in the worker thread with
+    ``arguments`` and ``progress=...``; it stops soon after :meth:`cancel`, because its progress calls raise
+    :class:`~napari_xrf.core.errors.Cancelled`. ``on_done``: called in the main thread with what the function
+    returned, unless it was cancelled or failed. ``on_error``: called in the main thread with the exception;
+    default: one notification. ``subject``: what it works on, for :func:`running_on`.
     """
 
     progressed = Signal(int, int, str)

@@ -15,16 +15,9 @@ _LEGEND_ALPHA = 130  # of 255: names are read, and peaks behind them seen
 class Plot(QWidget):  # type: ignore[misc]
     """Curves with a legend, and a readout below them.
 
-    Parameters
-    ----------
-    x, y
-        Names of the axes.
-    least, usual
-        (width, height) in pixels; the usual one leaves what lies beside the plot its room.
-    viewBox
-        What hears the mouse; pyqtgraph's own by default.
-    axes
-        Axes of a kind of their own, by side.
+    ``x``, ``y``: names of the axes. ``least``, ``usual``: (width, height) in pixels; the usual one leaves
+    what lies beside the plot its room. ``viewBox``: what hears the mouse; pyqtgraph's own by default.
+    ``axes``: axes of a kind of their own, by side.
     """
 
     def __init__(
