@@ -94,6 +94,29 @@ def test_a_loop_is_a_class_and_a_curve(with_maps, qtbot, cube):
     assert float(widget.table.item(0, 2).text()) < 0
 
 
+def test_docks_that_came_before_the_maps_choose_them_until_the_user_does(viewer, qtbot):
+    scatter, composing = dock(viewer, "Scatter"), dock(viewer, "Compose maps")
+    assert scatter.offered.button.text() == composing.offered.button.text() == "Element maps"
+    shape, scale, units = (
+        viewer.layers[0].data.shape[1:],
+        viewer.layers[0].scale[1:],
+        viewer.layers[0].units[1:],
+    )
+    for number, family in enumerate(("Ca K", "Fe K", "K K")):
+        values = np.full(shape, number + 1.0) + np.arange(shape[1])
+        viewer.add_image(values, name=family, scale=scale, units=units, metadata={"xrf_family": family})
+    qtbot.waitUntil(lambda: scatter.y.currentText() == "Fe K")
+    assert [each.currentText() for each in (scatter.x, scatter.y, scatter.z)] == ["K K", "Fe K", "Ca K"]
+    assert [each.currentText() for each in composing.maps[:3]] == ["K K", "Fe K", "Ca K"]
+    assert scatter.offered.isHidden()
+    assert composing.offered.isHidden()
+    scatter.x.setCurrentIndex(0)
+    scatter.x.activated.emit(0)
+    viewer.add_image(np.eye(*shape), name="other", scale=scale, units=units)
+    qtbot.wait(20)
+    assert scatter.x.currentText() == "Ca K"
+
+
 def test_a_loop_in_a_triangle_is_a_class(with_maps, qtbot, cube):
     iron = with_maps.layers["Fe K"]
     with_maps.add_image(np.ones_like(iron.data), name="one", scale=iron.scale, units=iron.units)
@@ -122,7 +145,7 @@ def test_regions_and_classes_are_tabled(viewer, qtbot, tmp_path):
     widget.write(tmp_path / "regions.csv")
     assert (tmp_path / "regions.csv").read_text().startswith("region,pixels,live_time_s,")
     widget.unit.setCurrentText("weight percent")
-    assert "Quantities dock" in widget.said.text()
+    assert widget.offered.button.text() == "Quantities"
     rows = [{"region": name, "element": "Ca", "weight_percent": 40.0, "standard_error": 0.5} for name in "ab"]
     masks = widget.masks()  # under other names; the second has other pixels
     quantified = {"a": masks["calcite"], "b": ~masks["unknown"]}

@@ -1,11 +1,13 @@
 """One sentence to the user: what went wrong and what to do."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from napari_xrf.core.errors import Cancelled, XrfError
 
+_LINE = 38  # letters that a notification shows
 _log = logging.getLogger("napari_xrf")
 
 
@@ -17,9 +19,10 @@ def tell_error(error: Exception) -> None:
         return
     if isinstance(error, XrfError):
         show_error(str(error))
-        return
-    _log.error("unexpected error", exc_info=error)
-    show_error(f"{type(error).__name__}: {error}. This is a fault of napari-xrf: please report it")
+    else:
+        _log.error("unexpected error", exc_info=error)
+        show_error(f"{type(error).__name__}: {error}. This is a fault of napari-xrf: please report it")
+    _open_out()
 
 
 @contextmanager
@@ -43,3 +46,19 @@ def warn(message: str) -> None:
     from napari.utils.notifications import show_warning
 
     show_warning(message)
+    _open_out()
+
+
+def _open_out() -> None:
+    """Show the last notification whole, until it is closed: napari shows a line of it, for four seconds."""
+    dialogs = sys.modules.get("napari._qt.dialogs.qt_notification")
+    if dialogs is None:  # no window
+        return
+    from superqt.utils import ensure_main_thread
+
+    def open_out() -> None:
+        shown = dialogs.NapariQtNotification._instances
+        if shown and len(shown[-1].message.text()) > _LINE and not shown[-1].property("expanded"):
+            shown[-1].toggle_expansion()
+
+    ensure_main_thread(open_out)()  # from a worker's thread, after what shows it

@@ -16,7 +16,7 @@ from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.parts import button, expanding, row, wrapped
 from napari_xrf.plugin.jobs.job import Job
-from napari_xrf.plugin.layers.labels import label_layer
+from napari_xrf.plugin.layers.labels import is_deep, label_layer
 from napari_xrf.plugin.layers.layer_data import add_layers, spatial_keywords, with_keywords
 from napari_xrf.plugin.layers.script import made_by, step_of
 from napari_xrf.plugin.notices import errors_told
@@ -78,8 +78,8 @@ class CleanUpDock(Dock):
             row(QLabel("Steps"), self.order),
             self.shown,
             self.changes,
-            row(self.run, self.undo, None),
             None,
+            foot=row(self.run, self.undo, None),
         )
         self._job: Job | None = None
         self._made: list[Any] = []
@@ -129,13 +129,12 @@ class CleanUpDock(Dock):
         self._stop_job()
         before = self.labels.label_map()
         if before is None:
-            deep = [each.name for each in self.viewer.layers if each._type_string == "labels"]
-            flatten = "Layers > Segment > Flatten labels of a map of spectra makes a label map of it."
-            self.changes.setText(
-                f"{deep[-1]!r} has an energy axis: {flatten}" if deep else "Open or make a label map first."
-            )
+            self.changes.setText("Open or make a label map first.")
+            if not any(is_deep(layer) for layer in self.viewer.layers):  # which is offered to be flattened
+                self.offer_dock("Minerals makes a label map.", "Minerals")
             self._take_preview_off()
             return
+        self.offer("")
         try:
             steps = self.steps()
         except XrfError as error:

@@ -4,6 +4,7 @@ from typing import Any
 
 import napari.viewer
 import numpy as np
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QLabel, QLineEdit
 
 from napari_xrf.maps.composite import COLORS, compose, compute_map, names_in
@@ -55,9 +56,19 @@ class CompositeDock(Dock):
             row(self.expression, self.compute),
             None,
         )
+        self._chosen_by_hand = False
+        self.follow(viewer.layers.events.inserted, self._inserted)
         for choice in self.maps:
             choice.chosen.connect(lambda _: self._set_enabled())
+            choice.activated.connect(self._take_choice)
         self._take()
+
+    def _inserted(self, event: Any) -> None:
+        if FAMILY_KEY in event.value.metadata and not self._chosen_by_hand:
+            QTimer.singleShot(0, self.while_open(self._take))  # the lists hear of it in this turn, too
+
+    def _take_choice(self, index: int) -> None:
+        self._chosen_by_hand = True
 
     def _take(self) -> None:
         """Take the strongest element maps, each in a colour of its own."""
@@ -80,6 +91,10 @@ class CompositeDock(Dock):
 
     def _set_enabled(self) -> None:
         self.run.setEnabled(bool(self._chosen()))
+        if any(choice.layer() is not None for choice in self.maps):
+            self.offer("")
+        else:
+            self.offer_dock("A picture is composed of maps.", "Element maps")
 
     def _compose(self) -> None:
         chosen = self._chosen()

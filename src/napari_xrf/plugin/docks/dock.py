@@ -26,12 +26,13 @@ from superqt.utils import qthrottled
 from napari_xrf.plugin.forms.parts import button, column, row, wrapped
 from napari_xrf.plugin.jobs.job import JobBar
 from napari_xrf.plugin.notices import errors_told, tell, warn
-from napari_xrf.plugin.window import bind_keys, settings
+from napari_xrf.plugin.window import bind_keys, settings, show_dock
 from napari_xrf.plugin.writers import recognized_name
 
 _BAR, _WIDEST = 20, 470  # pixels: of a scroll bar, and the width that a dock may ask for
 _PADDING = 6  # pixels above and below a message, which the window's style takes
 _LINES = 4  # of a dock's message that are seen at once
+_WARNING = "_Message { border-left: 3px solid #e69f00 }"
 _LOW = 290  # pixels of a dock at the bottom, which leave the map the larger part of a small screen
 
 
@@ -62,8 +63,13 @@ class Dock(QWidget):  # type: ignore[misc]
         self.job_bar.busy.connect(self._turn_busy)
         self.destroyed.connect(lambda: _call_once(ends))
 
-    def lay_out(self, *parts: QWidget | QLayout | tuple[QWidget, int] | None) -> None:
-        """Stack parts in a column that scrolls where the window is small, over the bar of the dock's job."""
+    def lay_out(
+        self, *parts: QWidget | QLayout | tuple[QWidget, int] | None, foot: QLayout | None = None
+    ) -> None:
+        """Stack parts in a column that scrolls where the window is small, over the bar of the dock's job.
+
+        The foot, what the dock is there for, is always seen.
+        """
         inner = _Column()
         inner.setLayout(column(*parts))
         scroll = QScrollArea()
@@ -71,7 +77,8 @@ class Dock(QWidget):  # type: ignore[misc]
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         self._inner, self._scroll = inner, scroll
-        self.setLayout(column((scroll, 1), self.offered, self.said, self.job_bar, flush=True))
+        feet = () if foot is None else (column(foot),)
+        self.setLayout(column((scroll, 1), *feet, self.offered, self.said, self.job_bar, flush=True))
 
     def see(self, part: QWidget) -> None:
         """Scroll to a part, as to a table that has results now."""
@@ -87,13 +94,19 @@ class Dock(QWidget):  # type: ignore[misc]
             tell(message)
 
     def warn(self, message: str) -> None:
-        """Say a warning below the dock's parts, and as a notification, which napari cuts off."""
+        """Say a warning below the dock's parts, marked, and as a notification while the dock is not seen."""
         self._say(message)
-        warn(message)
+        self.said.setStyleSheet(_WARNING)
+        if not self.isVisible():
+            warn(message)
 
     def offer(self, text: str, name: str = "", act: Callable[[], object] = tuple) -> None:
         """Say what the user may want to do, with a button that does it; an empty text takes it back."""
         self.offered.show_offer(text, name, act)
+
+    def offer_dock(self, text: str, title: str) -> None:
+        """Say what is missing, with a button that opens the dock that makes it."""
+        self.offer(text, title, partial(show_dock, self.viewer, title))
 
     def when_closed(self, end: Callable[[], object]) -> None:
         """Call ``end()`` when the dock is closed or deleted."""
@@ -257,6 +270,7 @@ class Dock(QWidget):  # type: ignore[misc]
         self._set_enabled()
 
     def _say(self, text: str) -> None:
+        self.said.setStyleSheet("")
         self.said.setText(text)
 
     def _set_enabled(self) -> None:
@@ -305,6 +319,7 @@ class _Offer(QWidget):  # type: ignore[misc]
         self._act: Callable[[], object] = tuple
         self.button = button("", "", lambda: self._act())
         self.setLayout(row(self.text, self.button))
+        self.layout().setStretch(0, 1)
         self.hide()
 
     def show_offer(self, text: str, name: str, act: Callable[[], object]) -> None:

@@ -76,7 +76,7 @@ class InferenceDock(Dock):
             row(self.ask, self.new_regions, None),
             self.status,
             (self.table, 1),
-            row(self.run, self.save, None),
+            foot=row(self.run, self.save, None),
         )
         self.setMinimumWidth(420)
         self.regions = RegionSpectra(self)

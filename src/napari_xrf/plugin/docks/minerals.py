@@ -18,7 +18,7 @@ from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.class_table import TABLED, ClassTable
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
-from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.forms.parts import button, expanding, row, tick_box
 from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.calibration import kept_map
 from napari_xrf.plugin.layers.cubes import CUBE_KEY
@@ -91,8 +91,8 @@ class MineralsDock(Dock):
         )
         self.lay_out(
             row(QLabel("Map"), self.maps),
-            row(QLabel("Look for"), self.choice),
-            row(self.filter, self.own),
+            row(QLabel("Look for"), expanding(self.choice), self.own),
+            self.filter,
             (self.list, 2),
             row(self.run, self.whole, self.count, None),
             row(QLabel("Labels"), self.labels, self.legend),

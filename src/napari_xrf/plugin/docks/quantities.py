@@ -25,7 +25,7 @@ from napari_xrf.physics.instrument_file import write_instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice, element_buttons
-from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.forms.parts import button, expanding, row, tick_box
 from napari_xrf.plugin.forms.synthesis_choices import FileChoice
 from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.forms.tick_list import TickBoxes
@@ -84,7 +84,7 @@ class QuantitiesDock(Dock):
         self.standards = QLabel()
         self.pixels = tick_box("Every pixel", False, "Maps of weight percent as layers", tuple)
         self.run = button("Quantify", "Weight percent with errors and limits", self._quantify)
-        self.table = Table(_HEADS, stretched=0, height=120)
+        self.table = Table(_HEADS, empty="Quantify tables weight percent here", stretched=0, height=120)
         self.save_all = button(
             "Save…", "Table, check against the spectra, and maps, into a folder", self._ask_folder
         )
@@ -97,7 +97,7 @@ class QuantitiesDock(Dock):
             row(QLabel("Map"), self.maps),
             row(self.find, self.from_file, self.periodic, None),
             (self.list, 1),
-            row(QLabel("Where"), self.where, self.regions, self.labels),
+            row(QLabel("Where"), expanding(self.where), self.regions, self.labels),
             row(QLabel("Oxygen"), self.oxygen, self.valences),
             row(QLabel("Instrument"), self.instrument),
             row(
@@ -106,9 +106,8 @@ class QuantitiesDock(Dock):
                 self.standards,
                 None,
             ),
-            row(self.run, self.pixels, None),
             (self.table, 3),
-            row(self.save_all, self.save_instrument, None),
+            foot=row(self.run, self.pixels, self.save_all, self.save_instrument, None),
         )
         self.setMinimumWidth(480)
         self.where.currentIndexChanged.connect(lambda _: self._set_enabled())

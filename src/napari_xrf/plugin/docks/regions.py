@@ -57,7 +57,11 @@ class RegionsDock(Dock):
         self.unit = QComboBox()
         self.unit.addItems(_UNITS)
         self.unit.currentTextChanged.connect(lambda _: self._show())
-        self.table = Table(("Region",), "Net counts ± one standard error; – is below the detection limit")
+        self.table = Table(
+            ("Region",),
+            "Net counts ± one standard error; – is below the detection limit",
+            empty="Draw regions on the map, or choose a label map, and Count",
+        )
         self.run = button("Count", "Fit the spectrum of each region", self._count)
         self.save = button(
             "Save…", "Write counts, errors and limits (.csv)",
@@ -78,7 +82,7 @@ class RegionsDock(Dock):
             row(self.classes, self.labels),
             row(self.elements, self.run),
             (self.table, 1),
-            row(self.unit, self.save, self.copy, self.along, None),
+            foot=row(self.unit, self.save, self.copy, self.along, None),
         )
         self.maps.chosen.connect(lambda _: self._take({}, None, ()))
         self._take({}, None, ())
@@ -172,14 +176,13 @@ class RegionsDock(Dock):
 
     def _show(self) -> None:
         families = families_of_rows(self.rows)
+        self.offer("")
         if self.unit.currentText() == _WEIGHT:
             self._known = weights_of(self.maps.layer(), self._counted)
             if self.rows and not any(
                 (each.region, _element(f)) in self._known for each in self.rows for f in families
             ):
-                self.warn(
-                    "None of these regions is quantified as it is: press Quantify in the Quantities dock"
-                )
+                self.offer_dock("None of these regions is quantified as it is now.", "Quantities")
         self.table.set_heads(("Region", "Pixels", *families))
         self.table.show_rows(
             [

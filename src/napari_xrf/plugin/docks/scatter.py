@@ -7,6 +7,7 @@ from typing import Any
 import napari.viewer
 import numpy as np
 from numpy.typing import NDArray
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel
 
 from napari_xrf.core.label_map import with_region
@@ -68,6 +69,8 @@ class ScatterDock(Dock):
         self.x, self.y, self.z = (
             LayerChoice(self, is_map, "open or make maps", ("data",), follows=False) for _ in range(3)
         )
+        self._all = (self.x, self.y, self.z)
+        self._chosen_by_hand = False
         self.ternary = tick_box("Ternary, with", False, "The shares of three maps in a triangle", self._plot)
         self.labels = LabelsChoice(self, watched=("data", "paint", "set_data", "selected_label"))
         self.plot = DensityPlot()
@@ -84,7 +87,9 @@ class ScatterDock(Dock):
             row(self.matrix, None),
             self.table,
         )
-        for choice in (self.x, self.y, self.z):
+        self.follow(viewer.layers.events.inserted, self._inserted)
+        for choice in self._all:
+            choice.activated.connect(self._take_choice)
             choice.chosen.connect(lambda _: self._plot())
             choice.edited.connect(self.throttled(self._plot, 200))
         self.labels.chosen.connect(lambda _: self._show_class())
@@ -94,16 +99,27 @@ class ScatterDock(Dock):
         self.when_closed(self._stop)
         self._choose_two()
 
+    def _inserted(self, event: Any) -> None:
+        if is_map(event.value):  # the lists hear of it in this turn, too
+            QTimer.singleShot(0, self.while_open(self._choose_two))
+
+    def _take_choice(self, index: int) -> None:
+        self._chosen_by_hand = True
+
     def _choose_two(self) -> None:
+        """Choose three maps, the last ones, until the user has chosen one."""
         maps = [layer for layer in self.viewer.layers if is_map(layer)]
+        for choice, layer in zip(self._all, reversed(maps), strict=False):
+            if not self._chosen_by_hand:
+                choice.choose(layer)
         if len(maps) > 1:
-            self.y.choose(maps[-2])
-        if len(maps) > 2:
-            self.z.choose(maps[-3])
+            self.offer("")
+        else:
+            self.offer_dock("Two maps are plotted against each other.", "Element maps")
         self._plot()
 
     def _choices(self) -> tuple[LayerChoice, ...]:
-        return (self.x, self.y, self.z) if self.ternary.isChecked() else (self.x, self.y)
+        return self._all if self.ternary.isChecked() else self._all[:2]
 
     def _names(self) -> list[str]:
         return [choice.layer().name for choice in self._choices()]

@@ -80,9 +80,9 @@ class SynthesisDock(Dock):
             (self.parts, 1),
             self.seed,
             row(form_label("Truth as layers"), self.shares, self.line_counts, None),
-            row(self.run, self.preview, None),
             self.problem,
             row(form_label("Result"), self.results, self.save),
+            foot=row(self.run, self.preview, None),
         )
         self.setMinimumWidth(400)
         self.tabs.currentChanged.connect(lambda _: self._set_enabled())

@@ -86,7 +86,8 @@ class TrainDock(Dock):
         self.problem = ErrorLabel()
         folder = row(form_label("Output folder"), self.folder, self.browse)
         buttons = row(self.run, self.resume, None)
-        self.lay_out((self.parts, 1), self.common, folder, buttons, self.problem)
+        self.job_bar.waits = True  # for the checkpoint
+        self.lay_out((self.parts, 1), self.common, folder, self.problem, foot=buttons)
         self.setMinimumWidth(430)
         self._tell.told.connect(self._hear, Qt.ConnectionType.QueuedConnection)
         self.when_closed(partial(self._tell.told.disconnect, self._hear))

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import (
+    QAbstractScrollArea,
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
@@ -94,6 +97,17 @@ def expanding(box: QComboBox, least: int = 12) -> QComboBox:
     box.setMinimumContentsLength(least)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     return box
+
+
+def write_in(area: QAbstractScrollArea, text: str) -> None:
+    """Write a text, weakly, into the middle of an area that is empty; while it is painted."""
+    painter = QPainter(area.viewport())
+    color = area.palette().text().color()
+    color.setAlphaF(0.6)
+    painter.setPen(color)
+    flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+    painter.drawText(area.viewport().rect().adjusted(8, 4, -8, -4), flags, text)
+    painter.end()
 
 
 def wrapped(text: str = "") -> QLabel:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+
+from napari_xrf.plugin.forms.parts import write_in
 
 if TYPE_CHECKING:
     from napari_xrf.learning.prediction_views import RankedName
@@ -20,13 +22,15 @@ class Table(QTableWidget):  # type: ignore[misc]
     """Rows of texts that cannot be edited; numbers stand to the right.
 
     ``heads``: names of the columns. ``hint``: the tooltip. ``stretched``: the column that takes the room that
-    is left, -1 for the last one. ``height``: the least, in pixels.
+    is left, -1 for the last one. ``height``: the least, in pixels. ``empty``: what stands there
+    while there are no rows.
     """
 
     def __init__(
-        self, heads: Sequence[str], hint: str = "", *, stretched: int = -1, height: int = 110
+        self, heads: Sequence[str], hint: str = "", *, stretched: int = -1, height: int = 110, empty: str = ""
     ) -> None:
         super().__init__(0, len(heads))
+        self._empty = empty
         self.verticalHeader().hide()
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -38,6 +42,12 @@ class Table(QTableWidget):  # type: ignore[misc]
         self.set_heads(heads)
         if heads:
             header.setSectionResizeMode(stretched % len(heads), QHeaderView.ResizeMode.Stretch)
+
+    def paintEvent(self, event: QEvent) -> None:
+        """Paint the rows, or what stands there without one."""
+        super().paintEvent(event)
+        if not self.rowCount():
+            write_in(self, self._empty)
 
     def set_heads(self, heads: Sequence[str]) -> None:
         """Name the columns anew; the rows go."""

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QSize, Qt, Signal
 from qtpy.QtWidgets import QLineEdit, QListWidget, QListWidgetItem, QWidget
 
-from napari_xrf.plugin.forms.parts import column
+from napari_xrf.plugin.forms.parts import column, write_in
 
 _NAME = Qt.ItemDataRole.UserRole
 _ON, _OFF = Qt.CheckState.Checked, Qt.CheckState.Unchecked
@@ -17,13 +17,19 @@ _EMPTY_BOX = "QListView::indicator:unchecked { border: 1px solid #8a8a8a; border
 class TickBoxes(QListWidget):  # type: ignore[misc]
     """Names to tick, one below the other; ``itemChanged`` tells of a tick.
 
-    ``hint``: the tooltip of the list.
+    ``hint``: the tooltip of the list, and what stands in it while it is empty.
     """
 
     def __init__(self, hint: str = "") -> None:
         super().__init__()
         self.setToolTip(hint)
         self.setStyleSheet(_EMPTY_BOX)
+
+    def paintEvent(self, event: QEvent) -> None:
+        """Paint the names, or the hint without one."""
+        super().paintEvent(event)
+        if not self.count():
+            write_in(self, self.toolTip())
 
     def add(self, name: str, text: str, *, on: bool, hint: str = "") -> None:
         """List a name, and what is said of it."""

@@ -157,12 +157,17 @@ class Job(QObject):  # type: ignore[misc]
 
 
 class JobBar(QWidget):  # type: ignore[misc]
-    """Runs one job at a time and shows how far it is; invisible while nothing runs."""
+    """Runs one job at a time and shows how far it is; invisible while nothing runs.
+
+    A job that is cancelled ends at its next progress call, which may take seconds: the bar is free at once,
+    but where ``waits``, as for work that goes on in the same files.
+    """
 
     busy = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__()
+        self.waits = False
         self.job: Job | None = None
         self.what = QLabel()
         self.bar = QProgressBar()
@@ -188,10 +193,15 @@ class JobBar(QWidget):  # type: ignore[misc]
 
     def cancel(self) -> None:
         """Stop what runs."""
-        if self.job is not None:
+        if self.job is None:
+            return
+        if self.waits:
             self.cancel_button.setEnabled(False)
             self.cancel_button.setText("Stopping…")
             self.job.cancel()
+        else:
+            self.release()
+            self._end()
 
     def release(self) -> None:
         """Stop what runs and hear no more of it; for docks that are closed."""
