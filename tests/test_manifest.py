@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from napari.viewer import Viewer
 from npe2 import PluginManifest
 
 ROOT = Path(__file__).parents[1]
@@ -95,8 +96,8 @@ def test_every_widget_is_given_its_viewer():
     for widget in CONTRIBUTIONS["widgets"]:
         module, _, name = COMMANDS[widget["command"]]["python_name"].partition(":")
         target = getattr(importlib.import_module(module), name)
-        parameters = inspect.signature(target.__init__).parameters.values()
-        assert "napari.viewer.Viewer" in {parameter.annotation for parameter in parameters}, name
+        parameters = inspect.signature(target.__init__, eval_str=True).parameters.values()
+        assert Viewer in {parameter.annotation for parameter in parameters}, name
 
 
 def test_shared_endings_are_claimed_for_our_own_names_only():
