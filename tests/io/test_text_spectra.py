@@ -138,6 +138,12 @@ def test_small_spx(tmp_path):
     assert (cube.name, cube.energy) == ("µ", EnergyAxis(-0.1, 0.01, 4))
     write_spx(path, channels="1,2,3")
     assert "announces 4" in io.read(path).provenance.warnings[0]
+    one = '<ClassInstance Type="TRTSpectrum">' + "<Channels>9,9,9,9</Channels></ClassInstance>"
+    whole = path.read_text("cp1252").replace("1,2,3", "1,2,3,4")
+    path.write_text(whole.replace("</Channels>", "</Channels>" + one), "cp1252")  # a result of the first
+    assert not io.read(path).provenance.warnings
+    path.write_text(whole.replace("</TRTSpectrum>", one + "</TRTSpectrum>"), "cp1252")
+    assert "holds 2 spectra" in io.read(path).provenance.warnings[0]
 
 
 def test_spx_with_entities_is_refused(tmp_path):

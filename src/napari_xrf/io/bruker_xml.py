@@ -47,6 +47,11 @@ def read_spx(path: str | Path) -> SpectralCube:
         excitation = excitation_of(spectrum, root)
     except (ValueError, OverflowError) as error:
         raise FileError(target, f"holds a damaged spectrum ({error})") from error
+    own = set(spectrum.iter("ClassInstance"))  # what stands in a spectrum are its results
+    others = [node for node in root.iter("ClassInstance")
+              if node.get("Type") == "TRTSpectrum" and node not in own and text(node, "Channels")]  # fmt: skip
+    if others:
+        notes += (f"The file holds {len(others) + 1} spectra; the first is read.",)
     if announced != counts.size:
         notes += (f"The file announces {announced} channels but holds {counts.size}.",)
     lists = [node for node in spectrum.iter("ClassInstance") if node.get("Type") == "TRTPSEElementList"]

@@ -565,7 +565,7 @@ def _scattered(file: Any, location: Location) -> Location:
     grid, backwards = found
     (slow, height), (fast, step) = grid.motors
     sizes, told = _lengths([height, step], nodes[fast])
-    note = f"The places {slow} and {fast} tell the map's shape."
+    note = f"{fast} runs along the rows of the map, {slow} down them, as the places of the points show."
     return replace(location, map_shape=grid.shape, pixel_size=sizes, backwards=backwards, notes=(note, *told))
 
 
