@@ -48,8 +48,8 @@ def read_spx(path: str | Path) -> SpectralCube:
     except (ValueError, OverflowError) as error:
         raise FileError(target, f"holds a damaged spectrum ({error})") from error
     own = set(spectrum.iter("ClassInstance"))  # what stands in a spectrum are its results
-    others = [node for node in root.iter("ClassInstance")
-              if node.get("Type") == "TRTSpectrum" and node not in own and text(node, "Channels")]  # fmt: skip
+    spectra = (node for node in root.iter("ClassInstance") if node.get("Type") == "TRTSpectrum")
+    others = [node for node in spectra if node not in own and text(node, "Channels")]
     if others:
         notes += (f"The file holds {len(others) + 1} spectra; the first is read.",)
     if announced != counts.size:
