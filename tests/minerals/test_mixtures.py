@@ -54,7 +54,9 @@ def test_a_stranger_within_a_class_is_an_end_of_its_own_and_pixels_hold_what_the
     assert set(found) == {0, 1, 2}
     assert set(np.unique(places)) == set(range(-1, len(ends)))
     assert (places[8:14, 2:8] >= 0).sum() > 5
-    mixing = Mixing.learned(binned, ends, np.eye(3, dtype=np.float32)[found], places)
+    mixing = Mixing.learned(
+        binned, ends, np.eye(3, dtype=np.float32)[found], places, np.ones(len(found), np.float32)
+    )
     mixed = mixing.unmix(binned, slice(0, 24))
     assert np.abs(mixed.areas - areas.reshape(-1, 3)).mean() < 0.03
     assert mixed.misfit.max() < 8
@@ -91,7 +93,13 @@ def test_few_counts_tell_little():
     dim[0, 2] = 20 * SHAPES[0]
     ends = [End(place, 3, 90 * shape) for place, shape in enumerate(SHAPES)]
     binned = binned_map(dim)
-    mixing = Mixing.learned(binned, ends, np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], dtype=np.int16))
+    mixing = Mixing.learned(
+        binned,
+        ends,
+        np.eye(3, dtype=np.float32),
+        np.array([[0, 1, 2]], dtype=np.int16),
+        np.ones(3, np.float32),
+    )
     lead = mixing.unmix(binned, slice(0, 1)).lead
     assert lead[0] < lead[1] < lead[2]
     assert lead[0] < 0.7

@@ -68,3 +68,14 @@ def test_what_lies_in_no_grain_is_a_mixture_only_where_no_single_mineral_explain
     # Without grains the mixture of common minerals comes first.
     (fine,) = name_ends(ends[:1], [Comparison(known)], candidates, np.log(0.1), blend=True)
     assert fine.minerals != (3,)
+
+
+def test_minerals_that_differ_by_less_than_models_do_share_a_name_whatever_a_spectrum_prefers():
+    """Calcite and fluorite, of which a tube shows calcium and scatter: it was fluorite at 0.95."""
+    known = expected(seen(0.15, 1.0), seen(0.12, 1.0), seen(0.15, 0.5))
+    assert Comparison(known).apart(0, 1) < 6 < Comparison(known).apart(0, 2)
+    ripple = 1 + 0.05 * (-1.0) ** np.arange(BINS.size)
+    for scatter in (0.05, 0.15, 0.5):
+        name = named(known, sum(seen(scatter, 1.0)) * ripple)
+        assert name.minerals == (0, 1), scatter
+        assert name.probability > 0.9

@@ -20,6 +20,9 @@ from napari_xrf.minerals.scan import (
 from napari_xrf.minerals.sensitivity import knot_hats, sensitivity_slopes
 from napari_xrf.minerals.traces import Expected
 
+MOST_COUNTS = 1e5  # of an end: errors of spectra limit what more would tell
+_PRUNED_AT, _PRUNED_ERROR = 3_000.0, 0.25  # counts and relative error of a bin, for what is near
+_NEAREST = 3  # compositions of a mineral that stand for all
 _TRACE_PERCENT = 0.5
 _CURVE_ERROR, _FAMILY_ERROR, _SCATTER_ERROR = 0.04, 0.05, 0.3
 _BIN_ERROR, _SHAPE_ERROR = 0.02, 0.15
@@ -30,6 +33,13 @@ _ROUNDS = 2
 _RIDGE = 1e-10
 _EXCHANGES, _WORTH = 4, 1.0  # minerals that are tried in the place of another; what a better one must gain
 _MOST_KNOWN = 200  # compositions
+
+
+def rough_distances(mean: NDArray[np.float64], expected: Expected) -> NDArray[np.float64]:
+    """Return how far all expected spectra are from one, for the choice of those that are worth comparing."""
+    spectra = mixed_floor(expected.templates.lines + expected.templates.continuum)
+    variance = spectra / _PRUNED_AT + (_PRUNED_ERROR * spectra) ** 2
+    return np.asarray(((mean - spectra) ** 2 / variance).sum(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +109,28 @@ class Comparison:
         self.expected = expected
         self._root = None if covariance is None else np.linalg.cholesky(covariance).T
         self._known: dict[int, NDArray[np.float64]] = {}
+        self._apart: dict[tuple[int, int], float] = {}
 
     def fit(self, mean: Mean, point: int) -> tuple[float, float]:
         """Return minus twice the log-likelihood of a mean spectrum, and the chi-square within."""
         return self._judge(mean, np.array([point]), np.ones(1), self._errors_of(point))[:2]
+
+    def apart(self, point: int, mineral: int) -> float:
+        """Return by how much a spectrum of a composition is worse explained by the nearest of a mineral.
+
+        In minus twice the log-likelihood, without noise, of as many counts as tell anything: a measured
+        spectrum of either cannot tell more between the two.
+        """
+        if (point, mineral) not in self._apart:
+            templates = self.expected.templates
+            spectrum = templates.lines[point] + templates.continuum[point]
+            others = np.flatnonzero(templates.owner == mineral)
+            near = others[np.argsort(rough_distances(spectrum, self.expected)[others])[:_NEAREST]]
+            total, both = float(templates.totals[point]), np.append(near, point)
+            mean = Mean.of(mixed_floor(spectrum), MOST_COUNTS, total, self.expected, both)
+            squares = [self._judge(mean, np.array([other]), np.ones(1))[1] for other in near]
+            self._apart[point, mineral] = min(squares)
+        return self._apart[point, mineral]
 
     def blends(self, mean: Mean, start: int, points: NDArray[np.intp], most: int) -> list[Blend]:
         """Return the best blends of two to ``most`` minerals out of compositions ``points``.

@@ -106,7 +106,7 @@ class MineralPhases:
     groups: tuple[tuple[int, ...], ...]  # minerals that this map does not tell apart
     # (M, K) which parts of the phases each end, or each class of a map without grains, is
     parts: NDArray[np.float32]
-    sure: NDArray[np.float64]  # (K,) or (M,) how probable it is that these are what they are named
+    sure: NDArray[np.floating]  # (M,) how probable it is that each of these is what it is named
     templates: Templates  # expected spectra of the list as the map shows them
     notes: tuple[str, ...]  # one sentence each
     pixels: Mixing | SinglePixels  # what the pixels are compared with
@@ -115,10 +115,9 @@ class MineralPhases:
         """Return what the measured pixels of a band of rows hold."""
         if isinstance(self.pixels, Mixing):
             found = self.pixels.unmix(binned, rows)
-            sure = self.sure[found.areas.argmax(axis=1)]
             lead = np.minimum(found.lead, _lead_of_parts(found.areas, self.parts))
-            probability = (ndtr(lead) * sure).astype(np.float32)
-            return PixelPhases(found.areas, probability, sure >= LEAST_PROBABILITY, found.misfit)
+            probability = (ndtr(lead) * found.sure).astype(np.float32)
+            return PixelPhases(found.areas, probability, found.sure >= LEAST_PROBABILITY, found.misfit)
         probability, misfit = self.pixels.of_rows(binned, rows)
         areas = probability @ self.parts
         winner = probability.argmax(axis=1)
@@ -167,10 +166,8 @@ def learn_mineral_phases(
     names, sensitivity = name_phases(ends, whole, candidates, sensitivity)
     if mixed:
         members, parts = _parts_of([_held(name) for name in names])
-        weights = parts * np.array([end.size for end in ends])[:, None]
-        probable = np.array([name.probability for name in names])
-        sure = (weights * probable[:, None]).sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-12)
-        pixels: Mixing | SinglePixels = Mixing.learned(binned, ends, parts, places)
+        sure = np.array([name.probability for name in names], dtype=np.float32)
+        pixels: Mixing | SinglePixels = Mixing.learned(binned, ends, parts, places, sure)
     else:
         named = dict(zip((end.column for end in ends), names, strict=True))
         members, parts = _parts_of(

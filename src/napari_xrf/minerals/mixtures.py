@@ -35,6 +35,7 @@ class Mixtures:
     # (n,) deviance against pixels of similar counts, in robust standard deviations
     misfit: NDArray[np.float32]
     lead: NDArray[np.float32]  # (n,) of the largest class, in standard deviations
+    sure: NDArray[np.float32]  # (n,) how probable it is that what it holds of it is what it is named
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,7 @@ class Mixing:
     spectra: NDArray[np.float32]  # (M, B) counts of a pixel that is wholly of an end
     parts: NDArray[np.float32]  # (M, K) which parts of K classes each end is
     places: NDArray[np.int16]  # (Y, X) of which end a pixel is for sure; -1 of none
+    sure: NDArray[np.float32]  # (M,) how probable it is that each end is what it is named
     # What misfits are usual: as pixels were tried first, doubtful ones again, and everywhere
     peers: tuple[Peers, ...] = ()
 
@@ -86,12 +88,17 @@ class Mixing:
 
     @classmethod
     def learned(
-        cls, binned: BinnedMap, ends: Sequence[End], parts: NDArray[np.float32], places: NDArray[np.int16]
+        cls,
+        binned: BinnedMap,
+        ends: Sequence[End],
+        parts: NDArray[np.float32],
+        places: NDArray[np.int16],
+        sure: NDArray[np.float32],
     ) -> Mixing:
         """Learn what misfits are usual from a map, or from some of its rows where it is large."""
         # An end of few counts that lacks a line may have it: half a count in each bin.
         spectra = np.array([(end.counts + 0.5) / end.size for end in ends], dtype=np.float32)
-        mixing = cls(spectra, parts, places)
+        mixing = cls(spectra, parts, places, sure)
         rows, columns = binned.shape
         chosen = np.linspace(0, rows - 1, min(rows, -(-_TAUGHT // columns))).astype(int)
         pixels = [mixing._prepare(binned, slice(row, row + 1)) for row in np.unique(chosen).tolist()]
@@ -166,10 +173,15 @@ class Mixing:
         lead = np.where(used[:, 1] >= 0, np.minimum(lead, _SUREST_MIXTURE), lead)
         lead = np.minimum(lead, np.sqrt(totals) / 2)  # minerals overlap: a few photons never tell for sure
         areas = np.zeros((counts.shape[0], self.parts.shape[1]), dtype=np.float32)
+        believed = np.zeros_like(areas)
         for place in range(used.shape[1]):
-            areas += np.where(used[:, place] >= 0, amounts[:, place], 0)[:, None] * self.parts[used[:, place]]
+            held = np.where(used[:, place] >= 0, amounts[:, place], 0)[:, None] * self.parts[used[:, place]]
+            areas += held
+            believed += held * self.sure[used[:, place], None]
+        largest = np.arange(counts.shape[0]), areas.argmax(axis=1)
+        sure = (believed[largest] / np.maximum(areas[largest], _TINY)).astype(np.float32)
         areas /= np.maximum(areas.sum(axis=1, keepdims=True), _TINY)
-        return Mixtures(areas, misfit, lead), peers
+        return Mixtures(areas, misfit, lead, sure), peers
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,15 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.minerals.comparison_of_ends import Blend, Comparison, Mean
+from napari_xrf.minerals.comparison_of_ends import MOST_COUNTS, Blend, Comparison, Mean, rough_distances
 from napari_xrf.minerals.constraints import contradictions
 from napari_xrf.minerals.ends import End
-from napari_xrf.minerals.scan import mixed_floor
 from napari_xrf.minerals.traces import Expected
 
-_MOST_COUNTS = 1e5  # of an end: errors of spectra limit what more would tell
 _LIKELY, _COMPOSITIONS = 20, 3  # compositions that are compared in full, and those of one mineral
-_PRUNED_AT, _PRUNED_ERROR = 3_000.0, 0.25  # counts and relative error of a bin, for the choice of these
+_NEAREST_MINERALS = 3  # that may be twins of a part of a mixture
 _NEAREST = 5  # compositions whose mean continuum is about that of an end
 _KEEPS = 6.0  # by how much another must be better than what the pixels seemed to be
 _FAR_BETTER = 10.0
@@ -25,10 +23,9 @@ _UNUSUAL_BLEND, _BLEND_MISFITS = 2.0, (1.5, 6.0)
 _DOUBTFUL = 1.5
 _STRANGER_THAN_MISFIT, _STRANGER, _STRANGER_OF_MANY = 15.0, 40.0, 60.0
 _STRANGER_PER_BIN = 0.25  # a better fit of less than this is that of a model with errors
-_SURE, _RESOLVED = 0.8, 0.95
 _UNLISTED = 0.2  # weight of an unlisted mineral that is just not better enough
 _UNLISTED_METAL, _SHOWN = 1.5, 0.01  # the same where it may be a metal; counts that show an element
-_ALIKE = 6.0  # in minus twice the log-likelihood: cannot be told apart
+_ALIKE, _NOT_ALIKE = 6.0, 60.0  # in minus twice the log-likelihood: cannot be told apart, surely can
 _TOGETHER, _MOST_NAMES, _LEAST_WEIGHT = 0.9, 3, 0.05  # of names of a library: as many as are surely right
 _KINDS, _OF_GRAINS = 3, 0.25  # single minerals, and what part of a map they are where it has grains
 _STEP_OF_GRAINS = 30.0
@@ -98,7 +95,8 @@ class Candidates:
 class _Table:
     """Compositions that an end was compared with, their scores and squares, and blends.
 
-    What of it single lines speak against is looked up when it is asked for.
+    What of it single lines speak against, and how far compositions are from other minerals, is looked up when
+    it is asked for.
     """
 
     points: NDArray[np.intp]
@@ -109,6 +107,7 @@ class _Table:
     scale: float
     bins: int
     vetoed: Callable[[NDArray[np.intp], NDArray[np.float64]], bool]
+    apart: Callable[[int, int], float]
 
 
 def name_ends(
@@ -150,15 +149,9 @@ def rough_dose(ends: Sequence[End], expected: Expected, classes: Sequence[tuple[
     ratios = []
     for end in ends:
         own = np.isin(expected.templates.owner, classes[end.column])
-        nearest = np.where(own, _distances(end.counts / end.counts.sum(), expected), np.inf).argmin()
+        nearest = np.where(own, rough_distances(end.counts / end.counts.sum(), expected), np.inf).argmin()
         ratios.append(math.log(end.mean.sum() / expected.templates.totals[nearest]))
     return float(np.median(ratios))
-
-
-def _distances(mean: NDArray[np.float64], expected: Expected) -> NDArray[np.float64]:
-    spectra = mixed_floor(expected.templates.lines + expected.templates.continuum)
-    variance = spectra / _PRUNED_AT + (_PRUNED_ERROR * spectra) ** 2
-    return np.asarray(((mean - spectra) ** 2 / variance).sum(axis=1))
 
 
 def _compare(
@@ -166,8 +159,8 @@ def _compare(
 ) -> _Table:
     expected, listed = comparison.expected, candidates.listed
     templates = expected.templates
-    counts = min(float(end.counts.sum()), _MOST_COUNTS)
-    distance = _distances(end.counts / end.counts.sum(), expected)
+    counts = min(float(end.counts.sum()), MOST_COUNTS)
+    distance = rough_distances(end.counts / end.counts.sum(), expected)
     nearest = np.argsort(distance)[:_NEAREST]
     mean = Mean.of(end.counts, counts, end.mean.sum() / math.exp(dose), expected, nearest)
     # What the pixels seemed to be is always compared.
@@ -185,7 +178,8 @@ def _compare(
     # times better than its errors allow, they are smaller, and differences tell more than their sizes.
     usual = squares.min() / mean.shares.size
     scale = max(1.0, usual)
-    sharper = squares * (1 / np.clip(_FAR_BETTER * usual, _SMALLEST_SCALE, 1.0) - 1)
+    sharpness = 1 / float(np.clip(_FAR_BETTER * usual, _SMALLEST_SCALE, 1.0))
+    sharper = squares * (sharpness - 1)
     sharper[templates.owner[points] >= listed] = 0
     asked: dict[bytes, bool] = {}
 
@@ -197,7 +191,12 @@ def _compare(
             )
         return asked[key]
 
-    return _Table(points, scores / scale, squares, sharper, tuple(blends), scale, mean.shares.size, vetoed)
+    def apart(point: int, mineral: int) -> float:
+        return sharpness * comparison.apart(point, mineral)
+
+    return _Table(
+        points, scores / scale, squares, sharper, tuple(blends), scale, mean.shares.size, vetoed, apart
+    )
 
 
 def _darkness(brightness: NDArray[np.float64], dose: float, spread: float) -> NDArray[np.float64]:
@@ -259,7 +258,7 @@ def _decide_together(
             spread = max(_DOSE_SPREAD, 2 * float(np.nanmedian(np.abs(bright - dose))))
     if not candidates.chosen:
         names = _without_even_mixtures(_groups_of_one_map(names, [end.size for end in ends]))
-    return _of_one_map(_one_to_one(names))
+    return _of_one_map(names)
 
 
 def _groups_of_one_map(names: tuple[Name, ...], sizes: Sequence[int]) -> tuple[Name, ...]:
@@ -299,17 +298,6 @@ def _without_even_mixtures(names: tuple[Name, ...]) -> tuple[Name, ...]:
         if name.parts and np.abs(areas - areas[place]).max() < _VARIED
         else name
         for place, name in enumerate(names)
-    )
-
-
-def _one_to_one(names: tuple[Name, ...]) -> tuple[Name, ...]:
-    """Give an end that may be several minerals to its best one when other ends surely are the others."""
-    sure = {name.minerals[0] for name in names if len(name.minerals) == 1 and name.probability > _SURE}
-    return tuple(
-        replace(name, minerals=(name.best,), probability=_RESOLVED * name.probability)
-        if len(name.minerals) > 1 and set(name.minerals) - {name.best} <= sure
-        else name
-        for name in names
     )
 
 
@@ -388,6 +376,12 @@ def _decide(
     )
     if misfit > np.clip(_UNUSUAL * usual, *_MISFITS) or (better > margin and not explained):
         return Name((), 1.0, misfit, -1, stranger, better)
+    # Differences of scores above what two minerals are apart are errors of the model.
+    for mineral in [m for m, score in inside.items() if _ALIKE <= score - inside[first] < _NOT_ALIKE]:
+        rarer = float(prior[best[mineral]] - prior[best[first]])
+        most = table.apart(int(table.points[best[first]]), mineral) + rarer
+        if most < inside[mineral] - inside[first] and not vetoed(mineral):
+            inside[mineral] = inside[first] + most
     alike = tuple(sorted(m for m, score in inside.items() if abs(score - inside[first]) < _ALIKE))
     if not _look_alike([int(table.points[best[m]]) for m in alike], expected):
         return Name((), 1.0, misfit, -1, stranger, better)
@@ -473,27 +467,48 @@ def _or_blend(
         return replace(name, probability=name.probability / (1 + other)) if name.minerals else name
     if outside < costs[place]:
         return Name((), odds / (1 + odds), name.misfit, -1, name.resembles, name.better)
-    known = [(_exchangeable(mineral, place, held, blends), area) for mineral, area in areas.items()]
-    parts = sorted(known, key=lambda part: -part[1])
+
+    def point_of(mineral: int) -> int:
+        inside = expected.templates.owner[blend.points] == mineral
+        return int(blend.points[np.where(inside, blend.shares, 0).argmax()])
+
+    def members(mineral: int) -> tuple[int, ...]:
+        """Return what a part may be: what explains as much in its place, or cannot be told from it."""
+        alike = _exchangeable(mineral, place, held, blends)
+        alike |= set(_twins(table, point_of(mineral), expected, candidates))
+        return tuple(sorted(alike))
+
     main = max(areas, key=lambda mineral: areas[mineral])
     if areas[main] > _MOSTLY:
         # The rest may come from beside it; the mineral teaches what its spectra look like all the same.
-        inside = expected.templates.owner[blend.points] == main
-        point = int(blend.points[np.where(inside, blend.shares, 0).argmax()])
-        return Name((main,), odds / (1 + odds), misfit, point, name.resembles, name.better, main)
+        same = name.minerals if main in name.minerals else members(main)
+        return Name(same, odds / (1 + odds), misfit, point_of(main), name.resembles, name.better, main)
+    known = [(members(mineral), area) for mineral, area in areas.items()]
+    parts = sorted(known, key=lambda part: -part[1])
     return Name((), odds / (1 + odds), misfit, -1, name.resembles, name.better, -1, tuple(parts))
 
 
 def _exchangeable(
     mineral: int, place: int, held: Sequence[frozenset[int]], scores: NDArray[np.float64]
-) -> tuple[int, ...]:
+) -> set[int]:
     """Return what a part of a mixture may be: what explains as much in its place."""
     others = held[place] - {mineral}
-    alike = {mineral}.union(
+    return {mineral}.union(
         *(
             minerals - others
             for minerals, score in zip(held, scores, strict=True)
             if others < minerals and len(minerals) == len(held[place]) and score - scores[place] < _ALIKE
         )
     )
-    return tuple(sorted(alike))
+
+
+def _twins(table: _Table, point: int, expected: Expected, candidates: Candidates) -> list[int]:
+    """Return the minerals of the list, no rarer, that a composition cannot be told from."""
+    templates = expected.templates
+    distance = rough_distances(templates.lines[point] + templates.continuum[point], expected)
+    own, rarity = int(templates.owner[point]), candidates.rarity
+    near = dict.fromkeys(templates.owner[np.argsort(distance)].tolist())
+    listed = [mineral for mineral in near if mineral < candidates.listed and mineral != own][
+        :_NEAREST_MINERALS
+    ]
+    return [m for m in listed if rarity[m] <= rarity[own] and table.apart(point, m) < _ALIKE]
