@@ -167,13 +167,14 @@ class Tour:
         dock = self.dock("Scatter")
         dock.x.choose(self.viewer.layers["Ca K"])
         dock.y.choose(self.viewer.layers["Si K"])
-        let_pass(0.3)
+        until(lambda: dock.plot.plot.getAxis("left").labelText == "Si K")
         box, plot = dock.plot.plot.getViewBox(), dock.plot.plot
         (left, right), (low, high) = box.viewRange()
         middle, right = left + 0.4 * (right - left), right - 0.02 * (right - left)
         low, high = low + 0.02 * (high - low), high - 0.02 * (high - low)
         loop = [(middle, low), (middle, high), (right, high), (right, low), (middle, low)]
         drag(plot.viewport(), [plot.mapFromScene(box.mapViewToScene(QPointF(*place))) for place in loop])
+        finish(dock)
         loops = self.viewer.layers["Loops"]
         looped = self.viewer.layers["Ca K"].data[loops.data == 1]
         assert looped.size

@@ -109,7 +109,7 @@ def plot_maps(viewer: Any) -> None:
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Scatter")
     widget.x.choose(viewer.layers["Fe K"])
     widget.y.choose(viewer.layers["Mn K"])
-    let_pass(1)
+    until(lambda: widget.plot.plot.getAxis("left").labelText == "Mn K")
     high, split = (float(np.quantile(viewer.layers["Mn K"].data, share)) for share in (1.0, 0.98))
     right = float(viewer.layers["Fe K"].data.max())
     angles = np.linspace(0, 2 * np.pi, 40)
@@ -117,7 +117,9 @@ def plot_maps(viewer: Any) -> None:
     loop = center + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     widget.plot.loop.setData(*np.vstack([loop, loop[:1]]).T)
     widget.plot.lassoed.emit(loop)
+    finish(widget)
     widget.matrix.click()
+    finish(widget)
     save_picture(viewer, FOLDER / "scatter.png")
     dock.destroyOnClose()
 

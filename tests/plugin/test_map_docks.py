@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from napari.layers import Layer
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QInputDialog
 
 from docks import finish
 from napari_xrf import io
@@ -155,6 +155,22 @@ def test_regions_and_classes_are_tabled(viewer, qtbot, tmp_path):
     shown = {row[0]: row[2:] for row in widget.table.rows()}
     assert "40 ± 0.5" in shown["calcite"]
     assert set(shown["unknown"]) == {"–"}
+
+
+def test_a_drawn_region_is_named_in_the_table(viewer, qtbot, monkeypatch):
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("rim", True))
+    widget = dock(viewer, "Regions")
+    shapes = [[[2, 2], [2, 9], [12, 9], [12, 2]], [[2, 15], [2, 25], [12, 25], [12, 15]]]
+    layer = viewer.add_shapes(shapes, scale=viewer.layers[0].scale[1:], name="Region")
+    widget.elements.setText("Fe, Ca")
+    widget.run.click()
+    finish(widget, qtbot, 120)
+    before = [row[1:] for row in widget.table.rows()]
+    widget.table.cellDoubleClicked.emit(1, 0)
+    assert [row[0] for row in widget.table.rows()] == ["Region 1", "rim"] == list(widget.masks())
+    assert [row[1:] for row in widget.table.rows()] == before
+    layer.add_rectangles([[15, 2], [15, 9], [20, 9], [20, 2]])
+    assert list(widget.masks()) == ["Region 1", "rim", "Region 3"]
 
 
 def test_maps_are_followed_along_a_drawn_line(with_maps, qtbot, cube, tmp_path):

@@ -1,6 +1,7 @@
 """The Regions dock: every region and class by every element, as a table and a file."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import napari.viewer
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit
+from qtpy.QtWidgets import QApplication, QComboBox, QInputDialog, QLabel, QLineEdit
 
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
@@ -21,8 +22,8 @@ from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
-from napari_xrf.plugin.layers.region_spectra import RegionSpectra
-from napari_xrf.plugin.layers.regions import last_line, single_names
+from napari_xrf.plugin.layers.region_spectra import Region, RegionSpectra
+from napari_xrf.plugin.layers.regions import last_line, name_region, single_names
 from napari_xrf.plugin.layers.script import Step, script_from, step_from, step_of, written
 from napari_xrf.plugin.notices import errors_told
 from napari_xrf.plugin.plots.profile_plot import ProfileWindow
@@ -59,9 +60,11 @@ class RegionsDock(Dock):
         self.unit.currentTextChanged.connect(lambda _: self._show())
         self.table = Table(
             ("Region",),
-            "Net counts ± one standard error; – is below the detection limit",
+            "Net counts ± one standard error; – is below the detection limit. "
+            "Double-click a region that is drawn to name it",
             empty="Draw regions on the map, or choose a label map, and Count",
         )
+        self.table.cellDoubleClicked.connect(self._ask_name)
         self.run = button("Count", "Fit the spectrum of each region", self._count)
         self.save = button(
             "Save…", "Write counts, errors and limits (.csv)",
@@ -80,9 +83,9 @@ class RegionsDock(Dock):
             row(QLabel("Map"), self.maps),
             row(self.maps.region_button("Draw regions; each has a row"), self.shapes, None),
             row(self.classes, self.labels),
-            row(self.elements, self.run),
+            row(self.elements, self.unit),
             (self.table, 1),
-            foot=row(self.unit, self.save, self.copy, self.along, None),
+            foot=row(self.run, self.save, self.copy, self.along, None),
         )
         self.maps.chosen.connect(lambda _: self._take({}, None, ()))
         self._take({}, None, ())
@@ -152,6 +155,31 @@ class RegionsDock(Dock):
             script_from([self._step]) + "write_region_counts('regions.csv', regions)\n"
         )
         self.tell("Python of the table is on the clipboard")
+
+    def _ask_name(self, row: int, column: int) -> None:
+        """Name the region of a row, where it is drawn and still as it was."""
+        name, cube = self.rows[row].region, self.maps.cube()
+        drawn = [] if cube is None else self.regions.masks(self.maps.layer(), cube.map_shape)
+        same = [one for one in drawn if np.array_equal(one.mask, self._counted[name])]
+        if not same:
+            self.tell("Regions that are drawn have names here; classes of labels have theirs in Minerals")
+            return
+        given, taken = QInputDialog.getText(self, "Rename", "Name of the region", text=name)
+        if taken and given.strip():
+            self.name_row(row, same[-1], given.strip())
+
+    def name_row(self, row: int, region: Region, name: str) -> None:
+        """Give a drawn region, and its row, another name."""
+        name_region(*region.place, name)
+        names = [each.region for each in self.rows]
+        old, names[row] = names[row], single_names([*names[:row], *names[row + 1 :], name])[-1]
+        masks = dict(zip(names, self._counted.values(), strict=True))
+        rows = [replace(each, region=new) for each, new in zip(self.rows, names, strict=True)]
+        step = self._step
+        if step is not None:
+            call = step.call.replace(f"{written(old)}: ", f"{written(names[row])}: ", 1)
+            step = replace(step, call=call)
+        self._take(masks, step, tuple(rows))
 
     def _follow_line(self) -> None:
         layer, cube = self.maps.layer(), self.maps.cube()

@@ -29,6 +29,7 @@ class Region:
     # its shape, and its corners (C, 2) in pixels of the map, of which the mask came
     kind: str
     outline: NDArray[np.float64]
+    place: tuple[Any, int]  # its layer, and its number there
 
 
 class RegionSpectra(QObject):  # type: ignore[misc]
@@ -70,7 +71,8 @@ class RegionSpectra(QObject):  # type: ignore[misc]
                 mask = shape_mask(outline, kind, map_shape)
                 if mask.any():
                     name = region_name(layer.name, layer.features, index)
-                    found.append(Region(name, region_color(layer, index), mask, kind, outline))
+                    color = region_color(layer, index)
+                    found.append(Region(name, color, mask, kind, outline, (layer, index)))
         return found
 
     def _take(self, layers: list[Any]) -> None:

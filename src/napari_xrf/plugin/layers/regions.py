@@ -117,6 +117,16 @@ def region_name(layer_name: str, features: Any, index: int) -> str:
     return f"{layer_name} {index + 1}"
 
 
+def name_region(layer: Any, index: int, name: str) -> None:
+    """Give a shape a name, in the layer's features table; shapes drawn later have none yet."""
+    features = layer.features.copy()
+    names = list(features["name"]) if "name" in features.columns else [""] * len(layer.data)
+    names[index] = name
+    features["name"] = names
+    layer.features = features
+    layer.feature_defaults = {**layer.feature_defaults.iloc[0].to_dict(), "name": ""}
+
+
 def single_names(names: Iterable[str]) -> list[str]:
     """Return names of which no two are the same: equal ones get numbers, ``"rim (2)"``."""
     taken: list[str] = []
