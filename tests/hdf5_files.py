@@ -524,6 +524,15 @@ def pyxrf_sum_of_one(path: Path) -> Expected:
     return Expected("PyXRF", one, detectors={"det1": one, "det2": two}, warning="is not the sum of all")
 
 
+def pymca_channels(path: Path) -> Expected:
+    counts = spectra(1)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("stack/instrument/detector_00")
+        group["data"], group["calibration"] = counts, [-0.05, 0.01, 0.0]
+        group["channels"] = 100 + 2 * np.arange(512)  # of a part, two at a time
+    return Expected("PyMca workspace", counts, (0.95, 0.02), detectors={"detector_00": counts})
+
+
 def nexus_in_lengths(path: Path) -> Expected:
     counts = spectra(1)
     with h5py.File(path, "w") as file:
@@ -883,4 +892,5 @@ BUILDERS: tuple[Callable[[Path], Expected], ...] = (
     cls_bioxas, sirius, smak, nexus_auxiliary, nexus_scattered, nexus_nameless_detectors,
     nexus_channels, hyperspy_x_first, xismus, ganx, xrdxrfutils, nexus, nexus_energy_first,
     nexus_detector_axis, bliss_corrected, pyxrf_empty_sum, pyxrf_sum_of_one, nexus_in_lengths,
+    pymca_channels,
 )  # fmt: skip

@@ -261,6 +261,13 @@ def _edf(path: Path) -> None:
     path.write_bytes(head.encode() + _counts().astype("<u2").tobytes())
 
 
+def _statistics_edf(path: Path) -> None:
+    head = "{\nDataType = SignedLong ;\nDim_1 = 6 ;\nDim_2 = 12 ;\n}\n"
+    table = np.tile(np.array([0, 900, 1000, 990, 95, 5], "<i4"), (12, 1))
+    path.write_bytes(head.encode() + table.tobytes())
+    _edf(path.with_name(path.name.replace("_xiast_", "_xia00_")))
+
+
 def _images_edf(path: Path) -> None:
     head = "{{\nDataType = FloatValue ;\nDim_1 = 4 ;\nDim_2 = 3 ;\nTitle = {} ;\n}}\n"
     values = np.arange(12, dtype="<f4").tobytes()
@@ -450,7 +457,8 @@ _LAYOUTS = ("gse", "pyxrf", "maps_v10", "maps_v9", "hyperspy", "xproc", "pymca_s
             "nxfluo", "xspress3_raw", "nanomax", "soleil", "oxford", "bliss_snake", "pymca_two_axes",
             "xismus", "nexus", "nexus_detector_axis", "hyperspy_listed", "aps_confocal", "bliss_loops",
             "bliss_parameters", "nanomax_rows", "soleil_snake", "nexus_named_places",
-            "hyperspy_stack", "hyperspy_images")  # fmt: skip
+            "hyperspy_stack", "hyperspy_images", "cls", "sirius", "nexus_auxiliary", "nexus_scattered",
+            "bliss_stopped")  # fmt: skip
 
 SEEDS: dict[str, Seed] = {
     **{f"{name}.h5": Seed(getattr(hdf5_files, name), _CUBES) for name in _LAYOUTS},
@@ -461,6 +469,7 @@ SEEDS: dict[str, Seed] = {
     "map.rpl": Seed(_rpl, _CUBES),
     "raw.rpl": Seed(_rpl, _CUBES, damaged=".raw"),
     "row.edf": Seed(_edf, _CUBES),
+    "a_xiast_0001_0000_0000.edf": Seed(_statistics_edf, _CUBES),
     "images.edf": Seed(_images_edf, (io.read_element_maps, io.read)),
     "map.dms": Seed(_datamuncher, (io.read_element_maps,)),
     "map.ims": Seed(_datamuncher, (io.read_element_maps,)),

@@ -17,7 +17,7 @@ from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.scale.batch import BatchJob, do_task, run_batch
 from napari_xrf.scale.executors import WarmProcesses, WorkerDied
 from napari_xrf.scale.inputs import listed_files
-from napari_xrf.scale.manifest import NAME, Entry, read_manifest
+from napari_xrf.scale.manifest import NAME, Entry, fingerprint, read_manifest
 from napari_xrf.scale.summary import SummaryRow, standing_out, summary_of, summary_table
 from simulated_maps import simulate_map
 from verbs import answer, run
@@ -155,6 +155,27 @@ def test_what_a_batch_takes(tmp_path):
     ]
     with pytest.raises(InvalidInput, match="no file fits"):
         listed_files([f"{tmp_path}/*.bcf"])
+
+
+def test_a_map_of_many_files_is_one(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    head = b"{\nDataType = UnsignedShort ;\nDim_1 = 64 ;\nDim_2 = 4 ;\nMCA a = 0 ;\nMCA b = 0.01 ;\n}\n"
+    for name in (
+        "xia00_0001_0000_0000",
+        "xia00_0001_0000_0001",
+        "xia01_0001_0000_0000",
+        "xiast_0001_0000_0000",
+    ):
+        (folder / f"map_{name}.edf").write_bytes(head + bytes(512))
+    (folder / "rock.zspy" / "Experiments").mkdir(parents=True)
+    (folder / "rock.zspy" / "Experiments" / "0").write_text("1")
+    names = [path.name for path in listed_files([str(folder)])]
+    assert names == ["map_xia00_0001_0000_0000.edf", "rock.zspy"]
+    for name, part in zip(names, ("map_xia01_0001_0000_0000.edf", "rock.zspy/Experiments/0"), strict=True):
+        before = fingerprint(folder / name)
+        (folder / part).write_bytes(head + bytes(511) + b"1")
+        assert fingerprint(folder / name) != before
 
 
 def test_maps_stand_out_by_shares_not_by_counts(tmp_path):

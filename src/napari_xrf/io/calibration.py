@@ -94,8 +94,12 @@ def axis_from_energies(
     return axis, (*([TURNED] if turned else []), *notes, *_bent(values, axis))
 
 
-def axis_from_polynomial(coefficients: Sequence[float], size: int, units: str = "keV") -> Calibration:
+def axis_from_polynomial(
+    coefficients: Sequence[float], size: int, units: str = "keV", first: float = 0.0, step: float = 1.0
+) -> Calibration:
     """Return the linear axis of a calibration E = a + b·channel + c·channel².
+
+    The stored channel ``i`` is number ``first + i·step`` of the analyser.
 
     A quadratic term is replaced by the straight line that fits best over all channels, with a warning when
     that moves a channel by more than half its width.
@@ -108,7 +112,13 @@ def axis_from_polynomial(coefficients: Sequence[float], size: int, units: str = 
     if not np.all(np.isfinite([offset, slope, *higher])):
         raise InvalidInput(f"{said} is not finite")
     in_ev = _KEV_PER.get(units.strip().lower()) == 1e-3
-    if abs(slope - 1) < _NUMBERED and not any(higher) and not (in_ev and size + offset > _FEWEST_EV):
+    numbered = abs(slope - 1) < _NUMBERED and not any(higher)
+    if (first, step) != (0, 1):
+        polynomial = np.polynomial.Polynomial([offset, slope, *higher])(
+            np.polynomial.Polynomial([first, step])
+        )
+        offset, slope, *higher = (float(value) for value in polynomial.coef)
+    if numbered and not (in_ev and size + offset > _FEWEST_EV):
         raise InvalidInput(f"{said} only numbers the channels")
     if not any(higher):
         factor, notes = _kev_per_unit(offset, slope, size, units)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.errors import FileError, InvalidInput, XrfError
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Provenance, SpectralCube
@@ -96,6 +96,15 @@ def read_edf(
     name = match["start"].rsplit("_xia", 1)[0] if match else target.stem
     provenance = Provenance(str(path), LAYOUT, tuple(series), tuple(dict.fromkeys(notes)))
     return SpectralCube(counts, joined.axis, name, live_time=live_time, provenance=provenance)
+
+
+def files_of(path: str | Path) -> list[Path]:
+    """Return the files of the map that a file belongs to, the first of which stands for it."""
+    try:
+        series, _ = _series(Path(path))
+    except XrfError:
+        return [Path(path)]
+    return [file for rows in series.values() for _, file in sorted(rows.items())]
 
 
 def is_edf(path: str | Path) -> bool:

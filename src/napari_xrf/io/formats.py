@@ -129,7 +129,7 @@ def read(
     InvalidInput
         When an option makes no sense for this file.
     """
-    if is_folder(path) and not _is_folder_file(path):
+    if is_folder(path) and not is_folder_file(path):
         return _of_folder(Path(path), energy, memory_budget, progress, detector, dataset, energy_axis, map)
     file, chosen = _format_of(path)
     reader = _load(chosen.reader)
@@ -283,16 +283,17 @@ def is_element_map_file(path: str | Path) -> bool:
 
 def existing_file(path: str | Path) -> Path:
     """Return the path of a file, or of a folder that is one (.zspy); raise FileError where none is."""
-    return Path(path) if _is_folder_file(path) else named_files.existing_file(path)
+    return Path(path) if is_folder_file(path) else named_files.existing_file(path)
 
 
-def _is_folder_file(path: str | Path) -> bool:
+def is_folder_file(path: str | Path) -> bool:
+    """Tell whether a folder is a file of a format that keeps its parts in one."""
     return Path(path).suffix.lower() in _FOLDER_FILES and is_folder(path)
 
 
 def _format_of(path: str | Path) -> tuple[Path, Format]:
     file = existing_file(path)
-    file = file if _is_folder_file(file) else _followed(file)
+    file = file if is_folder_file(file) else _followed(file)
     suffix = file.suffix.lower()
     candidates = [row for row in FORMATS if suffix in row.suffixes]
     if not candidates:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.named_files import content_of, is_file, is_folder
-from napari_xrf.io.formats import FORMATS, is_element_map_file, is_label_file, recognizes
+from napari_xrf.io.edf import files_of
+from napari_xrf.io.formats import FORMATS, is_element_map_file, is_folder_file, is_label_file, recognizes
 
 _OF_ANYTHING = {".txt", ".csv", ".xml", ".raw"}  # endings that speak for no format: looked into first
 
@@ -64,8 +65,12 @@ def _of_list(path: Path) -> Iterator[Path]:
 def _holds_spectra(file: Path) -> bool:
     """Tell whether a file of a folder is one of the batch; a damaged one is, so that it is named."""
     suffix = file.suffix.lower()
+    if is_folder_file(file):
+        return True
     if file.name.startswith(".") or not file.is_file() or not any(suffix in row.suffixes for row in FORMATS):
         return False
+    if suffix == ".edf" and file != files_of(file)[0]:
+        return False  # another file of the same map
     if suffix == ".raw" and file.with_suffix(".rpl").exists():
         return False
     if is_label_file(file) or is_element_map_file(file):

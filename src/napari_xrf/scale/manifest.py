@@ -11,6 +11,8 @@ from typing import IO, Any
 
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.named_files import is_file
+from napari_xrf.io.edf import files_of
+from napari_xrf.io.formats import is_folder_file
 
 try:
     import fcntl
@@ -115,7 +117,7 @@ def input_of(path: Path) -> dict[str, Any]:
 
 def stamps(path: Path) -> dict[str, list[int]]:
     """Return name → size and time of change, of a file and its companions; empty when it is not there."""
-    found = {file.name: file.stat() for file in _with_companions(path)}
+    found = {_name(file, path): file.stat() for file in _with_companions(path)}
     return {name: [state.st_size, state.st_mtime_ns] for name, state in found.items()}
 
 
@@ -123,7 +125,7 @@ def fingerprint(path: Path) -> str:
     """Return the SHA-256 of a file and its companions; of nothing when it is not there."""
     digest = hashlib.sha256()
     for file in _with_companions(path):
-        digest.update(file.name.encode())
+        digest.update(_name(file, path).encode())
         with file.open("rb") as handle:
             while chunk := handle.read(_CHUNK):
                 digest.update(chunk)
@@ -140,8 +142,16 @@ def recipe_hash(verb: str, options: Mapping[str, Any]) -> str:
     return digest.hexdigest()[:16]
 
 
+def _name(file: Path, path: Path) -> str:
+    return file.relative_to(path.parent).as_posix()
+
+
 def _with_companions(path: Path) -> list[Path]:
+    if is_folder_file(path):
+        return sorted(file for file in path.rglob("*") if file.is_file())
     if not is_file(path):
         return []
+    if path.suffix.lower() == ".edf":
+        return files_of(path)
     beside = (file for file in path.parent.iterdir() if file.stem == path.stem and file != path)
     return [path, *sorted(file for file in beside if file.is_file() and not file.name.startswith("."))]

@@ -57,15 +57,19 @@ def energies(*paths: str) -> CalibrationReader:
 
 
 def polynomial(*paths: str, reverse: bool = False) -> CalibrationReader:
-    """Read the coefficients [a, b, c] of E = a + b·channel + c·channel² from a dataset or attribute."""
+    """Read the coefficients [a, b, c] of E = a + b·channel + c·channel² from a dataset or attribute.
+
+    A list of ``channels`` beside the counts says which these are.
+    """
 
     def candidates(file: Any, at: str, size: int) -> Iterator[Try]:
         for path in paths:
             for value in find(file, at, path):
                 terms = _numbers(value).ravel()
                 if 2 <= terms.size <= 4:
-                    ordered = terms[::-1] if reverse else terms
-                    yield partial(calibration.axis_from_polynomial, ordered.tolist(), size)
+                    ordered = (terms[::-1] if reverse else terms).tolist()
+                    first, step = _channels(file, at, size)
+                    yield partial(calibration.axis_from_polynomial, ordered, size, first=first, step=step)
 
     return _first(candidates)
 
@@ -277,6 +281,17 @@ def _first(candidates: Callable[[Any, str, int], Iterator[Try]]) -> CalibrationR
         return None
 
     return read
+
+
+def _channels(file: Any, at: str, size: int) -> tuple[float, float]:
+    """Return the first channel's number and the step to the next, as ``channels`` beside the counts says."""
+    for dataset in find(file, at, "channels"):
+        if dataset.shape == (size,) and size > 1 and dataset.dtype.kind in "uif":
+            values = _numbers(dataset)
+            steps = np.diff(values)
+            if values[0] >= 0 and steps[0] >= 1 and np.all(steps == steps[0]):
+                return float(values[0]), float(steps[0])
+    return 0.0, 1.0
 
 
 def _numbers(value: Any) -> NDArray[np.float64]:

@@ -79,11 +79,7 @@ def calibrated(terms: list[float], size: int, first: float = 0.0, reduction: flo
     def find() -> Calibration | None:
         if len(terms) < 2:
             return None
-        a, b, c = (*terms, 0.0)[:3]
-        if (a, b, c) == (0, 1, 0):
-            return calibration.axis_from_polynomial([a, b], size)
-        shifted = [a + b * first + c * first**2, (b + 2 * c * first) * reduction, c * reduction**2]
-        return calibration.axis_from_polynomial(shifted, size)
+        return calibration.axis_from_polynomial(terms[:3], size, first=first, step=reduction)
 
     return calibration.or_assumed(find, size)
 
