@@ -14,11 +14,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+import zarr
 
 from napari_xrf import io
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
+
+NAMES = ("map.h5", "map.zarr")
 
 
 def main() -> int:
@@ -31,35 +34,56 @@ def main() -> int:
     draw = np.random.default_rng(0)
     lost = unfinished = 0
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "map.h5"
-        io.write(path, cube())
-        whole = io.read(path).sum_spectrum().sum()
-        for _ in range(arguments.kills):
+        for path in (Path(folder) / name for name in NAMES):
+            io.write(path, cube())
+        whole = total(Path(folder))
+        for number in range(arguments.kills):
+            path = Path(folder) / NAMES[number % len(NAMES)]
             command = [sys.executable, "-m", "benchmarks.killed_while_saving", "--save", str(path)]
             with subprocess.Popen(command, stdout=subprocess.PIPE) as saving:
                 assert saving.stdout is not None
                 saving.stdout.readline()
-                time.sleep(float(draw.uniform(0, 0.4)))
+                end = time.monotonic() + 5
+                while time.monotonic() < end and not hidden(folder):
+                    time.sleep(0.0005)
+                time.sleep(float(draw.uniform(0, 0.1)))
                 saving.send_signal(signal.SIGKILL)
-            unfinished += len(list(Path(folder).iterdir())) > 1
-            try:
-                lost += io.read(path).sum_spectrum().sum() != whole
-            except XrfError:
-                lost += 1
-        save_once = (
-            "from napari_xrf.io.atomic_write import write_text; write_text(__import__('sys').argv[1], '')"
-        )
-        subprocess.run([sys.executable, "-c", save_once, str(Path(folder) / "next.txt")], check=True)
+            unfinished += bool(hidden(folder))
+            save_once = (
+                "from napari_xrf.io.atomic_write import write_text; write_text(__import__('sys').argv[1], '')"
+            )
+            subprocess.run([sys.executable, "-c", save_once, str(Path(folder) / "next.txt")], check=True)
+            lost += total(Path(folder)) != whole
         left = sorted(found.name for found in Path(folder).iterdir())
     print(
         f"{arguments.kills} kills, {unfinished} while a file was unfinished: {lost} lost; left then: {left}"
     )
-    return 1 if lost or left != ["map.h5", "next.txt"] else 0
+    return 1 if lost or left != sorted([*NAMES, "next.txt"]) else 0
+
+
+def hidden(folder: str) -> list[str]:
+    """Return the names of what is being written, or was when its program was killed."""
+    return [path.name for path in Path(folder).iterdir() if path.name.startswith(".")]
+
+
+def total(folder: Path) -> tuple[int, ...]:
+    """Return the counts of each map; −1 for one that is lost."""
+    found = []
+    for name in NAMES:
+        try:
+            if name.endswith(".zarr"):
+                found.append(int(zarr.open(str(folder / name), mode="r")["0"][:].sum(dtype=np.uint64)))
+            else:
+                found.append(int(io.read(folder / name).sum_spectrum().sum()))
+        except (XrfError, KeyError, ValueError, OSError):
+            found.append(-1)
+    return tuple(found)
 
 
 def save(path: Path) -> None:
     """Save the same map until killed."""
     whole = cube()
+    io.write(path, whole)
     print("ready", flush=True)
     while True:
         io.write(path, whole)
