@@ -8,30 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_xrf.core.compiled_code import choose_cache
 from napari_xrf.core.version import VERSION
-from napari_xrf.front_door import (
-    align,
-    batch,
-    calibrate,
-    clean_labels,
-    compare_labels,
-    compare_maps,
-    denoise,
-    explain_mineral,
-    find_elements,
-    find_grains,
-    find_phases,
-    map_elements,
-    map_minerals,
-    predict,
-    prepare,
-    quantify,
-    read,
-    report,
-    simulate,
-    synthesize,
-    train,
-    write,
-)
+from napari_xrf.front_door import *  # noqa: F403
+from napari_xrf.front_door import __all__ as _functions
 
 if TYPE_CHECKING:
     from napari_xrf.core.element_maps import ElementMaps
@@ -44,38 +22,6 @@ if TYPE_CHECKING:
 
 __version__ = VERSION
 choose_cache()
-__all__ = [
-    "CalibratedMap",
-    "ElementMaps",
-    "EnergyAxis",
-    "LabelMap",
-    "SpectralCube",
-    "Spectrum",
-    "XrfError",
-    "__version__",
-    "align",
-    "batch",
-    "calibrate",
-    "clean_labels",
-    "compare_labels",
-    "compare_maps",
-    "denoise",
-    "explain_mineral",
-    "find_elements",
-    "find_grains",
-    "find_phases",
-    "map_elements",
-    "map_minerals",
-    "predict",
-    "prepare",
-    "quantify",
-    "read",
-    "report",
-    "simulate",
-    "synthesize",
-    "train",
-    "write",
-]
 _ROOMS = {
     "CalibratedMap": "maps.calibrated_map",
     "ElementMaps": "core.element_maps",
@@ -85,6 +31,8 @@ _ROOMS = {
     "Spectrum": "core.spectrum",
     "XrfError": "core.errors",
 }
+__all__ = ["CalibratedMap", "ElementMaps", "EnergyAxis", "LabelMap", "SpectralCube", "Spectrum", "XrfError"]
+__all__ += ["__version__", *_functions]
 
 
 def __getattr__(name: str) -> Any:

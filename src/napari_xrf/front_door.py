@@ -40,6 +40,31 @@ if TYPE_CHECKING:
 
     Map: TypeAlias = SpectralCube | CalibratedMap | str | Path
 
+__all__ = [
+    "align",
+    "batch",
+    "calibrate",
+    "clean_labels",
+    "compare_labels",
+    "compare_maps",
+    "denoise",
+    "explain_mineral",
+    "find_elements",
+    "find_grains",
+    "find_phases",
+    "map_elements",
+    "map_minerals",
+    "predict",
+    "prepare",
+    "quantify",
+    "read",
+    "report",
+    "simulate",
+    "synthesize",
+    "train",
+    "write",
+]
+
 
 @checked
 def read(path: str | Path, **options: Any) -> SpectralCube | ElementMaps | LabelMap | Prediction:
