@@ -119,8 +119,6 @@ def read(
     memory_budget
         Bytes that the counts may take in memory; a larger map is read lazily. Default: half of the free
         memory.
-    progress
-        Told how far the reading is; raise ``Cancelled`` in it to stop.
 
     Raises
     ------
@@ -163,18 +161,7 @@ def recognizes(path: str | Path) -> bool:
 
 
 def write(path: str | Path, obj: object, *, progress: Progress = ignore_progress) -> None:
-    """Write a noun to a file, which appears whole or not at all.
-
-    A cube goes to .h5, a spectrum to .csv or .msa, element maps to .ome.tif, .h5 or .csv, labels to .tif, .h5
-    or .csv.
-
-    Raises
-    ------
-    InvalidInput
-        When the noun or the suffix has no writer.
-    FileError
-        When the file cannot be written.
-    """
+    """Write a noun to a file, whole or not at all; endings and errors as :func:`napari_xrf.write`."""
     target = Path(path)
     for noun, writer in _WRITERS:
         if isinstance(obj, noun):

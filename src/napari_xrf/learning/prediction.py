@@ -95,30 +95,21 @@ def predict(
     memory_budget: int | None = None,
     progress: Progress = ignore_progress,
 ) -> Prediction:
-    """Run a model on every pixel of a cube.
+    """Run a model on every pixel of a cube; errors as :func:`napari_xrf.predict`.
 
     Parameters
     ----------
-    model
-        Any model.
     measured
         Any map; read in blocks of bounded size, so memory holds the results and little more.
-    outputs
-        Of the model's outputs; None: all but code and spectrum, or all where it has no others.
+    outputs, device
+        As for :func:`napari_xrf.predict`.
     calibrate
         Whether the refined energy axis is used, of a map that is not calibrated yet found first.
     conditions
         (Y·X, C) what the network is told of the instrument of each spectrum; None: what the map states.
-    device
-        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
     memory_budget
         Bytes: where what a model says of its names takes more than a quarter of it, it lies in scratch files
         and is read by slicing. None: in memory.
-
-    Raises
-    ------
-    InvalidInput
-        When an output is not the model's, or the cube covers less than half of the model's energies.
     """
     options: dict[str, Any] = {"outputs": outputs, "calibrate": calibrate, "device": device}
     options |= {"conditions": conditions, "memory_budget": memory_budget}

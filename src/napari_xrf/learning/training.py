@@ -85,18 +85,12 @@ def train(
 
     Parameters
     ----------
-    seed
-        0 to 2³² − 1.
-    folder
-        Where weights, checkpoint, metrics and the model card go; None writes nothing.
+    seed, folder
+        As for :func:`napari_xrf.train`.
     resume
-        Whether to go on from the folder's checkpoint, if there is one.
+        Whether to go on from the folder's checkpoint, if there is one: that of the last epoch.
     source
         In place of the recipe's own, for spectra that are in memory (a user's regions).
-    progress
-        Told after each batch; raise Cancelled in it to stop: the checkpoint of the last epoch stays.
-    on_epoch
-        Called after each epoch.
 
     Raises
     ------

@@ -33,33 +33,16 @@ def map_elements(
     method: Literal["fit", "window"] = "fit",
     progress: Progress = ignore_progress,
 ) -> ElementMaps:
-    """Map the counts of each line family over a cube.
+    """Map the counts of each line family over a cube; errors as :func:`napari_xrf.map_elements`.
 
-    A map that is not calibrated yet is calibrated first. ``"fit"`` explains the
-    whole spectrum of each pixel by all families of the elements, scatter, pile-up and a continuum, with
-    non-negative amplitudes and weights of the sum spectrum (:mod:`napari_xrf.maps.fit`); ``"window"``
-    takes the counts around each main line less those beside it (:mod:`napari_xrf.maps.windows`). Counts
-    below 0 keV are left out. The cube is read in blocks of bounded size.
+    A map that is not calibrated yet is calibrated first; a single spectrum is one of 1 × 1 pixels. ``"fit"``
+    explains the whole spectrum of each pixel by all families of the elements, scatter, pile-up and a
+    continuum, with non-negative amplitudes and weights of the sum spectrum (:mod:`napari_xrf.maps.fit`);
+    ``"window"`` takes the counts around each main line less those beside it (:mod:`napari_xrf.maps.windows`).
+    Counts below 0 keV are left out. The cube is read in blocks of bounded size.
 
-    Parameters
-    ----------
-    measured
-        Any map; a single spectrum is one of 1 × 1 pixels.
-    elements
-        Symbols (``"Fe"``: all its families) or families (``"Pb L"``). None: what
-        :func:`~napari_xrf.maps.calibrated_map.find_elements` finds.
-    method
-        ``"fit"`` or ``"window"``.
-
-    Returns
-    -------
-    Maps of K families; K is 0 when no element is found.
-
-    Raises
-    ------
-    InvalidInput
-        For an unknown method or element, an element whose lines the map cannot hold, or a map without
-        counts above 0 keV.
+    ``elements``: symbols (``"Fe"``: all its families) or families (``"Pb L"``). None: what
+    :func:`~napari_xrf.maps.calibrated_map.find_elements` finds; no family when that is none.
     """
     known = calibrate_map(measured, progress=progress).checked()
     return plan_elements(known, elements, method=method, progress=progress).map(known.cube, progress)

@@ -41,25 +41,16 @@ def quantify(
     recipe: Recipe | None = None,
     progress: Progress = ignore_progress,
 ) -> tuple[Quantities, ...]:
-    """Return the composition of a map, or of each region of it.
+    """Return the composition of a map, or of each region of it; errors as :func:`napari_xrf.quantify`.
 
     Parameters
     ----------
-    measured
-        A map or spectrum.
-    elements
-        Symbols; None takes those found.
-    regions
-        Name → mask (Y, X); None takes the whole map.
+    elements, regions
+        Symbols; None takes those found. Name → mask (Y, X); None takes the whole map.
     formulas
         Region → formula of its class, which says what light elements accompany those that are seen.
     recipe
         Oxygen, valences and standards; the usual ones by default.
-
-    Raises
-    ------
-    InvalidInput
-        When no element is found or given, a region is empty, or the map holds no counts.
     """
     known = calibrate_map(measured, progress=progress).checked()
     chosen = recipe or Recipe()

@@ -136,8 +136,6 @@ def classify_minerals(
         Relative standard deviation of the expected spectra per bin of half a detector's resolution, 0.01 to
         1; it counts at high energies and grows towards low ones. None: the smallest of a few values under
         which two thirds of the map fit some mineral.
-    progress
-        Told often; raise Cancelled in it to stop.
 
     Raises
     ------

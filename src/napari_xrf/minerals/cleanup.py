@@ -117,8 +117,6 @@ def clean_labels(
         What to clean.
     steps
         In the order in which they run.
-    progress
-        Told several times a second; raise Cancelled in it to stop.
     probability
         (Y, X, K) of the classes in the table's order, for ``"potts"``; without it the class of a pixel has
         its confidence, or 0.9, and the others share the rest.

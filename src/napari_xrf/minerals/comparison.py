@@ -69,13 +69,7 @@ class Comparison:
 
 
 def compare_labels(first: LabelMap, second: LabelMap) -> Comparison:
-    """Compare two label maps pixel by pixel; classes are matched by name, whatever their numbers.
-
-    Raises
-    ------
-    InvalidInput
-        When the shapes differ, or no pixel is measured in both.
-    """
+    """Compare two label maps pixel by pixel, by the classes' names; see :func:`napari_xrf.compare_labels`."""
     if first.labels.shape != second.labels.shape:
         raise InvalidInput(
             f"maps of {first.labels.shape} and {second.labels.shape} pixels cannot be compared",

@@ -89,23 +89,9 @@ def explain_mineral(
     library: Sequence[Mineral] | None = None,
     progress: Progress = ignore_progress,
 ) -> Evidence:
-    """Tell why a class or a pixel has its mineral.
+    """Tell why a class or a pixel has its mineral, as :func:`napari_xrf.explain_mineral` does.
 
-    Parameters
-    ----------
-    measured
-        The map that was classified.
-    classification
-        What came of it.
-    where
-        Name of a class, or (row, column) of a pixel.
-    library
-        That of the classification, where it was not the shipped one.
-
-    Raises
-    ------
-    InvalidInput
-        When there is no such class or pixel, or no mineral was looked for.
+    ``library``: that of the classification, where it was not the shipped one.
     """
     mask, name, class_name = _place(classification, where)
     minerals = _minerals_of(classification.minerals, library)

@@ -74,20 +74,7 @@ class Grains:
 
 
 def find_grains(label_map: LabelMap, pores: Sequence[str] | None = None) -> Grains:
-    """Return the grains of all classes but the unknown and pores.
-
-    Parameters
-    ----------
-    label_map
-        The map.
-    pores
-        Names of the classes that are no mineral; None: those called resin, pore, void, hole, …
-
-    Raises
-    ------
-    InvalidInput
-        When the map has no such class.
-    """
+    """Return the grains of all classes but the unknown and pores; see :func:`napari_xrf.find_grains`."""
     from skimage.measure import label as connected
 
     places = class_places(label_map)

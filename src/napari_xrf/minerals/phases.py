@@ -113,25 +113,9 @@ def find_phases(
     ignored: Sequence[str] = (),
     progress: Progress = ignore_progress,
 ) -> Phases:
-    """Find the phases of a map in its counts alone.
+    """Find the phases of a map in its counts alone; parameters and errors as :func:`napari_xrf.find_phases`.
 
-    Parameters
-    ----------
-    measured
-        The map.
-    count
-        How many phases, 1 to 60; None takes as many as can be told apart.
-    library
-        Where the nearest minerals are looked for: the shipped one by default.
-    ignored
-        Symbols of elements whose lines come from elsewhere; these energies are left out.
-    progress
-        Told often; raise Cancelled in it to stop.
-
-    Raises
-    ------
-    InvalidInput
-        For a count that cannot be, or a map without counts.
+    ``library``: minerals among which the nearest are looked for; the shipped ones by default.
     """
     if count is not None and not 1 <= count <= MOST_PHASES:
         raise InvalidInput(f"there can be 1 to {MOST_PHASES} phases, not {count}")

@@ -67,23 +67,9 @@ def survey_map(
 ) -> Survey:
     """Do the whole job on a map; what fails is told, and the rest goes on.
 
-    Parameters
-    ----------
-    measured
-        The map.
-    classify
-        Names the mineral of each pixel of the calibrated map, by any method.
-    steps
-        Of the clean-up of its labels.
-    phases
-        Whether to look for phases without a library too.
-    progress
-        Told often; raise Cancelled in it to stop.
-
-    Raises
-    ------
-    InvalidInput
-        When the map holds no counts.
+    ``classify``: names the mineral of each pixel of the calibrated map, by any method. ``steps``: of the
+    clean-up of its labels. ``phases``: whether to look for phases without a library too. Raises InvalidInput
+    when the map holds no counts.
     """
     known = calibrate_map(measured, progress=progress).checked()
     failed: list[str] = []

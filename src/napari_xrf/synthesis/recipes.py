@@ -219,25 +219,14 @@ def synthesize(
     progress: Progress = ignore_progress,
     **options: Any,
 ) -> Synthetic:
-    """Make synthetic data by a recipe's name.
+    """Make synthetic data by a recipe's name; parameters and errors as :func:`napari_xrf.synthesize`.
 
     Parameters
     ----------
-    recipe
-        ``"minerals"``, ``"layers"``, ``"mixtures"`` or ``"painting"``.
-    subject
-        Names of minerals (None: a pegmatite), how many spectra (1000), or the picture of a painting.
-    seed
-        0 to 2³² − 1; the same one gives the same counts.
     distortions
         ``"typical"``, ``"none"``, or sizes by name; for minerals and mixtures. None: none and typical ones.
     options
         Arguments of the recipe's function, and fields of its parameters.
-
-    Raises
-    ------
-    InvalidInput
-        When there is no such recipe or option, or a value is out of range.
     """
     check_name("recipe", recipe, _RECIPES)
     make, classes, own = _RECIPES[recipe]
