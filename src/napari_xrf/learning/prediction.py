@@ -210,10 +210,7 @@ def predict_spectra(
 ) -> Prediction:
     """Run a model on spectra (N, E) that were excited in some way; the result's maps have one column.
 
-    Raises
-    ------
-    InvalidInput
-        As :func:`predict`.
+    Errors as :func:`predict`.
     """
     spectra: Any = np.asarray(counts)[:, np.newaxis, :]
     cube = SpectralCube(spectra, axis, name="spectra", excitation=excitation or Excitation())

@@ -56,8 +56,6 @@ def write_prediction(
     ------
     InvalidInput
         When the suffix is another.
-    FileError
-        When the file cannot be written.
     """
     import h5py
 

@@ -58,10 +58,7 @@ def lay_on_map(
 ) -> NDArray[Any]:
     """Return a picture at the pixels of a map, by the same places (row, column) in both, in pixels of each.
 
-    Raises
-    ------
-    InvalidInput
-        As :func:`align_points`.
+    Errors as :func:`align_points`.
     """
     sizes = np.array(cube.pixel_size or (1.0, 1.0))
     matrix = align_points(np.array(picture_points), np.array(map_points) * sizes).matrix

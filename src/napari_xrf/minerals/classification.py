@@ -311,12 +311,7 @@ def plan_minerals(
 ) -> tuple[MineralPlan, BinnedMap]:
     """Learn from a whole map what its minerals are found with, and return the map in bins beside it.
 
-    Parameters are those of :func:`classify_minerals`.
-
-    Raises
-    ------
-    InvalidInput
-        As :func:`classify_minerals`.
+    Parameters and errors are those of :func:`classify_minerals`.
     """
     if minerals is not None and not minerals:
         raise InvalidInput("there is no mineral to look for", "Name at least one")

@@ -104,13 +104,7 @@ def compare_labels(first: LabelMap, second: LabelMap) -> Comparison:
 
 
 def write_comparison(folder: Path, comparison: Comparison) -> list[Path]:
-    """Write confusion.csv (rows are the first map) and agreement.csv (a row per name).
-
-    Raises
-    ------
-    FileError
-        When a file cannot be written.
-    """
+    """Write confusion.csv (rows are the first map) and agreement.csv (a row per name)."""
     files = [folder / "confusion.csv", folder / "agreement.csv"]
     matrix: Iterable[list[object]] = (
         [name, *row] for name, row in zip(comparison.first, comparison.confusion.tolist(), strict=True)

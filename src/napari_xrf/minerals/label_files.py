@@ -13,13 +13,7 @@ from napari_xrf.minerals.modal_table import ModalRow, modal_table, write_modal_t
 def write_label_files(
     folder: Path, labels: LabelMap, abundances: Abundances | None = None
 ) -> tuple[tuple[ModalRow, ...], list[Path]]:
-    """Write labels.tif, labels.h5, classes.csv, map.png and tables of grains; return modal rows and files.
-
-    Raises
-    ------
-    FileError
-        When a file cannot be written.
-    """
+    """Write labels.tif, labels.h5, classes.csv, map.png and tables of grains; return modal rows and files."""
     rows = modal_table(labels, abundances)
     files = [folder / name for name in ("labels.tif", "labels.h5", "classes.csv", "map.png")]
     write_labels(files[0], labels)

@@ -58,13 +58,7 @@ def draw_label_map(label_map: LabelMap) -> bytes:
 
 
 def write_label_picture(path: str | Path, label_map: LabelMap) -> None:
-    """Write the picture of :func:`draw_label_map`.
-
-    Raises
-    ------
-    FileError
-        When the file cannot be written.
-    """
+    """Write the picture of :func:`draw_label_map`."""
     with replacing(path) as temporary:
         temporary.write_bytes(draw_label_map(label_map))
 

@@ -90,11 +90,5 @@ def modal_table(label_map: LabelMap, abundances: Abundances | None = None) -> tu
 
 
 def write_modal_table(path: str | Path, rows: Iterable[ModalRow]) -> None:
-    """Write rows as CSV (UTF-8) with the columns :data:`COLUMNS`; None becomes an empty value.
-
-    Raises
-    ------
-    FileError
-        When the file cannot be written.
-    """
+    """Write rows as CSV (UTF-8) with the columns :data:`COLUMNS`; None becomes an empty value."""
     write_rows(path, COLUMNS, map(astuple, rows))

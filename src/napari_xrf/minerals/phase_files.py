@@ -30,24 +30,12 @@ def phase_rows(phases: Phases) -> list[dict[str, Any]]:
 
 
 def write_phase_table(path: Path, phases: Phases) -> None:
-    """Write the rows of phases as CSV.
-
-    Raises
-    ------
-    FileError
-        When the file cannot be written.
-    """
+    """Write the rows of phases as CSV."""
     write_rows(path, COLUMNS, ([str(row[column]) for column in COLUMNS] for row in phase_rows(phases)))
 
 
 def write_phase_spectra(path: Path, phases: Phases) -> None:
-    """Write counts per pixel and channel: a column of energies in keV, and one of each phase.
-
-    Raises
-    ------
-    FileError
-        When the file cannot be written.
-    """
+    """Write counts per pixel and channel: a column of energies in keV, and one of each phase."""
     columns = [phases.energy.energies.tolist(), *(phase.spectrum.tolist() for phase in phases.phases)]
     header = ["energy_kev", *(phase.name for phase in phases.phases)]
     write_rows(path, header, zip(*columns, strict=True))

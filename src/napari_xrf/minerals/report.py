@@ -81,11 +81,6 @@ def write_report(
         Of the clean-up.
     made_by
         The command and its options.
-
-    Raises
-    ------
-    FileError
-        When the file cannot be written.
     """
     shown = _minerals(classification, label_map, steps)
     _write(path, cube, title=f"Mineral map of {cube.name}", minerals=shown, survey=None, made_by=made_by)

@@ -25,11 +25,6 @@ def write_survey(folder: Path, survey: Survey, made_by: str = "") -> list[Path]:
         What :func:`~napari_xrf.minerals.survey.survey_map` returns.
     made_by
         The command and its options, for the report.
-
-    Raises
-    ------
-    FileError
-        When a file cannot be written.
     """
     made_folder(folder)
     files = [folder / "elements.csv"]

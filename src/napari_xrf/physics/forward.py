@@ -153,13 +153,7 @@ def expect_samples(
     order: int = 3,
     progress: Progress = ignore_progress,
 ) -> ExpectedSamples:
-    """Return the expected spectra of many samples in parts, as :func:`expect_spectra` sums them.
-
-    Raises
-    ------
-    InvalidInput
-        For a stack of layers that cannot be; for a thin sample under an electron beam.
-    """
+    """Return the expected spectra of many samples in parts; errors as :func:`expect_spectra`, their sum."""
     emissions = []
     for done, material in enumerate(materials):
         emissions.append(_emit(sample_layers(material), instrument, order))
@@ -184,23 +178,7 @@ def simulate_spectrum(
 ) -> tuple[Spectrum, dict[str, float]]:
     """Return the expected spectrum of a formula, and its detected line families, the strongest being 1.
 
-    Parameters
-    ----------
-    formula
-        ``"CaCO3"``, ``"(Zn0.9Fe0.1)S"``, ``"CaSO4·2H2O"``.
-    instrument
-        A preset's name, a .toml file, or the instrument itself.
-    counts
-        Of the whole spectrum; per unit of dose without it.
-    thickness_um, density
-        Of a thin sample, µm and g/cm³; infinitely thick without them.
-    structure
-        See :func:`expect_spectrum`.
-
-    Raises
-    ------
-    InvalidInput
-        When the formula cannot be read, a number is not above 0, or nothing can be excited.
+    ``instrument`` may be one itself; the other parameters and errors as for :func:`napari_xrf.simulate`.
     """
     for name, value in (("thickness", thickness_um), ("density", density), ("counts", counts)):
         if value is not None and not (math.isfinite(value) and value > 0):

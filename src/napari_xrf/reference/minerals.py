@@ -159,10 +159,7 @@ def minerals_of_sets() -> frozenset[str]:
 def known_minerals(own: str | Path | None = None) -> tuple[Mineral, ...]:
     """Return the shipped library, with the minerals of a file of the user's own added.
 
-    Raises
-    ------
-    FileError
-        As :func:`load_library`.
+    Errors as :func:`load_library`.
     """
     return load_library() if own is None else merge_libraries(load_library(), load_library(own))
 

@@ -77,8 +77,6 @@ def write_cube(
     ------
     InvalidInput
         When the suffix is another, or a truth can be stored neither as an array nor as JSON.
-    FileError
-        When the file cannot be written.
     """
     target = Path(path)
     suffix = target.suffix.lower()

@@ -11,13 +11,7 @@ from napari_xrf.io.atomic_write import write_text
 
 
 def write_rows(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows; numbers have six digits, None and NaN are empty.
-
-    Raises
-    ------
-    FileError
-        When the file cannot be written.
-    """
+    """Write rows; numbers have six digits, None and NaN are empty."""
     shown = ([_SHOWN.get(type(value), _text)(value) for value in row] for row in rows)
     write_text(Path(path), rows_text(header, shown))
 

@@ -91,13 +91,7 @@ class RegionsDock(Dock):
         self._take({}, None, ())
 
     def write(self, path: Path) -> None:
-        """Write the table that is shown, with errors and detection limits.
-
-        Raises
-        ------
-        FileError
-            When the file cannot be written.
-        """
+        """Write the table that is shown, with errors and detection limits."""
         write_region_counts(path, self.rows)
 
     def write_profile(self, path: Path) -> None:
