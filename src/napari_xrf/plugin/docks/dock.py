@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import qthrottled
 
-from napari_xrf.plugin.forms.parts import button, column, row, wrapped
+from napari_xrf.plugin.forms.parts import Part, button, column, row, wrapped
 from napari_xrf.plugin.jobs.job import JobBar
 from napari_xrf.plugin.notices import errors_told, tell, warn
 from napari_xrf.plugin.window import bind_keys, settings, show_dock
@@ -63,9 +63,7 @@ class Dock(QWidget):  # type: ignore[misc]
         self.job_bar.busy.connect(self._turn_busy)
         self.destroyed.connect(lambda: _call_once(ends))
 
-    def lay_out(
-        self, *parts: QWidget | QLayout | tuple[QWidget, int] | None, foot: QLayout | None = None
-    ) -> None:
+    def lay_out(self, *parts: Part, foot: QLayout | None = None) -> None:
         """Stack parts in a column that scrolls where the window is small, over the bar of the dock's job.
 
         The foot, what the dock is there for, is always seen.

@@ -6,10 +6,11 @@ from typing import Any, Generic, TypeVar
 
 from magicgui.widgets import CheckBox, ComboBox, LineEdit
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.parameters import InvalidParameters, ParameterField, parameter_fields
+from napari_xrf.plugin.forms.parts import Part, column, row
 
 T = TypeVar("T")
 
@@ -123,21 +124,14 @@ class FieldRow(QWidget):  # type: ignore[misc]
         self.error = ErrorLabel()
         self.switch = CheckBox(text=label_of(field)) if field.optional else None
         self.editors = _editors(field)
-        line = QHBoxLayout()
-        line.setContentsMargins(0, 0, 0, 0)
-        for position, editor in enumerate(self.editors):
-            if position:
-                line.addWidget(QLabel("to" if _is_range(field) else "×"))
-            line.addWidget(editor.native, 1)
+        line: list[Part] = []
+        for editor in self.editors:
+            line += [QLabel("to" if _is_range(field) else "×")] if line else []
+            line.append((editor.native, 1))
             editor.native.setToolTip(hint_of(field))
             editor.changed.connect(lambda _: self.changed.emit())
-        if unit_of(field):
-            line.addWidget(QLabel(unit_of(field)))
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(1)
-        layout.addLayout(line)
-        layout.addWidget(self.error)
+        line += [QLabel(unit_of(field))] if unit_of(field) else []
+        self.setLayout(column(row(*line, flush=True), self.error, flush=True, spacing=1))
         if self.switch is not None:
             self.switch.native.setToolTip(hint_of(field))
             self.switch.changed.connect(self._switch)
@@ -273,11 +267,7 @@ class Section(QWidget):  # type: ignore[misc]
         self.heading.setStyleSheet("QToolButton { border: none; font-weight: bold; text-align: left; }")
         self.heading.toggled.connect(self._open)
         content.changed.connect(self._show_problem)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.heading)
-        layout.addWidget(content)
+        self.setLayout(column(self.heading, content, flush=True, spacing=4))
         self.heading.setChecked(is_open)
         self._open(is_open)
 

@@ -1,6 +1,7 @@
 """Buttons, boxes, labels, rows and columns of them, as the docks use them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QPainter
@@ -56,25 +57,21 @@ def energy_field(label: str) -> QDoubleSpinBox:
     return field
 
 
-def row(*widgets: QWidget | None) -> QHBoxLayout:
-    """Return widgets side by side; None takes the space that is left."""
-    layout = QHBoxLayout()
-    for widget in widgets:
-        if widget is None:
-            layout.addStretch(1)
-        else:
-            layout.addWidget(widget)
-    return layout
+Part: TypeAlias = QWidget | QLayout | tuple[QWidget, int] | None
+"""(widget, n) takes n shares of the room, None what is left."""
 
 
-def column(
-    *parts: QWidget | QLayout | tuple[QWidget, int] | None, flush: bool = False, spacing: int | None = None
-) -> QVBoxLayout:
-    """Return widgets and rows below each other, without margins where ``flush``.
+def row(*parts: Part, flush: bool = False) -> QHBoxLayout:
+    """Return parts side by side, without margins where ``flush``."""
+    return _filled(QHBoxLayout(), parts, flush)
 
-    (widget, n) takes n shares of the room, None what is left.
-    """
-    layout = QVBoxLayout()
+
+def column(*parts: Part, flush: bool = False, spacing: int | None = None) -> QVBoxLayout:
+    """Return parts below each other, without margins where ``flush``."""
+    return _filled(QVBoxLayout(), parts, flush, spacing)
+
+
+def _filled(layout: Any, parts: Iterable[Part], flush: bool, spacing: int | None = None) -> Any:
     if flush:
         layout.setContentsMargins(0, 0, 0, 0)
     if spacing is not None:

@@ -5,11 +5,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QSizePolicy, QWidget
 
 from napari_xrf.core.errors import XrfError
 from napari_xrf.plugin.forms.parameter_form import ErrorLabel, ParameterForm, Section, form_label
-from napari_xrf.plugin.forms.parts import button, row
+from napari_xrf.plugin.forms.parts import button, column, row
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
 
 NONE, TYPICAL, OWN = "none", "typical", "as set below"
@@ -57,17 +57,9 @@ class FileChoice(QWidget):  # type: ignore[misc]
         self.line: QLineEdit = self.editor.lineEdit() if presets else self.editor
         self.line.setPlaceholderText(empty_text)
         self.editor.setToolTip(hint)
-        line = QHBoxLayout()
-        line.setContentsMargins(0, 0, 0, 0)
-        line.addWidget(self.editor, 1)
-        line.addWidget(_narrow(button("File…", hint, self._ask_file)))
-        if folders:
-            line.addWidget(_narrow(button("Folder…", hint, self._ask_folder)))
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(1)
-        layout.addLayout(line)
-        layout.addWidget(self.error)
+        asking = [("File…", self._ask_file), *([("Folder…", self._ask_folder)] if folders else [])]
+        buttons = (_narrow(button(text, hint, ask)) for text, ask in asking)
+        self.setLayout(column(row((self.editor, 1), *buttons, flush=True), self.error, flush=True, spacing=1))
         # Files are not read at every keystroke.
         self.line.editingFinished.connect(self._judge)
         if presets:
@@ -124,10 +116,7 @@ class DistortionsChoice(QWidget):  # type: ignore[misc]
         self.sets.setToolTip("What makes measured spectra differ from expected ones")
         self.form: ParameterForm[Distortions] = ParameterForm(self._sets[chosen], suggested=_filled(typical))
         self.details = Section("Each distortion: lowest to highest", self.form, is_open=False)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row(form_label("Distortions"), self.sets))
-        layout.addWidget(self.details)
+        self.setLayout(column(row(form_label("Distortions"), self.sets), self.details, flush=True))
         self.sets.setCurrentText(chosen)
         self.sets.activated.connect(lambda _: self.choose(self.sets.currentText()))
         self.form.changed.connect(self._edited)
