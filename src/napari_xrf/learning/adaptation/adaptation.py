@@ -177,13 +177,7 @@ def _judging(source: Source) -> Source:
 
 
 def _notes(result: AdaptationResult, worse: list[str]) -> tuple[str, ...]:
-    figures, before, after, share, gain = (
-        result.figures,
-        result.before,
-        result.after,
-        result.share,
-        result.gain,
-    )
+    figures, before, after, share = result.figures, result.before, result.after, result.share
     notes = [
         f"the {name} on held-out spectra fell from {figures[name].before:.4f} to {figures[name].after:.4f}, "
         "more than its error allows: the original weights are kept"
@@ -195,6 +189,8 @@ def _notes(result: AdaptationResult, worse: list[str]) -> tuple[str, ...]:
         )
     if not worse and after.distance > before.distance and after.entropy > before.entropy:
         notes.append("on the map the features lie no closer and decisions are no surer than before")
-    if gain:
-        notes.append(f"the map's energies look {100 * gain:+.1f} % off: calibrating it helps every method")
+    if result.gain:
+        notes.append(
+            f"the map's energies look {100 * result.gain:+.1f} % off: calibrating it helps every method"
+        )
     return tuple(notes)
