@@ -56,38 +56,19 @@ _TELLING = 0.15  # peaks of this part of the strongest one's significance tell t
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """A refined energy axis and detector.
+    """A refined energy axis and detector."""
 
-    Attributes
-    ----------
-    energy
-        The refined axis; the file's own where ``refined`` is false.
-    detector
-        The detector with the refined resolution.
-    shifts_ev
-        (keV, eV) pairs: how far the refined axis puts a channel above the file's at some energies.
-    peaks
-        How many peaks decided it.
-    quality
-        Root-mean-square distance of these peaks from their lines in eV; nan where not refined.
-    refined
-        Whether there was enough to refine.
-    message
-        In words: what was done, or why nothing was.
-    setting
-        With what the spectrum was measured, as refined: source and scatter angle too.
-    doubtful
-        Whether there are peaks, and they fit no lines: the axis may be wrong, and what rests on it.
-    """
-
-    energy: EnergyAxis
-    detector: Detector
+    energy: EnergyAxis  # the refined axis; the file's own where refined is false
+    detector: Detector  # the detector with the refined resolution
+    # (keV, eV) pairs: how far the refined axis puts a channel above the file's at some energies
     shifts_ev: tuple[tuple[float, float], ...]
-    peaks: int
-    quality: float
-    refined: bool
-    message: str
+    peaks: int  # how many peaks decided it
+    quality: float  # root-mean-square distance of these peaks from their lines in eV; nan where not refined
+    refined: bool  # whether there was enough to refine
+    message: str  # in words: what was done, or why nothing was
+    # With what the spectrum was measured, as refined: source and scatter angle too
     setting: Setting | None = None
+    # Whether there are peaks, and they fit no lines: the axis may be wrong, and what rests on it
     doubtful: bool = False
 
 

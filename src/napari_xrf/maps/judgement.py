@@ -44,48 +44,22 @@ _REPORTED = 0.5
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks for and against an element.
+    """What speaks for and against an element."""
 
-    Attributes
-    ----------
-    element
-        Symbol.
-    odds
-        Log-odds against the best content without it, and no more than its first family gives alone.
-    prior
-        Log-odds before looking.
-    part
-        Its part of all counts.
-    siblings
-        Standard errors by which lines beside its main peak are seen; None where there are none.
-    disagree
-        Whether they contradict it.
-    reflections
-        Logarithm of the number of reflections that would lie at its main line by chance.
-    contrast
-        Its height over all else at the top of its best seen peak.
-    hidden
-        Whether it is small beside lines that its peak lies under.
-    significance
-        Standard errors of its first family.
-    anode
-        Whether it may be the tube's.
-    company
-        How many other elements the spectrum shows beyond doubt: rocks and soils hold traces of more,
-        sheets of metal seldom.
-    """
-
-    element: str
-    odds: float
-    prior: float
-    part: float
+    element: str  # symbol
+    odds: float  # log-odds against the best content without it, and no more than its first family gives alone
+    prior: float  # log-odds before looking
+    part: float  # its part of all counts
+    # Standard errors by which lines beside its main peak are seen; None where there are none
     siblings: float | None
-    disagree: bool
-    reflections: float
-    contrast: float
-    hidden: bool
-    significance: float
-    anode: bool
+    disagree: bool  # whether they contradict it
+    reflections: float  # logarithm of the number of reflections that would lie at its main line by chance
+    contrast: float  # its height over all else at the top of its best seen peak
+    hidden: bool  # whether it is small beside lines that its peak lies under
+    significance: float  # standard errors of its first family
+    anode: bool  # whether it may be the tube's
+    # How many other elements the spectrum shows beyond doubt: rocks and soils hold traces of more, sheets of
+    # metal seldom
     company: int = 0
 
     @property

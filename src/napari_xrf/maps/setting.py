@@ -27,43 +27,21 @@ _SPREAD_DEG = 12.0  # half width of the scatter angles that lens and detector ta
 
 @dataclass(frozen=True)
 class Setting:
-    """Excitation, detector and energy range of a map.
+    """Excitation, detector and energy range of a map."""
 
-    Attributes
-    ----------
-    kind
-        ``"tube"``, ``"electron"``, ``"monochromatic"``, or None where unknown.
-    highest_kev
-        Energy of the beam or tube; where the file says none, the highest energy with counts.
-    anode
-        Symbol of the tube's anode, or None.
-    scatter_deg
-        Angle between the incoming beam and the detector's direction.
-    in_air
-        Whether air may lie in the path (argon shows): helium leaks, too.
-    detector
-        Resolution, efficiency, tail and escape.
-    energy
-        Energy axis, as refined.
-    low, high
-        Range in keV that is fitted.
-    source
-        The instrument whose source excites the lines, where the file names a source of photons.
-    spread_deg
-        Half width of the scatter angles that are taken in.
-    """
-
-    kind: str | None
-    highest_kev: float
-    anode: str | None
-    scatter_deg: float
-    in_air: bool
-    detector: Detector
-    energy: EnergyAxis
+    kind: str | None  # "tube", "electron", "monochromatic", or None where unknown
+    highest_kev: float  # energy of the beam or tube; where the file says none, the highest energy with counts
+    anode: str | None  # symbol of the tube's anode, or None
+    scatter_deg: float  # angle between the incoming beam and the detector's direction
+    in_air: bool  # whether air may lie in the path (argon shows): helium leaks, too
+    detector: Detector  # resolution, efficiency, tail and escape
+    energy: EnergyAxis  # energy axis, as refined
+    # low, high: range in keV that is fitted
     low: float
     high: float
+    # The instrument whose source excites the lines, where the file names a source of photons
     source: Instrument | None = None
-    spread_deg: float = _SPREAD_DEG
+    spread_deg: float = _SPREAD_DEG  # half width of the scatter angles that are taken in
 
     @property
     def monochromatic(self) -> bool:

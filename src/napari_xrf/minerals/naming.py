@@ -42,35 +42,16 @@ _MOST_ASKED = 4  # mixtures that lines may speak against, before none is likely
 
 @dataclass(frozen=True, eq=False)
 class Name:
-    """What an end is.
+    """What an end is."""
 
-    Attributes
-    ----------
-    minerals
-        Places of the minerals that it may be, in the list; none where it is unknown.
-    probability
-        Of these together.
-    misfit
-        Chi-square per bin of the best of the list.
-    point
-        Its composition among the templates; -1 without.
-    resembles
-        The unlisted mineral that it resembles most, or -1.
-    better
-        By how much that is better than the best of the list, in minus twice the log-likelihood.
-    best
-        The most probable mineral of the list, or -1.
-    parts
-        Of a fine-grained mixture, what each part may be and its part of the area, the largest first.
-    """
-
-    minerals: tuple[int, ...]
-    probability: float
-    misfit: float
-    point: int
-    resembles: int
-    better: float
-    best: int = -1
+    minerals: tuple[int, ...]  # places of the minerals that it may be, in the list; none where it is unknown
+    probability: float  # of these together
+    misfit: float  # chi-square per bin of the best of the list
+    point: int  # its composition among the templates; -1 without
+    resembles: int  # the unlisted mineral that it resembles most, or -1
+    better: float  # by how much that is better than the best of the list, in minus twice the log-likelihood
+    best: int = -1  # the most probable mineral of the list, or -1
+    # Of a fine-grained mixture, what each part may be and its part of the area, the largest first
     parts: tuple[tuple[tuple[int, ...], float], ...] = ()
 
 

@@ -25,39 +25,21 @@ _CLOSE = 1e-6  # relative: axes that differ less are one
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What a verb learned from a whole map.
+    """What a verb learned from a whole map."""
 
-    Attributes
-    ----------
-    verb
-        For which it was made.
-    shape, energy
-        (Y, X, E) and the file's own axis, of the map.
-    file_bytes
-        Size of the map's file.
-    calibration, setting, sum_spectrum
-        As in :class:`~napari_xrf.maps.calibrated_map.CalibratedMap`.
-    elements
-        Found in the map.
-    options
-        Of the verb, those that later calls take over.
-    learned
-        What the pixels share; None where the verb works on no pixels.
-    answer
-        What the verb tells of the whole map.
-    """
-
-    verb: str
+    verb: str  # for which it was made
+    # shape, energy: (Y, X, E) and the file's own axis, of the map
     shape: tuple[int, int, int]
     energy: EnergyAxis
-    file_bytes: int
+    file_bytes: int  # size of the map's file
+    # calibration, setting, sum_spectrum: as in CalibratedMap
     calibration: Calibration
     setting: Setting
     sum_spectrum: NDArray[np.float64]
-    elements: tuple[FoundElement, ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
-    learned: Any = None
-    answer: Any = None
+    elements: tuple[FoundElement, ...]  # found in the map
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the verb, those that later calls take over
+    learned: Any = None  # what the pixels share; None where the verb works on no pixels
+    answer: Any = None  # what the verb tells of the whole map
 
     def applied(self, cube: SpectralCube, *, same_map: bool = False) -> CalibratedMap:
         """Return a map as this plan calibrates it, with the plan's elements.

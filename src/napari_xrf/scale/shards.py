@@ -22,33 +22,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """The result of a verb on some rows.
+    """The result of a verb on some rows."""
 
-    Attributes
-    ----------
-    verb, plan
-        The verb, and which plan it followed.
-    number, of
-        Which of how many, from 1.
-    first_row, rows
-        Of the map, (Y, X).
-    results
-        Name → what was made of these rows.
-    spectrum, whole_spectrum
-        (E,) counts of these rows, and of all rows as the plan has them.
-    options, answer
-        Those of the plan.
-    """
-
+    # verb, plan: the verb, and which plan it followed
     verb: str
     plan: str
+    # number, of: which of how many, from 1
     number: int
     of: int
+    # first_row, rows: of the map, (Y, X)
     first_row: int
     rows: int
-    results: Mapping[str, Any]
+    results: Mapping[str, Any]  # name → what was made of these rows
+    # spectrum, whole_spectrum: (E,) counts of these rows, and of all rows as the plan has them
     spectrum: NDArray[np.float64]
     whole_spectrum: NDArray[np.float64]
+    # options, answer: those of the plan
     options: Mapping[str, Any] = field(default_factory=dict)
     answer: Any = None
 
