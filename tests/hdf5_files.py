@@ -458,8 +458,11 @@ def nexus_auxiliary(path: Path) -> Expected:
     parts = spectra(4, (2, *SHAPE))
     with h5py.File(path, "w") as file:
         group = file.create_group("entry/data")
-        group.attrs.update({"signal": "a", "axes": ["y", "x", "energy"], "auxiliary_signals": ["b", "all"]})
+        group.attrs.update(
+            {"signal": "a", "axes": ["y", "x", "energy"], "auxiliary_signals": ["b", "all", "bkg"]}
+        )
         group["a"], group["b"], group["all"] = parts[0], parts[1], parts.sum(axis=0)
+        group["bkg"] = 0.1 * parts[0]
         group["energy"] = 0.01 * np.arange(SHAPE[2])
     return Expected("NeXus", parts.sum(axis=0), detectors={"a": parts[0], "b": parts[1]}, warning="is a sum")
 

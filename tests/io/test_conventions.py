@@ -101,6 +101,10 @@ def test_spectra_beside_the_detector(tmp_path):
     cube, counts, _ = read(bliss(tmp_path / "a.h5", {"fx_det0": COUNTS}, "instrument/{}/data"))
     np.testing.assert_array_equal(counts, COUNTS)
     assert cube.provenance.detectors == ("fx_det0",)
+    wider = np.repeat(COUNTS, 2, axis=2)
+    cube, counts, _ = read(bliss(tmp_path / "b.h5", {"fx_det0": COUNTS, "fx_det1": COUNTS, "mca": wider}))
+    np.testing.assert_array_equal(counts, 2 * COUNTS)
+    assert "mca have not the 512 channels of the others" in " ".join(cube.provenance.warnings)
 
 
 @pytest.mark.parametrize("places", [True, False])

@@ -20,7 +20,7 @@ _ENERGY_NAME = re.compile(r"^e$|energy|channel|mca|spectrum|spectra")
 _DETECTOR_NAMES = ("detector", "element", "det", "channel")
 # Two-dimensional counters of other detectors than those of X-ray fluorescence.
 _NO_SPECTRA = re.compile(
-    r"roi|profile|integrat|diffrac|xrd|pyfai|eiger|pilatus|frelon|maxipix|basler|pco|andor|dexela|camera|ccd|_q$|2th|tth|azim"
+    r"roi|profile|bkg|backgr|err(or|s|_|$)|resid|mask|weight|integrat|diffrac|xrd|pyfai|eiger|pilatus|frelon|maxipix|basler|pco|andor|dexela|camera|ccd|_q$|2th|tth|azim"
 )
 # Counters and clocks that scans list among their positions.
 NO_POSITION = re.compile(r"time|clock|epoch|mca|count|energy|roi|_det\d|rate|diode|current")
@@ -186,16 +186,22 @@ def spectra_among(file: Any, paths: list[str]) -> tuple[tuple[str, ...], tuple[s
     """
     named = {path: counter_name(path).lower() for path in paths}
     kept = [path for path in paths if not _NO_SPECTRA.search(named[path])]
+    notes = []
+    if kept and (left := [path for path in paths if path not in kept]):
+        notes.append(f"{', '.join(map(counter_name, left))} are not taken for spectra of X-ray fluorescence.")
     sizes = [file[path].shape[-1] for path in kept]
-    if kept:
+    if len(set(sizes)) > 1:
         best = max(sizes, key=lambda size: (size & (size - 1) == 0, sizes.count(size)))
-        kept = [path for path, size in zip(kept, sizes, strict=True) if size == best]
+        left = [path for path, size in zip(kept, sizes, strict=True) if size != best]
+        kept = [path for path in kept if path not in left]
+        notes.append(
+            f"{', '.join(map(counter_name, left))} have not the {best} channels of the others: they are left "
+            "out, and read by their names (--dataset)."
+        )
     twins = [path for path in kept if _CORRECTED.sub("", named[path]) in set(named.values()) - {named[path]}]
     kept = [path for path in kept if path not in twins]
     parts = [path for path in kept if not _SUM_NAME.search(named[path])]
     sums = [path for path in kept if path not in parts] if parts else []
-    left = [counter_name(path) for path in paths if path not in (*kept, *twins)]
-    notes = [f"{', '.join(left)} are not taken for spectra of X-ray fluorescence."] if kept and left else []
     if sums:
         notes.append(f"{', '.join(map(counter_name, sums))} is a sum, and not counted again.")
     if twins:
@@ -362,7 +368,7 @@ def nexus(file: Any) -> list[Location]:
             continue
         seen.append(dataset.id)
         letters = _letters(names, dataset, energy)
-        beside = _auxiliary(file, path, dataset)
+        beside = _auxiliary(file, path, dataset, energy)
         if dataset.ndim == 2 and dataset.shape[1 - energy] > 1:
             points = letters.replace("x", "n")
             found.append(_scattered(file, Location(path, points)))
@@ -542,13 +548,14 @@ def _letters(names: list[str], dataset: Any, energy: int) -> str:
     return "".join(letters[at] for at in range(dataset.ndim))
 
 
-def _auxiliary(file: Any, path: str, dataset: Any) -> list[str]:
-    """Return the signals of the same shape that NXdata names beside the first."""
+def _auxiliary(file: Any, path: str, dataset: Any, energy: int) -> list[str]:
+    """Return the signals with as many channels that NXdata names beside the first."""
     folder = posixpath.dirname(path)
     named = hdf5_file.attribute(file[folder], "auxiliary_signals")
     paths = [f"{folder}/{name}" for name in hdf5_file.texts_of(named)] if named is not None else []
     nodes = ((one, hdf5_file.dataset_at(file, one)) for one in paths)
-    return [one for one, node in nodes if node is not None and node.shape == dataset.shape and one != path]
+    return [one for one, node in nodes if node is not None and node.ndim == dataset.ndim and one != path
+            and node.shape[energy] == dataset.shape[energy]]  # fmt: skip
 
 
 def _scattered(file: Any, location: Location) -> Location:
@@ -564,9 +571,11 @@ def _scattered(file: Any, location: Location) -> Location:
         return as_points(file, location)
     grid, backwards = found
     (slow, height), (fast, step) = grid.motors
-    sizes, told = _lengths([height, step], nodes[fast])
+    factor, told = scans.um_per(hdf5_file.text_attribute(nodes[fast], "units"))
+    size = None if factor is None or not height else (height * factor, step * factor)
     note = f"{fast} runs along the rows of the map, {slow} down them, as the places of the points show."
-    return replace(location, map_shape=grid.shape, pixel_size=sizes, backwards=backwards, notes=(note, *told))
+    notes = (note, told) if told else (note,)
+    return replace(location, map_shape=grid.shape, pixel_size=size, backwards=backwards, notes=notes)
 
 
 def _with_detectors(file: Any, location: Location, dataset: Any) -> Location:

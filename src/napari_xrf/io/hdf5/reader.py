@@ -255,7 +255,8 @@ def _described(
 ) -> tuple[SpectralCube, list[Hdf5Counts]]:
     """Return a cube with all but its energy axis, and the counts of its detectors with rows to be turned."""
     counts, at = parts[0], parts[0].sources[0]
-    readers = [layout.pixel_size] if layout.pixel_size and not location.positions else []
+    known = location.positions or location.pixel_size
+    readers = [layout.pixel_size] if layout.pixel_size and not known else []
     # Where the layout knows of no positions, the axes that NXdata names may hold them.
     if places := location.positions or places_of(file, location):
         readers.append(hdf5_metadata.steps(*places))
