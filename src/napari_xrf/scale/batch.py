@@ -50,7 +50,7 @@ def run_batch(
     folder = made_folder(batch.folder)
     recipe = manifest.recipe_hash(batch.verb, batch.options)
     with manifest.open_manifest(folder) as log:
-        sweep(folder, again=True)  # what a batch that was killed left
+        sweep(folder.absolute(), again=True)  # what a batch that was killed left
         entries = manifest.read_manifest(folder)
         other = next((each.verb for each in entries.values() if each.verb != batch.verb), None)
         if other is not None:
@@ -72,7 +72,7 @@ def run_batch(
                     shutil.rmtree(folder / entry.folder, ignore_errors=True)
                 told(entry)
                 progress(len(ended), len(tasks), batch.verb)
-        sweep(folder, again=True)  # what workers that died left
+        sweep(folder.absolute(), again=True)  # what workers that died left
     return tuple(ended[task.file] for task in tasks), before
 
 
