@@ -107,6 +107,7 @@ def test_a_region_has_its_spectrum_in_its_colour_and_is_followed(viewer, qtbot, 
     layer = viewer.layers.selection.active
     layer.add_rectangles(left_half(cube))
     qtbot.waitUntil(lambda: "Region 1" in [shown.name for shown in widget.plot.curves()])
+    assert widget.plot.plot.viewRange()[1][1] > max(each.counts.max() for each in widget.plot.curves())
     iron = np.zeros(cube.map_shape, bool)
     iron[:, :15] = True
     assert np.array_equal(curve(widget, "Region 1").counts, cube.region_spectrum(iron))

@@ -145,15 +145,28 @@ def test_regions_and_classes_are_tabled(viewer, qtbot, tmp_path):
     widget.write(tmp_path / "regions.csv")
     assert (tmp_path / "regions.csv").read_text().startswith("region,pixels,live_time_s,")
     widget.unit.setCurrentText("weight percent")
-    assert widget.offered.button.text() == "Quantities"
-    rows = [{"region": name, "element": "Ca", "weight_percent": 40.0, "standard_error": 0.5} for name in "ab"]
+    widget.offered.button.click()  # for the classes, as nothing is drawn
+    assert (
+        viewer.window.dock_widgets["Quantities (X-ray fluorescence)"].where.currentText()
+        == "Classes of labels"
+    )
+    rows = [
+        {
+            "region": name,
+            "element": "Ca",
+            "weight_percent": 40.0,
+            "standard_error": 0.5,
+            "detection_limit": 1.0,
+        }
+        for name in "ab"
+    ]
     masks = widget.masks()  # under other names; the second has other pixels
     quantified = {"a": masks["calcite"], "b": ~masks["unknown"]}
     keep_quantities(widget.maps.layer(), SimpleNamespace(rows=rows), quantified)
     widget.unit.setCurrentText("net counts")
     widget.unit.setCurrentText("weight percent")
     shown = {row[0]: row[2:] for row in widget.table.rows()}
-    assert "40 ± 0.5" in shown["calcite"]
+    assert "40.00 ± 0.50" in shown["calcite"]
     assert set(shown["unknown"]) == {"–"}
 
 

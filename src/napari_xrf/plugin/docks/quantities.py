@@ -1,5 +1,6 @@
 """The Quantities dock: weight percent of a map, of regions or classes of it, and of every pixel."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -39,7 +40,7 @@ from napari_xrf.reference.oxides import parse_valences
 AS_FILE = "as the file says"
 _REPORT_KEY, _REGIONS_KEY = "xrf_quantities", "xrf_quantified_regions"
 _MISSING = "–"
-_WHOLE, _REGIONS, _CLASSES = "Whole map", "Drawn regions", "Classes of labels"
+_WHOLE, REGIONS, CLASSES = "Whole map", "Drawn regions", "Classes of labels"
 _OXYGEN = {
     "auto": "judged by line or background",
     "stoichiometry": "as oxides",
@@ -65,7 +66,7 @@ class QuantitiesDock(Dock):
             self.maps, "Find elements", self._show_found, self.tick, self.list.ticked
         )
         self.where = QComboBox()
-        self.where.addItems([_WHOLE, _REGIONS, _CLASSES])
+        self.where.addItems([_WHOLE, REGIONS, CLASSES])
         self.labels = LabelsChoice(self)
         self.shapes = RegionSpectra(self)
         self.regions = self.maps.region_button("Draw regions on the map to quantify")
@@ -149,18 +150,18 @@ class QuantitiesDock(Dock):
     def _set_enabled(self) -> None:
         idle, chosen = self.job_bar.job is None, self.maps.layer() is not None
         self.find.setEnabled(idle and chosen)
-        classes = self.where.currentText() == _CLASSES
+        classes = self.where.currentText() == CLASSES
         self.run.setEnabled(idle and chosen and (not classes or self.labels.layer() is not None))
-        self.regions.setVisible(self.where.currentText() == _REGIONS)
+        self.regions.setVisible(self.where.currentText() == REGIONS)
         self.labels.setVisible(classes)
         self.save_all.setEnabled(idle and self.report is not None)
         self.save_instrument.setEnabled(idle and bool(self._standards) and chosen)
 
     def _where(self, shape: tuple[int, int]) -> tuple[dict[str, NDArray[np.bool_]] | None, dict[str, str]]:
         """Return the masks of the regions by name, and the formulas of classes."""
-        if self.where.currentText() == _REGIONS:
+        if self.where.currentText() == REGIONS:
             return {one.name: one.mask for one in self.shapes.masks(self.maps.layer(), shape)}, {}
-        labels = self.labels.label_map() if self.where.currentText() == _CLASSES else None
+        labels = self.labels.label_map() if self.where.currentText() == CLASSES else None
         if labels is None:
             return None, {}
         present = [entry for entry in labels.classes if entry.label != NOT_MEASURED]
@@ -195,11 +196,12 @@ class QuantitiesDock(Dock):
         return "" if self.instrument.text() == AS_FILE else self.instrument.text()
 
     def _show_table(self) -> None:
-        shown = ("region", "element", "weight_percent", "standard_error", "detection_limit")
         rows = []
         for line in self.report.rows if self.report is not None else ():
             oxide = f"{line['oxide']} {_text(line['oxide_percent'])}" if line["oxide"] else _MISSING
-            rows.append((*(_text(line[name]) for name in shown), oxide))
+            weight = _rounded(line["weight_percent"], line["standard_error"])
+            limit = _text(line["detection_limit"])
+            rows.append((line["region"], line["element"], *weight, limit, oxide))
         self.table.show_rows(rows)
 
     def _show(self, layer: Any, regions: Masks, report: QuantityReport) -> None:
@@ -209,7 +211,12 @@ class QuantitiesDock(Dock):
             add_layers(self.viewer, element_map_layers(report.maps), over=layer)
         self._set_enabled()
         self.see(self.table)
-        notes = dict.fromkeys(note for one in report.quantities for note in one.notes)
+        told: dict[str, list[str]] = {}  # note → whom it is said of
+        for one in report.quantities:
+            for note in one.notes:
+                told.setdefault(note, []).append(one.region)
+        several = len(report.quantities) > 1
+        notes = [f"{', '.join(names)}: {note}" if several else note for note, names in told.items()]
         self.tell("\n".join(notes) or f"Compositions in the table: {len(report.quantities)}")
 
     def _ask_standard(self) -> None:
@@ -329,9 +336,20 @@ def _check_instrument(text: str) -> None:
 
 
 def percent_text(line: Mapping[str, Any]) -> str:
-    """Return weight percent ± one standard error of a row of a report."""
-    percent, error = (_text(line[name]) for name in ("weight_percent", "standard_error"))
+    """Return weight percent ± one standard error of a row of a report, or what it lies below."""
+    limit = line["detection_limit"]
+    if not is_unknown(limit) and not is_unknown(line["weight_percent"]) and line["weight_percent"] < limit:
+        return f"< {limit:.2g}"
+    percent, error = _rounded(line["weight_percent"], line["standard_error"])
     return percent if error == _MISSING else f"{percent} ± {error}"
+
+
+def _rounded(value: Any, error: Any) -> tuple[str, str]:
+    """Return a value and its error, of which two digits tell something."""
+    if is_unknown(value) or is_unknown(error) or not error > 0:
+        return _text(value), _text(error)
+    places = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{places}f}", f"{error:.{places}f}"
 
 
 def _text(value: Any) -> str:

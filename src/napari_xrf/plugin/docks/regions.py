@@ -9,14 +9,14 @@ from typing import Any
 import napari.viewer
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QApplication, QComboBox, QInputDialog, QLabel, QLineEdit
+from qtpy.QtWidgets import QApplication, QComboBox, QHeaderView, QInputDialog, QLabel, QLineEdit
 
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.maps.line_profile import profile_along, write_profile
 from napari_xrf.maps.region_counts import RegionCounts, count_regions, families_of_rows, write_region_counts
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.docks.quantities import Masks, weights_of
+from napari_xrf.plugin.docks.quantities import CLASSES, REGIONS, Masks, weights_of
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, row, tick_box
@@ -27,6 +27,7 @@ from napari_xrf.plugin.layers.regions import last_line, name_region, single_name
 from napari_xrf.plugin.layers.script import Step, script_from, step_from, step_of, written
 from napari_xrf.plugin.notices import errors_told
 from napari_xrf.plugin.plots.profile_plot import ProfileWindow
+from napari_xrf.plugin.window import open_dock, show_dock
 
 _NEEDS = (
     "from napari_xrf.io.own.region_files import shape_mask",
@@ -109,10 +110,9 @@ class RegionsDock(Dock):
         if cube is None:
             return {}
         found: list[tuple[str, NDArray[np.bool_], str]] = []
-        if self.shapes.isChecked():
-            for one in self.regions.masks(self.maps.layer(), cube.map_shape):
-                text = f"shape_mask({one.outline.tolist()}, {one.kind!r}, {{0}}.map_shape)"
-                found.append((one.name, one.mask, text))
+        for one in self._drawn() if self.shapes.isChecked() else ():
+            text = f"shape_mask({one.outline.tolist()}, {one.kind!r}, {{0}}.map_shape)"
+            found.append((one.name, one.mask, text))
         label_map = self.labels.label_map() if self.classes.isChecked() else None
         if label_map is not None and label_map.labels.shape == cube.map_shape:
             for each in label_map.classes:
@@ -150,11 +150,20 @@ class RegionsDock(Dock):
         )
         self.tell("Python of the table is on the clipboard")
 
+    def _open_quantities(self) -> None:
+        show_dock(self.viewer, "Quantities")
+        dock = open_dock(self.viewer, "Quantities")
+        drawn = self.shapes.isChecked() and bool(self._drawn())
+        dock.where.setCurrentText(REGIONS if drawn else CLASSES)
+
+    def _drawn(self) -> list[Region]:
+        cube = self.maps.cube()
+        return [] if cube is None else self.regions.masks(self.maps.layer(), cube.map_shape)
+
     def _ask_name(self, row: int, column: int) -> None:
         """Name the region of a row, where it is drawn and still as it was."""
-        name, cube = self.rows[row].region, self.maps.cube()
-        drawn = [] if cube is None else self.regions.masks(self.maps.layer(), cube.map_shape)
-        same = [one for one in drawn if np.array_equal(one.mask, self._counted[name])]
+        name = self.rows[row].region
+        same = [one for one in self._drawn() if np.array_equal(one.mask, self._counted[name])]
         if not same:
             self.tell("Regions that are drawn have names here; classes of labels have theirs in Minerals")
             return
@@ -204,8 +213,12 @@ class RegionsDock(Dock):
             if self.rows and not any(
                 (each.region, _element(f)) in self._known for each in self.rows for f in families
             ):
-                self.offer_dock("None of these regions is quantified as it is now.", "Quantities")
+                self.offer(
+                    "None of these regions is quantified as it is now.", "Quantify…", self._open_quantities
+                )
         self.table.set_heads(("Region", "Pixels", *families))
+        # Names are read whole; the table scrolls.
+        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         self.table.show_rows(
             [
                 (each.region, f"{each.pixels:,}", *(self._cell(each, family) for family in families))

@@ -49,6 +49,7 @@ from napari_xrf.plugin.plots.density_plot import DensityPlot
 LASSO_KEY = "xrf_lasso"
 _MOST_POINTS = 4000
 _MOST_MAPS = 12
+_SETTLED_MS = 150  # after which no further map is being added
 _NEEDS = (
     "from napari_xrf.core.label_map import with_region",
     "from napari_xrf.maps.joint_histogram import pixels_inside, ternary_places",
@@ -87,6 +88,8 @@ class ScatterDock(Dock):
             row(self.matrix, None),
             self.table,
         )
+        self._later = QTimer(self, singleShot=True, interval=_SETTLED_MS)
+        self._later.timeout.connect(self._choose_two)
         self.follow(viewer.layers.events.inserted, self._inserted)
         for choice in self._all:
             choice.activated.connect(self._take_choice)
@@ -100,8 +103,8 @@ class ScatterDock(Dock):
         self._choose_two()
 
     def _inserted(self, event: Any) -> None:
-        if is_map(event.value):  # the lists hear of it in this turn, too
-            QTimer.singleShot(0, self.while_open(self._choose_two))
+        if is_map(event.value):
+            self._later.start()  # once after the last of many
 
     def _take_choice(self, index: int) -> None:
         self._chosen_by_hand = True
@@ -111,7 +114,9 @@ class ScatterDock(Dock):
         maps = [layer for layer in self.viewer.layers if is_map(layer)]
         for choice, layer in zip(self._all, reversed(maps), strict=False):
             if not self._chosen_by_hand:
+                choice.blockSignals(True)  # plotted once
                 choice.choose(layer)
+                choice.blockSignals(False)
         if len(maps) > 1:
             self.offer("")
         else:

@@ -34,6 +34,7 @@ class Table(QTableWidget):  # type: ignore[misc]
         self.verticalHeader().hide()
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setWordWrap(False)
         self.setToolTip(hint)
         self.setMinimumHeight(height)
         header = self.horizontalHeader()

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import QObject, Qt, QThreadPool, Signal
+from qtpy.QtCore import QObject, Qt, QThreadPool, QTimer, Signal
 from qtpy.QtWidgets import QLabel, QProgressBar, QWidget
 
 from napari_xrf.core.errors import Cancelled, XrfError
@@ -60,11 +60,11 @@ class Job(QObject):  # type: ignore[misc]
     def start(self) -> Job:
         """Start the work; returns at once."""
         from napari.qt.threading import create_worker
-        from napari.utils import cancelable_progress
 
         self.running = True
         _running.add(self)
-        self._bar = cancelable_progress(total=0, desc=self.title)
+        # napari handles events while it makes a bar: whoever starts a job may be in the middle of one.
+        QTimer.singleShot(0, self._make_bar)
         self._worker = create_worker(_Task(self), _start_thread=False)
         self._worker.finished.connect(self._leave)
         # Qt has a thread per core: on two, a training and a mineral map would keep a file from being opened.
@@ -72,6 +72,19 @@ class Job(QObject):  # type: ignore[misc]
         pool.setMaxThreadCount(max(pool.maxThreadCount(), len(_running) + 1))
         self._worker.start()
         return self
+
+    def _make_bar(self) -> None:
+        from napari.utils import cancelable_progress
+
+        if self.running:
+            self._bar = cancelable_progress(total=0, desc=self.title)
+            if not self.running:  # it ended meanwhile
+                self._close_bar()
+
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
     def cancel(self) -> None:
         """Ask the work to stop; it does at its next progress call."""
@@ -142,9 +155,7 @@ class Job(QObject):  # type: ignore[misc]
         if self._telling or not self.running:
             return
         self.running = False
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        self._close_bar()
         self._on_done, self._on_error = None, tell_error
         self.ended.emit()
 

@@ -25,7 +25,7 @@ from napari_xrf.plugin.layers.loading import show_first_view
 from napari_xrf.plugin.notices import tell_error
 from napari_xrf.plugin.window import open_dock, settings
 
-_OPENING_KEY = "xrf_opening"
+OPENING_KEY = "xrf_opening"  # of a layer that stands for what is being read
 _SETTLED_MS = 300  # after which a new dock has its size
 
 
@@ -48,7 +48,7 @@ def opening_layer(title: str, work: Callable[..., list[LayerData]]) -> LayerData
 
     opening = Opening(title, work)
     QTimer.singleShot(0, opening.start)
-    keywords = {"name": f"{title}…", "metadata": {_OPENING_KEY: opening}, **spatial_keywords((1.0, 1.0))}
+    keywords = {"name": f"{title}…", "metadata": {OPENING_KEY: opening}, **spatial_keywords((1.0, 1.0))}
     return np.zeros((1, 1), dtype=np.uint8), keywords, "image"
 
 
@@ -68,7 +68,7 @@ class Opening:
 
         for viewer in open_viewers():
             for layer in viewer.layers:
-                if layer.metadata.get(_OPENING_KEY) is self:
+                if layer.metadata.get(OPENING_KEY) is self:
                     self._viewer, self._layer = viewer, layer
         if self._layer is not None:
             # napari handles events while it opens: this turn may be its own.
@@ -149,7 +149,7 @@ def _settle() -> None:
 
 def _thaw(event: Any) -> None:
     """Let the collector see what was left out: a layer among it would keep its counts."""
-    if _OPENING_KEY not in event.value.metadata:
+    if OPENING_KEY not in event.value.metadata:
         gc.unfreeze()
 
 

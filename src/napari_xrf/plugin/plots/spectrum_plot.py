@@ -51,6 +51,8 @@ class SpectrumPlot(Plot):
         self._curves: dict[str, pg.PlotDataItem] = {}
         self._shown: list[Curve] = []
         self._scale = LINEAR
+        self._zoomed_by_hand = False
+        self.plot.getViewBox().sigRangeChangedManually.connect(self._take_zoom)
         self.plot.setDownsampling(auto=True, mode="peak")
         self.plot.setClipToView(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -95,6 +97,8 @@ class SpectrumPlot(Plot):
             style = Qt.PenStyle.DashLine if curve.dashed else Qt.PenStyle.SolidLine
             item.setPen(pg.mkPen(curve.color, width=1, style=style))
             item.setData(curve.energy.energies, np.asarray(heights, dtype=float))
+        if not first_time and not self._zoomed_by_hand and self._overflows():
+            self.show_heights()
         if unit != self.plot.getAxis("left").labelText:
             self.plot.setLabel("left", unit)
         if curves:
@@ -156,10 +160,24 @@ class SpectrumPlot(Plot):
             self.set_curves(self._shown, self.plot.getAxis("left").labelText)
             self.show_heights()
 
+    def _overflows(self) -> bool:
+        """Whether a curve, as of a region that was just drawn, goes beyond the counts' axis."""
+        reach = _reach(self._shown[0]) if self._shown else 0.0
+        seen = [(each.energy.energies > 0.1) & (each.energy.energies < reach) for each in self._shown]
+        tops = [
+            self._heights(each)[part].max(initial=0) for each, part in zip(self._shown, seen, strict=True)
+        ]
+        top = 10 ** self.plot.viewRange()[1][1] if self._scale == LOG else self.plot.viewRange()[1][1]
+        return max(tops, default=0) > top
+
     def show_main(self) -> None:
         """Zoom to the energies where nearly all counts lie."""
+        self._zoomed_by_hand = False
         if self._shown:
             self._show_energies(max(float(self._shown[0].energy.energies[0]), 0.0), _reach(self._shown[0]))
+
+    def _take_zoom(self, *_: object) -> None:
+        self._zoomed_by_hand = True
 
     def show_all(self) -> None:
         """Zoom out to all energies."""
