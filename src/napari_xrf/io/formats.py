@@ -29,6 +29,23 @@ from napari_xrf.io.calibration import axis_from_energies
 if TYPE_CHECKING:
     from napari_xrf.io.hdf5.datasets import DatasetChoice
 
+__all__ = [
+    "is_element_map_file",
+    "is_label_file",
+    "list_datasets",
+    "list_monitors",
+    "read",
+    "read_abundances",
+    "read_element_maps",
+    "read_labels",
+    "read_monitor",
+    "read_spectrum",
+    "read_truth",
+    "recognizes",
+    "write",
+    "write_cube",
+]
+
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SURE = 20  # counts of each pixel beside one without any: it was not measured
 _MOST_EMPTY, _LOOKED_AT = 2000, 2**28  # rows that are looked at from the end, and their bytes
