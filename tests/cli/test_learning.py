@@ -229,7 +229,11 @@ def test_predictions_follow_the_contract(capsys, cube, files, element_weights, t
 
 
 def test_lines_are_listed_by_element(capsys, files, line_weights, tmp_path):
-    data = answer(capsys, "predict", line_weights, files / "rock.h5", "-o", tmp_path, "--threshold", "0")
+    asked = ("predict", line_weights, files / "rock.h5", "-o", tmp_path, "--threshold", "0")
+    data = answer(capsys, *asked)
+    assert [row["name"] for row in data["found"]] == ["Si", "Fe"]
+    assert not any("lines" in row for row in data["found"])
+    data = answer(capsys, *asked, "--lines")
     assert [(row["name"], row["lines"]) for row in data["found"]] == [("Si", ["ka1"]), ("Fe", ["ka1"])]
     assert all(row["share"] == 1 for row in data["found"])
 

@@ -46,6 +46,9 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         metavar="P",
         help="probability from which a name counts as found, 0 to 1 (default: the model's own)",
     )
+    predict.add_argument(
+        "--lines", action="store_true", help="of a model of lines: list each element's lines as well"
+    )
     predict.set_defaults(run=write_predictions)
 
     decode = verbs.add_parser(
@@ -118,11 +121,16 @@ def write_predictions(arguments: argparse.Namespace, console: Console) -> Answer
     budget = parse_bytes(arguments.memory) if arguments.memory else None
     prediction = predict(model, measured, **asked, memory_budget=budget)
     maps = _maps_of(prediction, cube, console, found_names(_with_threshold(prediction, threshold)))
-    return write_prediction_files(prediction, maps, arguments.output, threshold, console)
+    return write_prediction_files(prediction, maps, arguments.output, threshold, console, arguments.lines)
 
 
 def write_prediction_files(
-    prediction: Prediction, maps: ElementMaps | None, output: Path, threshold: float | None, console: Console
+    prediction: Prediction,
+    maps: ElementMaps | None,
+    output: Path,
+    threshold: float | None,
+    console: Console,
+    list_lines: bool = False,
 ) -> Answer:
     """Write a whole map's prediction, and mineral or element maps where it is one.
 
@@ -151,7 +159,7 @@ def write_prediction_files(
         data["classes"], label_files, text = write_label_files(labels, folder)
         files += label_files
     elif prediction.probability is not None or prediction.intensity is not None:
-        data["found"] = _found(prediction)
+        data["found"] = _found(prediction, list_lines)
         text = _table_of_names(data["found"])
         if maps is not None:
             from napari_xrf import io
@@ -276,7 +284,7 @@ def _facts(description: ModelDescription) -> dict[str, Any]:
     }
 
 
-def _found(prediction: Prediction) -> list[dict[str, Any]]:
+def _found(prediction: Prediction, list_lines: bool) -> list[dict[str, Any]]:
     """Return each name that some pixels show, the most frequent first; of emission lines, their elements.
 
     Of an element a pixel's probability is that of its most probable line.
@@ -304,7 +312,7 @@ def _found(prediction: Prediction) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name, members in groups.items():
         row: dict[str, Any] = {"name": name}
-        if lines:
+        if lines and list_lines:
             row["lines"] = [member.partition(" ")[2] for member in members]
         if prediction.probability is not None:
             row["pixels"] = int(passed[name])
