@@ -93,11 +93,11 @@ def _cases(seeds: Iterable[int], folder: Path | None) -> Iterator[tuple[str, Cas
 def independent(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
     """Tell how often an answer holds the mineral, with how many names, and what is wrong with confidence."""
     rows: dict[str, dict[str, float]] = {}
-    for model in models:
+    for path, model in zip(options.models, models, strict=True):
         answers = []
         for name, case in _cases(options.seeds or _TEST, options.folder):
             try:
-                answers.append((name, *_answer(model, case.cube), case))
+                answers.append((name, *_answer(path, case.cube), case))
             except XrfError:
                 continue
         kinds = {
@@ -137,11 +137,9 @@ def _figures(answers: Sequence[tuple[str, str, float]], verbose: bool) -> dict[s
     }
 
 
-def _answer(model: Model, cube: nx.SpectralCube) -> tuple[str, float]:
-    """Return the name of a single spectrum's class, and its confidence."""
-    from napari_xrf.learning.prediction_views import label_map_of
-
-    labels = label_map_of(predict(model, cube))
+def _answer(model: str, cube: nx.SpectralCube) -> tuple[str, float]:
+    """Return the name of a single spectrum's class, and its confidence, as `minerals --method` gives them."""
+    labels = nx.map_minerals(cube, method=model).label_map
     entry = next(each for each in labels.classes if each.label == int(labels.labels[0, 0]))
     assert labels.confidence is not None
     return entry.name, float(labels.confidence[0, 0])
@@ -174,7 +172,7 @@ def measured(options: argparse.Namespace, models: Sequence[Model]) -> list[Table
         truth = _KNOWN_AS.get(path.stem.partition("_")[0], "")
         try:
             cube = nx.read(path)
-            answers = [_answer(model, cube) for model in models]
+            answers = [_answer(name, cube) for name in options.models]
         except XrfError as error:
             print(f"{path.name}: {error}")
             continue

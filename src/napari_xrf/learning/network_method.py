@@ -11,15 +11,14 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap, members_of
 from napari_xrf.core.named_files import is_file, is_folder
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.one_element import shared_out
 from napari_xrf.learning.weights import models_giving, read_description, shipped_models
 from napari_xrf.maps.calibrated_map import Measured
-from napari_xrf.minerals.class_spectra import ClassSpectrum, class_spectra
+from napari_xrf.minerals.class_spectra import class_spectra
 from napari_xrf.minerals.classification import Classification, ClassificationOptions, classify_minerals
 from napari_xrf.minerals.search import MineralSearch, search_minerals, visible_elements
-from napari_xrf.minerals.templates import expect_templates
+from napari_xrf.minerals.templates import Templates, expect_templates
 from napari_xrf.reference.minerals import Mineral, load_library, metals
 
 LIKELIHOOD = "likelihood"
@@ -108,6 +107,7 @@ def _classify_by_network(
 ) -> Classification:
     """Name the minerals by a network, of those that may be there (:func:`~.answer_sets.restricted`)."""
     from napari_xrf.learning.answer_sets import grouped, restricted
+    from napari_xrf.learning.name_check import checked_names
     from napari_xrf.learning.prediction import excitation_found, predict
     from napari_xrf.learning.prediction_views import label_map_of
     from napari_xrf.learning.weights import load_model
@@ -130,6 +130,12 @@ def _classify_by_network(
         prediction = restricted(prediction, kept)
     told = grouped(prediction)
     label_map = label_map_of(told)
+    templates, rows = _compared(label_map, search, progress)
+    doubts: tuple[str, ...] = ()
+    if description.conditions:
+        told, doubts = checked_names(told, label_map, search, templates, rows, progress)
+        label_map = label_map_of(told)
+    of_labels = {each.label: rows[each.name] for each in label_map.classes if each.name in rows}
     wanted = [name for name, each in zip(description.names, kept, strict=True) if each]
     asked = {member for name in wanted for member in members_of(name)}
     classes = [members for name in told.names if asked.intersection(members := members_of(name))]
@@ -137,12 +143,12 @@ def _classify_by_network(
         label_map=label_map,
         groups=tuple(members for members in classes if len(members) > 1),
         minerals=tuple(member for members in classes for member in members),
-        spectra=_spectra(cube, label_map, search, progress),
+        spectra=class_spectra(cube, label_map, templates, of_labels, progress),
         misfit=np.full(cube.map_shape, np.nan, dtype=np.float32),
         counts_per_pixel=search.counts_per_pixel,
         energy_range=(float(search.bins.energies[0]), float(search.bins.energies[-1])),
         method=description.name,
-        notes=(search.notes[0], *prediction.notes, *_seen_by_one_element(label_map, search)),
+        notes=(search.notes[0], *prediction.notes, *doubts, *_seen_by_one_element(label_map, search)),
     )
 
 
@@ -191,9 +197,10 @@ def _seen_by_one_element(label_map: LabelMap, search: MineralSearch) -> tuple[st
     )
 
 
-def _spectra(
-    cube: SpectralCube, label_map: LabelMap, search: MineralSearch, progress: Progress
-) -> tuple[ClassSpectrum, ...]:
+def _compared(
+    label_map: LabelMap, search: MineralSearch, progress: Progress
+) -> tuple[Templates, dict[str, NDArray[np.intp]]]:
+    """Return expected spectra of the minerals that occur, and name → those of its class."""
     occurring = {member.casefold() for entry in label_map.classes for member in members_of(entry.name)}
     minerals = tuple(mineral for mineral in search.minerals if mineral.name.casefold() in occurring)
     templates = expect_templates(minerals, search.measured.instrument, search.bins, progress)
@@ -203,5 +210,5 @@ def _spectra(
         members = [index[name] for member in members_of(entry.name) if (name := member.casefold()) in index]
         chosen = np.flatnonzero(np.isin(templates.owner, members))
         if chosen.size:
-            compositions[entry.label] = chosen
-    return class_spectra(cube, label_map, templates, compositions, progress)
+            compositions[entry.name] = chosen
+    return templates, compositions

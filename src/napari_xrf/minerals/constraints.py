@@ -35,6 +35,23 @@ class Contradiction:
     percent: float
 
 
+@dataclass(frozen=True, eq=False)
+class FreeLines:
+    """Line families of a spectrum, fitted with all amounts free.
+
+    Attributes
+    ----------
+    families
+        (L,) places of those looked for.
+    amounts, errors
+        (L,) their shares of the counts, and standard errors.
+    """
+
+    families: NDArray[np.intp]
+    amounts: NDArray[np.float64]
+    errors: NDArray[np.float64]
+
+
 def contradictions(
     spectrum: NDArray[np.float64],
     counts: float,
@@ -51,10 +68,36 @@ def contradictions(
     """
     templates, families = expected.templates, expected.families
     points = np.asarray(points, dtype=np.intp)
-    mean = spectrum / spectrum.sum()
-    lines, continuum = shares @ templates.lines[points], shares @ templates.continuum[points]
     own = _range(expected, points, shares)
     looked = np.flatnonzero([name in elements for name in families.elements] | (own[1] > 0))
+    free = fit_lines(counts * spectrum / spectrum.sum(), expected, points, shares, looked)
+    total = 1 / float((shares / templates.totals[points]).sum())
+    found = []
+    for family, seen, error in zip(
+        free.families.tolist(), free.amounts.tolist(), (_SURE * free.errors).tolist(), strict=True
+    ):
+        low, high = own[0][family], own[1][family]
+        percent = total / families.per_percent[family]
+        too_much = seen - error - high
+        if too_much > _LEAST_FOREIGN and too_much * percent > _MOST_FOREIGN and high < _LACKING * seen:
+            found.append(Contradiction(families.names[family], seen, high, (seen - high) * percent))
+        elif low > _MUST_SHOW and seen + error < _LACKING * low:
+            found.append(Contradiction(families.names[family], seen, low, (seen - low) * percent))
+    return tuple(sorted(found, key=lambda each: -abs(each.measured - each.expected)))
+
+
+def fit_lines(
+    spectrum: NDArray[np.float64],
+    expected: Expected,
+    points: NDArray[np.intp],
+    shares: NDArray[np.float64],
+    looked: NDArray[np.intp],
+) -> FreeLines:
+    """Return how much of a spectrum (B,) of counts some line families are, over compositions' continuum."""
+    templates, families = expected.templates, expected.families
+    counts = float(spectrum.sum())
+    mean = spectrum / counts
+    lines, continuum = shares @ templates.lines[points], shares @ templates.continuum[points]
     columns = np.vstack(
         [
             families.shapes[looked],
@@ -71,18 +114,7 @@ def contradictions(
     sizes = np.maximum(np.linalg.norm(scaled, axis=1), 1e-12)
     normal = (scaled @ scaled.T) / np.outer(sizes, sizes) + 1e-6 * np.eye(sizes.size)
     errors = np.sqrt(np.diag(np.linalg.inv(normal))) / sizes
-    total = 1 / float((shares / templates.totals[points]).sum())
-    found = []
-    for place, family in enumerate(looked.tolist()):
-        low, high = own[0][family], own[1][family]
-        seen, error = float(amounts[place]), _SURE * float(errors[place])
-        percent = total / families.per_percent[family]
-        too_much = seen - error - high
-        if too_much > _LEAST_FOREIGN and too_much * percent > _MOST_FOREIGN and high < _LACKING * seen:
-            found.append(Contradiction(families.names[family], seen, high, (seen - high) * percent))
-        elif low > _MUST_SHOW and seen + error < _LACKING * low:
-            found.append(Contradiction(families.names[family], seen, low, (seen - low) * percent))
-    return tuple(sorted(found, key=lambda each: -abs(each.measured - each.expected)))
+    return FreeLines(looked, amounts[: looked.size], errors[: looked.size])
 
 
 def _range(
