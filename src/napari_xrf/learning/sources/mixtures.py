@@ -69,7 +69,7 @@ def make(
 ) -> MixtureSource:
     """Return the source for some instruments.
 
-    ``instruments``: Presets' names or files. ``tubes``: (anode, kV) of further instruments like the first,
+    ``instruments``: presets' names or files. ``tubes``: (anode, kV) of further instruments like the first,
     but for their tube. ``axis``: (offset, width, size) of the network's axis in keV; None takes the first
     instrument's. ``distortions``: ``"recipe"``: the recipe's own; None: none; else fields of
     :class:`~napari_xrf.synthesis.distortions.Distortions`. ``parameters``: fields of
