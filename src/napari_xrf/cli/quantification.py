@@ -66,6 +66,9 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="weights that the dose gives, not normalised to 100 %% (needs a standard)",
     )
+    quantify.add_argument(
+        "--intensity", metavar="NAME", help="what the files hold as I0, /entry/i0: the dose in place of times"
+    )
     quantify.add_argument("--pixels", action="store_true", help="maps of weight percent too (needs -o)")
     quantify.set_defaults(run=write_quantities)
 
@@ -92,6 +95,7 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
     if plan is not None and elements is None:
         elements = plan.options["elements"]
     known = plans.known_map(arguments, console, plan)
+    known = replace(known, cube=_dosed(known.cube, arguments))
     regions, formulas = _regions(arguments, known.cube)
     recipe = _with_standards(recipe, known, arguments, console)
     report = report_quantities(
@@ -162,6 +166,7 @@ def _with_standards(
         spectrum, _, truth = text.partition("=")
         composition = read_truth_table(Path(truth), Path(spectrum))
         cube = stated_excitation(io.read(spectrum, progress=console.progress), arguments)
+        cube = _dosed(cube, arguments)
         standards.append(Standard(cube, composition))
     instrument, notes = calibrate_instrument(
         known.instrument, standards, fit_optic=arguments.fit_optic, progress=console.progress
@@ -170,6 +175,12 @@ def _with_standards(
     if arguments.save_instrument is not None:
         write_instrument(arguments.save_instrument, replace(instrument, name=arguments.save_instrument.stem))
     return replace(recipe, instrument=instrument)
+
+
+def _dosed(cube: SpectralCube, arguments: argparse.Namespace) -> SpectralCube:
+    from napari_xrf.maps.preparation import dosed_by_intensity
+
+    return cube if arguments.intensity is None else dosed_by_intensity(cube, arguments.intensity)
 
 
 def _regions(

@@ -124,8 +124,8 @@ def _by_scatter(oxides: OxygenChoice, none: OxygenChoice, part: CalibratedMap) -
     if doubt > _DECIDED:
         told = (
             f"whether there is oxygen cannot be known from this spectrum: {kind} is taken"
-            f" ({100 * (1 - doubt):.0f} %), and the errors hold what the other would give. Say --oxygen none"
-            " or --oxides"
+            f" ({100 * (1 - doubt):.0f} %), and the errors hold what the other would give. Say whether the"
+            " sample is of oxides, or holds none"
         )
     return replace(likely, notes=(told,), rival=other.fitted, doubt=doubt)
 

@@ -240,7 +240,7 @@ class _Solver:
         if not recipe.companions and recipe.oxygen != "measured":
             quantified = [e for e in quantified if e != "O"]
         if recipe.film and isinstance(self.instrument.source, ElectronBeam):
-            raise InvalidInput("films are quantified under X-rays only", "Leave out --film")
+            raise InvalidInput("films are quantified under X-rays only", "Do not take it for a film")
         if not quantified:
             raise InvalidInput(
                 "oxygen alone cannot be quantified", "Name the other elements, or measure oxygen"
@@ -311,11 +311,24 @@ class _Solver:
         return {element: value / total for element, value in full.items()}
 
     def _deciding(self, element: str, expected: Mapping[str, float]) -> tuple[str, ...]:
-        """Return the families that have a say, the weightiest first."""
+        """Return the families that have a say, the weightiest first.
+
+        Not those that another denies, which should show with them and does not: Rb L is a part of Si K's
+        flank where no Rb K is seen.
+        """
         own = [f for f in self.counts if split_family(f)[0] == element and expected.get(f, 0.0) > 0]
         own = [f for f in own if expected[f] > _FAINT * max(expected[each] for each in own)]
         seen = [f for f in own if self.counts[f].counts > SEEN * self.counts[f].error]
-        return tuple(sorted(seen or own[:1], key=self._variances.__getitem__))
+        hidden = [family for family in own if family not in seen]
+        seen = [f for f in seen if not any(self._denies(family, f, expected) for family in hidden)]
+        best = sorted(own, key=lambda family: self.counts[family].error / expected[family])[:1]
+        return tuple(sorted(seen or best, key=self._variances.__getitem__))
+
+    def _denies(self, hidden: str, seen: str, expected: Mapping[str, float]) -> bool:
+        """Whether the least that a seen family stands for is more than the most that a hidden one allows."""
+        least = self.counts[seen].counts * (1 - SEEN * math.sqrt(self._variances[seen]))
+        most = max(self.counts[hidden].counts, 0.0) + SEEN * self.counts[hidden].error
+        return least * expected[hidden] > most * expected[seen]
 
     @cached_property
     def _variances(self) -> dict[str, float]:

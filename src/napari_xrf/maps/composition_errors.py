@@ -10,16 +10,20 @@ from napari_xrf.core.emission_lines import main_line, split_family
 from napari_xrf.maps.composition import SEEN, Solution, smooth_error
 from napari_xrf.maps.quantities import Quantity, Residual
 from napari_xrf.physics.attenuation import AIR, mass_attenuation
+from napari_xrf.physics.sensitivities import BY_ELECTRONS
+from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxide_of, oxygen_in_doubt
 
 Floats = NDArray[np.float64]
 
 _VALENCE_PART = 0.005  # of a weight: valences and water are never quite what they are taken for
 _OTHER_VALENCE = 0.3  # standard deviation, of what another common valence would change
+_LEVEL_ERROR = 0.12  # of ln(measured over expected scatter) where there is none
 _LIGHT_PART = 0.5  # the same, of the light matter that would explain all of the scatter
 # Of weights by dose: geometry and current, and of what is missing the part that may be the surface instead
 # (two soils of one instrument, loose powders: totals by a standard 0.2 too low).
 _DOSE_ERROR, _REST_ERROR = 0.05, 0.5
+_HIDDEN_PART = 0.02  # of a weight of oxides in gas or air, which hides the sodium of rocks and glasses
 _MOST_UNSEEN = 0.2  # weight fraction up to which an element that cannot be seen makes the others unsure
 _AIR_ERROR = 0.4  # relative: how much of the beam's way the detector sees is not known
 _LEAST = 1e-7  # weight fraction below which a limit's slope is taken
@@ -39,6 +43,7 @@ def quantities_of(solution: Solution, by: float | None = None, light: float = 0.
     held = {e: max(part, min(unseen.get(e, (0.0, 0.0))[1], _MOST_UNSEEN)) for e, part in seen.items()}
     counting, total = _covariances(solution)
     in_doubt = _oxygen_in_doubt(solution)
+    hidden = 0.0 if solution.instrument.atmosphere == "vacuum" else _HIDDEN_PART
     common = _LIGHT_PART * light if by is None else math.hypot(_DOSE_ERROR, _REST_ERROR * solution.rest)
     atoms = {e: value / ATOMIC_WEIGHTS[e] for e, value in solution.fractions.items()}
     scale = 1.0 if by is None else by
@@ -53,7 +58,7 @@ def quantities_of(solution: Solution, by: float | None = None, light: float = 0.
         family = solution.families.get(element, (bearer,))[0]
         net, per_count = solution.counts.get(family), scale * _per_count(solution, element, family)
         least = unseen.get(element, (0.0, 0.0))
-        valence = math.hypot(_VALENCE_PART, in_doubt) if oxidised else 0.0
+        valence = math.hypot(_VALENCE_PART, in_doubt, hidden) if oxidised else 0.0
         if element == "O" and bound:
             share = solution.fractions["O"]
             valence = math.hypot(_VALENCE_PART, in_doubt * (1 - share) / max(share, 1e-9))
@@ -93,7 +98,8 @@ def light_matter(solution: Solution, scatter_ratio: float) -> float:
     """
     if solution.recipe.oxygen != "stoichiometry" or solution.recipe.companions or not scatter_ratio > 1:
         return 0.0
-    return 1 - 1 / scatter_ratio
+    above = math.log(scatter_ratio)
+    return (1 - 1 / scatter_ratio) * above / math.hypot(above, _LEVEL_ERROR)
 
 
 def _oxygen_in_doubt(solution: Solution) -> float:
@@ -120,7 +126,10 @@ def _covariances(solution: Solution) -> tuple[Floats, Floats]:
     families = [family for own in solution.families.values() for family in own]
     known = solution.instrument.sensitivities
     smooth = smooth_error(solution.instrument, solution.recipe.fitted)
-    model = known.covariance(families, smooth) + _of_excitation(solution, families)
+    electrons = isinstance(solution.instrument.source, ElectronBeam)
+    model = known.covariance(families, smooth, BY_ELECTRONS if electrons else 1.0) + _of_excitation(
+        solution, families
+    )
     nets = [solution.counts[family] for family in families]
     fitted = np.array([net.relative_error**2 for net in nets])
     counted = fitted * np.array([(net.counting_error / max(net.error, 1e-300)) ** 2 for net in nets])

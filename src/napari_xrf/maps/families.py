@@ -1,5 +1,6 @@
 """What a detector counts for one photon family of an element."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -60,8 +61,15 @@ def family_columns(
     can be excited or reaches the axis. Read-only.
     """
     found = [_lines(family, excitation_kev, monochromatic, instrument) for family in families]
+    return columns_of_lines(found, detector, energy)
+
+
+def columns_of_lines(
+    found: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]], detector: Detector, energy: EnergyAxis
+) -> NDArray[np.float64]:
+    """Return the columns, (K, E), of :func:`family_columns` from the lines and photons of each family."""
     lines = np.concatenate([np.zeros(0), *(at for at, _ in found)])
-    shares = np.zeros((len(families), lines.size))
+    shares = np.zeros((len(found), lines.size))
     start = 0
     for row, (at, own) in zip(shares, found, strict=True):
         row[start : start + at.size] = own

@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import main_line, split_family
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.composition import Recipe, Solution, expected_families, solve_composition
 from napari_xrf.maps.fitted_optic import FittedOptic, fit_optic_to_scatter
-from napari_xrf.maps.net_counts import NetCounts, net_counts
+from napari_xrf.maps.net_counts import NetCounts, Shapes, net_counts
 from napari_xrf.physics.attenuation import AIR, Layer, transmission
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.source import TubeSource
@@ -134,7 +133,7 @@ def _told(
 def counts_with_argon(
     part: CalibratedMap,
     elements: Sequence[str],
-    continuum: NDArray[np.float64] | None = None,
+    shapes: Shapes | None = None,
     progress: Progress = ignore_progress,
 ) -> dict[str, NetCounts]:
     """Return the net counts of elements and, under X-rays, of argon where enough shows to tell of air.
@@ -143,11 +142,11 @@ def counts_with_argon(
     """
     tube = isinstance(part.instrument.source, TubeSource)
     if tube and not {"Ar", _BESIDE} & set(elements):
-        counts = net_counts(part, (*elements, "Ar"), continuum, progress)
-        beside = net_counts(part, (*elements, "Ar", _BESIDE), continuum, progress)
+        counts = net_counts(part, (*elements, "Ar"), shapes, progress)
+        beside = net_counts(part, (*elements, "Ar", _BESIDE), shapes, progress)
         if ARGON in beside and _is_seen(counts[ARGON], _SEEN) and _is_seen(beside[ARGON]):
             return {**counts, ARGON: beside[ARGON]}
-    return net_counts(part, elements, continuum, progress)
+    return net_counts(part, elements, shapes, progress)
 
 
 def without_air(counts: Mapping[str, NetCounts], instrument: Instrument) -> dict[str, NetCounts]:

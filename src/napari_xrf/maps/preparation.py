@@ -194,18 +194,31 @@ def _equal_times(cube: SpectralCube) -> SpectralCube:
 
 
 def _equal_intensity(cube: SpectralCube, name: str) -> SpectralCube:
+    return _divided(cube, _intensity_of(cube, name), name)[0]
+
+
+def dosed_by_intensity(cube: SpectralCube, name: str) -> SpectralCube:
+    """Return a map whose dose is the beam's intensity (I0) in each pixel, in place of its live time.
+
+    Totals and masses per area then compare with standards of the same monitor, whatever its unit. Raises
+    InvalidInput when the map's file has none of this name, or none for each of its pixels.
+    """
+    return replace(cube, live_time=np.clip(_intensity_of(cube, name), 0.0, None))
+
+
+def _intensity_of(cube: SpectralCube, name: str) -> NDArray[np.float64]:
     from napari_xrf import io
 
     path = cube.provenance.path
     if not path:
-        raise InvalidInput(f"the map {cube.name!r} comes from no file", "Leave equal-intensity out")
+        raise InvalidInput(f"the map {cube.name!r} comes from no file", "Leave its intensity out")
     intensity = io.read_monitor(path, name)
     if intensity.shape != cube.map_shape:
         raise InvalidInput(
             f"{name} has {intensity.shape} pixels, the map {cube.map_shape}",
-            "Make intensities equal before cropping and binning",
+            "Use intensities before cropping and binning",
         )
-    return _divided(cube, intensity, name)[0]
+    return intensity
 
 
 def _divided(cube: SpectralCube, by: NDArray[np.floating], what: str) -> tuple[SpectralCube, float]:

@@ -15,12 +15,13 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.bound_oxygen import choose_oxygen
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
-from napari_xrf.maps.composition import Recipe, Solution, recipe_of_class, seen_elements
+from napari_xrf.maps.composition import Recipe, Solution, recipe_of_class, seen_elements, solve_composition
 from napari_xrf.maps.composition_errors import light_matter, quantities_of, residuals_of
-from napari_xrf.maps.fitted_excitation import counts_with_argon, fit_excitation
-from napari_xrf.maps.net_counts import NetCounts, continuum_of, net_counts, region_of
+from napari_xrf.maps.fitted_excitation import counts_with_argon, fit_excitation, without_air
+from napari_xrf.maps.net_counts import NetCounts, region_of, shapes_of
 from napari_xrf.maps.quantities import Quantities, Quantity
-from napari_xrf.physics.source import ElectronBeam
+from napari_xrf.physics.instrument import Instrument
+from napari_xrf.physics.source import ElectronBeam, TubeSource
 from napari_xrf.reference.oxides import oxygen_per_mass
 
 _COATING = 0.1  # of the net counts: more carbon than that is in the sample
@@ -96,11 +97,18 @@ def quantify_region(part: CalibratedMap, elements: Sequence[str], recipe: Recipe
 
     ``part``: as :func:`~napari_xrf.maps.net_counts.region_of` gives it. ``elements``: symbols.
     """
-    first = quantify_counts(counts_with_argon(part, elements), part, recipe)
-    continuum = continuum_of(first.composition, part, recipe.instrument_of(part))
-    if continuum is None:
-        return first
-    return quantify_counts(net_counts(part, elements, continuum), part, recipe)
+    first, instrument = counts_with_argon(part, elements), recipe.instrument_of(part)
+    if recipe.film:
+        return quantify_counts(first, part, recipe)
+    if isinstance(instrument.source, ElectronBeam):
+        rough = quantify_counts(first, part, recipe).composition
+    else:  # lens and oxygen change little of how lines share their photons
+        oxygen = "stoichiometry" if recipe.oxygen == "auto" else recipe.oxygen
+        own = without_air(first, instrument)
+        rough = solve_composition(own, instrument, replace(recipe, oxygen=oxygen)).fractions
+    return quantify_counts(
+        counts_with_argon(part, elements, shapes_of(rough, part, instrument)), part, recipe
+    )
 
 
 def exposure_of(part: CalibratedMap) -> float | None:
@@ -120,9 +128,7 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     notes = [part.doubt] if part.doubt else []
     excitation = part.cube.excitation
     if excitation.kind is None and excitation.instrument is None and recipe.instrument is None:
-        electrons = isinstance(part.instrument.source, ElectronBeam)
-        likely = "an electron beam" if electrons else "the tube of a usual instrument"
-        notes.append(f"the file does not name its excitation; taken is {likely}")
+        notes.append(f"the file does not say what excites the sample; taken is {_source_of(part.instrument)}")
     exposure = exposure_of(part)
     choice = choose_oxygen(counts, part, recipe, exposure)
     fitted = choice.fitted
@@ -177,6 +183,15 @@ def _over_dose(solved: Solution, exposure: float | None) -> float:
     return solved.scale / (throughput * exposure)
 
 
+def _source_of(instrument: Instrument) -> str:
+    source = instrument.source
+    if isinstance(source, ElectronBeam):
+        return f"an electron beam of {source.energy_kev:.3g} keV"
+    if isinstance(source, TubeSource):
+        return f"a tube of {source.anode} at {source.voltage_kv:.3g} kV, otherwise the {instrument.name}"
+    return f"photons of up to {source.highest_kev:.3g} keV"
+
+
 def _of_anions(solved: Solution) -> list[str]:
     """Say how much oxygen is left out for halogens: oxides and halogens add up to more than all by it."""
     if solved.recipe.oxygen != "stoichiometry" or solved.recipe.companions:
@@ -214,7 +229,7 @@ def _of_rest(recipe: Recipe, total: float) -> str:
         return ""
     if recipe.by_dose:
         return "; the rest is taken for light matter"
-    return "; the errors hold what light matter would change, --by-dose takes the rest for it"
+    return "; the errors hold what light matter would change, weights by dose take the rest for it"
 
 
 def _in_doubt(entry: Quantity, rival: float, doubt: float) -> Quantity:

@@ -16,7 +16,7 @@ from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_ma
 from napari_xrf.maps.composition import expected_families
 from napari_xrf.maps.families import families_of
 from napari_xrf.maps.fitted_excitation import counts_with_argon, excitation_of_standard
-from napari_xrf.maps.net_counts import NetCounts, continuum_of, region_of
+from napari_xrf.maps.net_counts import NetCounts, region_of, shapes_of
 from napari_xrf.maps.quantification import exposure_of
 from napari_xrf.physics.instrument import Instrument, OpticTransmission
 from napari_xrf.physics.sensitivities import MeasuredStandard, Sensitivities, sensitivities_from
@@ -157,8 +157,8 @@ class _Measured:
         elements = [element for element in standard.composition if families_of(element, *shown)]
         if not set(elements) - {"O"}:
             raise InvalidInput("a standard's spectrum shows no line of its elements", "Check its table")
-        continuum = continuum_of(standard.composition, part, instrument)
-        return cls(part, standard.composition, counts_with_argon(part, elements, continuum, progress))
+        shapes = shapes_of(standard.composition, part, instrument)
+        return cls(part, standard.composition, counts_with_argon(part, elements, shapes, progress))
 
     def excited_by(self, optic: OpticTransmission | None, *, bends: bool = False) -> Instrument:
         """Return its instrument with a lens, bent to its scatter if asked, and with the air it shows."""

@@ -215,12 +215,23 @@ def film_lines(element: str, instrument: Instrument) -> dict[str, tuple[Floats, 
     light = illuminate(instrument)
     angles = instrument.incidence_deg, instrument.takeoff_deg
     found = fluoresce(film, light.beam((element,)), *angles, order=1)
-    photons = found.primary * light.outward(found.lines.energies)
+    return _by_family(found.lines, found.primary * light.outward(found.lines.energies))
+
+
+def sample_lines(material: Material, instrument: Instrument) -> dict[str, tuple[Floats, Floats]]:
+    """Return what a thick sample sends to the detector, by family, as :func:`film_lines` does of a film.
+
+    Lines of a family that the sample absorbs more are weaker in it: Kα against Kβ by tenths.
+    """
+    return _by_family(*_lines(sample_layers(material), instrument, 3))
+
+
+def _by_family(lines: LineTable, photons: Floats) -> dict[str, tuple[Floats, Floats]]:
     families = {}
-    for family in np.unique(found.lines.families):
-        own = (found.lines.families == family) & (photons > 0)
+    for family in np.unique(lines.families):
+        own = (lines.families == family) & (photons > 0)
         if own.any():
-            families[str(family)] = (found.lines.energies[own], photons[own])
+            families[str(family)] = (lines.energies[own], photons[own])
     return families
 
 

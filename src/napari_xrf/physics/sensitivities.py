@@ -13,15 +13,18 @@ Floats = NDArray[np.float64]
 
 # Relative errors of the forward model for each family by itself, without standards, from the spectra of
 # docs/quantification.md; below 1 keV windows, coatings and surfaces decide, and L and M lines share electrons
-# with bonds.
-_MODEL_ERROR = {"K": 0.03, "L": 0.08, "M": 0.25}
+# with bonds. Of X-rays; electrons' cross-sections and paths are known less well.
+_MODEL_ERROR = {"K": 0.02, "L": 0.06, "M": 0.25}
+BY_ELECTRONS = 1.5  # times as much
 _SOFT_KEV = 1.0
 _SOFT_ERROR = {"K": 0.2, "L": 0.7, "M": 0.7}
 _STANDARD_ERROR = 0.02
-_LEFT_BY_STANDARDS = 0.25  # of the model's error: another matrix than the standard's
+# What standards leave: of a family's own error, for another matrix than theirs; of what neighbours share,
+# since lens and gas are not quite the same another day (basalt glasses of one breadboard).
+_LEFT_BY_STANDARDS, _LEFT_OF_SHARED = 0.5, 0.2
 # Errors that neighbours share, of tube, lens and window: a smooth curve of ln(energy). "fitted" is what is
 # left where the scattered background told the tube's spectrum.
-SMOOTH_ERROR = {"electron": 0.03, "lens": 0.4, "tube": 0.15, "fitted": 0.03, "other": 0.05}
+SMOOTH_ERROR = {"electron": 0.04, "lens": 0.4, "tube": 0.15, "fitted": 0.03, "other": 0.05}
 _REACH = 0.8  # of ln(energy), over which it changes
 _OTHER_SHELL = 0.5  # of it holds for lines of another shell too
 _COMMON_ERROR = 1.0  # of all factors: the dose, which normalising takes out
@@ -55,7 +58,7 @@ class Sensitivities:
             self._known[family] = float(np.exp((beside @ self._weights)[0]))
         return self._known[family]
 
-    def covariance(self, families: Sequence[str], smooth: float) -> Floats:
+    def covariance(self, families: Sequence[str], smooth: float, own_part: float = 1.0) -> Floats:
         """Return the covariance of the relative errors of expected intensities, (F, F).
 
         Parameters
@@ -64,8 +67,10 @@ class Sensitivities:
             F names.
         smooth
             Of :data:`SMOOTH_ERROR`: what families of like energies share, without standards.
+        own_part
+            Each family's own error over that of X-rays.
         """
-        own = np.array([model_error(family) ** 2 for family in families])
+        own = np.array([(own_part * model_error(family)) ** 2 for family in families])
         prior = _shared(families, families, smooth) + np.diag(own)
         if not self.factors:
             return prior
@@ -74,6 +79,7 @@ class Sensitivities:
         beside = _shared(families, self._families, smooth) + held * own[:, None] + _COMMON_ERROR**2
         gain = np.linalg.solve(self._observed(smooth), beside.T)
         left = np.diag(_LEFT_BY_STANDARDS**2 * own * held.sum(axis=1))
+        left += _shared(families, families, _LEFT_OF_SHARED * smooth)
         return np.asarray(prior + _COMMON_ERROR**2 - beside @ gain + left)
 
     def error(self, family: str, smooth: float = 0.0) -> float:
