@@ -70,7 +70,9 @@ def test_maestro(tmp_path):
     np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
     assert cube.energy.offset == pytest.approx(-0.5 + 5 * 0.03)
     assert (cube.energy.width, cube.name, float(cube.live_time[0, 0])) == (0.03, "brass", 55.0)
-    path.write_text(path.read_text().replace("5 29", "5 290"))
+    path.write_text(path.read_text().replace("5 29", "5 24"))
+    assert "announces 20 channels but holds 25" in io.read(path).provenance.warnings[0]
+    path.write_text(path.read_text().replace("5 24", "5 290"))
     with pytest.raises(FileError, match="25 of 286"):
         io.read(path)
 

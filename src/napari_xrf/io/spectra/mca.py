@@ -87,6 +87,8 @@ def read_spe(path: str | Path) -> SpectralCube:
             for line in sections.get(name, [])[at : at + 1]]  # fmt: skip
     terms: list[float] = next((found for found in fits if len(found) >= 2 and found[1] > 0), [])
     axis, notes = calibrated(terms, size, first)
+    if len(texts) > size:
+        notes += (f"The file announces {size} channels but holds {len(texts)}; the first {size} are read.",)
     name = " ".join(" ".join(sections.get("SPEC_ID", [])).split()) or target.stem
     spectrum = Spectrum(counts, axis, name, live_time=positive(" ".join(sections.get("MEAS_TIM", []))))
     return one_pixel_cube(target, spectrum, layout="Maestro spectrum", warnings=notes)
