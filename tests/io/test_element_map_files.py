@@ -186,6 +186,13 @@ def test_fits_of_xrf_maps_and_pyxrf(tmp_path):
         assert maps.unit == ("counts" if folder.startswith("xrf") else "counts/s")
         np.testing.assert_array_equal(maps.counts, stack[[0, 2]])
         assert np.isnan(maps.standard_errors).all()
+    assert maps.source == "fit xrfmap/detsum"
+    with h5py.File(tmp_path / "v9.h5", "w") as file:  # fits that were never made
+        file["MAPS/XRF_fits"], file["MAPS/XRF_roi"] = np.zeros_like(stack), stack
+        file["MAPS/channel_names"] = np.array(["Fe", "x", "Pb_L"], dtype="S")
+    maps = io.read_element_maps(tmp_path / "v9.h5")
+    np.testing.assert_array_equal(maps.counts, stack[[0, 2]])
+    assert maps.source == "v9 MAPS/XRF_roi"
     with h5py.File(path, "r+") as file:
         file["xrfmap/detsum/counts"] = np.ones((3, 4, 512), np.uint16)
     assert not io.is_element_map_file(path)  # it is opened as the map of spectra that it is

@@ -60,7 +60,11 @@ def family_of(name: str) -> str | None:
 
 
 def _named_stack(file: Any) -> tuple[str, str, tuple[str, ...]] | None:
-    """Return program, path of maps (K, Y, X) and the family of each, empty for what is none; or None."""
+    """Return program, path of maps (K, Y, X) and the family of each, empty for what is none; or None.
+
+    Of several the first that is not empty: programs reserve room for fits that are never made.
+    """
+    stacks = []
     for program, pattern, beside in _STACKS:
         for path in hdf5_file.matching(file, pattern):
             names = hdf5_file.dataset_at(file, f"{posixpath.dirname(path)}/{beside}")
@@ -69,8 +73,9 @@ def _named_stack(file: Any) -> tuple[str, str, tuple[str, ...]] | None:
             # XRF-Maps names K lines by the element alone.
             families = [family_of(name) or family_of(f"{name} K") or "" for name in hdf5_file.texts_of(names)]
             if any(families):
-                return program, path, tuple(families)
-    return None
+                stacks.append((program, path, tuple(families)))
+    filled = (one for one in stacks if len(stacks) == 1 or np.any(hdf5_file.array_of(file[one[1]]) > 0))
+    return next(filled, stacks[0] if stacks else None)
 
 
 def _read_stack(path: str | Path, file: Any, program: str, at: str, families: tuple[str, ...]) -> ElementMaps:
@@ -82,7 +87,9 @@ def _read_stack(path: str | Path, file: Any, program: str, at: str, families: tu
         errors = np.asarray(hdf5_file.array_of(beside), dtype=np.float32)[wanted]
     names = tuple(families[number] for number in wanted)
     unit = "counts" if program == "PyXRF" else "counts/s"
-    return ElementMaps(names, counts, errors, f"{program} fit", source=Path(path).stem, unit=unit)
+    place = at if program == "MAPS" else posixpath.dirname(at)
+    source = f"{Path(path).stem} {place.strip('/')}"
+    return ElementMaps(names, counts, errors, f"{program} fit", source=source, unit=unit)
 
 
 def _pymca_maps(file: Any) -> dict[str, str]:
