@@ -536,6 +536,26 @@ def pymca_channels(path: Path) -> Expected:
     return Expected("PyMca workspace", counts, (0.95, 0.02), detectors={"detector_00": counts})
 
 
+def edax(path: Path, arrays: bool = False) -> Expected:
+    counts = spectra(1).astype("<i2")
+    with h5py.File(path, "w") as file:
+        group = file.create_group("Project/Sample/Area 1/Live Map 1")
+        if arrays:  # as the instrument's program writes it
+            kind = h5py.h5t.array_create(h5py.h5t.STD_I16LE, (512,))
+            place = h5py.h5s.create_simple((3, 4))
+            h5py.h5d.create(group.id, b"SPD", kind, place).write(h5py.h5s.ALL, h5py.h5s.ALL, counts, kind)
+        else:
+            group["SPD"] = counts
+        group["SPD"].attrs.update({"MicronPerPixelX": [2.0], "MicronPerPixelY": [3.0]})
+        fields = [("eVOffset", "f4"), ("evPch", "f4"), ("NumberOfPoints", "i4")]
+        group["SPC"] = np.array([(-50.0, 10.0, 512)], dtype=fields)
+    return Expected("EDAX APEX", counts, (-0.05, 0.01), (3.0, 2.0))
+
+
+def edax_arrays(path: Path) -> Expected:
+    return edax(path, arrays=True)
+
+
 def nexus_in_lengths(path: Path) -> Expected:
     counts = spectra(1)
     with h5py.File(path, "w") as file:
@@ -895,5 +915,5 @@ BUILDERS: tuple[Callable[[Path], Expected], ...] = (
     cls_bioxas, sirius, smak, nexus_auxiliary, nexus_scattered, nexus_nameless_detectors,
     nexus_channels, hyperspy_x_first, xismus, ganx, xrdxrfutils, nexus, nexus_energy_first,
     nexus_detector_axis, bliss_corrected, pyxrf_empty_sum, pyxrf_sum_of_one, nexus_in_lengths,
-    pymca_channels,
+    pymca_channels, edax, edax_arrays,
 )  # fmt: skip

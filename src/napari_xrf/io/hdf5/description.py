@@ -93,6 +93,23 @@ def hyperspy_details(file: Any, at: str) -> Mapping[str, Any]:
     return told
 
 
+def edax_calibration(file: Any, at: str, size: int) -> Calibration | None:
+    """Read the calibration of EDAX's sum spectrum beside a map, where it has as many channels."""
+    table = hdf5_file.dataset_at(file, posixpath.dirname(at) + "/SPC")
+    names = table.dtype.names or () if table is not None else ()
+    if table is None or "eVOffset" not in names or table.size != 1:
+        return None
+    record = table[()].ravel()[0]
+    if "NumberOfPoints" in names and int(record["NumberOfPoints"]) != size:
+        return None
+    widths = [float(record[name]) for name in ("evPch", "evPerChannel") if name in names]
+    return (
+        calibration.axis_from_polynomial([float(record["eVOffset"]), *widths[:1]], size, "eV")
+        if widths
+        else None
+    )
+
+
 def nexus_details(file: Any, at: str) -> Mapping[str, Any]:
     """Read the sample's and the instrument's name from the attributes or datasets of a NeXus entry."""
     entry = hdf5_file.group_at(file, "/" + at.strip("/").split("/")[0])

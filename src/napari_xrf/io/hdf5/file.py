@@ -110,6 +110,27 @@ def walk(file: h5py.Group, missing: list[str] | None = None) -> Iterator[tuple[s
             yield child, node
 
 
+class Arrays:
+    """A dataset whose elements are arrays of numbers, as one of so many more dimensions."""
+
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        self._dataset = dataset
+        self.dtype, inner = dataset.dtype.subdtype
+        self.shape = (*dataset.shape, *inner)
+        self.ndim = len(self.shape)
+        self.chunks = (*dataset.chunks, *inner) if dataset.chunks else None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dataset, name)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        if key == ():
+            return np.asarray(self._dataset[()])
+        outer = self._dataset.ndim
+        values = np.asarray(self._dataset[key[:outer]])
+        return np.asarray(values[(..., *key[outer:])])
+
+
 def identity(node: Any) -> tuple[int, Any]:
     """Return what two links to one object have in common, and two objects do not."""
     told = h5py.h5o.get_info(node.id)
@@ -123,7 +144,7 @@ def _child(group: h5py.Group, name: str, missing: list[str] | None) -> Any:
         if isinstance(link, h5py.HardLink):
             node = group[name]
             if isinstance(node, h5py.Dataset):
-                return _with_raw_files(node) if node.external else node
+                return _usable(node)
             return node if isinstance(node, h5py.Group) else None
         if isinstance(link, h5py.ExternalLink) and missing is not None:
             missing += [link.filename] * (link_target(group.file.filename, link.filename) is None)
@@ -327,9 +348,14 @@ def _node_at(group: h5py.Group, name: str, kind: type) -> Any:
         if _leads_somewhere(group, name):
             found = group[name]
             if isinstance(found, kind):
-                raw = isinstance(found, h5py.Dataset) and found.external
-                return _with_raw_files(found) if raw else found
+                return _usable(found) if isinstance(found, h5py.Dataset) else found
     return None
+
+
+def _usable(dataset: h5py.Dataset) -> Any:
+    if dataset.dtype.subdtype is not None:
+        return Arrays(dataset)
+    return _with_raw_files(dataset) if dataset.external else dataset
 
 
 def _with_raw_files(dataset: h5py.Dataset) -> h5py.Dataset:

@@ -259,6 +259,12 @@ LAYOUTS = (
         details=hdf5_description.oxford_details,
     ),
     Layout(
+        "EDAX APEX",
+        locate=locate.edax,
+        calibration=hdf5_description.edax_calibration,
+        pixel_size=steps_of("SPD@MicronPerPixelY", "SPD@MicronPerPixelX"),
+    ),
+    Layout(
         "NeXus",
         locate=locate.nexus,
         calibration=first_of(

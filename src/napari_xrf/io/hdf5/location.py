@@ -354,6 +354,12 @@ def xspress3(file: Any) -> list[Location]:
     return []
 
 
+def edax(file: Any) -> list[Location]:
+    """Find the maps of an EDAX APEX project, ``SPD`` in the group of each."""
+    return [Location(path, "yxe") for path, node in hdf5_file.walk(file)
+            if path.endswith("/SPD") and getattr(node, "ndim", 0) == 3]  # fmt: skip
+
+
 def nexus(file: Any) -> list[Location]:
     """Find NXdata whose signal is a map of spectra: by its axes, an energy dataset, or ``interpretation``."""
     found: list[Location] = []
