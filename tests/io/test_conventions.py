@@ -10,6 +10,7 @@ import pytest
 
 from napari_xrf import io
 from napari_xrf.core.errors import FileError
+from napari_xrf.io.scans import grid_among
 
 COUNTS = np.random.default_rng(3).poisson(0.3, (4, 6, 512)).astype(np.uint16)
 X, Y = np.meshgrid(3.0 * np.arange(6), 2.0 * np.arange(4))
@@ -295,3 +296,20 @@ def test_links_with_paths_of_windows_are_told(tmp_path):
         file["1.1/measurement/mca"] = h5py.ExternalLink("D:\\data\\det.h5", "/entry/data")
     with pytest.raises(FileError, match=r"open det\.h5 itself"):
         io.read(path)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_counters_beside_the_motors_are_no_motors(seed):
+    draw = np.random.default_rng(seed)
+    rows, columns = draw.integers(2, 6), draw.integers(3, 12)
+    x, y = np.meshgrid(np.arange(columns) * 2.0, np.arange(rows) * 5.0)
+    x[1::2] = x[1::2, ::-1]
+    places = {
+        "samx": x.ravel() + draw.normal(0, 0.02, x.size),
+        "samz": y.ravel() + draw.normal(0, 0.02, x.size),
+    }
+    places |= {f"c{at}": draw.poisson(100, x.size).astype(float) for at in range(20)}
+    grid, backwards = grid_among({"temperature": 20 + np.cumsum(draw.normal(0, 0.01, x.size)), **places})
+    assert grid.shape == (rows, columns)
+    assert [name for name, _ in grid.motors] == ["samz", "samx"]
+    np.testing.assert_array_equal(backwards, np.arange(rows) % 2 == 1)

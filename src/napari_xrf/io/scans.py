@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 # A command that tells of more pixels, or of so many for each point of a map that is not small, is wrong.
 _MOST_PIXELS, _MOST_MISSING, _FEWEST_PIXELS = 10**8, 1000, 10**5
 _MOST_AXES = 12  # of a stage and its counters that are tried
+_ONE_WAY = 0.5  # of the steps in a row: encoders jitter
 _MESHES = ("mesh", "amesh", "dmesh", "l2scan")
 _UM_PER = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "micrometer": 1.0,
            "mm": 1e3, "millimeter": 1e3, "cm": 1e4, "centimeter": 1e4, "m": 1e6, "meter": 1e6,
@@ -83,14 +84,13 @@ def grid_among(positions: Mapping[str, NDArray[np.float64]]) -> tuple[Grid, NDAr
     names = sorted(
         moving, key=lambda name: -float(np.abs(np.diff(moving[name])).sum() / np.ptp(moving[name]))
     )
-    for slow_name in reversed(names[:_MOST_AXES]):
-        for fast_name in names[:_MOST_AXES]:
-            slow, fast = moving[slow_name], moving[fast_name]
-            grid = None if slow_name == fast_name else grid_from_positions(slow, fast)
-            if grid is not None and grid.shape[0] > 1:
-                motors = tuple((name, step) for name, (_, step)
-                               in zip((slow_name, fast_name), grid.motors, strict=True))  # fmt: skip
-                return replace(grid, motors=motors), reversed_rows(fast, grid.shape)
+    for slow in reversed(names[-_MOST_AXES:]):
+        tried = {fast: grid_from_positions(moving[slow], moving[fast]) for fast in names[-4 * _MOST_AXES :]}
+        fitting = {fast: grid for fast, grid in tried.items() if grid and grid.shape[0] > 1 and fast != slow}
+        if fitting:  # a counter may rise in every row by chance: the motor comes back to the same places
+            fast = min(fitting, key=lambda one: _departure(moving[one], fitting[one].shape))
+            motors = ((slow, fitting[fast].motors[0][1]), (fast, fitting[fast].motors[1][1]))
+            return replace(fitting[fast], motors=motors), reversed_rows(moving[fast], fitting[fast].shape)
     return None
 
 
@@ -110,9 +110,11 @@ def grid_from_positions(slow: ArrayLike, fast: ArrayLike) -> Grid | None:
     rows = math.ceil(across.size / columns)
     if columns < 2 or np.ptp(across[:columns]) == 0 or across.size <= (rows - 1) * columns:
         return None
-    step = float(np.median(np.abs(np.diff(across[:columns]))))
+    moves = np.diff(across[:columns])
+    step = float(np.median(np.abs(moves)))
     height = float(np.median(jumps[ends - 1])) if ends.size else 0.0
-    if not _is_regular(across, columns, step):
+    # A motor goes one way along a row; what a counter says goes up and down.
+    if abs(np.sign(moves).sum()) < _ONE_WAY * moves.size or not _is_regular(across, columns, step):
         return None
     return Grid((rows, columns), (("", _rounded(height)), ("", _rounded(step))))
 
@@ -157,6 +159,16 @@ def um_per(units: str, default: str = "") -> tuple[float | None, str]:
     if default:
         return _UM_PER[default], f"The positions carry no unit; they are taken as {default}."
     return None, "The positions carry no unit of length, so the pixel size is not known."
+
+
+def _departure(fast: NDArray[np.float64], shape: tuple[int, int]) -> float:
+    """Return how far a row's places lie from the other rows', in steps."""
+    rows = np.resize(np.append(fast, np.full(shape[0] * shape[1] - fast.size, np.nan)), shape)
+    backwards = reversed_rows(fast, shape)
+    if backwards is not None:
+        rows[backwards] = rows[backwards, ::-1]
+    step = float(np.nanmedian(np.abs(np.diff(rows, axis=1))))
+    return float(np.nanmedian(np.abs(rows - np.nanmedian(rows, axis=0)))) / step
 
 
 def _is_regular(fast: NDArray[np.float64], columns: int, step: float) -> bool:
