@@ -9,7 +9,7 @@ MODELS := line-mlp line-autoencoder element-mlp mineral-mlp maxrf-cnn maxrf-cnn-
     mineral-cnn-bilstm pca vae painting-generator
 WEIGHTS := src/napari_xrf/learning/weights
 
-.PHONY: demo test lint tests tests-of-networks-and-window tests-of-the-rest test-slow test-pyside6 fuzz benchmarks network-tables train-all screenshots docs pages clean
+.PHONY: demo test lint tests tests-of-networks-and-window tests-of-the-rest test-slow test-pyside6 tour fuzz benchmarks network-tables train-all screenshots docs pages clean
 
 demo: .venv/installed
 	$(RUN)/napari-xrf demo $(if $(DISPLAY)$(WAYLAND_DISPLAY),,--headless)
@@ -38,6 +38,11 @@ test-pyside6: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-pyside6
 	.venv-pyside6/bin/pip install --quiet --constraint constraints.txt --editable ".[pyside6,test]"
 	QT_API=pyside6 PYTEST_QT_API=pyside6 $(SCREEN) .venv-pyside6/bin/pytest tests/plugin -m "not slow"
+	QT_API=pyside6 PYTEST_QT_API=pyside6 $(SCREEN) .venv-pyside6/bin/pytest tests/plugin/test_tour.py -m slow
+
+# A user's whole walk through the window, by mouse and keys, with minerals and quantities.
+tour: .venv/installed
+	$(SCREEN) $(RUN)/pytest -m slow tests/plugin/test_tour.py
 
 test-slow: .venv/installed
 	$(SCREEN) $(RUN)/pytest -m slow

@@ -120,6 +120,7 @@ def plot_maps(viewer: Any) -> None:
     finish(widget)
     widget.matrix.click()
     finish(widget)
+    viewer.reset_view()
     save_picture(viewer, FOLDER / "scatter.png")
     dock.destroyOnClose()
 
@@ -131,6 +132,7 @@ def table_regions(viewer: Any) -> None:
     widget.elements.setText("K, Ca, Mn, Fe, Rb")
     widget.run.click()
     finish(widget)
+    viewer.reset_view()
     save_picture(viewer, FOLDER / "regions.png")
     dock.destroyOnClose()
 

@@ -19,6 +19,7 @@ from napari_xrf.plugin.docks.quantities import keep_quantities
 from napari_xrf.plugin.layers.cubes import cube_from, cube_layers
 from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.labels import label_layer
+from napari_xrf.plugin.layers.legend import show_legend
 from napari_xrf.plugin.layers.script import made_by, recipe_of, script_of
 from two_phase_maps import two_phase_cube, two_phase_labels
 
@@ -370,6 +371,11 @@ def test_a_legend_stands_above_the_mineral_map(viewer, qtbot):
     legend = viewer.layers["Legend"]
     assert {text.strip() for text in legend.text.values} >= {"calcite", "hematite / magnetite"}
     assert viewer.layers.selection.active is layer
+    names = ["rhyolitic glass", "phlogopite / biotite", "siderite / hematite / goethite"] * 3
+    show_legend(viewer, [(name, "#ff0000") for name in names], layer)
+    x, first = viewer.layers["Legend"].data[:, 1], viewer.layers["Legend"].data[0, 1]
+    beside = np.unique(x)[1:] - first  # columns have room for the longest name
+    assert (beside * layer.scale[1] * viewer.scene.camera.zoom > 9 * 28).all()
     layer.data = np.zeros_like(layer.data)
     qtbot.waitUntil(lambda: "Legend" not in viewer.layers)  # nothing is left to name
     widget.legend.setChecked(False)

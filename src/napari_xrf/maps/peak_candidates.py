@@ -61,6 +61,11 @@ class PeakCandidate:
     score: float  # the higher the likelier; a logarithm of odds, roughly
 
     @property
+    def is_unlikely(self) -> bool:
+        """Whether a line of the family that should be seen is not."""
+        return any(each.missing(self.energy) for each in self.siblings)
+
+    @property
     def evidence(self) -> str:
         """What its siblings say, in words."""
         if not self.family:

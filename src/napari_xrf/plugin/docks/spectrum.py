@@ -177,14 +177,18 @@ class SpectrumDock(Dock):
         """Offer what a clicked peak may be."""
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
-        for candidate in self.peak_candidates(energy):
+        unlikely = QMenu("Unlikely", menu)
+        for place, candidate in enumerate(self.peak_candidates(energy)):
+            shown = unlikely if place and candidate.is_unlikely else menu
             text = f"{candidate.name}   {candidate.energy:.3f} keV   {candidate.evidence}"
             if not candidate.family:
-                menu.addAction(text).setEnabled(False)
+                shown.addAction(text).setEnabled(False)
                 continue
-            choices = menu.addMenu(text)
+            choices = shown.addMenu(text)
             choices.addAction("Map it", partial(self.map_family, candidate.family))
             choices.addAction("Mark its lines", partial(self._mark_too, candidate.family))
+        if not unlikely.isEmpty():
+            menu.addMenu(unlikely)
         if not menu.isEmpty():
             menu.popup(QCursor.pos())
 

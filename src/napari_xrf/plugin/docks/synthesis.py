@@ -132,6 +132,7 @@ class SynthesisDock(Dock):
     def _draw(self, name: str, made: Synthetic) -> None:
         counts = np.asarray(made.cube.counts[0, 0], dtype=float)
         self.parts.show_plot()
+        self.see(self.plot)
         self.plot.set_curves([Curve(name, counts, made.cube.energy, _PREVIEW_COLOR)])
         self.plot.show_main()
 

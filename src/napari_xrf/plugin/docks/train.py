@@ -179,6 +179,7 @@ class TrainDock(Dock):
 
     def _start_curve(self, steps: str) -> None:
         self.parts.show_plot()
+        self.see(self.plot)
         self.plot.set_points(())
         self.plot.set_steps(steps)
         self.plot.tell("Making the spectra to learn from…")

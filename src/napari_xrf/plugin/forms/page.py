@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 from napari_xrf.plugin.forms.parameter_form import Section, form_label
 
 _BAR = 24  # pixels of a scroll bar and its frame
+_FORM = 230  # pixels of the page above a plot
 
 
 class Page(QScrollArea):  # type: ignore[misc]
@@ -84,6 +85,7 @@ class TabsOverPlot(QSplitter):  # type: ignore[misc]
         """Show the plot, in its share of the height when it was hidden."""
         if self._plot.isHidden():
             self._plot.show()
+            self.setMinimumHeight(self._share + _FORM)  # a low dock scrolls: the form is not squeezed out
             self.setSizes([self.height() - self._share, self._share])
 
 

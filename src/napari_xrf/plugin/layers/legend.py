@@ -18,7 +18,9 @@ _RISE_PIXELS = 14  # by which napari draws a name above its point
 _MARGIN = 0.12  # of the canvas: names are drawn beyond the extent of their points
 _TEXT_COLOR = "#999999"  # read on black and on white
 _STEP = 0.08  # of the longer side of the map
-_BELOW_EACH_OTHER, _BESIDE = 4, 3  # more names than the first stand in so many columns
+_BELOW_EACH_OTHER, _BESIDE = 4, 3  # more names than the first stand in so many columns, where they have room
+_LETTER_PIXELS, _POINT_PIXELS = 9, 30  # of a name, and of the point before it
+_MOST_LETTERS = 28
 
 
 def show_legend(viewer: Any, entries: Sequence[tuple[str, str]], over: Any) -> None:
@@ -28,16 +30,35 @@ def show_legend(viewer: Any, entries: Sequence[tuple[str, str]], over: Any) -> N
         layers.remove(layer)
     if entries:
         shape = over.data.shape[:2] if getattr(over, "rgb", False) else over.data.shape[-2:]
-        (legend,) = add_layers(viewer, [_legend(entries, shape, pixel_size_of_layer(over))], over=over)
+        size = pixel_size_of_layer(over)
+        entries = [
+            (name if len(name) <= _MOST_LETTERS else f"{name[: _MOST_LETTERS - 1]}…", c)
+            for name, c in entries
+        ]
+        across = _columns([name for name, _ in entries], shape, size or (1.0, 1.0), viewer.canvas.size)
+        (legend,) = add_layers(viewer, [_legend(entries, shape, size, across)], over=over)
         fit_view(viewer, [layer for layer in layers if layer.visible], _MARGIN)
         down = _RISE_PIXELS / (viewer.scene.camera.zoom * float(legend.scale[-2]))
         legend.text.translation = np.array([down, 0.0])
     layers.selection = {layer for layer in selected if layer in layers}
 
 
-def _legend(entries: Sequence[tuple[str, str]], shape: tuple[int, ...], size: Any) -> LayerData:
+def _columns(
+    names: Sequence[str], shape: tuple[int, ...], size: tuple[float, float], canvas: Sequence[float]
+) -> int:
+    """Return in how many columns names stand above a map without lying on one another."""
+    needed = _POINT_PIXELS + _LETTER_PIXELS * max(map(len, names))
+    for across in range(1 if len(names) <= _BELOW_EACH_OTHER else _BESIDE, 1, -1):
+        rows = -(-len(names) // across)
+        high, wide = size[0] * (shape[0] + _STEP * max(shape) * rows), size[1] * shape[1]
+        zoom = (1 - _MARGIN) * min(canvas[0] / high, canvas[1] / wide)
+        if zoom * wide >= across * needed:
+            return across
+    return 1
+
+
+def _legend(entries: Sequence[tuple[str, str]], shape: tuple[int, ...], size: Any, across: int) -> LayerData:
     step = _STEP * max(shape)
-    across = 1 if len(entries) <= _BELOW_EACH_OTHER else _BESIDE
     rows = -(-len(entries) // across)
     places = [
         (-step * (rows - place % rows), place // rows * shape[1] / across) for place in range(len(entries))
