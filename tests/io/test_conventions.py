@@ -313,3 +313,14 @@ def test_counters_beside_the_motors_are_no_motors(seed):
     assert grid.shape == (rows, columns)
     assert [name for name, _ in grid.motors] == ["samz", "samx"]
     np.testing.assert_array_equal(backwards, np.arange(rows) % 2 == 1)
+
+
+def test_places_of_a_continuous_scan_stand_under_longer_names(tmp_path):
+    snake, places = COUNTS.copy(), X.copy()
+    snake[1::2], places[1::2] = COUNTS[1::2, ::-1], X[1::2, ::-1]
+    path = bliss(tmp_path / "a.h5", {"mca": snake}, title="fscan2d samy 0 2 4 samx 0 3 6 0.1")
+    with h5py.File(path, "a") as file:
+        file["1.1/measurement/samx_center"] = places.ravel()
+    _cube, counts, told = read(path)
+    np.testing.assert_array_equal(counts, COUNTS)
+    assert "2 rows were measured backwards" in told

@@ -382,6 +382,7 @@ def test_a_map_is_chosen_by_its_number_and_the_default_is_heeded(tmp_path):
         ([0.0, 1.0, 0.0], (0.0, 0.01), "only numbers the channels"),
         ([0.0, 0.0, 0.0], (0.0, 0.01), "no energy axis of X-rays"),
         ([5.0, -0.01, 0.0], (0.0, 0.01), "no energy axis of X-rays"),
+        ([-50.0, 0.01, 0.0], (0.0, 0.01), "no energy axis of X-rays"),
         ([0.0, np.nan, 0.0], (0.0, 0.01), "not finite"),
     ],
 )

@@ -292,7 +292,7 @@ def test_emsa_in_channels_has_no_calibration(tmp_path):
 
 def test_emsa_whose_head_and_numbers_disagree(tmp_path):
     path = tmp_path / "e.msa"
-    path.write_text(msa("1 2 3 4", NPOINTS=8, XUNITS="Energy (keV)", XPERCHAN=0.02))
+    path.write_text(msa("1 2 3 4", NPOINTS=8, XUNITS="Energy (keV)", XPERCHAN=0.02, OFFSET=-0.1))
     cube = io.read(path)
     assert cube.counts[0, 0].tolist() == [1, 2, 3, 4]
     assert cube.energy.width == 0.02

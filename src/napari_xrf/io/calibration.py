@@ -11,6 +11,7 @@ from napari_xrf.core.errors import InvalidInput
 
 USUAL_WIDTH = 0.01  # keV per channel: the usual setting of synchrotron pulse processors (Xspress3, xMAP)
 _WIDTHS = (2e-4, 0.5)  # keV per channel: finer or coarser ones are of no X-ray detector
+_LOWEST = -5.0  # keV: the first channels of real spectra lie above it
 _FARTHEST = 500.0  # keV: no X-ray spectrum begins or ends beyond it
 _KEV_PER = {"ev": 1e-3, "electronvolt": 1e-3, "electronvolts": 1e-3, "kev": 1.0, "kiloelectronvolt": 1.0}
 _NO_ENERGY = re.compile(r"angstr|å|met(er|re)|^[nuµm]?m$|deg|rad|sec|^m?s$|hz|pixel")
@@ -184,6 +185,8 @@ def _kev_per_unit(offset: float, width: float, size: int, units: str) -> tuple[f
 
 def _plausible(offset: float, width: float, size: int) -> bool:
     last = offset + width * size
+    if offset < _LOWEST and offset + last < 0:  # most channels below 0: an offset in eV beside a width in keV
+        return False
     return _WIDTHS[0] <= width <= _WIDTHS[1] and abs(offset) < _FARTHEST and last < _FARTHEST
 
 

@@ -23,6 +23,7 @@ from napari_xrf.io.scans import um_per
 LAYOUT = "BLISS"
 _PARAMETERS = "fscan_parameters"
 _POSITIONERS = ("positioners", "positioners_start", "start_positioners")  # the last two before the scan
+_READ = re.compile(r"_(cen|trig|pos|enc|raw)")
 _MOST_MOTORS = 200
 _ENTRY = re.compile(r"^(?:.*_)?(\d+)\.(\d+)$")  # 3.1 in a data set, sample_0001_3.1 in a collection
 
@@ -161,8 +162,12 @@ def _is_mca(file: Any, path: str) -> bool:
 def _motor(file: Any, scan: str, name: str, points: int) -> tuple[NDArray[np.float64] | None, float | None]:
     """Return a motor's position at each point, if the file has it, and µm per its unit, if known."""
     positions, factor = None, None
+    # What continuous scans read of a motor has its name with more behind it.
+    more = [f"/{scan}/measurement/{child}"
+            for child in hdf5_file.children(hdf5_file.group_at(file, f"/{scan}/measurement"))
+            if child.startswith(f"{name}_") and _READ.search(child)]  # fmt: skip
     for path in (f"/{scan}/measurement/{name}", f"/{scan}/instrument/{name}/value",
-                 *(f"/{scan}/instrument/{folder}/{name}" for folder in _POSITIONERS)):  # fmt: skip
+                 *more, *(f"/{scan}/instrument/{folder}/{name}" for folder in _POSITIONERS)):  # fmt: skip
         dataset = hdf5_file.dataset_at(file, path)
         if dataset is None or dataset.dtype.kind not in "uif":
             continue
