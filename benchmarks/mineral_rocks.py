@@ -85,7 +85,9 @@ def score(made: RockMap, labels: LabelMap, auto: bool, seconds: float = 0.0) -> 
         pure=_mean(right[known]),
         strict=_mean((right & short)[known]),
         all=_mean(np.where(strange[main], excused, right)),
-        modes=_mode_error(made, labels, auto),
+        modes=_mode_error(
+            made, labels, auto, {name for name, each in zip(made.names, strange, strict=True) if each}
+        ),
         strangers=_mean(excused[made.pure & (strange & told)[main]]),
         alike=_mean(excused[made.pure & (strange & ~told)[main]]),
         lost=_mean(unknown[known]),
@@ -104,15 +106,15 @@ def calibration_error(confidence: NDArray[np.floating], right: NDArray[np.bool_]
     return float(np.abs(gap).sum() / max(pixels.sum(), 1))
 
 
-def _mode_error(made: RockMap, labels: LabelMap, auto: bool) -> float:
+def _mode_error(made: RockMap, labels: LabelMap, auto: bool, strangers: set[str]) -> float:
     """Return the mean error in points; a group's area goes to its true members, in equal parts."""
     modes = made.fractions.mean(axis=(0, 1), dtype=float)
-    true = {name: mode for name, mode in zip(made.names, modes, strict=True) if name not in made.strangers}
+    true = {name: mode for name, mode in zip(made.names, modes, strict=True) if name not in strangers}
     true["unknown"] = 1 - sum(true.values())
     found = dict.fromkeys(true, 0.0)
     for name, share in labels.shares().items():
         members = [each for each in members_of(name) if each in true]
-        if not members and auto and set(members_of(name)) & set(made.strangers):
+        if not members and auto and set(members_of(name)) & strangers:
             members = ["unknown"]
         for each in members:
             found[each] += share / len(members)

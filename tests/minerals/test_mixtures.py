@@ -62,6 +62,17 @@ def test_a_stranger_within_a_class_is_an_end_of_its_own_and_pixels_hold_what_the
     assert mixed.misfit.max() < 8
 
 
+def test_pixels_of_a_phase_vary_as_counts_do_and_those_of_fine_grains_more():
+    parts = np.full((24, 24), 0.6)
+    parts[:, 12:] += 0.1 * np.random.default_rng(4).standard_normal((24, 12))
+    mean = 20 * (parts[..., None] * SHAPES[0] + (1 - parts[..., None]) * SHAPES[1]).clip(0)
+    binned = binned_map(np.random.default_rng(3).poisson(mean))
+    ends, places = learn_ends(binned, np.repeat([[0, 1]], 12, axis=1).repeat(24, axis=0))
+    even, varied = ([end.variation for end in ends if end.column == column] for column in (0, 1))
+    assert np.abs(even).max() < 0.002
+    assert np.mean(varied) > 0.005
+
+
 def test_neighbours_count_where_there_are_grains_only():
     scores = np.full((400, 2), 6.0, dtype=np.float32)
     held = np.ones((20, 20), dtype=bool)

@@ -22,7 +22,9 @@ def seen(scatter, first):
 def expected(*spectra):
     """What is expected of as many minerals, equally bright."""
     lines, continuum = (np.array(part) for part in zip(*spectra, strict=True))
-    names = ["olivine", "serpentine", "orthopyroxene", "talc"][: len(spectra)]
+    names = ["olivine", "serpentine", "orthopyroxene", "talc"]
+    names += [each.name for each in load_library() if each.name not in names]
+    names = names[: len(spectra)]
     minerals = select_minerals(load_library(), names)
     bright = np.full(len(names), 1e4)
     templates = Templates(lines, continuum, np.arange(len(names)), minerals, BINS, bright)
@@ -79,3 +81,37 @@ def test_minerals_that_differ_by_less_than_models_do_share_a_name_whatever_a_spe
         name = named(known, sum(seen(scatter, 1.0)) * ripple)
         assert name.minerals == (0, 1), scatter
         assert name.probability > 0.9
+
+
+def test_a_trace_does_not_keep_a_mineral_from_being_compared():
+    """Kyanite's half a per cent of iron is a tenth of its counts: minerals of iron stood before it."""
+    trace = np.exp(-0.5 * ((BINS.energies - 3.7) / 0.1) ** 2)
+    trace /= trace.sum()
+
+    def with_trace(share, scatter, first):
+        lines, continuum = seen(scatter, first)
+        return (1 - share) * lines + share * trace, (1 - share) * continuum
+
+    true = seen(0.5, 1.0)
+    others = [with_trace(0.08, 0.5, first) for first in np.linspace(1.15, 1.6, 30)]
+    known = expected(true, *others)
+    candidates = Candidates(31, [(1,)], np.zeros(31), np.zeros(31, dtype=bool), 30.0, 0.7, True)
+    measured = sum(with_trace(0.08, 0.5, 1.0))
+    (name,) = name_ends([End(0, 100, 1e5 * measured)], [Comparison(known)], candidates, np.log(0.1))
+    assert name.best == 0
+
+
+def test_a_mixture_that_is_the_same_in_all_pixels_is_doubted():
+    """Alite of a clinker is, by its lines, calcite with quartz: at 1.00."""
+    known = expected(seen(0.15, 4.0), seen(0.15, 0.1))
+    candidates = Candidates(2, [(0,)], np.zeros(2), np.ones(2, dtype=bool), 12.0, 0.25)
+    mixed = [part * sum(seen(0.15, 4.0)) + (1 - part) * sum(seen(0.15, 0.1)) for part in (0.7, 0.4)]
+
+    def probabilities(variation):
+        ends = [End(0, 100, 1e5 * each, variation) for each in mixed]
+        names = name_ends(ends, [Comparison(known)] * 2, candidates, np.log(0.1), blend=True)
+        assert all(len(name.parts) == 2 for name in names)
+        return [name.probability for name in names]
+
+    assert min(probabilities(0.01)) > 0.9
+    assert max(probabilities(0.0005)) < 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -38,6 +39,9 @@ class End:
     column: int  # the class that these pixels seemed to be
     size: int  # how many they are
     counts: NDArray[np.float64]  # (B,) their counts together
+    # Of the shapes of their spectra beyond counting: the sum over bins of a share's variance over the share;
+    # 0.002 where the areas of two minerals differ by 3 % from pixel to pixel. NaN where it is not known.
+    variation: float = math.nan
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -99,21 +103,44 @@ def learn_ends(
     first = np.cumsum([0, *(_number(cuts[column]) for column in classes.tolist())])
     start = dict(zip(classes.tolist(), first.tolist(), strict=False))
     sums = np.zeros((int(first[-1]), binned.bins.size))
+    squares = np.zeros_like(sums)
     places = np.full(winner.shape, -1, dtype=np.int16)
     for column, counts, around, rows in _class_pixels(binned, winner, inner, progress):
         cut = cuts[column]
         part = start[column] + (cut.parts(around) if cut else np.zeros(len(counts), dtype=np.intp))
         places[rows][inner[rows] == column] = part
         for each in np.unique(part):
-            sums[each] += counts[part == each].sum(axis=0, dtype=np.float64)
+            own = counts[part == each].astype(np.float64)
+            sums[each] += own.sum(axis=0)
+            squares[each] += (own**2 / np.maximum(own.sum(axis=1, keepdims=True), 1)).sum(axis=0)
     sizes = np.bincount(places[places >= 0], minlength=sums.shape[0])
     columns = np.repeat(classes, np.diff(first))
     order = [each for each in np.argsort(-sizes, kind="stable").tolist() if sizes[each]]
-    ends = [End(int(columns[each]), int(sizes[each]), sums[each]) for each in order]
+    ends = [
+        End(
+            int(columns[each]),
+            int(sizes[each]),
+            sums[each],
+            _variation(sums[each], squares[each], sizes[each]),
+        )
+        for each in order
+    ]
     kept = _without_boundaries(ends, int((winner >= 0).sum()))
     number_of = np.full(sums.shape[0] + 1, -1, dtype=np.int16)
     number_of[[order[each] for each in kept]] = np.arange(len(kept))
     return tuple(ends[each] for each in kept), number_of[places]
+
+
+def _variation(sums: NDArray[np.float64], squares: NDArray[np.float64], pixels: int) -> float:
+    """Return what shapes vary more than counts do; ``squares`` (B,) are of their counts over their totals."""
+    total = float(sums.sum())
+    seen = sums > _LEAST_MEAN * pixels
+    if pixels < _LEAST_PIXELS or np.count_nonzero(seen) < 2:
+        return math.nan
+    shares = sums[seen] / total
+    # Counting alone gives each of the pixels but one the variance share × (1 - share).
+    excess = (squares[seen] / shares).sum() - total * shares.sum() - (pixels - 1) * (1 - shares).sum()
+    return float(excess / (total * (pixels - 1) / pixels))
 
 
 def _inner(winner: NDArray[np.integer], totals: NDArray[np.float32]) -> NDArray[np.intp]:

@@ -33,6 +33,7 @@ _ONE_LOOK = 0.3  # squared distance of the roots of two spectra of sum 1
 _LEAST_FOR_DOSE = 3
 _LEAST_FOR_USUAL = 3
 _EVEN_MIXTURE, _VARIED = 0.45, 0.08  # its probability at most; differences of areas that a phase has not
+_LEAST_VARIATION = 0.002  # of the pixels of a mixture
 _DOSE_SPREAD = 0.1  # of the logarithm of an end's counts
 _MOST_FOR_BRIGHTNESS = 25.0
 _MOST_PARTS = 4  # of a mixture
@@ -144,6 +145,7 @@ def _compare(
     distance = rough_distances(end.counts / end.counts.sum(), expected)
     nearest = np.argsort(distance)[:_NEAREST]
     mean = Mean.of(end.counts, counts, end.mean.sum() / math.exp(dose), expected, nearest)
+    distance = mean.distances(expected, _PRUNED_AT, _PRUNED_ERROR)
     # What the pixels seemed to be is always compared.
     distance[np.isin(templates.owner, candidates.classes[end.column])] *= 0.5
     points = _likely(distance, templates.owner, listed)
@@ -238,7 +240,7 @@ def _decide_together(
             dose = float(np.nanmedian(bright))
             spread = max(_DOSE_SPREAD, 2 * float(np.nanmedian(np.abs(bright - dose))))
     if not candidates.chosen:
-        names = _without_even_mixtures(_groups_of_one_map(names, [end.size for end in ends]))
+        names = _without_even_mixtures(_groups_of_one_map(names, [end.size for end in ends]), ends)
     return _of_one_map(names)
 
 
@@ -269,14 +271,25 @@ def _is_rock(names: Sequence[Name], candidates: Candidates) -> bool:
     return candidates.chosen or len(common) > 1
 
 
-def _without_even_mixtures(names: tuple[Name, ...]) -> tuple[Name, ...]:
-    """Doubt mixtures whose parts are the same throughout the map: a glass or an unlisted phase may be so."""
+def _without_even_mixtures(names: tuple[Name, ...], ends: Sequence[End]) -> tuple[Name, ...]:
+    """Doubt mixtures whose parts are the same throughout the map, or in all pixels of such a mixture.
+
+    A glass or a phase that no list holds is even; what is of grains finer than the pixels varies.
+    """
+    kinds = [frozenset(members for members, _ in name.parts) for name in names]
+    varied = {}
+    for kind in set(kinds):
+        own = [end for end, each in zip(ends, kinds, strict=True) if each == kind]
+        own = [end for end in own if math.isfinite(end.variation)]
+        sizes = [end.size for end in own]
+        varied[kind] = np.average([end.variation for end in own], weights=sizes) if own else math.inf
     mixed = [dict(name.parts) for name in names]
     every = sorted({members for parts in mixed for members in parts})
     areas = np.array([[parts.get(members, 0.0) for members in every] for parts in mixed])
     return tuple(
         replace(name, probability=min(name.probability, _EVEN_MIXTURE))
-        if name.parts and np.abs(areas - areas[place]).max() < _VARIED
+        if name.parts
+        and (np.abs(areas - areas[place]).max() < _VARIED or varied[kinds[place]] < _LEAST_VARIATION)
         else name
         for place, name in enumerate(names)
     )
