@@ -67,7 +67,7 @@ def test_pixels_of_a_phase_vary_as_counts_do_and_those_of_fine_grains_more():
     parts[:, 12:] += 0.1 * np.random.default_rng(4).standard_normal((24, 12))
     mean = 20 * (parts[..., None] * SHAPES[0] + (1 - parts[..., None]) * SHAPES[1]).clip(0)
     binned = binned_map(np.random.default_rng(3).poisson(mean))
-    ends, places = learn_ends(binned, np.repeat([[0, 1]], 12, axis=1).repeat(24, axis=0))
+    ends, _ = learn_ends(binned, np.repeat([[0, 1]], 12, axis=1).repeat(24, axis=0))
     even, varied = ([end.variation for end in ends if end.column == column] for column in (0, 1))
     assert np.abs(even).max() < 0.002
     assert np.mean(varied) > 0.005

@@ -70,6 +70,13 @@ def test_what_lies_in_no_grain_is_a_mixture_only_where_no_single_mineral_explain
     # Without grains the mixture of common minerals comes first.
     (fine,) = name_ends(ends[:1], [Comparison(known)], candidates, np.log(0.1), blend=True)
     assert fine.minerals != (3,)
+    # Nor do grains finer than the pixels make all of them alike.
+    even = [End(0, 100, ends[0].counts, variation) for variation in (0.0005, 0.02)]
+    one, other = (
+        name_ends([end], [Comparison(known)], candidates, np.log(0.1), blend=True)[0] for end in even
+    )
+    assert one.minerals == (3,)
+    assert len(other.parts) == len(fine.parts) > 1
 
 
 def test_minerals_that_differ_by_less_than_models_do_share_a_name_whatever_a_spectrum_prefers():

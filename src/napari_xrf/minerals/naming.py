@@ -231,7 +231,9 @@ def _decide_together(
             blend_totals = np.array([blend.total(known) for blend in table.blends])
             blends = np.array([blend.score for blend in table.blends]) / table.scale
             blends += _darkness(np.log(seen / blend_totals), dose, spread)
-            name = _or_blend(name, table, scores, blends, known, blending, usual, settled)
+            # Grains finer than the pixels vary from one to the next: what is even is a mineral if one fits.
+            if candidates.chosen or not name.minerals or not end.variation < _LEAST_VARIATION:
+                name = _or_blend(name, table, scores, blends, known, blending, usual, settled)
             settled.update(name.minerals, *(members for members, _ in name.parts))
             named.append(name)
             bright[place] = np.log(seen / totals[name.point]) if name.point >= 0 else np.nan
