@@ -97,17 +97,18 @@ class Mean:
         continuum = np.minimum(known.continuum[nearest].mean(axis=0), likely)
         return cls(shares, counts, traces.T @ traces, likely, continuum)
 
-    def distances(self, expected: Expected, counts: float, error: float) -> NDArray[np.float64]:
+    def distances(self, expected: Expected) -> NDArray[np.float64]:
         """Return (T,) how far it is from expected spectra, roughly: all have its own errors.
 
-        Traces of any element are free: half a per cent of iron is a tenth of what kyanite shines. Besides,
-        bins of so many counts have this relative error.
+        Traces of any element are free: half a per cent of iron is a tenth of what kyanite shines.
         """
         from scipy.linalg import cholesky, solve_triangular
 
         templates = expected.templates
         covariance = self.errors + CONTINUUM_SPREAD**2 * np.outer(self.continuum, self.continuum)
-        covariance[np.diag_indices(self.likely.size)] += self.likely / counts + (error * self.likely) ** 2
+        covariance[np.diag_indices(self.likely.size)] += (
+            self.likely / _PRUNED_AT + (_PRUNED_ERROR * self.likely) ** 2
+        )
         root = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
         apart = self.shares - mixed_floor(templates.lines + templates.continuum)
         return np.asarray((solve_triangular(root, apart.T, lower=True, check_finite=False) ** 2).sum(axis=0))

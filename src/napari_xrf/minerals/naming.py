@@ -145,7 +145,7 @@ def _compare(
     distance = rough_distances(end.counts / end.counts.sum(), expected)
     nearest = np.argsort(distance)[:_NEAREST]
     mean = Mean.of(end.counts, counts, end.mean.sum() / math.exp(dose), expected, nearest)
-    distance = mean.distances(expected, _PRUNED_AT, _PRUNED_ERROR)
+    distance = mean.distances(expected)
     # What the pixels seemed to be is always compared.
     distance[np.isin(templates.owner, candidates.classes[end.column])] *= 0.5
     points = _likely(distance, templates.owner, listed)
