@@ -13,7 +13,8 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,14 @@ def main() -> None:
     parser.add_argument("--file", type=Path, help="a map to open instead of a synthetic one")
     parser.add_argument("--side", type=int, default=500, help="pixels of a side of the synthetic map")
     parser.add_argument("--channels", type=int, default=4096)
+    parser.add_argument("--scatter", action="store_true", help="only scatter plots of a million pixels")
     given = parser.parse_args()
+    if given.scatter:
+        walk(SCATTER)
+        return
     with tempfile.TemporaryDirectory() as folder:
         path = given.file or write_map(Path(folder) / "large.h5", given.side, given.channels)
-        walk(path)
+        walk({**stages_of(path), **SCATTER})
 
 
 def write_map(path: Path, side: int, channels: int) -> Path:
@@ -93,30 +98,34 @@ def write_map(path: Path, side: int, channels: int) -> Path:
     return path
 
 
-def walk(path: Path) -> None:
-    """Open the map and work on it."""
+def walk(stages: Mapping[str, Callable[[Any], None]]) -> None:
+    """Do stages in a window."""
     viewer = napari.Viewer()
     viewer.window.resize(1366, 768)
     heart = Heart(viewer.window._qt_viewer.canvas._scene_canvas)
     let_pass(2)
     heart.read()
-    stages: dict[str, Callable[[], None]] = {
-        "napari's own image": lambda: show_image(viewer),
-        "a dock": lambda: open_dock(viewer),
-        "opening": lambda: open_map(viewer, path),
-        "stepping": lambda: step(viewer),
-        "drawing a region": lambda: drag_region(viewer),
-        "an energy window": lambda: drag_window(viewer),
-        "mapping elements": lambda: map_elements(viewer),
-    }
     for name, stage in stages.items():
         began, processor = time.perf_counter(), time.process_time()
-        in_event_loop(stage)
+        in_event_loop(partial(stage, viewer))
         used = time.process_time() - processor
         taken = f"{time.perf_counter() - began:6.1f} s ({used:5.1f} s of processor)"
         gaps = ", ".join(f"{what} {value:.0f} ms" for what, value in heart.read().items())
         print(f"{name:18s} {taken}; longest gap: {gaps}", flush=True)
     viewer.close()
+
+
+def stages_of(path: Path) -> dict[str, Callable[[Any], None]]:
+    """Return the stages of opening a map and working on it, in their order."""
+    return {
+        "napari's own image": show_image,
+        "a dock": open_dock,
+        "opening": lambda viewer: open_map(viewer, path),
+        "stepping": step,
+        "drawing a region": drag_region,
+        "an energy window": drag_window,
+        "mapping elements": map_elements,
+    }
 
 
 def show_image(viewer: Any) -> None:
@@ -186,6 +195,48 @@ def map_elements(viewer: Any) -> None:
     dock.run.click()
     until(lambda: dock.job_bar.job is None)
     let_pass(1)
+
+
+def add_million(viewer: Any) -> None:
+    """Add two maps of a million pixels, and napari's first labels, for which it takes a second."""
+    generator = np.random.default_rng(0)
+    for name in ("Fe K", "Ca K"):
+        viewer.add_image(generator.gamma(2.0, 50.0, (1000, 1000)), name=name, metadata={"xrf_family": name})
+    viewer.add_labels(np.ones((1000, 1000), dtype=np.uint8), colormap={1: "red", None: "black"})
+    let_pass(1)
+
+
+def plot_million(viewer: Any) -> None:
+    """Plot them against each other."""
+    dock = viewer.window.add_plugin_dock_widget("napari-xrf", "Scatter")[1]
+    until(lambda: dock.plot.plot.getAxis("left").labelText)
+    let_pass(0.5)
+
+
+def loop_million(viewer: Any) -> None:
+    """Draw two loops of a hundred corners, each around a third of the pixels."""
+    dock = viewer.window.add_plugin_dock_widget("napari-xrf", "Scatter")[1]
+    angle = np.linspace(0, 2 * np.pi, 100)
+    for center in (80.0, 120.0):
+        dock.plot.lassoed.emit(center + 60.0 * np.stack([np.cos(angle), np.sin(angle)], axis=1))
+        until(lambda: dock.job_bar.job is None)
+        let_pass(0.5)
+
+
+def correlate_million(viewer: Any) -> None:
+    """Correlate the maps."""
+    dock = viewer.window.add_plugin_dock_widget("napari-xrf", "Scatter")[1]
+    dock.matrix.click()
+    until(lambda: dock.job_bar.job is None)
+    let_pass(0.5)
+
+
+SCATTER: dict[str, Callable[[Any], None]] = {
+    "maps of 10⁶ pixels": add_million,
+    "a scatter plot": plot_million,
+    "loops in it": loop_million,
+    "correlations": correlate_million,
+}
 
 
 def spectrum_dock(viewer: Any) -> Any:

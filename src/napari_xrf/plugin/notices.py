@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from napari_xrf.core.errors import Cancelled, XrfError
 
+_MS_TO_READ_A_LETTER = 100
 _LINE = 38  # letters that a notification shows
 _log = logging.getLogger("napari_xrf")
 
@@ -50,7 +51,7 @@ def warn(message: str) -> None:
 
 
 def _open_out() -> None:
-    """Show the last notification whole, until it is closed: napari shows a line of it, for four seconds."""
+    """Show the last notification whole, as long as reading takes: napari shows a line, for four seconds."""
     dialogs = sys.modules.get("napari._qt.dialogs.qt_notification")
     if dialogs is None:  # no window
         return
@@ -59,6 +60,9 @@ def _open_out() -> None:
     def open_out() -> None:
         shown = dialogs.NapariQtNotification._instances
         if shown and len(shown[-1].message.text()) > _LINE and not shown[-1].property("expanded"):
-            shown[-1].toggle_expansion()
+            shown[-1].expand()
+            shown[-1].timer.setInterval(_MS_TO_READ_A_LETTER * len(shown[-1].message.text()))
+            if shown[-1].timer.isActive():
+                shown[-1].timer.start()
 
     ensure_main_thread(open_out)()  # from a worker's thread, after what shows it

@@ -91,8 +91,9 @@ def read_layers(
         return made_by(element_map_layers(io.read_element_maps(path)), "maps", _reading(path))
     options: dict[str, Any] = {} if dataset is None else {"dataset": dataset, "energy_axis": energy_axis}
     cube = io.read(path, **options)
-    if cube.provenance.warnings:  # as one notification; the Spectrum dock says it whole
-        warn(f"{path.name}: {' '.join(cube.provenance.warnings)}")
+    if cube.provenance.warnings:  # as one notification; the Spectrum dock says all
+        first, *others = cube.provenance.warnings
+        warn(f"{path.name}: {first}{f' ({len(others)} more in the Spectrum dock)' if others else ''}")
     if cube.provenance.layout != OWN_LAYOUT and layer_name(path):
         # Names inside files are often all the same, "Map data"; two open maps must be told apart.
         cube = replace(cube, name=layer_name(path))

@@ -138,11 +138,12 @@ def _settle() -> None:
     """Spare the window the long waits of its first layers; each is paid once, and not by the user.
 
     Python's collector walks all that is loaded, 0.2 s, whenever a layer's thousands of objects are new: what
-    is there before is left out from then on. A thread draws the first regions, for which napari compiles.
+    is there before is left out from then on. A thread makes the first
+    regions and labels, for which napari compiles.
     """
     if len(_settled) < _LOADED_BY_THEN:
         gc.freeze()
-        _settled.append(Thread(target=_prepare_regions, daemon=True))
+        _settled.append(Thread(target=_prepare_drawing, daemon=True))
         if len(_settled) == _LOADED_BY_THEN:
             _settled[-1].start()
 
@@ -153,15 +154,16 @@ def _thaw(event: Any) -> None:
         gc.unfreeze()
 
 
-def _prepare_regions() -> None:
-    """Draw one region of each kind, unseen: napari compiles for each, 16 s after an installation."""
-    from napari.layers import Shapes
+def _prepare_drawing() -> None:
+    """Draw a region of each kind and a label, unseen: napari compiles, for 16 s after an installation."""
+    from napari.layers import Labels, Shapes
 
     drawn = Shapes(ndim=2)
     corners = np.array([[0.0, 0.0], [9.0, 0.0], [9.0, 9.0], [6.0, 3.0]])  # a dent is compiled for, too
     drawn.add_rectangles(corners[[0, 2]])
     drawn.add_polygons(corners)
     drawn.add_lines(corners[:2])
+    Labels(np.ones((2, 2), dtype=np.uint8), colormap={1: "red", None: "black"}, features={"index": [0, 1]})
 
 
 # Before the first file is read, and after it, when what reads is loaded too.
