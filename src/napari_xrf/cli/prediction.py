@@ -140,7 +140,10 @@ def write_prediction_files(
 
     description, folder = prediction.description, output_folder(output)
     prediction = _with_threshold(prediction, threshold)
-    for note in prediction.notes:
+    notes = prediction.notes
+    if description.task == "minerals" and description.conditions:
+        notes += (f"names are not checked by their lines here; minerals --method {description.name} does",)
+    for note in notes:
         console.say(note)
     files = [folder / "predictions.h5"]
     write_prediction(files[0], prediction, progress=console.progress)
@@ -150,7 +153,7 @@ def write_prediction_files(
         "task": description.task,
         "outputs": outputs,
         "shape": list(prediction.map_shape),
-        "notes": list(prediction.notes),
+        "notes": list(notes),
     }
     if prediction.unknown is not None:
         from napari_xrf.learning.prediction_views import label_map_of

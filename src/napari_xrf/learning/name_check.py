@@ -64,6 +64,8 @@ def checked_names(
 ) -> tuple[Prediction, tuple[str, ...]]:
     """Return a prediction whose names are doubted as far as their lines speak against them, and notes.
 
+    The probabilities are changed in place.
+
     Parameters
     ----------
     told
@@ -107,9 +109,12 @@ def checked_names(
                 f"{entry.name} was doubted: {check.family} is {check.measured:.1%} of its counts, "
                 f"and {check.expected:.1%} would be expected"
             )
-    probability = told.probability * factors
-    unknown = told.unknown + (told.probability - probability).sum(axis=-1)
-    return replace(told, probability=probability, unknown=unknown), tuple(notes)
+    probability, unknown = told.probability, told.unknown.copy()
+    for band in told.bands():  # in place: of a large map they may lie in a scratch file
+        before = probability[band]
+        unknown[band] += (before * (1 - factors)).sum(axis=-1)
+        probability[band] = before * factors
+    return replace(told, unknown=unknown), tuple(notes)
 
 
 def _unlisted(expected: Expected, rows: NDArray[np.intp], nearest: int) -> float:
