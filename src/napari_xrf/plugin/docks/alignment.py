@@ -56,7 +56,10 @@ class AlignmentDock(Dock):
         self.lay_out(
             row(QLabel("Picture"), self.picture),
             row(QLabel("Map"), self.maps),
-            wrapped("Two pairs turn and scale, three stretch too; from four on, errors are told."),
+            wrapped(
+                "Click the same places on both, in one order. Two pairs turn and scale, three stretch too; "
+                "from four on, the table tells how far off each is."
+            ),
             row(self.mark_picture, self.mark_map, None),
             (self.table, 1),
             row(self.run, self.undo, self.resample, None),

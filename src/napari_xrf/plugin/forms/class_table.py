@@ -29,7 +29,9 @@ class ClassTable(Table):
 
     def __init__(self, dock: Dock, labels: LabelsChoice) -> None:
         heads = ("", "Mineral", "Area %", "Weight %", "mm²", "Pixels", "Conf.")
-        super().__init__(heads, _HINT, stretched=1, height=120)
+        super().__init__(
+            heads, _HINT, stretched=1, height=120, empty="Classes of the chosen labels stand here"
+        )
         self._labels = labels
         self._order, self._descending = _PIXELS, True
         self._filling = False

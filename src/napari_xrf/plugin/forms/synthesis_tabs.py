@@ -40,7 +40,7 @@ from napari_xrf.synthesis.textures import Texture
 Recipe = Callable[..., Synthetic]
 """Called in a worker thread with ``progress=...``."""
 
-_PEGMATITE = "A pegmatite: veins, zoned grains, inclusions"
+_PEGMATITE = "A pegmatite: veins, zoned grains"
 _CHOSEN = "The ticked minerals in equal parts"
 _TABLE, _WEIGHTS = "Table (*.csv)", "Weights (*.safetensors)"
 _PICTURES = "Pictures (*.png *.jpg *.jpeg *.tif *.tiff *.bmp *.webp);;All files (*)"
