@@ -1,7 +1,7 @@
 """Elements found in pure substances by the independent code, as counts rise: no false one at any dose.
 
     python -m benchmarks.elements_of_pure_substances [FORMULA ...] [--doses 1e5,1e6,2e7] [--folder CASES]
-        [--anywhere SEED]
+        [--anywhere SEED [--electrons]]
 
 Each substance on the nominal M4 Tornado, whose excitation is stated, with errors of the axis and pile-up
 drawn for each; or on instruments drawn from a seed, tubes and electrons. *Lost*: found at a lower dose and
@@ -28,12 +28,15 @@ SUBSTANCES = (
 )  # fmt: skip
 
 
-def draw_case(formula: str, dose: float, folder: Path | None, anywhere: int | None) -> Case:
+def draw_case(
+    formula: str, dose: float, folder: Path | None, anywhere: int | None, electrons: bool | None = None
+) -> Case:
     """Return a substance at a dose, on the M4 or on an instrument drawn from a seed and its name."""
     own = SUBSTANCES.index(formula) if formula in SUBSTANCES else zlib.crc32(formula.encode())
     if anywhere is None:
         return stored_case(own, folder, dose, formula)
-    return make_case(1000 * anywhere + own % 1000, dose, formula, mixed_fractions({formula: 100.0}))
+    fractions = mixed_fractions({formula: 100.0})
+    return make_case(1000 * anywhere + own % 1000, dose, formula, fractions, electrons)
 
 
 def main() -> None:
@@ -42,6 +45,7 @@ def main() -> None:
     parser.add_argument("--doses", default="1e5,1e6,2e7")
     parser.add_argument("--folder", type=Path, help="where the spectra are kept")
     parser.add_argument("--anywhere", type=int, help="seed of random instruments")
+    parser.add_argument("--electrons", action="store_true", help="of these, electrons only")
     options = parser.parse_args()
     doses = [float(dose) for dose in options.doses.split(",")]
     scores: dict[float, list[Score]] = defaultdict(list)
@@ -49,7 +53,7 @@ def main() -> None:
     for formula in options.formulas or SUBSTANCES:
         before: set[str] = set()
         for dose in doses:
-            case = draw_case(formula, dose, options.folder, options.anywhere)
+            case = draw_case(formula, dose, options.folder, options.anywhere, options.electrons or None)
             score = score_case(case)
             found = {one.element for one in score.true}
             gone = sorted(before - found)

@@ -114,15 +114,23 @@ def stored_case(seed: int, folder: Path | None, dose: float | None = None, formu
 
 
 def make_case(
-    seed: int, dose: float | None = None, formula: str = "", fractions: dict[str, float] | None = None
+    seed: int,
+    dose: float | None = None,
+    formula: str = "",
+    fractions: dict[str, float] | None = None,
+    electrons: bool | None = None,
 ) -> Case:
-    """Draw a sample, or take one by name and fractions, on a random instrument, or a formula on an M4."""
+    """Draw a sample, or take one by name and fractions, on a random instrument, or a formula on an M4.
+
+    Three of ten random instruments have electrons, unless that is stated.
+    """
     generator = np.random.default_rng([seed, 9])
     kind = formula or str(generator.choice(list(_SAMPLES)))
     pure = bool(formula) and fractions is None
     if fractions is None:
         fractions = mixed_fractions({formula: 100.0}) if formula else _SAMPLES[kind](generator)
-    electrons = generator.random() < 0.3 and not pure
+    drawn = generator.random() < 0.3
+    electrons = (drawn if electrons is None else electrons) and not pure
     preset = _electron_preset(generator) if electrons else _tube_preset(generator)
     preset = read_preset("m4-tornado") if pure else preset
     elements, light = stopped_light(preset, fractions)

@@ -109,3 +109,13 @@ def test_a_sem_map_some_electronvolts_off():
     assert found.refined
     # Its peaks, Si to Fe, stand 5 eV above their lines on the file's axis.
     assert -20 < dict(found.shifts_ev)[6.4] < -2
+
+
+def test_the_only_strong_peak_of_a_metal_lies_on_its_line():
+    pytest.importorskip("fisx")
+    from benchmarks.elements_of_pure_substances import draw_case
+
+    case = draw_case("Al", 2e7, None, 7, electrons=True)
+    found = calibrate(case.counts, case.energy, excitation=case.excitation)
+    channel = case.right.channel(1.487)
+    assert abs(float(found.energy.energy(channel) - case.right.energy(channel))) < 0.006

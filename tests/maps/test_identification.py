@@ -58,6 +58,17 @@ def test_overlapping_lines_go_to_the_right_element(families, shares, there, abse
     assert not absent & set(found)
 
 
+def test_a_small_peak_of_a_rock_is_an_element_rather_than_a_reflection():
+    families = ("Al K", "Si K", "K K", "Ca K", "Ti K", "Mn K", "Fe K", "Sr K", "Cu K")
+    shares = np.array([3, 10, 6, 8, 1, 0.6, 20, 0.5, 0.1])
+    simulated = simulate_map(
+        (1, 1), 4e5, np.random.default_rng(1), families=families, shares=shares, axis=AXIS, patchy=False
+    )
+    assert {one.element for one in find_elements(simulated.cube)} == {
+        family.split()[0] for family in families
+    }
+
+
 def test_an_element_in_a_single_pixel_is_found():
     simulated = simulate_map(
         (30, 30), 3000, np.random.default_rng(5), families=("Si K", "Ca K", "Fe K"),
@@ -144,6 +155,7 @@ def test_a_probability_follows_its_evidence():
     assert probability_of(replace(seen, odds=600.0)) > likely
     assert probability_of(replace(seen, part=0.001)) < likely
     assert probability_of(replace(seen, prior=-7.0)) < likely
+    assert probability_of(replace(seen, siblings=None)) < likely
     assert probability_of(replace(seen, company=4)) > likely  # a rock holds traces, a sheet of metal seldom
     faint = {"contrast": 0.01, "siblings": 2.0}
     unsound = ({"hidden": True}, {"anode": True}, {"significance": 2.0}, faint, {"odds": 2.0})

@@ -33,7 +33,8 @@ _BROAD_KEV = 0.5  # over which the density of lines is averaged: a match where l
 _NO_LINE = 0.15  # part of the peaks that are no line of a likely element
 _NEAR_OFFSETS, _NEAR_GAINS = np.arange(-0.1, 0.1001, 0.005), np.arange(-0.006, 0.00601, 0.0005)
 _FAR_OFFSETS, _FAR_GAINS = np.arange(-1.05, 0.151, 0.015), np.exp(np.arange(-0.8, 0.8, 0.0025)) - 1
-_TRIED, _JUDGED = 36, 10  # axes whose patterns of lines are fitted, and of which improbable lines are let go
+# Axes whose patterns of lines are fitted, and of which improbable lines are let go.
+_TRIED, _JUDGED, _JUDGED_NEAR, _FEW_PEAKS = 36, 10, 3, 6
 _APART_KEV, _SAME_KEV = 0.02, 0.008
 _USUAL_KEV = 0.12  # how far off files' axes are at most but for rare ones
 # What is asked of axes further off: log-odds below the best near one's at most, part of the peaks explained.
@@ -94,10 +95,13 @@ def likely_axes(
     Lines of the rarest elements count only where ``rarest``: among so many, chance matches are more.
     """
     search = _AxisSearch(spectrum, setting, peaks[:_PEAKS], _families(setting, listed, rarest))
-    coarse = search.best_of(_NEAR_OFFSETS, _NEAR_GAINS, _TRIED // 3)
-    coarse += search.best_of(_FAR_OFFSETS, _FAR_GAINS, _TRIED)
-    roughly = sorted((search.straightened(axis) for axis in coarse), key=lambda axis: -axis.score)[:_JUDGED]
-    judged = sorted((search.scored(axis) for axis in roughly), key=lambda axis: -axis.score)
+    grids = (_NEAR_OFFSETS, _NEAR_GAINS, _TRIED // 3), (_FAR_OFFSETS, _FAR_GAINS, _TRIED)
+    roughly = [[search.straightened(axis) for axis in search.best_of(*grid)] for grid in grids]
+    chosen = sorted((*roughly[0], *roughly[1]), key=lambda axis: -axis.score)[:_JUDGED]
+    if len(peaks) <= _FEW_PEAKS:  # many far axes explain them all, and crowd out the near ones
+        best_near = sorted(roughly[0], key=lambda axis: -axis.score)[:_JUDGED_NEAR]
+        chosen += [axis for axis in best_near if axis not in chosen]
+    judged = sorted((search.scored(axis) for axis in chosen), key=lambda axis: -axis.score)
     stated = search.scored(Axis(0.0, 0.0))
     near = [axis for axis in judged if not axis.apart(stated, _USUAL_KEV)]
     best = max((*near, stated), key=lambda axis: axis.score)
@@ -117,7 +121,7 @@ def likely_axes(
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Family:
     """Peaks of a family: keV, share of its photons, and how uncertain their place is."""
 
@@ -206,7 +210,12 @@ class _AxisSearch:
             if scores[best] < score:
                 break
             score, kept = scores[best], others[best]
-        return self._with_score(axis, near, rows, kept)
+        found, used = self._with_score(axis, near, rows, kept), [near[k] for k in kept]
+        # Lines of those let go may have drawn the axis.
+        moved = self._moved(axis, used) if used else axis
+        near, rows = self._near(moved, 0.0)
+        again = self._with_score(moved, near, rows, [k for k, one in enumerate(near) if one in used])
+        return max(found, again, key=lambda one: one.score)
 
     def _with_score(self, axis: Axis, near: list[_Family], rows: list[Array], kept: list[int]) -> Axis:
         gain = np.array(axis.gain)

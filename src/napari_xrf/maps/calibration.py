@@ -40,7 +40,8 @@ _CLEAR = 5.0  # log-odds of the peaks by which an axis must be better for others
 # A change so large must rest on many peaks, near to their lines, and most of those there are.
 _TOO_FEW_PEAKS = 4  # for a change that is rare in files
 _UNUSUAL_GAIN, _FEW_PEAKS, _LOOSE_EV, _MOST = 0.015, 6, 12.0, 0.75
-_FEWER_PEAKS, _SMALL_SHIFT_KEV, _LOOSEST_EV = 4, 0.04, 15.0  # four peaks allow no more
+# Four peaks allow no more, and must explain a spectrum of electrons.
+_FEWER_PEAKS, _SMALL_SHIFT_KEV, _LOOSEST_EV, _FEW_UNEXPLAINED = 4, 0.04, 15.0, 2.0
 # Signs of a wrong axis: chi-square per group, which is 2.6 at most in measured spectra of usual detectors on
 # their own axis, and peaks narrower than what electron-hole pairs in silicon scatter (117 eV at Mn Kα).
 _UNEXPLAINED, _UNEXPLAINED_MOVED, _MOVED_KEV, _NARROW_EV = 4.0, 3.0, 0.06, 112.0
@@ -486,10 +487,14 @@ def _doubts(
     on = np.isfinite(firm)
     weight = np.sqrt([peak.significance for peak in found])
     few = gain > _UNUSUAL_GAIN and (used < _FEW_PEAKS or matched < _MOST)
+    misfit = explained.best.misfit
     few |= used <= _FEWER_PEAKS and (shift > _SMALL_SHIFT_KEV or quality > _LOOSEST_EV)
+    of_lines = (
+        explained.setting.kind == "electron"
+    )  # of tubes few peaks may be of scatter, which is known less
+    few |= used <= _FEWER_PEAKS and of_lines and misfit > _FEW_UNEXPLAINED
     few |= shift > _MOVED_KEV and weight[on].sum() < _MATCHED * weight.sum()
     few |= shift > _MOVED_KEV and _extrapolated(found, firm) > _EXTRAPOLATED_KEV
-    misfit = explained.best.misfit
     poor = misfit > (_UNEXPLAINED_MOVED if shift > _MOVED_KEV else _UNEXPLAINED)
     poor &= explained.setting.kind != "monochromatic"  # of beams no scatter is modelled but the first
     reasons = {

@@ -17,7 +17,7 @@ NEVER = frozenset(("He", "Ne", "Kr", "Xe", "Rn", "Tc", "Pm", "Po", "At", "Fr", "
 # Natural logarithms of the odds that a sample of rock, ore, metal or glass shows an element, in
 # rough classes.
 _LISTED, _COMMON, _USUAL, _RARE, _VERY_RARE = 0.0, -1.0, -3.5, -7.0, -10.0
-_COMMON_ELEMENTS = frozenset(
+COMMON_ELEMENTS = frozenset(
     ("C", "O", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "K", "Ca", "Ti", "Mn", "Fe")
 )  # fmt: skip
 _USUAL_ELEMENTS = frozenset((
@@ -117,7 +117,7 @@ def ordered_families(element: str, setting: Setting) -> tuple[str, ...]:
 
 def _is_buried(family: str) -> bool:
     line = main_line(*split_family(family))
-    return line is not None and line.shell != "K" and line.energy < _BURIED_KEV
+    return line is not None and line.shell == "L" and line.energy < _BURIED_KEV
 
 
 def known_elements(listed: tuple[str, ...] = (), rarest: bool = False) -> list[tuple[str, float]]:
@@ -131,7 +131,7 @@ def log_odds(element: str, listed: tuple[str, ...] = ()) -> float:
     """Return the prior log-odds of an element: listed by the file, common, usual, rare or very rare."""
     if element in listed:
         return _LISTED
-    if element in _COMMON_ELEMENTS:
+    if element in COMMON_ELEMENTS:
         return _COMMON
     if element in _USUAL_ELEMENTS:
         return _USUAL

@@ -12,7 +12,15 @@ from napari_xrf.maps.joint_fit import Linear
 from napari_xrf.maps.judgement import Evidence, FoundElement, judge, weigh
 from napari_xrf.maps.peaks import without_spikes
 from napari_xrf.maps.setting import Setting, coarse
-from napari_xrf.maps.spectrum_fit import FIRST_STRAY, NEXT_STRAY, Content, Explained, SpectrumFit
+from napari_xrf.maps.spectrum_fit import (
+    ELEMENT_FIRST,
+    FIRST_STRAY,
+    NEXT_STRAY,
+    USUAL_LOG_ODDS,
+    Content,
+    Explained,
+    SpectrumFit,
+)
 from napari_xrf.maps.spectrum_model import Stray, stray_places
 
 Array = NDArray[np.float64]
@@ -21,7 +29,6 @@ _WORTH_TRYING = 2.0  # log-odds at which an element joins the model; the final j
 _LARGEST_MODEL = 60
 _MOST_STRAYS = 12
 _STRAY_CONTRAST = 3.0  # strays stand where lines hold less than this times the continuum
-_USUAL_LOG_ODDS, _ELEMENT_FIRST = -4.0, 15.0
 _BETTER = 0.4  # log-odds that a move must gain
 _REFITS = 40  # of moves in a search
 _REFITS_IN_VAIN = 10  # of the moves that look best, before a search ends
@@ -197,9 +204,9 @@ class _Search:
         own = 0.5 * gains[self.spectrum.stray_start + near] / temper + self.spectrum.stray_odds(
             len(at.content.strays)
         )
-        if self.spectrum.pool[element].log_odds >= _USUAL_LOG_ODDS:
+        if self.spectrum.pool[element].log_odds >= USUAL_LOG_ODDS:
             # At a usual element's line it is that element, unless it is much worse.
-            own -= _ELEMENT_FIRST * (
+            own -= ELEMENT_FIRST * (
                 np.abs(energies[self.stray_top[near]] - energies[top]) < 0.5 * self.fwhm[top]
             )
         best = int(np.argmax(own))
@@ -240,7 +247,8 @@ class _Search:
 
     def improve(self) -> None:
         """Swap, remove and add elements and stray peaks while that makes the content likelier."""
-        self.tried[self.best.content] = self.best
+        self.spectrum.expect_traces(self.best)
+        self.best = self.tried[self.best.content] = self.spectrum.fit(self.best.content, self.best)
         left = _REFITS
         while left > 0:
             self._tell()

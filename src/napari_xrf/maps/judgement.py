@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.maps.candidates import Candidate
+from napari_xrf.maps.candidates import COMMON_ELEMENTS, Candidate
 from napari_xrf.maps.joint_fit import inverse_of
 from napari_xrf.maps.scatter import ANODES
 from napari_xrf.maps.spectrum_fit import Content, Explained, SpectrumFit
@@ -17,7 +17,7 @@ _LEAST_LOG_ODDS = 3.0  # from which an element is reported
 # How often elements that may be reported were there: a logistic function of terms_of, fitted to measured
 # files, what was made of them and spectra of other code by benchmarks/element_probabilities.py. Reflections,
 # surfaces and neighbours make small peaks that no counting error explains, most of all in pure metals.
-_SCALE = (1.72, 0.40, 1.87, 0.24, 0.98, 4.04)
+_SCALE = (3.64, 0.53, 2.88, 0.44, 0.66, 3.37, 1.55, -2.43)
 _ODDS_RANGE, _PART_RANGE, _CONTRAST_RANGE = (1.0, 700.0), (1e-4, 0.1), (0.3, 3.0)
 _SURE_LOG_ODDS, _MUCH_COMPANY = 40.0, 4
 _SMALL_PART = 0.02  # of all counts: such a peak may be a reflection, or of an anode that nobody stated
@@ -32,10 +32,11 @@ _NEAR_FWHM = 3.0
 # Bragg reflections: up to 0.25 % in a pure metal; soft ones are absorbed, hard ones rare. Of electrons,
 # what strays in a chamber excites. Of silicon, the detector's own.
 _DIFFRACTED_PART, _CHAMBER_PART, _DETECTOR_PART = 1.6e-4, 1.5e-4, 2e-4
+_POWDER = 0.5  # of reflections: what rocks, soils and glasses lack of them
 _LEFT_IN_MAPS = 0.1  # of an element's counts, in a fit without deviations
 _DOUBTFUL = 40.0  # log-odds up to which lines in the wrong ratio count
 _WRONG_RATIO = 8.0  # log-odds that they cost
-_SEEN_SIBLINGS = 4.0  # standard errors at which other lines of an element count as seen
+_SEEN_SIBLINGS, _SURE_SIBLINGS = 4.0, 8.0  # standard errors at which other lines count as seen; beyond doubt
 # Reflections: those not told apart, the range they lie in, and how near to a line one passes for it.
 _STRAYS_UNSEEN, _STRAY_RANGE_KEV, _SAME_PLACE_KEV = 0.5, 10.0, 0.04
 _TUBE_OR_SAMPLE = 0.4
@@ -47,7 +48,7 @@ class Evidence:
     """What speaks for and against an element."""
 
     element: str  # symbol
-    odds: float  # log-odds against the best content without it, and no more than its first family gives alone
+    odds: float  # log-odds against the best content without it, and no more than its first family may give
     prior: float  # log-odds before looking
     part: float  # its part of all counts
     # Standard errors by which lines beside its main peak are seen; None where there are none
@@ -58,8 +59,8 @@ class Evidence:
     hidden: bool  # whether it is small beside lines that its peak lies under
     significance: float  # standard errors of its first family
     anode: bool  # whether it may be the tube's
-    # How many other elements the spectrum shows beyond doubt: rocks and soils hold traces of more, sheets of
-    # metal seldom
+    # How many other elements that rocks are made of are beyond doubt: rocks hold traces of more and reflect
+    # little, sheets of metal seldom hold any
     company: int = 0
 
     @property
@@ -119,13 +120,17 @@ def weigh(
     ``spectrum``, ``best``: what was fitted, and the likeliest content. ``moves``: contents near it and their
     gain in log-odds, to first order. ``tried``: contents that were fitted, which tells more.
     """
-    weighed = {}
+    weighed, uncapped = {}, {}
     for position in sorted(best.content.elements):
         own = np.flatnonzero(np.isin(best.index, spectrum.own[position]))
-        odds = _odds(spectrum, best, position, own, moves, tried)
-        weighed[position] = _evidence(spectrum, best, position, own, odds)
-    sure = {position for position, seen in weighed.items() if _beyond_doubt(seen)}
-    return {position: replace(seen, company=len(sure - {position})) for position, seen in weighed.items()}
+        uncapped[position] = _odds(best, position, moves, tried)
+        weighed[position] = _evidence(spectrum, best, position, own, uncapped[position])
+    sure = {position for position, seen in weighed.items() if _is_of_rocks(seen)}
+    for position, seen in weighed.items():
+        in_company = replace(seen, company=len(sure - {position}))
+        cap = _cap(spectrum, best, position, in_company)
+        weighed[position] = replace(in_company, odds=min(uncapped[position], cap))
+    return weighed
 
 
 def judge(spectrum: SpectrumFit, best: Explained, weighed: dict[int, Evidence]) -> tuple[FoundElement, ...]:
@@ -144,8 +149,9 @@ def judge(spectrum: SpectrumFit, best: Explained, weighed: dict[int, Evidence]) 
     return _also_in_maps(spectrum, best, found)
 
 
-def _beyond_doubt(seen: Evidence) -> bool:
-    return not seen.hidden and seen.tested_odds >= _SURE_LOG_ODDS and seen.significance >= _SIGNIFICANT
+def _is_of_rocks(seen: Evidence) -> bool:
+    sure = not seen.hidden and seen.tested_odds >= _SURE_LOG_ODDS and seen.significance >= _SIGNIFICANT
+    return sure and seen.element in COMMON_ELEMENTS
 
 
 def probability_of(seen: Evidence, scale: tuple[float, ...] = _SCALE) -> float:
@@ -187,27 +193,24 @@ def terms_of(seen: Evidence) -> tuple[float, ...]:
         )
     )
     company = min(seen.company, _MUCH_COMPANY) / _MUCH_COMPANY
-    return 1.0, math.log(odds), math.log10(part), seen.prior, math.log(contrast), company
+    beside = min(max(seen.siblings or 0.0, 0.0) / _SURE_SIBLINGS, 1.0)
+    small = math.log10(part)
+    # A part of all counts tells less in a rock.
+    in_rock = company * (small + 2)
+    return 1.0, math.log(odds), small, seen.prior, math.log(contrast), company, beside, in_rock
 
 
 def _odds(
-    spectrum: SpectrumFit,
-    best: Explained,
-    position: int,
-    own: NDArray[np.intp],
-    moves: list[tuple[float, Content]],
-    tried: dict[Content, Explained],
+    best: Explained, position: int, moves: list[tuple[float, Content]], tried: dict[Content, Explained]
 ) -> float:
-    """Return the log-odds of an element, no more than its first family alone gives."""
-    temper = best.misfit
+    """Return the log-odds of an element against the likeliest content without it."""
     against = [gain for gain, content in moves if position not in content.elements and content not in tried]
     against += [
-        other.score(temper) - best.score(temper)
+        other.score(best.misfit) - best.score(best.misfit)
         for content, other in tried.items()
         if position not in content.elements
     ]
-    cap = _first_family(spectrum, best, own[0], temper) + spectrum.element_odds(position)
-    return min(-max(against, default=-700.0), cap)
+    return -max(against, default=-700.0)
 
 
 def _evidence(
@@ -219,7 +222,7 @@ def _evidence(
     reflections = (len(best.content.strays) + _STRAYS_UNSEEN) / _STRAY_RANGE_KEV * _SAME_PLACE_KEV
     contrast, hidden = _prominence(spectrum, best, own)
     error = float(best.fit.errors[own[0]]) * math.sqrt(temper)
-    return Evidence(
+    seen = Evidence(
         one.element,
         odds,
         one.log_odds,
@@ -232,6 +235,7 @@ def _evidence(
         float(best.fit.amplitudes[own[0]]) / max(error, 1e-300),
         _may_be_anode(spectrum, one),
     )
+    return replace(seen, odds=min(odds, _cap(spectrum, best, position, seen)))
 
 
 def _also_in_maps(
@@ -248,21 +252,30 @@ def _also_in_maps(
     )
 
 
-def _first_family(spectrum: SpectrumFit, best: Explained, first: int, temper: float) -> float:
-    """Return the log-odds that the first family alone may give: others may stand in for something else."""
-    top = float(spectrum.energies[int(spectrum.columns[best.index[first]].argmax())])
+def _cap(spectrum: SpectrumFit, best: Explained, position: int, seen: Evidence) -> float:
+    """Return the log-odds that the first family may give: others may stand in for something else.
+
+    Where lines beside the main peak are seen, there would have to be another reflection.
+    """
+    first = int(np.flatnonzero(best.index == spectrum.own[position][0])[0])
+    family, column = str(spectrum.names[best.index[first]]), spectrum.columns[best.index[first]]
+    amplitude = float(best.fit.amplitudes[first])
+    top = float(spectrum.energies[int(column.argmax())])
     error = math.hypot(
-        float(best.fit.errors[first]) * math.sqrt(temper),
-        _strange(spectrum, spectrum.names[best.index[first]], top),
+        amplitude / max(seen.significance, 1e-300), _strange(spectrum, family, top, seen.company)
     )
-    return 0.75 * (float(best.fit.amplitudes[first]) / max(error, 1e-300)) ** 2
+    beside = seen.siblings or 0.0
+    another = min(0.5 * beside**2, -seen.reflections) if beside >= _SIGNIFICANT and not seen.disagree else 0.0
+    odds = 0.75 * (amplitude / max(error, 1e-300)) ** 2 + spectrum.element_odds(position)
+    return odds + another * bool(spectrum.strays)
 
 
-def _strange(spectrum: SpectrumFit, family: str, top: float) -> float:
+def _strange(spectrum: SpectrumFit, family: str, top: float, company: int) -> float:
     """Return one standard deviation of the counts that are not of the sample's element."""
     part = _CHAMBER_PART
     if spectrum.setting.kind != "electron":
         part = _DIFFRACTED_PART * (0.2 if top < 2.6 else 10 ** (-max(top - 8.0, 0.0) / 4.0))
+        part *= 1 - _POWDER * min(company, _MUCH_COMPANY) / _MUCH_COMPANY
     if family == "Si K":
         part = max(part, _DETECTOR_PART)
     return part * float(spectrum.counts.sum())

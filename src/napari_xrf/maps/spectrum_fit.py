@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.maps.candidates import Candidate
+from napari_xrf.maps.candidates import COMMON_ELEMENTS, Candidate
 from napari_xrf.maps.joint_fit import Index, JointFit, Problem
 from napari_xrf.maps.setting import Setting, channel_groups
 from napari_xrf.maps.spectrum_model import (
@@ -34,6 +34,10 @@ _STRONG_SUM = 3.0  # the same of pile-up
 _MEDIAN_SQUARE = 0.455  # of a normal variable
 _FELT = 2.0  # squared standard errors that a deviation must move the spectrum by
 FIRST_STRAY, NEXT_STRAY = -12.0, -6.0  # log-odds of peaks of free place and width: they come in numbers
+# What such a peak costs besides where an element that samples often hold has its main line. In metals (up
+# to two strong elements of rocks) reflections lie anywhere; rocks hold a little of much, and reflect little.
+USUAL_LOG_ODDS, ELEMENT_FIRST, _WIDE = -4.0, 15.0, 2.5
+_STRONG_PART, _FEW_STRONG, _MORE_STRONG = 3e-3, 2, 3  # of all counts
 FREE_PARAMETERS = 3.0  # what an amplitude above 0 gains by chance, in units of log-odds
 
 
@@ -158,8 +162,28 @@ class SpectrumFit:
             k for k, name in enumerate(self.names) if not name.startswith(("continuum", "stray"))
         }
         self._smooth_variance = self.grouped(_smoothed(spectrum))
+        self.stray_cost, self.richness = self._stray_cost(), 0.0
         self._pairs = around.pairs
         self._deviations: dict[int, Array] = {}
+
+    def expect_traces(self, seen: Explained) -> None:
+        """Take stray peaks at lines of usual elements for these, where many elements of rocks are strong."""
+        common = [one for one in seen.content.elements if self.pool[one].element in COMMON_ELEMENTS]
+        own = np.isin(seen.index, [int(self.own[one][0]) for one in common])
+        errors = _STRONG * seen.fit.errors[own] * np.sqrt(seen.misfit)
+        strong = (seen.fit.amplitudes[own] > np.maximum(errors, _STRONG_PART * self.counts.sum())).sum()
+        self.richness = min(max(strong - _FEW_STRONG, 0) / _MORE_STRONG, 1.0)
+
+    def _stray_cost(self) -> Array:
+        """Return what stray peaks cost that lie where a usual element has its main line, (S,)."""
+        usual = [one.columns[0] for one in self.pool if one.log_odds >= USUAL_LOG_ODDS]
+        if not usual or not self.strays:
+            return np.zeros(len(self.strays))
+        tops = self.setting.energy.energies[np.array(usual).argmax(axis=1)]
+        at = np.array([one.kev for one in self.strays])
+        reach = 0.5 * np.asarray(self.setting.detector.fwhm(at))
+        near = np.abs(at[:, None] - tops).min(axis=1) < reach
+        return ELEMENT_FIRST * near * (np.array([one.widths for one in self.strays]) < _WIDE)
 
     def grouped(self, values: Array) -> Array:
         """Return (..., E) values summed in groups of fitted channels, (..., G)."""
@@ -174,6 +198,7 @@ class SpectrumFit:
     def log_odds(self, content: Content) -> float:
         """Return the prior of a content."""
         own = sum(self.element_odds(one) for one in content.elements)
+        own -= self.richness * sum(float(self.stray_cost[one]) for one in content.strays)
         return own + sum(self.stray_odds(number) for number in range(len(content.strays)))
 
     def stray_odds(self, present: int) -> float:
