@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 import subprocess
 import sys
 
@@ -555,3 +556,13 @@ def test_texts_that_are_left_over_do_not_matter(tmp_path):
     with path.open("ab") as handle:
         handle.write(b"GCOL\1\0\0\0" + (4096).to_bytes(8, "little") + bytes(4080))
     assert io.read(path).sum_spectrum().sum() > 0
+
+
+def test_a_dataset_that_stores_less_than_it_claims_is_refused(tmp_path):
+    path = tmp_path / "a.h5"
+    expected = hdf5_files.pymca_bare(path)
+    size = struct.pack("<Q", expected.counts.nbytes)
+    assert path.read_bytes().count(size) == 1
+    path.write_bytes(path.read_bytes().replace(size, struct.pack("<Q", expected.counts.nbytes - 600)))
+    with pytest.raises(FileError, match="stores fewer than its"):
+        io.read(path)

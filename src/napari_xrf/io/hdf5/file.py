@@ -163,6 +163,13 @@ def check_dataset(path: Path, dataset: Any, memory_budget: int | None = None, ki
     if dataset.dtype.kind not in kinds or dataset.dtype.itemsize > (16 if dataset.dtype.kind == "c" else 8):
         raise FileError(path, f"{name} holds {dataset.dtype}, not counts")
     claimed = prod(dataset.shape) * dataset.dtype.itemsize
+    plain = not (dataset.chunks or dataset.is_virtual or dataset.external)
+    if plain and 0 < dataset.id.get_storage_size() < claimed:  # HDF5 reads other values each time
+        raise FileError(
+            path,
+            f"is damaged: {name} stores fewer than its {claimed} bytes",
+            "Copy it again from the instrument",
+        )
     if claimed > 2**34 and not dataset.is_virtual and dataset.id.get_storage_size() < claimed / 2**14:
         raise FileError(path, f"{name} claims {dataset.shape} values but stores hardly any")
     budget = default_memory_budget() if memory_budget is None else memory_budget
