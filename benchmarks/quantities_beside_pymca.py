@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +21,9 @@ from napari_xrf import io
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import calibrate_map
 from napari_xrf.maps.composition import Recipe
-from napari_xrf.maps.fitted_excitation import ARGON, counts_with_argon
+from napari_xrf.maps.fitted_excitation import ARGON
 from napari_xrf.maps.net_counts import region_of
-from napari_xrf.maps.quantification import quantify_counts
+from napari_xrf.maps.quantification import count_sample, quantify_counts
 from napari_xrf.reference.oxides import oxygen_per_mass
 
 try:
@@ -114,8 +113,10 @@ def main() -> None:
         part = region_of(known, np.ones(known.cube.map_shape, dtype=bool), name)
         wanted = families.split(",")
         elements = [family.split()[0] for family in wanted]
-        counts = {f: net for f, net in counts_with_argon(part, elements).items() if f in (*wanted, ARGON)}
-        ours = quantify_counts(counts, part, replace(Recipe(), oxygen="stoichiometry"))
+        recipe = Recipe("stoichiometry")
+        every = count_sample(part, elements, recipe)
+        counts = {family: net for family, net in every.items() if family in (*wanted, ARGON)}
+        ours = quantify_counts(counts, part, recipe)
         theirs = by_fisx({family: counts[family].counts for family in wanted}, cube)
         for element in elements:
             real = truth.get((name, element))

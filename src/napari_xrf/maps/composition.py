@@ -33,6 +33,7 @@ from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxygen_per_mass, valence
 
 OXYGEN = ("auto", "stoichiometry", "measured", "none")
 SEEN = 3.0  # standard errors from which a family has a say
+_DENIED = 2.0  # times more than another family allows: what one stands for is a neighbour's
 _ROUNDS, _CLOSE = 60, 5e-6
 _FAINT = 1e-6  # of an element's strongest family: what air hides is no other family of it
 _LEAST = 1e-7  # weight fraction of an element that is looked for and not seen
@@ -313,22 +314,22 @@ class _Solver:
     def _deciding(self, element: str, expected: Mapping[str, float]) -> tuple[str, ...]:
         """Return the families that have a say, the weightiest first.
 
-        Not those that another denies, which should show with them and does not: Rb L is a part of Si K's
-        flank where no Rb K is seen.
+        Not those that another denies, which should show far more beside them than it does: Rb L is a part of
+        Si K's flank where hardly any Rb K is seen.
         """
         own = [f for f in self.counts if split_family(f)[0] == element and expected.get(f, 0.0) > 0]
         own = [f for f in own if expected[f] > _FAINT * max(expected[each] for each in own)]
         seen = [f for f in own if self.counts[f].counts > SEEN * self.counts[f].error]
-        hidden = [family for family in own if family not in seen]
-        seen = [f for f in seen if not any(self._denies(family, f, expected) for family in hidden)]
+        seen = [f for f in seen if not any(self._denies(other, f, expected) for other in own)]
         best = sorted(own, key=lambda family: self.counts[family].error / expected[family])[:1]
         return tuple(sorted(seen or best, key=self._variances.__getitem__))
 
-    def _denies(self, hidden: str, seen: str, expected: Mapping[str, float]) -> bool:
-        """Whether the least that a seen family stands for is more than the most that a hidden one allows."""
+    def _denies(self, other: str, seen: str, expected: Mapping[str, float]) -> bool:
+        """Whether the least that a seen family stands for is far more than the most that another allows."""
         least = self.counts[seen].counts * (1 - SEEN * math.sqrt(self._variances[seen]))
-        most = max(self.counts[hidden].counts, 0.0) + SEEN * self.counts[hidden].error
-        return least * expected[hidden] > most * expected[seen]
+        net = max(self.counts[other].counts, 0.0)
+        most = net + SEEN * max(net, self.counts[other].error) * math.sqrt(self._variances[other])
+        return least * expected[other] > _DENIED * most * expected[seen]
 
     @cached_property
     def _variances(self) -> dict[str, float]:

@@ -97,18 +97,21 @@ def quantify_region(part: CalibratedMap, elements: Sequence[str], recipe: Recipe
 
     ``part``: as :func:`~napari_xrf.maps.net_counts.region_of` gives it. ``elements``: symbols.
     """
+    return quantify_counts(count_sample(part, elements, recipe), part, recipe)
+
+
+def count_sample(part: CalibratedMap, elements: Sequence[str], recipe: Recipe) -> dict[str, NetCounts]:
+    """Return the net counts of elements by family, with the shapes that their own composition gives them."""
     first, instrument = counts_with_argon(part, elements), recipe.instrument_of(part)
     if recipe.film:
-        return quantify_counts(first, part, recipe)
+        return first
     if isinstance(instrument.source, ElectronBeam):
         rough = quantify_counts(first, part, recipe).composition
     else:  # lens and oxygen change little of how lines share their photons
         oxygen = "stoichiometry" if recipe.oxygen == "auto" else recipe.oxygen
         own = without_air(first, instrument)
         rough = solve_composition(own, instrument, replace(recipe, oxygen=oxygen)).fractions
-    return quantify_counts(
-        counts_with_argon(part, elements, shapes_of(rough, part, instrument)), part, recipe
-    )
+    return counts_with_argon(part, elements, shapes_of(rough, part, instrument))
 
 
 def exposure_of(part: CalibratedMap) -> float | None:
