@@ -66,16 +66,9 @@ def checked_names(
 
     The probabilities are changed in place.
 
-    Parameters
-    ----------
-    told
-        Of a map whose classes are formed.
-    labels
-        The mineral map that it gives; its classes have the names of the prediction's.
-    search
-        The calibrated map.
-    templates, compositions
-        Expected spectra, and class → rows of its minerals.
+    ``told``: of a map whose classes are formed. ``labels``: the mineral map that it gives; its classes have
+    the names of the prediction's. ``search``: the calibrated map. ``templates``, ``compositions``: expected
+    spectra, and class → rows of its minerals.
     """
     known = search.measured
     instrument, cube = known.instrument, known.on_refined_axis

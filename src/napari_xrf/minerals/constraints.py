@@ -37,17 +37,10 @@ class Contradiction:
 
 @dataclass(frozen=True, eq=False)
 class FreeLines:
-    """Line families of a spectrum, fitted with all amounts free.
+    """Line families of a spectrum, fitted with all amounts free."""
 
-    Attributes
-    ----------
-    families
-        (L,) places of those looked for.
-    amounts, errors
-        (L,) their shares of the counts, and standard errors.
-    """
-
-    families: NDArray[np.intp]
+    families: NDArray[np.intp]  # (L,) places of those looked for
+    # amounts, errors: (L,) their shares of the counts, and standard errors
     amounts: NDArray[np.float64]
     errors: NDArray[np.float64]
 
