@@ -6,6 +6,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.minerals.comparison_of_ends import Comparison
 from napari_xrf.minerals.ends import End
 from napari_xrf.minerals.naming import Candidates, name_ends
+from napari_xrf.minerals.sensitivity import KNOTS_KEV, Lessons, soft_sensitivity
 from napari_xrf.minerals.templates import EnergyBins, Templates
 from napari_xrf.minerals.traces import Expected, Families
 from napari_xrf.reference.minerals import load_library, select_minerals
@@ -122,3 +123,28 @@ def test_a_mixture_that_is_the_same_in_all_pixels_is_doubted():
 
     assert min(probabilities(0.01)) > 0.9
     assert max(probabilities(0.0005)) < 0.5
+
+
+def test_mixtures_of_what_the_map_has_no_grains_of_are_doubtful():
+    """Where grains are: aegirine was quartz with hematite, phlogopite clinochlore with K-feldspar."""
+    lines = np.exp(-0.5 * ((BINS.energies[:, None] - [1.6, 2.3, 3.2]) / 0.1) ** 2)
+    shown = [lines @ amounts for amounts in ([1, 0.1, 0.1], [0.1, 1, 0.1], [0.1, 0.1, 1], [1, 1, 1])]
+    known = expected(*((0.85 * each / each.sum(), np.full(BINS.size, 0.15 / BINS.size)) for each in shown))
+    spectra = known.templates.lines + known.templates.continuum
+    candidates = Candidates(4, [(0, 1, 2, 3)], np.zeros(4), np.ones(4, dtype=bool), 30.0, 0.4)
+    probable = []
+    for kinds in ((0, 1, 2), (0, 1, 3)):
+        ends = [End(0, 300, 1e5 * spectra[kind]) for kind in kinds]
+        ends.append(End(0, 9, 7e4 * spectra[0] + 3e4 * spectra[2]))
+        mixed = name_ends(ends, [Comparison(known)] * 4, candidates, np.log(0.1), blend=True)[-1]
+        assert [members for members, _ in mixed.parts] == [(0,), (2,)]
+        probable.append(mixed.probability)
+    assert probable[0] > 0.9 > 0.7 > probable[1]
+
+
+def test_sensitivity_of_a_family_stays_what_a_yield_may_be_wrong_by():
+    size = len(KNOTS_KEV) + 2
+    rights = np.zeros((1, size))
+    rights[0, -1] = -1e4
+    told, _ = Lessons(soft_sensitivity(2), np.zeros((1, size, size)), rights).conclude()
+    assert told.families[-1] == -0.3

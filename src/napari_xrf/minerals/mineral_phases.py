@@ -50,7 +50,7 @@ _SEED = 20260701
 # each further part of a fine-grained mixture must.
 _ACCESSORY, _RARE = 8.0, 24.0
 _STEP, _STEP_GIVEN = 12.0, 30.0
-_TEMPER, _TEMPER_GIVEN = 0.25, 0.7  # of differences of scores; a list that somebody chose holds what is there
+_TEMPER, _TEMPER_GIVEN = 0.4, 0.7  # of differences of scores; a list that somebody chose holds what is there
 _TOLD = 4
 _UNSEEN = frozenset({"Li", "Be", "B"})  # what sets a mineral apart, and no map shows it
 

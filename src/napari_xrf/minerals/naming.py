@@ -26,7 +26,7 @@ _STRANGER_PER_BIN = 0.25  # a better fit of less than this is that of a model wi
 _UNLISTED = 0.2  # weight of an unlisted mineral that is just not better enough
 _UNLISTED_METAL, _SHOWN = 1.5, 0.01  # the same where it may be a metal; counts that show an element
 _ALIKE, _NOT_ALIKE = 6.0, 60.0  # in minus twice the log-likelihood: cannot be told apart, surely can
-_TOGETHER, _MOST_NAMES, _LEAST_WEIGHT = 0.9, 3, 0.05  # of names of a library: as many as are surely right
+_TOGETHER, _MOST_NAMES, _LEAST_WEIGHT = 0.95, 3, 0.05  # of names of a library: as many as are surely right
 _KINDS, _OF_GRAINS = 3, 0.25  # single minerals, and what part of a map they are where it has grains
 _STEP_OF_GRAINS = 30.0
 _ONE_LOOK = 0.3  # squared distance of the roots of two spectra of sum 1
@@ -38,6 +38,8 @@ _DOSE_SPREAD = 0.1  # of the logarithm of an end's counts
 _MOST_FOR_BRIGHTNESS = 25.0
 _MOST_PARTS = 4  # of a mixture
 _MOSTLY = 0.9  # of the area: as good as pure
+_IN_GRAINS = 0.2  # how probable mixtures are beforehand inside grains that one mineral explains
+_GOOD_PART, _STRANGE_PART = 0.1, 0.6  # area, and probability of a part that no grain of the map is
 _MOST_ASKED = 4  # mixtures that lines may speak against, before none is likely
 
 
@@ -137,7 +139,12 @@ def rough_dose(ends: Sequence[End], expected: Expected, classes: Sequence[tuple[
 
 
 def _compare(
-    end: End, comparison: Comparison, candidates: Candidates, dose: float, blend: bool, veto: bool
+    end: End,
+    comparison: Comparison,
+    candidates: Candidates,
+    dose: float,
+    blend: bool,
+    veto: bool,
 ) -> _Table:
     expected, listed = comparison.expected, candidates.listed
     templates = expected.templates
@@ -221,8 +228,10 @@ def _decide_together(
         rarity = np.zeros_like(candidates.rarity) if alone else candidates.rarity
         known_as = replace(candidates, rarity=rarity)
         # Where grains of minerals are, no mixture is called for by what one mineral explains, be it rare.
-        grains = bool(names) and not candidates.chosen and _has_grains(names, [end.size for end in ends])
-        blending = replace(candidates, rarity=0 * rarity, step=_STEP_OF_GRAINS) if grains else known_as
+        grains = bool(names) and _has_grains(names, [end.size for end in ends])
+        held_alone = {mineral for name in names for mineral in name.minerals} if grains else None
+        of_library = grains and not candidates.chosen
+        blending = replace(candidates, rarity=0 * rarity, step=_STEP_OF_GRAINS) if of_library else known_as
         for place, (end, table, known) in enumerate(zip(ends, tables, expected, strict=True)):
             totals = known.templates.totals
             seen = end.mean.sum()
@@ -233,7 +242,7 @@ def _decide_together(
             blends += _darkness(np.log(seen / blend_totals), dose, spread)
             # Grains finer than the pixels vary from one to the next: what is even is a mineral if one fits.
             if candidates.chosen or not name.minerals or not end.variation < _LEAST_VARIATION:
-                name = _or_blend(name, table, scores, blends, known, blending, usual, settled)
+                name = _or_blend(name, table, scores, blends, known, blending, usual, settled, held_alone)
             settled.update(name.minerals, *(members for members, _ in name.parts))
             named.append(name)
             bright[place] = np.log(seen / totals[name.point]) if name.point >= 0 else np.nan
@@ -393,6 +402,7 @@ def _decide(
         pure = any(len(expected.templates.minerals[m].elements) == 1 for m in alike)
         unlisted = (_UNLISTED_METAL if one and not pure else _UNLISTED) * own_weight
     probability = own_weight / (sum(weight.values()) + unlisted)
+    probability *= min(1.0, _DOUBTFUL / misfit)
     winner = min(inside, key=lambda mineral: inside[mineral])
     return Name(alike, probability, misfit, int(table.points[best[first]]), stranger, better, winner)
 
@@ -427,20 +437,24 @@ def _or_blend(
     candidates: Candidates,
     usual: float,
     settled: set[int],
+    held_alone: set[int] | None,
 ) -> Name:
     """Return a mixture of a few minerals where it explains an end better than one does.
 
     Each part after the first costs; a single mineral that is rare has to explain more than mixtures of
-    common ones do.
+    common ones do. Where there are grains, mixtures of what is ``held_alone`` elsewhere are more probable.
     """
     if not blends.size:
         return name
     owner = expected.templates.owner[table.points]
     held = [frozenset(expected.templates.owner[blend.points].tolist()) for blend in table.blends]
-    costs = [
-        score + candidates.step * (max(len(minerals - settled) - 1, 0) + 0.5 * len(minerals & settled))
-        for score, minerals in zip(blends, held, strict=True)
-    ]
+
+    def parts_cost(minerals: frozenset[int]) -> float:
+        if held_alone is None:
+            return max(len(minerals - settled) - 1, 0) + 0.5 * len(minerals & settled)
+        return 1.5 * len(minerals - held_alone) + 0.5 * len(minerals & held_alone)
+
+    costs = [s + candidates.step * parts_cost(minerals) for s, minerals in zip(blends, held, strict=True)]
     for place in np.argsort(costs)[:_MOST_ASKED].tolist():
         blend = table.blends[place]
         if not table.vetoed(blend.points, blend.shares):
@@ -460,9 +474,14 @@ def _or_blend(
     if odds < 1:
         # A mixture that is mostly of it says the same.
         other = odds * (1 - sum(areas.get(mineral, 0.0) for mineral in name.minerals))
+        other *= 1.0 if held_alone is None else _IN_GRAINS
         return replace(name, probability=name.probability / (1 + other)) if name.minerals else name
     if outside < costs[place]:
         return Name((), odds / (1 + odds), name.misfit, -1, name.resembles, name.better)
+    unlisted = (
+        math.exp(0.5 * candidates.temper * max(costs[place] - outside, -200.0)) if name.minerals else 0.0
+    )
+    probability = 1 / (1 + 1 / odds + unlisted)
 
     def point_of(mineral: int) -> int:
         inside = expected.templates.owner[blend.points] == mineral
@@ -478,10 +497,13 @@ def _or_blend(
     if areas[main] > _MOSTLY:
         # The rest may come from beside it; the mineral teaches what its spectra look like all the same.
         same = name.minerals if main in name.minerals else members(main)
-        return Name(same, odds / (1 + odds), misfit, point_of(main), name.resembles, name.better, main)
+        return Name(same, probability, misfit, point_of(main), name.resembles, name.better, main)
     known = [(members(mineral), area) for mineral, area in areas.items()]
     parts = sorted(known, key=lambda part: -part[1])
-    return Name((), odds / (1 + odds), misfit, -1, name.resembles, name.better, -1, tuple(parts))
+    if held_alone is not None:
+        strange = [area > _GOOD_PART and held_alone.isdisjoint(each) for each, area in parts]
+        probability *= _STRANGE_PART ** sum(strange)
+    return Name((), probability, misfit, -1, name.resembles, name.better, -1, tuple(parts))
 
 
 def _exchangeable(

@@ -17,7 +17,7 @@ from napari_xrf.minerals.traces import Expected
 
 KNOTS_KEV = (0.5, 1.0, 1.5, 2.0, 2.6, 3.3, 4.5, 6.5, 10.0, 16.0, 25.0)
 KNOT_SPREADS = (0.5, 0.4, 0.35, 0.3, 0.25, 0.2, 0.12, 0.1, 0.1, 0.12, 0.15)  # from knot to knot
-FAMILY_SPREAD = 0.05
+FAMILY_SPREAD, _MOST_FAMILY = 0.05, 0.3
 STARTS = (-0.4, 0.0, 0.4, 0.7)  # logarithm of the curve below 2.5 keV
 _SOFT_KEV, _HARD_KEV = 2.4, 5.5
 _ROUNDS = 4
@@ -90,6 +90,8 @@ class Lessons:
         # Where few teach, the guess is no guide: it came of those that do not.
         most = _STEP if taken is None else _FREE_STEP
         now = now + step * min(1.0, most / max(float(np.abs(step).max()), 1e-9))
+        # A factor that no yield is wrong by comes of a wrong name.
+        now[len(KNOTS_KEV) :] = np.clip(now[len(KNOTS_KEV) :], -_MOST_FAMILY, _MOST_FAMILY)
         return Sensitivity(now[: len(KNOTS_KEV)], now[len(KNOTS_KEV) :]), np.linalg.inv(normal)
 
 
