@@ -23,7 +23,7 @@ import numpy as np
 from napari_xrf.learning.adaptation.adaptation import AdaptationOptions, adapt
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.model import Model
-from napari_xrf.learning.prediction import predict
+from napari_xrf.learning.prediction.answers import predict
 from napari_xrf.learning.sources.source import SourceSpec
 from napari_xrf.learning.training import train
 from napari_xrf.learning.training_recipes import TrainingOptions, training_recipe

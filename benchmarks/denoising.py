@@ -38,7 +38,7 @@ _Array = NDArray[Any]
 
 def by_network(name: str) -> Callable[[SpectralCube], tuple[_Array, str]]:
     """Return what a shipped network makes of a map, on the map's own axis."""
-    from napari_xrf.learning.prediction import predict
+    from napari_xrf.learning.prediction.answers import predict
     from napari_xrf.learning.weights import load_model
 
     model = load_model(name)

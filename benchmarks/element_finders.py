@@ -27,7 +27,7 @@ from PyMca5.PyMcaPhysics.xrf import Elements
 import napari_xrf
 from napari_xrf.core.errors import XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.background import typical_fwhm
+from napari_xrf.maps.spectra.background import typical_fwhm
 
 _LEAST, _WITHIN_KEV = 0.01, 0.12
 _SENSITIVITY = 2.5  # PyMca's own default

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_xrf.maps.element_mapping import pixel_columns, plan_fit, pooled_expectation
-from napari_xrf.maps.fit import fit_pixels, make_solver
-from napari_xrf.maps.setting import setting_of
+from napari_xrf.maps.pixels.element_mapping import pixel_columns, plan_fit, pooled_expectation
+from napari_xrf.maps.pixels.fit import fit_pixels, make_solver
+from napari_xrf.maps.spectra.setting import setting_of
 from napari_xrf.physics.instrument import load_instrument
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

@@ -26,11 +26,11 @@ from napari_xrf.learning.description import ProbabilityCalibration
 from napari_xrf.learning.evaluation.probability_calibration import fit_temperature, fit_thresholds
 from napari_xrf.learning.evaluation.results import Table
 from napari_xrf.learning.model import Model, network_inputs
-from napari_xrf.learning.prediction import predict
+from napari_xrf.learning.prediction.answers import predict
 from napari_xrf.learning.sources.source import SourceSpec, held_out, make_source
 from napari_xrf.learning.weights import load_model, save_model
 from napari_xrf.maps.calibrated_map import calibrate_map
-from napari_xrf.maps.element_mapping import map_elements
+from napari_xrf.maps.pixels.element_mapping import map_elements
 
 _MAP = "hdf5/LagunaSalinas_PIXL_25x25x4096.h5"
 _MAPPED = ("Si", "K", "Ca", "Ti", "Fe", "Sr")

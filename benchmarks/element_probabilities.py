@@ -7,8 +7,8 @@ Measured files (FOLDER, see ``elements_of_measured_files``), spectra made of the
 The probabilities of a spectrum are those of a scale fitted without any spectrum of its instrument, so that
 none is judged by itself. Where it is not certain whether a measured file holds an element, it counts neither
 way.
-Last come the factors fitted to all, which ``napari_xrf.maps.judgement`` uses. They are fitted to all elements
-that may be reported, also those whose probability is too low for it.
+Last come the factors fitted to all, which ``napari_xrf.maps.identification.judgement`` uses. They are
+fitted to all elements that may be reported, also those whose probability is too low for it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import calibrate_map
-from napari_xrf.maps.explanation import explain
-from napari_xrf.maps.judgement import Evidence, may_be_reported, probability_of, terms_of
+from napari_xrf.maps.identification.explanation import explain
+from napari_xrf.maps.identification.judgement import Evidence, may_be_reported, probability_of, terms_of
 
 Array = NDArray[np.float64]
 

@@ -20,7 +20,7 @@ import napari_xrf
 from napari_xrf.core.errors import XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import find_elements
-from napari_xrf.maps.judgement import FoundElement
+from napari_xrf.maps.identification.judgement import FoundElement
 
 _SURE = 0.995
 ROCK = (

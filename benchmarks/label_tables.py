@@ -18,10 +18,10 @@ from skimage.measure import label, regionprops_table
 from skimage.morphology import disk, opening
 
 from napari_xrf.core.label_map import LabelClass, LabelMap
-from napari_xrf.minerals.cleanup import clean_labels, parse_clean_up
-from napari_xrf.minerals.comparison import compare_labels
-from napari_xrf.minerals.grains import association, find_grains, liberation
-from napari_xrf.minerals.modal_table import modal_table
+from napari_xrf.minerals.labels.cleanup import clean_labels, parse_clean_up
+from napari_xrf.minerals.labels.comparison import compare_labels
+from napari_xrf.minerals.labels.grains import association, find_grains, liberation
+from napari_xrf.minerals.labels.modal_table import modal_table
 
 SIDE, CLASSES = 2000, 12
 STEPS = "majority:3,smooth:5,opening:3,opening:31,closing:3,min-size:5,fill-holes:20,potts:1,default"

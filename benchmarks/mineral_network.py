@@ -28,12 +28,12 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import XrfError
 from napari_xrf.core.label_map import UNKNOWN_NAME, members_of
 from napari_xrf.core.spectral_cube import Excitation
-from napari_xrf.learning.answer_sets import fit_set_level
 from napari_xrf.learning.description import ProbabilityCalibration
 from napari_xrf.learning.evaluation.probability_calibration import fit_temperature
 from napari_xrf.learning.evaluation.results import Table
 from napari_xrf.learning.model import Model
-from napari_xrf.learning.prediction import predict
+from napari_xrf.learning.prediction.answer_sets import fit_set_level
+from napari_xrf.learning.prediction.answers import predict
 from napari_xrf.learning.weights import load_model, save_model
 from napari_xrf.reference.minerals import load_library
 

@@ -15,7 +15,7 @@ from napari_xrf.core.errors import XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.evaluation.results import Table
 from napari_xrf.learning.model import Model
-from napari_xrf.learning.prediction import predict
+from napari_xrf.learning.prediction.answers import predict
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
 
 _FOUND = 0.5  # part of an element's lines that a line network must name

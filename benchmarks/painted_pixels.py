@@ -24,8 +24,8 @@ from napari_xrf.io import write_cube
 from napari_xrf.io.own.label_files import write_labels
 from napari_xrf.learning.evaluation.results import Table
 from napari_xrf.learning.model import Model
-from napari_xrf.learning.prediction import predict
-from napari_xrf.learning.prediction_views import label_map_of
+from napari_xrf.learning.prediction.answers import predict
+from napari_xrf.learning.prediction.views import label_map_of
 from napari_xrf.learning.recipe_variants import with_regions
 from napari_xrf.learning.training import train
 from napari_xrf.learning.training_recipes import training_recipe

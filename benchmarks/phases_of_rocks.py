@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import napari_xrf as nx
 from napari_xrf.core.label_map import UNKNOWN_LABEL, members_of
-from napari_xrf.minerals.phases import Phases
+from napari_xrf.minerals.phases.discovery import Phases
 from napari_xrf.reference.minerals import load_library
 
 

@@ -22,7 +22,7 @@ from benchmarks.independent.rock_maps import Draws, make_rock
 import napari_xrf
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
-from napari_xrf.maps.element_mapping import map_elements
+from napari_xrf.maps.pixels.element_mapping import map_elements
 
 _APART_ERRORS, _APART_PART = 3.0, 0.1
 

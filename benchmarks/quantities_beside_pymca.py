@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from napari_xrf import io
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import calibrate_map
-from napari_xrf.maps.composition import Recipe
-from napari_xrf.maps.fitted_excitation import ARGON
-from napari_xrf.maps.net_counts import region_of
-from napari_xrf.maps.quantification import count_sample, quantify_counts
+from napari_xrf.maps.quantification.composition import Recipe
+from napari_xrf.maps.quantification.fitted_excitation import ARGON
+from napari_xrf.maps.quantification.net_counts import region_of
+from napari_xrf.maps.quantification.weight_percent import count_sample, quantify_counts
 from napari_xrf.reference.oxides import oxygen_per_mass
 
 try:

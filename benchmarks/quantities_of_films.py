@@ -27,10 +27,10 @@ from benchmarks.quantities_of_random_compositions import (
 from numpy.typing import NDArray
 
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.composition import Recipe
-from napari_xrf.maps.quantification import quantify
-from napari_xrf.maps.quantities import Quantities
-from napari_xrf.maps.standards import Standard, calibrate_instrument
+from napari_xrf.maps.quantification.composition import Recipe
+from napari_xrf.maps.quantification.quantities import Quantities
+from napari_xrf.maps.quantification.standards import Standard, calibrate_instrument
+from napari_xrf.maps.quantification.weight_percent import quantify
 
 ELEMENTS = ("S", "K", "Ca", "Ti", "Cr", "Mn", "Fe", "Ni", "Cu", "Zn", "Pb")
 LEAST_KEV = 10.0  # which excites all of them

@@ -31,10 +31,10 @@ from benchmarks.independent.presets import energy_axis, excitation_of, read_pres
 
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap, calibrate_map
-from napari_xrf.maps.calibration import Calibration
-from napari_xrf.maps.composition import Recipe
-from napari_xrf.maps.quantification import quantify
-from napari_xrf.maps.standards import Standard, calibrate_instrument
+from napari_xrf.maps.calibration.refinement import Calibration
+from napari_xrf.maps.quantification.composition import Recipe
+from napari_xrf.maps.quantification.standards import Standard, calibrate_instrument
+from napari_xrf.maps.quantification.weight_percent import quantify
 from napari_xrf.physics.excitation import instrument_of
 from napari_xrf.reference.oxides import oxygen_per_mass, valence_of
 

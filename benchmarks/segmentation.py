@@ -26,7 +26,7 @@ from torch.nn import functional
 
 import napari_xrf as nx
 from napari_xrf.core.label_map import LabelClass, LabelMap, members_of
-from napari_xrf.minerals.cleanup import clean_labels, parse_clean_up
+from napari_xrf.minerals.labels.cleanup import clean_labels, parse_clean_up
 from napari_xrf.synthesis.textures import Phase, Texture, grow_grains
 
 FILTERS = ("majority:3", "default", "potts:1")

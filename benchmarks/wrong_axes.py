@@ -26,7 +26,7 @@ from benchmarks.independent.element_set import stored_case
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap, calibrate_map
-from napari_xrf.maps.peaks import find_peaks
+from napari_xrf.maps.spectra.peaks import find_peaks
 
 # Factor and shift in keV: none, such as files have, and rare ones.
 WRONG = (

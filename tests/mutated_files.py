@@ -147,7 +147,7 @@ def _generator(path: Path) -> Any:
 
 
 def _prediction(path: Path) -> Any:
-    from napari_xrf.learning.prediction_files import read_prediction
+    from napari_xrf.learning.prediction.files import read_prediction
 
     return read_prediction(path)
 
@@ -177,7 +177,7 @@ def _measured_pigments(path: Path) -> Any:
 
 
 def _truth(path: Path) -> Any:
-    from napari_xrf.maps.standards import read_truth_table
+    from napari_xrf.maps.quantification.standards import read_truth_table
 
     return read_truth_table(path, Path("a.spx"))
 
@@ -408,8 +408,8 @@ def _generator_file(path: Path) -> None:
 
 
 def _prediction_file(path: Path) -> None:
-    from napari_xrf.learning.prediction import predict_spectra
-    from napari_xrf.learning.prediction_files import write_prediction
+    from napari_xrf.learning.prediction.answers import predict_spectra
+    from napari_xrf.learning.prediction.files import write_prediction
     from untrained_models import untrained_model
 
     model = untrained_model("line-mlp", network={"hidden": 8, "depth": 1})

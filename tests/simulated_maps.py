@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
-from napari_xrf.maps.families import family_columns
+from napari_xrf.maps.spectra.families import family_columns
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.excitation import instrument_of
 from napari_xrf.physics.instrument import Instrument, load_instrument

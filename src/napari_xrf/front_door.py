@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from napari_xrf.core.spectral_cube import SpectralCube
     from napari_xrf.core.spectrum import Spectrum
     from napari_xrf.learning.model import Model
-    from napari_xrf.learning.prediction import Prediction
+    from napari_xrf.learning.prediction.answers import Prediction
     from napari_xrf.maps.calibrated_map import CalibratedMap
     from napari_xrf.maps.denoising import Denoising
-    from napari_xrf.maps.judgement import FoundElement
+    from napari_xrf.maps.identification.judgement import FoundElement
     from napari_xrf.maps.map_comparison import MapComparison
-    from napari_xrf.maps.quantities import Quantities
+    from napari_xrf.maps.quantification.quantities import Quantities
     from napari_xrf.minerals.classification import Classification
-    from napari_xrf.minerals.cleanup import CleanUpStep
-    from napari_xrf.minerals.comparison import Comparison
     from napari_xrf.minerals.evidence import Evidence
-    from napari_xrf.minerals.grains import Grains
-    from napari_xrf.minerals.phases import Phases
-    from napari_xrf.minerals.survey import Survey
+    from napari_xrf.minerals.labels.cleanup import CleanUpStep
+    from napari_xrf.minerals.labels.comparison import Comparison
+    from napari_xrf.minerals.labels.grains import Grains
+    from napari_xrf.minerals.phases.discovery import Phases
+    from napari_xrf.minerals.report.survey import Survey
     from napari_xrf.reference.minerals import Mineral
     from napari_xrf.synthesis.recipes import Synthetic
 
@@ -92,7 +92,7 @@ def read(path: str | Path, **options: Any) -> SpectralCube | ElementMaps | Label
     if not options and io.is_element_map_file(path):
         return io.read_element_maps(path)
     if not options and not io.recognizes(path):  # a prediction of whole spectra is a map of them
-        from napari_xrf.learning.prediction_files import is_prediction_file, read_prediction
+        from napari_xrf.learning.prediction.files import is_prediction_file, read_prediction
 
         if is_prediction_file(path):
             return read_prediction(path)
@@ -123,7 +123,7 @@ def write(path: str | Path, noun: object, *, progress: Progress = ignore_progres
 
     kind = type(noun).__name__
     if kind == "Prediction":
-        from napari_xrf.learning.prediction_files import write_prediction
+        from napari_xrf.learning.prediction.files import write_prediction
 
         write_prediction(path, cast("Prediction", noun), progress=progress)
     elif kind == "Model":
@@ -150,7 +150,7 @@ def calibrate(source: Map, *, progress: Progress = ignore_progress) -> Calibrate
 
 @checked
 def find_elements(source: Map, *, progress: Progress = ignore_progress) -> tuple[FoundElement, ...]:
-    """Find the elements of a map; see :mod:`napari_xrf.maps.identification`."""
+    """Find the elements of a map; see :mod:`napari_xrf.maps.identification.elements`."""
     from napari_xrf.maps.calibrated_map import find_elements as find
 
     return find(_map_of(source, progress), progress=progress)
@@ -237,11 +237,11 @@ def map_elements(
         When there is no such element, line or method.
     """
     if method in ("fit", "window"):
-        from napari_xrf.maps.element_mapping import map_elements as map_by_fit
+        from napari_xrf.maps.pixels.element_mapping import map_elements as map_by_fit
 
         chosen: Literal["fit", "window"] = "fit" if method == "fit" else "window"
         return map_by_fit(_map_of(source, progress), elements, method=chosen, progress=progress)
-    from napari_xrf.learning.element_mapping import map_elements_by
+    from napari_xrf.learning.prediction.element_mapping import map_elements_by
 
     return map_elements_by(method, _map_of(source, progress), elements, progress=progress)
 
@@ -275,8 +275,8 @@ def quantify(
         When no element is found or given, a region is empty, or the map holds no counts.
     """
     from napari_xrf.core.label_map import LabelMap
-    from napari_xrf.maps.composition import Recipe, formulas_of
-    from napari_xrf.maps.quantification import quantify as run
+    from napari_xrf.maps.quantification.composition import Recipe, formulas_of
+    from napari_xrf.maps.quantification.weight_percent import quantify as run
 
     formulas: dict[str, str] = {}
     if isinstance(regions, LabelMap):
@@ -321,7 +321,7 @@ def map_minerals(
     InvalidInput
         When a name or option cannot be, or the map holds no counts.
     """
-    from napari_xrf.learning.network_method import classify_by
+    from napari_xrf.learning.prediction.network_method import classify_by
     from napari_xrf.reference.minerals import known_minerals, wanted_minerals
 
     names = None if minerals is None else [each for each in minerals if isinstance(each, str)]
@@ -401,7 +401,7 @@ def find_phases(
     InvalidInput
         When the count cannot be, or the map holds no counts.
     """
-    from napari_xrf.minerals.phases import find_phases as find
+    from napari_xrf.minerals.phases.discovery import find_phases as find
     from napari_xrf.reference.minerals import known_minerals
 
     own = None if library is None else known_minerals(library)
@@ -427,8 +427,8 @@ def clean_labels(
         When a step cannot be read, or names a class that the map does not list.
     """
     from napari_xrf.core.label_map import LabelMap
-    from napari_xrf.minerals.cleanup import clean_labels as clean
-    from napari_xrf.minerals.cleanup import parse_clean_up
+    from napari_xrf.minerals.labels.cleanup import clean_labels as clean
+    from napari_xrf.minerals.labels.cleanup import parse_clean_up
 
     chosen = parse_clean_up(steps) if isinstance(steps, str) else steps
     return clean(labels if isinstance(labels, LabelMap) else labels.label_map, chosen)
@@ -472,9 +472,9 @@ def report(
         When a file cannot be written.
     """
     from napari_xrf.io.atomic_write import together
-    from napari_xrf.minerals.cleanup import parse_clean_up
-    from napari_xrf.minerals.survey import survey_map
-    from napari_xrf.minerals.survey_files import write_survey
+    from napari_xrf.minerals.labels.cleanup import parse_clean_up
+    from napari_xrf.minerals.report.files import write_survey
+    from napari_xrf.minerals.report.survey import survey_map
 
     check_names(map_minerals, options)
 
@@ -502,7 +502,7 @@ def compare_labels(first: LabelMap | str | Path, second: LabelMap | str | Path) 
         When the shapes differ, or no pixel is measured in both.
     """
     from napari_xrf import io
-    from napari_xrf.minerals.comparison import compare_labels as compare
+    from napari_xrf.minerals.labels.comparison import compare_labels as compare
 
     maps = [io.read_labels(each) if isinstance(each, str | Path) else each for each in (first, second)]
     return compare(maps[0], maps[1])
@@ -527,7 +527,7 @@ def compare_maps(first: Map, second: Map, *, progress: Progress = ignore_progres
 def find_grains(labels: LabelMap | Classification | Phases, pores: Sequence[str] | None = None) -> Grains:
     """Find the grains of labels: size, shape, orientation and place of each.
 
-    Boundaries, liberation and porosity are in :mod:`napari_xrf.minerals.grains`.
+    Boundaries, liberation and porosity are in :mod:`napari_xrf.minerals.labels.grains`.
 
     Parameters
     ----------
@@ -542,7 +542,7 @@ def find_grains(labels: LabelMap | Classification | Phases, pores: Sequence[str]
         When the map has no such class.
     """
     from napari_xrf.core.label_map import LabelMap
-    from napari_xrf.minerals.grains import find_grains as find
+    from napari_xrf.minerals.labels.grains import find_grains as find
 
     return find(labels if isinstance(labels, LabelMap) else labels.label_map, pores)
 
@@ -574,7 +574,7 @@ def predict(
     InvalidInput
         When there is no such model or output, or the map covers less than half of the model's energies.
     """
-    from napari_xrf.learning.prediction import predict as run
+    from napari_xrf.learning.prediction.answers import predict as run
     from napari_xrf.learning.weights import load_model
 
     loaded = load_model(model) if isinstance(model, str | Path) else model

@@ -12,7 +12,7 @@ from benchmarks.quantities_of_random_compositions import (
     read_preset,
 )
 
-from napari_xrf.maps.quantification import quantify
+from napari_xrf.maps.quantification.weight_percent import quantify
 
 
 def test_compositions_sum_to_one():

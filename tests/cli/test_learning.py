@@ -20,8 +20,8 @@ from napari_xrf.io import read_element_maps, read_labels, write
 from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
 from napari_xrf.learning.model import Model
-from napari_xrf.learning.prediction import predict
-from napari_xrf.learning.prediction_files import read_prediction
+from napari_xrf.learning.prediction.answers import predict
+from napari_xrf.learning.prediction.files import read_prediction
 from napari_xrf.learning.registry import build_network
 from napari_xrf.learning.weights import load_model, read_description, save_model
 from verbs import answer, run

@@ -292,7 +292,7 @@ def test_a_failing_verb_leaves_none_of_its_files(capsys, map_file, tmp_path, mon
     def full(*_: object, **__: object) -> None:
         raise FileError("report.html", "cannot be written (No space left on device)")
 
-    monkeypatch.setattr("napari_xrf.minerals.report.write_report", full)
+    monkeypatch.setattr("napari_xrf.minerals.report.page.write_report", full)
     code, _, err = run(capsys, "minerals", map_file, "-o", tmp_path / "out", "--minerals", "quartz,albite")
     assert code == 1
     assert "No space left" in err

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from napari_xrf import io as files
 from napari_xrf.core.csv_cells import neutral, original, rows_text
 from napari_xrf.core.label_map import LabelClass, LabelMap
-from napari_xrf.minerals.modal_table import modal_table, write_modal_table
+from napari_xrf.minerals.labels.modal_table import modal_table, write_modal_table
 
 RUN = ("=", "+", "-", "@", "\t", "\r")
 

@@ -30,7 +30,7 @@ from napari_xrf.learning.alignment import (
     reverse_gradient,
 )
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
-from napari_xrf.learning.prediction import predict
+from napari_xrf.learning.prediction.answers import predict
 from napari_xrf.learning.sources.source import LabelledSpectra, SourceSpec
 from napari_xrf.learning.training import train
 from napari_xrf.learning.training_recipes import TrainingOptions, TrainingRecipe

@@ -8,7 +8,7 @@ import pytest
 from napari_xrf import io
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.learning.decoding import decode
+from napari_xrf.learning.prediction.decoding import decode
 from napari_xrf.learning.weights import load_model
 from napari_xrf.physics.forward import simulate_spectrum
 from napari_xrf.physics.instrument import load_instrument

@@ -13,9 +13,9 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.learning.conditions import CONDITIONS, conditions_of, recorded
-from napari_xrf.learning.element_mapping import map_elements_by
 from napari_xrf.learning.model import Model
-from napari_xrf.learning.prediction import predict
+from napari_xrf.learning.prediction.answers import predict
+from napari_xrf.learning.prediction.element_mapping import map_elements_by
 from napari_xrf.learning.registry import build_network
 from napari_xrf.learning.sources.instrument_bank import AXIS, forget_banks
 from napari_xrf.learning.sources.instruments import make

@@ -7,12 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import napari_xrf.learning.prediction
+import napari_xrf.learning.prediction.answers
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.scratch import StoredCounts, scratch_array
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
-from napari_xrf.learning.answer_sets import answer_sets, fit_set_level, grouped, restricted
 from napari_xrf.learning.conditions import CONDITIONS, recorded
 from napari_xrf.learning.description import (
     ModelDescription,
@@ -22,9 +21,10 @@ from napari_xrf.learning.description import (
 )
 from napari_xrf.learning.evaluation.sampling import predict_sample, sample_of
 from napari_xrf.learning.model import Model
-from napari_xrf.learning.one_element import shared_out
-from napari_xrf.learning.prediction import Prediction
-from napari_xrf.learning.prediction_views import label_map_of
+from napari_xrf.learning.prediction.answer_sets import answer_sets, fit_set_level, grouped, restricted
+from napari_xrf.learning.prediction.answers import Prediction
+from napari_xrf.learning.prediction.one_element import shared_out
+from napari_xrf.learning.prediction.views import label_map_of
 from napari_xrf.learning.registry import build_network
 from napari_xrf.learning.sources.instrument_bank import AXIS
 from napari_xrf.learning.sources.mineral_instruments import make
@@ -105,7 +105,7 @@ def test_answers_that_do_not_fit_in_memory_are_joined_alike(monkeypatch):
     stored = scratch_array(held.probability.shape, np.float32, 0)
     stored[:] = held.probability
     one = label_map_of(held)
-    monkeypatch.setattr(napari_xrf.learning.prediction, "_BAND_BYTES", 1)
+    monkeypatch.setattr(napari_xrf.learning.prediction.answers, "_BAND_BYTES", 1)
     told = grouped(replace(held, probability=stored))
     assert isinstance(told.probability, StoredCounts)
     other = label_map_of(replace(held, probability=stored))

@@ -5,7 +5,7 @@ from napari_xrf.core import scratch
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import members_of
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.learning.network_method import check_method, classify_by
+from napari_xrf.learning.prediction.network_method import check_method, classify_by
 from napari_xrf.learning.weights import models_giving
 from napari_xrf.minerals.classification import ClassificationOptions
 from napari_xrf.physics.excitation import excitation_of

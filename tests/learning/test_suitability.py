@@ -9,8 +9,8 @@ import pytest
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
-from napari_xrf.learning.prediction import predict
-from napari_xrf.learning.suitability import default_element_model, unsuited
+from napari_xrf.learning.prediction.answers import predict
+from napari_xrf.learning.prediction.suitability import default_element_model, unsuited
 from napari_xrf.learning.weights import load_model, read_description
 from napari_xrf.physics.excitation import excitation_of, instrument_of
 from napari_xrf.physics.instrument import load_instrument

@@ -6,13 +6,13 @@ import pytest
 
 from napari_xrf.core.errors import Cancelled, FileError, InvalidInput
 from napari_xrf.learning.registry import ARCHITECTURES, network_options
-from napari_xrf.learning.search_space import search_space, with_values
 from napari_xrf.learning.sources.region_pixels import gather_pixels
 from napari_xrf.learning.sources.regions import RegionOptions, RegionSource
 from napari_xrf.learning.sources.source import SourceSpec
 from napari_xrf.learning.training import train
 from napari_xrf.learning.training_recipes import RECIPES, TrainingOptions, TrainingRecipe
-from napari_xrf.learning.tuning import tune
+from napari_xrf.learning.tuning.search import tune
+from napari_xrf.learning.tuning.search_space import search_space, with_values
 from two_phase_maps import AXIS, two_phase_cube
 
 pytest.importorskip("optuna")

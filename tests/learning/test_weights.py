@@ -9,7 +9,7 @@ import torch
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.learning import weights
 from napari_xrf.learning.description import description_as_json, description_from_json
-from napari_xrf.learning.prediction import predict_spectra
+from napari_xrf.learning.prediction.answers import predict_spectra
 from napari_xrf.learning.preprocessing import Preprocessing, prepare
 from napari_xrf.learning.training import train
 from napari_xrf.learning.weights import find_weights, load_model, read_description, save_model, shipped_models

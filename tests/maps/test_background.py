@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.maps.background import estimate_background
+from napari_xrf.maps.spectra.background import estimate_background
 
 AXIS = EnergyAxis(-0.5, 0.01, 2048)
 

@@ -12,7 +12,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.maps import calibrated_map
 from napari_xrf.maps.calibrated_map import calibrate_map, cube_of, find_elements
-from napari_xrf.maps.element_mapping import map_elements
+from napari_xrf.maps.pixels.element_mapping import map_elements
 from napari_xrf.minerals.classification import classify_minerals
 from napari_xrf.reference.minerals import load_library, select_minerals
 

@@ -8,9 +8,9 @@ from napari_xrf import read
 from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation
-from napari_xrf.maps.calibration import calibrate
-from napari_xrf.maps.peaks import find_peaks
-from napari_xrf.maps.setting import setting_of
+from napari_xrf.maps.calibration.refinement import calibrate
+from napari_xrf.maps.spectra.peaks import find_peaks
+from napari_xrf.maps.spectra.setting import setting_of
 from napari_xrf.physics.detector.detector import with_resolution
 from napari_xrf.physics.instrument import load_instrument
 from simulated_maps import TUBE, simulate_map

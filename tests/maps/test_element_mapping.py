@@ -6,8 +6,8 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
-from napari_xrf.maps.element_mapping import map_elements
 from napari_xrf.maps.fitted_spectrum import fit_sum
+from napari_xrf.maps.pixels.element_mapping import map_elements
 from simulated_maps import FAMILIES, simulate_map
 
 AXIS = EnergyAxis(-0.955, 0.01, 2400)

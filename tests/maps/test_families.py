@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.maps.families import family_columns, subshell_columns
+from napari_xrf.maps.spectra.families import family_columns, subshell_columns
 from napari_xrf.physics.instrument import load_instrument
 
 AXIS = EnergyAxis(0.0, 0.01, 1200)

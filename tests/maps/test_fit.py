@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.optimize import nnls
 
 from napari_xrf.core.errors import Cancelled, InvalidInput
-from napari_xrf.maps.fit import fit_pixels, make_solver, solve_non_negative
+from napari_xrf.maps.pixels.fit import fit_pixels, make_solver, solve_non_negative
 
 
 def gaussians(centres, channels=200, sigma=4.0):

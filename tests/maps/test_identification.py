@@ -9,8 +9,8 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
-from napari_xrf.maps.families import family_columns
-from napari_xrf.maps.judgement import Evidence, probability_of
+from napari_xrf.maps.identification.judgement import Evidence, probability_of
+from napari_xrf.maps.spectra.families import family_columns
 from napari_xrf.physics.detector.detector import respond
 from napari_xrf.physics.instrument import load_instrument
 from simulated_maps import TUBE, simulate_map

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_xrf.maps.non_negative import fit_bounded
+from napari_xrf.maps.spectra.non_negative import fit_bounded
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -7,8 +7,8 @@ from measured import measured_file
 from napari_xrf import io
 from napari_xrf.core.emission_lines import family_lines
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.maps.background import typical_fwhm
-from napari_xrf.maps.peak_candidates import detector_artefacts, rank_lines
+from napari_xrf.maps.identification.peak_candidates import detector_artefacts, rank_lines
+from napari_xrf.maps.spectra.background import typical_fwhm
 
 AXIS = EnergyAxis(-0.1, 0.01, 2048)
 

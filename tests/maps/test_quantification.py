@@ -13,20 +13,20 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.io import read, write
 from napari_xrf.maps.calibrated_map import calibrate_map
-from napari_xrf.maps.calibration import Calibration
-from napari_xrf.maps.composition import Recipe, expected_families, solve_composition
-from napari_xrf.maps.explanation import explain
-from napari_xrf.maps.net_counts import NetCounts
+from napari_xrf.maps.calibration.refinement import Calibration
+from napari_xrf.maps.identification.explanation import explain
 from napari_xrf.maps.preparation import dosed_by_intensity
-from napari_xrf.maps.quantification import quantify
-from napari_xrf.maps.quantities import Quantities
-from napari_xrf.maps.quantity_maps import Response, map_quantities, plan_quantities
-from napari_xrf.maps.standards import (
+from napari_xrf.maps.quantification.composition import Recipe, expected_families, solve_composition
+from napari_xrf.maps.quantification.net_counts import NetCounts
+from napari_xrf.maps.quantification.per_pixel import Response, map_quantities, plan_quantities
+from napari_xrf.maps.quantification.quantities import Quantities
+from napari_xrf.maps.quantification.standards import (
     Standard,
     calibrate_instrument,
     completed_composition,
     read_truth_table,
 )
+from napari_xrf.maps.quantification.weight_percent import quantify
 from napari_xrf.physics.excitation import described, excitation_of
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import load_instrument

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.maps.region_counts import count_regions, write_region_counts
+from napari_xrf.maps.quantification.region_counts import count_regions, write_region_counts
 from two_phase_maps import two_phase_cube
 
 

@@ -8,7 +8,7 @@ from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_LABEL
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.minerals.classification import classify_minerals
-from napari_xrf.minerals.modal_table import modal_table
+from napari_xrf.minerals.labels.modal_table import modal_table
 from napari_xrf.minerals.search import plausible_minerals, search_minerals, visible_elements
 from napari_xrf.physics.forward import expect_samples
 from napari_xrf.physics.instrument import load_instrument

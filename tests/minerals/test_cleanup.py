@@ -6,7 +6,13 @@ from hypothesis.extra import numpy as hnp
 
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
-from napari_xrf.minerals.cleanup import DEFAULT_STEPS, CleanUpStep, changes, clean_labels, parse_clean_up
+from napari_xrf.minerals.labels.cleanup import (
+    DEFAULT_STEPS,
+    CleanUpStep,
+    changes,
+    clean_labels,
+    parse_clean_up,
+)
 
 CLASSES = tuple(
     LabelClass(label, name) for label, name in enumerate(("unknown", "quartz", "albite", "calcite"), start=1)

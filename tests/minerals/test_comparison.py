@@ -4,7 +4,7 @@ import pytest
 from napari_xrf import io
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
-from napari_xrf.minerals.comparison import compare_labels
+from napari_xrf.minerals.labels.comparison import compare_labels
 from verbs import answer
 
 FIRST = (LabelClass(1, "unknown"), LabelClass(2, "quartz"), LabelClass(3, "calcite"))

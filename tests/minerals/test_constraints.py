@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from napari_xrf.minerals.constraints import contradictions
-from napari_xrf.minerals.templates import bins_at_resolution, expect_templates
-from napari_xrf.minerals.traces import Expected, line_families
+from napari_xrf.minerals.likelihood.templates import bins_at_resolution, expect_templates
+from napari_xrf.minerals.likelihood.traces import Expected, line_families
+from napari_xrf.minerals.naming.constraints import contradictions
 from napari_xrf.physics.forward import expect_samples
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.reference.materials import Material

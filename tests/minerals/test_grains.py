@@ -5,7 +5,7 @@ import pytest
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
-from napari_xrf.minerals.grains import (
+from napari_xrf.minerals.labels.grains import (
     association,
     find_grains,
     grain_statistics,

@@ -5,13 +5,13 @@ from napari_xrf.core.abundances import Abundances
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.minerals.binned_map import BinnedMap
-from napari_xrf.minerals.ends import End, learn_ends
-from napari_xrf.minerals.mixtures import Mixing
-from napari_xrf.minerals.modal_table import modal_table
-from napari_xrf.minerals.shares import learn_prior
-from napari_xrf.minerals.templates import EnergyBins
-from napari_xrf.minerals.unmixing import unmix
+from napari_xrf.minerals.labels.modal_table import modal_table
+from napari_xrf.minerals.likelihood.binned_map import BinnedMap
+from napari_xrf.minerals.likelihood.shares import learn_prior
+from napari_xrf.minerals.likelihood.templates import EnergyBins
+from napari_xrf.minerals.mixing.ends import End, learn_ends
+from napari_xrf.minerals.mixing.mixtures import Mixing
+from napari_xrf.minerals.mixing.unmixing import unmix
 
 SHAPES = np.random.default_rng(1).gamma(0.4, size=(3, 40)) * 30 + 1
 

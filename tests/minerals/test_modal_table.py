@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_xrf.core.label_map import LabelClass, LabelMap
-from napari_xrf.minerals.modal_table import modal_table, write_modal_table
+from napari_xrf.minerals.labels.modal_table import modal_table, write_modal_table
 
 CLASSES = (
     LabelClass(1, "unknown"),

@@ -3,12 +3,12 @@
 import numpy as np
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.minerals.comparison_of_ends import Comparison
-from napari_xrf.minerals.ends import End
-from napari_xrf.minerals.naming import Candidates, name_ends
-from napari_xrf.minerals.sensitivity import KNOTS_KEV, Lessons, soft_sensitivity
-from napari_xrf.minerals.templates import EnergyBins, Templates
-from napari_xrf.minerals.traces import Expected, Families
+from napari_xrf.minerals.likelihood.sensitivity import KNOTS_KEV, Lessons, soft_sensitivity
+from napari_xrf.minerals.likelihood.templates import EnergyBins, Templates
+from napari_xrf.minerals.likelihood.traces import Expected, Families
+from napari_xrf.minerals.mixing.ends import End
+from napari_xrf.minerals.naming.comparison_of_ends import Comparison
+from napari_xrf.minerals.naming.names import Candidates, name_ends
 from napari_xrf.reference.minerals import load_library, select_minerals
 
 BINS = EnergyBins(EnergyAxis(1.0, 0.05, 240), np.arange(240), np.arange(240) + 1)

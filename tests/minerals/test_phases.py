@@ -11,13 +11,13 @@ from mineral_cubes import known_map, mineral_cube
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.minerals.binned_map import BinnedMap, merged_bins
-from napari_xrf.minerals.phase_ends import find_ends, mixture
-from napari_xrf.minerals.phase_files import phase_rows, write_phase_spectra, write_phase_table
-from napari_xrf.minerals.phase_mixtures import misfitting, near_ends, sure_pixels, unmix
-from napari_xrf.minerals.phases import find_phases
-from napari_xrf.minerals.report import write_report
-from napari_xrf.minerals.templates import EnergyBins
+from napari_xrf.minerals.likelihood.binned_map import BinnedMap, merged_bins
+from napari_xrf.minerals.likelihood.templates import EnergyBins
+from napari_xrf.minerals.phases.discovery import find_phases
+from napari_xrf.minerals.phases.ends import find_ends, mixture
+from napari_xrf.minerals.phases.files import phase_rows, write_phase_spectra, write_phase_table
+from napari_xrf.minerals.phases.mixtures import misfitting, near_ends, sure_pixels, unmix
+from napari_xrf.minerals.report.page import write_report
 from napari_xrf.reference.minerals import load_library, select_minerals
 from verbs import run
 

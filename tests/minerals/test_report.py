@@ -13,8 +13,8 @@ from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.minerals.class_spectra import ClassSpectrum
 from napari_xrf.minerals.classification import Classification
-from napari_xrf.minerals.label_picture import draw_label_map, round_length, write_label_picture
-from napari_xrf.minerals.report import write_report
+from napari_xrf.minerals.labels.picture import draw_label_map, round_length, write_label_picture
+from napari_xrf.minerals.report.page import write_report
 
 EVIL = "<script>alert('x')</script> & \"more\""
 CLASSES = (

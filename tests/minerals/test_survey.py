@@ -7,8 +7,8 @@ import pytest
 import napari_xrf as nx
 from mineral_cubes import mineral_cube
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.minerals.bulk import bulk_composition
-from napari_xrf.minerals.modal_table import ModalRow
+from napari_xrf.minerals.labels.modal_table import ModalRow
+from napari_xrf.minerals.report.bulk import bulk_composition
 from napari_xrf.reference.minerals import load_library
 from verbs import answer, run
 
@@ -41,8 +41,8 @@ def test_report_does_the_whole_job(capsys, rock, tmp_path):
 
 
 def test_what_fails_is_told_and_the_rest_goes_on(rock, tmp_path):
-    from napari_xrf.minerals.survey import survey_map
-    from napari_xrf.minerals.survey_files import write_survey
+    from napari_xrf.minerals.report.files import write_survey
+    from napari_xrf.minerals.report.survey import survey_map
 
     def fail(*_):
         raise InvalidInput("none of the minerals would show in this map")

@@ -14,9 +14,9 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.learning.prediction import predict
-from napari_xrf.learning.prediction_files import read_prediction
-from napari_xrf.learning.prediction_views import element_groups
+from napari_xrf.learning.prediction.answers import predict
+from napari_xrf.learning.prediction.files import read_prediction
+from napari_xrf.learning.prediction.views import element_groups
 from napari_xrf.learning.weights import load_model, read_description, save_model
 from napari_xrf.plugin.docks.spectrum import spectrum_docks
 from napari_xrf.plugin.forms.inference import ONE_THRESHOLD

@@ -11,8 +11,8 @@ from docks import finish
 from napari_xrf import io
 from napari_xrf.cli import main
 from napari_xrf.core.element_maps import ElementMaps
-from napari_xrf.maps.element_mapping import map_elements
 from napari_xrf.maps.joint_histogram import ternary_places
+from napari_xrf.maps.pixels.element_mapping import map_elements
 from napari_xrf.plugin import sample_data
 from napari_xrf.plugin.commands import copy_python, save_recipe
 from napari_xrf.plugin.docks.quantities import keep_quantities

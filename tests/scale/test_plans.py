@@ -11,11 +11,11 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError
 from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.maps.calibrated_map import calibrate_map
-from napari_xrf.maps.element_mapping import ElementPlan, plan_elements
-from napari_xrf.maps.quantity_maps import plan_quantities
-from napari_xrf.minerals import binned_map
+from napari_xrf.maps.pixels.element_mapping import ElementPlan, plan_elements
+from napari_xrf.maps.quantification.per_pixel import plan_quantities
 from napari_xrf.minerals.classification import MineralPlan, joined_rows, plan_minerals
-from napari_xrf.minerals.mixtures import Mixing
+from napari_xrf.minerals.likelihood import binned_map
+from napari_xrf.minerals.mixing.mixtures import Mixing
 from napari_xrf.reference.minerals import load_library, select_minerals
 from napari_xrf.scale.packing import read_packed, write_packed
 from napari_xrf.scale.plans import Plan, plan_of, read_plan

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari_xrf.core.spectral_cube import SpectralCube
     from napari_xrf.maps.calibrated_map import Measured
     from napari_xrf.minerals.classification import Classification
-    from napari_xrf.minerals.cleanup import CleanUpStep
+    from napari_xrf.minerals.labels.cleanup import CleanUpStep
     from napari_xrf.reference.minerals import Mineral
     from napari_xrf.scale.plans import Plan
 
@@ -99,7 +99,7 @@ def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
     known = plans.known_map(arguments, console, plan)
     times = _times(known.cube, per_second)
     if arguments.make_plan is not None:
-        from napari_xrf.maps.element_mapping import plan_elements
+        from napari_xrf.maps.pixels.element_mapping import plan_elements
 
         learned = plan_elements(known.checked(), elements, method=method, progress=console.progress)
         told = {"elements": elements, "method": method, "per_second": per_second}
@@ -116,7 +116,7 @@ def write_element_maps(
     times: NDArray[np.floating] | None = None,
 ) -> Answer:
     """Map the elements of a loaded map and write three files, over times (Y, X) where given."""
-    from napari_xrf.maps.element_mapping import map_elements
+    from napari_xrf.maps.pixels.element_mapping import map_elements
 
     maps = map_elements(measured, elements, method=method, progress=console.progress)
     return write_map_files(maps, output, times)
@@ -125,7 +125,7 @@ def write_element_maps(
 def _write_network_maps(
     elements: Sequence[str] | None, arguments: argparse.Namespace, console: Console
 ) -> Answer:
-    from napari_xrf.learning.element_mapping import asked_elements, map_elements_by
+    from napari_xrf.learning.prediction.element_mapping import asked_elements, map_elements_by
 
     if arguments.model is not None:  # before the long work
         asked_elements(arguments.model, elements)
@@ -168,9 +168,9 @@ def asked_minerals(
     arguments: argparse.Namespace,
 ) -> tuple[tuple[CleanUpStep, ...], tuple[Mineral, ...] | None, dict[str, Any]]:
     """Return the clean-up, the minerals looked for and the classifier's options, checked before the work."""
-    from napari_xrf.learning.network_method import check_method
+    from napari_xrf.learning.prediction.network_method import check_method
     from napari_xrf.minerals.classification import ClassificationOptions
-    from napari_xrf.minerals.cleanup import parse_clean_up
+    from napari_xrf.minerals.labels.cleanup import parse_clean_up
     from napari_xrf.reference.minerals import known_minerals, wanted_minerals
 
     steps = parse_clean_up(arguments.clean)
@@ -188,7 +188,7 @@ def asked_minerals(
 def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the mineral map of a file: labels, classes.csv, abundances.h5, map.png, report.html."""
     from napari_xrf import io
-    from napari_xrf.learning.network_method import LIKELIHOOD
+    from napari_xrf.learning.prediction.network_method import LIKELIHOOD
 
     # Everything the user typed is checked before the long work starts.
     plans.check_plan_options(arguments)
@@ -217,7 +217,7 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
 
 
 def _write_mineral_shard(arguments: argparse.Namespace, plan: Plan, console: Console) -> Answer:
-    from napari_xrf.minerals.binned_map import rows_at_once
+    from napari_xrf.minerals.likelihood.binned_map import rows_at_once
     from napari_xrf.scale.shards import rows_of_shard
 
     cube = plans.shard_map(arguments, console, plan)
@@ -239,8 +239,8 @@ def _classify_element_maps(
 ) -> Answer:
     """Write the mineral map of a file of element maps: labels.tif, labels.h5, classes.csv and map.png."""
     from napari_xrf import io
-    from napari_xrf.minerals.cleanup import clean_labels
     from napari_xrf.minerals.from_element_maps import classify_element_maps
+    from napari_xrf.minerals.labels.cleanup import clean_labels
 
     maps = io.read_element_maps(arguments.file)
     instrument = getattr(arguments, "instrument", None) or "m4"
@@ -265,9 +265,9 @@ def classify_and_write(
 ) -> Answer:
     """Classify a loaded map, clean its labels up, and write the files of the ``minerals`` verb.
 
-    ``options`` are those of :func:`~napari_xrf.learning.network_method.classify_by`.
+    ``options`` are those of :func:`~napari_xrf.learning.prediction.network_method.classify_by`.
     """
-    from napari_xrf.learning.network_method import classify_by
+    from napari_xrf.learning.prediction.network_method import classify_by
     from napari_xrf.maps.calibrated_map import cube_of
 
     classification = classify_by(method, measured, minerals, progress=console.progress, **options)
@@ -283,8 +283,8 @@ def write_mineral_files(
 ) -> Answer:
     """Clean the labels of a mineral map up, and write the files of the ``minerals`` verb."""
     from napari_xrf import io
-    from napari_xrf.minerals.cleanup import clean_labels
-    from napari_xrf.minerals.report import write_report
+    from napari_xrf.minerals.labels.cleanup import clean_labels
+    from napari_xrf.minerals.report.page import write_report
 
     labels = clean_labels(classification.label_map, steps)
     folder = output_folder(output)
@@ -302,7 +302,7 @@ def write_label_files(
     labels: LabelMap, folder: Path, abundances: Abundances | None = None
 ) -> tuple[list[dict[str, Any]], list[Path], str]:
     """Write the files of a label map; return the rows of its classes, the files and a table."""
-    from napari_xrf.minerals.label_files import write_label_files as write_files
+    from napari_xrf.minerals.labels.files import write_label_files as write_files
 
     rows, files = write_files(folder, labels, abundances)
     text = table(
@@ -332,9 +332,9 @@ def write_phases(arguments: argparse.Namespace, console: Console) -> Answer:
     known = calibrated(load_map(arguments, console), console)
 
     from napari_xrf import io
-    from napari_xrf.minerals.phase_files import phase_rows, write_phase_spectra, write_phase_table
-    from napari_xrf.minerals.phases import find_phases
-    from napari_xrf.minerals.report import write_report
+    from napari_xrf.minerals.phases.discovery import find_phases
+    from napari_xrf.minerals.phases.files import phase_rows, write_phase_spectra, write_phase_table
+    from napari_xrf.minerals.report.page import write_report
 
     found = find_phases(known, arguments.count, library=own, ignored=ignored, progress=console.progress)
     folder = output_folder(arguments.output)
@@ -353,7 +353,7 @@ def write_phases(arguments: argparse.Namespace, console: Console) -> Answer:
 
 
 def _count(text: str) -> int | None:
-    from napari_xrf.minerals.phases import MOST_PHASES
+    from napari_xrf.minerals.phases.discovery import MOST_PHASES
 
     if text.strip().lower() == "auto":
         return None

@@ -68,7 +68,7 @@ def _compare_spectra(arguments: argparse.Namespace, console: Console) -> Answer:
 def _compare_labels(arguments: argparse.Namespace) -> Answer:
     """Tell the agreement; write confusion.csv, agreement.csv, agreement.tif and agreement.png."""
     from napari_xrf import io
-    from napari_xrf.minerals.comparison import compare_labels, write_comparison
+    from napari_xrf.minerals.labels.comparison import compare_labels, write_comparison
 
     found = compare_labels(io.read_labels(arguments.first), io.read_labels(arguments.second))
     data: dict[str, Any] = {
@@ -84,7 +84,7 @@ def _compare_labels(arguments: argparse.Namespace) -> Answer:
     }
     written = ""
     if arguments.output is not None:
-        from napari_xrf.minerals.label_picture import write_label_picture
+        from napari_xrf.minerals.labels.picture import write_label_picture
 
         folder = output_folder(arguments.output)
         files = [*write_comparison(folder, found), folder / "agreement.tif", folder / "agreement.png"]

@@ -34,7 +34,7 @@ def run_demo(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf import io
     from napari_xrf.io.own.cube_files import write_cube
     from napari_xrf.maps.calibrated_map import calibrate_map
-    from napari_xrf.minerals.cleanup import parse_clean_up
+    from napari_xrf.minerals.labels.cleanup import parse_clean_up
     from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
     from napari_xrf.synthesis.recipes import seeded
 

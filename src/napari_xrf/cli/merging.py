@@ -48,7 +48,7 @@ def merge_shards(arguments: argparse.Namespace, console: Console) -> Answer:
 
 def _write_minerals(shards: Sequence[Shard], folder: Path, console: Console) -> Answer:
     from napari_xrf.minerals.classification import joined_rows
-    from napari_xrf.minerals.cleanup import parse_clean_up
+    from napari_xrf.minerals.labels.cleanup import parse_clean_up
 
     told = dict(shards[0].answer)
     outline, shape = told.pop("outline"), told.pop("shape")

@@ -25,7 +25,7 @@ from napari_xrf.core.spectral_cube import SpectralCube
 
 if TYPE_CHECKING:
     from napari_xrf.learning.description import ModelDescription
-    from napari_xrf.learning.prediction import Prediction
+    from napari_xrf.learning.prediction.answers import Prediction
 
 _MOST_ROWS = 40  # of the table for people; the JSON has all
 
@@ -90,8 +90,8 @@ def write_predictions(arguments: argparse.Namespace, console: Console) -> Answer
         raise InvalidInput(f"{description.name} names nothing", "Leave the threshold out")
 
     from napari_xrf.learning.model import choose_device
-    from napari_xrf.learning.prediction import chosen_outputs, predict, predict_rows, rows_of_a_batch
-    from napari_xrf.learning.prediction_views import found_names
+    from napari_xrf.learning.prediction.answers import chosen_outputs, predict, predict_rows, rows_of_a_batch
+    from napari_xrf.learning.prediction.views import found_names
     from napari_xrf.learning.weights import find_weights, load_model
 
     outputs = chosen_outputs(description, names_of(arguments.outputs))
@@ -136,7 +136,7 @@ def write_prediction_files(
 
     ``maps`` are those of the elements found, or of all that the model knows, if it gives net counts.
     """
-    from napari_xrf.learning.prediction_files import write_prediction
+    from napari_xrf.learning.prediction.files import write_prediction
 
     description, folder = prediction.description, output_folder(output)
     prediction = _with_threshold(prediction, threshold)
@@ -156,7 +156,7 @@ def write_prediction_files(
         "notes": list(notes),
     }
     if prediction.unknown is not None:
-        from napari_xrf.learning.prediction_views import label_map_of
+        from napari_xrf.learning.prediction.views import label_map_of
 
         labels = label_map_of(prediction, 0.5 if threshold is None else threshold)
         data["classes"], label_files, text = write_label_files(labels, folder)
@@ -166,7 +166,7 @@ def write_prediction_files(
         text = _table_of_names(data["found"])
         if maps is not None:
             from napari_xrf import io
-            from napari_xrf.learning.prediction_views import found_names
+            from napari_xrf.learning.prediction.views import found_names
 
             files.append(folder / "maps.h5")
             io.write(files[-1], maps.chosen(tuple(usual_family(name) for name in found_names(prediction))))
@@ -190,7 +190,7 @@ def _maps_of(
     """Return the maps of some of the model's elements, with errors that the counts of a cube tell."""
     if prediction.intensity is None:
         return None
-    from napari_xrf.learning.element_mapping import element_maps_with_errors
+    from napari_xrf.learning.prediction.element_mapping import element_maps_with_errors
 
     return element_maps_with_errors(prediction, cube, names, console.progress)
 
@@ -203,7 +203,7 @@ def _given(prediction: Prediction, output: str) -> bool:
 def write_decoded(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the map that a model makes of its code after changes, and list the code by element."""
     from napari_xrf import io
-    from napari_xrf.learning.decoding import decode
+    from napari_xrf.learning.prediction.decoding import decode
     from napari_xrf.learning.weights import load_model
 
     check_output(arguments.output, (".h5", ".hdf5"))
@@ -292,7 +292,7 @@ def _found(prediction: Prediction, list_lines: bool) -> list[dict[str, Any]]:
 
     Of an element a pixel's probability is that of its most probable line.
     """
-    from napari_xrf.learning.prediction_views import element_groups, found_names
+    from napari_xrf.learning.prediction.views import element_groups, found_names
 
     pixels = max(int(np.count_nonzero(prediction.counts > 0)), 1)
     found = found_names(prediction)

@@ -22,8 +22,8 @@ from napari_xrf.core.spectral_cube import SpectralCube
 
 if TYPE_CHECKING:
     from napari_xrf.maps.calibrated_map import CalibratedMap
-    from napari_xrf.maps.composition import Recipe
-    from napari_xrf.maps.quantity_report import QuantityReport
+    from napari_xrf.maps.quantification.composition import Recipe
+    from napari_xrf.maps.quantification.report import QuantityReport
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -75,7 +75,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
     """Tell the weight percent of a map, of regions of it, and of every pixel."""
-    from napari_xrf.maps.quantity_report import report_quantities
+    from napari_xrf.maps.quantification.report import report_quantities
 
     # Everything the user typed is checked before the long work starts.
     plans.check_plan_options(arguments, folder=False)
@@ -111,7 +111,7 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
         notes = (note for note in quantities.notes if note != known.doubt)  # told already
         console.warn(tuple(f"{quantities.region}: {note}" for note in notes))
     if arguments.make_plan is not None:
-        from napari_xrf.maps.quantity_maps import plan_quantities
+        from napari_xrf.maps.quantification.per_pixel import plan_quantities
 
         learned = None
         if arguments.pixels:
@@ -138,7 +138,7 @@ def write_quantity_files(report: QuantityReport, output: Path) -> Answer:
 
 
 def _recipe(arguments: argparse.Namespace) -> Recipe:
-    from napari_xrf.maps.composition import Recipe
+    from napari_xrf.maps.quantification.composition import Recipe
     from napari_xrf.reference.oxides import parse_valences
 
     if arguments.oxides and arguments.oxygen not in ("auto", "stoichiometry"):
@@ -158,7 +158,7 @@ def _with_standards(
     if not arguments.standard:
         return recipe
     from napari_xrf import io
-    from napari_xrf.maps.standards import Standard, calibrate_instrument, read_truth_table
+    from napari_xrf.maps.quantification.standards import Standard, calibrate_instrument, read_truth_table
     from napari_xrf.physics.instrument_file import write_instrument
 
     standards = []
@@ -192,7 +192,7 @@ def _regions(
     if arguments.regions is None:
         return None, {}
     from napari_xrf import io
-    from napari_xrf.maps.composition import formulas_of
+    from napari_xrf.maps.quantification.composition import formulas_of
 
     labels = io.read_labels(arguments.regions)
     if labels.labels.shape != cube.map_shape:
@@ -208,7 +208,7 @@ def _regions(
 
 
 def _as_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    from napari_xrf.maps.quantity_table import is_unknown
+    from napari_xrf.maps.quantification.table import is_unknown
 
     shown = [
         (

@@ -25,7 +25,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def write_whole_report(arguments: argparse.Namespace, console: Console) -> Answer:
     """Do the whole job on a map, and write all files of the single verbs and report.html."""
-    from napari_xrf.learning.network_method import classify_by
+    from napari_xrf.learning.prediction.network_method import classify_by
 
     # Everything the user typed is checked before the long work starts.
     check_folder(arguments.output)
@@ -33,8 +33,8 @@ def write_whole_report(arguments: argparse.Namespace, console: Console) -> Answe
     options["memory_budget"] = memory_budget(arguments)
     known = calibrated(load_map(arguments, console), console)
 
-    from napari_xrf.minerals.survey import survey_map
-    from napari_xrf.minerals.survey_files import write_survey
+    from napari_xrf.minerals.report.files import write_survey
+    from napari_xrf.minerals.report.survey import survey_map
 
     survey = survey_map(
         known,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_xrf.learning.training import Epoch
     from napari_xrf.learning.training_loop import TrainingStep
     from napari_xrf.learning.training_recipes import TrainingRecipe
-    from napari_xrf.learning.tuning_trials import TrialReport
+    from napari_xrf.learning.tuning.trials import TrialReport
 
 PAINTING_GENERATOR = "painting-generator"
 TRIALS = 30
@@ -171,7 +171,7 @@ def tune_model(arguments: argparse.Namespace, console: Console) -> Answer:
         raise InvalidInput(f"a search needs at least 1 trial, not {arguments.trials}")
     folder = output_folder(arguments.output)
 
-    from napari_xrf.learning.tuning import tune
+    from napari_xrf.learning.tuning.search import tune
 
     def tell(report: TrialReport) -> None:
         value = "no value" if report.value is None else f"{report.value:.5g}"

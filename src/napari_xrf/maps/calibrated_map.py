@@ -14,9 +14,9 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.calibration import Calibration, calibrate
-from napari_xrf.maps.identification import FoundElement, identify
-from napari_xrf.maps.setting import Setting, setting_of
+from napari_xrf.maps.calibration.refinement import Calibration, calibrate
+from napari_xrf.maps.identification.elements import FoundElement, identify
+from napari_xrf.maps.spectra.setting import Setting, setting_of
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.excitation import instrument_of
 from napari_xrf.physics.instrument import Instrument

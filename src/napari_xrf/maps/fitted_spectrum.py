@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import Measured, calibrate_map
-from napari_xrf.maps.candidates import columns_of
-from napari_xrf.maps.element_mapping import families_in, fit_to_sum, sum_columns
+from napari_xrf.maps.pixels.element_mapping import families_in, fit_to_sum, sum_columns
+from napari_xrf.maps.spectra.candidates import columns_of
 
 
 @dataclass(frozen=True, eq=False)

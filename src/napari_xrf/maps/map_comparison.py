@@ -13,14 +13,14 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.atomic_write import replacing
-from napari_xrf.maps.background import typical_fwhm
-from napari_xrf.maps.peaks import find_peaks
 from napari_xrf.maps.similarity import (
     compare_histograms,
     flatten_cube,
     multiscale_similarity,
     structural_similarity,
 )
+from napari_xrf.maps.spectra.background import typical_fwhm
+from napari_xrf.maps.spectra.peaks import find_peaks
 
 _PEAKS = 3
 _PICTURE_SIDE = 600  # pixels of a flattened map in the picture, at most

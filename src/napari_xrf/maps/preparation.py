@@ -14,7 +14,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import AuxiliaryImage, SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, cube_of
-from napari_xrf.maps.peaks import find_peaks
+from napari_xrf.maps.spectra.peaks import find_peaks
 
 SIZED = ("bin-space", "bin-energy", "crop-edges")
 PLAIN = ("recalibrate", "empty-dead", "equal-times")

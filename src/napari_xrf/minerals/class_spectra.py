@@ -13,7 +13,7 @@ from napari_xrf.core.emission_lines import main_line
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.minerals.templates import FLOOR, Templates
+from napari_xrf.minerals.likelihood.templates import FLOOR, Templates
 
 _STEPS = 300
 _DECADES = 4  # that a chart shows

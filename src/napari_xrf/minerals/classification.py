@@ -15,12 +15,12 @@ from napari_xrf.core.label_map import LabelMap, number_by_area
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import Measured
-from napari_xrf.minerals.binned_map import BinnedMap, merged_bins
 from napari_xrf.minerals.class_spectra import ClassSpectrum, mean_spectra
+from napari_xrf.minerals.likelihood.binned_map import BinnedMap, merged_bins
+from napari_xrf.minerals.likelihood.scan import TOLERANCE
+from napari_xrf.minerals.likelihood.templates import EnergyBins, Templates
 from napari_xrf.minerals.mineral_phases import MineralPhases, learn_mineral_phases
-from napari_xrf.minerals.scan import TOLERANCE
 from napari_xrf.minerals.search import search_minerals
-from napari_xrf.minerals.templates import EnergyBins, Templates
 from napari_xrf.reference.minerals import Mineral, mineral_class
 
 UNKNOWN_LEVEL = 1e-3
@@ -116,7 +116,7 @@ def classify_minerals(
     """Find the mineral of each pixel: the one under which its counts are most likely.
 
     Scale and continuum are free, see ``docs/minerals.md``; networks are another method, see
-    :func:`~napari_xrf.learning.network_method.classify_by`.
+    :func:`~napari_xrf.learning.prediction.network_method.classify_by`.
 
     Parameters
     ----------
@@ -260,8 +260,8 @@ class MineralPlan:
     ) -> MineralRows:
         """Return what rows of the map hold, by default all of them.
 
-        Rows that begin at a multiple of :func:`~napari_xrf.minerals.binned_map.rows_at_once` give the same
-        bits as the whole map.
+        Rows that begin at a multiple of
+        :func:`~napari_xrf.minerals.likelihood.binned_map.rows_at_once` give the same bits as the whole map.
         """
         first, cube = binned.first_row, binned.cube
         rows = slice(first, first + cube.shape[0]) if rows is None else rows

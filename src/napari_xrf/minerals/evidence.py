@@ -12,11 +12,11 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import members_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import Measured
-from napari_xrf.maps.net_counts import region_of
+from napari_xrf.maps.quantification.net_counts import region_of
 from napari_xrf.minerals.classification import Classification
-from napari_xrf.minerals.nearest import Nearest, nearest_minerals
+from napari_xrf.minerals.likelihood.templates import expect_templates
+from napari_xrf.minerals.phases.nearest import Nearest, nearest_minerals
 from napari_xrf.minerals.search import search_minerals
-from napari_xrf.minerals.templates import expect_templates
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.reference.minerals import Mineral, load_library, select_minerals
 

@@ -13,20 +13,25 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LEAST_PROBABILITY
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import scratch_array
-from napari_xrf.maps.blas_threads import one_blas_thread
 from napari_xrf.maps.calibrated_map import find_elements
-from napari_xrf.minerals.binned_map import BinnedMap
-from napari_xrf.minerals.comparison_of_ends import Comparison
-from napari_xrf.minerals.ends import End, learn_ends
-from napari_xrf.minerals.mixtures import Mixing
-from napari_xrf.minerals.naming import Candidates, Name, name_ends, rough_dose
-from napari_xrf.minerals.scan import Scan, prepare_scan
+from napari_xrf.maps.spectra.blas_threads import one_blas_thread
+from napari_xrf.minerals.likelihood.binned_map import BinnedMap
+from napari_xrf.minerals.likelihood.scan import Scan, prepare_scan
+from napari_xrf.minerals.likelihood.sensitivity import (
+    Sensitivity,
+    learn_from,
+    learn_sensitivity,
+    soft_sensitivity,
+)
+from napari_xrf.minerals.likelihood.shares import SMOOTHINGS, Prior, class_shares, learn_prior
+from napari_xrf.minerals.likelihood.templates import Templates, expect_templates
+from napari_xrf.minerals.likelihood.traces import Expected, line_families
+from napari_xrf.minerals.mixing.ends import End, learn_ends
+from napari_xrf.minerals.mixing.mixtures import Mixing
+from napari_xrf.minerals.naming.comparison_of_ends import Comparison
+from napari_xrf.minerals.naming.names import Candidates, Name, name_ends, rough_dose
 from napari_xrf.minerals.search import MineralSearch
-from napari_xrf.minerals.sensitivity import Sensitivity, learn_from, learn_sensitivity, soft_sensitivity
 from napari_xrf.minerals.separability import inseparable_groups
-from napari_xrf.minerals.shares import SMOOTHINGS, Prior, class_shares, learn_prior
-from napari_xrf.minerals.templates import Templates, expect_templates
-from napari_xrf.minerals.traces import Expected, line_families
 from napari_xrf.reference.minerals import Mineral, load_library, minerals_of_set, minerals_of_sets
 
 SAMPLE = 1_500  # pixels that teach what is common to all

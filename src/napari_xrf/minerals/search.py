@@ -9,7 +9,7 @@ from napari_xrf.core.emission_lines import atomic_number, edge_energy, family_li
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, find_elements
-from napari_xrf.minerals.templates import EnergyBins, bins_at_resolution
+from napari_xrf.minerals.likelihood.templates import EnergyBins, bins_at_resolution
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.scatter import energy_after_compton
 from napari_xrf.physics.source import ElectronBeam, MonochromaticSource, TubeSource

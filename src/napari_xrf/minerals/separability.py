@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.minerals.templates import EnergyBins, Templates
+from napari_xrf.minerals.likelihood.templates import EnergyBins, Templates
 
 CONFUSION_LIMIT = 0.02
 # As good as free: coarser steps would make minerals look apart that differ in their continuum alone.

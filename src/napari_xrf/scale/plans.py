@@ -15,9 +15,9 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap
-from napari_xrf.maps.calibration import Calibration
-from napari_xrf.maps.judgement import FoundElement
-from napari_xrf.maps.setting import Setting
+from napari_xrf.maps.calibration.refinement import Calibration
+from napari_xrf.maps.identification.judgement import FoundElement
+from napari_xrf.maps.spectra.setting import Setting
 from napari_xrf.scale.packing import read_packed
 
 _CLOSE = 1e-6  # relative: axes that differ less are one

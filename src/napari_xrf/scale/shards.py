@@ -15,7 +15,7 @@ from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.scale.packing import read_packed, write_packed
 
 if TYPE_CHECKING:
-    from napari_xrf.learning.prediction import Prediction
+    from napari_xrf.learning.prediction.answers import Prediction
 
 T = TypeVar("T")
 
@@ -98,7 +98,7 @@ def joined_maps(parts: Sequence[ElementMaps]) -> ElementMaps:
 
 def joined_predictions(parts: Sequence[Prediction]) -> Prediction:
     """Return a prediction of all rows."""
-    from napari_xrf.learning.prediction import told_of_dose
+    from napari_xrf.learning.prediction.answers import told_of_dose
 
     names = ("counts", "probability", "intensity", "unknown", "code", "spectrum")
     given = {name: [getattr(part, name) for part in parts] for name in names}

@@ -10,8 +10,8 @@ from scipy import optimize, special
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.evaluation.probability_calibration import fit_thresholds
-from napari_xrf.maps.element_mapping import pooled_expectation
-from napari_xrf.maps.fit import fit_pixels, make_solver, solve_non_negative
+from napari_xrf.maps.pixels.element_mapping import pooled_expectation
+from napari_xrf.maps.pixels.fit import fit_pixels, make_solver, solve_non_negative
 
 _BLOCK = 4096
 _REPORT = 64
@@ -72,8 +72,8 @@ def fit_spectra(
     """Fit each spectrum with the set of columns that explains it best.
 
     The best set is chosen with weights that all spectra share, as the pixels of a map do
-    (:mod:`napari_xrf.maps.fit`). Then each spectrum is fitted again with weights of its own: one over the
-    variance of its first fit, Poisson and 5 % of the expectation, which no model gets right. Standard
+    (:mod:`napari_xrf.maps.pixels.fit`). Then each spectrum is fitted again with weights of its own: one over
+    the variance of its first fit, Poisson and 5 % of the expectation, which no model gets right. Standard
     errors are those of the columns that the fit uses.
 
     ``counts``: (N, E) counts. ``alternatives``: sets of columns, such as of several resolutions or

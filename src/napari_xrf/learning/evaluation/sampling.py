@@ -14,7 +14,7 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.evaluation.sample import Sample, SpectrumPredictions
 from napari_xrf.learning.model import Model
-from napari_xrf.learning.prediction import predict
+from napari_xrf.learning.prediction.answers import predict
 from napari_xrf.learning.sources.sets import SpectrumSet
 from napari_xrf.learning.sources.source import LabelledSpectra, Source, SourceSpec, held_out, make_source
 from napari_xrf.learning.tasks.task import task_of

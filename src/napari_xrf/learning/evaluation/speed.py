@@ -10,7 +10,7 @@ import psutil
 
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.model import Model
-from napari_xrf.learning.prediction import predict
+from napari_xrf.learning.prediction.answers import predict
 
 _SAMPLED_EVERY = 0.01
 

@@ -15,9 +15,9 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.learning.answer_sets import STRANGER_SHARE
 from napari_xrf.learning.conditions import CONDITIONS
 from napari_xrf.learning.description import TaskName
+from napari_xrf.learning.prediction.answer_sets import STRANGER_SHARE
 from napari_xrf.learning.sources.instrument_bank import AXIS, kept_arrays, lines_alone
 from napari_xrf.learning.sources.instruments import VALIDATION_SEED
 from napari_xrf.learning.sources.mineral_bank import unlike
@@ -29,8 +29,8 @@ from napari_xrf.learning.sources.recorded_spectra import (
     varied_continua,
 )
 from napari_xrf.learning.sources.source import LabelledSpectra
+from napari_xrf.minerals.likelihood.templates import bins_at_resolution
 from napari_xrf.minerals.search import energy_range
-from napari_xrf.minerals.templates import bins_at_resolution
 from napari_xrf.physics.forward import expect_samples
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.source import ElectronBeam

@@ -21,7 +21,7 @@ from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.learning.sources.region_pixels import LabelledPixels, PixelChoice, gather_pixels, read_pixels
 from napari_xrf.learning.sources.region_split import PARTS, Part
 from napari_xrf.learning.sources.source import LabelledSpectra, axis_of
-from napari_xrf.maps.background import estimate_background
+from napari_xrf.maps.spectra.background import estimate_background
 from napari_xrf.synthesis.sampling import draw_seed
 
 _LIKE = 0.96  # Bhattacharyya coefficient from which a spectrum counts as one of the classes

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from napari_xrf.core.label_map import LEAST_PROBABILITY
-from napari_xrf.learning.answer_sets import answer_sets, fit_set_level
 from napari_xrf.learning.description import ModelDescription, ProbabilityCalibration
 from napari_xrf.learning.evaluation.class_scores import ClassScores, score_classes, score_segmentation
 from napari_xrf.learning.evaluation.presence_scores import rank_area
 from napari_xrf.learning.evaluation.probability_calibration import fit_temperature, reliability_curve
 from napari_xrf.learning.evaluation.results import Assessment, Table
 from napari_xrf.learning.evaluation.sample import Sample, SpectrumPredictions
+from napari_xrf.learning.prediction.answer_sets import answer_sets, fit_set_level
 from napari_xrf.learning.tasks.task import Baseline, Targets, Task, Tensors, wanted
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The Clean up labels dock: a form over the steps of :mod:`napari_xrf.minerals.cleanup`."""
+"""The Clean up labels dock: a form over the steps of :mod:`napari_xrf.minerals.labels.cleanup`."""
 
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QLineEdit
 from napari_xrf.core.display import colored_labels
 from napari_xrf.core.errors import XrfError
 from napari_xrf.core.label_map import LabelMap
-from napari_xrf.minerals.cleanup import CleanUpStep, changes, clean_labels, parse_clean_up
+from napari_xrf.minerals.labels.cleanup import CleanUpStep, changes, clean_labels, parse_clean_up
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.parts import button, expanding, row, wrapped

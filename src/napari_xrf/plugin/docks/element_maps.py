@@ -86,7 +86,7 @@ class ElementMapsDock(Dock):
             self.warn("No element stands out of this map: choose some from the table")
 
     def _map(self) -> None:
-        from napari_xrf.maps.element_mapping import map_elements
+        from napari_xrf.maps.pixels.element_mapping import map_elements
 
         layer, cube = self.maps.layer(), self.maps.cube()
         per_second = self.per_second.isEnabled() and self.per_second.isChecked()

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QComboBox
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.suitability import unsuited
+from napari_xrf.learning.prediction.suitability import unsuited
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.physics.excitation import instrument_of
 from napari_xrf.physics.instrument import Instrument
@@ -92,7 +92,7 @@ class InferenceDock(Dock):
 
     def write(self, path: Path) -> None:
         """Write all outputs of the last map, as ``napari-xrf predict`` does, in a worker thread."""
-        from napari_xrf.learning.prediction_files import write_prediction
+        from napari_xrf.learning.prediction.files import write_prediction
 
         if self.prediction is None:
             raise InvalidInput("no map was read yet", "Press Read whole map first")

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QLineEdit, QListWidge
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.minerals.modal_table import modal_table
+from napari_xrf.minerals.labels.modal_table import modal_table
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.class_table import TABLED, ClassTable
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
@@ -263,13 +263,13 @@ class MineralsDock(Dock):
 
     def write_table(self, path: Path) -> None:
         """Write the percentages of the chosen label layer as CSV."""
-        from napari_xrf.minerals.modal_table import modal_table, write_modal_table
+        from napari_xrf.minerals.labels.modal_table import modal_table, write_modal_table
 
         write_modal_table(path, modal_table(label_map_of_layer(self.labels.layer())))
 
     def write_report(self, path: Path) -> None:
         """Write the report of the chosen label layer, with its changes by hand, as HTML."""
-        from napari_xrf.minerals.report import write_report
+        from napari_xrf.minerals.report.page import write_report
 
         layer = self.labels.layer()
         cube, classification = layer.metadata[CLASSIFICATION_KEY]
@@ -279,8 +279,8 @@ class MineralsDock(Dock):
 def _survey_and_write(measured: Measured, folder: Path, *, progress: Progress, **options: Any) -> list[Path]:
     from napari_xrf.io.atomic_write import together
     from napari_xrf.minerals.classification import classify_minerals
-    from napari_xrf.minerals.survey import survey_map
-    from napari_xrf.minerals.survey_files import write_survey
+    from napari_xrf.minerals.report.files import write_survey
+    from napari_xrf.minerals.report.survey import survey_map
 
     def classify(known: CalibratedMap, progress: Progress) -> Classification:
         return classify_minerals(known, progress=progress, **options)

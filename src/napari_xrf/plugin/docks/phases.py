@@ -8,7 +8,7 @@ import napari.viewer
 from qtpy.QtWidgets import QAbstractItemView, QLabel, QLineEdit, QSpinBox
 
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.minerals.phases import FAR, MOST_PHASES, Phases, find_phases
+from napari_xrf.minerals.phases.discovery import FAR, MOST_PHASES, Phases, find_phases
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.docks.minerals import CLASSIFICATION_KEY
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
@@ -82,19 +82,19 @@ class PhasesDock(Dock):
 
     def write_table(self, path: Path) -> None:
         """Write the table of the chosen layer's phases as CSV."""
-        from napari_xrf.minerals.phase_files import write_phase_table
+        from napari_xrf.minerals.phases.files import write_phase_table
 
         write_phase_table(path, self.layers.layer().metadata[PHASES_KEY])
 
     def write_spectra(self, path: Path) -> None:
         """Write the spectra of the chosen layer's phases as CSV."""
-        from napari_xrf.minerals.phase_files import write_phase_spectra
+        from napari_xrf.minerals.phases.files import write_phase_spectra
 
         write_phase_spectra(path, self.layers.layer().metadata[PHASES_KEY])
 
     def write_report(self, path: Path) -> None:
         """Write the report of the chosen layer, with the names it got, as HTML."""
-        from napari_xrf.minerals.report import write_report
+        from napari_xrf.minerals.report.page import write_report
 
         layer = self.layers.layer()
         cube, classification = layer.metadata[CLASSIFICATION_KEY]

@@ -16,10 +16,10 @@ from napari_xrf import io
 from napari_xrf.core.label_map import NOT_MEASURED
 from napari_xrf.core.progress import Progress
 from napari_xrf.maps.calibrated_map import Measured, calibrate_map, cube_of
-from napari_xrf.maps.composition import OXYGEN, Recipe, formulas_of
-from napari_xrf.maps.quantity_report import QuantityReport, report_quantities
-from napari_xrf.maps.quantity_table import is_unknown
-from napari_xrf.maps.standards import Standard, calibrate_instrument, read_truth_table
+from napari_xrf.maps.quantification.composition import OXYGEN, Recipe, formulas_of
+from napari_xrf.maps.quantification.report import QuantityReport, report_quantities
+from napari_xrf.maps.quantification.standards import Standard, calibrate_instrument, read_truth_table
+from napari_xrf.maps.quantification.table import is_unknown
 from napari_xrf.physics.excitation import described
 from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.physics.instrument_file import write_instrument

@@ -14,7 +14,12 @@ from qtpy.QtWidgets import QApplication, QComboBox, QHeaderView, QInputDialog, Q
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.maps.line_profile import profile_along, write_profile
-from napari_xrf.maps.region_counts import RegionCounts, count_regions, families_of_rows, write_region_counts
+from napari_xrf.maps.quantification.region_counts import (
+    RegionCounts,
+    count_regions,
+    families_of_rows,
+    write_region_counts,
+)
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.docks.quantities import CLASSES, REGIONS, Masks, weights_of
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
@@ -31,7 +36,7 @@ from napari_xrf.plugin.window import open_dock, show_dock
 
 _NEEDS = (
     "from napari_xrf.io.own.region_files import shape_mask",
-    "from napari_xrf.maps.region_counts import count_regions, write_region_counts",
+    "from napari_xrf.maps.quantification.region_counts import count_regions, write_region_counts",
 )
 _WHOLE_FROM = 1000  # above it decimals are not shown
 _COUNTS, _PER_SECOND, _PER_PIXEL, _WEIGHT = _UNITS = (

@@ -48,8 +48,8 @@ from napari_xrf.plugin.plots.spectrum_plot import SCALES, SpectrumPlot
 
 if TYPE_CHECKING:
     from napari_xrf.maps.fitted_spectrum import FittedSpectrum
-    from napari_xrf.maps.identification import FoundElement
-    from napari_xrf.maps.peak_candidates import PeakCandidate
+    from napari_xrf.maps.identification.elements import FoundElement
+    from napari_xrf.maps.identification.peak_candidates import PeakCandidate
 
 
 class SpectrumDock(Dock):
@@ -150,7 +150,7 @@ class SpectrumDock(Dock):
 
     def peak_candidates(self, energy: float) -> tuple[PeakCandidate, ...]:
         """Return what the peak at an energy in keV of the first curve may be, the likeliest first."""
-        from napari_xrf.maps.peak_candidates import rank_lines
+        from napari_xrf.maps.identification.peak_candidates import rank_lines
 
         cube, curves = self.maps.cube(), self.plot.curves()
         if cube is None or not curves:
@@ -161,7 +161,7 @@ class SpectrumDock(Dock):
 
     def map_family(self, family: str) -> None:
         """Add the map of a line family's net counts, above the others."""
-        from napari_xrf.maps.element_mapping import map_elements
+        from napari_xrf.maps.pixels.element_mapping import map_elements
 
         layer = self.maps.layer()
 
@@ -358,7 +358,7 @@ class SpectrumDock(Dock):
         self.plot.set_residual(np.zeros(0), None)
 
     def _mark_artefacts(self) -> None:
-        from napari_xrf.maps.peak_candidates import detector_artefacts
+        from napari_xrf.maps.identification.peak_candidates import detector_artefacts
 
         shown = self._summary if self.show_artefacts.isChecked() else None
         self.plot.set_artefacts(() if shown is None else detector_artefacts(shown.total, shown.cube.energy))

@@ -8,7 +8,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog, QInputDialog, QMenu
 
-from napari_xrf.minerals.modal_table import ModalRow, modal_table
+from napari_xrf.minerals.labels.modal_table import ModalRow, modal_table
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.tables import Table, number_text

@@ -9,8 +9,8 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QSizePolicy, QWidget
 
 from napari_xrf.core.errors import XrfError
 from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.prediction.suitability import default_element_model
 from napari_xrf.learning.registry import ARCHITECTURES
-from napari_xrf.learning.suitability import default_element_model
 from napari_xrf.learning.weights import SUFFIX, read_description, shipped_models
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.plugin.docks.dock import Dock

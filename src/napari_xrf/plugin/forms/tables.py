@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableW
 from napari_xrf.plugin.forms.parts import write_in
 
 if TYPE_CHECKING:
-    from napari_xrf.learning.prediction_views import RankedName
+    from napari_xrf.learning.prediction.views import RankedName
 
 _MOST_ROWS = 60
 _LEAST_PROBABILITY = 0.001  # below it nothing is listed but the first rows

@@ -18,8 +18,8 @@ from napari_xrf.maps.calibrated_map import Measured, cube_of
 
 if TYPE_CHECKING:
     from napari_xrf.learning.model import Model
-    from napari_xrf.learning.prediction import Prediction
-    from napari_xrf.learning.prediction_views import RankedName
+    from napari_xrf.learning.prediction.answers import Prediction
+    from napari_xrf.learning.prediction.views import RankedName
 
 _NAMING = ("presence", "intensity", "minerals")  # outputs that give a ranked list
 
@@ -85,8 +85,8 @@ def answer_region(
     the whole map. Raises InvalidInput when the region holds no counts, or the model names nothing. Raises
     FileError when the model's file is damaged.
     """
-    from napari_xrf.learning.prediction import predict_spectra
-    from napari_xrf.learning.prediction_views import ranked
+    from napari_xrf.learning.prediction.answers import predict_spectra
+    from napari_xrf.learning.prediction.views import ranked
 
     start = time.perf_counter()
     cube, model = cube_of(measured), loaded_model(name)
@@ -124,7 +124,7 @@ def predict_map(
     Raises InvalidInput when the map holds no counts, or nothing is asked. Raises FileError when the model's
     file is damaged.
     """
-    from napari_xrf.learning.prediction import predict
+    from napari_xrf.learning.prediction.answers import predict
 
     model = loaded_model(name)
     if not request.outputs:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_xrf.learning.adaptation.adaptation import AdaptationResult
     from napari_xrf.learning.training import Epoch
     from napari_xrf.learning.training_loop import TrainingStep
-    from napari_xrf.learning.tuning import TuningResult
+    from napari_xrf.learning.tuning.search import TuningResult
 
 WEIGHTS, CHECKPOINT, PIXELS = "model.safetensors", "checkpoint.safetensors", "regions.h5"
 _ADAPTATION_POINTS = 100  # of its curve
@@ -138,7 +138,7 @@ def run_search(
     plan: TrainingPlan, search: SearchParameters, tell: Tell, progress: Progress = ignore_progress
 ) -> TuningResult:
     """Search for hyper-parameters of a recipe and return what was found; raises what the search does."""
-    from napari_xrf.learning.tuning import tune
+    from napari_xrf.learning.tuning.search import tune
 
     recipe = _with_own_regions(plan, tell, progress)
     return tune(

@@ -16,7 +16,7 @@ from napari_xrf.plugin.layers.labels import label_layer
 from napari_xrf.plugin.layers.layer_data import LayerData, with_keywords
 
 if TYPE_CHECKING:
-    from napari_xrf.learning.prediction import Prediction
+    from napari_xrf.learning.prediction.answers import Prediction
 
 MOST_MAPS = 24  # layers of one output; more would bury the list
 _LOOK: dict[str, Any] = {"contrast_limits": (0.0, 1.0), "colormap": "magma"}
@@ -77,7 +77,7 @@ def denoised_cube(prediction: Prediction, cube: SpectralCube) -> SpectralCube:
 def _presence_layers(
     decided: Prediction, request: Request, cube: SpectralCube, notes: list[str]
 ) -> list[LayerData]:
-    from napari_xrf.learning.prediction_views import element_groups, found_names
+    from napari_xrf.learning.prediction.views import element_groups, found_names
 
     description, probability = decided.description, decided.probability
     assert probability is not None
@@ -102,7 +102,7 @@ def _presence_layers(
 
 
 def _count_layers(decided: Prediction, notes: list[str]) -> list[LayerData]:
-    from napari_xrf.learning.prediction_views import element_maps_of
+    from napari_xrf.learning.prediction.views import element_maps_of
 
     by_name = {str(layer[1]["name"]): layer for layer in element_map_layers(element_maps_of(decided))}
     sums = {name: float(np.sum(layer[0], dtype=np.float64)) for name, layer in by_name.items()}
@@ -121,7 +121,7 @@ def _most_frequent(amounts: dict[str, Any], notes: list[str], what: str) -> list
 
 
 def _mineral_layers(prediction: Prediction, request: Request, cube: SpectralCube) -> list[LayerData]:
-    from napari_xrf.learning.prediction_views import label_map_of
+    from napari_xrf.learning.prediction.views import label_map_of
 
     model = prediction.description.name
     options = {} if request.threshold is None else {"least_probability": request.threshold}

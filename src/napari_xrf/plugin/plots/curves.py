@@ -133,7 +133,7 @@ def draw_curves(
         counts = expected.counts * whole.size
         curves.append(curve(expected.formula, counts, whole, _EXPECTED_COLOR, dashed=True))
     if background and curves:
-        from napari_xrf.maps.background import estimate_background
+        from napari_xrf.maps.spectra.background import estimate_background
 
         first = curves[0]
         under = estimate_background(first.counts * first.divisor, axis) / first.divisor
@@ -147,7 +147,7 @@ def draw_curves(
     if smooth:
         from scipy.ndimage import gaussian_filter1d
 
-        from napari_xrf.maps.background import typical_fwhm
+        from napari_xrf.maps.spectra.background import typical_fwhm
 
         width = 0.25 * float(typical_fwhm(_MIDDLE_KEV)) / axis.width
         curves = [

@@ -1,0 +1,212 @@
+"""Whether what networks name has the lines of its name, in its proportions. No torch here.
+
+A network that knows the minerals alone takes a glass of nearly a mineral's composition, or a salt that the
+library lacks, for it. So the lines of each class are fitted freely, family by family, and compared with what
+its mineral may hold: the library's range, and what others of the map's classes add to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.cube_spectra import sum_classes
+from napari_xrf.core.emission_lines import main_line
+from napari_xrf.core.label_map import LabelMap
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.maps.spectra.non_negative import fit_bounded
+from napari_xrf.minerals.likelihood.templates import Templates
+from napari_xrf.minerals.likelihood.traces import Expected, Families, line_families
+from napari_xrf.minerals.naming.constraints import fit_lines
+from napari_xrf.minerals.search import MineralSearch
+from napari_xrf.physics.source import ElectronBeam
+
+if TYPE_CHECKING:
+    from napari_xrf.learning.prediction.answers import Prediction
+
+# Relative errors of line families that stand beside one another, by what measured glasses and metals show:
+# below 1.1 keV, below 2.5 keV, above; of L and M lines, whose yields are known worse. What a mineral may hold
+# of others: per cent by weight, of the counts.
+_SOFT_KEV, _HARD_KEV = 1.1, 2.5
+_ELECTRONS, _PHOTONS, _OUTER = (0.5, 0.07, 0.07), (0.5, 0.5, 0.15), {"K": 0.0, "L": 0.3, "M": 0.6}
+_OTHERS_PERCENT, _MOST_OF_OTHERS = {True: 1.0, False: 2.0}, 0.1
+_SOFT_OTHERS = 0.02  # of the counts: below 1 keV a line may stand for another's tail, or an edge
+_STRONG, _ALIKE = 0.02, 0.3  # of the counts, and cosine of line families that hide one another
+_SCATTERED = (0.88, 1.16)  # of the energy of the anode's Kα: from its Compton peak to its Kβ
+_USUAL = 5.0  # chi-square that true names reach
+# Weight of what no library holds beside a name, where one material lies under the beam: of any, and where the
+# lines of one element, so much of the counts, may be those of its metal.
+_UNLISTED, _UNLISTED_METAL, _SHOWN = 0.2, 1.5, 0.01
+_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class _Check:
+    """What the lines say of a class: chi-square, and the family that misfits most, with its shares."""
+
+    square: float
+    family: str
+    measured: float
+    expected: float
+
+
+def checked_names(
+    told: Prediction,
+    labels: LabelMap,
+    search: MineralSearch,
+    templates: Templates,
+    compositions: Mapping[str, NDArray[np.intp]],
+    progress: Progress = ignore_progress,
+) -> tuple[Prediction, tuple[str, ...]]:
+    """Return a prediction whose names are doubted as far as their lines speak against them, and notes.
+
+    The probabilities are changed in place.
+
+    ``told``: of a map whose classes are formed. ``labels``: the mineral map that it gives; its classes have
+    the names of the prediction's. ``search``: the calibrated map. ``templates``, ``compositions``: expected
+    spectra, and class → rows of its minerals.
+    """
+    known = search.measured
+    instrument, cube = known.instrument, known.on_refined_axis
+    named = [entry for entry in labels.classes if entry.name in compositions]
+    if not named or told.probability is None or told.unknown is None:
+        return told, ()
+    expected = Expected.of(templates, line_families(instrument, search.bins))
+    found = {entry.element for entry in known.elements if entry.probability >= 0.5}
+    sums = sum_classes(cube, _inside_grains(labels.labels), progress)
+    electrons = isinstance(instrument.source, ElectronBeam)
+    factors, notes = np.ones(len(told.names), dtype=np.float32), []
+    spectra = {each.name: search.bins.sum(sums[each.label].astype(np.float64)) for each in named}
+    nearest = {name: _nearest(each, templates, compositions[name]) for name, each in spectra.items()}
+    alone = len(named) == 1
+    for entry in named:
+        beside = expected.parts[[point for name, point in nearest.items() if name != entry.name]]
+        check = min(
+            (
+                _check(
+                    spectra[entry.name], expected, rows, beside, found, electrons, known.cube.excitation.anode
+                )
+                for rows in _by_mineral(templates, compositions[entry.name])
+            ),
+            key=lambda each: each.square,
+        )
+        factor = float(np.exp(-0.5 * max(check.square - _USUAL, 0.0)))
+        unlisted = _unlisted(expected, compositions[entry.name], nearest[entry.name]) if alone else 0.0
+        factors[told.names.index(entry.name)] = factor / (1 + unlisted)
+        if factor < 0.5:
+            notes.append(
+                f"{entry.name} was doubted: {check.family} is {check.measured:.1%} of its counts, "
+                f"and {check.expected:.1%} would be expected"
+            )
+    probability, unknown = told.probability, told.unknown.copy()
+    for band in told.bands():  # in place: of a large map they may lie in a scratch file
+        before = probability[band]
+        unknown[band] += (before * (1 - factors)).sum(axis=-1)
+        probability[band] = before * factors
+    return replace(told, unknown=unknown), tuple(notes)
+
+
+def _unlisted(expected: Expected, rows: NDArray[np.intp], nearest: int) -> float:
+    """Return the weight of what no library holds beside a class's name."""
+    shown = expected.parts[nearest] > _SHOWN
+    one = len({name for name, each in zip(expected.families.elements, shown, strict=True) if each}) == 1
+    minerals = [expected.templates.minerals[owner] for owner in np.unique(expected.templates.owner[rows])]
+    pure = any(len(mineral.elements) == 1 for mineral in minerals)
+    return _UNLISTED_METAL if one and not pure else _UNLISTED
+
+
+def _check(
+    spectrum: NDArray[np.float64],
+    expected: Expected,
+    rows: NDArray[np.intp],
+    beside: NDArray[np.float64],
+    found: Collection[str],
+    electrons: bool,
+    anode: str | None,
+) -> _Check:
+    """Compare lines with those of a mineral, anywhere in its range, with lines of other classes beside it."""
+    families = expected.families
+    held = expected.parts[rows].max(axis=0) > 0
+    foreign = np.array([name in found for name in families.elements]) & _best_of_elements(families)
+    looked = np.flatnonzero((held | (foreign & ~_beneath(expected, rows))) & ~_scattered(families, anode))
+    if not looked.size:
+        return _Check(0.0, "", 0.0, 0.0)
+    nearest = np.array([_nearest(spectrum, expected.templates, rows)])
+    free = fit_lines(spectrum, expected, nearest, np.ones(1), looked)
+    own, held = expected.parts[np.ix_(rows, looked)], held[looked]
+    energy = [_energy(families.names[place]) for place in looked]
+    kind = np.searchsorted((_SOFT_KEV, _HARD_KEV), energy)
+    relative = np.array(_ELECTRONS if electrons else _PHOTONS)[kind]
+    relative = np.maximum(relative, [_OUTER[families.names[place][-1]] for place in looked])
+    total = float(np.median(expected.templates.totals[rows]))
+    others = np.minimum(_OTHERS_PERCENT[electrons] * families.per_percent[looked] / total, _MOST_OF_OTHERS)
+    held = own.max(axis=0) > 0
+    columns, mean = np.vstack([own, beside[:, looked]]), own.mean(axis=0)
+    for _ in range(_ROUNDS):
+        soft = held & (kind == 0)
+        size = np.where(soft, np.maximum(free.amounts, mean), mean)
+        deviation = np.sqrt(free.errors**2 + (relative * size) ** 2 + others**2)
+        shares = fit_bounded((columns / deviation).T, free.amounts / deviation)
+        mean = shares @ columns
+    residual = (free.amounts - mean) / deviation
+    worst = int(np.abs(residual).argmax())
+    name = families.names[looked[worst]]
+    return _Check(float(residual @ residual), name, float(free.amounts[worst]), float(mean[worst]))
+
+
+def _scattered(families: Families, anode: str | None) -> NDArray[np.bool_]:
+    """Return which families (F,) lie where a tube's own lines are scattered."""
+    lines = [
+        (element, _energy(name)) for element, name in zip(families.elements, families.names, strict=True)
+    ]
+    main = main_line(anode, "K") if anode else None
+    low, high = (_SCATTERED[0] * main.energy, _SCATTERED[1] * main.energy) if main else (np.inf, np.inf)
+    return np.array([element == anode or low < energy < high for element, energy in lines])
+
+
+def _best_of_elements(families: Families) -> NDArray[np.bool_]:
+    """Return which families (F,) show their element best; of foreign ones the others say little."""
+    best: dict[str, int] = {}
+    for place, element in enumerate(families.elements):
+        if families.per_percent[place] > families.per_percent[best.get(element, place)]:
+            best[element] = place
+        best.setdefault(element, place)
+    return np.isin(np.arange(len(families.names)), list(best.values()))
+
+
+def _beneath(expected: Expected, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return which families (F,) lie among a mineral's own lines: what a fit gives them may be its own."""
+    shapes = expected.families.shapes
+    shapes = shapes / np.linalg.norm(shapes, axis=1, keepdims=True)
+    strong = shapes[expected.parts[rows].mean(axis=0) > _STRONG]
+    return np.asarray((shapes @ strong.T > _ALIKE).any(axis=1))
+
+
+def _energy(family: str) -> float:
+    element, shell = family.split()
+    line = main_line(element, shell)
+    assert line is not None
+    return line.energy
+
+
+def _by_mineral(templates: Templates, rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    owner = templates.owner[rows]
+    return [rows[owner == mineral] for mineral in np.unique(owner)]
+
+
+def _nearest(spectrum: NDArray[np.float64], templates: Templates, rows: NDArray[np.intp]) -> int:
+    made = templates.lines[rows] + templates.continuum[rows]
+    return int(rows[((spectrum / spectrum.sum() - made) ** 2).sum(axis=1).argmin()])
+
+
+def _inside_grains(labels: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Return labels without pixels beside another class, but where a class has no others."""
+    padded = np.pad(labels, 1, mode="edge")
+    around = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+    inner = np.all([each == labels for each in around], axis=0)
+    kept = np.unique(labels[inner])
+    return np.where(inner | ~np.isin(labels, kept), labels, 0)

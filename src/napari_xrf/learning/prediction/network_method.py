@@ -1,0 +1,214 @@
+"""Minerals by a method's name: the likelihood, or a network in its form. No torch until it is used."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import LabelMap, members_of
+from napari_xrf.core.named_files import is_file, is_folder
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.learning.description import ModelDescription
+from napari_xrf.learning.prediction.one_element import shared_out
+from napari_xrf.learning.weights import models_giving, read_description, shipped_models
+from napari_xrf.maps.calibrated_map import Measured
+from napari_xrf.minerals.class_spectra import class_spectra
+from napari_xrf.minerals.classification import Classification, ClassificationOptions, classify_minerals
+from napari_xrf.minerals.likelihood.templates import Templates, expect_templates
+from napari_xrf.minerals.search import MineralSearch, search_minerals, visible_elements
+from napari_xrf.reference.minerals import Mineral, load_library, metals
+
+LIKELIHOOD = "likelihood"
+
+
+def classify_by(
+    method: str,
+    measured: Measured,
+    minerals: Sequence[Mineral] | None = None,
+    *,
+    memory_budget: int | None = None,
+    progress: Progress = ignore_progress,
+    **options: Any,
+) -> Classification:
+    """Find the mineral of each pixel by a method chosen by name.
+
+    Parameters
+    ----------
+    method
+        ``"likelihood"`` (:func:`~napari_xrf.minerals.classification.classify_minerals`), or a network: the
+        name of a shipped model that names minerals, or a weights file. It looks for all its classes, or for
+        those of them that hold one of ``minerals``, and takes no options.
+    memory_budget
+        Bytes, of which what a network says of its names takes a quarter at most; the rest lies on disk.
+    options
+        Of :func:`~napari_xrf.minerals.classification.classify_minerals`.
+
+    Raises
+    ------
+    FileError, InvalidInput
+        As :func:`check_method`, and for a map without counts.
+    """
+    check_method(method, minerals, ClassificationOptions(**options))
+    if method == LIKELIHOOD:
+        return classify_minerals(measured, minerals, progress=progress, **options)
+    return _classify_by_network(measured, minerals, method, memory_budget, progress)
+
+
+def check_method(name: str, minerals: Sequence[Mineral] | None, options: ClassificationOptions) -> None:
+    """Look whether a method can do what is asked; no network is loaded yet.
+
+    Raises
+    ------
+    FileError
+        When it is a file, but not of weights.
+    InvalidInput
+        When there is none of that name, or it is a model that names no minerals, does not know one of those
+        looked for, or is given an option that only the likelihood knows.
+    """
+    if minerals is not None and not minerals:
+        raise InvalidInput("there is no mineral to look for", "Name at least one")
+    if name == LIKELIHOOD:
+        return
+    if name not in shipped_models() and not (is_file(name) or is_folder(name)):
+        known = ", ".join([LIKELIHOOD, *models_giving("minerals")])
+        raise InvalidInput(f"there is no method {name!r}", f"Use {known}, or a mineral model's weights file")
+    wanted_classes(read_mineral_model(name), minerals)
+    for entry in fields(ClassificationOptions):
+        if getattr(options, entry.name) != entry.default:
+            raise InvalidInput(
+                f"a network takes no {entry.name.replace('_', ' ')}",
+                "Leave it out, or use the method likelihood",
+            )
+
+
+def read_mineral_model(model: str) -> ModelDescription:
+    """Return the description of a model that names minerals, by name or weights file.
+
+    Raises FileError when it is no weights file. Raises InvalidInput when the model is for another task.
+    """
+    description = read_description(model)
+    if description.task != "minerals":
+        raise InvalidInput(
+            f"the model {model} names {description.task}, not minerals",
+            f"Use {', '.join([LIKELIHOOD, *models_giving('minerals')])}, or another mineral model's weights",
+        )
+    return description
+
+
+def _classify_by_network(
+    measured: Measured,
+    minerals: Sequence[Mineral] | None,
+    model: str,
+    memory_budget: int | None,
+    progress: Progress,
+) -> Classification:
+    """Name the minerals by a network, of those that may be there (:func:`~.answer_sets.restricted`)."""
+    from napari_xrf.learning.prediction.answer_sets import grouped, restricted
+    from napari_xrf.learning.prediction.answers import excitation_found, predict
+    from napari_xrf.learning.prediction.name_check import checked_names
+    from napari_xrf.learning.prediction.views import label_map_of
+    from napari_xrf.learning.weights import load_model
+
+    description = read_mineral_model(model)
+    kept = wanted_classes(description, minerals)
+    trained = load_model(model)
+    search = search_minerals(measured, _members(description), progress=progress)
+    cube = search.measured.on_refined_axis
+    cube = replace(cube, excitation=excitation_found(search.measured))
+    prediction = predict(
+        trained, cube, outputs=("minerals",), calibrate=False, memory_budget=memory_budget, progress=progress
+    )
+    if prediction.probability is None or prediction.unknown is None:
+        raise InvalidInput(f"the model {model} gives no probabilities of minerals", "Train it anew")
+    if description.conditions:
+        shared = shared_out(prediction.probability, description.names, search.measured)
+        prediction = replace(prediction, probability=shared)
+    if not kept.all():
+        prediction = restricted(prediction, kept)
+    told = grouped(prediction)
+    label_map = label_map_of(told)
+    templates, rows = _compared(label_map, search, progress)
+    doubts: tuple[str, ...] = ()
+    if description.conditions:
+        told, doubts = checked_names(told, label_map, search, templates, rows, progress)
+        label_map = label_map_of(told)
+    of_labels = {each.label: rows[each.name] for each in label_map.classes if each.name in rows}
+    wanted = [name for name, each in zip(description.names, kept, strict=True) if each]
+    asked = {member for name in wanted for member in members_of(name)}
+    classes = [members for name in told.names if asked.intersection(members := members_of(name))]
+    return Classification(
+        label_map=label_map,
+        groups=tuple(members for members in classes if len(members) > 1),
+        minerals=tuple(member for members in classes for member in members),
+        spectra=class_spectra(cube, label_map, templates, of_labels, progress),
+        misfit=np.full(cube.map_shape, np.nan, dtype=np.float32),
+        counts_per_pixel=search.counts_per_pixel,
+        energy_range=(float(search.bins.energies[0]), float(search.bins.energies[-1])),
+        method=description.name,
+        notes=(search.notes[0], *prediction.notes, *doubts, *_seen_by_one_element(label_map, search)),
+    )
+
+
+def wanted_classes(description: ModelDescription, minerals: Sequence[Mineral] | None) -> NDArray[np.bool_]:
+    """Return which of a model's K classes hold one of some minerals, (K,); all without any.
+
+    Raises InvalidInput when the model does not know one of them.
+    """
+    if minerals is None:
+        return np.ones(len(description.names), dtype=bool)
+    wanted = {mineral.name.casefold() for mineral in minerals}
+    held = [{member.casefold() for member in members_of(name)} for name in description.names]
+    missing = sorted(wanted - set[str]().union(*held))
+    if missing:
+        raise InvalidInput(
+            f"the model {description.name} does not know {', '.join(missing)}",
+            "Use --method likelihood for them, or train a model with them",
+        )
+    return np.array([bool(members & wanted) for members in held])
+
+
+def _members(description: ModelDescription) -> tuple[Mineral, ...]:
+    """Return those classes' minerals and metals that are known here; a user's own classes have none."""
+    known = (*load_library(), *metals())
+    library: Mapping[str, Mineral] = {mineral.name.casefold(): mineral for mineral in known}
+    names = [member.casefold() for name in description.names for member in members_of(name)]
+    return tuple(library[name] for name in dict.fromkeys(names) if name in library)
+
+
+def _seen_by_one_element(label_map: LabelMap, search: MineralSearch) -> tuple[str, ...]:
+    """Return a sentence on the classes of which one element can be seen, if there are any."""
+    low, high = float(search.bins.energies[0]), float(search.bins.energies[-1])
+    highest = search.measured.instrument.source.highest_kev
+    library = {mineral.name.casefold(): mineral for mineral in search.minerals}
+    alone = []
+    for entry in label_map.classes:
+        members = [library[name] for each in members_of(entry.name) if (name := each.casefold()) in library]
+        seen = frozenset[str]().union(*(visible_elements(each, low, high, highest) for each in members))
+        if len(seen) == 1:
+            alone.append(f"{entry.name} ({next(iter(seen))})")
+    if not alone:
+        return ()
+    return (
+        "only one element of these can be seen, and its metal, oxides and carbonates look much the same: "
+        + ", ".join(alone),
+    )
+
+
+def _compared(
+    label_map: LabelMap, search: MineralSearch, progress: Progress
+) -> tuple[Templates, dict[str, NDArray[np.intp]]]:
+    """Return expected spectra of the minerals that occur, and name → those of its class."""
+    occurring = {member.casefold() for entry in label_map.classes for member in members_of(entry.name)}
+    minerals = tuple(mineral for mineral in search.minerals if mineral.name.casefold() in occurring)
+    templates = expect_templates(minerals, search.measured.instrument, search.bins, progress)
+    index = {mineral.name.casefold(): number for number, mineral in enumerate(minerals)}
+    compositions = {}
+    for entry in label_map.classes:
+        members = [index[name] for member in members_of(entry.name) if (name := member.casefold()) in index]
+        chosen = np.flatnonzero(np.isin(templates.owner, members))
+        if chosen.size:
+            compositions[entry.name] = chosen
+    return templates, compositions

@@ -1,0 +1,1 @@
+"""Parameters of training sought by trials."""

@@ -1,0 +1,1 @@
+"""Energy axis, resolution and source, refined on a spectrum."""

@@ -1,0 +1,85 @@
+"""The source that a file does not name, from the lines that the sample scatters into the spectrum."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.emission_lines import edge_energy
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.maps.identification.explanation import Explanation, explain_again
+from napari_xrf.maps.spectra.scatter import ANODES
+from napari_xrf.maps.spectra.setting import Setting
+
+_ANGLES_DEG = (130.0, 105.0, 155.0)
+_NO_ANODE = 3.0  # log-odds against a tube of a certain anode where nothing is known
+_HIGHEST_TUBE_KEV = 70.0
+_HALF_SEEN = 1000.0  # log-odds against an anode of which all but the line that tells it is seen
+_SEEN, _NOT_SEEN = 5.0, 3.0  # standard errors
+_WELL_EXCITED = 1.3  # overvoltage
+
+
+def with_likely_anode(
+    spectrum: NDArray[np.float64],
+    setting: Setting,
+    before: Explanation,
+    listed: tuple[str, ...] = (),
+    progress: Progress = ignore_progress,
+) -> tuple[Setting, Explanation]:
+    """Return the setting of a tube whose scattered lines explain the spectrum better, and the new fit.
+
+    Only for an unknown kind of excitation, or a tube of unknown anode. The elements of an explanation without
+    scatter compete with the elastic and Compton peaks of each usual anode at two scatter angles; those
+    that no longer pay are let go, and the likelier explanation stands. A known anode is tried at these
+    angles and its own.
+
+    ``spectrum``: (E,) summed counts. ``setting``: calibrated. ``before``: the spectrum's explanation in this
+    setting. ``listed``: elements that the file names; none of them is taken for an unknown anode, but
+    rhodium: programs list what they name in the spectrum, and samples hardly ever hold it.
+    """
+    if setting.kind not in (None, "tube") or setting.highest_kev > _HIGHEST_TUBE_KEV:
+        return setting, before
+    plain = explain_again(spectrum, setting, before, strays=False, progress=progress)
+    trials = [(setting, plain)]
+
+    def attempt(anode: str, angle: float) -> None:
+        trial = replace(setting, kind="tube", anode=anode, scatter_deg=angle)
+        trials.append(
+            (trial, explain_again(spectrum, trial, plain, without=(anode,), strays=False, progress=progress))
+        )
+
+    for anode in (setting.anode,) if setting.anode else ANODES:
+        inner = "L3" if anode == "W" else "K"
+        named = anode in listed and anode != "Rh"
+        if setting.anode or (not named and edge_energy(anode, inner) < setting.highest_kev):
+            attempt(anode, _ANGLES_DEG[0])
+    temper = min(again.best.misfit for _, again in trials)
+
+    def score(one: tuple[Setting, Explanation]) -> float:
+        unlikely = 0.0 if setting.anode else ANODES.get(one[0].anode or "", 0.0)
+        return one[1].best.score(temper) + unlikely - _HALF_SEEN * _half_seen(*one)
+
+    likeliest = max(trials[1:], key=score, default=trials[0])
+    if likeliest[0].anode is not None:
+        for angle in _ANGLES_DEG[1:]:
+            attempt(likeliest[0].anode, angle)
+    best = max(trials[1:], key=score, default=trials[0])
+    if setting.anode is None and score(best) < plain.best.score(temper) + _NO_ANODE:
+        return setting, before
+    found, again = best
+    return found, explain_again(spectrum, found, again, prune=True, progress=progress)
+
+
+def _half_seen(setting: Setting, explained: Explanation) -> bool:
+    """Whether an anode's soft or Compton lines are seen, and the elastic one that it excites well is not."""
+    anode, best = setting.anode or "", explained.best
+    shell = "L" if anode == "W" else "K"
+    if edge_energy(anode, "L3" if shell == "L" else "K") > setting.highest_kev / _WELL_EXCITED:
+        return False
+    errors = best.fit.errors * np.sqrt(best.misfit)
+    seen = {
+        explained.spectrum.names[k]: float(best.fit.amplitudes[place] / max(errors[place], 1e-300))
+        for place, k in enumerate(best.index)
+        if explained.spectrum.names[k].startswith(f"{anode} ")
+    }
+    return max(seen.values(), default=0.0) > _SEEN and seen.get(f"{anode} {shell} elastic", 0.0) < _NOT_SEEN

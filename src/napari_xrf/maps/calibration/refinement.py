@@ -1,0 +1,519 @@
+"""Energy axis and resolution, refined on a spectrum: files are often 20 to 40 eV off."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_xrf.core.constants import FWHM_PER_SIGMA, MN_KA_KEV
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import Excitation
+from napari_xrf.maps.calibration.anode import with_likely_anode
+from napari_xrf.maps.calibration.axis_search import REFERENCE_KEV, Axis, likely_axes
+from napari_xrf.maps.identification.explanation import Explanation, explain, explain_again
+from napari_xrf.maps.spectra.background import estimate_background
+from napari_xrf.maps.spectra.blas_threads import one_blas_thread
+from napari_xrf.maps.spectra.joint_fit import Problem
+from napari_xrf.maps.spectra.peaks import Peak, find_peaks, without_spikes
+from napari_xrf.maps.spectra.scatter import scatter_columns
+from napari_xrf.maps.spectra.setting import Setting, setting_of
+from napari_xrf.maps.spectra.spectrum_model import softness
+from napari_xrf.physics.detector.detector import Detector, with_resolution
+
+Array = NDArray[np.float64]
+
+_FEWEST_PEAKS = 2
+_FEWEST_COUNTS = 300.0
+# What files get wrong, one standard deviation: the offset and the gain.
+_OFFSET_KEV, _GAIN = 0.03, 0.002
+_USUAL_SHIFT_KEV = 0.12
+_MUCH = 0.7  # part of the peaks on lines of an axis, beyond which no rarer element is sought
+_FAR = 12.0  # log-odds by which an axis further off must be better
+_MATCHED = 0.5  # part of the peaks, by the root of their significance, that an axis must explain
+_FWHM_RANGE_EV = (90.0, 320.0)  # at Mn Kα: from the best drift detectors to bad ones
+_REFINEMENTS = 8
+_APART_KEV = 0.008  # between axes from which both are refined
+_RIVAL_KEV, _SURE = 0.03, 5.0  # an axis that far off within these log-odds casts doubt
+_CLEAR = 5.0  # log-odds of the peaks by which an axis must be better for others not to be tried
+# A change so large must rest on many peaks, near to their lines, and most of those there are.
+_TOO_FEW_PEAKS = 4  # for a change that is rare in files
+_UNUSUAL_GAIN, _FEW_PEAKS, _LOOSE_EV, _MOST = 0.015, 6, 12.0, 0.75
+# Four peaks allow no more, and must explain a spectrum of electrons.
+_FEWER_PEAKS, _SMALL_SHIFT_KEV, _LOOSEST_EV, _FEW_UNEXPLAINED = 4, 0.04, 15.0, 2.0
+# Signs of a wrong axis: chi-square per group, which is 2.6 at most in measured spectra of usual detectors on
+# their own axis, and peaks narrower than what electron-hole pairs in silicon scatter (117 eV at Mn Kα).
+_UNEXPLAINED, _UNEXPLAINED_MOVED, _MOVED_KEV, _NARROW_EV = 4.0, 3.0, 0.06, 112.0
+_LINE_KEV, _EXTRAPOLATED_KEV = 0.008, 0.025  # of a line's place; of an axis where peaks are
+_POOR = 2.5  # chi-square per group of channels, of a model that lacks something
+_SCATTERED = 60.0  # the same, of a model without scatter where most is scatter
+_WORTH_A_STEP = 0.2  # gain in log-odds below which no further step is taken
+# What is not known of a tube's scatter, one standard deviation, and where it can lie.
+_ANGLE_DEG, _ANGLE_RANGE_DEG = 15.0, (85.0, 173.0)
+_SPREAD_DEG, _SPREAD_RANGE_DEG = 6.0, (2.0, 25.0)
+_TELLING = 0.15  # peaks of this part of the strongest one's significance tell the resolution
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """A refined energy axis and detector."""
+
+    energy: EnergyAxis  # the refined axis; the file's own where refined is false
+    detector: Detector  # the detector with the refined resolution
+    # (keV, eV) pairs: how far the refined axis puts a channel above the file's at some energies
+    shifts_ev: tuple[tuple[float, float], ...]
+    peaks: int  # how many peaks decided it
+    quality: float  # root-mean-square distance of these peaks from their lines in eV; nan where not refined
+    refined: bool  # whether there was enough to refine
+    message: str  # in words: what was done, or why nothing was
+    # With what the spectrum was measured, as refined: source and scatter angle too
+    setting: Setting | None = None
+    # Whether there are peaks, and they fit no lines: the axis may be wrong, and what rests on it
+    doubtful: bool = False
+
+
+def calibrate(
+    spectrum: ArrayLike,
+    energy: EnergyAxis,
+    *,
+    excitation: Excitation | None = None,
+    elements: tuple[str, ...] = (),
+    progress: Progress = ignore_progress,
+) -> Calibration:
+    """Refine energy axis, resolution and source on a summed spectrum.
+
+    First the offset and gain under which most peaks lie on lines of likely elements (a search on a
+    grid, with a prior of 30 eV and 0.2 %, and on a wider one), then a least-squares refinement of offset,
+    gain and resolution with all elements the spectrum shows (Gauss-Newton steps of the full model). For
+    X-ray tubes the anode is inferred where the file names none, and the scatter angle is refined as well.
+
+    Parameters
+    ----------
+    spectrum
+        (E,) counts.
+    energy
+        The file's axis.
+    excitation
+        As far as known.
+    elements
+        Elements that the file lists.
+
+    Returns
+    -------
+    The refined axis and detector, or the file's own and a reason when there are too few counts or peaks.
+    """
+    counts = without_spikes(np.clip(np.asarray(spectrum, dtype=np.float64), 0, None), energy)
+    setting = setting_of(counts, energy, excitation or Excitation())
+    peaks = find_peaks(counts, energy, fwhm=setting.detector.fwhm)
+    if counts[energy.positive].sum() < _FEWEST_COUNTS or len(peaks) < _FEWEST_PEAKS:
+        return _unchanged(setting, f"too few counts or peaks ({len(peaks)}) to refine the energy axis")
+    fine, explained, rivals = _likeliest(
+        counts, setting, excitation or Excitation(), peaks, elements, progress
+    )
+    fine, explained = _straightened(counts, fine, explained, progress)
+    if fine.kind in (None, "tube"):
+        fine, explained = with_likely_anode(counts, fine, explained, elements, progress)
+        if fine.anode is not None:
+            fine, explained = _refine(counts, fine, explained, progress)
+            fine, explained = _straightened(counts, fine, explained, progress)
+    if explained.best.misfit > _POOR:  # something is missing
+        fine, explained = _with_all_elements(counts, fine, elements, progress)
+        fine, explained = _straightened(counts, fine, explained, progress)
+    if explained.best.misfit > _UNEXPLAINED_MOVED:  # a thorough look, before the axis is blamed
+        again = explain(counts, fine, elements, progress=progress)
+        explained = min(explained, again, key=lambda one: one.best.misfit)
+    return _judged(setting, fine, explained, counts, rivals)
+
+
+def _likeliest(
+    counts: Array,
+    setting: Setting,
+    excitation: Excitation,
+    peaks: tuple[Peak, ...],
+    elements: tuple[str, ...],
+    progress: Progress,
+) -> tuple[Setting, Explanation, bool]:
+    """Refine from the likeliest axes; return the best result, and whether another is nearly as good."""
+    tried: list[tuple[Axis, Setting, Explanation]] = []
+    for rarest in (False, True):  # the main element may be one of the rarest, where no other explains much
+        for start in likely_axes(counts, setting, peaks, elements, rarest=rarest):
+            # A far axis does not stand before one near the file's was looked at.
+            near = any(not _is_far(axis) for axis, _, _ in tried)
+            found = near and min(explained.best.misfit for _, _, explained in tried) < _POOR
+            if found and start.score < max(axis.score for axis, _, _ in tried) - _CLEAR:
+                continue
+            if all(start.apart(axis, _RIVAL_KEV) for axis, _, _ in tried) or not rarest:
+                tried.append((start, *_from_start(counts, setting, excitation, start, elements, progress)))
+        told = max(axis.explained for axis, _, _ in tried) > _MUCH
+        if told or min(explained.best.misfit for _, _, explained in tried) < _POOR:
+            break
+    temper = min(explained.best.misfit for _, _, explained in tried)
+    tried.sort(key=lambda one: -_likelihood(one, temper))
+    if len(tried) > 1 and temper > (_POOR if _is_far(tried[0][0]) else _SCATTERED):
+        # What most is scatter, or what only a far axis explains, is told by the lines of an anode.
+        tried = [
+            (axis, *with_likely_anode(counts, fine, explained, elements, progress))
+            for axis, fine, explained in tried
+        ]
+        temper = min(explained.best.misfit for _, _, explained in tried)
+        tried.sort(key=lambda one: -_likelihood(one, temper))
+    _, fine, explained = tried[0]
+    rivals = any(
+        _apart(one[1].energy, fine.energy) > _RIVAL_KEV
+        and _likelihood(one, temper) > _likelihood(tried[0], temper) - _SURE
+        for one in tried[1:]
+    )
+    return fine, explained, rivals
+
+
+def _apart(first: EnergyAxis, second: EnergyAxis) -> float:
+    """Return how far two axes of the same channels lie apart at most from 1.74 to 12 keV, keV."""
+    return max(abs(at - float(second.energy((at - first.offset) / first.width))) for at in REFERENCE_KEV)
+
+
+def _likelihood(tried: tuple[Axis, Setting, Explanation], temper: float) -> float:
+    """Return the log-odds of an axis: of the spectrum's fit, and of its peaks, which no misfit tempers."""
+    start, _, explained = tried
+    return explained.best.score(temper) + start.score - _FAR * _is_far(start)
+
+
+def _is_far(axis: Axis) -> bool:
+    return axis.apart(Axis(0.0, 0.0), _USUAL_SHIFT_KEV)
+
+
+def _from_start(
+    counts: Array,
+    setting: Setting,
+    excitation: Excitation,
+    start: Axis,
+    elements: tuple[str, ...],
+    progress: Progress,
+) -> tuple[Setting, Explanation]:
+    """Refine from a changed axis."""
+    coarse = _moved(setting, start.offset, start.gain)
+    if _is_far(start):  # what was inferred from energies is inferred anew
+        coarse = setting_of(counts, coarse.energy, excitation)
+    peaks = find_peaks(counts, coarse.energy, fwhm=coarse.detector.fwhm)
+    coarse = coarse.refined(coarse.energy, _fitting_detector(counts, coarse, list(peaks)))
+    usual = coarse.kind != "electron"
+    hinted = (*elements, *start.elements)  # a rare element may be the main one
+    explained = explain(counts, coarse, hinted, thorough=False, usual=usual, progress=progress)
+    if coarse.kind in (None, "tube") and explained.best.misfit > _SCATTERED:
+        # A rare element is missing that the search for axes did not name, or it is scatter.
+        every = explain(counts, coarse, hinted, thorough=False, progress=progress)
+        temper = min(explained.best.misfit, every.best.misfit)
+        explained = max(explained, every, key=lambda one: one.best.score(temper))
+    return _refine(counts, coarse, explained, progress)
+
+
+def _with_all_elements(
+    counts: Array, setting: Setting, elements: tuple[str, ...], progress: Progress
+) -> tuple[Setting, Explanation]:
+    """Explain by rare elements too, and refine."""
+    return _refine(
+        counts, setting, explain(counts, setting, elements, thorough=False, progress=progress), progress
+    )
+
+
+def _unchanged(setting: Setting, message: str, *, doubtful: bool = False) -> Calibration:
+    shifts = tuple((at, 0.0) for at in REFERENCE_KEV)
+    return Calibration(
+        setting.energy, setting.detector, shifts, 0, math.nan, False, message, setting, doubtful
+    )
+
+
+def _straightened(
+    counts: Array, setting: Setting, explained: Explanation, progress: Progress
+) -> tuple[Setting, Explanation]:
+    """Refine once more from the straight line through peaks and lines, where that is likelier."""
+    start = _by_lines(counts, setting, explained)
+    if start is None:
+        return setting, explained
+    again = explain_again(counts, start, explained, progress=progress)
+    other = _refine(counts, start, again, progress)
+    temper = min(explained.best.misfit, other[1].best.misfit)
+    return max((setting, explained), other, key=lambda one: one[1].best.score(temper))
+
+
+def _by_lines(counts: Array, setting: Setting, explained: Explanation) -> Setting | None:
+    """Return the setting with the axis that puts peaks on lines of the elements found, if it differs."""
+    lines = np.array(
+        [at for one in explained.elements for at in _line_groups(one.columns[0], explained.setting)]
+    )
+    peaks = find_peaks(counts, setting.energy, fwhm=setting.detector.fwhm)
+    if lines.size < 3 or len(peaks) < 3:
+        return None
+    at = np.array([peak.energy for peak in peaks])
+    weight = np.sqrt([peak.significance for peak in peaks])
+    offset, gain = 0.0, 0.0
+    for reach in (0.09, 0.06, 0.03):
+        moved = at * (1 + gain) + offset
+        nearest = lines[np.abs(moved[:, None] - lines).argmin(axis=1)]
+        near = np.abs(nearest - moved) < reach
+        if near.sum() < 3 or np.ptp(at[near]) < 1.0:
+            return None
+        gain, offset = np.polyfit(at[near], nearest[near] - at[near], 1, w=weight[near])
+    if not Axis(float(offset), float(gain)).apart(Axis(0.0, 0.0), _APART_KEV):
+        return None
+    return _moved(setting, float(offset), float(gain))
+
+
+def _line_groups(profile: Array, setting: Setting, most: int = 2, part: float = 0.05) -> list[float]:
+    """Centres of a column's main peak and, where they stand apart, of the next ones (Kβ, Lβ)."""
+    rest = np.array(profile)
+    groups: list[float] = []
+    while len(groups) < most and rest.max() > part * profile.max():
+        at = _centroid(rest, setting)
+        groups.append(at)
+        reach = 1.2 * float(setting.detector.fwhm(np.array(at)))
+        rest[setting.energy.window(at - reach, at + reach)] = 0
+    return groups
+
+
+def _centroid(profile: Array, setting: Setting) -> float:
+    """Centre of a column's main peak, as a peak search sees it."""
+    top = int(profile.argmax())
+    at = setting.energy.energies
+    reach = 0.7 * float(setting.detector.fwhm(at[top]))
+    near = setting.energy.window(at[top] - reach, at[top] + reach)
+    return float(np.average(at[near], weights=profile[near])) if profile[near].sum() > 0 else float(at[top])
+
+
+def _moved(setting: Setting, offset: float, gain: float) -> Setting:
+    old = setting.energy
+    axis = EnergyAxis(old.offset * (1 + gain) + offset, old.width * (1 + gain), old.size)
+    return setting.refined(axis, setting.detector)
+
+
+def _fitting_detector(counts: Array, setting: Setting, peaks: list[Peak]) -> Detector:
+    """Return the detector of the resolution under which Gaussians fit the strongest peaks best.
+
+    ``counts``, ``setting``: (E,) counts, and their setting with the coarse axis. ``peaks``: peaks that lie on
+    likely lines, on that axis.
+    """
+    at = setting.energy.energies
+    net = counts - estimate_background(counts, setting.energy, fwhm=setting.detector.fwhm)
+    now = float(setting.detector.fwhm(MN_KA_KEV)) ** 2
+    found = []
+    for peak in peaks:
+        if peak.significance < _TELLING * peaks[0].significance:
+            continue
+        expected = float(setting.detector.fwhm(np.array(peak.energy)))
+        near = setting.energy.window(peak.energy - 0.5 * expected, peak.energy + 0.5 * expected)
+        height = net[near]
+        if height.size < 4 or height.min() <= 0:
+            continue
+        # The logarithm of a Gaussian is a parabola; its bend is one over the variance.
+        bend = np.polyfit(at[near] - peak.energy, np.log(height), 2, w=np.sqrt(height))[0]
+        if bend < 0:
+            found.append(8 * math.log(2) * -0.5 / bend - expected**2)
+    if not found:
+        return setting.detector
+    # The smallest but one: peaks that overlap others, and doublets, look too wide, none looks too narrow.
+    change = sorted(found)[min(1, len(found) - 1)] if len(found) > 2 else min(found)
+    return with_resolution(setting.detector, _bounded_fwhm(1e3 * math.sqrt(max(now + change, 0.0081))))
+
+
+def _bounded_fwhm(fwhm_ev: float) -> float:
+    return min(max(fwhm_ev, _FWHM_RANGE_EV[0]), _FWHM_RANGE_EV[1])
+
+
+def _refine(
+    counts: Array, setting: Setting, explained: Explanation, progress: Progress
+) -> tuple[Setting, Explanation]:
+    """Gauss-Newton steps on axis, resolution and scatter with everything the spectrum shows."""
+    for _ in range(_REFINEMENTS):
+        for part in (1.0, 0.4):
+            trial = _step(setting, explained, part)
+            again = explain_again(counts, trial, explained, progress=progress)
+            temper = explained.best.misfit
+            gained = again.best.score(temper) - explained.best.score(temper)
+            if gained > 0:
+                break
+        else:
+            break
+        setting, explained = trial, again
+        if gained < _WORTH_A_STEP:
+            break
+    return setting, explained
+
+
+@one_blas_thread()
+def _step(setting: Setting, explained: Explanation, part: float) -> Setting:
+    """Return the setting moved by a part of the step that fits the spectrum best."""
+    columns, best = explained.spectrum, explained.best
+    names = [columns.names[k] for k in best.index]
+    peaks = [k for k, name in enumerate(names) if not name.startswith(("continuum", "stray", "pile-up"))]
+    shape = best.fit.amplitudes[peaks] @ columns.whole[best.index[peaks]]
+    axis = explained.setting.energy
+    slope = np.gradient(shape) / axis.width
+    # Counts that lie like P(E + δ) need an axis that is δ higher; P(E + δ) = P + δ·slope.
+    widening = 0.5 * np.gradient(slope) / axis.width
+    # One standard deviation each.
+    directions = [slope * _OFFSET_KEV, slope * axis.energies * _GAIN, widening * (0.1 / FWHM_PER_SIGMA) ** 2]
+    directions += _scatter_directions(explained, names)
+    # Beside what may be wrong with single families, so that a tail does not pass for a worse resolution.
+    moves = np.concatenate([columns.grouped(np.array(directions)), best.problem.deviations])
+    problem = Problem(columns.counts, best.problem.variance, moves)
+    moved = problem.fit(columns.columns[best.index]).deviations[: len(directions)] * part
+    offset = float(np.clip(moved[0] * _OFFSET_KEV, -0.03, 0.03))
+    gain = float(np.clip(moved[1] * _GAIN, -0.003, 0.003))
+    changed = _moved(setting, offset, gain)
+    now = float(setting.detector.fwhm(MN_KA_KEV))
+    variance = now**2 + float(np.clip(moved[2], -1.0, 1.0)) * 0.1**2
+    fwhm = _bounded_fwhm(1e3 * math.sqrt(max(variance, 0.0081)))
+    changed = changed.refined(changed.energy, with_resolution(setting.detector, fwhm))
+    if len(directions) > 3:
+        angle = setting.scatter_deg + float(np.clip(moved[3] * _ANGLE_DEG, -12, 12))
+        spread = setting.spread_deg + float(np.clip(moved[4] * _SPREAD_DEG, -4, 4))
+        changed = replace(
+            changed,
+            scatter_deg=float(np.clip(angle, *_ANGLE_RANGE_DEG)),
+            spread_deg=float(np.clip(spread, *_SPREAD_RANGE_DEG)),
+        )
+    return changed
+
+
+def _scatter_directions(explained: Explanation, names: list[str]) -> list[Array]:
+    """Return by what the Compton peaks change with the scatter angle and its spread, one sd each, (E,)."""
+    seen = [k for k, name in enumerate(names) if name.endswith("Compton")]
+    if not seen:
+        return []
+    best, setting = explained.best, explained.setting
+    found = []
+    for other in (
+        replace(setting, scatter_deg=setting.scatter_deg - 4),
+        replace(setting, spread_deg=setting.spread_deg + 3),
+    ):
+        columns = scatter_columns(
+            other.kind, other.highest_kev, other.anode, other.scatter_deg, other.detector, other.energy,
+            other.spread_deg,
+        )  # fmt: skip
+        now = [explained.spectrum.whole[best.index[k]] for k in seen]
+        difference = sum(
+            best.fit.amplitudes[k] * (columns.get(names[k], before) - before)
+            for k, before in zip(seen, now, strict=True)
+        )
+        found.append(np.asarray(difference))
+    return [found[0] * (-_ANGLE_DEG / 4), found[1] * (_SPREAD_DEG / 3)]
+
+
+def _judged(
+    before: Setting, after: Setting, explained: Explanation, counts: Array, rivals: bool
+) -> Calibration:
+    columns, best = explained.spectrum, explained.best
+    names = [columns.names[k] for k in best.index]
+    # Reflections and sums of pulses explain a peak, and tell nothing of the axis.
+    shown = [
+        (line, math.nan if name.startswith(("stray", "pile-up")) else line)
+        for k, name in enumerate(names)
+        if not name.startswith("continuum") and best.fit.amplitudes[k] > 0
+        for line in _line_groups(columns.whole[best.index[k]], explained.setting, 8, 0.01)
+    ]
+    found = find_peaks(counts, after.energy, fwhm=after.detector.fwhm)
+    nearest = [min(shown, key=lambda one: abs(at.energy - one[0]), default=(math.inf, 0.0)) for at in found]
+    distances = [abs(peak.energy - line) for peak, (line, _) in zip(found, nearest, strict=True)]
+    firm = np.array(
+        [near[1] if away < 0.03 else math.nan for near, away in zip(nearest, distances, strict=True)]
+    )
+    # Where soft peaks stand is known less well.
+    used = [
+        distance / float(softness(np.array(peak.energy)))
+        for peak, distance in zip(found, distances, strict=True)
+        if distance < 0.03
+    ]
+    weight = np.sqrt([peak.significance for peak in found])
+    matched = (
+        float(weight @ (np.array(distances) < 0.03)) / max(float(weight.sum()), 1e-300) if found else 0.0
+    )
+    kept = after.refined(before.energy, before.detector)
+    if len(used) < _FEWEST_PEAKS:
+        message = "the peaks fit no likely elements: the file's energy axis is kept"
+        return _unchanged(kept, message, doubtful=bool(found))
+    if matched < _MATCHED:
+        return _unchanged(
+            kept,
+            f"unsure: only {100 * matched:.0f} % of the peaks lie on lines; the file's energy axis is kept, "
+            "give the right one if it is wrong",
+            doubtful=True,
+        )
+    shifts = []
+    for at in REFERENCE_KEV:
+        channel = (at - before.energy.offset) / before.energy.width
+        shifts.append((at, 1e3 * float(after.energy.energy(channel) - at)))
+    largest = 1e-3 * max(abs(shift) for _, shift in shifts)
+    quality = 1e3 * math.sqrt(sum(distance**2 for distance in used) / len(used))
+    fwhm = 1e3 * float(after.detector.fwhm(MN_KA_KEV))
+    message = f"{len(used)} peaks, {quality:.1f} eV from their lines; {fwhm:.0f} eV wide at Mn Kα"
+    if largest > _USUAL_SHIFT_KEV:
+        message += f"; the file's energy axis was {1e3 * largest:.0f} eV off"
+    gain = abs(after.energy.width / before.energy.width - 1)
+    if gain > _UNUSUAL_GAIN and len(used) < _TOO_FEW_PEAKS:
+        return _unchanged(
+            kept,
+            f"unsure: {len(used)} peaks would fit {after.energy} better, too few for so large a change; the "
+            "file's energy axis is kept, give the right one if it is wrong",
+            doubtful=True,
+        )
+    doubts = _doubts(explained, found, firm, matched, largest, gain, quality, fwhm, len(used))
+    if rivals:
+        doubts.insert(0, "other energy axes fit nearly as well")
+    if doubts:
+        message += f"; unsure: {doubts[0]}, give the right axis if this is wrong"
+    return Calibration(
+        after.energy, after.detector, tuple(shifts), len(used), quality, True, message, after, bool(doubts)
+    )
+
+
+def _doubts(
+    explained: Explanation,
+    found: tuple[Peak, ...],
+    firm: Array,
+    matched: float,
+    shift: float,
+    gain: float,
+    quality: float,
+    fwhm: float,
+    used: int,
+) -> list[str]:
+    """Return why a refined axis may be wrong, in words.
+
+    ``found``, ``firm``: peaks, and (N,) for each the line of an element or of scatter that it lies on, keV;
+    NaN for none. ``matched``: part of the peaks that lie on lines, stray ones included. ``shift``, ``gain``:
+    how far the axis is from the file's, keV and a factor less one. ``quality``, ``fwhm``: distance from the
+    lines and resolution, eV. ``used``: how many peaks lie on lines.
+    """
+    on = np.isfinite(firm)
+    weight = np.sqrt([peak.significance for peak in found])
+    few = gain > _UNUSUAL_GAIN and (used < _FEW_PEAKS or matched < _MOST)
+    misfit = explained.best.misfit
+    few |= used <= _FEWER_PEAKS and (shift > _SMALL_SHIFT_KEV or quality > _LOOSEST_EV)
+    of_lines = (
+        explained.setting.kind == "electron"
+    )  # of tubes few peaks may be of scatter, which is known less
+    few |= used <= _FEWER_PEAKS and of_lines and misfit > _FEW_UNEXPLAINED
+    few |= shift > _MOVED_KEV and weight[on].sum() < _MATCHED * weight.sum()
+    few |= shift > _MOVED_KEV and _extrapolated(found, firm) > _EXTRAPOLATED_KEV
+    poor = misfit > (_UNEXPLAINED_MOVED if shift > _MOVED_KEV else _UNEXPLAINED)
+    poor &= explained.setting.kind != "monochromatic"  # of beams no scatter is modelled but the first
+    reasons = {
+        "few peaks speak for so large a change": few,
+        "peaks lie far from their lines for so large a change": shift > _USUAL_SHIFT_KEV
+        and quality > _LOOSE_EV,
+        f"the spectrum is explained badly (chi-square {misfit:.0f} per group, is the source stated?)": poor,
+        "no silicon detector has so narrow peaks": fwhm < _NARROW_EV,
+    }
+    return [reason for reason, holds in reasons.items() if holds]
+
+
+def _extrapolated(found: tuple[Peak, ...], firm: Array) -> float:
+    """Return the standard error in keV, where it is largest among peaks, of an axis through firm lines."""
+    on = np.isfinite(firm)
+    if on.sum() < 2:
+        return math.inf
+    errors = np.hypot(_LINE_KEV, [peak.energy_error for peak in found])[on]
+    rows = np.array([np.ones(on.sum()), firm[on]]) / errors
+    covariance = np.linalg.inv(rows @ rows.T + np.diag([1 / 0.5**2, 1 / 0.05**2]))
+    at = np.array([np.ones(len(found)), [peak.energy for peak in found]])
+    return float(np.sqrt(np.einsum("kp,kl,lp->p", at, covariance, at).max()))

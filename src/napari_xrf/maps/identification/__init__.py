@@ -1,0 +1,1 @@
+"""Which elements a spectrum and the pixels of its map hold."""

@@ -1,0 +1,1 @@
+"""Element maps: the fit of every pixel."""

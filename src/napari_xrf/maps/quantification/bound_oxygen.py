@@ -1,0 +1,148 @@
+"""How the oxygen of a sample is found: from its line, from valences, or none."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.maps.calibrated_map import CalibratedMap
+from napari_xrf.maps.quantification.composition import Recipe, solve_composition
+from napari_xrf.maps.quantification.fitted_excitation import FittedExcitation, fit_excitation, without_air
+from napari_xrf.maps.quantification.net_counts import NetCounts
+from napari_xrf.physics.forward import ExpectedSpectrum, expect_spectrum
+from napari_xrf.physics.instrument import instrument_names, load_instrument
+from napari_xrf.physics.source import ElectronBeam, TubeSource
+from napari_xrf.reference.materials import Material
+from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, HALOGENS, valence_of
+
+_OXIDE_SHARE, _METAL_SHARE = 0.45, 0.15  # measured oxygen over that of oxides
+_FREE_OF_LINES = 0.05  # share of lines in channels that tell scatter
+_SCATTER_FROM_KEV = 2.0
+# Of ln(measured over expected scatter) of the right composition, one standard deviation: for a tube whose
+# instrument is named (±0.1 for the M4's metals, the lens fitted) and for others (0.6 to 1 for the XGT's).
+_LEVEL_ERROR = {True: 0.12, False: 0.7}
+_TAILS = 4.0  # degrees of freedom: a crystal's scatter is off by far more
+# What the shape of the scatter, Compton beside Rayleigh, adds to the log-odds: a part of half the sum of
+# squares over its scale, and no more than that: two of 16 measured spectra say the wrong one (reflections).
+_SHAPE_PART, _SHAPE_MOST = 0.5, 2.0
+_DECIDED = 0.05  # probability of the other way up to which it is not told
+_ROCK_FORMERS = ("Na", "Mg", "Al", "Si", "P", "S", "K", "Ca", "Rb", "Sr", "Cs", "Ba")
+_METALS_ALONE = 1.5  # log-odds of a metal where none of these makes a part of the atoms
+_NEVER_METALS = ("Na", "K", "Rb", "Cs", "Ca", "Sr", "Ba")
+_NEVER_METAL_PART, _HALIDE_PART = 0.03, 0.7  # of the atoms; of the charge
+
+
+@dataclass(frozen=True, eq=False)
+class OxygenChoice:
+    """How oxygen is found, and what follows."""
+
+    oxygen: str  # "stoichiometry", "measured" or "none"
+    fitted: FittedExcitation  # the composition with it
+    notes: tuple[str, ...] = ()  # what is to be said of it
+    # The composition the other way, where the spectrum alone decides between the two
+    rival: FittedExcitation | None = None
+    doubt: float = 0.0  # probability of the other way
+
+
+def choose_oxygen(
+    counts: Mapping[str, NetCounts], part: CalibratedMap, recipe: Recipe, exposure: float | None = None
+) -> OxygenChoice:
+    """Return how oxygen is found, as the recipe says or as line and background suggest.
+
+    ``counts``, ``part``, ``recipe``, ``exposure``: as of
+    :func:`~napari_xrf.maps.quantification.fitted_excitation.fit_excitation`. Raises InvalidInput when it is
+    to be measured and is not among the elements.
+    """
+    line = counts.get("O K")
+
+    def chosen(oxygen: str, *notes: str) -> OxygenChoice:
+        return OxygenChoice(
+            oxygen, fit_excitation(counts, part, replace(recipe, oxygen=oxygen), exposure), notes
+        )
+
+    if recipe.oxygen == "measured" and line is None:
+        raise InvalidInput("oxygen is not among the elements", "Name O, or choose another way for oxygen")
+    if recipe.companions:
+        return chosen("stoichiometry")
+    if recipe.oxygen != "auto":
+        return chosen(recipe.oxygen)
+    instrument = recipe.instrument_of(part)
+    own = without_air(counts, instrument)
+
+    def solved(oxygen: str) -> dict[str, float]:
+        return solve_composition(own, instrument, replace(recipe, oxygen=oxygen)).fractions
+
+    oxides = solved("stoichiometry")
+    if not isinstance(instrument.source, ElectronBeam):
+        told = _by_chemistry(oxides)
+        return chosen(*told) if told else _by_scatter(chosen("stoichiometry"), chosen("none"), part)
+    if line is None:
+        return chosen("none", "oxygen was not found, so none is counted; say so if the sample is an oxide")
+    share = solved("measured")["O"] / max(oxides.get("O", 0.0), 1e-9)
+    if share > _OXIDE_SHARE:
+        return chosen("stoichiometry")
+    return chosen("none" if share < _METAL_SHARE else "measured")
+
+
+def _by_chemistry(oxides: Mapping[str, float]) -> tuple[str, ...] | None:
+    """Return what the elements themselves say: alkalis and earths are no metals, but halides, or oxides."""
+    moles = {e: value / ATOMIC_WEIGHTS[e] for e, value in oxides.items() if e != "O"}
+    charge = sum(amount * max(valence_of(e), 0.0) for e, amount in moles.items())
+    halides = sum(moles.get(e, 0.0) for e in HALOGENS)
+    if halides > _HALIDE_PART * charge:
+        return ("none",)
+    never = [e for e in _NEVER_METALS if moles.get(e, 0.0) > 0]
+    if sum(moles[e] for e in never) < _NEVER_METAL_PART * sum(moles.values()):
+        return None
+    return "stoichiometry", f"oxygen is not seen; with {', '.join(never)}, oxides are assumed"
+
+
+def _by_scatter(oxides: OxygenChoice, none: OxygenChoice, part: CalibratedMap) -> OxygenChoice:
+    """Choose between oxides and none by the scattered background: light matter scatters more."""
+    surprise, rocks = [], 0.0
+    names = {load_instrument(name).name for name in instrument_names()}
+    said = part.cube.excitation
+    tube = isinstance(none.fitted.solution.instrument.source, TubeSource)
+    error = _LEVEL_ERROR[tube and (bool(said.description) or said.instrument in names)]
+    for tried in (oxides.fitted.solution, none.fitted.solution):
+        material = Material("hypothesis", {e: value for e, value in tried.fractions.items() if value > 0})
+        level, counting = _scatter_level(expect_spectrum(material, tried.instrument), part)
+        off = level**2 / (error**2 + counting**2)
+        surprise.append(0.5 * (_TAILS + 1) * math.log1p(off / _TAILS))
+        atoms = {e: value / ATOMIC_WEIGHTS[e] for e, value in tried.fractions.items()}
+        rocks = sum(atoms.get(e, 0.0) for e in _ROCK_FORMERS) / sum(atoms.values())
+    odds = surprise[1] - surprise[0]
+    lenses = [one.fitted.recipe.fitted for one in (oxides, none)]
+    if lenses[0] is not None and lenses[1] is not None:
+        scale = max(min(one.misfit / one.groups for one in lenses if one), 1.0)
+        shape = _SHAPE_PART * 0.5 * (lenses[1].misfit - lenses[0].misfit) / scale
+        odds += min(max(shape, -_SHAPE_MOST), _SHAPE_MOST)
+    odds -= _METALS_ALONE * (rocks < _NEVER_METAL_PART)
+    likely, other, kind = (oxides, none, "oxides") if odds > 0 else (none, oxides, "no oxygen")
+    doubt = 1 / (1 + math.exp(min(abs(odds), 50.0)))
+    told = f"oxygen is not seen; the scattered background suggests {kind}"
+    if doubt > _DECIDED:
+        told = (
+            f"whether there is oxygen cannot be known from this spectrum: {kind} is taken"
+            f" ({100 * (1 - doubt):.0f} %), and the errors hold what the other would give. Say whether the"
+            " sample is of oxides, or holds none"
+        )
+    return replace(likely, notes=(told,), rival=other.fitted, doubt=doubt)
+
+
+def _scatter_level(expected: ExpectedSpectrum, part: CalibratedMap) -> tuple[float, float]:
+    """Return ln of measured over expected scatter, both over the lines' counts, and its counting error.
+
+    Of channels where no lines lie.
+    """
+    measured = part.sum_spectrum
+    lines = expected.counts - expected.scatter - expected.continuum
+    energies = part.energy.energies
+    inside = energies < part.setting.high
+    free = inside & (energies > _SCATTER_FROM_KEV) & (lines < _FREE_OF_LINES * expected.counts)
+    peaks = inside & (energies > part.setting.low) & (lines > (1 - _FREE_OF_LINES) * expected.counts)
+    if not free.any() or not peaks.any():
+        return 0.0, math.inf
+    scale = measured[peaks].sum() / max(expected.counts[peaks].sum(), 1e-300)
+    seen = max(float(measured[free].sum()), 1.0)
+    return math.log(seen / max(float(scale * expected.counts[free].sum()), 1e-300)), seen**-0.5

@@ -1,0 +1,154 @@
+"""The transmission of a tube's lens from what the sample itself scatters.
+
+Between its lines a spectrum shows the tube's spectrum behind the lens, scattered. Where few channels lie
+between lines the transmission stays as it was taken, as far as it is smooth.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.emission_lines import main_line, split_family
+from napari_xrf.maps.calibrated_map import CalibratedMap
+from napari_xrf.maps.spectra.setting import Setting, channel_groups
+from napari_xrf.physics.forward import expect_spectrum
+from napari_xrf.physics.instrument import Instrument, OpticTransmission
+from napari_xrf.physics.sample import sample_layers
+from napari_xrf.physics.source_shares import share_source, shares_at
+from napari_xrf.reference.materials import Material
+
+Floats = NDArray[np.float64]
+
+_KNOT_STEP = 0.24  # of ln(energy)
+_FROM_KEV, _SHOWN_FROM_KEV = 1.5, 2.2  # knots from; channels from
+_LOOSE = {True: 0.7, False: 0.2}  # of ln(transmission) at a knot, with a lens and without one
+_BENT = {True: 0.25, False: 0.08}  # of its second differences
+_SHAPE = 0.06  # relative error of scatter in a group of channels, beside that of counts
+_LINES_PART, _LINES_ERROR = 0.3, 0.1  # most of a group that may be lines, and their relative error
+_ROBUST, _ROUNDS = 2.0, 12
+_LEAST_GROUPS, _LEAST_COUNTS = 12, 20.0
+
+
+@dataclass(frozen=True, eq=False)
+class FittedOptic:
+    """A lens' transmission as the scattered background tells it."""
+
+    optic: OpticTransmission  # its transmission
+    knots_kev: Floats  # (K,) where it was bent
+    covariance: Floats  # (K, K) of ln(transmission) at the knots
+    # Family → (K,) what the source around each knot makes of its counts, of a sum of 1
+    shares: Mapping[str, Floats]
+    scatter_ratio: float  # measured over expected scatter, both over the lines' counts
+    # misfit, groups: what the fit of the scattered background leaves: a sum of squares over that many groups
+    # of channels, that of what bends the lens included
+    misfit: float
+    groups: int
+
+    def covariance_of(self, families: Sequence[str]) -> Floats:
+        """Return what the errors of the transmission leave in ln of the families' counts, (F, F)."""
+        nothing = np.zeros(self.knots_kev.size)
+        shares = np.array([self.shares.get(family, nothing) for family in families])
+        return np.asarray(shares @ self.covariance @ shares.T)
+
+
+def fit_optic_to_scatter(
+    instrument: Instrument,
+    fractions: Mapping[str, float],
+    part: CalibratedMap,
+    scale: float,
+    unexplained: Sequence[str] = (),
+    bent: OpticTransmission | None = None,
+) -> FittedOptic | None:
+    """Return the transmission that brings expected scatter to the measured one; None where too little shows.
+
+    Parameters
+    ----------
+    instrument
+        A tube, with the lens as it is taken.
+    fractions
+        Element → weight fraction of the sample.
+    part
+        Its spectrum.
+    scale
+        Measured over expected counts of lines.
+    unexplained
+        Families that the spectrum shows and the composition does not hold.
+    bent
+        The lens as an earlier round found it, with which the lines are expected; the prior is still the
+        instrument's.
+    """
+    whole = sum(fractions.values())
+    material = Material("sample", {e: value / whole for e, value in fractions.items() if value > 0}, 1.0)
+    before, highest = instrument.optic, float(instrument.source.highest_kev)
+    knots = np.geomspace(_FROM_KEV, highest, max(4, round(math.log(highest / _FROM_KEV) / _KNOT_STEP) + 1))
+    expected = expect_spectrum(material, replace(instrument, optic=bent or before))
+    lines = scale * (expected.counts - expected.scatter)
+    shared = share_source(sample_layers(material), instrument, tuple(knots))
+    shares = scale * shared.scatter
+    # Up to the source's end, however few counts: what excites K lines near it shows nowhere else.
+    setting = replace(part.setting, high=min(highest, float(part.energy.energies[-1])))
+    groups = _scatter_groups(part, setting, lines, shares.sum(axis=0), unexplained)
+    if groups is None:
+        return None
+    starts, used = groups
+    measured, of_lines = (
+        np.add.reduceat(v[setting.fitted], starts)[used] for v in (part.sum_spectrum, lines)
+    )
+    parts = np.add.reduceat(shares[:, setting.fitted], starts, axis=1)[:, used]
+    logs, covariance, misfit = _solved(measured, of_lines, parts, before is not None)
+    fine = np.unique(np.concatenate([knots, before.energies_kev if before else knots]))
+    fine = fine[(fine >= knots[0]) & (fine <= highest)]
+    bend = np.exp(logs) @ shares_at(fine, tuple(knots))
+    old = before.at(fine) if before else np.ones(fine.size)
+    scattered = np.exp(logs) @ parts
+    ratio = float((measured - of_lines).clip(0).sum() / max(parts.sum(), 1e-300))
+    bend /= max(float(scattered.sum() / max(parts.sum(), 1e-300)), 1e-300)
+    optic = OpticTransmission(tuple(fine), tuple(np.maximum(old * bend, 1e-9)))
+    families = {family: made / max(made.sum(), 1e-300) for family, made in shared.families.items()}
+    return FittedOptic(optic, knots, covariance, families, ratio, misfit, len(measured))
+
+
+def _scatter_groups(
+    part: CalibratedMap, setting: Setting, lines: Floats, scatter: Floats, unexplained: Sequence[str]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]] | None:
+    """Return the first channels of groups, and which of them show scatter.
+
+    By what is expected: groups picked by what they count would count too much on the average.
+    """
+    starts, inside = channel_groups(setting), setting.fitted
+    at = part.energy.energies[inside][starts]
+    counts, lines, scatter = (np.add.reduceat(v[inside], starts) for v in (part.sum_spectrum, lines, scatter))
+    shown = at > _SHOWN_FROM_KEV
+    for family in unexplained:
+        if line := main_line(*split_family(family)):
+            shown &= np.abs(at - line.energy) > float(setting.detector.fwhm(line.energy))
+    clear = shown & (lines < _LINES_PART * counts) & (counts > _LEAST_COUNTS)
+    if clear.sum() < _LEAST_GROUPS:
+        return None
+    scatter = scatter * (counts - lines)[clear].sum() / max(scatter[clear].sum(), 1e-300)
+    free = shown & (lines < _LINES_PART * (lines + scatter))
+    return (starts, free) if free.sum() >= _LEAST_GROUPS else None
+
+
+def _solved(measured: Floats, lines: Floats, parts: Floats, lens: bool) -> tuple[Floats, Floats, float]:
+    """Return ln of the factors of parts, their covariance, and the misfit; robust against stray peaks."""
+    number = len(parts)
+    centred = (np.eye(number) - 1 / number) / _LOOSE[lens]
+    prior = np.concatenate([centred, np.diff(np.eye(number), 2, axis=0) / _BENT[lens]])
+    logs = np.full(number, math.log(max((measured - lines).sum(), 1.0) / parts.sum()))
+    inverse, left = np.eye(number), 0.0
+    for _ in range(_ROUNDS):
+        made = np.exp(logs) @ parts
+        error = np.sqrt(made + lines + (_LINES_ERROR * lines) ** 2 + (_SHAPE * made) ** 2 + 1e-9)
+        misfit = (measured - lines - made) / error
+        weight = np.sqrt(np.minimum(1.0, _ROBUST / np.maximum(np.abs(misfit), 1e-9)))
+        slopes = (np.exp(logs)[:, None] * parts / error).T * weight[:, None]
+        system = np.concatenate([slopes, prior])
+        step = np.linalg.lstsq(system, np.concatenate([misfit * weight, -prior @ logs]), rcond=None)[0]
+        logs = logs + np.clip(step, -1.0, 1.0)
+        inverse = np.linalg.pinv(system.T @ system)
+        left = float((weight * misfit) @ (weight * misfit) + (prior @ logs) @ (prior @ logs))
+    return logs, inverse, left

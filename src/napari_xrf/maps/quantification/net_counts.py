@@ -1,0 +1,168 @@
+"""Counts of line families in the spectrum of a region, with errors and detection limits."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.maps.calibrated_map import CalibratedMap
+from napari_xrf.maps.spectra.background import estimate_background
+from napari_xrf.maps.spectra.blas_threads import one_blas_thread
+from napari_xrf.maps.spectra.candidates import Candidate, columns_of
+from napari_xrf.maps.spectra.families import columns_of_lines, wanted_families
+from napari_xrf.maps.spectra.setting import coarse
+from napari_xrf.maps.spectra.spectrum_fit import Content, Explained, SpectrumFit
+from napari_xrf.physics.forward import expect_spectrum, sample_lines
+from napari_xrf.physics.instrument import Instrument
+from napari_xrf.physics.source import ElectronBeam
+from napari_xrf.reference.materials import Material
+
+_PASSES, _ROUNDS = 3, 4  # of the continuum's shape, and of each fit with its own variances and deviations
+_SHAPE_ERROR, _MODEL_ERROR = 0.4, 0.1  # of the continuum between peaks, and of a composition's
+# Of the counts beneath a family, neighbours' Kβ and tails and the continuum: what the fit believes to know
+# better (minor elements of three glasses of one instrument, and of random compositions by other code).
+_BENEATH_ERROR = 0.03
+_DETECTION = 3.0  # standard deviations of the background
+_SCALED_FROM_KEV, _LEAST_SHAPE = 1.0, 0.01  # where a modelled continuum is scaled to the spectrum's
+
+
+@dataclass(frozen=True)
+class NetCounts:
+    """Counts of one family in a spectrum."""
+
+    # counts, error: net counts and one standard deviation, with what shapes of neighbours and continuum leave
+    # open
+    counts: float
+    error: float
+    limit: float  # counts that are 3 σ of the background under its main line
+    counting_error: float = 0.0  # the part of the error that is of counting
+
+    @property
+    def relative_error(self) -> float:
+        """The error over the counts; 1 at most, where nothing is seen."""
+        return self.error / max(self.counts, self.error, 1e-9)
+
+
+@dataclass(frozen=True, eq=False)
+class Shapes:
+    """What a composition makes of the shapes in its spectrum."""
+
+    lines: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]  # of each family keV and photons
+    continuum: NDArray[np.float64] | None = None  # (E,) where it is modelled
+
+
+def region_of(known: CalibratedMap, mask: NDArray[np.bool_], name: str) -> CalibratedMap:
+    """Return a region's summed spectrum as a calibrated map of one pixel.
+
+    Raises
+    ------
+    InvalidInput
+        When it holds no counts.
+    """
+    spectrum = known.cube.region_spectrum(mask)
+    live = known.cube.live_time
+    seconds = None if live is None else np.full((1, 1), float(np.nansum(live[mask])))
+    cube = replace(
+        known.cube, counts=spectrum[None, None], name=name, pixel_size=None, live_time=seconds, images=()
+    )
+    return replace(known, cube=cube, sum_spectrum=spectrum.astype(np.float64)).checked()
+
+
+@one_blas_thread()
+def net_counts(
+    part: CalibratedMap,
+    elements: Sequence[str],
+    shapes: Shapes | None = None,
+    progress: Progress = ignore_progress,
+) -> dict[str, NetCounts]:
+    """Return the net counts of the families of elements in a spectrum, by family.
+
+    ``part``: a spectrum, as :func:`region_of` gives it. ``elements``: symbols. ``shapes``: of
+    :func:`shapes_of`; otherwise lines share their photons as in a film, and the spectrum between its peaks
+    tells the continuum.
+    """
+    known = shapes or Shapes({})
+    shape = None if known.continuum is None else coarse(known.continuum, part.setting)[0]
+    spectrum, setting = coarse(part.sum_spectrum, part.setting)
+    shown = (setting.energy, setting.low, setting.high, setting.highest_kev)
+    families = wanted_families(tuple(elements), *shown)
+    profiles = np.array(columns_of(families, setting))
+    matrix = [k for k, family in enumerate(families) if family in known.lines and profiles[k].any()]
+    of_matrix = [known.lines[families[k]] for k in matrix]
+    profiles[matrix] = columns_of_lines(of_matrix, setting.detector, setting.energy)
+    pool = tuple(
+        Candidate(name, (name,), own[None], 0.0) for name, own in zip(families, profiles, strict=True)
+    )
+    everything = Content(frozenset(range(len(families))))
+    held, passes = (_SHAPE_ERROR, _PASSES) if shape is None else (_MODEL_ERROR, 1)
+    for _ in range(passes):
+        columns = SpectrumFit(spectrum, setting, pool, continuum=shape, held=held)
+        found = columns.fit(everything, rounds=_ROUNDS)
+        under = columns.continuum(found) / columns.sizes
+        shape = np.interp(setting.energy.energies, columns.energies, under)
+    fitted = columns.columns[found.index]
+    totals = found.problem.shared_counts(fitted, found.fit)
+    counted = found.problem.counting_errors(fitted, found.fit)
+    errors = found.fit.errors[: len(families)] * math.sqrt(found.usual_misfit)
+    beneath = [_BENEATH_ERROR * _beneath(fitted, found, k) for k in range(len(families))]
+    errors = np.hypot(errors, beneath)
+    return {
+        family: NetCounts(float(totals[k]), float(errors[k]), _limit(columns, found, k), float(counted[k]))
+        for k, family in enumerate(families)
+    }
+
+
+def _beneath(fitted: NDArray[np.float64], found: Explained, family: int) -> float:
+    """Return the counts that a family's column would take of all else under it, were nothing else fitted."""
+    own = fitted[family]
+    others = np.delete(found.fit.amplitudes, family) @ np.delete(fitted, family, axis=0)
+    return float(own @ others / max(float(own @ own), 1e-300))
+
+
+def shapes_of(fractions: Mapping[str, float], part: CalibratedMap, instrument: Instrument) -> Shapes:
+    """Return what a composition, element → weight fraction, makes of the shapes in a spectrum.
+
+    A sample takes more of its softer lines: thick basalt shows Kβ of titanium by a sixth stronger than a film
+    does, as much as a trace of vanadium.
+    """
+    lines = sample_lines(_material_of(fractions), instrument)
+    return Shapes(lines, continuum_of(fractions, part, instrument))
+
+
+def _material_of(fractions: Mapping[str, float]) -> Material:
+    whole = sum(fractions.values())
+    return Material("composition", {e: value / whole for e, value in fractions.items() if value > 0})
+
+
+def continuum_of(
+    fractions: Mapping[str, float], part: CalibratedMap, instrument: Instrument
+) -> NDArray[np.float64] | None:
+    """Return the continuum that a composition should show, (E,), scaled to a spectrum; None for photons.
+
+    Between peaks that follow closely, as those of glasses do from 1 to 2 keV, no channel shows it.
+    """
+    if not isinstance(instrument.source, ElectronBeam):
+        return None
+    shape = expect_spectrum(_material_of(fractions), replace(instrument, energy=part.energy)).continuum
+    seen = estimate_background(part.sum_spectrum, part.energy, fwhm=part.detector.fwhm)
+    inside = (part.energy.energies > _SCALED_FROM_KEV) & (shape > _LEAST_SHAPE * shape.max())
+    return shape * float(np.median(seen[inside] / shape[inside])) if inside.any() else None
+
+
+def _limit(columns: SpectrumFit, found: Explained, family: int) -> float:
+    """Return the counts of a family that are 3 σ of all else within ±1 FWHM of its main peak.
+
+    All else is what is fitted there: the rest of the spectrum less the family could be nothing, or less.
+    """
+    own = columns.columns[found.index[family]]
+    top = columns.energies[int(own.argmax())]
+    half = float(columns.setting.detector.fwhm(top))
+    inside = np.abs(columns.energies - top) <= half
+    part = float(own[inside].sum() / max(float(own.sum()), 1e-300))
+    if part <= 0:
+        return math.nan
+    others = np.delete(found.fit.amplitudes, family) @ np.delete(columns.columns[found.index], family, axis=0)
+    return _DETECTION * math.sqrt(max(float(others[inside].sum()), 1.0)) / part

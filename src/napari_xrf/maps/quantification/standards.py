@@ -1,0 +1,208 @@
+"""Samples of known composition, and what they tell of an instrument: factors, the lens, the dose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.emission_lines import parse_elements, split_family
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
+from napari_xrf.maps.quantification.composition import expected_families
+from napari_xrf.maps.quantification.fitted_excitation import counts_with_argon, excitation_of_standard
+from napari_xrf.maps.quantification.net_counts import NetCounts, region_of, shapes_of
+from napari_xrf.maps.quantification.weight_percent import exposure_of
+from napari_xrf.maps.spectra.families import families_of
+from napari_xrf.physics.instrument import Instrument, OpticTransmission
+from napari_xrf.physics.sensitivities import MeasuredStandard, Sensitivities, sensitivities_from
+from napari_xrf.physics.source import TubeSource
+from napari_xrf.reference.oxides import oxygen_per_mass
+from napari_xrf.reference.tables import read_table
+
+_KNOTS = 6  # of a lens' transmission, evenly in ln(energy)
+_FROM_KEV = 1.5
+_LOOSE = 0.5  # of ln(transmission) at a knot, against the shape that was taken before
+_BENT = 0.35  # of its second differences
+_STEP = 0.1
+_LEAST_KNOWN, _LEAST_OF_ALL, _MOST_OF_ALL = 0.5, 0.95, 1.05  # of a standard's weight, in its table
+_ROUNDS = 4
+_COUNTED = 0.02  # relative error of a family, counting aside
+
+
+@dataclass(frozen=True, eq=False)
+class Standard:
+    """A spectrum or map of known composition: element → weight fraction; oxygen of oxides may be left out."""
+
+    measured: Measured
+    composition: Mapping[str, float]
+
+
+def read_truth_table(path: Path, spectrum: Path) -> dict[str, float]:
+    """Return the weight fractions of a standard from columns element and weight_percent.
+
+    Where there is a column ``file``, the rows that name the spectrum's file count.
+
+    Raises
+    ------
+    FileError
+        When the file cannot be read, lacks a column or holds a value that is no number.
+    InvalidInput
+        When it holds no weight percents of the spectrum, or they add up to more than all.
+    """
+    found: dict[str, float] = {}
+    for line, row in read_table(path, ("element", "weight_percent")):
+        if row.get("file") not in (None, spectrum.name):
+            continue
+        try:
+            found[parse_elements(row["element"])[0]] = float(row["weight_percent"].replace(",", ".")) / 100
+        except (ValueError, IndexError):
+            raise FileError(
+                path, f"line {line}: cannot read {row}", "Write an element and 0 to 100"
+            ) from None
+    if not found or not all(0 < value <= 1 for value in found.values()):
+        raise InvalidInput(
+            f"{path} holds no weight percents of {spectrum.name}", "Write 0 to 100 for each element"
+        )
+    if (total := sum(found.values())) > _MOST_OF_ALL:
+        raise InvalidInput(
+            f"the weight percents of {spectrum.name} in {path} add up to {100 * total:.0f}",
+            "Write weight percent of elements, not of oxides",
+        )
+    return found
+
+
+def completed_composition(composition: Mapping[str, float]) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Return a standard's weight fractions with the oxygen that its table leaves out, and notes.
+
+    A table that lists no oxygen and leaves room for it is that of oxides. What is missing beyond is taken for
+    light matter, as oxygen. Raises InvalidInput when most of the sample is not listed: its absorption is not
+    known then.
+    """
+    full, notes = dict(composition), []
+    bound = sum(value * oxygen_per_mass(element) for element, value in full.items())
+    if "O" not in full and sum(full.values()) < _LEAST_OF_ALL and bound > 0:
+        full["O"] = min(bound, _MOST_OF_ALL - sum(full.values()))
+        notes.append("the table of a standard lists no oxygen: that of oxides is added")
+    if (total := sum(full.values())) < _LEAST_KNOWN:
+        raise InvalidInput(
+            f"the table of a standard holds {100 * total:.0f} % of it", "Add its main elements"
+        )
+    if total < _LEAST_OF_ALL:
+        full["O"] = full.get("O", 0.0) + 1 - total
+        notes.append(f"{100 * (1 - total):.0f} % of a standard is not listed and taken for light matter")
+    return full, tuple(notes)
+
+
+def calibrate_instrument(
+    instrument: Instrument,
+    standards: Sequence[Standard],
+    *,
+    fit_optic: bool = False,
+    progress: Progress = ignore_progress,
+) -> tuple[Instrument, tuple[str, ...]]:
+    """Return an instrument with what standards tell of it, and notes for the user.
+
+    Parameters
+    ----------
+    instrument
+        What measured them, as far as it is known; factors that it has already are left behind.
+    standards
+        Of known composition.
+    fit_optic
+        Whether the transmission of the lens is fitted first, as a smooth curve: it holds for elements that no
+        standard has. Only X-ray tubes have one.
+
+    Raises
+    ------
+    InvalidInput
+        When none of a standard's elements has lines that its spectrum can show, or most of it is not listed.
+    """
+    completed = [completed_composition(one.composition) for one in standards]
+    told = tuple(dict.fromkeys(note for _, notes in completed for note in notes))
+    measured = [
+        _Measured.of(Standard(one.measured, full), progress)
+        for one, (full, _) in zip(standards, completed, strict=True)
+    ]
+    if not isinstance(instrument.source, TubeSource):
+        notes = ("there is no lens to fit: the source is no X-ray tube",) if fit_optic else ()
+        found = [one.as_standard(instrument.optic) for one in measured]
+        return replace(instrument, sensitivities=sensitivities_from(found)), (*told, *notes)
+    brightest = max(measured, key=lambda one: float(one.part.sum_spectrum.sum()))
+    optic = brightest.excited_by(instrument.optic, bends=True).optic
+    if fit_optic:
+        optic = _fitted_optic(replace(instrument, optic=optic), measured)
+    found = [one.as_standard(optic) for one in measured]
+    return replace(instrument, optic=optic, sensitivities=sensitivities_from(found)), told
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """A standard with its net counts, and what its own file says of the instrument."""
+
+    part: CalibratedMap
+    composition: Mapping[str, float]
+    counts: Mapping[str, NetCounts]
+
+    @classmethod
+    def of(cls, standard: Standard, progress: Progress) -> _Measured:
+        known = calibrate_map(standard.measured, progress=progress).checked()
+        part = region_of(known, np.ones(known.cube.map_shape, dtype=bool), known.cube.name)
+        setting, instrument = part.setting, replace(part.instrument, sensitivities=Sensitivities())
+        shown = (setting.energy, setting.low, setting.high, setting.highest_kev)
+        elements = [element for element in standard.composition if families_of(element, *shown)]
+        if not set(elements) - {"O"}:
+            raise InvalidInput("a standard's spectrum shows no line of its elements", "Check its table")
+        shapes = shapes_of(standard.composition, part, instrument)
+        return cls(part, standard.composition, counts_with_argon(part, elements, shapes, progress))
+
+    def excited_by(self, optic: OpticTransmission | None, *, bends: bool = False) -> Instrument:
+        """Return its instrument with a lens, bent to its scatter if asked, and with the air it shows."""
+        own = replace(self.part.instrument, optic=optic, sensitivities=Sensitivities())
+        return excitation_of_standard(own, self.composition, self.counts, self.part, bends=bends)
+
+    def as_standard(self, optic: OpticTransmission | None) -> MeasuredStandard:
+        own = {f: net for f, net in self.counts.items() if split_family(f)[0] in self.composition}
+        return MeasuredStandard(
+            {family: net.counts for family, net in own.items()},
+            {family: net.error for family, net in own.items()},
+            expected_families(self.composition, self.excited_by(optic)),
+            exposure_of(self.part),
+        )
+
+
+def _fitted_optic(instrument: Instrument, standards: Sequence[_Measured]) -> OpticTransmission:
+    """Return the transmission that brings expected families to measured ones, as smooth as it can be.
+
+    Gauss-Newton on the logarithm of the transmission at a few knots, times the one taken before.
+    """
+    energies = np.geomspace(_FROM_KEV, instrument.source.highest_kev, _KNOTS)
+    before = instrument.optic or OpticTransmission((energies[0], energies[-1]), (1.0, 1.0))
+    fine = np.unique(np.concatenate([energies, np.clip(before.energies_kev, energies[0], energies[-1])]))
+
+    def optic_at(logs: NDArray[np.float64]) -> OpticTransmission:
+        bend = np.interp(np.log(fine), np.log(energies), logs)
+        return OpticTransmission(tuple(fine), tuple(before.at(fine) * np.exp(bend)))
+
+    def misfit(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+        parts = []
+        for one in standards:
+            expected = expected_families(one.composition, one.excited_by(optic_at(logs)))
+            seen = [
+                f for f, net in one.counts.items() if expected.get(f, 0) > 0 and net.counts > 3 * net.error
+            ]
+            weights = np.array([1 / np.hypot(one.counts[f].relative_error, _COUNTED) for f in seen])
+            logs_of = np.array([np.log(one.counts[f].counts / expected[f]) for f in seen])
+            parts.append(weights * (logs_of - np.average(logs_of, weights=weights**2)))
+        return np.concatenate([*parts, logs / _LOOSE, np.diff(logs, 2) / _BENT])
+
+    logs = np.zeros(_KNOTS)
+    for _ in range(_ROUNDS):
+        now = misfit(logs)
+        slopes = np.array([(misfit(logs + _STEP * unit) - now) / _STEP for unit in np.eye(_KNOTS)]).T
+        logs = logs - np.linalg.lstsq(slopes, now, rcond=None)[0]
+    return optic_at(logs)

@@ -1,0 +1,267 @@
+"""Weight percent from net counts: standardless fundamental parameters, or with standards.
+
+The net counts of line families come from the fit of a summed spectrum (:mod:`.net_counts`), the composition
+from our own forward model (:mod:`.composition`), errors from counts and from what is known of the model.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
+from napari_xrf.maps.quantification.bound_oxygen import choose_oxygen
+from napari_xrf.maps.quantification.composition import (
+    Recipe,
+    Solution,
+    recipe_of_class,
+    seen_elements,
+    solve_composition,
+)
+from napari_xrf.maps.quantification.composition_errors import light_matter, quantities_of, residuals_of
+from napari_xrf.maps.quantification.fitted_excitation import counts_with_argon, fit_excitation, without_air
+from napari_xrf.maps.quantification.net_counts import NetCounts, region_of, shapes_of
+from napari_xrf.maps.quantification.quantities import Quantities, Quantity
+from napari_xrf.physics.instrument import Instrument
+from napari_xrf.physics.source import ElectronBeam, TubeSource
+from napari_xrf.reference.oxides import oxygen_per_mass
+
+_COATING = 0.1  # of the net counts: more carbon than that is in the sample
+_NOTED_LIGHT = 0.15  # weight fraction of matter without lines that the background allows for
+_BLIND = 0.1  # a detection limit, weight fraction, that is told
+_LIGHT_BY_DOSE = 0.5  # probability that it is light matter, where the dose gives less than the whole
+_HELD, _HALVINGS = (0.6827, 0.9545), 30  # by one and two standard errors
+_FAR_FROM_WHOLE = 0.1  # a total that the dose gives is told from here
+_TAKEN = 0.003  # weight fraction of oxygen whose place halogens take that is told
+
+
+def quantify(
+    measured: Measured,
+    elements: Sequence[str] | None = None,
+    *,
+    regions: Mapping[str, NDArray[np.bool_]] | None = None,
+    formulas: Mapping[str, str] | None = None,
+    recipe: Recipe | None = None,
+    progress: Progress = ignore_progress,
+) -> tuple[Quantities, ...]:
+    """Return the composition of a map, or of each region of it; errors as :func:`napari_xrf.quantify`.
+
+    Parameters
+    ----------
+    elements, regions
+        Symbols; None takes those found. Name → mask (Y, X); None takes the whole map.
+    formulas
+        Region → formula of its class, which says what light elements accompany those that are seen.
+    recipe
+        Oxygen, valences and standards; the usual ones by default.
+    """
+    known = calibrate_map(measured, progress=progress).checked()
+    chosen = recipe or Recipe()
+    wanted, told = elements_of(known, elements, chosen)
+    areas = regions or {known.cube.name: np.ones(known.cube.map_shape, dtype=bool)}
+    found = []
+    for done, (name, mask) in enumerate(areas.items()):
+        progress(done, len(areas), "quantifying")
+        own, here = chosen, wanted
+        if formula := (formulas or {}).get(name):
+            own = recipe_of_class(chosen, formula, known.setting)
+            here = tuple(dict.fromkeys((*wanted, *seen_elements(formula, own))))
+        quantities = quantify_region(region_of(known, mask, name), here, own)
+        found.append(replace(quantities, notes=(*quantities.notes, *told)))
+    progress(len(areas), len(areas), "quantifying")
+    return tuple(found)
+
+
+def elements_of(
+    known: CalibratedMap, elements: Sequence[str] | None, recipe: Recipe
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the elements to quantify, those found where none are named, and what is to be said of them.
+
+    Under electrons samples are coated with carbon, and collect it: what is found is counted only where it is
+    named, or makes more of the spectrum. Raises InvalidInput when there are none.
+    """
+    if elements is not None:
+        wanted, told = tuple(elements), tuple[str, ...]()
+    else:
+        net = {entry.element: entry.net_counts for entry in known.elements}
+        wanted, told = tuple(net), ()
+        electrons = isinstance(recipe.instrument_of(known).source, ElectronBeam)
+        if electrons and 0 < net.get("C", 0.0) < _COATING * sum(net.values()):
+            wanted = tuple(element for element in wanted if element != "C")
+            told = ("carbon is taken for a coating and left out; name it in the elements to count it",)
+    if not wanted:
+        raise InvalidInput("no element was found to quantify", "Name the elements")
+    return wanted, told
+
+
+def quantify_region(part: CalibratedMap, elements: Sequence[str], recipe: Recipe) -> Quantities:
+    """Return the composition of a spectrum.
+
+    ``part``: as :func:`~napari_xrf.maps.quantification.net_counts.region_of` gives it. ``elements``: symbols.
+    """
+    return quantify_counts(count_sample(part, elements, recipe), part, recipe)
+
+
+def count_sample(part: CalibratedMap, elements: Sequence[str], recipe: Recipe) -> dict[str, NetCounts]:
+    """Return the net counts of elements by family, with the shapes that their own composition gives them."""
+    first, instrument = counts_with_argon(part, elements), recipe.instrument_of(part)
+    if recipe.film:
+        return first
+    if isinstance(instrument.source, ElectronBeam):
+        rough = quantify_counts(first, part, recipe).composition
+    else:  # lens and oxygen change little of how lines share their photons
+        oxygen = "stoichiometry" if recipe.oxygen == "auto" else recipe.oxygen
+        own = without_air(first, instrument)
+        rough = solve_composition(own, instrument, replace(recipe, oxygen=oxygen)).fractions
+    return counts_with_argon(part, elements, shapes_of(rough, part, instrument))
+
+
+def exposure_of(part: CalibratedMap) -> float | None:
+    """Return the seconds of a spectrum, times the beam's current where it is known; None where no time is."""
+    if part.cube.live_time is None:
+        return None
+    seconds = float(np.nansum(part.cube.live_time))
+    return seconds * (part.cube.excitation.current or 1.0) if seconds > 0 else None
+
+
+def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe: Recipe) -> Quantities:
+    """Return the composition whose expected families stand in the ratios of net counts.
+
+    ``counts``: of each family of the elements to quantify. ``part``: the spectrum they were fitted to, and
+    what it was measured with. Raises InvalidInput when the instrument excites none of the families.
+    """
+    notes = [part.doubt] if part.doubt else []
+    excitation = part.cube.excitation
+    if excitation.kind is None and excitation.instrument is None and recipe.instrument is None:
+        notes.append(f"the file does not say what excites the sample; taken is {_source_of(part.instrument)}")
+    exposure = exposure_of(part)
+    choice = choose_oxygen(counts, part, recipe, exposure)
+    fitted = choice.fitted
+    solved, recipe = fitted.solution, fitted.recipe
+    notes += [*choice.notes, *fitted.notes]
+    if not solved.converged:
+        notes.append("the composition did not settle; take it as a rough one")
+    notes += _of_anions(solved)
+    over_dose = _over_dose(solved, exposure)
+    total = over_dose * (1 - solved.rest)
+    notes += _of_dose(recipe, total, exposure)
+    by = over_dose if recipe.by_dose and math.isfinite(total) else None
+    light = light_matter(solved, fitted.scatter_ratio)
+    if light > _NOTED_LIGHT and not recipe.by_dose:
+        notes.append(
+            f"the background scatters {fitted.scatter_ratio:.2g} times as much as these oxides would: another"
+            f" geometry, or up to {100 * light:.0f} % of water, carbonate or organic matter without lines;"
+            " the errors hold half of it"
+        )
+    entries = quantities_of(solved, by, light)
+    blind = [entry.element for entry in entries if entry.detection_limit > _BLIND]
+    if blind:
+        notes.append(
+            f"{' and '.join(blind)} could make tenths of the sample and not be seen here, which makes all"
+            " weights unsure; leave out what is known to be absent"
+        )
+    rivals = [(choice.rival.solution, choice.doubt)] if choice.rival else []
+    if not recipe.by_dose and recipe.oxygen == "stoichiometry" and total < 1 - _FAR_FROM_WHOLE:
+        dosed = fit_excitation(counts, part, replace(recipe, by_dose=True), exposure)
+        rivals.append((dosed.solution, _LIGHT_BY_DOSE))
+    for rival, doubt in rivals:
+        others = ((by or 1.0) * rival.fractions.get(entry.element, 0.0) for entry in entries)
+        entries = tuple(_in_doubt(entry, other, doubt) for entry, other in zip(entries, others, strict=True))
+    return Quantities(
+        part.cube.name,
+        entries,
+        "formula" if recipe.companions else choice.oxygen,
+        tuple(notes),
+        residuals_of(solved),
+        total,
+        solved.mass_per_area,
+        solved.rest,
+        solved.instrument,
+    )
+
+
+def _over_dose(solved: Solution, exposure: float | None) -> float:
+    """Return what a thick sample counts over what the dose should give; NaN where no standard tells it."""
+    throughput = solved.instrument.sensitivities.throughput
+    if not throughput or not exposure or solved.recipe.film:
+        return math.nan
+    return solved.scale / (throughput * exposure)
+
+
+def _source_of(instrument: Instrument) -> str:
+    source = instrument.source
+    if isinstance(source, ElectronBeam):
+        return f"an electron beam of {source.energy_kev:.3g} keV"
+    if isinstance(source, TubeSource):
+        return f"a tube of {source.anode} at {source.voltage_kv:.3g} kV, otherwise the {instrument.name}"
+    return f"photons of up to {source.highest_kev:.3g} keV"
+
+
+def _of_anions(solved: Solution) -> list[str]:
+    """Say how much oxygen is left out for halogens: oxides and halogens add up to more than all by it."""
+    if solved.recipe.oxygen != "stoichiometry" or solved.recipe.companions:
+        return []
+    valences = solved.recipe.valences
+    taken = {e: -solved.fractions[e] * oxygen_per_mass(e, valences) for e in solved.families}
+    taken = {element: part for element, part in taken.items() if part > 0}
+    if sum(taken.values()) < _TAKEN:
+        return []
+    names = " and ".join(taken)
+    if "O" not in solved.fractions:
+        return [f"all charge is balanced by {names}: no oxygen is added"]
+    part = 100 * sum(taken.values())
+    return [f"{part:.2g} % of oxygen is not added: {names} stands in its place (less O=F, Cl)"]
+
+
+def _of_dose(recipe: Recipe, total: float, exposure: float | None) -> list[str]:
+    notes = []
+    if abs(total - 1) > _FAR_FROM_WHOLE:
+        notes.append(
+            f"the dose gives a total of {100 * total:.0f} %: an element that is not seen, a porous or tilted"
+            " sample, or another current than the standard's" + _of_rest(recipe, total)
+        )
+    if recipe.by_dose and not math.isfinite(total):
+        notes.append(
+            "the dose is not known, so the sum is normalised to 100 %: it takes a standard and times"
+        )
+    if recipe.film and not exposure:
+        notes.append("mass per area needs a standard and the time of both spectra; only ratios are told")
+    return notes
+
+
+def _of_rest(recipe: Recipe, total: float) -> str:
+    if total > 1 or recipe.oxygen != "stoichiometry":
+        return ""
+    if recipe.by_dose:
+        return "; the rest is taken for light matter"
+    return "; the errors hold what light matter would change, weights by dose take the rest for it"
+
+
+def _in_doubt(entry: Quantity, rival: float, doubt: float) -> Quantity:
+    """Return a quantity whose error holds what another hypothesis gives, of a probability.
+
+    Both are normal distributions of the same width; the error is the least of which one and two hold what
+    they should hold of their mixture.
+    """
+    away = abs(entry.weight_fraction - rival)
+
+    def held(within: float) -> float:
+        reach = within / max(entry.standard_error, 1e-12)
+        shift = away / max(entry.standard_error, 1e-12)
+        own, other = _normal(reach) - _normal(-reach), _normal(reach - shift) - _normal(-reach - shift)
+        return (1 - doubt) * own + doubt * other
+
+    low, high = entry.standard_error, entry.standard_error + away
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        enough = held(middle) >= _HELD[0] and held(2 * middle) >= _HELD[1]
+        low, high = (low, middle) if enough else (middle, high)
+    return replace(entry, standard_error=high)
+
+
+def _normal(value: float) -> float:
+    return 0.5 * (1 + math.erf(value / math.sqrt(2)))

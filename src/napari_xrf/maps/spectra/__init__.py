@@ -1,0 +1,1 @@
+"""What one spectrum shows, and its fit: background, families, scatter, peaks."""

@@ -1,0 +1,190 @@
+"""Fit of one spectrum with many columns, some of them known only roughly.
+
+The columns of interest A have amplitudes x ≥ 0. Deviations D of the model from the truth (a peak a few
+eV off, a line ratio a few per cent off) have amplitudes d with a normal prior of mean 0 and standard
+deviation 1. Minimised over x and d is |y - Aᵀx - Dᵀd|² / V + |d|²; d is eliminated first, which leaves a
+problem in x alone:
+
+    N' = A V⁻¹ Aᵀ - C M⁻¹ Cᵀ,  b' = A V⁻¹ y - C M⁻¹ D V⁻¹ y,  C = A V⁻¹ Dᵀ,  M = D V⁻¹ Dᵀ + 1
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.maps.spectra.non_negative import solve_bounded
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+_RIDGE = 1e-8
+_IMITATED = 1e-3  # a column of which less is left beside the others is one of them
+
+
+@dataclass(frozen=True, eq=False)
+class JointFit:
+    """A fitted spectrum."""
+
+    # amplitudes, errors: (K,) of the columns
+    amplitudes: Array
+    errors: Array
+    covariance: Array  # (K, K) of the unbounded amplitudes
+    model: Array  # (G,) fitted counts, deviations included
+    chi_square: float  # the minimum reached, the prior's part included
+    deviations: Array  # (D,) amplitudes of the deviations
+
+
+class Problem:
+    """Counts, variances and deviations of one spectrum, ready for any set of columns.
+
+    Parameters
+    ----------
+    counts, variance
+        (G,).
+    deviations
+        (D, G), each as large as one standard deviation.
+    owners
+        (D,) the column that each deviation belongs to, −1 for none.
+
+    Attributes
+    ----------
+    volume
+        Σ ln V + ln det M: how much of all spectra the model gives a chance, the larger the more.
+    """
+
+    def __init__(
+        self, counts: Array, variance: Array, deviations: Array, owners: Index | None = None
+    ) -> None:
+        self.counts, self.variance, self.deviations = counts, variance, deviations
+        self.owners = np.full(len(deviations), -1, dtype=np.intp) if owners is None else owners
+        self._weights = 1 / variance
+        self._weighted = deviations * self._weights
+        inner = self._weighted @ deviations.T
+        inner.flat[:: len(deviations) + 1] += 1.0
+        factor = np.linalg.cholesky(inner)
+        self._half_inverse = np.linalg.inv(factor)
+        self._onto = self._half(self._weighted @ counts)
+        self.volume = float(np.log(variance).sum() + 2 * np.log(np.diag(factor)).sum())
+        self.nothing = float((counts**2 / variance).sum() - self._onto @ self._onto)
+
+    def project(self, columns: Array) -> Projected:
+        """Return columns (K, G) as this problem sees them."""
+        weighted = columns * self._weights
+        half = self._half(self.deviations @ weighted.T)
+        return Projected(columns, weighted, half, weighted @ self.counts - half.T @ self._onto)
+
+    def fit(self, columns: Array) -> JointFit:
+        """Fit columns (K, G), K at least 1."""
+        seen = self.project(columns)
+        normal = seen.normal(slice(None))
+        amplitudes, covariance = _solve(normal, seen.onto)
+        errors = np.sqrt(np.maximum(np.diag(covariance), 0))
+        plain = amplitudes @ columns
+        moved = self._half(self._onto - self._half(self._weighted @ plain), transposed=True)
+        model = plain + moved @ self.deviations
+        chi_square = float(((self.counts - model) ** 2 / self.variance).sum() + moved @ moved)
+        return JointFit(amplitudes, errors, covariance, model, chi_square, moved)
+
+    def shared_counts(self, columns: Array, fit: JointFit) -> Array:
+        """Return the counts of each column (K, G), (K,): in each group its share of what was fitted there.
+
+        Where the shape of a strong line is not met, its counts are still those that were measured.
+        """
+        parts = fit.amplitudes[:, None] * columns
+        owned = self.owners >= 0
+        np.add.at(parts, self.owners[owned], fit.deviations[owned, None] * self.deviations[owned])
+        shares = np.clip(parts, 0.0, None) / np.maximum(fit.model, 1e-9)
+        return np.asarray(np.minimum(shares, 1.0) @ self.counts)
+
+    def counting_errors(self, columns: Array, fit: JointFit) -> Array:
+        """Return what the noise of counts alone leaves in the amplitudes of columns (K, G), (K,)."""
+        seen = self.project(columns)
+        gain = fit.covariance @ (seen.weighted - seen.half.T @ self._half(self._weighted))
+        return np.asarray(np.sqrt(gain**2 @ np.maximum(fit.model, 0.0)))
+
+    def _half(self, right: Array, transposed: bool = False) -> Array:
+        """Return L⁻¹ times ``right``, where LLᵀ = M."""
+        return np.asarray((self._half_inverse.T if transposed else self._half_inverse) @ right)
+
+
+@dataclass(frozen=True, eq=False)
+class Projected:
+    """Columns of a problem once its deviations are eliminated."""
+
+    # columns, weighted: (K, G) A and A V⁻¹
+    columns: Array
+    weighted: Array
+    half: Array  # (D, K) L⁻¹ Cᵀ
+    onto: Array  # (K,) b'
+
+    def normal(self, others: Index | slice) -> Array:
+        """Return N' between all columns and others."""
+        return self.weighted @ self.columns[others].T - self.half.T @ self.half[:, others]
+
+    def own(self) -> Array:
+        """Return the diagonal of N', (K,)."""
+        return np.einsum("kg,kg->k", self.weighted, self.columns) - np.einsum(
+            "dk,dk->k", self.half, self.half
+        )
+
+
+def inverse_of(normal: Array) -> Array:
+    """Return the inverse of a normal matrix (K, K); a little ridge where columns are nearly alike."""
+    scale = 1 / np.sqrt(np.maximum(np.diag(normal), 1e-300))
+    scaled = normal * scale * scale[:, None]
+    scaled.flat[:: scale.size + 1] += _RIDGE
+    return np.asarray(np.linalg.inv(scaled) * scale * scale[:, None])
+
+
+def _solve(normal: Array, onto: Array) -> tuple[Array, Array]:
+    """Minimise xᵀNx - 2bᵀx over x ≥ 0.
+
+    Returns ``solution``: (K,), ``covariance``: (K, K) of the unbounded problem.
+    """
+    covariance = inverse_of(normal)
+    free = covariance @ onto
+    if (free >= 0).all():
+        return free, covariance
+    scale = 1 / np.sqrt(np.maximum(np.diag(normal), 1e-300))
+    scaled = normal * scale * scale[:, None]
+    scaled.flat[:: scale.size + 1] += _RIDGE
+    return solve_bounded(scaled, onto * scale, free > 0) * scale, covariance
+
+
+class Linear:
+    """The problem in the amplitudes of active columns alone, and what other columns would add to it.
+
+    ``seen``: all columns. ``active``: (A,) which of them are in the fit.
+    """
+
+    def __init__(self, seen: Projected, active: Index) -> None:
+        self._active, self._onto = active, seen.onto
+        self._cross = seen.normal(active)  # (K, A)
+        self._own = seen.own()
+
+    def loss(self, kept: NDArray[np.bool_]) -> tuple[float, NDArray[np.bool_]]:
+        """Return chi-square, but for a constant, of the kept (A,) columns, and which of them hold counts."""
+        at = np.flatnonzero(kept)
+        normal, onto = self._cross[np.ix_(self._active[at], at)], self._onto[self._active[at]]
+        amplitudes, _ = _solve(normal, onto)
+        used = np.zeros_like(kept)
+        used[at[amplitudes > 0]] = True
+        return float(amplitudes @ normal @ amplitudes - 2 * amplitudes @ onto), used
+
+    def gains(self, used: NDArray[np.bool_]) -> Array:
+        """Return by how much chi-square falls when one more column joins the used (A,) ones, (K,).
+
+        Gains of columns that would get a negative amplitude, or that the used columns imitate to a
+        thousandth, are 0.
+        """
+        at = np.flatnonzero(used)
+        inverse = inverse_of(self._cross[np.ix_(self._active[at], at)])
+        cross = self._cross[:, at]
+        through = cross @ inverse
+        slope = self._onto - through @ self._onto[self._active[at]]
+        left = self._own - np.einsum("ka,ka->k", through, cross)
+        sound = left > _IMITATED * np.maximum(self._own, 1e-300)
+        return np.where(sound, np.maximum(slope, 0) ** 2 / np.where(sound, left, 1.0), 0.0)

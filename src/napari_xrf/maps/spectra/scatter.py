@@ -1,0 +1,91 @@
+"""Peaks of the exciting radiation itself: scattered lines of the anode or beam, elastic and Compton."""
+
+import numpy as np
+import xraylib
+from numpy.typing import NDArray
+
+from napari_xrf.core.constants import ELECTRON_REST_KEV
+from napari_xrf.core.emission_lines import edge_energy, family_lines
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.maps.spectra.families import normalised
+from napari_xrf.physics.detector.detector import Detector, respond
+
+# Usual anodes whose Compton peaks a detector tells from the elastic ones (not those of Cr and Cu), and
+# how likely each is where none is stated, log-odds.
+ANODES = {"Rh": 0.0, "Mo": -6.0, "Ag": -6.0, "W": -8.0, "Pd": -8.0}
+_FINE_STRUCTURE = 1 / 137.035999
+_LIGHT = 8  # oxygen stands for the light atoms that scatter inelastically
+
+
+def scatter_columns(
+    kind: str | None,
+    excitation_kev: float,
+    anode: str | None,
+    scatter_deg: float,
+    detector: Detector,
+    energy: EnergyAxis,
+    spread_deg: float = 12.0,
+) -> dict[str, NDArray[np.float64]]:
+    """Return one column per scattered peak, (E,) each with a sum of 1.
+
+    For a tube with a known anode: its K lines elastic and Compton, and its L lines, whose Compton shift
+    the detector does not resolve. For a monochromatic beam: elastic and Compton. For electrons: none.
+    Rayleigh and Compton energies for the mean angle ± its spread; Doppler broadening by the Compton
+    profile of oxygen (Biggs, Mendelsohn & Mann, At. Data Nucl. Data Tables 16 (1975) 201, in xraylib).
+    """
+    found: dict[str, NDArray[np.float64]] = {}
+    if kind == "monochromatic":
+        lines, shares = np.array([excitation_kev]), np.ones(1)
+        found["beam elastic"] = _counted(lines, shares, detector, energy)
+        found["beam Compton"] = _counted(
+            *compton_lines(lines, shares, scatter_deg, spread_deg), detector, energy
+        )
+    elif kind == "tube" and anode is not None:
+        for shell in ("K", "L"):
+            edge = edge_energy(anode, "K" if shell == "K" else "L3")
+            if not 0.5 < edge < excitation_kev:
+                continue
+            lines, shares = family_lines(anode, shell, min(excitation_kev, 1.6 * edge + 1.0))
+            if lines.size == 0:
+                continue
+            found[f"{anode} {shell} elastic"] = _counted(lines, shares, detector, energy)
+            if lines.max() > 6.0:
+                found[f"{anode} {shell} Compton"] = _counted(
+                    *compton_lines(lines, shares, scatter_deg, spread_deg), detector, energy
+                )
+    return {name: column for name, column in found.items() if column.any()}
+
+
+def compton_lines(
+    lines: NDArray[np.float64], shares: NDArray[np.float64], scatter_deg: float, spread_deg: float = 12.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the energies and shares into which Compton scattering spreads lines.
+
+    ``lines``, ``shares``: (N,) keV and intensities. ``scatter_deg``: mean scatter angle. ``spread_deg``: half
+    width of the angles that lens and detector take in.
+    """
+    momenta = np.linspace(-6, 6, 41)  # atomic units
+    profile = np.array([xraylib.ComptonProfile(_LIGHT, abs(float(momentum))) for momentum in momenta])
+    angles = np.radians(scatter_deg + spread_deg * np.array([-1, -0.5, 0, 0.5, 1]))
+    angle_shares = np.array([0.5, 1, 1, 1, 0.5]) / 4
+    energies, weights = [], []
+    for line, share in zip(lines, shares, strict=True):
+        for angle, part in zip(angles, angle_shares, strict=True):
+            centre = line / (1 + line / ELECTRON_REST_KEV * (1 - np.cos(angle)))
+            transfer = np.sqrt(line**2 + centre**2 - 2 * line * centre * np.cos(angle))
+            shifted = centre + momenta * _FINE_STRUCTURE * transfer * centre / line
+            # An atom gives an electron no less than nothing: nothing lies above the elastic line.
+            kept = (shifted > 0.1) & (shifted < line)
+            energies.append(shifted[kept])
+            weights.append(share * part * profile[kept] / profile.sum())
+    return np.concatenate(energies), np.concatenate(weights)
+
+
+def _counted(
+    lines: NDArray[np.float64], shares: NDArray[np.float64], detector: Detector, energy: EnergyAxis
+) -> NDArray[np.float64]:
+    seen = (lines > max(0.05, energy.edges[0])) & (lines < energy.edges[-1])
+    column = np.zeros(energy.size)
+    if seen.any():
+        column[energy.positive] = respond(detector, energy, lines[seen], shares[seen])[energy.positive]
+    return normalised(column)

@@ -1,0 +1,1 @@
+"""Label maps: clean-up, grains, modal tables, comparison."""

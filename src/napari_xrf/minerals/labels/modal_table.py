@@ -1,0 +1,94 @@
+"""What a label map holds: the modal table of its classes."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from napari_xrf.core.abundances import Abundances
+from napari_xrf.core.label_map import LabelMap
+from napari_xrf.io.own.tables import write_rows
+from napari_xrf.minerals.labels.grains import class_places
+from napari_xrf.minerals.labels.modal_errors import naming_errors, sampling_errors
+
+
+@dataclass(frozen=True)
+class ModalRow:
+    """One class of a map; None where a value has no meaning."""
+
+    # label, name, formula, color: the class
+    label: int
+    name: str
+    formula: str
+    color: str
+    pixels: int  # how many pixels it has
+    area_mm2: float | None  # area of the class, None without a pixel size
+    area_percent: float | None  # its share of all that was measured; None where nothing was
+    # Share of area times density; classes without a density (unknown) have none and are left out of the sum.
+    # Area is taken for volume, as usual in modal analysis (Delesse's principle)
+    weight_percent: float | None
+    mean_confidence: float | None  # mean over its pixels, None without pixels or confidences
+    # naming_error, sampling_error: standard errors of area_percent, percent: of pixels named wrongly, by
+    # their confidence, and of the map as a part of a larger rock like it, by the spread of its blocks; None
+    # where they are not known
+    naming_error: float | None = None
+    sampling_error: float | None = None
+
+
+COLUMNS = tuple(field.name for field in fields(ModalRow))
+
+
+def modal_table(label_map: LabelMap, abundances: Abundances | None = None) -> tuple[ModalRow, ...]:
+    """Return one row per class of the table, in its order; percentages are of the measured pixels.
+
+    Percentages are those of ``abundances`` where given, where pixels are mixtures, else of whole pixels.
+    """
+    places = class_places(label_map)
+    held = places >= 0
+    counts = np.bincount(places[held], minlength=len(label_map.classes))
+    measured = int(counts.sum())
+    pixel_mm2 = math.prod(label_map.pixel_size) * 1e-6 if label_map.pixel_size is not None else None
+    labels = [entry.label for entry in label_map.classes]
+    pixels = dict(zip(labels, counts.tolist(), strict=True))
+    naming, sampling = naming_errors(label_map), sampling_errors(label_map, abundances)
+    sure = label_map.confidence
+    trust = None if sure is None else np.bincount(places[held], sure[held], minlength=len(labels))
+    areas: dict[int, float] = {label: float(number) for label, number in pixels.items()}
+    if abundances is not None:
+        parts = abundances.values.sum(axis=(0, 1), dtype=np.float64)
+        areas.update(
+            {entry.label: float(part) for entry, part in zip(abundances.classes, parts, strict=True)}
+        )
+    weights = {
+        entry.label: areas[entry.label] * entry.density
+        for entry in label_map.classes
+        if entry.density is not None
+    }
+    total_weight = math.fsum(weights.values())
+    return tuple(
+        ModalRow(
+            label=entry.label,
+            name=entry.name,
+            formula=entry.formula,
+            color=entry.color,
+            pixels=pixels[entry.label],
+            area_mm2=None if pixel_mm2 is None else areas[entry.label] * pixel_mm2,
+            area_percent=100 * areas[entry.label] / measured if measured else None,
+            weight_percent=(
+                100 * weights[entry.label] / total_weight if entry.label in weights and total_weight else None
+            ),
+            mean_confidence=float(trust[place] / counts[place])
+            if trust is not None and counts[place]
+            else None,
+            naming_error=None if naming is None else float(naming[place]),
+            sampling_error=None if sampling is None else float(sampling[place]),
+        )
+        for place, entry in enumerate(label_map.classes)
+    )
+
+
+def write_modal_table(path: str | Path, rows: Iterable[ModalRow]) -> None:
+    """Write rows as CSV (UTF-8) with the columns :data:`COLUMNS`; None becomes an empty value."""
+    write_rows(path, COLUMNS, map(astuple, rows))

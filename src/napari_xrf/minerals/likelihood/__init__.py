@@ -1,0 +1,1 @@
+"""How well each mineral explains the counts of each pixel."""

@@ -1,0 +1,1 @@
+"""Pixels as mixtures of what their map is made of."""

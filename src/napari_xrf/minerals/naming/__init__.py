@@ -1,0 +1,1 @@
+"""What an end of mixing is called, and what speaks against it."""

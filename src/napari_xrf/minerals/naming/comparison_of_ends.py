@@ -1,0 +1,289 @@
+"""Mean spectra against expected ones, of one mineral or of a few, with all errors that these have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.maps.spectra.non_negative import solve_bounded
+from napari_xrf.minerals.likelihood.scan import (
+    CONTINUUM_SPREAD,
+    bin_variance,
+    composition_columns,
+    mixed_floor,
+    pile_up_column,
+    trace_columns,
+)
+from napari_xrf.minerals.likelihood.sensitivity import knot_hats, sensitivity_slopes
+from napari_xrf.minerals.likelihood.traces import Expected
+
+MOST_COUNTS = 1e5  # of an end: errors of spectra limit what more would tell
+_PRUNED_AT, _PRUNED_ERROR = 3_000.0, 0.25  # counts and relative error of a bin, for what is near
+_NEAREST = 3  # compositions of a mineral that stand for all
+_TRACE_PERCENT = 0.5
+_CURVE_ERROR, _FAMILY_ERROR, _SCATTER_ERROR = 0.04, 0.05, 0.3
+_BIN_ERROR, _SHAPE_ERROR = 0.02, 0.15
+_SHIFT_KEV = 0.003
+_WIDTH_ERROR = 0.03
+_LEAST_SHARE = 0.005  # of the counts, of a part of a blend
+_ROUNDS = 2
+_RIDGE = 1e-10
+_EXCHANGES, _WORTH = 4, 1.0  # minerals that are tried in the place of another; what a better one must gain
+_MOST_KNOWN = 200  # compositions
+
+
+def rough_distances(mean: NDArray[np.float64], expected: Expected) -> NDArray[np.float64]:
+    """Return how far all expected spectra are from one, for the choice of those that are worth comparing."""
+    spectra = mixed_floor(expected.templates.lines + expected.templates.continuum)
+    variance = spectra / _PRUNED_AT + (_PRUNED_ERROR * spectra) ** 2
+    return np.asarray(((mean - spectra) ** 2 / variance).sum(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Blend:
+    """A few minerals together."""
+
+    # points, shares: compositions among the templates, and their shares of the counts
+    points: NDArray[np.intp]
+    shares: NDArray[np.float64]
+    # score, square: minus twice the log-likelihood of a mean spectrum, and the chi-square within
+    score: float
+    square: float
+
+    def areas(self, expected: Expected) -> dict[int, float]:
+        """Return the part of the area of each mineral."""
+        amounts = self.shares / expected.templates.totals[self.points]
+        owner = expected.templates.owner[self.points]
+        return {int(each): float(amounts[owner == each].sum() / amounts.sum()) for each in np.unique(owner)}
+
+    def total(self, expected: Expected) -> float:
+        """Return the expected counts per unit of dose."""
+        return float(1 / (self.shares / expected.templates.totals[self.points]).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Mean:
+    """A mean spectrum that is compared."""
+
+    shares: NDArray[np.float64]  # (B,) of its counts
+    counts: float  # that it was measured with
+    # (B, B) covariance of what traces of any element may add: as much for any mineral that is so bright
+    errors: NDArray[np.float64]
+    # (B,) shares that counting errors are taken of: measured, of few counts those of any candidate
+    likely: NDArray[np.float64]
+    # (B,) about how much of them is no line: the same for all candidates, else those that scatter little,
+    # whose errors are small, would win
+    continuum: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls,
+        spectrum: NDArray[np.float64],
+        counts: float,
+        total: float,
+        expected: Expected,
+        nearest: NDArray[np.intp],
+    ) -> Mean:
+        """Prepare a spectrum that shines with ``total`` counts per unit of dose; some spectra are near it."""
+        traces = trace_columns(expected, total, _TRACE_PERCENT)
+        shares = spectrum / spectrum.sum()
+        # A bin without counts is no proof where few were measured: Jeffreys' half a count in each.
+        known, prior = expected.templates, 0.5 * spectrum.size
+        any_of_them = (known.lines + known.continuum).mean(axis=0)
+        likely = mixed_floor((counts * shares + prior * any_of_them) / (counts + prior))
+        continuum = np.minimum(known.continuum[nearest].mean(axis=0), likely)
+        return cls(shares, counts, traces.T @ traces, likely, continuum)
+
+    def distances(self, expected: Expected) -> NDArray[np.float64]:
+        """Return (T,) how far it is from expected spectra, roughly: all have its own errors.
+
+        Traces of any element are free: half a per cent of iron is a tenth of what kyanite shines.
+        """
+        from scipy.linalg import cholesky, solve_triangular
+
+        templates = expected.templates
+        covariance = self.errors + CONTINUUM_SPREAD**2 * np.outer(self.continuum, self.continuum)
+        covariance[np.diag_indices(self.likely.size)] += (
+            self.likely / _PRUNED_AT + (_PRUNED_ERROR * self.likely) ** 2
+        )
+        root = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+        apart = self.shares - mixed_floor(templates.lines + templates.continuum)
+        return np.asarray((solve_triangular(root, apart.T, lower=True, check_finite=False) ** 2).sum(axis=0))
+
+
+class Comparison:
+    """Compares mean spectra with expected ones; keeps what it prepared of single compositions.
+
+    ``expected``: spectra, as the map's sensitivity shows them. ``covariance``: of the logarithms of that
+    sensitivity, where it is not known.
+    """
+
+    def __init__(self, expected: Expected, covariance: NDArray[np.float64] | None = None) -> None:
+        self.expected = expected
+        self._root = None if covariance is None else np.linalg.cholesky(covariance).T
+        self._known: dict[int, NDArray[np.float64]] = {}
+        self._apart: dict[tuple[int, int], float] = {}
+
+    def fit(self, mean: Mean, point: int) -> tuple[float, float]:
+        """Return minus twice the log-likelihood of a mean spectrum, and the chi-square within."""
+        return self._judge(mean, np.array([point]), np.ones(1), self._errors_of(point))[:2]
+
+    def apart(self, point: int, mineral: int) -> float:
+        """Return by how much a spectrum of a composition is worse explained by the nearest of a mineral.
+
+        In minus twice the log-likelihood, without noise, of as many counts as tell anything: a measured
+        spectrum of either cannot tell more between the two.
+        """
+        if (point, mineral) not in self._apart:
+            templates = self.expected.templates
+            spectrum = templates.lines[point] + templates.continuum[point]
+            others = np.flatnonzero(templates.owner == mineral)
+            near = others[np.argsort(rough_distances(spectrum, self.expected)[others])[:_NEAREST]]
+            total, both = float(templates.totals[point]), np.append(near, point)
+            mean = Mean.of(mixed_floor(spectrum), MOST_COUNTS, total, self.expected, both)
+            squares = [self._judge(mean, np.array([other]), np.ones(1))[1] for other in near]
+            self._apart[point, mineral] = min(squares)
+        return self._apart[point, mineral]
+
+    def blends(self, mean: Mean, start: int, points: NDArray[np.intp], most: int) -> list[Blend]:
+        """Return the best blends of two to ``most`` minerals out of compositions ``points``.
+
+        Errors are at first those of the composition ``start``.
+        """
+        from scipy.linalg import solve_triangular
+
+        templates = self.expected.templates
+        spectra = mixed_floor(templates.lines[points] + templates.continuum[points]).T
+        owner = templates.owner[points]
+        root = self._judge(mean, np.array([start]), np.ones(1), self._errors_of(start))[2]
+
+        def solve(kept: NDArray[np.intp]) -> tuple[NDArray[np.float64], float]:
+            inside = normal[kept[:, None], kept]
+            scaled = solve_bounded(inside, onto[kept])
+            distance = float(scaled @ inside @ scaled - 2 * scaled @ onto[kept])
+            amounts = scaled * scale[kept]
+            return amounts / max(float(amounts.sum()), 1e-12), distance
+
+        def without_little(kept: NDArray[np.intp], shares: NDArray[np.float64]) -> NDArray[np.intp]:
+            return kept[shares > _LEAST_SHARE]
+
+        kept = np.arange(points.size)
+        found: dict[tuple[int, ...], Blend] = {}
+        for _ in range(_ROUNDS):
+            whitened = solve_triangular(root, spectra, lower=True, check_finite=False)
+            target = solve_triangular(root, mean.shares, lower=True, check_finite=False)
+            scale = 1 / np.sqrt((whitened**2).sum(axis=0))
+            normal, onto = (whitened * scale).T @ (whitened * scale), (target @ whitened) * scale
+            normal.flat[:: scale.size + 1] += _RIDGE
+            shares, _ = solve(kept)
+            root = self._judge(mean, points[kept][shares > 0], shares[shares > 0])[2]
+        kept = without_little(kept, shares)
+        of_mineral = {each: np.flatnonzero(owner == each) for each in np.unique(owner).tolist()}
+
+        def rows_of(minerals: Iterable[int]) -> NDArray[np.intp]:
+            return np.concatenate([of_mineral[each] for each in minerals])
+
+        def judge(minerals: Iterable[int]) -> Blend | None:
+            """Return the blend of minerals, or None where fewer of them would do."""
+            rows = rows_of(minerals)
+            shares, _ = solve(rows)
+            rows, shares = rows[shares > 0], shares[shares > 0]
+            held = tuple(np.unique(owner[rows]).tolist())
+            if len(held) > 1 and held not in found:
+                score, square, _ = self._judge(mean, points[rows], shares)
+                found[held] = Blend(points[rows], shares, score, square)
+            return found.get(held)
+
+        def exchange(best: Blend) -> None:
+            """Try others in the place of one mineral of a blend, as long as that is better."""
+            held = np.unique(templates.owner[best.points]).tolist()
+            tried = [
+                [*held[:place], other, *held[place + 1 :]]
+                for place in range(len(held))
+                for other in of_mineral
+                if other not in held
+            ]
+            tried.sort(key=lambda minerals: solve(rows_of(minerals))[1])
+            others = [blend for minerals in tried[:_EXCHANGES] if (blend := judge(minerals)) is not None]
+            better = min(others, key=lambda blend: blend.score, default=best)
+            if better.score < best.score - _WORTH:
+                exchange(better)
+
+        while np.unique(owner[kept]).size > 1:
+            shares, _ = solve(kept)
+            minerals = np.unique(owner[kept][shares > 0]).tolist()
+            if len(minerals) <= most and (blend := judge(minerals)) is not None:
+                exchange(blend)
+            if len(minerals) < 2:  # the others were missed by nothing
+                break
+            # Without the mineral that is missed least.
+            fewer = [rows_of(each for each in minerals if each != left) for left in minerals]
+            kept = min(fewer, key=lambda rows: solve(rows)[1])
+        return list(found.values())
+
+    def forget(self) -> None:
+        """Let go of what was prepared: a square of the bins for each composition."""
+        self._known.clear()
+
+    def _errors_of(self, point: int) -> NDArray[np.float64]:
+        if point not in self._known:
+            if len(self._known) >= _MOST_KNOWN:
+                self.forget()
+            self._known[point] = self._errors(np.array([point]), np.ones(1))
+        return self._known[point]
+
+    def _judge(
+        self,
+        mean: Mean,
+        points: NDArray[np.intp],
+        shares: NDArray[np.float64],
+        errors: NDArray[np.float64] | None = None,
+    ) -> tuple[float, float, NDArray[np.float64]]:
+        """Return minus twice the log-likelihood, chi-square, and the lower root of the covariance."""
+        from scipy.linalg import cholesky, solve_triangular
+
+        templates = self.expected.templates
+        continuum = shares @ templates.continuum[points]
+        spectrum = mixed_floor(shares @ templates.lines[points] + continuum)
+        # Of what is measured: else small errors, not a good fit, would choose.
+        variance = bin_variance(mean.likely, mean.continuum, mean.counts, _BIN_ERROR, _SHAPE_ERROR)
+        covariance = mean.errors + (self._errors(points, shares) if errors is None else errors)
+        covariance[np.diag_indices(variance.size)] += variance / mean.counts
+        root = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+        residual = solve_triangular(root, mean.shares - spectrum, lower=True, check_finite=False)
+        square = float(residual @ residual)
+        return square + 2 * float(np.log(np.diag(root)).sum()), square, root
+
+    def _errors(self, points: NDArray[np.intp], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(B, B) covariance of models, instruments, calibrations and ranges of composition."""
+        expected, templates, families = self.expected, self.expected.templates, self.expected.families
+        bins = templates.bins
+        lines, continuum = shares @ templates.lines[points], shares @ templates.continuum[points]
+        parts = shares @ expected.parts[points]
+        hats = knot_hats(bins.energies)
+        own = parts > 1e-4
+        density = (lines + continuum) / bins.widths
+        slope = np.gradient(density, bins.energies) * bins.widths
+        bend = np.gradient(np.gradient(density, bins.energies), bins.energies) * bins.widths
+        ranges = [
+            share * composition_columns(templates, int(point))
+            for point, share in zip(points, shares, strict=True)
+        ]
+        columns = [
+            CONTINUUM_SPREAD * continuum[None],
+            pile_up_column(lines + continuum, bins),
+            *ranges,
+            _CURVE_ERROR * hats * lines,
+            _FAMILY_ERROR * parts[own, None] * families.shapes[own],
+            _SCATTER_ERROR * hats * continuum,
+            CONTINUUM_SPREAD * lines[None] * 0.2,
+            _SHIFT_KEV * slope[None],
+            _WIDTH_ERROR * 0.06**2 * bend[None],
+        ]
+        if self._root is not None:
+            columns.append(self._root @ sensitivity_slopes(expected, lines, continuum, parts))
+        every = np.vstack(columns)
+        return np.asarray(every.T @ every)

@@ -1,0 +1,124 @@
+"""What speaks against a name line by line: a strong line that the mineral cannot make, one that it lacks.
+
+Chi-square over all bins forgives both, where hundreds of bins agree. Here the lines of an end are fitted
+family by family, all amounts free, and compared with what the mineral makes of each.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.maps.spectra.non_negative import fit_bounded
+from napari_xrf.minerals.likelihood.scan import bin_variance, mixed_floor, pile_up_column
+from napari_xrf.minerals.likelihood.sensitivity import knot_hats
+from napari_xrf.minerals.likelihood.traces import Expected
+
+_BIN_ERROR, _SHAPE_ERROR = 0.02, 0.15
+_SURE = 3.0  # standard deviations
+_MOST_FOREIGN = 5.0  # per cent by weight of an element that a mineral, or a mixture, has no place for
+_LEAST_FOREIGN = 0.01  # and of the counts
+_MUST_SHOW = 0.02  # of the counts
+_LACKING = 0.25  # of what a mineral must show
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """A line family that speaks against a name."""
+
+    family: str  # "Ba L"
+    # measured, expected: shares of the counts
+    measured: float
+    expected: float
+    # About how much by weight of the element would make the difference; negative where it lacks
+    percent: float
+
+
+@dataclass(frozen=True, eq=False)
+class FreeLines:
+    """Line families of a spectrum, fitted with all amounts free."""
+
+    families: NDArray[np.intp]  # (L,) places of those looked for
+    # amounts, errors: (L,) their shares of the counts, and standard errors
+    amounts: NDArray[np.float64]
+    errors: NDArray[np.float64]
+
+
+def contradictions(
+    spectrum: NDArray[np.float64],
+    counts: float,
+    expected: Expected,
+    points: Sequence[int] | NDArray[np.intp],
+    shares: NDArray[np.float64],
+    elements: Collection[str],
+) -> tuple[Contradiction, ...]:
+    """Return what speaks against one mineral, or a mixture of a few, the strongest first.
+
+    ``spectrum``: (B,) mean spectrum of an end. ``counts``: that count as measured: errors of spectra limit
+    what more would tell. ``points``, ``shares``: compositions among the expected spectra, and their shares of
+    the counts. ``elements``: found in the map; others are not looked for.
+    """
+    templates, families = expected.templates, expected.families
+    points = np.asarray(points, dtype=np.intp)
+    own = _range(expected, points, shares)
+    looked = np.flatnonzero([name in elements for name in families.elements] | (own[1] > 0))
+    free = fit_lines(counts * spectrum / spectrum.sum(), expected, points, shares, looked)
+    total = 1 / float((shares / templates.totals[points]).sum())
+    found = []
+    for family, seen, error in zip(
+        free.families.tolist(), free.amounts.tolist(), (_SURE * free.errors).tolist(), strict=True
+    ):
+        low, high = own[0][family], own[1][family]
+        percent = total / families.per_percent[family]
+        too_much = seen - error - high
+        if too_much > _LEAST_FOREIGN and too_much * percent > _MOST_FOREIGN and high < _LACKING * seen:
+            found.append(Contradiction(families.names[family], seen, high, (seen - high) * percent))
+        elif low > _MUST_SHOW and seen + error < _LACKING * low:
+            found.append(Contradiction(families.names[family], seen, low, (seen - low) * percent))
+    return tuple(sorted(found, key=lambda each: -abs(each.measured - each.expected)))
+
+
+def fit_lines(
+    spectrum: NDArray[np.float64],
+    expected: Expected,
+    points: NDArray[np.intp],
+    shares: NDArray[np.float64],
+    looked: NDArray[np.intp],
+) -> FreeLines:
+    """Return how much of a spectrum (B,) of counts some line families are, over compositions' continuum."""
+    templates, families = expected.templates, expected.families
+    counts = float(spectrum.sum())
+    mean = spectrum / counts
+    lines, continuum = shares @ templates.lines[points], shares @ templates.continuum[points]
+    columns = np.vstack(
+        [
+            families.shapes[looked],
+            knot_hats(templates.bins.energies) * continuum,
+            pile_up_column(lines + continuum, templates.bins),
+        ]
+    )
+    deviation = np.sqrt(
+        bin_variance(mixed_floor(mean), np.minimum(continuum, mean), counts, _BIN_ERROR, _SHAPE_ERROR)
+        / counts
+    )
+    scaled = columns / deviation
+    amounts = fit_bounded(scaled.T, mean / deviation)
+    sizes = np.maximum(np.linalg.norm(scaled, axis=1), 1e-12)
+    normal = (scaled @ scaled.T) / np.outer(sizes, sizes) + 1e-6 * np.eye(sizes.size)
+    errors = np.sqrt(np.diag(np.linalg.inv(normal))) / sizes
+    return FreeLines(looked, amounts[: looked.size], errors[: looked.size])
+
+
+def _range(
+    expected: Expected, points: NDArray[np.intp], shares: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (F,) how little and how much of each family the minerals of a mixture may make."""
+    owner = expected.templates.owner
+    least, most = np.zeros(expected.parts.shape[1]), np.zeros(expected.parts.shape[1])
+    for mineral in np.unique(owner[points]):
+        share = float(shares[owner[points] == mineral].sum())
+        every = expected.parts[owner == mineral]
+        least += share * every.min(axis=0)
+        most += share * every.max(axis=0)
+    return least, most

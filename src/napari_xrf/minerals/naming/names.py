@@ -1,0 +1,538 @@
+"""What an end of mixing is: compared with what is looked for and with the whole library."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.minerals.likelihood.traces import Expected
+from napari_xrf.minerals.mixing.ends import End
+from napari_xrf.minerals.naming.comparison_of_ends import (
+    MOST_COUNTS,
+    Blend,
+    Comparison,
+    Mean,
+    rough_distances,
+)
+from napari_xrf.minerals.naming.constraints import contradictions
+
+_LIKELY, _COMPOSITIONS = 20, 3  # compositions that are compared in full, and those of one mineral
+_NEAREST_MINERALS = 3  # that may be twins of a part of a mixture
+_NEAREST = 5  # compositions whose mean continuum is about that of an end
+_KEEPS = 6.0  # by how much another must be better than what the pixels seemed to be
+_FAR_BETTER = 10.0
+_SMALLEST_SCALE = 0.25  # of the errors' squares, where minerals of the list are compared
+_UNUSUAL, _MISFITS = 4.0, (1.8, 12.0)  # chi-square per bin, over what is usual in the map
+_UNUSUAL_BLEND, _BLEND_MISFITS = 2.0, (1.5, 6.0)
+_DOUBTFUL = 1.5
+_STRANGER_THAN_MISFIT, _STRANGER, _STRANGER_OF_MANY = 15.0, 40.0, 60.0
+_STRANGER_PER_BIN = 0.25  # a better fit of less than this is that of a model with errors
+_UNLISTED = 0.2  # weight of an unlisted mineral that is just not better enough
+_UNLISTED_METAL, _SHOWN = 1.5, 0.01  # the same where it may be a metal; counts that show an element
+_ALIKE, _NOT_ALIKE = 6.0, 60.0  # in minus twice the log-likelihood: cannot be told apart, surely can
+_TOGETHER, _MOST_NAMES, _LEAST_WEIGHT = 0.95, 3, 0.05  # of names of a library: as many as are surely right
+_KINDS, _OF_GRAINS = 3, 0.25  # single minerals, and what part of a map they are where it has grains
+_STEP_OF_GRAINS = 30.0
+_ONE_LOOK = 0.3  # squared distance of the roots of two spectra of sum 1
+_LEAST_FOR_DOSE = 3
+_LEAST_FOR_USUAL = 3
+_EVEN_MIXTURE, _VARIED = 0.45, 0.08  # its probability at most; differences of areas that a phase has not
+_LEAST_VARIATION = 0.002  # of the pixels of a mixture
+_DOSE_SPREAD = 0.1  # of the logarithm of an end's counts
+_MOST_FOR_BRIGHTNESS = 25.0
+_MOST_PARTS = 4  # of a mixture
+_MOSTLY = 0.9  # of the area: as good as pure
+_IN_GRAINS = 0.2  # how probable mixtures are beforehand inside grains that one mineral explains
+_GOOD_PART, _STRANGE_PART = 0.1, 0.6  # area, and probability of a part that no grain of the map is
+_MOST_ASKED = 4  # mixtures that lines may speak against, before none is likely
+
+
+@dataclass(frozen=True, eq=False)
+class Name:
+    """What an end is."""
+
+    minerals: tuple[int, ...]  # places of the minerals that it may be, in the list; none where it is unknown
+    probability: float  # of these together
+    misfit: float  # chi-square per bin of the best of the list
+    point: int  # its composition among the templates; -1 without
+    resembles: int  # the unlisted mineral that it resembles most, or -1
+    better: float  # by how much that is better than the best of the list, in minus twice the log-likelihood
+    best: int = -1  # the most probable mineral of the list, or -1
+    # Of a fine-grained mixture, what each part may be and its part of the area, the largest first
+    parts: tuple[tuple[tuple[int, ...], float], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """What ends may be."""
+
+    listed: int  # how many of the minerals are looked for
+    classes: Sequence[tuple[int, ...]]  # minerals of each class that the ends' pixels seemed to be
+    # (listed,) by how much more a mineral must explain to be believed, in minus twice the log-likelihood
+    rarity: NDArray[np.float64]
+    blending: NDArray[np.bool_]  # which of them may be parts of a fine-grained mixture
+    # What each further part of one must explain; half of it where other phases of the map hold it
+    step: float
+    # Of differences of scores, which know nothing of errors that all bins share nor of what no list holds
+    temper: float
+    chosen: bool = False  # whether somebody chose the list: then a mixture of its minerals is no wonder
+    elements: frozenset[str] = frozenset()  # found in the map
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """Compositions that an end was compared with, their scores and squares, and blends.
+
+    What of it single lines speak against, and how far compositions are from other minerals, is looked up when
+    it is asked for.
+    """
+
+    points: NDArray[np.intp]
+    scores: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    sharper: NDArray[np.float64]
+    blends: tuple[Blend, ...]
+    scale: float
+    bins: int
+    vetoed: Callable[[NDArray[np.intp], NDArray[np.float64]], bool]
+    apart: Callable[[int, int], float]
+
+
+def name_ends(
+    ends: Sequence[End],
+    comparisons: Sequence[Comparison],
+    candidates: Candidates,
+    dose: float,
+    *,
+    blend: bool = False,
+    veto: bool = False,
+) -> tuple[Name, ...]:
+    """Return what each end is.
+
+    Parameters
+    ----------
+    ends
+        The ends, the largest first.
+    comparisons
+        With the expected spectra of the minerals looked for, and behind them of others: one for each end.
+    candidates
+        What they may be.
+    dose
+        About the logarithm of a pixel's counts over those that are expected of a unit of dose.
+    blend
+        Whether they may be mixtures of a few minerals.
+    veto
+        Whether single lines speak against names.
+    """
+    tables = []
+    for place, (end, comparison) in enumerate(zip(ends, comparisons, strict=True), 1):
+        tables.append(_compare(end, comparison, candidates, dose, blend, veto))
+        if comparison not in comparisons[place:]:
+            comparison.forget()
+    return _decide_together(ends, tables, [each.expected for each in comparisons], candidates)
+
+
+def rough_dose(ends: Sequence[End], expected: Expected, classes: Sequence[tuple[int, ...]]) -> float:
+    """Return the logarithm of how bright ends are over what their pixels seemed to be, in the median."""
+    ratios = []
+    for end in ends:
+        own = np.isin(expected.templates.owner, classes[end.column])
+        nearest = np.where(own, rough_distances(end.counts / end.counts.sum(), expected), np.inf).argmin()
+        ratios.append(math.log(end.mean.sum() / expected.templates.totals[nearest]))
+    return float(np.median(ratios))
+
+
+def _compare(
+    end: End,
+    comparison: Comparison,
+    candidates: Candidates,
+    dose: float,
+    blend: bool,
+    veto: bool,
+) -> _Table:
+    expected, listed = comparison.expected, candidates.listed
+    templates = expected.templates
+    counts = min(float(end.counts.sum()), MOST_COUNTS)
+    distance = rough_distances(end.counts / end.counts.sum(), expected)
+    nearest = np.argsort(distance)[:_NEAREST]
+    mean = Mean.of(end.counts, counts, end.mean.sum() / math.exp(dose), expected, nearest)
+    distance = mean.distances(expected)
+    # What the pixels seemed to be is always compared.
+    distance[np.isin(templates.owner, candidates.classes[end.column])] *= 0.5
+    points = _likely(distance, templates.owner, listed)
+    scores, squares = np.array([comparison.fit(mean, int(point)) for point in points]).T
+    blends: list[Blend] = []
+    if blend:
+        start = points[scores[templates.owner[points] < listed].argmin()]
+        mixing = np.append(candidates.blending, np.zeros(len(templates.minerals) - listed, bool))
+        parts = np.flatnonzero(mixing[templates.owner])
+        if np.unique(templates.owner[parts]).size > 1:
+            blends = comparison.blends(mean, int(start), parts, _MOST_PARTS)
+    # Where nothing fits, errors are larger than thought, and differences tell less. Where one fits ten
+    # times better than its errors allow, they are smaller, and differences tell more than their sizes.
+    usual = squares.min() / mean.shares.size
+    scale = max(1.0, usual)
+    sharpness = 1 / float(np.clip(_FAR_BETTER * usual, _SMALLEST_SCALE, 1.0))
+    sharper = squares * (sharpness - 1)
+    sharper[templates.owner[points] >= listed] = 0
+    asked: dict[bytes, bool] = {}
+
+    def vetoed(compositions: NDArray[np.intp], shares: NDArray[np.float64]) -> bool:
+        key = compositions.tobytes()
+        if key not in asked:
+            asked[key] = veto and bool(
+                contradictions(mean.shares, counts, expected, compositions, shares, candidates.elements)
+            )
+        return asked[key]
+
+    def apart(point: int, mineral: int) -> float:
+        return sharpness * comparison.apart(point, mineral)
+
+    return _Table(
+        points, scores / scale, squares, sharper, tuple(blends), scale, mean.shares.size, vetoed, apart
+    )
+
+
+def _darkness(brightness: NDArray[np.float64], dose: float, spread: float) -> NDArray[np.float64]:
+    """Return what it speaks against candidates that an end is brighter or darker than they would be."""
+    if not math.isfinite(dose):
+        return np.zeros_like(brightness)
+    ratio = (brightness - dose) / spread
+    # Pits and shadows make anything dim, but nothing shines more than a flat surface of it.
+    return np.minimum(ratio**2, np.where(ratio > 0, 4, 1) * _MOST_FOR_BRIGHTNESS)
+
+
+def _likely(distance: NDArray[np.float64], owner: NDArray[np.intp], listed: int) -> NDArray[np.intp]:
+    """Return the nearest compositions of the list and of other minerals, a few of each mineral."""
+    order = np.argsort(distance)
+    grouped = np.argsort(owner[order], kind="stable")
+    rank = np.empty(order.size, dtype=np.intp)
+    starts = np.unique(owner[order][grouped], return_index=True)[1]
+    rank[grouped] = np.arange(order.size) - np.repeat(starts, np.diff([*starts, order.size]))
+    order = order[rank < _COMPOSITIONS]
+    inside = owner[order] < listed
+    return np.concatenate([order[inside][:_LIKELY], order[~inside][:_LIKELY]])
+
+
+def _decide_together(
+    ends: Sequence[End], tables: Sequence[_Table], expected: Sequence[Expected], candidates: Candidates
+) -> tuple[Name, ...]:
+    """Name all ends: first by their shapes, then by how bright they are under one dose too."""
+    bright = np.zeros(len(ends))
+    dose = spread = math.nan
+    names: tuple[Name, ...] = ()
+    # Few ends do not tell what is usual.
+    usual = float(np.median([table.squares.min() / table.bins for table in tables]))
+    usual = usual if len(ends) >= _LEAST_FOR_USUAL else 0.0
+    for _ in range(2):
+        settled: set[int] = set()
+        named = []
+        # In a rock rare minerals need more evidence; what lies alone under the beam may be anything.
+        alone = bool(names) and not _is_rock(names, candidates)
+        rarity = np.zeros_like(candidates.rarity) if alone else candidates.rarity
+        known_as = replace(candidates, rarity=rarity)
+        # Where grains of minerals are, no mixture is called for by what one mineral explains, be it rare.
+        grains = bool(names) and _has_grains(names, [end.size for end in ends])
+        held_alone = {mineral for name in names for mineral in name.minerals} if grains else None
+        of_library = grains and not candidates.chosen
+        blending = replace(candidates, rarity=0 * rarity, step=_STEP_OF_GRAINS) if of_library else known_as
+        for place, (end, table, known) in enumerate(zip(ends, tables, expected, strict=True)):
+            totals = known.templates.totals
+            seen = end.mean.sum()
+            scores = table.scores + _darkness(np.log(seen / totals[table.points]), dose, spread)
+            name = _decide(table, scores, known, known_as, end, settled, usual, alone)
+            blend_totals = np.array([blend.total(known) for blend in table.blends])
+            blends = np.array([blend.score for blend in table.blends]) / table.scale
+            blends += _darkness(np.log(seen / blend_totals), dose, spread)
+            # Grains finer than the pixels vary from one to the next: what is even is a mineral if one fits.
+            if candidates.chosen or not name.minerals or not end.variation < _LEAST_VARIATION:
+                name = _or_blend(name, table, scores, blends, known, blending, usual, settled, held_alone)
+            settled.update(name.minerals, *(members for members, _ in name.parts))
+            named.append(name)
+            bright[place] = np.log(seen / totals[name.point]) if name.point >= 0 else np.nan
+        names = tuple(named)
+        if np.isfinite(bright).sum() >= _LEAST_FOR_DOSE:
+            dose = float(np.nanmedian(bright))
+            spread = max(_DOSE_SPREAD, 2 * float(np.nanmedian(np.abs(bright - dose))))
+    if not candidates.chosen:
+        names = _without_even_mixtures(_groups_of_one_map(names, [end.size for end in ends]), ends)
+    return _of_one_map(names)
+
+
+def _groups_of_one_map(names: tuple[Name, ...], sizes: Sequence[int]) -> tuple[Name, ...]:
+    """Give all ends that are most probably one mineral the names that most of their pixels allow."""
+    most = max(_MOST_NAMES, *(len(name.minerals) for name in names))
+    held: dict[int, dict[int, int]] = {}
+    for name, size in zip(names, sizes, strict=True):
+        for mineral in name.minerals:
+            own = held.setdefault(name.best, {})
+            own[mineral] = own.get(mineral, 0) + size
+    group = {best: tuple(sorted(sorted(own, key=lambda m: -own[m])[:most])) for best, own in held.items()}
+    return tuple(replace(name, minerals=group[name.best]) if name.minerals else name for name in names)
+
+
+def _has_grains(names: Sequence[Name], sizes: Sequence[int]) -> bool:
+    """Tell whether a good part of a map are single minerals of several kinds."""
+    single = [size if name.minerals else 0 for name, size in zip(names, sizes, strict=True)]
+    kinds = {name.best for name in names if name.minerals}
+    return len(kinds) >= _KINDS and sum(single) > _OF_GRAINS * sum(sizes)
+
+
+def _is_rock(names: Sequence[Name], candidates: Candidates) -> bool:
+    """Tell whether a map holds two common minerals or more, so far as it is known."""
+    held: set[tuple[int, ...]] = {name.minerals for name in names if len(name.minerals) == 1}
+    held |= {members for name in names for members, _ in name.parts}
+    common = [members for members in held if not candidates.rarity[list(members)].all()]
+    return candidates.chosen or len(common) > 1
+
+
+def _without_even_mixtures(names: tuple[Name, ...], ends: Sequence[End]) -> tuple[Name, ...]:
+    """Doubt mixtures whose parts are the same throughout the map, or in all pixels of such a mixture.
+
+    A glass or a phase that no list holds is even; what is of grains finer than the pixels varies.
+    """
+    kinds = [frozenset(members for members, _ in name.parts) for name in names]
+    varied = {}
+    for kind in set(kinds):
+        own = [end for end, each in zip(ends, kinds, strict=True) if each == kind]
+        own = [end for end in own if math.isfinite(end.variation)]
+        sizes = [end.size for end in own]
+        varied[kind] = np.average([end.variation for end in own], weights=sizes) if own else math.inf
+    mixed = [dict(name.parts) for name in names]
+    every = sorted({members for parts in mixed for members in parts})
+    areas = np.array([[parts.get(members, 0.0) for members in every] for parts in mixed])
+    return tuple(
+        replace(name, probability=min(name.probability, _EVEN_MIXTURE))
+        if name.parts
+        and (np.abs(areas - areas[place]).max() < _VARIED or varied[kinds[place]] < _LEAST_VARIATION)
+        else name
+        for place, name in enumerate(names)
+    )
+
+
+def _of_one_map(names: tuple[Name, ...]) -> tuple[Name, ...]:
+    """Give parts of mixtures that may be one mineral one name: what most of their area allows."""
+    sure = {name.minerals[0] for name in names if len(name.minerals) == 1}
+    parts = [part for name in names for part in name.parts]
+    known: dict[tuple[int, ...], tuple[int, ...]] = {}
+    for best in sorted({each for members, _ in parts for each in members}, key=lambda m: (m not in sure, -sum(
+        area for members, area in parts if m in members
+    ))):  # fmt: skip
+        own = [part for part in parts if best in part[0] and part[0] not in known]
+        whole = sum(area for _, area in own)
+        shared = {
+            each
+            for members, _ in own
+            for each in members
+            if 2 * sum(area for others, area in own if each in others) > whole
+        }
+        known.update({members: (best,) if best in sure else tuple(sorted(shared)) for members, _ in own})
+    return tuple(
+        replace(name, parts=tuple((known[members], area) for members, area in name.parts)) for name in names
+    )
+
+
+def _decide(
+    table: _Table,
+    scores: NDArray[np.float64],
+    expected: Expected,
+    candidates: Candidates,
+    end: End,
+    settled: set[int],
+    usual: float,
+    alone: bool,
+) -> Name:
+    """Return which single mineral an end is, or none of those looked for."""
+    owner = expected.templates.owner[table.points]
+    listed, bins, squares = candidates.listed, end.counts.size, table.squares
+    prior = np.append(candidates.rarity, np.zeros(max(0, int(owner.max()) + 1 - listed)))[owner]
+    sharper = scores + table.sharper + prior
+    best = {
+        int(mineral): int(np.flatnonzero(owner == mineral)[sharper[owner == mineral].argmin()])
+        for mineral in np.unique(owner)
+    }
+    inside = {mineral: float(sharper[place]) for mineral, place in best.items() if mineral < listed}
+    outside = {mineral: float(scores[place]) for mineral, place in best.items() if mineral >= listed}
+
+    def vetoed(mineral: int) -> bool:
+        return table.vetoed(table.points[[best[mineral]]], np.ones(1))
+
+    nearest = min(inside, key=lambda mineral: inside[mineral])
+    least = inside[nearest]
+    for mineral in sorted(inside, key=lambda mineral: inside[mineral]):
+        if inside[mineral] - min(inside.values()) < _ALIKE and vetoed(mineral):
+            del inside[mineral]
+            # The next best is no answer where it fits far worse.
+            if not inside or min(inside.values()) - least > _STRANGER_THAN_MISFIT:
+                return Name((), 1.0, float(squares.min()) / bins, -1, nearest, 0.0)
+    lowest = min(inside.values())
+    first = min(inside, key=lambda mineral: inside[mineral])
+    own = candidates.classes[end.column]
+    seeming = min((mineral for mineral in own if mineral in inside), key=lambda m: inside[m], default=first)
+    if inside[seeming] - lowest < _KEEPS and not vetoed(seeming):
+        first = seeming
+    misfit = squares[best[first]] / bins
+    stranger = min(outside, key=lambda mineral: outside[mineral]) if outside else -1
+    better = float(scores[np.isin(owner, list(inside))].min()) - outside[stranger] if outside else 0.0
+    margin = _STRANGER if first in settled else _STRANGER_OF_MANY
+    margin = _STRANGER_THAN_MISFIT if misfit > _DOUBTFUL else margin
+    margin = max(margin, _STRANGER_PER_BIN * bins)
+    # Nothing is strange about an end that the list explains well.
+    explained = (
+        misfit < _DOUBTFUL
+        and bool(outside)
+        and squares[best[first]] - squares[best[stranger]] < _STRANGER_THAN_MISFIT
+    )
+    if misfit > np.clip(_UNUSUAL * usual, *_MISFITS) or (better > margin and not explained):
+        return Name((), 1.0, misfit, -1, stranger, better)
+    # Differences of scores above what two minerals are apart are errors of the model.
+    for mineral in [m for m, score in inside.items() if _ALIKE <= score - inside[first] < _NOT_ALIKE]:
+        rarer = float(prior[best[mineral]] - prior[best[first]])
+        most = table.apart(int(table.points[best[first]]), mineral) + rarer
+        if most < inside[mineral] - inside[first] and not vetoed(mineral):
+            inside[mineral] = inside[first] + most
+    alike = tuple(sorted(m for m, score in inside.items() if abs(score - inside[first]) < _ALIKE))
+    if not _look_alike([int(table.points[best[m]]) for m in alike], expected):
+        return Name((), 1.0, misfit, -1, stranger, better)
+    weight = {m: float(np.exp(-0.5 * candidates.temper * (score - lowest))) for m, score in inside.items()}
+    if not candidates.chosen:
+        alike = _probable_together(alike, weight, best, table, expected)
+    unlisted = _UNLISTED * float(np.exp(0.5 * candidates.temper * min(better - margin, 0.0)))
+    own_weight = sum(weight[m] for m in alike)
+    if alone:
+        # Glasses, alloys, salts: no library has them all. Of one element it may be the metal.
+        shown = expected.parts[table.points[[best[m] for m in alike]]].max(axis=0) > _SHOWN
+        one = len({name for name, each in zip(expected.families.elements, shown, strict=True) if each}) == 1
+        pure = any(len(expected.templates.minerals[m].elements) == 1 for m in alike)
+        unlisted = (_UNLISTED_METAL if one and not pure else _UNLISTED) * own_weight
+    probability = own_weight / (sum(weight.values()) + unlisted)
+    probability *= min(1.0, _DOUBTFUL / misfit)
+    winner = min(inside, key=lambda mineral: inside[mineral])
+    return Name(alike, probability, misfit, int(table.points[best[first]]), stranger, better, winner)
+
+
+def _probable_together(
+    alike: tuple[int, ...], weight: dict[int, float], best: dict[int, int], table: _Table, expected: Expected
+) -> tuple[int, ...]:
+    """Return what an end may be, with those of one look that share its probability until most is held."""
+    for mineral in sorted(set(weight) - set(alike), key=lambda m: -weight[m]):
+        own = sum(weight[m] for m in alike)
+        full = len(alike) >= _MOST_NAMES or own > _TOGETHER * sum(weight.values())
+        if full or weight[mineral] < _LEAST_WEIGHT * own:
+            break
+        more = (*alike, mineral)
+        if _look_alike([int(table.points[best[m]]) for m in more], expected):
+            alike = more
+    return tuple(sorted(alike))
+
+
+def _look_alike(points: Sequence[int], expected: Expected) -> bool:
+    """Tell whether what fits equally is of one look; else too little was measured to know anything."""
+    roots = np.sqrt(expected.templates.lines[points] + expected.templates.continuum[points])
+    return bool(((roots[:, None] - roots) ** 2).sum(axis=2).max() < _ONE_LOOK)
+
+
+def _or_blend(
+    name: Name,
+    table: _Table,
+    scores: NDArray[np.float64],
+    blends: NDArray[np.float64],
+    expected: Expected,
+    candidates: Candidates,
+    usual: float,
+    settled: set[int],
+    held_alone: set[int] | None,
+) -> Name:
+    """Return a mixture of a few minerals where it explains an end better than one does.
+
+    Each part after the first costs; a single mineral that is rare has to explain more than mixtures of
+    common ones do. Where there are grains, mixtures of what is ``held_alone`` elsewhere are more probable.
+    """
+    if not blends.size:
+        return name
+    owner = expected.templates.owner[table.points]
+    held = [frozenset(expected.templates.owner[blend.points].tolist()) for blend in table.blends]
+
+    def parts_cost(minerals: frozenset[int]) -> float:
+        if held_alone is None:
+            return max(len(minerals - settled) - 1, 0) + 0.5 * len(minerals & settled)
+        return 1.5 * len(minerals - held_alone) + 0.5 * len(minerals & held_alone)
+
+    costs = [s + candidates.step * parts_cost(minerals) for s, minerals in zip(blends, held, strict=True)]
+    for place in np.argsort(costs)[:_MOST_ASKED].tolist():
+        blend = table.blends[place]
+        if not table.vetoed(blend.points, blend.shares):
+            break
+    else:
+        return name
+    misfit = blend.square / expected.templates.bins.size
+    outside = float(scores[owner >= candidates.listed].min(initial=np.inf)) + candidates.step
+    if misfit > np.clip(_UNUSUAL_BLEND * usual, *_BLEND_MISFITS):
+        return name
+    single = outside
+    if name.minerals:
+        own = np.isin(owner, name.minerals)
+        single = float((scores + candidates.rarity[np.minimum(owner, candidates.listed - 1)])[own].min())
+    odds = float(np.exp(-0.5 * candidates.temper * np.clip(costs[place] - single, -200, 200)))
+    areas = blend.areas(expected)
+    if odds < 1:
+        # A mixture that is mostly of it says the same.
+        other = odds * (1 - sum(areas.get(mineral, 0.0) for mineral in name.minerals))
+        other *= 1.0 if held_alone is None else _IN_GRAINS
+        return replace(name, probability=name.probability / (1 + other)) if name.minerals else name
+    if outside < costs[place]:
+        return Name((), odds / (1 + odds), name.misfit, -1, name.resembles, name.better)
+    unlisted = (
+        math.exp(0.5 * candidates.temper * max(costs[place] - outside, -200.0)) if name.minerals else 0.0
+    )
+    probability = 1 / (1 + 1 / odds + unlisted)
+
+    def point_of(mineral: int) -> int:
+        inside = expected.templates.owner[blend.points] == mineral
+        return int(blend.points[np.where(inside, blend.shares, 0).argmax()])
+
+    def members(mineral: int) -> tuple[int, ...]:
+        """Return what a part may be: what explains as much in its place, or cannot be told from it."""
+        alike = _exchangeable(mineral, place, held, blends)
+        alike |= set(_twins(table, point_of(mineral), expected, candidates))
+        return tuple(sorted(alike))
+
+    main = max(areas, key=lambda mineral: areas[mineral])
+    if areas[main] > _MOSTLY:
+        # The rest may come from beside it; the mineral teaches what its spectra look like all the same.
+        same = name.minerals if main in name.minerals else members(main)
+        return Name(same, probability, misfit, point_of(main), name.resembles, name.better, main)
+    known = [(members(mineral), area) for mineral, area in areas.items()]
+    parts = sorted(known, key=lambda part: -part[1])
+    if held_alone is not None:
+        strange = [area > _GOOD_PART and held_alone.isdisjoint(each) for each, area in parts]
+        probability *= _STRANGE_PART ** sum(strange)
+    return Name((), probability, misfit, -1, name.resembles, name.better, -1, tuple(parts))
+
+
+def _exchangeable(
+    mineral: int, place: int, held: Sequence[frozenset[int]], scores: NDArray[np.float64]
+) -> set[int]:
+    """Return what a part of a mixture may be: what explains as much in its place."""
+    others = held[place] - {mineral}
+    return {mineral}.union(
+        *(
+            minerals - others
+            for minerals, score in zip(held, scores, strict=True)
+            if others < minerals and len(minerals) == len(held[place]) and score - scores[place] < _ALIKE
+        )
+    )
+
+
+def _twins(table: _Table, point: int, expected: Expected, candidates: Candidates) -> list[int]:
+    """Return the minerals of the list, no rarer, that a composition cannot be told from."""
+    templates = expected.templates
+    distance = rough_distances(templates.lines[point] + templates.continuum[point], expected)
+    own, rarity = int(templates.owner[point]), candidates.rarity
+    near = dict.fromkeys(templates.owner[np.argsort(distance)].tolist())
+    listed = [mineral for mineral in near if mineral < candidates.listed and mineral != own][
+        :_NEAREST_MINERALS
+    ]
+    return [m for m in listed if rarity[m] <= rarity[own] and table.apart(point, m) < _ALIKE]

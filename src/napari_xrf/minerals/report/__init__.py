@@ -1,0 +1,1 @@
+"""The whole job on one map, and the page that tells it."""

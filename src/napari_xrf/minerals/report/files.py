@@ -1,0 +1,78 @@
+"""The files of a survey: those of the single verbs, and the page that shows them."""
+
+from pathlib import Path
+
+from napari_xrf import io
+from napari_xrf.io.atomic_write import made_folder
+from napari_xrf.io.own.element_map_files import write_element_maps
+from napari_xrf.io.own.tables import write_rows
+from napari_xrf.maps.identification.judgement import FoundElement
+from napari_xrf.maps.quantification.table import quantity_rows, write_quantity_table
+from napari_xrf.minerals.labels.files import write_label_files
+from napari_xrf.minerals.phases.files import write_phase_spectra, write_phase_table
+from napari_xrf.minerals.report.page import write_survey_report
+from napari_xrf.minerals.report.survey import Survey
+
+
+def write_survey(folder: Path, survey: Survey, made_by: str = "") -> list[Path]:
+    """Write everything a survey holds and report.html, which shows it; ``phases`` is a folder of its own.
+
+    Parameters
+    ----------
+    folder
+        Where to; it is made.
+    survey
+        What :func:`~napari_xrf.minerals.report.survey.survey_map` returns.
+    made_by
+        The command and its options, for the report.
+    """
+    made_folder(folder)
+    files = [folder / "elements.csv"]
+    header = ("element", "lines", "net_counts", "standard_error", "probability")
+    write_rows(
+        files[0],
+        header,
+        ((each.element, ";".join(each.families), *map(float, _evidence(each))) for each in survey.elements),
+    )
+    if survey.maps is not None:
+        files += [folder / name for name in ("maps.ome.tif", "maps.h5", "maps.csv")]
+        for file in files[-3:]:
+            write_element_maps(file, survey.maps)
+    if survey.quantities is not None:
+        files.append(folder / "quantities.csv")
+        write_quantity_table(files[-1], quantity_rows(survey.quantities))
+    if survey.classification is not None and survey.labels is not None:
+        abundances = survey.classification.abundances_of(survey.labels)
+        files += write_label_files(folder, survey.labels, abundances)[1]
+        if survey.classification.abundances is not None:
+            files.append(folder / "abundances.h5")
+            io.write(files[-1], survey.classification.abundances)
+        files.append(folder / "bulk.csv")
+        write_rows(
+            files[-1],
+            ("element", "modes_percent", "modes_error", "spectrum_percent", "spectrum_error", "note"),
+            (
+                (
+                    row.element,
+                    row.modes_percent,
+                    row.modes_error,
+                    row.spectrum_percent,
+                    row.spectrum_error,
+                    row.note,
+                )
+                for row in survey.bulk
+            ),
+        )
+    if survey.phases is not None:
+        own = made_folder(folder / "phases")
+        files += write_label_files(own, survey.phases.label_map)[1]
+        files += [own / "phases.csv", own / "phase_spectra.csv"]
+        write_phase_table(files[-2], survey.phases)
+        write_phase_spectra(files[-1], survey.phases)
+    files.append(folder / "report.html")
+    write_survey_report(files[-1], survey, made_by)
+    return files
+
+
+def _evidence(entry: FoundElement) -> tuple[float, float, float]:
+    return entry.net_counts, entry.standard_error, entry.probability

@@ -1,0 +1,138 @@
+"""The whole job on one map: elements, their maps, quantities, phases, minerals, and what stayed unknown."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.errors import XrfError
+from napari_xrf.core.label_map import UNKNOWN_NAME, LabelMap
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, cube_of, find_elements
+from napari_xrf.maps.identification.judgement import FoundElement
+from napari_xrf.maps.pixels.element_mapping import map_elements
+from napari_xrf.maps.quantification.quantities import Quantities
+from napari_xrf.maps.quantification.weight_percent import quantify
+from napari_xrf.minerals.classification import Classification
+from napari_xrf.minerals.labels.cleanup import CleanUpStep, clean_labels
+from napari_xrf.minerals.labels.modal_table import modal_table
+from napari_xrf.minerals.phases.discovery import Phases, find_phases
+from napari_xrf.minerals.report.bulk import BulkRow, bulk_composition
+
+T = TypeVar("T")
+SURE = 0.95  # probability from which an element is no doubt
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What one map holds, as far as it can be known.
+
+    Attributes
+    ----------
+    known
+        The calibrated map.
+    elements
+        Found in it, the surest first.
+    maps, quantities, phases, classification
+        None where that could not be done; ``unknown`` says why.
+    labels
+        The minerals, cleaned up by ``steps``.
+    bulk
+        Elements from modes beside those of the sum spectrum.
+    steps
+        Of the clean-up.
+    unknown
+        What could not be known and why, one sentence each.
+    """
+
+    known: CalibratedMap
+    elements: tuple[FoundElement, ...]
+    maps: ElementMaps | None
+    quantities: Quantities | None
+    phases: Phases | None
+    classification: Classification | None
+    labels: LabelMap | None
+    bulk: tuple[BulkRow, ...]
+    steps: tuple[CleanUpStep, ...]
+    unknown: tuple[str, ...]
+
+
+def survey_map(
+    measured: Measured,
+    classify: Callable[[CalibratedMap, Progress], Classification],
+    *,
+    steps: Sequence[CleanUpStep] = (),
+    phases: bool = True,
+    progress: Progress = ignore_progress,
+) -> Survey:
+    """Do the whole job on a map; what fails is told, and the rest goes on.
+
+    ``classify``: names the mineral of each pixel of the calibrated map, by any method. ``steps``: of the
+    clean-up of its labels. ``phases``: whether to look for phases without a library too. Raises InvalidInput
+    when the map holds no counts.
+    """
+    known = calibrate_map(measured, progress=progress).checked()
+    failed: list[str] = []
+
+    def tried(what: str, work: Callable[[], T]) -> T | None:
+        try:
+            return work()
+        except XrfError as error:
+            failed.append(f"{what}: {error}")
+            return None
+
+    elements = tried("elements", lambda: find_elements(known, progress=progress)) or ()
+    names = [entry.element for entry in elements]
+    maps = quantities = None
+    if names:
+        maps = tried("element maps", lambda: map_elements(known, names, progress=progress))
+        found = tried("quantities", lambda: quantify(known, names, progress=progress))
+        quantities = found[0] if found else None
+    else:
+        failed.append("element maps and quantities: no element was found")
+    groups = tried("phases", lambda: find_phases(known, progress=progress)) if phases else None
+    classification = tried("minerals", lambda: classify(known, progress))
+    labels: LabelMap | None = None
+    bulk: tuple[BulkRow, ...] = ()
+    if classification is not None:
+        labels = clean_labels(classification.label_map, steps, progress)
+        rows = modal_table(labels, classification.abundances_of(labels))
+        bulk = bulk_composition(rows, quantities)
+    unknown = (*failed, *_doubts(known, elements, quantities, classification, labels, bulk))
+    return Survey(
+        known, elements, maps, quantities, groups, classification, labels, bulk, tuple(steps), unknown
+    )
+
+
+def _doubts(
+    known: CalibratedMap,
+    elements: Sequence[FoundElement],
+    quantities: Quantities | None,
+    classification: Classification | None,
+    labels: LabelMap | None,
+    bulk: Sequence[BulkRow],
+) -> list[str]:
+    """Return what was found, but not for sure."""
+    told = [known.doubt] if known.doubt else []
+    unsure = [f"{each.element} ({each.probability:.0%})" for each in elements if each.probability < SURE]
+    if unsure:
+        told.append(f"elements that may be something else: {', '.join(unsure)}")
+    told += [] if quantities is None else [note for note in quantities.notes if note != known.doubt]
+    if classification is not None and labels is not None:
+        shares = labels.shares()
+        if shares.get(UNKNOWN_NAME):
+            told.append(
+                f"{100 * shares[UNKNOWN_NAME]:.1f} % of the pixels have no mineral that explains them"
+            )
+        told += [f"cannot be told apart here: {', '.join(group)}" for group in classification.groups]
+    apart = [row.element for row in bulk if row.note]
+    if apart:
+        told.append(
+            f"modes times formulas and the sum spectrum disagree on {', '.join(apart)}; see the table"
+        )
+    cube = cube_of(known)
+    if cube.pixel_size is None:
+        told.append("the file says no pixel size: lengths and areas are in pixels")
+    if known.cube.excitation.kind is None:
+        told.append("the file says nothing of what excited the sample; X-rays of a common tube are assumed")
+    return told
