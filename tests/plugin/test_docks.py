@@ -376,7 +376,7 @@ def test_only_fitting_layers_are_offered(viewer, qtbot):
         assert [maps.itemText(index) for index in range(maps.count())] == ["two phases"], name
     cleaning = dock(viewer, "Clean up labels")
     assert cleaning.labels.count() == 0
-    qtbot.waitUntil(lambda: cleaning.changes.text().startswith("'volume' has an energy axis"))
+    qtbot.waitUntil(lambda: cleaning.offered.text.text().startswith("'volume' is painted"))
     viewer.layers["two phases"].name = "renamed"
     assert dock(viewer, "Spectrum").maps.currentText() == "renamed"
 
