@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from mineral_cubes import known_calibration, known_map, mineral_cube
 from napari_xrf.core.errors import Cancelled, InvalidInput
@@ -196,3 +197,20 @@ def test_mixture_finer_than_the_pixels_is_told_with_its_smaller_parts():
     rows = {row.name: row for row in modal_table(found.label_map, found.abundances)}
     assert rows["calcite"].pixels == 100
     assert any(row.pixels == 0 and row.area_percent > 5 for row in rows.values())
+
+
+@pytest.mark.parametrize("grain", [2, 8])
+def test_names_in_grains_as_fine_as_the_beam_are_not_sure(grain):
+    minerals = rock("quartz", "calcite", "albite", "pyrite")
+    cube, _ = mineral_cube(minerals, 10, shape=(24, 24))
+    used = replace(load_instrument("m4-tornado"), energy=known_calibration().energy)
+    expected = expect_samples([mineral.compositions()[0] for mineral in minerals], used)
+    spectra = expected.lines + expected.rest
+    generator = np.random.default_rng(1)
+    truth = np.kron(generator.integers(4, size=(24 // grain, 24 // grain)), np.ones((grain, grain), int))
+    seen = np.stack([gaussian_filter((truth == mineral) * 1.0, 0.8) for mineral in range(4)], axis=-1)
+    counts = generator.poisson(3000 / spectra.sum(axis=1).mean() * seen @ spectra).astype(np.uint16)
+    found = classify_minerals(known_map(replace(cube, counts=counts)), minerals)
+    told = any("well inside a grain" in note for note in found.notes)
+    sure = (found.label_map.confidence > 0.9).mean()
+    assert (told, sure == 0) == ((True, True) if grain == 2 else (False, False))

@@ -45,6 +45,9 @@ _COHERENT = 0.3
 _SURE, _BEST = 0.8, 0.6
 _UNLISTED_COMPOSITIONS = 4
 _POOREST_FIT = 2.0  # chi-square per bin that errors of the model may explain
+# Part of the pixels that lie well inside grains: with half of them names are as good as their ends are,
+# with a sixth of them (grains of two beams) each second one is wrong, as ends are mixtures themselves.
+_WELL_INSIDE, _FINE_GRAINED = 0.45, 0.3
 _PART_ERROR = 0.2  # of the difference of two parts of a fine-grained mixture
 _HALF_BELIEVED = 7.0  # standard deviations of misfit of a single pixel
 _ONE_PHASE = 0.05  # squared distance of the roots of two spectra of sum 1
@@ -115,13 +118,14 @@ class MineralPhases:
     templates: Templates  # expected spectra of the list as the map shows them
     notes: tuple[str, ...]  # one sentence each
     pixels: Mixing | SinglePixels  # what the pixels are compared with
+    coarse: float = 1.0  # how far names are believed for the size of grains, at most 1
 
     def of_rows(self, binned: BinnedMap, rows: slice) -> PixelPhases:
         """Return what the measured pixels of a band of rows hold."""
         if isinstance(self.pixels, Mixing):
             found = self.pixels.unmix(binned, rows)
             lead = np.minimum(found.lead, _lead_of_parts(found.areas, self.parts))
-            probability = (ndtr(lead) * found.sure).astype(np.float32)
+            probability = (ndtr(lead) * found.sure * self.coarse).astype(np.float32)
             return PixelPhases(found.areas, probability, found.sure >= LEAST_PROBABILITY, found.misfit)
         probability, misfit = self.pixels.of_rows(binned, rows)
         areas = probability @ self.parts
@@ -169,7 +173,14 @@ def learn_mineral_phases(
     # What no pixel of the sample needed may be a small grain, or a part everywhere.
     whole = _with_library(search, every, library, progress)
     names, sensitivity = name_phases(ends, whole, candidates, sensitivity)
+    notes, inside = _told(ends, names, whole.templates.minerals), _WELL_INSIDE
     if mixed:
+        inside = np.count_nonzero(places >= 0) / np.count_nonzero(winner >= 0)
+        if inside < _FINE_GRAINED:
+            notes += (
+                f"only {inside:.0%} of the pixels lie well inside a grain: where grains are hardly wider than"
+                " the beam, names are of mixtures and often wrong",
+            )
         members, parts = _parts_of([_held(name) for name in names])
         sure = np.array([name.probability for name in names], dtype=np.float32)
         pixels: Mixing | SinglePixels = Mixing.learned(binned, ends, parts, places, sure)
@@ -188,8 +199,9 @@ def learn_mineral_phases(
         parts,
         sure,
         sensitivity.adjust(every).templates,
-        _told(ends, names, whole.templates.minerals),
+        notes,
         pixels,
+        min(1.0, 1.0 - _WELL_INSIDE + inside),
     )
 
 
