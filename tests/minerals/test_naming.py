@@ -8,7 +8,7 @@ from napari_xrf.minerals.likelihood.templates import EnergyBins, Templates
 from napari_xrf.minerals.likelihood.traces import Expected, Families
 from napari_xrf.minerals.mixing.ends import End
 from napari_xrf.minerals.naming.comparison_of_ends import Comparison
-from napari_xrf.minerals.naming.names import Candidates, name_ends
+from napari_xrf.minerals.naming.names import Candidates, Name, is_rock, name_ends
 from napari_xrf.reference.minerals import load_library, select_minerals
 
 BINS = EnergyBins(EnergyAxis(1.0, 0.05, 240), np.arange(240), np.arange(240) + 1)
@@ -148,3 +148,13 @@ def test_sensitivity_of_a_family_stays_what_a_yield_may_be_wrong_by():
     rights[0, -1] = -1e4
     told, _ = Lessons(soft_sensitivity(2), np.zeros((1, size, size)), rights).conclude()
     assert told.families[-1] == -0.3
+
+
+def test_groups_of_a_few_common_minerals_make_a_rock():
+    # Quartz of a sulphide ore was unknown and every name doubtful: its sulphides are named in pairs.
+    common = np.array([0.0, 8.0, 24.0, 0.0, 0.0])
+    candidates = Candidates(5, [], common, common == 0, 12.0, 0.4, False)
+    names = [Name(members, 0.9, 1.0, 0, -1, 0.0) for members in ((0, 1), (2,), (3, 4))]
+    assert is_rock(names, candidates)
+    assert not is_rock(names[:2], candidates)
+    assert not is_rock([Name((0, 1, 3, 4), 0.9, 1.0, 0, -1, 0.0)], candidates)

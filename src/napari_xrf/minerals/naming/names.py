@@ -144,6 +144,14 @@ def rough_dose(ends: Sequence[End], expected: Expected, classes: Sequence[tuple[
     return float(np.median(ratios))
 
 
+def is_rock(names: Sequence[Name], candidates: Candidates) -> bool:
+    """Tell whether a map holds two common minerals or more, or groups of a few with one, so far as known."""
+    held: set[tuple[int, ...]] = {name.minerals for name in names if 0 < len(name.minerals) <= _MOST_NAMES}
+    held |= {members for name in names for members, _ in name.parts}
+    common = [members for members in held if not candidates.rarity[list(members)].all()]
+    return candidates.chosen or len(common) > 1
+
+
 def _compare(
     end: End,
     comparison: Comparison,
@@ -230,7 +238,7 @@ def _decide_together(
         settled: set[int] = set()
         named = []
         # In a rock rare minerals need more evidence; what lies alone under the beam may be anything.
-        alone = bool(names) and not _is_rock(names, candidates)
+        alone = bool(names) and not is_rock(names, candidates)
         rarity = np.zeros_like(candidates.rarity) if alone else candidates.rarity
         known_as = replace(candidates, rarity=rarity)
         # Where grains of minerals are, no mixture is called for by what one mineral explains, be it rare.
@@ -278,14 +286,6 @@ def _has_grains(names: Sequence[Name], sizes: Sequence[int]) -> bool:
     single = [size if name.minerals else 0 for name, size in zip(names, sizes, strict=True)]
     kinds = {name.best for name in names if name.minerals}
     return len(kinds) >= _KINDS and sum(single) > _OF_GRAINS * sum(sizes)
-
-
-def _is_rock(names: Sequence[Name], candidates: Candidates) -> bool:
-    """Tell whether a map holds two common minerals or more, so far as it is known."""
-    held: set[tuple[int, ...]] = {name.minerals for name in names if len(name.minerals) == 1}
-    held |= {members for name in names for members, _ in name.parts}
-    common = [members for members in held if not candidates.rarity[list(members)].all()]
-    return candidates.chosen or len(common) > 1
 
 
 def _without_even_mixtures(names: tuple[Name, ...], ends: Sequence[End]) -> tuple[Name, ...]:
