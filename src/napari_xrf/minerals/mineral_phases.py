@@ -45,9 +45,9 @@ _COHERENT = 0.3
 _SURE, _BEST = 0.8, 0.6
 _UNLISTED_COMPOSITIONS = 4
 _POOREST_FIT = 2.0  # chi-square per bin that errors of the model may explain
-# Part of the pixels that lie well inside grains: with half of them names are as good as their ends are,
-# with a sixth of them (grains of two beams) each second one is wrong, as ends are mixtures themselves.
-_WELL_INSIDE, _FINE_GRAINED = 0.45, 0.3
+# Part of the pixels that lie well inside grains: from a third on names are as good as their ends are; with a
+# fifth (grains of four beams) a third is wrong, with a sixth (of two) half are: ends are mixtures, too.
+_WELL_INSIDE, _LOST = 0.3, 3.0
 _PART_ERROR = 0.2  # of the difference of two parts of a fine-grained mixture
 _HALF_BELIEVED = 7.0  # standard deviations of misfit of a single pixel
 _ONE_PHASE = 0.05  # squared distance of the roots of two spectra of sum 1
@@ -176,7 +176,7 @@ def learn_mineral_phases(
     notes, inside = _told(ends, names, whole.templates.minerals), _WELL_INSIDE
     if mixed:
         inside = np.count_nonzero(places >= 0) / np.count_nonzero(winner >= 0)
-        if inside < _FINE_GRAINED:
+        if inside < _WELL_INSIDE:
             notes += (
                 f"only {inside:.0%} of the pixels lie well inside a grain: where grains are hardly wider than"
                 " the beam, names are of mixtures and often wrong",
@@ -201,7 +201,7 @@ def learn_mineral_phases(
         sensitivity.adjust(every).templates,
         notes,
         pixels,
-        min(1.0, 1.0 - _WELL_INSIDE + inside),
+        min(1.0, 1.0 - _LOST * (_WELL_INSIDE - inside)),
     )
 
 
