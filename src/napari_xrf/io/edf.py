@@ -22,10 +22,8 @@ _POINT = re.compile(r"_xia(ct|SN)_", re.I)  # one point a file: the channels' nu
 # XIA's names: detectors xia00, xia01, …, their sums xiaS0; others number their rows alone.
 _XIA = re.compile(r"^(?P<start>.*_xia)(?P<detector>S?\d+|st)(?P<middle>_\d+_\d+_)(?P<row>\d+)\.edf$", re.I)
 _STATISTICS = "st"  # stands for a detector where the file holds what was counted beside the spectra:
-_COLUMNS, _LIVE_TIME = (
-    6,
-    4,
-)  # of each detector its number, events, rates in and out, live time (ms), dead time
+# of each detector its number, events, rates in and out, live time (ms), dead time
+_COLUMNS, _LIVE_TIME = 6, 4
 _NUMBERED = re.compile(r"^(?P<start>.*?)(?P<detector>)(?P<middle>)(?P<row>\d+)\.edf$", re.I)
 _TYPES = {"signedbyte": "i1", "unsignedbyte": "u1", "signedshort": "i2", "unsignedshort": "u2",
           "signedinteger": "i4", "unsignedinteger": "u4", "signedlong": "i4", "unsignedlong": "u4",

@@ -22,6 +22,7 @@ from napari_xrf.maps.spectra.non_negative import fit_bounded
 from napari_xrf.minerals.likelihood.templates import Templates
 from napari_xrf.minerals.likelihood.traces import Expected, Families, line_families
 from napari_xrf.minerals.naming.constraints import fit_lines
+from napari_xrf.minerals.naming.names import unlisted_weight
 from napari_xrf.minerals.search import MineralSearch
 from napari_xrf.physics.source import ElectronBeam
 
@@ -38,9 +39,6 @@ _SOFT_OTHERS = 0.02  # of the counts: below 1 keV a line may stand for another's
 _STRONG, _ALIKE = 0.02, 0.3  # of the counts, and cosine of line families that hide one another
 _SCATTERED = (0.88, 1.16)  # of the energy of the anode's Kα: from its Compton peak to its Kβ
 _USUAL = 5.0  # chi-square that true names reach
-# Weight of what no library holds beside a name, where one material lies under the beam: of any, and where the
-# lines of one element, so much of the counts, may be those of its metal.
-_UNLISTED, _UNLISTED_METAL, _SHOWN = 0.2, 1.5, 0.01
 _ROUNDS = 3
 
 
@@ -95,7 +93,9 @@ def checked_names(
             key=lambda each: each.square,
         )
         factor = float(np.exp(-0.5 * max(check.square - _USUAL, 0.0)))
-        unlisted = _unlisted(expected, compositions[entry.name], nearest[entry.name]) if alone else 0.0
+        minerals = np.unique(templates.owner[compositions[entry.name]]).tolist()
+        at = np.array([nearest[entry.name]])
+        unlisted = unlisted_weight(expected, at, minerals) if alone else 0.0
         factors[told.names.index(entry.name)] = factor / (1 + unlisted)
         if factor < 0.5:
             notes.append(
@@ -108,15 +108,6 @@ def checked_names(
         unknown[band] += (before * (1 - factors)).sum(axis=-1)
         probability[band] = before * factors
     return replace(told, unknown=unknown), tuple(notes)
-
-
-def _unlisted(expected: Expected, rows: NDArray[np.intp], nearest: int) -> float:
-    """Return the weight of what no library holds beside a class's name."""
-    shown = expected.parts[nearest] > _SHOWN
-    one = len({name for name, each in zip(expected.families.elements, shown, strict=True) if each}) == 1
-    minerals = [expected.templates.minerals[owner] for owner in np.unique(expected.templates.owner[rows])]
-    pure = any(len(mineral.elements) == 1 for mineral in minerals)
-    return _UNLISTED_METAL if one and not pure else _UNLISTED
 
 
 def _check(
@@ -144,10 +135,9 @@ def _check(
     relative = np.maximum(relative, [_OUTER[families.names[place][-1]] for place in looked])
     total = float(np.median(expected.templates.totals[rows]))
     others = np.minimum(_OTHERS_PERCENT[electrons] * families.per_percent[looked] / total, _MOST_OF_OTHERS)
-    held = own.max(axis=0) > 0
     columns, mean = np.vstack([own, beside[:, looked]]), own.mean(axis=0)
+    soft = held & (kind == 0)
     for _ in range(_ROUNDS):
-        soft = held & (kind == 0)
         size = np.where(soft, np.maximum(free.amounts, mean), mean)
         deviation = np.sqrt(free.errors**2 + (relative * size) ** 2 + others**2)
         shares = fit_bounded((columns / deviation).T, free.amounts / deviation)

@@ -489,10 +489,9 @@ def _doubts(
     few = gain > _UNUSUAL_GAIN and (used < _FEW_PEAKS or matched < _MOST)
     misfit = explained.best.misfit
     few |= used <= _FEWER_PEAKS and (shift > _SMALL_SHIFT_KEV or quality > _LOOSEST_EV)
-    of_lines = (
-        explained.setting.kind == "electron"
-    )  # of tubes few peaks may be of scatter, which is known less
-    few |= used <= _FEWER_PEAKS and of_lines and misfit > _FEW_UNEXPLAINED
+    # Of tubes few peaks may be of scatter, which is known less.
+    unexplained = explained.setting.kind == "electron" and misfit > _FEW_UNEXPLAINED
+    few |= used <= _FEWER_PEAKS and unexplained
     few |= shift > _MOVED_KEV and weight[on].sum() < _MATCHED * weight.sum()
     few |= shift > _MOVED_KEV and _extrapolated(found, firm) > _EXTRAPOLATED_KEV
     poor = misfit > (_UNEXPLAINED_MOVED if shift > _MOVED_KEV else _UNEXPLAINED)

@@ -142,11 +142,8 @@ def _covariances(solution: Solution) -> tuple[Floats, Floats]:
 
 def _of_excitation(solution: Solution, families: Sequence[str]) -> Floats:
     """Covariance that a fitted lens and air in the path leave in the expected counts of families, (F, F)."""
-    instrument, fitted, covariance = (
-        solution.instrument,
-        solution.recipe.fitted,
-        np.zeros((len(families),) * 2),
-    )
+    instrument, fitted = solution.instrument, solution.recipe.fitted
+    covariance = np.zeros((len(families),) * 2)
     if fitted is not None:
         covariance += fitted.covariance_of(families)
     if instrument.air_part > 0:

@@ -1,7 +1,7 @@
 """What an end of mixing is: compared with what is looked for and with the whole library."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -144,6 +144,18 @@ def rough_dose(ends: Sequence[End], expected: Expected, classes: Sequence[tuple[
     return float(np.median(ratios))
 
 
+def unlisted_weight(expected: Expected, points: NDArray[np.intp], minerals: Iterable[int]) -> float:
+    """Return the weight of what no library holds beside the name of what lies alone under the beam.
+
+    Glasses, alloys, salts: no library has them all. Of one element it may be the metal. ``points``: the
+    compositions that explain it, of ``minerals``.
+    """
+    shown = expected.parts[points].max(axis=0) > _SHOWN
+    one = len({name for name, each in zip(expected.families.elements, shown, strict=True) if each}) == 1
+    pure = any(len(expected.templates.minerals[mineral].elements) == 1 for mineral in minerals)
+    return _UNLISTED_METAL if one and not pure else _UNLISTED
+
+
 def is_rock(names: Sequence[Name], candidates: Candidates) -> bool:
     """Tell whether a map holds two common minerals or more, or groups of a few with one, so far as known."""
     held: set[tuple[int, ...]] = {name.minerals for name in names if 0 < len(name.minerals) <= _MOST_NAMES}
@@ -153,12 +165,7 @@ def is_rock(names: Sequence[Name], candidates: Candidates) -> bool:
 
 
 def _compare(
-    end: End,
-    comparison: Comparison,
-    candidates: Candidates,
-    dose: float,
-    blend: bool,
-    veto: bool,
+    end: End, comparison: Comparison, candidates: Candidates, dose: float, blend: bool, veto: bool
 ) -> _Table:
     expected, listed = comparison.expected, candidates.listed
     templates = expected.templates
@@ -402,11 +409,7 @@ def _decide(
     unlisted = _UNLISTED * float(np.exp(0.5 * candidates.temper * min(better - margin, 0.0)))
     own_weight = sum(weight[m] for m in alike)
     if alone:
-        # Glasses, alloys, salts: no library has them all. Of one element it may be the metal.
-        shown = expected.parts[table.points[[best[m] for m in alike]]].max(axis=0) > _SHOWN
-        one = len({name for name, each in zip(expected.families.elements, shown, strict=True) if each}) == 1
-        pure = any(len(expected.templates.minerals[m].elements) == 1 for m in alike)
-        unlisted = (_UNLISTED_METAL if one and not pure else _UNLISTED) * own_weight
+        unlisted = unlisted_weight(expected, table.points[[best[m] for m in alike]], alike) * own_weight
     probability = own_weight / (sum(weight.values()) + unlisted)
     probability *= min(1.0, _DOUBTFUL / misfit)
     winner = min(inside, key=lambda mineral: inside[mineral])

@@ -291,11 +291,14 @@ def weights_of(layer: Any, regions: Masks) -> dict[tuple[str, str], str]:
     """Return (region, element) → weight percent of regions that have the pixels they were quantified with."""
     report = quantities_of(layer)
     before: Masks = {} if report is None else layer.metadata[_REGIONS_KEY]
+    same = {
+        region: [name for name, mask in regions.items() if np.array_equal(mask, kept)]
+        for region, kept in before.items()
+    }
     return {
         (name, str(line["element"])): percent_text(line)
         for line in (() if report is None else report.rows)
-        for name, mask in regions.items()
-        if line["region"] in before and np.array_equal(mask, before[line["region"]])
+        for name in same.get(line["region"], ())
     }
 
 
