@@ -1,7 +1,7 @@
 """Damaged files of every format, read in a process of their own: deaths, hangs, foreign errors, wrong totals.
 
-``python -m benchmarks.fuzz_readers [--inputs 10000] [--minutes 60] [--seed 0]``. Ends with 1 when anything
-was found; the files that did it are then in ``build/fuzz``.
+``python -m benchmarks.fuzz_readers [--inputs 10000] [--minutes 60] [--seed 0] [--first 0]``. Ends with 1 when
+anything was found; the files that did it are then in ``build/fuzz``. ``--first`` goes on where a run ended.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ def main() -> int:
         return work(arguments)
     KEPT.mkdir(parents=True, exist_ok=True)
     found: Counter[str] = Counter()
-    slowest, number, end = 0.0, 0, time.monotonic() + 60 * arguments.minutes
+    slowest, number, end = 0.0, arguments.first, time.monotonic() + 60 * arguments.minutes
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         while number < arguments.inputs and time.monotonic() < end:
             number, seconds = watch(arguments, Path(folder), number, end, found)
             slowest = max(slowest, seconds)
     kinds = ("read", "refused", "repeated", "death", "hang", "wrong")
     told = ", ".join(f"{found[name]} {name}" for name in kinds)
-    print(f"{number} inputs, slowest {slowest:.1f} s: {told}")
+    print(f"up to input {number}, slowest {slowest:.1f} s: {told}")
     return 1 if found["death"] + found["hang"] + found["wrong"] else 0
 
 
@@ -136,7 +136,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", help=argparse.SUPPRESS)
-    parser.add_argument("--first", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--first", type=int, default=0)
     return parser.parse_args()
 
 

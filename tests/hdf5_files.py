@@ -711,6 +711,48 @@ def soleil_snake(path: Path) -> Expected:
     )
 
 
+def soleil_numbered(path: Path) -> Expected:
+    """As SOLEIL's scan server numbers its counters, and its users' programs read them by their aliases."""
+    counts, stored, x, y = snake()
+    with h5py.File(path, "w") as file:
+        folder = file.create_group("scan_0042/scan_data")
+        for number, name in ((3, "fluoicr00"), (4, "fluospectrum01"), (5, "fluospectrum00"), (6, "pilatus")):
+            values = stored if name.startswith("fluospectrum") else np.ones((3, 4))
+            folder[f"data_{number:02}"] = values
+            folder[f"data_{number:02}"].attrs.update({"alias": name, "long_name": f"i11/dt/{number}"})
+        folder["trajectory_1_1"], folder["trajectory_2_1"] = x[0] / 999, y[:, 0] / 1000  # as it was planned
+        folder["actuator_1_1"], folder["actuator_2_1"] = x / 1000, y / 1000
+    detectors = {"fluospectrum00": counts, "fluospectrum01": counts}
+    return Expected("SOLEIL", 2 * counts, pixel_size=(5.0, 2.0), detectors=detectors, warning="backwards")
+
+
+def soleil_points(path: Path) -> Expected:
+    counts, stored, x, y = snake()
+    with h5py.File(path, "w") as file:
+        folder = file.create_group("flyscan/scan_data")
+        folder["channel1"], folder["channel2"] = stored.reshape(12, -1), stored.reshape(12, -1)
+        folder["deadtime1"], folder["energy"] = np.ones(12), np.linspace(9.6, 9.7, 12)
+        folder["trajectory_1_1"], folder["trajectory_2_1"] = x.ravel(), y.ravel()
+        for name in ("trajectory_1_1", "trajectory_2_1"):
+            folder[name].attrs["units"] = "um"
+    detectors = {"channel1": counts, "channel2": counts}
+    return Expected("SOLEIL", 2 * counts, pixel_size=(5.0, 2.0), detectors=detectors, warning="backwards")
+
+
+def crono(path: Path) -> Expected:
+    """Spectra of a head that never stops, of which the index of each pixel's stands beside."""
+    counts = spectra(29)
+    index = 3 + 2 * np.arange(12).reshape(3, 4)
+    index[1] = index[1, ::-1]
+    stored = spectra(30, (40, 512))
+    stored[index] = counts
+    with h5py.File(path, "w") as file:
+        file["XRF/Spectra"], file["XRF/SpectraSelectedIndex"] = stored, index[..., None].astype(np.int32)
+        file["XRF/EnergyVector"] = -0.1 + 0.02 * np.arange(512)
+        file["XRF/Positions"] = np.random.default_rng(1).normal(size=(40, 3))
+    return Expected("Bruker Crono", counts, (-0.1, 0.02), warning="28 are of no pixel")
+
+
 def nexus_named_places(path: Path) -> Expected:
     counts, stored, x, y = snake()
     with h5py.File(path, "w") as file:
@@ -915,5 +957,5 @@ BUILDERS: tuple[Callable[[Path], Expected], ...] = (
     cls_bioxas, sirius, smak, nexus_auxiliary, nexus_scattered, nexus_nameless_detectors,
     nexus_channels, hyperspy_x_first, xismus, ganx, xrdxrfutils, nexus, nexus_energy_first,
     nexus_detector_axis, bliss_corrected, pyxrf_empty_sum, pyxrf_sum_of_one, nexus_in_lengths,
-    pymca_channels, edax, edax_arrays,
+    pymca_channels, edax, edax_arrays, soleil_numbered, soleil_points, crono,
 )  # fmt: skip

@@ -458,7 +458,7 @@ _LAYOUTS = ("gse", "pyxrf", "maps_v10", "maps_v9", "hyperspy", "xproc", "pymca_s
             "xismus", "nexus", "nexus_detector_axis", "hyperspy_listed", "aps_confocal", "bliss_loops",
             "bliss_parameters", "nanomax_rows", "soleil_snake", "nexus_named_places",
             "hyperspy_stack", "hyperspy_images", "cls", "sirius", "nexus_auxiliary", "nexus_scattered",
-            "bliss_stopped", "edax_arrays")  # fmt: skip
+            "bliss_stopped", "edax_arrays", "soleil_numbered", "crono")  # fmt: skip
 
 SEEDS: dict[str, Seed] = {
     **{f"{name}.h5": Seed(getattr(hdf5_files, name), _CUBES) for name in _LAYOUTS},

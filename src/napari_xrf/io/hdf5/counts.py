@@ -19,6 +19,7 @@ from napari_xrf.io.whole_counts import CountFaults, narrowest, whole_counts
 
 TILE_BYTES = 16 * 2**20  # decompressed in a fraction of a second, so that cancelling feels immediate
 _SAMPLED = 2**22  # values of a row
+_GAP = 8  # points that are read though no pixel wants them, rather than read twice
 _WIDER = {1: np.uint16, 2: np.uint32, 4: np.uint64, 8: np.uint64}
 
 Span = tuple[int, int]
@@ -42,6 +43,8 @@ class Hdf5Counts:
     element: int | None = None  # the one index on axis ``d`` to read, or None for the sum
     chunks: tuple[int, ...] | None = None
     per_row: int = 0  # how many of the datasets make one row of the map; 0 where each holds all rows
+    # the number of each pixel's point, (Y, X), where the file says it; None where points run row by row
+    picked: NDArray[np.int64] | None = None
     falling: bool = False  # whether the channels are stored from the highest energy down
     # which rows are stored against the direction of the others, (Y,), or None
     backwards: NDArray[np.bool_] | None = None
@@ -233,12 +236,22 @@ class Hdf5Counts:
 
     def _points(self, dataset: Any, y: Span, x: Span, e: Span) -> NDArray[Any]:
         columns, measured = self.map_shape[1], self._length("n")
+        if self.picked is not None:
+            wanted = self.picked[slice(*y), slice(*x)]
+            return self._gathered(dataset, wanted.ravel(), e).reshape(*wanted.shape, -1)
         first, last = y[0] * columns, min(y[1] * columns, measured)
         wide = np.zeros(((y[1] - y[0]) * columns, e[1] - e[0]), dtype=self._sum_type())
         if last > first:
             points = self._box(dataset, {"n": slice(first, last), "e": slice(*e)})
             wide[: last - first] = points
         return wide.reshape(y[1] - y[0], columns, -1)[:, x[0] : x[1]]
+
+    def _gathered(self, dataset: Any, points: NDArray[np.int64], e: Span) -> NDArray[Any]:
+        wanted, places = np.unique(points, return_inverse=True)
+        runs = np.split(wanted, np.flatnonzero(np.diff(wanted) > _GAP) + 1)
+        spans = [(run, slice(int(run[0]), int(run[-1]) + 1)) for run in runs]
+        parts = [self._box(dataset, {"n": span, "e": slice(*e)})[run - span.start] for run, span in spans]
+        return np.concatenate(parts)[places]
 
     def _box(self, dataset: Any, chosen: dict[str, slice | int]) -> NDArray[Any]:
         """Read one box, its axes put in the order y, x, e (or n, e), detectors summed."""
@@ -332,11 +345,12 @@ def counts_of(
     element: int | None = None,
     memory_budget: int | None = None,
     per_row: int = 0,
+    picked: NDArray[np.int64] | None = None,
 ) -> Hdf5Counts:
     """Return the counts of datasets of one shape, checked, without reading them.
 
     With ``per_row``, each so many of them make one row of the map, and rows may have fewer points. Raises
-    FileError when the datasets differ in shape or cannot hold counts.
+    FileError when the datasets differ in shape, cannot hold counts or lack a point of a pixel.
     """
     datasets = [hdf5_file.dataset_at(file, source) or file[source] for source in sources]
     points = axes.index("n") if per_row else None
@@ -352,6 +366,8 @@ def counts_of(
         map_shape = (lengths.get("s", 1) * lengths.get("y", 1), lengths.get("x", lengths.get("n", 1)))
     dtype = np.result_type(*(dataset.dtype for dataset in datasets)).newbyteorder("=")
     stamp = (0, 0) if file.swmr_mode else stamp_of(path)
+    if picked is not None and not 0 <= picked.min(initial=0) <= picked.max(initial=0) < lengths["n"]:
+        raise FileError(path, f"is damaged: pixels are of points that {first.name} does not hold")
     return Hdf5Counts(
-        path, sources, axes, first.shape, dtype, map_shape, element, first.chunks, per_row, stamp=stamp
+        path, sources, axes, first.shape, dtype, map_shape, element, first.chunks, per_row, picked, stamp=stamp
     )

@@ -231,9 +231,8 @@ LAYOUTS = (
     Layout(p06.LAYOUT, single=p06.CHANNELS, axes=("ne",)),
     Layout(
         "SOLEIL",
-        single="/*/scan_data/channel[0-9]*|/*/scan_data/fluospectrum[0-9]*",
-        axes=("yxe", "ne"),
-        pixel_size=trajectories("trajectory_*|actuator_*", "mm"),
+        locate=locate.soleil,
+        pixel_size=trajectories("actuator_*|trajectory_*", "mm"),
     ),
     Layout(
         "APS 2D Scan",
@@ -258,6 +257,7 @@ LAYOUTS = (
         pixel_size=steps_of("../Header/Y Step", "../Header/X Step"),
         details=hdf5_description.oxford_details,
     ),
+    Layout("Bruker Crono", locate=locate.crono, calibration=energies("EnergyVector")),
     Layout(
         "EDAX APEX",
         locate=locate.edax,

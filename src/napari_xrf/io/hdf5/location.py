@@ -26,6 +26,7 @@ _NO_SPECTRA = re.compile(
 NO_POSITION = re.compile(r"time|clock|epoch|mca|count|energy|roi|_det\d|rate|diode|current")
 _NUMBERED_ENTRY = re.compile(r"^/entry_\d{4}/")  # of detectors that write an entry for each row of a scan
 _CORRECTED = re.compile(r"_?(dt)?(corr?(ected)?|cps|norm(alised|alized)?)$")
+_SOLEIL = re.compile(r"^(channel|fluospectrum)_?\d+$")
 _SUM_NAME = re.compile(r"(^|_)(sum|total|all)(_|$|\d)|sum$")
 
 
@@ -46,6 +47,7 @@ class Location:
     backwards: NDArray[np.bool_] | None = None
     turned_by: str = "the motor's positions put them in order"  # what is told of rows that are turned
     rows: tuple[tuple[str, ...], ...] = ()  # the datasets of ``singles`` for each row, where rows stand apart
+    picked: NDArray[np.int64] | None = None  # the number of each pixel's point, (Y, X)
     positions: tuple[str, str] | None = None  # datasets of the places of rows and of columns
     notes: tuple[str, ...] = ()  # what the user should know of it
 
@@ -358,6 +360,42 @@ def edax(file: Any) -> list[Location]:
     """Find the maps of an EDAX APEX project, ``SPD`` in the group of each."""
     return [Location(path, "yxe") for path, node in hdf5_file.walk(file)
             if path.endswith("/SPD") and getattr(node, "ndim", 0) == 3]  # fmt: skip
+
+
+def crono(file: Any) -> list[Location]:
+    """Find the spectra of a Bruker Crono, more than its map has pixels: the file says which is whose."""
+    spectra, index = (hdf5_file.dataset_at(file, f"/XRF/{name}") for name in ("Spectra", "SpectraSelectedIndex"))
+    if spectra is None or index is None or spectra.ndim != 2 or index.shape[2:] not in ((), (1,)):
+        return []
+    picked = np.asarray(hdf5_file.array_of(index), dtype=np.int64).reshape(index.shape[:2])
+    left = spectra.shape[0] - np.unique(picked).size
+    notes = (f"Of {spectra.shape[0]} spectra {left} are of no pixel and left out, as the file says.",)
+    return [Location("/XRF/Spectra", "ne", map_shape=picked.shape, picked=picked, notes=notes[: left > 0])]
+
+
+def soleil(file: Any) -> list[Location]:
+    """Find the detectors of SOLEIL's scans, whose counters have numbers, and their names as attributes."""
+    found = []
+    for entry in hdf5_file.children(file):
+        folder = f"/{entry}/scan_data"
+        named: dict[str, str] = {}
+        for child in hdf5_file.children(hdf5_file.group_at(file, folder)):
+            node = hdf5_file.dataset_at(file, f"{folder}/{child}")
+            told = (child, *(hdf5_file.text_attribute(node, name) for name in ("alias", "long_name")))
+            name = next((one for text in told if _SOLEIL.search(one := text.rpartition("/")[2].lower())), "")
+            if node is not None and name and node.ndim in (2, 3) and node.dtype.kind in "uif":
+                named.setdefault(name, f"{folder}/{child}")
+        if named:
+            paths = [named[name] for name in sorted(named)]
+            ndim = file[paths[0]].ndim
+            alike = [path for path in paths if file[path].ndim == ndim]
+            one = Location(
+                singles=tuple(alike),
+                single_axes="yxe" if ndim == 3 else "ne",
+                names=tuple(name for name in sorted(named) if named[name] in alike),
+            )
+            found.append(as_points(file, one, "trajectory_2_1|trajectory_1_1"))
+    return found
 
 
 def nexus(file: Any) -> list[Location]:

@@ -167,12 +167,15 @@ def trajectories(pattern: str, default_units: str) -> PixelSizeReader:
         found = [node for node in found if node.dtype.kind in "uif"]
         # As many rows as columns: a list of places could be of either.
         shapes = {shape[:2], (shape[0], 1)} if shape[0] != shape[1] else {shape[:2]}
-        values = []
+        values, listed = [], []
         for node in found if len(shape) == 3 else ():
             one = _numbers(node)
             one = one[:, None] if one.shape == (shape[0],) and (shape[0], 1) in shapes else one
             if one.shape in (*shapes, (shape[1],)):
-                values.append(np.broadcast_to(one, shape[:2]))
+                (values if one.shape == shape[:2] else listed).append(np.broadcast_to(one, shape[:2]))
+        # What was planned for every row says nothing of the way that the motor took.
+        told = any(_step(one, 1) for one in values)
+        values += [one for one in listed if not (told and _step(one, 1))]
         if not values:
             return None, (), None
         factor, note = um_per(hdf5_file.text_attribute(found[0], "units"), default_units)

@@ -54,7 +54,9 @@ def monitor(file: Any, name: str, counts: Hdf5Counts) -> NDArray[np.float64]:
         at = _names_of(file, path, among).index(part)
         first = values.shape[0] == among and _maps_in(dataset.shape[1:], counts) == 0
         values = values[at] if first else values[..., at]
-    if values.ndim == 1:
+    if values.ndim == 1 and counts.picked is not None:
+        values = values[counts.picked]
+    elif values.ndim == 1:
         values = np.pad(values, (0, rows * columns - values.size)).reshape(rows, columns)
     elif _across(counts):
         values = values.T

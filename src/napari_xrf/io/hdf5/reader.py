@@ -194,7 +194,9 @@ def _selected(
         wanted = [location.singles.index(one) for one in sources] if per_row else []
         if per_row:
             sources = tuple(row[at] for row in location.rows for at in wanted)
-        found = counts_of(path, file, sources, axes, location.map_shape, element, budget, per_row)
+        found = counts_of(
+            path, file, sources, axes, location.map_shape, element, budget, per_row, location.picked
+        )
         if rows is not None and rows < found.shape[0]:
             found = replace(found, map_shape=(rows, found.map_shape[1]))
         if 0 in found.shape:
