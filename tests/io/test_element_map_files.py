@@ -216,6 +216,28 @@ def test_tables_of_pymca(tmp_path, name, gap, quote):
         io.read_element_maps(tmp_path / name)
 
 
+def test_maps_of_oxford_without_spectra(tmp_path):
+    """A .h5oina of a version without spectra, or one that was exported without them."""
+    path, areas = tmp_path / "map.h5oina", np.arange(36.0).reshape(3, 12)
+    with h5py.File(path, "w") as file:
+        lines = (("Fe Ka1", 26, "Ka1", 0), ("Fe Kb1", 26, "Kb1", 1), ("Ca Ka1", 20, "Ka1", 2))
+        for name, number, line, at in lines:
+            data = file.create_dataset(f"1/EDS/Data/Window Integral/{name}", data=areas[at][:, None])
+            data.attrs.update({"Atomic Number": [[number]], "X-ray Line": line})
+        for name, value in {"X Cells": 4, "Y Cells": 3, "X Step": 0.5, "Y Step": 0.25}.items():
+            file[f"1/EDS/Header/{name}"] = [[value]]
+    maps = io.read_element_maps(path)
+    assert (maps.families, maps.unit, maps.pixel_size) == (("Ca K", "Fe K"), "counts/s", (0.25, 0.5))
+    np.testing.assert_array_equal(maps.counts[1], areas[:2].sum(axis=0).reshape(3, 4))
+    assert io.recognizes(path)
+    with pytest.raises(FileError, match="holds element maps, not spectra"):
+        io.read(path)
+    with h5py.File(path, "r+") as file:
+        file["1/EDS/Header/X Cells"][...] = 5
+    with pytest.raises(FileError, match="not of 3 × 5 pixels"):
+        io.read_element_maps(path)
+
+
 def test_text_matrices_of_few_rows_with_a_line_of_names(tmp_path):
     for name, factor in (("Fe", 1), ("Ca", 2)):
         rows = "\n".join(",".join(str(factor * value) for value in range(6)) for _ in range(3))

@@ -51,6 +51,13 @@ def test_files_that_cannot_be_read(tmp_path, name):
     assert not io.recognizes(path)
 
 
+@pytest.mark.parametrize(("name", "told"), [("a.si", "Thermo.*rpl"), ("a.oipx", "AZtec.*h5oina")])
+def test_files_of_other_programs_are_named(tmp_path, name, told):
+    (tmp_path / name).write_bytes(b"\x00other")
+    with pytest.raises(FileError, match=told):
+        io.read(tmp_path / name)
+
+
 def test_names_that_are_no_files(tmp_path):
     for name in ("", "x" * 5000 + ".h5", "a\0b.h5"):
         with pytest.raises(FileError):

@@ -48,6 +48,24 @@ def test_spec(tmp_path):
     assert float(cube.live_time[0, 0]) == 4.5
 
 
+def test_a_column_below_words_and_values(tmp_path):
+    """As Horiba's XGT-5200 exports its spectra: the widths of channels, their number and the time above."""
+    path = tmp_path / "point.txt"
+    head = "Label\t\nDate\tSep-04-20\t12:24\nLive Time(s)\t60\nXGT Dia.(µm)\t100\nElements\t\n"
+    path.write_text(f"{head}Energy of ch(eV)\t20.0\nNum. of ch\t25\n{column()}\n", encoding="cp1252")
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+    assert cube.energy == EnergyAxis(0.0, 0.02, 25)
+    assert float(cube.live_time[0, 0]) == 60
+    assert cube.provenance.warnings == ()
+    assert io.recognizes(path)
+    path.write_text(f"{head}Energy of ch(eV)\t20.0\nNum. of ch\t30\n{column()}\n", encoding="cp1252")
+    with pytest.raises(FileError, match="25 of 30 channels"):
+        io.read(path)
+    path.write_text("a note\nof two lines 5\n" + column())  # words that say nothing of the numbers
+    assert "No energy calibration" in " ".join(io.read(path).provenance.warnings)
+
+
 def test_two_columns(tmp_path):
     path = tmp_path / "two.mca"
     path.write_text(

@@ -50,6 +50,24 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SURE = 20  # counts of each pixel beside one without any: it was not measured
 _MOST_EMPTY, _LOOKED_AT = 2000, 2**28  # rows that are looked at from the end, and their bytes
 _TABLE = "spectrum table"  # that this package writes
+_EXPORT_MAP = "Export maps there as .rpl with .raw, spectra as .msa or .emsa"
+# Endings that others' programs use, whose they are, and what to do.
+_OTHERS = {
+    ".si": ("Thermo NSS and Pathfinder", _EXPORT_MAP),
+    ".oip": ("Oxford AZtec", "Export maps there as .h5oina, spectra as .emsa"),
+    ".oipx": ("Oxford AZtec", "Export maps there as .h5oina, spectra as .emsa"),
+    ".ipj": ("Oxford INCA", _EXPORT_MAP),
+    ".rto": ("Bruker Esprit", "Save maps there as .bcf, spectra as .spx"),
+    ".apb": ("JEOL", "Give the .pts file of the map, or the .eds of a spectrum"),
+    ".pdz": ("Bruker's handheld instruments", "Export the spectrum there as a table (.csv, .txt)"),
+    ".fit": (
+        "PyMca: the fit of one spectrum",
+        "Give the spectrum, or the maps that PyMca fitted (.h5, .dat)",
+    ),
+    ".mda": ("EPICS scans", "Give the .h5 that XRF-Maps or MAPS makes of it"),
+    ".nc": ("XIA's mapping mode", "Give the .h5 that XRF-Maps, MAPS or larch makes of the scan"),
+    ".cnf": ("Canberra Genie", "Export the spectrum there as .spe or .txt"),
+}
 _SPECTRUM_BYTES = 2**26  # more than any single spectrum
 _FOLDER_FILES = (".zspy",)  # files that are folders
 _LONGEST_LINK = 1024  # bytes
@@ -98,7 +116,7 @@ FORMATS = (
 )  # fmt: skip
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".h5", ".csv")
-ELEMENT_MAP_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5", ".nxs", ".csv", ".txt", ".dat", ".asc",
+ELEMENT_MAP_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5", ".nxs", ".h5oina", ".csv", ".txt", ".dat", ".asc",
                          ".dms", ".ims", ".edf")  # fmt: skip
 
 # Options of `read` that only some readers know, with the value that means "not given".
@@ -302,6 +320,9 @@ def _format_of(path: str | Path) -> tuple[Path, Format]:
     candidates = [row for row in FORMATS if suffix in row.suffixes]
     if not candidates:
         known = ", ".join(sorted({suffix for row in FORMATS for suffix in row.suffixes}))
+        if suffix in _OTHERS:
+            whose, hint = _OTHERS[suffix]
+            raise FileError(file, f"is a file of {whose}, which cannot be read here", hint)
         raise FileError(
             file, f"files ending in {suffix or 'nothing'!r} are not known", f"Known endings: {known}"
         )

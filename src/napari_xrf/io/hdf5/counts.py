@@ -369,5 +369,15 @@ def counts_of(
     if picked is not None and not 0 <= picked.min(initial=0) <= picked.max(initial=0) < lengths["n"]:
         raise FileError(path, f"is damaged: pixels are of points that {first.name} does not hold")
     return Hdf5Counts(
-        path, sources, axes, first.shape, dtype, map_shape, element, first.chunks, per_row, picked, stamp=stamp
+        path,
+        sources,
+        axes,
+        first.shape,
+        dtype,
+        map_shape,
+        element,
+        first.chunks,
+        per_row,
+        picked,
+        stamp=stamp,
     )

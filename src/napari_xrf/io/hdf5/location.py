@@ -364,7 +364,9 @@ def edax(file: Any) -> list[Location]:
 
 def crono(file: Any) -> list[Location]:
     """Find the spectra of a Bruker Crono, more than its map has pixels: the file says which is whose."""
-    spectra, index = (hdf5_file.dataset_at(file, f"/XRF/{name}") for name in ("Spectra", "SpectraSelectedIndex"))
+    spectra, index = (
+        hdf5_file.dataset_at(file, f"/XRF/{name}") for name in ("Spectra", "SpectraSelectedIndex")
+    )
     if spectra is None or index is None or spectra.ndim != 2 or index.shape[2:] not in ((), (1,)):
         return []
     picked = np.asarray(hdf5_file.array_of(index), dtype=np.int64).reshape(index.shape[:2])

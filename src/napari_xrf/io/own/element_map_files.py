@@ -67,7 +67,8 @@ def read_element_maps(path: str | Path) -> ElementMaps:
     standard errors are NaN. Raises FileError when the file holds none or is damaged.
     """
     readers = {".tif": _read_tiff, ".tiff": _read_tiff, ".h5": _read_hdf5, ".hdf5": _read_hdf5,
-               ".nxs": _read_hdf5, **dict.fromkeys(map_images.TEXT_SUFFIXES, _read_text),
+               ".nxs": _read_hdf5, ".h5oina": _read_hdf5,
+               **dict.fromkeys(map_images.TEXT_SUFFIXES, _read_text),
                map_images.EDF: map_images.read_named_images,
                **dict.fromkeys(datamuncher.SUFFIXES, datamuncher.read_datamuncher)}  # fmt: skip
     maps: ElementMaps = read_by_suffix(path, readers, "element maps")

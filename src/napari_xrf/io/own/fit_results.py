@@ -1,14 +1,15 @@
-"""Element maps that other programs' fits left in HDF5: PyMca, PyXRF, XRF-Maps and Savu."""
+"""Element maps that other programs left in HDF5: PyMca, PyXRF, XRF-Maps, Savu and Oxford AZtec."""
 
 import posixpath
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xraylib
 from numpy.typing import NDArray
 
 from napari_xrf.core.element_maps import ElementMaps
-from napari_xrf.core.emission_lines import split_family
+from napari_xrf.core.emission_lines import HEAVIEST, split_family
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.io.hdf5 import file as hdf5_file
 
@@ -21,7 +22,8 @@ _STACKS = (
     ("MAPS", "/MAPS/XRF_fits|/MAPS/XRF_roi_plus|/MAPS/XRF_roi", "channel_names"),
     ("PyXRF", "/xrfmap/detsum/xrf_fit|/xrfmap/det[0-9]*/xrf_fit", "xrf_fit_name"),
 )  # fmt: skip
-_SPECTRA = "/MAPS/Spectra/mca_arr|/MAPS/mca_arr|/xrfmap/*/counts"
+_OXFORD = ("Peak Area", "Window Integral")  # from the best; counts per second
+_SPECTRA = "/MAPS/Spectra/mca_arr|/MAPS/mca_arr|/xrfmap/*/counts|/[0-9]*/EDS*/Data/Spectrum"
 
 
 def find(file: Any) -> str | None:
@@ -31,7 +33,8 @@ def find(file: Any) -> str | None:
     if _savu_group(file) is not None:
         return "Savu"
     found = _named_stack(file)
-    return found[0] if found is not None and not hdf5_file.matching(file, _SPECTRA) else None
+    program = found[0] if found is not None else "Oxford AZtec" if _oxford_maps(file) else None
+    return None if program is None or hdf5_file.matching(file, _SPECTRA) else program
 
 
 def read(path: str | Path, file: Any) -> ElementMaps:
@@ -44,8 +47,12 @@ def read(path: str | Path, file: Any) -> ElementMaps:
         return _read_savu(path, file, group)
     if stack is not None:
         return _read_stack(path, file, *stack)
+    if oxford := _oxford_maps(file):
+        return _read_oxford(path, file, oxford)
     raise FileError(
-        path, "holds no element maps", "Known are files of napari-xrf, PyMca, PyXRF, XRF-Maps and Savu"
+        path,
+        "holds no element maps",
+        "Known are files of napari-xrf, PyMca, PyXRF, XRF-Maps, Savu and Oxford AZtec",
     )
 
 
@@ -123,6 +130,48 @@ def _read_pymca(path: str | Path, file: Any, found: dict[str, str]) -> ElementMa
         raise FileError(path, "holds element maps of different shapes")
     source = f"{Path(path).stem} {next(iter(found.values())).split('/results/')[0].strip('/')}"
     return ElementMaps(tuple(found), np.stack(counts), np.stack(errors), "PyMca fit", source=source)
+
+
+def _oxford_maps(file: Any) -> dict[str, list[str]]:
+    """Return family → paths of the lines' maps of the first EDS acquisition (Oxford's .h5oina)."""
+    for folder in hdf5_file.children(file):
+        for kind in _OXFORD:
+            found: dict[str, list[str]] = {}
+            for path in hdf5_file.matching(file, f"/{folder}/EDS*/Data/{kind}/*")[:_MOST_MAPS]:
+                number = hdf5_file.number_of(hdf5_file.attribute(file[path], "Atomic Number"))
+                line = hdf5_file.text_attribute(file[path], "X-ray Line")[:1].upper()
+                known = number is not None and 1 <= number <= HEAVIEST
+                family = family_of(f"{xraylib.AtomicNumberToSymbol(int(number))} {line}") if known else None
+                if family is not None:
+                    found.setdefault(family, []).append(path)
+            if found:
+                return found
+    return {}
+
+
+def _read_oxford(path: str | Path, file: Any, found: dict[str, list[str]]) -> ElementMaps:
+    first = next(iter(found.values()))[0]
+    folder, _, detector = first.split("/Data/")[0].rpartition("/")
+    header = hdf5_file.group_at(file, f"{folder}/{detector}/Header")
+    told = [hdf5_file.number_of(hdf5_file.dataset_at(header, name)) if header is not None else None
+            for name in ("Y Cells", "X Cells", "Y Step", "X Step")]  # fmt: skip
+    rows, columns = (int(value or 0) for value in told[:2])
+    paths = [path for part in found.values() for path in part]
+    if any(file[one].size != rows * columns or not rows for one in paths):
+        raise FileError(path, f"holds maps that are not of {rows} × {columns} pixels as its header says")
+    maps = [np.sum([hdf5_file.array_of(file[one]) for one in part], axis=0) for part in found.values()]
+    counts = np.asarray(maps, dtype=np.float32).reshape(-1, rows, columns)
+    size = (told[2], told[3]) if told[2] and told[3] else None
+    source = f"{Path(path).stem} {folder.strip('/')}/{detector}"
+    return ElementMaps(
+        tuple(found),
+        counts,
+        np.full_like(counts, np.nan),
+        "AZtec",
+        source=source,
+        unit="counts/s",
+        pixel_size=size,
+    )
 
 
 def _savu_group(file: Any) -> Any:

@@ -2,8 +2,8 @@
 
 .mca, .xrf, .txt, .csv
     Amptek (``<<PMCA SPECTRUM>>``), SPEC (see :mod:`.spec`), EPICS/larch (``VERSION: 3.1``, one column
-    a detector), and a plain column of counts, or two of energies and counts,
-    whose names may stand above.
+    a detector), and a plain column of counts, or two of energies and counts, below their names or lines of
+    words and values (Horiba's XGT-5200).
 .spe
     Ortec Maestro (``$DATA:``), also as PyMca writes it.
 """
@@ -22,6 +22,7 @@ from napari_xrf.io.calibration import Calibration
 from napari_xrf.io.spectra.single import (
     FEWEST,
     calibrated,
+    number,
     numbers,
     of_detectors,
     one_pixel_cube,
@@ -36,6 +37,10 @@ _EPICS = re.compile(r"^VERSION:\s")
 _NUMBER = re.compile(r"^[\s\d.,eE+-]+$")
 _BEAM = re.compile(r'^ENVIRONMENT:\s*\S*Energy\S*="([\d.eE+-]+)"', re.MULTILINE)
 _ENERGY = re.compile(r"energy|k?ev\b|channel", re.IGNORECASE)
+# What a line above a plain column tells, by how it begins.
+_TOLD = {"live": re.compile(r"live ?time", re.IGNORECASE), "size": re.compile(r"num\. of ch", re.IGNORECASE),
+         "width": re.compile(r"energy of ch", re.IGNORECASE)}  # fmt: skip
+_LONGEST_HEADER = 64  # lines
 _MOST = 2**20
 
 
@@ -104,8 +109,8 @@ def is_mca(path: str | Path) -> bool:
     if _EPICS.match(text) or _AMPTEK in text or re.search(r"^@[A-Z]", text, re.MULTILINE):
         return True
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")][:64]
-    rows = _without_names(map(_cells, lines))
-    if Path(path).suffix.lower() == ".csv" and not (len(rows) < len(lines) and _ENERGY.search(lines[0])):
+    header, rows = _parted(map(_cells, lines))
+    if Path(path).suffix.lower() == ".csv" and not any(_ENERGY.search(" ".join(words)) for words in header):
         return False  # any table of two columns is one
     return len(rows) >= FEWEST and all(len(row) <= 2 and all(map(_is_number, row)) for row in rows)
 
@@ -165,21 +170,31 @@ def _read_amptek(path: Path, lines: list[str]) -> SpectralCube:
 
 
 def _read_plain(path: Path, lines: list[str]) -> SpectralCube:
-    rows = _without_names(
+    header, rows = _parted(
         _cells(line) for line in lines if line.strip() and not line.lstrip().startswith("#")
     )
+    told = {name: number(words[1]) for name, pattern in _TOLD.items() for words in header
+            if len(words) > 1 and pattern.match(words[0])}  # fmt: skip
     if len(rows) < FEWEST or len({len(row) for row in rows}) != 1 or len(rows[0]) > 2:
         raise FileError(path, "holds no column of counts")
+    size, announced = len(rows), int(told.get("size") or len(rows))
+    if size < announced:
+        raise FileError(path, f"is cut short: {size} of {announced} channels are there")
     table = np.array(rows, dtype=np.float64)
-    size = table.shape[0]
     steps = np.diff(table[:, 0])
     if table.shape[1] == 2 and not (np.all(steps > 0) or np.all(steps < 0)):
         raise FileError(path, "holds two columns of which the first neither rises nor falls: no energies")
-    axis, notes = calibration.or_assumed(
-        lambda: calibration.axis_from_energies(table[:, 0], may_fall=True) if table.shape[1] == 2 else None,
-        size,
-    )
-    spectrum = Spectrum(table[:: -1 if calibration.TURNED in notes else 1, -1], axis, path.stem)
+
+    def find() -> Calibration | None:
+        if table.shape[1] == 2:
+            return calibration.axis_from_energies(table[:, 0], may_fall=True)
+        width = told.get("width")
+        return calibration.axis_from_polynomial([0.0, width], size, "eV") if width else None
+
+    axis, notes = calibration.or_assumed(find, size)
+    counts = table[:: -1 if calibration.TURNED in notes else 1, -1]
+    live = told.get("live") or 0.0
+    spectrum = Spectrum(counts, axis, path.stem, live_time=live if live > 0 else None)
     return one_pixel_cube(path, spectrum, layout="plain spectrum", warnings=(*notes, *unended(path)))
 
 
@@ -192,11 +207,11 @@ def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in (text.split(",") if "," in text else text.split())]
 
 
-def _without_names(rows: Iterable[list[str]]) -> list[list[str]]:
-    """Return rows without a first one that names two columns."""
+def _parted(rows: Iterable[list[str]]) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the lines of words above the first number, and those from it on."""
     listed = list(rows)
-    named = bool(listed) and len(listed[0]) == 2 and not any(map(_is_number, listed[0]))
-    return listed[1:] if named else listed
+    first = next((at for at, row in enumerate(listed[:_LONGEST_HEADER]) if _is_number(row[0])), 0)
+    return listed[:first], listed[first:]
 
 
 def _is_number(word: str) -> bool:
