@@ -415,6 +415,18 @@ def aps_confocal(path: Path) -> Expected:
     return Expected("APS 2D Scan", one + two, pixel_size=(20.0, 10.0), detectors=detectors, warning="mm")
 
 
+def aps_confocal_flat(path: Path) -> Expected:
+    """Places as rows and columns of their own, as CHESS writes such files for others."""
+    counts = spectra(22)
+    with h5py.File(path, "w") as file:
+        file["2D Scan/MCA 1"], file["2D Scan/Detectors"] = counts, np.ones((3, 4, 5), np.float32)
+        file["2D Scan/X Positions"] = np.arange(4)[:, None] * 0.01
+        file["2D Scan/Y Positions"] = np.arange(3)[None] * 0.02
+    return Expected(
+        "APS 2D Scan", counts, pixel_size=(20.0, 10.0), detectors={"MCA 1": counts}, warning="taken as mm"
+    )
+
+
 def cls(path: Path) -> Expected:
     parts = spectra(1, (2, *SHAPE))
     with h5py.File(path, "w") as file:
@@ -957,5 +969,5 @@ BUILDERS: tuple[Callable[[Path], Expected], ...] = (
     cls_bioxas, sirius, smak, nexus_auxiliary, nexus_scattered, nexus_nameless_detectors,
     nexus_channels, hyperspy_x_first, xismus, ganx, xrdxrfutils, nexus, nexus_energy_first,
     nexus_detector_axis, bliss_corrected, pyxrf_empty_sum, pyxrf_sum_of_one, nexus_in_lengths,
-    pymca_channels, edax, edax_arrays, soleil_numbered, soleil_points, crono,
+    pymca_channels, edax, edax_arrays, aps_confocal_flat, soleil_numbered, soleil_points, crono,
 )  # fmt: skip

@@ -4,7 +4,8 @@ import csv
 import json
 import signal
 import sys
-from concurrent.futures import Future
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -264,15 +265,36 @@ def test_options_are_checked_before_the_work(capsys, maps, tmp_path, words, told
 
 
 @pytest.mark.parametrize("processes", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_a_cluster_gives_the_same_bytes(maps, capsys, tmp_path, processes):
-    distributed = pytest.importorskip("distributed")
+def test_a_cluster_gives_the_same_bytes(maps, capsys, tmp_path, monkeypatch, processes):
+    distributed, dask = pytest.importorskip("distributed"), pytest.importorskip("dask")
     words = ["batch", "maps", maps / "0.h5", "--option", "elements=Fe,Ca", "--option", "method=window"]
     answer(capsys, *words, "-o", tmp_path / "here", "--jobs", 1)
     options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
-    with distributed.LocalCluster(processes=processes, **options) as cluster:
+    # On a busy machine a worker may take minutes to import what it needs and to say so.
+    monkeypatch.setattr("napari_xrf.scale.executors._PATIENCE_SECONDS", 600)
+    patient = {f"distributed.comm.timeouts.{name}": "600s" for name in ("connect", "tcp")}
+    with dask.config.set(patient), distributed.LocalCluster(processes=processes, **options) as cluster:
         answer(capsys, *words, "-o", tmp_path / "there", "--scheduler", cluster.scheduler_address)
     for name in ("summary.csv", "0/maps.csv", "0/maps.h5", "0/maps.ome.tif"):
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+
+
+def test_tasks_of_one_process_wait_for_each_other(tmp_path):
+    """The threads are limited for the whole process: what ended first would lift that for the other."""
+    files, at_once, most = texts(tmp_path / "in", "a", "b", "c"), [], []
+
+    def work(file, place):
+        at_once.append(file)
+        time.sleep(0.05)
+        most.append(len(at_once))
+        at_once.remove(file)
+        return {}, []
+
+    tasks = [Entry(str(file), file.stem, "measure", "", "waiting") for file in files]
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(lambda task: do_task(task, work, tmp_path), tasks))
+    assert [entry.status for entry in done] == ["done"] * 3
+    assert most == [1, 1, 1]
 
 
 def test_a_cluster_that_does_not_answer(maps, capsys, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
@@ -17,6 +18,7 @@ from napari_xrf.scale import manifest
 from napari_xrf.scale.manifest import Entry
 
 RESULT = "result.json"
+_limited = threading.Lock()
 
 Work: TypeAlias = Callable[[Path, Path], tuple[Any, Sequence[str]]]
 """Picklable; takes a file and the folder to write to, returns data for JSON and what there is to tell."""
@@ -134,11 +136,14 @@ def do_task(task: Entry, work: Work, folder: Path) -> Entry:
 
 
 def _alone(work: Work, file: Path, place: Path) -> tuple[Any, Sequence[str]]:
-    """Do the work on one thread, also in a cluster's worker that was started with more."""
+    """Do the work on one thread, also in a cluster's worker that was started with more.
+
+    The limit is the process's: what ends first would lift it for the others, so that one waits for the other.
+    """
     import scipy.linalg  # noqa: F401 - libraries that are loaded later would not be limited
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):
+    with _limited, threadpool_limits(1):
         return work(file, place)
 
 

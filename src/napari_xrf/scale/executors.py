@@ -21,7 +21,7 @@ from napari_xrf.core.extras import optional_package
 from napari_xrf.core.named_files import is_file
 
 _THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-_PATIENCE_SECONDS = 20
+_PATIENCE_SECONDS = 60  # a busy node takes long to answer
 _environment = threading.Lock()
 
 

@@ -133,6 +133,7 @@ def steps(y: str, x: str, default_units: str = "") -> PixelSizeReader:
             if not found or found[0].dtype.kind not in "uif" or found[0].size is None:
                 return None, (), None
             values = _numbers(found[0])
+            values = values.ravel() if values.ndim == 2 and 1 in values.shape else values
             units = hdf5_file.text_attribute(found[0], "units")
             numbered = not units and values.ndim == 1 and np.array_equal(values, np.arange(values.size))
             factor, note = um_per(units, "" if numbered else default_units)
