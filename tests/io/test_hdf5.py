@@ -17,6 +17,7 @@ from measured import measured_file
 from napari_xrf import io
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled, FileError, InvalidInput
+from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5 import heaps
 
 
@@ -548,6 +549,24 @@ def test_texts_that_hdf5_would_read_for_ever_are_refused(tmp_path, monkeypatch):
     with pytest.raises(FileError, match="texts cannot be read"):
         io.read(path)
     assert not io.recognizes(path)
+
+
+def test_texts_of_a_damaged_type_are_not_read(tmp_path):
+    """HDF5 ends the program where values of any length are neither lists nor texts."""
+    path = tmp_path / "a.h5"
+    hdf5_files.nexus(path)
+    with h5py.File(path, "r+") as file:
+        file["entry/title"] = "a name of any length"
+    whole, text = path.read_bytes(), bytes.fromhex("1901010010000000")
+    assert whole.count(text) > 1
+    path.write_bytes(whole.replace(text, bytes.fromhex("1909010010000000")))
+    with pytest.raises(FileError, match="no known layout"):
+        io.read(path)
+    with hdf5_file.opened(path) as file:
+        assert hdf5_file.attribute(file["entry/data"], "signal", "none") == "none"
+        assert hdf5_file.number_of(file["entry/title"]) is None
+    with pytest.raises(FileError, match="neither numbers nor texts"), hdf5_file.opened(path) as file:
+        hdf5_file.text_of(file["entry/title"])
 
 
 def test_texts_that_are_left_over_do_not_matter(tmp_path):

@@ -99,7 +99,7 @@ def edax_calibration(file: Any, at: str, size: int) -> Calibration | None:
     names = table.dtype.names or () if table is not None else ()
     if table is None or "eVOffset" not in names or table.size != 1:
         return None
-    record = table[()].ravel()[0]
+    record = hdf5_file.table_of(table).ravel()[0]
     if "NumberOfPoints" in names and int(record["NumberOfPoints"]) != size:
         return None
     widths = [float(record[name]) for name in ("evPch", "evPerChannel") if name in names]

@@ -240,6 +240,11 @@ def array_of(dataset: h5py.Dataset, kinds: str = "uif") -> NDArray[Any]:
     return np.asarray(dataset[()])
 
 
+def table_of(dataset: h5py.Dataset) -> NDArray[Any]:
+    """Read a dataset of one record or few; FileError where it holds others than numbers and texts."""
+    return np.asarray(_few_values(dataset, dataset.size))
+
+
 def text_of(value: Any) -> str:
     """Return the text of a dataset's value or an attribute, whichever way it was stored."""
     if isinstance(value, h5py.Dataset):
@@ -270,7 +275,7 @@ def texts_of(value: Any) -> tuple[str, ...]:
 def attribute(node: h5py.Dataset | h5py.Group, name: str, default: Any = None) -> Any:
     """Return an attribute, or the default where it is missing or cannot be read."""
     with contextlib.suppress(KeyError, OSError, RuntimeError, ValueError, TypeError):
-        if name in node.attrs:
+        if name in node.attrs and _is_plain(node.attrs.get_id(name).dtype):
             return node.attrs[name]
     return default
 
@@ -285,6 +290,8 @@ def number_of(value: Any) -> float | None:
     with contextlib.suppress(ValueError, TypeError, OSError, RuntimeError):
         if isinstance(value, h5py.Dataset):
             if value.size is None or value.size < 1 or value.dtype.kind not in "iufSO":
+                return None
+            if not _is_plain(value.dtype):
                 return None
             check_sources(Path(value.file.filename), value)
             value = _few_values(value, 1) if value.ndim == 0 else value[(0,) * value.ndim]
@@ -307,11 +314,24 @@ def _open(path: Path) -> h5py.File:
         raise
 
 
+def _is_plain(dtype: Any) -> bool:
+    """Tell whether values are numbers, texts or tables of these.
+
+    Lists of any length and references, whose types in a damaged file lead anywhere, end the program.
+    """
+    if dtype.fields:
+        return all(_is_plain(field) for field, *_ in dtype.fields.values())
+    kind = dtype.base
+    return kind.kind != "O" or h5py.check_string_dtype(kind) is not None
+
+
 def _few_values(dataset: Any, count: int) -> Any:
     """Read a dataset of texts or a single value, where it does not claim endless texts."""
     path = Path(dataset.file.filename)
     if count * dataset.dtype.itemsize > _MOST_TEXT_BYTES:
         raise FileError(path, f"{dataset.name} claims texts of {dataset.dtype.itemsize} bytes")
+    if not _is_plain(dataset.dtype):
+        raise FileError(path, f"{dataset.name} holds neither numbers nor texts")
     check_sources(path, dataset)
     return dataset[()]
 

@@ -384,19 +384,21 @@ def soleil(file: Any) -> list[Location]:
         for child in hdf5_file.children(hdf5_file.group_at(file, folder)):
             node = hdf5_file.dataset_at(file, f"{folder}/{child}")
             told = (child, *(hdf5_file.text_attribute(node, name) for name in ("alias", "long_name")))
-            name = next((one for text in told if _SOLEIL.search(one := text.rpartition("/")[2].lower())), "")
-            if node is not None and name and node.ndim in (2, 3) and node.dtype.kind in "uif":
-                named.setdefault(name, f"{folder}/{child}")
-        if named:
-            paths = [named[name] for name in sorted(named)]
-            ndim = file[paths[0]].ndim
-            alike = [path for path in paths if file[path].ndim == ndim]
-            one = Location(
-                singles=tuple(alike),
-                single_axes="yxe" if ndim == 3 else "ne",
-                names=tuple(name for name in sorted(named) if named[name] in alike),
+            names = (
+                name for name in (text.rpartition("/")[2].lower() for text in told) if _SOLEIL.match(name)
             )
-            found.append(as_points(file, one, "trajectory_2_1|trajectory_1_1"))
+            counter = next(names, "")
+            if node is not None and counter and node.ndim in (2, 3) and node.dtype.kind in "uif":
+                named.setdefault(counter, f"{folder}/{child}")
+        dimensions = {file[path].ndim for path in named.values()}
+        alike = sorted(name for name, path in named.items() if file[path].ndim == max(dimensions))
+        if alike:
+            location = Location(
+                singles=tuple(named[name] for name in alike),
+                single_axes="yxe" if max(dimensions) == 3 else "ne",
+                names=tuple(alike),
+            )
+            found.append(as_points(file, location, "trajectory_2_1|trajectory_1_1"))
     return found
 
 

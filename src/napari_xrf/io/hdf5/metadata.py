@@ -168,7 +168,8 @@ def trajectories(pattern: str, default_units: str) -> PixelSizeReader:
         found = [node for node in found if node.dtype.kind in "uif"]
         # As many rows as columns: a list of places could be of either.
         shapes = {shape[:2], (shape[0], 1)} if shape[0] != shape[1] else {shape[:2]}
-        values, listed = [], []
+        values: list[NDArray[np.float64]] = []
+        listed: list[NDArray[np.float64]] = []
         for node in found if len(shape) == 3 else ():
             one = _numbers(node)
             one = one[:, None] if one.shape == (shape[0],) and (shape[0], 1) in shapes else one

@@ -164,14 +164,14 @@ def describe(file: Any, path: str | Path) -> dict[str, Any]:
     counts = entry["data/counts"]
     live_time = hdf5_file.dataset_at(entry, "live_time")
     images = hdf5_file.group_at(entry, "images")
-    kept = json.loads(entry.attrs["provenance"])
-    energy = entry["data/energy"].attrs
+    kept = json.loads(hdf5_file.attribute(entry, "provenance"))
+    offset, width = (hdf5_file.attribute(entry["data/energy"], name) for name in ("offset_keV", "width_keV"))
     return {
-        "energy": EnergyAxis(float(energy["offset_keV"]), float(energy["width_keV"]), counts.shape[-1]),
-        "name": hdf5_file.text_of(entry.attrs["title"]),
+        "energy": EnergyAxis(float(offset), float(width), counts.shape[-1]),
+        "name": hdf5_file.text_attribute(entry, "title"),
         "pixel_size": pixel_size_of(entry["data"]),
         "live_time": None if live_time is None else hdf5_file.array_of(live_time),
-        "excitation": Excitation(**json.loads(entry.attrs["excitation"])),
+        "excitation": Excitation(**json.loads(hdf5_file.attribute(entry, "excitation"))),
         "elements": hdf5_file.texts_of(entry["elements"]),
         "images": tuple(_get_image(images[name]) for name in sorted(images)) if images else (),
         "provenance": Provenance(str(path), LAYOUT, tuple(kept["detectors"]), tuple(kept["warnings"])),
@@ -259,9 +259,9 @@ def _put_image(parent: Any, name: str, image: AuxiliaryImage) -> None:
 
 
 def _get_image(group: Any) -> AuxiliaryImage:
-    y, x = (float(value) for value in group.attrs["origin_um"])
+    y, x = (float(value) for value in hdf5_file.attribute(group, "origin_um"))
     return AuxiliaryImage(
-        hdf5_file.text_of(group.attrs["title"]),
+        hdf5_file.text_attribute(group, "title"),
         hdf5_file.array_of(group["data"]),
         pixel_size_of(group),
         (y, x),

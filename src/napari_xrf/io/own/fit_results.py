@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xraylib
 from numpy.typing import NDArray
 
 from napari_xrf.core.element_maps import ElementMaps
-from napari_xrf.core.emission_lines import HEAVIEST, split_family
+from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.spectra.single import element_symbols
 
 _PYMCA = "/*/*/results/parameters/*"
 _MOST_MAPS = 500
@@ -140,8 +140,8 @@ def _oxford_maps(file: Any) -> dict[str, list[str]]:
             for path in hdf5_file.matching(file, f"/{folder}/EDS*/Data/{kind}/*")[:_MOST_MAPS]:
                 number = hdf5_file.number_of(hdf5_file.attribute(file[path], "Atomic Number"))
                 line = hdf5_file.text_attribute(file[path], "X-ray Line")[:1].upper()
-                known = number is not None and 1 <= number <= HEAVIEST
-                family = family_of(f"{xraylib.AtomicNumberToSymbol(int(number))} {line}") if known else None
+                symbols = element_symbols([int(number or 0)])
+                family = family_of(f"{symbols[0]} {line}") if symbols else None
                 if family is not None:
                     found.setdefault(family, []).append(path)
             if found:
