@@ -1,7 +1,7 @@
 """Batches and shards: what fails, what goes on after a kill, how quick two processes are, and the same bytes.
 
-Run on a quiet machine: ``python -m benchmarks.batch [FOLDER] [--parts damaged shards killed speed]``; all four
-take less than three minutes on two cores.
+Run on a quiet machine: ``python -m benchmarks.batch [FOLDER] [--parts damaged shards killed speed]``; all
+four take less than three minutes on two cores.
 """
 
 from __future__ import annotations
