@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+import hdf5_files
 from bruker_files import write_bcf
 from napari_xrf import io
 from napari_xrf.core.energy_axis import EnergyAxis
@@ -126,6 +127,24 @@ def test_what_rosettasciio_reads(tmp_path):
     path.write_bytes(b"nothing of that kind")
     with pytest.raises(FileError, match="RosettaSciIO"):
         io.read(path)
+
+
+def test_spectra_of_electrons_that_lost_energy_are_none_of_xrays(tmp_path, monkeypatch):
+    axes = [{"name": name, "size": size, "offset": 0.0, "scale": 1.0, "units": units,
+             "navigate": units != "eV"}
+            for name, size, units in (("y", 2, "nm"), ("x", 3, "nm"), ("Energy loss", 64, "eV"))]  # fmt: skip
+    signal = {"data": np.ones((2, 3, 64)), "axes": axes, "metadata": {"Signal": {"signal_type": "EELS"}}}
+    monkeypatch.setattr("napari_xrf.io.rosetta._signals", lambda path: [signal])
+    path = tmp_path / "loss.dm4"
+    path.write_bytes(b"image")
+    with pytest.raises(FileError, match="EELS spectra, none of X-rays"):
+        io.read(path)
+    assert not io.recognizes(path)
+    hdf5_files.hyperspy(tmp_path / "loss.hspy")
+    with h5py.File(tmp_path / "loss.hspy", "r+") as file:
+        file.create_group("Experiments/a rock/metadata/Signal").attrs["signal_type"] = "EELS"
+    with pytest.raises(FileError, match="no known layout"):
+        io.read(tmp_path / "loss.hspy")
 
 
 def test_bruker_detectors_of_different_axes_are_summed_on_one(tmp_path):

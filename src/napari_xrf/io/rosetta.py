@@ -15,6 +15,7 @@ from napari_xrf.core.extras import how_to_install
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.io import calibration
 from napari_xrf.io.hdf5.heaps import check_texts
+from napari_xrf.io.hdf5.location import NO_XRAYS
 from napari_xrf.io.scans import um_per, x_first
 from napari_xrf.io.whole_counts import as_counts
 
@@ -30,7 +31,9 @@ def read_rosetta(path: str | Path, *, map: int | None = None) -> SpectralCube:
     target = Path(path)
     found = [one for one in _signals(target) if _energy(one) is not None and np.ndim(one["data"]) <= 5]
     if not found:
-        raise FileError(target, "holds no data with an energy axis", "Is it an image?")
+        other = next((kind for one in _signals(target) if NO_XRAYS.search(kind := _kind(one))), "")
+        said = f"{other} spectra, none of X-rays" if other else "no data with an energy axis"
+        raise FileError(target, f"holds {said}", "" if other else "Is it an image?")
     if map is not None and not 0 <= map < len(found):
         raise InvalidInput(f"there is no map {map} in {target.name}", f"It holds {len(found)}, from 0")
     # Without a choice the largest: spectra of regions stand beside their map.
@@ -125,9 +128,15 @@ def _energy(signal: Mapping[str, Any]) -> int | None:
     """Return the number of the only axis in units of energy, or of spectra that were never calibrated."""
     axes = [at for at, axis in enumerate(signal["axes"])
             if str(axis.get("units", "")).lower() in _ENERGY_UNITS]  # fmt: skip
-    if not axes and str(_lookup(signal, "Signal").get("signal_type", "")).startswith("EDS"):
+    if NO_XRAYS.search(_kind(signal)):
+        return None
+    if not axes and _kind(signal).startswith("EDS"):
         axes = [at for at, axis in enumerate(signal["axes"]) if not axis.get("navigate", False)]
     return axes[0] if len(axes) == 1 and np.asarray(signal["data"]).dtype.kind in "uif" else None
+
+
+def _kind(signal: Mapping[str, Any]) -> str:
+    return str(_lookup(signal, "Signal").get("signal_type", ""))
 
 
 def _calibration(axis: Mapping[str, Any], size: int) -> calibration.Calibration:

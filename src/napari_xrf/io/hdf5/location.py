@@ -24,6 +24,8 @@ _NO_SPECTRA = re.compile(
 )
 # Counters and clocks that scans list among their positions.
 NO_POSITION = re.compile(r"time|clock|epoch|mca|count|energy|roi|_det\d|rate|diode|current")
+# What HyperSpy calls spectra over energy that are none of X-rays.
+NO_XRAYS = re.compile(r"EELS|^(CL|PL|XPS|Luminescence|TransientSpectrum)", re.IGNORECASE)
 _NUMBERED_ENTRY = re.compile(r"^/entry_\d{4}/")  # of detectors that write an entry for each row of a scan
 _CORRECTED = re.compile(r"_?(dt)?(corr?(ected)?|cps|norm(alised|alized)?)$")
 _SOLEIL = re.compile(r"^(channel|fluospectrum)_?\d+$")
@@ -250,6 +252,8 @@ def hyperspy(file: Any) -> list[Location]:
         said = hdf5_file.text_attribute(
             hdf5_file.group_at(file, f"/Experiments/{title}/metadata/Signal"), "signal_type"
         )
+        if NO_XRAYS.search(said):
+            continue
         # One that was never calibrated has no unit.
         is_energy = energy["name"].lower().startswith("energy") or said.startswith("EDS")
         if energy["units"].lower() in ("kev", "ev") or (
