@@ -360,3 +360,62 @@ def test_numbers_with_commas_for_thousands_are_no_energies_and_counts(tmp_path):
     path.write_text("".join(f"{count:,}\n" for count in np.random.default_rng(1).poisson(4000, 32)))
     with pytest.raises(FileError, match="neither rises nor falls"):
         io.read(path)
+
+
+def test_columns_below_what_a_handheld_instrument_writes(tmp_path):
+    path = tmp_path / "a.csv"
+    head = (
+        'S1PXRF Spectrum\r Label,"rock"\rLive Time,170.25\rHV ADC,15.000000\rFilter,2\reV per channel,20.0\r'
+    )
+    rows = "".join(f'{at},"{count}"\r' for at, count in enumerate(COUNTS))
+    path.write_bytes(f"{head}Number of Channels,{len(COUNTS)}\rChannel#,Intensity\r{rows}".encode())
+    assert io.recognizes(path)
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+    assert cube.energy == EnergyAxis(0.0, 0.02, 25)
+    assert (cube.excitation.kind, cube.excitation.energy_kev) == ("tube", 15)
+    assert float(cube.live_time[0, 0]) == 170.25
+    assert not cube.provenance.warnings
+    path.write_bytes(f"{head}Number of Channels,20\rChannel#,Intensity\r{rows}".encode())
+    assert "announces 20 channels but holds 25" in io.read(path).provenance.warnings[0]
+
+
+@pytest.mark.parametrize(("step", "assumed"), [("1.000", True), ("0.025", False)])
+def test_columns_below_what_a_core_scanner_writes(tmp_path, step, assumed):
+    path = tmp_path / "a.spe"
+    head = (
+        f"E0\t0.0\tkeV\nE1\t{step}\tkeV/channel\nTube anode:\tMo\t\nTube voltage:\t30\tkV\nlivetime\t9.5\ts\n"
+    )
+    rows = "".join(f"{at}.000\t{count}.000\n" for at, count in enumerate(COUNTS, 1))
+    path.write_text(f"{head}channel\tcontent\t\n{rows}")
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+    assert (cube.excitation.anode, cube.excitation.energy_kev) == ("Mo", 30)
+    assert bool(cube.provenance.warnings) == assumed
+    assert cube.energy == (EnergyAxis(0.0, 0.01, 25) if assumed else EnergyAxis(0.025, 0.025, 25))
+
+
+def test_columns_between_what_a_cabinet_writes(tmp_path):
+    path = tmp_path / "a.csv"
+    above = [
+        "Sample : filter",
+        "Analyte     TG kV   uA      FI Acq.(keV)",
+        "------",
+        "Na          Rh 50 1000-Auto Al  0 - 20",
+    ]
+    above += [
+        "Channel : Na",
+        "Points : 25",
+        "Range : 0.100000 - 0.600000",
+        "Step : 0.020000",
+        "Channel_info_end",
+    ]
+    below = ["Channel_info_start", "Points : 0", "Range : 0.0 - 0.0", "Peak List", "S Ka   2.32   0.014"]
+    path.write_text("".join(f'"{line}",\n' for line in [*above, *COUNTS, *below]))
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+    assert cube.energy == EnergyAxis(0.1, 0.02, 25)
+    assert (cube.excitation.anode, cube.excitation.energy_kev) == ("Rh", 50)
+    path.write_text("".join(f'"{line}",\n' for line in [*above, *COUNTS, *below, *COUNTS]))
+    with pytest.raises(FileError, match="no single column"):
+        io.read(path)

@@ -107,6 +107,8 @@ FORMATS = (
     Format("MCA spectrum", (".mca", ".xrf", ".txt"), "spectra.mca:read_mca", recognizer="spectra.mca:is_mca"),
     Format("SPEC scans", (".spec", ".dat"), "spectra.mca:read_mca", (b"#S ", b"#F "), "spectra.mca:is_mca"),
     Format("Maestro spectrum .spe", (".spe",), "spectra.mca:read_spe", (b"$DATA:",)),
+    Format("Itrax spectrum .spe", (".spe",), "spectra.mca:read_mca", (b"channel\tcontent",),
+           "spectra.mca:is_mca"),
     Format(_TABLE, (".csv",), "spectra.files:read_spectrum_cube", (b"energy_keV,counts",)),
     Format("MCA spectrum", (".csv",), "spectra.mca:read_mca", recognizer="spectra.mca:is_mca"),
     Format("RosettaSciIO",

@@ -2,14 +2,12 @@
 
 .mca, .xrf, .txt, .csv
     Amptek (``<<PMCA SPECTRUM>>``), SPEC (see :mod:`.spec`), EPICS/larch (``VERSION: 3.1``, one column
-    a detector), and a plain column of counts, or two of energies and counts, below their names or lines of
-    words and values (Horiba's XGT-5200).
+    a detector), and plain columns (see :mod:`.columns`).
 .spe
-    Ortec Maestro (``$DATA:``), also as PyMca writes it.
+    Ortec Maestro (``$DATA:``), also as PyMca writes it; Itrax (plain columns).
 """
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +17,15 @@ from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.io import calibration
 from napari_xrf.io.calibration import Calibration
+from napari_xrf.io.spectra.columns import are_columns, read_columns
 from napari_xrf.io.spectra.single import (
     FEWEST,
     calibrated,
-    number,
     numbers,
     of_detectors,
     one_pixel_cube,
     positive,
     text_lines,
-    unended,
 )
 from napari_xrf.io.spectra.spec import read_spec
 
@@ -36,11 +33,6 @@ _AMPTEK = "<<PMCA SPECTRUM>>"
 _EPICS = re.compile(r"^VERSION:\s")
 _NUMBER = re.compile(r"^[\s\d.,eE+-]+$")
 _BEAM = re.compile(r'^ENVIRONMENT:\s*\S*Energy\S*="([\d.eE+-]+)"', re.MULTILINE)
-_ENERGY = re.compile(r"energy|k?ev\b|channel", re.IGNORECASE)
-# What a line above a plain column tells, by how it begins.
-_TOLD = {"live": re.compile(r"live ?time", re.IGNORECASE), "size": re.compile(r"num\. of ch", re.IGNORECASE),
-         "width": re.compile(r"energy of ch", re.IGNORECASE)}  # fmt: skip
-_LONGEST_HEADER = 64  # lines
 _MOST = 2**20
 
 
@@ -61,7 +53,7 @@ def read_mca(path: str | Path, *, detector: str | int = "sum", map: int | None =
             return read_spec(target, text, detector=detector, wanted=map)
         if detector != "sum":
             raise InvalidInput(f"there is no detector {detector!r} in {target.name}", "It holds one detector")
-        return (_read_amptek if _AMPTEK in text else _read_plain)(target, lines)
+        return (_read_amptek if _AMPTEK in text else read_columns)(target, lines)
     except FileError:
         raise
     except (ValueError, LookupError) as error:
@@ -108,11 +100,8 @@ def is_mca(path: str | Path) -> bool:
     text = head.decode("utf-8", "replace")
     if _EPICS.match(text) or _AMPTEK in text or re.search(r"^@[A-Z]", text, re.MULTILINE):
         return True
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")][:64]
-    header, rows = _parted(map(_cells, lines))
-    if Path(path).suffix.lower() == ".csv" and not any(_ENERGY.search(" ".join(words)) for words in header):
-        return False  # any table of two columns is one
-    return len(rows) >= FEWEST and all(len(row) <= 2 and all(map(_is_number, row)) for row in rows)
+    # Any table of two columns in a .csv file would be one.
+    return are_columns(text.splitlines(), named=Path(path).suffix.lower() == ".csv")
 
 
 def _read_epics(path: Path, lines: list[str], text: str, detector: str | int) -> SpectralCube:
@@ -167,59 +156,6 @@ def _read_amptek(path: Path, lines: list[str]) -> SpectralCube:
     live_time = positive(tags.get("LIVE_TIME", "")) or positive(tags.get("REAL_TIME", ""))
     spectrum = Spectrum(counts, axis, tags.get("DESCRIPTION", "").strip() or path.stem, live_time=live_time)
     return one_pixel_cube(path, spectrum, layout="Amptek spectrum", warnings=notes)
-
-
-def _read_plain(path: Path, lines: list[str]) -> SpectralCube:
-    header, rows = _parted(
-        _cells(line) for line in lines if line.strip() and not line.lstrip().startswith("#")
-    )
-    told = {name: number(words[1]) for name, pattern in _TOLD.items() for words in header
-            if len(words) > 1 and pattern.match(words[0])}  # fmt: skip
-    if len(rows) < FEWEST or len({len(row) for row in rows}) != 1 or len(rows[0]) > 2:
-        raise FileError(path, "holds no column of counts")
-    size, announced = len(rows), int(told.get("size") or len(rows))
-    if size < announced:
-        raise FileError(path, f"is cut short: {size} of {announced} channels are there")
-    table = np.array(rows, dtype=np.float64)
-    steps = np.diff(table[:, 0])
-    if table.shape[1] == 2 and not (np.all(steps > 0) or np.all(steps < 0)):
-        raise FileError(path, "holds two columns of which the first neither rises nor falls: no energies")
-
-    def find() -> Calibration | None:
-        if table.shape[1] == 2:
-            return calibration.axis_from_energies(table[:, 0], may_fall=True)
-        width = told.get("width")
-        return calibration.axis_from_polynomial([0.0, width], size, "eV") if width else None
-
-    axis, notes = calibration.or_assumed(find, size)
-    counts = table[:: -1 if calibration.TURNED in notes else 1, -1]
-    live = told.get("live") or 0.0
-    spectrum = Spectrum(counts, axis, path.stem, live_time=live if live > 0 else None)
-    return one_pixel_cube(path, spectrum, layout="plain spectrum", warnings=(*notes, *unended(path)))
-
-
-def _cells(line: str) -> list[str]:
-    """Return the cells of a line: parted by tabs or semicolons (with decimal commas), commas or spaces."""
-    text = line.strip()
-    for mark in "\t;":
-        if mark in text:
-            return [cell.strip().replace(",", ".") for cell in text.split(mark)]
-    return [cell.strip() for cell in (text.split(",") if "," in text else text.split())]
-
-
-def _parted(rows: Iterable[list[str]]) -> tuple[list[list[str]], list[list[str]]]:
-    """Return the lines of words above the first number, and those from it on."""
-    listed = list(rows)
-    first = next((at for at, row in enumerate(listed[:_LONGEST_HEADER]) if _is_number(row[0])), 0)
-    return listed[:first], listed[first:]
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def _sections(lines: list[str], start: str, end: str) -> dict[str, list[str]]:
