@@ -95,7 +95,7 @@ def are_columns(lines: Sequence[str], *, named: bool) -> bool:
 
 
 def _columns(lines: Sequence[str]) -> _Columns | None:
-    """Return the longest run of lines of one or two numbers; words may stand below if those above tell of it."""
+    """Return the longest run of lines of numbers; words may stand below if those above tell of energies."""
     held = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     rows = [_cells(line) for line in held]
     widths = [len(row) if len(row) <= 2 and all(map(_is_number, row)) else 0 for row in rows]
