@@ -119,3 +119,11 @@ def test_the_only_strong_peak_of_a_metal_lies_on_its_line():
     found = calibrate(case.counts, case.energy, excitation=case.excitation)
     channel = case.right.channel(1.487)
     assert abs(float(found.energy.energy(channel) - case.right.energy(channel))) < 0.006
+
+
+def test_a_spectrum_that_ends_below_every_anode_has_none():
+    kept = AXIS.window(1.0, 9.0)
+    axis = EnergyAxis(float(AXIS.energies[kept][0]), AXIS.width, len(AXIS.energies[kept]))
+    hump = 4e4 * np.exp(-0.5 * ((axis.energies - 5.0) / 0.25) ** 2)  # of no element
+    found = calibrate(measured_spectrum(0)[kept] + hump, axis, excitation=Excitation())
+    assert found.setting.anode is None

@@ -53,17 +53,18 @@ def with_likely_anode(
         named = anode in listed and anode != "Rh"
         if setting.anode or (not named and edge_energy(anode, inner) < setting.highest_kev):
             attempt(anode, _ANGLES_DEG[0])
+    if len(trials) == 1:  # the spectrum ends below what excites any usual anode
+        return setting, before
     temper = min(again.best.misfit for _, again in trials)
 
     def score(one: tuple[Setting, Explanation]) -> float:
         unlikely = 0.0 if setting.anode else ANODES.get(one[0].anode or "", 0.0)
         return one[1].best.score(temper) + unlikely - _HALF_SEEN * _half_seen(*one)
 
-    likeliest = max(trials[1:], key=score, default=trials[0])
-    if likeliest[0].anode is not None:
-        for angle in _ANGLES_DEG[1:]:
-            attempt(likeliest[0].anode, angle)
-    best = max(trials[1:], key=score, default=trials[0])
+    likeliest = max(trials[1:], key=score)[0].anode or ""
+    for angle in _ANGLES_DEG[1:]:
+        attempt(likeliest, angle)
+    best = max(trials[1:], key=score)
     if setting.anode is None and score(best) < plain.best.score(temper) + _NO_ANODE:
         return setting, before
     found, again = best
