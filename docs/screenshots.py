@@ -3,11 +3,12 @@
     xvfb-run -a -s "-screen 0 1366x768x24" python -m docs.screenshots
 
 needs napari with a Qt binding; without a screen, Xvfb. It takes a few minutes: everything is really computed.
+``--themes dark light --out build/docks`` shows each dock in both themes, to be looked at; with
+``QT_SCALE_FACTOR=2`` and a screen of twice the size as on a fine display.
 """
 
-from __future__ import annotations
-
-import sys
+import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from benchmarks.window_hand import finish, let_pass, save_picture, until
 
 from napari_xrf.plugin.window import open_dock
 
-FOLDER = Path(__file__).parent / "images"
 PLUGIN = "napari-xrf"
 
 
@@ -25,26 +25,45 @@ def main() -> None:
     """Walk through the docks, or those named on the command line, and save a picture of each."""
     stages = {
         "spectrum": show_spectra,
+        "preparation": prepare,
+        "alignment": align,
         "element_maps": map_elements,
         "composite": compose_maps,
         "scatter": plot_maps,
         "regions": table_regions,
+        "quantities": quantify,
         "minerals": map_minerals,
         "clean_up": clean_up,
+        "phases": find_phases,
         "inference": ask_model,
         "train": train_model,
         "synthesis": synthesize,
     }
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stages", nargs="*", metavar="DOCK", help=", ".join(stages))
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "images")
+    parser.add_argument("--themes", nargs="+", default=["dark"], choices=("dark", "light"))
+    given = parser.parse_args()
     viewer = napari.Viewer()
     viewer.window.resize(1366, 768)
     viewer.open_sample(PLUGIN, "pegmatite")
     let_pass(1)
-    for name in sys.argv[1:] or stages:
-        stages[name](viewer)
+    for name in given.stages or stages:
+        stages[name](viewer, partial(picture, viewer, given.out, given.themes, name))
     viewer.close()
 
 
-def show_spectra(viewer: Any) -> None:
+def picture(viewer: Any, folder: Path, themes: list[str], name: str, ending: str = "") -> None:
+    """Save the window in each theme; where there are several, the name tells which."""
+    for theme in themes:
+        viewer.theme = theme
+        let_pass(0.5)
+        told = f"_{theme}" if len(themes) > 1 else ""
+        save_picture(viewer, folder / f"{name}{ending}{told}.png")
+    viewer.theme = themes[0]
+
+
+def show_spectra(viewer: Any, save: Any) -> None:
     """Draw three regions, mark lines, and show the map of rubidium."""
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Spectrum")
     until(lambda: widget.plot.curves())
@@ -58,11 +77,11 @@ def show_spectra(viewer: Any) -> None:
     widget.plot.set_window(13.2, 13.6)
     let_pass(1)
     viewer.reset_view()
-    save_picture(viewer, FOLDER / "spectrum.png")
+    save()
     dock.destroyOnClose()
 
 
-def map_elements(viewer: Any) -> None:
+def map_elements(viewer: Any, save: Any) -> None:
     """Find elements and map them side by side."""
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Element maps")
     widget.find.click()
@@ -71,10 +90,55 @@ def map_elements(viewer: Any) -> None:
     finish(widget)
     widget.grid.setChecked(True)
     let_pass(1)
-    save_picture(viewer, FOLDER / "element_maps.png")
+    save()
     widget.grid.setChecked(False)
     dock.destroyOnClose()
     for layer in [layer for layer in viewer.layers if "xrf_family" in layer.metadata]:
+        viewer.layers.remove(layer)
+
+
+def prepare(viewer: Any, save: Any) -> None:
+    """Recalibrate and bin, and check the axis."""
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Preparation")
+    widget.ticks["recalibrate"].setChecked(True)
+    widget.sizes["bin-space"].setValue(2)
+    widget.run.click()
+    finish(widget)
+    made = viewer.layers.selection.active
+    widget.check.click()
+    finish(widget)
+    save()
+    viewer.layers.remove(made)
+    dock.destroyOnClose()
+
+
+def align(viewer: Any, save: Any) -> None:
+    """Lay a turned photograph on the map by four places."""
+    from scipy.ndimage import rotate
+
+    make_maps(viewer)
+    seen = viewer.layers["Fe K"].data
+    photo = viewer.add_image(
+        rotate(np.sqrt(np.maximum(seen, 0)), 15), name="photograph", colormap="gray", units=("um", "um")
+    )
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Align pictures")
+    widget.picture.choose(photo)
+    height, width = seen.shape
+    places = np.array([[0.2, 0.2], [0.2, 0.8], [0.8, 0.2], [0.8, 0.8]]) * (height, width)
+    turn = np.deg2rad(15)
+    spin = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    middle = (np.array(photo.data.shape) - 1) / 2
+    widget.mark_picture.click()
+    viewer.layers.selection.active.add((places - np.array(seen.shape) / 2) @ spin.T + middle)
+    widget.mark_map.click()
+    viewer.layers.selection.active.add(places)
+    widget.run.click()
+    finish(widget)
+    viewer.layers["Fe K"].visible = False
+    viewer.reset_view()
+    save()
+    dock.destroyOnClose()
+    for layer in [layer for layer in viewer.layers if layer is photo or layer._type_string == "points"]:
         viewer.layers.remove(layer)
 
 
@@ -90,7 +154,7 @@ def make_maps(viewer: Any) -> None:
     dock.destroyOnClose()
 
 
-def compose_maps(viewer: Any) -> None:
+def compose_maps(viewer: Any, save: Any) -> None:
     """Show three elements in one picture."""
     make_maps(viewer)
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Compose maps")
@@ -99,11 +163,11 @@ def compose_maps(viewer: Any) -> None:
     for place, used in enumerate(widget.used):
         used.setChecked(place < 3)
     widget.run.click()
-    save_picture(viewer, FOLDER / "composite.png")
+    save()
     dock.destroyOnClose()
 
 
-def plot_maps(viewer: Any) -> None:
+def plot_maps(viewer: Any, save: Any) -> None:
     """Draw a loop around the pixels of most manganese."""
     make_maps(viewer)
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Scatter")
@@ -121,11 +185,11 @@ def plot_maps(viewer: Any) -> None:
     widget.matrix.click()
     finish(widget)
     viewer.reset_view()
-    save_picture(viewer, FOLDER / "scatter.png")
+    save()
     dock.destroyOnClose()
 
 
-def table_regions(viewer: Any) -> None:
+def table_regions(viewer: Any, save: Any) -> None:
     """Count elements in the true minerals."""
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Regions")
     widget.labels.choose(viewer.layers["True minerals"])
@@ -133,11 +197,23 @@ def table_regions(viewer: Any) -> None:
     widget.run.click()
     finish(widget)
     viewer.reset_view()
-    save_picture(viewer, FOLDER / "regions.png")
+    save()
     dock.destroyOnClose()
 
 
-def map_minerals(viewer: Any) -> None:
+def quantify(viewer: Any, save: Any) -> None:
+    """Weight percent of the true minerals."""
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Quantities")
+    widget.tick(("Si", "Al", "K", "Ca", "Mn", "Fe"))
+    widget.where.setCurrentText("Classes of labels")
+    widget.labels.choose(viewer.layers["True minerals"])
+    widget.run.click()
+    finish(widget)
+    save()
+    dock.destroyOnClose()
+
+
+def map_minerals(viewer: Any, save: Any) -> None:
     """Map minerals and table them."""
     for layer in viewer.layers:
         layer.visible = False
@@ -146,11 +222,11 @@ def map_minerals(viewer: Any) -> None:
     finish(widget)
     let_pass(1)
     viewer.reset_view()
-    save_picture(viewer, FOLDER / "minerals.png")
+    save()
     dock.destroyOnClose()
 
 
-def clean_up(viewer: Any) -> None:
+def clean_up(viewer: Any, save: Any) -> None:
     """Clean the same map up."""
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Clean up labels")
     widget.labels.choose(viewer.layers[-1])
@@ -159,11 +235,20 @@ def clean_up(viewer: Any) -> None:
     finish(widget)
     let_pass(1)
     viewer.reset_view()
-    save_picture(viewer, FOLDER / "clean_up.png")
+    save()
     dock.destroyOnClose()
 
 
-def ask_model(viewer: Any) -> None:
+def find_phases(viewer: Any, save: Any) -> None:
+    """Find phases without a library."""
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Phases")
+    widget.run.click()
+    finish(widget)
+    save()
+    dock.destroyOnClose()
+
+
+def ask_model(viewer: Any, save: Any) -> None:
     """Ask the mineral network about two regions and the whole map."""
     for layer in viewer.layers:
         layer.visible = False
@@ -182,13 +267,13 @@ def ask_model(viewer: Any) -> None:
     until(lambda: spectrum.plot.curves())
     let_pass(1)
     viewer.reset_view()
-    save_picture(viewer, FOLDER / "inference.png")
+    save()
     viewer.layers.remove(regions)
     spectrum.parent().destroyOnClose()
     dock.destroyOnClose()
 
 
-def train_model(viewer: Any) -> None:
+def train_model(viewer: Any, save: Any) -> None:
     """Train a network for a few epochs on the pixels of a mineral map."""
     from tempfile import TemporaryDirectory
 
@@ -210,11 +295,11 @@ def train_model(viewer: Any) -> None:
         finish(widget)
         widget.set_folder(Path("~/napari-xrf models/my minerals"))
         viewer.reset_view()
-        save_picture(viewer, FOLDER / "train.png")
+        save()
     dock.destroyOnClose()
 
 
-def synthesize(viewer: Any) -> None:
+def synthesize(viewer: Any, save: Any) -> None:
     """Preview a spectrum of three minerals and make their map."""
     viewer.layers.clear()
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Generate synthetic data")
@@ -227,7 +312,7 @@ def synthesize(viewer: Any) -> None:
     widget.run.click()
     finish(widget)
     viewer.reset_view()
-    save_picture(viewer, FOLDER / "synthesis.png")
+    save()
     dock.destroyOnClose()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.io.calibration import GIVE_AXIS, assumed_axis
 from napari_xrf.maps.calibrated_map import calibrate_map
 from napari_xrf.maps.preparation import parse_preparation, peak_residuals, prepare_map
 from simulated_maps import simulate_map
@@ -61,9 +62,26 @@ def test_a_recalibrated_axis_brings_peaks_to_their_lines():
     assert np.median([abs(each.above_ev) for each in residuals]) < 10
 
 
+def test_an_axis_that_is_told_replaces_one_that_was_assumed(cube):
+    _, notes = assumed_axis(cube.energy.size)
+    unsure = replace(cube, provenance=replace(cube.provenance, warnings=notes))
+    made = prepare_map(unsure, "energy:-0.05:0.02")
+    assert (made.energy.offset, made.energy.width, made.energy.size) == (-0.05, 0.02, cube.energy.size)
+    assert made.counts is cube.counts
+    assert not any(GIVE_AXIS in note for note in made.provenance.warnings)
+
+
 @pytest.mark.parametrize(
     ("steps", "told"),
-    [("dry", "no step"), ("bin-space", "takes 2"), ("bin-space:40", "fit"), ("crop-edges:12", "left")],
+    [
+        ("dry", "no step"),
+        ("bin-space", "takes 2"),
+        ("bin-space:40", "fit"),
+        ("crop-edges:12", "left"),
+        ("energy", "does not say which"),
+        ("energy:0:-1", "no energy axis"),
+        ("energy:0:nan", "no energy axis"),
+    ],
 )
 def test_what_cannot_be_done_is_told(cube, steps, told):
     with pytest.raises(InvalidInput, match=told):
@@ -71,5 +89,5 @@ def test_what_cannot_be_done_is_told(cube, steps, told):
 
 
 def test_steps_are_written_as_they_are_read():
-    text = "recalibrate,bin-space:2,crop-edges:1"
+    text = "energy:-0.05:0.0101,recalibrate,equal-intensity:/a/i0,bin-space:2,crop-edges:1"
     assert ",".join(map(str, parse_preparation(text))) == text

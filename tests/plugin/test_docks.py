@@ -13,10 +13,13 @@ from docks import finish
 from napari_xrf import io
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.io.calibration import assumed_axis
+from napari_xrf.plugin.docks.preparation import PreparationDock
 from napari_xrf.plugin.jobs.job import Job, running_on
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, cube_from, cube_layers
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
 from napari_xrf.plugin.layers.labels import label_layer
+from napari_xrf.plugin.layers.script import script_of
 from two_phase_maps import two_phase_cube, two_phase_labels
 
 pytestmark = pytest.mark.gui
@@ -530,11 +533,14 @@ def test_an_unknown_hdf5_layout_is_asked_about(make_napari_viewer, qtbot, tmp_pa
     done = []
 
     def answer():
-        dialog = next(
-            w for w in QApplication.topLevelWidgets() if isinstance(w, DatasetDialog) and w.isVisible()
-        )
+        shown = [w for w in QApplication.topLevelWidgets() if isinstance(w, DatasetDialog) and w.isVisible()]
+        if not shown:  # a busy machine takes its time
+            QTimer.singleShot(100, answer)
+            return
+        (dialog,) = shown
         assert "strange/place" in dialog.datasets.currentText()
         dialog.axes.setCurrentIndex(0)
+        dialog.energies.setText("0.1: 0.02")
         dialog.accept()
 
     def open_it():
@@ -547,6 +553,29 @@ def test_an_unknown_hdf5_layout_is_asked_about(make_napari_viewer, qtbot, tmp_pa
     qtbot.waitUntil(lambda: any(CUBE_KEY in layer.metadata for layer in viewer.layers), timeout=10_000)
     (layer,) = (layer for layer in viewer.layers if CUBE_KEY in layer.metadata)
     assert np.array_equal(np.asarray(layer.data), counts)
+    assert cube_from(layer).energy.energies[:2] == pytest.approx([0.1, 0.12])
+    made = {}
+    exec(script_of([layer]), made)
+    assert made["cube"].energy == cube_from(layer).energy
+
+
+def test_a_map_without_energies_is_offered_to_be_given_some(make_napari_viewer, qtbot, cube, tmp_path):
+    viewer = make_napari_viewer()
+    _, notes = assumed_axis(cube.energy.size)
+    unsure = replace(cube, provenance=replace(cube.provenance, warnings=notes))
+    viewer.add_layer(Layer.create(*cube_layers(unsure)[-1]))
+    widget = spectrum_dock(viewer, qtbot)
+    assert widget.offered.button.text() == "Preparation"
+    widget.offered.button.click()
+    prepare = next(each for each in viewer.window.dock_widgets.values() if isinstance(each, PreparationDock))
+    prepare.axis.setText("-0.1 : 0.02")
+    prepare.axis.editingFinished.emit()
+    assert prepare.order.text() == "energy:-0.1:0.02"
+    prepare.run.click()
+    finish(prepare, qtbot)
+    assert cube_from(viewer.layers.selection.active).energy.offset == -0.1
+    assert (prepare.axis.text(), prepare.order.text()) == ("", "")  # once is enough
+    qtbot.waitUntil(lambda: widget._summary is not None and not widget.offered.isVisible())
 
 
 def test_a_job_is_over_when_its_result_is_there(viewer, qtbot, monkeypatch):
@@ -706,3 +735,17 @@ def test_counts_per_second_are_those_of_live_time(make_napari_viewer, qtbot, cub
     viewer.add_layer(Layer.create(*cube_layers(cube)[-1]))
     qtbot.waitUntil(lambda: bool(widget.plot.curves()), timeout=20_000)
     assert widget.unit.currentText() == "counts per pixel"  # this one holds no times
+
+
+def test_marks_are_darker_on_a_light_background(viewer, qtbot):
+    widget = spectrum_dock(viewer, qtbot)
+    widget.set_elements("Fe, Ca, K, Si")  # the fourth is yellow
+
+    def lightness():
+        return [stem.opts["pen"].color().lightness() for stem, _ in widget.plot.markers._stems]
+
+    dark = lightness()
+    widget.plot.set_colors("#ffffff", "#000000")
+    assert all(light < before for light, before in zip(lightness(), dark, strict=True))
+    widget.plot.set_colors("#262930", "#ffffff")
+    assert lightness() == dark

@@ -347,12 +347,16 @@ def test_a_prepared_map_remembers_its_steps(make_napari_viewer, qtbot, cube, tmp
     widget.sizes["crop-edges"].setValue(1)
     widget.sizes["bin-space"].setValue(2)
     assert widget.order.text() == "crop-edges:1,bin-space:2"
+    viewer.dims.margin_left = viewer.dims.margin_right = (1.0, 0.0, 0.0)  # as opening a map sets it
+    viewer.dims.set_point(0, 6.4)
     widget.run.click()
     finish(widget, qtbot)
     made = viewer.layers.selection.active
     assert made.data.shape == (512, 11, 14)
     assert made.metadata["xrf_preparation"] == "crop-edges:1,bin-space:2"
     assert widget.maps.layer() is made
+    seen = made.data[cube_from(made).energy.window(5.4, 7.4)].sum(axis=0)
+    assert made.contrast_limits[1] > np.percentile(seen, 99)
     values = {}
     exec(script_of([made]), values)
     assert np.array_equal(np.moveaxis(values["cube_2"].counts, 2, 0), made.data)

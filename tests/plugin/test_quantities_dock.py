@@ -6,6 +6,7 @@ from napari.layers import Layer
 
 from docks import finish
 from napari_xrf import io
+from napari_xrf.cli import main
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.physics.excitation import excitation_of
@@ -14,6 +15,7 @@ from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.plugin.docks.quantities import QuantitiesDock
 from napari_xrf.plugin.layers.cubes import cube_layers
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
+from napari_xrf.plugin.layers.script import recipe_of, script_of
 from two_phase_maps import two_phase_cube
 
 
@@ -82,6 +84,43 @@ def test_standards_make_an_instrument(widget, qtbot, cube, tmp_path):
     widget.run.click()
     finish(widget, qtbot)
     assert widget.table.rowCount() >= 5
+
+
+def test_what_was_quantified_is_a_script_and_a_recipe(make_napari_viewer, qtbot, cube, tmp_path):
+    io.write(tmp_path / "two.h5", cube)
+    top = SpectralCube(cube.counts[:1], cube.energy, "top", excitation=cube.excitation)
+    io.write(tmp_path / "standard.h5", top)
+    (tmp_path / "truth.csv").write_text("element,weight_percent\nCa,34.5\nSi,24.18\nO,41.32\n")
+    viewer = make_napari_viewer()
+    (layer,) = viewer.open(tmp_path / "two.h5", plugin="napari-xrf")
+    dock = QuantitiesDock(viewer)
+    qtbot.addWidget(dock)
+    dock.tick(["Si", "S", "Ca", "Fe"])
+    dock.use_standards([(tmp_path / "standard.h5", tmp_path / "truth.csv")])
+    dock.pixels.setChecked(True)
+    dock.run.click()
+    finish(dock, qtbot)
+    calcium = next(each for each in viewer.layers if each.metadata.get(FAMILY_KEY) == "Ca")
+    values = {}
+    exec(script_of([layer, calcium]), values)
+    assert str(values["quantities"].rows) == str(dock.report.rows)  # some are not known
+    assert np.array_equal(values["maps"].counts[values["maps"].families.index("Ca")], calcium.data)
+    (tmp_path / "recipe.toml").write_text(recipe_of([layer]))
+    words = ["batch", "quantify", str(tmp_path / "two.h5"), "-o", str(tmp_path / "out")]
+    assert main([*words, "--recipe", str(tmp_path / "recipe.toml")]) == 0
+    dock.report.write(tmp_path)
+    (made,) = (tmp_path / "out").glob("*/quantities.csv")
+    assert made.read_bytes() == (tmp_path / "quantities.csv").read_bytes()
+
+    dock.pixels.setChecked(False)
+    dock.use_standards(())
+    dock.where.setCurrentText("Drawn regions")
+    viewer.add_shapes([[-0.4, -0.4], [-0.4, 2.4], [0.4, 2.4], [0.4, -0.4]], name="upper")
+    dock.run.click()
+    finish(dock, qtbot)
+    exec(script_of([layer]), values)  # the table that is shown, and no other
+    assert str(values["quantities"].rows) == str(dock.report.rows)
+    assert recipe_of([layer]) == ""  # another map has other regions
 
 
 def test_a_job_can_be_cancelled(widget, qtbot):

@@ -17,6 +17,7 @@ from napari_xrf.core.named_files import content_of, is_file
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io import pymca_config
 from napari_xrf.io.atomic_write import made_folder
+from napari_xrf.io.calibration import parse_axis
 
 if TYPE_CHECKING:
     from napari_xrf.maps.calibrated_map import CalibratedMap
@@ -167,16 +168,13 @@ def _energy(text: str) -> list[float]:
             config = pymca_config.read_pymca_config(text)
             return [config.offset_kev, config.width_kev]
         if not is_file(text):
-            offset, width = (float(part) for part in text.split(":"))
-            if not width > 0:
-                raise ValueError
-            return [offset, width]
+            return list(parse_axis(text))
         lines = content_of(text).decode().replace(",", " ").splitlines()
         words = [line.split() for line in lines if line.strip()]
         return [float(each[0]) for each in words if each[0][0] in "+-.0123456789"]
     except FileError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    except ValueError:
+    except (ValueError, InvalidInput):
         raise argparse.ArgumentTypeError(
             f"{text!r} is no energy axis; write OFFSET:WIDTH in keV, as 0:0.01, or a file of energies"
         ) from None

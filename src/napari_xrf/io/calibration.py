@@ -20,6 +20,7 @@ _NUMBERED = 1e-6  # channel numbers differ by 1 to within this
 _DIGITS = 15  # a step computed from rounded energies is taken to this many digits
 
 Calibration = tuple[EnergyAxis, tuple[str, ...]]
+GIVE_AXIS = "give the energy axis (energy=(offset, width), --energy OFFSET:WIDTH, keV)"
 _ASSUMED = "No energy calibration in "
 TURNED = "The file's energies fall from channel to channel: the channels were turned round."
 
@@ -28,8 +29,7 @@ def assumed_axis(size: int, what: str = "the file", reason: str = "") -> Calibra
     """Return the usual axis of 0.01 keV per channel from 0, with the warning that it is assumed."""
     note = (
         f"{_ASSUMED}{what}{f' that makes sense ({reason})' if reason else ''}: {USUAL_WIDTH} "
-        "keV per channel from 0 keV is assumed; check it against known peaks, or give the energy axis "
-        "(energy=(offset, width), --energy OFFSET:WIDTH, keV)."
+        f"keV per channel from 0 keV is assumed; check it against known peaks, or {GIVE_AXIS}."
     )
     return EnergyAxis(0.0, USUAL_WIDTH, size), (note,)
 
@@ -53,6 +53,17 @@ def of_detectors(found: Sequence[Calibration], names: Sequence[str]) -> list[Cal
             note = f"Detector {names[at]} has no energy calibration that makes sense: {taken}'s is used."
             settled[at] = EnergyAxis(first.offset, first.width, axis.size), (note,)
     return settled
+
+
+def parse_axis(text: str) -> tuple[float, float]:
+    """Return (offset, width) in keV of ``"OFFSET:WIDTH"``; raise InvalidInput where it is none."""
+    try:
+        offset, width = (float(part) for part in text.split(":"))
+        if not width > 0 or not np.isfinite([offset, width]).all():
+            raise ValueError
+    except ValueError:
+        raise InvalidInput(f"{text!r} is no energy axis", "Write OFFSET:WIDTH in keV, as 0:0.01") from None
+    return offset, width
 
 
 def axis_from_energies(

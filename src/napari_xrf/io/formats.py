@@ -24,7 +24,7 @@ from napari_xrf.core.named_files import is_folder
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.io.calibration import axis_from_energies
+from napari_xrf.io.calibration import GIVE_AXIS, axis_from_energies
 
 if TYPE_CHECKING:
     from napari_xrf.io.hdf5.datasets import DatasetChoice
@@ -182,7 +182,7 @@ def read(
         cube = _told_of_empty_rows(cube)
         if file != Path(path):
             cube = _noted(cube, f"{Path(path).name} holds the text of a link: {file} is read.")
-    return cube if energy is None else _recalibrated(cube, energy)
+    return cube if energy is None else with_energy(cube, energy)
 
 
 def recognizes(path: str | Path) -> bool:
@@ -354,7 +354,7 @@ def _of_folder(
             folder, read, memory_budget=budget, progress=progress
         )
     cube = _told_of_empty_rows(cube)
-    return cube if energy is None else _recalibrated(cube, energy)
+    return cube if energy is None else with_energy(cube, energy)
 
 
 def _followed(file: Path) -> Path:
@@ -424,7 +424,11 @@ def _noted(cube: SpectralCube, note: str) -> SpectralCube:
     return replace(cube, provenance=replace(cube.provenance, warnings=warnings))
 
 
-def _recalibrated(cube: SpectralCube, energy: EnergyAxis | Sequence[float] | NDArray[Any]) -> SpectralCube:
+def with_energy(cube: SpectralCube, energy: EnergyAxis | Sequence[float] | NDArray[Any]) -> SpectralCube:
+    """Return a map on the energy axis that its user tells, as :func:`read` takes it.
+
+    Raises InvalidInput when the axis does not fit the map's channels.
+    """
     size = cube.shape[2]
     notes: tuple[str, ...] = ()
     if isinstance(energy, EnergyAxis):
@@ -435,6 +439,7 @@ def _recalibrated(cube: SpectralCube, energy: EnergyAxis | Sequence[float] | NDA
         axis, notes = axis_from_energies(energy, "keV", size)
     if axis.size != size:
         raise InvalidInput(f"an energy axis of {axis.size} channels does not fit {size} channels of counts")
-    kept = tuple(text for text in cube.provenance.warnings if "energy calibration" not in text)
+    old = ("energy calibration", GIVE_AXIS)
+    kept = tuple(text for text in cube.provenance.warnings if not any(word in text for word in old))
     note = f"The energy axis was given by the user: {axis.offset:g} + {axis.width:g}·channel keV."
     return replace(cube, energy=axis, provenance=replace(cube.provenance, warnings=(*kept, *notes, note)))

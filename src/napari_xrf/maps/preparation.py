@@ -13,12 +13,15 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import AuxiliaryImage, SpectralCube
+from napari_xrf.io.calibration import parse_axis
+from napari_xrf.io.formats import with_energy
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, cube_of
 from napari_xrf.maps.spectra.peaks import find_peaks
 
 SIZED = ("bin-space", "bin-energy", "crop-edges")
 PLAIN = ("recalibrate", "empty-dead", "equal-times")
-NAMED = ("equal-intensity",)
+NAMED = ("energy", "equal-intensity")
+_EXAMPLES = {"energy": "energy:0:0.01", "equal-intensity": "equal-intensity:/entry/i0"}
 LARGEST = 64
 _DEAD_PART, _DEAD_SIGMAS = 0.05, 6.0  # of the median counts of its neighbours; and beyond their scatter
 
@@ -30,7 +33,8 @@ class PreparationStep:
     Attributes
     ----------
     kind
-        ``"recalibrate"``: the axis that the map's own peaks tell. ``"bin-space"``: squares of pixels become
+        ``"energy"``: the axis that its user tells. ``"recalibrate"``: the axis that the map's own peaks tell.
+        ``"bin-space"``: squares of pixels become
         one; what is left at the lower and right edge goes. ``"bin-energy"``: channels become one.
         ``"crop-edges"``: so many pixels go on all sides. ``"empty-dead"``: pixels that count next to nothing
         beside their neighbours lose what they have, so that they are not measured. ``"equal-times"``: counts
@@ -39,7 +43,8 @@ class PreparationStep:
     size
         Pixels or channels, for the kinds in :data:`SIZED`.
     name
-        What :func:`napari_xrf.io.list_monitors` calls the intensity, for the kinds in :data:`NAMED`.
+        For the kinds in :data:`NAMED`: what :func:`napari_xrf.io.list_monitors` calls the intensity, or the
+        energy axis, ``"OFFSET:WIDTH"`` in keV.
 
     Raises
     ------
@@ -58,7 +63,9 @@ class PreparationStep:
                 f"there is no step {self.kind!r} of preparation", f"There are {', '.join(known)}"
             )
         if self.kind in NAMED and not self.name:
-            raise InvalidInput(f"{self.kind} needs a name of the file", f"Write {self.kind}:/entry/i0")
+            raise InvalidInput(f"{self.kind} does not say which", f"Write {_EXAMPLES[self.kind]}")
+        if self.kind == "energy":
+            parse_axis(self.name)
         least = 1 if self.kind == "crop-edges" else 2
         if self.kind in SIZED and not least <= self.size <= LARGEST:
             raise InvalidInput(f"{self.kind} takes {least} to {LARGEST}, not {self.size}")
@@ -81,7 +88,7 @@ def parse_preparation(text: str) -> tuple[PreparationStep, ...]:
     """Return steps, ``"recalibrate,bin-space:2"``; raise InvalidInput where they cannot be read."""
     steps = []
     for word in filter(None, (part.strip() for part in text.split(","))):
-        found = re.fullmatch(r"([a-z-]+)(?::(?:(\d+)|(/.+)))?", word)
+        found = re.fullmatch(r"([a-z-]+)(?::(?:(\d+)|(/.+|[^/]*:.*)))?", word)
         if found is None:
             raise InvalidInput(f"{word!r} is no step of preparation", "Write bin-space:2")
         steps.append(PreparationStep(found[1], int(found[2] or 0), found[3] or ""))
@@ -111,7 +118,9 @@ def prepare_map(
             cube = {"bin-space": _bin_space, "bin-energy": _bin_energy, "crop-edges": _crop}[step.kind](
                 cube, step.size
             )
-        elif step.kind in NAMED:
+        elif step.kind == "energy":
+            cube = with_energy(cube, parse_axis(step.name))
+        elif step.kind == "equal-intensity":
             cube = _equal_intensity(cube, step.name)
         else:
             cube = _empty_dead(cube) if step.kind == "empty-dead" else _equal_times(cube)

@@ -71,6 +71,7 @@ def read_layers(
     *,
     dataset: str | None = None,
     energy_axis: int | None = None,
+    energy: tuple[float, float] | None = None,
     loaded: bool = False,
     progress: Progress = ignore_progress,
 ) -> list[LayerData]:
@@ -90,6 +91,8 @@ def read_layers(
     if dataset is None and io.is_element_map_file(path):
         return made_by(element_map_layers(io.read_element_maps(path)), "maps", _reading(path))
     options: dict[str, Any] = {} if dataset is None else {"dataset": dataset, "energy_axis": energy_axis}
+    if energy is not None:
+        options["energy"] = energy
     cube = io.read(path, **options)
     if cube.provenance.warnings:  # as one notification; the Spectrum dock says all
         first, *others = cube.provenance.warnings
@@ -129,8 +132,7 @@ def _asked(path: Path) -> dict[str, Any]:
         return {}
     from napari_xrf.plugin.forms.dialogs import choose_dataset
 
-    dataset, energy_axis = choose_dataset(path, io.list_datasets(path))
-    return {"dataset": dataset, "energy_axis": energy_axis}
+    return choose_dataset(path, io.list_datasets(path))
 
 
 def _with_truth(layers: list[LayerData], path: Path, cube: SpectralCube) -> list[LayerData]:

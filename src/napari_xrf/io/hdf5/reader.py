@@ -16,7 +16,7 @@ from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.io import calibration
-from napari_xrf.io.calibration import Calibration
+from napari_xrf.io.calibration import GIVE_AXIS, Calibration
 from napari_xrf.io.detector_sum import DetectorSum, differences
 from napari_xrf.io.hdf5 import bliss as hdf5_bliss
 from napari_xrf.io.hdf5 import datasets as hdf5_datasets
@@ -452,7 +452,7 @@ def _above_beam(total: NDArray[np.uint64], axis: EnergyAxis, excitation: Excitat
         return ()
     return (
         f"{share:.0%} of the counts lie above the beam's {excitation.energy_kev:.4g} keV: the energy axis is "
-        "probably wrong; check it against known peaks, or give the energy axis (--energy OFFSET:WIDTH).",
+        f"probably wrong; check it against known peaks, or {GIVE_AXIS}.",
     )
 
 

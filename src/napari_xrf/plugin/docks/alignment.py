@@ -27,6 +27,7 @@ _ALIGNED_KEY = "xrf_aligned"  # the map, the matrix, and the points on picture a
 _COLOR = "#56b4e9"
 _THROUGH = 0.6  # opacity of a picture that lies on a map
 _PART = 0.02  # of the layer's larger side: a point's size
+_DIGITS = 6  # of a distance: below it stands only what computing rounds
 
 
 class AlignmentDock(Dock):
@@ -238,11 +239,12 @@ def _place(points: NDArray[np.float64], at: int) -> str:
 
 
 def _far(distance: float) -> str:
-    return number_text(distance if np.isfinite(distance) else None, ".3g")
+    return number_text(round(distance, _DIGITS) if np.isfinite(distance) else None, ".3g")
 
 
 def _told(found: Alignment, target: Any) -> str:
     known = found.missed[np.isfinite(found.missed)]
     if known.size == 0:
         return "so few points fit in any case: mark a fourth pair to see how well"
-    return f"a point that is left out is missed by {np.sqrt(np.mean(known**2)):.3g} {target.units[-1]:~P}"
+    missed = round(float(np.sqrt(np.mean(known**2))), _DIGITS)
+    return f"a point that is left out is missed by {missed:.3g} {target.units[-1]:~P}"

@@ -28,8 +28,9 @@ from napari_xrf.plugin.forms.tables import RankedTable
 from napari_xrf.plugin.jobs.job import Job, running_on
 from napari_xrf.plugin.jobs.model_answers import RegionAnswer, Request, answer_region, predict_map
 from napari_xrf.plugin.layers.calibration import calibrate_layer, kept_map, on_calibrated
+from napari_xrf.plugin.layers.cubes import CUBE_KEY
 from napari_xrf.plugin.layers.layer_data import add_layers
-from napari_xrf.plugin.layers.loading import load_in_background
+from napari_xrf.plugin.layers.loading import follow_contrast, load_in_background
 from napari_xrf.plugin.layers.predictions import prediction_layers
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.layers.regions import single_names
@@ -59,7 +60,7 @@ class InferenceDock(Dock):
         self.maps = MapChoice(self)
         self.models = ModelChoice(self)
         self.form = InferenceForm()
-        self.region = expanding(QComboBox(), len(WHOLE))
+        self.region = expanding(QComboBox(), 8)
         self.region.setToolTip("Whose spectrum the model reads; a region is answered while you draw it")
         self.region.addItem(WHOLE)
         self.new_regions = self.maps.region_button("Draw regions; each is answered at once")
@@ -72,11 +73,10 @@ class InferenceDock(Dock):
             row(form_label("Map"), self.maps),
             row(form_label("Model"), self.models),
             self.form,
-            row(form_label("Region"), self.region),
-            row(self.ask, self.new_regions, None),
+            row(form_label("Region"), self.region, self.ask),
             self.status,
             (self.table, 1),
-            foot=row(self.run, self.save, None),
+            foot=row(self.new_regions, self.run, self.save, None),
         )
         self.setMinimumWidth(420)
         self.regions = RegionSpectra(self)
@@ -215,6 +215,7 @@ class InferenceDock(Dock):
         )
         self.status.setText("\n".join(filter(None, (told, *answer.notes, self._doubt()))))
         self.table.show_answer(answer.ranked)
+        self.see(self.table)
         self._show_lines(self.table.name())
 
     def _fail_answer(self, error: Exception) -> None:
@@ -262,7 +263,9 @@ class InferenceDock(Dock):
         if request.refined:  # as the front door does
             call = f"nx.predict({self.models.model()!r}, {{0}}, outputs={request.outputs!r})"
             layers = made_by(layers, "prediction", call, layer)
-        add_layers(self.viewer, layers, over=layer)
+        for added in add_layers(self.viewer, layers, over=layer):
+            if CUBE_KEY in added.metadata:
+                follow_contrast(self.viewer, added)
         self.maps.choose(layer)  # a denoised map is a map too
         self._set_enabled()
         self.tell("\n".join((f"{len(layers)} layers of {prediction.description.name}", *notes)))

@@ -26,6 +26,7 @@ from napari_xrf.plugin.forms.parts import button, menu_button, row, tick_box
 from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.layers.cubes import CHANGED_KEY, cube_from, cube_layer
 from napari_xrf.plugin.layers.layer_data import add_layers
+from napari_xrf.plugin.layers.loading import follow_contrast
 from napari_xrf.plugin.layers.script import made_by, step_of
 from napari_xrf.plugin.notices import errors_told
 
@@ -57,6 +58,9 @@ class PreparationDock(Dock):
                                      "what the map's file holds for each of them, as I0")  # fmt: skip
         self.intensity.menu().aboutToShow.connect(self._list_intensities)
         self._intensity = ""
+        self.axis = QLineEdit()
+        self.axis.setPlaceholderText("as the file says")
+        self.axis.editingFinished.connect(self._write)
         self.order = QLineEdit()
         self.order.setToolTip("The steps in their order; change it, or write your own")
         self.check = button(
@@ -69,6 +73,7 @@ class PreparationDock(Dock):
             fields.addRow(text, self.sizes[name])
         self.lay_out(
             row(QLabel("Map"), self.maps),
+            row(QLabel("Energy axis, first channel:width, keV"), self.axis),
             *self.ticks.values(),
             row(QLabel("To equal intensity (I0)"), self.intensity, None),
             fields,
@@ -84,7 +89,11 @@ class PreparationDock(Dock):
         return parse_preparation(self.order.text())
 
     def _write(self) -> None:
-        steps = [PreparationStep(name) for name, box in self.ticks.items() if box.isChecked()]
+        steps = []
+        if self.axis.text().strip():
+            with errors_told():
+                steps = [PreparationStep("energy", name=self.axis.text().replace(" ", ""))]
+        steps += [PreparationStep(name) for name, box in self.ticks.items() if box.isChecked()]
         steps += [PreparationStep("equal-intensity", name=self._intensity)] if self._intensity else []
         sizes = {name: box for name, box in self.sizes.items() if box.value() > box.minimum()}
         steps += [PreparationStep(name, box.value()) for name, box in sizes.items()]
@@ -92,7 +101,8 @@ class PreparationDock(Dock):
 
     def _choose(self) -> None:
         self.table.show_rows(())
-        if self._intensity:  # of another file
+        if self._intensity or self.axis.text():  # of another file
+            self.axis.clear()
             self._take_intensity("")
         self._set_enabled()
 
@@ -119,6 +129,9 @@ class PreparationDock(Dock):
         idle = self.job_bar.job is None and cube is not None
         self.run.setEnabled(idle)
         self.check.setEnabled(idle)
+        if cube is not None:
+            own = f"{cube.energy.offset:.6g}:{cube.energy.width:.6g}"
+            self.axis.setToolTip(f"The axis to use in place of the map's own, which is {own}")
         self.ticks["equal-times"].setEnabled(cube is not None and cube.live_time is not None)
 
     def _prepare(self) -> None:
@@ -146,6 +159,7 @@ class PreparationDock(Dock):
         (made,) = made_by([(data, keywords, kind)], "cube", f"nx.prepare({{0}}, {text!r})", layer)
         (added,) = add_layers(self.viewer, [made], over=layer)
         self.viewer.layers.selection.active = added
+        follow_contrast(self.viewer, added)
         rows, columns, channels = cube.shape
         steps = added.metadata[STEPS_KEY]
         told = f"{added.name}: {rows} × {columns} pixels, {channels} channels; done: {steps}"

@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QLineEdit
 
-from napari_xrf import io
 from napari_xrf.core.label_map import NOT_MEASURED
 from napari_xrf.core.progress import Progress
-from napari_xrf.maps.calibrated_map import Measured, calibrate_map, cube_of
-from napari_xrf.maps.quantification.composition import OXYGEN, Recipe, formulas_of
-from napari_xrf.maps.quantification.report import QuantityReport, report_quantities
-from napari_xrf.maps.quantification.standards import Standard, calibrate_instrument, read_truth_table
+from napari_xrf.maps.calibrated_map import Measured
+from napari_xrf.maps.quantification.composition import OXYGEN, formulas_of
+from napari_xrf.maps.quantification.named import calibrated_by_files, quantify_by_names
+from napari_xrf.maps.quantification.report import QuantityReport
+from napari_xrf.maps.quantification.standards import read_truth_table
 from napari_xrf.maps.quantification.table import is_unknown
-from napari_xrf.physics.excitation import described
 from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.physics.instrument_file import write_instrument
 from napari_xrf.plugin.docks.dock import Dock
@@ -34,6 +33,7 @@ from napari_xrf.plugin.layers.cubes import FOUND_KEY
 from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
+from napari_xrf.plugin.layers.script import Step, keep_result, remembering, step_from, step_of, written
 from napari_xrf.plugin.notices import errors_told
 from napari_xrf.reference.oxides import parse_valences
 
@@ -48,6 +48,10 @@ _OXYGEN = {
     "none": "none",
 }
 Masks = Mapping[str, NDArray[np.bool_]]
+_NEEDS = (
+    "from napari_xrf.maps.quantification.named import quantify_by_names",
+    "from napari_xrf.io.own.region_files import shape_mask",
+)
 _HEADS = ("Region", "", "wt %", "± 1 sd", "limit", "oxide %")
 
 
@@ -158,39 +162,72 @@ class QuantitiesDock(Dock):
         self.save_instrument.setEnabled(idle and bool(self._standards) and chosen)
 
     def _where(self, shape: tuple[int, int]) -> tuple[dict[str, NDArray[np.bool_]] | None, dict[str, str]]:
-        """Return the masks of the regions by name, and the formulas of classes."""
+        """Return the masks of the regions by name, and how a script writes each; None: the whole map."""
         if self.where.currentText() == REGIONS:
-            return {one.name: one.mask for one in self.shapes.masks(self.maps.layer(), shape)}, {}
+            drawn = self.shapes.masks(self.maps.layer(), shape)
+            written_as = "shape_mask({}, {!r}, {{0}}.map_shape)".format
+            texts = {one.name: written_as(one.outline.tolist(), one.kind) for one in drawn}
+            return {one.name: one.mask for one in drawn}, texts
         labels = self.labels.label_map() if self.where.currentText() == CLASSES else None
         if labels is None:
             return None, {}
         present = [entry for entry in labels.classes if entry.label != NOT_MEASURED]
         masks = {entry.name: labels.labels == entry.label for entry in present}
-        formulas = formulas_of(labels) if self.oxygen.currentData() == "auto" else {}
-        return {name: mask for name, mask in masks.items() if mask.any()}, formulas
+        masks = {name: mask for name, mask in masks.items() if mask.any()}
+        texts = {entry.name: f"{{1}}.labels == {entry.label}" for entry in present if entry.name in masks}
+        return masks, texts
+
+    def _formulas(self) -> dict[str, str]:
+        """Return the formulas of classes, which tell their oxygen where nobody else does."""
+        labels = self.labels.label_map() if self.where.currentText() == CLASSES else None
+        wanted = labels is not None and self.oxygen.currentData() == "auto"
+        return formulas_of(labels) if labels is not None and wanted else {}
 
     def _quantify(self) -> None:
         cube = self.maps.cube()
         if cube is None:
             return
         with errors_told():
-            recipe = Recipe(self.oxygen.currentData(), parse_valences(self.valences.text()))
-            regions, formulas = self._where(cube.map_shape)
+            parse_valences(self.valences.text())  # told before anything starts
+            regions, texts = self._where(cube.map_shape)
             if regions is not None and not regions:
                 self.warn("No region lies on the map: draw one, or quantify the whole map")
                 return
+            elements = list(self.list.ticked()) or None
+            options: dict[str, Any] = {
+                "oxygen": self.oxygen.currentData(),
+                "valences": self.valences.text(),
+                "instrument": self._instrument(),
+                "standards": [(str(spectrum), str(truth)) for spectrum, truth in self._standards],
+                "formulas": self._formulas(),
+                "pixels": self.pixels.isChecked(),
+            }
+            step = self._written(elements, None if regions is None else texts, options)
             self.maps.run(
                 "Quantifying",
-                quantify_with,
-                list(self.list.ticked()) or None,
-                instrument=self._instrument(),
-                standards=tuple(self._standards),
-                recipe=recipe,
+                quantify_by_names,
+                elements,
                 regions=regions,
-                formulas=formulas,
-                pixels=self.pixels.isChecked(),
-                on_done=partial(self._show, self.maps.layer(), regions or {}),
+                on_done=partial(self._show, self.maps.layer(), regions or {}, step),
+                **options,
             )
+
+    def _written(
+        self, elements: list[str] | None, texts: Mapping[str, str] | None, options: Mapping[str, Any]
+    ) -> Step | None:
+        """Return the step that quantifies this, None where the map or the labels are of no file."""
+        sources = [step_of(self.maps.layer())]
+        told = "".join(f", {name}={written(value)}" for name, value in options.items() if value)
+        recipe: dict[str, dict[str, Any]] = {}
+        if texts is None:
+            recipe = {"quantify": _as_recipe(elements, options)}
+        else:
+            inside = ", ".join(f"{written(name)}: {text}" for name, text in texts.items())
+            told += f", regions={{{{{inside}}}}}"
+            if self.where.currentText() == CLASSES:
+                sources.append(step_of(self.labels.layer()))
+        call = f"quantify_by_names({{0}}, {elements}{told})"
+        return step_from("quantities", call, *sources, recipe=recipe, needs=_NEEDS)
 
     def _instrument(self) -> str:
         return "" if self.instrument.text() == AS_FILE else self.instrument.text()
@@ -204,11 +241,14 @@ class QuantitiesDock(Dock):
             rows.append((line["region"], line["element"], *weight, limit, oxide))
         self.table.show_rows(rows)
 
-    def _show(self, layer: Any, regions: Masks, report: QuantityReport) -> None:
+    def _show(self, layer: Any, regions: Masks, step: Step | None, report: QuantityReport) -> None:
         keep_quantities(layer, report, regions)
+        keep_result(layer, step)
         self._show_table()
         if report.maps is not None:
-            add_layers(self.viewer, element_map_layers(report.maps), over=layer)
+            maps = step_from("maps", "{0}.maps", step)
+            made = [remembering(each, maps) for each in element_map_layers(report.maps)]
+            add_layers(self.viewer, made, over=layer)
         self._set_enabled()
         self.see(self.table)
         told: dict[str, list[str]] = {}  # note → whom it is said of
@@ -251,30 +291,12 @@ class QuantitiesDock(Dock):
         """Write what the standards tell of the chosen map's instrument, as the dock's job."""
         self.maps.run(
             "Calibrating the instrument",
-            save_instrument_of,
+            _save_instrument,
             path,
-            instrument=self._instrument(),
-            standards=tuple(self._standards),
+            self._instrument(),
+            tuple(self._standards),
             on_done=lambda _: self.tell(f"{path.name} is written"),
         )
-
-
-def quantify_with(
-    measured: Measured,
-    elements: Sequence[str] | None,
-    *,
-    instrument: str,
-    standards: Sequence[tuple[Path, Path]],
-    recipe: Recipe,
-    progress: Progress,
-    **options: Any,
-) -> QuantityReport:
-    """Quantify a map with a named instrument and standards; ``options`` of ``report_quantities``."""
-    known = calibrate_map(_by(measured, instrument), progress=progress)
-    if standards:
-        made, _ = calibrate_instrument(known.instrument, _read(standards, instrument), progress=progress)
-        recipe = replace(recipe, instrument=made)
-    return report_quantities(known, elements, recipe=recipe, progress=progress, **options)
 
 
 def keep_quantities(layer: Any, report: QuantityReport, regions: Masks) -> None:
@@ -302,35 +324,28 @@ def weights_of(layer: Any, regions: Masks) -> dict[tuple[str, str], str]:
     }
 
 
-def save_instrument_of(
-    measured: Measured,
-    path: Path,
-    *,
-    instrument: str,
-    standards: Sequence[tuple[Path, Path]],
-    progress: Progress,
-) -> None:
-    """Write the instrument of a map with what standards tell of it."""
-    known = calibrate_map(_by(measured, instrument), progress=progress)
-    made, _ = calibrate_instrument(known.instrument, _read(standards, instrument), progress=progress)
-    write_instrument(path, replace(made, name=path.stem))
-
-
 def _write(report: QuantityReport, folder: Path, *, progress: Progress) -> list[Path]:
     return report.write(folder)
 
 
-def _by(measured: Measured, instrument: str) -> Measured:
-    if not instrument:
-        return measured
-    return described(cube_of(measured), instrument)
+def _save_instrument(
+    measured: Measured, path: Path, instrument: str, standards: Any, *, progress: Progress
+) -> None:
+    made = calibrated_by_files(measured, instrument, standards, progress=progress)
+    write_instrument(path, replace(made, name=path.stem))
 
 
-def _read(standards: Sequence[tuple[Path, Path]], instrument: str) -> list[Standard]:
-    return [
-        Standard(_by(io.read(spectrum), instrument), read_truth_table(truth, spectrum))
-        for spectrum, truth in standards
-    ]
+def _as_recipe(elements: list[str] | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was asked of a whole map as options of ``napari-xrf quantify``."""
+    told = {
+        "elements": elements,
+        "oxygen": options["oxygen"],
+        "valence": options["valences"],
+        "instrument": options["instrument"],
+        "standard": [f"{spectrum}={truth}" for spectrum, truth in options["standards"]],
+        "pixels": options["pixels"],
+    }
+    return {name: value for name, value in told.items() if value}
 
 
 def _check_instrument(text: str) -> None:

@@ -19,6 +19,7 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import EmissionLine, parse_elements
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.io.calibration import GIVE_AXIS
 from napari_xrf.plugin import window
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
@@ -281,6 +282,7 @@ class SpectrumDock(Dock):
         self.show_fit.setChecked(False)
         self.plot.set_artefacts(())
         self.job_bar.cancel()
+        self.offer("")
         self.plot.readout.setText(" ")
         for widget in (self.find, self.window, self.save, self.show_fit):
             widget.setEnabled(cube is not None)
@@ -328,7 +330,10 @@ class SpectrumDock(Dock):
     def _take_summary(self, summary: CubeSpectra) -> None:
         if self.maps.cube() is summary.cube:
             self._summary = summary
-            self._say("\n".join(summary.cube.provenance.warnings))
+            warnings = summary.cube.provenance.warnings
+            self._say("\n".join(warnings))
+            if any(GIVE_AXIS in warning for warning in warnings):
+                self.offer_dock("The file does not tell its energies for sure.", "Preparation")
             self.refresh()
             self.plot.show_main()
             self._follow_slider()

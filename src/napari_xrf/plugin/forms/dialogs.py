@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import (
     QApplication,
@@ -15,11 +15,13 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QLabel,
     QLayout,
+    QLineEdit,
     QPushButton,
     QWidget,
 )
 
 from napari_xrf.core.errors import Cancelled
+from napari_xrf.io.calibration import parse_axis
 from napari_xrf.plugin.forms.parts import column
 
 if TYPE_CHECKING:
@@ -39,10 +41,10 @@ _PERIODS = (
 )
 
 
-def choose_dataset(path: Path, choices: Sequence[DatasetChoice]) -> tuple[str, int]:
-    """Ask for the data set of an HDF5 file of unknown layout, and for its energy axis.
+def choose_dataset(path: Path, choices: Sequence[DatasetChoice]) -> dict[str, Any]:
+    """Ask for the data set of an HDF5 file of unknown layout, and for its energies, as options of ``read``.
 
-    Raises Cancelled when the user closes the dialog.
+    Raises Cancelled when the user closes the dialog. Raises InvalidInput where the energies are none.
     """
     dialog = DatasetDialog(path, choices, QApplication.activeWindow())
     if not dialog.exec():
@@ -79,13 +81,22 @@ class DatasetDialog(_Dialog):
         form = QFormLayout()
         form.addRow("Data set", self.datasets)
         form.addRow("Energy axis", self.axes)
+        self.energies = QLineEdit()
+        self.energies.setPlaceholderText("first channel:width, 0:0.01; empty: as the file says")
+        form.addRow("Energies, keV", self.energies)
         told = QLabel(f"{path.name} has a layout that napari-xrf does not know.")
         self._lay_out("Which data set holds the spectra?", "Open", told, form)
         self._list_axes(0)
 
-    def choice(self) -> tuple[str, int]:
-        """Return the name of the chosen data set and its energy axis."""
-        return self._choices[self.datasets.currentIndex()].path, self.axes.currentIndex()
+    def choice(self) -> dict[str, Any]:
+        """Return the chosen data set, its energy axis and the energies if they are told.
+
+        Raises InvalidInput where these are no energies.
+        """
+        text = self.energies.text().replace(" ", "")
+        energy = {"energy": parse_axis(text)} if text else {}
+        chosen = self._choices[self.datasets.currentIndex()].path
+        return {"dataset": chosen, "energy_axis": self.axes.currentIndex(), **energy}
 
     def _list_axes(self, index: int) -> None:
         chosen = self._choices[index]

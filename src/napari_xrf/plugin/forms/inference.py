@@ -30,8 +30,7 @@ _ROWS = {
     "Threshold": ("threshold",),
     "Maps show": ("maps_show",),
     "Maps of": ("maps_of",),
-    "Device": ("device",),
-    "Energy axis": ("refined",),
+    "Device": ("device", "refined"),
 }
 
 
@@ -87,8 +86,7 @@ class InferenceForm(QWidget):  # type: ignore[misc]
         self._lines["Present from"].setVisible(names)
         self._lines["Maps show"].setVisible("presence" in self._given)
         self._lines["Maps of"].setVisible(description is not None and description.task == "lines")
-        for title in ("Device", "Energy axis"):
-            self._lines[title].setVisible(bool(self._given))
+        self._lines["Device"].setVisible(bool(self._given))
         self._show_threshold()
 
     def _edited(self) -> None:

@@ -91,7 +91,7 @@ class RankedTable(Table):
     def __init__(self) -> None:
         hint = "In bold: what reaches the threshold. Select a row to see its lines in the Spectrum dock"
         super().__init__(
-            ("Name", "Probability", "Counts"), hint, stretched=0, height=84,
+            ("Name", "Probability", "Counts"), hint, stretched=0, height=130,
             empty="Ask, or draw a region: what is there stands here",
         )  # fmt: skip
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

@@ -39,8 +39,31 @@ def show_first_view(viewer: Any, layer: Any, cube: SpectralCube) -> None:
     overlays.scale_bar.visible = cube.pixel_size is not None
     overlays.current_slice.visible = True
     viewer.layers.selection.active = layer
-    _follow_contrast(viewer, layer)
+    follow_contrast(viewer, layer)
     viewer.fit_to_view(layers=[other for other in viewer.layers if other.visible])
+
+
+def follow_contrast(viewer: Any, layer: Any) -> None:
+    """Show each energy in a contrast of its own, judged on some pixels, until the user chooses one."""
+    step = max(1, max(layer.data.shape[-2:]) // _JUDGED_SIDE)
+    chosen: list[tuple[float, ...]] = []
+
+    def follow(event: Any = None) -> None:
+        cube = layer.metadata.get(CUBE_KEY)
+        theirs = bool(chosen) and tuple(layer.contrast_limits) != chosen[-1]
+        if theirs or layer not in viewer.layers or not isinstance(cube, SpectralCube):
+            viewer.dims.events.point.disconnect(follow)
+        elif cube.is_loaded and layer.visible and viewer.dims.ndim >= 3:
+            axis = viewer.dims.ndim - 3
+            energy, margin = viewer.dims.point[axis], viewer.dims.margin_left[axis]
+            half = max(margin, 0.5 * cube.energy.width)
+            window = cube.energy.window(energy - half, energy + half)
+            some = np.asarray(cube.counts[::step, ::step, window]).sum(axis=2)
+            layer.contrast_limits_range = layer.contrast_limits = good_limits(some)
+            chosen[:] = [tuple(layer.contrast_limits)]
+
+    viewer.dims.events.point.connect(follow)
+    follow()
 
 
 def replace_counts(viewer: Any, lazy: SpectralCube, loaded: SpectralCube) -> None:
@@ -62,29 +85,6 @@ def load_in_background(cube: SpectralCube) -> None:
             replace_counts(viewer, cube, loaded)
 
     Job(f"Decoding {cube.name}", cube.load, on_done=done, subject=cube).start()
-
-
-def _follow_contrast(viewer: Any, layer: Any) -> None:
-    """Show each energy in a contrast of its own, judged on some pixels, until the user chooses one."""
-    step = max(1, max(layer.data.shape[-2:]) // _JUDGED_SIDE)
-    chosen: list[tuple[float, ...]] = []
-
-    def follow(event: Any = None) -> None:
-        cube = layer.metadata.get(CUBE_KEY)
-        theirs = bool(chosen) and tuple(layer.contrast_limits) != chosen[-1]
-        if theirs or layer not in viewer.layers or not isinstance(cube, SpectralCube):
-            viewer.dims.events.point.disconnect(follow)
-        elif cube.is_loaded and layer.visible and viewer.dims.ndim >= 3:
-            axis = viewer.dims.ndim - 3
-            energy, margin = viewer.dims.point[axis], viewer.dims.margin_left[axis]
-            half = max(margin, 0.5 * cube.energy.width)
-            window = cube.energy.window(energy - half, energy + half)
-            some = np.asarray(cube.counts[::step, ::step, window]).sum(axis=2)
-            layer.contrast_limits_range = layer.contrast_limits = good_limits(some)
-            chosen[:] = [tuple(layer.contrast_limits)]
-
-    viewer.dims.events.point.connect(follow)
-    follow()
 
 
 def _when_open(cube: SpectralCube) -> None:

@@ -13,7 +13,7 @@ from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
 from napari_xrf.plugin.layers.labels import is_as_made
 from napari_xrf.plugin.layers.layer_data import LayerData, with_keywords
 
-_STEP_KEY = "xrf_step"
+_STEP_KEY, _RESULTS_KEY = "xrf_step", "xrf_results"
 _HEAD = "import napari_xrf as nx"
 
 
@@ -81,6 +81,19 @@ def remember(layer: Any, step: Step | None) -> None:
     layer.metadata[_STEP_KEY] = step
 
 
+def keep_result(layer: Any, step: Step | None) -> None:
+    """Let a layer remember what made a table of it, in place of what was made in the same way before."""
+    if step is not None:
+        layer.metadata.setdefault(_RESULTS_KEY, {})[step.result] = step
+
+
+def _steps_of(layer: Any) -> list[Step | None]:
+    """Return the step that made a layer, and those that made tables of it since."""
+    own = step_of(layer)
+    tables = {} if own is None else layer.metadata.get(_RESULTS_KEY, {})
+    return [own, *(step for step in tables.values() if own in step.sources)]
+
+
 def written(value: Any) -> str:
     """Return a value as it stands in a call: braces of names there are no places for sources."""
     return repr(value).replace("{", "{{").replace("}", "}}")
@@ -95,7 +108,7 @@ def map_written(layer: Any, place: int) -> str:
 
 def script_of(layers: Iterable[Any]) -> str:
     """Return the script that makes these layers, each step once and in order; empty where none is known."""
-    return script_from(map(step_of, layers))
+    return script_from(step for layer in layers for step in _steps_of(layer))
 
 
 def script_from(steps: Iterable[Step | None]) -> str:
@@ -125,7 +138,7 @@ def recipe_of(layers: Iterable[Any]) -> str:
     Raises InvalidInput when a verb was used in two ways.
     """
     tables: dict[str, dict[str, Any]] = {}
-    for step in filter(None, map(step_of, layers)):
+    for step in filter(None, (step for layer in layers for step in _steps_of(layer))):
         for verb, options in step.recipe.items():
             if tables.setdefault(verb, dict(options)) != options:
                 raise InvalidInput(f"these layers were made by {verb} in two ways", "Select those of one")

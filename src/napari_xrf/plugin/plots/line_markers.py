@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_xrf.learning.description import ModelDescription
 
 COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#8da0ff", "#b3de69")
+_LIGHT, _DARKER = 128, 160  # of 255; percent
 _WEAKEST = 0.02  # lines below this share of their subshell are not worth a mark
 _NAMED = ("Kα1", "Lα1", "Mα1", "Kβ1", "Lβ1")
 _NEAR_KEV = 0.06
@@ -62,6 +63,7 @@ class LineMarkers(QObject):  # type: ignore[misc]
         self._names: tuple[str, ...] = ()
         self._evidence: tuple[EmissionLine, ...] = ()
         self._lines: list[EmissionLine] = []
+        self._darker = 100  # percent
         self._stems: list[tuple[pg.PlotCurveItem, list[EmissionLine]]] = []
         self._texts: list[tuple[pg.TextItem, EmissionLine]] = []
         plot.getViewBox().sigRangeChanged.connect(self._place)
@@ -74,6 +76,11 @@ class LineMarkers(QObject):  # type: ignore[misc]
     def show_evidence(self, lines: Sequence[EmissionLine]) -> None:
         """Mark these lines too, in a colour of their own, in place of the last ones."""
         self._evidence = tuple(lines)
+        self._draw()
+
+    def set_background(self, background: str) -> None:
+        """Draw marks so that they are read on a background; yellow is lost on a light one."""
+        self._darker = _DARKER if pg.mkColor(background).lightness() > _LIGHT else 100
         self._draw()
 
     def evidence(self) -> tuple[EmissionLine, ...]:
@@ -93,7 +100,8 @@ class LineMarkers(QObject):  # type: ignore[misc]
         self._place()
 
     def _mark(self, lines: list[EmissionLine], color: str, width: int) -> None:
-        stem = pg.PlotCurveItem(connect="pairs", pen=pg.mkPen(color, width=width))
+        shade = pg.mkColor(color).darker(self._darker)
+        stem = pg.PlotCurveItem(connect="pairs", pen=pg.mkPen(shade, width=width))
         self._plot.addItem(stem, ignoreBounds=True)
         self._stems.append((stem, lines))
         self._lines += lines
@@ -102,7 +110,7 @@ class LineMarkers(QObject):  # type: ignore[misc]
             known = line.siegbahn in _NAMED or line == main_line(line.element, line.shell)
             if known or line.rate == strongest:
                 text = pg.TextItem(
-                    f"{line.element} {line.siegbahn.rstrip('1')}", color=color, anchor=(0.5, 0)
+                    f"{line.element} {line.siegbahn.rstrip('1')}", color=shade, anchor=(0.5, 0)
                 )
                 self._plot.addItem(text, ignoreBounds=True)
                 self._texts.append((text, line))

@@ -110,6 +110,7 @@ class SpectrumPlot(Plot):
     def set_colors(self, background: str, foreground: str) -> None:
         """Take the window's colours, ``"#rrggbb"``."""
         super().set_colors(background, foreground)
+        self.markers.set_background(background)
         self.residual.setBackground(background)
         self.residual.getAxis("left").setPen(foreground)
         self.residual.getAxis("left").setTextPen(foreground)
