@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_xrf.core.abundances import Abundances
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError
-from napari_xrf.core.label_map import LabelClass, LabelMap
+from napari_xrf.core.label_map import LabelClass, LabelMap, distinct_colors
 from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.minerals.class_spectra import ClassSpectrum
 from napari_xrf.minerals.classification import Classification
+from napari_xrf.minerals.labels.modal_table import held_rows, modal_table
 from napari_xrf.minerals.labels.picture import draw_label_map, round_length, write_label_picture
+from napari_xrf.minerals.likelihood.templates import EnergyBins
 from napari_xrf.minerals.report.page import write_report
 
 EVIL = "<script>alert('x')</script> & \"more\""
@@ -32,11 +35,12 @@ def label_map():
 
 @pytest.fixture
 def classification(label_map):
-    energies = np.linspace(1, 20, 50)
-    counts = 100 * np.exp(-energies)
+    axis = EnergyAxis(1.0, 0.4, 50)
+    bins = EnergyBins(axis, np.arange(0, 50, 2), np.arange(2, 51, 2))
+    counts = 100 * np.exp(-axis.energies)
+    known = {1: None, 2: bins.sum(counts), 3: bins.sum(counts)}
     spectra = tuple(
-        ClassSpectrum(entry.label, entry.name, 2, energies, counts, counts if entry.label > 1 else None)
-        for entry in CLASSES
+        ClassSpectrum(entry.label, entry.name, 2, axis, counts, bins, known[entry.label]) for entry in CLASSES
     )
     return Classification(
         label_map, (("quartz", "opal"),), ("quartz", "opal"), spectra, np.zeros((2, 4), np.float32), 50.0,
@@ -102,6 +106,57 @@ def test_charts_are_well_formed(tmp_path, cube, classification):
     assert len(charts) == 3
     assert all(ElementTree.fromstring(chart).tag.endswith("svg") for chart in charts)
     assert [chart.count('id="expected-') for chart in charts] == [0, 1, 1]
+
+
+def test_what_is_the_largest_part_nowhere_is_told_too(tmp_path, cube, classification, label_map):
+    """A mixture's smaller parts were hidden, and the picture's percentages were not those of the table."""
+    classes = (*CLASSES, LabelClass(4, "halite", "NaCl", "#0000ff", 2.2))
+    parts = np.zeros((2, 4, 4), dtype=np.float32)
+    for entry in CLASSES:
+        parts[..., entry.label - 1] = label_map.labels == entry.label
+    parts[..., 1] *= 0.75
+    parts[..., 3] = parts[..., 1] / 3
+    labels = replace(label_map, classes=classes)
+    mixed = replace(
+        classification,
+        label_map=labels,
+        abundances=Abundances(parts, classes, label_map.pixel_size, "a map"),
+    )
+    rows = held_rows(modal_table(labels, mixed.abundances))
+    assert {row.name: round(row.area_percent, 1) for row in rows} == {
+        "quartz / opal": 42.9, EVIL: 28.6, "unknown": 14.3, "halite": 14.3,
+    }  # fmt: skip
+    write_report(tmp_path / "report.html", cube, mixed)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "halite" in page
+    assert "57.14" not in page
+    assert draw_label_map(labels, mixed.abundances) != draw_label_map(labels)
+
+
+def test_numbers_have_no_powers_of_ten(tmp_path, cube, classification):
+    large = replace(classification.label_map, pixel_size=(5e4, 1e5))
+    write_report(tmp_path / "report.html", cube, replace(classification, label_map=large))
+    assert not re.search(r">\s*[\d.]+e[+-]\d+<", (tmp_path / "report.html").read_text(encoding="utf-8"))
+
+
+def test_no_two_classes_have_nearly_one_color():
+    """A group has the colour of its first mineral, which may stand in the map too."""
+    table = [
+        LabelClass(1, "unknown"),
+        LabelClass(2, "albite / beryl", "", "#70b5e8"),
+        LabelClass(3, "albite", "", "#70b5e8"),
+        LabelClass(4, "albite / glass", "", "#72b5e8"),
+        LabelClass(5, "black", "", "#000000"),
+        LabelClass(6, "white", "", "#ffffff"),
+    ]
+    told = distinct_colors(table)
+    assert [each.name for each in told] == [each.name for each in table]
+    colors = np.array([list(bytes.fromhex(each.color[1:])) for each in told], dtype=float)
+    distances = np.linalg.norm(colors[:, None] - colors, axis=2)
+    assert distances[np.triu_indices(6, 1)].min() >= 48
+    assert told[2].color == "#70b5e8"  # a single name keeps its own
+    many = distinct_colors([LabelClass(n, f"m{n}", "", "#70b5e8") for n in range(1, 60)])
+    assert len({each.color for each in many[:20]}) == 20
 
 
 def test_report_tells_of_clean_up(tmp_path, cube, classification, label_map):

@@ -303,6 +303,7 @@ def write_label_files(
 ) -> tuple[list[dict[str, Any]], list[Path], str]:
     """Write the files of a label map; return the rows of its classes, the files and a table."""
     from napari_xrf.minerals.labels.files import write_label_files as write_files
+    from napari_xrf.minerals.labels.modal_table import held_rows
 
     rows, files = write_files(folder, labels, abundances)
     text = table(
@@ -315,8 +316,7 @@ def write_label_files(
                 "-" if row.weight_percent is None else f"{row.weight_percent:.2f}",
                 "-" if row.mean_confidence is None else f"{row.mean_confidence:.2f}",
             )
-            for row in rows
-            if row.pixels
+            for row in held_rows(rows)
         ],
     )
     return [asdict(row) for row in rows], files, text

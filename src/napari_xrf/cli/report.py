@@ -33,6 +33,7 @@ def write_whole_report(arguments: argparse.Namespace, console: Console) -> Answe
     options["memory_budget"] = memory_budget(arguments)
     known = calibrated(load_map(arguments, console), console)
 
+    from napari_xrf.minerals.labels.modal_table import held_rows
     from napari_xrf.minerals.report.files import write_survey
     from napari_xrf.minerals.report.survey import survey_map
 
@@ -46,17 +47,17 @@ def write_whole_report(arguments: argparse.Namespace, console: Console) -> Answe
         progress=console.progress,
     )
     files = write_survey(arguments.output, survey, console.command)
-    shares = {} if survey.labels is None else survey.labels.shares()
+    rows = held_rows(survey.modes)
     data = {
         "files": [str(file) for file in files],
         "elements": [
             {"element": each.element, "probability": float(each.probability)} for each in survey.elements
         ],
-        "minerals": shares,
+        "minerals": {row.name: (row.area_percent or 0.0) / 100 for row in rows},
         "phases": [] if survey.phases is None else [phase.name for phase in survey.phases.phases],
         "bulk": [asdict(row) for row in survey.bulk],
         "unknown": list(survey.unknown),
     }
-    text = table(("mineral", "area %"), [(name, f"{100 * share:.2f}") for name, share in shares.items()])
+    text = table(("mineral", "area %"), [(row.name, f"{row.area_percent or 0.0:.2f}") for row in rows])
     doubts = "".join(f"\n- {line}" for line in survey.unknown)
     return Answer(data, f"{text}\nnot known, or not for sure:{doubts}\nwritten to {Path(arguments.output)}")

@@ -1,5 +1,7 @@
 """A map of classes (minerals, phases) with their names, colours and confidence."""
 
+import colorsys
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +20,7 @@ LEAST_PROBABILITY = 0.5  # a pixel whose best class is less probable is unknown
 
 _BETWEEN = " / "  # of the members of a group that cannot be told apart
 _COLOR = re.compile(r"#[0-9a-f]{6}")
+_TOLD_APART = 48.0  # distance of two colours in RGB, of 441
 
 
 @dataclass(frozen=True)
@@ -209,4 +212,31 @@ def number_by_area(
     certain[measured] = confidence
     table = [LabelClass(UNKNOWN_LABEL, UNKNOWN_NAME)]
     table += [replace(classes[index], label=int(label_of[index])) for index in order]
-    return LabelMap(labels, tuple(table), certain, pixel_size, source), order
+    return LabelMap(labels, distinct_colors(table), certain, pixel_size, source), order
+
+
+def distinct_colors(classes: Sequence[LabelClass]) -> tuple[LabelClass, ...]:
+    """Return classes, no two of nearly one colour: groups give way to single names, then the later."""
+    given: dict[int, str] = {}
+    for entry in sorted(classes, key=lambda each: len(members_of(each.name)) > 1):
+        near = [entry.color, *_shades(entry.color)]
+        apart = [min((_apart(color, other) for other in given.values()), default=math.inf) for color in near]
+        far = next((place for place, distance in enumerate(apart) if distance >= _TOLD_APART), None)
+        given[entry.label] = near[int(np.argmax(apart)) if far is None else far]
+    return tuple(replace(entry, color=given[entry.label]) for entry in classes)
+
+
+def _shades(color: str) -> list[str]:
+    """Return other colours, the most alike first: of another lightness, then of another hue too."""
+    hue, light, strong = colorsys.rgb_to_hls(*(part / 255 for part in bytes.fromhex(color[1:])))
+    shades = []
+    for turn in (0.0, 0.08, -0.08, 0.2, -0.2, 0.5):
+        for step in (0.2, -0.2, 0.35, -0.35):
+            moved = colorsys.hls_to_rgb((hue + turn) % 1, min(max(light + step, 0.15), 0.9), strong)
+            shades.append("#" + bytes(round(255 * part) for part in moved).hex())
+    return shades
+
+
+def _apart(color: str, other: str) -> float:
+    """Return how far two colours lie apart, 0 to 441: the distance of red, green and blue."""
+    return math.dist(bytes.fromhex(color[1:]), bytes.fromhex(other[1:]))

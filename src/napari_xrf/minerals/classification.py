@@ -27,6 +27,7 @@ UNKNOWN_LEVEL = 1e-3
 MARGIN = 2  # rows around those that are mapped: a pixel's neighbours have neighbours
 _NOT_MEASURED = -2
 _LEAST_PART = 0.005  # of the map's area, of a class without a pixel of its own
+_LEAST_HELD = 0.02  # of the area of a class's pixels, of what explains their spectrum
 _MISFIT_LIMIT = 8.0  # standard deviations, at that level
 
 
@@ -215,10 +216,7 @@ class MineralOutline:
             held, place[rows.chosen[held]], rows.confidence[held], classes, self.pixel_size, self.name, parts
         )
         phases = {label: int(kept[index]) for label, index in enumerate(order, 2)}
-        members = {
-            label: np.flatnonzero(np.isin(self.templates.owner, self.phases[phase]))
-            for label, phase in phases.items()
-        }
+        members = {label: self._held_by(rows, phase) for label, phase in phases.items()}
         sums = {1: rows.sums[0], **{label: rows.sums[1 + phase] for label, phase in phases.items()}}
         energies = self.templates.bins.energies
         return Classification(
@@ -238,6 +236,14 @@ class MineralOutline:
             ),
             abundances=_abundances(label_map, rows.areas, list(phases.values())),
         )
+
+    def _held_by(self, rows: MineralRows, phase: int) -> NDArray[np.intp]:
+        """Return the templates of the minerals that the pixels of a phase are made of."""
+        own = rows.chosen == phase
+        areas = rows.areas[own].mean(axis=0) if own.any() else np.zeros(len(self.phases))
+        held = {phase, *np.flatnonzero(areas > _LEAST_HELD).tolist()}
+        members = [index for place in held for index in self.phases[place]]
+        return np.flatnonzero(np.isin(self.templates.owner, members))
 
 
 @dataclass(frozen=True, eq=False)

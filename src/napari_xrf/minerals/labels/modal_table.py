@@ -38,6 +38,7 @@ class ModalRow:
 
 
 COLUMNS = tuple(field.name for field in fields(ModalRow))
+_LEAST_PERCENT = 0.05  # of the area, that is shown of a class without a pixel of its own
 
 
 def modal_table(label_map: LabelMap, abundances: Abundances | None = None) -> tuple[ModalRow, ...]:
@@ -87,6 +88,12 @@ def modal_table(label_map: LabelMap, abundances: Abundances | None = None) -> tu
         )
         for place, entry in enumerate(label_map.classes)
     )
+
+
+def held_rows(rows: Iterable[ModalRow]) -> list[ModalRow]:
+    """Return the rows of what a map holds, the largest area first: also what is the largest part nowhere."""
+    held = (row for row in rows if row.pixels or (row.area_percent or 0.0) >= _LEAST_PERCENT)
+    return sorted(held, key=lambda row: (-(row.area_percent or 0.0), -row.pixels))
 
 
 def write_modal_table(path: str | Path, rows: Iterable[ModalRow]) -> None:

@@ -5,10 +5,11 @@ import textwrap
 from io import BytesIO
 from pathlib import Path
 
+from napari_xrf.core.abundances import Abundances
 from napari_xrf.core.display import colored_labels
 from napari_xrf.core.label_map import NOT_MEASURED, LabelMap
 from napari_xrf.io.atomic_write import replacing
-from napari_xrf.minerals.labels.modal_table import modal_table
+from napari_xrf.minerals.labels.modal_table import held_rows, modal_table
 
 SMALLEST_SIDE = 700  # the longer side of the map in pixels of the picture, at least
 LARGEST_SIDE = 2400
@@ -16,11 +17,13 @@ _DPI = 100
 _MARGIN = 24  # pixels of the picture
 _LETTERS = 38  # of a legend's line
 _INK = "#141414"
+_JOINED = "\N{NO-BREAK SPACE}"
 
 
-def draw_label_map(label_map: LabelMap) -> bytes:
+def draw_label_map(label_map: LabelMap, abundances: Abundances | None = None) -> bytes:
     """Return a picture as PNG: the map, a scale bar below it, and a legend with area percentages.
 
+    A pixel has the colour of its largest part; with ``abundances`` the percentages are of the parts.
     Small maps are enlarged by whole factors; pixels that are not square keep their true proportions.
     Pixels not measured are black. Without a pixel size the bar is in pixels.
     """
@@ -35,7 +38,7 @@ def draw_label_map(label_map: LabelMap) -> bytes:
     axes.imshow(colored_labels(label_map.labels, colors), aspect="auto", interpolation="nearest")
     classes = [
         Patch(facecolor=color, edgecolor=_INK, label=textwrap.fill(text, _LETTERS))
-        for color, text in _legend(label_map)
+        for color, text in _legend(label_map, abundances)
     ]
     corner = (1 + _MARGIN / width, 1)
     legend = axes.legend(
@@ -57,10 +60,10 @@ def draw_label_map(label_map: LabelMap) -> bytes:
     return target.getvalue()
 
 
-def write_label_picture(path: str | Path, label_map: LabelMap) -> None:
+def write_label_picture(path: str | Path, label_map: LabelMap, abundances: Abundances | None = None) -> None:
     """Write the picture of :func:`draw_label_map`."""
     with replacing(path) as temporary:
-        temporary.write_bytes(draw_label_map(label_map))
+        temporary.write_bytes(draw_label_map(label_map, abundances))
 
 
 def round_length(longest: float) -> float:
@@ -82,13 +85,13 @@ def _picture_size(label_map: LabelMap) -> tuple[int, int]:
     return max(1, round(rows * factor)), max(1, round(columns * factor))
 
 
-def _legend(label_map: LabelMap) -> list[tuple[str, str]]:
+def _legend(label_map: LabelMap, abundances: Abundances | None) -> list[tuple[str, str]]:
     """Return colour and text of each class that occurs, the largest first."""
-    rows = sorted((row for row in modal_table(label_map) if row.pixels), key=lambda row: -row.pixels)
     entries = []
-    for row in rows:
+    for row in held_rows(modal_table(label_map, abundances)):
         share = row.area_percent or 0.0
-        entries.append((row.color, f"{row.name}  {f'{share:.1f} %' if share >= 0.1 else '< 0.1 %'}"))
+        told = f"{share:.1f}" if share >= 0.1 else "< 0.1"
+        entries.append((row.color, f"{row.name} {told} %".replace(" %", _JOINED + "%")))
     gaps = bool((label_map.labels == NOT_MEASURED).any())
     return [*entries, ("#000000", "not measured")] if gaps else entries
 

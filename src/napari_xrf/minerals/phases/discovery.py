@@ -240,21 +240,14 @@ def _mean_spectra(
 ) -> tuple[ClassSpectrum, ...]:
     bins = search.bins
     drawn = [
-        ClassSpectrum(
-            phase.label,
-            phase.name,
-            phase.pure_pixels,
-            bins.energies,
-            bins.sum(phase.spectrum) / bins.widths,
-            None,
-        )
+        ClassSpectrum(phase.label, phase.name, phase.pure_pixels, bins.axis, phase.spectrum, bins)
         for phase in phases
     ]
     unknown = label_map.labels == UNKNOWN_LABEL
     if unknown.any():
         pixels = int(unknown.sum())
-        mean = bins.sum(search.measured.cube.region_spectrum(unknown)) / pixels / bins.widths
-        drawn.insert(0, ClassSpectrum(UNKNOWN_LABEL, UNKNOWN_NAME, pixels, bins.energies, mean, None))
+        mean = search.measured.cube.region_spectrum(unknown) / pixels
+        drawn.insert(0, ClassSpectrum(UNKNOWN_LABEL, UNKNOWN_NAME, pixels, bins.axis, mean, bins))
     return tuple(drawn)
 
 

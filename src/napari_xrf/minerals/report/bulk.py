@@ -1,6 +1,7 @@
 """The composition of a map from its modes and the minerals' formulas, beside that of its sum spectrum."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,19 +36,20 @@ def bulk_composition(rows: Sequence[ModalRow], quantities: Quantities | None = N
     spectrum is quantified as if the map were one homogeneous piece, so that the two need not agree to a
     percent: a coarse rock's light minerals shield less than a mixture would.
     """
-    parts = [(row, _composition(row)) for row in rows if row.weight_percent]
-    parts = [(row, contents) for row, contents in parts if contents]
-    whole = math.fsum(row.weight_percent or 0.0 for row, _ in parts)
+    parts = [(row, *_composition(row)) for row in rows if row.weight_percent]
+    parts = [part for part in parts if part[1]]
+    whole = math.fsum(row.weight_percent or 0.0 for row, _, _ in parts)
     percent: dict[str, float] = {}
     variance: dict[str, float] = {}
-    for row, contents in parts:
+    for row, contents, spreads in parts:
         weight = (row.weight_percent or 0.0) / whole
         relative = math.hypot(row.naming_error or 0.0, row.sampling_error or 0.0) / max(
             row.area_percent or 0.0, 1e-9
         )
         for element, share in contents.items():
             percent[element] = percent.get(element, 0.0) + 100 * weight * share
-            variance[element] = variance.get(element, 0.0) + (100 * weight * share * relative) ** 2
+            spread = math.hypot(share * relative, spreads[element])
+            variance[element] = variance.get(element, 0.0) + (100 * weight * spread) ** 2
     found = {} if quantities is None else {entry.element: entry for entry in quantities.entries}
     lines = []
     for element in sorted({*percent, *found}, key=lambda name: -percent.get(name, 0.0)):
@@ -60,19 +62,20 @@ def bulk_composition(rows: Sequence[ModalRow], quantities: Quantities | None = N
     return tuple(lines)
 
 
-def _composition(entry: ModalRow | LabelClass) -> dict[str, float]:
-    """Return the mass fractions of a class; of a group the mean of its members'."""
+def _composition(entry: ModalRow | LabelClass) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the mass fractions of a class, and their spread: a group may be any of its members."""
     compositions = []
     for formula in members_of(entry.formula):
         try:
             compositions.append(mass_fractions(formula))
         except InvalidInput:
             continue  # a formula for people only
-    elements = {element for each in compositions for element in each}
-    return {
-        element: sum(each.get(element, 0.0) for each in compositions) / len(compositions)
-        for element in elements
+    held = {
+        element: [each.get(element, 0.0) for each in compositions]
+        for element in {element for each in compositions for element in each}
     }
+    means = {element: statistics.fmean(shares) for element, shares in held.items()}
+    return means, {element: statistics.pstdev(shares) for element, shares in held.items()}
 
 
 def _note(modes: float, error: float, seen: float, seen_error: float) -> str:

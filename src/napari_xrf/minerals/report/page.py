@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from datetime import datetime
 from importlib.metadata import version
@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.display import map_png
+from napari_xrf.core.emission_lines import main_line, split_family
+from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, LabelMap, members_of
+from napari_xrf.core.label_map import LabelClass, LabelMap, members_of
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.version import VERSION
 from napari_xrf.io.atomic_write import write_text
@@ -27,15 +29,17 @@ from napari_xrf.minerals.class_spectra import ClassSpectrum, draw_spectrum
 from napari_xrf.minerals.classification import Classification
 from napari_xrf.minerals.labels.cleanup import CleanUpStep, changes
 from napari_xrf.minerals.labels.grains import association, grain_statistics, liberation, porosity
-from napari_xrf.minerals.labels.modal_table import modal_table
+from napari_xrf.minerals.labels.modal_table import held_rows, modal_table
 from napari_xrf.minerals.labels.picture import draw_label_map
 from napari_xrf.reference.formulas import mass_fractions
 
 if TYPE_CHECKING:
+    from napari_xrf.maps.quantification.quantities import Quantity
     from napari_xrf.minerals.phases.discovery import Phases
     from napari_xrf.minerals.report.survey import Survey
 
 _TILE = 260  # CSS pixels of an element map
+_LEAST_SHOWN = 0.0001  # of any number
 _MOST_NEIGHBOURS = 30  # classes in the table of what touches what
 
 _LIKELIHOOD = (
@@ -83,7 +87,7 @@ def write_report(
         The command and its options.
     """
     shown = _minerals(classification, label_map, steps)
-    _write(path, cube, title=f"Mineral map of {cube.name}", minerals=shown, survey=None, made_by=made_by)
+    _write(path, cube, title=f"Mineral map of {_named(cube)}", minerals=shown, survey=None, made_by=made_by)
 
 
 def write_survey_report(path: str | Path, survey: Survey, made_by: str = "") -> None:
@@ -96,7 +100,7 @@ def write_survey_report(path: str | Path, survey: Survey, made_by: str = "") -> 
     if survey.classification is not None:
         shown = _minerals(survey.classification, survey.labels, survey.steps)
     _write(
-        path, cube, title=f"Report on {cube.name}", minerals=shown, survey=_survey(survey), made_by=made_by
+        path, cube, title=f"Report on {_named(cube)}", minerals=shown, survey=_survey(survey), made_by=made_by
     )
 
 
@@ -106,7 +110,7 @@ def _write(path: str | Path, cube: SpectralCube, **shown: Any) -> None:
     template = (files("napari_xrf.minerals.report") / "page.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
     text = page.from_string(template).render(
-        cube=cube, provenance=_provenance(cube), version=VERSION, tile=_TILE, **shown
+        cube=cube, provenance=_provenance(cube), version=VERSION, tile=_TILE, digits=_digits, **shown
     )
     write_text(Path(path), text)
 
@@ -116,7 +120,7 @@ def _minerals(
 ) -> dict[str, Any]:
     """Return what the page shows of a mineral map."""
     labels = classification.label_map if label_map is None else label_map
-    rows = sorted(modal_table(labels, classification.abundances_of(labels)), key=lambda row: -row.pixels)
+    abundances = classification.abundances_of(labels)
     grains = sorted(
         (row for row in grain_statistics(labels) if row.grains), key=lambda row: -(row.weighted_diameter or 0)
     )
@@ -126,8 +130,9 @@ def _minerals(
     sure = labels.confidence
     method = classification.method
     return {
-        "picture": _base64(draw_label_map(labels)),
-        "rows": [row for row in rows if row.pixels or row.name == UNKNOWN_NAME],
+        "picture": _base64(draw_label_map(labels, abundances)),
+        "mixed": abundances is not None,
+        "rows": held_rows(modal_table(labels, abundances)),
         "porosity": porosity(labels),
         "confidence": None if sure is None else ("black 0, white 1", _base64(_grey_png(sure))),
         "steps": ", ".join(map(str, steps)),
@@ -168,10 +173,10 @@ def _minerals(
 def _survey(survey: Survey) -> dict[str, Any]:
     """Return what the page shows of a survey beside its mineral map."""
     known, quantities, phases = survey.known, survey.quantities, survey.phases
-    energies, pixels = known.energy.energies, int(np.prod(known.cube.map_shape))
-    counts = np.asarray(known.sum_spectrum, dtype=np.float64) / pixels / known.energy.width
-    whole = ClassSpectrum(0, "whole map", pixels, energies, counts, None)
-    names = [each.element for each in survey.elements]
+    pixels = int(np.prod(known.cube.map_shape))
+    counts = np.asarray(known.sum_spectrum, dtype=np.float64) / pixels
+    whole = ClassSpectrum(0, "whole map", pixels, known.energy, counts)
+    lines = _main_lines((each.families[0] for each in survey.elements), known.energy)
     maps = {} if survey.maps is None else dict(survey.maps.items())
     entries = () if quantities is None else quantities.entries
     return {
@@ -186,7 +191,7 @@ def _survey(survey: Survey) -> dict[str, Any]:
             )
             for each in survey.elements
         ],
-        "spectrum": draw_spectrum(whole, names, "#8899aa") if counts.any() else "",
+        "spectrum": draw_spectrum(whole, lines, "#8899aa") if counts.any() else "",
         "maps": [(family, _base64(map_png(values))) for family, values in maps.items()],
         "oxygen": "" if quantities is None else quantities.oxygen,
         "quantities": [
@@ -194,8 +199,12 @@ def _survey(survey: Survey) -> dict[str, Any]:
                 each.element,
                 each.oxide,
                 each.family,
-                *(_percent(value) for value in (each.weight_fraction, each.standard_error)),
-                *(_percent(value) for value in (each.detection_limit, each.oxide_fraction)),
+                _digits(100 * each.weight_fraction)
+                if _is_seen(each)
+                else f"< {_digits(100 * each.detection_limit)}",
+                _digits(100 * each.standard_error),
+                _digits(100 * each.detection_limit),
+                _digits(100 * each.oxide_fraction) if _is_seen(each) else "",
             )
             for each in sorted(entries, key=lambda each: -each.weight_fraction)
         ],
@@ -250,11 +259,19 @@ def _grey_png(values: NDArray[np.floating[Any]]) -> bytes:
 
 
 def _digits(value: float | None) -> str:
-    return "" if value is None or not math.isfinite(value) else f"{value:.3g}"
+    """Return a number as people write it: three digits, no powers of ten."""
+    if value is None or not math.isfinite(value):
+        return ""
+    if 0 < abs(value) < _LEAST_SHOWN:
+        return f"< {_LEAST_SHOWN:g}"
+    if value == 0 or abs(value) >= 100:
+        return f"{value:.0f}"
+    return np.format_float_positional(value, precision=3, unique=False, fractional=False, trim="-")
 
 
-def _percent(fraction: float) -> str:
-    return _digits(100 * fraction)
+def _is_seen(entry: Quantity) -> bool:
+    """Whether there is more of an element than what would not be seen, where that is known."""
+    return not entry.weight_fraction < entry.detection_limit
 
 
 def _facts(classification: Classification) -> list[str]:
@@ -273,8 +290,17 @@ def _charts(classification: Classification) -> list[tuple[ClassSpectrum, str]]:
     drawn = []
     for spectrum in classification.spectra:
         entry = by_label[spectrum.label]
-        drawn.append((spectrum, draw_spectrum(spectrum, _elements(entry), entry.color)))
+        families = (f"{element} {shell}" for element in _elements(entry) for shell in "LK")
+        lines = _main_lines(families, spectrum.energy)
+        drawn.append((spectrum, draw_spectrum(spectrum, lines, entry.color)))
     return drawn
+
+
+def _main_lines(families: Iterable[str], axis: EnergyAxis) -> dict[str, float]:
+    """Return symbol → energy, keV, of the main line of its last family that has one on the axis."""
+    found = ((family.split()[0], main_line(*split_family(family))) for family in families)
+    top = axis.energies[-1]
+    return {element: line.energy for element, line in found if line is not None and line.energy < top}
 
 
 def _elements(entry: LabelClass) -> set[str]:
@@ -285,6 +311,12 @@ def _elements(entry: LabelClass) -> set[str]:
         except InvalidInput:
             continue  # a formula for people only
     return elements
+
+
+def _named(cube: SpectralCube) -> str:
+    """Return the name of a map, and that of its file where it is another."""
+    file = "" if cube.provenance.path is None else Path(cube.provenance.path).stem
+    return cube.name if file in ("", cube.name) else f"{cube.name} ({file})"
 
 
 def _provenance(cube: SpectralCube) -> list[str]:

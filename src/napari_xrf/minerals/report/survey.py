@@ -15,7 +15,7 @@ from napari_xrf.maps.quantification.quantities import Quantities
 from napari_xrf.maps.quantification.weight_percent import quantify
 from napari_xrf.minerals.classification import Classification
 from napari_xrf.minerals.labels.cleanup import CleanUpStep, clean_labels
-from napari_xrf.minerals.labels.modal_table import modal_table
+from napari_xrf.minerals.labels.modal_table import ModalRow, modal_table
 from napari_xrf.minerals.phases.discovery import Phases, find_phases
 from napari_xrf.minerals.report.bulk import BulkRow, bulk_composition
 
@@ -37,6 +37,8 @@ class Survey:
         None where that could not be done; ``unknown`` says why.
     labels
         The minerals, cleaned up by ``steps``.
+    modes
+        The modal table of the labels.
     bulk
         Elements from modes beside those of the sum spectrum.
     steps
@@ -52,6 +54,7 @@ class Survey:
     phases: Phases | None
     classification: Classification | None
     labels: LabelMap | None
+    modes: tuple[ModalRow, ...]
     bulk: tuple[BulkRow, ...]
     steps: tuple[CleanUpStep, ...]
     unknown: tuple[str, ...]
@@ -85,7 +88,7 @@ def survey_map(
     names = [entry.element for entry in elements]
     maps = quantities = None
     if names:
-        maps = tried("element maps", lambda: map_elements(known, names, progress=progress))
+        maps = tried("element maps", lambda: map_elements(known, progress=progress))
         found = tried("quantities", lambda: quantify(known, names, progress=progress))
         quantities = found[0] if found else None
     else:
@@ -93,14 +96,15 @@ def survey_map(
     groups = tried("phases", lambda: find_phases(known, progress=progress)) if phases else None
     classification = tried("minerals", lambda: classify(known, progress))
     labels: LabelMap | None = None
+    modes: tuple[ModalRow, ...] = ()
     bulk: tuple[BulkRow, ...] = ()
     if classification is not None:
         labels = clean_labels(classification.label_map, steps, progress)
-        rows = modal_table(labels, classification.abundances_of(labels))
-        bulk = bulk_composition(rows, quantities)
+        modes = modal_table(labels, classification.abundances_of(labels))
+        bulk = bulk_composition(modes, quantities)
     unknown = (*failed, *_doubts(known, elements, quantities, classification, labels, bulk))
     return Survey(
-        known, elements, maps, quantities, groups, classification, labels, bulk, tuple(steps), unknown
+        known, elements, maps, quantities, groups, classification, labels, modes, bulk, tuple(steps), unknown
     )
 
 

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QLineEdit, QListWidge
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.minerals.labels.modal_table import modal_table
+from napari_xrf.minerals.labels.modal_table import held_rows, write_modal_table
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.class_table import TABLED, ClassTable
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
@@ -22,7 +22,7 @@ from napari_xrf.plugin.forms.parts import button, expanding, row, tick_box
 from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.calibration import kept_map
 from napari_xrf.plugin.layers.cubes import CUBE_KEY
-from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
+from napari_xrf.plugin.layers.labels import CLASSIFICATION_KEY, label_layer, label_map_of_layer, modal_rows
 from napari_xrf.plugin.layers.layer_data import add_layers, map_layer, with_keywords
 from napari_xrf.plugin.layers.legend import show_legend
 from napari_xrf.plugin.layers.regions import pixel_under
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from napari_xrf.maps.calibrated_map import CalibratedMap, Measured
     from napari_xrf.minerals.classification import Classification
 
-CLASSIFICATION_KEY = "xrf_classification"
 
 _AUTO = "All that the elements found allow"
 _TICKED = "The ticked ones"
@@ -167,9 +166,8 @@ class MineralsDock(Dock):
         """Show the largest classes of the chosen labels above the map, or take the legend away."""
         layer, label_map = self.labels.layer(), self.labels.label_map()
         wanted = self.legend.isChecked() and label_map is not None
-        rows = [row for row in modal_table(label_map) if row.pixels] if wanted and label_map else []
-        rows.sort(key=lambda row: -row.pixels)
-        entries = [(row.name, row.color) for row in rows[:_MOST_NAMED]]
+        rows = held_rows(modal_rows(layer, label_map)) if wanted and label_map else []
+        entries = [(row.name, row.color) for row in rows if row.pixels][:_MOST_NAMED]
         if entries != self._named:
             self._named = entries
             show_legend(self.viewer, entries, layer)
@@ -263,9 +261,8 @@ class MineralsDock(Dock):
 
     def write_table(self, path: Path) -> None:
         """Write the percentages of the chosen label layer as CSV."""
-        from napari_xrf.minerals.labels.modal_table import modal_table, write_modal_table
-
-        write_modal_table(path, modal_table(label_map_of_layer(self.labels.layer())))
+        layer = self.labels.layer()
+        write_modal_table(path, modal_rows(layer, label_map_of_layer(layer)))
 
     def write_report(self, path: Path) -> None:
         """Write the report of the chosen label layer, with its changes by hand, as HTML."""

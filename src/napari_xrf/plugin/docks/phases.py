@@ -10,12 +10,11 @@ from qtpy.QtWidgets import QAbstractItemView, QLabel, QLineEdit, QSpinBox
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.minerals.phases.discovery import FAR, MOST_PHASES, Phases, find_phases
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.docks.minerals import CLASSIFICATION_KEY
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, row, wrapped
 from napari_xrf.plugin.forms.tables import Table
-from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
+from napari_xrf.plugin.layers.labels import CLASSIFICATION_KEY, label_layer, label_map_of_layer
 from napari_xrf.plugin.layers.layer_data import add_layers, with_keywords
 from napari_xrf.plugin.layers.script import made_by
 

@@ -8,11 +8,11 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog, QInputDialog, QMenu
 
-from napari_xrf.minerals.labels.modal_table import ModalRow, modal_table
+from napari_xrf.minerals.labels.modal_table import ModalRow, held_rows
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.tables import Table, number_text
-from napari_xrf.plugin.layers.labels import change_class, merge_classes
+from napari_xrf.plugin.layers.labels import change_class, merge_classes, modal_rows
 
 # What changes the table; set_data comes with undo and redo.
 TABLED = ("data", "paint", "labels_update", "features", "colormap", "set_data")
@@ -46,10 +46,10 @@ class ClassTable(Table):
         self.show_classes()
 
     def show_classes(self) -> None:
-        """Show the classes of the label map that have pixels."""
+        """Show the classes that the label map holds."""
         label_map = self._labels.label_map()
-        rows = () if label_map is None else modal_table(label_map)
-        shown = sorted((row for row in rows if row.pixels), key=self._key, reverse=self._descending)
+        rows = [] if label_map is None else held_rows(modal_rows(self._labels.layer(), label_map))
+        shown = sorted(rows, key=self._key, reverse=self._descending)
         kept = self.selected()
         self._filling = True
         self.show_rows([_texts(row) for row in shown])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import NOT_MEASURED, LabelClass, LabelMap
+from napari_xrf.minerals.labels.modal_table import ModalRow, modal_table
 from napari_xrf.plugin.layers.layer_data import (
     LayerData,
     add_layers,
@@ -19,6 +20,7 @@ from napari_xrf.plugin.layers.layer_data import (
 )
 
 LABEL_MAP_KEY = "xrf_label_map"
+CLASSIFICATION_KEY = "xrf_classification"  # (cube, classification) that labels came from
 
 # Okabe & Ito's colours, told apart by colour-blind eyes too, for classes that come without one.
 _SPARE_COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
@@ -145,6 +147,12 @@ def label_map_of_layer(layer: Any) -> LabelMap:
     """Return the label map that a Labels layer of a viewer shows; see :func:`label_map_from`."""
     data, keywords, _ = layer.as_layer_data_tuple()
     return label_map_from(data, keywords)
+
+
+def modal_rows(layer: Any, label_map: LabelMap) -> tuple[ModalRow, ...]:
+    """Return the modal table of a layer's label map; of what its pixels hold, while nothing was painted."""
+    _, found = layer.metadata.get(CLASSIFICATION_KEY, (None, None))
+    return modal_table(label_map, None if found is None else found.abundances_of(label_map))
 
 
 def is_as_made(layer: Any) -> bool:
