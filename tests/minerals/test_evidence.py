@@ -9,6 +9,8 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.minerals.classification import Classification
 from napari_xrf.minerals.evidence import draw_evidence
+from napari_xrf.minerals.likelihood.templates import bins_at_resolution, expect_templates
+from napari_xrf.minerals.phases.nearest import nearest_minerals
 from napari_xrf.reference.minerals import load_library, select_minerals
 
 NAMES = ("calcite", "dolomite", "pyrite")
@@ -53,3 +55,19 @@ def test_what_is_not_there_is_told(classified, where, told):
     known, found, _ = classified
     with pytest.raises(InvalidInput, match=told):
         nx.explain_mineral(known, found, where)
+
+
+def test_the_nearest_mineral_makes_the_highest_peaks_whatever_small_lines_there_are():
+    """A sediment of many counts was nearest to cobaltite, whose continuum is like its own."""
+    names = ("calcite", "iron", "cobaltite", "gypsum", "halite", "rutile")
+    minerals = select_minerals(load_library(), names)
+    known = known_map(mineral_cube(minerals, 3000, shape=(2, 2), compositions=1)[0])
+    bins = bins_at_resolution(known.energy, known.detector, 1.0, 15.0)
+    templates = expect_templates(minerals, known.instrument, bins)
+    shapes = {each.name: templates.lines[templates.owner == place][0] for place, each in enumerate(minerals)}
+    strength = {"calcite": 1.0, "gypsum": 0.03, "iron": 0.06, "halite": 0.02, "rutile": 0.01}
+    lines = sum(part * shapes[name] / shapes[name].sum() for name, part in strength.items())
+    # A continuum that calcite does not make, as dust, air and geometry do.
+    nearest = nearest_minerals(1e8 * lines + 3e5 * np.exp(-bins.energies / 3), templates)[0]
+    assert nearest.name == "calcite"
+    assert nearest.misfit < 0.15

@@ -77,6 +77,11 @@ class Phase:
     quantities: Quantities | None
     nearest: tuple[Nearest, ...]
 
+    @property
+    def near(self) -> tuple[Nearest, ...]:
+        """Those that are near at all."""
+        return tuple(one for one in self.nearest if one.misfit < FAR)
+
 
 @dataclass(frozen=True, eq=False)
 class Phases:
@@ -260,7 +265,6 @@ def _told(phases: Sequence[Phase]) -> list[str]:
     told = []
     for phase in phases:
         elements = ", ".join(phase.elements) or "no element found"
-        near = [one for one in phase.nearest[:2] if one.misfit < FAR]
-        nearest = "; ".join(f"{one.name} ({one.misfit:.0%} of counts elsewhere)" for one in near)
+        nearest = "; ".join(f"{one.name} ({one.misfit:.0%} of counts elsewhere)" for one in phase.near[:2])
         told.append(f"{phase.name}: {elements}; nearest: {nearest or 'no mineral of the library'}")
     return told

@@ -10,6 +10,7 @@ from napari_xrf.minerals.likelihood.templates import FLOOR, Templates
 from napari_xrf.reference.minerals import Mineral
 
 _MODEL_ERROR = 0.05  # of a bin's counts, beside counting
+_LEAST_ERROR = 0.005  # of the highest bin: lines that small are not what a mineral is known by
 _CLOSE = 1e-3  # of the smaller weighted distance: of one spectrum
 
 
@@ -36,7 +37,7 @@ def nearest_minerals(
     A mineral's composition may lie anywhere in its range, and its continuum may have any height.
     """
     error = np.sqrt(np.maximum(counts, 1) + (_MODEL_ERROR * counts) ** 2)
-    error = np.maximum(error, FLOOR * counts.sum() / counts.size)
+    error = np.maximum(error, max(FLOOR * counts.mean(), _LEAST_ERROR * counts.max()))
     found: list[tuple[float, NDArray[np.float64], Mineral]] = []
     for owner in np.unique(templates.owner).tolist():
         members = templates.owner == owner

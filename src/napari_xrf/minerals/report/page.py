@@ -234,9 +234,8 @@ def _phases(phases: Phases) -> dict[str, Any]:
         entries = () if phase.quantities is None else phase.quantities.entries
         heavy = sorted(entries, key=lambda each: -each.weight_fraction)
         told = ", ".join(f"{each.element} {100 * each.weight_fraction:.3g}" for each in heavy)
-        near = phase.nearest[0] if phase.nearest else None
-        misfit = "" if near is None else f"{100 * near.misfit:.1f}"
-        nearest = "" if near is None else near.name
+        misfit = f"{100 * phase.nearest[0].misfit:.1f}" if phase.nearest else ""
+        nearest = phase.near[0].name if phase.near else "none near"
         rows.append((phase.name, told or ", ".join(phase.elements), nearest, phase.pixels, misfit))
     return {
         "reason": phases.reason,

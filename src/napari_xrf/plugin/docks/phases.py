@@ -8,7 +8,7 @@ import napari.viewer
 from qtpy.QtWidgets import QAbstractItemView, QLabel, QLineEdit, QSpinBox
 
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.minerals.phases.discovery import FAR, MOST_PHASES, Phases, find_phases
+from napari_xrf.minerals.phases.discovery import MOST_PHASES, Phases, find_phases
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
@@ -137,7 +137,7 @@ class PhasesDock(Dock):
                 names.get(phase.label, phase.name),
                 f"{100 * phase.pixels / measured:.1f}",
                 " ".join(phase.elements),
-                phase.nearest[0].name if phase.nearest and phase.nearest[0].misfit < FAR else "none near",
+                phase.near[0].name if phase.near else "none near",
                 f"{100 * phase.nearest[0].misfit:.0f}" if phase.nearest else "–",
             )
             for phase in phases.phases
