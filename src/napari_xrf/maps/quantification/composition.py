@@ -19,7 +19,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap, members_of
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.quantification.fitted_optic import FittedOptic
-from napari_xrf.maps.quantification.net_counts import NetCounts
+from napari_xrf.maps.quantification.net_counts import SEEN, NetCounts
 from napari_xrf.maps.spectra.families import families_of
 from napari_xrf.maps.spectra.setting import Setting
 from napari_xrf.physics.detector.detector import with_resolution
@@ -32,7 +32,6 @@ from napari_xrf.reference.materials import Material
 from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxygen_per_mass, valence_of
 
 OXYGEN = ("auto", "stoichiometry", "measured", "none")
-SEEN = 3.0  # standard errors from which a family has a say
 _DENIED = 2.0  # times more than another family allows: what one stands for is a neighbour's
 _ROUNDS, _CLOSE = 60, 5e-6
 _FAINT = 1e-6  # of an element's strongest family: what air hides is no other family of it

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import main_line, split_family
-from napari_xrf.maps.quantification.composition import SEEN, Solution, smooth_error
+from napari_xrf.maps.quantification.composition import Solution, smooth_error
+from napari_xrf.maps.quantification.net_counts import SEEN
 from napari_xrf.maps.quantification.quantities import Quantity, Residual
 from napari_xrf.physics.attenuation import AIR, mass_attenuation
 from napari_xrf.physics.sensitivities import BY_ELECTRONS

@@ -1,12 +1,15 @@
 """Counts of line families in the spectrum of a region, with errors and detection limits."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.spectra.background import estimate_background
@@ -14,7 +17,7 @@ from napari_xrf.maps.spectra.blas_threads import one_blas_thread
 from napari_xrf.maps.spectra.candidates import Candidate, columns_of
 from napari_xrf.maps.spectra.families import columns_of_lines, wanted_families
 from napari_xrf.maps.spectra.setting import coarse
-from napari_xrf.maps.spectra.spectrum_fit import Content, Explained, SpectrumFit
+from napari_xrf.maps.spectra.spectrum_fit import Content, SpectrumFit
 from napari_xrf.physics.forward import expect_spectrum, sample_lines
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.source import ElectronBeam
@@ -26,6 +29,7 @@ _SHAPE_ERROR, _MODEL_ERROR = 0.4, 0.1  # of the continuum between peaks, and of 
 # better (minor elements of three glasses of one instrument, and of random compositions by other code).
 _BENEATH_ERROR = 0.03
 _DETECTION = 3.0  # standard deviations of the background
+SEEN = 3.0  # standard errors from which a family has a say
 _SCALED_FROM_KEV, _LEAST_SHAPE = 1.0, 0.01  # where a modelled continuum is scaled to the spectrum's
 
 
@@ -52,6 +56,16 @@ class Shapes:
 
     lines: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]  # of each family keV and photons
     continuum: NDArray[np.float64] | None = None  # (E,) where it is modelled
+    hidden: Mapping[str, Hidden] = field(default_factory=dict)  # families that should not stand out
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A family that another of its element makes too faint to be told from what lies over it."""
+
+    beside: str  # the other family, which is seen
+    part: float  # counts of it that are expected for one of the other's
+    free: NetCounts  # what it takes where nothing holds it
 
 
 def region_of(known: CalibratedMap, mask: NDArray[np.bool_], name: str) -> CalibratedMap:
@@ -93,6 +107,13 @@ def net_counts(
     matrix = [k for k, family in enumerate(families) if family in known.lines and profiles[k].any()]
     of_matrix = [known.lines[families[k]] for k in matrix]
     profiles[matrix] = columns_of_lines(of_matrix, setting.detector, setting.energy)
+    hidden = {family: one for family, one in known.hidden.items() if {family, one.beside} <= {*families}}
+    whole, alone = dict.fromkeys(families, 1.0), profiles.copy()
+    for family, one in hidden.items():
+        profiles[families.index(one.beside)] += one.part * profiles[families.index(family)]
+        whole[one.beside] += one.part
+    free = [k for k, family in enumerate(families) if family not in hidden]
+    families, profiles, alone = tuple(families[k] for k in free), profiles[free], alone[free]
     pool = tuple(
         Candidate(name, (name,), own[None], 0.0) for name, own in zip(families, profiles, strict=True)
     )
@@ -103,23 +124,43 @@ def net_counts(
         found = columns.fit(everything, rounds=_ROUNDS)
         under = columns.continuum(found) / columns.sizes
         shape = np.interp(setting.energy.energies, columns.energies, under)
-    fitted = columns.columns[found.index]
+    fitted, alone = columns.columns[found.index], columns.grouped(alone)
+    beside = found.fit.amplitudes @ fitted - found.fit.amplitudes[: len(families), None] * alone
     totals = found.problem.shared_counts(fitted, found.fit)
     counted = found.problem.counting_errors(fitted, found.fit)
     errors = found.fit.errors[: len(families)] * math.sqrt(found.usual_misfit)
-    beneath = [_BENEATH_ERROR * _beneath(fitted, found, k) for k in range(len(families))]
-    errors = np.hypot(errors, beneath)
-    return {
-        family: NetCounts(float(totals[k]), float(errors[k]), _limit(columns, found, k), float(counted[k]))
-        for k, family in enumerate(families)
+    # What a family's column would take of all else under it, were nothing else fitted.
+    beneath = (alone * beside).sum(axis=1) / np.maximum((alone * alone).sum(axis=1), 1e-300)
+    errors = np.hypot(errors, _BENEATH_ERROR * beneath)
+    nets = {}
+    for k, family in enumerate(families):
+        limit = _limit(columns, alone[k], beside[k])
+        held = whole[family]
+        nets[family] = NetCounts(float(totals[k]) / held, float(errors[k]), limit, float(counted[k]))
+    return nets | {
+        family: replace(one.free, counts=one.part * nets[one.beside].counts) for family, one in hidden.items()
     }
 
 
-def _beneath(fitted: NDArray[np.float64], found: Explained, family: int) -> float:
-    """Return the counts that a family's column would take of all else under it, were nothing else fitted."""
-    own = fitted[family]
-    others = np.delete(found.fit.amplitudes, family) @ np.delete(fitted, family, axis=0)
-    return float(own @ others / max(float(own @ own), 1e-300))
+def hidden_families(
+    counts: Mapping[str, NetCounts], expected: Mapping[str, float], deciding: Mapping[str, str]
+) -> dict[str, Hidden]:
+    """Return the families that should not stand out by what another family of their element shows.
+
+    Left free they take what belongs to others: Rb L, of eight counts by Rb K, a fifth of Si K in a soil.
+
+    ``counts``: of a fit that left all free. ``expected``: counts that a composition makes, of any scale.
+    ``deciding``: element → the family that tells how much of it there is.
+    """
+    found = {}
+    for family, net in counts.items():
+        beside = deciding.get(split_family(family)[0], family)
+        if beside == family or beside not in counts or expected.get(beside, 0.0) <= 0:
+            continue
+        part = expected.get(family, 0.0) / expected[beside]
+        if part * max(counts[beside].counts, 0.0) < SEEN * net.error:
+            found[family] = Hidden(beside, part, net)
+    return found
 
 
 def shapes_of(fractions: Mapping[str, float], part: CalibratedMap, instrument: Instrument) -> Shapes:
@@ -152,17 +193,16 @@ def continuum_of(
     return shape * float(np.median(seen[inside] / shape[inside])) if inside.any() else None
 
 
-def _limit(columns: SpectrumFit, found: Explained, family: int) -> float:
-    """Return the counts of a family that are 3 σ of all else within ±1 FWHM of its main peak.
+def _limit(columns: SpectrumFit, own: NDArray[np.float64], beside: NDArray[np.float64]) -> float:
+    """Return the counts of a family, (G,), that are 3 σ of all else within ±1 FWHM of its main peak.
 
-    All else is what is fitted there: the rest of the spectrum less the family could be nothing, or less.
+    All else is what is fitted ``beside`` it: the rest of the spectrum less the family could be nothing, or
+    less.
     """
-    own = columns.columns[found.index[family]]
     top = columns.energies[int(own.argmax())]
     half = float(columns.setting.detector.fwhm(top))
     inside = np.abs(columns.energies - top) <= half
     part = float(own[inside].sum() / max(float(own.sum()), 1e-300))
     if part <= 0:
         return math.nan
-    others = np.delete(found.fit.amplitudes, family) @ np.delete(columns.columns[found.index], family, axis=0)
-    return _DETECTION * math.sqrt(max(float(others[inside].sum()), 1.0)) / part
+    return _DETECTION * math.sqrt(max(float(beside[inside].sum()), 1.0)) / part

@@ -28,7 +28,7 @@ from napari_xrf.maps.quantification.composition import (
     recipe_of_class,
     seen_elements,
 )
-from napari_xrf.maps.quantification.net_counts import continuum_of, region_of
+from napari_xrf.maps.quantification.net_counts import SEEN, continuum_of, region_of
 from napari_xrf.maps.quantification.quantities import Quantities
 from napari_xrf.maps.quantification.weight_percent import elements_of, quantify_region
 
@@ -179,7 +179,11 @@ def plan_quantities(
     total = whole or quantify_region(part, wanted, given)
     continuum = continuum_of(total.composition, part, given.instrument_of(part))
     chosen = replace(given, oxygen=total.oxygen, instrument=total.instrument, sensitivities=None)
-    measured = tuple(residual.family for residual in total.residuals)
+    # Families that another of their element hides would take from others in pixels too.
+    deciding = {entry.family for entry in total.entries}
+    measured = tuple(
+        one.family for one in total.residuals if one.family in deciding or one.counts > SEEN * one.error
+    )
     rows, columns = known.cube.map_shape
     fit = plan_fit(measured, known.sum_spectrum, known.setting, rows * columns, continuum)
     families = tuple(entry.family for entry in total.entries if entry.family in fit.families)

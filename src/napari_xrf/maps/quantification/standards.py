@@ -13,10 +13,10 @@ from napari_xrf.core.emission_lines import parse_elements, split_family
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
-from napari_xrf.maps.quantification.composition import expected_families
-from napari_xrf.maps.quantification.fitted_excitation import counts_with_argon, excitation_of_standard
-from napari_xrf.maps.quantification.net_counts import NetCounts, region_of, shapes_of
-from napari_xrf.maps.quantification.weight_percent import exposure_of
+from napari_xrf.maps.quantification.composition import Recipe, expected_families
+from napari_xrf.maps.quantification.fitted_excitation import excitation_of_standard
+from napari_xrf.maps.quantification.net_counts import NetCounts, region_of
+from napari_xrf.maps.quantification.weight_percent import count_sample, exposure_of
 from napari_xrf.maps.spectra.families import families_of
 from napari_xrf.physics.instrument import Instrument, OpticTransmission
 from napari_xrf.physics.sensitivities import MeasuredStandard, Sensitivities, sensitivities_from
@@ -154,11 +154,13 @@ class _Measured:
         part = region_of(known, np.ones(known.cube.map_shape, dtype=bool), known.cube.name)
         setting, instrument = part.setting, replace(part.instrument, sensitivities=Sensitivities())
         shown = (setting.energy, setting.low, setting.high, setting.highest_kev)
-        elements = [element for element in standard.composition if families_of(element, *shown)]
-        if not set(elements) - {"O"}:
+        listed = [element for element in standard.composition if families_of(element, *shown)]
+        if not set(listed) - {"O"}:
             raise InvalidInput("a standard's spectrum shows no line of its elements", "Check its table")
-        shapes = shapes_of(standard.composition, part, instrument)
-        return cls(part, standard.composition, counts_with_argon(part, elements, shapes, progress))
+        # What a table leaves out shows nevertheless, as it does in samples.
+        elements = tuple(dict.fromkeys((*listed, *(entry.element for entry in known.elements))))
+        counts = count_sample(part, elements, Recipe(instrument=instrument), standard.composition)
+        return cls(part, standard.composition, counts)
 
     def excited_by(self, optic: OpticTransmission | None, *, bends: bool = False) -> Instrument:
         """Return its instrument with a lens, bent to its scatter if asked, and with the air it shows."""

@@ -24,7 +24,7 @@ from napari_xrf.maps.quantification.composition import (
 )
 from napari_xrf.maps.quantification.composition_errors import light_matter, quantities_of, residuals_of
 from napari_xrf.maps.quantification.fitted_excitation import counts_with_argon, fit_excitation, without_air
-from napari_xrf.maps.quantification.net_counts import NetCounts, region_of, shapes_of
+from napari_xrf.maps.quantification.net_counts import NetCounts, Shapes, hidden_families, region_of, shapes_of
 from napari_xrf.maps.quantification.quantities import Quantities, Quantity
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.source import ElectronBeam, TubeSource
@@ -106,18 +106,31 @@ def quantify_region(part: CalibratedMap, elements: Sequence[str], recipe: Recipe
     return quantify_counts(count_sample(part, elements, recipe), part, recipe)
 
 
-def count_sample(part: CalibratedMap, elements: Sequence[str], recipe: Recipe) -> dict[str, NetCounts]:
-    """Return the net counts of elements by family, with the shapes that their own composition gives them."""
+def count_sample(
+    part: CalibratedMap,
+    elements: Sequence[str],
+    recipe: Recipe,
+    composition: Mapping[str, float] | None = None,
+) -> dict[str, NetCounts]:
+    """Return the net counts of elements by family, with the shapes that their own composition gives them.
+
+    ``composition``: of a standard, element → weight fraction; otherwise what a first fit gives.
+    """
     first, instrument = counts_with_argon(part, elements), recipe.instrument_of(part)
-    if recipe.film:
-        return first
     if isinstance(instrument.source, ElectronBeam):
-        rough = quantify_counts(first, part, recipe).composition
+        rough = quantify_counts(first, part, recipe)
+        fractions = rough.composition
+        expected = {one.family: one.expected for one in rough.residuals}
+        deciding = {entry.element: entry.family for entry in rough.entries}
     else:  # lens and oxygen change little of how lines share their photons
         oxygen = "stoichiometry" if recipe.oxygen == "auto" else recipe.oxygen
         own = without_air(first, instrument)
-        rough = solve_composition(own, instrument, replace(recipe, oxygen=oxygen)).fractions
-    return counts_with_argon(part, elements, shapes_of(rough, part, instrument))
+        solved = solve_composition(own, instrument, replace(recipe, oxygen=oxygen))
+        fractions, expected = solved.fractions, solved.expected
+        deciding = {element: families[0] for element, families in solved.families.items()}
+    shapes = Shapes({}) if recipe.film else shapes_of(composition or fractions, part, instrument)
+    hidden = hidden_families(first, expected, deciding)
+    return counts_with_argon(part, elements, replace(shapes, hidden=hidden))
 
 
 def exposure_of(part: CalibratedMap) -> float | None:
