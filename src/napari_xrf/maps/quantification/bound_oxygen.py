@@ -114,8 +114,9 @@ def _by_scatter(oxides: OxygenChoice, none: OxygenChoice, part: CalibratedMap) -
     odds = surprise[1] - surprise[0]
     lenses = [one.fitted.recipe.fitted for one in (oxides, none)]
     if lenses[0] is not None and lenses[1] is not None:
-        scale = max(min(one.misfit / one.groups for one in lenses if one), 1.0)
-        shape = _SHAPE_PART * 0.5 * (lenses[1].misfit - lenses[0].misfit) / scale
+        # Per group: the two leave out other groups, where they expect lines.
+        each, groups = [one.misfit / one.groups for one in lenses if one], lenses[0].groups
+        shape = _SHAPE_PART * 0.5 * groups * (each[1] - each[0]) / max(min(each), 1.0)
         odds += min(max(shape, -_SHAPE_MOST), _SHAPE_MOST)
     odds -= _METALS_ALONE * (rocks < _NEVER_METAL_PART)
     likely, other, kind = (oxides, none, "oxides") if odds > 0 else (none, oxides, "no oxygen")
