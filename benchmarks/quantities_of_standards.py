@@ -51,9 +51,8 @@ def main() -> None:
             value = 100 * entries[element].weight_fraction
             error = 100 * entries[element].standard_error
             pulls.append((value - real) / error)
-            print(
-                f"{told} {value:.4g} ± {error:.2g} | {value / real:.3f} ± {error / real:.3f} | {pulls[-1]:+.1f} |"
-            )
+            factor = f"{value / real:.3f} ± {error / real:.3f}"
+            print(f"{told} {value:.4g} ± {error:.2g} | {factor} | {pulls[-1]:+.1f} |")
     held = [100 * np.mean(np.abs(pulls) < number) for number in (1, 2)]
     print(f"\n{len(pulls)} weights: {held[0]:.0f} % within one standard error, {held[1]:.0f} % within two")
 

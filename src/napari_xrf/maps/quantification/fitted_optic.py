@@ -28,9 +28,9 @@ _LOOSE = {True: 0.7, False: 0.2}  # of ln(transmission) at a knot, with a lens a
 _BENT = {True: 0.25, False: 0.08}  # of its second differences
 _SHAPE = 0.06  # relative error of scatter in a group of channels, beside that of counts
 _LINES_PART, _LINES_ERROR = 0.3, 0.1  # most of a group that may be lines, and their relative error
-# Relative error of a family's excitation for each unit of ln(energy) above: there few counts are scattered, and
-# the anode's K lines stand against its continuum as the tube's model has them (other code's tube: silver's K
-# lines 11 % fewer, molybdenum's 4 % more).
+# Relative error of a family's excitation for each unit of ln(energy) above: there few counts are scattered,
+# and the anode's K lines stand against its continuum as the tube's model has them (other code's tube:
+# silver's K lines 11 % fewer, molybdenum's 4 % more).
 _HARD_KEV, _HARD_ERROR = 15.0, 0.2
 _ROBUST, _ROUNDS = 2.0, 12
 _LEAST_GROUPS, _LEAST_COUNTS = 12, 20.0
