@@ -502,3 +502,11 @@ def test_pixels_of_which_nothing_is_unseen():
     fractions, errors = response.quantified(np.array([[30.0, 10.0]]), np.array([[0.1, 0.1]]))
     assert fractions.shape == errors.shape == (1, 2)
     assert fractions.sum() == pytest.approx(1)
+
+
+def test_an_element_that_a_pixel_does_not_show_has_an_error():
+    none, logs = np.zeros((2, 0)), np.zeros(2)
+    response = Response(none, np.array([True, True]), np.array([0.5, 0.5]), logs, np.zeros((2, 2)))
+    fractions, errors = response.quantified(np.array([[100.0, 0.0]]), np.array([[10.0, 2.0]]))
+    assert fractions[0] == pytest.approx([1, 0])
+    assert errors[0, 1] == pytest.approx(0.02)

@@ -102,7 +102,6 @@ class QuantityPlan:
     ) -> ElementMaps:
         """Quantify the pixels of a cube, or of its rows from one on."""
         counts, errors = self.net_counts(cube, progress)
-        relative = errors / np.maximum(counts, np.maximum(errors, 1e-9))
         groups = self._groups_of(counts)
         own = self.classes[first_row : first_row + cube.map_shape[0]].ravel()
         groups = np.where((groups >= 0) & (own >= 0), own, groups)
@@ -110,7 +109,7 @@ class QuantityPlan:
         fractions, spread = np.full(size, np.nan), np.full(size, np.nan)
         for number, response in enumerate(self.responses):
             inside = groups == number
-            fractions[inside], spread[inside] = response.quantified(counts[inside], relative[inside])
+            fractions[inside], spread[inside] = response.quantified(counts[inside], errors[inside])
             progress(number + 1, len(self.responses), "quantifying pixels")
         return self._as_maps(cube, fractions, spread)
 
@@ -228,29 +227,38 @@ class Response:
     logs: Floats
     slopes: Floats
 
-    def quantified(self, counts: Floats, relative: Floats) -> tuple[Floats, Floats]:
-        """Return weight fractions of K families and M unseen elements, (N, K + M), and their errors."""
-        fractions = self._solve(counts)
+    def quantified(self, counts: Floats, errors: Floats) -> tuple[Floats, Floats]:
+        """Return weight fractions of K families and M unseen elements, (N, K + M), and their errors.
+
+        ``counts``, ``errors``: (N, K). What a pixel does not show has the error of its counts, too.
+        """
+        fractions, per_count = self._solve(counts)
+        own = np.where(self.counted, per_count * errors, 0.0)
         # Normalising shares each element's error with all others.
-        shares = fractions * (1 + self.bound.sum(axis=1))
-        common = _sums((shares * relative) ** 2)[:, None]
-        errors = fractions * np.sqrt(np.clip(relative**2 * (1 - 2 * shares) + common, 0.0, None))
+        whole = 1 + self.bound.sum(axis=1)
+        common = _sums((whole * own) ** 2)[:, None]
+        errors = np.sqrt(np.clip(own**2 * (1 - 2 * whole * fractions) + fractions**2 * common, 0.0, None))
         unseen = [_sums(fractions * bound).clip(0.0) for bound in self.bound.T]
         spread = [np.sqrt(_sums(errors**2 * bound**2)) for bound in self.bound.T]
         return np.column_stack([fractions, *unseen]), np.column_stack([errors, *spread])
 
-    def _solve(self, counts: Floats) -> Floats:
-        """Return the weight fractions, (N, K), of counts (N, K); what is bound is left to 1."""
+    def _solve(self, counts: Floats) -> tuple[Floats, Floats]:
+        """Return the weight fractions, (N, K), of counts (N, K), and those of one count.
+
+        What is bound is left to 1.
+        """
         fractions = np.broadcast_to(self.centre, counts.shape)
         positive = np.where(self.counted, np.clip(counts, 0.0, None), 0.0)
         for _ in range(_ROUNDS):
             change = np.zeros(counts.shape)
             for k, moved in enumerate((fractions - self.centre).T):  # a product's last bits depend on N
                 change += moved[:, None] * self.slopes[:, k]
-            raw = positive / np.exp(self.logs + np.clip(change, -_LARGEST_LOG, _LARGEST_LOG))
+            mass = np.exp(-self.logs - np.clip(change, -_LARGEST_LOG, _LARGEST_LOG))
+            raw = positive * mass
             total = (_sums(raw) + sum(_sums(raw * bound).clip(0.0) for bound in self.bound.T))[:, None]
-            fractions = np.divide(raw, total, out=np.full(raw.shape, np.nan), where=total > 0)
-        return np.asarray(fractions)
+            per_count = np.divide(mass, total, out=np.full(raw.shape, np.nan), where=total > 0)
+            fractions = positive * per_count
+        return np.asarray(fractions), per_count
 
 
 def _respond(
