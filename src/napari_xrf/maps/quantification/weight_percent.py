@@ -120,7 +120,7 @@ def count_sample(
     if isinstance(instrument.source, ElectronBeam):
         rough = quantify_counts(first, part, recipe)
         fractions = rough.composition
-        expected = {one.family: one.expected for one in rough.residuals}
+        expected: Mapping[str, float] = {one.family: one.expected for one in rough.residuals}
         deciding = {entry.element: entry.family for entry in rough.entries}
     else:  # lens and oxygen change little of how lines share their photons
         oxygen = "stoichiometry" if recipe.oxygen == "auto" else recipe.oxygen
