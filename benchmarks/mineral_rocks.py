@@ -131,7 +131,10 @@ def rock_map(rock: str, seed: int, draws: Draws, keep: Path | None) -> RockMap:
         return make_rock(rock, seed, draws)
     keep.mkdir(parents=True, exist_ok=True)
     wrong = "-off" if draws.gain or draws.offset_ev else ""
-    path = keep / f"{rock}-{draws.counts:g}-{draws.size}-{draws.grain:g}-{draws.surface}-{seed}{wrong}.h5"
+    where = "" if draws.preset == Draws.preset else f"{draws.preset}-"
+    path = keep / (
+        f"{where}{rock}-{draws.counts:g}-{draws.size}-{draws.grain:g}-{draws.surface}-{seed}{wrong}.h5"
+    )
     if not path.exists():
         write_rock(path, make_rock(rock, seed, draws))
     return read_rock(path)

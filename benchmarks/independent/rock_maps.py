@@ -1,4 +1,4 @@
-"""Maps of rocks on an M4-like instrument, with fluorescence from fisx and their truth.
+"""Maps of rocks on an M4-like instrument or under electrons, with their truth; tube's fluorescence from fisx.
 
 ``python -m benchmarks.independent.rock_maps granite --counts 1000 --size 128 -o granite.h5``. Phases,
 traces and modes stand in ``rocks.toml``. Grains are cells around random sites with wavy boundaries;
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.independent.element_set import stopped_light
 from benchmarks.independent.m4_response import respond
 from benchmarks.independent.minerals_set import stopped_photons, thick_lines
 from benchmarks.independent.presets import energy_axis, excitation_of, read_preset
@@ -65,6 +66,8 @@ class Draws:
         Share of pulses that pile up in a pixel of mean counts.
     secondary
         Whether lines excite each other, which takes most of the time.
+    preset
+        The instrument: ``"m4-tornado"`` or ``"sem-eds"``, whose surfaces are flat.
     """
 
     counts: float = 1000.0
@@ -77,6 +80,7 @@ class Draws:
     surface: str = "flat"
     pile_up: float = 0.002
     secondary: bool = True
+    preset: str = "m4-tornado"
 
 
 @dataclass(frozen=True)
@@ -148,10 +152,10 @@ def make_rock(rock: str, seed: int = 0, draws: Draws | None = None) -> RockMap:
     """Return a rock map; the same seed gives the same counts, and other counts the same texture."""
     draws = Draws() if draws is None else draws
     phases, absent = _phases(rock)
-    preset = read_preset("m4-tornado")
+    preset = preset_of(draws.preset)
     placing, counting = np.random.default_rng([seed, *rock.encode()]).spawn(2)
     foils = (1.0,) if draws.surface == "flat" else _FOILS
-    materials, spectra = _spectra(rock, seed, draws.compositions, foils, draws.secondary)
+    materials, spectra = _spectra(rock, seed, draws.compositions, foils, draws.secondary, draws.preset)
     zones = _texture([phase.mode for phase in phases], draws, placing)
     parts = _blurred(zones, len(phases) * draws.compositions, draws)
     steepness = _steepness(draws, placing)
@@ -199,6 +203,13 @@ def write_rock(path: Path, made: RockMap) -> None:
     np.savez_compressed(path.with_suffix(".truth.npz"), **kept)
 
 
+def preset_of(name: str) -> dict[str, Any]:
+    """Return an instrument's numbers; electrons have a voltage as tubes have."""
+    preset = read_preset(name)
+    preset["source"].setdefault("voltage_kv", preset["source"].get("energy_kev"))
+    return preset
+
+
 def _rocks() -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name("rocks.toml").read_text(encoding="utf-8"))
 
@@ -242,13 +253,17 @@ def _composition(phase: Phase, generator: np.random.Generator) -> dict[str, floa
 
 @cache
 def _spectra(
-    rock: str, seed: int, number: int, foils: tuple[float, ...], secondary: bool
+    rock: str, seed: int, number: int, foils: tuple[float, ...], secondary: bool, name: str
 ) -> tuple[list[list[dict[str, float]]], NDArray[np.float64]]:
     """Return compositions of each phase, and counts (foils, zones, E) per dose; a zone is one composition."""
     generator = np.random.default_rng([seed, number, *rock.encode()])
     phases, _ = _phases(rock)
     materials = [[_composition(phase, generator) for _ in range(number)] for phase in phases]
-    preset = read_preset("m4-tornado")
+    preset = preset_of(name)
+    if preset["source"]["kind"] == "electron":
+        light = [stopped_light(preset, each)[1].sum(axis=0) for few in materials for each in few]
+        spectra = respond(preset, np.array(light), generator.uniform(1.0, 1.05))
+        return materials, np.maximum(spectra, 0)[np.newaxis]
     geometry = preset["geometry"]
     into, out = np.sin(np.deg2rad([geometry["incidence_deg"], geometry["takeoff_deg"]]))
     light = []
@@ -256,14 +271,16 @@ def _spectra(
         # A thick sample's lines depend on the ratio of the sines alone.
         angles = np.rad2deg(np.arcsin([into * np.sqrt(foil), out / np.sqrt(foil)]))
         for done, (phase, compositions) in enumerate(zip(phases, materials, strict=True), 1):
-            light += _photons(preset, phase.mineral.density, compositions, (angles[0], angles[1]), secondary)
+            light += photons_of(
+                preset, phase.mineral.density, compositions, (angles[0], angles[1]), secondary
+            )
             if sys.stderr.isatty():
                 print(f"\r{done} of {len(phases)} phases", end="", file=sys.stderr)
     spectra = respond(preset, np.array(light), generator.uniform(1.0, 1.05))
     return materials, spectra.reshape(len(foils), -1, spectra.shape[-1])
 
 
-def _photons(
+def photons_of(
     preset: dict[str, Any],
     density: float,
     compositions: list[dict[str, float]],
@@ -369,7 +386,7 @@ def _counts(
 ) -> NDArray[np.int64]:
     bright = np.einsum("yxz,z->yx", parts, spectra[len(foils) // 2].sum(axis=1))
     dose = draws.counts / bright.mean()
-    axis = energy_axis(read_preset("m4-tornado"))
+    axis = energy_axis(preset_of(draws.preset))
     counts = np.zeros((*parts.shape[:2], axis.size), np.uint32)
     # The channel that truly holds a photon, as edges of the believed ones in places of the true ones.
     edges = np.interp(

@@ -38,6 +38,7 @@ _KINDS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "density": (_NUMBER, "a number"),
     "count": (_WHOLE, "a whole number"),
     "seed": (_WHOLE, "a whole number"),
+    "twins": (_WHOLE, "a whole number"),
     "jobs": (_WHOLE, "a whole number"),
 }
 _LISTS: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -46,6 +47,7 @@ _LISTS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "ignored": (("str",), "symbols, as ['Cu']"),
     "outputs": (("str",), "names, as ['presence']"),
     "pores": (("str",), "names of classes"),
+    "methods": (("str",), "names, as ['likelihood', 'mineral-mlp']"),
 }
 
 

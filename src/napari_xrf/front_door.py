@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_xrf.core.label_map import LabelMap
     from napari_xrf.core.spectral_cube import SpectralCube
     from napari_xrf.core.spectrum import Spectrum
+    from napari_xrf.learning.evaluation.method_choice import MethodComparison
     from napari_xrf.learning.model import Model
     from napari_xrf.learning.prediction.answers import Prediction
     from napari_xrf.maps.calibrated_map import CalibratedMap
@@ -45,6 +46,7 @@ __all__ = [
     "batch",
     "calibrate",
     "clean_labels",
+    "compare_classifiers",
     "compare_labels",
     "compare_maps",
     "denoise",
@@ -308,7 +310,8 @@ def map_minerals(
         Names in the library or synonyms, ``["quartz", "orthoclase"]``; None looks for all that the
         elements found allow.
     method
-        ``"likelihood"``, or a network: a shipped model's name or a weights file.
+        ``"likelihood"``, or a network: a shipped model's name or a weights file. ``"best"``, or several
+        parted by commas: the one that wins on synthetic twins of the map, see :func:`compare_classifiers`.
     named_set
         ``"granite"``, ``"massive sulphide"``, …: what such a sample may hold, in place of ``minerals``.
     library
@@ -321,7 +324,23 @@ def map_minerals(
     InvalidInput
         When a name or option cannot be, or the map holds no counts.
     """
-    from napari_xrf.learning.prediction.network_method import classify_by
+    from napari_xrf.learning.evaluation.method_choice import classify_by_choice
+
+    chosen, own = _wanted(minerals, named_set, library)
+    measured = _element_maps_or_map(source, progress)
+    if type(measured).__name__ == "ElementMaps":
+        from napari_xrf.minerals.from_element_maps import classify_element_maps
+
+        return classify_element_maps(measured, chosen, library=own, progress=progress)
+    return classify_by_choice(
+        method, measured, chosen, library=own, ignored=tuple(ignored), tolerance=tolerance, progress=progress
+    )
+
+
+def _wanted(
+    minerals: Sequence[str | Mineral] | None, named_set: str | None, library: str | Path | None
+) -> tuple[tuple[Mineral, ...] | None, tuple[Mineral, ...] | None]:
+    """Return the minerals to look for, and the library where it is not the shipped one alone."""
     from napari_xrf.reference.minerals import known_minerals, wanted_minerals
 
     names = None if minerals is None else [each for each in minerals if isinstance(each, str)]
@@ -329,15 +348,62 @@ def map_minerals(
     if chosen is not None:
         given = (each for each in minerals or () if not isinstance(each, str))
         chosen = tuple({mineral.name: mineral for mineral in (*chosen, *given)}.values())
-    own = None if library is None else known_minerals(library)
-    measured = _element_maps_or_map(source, progress)
-    if type(measured).__name__ == "ElementMaps":
-        from napari_xrf.minerals.from_element_maps import classify_element_maps
+    return chosen, None if library is None else known_minerals(library)
 
-        return classify_element_maps(measured, chosen, library=own, progress=progress)
-    return classify_by(
-        method, measured, chosen, library=own, ignored=tuple(ignored), tolerance=tolerance, progress=progress
-    )
+
+@checked
+def compare_classifiers(
+    source: Map,
+    methods: Sequence[str] = ("best",),
+    minerals: Sequence[str | Mineral] | None = None,
+    *,
+    named_set: str | None = None,
+    library: str | Path | None = None,
+    ignored: Sequence[str] = (),
+    tolerance: float | None = None,
+    twins: int = 2,
+    seed: int = 0,
+    progress: Progress = ignore_progress,
+) -> MethodComparison:
+    """Compare ways of naming minerals on synthetic twins of a map, and on the map itself.
+
+    A twin has the map's instrument, counts, texture and minerals; its spectra have the errors that such
+    physics has beside other code, traces, and minerals that nobody listed. See ``docs/minerals.md``.
+
+    Parameters
+    ----------
+    source
+        A map, or its file.
+    methods
+        ``"likelihood"``, shipped models' names and weights files, such as one that learnt from your regions;
+        ``"best"`` is the likelihood and all shipped models that know every mineral. The first is taken where
+        none leads it by more than two standard errors.
+    minerals, named_set, library
+        As for :func:`map_minerals`; networks taught from regions look for their own classes all the same.
+    ignored, tolerance
+        Of the likelihood.
+    twins, seed
+        How many, and what they are drawn from.
+
+    Returns
+    -------
+    ``choice`` with the figures of each method and the reason, ``answers`` by method, ``best``, and the twins.
+
+    Raises
+    ------
+    InvalidInput
+        When a name or option cannot be, or none of the methods can name the map.
+    """
+    from napari_xrf.learning.evaluation.method_choice import check_methods, compare_methods, methods_of
+    from napari_xrf.minerals.classification import ClassificationOptions
+
+    chosen, own = _wanted(minerals, named_set, library)
+    options: dict[str, Any] = {"library": own, "ignored": tuple(ignored), "tolerance": tolerance}
+    listed = tuple(dict.fromkeys(name for each in methods for name in methods_of(each)))
+    for each in methods:
+        check_methods(each, chosen, ClassificationOptions(**options if each == "likelihood" else {}))
+    known = _map_of(source, progress)
+    return compare_methods(listed, known, chosen, twins=twins, seed=seed, progress=progress, **options)
 
 
 @checked

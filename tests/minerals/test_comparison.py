@@ -28,6 +28,17 @@ def test_classes_are_matched_by_name():
     assert (calcite.both, calcite.overlap) == (pytest.approx(200 / 7), 0.4)
 
 
+def test_differences_have_both_names():
+    pairs = compare_labels(*maps()).pairs
+    names = {0: "", **{entry.label: entry.name for entry in pairs.classes}}
+    same, opal = "the same name", "quartz ≠ quartz / opal"
+    assert [[names[label] for label in row] for row in pairs.labels.tolist()] == [
+        [opal, opal, same, same],
+        ["quartz ≠ Calcite", "unknown ≠ Calcite", "calcite ≠ unknown", ""],
+    ]
+    assert [entry.name for entry in pairs.classes][:2] == [same, opal]  # the largest first
+
+
 def test_kappa_is_cohens():
     rng = np.random.default_rng(0)
     one = rng.integers(1, 4, (30, 30)).astype(np.uint8)
@@ -51,7 +62,7 @@ def test_the_verb(tmp_path, capsys):
     for name, labels in zip(("a.tif", "b.h5"), maps(), strict=True):
         io.write(tmp_path / name, labels)
     data = answer(capsys, "compare", tmp_path / "a.tif", tmp_path / "b.h5", "-o", tmp_path / "out")
-    names = {"confusion.csv", "agreement.csv", "agreement.tif", "agreement.png"}
+    names = {"confusion.csv", "agreement.csv", "agreement.tif", "agreement.png", "differences.tif"}
     assert {file.name for file in (tmp_path / "out").iterdir()} == names
     assert data["agreement"] == pytest.approx(2 / 7)
     assert (tmp_path / "out" / "confusion.csv").read_text().splitlines()[0].endswith("Calcite,quartz / opal")

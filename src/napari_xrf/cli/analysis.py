@@ -70,7 +70,12 @@ def add_mineral_options(minerals: argparse.ArgumentParser) -> None:
     add("--minerals", default="auto", help="quartz,albite or auto (default)")
     add("--set", metavar="NAME", dest="mineral_set", help="minerals of a granite, pegmatite, sulfide, …")
     add("--library", metavar="FILE.csv", type=Path, help="your minerals: name,formula,density")
-    add("--method", metavar="METHOD", default="likelihood", help="likelihood (default), or a mineral model")
+    add(
+        "--method",
+        metavar="METHOD",
+        default="likelihood",
+        help="likelihood (default), a mineral model, or the best on twins of the map: best (of all), or A,B",
+    )
     add("--clean", default="none", help="none, default, or steps such as majority:3,min-size:5")
     add("--ignore", metavar="Cu,…", default="", help="elements whose lines come from elsewhere")
     add("--tolerance", type=float, help="relative error of expected spectra, 0.01 to 1 (default: estimated)")
@@ -168,7 +173,7 @@ def asked_minerals(
     arguments: argparse.Namespace,
 ) -> tuple[tuple[CleanUpStep, ...], tuple[Mineral, ...] | None, dict[str, Any]]:
     """Return the clean-up, the minerals looked for and the classifier's options, checked before the work."""
-    from napari_xrf.learning.prediction.network_method import check_method
+    from napari_xrf.learning.evaluation.method_choice import check_methods
     from napari_xrf.minerals.classification import ClassificationOptions
     from napari_xrf.minerals.labels.cleanup import parse_clean_up
     from napari_xrf.reference.minerals import known_minerals, wanted_minerals
@@ -181,14 +186,14 @@ def asked_minerals(
         "ignored": parse_elements(arguments.ignore),
         "tolerance": arguments.tolerance,
     }
-    check_method(arguments.method, chosen, ClassificationOptions(**options))
+    check_methods(arguments.method, chosen, ClassificationOptions(**options))
     return steps, chosen, options
 
 
 def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the mineral map of a file: labels, classes.csv, abundances.h5, map.png, report.html."""
     from napari_xrf import io
-    from napari_xrf.learning.prediction.network_method import LIKELIHOOD
+    from napari_xrf.minerals.method_choice import LIKELIHOOD
 
     # Everything the user typed is checked before the long work starts.
     plans.check_plan_options(arguments)
@@ -265,12 +270,12 @@ def classify_and_write(
 ) -> Answer:
     """Classify a loaded map, clean its labels up, and write the files of the ``minerals`` verb.
 
-    ``options`` are those of :func:`~napari_xrf.learning.prediction.network_method.classify_by`.
+    ``options`` are those of :func:`~napari_xrf.learning.evaluation.method_choice.classify_by_choice`.
     """
-    from napari_xrf.learning.prediction.network_method import classify_by
+    from napari_xrf.learning.evaluation.method_choice import classify_by_choice
     from napari_xrf.maps.calibrated_map import cube_of
 
-    classification = classify_by(method, measured, minerals, progress=console.progress, **options)
+    classification = classify_by_choice(method, measured, minerals, progress=console.progress, **options)
     return write_mineral_files(classification, cube_of(measured), steps, output, console)
 
 
@@ -284,6 +289,7 @@ def write_mineral_files(
     """Clean the labels of a mineral map up, and write the files of the ``minerals`` verb."""
     from napari_xrf import io
     from napari_xrf.minerals.labels.cleanup import clean_labels
+    from napari_xrf.minerals.method_choice import write_method_choice
     from napari_xrf.minerals.report.page import write_report
 
     labels = clean_labels(classification.label_map, steps)
@@ -292,10 +298,31 @@ def write_mineral_files(
     if classification.abundances is not None:
         files.append(folder / "abundances.h5")
         io.write(files[-1], classification.abundances)
+    told, compared = chosen_method(classification, console)
+    if classification.choice is not None:
+        files.append(folder / "methods.csv")
+        write_method_choice(files[-1], classification.choice)
     files.append(folder / "report.html")
     write_report(files[-1], cube, classification, labels, steps=steps, made_by=console.command)
-    data = {"files": [str(file) for file in files], "classes": rows}
-    return Answer(data, f"{text}\nwritten to {folder}")
+    data = {"files": [str(file) for file in files], "classes": rows, **told}
+    return Answer(data, f"{compared}{text}\nwritten to {folder}")
+
+
+def chosen_method(classification: Classification, console: Console) -> tuple[dict[str, Any], str]:
+    """Return what is told of methods that were compared: in JSON, and as a table; empty of a single one."""
+    from napari_xrf.minerals.method_choice import COLUMNS
+
+    choice = classification.choice
+    if choice is None:
+        return {}, ""
+    for note in (*choice.notes, choice.reason):
+        console.say(note)
+    shown = ("method", "pure", "all", "modes", "calibration", "sure_wrong", "strangers", "seconds", "lead")
+    rows = [dict(zip(COLUMNS, row, strict=True)) for row in choice.shown_rows()]
+    text = table(
+        tuple(name.replace("_", " ") for name in shown), [tuple(row[name] for name in shown) for row in rows]
+    )
+    return {"methods": choice.as_json()}, f"{text}\n{choice.reason}\n"
 
 
 def write_label_files(

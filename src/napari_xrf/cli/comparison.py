@@ -66,7 +66,7 @@ def _compare_spectra(arguments: argparse.Namespace, console: Console) -> Answer:
 
 
 def _compare_labels(arguments: argparse.Namespace) -> Answer:
-    """Tell the agreement; write confusion.csv, agreement.csv, agreement.tif and agreement.png."""
+    """Tell the agreement; write confusion.csv, agreement.csv, agreement.tif and .png, and differences.tif."""
     from napari_xrf import io
     from napari_xrf.minerals.labels.comparison import compare_labels, write_comparison
 
@@ -87,9 +87,11 @@ def _compare_labels(arguments: argparse.Namespace) -> Answer:
         from napari_xrf.minerals.labels.picture import write_label_picture
 
         folder = output_folder(arguments.output)
-        files = [*write_comparison(folder, found), folder / "agreement.tif", folder / "agreement.png"]
-        io.write(files[-2], found.map)
-        write_label_picture(files[-1], found.map)
+        files = write_comparison(folder, found)
+        files += [folder / name for name in ("agreement.tif", "agreement.png", "differences.tif")]
+        io.write(files[-3], found.map)
+        write_label_picture(files[-2], found.map)
+        io.write(files[-1], found.pairs)
         data["files"] = [str(file) for file in files]
         written = f"\nwritten to {folder}"
     rows = [

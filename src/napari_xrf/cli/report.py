@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from napari_xrf.cli.analysis import add_mineral_options, asked_minerals
+from napari_xrf.cli.analysis import add_mineral_options, asked_minerals, chosen_method
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import calibrated, check_folder, load_map, map_file_options, memory_budget
 from napari_xrf.cli.model_options import folder_option
@@ -25,7 +25,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def write_whole_report(arguments: argparse.Namespace, console: Console) -> Answer:
     """Do the whole job on a map, and write all files of the single verbs and report.html."""
-    from napari_xrf.learning.prediction.network_method import classify_by
+    from napari_xrf.learning.evaluation.method_choice import classify_by_choice
 
     # Everything the user typed is checked before the long work starts.
     check_folder(arguments.output)
@@ -39,7 +39,7 @@ def write_whole_report(arguments: argparse.Namespace, console: Console) -> Answe
 
     survey = survey_map(
         known,
-        lambda measured, progress: classify_by(
+        lambda measured, progress: classify_by_choice(
             arguments.method, measured, chosen, progress=progress, **options
         ),
         steps=steps,
@@ -59,5 +59,11 @@ def write_whole_report(arguments: argparse.Namespace, console: Console) -> Answe
         "unknown": list(survey.unknown),
     }
     text = table(("mineral", "area %"), [(row.name, f"{row.area_percent or 0.0:.2f}") for row in rows])
+    compared = ""
+    if survey.classification is not None:
+        told, compared = chosen_method(survey.classification, console)
+        data |= told
     doubts = "".join(f"\n- {line}" for line in survey.unknown)
-    return Answer(data, f"{text}\nnot known, or not for sure:{doubts}\nwritten to {Path(arguments.output)}")
+    return Answer(
+        data, f"{compared}{text}\nnot known, or not for sure:{doubts}\nwritten to {Path(arguments.output)}"
+    )

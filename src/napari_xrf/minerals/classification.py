@@ -19,6 +19,7 @@ from napari_xrf.minerals.class_spectra import ClassSpectrum, mean_spectra
 from napari_xrf.minerals.likelihood.binned_map import BinnedMap, merged_bins
 from napari_xrf.minerals.likelihood.scan import TOLERANCE
 from napari_xrf.minerals.likelihood.templates import EnergyBins, Templates
+from napari_xrf.minerals.method_choice import MethodChoice
 from napari_xrf.minerals.mineral_phases import MineralPhases, learn_mineral_phases
 from napari_xrf.minerals.search import search_minerals
 from napari_xrf.reference.minerals import Mineral, mineral_class
@@ -83,6 +84,8 @@ class Classification:
         What the user should know, one sentence each: calibration, range, minerals left out.
     abundances
         What each pixel holds of the classes; None when a network decided.
+    choice
+        Why this method was taken, where several were compared on twins of the map.
     """
 
     label_map: LabelMap
@@ -95,6 +98,7 @@ class Classification:
     method: str
     notes: tuple[str, ...]
     abundances: Abundances | None = None
+    choice: MethodChoice | None = None
 
     def abundances_of(self, label_map: LabelMap) -> Abundances | None:
         """Return the abundances, or None where a label map was cleaned up or edited: it has none."""

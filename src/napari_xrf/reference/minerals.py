@@ -133,7 +133,7 @@ def select_minerals(library: Iterable[Mineral], names: Iterable[str]) -> tuple[M
     InvalidInput
         When a name is not in the library; the message suggests close ones.
     """
-    return select(library, names, "mineral", _found_by_name())
+    return select(library, names, "mineral", minerals_by_name())
 
 
 def minerals_of_set(name: str) -> tuple[str, ...]:
@@ -164,9 +164,19 @@ def known_minerals(own: str | Path | None = None) -> tuple[Mineral, ...]:
     return load_library() if own is None else merge_libraries(load_library(), load_library(own))
 
 
+@cache
+def minerals_by_name() -> tuple[Mineral, ...]:
+    """Return what is looked for only when named: rarer phases, and pigments that are one compound."""
+    return load_library(shipped("minerals_by_name.csv")) + tuple(
+        Mineral(each.name, each.formula, each.material.density, "pigment", each.color, (), each.source)
+        for each in load_pigments()
+        if " + " not in each.formula
+    )
+
+
 def metals() -> tuple[Mineral, ...]:
     """Return the elements that plates and films are made of and the library lacks, titanium for instance."""
-    return tuple(each for each in _found_by_name() if each.group == METAL)
+    return tuple(each for each in minerals_by_name() if each.group == METAL)
 
 
 def wanted_minerals(
@@ -207,16 +217,6 @@ def spread_color(index: int) -> str:
 @cache
 def _sets() -> dict[str, list[str]]:
     return {row["name"]: row["minerals"].split(";") for _, row in read_table(shipped("mineral_sets.csv"))}
-
-
-@cache
-def _found_by_name() -> tuple[Mineral, ...]:
-    """Return what is looked for only when named: rarer phases, and pigments that are one compound."""
-    return load_library(shipped("minerals_by_name.csv")) + tuple(
-        Mineral(each.name, each.formula, each.material.density, "pigment", each.color, (), each.source)
-        for each in load_pigments()
-        if " + " not in each.formula
-    )
 
 
 def _check_name(name: str) -> None:

@@ -1,8 +1,10 @@
 """Minerals by a method's name: the likelihood, or a network in its form. No torch until it is used."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +20,12 @@ from napari_xrf.maps.calibrated_map import Measured
 from napari_xrf.minerals.class_spectra import class_spectra
 from napari_xrf.minerals.classification import Classification, ClassificationOptions, classify_minerals
 from napari_xrf.minerals.likelihood.templates import Templates, expect_templates
+from napari_xrf.minerals.method_choice import LIKELIHOOD
 from napari_xrf.minerals.search import MineralSearch, search_minerals, visible_elements
 from napari_xrf.reference.minerals import Mineral, load_library, metals
 
-LIKELIHOOD = "likelihood"
+if TYPE_CHECKING:
+    from napari_xrf.learning.prediction.answers import Prediction
 
 
 def classify_by(
@@ -106,9 +110,8 @@ def _classify_by_network(
     progress: Progress,
 ) -> Classification:
     """Name the minerals by a network, of those that may be there (:func:`~.answer_sets.restricted`)."""
-    from napari_xrf.learning.prediction.answer_sets import grouped, restricted
+    from napari_xrf.learning.prediction.answer_sets import restricted
     from napari_xrf.learning.prediction.answers import excitation_found, predict
-    from napari_xrf.learning.prediction.name_check import checked_names
     from napari_xrf.learning.prediction.views import label_map_of
     from napari_xrf.learning.weights import load_model
 
@@ -128,13 +131,8 @@ def _classify_by_network(
         prediction = replace(prediction, probability=shared)
     if not kept.all():
         prediction = restricted(prediction, kept)
-    told = grouped(prediction)
+    told, templates, rows, doubts = _checked(prediction, search, progress)
     label_map = label_map_of(told)
-    templates, rows = _compared(label_map, search, progress)
-    doubts: tuple[str, ...] = ()
-    if description.conditions:
-        told, doubts = checked_names(told, label_map, search, templates, rows, progress)
-        label_map = label_map_of(told)
     of_labels = {each.label: rows[each.name] for each in label_map.classes if each.name in rows}
     wanted = [name for name, each in zip(description.names, kept, strict=True) if each]
     asked = {member for name in wanted for member in members_of(name)}
@@ -150,6 +148,38 @@ def _classify_by_network(
         method=description.name,
         notes=(search.notes[0], *prediction.notes, *doubts, *_seen_by_one_element(label_map, search)),
     )
+
+
+def with_checked_names(
+    prediction: Prediction, measured: Measured, progress: Progress = ignore_progress
+) -> Prediction:
+    """Return what a network says of a map's minerals, its names doubted where the lines speak against them.
+
+    The same as :func:`classify_by` does; only networks that know every mineral need it, what others say is
+    returned as it is. Names that the map cannot tell apart are one.
+    """
+    if prediction.description.task != "minerals" or not prediction.description.conditions:
+        return prediction
+    search = search_minerals(measured, _members(prediction.description), progress=progress)
+    told, _, _, doubts = _checked(prediction, search, progress)
+    return replace(told, notes=(*told.notes, *doubts))
+
+
+def _checked(
+    prediction: Prediction, search: MineralSearch, progress: Progress
+) -> tuple[Prediction, Templates, dict[str, NDArray[np.intp]], tuple[str, ...]]:
+    """Return a prediction of classes, checked, expected spectra of them, rows of each, and notes."""
+    from napari_xrf.learning.prediction.answer_sets import grouped
+    from napari_xrf.learning.prediction.name_check import checked_names
+    from napari_xrf.learning.prediction.views import label_map_of
+
+    told = grouped(prediction)
+    label_map = label_map_of(told)
+    templates, rows = _compared(label_map, search, progress)
+    doubts: tuple[str, ...] = ()
+    if prediction.description.conditions:
+        told, doubts = checked_names(told, label_map, search, templates, rows, progress)
+    return told, templates, rows, doubts
 
 
 def wanted_classes(description: ModelDescription, minerals: Sequence[Mineral] | None) -> NDArray[np.bool_]:

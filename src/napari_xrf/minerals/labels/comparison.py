@@ -11,6 +11,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, LabelMap, members_of
 from napari_xrf.io.own.tables import write_rows
 from napari_xrf.minerals.labels.grains import class_places
+from napari_xrf.reference.minerals import spread_color
 
 SAME, ALLOWED, UNNAMED, DIFFERENT = 1, 2, 3, 4
 _KINDS = (
@@ -55,6 +56,9 @@ class Comparison:
         Each name, the most frequent first.
     map
         Where they agree: the same name, one allows the other, unknown in one, different.
+    pairs
+        Where they differ, and how: 1 is the same name, then a class for each pair of names,
+        ``"quartz ≠ albite"``, the first map's first, by falling area.
     """
 
     pixels: int
@@ -66,6 +70,7 @@ class Comparison:
     confusion: NDArray[np.int64]
     classes: tuple[ClassAgreement, ...]
     map: LabelMap
+    pairs: LabelMap
 
 
 def compare_labels(first: LabelMap, second: LabelMap) -> Comparison:
@@ -89,6 +94,7 @@ def compare_labels(first: LabelMap, second: LabelMap) -> Comparison:
     chance = sum(entry.first * entry.second for entry in classes) / 1e4
     shown = np.zeros(both.shape, dtype=np.uint8)
     shown[both] = kinds.ravel()[code]
+    size = first.pixel_size or second.pixel_size
     rows, columns = (np.flatnonzero(confusion.any(axis=axis)) for axis in (1, 0))
     return Comparison(
         pixels=pixels,
@@ -99,7 +105,8 @@ def compare_labels(first: LabelMap, second: LabelMap) -> Comparison:
         second=tuple(others[column] for column in columns),
         confusion=confusion[np.ix_(rows, columns)],
         classes=classes,
-        map=LabelMap(shown, _KINDS, None, first.pixel_size or second.pixel_size, "agreement"),
+        map=LabelMap(shown, _KINDS, None, size, "agreement"),
+        pairs=_pairs(both, code, kinds, (names, others), size),
     )
 
 
@@ -122,6 +129,30 @@ def _kind(name: str, other: str) -> int:
         return UNNAMED
     members, near = ({each.casefold() for each in members_of(text)} for text in (name, other))
     return ALLOWED if members & near else DIFFERENT
+
+
+def _pairs(
+    both: NDArray[np.bool_],
+    code: NDArray[np.int64],
+    kinds: NDArray[np.uint8],
+    names: tuple[list[str], list[str]],
+    pixel_size: tuple[float, float] | None,
+) -> LabelMap:
+    """Return the map of pairs of names; a code is a cell of ``kinds``, row by row."""
+    apart = kinds.ravel() != SAME
+    number = np.bincount(code, minlength=apart.size) * apart
+    order = [int(pair) for pair in np.argsort(-number, kind="stable") if number[pair]]
+    label_of = np.full(apart.size, SAME, dtype=np.uint32)
+    label_of[order] = np.arange(len(order)) + SAME + 1
+    labels = np.zeros(both.shape, dtype=np.uint32)
+    labels[both] = label_of[code]
+    first, second = names
+    classes = [_KINDS[0]]
+    for label, pair in enumerate(order, SAME + 1):
+        one, other = first[pair // len(second)], second[pair % len(second)]
+        classes.append(LabelClass(label, f"{one} ≠ {other}", color=spread_color(label)))
+    small = labels.astype(np.min_scalar_type(len(classes)))
+    return LabelMap(small, tuple(classes), None, pixel_size, "differences")
 
 
 def _agreements(

@@ -9,6 +9,7 @@ from napari_xrf.io.own.tables import write_rows
 from napari_xrf.maps.identification.judgement import FoundElement
 from napari_xrf.maps.quantification.table import quantity_rows, write_quantity_table
 from napari_xrf.minerals.labels.files import write_label_files
+from napari_xrf.minerals.method_choice import write_method_choice
 from napari_xrf.minerals.phases.files import write_phase_spectra, write_phase_table
 from napari_xrf.minerals.report.page import write_survey_report
 from napari_xrf.minerals.report.survey import Survey
@@ -47,6 +48,9 @@ def write_survey(folder: Path, survey: Survey, made_by: str = "") -> list[Path]:
         if survey.classification.abundances is not None:
             files.append(folder / "abundances.h5")
             io.write(files[-1], survey.classification.abundances)
+        if survey.classification.choice is not None:
+            files.append(folder / "methods.csv")
+            write_method_choice(files[-1], survey.classification.choice)
         files.append(folder / "bulk.csv")
         write_rows(
             files[-1],

@@ -31,6 +31,7 @@ from napari_xrf.minerals.labels.cleanup import CleanUpStep, changes
 from napari_xrf.minerals.labels.grains import association, grain_statistics, liberation, porosity
 from napari_xrf.minerals.labels.modal_table import held_rows, modal_table
 from napari_xrf.minerals.labels.picture import draw_label_map
+from napari_xrf.minerals.method_choice import COLUMNS
 from napari_xrf.reference.formulas import mass_fractions
 
 if TYPE_CHECKING:
@@ -166,6 +167,8 @@ def _minerals(
         ],
         "charts": _charts(classification),
         "method": {"likelihood": _LIKELIHOOD, "phases": _PHASES}.get(method) or _NETWORK.format(method),
+        "choice": classification.choice,
+        "choice_columns": [name.replace("_", " ") for name in COLUMNS],
         "facts": _facts(classification),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,12 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QLineEdit, QListWidge
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.minerals.labels.modal_table import held_rows, write_modal_table
+from napari_xrf.minerals.method_choice import LIKELIHOOD
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.class_table import TABLED, ClassTable
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
+from napari_xrf.plugin.forms.model_choice import MethodChoice
 from napari_xrf.plugin.forms.parts import button, expanding, row, tick_box
 from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.calibration import kept_map
@@ -63,6 +66,13 @@ class MineralsDock(Dock):
         self.list.setMinimumHeight(90)
         self.count = QLabel()
         self.table = ClassTable(self, self.labels)
+        self.methods = MethodChoice(self)
+        self.other = LabelsChoice(self)
+        self.agree = button(
+            "Agreement",
+            "Where two label maps have the same name, and where which different ones",
+            self.compare,
+        )
         self.own = button("Own CSV…", "Add minerals of your own: name,formula,density", self._ask_library)
         self.run = button("Map minerals", "Name the mineral of each pixel", self._classify)
         self.whole = button(
@@ -93,14 +103,17 @@ class MineralsDock(Dock):
             row(QLabel("Look for"), expanding(self.choice), self.own),
             self.filter,
             (self.list, 2),
+            row(QLabel("Method"), self.methods),
             row(self.run, self.whole, self.count, None),
             row(QLabel("Labels"), self.labels, self.legend),
+            row(QLabel("Beside"), self.other, self.agree),
             (self.table, 3),
             row(self.why, self.why_pixel, self.save_table, self.save_report, None),
         )
         self.setMinimumWidth(470)
         self.maps.chosen.connect(lambda _: self._set_enabled())
         self.labels.chosen.connect(lambda _: self._set_enabled())
+        self.other.chosen.connect(lambda _: self._set_enabled())
         self.choice.currentIndexChanged.connect(lambda _: self._set_enabled())
         self.filter.textChanged.connect(self.list.show_only)
         self.table.itemSelectionChanged.connect(self._set_enabled)
@@ -155,6 +168,7 @@ class MineralsDock(Dock):
         self.whole.setEnabled(self.run.isEnabled())
         labels = self.labels.layer()
         self.save_table.setEnabled(labels is not None)
+        self.agree.setEnabled(labels is not None and self.other.layer() not in (None, labels))
         known = labels is not None and CLASSIFICATION_KEY in labels.metadata and not busy
         self.save_report.setEnabled(known)
         self.why_pixel.setEnabled(known)
@@ -172,8 +186,32 @@ class MineralsDock(Dock):
             self._named = entries
             show_legend(self.viewer, entries, layer)
 
+    def compare(self) -> None:
+        """Add layers of where the chosen labels and those beside them agree and differ, and tell how far."""
+        from napari_xrf.minerals.labels.comparison import compare_labels
+
+        first, second = self.labels.label_map(), self.other.label_map()
+        if first is None or second is None:
+            return
+        with errors_told():
+            found = compare_labels(first, second)
+            names = f"{self.labels.layer().name} and {self.other.layer().name}"
+            kept = self.labels.layer(), self.other.layer()
+            layers = [
+                with_keywords(label_layer(found.map, f"Agreement of {names}"), visible=False),
+                label_layer(found.pairs, f"Differences of {names}"),
+            ]
+            add_layers(self.viewer, layers, over=kept[0])
+            self.labels.choose(kept[0])
+            self.other.choose(kept[1])
+            self.tell(
+                f"{100 * found.agreement:.1f} % of {found.pixels} pixels have the same name, "
+                f"{100 * found.allowed:.1f} % one that the other allows; kappa {found.kappa:.3f}"
+            )
+
     def _classify(self) -> None:
-        from napari_xrf.minerals.classification import classify_minerals
+        from napari_xrf.learning.evaluation.method_choice import check_methods
+        from napari_xrf.minerals.classification import ClassificationOptions
 
         cube = self.maps.cube()
         if cube is None:
@@ -182,15 +220,26 @@ class MineralsDock(Dock):
             minerals = self.chosen_minerals()
             recipe: dict[str, Any] = {"library": str(self._own[-1])} if self._own else {}
             recipe |= {} if minerals is None else {"minerals": [mineral.name for mineral in minerals]}
+            method = self.methods.method()
+            recipe |= {} if method == LIKELIHOOD else {"method": method}
+            options = self._options(method)
+            check_methods(method, minerals, ClassificationOptions(**options))
             done = partial(self._show, self.maps.layer(), cube, self._call(minerals), recipe)
-            options = {"library": self._library, "on_done": done}
-            self.maps.run("Mapping minerals", classify_minerals, minerals, **options)
+            self.maps.run("Mapping minerals", _named, method, minerals, **options, on_done=done)
+
+    def _options(self, method: str) -> dict[str, Any]:
+        """Return the options of a method: a network has no library, and ours need not be named."""
+        from napari_xrf.learning.evaluation.method_choice import methods_of
+
+        return {"library": self._library} if self._own and LIKELIHOOD in methods_of(method) else {}
 
     def _call(self, minerals: tuple[Mineral, ...] | None) -> str:
         """Return the same in Python; see :mod:`napari_xrf.plugin.layers.script`."""
         named = "" if minerals is None else f", {[mineral.name for mineral in minerals]!r}"
         own = f", library={str(self._own[-1])!r}" if self._own else ""
-        return f"nx.map_minerals({{0}}{named}{own}).label_map"
+        method = self.methods.method()
+        by = "" if method == LIKELIHOOD else f", method={method!r}"
+        return f"nx.map_minerals({{0}}{named}{own}{by}).label_map"
 
     def _show(
         self, over: Any, cube: SpectralCube, call: str, recipe: dict[str, Any], classification: Any
@@ -205,7 +254,10 @@ class MineralsDock(Dock):
             layers = made_by(layers, "labels", call, over, recipe={"minerals": recipe})
         layer = add_layers(self.viewer, layers, over=over)[-1]
         self.labels.choose(layer)
-        self.tell("\n".join(classification.notes) or f"{layer.name} is done")
+        notes = classification.notes
+        if classification.choice is not None:
+            notes = (classification.choice.reason, *classification.choice.notes, *notes)
+        self.tell("\n".join(notes) or f"{layer.name} is done")
         self.see(self.table)
 
     def explain(self, where: str | tuple[int, int]) -> None:
@@ -250,7 +302,8 @@ class MineralsDock(Dock):
     def write_everything(self, folder: Path) -> None:
         """Do the whole job on the chosen map in a worker; report.html and all files go into a folder."""
         with errors_told():
-            options = {"library": self._library, "minerals": self.chosen_minerals()}
+            method, minerals = self.methods.method(), self.chosen_minerals()
+            options = {"method": method, "minerals": minerals, **self._options(method)}
             self.maps.run(
                 "Reporting",
                 _survey_and_write,
@@ -273,17 +326,34 @@ class MineralsDock(Dock):
         write_report(path, cube, classification, label_map_of_layer(layer))
 
 
-def _survey_and_write(measured: Measured, folder: Path, *, progress: Progress, **options: Any) -> list[Path]:
+def _named(
+    measured: Measured, method: str, minerals: Sequence[Mineral] | None, *, progress: Progress, **options: Any
+) -> Classification:
+    from napari_xrf.learning.evaluation.method_choice import classify_by_choice
+
+    return classify_by_choice(method, measured, minerals, progress=progress, **options)
+
+
+def _survey_and_write(
+    measured: Measured,
+    folder: Path,
+    *,
+    method: str,
+    minerals: Sequence[Mineral] | None,
+    progress: Progress,
+    **options: Any,
+) -> list[Path]:
     from napari_xrf.io.atomic_write import together
-    from napari_xrf.minerals.classification import classify_minerals
     from napari_xrf.minerals.report.files import write_survey
     from napari_xrf.minerals.report.survey import survey_map
 
     def classify(known: CalibratedMap, progress: Progress) -> Classification:
-        return classify_minerals(known, progress=progress, **options)
+        return _named(known, method, minerals, progress=progress, **options)
 
     survey = survey_map(measured, classify, progress=progress)
-    listed = options["minerals"]
-    named = "all that the elements found allow" if listed is None else ", ".join(each.name for each in listed)
+    named = (
+        "all that the elements found allow" if minerals is None else ", ".join(each.name for each in minerals)
+    )
     with together():
-        return write_survey(folder, survey, f"Minerals dock, Report on everything; looked for: {named}")
+        told = f"Minerals dock, Report on everything; method {method}; looked for: {named}"
+        return write_survey(folder, survey, told)

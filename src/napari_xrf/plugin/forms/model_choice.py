@@ -1,5 +1,6 @@
 """Models to choose from: shipped ones by name, and weights files that were trained or opened in a viewer."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -11,7 +12,8 @@ from napari_xrf.core.errors import XrfError
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.prediction.suitability import default_element_model
 from napari_xrf.learning.registry import ARCHITECTURES
-from napari_xrf.learning.weights import SUFFIX, read_description, shipped_models
+from napari_xrf.learning.weights import SUFFIX, models_giving, read_description, shipped_models
+from napari_xrf.minerals.method_choice import BEST, LIKELIHOOD
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.parts import button, column, expanding, row
@@ -148,6 +150,39 @@ class ModelChoice(QWidget):  # type: ignore[misc]
         if path:
             with errors_told():
                 self.open_file(Path(path))
+
+
+class MethodChoice(QComboBox):  # type: ignore[misc]
+    """Ways of naming minerals: the likelihood, models that name them, a user's own too, and the best.
+
+    ``dock``: the dock whose viewer's shelf is offered too.
+    """
+
+    def __init__(self, dock: Dock) -> None:
+        super().__init__()
+        self._shelf = shelf_of(dock.viewer)
+        expanding(self, 8)
+        self.setToolTip("The best is told on synthetic twins of the map, which takes several times as long")
+        self.addItem("Likelihood", LIKELIHOOD)
+        for name in models_giving("minerals"):
+            self.addItem(name, name)
+        self.addItem("The best on twins of the map", BEST)
+        for path in self._shelf.paths:
+            self._take(path)
+        dock.follow(self._shelf.added, self._take)
+
+    def method(self) -> str:
+        """Return the method as ``--method`` names it; the best is of those of "best" and the user's own."""
+        from napari_xrf.learning.evaluation.method_choice import methods_of
+
+        chosen = str(self.currentData())
+        own = [str(self.itemData(place)) for place in range(self.count())][self.findData(BEST) + 1 :]
+        return ",".join((*methods_of(BEST), *own)) if chosen == BEST and own else chosen
+
+    def _take(self, path: Path) -> None:
+        with suppress(XrfError):  # a file that was taken away meanwhile
+            if read_description(path).task == "minerals" and self.findData(str(path)) < 0:
+                self.addItem(_short_name(path), str(path))
 
 
 def model_hint(description: ModelDescription) -> str:

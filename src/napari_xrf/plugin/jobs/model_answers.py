@@ -111,7 +111,11 @@ def answer_region(
     )
     prediction = replace(prediction, description=decided_by(request, description))
     total, fewest = float(counts.sum()), description.counts_range[0]
-    notes = (f"it was trained on spectra of {fewest:,.0f} counts and more",) if total < fewest else ()
+    notes: tuple[str, ...] = ()
+    if total < fewest:
+        notes += (f"it was trained on spectra of {fewest:,.0f} counts and more",)
+    if description.task == "minerals" and description.conditions:
+        notes += ("names are checked by their lines when the whole map is read",)
     taken = time.perf_counter() - start
     return RegionAnswer(region, description, ranked(prediction), int(chosen.sum()), total, taken, notes)
 
@@ -119,12 +123,13 @@ def answer_region(
 def predict_map(
     measured: Measured, name: str, request: Request, progress: Progress = ignore_progress
 ) -> Prediction:
-    """Return what a model says of every pixel of a map.
+    """Return what a model says of every pixel of a map; names of minerals are checked as a mineral map's are.
 
     Raises InvalidInput when the map holds no counts, or nothing is asked. Raises FileError when the model's
     file is damaged.
     """
     from napari_xrf.learning.prediction.answers import predict
+    from napari_xrf.learning.prediction.network_method import with_checked_names
 
     model = loaded_model(name)
     if not request.outputs:
@@ -140,7 +145,7 @@ def predict_map(
     if not np.any(prediction.counts):
         name = cube_of(measured).name
         raise InvalidInput(f"the map {name} holds no counts in the energies of {model.description.name}")
-    return prediction
+    return with_checked_names(prediction, measured, progress) if request.refined else prediction
 
 
 def decided_by(request: Request, description: ModelDescription) -> ModelDescription:
