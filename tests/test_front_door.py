@@ -174,6 +174,8 @@ def cube() -> nx.SpectralCube:
         (lambda cube: nx.map_elements(cube, ["Fe"], metod="fit"), "Did you mean method?"),
         (lambda cube: nx.quantify(cube, ["Fe"], regions=[1, 2]), "regions cannot be a list"),
         (lambda cube: nx.map_minerals(cube, [3]), "minerals cannot hold 3"),
+        (lambda cube: nx.compare_classifiers(cube, [3]), "methods cannot hold 3"),
+        (lambda cube: nx.compare_classifiers(cube, ["likelihood", "guess"]), "no method 'guess'"),
         (lambda cube: nx.map_minerals(cube, ["quartz"], tolerance="a"), "tolerance cannot be 'a'"),
         (lambda cube: nx.find_phases(cube, 2.5), "count cannot be 2.5. Give a whole number"),
         (lambda cube: nx.find_phases(cube, True), "count cannot be True"),

@@ -5,8 +5,10 @@ from napari_xrf.core import scratch
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import members_of
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.learning.prediction.network_method import check_method, classify_by
-from napari_xrf.learning.weights import models_giving
+from napari_xrf.learning.prediction.answers import predict
+from napari_xrf.learning.prediction.network_method import check_method, classify_by, with_checked_names
+from napari_xrf.learning.prediction.views import label_map_of
+from napari_xrf.learning.weights import load_model, models_giving
 from napari_xrf.minerals.classification import ClassificationOptions
 from napari_xrf.physics.excitation import excitation_of
 from napari_xrf.physics.forward import simulate_spectrum
@@ -53,6 +55,9 @@ def test_a_network_of_all_minerals_knows_tubes_and_electrons(preset):
     counts = np.random.default_rng(1).poisson([each.counts for each in spectra]).astype(np.uint32)
     cube = SpectralCube(counts[None], spectra[0].energy, excitation=excitation_of(instrument))
     found = classify_by("mineral-mlp", cube).label_map
+    # The window asks the network by itself, and gets the same names.
+    alone = predict(load_model("mineral-mlp"), cube, outputs=("minerals",))
+    np.testing.assert_array_equal(label_map_of(with_checked_names(alone, cube)).labels, found.labels)
     names = {entry.label: members_of(entry.name) for entry in found.classes}
     said = [names[label] for label in found.labels[0].tolist()]
     for members, name in zip(

@@ -14,7 +14,9 @@ from napari_xrf import io
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.calibration import assumed_axis
+from napari_xrf.learning.weights import shipped_models
 from napari_xrf.plugin.docks.preparation import PreparationDock
+from napari_xrf.plugin.forms.model_choice import shelf_of
 from napari_xrf.plugin.jobs.job import Job, running_on
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, cube_from, cube_layers
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
@@ -290,6 +292,38 @@ def test_own_minerals_are_added_and_a_bad_table_is_told(viewer, tmp_path):
     assert widget.list.count() == count + 1
     widget.filter.setText("unobt")
     assert sum(not widget.list.item(row).isHidden() for row in range(widget.list.count())) == 1
+
+
+def test_methods_of_minerals_are_offered_with_a_users_own(viewer, qtbot, tmp_path):
+    widget = dock(viewer, "Minerals")
+    offered = [widget.methods.itemData(place) for place in range(widget.methods.count())]
+    assert offered[0] == widget.methods.method() == "likelihood"
+    assert {"mineral-mlp", "best"} <= set(offered)
+    widget.methods.setCurrentIndex(offered.index("best"))
+    assert widget.methods.method() == "best"
+    for name, shipped in (("mine", "mineral-cnn"), ("lines", "line-mlp")):
+        copied = tmp_path / f"{name}.safetensors"
+        copied.write_bytes(shipped_models()[shipped].read_bytes())
+        shelf_of(viewer).add(copied)
+    own = str((tmp_path / "mine.safetensors").resolve())
+    assert widget.methods.count() == len(offered) + 1  # what names no minerals is not offered
+    assert widget.methods.method() == f"likelihood,mineral-mlp,{own}"
+
+
+def test_two_label_maps_are_compared(viewer, qtbot):
+    widget = dock(viewer, "Minerals")
+    labels = two_phase_labels()
+    first = viewer.add_layer(Layer.create(*label_layer(labels, "one")))
+    assert not widget.agree.isEnabled()
+    other = replace(labels, labels=np.where(labels.labels == 2, 3, labels.labels).astype(np.uint8))
+    second = viewer.add_layer(Layer.create(*label_layer(other, "another")))
+    widget.labels.choose(first)
+    widget.other.choose(second)
+    widget.agree.click()
+    agreement, differences = viewer.layers["Agreement of one and another"], viewer.layers[-1]
+    assert not agreement.visible
+    assert "hematite / magnetite ≠ calcite" in set(differences.features["name"])
+    assert (widget.labels.layer(), widget.other.layer()) == (first, second)
 
 
 def test_a_mineral_map_is_made_and_reported(viewer, qtbot, tmp_path):

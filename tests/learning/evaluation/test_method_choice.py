@@ -60,7 +60,7 @@ class MadeUp:
 
 
 class NoModel:
-    source_kind = "regions"
+    source_kind, conditions = "regions", ("all of them",)
 
 
 @pytest.fixture(scope="module")

@@ -179,7 +179,7 @@ def compare_methods(
 
 def _asked(method: str, minerals: Sequence[Mineral] | None) -> Sequence[Mineral] | None:
     """Return what a method is asked for: what a user taught from regions of a map has its own classes."""
-    own = method != LIKELIHOOD and read_mineral_model(method).source_kind == "regions"
+    own = method != LIKELIHOOD and read_mineral_model(method).source_kind in ("regions", "shares")
     return None if own else minerals
 
 
