@@ -24,6 +24,7 @@ from benchmarks.mineral_rocks import rock_map
 from numpy.typing import NDArray
 
 import napari_xrf as nx
+from napari_xrf.cli import main as main_of_cli
 from napari_xrf.core.label_map import LabelClass, LabelMap, members_of
 from napari_xrf.learning.evaluation.method_choice import compare_methods, score_labels
 from napari_xrf.minerals.likelihood.templates import bins_at_resolution
@@ -33,6 +34,7 @@ from napari_xrf.reference.minerals import known_minerals, load_library, select_m
 from napari_xrf.synthesis.map_twin import MapTwin
 
 _EDGES_KEV = (0.45, 1.4, 2.6, 3.5, 5.0, 7.0, 10.0, 16.0, 25.0)
+_SHORT = ("--epochs", "6", "--steps", "60", "--batch-size", "128", "--validation-size", "512")
 _SHOWN, _LINES = 2e-3, 0.7  # of a spectrum's counts in a bin, and of the bin's that lines make
 
 
@@ -88,22 +90,8 @@ def _taught(made: RockMap, pixels: int, folder: Path) -> str:
     regions = LabelMap(labels, tuple(classes))
     nx.write(folder / "regions.tif", regions)
     nx.write(folder / "map.h5", made.cube)
-    return teach(folder)
-
-
-def teach(folder: Path) -> str:
-    """Train by the command line on map.h5 and regions.tif of a folder; return the weights."""
-    from napari_xrf.cli import main
-
-    command = [
-        "train",
-        "mineral-mlp",
-        "--regions",
-        str(folder / "regions.tif"),
-        "--map",
-        str(folder / "map.h5"),
-    ]
-    if main([*command, "-o", str(folder / "own")]):
+    files = ["--regions", str(folder / "regions.tif"), "--map", str(folder / "map.h5")]
+    if main_of_cli(["train", "mineral-pca", *files, *_SHORT, "-o", str(folder / "own")]):
         raise SystemExit("the training failed")
     return str(folder / "own" / "model.safetensors")
 
