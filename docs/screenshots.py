@@ -132,6 +132,7 @@ def align(viewer: Any, save: Any) -> None:
     viewer.layers.selection.active.add((places - np.array(seen.shape) / 2) @ spin.T + middle)
     widget.mark_map.click()
     viewer.layers.selection.active.add(places)
+    let_pass(0.5)  # a dock that is not seen yet would tell by a notification
     widget.run.click()
     finish(widget)
     viewer.layers["Fe K"].visible = False

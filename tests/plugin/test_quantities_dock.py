@@ -104,6 +104,7 @@ def test_what_was_quantified_is_a_script_and_a_recipe(make_napari_viewer, qtbot,
     values = {}
     exec(script_of([layer, calcium]), values)
     assert str(values["quantities"].rows) == str(dock.report.rows)  # some are not known
+    assert "shape_mask" not in script_of([layer])  # nothing that is not used
     assert np.array_equal(values["maps"].counts[values["maps"].families.index("Ca")], calcium.data)
     (tmp_path / "recipe.toml").write_text(recipe_of([layer]))
     words = ["batch", "quantify", str(tmp_path / "two.h5"), "-o", str(tmp_path / "out")]

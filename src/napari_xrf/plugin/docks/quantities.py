@@ -48,10 +48,8 @@ _OXYGEN = {
     "none": "none",
 }
 Masks = Mapping[str, NDArray[np.bool_]]
-_NEEDS = (
-    "from napari_xrf.maps.quantification.named import quantify_by_names",
-    "from napari_xrf.io.own.region_files import shape_mask",
-)
+_NEEDS = "from napari_xrf.maps.quantification.named import quantify_by_names"
+_SHAPES = "from napari_xrf.io.own.region_files import shape_mask"
 _HEADS = ("Region", "", "wt %", "± 1 sd", "limit", "oxide %")
 
 
@@ -227,7 +225,8 @@ class QuantitiesDock(Dock):
             if self.where.currentText() == CLASSES:
                 sources.append(step_of(self.labels.layer()))
         call = f"quantify_by_names({{0}}, {elements}{told})"
-        return step_from("quantities", call, *sources, recipe=recipe, needs=_NEEDS)
+        needs = (_NEEDS, _SHAPES) if "shape_mask(" in call else (_NEEDS,)
+        return step_from("quantities", call, *sources, recipe=recipe, needs=needs)
 
     def _instrument(self) -> str:
         return "" if self.instrument.text() == AS_FILE else self.instrument.text()
