@@ -551,6 +551,21 @@ def test_texts_that_hdf5_would_read_for_ever_are_refused(tmp_path, monkeypatch):
     assert not io.recognizes(path)
 
 
+def test_texts_are_tried_though_something_else_is_damaged_too(tmp_path):
+    path = tmp_path / "a.h5"
+    hdf5_files.nexus(path)
+    with h5py.File(path, "r+") as file:
+        file["a"] = np.zeros(3)
+        header = h5py.h5o.get_info(file["a"].id).addr
+    data = bytearray(path.read_bytes())
+    data[header] = 99  # a version that there is not
+    at = data.index(b"GCOL") + 16
+    data[at : at + 16] = bytes(16)
+    path.write_bytes(data)
+    with pytest.raises(FileError, match="texts cannot be read"):
+        io.read(path)
+
+
 def test_texts_of_a_damaged_type_are_not_read(tmp_path):
     """HDF5 ends the program where values of any length are neither lists nor texts."""
     path = tmp_path / "a.h5"
