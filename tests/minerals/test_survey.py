@@ -7,6 +7,7 @@ import pytest
 import napari_xrf as nx
 from mineral_cubes import mineral_cube
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.maps.quantification.quantities import Quantities, Quantity
 from napari_xrf.minerals.labels.modal_table import ModalRow
 from napari_xrf.minerals.report.bulk import bulk_composition
 from napari_xrf.reference.minerals import load_library
@@ -67,6 +68,13 @@ def test_a_group_may_be_any_of_its_members():
         if each.element == "K"
     )
     assert potassium.modes_percent == pytest.approx(potassium.modes_error / 1.01, rel=0.02)
+
+
+def test_where_no_mineral_is_named_nothing_disagrees():
+    quantities = Quantities("a map", (Quantity("Cu", 0.9, 0.01, 0.01, 0.001, "Cu K", 1e5, 0.9),), "none")
+    rows = [ModalRow(1, "unknown", "", "#808080", 9, None, 100.0, None, 1.0)]
+    assert [each.note for each in bulk_composition(rows, quantities)] == [""]
+    assert bulk_composition([row("quartz", "SiO2", 100, 1)], quantities)[-1].note
 
 
 def test_bulk_is_modes_times_formulas():

@@ -55,9 +55,12 @@ def bulk_composition(rows: Sequence[ModalRow], quantities: Quantities | None = N
     for element in sorted({*percent, *found}, key=lambda name: -percent.get(name, 0.0)):
         modes, error = percent.get(element, 0.0), math.sqrt(variance.get(element, 0.0))
         entry = found.get(element)
-        seen = None if entry is None else 100 * entry.weight_fraction
-        seen_error = None if entry is None else 100 * entry.standard_error
-        note = "" if seen is None or seen_error is None else _note(modes, error, seen, seen_error)
+        if entry is None:
+            lines.append(BulkRow(element, modes, error, None, None))
+            continue
+        seen, seen_error = 100 * entry.weight_fraction, 100 * entry.standard_error
+        # Where no mineral is named, there is nothing to disagree with.
+        note = _note(modes, error, seen, seen_error) if parts else ""
         lines.append(BulkRow(element, modes, error, seen, seen_error, note))
     return tuple(lines)
 

@@ -126,7 +126,8 @@ def _doubts(
         shares = labels.shares()
         if shares.get(UNKNOWN_NAME):
             told.append(
-                f"{100 * shares[UNKNOWN_NAME]:.1f} % of the pixels have no mineral that explains them"
+                f"{100 * shares[UNKNOWN_NAME]:.1f} % of the pixels have no name: no mineral explains them, or"
+                " several may (then the areas hold what fits best)"
             )
         told += [f"cannot be told apart here: {', '.join(group)}" for group in classification.groups]
     apart = [row.element for row in bulk if row.note]
