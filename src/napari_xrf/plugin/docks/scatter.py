@@ -225,8 +225,6 @@ def _step(
 
 def _count_places(maps: Sequence[NDArray[Any]], *, progress: Progress) -> tuple[Places, JointHistogram]:
     """Return the two values (Y, X) of each pixel that two or three maps are drawn by, and their histogram."""
-    import pandas  # noqa: F401 - napari loads it for the first loop's class: here the window does not wait
-
     places = ternary_places(*maps) if len(maps) == 3 else (maps[0], maps[1])
     return places, joint_histogram(*places)
 
