@@ -169,6 +169,17 @@ def test_a_tube_hardly_sees_sodium_so_that_its_absence_excludes_nothing():
     assert not names & {"zircon", "pyrite"}
 
 
+def test_what_belongs_to_one_kind_of_sample_is_looked_for_beside_the_whole_library():
+    """Alite and belite of a clinker were wollastonite at 0.99."""
+    cube, _ = mineral_cube(select_minerals((), ["alite", "belite"]), 300)
+    measured, shipped = known_map(cube), load_library()
+    for library, held in ((None, True), (shipped, True), (rock("quartz", "calcite"), False)):
+        names = {mineral.name for mineral in search_minerals(measured, None, library).minerals}
+        assert {"calcite", "quartz"} <= names
+        assert ({"alite", "belite", "portlandite"} <= names) == held
+        assert not names & {"silicon", "titanium", "tricalcium aluminate"}
+
+
 def test_one_lanthanide_stands_for_all():
     monazite = rock("monazite")
     assert plausible_minerals(monazite, {"P", "Nd"}, 0.4, 20.0, 20.0) == monazite

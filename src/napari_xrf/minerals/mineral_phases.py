@@ -28,11 +28,17 @@ from napari_xrf.minerals.likelihood.templates import Templates, expect_templates
 from napari_xrf.minerals.likelihood.traces import Expected, line_families
 from napari_xrf.minerals.mixing.ends import End, learn_ends
 from napari_xrf.minerals.mixing.mixtures import Mixing
-from napari_xrf.minerals.naming.comparison_of_ends import Comparison
+from napari_xrf.minerals.naming.comparison_of_ends import Comparison, rough_distances
 from napari_xrf.minerals.naming.names import Candidates, Name, name_ends, rough_dose
 from napari_xrf.minerals.search import MineralSearch
 from napari_xrf.minerals.separability import inseparable_groups
-from napari_xrf.reference.minerals import Mineral, load_library, minerals_of_set, minerals_of_sets
+from napari_xrf.reference.minerals import (
+    Mineral,
+    load_library,
+    minerals_of_set,
+    minerals_of_sets,
+    phases_by_name,
+)
 
 SAMPLE = 1_500  # pixels that teach what is common to all
 _PRUNED_SAMPLE, _LONG_LIST = 400, 40
@@ -417,7 +423,11 @@ def name_phases(
         totals = np.array([ends[place].counts.sum() for place in good])
         means = np.array([ends[place].counts for place in good]).reshape(-1, whole.templates.bins.size)
         points = np.array([names[place].point for place in good], dtype=np.intp)
-        lessons = learn_from(whole, points, means / totals[:, None], totals, sensitivity)
+        means /= totals[:, None]
+        others = [
+            _others_it_may_be(whole, names[place], mean) for place, mean in zip(good, means, strict=True)
+        ]
+        lessons = learn_from(whole, points, means, totals, sensitivity, others)
         comparisons: dict[int, Comparison] = {}
         zones = _zones(ends, names)
         for zone in set(zones.tolist()):
@@ -426,9 +436,17 @@ def name_phases(
         judges = [comparisons[zone] for zone in zones.tolist()]
         # Names that lines speak against still teach what the map's sensitivity is.
         last = naming == _NAMINGS - 1
-        names = name_ends(ends, judges, candidates, dose, blend=True, veto=last)
+        names = name_ends(ends, judges, candidates.with_grains(ends, names), dose, blend=True, veto=last)
         sensitivity, _ = lessons.conclude()
     return names, sensitivity
+
+
+def _others_it_may_be(whole: Expected, name: Name, mean: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the composition nearest to a mean spectrum of each other mineral that an end may be."""
+    owner, distance = whole.templates.owner, rough_distances(mean, whole)
+    own = int(owner[name.point])
+    rows = (np.flatnonzero(owner == mineral) for mineral in name.minerals if mineral != own)
+    return np.array([each[distance[each].argmin()] for each in rows], dtype=np.intp)
 
 
 def _zones(ends: Sequence[End], names: Sequence[Name]) -> NDArray[np.intp]:
@@ -447,8 +465,9 @@ def _candidates(search: MineralSearch, classes: list[tuple[int, ...]]) -> Candid
     if not search.automatic:
         every = np.ones(number, dtype=bool)
         return Candidates(number, classes, np.zeros(number), every, _STEP_GIVEN, _TEMPER_GIVEN, True, found)
-    shipped = {mineral.name: mineral for mineral in load_library()}
-    common, accessory = set(minerals_of_set("common")), minerals_of_sets()
+    elsewhere = {mineral.name: mineral for mineral in phases_by_name()}
+    shipped = {mineral.name: mineral for mineral in load_library()} | elsewhere
+    common, accessory = set(minerals_of_set("common")), minerals_of_sets() - set(elsewhere)
 
     def cost(mineral: Mineral) -> float:
         if mineral.name in common or shipped.get(mineral.name) != mineral:

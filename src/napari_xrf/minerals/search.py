@@ -13,7 +13,7 @@ from napari_xrf.minerals.likelihood.templates import EnergyBins, bins_at_resolut
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.scatter import energy_after_compton
 from napari_xrf.physics.source import ElectronBeam, MonochromaticSource, TubeSource
-from napari_xrf.reference.minerals import Mineral, load_library
+from napari_xrf.reference.minerals import Mineral, load_library, phases_by_name
 
 # Below, coatings, contamination and windows decide: carbon Kα is at 0.28 keV, its tail and the zero
 # peak reach to 0.4; fluorine Kα is at 0.68 keV.
@@ -76,8 +76,7 @@ def search_minerals(
     ]
     automatic = minerals is None
     if minerals is None:
-        library = load_library() if library is None else library
-        minerals, note = _auto_minerals(known, library, elsewhere, progress)
+        minerals, note = _auto_minerals(known, _with_phases(library), elsewhere, progress)
         notes.append(note)
     return MineralSearch(
         known,
@@ -152,6 +151,18 @@ def line_windows(elements: Iterable[str], instrument: Instrument) -> list[tuple[
                 half = _WINDOW * float(instrument.detector.fwhm(energy))
                 windows.append((float(energy) - half, float(energy) + half))
     return windows
+
+
+def _with_phases(library: Sequence[Mineral] | None) -> tuple[Mineral, ...]:
+    """Return a library, the shipped one with what belongs to one kind of sample alone.
+
+    Clinker without alite was wollastonite.
+    """
+    shipped = load_library()
+    known = shipped if library is None else tuple(library)
+    names = {mineral.name for mineral in known}
+    whole = names.issuperset(mineral.name for mineral in shipped)
+    return known + tuple(each for each in phases_by_name() if whole and each.name not in names)
 
 
 def _auto_minerals(

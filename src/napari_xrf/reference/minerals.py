@@ -179,6 +179,11 @@ def metals() -> tuple[Mineral, ...]:
     return tuple(each for each in minerals_by_name() if each.group == METAL)
 
 
+def phases_by_name() -> tuple[Mineral, ...]:
+    """Return the phases beside metals that belong to one kind of sample alone, those of cement say."""
+    return tuple(each for each in _found_by_name() if each.group not in (METAL, "pigment"))
+
+
 def wanted_minerals(
     names: Iterable[str] | None, named_set: str | None = None, own: str | Path | None = None
 ) -> tuple[Mineral, ...] | None:

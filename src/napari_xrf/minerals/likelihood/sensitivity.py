@@ -5,6 +5,7 @@ Such errors are the same in every pixel, so that the map itself tells them: a sm
 factor of each line family, which all classes share and which are held to 1 as loosely as such models deserve.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from napari_xrf.minerals.likelihood.traces import Expected
 
 KNOTS_KEV = (0.5, 1.0, 1.5, 2.0, 2.6, 3.3, 4.5, 6.5, 10.0, 16.0, 25.0)
 KNOT_SPREADS = (0.5, 0.4, 0.35, 0.3, 0.25, 0.2, 0.12, 0.1, 0.1, 0.12, 0.15)  # from knot to knot
-FAMILY_SPREAD, _MOST_FAMILY = 0.05, 0.3
+FAMILY_SPREAD, _MOST_FAMILY = 0.05, 0.12
 STARTS = (-0.4, 0.0, 0.4, 0.7)  # logarithm of the curve below 2.5 keV
 _SOFT_KEV, _HARD_KEV = 2.4, 5.5
 _ROUNDS = 4
@@ -101,23 +102,27 @@ def learn_from(
     means: NDArray[np.float64],
     totals: NDArray[np.float64],
     start: Sensitivity,
+    others: Sequence[NDArray[np.intp]] = (),
 ) -> Lessons:
     """Return what mean spectra of known minerals tell.
 
     ``points``: (C,) composition of each. ``means``: (C, B) of sum 1. ``totals``: (C,) counts that each was
-    measured with.
+    measured with. ``others``: for each, other compositions that it may as well be; what sets these apart
+    teaches nothing.
     """
     adjusted = start.adjust(expected)
     templates = adjusted.templates
     hats = knot_hats(templates.bins.energies)
     normals, rights = [], []
-    for point, mean, total in zip(points, means, totals, strict=True):
+    others = others or [np.zeros(0, dtype=np.intp)] * points.size
+    for point, mean, total, also in zip(points, means, totals, others, strict=True):
         lines, continuum = templates.lines[point], templates.continuum[point]
         slopes = sensitivity_slopes(adjusted, lines, continuum, adjusted.parts[point])
         shown = mixed_floor(lines + continuum)
         counts = min(total, _MOST_COUNTS)
         variance = bin_variance(shown, continuum, counts, _BIN_ERROR) / counts
-        columns = np.vstack([error_columns(adjusted, int(point)), _SCATTER_ERROR * hats * continuum])
+        doubts = templates.lines[also] + templates.continuum[also] - lines - continuum
+        columns = np.vstack([error_columns(adjusted, int(point)), _SCATTER_ERROR * hats * continuum, doubts])
         weighted = _solve(columns, variance, slopes)
         normals.append(weighted @ slopes.T)
         rights.append(weighted @ (mean - shown))

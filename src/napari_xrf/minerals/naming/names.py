@@ -39,7 +39,7 @@ _ONE_LOOK = 0.3  # squared distance of the roots of two spectra of sum 1
 _LEAST_FOR_DOSE = 3
 _LEAST_FOR_USUAL = 3
 _EVEN_MIXTURE, _VARIED = 0.45, 0.08  # its probability at most; differences of areas that a phase has not
-_LEAST_VARIATION = 0.002  # of the pixels of a mixture
+_LEAST_VARIATION, _UNEVEN = 0.002, 0.01  # of the pixels of a mixture, and of what is hardly one grain
 _DOSE_SPREAD = 0.1  # of the logarithm of an end's counts
 _MOST_FOR_BRIGHTNESS = 25.0
 _MOST_PARTS = 4  # of a mixture
@@ -79,6 +79,14 @@ class Candidates:
     temper: float
     chosen: bool = False  # whether somebody chose the list: then a mixture of its minerals is no wonder
     elements: frozenset[str] = frozenset()  # found in the map
+
+    def with_grains(self, ends: Sequence[End], names: Sequence[Name]) -> "Candidates":
+        """Return the same, where mixtures may hold what even ends are, be it rare: it lies beside them."""
+        blending = self.blending.copy()
+        for end, name in zip(ends, names, strict=True):
+            if name.best >= 0 and end.variation < _LEAST_VARIATION:
+                blending[name.best] = True
+        return replace(self, blending=blending)
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,8 +270,12 @@ def _decide_together(
             blends = np.array([blend.score for blend in table.blends]) / table.scale
             blends += _darkness(np.log(seen / blend_totals), dose, spread)
             # Grains finer than the pixels vary from one to the next: what is even is a mineral if one fits.
-            if candidates.chosen or not name.minerals or not end.variation < _LEAST_VARIATION:
-                name = _or_blend(name, table, scores, blends, known, blending, usual, settled, held_alone)
+            if not candidates.chosen and name.minerals and end.variation < _LEAST_VARIATION:
+                name = _or_unlisted(name, table, scores, blends, known)
+            else:
+                # What is uneven is hardly one grain.
+                probable = known_as if end.variation > _UNEVEN else blending
+                name = _or_blend(name, table, scores, blends, known, probable, usual, settled, held_alone)
             settled.update(name.minerals, *(members for members, _ in name.parts))
             named.append(name)
             bright[place] = np.log(seen / totals[name.point]) if name.point >= 0 else np.nan
@@ -405,6 +417,10 @@ def _decide(
         return Name((), 1.0, misfit, -1, stranger, better)
     weight = {m: float(np.exp(-0.5 * candidates.temper * (score - lowest))) for m, score in inside.items()}
     if not candidates.chosen:
+        # What the spectrum itself prefers shares the name: rarity is no evidence of something else.
+        plainly = min(inside, key=lambda m: inside[m] - prior[best[m]])
+        both = tuple(sorted({*alike, plainly}))
+        alike = both if _look_alike([int(table.points[best[m]]) for m in both], expected) else alike
         alike = _probable_together(alike, weight, best, table, expected)
     unlisted = _UNLISTED * float(np.exp(0.5 * candidates.temper * min(better - margin, 0.0)))
     own_weight = sum(weight[m] for m in alike)
@@ -435,6 +451,24 @@ def _look_alike(points: Sequence[int], expected: Expected) -> bool:
     """Tell whether what fits equally is of one look; else too little was measured to know anything."""
     roots = np.sqrt(expected.templates.lines[points] + expected.templates.continuum[points])
     return bool(((roots[:, None] - roots) ** 2).sum(axis=2).max() < _ONE_LOOK)
+
+
+def _or_unlisted(
+    name: Name, table: _Table, scores: NDArray[np.float64], blends: NDArray[np.float64], expected: Expected
+) -> Name:
+    """Return that an even end is a mineral of no list where a mixture explains it far better than its name.
+
+    It holds what the mineral lacks, in each pixel as much.
+    """
+    if not blends.size:
+        return name
+    areas = table.blends[int(blends.argmin())].areas(expected)
+    own = np.isin(expected.templates.owner[table.points], name.minerals)
+    better = float(scores[own].min() - blends.min())
+    margin = max(_STRANGER, _STRANGER_PER_BIN * table.bins)
+    if better < margin or sum(areas.get(mineral, 0.0) for mineral in name.minerals) > _MOSTLY:
+        return name
+    return Name((), 1.0, name.misfit, -1, name.best, better)
 
 
 def _or_blend(
