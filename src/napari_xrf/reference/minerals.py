@@ -166,7 +166,7 @@ def known_minerals(own: str | Path | None = None) -> tuple[Mineral, ...]:
 
 @cache
 def minerals_by_name() -> tuple[Mineral, ...]:
-    """Return what is looked for only when named: rarer phases, and pigments that are one compound."""
+    """Return what is looked for when named: phases of one kind of sample, metals, some pigments."""
     return load_library(shipped("minerals_by_name.csv")) + tuple(
         Mineral(each.name, each.formula, each.material.density, "pigment", each.color, (), each.source)
         for each in load_pigments()
@@ -181,7 +181,7 @@ def metals() -> tuple[Mineral, ...]:
 
 def phases_by_name() -> tuple[Mineral, ...]:
     """Return the phases beside metals that belong to one kind of sample alone, those of cement say."""
-    return tuple(each for each in _found_by_name() if each.group not in (METAL, "pigment"))
+    return tuple(each for each in minerals_by_name() if each.group not in (METAL, "pigment"))
 
 
 def wanted_minerals(
