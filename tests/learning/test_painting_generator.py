@@ -272,9 +272,11 @@ def test_weights_files_come_back_and_others_are_refused(palette, tmp_path):
     with pytest.raises(FileError, match="no such file"):
         load_painting_generator(tmp_path / "none.safetensors")
     broken = tmp_path / "broken.safetensors"
-    broken.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(FileError, match="cannot be read"):
-        load_painting_generator(broken)
+    whole = path.read_bytes()
+    for content in (whole[:500], whole.replace(b"training", b"trailing")):
+        broken.write_bytes(content)
+        with pytest.raises(FileError, match="cannot be read"):
+            load_painting_generator(broken)
     from safetensors.torch import save_file
 
     save_file({"a": torch.zeros(2)}, str(tmp_path / "other.safetensors"))

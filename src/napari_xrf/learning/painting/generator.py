@@ -198,12 +198,12 @@ def load_painting_generator(weights: str | Path | None = None) -> PaintingGenera
         check_finite(tensors)
         network = PaintingNetwork(Options(**stored["options"]))
         network.load_state_dict(tensors)
+        return PaintingGenerator(network.eval(), dict(stored["training"]))
     except FileError:
         raise
     except Exception as error:  # whatever a damaged description makes a network raise
         lines = str(error).splitlines() or [repr(error)]
         raise FileError(path, f"cannot be read as a painting generator ({lines[0]})") from error
-    return PaintingGenerator(network.eval(), stored["training"])
 
 
 def shipped_weights() -> Path:
