@@ -17,6 +17,7 @@ from napari_xrf.maps.calibration.refinement import Calibration
 from napari_xrf.maps.identification.explanation import explain
 from napari_xrf.maps.preparation import dosed_by_intensity
 from napari_xrf.maps.quantification.composition import Recipe, expected_families, solve_composition
+from napari_xrf.maps.quantification.fitted_excitation import fit_excitation
 from napari_xrf.maps.quantification.net_counts import NetCounts, net_counts, region_of
 from napari_xrf.maps.quantification.per_pixel import Response, map_quantities, plan_quantities
 from napari_xrf.maps.quantification.quantities import Quantities
@@ -257,6 +258,19 @@ def film_of(ug_per_cm2: float) -> SpectralCube:
     return SpectralCube(
         drawn, instrument.energy, live_time=np.full((1, 1), 3.0), excitation=excitation_of(instrument)
     )
+
+
+def test_argon_of_the_air_is_no_part_of_a_sample_at_a_beamline():
+    instrument = replace(load_instrument("synchrotron"), source=MonochromaticSource(12.0))
+    counts = {f: NetCounts(1e5, 1e3, 1e2) for f in ("Ar K", "Ca K", "Fe K")}
+    cube = spectrum_of(GLASS, "m4-tornado", 1e4)
+    cube = replace(cube, excitation=excitation_of(instrument))
+    known = calibrate_map(
+        cube, calibration=Calibration(cube.energy, instrument.detector, (), 0, 0.0, False, "")
+    )
+    found = fit_excitation(counts, known, Recipe("stoichiometry", instrument=instrument))
+    assert set(found.solution.families) == {"Ca", "Fe"}
+    assert any("argon" in note for note in found.notes)
 
 
 def test_a_thin_film_has_a_mass_per_area():

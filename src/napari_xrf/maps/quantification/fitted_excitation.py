@@ -18,7 +18,7 @@ from napari_xrf.maps.quantification.fitted_optic import FittedOptic, fit_optic_t
 from napari_xrf.maps.quantification.net_counts import NetCounts, Shapes, net_counts
 from napari_xrf.physics.attenuation import AIR, Layer, transmission
 from napari_xrf.physics.instrument import Instrument
-from napari_xrf.physics.source import TubeSource
+from napari_xrf.physics.source import ElectronBeam, TubeSource
 
 ARGON = "Ar K"
 _BESIDE = "Ag"  # its L lines are 27 eV beside argon's
@@ -55,7 +55,9 @@ def fit_excitation(
     ratio, own = math.nan, without_air(counts, first)
     solution = solve_composition(own, instrument, recipe, exposure)
     if not isinstance(instrument.source, TubeSource) or recipe.film:
-        return FittedExcitation(recipe, solution, ratio)
+        left_out = len(own) < len(counts) and _is_seen(counts[ARGON])
+        notes = ("argon is taken for that of the air and left out",) if left_out else ()
+        return FittedExcitation(recipe, solution, ratio, notes)
     known = instrument.sensitivities
     bends = recipe.fitted is None and not known.factors and known.throughput is None
     fitted: FittedOptic | None = recipe.fitted
@@ -151,7 +153,7 @@ def counts_with_argon(
 
 def without_air(counts: Mapping[str, NetCounts], instrument: Instrument) -> dict[str, NetCounts]:
     """Return the counts without argon's under X-rays, unless argon is all there is: it is of the air."""
-    if not isinstance(instrument.source, TubeSource):
+    if isinstance(instrument.source, ElectronBeam):
         return dict(counts)
     return {family: net for family, net in counts.items() if family != ARGON} or dict(counts)
 
