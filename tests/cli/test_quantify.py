@@ -2,11 +2,13 @@
 
 import csv
 import json
+import math
 
 import numpy as np
 import pytest
 
 from napari_xrf import io
+from napari_xrf.cli.quantification import _as_text
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.spectral_cube import SpectralCube
@@ -99,3 +101,11 @@ def test_mistakes_are_one_line(capsys, files, options, says):
     assert not out
     assert says in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_film_is_told_with_its_mass_per_area():
+    known = dict.fromkeys(("weight_percent", "standard_error", "detection_limit", "oxide_percent"), 1.0)
+    row = known | {"region": "film", "element": "Fe", "oxide": "FeO", "family": "Fe K"}
+    assert "µg/cm²" in _as_text([row | {"ug_per_cm2": 12.5}])
+    assert "12.5" in _as_text([row | {"ug_per_cm2": 12.5}])
+    assert "µg" not in _as_text([row | {"ug_per_cm2": math.nan}])

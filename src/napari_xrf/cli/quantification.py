@@ -210,6 +210,7 @@ def _regions(
 def _as_text(rows: Sequence[Mapping[str, Any]]) -> str:
     from napari_xrf.maps.quantification.table import is_unknown
 
+    film = any(not is_unknown(row["ug_per_cm2"]) for row in rows)  # what its mass per area is asked for
     shown = [
         (
             str(row["region"]),
@@ -219,8 +220,11 @@ def _as_text(rows: Sequence[Mapping[str, Any]]) -> str:
             "-" if is_unknown(row["detection_limit"]) else f"{row['detection_limit']:.2g}",
             row["oxide"] or "-",
             "-" if is_unknown(row["oxide_percent"]) else f"{row['oxide_percent']:.4g}",
+            *([f"{row['ug_per_cm2']:.4g}"] if film else []),
             str(row["family"]),
         )
         for row in rows
     ]
-    return table(("region", "element", "weight %", "± 1 sd", "limit", "oxide", "oxide %", "from"), shown)
+    masses = ("µg/cm²",) if film else ()
+    header = ("region", "element", "weight %", "± 1 sd", "limit", "oxide", "oxide %", *masses, "from")
+    return table(header, shown)
