@@ -46,6 +46,8 @@ class Scan:
 
     def scores(self, counts: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (n, T) minus twice the log-likelihood of pixels (n, B), up to a constant per pixel."""
+        from napari_xrf.minerals.likelihood.scan_kernels import add_directions
+
         total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
         shares = counts / total
         inverse = 1 / self.variance
@@ -54,11 +56,9 @@ class Scan:
         square *= total
         square += np.log(self.variance).sum(axis=1)
         for row, (columns, weights) in enumerate(zip(self.columns, self.weights, strict=True)):
-            along = shares @ columns.T
-            along -= columns @ self.spectra[row]
-            scaled = total * weights
-            square[:, row] -= total[:, 0] * np.einsum("nk,nk->n", along * along, scaled / (1 + scaled))
-            square[:, row] += np.log1p(scaled).sum(axis=1)
+            add_directions(
+                shares @ columns.T, columns @ self.spectra[row], weights, total[:, 0], square[:, row]
+            )
         dim = total[:, 0] < _DIM * self.counts
         if dim.any():
             square[dim] = self._deviances(counts[dim]) * (total / (total + FEW))[dim]

@@ -7,6 +7,7 @@ factor of each line family, which all classes share and which are held to 1 as l
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from napari_xrf.maps.spectra.blas_threads import one_blas_thread
 from napari_xrf.minerals.likelihood.scan import Scan, bin_variance, error_columns, mixed_floor, prepare_scan
 from napari_xrf.minerals.likelihood.shares import class_shares
+from napari_xrf.minerals.likelihood.templates import EnergyBins
 from napari_xrf.minerals.likelihood.traces import Expected
 
 KNOTS_KEV = (0.5, 1.0, 1.5, 2.0, 2.6, 3.3, 4.5, 6.5, 10.0, 16.0, 25.0)
@@ -41,7 +43,7 @@ class Sensitivity:
 
     def adjust(self, expected: Expected) -> Expected:
         """Return what is expected as the map would see it."""
-        curve = np.exp(self.knots @ knot_hats(expected.templates.bins.energies))
+        curve = np.exp(self.knots @ knot_hats(expected.templates.bins))
         return expected.scaled(curve, np.exp(self.families))
 
 
@@ -112,7 +114,7 @@ def learn_from(
     """
     adjusted = start.adjust(expected)
     templates = adjusted.templates
-    hats = knot_hats(templates.bins.energies)
+    hats = knot_hats(templates.bins)
     normals, rights = [], []
     others = others or [np.zeros(0, dtype=np.intp)] * points.size
     for point, mean, total, also in zip(points, means, totals, others, strict=True):
@@ -134,14 +136,15 @@ def sensitivity_slopes(
     expected: Expected, lines: NDArray[np.float64], continuum: NDArray[np.float64], parts: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return (K, B) by what a spectrum of sum 1 changes with each logarithm of knots and families."""
-    hats = knot_hats(expected.templates.bins.energies)
+    hats = knot_hats(expected.templates.bins)
     slopes = np.vstack([hats * lines, parts[:, None] * expected.families.shapes])
     return np.asarray(slopes - slopes.sum(axis=1, keepdims=True) * (lines + continuum))
 
 
-def knot_hats(energies: NDArray[np.float64]) -> NDArray[np.float64]:
+@lru_cache(maxsize=4)
+def knot_hats(bins: EnergyBins) -> NDArray[np.float64]:
     """Return (K, B) linear interpolation between the knots over the logarithm of the energy."""
-    place = np.log(np.maximum(energies, 1e-3))
+    place = np.log(np.maximum(bins.energies, 1e-3))
     return np.array([np.interp(place, np.log(KNOTS_KEV), row) for row in np.eye(len(KNOTS_KEV))])
 
 

@@ -5,8 +5,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_CANDIDATES = 6
-_STEPS, _OVER = 120, 1.7  # an exponent below 2 keeps the ascent and nearly halves the steps
-_CONVERGED = 1e-4  # of area
+_FIRST, _STEPS, _CUTS, _SWEEPS = 3, 40, 8, 100
+_FASTER = 1.7  # an exponent below 2 keeps the ascent
+_OVER = 0.8  # of the slope before a step, behind it: less is no detour
+_CONVERGED, _SETTLED = 1e-4, 1e-6  # of area
 _WORTH = 4.0  # units of log-likelihood that an end must be worth
 _AREA_ERROR = 0.125  # rocks of other code: 0.1 is surer than pixels are right
 _TINY = 1e-9
@@ -40,70 +42,124 @@ def _unmix(counts, ends, kinds, candidates, amounts, deviance, lead):  # type: i
                 number += 1
         if number == 0:
             continue
-        used = candidates[pixel, :number].copy()
-        shares = np.full(number, 1.0 / number)
-        level = _fit(own, ends, used, shares)
+        columns = np.arange(number)
+        shapes = np.empty((number, own.size), dtype=np.float32)
+        for place in range(number):
+            shapes[place] = ends[candidates[pixel, place]]
+        shares = np.full(number, own.sum() / max(shapes.sum(), _TINY))
+        level = _fit(own, shapes, shares)
         while number > 1:
             # Without the smallest: worse by less than it is worth?
-            weakest = 0
-            for place in range(1, number):
-                if shares[place] < shares[weakest]:
-                    weakest = place
-            fewer, rest = np.empty(number - 1, dtype=np.int32), np.empty(number - 1)
-            for place in range(number):
-                if place != weakest:
-                    fewer[place - (place > weakest)] = used[place]
-                    rest[place - (place > weakest)] = shares[place] + _TINY
-            lower = _fit(own, ends, fewer, rest)
+            weakest = shares.argmin()
+            fewer = np.empty((number - 1, own.size), dtype=np.float32)
+            rest, others = np.empty(number - 1), np.empty(number - 1, dtype=np.int64)
+            for place in range(number - 1):
+                kept = place + (place >= weakest)
+                fewer[place], rest[place], others[place] = shapes[kept], shares[kept], columns[kept]
+            lower = level if shares[weakest] == 0 else _fit(own, fewer, rest)
             if level - lower > _WORTH:
                 break
-            used, shares, level, number = fewer, rest, lower, number - 1
+            shapes, shares, columns, level, number = fewer, rest, others, lower, number - 1
         for place in range(number):
-            for column in range(candidates.shape[1]):
-                if candidates[pixel, column] == used[place]:
-                    amounts[pixel, column] = shares[place]
+            amounts[pixel, columns[place]] = shares[place]
         deviance[pixel] = 2 * (_most(own) - level)
         lead[pixel] = _lead(own, ends, kinds, candidates[pixel], amounts[pixel])
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
-def _fit(own, ends, used, shares):  # type: ignore[no-untyped-def]
-    """Poisson expectation maximisation of the shares, in place; return the log-likelihood."""
-    number, size = used.size, own.size
-    sums = np.zeros(number)
+def _fit(own, shapes, shares):  # type: ignore[no-untyped-def]
+    """Make counts most probable under shares, in place; return the log-likelihood.
+
+    It is concave in the shares. Newton's steps; one that leads beyond the highest point along it is cut there.
+    """
+    number, size = shapes.shape
+    sums = np.empty(number)
     for place in range(number):
-        for index in range(size):
-            sums[place] += ends[used[place], index]
-    total = own.sum()
+        sums[place] = shapes[place].sum()
     if number == 1:
-        shares[0] = total / max(sums[0], _TINY)
-    gains = np.empty(number)
-    for _ in range(_STEPS if number > 1 else 0):
-        gains[:] = 0.0
-        for index in range(size):
-            if own[index] > 0:
-                mean = _TINY
-                for place in range(number):
-                    mean += shares[place] * ends[used[place], index]
-                ratio = own[index] / mean
-                for place in range(number):
-                    gains[place] += ratio * ends[used[place], index]
-        change = 0.0
+        shares[0] = own.sum() / max(sums[0], _TINY)
+    mean, ratio = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.float32)
+    tried, step = shares.copy(), np.empty(number)
+    slope, ahead = np.empty(number), np.empty(number)
+    bend = np.empty((number, number))
+    _slopes(own, shapes, tried, mean, ratio, slope)
+    for _ in range(_FIRST if number > 1 else 0):
+        # Expectation maximisation comes near from anywhere.
         for place in range(number):
-            new = shares[place] * (gains[place] / max(sums[place], _TINY)) ** _OVER
-            change = max(change, abs(new - shares[place]))
-            shares[place] = new
-        if change < _CONVERGED:
+            tried[place] *= (1 + slope[place] / max(sums[place], _TINY)) ** _FASTER
+        _slopes(own, shapes, tried, mean, ratio, slope)
+    shares[:] = tried
+    for _ in range(_STEPS if number > 1 else 0):
+        for index in range(size):
+            ratio[index] /= mean[index]
+        for first in range(number):
+            for second in range(first + 1):
+                total = np.float32(0)
+                for index in range(size):
+                    total += shapes[first, index] * shapes[second, index] * ratio[index]
+                bend[first, second] = bend[second, first] = total
+        _bounded_step(slope, bend, shares, step)
+        low, part, high, rise = 0.0, 1.0, 1.0, (slope * step).sum()
+        if rise <= 0:
+            break
+        for _ in range(_CUTS):
+            tried[:] = shares + part * step
+            _slopes(own, shapes, tried, mean, ratio, ahead)
+            still = (ahead * step).sum() / rise
+            if still < -_OVER:
+                high = part
+            elif still > _OVER and part < high:
+                low = part
+            else:
+                break
+            part = (low + high) / 2
+        shares[:], slope[:] = tried, ahead
+        if part == 1 and np.abs(step).max() < _CONVERGED:
             break
     level = 0.0
     for index in range(size):
-        mean = _TINY
-        for place in range(number):
-            mean += shares[place] * ends[used[place], index]
-        level -= mean
+        level -= mean[index]
         if own[index] > 0:
-            level += own[index] * np.log(mean)
+            level += own[index] * np.log(mean[index])
     return level
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _slopes(own, shapes, shares, mean, ratio, slope):  # type: ignore[no-untyped-def]
+    """Put in place what is expected, counts over it, and how the log-likelihood rises with each share."""
+    number, size = shapes.shape
+    mean[:] = _TINY
+    for place in range(number):
+        share = np.float32(shares[place])
+        for index in range(size):
+            mean[index] += share * shapes[place, index]
+    for index in range(size):
+        ratio[index] = own[index] / mean[index]
+    for place in range(number):
+        total = np.float32(0)
+        for index in range(size):
+            total += shapes[place, index] * (ratio[index] - np.float32(1))
+        slope[place] = total
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _bounded_step(slope, bend, shares, step):  # type: ignore[no-untyped-def]
+    """Put in place the step to the top of a parabola over shares that are not negative, one after another."""
+    number = slope.size
+    step[:] = 0.0
+    left = slope.copy()
+    for _ in range(_SWEEPS):
+        change = 0.0
+        for place in range(number):
+            wanted = step[place] + left[place] / max(bend[place, place], _TINY)
+            moved = max(wanted, -shares[place]) - step[place]
+            if moved != 0:
+                step[place] += moved
+                change = max(change, abs(moved))
+                for other in range(number):
+                    left[other] -= moved * bend[place, other]
+        if change < _SETTLED:
+            break
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.maps.spectra.non_negative import solve_bounded
 from napari_xrf.minerals.likelihood.scan import (
     CONTINUUM_SPREAD,
     bin_variance,
@@ -125,6 +124,7 @@ class Comparison:
         self.expected = expected
         self._root = None if covariance is None else np.linalg.cholesky(covariance).T
         self._known: dict[int, NDArray[np.float64]] = {}
+        self._ranges: dict[int, NDArray[np.float64]] = {}
         self._apart: dict[tuple[int, int], float] = {}
 
     def fit(self, mean: Mean, point: int) -> tuple[float, float]:
@@ -155,15 +155,15 @@ class Comparison:
         """
         from scipy.linalg import solve_triangular
 
+        from napari_xrf.minerals.naming.bounded_subsets import solve_subset
+
         templates = self.expected.templates
         spectra = mixed_floor(templates.lines[points] + templates.continuum[points]).T
         owner = templates.owner[points]
         root = self._judge(mean, np.array([start]), np.ones(1), self._errors_of(start))[2]
 
         def solve(kept: NDArray[np.intp]) -> tuple[NDArray[np.float64], float]:
-            inside = normal[kept[:, None], kept]
-            scaled = solve_bounded(inside, onto[kept])
-            distance = float(scaled @ inside @ scaled - 2 * scaled @ onto[kept])
+            scaled, distance = solve_subset(normal, onto, kept)
             amounts = scaled * scale[kept]
             return amounts / max(float(amounts.sum()), 1e-12), distance
 
@@ -228,6 +228,11 @@ class Comparison:
         """Let go of what was prepared: a square of the bins for each composition."""
         self._known.clear()
 
+    def _range_of(self, point: int) -> NDArray[np.float64]:
+        if point not in self._ranges:
+            self._ranges[point] = composition_columns(self.expected.templates, point)
+        return self._ranges[point]
+
     def _errors_of(self, point: int) -> NDArray[np.float64]:
         if point not in self._known:
             if len(self._known) >= _MOST_KNOWN:
@@ -259,19 +264,18 @@ class Comparison:
 
     def _errors(self, points: NDArray[np.intp], shares: NDArray[np.float64]) -> NDArray[np.float64]:
         """(B, B) covariance of models, instruments, calibrations and ranges of composition."""
+        from scipy.linalg.blas import dsyrk
+
         expected, templates, families = self.expected, self.expected.templates, self.expected.families
         bins = templates.bins
         lines, continuum = shares @ templates.lines[points], shares @ templates.continuum[points]
         parts = shares @ expected.parts[points]
-        hats = knot_hats(bins.energies)
+        hats = knot_hats(bins)
         own = parts > 1e-4
         density = (lines + continuum) / bins.widths
         slope = np.gradient(density, bins.energies) * bins.widths
         bend = np.gradient(np.gradient(density, bins.energies), bins.energies) * bins.widths
-        ranges = [
-            share * composition_columns(templates, int(point))
-            for point, share in zip(points, shares, strict=True)
-        ]
+        ranges = [share * self._range_of(int(point)) for point, share in zip(points, shares, strict=True)]
         columns = [
             CONTINUUM_SPREAD * continuum[None],
             pile_up_column(lines + continuum, bins),
@@ -285,5 +289,5 @@ class Comparison:
         ]
         if self._root is not None:
             columns.append(self._root @ sensitivity_slopes(expected, lines, continuum, parts))
-        every = np.vstack(columns)
-        return np.asarray(every.T @ every)
+        # Its lower half: nothing else is looked at.
+        return np.asarray(dsyrk(1.0, np.vstack(columns).T, lower=1))

@@ -94,7 +94,7 @@ def fit_lines(
     columns = np.vstack(
         [
             families.shapes[looked],
-            knot_hats(templates.bins.energies) * continuum,
+            knot_hats(templates.bins) * continuum,
             pile_up_column(lines + continuum, templates.bins),
         ]
     )
