@@ -45,6 +45,29 @@ def test_amounts_of_a_mixture_are_found():
     assert lead.min() > 2
 
 
+def test_amounts_of_ends_that_are_alike_are_the_most_probable_ones():
+    # Zones of one mineral: steps of expectation maximisation end far from the top.
+    ends = np.array([SHAPES[0], SHAPES[0] * np.linspace(0.8, 1.2, 40), SHAPES[1], SHAPES[2]])
+    ends[3, :30] = 1e-6  # whoever holds only this one expects next to nothing in most bins
+    truth = np.random.default_rng(5).dirichlet([1, 1, 1, 1], 50)
+    counts = np.random.default_rng(6).poisson(300 * truth @ ends).astype(np.float32)
+    candidates = np.tile(np.arange(4, dtype=np.int32), (50, 1))
+    spectra = (300 * ends).astype(np.float32)
+    amounts, _, _ = unmix(counts, spectra, np.arange(4, dtype=np.int32), candidates)
+    rise = (counts / (amounts @ spectra) - 1) @ spectra.T  # of the log-likelihood
+    assert np.abs(rise[amounts > 0]).max() < 10
+    assert np.abs(amounts - truth).mean() < 0.02
+
+
+def test_a_pixel_without_counts_holds_nothing():
+    spectra, candidates = SHAPES.astype(np.float32), np.array([[0, 1, 2]], dtype=np.int32)
+    amounts, deviance, _ = unmix(
+        np.zeros((1, 40), np.float32), spectra, np.arange(3, dtype=np.int32), candidates
+    )
+    assert not amounts.any()
+    assert deviance[0] == pytest.approx(0, abs=1e-3)
+
+
 def test_a_stranger_within_a_class_is_an_end_of_its_own_and_pixels_hold_what_they_are_made_of():
     binned, areas = halves()
     seeming = np.where(areas[..., 1] > 0.5, 1, 0)  # the stranger passes for the left half

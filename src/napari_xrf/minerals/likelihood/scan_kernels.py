@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 
-_TOGETHER = 32  # factors whose product is far from the largest number
+_TOGETHER = 16  # factors whose product is far from the largest number
 
 
 @numba.njit(parallel=True, nogil=True, cache=True, fastmath=True)

@@ -8,7 +8,8 @@ MOST_CANDIDATES = 6
 _FIRST, _STEPS, _CUTS, _SWEEPS = 3, 40, 8, 100
 _FASTER = 1.7  # an exponent below 2 keeps the ascent
 _OVER = 0.8  # of the slope before a step, behind it: less is no detour
-_CONVERGED, _SETTLED = 1e-4, 1e-6  # of area
+_CONVERGED = 1e-3  # of log-likelihood, that a step promised
+_SETTLED = 1e-6  # of area
 _WORTH = 4.0  # units of log-likelihood that an end must be worth
 _AREA_ERROR = 0.125  # rocks of other code: 0.1 is surer than pixels are right
 _TINY = 1e-9
@@ -36,41 +37,44 @@ def unmix(
 def _unmix(counts, ends, kinds, candidates, amounts, deviance, lead):  # type: ignore[no-untyped-def]
     for pixel in numba.prange(counts.shape[0]):
         own = counts[pixel]
-        number = 0
-        for place in range(candidates.shape[1]):
-            if candidates[pixel, place] >= 0:
-                number += 1
-        if number == 0:
-            continue
-        columns = np.arange(number)
-        shapes = np.empty((number, own.size), dtype=np.float32)
-        for place in range(number):
-            shapes[place] = ends[candidates[pixel, place]]
-        shares = np.full(number, own.sum() / max(shapes.sum(), _TINY))
-        level = _fit(own, shapes, shares)
-        while number > 1:
-            # Without the smallest: worse by less than it is worth?
-            weakest = shares.argmin()
-            fewer = np.empty((number - 1, own.size), dtype=np.float32)
-            rest, others = np.empty(number - 1), np.empty(number - 1, dtype=np.int64)
-            for place in range(number - 1):
-                kept = place + (place >= weakest)
-                fewer[place], rest[place], others[place] = shapes[kept], shares[kept], columns[kept]
-            lower = level if shares[weakest] == 0 else _fit(own, fewer, rest)
-            if level - lower > _WORTH:
-                break
-            shapes, shares, columns, level, number = fewer, rest, others, lower, number - 1
-        for place in range(number):
-            amounts[pixel, columns[place]] = shares[place]
+        # By itself: numba mixes up arrays that are replaced by others within a parallel loop.
+        level = _unmix_one(own, ends, candidates[pixel], amounts[pixel])
         deviance[pixel] = 2 * (_most(own) - level)
         lead[pixel] = _lead(own, ends, kinds, candidates[pixel], amounts[pixel])
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _unmix_one(own, ends, candidates, amounts):  # type: ignore[no-untyped-def]
+    """Put the amounts of a pixel in place; return its log-likelihood."""
+    columns = np.flatnonzero(candidates >= 0)
+    number = columns.size
+    shapes = np.empty((number, own.size), dtype=np.float32)
+    for place in range(number):
+        shapes[place] = ends[candidates[columns[place]]]
+    shares = np.full(number, own.sum() / max(shapes.sum(), _TINY))
+    level = _fit(own, shapes, shares)
+    while number > 1:
+        # Without the smallest: worse by less than it is worth?
+        weakest = shares.argmin()
+        fewer = np.empty((number - 1, own.size), dtype=np.float32)
+        rest, others = np.empty(number - 1), np.empty(number - 1, dtype=columns.dtype)
+        for place in range(number - 1):
+            kept = place + (place >= weakest)
+            fewer[place], rest[place], others[place] = shapes[kept], shares[kept], columns[kept]
+        lower = level if shares[weakest] == 0 else _fit(own, fewer, rest)
+        if level - lower > _WORTH:
+            break
+        shapes, shares, columns, level, number = fewer, rest, others, lower, number - 1
+    for place in range(number):
+        amounts[columns[place]] = shares[place]
+    return level
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
 def _fit(own, shapes, shares):  # type: ignore[no-untyped-def]
     """Make counts most probable under shares, in place; return the log-likelihood.
 
-    It is concave in the shares. Newton's steps; one that leads beyond the highest point along it is cut there.
+    It is concave in the shares. Newton's steps, cut where they lead far beyond the highest point along them.
     """
     number, size = shapes.shape
     sums = np.empty(number)
@@ -86,7 +90,7 @@ def _fit(own, shapes, shares):  # type: ignore[no-untyped-def]
     for _ in range(_FIRST if number > 1 else 0):
         # Expectation maximisation comes near from anywhere.
         for place in range(number):
-            tried[place] *= (1 + slope[place] / max(sums[place], _TINY)) ** _FASTER
+            tried[place] *= max(1 + slope[place] / max(sums[place], _TINY), 0.0) ** _FASTER
         _slopes(own, shapes, tried, mean, ratio, slope)
     shares[:] = tried
     for _ in range(_STEPS if number > 1 else 0):
@@ -114,7 +118,7 @@ def _fit(own, shapes, shares):  # type: ignore[no-untyped-def]
                 break
             part = (low + high) / 2
         shares[:], slope[:] = tried, ahead
-        if part == 1 and np.abs(step).max() < _CONVERGED:
+        if part == 1 and rise < _CONVERGED:
             break
     level = 0.0
     for index in range(size):
