@@ -366,7 +366,7 @@ def _departure(
         if rows.size and entry.label in sums:
             measured.append(bins.sum(sums[entry.label].astype(np.float64)))
             expected.append(made[rows].mean(axis=0))
-    hats, curve = knot_hats(bins.energies), np.zeros(len(KNOTS_KEV))
+    hats, curve = knot_hats(bins), np.zeros(len(KNOTS_KEV))
     if not measured:
         return curve
     found, shapes = np.array(measured), np.array(expected)
