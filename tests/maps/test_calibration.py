@@ -127,3 +127,13 @@ def test_a_spectrum_that_ends_below_every_anode_has_none():
     hump = 4e4 * np.exp(-0.5 * ((axis.energies - 5.0) / 0.25) ** 2)  # of no element
     found = calibrate(measured_spectrum(0)[kept] + hump, axis, excitation=Excitation())
     assert found.setting.anode is None
+
+
+def test_tin_on_its_own_axis_is_not_silently_antimony_on_another():
+    pytest.importorskip("fisx")
+    from benchmarks.elements_of_pure_substances import draw_case
+
+    case = draw_case("Sn", 1e6, None, 5, electrons=True)
+    found = calibrate(case.counts, case.energy, excitation=case.excitation)
+    channel = case.right.channel(3.444)
+    assert found.doubtful or abs(float(found.energy.energy(channel)) - 3.444) < 0.02

@@ -242,3 +242,13 @@ def test_the_soft_line_of_titanium_is_no_nitrogen():
     known = calibrate_map(SpectralCube(counts[None, None], axis, excitation=excitation))
     assert not known.doubt
     assert {one.element for one in known.elements} == {"Ti"}
+
+
+@pytest.mark.parametrize(("formula", "seed"), [("Cd", 7), ("In", 7), ("SnO2", 6)])
+def test_the_soft_lines_of_a_metal_are_no_nitrogen(formula, seed):
+    pytest.importorskip("fisx")
+    from benchmarks.elements_of_pure_substances import draw_case
+
+    found = {one.element for one in find_elements(draw_case(formula, 1e6, None, seed, electrons=True).cube)}
+    assert {"N", "F"}.isdisjoint(found)
+    assert formula[:2] in found

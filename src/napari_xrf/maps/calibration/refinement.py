@@ -45,6 +45,7 @@ _FEWER_PEAKS, _SMALL_SHIFT_KEV, _LOOSEST_EV, _FEW_UNEXPLAINED = 4, 0.04, 15.0, 2
 # Signs of a wrong axis: chi-square per group, which is 2.6 at most in measured spectra of usual detectors on
 # their own axis, and peaks narrower than what electron-hole pairs in silicon scatter (117 eV at Mn Kα).
 _UNEXPLAINED, _UNEXPLAINED_MOVED, _MOVED_KEV, _NARROW_EV = 4.0, 3.0, 0.06, 112.0
+_FEWEST_TELLING, _TELLING_PART, _TELLING_ERRORS = 3, 0.02, 5.0  # elements, of all counts, standard errors
 _LINE_KEV, _EXTRAPOLATED_KEV = 0.008, 0.025  # of a line's place; of an axis where peaks are
 _POOR = 2.5  # chi-square per group of channels, of a model that lacks something
 _SCATTERED = 60.0  # the same, of a model without scatter where most is scatter
@@ -494,16 +495,29 @@ def _doubts(
     few |= used <= _FEWER_PEAKS and unexplained
     few |= shift > _MOVED_KEV and weight[on].sum() < _MATCHED * weight.sum()
     few |= shift > _MOVED_KEV and _extrapolated(found, firm) > _EXTRAPOLATED_KEV
+    # Lines of one element alone lie, on a changed axis, on those of its neighbours.
+    alike = shift > _USUAL_SHIFT_KEV and _telling_elements(explained) < _FEWEST_TELLING
     poor = misfit > (_UNEXPLAINED_MOVED if shift > _MOVED_KEV else _UNEXPLAINED)
     poor &= explained.setting.kind != "monochromatic"  # of beams no scatter is modelled but the first
     reasons = {
         "few peaks speak for so large a change": few,
+        "few elements speak for so large a change": alike,
         "peaks lie far from their lines for so large a change": shift > _USUAL_SHIFT_KEV
         and quality > _LOOSE_EV,
         f"the spectrum is explained badly (chi-square {misfit:.0f} per group, is the source stated?)": poor,
         "no silicon detector has so narrow peaks": fwhm < _NARROW_EV,
     }
     return [reason for reason, holds in reasons.items() if holds]
+
+
+def _telling_elements(explained: Explanation) -> int:
+    """Return how many elements hold a good part of the counts by their first family; scatter is one."""
+    best, spectrum = explained.best, explained.spectrum
+    part = best.fit.amplitudes / spectrum.counts.sum()
+    sure = best.fit.amplitudes > _TELLING_ERRORS * best.fit.errors * math.sqrt(best.misfit)
+    told = {int(k) for k in best.index[(part > _TELLING_PART) & sure]}
+    scattered = any(spectrum.names[k].endswith(("elastic", "Compton")) for k in told)
+    return sum(int(spectrum.own[one][0]) in told for one in best.content.elements) + scattered
 
 
 def _extrapolated(found: tuple[Peak, ...], firm: Array) -> float:

@@ -145,6 +145,8 @@ class _Search:
         self.best = spectrum.fit(Content(self.certain, strays))
         self.tried: dict[Content, Explained] = {}
         self.first = np.array([own[0] for own in spectrum.own], dtype=np.intp)
+        strays = np.arange(spectrum.stray_start, spectrum.around_start)
+        self.no_strays = np.delete(np.arange(len(spectrum.columns)), strays)
         heights = spectrum.columns[self.first]
         self.top = heights.argmax(axis=1) if len(pool) else np.zeros(0, dtype=np.intp)
         self.stray_top = np.array(
@@ -160,9 +162,9 @@ class _Search:
         """Add what explains most of what is left, until nothing is worth it."""
         while len(self.best.content.elements) < _LARGEST_MODEL:
             self._tell()
-            linear = self._linear(self.best)
-            active = self.best.fit.amplitudes > 0
-            additions = self._additions(self.best, linear.gains(active), self.best.usual_misfit)
+            temper = self.best.usual_misfit
+            gains = self._gains(self.best, temper)
+            additions = self._additions(self.best, gains, temper)
             if not additions or additions[0][0] < _WORTH_TRYING:
                 return
             gain, content, rival = additions[0]
@@ -171,34 +173,41 @@ class _Search:
             self.best = self.spectrum.fit(content, self.best)
 
     def _linear(self, at: Explained) -> Linear:
-        return Linear(at.problem.project(self.spectrum.columns), at.index)
+        return Linear(at.problem, self.spectrum.columns, at.index)
+
+    def _gains(self, at: Explained, temper: float) -> Array:
+        """Return the gains of all columns, of stray peaks those only beside the elements that gain most."""
+        linear, used = self._linear(at), at.fit.amplitudes > 0
+        gains = linear.gains(used, self.no_strays)
+        rivals = [self._near_strays(at, k) for k, _ in self._likeliest(at, gains, temper)]
+        rows = self.spectrum.stray_start + np.unique(np.concatenate([*rivals, np.zeros(0, dtype=np.intp)]))
+        return np.maximum(gains, linear.gains(used, rows))
+
+    def _likeliest(self, at: Explained, gains: Array, temper: float) -> list[tuple[int, float]]:
+        """Return the elements that may join and gain most, and their gain in log-odds."""
+        odds = np.array([self.spectrum.element_odds(k) for k in range(len(self.first))])
+        scores = 0.5 * gains[self.first] / temper + odds
+        scores[list(at.content.elements)] = -np.inf
+        best = np.argsort(-scores)[:_REPLACEMENTS]
+        return [(int(k), float(scores[k])) for k in best if scores[k] > -np.inf]
 
     def _additions(
         self, at: Explained, gains: Array, temper: float
     ) -> list[tuple[float, Content, tuple[float, Content] | None]]:
         """Return elements that may join, by falling gain in log-odds, each with the stray peak instead."""
-        odds = np.array([self.spectrum.element_odds(k) for k in range(len(self.first))])
-        scores = 0.5 * gains[self.first] / temper + odds
-        scores[list(at.content.elements)] = -np.inf
         found = []
-        for k in np.argsort(-scores)[:_REPLACEMENTS]:
-            if scores[k] > -np.inf:
-                stray = self._stray_near(at, int(k), gains, temper)
-                rival = None if stray is None else (stray[0], at.content.with_stray(stray[1]))
-                found.append((float(scores[k]), at.content.plus(int(k)), rival))
+        for k, score in self._likeliest(at, gains, temper):
+            stray = self._stray_near(at, k, gains, temper)
+            rival = None if stray is None else (stray[0], at.content.with_stray(stray[1]))
+            found.append((score, at.content.plus(k), rival))
         return found
 
     def _stray_near(
         self, at: Explained, element: int, gains: Array, temper: float
     ) -> tuple[float, int] | None:
         """Return the stray peak near an element's main line that gains most, and its gain in log-odds."""
-        top = int(self.top[element])
-        if len(at.content.strays) >= _MOST_STRAYS or not self.stray_top.size:
-            return None
-        reach = 1.5 * self.fwhm[top]
-        energies = self.spectrum.energies
-        near = np.flatnonzero(np.abs(energies[self.stray_top] - energies[top]) < reach)
-        near = np.array([k for k in near if self._open_to_strays(at, int(k))], dtype=np.intp)
+        top, energies = int(self.top[element]), self.spectrum.energies
+        near = self._near_strays(at, element)
         if near.size == 0:
             return None
         own = 0.5 * gains[self.spectrum.stray_start + near] / temper + self.spectrum.stray_odds(
@@ -211,6 +220,14 @@ class _Search:
             )
         best = int(np.argmax(own))
         return float(own[best]), int(near[best])
+
+    def _near_strays(self, at: Explained, element: int) -> NDArray[np.intp]:
+        """Return the stray peaks that may stand near an element's main line."""
+        top, energies = int(self.top[element]), self.spectrum.energies
+        if len(at.content.strays) >= _MOST_STRAYS or not self.stray_top.size:
+            return np.zeros(0, dtype=np.intp)
+        near = np.flatnonzero(np.abs(energies[self.stray_top] - energies[top]) < 1.5 * self.fwhm[top])
+        return np.array([k for k in near if self._open_to_strays(at, int(k))], dtype=np.intp)
 
     def _open_to_strays(self, at: Explained, stray: int, without: int | None = None) -> bool:
         """Whether a stray peak would stand clear of the lines found so far, whose shape it could mimic."""

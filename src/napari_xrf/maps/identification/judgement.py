@@ -28,6 +28,9 @@ _NOTICEABLE = 0.08  # of all else at the top of an element's peak
 # and ratios absorption changes and tables know less well.
 _UNDER_LINES, _UNDER_STRONG, _UNDER_SHELL = 0.35, 0.05, 0.35
 _NEAR_FWHM = 3.0
+# N and F within so many FWHM of soft M or L lines of an element that holds this many times their counts may
+# be these lines: where they stand and how high they are is known least. C and O are nearly everywhere.
+_SOFT_KEV, _SOFT_FWHM, _SOFT_PART = 0.7, 1.3, 0.25
 # One standard deviation of what a peak's counts may owe to something else, as a part of all counts. Of tubes,
 # Bragg reflections: up to 0.25 % in a pure metal; soft ones are absorbed, hard ones rare. Of electrons,
 # what strays in a chamber excites. Of silicon, the detector's own.
@@ -231,7 +234,7 @@ def _evidence(
         siblings is not None and _disagree(*siblings),
         math.log(reflections) if spectrum.strays else -math.inf,
         contrast,
-        hidden,
+        hidden or _is_soft_line(spectrum, best, position),
         float(best.fit.amplitudes[own[0]]) / max(error, 1e-300),
         _may_be_anode(spectrum, one),
     )
@@ -324,6 +327,22 @@ def _prominence(spectrum: SpectrumFit, best: Explained, own: NDArray[np.intp]) -
     return contrast, not clear
 
 
+def _is_soft_line(spectrum: SpectrumFit, best: Explained, position: int) -> bool:
+    """Whether an element's only soft peak may be an M or L line of a much stronger element."""
+    tops = spectrum.energies[spectrum.columns[best.index].argmax(axis=1)]
+    place = {int(k): at for at, k in enumerate(best.index)}
+    first = [place[int(spectrum.own[other][0])] for other in sorted(best.content.elements)]
+    mine = place[int(spectrum.own[position][0])]
+    if tops[mine] > _SOFT_KEV or spectrum.pool[position].element in COMMON_ELEMENTS:
+        return False
+    reach = _SOFT_FWHM * float(spectrum.setting.detector.fwhm(tops[mine]))
+    return any(
+        best.fit.amplitudes[mine] < _SOFT_PART * best.fit.amplitudes[start]
+        and any(abs(tops[place[int(k)]] - tops[mine]) < reach for k in spectrum.own[other][1:])
+        for start, other in zip(first, sorted(best.content.elements), strict=True)
+    )
+
+
 def _siblings(
     spectrum: SpectrumFit, best: Explained, own: NDArray[np.intp], temper: float
 ) -> tuple[float, float] | None:
@@ -337,7 +356,7 @@ def _siblings(
         return None
     active = spectrum.columns[best.index[best.fit.amplitudes > 0]]
     seen = best.problem.project(np.concatenate([active, others[None]]))
-    normal = seen.normal(slice(None))
+    normal = seen.against(seen)
     inverse, cross = inverse_of(normal[:-1, :-1]), normal[-1, :-1]
     slope = seen.onto[-1] - cross @ inverse @ seen.onto[:-1]
     left = float(normal[-1, -1] - cross @ inverse @ cross)

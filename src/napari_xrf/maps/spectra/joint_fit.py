@@ -11,6 +11,7 @@ problem in x alone:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,7 @@ class Problem:
     def fit(self, columns: Array) -> JointFit:
         """Fit columns (K, G), K at least 1."""
         seen = self.project(columns)
-        normal = seen.normal(slice(None))
+        normal = seen.against(seen)
         amplitudes, covariance = _solve(normal, seen.onto)
         errors = np.sqrt(np.maximum(np.diag(covariance), 0))
         plain = amplitudes @ columns
@@ -120,9 +121,9 @@ class Projected:
     half: Array  # (D, K) L⁻¹ Cᵀ
     onto: Array  # (K,) b'
 
-    def normal(self, others: Index | slice) -> Array:
-        """Return N' between all columns and others."""
-        return self.weighted @ self.columns[others].T - self.half.T @ self.half[:, others]
+    def against(self, others: Projected) -> Array:
+        """Return N' between these columns and others, (K, L)."""
+        return self.weighted @ others.columns.T - self.half.T @ others.half
 
     def own(self) -> Array:
         """Return the diagonal of N', (K,)."""
@@ -157,34 +158,48 @@ def _solve(normal: Array, onto: Array) -> tuple[Array, Array]:
 class Linear:
     """The problem in the amplitudes of active columns alone, and what other columns would add to it.
 
-    ``seen``: all columns. ``active``: (A,) which of them are in the fit.
+    ``columns``: (K, G), all. ``active``: (A,) which of them are in the fit.
     """
 
-    def __init__(self, seen: Projected, active: Index) -> None:
-        self._active, self._onto = active, seen.onto
-        self._cross = seen.normal(active)  # (K, A)
-        self._own = seen.own()
+    def __init__(self, problem: Problem, columns: Array, active: Index) -> None:
+        self._problem, self._columns = problem, columns
+        self._active = problem.project(columns[active])
+        self._normal = self._active.against(self._active)
 
     def loss(self, kept: NDArray[np.bool_]) -> tuple[float, NDArray[np.bool_]]:
         """Return chi-square, but for a constant, of the kept (A,) columns, and which of them hold counts."""
         at = np.flatnonzero(kept)
-        normal, onto = self._cross[np.ix_(self._active[at], at)], self._onto[self._active[at]]
+        normal, onto = self._normal[np.ix_(at, at)], self._active.onto[at]
         amplitudes, _ = _solve(normal, onto)
         used = np.zeros_like(kept)
         used[at[amplitudes > 0]] = True
         return float(amplitudes @ normal @ amplitudes - 2 * amplitudes @ onto), used
 
-    def gains(self, used: NDArray[np.bool_]) -> Array:
+    def gains(self, used: NDArray[np.bool_], rows: Index | None = None) -> Array:
         """Return by how much chi-square falls when one more column joins the used (A,) ones, (K,).
 
         Gains of columns that would get a negative amplitude, or that the used columns imitate to a
-        thousandth, are 0.
+        thousandth, are 0; with ``rows`` also those of all other columns.
         """
+        onto, own, every = self._whole if rows is None else self._joining(rows)
         at = np.flatnonzero(used)
-        inverse = inverse_of(self._cross[np.ix_(self._active[at], at)])
-        cross = self._cross[:, at]
+        inverse = inverse_of(self._normal[np.ix_(at, at)])
+        cross = every[:, at]
         through = cross @ inverse
-        slope = self._onto - through @ self._onto[self._active[at]]
-        left = self._own - np.einsum("ka,ka->k", through, cross)
-        sound = left > _IMITATED * np.maximum(self._own, 1e-300)
-        return np.where(sound, np.maximum(slope, 0) ** 2 / np.where(sound, left, 1.0), 0.0)
+        slope = onto - through @ self._active.onto[at]
+        left = own - np.einsum("ka,ka->k", through, cross)
+        sound = left > _IMITATED * np.maximum(own, 1e-300)
+        gained = np.where(sound, np.maximum(slope, 0) ** 2 / np.where(sound, left, 1.0), 0.0)
+        if rows is None:
+            return gained
+        found = np.zeros(len(self._columns))
+        found[rows] = gained
+        return found
+
+    @cached_property
+    def _whole(self) -> tuple[Array, Array, Array]:
+        return self._joining(np.arange(len(self._columns)))
+
+    def _joining(self, rows: Index) -> tuple[Array, Array, Array]:
+        seen = self._problem.project(self._columns[rows])
+        return seen.onto, seen.own(), seen.against(self._active)

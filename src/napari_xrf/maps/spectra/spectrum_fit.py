@@ -16,7 +16,7 @@ from napari_xrf.maps.spectra.spectrum_model import (
     CHANNEL_ERROR,
     LINE_ERROR,
     Stray,
-    continuum_deviations,
+    continuum_bumps,
     deviations_of,
     softness,
     stray_columns,
@@ -163,7 +163,7 @@ class SpectrumFit:
         }
         self._smooth_variance = self.grouped(_smoothed(spectrum))
         self.stray_cost, self.richness = self._stray_cost(), 0.0
-        self._pairs = around.pairs
+        self._pairs, self._bumps = around.pairs, continuum_bumps(self.energies, setting)
         self._deviations: dict[int, Array] = {}
 
     def expect_traces(self, seen: Explained) -> None:
@@ -249,7 +249,7 @@ class SpectrumFit:
         wrong = [fit.amplitudes[position] * self._wrong(int(index[position])) for position in strong]
         owners = [np.full(len(own), position) for position, own in zip(strong, wrong, strict=True)]
         under = (fit.amplitudes * self.smooth[index]) @ self.columns[index]
-        wrong.append(continuum_deviations(self._continuum_part * under, self.energies, self.setting))
+        wrong.append(self._continuum_part * under * self._bumps)
         owners.append(np.full(len(wrong[-1]), -1))
         model = np.maximum(fit.model, 0)
         of_lines = (fit.amplitudes * self.lines[index]) @ self.columns[index]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.constants import FWHM_PER_SIGMA
+from napari_xrf.core.emission_lines import atomic_number, split_family
 from napari_xrf.maps.spectra.background import estimate_background
 from napari_xrf.maps.spectra.continuum import continuum_columns, pile_up_columns, pile_up_pairs
 from napari_xrf.maps.spectra.families import subshell_columns
@@ -29,6 +30,8 @@ _SATELLITE_PART = 0.01  # of the counts of a family, in its low-energy tail
 _SHOULDERS = ((-4.0, 0.006), (-3.0, 0.008), (-2.0, 0.008), (2.0, 0.003), (3.0, 0.002), (4.0, 0.001))
 _SHELF_PART = 0.004  # of the counts of a family, flat below its main line
 _L_PART, _M_PART = 0.12, 0.25  # of the lines of a subshell
+# Without 4f electrons (up to barium) Mζ is the main line, and what other M subshells add to it guesswork.
+_OPEN_4F, _OPEN_M_PART = 57, 1.0
 _LOOSE_PART = {"L": 0.25, "M": 0.5}  # of Lγ and Mζ: tables of rates differ by up to 70 % (Sn Lγ)
 _SUM_PART, _SUM_SHIFT_KEV = 0.5, 0.05  # of each sum peak
 # Scattered peaks are known less well than lines: what angles and light atoms really were, scatter twice.
@@ -167,7 +170,9 @@ def _ratio_deviations(
 ) -> list[Array]:
     energies = setting.energy.energies
     family = name.removesuffix(" elastic")
-    part_of = {"L": _L_PART, "M": _M_PART}.get(family[-1])
+    element, shell = split_family(family) if family[-1] in "KLM" else ("", "K")
+    open_m = shell == "M" and atomic_number(element) < _OPEN_4F
+    part_of = {"L": _L_PART, "M": _OPEN_M_PART if open_m else _M_PART}.get(shell)
     if part_of is None:
         rest = np.where(np.abs(energies - top) < 3.2 * sigma, 0, column)
         return [loose * _RATIO_PART * part for part in _split(rest, energies, sigma)]
@@ -176,12 +181,12 @@ def _ratio_deviations(
     )
     # They sum to nothing: otherwise they would leave the family's amplitude open.
     wrong = [part_of * part for part in parts] if len(parts) > 1 else []
-    wrong += [_LOOSE_PART[family[-1]] * part for part in rarer if part.any()]
+    wrong += [_LOOSE_PART[shell] * part for part in rarer if part.any()]
     return [loose * (part - part.sum() * column) for part in wrong]
 
 
-def continuum_deviations(model: Array, energies: Array, setting: Setting) -> Array:
-    """Return bumps as high as one standard deviation of the continuum (G,) at some energies, (D, G).
+def continuum_bumps(energies: Array, setting: Setting) -> Array:
+    """Return bumps as wide as what may be wrong of a continuum, (D, G) at energies (G,), each up to 1 high.
 
     Hats of six times the resolution: wider than a line, so that they cannot
     take one for their own.
@@ -190,7 +195,7 @@ def continuum_deviations(model: Array, energies: Array, setting: Setting) -> Arr
     # The resolution grows about as the square root of energy: even steps in it are even steps in FWHM.
     step = 6 * float(setting.detector.fwhm(np.array(5.0))) / (2 * np.sqrt(5.0))
     knots = np.arange(np.sqrt(setting.low), np.sqrt(setting.high) + step, step)
-    return model * np.array([np.interp(at, knots, unit) for unit in np.eye(knots.size)])
+    return np.array([np.interp(at, knots, unit) for unit in np.eye(knots.size)])
 
 
 def _split(rest: Array, energies: Array, sigma: float) -> list[Array]:
