@@ -145,8 +145,8 @@ class _Search:
         self.best = spectrum.fit(Content(self.certain, strays))
         self.tried: dict[Content, Explained] = {}
         self.first = np.array([own[0] for own in spectrum.own], dtype=np.intp)
-        strays = np.arange(spectrum.stray_start, spectrum.around_start)
-        self.no_strays = np.delete(np.arange(len(spectrum.columns)), strays)
+        every = np.arange(len(spectrum.columns))
+        self.no_strays = every[(every < spectrum.stray_start) | (every >= spectrum.around_start)]
         heights = spectrum.columns[self.first]
         self.top = heights.argmax(axis=1) if len(pool) else np.zeros(0, dtype=np.intp)
         self.stray_top = np.array(
