@@ -137,3 +137,21 @@ def test_tin_on_its_own_axis_is_not_silently_antimony_on_another():
     found = calibrate(case.counts, case.energy, excitation=case.excitation)
     channel = case.right.channel(3.444)
     assert found.doubtful or abs(float(found.energy.energy(channel)) - 3.444) < 0.02
+
+
+def test_an_anode_is_told_by_an_axis_that_ends_below_its_edge():
+    kept = AXIS.window(0.3, 20.48)
+    axis = EnergyAxis(float(AXIS.energies[kept][0]), AXIS.width, len(AXIS.energies[kept]))
+    at = axis.energies
+    # Rh Kα, elastic and Compton, on a hump that the axis cuts off; K and L lines of the sample below it.
+    scattered = sum(
+        height * np.exp(-0.5 * ((at - energy) / sigma) ** 2)
+        for height, energy, sigma in (
+            (2500, 19.1, 0.22),
+            (900, 20.17, 0.09),
+            (300, 14.0, 5.0),
+            (900, 2.7, 0.045),
+        )
+    )
+    counts = measured_spectrum(0)[kept] + np.random.default_rng(1).poisson(scattered)
+    assert calibrate(counts, axis, excitation=Excitation()).setting.anode == "Rh"

@@ -9,7 +9,7 @@ from napari_xrf.core.emission_lines import edge_energy
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.identification.explanation import Explanation, explain_again
 from napari_xrf.maps.spectra.scatter import ANODES
-from napari_xrf.maps.spectra.setting import Setting
+from napari_xrf.maps.spectra.setting import Setting, last_energy
 
 _ANGLES_DEG = (130.0, 105.0, 155.0)
 _NO_ANODE = 3.0  # log-odds against a tube of a certain anode where nothing is known
@@ -17,6 +17,7 @@ _HIGHEST_TUBE_KEV = 70.0
 _HALF_SEEN = 1000.0  # log-odds against an anode of which all but the line that tells it is seen
 _SEEN, _NOT_SEEN = 5.0, 3.0  # standard errors
 _WELL_EXCITED = 1.3  # overvoltage
+_K_EDGE_OVER_ALPHA = 1.15  # of the anodes
 
 
 def with_likely_anode(
@@ -42,8 +43,14 @@ def with_likely_anode(
     plain = explain_again(spectrum, setting, before, strays=False, progress=progress)
     trials = [(setting, plain)]
 
+    # Where the axis ends amid counts, the voltage lies above: Kα of an anode may lie on it, its edge beyond.
+    cut = last_energy(spectrum, setting.energy) >= float(setting.energy.energies[-1]) - setting.energy.width
+    reach = setting.highest_kev * (_K_EDGE_OVER_ALPHA if cut else 1.0)
+
     def attempt(anode: str, angle: float) -> None:
+        least = edge_energy(anode, "K") * _WELL_EXCITED if cut and anode != "W" else 0.0
         trial = replace(setting, kind="tube", anode=anode, scatter_deg=angle)
+        trial = replace(trial, highest_kev=max(setting.highest_kev, least))
         trials.append(
             (trial, explain_again(spectrum, trial, plain, without=(anode,), strays=False, progress=progress))
         )
@@ -51,7 +58,9 @@ def with_likely_anode(
     for anode in (setting.anode,) if setting.anode else ANODES:
         inner = "L3" if anode == "W" else "K"
         named = anode in listed and anode != "Rh"
-        if setting.anode or (not named and edge_energy(anode, inner) < setting.highest_kev):
+        if setting.anode or (
+            not named and edge_energy(anode, inner) < (setting.highest_kev if anode == "W" else reach)
+        ):
             attempt(anode, _ANGLES_DEG[0])
     if len(trials) == 1:  # the spectrum ends below what excites any usual anode
         return setting, before
