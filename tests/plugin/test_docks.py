@@ -18,7 +18,7 @@ from napari_xrf.learning.weights import shipped_models
 from napari_xrf.plugin.docks.preparation import PreparationDock
 from napari_xrf.plugin.forms.model_choice import shelf_of
 from napari_xrf.plugin.jobs.job import Job, running_on
-from napari_xrf.plugin.layers.cubes import CUBE_KEY, cube_from, cube_layers
+from napari_xrf.plugin.layers.cubes import CUBE_KEY, FOUND_KEY, cube_from, cube_layers
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
 from napari_xrf.plugin.layers.labels import label_layer
 from napari_xrf.plugin.layers.script import script_of
@@ -252,6 +252,13 @@ def test_element_maps_become_layers(viewer, qtbot):
     assert {"Fe K", "Ca K"} <= set(maps)
     iron = maps["Fe K"].data
     assert iron[:, :15].mean() > 5 * abs(iron[:, 15:].mean())
+    # Of what was found, only the families that were seen: others are empty, or another element's.
+    before = len(viewer.layers)
+    widget.maps.layer().metadata[FOUND_KEY] = {"Fe": ("Fe K",)}
+    widget.tick(["Fe"])
+    widget.run.click()
+    finish(widget, qtbot, 120)
+    assert [layer.metadata[FAMILY_KEY] for layer in viewer.layers[before:]] == ["Fe K"]
     widget.grid.setChecked(True)
     assert viewer.canvas.grid.enabled
     assert not viewer.layers["two phases"].visible

@@ -1,6 +1,6 @@
 """The Element maps dock: find elements, choose some, map them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -57,7 +57,7 @@ class ElementMapsDock(Dock):
         self.maps.chosen.connect(self._choose)
         self._choose(self.maps.layer())
 
-    def tick(self, elements: Sequence[str]) -> None:
+    def tick(self, elements: Collection[str]) -> None:
         """Tick these elements or line families and no others; missing ones are added to the list."""
         self.list.tick(elements)
         for element in [each for each in elements if each not in self.list.names()]:
@@ -91,7 +91,10 @@ class ElementMapsDock(Dock):
         layer, cube = self.maps.layer(), self.maps.cube()
         per_second = self.per_second.isEnabled() and self.per_second.isChecked()
         times = cube.live_time if cube is not None and per_second else None
-        elements, method = list(self.elements()) or None, self.method.currentData()
+        # Of what was found, the families that were seen: others are empty, or another element's.
+        seen = layer.metadata.get(FOUND_KEY, {})
+        ticked = [family for each in self.elements() for family in seen.get(each, (each,))]
+        elements, method = ticked or None, self.method.currentData()
         call = f"nx.map_elements({{0}}, {elements!r}, method={method!r})"
         call += ".per_second({0}.live_time)" if times is not None else ""
         recipe: dict[str, Any] = {"elements": elements} if elements else {}

@@ -1,7 +1,7 @@
 """The Quantities dock: weight percent of a map, of regions or classes of it, and of every pixel."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -124,7 +124,7 @@ class QuantitiesDock(Dock):
         """What was last found of the chosen map; it is kept with its layer."""
         return quantities_of(self.maps.layer())
 
-    def tick(self, elements: Sequence[str]) -> None:
+    def tick(self, elements: Collection[str]) -> None:
         """Quantify these elements; missing ones are added to the list."""
         self.list.tick(elements)
         for element in [each for each in elements if each not in self.list.names()]:

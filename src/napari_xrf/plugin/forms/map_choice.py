@@ -56,7 +56,7 @@ class MapChoice(LayerChoice):
         layer = self.layer()
 
         def done(found: Any) -> None:
-            layer.metadata[FOUND_KEY] = tuple(entry.element for entry in found)
+            layer.metadata[FOUND_KEY] = {entry.element: entry.families for entry in found}
             if self.layer() is layer:
                 show(found)
 

@@ -26,7 +26,7 @@ from napari_xrf.plugin.layers.layer_data import (
 CUBE_KEY = "xrf_cube"
 CHANGED_KEY = "xrf_changed"  # its data are no longer those of its file
 TRUTH_KEY = "xrf_truth"  # what is known of a synthetic map, for its file
-FOUND_KEY = "xrf_found_elements"
+FOUND_KEY = "xrf_found_elements"  # symbol → line families seen
 
 _ENERGY_FIRST, _ENERGY_LAST = (2, 0, 1), (1, 2, 0)  # the axes of the other order
 _LOWEST_SHOWN_KEV = 0.25  # below it lie the zero peak and noise, which are brighter than any element
