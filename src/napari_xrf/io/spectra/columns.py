@@ -95,7 +95,10 @@ def are_columns(lines: Sequence[str], *, named: bool) -> bool:
 
 
 def _columns(lines: Sequence[str]) -> _Columns | None:
-    """Return the longest run of lines of numbers; words may stand below if those above tell of energies."""
+    """Return the longest run of lines of numbers.
+
+    Words may stand above a column of counts, or below what is found, if those above tell of energies.
+    """
     held = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     rows = [_cells(line) for line in held]
     widths = [len(row) if len(row) <= 2 and all(map(_is_number, row)) else 0 for row in rows]
@@ -103,7 +106,8 @@ def _columns(lines: Sequence[str]) -> _Columns | None:
     runs = [(end - start, start, end) for start, end in pairwise(starts) if any(widths[start:end])]
     size, start, end = max(runs, default=(0, 0, 0))
     about, outside = held[:start], sum(map(bool, widths[:start] + widths[end:]))
-    if size < FEWEST or (end < len(rows) and not any(map(_ENERGY.search, about))):
+    alone = bool(about) and widths[start] == 1
+    if size < FEWEST or ((alone or end < len(rows)) and not any(map(_ENERGY.search, about))):
         return None
     return _Columns(about, rows[start:end], outside)
 
