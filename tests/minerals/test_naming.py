@@ -152,6 +152,8 @@ def test_an_even_end_that_a_mixture_explains_far_better_than_its_name_is_of_no_l
     assert name_of(0.0, even).minerals == (0,)
     stranger = name_of(0.25, even)
     assert (stranger.minerals, stranger.parts) == ((), ())
+    rare = replace(candidates, blending=np.array([False, True]))
+    assert rare.with_grains([End(0, 9, np.ones(3), even)], [stranger]).blending[0]
     assert len(name_of(0.25, uneven).parts) == 2
 
 

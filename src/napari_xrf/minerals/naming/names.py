@@ -468,7 +468,8 @@ def _or_unlisted(
     margin = max(_STRANGER, _STRANGER_PER_BIN * table.bins)
     if better < margin or sum(areas.get(mineral, 0.0) for mineral in name.minerals) > _MOSTLY:
         return name
-    return Name((), 1.0, name.misfit, -1, name.best, better)
+    # Its best stays known, as a part of mixtures: else the next naming would find none that is better.
+    return Name((), 1.0, name.misfit, -1, name.best, better, name.best)
 
 
 def _or_blend(
