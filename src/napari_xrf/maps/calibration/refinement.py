@@ -28,6 +28,7 @@ _FEWEST_PEAKS = 2
 _FEWEST_COUNTS = 300.0
 # What files get wrong, one standard deviation: the offset and the gain.
 _OFFSET_KEV, _GAIN = 0.03, 0.002
+_USUAL = np.diag([1 / _OFFSET_KEV, 1 / _GAIN])
 _USUAL_SHIFT_KEV = 0.12
 _MUCH = 0.7  # part of the peaks on lines of an axis, beyond which no rarer element is sought
 _FAR = 12.0  # log-odds by which an axis further off must be better
@@ -234,7 +235,11 @@ def _straightened(
     again = explain_again(counts, start, explained, progress=progress)
     other = _refine(counts, start, again, progress)
     temper = min(explained.best.misfit, other[1].best.misfit)
-    return max((setting, explained), other, key=lambda one: one[1].best.score(temper))
+    turned = other[0].energy.width / setting.energy.width - 1
+    shifted = other[0].energy.offset - setting.energy.offset * (1 + turned)
+    cost = 0.5 * float(((_USUAL @ [shifted, turned]) ** 2).sum())
+    better = other[1].best.score(temper) - cost > explained.best.score(temper)
+    return other if better else (setting, explained)
 
 
 def _by_lines(counts: Array, setting: Setting, explained: Explanation) -> Setting | None:
@@ -246,7 +251,8 @@ def _by_lines(counts: Array, setting: Setting, explained: Explanation) -> Settin
     if lines.size < 3 or len(peaks) < 3:
         return None
     at = np.array([peak.energy for peak in peaks])
-    weight = np.sqrt([peak.significance for peak in peaks])
+    # Detectors put soft lines elsewhere: those below 1 keV must not turn the axis at 10.
+    errors = np.hypot(_LINE_KEV * softness(at), [peak.energy_error for peak in peaks])
     offset, gain = 0.0, 0.0
     for reach in (0.09, 0.06, 0.03):
         moved = at * (1 + gain) + offset
@@ -254,7 +260,9 @@ def _by_lines(counts: Array, setting: Setting, explained: Explanation) -> Settin
         near = np.abs(nearest - moved) < reach
         if near.sum() < 3 or np.ptp(at[near]) < 1.0:
             return None
-        gain, offset = np.polyfit(at[near], nearest[near] - at[near], 1, w=weight[near])
+        rows = np.vstack([np.stack([np.ones(near.sum()), at[near]], axis=1) / errors[near, None], _USUAL])
+        off = np.concatenate([(nearest[near] - at[near]) / errors[near], np.zeros(2)])
+        offset, gain = np.linalg.lstsq(rows, off, rcond=None)[0]
     if not Axis(float(offset), float(gain)).apart(Axis(0.0, 0.0), _APART_KEV):
         return None
     return _moved(setting, float(offset), float(gain))
