@@ -160,7 +160,7 @@ def test_an_anode_is_told_by_an_axis_that_ends_below_its_edge():
 
 @pytest.mark.parametrize("formula", ["NaAlSi3O8", "Mg2SiO4", "MgAl2O4C0.4"])
 def test_soft_lines_that_a_detector_puts_lower_do_not_turn_the_axis(formula):
-    """Charge lost near the entrance shifts lines below 1 keV: an axis was taken 170 eV off at 6 keV for it."""
+    """Charge lost near the entrance shifts lines below 1 keV: an axis was 170 eV off at 6 keV for it."""
     spectrum = nx.simulate(formula, "sem-eds", counts=3e6)
     edges = spectrum.energy.edges
     seen = edges + 0.004 - 0.02 * np.exp(-np.maximum(edges, 0) / 0.4)
