@@ -255,7 +255,7 @@ def test_a_surface_that_turns_from_the_detector_loses_its_soft_lines(rock_maps):
     weights = {"Al": 0.3, "Fe": 0.3, "O": 0.4}
     soft_to_hard = []
     for angles in ((50.0, 50.0), (65.0, 30.0)):
-        (photons,) = rock_maps._photons(preset, 4.0, [weights], angles, True)
+        (photons,) = rock_maps.photons_of(preset, 4.0, [weights], angles, True)
         soft_to_hard.append(photons[210:270].sum() / photons[710:760].sum())  # Al K and Fe K
     assert soft_to_hard[1] < 0.95 * soft_to_hard[0]
 

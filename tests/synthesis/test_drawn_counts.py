@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -20,6 +20,7 @@ def draw(distribution, total, size=1, seed=1):
     shares=st.lists(st.floats(0, 1e6), min_size=1, max_size=50).filter(lambda shares: sum(shares) > 0),
     total=st.integers(0, 500),
 )
+@example(shares=[5e-324], total=3)
 def test_totals_are_exact_and_empty_channels_stay_empty(shares, total):
     counts = draw(shares, total, size=3)
     assert (counts.sum(axis=1) == total).all()

@@ -102,6 +102,8 @@ def make_alias_tables(distributions: NDArray[np.float64]) -> NDArray[np.uint64]:
     shapes = np.atleast_2d(np.asarray(distributions, dtype=np.float64))
     if not (np.isfinite(shapes).all() and (shapes >= 0).all() and (shapes.sum(axis=1) > 0).all()):
         raise InvalidInput("a distribution must hold finite shares, none negative, not all zero")
+    # By a power of two, which rounds nothing, so that the smallest numbers there are can be divided by.
+    shapes = np.ldexp(shapes, -np.frexp(shapes.max(axis=1, keepdims=True))[1])
     scaled = shapes * (shapes.shape[1] / shapes.sum(axis=1, keepdims=True))
     thresholds = np.ones_like(scaled)
     aliases = np.tile(np.arange(shapes.shape[1], dtype=np.int32), (len(shapes), 1))

@@ -28,7 +28,6 @@ _FEWEST_PEAKS = 2
 _FEWEST_COUNTS = 300.0
 # What files get wrong, one standard deviation: the offset and the gain.
 _OFFSET_KEV, _GAIN = 0.03, 0.002
-_USUAL = np.diag([1 / _OFFSET_KEV, 1 / _GAIN])
 _USUAL_SHIFT_KEV = 0.12
 _MUCH = 0.7  # part of the peaks on lines of an axis, beyond which no rarer element is sought
 _FAR = 12.0  # log-odds by which an axis further off must be better
@@ -47,6 +46,7 @@ _FEWER_PEAKS, _SMALL_SHIFT_KEV, _LOOSEST_EV, _FEW_UNEXPLAINED = 4, 0.04, 15.0, 2
 # their own axis, and peaks narrower than what electron-hole pairs in silicon scatter (117 eV at Mn Kα).
 _UNEXPLAINED, _UNEXPLAINED_MOVED, _MOVED_KEV, _NARROW_EV = 4.0, 3.0, 0.06, 112.0
 _FEWEST_TELLING, _TELLING_PART, _TELLING_ERRORS = 3, 0.02, 5.0  # elements, of all counts, standard errors
+_SOFT_LINES_KEV = 1.0
 _LINE_KEV, _EXTRAPOLATED_KEV = 0.008, 0.025  # of a line's place; of an axis where peaks are
 _POOR = 2.5  # chi-square per group of channels, of a model that lacks something
 _SCATTERED = 60.0  # the same, of a model without scatter where most is scatter
@@ -235,11 +235,7 @@ def _straightened(
     again = explain_again(counts, start, explained, progress=progress)
     other = _refine(counts, start, again, progress)
     temper = min(explained.best.misfit, other[1].best.misfit)
-    turned = other[0].energy.width / setting.energy.width - 1
-    shifted = other[0].energy.offset - setting.energy.offset * (1 + turned)
-    cost = 0.5 * float(((_USUAL @ [shifted, turned]) ** 2).sum())
-    better = other[1].best.score(temper) - cost > explained.best.score(temper)
-    return other if better else (setting, explained)
+    return max((setting, explained), other, key=lambda one: one[1].best.score(temper))
 
 
 def _by_lines(counts: Array, setting: Setting, explained: Explanation) -> Setting | None:
@@ -251,18 +247,17 @@ def _by_lines(counts: Array, setting: Setting, explained: Explanation) -> Settin
     if lines.size < 3 or len(peaks) < 3:
         return None
     at = np.array([peak.energy for peak in peaks])
-    # Detectors put soft lines elsewhere: those below 1 keV must not turn the axis at 10.
-    errors = np.hypot(_LINE_KEV * softness(at), [peak.energy_error for peak in peaks])
+    weight = np.sqrt([peak.significance for peak in peaks]) / softness(at)
     offset, gain = 0.0, 0.0
     for reach in (0.09, 0.06, 0.03):
         moved = at * (1 + gain) + offset
         nearest = lines[np.abs(moved[:, None] - lines).argmin(axis=1)]
         near = np.abs(nearest - moved) < reach
-        if near.sum() < 3 or np.ptp(at[near]) < 1.0:
+        # Detectors put soft lines elsewhere: these alone must not turn the axis at ten times their energy.
+        hard = at[near & (at > _SOFT_LINES_KEV)]
+        if near.sum() < 3 or hard.size < 2 or np.ptp(hard) < 1.0:
             return None
-        rows = np.vstack([np.stack([np.ones(near.sum()), at[near]], axis=1) / errors[near, None], _USUAL])
-        off = np.concatenate([(nearest[near] - at[near]) / errors[near], np.zeros(2)])
-        offset, gain = np.linalg.lstsq(rows, off, rcond=None)[0]
+        gain, offset = np.polyfit(at[near], nearest[near] - at[near], 1, w=weight[near])
     if not Axis(float(offset), float(gain)).apart(Axis(0.0, 0.0), _APART_KEV):
         return None
     return _moved(setting, float(offset), float(gain))
