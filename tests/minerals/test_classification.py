@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from mineral_cubes import known_calibration, known_map, mineral_cube
 from napari_xrf.core.errors import Cancelled, InvalidInput
-from napari_xrf.core.label_map import UNKNOWN_LABEL
+from napari_xrf.core.label_map import UNKNOWN_LABEL, members_of
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.minerals.classification import classify_minerals
 from napari_xrf.minerals.labels.modal_table import modal_table
@@ -190,6 +190,17 @@ def test_visible_elements_depend_on_excitation():
     (zircon,) = rock("zircon")
     assert visible_elements(zircon, 0.9, 40.0, 50.0) == {"Si", "Zr"}
     assert visible_elements(zircon, 3.0, 40.0, 10.0) == frozenset()
+
+
+def test_a_rare_mineral_shares_its_name_with_a_common_one_of_the_same_lines():
+    """Only scatter parts silicon carbide from quartz: a measured silica was silicon carbide at .98."""
+    minerals = rock("silicon carbide", "pyrite")
+    cube, truth = mineral_cube(minerals, 20_000, shape=(16, 16))
+    order = np.argsort(truth, axis=None, kind="stable")
+    grains = replace(cube, counts=cube.counts.reshape(256, -1)[order].reshape(cube.counts.shape))
+    labels = classify_minerals(known_map(grains)).label_map
+    names = {entry.label: entry.name for entry in labels.classes}
+    assert "quartz" in members_of(names[int(np.bincount(labels.labels[:6].ravel()).argmax())])
 
 
 def test_mixture_finer_than_the_pixels_is_told_with_its_smaller_parts():

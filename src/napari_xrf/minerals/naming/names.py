@@ -35,6 +35,7 @@ _ALIKE, _NOT_ALIKE = 6.0, 60.0  # in minus twice the log-likelihood: cannot be t
 _TOGETHER, _MOST_NAMES, _LEAST_WEIGHT = 0.95, 3, 0.05  # of names of a library: as many as are surely right
 _KINDS, _OF_GRAINS = 3, 0.25  # single minerals, and what part of a map they are where it has grains
 _STEP_OF_GRAINS = 30.0
+_SAME_LINES = 0.003  # the same, of their lines alone
 _ONE_LOOK = 0.3  # squared distance of the roots of two spectra of sum 1
 _LEAST_FOR_DOSE = 3
 _LEAST_FOR_USUAL = 3
@@ -419,7 +420,10 @@ def _decide(
     if not candidates.chosen:
         # What the spectrum itself prefers shares the name: rarity is no evidence of something else.
         plainly = min(inside, key=lambda m: inside[m] - prior[best[m]])
-        both = tuple(sorted({*alike, plainly}))
+        # What is less rare and has the same lines does, too: only scatter parts them, which is known least.
+        common = [m for m in inside if prior[best[m]] < prior[best[first]] and not vetoed(m)]
+        common = [m for m in common if _same_lines(table.points[[best[m], best[first]]], expected)]
+        both = tuple(sorted({*alike, plainly, *common}))
         alike = both if _look_alike([int(table.points[best[m]]) for m in both], expected) else alike
         alike = _probable_together(alike, weight, best, table, expected)
     unlisted = _UNLISTED * float(np.exp(0.5 * candidates.temper * min(better - margin, 0.0)))
@@ -445,6 +449,13 @@ def _probable_together(
         if _look_alike([int(table.points[best[m]]) for m in more], expected):
             alike = more
     return tuple(sorted(alike))
+
+
+def _same_lines(points: NDArray[np.intp], expected: Expected) -> bool:
+    """Tell whether two compositions have the same lines, whatever their continuum."""
+    lines = expected.templates.lines[points]
+    roots = np.sqrt(lines / np.maximum(lines.sum(axis=1, keepdims=True), 1e-12))
+    return bool(((roots[0] - roots[1]) ** 2).sum() < _SAME_LINES)
 
 
 def _look_alike(points: Sequence[int], expected: Expected) -> bool:
