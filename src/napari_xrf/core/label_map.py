@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -219,10 +220,10 @@ def distinct_colors(classes: Sequence[LabelClass]) -> tuple[LabelClass, ...]:
     """Return classes, no two of nearly one colour: groups give way to single names, then the later."""
     given: dict[int, str] = {}
     for entry in sorted(classes, key=lambda each: len(members_of(each.name)) > 1):
-        near = [entry.color, *_shades(entry.color)]
-        apart = [min((_apart(color, other) for other in given.values()), default=math.inf) for color in near]
-        far = next((place for place, distance in enumerate(apart) if distance >= _TOLD_APART), None)
-        given[entry.label] = near[int(np.argmax(apart)) if far is None else far]
+        taken, near = list(given.values()), [entry.color, *_shades(entry.color)]
+        apart = partial(_least_apart, others=taken)
+        free = (color for color in near if apart(color) >= _TOLD_APART)
+        given[entry.label] = next(free, None) or max(near, key=apart)
     return tuple(replace(entry, color=given[entry.label]) for entry in classes)
 
 
@@ -237,6 +238,7 @@ def _shades(color: str) -> list[str]:
     return shades
 
 
-def _apart(color: str, other: str) -> float:
-    """Return how far two colours lie apart, 0 to 441: the distance of red, green and blue."""
-    return math.dist(bytes.fromhex(color[1:]), bytes.fromhex(other[1:]))
+def _least_apart(color: str, others: Iterable[str]) -> float:
+    """Return how far a colour lies from the nearest of others in red, green and blue, 0 to 441."""
+    own = bytes.fromhex(color[1:])
+    return min((math.dist(own, bytes.fromhex(other[1:])) for other in others), default=math.inf)

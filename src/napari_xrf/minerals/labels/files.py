@@ -19,5 +19,5 @@ def write_label_files(
     write_labels(files[0], labels)
     write_labels(files[1], labels)
     write_modal_table(files[2], rows)
-    write_label_picture(files[3], labels, abundances)
+    write_label_picture(files[3], labels, rows)
     return rows, files + write_grain_tables(folder, labels)

@@ -2,14 +2,14 @@
 
 import math
 import textwrap
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 
-from napari_xrf.core.abundances import Abundances
 from napari_xrf.core.display import colored_labels
 from napari_xrf.core.label_map import NOT_MEASURED, LabelMap
 from napari_xrf.io.atomic_write import replacing
-from napari_xrf.minerals.labels.modal_table import held_rows, modal_table
+from napari_xrf.minerals.labels.modal_table import ModalRow, held_rows, modal_table
 
 SMALLEST_SIDE = 700  # the longer side of the map in pixels of the picture, at least
 LARGEST_SIDE = 2400
@@ -20,10 +20,10 @@ _INK = "#141414"
 _JOINED = "\N{NO-BREAK SPACE}"
 
 
-def draw_label_map(label_map: LabelMap, abundances: Abundances | None = None) -> bytes:
+def draw_label_map(label_map: LabelMap, rows: Iterable[ModalRow] | None = None) -> bytes:
     """Return a picture as PNG: the map, a scale bar below it, and a legend with area percentages.
 
-    A pixel has the colour of its largest part; with ``abundances`` the percentages are of the parts.
+    ``rows``: its modal table, where that is known; otherwise that of whole pixels.
     Small maps are enlarged by whole factors; pixels that are not square keep their true proportions.
     Pixels not measured are black. Without a pixel size the bar is in pixels.
     """
@@ -38,7 +38,7 @@ def draw_label_map(label_map: LabelMap, abundances: Abundances | None = None) ->
     axes.imshow(colored_labels(label_map.labels, colors), aspect="auto", interpolation="nearest")
     classes = [
         Patch(facecolor=color, edgecolor=_INK, label=textwrap.fill(text, _LETTERS))
-        for color, text in _legend(label_map, abundances)
+        for color, text in _legend(label_map, modal_table(label_map) if rows is None else rows)
     ]
     corner = (1 + _MARGIN / width, 1)
     legend = axes.legend(
@@ -60,10 +60,12 @@ def draw_label_map(label_map: LabelMap, abundances: Abundances | None = None) ->
     return target.getvalue()
 
 
-def write_label_picture(path: str | Path, label_map: LabelMap, abundances: Abundances | None = None) -> None:
+def write_label_picture(
+    path: str | Path, label_map: LabelMap, rows: Iterable[ModalRow] | None = None
+) -> None:
     """Write the picture of :func:`draw_label_map`."""
     with replacing(path) as temporary:
-        temporary.write_bytes(draw_label_map(label_map, abundances))
+        temporary.write_bytes(draw_label_map(label_map, rows))
 
 
 def round_length(longest: float) -> float:
@@ -85,10 +87,10 @@ def _picture_size(label_map: LabelMap) -> tuple[int, int]:
     return max(1, round(rows * factor)), max(1, round(columns * factor))
 
 
-def _legend(label_map: LabelMap, abundances: Abundances | None) -> list[tuple[str, str]]:
+def _legend(label_map: LabelMap, rows: Iterable[ModalRow]) -> list[tuple[str, str]]:
     """Return colour and text of each class that occurs, the largest first."""
     entries = []
-    for row in held_rows(modal_table(label_map, abundances)):
+    for row in held_rows(rows):
         share = row.area_percent or 0.0
         told = f"{share:.1f}" if share >= 0.1 else "< 0.1"
         entries.append((row.color, f"{row.name} {told} %".replace(" %", _JOINED + "%")))

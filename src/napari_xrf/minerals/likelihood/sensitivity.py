@@ -143,9 +143,11 @@ def sensitivity_slopes(
 
 @lru_cache(maxsize=4)
 def knot_hats(bins: EnergyBins) -> NDArray[np.float64]:
-    """Return (K, B) linear interpolation between the knots over the logarithm of the energy."""
+    """Return (K, B) linear interpolation between the knots over the logarithm of the energy, read-only."""
     place = np.log(np.maximum(bins.energies, 1e-3))
-    return np.array([np.interp(place, np.log(KNOTS_KEV), row) for row in np.eye(len(KNOTS_KEV))])
+    hats = np.array([np.interp(place, np.log(KNOTS_KEV), row) for row in np.eye(len(KNOTS_KEV))])
+    hats.flags.writeable = False
+    return hats
 
 
 def _prior(families: int) -> NDArray[np.float64]:

@@ -69,7 +69,7 @@ def write_survey(folder: Path, survey: Survey, made_by: str = "") -> list[Path]:
         )
     if survey.phases is not None:
         own = made_folder(folder / "phases")
-        files += write_label_files(own, survey.phases.label_map)[1]
+        files += write_label_files(own, survey.phases.label_map, survey.phases.classification.abundances)[1]
         files += [own / "phases.csv", own / "phase_spectra.csv"]
         write_phase_table(files[-2], survey.phases)
         write_phase_spectra(files[-1], survey.phases)

@@ -122,6 +122,7 @@ def _minerals(
     """Return what the page shows of a mineral map."""
     labels = classification.label_map if label_map is None else label_map
     abundances = classification.abundances_of(labels)
+    rows = modal_table(labels, abundances)
     grains = sorted(
         (row for row in grain_statistics(labels) if row.grains), key=lambda row: -(row.weighted_diameter or 0)
     )
@@ -131,9 +132,9 @@ def _minerals(
     sure = labels.confidence
     method = classification.method
     return {
-        "picture": _base64(draw_label_map(labels, abundances)),
+        "picture": _base64(draw_label_map(labels, rows)),
         "mixed": abundances is not None,
-        "rows": held_rows(modal_table(labels, abundances)),
+        "rows": held_rows(rows),
         "porosity": porosity(labels),
         "confidence": None if sure is None else ("black 0, white 1", _base64(_grey_png(sure))),
         "steps": ", ".join(map(str, steps)),
@@ -240,9 +241,10 @@ def _phases(phases: Phases) -> dict[str, Any]:
         misfit = f"{100 * phase.nearest[0].misfit:.1f}" if phase.nearest else ""
         nearest = phase.near[0].name if phase.near else "none near"
         rows.append((phase.name, told or ", ".join(phase.elements), nearest, phase.pixels, misfit))
+    areas = modal_table(phases.label_map, phases.classification.abundances)
     return {
         "reason": phases.reason,
-        "picture": _base64(draw_label_map(phases.label_map)),
+        "picture": _base64(draw_label_map(phases.label_map, areas)),
         "rows": rows,
         "charts": _charts(phases.classification),
     }
