@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 
@@ -14,3 +15,10 @@ def measure(file, folder):
         raise ValueError("this one is damaged")
     (Path(folder) / "size.txt").write_text(str(len(text)))
     return {"total_counts": len(text), "file": str(Path(folder) / "size.txt")}, (f"{len(text)} letters",)
+
+
+def when_there(path):
+    """Wait for a file, and return its text."""
+    while not Path(path).exists():
+        time.sleep(0.01)
+    return Path(path).read_text()

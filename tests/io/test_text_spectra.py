@@ -8,6 +8,8 @@ import pytest
 from napari_xrf import io
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.spectrum import Spectrum
+from napari_xrf.io.spectra.files import write_spectra
 
 COUNTS = [0, 3, 5, 1000, 7, *range(20)]
 
@@ -420,3 +422,82 @@ def test_columns_between_what_a_cabinet_writes(tmp_path):
     path.write_text("".join(f'"{line}",\n' for line in [*above, *COUNTS, *below, *COUNTS]))
     with pytest.raises(FileError, match="no single column"):
         io.read(path)
+
+
+ENERGIES = [round(0.1 + 0.02 * at, 3) for at in range(len(COUNTS))]
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("Channel\tEnergy (keV)\tCounts\n", "{at}\t{energy}\t{count}"),
+        ("a sample\nlive time: 20\n\nChannel   Energy (keV)   Counts\n", "{at} {energy} {count}"),
+        ("# channel energy counts\n", "{at} {energy} {count}"),
+        ("", "{at} {energy} {count}"),
+        ("", "{at};{energy};{count}"),
+        ("keV,Counts,Channel\n", "{energy},{count},{at}"),
+        ("E / eV,Intensity,Background\n", "{ev},{count},{at}.5"),
+        ("Energy,Fit,Counts\n", "{energy},{at}.5,{count}"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.mca"])
+def test_three_columns(tmp_path, head, row, name):
+    path = tmp_path / name
+    rows = (row.format(at=at, energy=energy, ev=round(1000 * energy), count=count)
+            for at, (energy, count) in enumerate(zip(ENERGIES, COUNTS, strict=True)))  # fmt: skip
+    path.write_text(head + "\n".join(rows) + "\n")
+    assert io.recognizes(path)
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+    assert cube.energy == EnergyAxis(0.1, 0.02, 25)
+    assert not any("energy" in note for note in cube.provenance.warnings)
+    assert ("holds 2 spectra" in " ".join(cube.provenance.warnings)) == (
+        "Background" in head or "Fit" in head
+    )
+
+
+def test_a_matrix_of_an_element_is_no_table_of_spectra(tmp_path):
+    path = tmp_path / "Fe.txt"
+    path.write_text("".join(f"{at} {at * 3 % 11} {at % 4} 1 2 3 4 5\n" for at in range(40)))
+    assert io.is_element_map_file(path)
+    with pytest.raises(FileError, match="no column of counts"):
+        io.read(path)
+    path = tmp_path / "answers.csv"
+    path.write_text("No,Fe,Ca\n" + "".join(f"{at},{at}.5,{at}.7\n" for at in range(20)))
+    with pytest.raises(FileError):
+        io.read(path)
+
+
+def test_a_table_of_several_spectra_of_ours(tmp_path):
+    path, axis = tmp_path / "regions.csv", EnergyAxis(0.0, 0.02, 25)
+    write_spectra(path, {"core": Spectrum(np.array(COUNTS), axis), "rim": Spectrum(np.arange(25), axis)})
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+    assert cube.energy == axis
+    assert "2 spectra (core, rim); core is read" in " ".join(cube.provenance.warnings)
+    rim = io.read(path, map=1)
+    assert rim.counts[0, 0].tolist() == list(range(25))
+    assert not rim.provenance.warnings
+    with pytest.raises(InvalidInput, match="no map 2"):
+        io.read(path, map=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "power", "base"), [("log10(counts)", np.log10, "10"), ("y", np.log10, "10"), ("y", np.log, "e")]
+)
+def test_logarithms_of_counts(tmp_path, name, power, base):
+    path, counts = tmp_path / "a.txt", np.random.default_rng(1).poisson(12, 64)
+    counts[40:44] = 0
+    counts[50] = 3000
+    values = power(np.maximum(counts, 1))
+    path.write_text(f"keV\t{name}\n" + "".join(f"{at / 50:.2f}\t{v:.4f}\n" for at, v in enumerate(values)))
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], np.where(counts == 1, 0, counts))
+    assert f"logarithms to the base {base}" in cube.provenance.warnings[0]
+
+
+def test_small_values_that_may_be_logarithms_are_told_of(tmp_path):
+    path = tmp_path / "a.txt"
+    values = 2 + np.random.default_rng(1).random(64)  # of hundreds of counts: no power is small
+    path.write_text("keV\tcounts\n" + "".join(f"{at / 50:.2f}\t{v:.4f}\n" for at, v in enumerate(values)))
+    assert "are they logarithms" in " ".join(io.read(path).provenance.warnings)

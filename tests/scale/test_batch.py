@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import napari_xrf
-from batch_work import measure
-from napari_xrf.core.errors import InvalidInput
+from batch_work import measure, when_there
+from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.scale.batch import BatchJob, do_task, run_batch
-from napari_xrf.scale.executors import WarmProcesses, WorkerDied
+from napari_xrf.scale.executors import Cluster, SchedulerLost, WarmProcesses, WorkerDied
 from napari_xrf.scale.inputs import listed_files
 from napari_xrf.scale.manifest import NAME, Entry, fingerprint, read_manifest
 from napari_xrf.scale.summary import SummaryRow, standing_out, summary_of, summary_table
@@ -277,6 +277,56 @@ def test_a_cluster_gives_the_same_bytes(maps, capsys, tmp_path, monkeypatch, pro
         answer(capsys, *words, "-o", tmp_path / "there", "--scheduler", cluster.scheduler_address)
     for name in ("summary.csv", "0/maps.csv", "0/maps.h5", "0/maps.ome.tif"):
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+
+
+def cluster_here(threads):
+    """Return a cluster in this process, of one worker; skip where there is none."""
+    distributed = pytest.importorskip("distributed")
+    return distributed.LocalCluster(1, threads_per_worker=threads, processes=False, dashboard_address=None)
+
+
+def broken(executor):
+    """Break an executor's connection to its scheduler, as a busy network does."""
+    client = executor._client
+    client.loop.add_callback(client.scheduler_comm.comm.abort)
+
+
+def test_a_connection_that_breaks_loses_no_task(tmp_path):
+    """The client connects again, but has forgotten what it asked for."""
+    with cluster_here(threads=2) as cluster:
+        executor = Cluster(cluster.scheduler_address)
+        waiting = executor.submit(when_there, tmp_path / "word")
+        done = executor.submit(abs, -3)
+        assert done.result() == 3
+        broken(executor)
+        later = executor.submit(abs, -4)  # asked before it is connected again
+        (tmp_path / "word").write_text("whole")
+        assert (waiting.result(), later.result()) == ("whole", 4)
+        executor.shutdown(cancel_futures=True)
+
+
+def test_a_scheduler_that_is_lost_is_told_of_each_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_xrf.scale.executors._PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("napari_xrf.scale.executors._TIMES", 1)
+    with cluster_here(threads=1) as cluster:
+        executor = Cluster(cluster.scheduler_address)
+        lost = executor.submit(when_there, tmp_path / "word")
+        broken(executor)
+        assert isinstance(lost.exception(), SchedulerLost)
+        (tmp_path / "word").write_text("too late")
+        executor.shutdown(cancel_futures=True)
+
+
+def test_a_scheduler_file_is_waited_for(tmp_path, monkeypatch):
+    """Who starts a scheduler and a batch in one script starts them at once."""
+    file = tmp_path / "scheduler.json"
+    with cluster_here(threads=1) as cluster, ThreadPoolExecutor(1) as pool:
+        executor = pool.submit(Cluster, str(file))
+        file.write_text(json.dumps({"address": cluster.scheduler_address}))
+        executor.result().shutdown()
+    monkeypatch.setattr("napari_xrf.scale.executors._PATIENCE_SECONDS", 0)
+    with pytest.raises(XrfError, match="no scheduler file"):
+        Cluster(str(tmp_path / "other.json"))
 
 
 def test_tasks_of_one_process_wait_for_each_other(tmp_path):

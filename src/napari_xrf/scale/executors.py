@@ -7,9 +7,11 @@ is imported here: a worker's libraries read their number of threads when they ar
 
 import multiprocessing
 import os
+import re
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, InvalidStateError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
@@ -22,6 +24,9 @@ from napari_xrf.core.named_files import is_file
 
 _THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PATIENCE_SECONDS = 60  # a busy node takes long to answer
+_TIMES = 5  # that a call is sent whose connection broke
+_ADDRESS = re.compile(r"://|:\d+$")  # all else is a file
+_START = "Start one with dask scheduler"
 _environment = threading.Lock()
 
 
@@ -92,13 +97,26 @@ class WarmProcesses(Executor):
             pool.shutdown()
 
 
+class SchedulerLost(XrfError):
+    """The connection to the cluster's scheduler broke, or the cluster forgot the task."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the cluster's scheduler was lost before this was done",
+            "Call again: what is done is not done twice",
+        )
+
+
 class Cluster(Executor):
     """The workers of a running dask cluster.
+
+    A client whose connection breaks, as on a busy network, forgets what it asked for, though it connects
+    again: such calls are sent anew.
 
     Parameters
     ----------
     address
-        Of its scheduler, ``tcp://node:8786``, or the path of its scheduler file.
+        Of its scheduler, ``tcp://node:8786``, or the path of its scheduler file, which is waited for.
 
     Raises
     ------
@@ -108,27 +126,51 @@ class Cluster(Executor):
 
     def __init__(self, address: str) -> None:
         distributed = optional_package("distributed", "cluster")
-        of_file = {"scheduler_file": address} if is_file(address) else {"address": address}
+        of_file = not _ADDRESS.search(address)
+        began = time.monotonic()
+        while of_file and not is_file(address) and time.monotonic() - began < _PATIENCE_SECONDS:
+            time.sleep(0.1)  # a scheduler that starts writes it when it is ready
+        if of_file and not is_file(address):
+            raise XrfError(f"there is no scheduler file {address}", _START)
+        given = {"scheduler_file": address} if of_file else {"address": address}
         try:
-            self._client = distributed.Client(**of_file, timeout=_PATIENCE_SECONDS, set_as_default=False)
+            self._client = distributed.Client(**given, timeout=_PATIENCE_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
-            raise XrfError(
-                f"no scheduler answers at {address} ({error})", "Start one with dask scheduler"
-            ) from None
+            raise XrfError(f"no scheduler answers at {address} ({error})", _START) from None
         self._executor = self._client.get_executor(pure=False)
         self._futures: list[Future[Any]] = []
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Send a call to a worker; the package must be installed there."""
-        future: Future[Any] = self._executor.submit(fn, *args, **kwargs)
+        future: Future[Any] = Future()
         self._futures.append(future)
+        self._send(partial(fn, *args, **kwargs), future, _TIMES)
         return future
+
+    def _send(self, call: Callable[[], Any], future: Future[Any], times: int) -> None:
+        sent: Future[Any] = self._executor.submit(call)
+        sent.add_done_callback(partial(self._take, call, future, times - 1))
+
+    def _take(self, call: Callable[[], Any], future: Future[Any], times: int, sent: Future[Any]) -> None:
+        if future.cancelled():
+            return
+        try:
+            if not sent.cancelled():
+                error = sent.exception()
+                future.set_result(sent.result()) if error is None else future.set_exception(error)
+            elif times and self._client.status in ("running", "connecting"):
+                self._send(call, future, times)
+            else:
+                future.set_exception(SchedulerLost())
+        except InvalidStateError:  # cancelled in between
+            pass
+        except Exception as error:  # noqa: BLE001 - a client that is closing takes no calls
+            future.set_exception(error)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leave the cluster, which goes on."""
-        for future in self._futures if cancel_futures else ():
-            future.cancel()
-        self._executor.shutdown(wait=wait)
+        left = [future for future in self._futures if cancel_futures and future.cancel()]
+        self._executor.shutdown(wait=wait and not left)
         self._client.close()
 
 

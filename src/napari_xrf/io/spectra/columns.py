@@ -2,9 +2,10 @@
 
 Instruments of all kinds export so: handheld ones (Bruker S1PXRF), core scanners (Itrax), cabinets
 (Shimadzu EDX, Horiba XGT-5200). Lines above say what is known; the longest run of lines of numbers is the
-spectrum.
+spectrum. More than two columns are channel numbers, energies and spectra, as the line above them names them.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import HEAVIEST
-from napari_xrf.core.errors import FileError
+from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.io import calibration
@@ -31,6 +33,15 @@ from napari_xrf.io.spectra.single import (
 
 _LOOKED_AT = 256  # lines
 _ENERGY = re.compile(r"energy|k?ev\b|channel", re.IGNORECASE)
+_ENERGIES = re.compile(r"energy|^E$|(?<![a-z])k?ev(?![a-z])", re.IGNORECASE)
+_CHANNELS = re.compile(r"ch(an(nel)?s?)?(\W|_|$)", re.IGNORECASE)
+_COUNTS = re.compile(r"count|intens|spectrum|signal|^data|^y$", re.IGNORECASE)
+_DERIVED = re.compile(r"fit|back|bkg|err|sigma|std|resid|smooth|continuum", re.IGNORECASE)
+_LOGARITHM = {"10": re.compile(r"log|\blg", re.IGNORECASE), "e": re.compile(r"\bln", re.IGNORECASE)}
+_MOST_COLUMNS = 256
+_EVEN = 0.02  # of a step between energies, as they are rounded
+_LARGEST_LOGARITHM = 25.0  # to the base e; of more counts than any channel holds
+_SMALL, _FEWEST_POWERS, _WHOLE = 30.0, 6, 0.05  # counts that three decimals of a logarithm tell apart
 _PARTED = re.compile(r"\s*[:=\t,;]+\s*")
 _PER_CHANNEL = re.compile(r"(k?ev) ?(?:per|/) ?ch|energy of ch\((k?ev)\)")
 _COUNTED = re.compile(r"^points$|num.* ch")
@@ -46,31 +57,40 @@ class _Columns:
 
     about: list[str]
     rows: list[list[str]]
+    names: list[str]  # of the columns, as many or none
+    axis: int | None  # the column of energies, or of channel numbers where there are none
+    spectra: tuple[int, ...]  # the columns of counts
     stray: int  # lines of numbers that do not belong to it
 
 
-def read_columns(path: Path, lines: Sequence[str]) -> SpectralCube:
-    """Read a column of counts, or two of energies or channel numbers and counts, as a map of one pixel.
+def read_columns(path: Path, lines: Sequence[str], wanted: int | None = None) -> SpectralCube:
+    """Read columns of energies or channel numbers and of counts as a map of one pixel.
 
-    Raises FileError when the lines hold no such columns, or more than one spectrum.
+    ``wanted`` tells which column of counts, from 0; without it the first one, or the first that is named so.
+    Raises FileError when the lines hold no such columns, InvalidInput when there is no such spectrum.
     """
     found = _columns(lines)
     if found is None:
-        raise FileError(path, "holds no column of counts")
+        hint = "A table needs a line above it that names its columns: energy_keV, counts, …"
+        raise FileError(path, "holds no column of counts", hint)
     if found.stray:
         raise FileError(path, "holds no single column of counts: other lines part its numbers")
+    if wanted is not None and not 0 <= wanted < len(found.spectra):
+        raise InvalidInput(
+            f"there is no map {wanted} in {path.name}", f"It holds {len(found.spectra)}, from 0"
+        )
     table = np.array(found.rows, dtype=np.float64)
-    size, paired = table.shape[0], table.shape[1] == 2
-    steps = np.diff(table[:, 0])
-    if paired and not (np.all(steps > 0) or np.all(steps < 0)):
+    size, places = table.shape[0], None if found.axis is None else table[:, found.axis]
+    steps = np.ones(1) if places is None else np.diff(places)
+    if not (np.all(steps > 0) or np.all(steps < 0)):
         raise FileError(path, "holds two columns of which the first neither rises nor falls: no energies")
     known = _entries(found.about)
 
     def find() -> Calibration | None:
-        said = _said_axis(known, size, float(table[0, 0]) if paired else 0.0)
-        if said is not None and (not paired or np.all(steps == 1)):
+        said = _said_axis(known, size, 0.0 if places is None else float(places[0]))
+        if said is not None and (places is None or np.all(steps == 1)):
             return said
-        return calibration.axis_from_energies(table[:, 0], may_fall=True) if paired else None
+        return None if places is None else calibration.axis_from_energies(places, may_fall=True)
 
     axis, notes = calibration.or_assumed(find, size)
     announced = next((number(text) for key, text in known.items() if _COUNTED.search(key)), None) or size
@@ -78,20 +98,25 @@ def read_columns(path: Path, lines: Sequence[str]) -> SpectralCube:
         raise FileError(path, f"is cut short: {size} of {announced:g} channels are there")
     if size > announced:
         notes += (f"The file announces {announced:g} channels but holds {size}.",)
+    column, told = _chosen(found, wanted)
+    counts, faults = _of_logarithms(table[:, column], found.names[column] if found.names else "")
     spectrum = Spectrum(
-        table[:: -1 if calibration.TURNED in notes else 1, -1],
+        counts[:: -1 if calibration.TURNED in notes else 1],
         axis,
         path.stem,
         live_time=next((positive(text) for key, text in known.items() if re.match("live.?time", key)), None),
         excitation=_said_excitation(known, found.about),
     )
-    return one_pixel_cube(path, spectrum, layout="plain spectrum", warnings=(*notes, *unended(path)))
+    warnings = (*notes, *told, *faults, *unended(path))
+    return one_pixel_cube(path, spectrum, layout="plain spectrum", warnings=warnings)
 
 
 def are_columns(lines: Sequence[str], *, named: bool) -> bool:
     """Tell whether the first lines of a file are such columns; ``named``: only if lines above say so."""
     found = _columns(lines[:_LOOKED_AT])
-    return found is not None and not found.stray and (not named or any(map(_ENERGY.search, found.about)))
+    if found is None or found.stray:
+        return False
+    return not named or len(found.rows[0]) > 2 or any(map(_ENERGY.search, (*found.about, *found.names)))
 
 
 def _columns(lines: Sequence[str]) -> _Columns | None:
@@ -101,7 +126,7 @@ def _columns(lines: Sequence[str]) -> _Columns | None:
     """
     held = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     rows = [_cells(line) for line in held]
-    widths = [len(row) if len(row) <= 2 and all(map(_is_number, row)) else 0 for row in rows]
+    widths = [len(row) if len(row) <= _MOST_COLUMNS and all(map(_is_number, row)) else 0 for row in rows]
     starts = [0, *(np.flatnonzero(np.diff(widths)) + 1).tolist(), len(rows)]
     runs = [(end - start, start, end) for start, end in pairwise(starts) if any(widths[start:end])]
     size, start, end = max(runs, default=(0, 0, 0))
@@ -109,7 +134,71 @@ def _columns(lines: Sequence[str]) -> _Columns | None:
     alone = bool(about) and widths[start] == 1
     if size < FEWEST or ((alone or end < len(rows)) and not any(map(_ENERGY.search, about))):
         return None
-    return _Columns(about, rows[start:end], outside)
+    names = _names(lines[: lines.index(held[start])], widths[start])
+    axis, spectra = _roles(names, rows[start:end])
+    return _Columns(about, rows[start:end], names, axis, spectra, outside) if spectra else None
+
+
+def _names(above: Sequence[str], width: int) -> list[str]:
+    """Return the names of columns in the last line above them, as many; none where they are not named."""
+    line = above[-1].strip().lstrip("# ") if above else ""
+    parted = (_cells(line), re.split(r"\s{2,}|\t", line))  # names may hold spaces
+    return next((one for one in parted if len(one) == width and not any(map(_is_number, one))), [])
+
+
+def _roles(names: list[str], rows: list[list[str]]) -> tuple[int | None, tuple[int, ...]]:
+    """Return the column of energies or channel numbers, and those of counts; none where nothing says."""
+    width = len(rows[0])
+    if width <= 2:
+        return (None, (0,)) if width == 1 else (0, (1,))
+    energies = [at for at, name in enumerate(names) if _ENERGIES.search(name)]
+    channels = [at for at, name in enumerate(names) if _CHANNELS.match(name)]
+    if not names and width == 3:  # without a word: 0, 1, 2, … and what rises evenly
+        first, second = np.array([row[:2] for row in rows], dtype=np.float64).T
+        steps = np.diff(second)
+        even = steps.min() > 0 and np.ptp(steps) < _EVEN * steps.mean()
+        channels, energies = ([0], [1]) if even and np.all(np.diff(first) == 1) else ([], [])
+    if not energies and not channels:
+        return None, ()
+    taken = {*energies, *channels}
+    return (energies or channels)[0], tuple(at for at in range(width) if at not in taken)
+
+
+def _chosen(found: _Columns, wanted: int | None) -> tuple[int, tuple[str, ...]]:
+    """Return the column that is read, and a warning where it is one of several."""
+    names = {at: found.names[at] if found.names else f"column {at + 1}" for at in found.spectra}
+    if wanted is not None:
+        return found.spectra[wanted], ()
+    counted = [at for at in found.spectra if _COUNTS.search(names[at]) and not _DERIVED.search(names[at])]
+    chosen = next(iter([*counted, *found.spectra]))
+    if len(names) == 1:
+        return chosen, ()
+    told = ", ".join(names.values())
+    return chosen, (
+        f"The table holds {len(names)} spectra ({told}); {names[chosen]} is read: choose by map=N (--map N).",
+    )
+
+
+def _of_logarithms(values: NDArray[np.float64], name: str) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Return counts of values that are logarithms, as their column's name or small counts show; and warnings.
+
+    The powers of small ones are whole numbers then. 0 stays 0, which has no logarithm.
+    """
+    finite = values[np.isfinite(values)]
+    if not finite.size or finite.max() > _LARGEST_LOGARITHM or np.all(finite == np.rint(finite)):
+        return values, ()
+    for base, said in ((10.0, "10"), (math.e, "e")):
+        small = np.unique(base ** finite[(finite > 0) & (finite < math.log(_SMALL, base))])
+        whole = small.size >= _FEWEST_POWERS and np.all(np.abs(small - np.rint(small)) < _WHOLE)
+        if whole or (_LOGARITHM[said].search(name) and finite.min() >= 0):
+            counts = np.where(np.isfinite(values) & (values != 0), np.rint(base**values), 0.0)
+            return counts, (f"The values are logarithms to the base {said} of counts: the counts are taken.",)
+    if finite.max() <= 1:  # normalised
+        return values, ()
+    return values, (
+        f"No value is above {finite.max():.3g}, and they are not whole: are they logarithms of counts, or "
+        "rates? Elements are found in counts.",
+    )
 
 
 def _entries(lines: Sequence[str]) -> dict[str, str]:

@@ -40,8 +40,8 @@ def read_mca(path: str | Path, *, detector: str | int = "sum", map: int | None =
     """Read an .mca or .xrf file: a spectrum as a map of one pixel, or the map of a SPEC mesh.
 
     ``detector`` is ``"sum"`` of all, brought to one axis, or the number of one; ``map`` which scan of a SPEC
-    file, from 0. Raises FileError when the file holds no spectrum, InvalidInput when there is no such
-    detector or scan.
+    file or column of counts, from 0. Raises FileError when the file holds no spectrum, InvalidInput when
+    there is no such detector, scan or column.
     """
     target = Path(path)
     lines = text_lines(target)
@@ -53,7 +53,7 @@ def read_mca(path: str | Path, *, detector: str | int = "sum", map: int | None =
             return read_spec(target, text, detector=detector, wanted=map)
         if detector != "sum":
             raise InvalidInput(f"there is no detector {detector!r} in {target.name}", "It holds one detector")
-        return (_read_amptek if _AMPTEK in text else read_columns)(target, lines)
+        return _read_amptek(target, lines) if _AMPTEK in text else read_columns(target, lines, map)
     except FileError:
         raise
     except (ValueError, LookupError) as error:
