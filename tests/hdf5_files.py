@@ -958,6 +958,51 @@ def nexus_detector_axis(path: Path) -> Expected:
     )
 
 
+def nanomax_fly(path: Path) -> Expected:
+    """Fly scans of 2017 and 2018: the places stand in the sample's file, zeros behind those of each row.
+
+    The name must be ``scan_0192_xspress3_0000.hdf5``.
+    """
+    counts, stored, x, y = snake()
+    with h5py.File(path, "w") as file:
+        for row in range(3):
+            file[f"entry_{row:04d}/measurement/xspress3/data"] = np.stack([stored[row]] * 2, axis=1)
+    with h5py.File(path.with_name("sample.h5"), "w") as file:
+        folder = file.create_group("entry192/measurement")
+        folder["AdLinkAI_buff"] = np.pad(x + 1, ((0, 0), (0, 6)))
+        folder["samy"] = y[:, 0]
+        file["entry192/title"] = "flyscan samy 0 10 2 samx 0 6 4 0.1"
+    return Expected(
+        "NanoMAX",
+        2 * counts,
+        pixel_size=(5.0, 2.0),
+        detectors={"0": counts, "1": counts},
+        warning="measured backwards",
+    )
+
+
+def chess_phynx(path: Path) -> Expected:
+    """As praxes converts SPEC's scans: a smesh whose rows alternate, and a point beside it."""
+    counts, stored, x, y = snake()
+    with h5py.File(path, "w") as file:
+        scan = file.create_group("citrus.dat_2")
+        scan.attrs["acquisition_command"] = "smesh  samx -1 7 0 6 3  samz 0 10 2  1"
+        scan.attrs["acquisition_shape"] = "(3, 4)"
+        for number in (1, 2):
+            mca = scan.create_group(f"measurement/vortex{number}")
+            mca.attrs["calibration"] = "(0.0, 0.02, 0.0)"
+            mca["counts"] = stored.reshape(12, -1).astype(np.float32)
+            mca["channels"] = np.arange(10, 10 + counts.shape[2])
+            mca["dead_time"] = np.full(12, 3.0, np.float32)
+        scan["measurement/scalar_data/samx"], scan["measurement/scalar_data/samz"] = x.ravel(), y.ravel()
+        scan["measurement/positioners/samy"] = 0.5
+        point = file.create_group("citrus.dat_1")
+        point.attrs["acquisition_command"] = "tseries 1 5"
+        point["measurement/scalar_data/time"] = [5.0]
+    detectors = {"vortex1": counts, "vortex2": counts}
+    return Expected("CHESS (phynx)", 2 * counts, (0.2, 0.02), detectors=detectors, warning="backwards")
+
+
 BUILDERS: tuple[Callable[[Path], Expected], ...] = (
     gse, gse_v1, pyxrf, maps_v10, maps_v9, maps_v9_energy_last, maps_raw, hyperspy, xproc,
     pymca_stack, pymca_nexus_plus, pymca_bare, pymca_workspace, bliss, bliss_stopped, diamond_i18,
@@ -970,4 +1015,5 @@ BUILDERS: tuple[Callable[[Path], Expected], ...] = (
     nexus_channels, hyperspy_x_first, xismus, ganx, xrdxrfutils, nexus, nexus_energy_first,
     nexus_detector_axis, bliss_corrected, pyxrf_empty_sum, pyxrf_sum_of_one, nexus_in_lengths,
     pymca_channels, edax, edax_arrays, aps_confocal_flat, soleil_numbered, soleil_points, crono,
+    chess_phynx,
 )  # fmt: skip

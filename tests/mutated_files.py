@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 
 import hdf5_files
+import pdz_files
 from bruker_files import write_bcf
 from napari_xrf import io
 from napari_xrf.core.abundances import Abundances
@@ -237,9 +238,52 @@ def _cube(path: Path) -> None:
     )
 
 
-def _text(head: str, tail: str = "") -> Callable[[Path], object]:
-    values = "\n".join(str(at % 7) for at in range(64))
+def _text(head: str, tail: str = "", numbered: str = "") -> Callable[[Path], object]:
+    values = "\n".join(f"{at}{numbered}{at % 7}" if numbered else str(at % 7) for at in range(64))
     return lambda path: path.write_text(f"{head}{values}\n{tail}")
+
+
+def _logarithms(path: Path) -> None:
+    rows = (f"{at / 50:.2f}\t{np.log10(1 + at % 9):.4f}" for at in range(64))
+    path.write_text("keV\tlog10 counts\n" + "\n".join(rows) + "\n")
+
+
+def _columns(path: Path) -> None:
+    rows = (f"{at},{at / 50:.2f},{at % 5},{(63 - at) % 5}" for at in range(64))
+    path.write_text("channel,keV,a,b\n" + "\n".join(rows) + "\n")
+
+
+def _pdz(path: Path) -> None:
+    counts = [at % 5 for at in range(64)]
+    phases = pdz_files.phase(counts), pdz_files.phase(counts[::-1], "phase 2")  # of one sum
+    path.write_bytes(pdz_files.chain(*phases))
+
+
+def _smak(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["main/mapdata"] = np.arange(72.0).reshape(3, 4, 6)
+        file["main"].attrs["labels"] = [b"I0", b"Fe", b"FF1", b"Ca"]
+
+
+def _oxford_maps(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        for at, (name, number) in enumerate((("Fe Ka1", 26), ("Ca Ka1", 20))):
+            data = file.create_dataset(
+                f"1/EDS/Data/Window Integral/{name}", data=np.arange(12.0)[:, None] + at
+            )
+            data.attrs.update({"Atomic Number": [[number]], "X-ray Line": "Ka1"})
+        for name, value in {"X Cells": 4, "Y Cells": 3, "X Step": 0.5, "Y Step": 0.25}.items():
+            file[f"1/EDS/Header/{name}"] = [[value]]
+
+
+def _fly_scan(path: Path) -> None:
+    """Write frames of NanoMAX; where its points lie stands in the sample's file, which is damaged."""
+    hdf5_files.nanomax_fly(path.with_name("scan_0192_xspress3_0000.hdf5"))
+    path.with_name("sample.h5").replace(path)
+
+
+def _frames_beside(path: Path) -> Any:
+    return io.read(path.with_name("scan_0192_xspress3_0000.hdf5"))
 
 
 def _spec(path: Path) -> None:
@@ -458,7 +502,8 @@ _LAYOUTS = ("gse", "pyxrf", "maps_v10", "maps_v9", "hyperspy", "xproc", "pymca_s
             "xismus", "nexus", "nexus_detector_axis", "hyperspy_listed", "aps_confocal", "bliss_loops",
             "bliss_parameters", "nanomax_rows", "soleil_snake", "nexus_named_places",
             "hyperspy_stack", "hyperspy_images", "cls", "sirius", "nexus_auxiliary", "nexus_scattered",
-            "bliss_stopped", "edax_arrays", "soleil_numbered", "crono")  # fmt: skip
+            "bliss_stopped", "edax_arrays", "soleil_numbered", "crono",
+            "chess_phynx", "hyperspy_x_first", "maps_raw", "edax")  # fmt: skip
 
 SEEDS: dict[str, Seed] = {
     **{f"{name}.h5": Seed(getattr(hdf5_files, name), _CUBES) for name in _LAYOUTS},
@@ -475,6 +520,36 @@ SEEDS: dict[str, Seed] = {
     "map.ims": Seed(_datamuncher, (io.read_element_maps,)),
     "a.spx": Seed(_spx, (io.read, io.read_spectrum)),
     "a.rtx": Seed(_rtx, (io.read, _all_maps)),
+    "chain.pdz": Seed(_pdz, (io.read, _all_maps)),
+    "block.pdz": Seed(
+        lambda path: path.write_bytes(pdz_files.block([at % 7 for at in range(64)])), (io.read,)
+    ),
+    "itrax.spe": Seed(
+        _text(
+            "E1\t0.02\tkeV/channel\nTube anode:\tMo\t\nlivetime\t9.5\ts\nchannel\tcontent\n", numbered="\t"
+        ),
+        (io.read,),
+        endless=True,
+    ),
+    "handheld.csv": Seed(
+        _text(
+            "S1PXRF Spectrum\nLive Time,9.5\neV per channel,20\nNumber of Channels,64\nChannel#,I\n",
+            numbered=",",
+        ),
+        (io.read, io.read_spectrum),
+    ),
+    "cabinet.csv": Seed(
+        _text(
+            "Na   Rh 50 1000-Auto\nPoints : 64\nRange : 0.1 - 1.3\nStep : 0.02\nChannel_info\n",
+            "Points : 0\n",
+        ),
+        (io.read,),
+    ),
+    "horiba.txt": Seed(
+        _text("Live Time(s)\t60\nEnergy of ch(eV)\t20.0\nNum. of ch\t64\n"), (io.read, io.read_element_maps)
+    ),
+    "columns.csv": Seed(_columns, (io.read, _all_maps), endless=True),
+    "logs.txt": Seed(_logarithms, (io.read,), endless=True),
     "a.msa": Seed(_emsa, (io.read, io.read_spectrum)),
     "spectrum.csv": Seed(_emsa, (io.read, io.read_spectrum), endless=True),
     "a.mca": Seed(
@@ -492,6 +567,9 @@ SEEDS: dict[str, Seed] = {
     ),
     "r1_c1.mca": Seed(_several("r1_c2.mca", "r2_c1.mca", "r2_c2.mca"), (_folder,)),
     "frames.nxs": Seed(_p06, (_scan_of_p06, io.read)),
+    "sample.h5": Seed(_fly_scan, (_frames_beside,)),
+    "smak.h5": Seed(_smak, (io.read_element_maps,)),
+    "maps.h5oina": Seed(_oxford_maps, (io.read_element_maps, io.read)),
     "fit.h5": Seed(_fit, (io.read_element_maps,)),
     "pymca.h5": Seed(_pymca_fit, (io.read_element_maps,)),
     "pymca.dat": Seed(_table_of_pymca, (io.read_element_maps,)),

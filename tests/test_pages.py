@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from napari_xrf.cli import build_parser
+from napari_xrf.io.formats import ELEMENT_MAP_SUFFIXES, FORMATS
+from napari_xrf.io.hdf5.layouts import LAYOUTS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -51,3 +53,17 @@ def test_every_page_is_in_the_navigation():
 @pytest.mark.parametrize("page", HOW_TO, ids=lambda page: page.stem)
 def test_a_how_to_page_runs_from_end_to_end(page):
     runpy.run_path(str(DOCS / "run_pages.py"))["run"](page)
+
+
+def test_the_page_of_formats_lists_every_ending_and_layout_with_what_it_was_tested_on():
+    text = (DOCS / "file-formats.md").read_text(encoding="utf-8")
+    read = text.partition("## Read\n")[2].partition("\n## ")[0]
+    endings = {suffix for row in FORMATS for suffix in row.suffixes} | {*ELEMENT_MAP_SUFFIXES}
+    assert not {suffix for suffix in endings if f"`{suffix}`" not in read}
+    rows = [[cell.strip() for cell in line.strip("|").split("|")]
+            for line in read.splitlines() if line.startswith("| ")]  # fmt: skip
+    assert all(row[-1] for row in rows)
+    named = [set(re.findall(r"[\w-]+", row[0])) for row in rows if len(row) == 2]
+    unnamed = [layout.name for layout in LAYOUTS
+               if not any(set(re.findall(r"[\w-]+", layout.name)) <= words for words in named)]  # fmt: skip
+    assert not unnamed

@@ -238,6 +238,25 @@ def test_maps_of_oxford_without_spectra(tmp_path):
         io.read_element_maps(path)
 
 
+def test_channels_of_smak(tmp_path):
+    """Beside two places of each pixel: what no element names is left out."""
+    path, values = tmp_path / "map.hdf5", np.arange(72.0).reshape(3, 4, 6)
+    with h5py.File(path, "w") as file:
+        main = file.create_group("main")
+        main["mapdata"], main["xdata"], main["ydata"] = values, np.arange(4.0), np.arange(3.0)
+        main.attrs.update({"labels": [b"I0", b"Fe", b"FF1", b"Ca"], "channels": 4, "origin": "SCANE"})
+    assert io.recognizes(path)
+    maps = io.read_element_maps(path)
+    assert maps.families == ("Fe K", "Ca K")
+    np.testing.assert_array_equal(maps.counts, np.moveaxis(values[..., [3, 5]], 2, 0))
+    with pytest.raises(FileError, match="holds element maps, not spectra"):
+        io.read(path)
+    with h5py.File(path, "r+") as file:
+        file["main"].attrs["labels"] = [b"Fe"]
+    with pytest.raises(FileError, match="holds no element maps"):
+        io.read_element_maps(path)
+
+
 def test_text_matrices_of_few_rows_with_a_line_of_names(tmp_path):
     for name, factor in (("Fe", 1), ("Ca", 2)):
         rows = "\n".join(",".join(str(factor * value) for value in range(6)) for _ in range(3))

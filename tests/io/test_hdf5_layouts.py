@@ -97,3 +97,16 @@ def test_detectors_are_summed_without_wrapping(tmp_path):
 def test_every_row_of_the_table_has_a_builder(tmp_path):
     built = {builder(tmp_path / "one.h5").layout for builder in hdf5_files.BUILDERS}
     assert {layout.name for layout in LAYOUTS} == {"napari-xrf", *built}
+
+
+def test_fly_scans_of_nanomax_take_their_places_from_the_file_of_the_sample(tmp_path):
+    path = tmp_path / "scan_0192_xspress3_0000.hdf5"
+    expected = hdf5_files.nanomax_fly(path)
+    (tmp_path / "other.h5").write_bytes(b"no HDF5")
+    for budget in (None, 1):
+        assert_is(io.read(path, memory_budget=budget), expected)
+    with h5py.File(tmp_path / "sample.h5", "a") as file:  # of another scan: as if there were none
+        file.move("entry192", "entry193")
+    alone = io.read(path)
+    assert alone.pixel_size is None
+    assert "all in one direction" in " ".join(alone.provenance.warnings)

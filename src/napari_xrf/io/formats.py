@@ -59,7 +59,6 @@ _OTHERS = {
     ".ipj": ("Oxford INCA", _EXPORT_MAP),
     ".rto": ("Bruker Esprit", "Save maps there as .bcf, spectra as .spx"),
     ".apb": ("JEOL", "Give the .pts file of the map, or the .eds of a spectrum"),
-    ".pdz": ("Bruker's handheld instruments", "Export the spectrum there as a table (.csv, .txt)"),
     ".fit": (
         "PyMca: the fit of one spectrum",
         "Give the spectrum, or the maps that PyMca fitted (.h5, .dat)",
@@ -102,6 +101,8 @@ FORMATS = (
     Format("ESRF EDF", (".edf",), "edf:read_edf", recognizer="edf:is_edf"),
     Format("Bruker Artax project .rtx", (".rtx", ".spx", ".xml"), "artax:read_rtx", (b"<TRTProject",)),
     Format("Bruker spectrum .spx", (".spx", ".xml"), "bruker_xml:read_spx", (b"TRTSpectrum",)),
+    Format("Bruker handheld .pdz", (".pdz",), "spectra.pdz:read_pdz", 
+           (b"p\0d\0z\0" b"2\0" b"5\0", b"\x01\x01")),
     Format("EMSA/MAS spectrum", (".msa", ".emsa", ".ems", ".mas", ".txt"), "spectra.emsa:read_emsa",
            (b"EMSA/MAS",)),
     Format("MCA spectrum", (".mca", ".xrf", ".txt"), "spectra.mca:read_mca", recognizer="spectra.mca:is_mca"),

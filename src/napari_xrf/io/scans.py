@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 _MOST_PIXELS, _MOST_MISSING, _FEWEST_PIXELS = 10**8, 1000, 10**5
 _MOST_AXES = 12  # of a stage and its counters that are tried
 _ONE_WAY = 0.5  # of the steps in a row: encoders jitter
-_MESHES = ("mesh", "amesh", "dmesh", "l2scan")
+_MESHES = ("mesh", "amesh", "dmesh", "l2scan", "zzmesh", "smesh")
 _UM_PER = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "micrometer": 1.0,
            "mm": 1e3, "millimeter": 1e3, "cm": 1e4, "centimeter": 1e4, "m": 1e6, "meter": 1e6,
            "nm": 1e-3, "nanometer": 1e-3}  # fmt: skip
 _X_NAME, _Y_NAME = (re.compile(rf"^(sam)?{axis}(_|$|\d|pos)|[_ ]{axis}$|{word}") for axis, word in
                     (("x", "^hor|horizontal|column"), ("y", "^ver|vertical|^row")))  # fmt: skip
-_ALTERNATING = re.compile(r"backnforth|zigzag|snake", re.IGNORECASE)
+_ALTERNATING = re.compile(r"backnforth|zigzag|snake|^zzmesh", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ def grid_of(
     """
     name, *words = re.split(r"[\s,()=]+", command.strip())
     try:
+        words = [words[0], *words[3:]] if name.lower() == "smesh" else words  # its limits stand before it
         if name.lower() in _MESHES:
             fast, slow = words[0], words[4]
             columns, rows = int(words[3]) + 1, int(words[7]) + 1

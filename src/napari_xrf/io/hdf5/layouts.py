@@ -14,7 +14,7 @@ from napari_xrf.io.hdf5 import bliss as hdf5_bliss
 from napari_xrf.io.hdf5 import description as hdf5_description
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5 import location as locate
-from napari_xrf.io.hdf5 import p06
+from napari_xrf.io.hdf5 import p06, phynx
 from napari_xrf.io.hdf5.location import Location
 from napari_xrf.io.hdf5.metadata import (
     CalibrationReader,
@@ -203,6 +203,7 @@ LAYOUTS = (
         beam_energy=_DIAMOND_BEAM,
     ),
     Layout(hdf5_bliss.LAYOUT, locate=hdf5_bliss.locate, live_time=_BLISS_TIMES),
+    Layout(phynx.LAYOUT, locate=phynx.locate, calibration=phynx.calibrated),
     Layout(
         "XRDXRFutils",
         requires=("/calibration",),

@@ -3,6 +3,7 @@
 import posixpath
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.errors import FileError
 from napari_xrf.io import scans
 from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.hdf5 import nanomax
 from napari_xrf.io.own import cube_files
 
 MIN_CHANNELS, MAX_CHANNELS = 256, 16384
@@ -129,14 +131,7 @@ def rows_of(file: Any, found: list[Location], grid: str) -> list[Location]:
         return []
     places = [_beside(file, one.main, grid) for one in found]
     if not any(places) and all(_NUMBERED_ENTRY.match(one.main) for one in found):
-        # A detector's own file: what moved stands elsewhere.
-        points = [file[one.main].shape[one.single_axes.index("n")] for one in found]
-        note = (
-            f"The {len(found)} entries of the file are taken for the rows of one map, all in one direction: "
-            "the positions are in another file."
-        )
-        together = tuple(one.singles for one in found)
-        return [replace(found[0], map_shape=(len(found), max(points)), rows=together, notes=(note,))]
+        return [_of_rows(file, found)]  # a detector's own file: what moved stands elsewhere
     if any(len(nodes) != 2 for nodes in places):
         return []
     slow, fast = ([np.asarray(hdf5_file.array_of(nodes[at]), dtype=np.float64).ravel() for nodes in places]
@@ -163,6 +158,28 @@ def rows_of(file: Any, found: list[Location], grid: str) -> list[Location]:
             notes=(note, *told),
         )
     ]
+
+
+def _of_rows(file: Any, found: list[Location]) -> Location:
+    """Return the map whose rows stand in numbered entries, their places in a file beside, or nowhere."""
+    points = max(file[one.main].shape[one.single_axes.index("n")] for one in found)
+    together = replace(
+        found[0], map_shape=(len(found), points), rows=tuple(one.singles for one in found), notes=()
+    )
+    places = nanomax.places_beside(Path(file.filename), len(found))
+    if places is None or places[0].shape[1] < points:
+        note = (
+            f"The {len(found)} entries of the file are taken for the rows of one map, all in one direction: "
+            "the positions are in another file."
+        )
+        return replace(together, notes=(note,))
+    across, down = places[0][:, :points], places[1]
+    steps = [float(f"{np.median(np.abs(np.diff(each, axis=-1))):.9g}") for each in (down, across)]
+    return replace(
+        together,
+        pixel_size=(steps[0], steps[1]) if all(steps) else None,
+        backwards=scans.reversed_rows(across, across.shape),
+    )
 
 
 def _lengths(steps: list[float], positions: Any) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
@@ -214,8 +231,8 @@ def spectra_among(file: Any, paths: list[str]) -> tuple[tuple[str, ...], tuple[s
 
 
 def counter_name(path: str) -> str:
-    """Return the name of a counter: the last of its path that is not ``data``."""
-    return posixpath.basename(path.removesuffix("/data"))
+    """Return the name of a counter: the last of its path that is neither ``data`` nor ``counts``."""
+    return posixpath.basename(path.removesuffix("/data").removesuffix("/counts"))
 
 
 def own_cube(file: Any) -> list[Location]:

@@ -1,4 +1,4 @@
-"""Element maps that other programs left in HDF5: PyMca, PyXRF, XRF-Maps, Savu and Oxford AZtec."""
+"""Element maps that other programs left in HDF5: PyMca, PyXRF, XRF-Maps, Savu, SMAK and Oxford AZtec."""
 
 import posixpath
 from pathlib import Path
@@ -22,6 +22,7 @@ _STACKS = (
     ("MAPS", "/MAPS/XRF_fits|/MAPS/XRF_roi_plus|/MAPS/XRF_roi", "channel_names"),
     ("PyXRF", "/xrfmap/detsum/xrf_fit|/xrfmap/det[0-9]*/xrf_fit", "xrf_fit_name"),
 )  # fmt: skip
+_SMAK = "/main/mapdata"
 _OXFORD = ("Peak Area", "Window Integral")  # from the best; counts per second
 _SPECTRA = "/MAPS/Spectra/mca_arr|/MAPS/mca_arr|/xrfmap/*/counts|/[0-9]*/EDS*/Data/Spectrum"
 
@@ -32,6 +33,8 @@ def find(file: Any) -> str | None:
         return "PyMca"
     if _savu_group(file) is not None:
         return "Savu"
+    if _smak_maps(file):
+        return "SMAK"
     found = _named_stack(file)
     program = found[0] if found is not None else "Oxford AZtec" if _oxford_maps(file) else None
     return None if program is None or hdf5_file.matching(file, _SPECTRA) else program
@@ -47,12 +50,14 @@ def read(path: str | Path, file: Any) -> ElementMaps:
         return _read_savu(path, file, group)
     if stack is not None:
         return _read_stack(path, file, *stack)
+    if smak := _smak_maps(file):
+        return _read_smak(path, file, smak)
     if oxford := _oxford_maps(file):
         return _read_oxford(path, file, oxford)
     raise FileError(
         path,
         "holds no element maps",
-        "Known are files of napari-xrf, PyMca, PyXRF, XRF-Maps, Savu and Oxford AZtec",
+        "Known are files of napari-xrf, PyMca, PyXRF, XRF-Maps, Savu, SMAK and Oxford AZtec",
     )
 
 
@@ -172,6 +177,23 @@ def _read_oxford(path: str | Path, file: Any, found: dict[str, list[str]]) -> El
         unit="counts/s",
         pixel_size=size,
     )
+
+
+def _smak_maps(file: Any) -> dict[str, int]:
+    """Return family → number of the map in SMAK's ``/main/mapdata``, (Y, X, 2 places and the channels)."""
+    maps = hdf5_file.dataset_at(file, _SMAK)
+    labels = () if maps is None else hdf5_file.texts_of(hdf5_file.attribute(file["main"], "labels", ()))
+    if maps is None or maps.ndim != 3 or maps.shape[2] != len(labels) + 2 or maps.dtype.kind not in "uif":
+        return {}
+    families = [family_of(label) or family_of(f"{label} K") for label in labels]
+    return {name: at + 2 for at, name in reversed([*enumerate(families)]) if name is not None}
+
+
+def _read_smak(path: str | Path, file: Any, found: dict[str, int]) -> ElementMaps:
+    counts = np.moveaxis(np.asarray(hdf5_file.array_of(file[_SMAK]), dtype=np.float32), 2, 0)
+    counts = counts[sorted(found.values())]
+    names = tuple(sorted(found, key=lambda name: found[name]))
+    return ElementMaps(names, counts, np.full_like(counts, np.nan), "SMAK", source=Path(path).stem)
 
 
 def _savu_group(file: Any) -> Any:
