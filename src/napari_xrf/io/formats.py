@@ -101,7 +101,7 @@ FORMATS = (
     Format("ESRF EDF", (".edf",), "edf:read_edf", recognizer="edf:is_edf"),
     Format("Bruker Artax project .rtx", (".rtx", ".spx", ".xml"), "artax:read_rtx", (b"<TRTProject",)),
     Format("Bruker spectrum .spx", (".spx", ".xml"), "bruker_xml:read_spx", (b"TRTSpectrum",)),
-    Format("Bruker handheld .pdz", (".pdz",), "spectra.pdz:read_pdz", 
+    Format("Bruker handheld .pdz", (".pdz",), "spectra.pdz:read_pdz",
            (b"p\0d\0z\0" b"2\0" b"5\0", b"\x01\x01")),
     Format("EMSA/MAS spectrum", (".msa", ".emsa", ".ems", ".mas", ".txt"), "spectra.emsa:read_emsa",
            (b"EMSA/MAS",)),
