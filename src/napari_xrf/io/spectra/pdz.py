@@ -62,7 +62,8 @@ def read_pdz(path: str | Path, *, map: int | None = None) -> SpectralCube:
     at = map or 0
     if not 0 <= at < len(phases):
         raise InvalidInput(f"there is no map {at} in {target.name}", f"It holds {len(phases)}, from 0")
-    phase, notes = phases[at], ()
+    phase = phases[at]
+    notes: tuple[str, ...] = ()
     if len(phases) > 1 and map is None:
         told = ", ".join(f"{one.name or number} {one.voltage:g} kV" for number, one in enumerate(phases))
         notes = (f"The file holds {len(phases)} spectra ({told}); 0 is read: choose by map=N (--map N).",)
