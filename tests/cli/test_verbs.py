@@ -14,8 +14,10 @@ import napari_xrf
 from measured import measured_file
 from napari_xrf.cli import main
 from napari_xrf.cli.demonstration import agreement_with_truth
+from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError
 from napari_xrf.core.label_map import LabelClass, LabelMap
+from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.reference.minerals import minerals_of_set
 from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
@@ -297,3 +299,11 @@ def test_a_failing_verb_leaves_none_of_its_files(capsys, map_file, tmp_path, mon
     assert code == 1
     assert "No space left" in err
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_why_no_element_was_found_is_told(tmp_path, capsys):
+    noise = np.random.default_rng(0).poisson(5, 500)
+    napari_xrf.write(tmp_path / "noise.csv", Spectrum(noise, EnergyAxis(0.0, 0.02, 500)))
+    code, out, err = run(capsys, "elements", tmp_path / "noise.csv")
+    assert (code, out.strip()) == (0, "no element found")
+    assert "No element was found (too few peaks (0)" in err

@@ -67,6 +67,16 @@ def test_expectations_keep_their_fractions_in_a_table(tmp_path):
     assert "not whole" in " ".join(cube.provenance.warnings)
 
 
+@pytest.mark.parametrize(("logarithm", "base"), [(np.log10, "10"), (np.log1p, "e")])
+def test_logarithms_of_counts_are_told(tmp_path, logarithm, base):
+    counts = np.random.default_rng(0).poisson(40 + 3000 * np.exp(-0.5 * ((np.arange(200) - 80) / 6) ** 2))
+    io.write(tmp_path / "s.csv", Spectrum(logarithm(counts), EnergyAxis(0.0, 0.05, 200)))
+    told = " ".join(io.read(tmp_path / "s.csv").provenance.warnings)
+    assert f"logarithms of counts (base {base})" in told
+    io.write(tmp_path / "s.csv", Spectrum(counts / 7.3, EnergyAxis(0.0, 0.05, 200)))
+    assert "logarithms" not in " ".join(io.read(tmp_path / "s.csv").provenance.warnings)
+
+
 def test_tables_that_are_no_spectra(tmp_path):
     path = tmp_path / "t.csv"
     for text in (

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,12 @@ from measured import measured_file
 from napari_xrf import read
 from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.spectral_cube import Excitation
+from napari_xrf.core.spectral_cube import Excitation, SpectralCube
+from napari_xrf.io.formats import with_energy
+from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
 from napari_xrf.maps.calibration.refinement import calibrate
 from napari_xrf.maps.spectra.peaks import find_peaks
+from napari_xrf.maps.spectra.resolution import seen_detector
 from napari_xrf.maps.spectra.setting import setting_of
 from napari_xrf.physics.detector.detector import with_resolution
 from napari_xrf.physics.instrument import load_instrument
@@ -170,3 +174,50 @@ def test_soft_lines_that_a_detector_puts_lower_do_not_turn_the_axis(formula):
     found = calibrate(counts, axis, excitation=Excitation(kind="electron", energy_kev=15.0))
     assert not found.doubtful
     assert float(found.energy.energy(600)) == pytest.approx(6.0, abs=0.015)
+
+
+@pytest.mark.parametrize("fwhm_ev", [300.0, 430.0, 600.0])
+def test_wide_peaks_are_peaks(fwhm_ev):
+    axis, families = EnergyAxis(-0.2, 0.05, 512), ("K K", "Ti K", "Fe K", "Zn K", "Sr K")
+    usual = load_instrument("m4-tornado").detector
+    wide = simulate_map(
+        (1, 1), 60_000, np.random.default_rng(1), families=families, shares=np.array([3, 3, 8, 4, 3]),
+        axis=axis, detector=with_resolution(usual, fwhm_ev), excitation=Excitation("tube", 40.0),
+        patchy=False,
+    )  # fmt: skip
+    found = calibrate_map(wide.cube)
+    assert not found.doubt
+    assert 1e3 * float(found.detector.fwhm(MN_KA_KEV)) == pytest.approx(fwhm_ev, rel=0.08)
+    assert {"K", "Ti", "Fe", "Zn", "Sr"} == {one.element for one in find_elements(found)}
+
+
+def test_usual_peaks_are_not_wide_on_few_counts_or_many():
+    usual = load_instrument("m4-tornado").detector
+    for counts in (500, 5000, 10**7):
+        many = np.random.default_rng(2).poisson(measured_spectrum(0) * (counts / 500_000))
+        assert seen_detector(many.astype(float), AXIS, usual) is usual
+
+
+def test_an_axis_that_the_user_states_is_moved_by_little_and_the_message_says_whose_it_is():
+    spectrum = measured_spectrum(0)
+    cube = SpectralCube(spectrum[None, None], AXIS, excitation=TUBE)
+    near = calibrate_map(with_energy(cube, (AXIS.offset + 0.02, AXIS.width)))
+    assert not near.doubt
+    assert float(near.energy.energy((6.4 - AXIS.offset) / AXIS.width)) == pytest.approx(6.4, abs=0.005)
+    wrong = EnergyAxis(AXIS.offset, AXIS.width * 1.035, AXIS.size)
+    of_file = calibrate_map(replace(cube, energy=wrong))
+    assert of_file.energy.width == pytest.approx(AXIS.width, rel=0.001)
+    assert "file's energy axis" in of_file.message
+    stated = calibrate_map(with_energy(cube, wrong))
+    assert stated.doubt
+    assert abs(float(stated.energy.energy(1235) - wrong.energy(1235))) < 0.12
+    assert "you stated" in stated.message
+    assert "file" not in stated.message
+
+
+def test_peaks_that_are_cut_off_are_told():
+    spectrum = measured_spectrum(0)
+    cut = calibrate(np.minimum(spectrum, spectrum.max() // 8), AXIS, excitation=TUBE)
+    assert cut.doubtful
+    assert "cut off" in cut.message
+    assert "cut off" not in calibrate(spectrum, AXIS, excitation=TUBE).message

@@ -95,7 +95,10 @@ def list_elements(arguments: argparse.Namespace, console: Console) -> Answer:
     """List the elements found, the surest first."""
     from napari_xrf.maps.calibrated_map import find_elements
 
-    found = find_elements(calibrated(read_map(arguments, console), console), progress=console.progress)
+    known = calibrated(read_map(arguments, console), console)
+    found = find_elements(known, progress=console.progress)
+    if not found and not known.doubt:
+        console.warn((f"No element was found ({known.message}).",))
     data = [
         {
             "element": entry.element,

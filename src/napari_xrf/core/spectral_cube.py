@@ -86,6 +86,11 @@ class Provenance:
         """Whether a warning says that the file holds no energy calibration."""
         return any(text.startswith("No energy calibration") for text in self.warnings)
 
+    @property
+    def energy_is_stated(self) -> bool:
+        """Whether a warning says that the user gave the energy axis."""
+        return any(text.startswith("The energy axis was given by the user") for text in self.warnings)
+
 
 @dataclass(frozen=True, eq=False)
 class AuxiliaryImage:

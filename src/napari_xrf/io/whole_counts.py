@@ -9,6 +9,8 @@ from numpy.typing import DTypeLike, NDArray
 _LARGEST_NORMALISED = 1.0 + 1e-6  # fractions none of which is above it are normalised, not counted
 _WHOLE = 0.02  # of a count: multiples of a step miss whole numbers by less
 _GOLDEN = (5**0.5 - 1) / 2
+# Logarithms of counts: what they are looked for in, and how many different ones of few counts must be whole.
+_LOOKED_AT, _LARGEST_LOGARITHM, _FEW_COUNTS, _LEAST_TESTED = 100_000, 25.0, 400.0, 12
 
 
 @dataclass
@@ -19,6 +21,7 @@ class CountFaults:
     not_finite: int = 0
     not_whole: int = 0
     too_large: int = 0
+    logarithms: str = ""  # "10" or "e" where the values are logarithms of counts
 
     def warnings(self, sampled: bool = False) -> tuple[str, ...]:
         """Return one sentence for each kind of fault; ``sampled`` when only a part was looked at."""
@@ -30,7 +33,12 @@ class CountFaults:
             texts.append(f"{self.not_finite} values{where} were not finite and were set to 0.")
         if self.too_large:
             texts.append(f"{self.too_large} values{where} are too large for counts and were cut.")
-        if self.not_whole:
+        if self.logarithms:
+            texts.append(
+                f"The values are logarithms of counts (base {self.logarithms}), not counts: nothing that is "
+                "told of them is right; write the counts themselves into the file."
+            )
+        elif self.not_whole:
             texts.append(
                 "The values are not whole counts (corrected for dead time or normalised?); they were made "
                 "whole so that each sum over channels keeps its value to within one count."
@@ -122,12 +130,25 @@ def _whole(values: NDArray[Any], first_pixel: int, faults: CountFaults) -> NDArr
     if not fractional:
         return floats
     faults.not_whole += fractional
+    faults.logarithms = faults.logarithms or _base_of_logarithms(floats)
     channels = floats.shape[-1]
     rows = floats.reshape(-1, channels)
     start = np.modf((np.arange(rows.shape[0], dtype=np.float64) + first_pixel + 0.5) * _GOLDEN)[0]
     # The tiny shift keeps sums of floats that miss a whole number by rounding on its right side.
     climbed = np.floor(np.cumsum(rows, axis=1, dtype=np.float64) + start[:, None] + 1e-9)
     return np.diff(climbed, axis=1, prepend=0.0).reshape(floats.shape)
+
+
+def _base_of_logarithms(values: NDArray[Any]) -> str:
+    """Return the base, "10" or "e", where values are logarithms of whole numbers; else nothing."""
+    sample = np.unique(values.ravel()[:_LOOKED_AT])
+    if sample[-1] > _LARGEST_LOGARITHM:
+        return ""
+    for base, raised in (("10", 10.0**sample), ("e", np.exp(sample))):
+        few = raised[(raised > 1.5) & (raised < _FEW_COUNTS)]
+        if few.size >= _LEAST_TESTED and np.all(np.abs(few - np.rint(few)) < _WHOLE):
+            return base
+    return ""
 
 
 def _held(values: NDArray[Any], target: np.dtype[Any], faults: CountFaults) -> NDArray[Any]:

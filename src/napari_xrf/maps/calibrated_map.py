@@ -141,7 +141,12 @@ def calibrate_map(
     cube, spectrum = measured, measured.sum_spectrum(progress).astype(np.float64)
     progress(0, 1, "calibrating")
     known = calibration or calibrate(
-        spectrum, cube.energy, excitation=cube.excitation, elements=cube.elements, progress=progress
+        spectrum,
+        cube.energy,
+        excitation=cube.excitation,
+        elements=cube.elements,
+        stated=cube.provenance.energy_is_stated,
+        progress=progress,
     )
     setting = known.setting
     if setting is None:

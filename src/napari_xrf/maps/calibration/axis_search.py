@@ -15,6 +15,7 @@ from napari_xrf.maps.spectra.background import estimate_background, typical_fwhm
 from napari_xrf.maps.spectra.candidates import known_elements
 from napari_xrf.maps.spectra.non_negative import fit_bounded
 from napari_xrf.maps.spectra.peaks import Peak
+from napari_xrf.maps.spectra.resolution import WIDEST_EV, wideness
 from napari_xrf.maps.spectra.scatter import ANODES
 from napari_xrf.maps.spectra.setting import Setting
 
@@ -43,6 +44,7 @@ _RATIO_ERROR = 0.25  # of the counts of a family's peaks: absorption, efficiency
 _UNEXPLAINED = 16.0  # most that the strongest peak costs where it is of no line, log-odds
 _SUM_KEV, _SUM_PART, _SUM_WEIGHT = 0.06, 0.05, 0.2  # of peaks that may be two pulses at once
 _TYPICAL_FWHM_EV, _FWHM_SPREAD = 140.0, 0.2
+_WIDE_LOG_ODDS = -5.0  # of a detector with any width from there to the widest
 # Lines above have a Compton peak apart: about where this angle puts it, known to a part of its loss.
 _COMPTON_KEV, _SCATTER_DEG, _SPREAD_PART = 8.0, 132.0, 0.2
 
@@ -84,6 +86,7 @@ def likely_axes(
     listed: tuple[str, ...] = (),
     most: int = 3,
     rarest: bool = False,
+    near_only: bool = False,
 ) -> list[Axis]:
     """Return the likeliest changes of a spectrum's axis, apart from each other, the best first, and none.
 
@@ -93,11 +96,13 @@ def likely_axes(
     against a family. Axes more than 120 eV off are told where they explain clearly more of the peaks than
     any nearer one. The stated axis is among them where none of the others is within 8 eV of it.
     Lines of the rarest elements count only where ``rarest``: among so many, chance matches are more.
+    Where ``near_only``, none of them is more than 120 eV off.
     """
     search = _AxisSearch(spectrum, setting, peaks[:_PEAKS], _families(setting, listed, rarest))
-    grids = (_NEAR_OFFSETS, _NEAR_GAINS, _TRIED // 3), (_FAR_OFFSETS, _FAR_GAINS, _TRIED)
+    grids = [(_NEAR_OFFSETS, _NEAR_GAINS, _TRIED // 3)]
+    grids += [] if near_only else [(_FAR_OFFSETS, _FAR_GAINS, _TRIED)]
     roughly = [[search.straightened(axis) for axis in search.best_of(*grid)] for grid in grids]
-    chosen = sorted((*roughly[0], *roughly[1]), key=lambda axis: -axis.score)[:_JUDGED]
+    chosen = sorted((axis for some in roughly for axis in some), key=lambda axis: -axis.score)[:_JUDGED]
     if len(peaks) <= _FEW_PEAKS:  # many far axes explain them all, and crowd out the near ones
         best_near = sorted(roughly[0], key=lambda axis: -axis.score)[:_JUDGED_NEAR]
         chosen += [axis for axis in best_near if axis not in chosen]
@@ -109,6 +114,7 @@ def likely_axes(
         axis
         for axis in judged
         if axis not in near
+        and not near_only
         and axis.score > best.score - _FAR_WORSE
         and axis.explained > max(best.explained + _FAR_MORE, _FAR_EXPLAINED)
     ]
@@ -146,7 +152,7 @@ class _AxisSearch:
         self.families = families
         self._spread = np.array([family.spread_kev for family in self.families])
         self._main = np.array([family.energies[0] for family in self.families])
-        self.fwhm = _seen_fwhm(spectrum, setting, peaks)
+        self.fwhm, self.wide = _seen_fwhm(spectrum, setting, peaks), wideness(setting.detector)
 
     @cached_property
     def _table(self) -> tuple[Array, Array]:
@@ -156,7 +162,7 @@ class _AxisSearch:
         density = np.zeros(energies.size)
         for family in self.families:
             for rank, line in enumerate(family.energies):
-                width = np.hypot(_MATCH_KEV, _LOOSE * line)
+                width = np.hypot(_MATCH_KEV * self.wide, _LOOSE * line)
                 near = slice(*np.searchsorted(energies, (line - 5 * width, line + 5 * width)))
                 odds = np.exp(0.5 * (family.log_odds - rank))
                 density[near] += odds / width * np.exp(-0.5 * ((energies[near] - line) / width) ** 2)
@@ -185,7 +191,9 @@ class _AxisSearch:
         wide, stated = width * (1 + gain), energy * (1 + gain)
         pairs = FWHM_PER_SIGMA**2 * 0.12 * 3.65e-3 * (MN_KA_KEV - stated)
         at_manganese = 1e3 * np.sqrt(np.maximum(wide**2 + pairs, 1e-3))
-        return np.asarray(-0.5 * (np.log(at_manganese / _TYPICAL_FWHM_EV) / _FWHM_SPREAD) ** 2)
+        usual = -0.5 * (np.log(at_manganese / _TYPICAL_FWHM_EV) / _FWHM_SPREAD) ** 2
+        possible = (at_manganese > _TYPICAL_FWHM_EV) & (at_manganese < WIDEST_EV)
+        return np.where(possible, np.maximum(usual, _WIDE_LOG_ODDS), usual)
 
     def straightened(self, axis: Axis) -> Axis:
         """Return an axis moved a little, with a rough score of the fit of its peaks by families of lines."""
@@ -227,7 +235,7 @@ class _AxisSearch:
     def _near(self, axis: Axis, wide: float) -> tuple[list[_Family], list[Array]]:
         """Return families whose main line is at a peak, and what each puts into the peaks and beside them."""
         moved = self.at * (1 + axis.gain) + axis.offset
-        width = np.hypot(_MATCH_KEV, np.hypot(_LOOSE, wide) * moved)
+        width = np.hypot(_MATCH_KEV * self.wide, np.hypot(_LOOSE, wide) * moved)
         close = np.abs(moved[:, None] - self._main) < 2.4 * np.hypot(width[:, None], self._spread)
         near, rows = [], []
         for k in np.flatnonzero(close.any(axis=0)):
@@ -263,7 +271,7 @@ class _AxisSearch:
         moved = self.at * (1 + axis.gain) + axis.offset
         lines = np.concatenate([family.energies for family in used if not family.spread_kev])
         nearest = lines[np.abs(moved[:, None] - lines).argmin(axis=1)]
-        near = np.abs(nearest - moved) < 0.03 + 0.004 * moved
+        near = np.abs(nearest - moved) < 0.03 * self.wide + 0.004 * moved
         if near.sum() < 3 or np.ptp(moved[near]) < 1.0:
             return axis
         # Drawn towards the axis it came from, so that chance neighbours do not turn it.
@@ -277,12 +285,12 @@ class _AxisSearch:
         """Return what a family's photon puts where no peak is, in units of what would be seen there."""
         energy = self.setting.energy
         reach = 2.5 * np.asarray(self.setting.detector.fwhm(np.maximum(family.energies, 0.1)))
-        alone = np.abs(family.energies[:, None] - moved).min(axis=1) > np.minimum(reach, 0.35)
+        alone = np.abs(family.energies[:, None] - moved).min(axis=1) > np.minimum(reach, 0.35 * self.wide)
         stated = (family.energies - axis.offset) / (1 + axis.gain)
         inside = alone & (stated > max(self.setting.low, 0.3)) & (stated < energy.energies[-1])
-        total = 0.0
+        total, half = 0.0, 0.08 * self.wide
         for at, share in zip(stated[inside], family.shares[inside], strict=True):
-            near = float(self.spectrum[energy.window(at - 0.08, at + 0.08)].sum())
+            near = float(self.spectrum[energy.window(at - half, at + half)].sum())
             total += (share / (6 * np.sqrt(near + 4.0))) ** 2
         return float(np.sqrt(total))
 
@@ -290,19 +298,20 @@ class _AxisSearch:
 def _families(setting: Setting, listed: tuple[str, ...], rarest: bool) -> list[_Family]:
     """Return the families of likely elements, and the single lines that a tube's anode scatters."""
     highest = setting.highest_kev if setting.source is not None or setting.kind == "electron" else 60.0
+    wide = round(wideness(setting.detector), 2)
     found = []
     for element, odds in known_elements(listed, rarest):
         for shell in SHELLS:
             edge = edge_energy(element, {"K": "K", "L": "L3", "M": "M5"}[shell])
             if not 0.2 < edge < 1.2 * highest:
                 continue
-            at, shares = _peaks_of(element, shell, edge)
+            at, shares = _peaks_of(element, shell, edge, wide)
             if at.size:
                 found.append(_Family(element, odds - 1.5 * "KLM".index(shell), at, shares))
     if setting.kind in (None, "tube"):
         for anode in (setting.anode,) if setting.anode else ANODES:
             for shell, line in (("K", "K"), ("L", "L3")):
-                at, shares = _peaks_of(anode, shell, edge_energy(anode, line))
+                at, shares = _peaks_of(anode, shell, edge_energy(anode, line), wide)
                 odds = -1.0 if setting.anode else -3.0
                 if at.size:
                     found.append(_Family(anode, odds, at, shares))
@@ -314,14 +323,18 @@ def _families(setting: Setting, listed: tuple[str, ...], rarest: bool) -> list[_
 
 
 @lru_cache(maxsize=1024)
-def _peaks_of(element: str, shell: str, edge: float) -> tuple[Array, Array]:
-    """Return the peaks, (N,) keV and shares, that a typical detector shows of a family, the highest first."""
+def _peaks_of(element: str, shell: str, edge: float, wide: float) -> tuple[Array, Array]:
+    """Return the peaks, (N,) keV and shares, that a detector shows of a family, the highest first.
+
+    ``wide``: how many times wider than usual its peaks are.
+    """
     at, shares = family_lines(element, shell, 1.6 * edge + 0.5)
     if not at.size:
         return at, shares
     step = 0.003
     grid = np.arange(max(at.min() - 0.3, step), at.max() + 0.3, step)
-    sigma = typical_fwhm(at) / FWHM_PER_SIGMA
+    fwhm = wide * typical_fwhm(at)
+    sigma = fwhm / FWHM_PER_SIGMA
     profile = (shares / sigma) @ np.exp(-0.5 * ((grid - at[:, None]) / sigma[:, None]) ** 2)
     inner = profile[1:-1]
     tops = (
@@ -330,7 +343,7 @@ def _peaks_of(element: str, shell: str, edge: float) -> tuple[Array, Array]:
     nearest = np.abs(grid[tops] - at[:, None]).argmin(axis=1)
     summed = np.asarray(np.bincount(nearest, shares, tops.size), dtype=np.float64)
     # A search for peaks sees centres, and lines beside the highest draw them.
-    near = shares * (np.abs(grid[tops][nearest] - at) < 0.7 * typical_fwhm(at))
+    near = shares * (np.abs(grid[tops][nearest] - at) < 0.7 * fwhm)
     weight = np.bincount(nearest, near, tops.size)
     centres = np.where(
         weight > 0, np.bincount(nearest, near * at, tops.size) / np.maximum(weight, 1e-9), grid[tops]

@@ -17,6 +17,7 @@ from napari_xrf.maps.spectra.background import estimate_background
 from napari_xrf.maps.spectra.blas_threads import one_blas_thread
 from napari_xrf.maps.spectra.joint_fit import Problem
 from napari_xrf.maps.spectra.peaks import Peak, find_peaks, without_spikes
+from napari_xrf.maps.spectra.resolution import WIDEST_EV, seen_detector, wideness
 from napari_xrf.maps.spectra.scatter import scatter_columns
 from napari_xrf.maps.spectra.setting import Setting, setting_of
 from napari_xrf.maps.spectra.spectrum_model import softness
@@ -32,8 +33,10 @@ _USUAL_SHIFT_KEV = 0.12
 _MUCH = 0.7  # part of the peaks on lines of an axis, beyond which no rarer element is sought
 _FAR = 12.0  # log-odds by which an axis further off must be better
 _MATCHED = 0.5  # part of the peaks, by the root of their significance, that an axis must explain
-_FWHM_RANGE_EV = (90.0, 320.0)  # at Mn Kα: from the best drift detectors to bad ones
+_NARROWEST_EV = 90.0  # at Mn Kα: the best drift detectors
+_WIDTH_STEP = 0.1  # of the FWHM squared, keV²: one standard deviation, more of what is wider
 _REFINEMENTS = 8
+_ON_LINE_KEV = 0.03  # of a line, at most, where a peak is said to lie on it
 _APART_KEV = 0.008  # between axes from which both are refined
 _RIVAL_KEV, _SURE = 0.03, 5.0  # an axis that far off within these log-odds casts doubt
 _CLEAR = 5.0  # log-odds of the peaks by which an axis must be better for others not to be tried
@@ -54,6 +57,7 @@ _WORTH_A_STEP = 0.2  # gain in log-odds below which no further step is taken
 # What is not known of a tube's scatter, one standard deviation, and where it can lie.
 _ANGLE_DEG, _ANGLE_RANGE_DEG = 15.0, (85.0, 173.0)
 _SPREAD_DEG, _SPREAD_RANGE_DEG = 6.0, (2.0, 25.0)
+_CUT_COUNTS, _CUT_CHANNELS = 100.0, 4  # neighbours all as high as the highest: no peak's top is so even
 _TELLING = 0.15  # peaks of this part of the strongest one's significance tell the resolution
 
 
@@ -81,6 +85,7 @@ def calibrate(
     *,
     excitation: Excitation | None = None,
     elements: tuple[str, ...] = (),
+    stated: bool = False,
     progress: Progress = ignore_progress,
 ) -> Calibration:
     """Refine energy axis, resolution and source on a summed spectrum.
@@ -100,19 +105,39 @@ def calibrate(
         As far as known.
     elements
         Elements that the file lists.
+    stated
+        Whether the user gave the axis, not the file: it is moved by what calibrations drift, 120 eV at most.
 
     Returns
     -------
     The refined axis and detector, or the file's own and a reason when there are too few counts or peaks.
     """
     counts = without_spikes(np.clip(np.asarray(spectrum, dtype=np.float64), 0, None), energy)
-    setting = setting_of(counts, energy, excitation or Excitation())
-    peaks = find_peaks(counts, energy, fwhm=setting.detector.fwhm)
-    if counts[energy.positive].sum() < _FEWEST_COUNTS or len(peaks) < _FEWEST_PEAKS:
-        return _unchanged(setting, f"too few counts or peaks ({len(peaks)}) to refine the energy axis")
-    fine, explained, rivals = _likeliest(
-        counts, setting, excitation or Excitation(), peaks, elements, progress
+    found = _calibrated(counts, energy, excitation or Excitation(), elements, stated, progress)
+    if (cut := _cut_off(counts)) is None:
+        return found
+    return replace(
+        found, message=f"the peaks are cut off at {cut:.0f} counts; {found.message}", doubtful=True
     )
+
+
+def _calibrated(
+    counts: Array,
+    energy: EnergyAxis,
+    excitation: Excitation,
+    elements: tuple[str, ...],
+    stated: bool,
+    progress: Progress,
+) -> Calibration:
+    setting = setting_of(counts, energy, excitation)
+    setting = setting.refined(energy, seen_detector(counts, energy, setting.detector))
+    peaks = find_peaks(counts, energy, fwhm=setting.detector.fwhm)
+    total = counts[energy.positive].sum()
+    if total < _FEWEST_COUNTS:
+        return _unchanged(setting, f"too few counts ({total:.0f}) to refine the energy axis")
+    if len(peaks) < _FEWEST_PEAKS:
+        return _unchanged(setting, f"too few peaks ({len(peaks)}) to refine the energy axis")
+    fine, explained, rivals = _likeliest(counts, setting, excitation, peaks, elements, stated, progress)
     fine, explained = _straightened(counts, fine, explained, progress)
     if fine.kind in (None, "tube"):
         fine, explained = with_likely_anode(counts, fine, explained, elements, progress)
@@ -125,7 +150,14 @@ def calibrate(
     if explained.best.misfit > _UNEXPLAINED_MOVED:  # a thorough look, before the axis is blamed
         again = explain(counts, fine, elements, progress=progress)
         explained = min(explained, again, key=lambda one: one.best.misfit)
-    return _judged(setting, fine, explained, counts, rivals)
+    return _judged(setting, fine, explained, counts, rivals, stated)
+
+
+def _cut_off(counts: Array) -> float | None:
+    """Return the counts at which the peaks of a spectrum are cut off, None where they are whole."""
+    highest = float(counts.max(initial=0.0))
+    even = np.convolve(counts >= highest - 1, np.ones(_CUT_CHANNELS), mode="valid") >= _CUT_CHANNELS
+    return highest if highest >= _CUT_COUNTS and even.any() and 2 * even.sum() < counts.size else None
 
 
 def _likeliest(
@@ -134,12 +166,13 @@ def _likeliest(
     excitation: Excitation,
     peaks: tuple[Peak, ...],
     elements: tuple[str, ...],
+    stated: bool,
     progress: Progress,
 ) -> tuple[Setting, Explanation, bool]:
     """Refine from the likeliest axes; return the best result, and whether another is nearly as good."""
     tried: list[tuple[Axis, Setting, Explanation]] = []
     for rarest in (False, True):  # the main element may be one of the rarest, where no other explains much
-        for start in likely_axes(counts, setting, peaks, elements, rarest=rarest):
+        for start in likely_axes(counts, setting, peaks, elements, rarest=rarest, near_only=stated):
             # A far axis does not stand before one near the file's was looked at.
             near = any(not _is_far(axis) for axis, _, _ in tried)
             found = near and min(explained.best.misfit for _, _, explained in tried) < _POOR
@@ -196,6 +229,7 @@ def _from_start(
     coarse = _moved(setting, start.offset, start.gain)
     if _is_far(start):  # what was inferred from energies is inferred anew
         coarse = setting_of(counts, coarse.energy, excitation)
+        coarse = coarse.refined(coarse.energy, seen_detector(counts, coarse.energy, coarse.detector))
     peaks = find_peaks(counts, coarse.energy, fwhm=coarse.detector.fwhm)
     coarse = coarse.refined(coarse.energy, _fitting_detector(counts, coarse, list(peaks)))
     usual = coarse.kind != "electron"
@@ -249,7 +283,7 @@ def _by_lines(counts: Array, setting: Setting, explained: Explanation) -> Settin
     at = np.array([peak.energy for peak in peaks])
     weight = np.sqrt([peak.significance for peak in peaks]) / softness(at)
     offset, gain = 0.0, 0.0
-    for reach in (0.09, 0.06, 0.03):
+    for reach in np.array([3, 2, 1]) * _ON_LINE_KEV * wideness(setting.detector):
         moved = at * (1 + gain) + offset
         nearest = lines[np.abs(moved[:, None] - lines).argmin(axis=1)]
         near = np.abs(nearest - moved) < reach
@@ -316,11 +350,14 @@ def _fitting_detector(counts: Array, setting: Setting, peaks: list[Peak]) -> Det
         return setting.detector
     # The smallest but one: peaks that overlap others, and doublets, look too wide, none looks too narrow.
     change = sorted(found)[min(1, len(found) - 1)] if len(found) > 2 else min(found)
-    return with_resolution(setting.detector, _bounded_fwhm(1e3 * math.sqrt(max(now + change, 0.0081))))
+    return _with_fwhm(setting.detector, now + change)
 
 
-def _bounded_fwhm(fwhm_ev: float) -> float:
-    return min(max(fwhm_ev, _FWHM_RANGE_EV[0]), _FWHM_RANGE_EV[1])
+def _with_fwhm(detector: Detector, squared: float) -> Detector:
+    """Return a detector with the FWHM at Mn Kα whose square is this, keV², in the range that there is."""
+    now = 1e3 * float(detector.fwhm(MN_KA_KEV))
+    fwhm = 1e3 * math.sqrt(max(squared, 1e-6 * _NARROWEST_EV**2))
+    return with_resolution(detector, min(fwhm, max(WIDEST_EV, now)))
 
 
 def _refine(
@@ -354,8 +391,14 @@ def _step(setting: Setting, explained: Explanation, part: float) -> Setting:
     slope = np.gradient(shape) / axis.width
     # Counts that lie like P(E + δ) need an axis that is δ higher; P(E + δ) = P + δ·slope.
     widening = 0.5 * np.gradient(slope) / axis.width
+    now = float(setting.detector.fwhm(MN_KA_KEV))
+    wider = max(_WIDTH_STEP, 0.5 * now)
     # One standard deviation each.
-    directions = [slope * _OFFSET_KEV, slope * axis.energies * _GAIN, widening * (0.1 / FWHM_PER_SIGMA) ** 2]
+    directions = [
+        slope * _OFFSET_KEV,
+        slope * axis.energies * _GAIN,
+        widening * (wider / FWHM_PER_SIGMA) ** 2,
+    ]
     directions += _scatter_directions(explained, names)
     # Beside what may be wrong with single families, so that a tail does not pass for a worse resolution.
     moves = np.concatenate([columns.grouped(np.array(directions)), best.problem.deviations])
@@ -364,10 +407,8 @@ def _step(setting: Setting, explained: Explanation, part: float) -> Setting:
     offset = float(np.clip(moved[0] * _OFFSET_KEV, -0.03, 0.03))
     gain = float(np.clip(moved[1] * _GAIN, -0.003, 0.003))
     changed = _moved(setting, offset, gain)
-    now = float(setting.detector.fwhm(MN_KA_KEV))
-    variance = now**2 + float(np.clip(moved[2], -1.0, 1.0)) * 0.1**2
-    fwhm = _bounded_fwhm(1e3 * math.sqrt(max(variance, 0.0081)))
-    changed = changed.refined(changed.energy, with_resolution(setting.detector, fwhm))
+    squared = now**2 + float(np.clip(moved[2], -1.0, 1.0)) * wider**2
+    changed = changed.refined(changed.energy, _with_fwhm(setting.detector, squared))
     if len(directions) > 3:
         angle = setting.scatter_deg + float(np.clip(moved[3] * _ANGLE_DEG, -12, 12))
         spread = setting.spread_deg + float(np.clip(moved[4] * _SPREAD_DEG, -4, 4))
@@ -404,8 +445,9 @@ def _scatter_directions(explained: Explanation, names: list[str]) -> list[Array]
 
 
 def _judged(
-    before: Setting, after: Setting, explained: Explanation, counts: Array, rivals: bool
+    before: Setting, after: Setting, explained: Explanation, counts: Array, rivals: bool, stated: bool
 ) -> Calibration:
+    axis = "energy axis that you stated" if stated else "file's energy axis"
     columns, best = explained.spectrum, explained.best
     names = [columns.names[k] for k in best.index]
     # Reflections and sums of pulses explain a peak, and tell nothing of the axis.
@@ -416,29 +458,31 @@ def _judged(
         for line in _line_groups(columns.whole[best.index[k]], explained.setting, 8, 0.01)
     ]
     found = find_peaks(counts, after.energy, fwhm=after.detector.fwhm)
+    wide = wideness(after.detector)
+    reach = _ON_LINE_KEV * wide
     nearest = [min(shown, key=lambda one: abs(at.energy - one[0]), default=(math.inf, 0.0)) for at in found]
     distances = [abs(peak.energy - line) for peak, (line, _) in zip(found, nearest, strict=True)]
     firm = np.array(
-        [near[1] if away < 0.03 else math.nan for near, away in zip(nearest, distances, strict=True)]
+        [near[1] if away < reach else math.nan for near, away in zip(nearest, distances, strict=True)]
     )
     # Where soft peaks stand is known less well.
     used = [
         distance / float(softness(np.array(peak.energy)))
         for peak, distance in zip(found, distances, strict=True)
-        if distance < 0.03
+        if distance < reach
     ]
     weight = np.sqrt([peak.significance for peak in found])
     matched = (
-        float(weight @ (np.array(distances) < 0.03)) / max(float(weight.sum()), 1e-300) if found else 0.0
+        float(weight @ (np.array(distances) < reach)) / max(float(weight.sum()), 1e-300) if found else 0.0
     )
     kept = after.refined(before.energy, before.detector)
     if len(used) < _FEWEST_PEAKS:
-        message = "the peaks fit no likely elements: the file's energy axis is kept"
+        message = f"the peaks fit no likely elements: the {axis} is kept"
         return _unchanged(kept, message, doubtful=bool(found))
     if matched < _MATCHED:
         return _unchanged(
             kept,
-            f"unsure: only {100 * matched:.0f} % of the peaks lie on lines; the file's energy axis is kept, "
+            f"unsure: only {100 * matched:.0f} % of the peaks lie on lines; the {axis} is kept, "
             "give the right one if it is wrong",
             doubtful=True,
         )
@@ -451,16 +495,22 @@ def _judged(
     fwhm = 1e3 * float(after.detector.fwhm(MN_KA_KEV))
     message = f"{len(used)} peaks, {quality:.1f} eV from their lines; {fwhm:.0f} eV wide at Mn Kα"
     if largest > _USUAL_SHIFT_KEV:
-        message += f"; the file's energy axis was {1e3 * largest:.0f} eV off"
+        message += f"; the {axis} was {1e3 * largest:.0f} eV off"
     gain = abs(after.energy.width / before.energy.width - 1)
+    if stated and largest > _USUAL_SHIFT_KEV:
+        return _unchanged(
+            kept,
+            f"unsure: the peaks would fit {after.energy} better than the {axis}, which is kept",
+            doubtful=True,
+        )
     if gain > _UNUSUAL_GAIN and len(used) < _TOO_FEW_PEAKS:
         return _unchanged(
             kept,
             f"unsure: {len(used)} peaks would fit {after.energy} better, too few for so large a change; the "
-            "file's energy axis is kept, give the right one if it is wrong",
+            f"{axis} is kept, give the right one if it is wrong",
             doubtful=True,
         )
-    doubts = _doubts(explained, found, firm, matched, largest, gain, quality, fwhm, len(used))
+    doubts = _doubts(explained, found, firm, matched, largest, gain, quality / wide, fwhm, len(used))
     if rivals:
         doubts.insert(0, "other energy axes fit nearly as well")
     if doubts:
