@@ -584,6 +584,16 @@ def test_texts_of_a_damaged_type_are_not_read(tmp_path):
         hdf5_file.text_of(file["entry/title"])
 
 
+@pytest.mark.parametrize("piece", [8, 9, 64, 100, 2**20])
+def test_collections_of_texts_are_found_wherever_a_piece_ends(tmp_path, monkeypatch, piece):
+    monkeypatch.setattr(heaps, "_PIECE", piece)
+    body = b"".join(heaps._COLLECTION + (40 + at).to_bytes(8, "little") + bytes([at]) * 30 for at in range(9))
+    (tmp_path / "a").write_bytes(b"GCOL" + body)
+    found = list(heaps._collections(tmp_path / "a"))
+    starts = [4 + 46 * at for at in range(9)]
+    assert found == [(b"GCOL" + body)[start : start + 40 + at] for at, start in enumerate(starts)]
+
+
 def test_texts_that_are_left_over_do_not_matter(tmp_path):
     path = tmp_path / "a.h5"
     hdf5_files.nexus(path)

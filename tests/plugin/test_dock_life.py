@@ -1,18 +1,23 @@
 """The base of the docks: what listens to the viewer ends with the dock, however that goes."""
 
+import subprocess
+import sys
 import threading
 import time
 import weakref
 from functools import partial
 
 import pytest
+from napari.layers import Layer
 from qtpy.QtWidgets import QWidget
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
+from napari_xrf.plugin.forms.parts import row
 from napari_xrf.plugin.jobs.job import Job
+from napari_xrf.plugin.layers.cubes import cube_layers
 from two_phase_maps import two_phase_cube
 
 pytestmark = pytest.mark.gui
@@ -106,9 +111,10 @@ def test_what_the_user_chooses_is_there_again_in_a_new_dock(viewer, qtbot):
 
     from napari_xrf.plugin.docks.spectrum import SpectrumDock
 
+    kept = get_plugin_settings("napari-xrf")
     first = SpectrumDock(viewer)
     first.scale.setCurrentText("√")  # a program's choice is not the user's
-    assert get_plugin_settings("napari-xrf").spectrum.scale == "linear"
+    assert kept.spectrum.scale == "linear"
     first.scale.setFocus()
     qtbot.keyClick(first.scale, Qt.Key.Key_Down)
     first.smooth.click()
@@ -178,12 +184,53 @@ def test_a_job_and_the_dock_it_answers_die_in_the_windows_thread(qtbot):
     assert set(died) == {threading.main_thread()}
 
 
+def test_a_script_ends_quietly_while_a_job_runs():
+    code = (
+        "import time; from qtpy.QtWidgets import QApplication; app = QApplication([])\n"
+        "from napari_xrf.plugin.jobs.job import Job\n"
+        "def work(progress): time.sleep(1.5)\n"
+        "job = Job('work', work).start(); time.sleep(0.2)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_first_dock_is_there_before_napari_reads_all_manifests(viewer, qtbot, monkeypatch):
+    from napari.settings import get_plugin_settings
+
+    from napari_xrf.plugin.docks.spectrum import SpectrumDock
+
+    get_plugin_settings("napari-xrf").spectrum.scale = "log"
+    monkeypatch.setattr("napari_xrf.plugin.docks.dock.are_settings_read", lambda: False)
+    first, second = SpectrumDock(viewer), SpectrumDock(viewer)
+    second.scale.setCurrentText("√")
+    assert first.scale.currentText() == "linear"
+    qtbot.waitUntil(lambda: first.scale.currentText() == "log")
+    assert second.scale.currentText() == "√"
+
+
 def test_long_messages_scroll(viewer):
     dock = Listener(viewer)
-    dock.lay_out(None)
+    dock.lay_out(None, foot=row())
     dock.resize(300, 400)
     dock.warn("short")
     low = dock.said.height()
     dock.warn("a long message " * 60)
     assert low < dock.said.height() < 120
     assert dock.said.text().startswith("a long")
+
+
+def test_what_starts_a_docks_job_is_seen_in_a_small_window(make_napari_viewer, cube, npe2pm, qtbot):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1366, 768)
+    viewer.add_layer(Layer.create(*cube_layers(cube)[-1]))
+    starts = {"Scatter": "matrix", "Spectrum": "new_regions"}
+    titles = [each.display_name for each in npe2pm.get_manifest("napari-xrf").contributions.widgets]
+    assert len(titles) >= 14
+    for title in titles:
+        dock, widget = viewer.window.add_plugin_dock_widget("napari-xrf", title)
+        qtbot.waitUntil(widget.isVisible)
+        start = getattr(widget, starts.get(title, "run"))
+        qtbot.waitUntil(lambda start=start: start.visibleRegion().boundingRect() == start.rect())
+        assert viewer.window._qt_window.height() <= 768, title
+        dock.destroyOnClose()

@@ -60,6 +60,13 @@ def show_dock(viewer: Any, title: str) -> None:
         outer.raise_()
 
 
+def are_settings_read() -> bool:
+    """Whether :func:`settings` answers at once: napari reads the manifests of all plugins for the first."""
+    import napari.settings
+
+    return bool(getattr(napari.settings, "_PLUGIN_SETTINGS", True))
+
+
 def settings(section: str) -> Any:
     """Return a section of the settings of our manifest, which napari keeps; None in a window without us."""
     from napari.settings import get_plugin_settings

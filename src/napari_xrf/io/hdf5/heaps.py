@@ -14,6 +14,8 @@ from pathlib import Path
 from napari_xrf.core.errors import FileError
 
 _SCANNED = 2**26  # bytes from the start: the texts of a map stand there
+_PIECE = 2**20  # bytes that are read at once
+_COLLECTION, _HEAD = b"GCOL\1\0\0\0", 16  # how one begins, and the bytes before its entries
 _ENTRY = struct.Struct("<HHIQ")
 _SECONDS = 5.0
 # Reads all texts of a file, as a reader might: damage elsewhere stops it no more than a reader.
@@ -65,9 +67,7 @@ def check_texts(path: Path) -> None:
 @lru_cache(256)
 def _is_endless(path: Path, modified: int, size: int) -> bool:
     del modified, size
-    with path.open("rb") as handle:
-        head = handle.read(_SCANNED)
-    if not any(_loops(head, at) for at in _collections(head)):
+    if not any(_loops(each) for each in _collections(path)):
         return False
     try:
         tried = subprocess.run([sys.executable, "-c", _READING, str(path)], timeout=_SECONDS,
@@ -77,19 +77,27 @@ def _is_endless(path: Path, modified: int, size: int) -> bool:
     return tried.returncode < 0  # the process was ended by what it read
 
 
-def _collections(data: bytes) -> Iterator[int]:
-    at = data.find(b"GCOL\1\0\0\0")
-    while at >= 0:
-        yield at
-        at = data.find(b"GCOL\1\0\0\0", at + 1)
+def _collections(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of each collection at the start of a file, which is read in pieces: a window waits."""
+    kept = len(_COLLECTION) - 1  # of a piece: one may begin there
+    with path.open("rb") as handle:
+        piece, before = handle.read(_PIECE), 0  # and the place of its first byte
+        while piece and before < _SCANNED:
+            at = piece.find(_COLLECTION)
+            while at >= 0:
+                handle.seek(before + at)
+                head = handle.read(_HEAD)
+                size = int.from_bytes(head[8:_HEAD], "little")
+                yield head + handle.read(max(min(size, _SCANNED - before - at) - _HEAD, 0))
+                at = piece.find(_COLLECTION, at + 1)
+            before += max(len(piece) - kept, 0)
+            handle.seek(before)
+            piece = handle.read(_PIECE) if len(piece) == _PIECE else b""
 
 
-def _loops(data: bytes, at: int) -> bool:
+def _loops(data: bytes) -> bool:
     """Tell whether an entry of a collection takes no room."""
-    if len(data) < at + 16:
-        return False
-    end = min(at + int.from_bytes(data[at + 8 : at + 16], "little"), len(data))
-    at += 16
+    end, at = len(data), _HEAD
     while end - at >= _ENTRY.size:
         index, _, _, size = _ENTRY.unpack_from(data, at)
         taken = size if index == 0 else (_ENTRY.size + (size + 7) // 8 * 8) % 2**64

@@ -63,7 +63,7 @@ class AlignmentDock(Dock):
             ),
             row(self.mark_picture, self.mark_map, None),
             (self.table, 1),
-            row(self.run, self.undo, self.resample, None),
+            foot=row(self.run, self.undo, self.resample, None),
         )
         self._before: list[tuple[Any, NDArray[np.float64]]] = []
         self.picture.chosen.connect(lambda _: self._show())

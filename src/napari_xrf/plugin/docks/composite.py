@@ -52,10 +52,10 @@ class CompositeDock(Dock):
             QLabel("Each in the contrast limits of its layer:"),
             *(row(*parts) for parts in zip(self.used, self.maps, self.colors, strict=True)),
             row(QLabel("Gamma"), self.gamma, self.strongest, None),
-            row(self.run, self.bars, None),
             QLabel("Or a map computed from maps:"),
             row(self.expression, self.compute),
             None,
+            foot=row(self.run, self.bars, None),
         )
         self._chosen_by_hand = False
         self.follow(viewer.layers.events.inserted, self._inserted)

@@ -25,9 +25,9 @@ from superqt.utils import qthrottled
 
 from napari_xrf.plugin.forms.parts import Part, button, column, row, wrapped
 from napari_xrf.plugin.jobs.job import JobBar
+from napari_xrf.plugin.layers.layer_data import TURN_MS
 from napari_xrf.plugin.notices import errors_told, tell, warn
-from napari_xrf.plugin.window import bind_keys, settings, show_dock
-from napari_xrf.plugin.writers import recognized_name
+from napari_xrf.plugin.window import are_settings_read, bind_keys, settings, show_dock
 
 _BAR, _WIDEST = 20, 470  # pixels: of a scroll bar, and the width that a dock may ask for
 _PADDING = 6  # pixels above and below a message, which the window's style takes
@@ -63,10 +63,10 @@ class Dock(QWidget):  # type: ignore[misc]
         self.job_bar.busy.connect(self._turn_busy)
         self.destroyed.connect(lambda: _call_once(ends))
 
-    def lay_out(self, *parts: Part, foot: QLayout | None = None) -> None:
+    def lay_out(self, *parts: Part, foot: QLayout) -> None:
         """Stack parts in a column that scrolls where the window is small, over the bar of the dock's job.
 
-        The foot, what the dock is there for, is always seen.
+        The foot, with the buttons that start what the dock is there for, is always seen.
         """
         inner = _Column()
         inner.setLayout(column(*parts))
@@ -75,8 +75,7 @@ class Dock(QWidget):  # type: ignore[misc]
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         self._inner, self._scroll = inner, scroll
-        feet = () if foot is None else (column(foot),)
-        self.setLayout(column((scroll, 1), *feet, self.offered, self.said, self.job_bar, flush=True))
+        self.setLayout(column((scroll, 1), column(foot), self.offered, self.said, self.job_bar, flush=True))
 
     def see(self, part: QWidget) -> None:
         """Scroll to a part, as to a table that has results now."""
@@ -161,16 +160,24 @@ class Dock(QWidget):  # type: ignore[misc]
         return calling
 
     def remember(self, section: str, **controls: QComboBox | QCheckBox) -> None:
-        """Set controls as the user left them, and keep in napari's settings what the user chooses."""
-        kept = settings(section)
-        for name, control in controls.items() if kept is not None else ():
-            keep = partial(_keep, kept, name, control)
-            if isinstance(control, QComboBox):
-                control.setCurrentText(getattr(kept, name))
-                control.textActivated.connect(keep)
-            else:
-                control.setChecked(getattr(kept, name))
-                control.clicked.connect(keep)
+        """Set controls as the user left them, and keep in napari's settings what the user chooses.
+
+        Unless napari has its plugins' settings yet, it reads all their manifests: in a turn of its own.
+        """
+        before = {name: _value(control) for name, control in controls.items()}
+
+        def recall() -> None:
+            kept = settings(section)
+            for name, control in controls.items() if kept is not None else ():
+                if _value(control) == before[name]:  # nobody has chosen yet
+                    _set_value(control, getattr(kept, name))
+                chosen = control.textActivated if isinstance(control, QComboBox) else control.clicked
+                chosen.connect(partial(_keep, kept, name, control))
+
+        if are_settings_read():
+            recall()
+        else:
+            QTimer.singleShot(TURN_MS, self.while_open(recall))
 
     def follow_theme(self, take: Callable[[str, str], object]) -> None:
         """Call ``take(background, text)`` with the window's colours, now and when they change."""
@@ -185,6 +192,8 @@ class Dock(QWidget):  # type: ignore[misc]
 
     def save_as(self, title: str, name: str, kinds: str, write: Callable[[Path], object]) -> None:
         """Ask for a file, give it an ending of the chosen kind and write it; an error is one notification."""
+        from napari_xrf.plugin.writers import recognized_name
+
         path, kind = QFileDialog.getSaveFileName(self, title, name, kinds)
         if path:
             with errors_told():
@@ -336,7 +345,15 @@ class _Column(QWidget):  # type: ignore[misc]
 
 
 def _keep(kept: Any, name: str, control: QComboBox | QCheckBox, *_: object) -> None:
-    setattr(kept, name, control.currentText() if isinstance(control, QComboBox) else control.isChecked())
+    setattr(kept, name, _value(control))
+
+
+def _value(control: QComboBox | QCheckBox) -> Any:
+    return control.currentText() if isinstance(control, QComboBox) else control.isChecked()
+
+
+def _set_value(control: QComboBox | QCheckBox, value: Any) -> None:
+    (control.setCurrentText if isinstance(control, QComboBox) else control.setChecked)(value)
 
 
 def _call_once(ends: list[Callable[[], object]]) -> None:

@@ -51,7 +51,7 @@ class ElementMapsDock(Dock):
             row(self.find, self.from_file, self.table, self.clear),
             (self.list, 1),
             row(QLabel("Method"), self.method, self.per_second),
-            row(self.run, self.grid, None),
+            foot=row(self.run, self.grid, None),
         )
         self.remember("element_maps", method=self.method)
         self.maps.chosen.connect(self._choose)

@@ -21,7 +21,7 @@ from napari_xrf.plugin.forms.class_table import TABLED, ClassTable
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.model_choice import MethodChoice
-from napari_xrf.plugin.forms.parts import button, expanding, row, tick_box
+from napari_xrf.plugin.forms.parts import button, column, expanding, row, tick_box
 from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.calibration import kept_map
 from napari_xrf.plugin.layers.cubes import CUBE_KEY
@@ -100,15 +100,18 @@ class MineralsDock(Dock):
         )
         self.lay_out(
             row(QLabel("Map"), self.maps),
-            row(QLabel("Look for"), expanding(self.choice), self.own),
+            row(QLabel("Look for"), expanding(self.choice), self.count, self.own),
             self.filter,
             (self.list, 2),
             row(QLabel("Method"), self.methods),
-            row(self.run, self.whole, self.count, None),
             row(QLabel("Labels"), self.labels, self.legend),
             row(QLabel("Beside"), self.other, self.agree),
             (self.table, 3),
-            row(self.why, self.why_pixel, self.save_table, self.save_report, None),
+            foot=column(
+                row(self.why, self.why_pixel, self.save_table, self.save_report, None),
+                row(self.run, self.whole, None),
+                flush=True,
+            ),
         )
         self.setMinimumWidth(470)
         self.maps.chosen.connect(lambda _: self._set_enabled())

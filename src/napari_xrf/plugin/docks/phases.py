@@ -59,12 +59,12 @@ class PhasesDock(Dock):
         )
         self.lay_out(
             row(QLabel("Map"), self.maps),
-            row(QLabel("Phases"), self.count, self.run, None),
+            row(QLabel("Phases"), self.count, None),
             row(QLabel("Labels"), self.layers),
             self.reason,
             (self.table, 3),
             self.name,
-            row(self.save_table, self.save_spectra, self.save_report, None),
+            foot=row(self.run, self.save_table, self.save_spectra, self.save_report, None),
         )
         self.setMinimumWidth(470)
         self.maps.chosen.connect(lambda _: self._set_enabled())

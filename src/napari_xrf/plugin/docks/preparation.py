@@ -78,8 +78,8 @@ class PreparationDock(Dock):
             row(QLabel("To equal intensity (I0)"), self.intensity, None),
             fields,
             row(QLabel("Steps"), self.order),
-            row(self.run, self.check, None),
             (self.table, 1),
+            foot=row(self.run, self.check, None),
         )
         self.maps.chosen.connect(lambda _: self._choose())
         self._choose()

@@ -85,8 +85,8 @@ class ScatterDock(Dock):
             wrapped("Draw a loop with the left button: its pixels become a class. The wheel zooms."),
             (self.plot, 1),
             row(QLabel("Show the selected class of"), self.labels),
-            row(self.matrix, None),
             self.table,
+            foot=row(self.matrix, None),
         )
         self._later = QTimer(self, singleShot=True, interval=_SETTLED_MS)
         self._later.timeout.connect(self._choose_two)

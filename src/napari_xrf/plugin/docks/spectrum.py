@@ -288,10 +288,9 @@ class SpectrumDock(Dock):
             widget.setEnabled(cube is not None)
         timed = cube is not None and cube.live_time is not None
         self.unit.model().item(UNITS.index(PER_SECOND)).setEnabled(timed)
-        kept = window.settings("spectrum")
         if not timed and self.unit.currentText() == PER_SECOND:
             self.unit.setCurrentText(PER_PIXEL)
-        elif timed and kept is not None and kept.unit == PER_SECOND:
+        elif timed and (kept := window.settings("spectrum")) is not None and kept.unit == PER_SECOND:
             self.unit.setCurrentText(PER_SECOND)
         self.refresh()
         if cube is not None:

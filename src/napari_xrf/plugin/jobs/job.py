@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import time
 from collections import deque
 from collections.abc import Callable
@@ -237,6 +238,15 @@ class JobBar(QWidget):  # type: ignore[misc]
 def running_on(subject: Any) -> Job | None:
     """Return the job that works on this object now, or None."""
     return next((job for job in _running if job.running and job.subject is subject), None)
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Stop what still runs when a script ends without an event loop: Qt frees jobs under their threads."""
+    for job in tuple(_running):
+        job.cancel()
+    if _running:
+        QThreadPool.globalInstance().waitForDone()
 
 
 class _Task:

@@ -66,6 +66,21 @@ def add_in_turns(
     QTimer.singleShot(TURN_MS, turn)
 
 
+def call_in_turns(steps: Iterable[Callable[[], object]]) -> None:
+    """Call functions one after the other, each in a turn of the event loop, so that the window answers."""
+    from qtpy.QtCore import QTimer
+
+    waiting = list(steps)
+
+    def turn() -> None:
+        waiting.pop(0)()
+        if waiting:
+            QTimer.singleShot(TURN_MS, turn)
+
+    if waiting:
+        QTimer.singleShot(TURN_MS, turn)
+
+
 def is_adding() -> bool:
     """Whether layers are being added in turns."""
     return bool(_adding)

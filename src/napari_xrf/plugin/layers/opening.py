@@ -16,6 +16,7 @@ from napari_xrf.plugin.layers.layer_data import (
     TURN_MS,
     LayerData,
     add_in_turns,
+    call_in_turns,
     fit_view,
     moved,
     open_viewers,
@@ -185,22 +186,23 @@ def show_layers(viewer: Any, layers: list[LayerData], then: Callable[[list[Any]]
 def _finish(
     viewer: Any, cube: SpectralCube | None, then: Callable[[list[Any]], object], added: list[Any]
 ) -> None:
-    from qtpy.QtCore import QTimer
-
-    QTimer.singleShot(0, partial(then, added))
+    steps: list[Callable[[], object]] = [partial(then, added)]
     layer = next((layer for layer in added if layer.metadata.get(CUBE_KEY) is cube), None)
-    if cube is None or layer is None:
-        return
-    QTimer.singleShot(0, partial(_show_first, viewer, layer, cube))
-    wanted = settings("opening")
-    if cube.map_shape == (1, 1) or (viewer not in _offered and (wanted is None or wanted.spectrum_dock)):
-        _offered.add(viewer)
-        QTimer.singleShot(0, partial(_open_spectrum, viewer))
+    if cube is not None and layer is not None:
+        steps += [partial(_show_first, viewer, layer, cube), partial(_offer_spectrum, viewer, cube)]
+    call_in_turns(steps)
 
 
 def _show_first(viewer: Any, layer: Any, cube: SpectralCube) -> None:
     if viewer in open_viewers() and layer in viewer.layers:
         show_first_view(viewer, layer, cube)
+
+
+def _offer_spectrum(viewer: Any, cube: SpectralCube) -> None:
+    wanted = settings("opening")
+    if cube.map_shape == (1, 1) or (viewer not in _offered and (wanted is None or wanted.spectrum_dock)):
+        _offered.add(viewer)
+        call_in_turns([partial(_open_spectrum, viewer)])
 
 
 def _open_spectrum(viewer: Any) -> None:
