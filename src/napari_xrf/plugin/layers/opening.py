@@ -47,6 +47,7 @@ def opening_layer(title: str, work: Callable[..., list[LayerData]]) -> LayerData
     """
     from qtpy.QtCore import QTimer
 
+    _settle()
     opening = Opening(title, work)
     QTimer.singleShot(0, opening.start)
     keywords = {"name": f"{title}…", "metadata": {OPENING_KEY: opening}, **spatial_keywords((1.0, 1.0))}
@@ -84,7 +85,6 @@ class Opening:
     def _begin(self) -> None:
         from napari_xrf.plugin.jobs.job import Job
 
-        _settle()
         if self._layer not in self._viewer.layers:
             self._say("")
             return
@@ -167,7 +167,7 @@ def _prepare_drawing() -> None:
     Labels(np.ones((2, 2), dtype=np.uint8), colormap={1: "red", None: "black"}, features={"index": [0, 1]})
 
 
-# Before the first file is read, and after it, when what reads is loaded too.
+# Before the first layer that stands for a file, and after it was read, when what reads is loaded too.
 _LOADED_BY_THEN = 2
 _settled: list[Thread] = []
 
