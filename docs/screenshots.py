@@ -224,6 +224,10 @@ def map_minerals(viewer: Any, save: Any) -> None:
     let_pass(1)
     viewer.reset_view()
     save()
+    widget.table.selectRow(0)
+    widget.why.click()
+    finish(widget)
+    save(ending="_why")
     dock.destroyOnClose()
 
 

@@ -357,6 +357,10 @@ def test_a_mineral_map_is_made_and_reported(viewer, qtbot, tmp_path):
     finish(widget, qtbot, 120)
     assert "pixel 3, 4" in widget.evidence.plot.readout.text()
     assert not widget.why_pixel.isChecked()
+    for text in ("#000000", "#ffffff"):  # what was measured is seen in any theme
+        widget.evidence.plot.set_colors("#888888", text)
+        measured = widget.evidence.plot.plot.getPlotItem().listDataItems()[0]
+        assert measured.opts["pen"].color().name() == text
     widget.evidence.close()
     widget.write_everything(tmp_path / "all")
     finish(widget, qtbot, 180)
@@ -776,6 +780,17 @@ def test_counts_per_second_are_those_of_live_time(make_napari_viewer, qtbot, cub
     viewer.add_layer(Layer.create(*cube_layers(cube)[-1]))
     qtbot.waitUntil(lambda: bool(widget.plot.curves()), timeout=20_000)
     assert widget.unit.currentText() == "counts per pixel"  # this one holds no times
+
+
+def test_names_of_lines_lie_not_over_each_other_in_a_low_plot(viewer, qtbot):
+    widget = spectrum_dock(viewer, qtbot)
+    widget.plot.plot.resize(460, 200)
+    widget.set_elements("K, Ca, Mn, Fe, Rb, Ta L")
+    places = [text.scenePos() for text, _ in widget.plot.markers._texts if text.isVisible()]
+    assert len(places) > 6
+    for number, one in enumerate(places):
+        for other in places[:number]:
+            assert abs(one.x() - other.x()) > 40 or abs(one.y() - other.y()) > 12
 
 
 def test_marks_are_darker_on_a_light_background(viewer, qtbot):

@@ -1,5 +1,7 @@
 """Opening and saving through napari's own functions, without a window."""
 
+import subprocess
+import sys
 from copy import deepcopy
 from dataclasses import replace
 
@@ -35,6 +37,16 @@ def open_with_us(path):
 def element_maps():
     values = np.random.default_rng(2).random((2, 8, 9)).astype(np.float32) * 100
     return ElementMaps(("Fe K", "Pb L"), values, np.sqrt(values), "fit", (10.0, 12.5), "two phases")
+
+
+def test_a_warning_in_a_script_needs_no_application():
+    code = (
+        "import napari._qt.dialogs.qt_notification\n"
+        "from napari_xrf.plugin.notices import warn\n"
+        "warn('a.rpl: the file says no pixel size')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("ending", [".labels.tif", ".labels.csv", ".h5"])

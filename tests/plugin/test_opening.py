@@ -134,3 +134,7 @@ def test_a_single_spectrum_opens_as_a_plot(make_napari_viewer, qtbot, tmp_path):
     viewer = make_napari_viewer()
     from_the_menu(viewer, path)
     qtbot.waitUntil(lambda: any("Spectrum" in name for name in viewer.window.dock_widgets), timeout=60_000)
+    # Its one pixel is in the middle, and whole.
+    camera, (layer,) = viewer.scene.camera, viewer.layers
+    qtbot.waitUntil(lambda: 1 < camera.zoom * layer.scale[-1] < min(viewer.canvas.size))
+    assert camera.center[-2:] == pytest.approx((0.0, 0.0))

@@ -55,7 +55,11 @@ def _open_out() -> None:
     dialogs = sys.modules.get("napari._qt.dialogs.qt_notification")
     if dialogs is None:  # no window
         return
+    from qtpy.QtCore import QCoreApplication
     from superqt.utils import ensure_main_thread
+
+    if QCoreApplication.instance() is None:  # a script, for which napari has loaded what a window needs
+        return
 
     def open_out() -> None:
         shown = dialogs.NapariQtNotification._instances

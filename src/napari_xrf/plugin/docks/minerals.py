@@ -100,7 +100,7 @@ class MineralsDock(Dock):
         )
         self.lay_out(
             row(QLabel("Map"), self.maps),
-            row(QLabel("Look for"), expanding(self.choice), self.count, self.own),
+            row(QLabel("Look for"), expanding(self.choice), self.own),
             self.filter,
             (self.list, 2),
             row(QLabel("Method"), self.methods),
@@ -109,7 +109,7 @@ class MineralsDock(Dock):
             (self.table, 3),
             foot=column(
                 row(self.why, self.why_pixel, self.save_table, self.save_report, None),
-                row(self.run, self.whole, None),
+                row(self.run, self.whole, self.count, None),
                 flush=True,
             ),
         )

@@ -59,7 +59,8 @@ class PreparationDock(Dock):
         self.intensity.menu().aboutToShow.connect(self._list_intensities)
         self._intensity = ""
         self.axis = QLineEdit()
-        self.axis.setPlaceholderText("as the file says")
+        self.axis.setPlaceholderText("as the file says, or 0:0.01")
+        self.axis.setToolTip("keV of the first channel:keV per channel")
         self.axis.editingFinished.connect(self._write)
         self.order = QLineEdit()
         self.order.setToolTip("The steps in their order; change it, or write your own")
@@ -73,7 +74,7 @@ class PreparationDock(Dock):
             fields.addRow(text, self.sizes[name])
         self.lay_out(
             row(QLabel("Map"), self.maps),
-            row(QLabel("Energy axis, first channel:width, keV"), self.axis),
+            row(QLabel("Energy axis"), self.axis),
             *self.ticks.values(),
             row(QLabel("To equal intensity (I0)"), self.intensity, None),
             fields,

@@ -122,6 +122,7 @@ class SpectrumDock(Dock):
     def set_elements(self, text: str) -> None:
         """Mark the lines of elements given as text, ``"Fe, Ca, Pb L"``."""
         self.elements.setText(text)
+        self.elements.setCursorPosition(0)  # the first are read, where not all have room
         self._mark()
 
     def save_curve(self, name: str, path: Path) -> None:

@@ -97,13 +97,19 @@ def open_viewers() -> list[Any]:
 
 def fit_view(viewer: Any, layers: Iterable[Any], margin: float = 0.05) -> None:
     """Show whole layers in two dimensions; napari's own fitting fails for flat ones beside a hidden map."""
-    extents = np.array([layer.extent.world[:, -2:] for layer in layers])
+    extents = np.array([layer.extent.world[:, -2:] + _half_pixels(layer) for layer in layers])
     if not len(extents) or viewer.dims.ndisplay != 2:
         return
     low, high = extents[:, 0].min(axis=0), extents[:, 1].max(axis=0)
     camera, canvas = viewer.scene.camera, np.array(viewer.canvas.size)
     camera.center = (0.0, *(0.5 * (low + high)))
     camera.zoom = float((1.0 - margin) * np.min(canvas / np.maximum(high - low, 1e-9)))
+
+
+def _half_pixels(layer: Any) -> NDArray[np.float64]:
+    """Return what pixels reach beyond their centres, (low and high, y and x); a single one has no extent."""
+    half = 0.5 * np.abs(layer.scale[-2:]) * (layer._type_string in ("image", "labels"))
+    return np.array([-half, half])
 
 
 def moved(layer: LayerData, y: float, x: float) -> LayerData:

@@ -16,7 +16,7 @@ from napari_xrf.plugin.layers.layer_data import (
 _LEGEND_KEY = "xrf_legend"
 _RISE_PIXELS = 14  # by which napari draws a name above its point
 _MARGIN = 0.12  # of the canvas: names are drawn beyond the extent of their points
-_TEXT_COLOR = "#999999"  # read on black and on white
+_TEXT_COLOR = "#767676"  # as far from black as from white
 _STEP = 0.08  # of the longer side of the map
 _BELOW_EACH_OTHER, _BESIDE = 4, 3  # more names than the first stand in so many columns, where they have room
 _LETTER_PIXELS, _POINT_PIXELS = 9, 30  # of a name, and of the point before it

@@ -35,6 +35,12 @@ class DensityPlot(Plot):
         self._box.drawn.connect(self._draw_loop)
         self._box.closed.connect(self._close)
 
+    def set_colors(self, background: str, foreground: str) -> None:
+        """Take the window's colours, ``"#rrggbb"``."""
+        super().set_colors(background, foreground)
+        for corner in self._corners:
+            corner.setColor(foreground)
+
     def show_density(self, histogram: JointHistogram, x: str, y: str) -> None:
         """Show a density, brighter where there are more pixels, and name its axes."""
         brightness = np.log1p(histogram.pixels)

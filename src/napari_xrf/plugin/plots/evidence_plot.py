@@ -29,6 +29,7 @@ class EvidencePlot(Plot):
             plot.getAxis("left").setWidth(54)
         self.layout().insertWidget(1, self.residual)
         self.readout.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._shown: Evidence | None = None
 
     def set_colors(self, background: str, foreground: str) -> None:
         """Take the window's colours, ``"#rrggbb"``."""
@@ -37,9 +38,12 @@ class EvidencePlot(Plot):
         for side in ("left", "bottom"):
             self.residual.getAxis(side).setPen(foreground)
             self.residual.getAxis(side).setTextPen(foreground)
+        if self._shown is not None:  # what was measured has the colour of the text
+            self.show_evidence(self._shown)
 
     def show_evidence(self, evidence: Evidence) -> None:
         """Draw this evidence in place of the last."""
+        self._shown = evidence
         self.plot.clear()
         self.residual.clear()
         least = max(float(evidence.measured.max(initial=1.0)) * _LEAST_PART, 0.1)

@@ -24,6 +24,7 @@ _NAMED = ("Kα1", "Lα1", "Mα1", "Kβ1", "Lβ1")
 _NEAR_KEV = 0.06
 _LOWEST_KEV = {"K": 0.15, "L": 0.5, "M": 0.5}  # outer shells' lines below are too crowded to tell apart
 _NAME_PIXELS = 46
+_ROW_PIXELS = 14  # that its height takes
 _LEAST_FRACTION = 0.01  # by mass: what a mineral holds less of shows no line of its own
 EVIDENCE_COLOR = "#ff5a4d"  # of no element's marks and no curve
 
@@ -140,14 +141,16 @@ class LineMarkers(QObject):  # type: ignore[misc]
         # Names that would lie over each other go one step down; main lines choose first, and a name that
         # then has no place is left out.
         rows: list[list[float]] = [[] for _ in range(4)]
-        width = _NAME_PIXELS * (right - left) / max(self._plot.getViewBox().width(), 1.0)
+        box = self._plot.getViewBox()
+        width = _NAME_PIXELS * (right - left) / max(box.width(), 1.0)
+        step = _ROW_PIXELS * height / max(box.height(), 1.0)
         for text, line in sorted(self._texts, key=lambda entry: _rank(entry[1])):
             free = (row for row in range(4) if all(abs(at - line.energy) >= width for at in rows[row]))
             row = next(free, None) if left < line.energy < right else None
             text.setVisible(row is not None)
             if row is not None:
                 rows[row].append(line.energy)
-                text.setPos(line.energy, top - 0.05 * height * row)
+                text.setPos(line.energy, top - step * row)
 
 
 def _rank(line: EmissionLine) -> tuple[int, float]:

@@ -9,7 +9,7 @@ import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt bin
 
 from napari_xrf.plugin.forms.parts import column, wrapped
 
-_LEGEND_ALPHA = 130  # of 255: names are read, and peaks behind them seen
+_LEGEND_ALPHA = 190  # of 255: names are read over those of lines, and peaks behind them seen
 
 
 class Plot(QWidget):  # type: ignore[misc]

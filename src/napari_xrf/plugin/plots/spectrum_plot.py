@@ -16,7 +16,7 @@ from napari_xrf.plugin.plots.line_markers import LineMarkers
 from napari_xrf.plugin.plots.plot import Plot, vertical_line
 
 LINEAR, ROOT, LOG = SCALES = ("linear", "√", "log")
-_RESIDUAL_HEIGHT, _AXIS_WIDTH = 60, 54  # pixels
+_RESIDUAL_HEIGHT = 60  # pixels
 _GRIP_PIXELS = 28  # the least that can be caught of an energy window, at any zoom
 
 
@@ -77,6 +77,7 @@ class SpectrumPlot(Plot):
         self.residual.setLabel("left", "σ")
         self.residual.setXLink(self.plot)
         self.residual.hide()
+        self.plot.getViewBox().sigResized.connect(self._align_residual)
         self.layout().insertWidget(1, self.residual)
         self._artefacts: list[pg.InfiniteLine] = []
         self._crosshair = vertical_line(self.plot, "#888888", Qt.PenStyle.DotLine)
@@ -124,8 +125,11 @@ class SpectrumPlot(Plot):
             self.residual.addItem(pg.InfiniteLine(0, angle=0, pen=pg.mkPen("#888888")))
             reach = float(np.nanpercentile(np.abs(residual), 99.5))
             self.residual.setYRange(-reach, reach, padding=0)
-            for plot in (self.plot, self.residual):  # one energy above the other
-                plot.getAxis("left").setWidth(_AXIS_WIDTH)
+            self._align_residual()
+
+    def _align_residual(self, *_: object) -> None:
+        """Let an energy of the strip stand below the same one, whatever room the counts take."""
+        self.residual.getAxis("left").setWidth(self.plot.getAxis("left").width())
 
     def set_artefacts(self, places: Sequence[tuple[str, float]]) -> None:
         """Mark places in keV where the detector makes peaks of its own, with their names."""
