@@ -5,9 +5,9 @@
 Fluorescence is fisx's, or of electrons by Bethe's cross-sections; tube, scatter and detector those of
 :mod:`benchmarks.independent`. Angles, lens and windows of each spectrum differ from what the program is told,
 but with ``--told``; the axis is known. Two in three are oxides of 4 to 9 elements, the others alloys of 2 to
-6; one element may be a trace. Elements are named to the program, oxygen only under electrons, which show its
-line. Bethe's formula with one set of constants is twice off between L and K lines: under electrons only
-elements whose K lines show are drawn.
+6; one element may be a trace. That they hold no volatiles is told, but with ``--natural``. Elements are
+named to the program, oxygen only under electrons, which show its line. Bethe's formula with one set of
+constants is twice off between L and K lines: under electrons only elements whose K lines show are drawn.
 With ``--keep`` a run that was broken off goes on where it was.
 """
 
@@ -218,7 +218,8 @@ def quantify_random(arguments: argparse.Namespace, generator: np.random.Generato
     cube = measured(real, fractions, arguments.counts, generator, preset)
     kind = "stoichiometry" if oxides else "none"
     told = arguments.oxygen == "told"
-    recipe = Recipe(kind if told else "auto", {e: valence_of(e) for e in fractions} if told else {})
+    valences = {e: valence_of(e) for e in fractions} if told else {}
+    recipe = Recipe(kind if told else "auto", valences, volatile_free=not arguments.natural)
     if arguments.standard:
         basalt = as_oxides(BASALT)
         spectrum = on_its_axis(measured(real, basalt, arguments.counts, generator, preset))

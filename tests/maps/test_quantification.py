@@ -1,6 +1,7 @@
 """Weight percent: recovered from simulated counts, held against glasses of known composition."""
 
 import csv
+import math
 from dataclasses import replace
 
 import h5py
@@ -32,7 +33,7 @@ from napari_xrf.physics.excitation import described, excitation_of
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.physics.sensitivities import MeasuredStandard, Sensitivities, sensitivities_from
-from napari_xrf.physics.source import MonochromaticSource
+from napari_xrf.physics.source import ElectronBeam, MonochromaticSource
 from napari_xrf.reference.materials import Material
 
 GLASS = Material.from_mixture({"SiO2": 50, "Al2O3": 15, "FeO": 12, "MgO": 8, "CaO": 11, "K2O": 4}, 2.7)
@@ -46,6 +47,14 @@ def spectrum_of(material: Material, preset: str, counts: float, pixels: int = 1)
     return SpectralCube(
         drawn.astype(np.uint32), instrument.energy, material.name, excitation=excitation_of(instrument)
     )
+
+
+def with_light(material: Material, part: float) -> tuple[Material, dict[str, float]]:
+    """A material with a weight fraction of organic matter."""
+    parts = {name: (1 - part) * value for name, value in material.mass_fractions.items()}
+    for name, value in Material.from_formula("C6H10O5").mass_fractions.items():
+        parts[name] = parts.get(name, 0.0) + part * value
+    return Material("sediment", parts, 2.0), parts
 
 
 def flanked(expected: np.ndarray, instrument: Instrument, counts: float) -> SpectralCube:
@@ -108,8 +117,50 @@ def test_what_air_hides_is_an_error_of_the_others():
     assert found["Mg"].standard_error > 0.3
     real = olivine.mass_fractions["Fe"]
     assert abs(found["Fe"].weight_fraction - real) < 2 * found["Fe"].standard_error
-    alone = quantify(cube, ["Fe", "Si"], recipe=Recipe("stoichiometry"))[0]
+    dry = Recipe("stoichiometry", volatile_free=True)
+    found, alone = (quantify(cube, named, recipe=dry)[0] for named in (["Mg", "Fe", "Si"], ["Fe", "Si"]))
     assert alone["Fe"].standard_error < 0.5 * found["Fe"].standard_error
+
+
+def test_what_one_of_its_families_shows_is_not_hidden():
+    ferrite = Material.from_formula("BiFeO3", 8.0)
+    instrument = replace(load_instrument("sem-eds"), source=ElectronBeam(15.0))
+    expected = expect_spectrum(ferrite, instrument).counts
+    drawn = np.random.default_rng(1).poisson(expected * 1e5 / expected.sum())[None, None].astype(np.uint32)
+    cube = SpectralCube(drawn, instrument.energy, excitation=excitation_of(instrument))
+    found = quantify(cube, ["Bi", "Fe", "O"])[0]
+    assert found["Bi"].family == "Bi L"
+    assert found["Bi"].detection_limit < 0.02
+    assert not any("not be seen" in note for note in found.notes)
+    assert math.isnan(found["O"].detection_limit)
+
+
+def test_light_matter_that_no_line_shows_is_an_error_of_oxides():
+    dry, (soil, parts) = GLASS, with_light(GLASS, 0.12)
+    elements = ["Mg", "Al", "Si", "K", "Ca", "Fe"]
+    of_glass, of_soil = (quantify(spectrum_of(one, "m4-tornado", 2e6), elements)[0] for one in (dry, soil))
+    for found, truth in ((of_glass, dry.mass_fractions), (of_soil, parts)):
+        assert any("no line" in note for note in found.notes)
+        for element in elements:
+            entry = found[element]
+            assert abs(entry.weight_fraction - truth[element]) < 2 * entry.standard_error
+    # The background tells of it: a dry glass is known better.
+    relative = [found["Si"].standard_error / found["Si"].weight_fraction for found in (of_glass, of_soil)]
+    assert relative[0] < 0.1 < relative[1]
+    stated = quantify(spectrum_of(dry, "m4-tornado", 2e6), elements, recipe=Recipe(volatile_free=True))[0]
+    assert not any("no line" in note for note in stated.notes)
+    assert stated["Si"].standard_error < 0.6 * of_glass["Si"].standard_error
+
+
+def test_a_standard_of_another_kind_of_source_is_refused():
+    known = calibrate_map(spectrum_of(GLASS, "sem-eds", 1e6))
+    standard = Standard(spectrum_of(GLASS, "m4-tornado", 1e6), dict(GLASS.mass_fractions))
+    with pytest.raises(InvalidInput, match="was excited by a tube of Rh at 50 kV"):
+        calibrate_instrument(known.instrument, [standard])
+    slower = replace(known.instrument, source=replace(known.instrument.source, energy_kev=15.0))
+    same = Standard(spectrum_of(GLASS, "sem-eds", 1e6), dict(GLASS.mass_fractions))
+    assert any("was excited by" in note for note in calibrate_instrument(slower, [same])[1])
+    assert not calibrate_instrument(known.instrument, [same])[1]
 
 
 @pytest.mark.parametrize("formula", ["Al", "Al2O3"])
@@ -304,16 +355,14 @@ def test_the_beam_intensity_of_a_file_is_a_dose(tmp_path):
 
 def test_the_dose_tells_of_light_matter_without_lines():
     instrument = replace(load_instrument("m4-tornado"), energy=EnergyAxis(-0.1, 0.01, 4096))
-    parts = {name: 0.65 * part for name, part in GLASS.mass_fractions.items()}
-    for name, part in Material.from_formula("C6H10O5").mass_fractions.items():
-        parts[name] = parts.get(name, 0.0) + 0.35 * part
+    loose, parts = with_light(GLASS, 0.35)
     glass, sediment = (
         replace(spectrum_of(one, "m4-tornado", 2e6 * seconds), live_time=np.full((1, 1), 1.0))
         for one, seconds in (
             (GLASS, 1.0),
             (
-                Material("sediment", parts, 2.0),
-                expect_spectrum(Material("sediment", parts, 2.0), instrument).counts.sum()
+                loose,
+                expect_spectrum(loose, instrument).counts.sum()
                 / expect_spectrum(GLASS, instrument).counts.sum(),
             ),
         )

@@ -67,6 +67,11 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         help="weights that the dose gives, not normalised to 100 %% (needs a standard)",
     )
     quantify.add_argument(
+        "--volatile-free",
+        action="store_true",
+        help="no water, carbonate or organic matter is in it (a glass): smaller errors of oxides",
+    )
+    quantify.add_argument(
         "--intensity", metavar="NAME", help="what the files hold as I0, /entry/i0: the dose in place of times"
     )
     quantify.add_argument("--pixels", action="store_true", help="maps of weight percent too (needs -o)")
@@ -148,7 +153,13 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
     if standards:
         raise InvalidInput(f"{standards[0]!r} is no standard", "Write SPECTRUM=TRUTH.csv")
     valences = parse_valences(arguments.valence)
-    return Recipe(oxygen, valences, film=arguments.film, by_dose=arguments.by_dose)
+    return Recipe(
+        oxygen,
+        valences,
+        film=arguments.film,
+        by_dose=arguments.by_dose,
+        volatile_free=arguments.volatile_free,
+    )
 
 
 def _with_standards(
@@ -164,8 +175,8 @@ def _with_standards(
     standards = []
     for text in arguments.standard:
         spectrum, _, truth = text.partition("=")
-        composition = read_truth_table(Path(truth), Path(spectrum))
         cube = stated_excitation(io.read(spectrum, progress=console.progress), arguments)
+        composition = read_truth_table(Path(truth), Path(spectrum))
         cube = _dosed(cube, arguments)
         standards.append(Standard(cube, composition))
     instrument, notes = calibrate_instrument(

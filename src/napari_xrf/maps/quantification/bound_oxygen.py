@@ -8,19 +8,14 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.quantification.composition import Recipe, solve_composition
 from napari_xrf.maps.quantification.fitted_excitation import FittedExcitation, fit_excitation, without_air
+from napari_xrf.maps.quantification.light_matter import level_error, scatter_level
 from napari_xrf.maps.quantification.net_counts import NetCounts
-from napari_xrf.physics.forward import ExpectedSpectrum, expect_spectrum
-from napari_xrf.physics.instrument import instrument_names, load_instrument
-from napari_xrf.physics.source import ElectronBeam, TubeSource
+from napari_xrf.physics.forward import expect_spectrum
+from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.reference.materials import Material
 from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, HALOGENS, valence_of
 
 _OXIDE_SHARE, _METAL_SHARE = 0.45, 0.15  # measured oxygen over that of oxides
-_FREE_OF_LINES = 0.05  # share of lines in channels that tell scatter
-_SCATTER_FROM_KEV = 2.0
-# Of ln(measured over expected scatter) of the right composition, one standard deviation: for a tube whose
-# instrument is named (±0.1 for the M4's metals, the lens fitted) and for others (0.6 to 1 for the XGT's).
-_LEVEL_ERROR = {True: 0.12, False: 0.7}
 _TAILS = 4.0  # degrees of freedom: a crystal's scatter is off by far more
 # What the shape of the scatter, Compton beside Rayleigh, adds to the log-odds: a part of half the sum of
 # squares over its scale, and no more than that: two of 16 measured spectra say the wrong one (reflections).
@@ -100,13 +95,10 @@ def _by_chemistry(oxides: Mapping[str, float]) -> tuple[str, ...] | None:
 def _by_scatter(oxides: OxygenChoice, none: OxygenChoice, part: CalibratedMap) -> OxygenChoice:
     """Choose between oxides and none by the scattered background: light matter scatters more."""
     surprise, rocks = [], 0.0
-    names = {load_instrument(name).name for name in instrument_names()}
-    said = part.cube.excitation
-    tube = isinstance(none.fitted.solution.instrument.source, TubeSource)
-    error = _LEVEL_ERROR[tube and (bool(said.description) or said.instrument in names)]
+    error = level_error(none.fitted.solution, part)
     for tried in (oxides.fitted.solution, none.fitted.solution):
         material = Material("hypothesis", {e: value for e, value in tried.fractions.items() if value > 0})
-        level, counting = _scatter_level(expect_spectrum(material, tried.instrument), part)
+        level, counting = scatter_level(expect_spectrum(material, tried.instrument), part)
         off = level**2 / (error**2 + counting**2)
         surprise.append(0.5 * (_TAILS + 1) * math.log1p(off / _TAILS))
         atoms = {e: value / ATOMIC_WEIGHTS[e] for e, value in tried.fractions.items()}
@@ -129,21 +121,3 @@ def _by_scatter(oxides: OxygenChoice, none: OxygenChoice, part: CalibratedMap) -
             " sample is of oxides, or holds none"
         )
     return replace(likely, notes=(told,), rival=other.fitted, doubt=doubt)
-
-
-def _scatter_level(expected: ExpectedSpectrum, part: CalibratedMap) -> tuple[float, float]:
-    """Return ln of measured over expected scatter, both over the lines' counts, and its counting error.
-
-    Of channels where no lines lie.
-    """
-    measured = part.sum_spectrum
-    lines = expected.counts - expected.scatter - expected.continuum
-    energies = part.energy.energies
-    inside = energies < part.setting.high
-    free = inside & (energies > _SCATTER_FROM_KEV) & (lines < _FREE_OF_LINES * expected.counts)
-    peaks = inside & (energies > part.setting.low) & (lines > (1 - _FREE_OF_LINES) * expected.counts)
-    if not free.any() or not peaks.any():
-        return 0.0, math.inf
-    scale = measured[peaks].sum() / max(expected.counts[peaks].sum(), 1e-300)
-    seen = max(float(measured[free].sum()), 1.0)
-    return math.log(seen / max(float(scale * expected.counts[free].sum()), 1e-300)), seen**-0.5

@@ -64,6 +64,9 @@ class Recipe:
     by_dose
         Whether weights are those that the dose gives, rather than normalised to 100 %. What oxides leave is
         taken for light matter, which absorbs little.
+    volatile_free
+        Whether the sample is known to hold no water, carbonate or organic matter, as glasses do: weights of
+        oxides have no error for what no line shows.
     fitted
         What the spectrum itself told of the lens, where ``instrument`` has it; see :mod:`.fitted_excitation`.
     """
@@ -75,6 +78,7 @@ class Recipe:
     companions: Mapping[str, float] = field(default_factory=dict)
     film: bool = False
     by_dose: bool = False
+    volatile_free: bool = False
     fitted: FittedOptic | None = None
 
     def __post_init__(self) -> None:

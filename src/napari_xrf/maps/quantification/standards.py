@@ -16,7 +16,7 @@ from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_ma
 from napari_xrf.maps.quantification.composition import Recipe, expected_families
 from napari_xrf.maps.quantification.fitted_excitation import excitation_of_standard
 from napari_xrf.maps.quantification.net_counts import NetCounts, region_of
-from napari_xrf.maps.quantification.weight_percent import count_sample, exposure_of
+from napari_xrf.maps.quantification.weight_percent import count_sample, exposure_of, told_source
 from napari_xrf.maps.spectra.families import families_of
 from napari_xrf.physics.instrument import Instrument, OpticTransmission
 from napari_xrf.physics.sensitivities import MeasuredStandard, Sensitivities, sensitivities_from
@@ -31,6 +31,7 @@ _BENT = 0.35  # of its second differences
 _STEP = 0.1
 _LEAST_KNOWN, _LEAST_OF_ALL, _MOST_OF_ALL = 0.5, 0.95, 1.05  # of a standard's weight, in its table
 _ROUNDS = 4
+_OTHER_ENERGY = 0.02  # relative difference of the sources' highest energies that is told
 _COUNTED = 0.02  # relative error of a family, counting aside
 
 
@@ -120,7 +121,8 @@ def calibrate_instrument(
     Raises
     ------
     InvalidInput
-        When none of a standard's elements has lines that its spectrum can show, or most of it is not listed.
+        When none of a standard's elements has lines that its spectrum can show, most of it is not listed, or
+        something else excited it than the instrument says.
     """
     completed = [completed_composition(one.composition) for one in standards]
     told = tuple(dict.fromkeys(note for _, notes in completed for note in notes))
@@ -128,6 +130,7 @@ def calibrate_instrument(
         _Measured.of(Standard(one.measured, full), progress)
         for one, (full, _) in zip(standards, completed, strict=True)
     ]
+    told += _of_sources(instrument, measured)
     if not isinstance(instrument.source, TubeSource):
         notes = ("there is no lens to fit: the source is no X-ray tube",) if fit_optic else ()
         found = [one.as_standard(instrument.optic) for one in measured]
@@ -138,6 +141,24 @@ def calibrate_instrument(
         optic = _fitted_optic(replace(instrument, optic=optic), measured)
     found = [one.as_standard(optic) for one in measured]
     return replace(instrument, optic=optic, sensitivities=sensitivities_from(found)), told
+
+
+def _of_sources(instrument: Instrument, standards: Sequence[_Measured]) -> tuple[str, ...]:
+    """Say of standards that were excited otherwise; refuse those of another kind of source."""
+    notes, own = [], told_source(instrument)
+    for one in standards:
+        source, other = one.part.instrument.source, told_source(one.part.instrument)
+        if type(source) is not type(instrument.source):
+            raise InvalidInput(
+                f"the standard {one.part.cube.name} was excited by {other}, the sample by {own}",
+                "Take a standard of the same instrument, or state the excitation of both",
+            )
+        if abs(source.highest_kev / instrument.source.highest_kev - 1) > _OTHER_ENERGY:
+            notes.append(
+                f"the standard {one.part.cube.name} was excited by {other}, the sample by {own}: factors and"
+                " dose hold as far as the model knows the difference"
+            )
+    return tuple(notes)
 
 
 @dataclass(frozen=True, eq=False)

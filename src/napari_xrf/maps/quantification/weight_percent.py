@@ -22,8 +22,9 @@ from napari_xrf.maps.quantification.composition import (
     seen_elements,
     solve_composition,
 )
-from napari_xrf.maps.quantification.composition_errors import light_matter, quantities_of, residuals_of
+from napari_xrf.maps.quantification.composition_errors import quantities_of, residuals_of
 from napari_xrf.maps.quantification.fitted_excitation import counts_with_argon, fit_excitation, without_air
+from napari_xrf.maps.quantification.light_matter import light_matter
 from napari_xrf.maps.quantification.net_counts import NetCounts, Shapes, hidden_families, region_of, shapes_of
 from napari_xrf.maps.quantification.quantities import Quantities, Quantity
 from napari_xrf.physics.instrument import Instrument
@@ -31,7 +32,8 @@ from napari_xrf.physics.source import ElectronBeam, TubeSource
 from napari_xrf.reference.oxides import oxygen_per_mass
 
 _COATING = 0.1  # of the net counts: more carbon than that is in the sample
-_NOTED_LIGHT = 0.15  # weight fraction of matter without lines that the background allows for
+_NOTED_LIGHT = 0.1  # weight fraction of matter without lines that there may be
+_FAR_LEVEL = 1.4  # of ln(measured over expected scatter): twice what geometries differ by
 _BLIND = 0.1  # a detection limit, weight fraction, that is told
 _LIGHT_BY_DOSE = 0.5  # probability that it is light matter, where the dose gives less than the whole
 _HELD, _HALVINGS = (0.6827, 0.9545), 30  # by one and two standard errors
@@ -150,7 +152,9 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     notes = [part.doubt] if part.doubt else []
     excitation = part.cube.excitation
     if excitation.kind is None and excitation.instrument is None and recipe.instrument is None:
-        notes.append(f"the file does not say what excites the sample; taken is {_source_of(part.instrument)}")
+        notes.append(
+            f"the file does not say what excites the sample; taken is {told_source(part.instrument)}"
+        )
     exposure = exposure_of(part)
     choice = choose_oxygen(counts, part, recipe, exposure)
     fitted = choice.fitted
@@ -163,14 +167,20 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     total = over_dose * (1 - solved.rest)
     notes += _of_dose(recipe, total, exposure)
     by = over_dose if recipe.by_dose and math.isfinite(total) else None
-    light = light_matter(solved, fitted.scatter_ratio)
-    if light > _NOTED_LIGHT and not recipe.by_dose:
+    light = light_matter(solved, part, fitted.scatter_ratio, total)
+    if light.most > _NOTED_LIGHT and by is None:
         notes.append(
-            f"the background scatters {fitted.scatter_ratio:.2g} times as much as these oxides would: another"
-            f" geometry, or up to {100 * light:.0f} % of water, carbonate or organic matter without lines;"
-            " the errors hold half of it"
+            "water, carbonate and organic matter show no line: by the background up to"
+            f" {100 * light.most:.0f} % of the sample may be such, and all weights less by it. The errors"
+            " hold it; they are smaller if the sample is stated to be free of volatiles (a glass), or for a"
+            " class of a formula"
         )
-    entries = quantities_of(solved, by, light)
+    if abs(light.level) > _FAR_LEVEL:
+        notes.append(
+            f"the background is {math.exp(light.level):.2g} times what such a sample would scatter: is the"
+            " source or geometry another than is taken?"
+        )
+    entries = quantities_of(solved, by, light.error)
     blind = [entry.element for entry in entries if entry.detection_limit > _BLIND]
     if blind:
         notes.append(
@@ -197,21 +207,22 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     )
 
 
-def _over_dose(solved: Solution, exposure: float | None) -> float:
-    """Return what a thick sample counts over what the dose should give; NaN where no standard tells it."""
-    throughput = solved.instrument.sensitivities.throughput
-    if not throughput or not exposure or solved.recipe.film:
-        return math.nan
-    return solved.scale / (throughput * exposure)
-
-
-def _source_of(instrument: Instrument) -> str:
+def told_source(instrument: Instrument) -> str:
+    """Return what excites a sample, in words."""
     source = instrument.source
     if isinstance(source, ElectronBeam):
         return f"an electron beam of {source.energy_kev:.3g} keV"
     if isinstance(source, TubeSource):
         return f"a tube of {source.anode} at {source.voltage_kv:.3g} kV, otherwise the {instrument.name}"
     return f"photons of up to {source.highest_kev:.3g} keV"
+
+
+def _over_dose(solved: Solution, exposure: float | None) -> float:
+    """Return what a thick sample counts over what the dose should give; NaN where no standard tells it."""
+    throughput = solved.instrument.sensitivities.throughput
+    if not throughput or not exposure or solved.recipe.film:
+        return math.nan
+    return solved.scale / (throughput * exposure)
 
 
 def _of_anions(solved: Solution) -> list[str]:
