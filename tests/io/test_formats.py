@@ -58,6 +58,13 @@ def test_files_of_other_programs_are_named(tmp_path, name, told):
         io.read(tmp_path / name)
 
 
+def test_a_stack_of_images_is_named_as_what_it_can_be(tmp_path):
+    path = tmp_path / "stack.tif"
+    path.write_bytes(b"II*\0")
+    with pytest.raises(FileError, match="holds no spectra: files ending in '.tif' are read as element maps"):
+        io.read(path)
+
+
 def test_names_that_are_no_files(tmp_path):
     for name in ("", "x" * 5000 + ".h5", "a\0b.h5"):
         with pytest.raises(FileError):

@@ -327,6 +327,12 @@ def _format_of(path: str | Path) -> tuple[Path, Format]:
         if suffix in _OTHERS:
             whose, hint = _OTHERS[suffix]
             raise FileError(file, f"is a file of {whose}, which cannot be read here", hint)
+        if suffix in (*LABEL_SUFFIXES, *ELEMENT_MAP_SUFFIXES):
+            raise FileError(
+                file,
+                f"holds no spectra: files ending in {suffix!r} are read as element maps or labels",
+                "Open those with napari or napari_xrf.read; give the spectra of all pixels as .h5",
+            )
         raise FileError(
             file, f"files ending in {suffix or 'nothing'!r} are not known", f"Known endings: {known}"
         )
