@@ -28,6 +28,7 @@ from napari_xrf.core.errors import XrfError
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
+from tia_files import ser_file
 
 _TOKENS = (b"nan", b"-1", b"1e400", b"99999999999999999999", b"", b"\xff\xfe", b"[[[[", b"1e24", b",", b"\0",
            b"-0", b"1e-400", b"inf", b"4294967296", b"0", b"\"", b"\n\n", b"{", b"<a>", b"&x;", b"..", b"%b",
@@ -576,6 +577,7 @@ SEEDS: dict[str, Seed] = {
     "stack.tif": Seed(_stack, (io.read_element_maps,)),
     "a.spe": Seed(_text("$MCA_CAL:\n3\n0 0.01 0 keV\n$DATA:\n0 63\n"), (io.read,)),
     "a.emd": Seed(_emd, _CUBES),
+    "a.ser": Seed(lambda path: path.write_bytes(ser_file(_counts())), _CUBES),
     "labels.tif": Seed(lambda path: io.write(path, _labels()), (io.read_labels,)),
     "labels.h5": Seed(lambda path: io.write(path, _labels()), (io.read_labels,)),
     "labels.csv": Seed(lambda path: io.write(path, _labels()), (io.read_labels,)),

@@ -13,6 +13,7 @@ from bruker_files import write_bcf
 from napari_xrf import io
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
+from tia_files import ser_file
 
 
 def write_edf(path, values: np.ndarray, offset: float = 0.0) -> None:
@@ -267,3 +268,17 @@ def test_an_edax_map_with_and_without_its_calibration(tmp_path):
     cube = io.read(tmp_path / "a.spd")
     assert (cube.energy.offset, cube.energy.width) == (pytest.approx(-0.1), 0.005)
     assert cube.excitation.energy_kev == 20
+
+
+def test_a_series_of_spectra_of_tia(tmp_path):
+    counts = np.random.default_rng(1).poisson(2.0, (3, 4, 256))
+    path = tmp_path / "map_1.ser"
+    path.write_bytes(ser_file(counts))
+    assert io.recognizes(path)
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts, counts)
+    assert cube.energy == EnergyAxis(0.0, 0.01, 256)
+    assert cube.pixel_size == pytest.approx((0.003, 0.002))
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(FileError):
+        io.read(path)

@@ -115,7 +115,7 @@ FORMATS = (
     Format("MCA spectrum", (".csv",), "spectra.mca:read_mca", recognizer="spectra.mca:is_mca"),
     Format("RosettaSciIO",
            (".zspy", ".emd", ".spd", ".lsd", ".spc", ".pts", ".eds", ".asw", ".elid", ".dm3", ".dm4", ".dens",
-            ".prz"),
+            ".prz", ".ser", ".emi"),
            "rosetta:read_rosetta", recognizer="rosetta:is_rosetta"),
 )  # fmt: skip
 
