@@ -790,8 +790,7 @@ def batch(
         text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
         if value is not None and value is not False:
             words.append(f"--option={name}" if value is True else f"--option={name}={text}")
-    data: dict[str, Any] = perform(words)[0]
-    return data
+    return perform(words)[0]
 
 
 def _element_maps_or_map(source: Any, progress: Progress) -> Any:

@@ -57,8 +57,7 @@ class DomainClassifier(nn.Module):
 
 def reverse_gradient(value: Tensor, strength: float) -> Tensor:
     """Return the value unchanged; on the way back its gradient is multiplied by ``-strength``."""
-    reversed_value: Tensor = _Reversal.apply(value, strength)
-    return reversed_value
+    return _Reversal.apply(value, strength)
 
 
 def mean_entropy(outputs: dict[str, Tensor]) -> Tensor:

@@ -88,8 +88,7 @@ def build_network(description: ModelDescription) -> torch.nn.Module:
     """
     name = description.architecture
     options = network_options(name, dict(description.network))
-    network: torch.nn.Module = getattr(_module(name), name.title().replace("-", ""))(options, description)
-    return network
+    return getattr(_module(name), name.title().replace("-", ""))(options, description)
 
 
 def _module(name: str) -> Any:

@@ -46,8 +46,7 @@ class MethodChoice:
 
     def as_json(self) -> dict[str, Any]:
         """Return everything in numbers, texts and lists; what is not defined is None."""
-        told: dict[str, Any] = plain(asdict(self))
-        return told
+        return plain(asdict(self))
 
     def shown_rows(self) -> list[tuple[str, ...]]:
         """Return a row of text for each method, in the order of :data:`COLUMNS`."""

@@ -252,8 +252,7 @@ def synthesize(
         raise InvalidInput(
             f"the recipe {recipe} has no option {next(iter(options))!r}", f"It has {', '.join(allowed)}"
         )
-    made: Synthetic = make(_subject_of(recipe, subject), seed=seed, progress=progress, **arguments)
-    return made
+    return make(_subject_of(recipe, subject), seed=seed, progress=progress, **arguments)
 
 
 def seeded(seed: int) -> np.random.Generator:

@@ -71,8 +71,7 @@ def read_element_maps(path: str | Path) -> ElementMaps:
                **dict.fromkeys(map_images.TEXT_SUFFIXES, _read_text),
                map_images.EDF: map_images.read_named_images,
                **dict.fromkeys(datamuncher.SUFFIXES, datamuncher.read_datamuncher)}  # fmt: skip
-    maps: ElementMaps = read_by_suffix(path, readers, "element maps")
-    return maps
+    return read_by_suffix(path, readers, "element maps")
 
 
 def is_element_map_file(path: str | Path) -> bool:

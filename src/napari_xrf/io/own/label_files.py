@@ -70,8 +70,7 @@ def read_labels(path: str | Path) -> LabelMap:
     file holds no label map or is damaged.
     """
     readers = {".tif": _read_tiff, ".tiff": _read_tiff, ".h5": _read_hdf5, ".csv": _read_csv}
-    labels: LabelMap = read_by_suffix(path, readers, "label map")
-    return labels
+    return read_by_suffix(path, readers, "label map")
 
 
 def is_label_file(path: str | Path) -> bool:

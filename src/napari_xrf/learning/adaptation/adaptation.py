@@ -172,8 +172,7 @@ def adapt(
 
 def _judging(source: Source) -> Source:
     """Return the source of spectra that no training has seen or was judged by, as far as there is one."""
-    kept: Source = getattr(source, "test", None) or held_out(source)
-    return kept
+    return getattr(source, "test", None) or held_out(source)
 
 
 def _notes(result: AdaptationResult, worse: list[str]) -> tuple[str, ...]:

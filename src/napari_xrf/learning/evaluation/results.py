@@ -103,8 +103,7 @@ class Evaluation(Assessment):
             "curves": [asdict(curve) for curve in self.curves],
             "notes": list(self.notes),
         }
-        told: dict[str, Any] = plain(found)
-        return told
+        return plain(found)
 
     def as_markdown(self) -> str:
         """Return tables, curves and notes as text."""

@@ -76,8 +76,7 @@ class SpectrumConvolutions(nn.Module):
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the features."""
         lines = spectra[:, None]
-        found: Tensor = self.blocks(torch.cat([lines, self.position.expand(len(lines), -1, -1)], dim=1))
-        return found
+        return self.blocks(torch.cat([lines, self.position.expand(len(lines), -1, -1)], dim=1))
 
 
 class SqueezeExcitation(nn.Module):
@@ -92,8 +91,7 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, found: Tensor) -> Tensor:
         """Return the features, weighted."""
-        weighted: Tensor = found * self.weights(found.mean(dim=2))[..., None]
-        return weighted
+        return found * self.weights(found.mean(dim=2))[..., None]
 
 
 class HeadOptions(Protocol):
@@ -127,8 +125,7 @@ class MineralHead(nn.Module):
 
     def features(self, found: Tensor, dose: Tensor) -> Tensor:
         """Return the hidden layer, (N, hidden)."""
-        hidden: Tensor = self.hidden(torch.cat([found, centred(dose)], dim=1))
-        return hidden
+        return self.hidden(torch.cat([found, centred(dose)], dim=1))
 
 
 class MineralNetwork(nn.Module):

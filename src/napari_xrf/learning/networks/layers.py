@@ -41,8 +41,7 @@ class Residual(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Return the sum, (N, width)."""
-        added: Tensor = hidden + self.layer(self.norm(hidden))
-        return added
+        return hidden + self.layer(self.norm(hidden))
 
 
 class Patches(nn.Module):
@@ -99,8 +98,7 @@ class AttentionBlock(nn.Module):
             *parts, dropout_p=self.dropout if self.training else 0.0
         )
         queries = queries + self.out(attended.transpose(1, 2).flatten(2))
-        result: Tensor = queries + self.feed(queries)
-        return result
+        return queries + self.feed(queries)
 
 
 class Alignment(nn.Module):

@@ -97,8 +97,7 @@ class LineAutoencoder(nn.Module):
 
     def features(self, spectra: Tensor, dose: Tensor) -> Tensor:
         """Return the encoder's last hidden layer, (N, hidden)."""
-        hidden: Tensor = self.encoder(spectra)
-        return hidden
+        return self.encoder(spectra)
 
     def columns(self) -> Tensor:
         """Return the decoder's columns, (E, L): each line's shape, or free ones."""

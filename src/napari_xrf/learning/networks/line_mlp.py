@@ -57,8 +57,7 @@ class LineMlp(nn.Module):
 
     def features(self, spectra: Tensor, dose: Tensor) -> Tensor:
         """Return the last hidden layer, (N, hidden)."""
-        hidden: Tensor = self.body(spectra)
-        return hidden
+        return self.body(spectra)
 
     def forward(self, spectra: Tensor, dose: Tensor) -> dict[str, Tensor]:
         """Return the logits of the lines."""

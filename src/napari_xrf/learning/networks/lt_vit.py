@@ -63,8 +63,7 @@ class LtVit(nn.Module):
         labels = self.labels.expand(len(spectra), -1, -1)
         for reader in self.readers:
             labels = reader(labels, torch.cat([tokens, labels], dim=1))
-        read: Tensor = self.norm(labels)
-        return read
+        return self.norm(labels)
 
     def forward(self, spectra: Tensor, dose: Tensor) -> dict[str, Tensor]:
         """Return logits of presence and shares of the counts."""

@@ -75,8 +75,7 @@ class MaxrfCnn(nn.Module):
     def features(self, spectra: Tensor, dose: Tensor) -> Tensor:
         """Return what the convolutions found, (N, D)."""
         aligned = spectra if self.align is None else self.align(spectra, dose)
-        found: Tensor = self.body(nn.functional.pad(aligned, (0, self.missing))[:, None])
-        return found
+        return self.body(nn.functional.pad(aligned, (0, self.missing))[:, None])
 
     def forward(self, spectra: Tensor, dose: Tensor) -> dict[str, Tensor]:
         """Return logits of presence and shares of the counts."""

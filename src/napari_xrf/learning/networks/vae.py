@@ -54,8 +54,7 @@ class Vae(nn.Module):
 
     def features(self, spectra: Tensor, dose: Tensor) -> Tensor:
         """Return the code, (N, L)."""
-        mean: Tensor = self.mean(self.encoder(spectra))
-        return mean
+        return self.mean(self.encoder(spectra))
 
     def forward(self, spectra: Tensor, dose: Tensor) -> dict[str, Tensor]:
         """Return code and denoised spectrum; in training also ``penalty`` (N,), the distance to the prior."""

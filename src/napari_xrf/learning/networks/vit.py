@@ -68,10 +68,8 @@ class Vit(nn.Module):
         tokens = torch.cat([reader[:, None], tokens], dim=1)
         for block in self.blocks:
             tokens = block(tokens)
-        read: Tensor = self.norm(tokens[:, 0])
-        return read
+        return self.norm(tokens[:, 0])
 
     def forward(self, spectra: Tensor, dose: Tensor) -> dict[str, Tensor]:
         """Return logits of presence and shares of the counts."""
-        outputs: dict[str, Tensor] = self.heads(self.features(spectra, dose))
-        return outputs
+        return self.heads(self.features(spectra, dose))

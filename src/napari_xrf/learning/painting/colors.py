@@ -22,8 +22,7 @@ _TO_XYZ = (
 def linear_from_srgb(colors: Values) -> Values:
     """Return linear reflectances of sRGB, both from 0 to 1 (IEC 61966-2-1)."""
     raised = ((colors.clip(min=0.04045) + 0.055) / 1.055) ** 2.4
-    chosen: Values = _library(colors).where(colors <= 0.04045, colors / 12.92, raised)
-    return chosen
+    return _library(colors).where(colors <= 0.04045, colors / 12.92, raised)
 
 
 def absorption(colors: Values) -> Values:
@@ -35,8 +34,7 @@ def absorption(colors: Values) -> Values:
 def reflectance(ratio: Values) -> Values:
     """Return the reflectance of an opaque layer of a K/S."""
     # In this order, which gradients are added up in: training by seed depends on it.
-    reflected: Values = 1 + ratio - _library(ratio).sqrt(ratio * ratio + 2 * ratio)
-    return reflected
+    return 1 + ratio - _library(ratio).sqrt(ratio * ratio + 2 * ratio)
 
 
 def lab_from_linear(linear: Tensor) -> Tensor:

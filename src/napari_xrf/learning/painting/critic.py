@@ -49,8 +49,7 @@ class Discriminator(nn.Module):
         by_mass = (masses[..., None] * each).sum(dim=1)
         by_root = (roots[..., None] * each).sum(dim=1)
         seen = torch.cat([whole, by_mass, by_root, self.spectrum(spectra), colors / 50], dim=1)
-        score: Tensor = self.paint(seen)[:, 0]
-        return score
+        return self.paint(seen)[:, 0]
 
 
 def _bounded(inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:

@@ -68,8 +68,7 @@ class PaletteAttention(nn.Module):
         features = self.embed(tokens)
         for layer in self.layers:
             features = layer(features)
-        normed: Tensor = self.norm(features)
-        return normed
+        return self.norm(features)
 
 
 class RecipeNetwork(nn.Module):

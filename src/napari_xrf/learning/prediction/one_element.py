@@ -43,8 +43,7 @@ def shared_out(
         shared[..., alike] = 0.5 * block[..., alike] + 0.5 * together / np.float32(alike.sum())
         return shared
 
-    told: NDArray[np.float32] = changed(probability, share)
-    return told
+    return changed(probability, share)
 
 
 def _only_element(known: CalibratedMap) -> str:

@@ -170,8 +170,7 @@ def _expected(bank: MineralsOnInstrument, label: NDArray[np.intp], generator: Ra
         specks += _coatings(size, generator)
     lines = lines * _misjudged(size, generator) + specks @ bank.traces.astype(np.float32)
     spread = log_uniform(generator, _CONTINUUM_SPREADS, (size, 1))
-    expected: NDArray[np.float32] = lines + varied_continua(rest, generator, spread)
-    return expected
+    return lines + varied_continua(rest, generator, spread)
 
 
 def _rows(bank: MineralsOnInstrument, label: NDArray[np.intp], generator: Random) -> NDArray[np.intp]:

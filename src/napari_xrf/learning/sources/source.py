@@ -109,5 +109,4 @@ def held_out(source: Source) -> Source:
 
     What makes every spectrum anew needs none; a user's own pixels must not be seen in training.
     """
-    kept: Source = getattr(source, "validation", source)
-    return kept
+    return getattr(source, "validation", source)

@@ -40,8 +40,7 @@ class Baseline:
         Raises InvalidInput when the sample, or what the model was trained on, does not allow it.
         """
         run = import_module(f"napari_xrf.learning.evaluation.{self.module}").predict_sample
-        found: SpectrumPredictions = run(description, sample, seed, progress)
-        return found
+        return run(description, sample, seed, progress)
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,7 @@ class Task:
 
 def task_of(name: TaskName) -> Task:
     """Return a task by name: the ``TASK`` of its file in this folder."""
-    found: Task = import_module(f"napari_xrf.learning.tasks.{name}").TASK
-    return found
+    return import_module(f"napari_xrf.learning.tasks.{name}").TASK
 
 
 def loss_of(

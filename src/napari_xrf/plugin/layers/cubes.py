@@ -69,8 +69,7 @@ def energy_first(counts: Counts) -> Any:
 
 def energy_last(array: Any) -> Counts:
     """Return an array (E, Y, X) as counts (Y, X, E): the reverse of :func:`energy_first`."""
-    counts: Counts = _turned(array, _ENERGY_LAST)
-    return counts
+    return _turned(array, _ENERGY_LAST)
 
 
 def cube_keywords(cube: SpectralCube) -> dict[str, Any]:
