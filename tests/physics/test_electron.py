@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from napari_xrf.core.emission_lines import edge_energy
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.physics.attenuation import Layer
-from napari_xrf.physics.electron import _DepthShape, _Target, excite_by_electrons
-from napari_xrf.physics.electron_ionisation import ionisation_cross_section
+from napari_xrf.physics.electron import _DepthShape, _Target, excite_by_electrons, ionisation_cross_section
 from napari_xrf.physics.source import ElectronBeam, TubeSource, source_spectrum
 from napari_xrf.reference.materials import Material
 

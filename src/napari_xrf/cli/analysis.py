@@ -1,4 +1,4 @@
-"""The verbs that make maps: maps, minerals and phases."""
+"""The verbs that make maps: maps, minerals, phases and denoise."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import (
     calibrated,
     check_folder,
+    check_output,
     load_map,
     map_file_options,
     memory_budget,
     output_folder,
+    read_map,
 )
 from napari_xrf.cli.model_options import folder_option
 from napari_xrf.cli.names import elements_of, names_of
@@ -41,7 +43,7 @@ METHODS_OF_MAPS = ("fit", "window", "network")
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
-    """Add ``maps``, ``minerals`` and ``phases`` to the parser's verbs."""
+    """Add ``maps``, ``minerals``, ``phases`` and ``denoise`` to the parser's verbs."""
     parents = [common, map_file_options(), plans.plan_options()]
     maps = verbs.add_parser("maps", parents=parents, help="element maps")
     add = maps.add_argument
@@ -62,6 +64,11 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     add("--library", metavar="FILE.csv", type=Path, help="your minerals, beside which phases are put")
     add("--ignore", metavar="Cu,…", default="", help="elements whose lines come from elsewhere")
     phases.set_defaults(run=write_phases)
+    parents, told = [common, map_file_options()], "a map without the noise that does not repeat"
+    denoise = verbs.add_parser("denoise", parents=parents, help=told)
+    denoise.add_argument("-o", "--output", metavar="OUT.h5", type=Path, required=True)
+    denoise.add_argument("--seed", type=int, default=0, help="of the parting into halves (default 0)")
+    denoise.set_defaults(run=write_denoised)
 
 
 def add_mineral_options(minerals: argparse.ArgumentParser) -> None:
@@ -377,6 +384,25 @@ def write_phases(arguments: argparse.Namespace, console: Console) -> Answer:
     shown = [tuple(str(row[column]) for column in columns) for row in told]
     text = table(("phase", "pixels", "elements", "nearest mineral", "misfit %"), shown)
     return Answer(data, f"{found.reason}\n{text}\nwritten to {folder}")
+
+
+def write_denoised(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Write a map denoised by its own principal components, with its misfit as an image."""
+    from napari_xrf import io
+    from napari_xrf.maps.denoising import STRANGE, denoise_map
+
+    check_output(arguments.output, (".h5", ".hdf5"))
+    result = denoise_map(read_map(arguments, console), seed=arguments.seed, progress=console.progress)
+    io.write(arguments.output, result.cube, progress=console.progress)
+    console.warn(result.notes[1:])
+    data = {
+        "file": str(arguments.output),
+        "components": result.components,
+        "signal": [float(part) for part in result.signal],
+        "strange_pixels": int((result.misfit > STRANGE).sum()),
+        "notes": list(result.notes),
+    }
+    return Answer(data, f"{result.notes[0]}\nwritten to {arguments.output}")
 
 
 def _count(text: str) -> int | None:

@@ -90,7 +90,7 @@ def write_predictions(arguments: argparse.Namespace, console: Console) -> Answer
         raise InvalidInput(f"{description.name} names nothing", "Leave the threshold out")
 
     from napari_xrf.learning.model import choose_device
-    from napari_xrf.learning.prediction.answers import chosen_outputs, predict, predict_rows, rows_of_a_batch
+    from napari_xrf.learning.prediction.answers import chosen_outputs, predict, rows_of_a_batch
     from napari_xrf.learning.prediction.views import found_names
     from napari_xrf.learning.weights import find_weights, load_model
 
@@ -113,7 +113,7 @@ def write_predictions(arguments: argparse.Namespace, console: Console) -> Answer
         known, rows = plans.shard_rows(arguments, console, plan, rows_of_a_batch(plan.shape[1]))
         part = None
         if known.cube.shape[0]:
-            part = predict_rows(model, known if calibrate else known.cube, rows.start, **asked)
+            part = predict(model, known if calibrate else known.cube, first_row=rows.start, **asked)
         maps = None if part is None else _maps_of(part, known.cube, console, part.names)
         return plans.written_shard(arguments, plan, known, rows, {"prediction": part, "maps": maps})
     cube = load_map(arguments, console)

@@ -24,7 +24,7 @@ def rows_text(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
 
 def neutral(text: str) -> str:
     """Return a text that no spreadsheet runs; numbers stay as they are."""
-    return f"'{text}" if _RUN.match(text) and not _is_number(text) else text
+    return f"'{text}" if _RUN.match(text) and not is_number(text) else text
 
 
 def original(cell: str) -> str:
@@ -32,7 +32,8 @@ def original(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _RUN.match(cell) else cell
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Tell whether a text is a number."""
     try:
         float(text)
     except ValueError:

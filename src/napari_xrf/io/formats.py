@@ -224,22 +224,19 @@ _WRITERS = (
 def read_labels(path: str | Path) -> LabelMap:
     """Read a label map from .tif, .h5 or .csv; see :mod:`napari_xrf.io.own.label_files`."""
     with told_of(file := existing_file(path)):
-        labels: LabelMap = _load("own.label_files:read_labels")(file)
-    return labels
+        return _load("own.label_files:read_labels")(file)
 
 
 def read_abundances(path: str | Path) -> Abundances:
     """Read abundances from .h5; see :mod:`napari_xrf.io.own.abundance_files`."""
     with told_of(file := existing_file(path)):
-        result: Abundances = _load("own.abundance_files:read_abundances")(file)
-    return result
+        return _load("own.abundance_files:read_abundances")(file)
 
 
 def read_element_maps(path: str | Path) -> ElementMaps:
     """Read element maps from .ome.tif, .h5, .nxs or .csv; see :mod:`napari_xrf.io.own.element_map_files`."""
     with told_of(file := existing_file(path)):
-        result: ElementMaps = _load("own.element_map_files:read_element_maps")(file)
-    return result
+        return _load("own.element_map_files:read_element_maps")(file)
 
 
 def read_spectrum(path: str | Path) -> Spectrum:
@@ -247,8 +244,7 @@ def read_spectrum(path: str | Path) -> Spectrum:
     file = existing_file(path)
     if file.suffix.lower() == ".csv" and _format_of(file)[1].name == _TABLE:
         with told_of(file):
-            result: Spectrum = _load("spectra.files:read_spectrum_csv")(file)
-        return result
+            return _load("spectra.files:read_spectrum_csv")(file)
     cube = read(file, memory_budget=_SPECTRUM_BYTES)
     if cube.map_shape != (1, 1):
         raise FileError(file, f"holds a map of {cube.map_shape} pixels, not one spectrum", "Use read")
@@ -261,8 +257,7 @@ def read_spectrum(path: str | Path) -> Spectrum:
 def read_truth(path: str | Path) -> dict[str, Any]:
     """Return the truth in a synthetic cube's file; see :func:`napari_xrf.io.own.cube_files.read_truth`."""
     with told_of(file := existing_file(path)):
-        result: dict[str, Any] = _load("own.cube_files:read_truth")(file)
-    return result
+        return _load("own.cube_files:read_truth")(file)
 
 
 def write_cube(
@@ -279,22 +274,19 @@ def write_cube(
 def list_datasets(path: str | Path) -> tuple[DatasetChoice, ...]:
     """Return the datasets of an HDF5 file that could be spectral maps."""
     with told_of(file := existing_file(path)):
-        result: tuple[DatasetChoice, ...] = _load("hdf5.reader:list_datasets")(file)
-    return result
+        return _load("hdf5.reader:list_datasets")(file)
 
 
 def list_monitors(path: str | Path) -> tuple[str, ...]:
     """Return the names of what an HDF5 file holds for each pixel beside its map: I0, count rates, times."""
     with told_of(file := existing_file(path)):
-        result: tuple[str, ...] = _load("hdf5.reader:list_monitors")(file)
-    return result
+        return _load("hdf5.reader:list_monitors")(file)
 
 
 def read_monitor(path: str | Path, name: str) -> NDArray[np.float64]:
     """Return one of :func:`list_monitors`, (Y, X), in the order of the map's pixels."""
     with told_of(file := existing_file(path)):
-        result: NDArray[np.float64] = _load("hdf5.reader:read_monitor")(file, name)
-    return result
+        return _load("hdf5.reader:read_monitor")(file, name)
 
 
 def is_label_file(path: str | Path) -> bool:

@@ -2,7 +2,8 @@
 
 Lines: stopping power, backscattering and depth distribution φ(ρz) of the XPP model (J.-L. Pouchou and
 F. Pichoir, in Electron Probe Quantitation, eds. K. F. J. Heinrich, D. E. Newbury, Plenum 1991, 31), with the
-cross-sections of :mod:`.electron_ionisation`. Continuum: Ebel's for X-ray tubes, with the sample as anode.
+distorted-wave cross-sections of D. Bote, F. Salvat, A. Jablonski, C. J. Powell, At. Data Nucl. Data Tables
+95 (2009) 871, by a formula for each subshell. Continuum: Ebel's for X-ray tubes, with the sample as anode.
 What lines and continuum excite further within the sample is added: a twentieth of Cu K in copper at 20 kV.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import xraylib
@@ -18,15 +20,17 @@ import xraylib
 from napari_xrf.core.emission_lines import atomic_number, edge_energy
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.physics.attenuation import Floats, Layer, fluorescence_production, mass_attenuation
-from napari_xrf.physics.electron_ionisation import ionisation_cross_section
 from napari_xrf.physics.fluorescence import LineTable, line_table
 from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.physics.source_tube import generated_continuum, mean_depth, thick_target_continuum
 from napari_xrf.physics.vacancies import SUBSHELLS, photons_per_vacancy
 from napari_xrf.reference.materials import Material
+from napari_xrf.reference.tables import read_table, shipped
 
 _ELECTRONS_PER_MA_S = 6.241509e15
 _AVOGADRO = 6.02214076e23
+_BOHR_RADIUS_CM = 5.29177211e-9
+_LARGEST_OVER = 16.0  # Bote's formula holds up to it; above, cross-sections fall as ln(U) / U (Bethe)
 _LOWEST_EDGE_KEV = 0.15  # the model is not made for softer edges
 _LEAST_OVERVOLTAGE = 1.001  # below it the lines are too weak to see, and the depth distribution has no shape
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
@@ -89,6 +93,28 @@ class _Target:
         inverse = 6.6e-6 * reduced**0.78 + 1.12e-5 * (1.35 - 0.45 * potential**2) * reduced**0.1
         inverse += 2.2e-6 / potential * reduced ** -(0.5 - 0.25 * potential)
         return np.asarray(self.electrons_per_mass / potential / inverse)
+
+
+def ionisation_cross_section(element: str, subshell: str, overvoltages: Floats) -> Floats:
+    """Return the cross-section for ionising a subshell by electrons, cm² per atom.
+
+    Parameters
+    ----------
+    element, subshell
+        ``"Fe"``, ``"L3"``.
+    overvoltages
+        Energies of the electrons over that of the edge, of any shape; 0 is returned up to 1.
+
+    The published coefficients are given for some elements. Between them, at the same overvoltage, the
+    logarithm of the cross-section is linear in that of the atomic number; outside, the nearest slope goes on.
+    """
+    over = np.maximum(np.asarray(overvoltages, dtype=np.float64), 1.0)
+    numbers, coefficients = _coefficients(subshell)
+    target = np.log(atomic_number(element))
+    right = int(np.clip(np.searchsorted(numbers, target), 1, len(numbers) - 1))
+    low, high = (_published(coefficients[k], over) for k in (right - 1, right))
+    share = (target - numbers[right - 1]) / (numbers[right] - numbers[right - 1])
+    return np.asarray(low ** (1 - share) * high**share)
 
 
 def _line_photons(
@@ -205,3 +231,20 @@ class _DepthShape:
         value = self.surface + self.linear / (self.slow + chi)
         value -= self.amplitude * (self.fast - self.slow) / (self.fast + chi)
         return min(max(value / (self.slow + chi), 0.0), self.area)
+
+
+def _published(coefficients: Floats, over: Floats) -> Floats:
+    at = np.minimum(over, _LARGEST_OVER)
+    a1, a2, a3, a4, a5 = coefficients
+    shape = a1 + a2 * at + a3 / (1 + at) + a4 / (1 + at) ** 3 + a5 / (1 + at) ** 5
+    value = 4 * np.pi * _BOHR_RADIUS_CM**2 * (at - 1) / at**2 * shape**2
+    beyond = (np.log(over) / over) / (np.log(_LARGEST_OVER) / _LARGEST_OVER)
+    return np.asarray(value * np.where(over > _LARGEST_OVER, beyond, 1.0))
+
+
+@cache
+def _coefficients(subshell: str) -> tuple[Floats, Floats]:
+    """Logarithms of the atomic numbers of a subshell's rows, (N,), and the coefficients, (N, 5)."""
+    rows = [row for _, row in read_table(shipped("electron_ionisation.csv")) if row["subshell"] == subshell]
+    numbers = np.log([atomic_number(row["element"]) for row in rows])
+    return numbers, np.array([[float(row[f"a{k}"]) for k in range(1, 6)] for row in rows])

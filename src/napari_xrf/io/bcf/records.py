@@ -19,7 +19,7 @@ from numba import njit
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Why a record cannot be read; what the kernels return instead of a number.
-CUT, BAD_COLUMN, BAD_LINE, BAD_CHANNEL, BAD_RUN, BAD_COUNT, UNORDERED = -1, -2, -3, -4, -5, -6, -7
+CUT, BAD_COLUMN, BAD_LINE, BAD_CHANNEL, BAD_RUN, BAD_COUNT = -1, -2, -3, -4, -5, -6
 REASONS = {
     CUT: "it is cut short",
     BAD_COLUMN: "its column lies outside the map",

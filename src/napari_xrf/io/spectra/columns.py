@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.csv_cells import is_number
 from napari_xrf.core.emission_lines import HEAVIEST
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
@@ -126,7 +127,7 @@ def _columns(lines: Sequence[str]) -> _Columns | None:
     """
     held = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     rows = [_cells(line) for line in held]
-    widths = [len(row) if len(row) <= _MOST_COLUMNS and all(map(_is_number, row)) else 0 for row in rows]
+    widths = [len(row) if len(row) <= _MOST_COLUMNS and all(map(is_number, row)) else 0 for row in rows]
     starts = [0, *(np.flatnonzero(np.diff(widths)) + 1).tolist(), len(rows)]
     runs = [(end - start, start, end) for start, end in pairwise(starts) if any(widths[start:end])]
     size, start, end = max(runs, default=(0, 0, 0))
@@ -143,7 +144,7 @@ def _names(above: Sequence[str], width: int) -> list[str]:
     """Return the names of columns in the last line above them, as many; none where they are not named."""
     line = above[-1].strip().lstrip("# ") if above else ""
     parted = (_cells(line), re.split(r"\s{2,}|\t", line))  # names may hold spaces
-    return next((one for one in parted if len(one) == width and not any(map(_is_number, one))), [])
+    return next((one for one in parted if len(one) == width and not any(map(is_number, one))), [])
 
 
 def _roles(names: list[str], rows: list[list[str]]) -> tuple[int | None, tuple[int, ...]]:
@@ -240,11 +241,3 @@ def _cells(line: str) -> list[str]:
         if mark in text:
             return [cell.strip().replace(",", ".") for cell in text.split(mark)]
     return [cell.strip() for cell in (text.split(",") if "," in text else text.split())]
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True

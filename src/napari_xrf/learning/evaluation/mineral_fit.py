@@ -16,7 +16,7 @@ from napari_xrf.learning.evaluation.sampling import class_positions
 from napari_xrf.minerals.classification import classify_minerals
 from napari_xrf.physics.excitation import excitation_of
 from napari_xrf.physics.instrument import load_instrument
-from napari_xrf.reference.minerals import load_library, merge_libraries, select_minerals
+from napari_xrf.reference.minerals import known_minerals, select_minerals
 
 
 def predict_sample(
@@ -58,10 +58,8 @@ def classify_by_likelihood(
     if spectra.dtype.kind == "f":
         spectra = np.rint(spectra).astype(np.uint32)
     cube = SpectralCube(spectra[:, np.newaxis, :], axis, name="spectra", excitation=excitation)
-    known = load_library()
-    if library is not None:
-        known = merge_libraries(known, load_library(library))
-    minerals = select_minerals(known, [name for each in classes for name in members_of(each)])
+    names = [name for each in classes for name in members_of(each)]
+    minerals = select_minerals(known_minerals(library), names)
     found = classify_minerals(cube, minerals, progress=progress)
     position = class_positions([entry.name for entry in found.label_map.classes], classes)
     table = np.full(max(entry.label for entry in found.label_map.classes) + 1, len(classes), dtype=np.intp)

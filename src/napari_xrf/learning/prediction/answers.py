@@ -93,6 +93,7 @@ def predict(
     conditions: NDArray[np.float32] | None = None,
     device: str = "auto",
     memory_budget: int | None = None,
+    first_row: int | None = None,
     progress: Progress = ignore_progress,
 ) -> Prediction:
     """Run a model on every pixel of a cube; errors as :func:`napari_xrf.predict`.
@@ -110,27 +111,10 @@ def predict(
     memory_budget
         Bytes: where what a model says of its names takes more than a quarter of it, it lies in scratch files
         and is read by slicing. None: in memory.
-    """
-    options: dict[str, Any] = {"outputs": outputs, "calibrate": calibrate, "device": device}
-    options |= {"conditions": conditions, "memory_budget": memory_budget}
-    return told_of_dose(predict_rows(model, measured, **options, progress=progress))
-
-
-def predict_rows(
-    model: Model,
-    measured: Measured,
-    first_row: int = 0,
-    *,
-    outputs: Collection[str] | None = None,
-    calibrate: bool = True,
-    conditions: NDArray[np.float32] | None = None,
-    device: str = "auto",
-    memory_budget: int | None = None,
-    progress: Progress = ignore_progress,
-) -> Prediction:
-    """Run a model on some rows of a map, of which the first has a number; the rest as :func:`predict`.
-
-    The bits are those of the whole map where the number is a multiple of :func:`rows_of_a_batch`.
+    first_row
+        Of rows of a larger map, the number of the first. The bits are those of the whole map where it is a
+        multiple of :func:`rows_of_a_batch`; what is told of the dose waits for the whole
+        (:func:`told_of_dose`).
     """
     chosen = chosen_outputs(model.description, outputs)
     cube, notes, doubts = cube_of(measured), tuple[str, ...](), tuple[str, ...]()
@@ -150,7 +134,7 @@ def predict_rows(
     for row, batches in _batches(cube, rows_of_a_batch(columns)):
         progress(row, rows, "predicting")
         said: list[dict[str, NDArray[np.float32]]] = []
-        done = (first_row + row) * columns
+        done = ((first_row or 0) + row) * columns
         for flat in batches:
             said.append(ask(flat, cube.energy, done))
             done += len(flat)
@@ -165,7 +149,7 @@ def predict_rows(
     progress(rows, rows, "predicting")
     if calibrate and "minerals" in chosen and model.description.conditions:
         maps["probability"] = shared_out(maps["probability"], model.description.names, known)
-    return Prediction(
+    found = Prediction(
         model.description,
         **maps,
         notes=(*doubts, *notes),
@@ -173,6 +157,7 @@ def predict_rows(
         pixel_size=cube.pixel_size,
         source=cube.name,
     )
+    return told_of_dose(found) if first_row is None else found
 
 
 def excitation_found(known: CalibratedMap) -> Excitation:

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 _SOFT_KEV, _HARD_KEV = 1.1, 2.5
 _ELECTRONS, _PHOTONS, _OUTER = (0.5, 0.07, 0.07), (0.5, 0.5, 0.15), {"K": 0.0, "L": 0.3, "M": 0.6}
 _OTHERS_PERCENT, _MOST_OF_OTHERS = {True: 1.0, False: 2.0}, 0.1
-_SOFT_OTHERS = 0.02  # of the counts: below 1 keV a line may stand for another's tail, or an edge
 _STRONG, _ALIKE = 0.02, 0.3  # of the counts, and cosine of line families that hide one another
 _SCATTERED = (0.88, 1.16)  # of the energy of the anode's Kα: from its Compton peak to its Kβ
 _USUAL = 5.0  # chi-square that true names reach

@@ -17,13 +17,7 @@ from napari_xrf.minerals.separability import bin_errors, confusion, inseparable_
 from napari_xrf.physics.forward import expect_samples, expect_spectra
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.reference.materials import Material
-from napari_xrf.reference.minerals import (
-    Mineral,
-    load_library,
-    merge_libraries,
-    mineral_class,
-    select_minerals,
-)
+from napari_xrf.reference.minerals import Mineral, known_minerals, mineral_class, select_minerals
 from napari_xrf.synthesis.distortion_values import FwhmOfEnergy
 
 # Rocks and ores, one of each kind that X-ray fluorescence can tell; the command of docs/networks.md lists the
@@ -142,9 +136,7 @@ def _bank(
 ) -> MineralBank:
     progress = quiet.progress
     instrument = load_instrument(instrument_name)
-    library = load_library()
-    if library_file is not None:
-        library = merge_libraries(library, load_library(library_file))
+    library = known_minerals(library_file)
     chosen = select_minerals(library, names)
     kept_back = {mineral.name for mineral in select_minerals(library, held_out)} if held_out else set()
     materials, owner = _materials(chosen)

@@ -27,7 +27,7 @@ from napari_xrf.plugin.forms.tick_list import TickList
 from napari_xrf.plugin.jobs.training import OwnRegions
 from napari_xrf.plugin.layers.cubes import cube_from
 from napari_xrf.plugin.layers.labels import label_map_of_layer
-from napari_xrf.reference.minerals import load_library, merge_libraries
+from napari_xrf.reference.minerals import known_minerals, load_library
 
 RECIPES_OWN = "as the recipe"
 _SYNTHETIC, _MIXED, _ALONE = "synthetic spectra", "both, mixed", "the labelled regions alone"
@@ -161,9 +161,7 @@ class SyntheticChoice(QWidget):  # type: ignore[misc]
         return recipe
 
     def _list_minerals(self) -> None:
-        known = load_library()
-        if self.library.text() and not self.library.problem:
-            known = merge_libraries(known, load_library(Path(self.library.text())))
+        known = known_minerals(None if self.library.problem else self.library.text() or None)
         self.minerals.set_entries([(mineral.name, mineral.formula) for mineral in known])
 
 

@@ -24,7 +24,7 @@ from napari_xrf.plugin.forms.parameter_form import ErrorLabel, ParameterForm
 from napari_xrf.plugin.forms.parts import expanding
 from napari_xrf.plugin.forms.synthesis_choices import NONE, TYPICAL, DistortionsChoice, FileChoice
 from napari_xrf.plugin.forms.tick_list import TickList
-from napari_xrf.reference.minerals import load_library, merge_libraries
+from napari_xrf.reference.minerals import known_minerals, load_library
 from napari_xrf.reference.pigments import load_pigments
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.distortions import typical_distortions
@@ -197,9 +197,7 @@ class MineralsTab(RecipeTab):
         self.page.changed.emit()
 
     def _list_minerals(self) -> None:
-        known = load_library()
-        if self.library.text() and not self.library.problem:
-            known = merge_libraries(known, load_library(self.library.text()))
+        known = known_minerals(None if self.library.problem else self.library.text() or None)
         self.minerals.set_entries([(mineral.name, mineral.formula) for mineral in known])
         self._choose_scene()
 
