@@ -20,7 +20,7 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
+from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.pixels.element_mapping import ElementPlan, plan_fit
 from napari_xrf.maps.quantification.composition import (
     Recipe,
@@ -43,47 +43,6 @@ _LARGEST_LOG = 1.5  # of a sensitivity's change: beyond it the expansion says no
 Floats = NDArray[np.float64]
 
 
-def map_quantities(
-    measured: Measured,
-    elements: Sequence[str] | None = None,
-    *,
-    regions: Mapping[str, NDArray[np.bool_]] | None = None,
-    formulas: Mapping[str, str] | None = None,
-    recipe: Recipe | None = None,
-    whole: Quantities | None = None,
-    progress: Progress = ignore_progress,
-) -> ElementMaps:
-    """Return maps of weight percent, with counting errors.
-
-    Parameters
-    ----------
-    measured
-        A map.
-    elements
-        Symbols; None takes those found.
-    regions, formulas, recipe
-        As for :func:`~napari_xrf.maps.quantification.weight_percent.quantify`; regions without a formula
-        are as the rest.
-    whole
-        The composition of the whole map, where it is known already.
-
-    Returns
-    -------
-    Maps named by element, (K, Y, X) in weight percent; NaN where a pixel shows nothing. Oxygen that follows
-    from valences is one of them, and so is what follows from the formulas of classes.
-
-    Raises
-    ------
-    InvalidInput
-        When no element is found or given, or the map holds no counts.
-    """
-    known = calibrate_map(measured, progress=progress).checked()
-    plan = plan_quantities(
-        known, elements, regions=regions, formulas=formulas, recipe=recipe, whole=whole, progress=progress
-    )
-    return plan.map(known.cube, progress)
-
-
 @dataclass(frozen=True, eq=False)
 class QuantityPlan:
     """What all pixels of a map share when they are quantified: any rows of it give the same maps."""
@@ -100,7 +59,11 @@ class QuantityPlan:
     def map(
         self, cube: SpectralCube, progress: Progress = ignore_progress, first_row: int = 0
     ) -> ElementMaps:
-        """Quantify the pixels of a cube, or of its rows from one on."""
+        """Return weight percent and counting errors of the pixels of a cube, or of its rows from one on.
+
+        Maps are named by element; NaN where a pixel shows nothing. Oxygen that follows from valences is one,
+        and so is what follows from the formulas of classes.
+        """
         counts, errors = self.net_counts(cube, progress)
         groups = self._groups_of(counts)
         own = self.classes[first_row : first_row + cube.map_shape[0]].ravel()
@@ -164,7 +127,22 @@ def plan_quantities(
 ) -> QuantityPlan:
     """Learn from a map, and from some thousands of its pixels, what the maps of its elements need.
 
-    Parameters and errors are those of :func:`map_quantities`.
+    Parameters
+    ----------
+    known
+        A map whose axis is known.
+    elements
+        Symbols; None takes those found.
+    regions, formulas, recipe
+        As for :func:`~napari_xrf.maps.quantification.weight_percent.quantify`; regions without a formula
+        are as the rest.
+    whole
+        The composition of the whole map, where it is known already.
+
+    Raises
+    ------
+    InvalidInput
+        When no element is found or given, or the map holds no counts.
     """
     given = recipe or Recipe()
     part = region_of(known, np.ones(known.cube.map_shape, dtype=bool), known.cube.name)

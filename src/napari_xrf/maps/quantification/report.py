@@ -17,7 +17,7 @@ from napari_xrf.maps.calibrated_map import Measured, calibrate_map
 from napari_xrf.maps.quantification.check import Check, check_quantities, write_check_picture
 from napari_xrf.maps.quantification.composition import Recipe
 from napari_xrf.maps.quantification.net_counts import region_of
-from napari_xrf.maps.quantification.per_pixel import map_quantities
+from napari_xrf.maps.quantification.per_pixel import plan_quantities
 from napari_xrf.maps.quantification.quantities import Quantities
 from napari_xrf.maps.quantification.table import quantity_rows, write_quantity_table
 from napari_xrf.maps.quantification.weight_percent import quantify
@@ -80,5 +80,5 @@ def report_quantities(
     maps = None
     if pixels:
         told |= {"regions": regions, "formulas": formulas, "whole": None if regions else found[0]}
-        maps = map_quantities(known, elements, **told)
+        maps = plan_quantities(known, elements, **told).map(known.cube, progress)
     return QuantityReport(found, checks, maps)
