@@ -36,9 +36,7 @@ class MineralSearch:
     measured: CalibratedMap
     bins: EnergyBins  # the energy bins to use
     minerals: tuple[Mineral, ...]  # what to look for
-    # counts_per_pixel, most_counts: median of the measured pixels and largest, in the energies used
-    counts_per_pixel: float
-    most_counts: float
+    counts_per_pixel: float  # median of the measured pixels, in the energies used
     notes: tuple[str, ...]  # one sentence each
     automatic: bool = False  # whether nobody chose the minerals
 
@@ -83,7 +81,6 @@ def search_minerals(
         bins,
         tuple(minerals),
         float(np.median(counts[counts > 0])),
-        float(counts.max()),
         tuple(notes),
         automatic,
     )

@@ -11,8 +11,6 @@ from napari_xrf.maps.spectra.joint_fit import inverse_of
 from napari_xrf.maps.spectra.scatter import ANODES
 from napari_xrf.maps.spectra.spectrum_fit import Content, Explained, SpectrumFit
 
-Array = NDArray[np.float64]
-
 _LEAST_LOG_ODDS = 3.0  # from which an element is reported
 # How often elements that may be reported were there: a logistic function of terms_of, fitted to measured
 # files, what was made of them and spectra of other code by benchmarks/element_probabilities.py. Reflections,
