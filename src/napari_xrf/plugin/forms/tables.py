@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
+from napari_xrf.core.csv_cells import is_number
 from napari_xrf.plugin.forms.parts import write_in
 
 if TYPE_CHECKING:
@@ -134,9 +135,5 @@ class RankedTable(Table):
 
 
 def _is_number(text: str) -> bool:
-    try:
-        for part in text.split(" ± "):
-            float(part.replace(",", "").rstrip("%").replace("–", "0"))
-    except ValueError:
-        return False
-    return True
+    parts = text.replace(",", "").replace("–", "0").split(" ± ")
+    return all(is_number(part.rstrip("%")) for part in parts)
