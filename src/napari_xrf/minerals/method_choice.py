@@ -1,7 +1,5 @@
 """Which way of naming minerals won on synthetic twins of a map, and by what figures."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path

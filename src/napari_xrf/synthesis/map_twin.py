@@ -5,8 +5,6 @@ that it was found to have beside other code (``benchmarks/method_choice.py physi
 itself differs by, so that what is learnt of the model alone does not pass for what is true.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
