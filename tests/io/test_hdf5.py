@@ -610,3 +610,26 @@ def test_a_dataset_that_stores_less_than_it_claims_is_refused(tmp_path):
     path.write_bytes(path.read_bytes().replace(size, struct.pack("<Q", expected.counts.nbytes - 600)))
     with pytest.raises(FileError, match="stores fewer than its"):
         io.read(path)
+
+
+@pytest.mark.parametrize("budget", [None, 1])
+def test_one_of_repeated_scans_of_an_area_is_chosen(tmp_path, budget):
+    path, counts = tmp_path / "heights.nxs", np.random.default_rng(1).poisson(1.0, (3, 4, 5, 512))
+    with h5py.File(path, "w") as file:
+        group = file.create_group("entry/data")
+        group.attrs.update({"signal": "data", "axes": ["height", "y", "x", "energy"]})
+        group["data"], group["energy"] = counts, 0.01 * np.arange(512)
+        for name, step, size in (("y", 3.0, 4), ("x", 2.0, 5)):
+            group[name] = step * np.arange(size)
+            group[name].attrs["units"] = "um"
+    whole = io.read(path, memory_budget=budget)
+    np.testing.assert_array_equal(whole.counts[:], counts.reshape(12, 5, 512))
+    assert "holds 3 scans" in " ".join(whole.provenance.warnings)
+    for number in range(3):
+        one = io.read(path, map=number, memory_budget=budget)
+        np.testing.assert_array_equal(one.counts[:], counts[number])
+        np.testing.assert_array_equal(one.sum_spectrum(), counts[number].sum(axis=(0, 1)))
+        assert one.pixel_size == (3.0, 2.0)
+        assert not one.provenance.warnings
+    with pytest.raises(InvalidInput, match="no map 3"):
+        io.read(path, map=3, memory_budget=budget)

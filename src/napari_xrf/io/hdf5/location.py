@@ -53,6 +53,8 @@ class Location:
     rows: tuple[tuple[str, ...], ...] = ()  # the datasets of ``singles`` for each row, where rows stand apart
     picked: NDArray[np.int64] | None = None  # the number of each pixel's point, (Y, X)
     positions: tuple[str, str] | None = None  # datasets of the places of rows and of columns
+    scans: int = 1  # how many of one area stand along the axis ``s``
+    scan: int | None = None  # which of them is wanted, None for all, one below another
     notes: tuple[str, ...] = ()  # what the user should know of it
 
     @property
@@ -516,12 +518,10 @@ def _scan_letters(ndim: int, energy: int) -> str:
 
 
 def _scans_below(file: Any, found: Location) -> Location:
+    """Count the scans of one area (angles, heights, times) that a dataset holds."""
     letters = found.axes or found.single_axes
     count = file[found.main].shape[letters.index("s")] if "s" in letters else 1
-    note = (
-        f"The file holds {count} scans (angles, heights or times); they stand one below another in this map."
-    )
-    return replace(found, notes=(*found.notes, note)) if count > 1 else found
+    return replace(found, scans=count)
 
 
 def _nxdata_signals(file: Any) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.counts import RowBand
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import default_memory_budget
@@ -76,7 +77,8 @@ def read_hdf5(
         cube, parts = _described(file_path, file, layout, location, parts, names, index)
         stored_sum = _stored_sum(file, layout, location, parts[0]) if detector == "sum" else None
     notes = (*cube.provenance.warnings, *(note for _, more in found for note in more), *strays)
-    return _with_counts(cube, parts, [axis for axis, _ in found], notes, budget, stored_sum, progress)
+    whole = _with_counts(cube, parts, [axis for axis, _ in found], notes, budget, stored_sum, progress)
+    return _of_scans(whole, location)
 
 
 def is_spectral_map(path: str | Path) -> bool:
@@ -134,15 +136,18 @@ def _located(
 
 def _one_of(path: Path, file: Any, maps: list[Location], wanted: int | None) -> Location:
     """Return the map that the user wants, else the file's default, else the first; the others are named."""
-    if wanted is not None and not 0 <= wanted < len(maps):
-        raise InvalidInput(f"there is no map {wanted} in {path.name}", f"It holds {len(maps)}, from 0")
+    number = maps[0].scans if len(maps) == 1 else len(maps)
+    if wanted is not None and not 0 <= wanted < number:
+        raise InvalidInput(f"there is no map {wanted} in {path.name}", f"It holds {number}, from 0")
+    if len(maps) == 1:
+        return replace(maps[0], scan=wanted if number > 1 else None)
     filled = (n for n, one in enumerate(maps) if 0 not in file[one.main].shape)
     at, default, group = next(filled, 0), "", file
     while wanted is None and (name := hdf5_file.text_attribute(group, "default").strip("/")):
         default, group = f"{default}/{name}", hdf5_file.group_at(group, name)
         at = next((n for n, one in enumerate(maps) if one.main.startswith(default + "/")), at)
     at = at if wanted is None else wanted
-    if len(maps) == 1 or wanted is not None:
+    if wanted is not None:
         return maps[at]
     others = ", ".join(f"{one.main.strip('/')} (map {n})" for n, one in enumerate(maps) if n != at)
     note = (
@@ -150,6 +155,24 @@ def _one_of(path: Path, file: Any, maps: list[Location], wanted: int | None) -> 
         "choose by map=N (--map N)."
     )
     return replace(maps[at], notes=(*maps[at].notes, note))
+
+
+def _of_scans(cube: SpectralCube, location: Location) -> SpectralCube:
+    """Return the rows of the wanted scan of several, or of all with a sentence that says so."""
+    if location.scans < 2:
+        return cube
+    if location.scan is None:
+        note = (
+            f"The file holds {location.scans} scans (angles, heights or times); they stand one below another "
+            "in this map: choose one by map=N (--map N)."
+        )
+        warnings = (*cube.provenance.warnings, note)
+        return replace(cube, provenance=replace(cube.provenance, warnings=warnings))
+    height = cube.map_shape[0] // location.scans
+    rows = slice(location.scan * height, (location.scan + 1) * height)
+    counts = cube.counts[rows] if isinstance(cube.counts, np.ndarray) else RowBand(cube.counts, rows)
+    live_time = None if cube.live_time is None else cube.live_time[rows]
+    return replace(cube, counts=counts, live_time=live_time)
 
 
 def _unknown_layout(path: Path, file: Any) -> FileError:
