@@ -2,6 +2,7 @@ import dask.array
 import numpy as np
 import pytest
 
+from napari_xrf.core.cube_spectra import sum_classes
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
@@ -66,3 +67,13 @@ def test_cancel_passes_through(cube):
 def test_refuses_shapes_that_do_not_fit(change):
     with pytest.raises(InvalidInput):
         SpectralCube(**({"counts": np.zeros((6, 5, 30)), "energy": AXIS} | change))
+
+
+@pytest.mark.parametrize("kind", ["u2", "f4"])
+def test_classes_are_summed_with_fractions_of_counts(kind: str) -> None:
+    counts = (0.25 if kind == "f4" else 3) * np.ones((3, 4, 8))
+    labels = np.array([[0, 1, 1, 2], [2, 2, 2, 2], [0, 0, 0, 0]])
+    sums = sum_classes(SpectralCube(counts.astype(kind), EnergyAxis(0.0, 0.1, 8)), labels)
+    assert sorted(sums) == [1, 2]
+    assert np.array_equal(sums[1], 2 * counts[0, 0])
+    assert np.array_equal(sums[2], 5 * counts[0, 0])

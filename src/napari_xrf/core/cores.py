@@ -1,6 +1,13 @@
-"""How many threads a job may use."""
+"""How many threads a job may use, and work on all of them."""
 
 import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def core_count() -> int:
@@ -12,3 +19,27 @@ def core_count() -> int:
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     told = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, min(cores, int(told)) if told.isdigit() else cores)
+
+
+def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield what ``work`` makes of items, in their order, made on as many threads as there are cores.
+
+    Items are taken in the caller's thread, and few of them before their results are asked for. ``work`` must
+    release the GIL for its heavy part.
+    """
+    number = core_count()
+    if number == 1:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(number) as pool:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > number:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for each in waiting:
+                each.cancel()

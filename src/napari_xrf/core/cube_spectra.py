@@ -1,14 +1,17 @@
 """Spectra of a cube that a window asks for many times a second."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import in_threads
 from napari_xrf.core.counts import SumsRegions
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.core.spectral_cube import SpectralCube, sum_pixels
 
 TILE = 10  # pixels; sums of 10 × 10 pixels make regions four to twelve times quicker at 1 % of the memory
 
@@ -58,8 +61,10 @@ def summarize(cube: SpectralCube, progress: Progress = ignore_progress) -> CubeS
 
 def sum_classes(
     cube: SpectralCube, labels: NDArray[np.integer], progress: Progress = ignore_progress
-) -> dict[int, NDArray[np.uint64]]:
+) -> dict[int, NDArray[Any]]:
     """Return label → summed spectrum (E,) of its pixels, of all labels (Y, X) above 0, in one pass.
+
+    They are uint64, or float64 of a map with fractions of counts.
 
     Raises
     ------
@@ -68,14 +73,23 @@ def sum_classes(
     """
     if labels.shape != cube.map_shape:
         raise InvalidInput(f"labels of {labels.shape} do not fit a map of {cube.map_shape}")
-    totals: dict[int, NDArray[np.uint64]] = {}
-    for row in range(cube.shape[0]):
-        progress(row, cube.shape[0], "summing classes")
-        found = [int(label) for label in np.unique(labels[row]) if label > 0]
-        block = np.asarray(cube.counts[row]) if found else None
-        for label in found:
-            total = totals.setdefault(label, np.zeros(cube.shape[2], dtype=np.uint64))
-            total += block[labels[row] == label].sum(axis=0, dtype=np.uint64)  # type: ignore[index]
+    totals: dict[int, NDArray[Any]] = {}
+
+    def rows() -> Iterator[tuple[NDArray[np.generic], NDArray[np.integer]]]:
+        for row in range(cube.shape[0]):
+            progress(row, cube.shape[0], "summing classes")
+            if (labels[row] > 0).any():
+                yield np.asarray(cube.counts[row]), labels[row]
+
+    def sums(row: tuple[NDArray[np.generic], NDArray[np.integer]]) -> dict[int, NDArray[Any]]:
+        counts, own = row
+        found = np.unique(own[own > 0]).tolist()
+        return {label: sum_pixels(counts, own == label) for label in found}
+
+    for one in in_threads(sums, rows()):
+        for label, total in one.items():
+            wide = total.astype(np.float64 if total.dtype.kind == "f" else np.uint64)
+            totals[label] = totals[label] + wide if label in totals else wide
     return totals
 
 

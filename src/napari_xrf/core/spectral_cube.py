@@ -238,7 +238,7 @@ class SpectralCube:
         total = np.zeros(self.shape[2], dtype=self._sums)
         rows = np.flatnonzero(mask.any(axis=1))
         for done, row in enumerate(rows):
-            total += _sum_pixels(np.asarray(self.counts[row]), mask[row])
+            total += sum_pixels(np.asarray(self.counts[row]), mask[row])
             progress(done + 1, len(rows), "summing spectra")
         return total
 
@@ -343,8 +343,8 @@ class SpectralCube:
         return cls(**parts, excitation=excitation, provenance=Provenance(layout="HyperSpy signal"))
 
 
-def _sum_pixels(pixels: NDArray[np.generic], chosen: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return the sum, (E,), of the chosen ones of N pixels (N, E)."""
+def sum_pixels(pixels: NDArray[np.generic], chosen: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return the sum, (E,), of the chosen ones of N pixels (N, E): as wide as it needs to be."""
     selected = pixels if chosen.all() else pixels[chosen]
     if pixels.dtype.kind == "f":
         return np.asarray(selected.sum(axis=0, dtype=np.float64))

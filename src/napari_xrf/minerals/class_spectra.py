@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +61,7 @@ def class_spectra(
 
 
 def mean_spectra(
-    sums: Mapping[int, NDArray[np.uint64]],
+    sums: Mapping[int, NDArray[Any]],
     label_map: LabelMap,
     templates: Templates,
     compositions: Mapping[int, NDArray[np.intp]],

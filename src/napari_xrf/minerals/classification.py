@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from napari_xrf.core.abundances import Abundances
+from napari_xrf.core.cores import in_threads
 from napari_xrf.core.cube_spectra import sum_classes
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
@@ -15,12 +17,13 @@ from napari_xrf.core.label_map import LabelMap, number_by_area
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import Measured
+from napari_xrf.maps.spectra.blas_threads import one_blas_thread
 from napari_xrf.minerals.class_spectra import ClassSpectrum, mean_spectra
 from napari_xrf.minerals.likelihood.binned_map import BinnedMap, merged_bins
 from napari_xrf.minerals.likelihood.scan import TOLERANCE
 from napari_xrf.minerals.likelihood.templates import EnergyBins, Templates
 from napari_xrf.minerals.method_choice import MethodChoice
-from napari_xrf.minerals.mineral_phases import MineralPhases, learn_mineral_phases
+from napari_xrf.minerals.mineral_phases import MineralPhases, PixelPhases, learn_mineral_phases
 from napari_xrf.minerals.search import search_minerals
 from napari_xrf.reference.minerals import Mineral, mineral_class
 
@@ -169,7 +172,7 @@ class MineralRows:
     confidence: NDArray[np.float32]
     misfit: NDArray[np.float32]
     areas: NDArray[np.float32]  # (rows, X, K) parts of the phases
-    sums: NDArray[np.uint64]  # (1 + K, E) counts of the unknown pixels and of those of each phase
+    sums: NDArray[Any]  # (1 + K, E) counts of the unknown pixels and of those of each phase
     # unexplained, undecided: how many pixels fit no mineral, and how many more cannot be decided
     unexplained: int
     undecided: int
@@ -283,25 +286,31 @@ class MineralPlan:
             np.zeros(shape, dtype=np.float32),
             np.full(shape, np.nan, dtype=np.float32),
             np.zeros((*shape, number), dtype=np.float32),
-            np.zeros((1 + number, cube.shape[2]), dtype=np.uint64),
+            np.zeros((1 + number, cube.shape[2]), np.float64 if cube.counts.dtype.kind == "f" else np.uint64),
             0,
             0,
         )
         unexplained = undecided = 0
-        for band, _, _ in binned.wide_bands(0, "comparing pixels with minerals", progress, rows):
-            held, at = binned.held(band), slice(band.start - rows.start, band.stop - rows.start)
-            found = self.found.of_rows(binned, band)
-            wrong = found.misfit > self.limit
-            guessed = ~wrong & ~found.decided
-            winner = np.where(wrong[:, None], 0, found.areas).argmax(axis=1)
-            result.chosen[at][held] = np.where(wrong | guessed | nameless[winner], -1, winner)
-            result.confidence[at][held] = np.where(
-                wrong, 1 - self.unknown_level, np.where(guessed, 1 - found.probability, found.probability)
-            )
-            result.misfit[at][held] = found.misfit
-            result.areas[at][held] = np.where(wrong[:, None], 0, found.areas)
-            unexplained += int(wrong.sum())
-            undecided += int(guessed.sum())
+        binned.held(rows)  # read once, before threads look at it
+
+        def held_by(band: slice) -> tuple[slice, PixelPhases]:
+            return band, self.found.of_rows(binned, band)
+
+        with one_blas_thread():
+            wide = binned.wide_bands(0, "comparing pixels with minerals", progress, rows)
+            for band, found in in_threads(held_by, (band for band, _, _ in wide)):
+                held, at = binned.held(band), slice(band.start - rows.start, band.stop - rows.start)
+                wrong = found.misfit > self.limit
+                guessed = ~wrong & ~found.decided
+                winner = np.where(wrong[:, None], 0, found.areas).argmax(axis=1)
+                result.chosen[at][held] = np.where(wrong | guessed | nameless[winner], -1, winner)
+                result.confidence[at][held] = np.where(
+                    wrong, 1 - self.unknown_level, np.where(guessed, 1 - found.probability, found.probability)
+                )
+                result.misfit[at][held] = found.misfit
+                result.areas[at][held] = np.where(wrong[:, None], 0, found.areas)
+                unexplained += int(wrong.sum())
+                undecided += int(guessed.sum())
         labels = (result.chosen - _NOT_MEASURED).astype(np.uint16)
         own = cube.band(slice(rows.start - first, rows.stop - first))
         for label, total in sum_classes(own, labels, progress).items():

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit, ndtr
 
+from napari_xrf.core.cores import in_threads
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LEAST_PROBABILITY
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -16,6 +17,7 @@ from napari_xrf.core.scratch import scratch_array
 from napari_xrf.maps.calibrated_map import find_elements
 from napari_xrf.maps.spectra.blas_threads import one_blas_thread
 from napari_xrf.minerals.likelihood.binned_map import BinnedMap
+from napari_xrf.minerals.likelihood.independent_pixels import independent_pixels
 from napari_xrf.minerals.likelihood.scan import Scan, prepare_scan
 from napari_xrf.minerals.likelihood.sensitivity import (
     Sensitivity,
@@ -161,27 +163,29 @@ def learn_mineral_phases(
     if templates.size == 0:
         raise InvalidInput("none of the minerals would show in this map", "Name others, or check the kV")
     families = line_families(instrument, binned.bins)
-    sample, level = _sample(binned, progress)
+    # Pixels that share counts teach once: what chance made of them would be taken for phases.
+    taught = independent_pixels(binned)
+    sample, level = _sample(taught.binned, progress)
     every = Expected.of(templates, families)
     expected = _shortened(every, sample[:_PRUNED_SAMPLE], level, tolerance)
     sensitivity = learn_sensitivity(sample, expected, level, tolerance)
     scan = _prepare(sensitivity.adjust(expected), level, tolerance)
     columns = np.unique(scan.owner)
     groups = _alike(scan, columns, level)
-    single, winner, told = _scan_map(binned, scan, groups, progress)
+    single, winner, told = _scan_map(taught.binned, scan, groups, progress)
     minerals = [tuple(int(columns[place]) for place in group) for group in groups]
     ends: tuple[End, ...] = ()
     places = np.zeros((0, 0), dtype=np.int16)
     if single.prior.coherences[-1] >= _COHERENT:
-        ends, places = learn_ends(binned, winner, progress)
+        ends, places = learn_ends(taught.binned, winner, progress)
     mixed = bool(ends)
     if not mixed:
-        ends = _sure_ends(binned, winner, told)
+        ends = _sure_ends(taught.binned, winner, told)
     candidates = _candidates(search, minerals)
     # What no pixel of the sample needed may be a small grain, or a part everywhere.
     whole = _with_library(search, every, library, progress)
     names, sensitivity = name_phases(ends, whole, candidates, sensitivity)
-    notes, coarse = _told(ends, names, whole.templates.minerals), 1.0
+    notes, coarse = taught.notes + _told(ends, names, whole.templates.minerals), 1.0
     if mixed:
         inside = np.count_nonzero(places >= 0) / np.count_nonzero(winner >= 0)
         if inside < _WELL_INSIDE and _unevenness(ends) > _UNEVEN:
@@ -192,6 +196,7 @@ def learn_mineral_phases(
             )
         members, parts = _parts_of([_held(name) for name in names])
         sure = np.array([name.probability for name in names], dtype=np.float32)
+        places = taught.spread(places, binned.shape)
         pixels: Mixing | SinglePixels = Mixing.learned(binned, ends, parts, places, sure)
     else:
         named = dict(zip((end.column for end in ends), names, strict=True))
@@ -321,14 +326,22 @@ def _scan_map(
     known = SinglePixels(scan, groups, Prior(one, one), one)
     kept: Any = scratch_array((rows, columns, len(groups)), np.float32, _KEPT_BYTES)
     squares = []
-    for band, counts in binned.bands("comparing pixels with minerals", progress):
-        held = binned.held(band)
-        scores = np.zeros((*held.shape, len(groups)), dtype=np.float32)
-        scores[held], square = known.scores(counts[held])
-        squares.append(square)
-        kept[band] = scores
 
-    def bands(margin: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]]:
+    def scores_of(
+        one: tuple[slice, NDArray[np.float32]],
+    ) -> tuple[slice, NDArray[np.float32], NDArray[np.float32]]:
+        band, counts = one
+        return band, *known.scores(counts[binned.held(band)])
+
+    with one_blas_thread():
+        bands = binned.bands("comparing pixels with minerals", progress)
+        for band, scores, square in in_threads(scores_of, bands):
+            whole = np.zeros((band.stop - band.start, columns, len(groups)), dtype=np.float32)
+            whole[binned.held(band)] = scores
+            kept[band] = whole
+            squares.append(square)
+
+    def kept_bands(margin: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]]:
         for _, wide, inner in binned.wide_bands(margin, "weighing minerals", progress):
             held = binned.held(wide)
             own = np.zeros_like(held)
@@ -337,11 +350,11 @@ def _scan_map(
 
     square = np.zeros((rows, columns), dtype=np.float32)
     square[binned.held(slice(binned.first_row, binned.first_row + rows))] = np.concatenate(squares)
-    prior = learn_prior(bands, len(groups))
+    prior = learn_prior(kept_bands, len(groups))
     winner = np.full((rows, columns), -1, dtype=np.int16)
     told = np.zeros((2, rows, columns), dtype=np.float32)
     for (band, _, _), (scores, held, own) in zip(
-        binned.wide_bands(SMOOTHINGS, "weighing minerals"), bands(SMOOTHINGS), strict=True
+        binned.wide_bands(SMOOTHINGS, "weighing minerals"), kept_bands(SMOOTHINGS), strict=True
     ):
         probability = prior.probability(scores, held)[own]
         best = probability.argmax(axis=1)

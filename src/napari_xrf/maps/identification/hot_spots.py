@@ -112,16 +112,19 @@ def _hottest_pixels(
 def _window_sums(block: NDArray[np.generic], windows: tuple[EnergyWindow, ...]) -> NDArray[np.float64]:
     """Return the counts in each window's peak and in those below and above it, (K, 3, y, X).
 
-    Sums over any window are differences of the running sum, which a row at a time is small.
+    Runs of channels from edge to edge are summed once: any window is a difference of their running sums.
     """
     parts = [part for window in windows for part in (window.peak, window.below, window.above)]
     starts, stops = [part.start for part in parts], [part.stop for part in parts]
-    sums = np.empty((len(parts), *block.shape[:2]))
-    running = np.zeros((block.shape[1], block.shape[2] + 1))
-    for y, row in enumerate(block):
-        np.cumsum(row, axis=1, out=running[:, 1:])
-        sums[:, y] = (running[:, stops] - running[:, starts]).T
-    return sums.reshape(len(windows), 3, *block.shape[:2])
+    channels = block.shape[2]
+    edges = np.unique([*starts, *stops, channels])
+    kind = block.dtype.kind
+    wide = np.uint64 if block.dtype.itemsize > 2 else np.uint32  # half as wide is twice as quick
+    runs = np.add.reduceat(block, edges[:-1], axis=2, dtype=np.float64 if kind == "f" else wide)
+    running = np.zeros((*block.shape[:2], edges.size))
+    np.cumsum(runs, axis=2, out=running[..., 1:])
+    sums = running[..., np.searchsorted(edges, stops)] - running[..., np.searchsorted(edges, starts)]
+    return np.moveaxis(sums, 2, 0).reshape(len(windows), 3, *block.shape[:2])
 
 
 def _summed(counts: NDArray[np.float64], reach: int) -> NDArray[np.float64]:

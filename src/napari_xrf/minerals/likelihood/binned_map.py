@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import in_threads
 from napari_xrf.core.counts import Counts
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import scratch_array
@@ -30,7 +31,23 @@ class BinnedMap:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
-        return self.cube.map_shape
+        rows, columns = self._kept[0][1].shape if self._kept else self.cube.map_shape
+        return int(rows), int(columns)
+
+    def every(self, down: int, across: int) -> "BinnedMap":
+        """Return the bins of each so many-th pixel of each so many-th row, as a map of their own."""
+        counts, held = self._read()
+        return self._of(np.asarray(counts[::down, ::across]), held[::down, ::across])
+
+    def only(self, chosen: NDArray[np.bool_]) -> "BinnedMap":
+        """Return the same with no pixels held but those chosen, (Y, X)."""
+        counts, held = self._read()
+        return self._of(counts, held & chosen)
+
+    def _of(self, counts: Counts, held: NDArray[np.bool_]) -> "BinnedMap":
+        other = BinnedMap(self.cube, self.bins, self.first_row)
+        other._kept.append((counts, held))
+        return other
 
     def bands(
         self, doing: str, progress: Progress = ignore_progress
@@ -69,10 +86,16 @@ class BinnedMap:
         if not self._kept:
             counts: Any = scratch_array((*self.shape, self.bins.size), np.float32, _KEPT_BYTES)
             held = np.zeros(self.shape, dtype=bool)
-            for band, block in self.cube.blocks():
-                spectra = np.asarray(block).reshape(-1, self.cube.shape[2])
-                held[band] = spectra.any(axis=1).reshape(-1, self.shape[1])
-                counts[band] = binned_counts(spectra, self.bins).reshape(-1, self.shape[1], self.bins.size)
+
+            def bins_of(
+                one: tuple[slice, NDArray[np.generic]],
+            ) -> tuple[slice, NDArray[np.float32], NDArray[np.bool_]]:
+                spectra = one[1].reshape(-1, self.cube.shape[2])
+                return one[0], binned_counts(spectra, self.bins), np.asarray(spectra.any(axis=1))
+
+            for band, binned, some in in_threads(bins_of, self.cube.blocks()):
+                held[band] = some.reshape(-1, self.shape[1])
+                counts[band] = binned.reshape(-1, self.shape[1], self.bins.size)
             self._kept.append((counts, held))
         return self._kept[0]
 

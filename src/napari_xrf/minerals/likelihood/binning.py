@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from napari_xrf.minerals.likelihood.templates import EnergyBins
 
 
-@numba.njit(parallel=True, nogil=True, cache=True, fastmath=True)
+@numba.njit(nogil=True, cache=True, fastmath=True)
 def sum_channels(counts, starts, stops, binned):  # type: ignore[no-untyped-def]
     """Sum ``counts`` (n, E) into ``binned`` (n, B) float32 by runs of channels."""
-    for pixel in numba.prange(counts.shape[0]):
+    for pixel in range(counts.shape[0]):
         for index in range(starts.size):
             total = 0.0
             for channel in range(starts[index], stops[index]):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import in_threads
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.maps.spectra.blas_threads import one_blas_thread
 from napari_xrf.maps.spectra.non_negative import fit_bounded
 from napari_xrf.minerals.likelihood.binned_map import BinnedMap
 from napari_xrf.minerals.likelihood.shares import neighbour_mean
@@ -92,14 +94,8 @@ def learn_ends(
     lessons: dict[int, list[tuple[NDArray[np.float32], NDArray[np.float32]]]] = {}
     for column, counts, around, _ in _class_pixels(binned, winner, teaching, progress):
         lessons.setdefault(column, []).append((counts, around))
-    cuts = {
-        column: _cut(
-            np.concatenate([counts for counts, _ in taught]),
-            np.concatenate([around for _, around in taught]),
-            _DEPTH,
-        )
-        for column, taught in lessons.items()
-    }
+    with one_blas_thread():
+        cuts = dict(zip(lessons, in_threads(_first_cut, lessons.values()), strict=True))
     first = np.cumsum([0, *(_number(cuts[column]) for column in classes.tolist())])
     start = dict(zip(classes.tolist(), first.tolist(), strict=False))
     sums = np.zeros((int(first[-1]), binned.bins.size))
@@ -167,8 +163,13 @@ def _class_pixels(
 
     Between them stand mean counts of a pixel and of those of its neighbours that are alike: less noise.
     """
-    for rows, wide, inner in binned.wide_bands(1, "looking for parts of classes", progress):
+
+    def of_band(
+        band: tuple[slice, slice, slice],
+    ) -> list[tuple[int, NDArray[np.float32], NDArray[np.float32], slice]]:
+        rows, wide, inner = band
         counts = binned.counts(wide)
+        found = []
         for column in np.unique(wanted[rows][wanted[rows] >= 0]).tolist():
             down, right = np.nonzero(wanted[rows] == column)
             like = np.pad(winner[wide] == column, 1)
@@ -180,7 +181,17 @@ def _class_pixels(
                     valid = like[y, x]
                     total[valid] += counts[y[valid] - 1, x[valid] - 1]
                     number += valid
-            yield column, counts[inner.start + down, right], total / number[:, None], rows
+            found.append((column, counts[inner.start + down, right], total / number[:, None], rows))
+        return found
+
+    for found in in_threads(of_band, binned.wide_bands(1, "looking for parts of classes", progress)):
+        yield from found
+
+
+def _first_cut(lessons: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> _Cut | None:
+    """Return how the pixels of a class fall in parts: counts and means around them, of each band."""
+    counts, around = (np.concatenate(each) for each in zip(*lessons, strict=True))
+    return _cut(counts, around, _DEPTH)
 
 
 def _cut(counts: NDArray[np.float32], around: NDArray[np.float32], depth: int) -> _Cut | None:

@@ -148,7 +148,8 @@ class Mixing:
         used = np.full((counts.shape[0], _EVERYWHERE), -1, dtype=np.int32)
         used[:, 0] = best
         used[~plain, : candidates.shape[1]] = candidates[~plain]
-        amounts, deviance, lead = unmix(counts, self.spectra, kinds, used)
+        learning = not self.peers  # all pixels at once; later each thread has a band of rows
+        amounts, deviance, lead = unmix(counts, self.spectra, kinds, used, threads=learning)
         lead[plain] = np.minimum(lead[plain], _lead_alone(pixels.likelihood[plain], kinds, totals[plain]))
         peers = self.peers or (Peers.of(deviance, totals),)
         misfit = peers[0].misfit(deviance, totals)
@@ -163,9 +164,9 @@ class Mixing:
                 used[again] = -1
                 used[again, : tried.shape[1]] = tried
                 amounts[again], deviance[again], lead[again] = unmix(
-                    counts[again], self.spectra, kinds, used[again]
+                    counts[again], self.spectra, kinds, used[again], threads=learning
                 )
-            if not self.peers:
+            if learning:
                 peers = (*peers, Peers.of(deviance, totals))
             misfit = peers[stage].misfit(deviance, totals)
         # Where pixels may be mixtures one in thirty is named wrongly however far the first leads: an end is

@@ -4,7 +4,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import in_threads
+
 MOST_CANDIDATES = 6
+_AT_ONCE = 2_048  # pixels of a thread
 _FIRST, _STEPS, _CUTS, _SWEEPS = 3, 40, 8, 100
 _FASTER = 1.7  # an exponent below 2 keeps the ascent
 _OVER = 0.8  # of the slope before a step, behind it: less is no detour
@@ -20,8 +23,10 @@ def unmix(
     ends: NDArray[np.float32],
     kinds: NDArray[np.int32],
     candidates: NDArray[np.int32],
+    *,
+    threads: bool = False,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Return what ends (M, B) pixels (n, B) hold.
+    """Return what ends (M, B) pixels (n, B) hold; on all cores if asked for.
 
     ``kinds``: (M,) of which class each end is. ``candidates``: (n, K) the ends that a pixel may hold, the
     most probable first; -1 where there are fewer. Returns ``amounts``: (n, K), ``deviance``: (n,), ``lead``:
@@ -29,15 +34,23 @@ def unmix(
     """
     amounts = np.zeros(candidates.shape, dtype=np.float32)
     deviance, lead = (np.zeros(counts.shape[0], dtype=np.float32) for _ in range(2))
-    _unmix(counts, np.ascontiguousarray(ends), kinds, candidates, amounts, deviance, lead)
+    ends = np.ascontiguousarray(ends)
+    at_once = _AT_ONCE if threads else max(len(counts), 1)
+
+    def unmix_some(start: int) -> None:
+        some = slice(start, start + at_once)
+        _unmix(counts[some], ends, kinds, candidates[some], amounts[some], deviance[some], lead[some])
+
+    starts = range(0, len(counts), at_once)
+    for _ in in_threads(unmix_some, starts) if threads else map(unmix_some, starts):
+        pass
     return amounts, deviance, lead
 
 
-@numba.njit(parallel=True, nogil=True, cache=True, fastmath=True)
+@numba.njit(nogil=True, cache=True, fastmath=True)
 def _unmix(counts, ends, kinds, candidates, amounts, deviance, lead):  # type: ignore[no-untyped-def]
-    for pixel in numba.prange(counts.shape[0]):
+    for pixel in range(counts.shape[0]):
         own = counts[pixel]
-        # By itself: numba mixes up arrays that are replaced by others within a parallel loop.
         level = _unmix_one(own, ends, candidates[pixel], amounts[pixel])
         deviance[pixel] = 2 * (_most(own) - level)
         lead[pixel] = _lead(own, ends, kinds, candidates[pixel], amounts[pixel])

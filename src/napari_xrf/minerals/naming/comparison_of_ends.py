@@ -229,16 +229,19 @@ class Comparison:
         self._known.clear()
 
     def _range_of(self, point: int) -> NDArray[np.float64]:
-        if point not in self._ranges:
-            self._ranges[point] = composition_columns(self.expected.templates, point)
-        return self._ranges[point]
+        # Other threads may let go of what is known at any time.
+        columns = self._ranges.get(point)
+        if columns is None:
+            columns = self._ranges[point] = composition_columns(self.expected.templates, point)
+        return columns
 
     def _errors_of(self, point: int) -> NDArray[np.float64]:
-        if point not in self._known:
+        errors = self._known.get(point)
+        if errors is None:
             if len(self._known) >= _MOST_KNOWN:
                 self.forget()
-            self._known[point] = self._errors(np.array([point]), np.ones(1))
-        return self._known[point]
+            errors = self._known[point] = self._errors(np.array([point]), np.ones(1))
+        return errors
 
     def _judge(
         self,

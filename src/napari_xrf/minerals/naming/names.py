@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import in_threads
 from napari_xrf.minerals.likelihood.traces import Expected
 from napari_xrf.minerals.mixing.ends import End
 from napari_xrf.minerals.naming.comparison_of_ends import (
@@ -136,10 +137,14 @@ def name_ends(
         Whether single lines speak against names.
     """
     tables = []
-    for place, (end, comparison) in enumerate(zip(ends, comparisons, strict=True), 1):
-        tables.append(_compare(end, comparison, candidates, dose, blend, veto))
-        if comparison not in comparisons[place:]:
-            comparison.forget()
+
+    def compared(one: tuple[End, Comparison]) -> _Table:
+        return _compare(*one, candidates, dose, blend, veto)
+
+    for table in in_threads(compared, zip(ends, comparisons, strict=True)):
+        tables.append(table)
+        if comparisons[len(tables) - 1] not in comparisons[len(tables) :]:
+            comparisons[len(tables) - 1].forget()
     return _decide_together(ends, tables, [each.expected for each in comparisons], candidates)
 
 

@@ -1,0 +1,51 @@
+"""Work on all cores."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from napari_xrf.core.cores import in_threads
+from napari_xrf.core.errors import Cancelled
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_results_come_in_the_order_of_the_items(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    taken = []
+
+    def items() -> Iterator[int]:
+        for each in range(40):
+            taken.append(each)
+            yield each
+
+    def slowest_first(item: int) -> int:
+        time.sleep(0.002 * (item % 3 == 0))
+        return item * item
+
+    results = in_threads(slowest_first, items())
+    assert next(results) == 0
+    assert len(taken) < 10  # few ahead of what is asked for
+    assert list(results) == [each * each for each in range(1, 40)]
+
+
+def test_an_error_ends_the_work_and_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    before = threading.active_count()
+
+    def fails(item: int) -> int:
+        if item == 5:
+            raise ValueError("five")
+        return item
+
+    with pytest.raises(ValueError, match="five"):
+        list(in_threads(fails, range(100)))
+
+    def cancelled() -> Iterator[int]:
+        yield from range(20)
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        list(in_threads(lambda item: item, cancelled()))
+    assert threading.active_count() == before
