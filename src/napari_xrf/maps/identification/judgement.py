@@ -33,6 +33,9 @@ _SOFT_KEV, _SOFT_FWHM, _SOFT_PART = 0.7, 1.3, 0.25
 # Bragg reflections: up to 0.25 % in a pure metal; soft ones are absorbed, hard ones rare. Of electrons,
 # what strays in a chamber excites. Of silicon, the detector's own.
 _DIFFRACTED_PART, _CHAMBER_PART, _DETECTOR_PART = 1.6e-4, 1.5e-4, 2e-4
+# Of soft L lines of an element that shows no K line, sums of C and O and what detectors lose of harder lines:
+# there the continuum between two peaks is known least.
+_SOFT_L_PART, _SOFT_L_KEV = 1e-3, 1.1
 _POWDER = 0.5  # of reflections: what rocks, soils and glasses lack of them
 _LEFT_IN_MAPS = 0.1  # of an element's counts, in a fit without deviations
 _DOUBTFUL = 40.0  # log-odds up to which lines in the wrong ratio count
@@ -277,6 +280,8 @@ def _strange(spectrum: SpectrumFit, family: str, top: float, company: int) -> fl
     if spectrum.setting.kind != "electron":
         part = _DIFFRACTED_PART * (0.2 if top < 2.6 else 10 ** (-max(top - 8.0, 0.0) / 4.0))
         part *= 1 - _POWDER * min(company, _MUCH_COMPANY) / _MUCH_COMPANY
+    if family.endswith("L") and top < _SOFT_L_KEV:
+        part = max(part, _SOFT_L_PART)
     if family == "Si K":
         part = max(part, _DETECTOR_PART)
     return part * float(spectrum.counts.sum())
