@@ -63,8 +63,10 @@ def click_row(table: QTableWidget, row: int, column: int = 1, button: Any = LEFT
 
 def choose(bar: QMenuBar | QMenu, *names: str) -> None:
     """Click through a menu, by the beginnings of its entries' names."""
+    taken = []  # PySide takes a menu away with the entry that it was asked of
     for name in names:
         action = next(each for each in bar.actions() if _plain(each.text()).startswith(name))
+        taken.append(action)
         click(bar, bar.actionGeometry(action).center())
         if action.menu() is not None:
             bar = action.menu()

@@ -784,8 +784,9 @@ def test_counts_per_second_are_those_of_live_time(make_napari_viewer, qtbot, cub
 
 def test_names_of_lines_lie_not_over_each_other_in_a_low_plot(viewer, qtbot):
     widget = spectrum_dock(viewer, qtbot)
-    widget.plot.plot.resize(460, 200)
+    widget.plot.plot.resize(460, 400)
     widget.set_elements("K, Ca, Mn, Fe, Rb, Ta L")
+    widget.plot.plot.resize(460, 200)
     places = [text.scenePos() for text, _ in widget.plot.markers._texts if text.isVisible()]
     assert len(places) > 6
     for number, one in enumerate(places):

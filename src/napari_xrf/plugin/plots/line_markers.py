@@ -68,6 +68,7 @@ class LineMarkers(QObject):  # type: ignore[misc]
         self._stems: list[tuple[pg.PlotCurveItem, list[EmissionLine]]] = []
         self._texts: list[tuple[pg.TextItem, EmissionLine]] = []
         plot.getViewBox().sigRangeChanged.connect(self._place)
+        plot.getViewBox().sigResized.connect(self._place)
 
     def show(self, names: Sequence[str]) -> None:
         """Mark these elements or line families and no others."""
@@ -125,7 +126,7 @@ class LineMarkers(QObject):  # type: ignore[misc]
         close = [line for line in self._lines if abs(line.energy - energy) <= _NEAR_KEV]
         return min(close, key=lambda line: abs(line.energy - energy), default=None)
 
-    def _place(self) -> None:
+    def _place(self, *_: object) -> None:
         (left, right), (bottom, top) = self._plot.getViewBox().viewRange()
         height = top - bottom
         for stem, lines in self._stems:

@@ -139,10 +139,12 @@ class SpectrumPlot(Plot):
             pg.InfiniteLine(
                 at, angle=90, pen=pg.mkPen("#9a9a9a", style=Qt.PenStyle.DotLine), label=name,
                 labelOpts={
-                    "position": 0.97, "rotateAxis": (1, 0), "anchors": [(1, 0), (1, 1)], "color": "#9a9a9a",
+                    # Neighbours' names, which are written upwards, stand in turn above and below.
+                    "position": (0.97, 0.52)[number % 2],
+                    "rotateAxis": (1, 0), "anchors": [(1, 0), (1, 1)], "color": "#9a9a9a",
                 },
             )
-            for name, at in places
+            for number, (name, at) in enumerate(sorted(places, key=lambda place: place[1]))
         ]  # fmt: skip
         for line in self._artefacts:
             self.plot.addItem(line, ignoreBounds=True)
