@@ -83,6 +83,7 @@ def show_spectra(viewer: Any, save: Any) -> None:
 
 def map_elements(viewer: Any, save: Any) -> None:
     """Find elements and map them side by side."""
+    remove_maps(viewer)  # of other docks
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Element maps")
     widget.find.click()
     finish(widget)
@@ -93,8 +94,7 @@ def map_elements(viewer: Any, save: Any) -> None:
     save()
     widget.grid.setChecked(False)
     dock.destroyOnClose()
-    for layer in [layer for layer in viewer.layers if "xrf_family" in layer.metadata]:
-        viewer.layers.remove(layer)
+    remove_maps(viewer)
 
 
 def prepare(viewer: Any, save: Any) -> None:
@@ -140,6 +140,12 @@ def align(viewer: Any, save: Any) -> None:
     save()
     dock.destroyOnClose()
     for layer in [layer for layer in viewer.layers if layer is photo or layer._type_string == "points"]:
+        viewer.layers.remove(layer)
+
+
+def remove_maps(viewer: Any) -> None:
+    """Remove all element maps."""
+    for layer in [layer for layer in viewer.layers if "xrf_family" in layer.metadata]:
         viewer.layers.remove(layer)
 
 

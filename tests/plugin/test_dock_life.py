@@ -9,12 +9,13 @@ from functools import partial
 
 import pytest
 from napari.layers import Layer
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
+from napari_xrf.plugin.forms.page import TabsOverPlot
 from napari_xrf.plugin.forms.parts import row
 from napari_xrf.plugin.jobs.job import Job
 from napari_xrf.plugin.layers.cubes import cube_layers
@@ -207,6 +208,21 @@ def test_the_first_dock_is_there_before_napari_reads_all_manifests(viewer, qtbot
     assert first.scale.currentText() == "linear"
     qtbot.waitUntil(lambda: first.scale.currentText() == "log")
     assert second.scale.currentText() == "√"
+
+
+def test_a_plot_that_appears_below_the_fold_is_scrolled_to(viewer, qtbot):
+    dock, plot = Listener(viewer), QWidget()
+    plot.setMinimumHeight(150)
+    parts = TabsOverPlot([("Form", QWidget())], plot, 200)
+    dock.lay_out((parts, 1), QLabel("Seed"), foot=row())
+    dock.resize(300, 300)
+    dock.show()
+    qtbot.waitExposed(dock)
+    qtbot.wait(50)
+    parts.show_plot()
+    dock.see(plot)
+    qtbot.waitUntil(lambda: plot.visibleRegion().boundingRect().height() >= 150)
+    dock.hide()
 
 
 def test_long_messages_scroll(viewer):

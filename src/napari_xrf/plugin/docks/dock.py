@@ -81,8 +81,8 @@ class Dock(QWidget):  # type: ignore[misc]
         """Scroll to a part, as to a table that has results now."""
         if self._scroll is not None:
             scroll = self._scroll
-            # The message of the same turn takes its room first.
-            QTimer.singleShot(0, self.while_open(lambda: scroll.ensureWidgetVisible(part, 0, 0)))
+            # A message, or the part where it was hidden, takes its room first.
+            QTimer.singleShot(TURN_MS, self.while_open(lambda: scroll.ensureWidgetVisible(part, 0, 0)))
 
     def tell(self, message: str) -> None:
         """Say something below the dock's parts, and as a notification while the dock is not seen."""
