@@ -462,8 +462,10 @@ def test_a_file_that_is_being_written_is_read(tmp_path):
     code = (
         "import h5py, sys\n"
         f"file = h5py.File({str(path)!r}, 'w', libver='latest')\n"
-        "data = file.create_dataset('xrfmap/detsum/counts', data=[[[1] * 512] * 4] * 3, chunks=(1, 4, 512))\n"
-        "file.swmr_mode = True\ndata.flush()\nprint('ready', flush=True)\nsys.stdin.read()\n"
+        "data = file.create_dataset('xrfmap/detsum/counts', data=[[[1] * 512] * 4] * 3, chunks=(1, 4, 512),\n"
+        "                           maxshape=(None, 4, 512))\n"
+        "file.swmr_mode = True\ndata.flush()\nprint('ready', flush=True)\nsys.stdin.readline()\n"
+        "data.resize(5, axis=0)\ndata[3:] = 1\ndata.flush()\nprint('grown', flush=True)\nsys.stdin.read()\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -471,6 +473,10 @@ def test_a_file_that_is_being_written_is_read(tmp_path):
         assert writer.stdout is not None
         assert writer.stdout.readline().strip() == "ready"
         assert int(io.read(path).counts.sum()) == 3 * 4 * 512
+        assert writer.stdin is not None
+        print(file=writer.stdin, flush=True)
+        assert writer.stdout.readline().strip() == "grown"
+        assert io.read(path).counts.shape == (5, 4, 512)
         writer.communicate("")
 
 
