@@ -279,6 +279,13 @@ def test_a_series_of_spectra_of_tia(tmp_path):
     np.testing.assert_array_equal(cube.counts, counts)
     assert cube.energy == EnergyAxis(0.0, 0.01, 256)
     assert cube.pixel_size == pytest.approx((0.003, 0.002))
-    path.write_bytes(path.read_bytes()[:2000])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:2000])
     with pytest.raises(FileError):
+        io.read(path)
+    path.write_bytes(whole[:30] + (2**20).to_bytes(4, "little") + whole[34:])  # columns
+    with pytest.raises(FileError, match="claims 3145728 spectra and does not list as many"):
+        io.read(path)
+    path.write_bytes(whole[:40])
+    with pytest.raises(FileError, match="cut short"):
         io.read(path)

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import struct
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
@@ -20,6 +21,7 @@ from napari_xrf.io.scans import um_per, x_first
 from napari_xrf.io.whole_counts import as_counts
 
 _ENERGY_UNITS = ("ev", "kev")
+_SERIES_HEAD, _SHORT_OFFSETS, _MOST_DIMENSIONS = 65536, 528, 8  # of a series of TIA
 
 
 def read_rosetta(path: str | Path, *, map: int | None = None) -> SpectralCube:
@@ -94,6 +96,8 @@ def _signals(path: Path) -> list[dict[str, Any]]:
         raise FileError(path, "is of a kind that RosettaSciIO does not read")
     if suffix == "emd":  # an HDF5 file
         check_texts(path)
+    for series in {"ser": [path], "emi": sorted(path.parent.glob(f"{path.stem}_*.ser"))}.get(suffix, []):
+        _check_series(series)
     try:
         signals: list[dict[str, Any]] = import_module(plugin["api"]).file_reader(str(path))
     except ImportError as error:
@@ -103,6 +107,26 @@ def _signals(path: Path) -> list[dict[str, Any]]:
     except Exception as error:  # whatever a damaged file makes a reader raise
         raise FileError(path, f"cannot be read by RosettaSciIO ({error!r})") from error
     return [_mapped(signal) for signal in signals]
+
+
+def _check_series(path: Path) -> None:
+    """Raise FileError when a series of TIA claims more pixels than it lists: zeros would fill the memory."""
+    with path.open("rb") as handle:
+        head = handle.read(_SERIES_HEAD)
+    try:
+        version, listed = struct.unpack_from("<H8xI", head, 4)
+        at = 30 if version <= _SHORT_OFFSETS else 34
+        pixels = 1
+        for _ in range(min(struct.unpack_from("<I", head, at - 4)[0], _MOST_DIMENSIONS)):
+            length, description = struct.unpack_from("<I20xI", head, at)
+            (units,) = struct.unpack_from("<I", head, at + 28 + description)
+            pixels, at = pixels * length, at + 32 + description + units
+    except struct.error as error:
+        raise FileError(path, f"is cut short or damaged ({error})") from error
+    if pixels > listed or 8 * listed > path.stat().st_size:  # each has a place of its data and one of its tag
+        raise FileError(
+            path, f"is damaged: it claims {max(pixels, listed)} spectra and does not list as many"
+        )
 
 
 def _mapped(signal: dict[str, Any]) -> dict[str, Any]:
