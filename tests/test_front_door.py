@@ -114,6 +114,38 @@ def test_weight_percent_of_the_classes_of_a_label_map():
     assert pyrite["Fe"].weight_fraction == pytest.approx(0.4655, rel=0.08)
 
 
+def test_labels_are_taken_in_whatever_form(tmp_path):
+    rock = nx.synthesize("minerals", ["quartz", "pyrite"], shape=(8, 9), counts_per_pixel=20000, seed=3)
+    found = nx.map_minerals(rock.cube, ["quartz", "pyrite"])
+    nx.write(tmp_path / "labels.tif", found.label_map)
+    for labels in (found, found.label_map, tmp_path / "labels.tif"):
+        assert nx.compare_labels(labels, found).agreement == 1
+        assert len(nx.find_grains(labels)) == len(nx.find_grains(found))
+        assert nx.clean_labels(labels, "majority:3").labels.shape == (8, 9)
+        parts = nx.quantify(rock.cube, ["Si", "Fe"], regions=labels, oxygen="none")
+        assert {each.region for each in parts} == {"quartz", "pyrite"}
+
+
+def test_a_name_stands_for_a_composition():
+    named = nx.simulate("albite", counts=1000)
+    assert named.counts.sum() == pytest.approx(1000)
+    assert nx.simulate("gold", thickness_um=0.1).counts.sum() > 0  # its density is known
+
+
+def test_what_is_found_shows_itself_in_a_line(tmp_path):
+    rock = nx.synthesize("minerals", ["quartz", "pyrite"], shape=(8, 9), counts_per_pixel=20000, seed=3).cube
+    found = nx.map_minerals(rock, ["quartz", "pyrite"])
+    phases = nx.find_phases(rock, 2)
+    shown = [rock, found, phases, phases.phases[0], nx.find_grains(found), nx.compare_labels(found, found)]
+    shown += [nx.explain_mineral(rock, found, "pyrite"), nx.predict("mineral-cnn", rock), nx.denoise(rock)]
+    for one in [*shown, nx.report(rock, tmp_path / "report", minerals=["quartz", "pyrite"])]:
+        assert len(repr(one)) < 500, type(one)
+        assert "\n" not in repr(one)
+    assert "pyrite" in repr(found)
+    assert "<img" in found._repr_html_()
+    assert "<img" in phases._repr_html_()
+
+
 def test_training_by_name(tmp_path):
     model = nx.train(
         "mineral-cnn", tmp_path, minerals=["quartz", "pyrite"], epochs=1, steps_per_epoch=2, seed=5
@@ -132,6 +164,8 @@ def test_training_by_name(tmp_path):
         (lambda: nx.predict("no-such-model", tiny()), "no-such-model"),
         (lambda: nx.simulate("NaCl$"), "NaCl"),
         (lambda: nx.simulate("NaCl", counts=-1), "above 0"),
+        (lambda: nx.simulate("qurtz"), "Did you mean quartz"),
+        (lambda: nx.simulate("chlorite"), "Name one of clinochlore"),
         (lambda: nx.synthesize("minrals"), "minerals, layers, mixtures"),
         (lambda: nx.synthesize("minerals", colour="red"), "colour"),
         (lambda: nx.train("mineral-cnn", epoch=3), "epoch"),

@@ -12,20 +12,21 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 _NUMBER, _WHOLE = ("int", "float", "integer", "floating"), ("int", "integer")
-_LABELS = ("LabelMap", "Classification", "Phases")
 _FILE = ("str", "PurePath")
+_LABELS = ("LabelMap", "Classification", "Phases", *_FILE)
+_LABELS_ARE = "a label map, its file, or what map_minerals or find_phases returns"
 # By an argument's name: the classes that it may be of (by their names, so that none is loaded for it), and
 # what that is to a user.
 _KINDS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "source": (("SpectralCube", "CalibratedMap", "Spectrum", "Synthetic", *_FILE), "a map, or its file"),
     "classification": (("Classification",), "what map_minerals returns"),
-    "labels": (_LABELS, "a label map, or what map_minerals or find_phases returns"),
-    "first": (("LabelMap", *_FILE), "a label map, or its file"),
-    "second": (("LabelMap", *_FILE), "a label map, or its file"),
+    "labels": (_LABELS, _LABELS_ARE),
+    "first": (_LABELS, _LABELS_ARE),
+    "second": (_LABELS, _LABELS_ARE),
     "path": (_FILE, "the name of a file"),
     "folder": (_FILE, "the name of a folder"),
     "library": (_FILE, "the name of a .csv file"),
-    "regions": (("LabelMap", "dict", "Mapping"), "a label map, or masks by name"),
+    "regions": ((*_LABELS, "dict", "Mapping"), f"masks by name, or {_LABELS_ARE}"),
     "model": ((*_FILE, "Model"), "the name of a model, its file, or a loaded model"),
     "instrument": (_FILE, "the name of an instrument, or of a .toml file"),
     "method": (("str",), "a name"),

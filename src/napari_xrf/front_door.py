@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from napari_xrf.synthesis.recipes import Synthetic
 
     Map: TypeAlias = SpectralCube | CalibratedMap | str | Path
+    Labels: TypeAlias = LabelMap | Classification | Phases | str | Path
 
 __all__ = [
     "align",
@@ -253,7 +254,7 @@ def quantify(
     source: Map,
     elements: Sequence[str] | None = None,
     *,
-    regions: Mapping[str, NDArray[np.bool_]] | LabelMap | None = None,
+    regions: Mapping[str, NDArray[np.bool_]] | Labels | None = None,
     oxygen: str = "auto",
     progress: Progress = ignore_progress,
 ) -> tuple[Quantities, ...]:
@@ -266,7 +267,8 @@ def quantify(
     elements
         Symbols; None takes those found.
     regions
-        Name → mask (Y, X), or a label map: each class by itself. None: the whole map.
+        Name → mask (Y, X), or labels (a label map, its file, or what :func:`map_minerals` or
+        :func:`find_phases` returns): each class by itself. None: the whole map.
     oxygen
         ``"stoichiometry"``, ``"measured"``, ``"none"``, or ``"auto"``, which takes the formula of a mineral
         class, or judges by line or background.
@@ -276,14 +278,14 @@ def quantify(
     InvalidInput
         When no element is found or given, a region is empty, or the map holds no counts.
     """
-    from napari_xrf.core.label_map import LabelMap
     from napari_xrf.maps.quantification.composition import Recipe, formulas_of
     from napari_xrf.maps.quantification.weight_percent import quantify as run
 
     formulas: dict[str, str] = {}
-    if isinstance(regions, LabelMap):
-        formulas = formulas_of(regions) if oxygen == "auto" else {}
-        regions = {name: regions[name] for name in regions.shares()}
+    if regions is not None and not isinstance(regions, Mapping):
+        labels = _labels_of(regions)
+        formulas = formulas_of(labels) if oxygen == "auto" else {}
+        regions = {name: labels[name] for name in labels.shares()}
     known = _map_of(source, progress)
     return run(known, elements, regions=regions, formulas=formulas, recipe=Recipe(oxygen), progress=progress)
 
@@ -475,15 +477,13 @@ def find_phases(
 
 
 @checked
-def clean_labels(
-    labels: LabelMap | Classification | Phases, steps: str | Sequence[CleanUpStep] = "default"
-) -> LabelMap:
+def clean_labels(labels: Labels, steps: str | Sequence[CleanUpStep] = "default") -> LabelMap:
     """Clean labels up by steps in order.
 
     Parameters
     ----------
     labels
-        A label map, or what :func:`map_minerals` or :func:`find_phases` returns.
+        A label map, its file, or what :func:`map_minerals` or :func:`find_phases` returns.
     steps
         ``"default"``, ``"majority:3,min-size:5"`` or ``"opening:3@quartz+albite"``, or steps as objects.
 
@@ -492,12 +492,11 @@ def clean_labels(
     InvalidInput
         When a step cannot be read, or names a class that the map does not list.
     """
-    from napari_xrf.core.label_map import LabelMap
     from napari_xrf.minerals.labels.cleanup import clean_labels as clean
     from napari_xrf.minerals.labels.cleanup import parse_clean_up
 
     chosen = parse_clean_up(steps) if isinstance(steps, str) else steps
-    return clean(labels if isinstance(labels, LabelMap) else labels.label_map, chosen)
+    return clean(_labels_of(labels), chosen)
 
 
 @checked
@@ -559,7 +558,7 @@ def report(
 
 
 @checked
-def compare_labels(first: LabelMap | str | Path, second: LabelMap | str | Path) -> Comparison:
+def compare_labels(first: Labels, second: Labels) -> Comparison:
     """Tell how far two label maps of the same pixels agree; classes are matched by name.
 
     Raises
@@ -567,11 +566,9 @@ def compare_labels(first: LabelMap | str | Path, second: LabelMap | str | Path) 
     InvalidInput
         When the shapes differ, or no pixel is measured in both.
     """
-    from napari_xrf import io
     from napari_xrf.minerals.labels.comparison import compare_labels as compare
 
-    maps = [io.read_labels(each) if isinstance(each, str | Path) else each for each in (first, second)]
-    return compare(maps[0], maps[1])
+    return compare(_labels_of(first), _labels_of(second))
 
 
 @checked
@@ -590,7 +587,7 @@ def compare_maps(first: Map, second: Map, *, progress: Progress = ignore_progres
 
 
 @checked
-def find_grains(labels: LabelMap | Classification | Phases, pores: Sequence[str] | None = None) -> Grains:
+def find_grains(labels: Labels, pores: Sequence[str] | None = None) -> Grains:
     """Find the grains of labels: size, shape, orientation and place of each.
 
     Boundaries, liberation and porosity are in :mod:`napari_xrf.minerals.labels.grains`.
@@ -598,7 +595,7 @@ def find_grains(labels: LabelMap | Classification | Phases, pores: Sequence[str]
     Parameters
     ----------
     labels
-        A label map, or what :func:`map_minerals` or :func:`find_phases` returns.
+        A label map, its file, or what :func:`map_minerals` or :func:`find_phases` returns.
     pores
         Names of the classes that are no mineral; None: those called resin, pore, void, hole, …
 
@@ -607,10 +604,9 @@ def find_grains(labels: LabelMap | Classification | Phases, pores: Sequence[str]
     InvalidInput
         When the map has no such class.
     """
-    from napari_xrf.core.label_map import LabelMap
     from napari_xrf.minerals.labels.grains import find_grains as find
 
-    return find(labels if isinstance(labels, LabelMap) else labels.label_map, pores)
+    return find(_labels_of(labels), pores)
 
 
 @checked
@@ -662,13 +658,14 @@ def simulate(
     Parameters
     ----------
     formula
-        ``"CaCO3"``, ``"(Zn0.9Fe0.1)S"``, ``"CaSO4·2H2O"``.
+        ``"CaCO3"``, ``"(Zn0.9Fe0.1)S"``, ``"CaSO4·2H2O"``; or the name of a mineral, metal or pigment,
+        ``"albite"``, in the middle of its range.
     instrument
         A preset's name or a .toml file.
     counts
         In all; per unit of dose without it.
     thickness_um, density
-        Of a thin sample, µm and g/cm³; infinitely thick without them.
+        Of a thin sample, µm and g/cm³; infinitely thick without them. A name knows its density.
     structure
         ``"amorphous"``, ``"polycrystal"`` or ``"single-crystal"``.
 
@@ -799,6 +796,13 @@ def _element_maps_or_map(source: Any, progress: Progress) -> Any:
     if isinstance(source, str | Path) and io.is_element_map_file(source):
         return io.read_element_maps(source)
     return _map_of(source, progress)
+
+
+def _labels_of(labels: Any) -> LabelMap:
+    from napari_xrf import io
+
+    found: LabelMap = io.read_labels(labels) if isinstance(labels, str | Path) else labels
+    return getattr(found, "label_map", found)
 
 
 def _map_of(source: Any, progress: Progress) -> Any:

@@ -68,6 +68,18 @@ def test_one_phase_is_one_phase():
     assert len(find_ends(peaks_map(areas)[0]).spectra) == 1
 
 
+@pytest.mark.parametrize("counts", [10.0, 100.0])
+def test_noise_of_a_dim_map_is_no_phase(counts):
+    areas = np.zeros((60, 80, 3))
+    areas[..., 0] = 1
+    assert len(find_ends(peaks_map(areas, brightness=(counts, 1.0, 1.0))[0]).spectra) == 1
+
+
+def test_dim_phases_are_told_apart_all_the_same():
+    areas = np.repeat(np.repeat(stripes(mixed=False), 3, axis=0), 3, axis=1)
+    assert len(find_ends(peaks_map(areas, brightness=(20.0, 20.0, 20.0))[0]).spectra) == 3
+
+
 def test_mixed_pixels_have_their_areas():
     areas = stripes()
     binned, shapes = peaks_map(areas)

@@ -15,10 +15,12 @@ from napari_xrf.physics.attenuation import STRUCTURES
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Add ``simulate`` to the parser's verbs."""
     simulate = verbs.add_parser("simulate", parents=[common], help="the expected spectrum of a composition")
-    simulate.add_argument("formula", metavar="FORMULA", help="CaCO3, (Zn0.9Fe0.1)S, CaSO4·2H2O")
+    simulate.add_argument("formula", metavar="FORMULA", help="CaCO3, (Zn0.9Fe0.1)S, CaSO4·2H2O, albite")
     simulate.add_argument("--instrument", default="m4", help="a preset's name or a .toml file (default m4)")
     simulate.add_argument("--thickness", metavar="UM", type=float, help="µm; infinitely thick without it")
-    simulate.add_argument("--density", metavar="G_CM3", type=float, help="g/cm³; needed with --thickness")
+    simulate.add_argument(
+        "--density", metavar="G_CM3", type=float, help="g/cm³; needed with --thickness and a formula"
+    )
     simulate.add_argument(
         "--structure",
         choices=STRUCTURES,

@@ -120,8 +120,11 @@ class LabelMap:
         return f"<LabelMap: {named or 'nothing measured'}; {size_text(self.labels.shape, self.pixel_size)}>"
 
     def _repr_html_(self) -> str:
-        colors = {entry.label: entry.color for entry in self.classes}
-        return html_of(repr(self), ("classes", labels_png(self.labels, colors)))
+        return html_of(repr(self), ("classes", self.picture()))
+
+    def picture(self) -> bytes:
+        """Return a small PNG of the labels in the colours of their classes."""
+        return labels_png(self.labels, {entry.label: entry.color for entry in self.classes})
 
     def to_xarray(self) -> Any:
         """Return an ``xarray.DataArray`` (y, x) of the labels; its attribute ``classes`` names them."""

@@ -8,7 +8,7 @@ is shrunk as Wiener's filter does. Nothing is learnt from other samples, and no 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -68,10 +68,11 @@ class Denoising:
 
     cube: SpectralCube  # the expected counts; each pixel holds as many as were measured
     components: int  # how many were kept
-    signal: _Array  # (K,) part of each one's variance that is signal, by which it was shrunk
+    # (K,) part of each one's variance that is signal, by which it was shrunk
+    signal: _Array = field(repr=False)
     # (Y, X) how many standard deviations a pixel's deviance lies above that of the map: what the components
     # do not describe. Above 5 the denoised spectrum lacks something that was measured there
-    misfit: NDArray[np.float32]
+    misfit: NDArray[np.float32] = field(repr=False)
     notes: tuple[str, ...]  # what the user should know
 
 

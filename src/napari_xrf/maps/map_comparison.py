@@ -46,7 +46,7 @@ class MapComparison:
 
     first: SpectralCube
     second: SpectralCube
-    sums: NDArray[np.float64]
+    sums: NDArray[np.float64] = field(repr=False)
     measures: Mapping[str, float]
     notes: tuple[str, ...] = field(default=())
 

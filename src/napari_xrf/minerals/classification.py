@@ -11,6 +11,7 @@ from scipy.special import ndtri
 from napari_xrf.core.abundances import Abundances
 from napari_xrf.core.cores import in_threads
 from napari_xrf.core.cube_spectra import sum_classes
+from napari_xrf.core.display import html_of, size_text
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap, number_by_area
@@ -102,6 +103,17 @@ class Classification:
     notes: tuple[str, ...]
     abundances: Abundances | None = None
     choice: MethodChoice | None = None
+
+    def __repr__(self) -> str:
+        shares = (self.abundances or self.label_map).shares()
+        told = ", ".join(
+            f"{name} {share:.1%}" for name, share in sorted(shares.items(), key=lambda one: -one[1])
+        )
+        size = size_text(self.label_map.labels.shape, self.label_map.pixel_size)
+        return f"<Classification by {self.method}: {told or 'nothing measured'} of the area; {size}>"
+
+    def _repr_html_(self) -> str:
+        return html_of(f"{self!r} {' '.join(self.notes)}", ("classes", self.label_map.picture()))
 
     def abundances_of(self, label_map: LabelMap) -> Abundances | None:
         """Return the abundances, or None where a label map was cleaned up or edited: it has none."""

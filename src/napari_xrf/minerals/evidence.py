@@ -69,6 +69,9 @@ class Evidence:
         """Measured less the best candidate's counts, in standard deviations of counting."""
         return np.asarray((self.measured - self.best.expected) / np.sqrt(np.maximum(self.measured, 1)))
 
+    def __repr__(self) -> str:
+        return f"<Evidence: {self}>"
+
     def __str__(self) -> str:
         told = f"{self.name}: nearest is {self.best.name}, {self.best.misfit:.0%} of the counts elsewhere"
         if self.second is None:

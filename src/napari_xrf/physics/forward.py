@@ -28,9 +28,11 @@ from napari_xrf.physics.sample import require_excitable, sample_elements, sample
 from napari_xrf.physics.scatter import scatter
 from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.reference.materials import Material
+from napari_xrf.reference.minerals import load_library, select_minerals
 
 _CACHED_INSTRUMENTS = 4
 _CACHED_SAMPLES = 4096  # a few kB each: more than all compositions of the library
+_SHORTEST_NAME = 3  # letters: what is shorter was meant as a formula
 _FILM_UM = 1e-4  # thin enough for no absorption in any element
 
 
@@ -183,9 +185,7 @@ def simulate_spectrum(
     for name, value in (("thickness", thickness_um), ("density", density), ("counts", counts)):
         if value is not None and not (math.isfinite(value) and value > 0):
             raise InvalidInput(f"the {name} must be above 0, not {value}")
-    if thickness_um is not None and density is None:
-        raise InvalidInput("a thickness needs the density", "Give the density in g/cm³")
-    material = Material.from_formula(formula, density or 1.0)
+    material = _material_of(formula, density, thickness_um is not None)
     used = instrument if isinstance(instrument, Instrument) else load_instrument(str(instrument))
     expected = expect_spectrum(material, used, thickness_um=thickness_um, structure=structure)
     scale = 1.0 if counts is None else counts / expected.counts.sum()
@@ -195,6 +195,24 @@ def simulate_spectrum(
         Spectrum(expected.counts * scale, used.energy, name=formula),
         {family: value / strongest for family, value in families},
     )
+
+
+def _material_of(text: str, density: float | None, needs_density: bool) -> Material:
+    """Return the material of a formula, or of the one mineral, metal or pigment of that name."""
+    try:
+        material = Material.from_formula(text, density or 1.0)
+    except InvalidInput:
+        if not text.replace(" ", "").isalpha() or len(text) < _SHORTEST_NAME:
+            raise
+        named = select_minerals(load_library(), (text,))
+        if len(named) > 1:
+            listed = ", ".join(each.name for each in named)
+            raise InvalidInput(f"{text!r} is the name of several minerals", f"Name one of {listed}") from None
+        material = named[0].compositions()[0]
+        return material if density is None else replace(material, density=density)
+    if needs_density and density is None:
+        raise InvalidInput("a thickness needs the density", "Give the density in g/cm³")
+    return material
 
 
 @lru_cache(maxsize=1024)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_xrf.core.constants import MN_KA_KEV
+from napari_xrf.core.display import size_text
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -26,6 +27,7 @@ from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_ma
 from napari_xrf.physics.excitation import instrument_of
 
 _BATCH = 512
+_NAMES_TOLD = 6
 _BLOCK_BYTES, _BAND_BYTES = 8 * 2**20, 8 * 2**20
 _LEAST_COVERED, _LEAST_TOLD = 0.5, 0.1  # of the model's axis that a cube must cover
 
@@ -65,6 +67,11 @@ class Prediction:
     doubts: tuple[str, ...] = ()
     pixel_size: tuple[float, float] | None = None
     source: str = ""
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.names[:_NAMES_TOLD]) + (", …" if len(self.names) > _NAMES_TOLD else "")
+        size = size_text(self.map_shape, self.pixel_size)
+        return f"<Prediction by {self.description.name}: {len(self.names)} names ({names}); {size}>"
 
     @property
     def map_shape(self) -> tuple[int, int]:

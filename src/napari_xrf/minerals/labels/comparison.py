@@ -72,6 +72,9 @@ class Comparison:
     map: LabelMap
     pairs: LabelMap
 
+    def __repr__(self) -> str:
+        return f"<Comparison: {self.agreement:.1%} of {self.pixels} pixels agree, kappa {self.kappa:.3f}>"
+
 
 def compare_labels(first: LabelMap, second: LabelMap) -> Comparison:
     """Compare two label maps pixel by pixel, by the classes' names; see :func:`napari_xrf.compare_labels`."""

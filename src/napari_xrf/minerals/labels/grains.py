@@ -72,6 +72,11 @@ class Grains:
     def __len__(self) -> int:
         return int(self.label.size)
 
+    def __repr__(self) -> str:
+        number = np.bincount(self.label, minlength=len(self.classes))
+        told = [f"{each} of {entry.name}" for each, entry in zip(number, self.classes, strict=True) if each]
+        return f"<Grains: {', '.join(told) or 'none'}>"
+
 
 def find_grains(label_map: LabelMap, pores: Sequence[str] | None = None) -> Grains:
     """Return the grains of all classes but the unknown and pores; see :func:`napari_xrf.find_grains`."""

@@ -1,7 +1,7 @@
 """Phases of a map without a library: what spectra its pixels are made of, and what each of them is.
 
-Phases are found in the counts alone (:mod:`.phase_ends`); pixels are one of them or mixtures
-(:mod:`.phase_mixtures`). What is then told of each, its elements, weight percent and nearest minerals, does
+Phases are found in the counts alone (:mod:`.ends`); pixels are one of them or mixtures
+(:mod:`.mixtures`). What is then told of each, its elements, weight percent and nearest minerals, does
 not change the map.
 """
 
@@ -77,6 +77,16 @@ class Phase:
     quantities: Quantities | None
     nearest: tuple[Nearest, ...]
 
+    def __repr__(self) -> str:
+        return f"<Phase {self.told}; {self.pixels} pixels>"
+
+    @property
+    def told(self) -> str:
+        """What it is, in a line."""
+        elements = ", ".join(self.elements) or "no element found"
+        near = "; ".join(f"{one.name} ({one.misfit:.0%} of counts elsewhere)" for one in self.near[:2])
+        return f"{self.name}: {elements}; nearest: {near or 'no mineral of the library'}"
+
     @property
     def near(self) -> tuple[Nearest, ...]:
         """Those that are near at all."""
@@ -103,6 +113,12 @@ class Phases:
     phases: tuple[Phase, ...]
     energy: EnergyAxis
     reason: str
+
+    def __repr__(self) -> str:
+        return f"<Phases by {self.classification!r}>"
+
+    def _repr_html_(self) -> str:
+        return self.classification._repr_html_()
 
     @property
     def label_map(self) -> LabelMap:
@@ -149,7 +165,7 @@ def find_phases(
         counts_per_pixel=search.counts_per_pixel,
         energy_range=(float(bins.energies[0]), float(bins.energies[-1])),
         method=METHOD,
-        notes=(*_notes(search), reason, *_told(phases)),
+        notes=(*_notes(search), reason, *(phase.told for phase in phases)),
         abundances=_abundances(label_map, shares),
     )
     return Phases(classification, phases, known.energy, reason)
@@ -259,12 +275,3 @@ def _mean_spectra(
 def _notes(search: MineralSearch) -> tuple[str, ...]:
     """Return what is said of calibration and energies; the library decides nothing here."""
     return tuple(note for note in search.notes if not note.startswith("looked for"))
-
-
-def _told(phases: Sequence[Phase]) -> list[str]:
-    told = []
-    for phase in phases:
-        elements = ", ".join(phase.elements) or "no element found"
-        nearest = "; ".join(f"{one.name} ({one.misfit:.0%} of counts elsewhere)" for one in phase.near[:2])
-        told.append(f"{phase.name}: {elements}; nearest: {nearest or 'no mineral of the library'}")
-    return told

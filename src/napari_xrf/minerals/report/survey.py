@@ -59,6 +59,10 @@ class Survey:
     steps: tuple[CleanUpStep, ...]
     unknown: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        found = ", ".join(one.element for one in self.elements)
+        return f"<Survey of {self.known.cube!r}: {found or 'no element'}; {self.classification!r}>"
+
 
 def survey_map(
     measured: Measured,
