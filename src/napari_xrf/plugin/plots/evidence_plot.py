@@ -60,7 +60,7 @@ class EvidencePlot(Plot):
             color = BEST_COLOR if line.weight > 0 else SECOND_COLOR
             mark = pg.InfiniteLine(
                 line.energy, angle=90, pen=pg.mkPen(color, style=Qt.PenStyle.DotLine), label=line.family,
-                labelOpts={"position": 0.95 - 0.07 * (place % 3), "color": color},
+                labelOpts={"position": 0.95 - 0.1 * (place % 3), "color": color},
             )  # fmt: skip
             self.plot.addItem(mark, ignoreBounds=True)
         for one, color in candidates:
