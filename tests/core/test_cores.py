@@ -5,9 +5,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from napari_xrf.core.cores import in_threads
+from napari_xrf.core.cores import in_threads, one_thread_of
 from napari_xrf.core.errors import Cancelled
+from napari_xrf.physics import attenuation
 
 
 @pytest.mark.parametrize("threads", ["1", "3"])
@@ -49,3 +51,17 @@ def test_an_error_ends_the_work_and_leaves_no_thread(monkeypatch: pytest.MonkeyP
     with pytest.raises(Cancelled):
         list(in_threads(lambda item: item, cancelled()))
     assert threading.active_count() == before
+
+
+def test_tables_of_cross_sections_are_read_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def threads() -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "openmp"}
+
+    monkeypatch.setattr(attenuation, "_Table", lambda element: threads())
+    with threadpool_limits(3, user_api="openmp"):
+        if threads() != {3}:
+            pytest.skip("no OpenMP, or one that takes no number of threads")
+        assert attenuation._table.__wrapped__("Fe") == {1}
+        assert threads() == {3}
+        with one_thread_of("blas"):
+            assert threads() == {3}

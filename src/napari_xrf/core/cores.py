@@ -4,7 +4,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, Literal, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,3 +45,22 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
         finally:
             for each in waiting:
                 each.cancel()
+
+
+@contextmanager
+def one_thread_of(libraries: Literal["blas", "openmp"]) -> Iterator[None]:
+    """Keep compiled libraries of a kind to one thread within a block, or a function that this decorates.
+
+    Fits of one spectrum are thousands of products of small matrices, tables thousands of short loops: threads
+    that wait for each other, busily, make them several times slower, most of all on a busy machine.
+    """
+    with _controller(libraries).limit(limits=1, user_api=libraries):
+        yield
+
+
+@cache
+def _controller(libraries: str) -> Any:
+    # Looking for the loaded libraries takes milliseconds: once is enough.
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

@@ -14,6 +14,7 @@ import xraylib
 import xraylib_np  # type: ignore[import-not-found]
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import one_thread_of
 from napari_xrf.core.errors import InvalidInput
 
 SHELLS = ("K", "L", "M")
@@ -200,6 +201,7 @@ def _transitions() -> tuple[tuple[str, str, int], ...]:
 
 
 @cache
+@one_thread_of("openmp")  # as xraylib_np is
 def _tables() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Energy, keV, and radiative rate of every transition, (Z, L) each, 0 where there is none."""
     numbers = np.arange(HEAVIEST + 1)

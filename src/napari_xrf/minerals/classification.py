@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from napari_xrf.core.abundances import Abundances
-from napari_xrf.core.cores import in_threads
+from napari_xrf.core.cores import in_threads, one_thread_of
 from napari_xrf.core.cube_spectra import sum_classes
 from napari_xrf.core.display import html_of, size_text
 from napari_xrf.core.emission_lines import atomic_number
@@ -18,7 +18,6 @@ from napari_xrf.core.label_map import LabelMap, number_by_area
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import Measured
-from napari_xrf.maps.spectra.blas_threads import one_blas_thread
 from napari_xrf.minerals.class_spectra import ClassSpectrum, mean_spectra
 from napari_xrf.minerals.likelihood.binned_map import BinnedMap, merged_bins
 from napari_xrf.minerals.likelihood.scan import TOLERANCE
@@ -308,7 +307,7 @@ class MineralPlan:
         def held_by(band: slice) -> tuple[slice, PixelPhases]:
             return band, self.found.of_rows(binned, band)
 
-        with one_blas_thread():
+        with one_thread_of("blas"):
             wide = binned.wide_bands(0, "comparing pixels with minerals", progress, rows)
             for band, found in in_threads(held_by, (band for band, _, _ in wide)):
                 held, at = binned.held(band), slice(band.start - rows.start, band.stop - rows.start)

@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit, ndtr
 
-from napari_xrf.core.cores import in_threads
+from napari_xrf.core.cores import in_threads, one_thread_of
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LEAST_PROBABILITY
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import scratch_array
 from napari_xrf.maps.calibrated_map import find_elements
-from napari_xrf.maps.spectra.blas_threads import one_blas_thread
 from napari_xrf.minerals.likelihood.binned_map import BinnedMap
 from napari_xrf.minerals.likelihood.independent_pixels import independent_pixels
 from napari_xrf.minerals.likelihood.scan import Scan, prepare_scan
@@ -262,12 +261,12 @@ def _groups(
     return tuple(sorted(named | {group for group in minerals if len(group) > 1 and not held & set(group)}))
 
 
-@one_blas_thread()
+@one_thread_of("blas")
 def _prepare(expected: Expected, level: float, tolerance: float) -> Scan:
     return prepare_scan(expected, level, tolerance)
 
 
-@one_blas_thread()
+@one_thread_of("blas")
 def _shortened(expected: Expected, sample: NDArray[np.float32], level: float, tolerance: float) -> Expected:
     """Leave out minerals of a long list that no pixel of a sample needs."""
     if np.unique(expected.templates.owner).size <= _LONG_LIST:
@@ -333,7 +332,7 @@ def _scan_map(
         band, counts = one
         return band, *known.scores(counts[binned.held(band)])
 
-    with one_blas_thread():
+    with one_thread_of("blas"):
         bands = binned.bands("comparing pixels with minerals", progress)
         for band, scores, square in in_threads(scores_of, bands):
             whole = np.zeros((band.stop - band.start, columns, len(groups)), dtype=np.float32)
@@ -419,7 +418,7 @@ def _with_library(
     return expected.joined(Expected.of(shifted, expected.families))
 
 
-@one_blas_thread()
+@one_thread_of("blas")
 def name_phases(
     ends: Sequence[End], whole: Expected, candidates: Candidates, sensitivity: Sensitivity
 ) -> tuple[tuple[Name, ...], Sensitivity]:

@@ -10,7 +10,7 @@ one of xraylib's two sources errs the other stands in, see docs/physics.md.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
@@ -18,6 +18,7 @@ import xraylib
 import xraylib_np  # type: ignore[import-not-found]
 from numpy.typing import ArrayLike, NDArray
 
+from napari_xrf.core.cores import one_thread_of
 from napari_xrf.core.emission_lines import atomic_number, edge_energy
 from napari_xrf.core.errors import InvalidInput, check_name
 from napari_xrf.physics.vacancies import SUBSHELLS, photons_per_vacancy
@@ -124,7 +125,7 @@ class _Table:
     """One element's cross-sections on a grid, as logarithms."""
 
     def __init__(self, element: str) -> None:
-        self._number = number = np.array([atomic_number(element)])
+        number = np.array([atomic_number(element)])
         self.energies = energies = _grid(_edges(element))
         at = _beside_jumps(number, energies, _edges(element))
         kissel = np.maximum(xraylib_np.CS_Photo_Total(number, at)[0], _TINY)
@@ -132,8 +133,14 @@ class _Table:
         if element in _SPLINE_SWINGS:
             above = energies / edge_energy(element, "K")
             photo = np.where((above > _SPLINE_SWINGS[element]) & (above < 2.5), kissel, photo)
-        self._photo, self._log_energies = photo, np.log(energies)
-        share = photons_per_vacancy(element) @ self._ionised_share(kissel, edge_energy(element, "K"))
+        scatter = xraylib_np.CS_Rayl(number, energies)[0] + xraylib_np.CS_Compt(number, energies)[0]
+        self.rows = {
+            "photo": np.log(np.maximum(photo, _TINY)),
+            "scatter": np.log(np.maximum(scatter, _TINY)),
+            "total": np.log(np.maximum(photo + scatter, _TINY)),
+        }
+        self._log_energies = np.log(energies)
+        share = photons_per_vacancy(element) @ self._ionised_share(number, kissel, edge_energy(element, "K"))
         production = share * photo
         self._subshells: list[tuple[int, float, Floats, Floats]] = []
         for index, subshell in enumerate(SUBSHELLS):
@@ -142,13 +149,6 @@ class _Table:
                 beyond = np.flatnonzero(energies > edge)
                 logs = np.log(np.maximum(production[index, beyond], _TINY))
                 self._subshells.append((index, edge, self._log_energies[beyond], logs))
-
-    @cached_property
-    def rows(self) -> dict[str, Floats]:
-        """Cross-sections by name: apart, as most elements are asked for their fluorescence alone."""
-        scatter = sum(of(self._number, self.energies)[0] for of in (xraylib_np.CS_Rayl, xraylib_np.CS_Compt))
-        every = {"photo": self._photo, "scatter": scatter, "total": self._photo + scatter}
-        return {name: np.log(np.maximum(values, _TINY)) for name, values in every.items()}
 
     def read(self, quantity: str, energies: Floats) -> Floats:
         return np.exp(np.interp(np.log(energies), self._log_energies, self.rows[quantity]))
@@ -160,12 +160,12 @@ class _Table:
             found[index] = np.where(energies > edge, np.exp(np.interp(logs, at, values)), 0.0)
         return found
 
-    def _ionised_share(self, kissel: Floats, k_edge: float) -> Floats:
+    def _ionised_share(self, number: NDArray[np.int_], kissel: Floats, k_edge: float) -> Floats:
         """(9, E) part of the photo-ionisations that each subshell has."""
         shells = np.array([getattr(xraylib, f"{subshell}_SHELL") for subshell in SUBSHELLS])
-        share = xraylib_np.CS_Photo_Partial(self._number, shells, self.energies)[0] / kissel
+        share = xraylib_np.CS_Photo_Partial(number, shells, self.energies)[0] / kissel
         # Kissel's tables of light elements fall to nothing at high energies: hold the last sound share.
-        agreeing = np.abs(kissel / np.maximum(self._photo, _TINY) - 1) < 0.1
+        agreeing = np.abs(kissel / np.exp(self.rows["photo"]) - 1) < 0.1
         sound = np.flatnonzero((self.energies < 3 * k_edge) | agreeing)
         last = np.searchsorted(sound, np.arange(self.energies.size), side="right") - 1
         return np.asarray(share[:, sound[np.maximum(last, 0)]])
@@ -180,6 +180,7 @@ def _mix(material: Material, energies_kev: ArrayLike, quantity: str) -> Floats:
 
 
 @cache
+@one_thread_of("openmp")  # as xraylib_np is
 def _table(element: str) -> _Table:
     return _Table(element)
 
@@ -204,11 +205,9 @@ def _beside_jumps(number: NDArray[np.int_], energies: Floats, edges: Sequence[fl
 
     The two differ by some eV; read at the moved energies, the cross-section jumps at the edge.
     """
-    at = np.array([edge for edge in edges if edge > 0.97 * LOWEST_KEV])
+    at = np.array(edges)
     scans = at[:, None] * np.linspace(0.975, 1.025, 51)
-    coarse = _jumps(number, scans[:, 20:31], at)  # where most are
-    far = np.isnan(coarse[:, 0])
-    coarse[far] = _jumps(number, scans[far], at[far])
+    coarse = _jumps(number, scans, at)
     moved = energies.copy()
     found = np.flatnonzero(coarse[:, 0] > 0)  # not where nothing jumps
     fine = _jumps(number, np.linspace(coarse[found, 0], coarse[found, 1], 6, axis=1), at[found])

@@ -19,6 +19,7 @@ import numpy as np
 import xraylib
 import xraylib_np  # type: ignore[import-not-found]
 
+from napari_xrf.core.cores import one_thread_of
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.physics.attenuation import Floats
@@ -107,6 +108,7 @@ def reflections(element: str) -> tuple[Floats, Floats]:
     return at[allowed], strengths[allowed]
 
 
+@one_thread_of("openmp")  # as xraylib_np is
 def _form_factor_squared(element: str, transfers: Floats) -> Floats:
     """Square of the form factor (xraylib) per unit of mass, any shape."""
     number = atomic_number(element)

@@ -21,6 +21,7 @@ import xraylib
 import xraylib_np  # type: ignore[import-not-found]
 
 from napari_xrf.core.constants import ELECTRON_REST_KEV, FWHM_PER_SIGMA, HC_KEV_ANGSTROM
+from napari_xrf.core.cores import one_thread_of
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.physics.attenuation import Floats, Layer, mass_attenuation, mass_scattering
 from napari_xrf.physics.crystal import diffuse_part, powder_factor
@@ -190,6 +191,7 @@ def _mix(source: ScatterSource, layer: Layer) -> _Cross:
     )
 
 
+@one_thread_of("openmp")  # as xraylib_np is
 def _element_scatter(symbol: str, source: ScatterSource) -> _Cross:
     number, pure = np.array([atomic_number(symbol)]), Material(symbol, {symbol: 1.0})
     angle = np.array([math.radians(source.angle_deg)])

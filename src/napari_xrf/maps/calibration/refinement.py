@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.constants import FWHM_PER_SIGMA, MN_KA_KEV
+from napari_xrf.core.cores import one_thread_of
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation
@@ -14,7 +15,6 @@ from napari_xrf.maps.calibration.anode import with_likely_anode
 from napari_xrf.maps.calibration.axis_search import REFERENCE_KEV, Axis, likely_axes
 from napari_xrf.maps.identification.explanation import Explanation, explain, explain_again
 from napari_xrf.maps.spectra.background import estimate_background
-from napari_xrf.maps.spectra.blas_threads import one_blas_thread
 from napari_xrf.maps.spectra.joint_fit import Problem
 from napari_xrf.maps.spectra.peaks import Peak, find_peaks, without_spikes
 from napari_xrf.maps.spectra.resolution import WIDEST_EV, seen_detector, wideness
@@ -79,6 +79,7 @@ class Calibration:
     doubtful: bool = False
 
 
+@one_thread_of("blas")
 def calibrate(
     spectrum: ArrayLike,
     energy: EnergyAxis,
@@ -380,7 +381,6 @@ def _refine(
     return setting, explained
 
 
-@one_blas_thread()
 def _step(setting: Setting, explained: Explanation, part: float) -> Setting:
     """Return the setting moved by a part of the step that fits the spectrum best."""
     columns, best = explained.spectrum, explained.best

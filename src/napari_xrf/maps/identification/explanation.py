@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import one_thread_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.identification.judgement import Evidence, FoundElement, judge, weigh
-from napari_xrf.maps.spectra.blas_threads import one_blas_thread
 from napari_xrf.maps.spectra.candidates import Candidate, candidates, columns_by_element
 from napari_xrf.maps.spectra.joint_fit import Linear
 from napari_xrf.maps.spectra.peaks import without_spikes
@@ -56,7 +56,7 @@ class Explanation:
         return np.asarray(self.best.fit.amplitudes @ self.spectrum.whole[self.best.index])
 
 
-@one_blas_thread()
+@one_thread_of("blas")
 def explain(
     spectrum: Array,
     setting: Setting,
@@ -100,7 +100,7 @@ def explain(
     return search.explanation(thorough)
 
 
-@one_blas_thread()
+@one_thread_of("blas")
 def explain_again(
     spectrum: Array,
     setting: Setting,

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import one_thread_of
 from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.spectra.background import estimate_background
-from napari_xrf.maps.spectra.blas_threads import one_blas_thread
 from napari_xrf.maps.spectra.candidates import Candidate, columns_of
 from napari_xrf.maps.spectra.families import columns_of_lines, wanted_families
 from napari_xrf.maps.spectra.setting import coarse
@@ -85,7 +85,7 @@ def region_of(known: CalibratedMap, mask: NDArray[np.bool_], name: str) -> Calib
     return replace(known, cube=cube, sum_spectrum=spectrum.astype(np.float64)).checked()
 
 
-@one_blas_thread()
+@one_thread_of("blas")
 def net_counts(
     part: CalibratedMap,
     elements: Sequence[str],

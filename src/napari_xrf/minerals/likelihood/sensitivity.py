@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.maps.spectra.blas_threads import one_blas_thread
+from napari_xrf.core.cores import one_thread_of
 from napari_xrf.minerals.likelihood.scan import Scan, bin_variance, error_columns, mixed_floor, prepare_scan
 from napari_xrf.minerals.likelihood.shares import class_shares
 from napari_xrf.minerals.likelihood.templates import EnergyBins
@@ -53,7 +53,7 @@ def soft_sensitivity(families: int, soft: float = 0.0) -> Sensitivity:
     return Sensitivity(soft * place, np.zeros(families))
 
 
-@one_blas_thread()
+@one_thread_of("blas")
 def learn_sensitivity(
     counts: NDArray[np.float32], expected: Expected, level: float, tolerance: float
 ) -> Sensitivity:

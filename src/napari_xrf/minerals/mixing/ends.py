@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.cores import in_threads
+from napari_xrf.core.cores import in_threads, one_thread_of
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.maps.spectra.blas_threads import one_blas_thread
 from napari_xrf.maps.spectra.non_negative import fit_bounded
 from napari_xrf.minerals.likelihood.binned_map import BinnedMap
 from napari_xrf.minerals.likelihood.shares import neighbour_mean
@@ -94,7 +93,7 @@ def learn_ends(
     lessons: dict[int, list[tuple[NDArray[np.float32], NDArray[np.float32]]]] = {}
     for column, counts, around, _ in _class_pixels(binned, winner, teaching, progress):
         lessons.setdefault(column, []).append((counts, around))
-    with one_blas_thread():
+    with one_thread_of("blas"):
         cuts = dict(zip(lessons, in_threads(_first_cut, lessons.values()), strict=True))
     first = np.cumsum([0, *(_number(cuts[column]) for column in classes.tolist())])
     start = dict(zip(classes.tolist(), first.tolist(), strict=False))

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from xraylib import AtomicWeight
 
 from napari_xrf.core.constants import ELECTRON_REST_KEV
+from napari_xrf.core.cores import one_thread_of
 from napari_xrf.core.emission_lines import atomic_number, edge_energy, family_lines
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.physics.attenuation import (
@@ -213,6 +214,7 @@ def _k_photons(element: str, medium: Material, energies: Floats) -> Floats:
 
 
 @lru_cache(maxsize=64)
+@one_thread_of("openmp")  # as xraylib_np is
 def _compton_table(material: Material) -> tuple[Floats, Floats]:
     energies = np.geomspace(LOWEST_KEV * (1 + 1e-9), HIGHEST_KEV, _COMPTON_NODES)
     numbers = np.array([atomic_number(element) for element in material.mass_fractions])
