@@ -12,10 +12,10 @@ WORD = re.compile(r"\w+")
 
 
 def names_defined(tree):
-    """Yield the functions, classes and constants of a module."""
+    """Yield the functions, classes and constants of a module, but for what a decorator takes."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            yield node.name
+            yield from [] if node.decorator_list and isinstance(node, ast.FunctionDef) else [node.name]
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             yield from (
