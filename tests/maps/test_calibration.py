@@ -221,3 +221,12 @@ def test_peaks_that_are_cut_off_are_told():
     assert cut.doubtful
     assert "cut off" in cut.message
     assert "cut off" not in calibrate(spectrum, AXIS, excitation=TUBE).message
+
+
+def test_quartz_on_twice_its_axis_is_not_silently_sodium_and_tin():
+    cube = read(measured_file("standards/SiO2_SEM.msa"))
+    right = calibrate_map(cube)
+    assert not right.doubt
+    twice = EnergyAxis(2 * right.energy.offset, 2 * right.energy.width, right.energy.size)
+    wrong = calibrate_map(replace(cube, energy=twice))
+    assert wrong.doubt or wrong.energy.width == pytest.approx(right.energy.width, rel=0.01)

@@ -39,6 +39,7 @@ _REFINEMENTS = 8
 _ON_LINE_KEV = 0.03  # of a line, at most, where a peak is said to lie on it
 _APART_KEV = 0.008  # between axes from which both are refined
 _RIVAL_KEV, _SURE = 0.03, 5.0  # an axis that far off within these log-odds casts doubt
+_OUTDONE = 0.4  # part of the peaks that another axis explains more
 _CLEAR = 5.0  # log-odds of the peaks by which an axis must be better for others not to be tried
 # A change so large must rest on many peaks, near to their lines, and most of those there are.
 _TOO_FEW_PEAKS = 4  # for a change that is rare in files
@@ -138,7 +139,9 @@ def _calibrated(
         return _unchanged(setting, f"too few counts ({total:.0f}) to refine the energy axis")
     if len(peaks) < _FEWEST_PEAKS:
         return _unchanged(setting, f"too few peaks ({len(peaks)}) to refine the energy axis")
-    fine, explained, rivals = _likeliest(counts, setting, excitation, peaks, elements, stated, progress)
+    fine, explained, rivals, outdone = _likeliest(
+        counts, setting, excitation, peaks, elements, stated, progress
+    )
     fine, explained = _straightened(counts, fine, explained, progress)
     if fine.kind in (None, "tube"):
         fine, explained = with_likely_anode(counts, fine, explained, elements, progress)
@@ -151,6 +154,7 @@ def _calibrated(
     if explained.best.misfit > _UNEXPLAINED_MOVED:  # a thorough look, before the axis is blamed
         again = explain(counts, fine, elements, progress=progress)
         explained = min(explained, again, key=lambda one: one.best.misfit)
+    rivals |= outdone and fine.anode is None  # scattered lines are explained later
     return _judged(setting, fine, explained, counts, rivals, stated)
 
 
@@ -169,8 +173,11 @@ def _likeliest(
     elements: tuple[str, ...],
     stated: bool,
     progress: Progress,
-) -> tuple[Setting, Explanation, bool]:
-    """Refine from the likeliest axes; return the best result, and whether another is nearly as good."""
+) -> tuple[Setting, Explanation, bool, bool]:
+    """Refine from the likeliest axes.
+
+    Returns the best result, whether another is nearly as good, and whether one explains many more peaks.
+    """
     tried: list[tuple[Axis, Setting, Explanation]] = []
     for rarest in (False, True):  # the main element may be one of the rarest, where no other explains much
         for start in likely_axes(counts, setting, peaks, elements, rarest=rarest, near_only=stated):
@@ -194,13 +201,15 @@ def _likeliest(
         ]
         temper = min(explained.best.misfit for _, _, explained in tried)
         tried.sort(key=lambda one: -_likelihood(one, temper))
-    _, fine, explained = tried[0]
+    best, fine, explained = tried[0]
+    most = max(axis.explained for axis, _, _ in tried)
+    outdone = best.explained < min(_MATCHED, most - _OUTDONE)
     rivals = any(
         _apart(one[1].energy, fine.energy) > _RIVAL_KEV
         and _likelihood(one, temper) > _likelihood(tried[0], temper) - _SURE
         for one in tried[1:]
     )
-    return fine, explained, rivals
+    return fine, explained, rivals, outdone
 
 
 def _apart(first: EnergyAxis, second: EnergyAxis) -> float:
