@@ -97,8 +97,12 @@ def test_a_map_without_counts_is_refused_and_one_pixel_is_enough(capsys, rock, t
         code, _, err = run(capsys, verb, tmp_path / "zero.h5", "-o", out)
         assert (code, "holds no counts" in err) == (1, True)
         assert not (out / "report.html").exists()
-    chosen = ("--minerals", "quartz,pyrite", "--no-phases")
-    data = answer(capsys, "report", tmp_path / "one.h5", "-o", out, *chosen)
+    data = answer(capsys, "report", tmp_path / "one.h5", "-o", out, "--minerals", "quartz,pyrite")
     assert sum(data["minerals"].values()) == pytest.approx(1)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    for of_maps in ("Element maps", "Grains", "touches", "mineral map", "Phases", "Confidence"):
+        assert f">{of_maps}" not in page
+        assert f'"{of_maps}"' not in page
+    assert "Spectrum and what explains it" in page
     code, _, err = run(capsys, "report", rock, "-o", out, "--minerals", "")
     assert (code, "no mineral is named" in err) == (1, True)

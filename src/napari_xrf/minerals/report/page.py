@@ -111,7 +111,13 @@ def _write(path: str | Path, cube: SpectralCube, **shown: Any) -> None:
     template = (files("napari_xrf.minerals.report") / "page.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
     text = page.from_string(template).render(
-        cube=cube, provenance=_provenance(cube), version=VERSION, tile=_TILE, digits=_digits, **shown
+        cube=cube,
+        several=cube.map_shape != (1, 1),
+        provenance=_provenance(cube),
+        version=VERSION,
+        tile=_TILE,
+        digits=_digits,
+        **shown,
     )
     write_text(Path(path), text)
 
@@ -220,7 +226,9 @@ def _survey(survey: Survey) -> dict[str, Any]:
                 row.note,
             )
             for row in survey.bulk
-        ],
+        ]
+        if any(row.modes_percent for row in survey.bulk)
+        else [],
         "phases": None if phases is None else _phases(phases),
         "date": datetime.now().astimezone().isoformat(" ", "minutes"),
         "versions": ", ".join(
@@ -293,6 +301,8 @@ def _charts(classification: Classification) -> list[tuple[ClassSpectrum, str]]:
     by_label = {entry.label: entry for entry in classification.label_map.classes}
     drawn = []
     for spectrum in classification.spectra:
+        if not np.any(spectrum.counts):
+            continue
         entry = by_label[spectrum.label]
         families = (f"{element} {shell}" for element in _elements(entry) for shell in "LK")
         lines = _main_lines(families, spectrum.energy)

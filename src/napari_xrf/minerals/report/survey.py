@@ -97,7 +97,8 @@ def survey_map(
         quantities = found[0] if found else None
     else:
         failed.append("element maps and quantities: no element was found")
-    groups = tried("phases", lambda: find_phases(known, progress=progress)) if phases else None
+    several = known.cube.map_shape != (1, 1)
+    groups = tried("phases", lambda: find_phases(known, progress=progress)) if phases and several else None
     classification = tried("minerals", lambda: classify(known, progress))
     labels: LabelMap | None = None
     modes: tuple[ModalRow, ...] = ()
@@ -121,6 +122,7 @@ def _doubts(
     bulk: Sequence[BulkRow],
 ) -> list[str]:
     """Return what was found, but not for sure."""
+    several = known.cube.map_shape != (1, 1)
     told = [known.doubt] if known.doubt else []
     unsure = [f"{each.element} ({each.probability:.0%})" for each in elements if each.probability < SURE]
     if unsure:
@@ -129,9 +131,11 @@ def _doubts(
     if classification is not None and labels is not None:
         shares = labels.shares()
         if shares.get(UNKNOWN_NAME):
+            share = max(100 * shares[UNKNOWN_NAME], 0.1)
+            nameless = f"{'<' if share == 0.1 else ''} {share:.1f} % of the pixels have no name".strip()
             told.append(
-                f"{100 * shares[UNKNOWN_NAME]:.1f} % of the pixels have no name: no mineral explains them, or"
-                " several may (then the areas hold what fits best)"
+                f"{nameless if several else 'the spectrum has no name'}: no mineral explains "
+                f"{'them' if several else 'it'}, or several may (then the areas hold what fits best)"
             )
         told += [f"cannot be told apart here: {', '.join(group)}" for group in classification.groups]
     apart = [row.element for row in bulk if row.note]
@@ -139,8 +143,7 @@ def _doubts(
         told.append(
             f"modes times formulas and the sum spectrum disagree on {', '.join(apart)}; see the table"
         )
-    cube = cube_of(known)
-    if cube.pixel_size is None:
+    if several and cube_of(known).pixel_size is None:
         told.append("the file says no pixel size: lengths and areas are in pixels")
     if known.cube.excitation.kind is None:
         told.append("the file says nothing of what excited the sample; X-rays of a common tube are assumed")
