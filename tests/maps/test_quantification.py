@@ -135,6 +135,29 @@ def test_what_one_of_its_families_shows_is_not_hidden():
     assert math.isnan(found["O"].detection_limit)
 
 
+def test_a_carbonate_under_electrons_is_no_oxide():
+    calcite = Material.from_formula("CaCO3", 2.7)
+    cube = spectrum_of(calcite, "sem-eds", 1e6)
+    found, stated = (quantify(cube, ["Ca", "O"], recipe=Recipe(how))[0] for how in ("auto", "stoichiometry"))
+    assert found.oxygen == "measured"
+    assert stated.oxygen == "stoichiometry"
+    for one in (found, stated):
+        assert any("carbonate" in note for note in one.notes)
+        real = calcite.mass_fractions["Ca"]
+        assert abs(one["Ca"].weight_fraction - real) < 2.5 * one["Ca"].standard_error
+    assert abs(found["Ca"].weight_fraction - calcite.mass_fractions["Ca"]) < 0.1
+
+
+@pytest.mark.parametrize("preset", ["m4-tornado", "sem-eds"])
+def test_a_sulphide_that_is_stated_to_be_an_oxide_is_told(preset):
+    cube = spectrum_of(Material.from_formula("FeS2", 5.0), preset, 1e6)
+    named = ["Fe", "S", *(["O"] if preset == "sem-eds" else [])]
+    found = quantify(cube, named, recipe=Recipe("stoichiometry"))[0]
+    assert any("S=-2" in note for note in found.notes)
+    assert found["S"].standard_error > 0.3 * found["S"].weight_fraction
+    assert any("sulphides or metals" in note for note in found.notes) == (preset == "sem-eds")
+
+
 def test_light_matter_that_no_line_shows_is_an_error_of_oxides():
     dry, (soil, parts) = GLASS, with_light(GLASS, 0.12)
     elements = ["Mg", "Al", "Si", "K", "Ca", "Fe"]

@@ -20,6 +20,7 @@ from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxide_of, oxygen_in_doub
 Floats = NDArray[np.float64]
 
 _VALENCE_PART = 0.005  # of a weight: valences and water are never quite what they are taken for
+_MOST_CHANGED = 0.6  # of a weight, by another valence
 _OTHER_VALENCE = 0.5  # standard deviation, of what another common valence would change: either may be
 # Of weights by dose: geometry and current, and of what is missing the part that may be the surface instead
 # (two soils of one instrument, loose powders: totals by a standard 0.2 too low).
@@ -108,14 +109,20 @@ def _unseen(solution: Solution) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _oxygen_in_doubt(solution: Solution) -> float:
-    """Weight fraction of oxygen that other valences would add or take away, one standard deviation."""
+def oxygen_by_valence(solution: Solution) -> dict[str, float]:
+    """Return the weight fraction of oxygen that the other common valence of an element would change."""
     if solution.recipe.oxygen != "stoichiometry" or solution.recipe.companions:
-        return 0.0
-    changes = [
-        solution.fractions[e] * oxygen_in_doubt(e, solution.recipe.valences) for e in solution.families
-    ]
-    return _OTHER_VALENCE * math.hypot(*changes)
+        return {}
+    changes = {
+        e: solution.fractions[e] * oxygen_in_doubt(e, solution.recipe.valences) for e in solution.families
+    }
+    return {element: part for element, part in changes.items() if part > 0}
+
+
+def _oxygen_in_doubt(solution: Solution) -> float:
+    """Relative error of weights by other valences, one standard deviation: what is not oxygen is the rest."""
+    change = min(math.hypot(*oxygen_by_valence(solution).values()), _MOST_CHANGED)
+    return _OTHER_VALENCE * change / (1 - change)
 
 
 def residuals_of(solution: Solution) -> tuple[Residual, ...]:

@@ -22,14 +22,14 @@ from napari_xrf.maps.quantification.composition import (
     seen_elements,
     solve_composition,
 )
-from napari_xrf.maps.quantification.composition_errors import quantities_of, residuals_of
+from napari_xrf.maps.quantification.composition_errors import oxygen_by_valence, quantities_of, residuals_of
 from napari_xrf.maps.quantification.fitted_excitation import counts_with_argon, fit_excitation, without_air
 from napari_xrf.maps.quantification.light_matter import light_matter
 from napari_xrf.maps.quantification.net_counts import NetCounts, Shapes, hidden_families, region_of, shapes_of
 from napari_xrf.maps.quantification.quantities import Quantities, Quantity
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.source import ElectronBeam, TubeSource
-from napari_xrf.reference.oxides import oxygen_per_mass
+from napari_xrf.reference.oxides import oxide_of, oxygen_per_mass
 
 _COATING = 0.1  # of the net counts: more carbon than that is in the sample
 _NOTED_LIGHT = 0.1  # weight fraction of matter without lines that there may be
@@ -38,6 +38,7 @@ _BLIND = 0.1  # a detection limit, weight fraction, that is told
 _LIGHT_BY_DOSE = 0.5  # probability that it is light matter, where the dose gives less than the whole
 _HELD, _HALVINGS = (0.6827, 0.9545), 30  # by one and two standard errors
 _FAR_FROM_WHOLE = 0.1  # a total that the dose gives is told from here
+_MUCH_OXYGEN = 0.05  # weight fraction of oxygen in which valences differ that is told
 _TAKEN = 0.003  # weight fraction of oxygen whose place halogens take that is told
 
 
@@ -167,6 +168,7 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     total = over_dose * (1 - solved.rest)
     notes += _of_dose(recipe, total, exposure)
     by = over_dose if recipe.by_dose and math.isfinite(total) else None
+    notes += _of_valences(solved)
     light = light_matter(solved, part, fitted.scatter_ratio, total)
     if light.most > _NOTED_LIGHT and by is None:
         notes.append(
@@ -239,6 +241,18 @@ def _of_anions(solved: Solution) -> list[str]:
         return [f"all charge is balanced by {names}: no oxygen is added"]
     part = 100 * sum(taken.values())
     return [f"{part:.2g} % of oxygen is not added: {names} stands in its place (less O=F, Cl)"]
+
+
+def _of_valences(solved: Solution) -> list[str]:
+    """Say which valence is taken where another would change much: sulphides are no sulphates."""
+    much = {e: part for e, part in oxygen_by_valence(solved).items() if part > _MUCH_OXYGEN}
+    if not much:
+        return []
+    taken = " and ".join(f"{element} for {oxide_of(element)[0]}" for element in much)
+    return [
+        f"{taken} is taken, and the errors hold half of what another valence would change: state it, S=-2 for"
+        " sulphides, Fe=3 for ferric iron"
+    ]
 
 
 def _of_dose(recipe: Recipe, total: float, exposure: float | None) -> list[str]:
