@@ -5,12 +5,20 @@ from dataclasses import replace
 import numpy as np
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.minerals.likelihood.sensitivity import KNOTS_KEV, Lessons, learn_from, soft_sensitivity
+from napari_xrf.minerals.likelihood.sensitivity import (
+    KNOTS_KEV,
+    Lessons,
+    learn_from,
+    soft_sensitivity,
+    spreads_beforehand,
+)
 from napari_xrf.minerals.likelihood.templates import EnergyBins, Templates
 from napari_xrf.minerals.likelihood.traces import Expected, Families
+from napari_xrf.minerals.mineral_phases import name_phases
 from napari_xrf.minerals.mixing.ends import End
 from napari_xrf.minerals.naming.comparison_of_ends import Comparison
-from napari_xrf.minerals.naming.names import Candidates, Name, is_rock, name_ends
+from napari_xrf.minerals.naming.names import Candidates, Name, agreed_names, is_rock, name_ends
+from napari_xrf.physics.source import TubeSource
 from napari_xrf.reference.minerals import load_library, select_minerals
 
 BINS = EnergyBins(EnergyAxis(1.0, 0.05, 240), np.arange(240), np.arange(240) + 1)
@@ -36,13 +44,18 @@ def expected(*spectra):
     return Expected(templates, families, np.zeros((len(names), 1)))
 
 
+def known_before(*families):
+    """The sensitivity of a map with a tube before anything of it is known."""
+    return soft_sensitivity(spreads_beforehand(TubeSource("Rh", 50.0), families))
+
+
 def named(known, spectrum, *, chosen=True, temper=0.7):
     number = len(known.templates.minerals)
     every = tuple(range(number))
     candidates = Candidates(
         number, [every], np.zeros(number), np.ones(number, dtype=bool), 30.0, temper, chosen
     )
-    (name,) = name_ends([End(0, 100, 1e5 * spectrum)], [Comparison(known)], candidates, np.log(0.1))
+    (name,) = name_ends([End(0, 100, 1e5 * spectrum)], [Comparison(known)], candidates)
     return name
 
 
@@ -67,7 +80,7 @@ def test_what_the_spectrum_prefers_shares_the_name_of_what_is_more_usual():
     rarity = np.array([0.0, 60.0, 0.0])
     candidates = Candidates(3, [(0, 1, 2)], rarity, rarity == 0, 12.0, 0.4)
     ends = [End(0, 100, 1e5 * sum(seen(0.15, first)), 0.0005) for first in (1.0, 0.3, 0.9)]
-    names = name_ends(ends, [Comparison(known)] * 3, candidates, np.log(0.1))
+    names = name_ends(ends, [Comparison(known)] * 3, candidates)
     assert (names[2].minerals, names[2].best) == ((0, 1), 0)
     assert names[1].minerals == (2,)
 
@@ -79,16 +92,14 @@ def test_what_lies_in_no_grain_is_a_mixture_only_where_no_single_mineral_explain
     candidates = Candidates(4, [(0,), (1,), (2,), (3,)], rarity, rarity == 0, 12.0, 0.25)
     firsts = (0.5, 1.0, 0.1, 4.0)
     ends = [End(min(place, 3), 100, 1e5 * sum(seen(0.15, first))) for place, first in enumerate(firsts)]
-    names = name_ends(ends, [Comparison(known)] * 4, candidates, np.log(0.1), blend=True)
+    names = name_ends(ends, [Comparison(known)] * 4, candidates, blend=True)
     assert [name.best for name in names] == [3, 0, 1, 2]
     # Without grains the mixture of common minerals comes first.
-    (fine,) = name_ends(ends[:1], [Comparison(known)], candidates, np.log(0.1), blend=True)
+    (fine,) = name_ends(ends[:1], [Comparison(known)], candidates, blend=True)
     assert fine.minerals != (3,)
     # Nor do grains finer than the pixels make all of them alike.
     even = [End(0, 100, ends[0].counts, variation) for variation in (0.0005, 0.02)]
-    one, other = (
-        name_ends([end], [Comparison(known)], candidates, np.log(0.1), blend=True)[0] for end in even
-    )
+    one, other = (name_ends([end], [Comparison(known)], candidates, blend=True)[0] for end in even)
     assert one.minerals == (3,)
     assert len(other.parts) == len(fine.parts) > 1
 
@@ -118,7 +129,7 @@ def test_a_trace_does_not_keep_a_mineral_from_being_compared():
     known = expected(true, *others)
     candidates = Candidates(31, [(1,)], np.zeros(31), np.zeros(31, dtype=bool), 30.0, 0.7, True)
     measured = sum(with_trace(0.08, 0.5, 1.0))
-    (name,) = name_ends([End(0, 100, 1e5 * measured)], [Comparison(known)], candidates, np.log(0.1))
+    (name,) = name_ends([End(0, 100, 1e5 * measured)], [Comparison(known)], candidates)
     assert name.best == 0
 
 
@@ -130,7 +141,7 @@ def test_a_mixture_that_is_the_same_in_all_pixels_is_doubted():
 
     def probabilities(variation):
         ends = [End(0, 100, 1e5 * each, variation) for each in mixed]
-        names = name_ends(ends, [Comparison(known)] * 2, candidates, np.log(0.1), blend=True)
+        names = name_ends(ends, [Comparison(known)] * 2, candidates, blend=True)
         assert all(len(name.parts) == 2 for name in names)
         return [name.probability for name in names]
 
@@ -147,7 +158,7 @@ def test_an_even_end_that_a_mixture_explains_far_better_than_its_name_is_of_no_l
     def name_of(other, variation):
         mixed = (1 - other) * sum(seen(0.15, 1.0)) + other * sum(seen(0.15, 0.01))
         end = End(0, 100, 1e5 * mixed, variation)
-        return name_ends([end], [Comparison(known)], candidates, np.log(0.1), blend=True)[0]
+        return name_ends([end], [Comparison(known)], candidates, blend=True)[0]
 
     assert name_of(0.0, even).minerals == (0,)
     stranger = name_of(0.25, even)
@@ -176,7 +187,7 @@ def test_what_sets_apart_the_minerals_that_an_end_may_be_teaches_no_sensitivity(
     mean = known.templates.lines[1] + known.templates.continuum[1]
     told = [
         learn_from(
-            known, np.array([0]), mean[None], np.array([1e5]), soft_sensitivity(1), [np.array(others, int)]
+            known, np.array([0]), mean[None], np.array([1e5]), known_before("Si K"), [np.array(others, int)]
         ).conclude()[0].families[0]
         for others in ([], [1])
     ]  # fmt: skip
@@ -194,7 +205,7 @@ def test_mixtures_of_what_the_map_has_no_grains_of_are_doubtful():
     for kinds in ((0, 1, 2), (0, 1, 3)):
         ends = [End(0, 300, 1e5 * spectra[kind]) for kind in kinds]
         ends.append(End(0, 9, 7e4 * spectra[0] + 3e4 * spectra[2]))
-        mixed = name_ends(ends, [Comparison(known)] * 4, candidates, np.log(0.1), blend=True)[-1]
+        mixed = name_ends(ends, [Comparison(known)] * 4, candidates, blend=True)[-1]
         assert [members for members, _ in mixed.parts] == [(0,), (2,)]
         probable.append(mixed.probability)
     assert probable[0] > 0.9 > 0.7 > probable[1]
@@ -204,7 +215,11 @@ def test_sensitivity_of_a_family_stays_what_a_yield_may_be_wrong_by():
     size = len(KNOTS_KEV) + 2
     rights = np.zeros((1, size))
     rights[0, -1] = -1e4
-    told, _ = Lessons(soft_sensitivity(2), np.zeros((1, size, size)), rights).conclude()
+    told, _ = Lessons(
+        known_before("Si K", "K K"),
+        np.zeros((1, size, size)),
+        rights,
+    ).conclude()
     assert told.families[-1] == -0.12
 
 
@@ -216,3 +231,27 @@ def test_groups_of_a_few_common_minerals_make_a_rock():
     assert is_rock(names, candidates)
     assert not is_rock(names[:2], candidates)
     assert not is_rock([Name((0, 1, 3, 4), 0.9, 1.0, 0, -1, 0.0)], candidates)
+
+
+def test_names_that_endorse_a_wrong_sensitivity_are_found_out_by_all_ends_together():
+    """A slag's fayalite was olivine, its akermanite diopside: soft lines are stronger than expected."""
+    shape = np.exp(-0.5 * ((BINS.energies[:, None] - [1.6, 2.2, 6.4]) / 0.1) ** 2)
+    amounts = [[1.0, 0, 1], [1.5, 0, 1], [0, 1, 0.5], [0, 1, 0]]
+    spectra = [shape @ each / (shape @ each).sum() for each in amounts]
+    known = expected(*((0.9 * each, np.full(BINS.size, 0.1 / BINS.size)) for each in spectra))
+    before = known_before("Ca K")
+    seen_as = soft_sensitivity(before.spreads, 0.4).adjust(known).templates
+    ends = [End(0, 300, 1e5 * (seen_as.lines + seen_as.continuum)[kind]) for kind in (0, 2, 0, 2)]
+    candidates = Candidates(4, [(0, 1, 2, 3)], np.array([8.0, 0, 0, 0]), np.ones(4, dtype=bool), 30.0, 0.4)
+    names, told = name_phases(ends, known, candidates, before)
+    assert [name.best for name in names] == [0, 2, 0, 2]
+    assert told.knots[2] - told.knots[7] > 0.2
+
+
+def test_guesses_that_agree_make_a_name_sure_and_others_share_it():
+    one, other = Name((1,), 0.9, 1.0, 0, -1, 0.0, 1), Name((2,), 0.9, 1.0, 0, -1, 0.0, 2)
+    unknown, mixed = Name((), 1.0, 1.0, -1, -1, 0.0), Name((), 0.8, 1.0, -1, -1, 0.0, -1, (((1,), 1.0),))
+    guesses = [(0.7, (one, one, one, unknown, mixed)), (0.3, (one, other, unknown, one, other))]
+    names = agreed_names(guesses)
+    assert [name.minerals for name in names] == [(1,), (1, 2), (1,), (), ()]
+    assert [round(name.probability, 2) for name in names] == [0.9, 0.9, 0.63, 1.0, 0.56]

@@ -3,8 +3,8 @@ import pytest
 
 from mineral_cubes import known_calibration
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.minerals.likelihood.templates import bins_at_resolution, expect_templates
-from napari_xrf.minerals.separability import bin_errors, confusion, inseparable_groups
+from napari_xrf.minerals.likelihood.templates import bin_errors, bins_at_resolution, expect_templates
+from napari_xrf.minerals.separability import confusion, inseparable_groups
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.reference.minerals import load_library, select_minerals
 

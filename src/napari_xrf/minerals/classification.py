@@ -14,7 +14,7 @@ from napari_xrf.core.cube_spectra import sum_classes
 from napari_xrf.core.display import html_of, size_text
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.label_map import LabelMap, number_by_area
+from napari_xrf.core.label_map import LabelClass, LabelMap, number_by_area
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import Measured
@@ -31,6 +31,7 @@ UNKNOWN_LEVEL = 1e-3
 MARGIN = 2  # rows around those that are mapped: a pixel's neighbours have neighbours
 _NOT_MEASURED = -2
 _LEAST_PART = 0.005  # of the map's area, of a class without a pixel of its own
+_MOST_TOLD = 3  # classes that pixels which cannot be decided are most like
 _LEAST_HELD = 0.02  # of the area of a class's pixels, of what explains their spectrum
 _MISFIT_LIMIT = 8.0  # standard deviations, at that level
 
@@ -153,8 +154,7 @@ def classify_minerals(
         Share of pixels of known minerals that may be called unknown by mistake, above 0 to 0.5.
     tolerance
         Relative standard deviation of the expected spectra per bin of half a detector's resolution, 0.01 to
-        1; it counts at high energies and grows towards low ones. None: the smallest of a few values under
-        which two thirds of the map fit some mineral.
+        1; it counts at high energies and grows towards low ones. None: 0.03.
 
     Raises
     ------
@@ -250,10 +250,21 @@ class MineralOutline:
             method="likelihood",
             notes=(
                 *self.notes,
-                f"{rows.unexplained} pixels fit no mineral; {rows.undecided} more cannot be decided",
+                f"{rows.unexplained} pixels fit no mineral; {rows.undecided} more cannot be decided"
+                + self._most_like(rows, classes, kept),
             ),
             abundances=_abundances(label_map, rows.areas, list(phases.values())),
         )
+
+    @staticmethod
+    def _most_like(rows: MineralRows, classes: Sequence[LabelClass], kept: NDArray[np.intp]) -> str:
+        """Return what the pixels that cannot be decided are most like."""
+        areas = rows.areas[rows.chosen == -1]
+        guessed = areas[areas.sum(axis=1) > 0].argmax(axis=1)
+        pixels = np.bincount(guessed, minlength=areas.shape[1])[kept]
+        most = [place for place in np.argsort(-pixels)[:_MOST_TOLD].tolist() if pixels[place]]
+        named = ", ".join(f"{classes[place].name} ({pixels[place]})" for place in most)
+        return f", most like {named}" if named else ""
 
     def _held_by(self, rows: MineralRows, phase: int) -> NDArray[np.intp]:
         """Return the templates of the minerals that the pixels of a phase are made of."""

@@ -23,6 +23,7 @@ from napari_xrf.minerals.likelihood.sensitivity import (
     learn_from,
     learn_sensitivity,
     soft_sensitivity,
+    spreads_beforehand,
 )
 from napari_xrf.minerals.likelihood.shares import SMOOTHINGS, Prior, class_shares, learn_prior
 from napari_xrf.minerals.likelihood.templates import Templates, expect_templates
@@ -30,7 +31,7 @@ from napari_xrf.minerals.likelihood.traces import Expected, line_families
 from napari_xrf.minerals.mixing.ends import End, learn_ends
 from napari_xrf.minerals.mixing.mixtures import Mixing
 from napari_xrf.minerals.naming.comparison_of_ends import Comparison, rough_distances
-from napari_xrf.minerals.naming.names import Candidates, Name, name_ends, rough_dose
+from napari_xrf.minerals.naming.names import Candidates, Name, agreed_names, name_ends
 from napari_xrf.minerals.search import MineralSearch
 from napari_xrf.minerals.separability import inseparable_groups
 from napari_xrf.reference.minerals import (
@@ -44,6 +45,7 @@ from napari_xrf.reference.minerals import (
 SAMPLE = 1_500  # pixels that teach what is common to all
 _PRUNED_SAMPLE, _LONG_LIST = 400, 40
 _STARTS = (0.0, 0.4)  # of the soft sensitivity, when a long list is shortened
+_GUESSES = (0.0, 0.4, 0.7)  # of it, when phases are named, beside what single pixels tell
 _LEAST_MASS = 0.5  # pixels of the sample
 _ABOUT_AS_WELL = 4.0  # minus twice the log-likelihood of a pixel
 _KEPT_BYTES = 64 * 2**20  # scores above it lie in a scratch file
@@ -60,7 +62,9 @@ _WELL_INSIDE, _LOST, _UNEVEN = 0.3, 3.0, 0.02
 _PART_ERROR = 0.2  # of the difference of two parts of a fine-grained mixture
 _HALF_BELIEVED = 7.0  # standard deviations of misfit of a single pixel
 _ONE_PHASE = 0.05  # squared distance of the roots of two spectra of sum 1
-_NAMINGS = 2  # again, with what the names told of the sensitivity
+_TEACHING = 15  # ends, the largest, that choose among first guesses of the sensitivity
+# Of differences of what all ends together tell: they share the errors of the model
+_TEMPER_OF_GUESSES, _LEAST_WEIGHT = 0.1, 0.1
 _FOUND = 0.9  # probability of an element whose lines speak against names
 _SEED = 20260701
 # In minus twice the log-likelihood: what a mineral that is not rock-forming must explain besides, and what
@@ -166,8 +170,9 @@ def learn_mineral_phases(
     taught = independent_pixels(binned)
     sample, level = _sample(taught.binned, progress)
     every = Expected.of(templates, families)
-    expected = _shortened(every, sample[:_PRUNED_SAMPLE], level, tolerance)
-    sensitivity = learn_sensitivity(sample, expected, level, tolerance)
+    spreads = spreads_beforehand(instrument.source, families.names)
+    expected = _shortened(every, sample[:_PRUNED_SAMPLE], spreads, level, tolerance)
+    sensitivity = learn_sensitivity(sample, expected, spreads, level, tolerance)
     scan = _prepare(sensitivity.adjust(expected), level, tolerance)
     columns = np.unique(scan.owner)
     groups = _alike(scan, columns, level)
@@ -267,13 +272,19 @@ def _prepare(expected: Expected, level: float, tolerance: float) -> Scan:
 
 
 @one_thread_of("blas")
-def _shortened(expected: Expected, sample: NDArray[np.float32], level: float, tolerance: float) -> Expected:
+def _shortened(
+    expected: Expected,
+    sample: NDArray[np.float32],
+    spreads: NDArray[np.float64],
+    level: float,
+    tolerance: float,
+) -> Expected:
     """Leave out minerals of a long list that no pixel of a sample needs."""
     if np.unique(expected.templates.owner).size <= _LONG_LIST:
         return expected
     needed: set[int] = set()
     for start in _STARTS:
-        adjusted = soft_sensitivity(expected.parts.shape[1], start).adjust(expected)
+        adjusted = soft_sensitivity(spreads, start).adjust(expected)
         scan = prepare_scan(adjusted, level, tolerance)
         columns, best = scan.by_mineral(scan.scores(sample))
         mass = class_shares(best)[0].sum(axis=0)
@@ -424,33 +435,64 @@ def name_phases(
 ) -> tuple[tuple[Name, ...], Sensitivity]:
     """Name the ends, and again with the sensitivity that those named at first tell.
 
+    Wrong names and a wrong sensitivity endorse each other (olivine for fayalite and diopside for akermanite,
+    where silicon is half as strong again as expected). So a few first guesses are tried, and each counts as
+    much as all ends together are probable under it.
+    """
+    starts = [sensitivity]
+    if len(ends) > 1:
+        guesses = (soft_sensitivity(sensitivity.spreads, soft) for soft in _GUESSES)
+        starts += [each for each in guesses if not np.array_equal(each.knots, sensitivity.knots)]
+    few = ends[:_TEACHING]
+    unlikely = np.zeros(len(starts))
+    for place, start in enumerate(starts if len(starts) > 1 else ()):
+        judges, _ = _judges(few, whole, _seeming(few, whole, candidates, start), start)
+        unlikely[place] = sum(name.unlikely for name in name_ends(few, judges, candidates))
+    weights = np.exp(-0.5 * _TEMPER_OF_GUESSES * (unlikely - unlikely.min()))
+    weights[weights < _LEAST_WEIGHT] = 0
+    weights /= weights.sum()
+    found: list[tuple[float, tuple[Name, ...], Sensitivity]] = []
+    for place in np.argsort(-weights)[: np.count_nonzero(weights)].tolist():
+        names = _seeming(ends, whole, candidates, starts[place])
+        judges, told = _judges(ends, whole, names, starts[place])
+        if found:
+            names = name_ends(ends, judges, candidates, veto=True)
+        else:
+            # Names that lines speak against still tell what lies in grains.
+            for veto in (False, True):
+                names = name_ends(ends, judges, candidates.with_grains(ends, names), blend=True, veto=veto)
+        found.append((float(weights[place]), names, told))
+    return agreed_names([(weight, names) for weight, names, _ in found]), found[0][2]
+
+
+def _seeming(
+    ends: Sequence[End], whole: Expected, candidates: Candidates, start: Sensitivity
+) -> tuple[Name, ...]:
+    """Return what ends are under a first guess of the sensitivity."""
+    return name_ends(ends, [Comparison(start.adjust(whole))] * len(ends), candidates)
+
+
+def _judges(
+    ends: Sequence[End], whole: Expected, names: Sequence[Name], start: Sensitivity
+) -> tuple[list[Comparison], Sensitivity]:
+    """Return what each end is compared with, and the sensitivity that all names together tell.
+
     What a mineral's own spectra tell of the sensitivity makes it look right; so ends are judged by what
     other phases tell, with its error.
     """
-    at_first = Comparison(sensitivity.adjust(whole))
-    dose = rough_dose(ends, at_first.expected, candidates.classes)
-    names = name_ends(ends, [at_first] * len(ends), candidates, dose)
-    for naming in range(_NAMINGS):
-        good = [place for place, name in enumerate(names) if name.point >= 0]
-        totals = np.array([ends[place].counts.sum() for place in good])
-        means = np.array([ends[place].counts for place in good]).reshape(-1, whole.templates.bins.size)
-        points = np.array([names[place].point for place in good], dtype=np.intp)
-        means /= totals[:, None]
-        others = [
-            _others_it_may_be(whole, names[place], mean) for place, mean in zip(good, means, strict=True)
-        ]
-        lessons = learn_from(whole, points, means, totals, sensitivity, others)
-        comparisons: dict[int, Comparison] = {}
-        zones = _zones(ends, names)
-        for zone in set(zones.tolist()):
-            told, covariance = lessons.conclude(zones[good] != zone)
-            comparisons[zone] = Comparison(told.adjust(whole), covariance)
-        judges = [comparisons[zone] for zone in zones.tolist()]
-        # Names that lines speak against still teach what the map's sensitivity is.
-        last = naming == _NAMINGS - 1
-        names = name_ends(ends, judges, candidates.with_grains(ends, names), dose, blend=True, veto=last)
-        sensitivity, _ = lessons.conclude()
-    return names, sensitivity
+    good = [place for place, name in enumerate(names) if name.point >= 0]
+    totals = np.array([ends[place].counts.sum() for place in good])
+    means = np.array([ends[place].counts for place in good]).reshape(-1, whole.templates.bins.size)
+    points = np.array([names[place].point for place in good], dtype=np.intp)
+    means /= totals[:, None]
+    others = [_others_it_may_be(whole, names[place], mean) for place, mean in zip(good, means, strict=True)]
+    lessons = learn_from(whole, points, means, totals, start, others)
+    comparisons: dict[int, Comparison] = {}
+    zones = _zones(ends, names)
+    for zone in set(zones.tolist()):
+        told, covariance = lessons.conclude(zones[good] != zone)
+        comparisons[zone] = Comparison(told.adjust(whole), covariance)
+    return [comparisons[zone] for zone in zones.tolist()], lessons.conclude()[0]
 
 
 def _others_it_may_be(whole: Expected, name: Name, mean: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.minerals.likelihood.templates import EnergyBins, Templates
+from napari_xrf.minerals.likelihood.templates import Templates
 
 CONFUSION_LIMIT = 0.02
 # As good as free: coarser steps would make minerals look apart that differ in their continuum alone.
@@ -14,14 +14,6 @@ CONTINUUM_FACTORS = tuple(float(factor) for factor in np.geomspace(0.25, 4.0, 33
 
 # A factor of two either way: roughness, coating, errors of scatter models.
 CONTINUUM_SPREAD = 0.7
-# Below 1 keV attenuation and yields are known to some ten per cent only, and windows and coatings matter:
-# the tolerance grows as 1 + (SOFT_KEV / E)².
-SOFT_KEV = 0.7
-
-
-def bin_errors(bins: EnergyBins, tolerance: float) -> NDArray[np.float64]:
-    """Return the relative errors (B,) of expected spectra: ``tolerance``, more at low energies."""
-    return np.asarray(tolerance * (1 + (SOFT_KEV / np.maximum(bins.energies, 0.1)) ** 2))
 
 
 def confusion(

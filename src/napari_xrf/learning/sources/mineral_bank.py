@@ -11,9 +11,9 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.minerals.likelihood.templates import EnergyBins, Templates, bins_at_resolution
+from napari_xrf.minerals.likelihood.templates import EnergyBins, Templates, bin_errors, bins_at_resolution
 from napari_xrf.minerals.search import energy_range
-from napari_xrf.minerals.separability import bin_errors, confusion, inseparable_groups
+from napari_xrf.minerals.separability import confusion, inseparable_groups
 from napari_xrf.physics.forward import expect_samples, expect_spectra
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.reference.materials import Material

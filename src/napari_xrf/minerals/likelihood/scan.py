@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.minerals.likelihood.templates import FLOOR, EnergyBins, Templates
+from napari_xrf.minerals.likelihood.templates import FLOOR, EnergyBins, Templates, bin_errors
 from napari_xrf.minerals.likelihood.traces import Expected
 
 TOLERANCE = 0.03  # relative error of a bin that is independent of all others
@@ -94,10 +94,11 @@ def prepare_scan(
     templates = expected.templates
     chosen, variances, columns, weights = [], [], [], []
     spectra = mixed_floor(templates.lines + templates.continuum)
+    errors = bin_errors(templates.bins, tolerance)
     for mineral in np.unique(templates.owner):
         own = np.flatnonzero(templates.owner == mineral)
-        for point in own[_points(spectra[own], templates.continuum[own], counts, tolerance)]:
-            variance = bin_variance(spectra[point], templates.continuum[point], counts, tolerance)
+        for point in own[_points(spectra[own], templates.continuum[own], counts, errors)]:
+            variance = bin_variance(spectra[point], templates.continuum[point], counts, errors)
             kept, size = _orthogonal(error_columns(expected, point, trace_percent), variance, counts)
             chosen.append(point)
             variances.append(variance)
@@ -171,11 +172,12 @@ def bin_variance(
     spectra: NDArray[np.float64],
     continuum: NDArray[np.float64],
     counts: float,
-    tolerance: float,
+    tolerance: NDArray[np.float64],
     shape: float = SHAPE_ERROR,
 ) -> NDArray[np.float64]:
     """Return D: counting, independent errors and a tenth of a count in each bin, per unit of N.
 
+    ``tolerance``: (B,) as of :func:`~napari_xrf.minerals.likelihood.templates.bin_errors`.
     Of scatter not even the shape is known well: Compton profiles, multiple scatter, the tube's spectrum.
     """
     errors = (tolerance * spectra) ** 2 + (shape * continuum) ** 2
@@ -192,7 +194,10 @@ def _directions(differences: NDArray[np.float64], spread: float) -> NDArray[np.f
 
 
 def _points(
-    spectra: NDArray[np.float64], continuum: NDArray[np.float64], counts: float, tolerance: float
+    spectra: NDArray[np.float64],
+    continuum: NDArray[np.float64],
+    counts: float,
+    tolerance: NDArray[np.float64],
 ) -> list[int]:
     """Return the middle composition and those far from all chosen before."""
     variance = bin_variance(spectra[0], continuum[0], counts, tolerance)

@@ -6,7 +6,7 @@ factor of each line family, which all classes share and which are held to 1 as l
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 from napari_xrf.core.cores import one_thread_of
 from napari_xrf.minerals.likelihood.scan import Scan, bin_variance, error_columns, mixed_floor, prepare_scan
 from napari_xrf.minerals.likelihood.shares import class_shares
-from napari_xrf.minerals.likelihood.templates import EnergyBins
+from napari_xrf.minerals.likelihood.templates import EnergyBins, bin_errors
 from napari_xrf.minerals.likelihood.traces import Expected
+from napari_xrf.physics.sensitivities import BY_ELECTRONS, SMOOTH_ERROR, model_error
+from napari_xrf.physics.source import ElectronBeam, Source
 
 KNOTS_KEV = (0.5, 1.0, 1.5, 2.0, 2.6, 3.3, 4.5, 6.5, 10.0, 16.0, 25.0)
-KNOT_SPREADS = (0.5, 0.4, 0.35, 0.3, 0.25, 0.2, 0.12, 0.1, 0.1, 0.12, 0.15)  # from knot to knot
-FAMILY_SPREAD, _MOST_FAMILY = 0.05, 0.12
+# From knot to knot: of tubes with their optics, and of electrons, which have neither.
+_KNOT_SPREADS = (0.5, 0.4, 0.35, 0.3, 0.25, 0.2, 0.12, 0.1, 0.1, 0.12, 0.15)
+_WINDOW_SPREADS = (0.3, 0.1, 0.06)
+_FAMILY_SPREAD, _MOST_FAMILY = 0.05, 0.12
 STARTS = (-0.4, 0.0, 0.4, 0.7)  # logarithm of the curve below 2.5 keV
 _SOFT_KEV, _HARD_KEV = 2.4, 5.5
 _ROUNDS = 4
@@ -40,6 +44,8 @@ class Sensitivity:
 
     knots: NDArray[np.float64]  # at KNOTS_KEV
     families: NDArray[np.float64]  # (F,) of each line family
+    # (K + F,) how much of it may be, beforehand: from each knot to the next, and of each family
+    spreads: NDArray[np.float64]
 
     def adjust(self, expected: Expected) -> Expected:
         """Return what is expected as the map would see it."""
@@ -47,18 +53,38 @@ class Sensitivity:
         return expected.scaled(curve, np.exp(self.families))
 
 
-def soft_sensitivity(families: int, soft: float = 0.0) -> Sensitivity:
+def spreads_beforehand(source: Source, families: Sequence[str]) -> NDArray[np.float64]:
+    """Return how much of each energy and family a map may hold more or less, as logarithms, (K + F,).
+
+    Electrons have no tube and no optics, whose spectra and transmissions nobody knows well: above windows and
+    coatings the model's errors are those that quantities have.
+    """
+    if not isinstance(source, ElectronBeam):
+        return np.array([*_KNOT_SPREADS, *(_FAMILY_SPREAD for _ in families)])
+    rest = (SMOOTH_ERROR["electron"],) * (len(KNOTS_KEV) - len(_WINDOW_SPREADS))
+    own = (max(_FAMILY_SPREAD, BY_ELECTRONS * model_error(family)) for family in families)
+    return np.array([*_WINDOW_SPREADS, *rest, *own])
+
+
+def soft_sensitivity(spreads: NDArray[np.float64], soft: float = 0.0) -> Sensitivity:
     """Return a curve of that logarithm below 2.4 keV, falling to nothing at 5.5 keV."""
     place = np.interp(np.log(KNOTS_KEV), np.log([_SOFT_KEV, _HARD_KEV]), [1.0, 0.0])
-    return Sensitivity(soft * place, np.zeros(families))
+    return Sensitivity(soft * place, np.zeros(spreads.size - len(KNOTS_KEV)), spreads)
 
 
 @one_thread_of("blas")
 def learn_sensitivity(
-    counts: NDArray[np.float32], expected: Expected, level: float, tolerance: float
+    counts: NDArray[np.float32],
+    expected: Expected,
+    spreads: NDArray[np.float64],
+    level: float,
+    tolerance: float,
 ) -> Sensitivity:
-    """Return the sensitivity under which pixels (n, B) of about ``level`` counts are most probable."""
-    starts = [soft_sensitivity(expected.parts.shape[1], soft) for soft in STARTS]
+    """Return the sensitivity under which pixels (n, B) of about ``level`` counts are most probable.
+
+    ``spreads``: as of :func:`spreads_beforehand`.
+    """
+    starts = [soft_sensitivity(spreads, soft) for soft in STARTS]
     found = [_evidence(counts, expected, start, level, tolerance) for start in starts]
     best = int(np.argmax([evidence for _, _, evidence in found]))
     known, (scan, scores, evidence) = starts[best], found[best]
@@ -86,7 +112,7 @@ class Lessons:
     def conclude(self, taken: NDArray[np.bool_] | None = None) -> tuple[Sensitivity, NDArray[np.float64]]:
         """Return the sensitivity that some or all of the spectra tell, and its covariance."""
         rows = slice(None) if taken is None else taken
-        inverse = _prior(self.start.families.size)
+        inverse = _prior(self.start.spreads)
         now = np.concatenate([self.start.knots, self.start.families])
         normal = inverse + self.normals[rows].sum(axis=0)
         step = np.linalg.solve(normal, self.rights[rows].sum(axis=0) - inverse @ now)
@@ -95,7 +121,8 @@ class Lessons:
         now = now + step * min(1.0, most / max(float(np.abs(step).max()), 1e-9))
         # A factor that no yield is wrong by comes of a wrong name.
         now[len(KNOTS_KEV) :] = np.clip(now[len(KNOTS_KEV) :], -_MOST_FAMILY, _MOST_FAMILY)
-        return Sensitivity(now[: len(KNOTS_KEV)], now[len(KNOTS_KEV) :]), np.linalg.inv(normal)
+        told = replace(self.start, knots=now[: len(KNOTS_KEV)], families=now[len(KNOTS_KEV) :])
+        return told, np.linalg.inv(normal)
 
 
 def learn_from(
@@ -122,7 +149,7 @@ def learn_from(
         slopes = sensitivity_slopes(adjusted, lines, continuum, adjusted.parts[point])
         shown = mixed_floor(lines + continuum)
         counts = min(total, _MOST_COUNTS)
-        variance = bin_variance(shown, continuum, counts, _BIN_ERROR) / counts
+        variance = bin_variance(shown, continuum, counts, bin_errors(templates.bins, _BIN_ERROR)) / counts
         doubts = templates.lines[also] + templates.continuum[also] - lines - continuum
         columns = np.vstack([error_columns(adjusted, int(point)), _SCATTER_ERROR * hats * continuum, doubts])
         weighted = _solve(columns, variance, slopes)
@@ -150,16 +177,15 @@ def knot_hats(bins: EnergyBins) -> NDArray[np.float64]:
     return hats
 
 
-def _prior(families: int) -> NDArray[np.float64]:
+def _prior(spreads: NDArray[np.float64]) -> NDArray[np.float64]:
     """Inverse covariance of knots and families: knots are like their neighbours, the hard end is near 1."""
     knots = len(KNOTS_KEV)
-    inverse = np.zeros((knots + families, knots + families))
+    inverse = np.diag(np.r_[np.zeros(knots), spreads[knots:] ** -2])
     for knot in range(knots - 1):
         step = np.zeros(knots)
         step[knot : knot + 2] = 1, -1
-        inverse[:knots, :knots] += np.outer(step, step) / KNOT_SPREADS[knot] ** 2
-    inverse[knots - 4, knots - 4] += 1 / KNOT_SPREADS[-4] ** 2
-    inverse[knots:, knots:] = np.eye(families) / FAMILY_SPREAD**2
+        inverse[:knots, :knots] += np.outer(step, step) / spreads[knot] ** 2
+    inverse[knots - 4, knots - 4] += 1 / spreads[knots - 4] ** 2
     return inverse
 
 
@@ -183,7 +209,7 @@ def _evidence(
     each = np.sort((best * probability).sum(axis=1))
     fit = _WORTH * float(each[: max(each.size // 2, 1)].mean())
     now = np.concatenate([sensitivity.knots, sensitivity.families])
-    return scan, scores, -0.5 * (fit + float(now @ _prior(sensitivity.families.size) @ now))
+    return scan, scores, -0.5 * (fit + float(now @ _prior(sensitivity.spreads) @ now))
 
 
 def _sure_means(

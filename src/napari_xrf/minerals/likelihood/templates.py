@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.maps.spectra.spectrum_model import softness
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.reference.materials import Material
@@ -116,6 +117,11 @@ class Templates:
         """Return some of the compositions."""
         parts = {name: getattr(self, name)[rows] for name in ("lines", "continuum", "owner", "totals")}
         return replace(self, **parts)
+
+
+def bin_errors(bins: EnergyBins, tolerance: float) -> NDArray[np.float64]:
+    """Return the relative errors (B,) of expected spectra: ``tolerance``, more at low energies."""
+    return np.asarray(tolerance * softness(bins.energies))
 
 
 def expect_templates(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.maps.spectra.spectrum_model import softness
 from napari_xrf.minerals.likelihood.scan import (
     CONTINUUM_SPREAD,
     bin_variance,
@@ -17,6 +18,7 @@ from napari_xrf.minerals.likelihood.scan import (
     trace_columns,
 )
 from napari_xrf.minerals.likelihood.sensitivity import knot_hats, sensitivity_slopes
+from napari_xrf.minerals.likelihood.templates import bin_errors
 from napari_xrf.minerals.likelihood.traces import Expected
 
 MOST_COUNTS = 1e5  # of an end: errors of spectra limit what more would tell
@@ -257,7 +259,8 @@ class Comparison:
         continuum = shares @ templates.continuum[points]
         spectrum = mixed_floor(shares @ templates.lines[points] + continuum)
         # Of what is measured: else small errors, not a good fit, would choose.
-        variance = bin_variance(mean.likely, mean.continuum, mean.counts, _BIN_ERROR, _SHAPE_ERROR)
+        errors_of_bins = bin_errors(templates.bins, _BIN_ERROR)
+        variance = bin_variance(mean.likely, mean.continuum, mean.counts, errors_of_bins, _SHAPE_ERROR)
         covariance = mean.errors + (self._errors(points, shares) if errors is None else errors)
         covariance[np.diag_indices(variance.size)] += variance / mean.counts
         root = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
@@ -278,6 +281,7 @@ class Comparison:
         density = (lines + continuum) / bins.widths
         slope = np.gradient(density, bins.energies) * bins.widths
         bend = np.gradient(np.gradient(density, bins.energies), bins.energies) * bins.widths
+        soft = softness(bins.energies) - 1
         ranges = [share * self._range_of(int(point)) for point, share in zip(points, shares, strict=True)]
         columns = [
             CONTINUUM_SPREAD * continuum[None],
@@ -289,6 +293,9 @@ class Comparison:
             CONTINUUM_SPREAD * lines[None] * 0.2,
             _SHIFT_KEV * slope[None],
             _WIDTH_ERROR * 0.06**2 * bend[None],
+            # Soft lines lie elsewhere, and are wider: their charge is partly lost near the surface.
+            _SHIFT_KEV * soft * slope[None],
+            _WIDTH_ERROR * 0.06**2 * soft * bend[None],
         ]
         if self._root is not None:
             columns.append(self._root @ sensitivity_slopes(expected, lines, continuum, parts))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_xrf.maps.spectra.non_negative import fit_bounded
 from napari_xrf.minerals.likelihood.scan import bin_variance, mixed_floor, pile_up_column
 from napari_xrf.minerals.likelihood.sensitivity import knot_hats
+from napari_xrf.minerals.likelihood.templates import bin_errors
 from napari_xrf.minerals.likelihood.traces import Expected
 
 _BIN_ERROR, _SHAPE_ERROR = 0.02, 0.15
@@ -99,7 +100,13 @@ def fit_lines(
         ]
     )
     deviation = np.sqrt(
-        bin_variance(mixed_floor(mean), np.minimum(continuum, mean), counts, _BIN_ERROR, _SHAPE_ERROR)
+        bin_variance(
+            mixed_floor(mean),
+            np.minimum(continuum, mean),
+            counts,
+            bin_errors(templates.bins, _BIN_ERROR),
+            _SHAPE_ERROR,
+        )
         / counts
     )
     scaled = columns / deviation

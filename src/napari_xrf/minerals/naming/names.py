@@ -64,6 +64,8 @@ class Name:
     best: int = -1  # the most probable mineral of the list, or -1
     # Of a fine-grained mixture, what each part may be and its part of the area, the largest first
     parts: tuple[tuple[tuple[int, ...], float], ...] = ()
+    # Minus twice the log-likelihood of the best of the list, under errors as large as its misfit
+    unlikely: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,12 +111,19 @@ class _Table:
     vetoed: Callable[[NDArray[np.intp], NDArray[np.float64]], bool]
     apart: Callable[[int, int], float]
 
+    def unlikely(self, owner: NDArray[np.intp], rarity: NDArray[np.float64]) -> float:
+        """Return how unlikely the end is under the best of the list; ``owner``: minerals of the points."""
+        inside = owner < rarity.size
+        squares = self.squares[inside]
+        rest = self.scale * self.scores[inside] - squares + rarity[owner[inside]]
+        size = np.maximum(squares / self.bins, 1.0)
+        return float((rest + squares / size + self.bins * np.log(size)).min())
+
 
 def name_ends(
     ends: Sequence[End],
     comparisons: Sequence[Comparison],
     candidates: Candidates,
-    dose: float,
     *,
     blend: bool = False,
     veto: bool = False,
@@ -129,33 +138,57 @@ def name_ends(
         With the expected spectra of the minerals looked for, and behind them of others: one for each end.
     candidates
         What they may be.
-    dose
-        About the logarithm of a pixel's counts over those that are expected of a unit of dose.
     blend
         Whether they may be mixtures of a few minerals.
     veto
         Whether single lines speak against names.
     """
+    distances = [
+        rough_distances(end.counts / end.counts.sum(), comparison.expected)
+        for end, comparison in zip(ends, comparisons, strict=True)
+    ]
+    # About the logarithm of a pixel's counts over those that are expected of a unit of dose. Of what is
+    # nearest, not of what its pixels seemed to be: beside resin, which hardly shines, traces are anything.
+    dose = float(
+        np.median(
+            [
+                math.log(end.mean.sum() / comparison.expected.templates.totals[distance.argmin()])
+                for end, comparison, distance in zip(ends, comparisons, distances, strict=True)
+            ]
+        )
+    )
     tables = []
 
-    def compared(one: tuple[End, Comparison]) -> _Table:
-        return _compare(*one, candidates, dose, blend, veto)
+    def compared(one: tuple[End, Comparison, NDArray[np.float64]]) -> _Table:
+        end, comparison, distance = one
+        return _compare(end, comparison, candidates, distance, dose, blend, veto)
 
-    for table in in_threads(compared, zip(ends, comparisons, strict=True)):
+    for table in in_threads(compared, zip(ends, comparisons, distances, strict=True)):
         tables.append(table)
         if comparisons[len(tables) - 1] not in comparisons[len(tables) :]:
             comparisons[len(tables) - 1].forget()
     return _decide_together(ends, tables, [each.expected for each in comparisons], candidates)
 
 
-def rough_dose(ends: Sequence[End], expected: Expected, classes: Sequence[tuple[int, ...]]) -> float:
-    """Return the logarithm of how bright ends are over what their pixels seemed to be, in the median."""
-    ratios = []
-    for end in ends:
-        own = np.isin(expected.templates.owner, classes[end.column])
-        nearest = np.where(own, rough_distances(end.counts / end.counts.sum(), expected), np.inf).argmin()
-        ratios.append(math.log(end.mean.sum() / expected.templates.totals[nearest]))
-    return float(np.median(ratios))
+def agreed_names(guesses: Sequence[tuple[float, tuple[Name, ...]]]) -> tuple[Name, ...]:
+    """Return what ends are under several guesses, the weightiest first, of weights that sum to 1.
+
+    A mineral may be what any of them says, and is as probable as those are together that agree.
+    """
+    agreed = []
+    for named in zip(*(names for _, names in guesses), strict=True):
+        first = named[0]
+        main = set(first.minerals or (first.parts[0][0] if first.parts else ()))
+        if first.minerals:
+            main = main.union(*(name.minerals for name in named))
+        probability = sum(
+            weight * name.probability
+            for (weight, _), name in zip(guesses, named, strict=True)
+            if main.intersection(name.minerals or (name.parts[0][0] if name.parts else ()))
+        )
+        minerals = tuple(sorted(main)) if first.minerals else ()
+        agreed.append(replace(first, minerals=minerals, probability=probability) if main else first)
+    return tuple(agreed)
 
 
 def unlisted_weight(expected: Expected, points: NDArray[np.intp], minerals: Iterable[int]) -> float:
@@ -179,12 +212,17 @@ def is_rock(names: Sequence[Name], candidates: Candidates) -> bool:
 
 
 def _compare(
-    end: End, comparison: Comparison, candidates: Candidates, dose: float, blend: bool, veto: bool
+    end: End,
+    comparison: Comparison,
+    candidates: Candidates,
+    distance: NDArray[np.float64],
+    dose: float,
+    blend: bool,
+    veto: bool,
 ) -> _Table:
     expected, listed = comparison.expected, candidates.listed
     templates = expected.templates
     counts = min(float(end.counts.sum()), MOST_COUNTS)
-    distance = rough_distances(end.counts / end.counts.sum(), expected)
     nearest = np.argsort(distance)[:_NEAREST]
     mean = Mean.of(end.counts, counts, end.mean.sum() / math.exp(dose), expected, nearest)
     distance = mean.distances(expected)
@@ -291,6 +329,10 @@ def _decide_together(
             spread = max(_DOSE_SPREAD, 2 * float(np.nanmedian(np.abs(bright - dose))))
     if not candidates.chosen:
         names = _without_even_mixtures(_groups_of_one_map(names, [end.size for end in ends]), ends)
+    names = tuple(
+        replace(name, unlikely=table.unlikely(known.templates.owner[table.points], candidates.rarity))
+        for name, table, known in zip(names, tables, expected, strict=True)
+    )
     return _of_one_map(names)
 
 
