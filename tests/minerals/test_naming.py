@@ -252,6 +252,15 @@ def test_guesses_that_agree_make_a_name_sure_and_others_share_it():
     one, other = Name((1,), 0.9, 1.0, 0, -1, 0.0, 1), Name((2,), 0.9, 1.0, 0, -1, 0.0, 2)
     unknown, mixed = Name((), 1.0, 1.0, -1, -1, 0.0), Name((), 0.8, 1.0, -1, -1, 0.0, -1, (((1,), 1.0),))
     guesses = [(0.7, (one, one, one, unknown, mixed)), (0.3, (one, other, unknown, one, other))]
-    names = agreed_names(guesses)
+    names = agreed_names(guesses, 0.4)
     assert [name.minerals for name in names] == [(1,), (1, 2), (1,), (), ()]
     assert [round(name.probability, 2) for name in names] == [0.9, 0.9, 0.63, 1.0, 0.56]
+
+
+def test_what_one_guess_cannot_name_is_what_another_explains_far_better():
+    unknown, plain = Name((), 1.0, 1.0, -1, -1, 0.0), Name((1,), 0.9, 1.0, 0, -1, 0.0, 1, unlikely=-20.0)
+    (name,) = agreed_names([(0.8, (unknown,)), (0.2, (plain,))], 0.4)
+    assert name.minerals == (1,)
+    assert 0.8 < name.probability < 0.9
+    (name,) = agreed_names([(0.8, (unknown,)), (0.2, (replace(plain, unlikely=-2.0),))], 0.4)
+    assert name.minerals == ()

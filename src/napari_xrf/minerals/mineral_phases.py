@@ -62,6 +62,7 @@ _WELL_INSIDE, _LOST, _UNEVEN = 0.3, 3.0, 0.02
 _PART_ERROR = 0.2  # of the difference of two parts of a fine-grained mixture
 _HALF_BELIEVED = 7.0  # standard deviations of misfit of a single pixel
 _ONE_PHASE = 0.05  # squared distance of the roots of two spectra of sum 1
+_ROUNDS = 2  # of naming and learning the sensitivity from names
 _TEACHING = 15  # ends, the largest, that choose among first guesses of the sensitivity
 # Of differences of what all ends together tell: they share the errors of the model
 _TEMPER_OF_GUESSES, _LEAST_WEIGHT = 0.1, 0.1
@@ -443,18 +444,17 @@ def name_phases(
     if len(ends) > 1:
         guesses = (soft_sensitivity(sensitivity.spreads, soft) for soft in _GUESSES)
         starts += [each for each in guesses if not np.array_equal(each.knots, sensitivity.knots)]
-    few = ends[:_TEACHING]
-    unlikely = np.zeros(len(starts))
-    for place, start in enumerate(starts if len(starts) > 1 else ()):
-        judges, _ = _judges(few, whole, _seeming(few, whole, candidates, start), start)
-        unlikely[place] = sum(name.unlikely for name in name_ends(few, judges, candidates))
-    weights = np.exp(-0.5 * _TEMPER_OF_GUESSES * (unlikely - unlikely.min()))
+    unlikely = _unlikely(ends[:_TEACHING], whole, candidates, starts)
+    rounds, least = unlikely.argmin(axis=1) + 1, unlikely.min(axis=1)
+    weights = np.exp(-0.5 * _TEMPER_OF_GUESSES * (least - least.min()))
     weights[weights < _LEAST_WEIGHT] = 0
     weights /= weights.sum()
     found: list[tuple[float, tuple[Name, ...], Sensitivity]] = []
     for place in np.argsort(-weights)[: np.count_nonzero(weights)].tolist():
-        names = _seeming(ends, whole, candidates, starts[place])
-        judges, told = _judges(ends, whole, names, starts[place])
+        names, told = _seeming(ends, whole, candidates, starts[place]), starts[place]
+        judges, told = _judges(ends, whole, names, told)
+        for _ in range(1, rounds[place]):
+            judges, told = _judges(ends, whole, name_ends(ends, judges, candidates), told)
         if found:
             names = name_ends(ends, judges, candidates, veto=True)
         else:
@@ -462,7 +462,28 @@ def name_phases(
             for veto in (False, True):
                 names = name_ends(ends, judges, candidates.with_grains(ends, names), blend=True, veto=veto)
         found.append((float(weights[place]), names, told))
-    return agreed_names([(weight, names) for weight, names, _ in found]), found[0][2]
+    return agreed_names([(weight, names) for weight, names, _ in found], candidates.temper), found[0][2]
+
+
+def _unlikely(
+    ends: Sequence[End], whole: Expected, candidates: Candidates, starts: Sequence[Sensitivity]
+) -> NDArray[np.float64]:
+    """Return how unlikely the ends are under each first guess after one round of naming, and after another.
+
+    (S, R) minus twice the log-likelihoods; only a guess that may count after the first is taught again.
+    """
+    unlikely = np.full((len(starts), _ROUNDS), np.inf)
+    if len(starts) == 1:
+        unlikely[:, 0] = 0
+        return unlikely
+    most = -2 * np.log(_LEAST_WEIGHT) / _TEMPER_OF_GUESSES
+    named = [(_seeming(ends, whole, candidates, start), start) for start in starts]
+    for number in range(_ROUNDS):
+        for place in np.flatnonzero(unlikely[:, number - 1] <= unlikely.min() + most):
+            judges, told = _judges(ends, whole, *named[place])
+            named[place] = name_ends(ends, judges, candidates), told
+            unlikely[place, number] = sum(name.unlikely for name in named[place][0])
+    return unlikely
 
 
 def _seeming(

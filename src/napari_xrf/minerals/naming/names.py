@@ -170,25 +170,36 @@ def name_ends(
     return _decide_together(ends, tables, [each.expected for each in comparisons], candidates)
 
 
-def agreed_names(guesses: Sequence[tuple[float, tuple[Name, ...]]]) -> tuple[Name, ...]:
+def agreed_names(guesses: Sequence[tuple[float, tuple[Name, ...]]], temper: float) -> tuple[Name, ...]:
     """Return what ends are under several guesses, the weightiest first, of weights that sum to 1.
 
-    A mineral may be what any of them says, and is as probable as those are together that agree.
+    A mineral may be what any of them says, and is as probable as those are together that agree. What the
+    first has no name for is what another says that explains it better; ``temper``: of such differences.
     """
+    weights = np.array([weight for weight, _ in guesses])
     agreed = []
     for named in zip(*(names for _, names in guesses), strict=True):
-        first = named[0]
-        main = set(first.minerals or (first.parts[0][0] if first.parts else ()))
+        own, first = weights, named[0]
+        if not first.minerals and not first.parts:
+            worse = np.array([name.unlikely for name in named]) - first.unlikely
+            own = weights * np.exp(-0.5 * temper * worse)
+            own /= own.sum()
+            first = named[int(own.argmax())]
+        main = set(_main_part(first))
         if first.minerals:
             main = main.union(*(name.minerals for name in named))
         probability = sum(
             weight * name.probability
-            for (weight, _), name in zip(guesses, named, strict=True)
-            if main.intersection(name.minerals or (name.parts[0][0] if name.parts else ()))
+            for weight, name in zip(own.tolist(), named, strict=True)
+            if main.intersection(_main_part(name))
         )
         minerals = tuple(sorted(main)) if first.minerals else ()
         agreed.append(replace(first, minerals=minerals, probability=probability) if main else first)
     return tuple(agreed)
+
+
+def _main_part(name: Name) -> tuple[int, ...]:
+    return name.minerals or (name.parts[0][0] if name.parts else ())
 
 
 def unlisted_weight(expected: Expected, points: NDArray[np.intp], minerals: Iterable[int]) -> float:
