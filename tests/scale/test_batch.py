@@ -285,6 +285,22 @@ def cluster_here(threads):
     return distributed.LocalCluster(1, threads_per_worker=threads, processes=False, dashboard_address=None)
 
 
+def test_a_cluster_without_workers_says_what_it_waits_for(maps, capsys, tmp_path):
+    with cluster_here(threads=1) as cluster, ThreadPoolExecutor(1) as pool:
+        cluster.scale(0)
+        while cluster.scheduler.workers:
+            time.sleep(0.05)
+        address = cluster.scheduler_address
+        words = ["batch", "maps", maps / "0.h5", "-o", tmp_path / "out", "--scheduler", address]
+        batch = pool.submit(run, capsys, *words, "--option", "elements=Fe", "--option", "method=window")
+        while not cluster.scheduler.tasks and not batch.done():
+            time.sleep(0.05)
+        cluster.scale(1)
+        code, _, err = batch.result(120)
+    assert code == 0
+    assert f"start one with dask worker {address}" in err
+
+
 def broken(executor):
     """Break an executor's connection to its scheduler, as a busy network does."""
     client = executor._client

@@ -72,7 +72,7 @@ def run_batch(
     entries, before = batch.run_batch(
         batch.BatchJob(arguments.work, work.options, work, arguments.output),
         files,
-        lambda tasks: _executor(arguments, tasks),
+        lambda tasks: _executor(arguments, console, tasks),
         told=told,
         progress=console.progress,
     )
@@ -228,9 +228,13 @@ def _words(action: argparse.Action, name: str, value: Any) -> list[str]:
     return [f"--{name}={one}" for one in each]
 
 
-def _executor(arguments: argparse.Namespace, tasks: int) -> Executor:
+def _executor(arguments: argparse.Namespace, console: Console, tasks: int) -> Executor:
     from napari_xrf.scale.executors import Cluster, WarmProcesses
 
     if arguments.scheduler is not None:
-        return Cluster(arguments.scheduler)
+        cluster = Cluster(arguments.scheduler)
+        if not cluster.workers:
+            start = f"start one with dask worker {arguments.scheduler}"
+            console.warn((f"The scheduler has no worker yet, and the batch waits for one; {start}.",))
+        return cluster
     return WarmProcesses(min(arguments.jobs or core_count(), tasks))

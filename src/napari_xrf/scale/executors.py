@@ -140,6 +140,11 @@ class Cluster(Executor):
         self._executor = self._client.get_executor(pure=False)
         self._futures: list[Future[Any]] = []
 
+    @property
+    def workers(self) -> int:
+        """How many workers the scheduler has now; calls wait for the first."""
+        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Send a call to a worker; the package must be installed there."""
         future: Future[Any] = Future()
