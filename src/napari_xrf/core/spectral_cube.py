@@ -182,6 +182,11 @@ class SpectralCube:
         return self.shape[:2]
 
     @property
+    def is_one_spectrum(self) -> bool:
+        """Whether the map is a single pixel."""
+        return self.map_shape == (1, 1)
+
+    @property
     def is_loaded(self) -> bool:
         """Whether the counts are plain numbers: a numpy array, or in a file that holds them as such."""
         return isinstance(self.counts, np.ndarray | StoredCounts)

@@ -52,7 +52,7 @@ def read_folder(
         except XrfError as error:
             left[f"cannot be read ({error})"] += 1
             continue
-        if one.map_shape != (1, 1) or one.shape[2] != size:
+        if not one.is_one_spectrum or one.shape[2] != size:
             left["hold no single spectrum of as many channels as the first"] += 1
             continue
         y, x = divmod(pixel, grid.shape[1])

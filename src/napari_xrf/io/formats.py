@@ -246,7 +246,7 @@ def read_spectrum(path: str | Path) -> Spectrum:
         with told_of(file):
             return _load("spectra.files:read_spectrum_csv")(file)
     cube = read(file, memory_budget=_SPECTRUM_BYTES)
-    if cube.map_shape != (1, 1):
+    if not cube.is_one_spectrum:
         raise FileError(file, f"holds a map of {cube.map_shape} pixels, not one spectrum", "Use read")
     live_time = None if cube.live_time is None else float(cube.live_time[0, 0])
     return Spectrum(

@@ -32,7 +32,7 @@ def find_in_hot_spots(
     """
     known = tuple(one.element for one in explained.found)
     left = [one for one in candidates(setting) if one.element not in known]
-    if not left or cube.map_shape == (1, 1):
+    if not left or cube.is_one_spectrum:
         return ()
     axis = explained.setting.energy
     pooled = (

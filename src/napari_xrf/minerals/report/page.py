@@ -112,7 +112,7 @@ def _write(path: str | Path, cube: SpectralCube, **shown: Any) -> None:
     page = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
     text = page.from_string(template).render(
         cube=cube,
-        several=cube.map_shape != (1, 1),
+        several=not cube.is_one_spectrum,
         provenance=_provenance(cube),
         version=VERSION,
         tile=_TILE,

@@ -97,7 +97,7 @@ def survey_map(
         quantities = found[0] if found else None
     else:
         failed.append("element maps and quantities: no element was found")
-    several = known.cube.map_shape != (1, 1)
+    several = not known.cube.is_one_spectrum
     groups = tried("phases", lambda: find_phases(known, progress=progress)) if phases and several else None
     classification = tried("minerals", lambda: classify(known, progress))
     labels: LabelMap | None = None
@@ -122,7 +122,7 @@ def _doubts(
     bulk: Sequence[BulkRow],
 ) -> list[str]:
     """Return what was found, but not for sure."""
-    several = known.cube.map_shape != (1, 1)
+    several = not known.cube.is_one_spectrum
     told = [known.doubt] if known.doubt else []
     unsure = [f"{each.element} ({each.probability:.0%})" for each in elements if each.probability < SURE]
     if unsure:

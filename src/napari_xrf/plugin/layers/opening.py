@@ -200,7 +200,7 @@ def _show_first(viewer: Any, layer: Any, cube: SpectralCube) -> None:
 
 def _offer_spectrum(viewer: Any, cube: SpectralCube) -> None:
     wanted = settings("opening")
-    if cube.map_shape == (1, 1) or (viewer not in _offered and (wanted is None or wanted.spectrum_dock)):
+    if cube.is_one_spectrum or (viewer not in _offered and (wanted is None or wanted.spectrum_dock)):
         _offered.add(viewer)
         call_in_turns([partial(_open_spectrum, viewer)])
 
