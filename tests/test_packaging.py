@@ -17,7 +17,8 @@ _CONDA = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 def test_the_conda_recipe_asks_for_what_the_package_asks_for():
     recipe = yaml.safe_load((ROOT / "packaging" / "conda" / "recipe.yaml").read_text(encoding="utf-8"))
     asked = {tuple(line.split()) for line in recipe["requirements"]["run"]}
-    wanted = {tuple(re.match(r"([\w-]+)(?:\[\w+\])?(.+)", line).groups()) for line in PROJECT["dependencies"]}
+    lines = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["networks"]]  # conda has no extras
+    wanted = {tuple(re.match(r"([\w-]+)(?:\[\w+\])?(.+)", line).groups()) for line in lines}
     wanted = {(_CONDA.get(name, name), versions) for name, versions in wanted}
     assert asked == wanted | {("python", PROJECT["requires-python"])}
     assert recipe["context"]["version"] == PROJECT["version"] == VERSION

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.extras import networks_told
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -70,7 +71,8 @@ def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result
         for name, value in bound.arguments.items():
             if value is not None or signature.parameters[name].default is not None:
                 bound.arguments[name] = _fitting(name, value, str(signature.parameters[name].annotation))
-        return function(*bound.args, **bound.kwargs)
+        with networks_told():
+            return function(*bound.args, **bound.kwargs)
 
     return call
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_xrf.core.spectrum import Spectrum
     from napari_xrf.learning.evaluation.method_choice import MethodComparison
     from napari_xrf.learning.model import Model
-    from napari_xrf.learning.prediction.answers import Prediction
+    from napari_xrf.learning.prediction.prediction import Prediction
     from napari_xrf.maps.calibrated_map import CalibratedMap
     from napari_xrf.maps.denoising import Denoising
     from napari_xrf.maps.identification.judgement import FoundElement

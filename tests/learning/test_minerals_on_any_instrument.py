@@ -22,8 +22,8 @@ from napari_xrf.learning.description import (
 from napari_xrf.learning.evaluation.sampling import predict_sample, sample_of
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.prediction.answer_sets import answer_sets, fit_set_level, grouped, restricted
-from napari_xrf.learning.prediction.answers import Prediction
 from napari_xrf.learning.prediction.one_element import shared_out
+from napari_xrf.learning.prediction.prediction import Prediction
 from napari_xrf.learning.prediction.views import label_map_of
 from napari_xrf.learning.registry import build_network
 from napari_xrf.learning.sources.instrument_bank import AXIS

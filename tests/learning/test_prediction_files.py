@@ -9,8 +9,8 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled, FileError, InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.prediction.answers import Prediction
 from napari_xrf.learning.prediction.files import read_prediction, write_prediction
+from napari_xrf.learning.prediction.prediction import Prediction
 
 AXIS = EnergyAxis(0.02, 0.04, 16)
 SHAPE = (4, 3)

@@ -24,6 +24,7 @@ from napari_xrf.cli import (
 )
 from napari_xrf.cli.console import Console, Recorder
 from napari_xrf.core.errors import XrfError
+from napari_xrf.core.extras import networks_told
 from napari_xrf.core.version import VERSION
 from napari_xrf.io.atomic_write import plain, together
 
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parsed(words)
     console = Console(json=arguments.json, quiet=arguments.quiet, command=_command(words))
     try:
-        with nullcontext() if arguments.verb in _ONE_BY_ONE else together():
+        with nullcontext() if arguments.verb in _ONE_BY_ONE else together(), networks_told():
             answer = arguments.run(arguments, console)
         console.print_answer(answer)
         sys.stdout.flush()

@@ -25,7 +25,7 @@ from napari_xrf.core.spectral_cube import SpectralCube
 
 if TYPE_CHECKING:
     from napari_xrf.learning.description import ModelDescription
-    from napari_xrf.learning.prediction.answers import Prediction
+    from napari_xrf.learning.prediction.prediction import Prediction
 
 _MOST_ROWS = 40  # of the table for people; the JSON has all
 

@@ -13,6 +13,7 @@ from napari_xrf.cli.map_file import check_folder, load_map, map_file_options, ou
 from napari_xrf.cli.model_options import device_option, folder_option, model_argument
 from napari_xrf.cli.recipe_options import add_recipe_options, recipe_from, settings_of
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.extras import check_networks
 from napari_xrf.io.atomic_write import held_folder
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def train_painting(arguments: argparse.Namespace, settings: dict[str, Any], cons
         )
     if arguments.device not in ("auto", "cpu"):
         raise InvalidInput("the painting generator is trained on the CPU", "Leave out --device")
+    check_networks()
     with held_folder(arguments.output, "training") as folder:
         return _trained_painting(folder, arguments, settings, console)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from napari_xrf.core.errors import InvalidInput, XrfError
+from napari_xrf.core.extras import networks_told
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.version import VERSION
 from napari_xrf.io.atomic_write import made_folder, replacing_folder, sweep
@@ -123,7 +124,7 @@ def do_task(task: Entry, work: Work, folder: Path) -> Entry:
     ended, final = replace(task, version=VERSION), folder / task.folder
     try:
         ended = replace(ended, input=manifest.input_of(Path(task.file)))
-        with replacing_folder(final, RESULT) as place:
+        with replacing_folder(final, RESULT) as place, networks_told():
             data, messages = _alone(work, Path(task.file), place)
             text = json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False)
             (place / RESULT).write_text(text.replace(_in_json(place), _in_json(final)), encoding="utf-8")

@@ -15,7 +15,7 @@ from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.scale.packing import read_packed, write_packed
 
 if TYPE_CHECKING:
-    from napari_xrf.learning.prediction.answers import Prediction
+    from napari_xrf.learning.prediction.prediction import Prediction
 
 T = TypeVar("T")
 

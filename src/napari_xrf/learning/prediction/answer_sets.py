@@ -22,7 +22,7 @@ from napari_xrf.minerals.separability import inseparable_groups
 from napari_xrf.reference.minerals import load_library, metals
 
 if TYPE_CHECKING:
-    from napari_xrf.learning.prediction.answers import Prediction
+    from napari_xrf.learning.prediction.prediction import Prediction
 
 COVERAGE = 0.95
 STRANGER_SHARE = 0.2  # of what such models learn from: how likely "unknown" is before anything is seen

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_xrf.core.constants import MN_KA_KEV
-from napari_xrf.core.display import size_text
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -21,74 +20,15 @@ from napari_xrf.learning.conditions import conditions_of
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.model import Model, choose_device, network_inputs
 from napari_xrf.learning.prediction.one_element import shared_out
+from napari_xrf.learning.prediction.prediction import Prediction
 from napari_xrf.learning.prediction.suitability import unsuited
 from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, cube_of
 from napari_xrf.physics.excitation import instrument_of
 
 _BATCH = 512
-_NAMES_TOLD = 6
-_BLOCK_BYTES, _BAND_BYTES = 8 * 2**20, 8 * 2**20
+_BLOCK_BYTES = 8 * 2**20
 _LEAST_COVERED, _LEAST_TOLD = 0.5, 0.1  # of the model's axis that a cube must cover
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What a model says of each pixel.
-
-    Attributes
-    ----------
-    description
-        Of the model.
-    counts
-        (Y, X) float32 counts on the model's axis.
-    probability
-        (Y, X, K) float32: of each name's presence, or of each mineral class.
-    intensity
-        (Y, X, K) float32 net counts.
-    unknown
-        (Y, X) float32 probability that the spectrum is none of the model's classes.
-    code, spectrum
-        (Y, X, L) and (Y, X, E) float32; the spectrum in counts on the model's axis.
-    notes, doubts
-        What the user should know, one sentence each, and those of them that speak against the answers.
-    pixel_size, source
-        Of the cube, and its name.
-    """
-
-    description: ModelDescription
-    counts: NDArray[np.float32]
-    probability: NDArray[np.float32] | None = None
-    intensity: NDArray[np.float32] | None = None
-    unknown: NDArray[np.float32] | None = None
-    code: NDArray[np.float32] | None = None
-    spectrum: NDArray[np.float32] | None = None
-    notes: tuple[str, ...] = ()
-    doubts: tuple[str, ...] = ()
-    pixel_size: tuple[float, float] | None = None
-    source: str = ""
-
-    def __repr__(self) -> str:
-        names = ", ".join(self.names[:_NAMES_TOLD]) + (", …" if len(self.names) > _NAMES_TOLD else "")
-        size = size_text(self.map_shape, self.pixel_size)
-        return f"<Prediction by {self.description.name}: {len(self.names)} names ({names}); {size}>"
-
-    @property
-    def map_shape(self) -> tuple[int, int]:
-        """(Y, X)."""
-        rows, columns = self.counts.shape
-        return rows, columns
-
-    def bands(self) -> Iterator[slice]:
-        """Yield bands of rows whose outputs take some megabytes each."""
-        rows, columns = self.map_shape
-        step = max(1, _BAND_BYTES // max(4 * columns * len(self.names), 1))
-        yield from (slice(low, min(low + step, rows)) for low in range(0, rows, step))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The K names."""
-        return self.description.names
 
 
 def predict(

@@ -12,6 +12,7 @@ import numpy as np
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import main_line, split_family
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.extras import check_networks
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.prediction.suitability import default_element_model
@@ -22,7 +23,7 @@ from napari_xrf.physics.excitation import instrument_of
 _BLOCK_BYTES = 16 * 2**20
 
 if TYPE_CHECKING:
-    from napari_xrf.learning.prediction.answers import Prediction
+    from napari_xrf.learning.prediction.prediction import Prediction
     from napari_xrf.physics.detector.detector import Detector
 
 
@@ -102,12 +103,14 @@ def asked_elements(model: str, elements: Sequence[str] | None) -> tuple[str, ...
     FileError
         When the model, a name or a file, is no weights file.
     InvalidInput
-        When there is no such model, it gives no counts of elements, or does not know one of them.
+        When there is no such model, it gives no counts of elements, or does not know one of them; or where
+        PyTorch is missing.
     """
     description = read_description(model)
     if "intensity" not in description.outputs:
         there = ", ".join(models_giving("intensity")) or "a model of your own"
         raise InvalidInput(f"the model {model} gives no counts of elements", f"Use {there}")
+    check_networks()
     if elements is None:
         return None
     symbols = tuple(dict.fromkeys(entry.split()[0] if entry.split() else entry for entry in elements))

@@ -21,7 +21,7 @@ from napari_xrf.io.atomic_write import replacing
 from napari_xrf.learning.description import description_as_json, description_from_json
 
 if TYPE_CHECKING:
-    from napari_xrf.learning.prediction.answers import Prediction
+    from napari_xrf.learning.prediction.prediction import Prediction
 
 _MARK = "napari_xrf"
 _KIND = "prediction"
@@ -113,7 +113,7 @@ def read_prediction(path: str | Path) -> Prediction:
     """
     from napari_xrf.io.hdf5 import file as hdf5_file
     from napari_xrf.io.own.files import pixel_size_of
-    from napari_xrf.learning.prediction.answers import Prediction
+    from napari_xrf.learning.prediction.prediction import Prediction
 
     target = Path(path)
     with hdf5_file.opened(target) as file:

@@ -27,7 +27,7 @@ from napari_xrf.minerals.search import MineralSearch
 from napari_xrf.physics.source import ElectronBeam
 
 if TYPE_CHECKING:
-    from napari_xrf.learning.prediction.answers import Prediction
+    from napari_xrf.learning.prediction.prediction import Prediction
 
 # Relative errors of line families that stand beside one another, by what measured glasses and metals show:
 # below 1.1 keV, below 2.5 keV, above; of L and M lines, whose yields are known worse. What a mineral may hold

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.extras import check_networks
 from napari_xrf.core.label_map import LabelMap, members_of
 from napari_xrf.core.named_files import is_file, is_folder
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -25,7 +26,7 @@ from napari_xrf.minerals.search import MineralSearch, search_minerals, visible_e
 from napari_xrf.reference.minerals import Mineral, load_library, metals
 
 if TYPE_CHECKING:
-    from napari_xrf.learning.prediction.answers import Prediction
+    from napari_xrf.learning.prediction.prediction import Prediction
 
 
 def classify_by(
@@ -70,7 +71,7 @@ def check_method(name: str, minerals: Sequence[Mineral] | None, options: Classif
         When it is a file, but not of weights.
     InvalidInput
         When there is none of that name, or it is a model that names no minerals, does not know one of those
-        looked for, or is given an option that only the likelihood knows.
+        looked for, is given an option that only the likelihood knows, or PyTorch is missing.
     """
     if minerals is not None and not minerals:
         raise InvalidInput("there is no mineral to look for", "Name at least one")
@@ -80,6 +81,7 @@ def check_method(name: str, minerals: Sequence[Mineral] | None, options: Classif
         known = ", ".join([LIKELIHOOD, *models_giving("minerals")])
         raise InvalidInput(f"there is no method {name!r}", f"Use {known}, or a mineral model's weights file")
     wanted_classes(read_mineral_model(name), minerals)
+    check_networks()
     for entry in fields(ClassificationOptions):
         if getattr(options, entry.name) != entry.default:
             raise InvalidInput(

@@ -10,7 +10,7 @@ from napari_xrf.core.emission_lines import usual_family
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LEAST_PROBABILITY, UNKNOWN_NAME, LabelMap, number_by_area
 from napari_xrf.learning.prediction.answer_sets import grouped
-from napari_xrf.learning.prediction.answers import Prediction
+from napari_xrf.learning.prediction.prediction import Prediction
 from napari_xrf.learning.tasks.minerals import decide_classes
 
 

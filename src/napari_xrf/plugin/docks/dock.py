@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import qthrottled
 
+from napari_xrf.core.extras import networks_missing
 from napari_xrf.plugin.forms.parts import Part, button, column, row, wrapped
 from napari_xrf.plugin.jobs.job import JobBar
 from napari_xrf.plugin.layers.layer_data import TURN_MS
@@ -47,6 +48,7 @@ class Dock(QWidget):  # type: ignore[misc]
 
     title = ""
     area = Qt.DockWidgetArea.RightDockWidgetArea
+    networks = False  # whether all that it does needs them
     _docked = False
     _inner: QWidget | None = None
     _scroll: QScrollArea | None = None
@@ -58,6 +60,8 @@ class Dock(QWidget):  # type: ignore[misc]
         self.said = _Message()
         self.offered = _Offer()
         self._placed = _remembered_places(self.title)
+        lost = networks_missing() if self.networks else ""
+        self.lost = f"{lost[:1].upper()}{lost[1:]}"  # what of the dock does not work
         ends: list[Callable[[], object]] = [self.job_bar.release]
         self._ends = ends
         self.job_bar.busy.connect(self._turn_busy)
@@ -69,7 +73,7 @@ class Dock(QWidget):  # type: ignore[misc]
         The foot, with the buttons that start what the dock is there for, is always seen.
         """
         inner = _Column()
-        inner.setLayout(column(*parts))
+        inner.setLayout(column(*([wrapped(self.lost)] if self.lost else []), *parts))
         scroll = QScrollArea()
         scroll.setWidget(inner)
         scroll.setWidgetResizable(True)

@@ -45,6 +45,7 @@ class InferenceDock(Dock):
     """Asks a model about regions and maps."""
 
     title = "Model inference"
+    networks = True
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
@@ -125,7 +126,7 @@ class InferenceDock(Dock):
             self._ask()
 
     def _set_enabled(self) -> None:
-        ready = self.maps.layer() is not None and bool(self.models.model())
+        ready = self.maps.layer() is not None and bool(self.models.model()) and not self.lost
         free = self.job_bar.job is None
         self.ask.setEnabled(ready)
         self.run.setEnabled(ready and free and bool(self.form.request().outputs))
@@ -157,7 +158,7 @@ class InferenceDock(Dock):
     def _ask(self) -> None:
         """Ask about the chosen region now, or when the question before it is answered."""
         layer, cube, model = self.maps.layer(), self.maps.cube(), self.models.model()
-        if cube is None or not model:
+        if cube is None or not model or self.lost:
             return
         if self._answering is not None:
             self._again = True

@@ -61,6 +61,7 @@ class TrainDock(Dock):
     """Trains, tunes and adapts models; what comes of it is offered in the Model inference dock."""
 
     title = "Train"
+    networks = True
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
@@ -123,7 +124,7 @@ class TrainDock(Dock):
         problem = self.common.problem() or page.problem() or self._folder_problem()
         self.problem.tell(problem if free else "")
         self.run.setText(page.action)
-        self.run.setEnabled(free and not problem)
+        self.run.setEnabled(free and not problem and not self.lost)
         # A search goes on by itself; an adaptation takes less time than to store its steps.
         self.resume.setVisible(page is self.training)
         for part in (self.tabs, self.common, self.folder, self.browse, self.resume):

@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject, Qt, QThreadPool, QTimer, Signal
 from qtpy.QtWidgets import QLabel, QProgressBar, QWidget
 
 from napari_xrf.core.errors import Cancelled, XrfError
+from napari_xrf.core.extras import networks_told
 from napari_xrf.plugin.forms.parts import button, column, row
 from napari_xrf.plugin.notices import tell_error
 
@@ -107,7 +108,8 @@ class Job(QObject):  # type: ignore[misc]
         assert self._work is not None
         function, arguments, keywords = self._work
         try:
-            result = function(*arguments, progress=self._report, **keywords)
+            with networks_told():
+                result = function(*arguments, progress=self._report, **keywords)
         except Cancelled:
             return
         except Exception as error:  # noqa: BLE001 - every error of the work reaches the user

@@ -18,7 +18,7 @@ from napari_xrf.maps.calibrated_map import Measured, cube_of
 
 if TYPE_CHECKING:
     from napari_xrf.learning.model import Model
-    from napari_xrf.learning.prediction.answers import Prediction
+    from napari_xrf.learning.prediction.prediction import Prediction
     from napari_xrf.learning.prediction.views import RankedName
 
 _NAMING = ("presence", "intensity", "minerals")  # outputs that give a ranked list

@@ -16,7 +16,7 @@ from napari_xrf.plugin.layers.labels import label_layer
 from napari_xrf.plugin.layers.layer_data import LayerData, with_keywords
 
 if TYPE_CHECKING:
-    from napari_xrf.learning.prediction.answers import Prediction
+    from napari_xrf.learning.prediction.prediction import Prediction
 
 MOST_MAPS = 24  # layers of one output; more would bury the list
 _LOOK: dict[str, Any] = {"contrast_limits": (0.0, 1.0), "colormap": "magma"}
