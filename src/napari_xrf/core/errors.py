@@ -1,5 +1,6 @@
 """The exceptions that users see: what went wrong, where, and what to do."""
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,12 @@ def check_name(kind: str, name: str, known: Iterable[str]) -> None:
     there = list(known)
     if name not in there:
         raise InvalidInput(f"there is no {kind} {name!r}", f"Use {', '.join(there)}")
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Raise InvalidInput that names the parameter when a value lies outside ``[low, high]``."""
+    if not (math.isfinite(value) and low <= value <= high):
+        raise InvalidInput(f"{name} must lie from {low:g} to {high:g}, not {value:g}")
 
 
 class Cancelled(XrfError):

@@ -6,7 +6,6 @@ class with that reads it again.
 """
 
 import functools
-import math
 import re
 from collections.abc import Mapping, Set
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -26,7 +25,7 @@ from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 from pydantic_core import CoreSchema, core_schema
 
-from napari_xrf.core.errors import InvalidInput, check_name
+from napari_xrf.core.errors import InvalidInput, check_name, check_range
 
 T = TypeVar("T")
 Range = tuple[float, float]
@@ -137,12 +136,6 @@ def parameter_fields(described: type, *, skip: tuple[str, ...] = ()) -> tuple[Pa
         for entry in fields(described)
         if entry.name not in skip
     )
-
-
-def check_range(name: str, value: float, low: float, high: float) -> None:
-    """Raise InvalidInput that names the parameter when a value lies outside ``[low, high]``."""
-    if not (math.isfinite(value) and low <= value <= high):
-        raise InvalidInput(f"{name} must lie from {low:g} to {high:g}, not {value:g}")
 
 
 def _sentence(first: Mapping[str, Any], title: str) -> InvalidInput:

@@ -6,8 +6,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from napari_xrf.core.errors import InvalidInput, check_name
-from napari_xrf.core.parameters import check_range
+from napari_xrf.core.errors import InvalidInput, check_name, check_range
 from napari_xrf.io.formats import existing_file
 from napari_xrf.learning.preprocessing import Preprocessing
 from napari_xrf.learning.sources.source import SourceSpec

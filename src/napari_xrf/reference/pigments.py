@@ -4,9 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.errors import FileError, InvalidInput, check_range
 from napari_xrf.core.label_map import check_color
-from napari_xrf.core.parameters import check_range
 from napari_xrf.reference.materials import Material
 from napari_xrf.reference.tables import density_of, number_of, read_table, shipped
 

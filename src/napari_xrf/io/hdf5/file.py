@@ -10,7 +10,6 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import h5py
-import hdf5plugin  # noqa: F401 - registers the compression filters that beamlines use
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ from napari_xrf.core.errors import FileError, XrfError
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.io.hdf5.heaps import check_texts
 
+_OWN_FILTERS = (*range(256), h5py.h5z.FILTER_LZF)  # HDF5's and h5py's
 _MANY = 2**27  # values that are read at once without a look at what is stored
 _SMALL_CHUNK = 2**26  # bytes that any budget affords
 MOST_CHILDREN = 2**10  # of a group that a pattern stands for
@@ -380,9 +380,18 @@ def _node_at(group: h5py.Group, name: str, kind: type) -> Any:
 
 
 def _usable(dataset: h5py.Dataset) -> Any:
+    _load_filters(dataset)
     if dataset.dtype.subdtype is not None:
         return Arrays(dataset)
     return _with_raw_files(dataset) if dataset.external else dataset
+
+
+def _load_filters(dataset: h5py.Dataset) -> None:
+    """Load the compressions of beamlines where a dataset, or a part of it, may need one: it takes long."""
+    stored = dataset.id.get_create_plist()
+    filters = (stored.get_filter(one)[0] for one in range(stored.get_nfilters()))
+    if dataset.is_virtual or any(one not in _OWN_FILTERS for one in filters):
+        import hdf5plugin  # noqa: F401 - registers them
 
 
 def _with_raw_files(dataset: h5py.Dataset) -> h5py.Dataset:

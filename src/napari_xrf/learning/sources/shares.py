@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_range
 from napari_xrf.core.label_map import LabelClass
-from napari_xrf.core.parameters import check_range
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import TaskName
 from napari_xrf.learning.sources.source import LabelledSpectra, Source, SourceSpec, held_out, make_source

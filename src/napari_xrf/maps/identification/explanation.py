@@ -227,17 +227,19 @@ class _Search:
         if len(at.content.strays) >= _MOST_STRAYS or not self.stray_top.size:
             return np.zeros(0, dtype=np.intp)
         near = np.flatnonzero(np.abs(energies[self.stray_top] - energies[top]) < 1.5 * self.fwhm[top])
-        return np.array([k for k in near if self._open_to_strays(at, int(k))], dtype=np.intp)
+        return self._open_to_strays(at, near)
 
-    def _open_to_strays(self, at: Explained, stray: int, without: int | None = None) -> bool:
-        """Whether a stray peak would stand clear of the lines found so far, whose shape it could mimic."""
-        if stray in at.content.strays:
-            return False
-        heights = at.fit.amplitudes * self.spectrum.columns[at.index, self.stray_top[stray]]
+    def _open_to_strays(
+        self, at: Explained, strays: NDArray[np.intp], without: int | None = None
+    ) -> NDArray[np.intp]:
+        """Return the stray peaks that stand clear of the lines found so far, whose shape they could mimic."""
+        heights = at.fit.amplitudes * self.spectrum.columns[at.index, self.stray_top[strays, None]]
         lines = self.spectrum.lines[at.index]
         if without is not None:
-            heights[np.isin(at.index, self.spectrum.own[without])] = 0
-        return float(heights[lines].sum()) < _STRAY_CONTRAST * max(float(heights[~lines].sum()), 1.0)
+            heights[:, np.isin(at.index, self.spectrum.own[without])] = 0
+        of_lines, others = (heights.compress(some, axis=1).sum(axis=1) for some in (lines, ~lines))
+        clear = of_lines < _STRAY_CONTRAST * np.maximum(others, 1.0)
+        return strays[clear & ~np.isin(strays, list(at.content.strays))]
 
     def prune(self) -> None:
         """Remove the weakest elements until all that remain pay, but for the certain ones."""
@@ -337,7 +339,7 @@ class _Search:
         while len(found) < _MOST_LINE_GROUPS and rest.max() > 0.1 * highest:
             top = int(rest.argmax())
             near = np.flatnonzero(np.abs(energies[self.stray_top] - energies[top]) < 0.5 * self.fwhm[top])
-            near = near[np.array([self._open_to_strays(at, int(k), element) for k in near], dtype=bool)]
+            near = self._open_to_strays(at, near, element)
             if near.size:
                 found.add(int(near[np.argmax(gains[spectrum.stray_start + near])]))
             rest[np.abs(energies - energies[top]) < 1.2 * self.fwhm[top]] = 0

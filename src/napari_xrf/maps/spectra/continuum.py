@@ -76,18 +76,26 @@ def pile_up_pairs(
         return np.zeros((0, energy.size))
     runs = np.split(counted, np.flatnonzero(np.diff(counted) > 1) + 1)
     runs = sorted(runs, key=lambda run: -float(counts[run].sum()))[:_GROUPS]
-    groups = [np.where(np.isin(np.arange(energy.size), run), counts, 0.0) for run in runs]
+    groups = np.zeros((len(runs), energy.size))
+    for group, run in zip(groups, runs, strict=True):
+        group[run] = counts[run]
+    waves = np.fft.rfft(groups, 2 * energy.size)
     pairs = [
-        (1 if first is second else 2) * _sums(first, second, energy) / total
-        for k, first in enumerate(groups)
-        for second in groups[k:]
+        (1 if k == other else 2) * _summed(waves[k] * waves[other], energy) / total
+        for k in range(len(runs))
+        for other in range(k, len(runs))
     ]
     return np.array(pairs)
 
 
 def _sums(first: NDArray[np.float64], second: NDArray[np.float64], energy: EnergyAxis) -> NDArray[np.float64]:
     size = 2 * energy.size
-    sums = np.fft.irfft(np.fft.rfft(first, size) * np.fft.rfft(second, size), size)
+    return _summed(np.fft.rfft(first, size) * np.fft.rfft(second, size), energy)
+
+
+def _summed(product: NDArray[np.complex128], energy: EnergyAxis) -> NDArray[np.float64]:
+    size = 2 * energy.size
+    sums = np.fft.irfft(product, size)
     at = 2 * energy.offset + energy.width * np.arange(size)
     # What is tiny against the highest sum is rounding of the transform.
     sums[sums < 1e-9 * sums.max()] = 0.0
