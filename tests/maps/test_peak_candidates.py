@@ -7,7 +7,12 @@ from measured import measured_file
 from napari_xrf import io
 from napari_xrf.core.emission_lines import family_lines
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.maps.identification.peak_candidates import detector_artefacts, rank_lines
+from napari_xrf.maps.identification.peak_candidates import (
+    PeakCandidate,
+    Sibling,
+    detector_artefacts,
+    rank_lines,
+)
 from napari_xrf.maps.spectra.background import typical_fwhm
 
 AXIS = EnergyAxis(-0.1, 0.01, 2048)
@@ -82,3 +87,10 @@ def test_escape_and_pile_up_of_the_strongest_peaks_are_placed():
     assert escape == pytest.approx(6.40 - 1.74, abs=0.02)
     (double,) = [at for name, at in placed.items() if name == "6.40 + 6.40"]
     assert double == pytest.approx(12.80, abs=0.03)
+
+
+def test_a_soft_sibling_far_below_what_is_expected_is_not_called_seen():
+    soft = Sibling("Mβ", 1.0, expected=0.11, measured=0.01, error=0.001)
+    candidate = PeakCandidate("Hf Mα1", "Hf M", 1.7, (soft,), 0.0)
+    assert candidate.evidence == "Mβ weak (1%, expected 11%)"
+    assert not candidate.is_unlikely  # the sample may keep it

@@ -20,6 +20,7 @@ from napari_xrf.plugin.layers.cubes import cube_from, cube_layers
 from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.labels import label_layer
 from napari_xrf.plugin.layers.legend import show_legend
+from napari_xrf.plugin.layers.loading import show_first_view
 from napari_xrf.plugin.layers.script import made_by, recipe_of, script_of
 from two_phase_maps import two_phase_cube, two_phase_labels
 
@@ -143,6 +144,11 @@ def test_regions_and_classes_are_tabled(viewer, qtbot, tmp_path):
     widget.run.click()
     finish(widget, qtbot, 120)
     assert {row[0] for row in widget.table.rows()} == set(widget.masks())
+    for unit in ("net counts", "counts per pixel"):  # no more digits of a value than its error allows
+        widget.unit.setCurrentText(unit)
+        for cell in (cell for row in widget.table.rows() for cell in row[2:] if "±" in cell):
+            value, error = (part.replace(",", "").partition(".")[2] for part in cell.split(" ± "))
+            assert len(value) == len(error), cell
     widget.write(tmp_path / "regions.csv")
     assert (tmp_path / "regions.csv").read_text().startswith("region,pixels,live_time_s,")
     widget.unit.setCurrentText("weight percent")
@@ -355,6 +361,8 @@ def test_a_prepared_map_remembers_its_steps(make_napari_viewer, qtbot, cube, tmp
     assert made.data.shape == (512, 11, 14)
     assert made.metadata["xrf_preparation"] == "crop-edges:1,bin-space:2"
     assert widget.maps.layer() is made
+    # The first of its pixels lies on the four that it is made of.
+    assert np.allclose(made.translate[1:], 1.5 * np.array(cube.pixel_size))
     seen = made.data[cube_from(made).energy.window(5.4, 7.4)].sum(axis=0)
     assert made.contrast_limits[1] > np.percentile(seen, 99)
     values = {}
@@ -363,6 +371,38 @@ def test_a_prepared_map_remembers_its_steps(make_napari_viewer, qtbot, cube, tmp
     widget.order.setText("bin-space:99")
     widget.run.click()
     assert len([layer for layer in viewer.layers if layer.ndim == 3]) == 2
+
+
+def test_what_is_written_on_the_canvas_belongs_to_what_is_seen_there(with_maps, qtbot):
+    viewer = with_maps
+    cube_layer, overlay = viewer.layers[0], viewer.canvas.overlays.current_slice
+    show_first_view(viewer, cube_layer, cube_layer.metadata["xrf_cube"])
+    for layer in viewer.layers[1:]:
+        layer.visible = False
+    assert overlay.visible
+    viewer.layers["Fe K"].visible = True
+    assert not overlay.visible, "the energy of covered spectra would be taken for that of the map"
+    viewer.layers["Fe K"].opacity = 0.5
+    assert overlay.visible
+    viewer.layers["Fe K"].opacity = 1.0
+    show_legend(viewer, [("iron", "#ff0000")], viewer.layers["Fe K"])
+    legend = viewer.layers["Legend"]
+    top = viewer.add_layer(Layer.create(*label_layer(two_phase_labels())))
+    top.scale, top.translate = viewer.layers["Fe K"].scale, viewer.layers["Fe K"].translate
+    top.visible = False
+    assert legend.visible
+    top.visible = True
+    assert not legend.visible, "colours of a covered map"
+    viewer.canvas.grid.enabled = True
+    assert legend.visible
+    assert overlay.visible
+    viewer.canvas.grid.enabled = False
+    viewer.theme = "light"
+    assert np.allclose(legend.text.color.constant[:3], 0)
+    viewer.layers.remove(top)
+    assert legend.visible
+    viewer.layers.remove("Fe K")
+    assert overlay.visible
 
 
 def test_a_legend_stands_above_the_mineral_map(viewer, qtbot):

@@ -95,6 +95,18 @@ def parse_preparation(text: str) -> tuple[PreparationStep, ...]:
     return tuple(steps)
 
 
+def place_of_first_pixel(steps: Sequence[PreparationStep]) -> float:
+    """Return where the middle of a prepared map's first pixel lies, in rows and columns of the map before."""
+    place, size = 0.0, 1
+    for step in steps:
+        if step.kind == "crop-edges":
+            place += size * step.size
+        elif step.kind == "bin-space":
+            place += 0.5 * size * (step.size - 1)
+            size *= step.size
+    return place
+
+
 def prepare_map(
     measured: Measured, steps: str | Sequence[PreparationStep], *, progress: Progress = ignore_progress
 ) -> SpectralCube:
@@ -151,13 +163,8 @@ def _bin_space(cube: SpectralCube, size: int) -> SpectralCube:
         band = np.asarray(cube.counts[row * size : (row + 1) * size])[:, : columns * size]
         bins[row] = band.reshape(size, columns, size, -1).sum(axis=(0, 2), dtype=bins.dtype)
     times = None if cube.live_time is None else _sums(cube.live_time, rows, columns, size)
-    dy, dx = cube.pixel_size or (1.0, 1.0)
-    shift = 0.5 * (size - 1)
-    images = tuple(
-        replace(each, origin=(each.origin[0] - shift * dy, each.origin[1] - shift * dx))
-        for each in cube.images
-    )
-    larger = None if cube.pixel_size is None else (dy * size, dx * size)
+    larger = None if cube.pixel_size is None else (cube.pixel_size[0] * size, cube.pixel_size[1] * size)
+    images = _images_from(cube, 0.5 * (size - 1))
     return replace(cube, counts=bins, pixel_size=larger, live_time=times, images=images)
 
 

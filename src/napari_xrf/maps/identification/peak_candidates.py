@@ -73,7 +73,8 @@ class PeakCandidate:
         told = []
         for each in self.siblings:
             if each.testable:
-                state = "missing" if each.missing(self.energy) else "seen"
+                weak = "weak" if each.measured < _MISSING * each.expected else "seen"
+                state = "missing" if each.missing(self.energy) else weak
                 told.append(f"{each.name} {state} ({each.measured:z.0%}, expected {each.expected:.0%})")
         return "; ".join(told[:3]) or "no sibling strong enough to tell"
 

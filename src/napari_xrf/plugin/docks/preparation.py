@@ -18,6 +18,7 @@ from napari_xrf.maps.preparation import (
     PreparationStep,
     parse_preparation,
     peak_residuals,
+    place_of_first_pixel,
     prepare_map,
 )
 from napari_xrf.plugin.docks.dock import Dock
@@ -25,7 +26,7 @@ from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, menu_button, row, tick_box
 from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.layers.cubes import CHANGED_KEY, cube_from, cube_layer
-from napari_xrf.plugin.layers.layer_data import add_layers
+from napari_xrf.plugin.layers.layer_data import add_layers, moved
 from napari_xrf.plugin.layers.loading import follow_contrast
 from napari_xrf.plugin.layers.script import made_by, step_of
 from napari_xrf.plugin.notices import errors_told
@@ -158,7 +159,8 @@ class PreparationDock(Dock):
         if step_of(layer) is None:  # nor is it its file's any more
             keywords["metadata"][CHANGED_KEY] = True
         (made,) = made_by([(data, keywords, kind)], "cube", f"nx.prepare({{0}}, {text!r})", layer)
-        (added,) = add_layers(self.viewer, [made], over=layer)
+        shift = place_of_first_pixel(parse_preparation(text)) * layer.scale[-2:]
+        (added,) = add_layers(self.viewer, [moved(made, *map(float, shift))], over=layer)
         self.viewer.layers.selection.active = added
         follow_contrast(self.viewer, added)
         rows, columns, channels = cube.shape

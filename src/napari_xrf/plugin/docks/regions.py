@@ -1,5 +1,6 @@
 """The Regions dock: every region and class by every element, as a table and a file."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -38,7 +39,6 @@ _NEEDS = (
     "from napari_xrf.io.own.region_files import shape_mask",
     "from napari_xrf.maps.quantification.region_counts import count_regions, write_region_counts",
 )
-_WHOLE_FROM = 1000  # above it decimals are not shown
 _COUNTS, _PER_SECOND, _PER_PIXEL, _WEIGHT = _UNITS = (
     "net counts", "counts per second", "counts per pixel", "weight percent",
 )  # fmt: skip
@@ -242,8 +242,9 @@ class RegionsDock(Dock):
         if not divisor:
             return "?"  # the map holds no live times
         value, error = net.counts / divisor, net.error / divisor
-        form = ",.0f" if value >= _WHOLE_FROM else ".4g"
-        return f"{value:{form}} ± {error:{form if error >= 1 else '.2g'}}"
+        # The error's first two digits tell how many of the value mean anything.
+        decimals = max(0, 1 - math.floor(math.log10(error))) if 0 < error < 1 else 0
+        return f"{value:,.{decimals}f} ± {error:,.{decimals}f}"
 
     def _set_enabled(self) -> None:
         free = self.job_bar.job is None

@@ -1,6 +1,7 @@
 """A legend on the canvas: names beside points in their colours, above a map."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ from napari_xrf.plugin.layers.layer_data import (
     pixel_size_of_layer,
     spatial_keywords,
 )
+from napari_xrf.plugin.layers.sight import follow_sight
 
 _LEGEND_KEY = "xrf_legend"
 _RISE_PIXELS = 14  # by which napari draws a name above its point
 _MARGIN = 0.12  # of the canvas: names are drawn beyond the extent of their points
-_TEXT_COLOR = "#767676"  # as far from black as from white
+_GREY = 3 * 128  # of red, green and blue
 _STEP = 0.08  # of the longer side of the map
 _BELOW_EACH_OTHER, _BESIDE = 4, 3  # more names than the first stand in so many columns, where they have room
 _LETTER_PIXELS, _POINT_PIXELS = 9, 30  # of a name, and of the point before it
@@ -36,11 +38,32 @@ def show_legend(viewer: Any, entries: Sequence[tuple[str, str]], over: Any) -> N
             for name, c in entries
         ]
         across = _columns([name for name, _ in entries], shape, size or (1.0, 1.0), viewer.canvas.size)
-        (legend,) = add_layers(viewer, [_legend(entries, shape, size, across)], over=over)
+        made = _legend(entries, shape, size, across, _text_color(viewer))
+        (legend,) = add_layers(viewer, [made], over=over)
         fit_view(viewer, [layer for layer in layers if layer.visible], _MARGIN)
         down = _RISE_PIXELS / (viewer.scene.camera.zoom * float(legend.scale[-2]))
         legend.text.translation = np.array([down, 0.0])
+        follow_sight(viewer, over, partial(_show_or_hide, viewer, legend))
+        viewer.events.theme.connect(_take_theme)
     layers.selection = {layer for layer in selected if layer in layers}
+
+
+def _show_or_hide(viewer: Any, legend: Any, seen: bool) -> None:
+    if legend in viewer.layers:
+        legend.visible = seen
+
+
+def _take_theme(event: Any) -> None:
+    for layer in event.source.layers:
+        if _LEGEND_KEY in layer.metadata:
+            layer.text.color = _text_color(event.source)
+
+
+def _text_color(viewer: Any) -> str:
+    """Return black or white, whichever is read on the window's canvas."""
+    from napari.utils.theme import get_theme
+
+    return "black" if sum(get_theme(viewer.theme).canvas.as_rgb_tuple()[:3]) > _GREY else "white"
 
 
 def _columns(
@@ -57,7 +80,9 @@ def _columns(
     return 1
 
 
-def _legend(entries: Sequence[tuple[str, str]], shape: tuple[int, ...], size: Any, across: int) -> LayerData:
+def _legend(
+    entries: Sequence[tuple[str, str]], shape: tuple[int, ...], size: Any, across: int, color: str
+) -> LayerData:
     step = _STEP * max(shape)
     rows = -(-len(entries) // across)
     places = [
@@ -65,14 +90,14 @@ def _legend(entries: Sequence[tuple[str, str]], shape: tuple[int, ...], size: An
     ]
     text = {
         "string": [f"   {name}" for name, _ in entries],
-        "color": _TEXT_COLOR,
+        "color": color,
         "anchor": "upper_left",
         "size": 11,
     }
     keywords = {
         "name": "Legend",
         "text": text,
-        "face_color": [color for _, color in entries],
+        "face_color": [own for _, own in entries],
         "size": 0.5 * step,
         "metadata": {_LEGEND_KEY: True},
         **spatial_keywords(size),

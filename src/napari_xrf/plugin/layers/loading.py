@@ -7,6 +7,7 @@ import numpy as np
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, brightest_channel, energy_first
 from napari_xrf.plugin.layers.layer_data import good_limits, open_viewers
+from napari_xrf.plugin.layers.sight import follow_sight, is_seen
 
 _JUDGED_SIDE = 120  # pixels of a side that a contrast is judged on
 _HALF_WINDOW_KEV = 0.08  # to each side of the slider: a peak's width, where a single channel is noise
@@ -38,6 +39,14 @@ def show_first_view(viewer: Any, layer: Any, cube: SpectralCube) -> None:
     overlays = viewer.canvas.overlays
     overlays.scale_bar.visible = cube.pixel_size is not None
     overlays.current_slice.visible = True
+
+    def tell_energy(_: bool) -> None:
+        # Beside a map of iron, the energy of the spectra below it would be taken for that of the map.
+        overlays.current_slice.visible = any(
+            CUBE_KEY in other.metadata and is_seen(viewer, other) for other in viewer.layers
+        )
+
+    follow_sight(viewer, layer, tell_energy)
     viewer.layers.selection.active = layer
     follow_contrast(viewer, layer)
     viewer.fit_to_view(layers=[other for other in viewer.layers if other.visible])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QRectF, Qt, Signal
+from qtpy.QtGui import QFont
 from qtpy.QtWidgets import QSizePolicy
 
 import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt binding
@@ -139,14 +140,15 @@ class SpectrumPlot(Plot):
             pg.InfiniteLine(
                 at, angle=90, pen=pg.mkPen("#9a9a9a", style=Qt.PenStyle.DotLine), label=name,
                 labelOpts={
-                    # Neighbours' names, which are written upwards, stand in turn above and below.
-                    "position": (0.97, 0.52)[number % 2],
-                    "rotateAxis": (1, 0), "anchors": [(1, 0), (1, 1)], "color": "#9a9a9a",
+                    # Neighbours' names, which are written upwards, hang in turn from the top and stand below.
+                    "position": (0.97, 0.03)[number % 2], "rotateAxis": (1, 0), "color": "#9a9a9a",
+                    "anchors": [(1 - number % 2, 0), (1 - number % 2, 1)],
                 },
             )
             for number, (name, at) in enumerate(sorted(places, key=lambda place: place[1]))
         ]  # fmt: skip
         for line in self._artefacts:
+            line.label.setFont(_small_font())
             self.plot.addItem(line, ignoreBounds=True)
 
     def artefacts(self) -> tuple[float, ...]:
@@ -320,6 +322,12 @@ class _CountsAxis(pg.AxisItem):  # type: ignore[misc]
         if self.scale_name == ROOT:
             return [f"{value * abs(value):.3g}" for value in values]
         return list(super().tickStrings(values, scale, spacing))
+
+
+def _small_font() -> QFont:
+    font = QFont()
+    font.setPointSize(8)  # as in the legend
+    return font
 
 
 def _reach(curve: Curve) -> float:
