@@ -9,7 +9,8 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
-from napari_xrf.maps.identification.judgement import Evidence, probability_of
+from napari_xrf.maps.identification.explanation import explain
+from napari_xrf.maps.identification.judgement import Evidence, judge, probability_of
 from napari_xrf.maps.spectra.families import family_columns
 from napari_xrf.physics.detector.detector import respond
 from napari_xrf.physics.instrument import load_instrument
@@ -267,3 +268,30 @@ def test_a_little_of_a_soft_line_alone_is_no_metal(part, there):
     found = {one.element for one in find_elements(cube)}
     assert {"O", "Na", "Al", "Si"} <= found
     assert ("Ni" in found) == there
+
+
+def test_an_element_is_told_by_a_family_that_its_maps_show():
+    """What stands under the flank of a strong line only by grace of deviations has an empty map."""
+    excitation = replace(TUBE, energy_kev=28.0)  # too low for Y K to count as well excited
+    cube = simulate_map(
+        (1, 1), 1e6, np.random.default_rng(4), families=("Si K", "Ca K", "Fe K", "Y K"),
+        shares=np.array([30.0, 20, 10, 0.5]), axis=AXIS, patchy=False, excitation=excitation,
+    ).cube  # fmt: skip
+    known = calibrate_map(cube)
+    explained = explain(known.sum_spectrum, known.setting, certain=("Y",), thorough=False)
+    spectrum, best = explained.spectrum, explained.best
+    seen = Evidence("", 60.0, -3.5, 0.01, 9.0, False, -5.0, 1.0, False, 30.0, False, company=4)
+    position = next(k for k, one in enumerate(spectrum.pool) if one.element == "Y")
+    soft, hard = (int(np.flatnonzero(best.index == k)[0]) for k in spectrum.own[position])
+    assert [spectrum.names[best.index[k]] for k in (soft, hard)] == ["Y L", "Y K"]
+
+    def families_told(under_silicon, beyond_noise):
+        amplitudes = best.fit.amplitudes.copy()
+        amplitudes[[soft, hard]] = under_silicon, beyond_noise
+        made = replace(best, fit=replace(best.fit, amplitudes=amplitudes))
+        found = judge(spectrum, made, dict.fromkeys(best.content.elements, seen))
+        return [one.families for one in found if one.element == "Y"]
+
+    high = float(best.fit.amplitudes.max())
+    assert families_told(high, 1.0) == []
+    assert families_told(high, float(best.fit.amplitudes[hard])) == [("Y K",)]

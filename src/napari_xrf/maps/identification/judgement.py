@@ -139,18 +139,18 @@ def weigh(
 
 def judge(spectrum: SpectrumFit, best: Explained, weighed: dict[int, Evidence]) -> tuple[FoundElement, ...]:
     """Return the elements of the best content that are reported, by :func:`weigh`'s evidence."""
-    found: list[tuple[int, FoundElement]] = []
-    for position, seen in weighed.items():
-        probability = probability_of(seen)
-        if probability > 0:
-            one = spectrum.pool[position]
-            own = np.flatnonzero(np.isin(best.index, spectrum.own[position]))
-            families = _shown_families(spectrum, best, one, own)
-            counts, error = _net(one, families, best, own, best.misfit)
-            found.append(
-                (position, FoundElement(one.element, families, counts, error, probability, evidence=seen))
-            )
-    return _also_in_maps(spectrum, best, found)
+    likely = {position: probability_of(seen) for position, seen in weighed.items()}
+    named = [position for position, probability in likely.items() if probability > 0]
+    left = _left_in_maps(spectrum, best, frozenset(named))
+    found = []
+    for position in named:
+        one = spectrum.pool[position]
+        own = np.flatnonzero(np.isin(best.index, spectrum.own[position]))
+        families = _shown_families(spectrum, best, one, own, left)
+        if families:
+            net, seen = _net(one, families, best, own, best.misfit), weighed[position]
+            found.append(FoundElement(one.element, families, *net, likely[position], evidence=seen))
+    return tuple(found)
 
 
 def _is_of_rocks(seen: Evidence) -> bool:
@@ -242,17 +242,12 @@ def _evidence(
     return replace(seen, odds=min(odds, _cap(spectrum, best, position, seen)))
 
 
-def _also_in_maps(
-    spectrum: SpectrumFit, best: Explained, found: list[tuple[int, FoundElement]]
-) -> tuple[FoundElement, ...]:
-    """Return the elements that a fit without deviations, as that of pixels, shows too: maps agree."""
-    content = Content(frozenset(position for position, _ in found), best.content.strays)
-    plain = spectrum.plain_amplitudes(content)
+def _left_in_maps(spectrum: SpectrumFit, best: Explained, elements: frozenset[int]) -> frozenset[str]:
+    """Return the families that a fit of these elements without deviations, as that of pixels, shows too."""
+    plain = spectrum.plain_amplitudes(Content(elements, best.content.strays))
     fitted = dict(zip(best.index.tolist(), best.fit.amplitudes.tolist(), strict=True))
-    return tuple(
-        one
-        for position, one in found
-        if any(plain[k] > _LEFT_IN_MAPS * fitted[k] > 0 for k in spectrum.own[position].tolist())
+    return frozenset(
+        str(spectrum.names[k]) for k, amplitude in plain.items() if amplitude > _LEFT_IN_MAPS * fitted[k] > 0
     )
 
 
@@ -288,16 +283,20 @@ def _strange(spectrum: SpectrumFit, family: str, top: float, company: int) -> fl
 
 
 def _shown_families(
-    spectrum: SpectrumFit, best: Explained, one: Candidate, own: NDArray[np.intp]
+    spectrum: SpectrumFit, best: Explained, one: Candidate, own: NDArray[np.intp], left: frozenset[str]
 ) -> tuple[str, ...]:
-    """Return the families of an element that stand out; maps of others would hold the noise above 0."""
+    """Return the first family of an element and others that stand out, of those that maps show too.
+
+    Maps of others would hold the noise above 0.
+    """
     amplitudes, columns = best.fit.amplitudes[own], spectrum.columns[best.index[own]]
     tops = columns.argmax(axis=1)
     heights = amplitudes * columns[np.arange(own.size), tops]
     stands_out = heights > _NOTICEABLE * (best.fit.model[tops] - heights)
     stands_out &= amplitudes > _SIGNIFICANT * best.fit.errors[own] * math.sqrt(best.misfit)
     seen = dict(zip(one.families, stands_out.tolist(), strict=True))
-    return tuple(family for family in one.mapped if seen[family] or family == one.families[0])
+    shown = (family for family in one.mapped if seen[family] or family == one.families[0])
+    return tuple(family for family in shown if family in left)
 
 
 def _net(
