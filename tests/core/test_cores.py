@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from napari_xrf.core.cores import in_threads, one_thread_of
+from napari_xrf.core.cores import do_in_threads, in_threads, one_thread_of
 from napari_xrf.core.errors import Cancelled
 from napari_xrf.physics import attenuation
 
@@ -50,6 +50,30 @@ def test_an_error_ends_the_work_and_leaves_no_thread(monkeypatch: pytest.MonkeyP
 
     with pytest.raises(Cancelled):
         list(in_threads(lambda item: item, cancelled()))
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_work_tells_how_much_of_it_is_done_and_ends_when_cancelled(
+    threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    told: list[tuple[int, int, str]] = []
+    do_in_threads(lambda item: item, range(4), lambda *words: told.append(words), "counting")
+    assert told == [(done, 4, "counting") for done in range(1, 5)]
+    begun: list[int] = []
+
+    def cancel(done: int, total: int, what: str) -> None:
+        raise Cancelled
+
+    def work(item: int) -> None:
+        begun.append(item)
+        time.sleep(0.01)
+
+    before = threading.active_count()
+    with pytest.raises(Cancelled):
+        do_in_threads(work, range(100), cancel)
+    assert len(begun) < 50
     assert threading.active_count() == before
 
 

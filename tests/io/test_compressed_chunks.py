@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import h5py
 import numpy as np
 import pytest
@@ -14,10 +12,10 @@ from napari_xrf.io.own.cube_files import FILTERS, compress, write_block
 def test_hdf5_reads_what_was_written_block_by_block(tmp_path, shape, dtype):
     values = np.random.default_rng(1).poisson(0.7, shape).astype(dtype)
     chunks = tuple(min(size, most) for size, most in zip(shape, (16, 16, 512), strict=True))
-    with h5py.File(tmp_path / "file.h5", "w") as file, ThreadPoolExecutor(2) as threads:
+    with h5py.File(tmp_path / "file.h5", "w") as file:
         dataset = file.create_dataset("counts", shape, dtype=dtype, chunks=chunks, **FILTERS)
         for start in range(0, shape[0], 16):
-            write_block(dataset, (start, 0, 0), values[start : start + 16], threads)
+            write_block(dataset, (start, 0, 0), values[start : start + 16])
     with h5py.File(tmp_path / "file.h5") as file:
         assert file["counts"].dtype == np.dtype(dtype)
         assert np.array_equal(file["counts"][()], values)
@@ -31,7 +29,7 @@ def test_a_chunk_is_no_larger_than_hdf5_makes_it(tmp_path):
 
 
 def test_values_of_another_type_are_converted(tmp_path):
-    with h5py.File(tmp_path / "file.h5", "w") as file, ThreadPoolExecutor(1) as threads:
+    with h5py.File(tmp_path / "file.h5", "w") as file:
         dataset = file.create_dataset("counts", (2, 3, 4), dtype="u4", chunks=(2, 3, 4), **FILTERS)
-        write_block(dataset, (0, 0, 0), np.arange(24, dtype=np.uint16).reshape(2, 3, 4), threads)
+        write_block(dataset, (0, 0, 0), np.arange(24, dtype=np.uint16).reshape(2, 3, 4))
         assert np.array_equal(dataset[()].ravel(), np.arange(24))

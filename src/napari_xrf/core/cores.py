@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Literal, TypeVar
 
+from napari_xrf.core.progress import Progress, ignore_progress
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -23,11 +25,14 @@ def core_count() -> int:
     return max(1, min(cores, int(told)) if told.isdigit() else cores)
 
 
-def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def in_threads(
+    work: Callable[[Item], Result], items: Iterable[Item], *, ahead: int | None = None
+) -> Iterator[Result]:
     """Yield what ``work`` makes of items, in their order, made on as many threads as there are cores.
 
-    Items are taken in the caller's thread, and few of them before their results are asked for. ``work`` must
-    release the GIL for its heavy part.
+    Items are taken in the caller's thread, and ``ahead`` of them at most, as many as there are cores, before
+    their results are asked for. ``work`` must release the GIL for its heavy part. Where it raises, or the
+    caller asks for no more, the rest is left, once the calls under way have ended.
     """
     number = core_count()
     if number == 1:
@@ -38,13 +43,25 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > number:
+                if len(waiting) > (number if ahead is None else ahead):
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             for each in waiting:
                 each.cancel()
+
+
+def do_in_threads(
+    work: Callable[[Item], object],
+    items: Iterable[Item],
+    progress: Progress = ignore_progress,
+    what: str = "",
+) -> None:
+    """Call ``work`` on each item on all cores, as :func:`in_threads`, and tell how many are done."""
+    queue = list(items)
+    for done, _ in enumerate(in_threads(work, queue, ahead=len(queue)), 1):
+        progress(done, len(queue), what)
 
 
 @contextmanager

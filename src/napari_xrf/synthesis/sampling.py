@@ -7,14 +7,13 @@ another number of cores, and two maps of one seed have the same counts wherever 
 
 import itertools
 import math
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_xrf.core.cores import core_count
+from napari_xrf.core.cores import core_count, do_in_threads
 from napari_xrf.core.errors import InvalidInput
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -96,12 +95,7 @@ def over_threads(size: int, work: Any) -> None:
     # More parts than threads: a core that others use too then keeps nobody waiting.
     bounds = np.linspace(0, size, min(_PARTS_PER_CORE * workers if workers > 1 else 1, max(size, 1)) + 1)
     parts = [slice(low, high) for low, high in itertools.pairwise(bounds.astype(int).tolist())]
-    if workers == 1:
-        work(parts[0])
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        for result in [pool.submit(work, part) for part in parts]:
-            result.result()
+    do_in_threads(work, parts)
 
 
 @numba.njit(nogil=True, cache=True)

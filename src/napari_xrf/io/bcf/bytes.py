@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import do_in_threads
 from napari_xrf.core.errors import FileError
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import ScratchFile
-from napari_xrf.io.bcf.threads import in_threads
 
 _BLOCK_HEADER = 16
 _LARGE, _USUAL_RATIO = 2**26, 2**8  # bytes, and what they claim at most to be, of maps and mosaics
@@ -203,7 +203,7 @@ def inflated(stored: ChunkedBytes, memory_limit: int, progress: Progress = ignor
         start, packed, at, length = block
         whole.write(at, _inflate(stored, start, packed, length))
 
-    in_threads(inflate, blocks, progress, "inflating")
+    do_in_threads(inflate, blocks, progress, "inflating")
     return whole
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import do_in_threads
 from napari_xrf.core.counts import Counts, indices_of
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -15,7 +16,6 @@ from napari_xrf.core.scratch import SLAB, scratch_array
 from napari_xrf.io.bcf import records
 from napari_xrf.io.bcf.bytes import damaged
 from napari_xrf.io.bcf.index import Batch, ChannelIndex, PixelIndex, batches, read_batch
-from napari_xrf.io.bcf.threads import in_threads
 
 _SMALL = 2**12  # below this many pixels a few channels are quicker unpacked than looked up
 _WHOLE_SPECTRA = 32 * 2**20  # bytes of whole spectra that are unpacked at a time to take channels from
@@ -108,7 +108,7 @@ class BcfCounts:
             with lock:
                 np.add(total, work[records.TOTAL], out=total)
 
-        in_threads(add, batches(self._detectors, chosen, targets), ignore_progress, "")
+        do_in_threads(add, batches(self._detectors, chosen, targets))
         return total.astype(np.uint64)
 
     def load(self, memory_budget: int, progress: Progress = ignore_progress) -> Counts:
@@ -122,7 +122,7 @@ class BcfCounts:
         def copy(start: int) -> None:
             out[start : start + step] = self[start : start + step]
 
-        in_threads(copy, range(0, self.shape[0], step), progress, "unpacking spectra")
+        do_in_threads(copy, range(0, self.shape[0], step), progress, "unpacking spectra")
         return out
 
     def max_spectrum(self) -> NDArray[np.uint64]:
@@ -160,7 +160,7 @@ class BcfCounts:
                 np.add(total, work[records.TOTAL].astype(np.uint64), out=total)
                 np.maximum(largest, work[records.LARGEST].astype(np.uint64), out=largest)
 
-        in_threads(survey, range(len(lines)), progress, "summing spectra")
+        do_in_threads(survey, range(len(lines)), progress, "summing spectra")
         return Survey(total, largest, lines, filled)
 
     def _numbers(self, lines: range) -> NDArray[np.int64]:
@@ -233,4 +233,4 @@ class BcfCounts:
             )
 
         targets = np.where(wanted, 0, -1)
-        in_threads(unpack, batches(self._detectors, chosen, targets), progress, "unpacking spectra")
+        do_in_threads(unpack, batches(self._detectors, chosen, targets), progress, "unpacking spectra")

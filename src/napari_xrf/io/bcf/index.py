@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import do_in_threads
 from napari_xrf.core.errors import FileError
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.io.bcf import records
 from napari_xrf.io.bcf.bytes import Bytes, ScratchBytes, damaged
-from napari_xrf.io.bcf.threads import in_threads
 
 WINDOW = 8 * 2**20  # bytes read at a time; a record is never near as large
 
@@ -206,7 +206,7 @@ class ChannelIndex:
             entries.write(int(places[number]), where.view(np.uint8))
             entries.write(int(places[number]) + _PIXEL_BYTES * size, counts.reshape(-1))
 
-        in_threads(order, range(len(lines)), progress, "ordering counts by channel")
+        do_in_threads(order, range(len(lines)), progress, "ordering counts by channel")
         firsts = np.array([line * width for line, _ in lines], dtype=np.int64)
         return cls(entries, starts, places, firsts)
 

@@ -16,7 +16,6 @@ import itertools
 import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.cores import core_count
+from napari_xrf.core.cores import in_threads
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
@@ -120,11 +119,11 @@ def read_truth(path: str | Path) -> dict[str, Any]:
         return {name: _get_truth(group[name]) for name in group}
 
 
-def write_block(dataset: Any, start: tuple[int, ...], block: NDArray[Any], threads: Executor) -> None:
+def write_block(dataset: Any, start: tuple[int, ...], block: NDArray[Any]) -> None:
     """Write a block of values that begins at ``start``, whole chunks but for those at the dataset's end.
 
     ``dataset`` is an open h5py dataset created with :data:`FILTERS`, ``start`` multiples of its chunks'
-    shape; ``threads`` compress the chunks.
+    shape; they are compressed on all cores.
     """
     values, chunks = np.asarray(block, dtype=dataset.dtype), dataset.chunks
     places = list(_places(values.shape, chunks))
@@ -132,7 +131,7 @@ def write_block(dataset: Any, start: tuple[int, ...], block: NDArray[Any], threa
         values[tuple(slice(low, low + size) for low, size in zip(at, chunks, strict=True))] for at in places
     )
     # HDF5 itself is left to this thread.
-    for at, data in zip(places, threads.map(lambda part: compress(part, chunks), parts), strict=True):
+    for at, data in zip(places, in_threads(lambda part: compress(part, chunks), parts), strict=True):
         dataset.id.write_direct_chunk(tuple(map(sum, zip(start, at, strict=True))), data)
 
 
@@ -199,15 +198,13 @@ def _put_spectra(
         chunks = (min(_BAND, rows), min(_BAND, columns), min(_CHANNELS, channels))
         compressed = {"chunks": chunks, **FILTERS}
     counts = group.create_dataset(name, shape=cube.shape, dtype=cube.counts.dtype, **compressed)
-    with ThreadPoolExecutor(core_count()) as threads:
-        for start in range(0, rows, _BAND):
-            band = slice(start, min(start + _BAND, rows))
-            for part in _columns(columns, (band.stop - start) * channels * counts.dtype.itemsize):
-                block = np.asarray(cube.counts[band, part])
-                write_block(counts, (start, part.start, 0), block, threads)
-                check()
-                done = start * columns + part.stop * (band.stop - start)
-                progress(done, rows * columns, "writing spectra")
+    for start in range(0, rows, _BAND):
+        band = slice(start, min(start + _BAND, rows))
+        for part in _columns(columns, (band.stop - start) * channels * counts.dtype.itemsize):
+            write_block(counts, (start, part.start, 0), np.asarray(cube.counts[band, part]))
+            check()
+            done = start * columns + part.stop * (band.stop - start)
+            progress(done, rows * columns, "writing spectra")
     return counts
 
 

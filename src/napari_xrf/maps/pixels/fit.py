@@ -15,17 +15,15 @@ count of the pooled spectrum is added to μ, so that an empty pixel has an error
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.cores import core_count
+from napari_xrf.core.cores import in_threads
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.maps.spectra.non_negative import solve_bounded
 
-_MOST_THREADS = 8
 _PIXELS_PER_TASK = 512
 _FEW_PIXELS = 1000
 _RIDGE = 1e-9
@@ -124,13 +122,8 @@ def fit_pixels(
             amplitudes[part], errors[part],
         )  # fmt: skip
 
-    starts = range(0, pixels, _PIXELS_PER_TASK)
-    number = min(core_count(), _MOST_THREADS)
-    with ThreadPoolExecutor(number) as threads:
-        # A few tasks ahead are enough to keep the threads busy, and little is lost on a cancel.
-        for group in range(0, len(starts), 4 * number):
-            list(threads.map(work, starts[group : group + 4 * number]))
-            check()
+    for _ in in_threads(work, range(0, pixels, _PIXELS_PER_TASK)):
+        check()
     return amplitudes, errors
 
 
