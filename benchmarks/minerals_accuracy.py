@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from mineral_cubes import known_map, mineral_cube
 from napari_xrf.core.label_map import UNKNOWN_LABEL
-from napari_xrf.minerals.classification import Classification, classify_minerals
+from napari_xrf.minerals.classification import Classification, ClassificationOptions, classify_minerals
 from napari_xrf.reference.minerals import Mineral, load_library, select_minerals
 
 SETS = {
@@ -44,7 +44,7 @@ def strangers(
     """Leave each third mineral out: AUROC of the misfit, and the strangers and the known called unknown."""
     cube, truth = mineral_cube(minerals, counts, instrument=instrument, shape=(size, size), seed=2)
     kept = tuple(each for index, each in enumerate(minerals) if index % 3)
-    found = classify_minerals(known_map(cube, instrument), kept, tolerance=0.1)
+    found = classify_minerals(known_map(cube, instrument), kept, ClassificationOptions(tolerance=0.1))
     strange = truth % 3 == 0
     order = np.argsort(np.argsort(found.misfit, axis=None)).reshape(truth.shape) + 1.0
     n, m = strange.sum(), (~strange).sum()

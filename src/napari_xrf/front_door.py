@@ -319,7 +319,7 @@ def map_minerals(
     library
         A .csv of your own minerals (name, formula, density), beside the shipped ones.
     ignored, tolerance
-        See :func:`napari_xrf.minerals.classification.classify_minerals`.
+        See :class:`napari_xrf.minerals.classification.ClassificationOptions`.
 
     Raises
     ------
@@ -327,6 +327,7 @@ def map_minerals(
         When a name or option cannot be, or the map holds no counts.
     """
     from napari_xrf.learning.evaluation.method_choice import classify_by_choice
+    from napari_xrf.minerals.classification import ClassificationOptions
 
     chosen, own = _wanted(minerals, named_set, library)
     measured = _element_maps_or_map(source, progress)
@@ -334,9 +335,8 @@ def map_minerals(
         from napari_xrf.minerals.from_element_maps import classify_element_maps
 
         return classify_element_maps(measured, chosen, library=own, progress=progress)
-    return classify_by_choice(
-        method, measured, chosen, library=own, ignored=tuple(ignored), tolerance=tolerance, progress=progress
-    )
+    options = ClassificationOptions(own, tuple(ignored), tolerance=tolerance)
+    return classify_by_choice(method, measured, chosen, options, progress=progress)
 
 
 def _wanted(
@@ -397,15 +397,15 @@ def compare_classifiers(
         When a name or option cannot be, or none of the methods can name the map.
     """
     from napari_xrf.learning.evaluation.method_choice import check_methods, compare_methods, methods_of
-    from napari_xrf.minerals.classification import ClassificationOptions
+    from napari_xrf.minerals.classification import AS_USUAL, ClassificationOptions
 
     chosen, own = _wanted(minerals, named_set, library)
-    options: dict[str, Any] = {"library": own, "ignored": tuple(ignored), "tolerance": tolerance}
+    options = ClassificationOptions(own, tuple(ignored), tolerance=tolerance)
     listed = tuple(dict.fromkeys(name for each in methods for name in methods_of(each)))
     for each in methods:
-        check_methods(each, chosen, ClassificationOptions(**options if each == "likelihood" else {}))
+        check_methods(each, chosen, options if each == "likelihood" else AS_USUAL)
     known = _map_of(source, progress)
-    return compare_methods(listed, known, chosen, twins=twins, seed=seed, progress=progress, **options)
+    return compare_methods(listed, known, chosen, options, twins=twins, seed=seed, progress=progress)
 
 
 @checked

@@ -1,7 +1,7 @@
 """Recipes that a user changes: what changes, what stays, and what does not go together."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -21,7 +21,8 @@ from napari_xrf.learning.recipe_variants import (
     with_preprocessing,
     with_regions,
 )
-from napari_xrf.learning.training_recipes import training_recipe
+from napari_xrf.learning.registry import ARCHITECTURES
+from napari_xrf.learning.training_recipes import _load_recipes, training_recipe
 
 MINERALS = training_recipe("mineral-cnn")
 GEM = training_recipe("lt-vit")
@@ -137,3 +138,14 @@ def test_settings_as_people_write_them():
     }
     with pytest.raises(InvalidInput, match="'hidden' sets nothing"):
         read_settings(["hidden"])
+
+
+def test_a_network_without_a_table_learns_as_others_of_its_task(monkeypatch):
+    new = replace(ARCHITECTURES["vit"], name="new-vit", summary="another transformer")
+    monkeypatch.setitem(ARCHITECTURES, new.name, new)
+    recipes = _load_recipes()
+    recipe, first = recipes["new-vit"], training_recipe("maxrf-cnn-gem")
+    assert (recipe.architecture, recipe.task, recipe.network) == ("new-vit", "elements", {})
+    assert (recipe.source, recipe.preprocessing) == (first.source, first.preprocessing)
+    assert recipe.summary == "another transformer"
+    assert list(recipes)[-1] == "new-vit"

@@ -46,7 +46,7 @@ def test_one_pass_from_elements_to_minerals_calibrates_and_identifies_once(cube,
     measured = calibrate_map(cube)
     elements = find_elements(measured)
     maps = map_elements(measured)
-    found = classify_minerals(measured, library=load_library())
+    found = classify_minerals(measured)
     assert {family.split()[0] for family in maps.families} == {one.element for one in elements}
     assert {"Si", "Ca", "Fe"} <= {one.element for one in elements}
     assert "calcite" in found.minerals

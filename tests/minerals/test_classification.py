@@ -9,7 +9,7 @@ from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_LABEL, members_of
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import calibrate_map
-from napari_xrf.minerals.classification import classify_minerals
+from napari_xrf.minerals.classification import ClassificationOptions, classify_minerals
 from napari_xrf.minerals.labels.modal_table import modal_table
 from napari_xrf.minerals.search import plausible_minerals, search_minerals, visible_elements
 from napari_xrf.physics.forward import expect_samples
@@ -142,14 +142,14 @@ def test_one_mineral_and_one_pixel():
 @pytest.mark.parametrize(
     "options",
     [
-        {"unknown_level": 0}, {"unknown_level": 0.9}, {"tolerance": 0}, {"minerals": []},
-        {"ignored": ["Xx"]},
+        {"unknown_level": 0}, {"unknown_level": 0.9}, {"tolerance": 0}, {"ignored": ("Xx",)},
     ],
 )  # fmt: skip
 def test_nonsense_is_refused(tube_map, options):
-    cube, *_ = tube_map
     with pytest.raises(InvalidInput):
-        classify_minerals(cube, **{"minerals": rock("quartz"), **options})
+        ClassificationOptions(**options)
+    with pytest.raises(InvalidInput):
+        classify_minerals(tube_map[0], [])
 
 
 def test_map_without_counts_is_refused(tube_map):

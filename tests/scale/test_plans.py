@@ -13,7 +13,7 @@ from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.maps.calibrated_map import calibrate_map
 from napari_xrf.maps.pixels.element_mapping import ElementPlan, plan_elements
 from napari_xrf.maps.quantification.per_pixel import plan_quantities
-from napari_xrf.minerals.classification import MineralPlan, joined_rows, plan_minerals
+from napari_xrf.minerals.classification import ClassificationOptions, MineralPlan, joined_rows, plan_minerals
 from napari_xrf.minerals.likelihood import binned_map
 from napari_xrf.minerals.mixing.mixtures import Mixing
 from napari_xrf.reference.minerals import load_library, select_minerals
@@ -147,7 +147,7 @@ def test_minerals_of_rows_are_those_of_the_whole_map(monkeypatch, tmp_path, grai
         sorted_by_mineral = cube.counts.reshape(24 * 16, -1)[np.argsort(truth, axis=None)]
         cube = replace(cube, counts=sorted_by_mineral.reshape(cube.shape))
     known = known_map(cube)
-    learned, binned = plan_minerals(known, minerals, library=minerals)
+    learned, binned = plan_minerals(known, minerals, ClassificationOptions(library=minerals))
     assert isinstance(learned.found.pixels, Mixing) is grains
     write_packed(tmp_path / "plan.npz", learned)
     read = read_packed(tmp_path / "plan.npz", MineralPlan)

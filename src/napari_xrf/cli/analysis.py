@@ -34,7 +34,7 @@ from napari_xrf.core.label_map import LabelMap
 if TYPE_CHECKING:
     from napari_xrf.core.spectral_cube import SpectralCube
     from napari_xrf.maps.calibrated_map import Measured
-    from napari_xrf.minerals.classification import Classification
+    from napari_xrf.minerals.classification import Classification, ClassificationOptions
     from napari_xrf.minerals.labels.cleanup import CleanUpStep
     from napari_xrf.reference.minerals import Mineral
     from napari_xrf.scale.plans import Plan
@@ -178,7 +178,7 @@ def write_map_files(maps: ElementMaps, output: Path, times: NDArray[np.floating]
 
 def asked_minerals(
     arguments: argparse.Namespace,
-) -> tuple[tuple[CleanUpStep, ...], tuple[Mineral, ...] | None, dict[str, Any]]:
+) -> tuple[tuple[CleanUpStep, ...], tuple[Mineral, ...] | None, ClassificationOptions]:
     """Return the clean-up, the minerals looked for and the classifier's options, checked before the work."""
     from napari_xrf.learning.evaluation.method_choice import check_methods
     from napari_xrf.minerals.classification import ClassificationOptions
@@ -188,18 +188,19 @@ def asked_minerals(
     steps = parse_clean_up(arguments.clean)
     own = arguments.library
     chosen = wanted_minerals(names_of(arguments.minerals), arguments.mineral_set, own)
-    options = {
-        "library": None if own is None else known_minerals(own),
-        "ignored": parse_elements(arguments.ignore),
-        "tolerance": arguments.tolerance,
-    }
-    check_methods(arguments.method, chosen, ClassificationOptions(**options))
+    options = ClassificationOptions(
+        library=None if own is None else known_minerals(own),
+        ignored=parse_elements(arguments.ignore),
+        tolerance=arguments.tolerance,
+    )
+    check_methods(arguments.method, chosen, options)
     return steps, chosen, options
 
 
 def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     """Write the mineral map of a file: labels, classes.csv, abundances.h5, map.png, report.html."""
     from napari_xrf import io
+    from napari_xrf.learning.evaluation.method_choice import classify_by_choice
     from napari_xrf.minerals.method_choice import LIKELIHOOD
 
     # Everything the user typed is checked before the long work starts.
@@ -207,7 +208,7 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     plan = plans.followed_plan(arguments, "minerals")
     steps, chosen, options = asked_minerals(arguments)
     if arguments.file.is_file() and io.is_element_map_file(arguments.file):
-        return _classify_element_maps(arguments, chosen, steps, options["library"], console)
+        return _classify_element_maps(arguments, chosen, steps, options.library, console)
     if arguments.method != LIKELIHOOD and (arguments.make_plan is not None or plan is not None):
         raise InvalidInput(f"plans of minerals are for --method {LIKELIHOOD}", "For networks use predict")
     if plan is not None and arguments.shard is not None:
@@ -218,14 +219,15 @@ def write_minerals(arguments: argparse.Namespace, console: Console) -> Answer:
     if arguments.make_plan is not None:
         from napari_xrf.minerals.classification import plan_minerals
 
-        learned, _ = plan_minerals(known, chosen, progress=console.progress, **options)
+        learned, _ = plan_minerals(known, chosen, options, progress=console.progress)
         names = ("shape", "energy", "excitation", "provenance")
         answer = {"outline": learned.outline, **{name: getattr(known.cube, name) for name in names}}
         return plans.written_plan(arguments, known, learned, answer, minerals=chosen, clean=arguments.clean)
-    options["memory_budget"] = memory_budget(arguments)
-    return classify_and_write(
-        known, chosen, steps, arguments.output, console, method=arguments.method, **options
-    )
+    classification = classify_by_choice(
+        arguments.method, known, chosen, options,
+        memory_budget=memory_budget(arguments), progress=console.progress,
+    )  # fmt: skip
+    return write_mineral_files(classification, known.cube, steps, arguments.output, console)
 
 
 def _write_mineral_shard(arguments: argparse.Namespace, plan: Plan, console: Console) -> Answer:
@@ -264,26 +266,6 @@ def _classify_element_maps(
     folder = output_folder(arguments.output)
     rows, files, text = write_label_files(clean_labels(found.label_map, steps), folder)
     return Answer({"files": [str(file) for file in files], "classes": rows}, f"{text}\nwritten to {folder}")
-
-
-def classify_and_write(
-    measured: Measured,
-    minerals: Sequence[Mineral] | None,
-    steps: Sequence[CleanUpStep],
-    output: Path,
-    console: Console,
-    method: str = "likelihood",
-    **options: Any,
-) -> Answer:
-    """Classify a loaded map, clean its labels up, and write the files of the ``minerals`` verb.
-
-    ``options`` are those of :func:`~napari_xrf.learning.evaluation.method_choice.classify_by_choice`.
-    """
-    from napari_xrf.learning.evaluation.method_choice import classify_by_choice
-    from napari_xrf.maps.calibrated_map import cube_of
-
-    classification = classify_by_choice(method, measured, minerals, progress=console.progress, **options)
-    return write_mineral_files(classification, cube_of(measured), steps, output, console)
 
 
 def write_mineral_files(

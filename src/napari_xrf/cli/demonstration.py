@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.cli.analysis import classify_and_write, write_element_maps
+from napari_xrf.cli.analysis import write_element_maps, write_mineral_files
 from napari_xrf.cli.console import Answer, Console
 from napari_xrf.cli.map_file import output_folder
 from napari_xrf.core.label_map import LabelMap, members_of
@@ -34,6 +34,7 @@ def run_demo(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf import io
     from napari_xrf.io.own.cube_files import write_cube
     from napari_xrf.maps.calibrated_map import calibrate_map
+    from napari_xrf.minerals.classification import classify_minerals
     from napari_xrf.minerals.labels.cleanup import parse_clean_up
     from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
     from napari_xrf.synthesis.recipes import seeded
@@ -50,7 +51,8 @@ def run_demo(arguments: argparse.Namespace, console: Console) -> Answer:
     measured = calibrate_map(cube, progress=console.progress)
     maps = write_element_maps(measured, None, "fit", folder, console)
     console.say("naming the minerals …")
-    minerals = classify_and_write(measured, None, parse_clean_up(CLEAN_UP), folder, console)
+    named = classify_minerals(measured, progress=console.progress)
+    minerals = write_mineral_files(named, cube, parse_clean_up(CLEAN_UP), folder, console)
     labels = io.read_labels(folder / "labels.h5")
     everywhere = agreement_with_truth(labels, rock.truth)
     inside = agreement_with_truth(labels, rock.truth, rock.abundances.max(axis=2) > ONE_MINERAL)

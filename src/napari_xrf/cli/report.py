@@ -30,7 +30,6 @@ def write_whole_report(arguments: argparse.Namespace, console: Console) -> Answe
     # Everything the user typed is checked before the long work starts.
     check_folder(arguments.output)
     steps, chosen, options = asked_minerals(arguments)
-    options["memory_budget"] = memory_budget(arguments)
     known = calibrated(load_map(arguments, console), console)
 
     from napari_xrf.minerals.labels.modal_table import held_rows
@@ -40,7 +39,12 @@ def write_whole_report(arguments: argparse.Namespace, console: Console) -> Answe
     survey = survey_map(
         known,
         lambda measured, progress: classify_by_choice(
-            arguments.method, measured, chosen, progress=progress, **options
+            arguments.method,
+            measured,
+            chosen,
+            options,
+            memory_budget=memory_budget(arguments),
+            progress=progress,
         ),
         steps=steps,
         phases=not arguments.no_phases,

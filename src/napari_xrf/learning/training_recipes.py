@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ from napari_xrf.core.errors import check_name
 from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.learning.description import TaskName
 from napari_xrf.learning.preprocessing import Preprocessing
-from napari_xrf.learning.registry import architecture
+from napari_xrf.learning.registry import ARCHITECTURES, architecture
 from napari_xrf.learning.sources.source import SourceSpec
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
@@ -100,7 +100,7 @@ def _load_recipes() -> dict[str, TrainingRecipe]:
     table = files("napari_xrf.learning").joinpath("training_recipes.toml")
     content = tomllib.loads(table.read_text(encoding="utf-8"))
     sources = {name: SourceSpec(**entry) for name, entry in content["sources"].items()}
-    return {
+    recipes = {
         name: TrainingRecipe(
             name,
             entry["architecture"],
@@ -112,6 +112,13 @@ def _load_recipes() -> dict[str, TrainingRecipe]:
         )
         for name, entry in content["recipes"].items()
     }
+    told = {each.architecture for each in recipes.values()}
+    for name, network in ARCHITECTURES.items():
+        if name not in told:  # one without a table of its own learns as the first of its task does
+            first = next(each for each in recipes.values() if each.task == network.task)
+            made = {"name": name, "architecture": name, "network": {}, "summary": network.summary}
+            recipes[name] = replace(first, **made, options=replace(first.options, start=""))
+    return recipes
 
 
 RECIPES = _load_recipes()

@@ -38,7 +38,20 @@ _MISFIT_LIMIT = 8.0  # standard deviations, at that level
 
 @dataclass(frozen=True, eq=False)
 class ClassificationOptions:
-    """How to classify; see :func:`classify_minerals` for the meaning of each.
+    """How to find the mineral of each pixel.
+
+    Attributes
+    ----------
+    library
+        Where an automatic choice is made from: the shipped library by default.
+    ignored
+        Symbols of elements whose lines come from elsewhere, such as a holder; these energies are left out.
+        Argon, of the air, always is unless the file says vacuum.
+    unknown_level
+        Share of pixels of known minerals that may be called unknown by mistake, above 0 to 0.5.
+    tolerance
+        Relative standard deviation of the expected spectra per bin of half a detector's resolution, 0.01 to
+        1; it counts at high energies and grows towards low ones. None: 0.03.
 
     Raises
     ------
@@ -58,6 +71,9 @@ class ClassificationOptions:
             raise InvalidInput(f"the unknown level must be above 0 and at most 0.5, not {self.unknown_level}")
         if self.tolerance is not None and not 0.01 <= self.tolerance <= 1:
             raise InvalidInput(f"the tolerance must be between 0.01 and 1, not {self.tolerance}")
+
+
+AS_USUAL = ClassificationOptions()
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,11 +142,8 @@ class Classification:
 def classify_minerals(
     measured: Measured,
     minerals: Sequence[Mineral] | None = None,
+    options: ClassificationOptions = AS_USUAL,
     *,
-    library: Sequence[Mineral] | None = None,
-    ignored: Sequence[str] = (),
-    unknown_level: float = UNKNOWN_LEVEL,
-    tolerance: float | None = None,
     progress: Progress = ignore_progress,
 ) -> Classification:
     """Find the mineral of each pixel: the one under which its counts are most likely.
@@ -145,31 +158,15 @@ def classify_minerals(
     minerals
         What to look for. None: all minerals of the library whose visible elements are all found in the
         map.
-    library
-        Where an automatic choice is made from: the shipped library by default.
-    ignored
-        Symbols of elements whose lines come from elsewhere, such as a holder; these energies are left out.
-        Argon, of the air, always is unless the file says vacuum.
-    unknown_level
-        Share of pixels of known minerals that may be called unknown by mistake, above 0 to 0.5.
-    tolerance
-        Relative standard deviation of the expected spectra per bin of half a detector's resolution, 0.01 to
-        1; it counts at high energies and grows towards low ones. None: 0.03.
+    options
+        How.
 
     Raises
     ------
     InvalidInput
-        For a level or tolerance that cannot be, a map without counts, or when no mineral is left.
+        For a map without counts, or when no mineral is left.
     """
-    plan, binned = plan_minerals(
-        measured,
-        minerals,
-        library=library,
-        ignored=ignored,
-        unknown_level=unknown_level,
-        tolerance=tolerance,
-        progress=progress,
-    )
+    plan, binned = plan_minerals(measured, minerals, options, progress=progress)
     return plan.outline.conclude(plan.map(binned, progress=progress))
 
 
@@ -343,11 +340,8 @@ class MineralPlan:
 def plan_minerals(
     measured: Measured,
     minerals: Sequence[Mineral] | None = None,
+    options: ClassificationOptions = AS_USUAL,
     *,
-    library: Sequence[Mineral] | None = None,
-    ignored: Sequence[str] = (),
-    unknown_level: float = UNKNOWN_LEVEL,
-    tolerance: float | None = None,
     progress: Progress = ignore_progress,
 ) -> tuple[MineralPlan, BinnedMap]:
     """Learn from a whole map what its minerals are found with, and return the map in bins beside it.
@@ -356,8 +350,6 @@ def plan_minerals(
     """
     if minerals is not None and not minerals:
         raise InvalidInput("there is no mineral to look for", "Name at least one")
-    given = None if library is None else tuple(library)
-    options = ClassificationOptions(given, tuple(ignored), unknown_level, tolerance)
     search = search_minerals(measured, minerals, options.library, options.ignored, progress)
     known = search.measured
     chosen_tolerance = TOLERANCE if options.tolerance is None else options.tolerance

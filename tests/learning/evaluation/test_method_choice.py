@@ -42,7 +42,7 @@ class MadeUp:
 
         monkeypatch.setattr(map_twin, "make_twin", kept)
 
-    def classify(self, method, of, minerals, **options):
+    def classify(self, method, of, minerals, options, **budget):
         if method not in self.parts:
             raise InvalidInput(f"{method} knows nothing of this")
         names = self.names.get(method, {})

@@ -18,7 +18,7 @@ from napari_xrf.learning.prediction.network_method import check_method, classify
 from napari_xrf.learning.prediction.suitability import unsuited
 from napari_xrf.learning.weights import models_giving
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
-from napari_xrf.minerals.classification import Classification, ClassificationOptions
+from napari_xrf.minerals.classification import AS_USUAL, Classification, ClassificationOptions
 from napari_xrf.minerals.method_choice import BEST, LIKELIHOOD, MethodChoice, MethodFigures
 from napari_xrf.reference.minerals import Mineral, known_minerals, merge_libraries, select_minerals
 
@@ -71,7 +71,7 @@ def check_methods(text: str, minerals: Sequence[Mineral] | None, options: Classi
     for method in methods:
         several = len(methods) > 1 and method != LIKELIHOOD
         if text != BEST or not several:  # what the best of all cannot be is told in its notes
-            known = ClassificationOptions() if several else options
+            known = AS_USUAL if several else options
             check_method(method, None, known)
             check_method(method, _asked(method, minerals) if several else minerals, known)
 
@@ -80,10 +80,10 @@ def classify_by_choice(
     text: str,
     measured: Measured,
     minerals: Sequence[Mineral] | None = None,
+    options: ClassificationOptions = AS_USUAL,
     *,
     memory_budget: int | None = None,
     progress: Progress = ignore_progress,
-    **options: Any,
 ) -> Classification:
     """Name the mineral of each pixel by a method, or by the best of several on twins of the map.
 
@@ -93,22 +93,22 @@ def classify_by_choice(
     methods = methods_of(text)
     common: dict[str, Any] = {"memory_budget": memory_budget, "progress": progress}
     if len(methods) == 1:
-        return classify_by(methods[0], measured, minerals, **common, **options)
-    check_methods(text, minerals, ClassificationOptions(**options))
-    return compare_methods(methods, measured, minerals, **common, **options).best
+        return classify_by(methods[0], measured, minerals, options, **common)
+    check_methods(text, minerals, options)
+    return compare_methods(methods, measured, minerals, options, **common).best
 
 
 def compare_methods(
     methods: Sequence[str],
     measured: Measured,
     minerals: Sequence[Mineral] | None = None,
+    options: ClassificationOptions = AS_USUAL,
     *,
     twins: int = TWINS,
     side: int = SIDE,
     seed: int = 0,
     memory_budget: int | None = None,
     progress: Progress = ignore_progress,
-    **options: Any,
 ) -> MethodComparison:
     """Compare methods on twins of a map; each twin is made after what one of them, in turn, sees in the map.
 
@@ -122,12 +122,12 @@ def compare_methods(
         asked about this map is left out, with a note.
     measured, minerals
         The map, and what to look for in it.
+    options
+        Of the likelihood; networks take none.
     twins, side
         How many, and their pixels.
     seed
         Of the twins.
-    options
-        Of the likelihood; networks take none.
 
     Raises
     ------
@@ -140,13 +140,13 @@ def compare_methods(
         raise InvalidInput(f"{twins} twins of {side} pixels cannot be made", "Make one of 8 or more")
     known = calibrate_map(measured, progress=progress).checked()
     library = known_minerals()
-    for more in (options.get("library"), minerals):
+    for more in (options.library, minerals):
         library = library if more is None else merge_libraries(library, more)
 
     def ask(method: str, of: Measured) -> Classification:
-        own = options if method == LIKELIHOOD else {}
+        own = options if method == LIKELIHOOD else AS_USUAL
         asked = _asked(method, minerals)
-        return classify_by(method, of, asked, memory_budget=memory_budget, progress=progress, **own)
+        return classify_by(method, of, asked, own, memory_budget=memory_budget, progress=progress)
 
     answers, seconds, notes = _answers(methods, known, ask, len(methods))
     meanings = {name: _meanings(found.label_map, answers, library) for name, found in answers.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,12 @@ from napari_xrf.learning.prediction.one_element import shared_out
 from napari_xrf.learning.weights import models_giving, read_description, shipped_models
 from napari_xrf.maps.calibrated_map import Measured
 from napari_xrf.minerals.class_spectra import class_spectra
-from napari_xrf.minerals.classification import Classification, ClassificationOptions, classify_minerals
+from napari_xrf.minerals.classification import (
+    AS_USUAL,
+    Classification,
+    ClassificationOptions,
+    classify_minerals,
+)
 from napari_xrf.minerals.likelihood.templates import Templates, expect_templates
 from napari_xrf.minerals.method_choice import LIKELIHOOD
 from napari_xrf.minerals.search import MineralSearch, search_minerals, visible_elements
@@ -33,10 +38,10 @@ def classify_by(
     method: str,
     measured: Measured,
     minerals: Sequence[Mineral] | None = None,
+    options: ClassificationOptions = AS_USUAL,
     *,
     memory_budget: int | None = None,
     progress: Progress = ignore_progress,
-    **options: Any,
 ) -> Classification:
     """Find the mineral of each pixel by a method chosen by name.
 
@@ -46,19 +51,19 @@ def classify_by(
         ``"likelihood"`` (:func:`~napari_xrf.minerals.classification.classify_minerals`), or a network: the
         name of a shipped model that names minerals, or a weights file. It looks for all its classes, or for
         those of them that hold one of ``minerals``, and takes no options.
+    options
+        Of the likelihood.
     memory_budget
         Bytes, of which what a network says of its names takes a quarter at most; the rest lies on disk.
-    options
-        Of :func:`~napari_xrf.minerals.classification.classify_minerals`.
 
     Raises
     ------
     FileError, InvalidInput
         As :func:`check_method`, and for a map without counts.
     """
-    check_method(method, minerals, ClassificationOptions(**options))
+    check_method(method, minerals, options)
     if method == LIKELIHOOD:
-        return classify_minerals(measured, minerals, progress=progress, **options)
+        return classify_minerals(measured, minerals, options, progress=progress)
     return _classify_by_network(measured, minerals, method, memory_budget, progress)
 
 

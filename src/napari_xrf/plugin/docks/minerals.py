@@ -37,7 +37,7 @@ from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries
 if TYPE_CHECKING:
     from napari_xrf.core.progress import Progress
     from napari_xrf.maps.calibrated_map import CalibratedMap, Measured
-    from napari_xrf.minerals.classification import Classification
+    from napari_xrf.minerals.classification import Classification, ClassificationOptions
 
 
 _AUTO = "All that the elements found allow"
@@ -214,7 +214,6 @@ class MineralsDock(Dock):
 
     def _classify(self) -> None:
         from napari_xrf.learning.evaluation.method_choice import check_methods
-        from napari_xrf.minerals.classification import ClassificationOptions
 
         cube = self.maps.cube()
         if cube is None:
@@ -226,15 +225,17 @@ class MineralsDock(Dock):
             method = self.methods.method()
             recipe |= {} if method == LIKELIHOOD else {"method": method}
             options = self._options(method)
-            check_methods(method, minerals, ClassificationOptions(**options))
+            check_methods(method, minerals, options)
             done = partial(self._show, self.maps.layer(), cube, self._call(minerals), recipe)
-            self.maps.run("Mapping minerals", _named, method, minerals, **options, on_done=done)
+            self.maps.run("Mapping minerals", _named, method, minerals, options, on_done=done)
 
-    def _options(self, method: str) -> dict[str, Any]:
+    def _options(self, method: str) -> ClassificationOptions:
         """Return the options of a method: a network has no library, and ours need not be named."""
         from napari_xrf.learning.evaluation.method_choice import methods_of
+        from napari_xrf.minerals.classification import ClassificationOptions
 
-        return {"library": self._library} if self._own and LIKELIHOOD in methods_of(method) else {}
+        named = self._own and LIKELIHOOD in methods_of(method)
+        return ClassificationOptions(library=self._library if named else None)
 
     def _call(self, minerals: tuple[Mineral, ...] | None) -> str:
         """Return the same in Python; see :mod:`napari_xrf.plugin.layers.script`."""
@@ -306,13 +307,14 @@ class MineralsDock(Dock):
         """Do the whole job on the chosen map in a worker; report.html and all files go into a folder."""
         with errors_told():
             method, minerals = self.methods.method(), self.chosen_minerals()
-            options = {"method": method, "minerals": minerals, **self._options(method)}
             self.maps.run(
                 "Reporting",
                 _survey_and_write,
                 folder,
+                method,
+                minerals,
+                self._options(method),
                 on_done=lambda files: self.tell(f"{files[-1]} is written"),
-                **options,
             )
 
     def write_table(self, path: Path) -> None:
@@ -330,28 +332,33 @@ class MineralsDock(Dock):
 
 
 def _named(
-    measured: Measured, method: str, minerals: Sequence[Mineral] | None, *, progress: Progress, **options: Any
+    measured: Measured,
+    method: str,
+    minerals: Sequence[Mineral] | None,
+    options: ClassificationOptions,
+    *,
+    progress: Progress,
 ) -> Classification:
     from napari_xrf.learning.evaluation.method_choice import classify_by_choice
 
-    return classify_by_choice(method, measured, minerals, progress=progress, **options)
+    return classify_by_choice(method, measured, minerals, options, progress=progress)
 
 
 def _survey_and_write(
     measured: Measured,
     folder: Path,
-    *,
     method: str,
     minerals: Sequence[Mineral] | None,
+    options: ClassificationOptions,
+    *,
     progress: Progress,
-    **options: Any,
 ) -> list[Path]:
     from napari_xrf.io.atomic_write import together
     from napari_xrf.minerals.report.files import write_survey
     from napari_xrf.minerals.report.survey import survey_map
 
     def classify(known: CalibratedMap, progress: Progress) -> Classification:
-        return _named(known, method, minerals, progress=progress, **options)
+        return _named(known, method, minerals, options, progress=progress)
 
     survey = survey_map(measured, classify, progress=progress)
     named = (
