@@ -116,8 +116,10 @@ def _load_recipes() -> dict[str, TrainingRecipe]:
     for name, network in ARCHITECTURES.items():
         if name not in told:  # one without a table of its own learns as the first of its task does
             first = next(each for each in recipes.values() if each.task == network.task)
-            made = {"name": name, "architecture": name, "network": {}, "summary": network.summary}
-            recipes[name] = replace(first, **made, options=replace(first.options, start=""))
+            options = replace(first.options, start="")
+            recipes[name] = replace(
+                first, name=name, architecture=name, network={}, options=options, summary=network.summary
+            )
     return recipes
 
 
