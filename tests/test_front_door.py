@@ -224,6 +224,23 @@ def cube() -> nx.SpectralCube:
         (lambda cube: nx.synthesize("minerals", seed="a"), "seed cannot be 'a'"),
         (lambda cube: nx.read(cube), "path cannot be a SpectralCube"),
         (lambda cube: nx.train(3), "model cannot be 3"),
+        (lambda cube: nx.train("pca", seed=-1), "no seed -1. Give a whole number from 0 to 4294967295"),
+        (lambda cube: nx.denoise(cube, seed=2**32), "no seed 4294967296. Give a whole number"),
+        (lambda cube: nx.train("pca", epocs=2), "no option 'epocs'. Did you mean epochs? Use epochs, "),
+        (lambda cube: nx.train("pcs"), "no training recipe 'pcs'. Did you mean pca? Use "),
+        (
+            lambda cube: nx.map_elements(cube, method="fitt"),
+            "no method 'fitt'. Did you mean fit? Use fit, window",
+        ),
+        (
+            lambda cube: nx.map_minerals(cube, method="Likelyhood"),
+            "Did you mean likelihood? Use likelihood, best",
+        ),
+        (lambda cube: nx.predict("mineral_cnn", cube), "Did you mean mineral-cnn? Use "),
+        (lambda cube: nx.quantify(cube, oxygen="stoichiometric"), "Did you mean stoichiometry? Use "),
+        (lambda cube: nx.map_minerals(cube, named_set="granit"), "Did you mean granite? Use "),
+        (lambda cube: nx.prepare(cube, "bin-spase:2"), "Did you mean bin-space? Use "),
+        (lambda cube: nx.simulate("SiO2", instrument="m4-tornato"), "Did you mean m4-tornado? Use "),
     ],
 )
 def test_whatever_is_wrong_is_told_in_a_sentence_with_a_remedy(cube, call, told):

@@ -1,12 +1,11 @@
 """Calls that look at their arguments first: what a user gives wrongly ends in a sentence with a remedy."""
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_option, check_seed
 from napari_xrf.core.extras import networks_told
 
 Arguments = ParamSpec("Arguments")
@@ -83,10 +82,7 @@ def check_names(function: Callable[..., Any], named: Mapping[str, Any]) -> None:
     if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
         return
     for name in named:
-        if name not in parameters:
-            near = difflib.get_close_matches(name, parameters, 1)
-            remedy = f"Did you mean {near[0]}?" if near else f"It has {', '.join(parameters)}"
-            raise InvalidInput(f"{function.__name__} has no option {name!r}", remedy)
+        check_option(function.__name__, name, parameters)
 
 
 def _fitting(name: str, value: Any, annotation: str) -> Any:
@@ -105,6 +101,8 @@ def _fitting(name: str, value: Any, annotation: str) -> Any:
         more = ("ElementMaps",) if "ElementMaps" in annotation else ()
         if not _is_of(value, (*kinds, *more)) or isinstance(value, bool):
             raise InvalidInput(f"{name} cannot be {_shown(value)}", f"Give {what}")
+    if name == "seed":
+        check_seed(value)
     return value
 
 

@@ -25,6 +25,17 @@ def test_each_region_has_its_own_counts_and_they_add_up(tmp_path):
     assert float(table[0]["Ca K limit"]) > 0
 
 
+def test_what_does_not_stand_out_has_a_limit_of_three_of_its_errors():
+    cube, iron = two_phase_cube()
+    asked = ["Fe", "Ca", "Mn", "Co", "Ni", "K", "Sc", "Ti", "Rb", "Si", "Sr", "Y", "Pb"]
+    (row,) = count_regions(cube, {"all": np.ones_like(iron)}, asked)
+    faint = [net for net in row.families.values() if net.counts < 3 * net.error]
+    assert len(faint) > 5
+    assert all(net.limit >= 3 * net.error for net in faint)
+    strong = row.families["Fe K"]
+    assert strong.limit < 0.1 * strong.counts
+
+
 def test_nothing_to_count_says_so():
     cube, _ = two_phase_cube()
     with pytest.raises(InvalidInput, match="no region"):

@@ -208,7 +208,7 @@ def test_sets_hold_minerals_by_their_own_names(library):
     for name in sets:
         listed = minerals_of_set(name)
         assert tuple(each.name for each in select_minerals(library, listed)) == listed
-    with pytest.raises(InvalidInput, match="There are granite, pegmatite"):
+    with pytest.raises(InvalidInput, match="Use granite, pegmatite"):
         minerals_of_set("granit")
 
 

@@ -249,7 +249,7 @@ def test_a_batch_from_python(maps, tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["maps", "--option", "element=Fe"], "Do you mean elements"),
+        (["maps", "--option", "element=Fe"], "Did you mean elements"),
         (["maps", "--option", "elements=Xx"], "Xx"),
         (["predict"], "needs a model"),
         (["synthesize"], "there is no batch of"),

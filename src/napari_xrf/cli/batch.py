@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,7 @@ from napari_xrf.cli.console import Answer, Console
 from napari_xrf.cli.map_file import check_folder
 from napari_xrf.cli.model_options import folder_option
 from napari_xrf.core.cores import core_count
-from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.errors import FileError, InvalidInput, nearest_of
 from napari_xrf.core.named_files import content_of, is_file
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ def _checked_work(
         able = [
             name for name, each in verbs.items() if any(action.dest == "file" for action in each._actions)
         ]
-        raise InvalidInput(f"there is no batch of {verb!r}", f"There is one of {', '.join(able)}")
+        raise InvalidInput(f"there is no batch of {verb!r}", nearest_of(verb, able))
     named = {_spelled(flag): action for action in actions.values() for flag in action.option_strings}
     if "model" in actions:
         named["model"] = actions["model"]
@@ -150,9 +149,8 @@ def _checked_work(
     words: list[str] = []
     for name, value in options.items():
         if name not in allowed:
-            near = difflib.get_close_matches(name, allowed, 1)
             raise InvalidInput(
-                f"{verb} has no option {name!r} for a batch", f"Do you mean {near[0]}?" if near else ""
+                f"{verb} has no option {name!r} for a batch", nearest_of(name, sorted(allowed))
             )
         if name != "output" and named[name].option_strings:
             words += _words(named[name], name, value)

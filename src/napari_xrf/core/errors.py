@@ -1,9 +1,11 @@
 """The exceptions that users see: what went wrong, where, and what to do."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+LARGEST_SEED = 2**32 - 1
 
 
 class XrfError(Exception):
@@ -58,10 +60,36 @@ class InvalidInput(XrfError, ValueError):
 
 
 def check_name(kind: str, name: str, known: Iterable[str]) -> None:
-    """Raise InvalidInput that lists the names there are when a name is none of them."""
+    """Raise InvalidInput that lists the names there are, the nearest first, when a name is none of them."""
     there = list(known)
     if name not in there:
-        raise InvalidInput(f"there is no {kind} {name!r}", f"Use {', '.join(there)}")
+        raise InvalidInput(f"there is no {kind} {name!r}", nearest_of(name, there))
+
+
+def check_option(owner: str, name: str, known: Iterable[str]) -> None:
+    """Raise InvalidInput when what belongs to something has no option of a name."""
+    there = list(known)
+    if name not in there:
+        raise InvalidInput(f"{owner} has no option {name!r}", nearest_of(name, there))
+
+
+def nearest_of(name: str, known: Sequence[str], otherwise: str = "") -> str:
+    """Return what to use in place of a name: that which it is nearest to, and all that there are.
+
+    ``otherwise``: what may stand there too, ``"a file"``.
+    """
+    import difflib
+
+    by_key = {each.casefold(): each for each in known}
+    near = difflib.get_close_matches(str(name).casefold(), by_key, 1)
+    all_of_them = ", ".join([*known, *([f"or {otherwise}"] if otherwise else [])]) or "none"
+    return (f"Did you mean {by_key[near[0]]}? " if near else "") + f"Use {all_of_them}"
+
+
+def check_seed(seed: int) -> None:
+    """Raise InvalidInput when a seed of random numbers is not from 0 to 2³² − 1."""
+    if not 0 <= seed <= LARGEST_SEED:
+        raise InvalidInput(f"there is no seed {seed}", f"Give a whole number from 0 to {LARGEST_SEED}")
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from napari_xrf.core.errors import InvalidInput, check_name, check_range
+from napari_xrf.core.errors import InvalidInput, check_name, check_option, check_range
 from napari_xrf.io.formats import existing_file
 from napari_xrf.learning.preprocessing import Preprocessing
 from napari_xrf.learning.sources.source import SourceSpec
@@ -69,8 +69,7 @@ def varied_recipe(
     recipe = training_recipe(model)
     known = [entry.name for entry in fields(TrainingOptions)]
     for name in options:
-        if name not in known:
-            raise InvalidInput(f"a training has no option {name!r}", f"Its options are {', '.join(known)}")
+        check_option("a training", name, known)
     changed = {name: value for name, value in options.items() if value is not None}
     recipe = replace(
         recipe, options=replace(recipe.options, **changed), network={**recipe.network, **(settings or {})}

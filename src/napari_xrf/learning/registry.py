@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from napari_xrf.core.errors import InvalidInput, check_name
+from napari_xrf.core.errors import InvalidInput, check_name, check_option
 from napari_xrf.core.parameters import parameter_fields
 from napari_xrf.learning.description import ModelDescription, TaskName
 
@@ -73,8 +73,7 @@ def network_options(name: str, values: dict[str, Any] | None = None) -> Any:
     options = _module(name).Options
     known = [entry.name for entry in parameter_fields(options)]
     for key in values or {}:
-        if key not in known:
-            raise InvalidInput(f"{name} has no option {key!r}", f"Use {', '.join(known) or 'none'}")
+        check_option(name, key, known)
     try:
         return options(**(values or {}))
     except InvalidInput as error:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_seed
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.io.atomic_write import held_folder, write_json
 from napari_xrf.learning.checkpoints import (
@@ -153,8 +153,7 @@ def generator_of(seed: int, stream: int, step: int = 0) -> np.random.Generator:
     InvalidInput
         When the seed is not from 0 to 2³² − 1.
     """
-    if not 0 <= seed < 2**32:
-        raise InvalidInput(f"a seed lies from 0 to {2**32 - 1}, not {seed}")
+    check_seed(seed)
     return np.random.default_rng([seed, stream, step])
 
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.errors import FileError, InvalidInput, nearest_of
 from napari_xrf.core.named_files import is_file
 from napari_xrf.io.atomic_write import replacing
 from napari_xrf.learning.description import ModelDescription, description_as_json, description_from_json
@@ -52,7 +52,7 @@ def find_weights(model: str | Path) -> Path:
             return place
     raise InvalidInput(
         f"there is no model {str(model)!r}",
-        f"Give a weights file ({SUFFIX}) or one of {', '.join(shipped) or 'none shipped'}",
+        nearest_of(str(model), list(shipped), f"a weights file ({SUFFIX})"),
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import main_line, split_family
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_name
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import AuxiliaryImage, SpectralCube
 from napari_xrf.io.calibration import parse_axis
@@ -57,11 +57,7 @@ class PreparationStep:
     name: str = ""
 
     def __post_init__(self) -> None:
-        known = PLAIN + SIZED + NAMED
-        if self.kind not in known:
-            raise InvalidInput(
-                f"there is no step {self.kind!r} of preparation", f"There are {', '.join(known)}"
-            )
+        check_name("step of preparation", self.kind, PLAIN + SIZED + NAMED)
         if self.kind in NAMED and not self.name:
             raise InvalidInput(f"{self.kind} does not say which", f"Write {_EXAMPLES[self.kind]}")
         if self.kind == "energy":

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.emission_lines import atomic_number, split_family
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.errors import FileError, InvalidInput, check_name
+from napari_xrf.core.errors import FileError, InvalidInput, check_name, nearest_of
 from napari_xrf.core.named_files import content_of, is_file
 from napari_xrf.physics.attenuation import ATMOSPHERES, Layer
 from napari_xrf.physics.detector.detector import Detector
@@ -157,7 +157,7 @@ def load_instrument(name_or_path: str | Path) -> Instrument:
     if path.suffix.lower() != ".toml" and not is_file(path):
         raise InvalidInput(
             f"there is no instrument {str(name_or_path)!r}",
-            f"Use {', '.join(instrument_names())}, or the path of a .toml file",
+            nearest_of(key, instrument_names(), "the path of a .toml file"),
         )
     return _read(path)
 
@@ -227,7 +227,8 @@ def _source(table: _Table) -> Source:
             return _made(GivenSource, {"energies_kev": [], "photons": [], **rest}, "the source")
         case kind:
             raise InvalidInput(
-                f"there is no source of kind {kind!r}", "Use tube, electron, monochromatic or given"
+                f"there is no source of kind {kind!r}",
+                nearest_of(kind, ("tube", "electron", "monochromatic", "given")),
             )
 
 

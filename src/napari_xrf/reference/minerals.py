@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.errors import FileError, InvalidInput, check_name
 from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, check_color, group_name, members_of
 from napari_xrf.reference.formulas import mass_fractions
 from napari_xrf.reference.materials import Material
@@ -145,10 +145,9 @@ def minerals_of_set(name: str) -> tuple[str, ...]:
         When there is no such set; the message lists them.
     """
     sets = _sets()
-    try:
-        return tuple(sets[name.strip().casefold()])
-    except KeyError:
-        raise InvalidInput(f"there is no set of minerals {name!r}", f"There are {', '.join(sets)}") from None
+    key = name.strip().casefold()
+    check_name("set of minerals", key, sets)
+    return tuple(sets[key])
 
 
 def minerals_of_sets() -> frozenset[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.errors import FileError, InvalidInput, check_name
+from napari_xrf.core.errors import FileError, InvalidInput, check_name, check_option, check_seed
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.named_files import existing_file
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -32,7 +32,6 @@ from napari_xrf.synthesis.pigments import expect_pigments
 from napari_xrf.synthesis.textures import Texture
 
 PEGMATITE = "pegmatite"
-LARGEST_SEED = 2**32 - 1
 _LAYERS_BYTES = 300 * 6 + 556 * 2 + 41 * 4  # a spectrum as it is and in whole numbers, and its labels
 
 
@@ -236,8 +235,7 @@ def synthesize(
         if isinstance(distortions, str):
             typical = typical_distortions() if recipe == "minerals" else augmentation()
             choices = {"typical": typical, "none": None}
-            if distortions not in choices:
-                raise InvalidInput(f"there are no distortions {distortions!r}", "Choose typical or none")
+            check_name("choice of distortions", distortions, choices)
             options["distortions"] = choices[distortions]
         else:
             given = distortions if isinstance(distortions, Distortions) else Distortions(**distortions)
@@ -247,11 +245,9 @@ def synthesize(
         known = [entry.name for entry in fields(parameters)]
         values = {name: options.pop(name) for name in known if name in options}
         arguments[argument] = parameters(**values) if values else None
-    if options:
-        allowed = sorted({*own, *(entry.name for each in classes.values() for entry in fields(each))})
-        raise InvalidInput(
-            f"the recipe {recipe} has no option {next(iter(options))!r}", f"It has {', '.join(allowed)}"
-        )
+    allowed = sorted({*own, *(entry.name for each in classes.values() for entry in fields(each))})
+    for name in options:
+        check_option(f"the recipe {recipe}", name, allowed)
     return make(_subject_of(recipe, subject), seed=seed, progress=progress, **arguments)
 
 
@@ -263,8 +259,7 @@ def seeded(seed: int) -> np.random.Generator:
     InvalidInput
         When the seed is not from 0 to 2³² − 1.
     """
-    if not 0 <= seed <= LARGEST_SEED:
-        raise InvalidInput(f"a seed lies from 0 to {LARGEST_SEED}, not {seed}")
+    check_seed(seed)
     return np.random.default_rng(seed)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_option
 from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.model_card import made_with
@@ -162,11 +162,7 @@ def painting_options(settings: Mapping[str, Any]) -> tuple[PaintingTraining, Opt
     """
     known = [{each.name for each in fields(kind)} for kind in (PaintingTraining, Options)]
     for name in settings:
-        if not any(name in names for names in known):
-            raise InvalidInput(
-                f"the painting generator has no option {name!r}",
-                f"Use {', '.join(sorted(set.union(*known)))}",
-            )
+        check_option("the painting generator", name, sorted(set.union(*known)))
     training, network = ({name: settings[name] for name in names & set(settings)} for names in known)
     return PaintingTraining(**training), Options(**network)
 

@@ -11,12 +11,13 @@ import numpy as np
 
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import main_line, split_family
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, nearest_of
 from napari_xrf.core.extras import check_networks
+from napari_xrf.core.named_files import is_file, is_folder
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.prediction.suitability import default_element_model
-from napari_xrf.learning.weights import models_giving, read_description
+from napari_xrf.learning.weights import models_giving, read_description, shipped_models
 from napari_xrf.maps.calibrated_map import Measured, cube_of
 from napari_xrf.physics.excitation import instrument_of
 
@@ -45,6 +46,9 @@ def map_elements_by(
     InvalidInput
         When there is no such model, it gives no net counts, or it does not know one of the elements.
     """
+    if model is not None and model not in shipped_models() and not (is_file(model) or is_folder(model)):
+        remedy = nearest_of(model, ["fit", "window", *models_giving("intensity")], "a model's weights file")
+        raise InvalidInput(f"there is no method {model!r}", remedy)
     model = model or default_element_model(instrument_of(cube_of(measured)))
     wanted = asked_elements(model, elements)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, nearest_of
 from napari_xrf.core.extras import check_networks
 from napari_xrf.core.label_map import LabelMap, members_of
 from napari_xrf.core.named_files import is_file, is_folder
@@ -26,7 +26,7 @@ from napari_xrf.minerals.classification import (
     classify_minerals,
 )
 from napari_xrf.minerals.likelihood.templates import Templates, expect_templates
-from napari_xrf.minerals.method_choice import LIKELIHOOD
+from napari_xrf.minerals.method_choice import BEST, LIKELIHOOD
 from napari_xrf.minerals.search import MineralSearch, search_minerals, visible_elements
 from napari_xrf.reference.minerals import Mineral, load_library, metals
 
@@ -83,8 +83,9 @@ def check_method(name: str, minerals: Sequence[Mineral] | None, options: Classif
     if name == LIKELIHOOD:
         return
     if name not in shipped_models() and not (is_file(name) or is_folder(name)):
-        known = ", ".join([LIKELIHOOD, *models_giving("minerals")])
-        raise InvalidInput(f"there is no method {name!r}", f"Use {known}, or a mineral model's weights file")
+        known = [LIKELIHOOD, BEST, *models_giving("minerals")]
+        remedy = nearest_of(name, known, "a mineral model's weights file")
+        raise InvalidInput(f"there is no method {name!r}", remedy)
     wanted_classes(read_mineral_model(name), minerals)
     check_networks()
     for entry in fields(ClassificationOptions):

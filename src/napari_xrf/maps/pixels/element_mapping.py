@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import split_family
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import check_name
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, find_elements
@@ -85,8 +85,7 @@ def plan_elements(
     progress: Progress = ignore_progress,
 ) -> ElementPlan:
     """Learn from a whole map what its element maps need; options and errors as :func:`map_elements`."""
-    if method not in ("fit", "window"):
-        raise InvalidInput(f"there is no method {method!r} for element maps", "Use 'fit' or 'window'")
+    check_name("method for element maps", method, ("fit", "window"))
     families = families_in(known, elements, progress)
     if method == "window" or not families:
         return ElementPlan(families, energy_windows(families, known.sum_spectrum, known.setting))

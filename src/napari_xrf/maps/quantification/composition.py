@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.emission_lines import atomic_number, split_family
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_name
 from napari_xrf.core.label_map import LabelMap, members_of
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.quantification.fitted_optic import FittedOptic
@@ -82,8 +82,7 @@ class Recipe:
     fitted: FittedOptic | None = None
 
     def __post_init__(self) -> None:
-        if self.oxygen not in OXYGEN:
-            raise InvalidInput(f"there is no oxygen {self.oxygen!r}", f"Choose from {', '.join(OXYGEN)}")
+        check_name("oxygen", self.oxygen, OXYGEN)
 
     def instrument_of(self, known: CalibratedMap) -> Instrument:
         """Return the instrument that a map is quantified for."""

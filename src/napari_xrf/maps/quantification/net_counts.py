@@ -41,7 +41,8 @@ class NetCounts:
     # open
     counts: float
     error: float
-    limit: float  # counts that are 3 σ of the background under its main line
+    # Counts that are 3 σ of all else under its main line, and of its error where it does not stand out
+    limit: float
     counting_error: float = 0.0  # the part of the error that is of counting
 
     @property
@@ -134,7 +135,9 @@ def net_counts(
     errors = np.hypot(errors, _BENEATH_ERROR * beneath)
     nets = {}
     for k, family in enumerate(families):
-        limit = _limit(columns, alone[k], beside[k])
+        limit, seen = _limit(columns, alone[k], beside[k]), _DETECTION * float(errors[k])
+        if totals[k] < seen:  # its error is that of what it does not show, by overlaps and the model too
+            limit = float(np.maximum(limit, seen))
         held = whole[family]
         nets[family] = NetCounts(float(totals[k]) / held, float(errors[k]), limit, float(counted[k]))
     return nets | {

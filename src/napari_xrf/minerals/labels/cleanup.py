@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_name
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.minerals.labels.grains import class_places
@@ -60,8 +60,7 @@ class CleanUpStep:
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.kind not in STEPS:
-            raise InvalidInput(f"there is no clean-up step {self.kind!r}", f"Use {', '.join(STEPS)}")
+        check_name("clean-up step", self.kind, STEPS)
         if self.kind == "potts":
             if not 0 < self.size <= _STRONGEST:
                 raise InvalidInput(f"potts needs a strength above 0 to {_STRONGEST:g}, not {self.size:g}")

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from napari_xrf.core.constants import FWHM_PER_SIGMA, MN_KA_KEV
 from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import InvalidInput, check_name
 from napari_xrf.physics.attenuation import (
     Floats,
     Layer,
@@ -103,8 +103,7 @@ class Detector:
     grid: Layer | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in ("sdd", "gem"):
-            raise InvalidInput(f"there is no detector of kind {self.kind!r}", "Use 'sdd' or 'gem'")
+        check_name("detector of kind", self.kind, ("sdd", "gem"))
         for name in ("thickness_um", "pair_energy_ev", "fano", "tail_width_kev", "long_tail_width_kev"):
             _require(name, getattr(self, name), low=0.0, open_low=True)
         depths = ("tail_depth_um", "long_tail_depth_um", "shelf_depth_um")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import napari.viewer
 import numpy as np
 
-from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.errors import LARGEST_SEED, InvalidInput
 from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.core.progress import Progress
 from napari_xrf.plugin.docks.dock import Dock
@@ -29,7 +29,7 @@ from napari_xrf.plugin.layers.opening import show_layers
 from napari_xrf.plugin.layers.synthesis import synthetic_layers
 from napari_xrf.plugin.notices import errors_told
 from napari_xrf.plugin.plots.spectrum_plot import Curve, SpectrumPlot
-from napari_xrf.synthesis.recipes import LARGEST_SEED, Synthetic
+from napari_xrf.synthesis.recipes import Synthetic
 
 _PREVIEW_COLOR = "#56b4e9"
 _PLOT_HEIGHT = 150  # the least; leaves the forms more room than the plot's own choice

@@ -8,6 +8,7 @@ import napari.viewer
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QLineEdit
 
+from napari_xrf.core.errors import LARGEST_SEED
 from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.model_choice import shelf_of
@@ -25,7 +26,6 @@ from napari_xrf.plugin.jobs.training import (
 )
 from napari_xrf.plugin.notices import errors_told
 from napari_xrf.plugin.plots.loss_plot import LossPlot
-from napari_xrf.synthesis.recipes import LARGEST_SEED
 
 _FOLDER = "napari-xrf models"  # in the user's home, until another one is chosen
 _PLOT_SHARE = 240
