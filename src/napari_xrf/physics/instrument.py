@@ -228,7 +228,7 @@ def _source(table: _Table) -> Source:
         case kind:
             raise InvalidInput(
                 f"there is no source of kind {kind!r}",
-                nearest_of(kind, ("tube", "electron", "monochromatic", "given")),
+                nearest_of(str(kind), ("tube", "electron", "monochromatic", "given")),
             )
 
 
