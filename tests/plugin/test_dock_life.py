@@ -7,6 +7,7 @@ import time
 import weakref
 from functools import partial
 
+import numpy as np
 import pytest
 from napari.layers import Layer
 from qtpy.QtWidgets import QLabel, QWidget
@@ -234,6 +235,21 @@ def test_long_messages_scroll(viewer):
     dock.warn("a long message " * 60)
     assert low < dock.said.height() < 120
     assert dock.said.text().startswith("a long")
+
+
+def test_what_was_said_of_a_layer_goes_with_it(viewer):
+    listener = Listener(viewer)
+    viewer.window.add_dock_widget(listener)
+    first, other, last = (viewer.add_labels(np.ones((4, 4), int), name=name) for name in ("rock", "K", "Ca"))
+    listener.tell("12 pixels of 'rock' are Ka")
+    viewer.layers.remove(other)
+    assert "rock" in listener.said.text()
+    viewer.layers.remove(first)
+    assert listener.said.text() == ""
+    listener.tell("measured")
+    viewer.layers.remove(last)
+    viewer.layers.clear()
+    assert listener.said.text() == ""
 
 
 def test_what_starts_a_docks_job_is_seen_in_a_small_window(make_napari_viewer, cube, npe2pm, qtbot):

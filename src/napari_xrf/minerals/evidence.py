@@ -73,12 +73,12 @@ class Evidence:
         return f"<Evidence: {self}>"
 
     def __str__(self) -> str:
-        told = f"{self.name}: nearest is {self.best.name}, {self.best.misfit:.0%} of the counts elsewhere"
+        told = f"{self.name}: nearest is {self.best.name}, off by {self.best.misfit:.0%} of the counts"
         if self.second is None:
             return told
         told += f"; then {self.second.name}, {self.second.misfit:.0%}"
         lines = [
-            f"{line.family} ({line.measured:.0f} counts, {line.best:.0f} and {line.second:.0f} expected)"
+            f"{line.family} ({line.measured:,.0f} counts; expected {line.best:,.0f} or {line.second:,.0f})"
             for line in self.lines
         ]
         return told + (f"; decided by {', '.join(lines)}" if lines else "; no line decides")
@@ -125,7 +125,7 @@ def draw_evidence(evidence: Evidence) -> bytes:
     upper.fill_between(evidence.energies, ground, np.maximum(evidence.measured, ground), color="#bbb")
     drawn = [(evidence.best, "#0072b2"), *([] if evidence.second is None else [(evidence.second, "#d55e00")])]
     for candidate, color in drawn:
-        label = f"{candidate.name} ({candidate.misfit:.0%} elsewhere)"
+        label = f"{candidate.name} (off by {candidate.misfit:.0%})"
         upper.plot(evidence.energies, np.maximum(candidate.expected, ground), color, lw=1, label=label)
     for line in evidence.lines:
         upper.axvline(line.energy, color="#888", lw=0.6, ls=":")

@@ -84,7 +84,7 @@ class Phase:
     def told(self) -> str:
         """What it is, in a line."""
         elements = ", ".join(self.elements) or "no element found"
-        near = "; ".join(f"{one.name} ({one.misfit:.0%} of counts elsewhere)" for one in self.near[:2])
+        near = "; ".join(f"{one.name} (off by {one.misfit:.0%} of the counts)" for one in self.near[:2])
         return f"{self.name}: {elements}; nearest: {near or 'no mineral of the library'}"
 
     @property

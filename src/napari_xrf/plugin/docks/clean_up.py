@@ -6,7 +6,7 @@ from typing import Any
 import napari.viewer
 import numpy as np
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, SpinBox
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QLineEdit
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QLineEdit
 
 from napari_xrf.core.display import colored_labels
 from napari_xrf.core.errors import XrfError
@@ -68,13 +68,17 @@ class CleanUpDock(Dock):
         self.shown = QCheckBox("Preview on the view")
         self.undo = button("Undo", "Take the last cleaned layer away", self._undo)
         self.run = button("Clean up into a new layer", "The old layer stays as it is", self._clean)
-        fields = QFormLayout()
-        for widget in self.form:
-            fields.addRow("" if widget is fill else widget.label, widget.native)
+        fields = QGridLayout()  # in pairs, so that what would change is seen on a small screen
+        for place, widget in enumerate((*sizes, potts)):
+            across = 2 * (place % 2)
+            fields.addWidget(QLabel(widget.label), place // 2, across)
+            fields.addWidget(widget.native, place // 2, across + 1)
+            fields.setColumnStretch(across + 1, 1)
         self.lay_out(
             row(QLabel("Labels"), self.labels),
             QLabel("Sizes in pixels"),
             fields,
+            row(QLabel(only.label), only.native, fill.native),
             row(QLabel("Steps"), self.order),
             self.shown,
             self.changes,

@@ -65,6 +65,7 @@ class Dock(QWidget):  # type: ignore[misc]
         ends: list[Callable[[], object]] = [self.job_bar.release]
         self._ends = ends
         self.job_bar.busy.connect(self._turn_busy)
+        self.follow(viewer.layers.events.removed, self._forget)
         self.destroyed.connect(lambda: _call_once(ends))
 
     def lay_out(self, *parts: Part, foot: QLayout) -> None:
@@ -279,6 +280,12 @@ class Dock(QWidget):  # type: ignore[misc]
         if busy:
             self._say("")
         self._set_enabled()
+
+    def _forget(self, event: Any) -> None:
+        """Take back what was said of a layer that is gone."""
+        named = re.search(rf"(?<!\w){re.escape(event.value.name)}(?!\w)", self.said.text())
+        if named or not self.viewer.layers:
+            self._say("")
 
     def _say(self, text: str) -> None:
         self.said.setStyleSheet("")

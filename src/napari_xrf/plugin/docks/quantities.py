@@ -256,7 +256,8 @@ class QuantitiesDock(Dock):
                 told.setdefault(note, []).append(one.region)
         several = len(report.quantities) > 1
         notes = [f"{', '.join(names)}: {note}" if several else note for note, names in told.items()]
-        self.tell("\n".join(notes) or f"Compositions in the table: {len(report.quantities)}")
+        found = len(report.quantities)
+        self.tell("\n".join(notes) or f"{found} composition{'s' * (found != 1)} in the table")
 
     def _ask_standard(self) -> None:
         spectrum, _ = QFileDialog.getOpenFileName(self, "Spectrum or map of known composition")

@@ -23,6 +23,7 @@ class EvidencePlot(Plot):
         self.residual = pg.PlotWidget()
         self.residual.setFixedHeight(90)
         self.residual.setLabel("left", "σ")
+        self.residual.getViewBox().setDefaultPadding(0.12)  # the numbers of its axis are seen whole
         self.residual.setXLink(self.plot)
         self.residual.getPlotItem().hideAxis("bottom")
         for plot in (self.plot, self.residual):
@@ -51,9 +52,7 @@ class EvidencePlot(Plot):
         if evidence.second is not None:
             candidates.append((evidence.second, SECOND_COLOR))
         drawn = [("measured", evidence.measured, self._foreground)]
-        drawn += [
-            (f"{one.name} ({one.misfit:.0%} elsewhere)", one.expected, color) for one, color in candidates
-        ]
+        drawn += [(f"{one.name} (off by {one.misfit:.0%})", one.expected, color) for one, color in candidates]
         for name, counts, color in drawn:
             self.plot.plot(evidence.energies, np.maximum(counts, least), pen=pg.mkPen(color), name=name)
         for place, line in enumerate(sorted(evidence.lines, key=lambda line: line.energy)):
