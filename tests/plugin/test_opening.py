@@ -131,10 +131,18 @@ def test_a_single_spectrum_opens_as_a_plot(make_napari_viewer, qtbot, tmp_path):
     cube, _ = two_phase_cube()
     path = tmp_path / "point.h5"
     io.write_cube(path, SpectralCube(cube.counts[:1, :1].copy(), cube.energy, "point"))
-    viewer = make_napari_viewer()
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1366, 768)
     from_the_menu(viewer, path)
     qtbot.waitUntil(lambda: any("Spectrum" in name for name in viewer.window.dock_widgets), timeout=60_000)
     # Its one pixel is in the middle, and whole.
     camera, (layer,) = viewer.scene.camera, viewer.layers
     qtbot.waitUntil(lambda: 1 < camera.zoom * layer.scale[-1] < min(viewer.canvas.size))
     assert camera.center[-2:] == pytest.approx((0.0, 0.0))
+    window = viewer.window._qt_window
+    (outer,) = (each for each in window.findChildren(QDockWidget) if "Spectrum" in each.name)
+    qtbot.waitUntil(lambda: outer.height() > 0.6 * window.height())  # a single pixel is no picture
+    qtbot.waitUntil(lambda: bool(outer.widget().plot.curves()))
+    (curve,) = outer.widget().plot.curves()
+    assert curve.name == "Spectrum"
+    assert outer.widget().plot.plot.getAxis("left").labelText == "counts"

@@ -28,9 +28,9 @@ class CountFaults:
         where = " in the part looked at" if sampled else ""
         texts = []
         if self.negative:
-            texts.append(f"{self.negative} negative values{where} were set to 0.")
+            texts.append(f"{_values(self.negative, 'negative value', where)} set to 0.")
         if self.not_finite:
-            texts.append(f"{self.not_finite} values{where} were not finite and were set to 0.")
+            texts.append(f"{_values(self.not_finite, 'value', where)} not finite and set to 0.")
         if self.too_large:
             texts.append(f"{self.too_large} values{where} are too large for counts and were cut.")
         if self.logarithms:
@@ -159,3 +159,7 @@ def _held(values: NDArray[Any], target: np.dtype[Any], faults: CountFaults) -> N
             return np.minimum(values.astype(np.float64), np.nextafter(float(largest), 0)).astype(target)
         values = np.minimum(values, values.dtype.type(largest))
     return values.astype(target)
+
+
+def _values(number: int, what: str, where: str) -> str:
+    return f"{number} {what}{where} was" if number == 1 else f"{number} {what}s{where} were"

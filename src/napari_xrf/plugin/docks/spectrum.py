@@ -117,7 +117,9 @@ class SpectrumDock(Dock):
             smooth=self.smooth.isChecked(),
             color=self._foreground,
         )
-        self.plot.set_curves(curves, self.unit.currentText())
+        unit = self.unit.currentText()
+        alone = summary.cube.is_one_spectrum and unit == PER_PIXEL
+        self.plot.set_curves(curves, "counts" if alone else unit)
 
     def set_elements(self, text: str) -> None:
         """Mark the lines of elements given as text, ``"Fe, Ca, Pb L"``."""

@@ -86,7 +86,8 @@ def _legend(
     step = _STEP * max(shape)
     rows = -(-len(entries) // across)
     places = [
-        (-step * (rows - place % rows), place // rows * shape[1] / across) for place in range(len(entries))
+        (-0.5 - step * (rows - place % rows), place // rows * shape[1] / across)
+        for place in range(len(entries))
     ]
     text = {
         "string": [f"   {name}" for name, _ in entries],

@@ -28,6 +28,7 @@ from napari_xrf.plugin.window import open_dock, settings
 
 OPENING_KEY = "xrf_opening"  # of a layer that stands for what is being read
 _SETTLED_MS = 300  # after which a new dock has its size
+_HIGH = 0.7  # of the window, for the plot of a spectrum alone
 
 
 def event_loop_runs() -> bool:
@@ -209,17 +210,23 @@ def _open_spectrum(viewer: Any) -> None:
     from qtpy.QtCore import QTimer
 
     if viewer in open_viewers():
-        open_dock(viewer, "Spectrum")
-        QTimer.singleShot(_SETTLED_MS, partial(_fit, viewer))  # the dock takes its room first
+        dock = open_dock(viewer, "Spectrum")
+        QTimer.singleShot(_SETTLED_MS, partial(_fit, viewer, dock))  # the dock takes its room first
 
 
 # Viewers whose Spectrum dock was opened once: who closes it does not want it.
 _offered: WeakSet[Any] = WeakSet()
 
 
-def _fit(viewer: Any) -> None:
+def _fit(viewer: Any, dock: Any) -> None:
+    from qtpy.QtCore import Qt
+
     if viewer not in open_viewers():
         return
+    cubes = [layer.metadata[CUBE_KEY] for layer in viewer.layers if CUBE_KEY in layer.metadata]
+    if cubes and all(cube.is_one_spectrum for cube in cubes):  # whose picture is a single pixel
+        window = viewer.window._qt_window
+        window.resizeDocks([dock.parent()], [int(_HIGH * window.height())], Qt.Orientation.Vertical)
     fit_view(viewer, [layer for layer in viewer.layers if layer.visible])
 
 

@@ -111,7 +111,9 @@ def draw_curves(
 
     curves = []
     if total:
-        curves.append(curve("Mean" if unit == PER_PIXEL else "Sum", summary.total, whole, color))
+        of_many = "Mean" if unit == PER_PIXEL else "Sum"
+        name = "Spectrum" if summary.cube.is_one_spectrum else of_many
+        curves.append(curve(name, summary.total, whole, color))
     if highest and summary.highest is not None:  # of no one pixel: its time is that of a mean one
         curves.append(curve("Max pixel", summary.highest, whole, _MAX_COLOR, mean=True))
     curves += [curve(region.name, counts, region.mask, region.color) for region, counts in regions]
