@@ -1,10 +1,12 @@
 """The front door as a new user finds it: names, a notebook of a dozen lines, errors with a remedy."""
 
 import ast
+import inspect
 import json
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -253,3 +255,14 @@ def test_a_spectrum_and_what_was_made_stand_for_a_map():
     assert nx.map_elements(spectrum, "Fe")["Fe"].shape == (1, 1)
     made = nx.synthesize("minerals", "quartz", shape=(1, 2))
     assert nx.map_elements(made, ["Si"]).counts.shape[-2:] == (1, 2)
+
+
+def test_what_may_be_stated_of_a_sample_is_asked_everywhere():
+    """One class says it: the verb, the front door and the dock's recipe take each of its fields."""
+    from napari_xrf.cli import build_parser
+    from napari_xrf.maps.quantification.named import StatedSample
+
+    stated = {entry.name for entry in fields(StatedSample)}
+    assert stated <= set(inspect.signature(nx.quantify).parameters)
+    verbs = next(action for action in build_parser(["quantify"])._actions if action.dest == "verb")
+    assert stated <= {action.dest for action in verbs.choices["quantify"]._actions}

@@ -256,6 +256,14 @@ def quantify(
     *,
     regions: Mapping[str, NDArray[np.bool_]] | Labels | None = None,
     oxygen: str = "auto",
+    valence: str = "",
+    volatile_free: bool = False,
+    film: bool = False,
+    by_dose: bool = False,
+    fit_optic: bool = False,
+    intensity: str = "",
+    instrument: str | Path = "",
+    standards: Sequence[tuple[str | Path, str | Path]] = (),
     progress: Progress = ignore_progress,
 ) -> tuple[Quantities, ...]:
     """Tell the weight percent of elements, of a map or of each region of it.
@@ -272,22 +280,45 @@ def quantify(
     oxygen
         ``"stoichiometry"``, ``"measured"``, ``"none"``, or ``"auto"``, which takes the formula of a mineral
         class, or judges by line or background.
+    valence, volatile_free, film, by_dose, fit_optic, intensity
+        What else is stated, see :class:`napari_xrf.maps.quantification.named.StatedSample`.
+    instrument
+        What measured the map, a preset or a .toml file; empty: as the map says.
+    standards
+        Spectra of known composition with their tables (.csv: element, weight_percent).
 
     Raises
     ------
     InvalidInput
-        When no element is found or given, a region is empty, or the map holds no counts.
+        When no element is found or given, a region is empty, the map holds no counts, or a name cannot be.
+    FileError
+        When a standard cannot be read.
     """
-    from napari_xrf.maps.quantification.composition import Recipe, formulas_of
-    from napari_xrf.maps.quantification.weight_percent import quantify as run
+    from napari_xrf.maps.quantification.composition import formulas_of
+    from napari_xrf.maps.quantification.named import quantify_by_names
 
     formulas: dict[str, str] = {}
     if regions is not None and not isinstance(regions, Mapping):
         labels = _labels_of(regions)
         formulas = formulas_of(labels) if oxygen == "auto" else {}
         regions = {name: labels[name] for name in labels.shares()}
-    known = _map_of(source, progress)
-    return run(known, elements, regions=regions, formulas=formulas, recipe=Recipe(oxygen), progress=progress)
+    report = quantify_by_names(
+        _map_of(source, progress),
+        elements,
+        regions=regions,
+        formulas=formulas,
+        instrument=str(instrument),
+        standards=standards,
+        progress=progress,
+        oxygen=oxygen,
+        valence=valence,
+        volatile_free=volatile_free,
+        film=film,
+        by_dose=by_dose,
+        fit_optic=fit_optic,
+        intensity=intensity,
+    )
+    return report.quantities
 
 
 @checked

@@ -77,8 +77,9 @@ def perform(words: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
 def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
     """Return the parser of all verbs; each sets ``run(arguments, console) -> Answer``.
 
-    The options of ``synthesize`` and of trainings come from recipes, whose import takes time: they are there
-    only when theirs is the given verb. No verb's options load torch.
+    The options of ``synthesize`` and of trainings come from recipes, some of ``quantify`` from what may be
+    stated of a sample, whose import takes time: they are there only when theirs is the given verb, or
+    ``batch``. No verb's options load torch.
     """
     parser = argparse.ArgumentParser(
         prog="napari-xrf", description="X-ray fluorescence maps: elements, minerals, files that others open."
@@ -94,12 +95,12 @@ def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
         analysis,
         comparison,
         report,
-        quantification,
         simulation,
         prediction,
         evaluation,
     ):
         room.add_verbs(verbs, common)
+    quantification.add_verbs(verbs, common, *verb[:1])
     training.add_verbs(verbs, common, *verb[:1])
     demonstration.add_verbs(verbs, common)
     batch.add_verbs(verbs, common, perform)

@@ -32,7 +32,7 @@ def add_parameter_options(
     group = parser.add_argument_group(f"{_subject(parameters)} ({note})")
     for entry in parameter_fields(parameters, skip=skip):
         flag = f"--{prefix}{entry.name}".replace("_", "-")
-        default = f" (default {_shown(entry.default)})" if own_defaults else ""
+        default = f" (default {_shown(entry.default)})" if own_defaults and entry.default != "" else ""
         told = f"{entry.text}{default}".replace("%", "%%")
         if entry.kind is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=told)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,15 @@ from napari_xrf.core.spectral_cube import SpectralCube
 if TYPE_CHECKING:
     from napari_xrf.maps.calibrated_map import CalibratedMap
     from napari_xrf.maps.quantification.composition import Recipe
+    from napari_xrf.maps.quantification.named import StatedSample
     from napari_xrf.maps.quantification.report import QuantityReport
 
 
-def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
-    """Add ``quantify`` to the parser's verbs."""
+_STATED_FOR = ("quantify", "batch")  # verbs whose options hold what may be stated of a sample
+
+
+def add_verbs(verbs: Any, common: argparse.ArgumentParser, verb: str = "") -> None:
+    """Add ``quantify`` to the parser's verbs; what may be stated of a sample for the verbs that take it."""
     quantify = verbs.add_parser(
         "quantify",
         parents=[common, map_file_options(), plans.plan_options()],
@@ -36,14 +41,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     quantify.add_argument("--elements", default="auto", help="Fe,Ca,…; auto finds them (default)")
     quantify.add_argument("--roi", metavar="Y0:Y1,X0:X1", help="rows and columns, the last excluded")
     quantify.add_argument("--regions", metavar="LABELS", type=Path, help="a label map: each class by itself")
-    quantify.add_argument(
-        "--oxygen",
-        choices=("auto", "stoichiometry", "measured", "none"),
-        default="auto",
-        help="from valences, from its line, or none; auto judges by line or background (default)",
-    )
     quantify.add_argument("--oxides", action="store_true", help="the same as --oxygen stoichiometry")
-    quantify.add_argument("--valence", metavar="Fe=3,…", default="", help="in place of the usual ones")
     quantify.add_argument(
         "--standard",
         metavar="SPECTRUM=TRUTH.csv",
@@ -57,24 +55,12 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         type=Path,
         help="keep what the standards tell, for --instrument",
     )
-    quantify.add_argument(
-        "--fit-optic", action="store_true", help="the lens' transmission from the standards too (X-ray tubes)"
-    )
-    quantify.add_argument("--film", action="store_true", help="a thin film; µg/cm² with a standard and times")
-    quantify.add_argument(
-        "--by-dose",
-        action="store_true",
-        help="weights that the dose gives, not normalised to 100 %% (needs a standard)",
-    )
-    quantify.add_argument(
-        "--volatile-free",
-        action="store_true",
-        help="no water, carbonate or organic matter is in it (a glass): smaller errors of oxides",
-    )
-    quantify.add_argument(
-        "--intensity", metavar="NAME", help="what the files hold as I0, /entry/i0: the dose in place of times"
-    )
     quantify.add_argument("--pixels", action="store_true", help="maps of weight percent too (needs -o)")
+    if verb in _STATED_FOR:
+        from napari_xrf.cli.parameter_options import add_parameter_options
+        from napari_xrf.maps.quantification.named import StatedSample
+
+        add_parameter_options(quantify, StatedSample, note="in place of what the spectrum suggests")
     quantify.set_defaults(run=write_quantities)
 
 
@@ -96,13 +82,15 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
         known, band = plans.shard_rows(arguments, console, plan)
         maps = plan.learned.map(known.cube, console.progress, band.start) if known.cube.shape[0] else None
         return plans.written_shard(arguments, plan, known, band, {"maps": maps})
-    recipe = _recipe(arguments)
+    sample, standards = _sample(arguments), _standards(arguments)
+    recipe = sample.recipe()
     if plan is not None and elements is None:
         elements = plan.options["elements"]
     known = plans.known_map(arguments, console, plan)
-    known = replace(known, cube=_dosed(known.cube, arguments))
-    regions, formulas = _regions(arguments, known.cube)
-    recipe = _with_standards(recipe, known, arguments, console)
+    known = replace(known, cube=sample.dosed(known.cube))
+    regions, formulas = _regions(arguments, known.cube, recipe)
+    if standards:
+        recipe = _with_standards(recipe, known, sample, standards, arguments, console)
     report = report_quantities(
         known,
         elements,
@@ -142,45 +130,42 @@ def write_quantity_files(report: QuantityReport, output: Path) -> Answer:
     return Answer(report.rows, f"{_as_text(report.rows)}\nwritten to {output}")
 
 
-def _recipe(arguments: argparse.Namespace) -> Recipe:
-    from napari_xrf.maps.quantification.composition import Recipe
-    from napari_xrf.reference.oxides import parse_valences
+def _sample(arguments: argparse.Namespace) -> StatedSample:
+    from napari_xrf.cli.parameter_options import parameters_from
+    from napari_xrf.maps.quantification.named import StatedSample
 
-    if arguments.oxides and arguments.oxygen not in ("auto", "stoichiometry"):
-        raise InvalidInput("--oxides takes oxygen from valences", f"Leave out --oxygen {arguments.oxygen}")
-    oxygen = "stoichiometry" if arguments.oxides else arguments.oxygen
-    standards = [text for text in arguments.standard if "=" not in text]
-    if standards:
-        raise InvalidInput(f"{standards[0]!r} is no standard", "Write SPECTRUM=TRUTH.csv")
-    valences = parse_valences(arguments.valence)
-    return Recipe(
-        oxygen,
-        valences,
-        film=arguments.film,
-        by_dose=arguments.by_dose,
-        volatile_free=arguments.volatile_free,
-    )
+    sample = parameters_from(arguments, StatedSample)
+    if not arguments.oxides:
+        return sample
+    if sample.oxygen not in ("auto", "stoichiometry"):
+        raise InvalidInput("--oxides takes oxygen from valences", f"Leave out --oxygen {sample.oxygen}")
+    return replace(sample, oxygen="stoichiometry")
+
+
+def _standards(arguments: argparse.Namespace) -> list[tuple[str, str]]:
+    """Return the spectra of the standards with their tables."""
+    parts = [text.partition("=") for text in arguments.standard]
+    for spectrum, _, truth in parts:
+        if not truth:
+            raise InvalidInput(f"{spectrum!r} is no standard", "Write SPECTRUM=TRUTH.csv")
+    return [(spectrum, truth) for spectrum, _, truth in parts]
 
 
 def _with_standards(
-    recipe: Recipe, known: CalibratedMap, arguments: argparse.Namespace, console: Console
+    recipe: Recipe,
+    known: CalibratedMap,
+    sample: StatedSample,
+    standards: Sequence[tuple[str, str]],
+    arguments: argparse.Namespace,
+    console: Console,
 ) -> Recipe:
     """Return the recipe with what standards tell of the instrument, and keep that in a file if asked."""
-    if not arguments.standard:
-        return recipe
-    from napari_xrf import io
-    from napari_xrf.maps.quantification.standards import Standard, calibrate_instrument, read_truth_table
+    from napari_xrf.maps.quantification.named import calibrated_by_files
     from napari_xrf.physics.instrument_file import write_instrument
 
-    standards = []
-    for text in arguments.standard:
-        spectrum, _, truth = text.partition("=")
-        cube = stated_excitation(io.read(spectrum, progress=console.progress), arguments)
-        composition = read_truth_table(Path(truth), Path(spectrum))
-        cube = _dosed(cube, arguments)
-        standards.append(Standard(cube, composition))
-    instrument, notes = calibrate_instrument(
-        known.instrument, standards, fit_optic=arguments.fit_optic, progress=console.progress
+    told = partial(stated_excitation, arguments=arguments)
+    instrument, notes = calibrated_by_files(
+        known, "", standards, sample, told=told, progress=console.progress
     )
     console.warn(notes)
     if arguments.save_instrument is not None:
@@ -188,14 +173,8 @@ def _with_standards(
     return replace(recipe, instrument=instrument)
 
 
-def _dosed(cube: SpectralCube, arguments: argparse.Namespace) -> SpectralCube:
-    from napari_xrf.maps.preparation import dosed_by_intensity
-
-    return cube if arguments.intensity is None else dosed_by_intensity(cube, arguments.intensity)
-
-
 def _regions(
-    arguments: argparse.Namespace, cube: SpectralCube
+    arguments: argparse.Namespace, cube: SpectralCube, recipe: Recipe
 ) -> tuple[dict[str, NDArray[np.bool_]] | None, dict[str, str]]:
     """Return the regions by name, and the formulas of mineral classes whose oxygen is not stated."""
     if arguments.roi:
@@ -213,8 +192,7 @@ def _regions(
     masks = {
         entry.name: labels.labels == entry.label for entry in labels.classes if entry.label != NOT_MEASURED
     }
-    stated = arguments.oxides or arguments.oxygen != "auto"
-    formulas = {} if stated else formulas_of(labels)
+    formulas = formulas_of(labels) if recipe.oxygen == "auto" else {}
     return {name: mask for name, mask in masks.items() if mask.any()}, formulas
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from napari_xrf.core.label_map import NOT_MEASURED
 from napari_xrf.core.progress import Progress
 from napari_xrf.maps.calibrated_map import Measured
 from napari_xrf.maps.quantification.composition import OXYGEN, formulas_of
-from napari_xrf.maps.quantification.named import calibrated_by_files, quantify_by_names
+from napari_xrf.maps.quantification.named import StatedSample, calibrated_by_files, quantify_by_names
 from napari_xrf.maps.quantification.report import QuantityReport
 from napari_xrf.maps.quantification.standards import read_truth_table
 from napari_xrf.maps.quantification.table import is_unknown
@@ -25,6 +25,7 @@ from napari_xrf.physics.instrument_file import write_instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice, element_buttons
+from napari_xrf.plugin.forms.parameter_form import ParameterForm, Section
 from napari_xrf.plugin.forms.parts import button, expanding, row, tick_box
 from napari_xrf.plugin.forms.synthesis_choices import FileChoice
 from napari_xrf.plugin.forms.tables import Table
@@ -35,7 +36,6 @@ from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.layers.script import Step, keep_result, remembering, step_from, step_of, written
 from napari_xrf.plugin.notices import errors_told
-from napari_xrf.reference.oxides import parse_valences
 
 AS_FILE = "as the file says"
 _REPORT_KEY, _REGIONS_KEY = "xrf_quantities", "xrf_quantified_regions"
@@ -84,6 +84,7 @@ class QuantitiesDock(Dock):
             hint="What measured the map: a preset, or the .toml file of your instrument",
         )
         self.instrument.set_text(AS_FILE)
+        self.stated = ParameterForm(StatedSample(), skip=("oxygen", "valence"))
         self.standards = QLabel()
         self.pixels = tick_box("Every pixel", False, "Maps of weight percent as layers", tuple)
         self.run = button("Quantify", "Weight percent with errors and limits", self._quantify)
@@ -109,6 +110,7 @@ class QuantitiesDock(Dock):
                 self.standards,
                 None,
             ),
+            Section("Sample and dose", self.stated, is_open=False),
             (self.table, 3),
             foot=row(self.run, self.pixels, self.save_all, self.save_instrument, None),
         )
@@ -186,15 +188,14 @@ class QuantitiesDock(Dock):
         if cube is None:
             return
         with errors_told():
-            parse_valences(self.valences.text())  # told before anything starts
+            sample = self._sample()  # told before anything starts
             regions, texts = self._where(cube.map_shape)
             if regions is not None and not regions:
                 self.warn("No region lies on the map: draw one, or quantify the whole map")
                 return
             elements = list(self.list.ticked()) or None
             options: dict[str, Any] = {
-                "oxygen": self.oxygen.currentData(),
-                "valences": self.valences.text(),
+                **asdict(sample),
                 "instrument": self._instrument(),
                 "standards": [(str(spectrum), str(truth)) for spectrum, truth in self._standards],
                 "formulas": self._formulas(),
@@ -227,6 +228,13 @@ class QuantitiesDock(Dock):
         call = f"quantify_by_names({{0}}, {elements}{told})"
         needs = (_NEEDS, _SHAPES) if "shape_mask(" in call else (_NEEDS,)
         return step_from("quantities", call, *sources, recipe=recipe, needs=needs)
+
+    def _sample(self) -> StatedSample:
+        """Return what is stated of the sample; InvalidInput where it cannot be."""
+        said = {"oxygen": self.oxygen.currentData(), "valence": self.valences.text()}
+        sample = replace(self.stated.value(), **said)
+        sample.recipe()
+        return sample
 
     def _instrument(self) -> str:
         return "" if self.instrument.text() == AS_FILE else self.instrument.text()
@@ -289,14 +297,16 @@ class QuantitiesDock(Dock):
 
     def write_instrument_file(self, path: Path) -> None:
         """Write what the standards tell of the chosen map's instrument, as the dock's job."""
-        self.maps.run(
-            "Calibrating the instrument",
-            _save_instrument,
-            path,
-            self._instrument(),
-            tuple(self._standards),
-            on_done=lambda _: self.tell(f"{path.name} is written"),
-        )
+        with errors_told():
+            self.maps.run(
+                "Calibrating the instrument",
+                _save_instrument,
+                path,
+                self._instrument(),
+                tuple(self._standards),
+                self._sample(),
+                on_done=lambda notes: self.tell("\n".join((f"{path.name} is written", *notes))),
+            )
 
 
 def keep_quantities(layer: Any, report: QuantityReport, regions: Masks) -> None:
@@ -329,21 +339,25 @@ def _write(report: QuantityReport, folder: Path, *, progress: Progress) -> list[
 
 
 def _save_instrument(
-    measured: Measured, path: Path, instrument: str, standards: Any, *, progress: Progress
-) -> None:
-    made = calibrated_by_files(measured, instrument, standards, progress=progress)
+    measured: Measured,
+    path: Path,
+    instrument: str,
+    standards: Any,
+    sample: StatedSample,
+    *,
+    progress: Progress,
+) -> tuple[str, ...]:
+    made, notes = calibrated_by_files(measured, instrument, standards, sample, progress=progress)
     write_instrument(path, replace(made, name=path.stem))
+    return notes
 
 
 def _as_recipe(elements: list[str] | None, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was asked of a whole map as options of ``napari-xrf quantify``."""
     told = {
+        **{name: value for name, value in options.items() if name not in ("standards", "formulas")},
         "elements": elements,
-        "oxygen": options["oxygen"],
-        "valence": options["valences"],
-        "instrument": options["instrument"],
         "standard": [f"{spectrum}={truth}" for spectrum, truth in options["standards"]],
-        "pixels": options["pixels"],
     }
     return {name: value for name, value in told.items() if value}
 
