@@ -436,6 +436,29 @@ def test_a_family_is_not_believed_where_another_would_have_to_show(seen):
     assert solved.fractions["Rb"] < 1e-3
 
 
+@pytest.mark.parametrize(
+    ("preset", "stated", "says"),
+    [
+        ("sem-eds", Excitation("tube", 20.0, "Rh"), "soft counts as only electrons excite"),
+        ("sem-eds", Excitation("electron", 30.0), "continuum ends at"),
+        ("sem-eds", Excitation("electron", 7.5), "lie above 7.5 keV"),
+        ("m4-tornado", Excitation("electron", 40.0), "soft counts are missing"),
+        ("m4-tornado", Excitation("tube", 6.0, "Rh"), "lie above 6 keV"),
+    ],
+)
+def test_a_source_against_which_the_spectrum_speaks_is_told(preset, stated, says):
+    cube = spectrum_of(GLASS, preset, 1e6)
+    elements = ["Mg", "Al", "Si", "K", "Ca", "Fe"]
+    right = quantify(cube, [*elements, *["O"] * (preset == "sem-eds")])[0]
+    assert not any("speaks against" in note for note in right.notes)
+    wrong = quantify(replace(cube, excitation=stated), elements)[0]
+    assert any("speaks against" in note and says in note for note in wrong.notes)
+    hidden = {e for e in elements if e not in {entry.element for entry in wrong.entries}}
+    assert all(any(e in note and "excites no line" in note for note in wrong.notes) for e in hidden)
+    errors = [sum(entry.standard_error for entry in one.entries) for one in (right, wrong)]
+    assert errors[1] > 3 * errors[0]
+
+
 def test_regions_are_quantified_apart():
     left, right = spectrum_of(GLASS, "m4-tornado", 1e6), spectrum_of(BRASS, "m4-tornado", 1e6)
     cube = replace(left, counts=np.concatenate([left.counts, right.counts], axis=1))

@@ -117,9 +117,14 @@ def complete_excitation(cube: SpectralCube) -> Excitation:
 
 
 def _preset_of(found: Excitation) -> str:
-    """Return the preset of what a file says: the one that it names, of its resolution, or of its kind."""
+    """Return the preset of what a file says: the one that it names, of its resolution, or of its kind.
+
+    Not one of another kind than is stated.
+    """
     for name in instrument_names():
-        if found.instrument and found.instrument.casefold() == load_instrument(name).name.casefold():
+        preset = load_instrument(name)
+        is_named = found.instrument and found.instrument.casefold() == preset.name.casefold()
+        if is_named and found.kind in (None, excitation_of(preset).kind):
             return name
     if found.kind == "tube" and (found.fwhm_mn_ka_ev or 0) > COARSE_FWHM_EV:
         return "gem"

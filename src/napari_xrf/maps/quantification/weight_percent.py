@@ -27,6 +27,7 @@ from napari_xrf.maps.quantification.fitted_excitation import counts_with_argon, 
 from napari_xrf.maps.quantification.light_matter import light_matter
 from napari_xrf.maps.quantification.net_counts import NetCounts, Shapes, hidden_families, region_of, shapes_of
 from napari_xrf.maps.quantification.quantities import Quantities, Quantity
+from napari_xrf.maps.quantification.stated_source import not_excited, other_source
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.source import ElectronBeam, TubeSource
 from napari_xrf.reference.oxides import oxide_of, oxygen_per_mass
@@ -36,6 +37,7 @@ _NOTED_LIGHT = 0.1  # weight fraction of matter without lines that there may be
 _FAR_LEVEL = 1.4  # of ln(measured over expected scatter): twice what geometries differ by
 _BLIND = 0.1  # a detection limit, weight fraction, that is told
 _LIGHT_BY_DOSE = 0.5  # probability that it is light matter, where the dose gives less than the whole
+_OTHER_SOURCE = 0.9  # probability of the source that the spectrum speaks for, where another is taken
 _HELD, _HALVINGS = (0.6827, 0.9545), 30  # by one and two standard errors
 _FAR_FROM_WHOLE = 0.1  # a total that the dose gives is told from here
 _MUCH_OXYGEN = 0.05  # weight fraction of oxygen in which valences differ that is told
@@ -156,13 +158,18 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
         notes.append(
             f"the file does not say what excites the sample; taken is {told_source(part.instrument)}"
         )
-    exposure = exposure_of(part)
+    exposure, asked = exposure_of(part), recipe
     choice = choose_oxygen(counts, part, recipe, exposure)
     fitted = choice.fitted
     solved, recipe = fitted.solution, fitted.recipe
     notes += [*choice.notes, *fitted.notes]
     if not solved.converged:
         notes.append("the composition did not settle; take it as a rough one")
+    if left_out := not_excited(counts, solved):
+        notes.append(
+            f"{' and '.join(left_out)} shows, and {told_source(solved.instrument)} excites no line of it: it"
+            " is left out of the sum. Is the source another?"
+        )
     notes += _of_anions(solved)
     over_dose = _over_dose(solved, exposure)
     total = over_dose * (1 - solved.rest)
@@ -193,6 +200,14 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     if not recipe.by_dose and recipe.oxygen == "stoichiometry" and total < 1 - _FAR_FROM_WHOLE:
         dosed = fit_excitation(counts, part, replace(recipe, by_dose=True), exposure)
         rivals.append((dosed.solution, _LIGHT_BY_DOSE))
+    if (other := other_source(solved, part)) is not None:
+        notes.append(
+            f"the spectrum speaks against {told_source(solved.instrument)}: {other.told}. The errors hold"
+            f" what {told_source(other.instrument)} would give; state what excites the sample"
+        )
+        by_other = replace(asked, instrument=other.instrument, fitted=None)
+        again = choose_oxygen(counts, part, by_other, exposure)
+        rivals.append((again.fitted.solution, _OTHER_SOURCE))
     for rival, doubt in rivals:
         others = ((by or 1.0) * rival.fractions.get(entry.element, 0.0) for entry in entries)
         entries = tuple(_in_doubt(entry, other, doubt) for entry, other in zip(entries, others, strict=True))

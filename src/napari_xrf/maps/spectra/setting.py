@@ -97,12 +97,17 @@ def _likely_excitation(
     """
     if excitation.kind is not None or excitation.anode is not None or highest_kev > _HIGHEST_MICROSCOPE_KEV:
         return excitation
+    if not is_soft(spectrum, energy):
+        return excitation
+    return replace(excitation, kind="electron", energy_kev=highest_kev)
+
+
+def is_soft(spectrum: NDArray[np.generic], energy: EnergyAxis) -> bool:
+    """Whether a spectrum, (E,), holds as many soft counts as only electrons excite."""
     counts = np.clip(np.asarray(spectrum, dtype=np.float64), 0, None)
     soft = counts[energy.window(*_SOFT_KEV)].sum()
     soft -= _ESCAPED_PART * counts[energy.window(*_ESCAPING_KEV)].sum()
-    if soft <= _SOFT_PART * counts[energy.positive].sum():
-        return excitation
-    return replace(excitation, kind="electron", energy_kev=highest_kev)
+    return bool(soft > _SOFT_PART * counts[energy.positive].sum())
 
 
 def coarse(spectrum: NDArray[np.float64], setting: Setting) -> tuple[NDArray[np.float64], Setting]:
