@@ -436,6 +436,15 @@ def test_a_family_is_not_believed_where_another_would_have_to_show(seen):
     assert solved.fractions["Rb"] < 1e-3
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_oxygen_of_a_film_on_a_metal_is_left_out_and_told(told):
+    tarnished = Material("tarnished", {"Cu": 0.64, "Zn": 0.335, "O": 0.025}, 8.0)
+    elements = ["Cu", "Zn", *["O"] * told]
+    found = quantify(spectrum_of(tarnished, "sem-eds", 3e6), elements)[0]
+    assert found.oxygen == "none"
+    assert any("a film on the surface" in note for note in found.notes) == told
+
+
 @pytest.mark.parametrize(
     ("preset", "stated", "says"),
     [

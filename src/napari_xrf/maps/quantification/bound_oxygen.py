@@ -9,7 +9,7 @@ from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.quantification.composition import Recipe, Solution, solve_composition
 from napari_xrf.maps.quantification.fitted_excitation import FittedExcitation, fit_excitation, without_air
 from napari_xrf.maps.quantification.light_matter import level_error, scatter_level
-from napari_xrf.maps.quantification.net_counts import NetCounts
+from napari_xrf.maps.quantification.net_counts import SEEN, NetCounts
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.sensitivities import BY_ELECTRONS, model_error
 from napari_xrf.physics.source import ElectronBeam
@@ -88,7 +88,11 @@ def choose_oxygen(
     share = solved("measured")["O"] / max(oxides.get("O", 0.0), 1e-9)
     if share > _OXIDE_SHARE:
         return chosen("stoichiometry")
-    return chosen("none" if share < _METAL_SHARE else "measured")
+    if share > _METAL_SHARE:
+        return chosen("measured")
+    seen = line.counts > SEEN * line.error
+    told = f"the line of oxygen shows {share:.2g} of what oxides hold: taken for a film on the surface and"
+    return chosen("none", *[f"{told} left out; say that oxygen is measured to count it"] * seen)
 
 
 def _off_oxides(solution: Solution) -> float:
