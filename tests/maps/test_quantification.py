@@ -453,6 +453,7 @@ def test_oxygen_of_a_film_on_a_metal_is_left_out_and_told(told):
         ("sem-eds", Excitation("electron", 7.5), "lie above 7.5 keV"),
         ("m4-tornado", Excitation("electron", 40.0), "soft counts are missing"),
         ("m4-tornado", Excitation("tube", 6.0, "Rh"), "lie above 6 keV"),
+        ("m4-tornado", Excitation("tube", 50.0, "Mo"), "17.48 keV is not scattered"),
     ],
 )
 def test_a_source_against_which_the_spectrum_speaks_is_told(preset, stated, says):

@@ -91,8 +91,8 @@ def choose_oxygen(
     if share > _METAL_SHARE:
         return chosen("measured")
     seen = line.counts > SEEN * line.error
-    told = f"the line of oxygen shows {share:.2g} of what oxides hold: taken for a film on the surface and"
-    return chosen("none", *[f"{told} left out; say that oxygen is measured to count it"] * seen)
+    film = f"the line of oxygen shows {share:.2g} of what oxides hold: taken for a film on the surface and"
+    return chosen("none", *[f"{film} left out; say that oxygen is measured to count it"] * seen)
 
 
 def _off_oxides(solution: Solution) -> float:
