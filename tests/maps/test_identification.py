@@ -162,6 +162,9 @@ def test_a_probability_follows_its_evidence():
     unsound = ({"hidden": True}, {"anode": True}, {"significance": 2.0}, faint, {"odds": 2.0})
     assert [probability_of(replace(seen, **one)) for one in unsound] == [0.0] * 5
     assert 0.5 < probability_of(replace(seen, contrast=0.01)) < likely  # its other lines are seen
+    scattered = replace(seen, element="W", odds=700.0, part=0.04, anode=True)
+    assert probability_of(scattered) == 0.5  # of a tube that nobody stated, as likely as of the sample
+    assert probability_of(replace(scattered, part=0.4)) > 0.9
     assert probability_of(replace(seen, odds=39.0, disagree=True, siblings=1.0)) == 0
     alone = replace(seen, siblings=None, reflections=0.0)  # a reflection is likelier to lie there
     assert probability_of(alone) == 0

@@ -43,7 +43,9 @@ _WRONG_RATIO = 8.0  # log-odds that they cost
 _SEEN_SIBLINGS, _SURE_SIBLINGS = 4.0, 8.0  # standard errors at which other lines count as seen; beyond doubt
 # Reflections: those not told apart, the range they lie in, and how near to a line one passes for it.
 _STRAYS_UNSEEN, _STRAY_RANGE_KEV, _SAME_PLACE_KEV = 0.5, 10.0, 0.04
-_TUBE_OR_SAMPLE = 0.4
+# Lines of a usual anode where none is known: up to such a part of all counts they are as likely the tube's as
+# the sample's; small ones are hardly ever the sample's.
+_SCATTERED_PART, _TUBE_OR_SAMPLE, _OF_TUBE = 0.1, 0.5, 0.4
 _REPORTED = 0.5
 
 
@@ -167,11 +169,10 @@ def probability_of(seen: Evidence, scale: tuple[float, ...] = _SCALE) -> float:
         return 0.0
     likely = math.fsum(factor * term for factor, term in zip(scale, terms_of(seen), strict=True))
     probability = 1 / (1 + math.exp(-likely))
-    if seen.part < _SMALL_PART:
-        if not seen.seen_beside:
-            probability = min(probability, 1 / (1 + math.exp(seen.reflections - seen.prior)))
-        if seen.anode:
-            probability = min(probability, _TUBE_OR_SAMPLE)
+    if seen.part < _SMALL_PART and not seen.seen_beside:
+        probability = min(probability, 1 / (1 + math.exp(seen.reflections - seen.prior)))
+    if seen.anode and seen.part < _SCATTERED_PART:
+        probability = min(probability, _OF_TUBE if seen.part < _SMALL_PART else _TUBE_OR_SAMPLE)
     return probability if probability >= _REPORTED else 0.0
 
 
