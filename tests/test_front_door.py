@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 import napari_xrf as nx
+from napari_xrf.core.label_map import LabelClass
+from napari_xrf.io.formats import with_energy
 
 NOTEBOOK = Path(__file__).parents[1] / "docs" / "first-map.ipynb"
 DOORS = (
@@ -243,11 +245,40 @@ def cube() -> nx.SpectralCube:
         (lambda cube: nx.map_minerals(cube, named_set="granit"), "Did you mean granite? Use "),
         (lambda cube: nx.prepare(cube, "bin-spase:2"), "Did you mean bin-space? Use "),
         (lambda cube: nx.simulate("SiO2", instrument="m4-tornato"), "Did you mean m4-tornado? Use "),
+        (lambda cube: nx.read("map.h5", map="first"), "map cannot be 'first'. Give a whole number"),
+        (lambda cube: nx.read("map.h5", memory_budget="2GB"), "Give a number of bytes"),
+        (lambda cube: nx.read("map.h5", dataset=4), "dataset cannot be 4. Give a text"),
+        (lambda cube: with_energy(cube, 0.01), "0.01 is no energy axis. Give (offset, width) in keV"),
+        (lambda cube: with_energy(cube, ("a", "b")), "('a', 'b') is no energy axis. Give (offset, width)"),
+        (lambda cube: nx.map_minerals(cube, named_set=["granite"]), "named_set cannot be a list"),
+        (lambda cube: nx.clean_labels(labels_of_nothing(), 5), "steps cannot be 5. Give steps, as"),
+        (lambda cube: nx.clean_labels(labels_of_nothing(), [3]), "steps cannot hold 3"),
+        (lambda cube: nx.report(cube, "out", clean=[3]), "clean cannot hold 3"),
+        (lambda cube: nx.report(cube, "out", phases="no"), "phases cannot be 'no'. Give True or False"),
+        (lambda cube: nx.synthesize("minerals", 5), "minerals cannot be made of 5. Give names"),
+        (lambda cube: nx.synthesize("minerals", shape="big"), "shape must be several values, not 'big'"),
+        (lambda cube: nx.train("pca", epochs="many"), "epochs must be a whole number, not 'many'"),
+        (lambda cube: nx.batch("maps", [], "out"), "no file to work on. Name at least one"),
+        (lambda cube: nx.batch("maps", None, "out"), "files cannot be None. Give names of files"),
+        (lambda cube: cube.region_spectrum(None), "Give a flag for each pixel"),
+        (lambda cube: nx.SpectralCube(None, cube.energy), "counts must be an array (Y, X, E)"),
+        (lambda cube: nx.SpectralCube(cube.counts, None), "None is no energy axis. Give EnergyAxis("),
+        (lambda cube: nx.Spectrum(None, cube.energy), "counts of shape () do not fit"),
+        (lambda cube: nx.LabelMap(None, ()), "labels must be (Y, X) unsigned integers"),
+        (lambda cube: nx.ElementMaps(("Fe K",), None, None, "fit"), "do not fit maps of shape ()"),
+        (lambda cube: nx.EnergyAxis("0", 0.1, 10), "Give offset, width and size"),
+        (lambda cube: nx.EnergyAxis(0, 0.1, 10.5), "a whole number of channels above 0, not 10.5"),
     ],
 )
 def test_whatever_is_wrong_is_told_in_a_sentence_with_a_remedy(cube, call, told):
     with pytest.raises(nx.XrfError, match=re.escape(told)):
         call(cube)
+
+
+def test_steps_stand_in_a_list_too():
+    labels = nx.LabelMap(np.ones((3, 3), dtype=np.uint8), (LabelClass(1, "quartz"),))
+    cleaned = nx.clean_labels(labels, ["majority:3", "min-size:2"])
+    assert cleaned.shares() == nx.clean_labels(labels, "majority:3,min-size:2").shares() == {"quartz": 1.0}
 
 
 def test_a_spectrum_and_what_was_made_stand_for_a_map():

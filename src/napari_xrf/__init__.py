@@ -3,6 +3,7 @@
 Importing this package is light: a function opens its room; napari, Qt and torch are loaded where needed.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,8 @@ __all__ += ["__version__", *_functions]
 
 def __getattr__(name: str) -> Any:
     if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        told = f"module {__name__!r} has no attribute {name!r}"  # Python tells the nearest of dir()
+        raise AttributeError(told, name=name, obj=sys.modules[__name__])
     return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
 
 

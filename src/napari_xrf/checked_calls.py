@@ -33,14 +33,14 @@ _KINDS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "recipe": (("str",), "a name"),
     "verb": (("str",), "a name"),
     "formula": (("str",), "a formula, as 'CaCO3'"),
-    "tolerance": (_NUMBER, "a number"),
-    "counts": (_NUMBER, "a number"),
-    "thickness_um": (_NUMBER, "a number"),
-    "density": (_NUMBER, "a number"),
-    "count": (_WHOLE, "a whole number"),
-    "seed": (_WHOLE, "a whole number"),
-    "twins": (_WHOLE, "a whole number"),
-    "jobs": (_WHOLE, "a whole number"),
+    "memory_budget": (_NUMBER, "a number of bytes"),
+}
+# By an argument's annotation, where its name says no more.
+_PLAIN: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "str": (("str",), "a text"),
+    "int": (_WHOLE, "a whole number"),
+    "float": (_NUMBER, "a number"),
+    "bool": (("bool", "bool_"), "True or False"),
 }
 _LISTS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "elements": (("str",), "symbols, as ['Fe', 'Pb L']"),
@@ -49,6 +49,8 @@ _LISTS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "outputs": (("str",), "names, as ['presence']"),
     "pores": (("str",), "names of classes"),
     "methods": (("str",), "names, as ['likelihood', 'mineral-mlp']"),
+    "clean": (("str", "CleanUpStep"), "steps, as 'majority:3,min-size:5'"),
+    "files": (_FILE, "names of files, as ['rock.bcf', 'ore.h5']"),
 }
 
 
@@ -65,41 +67,46 @@ def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result
         try:
             bound = signature.bind(*arguments, **named)
         except TypeError as error:
-            check_names(function, named)
+            check_options(function, named)
             raise InvalidInput(f"{function.__name__}: {error}", f"Write {_usage(function)}") from None
         for name, value in bound.arguments.items():
-            if value is not None or signature.parameters[name].default is not None:
-                bound.arguments[name] = _fitting(name, value, str(signature.parameters[name].annotation))
+            bound.arguments[name] = _fitting(signature.parameters[name], value)
         with networks_told():
             return function(*bound.args, **bound.kwargs)
 
     return call
 
 
-def check_names(function: Callable[..., Any], named: Mapping[str, Any]) -> None:
-    """Raise InvalidInput where a function has no argument of a given name."""
+def check_options(function: Callable[..., Any], named: Mapping[str, Any]) -> None:
+    """Raise InvalidInput where a function has no argument of a given name, or one cannot have its value."""
     parameters = inspect.signature(function).parameters
     if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
         return
-    for name in named:
+    for name, value in named.items():
         check_option(function.__name__, name, parameters)
+        _fitting(parameters[name], value)
 
 
-def _fitting(name: str, value: Any, annotation: str) -> Any:
-    known_as = "source" if annotation == "Map" else name
-    if name in _LISTS:
-        kinds, what = _LISTS[name]
-        if not hasattr(value, "__iter__"):
+def _fitting(parameter: inspect.Parameter, value: Any) -> Any:
+    if value is None and parameter.default is None:
+        return value
+    name, annotation = parameter.name, str(parameter.annotation)
+    known_as = "source" if annotation == "Map" else "clean" if "CleanUpStep" in annotation else name
+    if known_as in _LISTS:
+        kinds, what = _LISTS[known_as]
+        one = _is_of(value, kinds)
+        if not one and not hasattr(value, "__iter__"):
             raise InvalidInput(f"{name} cannot be {_shown(value)}", f"Give {what}")
-        listed = (value,) if isinstance(value, str) else tuple(value)
+        listed = (value,) if one else tuple(value)
         for each in listed:
             if not _is_of(each, kinds):
                 raise InvalidInput(f"{name} cannot hold {_shown(each)}", f"Give {what}")
         return listed
-    if known_as in _KINDS:
-        kinds, what = _KINDS[known_as]
+    plain = annotation.removesuffix(" | None")
+    if known_as in _KINDS or plain in _PLAIN:
+        kinds, what = _KINDS.get(known_as) or _PLAIN[plain]
         more = ("ElementMaps",) if "ElementMaps" in annotation else ()
-        if not _is_of(value, (*kinds, *more)) or isinstance(value, bool):
+        if not _is_of(value, (*kinds, *more)) or (isinstance(value, bool) and "bool" not in kinds):
             raise InvalidInput(f"{name} cannot be {_shown(value)}", f"Give {what}")
     if name == "seed":
         check_seed(value)

@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from napari_xrf.checked_calls import check_names, checked
+from napari_xrf.checked_calls import check_options, checked
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def read(path: str | Path, **options: Any) -> SpectralCube | ElementMaps | Label
     """
     from napari_xrf import io
 
-    check_names(io.read, options)
+    check_options(io.read, options)
     if not options and io.is_label_file(path):
         return io.read_labels(path)
     if not options and io.is_element_map_file(path):
@@ -508,7 +509,7 @@ def find_phases(
 
 
 @checked
-def clean_labels(labels: Labels, steps: str | Sequence[CleanUpStep] = "default") -> LabelMap:
+def clean_labels(labels: Labels, steps: str | Sequence[str | CleanUpStep] = "default") -> LabelMap:
     """Clean labels up by steps in order.
 
     Parameters
@@ -516,7 +517,7 @@ def clean_labels(labels: Labels, steps: str | Sequence[CleanUpStep] = "default")
     labels
         A label map, its file, or what :func:`map_minerals` or :func:`find_phases` returns.
     steps
-        ``"default"``, ``"majority:3,min-size:5"`` or ``"opening:3@quartz+albite"``, or steps as objects.
+        ``"default"``, ``"majority:3,min-size:5"`` or ``"opening:3@quartz+albite"``, or a list of such.
 
     Raises
     ------
@@ -524,10 +525,8 @@ def clean_labels(labels: Labels, steps: str | Sequence[CleanUpStep] = "default")
         When a step cannot be read, or names a class that the map does not list.
     """
     from napari_xrf.minerals.labels.cleanup import clean_labels as clean
-    from napari_xrf.minerals.labels.cleanup import parse_clean_up
 
-    chosen = parse_clean_up(steps) if isinstance(steps, str) else steps
-    return clean(_labels_of(labels), chosen)
+    return clean(_labels_of(labels), _steps_of(steps))
 
 
 @checked
@@ -536,7 +535,7 @@ def report(
     folder: str | Path,
     minerals: Sequence[str | Mineral] | None = None,
     *,
-    clean: str | Sequence[CleanUpStep] = (),
+    clean: str | Sequence[str | CleanUpStep] = (),
     phases: bool = True,
     progress: Progress = ignore_progress,
     **options: Any,
@@ -568,16 +567,15 @@ def report(
         When a file cannot be written.
     """
     from napari_xrf.io.atomic_write import together
-    from napari_xrf.minerals.labels.cleanup import parse_clean_up
     from napari_xrf.minerals.report.files import write_survey
     from napari_xrf.minerals.report.survey import survey_map
 
-    check_names(map_minerals, options)
+    check_options(map_minerals, options)
 
     def classify(measured: CalibratedMap, progress: Progress) -> Classification:
         return map_minerals(measured, minerals, progress=progress, **options)
 
-    steps = parse_clean_up(clean) if isinstance(clean, str) else tuple(clean)
+    steps = _steps_of(clean)
     survey = survey_map(_map_of(source, progress), classify, steps=steps, phases=phases, progress=progress)
     named = None if minerals is None else [str(getattr(each, "name", each)) for each in minerals]
     told = {"minerals": named, "clean": ",".join(map(str, steps)), "phases": phases, **options}
@@ -775,7 +773,7 @@ def train(model: str, folder: str | Path | None = None, *, seed: int = 0, **opti
 @checked
 def batch(
     verb: str,
-    files: str | Path | Sequence[str | Path],
+    files: Sequence[str | Path],
     folder: str | Path,
     *,
     jobs: int | None = None,
@@ -810,8 +808,9 @@ def batch(
     """
     from napari_xrf.cli import perform
 
-    listed = [files] if isinstance(files, str | Path) else files
-    words = ["batch", verb, *map(str, listed), "-o", str(folder)]
+    if not files:
+        raise InvalidInput("there is no file to work on", "Name at least one")
+    words = ["batch", verb, *map(str, files), "-o", str(folder)]
     words += [] if jobs is None else [f"--jobs={jobs}"]
     words += [] if scheduler is None else [f"--scheduler={scheduler}"]
     for name, value in options.items():
@@ -819,6 +818,13 @@ def batch(
         if value is not None and value is not False:
             words.append(f"--option={name}" if value is True else f"--option={name}={text}")
     return perform(words)[0]
+
+
+def _steps_of(given: str | Sequence[str | CleanUpStep]) -> tuple[CleanUpStep, ...]:
+    from napari_xrf.minerals.labels.cleanup import parse_clean_up
+
+    parts = (parse_clean_up(each) if isinstance(each, str) else (each,) for each in given)
+    return tuple(step for part in parts for step in part)
 
 
 def _element_maps_or_map(source: Any, progress: Progress) -> Any:

@@ -54,11 +54,11 @@ class ElementMaps:
     unit: str = "counts"
 
     def __post_init__(self) -> None:
-        if self.counts.ndim != 3 or self.counts.shape[0] != len(self.families):
+        if np.ndim(self.counts) != 3 or len(self.counts) != len(self.families):
             raise InvalidInput(
-                f"{len(self.families)} line families do not fit maps of shape {self.counts.shape}"
+                f"{len(self.families)} line families do not fit maps of shape {np.shape(self.counts)}"
             )
-        if self.standard_errors.shape != self.counts.shape:
+        if np.shape(self.standard_errors) != np.shape(self.counts):
             raise InvalidInput("standard errors and counts have different shapes")
         if len(set(self.families)) != len(self.families):
             raise InvalidInput("a line family stands twice")

@@ -36,12 +36,16 @@ class EnergyAxis:
     size: int
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.offset) and math.isfinite(self.width)):
+        try:
+            finite = all(map(math.isfinite, (self.offset, self.width, self.size)))
+        except TypeError:
+            raise InvalidInput("an energy axis is made of numbers", "Give offset, width and size") from None
+        if not finite:
             raise InvalidInput(f"energy axis {self.offset} + {self.width}·channel is not finite")
         if self.width <= 0:
             raise InvalidInput(f"energy per channel must be above 0 keV, not {self.width}")
-        if self.size < 1:
-            raise InvalidInput(f"an energy axis needs at least one channel, not {self.size}")
+        if self.size < 1 or self.size % 1:
+            raise InvalidInput(f"an energy axis needs a whole number of channels above 0, not {self.size}")
 
     def __str__(self) -> str:
         last = self.offset + self.width * (self.size - 1)
@@ -113,3 +117,9 @@ class EnergyAxis:
         fraction = position - left
         at_edges = cumulative[..., left] * (1 - fraction) + cumulative[..., left + 1] * fraction
         return np.diff(at_edges, axis=-1)
+
+
+def check_axis(energy: object) -> None:
+    """Raise InvalidInput when what is given as a noun's energy axis is none."""
+    if not isinstance(energy, EnergyAxis):
+        raise InvalidInput(f"{energy!r} is no energy axis", "Give EnergyAxis(offset, width, size), in keV")

@@ -85,9 +85,10 @@ class LabelMap:
     source: str = ""
 
     def __post_init__(self) -> None:
-        if self.labels.ndim != 2 or self.labels.dtype.kind != "u":
+        kind = getattr(self.labels, "dtype", None)
+        if kind is None or kind.kind != "u" or self.labels.ndim != 2:
             raise InvalidInput(
-                f"labels must be (Y, X) unsigned integers, not {self.labels.shape} {self.labels.dtype}"
+                f"labels must be (Y, X) unsigned integers, not {np.shape(self.labels)} {kind or 'of no type'}"
             )
         if self.confidence is not None and self.confidence.shape != self.labels.shape:
             raise InvalidInput("confidence and labels have different shapes")
@@ -103,7 +104,7 @@ class LabelMap:
         for entry in self.classes:
             if entry.name == name:
                 return entry
-        raise KeyError(name)
+        raise KeyError(f"no class {name!r}; there are {', '.join(each.name for each in self.classes)}")
 
     def __getitem__(self, name: str) -> NDArray[np.bool_]:
         return self.labels == self.class_named(name).label

@@ -29,6 +29,14 @@ from napari_xrf.core.errors import InvalidInput, check_name, check_range
 
 T = TypeVar("T")
 Range = tuple[float, float]
+# By what pydantic's names of errors begin with.
+_WANTED = {
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "string": "a text",
+    "tuple": "several values",
+}
 
 
 class InvalidParameters(InvalidInput):
@@ -146,6 +154,9 @@ def _sentence(first: Mapping[str, Any], title: str) -> InvalidInput:
     label = str(first["loc"][0]).replace("_", " ") if first["loc"] else title
     if first["type"] == "unexpected_keyword_argument":
         return InvalidInput(f"{title} has no parameter {first['loc'][0]}")
+    wanted = _WANTED.get(first["type"].partition("_")[0])
+    if wanted:
+        return InvalidInput(f"{label} must be {wanted}, not {first['input']!r}")
     if first["type"] in ("missing", "too_long"):
         return InvalidInput(f"{label} holds too few or too many values: {first['input']}")
     return InvalidInput(f"{label}: {first['msg'].replace('Input', 'it', 1)}, not {first['input']!r}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.counts import Counts, Loads, RowBand, SumsChannels, SumsRegions
 from napari_xrf.core.display import html_of, map_png, size_text, spectrum_png
-from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.energy_axis import EnergyAxis, check_axis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.interchange import labelled_array, parts_of_signal, signal_of
 from napari_xrf.core.memory import default_memory_budget
@@ -157,8 +157,9 @@ class SpectralCube:
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
-        if self.counts.ndim != 3:
-            raise InvalidInput(f"counts must be (Y, X, E), not of shape {tuple(self.counts.shape)}")
+        if np.ndim(self.counts) != 3 or not hasattr(self.counts, "dtype"):
+            raise InvalidInput(f"counts must be an array (Y, X, E), not of shape {np.shape(self.counts)}")
+        check_axis(self.energy)
         if self.counts.shape[2] != self.energy.size:
             raise InvalidInput(
                 f"{self.counts.shape[2]} channels of counts do not fit an axis of {self.energy.size}"
@@ -236,8 +237,11 @@ class SpectralCube:
         InvalidInput
             When the mask has another shape than the map.
         """
-        if mask.shape != self.map_shape:
-            raise InvalidInput(f"a mask of {mask.shape} does not fit a map of {self.map_shape}")
+        if np.shape(mask) != self.map_shape:
+            raise InvalidInput(
+                f"a mask of {np.shape(mask)} does not fit a map of {self.map_shape}",
+                "Give a flag for each pixel",
+            )
         if isinstance(self.counts, SumsRegions):
             return self.counts.sum_region(mask)
         total = np.zeros(self.shape[2], dtype=self._sums)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.display import html_of, spectrum_png
-from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.energy_axis import EnergyAxis, check_axis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.interchange import labelled_array
 from napari_xrf.core.spectral_cube import Excitation
@@ -41,9 +41,10 @@ class Spectrum:
     excitation: Excitation = field(default_factory=Excitation)
 
     def __post_init__(self) -> None:
-        if self.counts.shape != (self.energy.size,):
+        check_axis(self.energy)
+        if np.shape(self.counts) != (self.energy.size,):
             raise InvalidInput(
-                f"counts of shape {self.counts.shape} do not fit an axis of {self.energy.size}"
+                f"counts of shape {np.shape(self.counts)} do not fit an axis of {self.energy.size}"
             )
 
     def __repr__(self) -> str:

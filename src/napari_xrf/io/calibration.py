@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
@@ -66,6 +66,19 @@ def parse_axis(text: str) -> tuple[float, float]:
     return offset, width
 
 
+def row_of_numbers(energies: ArrayLike) -> NDArray[np.float64]:
+    """Return what was given for an energy axis as a row of numbers; raise InvalidInput where it is none."""
+    try:
+        values = np.asarray(energies, dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.zeros(())
+    if values.ndim != 1:
+        raise InvalidInput(
+            f"{energies!r} is no energy axis", "Give (offset, width) in keV, or the energies of all channels"
+        )
+    return values
+
+
 def axis_from_energies(
     energies: ArrayLike, units: str = "", size: int | None = None, *, may_fall: bool = False
 ) -> Calibration:
@@ -76,13 +89,8 @@ def axis_from_energies(
     whether the caller turns the channels round where the energies fall, and ``TURNED`` is in the notes.
     Raises InvalidInput when they are no energies: they do not rise, are not finite, or number the channels.
     """
-    try:
-        values = np.asarray(energies, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InvalidInput(
-            f"{energies!r} is no energy axis", "Give (offset, width) in keV, or the energies of all channels"
-        ) from None
-    if values.ndim != 1 or values.size < 2 or not np.all(np.isfinite(values)):
+    values = row_of_numbers(energies)
+    if values.size < 2 or not np.all(np.isfinite(values)):
         raise InvalidInput(f"{values.shape} energies are no energy axis")
     if size is not None and values.size == size + 1 > 2:
         values = (values[:-1] + values[1:]) / 2

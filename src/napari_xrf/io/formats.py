@@ -24,7 +24,7 @@ from napari_xrf.core.named_files import is_folder
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.io.calibration import GIVE_AXIS, axis_from_energies
+from napari_xrf.io.calibration import GIVE_AXIS, axis_from_energies, row_of_numbers
 
 if TYPE_CHECKING:
     from napari_xrf.io.hdf5.datasets import DatasetChoice
@@ -433,8 +433,9 @@ def with_energy(cube: SpectralCube, energy: EnergyAxis | Sequence[float] | NDArr
     notes: tuple[str, ...] = ()
     if isinstance(energy, EnergyAxis):
         axis = energy
-    elif len(energy) == 2 != size:
-        axis = EnergyAxis(float(energy[0]), float(energy[1]), size)
+    elif np.shape(energy) == (2,) != (size,):
+        offset, width = row_of_numbers(energy).tolist()
+        axis = EnergyAxis(offset, width, size)
     else:
         axis, notes = axis_from_energies(energy, "keV", size)
     if axis.size != size:

@@ -198,7 +198,7 @@ def wanted_minerals(
     if named_set is None:
         return None if names is None else select_minerals(known_minerals(own), names)
     if names is not None:
-        raise InvalidInput("--minerals and --set both say what to look for", "Leave one of them out")
+        raise InvalidInput("minerals and a set both say what to look for", "Leave one of them out")
     chosen = select_minerals(known_minerals(own), minerals_of_set(named_set))
     return chosen if own is None else merge_libraries(chosen, load_library(own))
 

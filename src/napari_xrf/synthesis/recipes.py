@@ -294,6 +294,8 @@ def _subject_of(recipe: str, subject: Any) -> Any:
         if not isinstance(subject, str | Path | np.ndarray):
             raise InvalidInput("a painting needs its picture", "Give a picture's file, or an array (Y, X, 3)")
         return subject
+    if subject is not None and not hasattr(subject, "__iter__"):
+        raise InvalidInput(f"minerals cannot be made of {subject!r}", "Give names, as ['quartz', 'albite']")
     return (subject,) if isinstance(subject, str) else subject
 
 
