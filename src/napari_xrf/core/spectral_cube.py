@@ -157,8 +157,9 @@ class SpectralCube:
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
-        if np.ndim(self.counts) != 3 or not hasattr(self.counts, "dtype"):
-            raise InvalidInput(f"counts must be an array (Y, X, E), not of shape {np.shape(self.counts)}")
+        counts: Any = self.counts  # what a notebook gives
+        if np.ndim(counts) != 3 or not hasattr(counts, "dtype"):
+            raise InvalidInput(f"counts must be an array (Y, X, E), not of shape {np.shape(counts)}")
         check_axis(self.energy)
         if self.counts.shape[2] != self.energy.size:
             raise InvalidInput(
