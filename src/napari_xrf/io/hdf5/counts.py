@@ -100,9 +100,9 @@ class Hdf5Counts:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[:, :, :], dtype=dtype)
 
-    def tiles(self, tile_bytes: int = TILE_BYTES) -> Iterator[tuple[Span, Span, Span]]:
+    def tiles(self) -> Iterator[tuple[Span, Span, Span]]:
         """Yield the spans (y, x, e) of tiles that cut no chunk, so that one pass reads each chunk once."""
-        steps = self._tile_shape(tile_bytes)
+        steps = self._tile_shape()
         for y in _spans(self.shape[0], steps[0]):
             for x in _spans(self.shape[1], steps[1]):
                 for e in _spans(self.shape[2], steps[2]):
@@ -110,7 +110,7 @@ class Hdf5Counts:
 
     def load(self, memory_budget: int, progress: Progress = ignore_progress) -> Counts:
         """Return all counts (Y, X, E): an array as narrow as the largest allows, or in a scratch file."""
-        step = self._tile_shape(TILE_BYTES)[2]
+        step = self._tile_shape()[2]
         whole = step % SLAB == 0 or step == self.shape[2]  # no tile may end within a slab
         target: Any = scratch_array(self.shape, self.dtype, memory_budget, min(step, SLAB) if whole else step)
         largest, done, total = 0, 0, prod(self.shape)
@@ -279,7 +279,7 @@ class Hdf5Counts:
         kind = self.stored_dtype.kind
         return np.dtype(np.float64 if kind == "f" else np.uint64 if kind == "u" else np.int64)
 
-    def _tile_shape(self, tile_bytes: int) -> tuple[int, int, int]:
+    def _tile_shape(self) -> tuple[int, int, int]:
         size = max(self.stored_dtype.itemsize, self.dtype.itemsize)
         size *= (self.per_row or len(self.sources)) * (self._length("d") if self.element is None else 1)
         limits = self.shape
@@ -289,7 +289,7 @@ class Hdf5Counts:
         if self.backwards is not None:
             step[1] = limits[1]
         for axis in (2, 1, 0):
-            factor = max(1, tile_bytes // max(prod(step) * size, 1))
+            factor = max(1, TILE_BYTES // max(prod(step) * size, 1))
             step[axis] = min(limits[axis], step[axis] * factor)
         return max(step[0], 1), max(step[1], 1), max(step[2], 1)
 

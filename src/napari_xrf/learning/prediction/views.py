@@ -95,15 +95,15 @@ def element_maps_of(prediction: Prediction, elements: Sequence[str] | None = Non
     )
 
 
-def found_names(prediction: Prediction, least_part: float = 1e-3) -> tuple[str, ...]:
-    """Return the names whose probability passes their threshold in at least ``least_part`` of the pixels.
+def found_names(prediction: Prediction) -> tuple[str, ...]:
+    """Return the names whose probability passes their threshold in at least a thousandth of the pixels.
 
     Of a small map one pixel is enough; where the model gives no presence, all names are returned.
     """
     description = prediction.description
     if prediction.probability is None:
         return description.names
-    needed = max(1, round(least_part * prediction.counts.size))
+    needed = max(1, round(1e-3 * prediction.counts.size))
     number = np.zeros(len(description.names), dtype=np.intp)
     for band in prediction.bands():
         number += (prediction.probability[band] >= description.thresholds).sum(axis=(0, 1))

@@ -17,6 +17,7 @@ from napari_xrf.maps.spectra.peaks import Peak, find_peaks
 
 _LEAST_SHARE = 0.02  # of a family: weaker lines explain no peak
 _SILICON_KEV = 1.740  # what an escape peak lacks, in a silicon detector
+_MOST = 8  # candidates that are told
 _ARTEFACT_SHARE = 0.03  # of the peaks they come from, at most
 _SILICON_EDGE_KEV = 1.839  # softer photons let no silicon photon escape
 _STRONG_PEAKS, _MARKED_PEAKS = 6, 3
@@ -86,7 +87,6 @@ def rank_lines(
     *,
     highest_kev: float = 40.0,
     listed: tuple[str, ...] = (),
-    most: int = 8,
 ) -> tuple[PeakCandidate, ...]:
     """Return what a peak may be, the likeliest first.
 
@@ -115,7 +115,7 @@ def rank_lines(
             if candidate is not None:
                 prior = _PRIOR_WEIGHT * log_odds(element, listed)
                 found.append(PeakCandidate(*candidate, candidate_score(candidate, centre) + prior))
-    return tuple(sorted(found, key=lambda each: -each.score)[:most])
+    return tuple(sorted(found, key=lambda each: -each.score)[:_MOST])
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ Resolution = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 _FANO_EV = 3.66e-3 * 0.114 * 8 * np.log(2)  # keV: pair energy of Si × Fano factor × (FWHM/sigma)²
 _DISTANCES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)  # of the largest one, one after the other
+_WIDTHS = 2.2  # the largest, in FWHM: more than a peak's half width, less than the continuum's bends
 _NOISE_FWHM = 0.055  # keV, electronic noise of a usual silicon drift detector
 
 
@@ -22,12 +23,12 @@ def typical_fwhm(energies: ArrayLike) -> NDArray[np.float64]:
 
 
 def estimate_background(
-    spectrum: ArrayLike, energy: EnergyAxis, *, fwhm: Resolution = typical_fwhm, widths: float = 2.2
+    spectrum: ArrayLike, energy: EnergyAxis, *, fwhm: Resolution = typical_fwhm
 ) -> NDArray[np.float64]:
     """Estimate the continuum by statistics-sensitive non-linear iterative peak clipping (SNIP).
 
     The spectrum is smoothed to about half the resolution, compressed by log(log(sqrt)) and each channel
-    is clipped to the mean of its two neighbours at nine distances that fall from ``widths`` FWHM
+    is clipped to the mean of its two neighbours at nine distances that fall from 2.2 FWHM
     (Ryan et al., Nucl. Instrum. Methods B 34 (1988) 396; falling windows: Morháč et al., Nucl. Instrum.
     Methods A 401 (1997) 113).
 
@@ -39,8 +40,6 @@ def estimate_background(
         The energy axis of the last dimension.
     fwhm
         Resolution, keV → keV; the clipping window follows it.
-    widths
-        Largest distance in FWHM; more than a peak's half width, less than the bends of the continuum.
 
     Returns
     -------
@@ -49,19 +48,17 @@ def estimate_background(
     Raises
     ------
     InvalidInput
-        When the last axis is not the energy axis, or ``widths`` is not above 0.
+        When the last axis is not the energy axis.
     """
     counts = np.asarray(spectrum, dtype=np.float64)
     if counts.shape[-1:] != (energy.size,):
         raise InvalidInput(f"spectra of shape {counts.shape} do not fit {energy.size} channels")
-    if not widths > 0:
-        raise InvalidInput(f"the clipping window must be above 0 FWHM, not {widths}")
     background = np.zeros_like(counts)
     used = energy.positive
     resolution = np.asarray(fwhm(energy.energies[used]), dtype=np.float64) / energy.width
     if resolution.size:
         smooth = _smoothed(np.clip(counts[..., used], 0, None), resolution)
-        background[..., used] = _clipped(smooth, np.maximum(1, np.rint(widths * resolution).astype(np.intp)))
+        background[..., used] = _clipped(smooth, np.maximum(1, np.rint(_WIDTHS * resolution).astype(np.intp)))
     return background
 
 

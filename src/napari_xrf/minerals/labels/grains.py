@@ -258,12 +258,12 @@ def pore_classes(classes: Sequence[LabelClass], pores: Sequence[str] | None = No
     return np.isin(np.array(names, dtype=object), [name.casefold() for name in pores])
 
 
-def write_grain_tables(folder: Path, label_map: LabelMap, pores: Sequence[str] | None = None) -> list[Path]:
+def write_grain_tables(folder: Path, label_map: LabelMap) -> list[Path]:
     """Write grains.csv, association.csv and, where particles are parted, liberation.csv.
 
     Raises FileError when a file cannot be written.
     """
-    grains = find_grains(label_map, pores)
+    grains = find_grains(label_map)
     files = [folder / "grains.csv", folder / "association.csv"]
     names = [entry.name for entry in grains.classes]
     told = [entry.name for entry in fields(Grains) if entry.name not in ("label", "unit", "classes")]
@@ -282,7 +282,7 @@ def write_grain_tables(folder: Path, label_map: LabelMap, pores: Sequence[str] |
             if shared.lengths[i, j]
         ),
     )
-    freed = liberation(label_map, pores)
+    freed = liberation(label_map)
     if freed:
         files.append(folder / "liberation.csv")
         header = [entry.name for entry in fields(LiberationRow)]

@@ -87,9 +87,7 @@ class Scan:
         return minerals, np.minimum.reduceat(scores, starts, axis=1)
 
 
-def prepare_scan(
-    expected: Expected, counts: float, tolerance: float = TOLERANCE, trace_percent: float = TRACE_PERCENT
-) -> Scan:
+def prepare_scan(expected: Expected, counts: float, tolerance: float = TOLERANCE) -> Scan:
     """Prepare expected spectra for pixels of about so many counts."""
     templates = expected.templates
     chosen, variances, columns, weights = [], [], [], []
@@ -99,7 +97,7 @@ def prepare_scan(
         own = np.flatnonzero(templates.owner == mineral)
         for point in own[_points(spectra[own], templates.continuum[own], counts, errors)]:
             variance = bin_variance(spectra[point], templates.continuum[point], counts, errors)
-            kept, size = _orthogonal(error_columns(expected, point, trace_percent), variance, counts)
+            kept, size = _orthogonal(error_columns(expected, point), variance, counts)
             chosen.append(point)
             variances.append(variance)
             columns.append(kept)
@@ -116,9 +114,7 @@ def prepare_scan(
     )
 
 
-def error_columns(
-    expected: Expected, point: int, trace_percent: float = TRACE_PERCENT, *, even: bool = True
-) -> NDArray[np.float64]:
+def error_columns(expected: Expected, point: int, *, even: bool = True) -> NDArray[np.float64]:
     """Return (K, B) by what a mineral's spectrum may differ, one standard deviation each.
 
     Traces, continuum, and the range of compositions as seen from the composition ``point``: ``even`` takes
@@ -127,7 +123,7 @@ def error_columns(
     templates = expected.templates
     return np.vstack(
         [
-            trace_columns(expected, float(templates.totals[point]), trace_percent),
+            trace_columns(expected, float(templates.totals[point]), TRACE_PERCENT),
             CONTINUUM_SPREAD * templates.continuum[point][None],
             pile_up_column(templates.lines[point] + templates.continuum[point], templates.bins),
             composition_columns(templates, point, even=even),

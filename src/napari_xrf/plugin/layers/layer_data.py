@@ -136,17 +136,14 @@ def map_layer(
     return values, shared | look | keywords, "image"
 
 
-def spatial_keywords(
-    pixel_size: tuple[float, float] | None, origin: tuple[float, float] = (0.0, 0.0)
-) -> dict[str, Any]:
+def spatial_keywords(pixel_size: tuple[float, float] | None) -> dict[str, Any]:
     """Return scale, translation, units and axis labels of a two-dimensional layer.
 
-    ``pixel_size``: (dy, dx) in µm; None gives pixels as the unit. ``origin``: (y, x) of the first pixel's
-    centre in µm.
+    ``pixel_size``: (dy, dx) in µm; None gives pixels as the unit.
     """
     return {
         "scale": pixel_size or (1.0, 1.0),
-        "translate": origin,
+        "translate": (0.0, 0.0),
         "units": ("um", "um") if pixel_size else ("pixel", "pixel"),
         "axis_labels": ("y", "x"),
     }
