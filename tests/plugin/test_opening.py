@@ -10,7 +10,9 @@ from qtpy.QtWidgets import QDockWidget
 
 from docks import finish
 from napari_xrf import io
+from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.io.own.element_map_files import write_element_maps
 from napari_xrf.plugin.layers import opening
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, cube_from
 from napari_xrf.plugin.layers.layer_data import is_adding
@@ -146,3 +148,16 @@ def test_a_single_spectrum_opens_as_a_plot(make_napari_viewer, qtbot, tmp_path):
     (curve,) = outer.widget().plot.curves()
     assert curve.name == "Spectrum"
     assert outer.widget().plot.plot.getAxis("left").labelText == "counts"
+
+
+def test_element_maps_alone_open_whole_at_the_strongest(make_napari_viewer, qtbot, tmp_path):
+    counts = np.stack([np.full((24, 30), level, np.float32) for level in (9.0, 1.0)])
+    path = tmp_path / "rock.maps.ome.tif"
+    write_element_maps(path, ElementMaps(("Ca K", "Fe K"), counts, counts, "fit", (10.0, 10.0), "rock"))
+    viewer = make_napari_viewer()
+    from_the_menu(viewer, path)
+    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == ["Ca K", "Fe K"], timeout=60_000)
+    assert [layer.visible for layer in viewer.layers] == [True, False]
+    # napari had fitted the pixel that stood for the file
+    qtbot.waitUntil(lambda: viewer.scene.camera.zoom * 300 < max(viewer.canvas.size))
+    assert viewer.canvas.overlays.scale_bar.visible

@@ -39,22 +39,21 @@ def element_map_layer(
 
 
 def element_map_layers(maps: ElementMaps, *, by_strength: bool = False) -> list[LayerData]:
-    """Return one image layer per line family, the last one visible: the strongest where ``by_strength``."""
-    sums = maps.counts.sum(axis=(1, 2), dtype=np.float64)
-    order = np.argsort(sums, kind="stable") if by_strength else range(len(maps))
-    shown = ((maps.families[at], maps.counts[at], maps.standard_errors[at]) for at in order)
+    """Return one image layer per line family, the strongest visible, and on top where ``by_strength``."""
+    sums = np.nansum(maps.counts, axis=(1, 2), dtype=np.float64)
+    rising = np.argsort(sums, kind="stable")
     return [
         element_map_layer(
-            counts,
-            family,
+            maps.counts[at],
+            maps.families[at],
             maps.pixel_size,
-            errors=errors,
+            errors=maps.standard_errors[at],
             method=maps.method,
             source=maps.source,
             unit=maps.unit,
-            visible=position == len(maps) - 1,
+            visible=bool(at == rising[-1]),
         )
-        for position, (family, counts, errors) in enumerate(shown)
+        for at in (rising if by_strength else range(len(maps)))
     ]
 
 

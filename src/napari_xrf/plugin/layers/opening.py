@@ -20,6 +20,7 @@ from napari_xrf.plugin.layers.layer_data import (
     fit_view,
     moved,
     open_viewers,
+    pixel_size_of_layer,
     spatial_keywords,
 )
 from napari_xrf.plugin.layers.loading import show_first_view
@@ -191,12 +192,21 @@ def _finish(
     layer = next((layer for layer in added if layer.metadata.get(CUBE_KEY) is cube), None)
     if cube is not None and layer is not None:
         steps += [partial(_show_first, viewer, layer, cube), partial(_offer_spectrum, viewer, cube)]
+    elif added:
+        steps.append(partial(_show_alone, viewer, added))
     call_in_turns(steps)
 
 
 def _show_first(viewer: Any, layer: Any, cube: SpectralCube) -> None:
     if viewer in open_viewers() and layer in viewer.layers:
         show_first_view(viewer, layer, cube)
+
+
+def _show_alone(viewer: Any, added: list[Any]) -> None:
+    """Fit the view to maps or labels that nothing else is open beside: napari fitted what stood for them."""
+    if viewer in open_viewers() and all(layer in added for layer in viewer.layers):
+        viewer.canvas.overlays.scale_bar.visible = pixel_size_of_layer(added[-1]) is not None
+        fit_view(viewer, [layer for layer in added if layer.visible])
 
 
 def _offer_spectrum(viewer: Any, cube: SpectralCube) -> None:
