@@ -122,6 +122,16 @@ def table(named: list[Named], probability: Array) -> str:
     return "\n".join(lines)
 
 
+def called(named: list[Named], probability: Array) -> tuple[list[Named], Array]:
+    """Print how often those are there that have a probability, and return them."""
+    kept = probability > 0
+    named, probability = [one for one, own in zip(named, kept, strict=True) if own], probability[kept]
+    print(table(named, probability))
+    sure = np.array([one.there for one in named])[probability >= 0.95]
+    print(f"Called 0.95 or more: {sure.sum()} of {sure.size} there, {100 * sure.mean():.1f} %")
+    return named, probability
+
+
 def draw(named: list[Named], probability: Array, path: Path) -> None:
     """Draw the diagram: part that is there, with its standard error, against what was called."""
     mpl.use("Agg")
@@ -164,12 +174,12 @@ def main() -> None:
         named = collect(options.folder, options.derived, range(first, end), options.cases)
         if options.kept is not None:
             options.kept.write_bytes(pickle.dumps(named))
-    probability, scale = left_out(named), fit_scale(named)
-    kept = probability > 0
-    named, probability = [one for one, own in zip(named, kept, strict=True) if own], probability[kept]
-    print(table(named, probability))
-    sure = np.array([one.there for one in named])[probability >= 0.95]
-    print(f"Called 0.95 or more: {sure.sum()} of {sure.size} there, {100 * sure.mean():.1f} %")
+    scale = fit_scale(named)
+    in_use = np.array([probability_of(one.evidence) for one in named])
+    print("By the scale in use, which earlier runs on these spectra gave:")
+    called(named, in_use)
+    print("By scales fitted without the instrument:")
+    named, probability = called(named, left_out(named))
     if options.picture is not None:
         draw(named, probability, options.picture)
     print("Fitted to all:", np.round(scale, 2).tolist())
