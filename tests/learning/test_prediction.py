@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-import napari_xrf.learning.prediction.answers
+import napari_xrf.learning.prediction.prediction
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.scratch import StoredCounts
@@ -81,7 +81,7 @@ def test_element_maps_hold_counts(element_model):
 
 
 def test_what_does_not_fit_in_memory_is_the_same_on_disk(element_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(napari_xrf.learning.prediction.answers, "_BAND_BYTES", 1)
+    monkeypatch.setattr(napari_xrf.learning.prediction.prediction, "_BAND_BYTES", 1)
     source = make_source(small_recipe("maxrf-cnn-gem").source)
     counts = source.draw(12, np.random.default_rng(1)).counts.astype(np.uint32).reshape(4, 3, -1)
     cube = SpectralCube(counts, source.axis)
