@@ -535,13 +535,23 @@ def test_decoding_can_be_cancelled_in_naparis_activity(make_napari_viewer, qtbot
     layer = viewer.add_layer(Layer.create(*cube_layers(lazy)[-1]))
     load_in_background(lazy)
     load_in_background(lazy)  # a second call while it runs does nothing
-    qtbot.waitUntil(lambda: packed.rows_read > 1)
+    qtbot.waitUntil(lambda: packed.rows_read > 1 and bool(bars._all_instances))
     (bar,) = bars._all_instances
     bar.cancel()
     qtbot.waitUntil(lambda: not running_on(lazy), timeout=2000)
     assert packed.rows_read < 24
     assert layer.metadata[CUBE_KEY] is lazy
     viewer.dims.set_point(0, 3.7)  # slices are still read from the file
+
+
+def test_napari_makes_no_bar_for_a_job_that_is_soon_done(viewer, qtbot, monkeypatch):
+    made = []
+    monkeypatch.setattr("napari.utils.cancelable_progress", lambda **options: made.append(options))
+    job = Job("Soon done", lambda progress: None)
+    with qtbot.waitSignal(job.ended):
+        job.start()
+    qtbot.wait(500)
+    assert not made
 
 
 def test_a_bad_file_is_one_notification(make_napari_viewer, qtbot, tmp_path):

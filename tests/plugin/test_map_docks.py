@@ -19,6 +19,7 @@ from napari_xrf.plugin.docks.quantities import keep_quantities
 from napari_xrf.plugin.layers.cubes import cube_from, cube_layers
 from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.labels import label_layer
+from napari_xrf.plugin.layers.layer_data import is_adding
 from napari_xrf.plugin.layers.legend import show_legend
 from napari_xrf.plugin.layers.loading import show_first_view
 from napari_xrf.plugin.layers.script import made_by, recipe_of, script_of
@@ -377,6 +378,7 @@ def test_what_is_written_on_the_canvas_belongs_to_what_is_seen_there(with_maps, 
     viewer = with_maps
     cube_layer, overlay = viewer.layers[0], viewer.canvas.overlays.current_slice
     show_first_view(viewer, cube_layer, cube_layer.metadata["xrf_cube"])
+    qtbot.waitUntil(lambda: not is_adding())
     for layer in viewer.layers[1:]:
         layer.visible = False
     assert overlay.visible

@@ -52,7 +52,8 @@ def test_a_map_opens_at_its_strongest_peak_with_its_spectrum_below(make_napari_v
     assert min(abs(energy - 6.404), abs(energy - 3.692)) < 0.05
     assert layer.contrast_limits[1] > np.percentile(cube.counts.max(axis=2), 50)
     assert viewer.dims.margin_left[0] == pytest.approx(0.08)
-    assert viewer.canvas.overlays.scale_bar.visible
+    qtbot.waitUntil(lambda: viewer.canvas.overlays.scale_bar.visible)
+    qtbot.waitUntil(lambda: viewer.canvas.overlays.current_slice.visible)
     window = viewer.window._qt_window
 
     def places():

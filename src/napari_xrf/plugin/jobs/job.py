@@ -14,9 +14,11 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QWidget
 from napari_xrf.core.errors import Cancelled, XrfError
 from napari_xrf.core.extras import networks_told
 from napari_xrf.plugin.forms.parts import button, column, row
+from napari_xrf.plugin.layers.layer_data import is_adding
 from napari_xrf.plugin.notices import tell_error
 
 _REPORT_EVERY_S = 0.05
+_BAR_AFTER_MS = 300  # napari takes up to 0.1 s for a bar: work that is done by then has none
 
 
 class Job(QObject):  # type: ignore[misc]
@@ -65,8 +67,7 @@ class Job(QObject):  # type: ignore[misc]
 
         self.running = True
         _running.add(self)
-        # napari handles events while it makes a bar: whoever starts a job may be in the middle of one.
-        QTimer.singleShot(0, self._make_bar)
+        QTimer.singleShot(_BAR_AFTER_MS, self._make_bar)
         self._worker = create_worker(_Task(self), _start_thread=False)
         self._worker.finished.connect(self._leave)
         # Qt has a thread per core: on two, a training and a mineral map would keep a file from being opened.
@@ -78,7 +79,9 @@ class Job(QObject):  # type: ignore[misc]
     def _make_bar(self) -> None:
         from napari.utils import cancelable_progress
 
-        if self.running:
+        if is_adding():  # napari handles events, and so draws, while it makes one
+            QTimer.singleShot(_BAR_AFTER_MS, self._make_bar)
+        elif self.running:
             self._bar = cancelable_progress(total=0, desc=self.title)
             if not self.running:  # it ended meanwhile
                 self._close_bar()
@@ -128,9 +131,10 @@ class Job(QObject):  # type: ignore[misc]
             self.progressed.emit(share, 1000 if total else 0, what)
 
     def _show(self, done: int, total: int, what: str) -> None:
-        # napari's bar handles events while it draws: the next report, or the end, may come in between.
+        # napari's bar handles events while it draws: the next report, or the end, may come in between, and
+        # what is left for turns of their own would be done in this one.
         bar = self._bar
-        if bar is None or self._drawing:
+        if bar is None or self._drawing or is_adding():
             return
         self._drawing = True
         try:

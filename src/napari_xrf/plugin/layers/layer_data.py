@@ -73,16 +73,24 @@ def call_in_turns(steps: Iterable[Callable[[], object]]) -> None:
     waiting = list(steps)
 
     def turn() -> None:
-        waiting.pop(0)()
-        if waiting:
-            QTimer.singleShot(TURN_MS, turn)
+        try:
+            waiting.pop(0)()
+        except BaseException:
+            waiting.clear()
+            raise
+        finally:
+            if waiting:
+                QTimer.singleShot(TURN_MS, turn)
+            else:
+                _adding[:] = [other for other in _adding if other is not waiting]
 
     if waiting:
+        _adding.append(waiting)
         QTimer.singleShot(TURN_MS, turn)
 
 
 def is_adding() -> bool:
-    """Whether layers are being added in turns."""
+    """Whether layers are being added in turns, or other steps wait for theirs."""
     return bool(_adding)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, brightest_channel, energy_first
-from napari_xrf.plugin.layers.layer_data import good_limits, open_viewers
+from napari_xrf.plugin.layers.layer_data import call_in_turns, good_limits, open_viewers
 from napari_xrf.plugin.layers.sight import follow_sight, is_seen
 
 _JUDGED_SIDE = 120  # pixels of a side that a contrast is judged on
@@ -37,8 +37,12 @@ def show_first_view(viewer: Any, layer: Any, cube: SpectralCube) -> None:
             dims.margin_left = dims.margin_right = margin
         dims.set_point(axis, float(cube.energy.energies[brightest_channel(cube)[0]]))
     overlays = viewer.canvas.overlays
-    overlays.scale_bar.visible = cube.pixel_size is not None
-    overlays.current_slice.visible = True
+
+    def show_scale() -> None:
+        overlays.scale_bar.visible = cube.pixel_size is not None
+
+    def show_energy() -> None:
+        overlays.current_slice.visible = True
 
     def tell_energy(_: bool) -> None:
         # Beside a map of iron, the energy of the spectra below it would be taken for that of the map.
@@ -50,6 +54,7 @@ def show_first_view(viewer: Any, layer: Any, cube: SpectralCube) -> None:
     viewer.layers.selection.active = layer
     follow_contrast(viewer, layer)
     viewer.fit_to_view(layers=[other for other in viewer.layers if other.visible])
+    call_in_turns([show_scale, show_energy])  # each draws its first letters, which takes a tenth of a second
 
 
 def follow_contrast(viewer: Any, layer: Any) -> None:
