@@ -125,6 +125,34 @@ def test_what_the_user_chooses_is_there_again_in_a_new_dock(viewer, qtbot):
     assert second.plot._scale == "log"
 
 
+def test_the_menu_brings_a_dock_behind_another_to_the_front_and_hides_one_that_is_seen(viewer, qtbot):
+    from napari._qt._qplugins._qnpe2 import _toggle_or_get_widget
+
+    docks = [viewer.window.add_plugin_dock_widget("napari-xrf", name)[0] for name in ("Regions", "Scatter")]
+    viewer.window._qt_window.show()
+    behind, front = docks
+
+    def seen(dock):
+        return dock.isVisible() and not dock.visibleRegion().isEmpty()
+
+    def choose(dock):
+        _toggle_or_get_widget("napari-xrf", dock.name.partition(" (")[0], dock.name)
+
+    qtbot.waitUntil(lambda: seen(front) and not seen(behind))
+    choose(behind)
+    qtbot.waitUntil(lambda: seen(behind) and not seen(front))
+    choose(behind)
+    qtbot.wait(100)
+    assert behind.isHidden()
+    choose(behind)
+    qtbot.waitUntil(lambda: seen(behind))
+    for dock in docks:
+        dock.hide()
+    qtbot.wait(100)
+    assert behind.isHidden()
+    assert front.isHidden()
+
+
 def test_settings_offer_what_the_docks_do(viewer):
     from napari.settings import get_plugin_settings
 

@@ -49,7 +49,7 @@ class Dock(QWidget):  # type: ignore[misc]
     title = ""
     area = Qt.DockWidgetArea.RightDockWidgetArea
     networks = False  # whether all that it does needs them
-    _docked = False
+    _docked, _sight = False, "seen"
     _inner: QWidget | None = None
     _scroll: QScrollArea | None = None
 
@@ -259,7 +259,25 @@ class Dock(QWidget):  # type: ignore[misc]
         dock.setWindowTitle(dock.windowTitle().partition(" (")[0])  # a tab has no room for the plugin's name
         dock.show()
         dock.raise_()
+        dock.visibilityChanged.connect(self.while_open(self._follow_sight))
         QTimer.singleShot(0, self._widen)
+
+    def _follow_sight(self, seen: bool) -> None:
+        """Come to the front where the menu shows it, or hides it behind another: napari knows no tabs."""
+        dock = self.parent()
+        if not isinstance(dock, QDockWidget):  # it is being closed
+            return
+        before, self._sight = self._sight, "hidden" if dock.isHidden() else "seen" if seen else "behind"
+        beside = dock.parent().tabifiedDockWidgets(dock)
+
+        def come_back() -> None:
+            if any(other.isVisible() for other in beside):  # unless all were hidden together
+                dock.show()
+
+        if before == "hidden" != self._sight:
+            QTimer.singleShot(0, self.while_open(dock.raise_))
+        elif (before, self._sight) == ("behind", "hidden"):
+            QTimer.singleShot(0, self.while_open(come_back))
 
     def _is_low(self) -> bool:
         """Whether the dock stands below or above the map."""
