@@ -187,7 +187,7 @@ def hex_color(rgba: NDArray[np.floating]) -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-_adding: list[list[LayerData]] = []  # what waits for its turn
+_adding: list[list[Any]] = []  # what waits for its turn
 
 
 def good_limits(image: NDArray[np.generic]) -> tuple[float, float]:
