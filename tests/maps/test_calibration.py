@@ -230,3 +230,20 @@ def test_quartz_on_twice_its_axis_is_not_silently_sodium_and_tin():
     twice = EnergyAxis(2 * right.energy.offset, 2 * right.energy.width, right.energy.size)
     wrong = calibrate_map(replace(cube, energy=twice))
     assert wrong.doubt or wrong.energy.width == pytest.approx(right.energy.width, rel=0.01)
+
+
+def test_zinc_whose_gain_is_a_hundredth_off_is_not_silently_sodium():
+    cube = read(measured_file("standards/Zn_metal_SEM.msa"))
+    right = calibrate_map(cube).energy
+    wrong = EnergyAxis(1.01 * right.offset, 1.01 * right.width, right.size)
+    found = calibrate_map(replace(cube, energy=wrong))
+    assert found.doubt or found.energy.width == pytest.approx(right.width, rel=0.002)
+
+
+def test_two_peaks_that_lie_on_lines_of_another_axis_are_told():
+    """O and Al on twice their axis are 10 eV from Na and Ar."""
+    spectrum = nx.simulate("Al2O3", "sem-eds", counts=1e6)
+    counts = np.random.default_rng(0).poisson(spectrum.counts)
+    assert not calibrate(counts, spectrum.energy, excitation=Excitation()).doubtful
+    twice = EnergyAxis(2 * spectrum.energy.offset, 2 * spectrum.energy.width, spectrum.energy.size)
+    assert calibrate(counts, twice, excitation=Excitation()).doubtful

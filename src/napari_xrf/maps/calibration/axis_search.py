@@ -34,8 +34,7 @@ _BROAD_KEV = 0.5  # over which the density of lines is averaged: a match where l
 _NO_LINE = 0.15  # part of the peaks that are no line of a likely element
 _NEAR_OFFSETS, _NEAR_GAINS = np.arange(-0.1, 0.1001, 0.005), np.arange(-0.006, 0.00601, 0.0005)
 _FAR_OFFSETS, _FAR_GAINS = np.arange(-1.05, 0.151, 0.015), np.exp(np.arange(-0.8, 0.8, 0.0025)) - 1
-# Axes whose patterns of lines are fitted, and of which improbable lines are let go.
-_TRIED, _JUDGED, _JUDGED_NEAR, _FEW_PEAKS = 36, 10, 3, 6
+_TRIED = 36  # axes whose patterns of lines are fitted
 _APART_KEV, _SAME_KEV = 0.02, 0.008
 _USUAL_KEV = 0.12  # how far off files' axes are at most but for rare ones
 # What is asked of axes further off: log-odds below the best near one's at most, part of the peaks explained.
@@ -99,14 +98,14 @@ def likely_axes(
     Where ``near_only``, none of them is more than 120 eV off.
     """
     search = _AxisSearch(spectrum, setting, peaks[:_PEAKS], _families(setting, listed, rarest))
-    grids = [(_NEAR_OFFSETS, _NEAR_GAINS, _TRIED // 3)]
-    grids += [] if near_only else [(_FAR_OFFSETS, _FAR_GAINS, _TRIED)]
-    roughly = [[search.straightened(axis) for axis in search.best_of(*grid)] for grid in grids]
-    chosen = sorted((axis for some in roughly for axis in some), key=lambda axis: -axis.score)[:_JUDGED]
-    if len(peaks) <= _FEW_PEAKS:  # many far axes explain them all, and crowd out the near ones
-        best_near = sorted(roughly[0], key=lambda axis: -axis.score)[:_JUDGED_NEAR]
-        chosen += [axis for axis in best_near if axis not in chosen]
-    judged = sorted((search.scored(axis) for axis in chosen), key=lambda axis: -axis.score)
+    starts = search.best_of(_NEAR_OFFSETS, _NEAR_GAINS, _TRIED // 3)
+    if not near_only:
+        starts += search.best_of(_FAR_OFFSETS, _FAR_GAINS, _TRIED)
+        # Of few peaks, how rare far axes are tells more than where the peaks lie: the best without that too.
+        starts += search.best_of(_FAR_OFFSETS, _FAR_GAINS, _TRIED // 3, weighed=False)
+    judged = sorted(
+        (search.scored(search.straightened(axis)) for axis in starts), key=lambda axis: -axis.score
+    )
     stated = search.scored(Axis(0.0, 0.0))
     near = [axis for axis in judged if not axis.apart(stated, _USUAL_KEV)]
     best = max((*near, stated), key=lambda axis: axis.score)
@@ -121,7 +120,7 @@ def likely_axes(
     found: list[Axis] = []
     for axis in sorted((*near, *far), key=lambda axis: -axis.score):
         if len(found) < most:
-            found += [axis] * all(axis.apart(other) for other in found)
+            found += [axis] * all(search.differ(axis, other) for other in found)
     if all(axis.apart(stated, _SAME_KEV) for axis in found):
         found.append(stated)
     return found
@@ -172,13 +171,22 @@ class _AxisSearch:
         ratio = density / np.maximum(broad, 1e-3 * broad.max())
         return energies, np.log(_NO_LINE + (1 - _NO_LINE) * ratio)
 
-    def best_of(self, offsets: Array, gains: Array, most: int) -> list[Axis]:
-        """Return the best axes of a grid by single peaks, at most one among its neighbours."""
+    def differ(self, first: Axis, second: Axis) -> bool:
+        """Return whether two axes put peaks elsewhere; what they do where there is none does not count."""
+        moved = self.at * (first.gain - second.gain) + first.offset - second.offset
+        return first.apart(second) and bool(np.abs(moved).max() > _SAME_KEV)
+
+    def best_of(self, offsets: Array, gains: Array, most: int, weighed: bool = True) -> list[Axis]:
+        """Return the best axes of a grid by single peaks, at most one among its neighbours.
+
+        ``weighed``: whether by how probable such an error of the axis is as well.
+        """
         gain, offset = np.meshgrid(gains, offsets, indexing="ij")
         moved = self.at * (1 + gain[..., None]) + offset[..., None]
         energies, table = self._table
         score = np.interp(moved, energies, table, left=np.log(_NO_LINE), right=np.log(_NO_LINE)) @ self.weight
-        score = score + log_prior(offset, gain) + self._resolution_prior(gain)
+        score = score + self._resolution_prior(gain)
+        score = score + log_prior(offset, gain) if weighed else score
         around = np.pad(score, ((1, 1), (2, 2)), constant_values=-np.inf)
         top = (score == sliding_window_view(around, (3, 5)).max(axis=(2, 3))).ravel()
         order = [k for k in np.argsort(-score.ravel()) if top[k]][:most]
@@ -196,34 +204,57 @@ class _AxisSearch:
         return np.where(possible, np.maximum(usual, _WIDE_LOG_ODDS), usual)
 
     def straightened(self, axis: Axis) -> Axis:
-        """Return an axis moved a little, with a rough score of the fit of its peaks by families of lines."""
+        """Return an axis moved a little, towards the lines of families that explain its peaks."""
         for wide in (0.0035, 0.0015):
             near, rows = self._near(axis, wide)
             _, amplitudes, _ = self._fitted(near, rows, list(range(len(near))))
             explained = np.array(rows)[:, :-1].max(axis=1) * amplitudes > 1.0 if near else ()
             axis = self._moved(axis, [family for family, kept in zip(near, explained, strict=True) if kept])
-        near, rows = self._near(axis, 0.0)
-        _, amplitudes, _ = self._fitted(near, rows, list(range(len(near))))
-        return self._with_score(axis, near, rows, [k for k in range(len(near)) if amplitudes[k] > 0])
+        return axis
 
     def scored(self, axis: Axis) -> Axis:
         """Return an axis with the score of the likeliest families that explain its peaks."""
         near, rows = self._near(axis, 0.0)
-        score, amplitudes, _ = self._fitted(near, rows, list(range(len(near))))
-        kept = [k for k in range(len(near)) if amplitudes[k] > 0]
-        while kept:  # families that explain less than they are improbable
-            others = [[k for k in kept if k != one] for one in kept]
-            scores = [self._fitted(near, rows, other)[0] for other in others]
-            best = int(np.argmax(scores))
-            if scores[best] < score:
-                break
-            score, kept = scores[best], others[best]
+        kept = self._paying(near, rows)
         found, used = self._with_score(axis, near, rows, kept), [near[k] for k in kept]
         # Lines of those let go may have drawn the axis.
         moved = self._moved(axis, used) if used else axis
         near, rows = self._near(moved, 0.0)
         again = self._with_score(moved, near, rows, [k for k, one in enumerate(near) if one in used])
         return max(found, again, key=lambda one: one.score)
+
+    def _paying(self, near: list[_Family], rows: list[Array]) -> list[int]:
+        """Return the families that remain when those that explain too little are let go."""
+        kept = list(range(len(near)))
+        score, amplitudes, _ = self._fitted(near, rows, kept)
+        kept, amplitudes = [k for k in kept if amplitudes[k] > 0], amplitudes[amplitudes > 0]
+        while kept:
+            chosen = np.array([rows[k] for k in kept])
+            at_peaks, missing = chosen[:, :-1], chosen[:, -1]
+            normal = at_peaks @ at_peaks.T + np.diag(missing**2)
+            normal.flat[:: len(kept) + 1] *= 1 + 1e-9
+            inverse = np.linalg.inv(normal)
+            # What the others take over from each, to first order: none of them falls to 0.
+            without = np.maximum(amplitudes - inverse * (amplitudes / inverse.diagonal())[:, None], 0)
+            left = np.minimum((self.counts / self.errors - without @ at_peaks) ** 2 / 2, 1) @ self.weight
+            rest = -0.5 * (without**2 @ missing**2) - left * _UNEXPLAINED
+            odds = [self._log_odds([near[k] for k in kept if k != one]) for one in kept]
+            other = [kept[k] for k in range(len(kept)) if k != int(np.argmax(rest + odds))]
+            fewer, amplitudes, _ = self._fitted(near, rows, other)
+            if fewer < score:
+                break
+            score, kept = fewer, [k for k, amplitude in zip(other, amplitudes, strict=True) if amplitude > 0]
+            amplitudes = amplitudes[amplitudes > 0]
+        return kept
+
+    @staticmethod
+    def _log_odds(families: list[_Family]) -> float:
+        """Return how likely it is that a sample shows some families: each element counts once."""
+        by_element: dict[str, float] = {}
+        for family in families:
+            odds = family.log_odds - 2.0
+            by_element[family.element] = max(odds, by_element.get(family.element, odds))
+        return sum(by_element.values()) - 0.5 * (len(families) - len(by_element))
 
     def _with_score(self, axis: Axis, near: list[_Family], rows: list[Array], kept: list[int]) -> Axis:
         gain = np.array(axis.gain)
@@ -256,11 +287,7 @@ class _AxisSearch:
             amplitudes = fit_bounded(design, np.concatenate([wanted, np.zeros(len(kept))]))
             squares = (wanted - chosen[:, :-1].T @ amplitudes) ** 2
             score = -0.5 * float(((amplitudes * chosen[:, -1]) ** 2).sum())
-            by_element: dict[str, float] = {}
-            for k in kept:
-                odds = near[k].log_odds - 2.0
-                by_element[near[k].element] = max(odds, by_element.get(near[k].element, odds))
-            score += sum(by_element.values()) - 0.5 * (len(kept) - len(by_element))
+            score += self._log_odds([near[k] for k in kept])
         left = float(self.weight @ np.minimum(squares / 2, 1))
         return score - left * _UNEXPLAINED, amplitudes, 1 - left / float(self.weight.sum())
 

@@ -44,8 +44,9 @@ _CLEAR = 5.0  # log-odds of the peaks by which an axis must be better for others
 # A change so large must rest on many peaks, near to their lines, and most of those there are.
 _TOO_FEW_PEAKS = 4  # for a change that is rare in files
 _UNUSUAL_GAIN, _FEW_PEAKS, _LOOSE_EV, _MOST = 0.015, 6, 12.0, 0.75
-# Four peaks allow no more, and must explain a spectrum of electrons.
+# Four peaks allow no more, and must explain a spectrum of electrons; three are near lines on many axes.
 _FEWER_PEAKS, _SMALL_SHIFT_KEV, _LOOSEST_EV, _FEW_UNEXPLAINED = 4, 0.04, 15.0, 2.0
+_FEWEST_SURE, _CLOSE_EV = 3, 6.0
 # Signs of a wrong axis: chi-square per group, which is 2.6 at most in measured spectra of usual detectors on
 # their own axis, and peaks narrower than what electron-hole pairs in silicon scatter (117 eV at Mn Kα).
 _UNEXPLAINED, _UNEXPLAINED_MOVED, _MOVED_KEV, _NARROW_EV = 4.0, 3.0, 0.06, 112.0
@@ -191,30 +192,35 @@ def _likeliest(
         told = max(axis.explained for axis, _, _ in tried) > _MUCH
         if told or min(explained.best.misfit for _, _, explained in tried) < _POOR:
             break
-    temper = min(explained.best.misfit for _, _, explained in tried)
-    tried.sort(key=lambda one: -_likelihood(one, temper))
-    if len(tried) > 1 and temper > (_POOR if _is_far(tried[0][0]) else _SCATTERED):
+    shown = setting.energy.channel(np.array([peak.energy for peak in peaks]))
+    temper, rivals = _ordered(tried, shown)
+    if len(tried) > 1 and temper > (_POOR if rivals or _is_far(tried[0][0]) else _SCATTERED):
         # What most is scatter, or what only a far axis explains, is told by the lines of an anode.
         tried = [
             (axis, *with_likely_anode(counts, fine, explained, elements, progress))
             for axis, fine, explained in tried
         ]
-        temper = min(explained.best.misfit for _, _, explained in tried)
-        tried.sort(key=lambda one: -_likelihood(one, temper))
+        temper, rivals = _ordered(tried, shown)
     best, fine, explained = tried[0]
     most = max(axis.explained for axis, _, _ in tried)
     outdone = best.explained < min(_MATCHED, most - _OUTDONE)
-    rivals = any(
-        _apart(one[1].energy, fine.energy) > _RIVAL_KEV
-        and _likelihood(one, temper) > _likelihood(tried[0], temper) - _SURE
-        for one in tried[1:]
-    )
     return fine, explained, rivals, outdone
 
 
-def _apart(first: EnergyAxis, second: EnergyAxis) -> float:
-    """Return how far two axes of the same channels lie apart at most from 1.74 to 12 keV, keV."""
-    return max(abs(at - float(second.energy((at - first.offset) / first.width))) for at in REFERENCE_KEV)
+def _ordered(tried: list[tuple[Axis, Setting, Explanation]], shown: NDArray[np.intp]) -> tuple[float, bool]:
+    """Sort axes, the likeliest first; return what tempers their fits, and whether another is nearly as good.
+
+    ``shown``: channels of the peaks. Axes that differ elsewhere only are no rivals: they name the same lines.
+    """
+    temper = min(explained.best.misfit for _, _, explained in tried)
+    tried.sort(key=lambda one: -_likelihood(one, temper))
+    at = tried[0][1].energy.energy(shown)
+    least = _likelihood(tried[0], temper) - _SURE
+    return temper, any(
+        np.abs(fine.energy.energy(shown) - at).max() > _RIVAL_KEV
+        for axis, fine, explained in tried[1:]
+        if _likelihood((axis, fine, explained), temper) > least
+    )
 
 
 def _likelihood(tried: tuple[Axis, Setting, Explanation], temper: float) -> float:
@@ -552,6 +558,7 @@ def _doubts(
     few = gain > _UNUSUAL_GAIN and (used < _FEW_PEAKS or matched < _MOST)
     misfit = explained.best.misfit
     few |= used <= _FEWER_PEAKS and (shift > _SMALL_SHIFT_KEV or quality > _LOOSEST_EV)
+    few |= used <= _FEWEST_SURE and quality > _CLOSE_EV
     # Of tubes few peaks may be of scatter, which is known less.
     unexplained = explained.setting.kind == "electron" and misfit > _FEW_UNEXPLAINED
     few |= used <= _FEWER_PEAKS and unexplained
