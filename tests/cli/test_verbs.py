@@ -258,7 +258,10 @@ def test_a_set_of_minerals_with_own_ones(capsys, map_file, tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "told"),
-    [(("--set", "granit"), "Did you mean granite"), (("--set", "granite", "--minerals", "quartz"), "--set")],
+    [
+        (("--set", "granit"), "Did you mean granite"),
+        (("--set", "granite", "--minerals", "quartz"), "a set both say"),
+    ],
 )
 def test_sets_that_cannot_be(capsys, map_file, tmp_path, options, told):
     code, _, message = run(capsys, "minerals", map_file, "-o", tmp_path, *options)
