@@ -16,8 +16,9 @@ from napari_xrf.minerals.likelihood.templates import EnergyBins, Templates
 from napari_xrf.minerals.likelihood.traces import Expected, Families
 from napari_xrf.minerals.mineral_phases import name_phases
 from napari_xrf.minerals.mixing.ends import End
+from napari_xrf.minerals.naming.compared import Name
 from napari_xrf.minerals.naming.comparison_of_ends import Comparison
-from napari_xrf.minerals.naming.names import Candidates, Name, agreed_names, is_rock, name_ends
+from napari_xrf.minerals.naming.names import Candidates, agreed_names, is_rock, name_ends
 from napari_xrf.physics.source import TubeSource
 from napari_xrf.reference.minerals import load_library, select_minerals
 

@@ -30,8 +30,9 @@ from napari_xrf.minerals.likelihood.templates import Templates, expect_templates
 from napari_xrf.minerals.likelihood.traces import Expected, line_families
 from napari_xrf.minerals.mixing.ends import End, learn_ends
 from napari_xrf.minerals.mixing.mixtures import Mixing
+from napari_xrf.minerals.naming.compared import Name
 from napari_xrf.minerals.naming.comparison_of_ends import Comparison, rough_distances
-from napari_xrf.minerals.naming.names import Candidates, Name, agreed_names, name_ends
+from napari_xrf.minerals.naming.names import Candidates, agreed_names, name_ends
 from napari_xrf.minerals.search import MineralSearch
 from napari_xrf.minerals.separability import inseparable_groups
 from napari_xrf.reference.minerals import (

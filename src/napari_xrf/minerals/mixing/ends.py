@@ -15,6 +15,7 @@ from napari_xrf.maps.spectra.non_negative import fit_bounded
 from napari_xrf.minerals.likelihood.binned_map import BinnedMap
 from napari_xrf.minerals.likelihood.shares import neighbour_mean
 
+UNEVEN = 0.01  # variation of an end that is hardly one grain
 # Least share of like neighbours, where the one before leaves fewer pixels than that.
 _INSIDE = ((0.85, 5), (0.6, 5), (0.35, 3), (0.2, 3))
 _LEAST_PIXELS = 5
@@ -234,23 +235,23 @@ def _two_parts(values: NDArray[np.floating]) -> tuple[float, float]:
 
 
 def _without_boundaries(ends: list[End], pixels: int) -> list[int]:
-    """Return the places of ends without small ones that are mixtures of larger ones."""
+    """Return the places of ends without small or uneven ones that are mixtures of larger ones."""
     kept: list[int] = []
     for place, end in enumerate(ends):
-        small = end.size < max(_SMALL_SHARE * pixels, 2 * _LEAST_PIXELS)
-        if len(kept) < 2 or not _is_mixture(end, [ends[each] for each in kept], small):
+        doubtful = end.size < max(_SMALL_SHARE * pixels, 2 * _LEAST_PIXELS) or end.variation > UNEVEN
+        if len(kept) < 2 or not _is_mixture(end, [ends[each] for each in kept], doubtful):
             kept.append(place)
     return kept
 
 
-def _is_mixture(end: End, larger: list[End], small: bool) -> bool:
+def _is_mixture(end: End, larger: list[End], doubtful: bool) -> bool:
     """Tell whether larger ends explain an end: any, or its own class with a little of what lies around it."""
     deviation = np.sqrt(end.counts + (_TOLERANCE * end.counts) ** 2 + 1)
     columns = np.array([other.mean for other in larger]).T * end.size
     amounts = fit_bounded(columns / deviation[:, None], end.counts / deviation)
     main = int(amounts.argmax())
     blurred = larger[main].column == end.column and amounts[main] > _MAIN_PART * amounts.sum()
-    if not blurred and (not small or np.count_nonzero(amounts > 0.1) < 2):
+    if not blurred and (not doubtful or np.count_nonzero(amounts > 0.1) < 2):
         return False
     residual = (end.counts - columns @ amounts) / deviation
     return float((residual**2).mean()) < _EXPLAINED

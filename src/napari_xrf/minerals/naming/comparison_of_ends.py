@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,10 @@ _NEAREST = 3  # compositions of a mineral that stand for all
 _TRACE_PERCENT = 0.5
 _CURVE_ERROR, _FAMILY_ERROR, _SCATTER_ERROR = 0.04, 0.05, 0.3
 _BIN_ERROR, _SHAPE_ERROR = 0.02, 0.15
+_ODD = 4.0  # standard deviations of chi-square
+# Of what two spectra of one map do not have in common: surfaces, scatter of what lies beside, drift
+_OWN_BIN_ERROR, _OWN_SHAPE_ERROR, _OWN_SHIFT_KEV = 0.005, 0.05, 0.001
+_OWN_CURVE_ERROR, _OWN_SCATTER_ERROR = 0.02, 0.1
 _SHIFT_KEV = 0.003
 _WIDTH_ERROR = 0.03
 _LEAST_SHARE = 0.005  # of the counts, of a part of a blend
@@ -115,6 +119,26 @@ class Mean:
         return np.asarray((solve_triangular(root, apart.T, lower=True, check_finite=False) ** 2).sum(axis=0))
 
 
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """What two spectra of one map differ by, against what two compositions would."""
+
+    square: float  # chi-square
+    counting: float  # how much of it counting makes
+    inverse: NDArray[np.float64]  # (B, B) of the covariance
+    spectra: NDArray[np.float64]  # (T, B) expected ones
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether the two spectra surely are not of these compositions."""
+        return self.square > self.counting + _ODD * np.sqrt(2 * self.counting)
+
+    def apart(self, points: Sequence[int]) -> NDArray[np.float64]:
+        """Return how far the first spectrum, were it of one composition, would lie from each other one."""
+        between = self.spectra[points][:, None] - self.spectra[points]
+        return np.asarray(np.einsum("ijb,bc,ijc->ij", between, self.inverse, between, optimize=True))
+
+
 class Comparison:
     """Compares mean spectra with expected ones; keeps what it prepared of single compositions.
 
@@ -149,6 +173,51 @@ class Comparison:
             squares = [self._judge(mean, np.array([other]), np.ones(1))[1] for other in near]
             self._apart[point, mineral] = min(squares)
         return self._apart[point, mineral]
+
+    def contrast(self, one: Mean, other: Mean, points: tuple[int, int]) -> Contrast:
+        """Compare what two spectra of one map differ by with what two compositions, ``points``, would.
+
+        What instrument and physics do to both does not part them.
+        """
+        templates = self.expected.templates
+        tolerance = bin_errors(templates.bins, _OWN_BIN_ERROR)
+        covariance = one.errors + other.errors + self._errors_between(*points)
+        counting = np.zeros(templates.bins.size)
+        for mean in (one, other):
+            variance = bin_variance(mean.likely, mean.continuum, mean.counts, tolerance, _OWN_SHAPE_ERROR)
+            covariance[np.diag_indices(counting.size)] += variance / mean.counts
+            counting += mean.likely / mean.counts
+        first, second = (mixed_floor(templates.lines[each] + templates.continuum[each]) for each in points)
+        apart = one.shares - other.shares - first + second
+        inverse = np.asarray(np.linalg.inv(covariance), dtype=np.float64)
+        square, noise = float(apart @ inverse @ apart), float(np.diag(inverse) @ counting)
+        return Contrast(square, noise, inverse, templates.lines + templates.continuum)
+
+    def _errors_between(self, one: int, other: int) -> NDArray[np.float64]:
+        """(B, B) covariance of what expected spectra of two compositions differ by, in one map."""
+        expected, templates, families = self.expected, self.expected.templates, self.expected.families
+        bins, hats = templates.bins, knot_hats(self.expected.templates.bins)
+        both = np.array([one, other])
+        lines, continuum, parts = templates.lines[both], templates.continuum[both], expected.parts[both]
+        mean = (lines + continuum).mean(axis=0)
+        slope = np.gradient(mean / bins.widths, bins.energies) * bins.widths
+        columns = [
+            self._range_of(one),
+            self._range_of(other),
+            CONTINUUM_SPREAD * (continuum[:1] - continuum[1:]),
+            _OWN_SCATTER_ERROR * hats * continuum.mean(axis=0),
+            _OWN_CURVE_ERROR * hats * lines.mean(axis=0),
+            _CURVE_ERROR * hats * (lines[0] - lines[1]),
+            _FAMILY_ERROR * (parts[0] - parts[1])[:, None] * families.shapes,
+            _OWN_SHIFT_KEV * slope[None],
+        ]
+        if self._root is not None:
+            slopes = [
+                sensitivity_slopes(expected, *each) for each in zip(lines, continuum, parts, strict=True)
+            ]
+            columns.append(self._root @ (slopes[0] - slopes[1]))
+        every = np.vstack(columns)
+        return np.asarray(every.T @ every)
 
     def blends(self, mean: Mean, start: int, points: NDArray[np.intp], most: int) -> list[Blend]:
         """Return the best blends of two to ``most`` minerals out of compositions ``points``.

@@ -1,7 +1,7 @@
 """What an end of mixing is: compared with what is looked for and with the whole library."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.cores import in_threads
 from napari_xrf.minerals.likelihood.traces import Expected
-from napari_xrf.minerals.mixing.ends import End
+from napari_xrf.minerals.mixing.ends import UNEVEN, End
+from napari_xrf.minerals.naming.beside_others import groups_of_one_map, told_by_others
+from napari_xrf.minerals.naming.compared import ALIKE, MOST_NAMES, Compared, Name
 from napari_xrf.minerals.naming.comparison_of_ends import (
     MOST_COUNTS,
     Blend,
@@ -32,16 +34,17 @@ _STRANGER_THAN_MISFIT, _STRANGER, _STRANGER_OF_MANY = 15.0, 40.0, 60.0
 _STRANGER_PER_BIN = 0.25  # a better fit of less than this is that of a model with errors
 _UNLISTED = 0.2  # weight of an unlisted mineral that is just not better enough
 _UNLISTED_METAL, _SHOWN = 1.5, 0.01  # the same where it may be a metal; counts that show an element
-_ALIKE, _NOT_ALIKE = 6.0, 60.0  # in minus twice the log-likelihood: cannot be told apart, surely can
-_TOGETHER, _MOST_NAMES, _LEAST_WEIGHT = 0.95, 3, 0.05  # of names of a library: as many as are surely right
+_NOT_ALIKE = 60.0  # in minus twice the log-likelihood: can surely be told apart
+_TOGETHER, _LEAST_WEIGHT = 0.95, 0.05  # of names of a library: as many as are surely right
 _KINDS, _OF_GRAINS = 3, 0.25  # single minerals, and what part of a map they are where it has grains
 _STEP_OF_GRAINS = 30.0
 _SAME_LINES = 0.003  # the same, of their lines alone
 _ONE_LOOK = 0.3  # squared distance of the roots of two spectra of sum 1
+_RIVAL, _MOST_RIVALS = 20.0, 5  # in minus twice the log-likelihood, what may be when others are heard
 _LEAST_FOR_DOSE = 3
 _LEAST_FOR_USUAL = 3
 _EVEN_MIXTURE, _VARIED = 0.45, 0.08  # its probability at most; differences of areas that a phase has not
-_LEAST_VARIATION, _UNEVEN = 0.002, 0.01  # of the pixels of a mixture, and of what is hardly one grain
+_LEAST_VARIATION = 0.002  # of the pixels of a mixture
 _DOSE_SPREAD = 0.1  # of the logarithm of an end's counts
 _MOST_FOR_BRIGHTNESS = 25.0
 _MOST_PARTS = 4  # of a mixture
@@ -49,23 +52,6 @@ _MOSTLY = 0.9  # of the area: as good as pure
 _IN_GRAINS = 0.2  # how probable mixtures are beforehand inside grains that one mineral explains
 _GOOD_PART, _STRANGE_PART = 0.1, 0.6  # area, and probability of a part that no grain of the map is
 _MOST_ASKED = 4  # mixtures that lines may speak against, before none is likely
-
-
-@dataclass(frozen=True, eq=False)
-class Name:
-    """What an end is."""
-
-    minerals: tuple[int, ...]  # places of the minerals that it may be, in the list; none where it is unknown
-    probability: float  # of these together
-    misfit: float  # chi-square per bin of the best of the list
-    point: int  # its composition among the templates; -1 without
-    resembles: int  # the unlisted mineral that it resembles most, or -1
-    better: float  # by how much that is better than the best of the list, in minus twice the log-likelihood
-    best: int = -1  # the most probable mineral of the list, or -1
-    # Of a fine-grained mixture, what each part may be and its part of the area, the largest first
-    parts: tuple[tuple[tuple[int, ...], float], ...] = ()
-    # Minus twice the log-likelihood of the best of the list, under errors as large as its misfit
-    unlikely: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,33 +77,6 @@ class Candidates:
             if name.best >= 0 and end.variation < _LEAST_VARIATION:
                 blending[name.best] = True
         return replace(self, blending=blending)
-
-
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """Compositions that an end was compared with, their scores and squares, and blends.
-
-    What of it single lines speak against, and how far compositions are from other minerals, is looked up when
-    it is asked for.
-    """
-
-    points: NDArray[np.intp]
-    scores: NDArray[np.float64]
-    squares: NDArray[np.float64]
-    sharper: NDArray[np.float64]
-    blends: tuple[Blend, ...]
-    scale: float
-    bins: int
-    vetoed: Callable[[NDArray[np.intp], NDArray[np.float64]], bool]
-    apart: Callable[[int, int], float]
-
-    def unlikely(self, owner: NDArray[np.intp], rarity: NDArray[np.float64]) -> float:
-        """Return how unlikely the end is under the best of the list; ``owner``: minerals of the points."""
-        inside = owner < rarity.size
-        squares = self.squares[inside]
-        rest = self.scale * self.scores[inside] - squares + rarity[owner[inside]]
-        size = np.maximum(squares / self.bins, 1.0)
-        return float((rest + squares / size + self.bins * np.log(size)).min())
 
 
 def name_ends(
@@ -159,7 +118,7 @@ def name_ends(
     )
     tables = []
 
-    def compared(one: tuple[End, Comparison, NDArray[np.float64]]) -> _Table:
+    def compared(one: tuple[End, Comparison, NDArray[np.float64]]) -> Compared:
         end, comparison, distance = one
         return _compare(end, comparison, candidates, distance, dose, blend, veto)
 
@@ -167,7 +126,7 @@ def name_ends(
         tables.append(table)
         if comparisons[len(tables) - 1] not in comparisons[len(tables) :]:
             comparisons[len(tables) - 1].forget()
-    return _decide_together(ends, tables, [each.expected for each in comparisons], candidates)
+    return _decide_together(ends, tables, [each.expected for each in comparisons], candidates, veto)
 
 
 def agreed_names(guesses: Sequence[tuple[float, tuple[Name, ...]]], temper: float) -> tuple[Name, ...]:
@@ -216,7 +175,7 @@ def unlisted_weight(expected: Expected, points: NDArray[np.intp], minerals: Iter
 
 def is_rock(names: Sequence[Name], candidates: Candidates) -> bool:
     """Tell whether a map holds two common minerals or more, or groups of a few with one, so far as known."""
-    held: set[tuple[int, ...]] = {name.minerals for name in names if 0 < len(name.minerals) <= _MOST_NAMES}
+    held: set[tuple[int, ...]] = {name.minerals for name in names if 0 < len(name.minerals) <= MOST_NAMES}
     held |= {members for name in names for members, _ in name.parts}
     common = [members for members in held if not candidates.rarity[list(members)].all()]
     return candidates.chosen or len(common) > 1
@@ -230,7 +189,7 @@ def _compare(
     dose: float,
     blend: bool,
     veto: bool,
-) -> _Table:
+) -> Compared:
     expected, listed = comparison.expected, candidates.listed
     templates = expected.templates
     counts = min(float(end.counts.sum()), MOST_COUNTS)
@@ -268,8 +227,18 @@ def _compare(
     def apart(point: int, mineral: int) -> float:
         return sharpness * comparison.apart(point, mineral)
 
-    return _Table(
-        points, scores / scale, squares, sharper, tuple(blends), scale, mean.shares.size, vetoed, apart
+    return Compared(
+        mean,
+        points,
+        scores / scale,
+        squares,
+        sharper,
+        tuple(blends),
+        scale,
+        mean.shares.size,
+        vetoed,
+        apart,
+        comparison.contrast,
     )
 
 
@@ -295,9 +264,16 @@ def _likely(distance: NDArray[np.float64], owner: NDArray[np.intp], listed: int)
 
 
 def _decide_together(
-    ends: Sequence[End], tables: Sequence[_Table], expected: Sequence[Expected], candidates: Candidates
+    ends: Sequence[End],
+    tables: Sequence[Compared],
+    expected: Sequence[Expected],
+    candidates: Candidates,
+    heard: bool,
 ) -> tuple[Name, ...]:
-    """Name all ends: first by their shapes, then by how bright they are under one dose too."""
+    """Name all ends: by their shapes, then by how bright they are under one dose, and beside each other.
+
+    ``heard``: whether ends are asked what others may be.
+    """
     bright = np.zeros(len(ends))
     dose = spread = math.nan
     names: tuple[Name, ...] = ()
@@ -329,7 +305,7 @@ def _decide_together(
                 name = _or_unlisted(name, table, scores, blends, known)
             else:
                 # What is uneven is hardly one grain.
-                probable = known_as if end.variation > _UNEVEN else blending
+                probable = known_as if end.variation > UNEVEN else blending
                 name = _or_blend(name, table, scores, blends, known, probable, usual, settled, held_alone)
             settled.update(name.minerals, *(members for members, _ in name.parts))
             named.append(name)
@@ -338,25 +314,15 @@ def _decide_together(
         if np.isfinite(bright).sum() >= _LEAST_FOR_DOSE:
             dose = float(np.nanmedian(bright))
             spread = max(_DOSE_SPREAD, 2 * float(np.nanmedian(np.abs(bright - dose))))
+    names = told_by_others(names, ends, tables, candidates.temper) if heard else names
     if not candidates.chosen:
-        names = _without_even_mixtures(_groups_of_one_map(names, [end.size for end in ends]), ends)
+        names = groups_of_one_map(names, [end.size for end in ends], tables if heard else ())
+        names = _without_even_mixtures(names, ends)
     names = tuple(
         replace(name, unlikely=table.unlikely(known.templates.owner[table.points], candidates.rarity))
         for name, table, known in zip(names, tables, expected, strict=True)
     )
     return _of_one_map(names)
-
-
-def _groups_of_one_map(names: tuple[Name, ...], sizes: Sequence[int]) -> tuple[Name, ...]:
-    """Give all ends that are most probably one mineral the names that most of their pixels allow."""
-    most = max(_MOST_NAMES, *(len(name.minerals) for name in names))
-    held: dict[int, dict[int, int]] = {}
-    for name, size in zip(names, sizes, strict=True):
-        for mineral in name.minerals:
-            own = held.setdefault(name.best, {})
-            own[mineral] = own.get(mineral, 0) + size
-    group = {best: tuple(sorted(sorted(own, key=lambda m: -own[m])[:most])) for best, own in held.items()}
-    return tuple(replace(name, minerals=group[name.best]) if name.minerals else name for name in names)
 
 
 def _has_grains(names: Sequence[Name], sizes: Sequence[int]) -> bool:
@@ -413,7 +379,7 @@ def _of_one_map(names: tuple[Name, ...]) -> tuple[Name, ...]:
 
 
 def _decide(
-    table: _Table,
+    table: Compared,
     scores: NDArray[np.float64],
     expected: Expected,
     candidates: Candidates,
@@ -440,7 +406,7 @@ def _decide(
     nearest = min(inside, key=lambda mineral: inside[mineral])
     least = inside[nearest]
     for mineral in sorted(inside, key=lambda mineral: inside[mineral]):
-        if inside[mineral] - min(inside.values()) < _ALIKE and vetoed(mineral):
+        if inside[mineral] - min(inside.values()) < ALIKE and vetoed(mineral):
             del inside[mineral]
             # The next best is no answer where it fits far worse.
             if not inside or min(inside.values()) - least > _STRANGER_THAN_MISFIT:
@@ -466,12 +432,12 @@ def _decide(
     if misfit > np.clip(_UNUSUAL * usual, *_MISFITS) or (better > margin and not explained):
         return Name((), 1.0, misfit, -1, stranger, better)
     # Differences of scores above what two minerals are apart are errors of the model.
-    for mineral in [m for m, score in inside.items() if _ALIKE <= score - inside[first] < _NOT_ALIKE]:
+    for mineral in [m for m, score in inside.items() if ALIKE <= score - inside[first] < _NOT_ALIKE]:
         rarer = float(prior[best[mineral]] - prior[best[first]])
         most = table.apart(int(table.points[best[first]]), mineral) + rarer
         if most < inside[mineral] - inside[first] and not vetoed(mineral):
             inside[mineral] = inside[first] + most
-    alike = tuple(sorted(m for m, score in inside.items() if abs(score - inside[first]) < _ALIKE))
+    alike = tuple(sorted(m for m, score in inside.items() if abs(score - inside[first]) < ALIKE))
     if not _look_alike([int(table.points[best[m]]) for m in alike], expected):
         return Name((), 1.0, misfit, -1, stranger, better)
     weight = {m: float(np.exp(-0.5 * candidates.temper * (score - lowest))) for m, score in inside.items()}
@@ -491,16 +457,23 @@ def _decide(
     probability = own_weight / (sum(weight.values()) + unlisted)
     probability *= min(1.0, _DOUBTFUL / misfit)
     winner = min(inside, key=lambda mineral: inside[mineral])
-    return Name(alike, probability, misfit, int(table.points[best[first]]), stranger, better, winner)
+    near = sorted((m for m in inside if m in alike or inside[m] - lowest < _RIVAL), key=lambda m: inside[m])
+    rivals = tuple((m, inside[m] - lowest, int(table.points[best[m]])) for m in near[:_MOST_RIVALS])
+    point = int(table.points[best[first]])
+    return Name(alike, probability, misfit, point, stranger, better, winner, rivals=rivals)
 
 
 def _probable_together(
-    alike: tuple[int, ...], weight: dict[int, float], best: dict[int, int], table: _Table, expected: Expected
+    alike: tuple[int, ...],
+    weight: dict[int, float],
+    best: dict[int, int],
+    table: Compared,
+    expected: Expected,
 ) -> tuple[int, ...]:
     """Return what an end may be, with those of one look that share its probability until most is held."""
     for mineral in sorted(set(weight) - set(alike), key=lambda m: -weight[m]):
         own = sum(weight[m] for m in alike)
-        full = len(alike) >= _MOST_NAMES or own > _TOGETHER * sum(weight.values())
+        full = len(alike) >= MOST_NAMES or own > _TOGETHER * sum(weight.values())
         if full or weight[mineral] < _LEAST_WEIGHT * own:
             break
         more = (*alike, mineral)
@@ -523,7 +496,7 @@ def _look_alike(points: Sequence[int], expected: Expected) -> bool:
 
 
 def _or_unlisted(
-    name: Name, table: _Table, scores: NDArray[np.float64], blends: NDArray[np.float64], expected: Expected
+    name: Name, table: Compared, scores: NDArray[np.float64], blends: NDArray[np.float64], expected: Expected
 ) -> Name:
     """Return that an even end is a mineral of no list where a mixture explains it far better than its name.
 
@@ -543,7 +516,7 @@ def _or_unlisted(
 
 def _or_blend(
     name: Name,
-    table: _Table,
+    table: Compared,
     scores: NDArray[np.float64],
     blends: NDArray[np.float64],
     expected: Expected,
@@ -628,12 +601,12 @@ def _exchangeable(
         *(
             minerals - others
             for minerals, score in zip(held, scores, strict=True)
-            if others < minerals and len(minerals) == len(held[place]) and score - scores[place] < _ALIKE
+            if others < minerals and len(minerals) == len(held[place]) and score - scores[place] < ALIKE
         )
     )
 
 
-def _twins(table: _Table, point: int, expected: Expected, candidates: Candidates) -> list[int]:
+def _twins(table: Compared, point: int, expected: Expected, candidates: Candidates) -> list[int]:
     """Return the minerals of the list, no rarer, that a composition cannot be told from."""
     templates = expected.templates
     distance = rough_distances(templates.lines[point] + templates.continuum[point], expected)
@@ -642,4 +615,4 @@ def _twins(table: _Table, point: int, expected: Expected, candidates: Candidates
     listed = [mineral for mineral in near if mineral < candidates.listed and mineral != own][
         :_NEAREST_MINERALS
     ]
-    return [m for m in listed if rarity[m] <= rarity[own] and table.apart(point, m) < _ALIKE]
+    return [m for m in listed if rarity[m] <= rarity[own] and table.apart(point, m) < ALIKE]

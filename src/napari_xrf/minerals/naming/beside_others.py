@@ -1,0 +1,124 @@
+"""What ends of one map may be beside each other: instrument and physics are the same for all of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xrf.core.cores import in_threads
+from napari_xrf.minerals.mixing.ends import UNEVEN, End
+from napari_xrf.minerals.naming.compared import ALIKE, MOST_NAMES, Compared, Name
+
+_GOES_WITH = 12.0  # as ALIKE, of a name that an end had, beside others
+_MOST_OTHERS = 6  # ends, the largest, that an end is compared with
+
+
+def told_by_others(
+    names: tuple[Name, ...], ends: Sequence[End], tables: Sequence[Compared], temper: float
+) -> tuple[Name, ...]:
+    """Take from ends names that do not go with what other ends of the map may be.
+
+    What instrument and physics do to a spectrum they do to the next: what shows no sodium beside albite is
+    not albite, whatever is known of sodium's line. Only ends that are even tell. ``temper``: of differences
+    of scores.
+    """
+    sound = [place for place, end in enumerate(ends) if names[place].rivals and end.variation < UNEVEN]
+
+    def told(place: int) -> Name:
+        name, table = names[place], tables[place]
+        if len(name.rivals) < 2 or not name.minerals:
+            return name
+        others = [other for other in sound if other != place][:_MOST_OTHERS]
+        heard = [_beside(table, name, tables[other], names[other]) for other in others]
+        weights = np.array([apart for _, apart in heard]) ** 2
+        if not weights.any():
+            return name
+        worse = np.average([each for each, _ in heard], axis=0, weights=weights)
+        return _decided_anew(name, table, worse, temper)
+
+    return tuple(in_threads(told, range(len(names))))
+
+
+def groups_of_one_map(
+    names: tuple[Name, ...], sizes: Sequence[int], tables: Sequence[Compared] = ()
+) -> tuple[Name, ...]:
+    """Give all ends that are most probably one mineral the names that most of their pixels allow.
+
+    ``sizes``: their pixels. ``tables``: of ends that were told by others; those that cannot be one keep
+    names of their own.
+    """
+    most = max(MOST_NAMES, *(len(name.minerals) for name in names))
+
+    def may_be_one(place: int, other: int) -> bool:
+        if not tables or place == other:
+            return True
+        points = names[place].point, names[other].point
+        return not tables[place].contrast(tables[place].mean, tables[other].mean, points).is_odd
+
+    def grouped(place: int) -> Name:
+        alike = [
+            other
+            for other, name in enumerate(names)
+            if name.minerals and name.best == names[place].best and may_be_one(place, other)
+        ]
+        held: dict[int, int] = {}
+        for other in alike:
+            for mineral in names[other].minerals:
+                held[mineral] = held.get(mineral, 0) + sizes[other]
+        shared = sorted(held, key=lambda mineral: -held[mineral])[:most]
+        if tables:
+            half = sum(sizes[other] for other in alike) / 2
+            shared = [mineral for mineral in shared if held[mineral] > half]
+        return replace(names[place], minerals=tuple(sorted(shared)))
+
+    return tuple(grouped(place) if name.minerals else name for place, name in enumerate(names))
+
+
+def _beside(table: Compared, name: Name, other: Compared, beside: Name) -> tuple[NDArray[np.float64], float]:
+    """Return by how much worse each mineral that an end may be goes with what another one may be.
+
+    And how far these minerals are apart beside it, whatever the end itself is.
+    """
+    contrasts = [
+        [table.contrast(table.mean, other.mean, (point, against)) for _, _, against in beside.rivals]
+        for _, _, point in name.rivals
+    ]
+    squares = np.array([[each.square for each in row] for row in contrasts])
+    together = squares + [regret for _, regret, _ in beside.rivals]
+    least = together.min(axis=1)
+    first = int(least.argmin())
+    best = contrasts[first][int(together[first].argmin())]
+    # What goes with nothing is a mixture, or the other is.
+    if best.is_odd:
+        return np.zeros(least.size), 0.0
+    # Differences above what two minerals are apart are errors of the model.
+    apart = best.apart([point for _, _, point in name.rivals])
+    return np.minimum(least - least[first], apart[first]), float(apart.max())
+
+
+def _decided_anew(name: Name, table: Compared, beside: NDArray[np.float64], temper: float) -> Name:
+    """Return what an end may be by how well its rivals go with the other ends, too."""
+    before = np.array([regret for _, regret, _ in name.rivals])
+    worse = np.maximum(before, beside)
+    worse -= worse.min()
+    believed = np.array([mineral in name.minerals for mineral, _, _ in name.rivals])
+    kept = worse < np.where(believed, _GOES_WITH, ALIKE)
+    for number in np.flatnonzero(kept & ~believed):
+        kept[number] = not table.vetoed(np.array([name.rivals[number][2]]), np.ones(1))
+    if (kept == believed).all() or not kept.any():
+        return name
+    weights = np.exp(-0.5 * temper * np.array([before, worse]))
+    listed = min(1.0, name.probability * weights[0].sum() / weights[0, believed].sum())
+    compared = {mineral for mineral, _, _ in name.rivals}
+    left = {name.rivals[number][0] for number in np.flatnonzero(kept)}
+    mineral, _, point = name.rivals[int(np.where(kept, worse, np.inf).argmin())]
+    if name.best in left:
+        mineral, point = name.best, name.point
+    return replace(
+        name,
+        minerals=tuple(sorted(left | (set(name.minerals) - compared))),
+        probability=float(listed * weights[1, kept].sum() / weights[1].sum()),
+        point=point,
+        best=mineral,
+    )
