@@ -103,9 +103,15 @@ def _decided_anew(name: Name, table: Compared, beside: NDArray[np.float64], temp
     worse = np.maximum(before, beside)
     worse -= worse.min()
     believed = np.array([mineral in name.minerals for mineral, _, _ in name.rivals])
-    kept = worse < np.where(believed, _GOES_WITH, ALIKE)
+    # What an end alone speaks against has been heard of a name that it had.
+    kept = np.where(believed, beside - beside[believed].min() < _GOES_WITH, worse < ALIKE)
+    points = [point for _, _, point in name.rivals]
     for number in np.flatnonzero(kept & ~believed):
-        kept[number] = not table.vetoed(np.array([name.rivals[number][2]]), np.ones(1))
+        kept[number] = not table.vetoed(np.array([points[number]]), np.ones(1))
+    # Only scatter parts what has the same lines; it is known least.
+    for number in np.flatnonzero(believed & ~kept):
+        same = (table.same_lines([points[number], points[other]]) for other in np.flatnonzero(kept))
+        kept[number] = any(same)
     if (kept == believed).all() or not kept.any():
         return name
     weights = np.exp(-0.5 * temper * np.array([before, worse]))

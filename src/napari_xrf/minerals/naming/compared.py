@@ -1,6 +1,6 @@
 """An end of mixing compared with expected spectra, and what it is then called."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,7 @@ class Compared:
     vetoed: Callable[[NDArray[np.intp], NDArray[np.float64]], bool]
     apart: Callable[[int, int], float]
     contrast: Callable[[Mean, Mean, tuple[int, int]], Contrast]
+    same_lines: Callable[[Sequence[int]], bool]
 
     def unlikely(self, owner: NDArray[np.intp], rarity: NDArray[np.float64]) -> float:
         """Return how unlikely the end is under the best of the list; ``owner``: minerals of the points."""

@@ -38,6 +38,7 @@ _ROUNDS = 2
 _RIDGE = 1e-10
 _EXCHANGES, _WORTH = 4, 1.0  # minerals that are tried in the place of another; what a better one must gain
 _MOST_KNOWN = 200  # compositions
+_SAME_LINES = 0.003  # squared distance of the roots of two spectra of lines, of sum 1
 
 
 def rough_distances(mean: NDArray[np.float64], expected: Expected) -> NDArray[np.float64]:
@@ -45,6 +46,13 @@ def rough_distances(mean: NDArray[np.float64], expected: Expected) -> NDArray[np
     spectra = mixed_floor(expected.templates.lines + expected.templates.continuum)
     variance = spectra / _PRUNED_AT + (_PRUNED_ERROR * spectra) ** 2
     return np.asarray(((mean - spectra) ** 2 / variance).sum(axis=1))
+
+
+def have_same_lines(points: Sequence[int] | NDArray[np.intp], expected: Expected) -> bool:
+    """Tell whether two compositions have the same lines, whatever their continuum."""
+    lines = expected.templates.lines[points]
+    roots = np.sqrt(lines / np.maximum(lines.sum(axis=1, keepdims=True), 1e-12))
+    return bool(((roots[0] - roots[1]) ** 2).sum() < _SAME_LINES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,12 +207,14 @@ class Comparison:
         bins, hats = templates.bins, knot_hats(self.expected.templates.bins)
         both = np.array([one, other])
         lines, continuum, parts = templates.lines[both], templates.continuum[both], expected.parts[both]
+        # What of a spectrum of sum 1 changes where all scatter is stronger.
+        more_scatter = continuum - continuum.sum(axis=1, keepdims=True) * (lines + continuum)
         mean = (lines + continuum).mean(axis=0)
         slope = np.gradient(mean / bins.widths, bins.energies) * bins.widths
         columns = [
             self._range_of(one),
             self._range_of(other),
-            CONTINUUM_SPREAD * (continuum[:1] - continuum[1:]),
+            CONTINUUM_SPREAD * (more_scatter[:1] - more_scatter[1:]),
             _OWN_SCATTER_ERROR * hats * continuum.mean(axis=0),
             _OWN_CURVE_ERROR * hats * lines.mean(axis=0),
             _CURVE_ERROR * hats * (lines[0] - lines[1]),

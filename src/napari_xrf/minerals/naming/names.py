@@ -17,6 +17,7 @@ from napari_xrf.minerals.naming.comparison_of_ends import (
     Blend,
     Comparison,
     Mean,
+    have_same_lines,
     rough_distances,
 )
 from napari_xrf.minerals.naming.constraints import contradictions
@@ -38,7 +39,6 @@ _NOT_ALIKE = 60.0  # in minus twice the log-likelihood: can surely be told apart
 _TOGETHER, _LEAST_WEIGHT = 0.95, 0.05  # of names of a library: as many as are surely right
 _KINDS, _OF_GRAINS = 3, 0.25  # single minerals, and what part of a map they are where it has grains
 _STEP_OF_GRAINS = 30.0
-_SAME_LINES = 0.003  # the same, of their lines alone
 _ONE_LOOK = 0.3  # squared distance of the roots of two spectra of sum 1
 _RIVAL, _MOST_RIVALS = 20.0, 5  # in minus twice the log-likelihood, what may be when others are heard
 _LEAST_FOR_DOSE = 3
@@ -239,6 +239,7 @@ def _compare(
         vetoed,
         apart,
         comparison.contrast,
+        lambda chosen: have_same_lines(chosen, expected),
     )
 
 
@@ -446,7 +447,7 @@ def _decide(
         plainly = min(inside, key=lambda m: inside[m] - prior[best[m]])
         # What is less rare and has the same lines does, too: only scatter parts them, which is known least.
         common = [m for m in inside if prior[best[m]] < prior[best[first]] and not vetoed(m)]
-        common = [m for m in common if _same_lines(table.points[[best[m], best[first]]], expected)]
+        common = [m for m in common if have_same_lines(table.points[[best[m], best[first]]], expected)]
         both = tuple(sorted({*alike, plainly, *common}))
         alike = both if _look_alike([int(table.points[best[m]]) for m in both], expected) else alike
         alike = _probable_together(alike, weight, best, table, expected)
@@ -480,13 +481,6 @@ def _probable_together(
         if _look_alike([int(table.points[best[m]]) for m in more], expected):
             alike = more
     return tuple(sorted(alike))
-
-
-def _same_lines(points: NDArray[np.intp], expected: Expected) -> bool:
-    """Tell whether two compositions have the same lines, whatever their continuum."""
-    lines = expected.templates.lines[points]
-    roots = np.sqrt(lines / np.maximum(lines.sum(axis=1, keepdims=True), 1e-12))
-    return bool(((roots[0] - roots[1]) ** 2).sum() < _SAME_LINES)
 
 
 def _look_alike(points: Sequence[int], expected: Expected) -> bool:
