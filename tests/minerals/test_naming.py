@@ -265,3 +265,40 @@ def test_what_one_guess_cannot_name_is_what_another_explains_far_better():
     assert 0.8 < name.probability < 0.9
     (name,) = agreed_names([(0.8, (unknown,)), (0.2, (replace(plain, unlikely=-2.0),))], 0.4)
     assert name.minerals == ()
+
+
+def test_ends_of_one_map_are_told_apart_by_each_other_where_a_line_is_not_known_alone():
+    """Spodumene of a pegmatite shared its name with albite: how much sodium a tube shows nobody knew."""
+    known = expected(seen(0.15, 1.0), seen(0.15, 0.7), seen(0.15, 0.1))
+    near = np.abs(BINS.energies - 1.6)
+    shape = np.exp(-0.5 * (near / 0.1) ** 2)
+    families = replace(known.families, shapes=shape[None] / shape.sum())
+    known = replace(known, families=families, parts=known.templates.lines @ (near < 0.3)[:, None])
+    unsure = np.full(len(KNOTS_KEV) + 1, 1e-4)
+    unsure[-1] = 0.6**2  # of that line
+    comparison = Comparison(known, np.diag(unsure))
+    ripple = 1 + 0.04 * (-1.0) ** np.arange(BINS.size)  # as models differ from measurements
+    shown = [ripple * sum(seen(0.15, 0.85 * first)) for first in (1.0, 0.7)]
+    candidates = Candidates(3, [(0, 1, 2)], np.zeros(3), np.ones(3, dtype=bool), 12.0, 0.4)
+
+    def names_of(kinds, variation=0.0005):
+        ends = [End(0, 300, 1e5 * shown[kind], variation) for kind in kinds]
+        names = name_ends(ends, [comparison] * len(ends), candidates, veto=True)
+        return [name.minerals for name in names]
+
+    assert names_of((0,)) == names_of((1,)) == [(0, 1)]
+    assert names_of((0, 1)) == [(0,), (1,)]
+    # What varies from pixel to pixel is a mixture, and tells nothing.
+    assert names_of((0, 1), 0.02) == [(0, 1), (0, 1)]
+    # Two that are alike stay what either may be.
+    assert names_of((1, 1)) == [(0, 1), (0, 1)]
+
+
+def test_what_only_scatter_parts_is_not_told_by_others():
+    """Silicon carbide among silica: of their scatter, which is all that parts them, least is known."""
+    known = expected(seen(0.3, 1.0), seen(0.1, 1.0), seen(0.15, 0.1))
+    kinds = (seen(0.1, 1.0), seen(0.15, 0.1))
+    ends = [End(0, 300, 1e5 * sum(kind), 0.0005) for kind in kinds]
+    candidates = Candidates(3, [(0, 1, 2)], np.array([0.0, 24.0, 0.0]), np.ones(3, dtype=bool), 12.0, 0.4)
+    names = name_ends(ends, [Comparison(known)] * 2, candidates, veto=True)
+    assert names[0].minerals == (0, 1)
