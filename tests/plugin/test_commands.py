@@ -6,7 +6,7 @@ from napari.layers import Layer
 from napari.utils.notifications import notification_manager
 
 from napari_xrf import io
-from napari_xrf.plugin.commands import add_file, flatten_labels, new_roi_layer
+from napari_xrf.plugin.commands import add_file, flatten_labels, new_roi_layer, open_another_map
 from napari_xrf.plugin.docks.clean_up import CleanUpDock
 from napari_xrf.plugin.layers.cubes import cube_from, cube_layers, holds_cube
 from two_phase_maps import two_phase_cube, two_phase_labels
@@ -48,6 +48,34 @@ def test_the_menus_hold_our_commands(make_napari_viewer, plugins):
     ]
     listed = {item.command.id for menu in ours for item in app.menus.get_menu(menu)}
     assert {"napari-xrf.spectrum", "napari-xrf.composite", "napari-xrf.scatter"} <= listed
+
+
+@pytest.mark.gui
+def test_another_map_of_a_file_is_opened_beside_the_first(make_napari_viewer, tmp_path, monkeypatch):
+    """The window named an option of the command line and had no way to say it."""
+    from qtpy.QtWidgets import QInputDialog
+
+    viewer = make_napari_viewer()
+    before = len(notification_manager.records)
+    open_another_map(viewer)
+    assert "Open a file first" in notification_manager.records[before].message
+    scans = [
+        [f"#S {n} ct", "#D Mon", "#@MCA %16C", f"@A {' '.join(str(n * k) for k in range(64))}"]
+        for n in (1, 2)
+    ]
+    path = tmp_path / "two.spec"
+    path.write_text("\n".join(["#F two.spec", *(line for scan in scans for line in (*scan, ""))]))
+    add_file(viewer, path)
+    assert "Open another map of a file" in " ".join(cube_from(viewer.layers[-1]).provenance.warnings)
+    monkeypatch.setattr(QInputDialog, "getInt", lambda *_: (1, True))
+    open_another_map(viewer)
+    first, second = (np.sum(cube_from(layer).counts) for layer in viewer.layers)
+    assert second == 2 * first
+    assert viewer.layers[-1].name == "two (1)"
+    monkeypatch.setattr(QInputDialog, "getInt", lambda *_: (7, True))
+    open_another_map(viewer)
+    assert "there is no" in notification_manager.records[-1].message
+    assert len(viewer.layers) == 2
 
 
 @pytest.mark.gui

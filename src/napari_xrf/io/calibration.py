@@ -20,6 +20,7 @@ _NUMBERED = 1e-6  # channel numbers differ by 1 to within this
 _DIGITS = 15  # a step computed from rounded energies is taken to this many digits
 
 Calibration = tuple[EnergyAxis, tuple[str, ...]]
+CHOOSE_MAP = "choose by map=N (--map N; in napari File > IO Utilities > Open another map of a file)"
 GIVE_AXIS = "give the energy axis (energy=(offset, width), --energy OFFSET:WIDTH, keV)"
 _ASSUMED = "No energy calibration in "
 TURNED = "The file's energies fall from channel to channel: the channels were turned round."

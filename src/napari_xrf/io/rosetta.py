@@ -51,7 +51,7 @@ def read_rosetta(path: str | Path, *, map: int | None = None) -> SpectralCube:
     counts, faults = as_counts(values.reshape(-1, columns, size))
     axis, notes = calibration.or_assumed(lambda: _calibration(signal["axes"][energy], size), size)
     if len(found) > 1:
-        notes += (f"The file holds {len(found)} data sets; {at} is read: choose by map=N (--map N).",)
+        notes += (f"The file holds {len(found)} data sets; {at} is read: {calibration.CHOOSE_MAP}.",)
     if len(scans) > 2:
         notes += (f"Its {len(scans)} scan axes stand one below another in this map.",)
     steps = [abs(one.get("scale", 0.0)) * (um_per(str(one.get("units", "")))[0] or 0.0) for one in scans[-2:]]

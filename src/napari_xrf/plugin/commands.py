@@ -1,6 +1,7 @@
 """Commands of napari's menus that are no docks."""
 
 from pathlib import Path
+from typing import Any
 
 import napari.viewer
 
@@ -58,12 +59,31 @@ def open_file(viewer: napari.viewer.Viewer) -> None:
         add_file(viewer, Path(name))
 
 
-def add_file(viewer: napari.viewer.Viewer, path: Path) -> None:
-    """Add the layers of a file to a viewer; an error becomes one notification."""
+def open_another_map(viewer: napari.viewer.Viewer) -> None:
+    """Ask which map of the file of the selected map, or of the topmost one, to open beside it."""
+    from qtpy.QtWidgets import QInputDialog
+
+    selected = viewer.layers.selection.active
+    maps = [layer for layer in viewer.layers if holds_cube(layer) and cube_from(layer).provenance.path]
+    if not maps:
+        warn("Open a file first: one that holds several maps, scans or spectra says so when it opens")
+        return
+    path = Path(cube_from(selected if selected in maps else maps[-1]).provenance.path)
+    question = f"Which map of {path.name}? They count from 0"
+    number, told = QInputDialog.getInt(None, "Open another map of a file", question, 1, 0)
+    if told:
+        add_file(viewer, path, map=number)
+
+
+def add_file(viewer: napari.viewer.Viewer, path: Path, **options: Any) -> None:
+    """Add the layers of a file to a viewer; an error becomes one notification.
+
+    ``options``: as :func:`napari_xrf.plugin.readers.read_layers` takes them.
+    """
     from napari_xrf.plugin.readers import NOTHING_TO_ADD, read_paths
 
     with errors_told():
-        layers = read_paths(str(path))
+        layers = read_paths(str(path), **options)
         add_layers(viewer, [] if layers is NOTHING_TO_ADD else layers)
 
 

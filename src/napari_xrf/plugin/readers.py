@@ -43,25 +43,25 @@ def get_reader(path: Paths) -> Reader | None:
     return None
 
 
-def read_paths(path: Paths) -> list[Any]:
-    """Read one or several files into layers.
+def read_paths(path: Paths, **options: Any) -> list[Any]:
+    """Read one or several files into layers; ``options`` are those of :func:`read_layers`.
 
     In a running napari each file is read behind the window, and a layer stands for it until it is there; an
     error becomes one notification. In a script the files are read at once, and an error is raised.
     """
     files = [Path(path)] if isinstance(path, str | Path) else [Path(each) for each in path]
     if not event_loop_runs():
-        return [layer for file in files for layer in read_layers(file)] or NOTHING_TO_ADD
+        return [layer for file in files for layer in read_layers(file, **options)] or NOTHING_TO_ADD
     opening: list[Any] = []
     for file in files:
         try:
-            options = _asked(file)
+            asked = _asked(file)
         except Cancelled:
             continue
         except XrfError as error:
             tell_error(error)
             continue
-        work = partial(read_layers, file, loaded=True, **options)
+        work = partial(read_layers, file, loaded=True, **options | asked)
         opening.append(opening_layer(f"Opening {file.name}", work))
     return opening or NOTHING_TO_ADD
 
@@ -72,10 +72,13 @@ def read_layers(
     dataset: str | None = None,
     energy_axis: int | None = None,
     energy: tuple[float, float] | None = None,
+    map: int | None = None,
     loaded: bool = False,
     progress: Progress = ignore_progress,
 ) -> list[LayerData]:
     """Return the layers of one file; the counts of a map are decoded where ``loaded``.
+
+    ``dataset``, ``energy_axis``, ``energy`` and ``map`` are as :func:`napari_xrf.read` takes them.
 
     Raises FileError when it cannot be read.
     """
@@ -86,20 +89,22 @@ def read_layers(
 
     if path.suffix.lower() == REGION_SUFFIX:
         return [region_layer(read_regions(path), layer_name(path))]
-    if dataset is None and io.is_label_file(path):
+    if dataset is None and map is None and io.is_label_file(path):
         return made_by([label_layer(io.read_labels(path), layer_name(path))], "labels", _reading(path))
-    if dataset is None and io.is_element_map_file(path):
+    if dataset is None and map is None and io.is_element_map_file(path):
         return made_by(element_map_layers(io.read_element_maps(path)), "maps", _reading(path))
     options: dict[str, Any] = {} if dataset is None else {"dataset": dataset, "energy_axis": energy_axis}
     if energy is not None:
         options["energy"] = energy
+    if map is not None:
+        options["map"] = map
     cube = io.read(path, **options)
     if cube.provenance.warnings:  # as one notification; the Spectrum dock says all
         first, *others = cube.provenance.warnings
         warn(f"{path.name}: {first}{f' ({len(others)} more in the Spectrum dock)' if others else ''}")
     if cube.provenance.layout != OWN_LAYOUT and layer_name(path):
         # Names inside files are often all the same, "Map data"; two open maps must be told apart.
-        cube = replace(cube, name=layer_name(path))
+        cube = replace(cube, name=layer_name(path) if map is None else f"{layer_name(path)} ({map})")
     if loaded:
         cube = cube.load(progress=progress)
     else:

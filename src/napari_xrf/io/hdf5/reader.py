@@ -17,7 +17,7 @@ from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.io import calibration
-from napari_xrf.io.calibration import GIVE_AXIS, Calibration
+from napari_xrf.io.calibration import CHOOSE_MAP, GIVE_AXIS, Calibration
 from napari_xrf.io.detector_sum import DetectorSum, differences
 from napari_xrf.io.hdf5 import bliss as hdf5_bliss
 from napari_xrf.io.hdf5 import datasets as hdf5_datasets
@@ -150,10 +150,7 @@ def _one_of(path: Path, file: Any, maps: list[Location], wanted: int | None) -> 
     if wanted is not None:
         return maps[at]
     others = ", ".join(f"{one.main.strip('/')} (map {n})" for n, one in enumerate(maps) if n != at)
-    note = (
-        f"Map {at}, {maps[at].main.strip('/')}, is read; the file also holds {others}: "
-        "choose by map=N (--map N)."
-    )
+    note = f"Map {at}, {maps[at].main.strip('/')}, is read; the file also holds {others}: {CHOOSE_MAP}."
     return replace(maps[at], notes=(*maps[at].notes, note))
 
 
@@ -164,7 +161,7 @@ def _of_scans(cube: SpectralCube, location: Location) -> SpectralCube:
     if location.scan is None:
         note = (
             f"The file holds {location.scans} scans (angles, heights or times); they stand one below another "
-            "in this map: choose one by map=N (--map N)."
+            f"in this map: {CHOOSE_MAP}."
         )
         warnings = (*cube.provenance.warnings, note)
         return replace(cube, provenance=replace(cube.provenance, warnings=warnings))

@@ -21,7 +21,7 @@ from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.io import calibration
-from napari_xrf.io.calibration import Calibration
+from napari_xrf.io.calibration import CHOOSE_MAP, Calibration
 from napari_xrf.io.spectra.single import (
     FEWEST,
     element_symbols,
@@ -175,9 +175,7 @@ def _chosen(found: _Columns, wanted: int | None) -> tuple[int, tuple[str, ...]]:
     if len(names) == 1:
         return chosen, ()
     told = ", ".join(names.values())
-    return chosen, (
-        f"The table holds {len(names)} spectra ({told}); {names[chosen]} is read: choose by map=N (--map N).",
-    )
+    return chosen, (f"The table holds {len(names)} spectra ({told}); {names[chosen]} is read: {CHOOSE_MAP}.",)
 
 
 def _of_logarithms(values: NDArray[np.float64], name: str) -> tuple[NDArray[np.float64], tuple[str, ...]]:

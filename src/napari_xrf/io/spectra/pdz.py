@@ -66,7 +66,7 @@ def read_pdz(path: str | Path, *, map: int | None = None) -> SpectralCube:
     notes: tuple[str, ...] = ()
     if len(phases) > 1 and map is None:
         told = ", ".join(f"{one.name or number} {one.voltage:g} kV" for number, one in enumerate(phases))
-        notes = (f"The file holds {len(phases)} spectra ({told}); 0 is read: choose by map=N (--map N).",)
+        notes = (f"The file holds {len(phases)} spectra ({told}); 0 is read: {calibration.CHOOSE_MAP}.",)
     terms, size = [phase.start_ev, phase.width_ev], phase.counts.size
     axis, faults = calibration.or_assumed(lambda: calibration.axis_from_polynomial(terms, size, "eV"), size)
     tube = Excitation(

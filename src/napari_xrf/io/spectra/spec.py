@@ -11,7 +11,7 @@ from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.io import calibration, scans
-from napari_xrf.io.calibration import Calibration
+from napari_xrf.io.calibration import CHOOSE_MAP, Calibration
 from napari_xrf.io.detector_sum import DetectorSum, differences
 from napari_xrf.io.spectra.single import FEWEST, calibrated, numbers, one_pixel_cube
 from napari_xrf.io.stray_detectors import differing
@@ -50,7 +50,7 @@ def read_spec(
     told = calibration.of_detectors(told, names)
     notes += [note for _, more in told for note in more]
     if len(found) > 1:
-        notes.append(f"The file holds {len(found)} scans; scan {at} is read: choose by map=N (--map N).")
+        notes.append(f"The file holds {len(found)} scans; scan {at} is read: {CHOOSE_MAP}.")
     live_time = _of(numbers(_tag(scan, "CTIME") or _tag(head, "CTIME")), 1) or None
     points = max(len(stack) for stack in stacks)
     grid, backwards = _grid(scan, points)
