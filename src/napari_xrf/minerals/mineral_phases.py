@@ -190,8 +190,9 @@ def learn_mineral_phases(
     candidates = _candidates(search, minerals)
     # What no pixel of the sample needed may be a small grain, or a part everywhere.
     whole = _with_library(search, every, library, progress)
-    names, sensitivity = name_phases(ends, whole, candidates, sensitivity)
-    notes, coarse = taught.notes + _told(ends, names, whole.templates.minerals), 1.0
+    pure = [end for end in ends if not end.held]
+    named, sensitivity = name_phases(pure, whole, candidates, sensitivity)
+    notes, coarse = taught.notes + _told(pure, named, whole.templates.minerals), 1.0
     if mixed:
         inside = np.count_nonzero(places >= 0) / np.count_nonzero(winner >= 0)
         if inside < _WELL_INSIDE and _unevenness(ends) > _UNEVEN:
@@ -200,18 +201,17 @@ def learn_mineral_phases(
                 f"only {inside:.0%} of the pixels lie well inside a grain: where grains are hardly wider than"
                 " the beam, names are of mixtures and often wrong",
             )
+        names = _with_mixtures(ends, named)
         members, parts = _parts_of([_held(name) for name in names])
         sure = np.array([name.probability for name in names], dtype=np.float32)
         places = taught.spread(places, binned.shape)
         pixels: Mixing | SinglePixels = Mixing.learned(binned, ends, parts, places, sure)
     else:
-        named = dict(zip((end.column for end in ends), names, strict=True))
+        of = dict(zip((end.column for end in ends), named, strict=True))
         members, parts = _parts_of(
-            [_held(named[place]) if place in named else {group: 1.0} for place, group in enumerate(minerals)]
+            [_held(of[place]) if place in of else {group: 1.0} for place, group in enumerate(minerals)]
         )
-        sure = np.array(
-            [named[place].probability if place in named else 1.0 for place in range(len(minerals))]
-        )
+        sure = np.array([of[place].probability if place in of else 1.0 for place in range(len(minerals))])
         pixels = single
     return MineralPhases(
         members,
@@ -230,6 +230,22 @@ def _unevenness(ends: Sequence[End]) -> float:
     known = [end for end in ends if np.isfinite(end.variation)]
     sizes = [end.size for end in known]
     return float(np.average([end.variation for end in known], weights=sizes)) if known else 0.0
+
+
+def _with_mixtures(ends: Sequence[End], named: Sequence[Name]) -> list[Name]:
+    """Return the names of all ends, those that hold others in between; ``named``: of those that do not."""
+    of = dict(zip((place for place, end in enumerate(ends) if not end.held), named, strict=True))
+    for place, end in enumerate(ends):
+        if end.held:
+            parts: dict[tuple[int, ...], float] = {}
+            for other, area in end.held:
+                for members, part in _held(of[other]).items():
+                    parts[members] = parts.get(members, 0.0) + area * part
+            sure = sum(area * of[other].probability for other, area in end.held)
+            main = of[max(end.held, key=lambda each: each[1])[0]]
+            shares = sorted(parts.items(), key=lambda each: -each[1])
+            of[place] = replace(main, minerals=(), probability=sure, parts=tuple(shares))
+    return [of[place] for place in range(len(ends))]
 
 
 def _held(name: Name) -> dict[tuple[int, ...], float]:

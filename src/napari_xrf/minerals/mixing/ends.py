@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ _LEAST_MEAN = 0.05  # counts
 _DIM = 0.25  # of the mean counts: holes and shadows teach nothing
 _SMALL_SHARE = 0.003  # of the map: a smaller end may be a boundary
 _MAIN_PART = 0.75  # of an end that is only blurred
+_GOOD_PART, _TINY_PART = 0.1, 0.02
 _EXPLAINED = 1.5  # chi-square per bin
 _TOLERANCE = 0.03
 
@@ -44,6 +45,8 @@ class End:
     # Of the shapes of their spectra beyond counting: the sum over bins of a share's variance over the share;
     # 0.002 where the areas of two minerals differ by 3 % from pixel to pixel. NaN where it is not known.
     variation: float = math.nan
+    # Of an uneven end that other, larger ones explain: their places, and what parts of its area they are
+    held: tuple[tuple[int, float], ...] = ()
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -124,7 +127,7 @@ def learn_ends(
     kept = _without_boundaries(ends, int((winner >= 0).sum()))
     number_of = np.full(sums.shape[0] + 1, -1, dtype=np.int16)
     number_of[[order[each] for each in kept]] = np.arange(len(kept))
-    return tuple(ends[each] for each in kept), number_of[places]
+    return tuple(replace(ends[each], held=held) for each, held in kept.items()), number_of[places]
 
 
 def _variation(sums: NDArray[np.float64], squares: NDArray[np.float64], pixels: int) -> float:
@@ -234,24 +237,37 @@ def _two_parts(values: NDArray[np.floating]) -> tuple[float, float]:
     return float(ordered[best : best + 2].mean()), float(gain[best])
 
 
-def _without_boundaries(ends: list[End], pixels: int) -> list[int]:
-    """Return the places of ends without small or uneven ones that are mixtures of larger ones."""
-    kept: list[int] = []
+def _without_boundaries(ends: list[End], pixels: int) -> dict[int, tuple[tuple[int, float], ...]]:
+    """Return the places of ends without small ones that are mixtures of larger ones.
+
+    With them, of uneven ones that are mixtures too, which of the ends that are kept they hold.
+    """
+    kept: dict[int, tuple[tuple[int, float], ...]] = {}
     for place, end in enumerate(ends):
-        doubtful = end.size < max(_SMALL_SHARE * pixels, 2 * _LEAST_PIXELS) or end.variation > UNEVEN
-        if len(kept) < 2 or not _is_mixture(end, [ends[each] for each in kept], doubtful):
-            kept.append(place)
+        pure = [number for number, held in enumerate(kept.values()) if not held]
+        larger = [ends[list(kept)[number]] for number in pure]
+        small = end.size < max(_SMALL_SHARE * pixels, 2 * _LEAST_PIXELS)
+        amounts = np.zeros(0) if len(kept) < 2 else _amounts(end, larger)
+        if not amounts.any():
+            kept[place] = ()
+            continue
+        main = int(amounts.argmax())
+        blurred = larger[main].column == end.column and amounts[main] > _MAIN_PART
+        several = np.count_nonzero(amounts > _GOOD_PART) > 1
+        if several and end.variation > UNEVEN and not small and not blurred:
+            kept[place] = tuple((pure[each], float(amounts[each])) for each in np.flatnonzero(amounts))
+        elif not blurred and not (small and several):
+            kept[place] = ()
     return kept
 
 
-def _is_mixture(end: End, larger: list[End], doubtful: bool) -> bool:
-    """Tell whether larger ends explain an end: any, or its own class with a little of what lies around it."""
+def _amounts(end: End, larger: list[End]) -> NDArray[np.float64]:
+    """Return what parts of an end larger ones are, without tiny ones; zeros where they explain it not."""
     deviation = np.sqrt(end.counts + (_TOLERANCE * end.counts) ** 2 + 1)
     columns = np.array([other.mean for other in larger]).T * end.size
     amounts = fit_bounded(columns / deviation[:, None], end.counts / deviation)
-    main = int(amounts.argmax())
-    blurred = larger[main].column == end.column and amounts[main] > _MAIN_PART * amounts.sum()
-    if not blurred and (not doubtful or np.count_nonzero(amounts > 0.1) < 2):
-        return False
     residual = (end.counts - columns @ amounts) / deviation
-    return float((residual**2).mean()) < _EXPLAINED
+    if float((residual**2).mean()) >= _EXPLAINED:
+        return np.zeros(len(larger))
+    amounts[amounts < _TINY_PART * amounts.sum()] = 0
+    return np.asarray(amounts / amounts.sum())
