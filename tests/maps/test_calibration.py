@@ -12,6 +12,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.io.formats import with_energy
 from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
+from napari_xrf.maps.calibration.axis_search import Axis, likely_axes
 from napari_xrf.maps.calibration.refinement import calibrate
 from napari_xrf.maps.spectra.peaks import find_peaks
 from napari_xrf.maps.spectra.resolution import seen_detector
@@ -54,6 +55,15 @@ def test_an_axis_far_off_is_found_again(shift, gain):
     for energy in (1.74, 3.69, 6.4, 10.5):
         channel = (energy - AXIS.offset) / AXIS.width
         assert abs(float(found.energy.energy(channel)) - energy) < 0.006
+
+
+def test_an_axis_hopelessly_worse_than_another_is_not_refined():
+    spectrum = measured_spectrum(0)
+    setting = setting_of(spectrum, AXIS, TUBE)
+    peaks = find_peaks(spectrum, AXIS, fwhm=setting.detector.fwhm)
+    best, *others = likely_axes(spectrum, setting, peaks)
+    assert not best.apart(Axis(0.0, 0.0), 0.02)
+    assert all(axis.score > best.score - 30 for axis in others)
 
 
 @pytest.mark.parametrize(("factor", "offset"), [(0.5, None), (1.19, None), (2.0, None), (2.0, 0.0)])

@@ -14,7 +14,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.calibration.refinement import Calibration, calibrate
+from napari_xrf.maps.calibration.refinement import Calibration, calibrate_and_explain
 from napari_xrf.maps.identification.elements import FoundElement, identify
 from napari_xrf.maps.spectra.setting import Setting, setting_of
 from napari_xrf.physics.detector.detector import Detector
@@ -22,6 +22,7 @@ from napari_xrf.physics.excitation import instrument_of
 from napari_xrf.physics.instrument import Instrument
 
 _CLOSE_EV = 10.0  # from their lines, root mean square
+_EXPLAINED = "_explained"  # where a map keeps what its calibration saw in the sum, until elements are sought
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -140,19 +141,19 @@ def calibrate_map(
         return measured
     cube, spectrum = measured, measured.sum_spectrum(progress).astype(np.float64)
     progress(0, 1, "calibrating")
-    known = calibration or calibrate(
-        spectrum,
-        cube.energy,
-        excitation=cube.excitation,
-        elements=cube.elements,
-        stated=cube.provenance.energy_is_stated,
-        progress=progress,
-    )
+    known, explained = calibration, None
+    if known is None:
+        stated = cube.provenance.energy_is_stated
+        known, explained = calibrate_and_explain(
+            spectrum, cube.energy, cube.excitation, cube.elements, stated, progress
+        )
     setting = known.setting
     if setting is None:
         setting = setting_of(spectrum, cube.energy, cube.excitation).refined(known.energy, known.detector)
     progress(1, 1, "calibrating")
-    return CalibratedMap(cube, known, setting, spectrum)
+    found = CalibratedMap(cube, known, setting, spectrum)
+    found.__dict__[_EXPLAINED] = explained
+    return found
 
 
 def cube_of(measured: Measured) -> SpectralCube:
@@ -178,7 +179,8 @@ def find_elements(measured: Measured, *, progress: Progress = ignore_progress) -
     if found is None:
         found = ()
         if known.holds_counts:
-            found = identify(known.cube, known.sum_spectrum, known.setting, progress)
+            explained = known.__dict__.pop(_EXPLAINED, None)  # large, and needed once
+            found = identify(known.cube, known.sum_spectrum, known.setting, explained, progress)
         if known.doubt:  # on a wrong axis every name is wrong
             found = tuple(replace(one, probability=min(one.probability, 0.5)) for one in found)
         known.__dict__["elements"] = found  # where the cached property looks

@@ -36,9 +36,11 @@ _NEAR_OFFSETS, _NEAR_GAINS = np.arange(-0.1, 0.1001, 0.005), np.arange(-0.006, 0
 _FAR_OFFSETS, _FAR_GAINS = np.arange(-1.05, 0.151, 0.015), np.exp(np.arange(-0.8, 0.8, 0.0025)) - 1
 _TRIED = 36  # axes whose patterns of lines are fitted
 _APART_KEV, _SAME_KEV = 0.02, 0.008
+_ALIKE_KEV = 1e-6  # axes no further apart are one, but for rounding
 _USUAL_KEV = 0.12  # how far off files' axes are at most but for rare ones
 # What is asked of axes further off: log-odds below the best near one's at most, part of the peaks explained.
 _FAR_WORSE, _FAR_MORE, _FAR_EXPLAINED = 0.0, 0.1, 0.4
+_NEAR_WORSE = 30.0  # log-odds below the best near one beyond which no refinement makes an axis the best
 _RATIO_ERROR = 0.25  # of the counts of a family's peaks: absorption, efficiency and overlaps
 _UNEXPLAINED = 16.0  # most that the strongest peak costs where it is of no line, log-odds
 _SUM_KEV, _SUM_PART, _SUM_WEIGHT = 0.06, 0.05, 0.2  # of peaks that may be two pulses at once
@@ -93,19 +95,21 @@ def likely_axes(
     many peaks lie on lines, against how many would by chance. For the best of them the
     peaks are fitted by families of lines in their ratios, lines that ought to show and do not counting
     against a family. Axes more than 120 eV off are told where they explain clearly more of the peaks than
-    any nearer one. The stated axis is among them where none of the others is within 8 eV of it.
+    any nearer one, nearer ones where they are not far worse than the best of these. The stated axis is among
+    them where none of the others is within 8 eV of it.
     Lines of the rarest elements count only where ``rarest``: among so many, chance matches are more.
     Where ``near_only``, none of them is more than 120 eV off.
     """
     search = _AxisSearch(spectrum, setting, peaks[:_PEAKS], _families(setting, listed, rarest))
     starts = search.best_of(_NEAR_OFFSETS, _NEAR_GAINS, _TRIED // 3)
     if not near_only:
-        starts += search.best_of(_FAR_OFFSETS, _FAR_GAINS, _TRIED)
         # Of few peaks, how rare far axes are tells more than where the peaks lie: the best without that too.
-        starts += search.best_of(_FAR_OFFSETS, _FAR_GAINS, _TRIED // 3, weighed=False)
-    judged = sorted(
-        (search.scored(search.straightened(axis)) for axis in starts), key=lambda axis: -axis.score
-    )
+        starts += search.best_of(_FAR_OFFSETS, _FAR_GAINS, _TRIED, _TRIED // 3)
+    straight: list[Axis] = []
+    for axis in map(search.straightened, dict.fromkeys(starts)):  # many come to the same
+        if all(axis.apart(other, _ALIKE_KEV) for other in straight):
+            straight.append(axis)
+    judged = sorted(map(search.scored, straight), key=lambda axis: -axis.score)
     stated = search.scored(Axis(0.0, 0.0))
     near = [axis for axis in judged if not axis.apart(stated, _USUAL_KEV)]
     best = max((*near, stated), key=lambda axis: axis.score)
@@ -119,7 +123,7 @@ def likely_axes(
     ]
     found: list[Axis] = []
     for axis in sorted((*near, *far), key=lambda axis: -axis.score):
-        if len(found) < most:
+        if len(found) < most and axis.score > best.score - _NEAR_WORSE:
             found += [axis] * all(search.differ(axis, other) for other in found)
     if all(axis.apart(stated, _SAME_KEV) for axis in found):
         found.append(stated)
@@ -176,21 +180,26 @@ class _AxisSearch:
         moved = self.at * (first.gain - second.gain) + first.offset - second.offset
         return first.apart(second) and bool(np.abs(moved).max() > _SAME_KEV)
 
-    def best_of(self, offsets: Array, gains: Array, most: int, weighed: bool = True) -> list[Axis]:
+    def best_of(self, offsets: Array, gains: Array, most: int, unweighed: int = 0) -> list[Axis]:
         """Return the best axes of a grid by single peaks, at most one among its neighbours.
 
-        ``weighed``: whether by how probable such an error of the axis is as well.
+        ``most``: how many by how probable such an error of the axis is as well; ``unweighed``: and without.
         """
         gain, offset = np.meshgrid(gains, offsets, indexing="ij")
         moved = self.at * (1 + gain[..., None]) + offset[..., None]
         energies, table = self._table
         score = np.interp(moved, energies, table, left=np.log(_NO_LINE), right=np.log(_NO_LINE)) @ self.weight
         score = score + self._resolution_prior(gain)
-        score = score + log_prior(offset, gain) if weighed else score
-        around = np.pad(score, ((1, 1), (2, 2)), constant_values=-np.inf)
-        top = (score == sliding_window_view(around, (3, 5)).max(axis=(2, 3))).ravel()
-        order = [k for k in np.argsort(-score.ravel()) if top[k]][:most]
-        return [Axis(float(offset.flat[k]), float(gain.flat[k]), float(score.flat[k])) for k in order]
+        found: list[Axis] = []
+        for some, values in ((most, score + log_prior(offset, gain)), (unweighed, score)):
+            if some:
+                around = np.pad(values, ((1, 1), (2, 2)), constant_values=-np.inf)
+                beside = sliding_window_view(around, 3, axis=0).max(axis=2)
+                highest = sliding_window_view(beside, 5, axis=1).max(axis=2)
+                tops = np.flatnonzero(values == highest)
+                best = tops[np.argsort(-values.flat[tops], kind="stable")[:some]]
+                found += [Axis(float(offset.flat[k]), float(gain.flat[k])) for k in best]
+        return found
 
     def _resolution_prior(self, gain: Array) -> Array:
         if self.fwhm is None:

@@ -81,7 +81,6 @@ class Calibration:
     doubtful: bool = False
 
 
-@one_thread_of("blas")
 def calibrate(
     spectrum: ArrayLike,
     energy: EnergyAxis,
@@ -115,13 +114,26 @@ def calibrate(
     -------
     The refined axis and detector, or the file's own and a reason when there are too few counts or peaks.
     """
+    given = excitation or Excitation()
+    return calibrate_and_explain(spectrum, energy, given, elements, stated, progress)[0]
+
+
+@one_thread_of("blas")
+def calibrate_and_explain(
+    spectrum: ArrayLike,
+    energy: EnergyAxis,
+    excitation: Excitation,
+    elements: tuple[str, ...],
+    stated: bool,
+    progress: Progress,
+) -> tuple[Calibration, Explanation | None]:
+    """Do as :func:`calibrate`, and return how its setting explains the spectrum, where that was judged."""
     counts = without_spikes(np.clip(np.asarray(spectrum, dtype=np.float64), 0, None), energy)
-    found = _calibrated(counts, energy, excitation or Excitation(), elements, stated, progress)
-    if (cut := _cut_off(counts)) is None:
-        return found
-    return replace(
-        found, message=f"the peaks are cut off at {cut:.0f} counts; {found.message}", doubtful=True
-    )
+    found, explained = _calibrated(counts, energy, excitation, elements, stated, progress)
+    if (cut := _cut_off(counts)) is not None:
+        message = f"the peaks are cut off at {cut:.0f} counts; {found.message}"
+        found = replace(found, message=message, doubtful=True)
+    return found, explained
 
 
 def _calibrated(
@@ -131,15 +143,15 @@ def _calibrated(
     elements: tuple[str, ...],
     stated: bool,
     progress: Progress,
-) -> Calibration:
+) -> tuple[Calibration, Explanation | None]:
     setting = setting_of(counts, energy, excitation)
     setting = setting.refined(energy, seen_detector(counts, energy, setting.detector))
     peaks = find_peaks(counts, energy, fwhm=setting.detector.fwhm)
     total = counts[energy.positive].sum()
     if total < _FEWEST_COUNTS:
-        return _unchanged(setting, f"too few counts ({total:.0f}) to refine the energy axis")
+        return _unchanged(setting, f"too few counts ({total:.0f}) to refine the energy axis"), None
     if len(peaks) < _FEWEST_PEAKS:
-        return _unchanged(setting, f"too few peaks ({len(peaks)}) to refine the energy axis")
+        return _unchanged(setting, f"too few peaks ({len(peaks)}) to refine the energy axis"), None
     fine, explained, rivals, outdone = _likeliest(
         counts, setting, excitation, peaks, elements, stated, progress
     )
@@ -152,11 +164,13 @@ def _calibrated(
     if explained.best.misfit > _POOR:  # something is missing
         fine, explained = _with_all_elements(counts, fine, elements, progress)
         fine, explained = _straightened(counts, fine, explained, progress)
+    thorough = None
     if explained.best.misfit > _UNEXPLAINED_MOVED:  # a thorough look, before the axis is blamed
-        again = explain(counts, fine, elements, progress=progress)
-        explained = min(explained, again, key=lambda one: one.best.misfit)
+        thorough = explain(counts, fine, elements, progress=progress)
+        explained = min(explained, thorough, key=lambda one: one.best.misfit)
     rivals |= outdone and fine.anode is None  # scattered lines are explained later
-    return _judged(setting, fine, explained, counts, rivals, stated)
+    found = _judged(setting, fine, explained, counts, rivals, stated)
+    return found, thorough if found.refined else None
 
 
 def _cut_off(counts: Array) -> float | None:
