@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import napari_xrf.learning.prediction.answers
+import napari_xrf.learning.prediction.prediction
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.scratch import StoredCounts, scratch_array
@@ -105,7 +105,7 @@ def test_answers_that_do_not_fit_in_memory_are_joined_alike(monkeypatch):
     stored = scratch_array(held.probability.shape, np.float32, 0)
     stored[:] = held.probability
     one = label_map_of(held)
-    monkeypatch.setattr(napari_xrf.learning.prediction.answers, "_BAND_BYTES", 1)
+    monkeypatch.setattr(napari_xrf.learning.prediction.prediction, "_BAND_BYTES", 1)
     told = grouped(replace(held, probability=stored))
     assert isinstance(told.probability, StoredCounts)
     other = label_map_of(replace(held, probability=stored))
