@@ -113,7 +113,7 @@ def test_what_air_hides_is_an_error_of_the_others():
     drawn = np.random.default_rng(1).poisson(expected * 1e6 / expected.sum())[None, None].astype(np.uint32)
     cube = SpectralCube(drawn, instrument.energy, excitation=excitation_of(instrument))
     found = quantify(cube, ["Mg", "Fe", "Si"], recipe=Recipe("stoichiometry"))[0]
-    assert any("Mg and Si could make tenths" in note for note in found.notes)
+    assert any(note.startswith("Mg") and "could make tenths" in note for note in found.notes)
     assert found["Mg"].standard_error > 0.3
     real = olivine.mass_fractions["Fe"]
     assert abs(found["Fe"].weight_fraction - real) < 2 * found["Fe"].standard_error

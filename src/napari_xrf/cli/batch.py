@@ -59,7 +59,7 @@ def run_batch(
 
     check_folder(arguments.output)
     if arguments.jobs is not None and arguments.jobs < 1:
-        raise InvalidInput(f"the number of jobs must be 1 or more, not {arguments.jobs}")
+        raise InvalidInput(f"--jobs must be 1 or more, not {arguments.jobs}")
     files = listed_files(arguments.files)
     work = _checked_work(arguments, verbs, perform)
 

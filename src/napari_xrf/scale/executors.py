@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, InvalidStateError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -176,7 +176,8 @@ class Cluster(Executor):
         """Leave the cluster, which goes on."""
         left = [future for future in self._futures if cancel_futures and future.cancel()]
         self._executor.shutdown(wait=wait and not left)
-        self._client.close()
+        with suppress(OSError, RuntimeError):  # of a scheduler that is lost nothing is left to leave
+            self._client.close()
 
 
 @contextmanager
