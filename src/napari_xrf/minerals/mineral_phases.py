@@ -237,14 +237,13 @@ def _with_mixtures(ends: Sequence[End], named: Sequence[Name]) -> list[Name]:
     of = dict(zip((place for place, end in enumerate(ends) if not end.held), named, strict=True))
     for place, end in enumerate(ends):
         if end.held:
-            parts: dict[tuple[int, ...], float] = {}
-            for other, area in end.held:
-                for members, part in _held(of[other]).items():
-                    parts[members] = parts.get(members, 0.0) + area * part
+            parts = tuple(
+                (members, area * part)
+                for other, area in end.held
+                for members, part in _held(of[other]).items()
+            )
             sure = sum(area * of[other].probability for other, area in end.held)
-            main = of[max(end.held, key=lambda each: each[1])[0]]
-            shares = sorted(parts.items(), key=lambda each: -each[1])
-            of[place] = replace(main, minerals=(), probability=sure, parts=tuple(shares))
+            of[place] = Name((), sure, 0.0, -1, -1, 0.0, parts=parts)
     return [of[place] for place in range(len(ends))]
 
 

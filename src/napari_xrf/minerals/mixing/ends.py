@@ -243,21 +243,22 @@ def _without_boundaries(ends: list[End], pixels: int) -> dict[int, tuple[tuple[i
     With them, of uneven ones that are mixtures too, which of the ends that are kept they hold.
     """
     kept: dict[int, tuple[tuple[int, float], ...]] = {}
+    pure: list[int] = []  # which of these are no mixtures
+    larger: list[End] = []  # those themselves
     for place, end in enumerate(ends):
-        pure = [number for number, held in enumerate(kept.values()) if not held]
-        larger = [ends[list(kept)[number]] for number in pure]
         small = end.size < max(_SMALL_SHARE * pixels, 2 * _LEAST_PIXELS)
         amounts = np.zeros(0) if len(kept) < 2 else _amounts(end, larger)
-        if not amounts.any():
-            kept[place] = ()
-            continue
-        main = int(amounts.argmax())
-        blurred = larger[main].column == end.column and amounts[main] > _MAIN_PART
-        several = np.count_nonzero(amounts > _GOOD_PART) > 1
-        if several and end.variation > UNEVEN and not small and not blurred:
-            kept[place] = tuple((pure[each], float(amounts[each])) for each in np.flatnonzero(amounts))
-        elif not blurred and not (small and several):
-            kept[place] = ()
+        if amounts.any():
+            main = int(amounts.argmax())
+            several = np.count_nonzero(amounts > _GOOD_PART) > 1
+            if (larger[main].column == end.column and amounts[main] > _MAIN_PART) or (small and several):
+                continue
+            if several and end.variation > UNEVEN:
+                kept[place] = tuple((pure[each], float(amounts[each])) for each in np.flatnonzero(amounts))
+                continue
+        pure.append(len(kept))
+        larger.append(end)
+        kept[place] = ()
     return kept
 
 
