@@ -20,7 +20,8 @@ from napari_xrf.plugin.forms.model_choice import shelf_of
 from napari_xrf.plugin.jobs.job import Job, running_on
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, FOUND_KEY, cube_from, cube_layers
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
-from napari_xrf.plugin.layers.labels import label_layer
+from napari_xrf.plugin.layers.labels import CLASSIFICATION_KEY, label_layer
+from napari_xrf.plugin.layers.layer_data import with_keywords
 from napari_xrf.plugin.layers.script import script_of
 from two_phase_maps import two_phase_cube, two_phase_labels
 
@@ -707,6 +708,32 @@ def test_class_rows_select_rename_recolour_merge_and_sort(viewer, qtbot):
     layer.undo()
     qtbot.waitUntil(lambda: table.rowCount() == 3)  # undo reaches the table
     assert np.array_equal(layer.data, before)
+
+
+def test_undecided_pixels_stand_in_table_and_legend(viewer, qtbot):
+    widget = dock(viewer, "Minerals")
+    labels = two_phase_labels(confidence=False)
+    labels.labels[2:4, 2:7] = 1
+    undecided = np.zeros(labels.labels.shape, dtype=bool)
+    undecided[2:4, 2:6] = True
+    found = SimpleNamespace(undecided=undecided, abundances_of=lambda _: None)
+    data = with_keywords(label_layer(labels), metadata={CLASSIFICATION_KEY: (None, found)})
+    layer = viewer.add_layer(Layer.create(*data))
+    table = widget.table
+    qtbot.waitUntil(lambda: table.rowCount() == 4)
+    assert [row[1] for row in table.rows()][2:] == ["unknown", "of it undecided"]
+    assert table.rows()[3][5] == "8"
+    table.selectAll()
+    assert sorted(table.selected()) == [1, 2, 3]  # it is no class
+    table.horizontalHeader().sectionClicked.emit(1)
+    names = [row[1] for row in table.rows()]
+    assert names.index("of it undecided") == names.index("unknown") + 1
+    widget.legend.setChecked(True)
+    assert "unknown (73% undecided)" in {text.strip() for text in viewer.layers["Legend"].text.values}
+    layer.data_setitem((np.full(4, 2), np.arange(2, 6)), 3)  # decided by hand
+    qtbot.waitUntil(lambda: "4" in [row[5] for row in table.rows() if row[1] == "of it undecided"])
+    layer.data_setitem((np.full(4, 3), np.arange(2, 6)), 3)
+    qtbot.waitUntil(lambda: table.rowCount() == 3)
 
 
 def test_a_new_class_has_one_colour_in_layer_and_table(viewer, qtbot):

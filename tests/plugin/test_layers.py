@@ -9,11 +9,13 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 
 from napari_xrf.core.element_maps import ElementMaps
+from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
-from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.plugin.layers.cubes import (
     Turned,
+    brightest_channel,
     cube_from,
     cube_layers,
     energy_first,
@@ -57,6 +59,40 @@ def test_contrast_is_set_where_the_counts_are():
     low, high = cube_layers(cube)[-1][1]["contrast_limits"]
     assert low == 0
     assert 30 < high <= cube.counts.max()  # a guess from first, middle and last channel would be about 1
+
+
+@pytest.mark.parametrize(
+    ("excitation", "scattered", "shown"),
+    [
+        (Excitation("monochromatic", 17.0), 16.06, 8.64),
+        (Excitation("tube", 50.0, "Rh"), 19.0, 8.64),
+        (Excitation(), 19.0, 8.64),  # hardly rhodium in the sample
+        (Excitation("tube", 50.0, "Mo"), 20.2, 20.2),  # rhodium
+        (Excitation("electron", 30.0), 19.0, 19.0),
+    ],
+)
+def test_a_map_is_first_seen_at_an_elements_line(excitation, scattered, shown):
+    axis = EnergyAxis(0.0, 0.02, 1200)
+
+    def peak(energy, fwhm, counts):
+        shape = np.exp(-0.5 * ((axis.energies - energy) / (fwhm / 2.355)) ** 2)
+        return counts * shape / shape.sum()
+
+    spectrum = peak(scattered, 0.3, 4e5) + peak(8.64, 0.2, 1e5) + peak(0.02, 0.1, 1e7) + 50
+    counts = np.random.default_rng(0).poisson(spectrum, (4, 2, axis.size)).astype(np.uint32)
+    channel, limit = brightest_channel(SpectralCube(counts, axis, "map", excitation=excitation))
+    assert axis.energies[channel] == pytest.approx(shown, abs=0.1)
+    assert limit == pytest.approx(np.percentile(counts[:, :, channel], 99.8))
+
+
+def test_neither_a_continuum_nor_an_empty_map_has_a_line():
+    axis = EnergyAxis(0.0, 0.02, 1000)
+    hump = 900 * np.exp(-0.5 * ((axis.energies - 10) / 3) ** 2)
+    hump[axis.window(3.6, 3.8)] += 300  # calcium, lower than the continuum
+    cube = SpectralCube(np.broadcast_to(hump.astype(np.uint16), (3, 3, 1000)), axis, "map")
+    assert axis.energies[brightest_channel(cube)[0]] == pytest.approx(3.7, abs=0.1)
+    empty = SpectralCube(np.zeros((2, 2, 1000), np.uint8), axis, "map")
+    assert brightest_channel(empty) == (500, 1.0)
 
 
 def test_layers_of_one_file_agree_on_units():

@@ -150,6 +150,13 @@ def test_regions_and_classes_are_tabled(viewer, qtbot, tmp_path):
         for cell in (cell for row in widget.table.rows() for cell in row[2:] if "±" in cell):
             value, error = (part.replace(",", "").partition(".")[2] for part in cell.split(" ± "))
             assert len(value) == len(error), cell
+        iron = {row[0]: row for row in widget.table.rows()}["hematite / magnetite"]
+        (absent,) = (cell for cell in iron[2:] if "±" not in cell)
+        net = next(each for each in widget.rows if each.region == iron[0]).families["Ca K"]
+        divisor = 1 if unit == "net counts" else 12 * 30 - 2
+        assert float(absent.removeprefix("< ").replace(",", "")) == pytest.approx(
+            net.limit / divisor, rel=0.05
+        )
     widget.write(tmp_path / "regions.csv")
     assert (tmp_path / "regions.csv").read_text().startswith("region,pixels,live_time_s,")
     widget.unit.setCurrentText("weight percent")

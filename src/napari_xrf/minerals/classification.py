@@ -106,6 +106,9 @@ class Classification:
         What each pixel holds of the classes; None when a network decided.
     choice
         Why this method was taken, where several were compared on twins of the map.
+    undecided
+        (Y, X) which of the unknown pixels could be one of several minerals, where the others fit none; None
+        when a network decided.
     """
 
     label_map: LabelMap
@@ -119,6 +122,7 @@ class Classification:
     notes: tuple[str, ...]
     abundances: Abundances | None = None
     choice: MethodChoice | None = None
+    undecided: NDArray[np.bool_] | None = None
 
     def __repr__(self) -> str:
         shares = (self.abundances or self.label_map).shares()
@@ -181,9 +185,8 @@ class MineralRows:
     misfit: NDArray[np.float32]
     areas: NDArray[np.float32]  # (rows, X, K) parts of the phases
     sums: NDArray[Any]  # (1 + K, E) counts of the unknown pixels and of those of each phase
-    # unexplained, undecided: how many pixels fit no mineral, and how many more cannot be decided
-    unexplained: int
-    undecided: int
+    unexplained: int  # how many pixels fit no mineral
+    undecided: NDArray[np.bool_]  # (rows, X) which more cannot be decided
 
 
 def joined_rows(parts: Sequence[MineralRows]) -> MineralRows:
@@ -197,7 +200,7 @@ def joined_rows(parts: Sequence[MineralRows]) -> MineralRows:
         np.concatenate([part.areas for part in parts]),
         np.sum([part.sums for part in parts], axis=0),
         sum(part.unexplained for part in parts),
-        sum(part.undecided for part in parts),
+        np.concatenate([part.undecided for part in parts]),
     )
 
 
@@ -247,10 +250,11 @@ class MineralOutline:
             method="likelihood",
             notes=(
                 *self.notes,
-                f"{rows.unexplained} pixels fit no mineral; {rows.undecided} more cannot be decided"
+                f"{rows.unexplained} pixels fit no mineral; {rows.undecided.sum()} more cannot be decided"
                 + self._most_like(rows, classes, kept),
             ),
             abundances=_abundances(label_map, rows.areas, list(phases.values())),
+            undecided=rows.undecided,
         )
 
     @staticmethod
@@ -307,9 +311,9 @@ class MineralPlan:
             np.zeros((*shape, number), dtype=np.float32),
             np.zeros((1 + number, cube.shape[2]), np.float64 if cube.counts.dtype.kind == "f" else np.uint64),
             0,
-            0,
+            np.zeros(shape, dtype=bool),
         )
-        unexplained = undecided = 0
+        unexplained = 0
         binned.held(rows)  # read once, before threads look at it
 
         def held_by(band: slice) -> tuple[slice, PixelPhases]:
@@ -329,12 +333,12 @@ class MineralPlan:
                 result.misfit[at][held] = found.misfit
                 result.areas[at][held] = np.where(wrong[:, None], 0, found.areas)
                 unexplained += int(wrong.sum())
-                undecided += int(guessed.sum())
+                result.undecided[at][held] = guessed
         labels = (result.chosen - _NOT_MEASURED).astype(np.uint16)
         own = cube.band(slice(rows.start - first, rows.stop - first))
         for label, total in sum_classes(own, labels, progress).items():
             result.sums[label - 1] += total
-        return replace(result, unexplained=unexplained, undecided=undecided)
+        return replace(result, unexplained=unexplained)
 
 
 def plan_minerals(

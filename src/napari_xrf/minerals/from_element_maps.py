@@ -98,13 +98,16 @@ def classify_element_maps(
     fits = np.stack([chi[:, group].min(axis=1) for group in groups], axis=1)[np.arange(len(winner)), winner]
     freedom = max(len(maps.families) - 1, 1)
     misfit = (fits - freedom) / np.sqrt(2 * freedom)
-    strange, open_ = misfit > _MISFIT, probability < LEAST_PROBABILITY
+    strange = misfit > _MISFIT
+    open_ = ~strange & (probability < LEAST_PROBABILITY)
     chosen = np.where(strange | open_, -1, winner)
-    certain = np.where(open_ & ~strange, 1 - probability, probability)
+    certain = np.where(open_, 1 - probability, probability)
     classes = [mineral_class([listed[shown[place]] for place in group]) for group in groups]
     label_map, _ = number_by_area(held, chosen, certain, classes, maps.pixel_size, maps.source)
     away = np.full(held.shape, np.nan, np.float32)
     away[held] = misfit
+    undecided = np.zeros(held.shape, dtype=bool)
+    undecided[held] = open_
     names = [tuple(listed[shown[place]].name for place in group) for group in groups]
     return Classification(
         label_map=label_map,
@@ -118,9 +121,9 @@ def classify_element_maps(
         notes=(
             f"maps of {', '.join(maps.families)} ({maps.unit}) are all that is known of a pixel",
             *(() if weights else (f"intensities are those of a thick, flat sample on {seen.name}",)),
-            f"{int(strange.sum())} pixels fit no mineral; "
-            f"{int((open_ & ~strange).sum())} more cannot be decided",
+            f"{int(strange.sum())} pixels fit no mineral; {int(open_.sum())} more cannot be decided",
         ),
+        undecided=undecided,
     )
 
 

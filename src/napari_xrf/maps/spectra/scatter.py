@@ -7,13 +7,20 @@ from numpy.typing import NDArray
 from napari_xrf.core.constants import ELECTRON_REST_KEV
 from napari_xrf.core.emission_lines import edge_energy, family_lines
 from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.maps.spectra.families import normalised
 from napari_xrf.physics.detector.detector import Detector, respond
+from napari_xrf.physics.scatter import energy_after_compton
 
 # Usual anodes whose Compton peaks a detector tells from the elastic ones (not those of Cr and Cu), and
 # how likely each is where none is stated, log-odds.
 ANODES = {"Rh": 0.0, "Mo": -6.0, "Ag": -6.0, "W": -8.0, "Pd": -8.0}
 _FINE_STRUCTURE = 1 / 137.035999
+_ABOVE_K_EDGES_KEV = 100.0  # of all anodes
+_BELOW_KEV, _BEYOND_KEV = (
+    0.3,
+    0.15,
+)  # of scattered lines: widths, of which Compton scattering adds to the first
 _LIGHT = 8  # oxygen stands for the light atoms that scatter inelastically
 
 
@@ -54,6 +61,29 @@ def scatter_columns(
                     *compton_lines(lines, shares, scatter_deg, spread_deg), detector, energy
                 )
     return {name: column for name, column in found.items() if column.any()}
+
+
+def scatter_ranges(excitation: Excitation) -> tuple[tuple[float, float], ...]:
+    """Return the (low, high) keV in which peaks are of the exciting radiation rather than of an element.
+
+    From a Compton scattering straight back to beyond the elastic peak: of a monochromatic beam, of the K
+    lines of a tube's anode, and where that is not stated of usual ones, hardly ever a sample's strongest.
+    None for electrons, or a beam whose energy is not known.
+    """
+    if excitation.kind == "electron" or (
+        excitation.kind == "monochromatic" and excitation.energy_kev is None
+    ):
+        return ()
+    if excitation.kind == "monochromatic":
+        lines = [np.array([excitation.energy_kev])]
+    else:
+        anodes = (excitation.anode,) if excitation.anode else ("Rh", "Mo", "Pd", "Ag")
+        lines = [family_lines(anode, "K", _ABOVE_K_EDGES_KEV)[0] for anode in anodes]
+    return tuple(
+        (float(energy_after_compton(each.min(), 180.0)) - _BELOW_KEV, float(each.max()) + _BEYOND_KEV)
+        for each in lines
+        if each.size
+    )
 
 
 def compton_lines(

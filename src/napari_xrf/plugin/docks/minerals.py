@@ -13,8 +13,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QLineEdit, QListWidgetItem
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import UNKNOWN_LABEL
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.minerals.labels.modal_table import held_rows, write_modal_table
+from napari_xrf.minerals.labels.modal_table import ModalRow, held_rows, write_modal_table
 from napari_xrf.minerals.method_choice import LIKELIHOOD
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.class_table import TABLED, ClassTable
@@ -25,7 +26,13 @@ from napari_xrf.plugin.forms.parts import button, column, expanding, row, tick_b
 from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.calibration import kept_map
 from napari_xrf.plugin.layers.cubes import CUBE_KEY
-from napari_xrf.plugin.layers.labels import CLASSIFICATION_KEY, label_layer, label_map_of_layer, modal_rows
+from napari_xrf.plugin.layers.labels import (
+    CLASSIFICATION_KEY,
+    label_layer,
+    label_map_of_layer,
+    modal_rows,
+    undecided_pixels,
+)
 from napari_xrf.plugin.layers.layer_data import add_layers, map_layer, with_keywords
 from napari_xrf.plugin.layers.legend import show_legend
 from napari_xrf.plugin.layers.regions import pixel_under
@@ -184,7 +191,7 @@ class MineralsDock(Dock):
         layer, label_map = self.labels.layer(), self.labels.label_map()
         wanted = self.legend.isChecked() and label_map is not None
         rows = held_rows(modal_rows(layer, label_map)) if wanted and label_map else []
-        entries = [(row.name, row.color) for row in rows if row.pixels][:_MOST_NAMED]
+        entries = [(_legend_name(row, layer), row.color) for row in rows if row.pixels][:_MOST_NAMED]
         if entries != self._named:
             self._named = entries
             show_legend(self.viewer, entries, layer)
@@ -329,6 +336,11 @@ class MineralsDock(Dock):
         layer = self.labels.layer()
         cube, classification = layer.metadata[CLASSIFICATION_KEY]
         write_report(path, cube, classification, label_map_of_layer(layer))
+
+
+def _legend_name(row: ModalRow, layer: Any) -> str:
+    undecided = undecided_pixels(layer) if row.label == UNKNOWN_LABEL else 0
+    return f"{row.name} ({undecided / row.pixels:.0%} undecided)" if undecided else row.name
 
 
 def _named(

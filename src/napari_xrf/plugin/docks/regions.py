@@ -66,7 +66,7 @@ class RegionsDock(Dock):
         self.unit.currentTextChanged.connect(lambda _: self._show())
         self.table = Table(
             ("Region",),
-            "Net counts ± one standard error; – is below the detection limit. "
+            "Net counts ± one standard error; < below the detection limit, which is told. "
             "Double-click a region that is drawn to name it",
             empty="Draw regions on the map, or choose a label map, and Count",
         )
@@ -235,22 +235,27 @@ class RegionsDock(Dock):
         if self.unit.currentText() == _WEIGHT:
             return self._known.get((each.region, _element(family)), "–")
         net = each.families.get(family)
-        if net is None or net.counts < net.limit:
+        if net is None:
             return "–"
         divisors: dict[str, Any] = {_COUNTS: 1, _PER_SECOND: each.seconds, _PER_PIXEL: each.pixels}
         divisor = divisors[self.unit.currentText()]
         if not divisor:
             return "?"  # the map holds no live times
-        value, error = net.counts / divisor, net.error / divisor
-        # The error's first two digits tell how many of the value mean anything.
-        decimals = max(0, 1 - math.floor(math.log10(error))) if 0 < error < 1 else 0
-        return f"{value:,.{decimals}f} ± {error:,.{decimals}f}"
+        value, error, limit = (part / divisor for part in (net.counts, net.error, net.limit))
+        if value < limit:
+            return f"< {limit:,.{_decimals(limit)}f}"
+        return f"{value:,.{_decimals(error)}f} ± {error:,.{_decimals(error)}f}"
 
     def _set_enabled(self) -> None:
         free = self.job_bar.job is None
         self.run.setEnabled(free and self.maps.layer() is not None)
         for widget in (self.save, self.copy):
             widget.setEnabled(free and bool(self.rows))
+
+
+def _decimals(error: float) -> int:
+    """Return the decimals of an error's first two digits: they tell how many of a value mean anything."""
+    return max(0, 1 - math.floor(math.log10(error))) if 0 < error < 1 else 0
 
 
 def _element(family: str) -> str:

@@ -8,16 +8,19 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog, QInputDialog, QMenu
 
+from napari_xrf.core.label_map import UNKNOWN_LABEL
 from napari_xrf.minerals.labels.modal_table import ModalRow, held_rows
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.tables import Table, number_text
-from napari_xrf.plugin.layers.labels import change_class, merge_classes, modal_rows
+from napari_xrf.plugin.layers.labels import change_class, merge_classes, modal_rows, undecided_pixels
 
 # What changes the table; set_data comes with undo and redo.
 TABLED = ("data", "paint", "labels_update", "features", "colormap", "set_data")
 _LABEL = Qt.ItemDataRole.UserRole
 _COLOR, _NAME, _PIXELS = 0, 1, 5
+_UNDECIDED = "of it undecided"
+_WHY_UNDECIDED = "Several minerals explain these pixels, and none well enough; “Why this pixel?” shows which"
 _HINT = "Select a row to paint with its class; double-click to rename or recolour; right-click for more"
 
 
@@ -48,13 +51,24 @@ class ClassTable(Table):
     def show_classes(self) -> None:
         """Show the classes that the label map holds."""
         label_map = self._labels.label_map()
-        rows = [] if label_map is None else held_rows(modal_rows(self._labels.layer(), label_map))
-        shown = sorted(rows, key=self._key, reverse=self._descending)
+        layer = self._labels.layer()
+        rows = [] if label_map is None else held_rows(modal_rows(layer, label_map))
+        shown: list[ModalRow | None] = [*sorted(rows, key=self._key, reverse=self._descending)]
+        texts = [_texts(row) for row in shown if row is not None]
+        undecided = undecided_pixels(layer) if rows else 0
+        unknown = next((at for at, row in enumerate(shown) if row and row.label == UNKNOWN_LABEL), -1) + 1
+        if undecided and unknown:
+            shown.insert(unknown, None)
+            area = 100 * undecided / sum(row.pixels for row in rows)
+            texts.insert(unknown, ("", _UNDECIDED, f"{area:.1f}", "", "", f"{undecided:,}", ""))
         kept = self.selected()
         self._filling = True
-        self.show_rows([_texts(row) for row in shown])
+        self.show_rows(texts)
         self.clearSelection()
         for place, row in enumerate(shown):
+            if row is None:
+                self._only_tell(place)
+                continue
             # A decoration, because a selected row hides its background.
             self.item(place, _COLOR).setData(Qt.ItemDataRole.DecorationRole, QColor(row.color))
             self.item(place, _COLOR).setData(_LABEL, row.label)
@@ -68,7 +82,8 @@ class ClassTable(Table):
         model = self.selectionModel()
         rows = [index.row() for index in model.selectedRows()] if model is not None else []
         rows.sort(key=lambda row: row != self.currentRow())
-        return tuple(int(self.item(row, _COLOR).data(_LABEL)) for row in rows)
+        labels = [self.item(row, _COLOR).data(_LABEL) for row in rows]
+        return tuple(int(label) for label in labels if label is not None)
 
     def rename(self, label: int, name: str) -> None:
         """Give a class another name."""
@@ -81,6 +96,12 @@ class ClassTable(Table):
     def merge(self, labels: tuple[int, ...]) -> None:
         """Give the pixels of all these classes to the first; napari's undo takes it back."""
         merge_classes(self._labels.layer(), labels[0], labels[1:])
+
+    def _only_tell(self, row: int) -> None:
+        """Make a row that is no class: nothing is painted, named or merged by it."""
+        for column in range(self.columnCount()):
+            self.item(row, column).setFlags(Qt.ItemFlag.NoItemFlags)
+            self.item(row, column).setToolTip(_WHY_UNDECIDED)
 
     def _key(self, row: ModalRow) -> Any:
         keys: tuple[Any, ...] = (

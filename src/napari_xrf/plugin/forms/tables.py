@@ -135,5 +135,5 @@ class RankedTable(Table):
 
 
 def _is_number(text: str) -> bool:
-    parts = text.replace(",", "").replace("–", "0").split(" ± ")
+    parts = text.removeprefix("< ").replace(",", "").replace("–", "0").split(" ± ")
     return all(is_number(part.rstrip("%")) for part in parts)

@@ -29,6 +29,8 @@ TRUTH_KEY = "xrf_truth"  # what is known of a synthetic map, for its file
 FOUND_KEY = "xrf_found_elements"  # symbol → line families seen
 
 _ENERGY_FIRST, _ENERGY_LAST = (2, 0, 1), (1, 2, 0)  # the axes of the other order
+HALF_WINDOW_KEV = 0.08  # to each side of the slider: a peak's width, where a single channel is noise
+_FLANK_KEV = 0.32  # from a line to what lies beside it
 _LOWEST_SHOWN_KEV = 0.25  # below it lie the zero peak and noise, which are brighter than any element
 
 
@@ -161,13 +163,34 @@ def shown_cube(data: Any, keywords: Mapping[str, Any]) -> tuple[SpectralCube, tu
 
 
 def brightest_channel(cube: SpectralCube) -> tuple[int, float]:
-    """Return the channel of the strongest peak, judged on a few rows, and a good upper limit to show it."""
+    """Return the channel of an element's strongest peak, judged on a few rows, and a limit to show it up to.
+
+    A peak is what a line's width holds above what lies beside it, so that neither a continuum nor a broad
+    Compton peak is taken for a line; peaks of the scattered beam count only where there is no other.
+    """
+    from napari_xrf.maps.spectra.scatter import scatter_ranges  # with the library of lines: 0.1 s
+
     rows = np.unique(np.linspace(0, cube.shape[0] - 1, 5 if cube.is_loaded else 3).astype(int))
     sample = np.stack([np.asarray(cube.counts[int(row)]) for row in rows])
-    spectrum = sample.sum(axis=(0, 1), dtype=np.float64)
-    spectrum[: max(int(cube.energy.channel(_LOWEST_SHOWN_KEV)), 0)] = 0
-    channel = int(spectrum.argmax()) if spectrum.any() else cube.shape[2] // 2
+    net = _above_flanks(sample.sum(axis=(0, 1), dtype=np.float64), cube.energy.width)
+    net[: max(int(cube.energy.channel(_LOWEST_SHOWN_KEV)), 0)] = 0
+    energies = cube.energy.energies
+    scattered = np.zeros(net.size, dtype=bool)
+    for low, high in scatter_ranges(cube.excitation):
+        scattered |= (energies >= low) & (energies <= high)
+    of_elements = np.where(scattered, 0, net)
+    best = of_elements if of_elements.max() > 0 else net
+    channel = int(best.argmax()) if best.max() > 0 else cube.shape[2] // 2
     return channel, max(float(np.percentile(sample[:, :, channel], 99.8)), 1.0)
+
+
+def _above_flanks(spectrum: NDArray[np.float64], width_kev: float) -> NDArray[np.float64]:
+    """Return the counts of a line's width around each channel, less the mean of as many on either side."""
+    half = round(HALF_WINDOW_KEV / width_kev)
+    away = max(round(_FLANK_KEV / width_kev), 1)
+    padded = np.pad(spectrum, half + away, mode="edge")
+    sums = np.convolve(padded, np.ones(2 * half + 1), mode="valid")
+    return sums[away : away + spectrum.size] - 0.5 * (sums[: spectrum.size] + sums[2 * away :])
 
 
 def _turned(array: Any, order: tuple[int, int, int]) -> Any:

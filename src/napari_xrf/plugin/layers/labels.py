@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.label_map import NOT_MEASURED, LabelClass, LabelMap
+from napari_xrf.core.label_map import NOT_MEASURED, UNKNOWN_LABEL, LabelClass, LabelMap
 from napari_xrf.minerals.labels.modal_table import ModalRow, modal_table
 from napari_xrf.plugin.layers.layer_data import (
     LayerData,
@@ -153,6 +153,15 @@ def modal_rows(layer: Any, label_map: LabelMap) -> tuple[ModalRow, ...]:
     """Return the modal table of a layer's label map; of what its pixels hold, while nothing was painted."""
     _, found = layer.metadata.get(CLASSIFICATION_KEY, (None, None))
     return modal_table(label_map, None if found is None else found.abundances_of(label_map))
+
+
+def undecided_pixels(layer: Any) -> int:
+    """Return how many pixels of a layer are unknown since several minerals explain them, as it was made."""
+    _, found = layer.metadata.get(CLASSIFICATION_KEY, (None, None))
+    open_ = None if found is None else found.undecided
+    if open_ is None or open_.shape != layer.data.shape:
+        return 0
+    return int(np.count_nonzero(np.asarray(layer.data)[open_] == UNKNOWN_LABEL))
 
 
 def is_as_made(layer: Any) -> bool:

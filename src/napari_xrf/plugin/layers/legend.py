@@ -20,7 +20,7 @@ _RISE_PIXELS = 14  # by which napari draws a name above its point
 _MARGIN = 0.12  # of the canvas: names are drawn beyond the extent of their points
 _GREY = 3 * 128  # of red, green and blue
 _STEP = 0.08  # of the longer side of the map
-_BELOW_EACH_OTHER, _BESIDE = 4, 3  # more names than the first stand in so many columns, where they have room
+_BESIDE = 3  # columns that names stand in, where they have room: below each other they make the map small
 _LETTER_PIXELS, _POINT_PIXELS = 9, 30  # of a name, and of the point before it
 _MOST_LETTERS = 28
 
@@ -71,7 +71,7 @@ def _columns(
 ) -> int:
     """Return in how many columns names stand above a map without lying on one another."""
     needed = _POINT_PIXELS + _LETTER_PIXELS * max(map(len, names))
-    for across in range(1 if len(names) <= _BELOW_EACH_OTHER else _BESIDE, 1, -1):
+    for across in range(min(len(names), _BESIDE), 1, -1):
         rows = -(-len(names) // across)
         high, wide = size[0] * (shape[0] + _STEP * max(shape) * rows), size[1] * shape[1]
         zoom = (1 - _MARGIN) * min(canvas[0] / high, canvas[1] / wide)

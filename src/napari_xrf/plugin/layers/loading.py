@@ -5,12 +5,11 @@ from typing import Any
 import numpy as np
 
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.layers.cubes import CUBE_KEY, brightest_channel, energy_first
+from napari_xrf.plugin.layers.cubes import CUBE_KEY, HALF_WINDOW_KEV, brightest_channel, energy_first
 from napari_xrf.plugin.layers.layer_data import call_in_turns, good_limits, open_viewers
 from napari_xrf.plugin.layers.sight import follow_sight, is_seen
 
 _JUDGED_SIDE = 120  # pixels of a side that a contrast is judged on
-_HALF_WINDOW_KEV = 0.08  # to each side of the slider: a peak's width, where a single channel is noise
 
 
 def follow_opening(cube: SpectralCube) -> None:
@@ -28,12 +27,12 @@ def follow_opening(cube: SpectralCube) -> None:
 
 
 def show_first_view(viewer: Any, layer: Any, cube: SpectralCube) -> None:
-    """Show the strongest peak of a cube's layer, all counts of its window, fitted to what is visible."""
+    """Show the strongest line of a cube's layer, all counts of its window, fitted to what is visible."""
     dims = viewer.dims
     if dims.ndim >= 3:
         axis = dims.ndim - 3
-        if cube.energy.width < _HALF_WINDOW_KEV and not dims.margin_left[axis]:
-            margin = tuple(_HALF_WINDOW_KEV if at == axis else 0.0 for at in range(dims.ndim))
+        if cube.energy.width < HALF_WINDOW_KEV and not dims.margin_left[axis]:
+            margin = tuple(HALF_WINDOW_KEV if at == axis else 0.0 for at in range(dims.ndim))
             dims.margin_left = dims.margin_right = margin
         dims.set_point(axis, float(cube.energy.energies[brightest_channel(cube)[0]]))
     overlays = viewer.canvas.overlays
