@@ -373,6 +373,7 @@ def test_a_prepared_map_remembers_its_steps(make_napari_viewer, qtbot, cube, tmp
     assert np.allclose(made.translate[1:], 1.5 * np.array(cube.pixel_size))
     seen = made.data[cube_from(made).energy.window(5.4, 7.4)].sum(axis=0)
     assert made.contrast_limits[1] > np.percentile(seen, 99)
+    assert viewer.canvas.overlays.current_slice.visible  # spectra are seen again, above what covered them
     values = {}
     exec(script_of([made]), values)
     assert np.array_equal(np.moveaxis(values["cube_2"].counts, 2, 0), made.data)

@@ -30,7 +30,7 @@ from napari_xrf.plugin.jobs.model_answers import RegionAnswer, Request, answer_r
 from napari_xrf.plugin.layers.calibration import calibrate_layer, kept_map, on_calibrated
 from napari_xrf.plugin.layers.cubes import CUBE_KEY
 from napari_xrf.plugin.layers.layer_data import add_layers
-from napari_xrf.plugin.layers.loading import follow_contrast, load_in_background
+from napari_xrf.plugin.layers.loading import follow_energy, load_in_background, tell_energy
 from napari_xrf.plugin.layers.predictions import prediction_layers
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.layers.regions import single_names
@@ -266,7 +266,8 @@ class InferenceDock(Dock):
             layers = made_by(layers, "prediction", call, layer)
         for added in add_layers(self.viewer, layers, over=layer):
             if CUBE_KEY in added.metadata:
-                follow_contrast(self.viewer, added)
+                follow_energy(self.viewer, added)
+                tell_energy(self.viewer)
         self.maps.choose(layer)  # a denoised map is a map too
         self._set_enabled()
         self.tell("\n".join((f"{len(layers)} layers of {prediction.description.name}", *notes)))

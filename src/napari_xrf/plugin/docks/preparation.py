@@ -27,7 +27,7 @@ from napari_xrf.plugin.forms.parts import button, menu_button, row, tick_box
 from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.layers.cubes import CHANGED_KEY, cube_from, cube_layer
 from napari_xrf.plugin.layers.layer_data import add_layers, moved
-from napari_xrf.plugin.layers.loading import follow_contrast
+from napari_xrf.plugin.layers.loading import follow_energy, tell_energy
 from napari_xrf.plugin.layers.script import made_by, step_of
 from napari_xrf.plugin.notices import errors_told
 
@@ -162,7 +162,8 @@ class PreparationDock(Dock):
         shift = place_of_first_pixel(parse_preparation(text)) * layer.scale[-2:]
         (added,) = add_layers(self.viewer, [moved(made, *map(float, shift))], over=layer)
         self.viewer.layers.selection.active = added
-        follow_contrast(self.viewer, added)
+        follow_energy(self.viewer, added)
+        tell_energy(self.viewer)
         rows, columns, channels = cube.shape
         steps = added.metadata[STEPS_KEY]
         told = f"{added.name}: {rows} × {columns} pixels, {channels} channels; done: {steps}"
@@ -176,7 +177,7 @@ class PreparationDock(Dock):
         message, residuals = found
         self.table.show_rows(
             [
-                (one.family, f"{one.energy:.3f}", f"{one.above_ev + moved:+.1f}", f"{one.above_ev:+.1f}")
+                (one.family, f"{one.energy:.3f}", f"{one.above_ev + moved:+z.1f}", f"{one.above_ev:+z.1f}")
                 for one, moved in residuals
             ]
         )

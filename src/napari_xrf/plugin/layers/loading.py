@@ -1,5 +1,6 @@
 """After opening: what is seen of a map first, and decoding a lazily read one in the background."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,24 +41,27 @@ def show_first_view(viewer: Any, layer: Any, cube: SpectralCube) -> None:
     def show_scale() -> None:
         overlays.scale_bar.visible = cube.pixel_size is not None
 
-    def show_energy() -> None:
-        overlays.current_slice.visible = True
-
-    def tell_energy(_: bool) -> None:
-        # Beside a map of iron, the energy of the spectra below it would be taken for that of the map.
-        overlays.current_slice.visible = any(
-            CUBE_KEY in other.metadata and is_seen(viewer, other) for other in viewer.layers
-        )
-
-    follow_sight(viewer, layer, tell_energy)
     viewer.layers.selection.active = layer
-    follow_contrast(viewer, layer)
+    follow_energy(viewer, layer)
     viewer.fit_to_view(layers=[other for other in viewer.layers if other.visible])
-    call_in_turns([show_scale, show_energy])  # each draws its first letters, which takes a tenth of a second
+    call_in_turns(
+        [show_scale, partial(tell_energy, viewer)]
+    )  # each draws its first letters, which takes a tenth of a second
 
 
-def follow_contrast(viewer: Any, layer: Any) -> None:
-    """Show each energy in a contrast of its own, judged on some pixels, until the user chooses one."""
+def tell_energy(viewer: Any, _: bool = True) -> None:
+    """Write the energy on the canvas while spectra are seen there: it would be taken for an element map's."""
+    viewer.canvas.overlays.current_slice.visible = any(
+        CUBE_KEY in layer.metadata and is_seen(viewer, layer) for layer in viewer.layers
+    )
+
+
+def follow_energy(viewer: Any, layer: Any) -> None:
+    """Show each energy in a contrast of its own, judged on some pixels, until the user chooses one.
+
+    The energy is told while the layer is seen, from the next change of that on.
+    """
+    follow_sight(viewer, layer, partial(tell_energy, viewer))
     step = max(1, max(layer.data.shape[-2:]) // _JUDGED_SIDE)
     chosen: list[tuple[float, ...]] = []
 
