@@ -250,10 +250,44 @@ def test_zinc_whose_gain_is_a_hundredth_off_is_not_silently_sodium():
     assert found.doubt or found.energy.width == pytest.approx(right.width, rel=0.002)
 
 
-def test_two_peaks_that_lie_on_lines_of_another_axis_are_told():
-    """O and Al on twice their axis are 10 eV from Na and Ar."""
-    spectrum = nx.simulate("Al2O3", "sem-eds", counts=1e6)
-    counts = np.random.default_rng(0).poisson(spectrum.counts)
-    assert not calibrate(counts, spectrum.energy, excitation=Excitation()).doubtful
-    twice = EnergyAxis(2 * spectrum.energy.offset, 2 * spectrum.energy.width, spectrum.energy.size)
-    assert calibrate(counts, twice, excitation=Excitation()).doubtful
+def electron_counts(formula):
+    spectrum = nx.simulate(formula, "sem-eds", counts=3e5)
+    return np.random.default_rng(0).poisson(spectrum.counts), spectrum.energy
+
+
+@pytest.mark.parametrize(
+    ("formula", "factor"),
+    [("Al2O3", 2.0), ("Na2O", 0.5), ("Al", 2.0), ("Al", 0.8), ("Si", 0.5), ("Si", 1.05)],
+)
+def test_one_or_two_peaks_that_lie_on_lines_of_another_axis_are_told(formula, factor):
+    """On twice their axis O and Al are 10 eV from Na and Ar; on half of it Na2O is C and O, Si is Ni."""
+    counts, right = electron_counts(formula)
+    wrong = EnergyAxis(factor * right.offset, factor * right.width, right.size)
+    found = calibrate(counts, wrong, excitation=Excitation())
+    assert found.doubtful
+
+
+@pytest.mark.parametrize(
+    ("formula", "line", "shift"),
+    [
+        ("C", 0.277, 0.0),
+        ("Al", 1.487, 0.025),
+        ("Si", 1.74, -0.025),
+        ("Na2O", 1.041, 0.0),
+        ("Al2O3", 1.487, 0.0),
+    ],
+)
+def test_a_spectrum_of_one_or_two_peaks_is_put_on_its_line_and_not_doubted(formula, line, shift):
+    counts, right = electron_counts(formula)
+    told = EnergyAxis(right.offset + shift, right.width, right.size)
+    found = calibrate(counts, told, excitation=Excitation())
+    assert not found.doubtful
+    assert float(found.energy.energy((line - right.offset) / right.width)) == pytest.approx(line, abs=0.005)
+
+
+def test_graphite_under_electrons_is_carbon():
+    """Its peak lies below where widths were looked at; the continuum's hump was taken for a wide line."""
+    counts, axis = electron_counts("C")
+    found = find_elements(SpectralCube(counts[None, None].astype(np.uint32), axis))
+    assert [one.element for one in found] == ["C"]
+    assert found[0].probability > 0.9

@@ -25,7 +25,7 @@ from napari_xrf.physics.detector.detector import Detector, with_resolution
 
 Array = NDArray[np.float64]
 
-_FEWEST_PEAKS = 2
+_FEWEST_PEAKS = 1
 _FEWEST_COUNTS = 300.0
 # What files get wrong, one standard deviation: the offset and the gain.
 _OFFSET_KEV, _GAIN = 0.03, 0.002
@@ -49,7 +49,11 @@ _FEWER_PEAKS, _SMALL_SHIFT_KEV, _LOOSEST_EV, _FEW_UNEXPLAINED = 4, 0.04, 15.0, 2
 _FEWEST_SURE, _CLOSE_EV = 3, 6.0
 # Signs of a wrong axis: chi-square per group, which is 2.6 at most in measured spectra of usual detectors on
 # their own axis, and peaks narrower than what electron-hole pairs in silicon scatter (117 eV at Mn Kα).
-_UNEXPLAINED, _UNEXPLAINED_MOVED, _MOVED_KEV, _NARROW_EV = 4.0, 3.0, 0.06, 112.0
+_UNEXPLAINED, _UNEXPLAINED_MOVED, _MOVED_KEV = 4.0, 3.0, 0.06
+# Squares of the FWHM that the best drift detectors' noise and the pairs (Fano factor 0.115) leave at least,
+# keV² and keV² per keV, less what a measured one may be off.
+_LEAST_NOISE, _LEAST_BY_PAIRS, _WIDTH_ERROR = 0.025**2, 0.115 * 3.65e-3 * FWHM_PER_SIGMA**2, 0.125
+_MOST_STRAY = 0.15  # of the strongest peak: reflections that mend a line's shape
 _FEWEST_TELLING, _TELLING_PART, _TELLING_ERRORS = 3, 0.02, 5.0  # elements, of all counts, standard errors
 _SOFT_LINES_KEV = 1.0
 _LINE_KEV, _EXTRAPOLATED_KEV = 0.008, 0.025  # of a line's place; of an axis where peaks are
@@ -145,7 +149,7 @@ def _calibrated(
     progress: Progress,
 ) -> tuple[Calibration, Explanation | None]:
     setting = setting_of(counts, energy, excitation)
-    setting = setting.refined(energy, seen_detector(counts, energy, setting.detector))
+    setting = setting.refined(energy, seen_detector(counts, energy, setting.detector, setting.kind))
     peaks = find_peaks(counts, energy, fwhm=setting.detector.fwhm)
     total = counts[energy.positive].sum()
     if total < _FEWEST_COUNTS:
@@ -153,7 +157,7 @@ def _calibrated(
     if len(peaks) < _FEWEST_PEAKS:
         return _unchanged(setting, f"too few peaks ({len(peaks)}) to refine the energy axis"), None
     fine, explained, rivals, outdone = _likeliest(
-        counts, setting, excitation, peaks, elements, stated, progress
+        counts, setting, excitation, peaks, elements, stated or len(peaks) == 1, progress
     )
     fine, explained = _straightened(counts, fine, explained, progress)
     if fine.kind in (None, "tube"):
@@ -186,7 +190,7 @@ def _likeliest(
     excitation: Excitation,
     peaks: tuple[Peak, ...],
     elements: tuple[str, ...],
-    stated: bool,
+    near_only: bool,
     progress: Progress,
 ) -> tuple[Setting, Explanation, bool, bool]:
     """Refine from the likeliest axes.
@@ -195,7 +199,7 @@ def _likeliest(
     """
     tried: list[tuple[Axis, Setting, Explanation]] = []
     for rarest in (False, True):  # the main element may be one of the rarest, where no other explains much
-        for start in likely_axes(counts, setting, peaks, elements, rarest=rarest, near_only=stated):
+        for start in likely_axes(counts, setting, peaks, elements, rarest=rarest, near_only=near_only):
             # A far axis does not stand before one near the file's was looked at.
             near = any(not _is_far(axis) for axis, _, _ in tried)
             found = near and min(explained.best.misfit for _, _, explained in tried) < _POOR
@@ -259,7 +263,9 @@ def _from_start(
     coarse = _moved(setting, start.offset, start.gain)
     if _is_far(start):  # what was inferred from energies is inferred anew
         coarse = setting_of(counts, coarse.energy, excitation)
-        coarse = coarse.refined(coarse.energy, seen_detector(counts, coarse.energy, coarse.detector))
+        coarse = coarse.refined(
+            coarse.energy, seen_detector(counts, coarse.energy, coarse.detector, coarse.kind)
+        )
     peaks = find_peaks(counts, coarse.energy, fwhm=coarse.detector.fwhm)
     coarse = coarse.refined(coarse.energy, _fitting_detector(counts, coarse, list(peaks)))
     usual = coarse.kind != "electron"
@@ -539,7 +545,7 @@ def _judged(
             f"{axis} is kept, give the right one if it is wrong",
             doubtful=True,
         )
-    doubts = _doubts(explained, found, firm, matched, largest, gain, quality / wide, fwhm, len(used))
+    doubts = _doubts(explained, found, firm, matched, largest, gain, quality / wide, len(used))
     if rivals:
         doubts.insert(0, "other energy axes fit nearly as well")
     if doubts:
@@ -557,22 +563,22 @@ def _doubts(
     shift: float,
     gain: float,
     quality: float,
-    fwhm: float,
     used: int,
 ) -> list[str]:
     """Return why a refined axis may be wrong, in words.
 
     ``found``, ``firm``: peaks, and (N,) for each the line of an element or of scatter that it lies on, keV;
     NaN for none. ``matched``: part of the peaks that lie on lines, stray ones included. ``shift``, ``gain``:
-    how far the axis is from the file's, keV and a factor less one. ``quality``, ``fwhm``: distance from the
-    lines and resolution, eV. ``used``: how many peaks lie on lines.
+    how far the axis is from the file's, keV and a factor less one. ``quality``: distance from the lines, eV.
+    ``used``: how many peaks lie on lines.
     """
     on = np.isfinite(firm)
     weight = np.sqrt([peak.significance for peak in found])
     few = gain > _UNUSUAL_GAIN and (used < _FEW_PEAKS or matched < _MOST)
     misfit = explained.best.misfit
     few |= used <= _FEWER_PEAKS and (shift > _SMALL_SHIFT_KEV or quality > _LOOSEST_EV)
-    few |= used <= _FEWEST_SURE and quality > _CLOSE_EV
+    few |= used == 1 and shift > _OFFSET_KEV
+    few |= used <= _FEWEST_SURE and (quality > _CLOSE_EV or _stray_part(explained, found[0]) > _MOST_STRAY)
     # Of tubes few peaks may be of scatter, which is known less.
     unexplained = explained.setting.kind == "electron" and misfit > _FEW_UNEXPLAINED
     few |= used <= _FEWER_PEAKS and unexplained
@@ -588,9 +594,28 @@ def _doubts(
         "peaks lie far from their lines for so large a change": shift > _USUAL_SHIFT_KEV
         and quality > _LOOSE_EV,
         f"the spectrum is explained badly (chi-square {misfit:.0f} per group, is the source stated?)": poor,
-        "no silicon detector has so narrow peaks": fwhm < _NARROW_EV,
+        "no silicon detector has so narrow peaks": _is_too_narrow(explained.setting.detector, found, on),
     }
     return [reason for reason, holds in reasons.items() if holds]
+
+
+def _is_too_narrow(detector: Detector, found: tuple[Peak, ...], on: NDArray[np.bool_]) -> bool:
+    """Whether a detector's lines are narrower than silicon can make them where its strongest one is."""
+    if not on.any():
+        return False
+    at = np.array(found[int(np.argmax(on))].energy)
+    return bool(detector.fwhm(at) ** 2 < (1 - _WIDTH_ERROR) * (_LEAST_NOISE + _LEAST_BY_PAIRS * at))
+
+
+def _stray_part(explained: Explanation, peak: Peak) -> float:
+    """Return which part of a peak reflections explain: then its shape is not that of its lines."""
+    columns, best = explained.spectrum, explained.best
+    half = 0.5 * float(explained.setting.detector.fwhm(np.array(peak.energy)))
+    near = explained.setting.energy.window(peak.energy - half, peak.energy + half)
+    held = best.fit.amplitudes * columns.whole[best.index][:, near].sum(axis=1)
+    names = np.array([columns.names[k] for k in best.index], dtype=str)
+    above = held[~np.char.startswith(names, "continuum")].sum()
+    return float(held[np.char.startswith(names, "stray")].sum() / max(above, 1e-300))
 
 
 def _telling_elements(explained: Explanation) -> int:

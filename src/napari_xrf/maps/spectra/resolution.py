@@ -11,14 +11,14 @@ Array = NDArray[np.float64]
 
 WIDEST_EV = 700.0  # at Mn Kα: PIN diodes and proportional counters; what is wider, files say
 _WIDTHS_EV = np.geomspace(90.0, 900.0, 14)  # at Mn Kα
-_LOWEST_KEV = 0.3  # the zero peak and noise lie below
+_LOWEST_KEV, _LOWEST_ELECTRON_KEV = 0.3, 0.2  # the zero peak and noise lie below; carbon, of electrons, above
 _BINS = 8  # a resolution
 _SIGNIFICANT, _TELLING = 8.0, 0.15  # standard errors, and part of those of the strongest peak
 _MUCH_WIDER = 1.7  # than expected: overlapping lines and scatter are wider than one line, too
 _USUAL_KEV, _WIDE_KEV = 0.14, 0.24  # at Mn Kα: of drift detectors, and what none of them has
 
 
-def seen_detector(counts: Array, energy: EnergyAxis, detector: Detector) -> Detector:
+def seen_detector(counts: Array, energy: EnergyAxis, detector: Detector, kind: str | None = None) -> Detector:
     """Return the detector with a much worse resolution where a spectrum's peaks show that it has.
 
     The spectrum is filtered by second derivatives of Gaussians of many widths, scaled so that a Gaussian
@@ -26,12 +26,12 @@ def seen_detector(counts: Array, energy: EnergyAxis, detector: Detector) -> Dete
     Lines that overlap look wider, none looks narrower: the narrowest of the strong peaks tells.
 
     ``counts``: (E,). ``energy``: their axis. ``detector``: what is expected; returned where the peaks are
-    not much wider.
+    not much wider. ``kind``: of the excitation.
     """
     expected = 1e3 * float(detector.fwhm(MN_KA_KEV))
     widths = _WIDTHS_EV[2e3 * energy.width < _WIDTHS_EV]
     edges, total = energy.edges, np.append(0.0, np.cumsum(counts))
-    kept = edges > _LOWEST_KEV
+    kept = edges > (_LOWEST_ELECTRON_KEV if kind == "electron" else _LOWEST_KEV)
     if widths.size < 3 or kept.sum() < 2 * _BINS:
         return detector
     edges, total = edges[kept], total[kept]
