@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 import napari_xrf as nx
 from napari_xrf import io
@@ -155,3 +158,14 @@ def test_images_of_pymca_in_edf(tmp_path):
     np.testing.assert_array_equal(maps.standard_error("Fe"), SI)
     write_edf(tmp_path / "Si.edf", [""], [np.ones((3, 1024))])  # a row of spectra
     assert nx.read(tmp_path / "Si.edf").shape == (1, 3, 1024)
+
+
+@pytest.mark.skipif(find_spec("imagecodecs") is not None, reason="whatever is compressed is read")
+def test_a_package_that_a_compression_needs_is_named(tmp_path):
+    for element in ("Ca", "Fe"):
+        Image.fromarray(np.arange(600, dtype=np.uint8).reshape(20, 30)).save(
+            tmp_path / f"map_{element}.tif", compression="tiff_lzw"
+        )
+    with pytest.raises(FileError, match="compressed") as told:
+        io.read_element_maps(tmp_path / "map_Fe.tif")
+    assert "imagecodecs" in told.value.remedy

@@ -8,6 +8,7 @@ import pytest
 from napari_xrf import io
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.io.spectra.files import write_spectra
 
@@ -501,3 +502,41 @@ def test_small_values_that_may_be_logarithms_are_told_of(tmp_path):
     values = 2 + np.random.default_rng(1).random(64)  # of hundreds of counts: no power is small
     path.write_text("keV\tcounts\n" + "".join(f"{at / 50:.2f}\t{v:.4f}\n" for at, v in enumerate(values)))
     assert "are they logarithms" in " ".join(io.read(path).provenance.warnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        (
+            "soil.mp2",
+            "TubeAnode  : Ag 50\nkV         : 10.000\nEnergy (keV)\tCounts\tFit\n",
+        ),
+        ("soil.asc", "Energy (keV) Counts\n"),
+        ("soil.dat", "energy,counts\n"),
+    ],
+)
+def test_words_tell_what_an_invented_ending_does_not(tmp_path, name, head):
+    path = tmp_path / name
+    mark = "\t" if "\t" in head else "," if "," in head else " "
+    rows = [[f"{-0.01 + 0.02 * at:.4f}", str(count), "0"] for at, count in enumerate(COUNTS)]
+    path.write_text(head + "".join(f"{mark.join(row[: 2 + ('Fit' in head)])}\n" for row in rows))
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+    assert cube.energy.offset == pytest.approx(-0.01)
+    if "kV" in head:
+        assert cube.excitation == Excitation("tube", 10.0, "Ag")
+
+
+def test_a_table_without_a_word_of_energies_is_no_spectrum_of_an_unknown_ending(tmp_path):
+    path = tmp_path / "track.xyz"
+    path.write_text("".join(f"{0.02 * at:.4f} {count}\n" for at, count in enumerate(COUNTS)))
+    assert not io.recognizes(path)
+    with pytest.raises(FileError, match="are not known"):
+        io.read(path)
+
+
+def test_an_emsa_file_of_any_ending(tmp_path):
+    spectrum = Spectrum(np.array(COUNTS, dtype=float), EnergyAxis(0.0, 0.01, len(COUNTS)), "glass")
+    io.write(tmp_path / "glass.msa", spectrum)
+    renamed = (tmp_path / "glass.msa").rename(tmp_path / "glass.psmsa")
+    np.testing.assert_array_equal(io.read(renamed).counts[0, 0], COUNTS)

@@ -469,6 +469,27 @@ def test_a_source_against_which_the_spectrum_speaks_is_told(preset, stated, says
     assert errors[1] > 3 * errors[0]
 
 
+def test_a_tube_of_low_voltage_excites_iron_and_its_pulses_add_up_beyond():
+    """Iron's edge is at seven tenths of 10 kV, and its only other lines are too soft to be seen."""
+    instrument = replace(load_instrument("m4-tornado"), energy=EnergyAxis(-0.01, 0.02, 1024))
+    instrument = replace(instrument, source=replace(instrument.source, voltage_kv=10.0))
+    soil = Material.from_mixture({"SiO2": 45, "Al2O3": 15, "TiO2": 2, "Fe2O3": 38}, 2.0)
+    one = expect_spectrum(soil, instrument).counts
+    sums = np.convolve(one, one)
+    both = np.interp(np.arange(one.size), np.arange(sums.size) + 0.5, sums)
+    piled = 0.95 * one / one.sum() + 0.05 * both / both.sum()
+    drawn = np.random.default_rng(6).poisson(2e6 * piled)[np.newaxis, np.newaxis].astype(np.uint32)
+    cube = SpectralCube(drawn, instrument.energy, excitation=excitation_of(instrument))
+    measured = calibrate_map(cube)
+    assert measured.calibration.refined
+    assert not measured.calibration.doubtful
+    found = {one.element: one.probability for one in measured.elements}
+    assert {"Al", "Si", "Ti", "Fe"} <= set(found)
+    assert found["Fe"] > 0.99
+    quantities = quantify(measured, list(found))[0]
+    assert not any("speaks against" in note for note in quantities.notes)
+
+
 def test_regions_are_quantified_apart():
     left, right = spectrum_of(GLASS, "m4-tornado", 1e6), spectrum_of(BRASS, "m4-tornado", 1e6)
     cube = replace(left, counts=np.concatenate([left.counts, right.counts], axis=1))

@@ -1,5 +1,6 @@
 """Packages that only some work needs; the project's extras of the same kind install them."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -15,6 +16,12 @@ _NO_NETWORKS = "no network can be asked or trained without PyTorch, which is not
 def how_to_install(extra: str) -> str:
     """Return what to do where a package of an extra is missing; there is no release to install from yet."""
     return f'In a clone of napari-xrf run: pip install ".[{extra}]"'
+
+
+def needed_package(error: Exception) -> str:
+    """Return what to do where an error of another package names one that it misses, as compressions need."""
+    missing = re.search(r"requires the '([\w-]+)' package", str(error))
+    return f"Run: pip install {missing[1]}" if missing else ""
 
 
 def optional_package(name: str, extra: str) -> ModuleType:

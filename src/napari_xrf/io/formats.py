@@ -50,6 +50,7 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SURE = 20  # counts of each pixel beside one without any: it was not measured
 _MOST_EMPTY, _LOOKED_AT = 2000, 2**28  # rows that are looked at from the end, and their bytes
 _TABLE = "spectrum table"  # that this package writes
+_TEXTS = ("EMSA/MAS spectrum", "Maestro spectrum .spe", "Itrax spectrum .spe", "MCA spectrum")
 _EXPORT_MAP = "Export maps there as .rpl with .raw, spectra as .msa or .emsa"
 # Endings that others' programs use, whose they are, and what to do.
 _OTHERS = {
@@ -314,6 +315,12 @@ def _format_of(path: str | Path) -> tuple[Path, Format]:
     file = file if is_folder_file(file) else _followed(file)
     suffix = file.suffix.lower()
     candidates = [row for row in FORMATS if suffix in row.suffixes]
+    head = _head(file)
+    for row in candidates:
+        if row.accepts(head):
+            return file, row
+    if (text := _text_format(file, head)) is not None:
+        return file, text
     if not candidates:
         known = ", ".join(sorted({suffix for row in FORMATS for suffix in row.suffixes}))
         if suffix in _OTHERS:
@@ -328,13 +335,17 @@ def _format_of(path: str | Path) -> tuple[Path, Format]:
         raise FileError(
             file, f"files ending in {suffix or 'nothing'!r} are not known", f"Known endings: {known}"
         )
-    head = _head(file)
-    for row in candidates:
-        if row.accepts(head):
-            return file, row
     raise FileError(
         file, f"does not hold what its ending promises: it is no {candidates[0].name} file", "Is it renamed?"
     )
+
+
+def _text_format(file: Path, head: bytes) -> Format | None:
+    """Return the form of a spectrum that a text of any ending holds, as its words say."""
+    if not head or b"\0" in head:
+        return None
+    rows = (row for row in FORMATS if row.name in _TEXTS and row.accepts(head))
+    return next((row for row in rows if not row.recognizer or _load(row.recognizer)(file)), None)
 
 
 def _of_folder(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.core.extras import how_to_install
+from napari_xrf.core.extras import how_to_install, needed_package
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.io import calibration
 from napari_xrf.io.hdf5.heaps import check_texts
@@ -105,7 +105,7 @@ def _signals(path: Path) -> list[dict[str, Any]]:
             path, f"needs a package that is not installed ({error})", how_to_install("zspy")
         ) from error
     except Exception as error:  # whatever a damaged file makes a reader raise
-        raise FileError(path, f"cannot be read by RosettaSciIO ({error!r})") from error
+        raise FileError(path, f"cannot be read by RosettaSciIO ({error!r})", needed_package(error)) from error
     return [_mapped(signal) for signal in signals]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.extras import needed_package
 from napari_xrf.core.memory import default_memory_budget
 from napari_xrf.core.progress import Progress
 from napari_xrf.io.atomic_write import replacing
@@ -87,7 +88,9 @@ def opened_tiff(path: str | Path) -> Iterator[tifffile.TiffFile]:
     except FileError:
         raise
     except Exception as error:  # of tifffile's many kinds, and of those of the compressions
-        raise FileError(path, f"is a damaged or no TIFF file ({error})") from error
+        hint = needed_package(error)
+        what = "is compressed as only another package reads" if hint else "is a damaged or no TIFF file"
+        raise FileError(path, f"{what} ({error})", hint) from error
 
 
 def tiff_resolution(pixel_size: tuple[float, float] | None) -> dict[str, Any]:

@@ -46,7 +46,7 @@ _SMALL, _FEWEST_POWERS, _WHOLE = 30.0, 6, 0.05  # counts that three decimals of 
 _PARTED = re.compile(r"\s*[:=\t,;]+\s*")
 _PER_CHANNEL = re.compile(r"(k?ev) ?(?:per|/) ?ch|energy of ch\((k?ev)\)")
 _COUNTED = re.compile(r"^points$|num.* ch")
-_VOLTAGE = re.compile("tube voltage|high voltage|hv adc")
+_VOLTAGE = re.compile("tube voltage|high voltage|hv adc|^(tube )?kv$")
 # "Analyte   TG kV   uA ...", a rule, "Na   Rh 50 1000-Auto ..."
 _SHIMADZU = re.compile(r"TG kV.*\n[-\s\",]*\S+ +([A-Z][a-z]?) +(\d+) ")
 _TUBE_KV = (4.0, 100.0)  # voltages of X-ray tubes

@@ -1,6 +1,6 @@
 """Spectra in the text files of multichannel analysers.
 
-.mca, .xrf, .txt, .csv
+.mca, .xrf, .txt, .csv, and others whose words say so
     Amptek (``<<PMCA SPECTRUM>>``), SPEC (see :mod:`.spec`), EPICS/larch (``VERSION: 3.1``, one column
     a detector), and plain columns (see :mod:`.columns`).
 .spe
@@ -29,7 +29,8 @@ from napari_xrf.io.spectra.single import (
 )
 from napari_xrf.io.spectra.spec import read_spec
 
-_AMPTEK = "<<PMCA SPECTRUM>>"
+_ENDINGS = (".mca", ".xrf", ".txt", ".spe", ".spec")  # of files that hold nothing but spectra
+_AMPTEK, _SPEC = "<<PMCA SPECTRUM>>", ("#S ", "#F ")
 _EPICS = re.compile(r"^VERSION:\s")
 _NUMBER = re.compile(r"^[\s\d.,eE+-]+$")
 _BEAM = re.compile(r'^ENVIRONMENT:\s*\S*Energy\S*="([\d.eE+-]+)"', re.MULTILINE)
@@ -100,8 +101,9 @@ def is_mca(path: str | Path) -> bool:
     text = head.decode("utf-8", "replace")
     if _EPICS.match(text) or _AMPTEK in text or re.search(r"^@[A-Z]", text, re.MULTILINE):
         return True
-    # Any table of two columns in a .csv file would be one.
-    return are_columns(text.splitlines(), named=Path(path).suffix.lower() == ".csv")
+    # Under other endings any table of two columns would be one.
+    named = Path(path).suffix.lower() not in _ENDINGS and not text.startswith(_SPEC)
+    return are_columns(text.splitlines(), named=named)
 
 
 def _read_epics(path: Path, lines: list[str], text: str, detector: str | int) -> SpectralCube:

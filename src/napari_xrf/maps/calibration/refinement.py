@@ -492,7 +492,12 @@ def _judged(
         if not name.startswith("continuum") and best.fit.amplitudes[k] > 0
         for line in _line_groups(columns.whole[best.index[k]], explained.setting, 8, 0.01)
     ]
-    found = find_peaks(counts, after.energy, fwhm=after.detector.fwhm)
+    # Beyond the stated energy stand sums of pulses, which nothing was fitted to.
+    found = tuple(
+        peak
+        for peak in find_peaks(counts, after.energy, fwhm=after.detector.fwhm)
+        if peak.energy <= after.high
+    )
     wide = wideness(after.detector)
     reach = _ON_LINE_KEV * wide
     nearest = [min(shown, key=lambda one: abs(at.energy - one[0]), default=(math.inf, 0.0)) for at in found]

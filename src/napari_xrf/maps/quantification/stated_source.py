@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import edge_energy, main_line, split_family
+from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.quantification.composition import Solution, completed
 from napari_xrf.maps.quantification.light_matter import scatter_level
 from napari_xrf.maps.quantification.net_counts import SEEN, NetCounts
+from napari_xrf.maps.spectra.continuum import pile_up_columns
 from napari_xrf.maps.spectra.scatter import ANODES
 from napari_xrf.maps.spectra.setting import is_soft, last_energy
 from napari_xrf.physics.excitation import instrument_of
@@ -25,7 +27,8 @@ from napari_xrf.physics.source import ElectronBeam, TubeSource
 from napari_xrf.reference.materials import Material
 
 _MICROSCOPE_KEV = 30.0  # electron microscopes reach no further
-_BEYOND, _BEYOND_PART = 1.05, 0.01  # over the source's energy; more of the counts than pulses that pile up
+# Over the source's energy; a part of the counts that is told where no two pulses taken as one make it.
+_BEYOND, _BEYOND_PART = 1.05, 0.01
 # Of ln(measured over expected) between lines, under electrons: eight of nine measured spectra lie in 0.12,
 # one at -0.5; that of a tube's glass, taken for one of electrons, is at -0.9, a simulated one at -0.6.
 _OFF_CONTINUUM = 0.4
@@ -59,7 +62,7 @@ def other_source(solution: Solution, part: CalibratedMap) -> OtherSource | None:
         told = "it holds as many soft counts as only electrons excite"
         return _of(part, "electron", last, None, told)
     counts, energies = part.sum_spectrum, part.energy.energies
-    beyond = counts[energies > _BEYOND * source.highest_kev].sum()
+    beyond = _beyond(counts, part.energy, _BEYOND * source.highest_kev)
     if (electrons or isinstance(source, TubeSource)) and beyond > _BEYOND_PART * counts.sum():
         told = f"{100 * beyond / counts.sum():.2g} % of its counts lie above {source.highest_kev:.3g} keV"
         said = part.cube.excitation
@@ -83,6 +86,14 @@ def other_source(solution: Solution, part: CalibratedMap) -> OtherSource | None:
         if should > _EXPECTED_ABOVE and counts[above].sum() < _SEEN_ABOVE * should:
             return _of(part, "electron", last, None, f"its continuum ends at {last:.3g} keV")
     return None
+
+
+def _beyond(counts: NDArray[np.float64], energy: EnergyAxis, from_kev: float) -> float:
+    """Return the counts above an energy that no two pulses taken as one make."""
+    above = energy.energies > from_kev
+    piled = pile_up_columns(counts, energy, from_kev).get("pile-up", np.zeros(energy.size))[above]
+    part = float(counts[above] @ piled) / max(float(piled @ piled), 1e-300)
+    return float(np.clip(counts[above] - part * piled, 0, None).sum())
 
 
 def _other_anode(

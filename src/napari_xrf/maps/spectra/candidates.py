@@ -105,13 +105,17 @@ def ordered_families(element: str, setting: Setting) -> tuple[str, ...]:
     """Return the families of an element in range, the best excited one first; empty if none is."""
     lowest = max(setting.low, _FAINT_LINE_KEV[setting.kind])
     in_range = families_of(element, setting.energy, setting.low, setting.high, setting.highest_kev)
-    part = _EXCITED_PART[setting.kind]
-    for family in in_range:
-        line = main_line(*split_family(family))
-        if line is None or line.energy < lowest:
-            continue
-        if edge_energy(element, line.subshell) < part * setting.highest_kev:
-            return (family, *(other for other in in_range if other != family and not _is_buried(other)))
+    lines = {family: main_line(*split_family(family)) for family in in_range}
+    edges = {
+        family: edge_energy(element, line.subshell)
+        for family, line in lines.items()
+        if line is not None and line.energy >= lowest
+    }
+    # What is excited badly still shows where nothing else of the element does: iron K under 10 kV.
+    for part in (_EXCITED_PART[setting.kind], _EXCITED_PART[None]):
+        first = next((family for family, edge in edges.items() if edge < part * setting.highest_kev), None)
+        if first is not None:
+            return (first, *(other for other in in_range if other != first and not _is_buried(other)))
     return ()
 
 
