@@ -78,6 +78,7 @@ def show_spectra(viewer: Any, save: Any) -> None:
     let_pass(1)
     viewer.reset_view()
     save()
+    viewer.layers.remove(next(layer for layer in viewer.layers if " keV (" in layer.name))
     dock.destroyOnClose()
 
 

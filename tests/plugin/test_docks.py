@@ -684,6 +684,16 @@ def test_spectra_are_read_from_the_file_when_decoding_is_cancelled(make_napari_v
     assert np.allclose(widget.plot.curves()[0].counts * 720, cube.sum_spectrum())
 
 
+def test_a_table_on_a_small_screen_shows_more_than_three_rows(viewer, qtbot):
+    widget = dock(viewer, "Model inference")
+    table = widget.table
+    table.show_rows([("quartz", "99.9%", "")] * 9)
+    table.resize(300, table.minimumHeight())  # as a dock leaves it that has to scroll
+    assert table.rowHeight(0) > table.fontMetrics().height()
+    shown = table.viewport().height() // table.rowHeight(0)
+    assert shown >= 5
+
+
 def test_class_rows_select_rename_recolour_merge_and_sort(viewer, qtbot):
     widget = dock(viewer, "Minerals")
     layer = viewer.add_layer(Layer.create(*label_layer(two_phase_labels())))
@@ -829,6 +839,9 @@ def test_names_of_lines_lie_not_over_each_other_in_a_low_plot(viewer, qtbot):
     for number, one in enumerate(places):
         for other in places[:number]:
             assert abs(one.x() - other.x()) > 40 or abs(one.y() - other.y()) > 12
+    markers = widget.plot.markers
+    lowest = min(text.pos().y() for text, _ in markers._texts if text.isVisible())
+    assert max(stem.yData.max() for stem, _ in markers._stems) < lowest  # no name is crossed out
 
 
 def test_marks_are_darker_on_a_light_background(viewer, qtbot):

@@ -88,7 +88,7 @@ class QuantitiesDock(Dock):
         self.standards = QLabel()
         self.pixels = tick_box("Every pixel", False, "Maps of weight percent as layers", tuple)
         self.run = button("Quantify", "Weight percent with errors and limits", self._quantify)
-        self.table = Table(_HEADS, empty="Quantify tables weight percent here", stretched=0, height=120)
+        self.table = Table(_HEADS, empty="Quantify tables weight percent here", stretched=0)
         self.save_all = button(
             "Save…", "Table, check against the spectra, and maps, into a folder", self._ask_folder
         )

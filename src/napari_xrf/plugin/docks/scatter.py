@@ -75,7 +75,7 @@ class ScatterDock(Dock):
         self.ternary = tick_box("Ternary, with", False, "The shares of three maps in a triangle", self._plot)
         self.labels = LabelsChoice(self, watched=("data", "paint", "set_data", "selected_label"))
         self.plot = DensityPlot()
-        self.table = Table((), "Correlation coefficients of the element maps, over all pixels", height=60)
+        self.table = Table((), "Correlation coefficients of the element maps, over all pixels")
         self.table.hide()
         self.matrix = button("Correlations", "Table how the element maps go together", self._correlate)
         self.lay_out(

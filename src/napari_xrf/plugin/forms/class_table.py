@@ -32,9 +32,7 @@ class ClassTable(Table):
 
     def __init__(self, dock: Dock, labels: LabelsChoice) -> None:
         heads = ("", "Mineral", "Area %", "Weight %", "mm²", "Pixels", "Conf.")
-        super().__init__(
-            heads, _HINT, stretched=1, height=120, empty="Classes of the chosen labels stand here"
-        )
+        super().__init__(heads, _HINT, stretched=1, empty="Classes of the chosen labels stand here")
         self._labels = labels
         self._order, self._descending = _PIXELS, True
         self._filling = False
@@ -100,7 +98,7 @@ class ClassTable(Table):
     def _only_tell(self, row: int) -> None:
         """Make a row that is no class: nothing is painted, named or merged by it."""
         for column in range(self.columnCount()):
-            self.item(row, column).setFlags(Qt.ItemFlag.NoItemFlags)
+            self.item(row, column).setFlags(Qt.ItemFlag.ItemIsEnabled)
             self.item(row, column).setToolTip(_WHY_UNDECIDED)
 
     def _key(self, row: ModalRow) -> Any:
@@ -122,7 +120,9 @@ class ClassTable(Table):
             layer.selected_label = chosen[0]
 
     def _edit(self, row: int, column: int) -> None:
-        label = int(self.item(row, _COLOR).data(_LABEL))
+        label = self.item(row, _COLOR).data(_LABEL)
+        if label is None:
+            return
         if column == _COLOR:
             self._ask_color(label, self.item(row, _COLOR).data(Qt.ItemDataRole.DecorationRole))
         else:
@@ -142,7 +142,8 @@ class ClassTable(Table):
         chosen = self.selected()
         if not chosen:
             return
-        row = self.currentRow()
+        labels = [self.item(row, _COLOR).data(_LABEL) for row in range(self.rowCount())]
+        row = labels.index(chosen[0])
         name = self.item(row, _NAME).text()
         menu = QMenu(self)
         menu.addAction("Rename…", partial(self._ask_name, chosen[0], name))

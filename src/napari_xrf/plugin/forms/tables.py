@@ -14,6 +14,8 @@ from napari_xrf.plugin.forms.parts import write_in
 if TYPE_CHECKING:
     from napari_xrf.learning.prediction.views import RankedName
 
+_ROW_PADDING = 7  # pixels above and below a row's letters
+_LEAST_HEIGHT = 160  # pixels: six rows and the heads
 _MOST_ROWS = 60
 _LEAST_PROBABILITY = 0.001  # below it nothing is listed but the first rows
 _ALWAYS = 5
@@ -23,13 +25,10 @@ class Table(QTableWidget):  # type: ignore[misc]
     """Rows of texts that cannot be edited; numbers stand to the right.
 
     ``heads``: names of the columns. ``hint``: the tooltip. ``stretched``: the column that takes the room that
-    is left, -1 for the last one. ``height``: the least, in pixels. ``empty``: what stands there
-    while there are no rows.
+    is left, -1 for the last one. ``empty``: what stands there while there are no rows.
     """
 
-    def __init__(
-        self, heads: Sequence[str], hint: str = "", *, stretched: int = -1, height: int = 110, empty: str = ""
-    ) -> None:
+    def __init__(self, heads: Sequence[str], hint: str = "", *, stretched: int = -1, empty: str = "") -> None:
         super().__init__(0, len(heads))
         self._empty = empty
         self.verticalHeader().hide()
@@ -37,7 +36,8 @@ class Table(QTableWidget):  # type: ignore[misc]
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setWordWrap(False)
         self.setToolTip(hint)
-        self.setMinimumHeight(height)
+        self.setMinimumHeight(_LEAST_HEIGHT)
+        self.verticalHeader().setMinimumSectionSize(1)
         header = self.horizontalHeader()
         header.setMinimumSectionSize(24)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
@@ -59,6 +59,8 @@ class Table(QTableWidget):  # type: ignore[misc]
 
     def show_rows(self, rows: Sequence[Sequence[str]], bold: Collection[int] = ()) -> None:
         """Show these rows and no others, some of them in bold."""
+        # napari's rows are twice as high as their letters: three of them filled a dock on a small screen.
+        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + _ROW_PADDING)
         self.setRowCount(len(rows))
         for place, row in enumerate(rows):
             for column, text in enumerate(row):
@@ -92,7 +94,7 @@ class RankedTable(Table):
     def __init__(self) -> None:
         hint = "In bold: what reaches the threshold. Select a row to see its lines in the Spectrum dock"
         super().__init__(
-            ("Name", "Probability", "Counts"), hint, stretched=0, height=130,
+            ("Name", "Probability", "Counts"), hint, stretched=0,
             empty="Ask, or draw a region: what is there stands here",
         )  # fmt: skip
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

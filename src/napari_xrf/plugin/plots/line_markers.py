@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#8da0ff", "#b3de69")
 _LIGHT, _DARKER = 128, 160  # of 255; percent
+_VEIL = 150  # of 255: how far a name's ground hides the curves
 _WEAKEST = 0.02  # lines below this share of their subshell are not worth a mark
 _NAMED = ("Kα1", "Lα1", "Mα1", "Kβ1", "Lβ1")
 _NEAR_KEV = 0.06
 _LOWEST_KEV = {"K": 0.15, "L": 0.5, "M": 0.5}  # outer shells' lines below are too crowded to tell apart
 _NAME_PIXELS = 46
 _ROW_PIXELS = 14  # that its height takes
+_SHORTEST, _TALLEST = 0.25, 0.88  # stems, of the plot's height
 _LEAST_FRACTION = 0.01  # by mass: what a mineral holds less of shows no line of its own
 EVIDENCE_COLOR = "#ff5a4d"  # of no element's marks and no curve
 
@@ -65,6 +67,7 @@ class LineMarkers(QObject):  # type: ignore[misc]
         self._evidence: tuple[EmissionLine, ...] = ()
         self._lines: list[EmissionLine] = []
         self._darker = 100  # percent
+        self._fill = (0, 0, 0, 0)
         self._stems: list[tuple[pg.PlotCurveItem, list[EmissionLine]]] = []
         self._texts: list[tuple[pg.TextItem, EmissionLine]] = []
         plot.getViewBox().sigRangeChanged.connect(self._place)
@@ -82,7 +85,9 @@ class LineMarkers(QObject):  # type: ignore[misc]
 
     def set_background(self, background: str) -> None:
         """Draw marks so that they are read on a background; yellow is lost on a light one."""
-        self._darker = _DARKER if pg.mkColor(background).lightness() > _LIGHT else 100
+        color = pg.mkColor(background)
+        self._darker = _DARKER if color.lightness() > _LIGHT else 100
+        self._fill = (color.red(), color.green(), color.blue(), _VEIL)
         self._draw()
 
     def evidence(self) -> tuple[EmissionLine, ...]:
@@ -112,8 +117,12 @@ class LineMarkers(QObject):  # type: ignore[misc]
             known = line.siegbahn in _NAMED or line == main_line(line.element, line.shell)
             if known or line.rate == strongest:
                 text = pg.TextItem(
-                    f"{line.element} {line.siegbahn.rstrip('1')}", color=shade, anchor=(0.5, 0)
+                    f"{line.element} {line.siegbahn.rstrip('1')}",
+                    color=shade,
+                    anchor=(0.5, 0),
+                    fill=self._fill,
                 )
+                text.setZValue(1)  # read above curves
                 self._plot.addItem(text, ignoreBounds=True)
                 self._texts.append((text, line))
 
@@ -129,16 +138,19 @@ class LineMarkers(QObject):  # type: ignore[misc]
     def _place(self, *_: object) -> None:
         (left, right), (bottom, top) = self._plot.getViewBox().viewRange()
         height = top - bottom
+        # Stems end below the names, which else are crossed out by one another's.
+        named = self._place_names(left, right, top, height)
+        most = max(min(_TALLEST, 1 - named) - _SHORTEST, 0.0)
         for stem, lines in self._stems:
             strongest = max((line.rate for line in lines), default=1.0)
             x = np.repeat([line.energy for line in lines], 2)
             y = np.empty(x.size)
             y[0::2] = bottom
-            y[1::2] = [bottom + height * (0.25 + 0.63 * line.rate / strongest) for line in lines]
+            y[1::2] = [bottom + height * (_SHORTEST + most * line.rate / strongest) for line in lines]
             stem.setData(x, y)
-        self._place_names(left, right, top, height)
 
-    def _place_names(self, left: float, right: float, top: float, height: float) -> None:
+    def _place_names(self, left: float, right: float, top: float, height: float) -> float:
+        """Place the names, and return the share of the height that they take."""
         # Names that would lie over each other go one step down; main lines choose first, and a name that
         # then has no place is left out.
         rows: list[list[float]] = [[] for _ in range(4)]
@@ -152,6 +164,7 @@ class LineMarkers(QObject):  # type: ignore[misc]
             if row is not None:
                 rows[row].append(line.energy)
                 text.setPos(line.energy, top - step * row)
+        return step * sum(map(bool, rows)) / height if height else 0.0
 
 
 def _rank(line: EmissionLine) -> tuple[int, float]:
