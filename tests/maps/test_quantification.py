@@ -469,6 +469,14 @@ def test_a_source_against_which_the_spectrum_speaks_is_told(preset, stated, says
     assert errors[1] > 3 * errors[0]
 
 
+def test_a_transmission_microscope_is_told_that_its_sample_is_taken_for_a_thick_one():
+    cube = spectrum_of(Material.from_formula("FeS2"), "sem-eds", 3e5)
+    thin = quantify(replace(cube, excitation=Excitation("electron", 200.0)), ["S", "Fe"])[0]
+    assert any("whose samples are thin" in note for note in thin.notes)
+    assert all(entry.standard_error > 0.5 * entry.weight_fraction for entry in thin.entries)
+    assert not any("thin" in note for note in quantify(cube, ["S", "Fe"])[0].notes)
+
+
 def test_a_tube_of_low_voltage_excites_iron_and_its_pulses_add_up_beyond():
     """Iron's edge is at seven tenths of 10 kV, and its only other lines are too soft to be seen."""
     instrument = replace(load_instrument("m4-tornado"), energy=EnergyAxis(-0.01, 0.02, 1024))

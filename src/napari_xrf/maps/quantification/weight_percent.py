@@ -37,6 +37,7 @@ _NOTED_LIGHT = 0.1  # weight fraction of matter without lines that there may be
 _FAR_LEVEL = 1.4  # of ln(measured over expected scatter): twice what geometries differ by
 _BLIND = 0.1  # a detection limit, weight fraction, that is told
 _LIGHT_BY_DOSE = 0.5  # probability that it is light matter, where the dose gives less than the whole
+_THIN = 0.5  # relative error of weights where a thin sample is taken for a thick one: iron beside sulphur
 _OTHER_SOURCE = 0.9  # probability of the source that the spectrum speaks for, where another is taken
 _HELD, _HALVINGS = (0.6827, 0.9545), 30  # by one and two standard errors
 _FAR_FROM_WHOLE = 0.1  # a total that the dose gives is told from here
@@ -196,6 +197,14 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
             f"{' and '.join(blind)} could make tenths of the sample and not be seen here, which makes all"
             " weights unsure; leave out what is known to be absent"
         )
+    source, stated = solved.instrument.source, part.cube.excitation.energy_kev or 0.0
+    if isinstance(source, ElectronBeam) and recipe.instrument is None and stated > source.energy_kev:
+        notes.append(
+            f"electrons of {stated:.3g} keV are those of transmission microscopes, whose samples are thin:"
+            f" taken is a thick one under {source.energy_kev:.3g} keV. The errors hold half of each weight"
+        )
+        thin = (math.hypot(entry.standard_error, _THIN * entry.weight_fraction) for entry in entries)
+        entries = tuple(replace(one, standard_error=error) for one, error in zip(entries, thin, strict=True))
     rivals = [(choice.rival.solution, choice.doubt)] if choice.rival else []
     if not recipe.by_dose and recipe.oxygen == "stoichiometry" and total < 1 - _FAR_FROM_WHOLE:
         dosed = fit_excitation(counts, part, replace(recipe, by_dose=True), exposure)
