@@ -5,7 +5,8 @@
 FOLDER holds the files of ``SOURCES``, each under its own name of that table; what is not there is left out.
 They are not copied into this repository: NIST's (public domain), PIQUANT's (Apache-2.0), XRFLab's (MIT).
 Those after ``MBH_REE_HI`` came later, from other instruments; of EDAX's the channels below 6.2 to 7.5 keV,
-of the mudrock's those below 21 keV were copied. AutoEMX, eXSpy and HyperSpy 1.7 (its tests) hold theirs in their packages.
+of the mudrock's those below 21 keV were copied. AutoEMX, eXSpy and HyperSpy 1.7 (its tests) hold theirs
+in their packages.
 Those after ``biotite.msa`` came when all before had been looked at; their truths were written down before the
 code ran. Of EDAX's and Oxford's the channels below 10.7 and 6.2 keV were copied, of PANalytical's those below
 13.8 keV with its background and fit left at 0, of the Amptek analyser its counts per second.
