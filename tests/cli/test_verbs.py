@@ -1,6 +1,7 @@
 """The verbs, run as a user's script runs them: arguments in, exit code, files and JSON out."""
 
 import csv
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -87,8 +88,13 @@ def test_elements_of_a_pegmatite(capsys, map_file):
 
 
 def test_maps_are_files_that_others_open(capsys, map_file, rock, tmp_path):
-    data = answer(capsys, "maps", map_file, "-o", tmp_path / "out", "--elements", "Si,K,Fe")
-    assert {family.split()[0] for family in data["net_counts"]} == {"Si", "K", "Fe"}
+    chosen = ("--elements", "Si,K,Fe,Ag", "--json")
+    code, out, err = run(capsys, "maps", map_file, "-o", tmp_path / "out", *chosen)
+    assert code == 0, err
+    mapped = json.loads(out)["net_counts"]
+    assert {family.split()[0] for family in mapped} == {"Si", "K", "Fe", "Ag"}
+    told = next(line for line in err.splitlines() if "noise" in line)  # there is no silver
+    assert {family for family in mapped if family in told} == {"Ag K", "Ag L"} & mapped.keys()
     image = tifffile.imread(tmp_path / "out" / "maps.ome.tif")
     assert image.shape[-2:] == rock.cube.map_shape
     with h5py.File(tmp_path / "out" / "maps.h5") as file:

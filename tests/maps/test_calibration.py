@@ -233,6 +233,16 @@ def test_peaks_that_are_cut_off_are_told():
     assert "cut off" not in calibrate(spectrum, AXIS, excitation=TUBE).message
 
 
+def test_much_pile_up_is_named_where_it_is_the_cause():
+    spectrum = nx.simulate("Fe", "m4-tornado", counts=3e6)
+    axis, single = spectrum.energy, np.where(spectrum.energy.energies > 0, spectrum.counts, 0.0)
+    sums = np.convolve(single, single / single.sum())[round(-axis.offset / axis.width) :][: axis.size]
+    counts = np.random.default_rng(0).poisson(0.4 * single + 0.3 * sums)
+    found = calibrate(counts, axis, excitation=TUBE)
+    assert found.doubtful
+    assert "much pile-up: the peak at 12.8" in found.message
+
+
 def test_quartz_on_twice_its_axis_is_not_silently_sodium_and_tin():
     cube = read(measured_file("standards/SiO2_SEM.msa"))
     right = calibrate_map(cube)

@@ -128,9 +128,14 @@ def write_element_maps(
     times: NDArray[np.floating] | None = None,
 ) -> Answer:
     """Map the elements of a loaded map and write three files, over times (Y, X) where given."""
+    from napari_xrf.maps.calibrated_map import calibrate_map, unseen_families
     from napari_xrf.maps.pixels.element_mapping import map_elements
 
-    maps = map_elements(measured, elements, method=method, progress=console.progress)
+    known = calibrate_map(measured, progress=console.progress)
+    maps = map_elements(known, elements, method=method, progress=console.progress)
+    unseen = () if elements is None else unseen_families(known, maps.families, progress=console.progress)
+    if unseen:
+        console.warn((f"{', '.join(unseen)} not seen in the sum spectrum: the maps of these may be noise",))
     return write_map_files(maps, output, times)
 
 

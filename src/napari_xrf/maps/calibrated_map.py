@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,6 +17,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibration.refinement import Calibration, calibrate_and_explain
 from napari_xrf.maps.identification.elements import FoundElement, identify
+from napari_xrf.maps.identification.explanation import explain
 from napari_xrf.maps.spectra.setting import Setting, setting_of
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.excitation import instrument_of
@@ -185,3 +187,18 @@ def find_elements(measured: Measured, *, progress: Progress = ignore_progress) -
             found = tuple(replace(one, probability=min(one.probability, 0.5)) for one in found)
         known.__dict__["elements"] = found  # where the cached property looks
     return found
+
+
+def unseen_families(
+    known: CalibratedMap, families: Sequence[str], *, progress: Progress = ignore_progress
+) -> tuple[str, ...]:
+    """Return those line families that do not stand out in a map's sum spectrum: their maps may be noise."""
+    found: tuple[FoundElement, ...] | None = known.__dict__.get("elements")
+    if found is None:  # a look at the sum alone: pixels may be many
+        explained = known.__dict__.get(_EXPLAINED)
+        explained = explained or explain(
+            known.sum_spectrum, known.setting, known.cube.elements, progress=progress
+        )
+        found = explained.found
+    seen = {family for one in found for family in one.families}
+    return tuple(family for family in families if family not in seen)

@@ -53,6 +53,7 @@ _UNEXPLAINED, _UNEXPLAINED_MOVED, _MOVED_KEV = 4.0, 3.0, 0.06
 # Squares of the FWHM that the best drift detectors' noise and the pairs (Fano factor 0.115) leave at least,
 # keV² and keV² per keV, less what a measured one may be off.
 _LEAST_NOISE, _LEAST_BY_PAIRS, _WIDTH_ERROR = 0.025**2, 0.115 * 3.65e-3 * FWHM_PER_SIGMA**2, 0.125
+_PILED_PART = 0.02  # of the strongest peak, that two of its pulses at once make of a peak
 _MOST_STRAY = 0.15  # of the strongest peak: reflections that mend a line's shape
 _FEWEST_TELLING, _TELLING_PART, _TELLING_ERRORS = 3, 0.02, 5.0  # elements, of all counts, standard errors
 _SOFT_LINES_KEV = 1.0
@@ -598,10 +599,20 @@ def _doubts(
         "few elements speak for so large a change": alike,
         "peaks lie far from their lines for so large a change": shift > _USUAL_SHIFT_KEV
         and quality > _LOOSE_EV,
-        f"the spectrum is explained badly (chi-square {misfit:.0f} per group, is the source stated?)": poor,
+        f"the spectrum is explained badly (chi-square {misfit:.0f} per group, {_likely_cause(found)})": poor,
         "no silicon detector has so narrow peaks": _is_too_narrow(explained.setting.detector, found, on),
     }
     return [reason for reason, holds in reasons.items() if holds]
+
+
+def _likely_cause(found: tuple[Peak, ...]) -> str:
+    """Return what may make a spectrum hard to explain: pile-up where a peak is twice the strongest."""
+    strongest = max(found, key=lambda peak: peak.counts)
+    for peak in found:
+        twice = abs(peak.energy - 2 * strongest.energy) < _ON_LINE_KEV
+        if twice and peak.counts > _PILED_PART * strongest.counts:
+            return f"much pile-up: the peak at {peak.energy:.2f} keV is twice the strongest"
+    return "is the source stated?"
 
 
 def _is_too_narrow(detector: Detector, found: tuple[Peak, ...], on: NDArray[np.bool_]) -> bool:
