@@ -12,7 +12,6 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.maps import calibrated_map
 from napari_xrf.maps.calibrated_map import calibrate_map, cube_of, find_elements
-from napari_xrf.maps.identification import elements as identification
 from napari_xrf.maps.pixels.element_mapping import map_elements
 from napari_xrf.minerals.classification import classify_minerals
 from napari_xrf.reference.minerals import load_library, select_minerals
@@ -82,7 +81,7 @@ def test_what_a_calibration_judged_is_not_judged_again(cube, monkeypatch):
     known = calibrate_map(odd)
     anew = calibrate_map(odd, calibration=known.calibration)
     assert find_elements(anew)  # of what others calibrated, nothing is known
-    monkeypatch.setattr(identification, "explain", None)
+    monkeypatch.setattr(calibrated_map, "explain", None)
     assert find_elements(known) == find_elements(anew)
 
 

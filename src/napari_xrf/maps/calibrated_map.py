@@ -17,7 +17,8 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibration.refinement import Calibration, calibrate_and_explain
 from napari_xrf.maps.identification.elements import FoundElement, identify
-from napari_xrf.maps.identification.explanation import explain
+from napari_xrf.maps.identification.explanation import Explanation, explain
+from napari_xrf.maps.identification.judgement import Evidence
 from napari_xrf.maps.spectra.setting import Setting, setting_of
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.excitation import instrument_of
@@ -100,6 +101,18 @@ class CalibratedMap:
         """What :func:`find_elements` finds, by rising atomic number."""
         return find_elements(self)
 
+    @cached_property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """What speaks for each element that explains the sum spectrum, whether or not it is reported."""
+        return self.explained().weighed
+
+    def explained(self, progress: Progress = ignore_progress) -> Explanation:
+        """Return the sum spectrum explained: what the calibration kept of it, which is large, once."""
+        kept: Explanation | None = self.__dict__.pop(_EXPLAINED, None)
+        explained = kept or explain(self.sum_spectrum, self.setting, self.cube.elements, progress=progress)
+        self.__dict__["evidence"] = explained.weighed  # where the cached property looks
+        return explained
+
     def __repr__(self) -> str:
         fwhm = 1000 * float(self.detector.fwhm(MN_KA_KEV))
         found = [entry.element for entry in self.__dict__.get("elements", ())]
@@ -181,8 +194,7 @@ def find_elements(measured: Measured, *, progress: Progress = ignore_progress) -
     if found is None:
         found = ()
         if known.holds_counts:
-            explained = known.__dict__.pop(_EXPLAINED, None)  # large, and needed once
-            found = identify(known.cube, known.sum_spectrum, known.setting, explained, progress)
+            found = identify(known.cube, known.setting, known.explained(progress), progress)
         if known.doubt:  # on a wrong axis every name is wrong
             found = tuple(replace(one, probability=min(one.probability, 0.5)) for one in found)
         known.__dict__["elements"] = found  # where the cached property looks

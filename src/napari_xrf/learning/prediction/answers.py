@@ -19,6 +19,7 @@ from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.learning.conditions import conditions_of
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.model import Model, choose_device, network_inputs
+from napari_xrf.learning.prediction.element_check import checked_presence
 from napari_xrf.learning.prediction.one_element import shared_out
 from napari_xrf.learning.prediction.prediction import Prediction
 from napari_xrf.learning.prediction.suitability import unsuited
@@ -37,6 +38,7 @@ def predict(
     *,
     outputs: Collection[str] | None = None,
     calibrate: bool = True,
+    check: bool = True,
     conditions: NDArray[np.float32] | None = None,
     device: str = "auto",
     memory_budget: int | None = None,
@@ -53,6 +55,8 @@ def predict(
         As for :func:`napari_xrf.predict`.
     calibrate
         Whether the refined energy axis is used, of a map that is not calibrated yet found first.
+    check
+        Whether elements are then held against the sum spectrum (:mod:`~.element_check`).
     conditions
         (Y·X, C) what the network is told of the instrument of each spectrum; None: what the map states.
     memory_budget
@@ -96,6 +100,10 @@ def predict(
     progress(rows, rows, "predicting")
     if calibrate and "minerals" in chosen and model.description.conditions:
         maps["probability"] = shared_out(maps["probability"], model.description.names, known)
+    if calibrate and check and "presence" in chosen and model.description.task == "elements":
+        names, thresholds = model.description.names, model.description.thresholds
+        maps["probability"], seen = checked_presence(maps["probability"], names, thresholds, known, progress)
+        notes += seen
     found = Prediction(
         model.description,
         **maps,

@@ -1,12 +1,9 @@
 """Which elements a calibrated spectrum and the pixels of its map hold."""
 
-import numpy as np
-from numpy.typing import NDArray
-
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.identification.explanation import Explanation, explain
+from napari_xrf.maps.identification.explanation import Explanation
 from napari_xrf.maps.identification.hot_spots import find_in_hot_spots
 from napari_xrf.maps.identification.judgement import FoundElement
 from napari_xrf.maps.spectra.setting import Setting
@@ -15,20 +12,12 @@ __all__ = ["FoundElement", "by_atomic_number", "identify"]
 
 
 def identify(
-    cube: SpectralCube,
-    spectrum: NDArray[np.float64],
-    setting: Setting,
-    explained: Explanation | None = None,
-    progress: Progress = ignore_progress,
+    cube: SpectralCube, setting: Setting, explained: Explanation, progress: Progress = ignore_progress
 ) -> tuple[FoundElement, ...]:
-    """Find the elements of a map whose sum spectrum (E,) is calibrated already.
-
-    ``explained``: that spectrum, judged in the same setting with the elements that the file names, if it was.
-    """
+    """Find the elements of a map whose sum spectrum is explained in a setting already."""
     progress(1, 2, "finding elements")
-    explanation = explained or explain(spectrum, setting, cube.elements, progress=progress)
-    rare = find_in_hot_spots(cube, setting, explanation, progress)
-    common = tuple(one for one in explanation.found if one.element not in {two.element for two in rare})
+    rare = find_in_hot_spots(cube, setting, explained, progress)
+    common = tuple(one for one in explained.found if one.element not in {two.element for two in rare})
     return by_atomic_number((*common, *rare))
 
 

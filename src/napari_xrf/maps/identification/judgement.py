@@ -155,9 +155,13 @@ def judge(spectrum: SpectrumFit, best: Explained, weighed: dict[int, Evidence]) 
     return tuple(found)
 
 
+def is_beyond_doubt(seen: Evidence) -> bool:
+    """Whether a spectrum cannot be explained without an element, though its lines may be a reflection."""
+    return not seen.hidden and seen.tested_odds >= _SURE_LOG_ODDS and seen.significance >= _SIGNIFICANT
+
+
 def _is_of_rocks(seen: Evidence) -> bool:
-    sure = not seen.hidden and seen.tested_odds >= _SURE_LOG_ODDS and seen.significance >= _SIGNIFICANT
-    return sure and seen.element in COMMON_ELEMENTS
+    return is_beyond_doubt(seen) and seen.element in COMMON_ELEMENTS
 
 
 def probability_of(seen: Evidence, scale: tuple[float, ...] = _SCALE) -> float:

@@ -114,7 +114,7 @@ def answer_region(
     notes: tuple[str, ...] = ()
     if total < fewest:
         notes += (f"it was trained on spectra of {fewest:,.0f} counts and more",)
-    if description.task == "minerals" and description.conditions:
+    if description.task in ("elements", "minerals") and description.conditions:
         notes += ("names are checked by their lines when the whole map is read",)
     taken = time.perf_counter() - start
     return RegionAnswer(region, description, ranked(prediction), int(chosen.sum()), total, taken, notes)

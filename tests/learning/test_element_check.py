@@ -1,0 +1,80 @@
+"""Elements that a network names are held against what the sum spectrum needs."""
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.spectral_cube import Excitation, SpectralCube
+from napari_xrf.learning.prediction.answers import predict
+from napari_xrf.learning.prediction.element_check import checked_presence
+from napari_xrf.learning.weights import load_model
+from napari_xrf.maps.calibrated_map import calibrate_map
+from pure_spectra import peaks
+
+NAMES = ("C", "Ca", "V", "Fe", "Cu", "Rh")
+LIMITS = np.full(len(NAMES), 0.5)
+
+
+def plate(shape=(1, 1), **stated):
+    """Calcium carbonate and iron under a tube."""
+    axis = EnergyAxis(0.0, 0.02, 1024)
+    expected = 1e5 * peaks((3.69, 3.69, 3.69, 3.69, 4.01, 6.40, 6.40, 6.40, 7.06), axis=axis) + 20
+    counts = np.random.default_rng(4).poisson(expected, (*shape, axis.size)).astype(np.uint32)
+    return SpectralCube(counts, axis, excitation=Excitation("tube", 30.0, "Rh", **stated))
+
+
+@pytest.fixture(scope="module")
+def known():
+    return calibrate_map(plate())
+
+
+def said(shape=(1, 1), *chances):
+    return np.broadcast_to(np.array(chances, dtype=np.float32), (*shape, len(NAMES))).copy()
+
+
+def test_what_the_spectrum_is_explained_without_is_doubted_and_told(known):
+    checked, notes = checked_presence(said((1, 1), 0.9, 0.9, 0.8, 0.9, 0.3, 0.9), NAMES, LIMITS, known)
+    assert (checked[0, 0] >= LIMITS).tolist() == [True, True, False, True, False, False]
+    assert "V, Rh" in notes[0]
+    assert "Cu" not in notes[0]  # nobody named it
+    assert checked[0, 0, 0] == np.float32(0.9)  # carbon has no line in the fitted energies
+
+
+def test_what_stands_clear_is_added_to_one_spectrum_only(known):
+    checked, notes = checked_presence(said((1, 1), 0, 0.9, 0, 0.1, 0, 0), NAMES, LIMITS, known)
+    assert checked[0, 0, NAMES.index("Fe")] > 0.9
+    assert notes[-1].endswith(": Fe")
+    several = calibrate_map(plate((2, 2)))
+    checked, notes = checked_presence(said((2, 2), 0, 0.9, 0, 0.1, 0, 0), NAMES, LIMITS, several)
+    assert not notes
+    assert (checked[..., NAMES.index("Fe")] == np.float32(0.1)).all()
+
+
+def test_nothing_is_checked_on_a_doubtful_axis_or_a_gas_detector(known):
+    named = said((1, 1), 0.9, 0.9, 0.8, 0.9, 0.3, 0.9)
+    doubtful = replace(known, calibration=replace(known.calibration, doubtful=True))
+    wide = replace(known.detector, noise_fwhm_ev=1200.0)
+    coarse = replace(known, calibration=replace(known.calibration, detector=wide))
+    for each in (doubtful, coarse):
+        checked, notes = checked_presence(named.copy(), NAMES, LIMITS, each)
+        assert np.array_equal(checked, named)
+        assert not notes
+
+
+def test_evidence_is_the_same_however_it_is_come_by(known):
+    anew = pickle.loads(pickle.dumps(replace(known)))
+    assert {one.element for one in anew.evidence} == {one.element for one in known.evidence} >= {"Ca", "Fe"}
+
+
+def test_predictions_are_checked(known):
+    model = load_model("element-mlp")
+    before, after = (predict(model, known, check=check).probability[0, 0] for check in (False, True))
+    needed = {one.element for one in known.evidence}
+    for name in ("V", "Rh", "U"):
+        place = model.description.names.index(name)
+        assert name not in needed
+        odds = 0.05 * before[place] / (1 - before[place])
+        assert after[place] == pytest.approx(odds / (1 + odds), rel=1e-3, abs=1e-9)
