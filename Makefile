@@ -69,7 +69,7 @@ train-%: .venv/installed
 	cp build/models/$*/model-card.md $(WEIGHTS)/$*.md
 
 screenshots: .venv/installed
-	$(SCREEN) $(RUN)/python -m docs.screenshots
+	NAPARI_CONFIG=$$(mktemp -d)/settings.yaml $(SCREEN) $(RUN)/python -m docs.screenshots
 
 .venv/installed: pyproject.toml constraints.txt .ci/set-up
 	PYTHON=$(PYTHON) .ci/set-up

@@ -170,6 +170,7 @@ def compose_maps(viewer: Any, save: Any) -> None:
         choice.choose(viewer.layers[name])
     for place, used in enumerate(widget.used):
         used.setChecked(place < 3)
+    let_pass(0.5)  # the view is fitted to the room that the dock leaves
     widget.run.click()
     save()
     dock.destroyOnClose()
@@ -217,6 +218,7 @@ def quantify(viewer: Any, save: Any) -> None:
     widget.labels.choose(viewer.layers["True minerals"])
     widget.run.click()
     finish(widget)
+    viewer.reset_view()
     save()
     dock.destroyOnClose()
 

@@ -294,3 +294,21 @@ def test_what_starts_a_docks_job_is_seen_in_a_small_window(make_napari_viewer, c
         qtbot.waitUntil(lambda start=start: start.visibleRegion().boundingRect() == start.rect())
         assert viewer.window._qt_window.height() <= 768, title
         dock.destroyOnClose()
+
+
+def test_results_stay_in_sight_when_a_dock_is_squeezed(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    widget = Dock(viewer)
+    results = QLabel("results")
+    results.setFixedHeight(100)
+    above = QLabel("fields")
+    above.setFixedHeight(300)
+    widget.lay_out(above, results, foot=row())
+    widget.setParent(None)
+    widget.resize(300, 600)
+    widget.show()
+    widget.see(results)
+    qtbot.waitUntil(lambda: results.visibleRegion().boundingRect().height() == 100)
+    widget.resize(300, 200)
+    qtbot.waitUntil(lambda: results.visibleRegion().boundingRect().height() == 100)
+    widget.close()

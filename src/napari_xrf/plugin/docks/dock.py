@@ -52,6 +52,7 @@ class Dock(QWidget):  # type: ignore[misc]
     _docked, _sight = False, "seen"
     _inner: QWidget | None = None
     _scroll: QScrollArea | None = None
+    _in_sight: QWidget | None = None
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
@@ -83,11 +84,17 @@ class Dock(QWidget):  # type: ignore[misc]
         self.setLayout(column((scroll, 1), column(foot), self.offered, self.said, self.job_bar, flush=True))
 
     def see(self, part: QWidget) -> None:
-        """Scroll to a part, as to a table that has results now."""
+        """Scroll to a part, as to a table that has results now; it stays in sight when there is less room."""
         if self._scroll is not None:
-            scroll = self._scroll
+            scroll, self._in_sight = self._scroll, part
             # A message, or the part where it was hidden, takes its room first.
             QTimer.singleShot(TURN_MS, self.while_open(lambda: scroll.ensureWidgetVisible(part, 0, 0)))
+
+    def resizeEvent(self, event: QEvent) -> None:
+        """Keep results in sight, as when the Spectrum dock opens below."""
+        super().resizeEvent(event)
+        if self._in_sight is not None and event.size().height() < event.oldSize().height():
+            self.see(self._in_sight)
 
     def tell(self, message: str) -> None:
         """Say something below the dock's parts, and as a notification while the dock is not seen."""
