@@ -15,7 +15,6 @@ from napari_xrf.maps.calibrated_map import calibrate_map
 from pure_spectra import peaks
 
 NAMES = ("C", "Ca", "V", "Fe", "Cu", "Rh")
-LIMITS = np.full(len(NAMES), 0.5)
 
 
 def plate(shape=(1, 1), **stated):
@@ -31,36 +30,38 @@ def known():
     return calibrate_map(plate())
 
 
-def said(shape=(1, 1), *chances):
-    return np.broadcast_to(np.array(chances, dtype=np.float32), (*shape, len(NAMES))).copy()
+def checked(known, *chances):
+    """Return what is left of the chances of the elements in each pixel, and notes."""
+    said = np.array(chances, dtype=np.float32)
+    pixels = np.broadcast_to(said, (*known.cube.map_shape, len(NAMES))).copy()
+    return checked_presence(pixels, NAMES, said >= 0.5, known)
 
 
 def test_what_the_spectrum_is_explained_without_is_doubted_and_told(known):
-    checked, notes = checked_presence(said((1, 1), 0.9, 0.9, 0.8, 0.9, 0.3, 0.9), NAMES, LIMITS, known)
-    assert (checked[0, 0] >= LIMITS).tolist() == [True, True, False, True, False, False]
+    left, notes = checked(known, 0.9, 0.9, 0.8, 0.9, 0.3, 0.9)
+    assert (left[0, 0] >= 0.5).tolist() == [True, True, False, True, False, False]
     assert "V, Rh" in notes[0]
     assert "Cu" not in notes[0]  # nobody named it
-    assert checked[0, 0, 0] == np.float32(0.9)  # carbon has no line in the fitted energies
+    assert left[0, 0, 0] == np.float32(0.9)  # carbon has no line in the fitted energies
 
 
 def test_what_stands_clear_is_added_to_one_spectrum_only(known):
-    checked, notes = checked_presence(said((1, 1), 0, 0.9, 0, 0.1, 0, 0), NAMES, LIMITS, known)
-    assert checked[0, 0, NAMES.index("Fe")] > 0.9
+    left, notes = checked(known, 0, 0.9, 0, 0.1, 0, 0)
+    assert left[0, 0, NAMES.index("Fe")] > 0.9
     assert notes[-1].endswith(": Fe")
-    several = calibrate_map(plate((2, 2)))
-    checked, notes = checked_presence(said((2, 2), 0, 0.9, 0, 0.1, 0, 0), NAMES, LIMITS, several)
+    left, notes = checked(calibrate_map(plate((2, 2))), 0, 0.9, 0, 0.1, 0, 0)
     assert not notes
-    assert (checked[..., NAMES.index("Fe")] == np.float32(0.1)).all()
+    assert (left[..., NAMES.index("Fe")] == np.float32(0.1)).all()
 
 
 def test_nothing_is_checked_on_a_doubtful_axis_or_a_gas_detector(known):
-    named = said((1, 1), 0.9, 0.9, 0.8, 0.9, 0.3, 0.9)
+    named = (0.9, 0.9, 0.8, 0.9, 0.3, 0.9)
     doubtful = replace(known, calibration=replace(known.calibration, doubtful=True))
     wide = replace(known.detector, noise_fwhm_ev=1200.0)
     coarse = replace(known, calibration=replace(known.calibration, detector=wide))
     for each in (doubtful, coarse):
-        checked, notes = checked_presence(named.copy(), NAMES, LIMITS, each)
-        assert np.array_equal(checked, named)
+        left, notes = checked(each, *named)
+        assert np.array_equal(left[0, 0], np.array(named, dtype=np.float32))
         assert not notes
 
 

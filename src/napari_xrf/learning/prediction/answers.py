@@ -101,8 +101,9 @@ def predict(
     if calibrate and "minerals" in chosen and model.description.conditions:
         maps["probability"] = shared_out(maps["probability"], model.description.names, known)
     if calibrate and check and "presence" in chosen and model.description.task == "elements":
-        names, thresholds = model.description.names, model.description.thresholds
-        maps["probability"], seen = checked_presence(maps["probability"], names, thresholds, known, progress)
+        names, summed = model.description.names, ask(known.sum_spectrum[None], cube.energy, 0)
+        named = summed["probability"][0] >= model.description.thresholds
+        maps["probability"], seen = checked_presence(maps["probability"], names, named, known, progress)
         notes += seen
     found = Prediction(
         model.description,

@@ -28,7 +28,7 @@ _SURE, _SIGNIFICANT, _CLEAR = 0.9, 8.0, 0.5
 def checked_presence(
     probability: NDArray[np.float32],
     names: Sequence[str],
-    thresholds: NDArray[np.floating],
+    named: NDArray[np.bool_],
     known: CalibratedMap,
     progress: Progress = ignore_progress,
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
@@ -39,8 +39,8 @@ def checked_presence(
 
     Parameters
     ----------
-    names, thresholds
-        The K elements, and from which probability on each counts as named.
+    names, named
+        The K elements, and which of them the network names in the sum spectrum: notes tell of what changes.
     known
         The map.
     """
@@ -54,15 +54,13 @@ def checked_presence(
     if not known.cube.is_one_spectrum:  # in which pixels is not known
         clear = {}
     least = np.array([clear.get(name, 0.0) for name in names], dtype=np.float32)
-    named = np.zeros(len(names), dtype=bool)
 
     def check(block: NDArray[np.float32], _: slice) -> NDArray[np.float32]:
-        named[:] |= (block >= thresholds).any(axis=(0, 1))
         block *= factors / (1 - block + block * factors)
         return np.maximum(block, least, out=block)
 
     probability = changed(probability, check)
-    return probability, tuple(_notes(np.array(names), doubted & named, (least > thresholds) & ~named))
+    return probability, tuple(_notes(np.array(names), doubted & named, (least > 0) & ~named))
 
 
 def _is_fitted(element: str, known: CalibratedMap) -> bool:
@@ -84,6 +82,6 @@ def _is_clear(one: FoundElement) -> bool:
 
 def _notes(names: NDArray[np.str_], doubted: NDArray[np.bool_], added: NDArray[np.bool_]) -> Iterator[str]:
     if doubted.any():
-        yield f"not taken for there, as the sum spectrum is explained without: {', '.join(names[doubted])}"
+        yield f"doubted, as the sum spectrum is explained without them: {', '.join(names[doubted])}"
     if added.any():
-        yield f"there, though the network does not name it, by its lines in a fit: {', '.join(names[added])}"
+        yield f"added by their lines in a fit, which the network does not name: {', '.join(names[added])}"
