@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 from napari.layers import Layer
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QDockWidget, QLabel, QWidget
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.plugin.docks.dock import Dock
@@ -312,3 +312,13 @@ def test_results_stay_in_sight_when_a_dock_is_squeezed(make_napari_viewer, qtbot
     widget.resize(300, 200)
     qtbot.waitUntil(lambda: results.visibleRegion().boundingRect().height() == 100)
     widget.close()
+
+
+def test_a_dock_hears_nothing_amiss_when_its_window_goes_first(make_napari_viewer, qtbot):
+    widget = Dock(make_napari_viewer())
+    outer = QDockWidget()  # in no main window any more
+    qtbot.addWidget(outer)
+    outer.setWidget(widget)
+    widget._follow_sight(False)
+    outer.show()  # tells the dock, too
+    assert widget.isVisible()

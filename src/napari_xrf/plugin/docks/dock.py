@@ -272,10 +272,11 @@ class Dock(QWidget):  # type: ignore[misc]
     def _follow_sight(self, seen: bool) -> None:
         """Come to the front where the menu shows it, or hides it behind another: napari knows no tabs."""
         dock = self.parent()
-        if not isinstance(dock, QDockWidget):  # it is being closed
+        window = dock.parent() if isinstance(dock, QDockWidget) else None
+        if not isinstance(window, QMainWindow):  # dock or window is being closed
             return
         before, self._sight = self._sight, "hidden" if dock.isHidden() else "seen" if seen else "behind"
-        beside = dock.parent().tabifiedDockWidgets(dock)
+        beside = window.tabifiedDockWidgets(dock)
 
         def come_back() -> None:
             if any(other.isVisible() for other in beside):  # unless all were hidden together
