@@ -595,7 +595,7 @@ def _doubts(
     poor = misfit > (_UNEXPLAINED_MOVED if shift > _MOVED_KEV else _UNEXPLAINED)
     poor &= explained.setting.kind != "monochromatic"  # of beams no scatter is modelled but the first
     reasons = {
-        "few peaks speak for so large a change": few,
+        "few peaks speak for this axis": few,
         "few elements speak for so large a change": alike,
         "peaks lie far from their lines for so large a change": shift > _USUAL_SHIFT_KEV
         and quality > _LOOSE_EV,
