@@ -23,12 +23,57 @@ from napari_xrf.physics.attenuation import Floats
 SIGMAS = 5.0  # a Gaussian cut here has lost 6e-7 of its counts
 NARROWEST_TAIL = 1 / 5  # of sigma: narrower ones are the Gaussian itself
 _NOTHING = 1e-18
-_SPARSE = 4  # rows that share more of the peaks than this are mixed as matrices
+_BLOCK = 32  # channels
+_SPARSE = 4  # rows that share more of the energies than this are mixed as matrices
 _LOWEST, _HIGHEST, _PLACES = (
     -7.0,
     SIGMAS + 1 + 1 / NARROWEST_TAIL,
     128,
 )  # sigmas, and tabulated places in each
+
+
+@dataclass(frozen=True, eq=False)
+class _Photons:
+    """Rows of photons of N energies, and where there are any: few, where rows are families of lines."""
+
+    values: Floats  # (B, N)
+
+    @property
+    def rows(self) -> int:
+        """B."""
+        return len(self.values)
+
+    @property
+    def are_many(self) -> bool:
+        """Whether rows share more of the energies than it pays to look for."""
+        return bool(self._some[0].size > _SPARSE * self.values.shape[1])
+
+    def binned(self, photon: NDArray[np.intp], counts: Floats, places: NDArray[np.intp], size: int) -> Floats:
+        """Return the sums in places, (B, size), of what photons make; D things as in :meth:`making`.
+
+        ``counts``: (D,) of each thing for one photon. ``places``: (D,) where it is.
+        """
+        if self.are_many:
+            rows = [np.bincount(places, row, size) for row in self.values[:, photon] * counts]
+            return np.stack(rows).astype(np.float64, copy=False)
+        row, made, number = self.making(photon)
+        summed = np.bincount(row * size + places[made], number * counts[made], self.rows * size)
+        return summed.astype(np.float64, copy=False).reshape(self.rows, size)
+
+    @cached_property
+    def _some(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        return np.divmod(np.flatnonzero(self.values != 0), max(self.values.shape[1], 1))
+
+    def making(self, photon: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+        """Return, for each thing that a row's photons make: row, which of D it is, and how many photons.
+
+        ``photon``: (D,) which of the N energies makes each thing.
+        """
+        rows, at = self._some
+        each = np.bincount(photon, minlength=self.values.shape[1])
+        lengths = each[at]
+        made = np.argsort(photon, kind="stable")[_runs_of((np.cumsum(each) - each)[at], lengths)]
+        return np.repeat(rows, lengths), made, np.repeat(self.values[rows, at], lengths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,21 +85,33 @@ class Decay:
     top: NDArray[np.intp]  # (D,) the channel above the first that holds counts
     counts: Floats  # (D,) counts in that first channel per incident photon
 
-    def fold(self, photons: Floats, axis: EnergyAxis) -> Floats:
-        """Return the spectra, (B, E), of (B, N) photons."""
+    def fold(self, photons: _Photons, axis: EnergyAxis) -> Floats:
+        """Return the spectra, (B, E), of B rows of photons."""
         top = np.clip(self.top, 0, axis.size)
-        begun = photons[:, self.photon] * (self.counts * self.factor ** (self.top - top))
-        rows = [np.bincount(top, row, axis.size + 1)[:0:-1] for row in begun]
-        downwards = np.stack(rows).astype(np.float64, copy=False)
+        counts = self.counts * self.factor ** (self.top - top)
+        # Padded above to whole blocks; what begins above channel 0 holds nothing.
+        size = axis.size + -axis.size % _BLOCK
+        held = photons.binned(self.photon, counts, top, size + 1)[:, 1:]
         if self.factor < 1:
-            # Each channel holds its own counts and the factor times those of the one above, which holds …
-            reach, factor = 1, self.factor
-            while reach < axis.size and factor > _NOTHING:
-                downwards[:, reach:] += factor * downwards[:, :-reach]
-                reach, factor = 2 * reach, factor**2
-            return np.ascontiguousarray(downwards[:, ::-1])
-        falling = np.cumsum(downwards, axis=1)[:, ::-1]
+            return self._fallen(held)[:, : axis.size]
+        falling = np.cumsum(held[:, ::-1], axis=1)[:, ::-1][:, : axis.size]
         return np.asarray(falling * np.diff(np.maximum(axis.edges, 0.0)) / axis.width)
+
+    def _fallen(self, held: Floats) -> Floats:
+        """Return what (B, E) counts become when each channel gives the factor of what it holds downwards.
+
+        Within blocks of channels by a matrix, and from the lowest channel of each block to all of the next.
+        """
+        at = np.arange(_BLOCK)
+        within = np.tril(self.factor ** np.maximum(at[:, None] - at, 0))
+        blocks = held.reshape(len(held), -1, _BLOCK) @ within
+        lowest, reach, factor = blocks[:, :, 0].copy(), 1, self.factor**_BLOCK
+        # Each block passes on its own and the factor times what those above pass on, which pass on …
+        while reach < lowest.shape[1] and factor > _NOTHING:
+            lowest[:, :-reach] += factor * lowest[:, reach:]
+            reach, factor = 2 * reach, factor**2
+        blocks[:, :-1] += lowest[:, 1:, None] * self.factor ** (_BLOCK - at)
+        return np.asarray(blocks.reshape(len(held), -1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,22 +127,22 @@ class Runs:
     @cached_property
     def channels(self) -> NDArray[np.intp]:
         """The channel of each of the counts."""
-        begins = np.cumsum(self.lengths) - self.lengths
-        return np.arange(self.counts.size) + np.repeat(self.starts - begins, self.lengths)
+        return _runs_of(self.starts, self.lengths)
 
-    def mix(self, weights: Floats) -> Floats:
-        """Return the sums, (B, E), of the rows times the weights (B, P)."""
-        rows, peaks = np.nonzero(weights)
-        if rows.size > _SPARSE * self.lengths.size:
-            return np.asarray(weights @ self._sparse)
-        # Each row of its own few peaks, as line families are.
+    def mix(self, photons: _Photons, photon: NDArray[np.intp], weight: Floats) -> Floats:
+        """Return the spectra, (B, E), of B rows of photons that make these peaks.
+
+        ``photon``, ``weight``: (P,) which of the N photons makes each, and its counts for one.
+        """
+        if photons.are_many:
+            return np.asarray((photons.values[:, photon] * weight) @ self._sparse)
+        rows, peaks, number = photons.making(photon)
         lengths = self.lengths[peaks]
-        begins = (np.cumsum(self.lengths) - self.lengths)[peaks] - (np.cumsum(lengths) - lengths)
-        place = np.arange(int(lengths.sum())) + np.repeat(begins, lengths)
+        place = _runs_of((np.cumsum(self.lengths) - self.lengths)[peaks], lengths)
         channels = self.channels[place] + np.repeat(rows * self.size, lengths)
-        counts = self.counts[place] * np.repeat(weights[rows, peaks], lengths)
-        mixed = np.bincount(channels, counts, len(weights) * self.size)
-        return mixed.astype(np.float64, copy=False).reshape(len(weights), -1)
+        counts = self.counts[place] * np.repeat(number * weight[peaks], lengths)
+        mixed = np.bincount(channels, counts, photons.rows * self.size)
+        return mixed.astype(np.float64, copy=False).reshape(photons.rows, -1)
 
     @cached_property
     def _sparse(self) -> Any:
@@ -120,12 +177,18 @@ class Response:
         photons = np.asarray(intensities, dtype=np.float64)
         if photons.shape[-1:] != (self.size,):
             raise InvalidInput(f"intensities of shape {photons.shape} do not fit {self.size} energies")
-        flat = photons.reshape(-1, self.size)
-        spectra = self.near.mix(flat[:, self.photon] * self.weight)
+        flat = _Photons(photons.reshape(-1, self.size))
+        spectra = self.near.mix(flat, self.photon, self.weight)
         for decay in self.decays:
             spectra += decay.fold(flat, self.axis)
         spectra *= self.counted
         return spectra.reshape(*photons.shape[:-1], self.axis.size)
+
+
+def _runs_of(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the numbers of runs with these starts and lengths, one run after the other."""
+    begins = np.cumsum(lengths) - lengths
+    return np.asarray(np.arange(int(lengths.sum())) + np.repeat(starts - begins, lengths))
 
 
 def peak_response(
