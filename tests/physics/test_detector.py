@@ -18,6 +18,7 @@ from napari_xrf.physics.detector.losses import electron_range, near_entrance
 from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.reference.materials import Material
 
+RNG = np.random.default_rng
 SILICON = Material("silicon", {"Si": 1.0}, 2.33)
 SDD = Detector(
     "sdd",
@@ -59,6 +60,14 @@ def test_response_is_linear(energies, scale):
         respond(SDD, WIDE, [energy], [weight]) for energy, weight in zip(energies, rising, strict=True)
     )
     np.testing.assert_allclose(both[0], one_by_one, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("channels", [600, 1999, 20])
+def test_families_of_few_lines_are_folded_as_full_rows(channels):
+    axis, lines = EnergyAxis(-0.5, 0.02, channels), np.linspace(0.4, 13.0, 90)
+    matrix, photons = response_matrix(SDD, axis, lines), np.repeat(np.eye(45), 2, axis=1)
+    together = matrix.fold(np.concatenate([photons, RNG(4).random((20, 90))]))
+    np.testing.assert_allclose(together[:45], matrix.fold(photons), rtol=1e-9, atol=1e-14)
 
 
 def test_shape_is_that_of_a_photon_by_photon_simulation():

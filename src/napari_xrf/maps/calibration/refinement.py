@@ -402,8 +402,9 @@ def _refine(
 ) -> tuple[Setting, Explanation]:
     """Gauss-Newton steps on axis, resolution and scatter with everything the spectrum shows."""
     for _ in range(_REFINEMENTS):
+        towards = _best_step(setting, explained)
         for part in (1.0, 0.4):
-            trial = _step(setting, explained, part)
+            trial = _stepped(setting, towards * part)
             again = explain_again(counts, trial, explained, progress=progress)
             temper = explained.best.misfit
             gained = again.best.score(temper) - explained.best.score(temper)
@@ -417,8 +418,8 @@ def _refine(
     return setting, explained
 
 
-def _step(setting: Setting, explained: Explanation, part: float) -> Setting:
-    """Return the setting moved by a part of the step that fits the spectrum best."""
+def _best_step(setting: Setting, explained: Explanation) -> Array:
+    """Return how far to move offset, gain, width and, of what is scattered, angle and spread, one sd each."""
     columns, best = explained.spectrum, explained.best
     names = [columns.names[k] for k in best.index]
     peaks = [k for k, name in enumerate(names) if not name.startswith(("continuum", "stray", "pile-up"))]
@@ -427,8 +428,7 @@ def _step(setting: Setting, explained: Explanation, part: float) -> Setting:
     slope = np.gradient(shape) / axis.width
     # Counts that lie like P(E + δ) need an axis that is δ higher; P(E + δ) = P + δ·slope.
     widening = 0.5 * np.gradient(slope) / axis.width
-    now = float(setting.detector.fwhm(MN_KA_KEV))
-    wider = max(_WIDTH_STEP, 0.5 * now)
+    _, wider = _width_step(setting)
     # One standard deviation each.
     directions = [
         slope * _OFFSET_KEV,
@@ -439,13 +439,18 @@ def _step(setting: Setting, explained: Explanation, part: float) -> Setting:
     # Beside what may be wrong with single families, so that a tail does not pass for a worse resolution.
     moves = np.concatenate([columns.grouped(np.array(directions)), best.problem.deviations])
     problem = Problem(columns.counts, best.problem.variance, moves)
-    moved = problem.fit(columns.columns[best.index]).deviations[: len(directions)] * part
+    return problem.fit(columns.columns[best.index]).deviations[: len(directions)]
+
+
+def _stepped(setting: Setting, moved: Array) -> Setting:
+    """Return the setting moved by what :func:`_best_step` tells, but not too far at once."""
     offset = float(np.clip(moved[0] * _OFFSET_KEV, -0.03, 0.03))
     gain = float(np.clip(moved[1] * _GAIN, -0.003, 0.003))
     changed = _moved(setting, offset, gain)
+    now, wider = _width_step(setting)
     squared = now**2 + float(np.clip(moved[2], -1.0, 1.0)) * wider**2
     changed = changed.refined(changed.energy, _with_fwhm(setting.detector, squared))
-    if len(directions) > 3:
+    if moved.size > 3:
         angle = setting.scatter_deg + float(np.clip(moved[3] * _ANGLE_DEG, -12, 12))
         spread = setting.spread_deg + float(np.clip(moved[4] * _SPREAD_DEG, -4, 4))
         changed = replace(
@@ -454,6 +459,12 @@ def _step(setting: Setting, explained: Explanation, part: float) -> Setting:
             spread_deg=float(np.clip(spread, *_SPREAD_RANGE_DEG)),
         )
     return changed
+
+
+def _width_step(setting: Setting) -> tuple[float, float]:
+    """Return the resolution at Mn Kα, and what its square may change by, as one standard deviation; keV."""
+    now = float(setting.detector.fwhm(MN_KA_KEV))
+    return now, max(_WIDTH_STEP, 0.5 * now)
 
 
 def _scatter_directions(explained: Explanation, names: list[str]) -> list[Array]:

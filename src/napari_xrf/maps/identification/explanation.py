@@ -144,6 +144,8 @@ class _Search:
         self.certain = frozenset(k for k, one in enumerate(pool) if one.element in certain)
         self.best = spectrum.fit(Content(self.certain, strays))
         self.tried: dict[Content, Explained] = {}
+        self._moves: tuple[Explained, list[tuple[float, Content]]] | None = None  # of which content
+        self.odds = np.array([spectrum.element_odds(k) for k in range(len(pool))])
         self.first = np.array([own[0] for own in spectrum.own], dtype=np.intp)
         every = np.arange(len(spectrum.columns))
         self.no_strays = every[(every < spectrum.stray_start) | (every >= spectrum.around_start)]
@@ -185,8 +187,7 @@ class _Search:
 
     def _likeliest(self, at: Explained, gains: Array, temper: float) -> list[tuple[int, float]]:
         """Return the elements that may join and gain most, and their gain in log-odds."""
-        odds = np.array([self.spectrum.element_odds(k) for k in range(len(self.first))])
-        scores = 0.5 * gains[self.first] / temper + odds
+        scores = 0.5 * gains[self.first] / temper + self.odds
         scores[list(at.content.elements)] = -np.inf
         best = np.argsort(-scores)[:_REPLACEMENTS]
         return [(int(k), float(scores[k])) for k in best if scores[k] > -np.inf]
@@ -299,6 +300,11 @@ class _Search:
 
     def moves(self) -> list[tuple[float, Content]]:
         """Return contents near the best one and their gain in log-odds, to first order."""
+        if self._moves is None or self._moves[0] is not self.best:
+            self._moves = self.best, self._moves_anew()
+        return self._moves[1]
+
+    def _moves_anew(self) -> list[tuple[float, Content]]:
         at, temper = self.best, self.best.misfit
         linear, content = self._linear(at), self.best.content
         everything, found = self._whole(at, linear), []

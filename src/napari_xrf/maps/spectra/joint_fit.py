@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 _RIDGE = 1e-8
+_SMALL = 16  # rows of a triangle that are inverted as any matrix
 _IMITATED = 1e-3  # a column of which less is left beside the others is one of them
 
 
@@ -61,21 +62,22 @@ class Problem:
     ) -> None:
         self.counts, self.variance, self.deviations = counts, variance, deviations
         self.owners = np.full(len(deviations), -1, dtype=np.intp) if owners is None else owners
-        self._weights = 1 / variance
-        self._weighted = deviations * self._weights
-        inner = self._weighted @ deviations.T
+        # All in units of the counts' standard deviations.
+        self._scale = 1 / np.sqrt(variance)
+        self._scaled, self._wanted = deviations * self._scale, counts * self._scale
+        inner = self._scaled @ self._scaled.T
         inner.flat[:: len(deviations) + 1] += 1.0
-        factor = np.linalg.cholesky(inner)
-        self._half_inverse = np.linalg.inv(factor)
-        self._onto = self._half(self._weighted @ counts)
+        factor = np.asarray(np.linalg.cholesky(inner), dtype=np.float64)
+        self._half_inverse = _inverse_of_lower(factor)
+        self._onto = self._half(self._scaled @ self._wanted)
         self.volume = float(np.log(variance).sum() + 2 * np.log(np.diag(factor)).sum())
-        self.nothing = float((counts**2 / variance).sum() - self._onto @ self._onto)
+        self.nothing = float(self._wanted @ self._wanted - self._onto @ self._onto)
 
     def project(self, columns: Array) -> Projected:
         """Return columns (K, G) as this problem sees them."""
-        weighted = columns * self._weights
-        half = self._half(self.deviations @ weighted.T)
-        return Projected(columns, weighted, half, weighted @ self.counts - half.T @ self._onto)
+        scaled = columns * self._scale
+        half = self._half(self._scaled @ scaled.T)
+        return Projected(scaled, half, scaled @ self._wanted - half.T @ self._onto)
 
     def fit(self, columns: Array) -> JointFit:
         """Fit columns (K, G), K at least 1."""
@@ -84,7 +86,7 @@ class Problem:
         amplitudes, covariance = _solve(normal, seen.onto)
         errors = np.sqrt(np.maximum(np.diag(covariance), 0))
         plain = amplitudes @ columns
-        moved = self._half(self._onto - self._half(self._weighted @ plain), transposed=True)
+        moved = self._half(self._onto - self._half(self._scaled @ (plain * self._scale)), transposed=True)
         model = plain + moved @ self.deviations
         chi_square = float(((self.counts - model) ** 2 / self.variance).sum() + moved @ moved)
         return JointFit(amplitudes, errors, covariance, model, chi_square, moved)
@@ -103,7 +105,7 @@ class Problem:
     def counting_errors(self, columns: Array, fit: JointFit) -> Array:
         """Return what the noise of counts alone leaves in the amplitudes of columns (K, G), (K,)."""
         seen = self.project(columns)
-        gain = fit.covariance @ (seen.weighted - seen.half.T @ self._half(self._weighted))
+        gain = fit.covariance @ (seen.scaled - seen.half.T @ self._half(self._scaled)) * self._scale
         return np.asarray(np.sqrt(gain**2 @ np.maximum(fit.model, 0.0)))
 
     def _half(self, right: Array, transposed: bool = False) -> Array:
@@ -115,29 +117,43 @@ class Problem:
 class Projected:
     """Columns of a problem once its deviations are eliminated."""
 
-    # columns, weighted: (K, G) A and A V⁻¹
-    columns: Array
-    weighted: Array
+    scaled: Array  # (K, G) A over the counts' standard deviations
     half: Array  # (D, K) L⁻¹ Cᵀ
     onto: Array  # (K,) b'
 
     def against(self, others: Projected) -> Array:
         """Return N' between these columns and others, (K, L)."""
-        return self.weighted @ others.columns.T - self.half.T @ others.half
+        return self.scaled @ others.scaled.T - self.half.T @ others.half
 
     def own(self) -> Array:
         """Return the diagonal of N', (K,)."""
-        return np.einsum("kg,kg->k", self.weighted, self.columns) - np.einsum(
-            "dk,dk->k", self.half, self.half
-        )
+        return np.einsum("kg,kg->k", self.scaled, self.scaled) - np.einsum("dk,dk->k", self.half, self.half)
 
 
 def inverse_of(normal: Array) -> Array:
     """Return the inverse of a normal matrix (K, K); a little ridge where columns are nearly alike."""
-    scale = 1 / np.sqrt(np.maximum(np.diag(normal), 1e-300))
+    scale, scaled = _balanced(normal)
+    return np.asarray(np.linalg.inv(scaled) * scale * scale[:, None])
+
+
+def _balanced(normal: Array) -> tuple[Array, Array]:
+    """Return scales, (K,), and a normal matrix of columns so scaled, a little ridge on its diagonal."""
+    scale = 1 / np.sqrt(np.maximum(normal.diagonal(), 1e-300))
     scaled = normal * scale * scale[:, None]
     scaled.flat[:: scale.size + 1] += _RIDGE
-    return np.asarray(np.linalg.inv(scaled) * scale * scale[:, None])
+    return scale, scaled
+
+
+def _inverse_of_lower(factor: Array) -> Array:
+    """Return the inverse of a lower triangular matrix, by halves: numpy knows no triangles."""
+    half = len(factor) // 2
+    if half < _SMALL:
+        return np.asarray(np.linalg.inv(factor))
+    above, below = _inverse_of_lower(factor[:half, :half]), _inverse_of_lower(factor[half:, half:])
+    inverse = np.zeros_like(factor)
+    inverse[:half, :half], inverse[half:, half:] = above, below
+    inverse[half:, :half] = -below @ (factor[half:, :half] @ above)
+    return inverse
 
 
 def _solve(normal: Array, onto: Array) -> tuple[Array, Array]:
@@ -145,14 +161,13 @@ def _solve(normal: Array, onto: Array) -> tuple[Array, Array]:
 
     Returns ``solution``: (K,), ``covariance``: (K, K) of the unbounded problem.
     """
-    covariance = inverse_of(normal)
-    free = covariance @ onto
-    if (free >= 0).all():
-        return free, covariance
-    scale = 1 / np.sqrt(np.maximum(np.diag(normal), 1e-300))
-    scaled = normal * scale * scale[:, None]
-    scaled.flat[:: scale.size + 1] += _RIDGE
-    return solve_bounded(scaled, onto * scale, free > 0) * scale, covariance
+    scale, scaled = _balanced(normal)
+    inverse = np.linalg.inv(scaled)
+    free = inverse @ (onto * scale)
+    covariance = inverse * scale * scale[:, None]
+    if not (free >= 0).all():
+        free = solve_bounded(scaled, onto * scale, free > 0)
+    return free * scale, covariance
 
 
 class Linear:
@@ -169,8 +184,9 @@ class Linear:
     def loss(self, kept: NDArray[np.bool_]) -> tuple[float, NDArray[np.bool_]]:
         """Return chi-square, but for a constant, of the kept (A,) columns, and which of them hold counts."""
         at = np.flatnonzero(kept)
-        normal, onto = self._normal[np.ix_(at, at)], self._active.onto[at]
-        amplitudes, _ = _solve(normal, onto)
+        normal, onto = self._normal[at[:, None], at], self._active.onto[at]
+        scale, scaled = _balanced(normal)
+        amplitudes = solve_bounded(scaled, onto * scale) * scale
         used = np.zeros_like(kept)
         used[at[amplitudes > 0]] = True
         return float(amplitudes @ normal @ amplitudes - 2 * amplitudes @ onto), used
@@ -183,7 +199,7 @@ class Linear:
         """
         onto, own, every = self._whole if rows is None else self._joining(rows)
         at = np.flatnonzero(used)
-        inverse = inverse_of(self._normal[np.ix_(at, at)])
+        inverse = inverse_of(self._normal[at[:, None], at])
         cross = every[:, at]
         through = cross @ inverse
         slope = onto - through @ self._active.onto[at]

@@ -158,13 +158,12 @@ class SpectrumFit:
         self.stray_start, self.around_start = int(ends[-1]), int(ends[-1]) + len(strays)
         self.lines = np.arange(len(self.names)) < self.stray_start
         self.smooth = np.array([name.startswith("continuum") for name in self.names])
-        self._uncertain = {
-            k for k, name in enumerate(self.names) if not name.startswith(("continuum", "stray"))
-        }
+        self._strong = np.array([_strong_at(name) for name in self.names])
         self._smooth_variance = self.grouped(_smoothed(spectrum))
         self.stray_cost, self.richness = self._stray_cost(), 0.0
         self._pairs, self._bumps = around.pairs, continuum_bumps(self.energies, setting)
-        self._deviations: dict[int, Array] = {}
+        self._softness = softness(self.energies)
+        self._deviations: dict[int, tuple[Array, Array]] = {}
 
     def expect_traces(self, seen: Explained) -> None:
         """Take stray peaks at lines of usual elements for these, where many elements of rocks are strong."""
@@ -240,31 +239,27 @@ class SpectrumFit:
         return {int(k): float(value) for k, value in zip(index, amplitudes, strict=True)}
 
     def _problem(self, index: Index, fit: JointFit) -> Problem:
-        strong = [
-            position
-            for position, k in enumerate(index)
-            if int(k) in self._uncertain
-            and fit.amplitudes[position] > self._strong(int(k)) * fit.errors[position]
-        ]
-        wrong = [fit.amplitudes[position] * self._wrong(int(index[position])) for position in strong]
-        owners = [np.full(len(own), position) for position, own in zip(strong, wrong, strict=True)]
-        under = (fit.amplitudes * self.smooth[index]) @ self.columns[index]
-        wrong.append(self._continuum_part * under * self._bumps)
-        owners.append(np.full(len(wrong[-1]), -1))
         model = np.maximum(fit.model, 0)
         of_lines = (fit.amplitudes * self.lines[index]) @ self.columns[index]
-        wider = softness(self.energies)
-        variance = model + (CHANNEL_ERROR * wider * model) ** 2 + (LINE_ERROR * wider * of_lines) ** 2
+        variance = model + (CHANNEL_ERROR * self._softness * model) ** 2
+        variance += (LINE_ERROR * self._softness * of_lines) ** 2
         variance = np.maximum(variance, 0.3 * self._smooth_variance)
-        deviations = np.concatenate(wrong)
-        # What is far below the noise changes nothing and costs time.
-        felt = (deviations**2 / variance).sum(axis=1) > _FELT
-        return Problem(self.counts, variance, deviations[felt], np.concatenate(owners)[felt])
+        weight, wrong, owners = 1 / variance, [], []
+        for position in np.flatnonzero(fit.amplitudes > self._strong[index] * fit.errors):
+            own, squares = self._wrong(int(index[position]))
+            amplitude = fit.amplitudes[position]
+            # What is far below the noise changes nothing and costs time.
+            felt = amplitude**2 * (squares @ weight) > _FELT
+            wrong.append(amplitude * own[felt])
+            owners.append(np.full(len(wrong[-1]), position))
+        under = (fit.amplitudes * self.smooth[index]) @ self.columns[index]
+        bent = self._continuum_part * under * self._bumps
+        wrong.append(bent[bent**2 @ weight > _FELT])
+        owners.append(np.full(len(wrong[-1]), -1))
+        return Problem(self.counts, variance, np.concatenate(wrong), np.concatenate(owners))
 
-    def _strong(self, column: int) -> float:
-        return _STRONG_SUM if self.names[column].startswith("pile-up") else _STRONG
-
-    def _wrong(self, column: int) -> Array:
+    def _wrong(self, column: int) -> tuple[Array, Array]:
+        """Return how a column may be wrong, (D, G), and the squares of that."""
         if column not in self._deviations:
             name, whole = self.names[column], self.whole[column]
             if name.startswith("pile-up"):
@@ -272,8 +267,16 @@ class SpectrumFit:
                 found = sum_deviations(whole, pairs, self.setting)
             else:
                 found = deviations_of(name, whole, self.setting)
-            self._deviations[column] = self.grouped(found)
+            own = self.grouped(found)
+            self._deviations[column] = own, own**2
         return self._deviations[column]
+
+
+def _strong_at(name: str) -> float:
+    """Return how many standard errors of a column show where it is wrong."""
+    if name.startswith(("continuum", "stray")):
+        return math.inf
+    return _STRONG_SUM if name.startswith("pile-up") else _STRONG
 
 
 def _smoothed(counts: Array) -> Array:
