@@ -438,8 +438,8 @@ def _best_step(setting: Setting, explained: Explanation) -> Array:
     directions += _scatter_directions(explained, names)
     # Beside what may be wrong with single families, so that a tail does not pass for a worse resolution.
     moves = np.concatenate([columns.grouped(np.array(directions)), best.problem.deviations])
-    problem = Problem(columns.counts, best.problem.variance, moves)
-    return problem.fit(columns.columns[best.index]).deviations[: len(directions)]
+    problem = Problem(columns.counts, best.problem.variance, moves, columns.columns)
+    return problem.fit(best.index).deviations[: len(directions)]
 
 
 def _stepped(setting: Setting, moved: Array) -> Setting:

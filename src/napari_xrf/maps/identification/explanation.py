@@ -175,7 +175,7 @@ class _Search:
             self.best = self.spectrum.fit(content, self.best)
 
     def _linear(self, at: Explained) -> Linear:
-        return Linear(at.problem, self.spectrum.columns, at.index)
+        return Linear(at.problem, at.index)
 
     def _gains(self, at: Explained, temper: float) -> Array:
         """Return the gains of all columns, of stray peaks those only beside the elements that gain most."""
@@ -253,10 +253,11 @@ class _Search:
                 ((self._deletion(self.best, linear, k)[0] - everything) / temper, k)
                 for k in self.best.content.elements - self.certain
             ]
-            loss, weakest = min((0.5 * loss + self.spectrum.element_odds(k), k) for loss, k in losses)
+            # Of elements that hold no counts only rounding would tell which goes first.
+            loss, weakest = min((round(0.5 * loss + self.odds[k], 6), -k) for loss, k in losses)
             if loss >= 0:
                 return
-            self.best = self.spectrum.fit(self.best.content.minus(weakest), self.best)
+            self.best = self.spectrum.fit(self.best.content.minus(-weakest), self.best)
 
     def _deletion(self, at: Explained, linear: Linear, element: int) -> tuple[float, NDArray[np.bool_]]:
         """Return chi-square without an element, but for a constant, and which columns hold counts then."""

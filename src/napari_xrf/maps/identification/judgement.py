@@ -361,12 +361,11 @@ def _siblings(
     amplitude = float(best.fit.amplitudes[own[0]])
     if others.max() < 0.02 * column.max() or amplitude <= 0:
         return None
-    active = spectrum.columns[best.index[best.fit.amplitudes > 0]]
-    seen = best.problem.project(np.concatenate([active, others[None]]))
-    normal = seen.against(seen)
-    inverse, cross = inverse_of(normal[:-1, :-1]), normal[-1, :-1]
-    slope = seen.onto[-1] - cross @ inverse @ seen.onto[:-1]
-    left = float(normal[-1, -1] - cross @ inverse @ cross)
+    active = best.problem.project(best.index[best.fit.amplitudes > 0])
+    beside = best.problem.project_other(others[None])
+    (cross,), inverse = beside.against(active), inverse_of(active.against(active))
+    slope = beside.onto[0] - cross @ inverse @ active.onto
+    left = float(beside.own()[0] - cross @ inverse @ cross)
     if left <= 0:
         return None
     return 1 + float(slope) / left / amplitude, math.sqrt(temper / left) / amplitude

@@ -127,8 +127,8 @@ def net_counts(
         shape = np.interp(setting.energy.energies, columns.energies, under)
     fitted, alone = columns.columns[found.index], columns.grouped(alone)
     beside = found.fit.amplitudes @ fitted - found.fit.amplitudes[: len(families), None] * alone
-    totals = found.problem.shared_counts(fitted, found.fit)
-    counted = found.problem.counting_errors(fitted, found.fit)
+    totals = found.problem.shared_counts(found.index, found.fit)
+    counted = found.problem.counting_errors(found.index, found.fit)
     errors = found.fit.errors[: len(families)] * math.sqrt(found.usual_misfit)
     # What a family's column would take of all else under it, were nothing else fitted.
     beneath = (alone * beside).sum(axis=1) / np.maximum((alone * alone).sum(axis=1), 1e-300)

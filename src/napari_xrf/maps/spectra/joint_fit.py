@@ -48,8 +48,10 @@ class Problem:
         (G,).
     deviations
         (D, G), each as large as one standard deviation.
+    columns
+        (K, G) all that may be fitted; what it takes to fit each is found when first asked for, and kept.
     owners
-        (D,) the column that each deviation belongs to, −1 for none.
+        (D,) the column, by its place in a fit, that each deviation belongs to, −1 for none.
 
     Attributes
     ----------
@@ -58,9 +60,9 @@ class Problem:
     """
 
     def __init__(
-        self, counts: Array, variance: Array, deviations: Array, owners: Index | None = None
+        self, counts: Array, variance: Array, deviations: Array, columns: Array, owners: Index | None = None
     ) -> None:
-        self.counts, self.variance, self.deviations = counts, variance, deviations
+        self.counts, self.variance, self.deviations, self.columns = counts, variance, deviations, columns
         self.owners = np.full(len(deviations), -1, dtype=np.intp) if owners is None else owners
         # All in units of the counts' standard deviations.
         self._scale = 1 / np.sqrt(variance)
@@ -72,40 +74,51 @@ class Problem:
         self._onto = self._half(self._scaled @ self._wanted)
         self.volume = float(np.log(variance).sum() + 2 * np.log(np.diag(factor)).sum())
         self.nothing = float(self._wanted @ self._wanted - self._onto @ self._onto)
+        self._known = np.zeros(len(columns), dtype=bool)
+        self._halves = np.empty((len(columns), len(deviations)))
 
-    def project(self, columns: Array) -> Projected:
-        """Return columns (K, G) as this problem sees them."""
+    def project(self, index: Index) -> Projected:
+        """Return columns as this problem sees them; (K,) which."""
+        new = index[~self._known[index]]
+        if new.size:
+            self._halves[new] = self.project_other(self.columns[new]).half
+            self._known[new] = True
+        return self._projected(self.columns[index] * self._scale, self._halves[index])
+
+    def project_other(self, columns: Array) -> Projected:
+        """Return columns that are not among all, (K, G), as this problem sees them."""
         scaled = columns * self._scale
-        half = self._half(self._scaled @ scaled.T)
-        return Projected(scaled, half, scaled @ self._wanted - half.T @ self._onto)
+        return self._projected(scaled, self._half(self._scaled @ scaled.T).T)
 
-    def fit(self, columns: Array) -> JointFit:
-        """Fit columns (K, G), K at least 1."""
-        seen = self.project(columns)
+    def _projected(self, scaled: Array, half: Array) -> Projected:
+        return Projected(scaled, half, scaled @ self._wanted - half @ self._onto)
+
+    def fit(self, index: Index) -> JointFit:
+        """Fit columns, (K,) which; K at least 1."""
+        seen = self.project(index)
         normal = seen.against(seen)
         amplitudes, covariance = _solve(normal, seen.onto)
         errors = np.sqrt(np.maximum(np.diag(covariance), 0))
-        plain = amplitudes @ columns
-        moved = self._half(self._onto - self._half(self._scaled @ (plain * self._scale)), transposed=True)
-        model = plain + moved @ self.deviations
+        moved = self._half(self._onto - amplitudes @ seen.half, transposed=True)
+        model = amplitudes @ self.columns[index] + moved @ self.deviations
         chi_square = float(((self.counts - model) ** 2 / self.variance).sum() + moved @ moved)
         return JointFit(amplitudes, errors, covariance, model, chi_square, moved)
 
-    def shared_counts(self, columns: Array, fit: JointFit) -> Array:
-        """Return the counts of each column (K, G), (K,): in each group its share of what was fitted there.
+    def shared_counts(self, index: Index, fit: JointFit) -> Array:
+        """Return the counts of each column that was fitted, (K,): in each group its share of what is there.
 
         Where the shape of a strong line is not met, its counts are still those that were measured.
         """
-        parts = fit.amplitudes[:, None] * columns
+        parts = fit.amplitudes[:, None] * self.columns[index]
         owned = self.owners >= 0
         np.add.at(parts, self.owners[owned], fit.deviations[owned, None] * self.deviations[owned])
         shares = np.clip(parts, 0.0, None) / np.maximum(fit.model, 1e-9)
         return np.asarray(np.minimum(shares, 1.0) @ self.counts)
 
-    def counting_errors(self, columns: Array, fit: JointFit) -> Array:
-        """Return what the noise of counts alone leaves in the amplitudes of columns (K, G), (K,)."""
-        seen = self.project(columns)
-        gain = fit.covariance @ (seen.scaled - seen.half.T @ self._half(self._scaled)) * self._scale
+    def counting_errors(self, index: Index, fit: JointFit) -> Array:
+        """Return what the noise of counts alone leaves in the amplitudes of fitted columns, (K,)."""
+        seen = self.project(index)
+        gain = fit.covariance @ (seen.scaled - seen.half @ self._half(self._scaled)) * self._scale
         return np.asarray(np.sqrt(gain**2 @ np.maximum(fit.model, 0.0)))
 
     def _half(self, right: Array, transposed: bool = False) -> Array:
@@ -118,16 +131,16 @@ class Projected:
     """Columns of a problem once its deviations are eliminated."""
 
     scaled: Array  # (K, G) A over the counts' standard deviations
-    half: Array  # (D, K) L⁻¹ Cᵀ
+    half: Array  # (K, D) C L⁻ᵀ
     onto: Array  # (K,) b'
 
     def against(self, others: Projected) -> Array:
         """Return N' between these columns and others, (K, L)."""
-        return self.scaled @ others.scaled.T - self.half.T @ others.half
+        return self.scaled @ others.scaled.T - self.half @ others.half.T
 
     def own(self) -> Array:
         """Return the diagonal of N', (K,)."""
-        return np.einsum("kg,kg->k", self.scaled, self.scaled) - np.einsum("dk,dk->k", self.half, self.half)
+        return np.einsum("kg,kg->k", self.scaled, self.scaled) - np.einsum("kd,kd->k", self.half, self.half)
 
 
 def inverse_of(normal: Array) -> Array:
@@ -173,12 +186,12 @@ def _solve(normal: Array, onto: Array) -> tuple[Array, Array]:
 class Linear:
     """The problem in the amplitudes of active columns alone, and what other columns would add to it.
 
-    ``columns``: (K, G), all. ``active``: (A,) which of them are in the fit.
+    ``active``: (A,) which of the problem's columns are in the fit.
     """
 
-    def __init__(self, problem: Problem, columns: Array, active: Index) -> None:
-        self._problem, self._columns = problem, columns
-        self._active = problem.project(columns[active])
+    def __init__(self, problem: Problem, active: Index) -> None:
+        self._problem = problem
+        self._active = problem.project(active)
         self._normal = self._active.against(self._active)
 
     def loss(self, kept: NDArray[np.bool_]) -> tuple[float, NDArray[np.bool_]]:
@@ -208,14 +221,14 @@ class Linear:
         gained = np.where(sound, np.maximum(slope, 0) ** 2 / np.where(sound, left, 1.0), 0.0)
         if rows is None:
             return gained
-        found = np.zeros(len(self._columns))
+        found = np.zeros(len(self._problem.columns))
         found[rows] = gained
         return found
 
     @cached_property
     def _whole(self) -> tuple[Array, Array, Array]:
-        return self._joining(np.arange(len(self._columns)))
+        return self._joining(np.arange(len(self._problem.columns)))
 
     def _joining(self, rows: Index) -> tuple[Array, Array, Array]:
-        seen = self._problem.project(self._columns[rows])
+        seen = self._problem.project(rows)
         return seen.onto, seen.own(), seen.against(self._active)

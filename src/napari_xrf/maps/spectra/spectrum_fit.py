@@ -211,16 +211,11 @@ class SpectrumFit:
     def fit(self, content: Content, before: Explained | None = None, rounds: int = 2) -> Explained:
         """Fit a content, with variances and deviations first of an earlier fit and then its own."""
         index = self.index(content)
-        columns = self.columns[index]
-        problem = (
-            Problem(self.counts, self._smooth_variance, np.zeros((0, self.counts.size)))
-            if before is None
-            else before.problem
-        )
-        fit = problem.fit(columns)
+        problem = self._plain_problem() if before is None else before.problem
+        fit = problem.fit(index)
         for _ in range(rounds):
             problem = self._problem(index, fit)
-            fit = problem.fit(columns)
+            fit = problem.fit(index)
         saturated = float(np.log(self._smooth_variance).sum()) + self.counts.size
         return Explained(content, index, problem, fit, self.log_odds(content), saturated)
 
@@ -234,9 +229,11 @@ class SpectrumFit:
     def plain_amplitudes(self, content: Content) -> dict[int, float]:
         """Return the amplitude of each family column in a fit without deviations, as pixels are fitted."""
         index = self.index(content)
-        problem = Problem(self.counts, self._smooth_variance, np.zeros((0, self.counts.size)))
-        amplitudes = problem.fit(self.columns[index]).amplitudes
+        amplitudes = self._plain_problem().fit(index).amplitudes
         return {int(k): float(value) for k, value in zip(index, amplitudes, strict=True)}
+
+    def _plain_problem(self) -> Problem:
+        return Problem(self.counts, self._smooth_variance, np.zeros((0, self.counts.size)), self.columns)
 
     def _problem(self, index: Index, fit: JointFit) -> Problem:
         model = np.maximum(fit.model, 0)
@@ -256,7 +253,7 @@ class SpectrumFit:
         bent = self._continuum_part * under * self._bumps
         wrong.append(bent[bent**2 @ weight > _FELT])
         owners.append(np.full(len(wrong[-1]), -1))
-        return Problem(self.counts, variance, np.concatenate(wrong), np.concatenate(owners))
+        return Problem(self.counts, variance, np.concatenate(wrong), self.columns, np.concatenate(owners))
 
     def _wrong(self, column: int) -> tuple[Array, Array]:
         """Return how a column may be wrong, (D, G), and the squares of that."""
