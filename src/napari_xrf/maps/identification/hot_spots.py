@@ -8,7 +8,7 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.identification.explanation import Explanation, explain
 from napari_xrf.maps.identification.judgement import FoundElement
 from napari_xrf.maps.pixels.windows import EnergyWindow, energy_windows
-from napari_xrf.maps.spectra.candidates import Candidate, candidates
+from napari_xrf.maps.spectra.candidates import Candidate
 from napari_xrf.maps.spectra.setting import Setting
 
 _MOST_PIXELS = 25  # summed for one element
@@ -31,7 +31,7 @@ def find_in_hot_spots(
     beyond doubt. Returns the elements found only so, with the number of pixels that were summed.
     """
     known = tuple(one.element for one in explained.found)
-    left = [one for one in candidates(setting) if one.element not in known]
+    left = [one for one in explained.spectrum.pool if one.element not in known]
     if not left or cube.is_one_spectrum:
         return ()
     axis = explained.setting.energy

@@ -40,6 +40,7 @@ _TWICE_PART, _TWICE_KEV = 0.15, 0.9  # of Compton photons, scattered a second ti
 _ESCAPE_PART = 1.0  # of the escape peaks: some instruments take them out of the spectrum
 _STRAY_WIDTHS = (1.3, 2.0, 3.0, 4.5)  # of the resolution: the convergent beam broadens reflections
 _STRAY_RANGE_KEV = (1.2, 18.0)
+_FARTHEST = 9.0  # standard deviations, of a stray peak
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,9 +113,12 @@ def stray_columns(strays: tuple[Stray, ...], setting: Setting) -> Array:
         return np.zeros((0, setting.energy.size))
     at = np.array([one.kev for one in strays])
     sigmas = setting.detector.sigma(at) * np.array([one.widths for one in strays])
-    distance = (setting.energy.energies - at[:, None]) / sigmas[:, None]
-    columns = np.exp(-0.5 * np.minimum(distance**2, 200.0)) * setting.energy.width
-    return np.asarray(columns / (sigmas[:, None] * np.sqrt(2 * np.pi)))
+    columns = np.zeros((at.size, setting.energy.size))
+    first, stop = np.searchsorted(setting.energy.energies, [at - _FARTHEST * sigmas, at + _FARTHEST * sigmas])
+    for column, kev, sigma, start, end in zip(columns, at, sigmas, first, stop, strict=True):
+        distance = (setting.energy.energies[start:end] - kev) / sigma
+        column[start:end] = np.exp(-0.5 * distance**2) * (setting.energy.width / (sigma * np.sqrt(2 * np.pi)))
+    return columns
 
 
 def deviations_of(name: str, column: Array, setting: Setting) -> Array:
