@@ -5,12 +5,15 @@
 A timer beats every 5 ms in napari's event loop; a gap is the time between two beats. Beside the clock stands
 the processor time of the window's thread alone: what others on the machine, and the worker threads, take is
 not in it. Where the graphics are computed by the processor, drawing the canvas is the largest part of a gap
-and is told apart.
+and is told apart. Before it, in a process of its own, napari without the plugin is given the same layers by
+the same steps: what it takes for them is its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -27,8 +30,12 @@ from qtpy.QtWidgets import QApplication
 from napari_xrf import io
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.plugin.layers.cubes import cube_layer
+from napari_xrf.plugin.layers.layer_data import is_adding
+from napari_xrf.plugin.window import open_dock
 
 _BEAT_MS = 5
+_HAND = 0.1  # seconds between what a hand does
 _PEAKS = ((1.74, 120.0), (3.69, 300.0), (6.404, 400.0), (7.058, 60.0), (8.046, 100.0))
 
 
@@ -74,17 +81,31 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=500, help="pixels of a side of the synthetic map")
     parser.add_argument("--channels", type=int, default=4096)
     parser.add_argument("--scatter", action="store_true", help="only scatter plots of a million pixels")
+    parser.add_argument("--plain", action="store_true", help="only napari, without the plugin")
     given = parser.parse_args()
     if given.scatter:
         walk(SCATTER)
         return
+    if given.plain:
+        walk(plain_stages(synthetic_map(given.side, given.channels)))
+        return
+    print("napari without the plugin", flush=True)
+    size = ("--side", str(given.side), "--channels", str(given.channels))
+    subprocess.run((sys.executable, "-m", "benchmarks.window_gaps", "--plain", *size), check=True)
+    print("with the plugin", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         path = given.file or write_map(Path(folder) / "large.h5", given.side, given.channels)
         walk({**stages_of(path), **SCATTER})
 
 
 def write_map(path: Path, side: int, channels: int) -> Path:
-    """Write a map of four phases with peaks of five elements."""
+    """Write a synthetic map."""
+    io.write_cube(path, synthetic_map(side, channels))
+    return path
+
+
+def synthetic_map(side: int, channels: int) -> SpectralCube:
+    """Return a map of four phases with peaks of five elements."""
     generator = np.random.default_rng(0)
     axis = EnergyAxis(-0.2, 41.16 / channels, channels)
     energies = axis.energies
@@ -94,8 +115,7 @@ def write_map(path: Path, side: int, channels: int) -> Path:
     for row in range(side):
         bank = generator.poisson(phases[row * 4 // side], (64, channels))
         counts[row] = bank[generator.integers(0, len(bank), side)]
-    io.write_cube(path, SpectralCube(counts, axis, "large", (10.0, 10.0)))
-    return path
+    return SpectralCube(counts, axis, "large", (10.0, 10.0))
 
 
 def walk(stages: Mapping[str, Callable[[Any], None]]) -> None:
@@ -119,7 +139,6 @@ def stages_of(path: Path) -> dict[str, Callable[[Any], None]]:
     """Return the stages of opening a map and working on it, in their order."""
     return {
         "napari's own image": show_image,
-        "a dock": open_dock,
         "opening": lambda viewer: open_map(viewer, path),
         "stepping": step,
         "drawing a region": drag_region,
@@ -134,17 +153,14 @@ def show_image(viewer: Any) -> None:
     let_pass(1)
 
 
-def open_dock(viewer: Any) -> None:
-    """Open the Spectrum dock of an empty window."""
-    spectrum_dock(viewer)
-    let_pass(1)
-
-
 def open_map(viewer: Any, path: Path) -> None:
-    """Open as the menu does, until the map is there and summed."""
+    """Open as the menu does, until the map is there and summed, and the dock that it opens has its place."""
     viewer.window._qt_viewer._qt_open([str(path)], stack=False, plugin="napari-xrf")
+    until(lambda: any(name.startswith("Spectrum") for name in viewer.window.dock_widgets))
     dock = spectrum_dock(viewer)
     until(lambda: dock.plot.curves() and isinstance(getattr(dock.maps.cube(), "counts", None), np.ndarray))
+    until(lambda: not is_adding())
+    let_pass(0.5)
 
 
 def step(viewer: Any) -> None:
@@ -162,6 +178,7 @@ def drag_region(viewer: Any) -> None:
     """Draw a region of a tenth of the map and drag it; its spectrum follows."""
     dock = spectrum_dock(viewer)
     dock.new_regions.click()
+    let_pass(_HAND)
     layer = viewer.layers.selection.active
     side = dock.maps.cube().map_shape[0]
     layer.add_rectangles(np.array([[0.1, 0.1], [0.4, 0.4]]) * side)
@@ -182,6 +199,7 @@ def drag_window(viewer: Any) -> None:
     """Drag the energy window, whose map follows."""
     dock = spectrum_dock(viewer)
     dock.window.click()
+    let_pass(_HAND)
     for place in range(20):
         dock.plot.set_window(6.2 + 0.02 * place, 6.6 + 0.02 * place)
         let_pass(0.08)
@@ -195,6 +213,67 @@ def map_elements(viewer: Any) -> None:
     dock.run.click()
     until(lambda: dock.job_bar.job is None)
     let_pass(1)
+
+
+def plain_stages(cube: SpectralCube) -> dict[str, Callable[[Any], None]]:
+    """Return stages in which napari alone gets the layers that the plugin adds for a map."""
+    return {
+        "napari's own image": show_image,
+        "opening": partial(add_plain, cube=cube),
+        "stepping": step,
+        "drawing a region": drag_plain_region,
+        "an energy window": add_plain_window,
+        "mapping elements": partial(add_plain_maps, count=4),
+    }
+
+
+def add_plain(viewer: Any, cube: SpectralCube) -> None:
+    """Add a map's counts, show some energies of them, and what is written on the canvas."""
+    data, keywords, _ = cube_layer(cube)
+    overlays = viewer.canvas.overlays
+    for do in (
+        lambda: viewer.add_image(data, **keywords),
+        lambda: setattr(viewer.dims, "margin_left", (0.08, 0.0, 0.0)),
+        lambda: setattr(viewer.dims, "margin_right", (0.08, 0.0, 0.0)),
+        lambda: viewer.dims.set_point(0, 6.4),
+        lambda: viewer.fit_to_view(),
+        lambda: setattr(overlays.scale_bar, "visible", True),
+        lambda: setattr(overlays.current_slice, "visible", True),
+    ):
+        do()
+        let_pass(_HAND)
+
+
+def drag_plain_region(viewer: Any) -> None:
+    """Draw a rectangle and drag it."""
+    side = viewer.layers[-1].data.shape[-1]
+    map_layer = viewer.layers[-1]
+    layer = viewer.add_shapes(ndim=2, scale=map_layer.scale[-2:], units=map_layer.units[-2:])
+    let_pass(_HAND)
+    layer.add_rectangles(np.array([[0.1, 0.1], [0.4, 0.4]]) * side)
+    for _ in range(20):
+        let_pass(_HAND)
+        layer._data_view.shift(0, np.array([0.02 * side, 0.02 * side]))
+        layer.events.set_data()
+
+
+def add_plain_window(viewer: Any) -> None:
+    """Add a map and change it."""
+    add_plain_maps(viewer, count=1)
+    layer = viewer.layers[-1]
+    for _ in range(20):
+        layer.data = layer.data + 1
+        layer.contrast_limits_range = layer.contrast_limits = (0.0, float(layer.data.max()))
+        let_pass(0.08)
+
+
+def add_plain_maps(viewer: Any, count: int) -> None:
+    """Add maps of the size of the first layer that has energies."""
+    over = next(layer for layer in viewer.layers if layer.ndim == 3)
+    for _ in range(count):
+        values = np.random.default_rng(0).gamma(2.0, 50.0, over.data.shape[-2:])
+        viewer.add_image(values, colormap="viridis", scale=over.scale[-2:], units=over.units[-2:])
+        let_pass(_HAND)
 
 
 def add_million(viewer: Any) -> None:
@@ -240,7 +319,7 @@ SCATTER: dict[str, Callable[[Any], None]] = {
 
 
 def spectrum_dock(viewer: Any) -> Any:
-    return viewer.window.add_plugin_dock_widget("napari-xrf", "Spectrum")[1]
+    return open_dock(viewer, "Spectrum")
 
 
 if __name__ == "__main__":

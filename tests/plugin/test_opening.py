@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.own.element_map_files import write_element_maps
 from napari_xrf.plugin.layers import opening
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, cube_from
-from napari_xrf.plugin.layers.layer_data import is_adding
+from napari_xrf.plugin.layers.layer_data import call_in_turns, is_adding
 from napari_xrf.plugin.layers.opening import opening_layer
 from two_phase_maps import two_phase_cube
 
@@ -41,11 +42,15 @@ def file(tmp_path):
 
 def test_a_map_opens_at_its_strongest_peak_with_its_spectrum_below(make_napari_viewer, qtbot, file):
     viewer = make_napari_viewer()
+    came = {}
+    viewer.layers.events.inserted.connect(lambda event: came.update({event.value: event.value.visible}))
     from_the_menu(viewer, file)
     qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == ["Opening rock.h5…"], timeout=60_000)
     qtbot.waitUntil(lambda: len(maps(viewer)) == 1, timeout=60_000)
     (layer,) = maps(viewer)
     qtbot.waitUntil(lambda: viewer.dims.point[0] > 1 and viewer.layers[-1] is layer, timeout=60_000)
+    assert not came[layer]  # napari would read and draw its first channel
+    qtbot.waitUntil(lambda: layer.visible)
     cube = cube_from(layer)
     assert cube.is_loaded
     energy = viewer.dims.point[0]
@@ -96,6 +101,21 @@ def test_several_maps_stand_side_by_side_and_results_lie_on_theirs(make_napari_v
     widget.run.click()
     finish(widget, qtbot, 120)
     assert np.allclose(viewer.layers["Fe K"].translate, right.translate[-2:])
+
+
+def test_steps_wait_for_those_that_were_given_before_and_an_error_stops_only_its_own(qtbot):
+    called = []
+
+    def fail():
+        raise ValueError("of this step")
+
+    call_in_turns([partial(called.append, 1), partial(call_in_turns, [partial(called.append, 5)])])
+    call_in_turns([partial(called.append, 2), fail, partial(called.append, "left out")])
+    call_in_turns([partial(called.append, 3), partial(called.append, 4)])
+    with qtbot.captureExceptions() as errors:
+        qtbot.waitUntil(lambda: not is_adding())
+    assert called == [1, 2, 3, 4, 5]
+    assert [kind for kind, *_ in errors] == [ValueError]
 
 
 def test_docks_of_one_side_are_tabs(make_napari_viewer, qtbot):

@@ -97,7 +97,7 @@ class Format:
 FORMATS = (
     Format("Bruker .bcf", (".bcf",), "bcf.reader:read_bcf", (b"AAMVHFSS",)),
     Format("HDF5", (".h5", ".hdf5", ".hdf", ".nxs", ".nx5", ".nexus", ".he5", ".h5oina", ".edaxh5", ".hspy"),
-           "hdf5.reader:read_hdf5", (HDF5_SIGNATURE,), "hdf5.reader:is_spectral_map"),
+           "hdf5.reader:read_hdf5", (HDF5_SIGNATURE,), "hdf5.layouts:is_spectral_map"),
     Format("Lispix raw map", (".rpl", ".raw"), "rpl:read_rpl", recognizer="rpl:is_rpl"),
     Format("ESRF EDF", (".edf",), "edf:read_edf", recognizer="edf:is_edf"),
     Format("Bruker Artax project .rtx", (".rtx", ".spx", ".xml"), "artax:read_rtx", (b"<TRTProject",)),

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.io import calibration
@@ -125,6 +124,8 @@ def oxford_details(file: Any, at: str) -> Mapping[str, Any]:
 
 
 def _is_element(symbol: str) -> bool:
+    from napari_xrf.core.emission_lines import atomic_number  # whether a file is a map is told without it
+
     try:
         return atomic_number(symbol) > 0
     except InvalidInput:

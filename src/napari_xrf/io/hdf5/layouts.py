@@ -8,6 +8,7 @@ in a scan command, axes that the file describes itself) is a function, in
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from napari_xrf.io.hdf5 import bliss as hdf5_bliss
@@ -277,6 +278,12 @@ LAYOUTS = (
         details=hdf5_description.nexus_details,
     ),
 )
+
+
+def is_spectral_map(path: str | Path) -> bool:
+    """Tell whether an HDF5 file has a known layout of spectra."""
+    with hdf5_file.opened(path) as file:
+        return recognised(file) is not None
 
 
 def recognised(file: Any) -> tuple[Layout, list[Location]] | None:

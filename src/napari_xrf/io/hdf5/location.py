@@ -13,7 +13,7 @@ from napari_xrf.core.errors import FileError
 from napari_xrf.io import scans
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5 import nanomax
-from napari_xrf.io.own import cube_files
+from napari_xrf.io.own.files import is_cube_file
 
 MIN_CHANNELS, MAX_CHANNELS = 256, 16384
 _MOST_DETECTORS = 128
@@ -239,7 +239,7 @@ def counter_name(path: str) -> str:
 
 def own_cube(file: Any) -> list[Location]:
     """Find the counts of a map that this package wrote."""
-    mine = cube_files.is_cube_file(file) and _axes_for(file, "/map/data/counts", ("yxe",))
+    mine = is_cube_file(file) and _axes_for(file, "/map/data/counts", ("yxe",))
     return [Location("/map/data/counts", "yxe")] if mine else []
 
 

@@ -81,12 +81,6 @@ def read_hdf5(
     return _of_scans(whole, location)
 
 
-def is_spectral_map(path: str | Path) -> bool:
-    """Tell whether an HDF5 file has a known layout of spectra."""
-    with hdf5_file.opened(path) as file:
-        return recognised(file) is not None
-
-
 def list_datasets(path: str | Path) -> tuple[DatasetChoice, ...]:
     """Return the datasets that could be spectral maps, the largest first; FileError when damaged."""
     with hdf5_file.opened(path) as file:

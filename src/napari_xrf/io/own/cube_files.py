@@ -35,7 +35,7 @@ from napari_xrf.io.atomic_write import replacing
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5.new_file import new_file
 from napari_xrf.io.own.element_map_files import get_element_maps, put_element_maps
-from napari_xrf.io.own.files import MARK, pixel_size_of, put_image_axes
+from napari_xrf.io.own.files import CUBE_KIND, MARK, is_cube_file, pixel_size_of, put_image_axes
 from napari_xrf.io.own.hspy_files import SUFFIX as HSPY
 from napari_xrf.io.own.hspy_files import put_hspy
 from napari_xrf.io.own.label_files import get_labels, put_labels
@@ -43,7 +43,6 @@ from napari_xrf.io.own.zarr_files import SUFFIX as ZARR
 from napari_xrf.io.own.zarr_files import write_cube_zarr
 
 LAYOUT = "napari-xrf"
-_KIND = "cube"
 _BAND = 16  # rows and columns of a chunk: a pixel, a region and an energy slice each touch a fair share
 _CHANNELS = 512
 FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
@@ -90,7 +89,7 @@ def write_cube(
         if suffix == HSPY:
             _put_spectra(put_hspy(file, cube), "data", cube, progress, check)
             return
-        file.attrs.update({"NX_class": "NXroot", "default": "map", MARK: _KIND})
+        file.attrs.update({"NX_class": "NXroot", "default": "map", MARK: CUBE_KIND})
         entry = file.create_group("map")
         entry.attrs.update({"NX_class": "NXentry", "default": "data", "title": cube.name})
         # The file of an instrument stays where it was: what it says of the excitation is kept.
@@ -150,11 +149,6 @@ def compress(values: NDArray[Any], shape: tuple[int, ...]) -> bytes:
     raw = np.ascontiguousarray(padded).reshape(-1).view(np.uint8)
     shuffled = np.ascontiguousarray(raw.reshape(-1, values.dtype.itemsize).T)
     return stream.compress(shuffled.data) + stream.flush()
-
-
-def is_cube_file(file: Any) -> bool:
-    """Tell whether :func:`write_cube` wrote an open HDF5 file."""
-    return hdf5_file.text_of(hdf5_file.attribute(file, MARK)) == _KIND
 
 
 def describe(file: Any, path: str | Path) -> dict[str, Any]:

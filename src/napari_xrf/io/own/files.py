@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import tifffile
 
 MARK = "napari_xrf"
+CUBE_KIND = "cube"
 _LARGE = 2**26  # bytes
 _MANY = 2**27  # values
 _GREATEST_RATIO = 1032  # of deflate
@@ -32,6 +33,11 @@ _SEGMENT_TAGS = (273, 279, 324, 325)  # places and sizes of strips and tiles
 _MOST_SEGMENTS = 2**20
 _MOST_PAGES = 2**12
 _NO_AXIS = "."  # NeXus: this dimension has no axis dataset
+
+
+def is_cube_file(file: Any) -> bool:
+    """Tell whether :func:`napari_xrf.io.write_cube` wrote an open HDF5 file."""
+    return hdf5_file.text_of(hdf5_file.attribute(file, MARK)) == CUBE_KIND
 
 
 def write_by_suffix(

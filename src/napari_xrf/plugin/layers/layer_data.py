@@ -67,31 +67,35 @@ def add_in_turns(
 
 
 def call_in_turns(steps: Iterable[Callable[[], object]]) -> None:
-    """Call functions one after the other, each in a turn of the event loop, so that the window answers."""
+    """Call functions one after the other, each in a turn of the event loop, so that the window answers.
+
+    They wait for those that were given before: two in one turn would take the time of both. After an error
+    those given with it are left out.
+    """
     from qtpy.QtCore import QTimer
 
-    waiting = list(steps)
-
     def turn() -> None:
+        waiting = _calling[0]
         try:
             waiting.pop(0)()
         except BaseException:
             waiting.clear()
             raise
         finally:
-            if waiting:
+            if not waiting:
+                _calling.pop(0)
+            if _calling:
                 QTimer.singleShot(TURN_MS, turn)
-            else:
-                _adding[:] = [other for other in _adding if other is not waiting]
 
-    if waiting:
-        _adding.append(waiting)
-        QTimer.singleShot(TURN_MS, turn)
+    if waiting := list(steps):
+        _calling.append(waiting)
+        if len(_calling) == 1:
+            QTimer.singleShot(TURN_MS, turn)
 
 
 def is_adding() -> bool:
     """Whether layers are being added in turns, or other steps wait for theirs."""
-    return bool(_adding)
+    return bool(_adding or _calling)
 
 
 def open_viewers() -> list[Any]:
@@ -187,7 +191,9 @@ def hex_color(rgba: NDArray[np.floating]) -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-_adding: list[list[Any]] = []  # what waits for its turn
+# What waits for its turn: layers, and other steps.
+_adding: list[list[Any]] = []
+_calling: list[list[Callable[[], object]]] = []
 
 
 def good_limits(image: NDArray[np.generic]) -> tuple[float, float]:

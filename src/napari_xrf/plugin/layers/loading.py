@@ -27,8 +27,8 @@ def follow_opening(cube: SpectralCube) -> None:
         QTimer.singleShot(0, lambda: _when_open(cube))
 
 
-def show_first_view(viewer: Any, layer: Any, cube: SpectralCube) -> None:
-    """Show the strongest line of a cube's layer, all counts of its window, fitted to what is visible."""
+def turn_to_peak(viewer: Any, cube: SpectralCube) -> None:
+    """Turn the slider to the strongest line of a cube, and show all counts of its window."""
     dims = viewer.dims
     if dims.ndim >= 3:
         axis = dims.ndim - 3
@@ -36,6 +36,10 @@ def show_first_view(viewer: Any, layer: Any, cube: SpectralCube) -> None:
             margin = tuple(HALF_WINDOW_KEV if at == axis else 0.0 for at in range(dims.ndim))
             dims.margin_left = dims.margin_right = margin
         dims.set_point(axis, float(cube.energy.energies[brightest_channel(cube)[0]]))
+
+
+def show_first_view(viewer: Any, layer: Any, cube: SpectralCube) -> None:
+    """Show a cube's layer at the energy of the slider, fitted to what is visible."""
     overlays = viewer.canvas.overlays
 
     def show_scale() -> None:
@@ -107,6 +111,7 @@ def load_in_background(cube: SpectralCube) -> None:
 def _when_open(cube: SpectralCube) -> None:
     showing = [viewer for viewer in open_viewers() if _layers_of(viewer, cube)]
     for viewer in showing:
+        turn_to_peak(viewer, cube)
         show_first_view(viewer, _layers_of(viewer, cube)[-1], cube)
     if showing:
         load_in_background(cube)

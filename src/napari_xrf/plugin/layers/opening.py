@@ -22,8 +22,9 @@ from napari_xrf.plugin.layers.layer_data import (
     open_viewers,
     pixel_size_of_layer,
     spatial_keywords,
+    with_keywords,
 )
-from napari_xrf.plugin.layers.loading import show_first_view
+from napari_xrf.plugin.layers.loading import show_first_view, turn_to_peak
 from napari_xrf.plugin.notices import tell_error
 from napari_xrf.plugin.window import open_dock, settings
 
@@ -81,8 +82,9 @@ class Opening:
     def _announce(self) -> None:
         from qtpy.QtCore import QTimer
 
-        self._say(f"{self.title}…")
-        QTimer.singleShot(0, self._begin)  # each of napari's parts takes its time
+        # napari takes its time for the first text, and for each letter that is new.
+        self._say(f"{self.title.split()[0]}…")
+        QTimer.singleShot(TURN_MS, self._begin)
 
     def _begin(self) -> None:
         from napari_xrf.plugin.jobs.job import Job
@@ -96,6 +98,7 @@ class Opening:
         self._job.progressed.connect(self._show)
         self._job.ended.connect(self._end)
         self._job.start()
+        self._say(f"{self.title}…")
 
     def _show(self, done: int, total: int, what: str) -> None:
         # In steps: each draws the canvas anew.
@@ -132,7 +135,9 @@ class Opening:
 
 
 def _read(work: Callable[..., list[LayerData]], *, progress: Progress) -> list[LayerData]:
-    import napari_xrf.maps.calibrated_map  # noqa: F401 - the docks load it: here the window does not wait
+    # The docks load them: here the window does not wait.
+    import napari_xrf.maps.calibrated_map
+    import napari_xrf.plugin.docks.spectrum  # noqa: F401
 
     return work(progress=progress)
 
@@ -182,7 +187,9 @@ def show_layers(viewer: Any, layers: list[LayerData], then: Callable[[list[Any]]
     cube = next((data[1]["metadata"][CUBE_KEY] for data in reversed(layers) if _holds_cube(data)), None)
     shift = 0.0 if cube is None else _free_place(viewer)
     placed = [moved(data, 0.0, shift) for data in layers] if shift else layers
-    add_in_turns(viewer, placed, partial(_finish, viewer, cube, then))
+    # Hidden until the slider is where it belongs: napari reads and draws at once what a layer shows.
+    hidden = [with_keywords(data, visible=False) if _holds(data, cube) else data for data in placed]
+    add_in_turns(viewer, hidden, partial(_finish, viewer, cube, then))
 
 
 def _finish(
@@ -191,14 +198,24 @@ def _finish(
     steps: list[Callable[[], object]] = [partial(then, added)]
     layer = next((layer for layer in added if layer.metadata.get(CUBE_KEY) is cube), None)
     if cube is not None and layer is not None:
-        steps += [partial(_show_first, viewer, layer, cube), partial(_offer_spectrum, viewer, cube)]
+        steps += [
+            partial(_turn_slider, viewer, layer, cube),
+            partial(_show_first, viewer, layer, cube),
+            partial(_offer_spectrum, viewer, cube),
+        ]
     elif added:
         steps.append(partial(_show_alone, viewer, added))
     call_in_turns(steps)
 
 
+def _turn_slider(viewer: Any, layer: Any, cube: SpectralCube) -> None:
+    if viewer in open_viewers() and layer in viewer.layers:
+        turn_to_peak(viewer, cube)
+
+
 def _show_first(viewer: Any, layer: Any, cube: SpectralCube) -> None:
     if viewer in open_viewers() and layer in viewer.layers:
+        layer.visible = True
         show_first_view(viewer, layer, cube)
 
 
@@ -238,6 +255,10 @@ def _fit(viewer: Any, dock: Any) -> None:
         window = viewer.window._qt_window
         window.resizeDocks([dock.parent()], [int(_HIGH * window.height())], Qt.Orientation.Vertical)
     fit_view(viewer, [layer for layer in viewer.layers if layer.visible])
+
+
+def _holds(data: LayerData, cube: SpectralCube | None) -> bool:
+    return cube is not None and data[1].get("metadata", {}).get(CUBE_KEY) is cube
 
 
 def _holds_cube(data: LayerData) -> bool:
