@@ -27,13 +27,15 @@ class WindowMap:
     def show(self, cube: SpectralCube, over: Any, low: float, high: float, *, dragged: bool = False) -> None:
         """Show the map of ``low`` … ``high`` keV, above the layer ``over``.
 
-        Slow ones are made in a thread, once the window is no longer dragged.
+        Slow ones are made in a thread, once the window is no longer dragged, and the first of a layer is.
         """
         quick = _is_quick(cube, low, high)
-        if dragged and not quick:
+        missing = self._layer is None or self._layer not in self._viewer.layers
+        if dragged and (not quick or (missing and self._job is not None)):
             return
         self._stop()
-        if quick:
+        # The first comes from a thread, too: to add its layer takes the window long enough.
+        if quick and not missing:
             self._draw(cube.window_map(low, high), cube, over, low, high)
             return
 
@@ -53,6 +55,7 @@ class WindowMap:
     def _draw(
         self, counts: NDArray[np.uint64], cube: SpectralCube, over: Any, low: float, high: float
     ) -> None:
+        self._job = None
         name = f"{low:.2f}–{high:.2f} keV ({over.name})"
         data, keywords, kind = map_layer(_narrow(counts), name, cube.pixel_size)
         layer = self._layer
