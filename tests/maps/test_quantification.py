@@ -77,9 +77,10 @@ def test_an_oxide_glass_comes_back(preset):
     found = quantify(spectrum_of(GLASS, preset, 3e6), elements)
     assert found[0].oxygen == "stoichiometry"
     within(found[0], GLASS, 5, 0.05)
-    assert sum(entry.weight_fraction for entry in found[0].entries) == pytest.approx(1)
+    left = 1 - found[0].light
+    assert sum(entry.weight_fraction for entry in found[0].entries) == pytest.approx(left)
     oxides = [entry.oxide_fraction for entry in found[0].entries if entry.oxide]
-    assert sum(oxides) == pytest.approx(1)
+    assert sum(oxides) == pytest.approx(left)
     assert found[0]["Al"].oxide == "Al2O3"
 
 
@@ -167,9 +168,10 @@ def test_light_matter_that_no_line_shows_is_an_error_of_oxides():
         for element in elements:
             entry = found[element]
             assert abs(entry.weight_fraction - truth[element]) < 2 * entry.standard_error
+    assert of_glass.light < 0.03 < of_soil.light
     # The background tells of it: a dry glass is known better.
     relative = [found["Si"].standard_error / found["Si"].weight_fraction for found in (of_glass, of_soil)]
-    assert relative[0] < 0.1 < relative[1]
+    assert relative[0] < relative[1]
     stated = quantify(spectrum_of(dry, "m4-tornado", 2e6), elements, recipe=Recipe(volatile_free=True))[0]
     assert not any("no line" in note for note in stated.notes)
     assert stated["Si"].standard_error < 0.6 * of_glass["Si"].standard_error
@@ -231,7 +233,8 @@ def test_pixels_of_salt_and_quartz_have_the_oxygen_of_one():
         spectrum_of(Material.from_formula(name), "m4-tornado", 1e5, pixels=6) for name in ("KCl", "K2Si2O5")
     ]
     cube = replace(rows[0], counts=np.concatenate([np.asarray(row.counts) for row in rows]))
-    maps = plan_quantities(calibrate_map(cube), ["Si", "Cl", "K"], recipe=Recipe("stoichiometry")).map(cube)
+    dry = Recipe("stoichiometry", volatile_free=True)
+    maps = plan_quantities(calibrate_map(cube), ["Si", "Cl", "K"], recipe=dry).map(cube)
     assert maps["O"][0].max() < 2
     assert maps["O"][1].mean() == pytest.approx(
         100 * Material.from_formula("K2Si2O5").mass_fractions["O"], rel=0.05
@@ -399,6 +402,15 @@ def test_the_dose_tells_of_light_matter_without_lines():
     plain = quantify(known, named, recipe=Recipe(instrument=made))[0]
     assert any("by dose" in note for note in plain.notes)
     assert abs(plain["Fe"].weight_fraction - parts["Fe"]) < 2 * plain["Fe"].standard_error
+    # The standard's scatter tells that of the instrument, and so the light matter, without the dose too.
+    still = replace(made, sensitivities=replace(made.sensitivities, throughput=None))
+    by_scatter = quantify(known, named, recipe=Recipe(instrument=still))[0]
+    assert by_scatter.light == pytest.approx(0.35, abs=0.06)
+    assert any("add up to" in note for note in by_scatter.notes)
+    assert by_scatter["Fe"].weight_fraction == pytest.approx(parts["Fe"], rel=0.08)
+    assert by_scatter["Fe"].standard_error < 0.15 * parts["Fe"]
+    maps = plan_quantities(known, named, recipe=Recipe(instrument=still), whole=by_scatter).map(known.cube)
+    np.testing.assert_allclose(maps.counts.sum(axis=0), 100 * (1 - by_scatter.light), rtol=1e-4)
 
 
 def test_an_element_that_is_not_there_stays_below_its_limit():
@@ -498,6 +510,25 @@ def test_a_tube_of_low_voltage_excites_iron_and_its_pulses_add_up_beyond():
     assert not any("speaks against" in note for note in quantities.notes)
 
 
+@pytest.mark.parametrize(
+    ("preset", "stated", "says"),
+    [
+        ("synchrotron", {"energy_kev": 20.0}, "scattered, stands at"),
+        ("synchrotron", {"energy_kev": 15.0}, "scattered, stands at"),
+        ("synchrotron", {"takeoff_deg": 15.0}, "photons turned by"),
+        ("m4-tornado", {"takeoff_deg": 15.0}, "photons turned by"),
+        ("m4-tornado", {}, ""),
+        ("synchrotron", {}, ""),
+    ],
+)
+def test_a_wrong_energy_or_angle_is_told_where_scatter_shows_it(preset, stated, says):
+    cube = spectrum_of(GLASS, preset, 1e6)
+    elements = ["K", "Ca", "Fe"]
+    found = quantify(replace(cube, excitation=replace(cube.excitation, **stated)), elements)[0]
+    told = [note for note in found.notes if "speaks against" in note]
+    assert [says in note for note in told] == [True] * bool(says)
+
+
 def test_regions_are_quantified_apart():
     left, right = spectrum_of(GLASS, "m4-tornado", 1e6), spectrum_of(BRASS, "m4-tornado", 1e6)
     cube = replace(left, counts=np.concatenate([left.counts, right.counts], axis=1))
@@ -514,7 +545,7 @@ def test_pixels_agree_with_their_sum():
     maps = plan_quantities(calibrate_map(cube), elements, recipe=recipe).map(cube)
     whole = quantify(cube, elements, recipe=recipe)[0]
     assert set(maps.families) == {*elements, "O"}
-    np.testing.assert_allclose(maps.counts.sum(axis=0), 100, rtol=1e-4)
+    np.testing.assert_allclose(maps.counts.sum(axis=0), 100 * (1 - whole.light), rtol=1e-4)
     for element in elements:
         mean, spread = float(maps[element].mean()), float(maps[element].std())
         expected = 100 * whole[element].weight_fraction

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.constants import MN_KA_KEV
+from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.physics.attenuation import ATMOSPHERES
@@ -106,14 +107,37 @@ def complete_excitation(cube: SpectralCube) -> Excitation:
     """
     found = _from_name(cube.excitation)
     if found.kind == "monochromatic" and found.energy_kev is None:
-        return replace(found, energy_kev=_last_peak(cube, _sum_spectrum(cube)))
+        return replace(found, energy_kev=last_peak(cube.energy, _sum_spectrum(cube)))
     if found.kind is not None:
         return found
     counts = _sum_spectrum(cube)
-    if _ends_in_a_peak(cube, counts):
-        return replace(found, kind="monochromatic", energy_kev=_last_peak(cube, counts))
+    if ends_in_a_peak(cube.energy, counts):
+        return replace(found, kind="monochromatic", energy_kev=last_peak(cube.energy, counts))
     electrons = cube.energy.energies[-1] <= _ELECTRON_AXIS_KEV
     return replace(found, kind="electron" if electrons else "tube")
+
+
+def last_peak(energy: EnergyAxis, counts: NDArray[np.float64]) -> float:
+    """Return where counts, (E,), end, keV: the last maximum above a thousandth of the largest channel."""
+    smooth = np.convolve(counts, np.ones(5) / 5, mode="same")
+    if not smooth.any():
+        return float(max(energy.energies[-1], 1.0))
+    middle = smooth[1:-1]
+    peaks = np.flatnonzero((middle >= smooth[:-2]) & (middle >= smooth[2:]) & (middle > 1e-3 * smooth.max()))
+    last = int(peaks[-1]) + 1 if peaks.size else int(np.argmax(smooth))
+    return float(max(energy.energies[last], 1.0))
+
+
+def ends_in_a_peak(energy: EnergyAxis, counts: NDArray[np.float64]) -> bool:
+    """Whether counts, (E,), end in a peak with nothing above, as those of a monochromatic beam do."""
+    last = last_peak(energy, counts)
+    above = energy.window(last + 0.5, np.inf)
+    if last + 1.5 > energy.energies[-1]:
+        return False
+    peak, before = (energy.window(last - to, last - to + 0.4) for to in (0.2, 1.4))
+    inside = float(counts[peak].sum())
+    stands_out = inside > 2 * float(counts[before].sum()) and inside > _SCATTER_PEAK
+    return stands_out and float(counts[above].sum()) < _NOTHING_ABOVE * inside
 
 
 def _preset_of(found: Excitation) -> str:
@@ -154,28 +178,6 @@ def _sum_spectrum(cube: SpectralCube) -> NDArray[np.float64]:
     counts = cube.region_spectrum(mask).astype(np.float64)
     counts[cube.energy.energies <= 0] = 0
     return counts
-
-
-def _last_peak(cube: SpectralCube, counts: NDArray[np.float64]) -> float:
-    """Return where the counts end, keV: the last local maximum above a thousandth of the largest channel."""
-    smooth = np.convolve(counts, np.ones(5) / 5, mode="same")
-    if not smooth.any():
-        return float(max(cube.energy.energies[-1], 1.0))
-    middle = smooth[1:-1]
-    peaks = np.flatnonzero((middle >= smooth[:-2]) & (middle >= smooth[2:]) & (middle > 1e-3 * smooth.max()))
-    last = int(peaks[-1]) + 1 if peaks.size else int(np.argmax(smooth))
-    return float(max(cube.energy.energies[last], 1.0))
-
-
-def _ends_in_a_peak(cube: SpectralCube, counts: NDArray[np.float64]) -> bool:
-    last = _last_peak(cube, counts)
-    above = cube.energy.window(last + 0.5, np.inf)
-    if last + 1.5 > cube.energy.energies[-1]:
-        return False
-    peak, before = (cube.energy.window(last - to, last - to + 0.4) for to in (0.2, 1.4))
-    inside = float(counts[peak].sum())
-    stands_out = inside > 2 * float(counts[before].sum()) and inside > _SCATTER_PEAK
-    return stands_out and float(counts[above].sum()) < _NOTHING_ABOVE * inside
 
 
 def _source_of(preset: Source, energy_kev: float | None, anode: str | None) -> Source:

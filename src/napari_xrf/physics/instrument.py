@@ -199,10 +199,10 @@ def _instrument(content: _Table, name: str) -> Instrument:
 
 
 def _sensitivities(table: _Table) -> Sensitivities:
-    """Read ``[standards]``: throughput, and factors = { "Fe K" = [1.02, 0.02] }, each with its error."""
+    """Read ``[standards]``: throughput, scatter, factors = { "Fe K" = [1.02, 0.02] }, each with its error."""
     if not isinstance(table, dict):
         raise InvalidInput("standards must be a table")
-    _only(table, "standards", ("throughput", "factors"))
+    _only(table, "standards", ("throughput", "scatter", "factors"))
     factors = []
     for family in table.get("factors", {}):
         split_family(family)
@@ -210,8 +210,8 @@ def _sensitivities(table: _Table) -> Sensitivities:
         if len(values) != 2 or not all(math.isfinite(value) and value > 0 for value in values):
             raise InvalidInput(f"the factor of {family!r} must be two numbers above 0", "Write [1.02, 0.02]")
         factors.append((family, values[0], values[1]))
-    throughput = _number(table, "throughput") if "throughput" in table else None
-    return Sensitivities(tuple(factors), throughput)
+    throughput, scatter = (_number(table, k) if k in table else None for k in ("throughput", "scatter"))
+    return Sensitivities(tuple(factors), throughput, scatter)
 
 
 def _source(table: _Table) -> Source:

@@ -44,8 +44,8 @@ def write_instrument(path: Path, instrument: Instrument) -> None:
     if instrument.optic is not None:
         tables["optic"] = _fields(instrument.optic)
     if known.factors or known.throughput:
-        throughput = {} if known.throughput is None else {"throughput": known.throughput}
-        tables["standards"] = throughput
+        told = {"throughput": known.throughput, "scatter": known.scatter}
+        tables["standards"] = {name: value for name, value in told.items() if value is not None}
         tables["standards.factors"] = {family: (factor, error) for family, factor, error in known.factors}
     text = [f"name = {json.dumps(instrument.name)}"]
     for name, table in tables.items():

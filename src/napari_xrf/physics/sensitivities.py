@@ -48,6 +48,8 @@ class Sensitivities:
     # Measured over expected counts of all families, per second and, where the spectra say it, nA of electrons
     # or µA of a tube; None where no exposure is known. It makes weights absolute
     throughput: float | None = None
+    # ln of measured over expected scatter of the standards, both over the lines; None where none shows
+    scatter: float | None = None
 
     def factor(self, family: str) -> float:
         """Return what the expected intensity of a family is multiplied with."""
@@ -130,6 +132,7 @@ class MeasuredStandard:
     expected: Mapping[str, float]  # what the model expects of the composition, per unit of dose
     # Seconds, times the beam's current where it is known; None where neither is
     exposure: float | None = None
+    scatter: float | None = None  # ln of measured over expected scatter, both over the lines
 
 
 def sensitivities_from(standards: Sequence[MeasuredStandard]) -> Sensitivities:
@@ -161,9 +164,11 @@ def sensitivities_from(standards: Sequence[MeasuredStandard]) -> Sensitivities:
     doses = [
         np.exp(solution[len(families) + k]) / one.exposure for k, one in enumerate(standards) if one.exposure
     ]
+    levels = [one.scatter for one in standards if one.scatter is not None]
     return Sensitivities(
         tuple(
             (name, float(np.exp(solution[k])), float(spread[k])) for k, name in enumerate(families) if used[k]
         ),
         float(np.exp(np.mean(np.log(doses)))) if doses else None,
+        float(np.mean(levels)) if levels else None,
     )

@@ -35,6 +35,15 @@ _OTHER_VALENCES = {
     "Fe": 3, "Mn": 4, "S": 0, "Cu": 1, "Cr": 6, "V": 4, "Co": 3, "Ce": 4, "As": 5, "Sb": 5, "Sn": 2, "Pb": 4,
     "U": 6,
 }  # fmt: skip
+# One standard deviation, of what the other valence would change: either may be, or it is rare (chromates,
+# red lead, stannous tin).
+_EITHER, _RARE = 0.5, {"Cr": 0.3, "Pb": 0.3, "Sn": 0.3}
+# Metals that sulphides are of, up to two of sulphur on one (pyrite), and those that sulphates are of.
+_IN_SULPHIDES = (
+    "Mn", "Fe", "Co", "Ni", "Cu", "Zn", "Ga", "Ge", "As", "Mo", "Ag", "Cd", "In", "Sn", "Sb", "Hg", "Tl",
+    "Pb", "Bi",
+)  # fmt: skip
+_MOST_VALENT_IN_SULPHATES = 3
 
 
 def valence_of(element: str, valences: Mapping[str, float] | None = None) -> float:
@@ -67,12 +76,36 @@ def oxygen_per_mass(element: str, valences: Mapping[str, float] | None = None) -
     return valence_of(element, valences) / 2 * ATOMIC_WEIGHTS["O"] / ATOMIC_WEIGHTS[element]
 
 
-def oxygen_in_doubt(element: str, valences: Mapping[str, float] | None = None) -> float:
-    """Return by how much the oxygen per mass of an element may differ, its valence not being stated."""
-    if element not in _OTHER_VALENCES or element in (valences or {}):
-        return 0.0
-    other = oxygen_per_mass(element, {element: _OTHER_VALENCES[element]})
-    return abs(other - oxygen_per_mass(element))
+def oxygen_in_doubt(
+    fractions: Mapping[str, float], valences: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Return the standard error of the oxygen that each element of a composition binds, by its valence.
+
+    In mass per mass of all, where the valence is not stated and another is common. Sulphur is in doubt as far
+    as there are metals whose sulphide it may be, or too few whose sulphate.
+    """
+    found = {}
+    for element, other in _OTHER_VALENCES.items():
+        part = fractions.get(element, 0.0)
+        if element == "S":
+            part = min(part, _no_sulphate(fractions))
+        if part > 0 and element not in (valences or {}):
+            changed = abs(oxygen_per_mass(element, {element: other}) - oxygen_per_mass(element))
+            found[element] = _RARE.get(element, _EITHER) * part * changed
+    return found
+
+
+def _no_sulphate(fractions: Mapping[str, float]) -> float:
+    """Return the most sulphur, in mass, that may be of sulphides, or lacks metals to be a sulphate."""
+    moles = {e: part / ATOMIC_WEIGHTS[e] for e, part in fractions.items() if e != "S"}
+    sulphides = 2 * sum(amount for e, amount in moles.items() if e in _IN_SULPHIDES)
+    charge = sum(
+        amount * valence_of(e)
+        for e, amount in moles.items()
+        if 0 < valence_of(e) <= _MOST_VALENT_IN_SULPHATES
+    )
+    sulphur = fractions.get("S", 0.0) / ATOMIC_WEIGHTS["S"]
+    return ATOMIC_WEIGHTS["S"] * max(sulphides, sulphur - charge / 2)
 
 
 def oxide_of(element: str, valences: Mapping[str, float] | None = None) -> tuple[str, float]:

@@ -127,7 +127,7 @@ def _by_scatter(oxides: OxygenChoice, none: OxygenChoice, part: CalibratedMap) -
     for tried in (oxides.fitted.solution, none.fitted.solution):
         material = Material("hypothesis", {e: value for e, value in tried.fractions.items() if value > 0})
         level, counting = scatter_level(expect_spectrum(material, tried.instrument), part)
-        off = level**2 / (error**2 + counting**2)
+        off = (level - (tried.instrument.sensitivities.scatter or 0.0)) ** 2 / (error**2 + counting**2)
         surprise.append(0.5 * (_TAILS + 1) * math.log1p(off / _TAILS))
         atoms = {e: value / ATOMIC_WEIGHTS[e] for e, value in tried.fractions.items()}
         rocks = sum(atoms.get(e, 0.0) for e in _ROCK_FORMERS) / sum(atoms.values())

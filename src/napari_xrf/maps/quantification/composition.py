@@ -67,6 +67,8 @@ class Recipe:
     volatile_free
         Whether the sample is known to hold no water, carbonate or organic matter, as glasses do: weights of
         oxides have no error for what no line shows.
+    light
+        Weight fraction that is taken for matter without lines, where weights are not by dose.
     fitted
         What the spectrum itself told of the lens, where ``instrument`` has it; see :mod:`.fitted_excitation`.
     """
@@ -79,6 +81,7 @@ class Recipe:
     film: bool = False
     by_dose: bool = False
     volatile_free: bool = False
+    light: float = 0.0
     fitted: FittedOptic | None = None
 
     def __post_init__(self) -> None:
@@ -109,7 +112,7 @@ class Solution:
     """A composition and how it was reached."""
 
     fractions: dict[str, float]  # element → weight fraction, of a sum of 1; less rest
-    rest: float  # weight fraction of light matter without lines, where the dose tells it
+    rest: float  # weight fraction of light matter without lines, where dose or recipe tells it
     counts: Mapping[str, NetCounts]  # net counts by family
     families: Mapping[str, tuple[str, ...]]  # element → the families that decided, the weightiest first
     variances: Mapping[str, float]  # relative, of each family, by which those of an element are weighted
@@ -250,7 +253,7 @@ class _Solver:
             )
         guess = 1.0 / len(quantified)
         fractions = self._completed({e: self.start.get(e, guess) for e in quantified})
-        film, rest = 1.0 if recipe.film else None, 0.0
+        film, rest = 1.0 if recipe.film else None, recipe.light
         # Oxides stand in soils and rocks; metals in light matter would be an odd guess.
         light = recipe.by_dose and not recipe.film and recipe.oxygen == "stoichiometry"
         dose = self._dose() if light else None
@@ -269,7 +272,7 @@ class _Solver:
             if dose is not None:
                 bound = sum(value * (1 + sum(recipe.bound(e).values())) for e, value in raw.items()) / dose
                 rest = max(1 - bound, 0.0)
-                updated = {e: value * (1 - rest) for e, value in updated.items()}
+            updated = {e: value * (1 - rest) for e, value in updated.items()}
             change = max(abs(updated[e] - fractions.get(e, 0.0)) for e in updated)
             if film is not None and (given := self._dose()):
                 heavier = max(film * self._scale(families, expected) / given, 1e-6)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.emission_lines import main_line, split_family
 from napari_xrf.maps.quantification.composition import Solution, completed, smooth_error
+from napari_xrf.maps.quantification.light_matter import LightMatter
 from napari_xrf.maps.quantification.net_counts import SEEN
 from napari_xrf.maps.quantification.quantities import Quantity, Residual
 from napari_xrf.physics.attenuation import AIR, mass_attenuation
@@ -20,8 +21,7 @@ from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxide_of, oxygen_in_doub
 Floats = NDArray[np.float64]
 
 _VALENCE_PART = 0.005  # of a weight: valences and water are never quite what they are taken for
-_MOST_CHANGED = 0.6  # of a weight, by another valence
-_OTHER_VALENCE = 0.5  # standard deviation, of what another common valence would change: either may be
+_MOST_CHANGED = 0.3  # of all weights, by other valences
 # Of weights by dose: geometry and current, and of what is missing the part that may be the surface instead
 # (two soils of one instrument, loose powders: totals by a standard 0.2 too low).
 _DOSE_ERROR, _REST_ERROR = 0.05, 0.5
@@ -37,13 +37,16 @@ _THRESHOLD_ERROR = 0.4
 _LEAST = 1e-7  # weight fraction below which a limit's slope is taken
 
 
-def quantities_of(solution: Solution, by: float | None = None, light: float = 0.0) -> tuple[Quantity, ...]:
+def quantities_of(
+    solution: Solution, by: float | None = None, light: LightMatter | None = None
+) -> tuple[Quantity, ...]:
     """Return the quantities with their errors, by rising atomic number.
 
     ``solution``: a composition. ``by``: what weight fractions are multiplied with where they are those of the
-    dose, not normalised to 1. ``light``: standard error of the weight fraction of matter without lines,
-    where they are normalised.
+    dose, not normalised to 1. ``light``: matter without lines, none by default, where they are normalised to
+    what it leaves.
     """
+    light = light or LightMatter()
     bound = solution.bound
     unseen = _unseen(solution)
     # What there may be of an element that is not seen, the others do not hold.
@@ -52,7 +55,9 @@ def quantities_of(solution: Solution, by: float | None = None, light: float = 0.
     counting, total = _covariances(solution)
     in_doubt = _oxygen_in_doubt(solution)
     hidden = 0.0 if solution.instrument.atmosphere == "vacuum" else _HIDDEN_PART
-    common = light if by is None else math.hypot(_DOSE_ERROR, _REST_ERROR * solution.rest)
+    common = (
+        light.error / (1 - light.part) if by is None else math.hypot(_DOSE_ERROR, _REST_ERROR * solution.rest)
+    )
     atoms = {e: value / ATOMIC_WEIGHTS[e] for e, value in solution.fractions.items()}
     scale = 1.0 if by is None else by
     found = []
@@ -113,19 +118,16 @@ def _unseen(solution: Solution) -> dict[str, tuple[float, float]]:
 
 
 def oxygen_by_valence(solution: Solution) -> dict[str, float]:
-    """Return the weight fraction of oxygen that the other common valence of an element would change."""
+    """Return the standard error, in weight fraction, of the oxygen of each element of unsure valence."""
     if solution.recipe.oxygen != "stoichiometry" or solution.recipe.companions:
         return {}
-    changes = {
-        e: solution.fractions[e] * oxygen_in_doubt(e, solution.recipe.valences) for e in solution.families
-    }
-    return {element: part for element, part in changes.items() if part > 0}
+    return oxygen_in_doubt(solution.fractions, solution.recipe.valences)
 
 
 def _oxygen_in_doubt(solution: Solution) -> float:
     """Relative error of weights by other valences, one standard deviation: what is not oxygen is the rest."""
     change = min(math.hypot(*oxygen_by_valence(solution).values()), _MOST_CHANGED)
-    return _OTHER_VALENCE * change / (1 - change)
+    return change / (1 - change)
 
 
 def residuals_of(solution: Solution) -> tuple[Residual, ...]:
@@ -188,7 +190,8 @@ def _gradient(
     """How an element's fraction follows the relative changes of all elements, (K,), normalised or not."""
     whole = max(solution.fractions[element], 1e-12)
     # An element brings its oxygen along: what is normalised is the oxide.
-    shares = np.array([part * (1 + sum(bound[other].values())) for other, part in held.items()])
+    left = 1 - solution.rest
+    shares = np.array([part * (1 + sum(bound[other].values())) / left for other, part in held.items()])
     # What comes with another element: all of itself, and what the others bind of it.
     brought = np.array([bound[other].get(element, 0.0) + float(other == element) for other in held])
     return np.asarray(brought * np.array(list(held.values())) / whole - normalised * shares)

@@ -155,7 +155,9 @@ def plan_quantities(
         wanted = tuple(dict.fromkeys((*wanted, *seen_elements(formula, recipes[name]))))
     total = whole or quantify_region(part, wanted, given)
     continuum = continuum_of(total.composition, part, given.instrument_of(part))
-    chosen = replace(given, oxygen=total.oxygen, instrument=total.instrument, sensitivities=None)
+    chosen = replace(
+        given, oxygen=total.oxygen, instrument=total.instrument, sensitivities=None, light=total.light
+    )
     # Families that another of their element hides would take from others in pixels too.
     deciding = {entry.family for entry in total.entries}
     measured = tuple(
@@ -177,7 +179,7 @@ def plan_quantities(
     for name, of_class in recipes.items():
         numbers[classes[name]] = len(learnt)
         summed = plan.net_counts(region_of(known, classes[name], name).cube)[0][0]
-        own = replace(chosen, oxygen=of_class.oxygen, companions=of_class.companions)
+        own = replace(chosen, oxygen=of_class.oxygen, companions=of_class.companions, light=0.0)
         learnt.append((own, summed))
     responses = []
     for number, (each, summed) in enumerate(learnt):
@@ -196,7 +198,8 @@ class Response:
     """ln sensitivity of K families around a composition: ``logs + slopes @ (fractions − centre)``.
 
     ``bound``, (K, M), is what a weight of each family's element binds of unseen ones; ``counted``, (K,), says
-    which families are taken for what they are: an element that follows from others has none.
+    which families are taken for what they are: an element that follows from others has none. ``whole`` is the
+    weight fraction that is no light matter.
     """
 
     bound: Floats
@@ -204,6 +207,7 @@ class Response:
     centre: Floats
     logs: Floats
     slopes: Floats
+    whole: float = 1.0
 
     def quantified(self, counts: Floats, errors: Floats) -> tuple[Floats, Floats]:
         """Return weight fractions of K families and M unseen elements, (N, K + M), and their errors.
@@ -218,7 +222,8 @@ class Response:
         errors = np.sqrt(np.clip(own**2 * (1 - 2 * whole * fractions) + fractions**2 * common, 0.0, None))
         unseen = [_sums(fractions * bound).clip(0.0) for bound in self.bound.T]
         spread = [np.sqrt(_sums(errors**2 * bound**2)) for bound in self.bound.T]
-        return np.column_stack([fractions, *unseen]), np.column_stack([errors, *spread])
+        fractions, errors = np.column_stack([fractions, *unseen]), np.column_stack([errors, *spread])
+        return self.whole * fractions, self.whole * errors
 
     def _solve(self, counts: Floats) -> tuple[Floats, Floats]:
         """Return the weight fractions, (N, K), of counts (N, K), and those of one count.
@@ -257,8 +262,8 @@ def _respond(
             strict=True,
         )
         for element, value in masses:
-            composition[element] = composition.get(element, 0.0) + float(value)
-        expected = expected_families(composition, recipe.instrument_of(known))
+            composition[element] = composition.get(element, 0.0) + (1 - recipe.light) * float(value)
+        expected = expected_families(composition, recipe.instrument_of(known), rest=recipe.light)
         strongest = max(expected.values())
         got = np.array([max(expected.get(family, 0.0), 1e-12 * strongest) for family in families])
         return np.asarray(np.log(got / fractions))
@@ -276,7 +281,7 @@ def _respond(
         moved /= (moved * whole).sum()
         shift = moved - centre
         slopes[:, k] = (log_sensitivities(moved) - logs) / shift[k]
-    return Response(bound, counted, centre, logs, _along_the_simplex(slopes, centre, whole))
+    return Response(bound, counted, centre, logs, _along_the_simplex(slopes, centre, whole), 1 - recipe.light)
 
 
 def _along_the_simplex(slopes: Floats, centre: Floats, whole: Floats) -> Floats:

@@ -15,7 +15,7 @@ class Quantity:
     element
         Symbol.
     weight_fraction
-        0 to 1, of a sum normalised to 1.
+        0 to 1, of a sum normalised to 1, less what light matter there is.
     counting_error, standard_error
         One standard deviation of it: from counts alone, and with the model's own error.
     detection_limit
@@ -89,7 +89,8 @@ class Quantities:
     mass_per_area
         Of a thin film, µg/cm²; NaN otherwise.
     light
-        Weight fraction of light matter without lines that the dose leaves, where weights are by dose.
+        Weight fraction of light matter without lines that the scattered background tells, or that the dose
+        leaves where weights are by dose.
     instrument
         What it was found with, as far as the spectrum itself told of it; None where nobody said.
     """

@@ -13,14 +13,18 @@ from napari_xrf.core.emission_lines import parse_elements, split_family
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
-from napari_xrf.maps.quantification.composition import Recipe, expected_families
+from napari_xrf.maps.quantification.composition import Recipe, completed, expected_families
 from napari_xrf.maps.quantification.fitted_excitation import excitation_of_standard
+from napari_xrf.maps.quantification.light_matter import scatter_level
 from napari_xrf.maps.quantification.net_counts import NetCounts, region_of
-from napari_xrf.maps.quantification.weight_percent import count_sample, exposure_of, told_source
+from napari_xrf.maps.quantification.stated_source import told_source
+from napari_xrf.maps.quantification.weight_percent import count_sample, exposure_of
 from napari_xrf.maps.spectra.families import families_of
+from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument, OpticTransmission
 from napari_xrf.physics.sensitivities import MeasuredStandard, Sensitivities, sensitivities_from
 from napari_xrf.physics.source import TubeSource
+from napari_xrf.reference.materials import Material
 from napari_xrf.reference.oxides import oxygen_per_mass
 from napari_xrf.reference.tables import read_table
 
@@ -31,6 +35,7 @@ _BENT = 0.35  # of its second differences
 _STEP = 0.1
 _LEAST_KNOWN, _LEAST_OF_ALL, _MOST_OF_ALL = 0.5, 0.95, 1.05  # of a standard's weight, in its table
 _ROUNDS = 4
+_SCATTER_SHOWS = 0.03  # counting error of the scattered background up to which it is taken from a standard
 _OTHER_ENERGY = 0.02  # relative difference of the sources' highest energies that is told
 _COUNTED = 0.02  # relative error of a family, counting aside
 
@@ -190,11 +195,15 @@ class _Measured:
 
     def as_standard(self, optic: OpticTransmission | None) -> MeasuredStandard:
         own = {f: net for f, net in self.counts.items() if split_family(f)[0] in self.composition}
+        instrument = self.excited_by(optic)
+        material = Material("standard", completed(self.composition, 0.0))
+        level, counting = scatter_level(expect_spectrum(material, instrument), self.part)
         return MeasuredStandard(
             {family: net.counts for family, net in own.items()},
             {family: net.error for family, net in own.items()},
-            expected_families(self.composition, self.excited_by(optic)),
+            expected_families(self.composition, instrument),
             exposure_of(self.part),
+            level if counting < _SCATTER_SHOWS else None,
         )
 
 

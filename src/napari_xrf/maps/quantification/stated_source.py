@@ -20,10 +20,10 @@ from napari_xrf.maps.quantification.net_counts import SEEN, NetCounts
 from napari_xrf.maps.spectra.continuum import pile_up_columns
 from napari_xrf.maps.spectra.scatter import ANODES
 from napari_xrf.maps.spectra.setting import is_soft, last_energy
-from napari_xrf.physics.excitation import instrument_of
+from napari_xrf.physics.excitation import ends_in_a_peak, instrument_of, last_peak
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument
-from napari_xrf.physics.source import ElectronBeam, TubeSource
+from napari_xrf.physics.source import ElectronBeam, MonochromaticSource, TubeSource
 from napari_xrf.reference.materials import Material
 
 _MICROSCOPE_KEV = 30.0  # electron microscopes reach no further
@@ -39,6 +39,9 @@ _SHORT, _EXPECTED_ABOVE, _SEEN_ABOVE = 0.9, 200.0, 0.3
 # that is seen at most where the anode is another (of measured right ones 1.4 to 1.7 is seen, of wrong ones
 # none). The beam's energy over the edge that makes it strong.
 _SURE, _NOT_THERE, _WELL_EXCITED = 10.0, 0.2, 1.3
+_OF_LINES = 0.5  # part of the last peak up to which lines of the sample leave it to the scattered beam
+# Between the angle that a Compton peak tells and that of the geometry: in measured spectra 6 at most.
+_TURNED_DEG, _TAKEOFFS_DEG = 15.0, np.arange(5.0, 91.0)
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,16 @@ class OtherSource:
 
     instrument: Instrument  # as the other one has it
     told: str  # why, in words
+    name: str  # what it has in place of the other, in words
 
 
 def other_source(solution: Solution, part: CalibratedMap) -> OtherSource | None:
     """Return the source that a spectrum speaks for where it is not the one that a composition was found with.
 
     Soft counts speak for electrons, another continuum without such counts against them, counts beyond a
-    source's energy for a higher one, the end of the continuum of electrons tells theirs, and a tube's anode
-    scatters its line.
+    source's energy for a higher one, the end of the continuum of electrons tells theirs, a tube's anode
+    scatters its line, as does a beam of one energy, and the Compton peak tells the angle between beam and
+    detector.
     """
     source, last = solution.instrument.source, last_energy(part.sum_spectrum, part.energy)
     electrons = isinstance(source, ElectronBeam)
@@ -71,10 +76,14 @@ def other_source(solution: Solution, part: CalibratedMap) -> OtherSource | None:
     expected = expect_spectrum(material, replace(solution.instrument, energy=part.energy))
     made = sum(expected.families.get(own[0], 0.0) for own in solution.families.values())
     scale = sum(solution.counts[own[0]].counts for own in solution.families.values()) / max(made, 1e-300)
-    if isinstance(source, TubeSource):
-        return _other_anode(source, part, scale * expected.scatter, solution)
     if not electrons:
-        return None
+        lines = scale * (expected.counts - expected.scatter)
+        other = None
+        if isinstance(source, TubeSource):
+            other = _other_anode(source, part, scale * expected.scatter, solution)
+        elif isinstance(source, MonochromaticSource):
+            other = _other_energy(source, part, scale * expected.scatter, lines)
+        return other or _other_takeoff(solution, part)
     level, counting = scatter_level(expected, part)
     off = abs(level) - SEEN * counting > _OFF_CONTINUUM
     if off and not is_soft(part.sum_spectrum, part.energy):
@@ -121,6 +130,46 @@ def _other_anode(
     return _of(part, "tube", source.voltage_kv, likely, told)
 
 
+def _other_energy(
+    source: MonochromaticSource,
+    part: CalibratedMap,
+    scatter: NDArray[np.float64],
+    lines: NDArray[np.float64],
+) -> OtherSource | None:
+    """Return a beam of the energy of the last peak, where that is no line, and none stands where it should.
+
+    ``scatter``, ``lines``: (E,) what is expected of the beam as it is taken.
+    """
+    counts, last = part.sum_spectrum, last_peak(part.energy, part.sum_spectrum)
+    if not ends_in_a_peak(part.energy, counts):
+        return None
+    width = float(part.detector.fwhm(last))
+    at = np.abs(part.energy.energies - last) < 0.6 * width
+    if abs(last - source.energy_kev) < width or lines[at].sum() > _OF_LINES * counts[at].sum():
+        return None
+    if last < source.energy_kev:
+        should, _ = _standing_out(scatter, source.energy_kev, part)
+        seen, error = _standing_out(counts, source.energy_kev, part)
+        if should < _SURE * error or seen > SEEN * error:
+            return None
+    return _of(part, "monochromatic", last, None, f"its last peak, scattered, stands at {last:.4g} keV")
+
+
+def _other_takeoff(solution: Solution, part: CalibratedMap) -> OtherSource | None:
+    """Return the instrument with the take-off angle that the Compton peak speaks for.
+
+    Beam and detector enclose one angle: where the incidence is another, the take-off stands in its place. None
+    where standards tell what the instrument sees.
+    """
+    own, seen = solution.instrument, part.setting.scatter_deg
+    if own.sensitivities.factors or abs(seen - own.scatter_deg) < _TURNED_DEG:
+        return None
+    others = [replace(own, takeoff_deg=float(angle)) for angle in _TAKEOFFS_DEG]
+    other = min(others, key=lambda one: abs(one.scatter_deg - seen))
+    told = f"its Compton peak is of photons turned by {seen:.0f}°, not {own.scatter_deg:.0f}°"
+    return OtherSource(other, told, f"a take-off angle of {other.takeoff_deg:.0f}°")
+
+
 def _elastic_kev(anode: str, voltage_kv: float) -> float | None:
     """Return the energy of the anode's main line that a voltage excites well and air lets through."""
     for shell, inner in (("K", "K"), ("L", "L3")):
@@ -149,8 +198,23 @@ def not_excited(counts: Mapping[str, NetCounts], solution: Solution) -> Sequence
 
 
 def _of(
-    part: CalibratedMap, kind: Literal["tube", "electron"], energy_kev: float, anode: str | None, told: str
+    part: CalibratedMap,
+    kind: Literal["tube", "electron", "monochromatic"],
+    energy_kev: float,
+    anode: str | None,
+    told: str,
 ) -> OtherSource:
     other = replace(part.cube.excitation, kind=kind, energy_kev=energy_kev, anode=anode, description=None)
     made = instrument_of(replace(part.cube, excitation=other))
-    return OtherSource(replace(made, energy=part.energy, detector=part.detector), told)
+    made = replace(made, energy=part.energy, detector=part.detector)
+    return OtherSource(made, told, told_source(made))
+
+
+def told_source(instrument: Instrument) -> str:
+    """Return what excites a sample, in words."""
+    source = instrument.source
+    if isinstance(source, ElectronBeam):
+        return f"an electron beam of {source.energy_kev:.3g} keV"
+    if isinstance(source, TubeSource):
+        return f"a tube of {source.anode} at {source.voltage_kv:.3g} kV, otherwise the {instrument.name}"
+    return f"photons of up to {source.highest_kev:.3g} keV"

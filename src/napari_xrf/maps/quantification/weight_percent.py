@@ -24,16 +24,16 @@ from napari_xrf.maps.quantification.composition import (
 )
 from napari_xrf.maps.quantification.composition_errors import oxygen_by_valence, quantities_of, residuals_of
 from napari_xrf.maps.quantification.fitted_excitation import counts_with_argon, fit_excitation, without_air
-from napari_xrf.maps.quantification.light_matter import light_matter
+from napari_xrf.maps.quantification.light_matter import LightMatter, light_matter
 from napari_xrf.maps.quantification.net_counts import NetCounts, Shapes, hidden_families, region_of, shapes_of
 from napari_xrf.maps.quantification.quantities import Quantities, Quantity
-from napari_xrf.maps.quantification.stated_source import not_excited, other_source
-from napari_xrf.physics.instrument import Instrument
-from napari_xrf.physics.source import ElectronBeam, TubeSource
+from napari_xrf.maps.quantification.stated_source import not_excited, other_source, told_source
+from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.reference.oxides import oxide_of, oxygen_per_mass
 
 _COATING = 0.1  # of the net counts: more carbon than that is in the sample
-_NOTED_LIGHT = 0.1  # weight fraction of matter without lines that there may be
+# Weight fraction of matter without lines: that there may be, and that is taken from the weights
+_NOTED_LIGHT, _TOLD_LIGHT = 0.1, 0.005
 _FAR_LEVEL = 1.4  # of ln(measured over expected scatter): twice what geometries differ by
 _BLIND = 0.1  # a detection limit, weight fraction, that is told
 _LIGHT_BY_DOSE = 0.5  # probability that it is light matter, where the dose gives less than the whole
@@ -41,7 +41,7 @@ _THIN = 0.5  # relative error of weights where a thin sample is taken for a thic
 _OTHER_SOURCE = 0.9  # probability of the source that the spectrum speaks for, where another is taken
 _HELD, _HALVINGS = (0.6827, 0.9545), 30  # by one and two standard errors
 _FAR_FROM_WHOLE = 0.1  # a total that the dose gives is told from here
-_MUCH_OXYGEN = 0.05  # weight fraction of oxygen in which valences differ that is told
+_MUCH_OXYGEN = 0.025  # standard error of oxygen by a valence, weight fraction, that is told
 _TAKEN = 0.003  # weight fraction of oxygen whose place halogens take that is told
 
 
@@ -178,19 +178,17 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     by = over_dose if recipe.by_dose and math.isfinite(total) else None
     notes += _of_valences(solved)
     light = light_matter(solved, part, fitted.scatter_ratio, total)
-    if light.most > _NOTED_LIGHT and by is None:
-        notes.append(
-            "water, carbonate and organic matter show no line: by the background up to"
-            f" {100 * light.most:.0f} % of the sample may be such, and all weights less by it. The errors"
-            " hold it; they are smaller if the sample is stated to be free of volatiles (a glass), or for a"
-            " class of a formula"
-        )
+    if by is None:
+        notes += _of_light(light)
+    if by is None and light.part > 0:
+        told = replace(solved.recipe, light=light.part)
+        solved = solve_composition(solved.counts, solved.instrument, told, exposure, solved.fractions)
     if abs(light.level) > _FAR_LEVEL:
         notes.append(
             f"the background is {math.exp(light.level):.2g} times what such a sample would scatter: is the"
             " source or geometry another than is taken?"
         )
-    entries = quantities_of(solved, by, light.error)
+    entries = quantities_of(solved, by, light)
     blind = [entry.element for entry in entries if entry.detection_limit > _BLIND]
     if blind:
         notes.append(
@@ -212,7 +210,7 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     if (other := other_source(solved, part)) is not None:
         notes.append(
             f"the spectrum speaks against {told_source(solved.instrument)}: {other.told}. The errors hold"
-            f" what {told_source(other.instrument)} would give; state what excites the sample"
+            f" what {other.name} would give; state what excites the sample, and the angles"
         )
         by_other = replace(asked, instrument=other.instrument, fitted=None)
         again = choose_oxygen(counts, part, by_other, exposure)
@@ -231,16 +229,6 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
         solved.rest,
         solved.instrument,
     )
-
-
-def told_source(instrument: Instrument) -> str:
-    """Return what excites a sample, in words."""
-    source = instrument.source
-    if isinstance(source, ElectronBeam):
-        return f"an electron beam of {source.energy_kev:.3g} keV"
-    if isinstance(source, TubeSource):
-        return f"a tube of {source.anode} at {source.voltage_kv:.3g} kV, otherwise the {instrument.name}"
-    return f"photons of up to {source.highest_kev:.3g} keV"
 
 
 def _over_dose(solved: Solution, exposure: float | None) -> float:
@@ -274,7 +262,7 @@ def _of_valences(solved: Solution) -> list[str]:
         return []
     taken = " and ".join(f"{element} for {oxide_of(element)[0]}" for element in much)
     return [
-        f"{taken} is taken, and the errors hold half of what another valence would change: state it, S=-2 for"
+        f"{taken} is taken, and the errors hold what another valence may change: state it, S=-2 for"
         " sulphides, Fe=3 for ferric iron"
     ]
 
@@ -293,6 +281,23 @@ def _of_dose(recipe: Recipe, total: float, exposure: float | None) -> list[str]:
     if recipe.film and not exposure:
         notes.append("mass per area needs a standard and the time of both spectra; only ratios are told")
     return notes
+
+
+def _of_light(light: LightMatter) -> list[str]:
+    """Say how much of a sample may show no line."""
+    if light.most < _NOTED_LIGHT and light.part < _TOLD_LIGHT:
+        return []
+    told = f"up to {100 * light.most:.0f} % of the sample may be such, and all weights less by it"
+    if light.part > 0:
+        told = (
+            f"{100 * light.part:.2g} ± {100 * light.error:.2g} % of the sample is likely such, and the"
+            f" weights add up to {100 * (1 - light.part):.0f} %"
+        )
+    return [
+        f"water, carbonate and organic matter show no line: by the background {told}. The errors hold it;"
+        " they are smaller if the sample is stated to be free of volatiles (a glass), or for a class of a"
+        " formula"
+    ]
 
 
 def _of_rest(recipe: Recipe, total: float) -> str:
