@@ -127,7 +127,7 @@ def oxygen_by_valence(solution: Solution) -> dict[str, float]:
 def _oxygen_in_doubt(solution: Solution) -> float:
     """Relative error of weights by other valences, one standard deviation: what is not oxygen is the rest."""
     change = min(math.hypot(*oxygen_by_valence(solution).values()), _MOST_CHANGED)
-    return change / (1 - change)
+    return change / (1 - 2 * change)  # the other valence is two of it away
 
 
 def residuals_of(solution: Solution) -> tuple[Residual, ...]:

@@ -26,6 +26,7 @@ _LEVEL_ERROR = {True: 0.12, False: 0.7}
 # too high and 0.06 too low by a soil.
 _LEFT_BY_STANDARDS = 0.08
 _TRIED, _LEAST_RISE = 0.2, 0.2  # light matter to see what it changes, weight fraction
+_LEAST_TOLD = 0.005  # weight fraction that is taken from the weights
 _KNOWN_LEVEL = 0.2  # an error of the level up to which it tells light matter
 _DOSE_ERROR = 0.2  # of ln(total by the dose): two loose powders by a third as their standard
 # Before anything is measured: glasses, ceramics and dry rocks hold none; in carbonates it is 0.44, in
@@ -79,6 +80,7 @@ def light_matter(
         weights = weights * np.exp(-0.5 * (off**2 - (off**2).min()))
     weights /= weights.sum()
     likely = float(weights @ parts) if known else 0.0
+    likely *= likely > _LEAST_TOLD
     away = np.abs(parts - likely)
     nearest = np.argsort(away)
     one, two = (float(away[nearest][_reaches(weights[nearest], held)]) for held in _WITHIN)

@@ -23,6 +23,7 @@ from napari_xrf.maps.spectra.setting import is_soft, last_energy
 from napari_xrf.physics.excitation import ends_in_a_peak, instrument_of, last_peak
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument
+from napari_xrf.physics.scatter import energy_after_compton
 from napari_xrf.physics.source import ElectronBeam, MonochromaticSource, TubeSource
 from napari_xrf.reference.materials import Material
 
@@ -41,7 +42,8 @@ _SHORT, _EXPECTED_ABOVE, _SEEN_ABOVE = 0.9, 200.0, 0.3
 _SURE, _NOT_THERE, _WELL_EXCITED = 10.0, 0.2, 1.3
 _OF_LINES = 0.5  # part of the last peak up to which lines of the sample leave it to the scattered beam
 # Between the angle that a Compton peak tells and that of the geometry: in measured spectra 6 at most.
-_TURNED_DEG, _TAKEOFFS_DEG = 15.0, np.arange(5.0, 91.0)
+# The peaks of both must lie that much of the resolution apart.
+_TURNED_DEG, _APART, _TAKEOFFS_DEG = 15.0, 0.5, np.arange(5.0, 91.0)
 
 
 @dataclass(frozen=True)
@@ -158,11 +160,22 @@ def _other_energy(
 def _other_takeoff(solution: Solution, part: CalibratedMap) -> OtherSource | None:
     """Return the instrument with the take-off angle that the Compton peak speaks for.
 
-    Beam and detector enclose one angle: where the incidence is another, the take-off stands in its place. None
-    where standards tell what the instrument sees.
+    Beam and detector enclose one angle: where the incidence is another, the take-off stands in its place.
+    None where standards tell what the instrument sees.
     """
     own, seen = solution.instrument, part.setting.scatter_deg
     if own.sensitivities.factors or abs(seen - own.scatter_deg) < _TURNED_DEG:
+        return None
+    source = own.source
+    line = (
+        _elastic_kev(source.anode, source.voltage_kv)
+        if isinstance(source, TubeSource)
+        else source.highest_kev
+    )
+    if line is None:
+        return None
+    places = [float(energy_after_compton(np.array([line]), angle)[0]) for angle in (seen, own.scatter_deg)]
+    if abs(places[0] - places[1]) < _APART * float(part.detector.fwhm(line)):
         return None
     others = [replace(own, takeoff_deg=float(angle)) for angle in _TAKEOFFS_DEG]
     other = min(others, key=lambda one: abs(one.scatter_deg - seen))

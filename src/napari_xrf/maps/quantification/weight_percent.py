@@ -32,8 +32,7 @@ from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.reference.oxides import oxide_of, oxygen_per_mass
 
 _COATING = 0.1  # of the net counts: more carbon than that is in the sample
-# Weight fraction of matter without lines: that there may be, and that is taken from the weights
-_NOTED_LIGHT, _TOLD_LIGHT = 0.1, 0.005
+_NOTED_LIGHT = 0.1  # weight fraction of matter without lines that there may be
 _FAR_LEVEL = 1.4  # of ln(measured over expected scatter): twice what geometries differ by
 _BLIND = 0.1  # a detection limit, weight fraction, that is told
 _LIGHT_BY_DOSE = 0.5  # probability that it is light matter, where the dose gives less than the whole
@@ -285,7 +284,7 @@ def _of_dose(recipe: Recipe, total: float, exposure: float | None) -> list[str]:
 
 def _of_light(light: LightMatter) -> list[str]:
     """Say how much of a sample may show no line."""
-    if light.most < _NOTED_LIGHT and light.part < _TOLD_LIGHT:
+    if light.most < _NOTED_LIGHT and not light.part:
         return []
     told = f"up to {100 * light.most:.0f} % of the sample may be such, and all weights less by it"
     if light.part > 0:
