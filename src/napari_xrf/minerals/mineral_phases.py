@@ -193,6 +193,8 @@ def learn_mineral_phases(
     pure = [end for end in ends if not end.held]
     named, sensitivity = name_phases(pure, whole, candidates, sensitivity)
     notes, coarse = taught.notes + _told(pure, named, whole.templates.minerals), 1.0
+    if candidates.chosen:
+        notes += _unlisted(named, whole.templates.minerals)
     if mixed:
         inside = np.count_nonzero(places >= 0) / np.count_nonzero(winner >= 0)
         if inside < _WELL_INSIDE and _unevenness(ends) > _UNEVEN:
@@ -595,3 +597,17 @@ def _told(ends: Sequence[End], names: Sequence[Name], minerals: tuple[Mineral, .
         most = sorted(blends, key=lambda key: -blends[key])[:_TOLD]
         told.append(f"finer than the pixels, by their spectra mixtures: {'; '.join(most)}")
     return tuple(told)
+
+
+def _unlisted(names: Sequence[Name], minerals: tuple[Mineral, ...]) -> tuple[str, ...]:
+    """Return which minerals of a list are not told from others of the library, which nobody asked for."""
+    others: dict[tuple[int, ...], set[int]] = {}
+    for name in names:  # of the largest ends first
+        if name.unlisted:
+            others.setdefault(name.minerals, set()).update(name.unlisted)
+    told = [
+        f"{' / '.join(minerals[member].name for member in members)}"
+        f" ({', '.join(sorted(minerals[other].name for other in unlisted)[:_TOLD])})"
+        for members, unlisted in list(others.items())[:_TOLD]
+    ]
+    return (f"not told from what is not looked for: {'; '.join(told)}",) if told else ()

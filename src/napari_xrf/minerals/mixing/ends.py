@@ -47,6 +47,7 @@ class End:
     variation: float = math.nan
     # Of an uneven end that other, larger ones explain: their places, and what parts of its area they are
     held: tuple[tuple[int, float], ...] = ()
+    explained: bool = False  # whether larger ones together explain it
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -127,7 +128,7 @@ def learn_ends(
     kept = _without_boundaries(ends, int((winner >= 0).sum()))
     number_of = np.full(sums.shape[0] + 1, -1, dtype=np.int16)
     number_of[[order[each] for each in kept]] = np.arange(len(kept))
-    return tuple(replace(ends[each], held=held) for each, held in kept.items()), number_of[places]
+    return tuple(kept.values()), number_of[places]
 
 
 def _variation(sums: NDArray[np.float64], squares: NDArray[np.float64], pixels: int) -> float:
@@ -237,12 +238,12 @@ def _two_parts(values: NDArray[np.floating]) -> tuple[float, float]:
     return float(ordered[best : best + 2].mean()), float(gain[best])
 
 
-def _without_boundaries(ends: list[End], pixels: int) -> dict[int, tuple[tuple[int, float], ...]]:
-    """Return the places of ends without small ones that are mixtures of larger ones.
+def _without_boundaries(ends: list[End], pixels: int) -> dict[int, End]:
+    """Return the ends by their places, without small ones that are mixtures of larger ones.
 
-    With them, of uneven ones that are mixtures too, which of the ends that are kept they hold.
+    Uneven ones that are mixtures, too, hold others of those that are kept.
     """
-    kept: dict[int, tuple[tuple[int, float], ...]] = {}
+    kept: dict[int, End] = {}
     pure: list[int] = []  # which of these are no mixtures
     larger: list[End] = []  # those themselves
     for place, end in enumerate(ends):
@@ -254,11 +255,12 @@ def _without_boundaries(ends: list[End], pixels: int) -> dict[int, tuple[tuple[i
             if (larger[main].column == end.column and amounts[main] > _MAIN_PART) or (small and several):
                 continue
             if several and end.variation > UNEVEN:
-                kept[place] = tuple((pure[each], float(amounts[each])) for each in np.flatnonzero(amounts))
+                held = tuple((pure[each], float(amounts[each])) for each in np.flatnonzero(amounts))
+                kept[place] = replace(end, held=held, explained=True)
                 continue
         pure.append(len(kept))
         larger.append(end)
-        kept[place] = ()
+        kept[place] = replace(end, explained=bool(amounts.any()))
     return kept
 
 

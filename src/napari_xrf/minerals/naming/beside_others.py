@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.cores import in_threads
 from napari_xrf.minerals.mixing.ends import UNEVEN, End
-from napari_xrf.minerals.naming.compared import ALIKE, MOST_NAMES, Compared, Name
+from napari_xrf.minerals.naming.compared import ALIKE, DOUBTED, MOST_NAMES, Compared, Name
 
 _GOES_WITH = 12.0  # as ALIKE, of a name that an end had, beside others
+# Standard deviations by which two ends are no one mineral: those that are differ by up to 5
+_SURELY_ODD = 10.0
 _MOST_OTHERS = 6  # ends, the largest, that an end is compared with
 
 
@@ -20,24 +22,63 @@ def told_by_others(
     """Take from ends names that do not go with what other ends of the map may be.
 
     What instrument and physics do to a spectrum they do to the next: what shows no sodium beside albite is
-    not albite, whatever is known of sodium's line. Only ends that are even tell. ``temper``: of differences
-    of scores.
+    not albite, whatever is known of sodium's line. Only ends that are even tell. An unlisted mineral that
+    explains an end better and goes better with the others is what it is. ``temper``: of differences of
+    scores.
     """
     sound = [place for place, end in enumerate(ends) if names[place].rivals and end.variation < UNEVEN]
 
     def told(place: int) -> Name:
         name, table = names[place], tables[place]
-        if len(name.rivals) < 2 or not name.minerals:
+        points = [point for _, _, point in name.rivals]
+        stranger = [name.strange] if _may_be_unlisted(name, ends[place], table) else []
+        if len(points) + len(stranger) < 2 or not name.minerals:
             return name
         others = [other for other in sound if other != place][:_MOST_OTHERS]
-        heard = [_beside(table, name, tables[other], names[other]) for other in others]
+        heard = [_beside(table, points + stranger, tables[other], names[other]) for other in others]
         weights = np.array([apart for _, apart in heard]) ** 2
         if not weights.any():
             return name
         worse = np.average([each for each, _ in heard], axis=0, weights=weights)
-        return _decided_anew(name, table, worse, temper)
+        if stranger:
+            listed = worse[:-1]
+            if listed.min() - worse[-1] > ALIKE:
+                return Name((), 1.0, name.misfit, -1, name.resembles, name.better)
+            worse = listed - listed.min()
+        return _decided_anew(name, table, worse, temper) if len(points) > 1 else name
 
     return tuple(in_threads(told, range(len(names))))
+
+
+def without_odd_ones(
+    names: tuple[Name, ...], ends: Sequence[End], tables: Sequence[Compared]
+) -> tuple[Name, ...]:
+    """Doubt names of ends that surely are not what most pixels of that name are.
+
+    Whatever instrument and composition do to a mineral, twice the calcium is another one.
+    """
+
+    def odd(place: int, other: int) -> bool:
+        points = names[place].point, names[other].point
+        contrast = tables[place].contrast(tables[place].mean, tables[other].mean, points)
+        return contrast.oddness > _SURELY_ODD
+
+    doubted: set[int] = set()
+    for mineral in {name.best for name in names if name.minerals}:
+        kinds: list[list[int]] = []  # of ends, the largest first
+        for place, name in enumerate(names):
+            if name.minerals and name.best == mineral:
+                like = next((kind for kind in kinds if not odd(place, kind[0])), None)
+                if like is None:
+                    kinds.append([place])
+                else:
+                    like.append(place)
+        kinds.sort(key=lambda kind: -sum(ends[place].size for place in kind))
+        doubted.update(place for kind in kinds[1:] for place in kind)
+    return tuple(
+        replace(name, probability=min(name.probability, DOUBTED)) if place in doubted else name
+        for place, name in enumerate(names)
+    )
 
 
 def groups_of_one_map(
@@ -75,14 +116,22 @@ def groups_of_one_map(
     return tuple(grouped(place) if name.minerals else name for place, name in enumerate(names))
 
 
-def _beside(table: Compared, name: Name, other: Compared, beside: Name) -> tuple[NDArray[np.float64], float]:
-    """Return by how much worse each mineral that an end may be goes with what another one may be.
+def _may_be_unlisted(name: Name, end: End, table: Compared) -> bool:
+    """Tell whether an unlisted mineral explains an end better, which no mixture of larger ones does."""
+    better = name.better > ALIKE and not end.explained
+    return better and not table.vetoed(np.array([name.strange]), np.ones(1))
 
-    And how far these minerals are apart beside it, whatever the end itself is.
+
+def _beside(
+    table: Compared, points: Sequence[int], other: Compared, beside: Name
+) -> tuple[NDArray[np.float64], float]:
+    """Return by how much worse each composition that an end may be goes with what another end may be.
+
+    And how far these compositions are apart beside it, whatever the end itself is.
     """
     contrasts = [
         [table.contrast(table.mean, other.mean, (point, against)) for _, _, against in beside.rivals]
-        for _, _, point in name.rivals
+        for point in points
     ]
     squares = np.array([[each.square for each in row] for row in contrasts])
     together = squares + [regret for _, regret, _ in beside.rivals]
@@ -93,7 +142,7 @@ def _beside(table: Compared, name: Name, other: Compared, beside: Name) -> tuple
     if best.is_odd:
         return np.zeros(least.size), 0.0
     # Differences above what two minerals are apart are errors of the model.
-    apart = best.apart([point for _, _, point in name.rivals])
+    apart = best.apart(points)
     return np.minimum(least - least[first], apart[first]), float(apart.max())
 
 

@@ -10,6 +10,7 @@ from napari_xrf.minerals.naming.comparison_of_ends import Blend, Contrast, Mean
 
 ALIKE = 6.0  # in minus twice the log-likelihood: cannot be told apart
 MOST_NAMES = 3  # of what the library explains
+DOUBTED = 0.45  # probability of a name that the map speaks against, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,8 @@ class Name:
     unlikely: float = 0.0
     # (mineral, by how much the best explains more, its composition) of what may be when others are heard
     rivals: tuple[tuple[int, float, int], ...] = ()
+    strange: int = -1  # composition of the unlisted mineral that it resembles
+    unlisted: tuple[int, ...] = ()  # minerals that are not looked for and explain it as well
 
 
 @dataclass(frozen=True, eq=False)

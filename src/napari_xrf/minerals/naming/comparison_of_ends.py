@@ -137,9 +137,14 @@ class Contrast:
     spectra: NDArray[np.float64]  # (T, B) expected ones
 
     @property
+    def oddness(self) -> float:
+        """By how many standard deviations the two spectra are not of these compositions."""
+        return float((self.square - self.counting) / np.sqrt(2 * self.counting))
+
+    @property
     def is_odd(self) -> bool:
-        """Whether the two spectra surely are not of these compositions."""
-        return self.square > self.counting + _ODD * np.sqrt(2 * self.counting)
+        """Whether the two spectra hardly are of these compositions."""
+        return self.oddness > _ODD
 
     def apart(self, points: Sequence[int]) -> NDArray[np.float64]:
         """Return how far the first spectrum, were it of one composition, would lie from each other one."""

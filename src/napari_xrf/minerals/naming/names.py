@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from napari_xrf.core.cores import in_threads
 from napari_xrf.minerals.likelihood.traces import Expected
 from napari_xrf.minerals.mixing.ends import UNEVEN, End
-from napari_xrf.minerals.naming.beside_others import groups_of_one_map, told_by_others
-from napari_xrf.minerals.naming.compared import ALIKE, MOST_NAMES, Compared, Name
+from napari_xrf.minerals.naming.beside_others import groups_of_one_map, told_by_others, without_odd_ones
+from napari_xrf.minerals.naming.compared import ALIKE, DOUBTED, MOST_NAMES, Compared, Name
 from napari_xrf.minerals.naming.comparison_of_ends import (
     MOST_COUNTS,
     Blend,
@@ -43,7 +43,7 @@ _ONE_LOOK = 0.3  # squared distance of the roots of two spectra of sum 1
 _RIVAL, _MOST_RIVALS = 20.0, 5  # in minus twice the log-likelihood, what may be when others are heard
 _LEAST_FOR_DOSE = 3
 _LEAST_FOR_USUAL = 3
-_EVEN_MIXTURE, _VARIED = 0.45, 0.08  # its probability at most; differences of areas that a phase has not
+_VARIED = 0.08  # differences of areas that a phase has not
 _LEAST_VARIATION = 0.002  # of the pixels of a mixture
 _DOSE_SPREAD = 0.1  # of the logarithm of an end's counts
 _MOST_FOR_BRIGHTNESS = 25.0
@@ -315,10 +315,12 @@ def _decide_together(
         if np.isfinite(bright).sum() >= _LEAST_FOR_DOSE:
             dose = float(np.nanmedian(bright))
             spread = max(_DOSE_SPREAD, 2 * float(np.nanmedian(np.abs(bright - dose))))
-    names = told_by_others(names, ends, tables, candidates.temper) if heard else names
+    if heard:
+        names = told_by_others(names, ends, tables, candidates.temper)
+        names = without_odd_ones(names, ends, tables)
     if not candidates.chosen:
         names = groups_of_one_map(names, [end.size for end in ends], tables if heard else ())
-        names = _without_even_mixtures(names, ends)
+    names = _without_even_mixtures(names, ends)
     names = tuple(
         replace(name, unlikely=table.unlikely(known.templates.owner[table.points], candidates.rarity))
         for name, table, known in zip(names, tables, expected, strict=True)
@@ -349,7 +351,7 @@ def _without_even_mixtures(names: tuple[Name, ...], ends: Sequence[End]) -> tupl
     every = sorted({members for parts in mixed for members in parts})
     areas = np.array([[parts.get(members, 0.0) for members in every] for parts in mixed])
     return tuple(
-        replace(name, probability=min(name.probability, _EVEN_MIXTURE))
+        replace(name, probability=min(name.probability, DOUBTED))
         if name.parts
         and (np.abs(areas - areas[place]).max() < _VARIED or varied[kinds[place]] < _LEAST_VARIATION)
         else name
@@ -451,17 +453,24 @@ def _decide(
         both = tuple(sorted({*alike, plainly, *common}))
         alike = both if _look_alike([int(table.points[best[m]]) for m in both], expected) else alike
         alike = _probable_together(alike, weight, best, table, expected)
-    unlisted = _UNLISTED * float(np.exp(0.5 * candidates.temper * min(better - margin, 0.0)))
+    stranger_weight = _UNLISTED * float(np.exp(0.5 * candidates.temper * min(better - margin, 0.0)))
     own_weight = sum(weight[m] for m in alike)
     if alone:
-        unlisted = unlisted_weight(expected, table.points[[best[m] for m in alike]], alike) * own_weight
-    probability = own_weight / (sum(weight.values()) + unlisted)
+        stranger_weight = (
+            unlisted_weight(expected, table.points[[best[m] for m in alike]], alike) * own_weight
+        )
+    probability = own_weight / (sum(weight.values()) + stranger_weight)
     probability *= min(1.0, _DOUBTFUL / misfit)
     winner = min(inside, key=lambda mineral: inside[mineral])
     near = sorted((m for m in inside if m in alike or inside[m] - lowest < _RIVAL), key=lambda m: inside[m])
     rivals = tuple((m, inside[m] - lowest, int(table.points[best[m]])) for m in near[:_MOST_RIVALS])
     point = int(table.points[best[first]])
-    return Name(alike, probability, misfit, point, stranger, better, winner, rivals=rivals)
+    strange = int(table.points[best[stranger]]) if stranger >= 0 else -1
+    least = float(scores[np.isin(owner, alike)].min())
+    unlisted = tuple(m for m, score in outside.items() if score - least < ALIKE and not vetoed(m))
+    return Name(
+        alike, probability, misfit, point, stranger, better, winner, (), 0.0, rivals, strange, unlisted
+    )
 
 
 def _probable_together(
