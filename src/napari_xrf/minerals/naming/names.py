@@ -43,7 +43,7 @@ _ONE_LOOK = 0.3  # squared distance of the roots of two spectra of sum 1
 _RIVAL, _MOST_RIVALS = 20.0, 5  # in minus twice the log-likelihood, what may be when others are heard
 _LEAST_FOR_DOSE = 3
 _LEAST_FOR_USUAL = 3
-_VARIED = 0.08  # differences of areas that a phase has not
+_VARIED, _EVEN = 0.08, 0.003  # differences of areas, and variation, that a phase has not
 _LEAST_VARIATION = 0.002  # of the pixels of a mixture
 _DOSE_SPREAD = 0.1  # of the logarithm of an end's counts
 _MOST_FOR_BRIGHTNESS = 25.0
@@ -353,7 +353,7 @@ def _without_even_mixtures(names: tuple[Name, ...], ends: Sequence[End]) -> tupl
     return tuple(
         replace(name, probability=min(name.probability, DOUBTED))
         if name.parts
-        and (np.abs(areas - areas[place]).max() < _VARIED or varied[kinds[place]] < _LEAST_VARIATION)
+        and (np.abs(areas - areas[place]).max() < _VARIED or varied[kinds[place]] < _EVEN)
         else name
         for place, name in enumerate(names)
     )
