@@ -320,7 +320,9 @@ def _decide_together(
         names = without_odd_ones(names, ends, tables)
     if not candidates.chosen:
         names = groups_of_one_map(names, [end.size for end in ends], tables if heard else ())
-    names = _without_even_mixtures(names, ends)
+    # Who chose a list may mean a mixture finer than any grain; beside grains an even one is something else.
+    if not candidates.chosen or _has_grains(names, [end.size for end in ends]):
+        names = _without_even_mixtures(names, ends)
     names = tuple(
         replace(name, unlikely=table.unlikely(known.templates.owner[table.points], candidates.rarity))
         for name, table, known in zip(names, tables, expected, strict=True)
