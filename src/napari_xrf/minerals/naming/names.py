@@ -354,8 +354,7 @@ def _without_even_mixtures(names: tuple[Name, ...], ends: Sequence[End]) -> tupl
     areas = np.array([[parts.get(members, 0.0) for members in every] for parts in mixed])
     return tuple(
         replace(name, probability=min(name.probability, DOUBTED))
-        if name.parts
-        and (np.abs(areas - areas[place]).max() < _VARIED or varied[kinds[place]] < _EVEN)
+        if name.parts and (np.abs(areas - areas[place]).max() < _VARIED or varied[kinds[place]] < _EVEN)
         else name
         for place, name in enumerate(names)
     )
