@@ -19,7 +19,7 @@ _REACH = 9  # pixels: candidates have grains within this square
 _PLAIN_MISFIT = 3.0  # robust standard deviations: more is tried as a mixture
 _EVERYWHERE = 16  # ends that are tried where those around do not fit
 _OF_A_KIND, _OFTEN = 2, 20.0  # ends of a kind, and by how much its second one counts less
-_SUREST_MIXTURE = 1.9  # standard deviations
+_SUREST_MIXTURE = 2.0  # standard deviations
 _TINY = 1e-9
 _STRATA = 12
 _LEAST_IN_STRATUM = 60
@@ -169,7 +169,7 @@ class Mixing:
             if learning:
                 peers = (*peers, Peers.of(deviance, totals))
             misfit = peers[stage].misfit(deviance, totals)
-        # Where pixels may be mixtures one in thirty is named wrongly however far the first leads: an end is
+        # Where pixels may be mixtures one in forty is named wrongly however far the first leads: an end is
         # lacking, or stands for a zone.
         lead = np.where(used[:, 1] >= 0, np.minimum(lead, _SUREST_MIXTURE), lead)
         lead = np.minimum(lead, np.sqrt(totals) / 2)  # minerals overlap: a few photons never tell for sure

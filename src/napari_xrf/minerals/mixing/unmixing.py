@@ -14,7 +14,7 @@ _OVER = 0.8  # of the slope before a step, behind it: less is no detour
 _CONVERGED = 1e-3  # of log-likelihood, that a step promised
 _SETTLED = 1e-6  # of area
 _WORTH = 4.0  # units of log-likelihood that an end must be worth
-_AREA_ERROR = 0.125  # rocks of other code: 0.1 is surer than pixels are right
+_AREA_ERROR = 0.1  # as rocks of other code show
 _TINY = 1e-9
 
 
@@ -30,7 +30,7 @@ def unmix(
 
     ``kinds``: (M,) of which class each end is. ``candidates``: (n, K) the ends that a pixel may hold, the
     most probable first; -1 where there are fewer. Returns ``amounts``: (n, K), ``deviance``: (n,), ``lead``:
-    (n,) standard deviations, of counting and an eighth of area, by which the largest class leads.
+    (n,) standard deviations, of counting and a tenth of area, by which the largest class leads.
     """
     amounts = np.zeros(candidates.shape, dtype=np.float32)
     deviance, lead = (np.zeros(counts.shape[0], dtype=np.float32) for _ in range(2))
