@@ -16,8 +16,8 @@ from napari_xrf.minerals.mixing.ends import End
 from napari_xrf.minerals.mixing.unmixing import MOST_CANDIDATES, unmix
 
 _REACH = 9  # pixels: candidates have grains within this square
-_PLAIN_MISFIT = 3.0  # robust standard deviations: more is tried as a mixture
-_EVERYWHERE = 16  # ends that are tried where those around do not fit
+_PLAIN_MISFIT = 1.0  # robust standard deviations: more is tried as a mixture, and with ends from elsewhere
+_EVERYWHERE = 32  # ends that are tried where those around do not fit
 _OF_A_KIND, _OFTEN = 2, 20.0  # ends of a kind, and by how much its second one counts less
 _SUREST_MIXTURE = 2.0  # standard deviations
 _TINY = 1e-9
