@@ -322,14 +322,18 @@ def test_names_of_ends_that_are_far_from_most_of_that_name_are_doubted():
     comparison = compared_where_a_line_is_not_known(1.0, 1.0, 0.1)
     candidates = Candidates(2, [(0, 1)], np.zeros(2), np.ones(2, dtype=bool), 30.0, 0.7, True)
 
-    def names_of(*firsts):
-        ends = ends_that_show(*firsts)
-        return name_ends(ends, [comparison] * len(ends), candidates, veto=True)
+    def are_believed(*firsts, explained=False):
+        *ends, last = ends_that_show(*firsts)
+        ends.append(replace(last, explained=explained))
+        names = name_ends(ends, [comparison] * len(ends), candidates, veto=True)
+        return [name.probability > 0.5 for name in names]
 
-    assert names_of(2.0)[0].probability > 0.9
-    assert [name.probability > 0.5 for name in names_of(1.0, 1.0, 2.0)] == [True, True, False]
-    # What most of the pixels are is not what is odd.
-    assert [name.probability > 0.5 for name in names_of(1.0, 2.0, 2.0)] == [False, True, True]
+    assert are_believed(2.0) == [True]
+    assert are_believed(1.0, 1.0, 2.0) == [True, True, False]
+    # What most of the pixels are is not what is odd,
+    assert are_believed(1.0, 2.0, 2.0) == [False, True, True]
+    # nor what holds a little of other ends: dim quartz beside magnetite.
+    assert are_believed(1.0, 1.0, 2.0, explained=True) == [True, True, True]
 
 
 def test_what_only_scatter_parts_is_not_told_by_others():

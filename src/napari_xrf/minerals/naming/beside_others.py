@@ -55,7 +55,8 @@ def without_odd_ones(
 ) -> tuple[Name, ...]:
     """Doubt names of ends that surely are not what most pixels of that name are.
 
-    Whatever instrument and composition do to a mineral, twice the calcium is another one.
+    Whatever instrument and composition do to a mineral, twice the calcium is another one; but not where
+    larger ends, a little of what lies beside it, explain what differs.
     """
 
     def odd(place: int, other: int) -> bool:
@@ -64,10 +65,11 @@ def without_odd_ones(
         return contrast.oddness > _SURELY_ODD
 
     doubted: set[int] = set()
+    compared = [name.minerals and not end.explained for name, end in zip(names, ends, strict=True)]
     for mineral in {name.best for name in names if name.minerals}:
         kinds: list[list[int]] = []  # of ends, the largest first
         for place, name in enumerate(names):
-            if name.minerals and name.best == mineral:
+            if compared[place] and name.best == mineral:
                 like = next((kind for kind in kinds if not odd(place, kind[0])), None)
                 if like is None:
                     kinds.append([place])
