@@ -207,7 +207,8 @@ def learn_mineral_phases(
         members, parts = _parts_of([_held(name) for name in names])
         sure = np.array([name.probability for name in names], dtype=np.float32)
         places = taught.spread(places, binned.shape)
-        pixels: Mixing | SinglePixels = Mixing.learned(binned, ends, parts, places, sure)
+        known = np.array([bool(name.minerals or name.parts) for name in names])
+        pixels: Mixing | SinglePixels = Mixing.learned(binned, ends, parts, places, sure, known)
     else:
         of = dict(zip((end.column for end in ends), named, strict=True))
         members, parts = _parts_of(

@@ -16,6 +16,7 @@ from napari_xrf.minerals.likelihood.binned_map import BinnedMap
 from napari_xrf.minerals.likelihood.shares import neighbour_mean
 
 UNEVEN = 0.01  # variation of an end that is hardly one grain
+_LEAST_UNEVEN, _SURELY = 0.003, 3.0  # of one that larger ends explain, by standard deviations more than it
 # Least share of like neighbours, where the one before leaves fewer pixels than that.
 _INSIDE = ((0.85, 5), (0.6, 5), (0.35, 3), (0.2, 3))
 _LEAST_PIXELS = 5
@@ -254,7 +255,7 @@ def _without_boundaries(ends: list[End], pixels: int) -> dict[int, End]:
             several = np.count_nonzero(amounts > _GOOD_PART) > 1
             if (larger[main].column == end.column and amounts[main] > _MAIN_PART) or (small and several):
                 continue
-            if several and end.variation > UNEVEN:
+            if several and _is_uneven(end):
                 held = tuple((pure[each], float(amounts[each])) for each in np.flatnonzero(amounts))
                 kept[place] = replace(end, held=held, explained=True)
                 continue
@@ -262,6 +263,12 @@ def _without_boundaries(ends: list[End], pixels: int) -> dict[int, End]:
         larger.append(end)
         kept[place] = replace(end, explained=bool(amounts.any()))
     return kept
+
+
+def _is_uneven(end: End) -> bool:
+    """Tell whether an end that larger ones explain varies more than one phase does, beyond chance."""
+    error = math.sqrt(2 * end.counts.size * end.size) / float(end.counts.sum())
+    return end.variation > min(UNEVEN, _LEAST_UNEVEN + _SURELY * error)
 
 
 def _amounts(end: End, larger: list[End]) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ _TINY = 1e-9
 _STRATA = 12
 _LEAST_IN_STRATUM = 60
 _MAD = 1.4826
+_NEAR_STRATA, _FAR_FROM_THEM = 5, (1.5, 3.0)  # middles and spreads of a stratum, beside those around it
 _TAUGHT = 30_000  # pixels that show which misfits are usual
 
 
@@ -50,6 +51,8 @@ class Peers:
     @classmethod
     def of(cls, values: NDArray[np.floating], totals: NDArray[np.floating]) -> Peers:
         """Learn from pixels with these values and counts."""
+        from scipy.ndimage import median_filter
+
         strata = int(np.clip(values.size // _LEAST_IN_STRATUM, 1, _STRATA))
         edges = np.quantile(totals, np.linspace(0, 1, strata + 1)[1:-1]) if values.size else np.zeros(0)
         stratum = np.searchsorted(edges, totals)
@@ -59,7 +62,11 @@ class Peers:
             middles[each] = np.median(own)
             spread = _MAD * float(np.median(np.abs(own - middles[each])))
             spreads[each] = max(spread, _TINY, 0.02 * abs(middles[each]))
-        return cls(edges, middles, spreads)
+        # Between the counts of dark and of bright phases most pixels are boundaries: were they all tried with
+        # the wrong ends, that would be usual.
+        usual = (median_filter(each, _NEAR_STRATA, mode="nearest") for each in (middles, spreads))
+        limits = [most * each for most, each in zip(_FAR_FROM_THEM, usual, strict=True)]
+        return cls(edges, np.minimum(middles, limits[0]), np.minimum(spreads, limits[1]))
 
     def misfit(self, values: NDArray[np.floating], totals: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return by how many standard deviations values exceed the usual ones."""
@@ -78,6 +85,7 @@ class Mixing:
     parts: NDArray[np.float32]  # (M, K) which parts of K classes each end is
     places: NDArray[np.int16]  # (Y, X) of which end a pixel is for sure; -1 of none
     sure: NDArray[np.float32]  # (M,) how probable it is that each end is what it is named
+    named: NDArray[np.bool_]  # (M,) whether it has a name
     # What misfits are usual: as pixels were tried first, doubtful ones again, and everywhere
     peers: tuple[Peers, ...] = ()
 
@@ -85,6 +93,12 @@ class Mixing:
     def kinds(self) -> NDArray[np.int32]:
         """(M,) of which kind each end is."""
         return np.unique(self.parts > 0, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int32)
+
+    @cached_property
+    def zones(self) -> NDArray[np.int32]:
+        """(M,) the same, where each end without a name is a kind of its own: they may be different things."""
+        alone = np.where(self.named, 0, 1 + np.arange(self.named.size))
+        return np.unique([self.kinds, alone], axis=1, return_inverse=True)[1].reshape(-1).astype(np.int32)
 
     @classmethod
     def learned(
@@ -94,11 +108,12 @@ class Mixing:
         parts: NDArray[np.float32],
         places: NDArray[np.int16],
         sure: NDArray[np.float32],
+        named: NDArray[np.bool_],
     ) -> Mixing:
         """Learn what misfits are usual from a map, or from some of its rows where it is large."""
         # An end of few counts that lacks a line may have it: half a count in each bin.
         spectra = np.array([(end.counts + 0.5) / end.size for end in ends], dtype=np.float32)
-        mixing = cls(spectra, parts, places, sure)
+        mixing = cls(spectra, parts, places, sure, named)
         rows, columns = binned.shape
         chosen = np.linspace(0, rows - 1, min(rows, -(-_TAUGHT // columns))).astype(int)
         pixels = [mixing._prepare(binned, slice(row, row + 1)) for row in np.unique(chosen).tolist()]
@@ -144,7 +159,7 @@ class Mixing:
         """Return what pixels hold; learn what misfits are usual where that is not known."""
         counts, kinds, best, plain = pixels.counts, self.kinds, pixels.best, pixels.plain
         totals = counts.sum(axis=1)
-        candidates = _candidates(best, pixels.likelihood, pixels.nearby, kinds)
+        candidates = _candidates(best, pixels.likelihood, pixels.nearby, self.zones)
         used = np.full((counts.shape[0], _EVERYWHERE), -1, dtype=np.int32)
         used[:, 0] = best
         used[~plain, : candidates.shape[1]] = candidates[~plain]
@@ -160,7 +175,7 @@ class Mixing:
                 tried = candidates[again]
                 if stage == 2:
                     near = np.ones_like(pixels.nearby[again])
-                    tried = _candidates(best[again], pixels.likelihood[again], near, kinds, _EVERYWHERE)
+                    tried = _candidates(best[again], pixels.likelihood[again], near, self.zones, _EVERYWHERE)
                 used[again] = -1
                 used[again, : tried.shape[1]] = tried
                 amounts[again], deviance[again], lead[again] = unmix(
