@@ -14,6 +14,7 @@ from napari_xrf.learning.prediction.suitability import default_element_model, un
 from napari_xrf.learning.weights import load_model, read_description
 from napari_xrf.physics.excitation import excitation_of, instrument_of
 from napari_xrf.physics.instrument import load_instrument
+from simulated_maps import simulate_map
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,14 @@ def test_a_prediction_says_it_first():
     assert "do not trust" in predict(model, cube, calibrate=False).notes[0]
     unsaid = predict(model, replace(cube, excitation=Excitation()), calibrate=False).notes
     assert not any("trust" in note for note in unsaid)
+
+
+def test_peaks_tell_of_the_resolution_where_a_file_says_nothing():
+    """A camera's model answered *nothing found* on a plate of zirconium under a silicon drift detector."""
+    measured = simulate_map((2, 2), 50_000, np.random.default_rng(0)).cube
+    unsaid = replace(measured, excitation=Excitation())
+    assert "resolution" in " ".join(predict(load_model("lt-vit"), unsaid).doubts)
+    assert "trained" not in " ".join(predict(load_model("element-mlp"), unsaid).doubts)
 
 
 def test_a_camera_is_taken_for_one_by_its_name_or_its_resolution():

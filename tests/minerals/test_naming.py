@@ -344,3 +344,18 @@ def test_what_only_scatter_parts_is_not_told_by_others():
     candidates = Candidates(3, [(0, 1, 2)], np.array([0.0, 24.0, 0.0]), np.ones(3, dtype=bool), 12.0, 0.4)
     names = name_ends(ends, [Comparison(known)] * 2, candidates, veto=True)
     assert names[0].minerals == (0, 1)
+
+
+def test_what_is_more_usual_and_has_the_same_lines_is_compared_however_far_it_is():
+    """Sand was silicon carbide at 0.93: by its scatter quartz was not among the twenty nearest."""
+    spectra = [seen(0.45, 1.0), seen(0.1, 1.0), *(seen(0.1, 0.97 - 0.01 * step) for step in range(24))]
+    spectra += [seen(0.2, 0.1), seen(0.2, 5.0)]
+    known = expected(*spectra)
+    rarity = np.full(len(spectra), 24.0)
+    rarity[[0, -2, -1]] = 0
+    ends = [End(place, 100, 1e5 * sum(spectra[at])) for place, at in enumerate((1, -2, -1))]
+    classes = [(1,), (26,), (27,)]
+    candidates = Candidates(len(spectra), classes, rarity, rarity == 0, 12.0, 0.4)
+    names = name_ends(ends, [Comparison(known)] * 3, candidates)
+    assert names[0].best == 1
+    assert 0 in names[0].minerals

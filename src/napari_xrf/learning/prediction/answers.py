@@ -69,14 +69,17 @@ def predict(
     """
     chosen = chosen_outputs(model.description, outputs)
     cube, notes, doubts = cube_of(measured), tuple[str, ...](), tuple[str, ...]()
-    told = cube.excitation
+    told, stated = cube.excitation, cube.excitation.kind is not None
+    instrument = instrument_of(cube) if stated else None
     if calibrate:
         known = calibrate_map(measured, progress=progress).checked()
         cube, notes = known.on_refined_axis, _axis_notes(known)
         doubts = (known.doubt,) if known.doubt else ()
         told = excitation_found(known)
-    if cube.excitation.kind is not None:  # what a file does not say cannot be held against a model
-        doubts = (*unsuited(model.description, instrument_of(cube)), *doubts)
+        instrument = instrument or known.instrument
+    # What a file does not say, and no peak shows, cannot be held against a model.
+    if instrument is not None:
+        doubts = (*unsuited(model.description, instrument, kind_is_known=stated), *doubts)
     check_range(cube.energy, model.description)
     rows, columns = cube.map_shape
     ask = _asked(model, chosen, device, told if conditions is None else conditions)

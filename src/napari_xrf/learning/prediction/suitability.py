@@ -16,14 +16,19 @@ _KINDS = {"tube": "X-ray tubes", "electron": "electrons", "monochromatic": "mono
 _NEAR = 1.6  # ratio of resolutions
 
 
-def unsuited(description: ModelDescription, instrument: Instrument) -> tuple[str, ...]:
-    """Return why a model's answers on an instrument are not to be trusted, in sentences; empty if fit."""
+def unsuited(
+    description: ModelDescription, instrument: Instrument, *, kind_is_known: bool = True
+) -> tuple[str, ...]:
+    """Return why a model's answers on an instrument are not to be trusted, in sentences; empty if fit.
+
+    ``kind_is_known``: whether what excites was stated; what was only inferred does not speak against a model.
+    """
     trained = [load_instrument(name) for name in _presets(description)]
     kinds = {str(excitation_of(each).kind) for each in trained}
     kinds |= _KINDS_OF_SOURCE.get(description.source_kind, set())
     kind = excitation_of(instrument).kind
     found = []
-    if kinds and kind is not None and kind not in kinds:
+    if kind_is_known and kinds and kind is not None and kind not in kinds:
         found.append(
             f"{description.name} was trained for {_listed(kinds)}, and this map was excited by "
             f"{_KINDS[kind]}: do not trust its answers"

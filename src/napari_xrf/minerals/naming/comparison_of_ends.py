@@ -50,9 +50,19 @@ def rough_distances(mean: NDArray[np.float64], expected: Expected) -> NDArray[np
 
 def have_same_lines(points: Sequence[int] | NDArray[np.intp], expected: Expected) -> bool:
     """Tell whether two compositions have the same lines, whatever their continuum."""
-    lines = expected.templates.lines[points]
-    roots = np.sqrt(lines / np.maximum(lines.sum(axis=1, keepdims=True), 1e-12))
-    return bool(((roots[0] - roots[1]) ** 2).sum() < _SAME_LINES)
+    return bool(same_lines(points[:1], points[1:], expected)[0, 0])
+
+
+def same_lines(
+    some: Sequence[int] | NDArray[np.intp], others: Sequence[int] | NDArray[np.intp], expected: Expected
+) -> NDArray[np.bool_]:
+    """Return which of some compositions (n,) have the same lines as which others (m,), (n, m)."""
+
+    def roots(points: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float64]:
+        lines = expected.templates.lines[points]
+        return np.asarray(np.sqrt(lines / np.maximum(lines.sum(axis=1, keepdims=True), 1e-12)))
+
+    return np.asarray(2 - 2 * roots(some) @ roots(others).T < _SAME_LINES)
 
 
 @dataclass(frozen=True, eq=False)

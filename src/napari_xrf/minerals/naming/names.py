@@ -19,6 +19,7 @@ from napari_xrf.minerals.naming.comparison_of_ends import (
     Mean,
     have_same_lines,
     rough_distances,
+    same_lines,
 )
 from napari_xrf.minerals.naming.constraints import contradictions
 
@@ -198,7 +199,7 @@ def _compare(
     distance = mean.distances(expected)
     # What the pixels seemed to be is always compared.
     distance[np.isin(templates.owner, candidates.classes[end.column])] *= 0.5
-    points = _likely(distance, templates.owner, listed)
+    points = _with_commoner(_likely(distance, templates.owner, listed), distance, expected, candidates.rarity)
     scores, squares = np.array([comparison.fit(mean, int(point)) for point in points]).T
     blends: list[Blend] = []
     if blend:
@@ -262,6 +263,27 @@ def _likely(distance: NDArray[np.float64], owner: NDArray[np.intp], listed: int)
     order = order[rank < _COMPOSITIONS]
     inside = owner[order] < listed
     return np.concatenate([order[inside][:_LIKELY], order[~inside][:_LIKELY]])
+
+
+def _with_commoner(
+    points: NDArray[np.intp], distance: NDArray[np.float64], expected: Expected, rarity: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """Return compositions and, of commoner minerals with the lines of one of them, the nearest.
+
+    Only scatter parts these, by which quartz was not among the twenty that are nearest to sand: silicon
+    carbide was, alone.
+    """
+    owner = expected.templates.owner
+    rare = points[rarity[np.minimum(owner[points], rarity.size - 1)] > 0]
+    rare = rare[owner[rare] < rarity.size]
+    left = np.flatnonzero((owner < rarity.size) & ~np.isin(owner, owner[points]))
+    if not rare.size or not left.size:
+        return points
+    commoner = rarity[owner[left]][:, None] < rarity[owner[rare]]
+    alike = left[(commoner & same_lines(left, rare, expected)).any(axis=1)]
+    minerals = np.unique(owner[alike])
+    nearest = [alike[owner[alike] == each] for each in minerals]
+    return np.append(points, [rows[distance[rows].argmin()] for rows in nearest]).astype(np.intp)
 
 
 def _decide_together(
