@@ -23,6 +23,7 @@ _LEAST_FOREIGN = 0.01  # and of the counts
 _MUST_SHOW = 0.02  # of the counts
 _LACKING = 0.25  # of what a mineral must show
 _MOST_ABSORBED = 20.0
+_BESIDE, _EXCHANGED = 0.25, 0.35  # cosine of two families' shapes, and what part of one the other may take
 
 
 @dataclass(frozen=True)
@@ -68,18 +69,36 @@ def contradictions(
     free = fit_lines(counts * spectrum / spectrum.sum(), expected, points, shares, looked)
     total = 1 / float((shares / templates.totals[points]).sum())
     weaker = _weaker_than_in_silica(expected, int(points[np.argmax(shares)]))
+    taken = _taken_from_beside(free, expected, own[1][looked])
     found = []
-    for family, seen, error in zip(
-        free.families.tolist(), free.amounts.tolist(), (_SURE * free.errors).tolist(), strict=True
+    for family, seen, error, moved in zip(
+        free.families.tolist(),
+        free.amounts.tolist(),
+        (_SURE * free.errors).tolist(),
+        taken.tolist(),
+        strict=True,
     ):
         low, high = own[0][family], own[1][family]
         percent = total * weaker[family] / families.per_percent[family]
-        too_much = seen - error - high
+        too_much = seen - error - high - moved
         if too_much > _LEAST_FOREIGN and too_much * percent > _MOST_FOREIGN and high < _LACKING * seen:
             found.append(Contradiction(families.names[family], seen, high, (seen - high) * percent))
         elif low > _MUST_SHOW and seen + error < _LACKING * low:
             found.append(Contradiction(families.names[family], seen, low, (seen - low) * percent))
     return tuple(sorted(found, key=lambda each: -abs(each.measured - each.expected)))
+
+
+def _taken_from_beside(free: FreeLines, expected: Expected, most: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how much of each family (L,) may be of others of the mineral, which lack it, close beside.
+
+    Ratios within L and M families are wrong by tens of per cent: scheelite was no scheelite for the silicon
+    between the M lines of its tungsten. ``most`` (L,): what the mineral may make.
+    """
+    shapes = expected.families.shapes[free.families]
+    shapes = shapes / np.maximum(np.linalg.norm(shapes, axis=1, keepdims=True), 1e-12)
+    beside = (shapes @ shapes.T > _BESIDE) & ~np.eye(most.size, dtype=bool)
+    lacking = np.clip(most - free.amounts, 0.0, _EXCHANGED * most)
+    return np.asarray(beside @ lacking)
 
 
 def fit_lines(
