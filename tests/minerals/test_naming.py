@@ -17,7 +17,7 @@ from napari_xrf.minerals.likelihood.traces import Expected, Families
 from napari_xrf.minerals.mineral_phases import name_phases
 from napari_xrf.minerals.mixing.ends import End
 from napari_xrf.minerals.naming.compared import Name
-from napari_xrf.minerals.naming.comparison_of_ends import Comparison
+from napari_xrf.minerals.naming.comparison_of_ends import Comparison, have_same_lines
 from napari_xrf.minerals.naming.names import Candidates, agreed_names, is_rock, name_ends
 from napari_xrf.physics.source import TubeSource
 from napari_xrf.reference.minerals import load_library, select_minerals
@@ -359,3 +359,11 @@ def test_what_is_more_usual_and_has_the_same_lines_is_compared_however_far_it_is
     names = name_ends(ends, [Comparison(known)] * 3, candidates)
     assert names[0].best == 1
     assert 0 in names[0].minerals
+
+
+def test_what_shows_no_line_has_the_lines_of_what_shows_none():
+    dark = np.zeros(BINS.size)
+    resins = [(dark, np.full(BINS.size, 1 / BINS.size)), (dark, np.linspace(0, 2, BINS.size) / BINS.size)]
+    known = expected(*resins, seen(0.1, 1.0))
+    assert have_same_lines([0, 1], known)
+    assert not have_same_lines([0, 2], known)

@@ -62,7 +62,9 @@ def same_lines(
         lines = expected.templates.lines[points]
         return np.asarray(np.sqrt(lines / np.maximum(lines.sum(axis=1, keepdims=True), 1e-12)))
 
-    return np.asarray(2 - 2 * roots(some) @ roots(others).T < _SAME_LINES)
+    first, second = roots(some), roots(others)
+    squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)  # 0 of what shows no line
+    return np.asarray(squares - 2 * first @ second.T < _SAME_LINES)
 
 
 @dataclass(frozen=True, eq=False)

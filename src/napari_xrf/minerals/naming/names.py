@@ -274,8 +274,8 @@ def _with_commoner(
     carbide was, alone.
     """
     owner = expected.templates.owner
-    rare = points[rarity[np.minimum(owner[points], rarity.size - 1)] > 0]
-    rare = rare[owner[rare] < rarity.size]
+    rare = points[owner[points] < rarity.size]
+    rare = rare[rarity[owner[rare]] > 0]
     left = np.flatnonzero((owner < rarity.size) & ~np.isin(owner, owner[points]))
     if not rare.size or not left.size:
         return points
