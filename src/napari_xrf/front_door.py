@@ -279,8 +279,8 @@ def quantify(
         Name → mask (Y, X), or labels (a label map, its file, or what :func:`map_minerals` or
         :func:`find_phases` returns): each class by itself. None: the whole map.
     oxygen
-        ``"stoichiometry"``, ``"measured"``, ``"none"``, or ``"auto"``, which takes the formula of a mineral
-        class, or judges by line or background.
+        ``"stoichiometry"``, ``"measured"``, ``"difference"``, ``"none"``, or ``"auto"``, which takes the
+        formula of a mineral class, or judges by line or background.
     valence, volatile_free, film, by_dose, fit_optic, intensity
         What else is stated, see :class:`napari_xrf.maps.quantification.named.StatedSample`.
     instrument

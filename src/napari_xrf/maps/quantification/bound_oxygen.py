@@ -82,6 +82,8 @@ def choose_oxygen(
     oxides = solved("stoichiometry")
     if not isinstance(instrument.source, ElectronBeam):
         told = _by_chemistry(oxides)
+        if recipe.film and not told:
+            told = "none", "the scatter of a film does not tell oxygen: none is counted"
         return chosen(*told) if told else _by_scatter(chosen("stoichiometry"), chosen("none"), part)
     if line is None:
         return chosen("none", "oxygen was not found, so none is counted; say so if the sample is an oxide")

@@ -31,7 +31,7 @@ from napari_xrf.reference.formulas import mass_fractions
 from napari_xrf.reference.materials import Material
 from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxygen_per_mass, valence_of
 
-OXYGEN = ("auto", "stoichiometry", "measured", "none")
+OXYGEN = ("auto", "stoichiometry", "measured", "difference", "none")
 _DENIED = 2.0  # times more than another family allows: what one stands for is a neighbour's
 _ROUNDS, _CLOSE = 60, 5e-6
 _FAINT = 1e-6  # of an element's strongest family: what air hides is no other family of it
@@ -49,7 +49,7 @@ class Recipe:
     ----------
     oxygen
         One of :data:`OXYGEN`. ``"auto"`` compares measured oxygen, or for X-ray sources the scattered
-        background, with that of oxides and that of metals.
+        background, with that of oxides and that of metals. ``"difference"`` is what the dose leaves to 100 %.
     valences
         Element → valence, in place of the usual one.
     sensitivities
@@ -94,6 +94,15 @@ class Recipe:
             detector = with_resolution(self.instrument.detector, 1e3 * float(known.detector.fwhm(MN_KA_KEV)))
             own = replace(self.instrument, energy=known.energy, detector=detector)
         return own if self.sensitivities is None else replace(own, sensitivities=self.sensitivities)
+
+    @property
+    def leaves_rest(self) -> bool:
+        """Whether what the dose leaves to 100 % is something: oxygen by difference, or light matter.
+
+        Oxides stand in soils and rocks; metals in light matter would be an odd guess.
+        """
+        oxides = self.by_dose and self.oxygen == "stoichiometry"
+        return not self.film and (oxides or self.oxygen == "difference")
 
     def bound(self, element: str) -> dict[str, float]:
         """Return the mass of each unseen element that a unit of mass of an element binds.
@@ -254,9 +263,14 @@ class _Solver:
         guess = 1.0 / len(quantified)
         fractions = self._completed({e: self.start.get(e, guess) for e in quantified})
         film, rest = 1.0 if recipe.film else None, recipe.light
-        # Oxides stand in soils and rocks; metals in light matter would be an odd guess.
-        light = recipe.by_dose and not recipe.film and recipe.oxygen == "stoichiometry"
-        dose = self._dose() if light else None
+        dose, by_difference = self._dose() if recipe.leaves_rest else None, recipe.oxygen == "difference"
+        if by_difference and dose is None:
+            raise InvalidInput(
+                "oxygen by difference takes a standard, and the times of both spectra"
+                if not recipe.film
+                else "oxygen by difference is not for films",
+                "Take it from valences, or state none",
+            )
         families: dict[str, tuple[str, ...]] = {}
         converged = False
         expected: Mapping[str, float] = {}
@@ -273,6 +287,8 @@ class _Solver:
                 bound = sum(value * (1 + sum(recipe.bound(e).values())) for e, value in raw.items()) / dose
                 rest = max(1 - bound, 0.0)
             updated = {e: value * (1 - rest) for e, value in updated.items()}
+            if by_difference:
+                updated["O"], rest = rest, 0.0
             change = max(abs(updated[e] - fractions.get(e, 0.0)) for e in updated)
             if film is not None and (given := self._dose()):
                 heavier = max(film * self._scale(families, expected) / given, 1e-6)

@@ -23,7 +23,8 @@ Floats = NDArray[np.float64]
 _VALENCE_PART = 0.005  # of a weight: valences and water are never quite what they are taken for
 _MOST_CHANGED = 0.3  # of all weights, by other valences
 # Of weights by dose: geometry and current, and of what is missing the part that may be the surface instead
-# (two soils of one instrument, loose powders: totals by a standard 0.2 too low).
+# (two soils of one instrument, loose powders: totals by a standard 0.2 too low). Oxygen by difference has all
+# of the others' errors.
 _DOSE_ERROR, _REST_ERROR = 0.05, 0.5
 _HIDDEN_PART = 0.02  # of a weight of oxides in gas or air, which hides the sodium of rocks and glasses
 _MOST_UNSEEN = 0.2  # weight fraction up to which an element that cannot be seen makes the others unsure
@@ -67,12 +68,16 @@ def quantities_of(
         by_all = _spread(_gradient(solution, element, held, bound, by is None), total)
         name, factor = oxide_of(element, solution.recipe.valences)
         oxidised = bool(name) and "O" in bound.get(element, {})
-        bearer = "by the class's formula" if solution.recipe.companions else "by stoichiometry"
+        bearer = "by the class's formula" if solution.recipe.companions else f"by {solution.recipe.oxygen}"
         family = solution.families.get(element, (bearer,))[0]
         net = solution.counts.get(family)
         least = unseen.get(element, (0.0, 0.0))
         valence = math.hypot(_VALENCE_PART, in_doubt, hidden) if oxidised else 0.0
-        if element == "O" and bound:
+        if family == "by difference":
+            others = [np.array(list(parts.values())) for parts in (seen, held)]
+            of_all = math.hypot(_spread(others[1], total), common * float(others[1].sum()))
+            least = _spread(others[0], counting), of_all
+        elif element == "O" and bound:
             share = solution.fractions["O"]
             valence = math.hypot(_VALENCE_PART, in_doubt * (1 - share) / max(share, 1e-9))
         found.append(

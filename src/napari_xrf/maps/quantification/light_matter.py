@@ -16,6 +16,7 @@ from napari_xrf.physics.forward import ExpectedSpectrum, expect_spectrum
 from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.physics.source import ElectronBeam, TubeSource
 from napari_xrf.reference.materials import Material
+from napari_xrf.reference.oxides import ATOMIC_WEIGHTS
 
 _FREE_OF_LINES = 0.05  # share of lines in channels that tell scatter
 _SCATTER_FROM_KEV = 2.0
@@ -26,9 +27,11 @@ _TRIED, _LEAST_RISE = 0.2, 0.2  # light matter to see what it changes, weight fr
 _LEAST_TOLD = 0.005  # weight fraction that is taken from the weights
 _KNOWN_LEVEL = 0.2  # an error of the level up to which it tells light matter
 _DOSE_ERROR = 0.2  # of ln(total by the dose): two loose powders by a third as their standard
-# Before anything is measured: glasses, ceramics and dry rocks hold none; in carbonates it is 0.44, in
-# gypsum 0.21, in soils and sediments 0.05 to 0.3.
-_NONE, _USUAL = 0.5, 0.2  # probability of none; else the mean of an exponential distribution
+# Before anything is measured: glasses, ceramics and dry rocks hold none, soils and sediments 0.05 to 0.3;
+# in carbonates it is 0.3 to 0.5, but only what carbonates are of can be one.
+_NONE = 0.33  # probability of none
+_USUAL, _AS_CARBONATE = 0.1, 0.5  # the mean else: without carbonates, and the part of them that may be such
+_OF_CARBONATES, _CO2 = ("Mg", "Ca", "Sr", "Ba"), 44.01
 _PARTS = np.linspace(0.0025, 0.8975, 180)
 _WITHIN = (0.6827, 0.9545)  # one and two standard errors
 
@@ -70,7 +73,7 @@ def light_matter(
     if math.isfinite(total) and total > 0:
         told.append((-math.log(total), 1.0, _DOSE_ERROR))
     parts = np.concatenate([[0.0], _PARTS])
-    prior = np.exp(-_PARTS / _USUAL)
+    prior = np.exp(-_PARTS / _usual(solution))  # an exponential distribution
     weights = np.concatenate([[_NONE], (1 - _NONE) * prior / prior.sum()])
     for above, rise, spread in told:
         off = (above + rise * np.log1p(-parts)) / spread
@@ -82,6 +85,12 @@ def light_matter(
     nearest = np.argsort(away)
     one, two = (float(away[nearest][_reaches(weights[nearest], held)]) for held in _WITHIN)
     return LightMatter(likely, max(one, 0.5 * two), float(parts[_reaches(weights, _WITHIN[1])]), level)
+
+
+def _usual(solution: Solution) -> float:
+    """Return the mean of what there is of light matter before anything is measured, where there is any."""
+    moles = sum(solution.fractions.get(e, 0.0) / ATOMIC_WEIGHTS[e] for e in _OF_CARBONATES)
+    return _USUAL + _AS_CARBONATE * _CO2 * moles / (1 + _CO2 * moles)
 
 
 def _rise(solution: Solution, part: CalibratedMap) -> float:

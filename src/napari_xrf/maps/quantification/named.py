@@ -34,7 +34,8 @@ class StatedSample:
     Attributes
     ----------
     oxygen
-        From valences (stoichiometry), from its line (measured), or none; auto judges by line or background.
+        From valences (stoichiometry), from its line (measured), what the dose of a standard leaves to 100 %
+        (difference), or none; auto judges by line or background.
     valence
         In place of the usual ones, Fe=3,S=-2.
     volatile_free

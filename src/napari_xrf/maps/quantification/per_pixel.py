@@ -3,7 +3,9 @@
 Fundamental parameters are computed for the summed counts of groups of like pixels; in a group the logarithm
 of each element's sensitivity is linear in the composition, with slopes from small changes of it. A pixel then
 iterates as :mod:`napari_xrf.maps.quantification.composition` does, all pixels at once. Pixels of a class
-whose formula is known are a group of their own, with what that formula holds unseen.
+whose formula is known are a group of their own, with what that formula holds unseen. Where weights are those
+of the dose they are not normalised, and a film's pixels have their own thickness: each family is absorbed in
+it as at one energy.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from napari_xrf.maps.quantification.composition import (
 from napari_xrf.maps.quantification.net_counts import SEEN, continuum_of, region_of
 from napari_xrf.maps.quantification.quantities import Quantities
 from napari_xrf.maps.quantification.weight_percent import elements_of, quantify_region
+from napari_xrf.physics.instrument import Instrument
 
 _GROUPS = 8
 _MOST_SAMPLED = 20_000  # pixels that decide the groups
@@ -39,6 +42,9 @@ _ROUNDS = 12
 _LEAST_PIXELS = 5
 _CORRECTIONS = (0.5, 2.0)
 _LARGEST_LOG = 1.5  # of a sensitivity's change: beyond it the expansion says nothing
+_MOST_ABSORBED = 5.0  # depth over that of absorption, up to which a film's counts tell its thickness
+_THIN = 0.01  # of a film, in which nothing is absorbed
+MASSES = "µg/cm²"  # the unit of maps of films
 
 Floats = NDArray[np.float64]
 
@@ -55,6 +61,9 @@ class QuantityPlan:
     responses: tuple[Response, ...]  # of each group, then of each class with a formula
     # (Y, X) number of the response where a pixel belongs to such a class, −1 elsewhere
     classes: NDArray[np.int16]
+    doses: Floats | None = None  # (Y, X) in units of the model, where weights are those of the dose
+    of_film: bool = False  # whether maps are then of masses per area
+    by_difference: bool = False  # whether oxygen is what is left to 100 %
 
     def map(
         self, cube: SpectralCube, progress: Progress = ignore_progress, first_row: int = 0
@@ -62,18 +71,25 @@ class QuantityPlan:
         """Return weight percent and counting errors of the pixels of a cube, or of its rows from one on.
 
         Maps are named by element; NaN where a pixel shows nothing. Oxygen that follows from valences is one,
-        and so is what follows from the formulas of classes.
+        and so is what follows from the formulas of classes. Of a film whose dose is known they are of µg/cm².
         """
         counts, errors = self.net_counts(cube, progress)
         groups = self._groups_of(counts)
-        own = self.classes[first_row : first_row + cube.map_shape[0]].ravel()
+        rows = slice(first_row, first_row + cube.map_shape[0])
+        own = self.classes[rows].ravel()
+        doses = np.full(len(counts), np.nan) if self.doses is None else self.doses[rows].ravel()
         groups = np.where((groups >= 0) & (own >= 0), own, groups)
         size = len(counts), len(self.families) + len(self.unseen)
         fractions, spread = np.full(size, np.nan), np.full(size, np.nan)
         for number, response in enumerate(self.responses):
             inside = groups == number
-            fractions[inside], spread[inside] = response.quantified(counts[inside], errors[inside])
+            told = None if self.doses is None else doses[inside]
+            fractions[inside], spread[inside] = response.quantified(counts[inside], errors[inside], told)
             progress(number + 1, len(self.responses), "quantifying pixels")
+        if self.by_difference:
+            seen = slice(len(self.families))
+            fractions = np.column_stack([fractions, np.clip(1 - _sums(fractions[:, seen]), 0.0, None)])
+            spread = np.column_stack([spread, np.sqrt(_sums(spread[:, seen] ** 2))])
         return self._as_maps(cube, fractions, spread)
 
     def net_counts(self, cube: SpectralCube, progress: Progress = ignore_progress) -> tuple[Floats, Floats]:
@@ -100,19 +116,23 @@ class QuantityPlan:
 
     def _as_maps(self, cube: SpectralCube, fractions: Floats, errors: Floats) -> ElementMaps:
         rows, columns = cube.map_shape
-        every = (*(split_family(family)[0] for family in self.families), *self.unseen)
+        oxygen = ("O",) if self.by_difference else ()
+        every = (*(split_family(family)[0] for family in self.families), *self.unseen, *oxygen)
+        masses = self.of_film and self.doses is not None
+        told = ("mass per area", MASSES) if masses else ("weight percent", "weight %")
+        scale = 1.0 if masses else 100.0
         names = tuple(dict.fromkeys(every))
         # Oxygen may have a line in one class, and follow from the formula in another.
         of = np.array([[name == other for other in every] for name in names])
         maps, deviations = (
-            np.array([100 * sums(values[:, own]) for own in of])
+            np.array([scale * sums(values[:, own]) for own in of])
             for values, sums in ((fractions, _sums), (errors, lambda part: np.sqrt(_sums(part**2))))
         )
         maps, deviations = (
             np.ascontiguousarray(values.reshape(-1, rows, columns), dtype=np.float32)
             for values in (maps, deviations)
         )
-        return ElementMaps(names, maps, deviations, "weight percent", cube.pixel_size, cube.name, "weight %")
+        return ElementMaps(names, maps, deviations, told[0], cube.pixel_size, cube.name, told[1])
 
 
 def plan_quantities(
@@ -168,23 +188,33 @@ def plan_quantities(
     families = tuple(entry.family for entry in total.entries if entry.family in fit.families)
     unseen = tuple(sorted({"O", *(name for one in recipes.values() for name in one.companions)}))
     none, numbers = np.zeros((0, len(families))), np.full((rows, columns), -1, dtype=np.int16)
-    plan = QuantityPlan(fit, families, np.ones(len(families)), unseen, none, (), numbers)
+    doses = _doses_of(known.cube, chosen.instrument_of(known), chosen)
+    told = doses, chosen.film, chosen.oxygen == "difference"
+    plan = QuantityPlan(fit, families, np.ones(len(families)), unseen, none, (), numbers, *told)
     net = {residual.family: residual.counts for residual in total.residuals}
     plain = plan.net_counts(part.cube)[0][0]
     over = np.array([net[family] for family in families]) / np.maximum(plain, 1.0)
     plan = replace(plan, corrections=np.where(plain > 1, np.clip(over, *_CORRECTIONS), 1.0))
     counts, _ = plan.net_counts(_sample(known.cube), progress)
     centres, groups = _grouped(counts)
-    learnt = [(chosen, counts[groups == number].sum(axis=0)) for number in range(len(centres))]
+    sampled = None if doses is None else doses.ravel()[:: _step_of(known.cube)]
+
+    def dose_of(given: Floats | None, inside: NDArray[np.bool_]) -> float | None:
+        return None if given is None else float(np.nansum(given[inside]))
+
+    learnt = [
+        (chosen, counts[groups == number].sum(axis=0), dose_of(sampled, groups == number))
+        for number in range(len(centres))
+    ]
     for name, of_class in recipes.items():
         numbers[classes[name]] = len(learnt)
         summed = plan.net_counts(region_of(known, classes[name], name).cube)[0][0]
         own = replace(chosen, oxygen=of_class.oxygen, companions=of_class.companions, light=0.0)
-        learnt.append((own, summed))
+        learnt.append((own, summed, dose_of(doses, classes[name])))
     responses = []
-    for number, (each, summed) in enumerate(learnt):
+    for number, (each, summed, dose) in enumerate(learnt):
         progress(number, len(learnt), "quantifying groups")
-        responses.append(_respond(known, families, unseen, summed, each))
+        responses.append(_respond(known, families, unseen, summed, each, dose))
     bound = np.any([one.bound.any(axis=0) for one in responses], axis=0)
     if responses and not bound.all():
         unseen = tuple(name for name, is_bound in zip(unseen, bound, strict=True) if is_bound)
@@ -199,7 +229,8 @@ class Response:
 
     ``bound``, (K, M), is what a weight of each family's element binds of unseen ones; ``counted``, (K,), says
     which families are taken for what they are: an element that follows from others has none. ``whole`` is the
-    weight fraction that is no light matter.
+    weight fraction that is no light matter. Of a film the sensitivity is that of 1 µg/cm² where nothing
+    absorbs, and ``absorbed``, (K,), is the part of it that 1 µg/cm² takes.
     """
 
     bound: Floats
@@ -208,14 +239,25 @@ class Response:
     logs: Floats
     slopes: Floats
     whole: float = 1.0
+    absorbed: Floats | None = None
 
-    def quantified(self, counts: Floats, errors: Floats) -> tuple[Floats, Floats]:
+    def quantified(
+        self, counts: Floats, errors: Floats, doses: Floats | None = None
+    ) -> tuple[Floats, Floats]:
         """Return weight fractions of K families and M unseen elements, (N, K + M), and their errors.
 
         ``counts``, ``errors``: (N, K). What a pixel does not show has the error of its counts, too.
+        ``doses``: (N,) where weights, of films in µg/cm², are those of the dose; otherwise they add up to 1.
         """
-        fractions, per_count = self._solve(counts)
+        fractions, per_count = self._solve(counts, doses)
         own = np.where(self.counted, per_count * errors, 0.0)
+        if doses is not None:
+            per_dose = np.divide(self.whole, doses, out=np.full(len(doses), np.nan), where=doses > 0)[:, None]
+            unseen = [_sums(fractions * bound).clip(0.0) for bound in self.bound.T]
+            spread = [np.sqrt(_sums(own**2 * bound**2)) for bound in self.bound.T]
+            return per_dose * np.column_stack([fractions, *unseen]), per_dose * np.column_stack(
+                [own, *spread]
+            )
         # Normalising shares each element's error with all others.
         whole = 1 + self.bound.sum(axis=1)
         common = _sums((whole * own) ** 2)[:, None]
@@ -225,11 +267,12 @@ class Response:
         fractions, errors = np.column_stack([fractions, *unseen]), np.column_stack([errors, *spread])
         return self.whole * fractions, self.whole * errors
 
-    def _solve(self, counts: Floats) -> tuple[Floats, Floats]:
+    def _solve(self, counts: Floats, doses: Floats | None = None) -> tuple[Floats, Floats]:
         """Return the weight fractions, (N, K), of counts (N, K), and those of one count.
 
-        What is bound is left to 1.
+        What is bound is left to 1. With ``doses``, (N,), weights times the dose.
         """
+        thickness = np.zeros(len(counts))
         fractions = np.broadcast_to(self.centre, counts.shape)
         positive = np.where(self.counted, np.clip(counts, 0.0, None), 0.0)
         for _ in range(_ROUNDS):
@@ -237,24 +280,54 @@ class Response:
             for k, moved in enumerate((fractions - self.centre).T):  # a product's last bits depend on N
                 change += moved[:, None] * self.slopes[:, k]
             mass = np.exp(-self.logs - np.clip(change, -_LARGEST_LOG, _LARGEST_LOG))
+            if self.absorbed is not None and doses is not None:
+                mass /= _passing(np.clip(thickness[:, None] * self.absorbed, 0.0, _MOST_ABSORBED))
             raw = positive * mass
             total = (_sums(raw) + sum(_sums(raw * bound).clip(0.0) for bound in self.bound.T))[:, None]
             per_count = np.divide(mass, total, out=np.full(raw.shape, np.nan), where=total > 0)
             fractions = positive * per_count
-        return np.asarray(fractions), per_count
+            if doses is not None:
+                thickness = np.divide(total[:, 0], doses, out=np.zeros(len(counts)), where=doses > 0)
+        return (np.asarray(fractions), per_count) if doses is None else (positive * mass, mass)
+
+
+def _passing(depths: Floats) -> Floats:
+    """Return the mean of exp(−x) up to depths: what leaves a film of what is made in it."""
+    return np.asarray(np.divide(-np.expm1(-depths), depths, out=np.ones_like(depths), where=depths > 1e-9))
+
+
+def _depths_of(passing: Floats) -> Floats:
+    """Return the depths of which a part passes; the inverse of :func:`_passing`."""
+    depths = np.linspace(0.0, _MOST_ABSORBED, 2001)
+    return np.interp(-passing, -_passing(depths), depths)
+
+
+def _doses_of(cube: SpectralCube, instrument: Instrument, recipe: Recipe) -> Floats | None:
+    """Return the dose of each pixel, (Y, X), where weights are those of the dose and it is known."""
+    throughput, seconds = instrument.sensitivities.throughput, cube.live_time
+    if not (recipe.film or recipe.by_dose or recipe.leaves_rest) or not throughput or seconds is None:
+        return None
+    return np.asarray(throughput * (cube.excitation.current or 1.0) * seconds, dtype=np.float64)
 
 
 def _respond(
-    known: CalibratedMap, families: Sequence[str], unseen: Sequence[str], counts: Floats, recipe: Recipe
+    known: CalibratedMap,
+    families: Sequence[str],
+    unseen: Sequence[str],
+    counts: Floats,
+    recipe: Recipe,
+    dose: float | None,
 ) -> Response:
-    """Expand around the composition that a group's summed counts have."""
+    """Expand around the composition that a group's summed counts have, of a dose where it is known."""
+    instrument, light, film = recipe.instrument_of(known), recipe.light, 1.0 if recipe.film else None
+    by_difference = recipe.oxygen == "difference"
     binds = [recipe.bound(split_family(family)[0]) for family in families]
     bound = np.array([[own.get(name, 0.0) for name in unseen] for own in binds])
     counted = np.array([split_family(family)[0] not in recipe.companions for family in families])
     positive = np.where(counted, counts, 0.0).clip(1e-3 * max(counts.max(), 1.0))
     centre = np.full(len(families), 1.0 / len(families))
 
-    def log_sensitivities(fractions: Floats) -> Floats:
+    def log_sensitivities(fractions: Floats, film: float | None) -> Floats:
         composition: dict[str, float] = {}
         masses = zip(
             (*(split_family(family)[0] for family in families), *unseen),
@@ -262,26 +335,37 @@ def _respond(
             strict=True,
         )
         for element, value in masses:
-            composition[element] = composition.get(element, 0.0) + (1 - recipe.light) * float(value)
-        expected = expected_families(composition, recipe.instrument_of(known), rest=recipe.light)
+            composition[element] = composition.get(element, 0.0) + (1 - light) * float(value)
+        if by_difference:
+            composition["O"] = light
+        expected = expected_families(composition, instrument, film, 0.0 if by_difference else light)
         strongest = max(expected.values())
         got = np.array([max(expected.get(family, 0.0), 1e-12 * strongest) for family in families])
-        return np.asarray(np.log(got / fractions))
+        return np.asarray(np.log(got / fractions / (film or 1.0)))
 
     for _ in range(_ROUNDS):
-        raw = positive / np.exp(log_sensitivities(centre))
-        centre = raw / (raw.sum() + (raw @ bound).clip(0.0).sum())
+        raw = positive / np.exp(log_sensitivities(centre, film))
+        total = float(raw.sum() + (raw @ bound).clip(0.0).sum())
+        centre = raw / total
+        if dose and film is not None:
+            film = total / dose
+        elif dose and recipe.leaves_rest:
+            light = max(1 - (1 - light) * total / dose, 0.0)
     bound = np.where(centre @ bound < 0, 0.0, bound)  # halogens balance all charge
     whole = 1 + bound.sum(axis=1)
-    logs = log_sensitivities(centre)
+    logs, absorbed = log_sensitivities(centre, film), None
     slopes = np.zeros((len(families), len(families)))
     for k in range(len(families)):
         moved = centre.copy()
         moved[k] += _STEP
         moved /= (moved * whole).sum()
         shift = moved - centre
-        slopes[:, k] = (log_sensitivities(moved) - logs) / shift[k]
-    return Response(bound, counted, centre, logs, _along_the_simplex(slopes, centre, whole), 1 - recipe.light)
+        slopes[:, k] = (log_sensitivities(moved, film) - logs) / shift[k]
+    if film is not None:
+        thin = log_sensitivities(centre, _THIN * film)
+        absorbed, logs = _depths_of(np.exp(np.minimum(logs - thin, 0.0))) / film, thin
+    slopes = _along_the_simplex(slopes, centre, whole)
+    return Response(bound, counted, centre, logs, slopes, 1 - light, absorbed)
 
 
 def _along_the_simplex(slopes: Floats, centre: Floats, whole: Floats) -> Floats:
@@ -296,13 +380,18 @@ def _along_the_simplex(slopes: Floats, centre: Floats, whole: Floats) -> Floats:
     return np.asarray(solution)
 
 
-def _sample(cube: SpectralCube) -> SpectralCube:
-    """Return a map of one row with pixels from everywhere in a map, all of a small one."""
+def _step_of(cube: SpectralCube) -> int:
+    """Return how far the pixels of :func:`_sample` are from each other."""
     rows, columns = cube.map_shape
     step = -(-rows * columns // _MOST_SAMPLED)
     while math.gcd(step, columns) > 1:  # not the same columns in every row
         step += 1
-    first, picked = 0, []
+    return step
+
+
+def _sample(cube: SpectralCube) -> SpectralCube:
+    """Return a map of one row with pixels from everywhere in a map, all of a small one."""
+    step, first, picked = _step_of(cube), 0, []
     for _, block in cube.blocks():
         flat = block.reshape(-1, block.shape[-1])
         picked.append(flat[-first % step :: step])

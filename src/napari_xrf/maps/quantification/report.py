@@ -17,7 +17,7 @@ from napari_xrf.maps.calibrated_map import Measured, calibrate_map
 from napari_xrf.maps.quantification.check import Check, check_quantities, write_check_picture
 from napari_xrf.maps.quantification.composition import Recipe
 from napari_xrf.maps.quantification.net_counts import region_of
-from napari_xrf.maps.quantification.per_pixel import plan_quantities
+from napari_xrf.maps.quantification.per_pixel import MASSES, plan_quantities
 from napari_xrf.maps.quantification.quantities import Quantities
 from napari_xrf.maps.quantification.table import quantity_rows, write_quantity_table
 from napari_xrf.maps.quantification.weight_percent import quantify
@@ -39,15 +39,19 @@ class QuantityReport:
         return [row for quantities in self.quantities for row in quantity_rows(quantities)]
 
     def write(self, folder: Path) -> list[Path]:
-        """Write quantities.csv, check.json, check.png and, with maps, weight_percent.h5 and .ome.tif."""
+        """Write quantities.csv, check.json, check.png and, with maps, weight_percent.h5 and .ome.tif.
+
+        Maps of a film in µg/cm² are ug_per_cm2.h5 and .ome.tif.
+        """
         files = [folder / name for name in ("quantities.csv", "check.json", "check.png")]
         write_quantity_table(files[0], self.rows)
         residuals = [row for check in self.checks for row in check.as_rows()]
         write_text(files[1], json.dumps(residuals, indent=1))
         write_check_picture(files[2], self.checks[:_CHECKS_DRAWN])
         if self.maps is not None:
-            for name in ("weight_percent.h5", "weight_percent.ome.tif"):
-                files.append(folder / name)
+            name = "ug_per_cm2" if self.maps.unit == MASSES else "weight_percent"
+            for ending in (".h5", ".ome.tif"):
+                files.append(folder / f"{name}{ending}")
                 io.write(files[-1], self.maps)
         return files
 

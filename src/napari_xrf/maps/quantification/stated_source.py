@@ -81,6 +81,8 @@ def other_source(solution: Solution, part: CalibratedMap) -> OtherSource | None:
     if not electrons:
         lines = scale * (expected.counts - expected.scatter)
         other = None
+        if solution.recipe.film:  # nobody knows what carries it, and scatters
+            return None
         if isinstance(source, TubeSource):
             other = _other_anode(source, part, scale * expected.scatter, solution)
         elif isinstance(source, MonochromaticSource):

@@ -128,7 +128,7 @@ def count_sample(
         expected: Mapping[str, float] = {one.family: one.expected for one in rough.residuals}
         deciding = {entry.element: entry.family for entry in rough.entries}
     else:  # lens and oxygen change little of how lines share their photons
-        oxygen = "stoichiometry" if recipe.oxygen == "auto" else recipe.oxygen
+        oxygen = "stoichiometry" if recipe.oxygen in ("auto", "difference") else recipe.oxygen
         own = without_air(first, instrument)
         solved = solve_composition(own, instrument, replace(recipe, oxygen=oxygen))
         fractions, expected = solved.fractions, solved.expected
@@ -174,7 +174,8 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     over_dose = _over_dose(solved, exposure)
     total = over_dose * (1 - solved.rest)
     notes += _of_dose(recipe, total, exposure)
-    by = over_dose if recipe.by_dose and math.isfinite(total) else None
+    absolute = recipe.by_dose or recipe.oxygen == "difference"
+    by = over_dose if absolute and math.isfinite(total) else None
     notes += _of_valences(solved)
     light = light_matter(solved, part, fitted.scatter_ratio, total)
     if by is None:

@@ -45,6 +45,7 @@ _OXYGEN = {
     "auto": "judged by line or background",
     "stoichiometry": "as oxides",
     "measured": "by its line",
+    "difference": "what the dose leaves",
     "none": "none",
 }
 Masks = Mapping[str, NDArray[np.bool_]]
