@@ -163,6 +163,21 @@ def test_what_was_not_asked_for_becomes_unknown_unless_it_looks_like_what_was():
     assert plain.probability[0, 0, 0] == pytest.approx(0.75)
 
 
+def test_a_mineral_with_the_composition_of_one_that_was_asked_for_is_no_sign_of_a_stranger():
+    names = ("calcite", "aragonite", "dolomite", "quartz")
+    said = answers([(0.01, 0.93, 0.01, 0, 0.05), (0, 0.02, 0, 0.93, 0.05)], names=names)
+    calcite, of_aragonite = (
+        restricted(said, np.array(kept, dtype=bool)) for kept in ([1, 0, 1, 0], [0, 1, 1, 0])
+    )
+    assert calcite.probability[0, 0, 0] > 0.9
+    assert of_aragonite.probability[0, 0, 1] == pytest.approx(calcite.probability[0, 0, 0])
+    assert calcite.unknown[1, 0] > 0.7  # quartz was not asked for, and looks like neither
+    for told in (calcite, of_aragonite):
+        assert np.allclose(told.probability.sum(axis=-1) + told.unknown, 1, atol=1e-5)
+    both = restricted(said, np.array([1, 1, 1, 0], dtype=bool))
+    assert both.probability[0, 0, 1] > both.probability[0, 0, 0]
+
+
 def test_classes_of_a_model_of_one_instrument_stay_as_they_are():
     said = answers([(0.5, 0.5, 0, 0, 0)])
     said = replace(said, description=replace(said.description, conditions=()))

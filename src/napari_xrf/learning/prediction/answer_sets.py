@@ -57,15 +57,20 @@ def restricted(prediction: Prediction, kept: NDArray[np.bool_]) -> Prediction:
     """Return a prediction in which some of the K classes cannot be, by Bayes' rule.
 
     What a model that knows every mineral says of others stays possible, but 50 times less likely than
-    before: spectra of minerals that were not asked for become unknown.
+    before: spectra of minerals that were not asked for become unknown. What it says of one whose composition
+    is that of one that was asked for is said of that one: which of the two it prefers is chance, and no sign
+    of a stranger (on some instruments it calls calcite aragonite, at 0.86).
     """
     assert prediction.probability is not None
     assert prediction.unknown is not None
-    unknown, seldom = prediction.unknown, 0.0 if _level(prediction) is None else _UNNAMED
-    told_unknown = np.empty_like(unknown)
+    level, unknown = _level(prediction), prediction.unknown
+    seldom, told_unknown = 0.0 if level is None else _UNNAMED, np.empty_like(unknown)
+    same = twins(prediction.names) & kept & ~kept[:, None] & (level is not None)
+    moved = np.flatnonzero(same.any(axis=1))
+    to = (same[moved] / same[moved].sum(axis=1, keepdims=True)).astype(np.float32)
 
     def among_kept(block: NDArray[np.float32], band: slice) -> NDArray[np.float32]:
-        some = block * kept.astype(np.float32)
+        some = block * kept.astype(np.float32) + block[..., moved] @ to
         rest = unknown[band] + np.float32(seldom) * (block.sum(axis=-1) - some.sum(axis=-1))
         total = np.maximum(some.sum(axis=-1) + rest, np.finfo(np.float32).tiny)
         told_unknown[band] = rest / total
