@@ -2,12 +2,15 @@
 
     xvfb-run -a -s "-screen 0 1366x768x24" python -m benchmarks.window_tour --out build/tour --theme light
 
-``QT_SCALE_FACTOR=2`` with a screen of twice the size shows the same on a fine display.
+``QT_SCALE_FACTOR=2`` with a screen of twice the size shows the same on a fine display. With each picture it
+prints the clicks and drags since the one before (some choices are made without the mouse) and the processor
+time.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -29,7 +32,8 @@ from benchmarks.window_hand import (
     type_text,
     until,
 )
-from qtpy.QtCore import QPointF
+from qtpy.QtCore import QEvent, QObject, QPointF
+from qtpy.QtGui import QWindow
 from qtpy.QtWidgets import QApplication
 
 from napari_xrf import io
@@ -284,24 +288,51 @@ def write_map(path: Path, *, shape: tuple[int, int] = (40, 48)) -> Path:
     return path
 
 
+class Cost(QObject):
+    """Counts clicks and drags, and the processor time of all threads and processes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._clicks, self._processor = 0, 0.0
+        QApplication.instance().installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Count what the hand lets go of."""
+        self._clicks += isinstance(watched, QWindow) and event.type() == QEvent.Type.MouseButtonRelease
+        return False
+
+    def read(self) -> str:
+        """Return what was spent since :meth:`start`."""
+        return f"{self._clicks} clicks, {sum(os.times()[:4]) - self._processor:.1f} s of processor"
+
+    def start(self) -> None:
+        """Begin to count again."""
+        self._clicks, self._processor = 0, sum(os.times()[:4])
+
+
 def main() -> None:
     """Walk, and save a picture of each station."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/tour"))
     parser.add_argument("--theme", default="dark", choices=("dark", "light"))
     parser.add_argument("--size", type=int, nargs=2, default=(1366, 768), metavar=("WIDTH", "HEIGHT"))
+    parser.add_argument("--shape", type=int, nargs=2, default=(40, 48), metavar=("ROWS", "COLUMNS"))
     given = parser.parse_args()
     viewer = napari.Viewer()
     viewer.theme = given.theme
     viewer.window.resize(*given.size)
     folder = Path(tempfile.mkdtemp())
     numbers = iter(range(1, 99))
+    cost = Cost()
 
     def picture(name: str) -> None:
+        print(f"{name:20s} {cost.read()}", flush=True)
         save_picture(viewer, given.out / f"{next(numbers):02d}_{name}.png")
+        cost.start()
 
     try:
-        tour = Tour(viewer, write_map(folder / "pegmatite.h5"), folder, picture)
+        tour = Tour(viewer, write_map(folder / "pegmatite.h5", shape=given.shape), folder, picture)
+        cost.start()
         in_event_loop(tour.walk)
     finally:
         viewer.close()
