@@ -57,13 +57,13 @@ def _judged(
     if abs(lag) >= 2 and gain > _GAIN:
         return (
             f"The peaks of detector {name} lie {1000 * lag * axis.width:+.0f} eV from where the others have "
-            "them: leave it out (--detector) or calibrate it.",
+            "them: take another one alone (--detector), or calibrate it.",
         )
     one, other = ((_blocks(each) / each.sum()) for each in (spectrum, others))
     if 0.5 * float(np.abs(one - other).sum()) > _UNLIKE:
         return (
-            f"The spectrum of detector {name} is unlike the others' (noise?): look at it, or leave it out "
-            "(--detector).",
+            f"The spectrum of detector {name} is unlike the others' (noise?): look at it, or take another "
+            "one alone (--detector).",
         )
     return ()
 
