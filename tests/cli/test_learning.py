@@ -290,6 +290,17 @@ def test_minerals_by_a_network(capsys, files, mineral_training, tmp_path):
     assert "network mineral-cnn" in report
 
 
+def test_minerals_by_a_network_of_another_excitation_warn(capsys, tmp_path):
+    counts = np.random.default_rng(0).poisson(2.0, (1, 1, 1000)).astype(np.uint16)
+    excitation = Excitation("electron", 20.0)
+    write(tmp_path / "sem.h5", SpectralCube(counts, EnergyAxis(0.0, 0.02, 1000), excitation=excitation))
+    arguments = ("minerals", tmp_path / "sem.h5", "-o", tmp_path / "o", "--method", "mineral-cnn")
+    code, _, told = run(capsys, *arguments)
+    assert code == 0
+    assert "warning: " in told
+    assert "electrons: do not trust its answers" in told
+
+
 def test_minerals_that_cannot_be_there_are_not_named(capsys, files, mineral_training, tmp_path):
     arguments = ("minerals", files / "rock.h5", "-o", tmp_path, "--method", mineral_training)
     data = answer(capsys, *arguments, "--minerals", "Pyrite")

@@ -10,6 +10,7 @@ import pytest
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.learning.prediction.answers import predict
+from napari_xrf.learning.prediction.network_method import classify_by
 from napari_xrf.learning.prediction.suitability import default_element_model, unsuited
 from napari_xrf.learning.weights import load_model, read_description
 from napari_xrf.physics.excitation import excitation_of, instrument_of
@@ -50,6 +51,22 @@ def test_peaks_tell_of_the_resolution_where_a_file_says_nothing():
     unsaid = replace(measured, excitation=Excitation())
     assert "resolution" in " ".join(predict(load_model("lt-vit"), unsaid).doubts)
     assert "trained" not in " ".join(predict(load_model("element-mlp"), unsaid).doubts)
+
+
+@pytest.mark.parametrize(("soft", "told"), [(True, True), (False, False)])
+def test_soft_counts_tell_of_electrons_where_a_file_says_nothing(soft, told):
+    """A network of tubes answered without a word on a SEM's plate whose file names no excitation."""
+    axis = EnergyAxis(0.0, 0.02, 1000)
+    shape = 200 * np.exp(-0.5 * ((axis.energies - 9.886) / 0.07) ** 2) + (6.0 if soft else 0.1)
+    shape[axis.energies < (0.2 if soft else 0.9)] = 0
+    counts = np.random.default_rng(2).poisson(100 * shape).astype(np.uint32)[None, None]
+    cube = SpectralCube(counts, axis, name="plate")
+    notes = predict(load_model("mineral-cnn"), cube).doubts
+    assert any("soft counts" in note and "electrons" in note for note in notes) == told
+    notes = classify_by("mineral-cnn", cube).notes
+    assert ("soft counts" in notes[0]) == told
+    stated = replace(cube, excitation=Excitation("tube", 40.0, anode="Rh"))
+    assert not any("electrons" in note for note in predict(load_model("mineral-cnn"), stated).doubts)
 
 
 def test_a_camera_is_taken_for_one_by_its_name_or_its_resolution():

@@ -286,6 +286,7 @@ def write_mineral_files(
     from napari_xrf.minerals.method_choice import write_method_choice
     from napari_xrf.minerals.report.page import write_report
 
+    console.warn(classification.doubts)
     labels = clean_labels(classification.label_map, steps)
     folder = output_folder(output)
     rows, files, text = write_label_files(labels, folder, classification.abundances_of(labels))

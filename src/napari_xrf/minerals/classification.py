@@ -109,6 +109,8 @@ class Classification:
     undecided
         (Y, X) which of the unknown pixels could be one of several minerals, where the others fit none; None
         when a network decided.
+    doubts
+        The notes that say why nothing here is to be trusted, such as a network trained for other excitation.
     """
 
     label_map: LabelMap
@@ -123,6 +125,7 @@ class Classification:
     abundances: Abundances | None = None
     choice: MethodChoice | None = None
     undecided: NDArray[np.bool_] | None = None
+    doubts: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         shares = (self.abundances or self.label_map).shares()

@@ -31,7 +31,7 @@ class MadeUp:
         self.labels, self.parts, self.names, self.twins = labels, parts, names or {}, {}
         self.confidence, self.generator = confidence, np.random.default_rng(0)
         monkeypatch.setattr(method_choice, "classify_by", self.classify)
-        monkeypatch.setattr(method_choice, "unsuited", lambda *_: ())
+        monkeypatch.setattr(method_choice, "unsuited_to", lambda *_: ())
         monkeypatch.setattr(method_choice, "read_mineral_model", lambda _: NoModel())
         made = map_twin.make_twin
 

@@ -15,7 +15,7 @@ from napari_xrf.core.label_map import UNKNOWN_LABEL, LabelMap, members_of
 from napari_xrf.core.named_files import is_file, is_folder
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.prediction.network_method import check_method, classify_by, read_mineral_model
-from napari_xrf.learning.prediction.suitability import unsuited
+from napari_xrf.learning.prediction.suitability import unsuited_to
 from napari_xrf.learning.weights import models_giving
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
 from napari_xrf.minerals.classification import AS_USUAL, Classification, ClassificationOptions
@@ -193,7 +193,7 @@ def _answers(
     for method in methods:
         start = time.process_time()
         try:
-            if method != LIKELIHOOD and (doubts := unsuited(read_mineral_model(method), known.instrument)):
+            if method != LIKELIHOOD and (doubts := unsuited_to(read_mineral_model(method), known)):
                 raise InvalidInput(doubts[0])
             answers[method] = ask(method, known)
         except XrfError as error:

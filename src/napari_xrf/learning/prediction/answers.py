@@ -22,7 +22,7 @@ from napari_xrf.learning.model import Model, choose_device, network_inputs
 from napari_xrf.learning.prediction.element_check import checked_presence
 from napari_xrf.learning.prediction.one_element import shared_out
 from napari_xrf.learning.prediction.prediction import Prediction
-from napari_xrf.learning.prediction.suitability import unsuited
+from napari_xrf.learning.prediction.suitability import unsuited, unsuited_to
 from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, cube_of
 from napari_xrf.physics.excitation import instrument_of
@@ -69,17 +69,14 @@ def predict(
     """
     chosen = chosen_outputs(model.description, outputs)
     cube, notes, doubts = cube_of(measured), tuple[str, ...](), tuple[str, ...]()
-    told, stated = cube.excitation, cube.excitation.kind is not None
-    instrument = instrument_of(cube) if stated else None
+    told = cube.excitation
     if calibrate:
         known = calibrate_map(measured, progress=progress).checked()
         cube, notes = known.on_refined_axis, _axis_notes(known)
-        doubts = (known.doubt,) if known.doubt else ()
+        doubts = (*unsuited_to(model.description, known), *((known.doubt,) if known.doubt else ()))
         told = excitation_found(known)
-        instrument = instrument or known.instrument
-    # What a file does not say, and no peak shows, cannot be held against a model.
-    if instrument is not None:
-        doubts = (*unsuited(model.description, instrument, kind_is_known=stated), *doubts)
+    elif told.kind is not None:  # what a file does not say, and no peak shows, cannot be held against a model
+        doubts = unsuited(model.description, instrument_of(cube))
     check_range(cube.energy, model.description)
     rows, columns = cube.map_shape
     ask = _asked(model, chosen, device, told if conditions is None else conditions)

@@ -16,6 +16,7 @@ from napari_xrf.core.named_files import is_file, is_folder
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.prediction.one_element import shared_out
+from napari_xrf.learning.prediction.suitability import unsuited_to
 from napari_xrf.learning.weights import models_giving, read_description, shipped_models
 from napari_xrf.maps.calibrated_map import Measured
 from napari_xrf.minerals.class_spectra import class_spectra
@@ -128,6 +129,7 @@ def _classify_by_network(
     trained = load_model(model)
     search = search_minerals(measured, _members(description), progress=progress)
     cube = search.measured.on_refined_axis
+    unfit = () if cube.excitation.kind else unsuited_to(description, search.measured)  # else predict tells
     cube = replace(cube, excitation=excitation_found(search.measured))
     prediction = predict(
         trained, cube, outputs=("minerals",), calibrate=False, memory_budget=memory_budget, progress=progress
@@ -154,7 +156,8 @@ def _classify_by_network(
         counts_per_pixel=search.counts_per_pixel,
         energy_range=(float(search.bins.energies[0]), float(search.bins.energies[-1])),
         method=description.name,
-        notes=(search.notes[0], *prediction.notes, *doubts, *_seen_by_one_element(label_map, search)),
+        notes=(*unfit, search.notes[0], *prediction.notes, *doubts, *_seen_by_one_element(label_map, search)),
+        doubts=(*unfit, *prediction.doubts),
     )
 
 

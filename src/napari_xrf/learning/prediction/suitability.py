@@ -1,8 +1,11 @@
 """Whether a model was trained for an instrument like the one that measured a map. No torch here."""
 
+from typing import Literal
+
 from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.physics.excitation import COARSE_FWHM_EV, excitation_of
+from napari_xrf.maps.calibrated_map import CalibratedMap
+from napari_xrf.physics.excitation import COARSE_FWHM_EV, excitation_of, instrument_of
 from napari_xrf.physics.instrument import Instrument, load_instrument
 
 _PRESETS_OF_SOURCE = {"minerals": ("m4-tornado",), "mixtures": ("gem",)}  # where options name none
@@ -16,21 +19,35 @@ _KINDS = {"tube": "X-ray tubes", "electron": "electrons", "monochromatic": "mono
 _NEAR = 1.6  # ratio of resolutions
 
 
+def unsuited_to(description: ModelDescription, known: CalibratedMap) -> tuple[str, ...]:
+    """Return why a model's answers on a map are not to be trusted, in sentences; empty if fit.
+
+    What excited it is what its file states, or else what its soft counts show; where neither tells, it does
+    not speak against a model.
+    """
+    if known.cube.excitation.kind is not None:
+        return unsuited(description, instrument_of(known.cube))
+    return unsuited(description, known.instrument, "soft counts" if known.setting.kind else None)
+
+
 def unsuited(
-    description: ModelDescription, instrument: Instrument, *, kind_is_known: bool = True
+    description: ModelDescription,
+    instrument: Instrument,
+    told_by: Literal["file", "soft counts"] | None = "file",
 ) -> tuple[str, ...]:
     """Return why a model's answers on an instrument are not to be trusted, in sentences; empty if fit.
 
-    ``kind_is_known``: whether what excites was stated; what was only inferred does not speak against a model.
+    ``told_by``: what tells how it excites; where that is a default, it does not speak against a model.
     """
     trained = [load_instrument(name) for name in _presets(description)]
     kinds = {str(excitation_of(each).kind) for each in trained}
     kinds |= _KINDS_OF_SOURCE.get(description.source_kind, set())
     kind = excitation_of(instrument).kind
     found = []
-    if kind_is_known and kinds and kind is not None and kind not in kinds:
+    if told_by and kinds and kind is not None and kind not in kinds:
+        seen = "" if told_by == "file" else f"judging by its {told_by} "
         found.append(
-            f"{description.name} was trained for {_listed(kinds)}, and this map was excited by "
+            f"{description.name} was trained for {_listed(kinds)}, and {seen}this map was excited by "
             f"{_KINDS[kind]}: do not trust its answers"
         )
     fwhm = _fwhm(instrument)
