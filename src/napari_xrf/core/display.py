@@ -5,7 +5,6 @@ Matplotlib is loaded when a picture is drawn.
 
 import base64
 from collections.abc import Sequence
-from html import escape
 from io import BytesIO
 
 import numpy as np
@@ -24,6 +23,8 @@ def html_of(line: str, *pictures: tuple[str, bytes]) -> str:
     pictures
         Caption and PNG bytes of each.
     """
+    from html import escape  # with its names of characters
+
     shown = "".join(
         f'<figure style="display:inline-block;margin:4px"><img alt="{escape(caption)}" '
         f'style="width:{_WIDTH}px;image-rendering:pixelated" '

@@ -6,7 +6,6 @@ import math
 import os
 import platform
 import re
-import secrets
 import shutil
 import threading
 import time
@@ -229,7 +228,7 @@ def _places(given: Path) -> tuple[Path, Path]:
     """Return what a path leads to and a temporary name beside it; what was left there is removed."""
     target = given.resolve() if given.is_symlink() else given
     sweep(target.parent)
-    temporary = target.with_name(f".napari-xrf~{_HOST}~{os.getpid()}~{secrets.token_hex(4)}~{target.name}")
+    temporary = target.with_name(f".napari-xrf~{_HOST}~{os.getpid()}~{os.urandom(4).hex()}~{target.name}")
     _mine.add(temporary)
     return target, temporary
 

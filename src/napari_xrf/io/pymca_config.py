@@ -1,12 +1,17 @@
 """PyMca's fit configurations (.cfg): their energy calibration and the line families that they fit."""
 
-import configparser
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.named_files import content_of
+
+if TYPE_CHECKING:
+    from configparser import ConfigParser
 
 SUFFIX = ".cfg"
 _LARGEST = 2**24
@@ -27,6 +32,8 @@ def read_pymca_config(path: str | Path) -> PymcaConfig:
 
     Raises FileError when the file cannot be read or is none, or its calibration makes no sense.
     """
+    import configparser
+
     target = Path(path)
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment, method-assign]  # symbols keep their capitals
@@ -44,7 +51,7 @@ def read_pymca_config(path: str | Path) -> PymcaConfig:
     return PymcaConfig(offset, width, _families(parser))
 
 
-def _families(parser: configparser.ConfigParser) -> tuple[str, ...]:
+def _families(parser: ConfigParser) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for element, lines in parser.items("peaks") if parser.has_section("peaks") else ():
         for line in lines.split(","):

@@ -10,7 +10,7 @@ one of xraylib's two sources errs the other stands in, see docs/physics.md.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -32,6 +32,7 @@ STRUCTURES = ("amorphous", "polycrystal", "single-crystal")
 
 _STEP = 1.015  # ratio of neighbouring energies of the tables
 _TINY = 1e-30
+_FEW = 4  # energies, as of a beam: only what lies beside them is tabulated
 # xraylib's EPDL97 spline leaves XCOM's values by 3 to 14 % above these K edges; from this multiple of an edge
 # to 2.5 times it Kissel's photo-ionisation stands in, which stays within 1.5 %.
 _SPLINE_SWINGS = {"Si": 1.08, "Cl": 1.06, "Ti": 1.0, "Cr": 1.0}
@@ -125,30 +126,23 @@ class _Table:
     """One element's cross-sections on a grid, as logarithms."""
 
     def __init__(self, element: str) -> None:
-        number = np.array([atomic_number(element)])
+        self._element, self._number = element, np.array([atomic_number(element)])
+        self._k_edge, self._is_asked = edge_energy(element, "K"), False
         self.energies = energies = _grid(_edges(element))
-        at = _beside_jumps(number, energies, _edges(element))
-        kissel = np.maximum(xraylib_np.CS_Photo_Total(number, at)[0], _TINY)
-        photo = xraylib_np.CS_Photo(number, at)[0]
+        self._at = _beside_jumps(self._number, energies, _edges(element))
+        self._photo = xraylib_np.CS_Photo(self._number, self._at)[0]
         if element in _SPLINE_SWINGS:
-            above = energies / edge_energy(element, "K")
-            photo = np.where((above > _SPLINE_SWINGS[element]) & (above < 2.5), kissel, photo)
-        scatter = xraylib_np.CS_Rayl(number, energies)[0] + xraylib_np.CS_Compt(number, energies)[0]
+            above = energies / self._k_edge
+            swings = (above > _SPLINE_SWINGS[element]) & (above < 2.5)
+            self._photo = np.where(swings, self._kissel(np.arange(energies.size)), self._photo)
+        rayleigh = xraylib_np.CS_Rayl(self._number, energies)[0]
+        scatter = rayleigh + xraylib_np.CS_Compt(self._number, energies)[0]
         self.rows = {
-            "photo": np.log(np.maximum(photo, _TINY)),
+            "photo": np.log(np.maximum(self._photo, _TINY)),
             "scatter": np.log(np.maximum(scatter, _TINY)),
-            "total": np.log(np.maximum(photo + scatter, _TINY)),
+            "total": np.log(np.maximum(self._photo + scatter, _TINY)),
         }
         self._log_energies = np.log(energies)
-        share = photons_per_vacancy(element) @ self._ionised_share(number, kissel, edge_energy(element, "K"))
-        production = share * photo
-        self._subshells: list[tuple[int, float, Floats, Floats]] = []
-        for index, subshell in enumerate(SUBSHELLS):
-            edge = edge_energy(element, subshell)
-            if edge > 0 and production[index].any():
-                beyond = np.flatnonzero(energies > edge)
-                logs = np.log(np.maximum(production[index, beyond], _TINY))
-                self._subshells.append((index, edge, self._log_energies[beyond], logs))
 
     def read(self, quantity: str, energies: Floats) -> Floats:
         return np.exp(np.interp(np.log(energies), self._log_energies, self.rows[quantity]))
@@ -156,18 +150,47 @@ class _Table:
     def production(self, energies: Floats) -> Floats:
         found = np.zeros((len(SUBSHELLS), *energies.shape))
         logs = np.log(energies)
-        for index, edge, at, values in self._subshells:
+        for index, edge, at, values in self._subshells_for(energies):
             found[index] = np.where(energies > edge, np.exp(np.interp(logs, at, values)), 0.0)
         return found
 
-    def _ionised_share(self, number: NDArray[np.int_], kissel: Floats, k_edge: float) -> Floats:
-        """(9, E) part of the photo-ionisations that each subshell has."""
+    def _subshells_for(self, energies: Floats) -> list[tuple[int, float, Floats, Floats]]:
+        """Return the subshells as tabulated beside a few energies that are asked first, then those of all."""
+        first, self._is_asked = not self._is_asked, True
+        if not first or energies.size > _FEW or energies.max(initial=0.0) >= 3 * self._k_edge:
+            return self._subshells
+        after = np.searchsorted(self.energies, energies.ravel())
+        return self._subshells_at(np.unique(np.clip([after - 1, after], 0, self.energies.size - 1)))
+
+    @cached_property
+    def _subshells(self) -> list[tuple[int, float, Floats, Floats]]:
+        return self._subshells_at(np.arange(self.energies.size))
+
+    @one_thread_of("openmp")
+    def _subshells_at(self, places: NDArray[np.intp]) -> list[tuple[int, float, Floats, Floats]]:
+        """Return index, edge, and logarithms of energies above it and of the production there, of each."""
+        production = photons_per_vacancy(self._element) @ self._ionised_share(places) * self._photo[places]
+        found = []
+        for index, subshell in enumerate(SUBSHELLS):
+            edge = edge_energy(self._element, subshell)
+            beyond = np.flatnonzero(self.energies[places] > edge)
+            if edge > 0 and production[index, beyond].any():
+                logs = np.log(np.maximum(production[index, beyond], _TINY))
+                found.append((index, edge, self._log_energies[places[beyond]], logs))
+        return found
+
+    def _kissel(self, places: NDArray[np.intp]) -> Floats:
+        return np.maximum(xraylib_np.CS_Photo_Total(self._number, self._at[places])[0], _TINY)
+
+    def _ionised_share(self, places: NDArray[np.intp]) -> Floats:
+        """(9, P) part of the photo-ionisations that each subshell has, at rising places of the grid."""
+        kissel, energies = self._kissel(places), self.energies[places]
         shells = np.array([getattr(xraylib, f"{subshell}_SHELL") for subshell in SUBSHELLS])
-        share = xraylib_np.CS_Photo_Partial(number, shells, self.energies)[0] / kissel
+        share = xraylib_np.CS_Photo_Partial(self._number, shells, energies)[0] / kissel
         # Kissel's tables of light elements fall to nothing at high energies: hold the last sound share.
-        agreeing = np.abs(kissel / np.exp(self.rows["photo"]) - 1) < 0.1
-        sound = np.flatnonzero((self.energies < 3 * k_edge) | agreeing)
-        last = np.searchsorted(sound, np.arange(self.energies.size), side="right") - 1
+        agreeing = np.abs(kissel / np.exp(self.rows["photo"][places]) - 1) < 0.1
+        sound = np.flatnonzero((energies < 3 * self._k_edge) | agreeing)
+        last = np.searchsorted(sound, np.arange(energies.size), side="right") - 1
         return np.asarray(share[:, sound[np.maximum(last, 0)]])
 
 

@@ -1,7 +1,6 @@
 """Tables in CSV files, shipped ones and those that users write, and what is chosen from them by name."""
 
 import csv
-import difflib
 import io
 import re
 import unicodedata
@@ -192,6 +191,8 @@ def _entries_of(name: str, by_name: dict[str, _Named]) -> list[_Named]:
 
 
 def _suggestion(name: str, by_name: dict[str, _Named]) -> str:
+    import difflib
+
     known = [*by_name, *(word for word in _synonyms() if _entries_of(word, by_name))]
     close = difflib.get_close_matches(_key(name), known, n=3)
     near = dict.fromkeys(entry.name for match in close for entry in _entries_of(match, by_name))

@@ -26,10 +26,7 @@ _PEAKS = 20
 # What files get wrong, one standard deviation: the offset and the gain. Few are further off, but those that
 # are may be anywhere: a normal prior with a long tail.
 _OFFSET_KEV, _GAIN, _LONG_TAIL = 0.03, 0.002, 6.0
-_MATCH_KEV, _LOOSE = (
-    0.012,
-    0.001,
-)  # spread of peaks about their lines under a right calibration, also of energy
+_MATCH_KEV, _LOOSE = 0.012, 0.001  # spread of peaks about lines under a right calibration, also of energy
 _BROAD_KEV = 0.5  # over which the density of lines is averaged: a match where lines are many tells little
 _NO_LINE = 0.15  # part of the peaks that are no line of a likely element
 _NEAR_OFFSETS, _NEAR_GAINS = np.arange(-0.1, 0.1001, 0.005), np.arange(-0.006, 0.00601, 0.0005)
@@ -188,10 +185,10 @@ class _AxisSearch:
         ``most``: how many by how probable such an error of the axis is as well; ``unweighed``: and without.
         """
         gain, offset = np.meshgrid(gains, offsets, indexing="ij")
-        moved = self.at * (1 + gain[..., None]) + offset[..., None]
+        moved = self.at[:, None, None] * (1 + gain) + offset  # rising: places in a table are found sooner
         energies, table = self._table
-        score = np.interp(moved, energies, table, left=np.log(_NO_LINE), right=np.log(_NO_LINE)) @ self.weight
-        score = score + self._resolution_prior(gain)
+        odds = np.interp(moved, energies, table, left=np.log(_NO_LINE), right=np.log(_NO_LINE))
+        score = np.ascontiguousarray(np.moveaxis(odds, 0, -1)) @ self.weight + self._resolution_prior(gain)
         found: list[Axis] = []
         for some, values in ((most, score + log_prior(offset, gain)), (unweighed, score)):
             if some:
@@ -279,13 +276,12 @@ class _AxisSearch:
         moved = self.at * (1 + axis.gain) + axis.offset
         width = np.hypot(_MATCH_KEV * self.wide, np.hypot(_LOOSE, wide) * moved)
         close = np.abs(moved[:, None] - self._main) < 2.4 * np.hypot(width[:, None], self._spread)
-        near, rows = [], []
-        for k in np.flatnonzero(close.any(axis=0)):
-            family = self.families[k]
+        near = [self.families[k] for k in np.flatnonzero(close.any(axis=0))]
+        rows = []
+        for family, missing in zip(near, self._missing(near, moved, axis), strict=True):
             own = np.hypot(width, family.spread_kev)[:, None]
             at_peaks = np.exp(-0.5 * ((moved[:, None] - family.energies) / own) ** 2)
-            near.append(family)
-            rows.append(np.append(at_peaks @ family.shares / self.errors, self._missing(family, moved, axis)))
+            rows.append(np.append(at_peaks @ family.shares / self.errors, missing))
         return near, rows
 
     def _fitted(self, near: list[_Family], rows: list[Array], kept: list[int]) -> tuple[float, Array, float]:
@@ -319,17 +315,20 @@ class _AxisSearch:
         shift, gain = np.linalg.lstsq(np.concatenate([rows, pull]), wanted, rcond=None)[0]
         return Axis(axis.offset * (1 + gain) + float(shift), (1 + axis.gain) * (1 + float(gain)) - 1)
 
-    def _missing(self, family: _Family, moved: Array, axis: Axis) -> float:
-        """Return what a family's photon puts where no peak is, in units of what would be seen there."""
-        energy = self.setting.energy
-        reach = 2.5 * np.asarray(self.setting.detector.fwhm(np.maximum(family.energies, 0.1)))
-        alone = np.abs(family.energies[:, None] - moved).min(axis=1) > np.minimum(reach, 0.35 * self.wide)
-        stated = (family.energies - axis.offset) / (1 + axis.gain)
+    def _missing(self, families: list[_Family], moved: Array, axis: Axis) -> Array:
+        """Return what each family's photon puts where no peak is, in units of what would be seen there."""
+        if not families:
+            return np.zeros(0)
+        energy, lines = self.setting.energy, np.concatenate([family.energies for family in families])
+        shares = np.concatenate([family.shares for family in families])
+        reach = 2.5 * np.asarray(self.setting.detector.fwhm(np.maximum(lines, 0.1)))
+        alone = np.abs(lines[:, None] - moved).min(axis=1) > np.minimum(reach, 0.35 * self.wide)
+        stated, half = (lines - axis.offset) / (1 + axis.gain), 0.08 * self.wide
         inside = alone & (stated > max(self.setting.low, 0.3)) & (stated < energy.energies[-1])
-        at, half = stated[inside], 0.08 * self.wide
-        first, stop = np.searchsorted(energy.energies, [at - half, at + half])
-        near = self._below[stop] - self._below[first]
-        return float(np.sqrt(((family.shares[inside] / (6 * np.sqrt(near + 4.0))) ** 2).sum()))
+        first, stop = np.searchsorted(energy.energies, [stated - half, stated + half])
+        seen = 6 * np.sqrt(self._below[stop] - self._below[first] + 4.0)
+        starts = np.cumsum([0, *(family.energies.size for family in families[:-1])])
+        return np.asarray(np.sqrt(np.add.reduceat(np.where(inside, shares / seen, 0.0) ** 2, starts)))
 
 
 def _families(setting: Setting, listed: tuple[str, ...], rarest: bool) -> list[_Family]:
