@@ -11,7 +11,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.maps import calibrated_map
-from napari_xrf.maps.calibrated_map import calibrate_map, cube_of, find_elements
+from napari_xrf.maps.calibrated_map import calibrate_map, cube_of, find_elements, unseen_families
 from napari_xrf.maps.pixels.element_mapping import map_elements
 from napari_xrf.minerals.classification import classify_minerals
 from napari_xrf.reference.minerals import load_library, select_minerals
@@ -83,6 +83,21 @@ def test_what_a_calibration_judged_is_not_judged_again(cube, monkeypatch):
     assert find_elements(anew)  # of what others calibrated, nothing is known
     monkeypatch.setattr(calibrated_map, "explain", None)
     assert find_elements(known) == find_elements(anew)
+
+
+def test_a_sum_is_explained_once_for_all_that_ask(cube, monkeypatch):
+    explained, explain = [], calibrated_map.explain
+    monkeypatch.setattr(
+        calibrated_map, "explain", lambda *a, **k: explained.append(explain(*a, **k)) or explained[-1]
+    )
+    known = calibrate_map(cube)
+    assert unseen_families(known, ("Ca K", "Au L")) == ("Au L",)
+    assert "Ca" in {one.element for one in known.evidence}
+    assert unseen_families(known, ("Ca K", "Au L")) == ("Au L",), known.elements
+    assert len(explained) == 1
+    brighter = replace(known, sum_spectrum=2 * known.sum_spectrum)  # nothing of it is known yet
+    assert brighter.evidence != known.evidence
+    assert len(explained) == 2
 
 
 def test_it_knows_what_measured_it(cube):

@@ -20,10 +20,8 @@ SUFFIXES = (".dms", ".ims")
 _LARGEST = 2**30  # bytes
 _MOST_IMAGES, _LONGEST_HEADER = 10_000, 200
 _KINDS = ("<f4", "<i4", "<f8", "<i2")  # the likeliest first
-_FAINTEST, _LARGEST_VALUE = (
-    1e-30,
-    1e12,
-)  # of counts, rates and net areas: whole numbers read as others are beyond
+# Of counts, rates and net areas: whole numbers read as others are beyond.
+_FAINTEST, _LARGEST_VALUE = 1e-30, 1e12
 
 
 def is_datamuncher(path: str | Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -25,7 +25,15 @@ from napari_xrf.physics.excitation import instrument_of
 from napari_xrf.physics.instrument import Instrument
 
 _CLOSE_EV = 10.0  # from their lines, root mean square
-_EXPLAINED = "_explained"  # where a map keeps what its calibration saw in the sum, until elements are sought
+
+
+@dataclass(eq=False)
+class _Told:
+    """What the sum spectrum of a map has told so far; None: was not asked."""
+
+    explained: Explanation | None = None  # large: until elements are sought
+    evidence: tuple[Evidence, ...] | None = None
+    elements: tuple[FoundElement, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,6 +56,7 @@ class CalibratedMap:
     calibration: Calibration
     setting: Setting
     sum_spectrum: NDArray[np.float64]
+    _told: _Told = field(default_factory=_Told, init=False)
 
     @property
     def energy(self) -> EnergyAxis:
@@ -96,26 +105,34 @@ class CalibratedMap:
         """The same counts on the refined axis."""
         return replace(self.cube, energy=self.energy)
 
-    @cached_property
+    @property
     def elements(self) -> tuple[FoundElement, ...]:
         """What :func:`find_elements` finds, by rising atomic number."""
         return find_elements(self)
 
-    @cached_property
+    @property
     def evidence(self) -> tuple[Evidence, ...]:
         """What speaks for each element that explains the sum spectrum, whether or not it is reported."""
-        return self.explained().weighed
+        if self._told.evidence is None:
+            self._told.evidence = self.explained().weighed
+        return self._told.evidence
 
     def explained(self, progress: Progress = ignore_progress) -> Explanation:
-        """Return the sum spectrum explained: what the calibration kept of it, which is large, once."""
-        kept: Explanation | None = self.__dict__.pop(_EXPLAINED, None)
-        explained = kept or explain(self.sum_spectrum, self.setting, self.cube.elements, progress=progress)
-        self.__dict__["evidence"] = explained.weighed  # where the cached property looks
-        return explained
+        """Return the sum spectrum explained, as the calibration did or as is done now."""
+        if self._told.explained is None:
+            listed = self.cube.elements
+            self._told.explained = explain(self.sum_spectrum, self.setting, listed, progress=progress)
+        return self._told.explained
+
+    def having(self, elements: tuple[FoundElement, ...]) -> CalibratedMap:
+        """Return this map once more, of which these are the elements: they are not sought."""
+        known = replace(self)
+        known._told.elements = elements
+        return known
 
     def __repr__(self) -> str:
         fwhm = 1000 * float(self.detector.fwhm(MN_KA_KEV))
-        found = [entry.element for entry in self.__dict__.get("elements", ())]
+        found = [entry.element for entry in self._told.elements or ()]
         elements = f"; {', '.join(found)}" if found else ""
         return f"<CalibratedMap of {self.cube!r}; {self.energy}, {fwhm:.0f} eV at Mn Kα{elements}>"
 
@@ -167,7 +184,7 @@ def calibrate_map(
         setting = setting_of(spectrum, cube.energy, cube.excitation).refined(known.energy, known.detector)
     progress(1, 1, "calibrating")
     found = CalibratedMap(cube, known, setting, spectrum)
-    found.__dict__[_EXPLAINED] = explained
+    found._told.explained = explained
     return found
 
 
@@ -190,27 +207,25 @@ def find_elements(measured: Measured, *, progress: Progress = ignore_progress) -
     The elements by rising atomic number; empty for a map without counts.
     """
     known = calibrate_map(measured, progress=progress)
-    found: tuple[FoundElement, ...] | None = known.__dict__.get("elements")
-    if found is None:
-        found = ()
+    told = known._told
+    if told.elements is None:
+        found: tuple[FoundElement, ...] = ()
         if known.holds_counts:
-            found = identify(known.cube, known.setting, known.explained(progress), progress)
+            explained = known.explained(progress)
+            found = identify(known.cube, known.setting, explained, progress)
+            told.evidence = explained.weighed
         if known.doubt:  # on a wrong axis every name is wrong
             found = tuple(replace(one, probability=min(one.probability, 0.5)) for one in found)
-        known.__dict__["elements"] = found  # where the cached property looks
-    return found
+        told.elements, told.explained = found, None
+    return told.elements
 
 
 def unseen_families(
     known: CalibratedMap, families: Sequence[str], *, progress: Progress = ignore_progress
 ) -> tuple[str, ...]:
     """Return those line families that do not stand out in a map's sum spectrum: their maps may be noise."""
-    found: tuple[FoundElement, ...] | None = known.__dict__.get("elements")
+    found = known._told.elements
     if found is None:  # a look at the sum alone: pixels may be many
-        explained = known.__dict__.get(_EXPLAINED)
-        explained = explained or explain(
-            known.sum_spectrum, known.setting, known.cube.elements, progress=progress
-        )
-        found = explained.found
+        found = known.explained(progress).found
     seen = {family for one in found for family in one.families}
     return tuple(family for family in families if family not in seen)

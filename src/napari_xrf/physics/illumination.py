@@ -108,10 +108,8 @@ class Illumination:
             return np.zeros(0), np.zeros(0)
         edges = absorption_edges(elements, self._base[0], self._base[-1])
         borders = np.unique(np.concatenate([self._base, edges]))
-        nodes, weights = (
-            np.array([-1.0, 0.0, 1.0]) * 0.6**0.5,
-            np.array([5.0, 8.0, 5.0]) / 9,
-        )  # Gauss-Legendre
+        # Gauss-Legendre
+        nodes, weights = np.array([-1.0, 0.0, 1.0]) * 0.6**0.5, np.array([5.0, 8.0, 5.0]) / 9
         half = np.diff(borders)[:, None] / 2
         energies = (borders[:-1, None] + half * (nodes + 1)).ravel()
         return energies, self.continuum(energies) * (half * weights).ravel()

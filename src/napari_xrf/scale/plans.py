@@ -64,9 +64,7 @@ class Plan:
                 "Make a plan for such maps, or give --energy as it was given then",
             )
         spectrum = self.sum_spectrum if same_map else cube.sum_spectrum().astype(np.float64)
-        known = CalibratedMap(cube, self.calibration, self.setting, spectrum)
-        known.__dict__["elements"] = self.elements  # where the cached property looks
-        return known
+        return CalibratedMap(cube, self.calibration, self.setting, spectrum).having(self.elements)
 
 
 def plan_of(

@@ -14,9 +14,7 @@ from napari_xrf.maps.spectra.setting import Setting
 _MOST_PIXELS = 25  # summed for one element
 _STANDS_OUT = 5.0  # standard errors of one pixel's window
 _FEWEST_COUNTS = 12.0  # net, in one pixel: below, Poisson tails are too long for standard errors
-_DEMAND = (
-    25.0  # log-odds: these pixels were picked among many because they looked odd (a grain that reflects)
-)
+_DEMAND = 25.0  # log-odds: these pixels were picked because they looked odd (a grain that reflects)
 _MOST_TRIALS = 8
 _FEW_COUNTS = 2000.0  # a pixel: below, each is looked at together with its eight neighbours
 

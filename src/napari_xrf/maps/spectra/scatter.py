@@ -20,10 +20,8 @@ from napari_xrf.physics.scatter import energy_after_compton
 ANODES = {"Rh": 0.0, "Mo": -6.0, "Ag": -6.0, "W": -8.0, "Pd": -8.0}
 _FINE_STRUCTURE = 1 / 137.035999
 _ABOVE_K_EDGES_KEV = 100.0  # of all anodes
-_BELOW_KEV, _BEYOND_KEV = (
-    0.3,
-    0.15,
-)  # of scattered lines: widths, of which Compton scattering adds to the first
+# Of scattered lines: widths, of which Compton scattering adds to the first.
+_BELOW_KEV, _BEYOND_KEV = 0.3, 0.15
 _STEP = 0.2  # of the resolution's standard deviation, between energies that stand for many lines
 _LAGRANGE = np.array([[math.prod(k - other for other in range(8) if other != k)] for k in range(8)])
 _LIGHT = 8  # oxygen stands for the light atoms that scatter inelastically

@@ -25,11 +25,8 @@ NARROWEST_TAIL = 1 / 5  # of sigma: narrower ones are the Gaussian itself
 _NOTHING = 1e-18
 _BLOCK = 32  # channels
 _SPARSE = 4  # rows that share more of the energies than this are mixed as matrices
-_LOWEST, _HIGHEST, _PLACES = (
-    -7.0,
-    SIGMAS + 1 + 1 / NARROWEST_TAIL,
-    128,
-)  # sigmas, and tabulated places in each
+# Sigmas, and tabulated places in each.
+_LOWEST, _HIGHEST, _PLACES = -7.0, SIGMAS + 1 + 1 / NARROWEST_TAIL, 128
 
 
 @dataclass(frozen=True, eq=False)
