@@ -1,10 +1,12 @@
 from collections import namedtuple
 
+import numpy as np
 import psutil
 import pytest
 
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.memory import default_memory_budget, parse_bytes
+from napari_xrf.core.memory import budget_of, default_memory_budget, parse_bytes
+from napari_xrf.io import read
 
 
 @pytest.mark.parametrize(
@@ -31,3 +33,13 @@ def test_what_is_read_seldom_takes_less_where_the_disk_has_room(monkeypatch):
     assert default_memory_budget(2**60) <= psutil.virtual_memory().total
     monkeypatch.setattr("shutil.disk_usage", lambda _: room(10))
     assert default_memory_budget(1000) > 1000
+
+
+def test_a_budget_is_what_is_given_or_half_of_what_is_free_and_never_less_than_nothing(tmp_path):
+    assert budget_of(0) == 0
+    assert budget_of(7) == 7
+    assert budget_of(None) > 0
+    np.savetxt(tmp_path / "one.csv", np.arange(64).reshape(32, 2), delimiter=",")
+    for memory in (lambda: budget_of(-1), lambda: read(tmp_path / "one.csv", memory_budget=-1)):
+        with pytest.raises(InvalidInput, match="memory_budget cannot be -1 bytes"):
+            memory()

@@ -18,6 +18,19 @@ def default_memory_budget(most: int | None = None) -> int:
     return min(most, half)
 
 
+def budget_of(given: int | None) -> int:
+    """Return the bytes that counts may take: those given, or half of the memory that is free now.
+
+    Raises
+    ------
+    InvalidInput
+        When fewer than none are given.
+    """
+    if given is not None and given < 0:
+        raise InvalidInput(f"memory_budget cannot be {given} bytes", "Give 0 or more, or nothing")
+    return default_memory_budget() if given is None else given
+
+
 def lack_of_room(size: float) -> str:
     """Return why an array of so many bytes has no room in memory or a scratch file, or an empty text."""
     free = psutil.virtual_memory().available + shutil.disk_usage(tempfile.gettempdir()).free

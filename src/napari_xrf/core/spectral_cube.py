@@ -15,7 +15,7 @@ from napari_xrf.core.display import html_of, map_png, size_text, spectrum_png
 from napari_xrf.core.energy_axis import EnergyAxis, check_axis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.interchange import labelled_array, parts_of_signal, signal_of
-from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.memory import budget_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import SLAB, StoredCounts, filled, scratch_array
 
@@ -288,7 +288,7 @@ class SpectralCube:
         """
         if self.is_loaded:
             return self
-        budget = default_memory_budget() if memory_budget is None else memory_budget
+        budget = budget_of(memory_budget)
         if isinstance(self.counts, Loads):
             return replace(self, counts=self.counts.load(budget, progress))
         target = scratch_array(self.shape, self.counts.dtype, budget, SLAB)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError
-from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.memory import budget_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.io import bruker_xml, scans
@@ -47,7 +47,7 @@ def read_rtx(
     target = Path(path)
     if not is_rtx(target):
         raise FileError(target, "is no plain Artax project: it declares XML entities, or is no XML")
-    budget = default_memory_budget() if memory_budget is None else memory_budget
+    budget = budget_of(memory_budget)
     points = _points(target, budget, progress)
     if not points:
         raise FileError(target, "holds no spectra")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import FileError, InvalidInput, XrfError
-from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.memory import budget_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.io import calibration
@@ -86,7 +86,7 @@ def read_edf(
     notes += [*differences(list(series), parts, axes), *differing(list(series), sums, axes)]
     if parts[0].shape[0] == 1 and parts[0].shape[1] > 1 and not xia:
         notes.append("The file does not say how its spectra form a map; they stand in one row.")
-    budget = default_memory_budget() if memory_budget is None else memory_budget
+    budget = budget_of(memory_budget)
     counts = parts[0] if len(parts) == 1 else joined.load(budget, progress)
     live_time, told = _live_times(statistics, list(series), counts.shape[:2])
     notes += told

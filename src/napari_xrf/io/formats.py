@@ -19,7 +19,7 @@ from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput, told_of
 from napari_xrf.core.label_map import LabelMap
-from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.memory import budget_of
 from napari_xrf.core.named_files import is_folder
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
@@ -172,7 +172,7 @@ def read(
     file, chosen = _format_of(path)
     reader = _load(chosen.reader)
     known = inspect.signature(reader).parameters
-    options: dict[str, Any] = {"progress": progress, "memory_budget": memory_budget}
+    options: dict[str, Any] = {"progress": progress, "memory_budget": budget_of(memory_budget)}
     given = {"detector": detector, "dataset": dataset, "energy_axis": energy_axis, "map": map}
     for name, value in given.items():
         if value == _OPTIONAL[name]:
@@ -359,7 +359,7 @@ def _of_folder(
         raise InvalidInput(
             f"{folder} is a folder of spectra", "Choose detector, dataset or map of single files"
         )
-    budget = default_memory_budget() if memory_budget is None else memory_budget
+    budget = budget_of(memory_budget)
     with told_of(folder):
         cube: SpectralCube = _load("folders:read_folder")(
             folder, read, memory_budget=budget, progress=progress

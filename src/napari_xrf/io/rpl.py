@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.counts import Counts
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.memory import budget_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import StoredCounts, scratch_array
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
@@ -79,7 +79,7 @@ def read_rpl(
     raw_counts, order_notes = _in_order(
         StoredCounts(source, (rows, columns, channels), dtype, 1 if by_image else channels, offset)
     )
-    budget = default_memory_budget() if memory_budget is None else memory_budget
+    budget = budget_of(memory_budget)
     in_place = dtype.kind == "u" and prod(stored) * dtype.itemsize > budget
     counts, faults = (raw_counts, ()) if in_place else _loaded(raw_counts, budget, progress)
     try:

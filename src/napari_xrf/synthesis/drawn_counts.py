@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.counts import indices_of
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.memory import budget_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import filled, scratch_array
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
@@ -68,7 +68,7 @@ class DrawnCounts:
 
         The default budget is half of the free memory.
         """
-        budget = default_memory_budget() if memory_budget is None else memory_budget
+        budget = budget_of(memory_budget)
         size = int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
         return self.load(budget, progress) if size <= budget else self
 

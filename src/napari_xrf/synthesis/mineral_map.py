@@ -12,7 +12,7 @@ from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
-from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.memory import budget_of
 from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
@@ -291,7 +291,7 @@ def _draw_cubes(
     memory_budget: int | None,
     progress: Progress,
 ) -> dict[str, SpectralCube]:
-    budget = (default_memory_budget() if memory_budget is None else memory_budget) // len(variants)
+    budget = budget_of(memory_budget) // len(variants)
     return {
         kind: SpectralCube(
             counts.load_within(budget, progress),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
-from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.memory import budget_of
 from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import AuxiliaryImage, Excitation, Provenance, SpectralCube
@@ -158,7 +158,7 @@ def synthesize_painting(
     seed = draw_seed(noise)
     colored = _Colored(clusters, weights, pigments, chosen)
     drawn, undrawn = _counts(colored, seed)
-    budget = default_memory_budget() if memory_budget is None else memory_budget
+    budget = budget_of(memory_budget)
     budget //= 1 + chosen.with_expected
     photograph = AuxiliaryImage("photograph", rgb_image(image).round().astype(np.uint8), chosen.pixel_size)
     cube = SpectralCube(

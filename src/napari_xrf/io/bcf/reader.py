@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.memory import budget_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Provenance, SpectralCube
 from napari_xrf.io.bcf.bytes import inflated
@@ -52,7 +52,7 @@ def read_bcf(
     such detector.
     """
     path = Path(path)
-    budget = default_memory_budget() if memory_budget is None else memory_budget
+    budget = budget_of(memory_budget)
     container = open_container(path, _FOLDER)
     numbers = _spectrum_numbers(container)
     chosen = _chosen(numbers, detector)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import FileError, XrfError
-from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.memory import budget_of, default_memory_budget
 from napari_xrf.io.hdf5.heaps import check_texts
 
 _OWN_FILTERS = (*range(256), h5py.h5z.FILTER_LZF)  # HDF5's and h5py's
@@ -172,7 +172,7 @@ def check_dataset(path: Path, dataset: Any, memory_budget: int | None = None, ki
         )
     if claimed > 2**34 and not dataset.is_virtual and dataset.id.get_storage_size() < claimed / 2**14:
         raise FileError(path, f"{name} claims {dataset.shape} values but stores hardly any")
-    budget = default_memory_budget() if memory_budget is None else memory_budget
+    budget = budget_of(memory_budget)
     chunk = prod(dataset.chunks or (0,)) * dataset.dtype.itemsize
     if chunk > max(budget, _SMALL_CHUNK):
         raise FileError(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.counts import RowBand
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.core.memory import default_memory_budget
+from napari_xrf.core.memory import budget_of, default_memory_budget
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.io import calibration
@@ -57,7 +57,7 @@ def read_hdf5(
     InvalidInput when the detector, the dataset, the axis or the map does not exist.
     """
     file_path = Path(path)
-    budget = default_memory_budget() if memory_budget is None else memory_budget
+    budget = budget_of(memory_budget)
     with hdf5_file.opened(file_path) as file:
         layout, location = _located(file_path, file, dataset, energy_axis, map)
         if layout.name == cube_files.LAYOUT:
