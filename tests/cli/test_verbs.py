@@ -71,6 +71,20 @@ def test_maps_per_second(capsys, rock, tmp_path):
         assert maps["Fe"].sum() == pytest.approx(2 * data["net_counts"]["Fe K"], rel=1e-4)
 
 
+def test_maps_over_the_intensity_of_a_file(capsys, rock, tmp_path):
+    path = tmp_path / "beam.h5"
+    write_cube(path, rock.cube)
+    with h5py.File(path, "a") as file:
+        file["i0"] = np.full(rock.cube.map_shape, 4.0)
+    asked = ("maps", path, "-o", tmp_path, "--elements", "Fe", "--method", "window", "--intensity")
+    data = answer(capsys, *asked, "/i0")
+    maps = napari_xrf.read(tmp_path / "maps.h5")
+    assert maps.unit == "counts/I0"
+    assert 4 * maps["Fe"].sum() == pytest.approx(data["net_counts"]["Fe K"], rel=1e-4)
+    assert "no-such" in run(capsys, *asked, "no-such")[2]
+    assert "--per-second or --intensity" in run(capsys, *asked, "/i0", "--per-second")[2]
+
+
 @pytest.mark.parametrize("suffix", [".msa", ".png"])
 def test_spectrum_in_other_files(capsys, map_file, tmp_path, suffix):
     out = tmp_path / f"sum{suffix}"

@@ -17,7 +17,12 @@ from napari_xrf.maps.calibrated_map import calibrate_map
 from napari_xrf.maps.calibration.refinement import Calibration
 from napari_xrf.maps.identification.explanation import explain
 from napari_xrf.maps.preparation import dosed_by_intensity
-from napari_xrf.maps.quantification.composition import Recipe, expected_families, solve_composition
+from napari_xrf.maps.quantification.composition import (
+    Recipe,
+    expected_families,
+    recipe_of_class,
+    solve_composition,
+)
 from napari_xrf.maps.quantification.fitted_excitation import fit_excitation
 from napari_xrf.maps.quantification.net_counts import NetCounts, net_counts, region_of
 from napari_xrf.maps.quantification.per_pixel import MASSES, Response, plan_quantities
@@ -35,6 +40,7 @@ from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.physics.sensitivities import MeasuredStandard, Sensitivities, sensitivities_from
 from napari_xrf.physics.source import ElectronBeam, MonochromaticSource
 from napari_xrf.reference.materials import Material
+from napari_xrf.reference.oxides import oxide_of
 
 GLASS = Material.from_mixture({"SiO2": 50, "Al2O3": 15, "FeO": 12, "MgO": 8, "CaO": 11, "K2O": 4}, 2.7)
 BRASS = Material.from_mixture({"Cu": 65, "Zn": 33, "Pb": 2}, 8.4)
@@ -228,6 +234,18 @@ def test_oxides_are_less_the_oxygen_whose_place_halogens_take(formula, elements,
         assert abs(entry.weight_fraction - real) < min(2 * entry.standard_error, 0.05), entry
     assert found.composition.get("O", 0.0) == pytest.approx(material.mass_fractions.get("O", 0.0), abs=0.005)
     assert any("oxygen is" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("formula", "oxide"),
+    [("Fe2O3", "Fe2O3"), ("Fe3O4", "Fe3O4"), ("FeCO3", "FeO"), ("MnO2", "MnO2"), ("NaFeSi2O6", "Fe2O3")],
+)
+def test_the_oxides_of_a_class_have_the_valence_of_its_formula(formula, oxide):
+    known = calibrate_map(spectrum_of(Material.from_formula(formula), "m4-tornado", 1e5))
+    recipe = recipe_of_class(Recipe(), formula, known.setting)
+    element = "Mn" if "Mn" in formula else "Fe"
+    assert oxide_of(element, recipe.valences)[0] == oxide
+    assert recipe_of_class(Recipe(valences={element: 2}), formula, known.setting).valences == {element: 2}
 
 
 def test_pixels_of_salt_and_quartz_have_the_oxygen_of_one():

@@ -50,6 +50,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     add("--elements", default="auto", help="Fe,Ca or 'Pb L', or a PyMca .cfg; auto finds them (default)")
     add("--method", choices=METHODS_OF_MAPS, default="fit")
     add("--per-second", action="store_true", help="counts over the live or dwell time of each pixel")
+    add("--intensity", metavar="NAME", help="counts over what an HDF5 file holds as I0, /entry/i0, instead")
     add("--model", metavar="MODEL", help="for --method network (default: the detector's)")
     maps.set_defaults(run=write_maps)
 
@@ -93,6 +94,10 @@ def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
     plans.check_plan_options(arguments)
     elements, method = elements_of(arguments.elements), arguments.method
     plan = plans.followed_plan(arguments, "maps")
+    if arguments.intensity and arguments.per_second:
+        raise InvalidInput("counts go over times or over I0", "Leave out --per-second or --intensity")
+    if arguments.intensity and (arguments.make_plan is not None or plan is not None):
+        raise InvalidInput("plans of maps take no --intensity", "Leave it out, or map without a plan")
     if method == "network":
         if arguments.make_plan is not None or plan is not None:
             raise InvalidInput("plans of maps are for --method fit or window", "For networks use predict")
@@ -109,14 +114,16 @@ def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
         elements, method = plan.options["elements"], plan.options["method"]
         per_second = per_second or plan.options["per_second"]
     known = plans.known_map(arguments, console, plan)
-    times = _times(known.cube, per_second)
+    times = _times(known.cube, per_second, arguments.intensity)
     if arguments.make_plan is not None:
         from napari_xrf.maps.pixels.element_mapping import plan_elements
 
         learned = plan_elements(known.checked(), elements, method=method, progress=console.progress)
         told = {"elements": elements, "method": method, "per_second": per_second}
         return plans.written_plan(arguments, known, learned, **told)
-    return write_element_maps(known, elements, method, arguments.output, console, times)
+    return write_element_maps(
+        known, elements, method, arguments.output, console, times, _unit(arguments.intensity)
+    )
 
 
 def write_element_maps(
@@ -126,8 +133,9 @@ def write_element_maps(
     output: Path,
     console: Console,
     times: NDArray[np.floating] | None = None,
+    unit: str = "counts/s",
 ) -> Answer:
-    """Map the elements of a loaded map and write three files, over times (Y, X) where given."""
+    """Map the elements of a loaded map and write three files, over times (Y, X) in a unit where given."""
     from napari_xrf.maps.calibrated_map import calibrate_map, unseen_families
     from napari_xrf.maps.pixels.element_mapping import map_elements
 
@@ -136,7 +144,7 @@ def write_element_maps(
     unseen = () if elements is None else unseen_families(known, maps.families, progress=console.progress)
     if unseen:
         console.warn((f"{', '.join(unseen)} not seen in the sum spectrum: the maps of these may be noise",))
-    return write_map_files(maps, output, times)
+    return write_map_files(maps, output, times, unit)
 
 
 def _write_network_maps(
@@ -147,24 +155,35 @@ def _write_network_maps(
     if arguments.model is not None:  # before the long work
         asked_elements(arguments.model, elements)
     cube = load_map(arguments, console)
-    times = _times(cube, arguments.per_second)
+    times = _times(cube, arguments.per_second, arguments.intensity)
     maps = map_elements_by(arguments.model, cube, elements, tell=console.say, progress=console.progress)
-    return write_map_files(maps, arguments.output, times)
+    return write_map_files(maps, arguments.output, times, _unit(arguments.intensity))
 
 
-def _times(cube: SpectralCube, per_second: bool) -> NDArray[np.floating] | None:
+def _unit(intensity: str | None) -> str:
+    return "counts/I0" if intensity else "counts/s"
+
+
+def _times(cube: SpectralCube, per_second: bool, intensity: str | None) -> NDArray[np.floating] | None:
+    """Return what the counts of each pixel go over, (Y, X), or None."""
+    if intensity:
+        from napari_xrf.maps.preparation import dosed_by_intensity
+
+        return dosed_by_intensity(cube, intensity).live_time
     if per_second and cube.live_time is None:
         raise InvalidInput("the file holds no live or dwell times", "Leave out --per-second")
     return cube.live_time if per_second else None
 
 
-def write_map_files(maps: ElementMaps, output: Path, times: NDArray[np.floating] | None = None) -> Answer:
-    """Write element maps as the three files of the ``maps`` verb, over times (Y, X) where given."""
+def write_map_files(
+    maps: ElementMaps, output: Path, times: NDArray[np.floating] | None = None, unit: str = "counts/s"
+) -> Answer:
+    """Write element maps as the three files of the ``maps`` verb, over times (Y, X) in a unit where given."""
     from napari_xrf import io
 
     folder = output_folder(output)
     files = [folder / name for name in ("maps.ome.tif", "maps.h5", "maps.csv")]
-    written = maps if times is None else maps.per_second(times)
+    written = maps if times is None else maps.per_second(times, unit)
     for file in files:
         io.write(file, written)
     totals = {family: float(np.sum(maps[family], dtype=np.float64)) for family in maps}

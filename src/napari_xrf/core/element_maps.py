@@ -37,7 +37,7 @@ class ElementMaps:
     source
         The name of the map they were made from.
     unit
-        Of counts and errors: ``"counts"``, ``"counts/s"``, ``"weight %"``.
+        Of counts and errors: ``"counts"``, ``"counts/s"``, ``"counts/I0"``, ``"weight %"``, ``"µg/cm²"``.
 
     Raises
     ------
@@ -116,13 +116,15 @@ class ElementMaps:
         """Return the standard errors, (Y, X), of a family or an element's main family."""
         return self.standard_errors[self.families.index(self.family(name))]
 
-    def per_second(self, live_time: NDArray[np.floating] | None) -> ElementMaps:
-        """Return the maps in counts per second; NaN where no time was measured.
+    def per_second(self, live_time: NDArray[np.floating] | None, unit: str = "counts/s") -> ElementMaps:
+        """Return the maps in counts per second, or per another dose; NaN where none was measured.
 
         Parameters
         ----------
         live_time
-            (Y, X) seconds of each pixel.
+            (Y, X) seconds of each pixel, or what else its dose is.
+        unit
+            What the maps are in then: ``"counts/I0"`` by the beam's intensity.
 
         Raises
         ------
@@ -136,7 +138,7 @@ class ElementMaps:
             self,
             counts=self.counts / seconds,
             standard_errors=self.standard_errors / seconds,
-            unit="counts/s",
+            unit=unit,
         )
 
     def __repr__(self) -> str:

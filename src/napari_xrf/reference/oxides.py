@@ -51,6 +51,23 @@ def valence_of(element: str, valences: Mapping[str, float] | None = None) -> flo
     return float((valences or {}).get(element, _VALENCES.get(element, 0)))
 
 
+def valence_by_formula(masses: Mapping[str, float]) -> dict[str, float]:
+    """Return the valence of the one element of an oxide's formula that may have two: 3 of iron in hematite.
+
+    ``masses``: element → mass. Empty where there is no such element, several, or what the charge of the rest
+    leaves it lies outside of its two valences.
+    """
+    moles = {element: mass / ATOMIC_WEIGHTS[element] for element, mass in masses.items()}
+    open_to_two = [element for element in moles if element in _OTHER_VALENCES and element != "S"]
+    if len(open_to_two) != 1 or "O" not in moles:
+        return {}
+    (element,) = open_to_two
+    rest = sum(amount * valence_of(e) for e, amount in moles.items() if e not in ("O", element))
+    valence = round((2 * moles["O"] - rest) / moles[element], 3)
+    low, high = sorted((valence_of(element), float(_OTHER_VALENCES[element])))
+    return {element: valence} if low <= valence <= high else {}
+
+
 def parse_valences(text: str) -> dict[str, float]:
     """Return element → valence of a text such as ``"Fe=3,S=6"``.
 

@@ -29,7 +29,7 @@ from napari_xrf.physics.sensitivities import SMOOTH_ERROR, Sensitivities
 from napari_xrf.physics.source import ElectronBeam, TubeSource
 from napari_xrf.reference.formulas import mass_fractions
 from napari_xrf.reference.materials import Material
-from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxygen_per_mass, valence_of
+from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxygen_per_mass, valence_by_formula, valence_of
 
 OXYGEN = ("auto", "stoichiometry", "measured", "difference", "none")
 _DENIED = 2.0  # times more than another family allows: what one stands for is a neighbour's
@@ -175,8 +175,10 @@ def companions_of(formula: str, setting: Setting, valences: Mapping[str, float])
 
 def recipe_of_class(recipe: Recipe, formula: str, setting: Setting) -> Recipe:
     """Return the recipe for a class of a formula: with what it holds unseen, or without oxygen."""
-    companions = companions_of(formula, setting, recipe.valences)
-    return replace(recipe, companions=companions, oxygen=recipe.oxygen if companions else "none")
+    valences = {**valence_by_formula(mass_fractions(formula)), **recipe.valences}
+    companions = companions_of(formula, setting, valences)
+    oxygen = recipe.oxygen if companions else "none"
+    return replace(recipe, companions=companions, oxygen=oxygen, valences=valences)
 
 
 def seen_elements(formula: str, recipe: Recipe) -> tuple[str, ...]:
