@@ -209,8 +209,13 @@ def plan_quantities(
     for name, of_class in recipes.items():
         numbers[classes[name]] = len(learnt)
         summed = plan.net_counts(region_of(known, classes[name], name).cube)[0][0]
-        told = {"oxygen": of_class.oxygen, "companions": of_class.companions, "valences": of_class.valences}
-        own = replace(chosen, **told, light=0.0)
+        own = replace(
+            chosen,
+            oxygen=of_class.oxygen,
+            companions=of_class.companions,
+            valences=of_class.valences,
+            light=0.0,
+        )
         learnt.append((own, summed, dose_of(doses, classes[name])))
     responses = []
     for number, (each, summed, dose) in enumerate(learnt):
