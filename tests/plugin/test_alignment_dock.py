@@ -35,6 +35,7 @@ def test_a_picture_is_laid_on_the_map_and_resampled(viewer, qtbot):
     viewer.layers.selection.active.add(places)
     assert list(viewer.layers.selection.active.features["number"]) == [1, 2, 3, 4]
     assert len(dock.table.rows()) == 4
+    assert dock.table.horizontalHeaderItem(3).text() == "missed by, µm"
     dock.run.click()
     assert "missed by" in dock.said.text()
     assert picture.visible

@@ -17,6 +17,7 @@ from napari_xrf.io.calibration import assumed_axis
 from napari_xrf.learning.weights import shipped_models
 from napari_xrf.plugin.docks.preparation import PreparationDock
 from napari_xrf.plugin.forms.model_choice import shelf_of
+from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.jobs.job import Job, running_on
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, FOUND_KEY, cube_from, cube_layers
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
@@ -692,6 +693,21 @@ def test_a_table_on_a_small_screen_shows_more_than_three_rows(viewer, qtbot):
     assert table.rowHeight(0) > table.fontMetrics().height()
     shown = table.viewport().height() // table.rowHeight(0)
     assert shown >= 5
+
+
+def test_names_that_begin_alike_are_told_apart_in_a_narrow_table(viewer, qtbot):
+    table = Table(("", "Mineral"), stretched=1)
+    qtbot.addWidget(table)
+    names = ["columbite-(Fe) / columbite-(Mn)", "columbite-(Fe) / columbite-(Mn) / tantalite-(Mn)", "quartz"]
+    table.show_rows([("", name) for name in names])
+    table.resize(170, 300)
+    table.show()
+    letters = table.fontMetrics().height()
+    qtbot.waitUntil(lambda: table.rowHeight(0) > 2 * letters)
+    assert table.rowHeight(1) > 3 * letters
+    assert table.rowHeight(2) < 2 * letters
+    table.resize(900, 300)
+    qtbot.waitUntil(lambda: table.rowHeight(1) == table.rowHeight(2))
 
 
 def test_class_rows_select_rename_recolour_merge_and_sort(viewer, qtbot):

@@ -14,6 +14,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.plugin.layers.cubes import (
+    PEAK_KEY,
     Turned,
     brightest_channel,
     cube_from,
@@ -56,7 +57,9 @@ def test_a_cube_is_shown_without_a_copy_energy_first():
 
 def test_contrast_is_set_where_the_counts_are():
     cube, _ = two_phase_cube()
-    low, high = cube_layers(cube)[-1][1]["contrast_limits"]
+    keywords = cube_layers(cube)[-1][1]
+    low, high = keywords["contrast_limits"]
+    assert (keywords["metadata"][PEAK_KEY], high) == brightest_channel(cube)
     assert low == 0
     assert 30 < high <= cube.counts.max()  # a guess from first, middle and last channel would be about 1
 

@@ -425,11 +425,20 @@ def test_a_legend_stands_above_the_mineral_map(viewer, qtbot):
     legend = viewer.layers["Legend"]
     assert {text.strip() for text in legend.text.values} >= {"calcite", "hematite / magnetite"}
     assert viewer.layers.selection.active is layer
-    names = ["rhyolitic glass", "phlogopite / biotite", "siderite / hematite / goethite"] * 3
+    viewer.canvas.size = (400, 600)
+    alike = "columbite-(Fe) / columbite-(Mn)"
+    names = [alike, f"{alike} / tantalite-(Mn)", *(["rhyolitic glass", "phlogopite / biotite"] * 5)]
     show_legend(viewer, [(name, "#ff0000") for name in names], layer)
-    x, first = viewer.layers["Legend"].data[:, 1], viewer.layers["Legend"].data[0, 1]
-    beside = np.unique(x)[1:] - first  # columns have room for the longest name
-    assert (beside * layer.scale[1] * viewer.scene.camera.zoom > 9 * 28).all()
+    legend, zoom = viewer.layers["Legend"], viewer.scene.camera.zoom
+    shown = [text.strip() for text in legend.text.values]
+    assert shown[0] != shown[1], "cut where they differ"
+    y, x = (np.unique(places) * zoom for places in legend.data.T)
+    assert len(x) > 1
+    assert np.diff(x).min() > 10 * max(map(len, shown)), "columns lie on one another"
+    assert np.diff(y).min() > 20, "rows lie on one another"
+    assert np.ptp(layer.extent.world[:, 0]) * zoom > 0.45 * viewer.canvas.size[0], (
+        "a small map under a long legend"
+    )
     layer.data = np.zeros_like(layer.data)
     qtbot.waitUntil(lambda: "Legend" not in viewer.layers)  # nothing is left to name
     widget.legend.setChecked(False)

@@ -200,6 +200,13 @@ def learn_regions(dock, monkeypatch, folder, **options):
 
 
 @pytest.mark.gui
+def test_pages_carry_what_they_share_and_are_not_cut(dock):
+    for place, page in enumerate(dock.pages):
+        dock.tabs.setCurrentIndex(place)
+        assert page.isAncestorOf(dock.common)
+        assert page.minimumSizeHint().width() > page.widget().minimumSizeHint().width()
+
+
 def test_every_recipe_is_offered_with_its_options(dock):
     for index in range(dock.training.recipe.count()):
         dock.training.recipe.setCurrentIndex(index)

@@ -41,7 +41,7 @@ class AlignmentDock(Dock):
         self.maps = MapChoice(self)
         self.mark_picture = button("Mark on the picture", "Click places that the map shows too", tuple)
         self.mark_map = button("Mark on the map", "Click the same places, in the same order", tuple)
-        self.table = Table(("Point", "picture", "map", "missed by"), "Pairs, in the order of marking")
+        self.table = Table(_heads(""), "Pairs, in the order of marking")
         self.run = button("Align", "Lay the picture on the map, its points on the map's", tuple)
         self.undo = button("Back", "Put the picture where it was", self._undo)
         self.resample = button(
@@ -179,6 +179,8 @@ class AlignmentDock(Dock):
                 missed = self._alignment().missed
             except InvalidInput as error:
                 self._say(str(error))
+        target = self.maps.layer()
+        self.table.set_heads(_heads("" if target is None else f", {target.units[-1]:~P}"))
         self.table.show_rows(
             [
                 (str(at + 1), *(_place(points, at) for points in pairs), _far(missed[at]))
@@ -196,6 +198,10 @@ class AlignmentDock(Dock):
         self.run.setEnabled(both and count >= 2 and count == len(self.points(target)))
         self.resample.setEnabled(both)
         self.undo.setEnabled(any(layer in self.viewer.layers for layer, _ in self._before))
+
+
+def _heads(unit: str) -> tuple[str, ...]:
+    return ("Point", "picture (y, x)", "map (y, x)", f"missed by{unit}")
 
 
 def _is_picture(layer: Any) -> bool:

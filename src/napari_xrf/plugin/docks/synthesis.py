@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import napari.viewer
 import numpy as np
+from qtpy.QtWidgets import QWidget
 
 from napari_xrf.core.errors import LARGEST_SEED, InvalidInput
 from napari_xrf.core.parameters import Limits, parameters
@@ -15,7 +16,7 @@ from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.page import TabsOverPlot
 from napari_xrf.plugin.forms.parameter_form import ErrorLabel, ParameterForm, form_label
-from napari_xrf.plugin.forms.parts import button, row, tick_box
+from napari_xrf.plugin.forms.parts import button, column, row, tick_box
 from napari_xrf.plugin.forms.synthesis_tabs import (
     LayersTab,
     MineralsTab,
@@ -71,6 +72,9 @@ class SynthesisDock(Dock):
         self.line_counts = tick_box(
             "line counts", False, "A layer for the expected counts of each line family", _nothing
         )
+        self._common = QWidget()
+        truth = row(form_label("Truth as layers"), self.shares, self.line_counts, None)
+        self._common.setLayout(column(self.seed, truth, flush=True))
         self.preview = button("Preview", "Make one spectrum", self._preview)
         self.run = button("Generate", "Make the map or the spectra as layers", self._run)
         self.problem = ErrorLabel()
@@ -78,18 +82,16 @@ class SynthesisDock(Dock):
         self.save = button("Save…", "Write the map with its truth (.h5)", self._ask_file)
         self.lay_out(
             (self.parts, 1),
-            self.seed,
-            row(form_label("Truth as layers"), self.shares, self.line_counts, None),
             self.problem,
             row(form_label("Result"), self.results, self.save),
             foot=row(self.run, self.preview, None),
         )
         self.setMinimumWidth(400)
-        self.tabs.currentChanged.connect(lambda _: self._set_enabled())
+        self.tabs.currentChanged.connect(lambda _: self._turn())
         self.seed.changed.connect(self._set_enabled)
         self.results.chosen.connect(lambda _: self._set_enabled())
         self.follow_theme(self.plot.set_colors)
-        self._set_enabled()
+        self._turn()
 
     def tab(self) -> RecipeTab:
         """Return the tab in front."""
@@ -135,6 +137,10 @@ class SynthesisDock(Dock):
         self.see(self.plot)
         self.plot.set_curves([Curve(name, counts, made.cube.energy, _PREVIEW_COLOR)])
         self.plot.show_main()
+
+    def _turn(self) -> None:
+        self.tab().page.carry(self._common)
+        self._set_enabled()
 
     def _set_enabled(self) -> None:
         problem = self.seed.problem() or self.tab().problem()

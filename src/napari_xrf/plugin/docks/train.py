@@ -88,7 +88,7 @@ class TrainDock(Dock):
         folder = row(form_label("Output folder"), self.folder, self.browse)
         buttons = row(self.run, self.resume, None)
         self.job_bar.waits = True  # for the checkpoint
-        self.lay_out((self.parts, 1), self.common, folder, self.problem, foot=buttons)
+        self.lay_out((self.parts, 1), folder, self.problem, foot=buttons)
         self.setMinimumWidth(430)
         self._tell.told.connect(self._hear, Qt.ConnectionType.QueuedConnection)
         self.when_closed(partial(self._tell.told.disconnect, self._hear))
@@ -109,6 +109,7 @@ class TrainDock(Dock):
         self._choose_folder()
 
     def _changed(self) -> None:
+        self.page().carry(self.common)
         if not self._own_folder:
             self.folder.setText(f"~/{_FOLDER}/{self._folder_name()}")
         self._set_enabled()

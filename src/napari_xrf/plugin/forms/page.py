@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QFormLayout,
     QFrame,
@@ -52,6 +52,14 @@ class Page(QScrollArea):  # type: ignore[misc]
         if hasattr(part, "changed"):
             part.changed.connect(self.changed.emit)
         return part
+
+    def carry(self, part: QWidget) -> None:
+        """Take what several pages share, one at a time, below the page's own parts, to scroll with them."""
+        self._layout.addWidget(part)
+
+    def minimumSizeHint(self) -> QSize:
+        """Ask for the width of the parts, which would be cut: it scrolls up and down only."""
+        return QSize(self.widget().minimumSizeHint().width() + _BAR, super().minimumSizeHint().height())
 
     def problem(self) -> str:
         """Return what is wrong first with its visible parts, or an empty text."""

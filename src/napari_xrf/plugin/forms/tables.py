@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, Qt, Signal
+from qtpy.QtCore import QEvent, QRect, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 from napari_xrf.core.csv_cells import is_number
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from napari_xrf.learning.prediction.views import RankedName
 
 _ROW_PADDING = 7  # pixels above and below a row's letters
+_CELL_PADDING = 8  # pixels left and right of a cell's letters
+_MOST_LINES = 3  # of a name
 _LEAST_HEIGHT = 160  # pixels: six rows and the heads
 _MOST_ROWS = 60
 _LEAST_PROBABILITY = 0.001  # below it nothing is listed but the first rows
@@ -34,7 +36,6 @@ class Table(QTableWidget):  # type: ignore[misc]
         self.verticalHeader().hide()
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setWordWrap(False)
         self.setToolTip(hint)
         self.setMinimumHeight(_LEAST_HEIGHT)
         self.verticalHeader().setMinimumSectionSize(1)
@@ -44,6 +45,7 @@ class Table(QTableWidget):  # type: ignore[misc]
         self.set_heads(heads)
         if heads:
             header.setSectionResizeMode(stretched % len(heads), QHeaderView.ResizeMode.Stretch)
+        header.sectionResized.connect(lambda column, _, width: self._fit_rows({column: width}))
 
     def paintEvent(self, event: QEvent) -> None:
         """Paint the rows, or what stands there without one."""
@@ -59,8 +61,6 @@ class Table(QTableWidget):  # type: ignore[misc]
 
     def show_rows(self, rows: Sequence[Sequence[str]], bold: Collection[int] = ()) -> None:
         """Show these rows and no others, some of them in bold."""
-        # napari's rows are twice as high as their letters: three of them filled a dock on a small screen.
-        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + _ROW_PADDING)
         self.setRowCount(len(rows))
         for place, row in enumerate(rows):
             for column, text in enumerate(row):
@@ -72,6 +72,28 @@ class Table(QTableWidget):  # type: ignore[misc]
                 if _is_number(text):
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.setItem(place, column, item)
+        self._fit_rows()
+
+    def _fit_rows(self, resized: Mapping[int, int] | None = None) -> None:
+        """Give each row the lines that its text needs in the column that takes the room that is left.
+
+        Long names go on in the next line: cut at one place, those of two classes would be the same. napari's
+        rows are twice as high as their letters: three of them filled a dock on a small screen.
+        """
+        header, letters = self.horizontalHeader(), self.fontMetrics()
+        stretch = QHeaderView.ResizeMode.Stretch
+        column = next((at for at in range(header.count()) if header.sectionResizeMode(at) == stretch), -1)
+        if resized is not None and column not in resized:
+            return
+        width = self.columnWidth(column) if resized is None else resized[column]
+        room = QRect(0, 0, width - _CELL_PADDING, 1)
+        for row in range(self.rowCount()):
+            item = self.item(row, column)
+            needed = letters.boundingRect(
+                room, Qt.TextFlag.TextWordWrap, item.text() if item else ""
+            ).height()
+            lines = min(max(needed // letters.height(), 1), _MOST_LINES)
+            self.setRowHeight(row, lines * letters.height() + _ROW_PADDING)
 
     def rows(self) -> tuple[tuple[str, ...], ...]:
         """Return the texts that are shown."""

@@ -26,6 +26,7 @@ from napari_xrf.plugin.layers.layer_data import (
 CUBE_KEY = "xrf_cube"
 CHANGED_KEY = "xrf_changed"  # its data are no longer those of its file
 TRUTH_KEY = "xrf_truth"  # what is known of a synthetic map, for its file
+PEAK_KEY = "xrf_peak"  # the channel that a map is first seen at
 FOUND_KEY = "xrf_found_elements"  # symbol → line families seen
 
 _ENERGY_FIRST, _ENERGY_LAST = (2, 0, 1), (1, 2, 0)  # the axes of the other order
@@ -92,10 +93,11 @@ def cube_layers(cube: SpectralCube) -> list[LayerData]:
 
 def cube_layer(cube: SpectralCube) -> LayerData:
     """Return the layer of a cube's counts, (E, Y, X), a view of them."""
+    peak, limit = brightest_channel(cube)
     keywords = {
         "name": cube.name,
-        "metadata": {CUBE_KEY: cube},
-        "contrast_limits": (0.0, brightest_channel(cube)[1]),
+        "metadata": {CUBE_KEY: cube, PEAK_KEY: peak},
+        "contrast_limits": (0.0, limit),
         "colormap": "magma",
         "blending": "translucent_no_depth",
         "multiscale": False,

@@ -107,15 +107,26 @@ def open_viewers() -> list[Any]:
     ]
 
 
-def fit_view(viewer: Any, layers: Iterable[Any], margin: float = 0.05) -> None:
+def fit_view(viewer: Any, layers: Iterable[Any]) -> None:
     """Show whole layers in two dimensions; napari's own fitting fails for flat ones beside a hidden map."""
+    if layers := list(layers):
+        show_extent(viewer, *extent_of(layers))
+
+
+def extent_of(layers: Iterable[Any]) -> NDArray[np.float64]:
+    """Return the lowest and the highest (y, x) that layers reach, in the viewer's units."""
     extents = np.array([layer.extent.world[:, -2:] + _half_pixels(layer) for layer in layers])
-    if not len(extents) or viewer.dims.ndisplay != 2:
-        return
-    low, high = extents[:, 0].min(axis=0), extents[:, 1].max(axis=0)
-    camera, canvas = viewer.scene.camera, np.array(viewer.canvas.size)
-    camera.center = (0.0, *(0.5 * (low + high)))
-    camera.zoom = float((1.0 - margin) * np.min(canvas / np.maximum(high - low, 1e-9)))
+    return np.array([extents[:, 0].min(axis=0), extents[:, 1].max(axis=0)])
+
+
+def show_extent(
+    viewer: Any, low: NDArray[np.float64], high: NDArray[np.float64], margin: float = 0.05
+) -> None:
+    """Show what lies between two places (y, x) in two dimensions, with a margin of the canvas around it."""
+    if viewer.dims.ndisplay == 2:
+        camera, canvas = viewer.scene.camera, np.array(viewer.canvas.size)
+        camera.center = (0.0, *(0.5 * (low + high)))
+        camera.zoom = float((1.0 - margin) * np.min(canvas / np.maximum(high - low, 1e-9)))
 
 
 def _half_pixels(layer: Any) -> NDArray[np.float64]:

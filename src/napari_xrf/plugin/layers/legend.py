@@ -5,24 +5,18 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from napari_xrf.plugin.layers.layer_data import (
-    LayerData,
-    add_layers,
-    fit_view,
-    pixel_size_of_layer,
-    spatial_keywords,
-)
+from napari_xrf.plugin.layers.layer_data import LayerData, add_layers, extent_of, show_extent
 from napari_xrf.plugin.layers.sight import follow_sight
 
 _LEGEND_KEY = "xrf_legend"
 _RISE_PIXELS = 14  # by which napari draws a name above its point
-_MARGIN = 0.12  # of the canvas: names are drawn beyond the extent of their points
+_ROW_PIXELS, _LETTER_PIXELS = 22, 11  # of a name
+_POINT_PIXELS, _DOT_PIXELS = 30, 12  # what the point before it takes, and its size
+_MARGIN = 0.04  # of the canvas
 _GREY = 3 * 128  # of red, green and blue
-_STEP = 0.08  # of the longer side of the map
-_BESIDE = 3  # columns that names stand in, where they have room: below each other they make the map small
-_LETTER_PIXELS, _POINT_PIXELS = 9, 30  # of a name, and of the point before it
-_MOST_LETTERS = 28
+_LEAST_LETTERS, _MOST_LETTERS = 18, 28  # that are left of a longer name
 
 
 def show_legend(viewer: Any, entries: Sequence[tuple[str, str]], over: Any) -> None:
@@ -31,18 +25,19 @@ def show_legend(viewer: Any, entries: Sequence[tuple[str, str]], over: Any) -> N
     for layer in [layer for layer in layers if _LEGEND_KEY in layer.metadata]:
         layers.remove(layer)
     if entries:
-        shape = over.data.shape[:2] if getattr(over, "rgb", False) else over.data.shape[-2:]
-        size = pixel_size_of_layer(over)
-        entries = [
-            (name if len(name) <= _MOST_LETTERS else f"{name[: _MOST_LETTERS - 1]}…", c)
-            for name, c in entries
-        ]
-        across = _columns([name for name, _ in entries], shape, size or (1.0, 1.0), viewer.canvas.size)
-        made = _legend(entries, shape, size, across, _text_color(viewer))
-        (legend,) = add_layers(viewer, [made], over=over)
-        fit_view(viewer, [layer for layer in layers if layer.visible], _MARGIN)
-        down = _RISE_PIXELS / (viewer.scene.camera.zoom * float(legend.scale[-2]))
-        legend.text.translation = np.array([down, 0.0])
+        low, high = extent_of([layer for layer in layers if layer.visible] or [over])
+        across, letters, zoom = _columns([name for name, _ in entries], high - low, viewer.canvas.size)
+        named = [(_shortened(name, letters), color) for name, color in entries]
+        (top, left), (_, right) = extent_of([over])
+        rows, row, column = -(-len(named) // across), _ROW_PIXELS / zoom, _width(letters) / zoom
+        # Names that are wider than the map stand above its middle.
+        left = min(left, 0.5 * (left + right - across * column))
+        at = np.arange(len(named))
+        places = np.array([top - row * (rows - 0.5 - at % rows), left + column * (at // rows)]).T
+        places[:, 1] += _DOT_PIXELS / zoom
+        (legend,) = add_layers(viewer, [_legend(named, over, zoom, places, _text_color(viewer))])
+        low = np.minimum(low, (top - row * rows, left))
+        show_extent(viewer, low, np.maximum(high, (top, left + across * column)), _MARGIN)
         follow_sight(viewer, over, partial(_show_or_hide, viewer, legend))
         viewer.events.theme.connect(_take_theme)
     layers.selection = {layer for layer in selected if layer in layers}
@@ -66,41 +61,55 @@ def _text_color(viewer: Any) -> str:
     return "black" if sum(get_theme(viewer.theme).canvas.as_rgb_tuple()[:3]) > _GREY else "white"
 
 
+def _shortened(name: str, letters: int) -> str:
+    """Return a name with its beginning and its end: alternatives that begin alike end differently."""
+    half = letters // 2
+    return name if len(name) <= letters else f"{name[:half]}…{name[half + 1 - letters :]}"
+
+
+def _width(letters: int) -> int:
+    """Return the pixels of a column of names."""
+    return _POINT_PIXELS + _LETTER_PIXELS * letters
+
+
 def _columns(
-    names: Sequence[str], shape: tuple[int, ...], size: tuple[float, float], canvas: Sequence[float]
-) -> int:
-    """Return in how many columns names stand above a map without lying on one another."""
-    needed = _POINT_PIXELS + _LETTER_PIXELS * max(map(len, names))
-    for across in range(min(len(names), _BESIDE), 1, -1):
-        rows = -(-len(names) // across)
-        high, wide = size[0] * (shape[0] + _STEP * max(shape) * rows), size[1] * shape[1]
-        zoom = (1 - _MARGIN) * min(canvas[0] / high, canvas[1] / wide)
-        if zoom * wide >= across * needed:
-            return across
-    return 1
+    names: Sequence[str], extent: NDArray[np.float64], canvas: Sequence[float]
+) -> tuple[int, int, float]:
+    """Return in how many columns, and of how many letters, names leave a map largest, and its zoom then.
+
+    ``extent``: of the map, (y, x). ``canvas``: its (height, width) in pixels.
+    """
+    high, wide = (1 - _MARGIN) * np.array(canvas, dtype=float)
+    most = max(map(len, names))
+    found = []
+    for across in range(1, len(names) + 1):
+        letters = min(int(wide / across - _POINT_PIXELS) // _LETTER_PIXELS, most, _MOST_LETTERS)
+        if across > 1 and letters < min(most, _LEAST_LETTERS):
+            break
+        left = max(high - _ROW_PIXELS * -(-len(names) // across), high / 4)
+        found.append((float(min(left / extent[0], wide / extent[1])), -across, max(letters, _LEAST_LETTERS)))
+    zoom, across, letters = max(found)
+    return -across, letters, zoom
 
 
 def _legend(
-    entries: Sequence[tuple[str, str]], shape: tuple[int, ...], size: Any, across: int, color: str
+    entries: Sequence[tuple[str, str]], over: Any, zoom: float, places: NDArray[np.float64], color: str
 ) -> LayerData:
-    step = _STEP * max(shape)
-    rows = -(-len(entries) // across)
-    places = [
-        (-0.5 - step * (rows - place % rows), place // rows * shape[1] / across)
-        for place in range(len(entries))
-    ]
+    """Return points at places (y, x), in the units of a layer's last two axes, with their names."""
     text = {
         "string": [f"   {name}" for name, _ in entries],
         "color": color,
         "anchor": "upper_left",
         "size": 11,
+        "translation": np.array([_RISE_PIXELS / zoom, 0.0]),
     }
     keywords = {
         "name": "Legend",
         "text": text,
         "face_color": [own for _, own in entries],
-        "size": 0.5 * step,
+        "size": _DOT_PIXELS / zoom,
         "metadata": {_LEGEND_KEY: True},
-        **spatial_keywords(size),
+        "units": tuple(str(unit) for unit in over.units[-2:]),
+        "axis_labels": ("y", "x"),
     }
-    return np.array(places), keywords, "points"
+    return places, keywords, "points"

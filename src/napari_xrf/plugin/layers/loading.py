@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.layers.cubes import CUBE_KEY, HALF_WINDOW_KEV, brightest_channel, energy_first
+from napari_xrf.plugin.layers.cubes import CUBE_KEY, HALF_WINDOW_KEV, PEAK_KEY, energy_first
 from napari_xrf.plugin.layers.layer_data import call_in_turns, good_limits, open_viewers
 from napari_xrf.plugin.layers.sight import follow_sight, is_seen
 
@@ -27,15 +27,15 @@ def follow_opening(cube: SpectralCube) -> None:
         QTimer.singleShot(0, lambda: _when_open(cube))
 
 
-def turn_to_peak(viewer: Any, cube: SpectralCube) -> None:
-    """Turn the slider to the strongest line of a cube, and show all counts of its window."""
+def turn_to_peak(viewer: Any, layer: Any, cube: SpectralCube) -> None:
+    """Turn the slider to the strongest line of a cube's layer, and show all counts of its window."""
     dims = viewer.dims
     if dims.ndim >= 3:
         axis = dims.ndim - 3
         if cube.energy.width < HALF_WINDOW_KEV and not dims.margin_left[axis]:
             margin = tuple(HALF_WINDOW_KEV if at == axis else 0.0 for at in range(dims.ndim))
             dims.margin_left = dims.margin_right = margin
-        dims.set_point(axis, float(cube.energy.energies[brightest_channel(cube)[0]]))
+        dims.set_point(axis, float(cube.energy.energies[layer.metadata[PEAK_KEY]]))
 
 
 def show_first_view(viewer: Any, layer: Any, cube: SpectralCube) -> None:
@@ -111,8 +111,9 @@ def load_in_background(cube: SpectralCube) -> None:
 def _when_open(cube: SpectralCube) -> None:
     showing = [viewer for viewer in open_viewers() if _layers_of(viewer, cube)]
     for viewer in showing:
-        turn_to_peak(viewer, cube)
-        show_first_view(viewer, _layers_of(viewer, cube)[-1], cube)
+        layer = _layers_of(viewer, cube)[-1]
+        turn_to_peak(viewer, layer, cube)
+        show_first_view(viewer, layer, cube)
     if showing:
         load_in_background(cube)
 

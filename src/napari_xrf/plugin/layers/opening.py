@@ -210,7 +210,7 @@ def _finish(
 
 def _turn_slider(viewer: Any, layer: Any, cube: SpectralCube) -> None:
     if viewer in open_viewers() and layer in viewer.layers:
-        turn_to_peak(viewer, cube)
+        turn_to_peak(viewer, layer, cube)
 
 
 def _show_first(viewer: Any, layer: Any, cube: SpectralCube) -> None:
