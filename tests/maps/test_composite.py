@@ -33,6 +33,11 @@ def test_maps_are_computed(expression, expected):
     assert np.allclose(compute_map(expression, MAPS), expected, equal_nan=True)
 
 
+def test_a_computed_map_takes_no_elements_name():
+    maps = MAPS | {"Fe / (Fe + Ca)": IRON}
+    assert np.allclose(compute_map("Fe - Ca", maps), compute_map("Fe - Ca", MAPS), equal_nan=True)
+
+
 @pytest.mark.parametrize(
     "expression", ["Fe +", "Pb", "Zn", "1 + 2", "__import__('os')", "Fe.data", "[Fe]", "sqrt(Fe, Ca)", ""]
 )

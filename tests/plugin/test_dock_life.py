@@ -18,6 +18,7 @@ from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.page import TabsOverPlot
 from napari_xrf.plugin.forms.parts import row
+from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.jobs.job import Job
 from napari_xrf.plugin.layers.cubes import cube_layers
 from two_phase_maps import two_phase_cube
@@ -299,8 +300,10 @@ def test_what_starts_a_docks_job_is_seen_in_a_small_window(make_napari_viewer, c
 def test_results_stay_in_sight_when_a_dock_is_squeezed(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True)
     widget = Dock(viewer)
-    results = QLabel("results")
+    results = Table(("result",))
     results.setFixedHeight(100)
+    results.show_rows([("quartz",), ("calcite",)])
+    results.selectRow(0)  # Qt would scroll to this row alone
     above = QLabel("fields")
     above.setFixedHeight(300)
     widget.lay_out(above, results, foot=row())

@@ -14,6 +14,7 @@ from napari_xrf import io
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.calibration import assumed_axis
+from napari_xrf.io.own.region_files import OutlinedRegion, RegionSet
 from napari_xrf.learning.weights import shipped_models
 from napari_xrf.plugin.docks.preparation import PreparationDock
 from napari_xrf.plugin.forms.model_choice import shelf_of
@@ -23,6 +24,7 @@ from napari_xrf.plugin.layers.cubes import CUBE_KEY, FOUND_KEY, cube_from, cube_
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
 from napari_xrf.plugin.layers.labels import CLASSIFICATION_KEY, label_layer
 from napari_xrf.plugin.layers.layer_data import with_keywords
+from napari_xrf.plugin.layers.regions import region_layer
 from napari_xrf.plugin.layers.script import script_of
 from two_phase_maps import two_phase_cube, two_phase_labels
 
@@ -132,6 +134,16 @@ def test_a_region_has_its_spectrum_in_its_colour_and_is_followed(viewer, qtbot, 
     qtbot.waitUntil(lambda: len(widget.plot.curves()) == 2)
     viewer.layers.remove(layer)
     qtbot.waitUntil(lambda: [shown.name for shown in widget.plot.curves()] == ["Sum"])
+
+
+def test_regions_of_a_file_get_colours_of_their_own_too(viewer, qtbot, cube):
+    found = RegionSet((OutlinedRegion("rim", "rectangle", np.array([[1, 1], [1, 5], [4, 5], [4, 1]]), ""),))
+    layer = viewer.add_layer(Layer.create(*region_layer(found, "mine")))
+    widget = spectrum_dock(viewer, qtbot)
+    layer.add_rectangles(np.array([[6, 6], [9, 9]]))
+    qtbot.waitUntil(lambda: len(widget.plot.curves()) == 3)
+    assert [curve.name for curve in widget.plot.curves()[1:]] == ["rim", "mine 2"]
+    assert len({curve.color for curve in widget.plot.curves()}) == 3
 
 
 def test_layers_may_go_while_the_dock_watches(viewer, qtbot, cube):

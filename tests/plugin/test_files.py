@@ -19,6 +19,7 @@ from napari_xrf.plugin.commands import show_truth
 from napari_xrf.plugin.layers.cubes import TRUTH_KEY, cube_from, cube_layers
 from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.labels import label_layer, label_map_of_layer
+from napari_xrf.plugin.layers.regions import region_name
 from napari_xrf.plugin.readers import get_reader, layer_name
 from napari_xrf.plugin.writers import write_images
 from napari_xrf.synthesis.mineral_map import MapParameters
@@ -329,3 +330,5 @@ def test_regions_are_saved_and_open_as_the_same_layer(tmp_path):
     assert np.allclose(again.edge_color, shapes.edge_color)
     assert np.allclose(again.scale, shapes.scale)
     assert again.units == shapes.units
+    again.add_rectangles(np.array([[6, 6], [9, 9]]))
+    assert region_name(again.name, again.features, 2) == "mine 3"

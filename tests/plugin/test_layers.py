@@ -240,6 +240,17 @@ def test_painting_does_not_change_the_label_map_behind():
     assert back.class_named("label 7").label == 7
 
 
+def test_no_new_class_looks_like_another():
+    labels = np.array([[1, 2]], dtype=np.uint8)
+    known = (
+        LabelClass(1, "calcite", "CaCO3", "#009e73", 2.7),
+        LabelClass(2, "quartz", "SiO2", "#f0e442", 2.65),
+    )
+    layer = Layer.create(*label_layer(LabelMap(labels, known)))
+    colors = [tuple(layer.get_color(label)) for label in range(1, 40)]
+    assert len(set(colors)) == 39
+
+
 def test_a_hand_drawn_layer_gets_names_and_its_colours():
     drawn = np.zeros((6, 6), int)
     drawn[:3] = 4

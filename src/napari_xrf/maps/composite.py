@@ -77,7 +77,7 @@ def compute_map(expression: str, maps: Mapping[str, ArrayLike]) -> NDArray[np.fl
     expression
         Names, numbers, ``+ - * /``, brackets, ``sqrt`` and ``log`` (of 1 + value).
     maps
-        Name → (Y, X). ``"Fe K"`` answers to ``Fe_K``, and to ``Fe`` where no other map begins so.
+        Name → (Y, X). ``"Fe K"`` answers to ``Fe_K``, and to ``Fe`` where no other measured map begins so.
 
     Raises
     ------
@@ -129,9 +129,18 @@ def _value(node: ast.expr, known: Mapping[str, NDArray[np.float64]]) -> Any:
     raise InvalidInput(f"{ast.unparse(node)!r} cannot be computed", "Use + - * / ( ) sqrt log and maps")
 
 
+def _is_expression(text: str) -> bool:
+    try:
+        ast.parse(text, mode="eval")
+    except SyntaxError:
+        return False
+    return True
+
+
 def _name(given: str, known: Mapping[str, Any]) -> str:
     exact = [name for name in known if name == given or name.replace(" ", "_") == given]
-    found = exact or [name for name in known if name.split()[0] == given]
+    # A map that was computed, "Fe / (Fe + Ca)", is not meant by "Fe".
+    found = exact or [name for name in known if name.split()[0] == given and not _is_expression(name)]
     if len(found) != 1:
         told = f"{given} is {' or '.join(found)}" if found else f"there is no map {given}"
         raise InvalidInput(told, f"There are {', '.join(name.replace(' ', '_') for name in known)}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import napari.viewer
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import QEvent, QPoint, Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -88,7 +88,7 @@ class Dock(QWidget):  # type: ignore[misc]
         if self._scroll is not None:
             scroll, self._in_sight = self._scroll, part
             # A message, or the part where it was hidden, takes its room first.
-            QTimer.singleShot(TURN_MS, self.while_open(lambda: scroll.ensureWidgetVisible(part, 0, 0)))
+            QTimer.singleShot(TURN_MS, self.while_open(partial(_scroll_to, scroll, part)))
 
     def resizeEvent(self, event: QEvent) -> None:
         """Keep results in sight, as when the Spectrum dock opens below."""
@@ -379,6 +379,13 @@ class _Column(QWidget):  # type: ignore[misc]
 
     def heightForWidth(self, width: int) -> int:
         return int(self.layout().minimumHeightForWidth(width))
+
+
+def _scroll_to(scroll: QScrollArea, part: QWidget) -> None:
+    """Show the whole of a part, or its top: Qt's own way shows the current row of a table alone."""
+    top = part.mapTo(scroll.widget(), QPoint(0, 0)).y()
+    for y in (top + part.height(), top):
+        scroll.ensureVisible(0, y, 0, 0)
 
 
 def _keep(kept: Any, name: str, control: QComboBox | QCheckBox, *_: object) -> None:

@@ -118,6 +118,7 @@ class PhasesDock(Dock):
         call, recipe = f"nx.find_phases({{0}}, {count}).label_map", {"phases": {"count": count or "auto"}}
         made = made_by([made], "labels", call, over, recipe=recipe)[0]
         self.layers.choose(add_layers(self.viewer, [made], over=over)[-1])
+        self.see(self.table)
         self.tell(f"{len(phases.phases)} phases of {cube.name}")
 
     def _show_chosen(self) -> None:

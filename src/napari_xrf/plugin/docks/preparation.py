@@ -181,6 +181,7 @@ class PreparationDock(Dock):
                 for one, moved in residuals
             ]
         )
+        self.see(self.table)
         self.tell(message)
 
 

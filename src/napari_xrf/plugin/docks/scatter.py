@@ -209,6 +209,7 @@ class ScatterDock(Dock):
         self.table.show_rows([(name, *(f"{value:.2f}" for value in line)) for name, line in lines])
         self.table.setMinimumHeight(min(30 * (len(names) + 1), 240))
         self.table.show()
+        self.see(self.table)
 
 
 def _step(

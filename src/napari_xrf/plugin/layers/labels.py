@@ -18,6 +18,7 @@ from napari_xrf.plugin.layers.layer_data import (
     pixel_size_from,
     spatial_keywords,
 )
+from napari_xrf.reference.minerals import spread_color
 
 LABEL_MAP_KEY = "xrf_label_map"
 CLASSIFICATION_KEY = "xrf_classification"  # (cube, classification) that labels came from
@@ -84,7 +85,11 @@ def label_colormap(label_map: LabelMap) -> Any:
     highest = max((entry.label for entry in label_map.classes), default=0)
     given: dict[int | None, str] = {None: _OTHER_COLOR, NOT_MEASURED: "transparent"}
     spare = (*range(1, _SPARE_LABELS), *range(highest + 1, highest + _SPARE_LABELS))
-    given.update((label, spare_color(label)) for label in spare)
+    taken = set(colors.values())
+    for label in spare:
+        # Beside a class of the same colour it would seem to be one with it.
+        color = spare_color(label)
+        given[label] = color if color not in taken else spare_color(label + highest + _SPARE_LABELS)
     return DirectLabelColormap(color_dict=given | colors)
 
 
@@ -172,7 +177,7 @@ def is_as_made(layer: Any) -> bool:
 
 def spare_color(label: int) -> str:
     """Return the colour of a class that came without one."""
-    return _SPARE_COLORS[label % len(_SPARE_COLORS)]
+    return _SPARE_COLORS[label] if label < len(_SPARE_COLORS) else spread_color(label)
 
 
 def _unsigned(data: NDArray[Any], name: str) -> NDArray[np.unsignedinteger[Any]]:

@@ -10,7 +10,8 @@ from qtpy.QtCore import QObject, Signal
 from napari_xrf.core.cube_spectra import CubeSpectra
 from napari_xrf.io.own.region_files import shape_mask
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.layers.regions import region_color, region_name, region_outline
+from napari_xrf.plugin.layers.layer_data import REGION_KEY
+from napari_xrf.plugin.layers.regions import color_new_shapes, region_color, region_name, region_outline
 
 _WATCHED = (
     "set_data", "data", "edge_color", "face_color", "visible", "name", "scale", "translate", "features",
@@ -45,7 +46,7 @@ class RegionSpectra(QObject):  # type: ignore[misc]
         self._layers: list[Any] = []
         self._known: dict[bytes, NDArray[np.uint64]] = {}
         self._announce = dock.throttled(self.changed.emit, _THROTTLE_MS)
-        dock.follow_layers(_holds_shapes, _WATCHED, self._take, lambda event: self._announce())
+        dock.follow_layers(_holds_shapes, _WATCHED, self._take, self._hear)
 
     def spectra(self, summary: CubeSpectra, map_layer: Any) -> list[tuple[Region, NDArray[np.uint64]]]:
         """Return the summed spectra (E,) of all visible shapes that touch the map.
@@ -77,6 +78,11 @@ class RegionSpectra(QObject):  # type: ignore[misc]
 
     def _take(self, layers: list[Any]) -> None:
         self._layers = layers
+        self._announce()
+
+    def _hear(self, event: Any) -> None:
+        if event.type == "data" and REGION_KEY in event.source.metadata:  # a layer of a file, too
+            color_new_shapes(event)
         self._announce()
 
 

@@ -49,7 +49,7 @@ def add_region_layer(viewer: Any, map_layer: Any) -> Any:
         **keywords,
     )
     layer.current_face_color = "#ffffff22"
-    layer.events.data.connect(_color_new_shapes)
+    layer.events.data.connect(color_new_shapes)
     viewer.layers.selection.active = layer
     layer.mode = "add_rectangle"
     return layer
@@ -70,6 +70,7 @@ def region_layer(found: RegionSet, name: str) -> LayerData:
         "edge_width": max(extent / 60, 0.08),
         "opacity": 0.9,
         "features": pd.DataFrame({"name": [one.name for one in regions]}),
+        "feature_defaults": {"name": ""},  # of shapes drawn later
         "metadata": {REGION_KEY: True},
         **spatial_keywords(found.pixel_size),
     }
@@ -165,7 +166,8 @@ def pixel_under(position: tuple[float, ...], map_layer: Any, map_shape: tuple[in
     return (y, x) if 0 <= y < map_shape[0] and 0 <= x < map_shape[1] else None
 
 
-def _color_new_shapes(event: Any) -> None:
+def color_new_shapes(event: Any) -> None:
+    """Give a shape that was added to a layer of regions a colour that no other one there has."""
     if "add" not in str(getattr(event, "action", "")).lower():
         return
     layer = event.source
