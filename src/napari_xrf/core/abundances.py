@@ -13,27 +13,15 @@ from napari_xrf.core.label_map import LabelClass
 class Abundances:
     """Parts of the pixels' areas, for maps whose pixels are mixtures.
 
-    Attributes
-    ----------
-    values
-        (Y, X, K) float32 parts of the area; they sum to 1, or to 0 where nothing was measured.
-    classes
-        The K classes, as in the label map that goes with it; the first is "unknown".
-    pixel_size
-        (dy, dx) in µm, or None.
-    source
-        The name of the map it was made from.
-
-    Raises
-    ------
-    InvalidInput
-        When values and classes do not fit.
+    Raises InvalidInput when values and classes do not fit.
     """
 
+    # (Y, X, K) float32 parts of the area; they sum to 1, or to 0 where nothing was measured.
     values: NDArray[np.float32]
+    # The K classes, as in the label map that goes with it; the first is "unknown".
     classes: tuple[LabelClass, ...]
-    pixel_size: tuple[float, float] | None = None
-    source: str = ""
+    pixel_size: tuple[float, float] | None = None  # (dy, dx) in µm, or None
+    source: str = ""  # the name of the map it was made from
 
     def __post_init__(self) -> None:
         if self.values.ndim != 3 or self.values.shape[2] != len(self.classes):

@@ -86,12 +86,8 @@ class RowBand:
 def indices_of(key: Any, shape: Sequence[int]) -> tuple[tuple[range, Any], ...]:
     """Return, for each axis of counts, the indices that a key needs and the key that picks among them.
 
-    A key is what numpy indexes with, axis by axis: integers, slices, ``...``, index arrays and masks.
-
-    Raises
-    ------
-    IndexError
-        When it has more axes than the counts or leads outside them.
+    A key is what numpy indexes with, axis by axis: integers, slices, ``...``, index arrays and masks. Raises
+    IndexError when it has more axes than the counts or leads outside them.
     """
     parts = list(key) if isinstance(key, tuple) else [key]
     dots = [at for at, part in enumerate(parts) if part is Ellipsis]

@@ -64,12 +64,8 @@ def sum_classes(
 ) -> dict[int, NDArray[Any]]:
     """Return label → summed spectrum (E,) of its pixels, of all labels (Y, X) above 0, in one pass.
 
-    They are uint64, or float64 of a map with fractions of counts.
-
-    Raises
-    ------
-    InvalidInput
-        When the labels have another shape than the map.
+    They are uint64, or float64 of a map with fractions of counts. Raises InvalidInput when the labels have
+    another shape than the map.
     """
     if labels.shape != cube.map_shape:
         raise InvalidInput(f"labels of {labels.shape} do not fit a map of {cube.map_shape}")

@@ -57,10 +57,7 @@ class EmissionLine:
 def atomic_number(element: str) -> int:
     """Return Z of an element's symbol.
 
-    Raises
-    ------
-    InvalidInput
-        When there is no such element, or it is heavier than plutonium.
+    Raises InvalidInput when there is no such element, or it is heavier than plutonium.
     """
     try:
         number = xraylib.SymbolToAtomicNumber(element)
@@ -74,12 +71,8 @@ def atomic_number(element: str) -> int:
 def parse_elements(text: str) -> tuple[str, ...]:
     """Return the elements and line families of a text such as ``"Fe, ca; pb l"``, each once.
 
-    Commas, semicolons and, between elements, spaces separate them; capital letters do not matter.
-
-    Raises
-    ------
-    InvalidInput
-        When a word is neither.
+    Commas, semicolons and, between elements, spaces separate them; capital letters do not matter. Raises
+    InvalidInput when a word is neither.
     """
     names = []
     for part in re.split(r"[,;]", text):
@@ -101,10 +94,7 @@ def family_name(element: str, shell: str) -> str:
 def split_family(family: str) -> tuple[str, str]:
     """Return element and shell of a family's name.
 
-    Raises
-    ------
-    InvalidInput
-        When the name is not an element's symbol and K, L or M.
+    Raises InvalidInput when the name is not an element's symbol and K, L or M.
     """
     element, _, shell = family.strip().partition(" ")
     if shell not in SHELLS:

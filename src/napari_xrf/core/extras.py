@@ -27,10 +27,7 @@ def needed_package(error: Exception) -> str:
 def optional_package(name: str, extra: str) -> ModuleType:
     """Return a module of a package that may be missing.
 
-    Raises
-    ------
-    InvalidInput
-        When it is not installed.
+    Raises InvalidInput when it is not installed.
     """
     try:
         return import_module(name)

@@ -21,10 +21,7 @@ def default_memory_budget(most: int | None = None) -> int:
 def budget_of(given: int | None) -> int:
     """Return the bytes that counts may take: those given, or half of the memory that is free now.
 
-    Raises
-    ------
-    InvalidInput
-        When fewer than none are given.
+    Raises InvalidInput when fewer than none are given.
     """
     if given is not None and given < 0:
         raise InvalidInput(f"memory_budget cannot be {given} bytes", "Give 0 or more, or nothing")
@@ -42,10 +39,7 @@ def lack_of_room(size: float) -> str:
 def parse_bytes(text: str) -> int:
     """Return the bytes that a text such as ``"500 MB"`` or ``"2GiB"`` stands for.
 
-    Raises
-    ------
-    InvalidInput
-        When the number or the unit cannot be understood.
+    Raises InvalidInput when the number or the unit cannot be understood.
     """
     compact = text.replace(" ", "").upper()
     number = compact.rstrip("KMGIB")

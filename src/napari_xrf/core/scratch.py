@@ -191,10 +191,7 @@ def scratch_array(
     ``slab`` is how many channels stand together on disk, for those that are filled channel by channel. The
     scratch file is gone when the counts are no longer used or the program ends, however it ends.
 
-    Raises
-    ------
-    XrfError
-        When the disk has no room for them.
+    Raises XrfError when the disk has no room for them.
     """
     size = prod(shape) * np.dtype(dtype).itemsize
     if size <= memory_budget:

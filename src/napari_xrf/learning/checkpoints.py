@@ -58,10 +58,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 def read_checkpoint(folder: Path) -> Checkpoint:
     """Return the checkpoint of a folder.
 
-    Raises
-    ------
-    FileError
-        When it is damaged.
+    Raises FileError when it is damaged.
     """
     path = folder / _NAME
     groups: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "best": {}, "optimizer": {}}

@@ -46,56 +46,30 @@ class ProbabilityCalibration:
 
 @dataclass(frozen=True, eq=False)
 class ModelDescription:
-    """Everything about a model but its numbers.
+    """Everything about a model but its numbers."""
 
-    Attributes
-    ----------
-    name
-        ``"line-mlp"``; of a user's own model whatever it was saved as.
-    architecture
-        Which network of :mod:`napari_xrf.learning.registry` it is.
-    task
-        ``"lines"``: presence of emission lines. ``"elements"``: presence and net counts of elements.
-        ``"minerals"``: one class of many. ``"spectra"``: features and denoised spectra.
-    names
-        The K outputs: ``"Fe ka1"``, ``"Fe"``, ``"quartz / opal"``; none for the task "spectra". The class
-        "unknown" of minerals is not among them.
-    axis
-        The energy axis that the network takes; cubes are rebinned to it.
-    outputs
-        Of ``"presence"``, ``"intensity"``, ``"minerals"``, ``"code"``, ``"spectrum"``: what it gives.
-    preprocessing
-        How counts on the axis become numbers for the network.
-    network
-        Options of the architecture.
-    calibration
-        Temperature and thresholds.
-    classes
-        For minerals: one class per name, with formula, colour and density; labels 2, 3, ….
-    code_names
-        Names of the code's units, where they have a meaning.
-    counts_range
-        Counts per spectrum that it was trained on.
-    conditions
-        What it is told of the instrument beside a spectrum, of
-        :data:`~napari_xrf.learning.conditions.CONDITIONS`: all of them in their order, or none.
-    training
-        Recipe, seed, options, commit, versions and figures, as JSON takes it.
-    """
-
-    name: str
-    architecture: str
+    name: str  # "line-mlp"; of a user's own model whatever it was saved as
+    architecture: str  # which network of registry it is
+    # "lines": presence of emission lines. "elements": presence and net counts of elements. "minerals": one
+    # class of many. "spectra": features and denoised spectra.
     task: TaskName
+    # The K outputs: "Fe ka1", "Fe", "quartz / opal"; none for the task "spectra". The class "unknown" of
+    # minerals is not among them.
     names: tuple[str, ...]
-    axis: EnergyAxis
-    outputs: tuple[str, ...]
+    axis: EnergyAxis  # the energy axis that the network takes; cubes are rebinned to it
+    outputs: tuple[str, ...]  # of "presence", "intensity", "minerals", "code", "spectrum": what it gives
+    # How counts on the axis become numbers for the network.
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
-    network: Mapping[str, Any] = field(default_factory=dict)
+    network: Mapping[str, Any] = field(default_factory=dict)  # options of the architecture
+    # Temperature and thresholds.
     calibration: ProbabilityCalibration = field(default_factory=ProbabilityCalibration)
+    # For minerals: one class per name, with formula, colour and density; labels 2, 3, ….
     classes: tuple[LabelClass, ...] = ()
-    code_names: tuple[str, ...] = ()
-    counts_range: tuple[float, float] = (0.0, math.inf)
+    code_names: tuple[str, ...] = ()  # names of the code's units, where they have a meaning
+    counts_range: tuple[float, float] = (0.0, math.inf)  # counts per spectrum that it was trained on
+    # What it is told of the instrument beside a spectrum, of CONDITIONS: all of them in their order, or none.
     conditions: tuple[str, ...] = ()
+    # Recipe, seed, options, commit, versions and figures, as JSON takes it.
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

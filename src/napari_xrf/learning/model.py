@@ -17,20 +17,13 @@ from napari_xrf.learning.preprocessing import dose_of, prepare
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network ready to be used.
+    """A network ready to be used."""
 
-    Attributes
-    ----------
-    description
-        What it takes and gives.
-    network
-        ``network(inputs (N, E + C), dose (N,)) -> {output: tensor}``; inputs are spectra, and behind them the
-        description's C conditions. ``presence`` and ``minerals`` are logits,
-        (N, K) and (N, K + 1) with "unknown" last; ``intensity`` (N, K) is the share of a spectrum's counts;
-        ``code`` (N, L); ``spectrum`` (N, E) is in the inputs' scale.
-    """
-
-    description: ModelDescription
+    description: ModelDescription  # what it takes and gives
+    # network(inputs (N, E + C), dose (N,)) -> {output: tensor}; inputs are spectra, and behind them the
+    # description's C conditions. presence and minerals are logits, (N, K) and (N, K + 1) with "unknown" last;
+    # intensity (N, K) is the share of a spectrum's counts; code (N, L); spectrum (N, E) is in the inputs'
+    # scale.
     network: torch.nn.Module
 
     def with_description(self, description: ModelDescription) -> Model:
@@ -59,10 +52,7 @@ def network_inputs(
 def choose_device(name: str = "auto") -> torch.device:
     """Return the device of a name; "auto" takes CUDA, then an Apple GPU, then the CPU.
 
-    Raises
-    ------
-    InvalidInput
-        When it is not there.
+    Raises InvalidInput when it is not there.
     """
     there = ["cpu"]
     if torch.backends.mps.is_available():

@@ -44,6 +44,9 @@ def varied_recipe(
 ) -> TrainingRecipe:
     """Return a shipped recipe with all that a user changed.
 
+    Raises FileError when a file that is named is not there or cannot be read. Raises InvalidInput when a name
+    is unknown, or a value does not go with the recipe.
+
     Parameters
     ----------
     model
@@ -58,13 +61,6 @@ def varied_recipe(
         Files of labels and of their map, and the share of spectra that come from them, 1 by default.
     options
         Of the training: ``epochs``, ``steps_per_epoch``, …; None stands for the recipe's own.
-
-    Raises
-    ------
-    FileError
-        When a file that is named is not there or cannot be read.
-    InvalidInput
-        When a name is unknown, or a value does not go with the recipe.
     """
     recipe = training_recipe(model)
     known = [entry.name for entry in fields(TrainingOptions)]
@@ -99,12 +95,8 @@ def varied_recipe(
 def read_settings(texts: Sequence[str]) -> dict[str, Any]:
     """Return options of a network written as ``hidden=900``, by name.
 
-    A value is a number, true or false, a list ``16,32`` or a word.
-
-    Raises
-    ------
-    InvalidInput
-        When a text is no assignment.
+    A value is a number, true or false, a list ``16,32`` or a word. Raises InvalidInput when a text is no
+    assignment.
     """
     found = {}
     for text in texts:
@@ -142,12 +134,8 @@ def with_preprocessing(recipe: TrainingRecipe, words: Sequence[str]) -> Training
 def with_instrument(recipe: TrainingRecipe, instruments: Sequence[str]) -> TrainingRecipe:
     """Return a recipe whose spectra are made for other instruments, presets' names or .toml files.
 
-    Raises
-    ------
-    FileError
-        When an instrument's file cannot be read.
-    InvalidInput
-        When there is no such instrument, or the recipe's spectra know none or only one.
+    Raises FileError when an instrument's file cannot be read. Raises InvalidInput when there is no such
+    instrument, or the recipe's spectra know none or only one.
     """
     from napari_xrf.physics.instrument import load_instrument
 
@@ -167,14 +155,9 @@ def with_minerals(
 ) -> TrainingRecipe:
     """Return a recipe that learns other minerals.
 
-    None keeps the recipe's; ``library`` is a CSV file of minerals added to the shipped ones.
-
-    Raises
-    ------
-    FileError
-        When the library cannot be read.
-    InvalidInput
-        When a name is unknown, fewer than two are given, or the recipe learns no minerals.
+    None keeps the recipe's; ``library`` is a CSV file of minerals added to the shipped ones. Raises FileError
+    when the library cannot be read. Raises InvalidInput when a name is unknown, fewer than two are given, or
+    the recipe learns no minerals.
     """
     from napari_xrf.reference.minerals import known_minerals, select_minerals
 
@@ -197,10 +180,7 @@ def with_minerals(
 def with_distortions(recipe: TrainingRecipe, distortions: str) -> TrainingRecipe:
     """Return a recipe with ``"typical"`` distortions, which are those of the recipe, or with ``"none"``.
 
-    Raises
-    ------
-    InvalidInput
-        For another word, or when the recipe's spectra take no distortions.
+    Raises InvalidInput for another word, or when the recipe's spectra take no distortions.
     """
     if distortions not in DISTORTIONS:
         raise InvalidInput(f"there are no distortions {distortions!r}", f"Use {', '.join(DISTORTIONS)}")
@@ -234,10 +214,7 @@ def with_regions(
 def with_pixels(recipe: TrainingRecipe, options: Mapping[str, Any], share: float) -> TrainingRecipe:
     """Return a recipe that draws a share of its spectra from the source "regions" with some options.
 
-    Raises
-    ------
-    InvalidInput
-        When the recipe learns no minerals.
+    Raises InvalidInput when the recipe learns no minerals.
     """
     if recipe.task != "minerals" or recipe.source.kind != "minerals":
         raise InvalidInput(f"{recipe.name} learns no classes of pixels", "Train mineral-cnn or a kin of it")

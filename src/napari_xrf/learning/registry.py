@@ -65,10 +65,7 @@ def architecture(name: str) -> Architecture:
 def network_options(name: str, values: dict[str, Any] | None = None) -> Any:
     """Return an architecture's options, with some values in place of the defaults.
 
-    Raises
-    ------
-    InvalidInput
-        For an unknown option or a value out of range.
+    Raises InvalidInput for an unknown option or a value out of range.
     """
     options = _module(name).Options
     known = [entry.name for entry in parameter_fields(options)]

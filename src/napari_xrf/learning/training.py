@@ -83,6 +83,9 @@ def train(
     Every batch is drawn from random numbers of (seed, step), so the same seed gives the same weights on the
     same machine, and a training that was stopped goes on as if it had not been.
 
+    Raises InvalidInput when a checkpoint belongs to another recipe or seed, the loss or a weight is no longer
+    a number, or another training writes to the folder.
+
     Parameters
     ----------
     seed, folder
@@ -91,12 +94,6 @@ def train(
         Whether to go on from the folder's checkpoint, if there is one: that of the last epoch.
     source
         In place of the recipe's own, for spectra that are in memory (a user's regions).
-
-    Raises
-    ------
-    InvalidInput
-        When a checkpoint belongs to another recipe or seed, the loss or a weight is no longer a number, or
-        another training writes to the folder.
     """
     with nullcontext(None) if folder is None else held_folder(folder, "training") as target:
         drawn = source or make_source(recipe.source, progress)
@@ -148,10 +145,7 @@ def describe(recipe: TrainingRecipe, source: Source, seed: int) -> ModelDescript
 def generator_of(seed: int, stream: int, step: int = 0) -> np.random.Generator:
     """Return the random numbers of one step of a stream (TRAINING, VALIDATION, TEST).
 
-    Raises
-    ------
-    InvalidInput
-        When the seed is not from 0 to 2³² − 1.
+    Raises InvalidInput when the seed is not from 0 to 2³² − 1.
     """
     check_seed(seed)
     return np.random.default_rng([seed, stream, step])

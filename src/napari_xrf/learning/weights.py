@@ -38,10 +38,7 @@ def models_giving(output: str) -> tuple[str, ...]:
 def find_weights(model: str | Path) -> Path:
     """Return the weights file of a shipped model's name, or of a path.
 
-    Raises
-    ------
-    InvalidInput
-        When it is neither.
+    Raises InvalidInput when it is neither.
     """
     shipped = shipped_models()
     if str(model) in shipped:
@@ -59,12 +56,8 @@ def find_weights(model: str | Path) -> Path:
 def read_description(model: str | Path) -> ModelDescription:
     """Return the description of a shipped model or of a weights file, without loading the weights or torch.
 
-    Raises
-    ------
-    InvalidInput
-        When there is no such model.
-    FileError
-        When the file is no weights file of napari-xrf.
+    Raises InvalidInput when there is no such model. Raises FileError when the file is no weights file of
+    napari-xrf.
     """
     path = find_weights(model)
     try:
@@ -125,10 +118,7 @@ def check_suffix(path: str | Path) -> Path:
 def save_model(path: str | Path, model: Model) -> Path:
     """Write a model's weights with its description; numbers that 16 bits hold exactly take 16 bits.
 
-    Raises
-    ------
-    InvalidInput
-        When the file's ending is another than .safetensors, or a weight is no finite number.
+    Raises InvalidInput when the file's ending is another than .safetensors, or a weight is no finite number.
     """
     target = check_suffix(path)
     check_finite(model.network.state_dict())
@@ -140,12 +130,8 @@ def save_model(path: str | Path, model: Model) -> Path:
 def load_model(model: str | Path) -> Model:
     """Return a shipped model by name, or the one of a weights file, ready for prediction on the CPU.
 
-    Raises
-    ------
-    InvalidInput
-        When there is no such model.
-    FileError
-        When the file is damaged, or its weights do not fit its network.
+    Raises InvalidInput when there is no such model. Raises FileError when the file is damaged, or its weights
+    do not fit its network.
     """
     from napari_xrf.learning.model import Model
     from napari_xrf.learning.registry import build_network

@@ -27,11 +27,7 @@ def align_points(picture: NDArray[np.floating], target: NDArray[np.floating]) ->
     """Return what brings points (N, 2) of a picture onto the same points (N, 2) of a map, by least squares.
 
     Two pairs tell a shift, a turn and one scale; three and more any affine map: two scales and a shear too.
-
-    Raises
-    ------
-    InvalidInput
-        When there are fewer than two pairs, or they do not tell the turn and scales apart.
+    Raises InvalidInput when there are fewer than two pairs, or they do not tell the turn and scales apart.
     """
     picture, target = (np.asarray(points, dtype=np.float64).reshape(-1, 2) for points in (picture, target))
     if len(picture) != len(target):

@@ -82,17 +82,14 @@ def denoise_map(cube: SpectralCube, *, seed: int = 0, progress: Progress = ignor
     Memory holds a few maps and spectra; counts are read in blocks, three times. Errors computed from the
     result are too small, as its counts are no longer Poisson's: it is for looking, drawing and pictures.
 
+    Raises InvalidInput for a map of fewer than 16 pixels with counts.
+
     Parameters
     ----------
     cube
         Any map of whole counts.
     seed
         Of the parting into halves.
-
-    Raises
-    ------
-    InvalidInput
-        For a map of fewer than 16 pixels with counts.
     """
     first = _Pass(cube, progress, "adding up")
     bins = _bins(first.sum_spectrum)

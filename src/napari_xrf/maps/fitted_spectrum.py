@@ -32,10 +32,7 @@ def fit_sum(
 ) -> FittedSpectrum:
     """Fit the sum spectrum of a map with the lines of elements, by default those that are found in it.
 
-    Raises
-    ------
-    InvalidInput
-        When the map holds no counts, or an element is none.
+    Raises InvalidInput when the map holds no counts, or an element is none.
     """
     known = calibrate_map(measured, progress=progress).checked()
     families = families_in(known, elements, progress)

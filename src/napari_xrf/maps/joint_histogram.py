@@ -26,10 +26,7 @@ class JointHistogram:
 def joint_histogram(first: ArrayLike, second: ArrayLike, bins: int = 200) -> JointHistogram:
     """Count the pixels of two maps by both values; a few extreme ones lie outside.
 
-    Raises
-    ------
-    InvalidInput
-        When the maps differ in shape or hold no number.
+    Raises InvalidInput when the maps differ in shape or hold no number.
     """
     x, y, shown = _pairs(first, second)
     if not shown.any():
@@ -44,10 +41,7 @@ def pixels_inside(
 ) -> NDArray[np.bool_]:
     """Return the mask (Y, X) of the pixels whose pair of values lies inside a loop (N, 2) of (x, y).
 
-    Raises
-    ------
-    InvalidInput
-        When the maps differ in shape, or the loop has no three corners.
+    Raises InvalidInput when the maps differ in shape, or the loop has no three corners.
     """
     from matplotlib.path import Path
 
@@ -74,12 +68,8 @@ def ternary_places(
     """Return x and y (Y, X) of each pixel in a triangle of side 1, by the shares of three maps.
 
     The first map's corner is at (0, 0), the second's at (1, 0), the third's on top. Each map counts in parts
-    of what all but 0.2 % of its pixels stay below; pixels that hold nothing of the three are NaN.
-
-    Raises
-    ------
-    InvalidInput
-        When the maps differ in shape.
+    of what all but 0.2 % of its pixels stay below; pixels that hold nothing of the three are NaN. Raises
+    InvalidInput when the maps differ in shape.
     """
     maps = [np.asarray(each, dtype=np.float64) for each in (first, second, third)]
     if len({each.shape for each in maps}) > 1:

@@ -26,6 +26,8 @@ def profile_along(
 ) -> LineProfile:
     """Return the values of maps along a line, at steps of half a pixel or less.
 
+    Raises InvalidInput when there is no map, or the line has no length.
+
     Parameters
     ----------
     maps
@@ -34,11 +36,6 @@ def profile_along(
         (C, 2) places (y, x) in pixels that the line connects; pixel centres lie at whole numbers.
     pixel_size
         (dy, dx) in µm.
-
-    Raises
-    ------
-    InvalidInput
-        When there is no map, or the line has no length.
     """
     from scipy.ndimage import map_coordinates
 

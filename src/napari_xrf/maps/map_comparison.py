@@ -28,27 +28,17 @@ _PICTURE_SIDE = 600  # pixels of a flattened map in the picture, at most
 
 @dataclass(frozen=True, eq=False)
 class MapComparison:
-    """How alike two maps of spectra are.
+    """How alike two maps of spectra are."""
 
-    Attributes
-    ----------
-    first, second
-        The maps; their counts are read again for the picture.
-    sums
-        Both sum spectra, (2, E) counts on the first map's axis.
-    measures
-        Of the sum spectra ``cosine``, ``jensen-shannon``, ``chebyshev``, ``correlation``, ``bray-curtis`` and
-        ``chi-square`` (distances, 0 for equal ones), ``bhattacharyya`` (1 for equal ones); of the flattened
-        maps ``ssim`` and ``multiscale-ssim`` (1 for equal ones), NaN where they cannot be had.
-    notes
-        Why not, and what was done to compare.
-    """
-
+    # first, second: the maps; their counts are read again for the picture.
     first: SpectralCube
     second: SpectralCube
-    sums: NDArray[np.float64] = field(repr=False)
+    sums: NDArray[np.float64] = field(repr=False)  # both sum spectra, (2, E) counts on the first map's axis
+    # Of the sum spectra cosine, jensen-shannon, chebyshev, correlation, bray-curtis and chi-square
+    # (distances, 0 for equal ones), bhattacharyya (1 for equal ones); of the flattened maps ssim and
+    # multiscale-ssim (1 for equal ones), NaN where they cannot be had.
     measures: Mapping[str, float]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())  # why not, and what was done to compare
 
     @property
     def names(self) -> tuple[str, str]:
@@ -63,12 +53,8 @@ def compare_cubes(
     """Compare two maps by the nine measures of the ganX paper (arXiv:2304.14078).
 
     Sum spectra may have different axes: the second's counts are moved to the first's. The two measures of
-    structure need maps of one shape and axis, the multi-scale one 176 pixels and channels.
-
-    Raises
-    ------
-    InvalidInput
-        When the axes do not overlap, or a map is empty.
+    structure need maps of one shape and axis, the multi-scale one 176 pixels and channels. Raises
+    InvalidInput when the axes do not overlap, or a map is empty.
     """
     notes = []
     sums = [cube.sum_spectrum(progress).astype(np.float64) for cube in (first, second)]

@@ -30,30 +30,19 @@ _DEAD_PART, _DEAD_SIGMAS = 0.05, 6.0  # of the median counts of its neighbours; 
 class PreparationStep:
     """One step.
 
-    Attributes
-    ----------
-    kind
-        ``"energy"``: the axis that its user tells. ``"recalibrate"``: the axis that the map's own peaks tell.
-        ``"bin-space"``: squares of pixels become
-        one; what is left at the lower and right edge goes. ``"bin-energy"``: channels become one.
-        ``"crop-edges"``: so many pixels go on all sides. ``"empty-dead"``: pixels that count next to nothing
-        beside their neighbours lose what they have, so that they are not measured. ``"equal-times"``: counts
-        as if all pixels had the mean live time; they are no whole numbers, and their noise is another, then.
-        ``"equal-intensity"``: the same with the beam's intensity (I0), or any other map of the map's file.
-    size
-        Pixels or channels, for the kinds in :data:`SIZED`.
-    name
-        For the kinds in :data:`NAMED`: what :func:`napari_xrf.io.list_monitors` calls the intensity, or the
-        energy axis, ``"OFFSET:WIDTH"`` in keV.
-
-    Raises
-    ------
-    InvalidInput
-        For another kind, or a size that makes no sense.
+    Raises InvalidInput for another kind, or a size that makes no sense.
     """
 
+    # "energy": the axis that its user tells. "recalibrate": the axis that the map's own peaks tell.
+    # "bin-space": squares of pixels become one; what is left at the lower and right edge goes. "bin-energy":
+    # channels become one. "crop-edges": so many pixels go on all sides. "empty-dead": pixels that count next
+    # to nothing beside their neighbours lose what they have, so that they are not measured. "equal-times":
+    # counts as if all pixels had the mean live time; they are no whole numbers, and their noise is another,
+    # then. "equal-intensity": the same with the beam's intensity (I0), or any other map of the map's file.
     kind: str
-    size: int = 0
+    size: int = 0  # pixels or channels, for the kinds in SIZED
+    # For the kinds in NAMED: what list_monitors calls the intensity, or the energy axis, "OFFSET:WIDTH" in
+    # keV.
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -108,11 +97,8 @@ def prepare_map(
 ) -> SpectralCube:
     """Return a map with steps done in their order; the one given stays as it is.
 
-    Raises
-    ------
-    InvalidInput
-        When a step cannot be read, does not fit the map (no pixel would be left), or needs times that the
-        map does not hold.
+    Raises InvalidInput when a step cannot be read, does not fit the map (no pixel would be left), or needs
+    times that the map does not hold.
     """
     chosen = parse_preparation(steps) if isinstance(steps, str) else tuple(steps)
     known = measured if isinstance(measured, CalibratedMap) else None

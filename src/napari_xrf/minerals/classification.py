@@ -40,28 +40,18 @@ _MISFIT_LIMIT = 8.0  # standard deviations, at that level
 class ClassificationOptions:
     """How to find the mineral of each pixel.
 
-    Attributes
-    ----------
-    library
-        Where an automatic choice is made from: the shipped library by default.
-    ignored
-        Symbols of elements whose lines come from elsewhere, such as a holder; these energies are left out.
-        Argon, of the air, always is unless the file says vacuum.
-    unknown_level
-        Share of pixels of known minerals that may be called unknown by mistake, above 0 to 0.5.
-    tolerance
-        Relative standard deviation of the expected spectra per bin of half a detector's resolution, 0.01 to
-        1; it counts at high energies and grows towards low ones. None: 0.03.
-
-    Raises
-    ------
-    InvalidInput
-        For an unknown element, or a level or tolerance that cannot be.
+    Raises InvalidInput for an unknown element, or a level or tolerance that cannot be.
     """
 
+    # Where an automatic choice is made from: the shipped library by default.
     library: tuple[Mineral, ...] | None = None
+    # Symbols of elements whose lines come from elsewhere, such as a holder; these energies are left out.
+    # Argon, of the air, always is unless the file says vacuum.
     ignored: tuple[str, ...] = ()
+    # Share of pixels of known minerals that may be called unknown by mistake, above 0 to 0.5.
     unknown_level: float = UNKNOWN_LEVEL
+    # Relative standard deviation of the expected spectra per bin of half a detector's resolution, 0.01 to 1;
+    # it counts at high energies and grows towards low ones. None: 0.03.
     tolerance: float | None = None
 
     def __post_init__(self) -> None:
@@ -78,53 +68,30 @@ AS_USUAL = ClassificationOptions()
 
 @dataclass(frozen=True, eq=False)
 class Classification:
-    """A mineral map and how it came about.
+    """A mineral map and how it came about."""
 
-    Attributes
-    ----------
-    label_map
-        1 is "unknown", the classes that occur follow from 2 on by falling area.
-    groups
-        Names of the minerals that cannot be told apart in this map, one tuple per group of two or more;
-        also groups that no pixel belongs to.
-    minerals
-        Names of all minerals that were looked for.
-    spectra
-        Mean measured spectrum of each class that occurs, with what its minerals explain of it.
-    misfit
-        (Y, X) how far each pixel's spectrum is from its best mineral: deviance less its expectation, in
-        standard deviations; NaN where nothing was measured, and everywhere when a network decided.
-    counts_per_pixel
-        Median of the measured pixels, in the energies that were used.
-    energy_range
-        (low, high) keV that were used.
-    method
-        ``"likelihood"``, or the name of the network.
-    notes
-        What the user should know, one sentence each: calibration, range, minerals left out.
-    abundances
-        What each pixel holds of the classes; None when a network decided.
-    choice
-        Why this method was taken, where several were compared on twins of the map.
-    undecided
-        (Y, X) which of the unknown pixels could be one of several minerals, where the others fit none; None
-        when a network decided.
-    doubts
-        The notes that say why nothing here is to be trusted, such as a network trained for other excitation.
-    """
-
-    label_map: LabelMap
+    label_map: LabelMap  # 1 is "unknown", the classes that occur follow from 2 on by falling area
+    # Names of the minerals that cannot be told apart in this map, one tuple per group of two or more; also
+    # groups that no pixel belongs to.
     groups: tuple[tuple[str, ...], ...]
-    minerals: tuple[str, ...]
+    minerals: tuple[str, ...]  # names of all minerals that were looked for
+    # Mean measured spectrum of each class that occurs, with what its minerals explain of it.
     spectra: tuple[ClassSpectrum, ...]
+    # (Y, X) how far each pixel's spectrum is from its best mineral: deviance less its expectation, in
+    # standard deviations; NaN where nothing was measured, and everywhere when a network decided.
     misfit: NDArray[np.float32]
-    counts_per_pixel: float
-    energy_range: tuple[float, float]
-    method: str
+    counts_per_pixel: float  # median of the measured pixels, in the energies that were used
+    energy_range: tuple[float, float]  # (low, high) keV that were used
+    method: str  # "likelihood", or the name of the network
+    # What the user should know, one sentence each: calibration, range, minerals left out.
     notes: tuple[str, ...]
-    abundances: Abundances | None = None
+    abundances: Abundances | None = None  # what each pixel holds of the classes; None when a network decided
+    # Why this method was taken, where several were compared on twins of the map.
     choice: MethodChoice | None = None
+    # (Y, X) which of the unknown pixels could be one of several minerals, where the others fit none; None
+    # when a network decided.
     undecided: NDArray[np.bool_] | None = None
+    # The notes that say why nothing here is to be trusted, such as a network trained for other excitation.
     doubts: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -158,6 +125,8 @@ def classify_minerals(
     Scale and continuum are free, see ``docs/minerals.md``; networks are another method, see
     :func:`~napari_xrf.learning.prediction.network_method.classify_by`.
 
+    Raises InvalidInput for a map without counts, or when no mineral is left.
+
     Parameters
     ----------
     measured
@@ -167,11 +136,6 @@ def classify_minerals(
         map.
     options
         How.
-
-    Raises
-    ------
-    InvalidInput
-        For a map without counts, or when no mineral is left.
     """
     plan, binned = plan_minerals(measured, minerals, options, progress=progress)
     return plan.outline.conclude(plan.map(binned, progress=progress))

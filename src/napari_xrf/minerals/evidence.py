@@ -41,28 +41,16 @@ class DecidingLine:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Why something has its mineral.
+    """Why something has its mineral."""
 
-    Attributes
-    ----------
-    name
-        Of the class or pixel.
-    energies
-        (B,) keV.
-    measured
-        (B,) counts.
-    best, second
-        Its own mineral, or the nearest where it has none; and the nearest other. None without a candidate.
-    lines
-        What decides between them, the weightiest first.
-    """
-
-    name: str
-    energies: NDArray[np.float64]
-    measured: NDArray[np.float64]
+    name: str  # of the class or pixel
+    energies: NDArray[np.float64]  # (B,) keV
+    measured: NDArray[np.float64]  # (B,) counts
+    # best, second: its own mineral, or the nearest where it has none; and the nearest other. None without a
+    # candidate.
     best: Nearest
     second: Nearest | None
-    lines: tuple[DecidingLine, ...]
+    lines: tuple[DecidingLine, ...]  # what decides between them, the weightiest first
 
     @property
     def residual(self) -> NDArray[np.float64]:

@@ -50,6 +50,8 @@ def classify_element_maps(
 ) -> Classification:
     """Find the mineral of each pixel of element maps.
 
+    Raises InvalidInput when no mineral shows in these maps.
+
     Parameters
     ----------
     maps
@@ -61,11 +63,6 @@ def classify_element_maps(
         Where an automatic choice is made from: the shipped one by default.
     instrument
         What counts were measured with; weight percent do not need it.
-
-    Raises
-    ------
-    InvalidInput
-        When no mineral shows in these maps.
     """
     weights = maps.unit == WEIGHTS
     mapped = {split_family(family)[0] for family in maps.families}

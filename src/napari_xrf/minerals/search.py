@@ -50,13 +50,9 @@ def search_minerals(
 ) -> MineralSearch:
     """Choose the energies of a map to use and, if none are given, the minerals to look for.
 
-    The lines of ``ignored`` elements are left out of the energies, and the elements out of those that
-    decide which minerals are looked for; argon in particular, unless the map lies in vacuum.
-
-    Raises
-    ------
-    InvalidInput
-        When the map holds no counts in the energies that can be used.
+    The lines of ``ignored`` elements are left out of the energies, and the elements out of those that decide
+    which minerals are looked for; argon in particular, unless the map lies in vacuum. Raises InvalidInput
+    when the map holds no counts in the energies that can be used.
     """
     known = calibrate_map(measured, progress=progress).checked()
     instrument = known.instrument

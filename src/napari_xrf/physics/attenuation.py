@@ -47,24 +47,13 @@ ATMOSPHERES: Mapping[str, Material | None] = MappingProxyType(
 class Layer:
     """A sheet of one material.
 
-    Attributes
-    ----------
-    material
-        What it is made of, with its density.
-    thickness_um
-        µm, above 0; ``inf`` for a substrate that lets nothing through.
-    structure
-        How its atoms scatter together: ``"amorphous"`` (each for itself), ``"polycrystal"`` (with the Bragg
-        reflections of a powder, known for some elements), ``"single-crystal"`` (what lies between them).
-
-    Raises
-    ------
-    InvalidInput
-        For a thickness that is not above 0, or an unknown structure.
+    Raises InvalidInput for a thickness that is not above 0, or an unknown structure.
     """
 
-    material: Material
-    thickness_um: float
+    material: Material  # what it is made of, with its density
+    thickness_um: float  # µm, above 0; inf for a substrate that lets nothing through
+    # How its atoms scatter together: "amorphous" (each for itself), "polycrystal" (with the Bragg reflections
+    # of a powder, known for some elements), "single-crystal" (what lies between them).
     structure: str = "amorphous"
 
     def __post_init__(self) -> None:

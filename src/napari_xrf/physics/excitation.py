@@ -85,12 +85,8 @@ def excitation_of(instrument: Instrument) -> Excitation:
 def described(cube: SpectralCube, instrument: str | Path) -> SpectralCube:
     """Return a map that was measured with an instrument: a preset's name, or a TOML file.
 
-    The energy axis and the current stay the map's own.
-
-    Raises
-    ------
-    InvalidInput
-        When there is no such instrument, or its source is a given spectrum that no map can name.
+    The energy axis and the current stay the map's own. Raises InvalidInput when there is no such instrument,
+    or its source is a given spectrum that no map can name.
     """
     said = excitation_of(load_instrument(instrument))
     own = replace(said, current=cube.excitation.current, description=str(instrument))

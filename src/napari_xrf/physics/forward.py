@@ -68,6 +68,9 @@ def expect_spectrum(
 ) -> ExpectedSpectrum:
     """Return the expected spectrum of a sample.
 
+    Raises InvalidInput when the source's energy lies below every absorption edge of the sample whose lines
+    the detector sees, a thickness is not above 0, or the lattice of a polycrystal is not known.
+
     Parameters
     ----------
     material
@@ -79,12 +82,6 @@ def expect_spectrum(
     structure
         Of a sample of one material: ``"amorphous"`` as without it, ``"polycrystal"`` or ``"single-crystal"``,
         see :class:`~napari_xrf.physics.attenuation.Layer`. It changes the coherent scatter alone.
-
-    Raises
-    ------
-    InvalidInput
-        When the source's energy lies below every absorption edge of the sample whose lines the
-        detector sees, a thickness is not above 0, or the lattice of a polycrystal is not known.
     """
     layers = sample_layers(material, thickness_um, structure)
     require_excitable(layers, instrument.source.highest_kev, instrument.detector)
@@ -125,13 +122,9 @@ def expect_spectra(
 ) -> NDArray[np.float64]:
     """Return the expected spectra, (N, E), of many samples, infinitely thick or layered.
 
-    The same as :func:`expect_spectrum` for each, but the detector folds all of them at once, and a sample
-    of which nothing can be excited gives a spectrum of scatter alone.
-
-    Raises
-    ------
-    InvalidInput
-        For a stack of layers that cannot be; for a thin sample under an electron beam.
+    The same as :func:`expect_spectrum` for each, but the detector folds all of them at once, and a sample of
+    which nothing can be excited gives a spectrum of scatter alone. Raises InvalidInput for a stack of layers
+    that cannot be; for a thin sample under an electron beam.
     """
     expected = expect_samples(materials, instrument, order=order, progress=progress)
     return expected.lines + expected.rest

@@ -62,50 +62,29 @@ class OpticTransmission:
 
 @dataclass(frozen=True)
 class Instrument:
-    """An instrument as the forward model needs it.
+    """An instrument as the forward model needs it."""
 
-    Attributes
-    ----------
-    name
-        Its name.
-    source
-        What excites the sample.
-    detector
-        What detects.
-    energy
-        The energy axis of its spectra.
-    incidence_deg, takeoff_deg
-        Angles of the incoming beam and of the detector against the sample's surface, above 0 to 90.
-    azimuth_deg
-        Angle between the planes of beam and detector around the surface's normal: 0 where the detector
-        looks against the beam from the far side, 90 where it stands beside it.
-    angular_spread_deg
-        FWHM of the angles by which photons turn from the beam into the detector, above 0: the beam's
-        convergence and the detector's width. It broadens the Bragg reflections of polycrystals.
-    atmosphere
-        ``"vacuum"``, ``"air"`` or ``"helium"``.
-    path_cm
-        Length of the path through the atmosphere: (source or optic to sample, sample to detector).
-    air_part
-        Air in another atmosphere, over that of air at 1 atm: what a leak or a low vacuum leaves.
-    optic
-        Transmission of an optic between source and sample, or None.
-    sensitivities
-        How line families depart from the model, where standards told.
-    """
-
-    name: str
-    source: Source
-    detector: Detector
-    energy: EnergyAxis
+    name: str  # its name
+    source: Source  # what excites the sample
+    detector: Detector  # what detects
+    energy: EnergyAxis  # the energy axis of its spectra
+    # incidence_deg, takeoff_deg: angles of the incoming beam and of the detector against the sample's
+    # surface, above 0 to 90.
     incidence_deg: float
     takeoff_deg: float
+    # Angle between the planes of beam and detector around the surface's normal: 0 where the detector looks
+    # against the beam from the far side, 90 where it stands beside it.
     azimuth_deg: float = 0.0
+    # FWHM of the angles by which photons turn from the beam into the detector, above 0: the beam's
+    # convergence and the detector's width. It broadens the Bragg reflections of polycrystals.
     angular_spread_deg: float = 5.0
-    atmosphere: str = "vacuum"
+    atmosphere: str = "vacuum"  # "vacuum", "air" or "helium"
+    # Length of the path through the atmosphere: (source or optic to sample, sample to detector).
     path_cm: tuple[float, float] = (0.0, 0.0)
+    # Air in another atmosphere, over that of air at 1 atm: what a leak or a low vacuum leaves.
     air_part: float = 0.0
-    optic: OpticTransmission | None = None
+    optic: OpticTransmission | None = None  # transmission of an optic between source and sample, or None
+    # How line families depart from the model, where standards told.
     sensitivities: Sensitivities = field(default_factory=Sensitivities)
 
     def __post_init__(self) -> None:
@@ -142,12 +121,8 @@ def instrument_names() -> tuple[str, ...]:
 def load_instrument(name_or_path: str | Path) -> Instrument:
     """Return a preset by name or alias (``"m4"``), or an instrument of a TOML file.
 
-    Raises
-    ------
-    InvalidInput
-        When there is neither a preset nor a file of that name.
-    FileError
-        When the file cannot be read or does not describe an instrument; the message names the entry.
+    Raises InvalidInput when there is neither a preset nor a file of that name. Raises FileError when the file
+    cannot be read or does not describe an instrument; the message names the entry.
     """
     key = str(name_or_path).strip().lower()
     key = _ALIASES.get(key, key)

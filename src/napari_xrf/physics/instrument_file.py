@@ -25,12 +25,7 @@ _NOT_GEOMETRY = ("name", "source", "detector", "energy", "optic", "sensitivities
 def write_instrument(path: Path, instrument: Instrument) -> None:
     """Write an instrument with all that is known of it, the factors of its standards included.
 
-    Raises
-    ------
-    InvalidInput
-        When the file does not end in .toml.
-    FileError
-        When it cannot be written.
+    Raises InvalidInput when the file does not end in .toml. Raises FileError when it cannot be written.
     """
     if path.suffix.lower() != ".toml":
         raise InvalidInput(f"{path.name!r} is no name for an instrument file", "End it with .toml")

@@ -17,6 +17,9 @@ def sample_layers(
 ) -> tuple[Layer, ...]:
     """Return a sample as layers, the one that the beam meets first in front.
 
+    Raises InvalidInput for a thickness that is not above 0, an unknown structure, one of the two given for
+    layers, no layer at all, or a layer under an infinitely thick one.
+
     Parameters
     ----------
     material
@@ -25,12 +28,6 @@ def sample_layers(
         Thickness of a sample of one material; infinitely thick without it.
     structure
         Of a sample of one material, see :class:`Layer`; amorphous without it.
-
-    Raises
-    ------
-    InvalidInput
-        For a thickness that is not above 0, an unknown structure, one of the two given for layers, no
-        layer at all, or a layer under an infinitely thick one.
     """
     if isinstance(material, Material):
         thickness = math.inf if thickness_um is None else thickness_um

@@ -29,15 +29,9 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ElectronBeam:
-    """The beam of an electron microscope.
+    """The beam of an electron microscope."""
 
-    Attributes
-    ----------
-    energy_kev
-        1 to 60 keV.
-    """
-
-    energy_kev: float
+    energy_kev: float  # 1 to 60 keV
 
     def __post_init__(self) -> None:
         if not 1 <= self.energy_kev <= 60:
@@ -51,15 +45,9 @@ class ElectronBeam:
 
 @dataclass(frozen=True)
 class MonochromaticSource:
-    """Photons of one energy, as behind a synchrotron's monochromator.
+    """Photons of one energy, as behind a synchrotron's monochromator."""
 
-    Attributes
-    ----------
-    energy_kev
-        0.2 to 150 keV.
-    """
-
-    energy_kev: float
+    energy_kev: float  # 0.2 to 150 keV
 
     def __post_init__(self) -> None:
         if not 0.2 <= self.energy_kev <= 150:
@@ -124,6 +112,8 @@ class SourceSpectrum:
 def source_spectrum(source: PhotonSource, energies_kev: ArrayLike | None = None) -> SourceSpectrum:
     """Return the photons that leave a source, behind its window and filters.
 
+    Raises InvalidInput for an electron beam, which has no photon spectrum of its own.
+
     Parameters
     ----------
     source
@@ -131,11 +121,6 @@ def source_spectrum(source: PhotonSource, energies_kev: ArrayLike | None = None)
     energies_kev
         (C,) where to evaluate the continuum, keV. By default a grid that stands on both sides of the
         source's absorption edges, fine enough for sums by trapezoids.
-
-    Raises
-    ------
-    InvalidInput
-        For an electron beam, which has no photon spectrum of its own.
     """
     if isinstance(source, TubeSource):
         at = _tube_grid(source) if energies_kev is None else np.asarray(energies_kev, dtype=np.float64)

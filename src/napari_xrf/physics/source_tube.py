@@ -31,30 +31,17 @@ _SHELL_FACTORS = {"K": 2 * 0.35, "L": 8 * 0.25, "M": 1.2 * 0.7}
 
 @dataclass(frozen=True)
 class TubeSource:
-    """An X-ray tube.
+    """An X-ray tube."""
 
-    Attributes
-    ----------
-    anode
-        Symbol of a pure element: :data:`ANODES` are those that the tests cover.
-    voltage_kv
-        5 to 60 kV.
-    incidence_deg, takeoff_deg
-        Angles of the electrons and of the X-rays against the anode's surface, above 0 up to 90.
-    window_be_um
-        Thickness of the beryllium window, µm.
-    filters
-        Further sheets in the beam.
-    anode_um
-        Thickness of an anode that X-rays leave at its back, µm; 0 for a solid one, which they leave in front.
-    """
-
-    anode: str
-    voltage_kv: float
+    anode: str  # symbol of a pure element: ANODES are those that the tests cover
+    voltage_kv: float  # 5 to 60 kV
+    # incidence_deg, takeoff_deg: angles of the electrons and of the X-rays against the anode's surface, above
+    # 0 up to 90.
     incidence_deg: float = 90.0
     takeoff_deg: float = 45.0
-    window_be_um: float = 100.0
-    filters: tuple[Layer, ...] = ()
+    window_be_um: float = 100.0  # thickness of the beryllium window, µm
+    filters: tuple[Layer, ...] = ()  # further sheets in the beam
+    # Thickness of an anode that X-rays leave at its back, µm; 0 for a solid one, which they leave in front.
     anode_um: float = 0.0
 
     def __post_init__(self) -> None:

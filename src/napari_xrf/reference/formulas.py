@@ -37,12 +37,8 @@ def mass_fractions(formula: str) -> dict[str, float]:
     before a letter or a space (``CaSO4.H2O``), and between the digits of an index of oxygen, a halogen or a
     bracket when an integer and then water, a simple oxide or a hydroxide follow (``CaSO4.2H2O``,
     ``Al2O3.2SiO2``). It is a decimal point in ``Mg0.9Fe0.1`` and wherever else a number is not followed by
-    such a unit (``UO2.1``, ``Si3.67O10(OH)2``). What can be read both ways is refused.
-
-    Raises
-    ------
-    InvalidInput
-        When the formula cannot be read; the message says where and what to write.
+    such a unit (``UO2.1``, ``Si3.67O10(OH)2``). What can be read both ways is refused. Raises InvalidInput
+    when the formula cannot be read; the message says where and what to write.
     """
     weights: dict[str, float] = {}
     for count, atoms in _parts(formula):

@@ -16,25 +16,14 @@ from napari_xrf.reference.formulas import mass_fractions
 class Material:
     """A substance: what it is made of and how dense it is.
 
-    Attributes
-    ----------
-    name
-        Its name, or its formula.
-    mass_fractions
-        Element's symbol → fraction by weight; above 0, summing to 1. Read-only.
-    density
-        g/cm³, above 0.
-
-    Raises
-    ------
-    InvalidInput
-        For an unknown element, a fraction or density that is not above zero, or fractions that do
-        not sum to 1.
+    Raises InvalidInput for an unknown element, a fraction or density that is not above zero, or fractions
+    that do not sum to 1.
     """
 
-    name: str
+    name: str  # its name, or its formula
+    # Element's symbol → fraction by weight; above 0, summing to 1. Read-only.
     mass_fractions: Mapping[str, float]
-    density: float = 1.0
+    density: float = 1.0  # g/cm³, above 0
 
     def __post_init__(self) -> None:
         if not self.mass_fractions:

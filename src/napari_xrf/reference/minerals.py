@@ -26,6 +26,10 @@ _TAKEN = (UNKNOWN_NAME, "not measured", "auto")
 class Mineral:
     """A mineral, or another phase that a map may hold (glass, resin, a metal).
 
+    Raises InvalidInput for a name that is empty, taken (``"unknown"``) or holds what parts names (``, ; +
+    /``), a formula or substitution that cannot be, a density that is not above 0, or a colour of another
+    form.
+
     Attributes
     ----------
     name
@@ -42,12 +46,6 @@ class Mineral:
         Usual exchanges of atoms and their ranges.
     source
         Where formula, range and density come from.
-
-    Raises
-    ------
-    InvalidInput
-        For a name that is empty, taken (``"unknown"``) or holds what parts names (``, ; + /``), a
-        formula or substitution that cannot be, a density that is not above 0, or a colour of another form.
     """
 
     name: str
@@ -91,6 +89,9 @@ def mineral_class(minerals: Sequence[Mineral], label: int = 1) -> LabelClass:
 def load_library(path: str | Path | None = None) -> tuple[Mineral, ...]:
     """Read minerals from a CSV file, or the ones that come with napari-xrf.
 
+    Raises FileError when the file cannot be read, lacks a column, holds no mineral or a name twice, or a
+    value is wrong; the message names the line and the column.
+
     Parameters
     ----------
     path
@@ -98,12 +99,6 @@ def load_library(path: str | Path | None = None) -> tuple[Mineral, ...]:
         its unit) and, if wanted, group, color (``#rrggbb``), substitutions
         (``Zn:Fe=0..0.25;Zn:Cd=0..0.01``) and source. Lines that start with ``#`` are skipped. None: the
         shipped library.
-
-    Raises
-    ------
-    FileError
-        When the file cannot be read, lacks a column, holds no mineral or a name twice, or a value is wrong;
-        the message names the line and the column.
     """
     source = shipped("minerals.csv") if path is None else Path(path)
     minerals: list[Mineral] = []
@@ -125,13 +120,9 @@ def select_minerals(library: Iterable[Mineral], names: Iterable[str]) -> tuple[M
     """Return the minerals of the given names, in the order of the names; case and accents do not matter.
 
     A synonym, ``"orthoclase"``, stands for the library's mineral, K-feldspar; one of several minerals,
-    ``"chlorite"``, for all of them. Pigments of one compound and other phases that the library lacks,
-    ``"lead white"`` or ``"alite"``, can be named too.
-
-    Raises
-    ------
-    InvalidInput
-        When a name is not in the library; the message suggests close ones.
+    ``"chlorite"``, for all of them. Pigments of one compound and other phases that the library lacks, ``"lead
+    white"`` or ``"alite"``, can be named too. Raises InvalidInput when a name is not in the library; the
+    message suggests close ones.
     """
     return select(library, names, "mineral", minerals_by_name())
 
@@ -139,10 +130,7 @@ def select_minerals(library: Iterable[Mineral], names: Iterable[str]) -> tuple[M
 def minerals_of_set(name: str) -> tuple[str, ...]:
     """Return the names of the minerals that a kind of sample may hold, ``"granite"``.
 
-    Raises
-    ------
-    InvalidInput
-        When there is no such set; the message lists them.
+    Raises InvalidInput when there is no such set; the message lists them.
     """
     sets = _sets()
     key = name.strip().casefold()
@@ -188,12 +176,8 @@ def wanted_minerals(
 ) -> tuple[Mineral, ...] | None:
     """Return the minerals of names, or those of a set joined by a file of the user's own; None for neither.
 
-    Raises
-    ------
-    FileError
-        As :func:`load_library`.
-    InvalidInput
-        When both are given, or there is no such name or set.
+    Raises FileError as :func:`load_library`. Raises InvalidInput when both are given, or there is no such
+    name or set.
     """
     if named_set is None:
         return None if names is None else select_minerals(known_minerals(own), names)

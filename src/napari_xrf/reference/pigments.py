@@ -18,29 +18,15 @@ _PART = re.compile(r"^(?:(\d+(?:\.\d+)?)\s+)?(\S+)$")
 
 @dataclass(frozen=True)
 class Pigment:
-    """A pigment and the paint layer it usually makes.
+    """A pigment and the paint layer it usually makes."""
 
-    Attributes
-    ----------
-    name
-        Its name.
-    material
-        Composition and density of the dry pigment.
-    color
-        sRGB of its masstone, ``"#rrggbb"``.
-    thickness_um
-        Of a typical layer.
-    pigment_volume
-        Share of the layer's volume that is pigment, the rest being linseed oil; 1 for metal leaf.
-    formula, source
-        As in the table.
-    """
-
-    name: str
-    material: Material
-    color: str
-    thickness_um: float = _TYPICAL_THICKNESS_UM
+    name: str  # its name
+    material: Material  # composition and density of the dry pigment
+    color: str  # sRGB of its masstone, "#rrggbb"
+    thickness_um: float = _TYPICAL_THICKNESS_UM  # of a typical layer
+    # Share of the layer's volume that is pigment, the rest being linseed oil; 1 for metal leaf.
     pigment_volume: float = _TYPICAL_PIGMENT_VOLUME
+    # formula, source: as in the table.
     formula: str = ""
     source: str = ""
 
@@ -53,15 +39,10 @@ class Pigment:
 def load_pigments(path: str | Path | None = None) -> tuple[Pigment, ...]:
     """Return the pigments of a table, the shipped one by default.
 
-    The columns ``name, formula, color, density`` are required; ``thickness_um, pigment_volume, source``
-    may be left out. A formula may be a mixture by weight: ``35 Fe2O3 + 65 SiO2``. The colours of the
-    shipped table are typical masstones, chosen by eye.
-
-    Raises
-    ------
-    FileError
-        When the table cannot be read, holds no pigment, or a line of it makes no sense; the message names
-        the line.
+    The columns ``name, formula, color, density`` are required; ``thickness_um, pigment_volume, source`` may
+    be left out. A formula may be a mixture by weight: ``35 Fe2O3 + 65 SiO2``. The colours of the shipped
+    table are typical masstones, chosen by eye. Raises FileError when the table cannot be read, holds no
+    pigment, or a line of it makes no sense; the message names the line.
     """
     table = shipped("pigments.csv") if path is None else Path(path)
     pigments: dict[str, Pigment] = {}

@@ -54,13 +54,8 @@ def read_table(path: Path, required: Sequence[str] = ()) -> list[tuple[int, dict
     It may be as spreadsheets write it: columns parted by ``,``, ``;``, tabs or ``|`` (or as a first line
     ``sep=;`` says), in UTF-8, UTF-16 or Windows-1252. The first line names the columns, in any case; a unit
     there, ``density (kg/m3)``, is put behind the column's numbers. Empty lines and those that start with
-    ``#`` are skipped, and so are empty columns at the end.
-
-    Raises
-    ------
-    FileError
-        When the file cannot be read, lacks a required column, names one twice, or a line has more values
-        than columns.
+    ``#`` are skipped, and so are empty columns at the end. Raises FileError when the file cannot be read,
+    lacks a required column, names one twice, or a line has more values than columns.
     """
     rows = _rows(path, _text(path), required)
     if not rows:
@@ -139,13 +134,9 @@ def select(
     """Return the entries of the given names, in the order of the names, each once.
 
     Case, accents, spaces and hyphens do not matter. What is no name may be a synonym (``synonyms.csv``),
-    ``"orthoclase"``; one of several entries, ``"chlorite"``, stands for all of them. ``others`` are looked
-    at for what the entries do not have.
-
-    Raises
-    ------
-    InvalidInput
-        When there is none of a name, and the message suggests close ones; when no name is given.
+    ``"orthoclase"``; one of several entries, ``"chlorite"``, stands for all of them. ``others`` are looked at
+    for what the entries do not have. Raises InvalidInput when there is none of a name, and the message
+    suggests close ones; when no name is given.
     """
     by_name, other_by_name = _by_name(tuple(entries)), _by_name(tuple(others))
     chosen: dict[str, _Named] = {}

@@ -113,15 +113,12 @@ class Cluster(Executor):
     A client whose connection breaks, as on a busy network, forgets what it asked for, though it connects
     again: such calls are sent anew.
 
+    Raises XrfError when ``distributed`` is not installed, or no scheduler answers.
+
     Parameters
     ----------
     address
         Of its scheduler, ``tcp://node:8786``, or the path of its scheduler file, which is waited for.
-
-    Raises
-    ------
-    XrfError
-        When ``distributed`` is not installed, or no scheduler answers.
     """
 
     def __init__(self, address: str) -> None:

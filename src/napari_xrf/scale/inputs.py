@@ -15,16 +15,11 @@ _OF_ANYTHING = {".txt", ".csv", ".xml", ".raw"}  # endings that speak for no for
 def listed_files(words: Iterable[str]) -> tuple[Path, ...]:
     """Return the files that words name, each once, in the order of the words.
 
-    A folder stands for the maps and spectra in it, not for those of folders in it; ``@list`` for the lines
-    of a file, which may be patterns and folders again, blank lines and those with # left out. A file that is
-    named is taken as it is, there or not: the batch says of each what is wrong with it.
-
-    Raises
-    ------
-    InvalidInput
-        When nothing fits a pattern, or a folder holds nothing to read.
-    FileError
-        When a list cannot be read.
+    A folder stands for the maps and spectra in it, not for those of folders in it; ``@list`` for the lines of
+    a file, which may be patterns and folders again, blank lines and those with # left out. A file that is
+    named is taken as it is, there or not: the batch says of each what is wrong with it. Raises InvalidInput
+    when nothing fits a pattern, or a folder holds nothing to read. Raises FileError when a list cannot be
+    read.
     """
     found = {path.absolute(): None for word in words for path in _named(word)}
     if not found:

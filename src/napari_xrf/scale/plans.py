@@ -44,17 +44,14 @@ class Plan:
     def applied(self, cube: SpectralCube, *, same_map: bool = False) -> CalibratedMap:
         """Return a map as this plan calibrates it, with the plan's elements.
 
+        Raises InvalidInput when the cube's file has another energy axis.
+
         Parameters
         ----------
         cube
             Of the series, or rows of the map itself.
         same_map
             Whether the sum spectrum is the plan's too.
-
-        Raises
-        ------
-        InvalidInput
-            When the cube's file has another energy axis.
         """
         axis, own = cube.energy, self.energy
         alike = np.allclose((axis.offset, axis.width), (own.offset, own.width), rtol=_CLOSE, atol=1e-9)
@@ -89,10 +86,7 @@ def plan_of(
 def read_plan(path: Path, verb: str) -> Plan:
     """Read the plan of a verb.
 
-    Raises
-    ------
-    FileError
-        When the file holds none, or one of another verb.
+    Raises FileError when the file holds none, or one of another verb.
     """
     plan: Plan = read_packed(path, Plan)
     if plan.verb != verb:

@@ -60,12 +60,8 @@ def write_shard(folder: Path, shard: Shard) -> Path:
 def read_shards(folder: Path) -> tuple[Shard, ...]:
     """Return all shards of a folder, from the first rows to the last.
 
-    Raises
-    ------
-    InvalidInput
-        When there is none, one is missing, or their counts are not those of the plan.
-    FileError
-        When one is damaged.
+    Raises InvalidInput when there is none, one is missing, or their counts are not those of the plan. Raises
+    FileError when one is damaged.
     """
     paths = sorted(folder.glob("shard-*-of-*.npz"))
     if not paths:

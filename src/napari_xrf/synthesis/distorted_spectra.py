@@ -46,6 +46,8 @@ def distort(
     moves some to lower energies (shelf, tail), pulses pile up, are broadened, recorded at the distorted
     energies, and some are lost to dead time.
 
+    Raises InvalidInput when shapes do not fit, or the detector's width is needed and missing.
+
     Parameters
     ----------
     spectra
@@ -62,11 +64,6 @@ def distort(
     -------
     (N, E) expected counts. Counts are conserved by shelf, tail, broadening and calibration except for
     those that leave the axis.
-
-    Raises
-    ------
-    InvalidInput
-        When shapes do not fit, or the detector's width is needed and missing.
     """
     if spectra.ndim != 2 or spectra.shape[1] != axis.size:
         raise InvalidInput(f"spectra of shape {spectra.shape} do not fit an axis of {axis.size}")

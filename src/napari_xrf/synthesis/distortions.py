@@ -275,10 +275,7 @@ class Artefacts(Distortion):
 class Distortions(Artefacts, Continuum, Pulses, Bragg, Resolution, Miscalibration):
     """The ranges (lower, upper) from which distortions are drawn; None leaves one out.
 
-    Raises
-    ------
-    InvalidInput
-        When a range is reversed or reaches beyond what makes sense.
+    Raises InvalidInput when a range is reversed or reaches beyond what makes sense.
     """
 
     def only(self, *names: str) -> Distortions:

@@ -157,17 +157,14 @@ def synthesize_layers(
 ) -> LayerSpectra:
     """Draw spectra of random elements in layers.
 
+    Raises InvalidInput when nothing is to be drawn.
+
     Parameters
     ----------
     size
         How many, at least 1.
     generator
         The same state gives the same spectra, whatever the number of cores.
-
-    Raises
-    ------
-    InvalidInput
-        When nothing is to be drawn.
     """
     if size < 1:
         raise InvalidInput(f"at least one spectrum must be drawn, not {size}")

@@ -89,6 +89,8 @@ def make_twin(
 ) -> MapTwin:
     """Make a twin of a map.
 
+    Raises InvalidInput when the map is too small, or no class of the labels is a mineral of the library.
+
     Parameters
     ----------
     known
@@ -105,11 +107,6 @@ def make_twin(
         Pixels; a smaller map's twin is as small.
     generator
         The same state gives the same twin.
-
-    Raises
-    ------
-    InvalidInput
-        When the map is too small, or no class of the labels is a mineral of the library.
     """
     measured = labels.labels > 0
     if measured.sum() < _LEAST_PIXELS:

@@ -141,6 +141,8 @@ def draw_mineral_map(
 ) -> SyntheticMap:
     """Make a map with known truth from the spectra of its materials, expected or measured ones.
 
+    Raises InvalidInput when a parameter is out of range, or the spectra hold nothing.
+
     Parameters
     ----------
     materials
@@ -161,11 +163,6 @@ def draw_mineral_map(
     **parameters
         The fields of :class:`MapParameters`: ``shape``, ``counts_per_pixel``, ``pixel_size``,
         ``with_ideal``, ``with_twin``, ``name``.
-
-    Raises
-    ------
-    InvalidInput
-        When a parameter is out of range, or the spectra hold nothing.
     """
     chosen = MapParameters(**parameters)
     check_materials(materials)

@@ -175,6 +175,9 @@ def synthesize_mixtures(
 ) -> MixtureSpectra:
     """Draw spectra of random elements on random substrates.
 
+    Raises InvalidInput when nothing is to be drawn, or an element has no line that the instrument excites and
+    detects.
+
     Parameters
     ----------
     size
@@ -183,11 +186,6 @@ def synthesize_mixtures(
         ``load_instrument("gem")``, or any other that photons excite.
     generator
         The same state gives the same spectra, whatever the number of cores.
-
-    Raises
-    ------
-    InvalidInput
-        When nothing is to be drawn, or an element has no line that the instrument excites and detects.
     """
     if size < 1:
         raise InvalidInput(f"at least one spectrum must be drawn, not {size}")
@@ -248,15 +246,12 @@ def make_templates(
     Lines have the intensities of a thin film and the detector's width; substrates are those of the
     forward model, scatter included.
 
+    Raises InvalidInput when an element has no line that the instrument excites and detects.
+
     Parameters
     ----------
     width_factor
         Width of peaks as a multiple of the detector's.
-
-    Raises
-    ------
-    InvalidInput
-        When an element has no line that the instrument excites and detects.
     """
     axis, wide = instrument.energy, _widened(instrument, width_factor)
     lines = np.zeros((len(elements), axis.size), dtype=np.float32)

@@ -124,6 +124,9 @@ def synthesize_painting(
 ) -> SyntheticPainting:
     """Make a map of a painting from its photograph.
 
+    Raises InvalidInput when the image has no colours, a parameter is out of range, or the learned weighting
+    is missing.
+
     Parameters
     ----------
     image
@@ -139,11 +142,6 @@ def synthesize_painting(
         For the cube.
     memory_budget
         Bytes that the counts may take in memory; a larger map stays undrawn and draws what is read.
-
-    Raises
-    ------
-    InvalidInput
-        When the image has no colours, a parameter is out of range, or the learned weighting is missing.
     """
     chosen = parameters or PaintingParameters()
     if chosen.weighting == "learned" and weighting is None:

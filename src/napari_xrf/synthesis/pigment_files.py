@@ -28,11 +28,7 @@ def read_measured_pigments(path: str | Path) -> PigmentSpectra:
 
     A folder holds ``colors.csv`` with the columns ``name,color,file``, and the spectra it names, in any
     format that :func:`napari_xrf.read` opens; maps are summed, and all are rebinned to the first one's axis.
-
-    Raises
-    ------
-    FileError
-        When something is missing or makes no sense; the message names the file and the line.
+    Raises FileError when something is missing or makes no sense; the message names the file and the line.
     """
     source = Path(path)
     if is_folder(source):

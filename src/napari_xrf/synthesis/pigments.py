@@ -23,10 +23,7 @@ _LINSEED_OIL = Material.from_formula("C57H98O6", 0.93, "linseed oil")  # trilino
 class PigmentSpectra:
     """Colours and spectra of P pigments: all that a painting is synthesized from.
 
-    Raises
-    ------
-    InvalidInput
-        When shapes do not fit, or a spectrum is empty, negative or not finite.
+    Raises InvalidInput when shapes do not fit, or a spectrum is empty, negative or not finite.
     """
 
     names: tuple[str, ...]  # P names, each once
@@ -76,16 +73,13 @@ def expect_pigments(
 ) -> PigmentSpectra:
     """Return the expected spectra of paint layers on a ground.
 
+    Raises InvalidInput when there is no pigment, ground or substrate of a name, or nothing can be excited.
+
     Parameters
     ----------
     ground, substrate
         Names in :data:`~napari_xrf.synthesis.substrates.GROUNDS` (or ``"none"``) and
         :data:`~napari_xrf.synthesis.substrates.SUBSTRATES`.
-
-    Raises
-    ------
-    InvalidInput
-        When there is no pigment, ground or substrate of a name, or nothing can be excited.
     """
     if not pigments:
         raise InvalidInput("there is no pigment", "Give at least one")

@@ -37,20 +37,11 @@ _LAYERS_BYTES = 300 * 6 + 556 * 2 + 41 * 4  # a spectrum as it is and in whole n
 
 @dataclass(frozen=True, eq=False)
 class Synthetic:
-    """What a recipe made.
+    """What a recipe made."""
 
-    Attributes
-    ----------
-    cube
-        The map, or spectra as a map of one column.
-    truth
-        Name → what is known about it, for :func:`napari_xrf.io.own.cube_files.write_cube`.
-    companions
-        ``"ideal"``, ``"twin"`` and ``"expected"`` maps, where they were asked for.
-    """
-
-    cube: SpectralCube
-    truth: Mapping[str, Any]
+    cube: SpectralCube  # the map, or spectra as a map of one column
+    truth: Mapping[str, Any]  # name → what is known about it, for write_cube
+    # "ideal", "twin" and "expected" maps, where they were asked for.
     companions: Mapping[str, SpectralCube] = field(default_factory=dict)
 
 
@@ -68,6 +59,8 @@ def make_minerals(
 ) -> Synthetic:
     """Make a mineral map.
 
+    Raises InvalidInput when a name is unknown or a parameter out of range.
+
     Parameters
     ----------
     minerals
@@ -79,11 +72,6 @@ def make_minerals(
         A preset's name or a ``.toml`` file.
     library
         A CSV file of minerals added to the shipped ones.
-
-    Raises
-    ------
-    InvalidInput
-        When a name is unknown or a parameter out of range.
     """
     options: dict[str, Any] = {
         "instrument": load_instrument(instrument),
@@ -112,10 +100,7 @@ def make_layers(
 ) -> Synthetic:
     """Make spectra of random elements in layers, with the 556 lines of the privileged basis as labels.
 
-    Raises
-    ------
-    InvalidInput
-        When the size or a parameter is out of range.
+    Raises InvalidInput when the size or a parameter is out of range.
     """
     _check_memory(size, _LAYERS_BYTES)
     made = synthesize_layers(size, generator=seeded(seed), parameters=parameters, progress=progress)
@@ -132,10 +117,7 @@ def make_mixtures(
 ) -> Synthetic:
     """Make spectra of a few elements on a substrate, for detectors of low resolution.
 
-    Raises
-    ------
-    InvalidInput
-        When the size, an element or a parameter is out of range.
+    Raises InvalidInput when the size, an element or a parameter is out of range.
     """
     used = load_instrument(instrument)
     _check_memory(size, 4 * used.energy.size)
@@ -160,6 +142,9 @@ def make_painting(
 ) -> Synthetic:
     """Make the map of a painting from its photograph (ganX).
 
+    Raises FileError when a file cannot be read. Raises InvalidInput when a name is unknown, the image has no
+    colours or a parameter is out of range.
+
     Parameters
     ----------
     image
@@ -176,13 +161,6 @@ def make_painting(
         What lies below the paint.
     generator
         A painting generator, where the parameters ask for learned weighting.
-
-    Raises
-    ------
-    FileError
-        When a file cannot be read.
-    InvalidInput
-        When a name is unknown, the image has no colours or a parameter is out of range.
     """
     picture = image if isinstance(image, np.ndarray) else read_picture(image)
     excitation = None
@@ -254,10 +232,7 @@ def synthesize(
 def seeded(seed: int) -> np.random.Generator:
     """Return the generator of a seed.
 
-    Raises
-    ------
-    InvalidInput
-        When the seed is not from 0 to 2³² − 1.
+    Raises InvalidInput when the seed is not from 0 to 2³² − 1.
     """
     check_seed(seed)
     return np.random.default_rng(seed)
@@ -266,10 +241,7 @@ def seeded(seed: int) -> np.random.Generator:
 def read_picture(path: str | Path) -> NDArray[Any]:
     """Return a picture file as an array (Y, X) or (Y, X, C).
 
-    Raises
-    ------
-    FileError
-        When it cannot be read as a picture.
+    Raises FileError when it cannot be read as a picture.
     """
     from PIL import Image
 

@@ -51,6 +51,8 @@ def draw_poisson(
     Small expectations by inversion, large ones by Hörmann's transformed rejection PTRS (Insurance:
     Mathematics and Economics 12 (1993) 39); both exact.
 
+    Raises InvalidInput when an expectation is negative or not finite.
+
     Parameters
     ----------
     expected
@@ -66,11 +68,6 @@ def draw_poisson(
     Returns
     -------
     (N, E) counts.
-
-    Raises
-    ------
-    InvalidInput
-        When an expectation is negative or not finite.
     """
     spectra = np.ascontiguousarray(expected)
     if spectra.dtype not in (np.float32, np.float64):

@@ -46,10 +46,7 @@ _GROUND_UM = 200.0
 def support_layers(ground: str, substrate: str) -> tuple[Layer, ...]:
     """Return the layers under the paint: a ground of 0.2 mm (or ``"none"``) on a thick substrate.
 
-    Raises
-    ------
-    InvalidInput
-        When there is no ground or substrate of that name.
+    Raises InvalidInput when there is no ground or substrate of that name.
     """
     below = Layer(substrate_material(substrate), math.inf)
     if ground == "none":

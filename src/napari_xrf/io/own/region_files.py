@@ -83,10 +83,7 @@ def write_label_outlines(path: str | Path, labels: LabelMap) -> None:
 def read_regions(path: str | Path) -> RegionSet:
     """Read regions from GeoJSON: ours, or polygons, lines and points of other programs in pixels.
 
-    Raises
-    ------
-    FileError
-        When the file holds none, or is damaged.
+    Raises FileError when the file holds none, or is damaged.
     """
     target = Path(path)
     if target.name.lower().endswith(_IN_UM):

@@ -94,6 +94,9 @@ def adapt(
     way (between fine-tuned and original weights lie ones that are good on both: Wortsman et al.,
     arXiv:2109.01903); where no step will do, the original is returned and ``kept`` is False.
 
+    Raises InvalidInput when the model decides nothing (task "spectra") or does not say what it was trained
+    on, the source has other names or another axis, or the map has too few counts.
+
     Parameters
     ----------
     model
@@ -106,12 +109,6 @@ def adapt(
         Of all choices; on one machine the same seed gives the same model.
     source
         Labelled spectra; by default those of the model's own training.
-
-    Raises
-    ------
-    InvalidInput
-        When the model decides nothing (task "spectra") or does not say what it was trained on, the source
-        has other names or another axis, or the map has too few counts.
     """
     chosen = options or AdaptationOptions()
     description = model.description

@@ -33,6 +33,9 @@ def evaluate(
 ) -> Evaluation:
     """Judge a model.
 
+    Raises InvalidInput when data and model do not fit each other, or the model's own source cannot be made
+    again.
+
     Parameters
     ----------
     model
@@ -49,11 +52,6 @@ def evaluate(
         computed too.
     baselines
         Whether the plain fit or the likelihood classifier is run on the same spectra. It takes minutes.
-
-    Raises
-    ------
-    InvalidInput
-        When data and model do not fit each other, or the model's own source cannot be made again.
     """
     description = model.description
     task = task_of(description.task)

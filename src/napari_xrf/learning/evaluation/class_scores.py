@@ -90,6 +90,8 @@ def score_segmentation(
 ) -> dict[str, float]:
     """Compare a map of classes with the true one, (Y, X) each; negative pixels of either are left out.
 
+    Raises InvalidInput when shapes differ.
+
     Parameters
     ----------
     abundances
@@ -100,11 +102,6 @@ def score_segmentation(
     -------
     Accuracy of all pixels, of those within one grain and of those on boundaries, the part that these are,
     and intersection over union, mean over the classes that occur.
-
-    Raises
-    ------
-    InvalidInput
-        When shapes differ.
     """
     from skimage.segmentation import find_boundaries
 

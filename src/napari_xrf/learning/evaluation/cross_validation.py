@@ -61,6 +61,9 @@ def cross_validate(
     Each class is dealt in blocks of the map, as in a single training, so that neighbours do not judge each
     other.
 
+    Raises InvalidInput when the recipe learns no regions, or the number cannot be; and as
+    :func:`~napari_xrf.learning.training.train`.
+
     Parameters
     ----------
     recipe
@@ -69,12 +72,6 @@ def cross_validate(
         Parts, 3 to 10.
     folder
         Where the trainings go, ``part-1`` and so on.
-
-    Raises
-    ------
-    InvalidInput
-        When the recipe learns no regions, or the number cannot be; and as
-        :func:`~napari_xrf.learning.training.train`.
     """
     regions = _regions_of(recipe)
     rows = []

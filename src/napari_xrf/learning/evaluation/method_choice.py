@@ -115,6 +115,8 @@ def compare_methods(
     The first method is taken unless another leads it by more than two standard errors of the lead, which are
     the larger of that over blocks of 8 × 8 pixels and that over twins.
 
+    Raises InvalidInput when none of the methods can be asked, or a number makes no sense.
+
     Parameters
     ----------
     methods
@@ -128,11 +130,6 @@ def compare_methods(
         How many, and their pixels.
     seed
         Of the twins.
-
-    Raises
-    ------
-    InvalidInput
-        When none of the methods can be asked, or a number makes no sense.
     """
     from napari_xrf.synthesis.map_twin import make_twin
 

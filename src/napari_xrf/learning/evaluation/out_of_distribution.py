@@ -47,6 +47,8 @@ def score_out_of_distribution(
 ) -> dict[str, dict[str, float]]:
     """Return how well each kind of strange spectra is told from those of the model's own source.
 
+    Raises InvalidInput when the model's source cannot be made again.
+
     Parameters
     ----------
     size
@@ -56,11 +58,6 @@ def score_out_of_distribution(
     -------
     Kind → AUROC of the model's doubt, the part of them that is called unknown (minerals; NaN elsewhere) and
     their number.
-
-    Raises
-    ------
-    InvalidInput
-        When the model's source cannot be made again.
     """
 
     def ask(counts: NDArray[np.float32]) -> SpectrumPredictions:

@@ -14,15 +14,12 @@ def decision_rates(
 ) -> dict[str, float]:
     """Compare decisions with the truth, arrays of one shape, where they are judged (everywhere without it).
 
+    Raises InvalidInput when shapes differ.
+
     Returns
     -------
     ``"sensitivity"`` (recall), ``"specificity"``, ``"precision"``, ``"accuracy"`` ("guess ratio" in
     "Privileged bases"), ``"f1"`` and ``"total"``, the number of decisions; rates of nothing are NaN.
-
-    Raises
-    ------
-    InvalidInput
-        When shapes differ.
     """
     if named.shape != truth.shape or (judged is not None and judged.shape != truth.shape):
         raise InvalidInput(f"decisions {named.shape} and truth {truth.shape} differ in shape")

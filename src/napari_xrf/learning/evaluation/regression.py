@@ -59,15 +59,12 @@ def score_regression(predicted: ArrayLike, truth: ArrayLike) -> RegressionScores
 def score_reconstruction(spectrum: ArrayLike, counts: ArrayLike) -> dict[str, float]:
     """Compare reconstructed with counted spectra, (N, E) each.
 
+    Raises InvalidInput when shapes differ or there is nothing to compare.
+
     Returns
     -------
     ``"r2"``: part of the variance of all channels that is explained; ``"deviance"``: Poisson deviance per
     channel with counts or expectation, about 1 where noise alone is left and counts are many.
-
-    Raises
-    ------
-    InvalidInput
-        When shapes differ or there is nothing to compare.
     """
     expected, seen = _pair(spectrum, counts)
     spread = float(((seen - seen.mean(axis=0)) ** 2).sum())

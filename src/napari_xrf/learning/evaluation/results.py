@@ -122,12 +122,7 @@ def write_evaluation(folder: str | Path, evaluation: Evaluation) -> tuple[Path, 
     """Write ``evaluation.json``, ``evaluation.md`` and the pictures into a folder, and return their paths.
 
     The pictures are ``confusion.png`` for minerals, ``reliability.png`` where there are probabilities, and
-    one ``against-….png`` for each curve.
-
-    Raises
-    ------
-    FileError
-        When the folder cannot be written to.
+    one ``against-….png`` for each curve. Raises FileError when the folder cannot be written to.
     """
     target = made_folder(folder)
     written = [target / "evaluation.json", target / "evaluation.md"]

@@ -77,10 +77,7 @@ class SpectrumPredictions:
     def given(self, name: str) -> NDArray[Any]:
         """Return one of the arrays.
 
-        Raises
-        ------
-        InvalidInput
-            When there is none.
+        Raises InvalidInput when there is none.
         """
         values: NDArray[Any] | None = getattr(self, name)
         if values is None:

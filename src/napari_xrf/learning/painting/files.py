@@ -36,10 +36,7 @@ def training_files(folder: Path) -> tuple[Path, Path, Path]:
 def is_finished(folder: Path, training: PaintingTraining, network: Options, seed: int) -> bool:
     """Tell whether a folder holds the generator that a training would make.
 
-    Raises
-    ------
-    FileError
-        When the weights there are damaged, or of something else.
+    Raises FileError when the weights there are damaged, or of something else.
     """
     files = training_files(folder)
     if not all(file.is_file() for file in files):

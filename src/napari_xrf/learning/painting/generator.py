@@ -91,10 +91,7 @@ class PaintingGenerator:
     def mix(self, colors: ArrayLike, pigments: PigmentSpectra, noise: ArrayLike) -> GeneratedPaints:
         """Return paints of colours (K, 3), sRGB to 255, from a palette, for noise of :meth:`draw_noise`.
 
-        Raises
-        ------
-        InvalidInput
-            When colours or noise are of another shape.
+        Raises InvalidInput when colours or noise are of another shape.
         """
         wanted = np.asarray(colors, dtype=np.float64)
         shape = (len(wanted), len(pigments.names), self.network.options.noise)
@@ -180,10 +177,7 @@ def save_painting_generator(path: str | Path, generator: PaintingGenerator) -> P
 def load_painting_generator(weights: str | Path | None = None) -> PaintingGenerator:
     """Return the shipped generator, or the one of a weights file.
 
-    Raises
-    ------
-    FileError
-        When the file is missing, damaged, or no painting generator.
+    Raises FileError when the file is missing, damaged, or no painting generator.
     """
     path = shipped_weights() if weights is None else Path(weights)
     if not is_file(path):

@@ -108,6 +108,8 @@ def train_painting_generator(
 ) -> PaintingGenerator:
     """Train a painting generator on the CPU.
 
+    Raises InvalidInput when an instrument, ground or substrate is unknown.
+
     Parameters
     ----------
     options, network
@@ -118,11 +120,6 @@ def train_painting_generator(
         What paints are mixed of; the shipped table by default.
     on_step
         Called some hundred times with the losses.
-
-    Raises
-    ------
-    InvalidInput
-        When an instrument, ground or substrate is unknown.
     """
     chosen, started = options or PaintingTraining(), time.process_time()
     table = load_pigments() if pigments is None else pigments
@@ -155,10 +152,7 @@ def train_painting_generator(
 def painting_options(settings: Mapping[str, Any]) -> tuple[PaintingTraining, Options]:
     """Return the options of training and network with some values changed.
 
-    Raises
-    ------
-    InvalidInput
-        For a name that neither has, or a value out of range.
+    Raises InvalidInput for a name that neither has, or a value out of range.
     """
     known = [{each.name for each in fields(kind)} for kind in (PaintingTraining, Options)]
     for name in settings:

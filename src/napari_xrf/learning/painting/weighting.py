@@ -13,15 +13,12 @@ from napari_xrf.synthesis.recipes import Synthetic, make_painting
 def generator_for(weighting: str, weights: str | Path | None = None) -> Weighting | None:
     """Return the painting generator of a weighting, None where that is fixed.
 
+    Raises InvalidInput when a generator is given for fixed weighting.
+
     Parameters
     ----------
     weights
         Of a generator; the shipped one by default.
-
-    Raises
-    ------
-    InvalidInput
-        When a generator is given for fixed weighting.
     """
     if weighting != "learned":
         if weights is not None:

@@ -161,10 +161,7 @@ def predict_spectra(
 def chosen_outputs(description: ModelDescription, outputs: Collection[str] | None) -> tuple[str, ...]:
     """Return the outputs that will be computed, in the model's order.
 
-    Raises
-    ------
-    InvalidInput
-        When one is not the model's.
+    Raises InvalidInput when one is not the model's.
     """
     if outputs is None:
         small = tuple(name for name in description.outputs if name not in ("code", "spectrum"))

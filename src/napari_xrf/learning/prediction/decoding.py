@@ -50,6 +50,8 @@ def decode(
 ) -> Decoded:
     """Make a map from the code that a model gives its spectra, after changes to the code.
 
+    Raises InvalidInput when the model's code has no names, a name is not in it, or a value is below 0.
+
     Parameters
     ----------
     model
@@ -63,11 +65,6 @@ def decode(
         family in the proportion of their emission rates.
     calibrate, device
         As of :func:`~napari_xrf.learning.prediction.answers.predict`.
-
-    Raises
-    ------
-    InvalidInput
-        When the model's code has no names, a name is not in it, or a value is below 0.
     """
     description, network = model.description, model.network
     if not isinstance(network, LineAutoencoder):

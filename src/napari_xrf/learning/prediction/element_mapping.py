@@ -41,10 +41,8 @@ def map_elements_by(
     ``tell`` is given what the user should know of the answer, one sentence each. Without it, what speaks
     against the answer becomes a warning.
 
-    Raises
-    ------
-    InvalidInput
-        When there is no such model, it gives no net counts, or it does not know one of the elements.
+    Raises InvalidInput when there is no such model, it gives no net counts, or it does not know one of the
+    elements.
     """
     if model is not None and model not in shipped_models() and not (is_file(model) or is_folder(model)):
         remedy = nearest_of(model, ["fit", "window", *models_giving("intensity")], "a model's weights file")
@@ -102,13 +100,8 @@ def element_maps_with_errors(
 def asked_elements(model: str, elements: Sequence[str] | None) -> tuple[str, ...] | None:
     """Return the elements of symbols or families (``"Fe"``, ``"Fe K"``); None: those that the model finds.
 
-    Raises
-    ------
-    FileError
-        When the model, a name or a file, is no weights file.
-    InvalidInput
-        When there is no such model, it gives no counts of elements, or does not know one of them; or where
-        PyTorch is missing.
+    Raises FileError when the model, a name or a file, is no weights file. Raises InvalidInput when there is
+    no such model, it gives no counts of elements, or does not know one of them; or where PyTorch is missing.
     """
     description = read_description(model)
     if "intensity" not in description.outputs:

@@ -43,6 +43,8 @@ def write_prediction(
 ) -> None:
     """Write a prediction to HDF5.
 
+    Raises InvalidInput when the suffix is another.
+
     Parameters
     ----------
     path
@@ -51,11 +53,6 @@ def write_prediction(
         What a model said of a map.
     progress
         Told after each output.
-
-    Raises
-    ------
-    InvalidInput
-        When the suffix is another.
     """
     import h5py
 
@@ -106,10 +103,7 @@ def is_prediction_file(path: str | Path) -> bool:
 def read_prediction(path: str | Path) -> Prediction:
     """Read what :func:`write_prediction` wrote.
 
-    Raises
-    ------
-    FileError
-        When the file holds no prediction or is damaged.
+    Raises FileError when the file holds no prediction or is damaged.
     """
     from napari_xrf.io.hdf5 import file as hdf5_file
     from napari_xrf.io.own.files import pixel_size_of

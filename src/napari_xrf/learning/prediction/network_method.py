@@ -46,6 +46,8 @@ def classify_by(
 ) -> Classification:
     """Find the mineral of each pixel by a method chosen by name.
 
+    Raises FileError, InvalidInput as :func:`check_method`, and for a map without counts.
+
     Parameters
     ----------
     method
@@ -56,11 +58,6 @@ def classify_by(
         Of the likelihood.
     memory_budget
         Bytes, of which what a network says of its names takes a quarter at most; the rest lies on disk.
-
-    Raises
-    ------
-    FileError, InvalidInput
-        As :func:`check_method`, and for a map without counts.
     """
     check_method(method, minerals, options)
     if method == LIKELIHOOD:
@@ -71,13 +68,9 @@ def classify_by(
 def check_method(name: str, minerals: Sequence[Mineral] | None, options: ClassificationOptions) -> None:
     """Look whether a method can do what is asked; no network is loaded yet.
 
-    Raises
-    ------
-    FileError
-        When it is a file, but not of weights.
-    InvalidInput
-        When there is none of that name, or it is a model that names no minerals, does not know one of those
-        looked for, is given an option that only the likelihood knows, or PyTorch is missing.
+    Raises FileError when it is a file, but not of weights. Raises InvalidInput when there is none of that
+    name, or it is a model that names no minerals, does not know one of those looked for, is given an option
+    that only the likelihood knows, or PyTorch is missing.
     """
     if minerals is not None and not minerals:
         raise InvalidInput("there is no mineral to look for", "Name at least one")

@@ -15,37 +15,23 @@ _BAND_BYTES = 8 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a model says of each pixel.
+    """What a model says of each pixel."""
 
-    Attributes
-    ----------
-    description
-        Of the model.
-    counts
-        (Y, X) float32 counts on the model's axis.
-    probability
-        (Y, X, K) float32: of each name's presence, or of each mineral class.
-    intensity
-        (Y, X, K) float32 net counts.
-    unknown
-        (Y, X) float32 probability that the spectrum is none of the model's classes.
-    code, spectrum
-        (Y, X, L) and (Y, X, E) float32; the spectrum in counts on the model's axis.
-    notes, doubts
-        What the user should know, one sentence each, and those of them that speak against the answers.
-    pixel_size, source
-        Of the cube, and its name.
-    """
-
-    description: ModelDescription
-    counts: NDArray[np.float32]
+    description: ModelDescription  # of the model
+    counts: NDArray[np.float32]  # (Y, X) float32 counts on the model's axis
+    # (Y, X, K) float32: of each name's presence, or of each mineral class.
     probability: NDArray[np.float32] | None = None
-    intensity: NDArray[np.float32] | None = None
+    intensity: NDArray[np.float32] | None = None  # (Y, X, K) float32 net counts
+    # (Y, X) float32 probability that the spectrum is none of the model's classes.
     unknown: NDArray[np.float32] | None = None
+    # code, spectrum: (Y, X, L) and (Y, X, E) float32; the spectrum in counts on the model's axis.
     code: NDArray[np.float32] | None = None
     spectrum: NDArray[np.float32] | None = None
+    # notes, doubts: what the user should know, one sentence each, and those of them that speak against the
+    # answers.
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    # pixel_size, source: of the cube, and its name.
     pixel_size: tuple[float, float] | None = None
     source: str = ""
 

@@ -28,15 +28,12 @@ def label_map_of(prediction: Prediction, least_probability: float = LEAST_PROBAB
 
     Where the model knows every mineral, names that the map cannot tell apart are one class.
 
+    Raises InvalidInput when the model is not one of minerals, or the probability is not from 0 to 1.
+
     Parameters
     ----------
     least_probability
         A pixel whose most probable class is less probable is unknown.
-
-    Raises
-    ------
-    InvalidInput
-        When the model is not one of minerals, or the probability is not from 0 to 1.
     """
     prediction = grouped(prediction)
     description = prediction.description
@@ -66,12 +63,8 @@ def element_maps_of(prediction: Prediction, elements: Sequence[str] | None = Non
     """Return the net counts of elements, by default of those that the model finds, with their errors.
 
     Standard errors are those of Poisson counts alone, √(counts), with the counts of the spectrum times the
-    model's own error on held-out spectra (relative to a spectrum's counts) added in quadrature.
-
-    Raises
-    ------
-    InvalidInput
-        When the model gives no intensities.
+    model's own error on held-out spectra (relative to a spectrum's counts) added in quadrature. Raises
+    InvalidInput when the model gives no intensities.
     """
     description = prediction.description
     if prediction.intensity is None:
@@ -121,12 +114,8 @@ def element_groups(names: Sequence[str]) -> dict[str, list[str]]:
 def ranked(prediction: Prediction, pixel: tuple[int, int] = (0, 0)) -> tuple[RankedName, ...]:
     """Return the names of one pixel, the most probable first; "unknown" is among them where it is known.
 
-    Names that cannot be told apart are one, as in :func:`label_map_of`.
-
-    Raises
-    ------
-    InvalidInput
-        When the model gives neither presence nor minerals.
+    Names that cannot be told apart are one, as in :func:`label_map_of`. Raises InvalidInput when the model
+    gives neither presence nor minerals.
     """
     if prediction.probability is None:
         raise InvalidInput(f"{prediction.description.name} names nothing", "Choose a model with names")

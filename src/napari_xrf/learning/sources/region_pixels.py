@@ -101,6 +101,9 @@ def gather_pixels(
 ) -> LabelledPixels:
     """Return the spectra of a map's labelled pixels, split for training, validation and test.
 
+    Raises InvalidInput when the shapes differ, nothing is labelled, fewer than two kinds of pixels are, a
+    class has too few pixels, or a name stands twice.
+
     Parameters
     ----------
     labels
@@ -110,12 +113,6 @@ def gather_pixels(
         which has its own.
     choice
         Fields of :class:`PixelChoice`.
-
-    Raises
-    ------
-    InvalidInput
-        When the shapes differ, nothing is labelled, fewer than two kinds of pixels are, a class has too few
-        pixels, or a name stands twice.
     """
     options, found = PixelChoice(**choice), _label_map(labels, names)
     if found.labels.shape != cube.map_shape:

@@ -31,10 +31,7 @@ class SpectrumSet:
 def read_set(path: str | Path, progress: Progress = ignore_progress) -> SpectrumSet:
     """Read a file that ``synthesize`` or ``benchmarks/independent`` wrote.
 
-    Raises
-    ------
-    FileError
-        When the file holds no truth, or one that no network is judged by.
+    Raises FileError when the file holds no truth, or one that no network is judged by.
     """
     from napari_xrf import io
     from napari_xrf.io.own.cube_files import read_truth

@@ -70,6 +70,9 @@ def tune(
     same training. Everything is kept in ``study.sqlite3``; the same call again, after a kill too, repeats
     what was interrupted and goes on until ``trials`` are done. One process at a time works on a folder.
 
+    Raises InvalidInput when optuna is not installed, the folder holds another search or one that runs, or no
+    trial could be completed. Raises Cancelled when progress raises it; the trial is repeated in a next call.
+
     Parameters
     ----------
     recipe
@@ -92,14 +95,6 @@ def tune(
         As :func:`~napari_xrf.learning.training.train` takes them.
     progress, on_trial
         Told after each step, and after each trial.
-
-    Raises
-    ------
-    InvalidInput
-        When optuna is not installed, the folder holds another search or one that runs, or no trial could be
-        completed.
-    Cancelled
-        When progress raises it; the trial is repeated in a next call.
     """
     if trials < 1:
         raise InvalidInput(f"a search needs at least 1 trial, not {trials}")

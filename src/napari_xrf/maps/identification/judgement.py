@@ -88,30 +88,17 @@ class Evidence:
 
 @dataclass(frozen=True)
 class FoundElement:
-    """An element found in a map.
+    """An element found in a map."""
 
-    Attributes
-    ----------
-    element
-        Symbol.
-    families
-        Its line families that are seen in the fitted range, the best excited first.
-    net_counts, standard_error
-        Counts of these families in the whole map (or in the pixels where it was found), and their error.
-    probability
-        That the element is there, from the comparison of models with and without it.
-    pixels
-        In how many pixels it was found, when these are few; 0 when the sum spectrum shows it.
-    evidence
-        What the probability rests on, where the element was judged by a spectrum.
-    """
-
-    element: str
-    families: tuple[str, ...]
+    element: str  # symbol
+    families: tuple[str, ...]  # its line families that are seen in the fitted range, the best excited first
+    # net_counts, standard_error: counts of these families in the whole map (or in the pixels where it was
+    # found), and their error.
     net_counts: float
     standard_error: float
-    probability: float
-    pixels: int = 0
+    probability: float  # that the element is there, from the comparison of models with and without it
+    pixels: int = 0  # in how many pixels it was found, when these are few; 0 when the sum spectrum shows it
+    # What the probability rests on, where the element was judged by a spectrum.
     evidence: Evidence | None = field(default=None, compare=False, repr=False)
 
 

@@ -46,6 +46,8 @@ def make_solver(
 ) -> PixelSolver:
     """Prepare the fit of many pixels.
 
+    Raises InvalidInput when shapes do not fit or a value is negative or not finite.
+
     Parameters
     ----------
     columns
@@ -54,11 +56,6 @@ def make_solver(
         (E,) expected counts of a mean pixel; channels with 0 are left out.
     pixels
         How many the map has.
-
-    Raises
-    ------
-    InvalidInput
-        When shapes do not fit or a value is negative or not finite.
     """
     if columns.ndim != 2 or pooled.shape != columns.shape[1:]:
         raise InvalidInput(f"columns {columns.shape} do not fit a pooled spectrum {pooled.shape}")

@@ -87,6 +87,9 @@ def quantify_by_names(
 ) -> QuantityReport:
     """Quantify a map as the command line does, whose options these are.
 
+    Raises InvalidInput when a name cannot be, no element is found or given, or a region is empty. Raises
+    FileError when a standard cannot be read.
+
     Parameters
     ----------
     measured, elements, regions, formulas, pixels
@@ -97,13 +100,6 @@ def quantify_by_names(
         Spectra with their tables (element, weight_percent).
     stated
         Fields of :class:`StatedSample`.
-
-    Raises
-    ------
-    InvalidInput
-        When a name cannot be, no element is found or given, or a region is empty.
-    FileError
-        When a standard cannot be read.
     """
     sample = StatedSample(**stated)
     recipe = sample.recipe()

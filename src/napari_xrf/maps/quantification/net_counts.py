@@ -72,10 +72,7 @@ class Hidden:
 def region_of(known: CalibratedMap, mask: NDArray[np.bool_], name: str) -> CalibratedMap:
     """Return a region's summed spectrum as a calibrated map of one pixel.
 
-    Raises
-    ------
-    InvalidInput
-        When it holds no counts.
+    Raises InvalidInput when it holds no counts.
     """
     spectrum = known.cube.region_spectrum(mask)
     live = known.cube.live_time

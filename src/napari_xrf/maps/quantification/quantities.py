@@ -8,59 +8,34 @@ from napari_xrf.physics.instrument import Instrument
 
 @dataclass(frozen=True)
 class Quantity:
-    """How much of an element there is.
+    """How much of an element there is."""
 
-    Attributes
-    ----------
-    element
-        Symbol.
-    weight_fraction
-        0 to 1, of a sum normalised to 1, less what light matter there is.
-    counting_error, standard_error
-        One standard deviation of it: from counts alone, and with the model's own error.
-    detection_limit
-        Weight fraction whose counts are 3 σ of the background under the family; NaN for oxygen that follows
-        from valences.
-    family
-        The line family that decides most; ``"by stoichiometry"`` where none does.
-    net_counts
-        Of that family.
-    atom_fraction
-        Of all atoms.
-    oxide, oxide_fraction
-        ``"SiO2"`` and its weight fraction; empty and NaN where there is no oxygen.
-    """
-
-    element: str
-    weight_fraction: float
+    element: str  # symbol
+    weight_fraction: float  # 0 to 1, of a sum normalised to 1, less what light matter there is
+    # counting_error, standard_error: one standard deviation of it: from counts alone, and with the model's
+    # own error.
     counting_error: float
     standard_error: float
+    # Weight fraction whose counts are 3 σ of the background under the family; NaN for oxygen that follows
+    # from valences.
     detection_limit: float
-    family: str
-    net_counts: float
-    atom_fraction: float
+    family: str  # the line family that decides most; "by stoichiometry" where none does
+    net_counts: float  # of that family
+    atom_fraction: float  # of all atoms
+    # oxide, oxide_fraction: "SiO2" and its weight fraction; empty and NaN where there is no oxygen.
     oxide: str = ""
     oxide_fraction: float = math.nan
 
 
 @dataclass(frozen=True)
 class Residual:
-    """Counts of a family, and those that the composition should give.
+    """Counts of a family, and those that the composition should give."""
 
-    Attributes
-    ----------
-    family
-        ``"Fe K"``.
-    counts, error
-        Net counts and one standard deviation.
-    expected
-        Counts of the simulated composition, scaled to all families that decide.
-    """
-
-    family: str
+    family: str  # "Fe K"
+    # counts, error: net counts and one standard deviation.
     counts: float
     error: float
-    expected: float
+    expected: float  # counts of the simulated composition, scaled to all families that decide
 
     @property
     def relative(self) -> float:
@@ -70,39 +45,20 @@ class Residual:
 
 @dataclass(frozen=True, eq=False)
 class Quantities:
-    """The composition of a spectrum.
+    """The composition of a spectrum."""
 
-    Attributes
-    ----------
-    region
-        What it is the composition of.
-    entries
-        By rising atomic number.
-    oxygen
-        How oxygen was found: ``"stoichiometry"``, ``"measured"``, ``"none"`` or ``"formula"`` (of a class).
-    notes
-        What the user should know, one sentence each.
-    residuals
-        Families against the simulated composition, by falling counts.
-    total
-        Weight fraction that the dose gives before normalising; NaN where no standard tells the dose.
-    mass_per_area
-        Of a thin film, µg/cm²; NaN otherwise.
-    light
-        Weight fraction of light matter without lines that the scattered background tells, or that the dose
-        leaves where weights are by dose.
-    instrument
-        What it was found with, as far as the spectrum itself told of it; None where nobody said.
-    """
-
-    region: str
-    entries: tuple[Quantity, ...]
-    oxygen: str
-    notes: tuple[str, ...] = ()
-    residuals: tuple[Residual, ...] = ()
+    region: str  # what it is the composition of
+    entries: tuple[Quantity, ...]  # by rising atomic number
+    oxygen: str  # how oxygen was found: "stoichiometry", "measured", "none" or "formula" (of a class)
+    notes: tuple[str, ...] = ()  # what the user should know, one sentence each
+    residuals: tuple[Residual, ...] = ()  # families against the simulated composition, by falling counts
+    # Weight fraction that the dose gives before normalising; NaN where no standard tells the dose.
     total: float = math.nan
-    mass_per_area: float = math.nan
+    mass_per_area: float = math.nan  # of a thin film, µg/cm²; NaN otherwise
+    # Weight fraction of light matter without lines that the scattered background tells, or that the dose
+    # leaves where weights are by dose.
     light: float = 0.0
+    # What it was found with, as far as the spectrum itself told of it; None where nobody said.
     instrument: Instrument | None = None
 
     def __getitem__(self, element: str) -> Quantity:

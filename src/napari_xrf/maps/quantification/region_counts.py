@@ -34,17 +34,14 @@ def count_regions(
 ) -> tuple[RegionCounts, ...]:
     """Return the net counts of elements in regions, each fitted as a spectrum of its own.
 
+    Raises InvalidInput when there is no region, a region holds no counts, or no element is found or given.
+
     Parameters
     ----------
     regions
         Name → mask (Y, X).
     elements
         Symbols; None takes those found in the map.
-
-    Raises
-    ------
-    InvalidInput
-        When there is no region, a region holds no counts, or no element is found or given.
     """
     if not regions:
         raise InvalidInput("there is no region", "Draw one, or choose a label map")

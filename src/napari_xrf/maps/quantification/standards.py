@@ -51,14 +51,9 @@ class Standard:
 def read_truth_table(path: Path, spectrum: Path) -> dict[str, float]:
     """Return the weight fractions of a standard from columns element and weight_percent.
 
-    Where there is a column ``file``, the rows that name the spectrum's file count.
-
-    Raises
-    ------
-    FileError
-        When the file cannot be read, lacks a column or holds a value that is no number.
-    InvalidInput
-        When it holds no weight percents of the spectrum, or they add up to more than all.
+    Where there is a column ``file``, the rows that name the spectrum's file count. Raises FileError when the
+    file cannot be read, lacks a column or holds a value that is no number. Raises InvalidInput when it holds
+    no weight percents of the spectrum, or they add up to more than all.
     """
     found: dict[str, float] = {}
     for line, row in read_table(path, ("element", "weight_percent")):
@@ -113,6 +108,9 @@ def calibrate_instrument(
 ) -> tuple[Instrument, tuple[str, ...]]:
     """Return an instrument with what standards tell of it, and notes for the user.
 
+    Raises InvalidInput when none of a standard's elements has lines that its spectrum can show, most of it is
+    not listed, or something else excited it than the instrument says.
+
     Parameters
     ----------
     instrument
@@ -122,12 +120,6 @@ def calibrate_instrument(
     fit_optic
         Whether the transmission of the lens is fitted first, as a smooth curve: it holds for elements that no
         standard has. Only X-ray tubes have one.
-
-    Raises
-    ------
-    InvalidInput
-        When none of a standard's elements has lines that its spectrum can show, most of it is not listed, or
-        something else excited it than the instrument says.
     """
     completed = [completed_composition(one.composition) for one in standards]
     told = tuple(dict.fromkeys(note for _, notes in completed for note in notes))

@@ -32,6 +32,8 @@ def estimate_background(
     (Ryan et al., Nucl. Instrum. Methods B 34 (1988) 396; falling windows: Morháč et al., Nucl. Instrum.
     Methods A 401 (1997) 113).
 
+    Raises InvalidInput when the last axis is not the energy axis.
+
     Parameters
     ----------
     spectrum
@@ -44,11 +46,6 @@ def estimate_background(
     Returns
     -------
     (..., E) float64, never above the smoothed spectrum, 0 in the channels below 0 keV.
-
-    Raises
-    ------
-    InvalidInput
-        When the last axis is not the energy axis.
     """
     counts = np.asarray(spectrum, dtype=np.float64)
     if counts.shape[-1:] != (energy.size,):

@@ -31,33 +31,22 @@ _WIDEST = 1001  # pixels of a square that any map takes
 class CleanUpStep:
     """One step of a clean-up.
 
-    Attributes
-    ----------
-    kind
-        ``"majority"``: a pixel takes the most frequent class of a square around it; on a tie it keeps its
-        own. ``"smooth"``: the same, near pixels counting more (a bell of a quarter of the side): boundaries
-        become round. ``"opening"``: parts of a class too narrow for a disk take the class of the nearest
-        pixel that stays. ``"closing"``: a class fills gaps too narrow for a disk; rarer classes go last and
-        win. ``"min-size"``: connected parts of fewer pixels take the class of the nearest pixel that stays.
-        ``"fill-holes"``: a class fills what it surrounds completely. ``"potts"``: each pixel weighs the
-        probabilities of its and its neighbours' classes against how many neighbours agree (iterated
-        conditional modes of a Potts model; Besag 1986), so that sure pixels withstand.
-    size
-        Side of the square or diameter of the disk in pixels (odd), fewest pixels, most pixels of a hole
-        (0: any), or for ``"potts"`` what a neighbour of the same class weighs, in logarithms of
-        probability.
-    classes
-        Names of the classes that the step works on; empty for all.
-
-    Raises
-    ------
-    InvalidInput
-        For another kind or a size that makes no sense.
+    Raises InvalidInput for another kind or a size that makes no sense.
     """
 
+    # "majority": a pixel takes the most frequent class of a square around it; on a tie it keeps its own.
+    # "smooth": the same, near pixels counting more (a bell of a quarter of the side): boundaries become
+    # round. "opening": parts of a class too narrow for a disk take the class of the nearest pixel that stays.
+    # "closing": a class fills gaps too narrow for a disk; rarer classes go last and win. "min-size":
+    # connected parts of fewer pixels take the class of the nearest pixel that stays. "fill-holes": a class
+    # fills what it surrounds completely. "potts": each pixel weighs the probabilities of its and its
+    # neighbours' classes against how many neighbours agree (iterated conditional modes of a Potts model;
+    # Besag 1986), so that sure pixels withstand.
     kind: str
+    # Side of the square or diameter of the disk in pixels (odd), fewest pixels, most pixels of a hole (0:
+    # any), or for "potts" what a neighbour of the same class weighs, in logarithms of probability.
     size: float = 0
-    classes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()  # names of the classes that the step works on; empty for all
 
     def __post_init__(self) -> None:
         check_name("clean-up step", self.kind, STEPS)
@@ -86,10 +75,7 @@ def parse_clean_up(text: str) -> tuple[CleanUpStep, ...]:
     ``"none"`` or nothing is no step, ``"default"`` is :data:`DEFAULT_STEPS`. Names that hold a comma or a
     plus stand in double quotes.
 
-    Raises
-    ------
-    InvalidInput
-        When a step cannot be read.
+    Raises InvalidInput when a step cannot be read.
     """
     if text.strip().lower() in ("", "none"):
         return ()
@@ -110,6 +96,9 @@ def clean_labels(
     The class table stays. A pixel whose class changes gets the new class's probability as its confidence,
     or where it is not known ``1 − old``: the most that its spectrum can have left.
 
+    Raises InvalidInput when a step names a class that the map does not list, is far wider than the map, or
+    the probabilities do not fit.
+
     Parameters
     ----------
     label_map
@@ -119,12 +108,6 @@ def clean_labels(
     probability
         (Y, X, K) of the classes in the table's order, for ``"potts"``; without it the class of a pixel has
         its confidence, or 0.9, and the others share the rest.
-
-    Raises
-    ------
-    InvalidInput
-        When a step names a class that the map does not list, is far wider than the map, or the probabilities
-        do not fit.
     """
     fits = (*label_map.labels.shape, len(label_map.classes))
     if probability is not None and probability.shape != fits:

@@ -36,40 +36,20 @@ class ClassAgreement:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """How far two label maps agree.
+    """How far two label maps agree."""
 
-    Attributes
-    ----------
-    pixels
-        Measured in both.
-    agreement
-        Share of the pixels with the same name, 0 to 1.
-    allowed
-        The same, where ``"quartz / opal"`` agrees with ``"quartz"`` too.
-    kappa
-        Cohen's: the agreement beyond chance; NaN where both maps have one class only.
-    first, second
-        Names of the rows and columns of ``confusion``.
-    confusion
-        (F, S) pixels.
-    classes
-        Each name, the most frequent first.
-    map
-        Where they agree: the same name, one allows the other, unknown in one, different.
-    pairs
-        Where they differ, and how: 1 is the same name, then a class for each pair of names,
-        ``"quartz ≠ albite"``, the first map's first, by falling area.
-    """
-
-    pixels: int
-    agreement: float
-    allowed: float
-    kappa: float
+    pixels: int  # measured in both
+    agreement: float  # share of the pixels with the same name, 0 to 1
+    allowed: float  # the same, where "quartz / opal" agrees with "quartz" too
+    kappa: float  # Cohen's: the agreement beyond chance; NaN where both maps have one class only
+    # first, second: names of the rows and columns of confusion.
     first: tuple[str, ...]
     second: tuple[str, ...]
-    confusion: NDArray[np.int64]
-    classes: tuple[ClassAgreement, ...]
-    map: LabelMap
+    confusion: NDArray[np.int64]  # (F, S) pixels
+    classes: tuple[ClassAgreement, ...]  # each name, the most frequent first
+    map: LabelMap  # where they agree: the same name, one allows the other, unknown in one, different
+    # Where they differ, and how: 1 is the same name, then a class for each pair of names, "quartz ≠ albite",
+    # the first map's first, by falling area.
     pairs: LabelMap
 
     def __repr__(self) -> str:

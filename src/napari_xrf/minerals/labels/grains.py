@@ -27,47 +27,26 @@ LIBERATION_STEPS = (90, 50, 10)  # percent of a particle's area
 
 @dataclass(frozen=True, eq=False)
 class Grains:
-    """The n grains of a map, one value each; lengths in ``unit``.
+    """The n grains of a map, one value each; lengths in ``unit``."""
 
-    Attributes
-    ----------
-    label
-        (n,) place of the class in the table of ``classes``.
-    pixels
-        Size of the grain.
-    y, x
-        Its centre, from the map's upper left corner.
-    area
-        In square ``unit``.
-    diameter
-        Of the circle of equal area.
-    length, width
-        Axes of the ellipse of equal second moments.
-    orientation
-        Of the length, degrees counter-clockwise from the row, −90 to 90; of a round grain it means nothing.
-    circularity
-        4π area / perimeter², 1 for a circle; of grains of few pixels it means little.
-    at_edge
-        Whether the map's edge or a pixel not measured cuts it, so that it is larger than it seems.
-    unit
-        ``"µm"``, or ``"pixels"`` where the pixel size is unknown.
-    classes
-        The map's class table.
-    """
-
-    label: NDArray[np.intp]
-    pixels: NDArray[np.intp]
+    label: NDArray[np.intp]  # (n,) place of the class in the table of classes
+    pixels: NDArray[np.intp]  # size of the grain
+    # y, x: its centre, from the map's upper left corner.
     y: NDArray[np.float64]
     x: NDArray[np.float64]
-    area: NDArray[np.float64]
-    diameter: NDArray[np.float64]
+    area: NDArray[np.float64]  # in square unit
+    diameter: NDArray[np.float64]  # of the circle of equal area
+    # length, width: axes of the ellipse of equal second moments.
     length: NDArray[np.float64]
     width: NDArray[np.float64]
+    # Of the length, degrees counter-clockwise from the row, −90 to 90; of a round grain it means nothing.
     orientation: NDArray[np.float64]
+    # 4π area / perimeter², 1 for a circle; of grains of few pixels it means little.
     circularity: NDArray[np.float64]
+    # Whether the map's edge or a pixel not measured cuts it, so that it is larger than it seems.
     at_edge: NDArray[np.bool_]
-    unit: str
-    classes: tuple[LabelClass, ...]
+    unit: str  # "µm", or "pixels" where the pixel size is unknown
+    classes: tuple[LabelClass, ...]  # the map's class table
 
     def __len__(self) -> int:
         return int(self.label.size)

@@ -67,10 +67,7 @@ class EnergyBins:
 def bins_at_resolution(axis: EnergyAxis, detector: Detector, low: float, high: float) -> EnergyBins:
     """Return bins of about half the detector's FWHM between two energies in keV.
 
-    Raises
-    ------
-    InvalidInput
-        When fewer than 8 channels of the axis lie between them.
+    Raises InvalidInput when fewer than 8 channels of the axis lie between them.
     """
     window = axis.window(low, high)
     if window.stop - window.start < 8:

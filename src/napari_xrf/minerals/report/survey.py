@@ -25,39 +25,20 @@ SURE = 0.95  # probability from which an element is no doubt
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What one map holds, as far as it can be known.
+    """What one map holds, as far as it can be known."""
 
-    Attributes
-    ----------
-    known
-        The calibrated map.
-    elements
-        Found in it, the surest first.
-    maps, quantities, phases, classification
-        None where that could not be done; ``unknown`` says why.
-    labels
-        The minerals, cleaned up by ``steps``.
-    modes
-        The modal table of the labels.
-    bulk
-        Elements from modes beside those of the sum spectrum.
-    steps
-        Of the clean-up.
-    unknown
-        What could not be known and why, one sentence each.
-    """
-
-    known: CalibratedMap
-    elements: tuple[FoundElement, ...]
+    known: CalibratedMap  # the calibrated map
+    elements: tuple[FoundElement, ...]  # found in it, the surest first
+    # maps, quantities, phases, classification: none where that could not be done; unknown says why.
     maps: ElementMaps | None
     quantities: Quantities | None
     phases: Phases | None
     classification: Classification | None
-    labels: LabelMap | None
-    modes: tuple[ModalRow, ...]
-    bulk: tuple[BulkRow, ...]
-    steps: tuple[CleanUpStep, ...]
-    unknown: tuple[str, ...]
+    labels: LabelMap | None  # the minerals, cleaned up by steps
+    modes: tuple[ModalRow, ...]  # the modal table of the labels
+    bulk: tuple[BulkRow, ...]  # elements from modes beside those of the sum spectrum
+    steps: tuple[CleanUpStep, ...]  # of the clean-up
+    unknown: tuple[str, ...]  # what could not be known and why, one sentence each
 
     def __repr__(self) -> str:
         found = ", ".join(one.element for one in self.elements)

@@ -41,64 +41,38 @@ _LARGEST_PART = 0.3  # of a peak, in each of its tails and in its shelf
 class Detector:
     """What a detector is made of and how it blurs.
 
-    Attributes
-    ----------
-    kind
-        ``"sdd"`` (silicon drift detector) or ``"gem"`` (gas electron multiplier).
-    medium
-        The sensitive volume's material.
-    thickness_um
-        Its thickness along the beam, µm.
-    window
-        Everything that photons cross before it, dead layer included.
-    noise_fwhm_ev
-        Electronic noise, eV FWHM.
-    pair_energy_ev
-        Mean energy for one pair of charges, eV.
-    fano
-        Variance of the number of pairs over their mean; for a gas the spread of the avalanche included.
-    tail_fraction, tail_depth_um, tail_width_kev
-        Short low-energy tail. Its part of a peak is a constant, plus what is absorbed in a layer of this
-        depth below the entrance, where charge is lost; it decays over this width.
-    long_tail_fraction, long_tail_depth_um, long_tail_width_kev
-        Long low-energy tail, likewise.
-    shelf_fraction, shelf_depth_um
-        Flat shelf from 0 keV to the line, likewise.
-    electron_part
-        Part of the photons absorbed within a photoelectron's range of the entrance whose electron leaves: a
-        second shelf, from the K shell's binding energy to the line, see :mod:`.losses`.
-    escape_part
-        Part of the escape peaks that stands in the spectra; below 1 where the instrument's software takes
-        them out.
-    threshold_kev
-        Pulses below it are not counted.
-    open_fraction, grid
-        Open area of a window's supporting grid, and the grid's bars (None: opaque).
-
-    Raises
-    ------
-    InvalidInput
-        For a value that is out of range.
+    Raises InvalidInput for a value that is out of range.
     """
 
-    kind: Literal["sdd", "gem"]
-    medium: Material
-    thickness_um: float
-    window: tuple[Layer, ...] = ()
-    noise_fwhm_ev: float = 0.0
-    pair_energy_ev: float = 3.65
+    kind: Literal["sdd", "gem"]  # "sdd" (silicon drift detector) or "gem" (gas electron multiplier)
+    medium: Material  # the sensitive volume's material
+    thickness_um: float  # its thickness along the beam, µm
+    window: tuple[Layer, ...] = ()  # everything that photons cross before it, dead layer included
+    noise_fwhm_ev: float = 0.0  # electronic noise, eV FWHM
+    pair_energy_ev: float = 3.65  # mean energy for one pair of charges, eV
+    # Variance of the number of pairs over their mean; for a gas the spread of the avalanche included.
     fano: float = 0.115
+    # tail_fraction, tail_depth_um, tail_width_kev: short low-energy tail. Its part of a peak is a constant,
+    # plus what is absorbed in a layer of this depth below the entrance, where charge is lost; it decays over
+    # this width.
     tail_fraction: float = 0.0
     tail_depth_um: float = 0.0
     tail_width_kev: float = 0.1
+    # long_tail_fraction, long_tail_depth_um, long_tail_width_kev: long low-energy tail, likewise.
     long_tail_fraction: float = 0.0
     long_tail_depth_um: float = 0.0
     long_tail_width_kev: float = 0.8
+    # shelf_fraction, shelf_depth_um: flat shelf from 0 keV to the line, likewise.
     shelf_fraction: float = 0.0
     shelf_depth_um: float = 0.0
+    # Part of the photons absorbed within a photoelectron's range of the entrance whose electron leaves: a
+    # second shelf, from the K shell's binding energy to the line, see losses.
     electron_part: float = 0.0
+    # Part of the escape peaks that stands in the spectra; below 1 where the instrument's software takes them
+    # out.
     escape_part: float = 1.0
-    threshold_kev: float = 0.0
+    threshold_kev: float = 0.0  # pulses below it are not counted
+    # open_fraction, grid: open area of a window's supporting grid, and the grid's bars (None: opaque).
     open_fraction: float = 1.0
     grid: Layer | None = None
 
@@ -169,6 +143,8 @@ def respond(detector: Detector, axis: EnergyAxis, energies_kev: ArrayLike, inten
     Efficiency, escape, Gaussian resolution integrated over each channel, low-energy tail and shelf. The
     sum of all channels is the number of photons detected, but for what falls outside the axis.
 
+    Raises InvalidInput when an energy is not above 0 keV or the shapes do not fit.
+
     Parameters
     ----------
     energies_kev
@@ -179,11 +155,6 @@ def respond(detector: Detector, axis: EnergyAxis, energies_kev: ArrayLike, inten
     Returns
     -------
     (..., E) expected counts.
-
-    Raises
-    ------
-    InvalidInput
-        When an energy is not above 0 keV or the shapes do not fit.
     """
     return response_matrix(detector, axis, energies_kev).fold(intensities)
 
@@ -191,10 +162,7 @@ def respond(detector: Detector, axis: EnergyAxis, energies_kev: ArrayLike, inten
 def response_matrix(detector: Detector, axis: EnergyAxis, energies_kev: ArrayLike) -> Response:
     """Return the response of a detector to N photon energies; the last ones asked for are kept.
 
-    Raises
-    ------
-    InvalidInput
-        When an energy is not above 0 keV.
+    Raises InvalidInput when an energy is not above 0 keV.
     """
     energies = np.ascontiguousarray(np.atleast_1d(np.asarray(energies_kev, dtype=np.float64)))
     if energies.ndim != 1 or not np.all((energies > 0) & np.isfinite(energies)):
@@ -206,11 +174,7 @@ def with_resolution(detector: Detector, fwhm_mn_ka_ev: float) -> Detector:
     """Return the detector with the noise that gives it this FWHM at Mn Kα.
 
     Where the resolution is better than the spread of the pairs alone allows, the spread is lowered too.
-
-    Raises
-    ------
-    InvalidInput
-        When the resolution is not above 0 eV.
+    Raises InvalidInput when the resolution is not above 0 eV.
     """
     _require("resolution at Mn Kα", fwhm_mn_ka_ev, low=0.0, open_low=True)
     pairs = FWHM_PER_SIGMA**2 * detector.fano * detector.pair_energy_ev * 1e3 * MN_KA_KEV

@@ -166,10 +166,7 @@ class Response:
     def fold(self, intensities: ArrayLike) -> Floats:
         """Return the expected spectra, (..., E), of (..., N) incident photons.
 
-        Raises
-        ------
-        InvalidInput
-            When there is not one intensity for each energy.
+        Raises InvalidInput when there is not one intensity for each energy.
         """
         photons = np.asarray(intensities, dtype=np.float64)
         if photons.shape[-1:] != (self.size,):
