@@ -16,12 +16,7 @@ _WIDTH = 320  # CSS pixels of a picture
 def html_of(line: str, *pictures: tuple[str, bytes]) -> str:
     """Return a line of text and pictures below it as HTML.
 
-    Parameters
-    ----------
-    line
-        Plain text.
-    pictures
-        Caption and PNG bytes of each.
+    ``line``: plain text. ``pictures``: caption and PNG bytes of each.
     """
     from html import escape  # with its names of characters
 

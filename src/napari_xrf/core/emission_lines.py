@@ -134,13 +134,8 @@ def family_lines(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the lines of a family and the shares in which photons of one energy excite them.
 
-    Parameters
-    ----------
-    element, shell
-        ``"Fe"``, ``"K"``.
-    excitation_kev
-        Energy of the exciting photons; it decides how the L and M subshells share the vacancies,
-        cascades from inner shells included.
+    ``element``, ``shell``: ``"Fe"``, ``"K"``. ``excitation_kev``: energy of the exciting photons; it decides
+    how the L and M subshells share the vacancies, cascades from inner shells included.
 
     Returns
     -------

@@ -11,12 +11,8 @@ LARGEST_SEED = 2**32 - 1
 class XrfError(Exception):
     """Base of every error that napari-xrf raises on purpose.
 
-    Parameters
-    ----------
-    cause
-        What went wrong, in one sentence without a final full stop.
-    remedy
-        What the user can do about it, if anything.
+    ``cause``: what went wrong, in one sentence without a final full stop. ``remedy``: what the user can do
+    about it, if anything.
     """
 
     def __init__(self, cause: str, remedy: str = "") -> None:

@@ -189,17 +189,10 @@ def number_by_area(
 ) -> tuple[LabelMap, tuple[int, ...]]:
     """Return a label map: 1 is "unknown", the classes that occur follow from 2 on by falling area.
 
-    Parameters
-    ----------
-    measured
-        (Y, X) which pixels were measured.
-    chosen, confidence
-        (n,) of the measured pixels in row order: position of the class in ``classes``, -1 for unknown; and
-        how probable that is.
-    classes
-        K classes; their labels do not count.
-    held
-        Positions of classes that have their place, behind the others, without a pixel of their own too.
+    ``measured``: (Y, X) which pixels were measured. ``chosen``, ``confidence``: (n,) of the measured pixels
+    in row order: position of the class in ``classes``, -1 for unknown; and how probable that is. ``classes``:
+    K classes; their labels do not count. ``held``: positions of classes that have their place, behind the
+    others, without a pixel of their own too.
 
     Returns
     -------

@@ -38,10 +38,7 @@ def prepare(
 ) -> NDArray[np.float32]:
     """Return the inputs (N, E) of N spectra of counts (N, E); empty spectra give zeros.
 
-    Parameters
-    ----------
-    channel_kev
-        Width of a channel, keV.
+    ``channel_kev``: width of a channel, keV.
     """
     values = np.asarray(counts, dtype=np.float32)
     if preprocessing.baseline:

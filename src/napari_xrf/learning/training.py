@@ -86,14 +86,9 @@ def train(
     Raises InvalidInput when a checkpoint belongs to another recipe or seed, the loss or a weight is no longer
     a number, or another training writes to the folder.
 
-    Parameters
-    ----------
-    seed, folder
-        As for :func:`napari_xrf.train`.
-    resume
-        Whether to go on from the folder's checkpoint, if there is one: that of the last epoch.
-    source
-        In place of the recipe's own, for spectra that are in memory (a user's regions).
+    ``seed``, ``folder``: as for :func:`napari_xrf.train`. ``resume``: whether to go on from the folder's
+    checkpoint, if there is one: that of the last epoch. ``source``: in place of the recipe's own, for spectra
+    that are in memory (a user's regions).
     """
     with nullcontext(None) if folder is None else held_folder(folder, "training") as target:
         drawn = source or make_source(recipe.source, progress)

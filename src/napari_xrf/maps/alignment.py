@@ -80,13 +80,8 @@ def resample(
 ) -> NDArray[np.float32]:
     """Return a picture (Y, X) or (Y, X, 3) at the pixels of a map, NaN beyond it.
 
-    Parameters
-    ----------
-    from_map
-        (3, 3): turns (row, column, 1) of the map into those of the picture. A pixel of the map that covers
-        many of the picture takes their mean.
-    shape
-        Rows and columns of the map.
+    ``from_map``: (3, 3): turns (row, column, 1) of the map into those of the picture. A pixel of the map that
+    covers many of the picture takes their mean. ``shape``: rows and columns of the map.
     """
     from scipy.ndimage import affine_transform, gaussian_filter
 

@@ -162,12 +162,7 @@ def calibrate_map(
 ) -> CalibratedMap:
     """Refine the energy axis and the resolution of a map on its sum spectrum, and infer its source.
 
-    Parameters
-    ----------
-    measured
-        A map; a calibrated one is returned as it is.
-    calibration
-        Where it is known already.
+    ``measured``: a map; a calibrated one is returned as it is. ``calibration``: where it is known already.
     """
     if isinstance(measured, CalibratedMap):
         return measured

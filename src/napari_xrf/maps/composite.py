@@ -36,16 +36,8 @@ def compose(
 ) -> NDArray[np.float32]:
     """Add maps up, each in its colour.
 
-    Parameters
-    ----------
-    maps
-        (Y, X) each.
-    colors
-        ``"#rrggbb"`` of each.
-    limits
-        The values that are drawn black and in the full colour, of each.
-    gamma
-        Below 1 lifts what is weak.
+    ``maps``: (Y, X) each. ``colors``: ``"#rrggbb"`` of each. ``limits``: the values that are drawn black and
+    in the full colour, of each. ``gamma``: below 1 lifts what is weak.
 
     Returns
     -------
@@ -72,12 +64,8 @@ def compose(
 def compute_map(expression: str, maps: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
     """Return the map of an expression such as ``"Fe / (Fe + Ca)"``; NaN where it divides by nothing.
 
-    Parameters
-    ----------
-    expression
-        Names, numbers, ``+ - * /``, brackets, ``sqrt`` and ``log`` (of 1 + value).
-    maps
-        Name → (Y, X). ``"Fe K"`` answers to ``Fe_K``, and to ``Fe`` where no other measured map begins so.
+    ``expression``: names, numbers, ``+ - * /``, brackets, ``sqrt`` and ``log`` (of 1 + value). ``maps``: name
+    → (Y, X). ``"Fe K"`` answers to ``Fe_K``, and to ``Fe`` where no other measured map begins so.
 
     Raises
     ------

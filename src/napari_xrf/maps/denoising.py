@@ -84,12 +84,7 @@ def denoise_map(cube: SpectralCube, *, seed: int = 0, progress: Progress = ignor
 
     Raises InvalidInput for a map of fewer than 16 pixels with counts.
 
-    Parameters
-    ----------
-    cube
-        Any map of whole counts.
-    seed
-        Of the parting into halves.
+    ``cube``: any map of whole counts. ``seed``: of the parting into halves.
     """
     first = _Pass(cube, progress, "adding up")
     bins = _bins(first.sum_spectrum)

@@ -28,14 +28,8 @@ def profile_along(
 
     Raises InvalidInput when there is no map, or the line has no length.
 
-    Parameters
-    ----------
-    maps
-        Name → (Y, X), all of one shape.
-    corners
-        (C, 2) places (y, x) in pixels that the line connects; pixel centres lie at whole numbers.
-    pixel_size
-        (dy, dx) in µm.
+    ``maps``: name → (Y, X), all of one shape. ``corners``: (C, 2) places (y, x) in pixels that the line
+    connects; pixel centres lie at whole numbers. ``pixel_size``: (dy, dx) in µm.
     """
     from scipy.ndimage import map_coordinates
 

@@ -48,14 +48,8 @@ def class_spectra(
 ) -> tuple[ClassSpectrum, ...]:
     """Return the mean spectrum of each class that has pixels.
 
-    Parameters
-    ----------
-    cube, label_map
-        The map and its classes.
-    templates
-        Expected spectra.
-    compositions
-        Label → indices of the templates of what its pixels hold; none for "unknown".
+    ``cube``, ``label_map``: the map and its classes. ``templates``: expected spectra. ``compositions``: label
+    → indices of the templates of what its pixels hold; none for "unknown".
     """
     return mean_spectra(sum_classes(cube, label_map.labels, progress), label_map, templates, compositions)
 

@@ -127,15 +127,8 @@ def classify_minerals(
 
     Raises InvalidInput for a map without counts, or when no mineral is left.
 
-    Parameters
-    ----------
-    measured
-        The map.
-    minerals
-        What to look for. None: all minerals of the library whose visible elements are all found in the
-        map.
-    options
-        How.
+    ``measured``: the map. ``minerals``: what to look for. None: all minerals of the library whose visible
+    elements are all found in the map. ``options``: how.
     """
     plan, binned = plan_minerals(measured, minerals, options, progress=progress)
     return plan.outline.conclude(plan.map(binned, progress=progress))

@@ -52,17 +52,10 @@ def classify_element_maps(
 
     Raises InvalidInput when no mineral shows in these maps.
 
-    Parameters
-    ----------
-    maps
-        Net counts, also per second, of line families; or weight percent of elements, as their unit says.
-    minerals
-        What to look for. None: minerals of the library whose elements of at least 2 % by weight, from sodium
-        on, are all mapped.
-    library
-        Where an automatic choice is made from: the shipped one by default.
-    instrument
-        What counts were measured with; weight percent do not need it.
+    ``maps``: net counts, also per second, of line families; or weight percent of elements, as their unit
+    says. ``minerals``: what to look for. None: minerals of the library whose elements of at least 2 % by
+    weight, from sodium on, are all mapped. ``library``: where an automatic choice is made from: the shipped
+    one by default. ``instrument``: what counts were measured with; weight percent do not need it.
     """
     weights = maps.unit == WEIGHTS
     mapped = {split_family(family)[0] for family in maps.families}

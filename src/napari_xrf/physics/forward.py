@@ -71,17 +71,11 @@ def expect_spectrum(
     Raises InvalidInput when the source's energy lies below every absorption edge of the sample whose lines
     the detector sees, a thickness is not above 0, or the lattice of a polycrystal is not known.
 
-    Parameters
-    ----------
-    material
-        One material, or layers from the surface down.
-    instrument
-        Source, geometry, atmosphere, optic, detector and energy axis.
-    thickness_um
-        Of a sample of one material, µm; infinitely thick without it.
-    structure
-        Of a sample of one material: ``"amorphous"`` as without it, ``"polycrystal"`` or ``"single-crystal"``,
-        see :class:`~napari_xrf.physics.attenuation.Layer`. It changes the coherent scatter alone.
+    ``material``: one material, or layers from the surface down. ``instrument``: source, geometry, atmosphere,
+    optic, detector and energy axis. ``thickness_um``: of a sample of one material, µm; infinitely thick
+    without it. ``structure``: of a sample of one material: ``"amorphous"`` as without it, ``"polycrystal"``
+    or ``"single-crystal"``, see :class:`~napari_xrf.physics.attenuation.Layer`. It changes the coherent
+    scatter alone.
     """
     layers = sample_layers(material, thickness_um, structure)
     require_excitable(layers, instrument.source.highest_kev, instrument.detector)

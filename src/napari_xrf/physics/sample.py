@@ -20,14 +20,9 @@ def sample_layers(
     Raises InvalidInput for a thickness that is not above 0, an unknown structure, one of the two given for
     layers, no layer at all, or a layer under an infinitely thick one.
 
-    Parameters
-    ----------
-    material
-        One material, or layers; only the last may be infinitely thick.
-    thickness_um
-        Thickness of a sample of one material; infinitely thick without it.
-    structure
-        Of a sample of one material, see :class:`Layer`; amorphous without it.
+    ``material``: one material, or layers; only the last may be infinitely thick. ``thickness_um``: thickness
+    of a sample of one material; infinitely thick without it. ``structure``: of a sample of one material, see
+    :class:`Layer`; amorphous without it.
     """
     if isinstance(material, Material):
         thickness = math.inf if thickness_um is None else thickness_um

@@ -63,14 +63,8 @@ class Sensitivities:
     def covariance(self, families: Sequence[str], smooth: float, own_part: float = 1.0) -> Floats:
         """Return the covariance of the relative errors of expected intensities, (F, F).
 
-        Parameters
-        ----------
-        families
-            F names.
-        smooth
-            Of :data:`SMOOTH_ERROR`: what families of like energies share, without standards.
-        own_part
-            Each family's own error over that of X-rays.
+        ``families``: F names. ``smooth``: of :data:`SMOOTH_ERROR`: what families of like energies share,
+        without standards. ``own_part``: each family's own error over that of X-rays.
         """
         own = np.array([(own_part * model_error(family)) ** 2 for family in families])
         prior = _shared(families, families, smooth) + np.diag(own)

@@ -114,13 +114,9 @@ def source_spectrum(source: PhotonSource, energies_kev: ArrayLike | None = None)
 
     Raises InvalidInput for an electron beam, which has no photon spectrum of its own.
 
-    Parameters
-    ----------
-    source
-        A tube, a monochromatic or a given source.
-    energies_kev
-        (C,) where to evaluate the continuum, keV. By default a grid that stands on both sides of the
-        source's absorption edges, fine enough for sums by trapezoids.
+    ``source``: a tube, a monochromatic or a given source. ``energies_kev``: (C,) where to evaluate the
+    continuum, keV. By default a grid that stands on both sides of the source's absorption edges, fine enough
+    for sums by trapezoids.
     """
     if isinstance(source, TubeSource):
         at = _tube_grid(source) if energies_kev is None else np.asarray(energies_kev, dtype=np.float64)

@@ -30,12 +30,7 @@ def shares_at(energies_kev: Floats, knots_kev: Sequence[float]) -> Floats:
 def share_source(layers: Sequence[Layer], instrument: Instrument, knots_kev: Sequence[float]) -> SourceShares:
     """Return what the parts of a photon source around knots make of a sample.
 
-    Parameters
-    ----------
-    layers
-        The sample.
-    knots_kev
-        K rising energies, keV.
+    ``layers``: the sample. ``knots_kev``: K rising energies, keV.
     """
     light, angles = illuminate(instrument), (instrument.incidence_deg, instrument.takeoff_deg)
     whole = light.scatter_source

@@ -92,13 +92,9 @@ def load_library(path: str | Path | None = None) -> tuple[Mineral, ...]:
     Raises FileError when the file cannot be read, lacks a column, holds no mineral or a name twice, or a
     value is wrong; the message names the line and the column.
 
-    Parameters
-    ----------
-    path
-        A CSV file, as spreadsheets write it too, with the columns name, formula, density (g/cm³, or with
-        its unit) and, if wanted, group, color (``#rrggbb``), substitutions
-        (``Zn:Fe=0..0.25;Zn:Cd=0..0.01``) and source. Lines that start with ``#`` are skipped. None: the
-        shipped library.
+    ``path``: a CSV file, as spreadsheets write it too, with the columns name, formula, density (g/cm³, or
+    with its unit) and, if wanted, group, color (``#rrggbb``), substitutions (``Zn:Fe=0..0.25;Zn:Cd=0..0.01``)
+    and source. Lines that start with ``#`` are skipped. None: the shipped library.
     """
     source = shipped("minerals.csv") if path is None else Path(path)
     minerals: list[Mineral] = []

@@ -45,10 +45,7 @@ class WarmProcesses(Executor):
 
     So a worker that dies takes its own task with it and no other; its place is filled anew.
 
-    Parameters
-    ----------
-    workers
-        How many.
+    ``workers``: how many.
     """
 
     def __init__(self, workers: int) -> None:
@@ -115,10 +112,8 @@ class Cluster(Executor):
 
     Raises XrfError when ``distributed`` is not installed, or no scheduler answers.
 
-    Parameters
-    ----------
-    address
-        Of its scheduler, ``tcp://node:8786``, or the path of its scheduler file, which is waited for.
+    ``address``: of its scheduler, ``tcp://node:8786``, or the path of its scheduler file, which is waited
+    for.
     """
 
     def __init__(self, address: str) -> None:

@@ -46,12 +46,8 @@ class Plan:
 
         Raises InvalidInput when the cube's file has another energy axis.
 
-        Parameters
-        ----------
-        cube
-            Of the series, or rows of the map itself.
-        same_map
-            Whether the sum spectrum is the plan's too.
+        ``cube``: of the series, or rows of the map itself. ``same_map``: whether the sum spectrum is the
+        plan's too.
         """
         axis, own = cube.energy, self.energy
         alike = np.allclose((axis.offset, axis.width), (own.offset, own.width), rtol=_CLOSE, atol=1e-9)

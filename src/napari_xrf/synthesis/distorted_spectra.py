@@ -48,17 +48,9 @@ def distort(
 
     Raises InvalidInput when shapes do not fit, or the detector's width is needed and missing.
 
-    Parameters
-    ----------
-    spectra
-        (N, E) expected counts; they set the rate that pile-up and dead time follow.
-    axis
-        Their energies.
-    values
-        For N spectra.
-    fwhm
-        Function that gives the FWHM of the detector in keV at energies in keV; needed for Bragg and
-        zero peaks and for ``width_factor``.
+    ``spectra``: (N, E) expected counts; they set the rate that pile-up and dead time follow. ``axis``: their
+    energies. ``values``: for N spectra. ``fwhm``: function that gives the FWHM of the detector in keV at
+    energies in keV; needed for Bragg and zero peaks and for ``width_factor``.
 
     Returns
     -------

@@ -159,12 +159,8 @@ def synthesize_layers(
 
     Raises InvalidInput when nothing is to be drawn.
 
-    Parameters
-    ----------
-    size
-        How many, at least 1.
-    generator
-        The same state gives the same spectra, whatever the number of cores.
+    ``size``: how many, at least 1. ``generator``: the same state gives the same spectra, whatever the number
+    of cores.
     """
     if size < 1:
         raise InvalidInput(f"at least one spectrum must be drawn, not {size}")

@@ -178,14 +178,8 @@ def synthesize_mixtures(
     Raises InvalidInput when nothing is to be drawn, or an element has no line that the instrument excites and
     detects.
 
-    Parameters
-    ----------
-    size
-        How many, at least 1.
-    instrument
-        ``load_instrument("gem")``, or any other that photons excite.
-    generator
-        The same state gives the same spectra, whatever the number of cores.
+    ``size``: how many, at least 1. ``instrument``: ``load_instrument("gem")``, or any other that photons
+    excite. ``generator``: the same state gives the same spectra, whatever the number of cores.
     """
     if size < 1:
         raise InvalidInput(f"at least one spectrum must be drawn, not {size}")
@@ -248,10 +242,7 @@ def make_templates(
 
     Raises InvalidInput when an element has no line that the instrument excites and detects.
 
-    Parameters
-    ----------
-    width_factor
-        Width of peaks as a multiple of the detector's.
+    ``width_factor``: width of peaks as a multiple of the detector's.
     """
     axis, wide = instrument.energy, _widened(instrument, width_factor)
     lines = np.zeros((len(elements), axis.size), dtype=np.float32)

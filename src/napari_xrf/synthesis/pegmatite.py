@@ -72,12 +72,8 @@ def synthesize_pegmatite(
     Grains of Voronoi shape, zoned tourmaline and columbite–tantalite, inclusions smaller than a few pixels
     and a calcite vein.
 
-    Parameters
-    ----------
-    instrument
-        Default: the M4 Tornado preset.
-    **parameters
-        Any other of :func:`~napari_xrf.synthesis.mineral_map.synthesize_mineral_map`.
+    ``instrument``: Default: the M4 Tornado preset. ``**parameters``: any other of
+    :func:`~napari_xrf.synthesis.mineral_map.synthesize_mineral_map`.
     """
     return synthesize_mineral_map(
         pegmatite_minerals(),

@@ -75,11 +75,8 @@ def expect_pigments(
 
     Raises InvalidInput when there is no pigment, ground or substrate of a name, or nothing can be excited.
 
-    Parameters
-    ----------
-    ground, substrate
-        Names in :data:`~napari_xrf.synthesis.substrates.GROUNDS` (or ``"none"``) and
-        :data:`~napari_xrf.synthesis.substrates.SUBSTRATES`.
+    ``ground``, ``substrate``: names in :data:`~napari_xrf.synthesis.substrates.GROUNDS` (or ``"none"``) and
+    :data:`~napari_xrf.synthesis.substrates.SUBSTRATES`.
     """
     if not pigments:
         raise InvalidInput("there is no pigment", "Give at least one")

@@ -53,17 +53,9 @@ def draw_poisson(
 
     Raises InvalidInput when an expectation is negative or not finite.
 
-    Parameters
-    ----------
-    expected
-        (N, E) expected counts, finite, from 0.
-    seed
-        Of the whole map or set.
-    indices
-        (N,) numbers of the spectra within the map or set, the key of their random numbers; 0 … N-1
-        when left out.
-    dtype
-        Of the counts; chosen from the largest expectation when left out.
+    ``expected``: (N, E) expected counts, finite, from 0. ``seed``: of the whole map or set. ``indices``: (N,)
+    numbers of the spectra within the map or set, the key of their random numbers; 0 … N-1 when left out.
+    ``dtype``: of the counts; chosen from the largest expectation when left out.
 
     Returns
     -------

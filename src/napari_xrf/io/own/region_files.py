@@ -104,15 +104,9 @@ def read_regions(path: str | Path) -> RegionSet:
 def shape_mask(vertices: NDArray[Any], kind: str, map_shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Return the mask (Y, X) of a shape in pixel coordinates.
 
-    Parameters
-    ----------
-    vertices
-        (N, 2) corner points (y, x); pixel centres lie at whole numbers. An ellipse is given by the four
-        corners of its box, as napari does.
-    kind
-        ``"rectangle"``, ``"ellipse"``, ``"polygon"``, ``"line"`` or ``"path"``.
-    map_shape
-        (Y, X) of the map.
+    ``vertices``: (N, 2) corner points (y, x); pixel centres lie at whole numbers. An ellipse is given by the
+    four corners of its box, as napari does. ``kind``: ``"rectangle"``, ``"ellipse"``, ``"polygon"``,
+    ``"line"`` or ``"path"``. ``map_shape``: (Y, X) of the map.
 
     Returns
     -------

@@ -92,11 +92,8 @@ def score_segmentation(
 
     Raises InvalidInput when shapes differ.
 
-    Parameters
-    ----------
-    abundances
-        (Y, X, K) share of each material in each pixel: boundaries are where none has 99 %. Without it they
-        are the pixels with another class above, below, left or right.
+    ``abundances``: (Y, X, K) share of each material in each pixel: boundaries are where none has 99 %.
+    Without it they are the pixels with another class above, below, left or right.
 
     Returns
     -------

@@ -64,14 +64,8 @@ def cross_validate(
     Raises InvalidInput when the recipe learns no regions, or the number cannot be; and as
     :func:`~napari_xrf.learning.training.train`.
 
-    Parameters
-    ----------
-    recipe
-        One that learns labelled regions (:func:`~napari_xrf.learning.recipe_variants.with_regions`).
-    folds
-        Parts, 3 to 10.
-    folder
-        Where the trainings go, ``part-1`` and so on.
+    ``recipe``: one that learns labelled regions (:func:`~napari_xrf.learning.recipe_variants.with_regions`).
+    ``folds``: parts, 3 to 10. ``folder``: where the trainings go, ``part-1`` and so on.
     """
     regions = _regions_of(recipe)
     rows = []

@@ -49,10 +49,7 @@ def score_out_of_distribution(
 
     Raises InvalidInput when the model's source cannot be made again.
 
-    Parameters
-    ----------
-    size
-        Spectra of each kind.
+    ``size``: spectra of each kind.
 
     Returns
     -------

@@ -110,16 +110,9 @@ def train_painting_generator(
 
     Raises InvalidInput when an instrument, ground or substrate is unknown.
 
-    Parameters
-    ----------
-    options, network
-        Of the training, and sizes of the network.
-    seed
-        The same seed gives the same weights on one machine.
-    pigments
-        What paints are mixed of; the shipped table by default.
-    on_step
-        Called some hundred times with the losses.
+    ``options``, ``network``: of the training, and sizes of the network. ``seed``: the same seed gives the
+    same weights on one machine. ``pigments``: what paints are mixed of; the shipped table by default.
+    ``on_step``: called some hundred times with the losses.
     """
     chosen, started = options or PaintingTraining(), time.process_time()
     table = load_pigments() if pigments is None else pigments

@@ -15,10 +15,7 @@ def generator_for(weighting: str, weights: str | Path | None = None) -> Weightin
 
     Raises InvalidInput when a generator is given for fixed weighting.
 
-    Parameters
-    ----------
-    weights
-        Of a generator; the shipped one by default.
+    ``weights``: of a generator; the shipped one by default.
     """
     if weighting != "learned":
         if weights is not None:

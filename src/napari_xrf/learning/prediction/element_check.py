@@ -37,12 +37,8 @@ def checked_presence(
     They may be changed in place. Nothing changes of an element without a main line in the fitted energies,
     nor on an axis that is in doubt, nor on a gas detector, whose peaks the fit does not tell apart.
 
-    Parameters
-    ----------
-    names, named
-        The K elements, and which of them the network names in the sum spectrum: notes tell of what changes.
-    known
-        The map.
+    ``names``, ``named``: the K elements, and which of them the network names in the sum spectrum: notes tell
+    of what changes. ``known``: the map.
     """
     if known.doubt or 1000 * float(known.detector.fwhm(MN_KA_KEV)) > COARSE_FWHM_EV:
         return probability, ()

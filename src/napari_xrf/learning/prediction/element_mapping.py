@@ -72,14 +72,8 @@ def element_maps_with_errors(
     window. And the model's own error, as a share of all counts, on held-out spectra of its training. A
     network is no unbiased fit: what it gets wrong on spectra unlike its training is in none of them.
 
-    Parameters
-    ----------
-    prediction
-        Of a model for elements.
-    cube
-        What it was made from.
-    elements
-        Of the model's names; None: those that it finds.
+    ``prediction``: of a model for elements. ``cube``: what it was made from. ``elements``: of the model's
+    names; None: those that it finds.
     """
     from napari_xrf.learning.prediction.views import element_maps_of
 

@@ -45,14 +45,8 @@ def write_prediction(
 
     Raises InvalidInput when the suffix is another.
 
-    Parameters
-    ----------
-    path
-        ``.h5`` or ``.hdf5``.
-    prediction
-        What a model said of a map.
-    progress
-        Told after each output.
+    ``path``: ``.h5`` or ``.hdf5``. ``prediction``: what a model said of a map. ``progress``: told after each
+    output.
     """
     import h5py
 

@@ -48,16 +48,11 @@ def classify_by(
 
     Raises FileError, InvalidInput as :func:`check_method`, and for a map without counts.
 
-    Parameters
-    ----------
-    method
-        ``"likelihood"`` (:func:`~napari_xrf.minerals.classification.classify_minerals`), or a network: the
-        name of a shipped model that names minerals, or a weights file. It looks for all its classes, or for
-        those of them that hold one of ``minerals``, and takes no options.
-    options
-        Of the likelihood.
-    memory_budget
-        Bytes, of which what a network says of its names takes a quarter at most; the rest lies on disk.
+    ``method``: ``"likelihood"`` (:func:`~napari_xrf.minerals.classification.classify_minerals`), or a
+    network: the name of a shipped model that names minerals, or a weights file. It looks for all its classes,
+    or for those of them that hold one of ``minerals``, and takes no options. ``options``: of the likelihood.
+    ``memory_budget``: bytes, of which what a network says of its names takes a quarter at most; the rest lies
+    on disk.
     """
     check_method(method, minerals, options)
     if method == LIKELIHOOD:

@@ -30,10 +30,7 @@ def label_map_of(prediction: Prediction, least_probability: float = LEAST_PROBAB
 
     Raises InvalidInput when the model is not one of minerals, or the probability is not from 0 to 1.
 
-    Parameters
-    ----------
-    least_probability
-        A pixel whose most probable class is less probable is unknown.
+    ``least_probability``: a pixel whose most probable class is less probable is unknown.
     """
     prediction = grouped(prediction)
     description = prediction.description

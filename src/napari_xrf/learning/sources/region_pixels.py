@@ -104,15 +104,9 @@ def gather_pixels(
     Raises InvalidInput when the shapes differ, nothing is labelled, fewer than two kinds of pixels are, a
     class has too few pixels, or a name stands twice.
 
-    Parameters
-    ----------
-    labels
-        (Y, X) classes of the map's pixels; 0 is no label.
-    names
-        Names of integer labels, by number or from 1 up; ``"class 1"``, … when left out. Not for a LabelMap,
-        which has its own.
-    choice
-        Fields of :class:`PixelChoice`.
+    ``labels``: (Y, X) classes of the map's pixels; 0 is no label. ``names``: names of integer labels, by
+    number or from 1 up; ``"class 1"``, … when left out. Not for a LabelMap, which has its own. ``choice``:
+    fields of :class:`PixelChoice`.
     """
     options, found = PixelChoice(**choice), _label_map(labels, names)
     if found.labels.shape != cube.map_shape:

@@ -73,12 +73,8 @@ def search_space(
 ) -> tuple[Dimension, ...]:
     """Return the hyper-parameters that a search over a recipe tries.
 
-    Parameters
-    ----------
-    network, training
-        The recipe's options of both.
-    choices
-        Values by name (``"network.hidden"``) in place of the ranges that follow from the defaults.
+    ``network``, ``training``: the recipe's options of both. ``choices``: values by name
+    (``"network.hidden"``) in place of the ranges that follow from the defaults.
 
     Returns
     -------

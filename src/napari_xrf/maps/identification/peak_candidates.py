@@ -90,16 +90,8 @@ def rank_lines(
 ) -> tuple[PeakCandidate, ...]:
     """Return what a peak may be, the likeliest first.
 
-    Parameters
-    ----------
-    energy
-        Where the user points, keV; the peak nearest to it, within its width, is meant.
-    spectrum
-        (E,) counts.
-    highest_kev
-        Energy of the exciting radiation.
-    listed
-        Elements that the file lists.
+    ``energy``: where the user points, keV; the peak nearest to it, within its width, is meant. ``spectrum``:
+    (E,) counts. ``highest_kev``: energy of the exciting radiation. ``listed``: elements that the file lists.
     """
     counts = np.clip(np.asarray(spectrum, dtype=np.float64), 0, None)
     seen = _Spectrum(counts, counts - estimate_background(counts, axis), axis)

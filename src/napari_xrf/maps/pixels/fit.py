@@ -48,14 +48,8 @@ def make_solver(
 
     Raises InvalidInput when shapes do not fit or a value is negative or not finite.
 
-    Parameters
-    ----------
-    columns
-        (K, E) non-negative expected spectra, one count each.
-    pooled
-        (E,) expected counts of a mean pixel; channels with 0 are left out.
-    pixels
-        How many the map has.
+    ``columns``: (K, E) non-negative expected spectra, one count each. ``pooled``: (E,) expected counts of a
+    mean pixel; channels with 0 are left out. ``pixels``: how many the map has.
     """
     if columns.ndim != 2 or pooled.shape != columns.shape[1:]:
         raise InvalidInput(f"columns {columns.shape} do not fit a pooled spectrum {pooled.shape}")
@@ -83,14 +77,8 @@ def fit_pixels(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Fit every spectrum of a block.
 
-    Parameters
-    ----------
-    solver
-        From :func:`make_solver`.
-    counts
-        (P, E) counts of P pixels, of any real type.
-    check
-        Called between groups of pixels; what it raises stops the work.
+    ``solver``: from :func:`make_solver`. ``counts``: (P, E) counts of P pixels, of any real type. ``check``:
+    called between groups of pixels; what it raises stops the work.
 
     Returns
     -------
@@ -129,10 +117,7 @@ def solve_non_negative(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Minimise xᵀNx - 2bᵀx over x ≥ 0.
 
-    Parameters
-    ----------
-    normal, projected
-        N (K, K), symmetric and positive semidefinite, and b (K,).
+    ``normal``, ``projected``: N (K, K), symmetric and positive semidefinite, and b (K,).
 
     Returns
     -------

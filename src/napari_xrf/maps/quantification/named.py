@@ -90,16 +90,10 @@ def quantify_by_names(
     Raises InvalidInput when a name cannot be, no element is found or given, or a region is empty. Raises
     FileError when a standard cannot be read.
 
-    Parameters
-    ----------
-    measured, elements, regions, formulas, pixels
-        As for :func:`~napari_xrf.maps.quantification.report.report_quantities`.
-    instrument
-        A preset or a .toml file; empty: as the map says.
-    standards
-        Spectra with their tables (element, weight_percent).
-    stated
-        Fields of :class:`StatedSample`.
+    ``measured``, ``elements``, ``regions``, ``formulas``, ``pixels``: as for
+    :func:`~napari_xrf.maps.quantification.report.report_quantities`. ``instrument``: a preset or a .toml
+    file; empty: as the map says. ``standards``: spectra with their tables (element, weight_percent).
+    ``stated``: fields of :class:`StatedSample`.
     """
     sample = StatedSample(**stated)
     recipe = sample.recipe()

@@ -147,17 +147,9 @@ def plan_quantities(
 ) -> QuantityPlan:
     """Learn from a map, and from some thousands of its pixels, what the maps of its elements need.
 
-    Parameters
-    ----------
-    known
-        A map whose axis is known.
-    elements
-        Symbols; None takes those found.
-    regions, formulas, recipe
-        As for :func:`~napari_xrf.maps.quantification.weight_percent.quantify`; regions without a formula
-        are as the rest.
-    whole
-        The composition of the whole map, where it is known already.
+    ``known``: a map whose axis is known. ``elements``: symbols; None takes those found. ``regions``,
+    ``formulas``, ``recipe``: as for :func:`~napari_xrf.maps.quantification.weight_percent.quantify`; regions
+    without a formula are as the rest. ``whole``: the composition of the whole map, where it is known already.
 
     Raises
     ------

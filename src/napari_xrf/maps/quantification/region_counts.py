@@ -36,12 +36,7 @@ def count_regions(
 
     Raises InvalidInput when there is no region, a region holds no counts, or no element is found or given.
 
-    Parameters
-    ----------
-    regions
-        Name → mask (Y, X).
-    elements
-        Symbols; None takes those found in the map.
+    ``regions``: name → mask (Y, X). ``elements``: symbols; None takes those found in the map.
     """
     if not regions:
         raise InvalidInput("there is no region", "Draw one, or choose a label map")

@@ -68,12 +68,9 @@ def report_quantities(
 ) -> QuantityReport:
     """Quantify a map or regions of it, check the result, and map weight percent if asked.
 
-    Parameters
-    ----------
-    measured, elements, regions, formulas, recipe
-        As for :func:`~napari_xrf.maps.quantification.weight_percent.quantify`.
-    pixels
-        Whether every pixel is quantified too.
+    ``measured``, ``elements``, ``regions``, ``formulas``, ``recipe``: as for
+    :func:`~napari_xrf.maps.quantification.weight_percent.quantify`. ``pixels``: whether every pixel is
+    quantified too.
     """
     known = calibrate_map(measured, progress=progress).checked()
     told: dict[str, Any] = {"recipe": recipe, "progress": progress}

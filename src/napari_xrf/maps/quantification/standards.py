@@ -111,15 +111,9 @@ def calibrate_instrument(
     Raises InvalidInput when none of a standard's elements has lines that its spectrum can show, most of it is
     not listed, or something else excited it than the instrument says.
 
-    Parameters
-    ----------
-    instrument
-        What measured them, as far as it is known; factors that it has already are left behind.
-    standards
-        Of known composition.
-    fit_optic
-        Whether the transmission of the lens is fitted first, as a smooth curve: it holds for elements that no
-        standard has. Only X-ray tubes have one.
+    ``instrument``: what measured them, as far as it is known; factors that it has already are left behind.
+    ``standards``: of known composition. ``fit_optic``: whether the transmission of the lens is fitted first,
+    as a smooth curve: it holds for elements that no standard has. Only X-ray tubes have one.
     """
     completed = [completed_composition(one.composition) for one in standards]
     told = tuple(dict.fromkeys(note for _, notes in completed for note in notes))

@@ -55,14 +55,9 @@ def quantify(
 ) -> tuple[Quantities, ...]:
     """Return the composition of a map, or of each region of it; errors as :func:`napari_xrf.quantify`.
 
-    Parameters
-    ----------
-    elements, regions
-        Symbols; None takes those found. Name → mask (Y, X); None takes the whole map.
-    formulas
-        Region → formula of its class, which says what light elements accompany those that are seen.
-    recipe
-        Oxygen, valences and standards; the usual ones by default.
+    ``elements``, ``regions``: symbols; None takes those found. Name → mask (Y, X); None takes the whole map.
+    ``formulas``: region → formula of its class, which says what light elements accompany those that are seen.
+    ``recipe``: oxygen, valences and standards; the usual ones by default.
     """
     known = calibrate_map(measured, progress=progress).checked()
     chosen = recipe or Recipe()

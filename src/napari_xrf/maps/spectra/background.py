@@ -34,14 +34,8 @@ def estimate_background(
 
     Raises InvalidInput when the last axis is not the energy axis.
 
-    Parameters
-    ----------
-    spectrum
-        (..., E) counts; all spectra of the leading axes are worked on at once.
-    energy
-        The energy axis of the last dimension.
-    fwhm
-        Resolution, keV → keV; the clipping window follows it.
+    ``spectrum``: (..., E) counts; all spectra of the leading axes are worked on at once. ``energy``: the
+    energy axis of the last dimension. ``fwhm``: resolution, keV → keV; the clipping window follows it.
 
     Returns
     -------

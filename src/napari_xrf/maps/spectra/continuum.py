@@ -15,15 +15,10 @@ def continuum_columns(
 ) -> NDArray[np.float64]:
     """Return overlapping pieces of a continuum whose amplitudes the fit may choose.
 
-    Parameters
-    ----------
-    shape
-        (E,) the continuum of the pooled spectrum, from
-        :func:`~napari_xrf.maps.spectra.background.estimate_background`.
-    energy, low, high
-        The axis, and the range in keV that the pieces cover.
-    spacing
-        Distance of the pieces' centres at 5 keV in keV; it grows as the square root of energy.
+    ``shape``: (E,) the continuum of the pooled spectrum, from
+    :func:`~napari_xrf.maps.spectra.background.estimate_background`. ``energy``, ``low``, ``high``: the axis,
+    and the range in keV that the pieces cover. ``spacing``: distance of the pieces' centres at 5 keV in keV;
+    it grows as the square root of energy.
 
     Returns
     -------

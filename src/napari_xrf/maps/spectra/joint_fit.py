@@ -42,16 +42,9 @@ class JointFit:
 class Problem:
     """Counts, variances and deviations of one spectrum, ready for any set of columns.
 
-    Parameters
-    ----------
-    counts, variance
-        (G,).
-    deviations
-        (D, G), each as large as one standard deviation.
-    columns
-        (K, G) all that may be fitted; what it takes to fit each is found when first asked for, and kept.
-    owners
-        (D,) the column, by its place in a fit, that each deviation belongs to, −1 for none.
+    ``counts``, ``variance``: (G,). ``deviations``: (D, G), each as large as one standard deviation.
+    ``columns``: (K, G) all that may be fitted; what it takes to fit each is found when first asked for, and
+    kept. ``owners``: (D,) the column, by its place in a fit, that each deviation belongs to, −1 for none.
 
     Attributes
     ----------

@@ -21,12 +21,8 @@ def solve_bounded(
 ) -> NDArray[np.float64]:
     """Minimise xᵀNx - 2bᵀx over x ≥ 0.
 
-    Parameters
-    ----------
-    normal, onto
-        N (K, K), positive definite, best with a diagonal near 1, and b (K,).
-    free
-        (K,) where to begin: which amplitudes are above 0; None for all.
+    ``normal``, ``onto``: N (K, K), positive definite, best with a diagonal near 1, and b (K,). ``free``: (K,)
+    where to begin: which amplitudes are above 0; None for all.
     """
     free = np.ones(onto.size, dtype=bool) if free is None else free.copy()
     fewest, tries = onto.size + 1, _TRIES

@@ -99,15 +99,9 @@ def clean_labels(
     Raises InvalidInput when a step names a class that the map does not list, is far wider than the map, or
     the probabilities do not fit.
 
-    Parameters
-    ----------
-    label_map
-        What to clean.
-    steps
-        In the order in which they run.
-    probability
-        (Y, X, K) of the classes in the table's order, for ``"potts"``; without it the class of a pixel has
-        its confidence, or 0.9, and the others share the rest.
+    ``label_map``: what to clean. ``steps``: in the order in which they run. ``probability``: (Y, X, K) of the
+    classes in the table's order, for ``"potts"``; without it the class of a pixel has its confidence, or 0.9,
+    and the others share the rest.
     """
     fits = (*label_map.labels.shape, len(label_map.classes))
     if probability is not None and probability.shape != fits:

@@ -18,14 +18,8 @@ from napari_xrf.minerals.report.survey import Survey
 def write_survey(folder: Path, survey: Survey, made_by: str = "") -> list[Path]:
     """Write everything a survey holds and report.html, which shows it; ``phases`` is a folder of its own.
 
-    Parameters
-    ----------
-    folder
-        Where to; it is made.
-    survey
-        What :func:`~napari_xrf.minerals.report.survey.survey_map` returns.
-    made_by
-        The command and its options, for the report.
+    ``folder``: where to; it is made. ``survey``: what :func:`~napari_xrf.minerals.report.survey.survey_map`
+    returns. ``made_by``: the command and its options, for the report.
     """
     made_folder(folder)
     files = [folder / "elements.csv"]

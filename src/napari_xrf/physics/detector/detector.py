@@ -145,12 +145,8 @@ def respond(detector: Detector, axis: EnergyAxis, energies_kev: ArrayLike, inten
 
     Raises InvalidInput when an energy is not above 0 keV or the shapes do not fit.
 
-    Parameters
-    ----------
-    energies_kev
-        (N,) photon energies, above 0 keV.
-    intensities
-        (..., N) incident photons at each energy.
+    ``energies_kev``: (N,) photon energies, above 0 keV. ``intensities``: (..., N) incident photons at each
+    energy.
 
     Returns
     -------

@@ -27,15 +27,9 @@ def prediction_layers(
 ) -> tuple[list[LayerData], tuple[str, ...]]:
     """Return the layers of a prediction, from bottom to top, and what the user should know of them.
 
-    Parameters
-    ----------
-    prediction
-        Of the cube.
-    request
-        Which outputs, and from which probability something is present. A name has a map when it is present
-        in a pixel of a thousand; of more than 24, those in most pixels have one.
-    cube
-        The map, for names and pixel sizes.
+    ``prediction``: of the cube. ``request``: which outputs, and from which probability something is present.
+    A name has a map when it is present in a pixel of a thousand; of more than 24, those in most pixels have
+    one. ``cube``: the map, for names and pixel sizes.
 
     Notes
     -----
