@@ -32,7 +32,7 @@ from napari_xrf.minerals.mixing.ends import End, learn_ends
 from napari_xrf.minerals.mixing.mixtures import Mixing
 from napari_xrf.minerals.naming.compared import Name
 from napari_xrf.minerals.naming.comparison_of_ends import Comparison, rough_distances
-from napari_xrf.minerals.naming.names import Candidates, agreed_names, name_ends
+from napari_xrf.minerals.naming.names import Candidates, agreed_names, compare_ends, name_compared, name_ends
 from napari_xrf.minerals.search import MineralSearch
 from napari_xrf.minerals.separability import inseparable_groups
 from napari_xrf.reference.minerals import (
@@ -478,8 +478,12 @@ def name_phases(
             names = name_ends(ends, judges, candidates, veto=True)
         else:
             # Names that lines speak against still tell what lies in grains.
-            for veto in (False, True):
-                names = name_ends(ends, judges, candidates.with_grains(ends, names), blend=True, veto=veto)
+            first = candidates.with_grains(ends, names)
+            tables = compare_ends(ends, judges, first, blend=True)
+            wider = candidates.with_grains(ends, name_compared(ends, tables, first, veto=False))
+            if (wider.blending != first.blending).any():
+                tables = compare_ends(ends, judges, wider, blend=True)
+            names = name_compared(ends, tables, wider, veto=True)
         found.append((float(weights[place]), names, told))
     return agreed_names([(weight, names) for weight, names, _ in found], candidates.temper), found[0][2]
 

@@ -15,6 +15,7 @@ from napari_xrf.core.errors import FileError
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import SLAB, scratch_array
 from napari_xrf.io.hdf5 import file as hdf5_file
+from napari_xrf.io.hdf5.chunks import box_of
 from napari_xrf.io.whole_counts import CountFaults, narrowest, whole_counts
 
 TILE_BYTES = 16 * 2**20  # decompressed in a fraction of a second, so that cancelling feels immediate
@@ -114,14 +115,14 @@ class Hdf5Counts:
         whole = step % SLAB == 0 or step == self.shape[2]  # no tile may end within a slab
         target: Any = scratch_array(self.shape, self.dtype, memory_budget, min(step, SLAB) if whole else step)
         largest, done, total = 0, 0, prod(self.shape)
+        exact = self.stored_dtype.kind == "u" and not self.is_sum
         with hdf5_file.opened(self.path) as file:
             for y, x, e in self.tiles():
                 block = self._read(y, x, e, file)
                 target[slice(*y), slice(*x), slice(*e)] = block
-                largest = max(largest, int(block.max(initial=0)))
+                largest = largest if exact else max(largest, int(block.max(initial=0)))
                 done += block.size
                 progress(done, total, "reading spectra")
-        exact = self.stored_dtype.kind == "u" and not self.is_sum
         kept = self.dtype if exact else min(narrowest(largest), self.dtype, key=lambda kind: kind.itemsize)
         return target.astype(kept, copy=False) if isinstance(target, np.ndarray) else target
 
@@ -258,7 +259,7 @@ class Hdf5Counts:
         picks = {"d": slice(None) if self.element is None else self.element, **chosen}
         if self.falling and isinstance(span := picks["e"], slice):
             picks["e"] = slice(self._length("e") - span.stop, self._length("e") - span.start)
-        values = dataset[tuple(picks[letter] for letter in self.axes)]
+        values = box_of(dataset, [picks[letter] for letter in self.axes])
         left = [letter for letter in self.axes if isinstance(picks[letter], slice)]
         if "d" in left:
             at = left.index("d")

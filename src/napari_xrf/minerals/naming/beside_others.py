@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.cores import in_threads
 from napari_xrf.minerals.mixing.ends import UNEVEN, End
 from napari_xrf.minerals.naming.compared import ALIKE, DOUBTED, MOST_NAMES, Compared, Name
+from napari_xrf.minerals.naming.comparison_of_ends import have_same_lines
 
 _GOES_WITH = 12.0  # as ALIKE, of a name that an end had, beside others
 # Standard deviations by which two ends are no one mineral: those that are differ by up to 5
@@ -161,7 +162,8 @@ def _decided_anew(name: Name, table: Compared, beside: NDArray[np.float64], temp
         kept[number] = not table.vetoed(np.array([points[number]]), np.ones(1))
     # Only scatter parts what has the same lines; it is known least.
     for number in np.flatnonzero(believed & ~kept):
-        same = (table.same_lines([points[number], points[other]]) for other in np.flatnonzero(kept))
+        pairs = ([points[number], points[other]] for other in np.flatnonzero(kept))
+        same = (have_same_lines(pair, table.expected) for pair in pairs)
         kept[number] = any(same)
     if (kept == believed).all() or not kept.any():
         return name

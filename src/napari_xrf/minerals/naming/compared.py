@@ -1,11 +1,12 @@
 """An end of mixing compared with expected spectra, and what it is then called."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.minerals.likelihood.traces import Expected
 from napari_xrf.minerals.naming.comparison_of_ends import Blend, Contrast, Mean
 
 ALIKE = 6.0  # in minus twice the log-likelihood: cannot be told apart
@@ -53,10 +54,11 @@ class Compared:
     vetoed: Callable[[NDArray[np.intp], NDArray[np.float64]], bool]
     apart: Callable[[int, int], float]
     contrast: Callable[[Mean, Mean, tuple[int, int]], Contrast]
-    same_lines: Callable[[Sequence[int]], bool]
+    expected: Expected
 
-    def unlikely(self, owner: NDArray[np.intp], rarity: NDArray[np.float64]) -> float:
-        """Return how unlikely the end is under the best of the list; ``owner``: minerals of the points."""
+    def unlikely(self, rarity: NDArray[np.float64]) -> float:
+        """Return how unlikely the end is under the best of the list."""
+        owner = self.expected.templates.owner[self.points]
         inside = owner < rarity.size
         squares = self.squares[inside]
         rest = self.scale * self.scores[inside] - squares + rarity[owner[inside]]

@@ -144,14 +144,15 @@ class Contrast:
     """What two spectra of one map differ by, against what two compositions would."""
 
     square: float  # chi-square
-    counting: float  # how much of it counting makes
-    inverse: NDArray[np.float64]  # (B, B) of the covariance
+    noise: NDArray[np.float64]  # (B,) variance of counting
+    root: NDArray[np.float64]  # (B, B) lower root of the covariance
     spectra: NDArray[np.float64]  # (T, B) expected ones
 
     @property
     def oddness(self) -> float:
         """By how many standard deviations the two spectra are not of these compositions."""
-        return float((self.square - self.counting) / np.sqrt(2 * self.counting))
+        counting = float((self._whitened(np.diag(np.sqrt(self.noise))) ** 2).sum())
+        return float((self.square - counting) / np.sqrt(2 * counting))
 
     @property
     def is_odd(self) -> bool:
@@ -160,8 +161,13 @@ class Contrast:
 
     def apart(self, points: Sequence[int]) -> NDArray[np.float64]:
         """Return how far the first spectrum, were it of one composition, would lie from each other one."""
-        between = self.spectra[points][:, None] - self.spectra[points]
-        return np.asarray(np.einsum("ijb,bc,ijc->ij", between, self.inverse, between, optimize=True))
+        own = self._whitened(self.spectra[points].T).T
+        return np.asarray(((own[:, None] - own) ** 2).sum(axis=2))
+
+    def _whitened(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        from scipy.linalg import solve_triangular
+
+        return np.asarray(solve_triangular(self.root, columns, lower=True, check_finite=False))
 
 
 class Comparison:
@@ -204,6 +210,8 @@ class Comparison:
 
         What instrument and physics do to both does not part them.
         """
+        from scipy.linalg import cholesky, solve_triangular
+
         templates = self.expected.templates
         tolerance = bin_errors(templates.bins, _OWN_BIN_ERROR)
         covariance = one.errors + other.errors + self._errors_between(*points)
@@ -214,9 +222,9 @@ class Comparison:
             counting += mean.likely / mean.counts
         first, second = (mixed_floor(templates.lines[each] + templates.continuum[each]) for each in points)
         apart = one.shares - other.shares - first + second
-        inverse = np.asarray(np.linalg.inv(covariance), dtype=np.float64)
-        square, noise = float(apart @ inverse @ apart), float(np.diag(inverse) @ counting)
-        return Contrast(square, noise, inverse, templates.lines + templates.continuum)
+        root = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+        residual = solve_triangular(root, apart, lower=True, check_finite=False)
+        return Contrast(float(residual @ residual), counting, root, templates.lines + templates.continuum)
 
     def _errors_between(self, one: int, other: int) -> NDArray[np.float64]:
         """(B, B) covariance of what expected spectra of two compositions differ by, in one map."""

@@ -103,6 +103,13 @@ def name_ends(
     veto
         Whether single lines speak against names.
     """
+    return name_compared(ends, compare_ends(ends, comparisons, candidates, blend), candidates, veto)
+
+
+def compare_ends(
+    ends: Sequence[End], comparisons: Sequence[Comparison], candidates: Candidates, blend: bool
+) -> tuple[Compared, ...]:
+    """Compare each end with what it may be, as :func:`name_ends`: what takes the time."""
     distances = [
         rough_distances(end.counts / end.counts.sum(), comparison.expected)
         for end, comparison in zip(ends, comparisons, strict=True)
@@ -117,17 +124,17 @@ def name_ends(
             ]
         )
     )
-    tables = []
+    tables: list[Compared] = []
 
     def compared(one: tuple[End, Comparison, NDArray[np.float64]]) -> Compared:
         end, comparison, distance = one
-        return _compare(end, comparison, candidates, distance, dose, blend, veto)
+        return _compare(end, comparison, candidates, distance, dose, blend)
 
     for table in in_threads(compared, zip(ends, comparisons, distances, strict=True)):
         tables.append(table)
         if comparisons[len(tables) - 1] not in comparisons[len(tables) :]:
             comparisons[len(tables) - 1].forget()
-    return _decide_together(ends, tables, [each.expected for each in comparisons], candidates, veto)
+    return tuple(tables)
 
 
 def agreed_names(guesses: Sequence[tuple[float, tuple[Name, ...]]], temper: float) -> tuple[Name, ...]:
@@ -189,7 +196,6 @@ def _compare(
     distance: NDArray[np.float64],
     dose: float,
     blend: bool,
-    veto: bool,
 ) -> Compared:
     expected, listed = comparison.expected, candidates.listed
     templates = expected.templates
@@ -220,7 +226,7 @@ def _compare(
     def vetoed(compositions: NDArray[np.intp], shares: NDArray[np.float64]) -> bool:
         key = compositions.tobytes()
         if key not in asked:
-            asked[key] = veto and bool(
+            asked[key] = bool(
                 contradictions(mean.shares, counts, expected, compositions, shares, candidates.elements)
             )
         return asked[key]
@@ -240,7 +246,7 @@ def _compare(
         vetoed,
         apart,
         comparison.contrast,
-        lambda chosen: have_same_lines(chosen, expected),
+        expected,
     )
 
 
@@ -286,17 +292,15 @@ def _with_commoner(
     return np.append(points, [rows[distance[rows].argmin()] for rows in nearest]).astype(np.intp)
 
 
-def _decide_together(
-    ends: Sequence[End],
-    tables: Sequence[Compared],
-    expected: Sequence[Expected],
-    candidates: Candidates,
-    heard: bool,
+def name_compared(
+    ends: Sequence[End], tables: Sequence[Compared], candidates: Candidates, veto: bool
 ) -> tuple[Name, ...]:
     """Name all ends: by their shapes, then by how bright they are under one dose, and beside each other.
 
-    ``heard``: whether ends are asked what others may be.
+    ``veto``: whether single lines speak against names, and ends are asked what others may be.
     """
+    if not veto:
+        tables = [replace(table, vetoed=lambda *_: False) for table in tables]
     bright = np.zeros(len(ends))
     dose = spread = math.nan
     names: tuple[Name, ...] = ()
@@ -315,8 +319,8 @@ def _decide_together(
         held_alone = {mineral for name in names for mineral in name.minerals} if grains else None
         of_library = grains and not candidates.chosen
         blending = replace(candidates, rarity=0 * rarity, step=_STEP_OF_GRAINS) if of_library else known_as
-        for place, (end, table, known) in enumerate(zip(ends, tables, expected, strict=True)):
-            totals = known.templates.totals
+        for place, (end, table) in enumerate(zip(ends, tables, strict=True)):
+            known, totals = table.expected, table.expected.templates.totals
             seen = end.mean.sum()
             scores = table.scores + _darkness(np.log(seen / totals[table.points]), dose, spread)
             name = _decide(table, scores, known, known_as, end, settled, usual, alone)
@@ -337,17 +341,17 @@ def _decide_together(
         if np.isfinite(bright).sum() >= _LEAST_FOR_DOSE:
             dose = float(np.nanmedian(bright))
             spread = max(_DOSE_SPREAD, 2 * float(np.nanmedian(np.abs(bright - dose))))
-    if heard:
+    if veto:
         names = told_by_others(names, ends, tables, candidates.temper)
         names = without_odd_ones(names, ends, tables)
     if not candidates.chosen:
-        names = groups_of_one_map(names, [end.size for end in ends], tables if heard else ())
+        names = groups_of_one_map(names, [end.size for end in ends], tables if veto else ())
     # Who chose a list may mean a mixture finer than any grain; beside grains an even one is something else.
     if not candidates.chosen or _has_grains(names, [end.size for end in ends]):
         names = _without_even_mixtures(names, ends)
     names = tuple(
-        replace(name, unlikely=table.unlikely(known.templates.owner[table.points], candidates.rarity))
-        for name, table, known in zip(names, tables, expected, strict=True)
+        replace(name, unlikely=table.unlikely(candidates.rarity))
+        for name, table in zip(names, tables, strict=True)
     )
     return _of_one_map(names)
 
