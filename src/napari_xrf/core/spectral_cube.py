@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import in_threads
 from napari_xrf.core.counts import Counts, Loads, RowBand, SumsChannels, SumsRegions
 from napari_xrf.core.display import html_of, map_png, size_text, spectrum_png
 from napari_xrf.core.energy_axis import EnergyAxis, check_axis
@@ -247,9 +248,10 @@ class SpectralCube:
             return self.counts.sum_region(mask)
         total = np.zeros(self.shape[2], dtype=self._sums)
         rows = np.flatnonzero(mask.any(axis=1))
-        for done, row in enumerate(rows):
-            total += sum_pixels(np.asarray(self.counts[row]), mask[row])
-            progress(done + 1, len(rows), "summing spectra")
+        spectra = ((np.asarray(self.counts[row]), mask[row]) for row in rows)
+        for done, part in enumerate(in_threads(lambda one: sum_pixels(*one), spectra), 1):
+            total += part
+            progress(done, len(rows), "summing spectra")
         return total
 
     def max_spectrum(self, progress: Progress = ignore_progress) -> NDArray[Any]:
@@ -270,8 +272,12 @@ class SpectralCube:
         total = np.zeros(self.map_shape, dtype=self._sums)
         if isinstance(self.counts, np.ndarray):
             return self.counts[:, :, window].sum(axis=2, dtype=self._sums)
-        for band, block in self.blocks():
-            total[band] = block[:, :, window].sum(axis=2, dtype=self._sums)
+
+        def sums(one: tuple[slice, NDArray[np.generic]]) -> tuple[slice, NDArray[Any]]:
+            return one[0], one[1][:, :, window].sum(axis=2, dtype=self._sums)
+
+        for band, part in in_threads(sums, self.blocks(BLOCK_BYTES // 4)):
+            total[band] = part
             progress(band.stop, self.shape[0], "summing a window")
         return total
 

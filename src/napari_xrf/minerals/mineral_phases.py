@@ -25,7 +25,7 @@ from napari_xrf.minerals.likelihood.sensitivity import (
     soft_sensitivity,
     spreads_beforehand,
 )
-from napari_xrf.minerals.likelihood.shares import SMOOTHINGS, Prior, class_shares, learn_prior
+from napari_xrf.minerals.likelihood.shares import SMOOTHINGS, Band, Prior, class_shares, learn_prior
 from napari_xrf.minerals.likelihood.templates import Templates, expect_templates
 from napari_xrf.minerals.likelihood.traces import Expected, line_families
 from napari_xrf.minerals.mixing.ends import End, learn_ends
@@ -371,7 +371,7 @@ def _scan_map(
             kept[band] = whole
             squares.append(square)
 
-    def kept_bands(margin: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]]:
+    def kept_bands(margin: int) -> Iterator[Band]:
         for _, wide, inner in binned.wide_bands(margin, "weighing minerals", progress):
             held = binned.held(wide)
             own = np.zeros_like(held)
@@ -383,14 +383,18 @@ def _scan_map(
     prior = learn_prior(kept_bands, len(groups))
     winner = np.full((rows, columns), -1, dtype=np.int16)
     told = np.zeros((2, rows, columns), dtype=np.float32)
-    for (band, _, _), (scores, held, own) in zip(
-        binned.wide_bands(SMOOTHINGS, "weighing minerals"), kept_bands(SMOOTHINGS), strict=True
-    ):
+
+    def weighed(one: Band) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]:
+        scores, held, own = one
         probability = prior.probability(scores, held)[own]
         best = probability.argmax(axis=1)
-        inside, pixels = binned.held(band), np.arange(best.size)
-        winner[band][inside] = best
-        told[0, band][inside], told[1, band][inside] = probability[pixels, best], scores[own][pixels, best]
+        pixels = np.arange(best.size)
+        return best, probability[pixels, best], scores[own][pixels, best]
+
+    bands = (band for band, _, _ in binned.wide_bands(SMOOTHINGS, "weighing minerals"))
+    for band, found in zip(bands, in_threads(weighed, kept_bands(SMOOTHINGS)), strict=True):
+        inside = binned.held(band)
+        winner[band][inside], told[0, band][inside], told[1, band][inside] = found
     usual = np.full(len(groups), np.clip(np.median(square[winner >= 0]), 1.0, _POOREST_FIT), np.float32)
     for column, sure in _surest(winner, told):
         usual[column] = max(usual[column], np.median(square[sure]))

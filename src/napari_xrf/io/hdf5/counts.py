@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import in_threads
 from napari_xrf.core.counts import Counts, indices_of
 from napari_xrf.core.errors import FileError
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -116,12 +117,17 @@ class Hdf5Counts:
         target: Any = scratch_array(self.shape, self.dtype, memory_budget, min(step, SLAB) if whole else step)
         largest, done, total = 0, 0, prod(self.shape)
         exact = self.stored_dtype.kind == "u" and not self.is_sum
+
+        def put(one: tuple[tuple[Span, ...], NDArray[Any]]) -> tuple[int, int]:
+            tile, block = one
+            target[tuple(slice(*span) for span in tile)] = block
+            return block.size, 0 if exact else int(block.max(initial=0))
+
         with hdf5_file.opened(self.path) as file:
-            for y, x, e in self.tiles():
-                block = self._read(y, x, e, file)
-                target[slice(*y), slice(*x), slice(*e)] = block
-                largest = largest if exact else max(largest, int(block.max(initial=0)))
-                done += block.size
+            # What was read is put away while the next tile is read.
+            blocks = ((tile, self._read(*tile, file)) for tile in self.tiles())
+            for size, most in in_threads(put, blocks):
+                largest, done = max(largest, most), done + size
                 progress(done, total, "reading spectra")
         kept = self.dtype if exact else min(narrowest(largest), self.dtype, key=lambda kind: kind.itemsize)
         return target.astype(kept, copy=False) if isinstance(target, np.ndarray) else target

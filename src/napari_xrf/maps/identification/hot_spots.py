@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import in_threads
 from napari_xrf.core.progress import Progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.identification.explanation import Explanation, explain
@@ -94,15 +95,27 @@ def _hottest_pixels(
     pixels = np.zeros((len(windows), _MOST_PIXELS), dtype=np.intp)
     scores = np.zeros((len(windows), _MOST_PIXELS))
     rows, columns, _ = cube.shape
-    for band, block in cube.blocks():
-        sums = _window_sums(block, windows)
-        for k, window in enumerate(windows):
+
+    def hottest_of(
+        one: tuple[slice, NDArray[np.generic]],
+    ) -> tuple[slice, list[tuple[NDArray[np.intp], NDArray[np.float64]]]]:
+        band, block = one
+        best = []
+        for window, sums in zip(windows, _window_sums(block, windows), strict=True):
             low, high = window.background_factors()
-            peak, below, above = (_summed(part, reach) for part in sums[k])
+            peak, below, above = (_summed(part, reach) for part in sums)
             net = peak - low * below - high * above
             score = net / np.sqrt(np.maximum(peak + low**2 * below + high**2 * above, 1.0))
             score[net < _FEWEST_COUNTS] = 0
-            _keep_best(pixels[k], scores[k], score.ravel(), band.start * columns)
+            top = np.argsort(-score.ravel())[:_MOST_PIXELS]
+            best.append((top + band.start * columns, score.ravel()[top]))
+        return band, best
+
+    for band, best in in_threads(hottest_of, cube.blocks()):
+        for k, (places, own) in enumerate(best):
+            both, at = np.concatenate([scores[k], own]), np.concatenate([pixels[k], places])
+            kept = np.argsort(-both)[:_MOST_PIXELS]
+            scores[k], pixels[k] = both[kept], at[kept]
         progress(band.stop, rows, "looking for rare elements")
     return pixels, scores
 
@@ -133,13 +146,3 @@ def _summed(counts: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
 
     size = 2 * reach + 1
     return np.asarray(uniform_filter(counts, size) * size**2)
-
-
-def _keep_best(
-    pixels: NDArray[np.intp], scores: NDArray[np.float64], score: NDArray[np.float64], first: int
-) -> None:
-    """Update the best pixels and scores of a window, in place, with the scores of a block."""
-    top = np.argsort(-score)[: scores.size]
-    both, at = np.concatenate([scores, score[top]]), np.concatenate([pixels, top + first])
-    best = np.argsort(-both)[: scores.size]
-    scores[:], pixels[:] = both[best], at[best]

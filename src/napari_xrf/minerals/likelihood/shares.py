@@ -2,21 +2,25 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.cores import in_threads
+
 ROUNDS = 20
 SMOOTHINGS = 2
+
+
+Band = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]
 
 
 class Bands(Protocol):
     """Scores of a map, band by band."""
 
-    def __call__(
-        self, margin: int
-    ) -> Iterable[tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]]:
+    def __call__(self, margin: int) -> Iterable[Band]:
         """Yield scores of measured pixels (n, M) of a band and of rows around it.
 
         With them come which pixels of these rows were measured, and which of the n stand in the band.
@@ -58,25 +62,34 @@ def learn_prior(bands: Bands, classes: int) -> Prior:
     shares = first = np.full(classes, 1 / classes, dtype=np.float32)
     for _ in range(ROUNDS):
         total, number = np.zeros(classes), 0
-        for scores, _, inner in bands(0):
-            likelihood = relative_likelihood(scores[inner])
-            probability = likelihood * shares
-            probability /= probability.sum(axis=1, keepdims=True)
-            total += probability.sum(axis=0, dtype=np.float64)
-            number += probability.shape[0]
+        for part, pixels in in_threads(partial(_sum_of, shares), bands(0)):
+            total += part
+            number += pixels
         first, shares = shares, _shares_of(total, number)
     prior = Prior(first, shares)
     coherence = 0.5
     for done in range(SMOOTHINGS):
-        alone, together = [], []
-        for scores, held, inner in bands(done + 1):
-            likelihood = relative_likelihood(scores[inner])
-            near = neighbour_mean(prior.probability(scores, held), held)[inner]
-            alone.append(likelihood @ shares)
-            together.append(np.einsum("nm,nm->n", likelihood, near))
-        coherence = _weight(np.concatenate(alone), np.concatenate(together), coherence)
+        both = in_threads(partial(_alone_and_together, prior), bands(done + 1))
+        alone, together = (np.concatenate(each) for each in zip(*both, strict=True))
+        coherence = _weight(alone, together, coherence)
         prior = replace(prior, coherences=(*prior.coherences, coherence))
     return prior
+
+
+def _sum_of(shares: NDArray[np.float32], band: Band) -> tuple[NDArray[np.float64], int]:
+    """Return the sum of the probabilities (M,) of classes under their shares in a band, and its pixels."""
+    scores, _, inner = band
+    probability = relative_likelihood(scores[inner]) * shares
+    probability /= probability.sum(axis=1, keepdims=True)
+    return probability.sum(axis=0, dtype=np.float64), probability.shape[0]
+
+
+def _alone_and_together(prior: Prior, band: Band) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return likelihoods (n,) of the pixels of a band, under the shares and under what lies around."""
+    scores, held, inner = band
+    likelihood = relative_likelihood(scores[inner])
+    near = neighbour_mean(prior.probability(scores, held), held)[inner]
+    return likelihood @ prior.shares, np.einsum("nm,nm->n", likelihood, near)
 
 
 def class_shares(scores: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
