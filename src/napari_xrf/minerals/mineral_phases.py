@@ -53,6 +53,7 @@ _KEPT_BYTES = 64 * 2**20  # scores above it lie in a scratch file
 _POOLED = 9  # pixels of a grain decide together which minerals are told apart
 _COHERENT = 0.3
 _SURE, _BEST = 0.8, 0.6
+_HOPELESS = 210.0  # in minus twice the log-likelihood: no likelihood in single precision
 _UNLISTED_COMPOSITIONS = 4
 _POOREST_FIT = 2.0  # chi-square per bin that errors of the model may explain
 # Part of the pixels that lie well inside grains: from a third on names are as good as their ends are; with a
@@ -102,7 +103,7 @@ class SinglePixels:
 
     def scores(self, counts: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return scores of the classes, (n, G), and chi-squares per bin of the best spectra, (n,)."""
-        every = self.scan.scores(counts)
+        every = self.scan.scores(counts, _HOPELESS)
         best = self.scan.by_mineral(every)[1]
         grouped = np.stack([best[:, list(group)].min(axis=1) for group in self.groups], axis=1)
         return grouped, self.scan.squares(every, counts.sum(axis=1)) / counts.shape[1]

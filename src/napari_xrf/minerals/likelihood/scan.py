@@ -8,6 +8,7 @@ identity; the same algebra as of a Gaussian process with a low-rank kernel).
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ _LEAST_COLUMN = 0.02  # variances below this part of the counting error change n
 _MOST_DIRECTIONS = 6
 FEW = 10.0  # counts of a pixel that halve what it tells: they may come from what surrounds it
 _DIM = 0.25  # of the counts that a scan is for: below, counts are too few for Gaussian errors
+_KNOTS, _TINY = 9, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +46,12 @@ class Scan:
     weights: tuple[NDArray[np.float32], ...]  # T arrays (K,): eigenvalues of UᵀD⁻¹U
     counts: float  # of the pixels that it is for; much dimmer ones are compared as Poisson counts
 
-    def scores(self, counts: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (n, T) minus twice the log-likelihood of pixels (n, B), up to a constant per pixel."""
-        from napari_xrf.minerals.likelihood.scan_kernels import add_directions
+    def scores(self, counts: NDArray[np.float32], hopeless: float = np.inf) -> NDArray[np.float32]:
+        """Return (n, T) minus twice the log-likelihood of pixels (n, B), up to a constant per pixel.
 
+        What is certainly worse than the best by more than ``hopeless`` is not looked at closely: its score is
+        a lower bound, which is worse by that, too.
+        """
         total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
         shares = counts / total
         inverse = 1 / self.variance
@@ -55,14 +59,78 @@ class Scan:
         square += (self.spectra**2 * inverse).sum(axis=1)
         square *= total
         square += np.log(self.variance).sum(axis=1)
-        for row, (columns, weights) in enumerate(zip(self.columns, self.weights, strict=True)):
-            add_directions(
-                shares @ columns.T, columns @ self.spectra[row], weights, total[:, 0], square[:, row]
-            )
+        if np.isfinite(hopeless):
+            guess = (counts @ np.log(self.spectra).T).argmax(axis=1)
+            first = guess[:, None] == np.arange(self.owner.size)
+            self._add_directions(square, shares, total[:, 0], first)
+            least = self._least(shares, total, guess)
+            near = first | (least < square[first][:, None] + hopeless)
+            self._add_directions(square, shares, total[:, 0], near & ~first)
+            np.copyto(square, least, where=~near)
+        else:
+            self._add_directions(square, shares, total[:, 0])
         dim = total[:, 0] < _DIM * self.counts
         if dim.any():
             square[dim] = self._deviances(counts[dim]) * (total / (total + FEW))[dim]
         return square
+
+    def _add_directions(
+        self,
+        square: NDArray[np.float32],
+        shares: NDArray[np.float32],
+        total: NDArray[np.float32],
+        asked: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Add to scores (n, T), in place, what directions of error change: of all, or of those asked for."""
+        from napari_xrf.minerals.likelihood.scan_kernels import add_directions
+
+        for row, (columns, weights) in enumerate(zip(self.columns, self.weights, strict=True)):
+            pixels = slice(None) if asked is None else np.flatnonzero(asked[:, row])
+            own = np.ascontiguousarray(square[pixels, row])
+            along = shares[pixels] @ columns.T
+            add_directions(along, columns @ self.spectra[row], weights, total[pixels], own)
+            square[pixels, row] = own
+
+    def _least(
+        self, shares: NDArray[np.float32], total: NDArray[np.float32], guess: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        """Return (n, T) lower bounds of scores, by what parts each expected spectrum from a guess (n,).
+
+        Chi-square is at least the square of any linear test over its variance (Cauchy and Schwarz); the test
+        that parts two spectra best comes near where a pixel is one of them.
+        """
+        tests, offsets, counting, errors = self._tests
+        least = np.empty((guess.size, self.owner.size), dtype=np.float32)
+        for each in np.unique(guess):
+            own = guess == each
+            apart = shares[own] @ tests[each].T - offsets[each]
+            least[own] = apart**2 / np.maximum(counting[each] / total[own] + errors[each], _TINY)
+        # The determinants' logarithms are concave in the counts: between knots they are above a chord.
+        low = _DIM * self.counts
+        knots = np.geomspace(low, max(float(total.max()), 1.1 * low), _KNOTS)
+        spread = np.array([np.log1p(knots[:, None] * weights).sum(axis=1) for weights in self.weights]).T
+        left = np.clip(np.searchsorted(knots, total[:, 0]) - 1, 0, _KNOTS - 2)
+        part = (total - knots[left, None]) / np.diff(knots)[left, None]
+        least += np.log(self.variance).sum(axis=1) + spread[left] + part * np.diff(spread, axis=0)[left]
+        return least
+
+    @cached_property
+    def _tests(self) -> tuple[NDArray[np.float32], ...]:
+        """Tests (T, T, B) of each spectrum against others, which expect (T, T) under these.
+
+        And (T, T) variances of counting, for one count, and of errors.
+        """
+        tests = np.empty((self.owner.size, *self.spectra.shape), dtype=np.float32)
+        offsets, counting, errors = (np.empty(tests.shape[:2], dtype=np.float32) for _ in range(3))
+        for row, (columns, weights) in enumerate(zip(self.columns, self.weights, strict=True)):
+            middle, variance = self.spectra[row], self.variance[row]
+            apart, scaled = self.spectra - middle, self.counts * weights
+            # The inverse of the covariance, times what the others differ by.
+            test = self.counts * (apart / variance - (apart @ columns.T * (scaled / (1 + scaled))) @ columns)
+            tests[:, row], offsets[:, row] = test, test @ middle
+            counting[:, row] = test**2 @ variance
+            errors[:, row] = ((test * variance) @ columns.T) ** 2 @ weights
+        return tests, offsets, counting, errors
 
     def _deviances(self, counts: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (n, T) minus twice the log-likelihoods of Poisson counts over those of the best spectra."""
