@@ -392,8 +392,8 @@ def _scan_map(
         pixels = np.arange(best.size)
         return best, probability[pixels, best], scores[own][pixels, best]
 
-    bands = (band for band, _, _ in binned.wide_bands(SMOOTHINGS, "weighing minerals"))
-    for band, found in zip(bands, in_threads(weighed, kept_bands(SMOOTHINGS)), strict=True):
+    wide = binned.wide_bands(SMOOTHINGS, "weighing minerals")
+    for (band, _, _), found in zip(wide, in_threads(weighed, kept_bands(SMOOTHINGS)), strict=True):
         inside = binned.held(band)
         winner[band][inside], told[0, band][inside], told[1, band][inside] = found
     usual = np.full(len(groups), np.clip(np.median(square[winner >= 0]), 1.0, _POOREST_FIT), np.float32)
