@@ -185,6 +185,15 @@ def test_light_matter_that_no_line_shows_is_an_error_of_oxides():
     assert stated["Si"].standard_error < 0.6 * of_glass["Si"].standard_error
 
 
+def test_only_what_carbonates_are_of_may_be_one():
+    errors = {}
+    for formula, element in (("CaO", "Ca"), ("MnO", "Mn")):  # by lines alone, a carbonate shows no more
+        spectrum = spectrum_of(Material.from_formula(formula), "synchrotron", 1e5)
+        found = quantify(spectrum, [element], recipe=Recipe("stoichiometry", valences={"Mn": 2}))[0][element]
+        errors[element] = found.standard_error / found.weight_fraction
+    assert errors["Ca"] > 1.3 * errors["Mn"]
+
+
 def test_a_standard_of_another_kind_of_source_is_refused():
     known = calibrate_map(spectrum_of(GLASS, "sem-eds", 1e6))
     standard = Standard(spectrum_of(GLASS, "m4-tornado", 1e6), dict(GLASS.mass_fractions))
