@@ -100,6 +100,7 @@ def test_several_pictures_are_painted_each_into_its_own_file(capsys, picture, tm
     Image.fromarray(np.full((4, 5, 3), (40, 60, 150), np.uint8)).save(other)
     made = synthesize(
         capsys, "painting", picture, other, "--pigments", "vermilion,azurite", "--instrument", "gem",
+        "--totals", "poisson", "--distortions", "typical",
         "--counts-per-pixel", "30", "-o", tmp_path / "maps.h5", "--clusters-start", "2",
         "--clusters-spread", "1",
     )  # fmt: skip

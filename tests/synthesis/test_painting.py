@@ -18,6 +18,7 @@ from napari_xrf.synthesis.color_clusters import (
     silhouette,
 )
 from napari_xrf.synthesis.color_similarity import SIMILARITIES, color_similarity, threshold_weights
+from napari_xrf.synthesis.distortions import Distortions, typical_distortions
 from napari_xrf.synthesis.painting import PaintingParameters, color_spectra, synthesize_painting
 from napari_xrf.synthesis.pigment_files import read_measured_pigments
 from napari_xrf.synthesis.pigments import PigmentSpectra, expect_pigments, paint_layer
@@ -49,12 +50,13 @@ def picture(noise=4.0, size=30):
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def paint(seed=1, image=None, **parameters):
+def paint(seed=1, image=None, distortions=None, **parameters):
     few = ClusterParameters(start=4, spread=2)
     chosen = PaintingParameters(**{"clusters": few, **parameters})
     return synthesize_painting(
-        picture() if image is None else image, pigments(), generator=RNG(seed), parameters=chosen
-    )
+        picture() if image is None else image, pigments(), generator=RNG(seed), parameters=chosen,
+        distortions=distortions, fwhm=lambda energies: 0.15 + 0 * energies,
+    )  # fmt: skip
 
 
 def test_clusters_find_the_colours():
@@ -202,6 +204,21 @@ def test_same_seed_same_painting_in_memory_or_not():
     assert not other.cube.is_loaded
     assert np.array_equal(made.cube.counts, other.cube.counts[:])
     assert not np.array_equal(made.cube.counts, paint(2, totals="poisson").cube.counts)
+
+
+def test_a_painting_is_recorded_as_badly_as_minerals_are():
+    """Distortions were for minerals and mixtures alone."""
+    common = {"image": picture(size=8), "totals": "poisson", "with_expected": True}
+    plain, stretched = paint(**common), paint(distortions=Distortions(gain=(0.02, 0.02)), **common)
+    assert np.array_equal(plain.clusters.labels, stretched.clusters.labels)
+    sums = [np.asarray(made.companions["expected"].counts).sum(axis=(0, 1)) for made in (plain, stretched)]
+    places = [float(AXIS.energies @ each / each.sum()) for each in sums]
+    assert places[1] / places[0] == pytest.approx(1.02, abs=2e-3)
+    counts = np.asarray(stretched.cube.counts, dtype=float)
+    assert counts.sum(axis=2).mean() == pytest.approx(400, rel=0.03)
+    assert stretched.parameters["distortions"]["gain"] == (0.02, 0.02)
+    with pytest.raises(InvalidInput, match="totals are fixed"):
+        paint(distortions=typical_distortions())
 
 
 def test_truth_survives_the_file(tmp_path):

@@ -76,6 +76,7 @@ def add_recipes(synthesize: argparse.ArgumentParser, common: argparse.ArgumentPa
     )
     add_parameter_options(painting, PaintingParameters, skip=("clusters",))
     add_parameter_options(painting, ClusterParameters, prefix="clusters-")
+    _add_distortions(painting, "none")
     painting.set_defaults(run=write_synthetic)
 
 
@@ -174,6 +175,7 @@ def _painting(arguments: argparse.Namespace, console: Console, image: Path) -> S
         substrate=arguments.substrate,
         parameters=parameters_from(arguments, PaintingParameters, clusters=clusters),
         generator=arguments.generator,
+        distortions=_distortions(arguments, typical_distortions()),
         memory_budget=memory_budget(arguments),
         progress=console.progress,
     )

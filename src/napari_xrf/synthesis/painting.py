@@ -21,6 +21,9 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import AuxiliaryImage, Excitation, Provenance, SpectralCube
 from napari_xrf.synthesis.color_clusters import ClusterParameters, ColorClusters, cluster_colors, rgb_image
 from napari_xrf.synthesis.color_similarity import SIMILARITIES, color_similarity, luminance, threshold_weights
+from napari_xrf.synthesis.distorted_spectra import MineralCounts
+from napari_xrf.synthesis.distortion_values import DistortionValues, FwhmOfEnergy
+from napari_xrf.synthesis.distortions import Distortions, draw_map_values
 from napari_xrf.synthesis.drawn_counts import DrawnCounts, draw_counts, make_alias_tables
 from napari_xrf.synthesis.pigments import PigmentSpectra
 from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
@@ -117,6 +120,8 @@ def synthesize_painting(
     generator: np.random.Generator,
     parameters: PaintingParameters | None = None,
     weighting: Weighting | None = None,
+    distortions: Distortions | None = None,
+    fwhm: FwhmOfEnergy | None = None,
     excitation: Excitation | None = None,
     name: str = "synthetic painting",
     memory_budget: int | None = None,
@@ -124,8 +129,8 @@ def synthesize_painting(
 ) -> SyntheticPainting:
     """Make a map of a painting from its photograph.
 
-    Raises InvalidInput when the image has no colours, a parameter is out of range, or the learned weighting
-    is missing.
+    Raises InvalidInput when the image has no colours, a parameter is out of range, the learned weighting or
+    a width is missing, or totals are fixed that distortions would change.
 
     Parameters
     ----------
@@ -138,15 +143,24 @@ def synthesize_painting(
         The same state gives the same map, whatever the number of cores.
     weighting
         What weights the pigments where ``parameters.weighting`` is ``"learned"``.
+    distortions
+        Ranges from which the map's distortions are drawn; Bragg peaks go with the colours.
+    fwhm
+        Width of the detector's peaks, keV at keV; needed by some distortions.
     excitation
         For the cube.
     memory_budget
         Bytes that the counts may take in memory; a larger map stays undrawn and draws what is read.
     """
     chosen = parameters or PaintingParameters()
+    if distortions is not None and chosen.totals == "fixed":
+        raise InvalidInput(
+            "distortions change how much is counted, and the totals are fixed",
+            "Choose poisson or luminosity for the totals",
+        )
     if chosen.weighting == "learned" and weighting is None:
         raise InvalidInput("the learned weighting needs a painting generator", "Give one as weighting")
-    clustering, noise, choosing = generator.spawn(3)
+    clustering, noise, choosing, distortion = generator.spawn(4)
     clusters = cluster_colors(image, generator=clustering, parameters=chosen.clusters, progress=progress)
     if chosen.weighting == "learned" and weighting is not None:
         weights = weighting(clusters.colors, pigments, choosing)
@@ -155,7 +169,11 @@ def synthesize_painting(
         weights = threshold_weights(similarity, chosen.threshold)
     seed = draw_seed(noise)
     colored = _Colored(clusters, weights, pigments, chosen)
-    drawn, undrawn = _counts(colored, seed)
+    if distortions is None:
+        drawn, undrawn = _counts(colored, seed)
+    else:
+        distorted = _distorted(colored, seed, draw_map_values(distortions, clusters.labels, distortion), fwhm)
+        drawn, undrawn = distorted.drawn(), distorted.undrawn()
     budget = budget_of(memory_budget)
     budget //= 1 + chosen.with_expected
     photograph = AuxiliaryImage("photograph", rgb_image(image).round().astype(np.uint8), chosen.pixel_size)
@@ -175,6 +193,7 @@ def synthesize_painting(
         "pigments": list(pigments.names),
         "pigment_colors": pigments.colors.tolist(),
         "silhouette": clusters.silhouette,
+        "distortions": None if distortions is None else asdict(distortions),
     }
     truth, lines = _label(colored, name), _line_counts(colored, name)
     beside = {}
@@ -219,6 +238,16 @@ def _counts(colored: _Colored, seed: int) -> tuple[DrawnCounts, DrawnCounts]:
     rows, columns = clusters.labels.shape
     shape = (rows, columns, pigments.energy.size)
     return DrawnCounts(shape, np.dtype(dtype), draw), DrawnCounts(shape, np.dtype(np.float32), expect)
+
+
+def _distorted(
+    colored: _Colored, seed: int, values: DistortionValues, fwhm: FwhmOfEnergy | None
+) -> MineralCounts:
+    """Return the counts of a painting whose recording is distorted: a pixel is all of one colour."""
+    clusters, weights, pigments, chosen = colored
+    spectra = color_spectra(weights, pigments) * _mean_totals(clusters, chosen)[:, np.newaxis]
+    of_colors = np.eye(len(spectra), dtype=np.float32)[clusters.labels]
+    return MineralCounts(of_colors, spectra.astype(np.float32), pigments.energy, seed, values, fwhm)
 
 
 def _totals(clusters: ColorClusters, chosen: PaintingParameters, seed: int) -> NDArray[np.int64]:

@@ -137,6 +137,7 @@ def make_painting(
     substrate: str = "wood",
     parameters: PaintingParameters | None = None,
     generator: Weighting | None = None,
+    distortions: Distortions | None = None,
     memory_budget: int | None = None,
     progress: Progress = ignore_progress,
 ) -> Synthetic:
@@ -161,6 +162,8 @@ def make_painting(
         What lies below the paint.
     generator
         A painting generator, where the parameters ask for learned weighting.
+    distortions
+        Of the recording; with the widths of the instrument's detector, whose pigments may be measured.
     """
     picture = image if isinstance(image, np.ndarray) else read_picture(image)
     excitation = None
@@ -180,6 +183,8 @@ def make_painting(
         generator=seeded(seed),
         parameters=parameters,
         weighting=generator,
+        distortions=distortions,
+        fwhm=None if distortions is None else load_instrument(instrument).detector.fwhm,
         excitation=excitation,
         memory_budget=memory_budget,
         progress=progress,
@@ -201,17 +206,17 @@ def synthesize(
     Parameters
     ----------
     distortions
-        ``"typical"``, ``"none"``, or sizes by name; for minerals and mixtures. None: none and typical ones.
+        ``"typical"``, ``"none"``, or sizes by name; not for layers. None: typical ones for mixtures alone.
     options
         Arguments of the recipe's function, and fields of its parameters.
     """
     check_name("recipe", recipe, _RECIPES)
     make, classes, own = _RECIPES[recipe]
     if distortions is not None:
-        if recipe not in ("minerals", "mixtures"):
+        if recipe == "layers":
             raise InvalidInput(f"the recipe {recipe} takes no distortions", "Leave them out")
         if isinstance(distortions, str):
-            typical = typical_distortions() if recipe == "minerals" else augmentation()
+            typical = augmentation() if recipe == "mixtures" else typical_distortions()
             choices = {"typical": typical, "none": None}
             check_name("choice of distortions", distortions, choices)
             options["distortions"] = choices[distortions]
@@ -306,6 +311,7 @@ _RECIPES: dict[str, tuple[Callable[..., Synthetic], dict[str, Any], tuple[str, .
             "ground",
             "substrate",
             "generator",
+            "distortions",
             "memory_budget",
         ),
     ),

@@ -263,6 +263,7 @@ class PaintingTab(RecipeTab):
         hint = "For learned weighting: your own painting generator in place of the shipped one"
         self.generator = self._add_file("Generator", _check_file, hint, "the shipped one", _WEIGHTS)
         self.clusters = self._add_form(ClusterParameters(), "Colours", is_open=False)
+        self.distortions = self.page.add(DistortionsChoice(typical_distortions(), NONE))
         self.layer.chosen.connect(lambda _: self._choose_source())
         self.file.changed.connect(self._choose_source)
         self.table.changed.connect(self._list_pigments)
@@ -289,6 +290,7 @@ class PaintingTab(RecipeTab):
             substrate=self.support.value().substrate,
             parameters=parameters,
             generator=Path(own) if own else None,
+            distortions=self.distortions.value(),
         )
 
     def _picture(self) -> Path | NDArray[Any]:
