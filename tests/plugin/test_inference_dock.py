@@ -23,6 +23,7 @@ from napari_xrf.plugin.forms.inference import ONE_THRESHOLD
 from napari_xrf.plugin.jobs.model_answers import Request, answer_region, loaded_model, predict_map
 from napari_xrf.plugin.layers.calibration import calibrate_layer, kept_map
 from napari_xrf.plugin.layers.cubes import cube_from, cube_layers
+from napari_xrf.plugin.layers.layer_data import kind_of
 from napari_xrf.plugin.layers.predictions import MOST_MAPS, prediction_layers
 from napari_xrf.plugin.plots.line_markers import evidence_lines
 from napari_xrf.plugin.writers import write_images, write_labels
@@ -255,9 +256,9 @@ def dock(wrapped):
 
 def draw(dock, viewer, columns):
     """Draw a rectangle over all rows and some columns."""
-    if not any(layer._type_string == "shapes" for layer in viewer.layers):
+    if not any(kind_of(layer) == "shapes" for layer in viewer.layers):
         dock.new_regions.click()
-    layer = next(layer for layer in viewer.layers if layer._type_string == "shapes")
+    layer = next(layer for layer in viewer.layers if kind_of(layer) == "shapes")
     first, last = columns
     layer.add_rectangles(np.array([[1, first], [1, last], [20, last], [20, first]]))
     return layer

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
+from napari.utils._proxies import PublicOnlyProxy
 
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.energy_axis import EnergyAxis
@@ -25,7 +26,7 @@ from napari_xrf.plugin.layers.cubes import (
 )
 from napari_xrf.plugin.layers.element_maps import element_map_layers, element_maps_from
 from napari_xrf.plugin.layers.labels import label_layer, label_map_from, label_map_of_layer
-from napari_xrf.plugin.layers.layer_data import pixel_size_from
+from napari_xrf.plugin.layers.layer_data import kind_of, pixel_size_from
 from two_phase_maps import two_phase_cube, two_phase_labels
 
 
@@ -238,6 +239,16 @@ def test_painting_does_not_change_the_label_map_behind():
     assert back.confidence[10, 10] == 1
     assert back.confidence[20, 20] == labels.confidence[20, 20]
     assert back.class_named("label 7").label == 7
+
+
+def test_the_kind_of_a_layer_is_told_as_a_dock_sees_it():
+    class Own(Labels):
+        pass
+
+    labels = np.zeros((2, 2), dtype=np.uint8)
+    for layer, kind in ((Image(labels), "image"), (Labels(labels), "labels"), (Own(labels), "labels")):
+        assert kind_of(layer) == kind_of(PublicOnlyProxy(layer)) == kind
+    assert kind_of(object()) == ""
 
 
 def test_no_new_class_looks_like_another():

@@ -8,7 +8,7 @@ import napari.viewer
 from napari_xrf.io.atomic_write import write_text
 from napari_xrf.plugin.layers.cubes import TRUTH_KEY, cube_from, holds_cube
 from napari_xrf.plugin.layers.labels import flatten, is_deep
-from napari_xrf.plugin.layers.layer_data import add_layers
+from napari_xrf.plugin.layers.layer_data import add_layers, kind_of
 from napari_xrf.plugin.layers.regions import add_region_layer
 from napari_xrf.plugin.layers.script import recipe_of, script_of
 from napari_xrf.plugin.notices import errors_told, tell, warn
@@ -18,7 +18,7 @@ def new_roi_layer(viewer: napari.viewer.Viewer) -> None:
     """Add a layer of regions in register with the map that is selected, or the topmost one."""
     selected = viewer.layers.selection.active
     maps = [layer for layer in viewer.layers if holds_cube(layer)]
-    images = [layer for layer in viewer.layers if layer._type_string in ("image", "labels")]
+    images = [layer for layer in viewer.layers if kind_of(layer) in ("image", "labels")]
     if selected in maps:
         add_region_layer(viewer, selected)
     elif maps or images:

@@ -17,7 +17,7 @@ from napari_xrf.plugin.forms.parts import button, row, wrapped
 from napari_xrf.plugin.forms.tables import Table, number_text
 from napari_xrf.plugin.layers.cubes import holds_cube
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
-from napari_xrf.plugin.layers.layer_data import add_layers, fit_view, map_layer
+from napari_xrf.plugin.layers.layer_data import add_layers, fit_view, kind_of, map_layer
 from napari_xrf.plugin.layers.opening import OPENING_KEY
 from napari_xrf.plugin.layers.script import made_by
 from napari_xrf.plugin.notices import errors_told
@@ -205,13 +205,13 @@ def _heads(unit: str) -> tuple[str, ...]:
 
 
 def _is_picture(layer: Any) -> bool:
-    flat = layer._type_string == "image" and layer.ndim == 2 and not layer.multiscale
+    flat = kind_of(layer) == "image" and layer.ndim == 2 and not layer.multiscale
     other = OPENING_KEY in layer.metadata or FAMILY_KEY in layer.metadata
     return bool(flat and not other and not holds_cube(layer))
 
 
 def _is_points(layer: Any) -> bool:
-    return layer._type_string == "points" and _POINTS_KEY in layer.metadata
+    return kind_of(layer) == "points" and _POINTS_KEY in layer.metadata
 
 
 def _number(marks: Any, event: Any) -> None:

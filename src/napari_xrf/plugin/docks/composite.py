@@ -12,7 +12,7 @@ from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.parts import button, row, tick_box
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
-from napari_xrf.plugin.layers.layer_data import add_layers, map_layer, pixel_size_of_layer
+from napari_xrf.plugin.layers.layer_data import add_layers, kind_of, map_layer, pixel_size_of_layer
 from napari_xrf.plugin.layers.legend import show_legend
 from napari_xrf.plugin.layers.opening import OPENING_KEY
 from napari_xrf.plugin.layers.script import made_by, map_written, written
@@ -139,7 +139,7 @@ class CompositeDock(Dock):
 
 def is_map(layer: Any) -> bool:
     """Whether a layer is an image of one value in each pixel (Y, X)."""
-    flat = layer._type_string == "image" and layer.ndim == 2 and not layer.rgb and not layer.multiscale
+    flat = kind_of(layer) == "image" and layer.ndim == 2 and not layer.rgb and not layer.multiscale
     return bool(flat and OPENING_KEY not in layer.metadata)
 
 

@@ -15,7 +15,7 @@ from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, row, wrapped
 from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.layers.labels import CLASSIFICATION_KEY, label_layer, label_map_of_layer
-from napari_xrf.plugin.layers.layer_data import add_layers, with_keywords
+from napari_xrf.plugin.layers.layer_data import add_layers, kind_of, with_keywords
 from napari_xrf.plugin.layers.script import made_by
 
 PHASES_KEY = "xrf_phases"
@@ -166,4 +166,4 @@ class PhasesDock(Dock):
 
 
 def _holds_phases(layer: Any) -> bool:
-    return bool(layer._type_string == "labels" and PHASES_KEY in layer.metadata)
+    return bool(kind_of(layer) == "labels" and PHASES_KEY in layer.metadata)

@@ -10,6 +10,7 @@ from napari_xrf.core.label_map import LabelMap
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.parts import expanding
 from napari_xrf.plugin.layers.labels import flatten, is_deep, label_map_of_layer
+from napari_xrf.plugin.layers.layer_data import kind_of
 from napari_xrf.plugin.notices import errors_told
 
 
@@ -104,4 +105,4 @@ class LabelsChoice(LayerChoice):
 
 
 def _is_label_map(layer: Any) -> bool:
-    return bool(layer._type_string == "labels" and layer.ndim == 2)
+    return bool(kind_of(layer) == "labels" and layer.ndim == 2)

@@ -24,6 +24,7 @@ from napari_xrf.plugin.forms.parameter_form import ErrorLabel, ParameterForm
 from napari_xrf.plugin.forms.parts import expanding
 from napari_xrf.plugin.forms.synthesis_choices import NONE, TYPICAL, DistortionsChoice, FileChoice
 from napari_xrf.plugin.forms.tick_list import TickList
+from napari_xrf.plugin.layers.layer_data import kind_of
 from napari_xrf.reference.minerals import known_minerals, load_library
 from napari_xrf.reference.pigments import load_pigments
 from napari_xrf.synthesis.color_clusters import ClusterParameters
@@ -340,4 +341,4 @@ def _check_file(text: str) -> None:
 
 
 def _is_picture(layer: Any) -> bool:
-    return bool(layer._type_string == "image" and layer.rgb and layer.ndim == 2)
+    return bool(kind_of(layer) == "image" and layer.rgb and layer.ndim == 2)

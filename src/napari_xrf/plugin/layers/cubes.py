@@ -18,6 +18,7 @@ from napari_xrf.core.spectral_cube import AuxiliaryImage, SpectralCube
 from napari_xrf.plugin.layers.layer_data import (
     LayerData,
     converted,
+    kind_of,
     map_layer,
     pixel_size_from,
     spatial_keywords,
@@ -119,7 +120,7 @@ def image_layer(image: AuxiliaryImage, cube: SpectralCube) -> LayerData:
 
 def holds_cube(layer: Any) -> bool:
     """Whether a layer is an image with an energy axis first."""
-    if getattr(layer, "_type_string", "") != "image" or layer.ndim != 3 or layer.rgb or layer.multiscale:
+    if kind_of(layer) != "image" or layer.ndim != 3 or layer.rgb or layer.multiscale:
         return False
     return CUBE_KEY in layer.metadata or converted(1.0, layer.units[0], "keV") is not None
 

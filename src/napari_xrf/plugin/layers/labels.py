@@ -15,6 +15,7 @@ from napari_xrf.plugin.layers.layer_data import (
     LayerData,
     add_layers,
     hex_color,
+    kind_of,
     pixel_size_from,
     spatial_keywords,
 )
@@ -51,7 +52,7 @@ def label_layer(label_map: LabelMap, name: str = "") -> LayerData:
 
 def is_deep(layer: Any) -> bool:
     """Whether a layer is labels with an energy axis, as napari's own button makes on a map of spectra."""
-    return bool(layer._type_string == "labels" and layer.ndim == 3)
+    return bool(kind_of(layer) == "labels" and layer.ndim == 3)
 
 
 def flatten(viewer: Any, layer: Any) -> None:

@@ -131,8 +131,14 @@ def show_extent(
 
 def _half_pixels(layer: Any) -> NDArray[np.float64]:
     """Return what pixels reach beyond their centres, (low and high, y and x); a single one has no extent."""
-    half = 0.5 * np.abs(layer.scale[-2:]) * (layer._type_string in ("image", "labels"))
+    half = 0.5 * np.abs(layer.scale[-2:]) * (kind_of(layer) in ("image", "labels"))
     return np.array([-half, half])
+
+
+def kind_of(layer: Any) -> str:
+    """Return of which type a layer is, ``"image"``, ``"labels"``, ``"shapes"``; empty for what is none."""
+    bases = (each for each in layer.__class__.__mro__ if each.__module__.startswith("napari.layers."))
+    return next((each.__name__.lower() for each in bases), "")
 
 
 def moved(layer: LayerData, y: float, x: float) -> LayerData:

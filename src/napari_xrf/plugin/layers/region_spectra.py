@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_xrf.core.cube_spectra import CubeSpectra
 from napari_xrf.io.own.region_files import shape_mask
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.layers.layer_data import REGION_KEY
+from napari_xrf.plugin.layers.layer_data import REGION_KEY, kind_of
 from napari_xrf.plugin.layers.regions import color_new_shapes, region_color, region_name, region_outline
 
 _WATCHED = (
@@ -87,4 +87,4 @@ class RegionSpectra(QObject):  # type: ignore[misc]
 
 
 def _holds_shapes(layer: Any) -> bool:
-    return bool(layer._type_string == "shapes")
+    return kind_of(layer) == "shapes"

@@ -13,6 +13,7 @@ from napari_xrf.plugin.layers.layer_data import (
     REGION_KEY,
     LayerData,
     hex_color,
+    kind_of,
     pixel_size_from,
     spatial_keywords,
 )
@@ -151,7 +152,7 @@ def region_outline(layer: Any, index: int, map_layer: Any) -> NDArray[np.float64
 def last_line(layers: Iterable[Any], map_layer: Any) -> NDArray[np.float64] | None:
     """Return the corners (C, 2), in a map's pixels, of the last line drawn in visible layers, or None."""
     for layer in reversed(list(layers)):
-        if layer._type_string != "shapes" or not layer.visible:
+        if kind_of(layer) != "shapes" or not layer.visible:
             continue
         for index in reversed(range(len(layer.data))):
             if str(layer.shape_type[index]) in ("line", "path"):

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_xrf.plugin.layers.layer_data import kind_of
+
 _CHANGES = frozenset(("inserted", "removed", "reordered", "visible", "opacity", "blending", "enabled"))
 _LETS_THROUGH = ("additive", "minimum", "multiplicative")
 
@@ -41,7 +43,7 @@ def follow_sight(viewer: Any, layer: Any, tell: Callable[[bool], object]) -> Non
 
 
 def _covers(other: Any, layer: Any) -> bool:
-    flat = other._type_string in ("image", "labels") and other.visible and other.opacity == 1.0
+    flat = kind_of(other) in ("image", "labels") and other.visible and other.opacity == 1.0
     if not flat or other.blending in _LETS_THROUGH:
         return False
     (low, high), (first, last) = (each.extent.world[:, -2:] for each in (other, layer))
