@@ -61,6 +61,11 @@ def test_minerals_with_elements_that_were_not_mapped_are_not_offered():
     assert "albite" not in found.minerals
 
 
+def test_maps_of_films_are_refused():
+    with pytest.raises(InvalidInput, match="thin films"):
+        classify_element_maps(maps_of("µg/cm²"), select_minerals(load_library(), NAMES))
+
+
 def test_maps_that_show_nothing_are_refused():
     with pytest.raises(InvalidInput, match="no mineral would show"):
         classify_element_maps(maps_of(families=("Si K",)), select_minerals(load_library(), ["galena"]))

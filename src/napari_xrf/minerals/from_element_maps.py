@@ -22,7 +22,7 @@ from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.reference.minerals import Mineral, load_library, mineral_class
 
 METHOD = "element maps"
-WEIGHTS = "weight %"
+WEIGHTS, MASSES = "weight %", "µg/cm²"
 _MODEL_ERROR = {True: 0.07, False: 0.15}  # relative, of weights and of intensities without standards
 _UNKNOWN_ERROR = 0.05  # of maps that state none
 _LEAST_ERROR = 0.01  # of a pixel's sum: traces, overlaps that a fit took for others
@@ -57,6 +57,10 @@ def classify_element_maps(
     weight, from sodium on, are all mapped. ``library``: where an automatic choice is made from: the shipped
     one by default. ``instrument``: what counts were measured with; weight percent do not need it.
     """
+    if maps.unit == MASSES:
+        raise InvalidInput(
+            "maps of mass per area are of thin films, not of minerals", "Map weights or counts"
+        )
     weights = maps.unit == WEIGHTS
     mapped = {split_family(family)[0] for family in maps.families}
     listed = tuple(load_library() if library is None else library) if minerals is None else tuple(minerals)
