@@ -85,14 +85,14 @@ def finish(widget: Any) -> None:
     let_pass(0.2)
 
 
-def until(condition: Callable[[], Any], limit: float = 900.0) -> None:
+def until(condition: Callable[[], Any], limit: float = 3600.0) -> None:
     """Handle events until a condition holds."""
     end = time.monotonic() + limit
     while not condition():
         if time.monotonic() > end:
             raise TimeoutError("the window did not get ready")
         QApplication.processEvents()
-        time.sleep(0.001)
+        time.sleep(0.004)  # what is waited for needs the processor
 
 
 def let_pass(seconds: float) -> None:

@@ -316,6 +316,7 @@ def train_model(viewer: Any, save: Any) -> None:
 def synthesize(viewer: Any, save: Any) -> None:
     """Preview a spectrum of three minerals and make their map."""
     viewer.layers.clear()
+    let_pass(1)  # the slider that goes is not drawn over by the one that comes
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Generate synthetic data")
     tab = widget.minerals
     tab.scene.setCurrentIndex(1)
