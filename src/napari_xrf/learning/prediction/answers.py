@@ -13,6 +13,7 @@ from torch import Tensor
 from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.memory import budget_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import scratch_array
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
@@ -80,7 +81,7 @@ def predict(
     check_range(cube.energy, model.description)
     rows, columns = cube.map_shape
     ask = _asked(model, chosen, device, told if conditions is None else conditions)
-    kept = math.inf if memory_budget is None else memory_budget / 4 / len(chosen)
+    kept = math.inf if memory_budget is None else budget_of(memory_budget) / 4 / len(chosen)
     maps: dict[str, Any] = {"counts": np.zeros((rows, columns), dtype=np.float32)}
     for row, batches in _batches(cube, rows_of_a_batch(columns)):
         progress(row, rows, "predicting")
