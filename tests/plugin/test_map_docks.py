@@ -439,6 +439,10 @@ def test_a_legend_stands_above_the_mineral_map(viewer, qtbot):
     assert np.ptp(layer.extent.world[:, 0]) * zoom > 0.45 * viewer.canvas.size[0], (
         "a small map under a long legend"
     )
+    show_legend(viewer, [(name, "#ff0000") for name in ("Fe K", "Ca K", "Si K")], layer)
+    legend = viewer.layers["Legend"]
+    assert len(np.unique(legend.data[:, 0])) == 1
+    assert np.ptp(legend.data[:, 1]) < np.ptp(layer.extent.world[:, 1]), "short names are no wider than a map"
     layer.data = np.zeros_like(layer.data)
     qtbot.waitUntil(lambda: "Legend" not in viewer.layers)  # nothing is left to name
     widget.legend.setChecked(False)

@@ -84,10 +84,11 @@ def _columns(
     found = []
     for across in range(1, len(names) + 1):
         letters = min(int(wide / across - _POINT_PIXELS) // _LETTER_PIXELS, most, _MOST_LETTERS)
-        if across > 1 and letters < min(most, _LEAST_LETTERS):
+        least = min(most, _LEAST_LETTERS)
+        if across > 1 and letters < least:
             break
         left = max(high - _ROW_PIXELS * -(-len(names) // across), high / 4)
-        found.append((float(min(left / extent[0], wide / extent[1])), -across, max(letters, _LEAST_LETTERS)))
+        found.append((float(min(left / extent[0], wide / extent[1])), -across, max(letters, least)))
     zoom, across, letters = max(found)
     return -across, letters, zoom
 
