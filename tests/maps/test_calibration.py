@@ -260,6 +260,29 @@ def test_zinc_whose_gain_is_a_hundredth_off_is_not_silently_sodium():
     assert found.doubt or found.energy.width == pytest.approx(right.width, rel=0.002)
 
 
+@pytest.mark.parametrize(("factor", "shift"), [(1.0, 0.2), (1.1, 0.0)])
+def test_what_a_tube_scatters_tells_a_light_metal_from_its_neighbour(factor, shift):
+    """Magnesium 200 eV too high was aluminium, and rhodium a tenth too high silver."""
+    spectrum = nx.simulate("Mg", "m4-tornado", counts=1e5)
+    right, counts = spectrum.energy, np.random.default_rng(0).poisson(spectrum.counts)
+    wrong = EnergyAxis(right.offset * factor + shift, right.width * factor, right.size)
+    found = calibrate(counts, wrong, excitation=Excitation(energy_kev=50.0))
+    assert found.setting.anode == "Rh"
+    assert found.doubtful  # so large a change rests on few peaks
+    for energy in (1.254, 2.7, 20.2):
+        channel = (energy - right.offset) / right.width
+        assert float(found.energy.energy(channel)) == pytest.approx(energy, abs=0.02)
+
+
+def test_a_peak_beyond_the_stated_energy_that_is_no_sum_is_told():
+    spectrum = nx.simulate("Mg", "m4-tornado", counts=1e5)
+    counts = np.random.default_rng(0).poisson(spectrum.counts)
+    for stated, told in ((50.0, False), (15.0, True)):
+        found = calibrate(counts, spectrum.energy, excitation=Excitation(energy_kev=stated))
+        assert found.doubtful == told
+        assert ("above the stated 15 keV" in found.message) == told
+
+
 def electron_counts(formula):
     spectrum = nx.simulate(formula, "sem-eds", counts=3e5)
     return np.random.default_rng(0).poisson(spectrum.counts), spectrum.energy

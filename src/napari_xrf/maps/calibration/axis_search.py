@@ -128,6 +128,14 @@ def likely_axes(
     return found
 
 
+def scored_axes(
+    spectrum: Array, setting: Setting, peaks: tuple[Peak, ...], axes: list[Axis], listed: tuple[str, ...] = ()
+) -> list[Axis]:
+    """Return changes of a spectrum's axis, each with its score, as :func:`likely_axes` judges them."""
+    search = _AxisSearch(spectrum, setting, peaks[:_PEAKS], _families(setting, listed, rarest=False))
+    return [search.scored(axis) for axis in axes]
+
+
 @dataclass(frozen=True, eq=False)
 class _Family:
     """Peaks of a family: keV, share of its photons, and how uncertain their place is."""

@@ -4,21 +4,23 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import xraylib
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xrf.core.constants import FWHM_PER_SIGMA, MN_KA_KEV
 from napari_xrf.core.cores import one_thread_of
+from napari_xrf.core.emission_lines import atomic_number, family_lines, main_line, split_family
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation
-from napari_xrf.maps.calibration.anode import with_likely_anode
-from napari_xrf.maps.calibration.axis_search import REFERENCE_KEV, Axis, likely_axes
+from napari_xrf.maps.calibration.anode import lacks_soft_lines, with_likely_anode
+from napari_xrf.maps.calibration.axis_search import REFERENCE_KEV, Axis, likely_axes, scored_axes
 from napari_xrf.maps.identification.explanation import Explanation, explain, explain_again
 from napari_xrf.maps.spectra.background import estimate_background
 from napari_xrf.maps.spectra.joint_fit import Problem
 from napari_xrf.maps.spectra.peaks import Peak, find_peaks, without_spikes
 from napari_xrf.maps.spectra.resolution import WIDEST_EV, seen_detector, wideness
-from napari_xrf.maps.spectra.scatter import scatter_columns
+from napari_xrf.maps.spectra.scatter import USUAL_ANODE, scatter_columns
 from napari_xrf.maps.spectra.setting import Setting, setting_of
 from napari_xrf.maps.spectra.spectrum_model import softness
 from napari_xrf.physics.detector.detector import Detector, with_resolution
@@ -31,15 +33,20 @@ _FEWEST_COUNTS = 300.0
 _OFFSET_KEV, _GAIN = 0.03, 0.002
 _USUAL_SHIFT_KEV = 0.12
 _MUCH = 0.7  # part of the peaks on lines of an axis, beyond which no rarer element is sought
-_FAR = 12.0  # log-odds by which an axis further off must be better
+# Log-odds by which an axis further off must be better, and one on which an anode's soft lines are missing.
+_FAR, _LACKING = 12.0, 1000.0
 _MATCHED = 0.5  # part of the peaks, by the root of their significance, that an axis must explain
 _NARROWEST_EV = 90.0  # at Mn Kα: the best drift detectors
 _WIDTH_STEP = 0.1  # of the FWHM squared, keV²: one standard deviation, more of what is wider
 _REFINEMENTS = 8
-_ON_LINE_KEV = 0.03  # of a line, at most, where a peak is said to lie on it
+# Of a line, at most, where a peak is said to lie on it, and times that of what Compton scattering spreads.
+_ON_LINE_KEV, _COMPTON_LOOSE = 0.03, 3.0
 _APART_KEV = 0.008  # between axes from which both are refined
 _RIVAL_KEV, _SURE = 0.03, 5.0  # an axis that far off within these log-odds casts doubt
 _OUTDONE = 0.4  # part of the peaks that another axis explains more
+# How much worse, log-odds, an axis may be that takes lines for those of neighbours; how far the main line
+# must lie below what the anode scatters; the lines of an anode's Kα, apart by a part of their energy.
+_NEIGHBOURS_WORSE, _APART_LINES_KEV, _ALPHA, _ABOVE_EDGES_KEV = 25.0, 3.0, 0.03, 100.0
 _CLEAR = 5.0  # log-odds of the peaks by which an axis must be better for others not to be tried
 # A change so large must rest on many peaks, near to their lines, and most of those there are.
 _TOO_FEW_PEAKS = 4  # for a change that is rare in files
@@ -56,6 +63,7 @@ _LEAST_NOISE, _LEAST_BY_PAIRS, _WIDTH_ERROR = 0.025**2, 0.115 * 3.65e-3 * FWHM_P
 _PILED_PART = 0.02  # of the strongest peak, that two of its pulses at once make of a peak
 _MOST_STRAY = 0.15  # of the strongest peak: reflections that mend a line's shape
 _FEWEST_TELLING, _TELLING_PART, _TELLING_ERRORS = 3, 0.02, 5.0  # elements, of all counts, standard errors
+_ONE_PLACE_KEV = 0.25  # over which lines must be spread to tell an axis: Kβ of potassium stands that far off
 _SOFT_LINES_KEV = 1.0
 _LINE_KEV, _EXTRAPOLATED_KEV = 0.008, 0.025  # of a line's place; of an axis where peaks are
 _POOR = 2.5  # chi-square per group of channels, of a model that lacks something
@@ -160,6 +168,26 @@ def _calibrated(
     fine, explained, rivals, outdone = _likeliest(
         counts, setting, excitation, peaks, elements, stated or len(peaks) == 1, progress
     )
+    fine, explained = _completed(counts, fine, explained, elements, progress)
+    anchored = fine.anode == USUAL_ANODE and not lacks_soft_lines(fine, explained)
+    if fine.kind in (None, "tube") and excitation.anode is None and not stated and not anchored:
+        fine, explained, equal = _beside_neighbours(
+            counts, setting, excitation, peaks, (fine, explained), elements, progress
+        )
+        rivals |= equal
+    thorough = None
+    if explained.best.misfit > _UNEXPLAINED_MOVED:  # a thorough look, before the axis is blamed
+        thorough = explain(counts, fine, elements, progress=progress)
+        explained = min(explained, thorough, key=lambda one: one.best.misfit)
+    rivals |= outdone and fine.anode is None  # scattered lines are explained later
+    found = _judged(setting, fine, explained, counts, rivals, stated)
+    return found, thorough if found.refined else None
+
+
+def _completed(
+    counts: Array, fine: Setting, explained: Explanation, elements: tuple[str, ...], progress: Progress
+) -> tuple[Setting, Explanation]:
+    """Refine a coarse explanation with the anode, and with rare elements where something is missing."""
     fine, explained = _straightened(counts, fine, explained, progress)
     if fine.kind in (None, "tube"):
         fine, explained = with_likely_anode(counts, fine, explained, elements, progress)
@@ -169,13 +197,7 @@ def _calibrated(
     if explained.best.misfit > _POOR:  # something is missing
         fine, explained = _with_all_elements(counts, fine, elements, progress)
         fine, explained = _straightened(counts, fine, explained, progress)
-    thorough = None
-    if explained.best.misfit > _UNEXPLAINED_MOVED:  # a thorough look, before the axis is blamed
-        thorough = explain(counts, fine, elements, progress=progress)
-        explained = min(explained, thorough, key=lambda one: one.best.misfit)
-    rivals |= outdone and fine.anode is None  # scattered lines are explained later
-    found = _judged(setting, fine, explained, counts, rivals, stated)
-    return found, thorough if found.refined else None
+    return fine, explained
 
 
 def _cut_off(counts: Array) -> float | None:
@@ -226,6 +248,75 @@ def _likeliest(
     return fine, explained, rivals, outdone
 
 
+def _beside_neighbours(
+    counts: Array,
+    setting: Setting,
+    excitation: Excitation,
+    peaks: tuple[Peak, ...],
+    found: tuple[Setting, Explanation],
+    elements: tuple[str, ...],
+    progress: Progress,
+) -> tuple[Setting, Explanation, bool]:
+    """Return the better of what was found and what neighbours of its elements tell, and whether both may be.
+
+    Lines of few elements and of an anode lie, on another axis, on those of their neighbours. So the main line
+    is also taken for that of the element below or above, and what the anode scatters, or the last
+    peak, for the line of the usual anode.
+    """
+    fine, explained = found
+    main, last = _main_line(explained), _last_line(counts, fine)
+    if main is None or last is None or last - main[0] < _APART_LINES_KEV:
+        return fine, explained, False
+    at, lines = main
+    axes = [_change(setting.energy, fine.energy)]
+    for line in lines:
+        gain = (_scattered(USUAL_ANODE) - line) / (last - at)
+        axes.append(_change(setting.energy, _moved(fine, line - at * gain, gain - 1).energy))
+    now, *others = scored_axes(counts, setting, peaks, axes, elements)
+    tried = [(now, fine, explained)]
+    for start in others:
+        if start.score > now.score - _NEIGHBOURS_WORSE and start.apart(now, _RIVAL_KEV):
+            trial = _from_start(counts, setting, excitation, start, elements, progress)
+            tried.append((start, *_completed(counts, *trial, elements, progress)))
+    _, rivals = _ordered(tried, setting.energy.channel(np.array([peak.energy for peak in peaks])))
+    return tried[0][1], tried[0][2], rivals
+
+
+def _main_line(explained: Explanation) -> tuple[float, list[float]] | None:
+    """Return the main line of the family that holds most counts, and those of its neighbours and it, keV."""
+    spectrum, best = explained.spectrum, explained.best
+    counted = dict(zip(best.index.tolist(), best.fit.amplitudes.tolist(), strict=True))
+    families = [int(k) for one in best.content.elements for k in spectrum.own[one] if int(k) in counted]
+    if not families:
+        return None
+    element, shell = split_family(spectrum.names[max(families, key=lambda k: counted[k])])
+    number = atomic_number(element)
+    beside = [xraylib.AtomicNumberToSymbol(number + step) for step in (0, -1, 1)]
+    lines = [line.energy for one in beside if (line := main_line(one, shell)) is not None]
+    return lines[0], lines
+
+
+def _last_line(counts: Array, setting: Setting) -> float | None:
+    """Return where the elastic line of an anode lies on an axis, without an anode the last peak, keV."""
+    if setting.anode is not None:
+        return _scattered(setting.anode)
+    peaks = find_peaks(counts, setting.energy, fwhm=setting.detector.fwhm)
+    return max((peak.energy for peak in peaks if peak.energy <= setting.high), default=None)
+
+
+def _scattered(anode: str) -> float:
+    """Return where Kα of an anode lies, the mean of both lines, keV."""
+    lines, shares = family_lines(anode, "K", _ABOVE_EDGES_KEV)
+    alpha = np.abs(lines / lines[int(shares.argmax())] - 1) < _ALPHA
+    return float(np.average(lines[alpha], weights=shares[alpha]))
+
+
+def _change(before: EnergyAxis, after: EnergyAxis) -> Axis:
+    """Return the change that makes one axis another."""
+    gain = after.width / before.width - 1
+    return Axis(after.offset - before.offset * (1 + gain), gain)
+
+
 def _ordered(tried: list[tuple[Axis, Setting, Explanation]], shown: NDArray[np.intp]) -> tuple[float, bool]:
     """Sort axes, the likeliest first; return what tempers their fits, and whether another is nearly as good.
 
@@ -244,8 +335,9 @@ def _ordered(tried: list[tuple[Axis, Setting, Explanation]], shown: NDArray[np.i
 
 def _likelihood(tried: tuple[Axis, Setting, Explanation], temper: float) -> float:
     """Return the log-odds of an axis: of the spectrum's fit, and of its peaks, which no misfit tempers."""
-    start, _, explained = tried
-    return explained.best.score(temper) + start.score - _FAR * _is_far(start)
+    start, setting, explained = tried
+    unlikely = _FAR * _is_far(start) + _LACKING * lacks_soft_lines(setting, explained)
+    return explained.best.score(temper) + start.score - unlikely
 
 
 def _is_far(axis: Axis) -> bool:
@@ -310,10 +402,10 @@ def _straightened(
 
 
 def _by_lines(counts: Array, setting: Setting, explained: Explanation) -> Setting | None:
-    """Return the setting with the axis that puts peaks on lines of the elements found, if it differs."""
-    lines = np.array(
-        [at for one in explained.elements for at in _line_groups(one.columns[0], explained.setting)]
-    )
+    """Return the setting with the axis that puts peaks on lines of what was found, if it differs."""
+    columns, spectrum = [one.columns[0] for one in explained.elements], explained.spectrum
+    columns += [spectrum.whole[k] for k, name in enumerate(spectrum.names) if name.endswith("elastic")]
+    lines = np.array([at for column in columns for at in _line_groups(column, explained.setting)])
     peaks = find_peaks(counts, setting.energy, fwhm=setting.detector.fwhm)
     if lines.size < 3 or len(peaks) < 3:
         return None
@@ -499,21 +591,25 @@ def _judged(
     names = [columns.names[k] for k in best.index]
     # Reflections and sums of pulses explain a peak, and tell nothing of the axis.
     shown = [
-        (line, math.nan if name.startswith(("stray", "pile-up")) else line)
+        (
+            line,
+            math.nan if name.startswith(("stray", "pile-up")) else line,
+            _COMPTON_LOOSE if name.endswith("Compton") else 1.0,
+        )
         for k, name in enumerate(names)
         if not name.startswith("continuum") and best.fit.amplitudes[k] > 0
         for line in _line_groups(columns.whole[best.index[k]], explained.setting, 8, 0.01)
     ]
     # Beyond the stated energy stand sums of pulses, which nothing was fitted to.
-    found = tuple(
-        peak
-        for peak in find_peaks(counts, after.energy, fwhm=after.detector.fwhm)
-        if peak.energy <= after.high
-    )
+    peaks = find_peaks(counts, after.energy, fwhm=after.detector.fwhm)
+    found = tuple(peak for peak in peaks if peak.energy <= after.high)
     wide = wideness(after.detector)
     reach = _ON_LINE_KEV * wide
-    nearest = [min(shown, key=lambda one: abs(at.energy - one[0]), default=(math.inf, 0.0)) for at in found]
-    distances = [abs(peak.energy - line) for peak, (line, _) in zip(found, nearest, strict=True)]
+    nearest = [
+        min(shown, key=lambda one: abs(peak.energy - one[0]) / one[2], default=(math.inf, 0.0, 1.0))
+        for peak in found
+    ]
+    distances = [abs(at.energy - line) / loose for at, (line, _, loose) in zip(found, nearest, strict=True)]
     firm = np.array(
         [near[1] if away < reach else math.nan for near, away in zip(nearest, distances, strict=True)]
     )
@@ -563,6 +659,8 @@ def _judged(
             doubtful=True,
         )
     doubts = _doubts(explained, found, firm, matched, largest, gain, quality / wide, len(used))
+    if (beyond := _beyond(peaks, found, 2 * reach)) is not None:
+        doubts.insert(0, f"a peak at {beyond:.2f} keV lies above the stated {after.highest_kev:.4g} keV")
     if rivals:
         doubts.insert(0, "other energy axes fit nearly as well")
     if doubts:
@@ -603,11 +701,16 @@ def _doubts(
     few |= shift > _MOVED_KEV and _extrapolated(found, firm) > _EXTRAPOLATED_KEV
     # Lines of one element alone lie, on a changed axis, on those of its neighbours.
     alike = shift > _USUAL_SHIFT_KEV and _telling_elements(explained) < _FEWEST_TELLING
+    # A tube scatters its anode's lines too, on another axis as stray peaks.
+    photons = explained.setting.kind in (None, "tube") and explained.setting.anode is None
+    alone = photons and _spread_of_lines(explained) < _ONE_PLACE_KEV
     poor = misfit > (_UNEXPLAINED_MOVED if shift > _MOVED_KEV else _UNEXPLAINED)
     poor &= explained.setting.kind != "monochromatic"  # of beams no scatter is modelled but the first
     reasons = {
         "few peaks speak for this axis": few,
         "few elements speak for so large a change": alike,
+        "the tube's soft lines are missing": lacks_soft_lines(explained.setting, explained),
+        "the lines of one element, all in one place, speak for this axis": alone,
         "peaks lie far from their lines for so large a change": shift > _USUAL_SHIFT_KEV
         and quality > _LOOSE_EV,
         f"the spectrum is explained badly (chi-square {misfit:.0f} per group, {_likely_cause(found)})": poor,
@@ -645,12 +748,38 @@ def _stray_part(explained: Explanation, peak: Peak) -> float:
     return float(held[np.char.startswith(names, "stray")].sum() / max(above, 1e-300))
 
 
+def _beyond(peaks: tuple[Peak, ...], found: tuple[Peak, ...], reach: float) -> float | None:
+    """Return where the strongest of the peaks beyond those found lies that is not the sum of two of these."""
+    at = np.array([peak.energy for peak in found])
+    sums = at[:, None] + at
+    beyond = [peak.energy for peak in peaks if peak not in found]
+    return next((energy for energy in beyond if np.abs(sums - energy).min(initial=np.inf) > reach), None)
+
+
+def _told(explained: Explanation) -> list[int]:
+    """Return the columns that hold a good part of the counts."""
+    best = explained.best
+    part = best.fit.amplitudes / explained.spectrum.counts.sum()
+    sure = best.fit.amplitudes > _TELLING_ERRORS * best.fit.errors * math.sqrt(best.misfit)
+    return [int(k) for k in best.index[(part > _TELLING_PART) & sure]]
+
+
+def _spread_of_lines(explained: Explanation) -> float:
+    """Return how far apart lie the lines of elements that hold a good part of the counts, keV."""
+    spectrum = explained.spectrum
+    families = {int(k) for one in explained.best.content.elements for k in spectrum.own[one]}
+    lines = [
+        line
+        for k in families.intersection(_told(explained))
+        for line in _line_groups(spectrum.whole[k], explained.setting)
+    ]
+    return max(lines, default=math.nan) - min(lines, default=math.nan)
+
+
 def _telling_elements(explained: Explanation) -> int:
     """Return how many elements hold a good part of the counts by their first family; scatter is one."""
     best, spectrum = explained.best, explained.spectrum
-    part = best.fit.amplitudes / spectrum.counts.sum()
-    sure = best.fit.amplitudes > _TELLING_ERRORS * best.fit.errors * math.sqrt(best.misfit)
-    told = {int(k) for k in best.index[(part > _TELLING_PART) & sure]}
+    told = set(_told(explained))
     scattered = any(spectrum.names[k].endswith(("elastic", "Compton")) for k in told)
     return sum(int(spectrum.own[one][0]) in told for one in best.content.elements) + scattered
 

@@ -18,6 +18,7 @@ from napari_xrf.physics.scatter import energy_after_compton
 # Usual anodes whose Compton peaks a detector tells from the elastic ones (not those of Cr and Cu), and
 # how likely each is where none is stated, log-odds.
 ANODES = {"Rh": 0.0, "Mo": -6.0, "Ag": -6.0, "W": -8.0, "Pd": -8.0}
+USUAL_ANODE = max(ANODES, key=lambda anode: ANODES[anode])
 _FINE_STRUCTURE = 1 / 137.035999
 _ABOVE_K_EDGES_KEV = 100.0  # of all anodes
 # Of scattered lines: widths, of which Compton scattering adds to the first.
