@@ -153,6 +153,25 @@ def test_ends_without_a_name_may_be_different_things():
     assert held.misfit.reshape(24, 24)[3:6, 3:6].max() < 5
 
 
+def test_a_boundary_that_looks_like_a_phase_from_elsewhere_is_one_of_what_lies_around():
+    side, middle = 30, 10
+    spectra = np.array([*SHAPES[:2], 0.5 * SHAPES[:2].sum(axis=0)])
+    areas = np.zeros((side, side, 3))
+    areas[:, :middle, 0] = 1
+    areas[:, middle:, 1] = 1
+    areas[:, middle] = (0.5, 0.5, 0)
+    areas[10:20, 20:] = (0, 0, 1)
+    binned = binned_map(np.random.default_rng(8).poisson(areas @ spectra))
+    places = np.where(areas.max(axis=2) == 1, areas.argmax(axis=2), -1).astype(np.int16)
+    ends = [End(column, 100, 100 * spectrum) for column, spectrum in enumerate(spectra)]
+    mixing = Mixing.learned(
+        binned, ends, np.eye(3, dtype=np.float32), places, np.ones(3, np.float32), np.ones(3, bool)
+    )
+    found = mixing.unmix(binned, slice(0, side)).areas.reshape(areas.shape)
+    assert (found[:, middle].argmax(axis=1) < 2).all()
+    assert (found[11:19, 21:].argmax(axis=2) == 2).all()
+
+
 def test_what_most_pixels_of_some_counts_lack_is_not_usual():
     """Between quartz and magnetite most pixels are boundaries; tried with aegirine, all were as bad."""
     random = np.random.default_rng(3)

@@ -18,6 +18,8 @@ from napari_xrf.minerals.mixing.unmixing import MOST_CANDIDATES, unmix
 _REACH = 9  # pixels: candidates have grains within this square
 _PLAIN_MISFIT = 1.0  # robust standard deviations: more is tried as a mixture, and with ends from elsewhere
 _EVERYWHERE = 32  # ends that are tried where those around do not fit
+_FROM_ELSEWHERE = 16.0  # by how much deviance these have to explain more
+_AROUND = 0.5  # pixels of an end around
 _OF_A_KIND, _OFTEN = 2, 20.0  # ends of a kind, and by how much its second one counts less
 _SUREST_MIXTURE = 2.0  # standard deviations
 _TINY = 1e-9
@@ -176,11 +178,13 @@ class Mixing:
                 if stage == 2:
                     near = np.ones_like(pixels.nearby[again])
                     tried = _candidates(best[again], pixels.likelihood[again], near, self.zones, _EVERYWHERE)
-                used[again] = -1
-                used[again, : tried.shape[1]] = tried
-                amounts[again], deviance[again], lead[again] = unmix(
-                    counts[again], self.spectra, kinds, used[again], threads=learning
-                )
+                wide = np.full((again.size, _EVERYWHERE), -1, dtype=np.int32)
+                wide[:, : tried.shape[1]] = tried
+                found = unmix(counts[again], self.spectra, kinds, wide, threads=learning)
+                better = deviance[again] - found[1] > (_FROM_ELSEWHERE if stage == 2 else 0)
+                again = again[better]
+                used[again] = wide[better]
+                amounts[again], deviance[again], lead[again] = (each[better] for each in found)
             if learning:
                 peers = (*peers, Peers.of(deviance, totals))
             misfit = peers[stage].misfit(deviance, totals)
@@ -239,7 +243,8 @@ def _candidates(
 ) -> NDArray[np.int32]:
     """Return (n, 6) the best single end, and two ends at most of the kinds with most pixels around.
 
-    Of the ends of a kind, the zones of a mineral, those come first that the pixel resembles.
+    Of the ends of a kind, the zones of a mineral, those come first that the pixel resembles. The best single
+    end only where it lies around, or nothing does: a boundary of quartz and magnetite looks like riebeckite.
     """
     weights: NDArray[np.float32] = np.zeros_like(nearby)
     rows = np.arange(best.size)
@@ -247,13 +252,15 @@ def _candidates(
         own = np.flatnonzero(kinds == kind)
         around = nearby[:, own]
         total = around.sum(axis=1)
-        like = np.where(around > 0.5, likelihood[:, own], -np.inf)
+        like = np.where(around > _AROUND, likelihood[:, own], -np.inf)
         for rank in range(min(_OF_A_KIND, own.size)):
             first = like.argmax(axis=1)
             held = np.isfinite(like[rows, first])
             weights[rows[held], own[first[held]]] = total[held] / _OFTEN**rank
             like[rows, first] = -np.inf
-    weights[rows, best] = np.inf
+    near = nearby > _AROUND
+    first = near[rows, best] | ~near.any(axis=1)
+    weights[rows[first], best[first]] = np.inf
     number = min(most, nearby.shape[1])
     order = np.argsort(-weights, axis=1)[:, :number]
     held = np.take_along_axis(weights, order, axis=1) > 0
