@@ -59,21 +59,33 @@ def _unmix(counts, ends, kinds, candidates, amounts, deviance, lead):  # type: i
 @numba.njit(nogil=True, cache=True, fastmath=True)
 def _unmix_one(own, ends, candidates, amounts):  # type: ignore[no-untyped-def]
     """Put the amounts of a pixel in place; return its log-likelihood."""
-    columns = np.flatnonzero(candidates >= 0)
-    number = columns.size
+    columns, number = np.empty(candidates.size, dtype=np.int64), 0
+    for column in range(candidates.size):
+        if candidates[column] >= 0:
+            columns[number] = column
+            number += 1
     shapes = np.empty((number, own.size), dtype=np.float32)
+    shares = np.empty(number)
     for place in range(number):
-        shapes[place] = ends[candidates[columns[place]]]
-    shares = np.full(number, own.sum() / max(shapes.sum(), _TINY))
+        for index in range(own.size):
+            shapes[place, index] = ends[candidates[columns[place]], index]
+    alike = own.sum() / max(shapes.sum(), _TINY)
+    for place in range(number):
+        shares[place] = alike
     level = _fit(own, shapes, shares)
     while number > 1:
         # Without the smallest: worse by less than it is worth?
-        weakest = shares.argmin()
+        weakest = 0
+        for place in range(number):
+            if shares[place] < shares[weakest]:
+                weakest = place
         fewer = np.empty((number - 1, own.size), dtype=np.float32)
-        rest, others = np.empty(number - 1), np.empty(number - 1, dtype=columns.dtype)
+        rest, others = np.empty(number - 1), np.empty(number - 1, dtype=np.int64)
         for place in range(number - 1):
             kept = place + (place >= weakest)
-            fewer[place], rest[place], others[place] = shapes[kept], shares[kept], columns[kept]
+            rest[place], others[place] = shares[kept], columns[kept]
+            for index in range(own.size):
+                fewer[place, index] = shapes[kept, index]
         lower = level if shares[weakest] == 0 else _fit(own, fewer, rest)
         if level - lower > _WORTH:
             break
@@ -96,8 +108,9 @@ def _fit(own, shapes, shares):  # type: ignore[no-untyped-def]
     if number == 1:
         shares[0] = own.sum() / max(sums[0], _TINY)
     mean, ratio = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.float32)
-    tried, step = shares.copy(), np.empty(number)
+    tried, step = np.empty(number), np.empty(number)
     slope, ahead = np.empty(number), np.empty(number)
+    _copy(shares, tried)
     bend = np.empty((number, number))
     _slopes(own, shapes, tried, mean, ratio, slope)
     for _ in range(_FIRST if number > 1 else 0):
@@ -105,7 +118,7 @@ def _fit(own, shapes, shares):  # type: ignore[no-untyped-def]
         for place in range(number):
             tried[place] *= max(1 + slope[place] / max(sums[place], _TINY), 0.0) ** _FASTER
         _slopes(own, shapes, tried, mean, ratio, slope)
-    shares[:] = tried
+    _copy(tried, shares)
     for _ in range(_STEPS if number > 1 else 0):
         for index in range(size):
             ratio[index] /= mean[index]
@@ -116,13 +129,14 @@ def _fit(own, shapes, shares):  # type: ignore[no-untyped-def]
                     total += shapes[first, index] * shapes[second, index] * ratio[index]
                 bend[first, second] = bend[second, first] = total
         _bounded_step(slope, bend, shares, step)
-        low, part, high, rise = 0.0, 1.0, 1.0, (slope * step).sum()
+        low, part, high, rise = 0.0, 1.0, 1.0, _dot(slope, step)
         if rise <= 0:
             break
         for _ in range(_CUTS):
-            tried[:] = shares + part * step
+            for place in range(number):
+                tried[place] = shares[place] + part * step[place]
             _slopes(own, shapes, tried, mean, ratio, ahead)
-            still = (ahead * step).sum() / rise
+            still = _dot(ahead, step) / rise
             if still < -_OVER:
                 high = part
             elif still > _OVER and part < high:
@@ -130,7 +144,8 @@ def _fit(own, shapes, shares):  # type: ignore[no-untyped-def]
             else:
                 break
             part = (low + high) / 2
-        shares[:], slope[:] = tried, ahead
+        _copy(tried, shares)
+        _copy(ahead, slope)
         if part == 1 and rise < _CONVERGED:
             break
     level = 0.0
@@ -145,7 +160,8 @@ def _fit(own, shapes, shares):  # type: ignore[no-untyped-def]
 def _slopes(own, shapes, shares, mean, ratio, slope):  # type: ignore[no-untyped-def]
     """Put in place what is expected, counts over it, and how the log-likelihood rises with each share."""
     number, size = shapes.shape
-    mean[:] = _TINY
+    for index in range(size):
+        mean[index] = _TINY
     for place in range(number):
         share = np.float32(shares[place])
         for index in range(size):
@@ -163,8 +179,9 @@ def _slopes(own, shapes, shares, mean, ratio, slope):  # type: ignore[no-untyped
 def _bounded_step(slope, bend, shares, step):  # type: ignore[no-untyped-def]
     """Put in place the step to the top of a parabola over shares that are not negative, one after another."""
     number = slope.size
-    step[:] = 0.0
-    left = slope.copy()
+    left = np.empty(number)
+    for place in range(number):
+        step[place], left[place] = 0.0, slope[place]
     for _ in range(_SWEEPS):
         change = 0.0
         for place in range(number):
@@ -183,13 +200,17 @@ def _bounded_step(slope, bend, shares, step):  # type: ignore[no-untyped-def]
 def _lead(own, ends, kinds, candidates, amounts):  # type: ignore[no-untyped-def]
     """Return the lead of the largest class over each other candidate's, the least of them."""
     size, total = own.size, max(amounts.sum(), _TINY)
-    shares = np.zeros(candidates.size)
+    shares = np.empty(candidates.size)
     for place in range(candidates.size):
+        shares[place] = 0.0
         if candidates[place] >= 0:
             for other in range(candidates.size):
                 if candidates[other] >= 0 and kinds[candidates[other]] == kinds[candidates[place]]:
                     shares[place] += amounts[other] / total
-    first = int(shares.argmax())
+    first = 0
+    for place in range(candidates.size):
+        if shares[place] > shares[first]:
+            first = place
     # Of its class the end that the pixel holds most of.
     for place in range(candidates.size):
         alike = candidates[place] >= 0 and kinds[candidates[place]] == kinds[candidates[first]]
@@ -216,3 +237,17 @@ def _most(own):  # type: ignore[no-untyped-def]
         if own[index] > 0:
             level += own[index] * (np.log(own[index]) - 1)
     return level
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _dot(first, second):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for index in range(first.size):
+        total += first[index] * second[index]
+    return total
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _copy(values, onto):  # type: ignore[no-untyped-def]
+    for index in range(values.size):
+        onto[index] = values[index]

@@ -16,17 +16,19 @@ def solve_subset(normal, onto, rows):  # type: ignore[no-untyped-def]
     compiler.
     """
     number = rows.size
-    solution, barred = np.zeros(number), np.zeros(number, dtype=np.bool_)
-    inside, free = np.empty(number, dtype=np.int64), 0
-    least = _TOLERANCE * np.abs(onto[rows]).max() if number else 0.0
+    solution, barred = np.zeros(number), np.zeros(number, dtype=np.int64)
+    inside, chosen, free = np.empty(number, dtype=np.int64), np.empty(number, dtype=np.int64), 0
+    least = 0.0
+    for place in range(number):
+        least = max(least, _TOLERANCE * abs(onto[rows[place]]))
     for _ in range(_MOST_STEPS * number):
         best, most = -1, least
         for place in range(number):
-            if barred[place] or solution[place] > 0:
+            if barred[place] > 0 or solution[place] > 0:
                 continue
             gain = onto[rows[place]]
-            for other in inside[:free]:
-                gain -= normal[rows[place], rows[other]] * solution[other]
+            for other in range(free):
+                gain -= normal[rows[place], rows[inside[other]]] * solution[inside[other]]
             if gain > most:
                 best, most = place, gain
         if best < 0:
@@ -34,7 +36,9 @@ def solve_subset(normal, onto, rows):  # type: ignore[no-untyped-def]
         inside[free] = best
         free += 1
         while free:
-            wanted = _solve(normal, onto, rows[inside[:free]])
+            for place in range(free):
+                chosen[place] = rows[inside[place]]
+            wanted = _solve(normal, onto, chosen[:free])
             part = 1.0
             for place in range(free):
                 if wanted[place] <= 0:
@@ -53,14 +57,16 @@ def solve_subset(normal, onto, rows):  # type: ignore[no-untyped-def]
             free = kept
         # What falls to 0 at once was let in by rounding.
         if solution[best] > 0:
-            barred[:] = False
+            for place in range(number):
+                barred[place] = 0
         else:
-            barred[best] = True
+            barred[best] = 1
     value = 0.0
-    for place in inside[:free]:
-        value -= 2 * onto[rows[place]] * solution[place]
+    for place in range(free):
+        one = inside[place]
+        value -= 2 * onto[rows[one]] * solution[one]
         for other in inside[:free]:
-            value += normal[rows[place], rows[other]] * solution[place] * solution[other]
+            value += normal[rows[one], rows[other]] * solution[one] * solution[other]
     return solution, value
 
 
