@@ -1,11 +1,17 @@
+import errno
 import os
 import subprocess
 import sys
 import tempfile
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import numba
+import numba.core.caching
 import pytest
 
+from napari_xrf.cli import inspection, main
+from napari_xrf.cli.console import Answer
 from napari_xrf.core import compiled_code
 
 
@@ -53,3 +59,60 @@ def test_functions_compile_where_nothing_can_be_written():
     )
     environment = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
     subprocess.run([sys.executable, "-c", text], env=environment, check=True)
+
+
+@pytest.fixture
+def make_loop(monkeypatch, tmp_path):
+    """Write a module with a loop, of this package by its name, and load it anew as a process would."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "kept"))
+    path = tmp_path / "loop.py"
+    path.write_text(
+        "from napari_xrf.core.compiled_code import compiled\n"
+        "@compiled()\n"
+        "def doubled(number):\n"
+        "    return 2 * number\n"
+    )
+
+    def load():
+        module = module_from_spec(spec_from_file_location("napari_xrf.loop", path))
+        module.__spec__.loader.exec_module(module)
+        return module.doubled
+
+    return load
+
+
+def test_compiling_is_told_when_nothing_is_kept_and_then_no_more(make_loop):
+    told = []
+    with compiled_code.compiling_told(told.append):
+        assert make_loop()(3) == 6
+        assert set(told) == {compiled_code.COMPILING}
+        told.clear()
+        assert make_loop()(3) == 6
+    assert not told
+
+
+def test_a_loop_that_cannot_be_kept_is_compiled_all_the_same(make_loop, monkeypatch):
+    def fill(*arguments):
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(numba.core.caching.IndexDataCacheFile, "save", fill)
+    assert make_loop()(3) == 6
+
+    def refuse(*arguments):
+        raise RuntimeError("no locator available")
+
+    monkeypatch.setattr(numba.core.dispatcher.Dispatcher, "enable_caching", refuse)
+    assert make_loop()(3) == 6
+
+
+def test_command_line_says_once_that_it_compiles(monkeypatch, capsys):
+    def run(arguments, console):
+        for tell in compiled_code._hearers * 2:
+            tell(compiled_code.COMPILING)
+        return Answer({}, "done")
+
+    monkeypatch.setattr(inspection, "show_info", run)
+    assert main(["info", "map.h5"]) == 0
+    assert capsys.readouterr().err.count(compiled_code.COMPILING) == 1
+    assert main(["info", "map.h5", "--quiet"]) == 0
+    assert not capsys.readouterr().err

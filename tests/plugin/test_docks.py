@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt
 
 from docks import finish
 from napari_xrf import io
+from napari_xrf.core import compiled_code
 from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.calibration import assumed_axis
@@ -654,6 +655,20 @@ def test_a_job_is_over_when_its_result_is_there(viewer, qtbot, monkeypatch):
     job = Job("Counting", lambda progress: progress(1, 1, "one") or 42, on_done=results.append).start()
     qtbot.waitUntil(lambda: results == [42])
     assert not job.running
+
+
+def test_a_job_tells_when_loops_are_compiled(viewer, qtbot):
+    shown = []
+
+    def work(progress):
+        for tell in compiled_code._hearers:
+            tell(compiled_code.COMPILING)
+
+    job = Job("Counting", work)
+    job.progressed.connect(lambda done, total, what: shown.append(what))
+    job.start()
+    qtbot.waitUntil(lambda: not job.running)
+    assert shown == [compiled_code.COMPILING]
 
 
 def test_a_job_is_not_over_before_its_result_is_told(viewer, qtbot):

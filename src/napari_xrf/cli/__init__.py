@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import cache
 from typing import Any
 
 from napari_xrf.cli import (
@@ -23,6 +24,7 @@ from napari_xrf.cli import (
     training,
 )
 from napari_xrf.cli.console import Console, Recorder
+from napari_xrf.core.compiled_code import compiling_told
 from napari_xrf.core.errors import XrfError
 from napari_xrf.core.extras import networks_told
 from napari_xrf.core.version import VERSION
@@ -43,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parsed(words)
     console = Console(json=arguments.json, quiet=arguments.quiet, command=_command(words))
     try:
-        with nullcontext() if arguments.verb in _ONE_BY_ONE else together(), networks_told():
+        writing = nullcontext() if arguments.verb in _ONE_BY_ONE else together()
+        with writing, networks_told(), compiling_told(cache(console.say)):  # once
             answer = arguments.run(arguments, console)
         console.print_answer(answer)
         sys.stdout.flush()

@@ -1,12 +1,73 @@
-"""Where numba keeps compiled code when neither the installation nor the user's home can be written."""
+"""Loops that numba compiles when they are first called: where it keeps them, and who is told meanwhile."""
 
 import os
 import stat
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+COMPILING = "compiling for the first time (once per installation) …"
 _VARIABLE = "NUMBA_CACHE_DIR"
+_PACKAGE = __name__.partition(".")[0]
+_hearers: list[Callable[[str], object]] = []  # numba's register of listeners is one for all threads, too
+
+
+def compiled(**options: Any) -> Callable[[Function], Function]:
+    """Return what compiles a function when it is first called, to run without the GIL, and keeps it on disk.
+
+    Where it cannot be kept, it is compiled all the same. ``options`` are further ones of ``numba.njit``.
+    """
+    import numba
+
+    _listen()
+
+    def compile_later(function: Function) -> Function:
+        try:
+            kernel = numba.njit(nogil=True, cache=True, **options)(function)
+        except RuntimeError:  # no folder that could be written to
+            return numba.njit(nogil=True, **options)(function)  # type: ignore[no-any-return]
+        keep = kernel._cache.save_overload
+
+        def keep_if_possible(*arguments: Any) -> None:
+            with suppress(OSError):  # the disk is full, or the folder was made read-only since
+                keep(*arguments)
+
+        kernel._cache.save_overload = keep_if_possible
+        return kernel  # type: ignore[no-any-return]
+
+    return compile_later
+
+
+@contextmanager
+def compiling_told(tell: Callable[[str], object]) -> Iterator[None]:
+    """Call ``tell`` within the block whenever a loop is not on disk and is compiled, in whatever thread."""
+    _hearers.append(tell)
+    try:
+        yield
+    finally:
+        _hearers.remove(tell)
+
+
+@cache
+def _listen() -> None:
+    from numba.core import event
+
+    class Ear(event.Listener):  # type: ignore[misc]
+        def on_start(self, event: Any) -> None:
+            if event.data["dispatcher"].py_func.__module__.partition(".")[0] == _PACKAGE:
+                for tell in tuple(_hearers):
+                    tell(COMPILING)
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    event.register("numba:compile", Ear())
 
 
 def choose_cache() -> None:

@@ -3,10 +3,10 @@
 from functools import lru_cache
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.compiled_code import compiled
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.synthesis.sampling import mix, over_threads, stream_key, unit
@@ -77,7 +77,7 @@ def _plan(axis: EnergyAxis, other: EnergyAxis) -> tuple[NDArray[np.int64], NDArr
     return lowest, shares / shares.sum(axis=1, keepdims=True)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _move(counts: Any, lowest: Any, shares: Any, seed: Any, first: Any, moved: Any) -> None:  # compiled
     size, number = shares.shape
     top = moved.shape[1]
@@ -107,7 +107,7 @@ def _move(counts: Any, lowest: Any, shares: Any, seed: Any, first: Any, moved: A
                     break
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _binomial(number: Any, chance: Any, state: Any) -> Any:  # compiled
     if number > _MANY:
         # Irwin-Hall: twelve uniform numbers make a normal one.

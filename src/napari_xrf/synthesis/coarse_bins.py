@@ -9,10 +9,10 @@ approximated.
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.compiled_code import compiled
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.synthesis.spectrum_kernels import FAST, TAPS, add_shifted, total
 
@@ -81,7 +81,7 @@ def restoring_weights(ratio: int, boxes: int, channel: float, first: int, taps: 
     return np.asarray(np.linalg.solve(powers @ box, wanted))
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def lose_and_pile_up(spectrum, bins, shelf, tail, keep, pair, work):  # type: ignore[no-untyped-def]  # compiled
     """Move shares of the counts to shelf and tail, and pile pairs of pulses up, in place.
 
@@ -109,7 +109,7 @@ def lose_and_pile_up(spectrum, bins, shelf, tail, keep, pair, work):  # type: ig
     restore(spectrum, bins, alone, alone * own, lost, sums, work.restored)
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FAST)
+@compiled(fastmath=FAST)
 def fill_bins(spectrum, ratio, bins):  # type: ignore[no-untyped-def]  # compiled
     """Sum the channels of each bin."""
     channels = spectrum.shape[0]
@@ -126,7 +126,7 @@ def fill_bins(spectrum, ratio, bins):  # type: ignore[no-untyped-def]  # compile
         bins[whole] = spectrum[whole * ratio :].sum()
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FAST)
+@compiled(fastmath=FAST)
 def lose_charge(bins, tables, shelf, tail, keep, lost):  # type: ignore[no-untyped-def]  # compiled
     """Move counts of the bins to shelf and tail, and set ``lost[b + MARGIN]`` to what bin b got.
 
@@ -156,7 +156,7 @@ def lose_charge(bins, tables, shelf, tail, keep, lost):  # type: ignore[no-untyp
             slope *= pass_on
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FAST)
+@compiled(fastmath=FAST)
 def convolve_with_itself(bins, size, sums):  # type: ignore[no-untyped-def]  # compiled
     """Set ``sums[k]`` to half the sum over all pairs of bins i + j = k.
 
@@ -177,7 +177,7 @@ def convolve_with_itself(bins, size, sums):  # type: ignore[no-untyped-def]  # c
             bins[TAPS + start + tap] = np.float32(0.0)
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FAST)
+@compiled(fastmath=FAST)
 def restore(spectrum, tables, own_below, own_above, lost, sums, restored):  # type: ignore[no-untyped-def]  # compiled
     """Replace each channel by shares of itself, different below and above 0 keV, of ``lost`` and of ``sums``.
 

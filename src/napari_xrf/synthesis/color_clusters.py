@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.compiled_code import compiled
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -200,7 +200,7 @@ def _move(
     sizes += joined
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _nearest(points, centres, labels):  # type: ignore[no-untyped-def]  # compiled
     for point in range(points.shape[0]):
         best = np.inf

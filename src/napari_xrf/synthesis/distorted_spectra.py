@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.compiled_code import compiled
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.synthesis.coarse_bins import MARGIN
@@ -169,7 +169,7 @@ class Workspace(NamedTuple):
     spread: NDArray[np.float32]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _make_workspace(channels, tables, widest):  # type: ignore[no-untyped-def]  # compiled
     """Return the arrays that one thread needs."""
     bins = tables.bins
@@ -187,7 +187,7 @@ def _make_workspace(channels, tables, widest):  # type: ignore[no-untyped-def]  
     )
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FAST)
+@compiled(fastmath=FAST)
 def _mix(mixture, row, spectrum):  # type: ignore[no-untyped-def]  # compiled
     spectrum[:] = np.float32(0.0)
     for part in range(mixture.shares.shape[1]):
@@ -198,14 +198,14 @@ def _mix(mixture, row, spectrum):  # type: ignore[no-untyped-def]  # compiled
                 spectrum[channel] += share * of_part[channel]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _distort(spectra, start, stop, tables, steps):  # type: ignore[no-untyped-def]  # compiled
     work = _make_workspace(spectra.shape[1], tables, steps.widest)
     for row in range(start, stop):
         distort_one(spectra[row], tables, steps, row, work)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _expect(mixture, rows, tables, steps, expected):  # type: ignore[no-untyped-def]  # compiled
     if steps is not None:
         work = _make_workspace(expected.shape[1], tables, steps.widest)
@@ -215,7 +215,7 @@ def _expect(mixture, rows, tables, steps, expected):  # type: ignore[no-untyped-
             distort_one(expected[index], tables, steps, rows[index], work)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _draw(mixture, rows, seed, tables, steps, counts):  # type: ignore[no-untyped-def]  # compiled
     spectrum = np.empty(counts.shape[1], np.float32)
     if steps is not None:

@@ -14,10 +14,10 @@ from collections import namedtuple
 from dataclasses import replace
 from typing import Annotated, Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.compiled_code import compiled
 from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput, check_name
@@ -357,7 +357,7 @@ def distortion_steps(
     return made(**steps, widest=float(widest))
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FAST)
+@compiled(fastmath=FAST)
 def distort_one(spectrum, tables, steps, row, work):  # type: ignore[no-untyped-def]  # compiled
     """Distort a spectrum (E,) in place with a row of the steps, in the order of a measurement."""
     counts = total(spectrum)

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.compiled_code import compiled
 from napari_xrf.core.counts import indices_of
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
@@ -142,7 +142,7 @@ def draw_counts(
     return counts
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _build(scaled, thresholds, aliases):  # type: ignore[no-untyped-def]  # compiled
     size = scaled.shape[0]
     small, large = np.empty(size, np.int32), np.empty(size, np.int32)
@@ -170,7 +170,7 @@ def _build(scaled, thresholds, aliases):  # type: ignore[no-untyped-def]  # comp
             thresholds[small[left]] = scaled[small[left]]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _draw(slots, chosen, totals, seed, keys, counts):  # type: ignore[no-untyped-def]  # compiled
     channels = np.uint64(slots.shape[1])
     for row in range(chosen.shape[0]):

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.compiled_code import compiled
 from napari_xrf.synthesis.line_basis import (
     BASIS_AXIS,
     BASIS_ELEMENTS,
@@ -77,7 +77,7 @@ def compose_spectra(
     drawn = (draws.sigma, draws.jitter, draws.axis, draws.background, draws.by_height)
     rows = (layers, masses, *light, *drawn, keys, spectra, visible)
     settings = (*draws.escape, seed, counts, background, equal_areas, visibility)
-    over_threads(len(spectra), lambda part: _compose(*tables, *(each[part] for each in rows), *settings))
+    over_threads(len(spectra), lambda part: _compose(*(*tables, *(each[part] for each in rows), *settings)))
 
 
 @cache
@@ -91,7 +91,7 @@ def _tables() -> tuple[Any, ...]:
     return energies, channels, np.ascontiguousarray(line_cross_sections()), order, first, attenuation
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _compose(  # type: ignore[no-untyped-def]  # compiled
     energies, channels, sections, order, first, attenuation,
     layers, masses, continuum, tube_lines, air, efficiency,
@@ -140,7 +140,7 @@ def _compose(  # type: ignore[no-untyped-def]  # compiled
         _scale(measured, spectra[row])
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _excite(heights, light, sections, order, first, layers, masses):  # type: ignore[no-untyped-def]  # compiled
     size = light.shape[0]
     for layer in range(layers.shape[0]):
@@ -156,7 +156,7 @@ def _excite(heights, light, sections, order, first, layers, masses):  # type: ig
             heights[line] = excited * masses[layer]
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _absorb(heights, channels, order, first, attenuation, layers, masses, air):  # type: ignore[no-untyped-def]
     """Weaken lines on their way through the layers above theirs, and through air."""
     for layer in range(layers.shape[0]):
@@ -172,7 +172,7 @@ def _absorb(heights, channels, order, first, attenuation, layers, masses, air): 
             heights[line] *= escaping * air[channels[line]]
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _equalise(heights, energies, order, first, layers, masses, jitter, sigma):  # type: ignore[no-untyped-def]
     """Scale each element's lines so that their sampled peaks add up to its part of the mass."""
     total = 0.0
@@ -193,7 +193,7 @@ def _equalise(heights, energies, order, first, layers, masses, jitter, sigma):  
             heights[order[position]] *= scale
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _sampled_area(energy, sigma):  # type: ignore[no-untyped-def]  # compiled
     if sigma > 0.1:
         return sigma * 25.066282746  # √(2π) σ over channels of 0.1 keV, which sample it well
@@ -207,7 +207,7 @@ def _sampled_area(energy, sigma):  # type: ignore[no-untyped-def]  # compiled
     return area
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _escape_by_height(spectrum, sigma, state):  # type: ignore[no-untyped-def]  # compiled
     """Let prominent peaks escape as the published code does: a share of the height over σ√(2π)."""
     size = spectrum.shape[0]
@@ -238,7 +238,7 @@ def _escape_by_height(spectrum, sigma, state):  # type: ignore[no-untyped-def]  
         spectrum[channel] = max(spectrum[channel], 0.0)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _pile(heights, energies, sums, chance, most, state):  # type: ignore[no-untyped-def]  # compiled
     """Move shares of prominent peaks to escape and sum peaks; return how many of those there are."""
     highest = heights.max()
@@ -271,7 +271,7 @@ def _pile(heights, energies, sums, chance, most, state):  # type: ignore[no-unty
     return added
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _add_gaussian(spectrum, energy, height, sigma):  # type: ignore[no-untyped-def]  # compiled
     # Bins of 0.1 keV from 0: sampled at their energies, the height stays whatever the width.
     low = max(int((energy - _REACH * sigma) * 10.0), 0)
@@ -282,7 +282,7 @@ def _add_gaussian(spectrum, energy, height, sigma):  # type: ignore[no-untyped-d
         spectrum[channel] += height * math.exp(scale * distance * distance)
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _see(  # type: ignore[no-untyped-def]  # compiled
     visible, heights, energies, channels, ideal, efficiency, sigma, counts, visibility, noise
 ):
@@ -304,7 +304,7 @@ def _see(  # type: ignore[no-untyped-def]  # compiled
         visible[line] = own > visibility * math.sqrt(around) and own > visibility * visibility
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _distort_axis(ideal, axis):  # type: ignore[no-untyped-def]  # compiled
     size = ideal.shape[0]
     if axis[0] == 0.0 and axis[1] == 0.0 and axis[2] == 0.0:
@@ -320,7 +320,7 @@ def _distort_axis(ideal, axis):  # type: ignore[no-untyped-def]  # compiled
     return moved
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _draw_multinomial(spectrum, total, counts, state):  # type: ignore[no-untyped-def]  # compiled
     """Replace an expectation by exactly ``counts`` multinomial counts.
 
@@ -348,7 +348,7 @@ def _draw_multinomial(spectrum, total, counts, state):  # type: ignore[no-untype
         spectrum[channel] = drawn[channel]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _add_tube(spectrum, continuum, tube_lines, share, state):  # type: ignore[no-untyped-def]  # compiled
     """Scale a spectrum to a sum of 1; add parts of the tube's continuum and whole light, and flat noise."""
     total = max(spectrum.sum(), 1e-300)
@@ -361,7 +361,7 @@ def _add_tube(spectrum, continuum, tube_lines, share, state):  # type: ignore[no
         spectrum[channel] = spectrum[channel] / total + share * scattered + _NOISE_SHARE * unit(state)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _scale(measured, spectrum):  # type: ignore[no-untyped-def]  # compiled
     top = measured.max()
     for channel in range(measured.shape[0]):

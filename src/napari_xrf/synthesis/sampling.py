@@ -9,10 +9,10 @@ import itertools
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_xrf.core.compiled_code import compiled
 from napari_xrf.core.cores import core_count, do_in_threads
 from napari_xrf.core.errors import InvalidInput
 
@@ -87,7 +87,7 @@ def over_threads(size: int, work: Any) -> None:
     do_in_threads(work, parts)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def mix(value):  # type: ignore[no-untyped-def]  # compiled
     """Hash 64 bits to 64 bits (the finalizer of SplitMix64)."""
     value = (value ^ (value >> np.uint64(30))) * _MIX_1
@@ -95,19 +95,19 @@ def mix(value):  # type: ignore[no-untyped-def]  # compiled
     return value ^ (value >> np.uint64(31))
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def unit(state):  # type: ignore[no-untyped-def]  # compiled
     """Return the uniform number in [0, 1) that belongs to a state."""
     return np.float64(mix(state) >> np.uint64(11)) * _TO_UNIT
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def stream_key(seed, index):  # type: ignore[no-untyped-def]  # compiled
     """Return where the random numbers of one spectrum start."""
     return mix(seed + mix(index * _GOLDEN + _MIX_2))
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def poisson(mean, state):  # type: ignore[no-untyped-def]  # compiled
     """Return a Poisson number of an expectation, from the random numbers of a state."""
     uniform = unit(state)
@@ -118,7 +118,7 @@ def poisson(mean, state):  # type: ignore[no-untyped-def]  # compiled
     return _poisson_by_rejection(mean, mix(state ^ _MIX_1))
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _poisson_by_inversion(mean, uniform):  # type: ignore[no-untyped-def]  # compiled
     chance = math.exp(-mean)
     count = np.int64(0)
@@ -129,7 +129,7 @@ def _poisson_by_inversion(mean, uniform):  # type: ignore[no-untyped-def]  # com
     return count
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _poisson_by_rejection(mean, state):  # type: ignore[no-untyped-def]  # compiled
     # Constants b, a, 1/alpha and v_r as in Hörmann's algorithm PTRS.
     spread = 0.931 + 2.53 * math.sqrt(mean)
@@ -153,7 +153,7 @@ def _poisson_by_rejection(mean, state):  # type: ignore[no-untyped-def]  # compi
             return np.int64(count)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def fill_counts(expected, state, counts):  # type: ignore[no-untyped-def]  # compiled
     """Draw the Poisson counts (E,) of one spectrum from the random numbers that follow a state."""
     channels = expected.shape[0]
@@ -188,7 +188,7 @@ def fill_counts(expected, state, counts):  # type: ignore[no-untyped-def]  # com
                 drawn[busy[position]] = found[position]
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+@compiled(fastmath={"contract"})
 def _invert(means, uniforms, chances, found):  # type: ignore[no-untyped-def]  # compiled
     """Sequential search as in :func:`_poisson_by_inversion`, for many means side by side."""
     size = means.shape[0]
@@ -218,7 +218,7 @@ def _invert(means, uniforms, chances, found):  # type: ignore[no-untyped-def]  #
             break
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _fill_poisson(expected, seed, indices, counts):  # type: ignore[no-untyped-def]  # compiled
     for row in range(expected.shape[0]):
         fill_counts(expected[row], stream_key(seed, indices[row]), counts[row])

@@ -2,8 +2,9 @@
 
 import math
 
-import numba
 import numpy as np
+
+from napari_xrf.core.compiled_code import compiled
 
 FAST = {"reassoc", "contract", "arcp", "nsz"}  # sums in any order; infinities and nan stay
 TAPS = 8  # as many products as keep a core's vector units busy for each value stored
@@ -13,7 +14,7 @@ _SAME_VARIANCE = 0.08  # a kernel is used along channels where the peaks' varian
 _SMALLEST_VARIANCE = 0.0025  # in channels²; narrower broadening moves nothing
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FAST)
+@compiled(fastmath=FAST)
 def add_shifted(target, source, first, weights):  # type: ignore[no-untyped-def]  # compiled
     """Add to each ``target[k]`` the sum over the TAPS weights of ``weights[u] * source[first + u + k]``."""
     size = target.shape[0]
@@ -27,7 +28,7 @@ def add_shifted(target, source, first, weights):  # type: ignore[no-untyped-def]
         target[k] += a * p[k] + b * q[k] + c * r[k] + d * s[k] + e * t[k] + f * u[k] + g * v[k] + h * w[k]
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FAST)
+@compiled(fastmath=FAST)
 def total(values):  # type: ignore[no-untyped-def]  # compiled
     """Return the sum of float32 values as such."""
     result = np.float32(0.0)
@@ -36,7 +37,7 @@ def total(values):  # type: ignore[no-untyped-def]  # compiled
     return result
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def add_gaussians(spectrum, zero, width, energies, counts, sigmas):  # type: ignore[no-untyped-def]  # compiled
     """Add Gaussian peaks (P,) to a spectrum (E,) in place, integrated over the channels; energies in keV.
 
@@ -70,7 +71,7 @@ def add_gaussians(spectrum, zero, width, energies, counts, sigmas):  # type: ign
             below = above
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@compiled(fastmath=FAST, error_model="numpy")
 def add_continuum(spectrum, zero, width, counts, onset, end, shape):  # type: ignore[no-untyped-def]  # compiled
     """Add a continuum (E₁ / E − 1) / (1 + (E₀ / E)⁴) of some counts; ``shape`` is room for the spectrum."""
     channels = spectrum.shape[0]
@@ -89,13 +90,13 @@ def add_continuum(spectrum, zero, width, counts, onset, end, shape):  # type: ig
             spectrum[channel] += scale * shape[channel]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def reach_of(variance):  # type: ignore[no-untyped-def]  # compiled
     """Return how many channels to either side :func:`fill_kernel` fills for a variance in channels²."""
     return 2 if variance < 1.0 else math.ceil(REACH * math.sqrt(variance))
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def fill_kernel(variance, kernel):  # type: ignore[no-untyped-def]  # compiled
     """Set the first values of ``kernel`` to a Gaussian that sums to 1, and the others to 0.
 
@@ -128,7 +129,7 @@ def fill_kernel(variance, kernel):  # type: ignore[no-untyped-def]  # compiled
     return reach
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FAST)
+@compiled(fastmath=FAST)
 def broaden(spectrum, own, added, extra, margin, kernel, run, spread):  # type: ignore[no-untyped-def]  # compiled
     """Set ``spread[margin + c]`` to the broadened spectrum.
 
@@ -162,7 +163,7 @@ def broaden(spectrum, own, added, extra, margin, kernel, run, spread):  # type: 
         block = stop
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FAST)
+@compiled(fastmath=FAST)
 def recalibrate(source, start, step, scale, target):  # type: ignore[no-untyped-def]  # compiled
     """Set ``target[i]`` to ``scale`` times the source's counts between ``start + i step`` and one step on.
 
@@ -198,7 +199,7 @@ def recalibrate(source, start, step, scale, target):  # type: ignore[no-untyped-
         channel += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _between(source, low, high):  # type: ignore[no-untyped-def]  # compiled
     channels = source.shape[0]
     low, high = max(low, 0.0), min(high, float(channels))

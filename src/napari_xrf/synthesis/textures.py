@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from napari_xrf.core.compiled_code import compiled
 from napari_xrf.core.constants import FWHM_PER_SIGMA
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.parameters import Choices, Limits, parameters
@@ -180,7 +180,7 @@ def _deal_sites(
     return np.array(material, dtype=np.int16), sites, np.concatenate(half_axes), angles
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _find_grain(points, near, sites, half_axes, turns, grain, rim):  # type: ignore[no-untyped-def]  # compiled
     """Find each point's nearest grain in that grain's own metric, and how near the next one is (0 to 1)."""
     for point in range(points.shape[0]):

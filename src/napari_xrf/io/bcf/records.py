@@ -10,13 +10,11 @@ The format was worked out by P. Jokubauskas (HyperSpy, 2016).
 No loop reads outside the ``stop`` that it is given, whatever the record says.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numba import njit
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+from napari_xrf.core.compiled_code import compiled
 
 # Why a record cannot be read; what the kernels return instead of a number.
 CUT, BAD_COLUMN, BAD_LINE, BAD_CHANNEL, BAD_RUN, BAD_COUNT = -1, -2, -3, -4, -5, -6
@@ -37,27 +35,19 @@ WORK, TOUCHED, TOTAL, LARGEST, FILLED, WORK_ROWS = 0, 1, 2, 3, 4, 5
 LINE, LEFT, POSITION, RECORDS, STATE_SIZE = 0, 1, 2, 3, 4
 
 
-def compiled(function: Function) -> Function:
-    """Compile a function when it is first called, to run without the GIL, and keep it on disk if possible."""
-    try:
-        return njit(nogil=True, cache=True)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # no folder that the cache could be written to
-        return njit(nogil=True)(function)  # type: ignore[no-any-return]
-
-
-@compiled
+@compiled()
 def u16(data: Any, at: int) -> int:
     """Return the uint16 at a position."""
     return np.int64(data[at]) | (np.int64(data[at + 1]) << 8)  # type: ignore[return-value]
 
 
-@compiled
+@compiled()
 def u32(data: Any, at: int) -> int:
     """Return the uint32 at a position."""
     return u16(data, at) | (u16(data, at + 2) << 16)
 
 
-@compiled
+@compiled()
 def record_end(data: Any, at: int, stop: int) -> int:
     """Return where the record at ``at`` ends, or CUT when that lies beyond ``stop``."""
     if at + 22 > stop:
@@ -70,7 +60,7 @@ def record_end(data: Any, at: int, stop: int) -> int:
     return end if end <= stop else -1
 
 
-@compiled
+@compiled()
 def walk(
     data: Any,
     base: int,
@@ -127,7 +117,7 @@ def walk(
     return answer
 
 
-@compiled
+@compiled()
 def _gain(data: Any, at: int, width: int) -> int:
     # Eight bytes of gain never hold more than five in use.
     if width == 8 and u32(data, at + 4) > 255:
@@ -137,7 +127,7 @@ def _gain(data: Any, at: int, width: int) -> int:
     return low | (high << 32)
 
 
-@compiled
+@compiled()
 def _add_runs(data: Any, at: int, end: int, work: Any, filled: int) -> int:
     channel = 0
     while at + 2 <= end:
@@ -179,7 +169,7 @@ def _add_runs(data: Any, at: int, end: int, work: Any, filled: int) -> int:
     return filled if at == end else BAD_RUN
 
 
-@compiled
+@compiled()
 def unpack(data: Any, at: int, stop: int, work: Any, filled: int) -> int:
     """Add the counts of a record to ``work[WORK]`` and note channels that were empty in ``work[TOUCHED]``.
 
@@ -226,7 +216,7 @@ def unpack(data: Any, at: int, stop: int, work: Any, filled: int) -> int:
     return filled
 
 
-@compiled
+@compiled()
 def _settle(work: Any, filled: int) -> int:
     """Add the pixel in ``work[WORK]`` to the sums and clear it."""
     for k in range(filled):
@@ -239,7 +229,7 @@ def _settle(work: Any, filled: int) -> int:
     return 0
 
 
-@compiled
+@compiled()
 def _store(work: Any, filled: int, row: int, item_size: int, out: Any) -> int:
     """Write the pixel in ``work[WORK]`` to a row of ``out`` and clear it."""
     for k in range(filled):
@@ -253,7 +243,7 @@ def _store(work: Any, filled: int, row: int, item_size: int, out: Any) -> int:
     return 0
 
 
-@compiled
+@compiled()
 def _sort(work: Any, filled: int, pixel: int, cursor: Any, where: Any, counts: Any) -> int:
     """Append the pixel in ``work[WORK]`` to the part of each of its channels and clear it."""
     for k in range(filled):
@@ -269,7 +259,7 @@ def _sort(work: Any, filled: int, pixel: int, cursor: Any, where: Any, counts: A
     return 0
 
 
-@compiled
+@compiled()
 def tally(data: Any, starts: Any, stops: Any, pixels: Any, work: Any) -> int:
     """Sum the records' spectra into ``work[TOTAL]`` with the largest count and number of pixels per channel.
 
@@ -285,7 +275,7 @@ def tally(data: Any, starts: Any, stops: Any, pixels: Any, work: Any) -> int:
     return 0
 
 
-@compiled
+@compiled()
 def spread(data: Any, starts: Any, stops: Any, pixels: Any, work: Any, out: Any, item_size: int) -> int:
     """Write the spectrum of each pixel to row ``pixels[r]`` of ``out``, which is zero, as bytes."""
     filled: Any = np.int64(0)  # not a literal, which would be compiled for apart
@@ -298,7 +288,7 @@ def spread(data: Any, starts: Any, stops: Any, pixels: Any, work: Any, out: Any,
     return 0
 
 
-@compiled
+@compiled()
 def sort_by_channel(
     data: Any, starts: Any, stops: Any, pixels: Any, work: Any, cursor: Any, where: Any, counts: Any
 ) -> int:

@@ -2,13 +2,14 @@
 
 import math
 
-import numba
 import numpy as np
+
+from napari_xrf.core.compiled_code import compiled
 
 _SWEEPS = 400
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def project(counts, projection, target):  # type: ignore[no-untyped-def]
     """Add counts (P, E) times a projection (E, K) to the target (P, K)."""
     # Most channels of a map pixel are empty: skipping them beats a dense product.
@@ -23,7 +24,7 @@ def project(counts, projection, target):  # type: ignore[no-untyped-def]
                     target[pixel, k] += value * projection[channel, k]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _descend(normal, projected, solution, sweeps, tolerance):  # type: ignore[no-untyped-def]
     """Coordinate descent with x >= 0 (Franc et al., CAIP 2005, LNCS 3691, 407), in place."""
     size = solution.size
@@ -50,7 +51,7 @@ def _descend(normal, projected, solution, sweeps, tolerance):  # type: ignore[no
             break
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def solve(projected, normal, inverse, spread, floor, amplitudes, errors):  # type: ignore[no-untyped-def]
     """Fit projected counts (P, K); the rest as in :class:`.PixelSolver`, results in place."""
     pixels, size = projected.shape

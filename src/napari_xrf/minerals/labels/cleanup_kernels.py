@@ -8,9 +8,10 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from napari_xrf.core.compiled_code import compiled
 
 Classes = NDArray[np.int32]
 Mask = NDArray[np.bool_]
@@ -77,7 +78,7 @@ def _disk(rows: int, radius: int, told: Told) -> Iterator[tuple[slice, slice, in
             yield part, shift, math.isqrt(radius * radius - step * step)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _fill_gaps(mask: Any, away: Any) -> None:
     """Fill in how far each pixel is from the mask along its row, 0 within it."""
     rows, columns = mask.shape
@@ -92,7 +93,7 @@ def _fill_gaps(mask: Any, away: Any) -> None:
             away[y, x] = min(away[y, x], far)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _fill_run_lengths(classes: Any, away: Any) -> None:
     """Fill in how far each pixel is from one of another class along its row."""
     rows, columns = classes.shape
@@ -139,7 +140,7 @@ def _blurred(mask: Mask, bell: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(sum(weight * along[step : step + rows] for step, weight in enumerate(bell)))
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def vote(classes: Any, number: int, half: int, first: int, last: int, winner: Any) -> None:
     """Fill rows of ``winner`` with the most frequent class of a square around; a tie keeps the pixel's own.
 
@@ -184,7 +185,7 @@ def vote(classes: Any, number: int, half: int, first: int, last: int, winner: An
             winner[y, x] = best
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def settle(
     classes: Any, began: Any, sure: Any, probability: Any, free: Any, strength: float, first: int, last: int
 ) -> int:

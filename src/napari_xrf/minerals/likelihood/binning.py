@@ -1,13 +1,13 @@
 """Spectra summed into bins by a compiled loop; imported only when pixels are looked at."""
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.compiled_code import compiled
 from napari_xrf.minerals.likelihood.templates import EnergyBins
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def sum_channels(counts, starts, stops, binned):  # type: ignore[no-untyped-def]
     """Sum ``counts`` (n, E) into ``binned`` (n, B) float32 by runs of channels."""
     for pixel in range(counts.shape[0]):

@@ -1,12 +1,13 @@
 """Scores of many pixels in compiled loops; imported only when pixels are looked at."""
 
-import numba
 import numpy as np
+
+from napari_xrf.core.compiled_code import compiled
 
 _TOGETHER = 16  # factors whose product is far from the largest number
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def add_directions(along, middle, weights, total, scores):  # type: ignore[no-untyped-def]
     """Add to scores (n,) what K directions of error change, in place.
 

@@ -1,9 +1,9 @@
 """How much of each end a pixel holds: the amounts of a few candidates that make its counts most probable."""
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.compiled_code import compiled
 from napari_xrf.core.cores import in_threads
 
 MOST_CANDIDATES = 6
@@ -47,7 +47,7 @@ def unmix(
     return amounts, deviance, lead
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _unmix(counts, ends, kinds, candidates, amounts, deviance, lead):  # type: ignore[no-untyped-def]
     for pixel in range(counts.shape[0]):
         own = counts[pixel]
@@ -56,7 +56,7 @@ def _unmix(counts, ends, kinds, candidates, amounts, deviance, lead):  # type: i
         lead[pixel] = _lead(own, ends, kinds, candidates[pixel], amounts[pixel])
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _unmix_one(own, ends, candidates, amounts):  # type: ignore[no-untyped-def]
     """Put the amounts of a pixel in place; return its log-likelihood."""
     columns, number = np.empty(candidates.size, dtype=np.int64), 0
@@ -95,7 +95,7 @@ def _unmix_one(own, ends, candidates, amounts):  # type: ignore[no-untyped-def]
     return level
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _fit(own, shapes, shares):  # type: ignore[no-untyped-def]
     """Make counts most probable under shares, in place; return the log-likelihood.
 
@@ -156,7 +156,7 @@ def _fit(own, shapes, shares):  # type: ignore[no-untyped-def]
     return level
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _slopes(own, shapes, shares, mean, ratio, slope):  # type: ignore[no-untyped-def]
     """Put in place what is expected, counts over it, and how the log-likelihood rises with each share."""
     number, size = shapes.shape
@@ -175,7 +175,7 @@ def _slopes(own, shapes, shares, mean, ratio, slope):  # type: ignore[no-untyped
         slope[place] = total
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _bounded_step(slope, bend, shares, step):  # type: ignore[no-untyped-def]
     """Put in place the step to the top of a parabola over shares that are not negative, one after another."""
     number = slope.size
@@ -196,7 +196,7 @@ def _bounded_step(slope, bend, shares, step):  # type: ignore[no-untyped-def]
             break
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _lead(own, ends, kinds, candidates, amounts):  # type: ignore[no-untyped-def]
     """Return the lead of the largest class over each other candidate's, the least of them."""
     size, total = own.size, max(amounts.sum(), _TINY)
@@ -229,7 +229,7 @@ def _lead(own, ends, kinds, candidates, amounts):  # type: ignore[no-untyped-def
     return least
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _most(own):  # type: ignore[no-untyped-def]
     """Return the log-likelihood of counts that are as expected."""
     level = 0.0
@@ -239,7 +239,7 @@ def _most(own):  # type: ignore[no-untyped-def]
     return level
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _dot(first, second):  # type: ignore[no-untyped-def]
     total = 0.0
     for index in range(first.size):
@@ -247,7 +247,7 @@ def _dot(first, second):  # type: ignore[no-untyped-def]
     return total
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _copy(values, onto):  # type: ignore[no-untyped-def]
     for index in range(values.size):
         onto[index] = values[index]

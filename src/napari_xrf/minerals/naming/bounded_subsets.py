@@ -1,13 +1,14 @@
 """Least squares over subsets of some columns, in compiled loops: naming tries thousands of small ones."""
 
-import numba
 import numpy as np
+
+from napari_xrf.core.compiled_code import compiled
 
 _MOST_STEPS = 3  # for each column
 _TOLERANCE, _TINY = 1e-12, 1e-300
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def solve_subset(normal, onto, rows):  # type: ignore[no-untyped-def]
     """Minimise xᵀNx - 2bᵀx over x ≥ 0, of ``rows`` (K,) of N (M, M) alone; return x (K,) and the least value.
 
@@ -70,7 +71,7 @@ def solve_subset(normal, onto, rows):  # type: ignore[no-untyped-def]
     return solution, value
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _solve(normal, onto, rows):  # type: ignore[no-untyped-def]
     """Solve positive definite equations by Cholesky's decomposition."""
     size = rows.size

@@ -6,11 +6,13 @@ import atexit
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QObject, Qt, QThreadPool, QTimer, Signal
 from qtpy.QtWidgets import QLabel, QProgressBar, QWidget
 
+from napari_xrf.core.compiled_code import compiling_told
 from napari_xrf.core.errors import Cancelled, XrfError
 from napari_xrf.core.extras import networks_told
 from napari_xrf.plugin.forms.parts import button, column, row
@@ -111,7 +113,7 @@ class Job(QObject):  # type: ignore[misc]
         assert self._work is not None
         function, arguments, keywords = self._work
         try:
-            with networks_told():
+            with networks_told(), compiling_told(partial(self.progressed.emit, 0, 0)):
                 result = function(*arguments, progress=self._report, **keywords)
         except Cancelled:
             return
