@@ -46,6 +46,18 @@ def test_msa_keeps_the_excitation(tmp_path):
     assert io.read(tmp_path / "s.msa").excitation == excitation
 
 
+def test_expected_counts_are_told_from_measured_ones(tmp_path):
+    energy = EnergyAxis(0.0, 0.01, 200)
+    expected = 40 * np.exp(-(((np.arange(200) - 90) / 9) ** 2))
+    io.write(tmp_path / "expected.msa", Spectrum(expected, energy))
+    (told,) = io.read(tmp_path / "expected.msa").provenance.warnings
+    assert told.startswith("The counts are expected ones, without noise")
+    io.write(
+        tmp_path / "drawn.msa", Spectrum(np.random.default_rng(0).poisson(expected).astype(float), energy)
+    )
+    assert not io.read(tmp_path / "drawn.msa").provenance.warnings
+
+
 def test_rosettasciio_reads_our_msa(tmp_path):
     msa = pytest.importorskip("rsciio.msa")
     spectrum = Spectrum(np.arange(32) ** 2, EnergyAxis(-0.4, 0.01, 32), "Fe plate", live_time=30.0)

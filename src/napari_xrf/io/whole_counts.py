@@ -22,6 +22,7 @@ class CountFaults:
     not_whole: int = 0
     too_large: int = 0
     logarithms: str = ""  # "10" or "e" where the values are logarithms of counts
+    expected: bool = False  # whether the file says that they are expected counts
 
     def warnings(self, sampled: bool = False) -> tuple[str, ...]:
         """Return one sentence for each kind of fault; ``sampled`` when only a part was looked at."""
@@ -39,9 +40,14 @@ class CountFaults:
                 "told of them is right; write the counts themselves into the file."
             )
         elif self.not_whole:
+            what = (
+                "The counts are expected ones, without noise"
+                if self.expected
+                else "The values are not whole counts (expected, corrected for dead time or normalised?)"
+            )
             texts.append(
-                "The values are not whole counts (corrected for dead time or normalised?); they were made "
-                "whole so that each sum over channels keeps its value to within one count."
+                f"{what}; they were made whole so that each sum over channels keeps its value to within "
+                "one count."
             )
         return tuple(texts)
 
@@ -74,9 +80,11 @@ def whole_counts(
     return _held(_whole(np.asarray(values), first_pixel, faults), target, faults)
 
 
-def as_counts(values: NDArray[Any]) -> tuple[NDArray[np.unsignedinteger[Any]], tuple[str, ...]]:
+def as_counts(
+    values: NDArray[Any], *, expected: bool = False
+) -> tuple[NDArray[np.unsignedinteger[Any]], tuple[str, ...]]:
     """Return values (Y, X, E) as whole counts in the narrowest type, and what was wrong with them."""
-    faults = CountFaults()
+    faults = CountFaults(expected=expected)
     factor = scale_of(values)
     scaled, notes = (values, ()) if factor == 1 else (values * factor, (scale_note(factor),))
     finite = scaled[np.isfinite(scaled)] if scaled.dtype.kind == "f" else scaled

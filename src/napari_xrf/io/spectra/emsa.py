@@ -24,6 +24,7 @@ from napari_xrf.io.spectra.single import (
 )
 
 LAYOUT = "EMSA/MAS spectrum"
+EXPECTED = "expected"  # what our own files say of counts that are no whole numbers
 _MOST_CHANNELS = 2**20
 _WHOLE = 0.02  # of a count: rates printed with few digits miss whole counts by less
 _PIXL_WIDTH_EV, _PIXL_KV = 9.0, 28.0
@@ -77,6 +78,7 @@ def read_emsa(path: str | Path, *, detector: str | int = "sum") -> SpectralCube:
         detectors=tuple(map(str, kept)) if table.shape[1] > 1 else (name,) if name else (),
         elements=element_symbols(int(text) for text in listed if text.isdecimal()),
         warnings=tuple(dict.fromkeys([*notes, *(note for _, more in found for note in more), *told])),
+        expected=_text(tags, "COUNTS") == EXPECTED,
     )
 
 

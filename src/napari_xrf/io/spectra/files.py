@@ -21,6 +21,7 @@ from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.io.atomic_write import replacing, write_text
 from napari_xrf.io.calibration import axis_from_energies
 from napari_xrf.io.own.files import write_by_suffix
+from napari_xrf.io.spectra.emsa import EXPECTED
 from napari_xrf.io.spectra.single import one_pixel_cube, unended
 
 FAINTEST_SHARE = 0.05  # of an element's strongest line in the shell; fainter ones would hide the rest
@@ -133,6 +134,7 @@ def _write_msa(path: Path, spectrum: Spectrum) -> None:
         "MNFWHM": None if excitation.fwhm_mn_ka_ev is None else excitation.fwhm_mn_ka_ev / 1000,
         "RTDET": excitation.instrument,
         "PIXELS": spectrum.pixels,
+        "COUNTS": None if np.all(spectrum.counts == np.rint(spectrum.counts)) else EXPECTED,
     }
     lines += [f"##{key:<11}: {value}" for key, value in own.items() if value is not None]
     data = _pairs(spectrum, ", ")

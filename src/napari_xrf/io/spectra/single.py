@@ -32,9 +32,13 @@ def one_pixel_cube(
     detectors: tuple[str, ...] = (),
     elements: tuple[str, ...] = (),
     warnings: tuple[str, ...] = (),
+    expected: bool = False,
 ) -> SpectralCube:
-    """Return a spectrum as a map of 1 × 1 pixels with whole counts, its faults among the warnings."""
-    counts, told = as_counts(np.asarray(spectrum.counts)[None, None, :])
+    """Return a spectrum as a map of 1 × 1 pixels with whole counts, its faults among the warnings.
+
+    ``expected``: whether the file says that it holds expected counts, which have no noise.
+    """
+    counts, told = as_counts(np.asarray(spectrum.counts)[None, None, :], expected=expected)
     return SpectralCube(
         counts,
         spectrum.energy,
