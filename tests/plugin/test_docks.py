@@ -444,6 +444,26 @@ def test_only_fitting_layers_are_offered(viewer, qtbot):
     assert dock(viewer, "Spectrum").maps.currentText() == "renamed"
 
 
+def test_what_docks_side_by_side_offer_is_offered_once(viewer, qtbot):
+    viewer.window._qt_window.show()
+    docks = [dock(viewer, name) for name in ("Spectrum", "Minerals", "Clean up labels")]
+    viewer.add_labels(np.ones((3, 5, 5), int), name="volume")
+
+    def offering():
+        return [each.title for each in docks if each.offered.isVisible()]
+
+    qtbot.waitUntil(lambda: docks[2].isVisible() and docks[0].isVisible() and len(offering()) == 1)
+    for front in docks[1:]:  # each may be behind the other, and comes to the front
+        front.parent().raise_()
+        qtbot.waitUntil(lambda front=front: front.isVisible() and len(offering()) == 1)
+    for closed in (docks[2], docks[1]):
+        viewer.window.remove_dock_widget(closed)
+        docks.remove(closed)
+        qtbot.waitUntil(lambda: len(offering()) == 1)
+    docks[0].offered.button.click()
+    assert not offering()
+
+
 def test_two_viewers_share_nothing(make_napari_viewer, viewer, qtbot):
     first = spectrum_dock(viewer, qtbot)
     other = make_napari_viewer()

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from qtpy.QtWidgets import QLabel
 
 import napari_xrf
 from docks import finish
@@ -327,6 +328,8 @@ def test_a_layer_and_its_file_give_the_same_painting(dock, viewer, qtbot, pictur
     tab = dock.painting
     dock.tabs.setCurrentIndex(3)
     assert not dock.run.isEnabled()
+    said = [label for label in dock.findChildren(QLabel) if label.text() == tab.problem()]
+    assert said == [dock.problem]
     viewer.add_image(np.zeros((5, 5)), name="grey")
     assert not dock.run.isEnabled()
     viewer.add_image(np.asarray(Image.open(picture)), rgb=True, name="photo")

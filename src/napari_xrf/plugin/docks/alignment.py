@@ -66,10 +66,10 @@ class AlignmentDock(Dock):
             foot=row(self.run, self.undo, self.resample, None),
         )
         self._before: list[tuple[Any, NDArray[np.float64]]] = []
-        self.picture.chosen.connect(lambda _: self._show())
-        self.maps.chosen.connect(lambda _: self._show())
+        self.picture.chosen.connect(lambda _: self._choose())
+        self.maps.chosen.connect(lambda _: self._choose())
         self.follow_layers(_is_points, ("data", "set_data"), lambda _: self._show(), lambda _: self._show())
-        self._show()
+        self._choose()
 
     def points(self, layer: Any) -> NDArray[np.float64]:
         """Return the points (N, 2) that are marked on a layer, (y, x) of its own pixels."""
@@ -170,6 +170,13 @@ class AlignmentDock(Dock):
                 call = f"nx.align({picture.source.path!r}, {{0}}, {points[0]}, {points[1]})"
                 made = made_by(made, "picture", call, target)
         add_layers(self.viewer, made, over=target)
+
+    def _choose(self) -> None:
+        """Give a picture that has no units the map's: napari ignores, and warns of, those of all else."""
+        picture, target = self.picture.layer(), self.maps.layer()
+        if picture is not None and target is not None and set(map(str, picture.units)) == {"pixel"}:
+            picture.units = tuple(map(str, target.units[-2:]))
+        self._show()
 
     def _show(self) -> None:
         pairs = [self.points(layer) for layer in (self.picture.layer(), self.maps.layer())]

@@ -355,7 +355,10 @@ class _Message(QScrollArea):  # type: ignore[misc]
 
 
 class _Offer(QWidget):  # type: ignore[misc]
-    """A sentence and a button that does what it says, hidden while there is none."""
+    """A sentence and a button that does what it says, hidden while there is none.
+
+    Of docks that offer the same, the one that was seen last does.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -372,6 +375,23 @@ class _Offer(QWidget):  # type: ignore[misc]
         self.button.setText(name)
         self._act = act
         self.setVisible(bool(text))
+
+    def showEvent(self, event: QEvent) -> None:
+        super().showEvent(event)
+        for other in self._same():
+            if other.isVisible():
+                other.hide()
+
+    def hideEvent(self, event: QEvent) -> None:
+        super().hideEvent(event)
+        if not self.isHidden():  # its dock went, behind another or for good
+            for other in self._same():
+                other.show()
+
+    def _same(self) -> list[QWidget]:
+        """Return what offers the same in other docks."""
+        others: list[_Offer] = self.window().findChildren(_Offer)
+        return [other for other in others if other is not self and other.text.text() == self.text.text()]
 
 
 class _Column(QWidget):  # type: ignore[misc]

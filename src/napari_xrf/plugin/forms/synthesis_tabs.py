@@ -20,7 +20,7 @@ from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.page import Page
-from napari_xrf.plugin.forms.parameter_form import ErrorLabel, ParameterForm
+from napari_xrf.plugin.forms.parameter_form import ParameterForm
 from napari_xrf.plugin.forms.parts import expanding
 from napari_xrf.plugin.forms.synthesis_choices import NONE, TYPICAL, DistortionsChoice, FileChoice
 from napari_xrf.plugin.forms.tick_list import TickList
@@ -84,11 +84,11 @@ class RecipeTab:
 
     def __init__(self) -> None:
         self.page = Page()
-        self.missing = ErrorLabel()
+        self.missing = ""  # as a sentence, which the dock shows
 
     def problem(self) -> str:
         """Return what is wrong or missing, or an empty text."""
-        problem = self.missing.text() or self.page.problem()
+        problem = self.missing or self.page.problem()
         return problem or lack_of_room(self.pixels() * _CHANNELS * 2)
 
     def pixels(self) -> int:
@@ -151,7 +151,6 @@ class MineralsTab(RecipeTab):
         self.scene.addItems([_PEGMATITE, _CHOSEN])
         self.page.add(expanding(self.scene), label="Sample")
         self.minerals = self.page.add(TickList("Each ticked mineral takes an equal part of the map"))
-        self.page.add(self.missing)
         hint = "Your minerals, added to those of the library: name,formula,density"
         self.library = self._add_file("Own minerals", load_library, hint, "your minerals (.csv)")
         self.map = self._add_form(MapParameters(), "Map")
@@ -194,7 +193,7 @@ class MineralsTab(RecipeTab):
         for part in (self.minerals, self.library):
             part.setEnabled(chooses)
         self.minerals.setVisible(chooses)
-        self.missing.tell("Tick at least one mineral" if chooses and not self.minerals.ticked() else "")
+        self.missing = "Tick at least one mineral" if chooses and not self.minerals.ticked() else ""
         self.page.changed.emit()
 
     def _list_minerals(self) -> None:
@@ -251,7 +250,6 @@ class PaintingTab(RecipeTab):
         self.page.add(self.layer, label="Image layer")
         hint = "A picture file, in place of the layer"
         self.file = self._add_file("or a file", _check_file, hint, "in place of the layer", _PICTURES)
-        self.page.add(self.missing)
         self.instrument = self._add_instrument("m4-tornado")
         self.page.add(QLabel("Pigments; with none ticked, all take part"))
         self.pigments = self.page.add(TickList("Pigments that the painter had"))
@@ -305,7 +303,7 @@ class PaintingTab(RecipeTab):
     def _choose_source(self) -> None:
         self.layer.setEnabled(not self.file.text())
         nothing = not self.file.text() and self.layer.layer() is None
-        self.missing.tell("Open a colour image as a layer, or choose a file" if nothing else "")
+        self.missing = "Open a colour image as a layer, or choose a file" if nothing else ""
         self.page.changed.emit()
 
     def _list_pigments(self) -> None:
