@@ -90,6 +90,18 @@ def test_a_stranger_within_a_class_is_an_end_of_its_own_and_pixels_hold_what_the
     assert mixed.misfit.max() < 8
 
 
+def test_many_small_parts_of_a_class_leave_one_after_another():
+    blocks, side = 14, 6
+    lines = 200 * 0.9 ** np.arange(blocks)  # each has one of its own
+    shapes = np.full((blocks, 40), 20.0) + np.pad(np.diag(lines), ((0, 0), (0, 40 - blocks)))
+    areas = np.repeat(np.repeat(np.eye(blocks).reshape(2, 7, blocks), side, axis=0), side, axis=1)
+    binned = binned_map(np.random.default_rng(11).poisson(areas @ shapes))
+    ends, places = learn_ends(binned, np.zeros(areas.shape[:2], dtype=int))
+    inside = places.reshape(2, side, 7, side)[:, 2:4, :, 2:4]
+    assert all(np.unique(inside[row, :, column]).size == 1 for row in range(2) for column in range(7))
+    assert np.unique(inside).size == blocks
+
+
 def test_pixels_of_a_phase_vary_as_counts_do_and_those_of_fine_grains_more():
     parts = np.full((24, 24), 0.6)
     parts[:, 12:] += 0.1 * np.random.default_rng(4).standard_normal((24, 12))

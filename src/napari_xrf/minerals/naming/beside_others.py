@@ -13,7 +13,7 @@ from napari_xrf.minerals.naming.comparison_of_ends import have_same_lines
 
 _GOES_WITH = 12.0  # as ALIKE, of a name that an end had, beside others
 # Standard deviations by which two ends are no one mineral: those that are differ by up to 5
-_SURELY_ODD = 10.0
+_SURELY_ODD, _HARDLY_ODD = 10.0, 5.0
 _MOST_OTHERS = 6  # ends, the largest, that an end is compared with
 
 
@@ -57,16 +57,23 @@ def without_odd_ones(
     """Doubt names of ends that surely are not what most pixels of that name are.
 
     Whatever instrument and composition do to a mineral, twice the calcium is another one; but not where
-    larger ends, a little of what lies beside it, explain what differs.
+    larger ends, a little of what lies beside it, explain what differs. What is about as far from them, and
+    like an end without a name that surely is not that mineral, is not either.
     """
 
+    def oddness(place: int, other: int) -> float:
+        point = names[place].point
+        points = point, names[other].point if names[other].minerals else point
+        return tables[place].contrast(tables[place].mean, tables[other].mean, points).oddness
+
     def odd(place: int, other: int) -> bool:
-        points = names[place].point, names[other].point
-        contrast = tables[place].contrast(tables[place].mean, tables[other].mean, points)
-        return contrast.oddness > _SURELY_ODD
+        return oddness(place, other) > _SURELY_ODD
 
     doubted: set[int] = set()
     compared = [name.minerals and not end.explained for name, end in zip(names, ends, strict=True)]
+    nameless = [
+        place for place, name in enumerate(names) if not name.minerals and not ends[place].explained
+    ]
     for mineral in {name.best for name in names if name.minerals}:
         kinds: list[list[int]] = []  # of ends, the largest first
         for place, name in enumerate(names):
@@ -78,6 +85,12 @@ def without_odd_ones(
                     like.append(place)
         kinds.sort(key=lambda kind: -sum(ends[place].size for place in kind))
         doubted.update(place for kind in kinds[1:] for place in kind)
+        for place in (place for kind in kinds[:1] for place in kind if place != kind[0]):
+            first = kinds[0][0]
+            if oddness(place, first) > _HARDLY_ODD:
+                like = [other for other in nameless if oddness(place, other) < _HARDLY_ODD]
+                if any(odd(first, other) for other in like):
+                    doubted.add(place)
     return tuple(
         replace(name, probability=min(name.probability, DOUBTED)) if place in doubted else name
         for place, name in enumerate(names)
