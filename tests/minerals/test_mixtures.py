@@ -96,7 +96,7 @@ def test_many_small_parts_of_a_class_leave_one_after_another():
     shapes = np.full((blocks, 40), 20.0) + np.pad(np.diag(lines), ((0, 0), (0, 40 - blocks)))
     areas = np.repeat(np.repeat(np.eye(blocks).reshape(2, 7, blocks), side, axis=0), side, axis=1)
     binned = binned_map(np.random.default_rng(11).poisson(areas @ shapes))
-    ends, places = learn_ends(binned, np.zeros(areas.shape[:2], dtype=int))
+    _, places = learn_ends(binned, np.zeros(areas.shape[:2], dtype=int))
     inside = places.reshape(2, side, 7, side)[:, 2:4, :, 2:4]
     assert all(np.unique(inside[row, :, column]).size == 1 for row in range(2) for column in range(7))
     assert np.unique(inside).size == blocks

@@ -16,9 +16,10 @@ from napari_xrf.minerals.likelihood.templates import EnergyBins, Templates
 from napari_xrf.minerals.likelihood.traces import Expected, Families
 from napari_xrf.minerals.mineral_phases import name_phases
 from napari_xrf.minerals.mixing.ends import End
+from napari_xrf.minerals.naming.beside_others import without_odd_ones
 from napari_xrf.minerals.naming.compared import Name
 from napari_xrf.minerals.naming.comparison_of_ends import Comparison, have_same_lines
-from napari_xrf.minerals.naming.names import Candidates, agreed_names, is_rock, name_ends
+from napari_xrf.minerals.naming.names import Candidates, agreed_names, compare_ends, is_rock, name_ends
 from napari_xrf.physics.source import TubeSource
 from napari_xrf.reference.minerals import load_library, select_minerals
 
@@ -334,6 +335,24 @@ def test_names_of_ends_that_are_far_from_most_of_that_name_are_doubted():
     assert are_believed(1.0, 2.0, 2.0) == [False, True, True]
     # nor what holds a little of other ends: dim quartz beside magnetite.
     assert are_believed(1.0, 1.0, 2.0, explained=True) == [True, True, True]
+
+
+def test_what_is_like_a_nameless_end_that_is_far_from_a_mineral_is_not_it_either():
+    """One end of monticellite was nameless, the other diopside at 0.96: nine deviations from it, not ten."""
+    comparison = compared_where_a_line_is_not_known(1.0, 1.0, 0.1)
+    candidates = Candidates(2, [(0, 1)], np.zeros(2), np.ones(2, dtype=bool), 30.0, 0.7, True)
+    named = Name((0,), 0.9, 1.0, 0, -1, 0.0, 0)
+    nameless = Name((), 1.0, 1.0, -1, 1, 0.0)
+
+    def are_believed(*firsts, last=nameless):
+        ends = ends_that_show(*firsts)
+        tables = compare_ends(ends, [comparison] * len(ends), candidates, blend=False)
+        names = without_odd_ones((*[named] * (len(ends) - 1), last), ends, tables)
+        return [name.probability > 0.5 for name in names]
+
+    assert are_believed(1.0, 1.75, 1.9) == [True, False, True]
+    assert are_believed(1.0, 1.75, 1.9, last=named) == [True, True, False]
+    assert are_believed(1.0, 1.75, 1.0) == [True, True, True]
 
 
 def test_what_only_scatter_parts_is_not_told_by_others():

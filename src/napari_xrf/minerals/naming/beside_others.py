@@ -71,9 +71,7 @@ def without_odd_ones(
 
     doubted: set[int] = set()
     compared = [name.minerals and not end.explained for name, end in zip(names, ends, strict=True)]
-    nameless = [
-        place for place, name in enumerate(names) if not name.minerals and not ends[place].explained
-    ]
+    nameless = [place for place, name in enumerate(names) if not name.minerals and not ends[place].explained]
     for mineral in {name.best for name in names if name.minerals}:
         kinds: list[list[int]] = []  # of ends, the largest first
         for place, name in enumerate(names):
