@@ -124,6 +124,11 @@ class CalibratedMap:
             self._told.explained = explain(self.sum_spectrum, self.setting, listed, progress=progress)
         return self._told.explained
 
+    def shown(self, progress: Progress = ignore_progress) -> tuple[FoundElement, ...]:
+        """Return the elements that were found, or at least those of the sum: pixels may be many."""
+        found = self._told.elements
+        return self.explained(progress).found if found is None else found
+
     def having(self, elements: tuple[FoundElement, ...]) -> CalibratedMap:
         """Return this map once more, of which these are the elements: they are not sought."""
         known = replace(self)
@@ -219,8 +224,5 @@ def unseen_families(
     known: CalibratedMap, families: Sequence[str], *, progress: Progress = ignore_progress
 ) -> tuple[str, ...]:
     """Return those line families that do not stand out in a map's sum spectrum: their maps may be noise."""
-    found = known._told.elements
-    if found is None:  # a look at the sum alone: pixels may be many
-        found = known.explained(progress).found
-    seen = {family for one in found for family in one.families}
+    seen = {family for one in known.shown(progress) for family in one.families}
     return tuple(family for family in families if family not in seen)

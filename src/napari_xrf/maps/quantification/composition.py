@@ -6,7 +6,7 @@ from valences or from a formula. The sum is normalised to 1: without the beam's 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -212,6 +212,24 @@ def solve_composition(
     of the families, or a film was measured with electrons.
     """
     return _Solver(counts, instrument, recipe, exposure, start or {}).solve()
+
+
+def without(solution: Solution, elements: Collection[str], normalised: bool = True) -> Solution:
+    """Return a solution less elements that are there, with what they bind; its sum as before if normalised."""
+    gone = {element for element in solution.families if element in elements}
+    if not gone or gone == set(solution.families):
+        return solution
+    left = {element: value for element, value in solution.fractions.items() if element not in gone}
+    for element in gone:
+        for name, mass in solution.bound[element].items():
+            if name in left:
+                left[name] = max(left[name] - mass * solution.fractions[element], 0.0)
+    over = sum(solution.fractions.values()) / sum(left.values()) if normalised else 1.0
+    return replace(
+        solution,
+        fractions={element: over * value for element, value in left.items()},
+        families={element: own for element, own in solution.families.items() if element not in gone},
+    )
 
 
 def expected_families(

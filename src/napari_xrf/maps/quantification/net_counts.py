@@ -28,6 +28,7 @@ _SHAPE_ERROR, _MODEL_ERROR = 0.4, 0.1  # of the continuum between peaks, and of 
 # Of the counts beneath a family, neighbours' Kβ and tails and the continuum: what the fit believes to know
 # better (minor elements of three glasses of one instrument, and of random compositions by other code).
 _BENEATH_ERROR = 0.03
+_SHOWN = 0.9  # probability from which an element that is not named is fitted beside those that are
 _DETECTION = 3.0  # standard deviations of the background
 SEEN = 3.0  # standard errors from which a family has a say
 _SCALED_FROM_KEV, _LEAST_SHAPE = 1.0, 0.01  # where a modelled continuum is scaled to the spectrum's
@@ -81,6 +82,18 @@ def region_of(known: CalibratedMap, mask: NDArray[np.bool_], name: str) -> Calib
         known.cube, counts=spectrum[None, None], name=name, pixel_size=None, live_time=seconds, images=()
     )
     return replace(known, cube=cube, sum_spectrum=spectrum.astype(np.float64)).checked()
+
+
+def shown_beside(
+    known: CalibratedMap, elements: Sequence[str], progress: Progress = ignore_progress
+) -> tuple[str, ...]:
+    """Return the elements that a map shows beside those that are named.
+
+    Left out of the fit, their counts go to neighbours and to the continuum: 550 of S K that was not named took
+    more than half of P K in a soil. Argon is looked for where it may be the air's.
+    """
+    left_out = (one for one in known.shown(progress) if one.element not in (*elements, "Ar"))
+    return tuple(one.element for one in left_out if one.probability > _SHOWN)
 
 
 @one_thread_of("blas")

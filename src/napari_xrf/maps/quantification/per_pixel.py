@@ -64,6 +64,7 @@ class QuantityPlan:
     doses: Floats | None = None  # (Y, X) in units of the model, where weights are those of the dose
     of_film: bool = False  # whether maps are then of masses per area
     by_difference: bool = False  # whether oxygen is what is left to 100 %
+    left_out: tuple[str, ...] = ()  # elements of families that show and are not named: they have no map
 
     def map(
         self, cube: SpectralCube, progress: Progress = ignore_progress, first_row: int = 0
@@ -121,7 +122,7 @@ class QuantityPlan:
         masses = self.of_film and self.doses is not None
         told = ("mass per area", MASSES) if masses else ("weight percent", "weight %")
         scale = 1.0 if masses else 100.0
-        names = tuple(dict.fromkeys(every))
+        names = tuple(name for name in dict.fromkeys(every) if name not in self.left_out)
         # Oxygen may have a line in one class, and follow from the formula in another.
         of = np.array([[name == other for other in every] for name in names])
         maps, deviations = (
@@ -160,28 +161,31 @@ def plan_quantities(
     part = region_of(known, np.ones(known.cube.map_shape, dtype=bool), known.cube.name)
     # Classes, and recipes of those that have a formula.
     classes, recipes = regions or {}, {}
-    wanted = elements_of(known, elements, given)[0]
+    wanted, beside, _ = elements_of(known, elements, given)
     for name in (name for name in classes if name in (formulas or {})):
         formula = (formulas or {})[name]
         recipes[name] = recipe_of_class(given, formula, known.setting)
         wanted = tuple(dict.fromkeys((*wanted, *seen_elements(formula, recipes[name]))))
-    total = whole or quantify_region(part, wanted, given)
+    total = whole or quantify_region(part, wanted, given, beside)
     continuum = continuum_of(total.composition, part, given.instrument_of(part))
     chosen = replace(
         given, oxygen=total.oxygen, instrument=total.instrument, sensitivities=None, light=total.light
     )
     # Families that another of their element hides would take from others in pixels too.
-    deciding = {entry.family for entry in total.entries}
+    deciding = {entry.family for entry in total.entries} | {*total.left_out}
     measured = tuple(
         one.family for one in total.residuals if one.family in deciding or one.counts > SEEN * one.error
     )
     rows, columns = known.cube.map_shape
     fit = plan_fit(measured, known.sum_spectrum, known.setting, rows * columns, continuum)
-    families = tuple(entry.family for entry in total.entries if entry.family in fit.families)
+    every = (*(entry.family for entry in total.entries), *total.left_out)
+    families = tuple(family for family in every if family in fit.families)
+    left_out = tuple(split_family(family)[0] for family in total.left_out)
+    named = np.array([split_family(family)[0] not in left_out for family in families])
     unseen = tuple(sorted({"O", *(name for one in recipes.values() for name in one.companions)}))
     none, numbers = np.zeros((0, len(families))), np.full((rows, columns), -1, dtype=np.int16)
     doses = _doses_of(known.cube, chosen.instrument_of(known), chosen)
-    told = doses, chosen.film, chosen.oxygen == "difference"
+    told = doses, chosen.film, chosen.oxygen == "difference", left_out
     plan = QuantityPlan(fit, families, np.ones(len(families)), unseen, none, (), numbers, *told)
     net = {residual.family: residual.counts for residual in total.residuals}
     plain = plan.net_counts(part.cube)[0][0]
@@ -212,7 +216,8 @@ def plan_quantities(
     responses = []
     for number, (each, summed, dose) in enumerate(learnt):
         progress(number, len(learnt), "quantifying groups")
-        responses.append(_respond(known, families, unseen, summed, each, dose))
+        response = _respond(known, families, unseen, summed, each, dose)
+        responses.append(response if named.all() else replace(response, named=named))
     bound = np.any([one.bound.any(axis=0) for one in responses], axis=0)
     if responses and not bound.all():
         unseen = tuple(name for name, is_bound in zip(unseen, bound, strict=True) if is_bound)
@@ -227,7 +232,8 @@ class Response:
 
     ``bound``, (K, M), is what a weight of each family's element binds of unseen ones; ``counted``, (K,), says
     which families are taken for what they are: an element that follows from others has none. ``whole`` is the
-    weight fraction that is no light matter. Of a film the sensitivity is that of 1 µg/cm² where nothing
+    weight fraction that is no light matter. ``named``, (K,), says which families weights are told of, and
+    normalised with, where others absorb beside them. Of a film the sensitivity is that of 1 µg/cm² where nothing
     absorbs, and ``absorbed``, (K,), is the part of it that 1 µg/cm² takes.
     """
 
@@ -238,6 +244,7 @@ class Response:
     slopes: Floats
     whole: float = 1.0
     absorbed: Floats | None = None
+    named: NDArray[np.bool_] | None = None
 
     def quantified(
         self, counts: Floats, errors: Floats, doses: Floats | None = None
@@ -248,20 +255,29 @@ class Response:
         ``doses``: (N,) where weights, of films in µg/cm², are those of the dose; otherwise they add up to 1.
         """
         fractions, per_count = self._solve(counts, doses)
+        bound = self.bound
+        if self.named is not None:
+            fractions, bound = np.where(self.named, fractions, 0.0), np.where(self.named[:, None], bound, 0.0)
+            if doses is None:
+                left = (_sums(fractions) + sum(_sums(fractions * one).clip(0.0) for one in bound.T))[:, None]
+                fractions, per_count = (
+                    np.divide(part, left, out=np.full(part.shape, np.nan), where=left > 0)
+                    for part in (fractions, np.where(self.named, per_count, 0.0))
+                )
         own = np.where(self.counted, per_count * errors, 0.0)
         if doses is not None:
             per_dose = np.divide(self.whole, doses, out=np.full(len(doses), np.nan), where=doses > 0)[:, None]
-            unseen = [_sums(fractions * bound).clip(0.0) for bound in self.bound.T]
-            spread = [np.sqrt(_sums(own**2 * bound**2)) for bound in self.bound.T]
+            unseen = [_sums(fractions * one).clip(0.0) for one in bound.T]
+            spread = [np.sqrt(_sums(own**2 * one**2)) for one in bound.T]
             return per_dose * np.column_stack([fractions, *unseen]), per_dose * np.column_stack(
                 [own, *spread]
             )
         # Normalising shares each element's error with all others.
-        whole = 1 + self.bound.sum(axis=1)
+        whole = 1 + bound.sum(axis=1)
         common = _sums((whole * own) ** 2)[:, None]
         errors = np.sqrt(np.clip(own**2 * (1 - 2 * whole * fractions) + fractions**2 * common, 0.0, None))
-        unseen = [_sums(fractions * bound).clip(0.0) for bound in self.bound.T]
-        spread = [np.sqrt(_sums(errors**2 * bound**2)) for bound in self.bound.T]
+        unseen = [_sums(fractions * one).clip(0.0) for one in bound.T]
+        spread = [np.sqrt(_sums(errors**2 * one**2)) for one in bound.T]
         fractions, errors = np.column_stack([fractions, *unseen]), np.column_stack([errors, *spread])
         return self.whole * fractions, self.whole * errors
 

@@ -60,6 +60,8 @@ class Quantities:
     light: float = 0.0
     # What it was found with, as far as the spectrum itself told of it; None where nobody said.
     instrument: Instrument | None = None
+    # Families of the elements that show and are not named; they absorb and scatter
+    left_out: tuple[str, ...] = ()
 
     def __getitem__(self, element: str) -> Quantity:
         for entry in self.entries:

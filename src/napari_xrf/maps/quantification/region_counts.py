@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.io.own.tables import write_rows
 from napari_xrf.maps.calibrated_map import Measured, calibrate_map
-from napari_xrf.maps.quantification.net_counts import NetCounts, net_counts, region_of
+from napari_xrf.maps.quantification.net_counts import NetCounts, net_counts, region_of, shown_beside
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +45,13 @@ def count_regions(
     wanted = list(elements) if elements else [entry.element for entry in known.elements]
     if not wanted:
         raise InvalidInput("no element was found to count", "Name the elements")
+    beside = shown_beside(known, wanted, progress)
     times = known.cube.live_time
     rows = []
     for done, (name, mask) in enumerate(regions.items()):
         progress(done, len(regions), "counting")
-        counts = net_counts(region_of(known, mask, name), wanted)
+        fitted = net_counts(region_of(known, mask, name), (*wanted, *beside))
+        counts = {family: net for family, net in fitted.items() if split_family(family)[0] in wanted}
         seconds = None if times is None else float(times[mask].sum())
         rows.append(RegionCounts(name, int(mask.sum()), seconds, counts))
     progress(len(regions), len(regions), "counting")

@@ -5,12 +5,13 @@ from our own forward model (:mod:`.composition`), errors from counts and from wh
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
@@ -21,11 +22,20 @@ from napari_xrf.maps.quantification.composition import (
     recipe_of_class,
     seen_elements,
     solve_composition,
+    without,
 )
 from napari_xrf.maps.quantification.composition_errors import oxygen_by_valence, quantities_of, residuals_of
 from napari_xrf.maps.quantification.fitted_excitation import counts_with_argon, fit_excitation, without_air
 from napari_xrf.maps.quantification.light_matter import LightMatter, light_matter
-from napari_xrf.maps.quantification.net_counts import NetCounts, Shapes, hidden_families, region_of, shapes_of
+from napari_xrf.maps.quantification.net_counts import (
+    SEEN,
+    NetCounts,
+    Shapes,
+    hidden_families,
+    region_of,
+    shapes_of,
+    shown_beside,
+)
 from napari_xrf.maps.quantification.quantities import Quantities, Quantity
 from napari_xrf.maps.quantification.stated_source import not_excited, other_source, told_source
 from napari_xrf.physics.source import ElectronBeam
@@ -37,7 +47,7 @@ _FAR_LEVEL = 1.4  # of ln(measured over expected scatter): twice what geometries
 _BLIND = 0.1  # a detection limit, weight fraction, that is told
 _LIGHT_BY_DOSE = 0.5  # probability that it is light matter, where the dose gives less than the whole
 _THIN = 0.5  # relative error of weights where a thin sample is taken for a thick one: iron beside sulphur
-_OTHER_SOURCE = 0.9  # probability of the source that the spectrum speaks for, where another is taken
+_AGAINST_STATED = 0.9  # probability of what the spectrum shows, where another source or sample is stated
 _HELD, _HALVINGS = (0.6827, 0.9545), 30  # by one and two standard errors
 _FAR_FROM_WHOLE = 0.1  # a total that the dose gives is told from here
 _MUCH_OXYGEN = 0.025  # standard error of oxygen by a valence, weight fraction, that is told
@@ -61,7 +71,7 @@ def quantify(
     """
     known = calibrate_map(measured, progress=progress).checked()
     chosen = recipe or Recipe()
-    wanted, told = elements_of(known, elements, chosen)
+    wanted, beside, told = elements_of(known, elements, chosen)
     areas = regions or {known.cube.name: np.ones(known.cube.map_shape, dtype=bool)}
     found = []
     for done, (name, mask) in enumerate(areas.items()):
@@ -70,7 +80,7 @@ def quantify(
         if formula := (formulas or {}).get(name):
             own = recipe_of_class(chosen, formula, known.setting)
             here = tuple(dict.fromkeys((*wanted, *seen_elements(formula, own))))
-        quantities = quantify_region(region_of(known, mask, name), here, own)
+        quantities = quantify_region(region_of(known, mask, name), here, own, beside)
         found.append(replace(quantities, notes=(*quantities.notes, *told)))
     progress(len(areas), len(areas), "quantifying")
     return tuple(found)
@@ -78,32 +88,44 @@ def quantify(
 
 def elements_of(
     known: CalibratedMap, elements: Sequence[str] | None, recipe: Recipe
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the elements to quantify, those found where none are named, and what is to be said of them.
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return the elements to quantify, what a map shows beside those named, and what is to be said of them.
 
-    Under electrons samples are coated with carbon, and collect it: what is found is counted only where it is
-    named, or makes more of the spectrum. Raises InvalidInput when there are none.
+    Where none are named, those found. Under electrons samples are coated with carbon, and collect it: what is
+    found is counted only where it is named, or makes more of the spectrum. Raises InvalidInput when there are
+    none.
     """
+    if elements is not None and not elements:
+        raise InvalidInput("no element was found to quantify", "Name the elements")
+    found = known.elements if elements is None else known.shown()
+    net = {entry.element: entry.net_counts for entry in found}
+    electrons = isinstance(recipe.instrument_of(known).source, ElectronBeam)
+    coated = electrons and 0 < net.get("C", 0.0) < _COATING * sum(net.values())
     if elements is not None:
-        wanted, told = tuple(elements), tuple[str, ...]()
-    else:
-        net = {entry.element: entry.net_counts for entry in known.elements}
-        wanted, told = tuple(net), ()
-        electrons = isinstance(recipe.instrument_of(known).source, ElectronBeam)
-        if electrons and 0 < net.get("C", 0.0) < _COATING * sum(net.values()):
-            wanted = tuple(element for element in wanted if element != "C")
-            told = ("carbon is taken for a coating and left out; name it in the elements to count it",)
+        beside = shown_beside(known, elements)
+        return tuple(elements), tuple(e for e in beside if not (coated and e == "C")), ()
+    wanted = tuple(element for element in net if not (coated and element == "C"))
     if not wanted:
         raise InvalidInput("no element was found to quantify", "Name the elements")
-    return wanted, told
+    told = ("carbon is taken for a coating and left out; name it in the elements to count it",)
+    return wanted, (), told if coated else ()
 
 
-def quantify_region(part: CalibratedMap, elements: Sequence[str], recipe: Recipe) -> Quantities:
+def quantify_region(
+    part: CalibratedMap, elements: Sequence[str], recipe: Recipe, beside: Sequence[str] = ()
+) -> Quantities:
     """Return the composition of a spectrum.
 
     ``part``: as :func:`~napari_xrf.maps.quantification.net_counts.region_of` gives it. ``elements``: symbols.
+    ``beside``: others that show and are not named: they have counts, absorb and scatter, and the weights are
+    those of the rest, normalised without them.
     """
-    return quantify_counts(count_sample(part, elements, recipe), part, recipe)
+    others = tuple(element for element in beside if element not in elements)
+    counts = count_sample(part, (*elements, *others), recipe)
+    seen = {split_family(family)[0] for family, net in counts.items() if net.counts > SEEN * net.error}
+    unseen = [element for element in others if element not in seen]
+    own = {family: net for family, net in counts.items() if split_family(family)[0] not in unseen}
+    return quantify_counts(own, part, recipe, [element for element in others if element in seen])
 
 
 def count_sample(
@@ -141,11 +163,17 @@ def exposure_of(part: CalibratedMap) -> float | None:
     return seconds * (part.cube.excitation.current or 1.0) if seconds > 0 else None
 
 
-def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe: Recipe) -> Quantities:
+def quantify_counts(
+    counts: Mapping[str, NetCounts],
+    part: CalibratedMap,
+    recipe: Recipe,
+    left_out: Collection[str] = (),
+) -> Quantities:
     """Return the composition whose expected families stand in the ratios of net counts.
 
     ``counts``: of each family of the elements to quantify. ``part``: the spectrum they were fitted to, and
-    what it was measured with. Raises InvalidInput when the instrument excites none of the families.
+    what it was measured with. ``left_out``: elements of ``counts`` that show, but that weights are normalised
+    without. Raises InvalidInput when the instrument excites none of the families.
     """
     notes = [part.doubt] if part.doubt else []
     excitation = part.cube.excitation
@@ -160,9 +188,9 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     notes += [*choice.notes, *fitted.notes]
     if not solved.converged:
         notes.append("the composition did not settle; take it as a rough one")
-    if left_out := not_excited(counts, solved):
+    if dark := not_excited(counts, solved):
         notes.append(
-            f"{' and '.join(left_out)} shows, and {told_source(solved.instrument)} excites no line of it: it"
+            f"{' and '.join(dark)} shows, and {told_source(solved.instrument)} excites no line of it: it"
             " is left out of the sum. Is the source another?"
         )
     notes += _of_anions(solved)
@@ -171,7 +199,7 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
     notes += _of_dose(recipe, total, exposure)
     absolute = recipe.by_dose or recipe.oxygen == "difference"
     by = over_dose if absolute and math.isfinite(total) else None
-    notes += _of_valences(solved)
+    notes += _of_valences(without(solved, left_out))
     light = light_matter(solved, part, fitted.scatter_ratio, total)
     if by is None:
         notes += _of_light(light)
@@ -183,6 +211,8 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
             f"the background is {math.exp(light.level):.2g} times what such a sample would scatter: is the"
             " source or geometry another than is taken?"
         )
+    whole, solved = solved, without(solved, left_out, normalised=by is None)
+    notes += _of_left_out(left_out, whole, normalised=by is None)
     entries = quantities_of(solved, by, light)
     blind = [entry.element for entry in entries if entry.detection_limit > _BLIND]
     if blind:
@@ -198,18 +228,20 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
         )
         thin = (math.hypot(entry.standard_error, _THIN * entry.weight_fraction) for entry in entries)
         entries = tuple(replace(one, standard_error=error) for one, error in zip(entries, thin, strict=True))
-    rivals = [(choice.rival.solution, choice.doubt)] if choice.rival else []
+    rivals = [(whole, _AGAINST_STATED)] if whole is not solved else []
+    if choice.rival:
+        rivals.append((without(choice.rival.solution, left_out, by is None), choice.doubt))
     if not recipe.by_dose and recipe.oxygen == "stoichiometry" and total < 1 - _FAR_FROM_WHOLE:
         dosed = fit_excitation(counts, part, replace(recipe, by_dose=True), exposure)
-        rivals.append((dosed.solution, _LIGHT_BY_DOSE))
-    if (other := other_source(solved, part)) is not None:
+        rivals.append((without(dosed.solution, left_out, normalised=False), _LIGHT_BY_DOSE))
+    if (other := other_source(whole, part)) is not None:
         notes.append(
             f"the spectrum speaks against {told_source(solved.instrument)}: {other.told}. The errors hold"
             f" what {other.name} would give; state what excites the sample, and the angles"
         )
         by_other = replace(asked, instrument=other.instrument, fitted=None)
         again = choose_oxygen(counts, part, by_other, exposure)
-        rivals.append((again.fitted.solution, _OTHER_SOURCE))
+        rivals.append((without(again.fitted.solution, left_out, by is None), _AGAINST_STATED))
     for rival, doubt in rivals:
         others = ((by or 1.0) * rival.fractions.get(entry.element, 0.0) for entry in entries)
         entries = tuple(_in_doubt(entry, other, doubt) for entry, other in zip(entries, others, strict=True))
@@ -223,7 +255,25 @@ def quantify_counts(counts: Mapping[str, NetCounts], part: CalibratedMap, recipe
         solved.mass_per_area,
         solved.rest,
         solved.instrument,
+        tuple(own[0] for element, own in whole.families.items() if element in left_out),
     )
+
+
+def _of_left_out(left_out: Collection[str], whole: Solution, normalised: bool) -> list[str]:
+    """Say which elements show and are not named, and what they make of the sample."""
+    families = {element: own for element, own in whole.families.items() if element in left_out}
+    if not families:
+        return []
+    net = {element: max(whole.counts[family].counts for family in own) for element, own in families.items()}
+    names = ", ".join(f"{e} ({net[e]:.2g} counts)" for e in sorted(net, key=lambda e: -net[e]))
+    told = f"not named, but seen: {names}"
+    if not normalised:
+        return [f"{told}; they absorb and scatter, and the weights are those of the others"]
+    part = sum(whole.fractions[e] * (1 + sum(whole.bound[e].values())) for e in families)
+    return [
+        f"{told}. By their lines they are {100 * part:.2g} % of the sample, and the weights add up without"
+        " them; the errors hold what they take. Name them if they are of the sample"
+    ]
 
 
 def _over_dose(solved: Solution, exposure: float | None) -> float:
