@@ -22,7 +22,7 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import calibrate_map
 from napari_xrf.maps.quantification.composition import Recipe
 from napari_xrf.maps.quantification.fitted_excitation import ARGON
-from napari_xrf.maps.quantification.net_counts import region_of
+from napari_xrf.maps.quantification.net_counts import region_of, shown_beside
 from napari_xrf.maps.quantification.weight_percent import count_sample, quantify_counts
 from napari_xrf.reference.oxides import oxygen_per_mass
 
@@ -114,7 +114,7 @@ def main() -> None:
         wanted = families.split(",")
         elements = [family.split()[0] for family in wanted]
         recipe = Recipe("stoichiometry")
-        every = count_sample(part, elements, recipe)
+        every = count_sample(part, (*elements, *shown_beside(known, elements)), recipe)
         counts = {family: net for family, net in every.items() if family in (*wanted, ARGON)}
         ours = quantify_counts(counts, part, recipe)
         theirs = by_fisx({family: counts[family].counts for family in wanted}, cube)

@@ -24,9 +24,11 @@ from napari_xrf.maps.quantification.composition import (
     solve_composition,
 )
 from napari_xrf.maps.quantification.fitted_excitation import fit_excitation
+from napari_xrf.maps.quantification.light_matter import light_matter
 from napari_xrf.maps.quantification.net_counts import NetCounts, net_counts, region_of
 from napari_xrf.maps.quantification.per_pixel import MASSES, Response, plan_quantities
 from napari_xrf.maps.quantification.quantities import Quantities
+from napari_xrf.maps.quantification.region_counts import count_regions
 from napari_xrf.maps.quantification.standards import (
     Standard,
     calibrate_instrument,
@@ -43,6 +45,9 @@ from napari_xrf.reference.materials import Material
 from napari_xrf.reference.oxides import oxide_of
 
 GLASS = Material.from_mixture({"SiO2": 50, "Al2O3": 15, "FeO": 12, "MgO": 8, "CaO": 11, "K2O": 4}, 2.7)
+ROCK = Material.from_mixture(
+    {"SiO2": 51, "Al2O3": 10, "FeO": 8, "MnO": 15, "CaO": 9, "K2O": 4, "P2O5": 1, "SO3": 2}, 2.7
+)
 BRASS = Material.from_mixture({"Cu": 65, "Zn": 33, "Pb": 2}, 8.4)
 
 
@@ -183,6 +188,45 @@ def test_light_matter_that_no_line_shows_is_an_error_of_oxides():
     stated = quantify(spectrum_of(dry, "m4-tornado", 2e6), elements, recipe=Recipe(volatile_free=True))[0]
     assert not any("no line" in note for note in stated.notes)
     assert stated["Si"].standard_error < 0.6 * of_glass["Si"].standard_error
+
+
+def test_what_shows_and_is_not_named_is_told_and_held():
+    cube = spectrum_of(ROCK, "m4-tornado", 3e5, pixels=4)
+    known, named = calibrate_map(cube), ["Si", "K", "Ca"]
+    every, found = (quantify(known, elements)[0] for elements in (None, named))
+    assert found.light == pytest.approx(every.light, abs=0.02)  # it was 0.9 of the sample, ± 0.0002
+    told = next(note for note in found.notes if note.startswith("not named, but seen: Mn ("))
+    assert all(f"{element} (" in told for element in ("Mn", "Fe", "Al", "S"))
+    for element in named:
+        assert found[element].net_counts == pytest.approx(every[element].net_counts, rel=1e-3)
+        assert found[element].weight_fraction > 1.3 * ROCK.mass_fractions[element]
+        away = abs(found[element].weight_fraction - ROCK.mass_fractions[element])
+        assert away < 1.5 * found[element].standard_error
+    assert {entry.element for entry in found.entries} == {*named, "O"}
+    assert sum(entry.weight_fraction for entry in found.entries) == pytest.approx(1 - found.light)
+    maps = plan_quantities(known, named).map(cube)
+    assert set(maps.families) == {*named, "O"}
+    for entry in found.entries:
+        assert maps[entry.element].mean() == pytest.approx(100 * entry.weight_fraction, rel=0.04)
+    assert not any("not named" in note for note in every.notes)
+
+
+def test_a_faint_line_keeps_its_counts_when_its_neighbour_is_not_named():
+    known, whole = calibrate_map(spectrum_of(ROCK, "m4-tornado", 1e6)), {"all": np.ones((1, 1), dtype=bool)}
+    beside, alone = (count_regions(known, whole, elements)[0] for elements in (["Si", "P", "S"], ["Si", "P"]))
+    assert set(alone.families) == {"Si K", "P K"}  # sulphur's line was taken for continuum, and P K with it
+    assert alone.families["P K"].counts == pytest.approx(beside.families["P K"].counts, rel=1e-3)
+
+
+def test_a_background_far_too_high_does_not_tell_light_matter_well():
+    known, recipe = calibrate_map(spectrum_of(GLASS, "m4-tornado", 3e5)), Recipe("stoichiometry")
+    part = region_of(known, np.ones((1, 1), dtype=bool), "glass")
+    counts = net_counts(part, ["Al", "Si", "K", "Ca", "Fe"])
+    solved = solve_composition(counts, recipe.instrument_of(part), recipe)
+    usual, raised = (light_matter(solved, part, scatter_ratio=ratio) for ratio in (1.0, 30.0))
+    assert usual.part < 0.05
+    assert raised.error > 0.5 * (1 - raised.part)  # it was a fiftieth of what is left
+    assert raised.most > 0.9
 
 
 def test_only_what_carbonates_are_of_may_be_one():

@@ -33,6 +33,7 @@ from napari_xrf.reference.oxides import ATOMIC_WEIGHTS, oxygen_per_mass, valence
 
 OXYGEN = ("auto", "stoichiometry", "measured", "difference", "none")
 _DENIED = 2.0  # times more than another family allows: what one stands for is a neighbour's
+_NONE_EXCITED = "the instrument excites none of these elements", "Check the excitation"
 _ROUNDS, _CLOSE = 60, 5e-6
 _FAINT = 1e-6  # of an element's strongest family: what air hides is no other family of it
 _LEAST = 1e-7  # weight fraction of an element that is looked for and not seen
@@ -215,10 +216,15 @@ def solve_composition(
 
 
 def without(solution: Solution, elements: Collection[str], normalised: bool = True) -> Solution:
-    """Return a solution less elements that are there, with what they bind; its sum as before if normalised."""
+    """Return a solution less elements that are there, with what they bind; its sum as before if normalised.
+
+    Raises InvalidInput when nothing is left.
+    """
     gone = {element for element in solution.families if element in elements}
-    if not gone or gone == set(solution.families):
+    if not gone:
         return solution
+    if gone == set(solution.families):
+        raise InvalidInput(*_NONE_EXCITED)
     left = {element: value for element, value in solution.fractions.items() if element not in gone}
     for element in gone:
         for name, mass in solution.bound[element].items():
@@ -299,7 +305,7 @@ class _Solver:
             families = {e: self._deciding(e, expected) for e in quantified}
             families = {e: chosen for e, chosen in families.items() if chosen}
             if not families:
-                raise InvalidInput("the instrument excites none of these elements", "Check the excitation")
+                raise InvalidInput(*_NONE_EXCITED)
             raw = {e: max(fractions[e] * self._ratio(families[e], expected), 0.0) for e in families}
             total = sum(raw.values()) or 1.0
             updated = self._completed({e: max(value / total, _LEAST) for e, value in raw.items()})

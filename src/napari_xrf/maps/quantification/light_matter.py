@@ -23,6 +23,7 @@ _SCATTER_FROM_KEV = 2.0
 # Of ln(measured over expected scatter) of the right composition, one standard deviation: for a tube whose
 # instrument is named (±0.1 for the M4's metals, the lens fitted) and for others (0.6 to 1 for the XGT's).
 _LEVEL_ERROR = {True: 0.12, False: 0.7}
+FAR_LEVEL = 1.4  # of ln(measured over expected scatter): twice what geometries differ by
 _TRIED, _LEAST_RISE = 0.2, 0.2  # light matter to see what it changes, weight fraction
 _LEAST_TOLD = 0.005  # weight fraction that is taken from the weights
 _KNOWN_LEVEL = 0.2  # an error of the level up to which it tells light matter
@@ -32,7 +33,7 @@ _DOSE_ERROR = 0.2  # of ln(total by the dose): two loose powders by a third as t
 _NONE = 0.33  # probability of none
 _USUAL, _AS_CARBONATE = 0.1, 0.5  # the mean else: without carbonates, and the part of them that may be such
 _OF_CARBONATES, _CO2 = ("Mg", "Ca", "Sr", "Ba"), 44.01
-_PARTS = np.linspace(0.0025, 0.8975, 180)
+_PARTS = np.linspace(0.0025, 0.9975, 200)
 _WITHIN = (0.6827, 0.9545)  # one and two standard errors
 
 
@@ -69,7 +70,9 @@ def light_matter(
     error = math.hypot(level_error(solution, part), counting)
     known = error < _KNOWN_LEVEL
     # Factor of ln(whole over what is not light matter), error of it
-    told = [(level, _rise(solution, part) if known else 1.0, error)]
+    # A background that asks for another geometry does not tell the sample as well as it would in this one.
+    spread = max(error, _LEVEL_ERROR[False]) if level > FAR_LEVEL else error
+    told = [(level, _rise(solution, part) if known else 1.0, spread)]
     if math.isfinite(total) and total > 0:
         told.append((-math.log(total), 1.0, _DOSE_ERROR))
     parts = np.concatenate([[0.0], _PARTS])

@@ -89,8 +89,8 @@ def shown_beside(
 ) -> tuple[str, ...]:
     """Return the elements that a map shows beside those that are named.
 
-    Left out of the fit, their counts go to neighbours and to the continuum: 550 of S K that was not named took
-    more than half of P K in a soil. Argon is looked for where it may be the air's.
+    Left out of the fit, their counts go to neighbours and to the continuum: 550 of S K that was not named
+    took more than half of P K in a soil. Argon is looked for where it may be the air's.
     """
     left_out = (one for one in known.shown(progress) if one.element not in (*elements, "Ar"))
     return tuple(one.element for one in left_out if one.probability > _SHOWN)

@@ -233,8 +233,8 @@ class Response:
     ``bound``, (K, M), is what a weight of each family's element binds of unseen ones; ``counted``, (K,), says
     which families are taken for what they are: an element that follows from others has none. ``whole`` is the
     weight fraction that is no light matter. ``named``, (K,), says which families weights are told of, and
-    normalised with, where others absorb beside them. Of a film the sensitivity is that of 1 µg/cm² where nothing
-    absorbs, and ``absorbed``, (K,), is the part of it that 1 µg/cm² takes.
+    normalised with, where others absorb beside them. Of a film the sensitivity is that of 1 µg/cm² where
+    nothing absorbs, and ``absorbed``, (K,), is the part of it that 1 µg/cm² takes.
     """
 
     bound: Floats

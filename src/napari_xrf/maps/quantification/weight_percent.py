@@ -26,7 +26,7 @@ from napari_xrf.maps.quantification.composition import (
 )
 from napari_xrf.maps.quantification.composition_errors import oxygen_by_valence, quantities_of, residuals_of
 from napari_xrf.maps.quantification.fitted_excitation import counts_with_argon, fit_excitation, without_air
-from napari_xrf.maps.quantification.light_matter import LightMatter, light_matter
+from napari_xrf.maps.quantification.light_matter import FAR_LEVEL, LightMatter, light_matter
 from napari_xrf.maps.quantification.net_counts import (
     SEEN,
     NetCounts,
@@ -43,7 +43,6 @@ from napari_xrf.reference.oxides import oxide_of, oxygen_per_mass
 
 _COATING = 0.1  # of the net counts: more carbon than that is in the sample
 _NOTED_LIGHT = 0.1  # weight fraction of matter without lines that there may be
-_FAR_LEVEL = 1.4  # of ln(measured over expected scatter): twice what geometries differ by
 _BLIND = 0.1  # a detection limit, weight fraction, that is told
 _LIGHT_BY_DOSE = 0.5  # probability that it is light matter, where the dose gives less than the whole
 _THIN = 0.5  # relative error of weights where a thin sample is taken for a thick one: iron beside sulphur
@@ -102,8 +101,9 @@ def elements_of(
     electrons = isinstance(recipe.instrument_of(known).source, ElectronBeam)
     coated = electrons and 0 < net.get("C", 0.0) < _COATING * sum(net.values())
     if elements is not None:
-        beside = shown_beside(known, elements)
-        return tuple(elements), tuple(e for e in beside if not (coated and e == "C")), ()
+        needs_naming = {*(["C"] * coated), *(["O"] * (recipe.oxygen == "measured"))}
+        beside = shown_beside(known, (*elements, *needs_naming)) if {*elements} - {"O"} else ()
+        return tuple(elements), beside, ()
     wanted = tuple(element for element in net if not (coated and element == "C"))
     if not wanted:
         raise InvalidInput("no element was found to quantify", "Name the elements")
@@ -206,7 +206,7 @@ def quantify_counts(
     if by is None and light.part > 0:
         told = replace(solved.recipe, light=light.part)
         solved = solve_composition(solved.counts, solved.instrument, told, exposure, solved.fractions)
-    if abs(light.level) > _FAR_LEVEL:
+    if abs(light.level) > FAR_LEVEL:
         notes.append(
             f"the background is {math.exp(light.level):.2g} times what such a sample would scatter: is the"
             " source or geometry another than is taken?"
