@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.components import ViewerModel
 from napari.layers import Layer, Shapes
+from skimage.draw import polygon2mask
 
 from napari_xrf.core.cube_spectra import TILE, summarize
 from napari_xrf.core.emission_lines import parse_elements
@@ -23,6 +24,16 @@ from napari_xrf.plugin.plots.line_markers import marked_lines
 from two_phase_maps import two_phase_cube
 
 SHAPE = (24, 30)
+
+
+def test_regions_are_filled_as_scikit_image_fills_them():
+    generator = np.random.default_rng(0)
+    for step in (0.5, 1.0, 1e-9):  # corners and edges on pixels, and none
+        for number in (2, 3, 5, 40):
+            corners = np.round(generator.uniform(-5, 75, (number, 2)) / step) * step
+            # In the box, and whole: what is less than a pixel covers the one that it lies in.
+            expected = polygon2mask((64, 70), corners)
+            assert np.array_equal(shape_mask(corners, "polygon", (64, 70)), expected) or not expected.any()
 
 
 @pytest.mark.parametrize("kind", ["rectangle", "polygon"])

@@ -26,6 +26,7 @@ SUFFIX = ".geojson"
 _IN_UM = ".um.geojson"
 _HALF = 0.5  # a pixel's centre lies here from its corner
 _ELLIPSE_POINTS = 96
+_BAND = 16  # rows that are looked at together
 _MOST_BYTES = 2**28
 _LINES = ("line", "path")
 KINDS = ("rectangle", "ellipse", "polygon", *_LINES)
@@ -113,8 +114,6 @@ def shape_mask(vertices: NDArray[Any], kind: str, map_shape: tuple[int, int]) ->
     (Y, X) true where a pixel's centre lies inside, or where a line passes; a shape inside the map that is
     smaller than a pixel covers the pixel it lies in.
     """
-    from skimage.draw import polygon2mask
-
     points = np.asarray(vertices, dtype=float)[:, -2:]
     if kind in ("line", "path"):
         return _pixels_at(_along(points), map_shape)
@@ -126,8 +125,28 @@ def shape_mask(vertices: NDArray[Any], kind: str, map_shape: tuple[int, int]) ->
     if (low < high).all():
         # Only the shape's box is rasterised: a drag redraws this many times a second.
         box = tuple(int(size) for size in high - low)
-        mask[low[0] : high[0], low[1] : high[1]] = polygon2mask(box, points - low)
+        mask[low[0] : high[0], low[1] : high[1]] = _inside(points - low, box)
     return mask if mask.any() else _pixels_at(points.mean(axis=0)[None], map_shape)
+
+
+def _inside(corners: NDArray[np.float64], box: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return which pixels of a box (Y, X) lie in or on a polygon, as ``skimage.draw.polygon2mask`` does.
+
+    In bands of rows: corners between two that are also above a band, or below it, change nothing within it,
+    and the time goes with pixels times corners.
+    """
+    from skimage.measure import points_in_poly
+
+    mask = np.zeros(box, dtype=bool)
+    rows = corners[:, 0]
+    for first in range(0, box[0], _BAND):
+        y, x = np.mgrid[first : min(first + _BAND, box[0]), : box[1]]
+        side = np.sign(rows - np.clip(rows, first, y[-1, 0]))
+        kept = (side == 0) | (side != np.roll(side, 1)) | (side != np.roll(side, -1))
+        places = np.stack([x.ravel(), y.ravel()], axis=1)
+        if kept.any():
+            mask[first : first + _BAND] = points_in_poly(places, corners[kept, ::-1]).reshape(y.shape)
+    return mask
 
 
 def _regions_of(feature: Any, number: int) -> list[OutlinedRegion]:
