@@ -261,10 +261,13 @@ def quantify_counts(
 
 def _of_left_out(left_out: Collection[str], whole: Solution, normalised: bool) -> list[str]:
     """Say which elements show and are not named, and what they make of the sample."""
-    families = {element: own for element, own in whole.families.items() if element in left_out}
+    families = [element for element in whole.families if element in left_out]
     if not families:
         return []
-    net = {element: max(whole.counts[family].counts for family in own) for element, own in families.items()}
+    net = dict.fromkeys(families, 0.0)
+    for family, counted in whole.counts.items():
+        if (element := split_family(family)[0]) in net:
+            net[element] = max(net[element], counted.counts)
     names = ", ".join(f"{e} ({net[e]:.2g} counts)" for e in sorted(net, key=lambda e: -net[e]))
     told = f"not named, but seen: {names}"
     if not normalised:
