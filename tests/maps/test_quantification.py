@@ -209,6 +209,9 @@ def test_what_shows_and_is_not_named_is_told_and_held():
     for entry in found.entries:
         assert maps[entry.element].mean() == pytest.approx(100 * entry.weight_fraction, rel=0.04)
     assert not any("not named" in note for note in every.notes)
+    carried = quantify(known, ["Mn", "Fe"], recipe=Recipe("none", film=True))[0]  # by something of silicon
+    assert carried.left_out == ()
+    assert {one.family for one in carried.residuals} == {"Mn K", "Fe K"}
 
 
 def test_a_faint_line_keeps_its_counts_when_its_neighbour_is_not_named():

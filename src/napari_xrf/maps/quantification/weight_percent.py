@@ -123,9 +123,11 @@ def quantify_region(
     others = tuple(element for element in beside if element not in elements)
     counts = count_sample(part, (*elements, *others), recipe)
     seen = {split_family(family)[0] for family, net in counts.items() if net.counts > SEEN * net.error}
-    unseen = [element for element in others if element not in seen]
-    own = {family: net for family, net in counts.items() if split_family(family)[0] not in unseen}
-    return quantify_counts(own, part, recipe, [element for element in others if element in seen])
+    # What carries a film is no part of it, and absorbs nothing of its lines.
+    left_out = [element for element in others if element in seen and not recipe.film]
+    dropped = {*others} - {*left_out}
+    own = {family: net for family, net in counts.items() if split_family(family)[0] not in dropped}
+    return quantify_counts(own, part, recipe, left_out)
 
 
 def count_sample(
