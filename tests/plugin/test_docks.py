@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QTabWidget, QWidget
 
 from docks import finish
 from napari_xrf import io
@@ -17,8 +18,10 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.calibration import assumed_axis
 from napari_xrf.io.own.region_files import OutlinedRegion, RegionSet
 from napari_xrf.learning.weights import shipped_models
+from napari_xrf.plugin.docks.dock import _Offer
 from napari_xrf.plugin.docks.preparation import PreparationDock
 from napari_xrf.plugin.forms.model_choice import shelf_of
+from napari_xrf.plugin.forms.parts import column
 from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.jobs.job import Job, running_on
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, FOUND_KEY, cube_from, cube_layers
@@ -444,24 +447,32 @@ def test_only_fitting_layers_are_offered(viewer, qtbot):
     assert dock(viewer, "Spectrum").maps.currentText() == "renamed"
 
 
-def test_what_docks_side_by_side_offer_is_offered_once(viewer, qtbot):
-    viewer.window._qt_window.show()
-    docks = [dock(viewer, name) for name in ("Spectrum", "Minerals", "Clean up labels")]
-    viewer.add_labels(np.ones((3, 5, 5), int), name="volume")
+def test_what_docks_side_by_side_offer_is_offered_once(qtbot):
+    window, tabs = QWidget(), QTabWidget()
+    qtbot.addWidget(window)
+    offers = [_Offer() for _ in range(3)]  # one beside two in tabs
+    window.setLayout(column(offers[0], tabs))
+    for offer in offers[1:]:
+        page = QWidget()
+        page.setLayout(column(offer))
+        tabs.addTab(page, "")
+    window.show()
 
-    def offering():
-        return [each.title for each in docks if each.offered.isVisible()]
+    def seen():
+        return [offer.isVisible() for offer in offers]
 
-    qtbot.waitUntil(lambda: docks[2].isVisible() and docks[0].isVisible() and len(offering()) == 1)
-    for front in docks[1:]:  # each may be behind the other, and comes to the front
-        front.parent().raise_()
-        qtbot.waitUntil(lambda front=front: front.isVisible() and len(offering()) == 1)
-    for closed in (docks[2], docks[1]):
-        viewer.window.remove_dock_widget(closed)
-        docks.remove(closed)
-        qtbot.waitUntil(lambda: len(offering()) == 1)
-    docks[0].offered.button.click()
-    assert not offering()
+    for offer in offers:
+        offer.show_offer("It counts when it is flat", "Flatten it", tuple)
+    assert seen() == [False, True, False]
+    tabs.setCurrentIndex(1)
+    assert seen() == [False, False, True]
+    tabs.hide()
+    assert seen() == [True, False, False]
+    tabs.show()
+    assert sum(seen()) == 1
+    for offer in offers:
+        offer.show_offer("", "", tuple)
+    assert not any(seen())
 
 
 def test_two_viewers_share_nothing(make_napari_viewer, viewer, qtbot):
