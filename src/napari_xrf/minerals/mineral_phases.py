@@ -56,11 +56,11 @@ _SURE, _BEST = 0.8, 0.6
 _HOPELESS = 210.0  # in minus twice the log-likelihood: no likelihood in single precision
 _UNLISTED_COMPOSITIONS = 4
 _POOREST_FIT = 2.0  # chi-square per bin that errors of the model may explain
-# Part of the pixels that lie well inside grains: from a third on names are as good as their ends are; with a
-# fifth (grains of four beams) a third is wrong, with a sixth (of two) half are: ends are mixtures, too.
-# Where classes are hard to tell few pixels seem inside, but their ends are even: 0.01 in grains of twelve
-# beams, from 0.03 on in those of six and less.
-_WELL_INSIDE, _LOST, _UNEVEN = 0.3, 3.0, 0.02
+# Part of the pixels that lie well inside grains: from a third on names are as good as their ends are; below,
+# ends are mixtures, too, and confidence falls as names of grains of six, four and two beams do. Where classes
+# are hard to tell few pixels seem inside, but their ends are even: 0.01 in grains of twelve beams, from 0.03
+# on in those of four and less.
+_WELL_INSIDE, _LOST, _UNEVEN = 0.3, 1.5, 0.02
 _PART_ERROR = 0.2  # of the difference of two parts of a fine-grained mixture
 _HALF_BELIEVED = 7.0  # standard deviations of misfit of a single pixel
 _ONE_PHASE = 0.05  # squared distance of the roots of two spectra of sum 1
@@ -198,8 +198,9 @@ def learn_mineral_phases(
         notes += _unlisted(named, whole.templates.minerals)
     if mixed:
         inside = np.count_nonzero(places >= 0) / np.count_nonzero(winner >= 0)
-        if inside < _WELL_INSIDE and _unevenness(ends) > _UNEVEN:
-            coarse -= _LOST * (_WELL_INSIDE - inside)
+        uneven = min(_unevenness(ends) / _UNEVEN - 1, 1.0)
+        if inside < _WELL_INSIDE and uneven > 0:
+            coarse -= _LOST * (_WELL_INSIDE - inside) * uneven
             notes += (
                 f"only {inside:.0%} of the pixels lie well inside a grain: where grains are hardly wider than"
                 " the beam, names are of mixtures and often wrong",
