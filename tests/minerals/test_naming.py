@@ -333,6 +333,8 @@ def test_names_of_ends_that_are_far_from_most_of_that_name_are_doubted():
     assert are_believed(1.0, 1.0, 2.0) == [True, True, False]
     # What most of the pixels are is not what is odd,
     assert are_believed(1.0, 2.0, 2.0) == [False, True, True]
+    # of two kinds as large nobody knows which is odd (serpentine, pale and dark, was unknown),
+    assert are_believed(1.0, 2.0) == [True, True]
     # nor what holds a little of other ends: dim quartz beside magnetite.
     assert are_believed(1.0, 1.0, 2.0, explained=True) == [True, True, True]
 

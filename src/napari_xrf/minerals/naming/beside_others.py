@@ -14,6 +14,7 @@ from napari_xrf.minerals.naming.comparison_of_ends import have_same_lines
 _GOES_WITH = 12.0  # as ALIKE, of a name that an end had, beside others
 # Standard deviations by which two ends are no one mineral: those that are differ by up to 5
 _SURELY_ODD, _HARDLY_ODD = 10.0, 5.0
+_MINOR = 0.5  # of the pixels of a name's main kind: of two about as large, nobody knows which is odd
 _MOST_OTHERS = 6  # ends, the largest, that an end is compared with
 
 
@@ -58,7 +59,8 @@ def without_odd_ones(
 
     Whatever instrument and composition do to a mineral, twice the calcium is another one; but not where
     larger ends, a little of what lies beside it, explain what differs. What is about as far from them, and
-    like an end without a name that surely is not that mineral, is not either.
+    like an end without a name that surely is not that mineral, is not either. Where ends fall in two kinds
+    about as large (pale and dark serpentine), neither is doubted.
     """
 
     def oddness(place: int, other: int) -> float:
@@ -81,8 +83,10 @@ def without_odd_ones(
                     kinds.append([place])
                 else:
                     like.append(place)
-        kinds.sort(key=lambda kind: -sum(ends[place].size for place in kind))
-        doubted.update(place for kind in kinds[1:] for place in kind)
+        size = {kind[0]: sum(ends[place].size for place in kind) for kind in kinds}
+        kinds.sort(key=lambda kind: -size[kind[0]])
+        minor = [kind for kind in kinds[1:] if size[kind[0]] <= _MINOR * size[kinds[0][0]]]
+        doubted.update(place for kind in minor for place in kind)
         for place in (place for kind in kinds[:1] for place in kind if place != kind[0]):
             first = kinds[0][0]
             if oddness(place, first) > _HARDLY_ODD:
