@@ -71,6 +71,15 @@ def without_odd_ones(
     def odd(place: int, other: int) -> bool:
         return oddness(place, other) > _SURELY_ODD
 
+    def size(kind: Sequence[int]) -> int:
+        return sum(ends[place].size for place in kind)
+
+    def is_like_a_stranger(place: int, first: int) -> bool:
+        if oddness(place, first) <= _HARDLY_ODD:
+            return False
+        like = [other for other in nameless if oddness(place, other) < _HARDLY_ODD]
+        return any(odd(first, other) for other in like)
+
     doubted: set[int] = set()
     compared = [name.minerals and not end.explained for name, end in zip(names, ends, strict=True)]
     nameless = [place for place, name in enumerate(names) if not name.minerals and not ends[place].explained]
@@ -83,16 +92,11 @@ def without_odd_ones(
                     kinds.append([place])
                 else:
                     like.append(place)
-        size = {kind[0]: sum(ends[place].size for place in kind) for kind in kinds}
-        kinds.sort(key=lambda kind: -size[kind[0]])
-        minor = [kind for kind in kinds[1:] if size[kind[0]] <= _MINOR * size[kinds[0][0]]]
-        doubted.update(place for kind in minor for place in kind)
-        for place in (place for kind in kinds[:1] for place in kind if place != kind[0]):
-            first = kinds[0][0]
-            if oddness(place, first) > _HARDLY_ODD:
-                like = [other for other in nameless if oddness(place, other) < _HARDLY_ODD]
-                if any(odd(first, other) for other in like):
-                    doubted.add(place)
+        main = max(kinds, key=size, default=[])
+        for kind in kinds:
+            if kind is not main and size(kind) <= _MINOR * size(main):
+                doubted.update(kind)
+        doubted.update(place for place in main[1:] if is_like_a_stranger(place, main[0]))
     return tuple(
         replace(name, probability=min(name.probability, DOUBTED)) if place in doubted else name
         for place, name in enumerate(names)
