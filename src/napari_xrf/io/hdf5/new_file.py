@@ -17,7 +17,8 @@ def new_file(path: str | Path) -> Iterator[tuple[h5py.File, Callable[[], None]]]
     """
     with Path(path).open("w+b", buffering=0) as raw:
         target = _Target(raw)
-        with h5py.File(target, "w") as file:
+        # Without a cache chunks are stored as they come, not when a handle dies: same content, same bytes.
+        with h5py.File(target, "w", rdcc_nbytes=0) as file:
             yield file, target.check
         target.check()
 
