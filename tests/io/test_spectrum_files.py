@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +13,9 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.core.spectrum import Spectrum
+from napari_xrf.physics.excitation import excitation_of, instrument_of
+from napari_xrf.physics.forward import simulate_spectrum
+from napari_xrf.physics.instrument import load_instrument
 
 
 @st.composite
@@ -40,10 +45,31 @@ def test_what_is_written_is_read_back(tmp_path, suffix, spectrum):
 
 
 def test_msa_keeps_the_excitation(tmp_path):
-    excitation = Excitation("tube", 50.0, "Rh", 51.0, 50.0, "vacuum", 143.9205, "XFlash 430")
+    excitation = Excitation("tube", 50.0, "Rh", 51.0, 50.0, "vacuum", 143.9205, "XFlash 430", 200.0)
     spectrum = Spectrum(np.arange(32, dtype=np.uint32), EnergyAxis(-0.4, 0.01, 32), excitation=excitation)
-    io.write(tmp_path / "s.msa", spectrum)
-    assert io.read(tmp_path / "s.msa").excitation == excitation
+    for kind in ("tube", "electron"):
+        stated = replace(excitation, kind=kind)
+        io.write(tmp_path / "s.msa", replace(spectrum, excitation=stated))
+        assert io.read(tmp_path / "s.msa").excitation == stated
+
+
+@pytest.mark.parametrize("name", ["m4", "sem-eds", "synchrotron"])
+def test_a_simulated_msa_says_what_excited_it(tmp_path, name):
+    io.write(tmp_path / "s.msa", simulate_spectrum("Fe", name)[0])
+    used, cube = load_instrument(name), io.read(tmp_path / "s.msa")
+    fwhm = pytest.approx(excitation_of(used).fwhm_mn_ka_ev)
+    assert replace(cube.excitation, fwhm_mn_ka_ev=fwhm) == excitation_of(used)
+    found = instrument_of(cube)
+    assert (found.source, found.takeoff_deg, found.atmosphere) == (
+        used.source,
+        used.takeoff_deg,
+        used.atmosphere,
+    )
+    msa = pytest.importorskip("rsciio.msa")
+    (other,) = msa.file_reader(tmp_path / "s.msa")
+    microscope = other["metadata"]["Acquisition_instrument"]["TEM"]
+    assert microscope["beam_energy"] == used.source.highest_kev
+    assert microscope["Detector"]["EDS"]["elevation_angle"] == used.takeoff_deg
 
 
 def test_expected_counts_are_told_from_measured_ones(tmp_path):

@@ -21,6 +21,7 @@ from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.physics.attenuation import Floats, Layer
 from napari_xrf.physics.detector.detector import Detector, response_matrix
 from napari_xrf.physics.electron import excite_by_electrons
+from napari_xrf.physics.excitation import excitation_of
 from napari_xrf.physics.fluorescence import LineTable, fluoresce
 from napari_xrf.physics.illumination import FINEST_STEP_KEV, Illumination
 from napari_xrf.physics.instrument import Instrument, load_instrument
@@ -179,7 +180,7 @@ def simulate_spectrum(
     families = sorted(expected.families.items(), key=lambda entry: -entry[1])
     strongest = families[0][1] if families else 1.0
     return (
-        Spectrum(expected.counts * scale, used.energy, name=formula),
+        Spectrum(expected.counts * scale, used.energy, name=formula, excitation=excitation_of(used)),
         {family: value / strongest for family, value in families},
     )
 

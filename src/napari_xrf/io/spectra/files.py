@@ -123,6 +123,7 @@ def _write_msa(path: Path, spectrum: Spectrum) -> None:
         ("LIVETIME", spectrum.live_time),
         ("BEAMKV", excitation.energy_kev),
         ("ELEVANGLE", excitation.takeoff_deg),
+        ("PROBECUR" if excitation.kind == "electron" else "EMISSION", excitation.current),
     ]
     lines = [f"#{key:<12}: {value}" for key, value in tags if value is not None]
     # What the standard has no keyword for: comment keywords begin with two signs.
