@@ -75,6 +75,16 @@ def test_single_families_can_be_chosen(simulated):
     assert maps.families == ("Pb L", "Fe K")
 
 
+@pytest.mark.parametrize("named", [["Pb L"], ["Mn"]])
+def test_what_shows_and_is_not_named_does_not_go_into_the_named(simulated, named):
+    maps = map_elements(simulated.cube, named)
+    assert {"As K", "Fe K"} <= set(maps.beside)
+    assert not {*maps.families} & {*maps.beside}
+    (family,) = maps.families
+    pulls = (maps[family] - simulated.truth[FAMILIES.index(family)]) / maps.standard_errors[0]
+    assert abs(pulls.mean()) < 0.35
+
+
 def test_elements_are_found_where_none_are_named(simulated):
     known = calibrate_map(simulated.cube)
     maps = map_elements(known)

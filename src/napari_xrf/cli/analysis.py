@@ -195,9 +195,11 @@ def write_map_files(
         "method": maps.method,
         "net_counts": totals,
         "standard_errors": errors,
+        "beside": list(maps.beside),
     }
     rows = [(family, f"{total:.0f}") for family, total in totals.items()]
-    return Answer(data, f"{table(('lines', 'net counts'), rows)}\nwritten to {folder}")
+    told = f"not named, but seen, and fitted beside them: {', '.join(maps.beside)}\n" if maps.beside else ""
+    return Answer(data, f"{table(('lines', 'net counts'), rows)}\n{told}written to {folder}")
 
 
 def asked_minerals(

@@ -38,6 +38,8 @@ class ElementMaps:
         The name of the map they were made from.
     unit
         Of counts and errors: ``"counts"``, ``"counts/s"``, ``"counts/I0"``, ``"weight %"``, ``"µg/cm²"``.
+    beside
+        Families that the map shows and nobody named, which were fitted beside these.
 
     Raises
     ------
@@ -52,6 +54,7 @@ class ElementMaps:
     pixel_size: tuple[float, float] | None = None
     source: str = ""
     unit: str = "counts"
+    beside: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if np.ndim(self.counts) != 3 or len(self.counts) != len(self.families):
@@ -143,7 +146,8 @@ class ElementMaps:
 
     def __repr__(self) -> str:
         size = size_text(self.counts.shape[1:], self.pixel_size)
-        return f"<ElementMaps by {self.method}: {', '.join(self.families) or 'none'}; {size}>"
+        beside = f"; fitted beside them {', '.join(self.beside)}" if self.beside else ""
+        return f"<ElementMaps by {self.method}: {', '.join(self.families) or 'none'}; {size}{beside}>"
 
     def _repr_html_(self) -> str:
         totals = self.counts.sum(axis=(1, 2), dtype=np.float64)

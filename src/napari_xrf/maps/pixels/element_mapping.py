@@ -1,7 +1,7 @@
 """Element maps of a cube: the whole way from counts to maps."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -13,7 +13,13 @@ from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.errors import check_name
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, find_elements
+from napari_xrf.maps.calibrated_map import (
+    CalibratedMap,
+    Measured,
+    calibrate_map,
+    families_beside,
+    find_elements,
+)
 from napari_xrf.maps.pixels.fit import PixelSolver, fit_pixels, make_solver, solve_non_negative
 from napari_xrf.maps.pixels.windows import EnergyWindow, energy_windows, map_windows
 from napari_xrf.maps.spectra.candidates import columns_of
@@ -39,7 +45,8 @@ def map_elements(
     explains the whole spectrum of each pixel by all families of the elements, scatter, pile-up and a
     continuum, with non-negative amplitudes and weights of the sum spectrum
     (:mod:`napari_xrf.maps.pixels.fit`); ``"window"`` takes the counts around each main line less those beside
-    it (:mod:`napari_xrf.maps.pixels.windows`). Counts below 0 keV are left out.
+    it (:mod:`napari_xrf.maps.pixels.windows`). Families that show and are not named are fitted beside the
+    others, which would take their counts. Counts below 0 keV are left out.
     The cube is read in blocks of bounded size.
 
     ``elements``: symbols (``"Fe"``: all its families) or families (``"Pb L"``). None: what
@@ -58,6 +65,7 @@ class ElementPlan:
     # solver, fitted: of "fit", and the channels that it takes; None for windows
     solver: PixelSolver | None = None
     fitted: slice | None = None
+    beside: tuple[str, ...] = ()  # of "fit": families that show and were not named, after the K in the solver
 
     def map(self, cube: SpectralCube, progress: Progress = ignore_progress) -> ElementMaps:
         """Map the pixels of a cube, or of some of its rows."""
@@ -74,7 +82,8 @@ class ElementPlan:
             for target, source in ((counts, amplitudes), (errors, spread)):
                 target[:, band] = source[:, : len(self.families)].T.reshape(len(self.families), -1, width)
         progress(rows, rows, "fitting pixels")
-        return ElementMaps(self.families, counts, errors, "fit", cube.pixel_size, cube.name)
+        told = "fit", cube.pixel_size, cube.name
+        return ElementMaps(self.families, counts, errors, *told, beside=self.beside)
 
 
 def plan_elements(
@@ -90,7 +99,9 @@ def plan_elements(
     if method == "window" or not families:
         return ElementPlan(families, energy_windows(families, known.sum_spectrum, known.setting))
     rows, columns = known.cube.map_shape
-    return plan_fit(families, known.sum_spectrum, known.setting, rows * columns)
+    beside = () if elements is None else families_beside(known, families, progress)
+    plan = plan_fit((*families, *beside), known.sum_spectrum, known.setting, rows * columns)
+    return replace(plan, families=families, beside=beside)
 
 
 def plan_fit(

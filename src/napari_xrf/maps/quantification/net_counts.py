@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.cores import one_thread_of
 from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.maps.calibrated_map import CalibratedMap
+from napari_xrf.maps.calibrated_map import CalibratedMap, families_beside
 from napari_xrf.maps.spectra.background import estimate_background
 from napari_xrf.maps.spectra.candidates import Candidate, columns_of
 from napari_xrf.maps.spectra.families import columns_of_lines, wanted_families
@@ -28,7 +28,6 @@ _SHAPE_ERROR, _MODEL_ERROR = 0.4, 0.1  # of the continuum between peaks, and of 
 # Of the counts beneath a family, neighbours' Kβ and tails and the continuum: what the fit believes to know
 # better (minor elements of three glasses of one instrument, and of random compositions by other code).
 _BENEATH_ERROR = 0.03
-_SHOWN = 0.9  # probability from which an element that is not named is fitted beside those that are
 _DETECTION = 3.0  # standard deviations of the background
 SEEN = 3.0  # standard errors from which a family has a say
 _SCALED_FROM_KEV, _LEAST_SHAPE = 1.0, 0.01  # where a modelled continuum is scaled to the spectrum's
@@ -87,13 +86,12 @@ def region_of(known: CalibratedMap, mask: NDArray[np.bool_], name: str) -> Calib
 def shown_beside(
     known: CalibratedMap, elements: Sequence[str], progress: Progress = ignore_progress
 ) -> tuple[str, ...]:
-    """Return the elements that a map shows beside those that are named.
+    """Return the elements that a map surely shows beside those that are named.
 
-    Left out of the fit, their counts go to neighbours and to the continuum: 550 of S K that was not named
-    took more than half of P K in a soil. Argon is looked for where it may be the air's.
+    Argon is looked for where it may be the air's.
     """
-    left_out = (one for one in known.shown(progress) if one.element not in (*elements, "Ar"))
-    return tuple(one.element for one in left_out if one.probability > _SHOWN)
+    shown = dict.fromkeys(split_family(family)[0] for family in families_beside(known, (), progress))
+    return tuple(element for element in shown if element not in (*elements, "Ar"))
 
 
 @one_thread_of("blas")

@@ -122,7 +122,9 @@ class ElementMapsDock(Dock):
     def _tell_maps(self, maps: ElementMaps, added: list[Any]) -> None:
         if self.grid.isChecked():
             self._arrange()
-        self.tell(f"{len(maps)} element maps of {maps.source or 'the map'}; {added[-1].name} is shown")
+        told = f"{len(maps)} element maps of {maps.source or 'the map'}; {added[-1].name} is shown"
+        beside = f"; fitted beside them, since it shows: {', '.join(maps.beside)}" if maps.beside else ""
+        self.tell(told + beside)
 
     def _arrange(self) -> None:
         """Show all element maps side by side and hide what would stand between them, or go back."""
