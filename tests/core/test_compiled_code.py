@@ -105,6 +105,18 @@ def test_a_loop_that_cannot_be_kept_is_compiled_all_the_same(make_loop, monkeypa
     assert make_loop()(3) == 6
 
 
+def test_a_numba_that_keeps_and_tells_otherwise_loses_the_message_only(make_loop, monkeypatch):
+    told = []
+    with compiled_code.compiling_told(told.append):
+        numba.core.event.start_event("numba:compile")  # without what is compiled
+        numba.core.event.end_event("numba:compile")
+        monkeypatch.setattr(numba, "njit", lambda **_: lambda function: function)  # keeps nothing
+        assert make_loop()(3) == 6
+        monkeypatch.setitem(sys.modules, "numba.core.event", None)
+        compiled_code._listen.__wrapped__()
+    assert not told
+
+
 def test_command_line_says_once_that_it_compiles(monkeypatch, capsys):
     def run(arguments, console):
         for tell in compiled_code._hearers * 2:

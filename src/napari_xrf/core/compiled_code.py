@@ -32,16 +32,23 @@ def compiled(**options: Any) -> Callable[[Function], Function]:
             kernel = numba.njit(nogil=True, cache=True, **options)(function)
         except RuntimeError:  # no folder that could be written to
             return numba.njit(nogil=True, **options)(function)  # type: ignore[no-any-return]
-        keep = kernel._cache.save_overload
+        _forgive(kernel)
+        return kernel  # type: ignore[no-any-return]
+
+    return compile_later
+
+
+def _forgive(kernel: Any) -> None:
+    """Let a kernel be called though it cannot be kept, where this numba keeps them as those known do."""
+    files = getattr(kernel, "_cache", None)
+    keep = getattr(files, "save_overload", None)
+    if keep is not None:
 
         def keep_if_possible(*arguments: Any) -> None:
             with suppress(OSError):  # the disk is full, or the folder was made read-only since
                 keep(*arguments)
 
-        kernel._cache.save_overload = keep_if_possible
-        return kernel  # type: ignore[no-any-return]
-
-    return compile_later
+        files.save_overload = keep_if_possible  # type: ignore[union-attr]
 
 
 @contextmanager
@@ -56,18 +63,23 @@ def compiling_told(tell: Callable[[str], object]) -> Iterator[None]:
 
 @cache
 def _listen() -> None:
-    from numba.core import event
+    """Hear of compiling; a numba that tells of it otherwise than those known is not listened to."""
+    try:
+        from numba.core.event import Listener, register
+    except ImportError:
+        return
 
-    class Ear(event.Listener):  # type: ignore[misc]
+    class Ear(Listener):  # type: ignore[misc]
         def on_start(self, event: Any) -> None:
-            if event.data["dispatcher"].py_func.__module__.partition(".")[0] == _PACKAGE:
+            function = getattr((event.data or {}).get("dispatcher"), "py_func", None)
+            if getattr(function, "__module__", "").partition(".")[0] == _PACKAGE:
                 for tell in tuple(_hearers):
                     tell(COMPILING)
 
         def on_end(self, event: Any) -> None:
             pass
 
-    event.register("numba:compile", Ear())
+    register("numba:compile", Ear())
 
 
 def choose_cache() -> None:
