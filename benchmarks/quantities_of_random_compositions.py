@@ -159,7 +159,7 @@ def measured(
 def on_its_axis(cube: SpectralCube) -> CalibratedMap:
     """Return a spectrum whose energy axis and resolution are known: they are not what is measured here."""
     own = instrument_of(cube)
-    return calibrate_map(cube, calibration=Calibration(cube.energy, own.detector, (), 0, math.nan, False, ""))
+    return calibrate_map(cube, calibration=Calibration(cube.energy, own.detector, 0, math.nan, False, ""))
 
 
 def main() -> None:

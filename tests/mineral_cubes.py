@@ -56,7 +56,7 @@ def known_calibration(
     """Return the calibration that :func:`mineral_cube` made its spectra with: spares the search for it."""
     used = load_instrument(instrument)
     axis = EnergyAxis(used.energy.offset + shift_kev, used.energy.width * gain, used.energy.size)
-    return Calibration(axis, used.detector, (), 0, 0.0, True, "known")
+    return Calibration(axis, used.detector, 0, 0.0, True, "known")
 
 
 def known_map(cube: SpectralCube, instrument: str = "m4-tornado") -> CalibratedMap:

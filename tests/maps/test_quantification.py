@@ -324,7 +324,7 @@ def test_minor_lines_keep_their_counts_where_a_strong_peak_is_not_quite_met():
     )
     instrument = load_instrument("pixl-breadboard")
     cube = flanked(expect_spectrum(basalt, instrument).counts, instrument, 3e8)
-    known = Calibration(cube.energy, instrument.detector, (), 0, 0.0, False, "")  # saves time
+    known = Calibration(cube.energy, instrument.detector, 0, 0.0, False, "")  # saves time
     elements = ["Mg", "Al", "Si", "Ca", "Cr", "Mn", "Fe"]
     recipe = Recipe("stoichiometry", volatile_free=True)
     found = quantify(calibrate_map(cube, calibration=known), elements, recipe=recipe)[0]
@@ -341,9 +341,7 @@ def test_a_faint_family_takes_nothing_from_a_strong_line_over_it():
     instrument = replace(load_instrument("m4-tornado"), energy=EnergyAxis(-0.1, 0.01, 4096))
     cube = flanked(expect_spectrum(soil, instrument).counts, instrument, 3e6)
     cube = replace(cube, live_time=np.full((1, 1), 30.0))
-    known = calibrate_map(
-        cube, calibration=Calibration(cube.energy, instrument.detector, (), 0, 0.0, False, "")
-    )
+    known = calibrate_map(cube, calibration=Calibration(cube.energy, instrument.detector, 0, 0.0, False, ""))
     elements = ["Al", "Si", "K", "Ca", "Fe", "Rb", "Sr", "Zr"]
     part = region_of(known, np.ones((1, 1), dtype=bool), "soil")
     recipe = Recipe("stoichiometry")
@@ -418,9 +416,7 @@ def test_argon_of_the_air_is_no_part_of_a_sample_at_a_beamline():
     counts = {f: NetCounts(1e5, 1e3, 1e2) for f in ("Ar K", "Ca K", "Fe K")}
     cube = spectrum_of(GLASS, "m4-tornado", 1e4)
     cube = replace(cube, excitation=excitation_of(instrument))
-    known = calibrate_map(
-        cube, calibration=Calibration(cube.energy, instrument.detector, (), 0, 0.0, False, "")
-    )
+    known = calibrate_map(cube, calibration=Calibration(cube.energy, instrument.detector, 0, 0.0, False, ""))
     found = fit_excitation(counts, known, Recipe("stoichiometry", instrument=instrument))
     assert set(found.solution.families) == {"Ca", "Fe"}
     assert any("argon" in note for note in found.notes)

@@ -15,7 +15,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.calibration.refinement import Calibration, calibrate_and_explain
+from napari_xrf.maps.calibration.refinement import Calibration, calibrate
 from napari_xrf.maps.identification.elements import FoundElement, identify
 from napari_xrf.maps.identification.explanation import Explanation, explain
 from napari_xrf.maps.identification.judgement import Evidence
@@ -177,9 +177,7 @@ def calibrate_map(
     known, explained = calibration, None
     if known is None:
         stated = cube.provenance.energy_is_stated
-        known, explained = calibrate_and_explain(
-            spectrum, cube.energy, cube.excitation, cube.elements, stated, progress
-        )
+        known, explained = calibrate(spectrum, cube.energy, cube.excitation, cube.elements, stated, progress)
     setting = known.setting
     if setting is None:
         setting = setting_of(spectrum, cube.energy, cube.excitation).refined(known.energy, known.detector)

@@ -82,8 +82,6 @@ class Calibration:
 
     energy: EnergyAxis  # the refined axis; the file's own where refined is false
     detector: Detector  # the detector with the refined resolution
-    # (keV, eV) pairs: how far the refined axis puts a channel above the file's at some energies
-    shifts_ev: tuple[tuple[float, float], ...]
     peaks: int  # how many peaks decided it
     quality: float  # root-mean-square distance of these peaks from their lines in eV; nan where not refined
     refined: bool  # whether there was enough to refine
@@ -94,15 +92,15 @@ class Calibration:
     doubtful: bool = False
 
 
+@one_thread_of("blas")
 def calibrate(
     spectrum: ArrayLike,
     energy: EnergyAxis,
-    *,
-    excitation: Excitation | None = None,
+    excitation: Excitation,
     elements: tuple[str, ...] = (),
     stated: bool = False,
     progress: Progress = ignore_progress,
-) -> Calibration:
+) -> tuple[Calibration, Explanation | None]:
     """Refine energy axis, resolution and source on a summed spectrum.
 
     First the offset and gain under which most peaks lie on lines of likely elements (a search on a
@@ -125,22 +123,9 @@ def calibrate(
 
     Returns
     -------
-    The refined axis and detector, or the file's own and a reason when there are too few counts or peaks.
+    The refined axis and detector, or the file's own and a reason when there are too few counts or peaks; and
+    how its setting explains the spectrum, where that was judged.
     """
-    given = excitation or Excitation()
-    return calibrate_and_explain(spectrum, energy, given, elements, stated, progress)[0]
-
-
-@one_thread_of("blas")
-def calibrate_and_explain(
-    spectrum: ArrayLike,
-    energy: EnergyAxis,
-    excitation: Excitation,
-    elements: tuple[str, ...],
-    stated: bool,
-    progress: Progress,
-) -> tuple[Calibration, Explanation | None]:
-    """Do as :func:`calibrate`, and return how its setting explains the spectrum, where that was judged."""
     counts = without_spikes(np.clip(np.asarray(spectrum, dtype=np.float64), 0, None), energy)
     found, explained = _calibrated(counts, energy, excitation, elements, stated, progress)
     if (cut := _cut_off(counts)) is not None:
@@ -382,10 +367,7 @@ def _with_all_elements(
 
 
 def _unchanged(setting: Setting, message: str, *, doubtful: bool = False) -> Calibration:
-    shifts = tuple((at, 0.0) for at in REFERENCE_KEV)
-    return Calibration(
-        setting.energy, setting.detector, shifts, 0, math.nan, False, message, setting, doubtful
-    )
+    return Calibration(setting.energy, setting.detector, 0, math.nan, False, message, setting, doubtful)
 
 
 def _straightened(
@@ -634,11 +616,9 @@ def _judged(
             "give the right one if it is wrong",
             doubtful=True,
         )
-    shifts = []
-    for at in REFERENCE_KEV:
-        channel = (at - before.energy.offset) / before.energy.width
-        shifts.append((at, 1e3 * float(after.energy.energy(channel) - at)))
-    largest = 1e-3 * max(abs(shift) for _, shift in shifts)
+    at = np.array(REFERENCE_KEV)
+    channels = (at - before.energy.offset) / before.energy.width
+    largest = float(abs(after.energy.energy(channels) - at).max())
     quality = 1e3 * math.sqrt(sum(distance**2 for distance in used) / len(used))
     fwhm = 1e3 * float(after.detector.fwhm(MN_KA_KEV))
     message = f"{len(used)} peaks, {quality:.1f} eV from their lines; {fwhm:.0f} eV wide at Mn Kα"
@@ -665,9 +645,7 @@ def _judged(
         doubts.insert(0, "other energy axes fit nearly as well")
     if doubts:
         message += f"; unsure: {doubts[0]}, give the right axis if this is wrong"
-    return Calibration(
-        after.energy, after.detector, tuple(shifts), len(used), quality, True, message, after, bool(doubts)
-    )
+    return Calibration(after.energy, after.detector, len(used), quality, True, message, after, bool(doubts))
 
 
 def _doubts(
