@@ -33,7 +33,7 @@ _FEWEST_COUNTS = 300.0
 _OFFSET_KEV, _GAIN = 0.03, 0.002
 _USUAL_SHIFT_KEV = 0.12
 _MUCH = 0.7  # part of the peaks on lines of an axis, beyond which no rarer element is sought
-# Log-odds by which an axis further off must be better, and one on which an anode's soft lines are missing.
+# Log-odds by which an axis further off must be better, and one without an anode's soft lines, or a beam's.
 _FAR, _LACKING = 12.0, 1000.0
 _MATCHED = 0.5  # part of the peaks, by the root of their significance, that an axis must explain
 _NARROWEST_EV = 90.0  # at Mn Kα: the best drift detectors
@@ -308,13 +308,17 @@ def _ordered(tried: list[tuple[Axis, Setting, Explanation]], shown: NDArray[np.i
     ``shown``: channels of the peaks. Axes that differ elsewhere only are no rivals: they name the same lines.
     """
     temper = min(explained.best.misfit for _, _, explained in tried)
-    tried.sort(key=lambda one: -_likelihood(one, temper))
+
+    def likelihood(one: tuple[Axis, Setting, Explanation]) -> float:
+        return _likelihood(one, temper) - _LACKING * _lacks_beam(one[1], shown)
+
+    tried.sort(key=likelihood, reverse=True)
     at = tried[0][1].energy.energy(shown)
-    least = _likelihood(tried[0], temper) - _SURE
+    least = likelihood(tried[0]) - _SURE
     return temper, any(
-        np.abs(fine.energy.energy(shown) - at).max() > _RIVAL_KEV
-        for axis, fine, explained in tried[1:]
-        if _likelihood((axis, fine, explained), temper) > least
+        np.abs(one[1].energy.energy(shown) - at).max() > _RIVAL_KEV
+        for one in tried[1:]
+        if likelihood(one) > least
     )
 
 
@@ -323,6 +327,14 @@ def _likelihood(tried: tuple[Axis, Setting, Explanation], temper: float) -> floa
     start, setting, explained = tried
     unlikely = _FAR * _is_far(start) + _LACKING * lacks_soft_lines(setting, explained)
     return explained.best.score(temper) + start.score - unlikely
+
+
+def _lacks_beam(setting: Setting, shown: NDArray[np.intp]) -> bool:
+    """Tell whether no peak stands where a beam of one energy scatters elastically."""
+    if setting.kind != "monochromatic":
+        return False
+    apart = np.abs(setting.energy.energy(shown) - setting.highest_kev)
+    return bool(apart.min(initial=np.inf) > 0.5 * setting.detector.fwhm(setting.highest_kev))
 
 
 def _is_far(axis: Axis) -> bool:
