@@ -23,10 +23,9 @@ from napari_xrf.learning.model import Model, choose_device, network_inputs
 from napari_xrf.learning.prediction.element_check import checked_presence
 from napari_xrf.learning.prediction.one_element import shared_out
 from napari_xrf.learning.prediction.prediction import Prediction
-from napari_xrf.learning.prediction.suitability import unsuited, unsuited_to
+from napari_xrf.learning.prediction.suitability import unsuited_to
 from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, cube_of
-from napari_xrf.physics.excitation import instrument_of
 
 _BATCH = 512
 _BLOCK_BYTES = 8 * 2**20
@@ -77,7 +76,7 @@ def predict(
         doubts = (*unsuited_to(model.description, known), *((known.doubt,) if known.doubt else ()))
         told = excitation_found(known)
     elif told.kind is not None:  # what a file does not say, and no peak shows, cannot be held against a model
-        doubts = unsuited(model.description, instrument_of(cube))
+        doubts = unsuited_to(model.description, cube)
     check_range(cube.energy, model.description)
     rows, columns = cube.map_shape
     ask = _asked(model, chosen, device, told if conditions is None else conditions)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from napari_xrf.core.constants import MN_KA_KEV
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.maps.calibrated_map import CalibratedMap
+from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, cube_of
 from napari_xrf.physics.excitation import COARSE_FWHM_EV, excitation_of, instrument_of
 from napari_xrf.physics.instrument import Instrument, load_instrument
 
@@ -19,15 +19,16 @@ _KINDS = {"tube": "X-ray tubes", "electron": "electrons", "monochromatic": "mono
 _NEAR = 1.6  # ratio of resolutions
 
 
-def unsuited_to(description: ModelDescription, known: CalibratedMap) -> tuple[str, ...]:
+def unsuited_to(description: ModelDescription, measured: Measured) -> tuple[str, ...]:
     """Return why a model's answers on a map are not to be trusted, in sentences; empty if fit.
 
-    What excited it is what its file states, or else what its soft counts show; where neither tells, it does
-    not speak against a model.
+    What excited it is what its file states, or else what the soft counts of a calibrated one show; where
+    neither tells, it does not speak against a model.
     """
-    if known.cube.excitation.kind is not None:
-        return unsuited(description, instrument_of(known.cube))
-    return unsuited(description, known.instrument, "soft counts" if known.setting.kind else None)
+    cube = cube_of(measured)
+    if cube.excitation.kind is None and isinstance(measured, CalibratedMap):
+        return unsuited(description, measured.instrument, "soft counts" if measured.setting.kind else None)
+    return unsuited(description, instrument_of(cube), "file" if cube.excitation.kind else None)
 
 
 def unsuited(

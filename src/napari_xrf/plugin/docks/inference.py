@@ -13,10 +13,9 @@ from qtpy.QtWidgets import QComboBox
 from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.prediction.suitability import unsuited
+from napari_xrf.learning.prediction.suitability import unsuited_to
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.physics.excitation import instrument_of
-from napari_xrf.physics.instrument import Instrument
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.docks.spectrum import show_evidence
 from napari_xrf.plugin.forms.inference import InferenceForm
@@ -54,7 +53,7 @@ class InferenceDock(Dock):
         self._refining: Job | None = None
         self._again = False
         self._told = ""
-        self._instrument: Instrument | None = None
+        self._cube: SpectralCube | None = None  # of the chosen map
         self.answer: RegionAnswer | None = None
         self.prediction: Any = None
         self._predicted: SpectralCube | None = None
@@ -101,11 +100,10 @@ class InferenceDock(Dock):
         self.write_in_background(path, write_prediction, self.prediction)
 
     def _choose_map(self, layer: Any) -> None:
-        cube = self.maps.cube() if layer is not None else None
-        if cube is not None:
-            load_in_background(cube)
-            self._instrument = instrument_of(cube)
-            self.models.choose_for(self._instrument)
+        self._cube = self.maps.cube() if layer is not None else None
+        if self._cube is not None:
+            load_in_background(self._cube)
+            self.models.choose_for(instrument_of(self._cube))
         self._clear_answer()
         self._set_enabled()
         self._follow_regions()
@@ -238,9 +236,9 @@ class InferenceDock(Dock):
             description = self.models.description()
         except XrfError:  # told when it was chosen
             return ""
-        if description is None or self._instrument is None or self.maps.layer() is None:
+        if description is None or self._cube is None:
             return ""
-        return "\n".join(unsuited(description, self._instrument))
+        return "\n".join(unsuited_to(description, self._cube))
 
     def _show_lines(self, name: str, *, open_dock: bool = False) -> None:
         if self.answer is not None:
