@@ -48,6 +48,7 @@ from napari_xrf.learning.weights import load_model, save_model
 
 # Streams of random numbers that never meet: training, validation, test, and weights.
 TRAINING, VALIDATION, TEST, WEIGHTS = range(4)
+_AT_ONCE = 1024  # held-out spectra that a network is asked about
 
 
 @dataclass(frozen=True)
@@ -342,10 +343,10 @@ def _rate(step: int, total: int, options: TrainingOptions) -> float:
 
 
 @torch.inference_mode()
-def _outputs(network: nn.Module, tensors: Mapping[str, Tensor], size: int = 1024) -> dict[str, Tensor]:
+def _outputs(network: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     network.eval()
     parts: dict[str, list[Tensor]] = {}
-    for inputs, dose in zip(tensors["inputs"].split(size), tensors["dose"].split(size), strict=True):
+    for inputs, dose in zip(tensors["inputs"].split(_AT_ONCE), tensors["dose"].split(_AT_ONCE), strict=True):
         for name, value in network(inputs, dose).items():
             parts.setdefault(name, []).append(value)
     return {name: torch.cat(values) for name, values in parts.items()}

@@ -134,12 +134,12 @@ class BcfCounts:
         start, stop, _ = window.indices(self.shape[2])
         return self._by_channels().sum(start, max(start, stop), self.shape[:2], self.dtype)
 
-    def _by_channels(self, progress: Progress = ignore_progress) -> ChannelIndex:
+    def _by_channels(self) -> ChannelIndex:
         with self._building:
             if self._channels is None:
                 self._channels = ChannelIndex.build(
                     self.path, self._detectors, self.survey.lines, self.survey.filled,
-                    self.dtype.itemsize, self._budget // 4, progress,
+                    self.dtype.itemsize, self._budget // 4,
                 )  # fmt: skip
             return self._channels
 

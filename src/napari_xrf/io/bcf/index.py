@@ -175,7 +175,6 @@ class ChannelIndex:
         filled: NDArray[np.int32],
         item_size: int,
         memory_limit: int,
-        progress: Progress,
     ) -> ChannelIndex:
         """Unpack every record once and order the counts of all detectors by channel.
 
@@ -206,7 +205,7 @@ class ChannelIndex:
             entries.write(int(places[number]), where.view(np.uint8))
             entries.write(int(places[number]) + _PIXEL_BYTES * size, counts.reshape(-1))
 
-        do_in_threads(order, range(len(lines)), progress, "ordering counts by channel")
+        do_in_threads(order, range(len(lines)))
         firsts = np.array([line * width for line, _ in lines], dtype=np.int64)
         return cls(entries, starts, places, firsts)
 

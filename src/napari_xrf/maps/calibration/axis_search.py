@@ -37,6 +37,7 @@ _ALIKE_KEV = 1e-6  # axes no further apart are one, but for rounding
 _USUAL_KEV = 0.12  # how far off files' axes are at most but for rare ones
 # What is asked of axes further off: log-odds below the best near one's at most, part of the peaks explained.
 _FAR_WORSE, _FAR_MORE, _FAR_EXPLAINED = 0.0, 0.1, 0.4
+_MOST = 3  # likely axes
 _NEAR_WORSE = 30.0  # log-odds below the best near one beyond which no refinement makes an axis the best
 _REACH = 9.0  # standard deviations, of a line's peak
 _RATIO_ERROR = 0.25  # of the counts of a family's peaks: absorption, efficiency and overlaps
@@ -83,7 +84,6 @@ def likely_axes(
     setting: Setting,
     peaks: tuple[Peak, ...],
     listed: tuple[str, ...] = (),
-    most: int = 3,
     rarest: bool = False,
     near_only: bool = False,
 ) -> list[Axis]:
@@ -121,7 +121,7 @@ def likely_axes(
     ]
     found: list[Axis] = []
     for axis in sorted((*near, *far), key=lambda axis: -axis.score):
-        if len(found) < most and axis.score > best.score - _NEAR_WORSE:
+        if len(found) < _MOST and axis.score > best.score - _NEAR_WORSE:
             found += [axis] * all(search.differ(axis, other) for other in found)
     if all(axis.apart(stated, _SAME_KEV) for axis in found):
         found.append(stated)

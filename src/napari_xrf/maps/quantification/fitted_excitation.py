@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_xrf.core.emission_lines import main_line, split_family
-from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.quantification.composition import Recipe, Solution, expected_families, solve_composition
 from napari_xrf.maps.quantification.fitted_optic import FittedOptic, fit_optic_to_scatter
@@ -133,10 +132,7 @@ def _told(
 
 
 def counts_with_argon(
-    part: CalibratedMap,
-    elements: Sequence[str],
-    shapes: Shapes | None = None,
-    progress: Progress = ignore_progress,
+    part: CalibratedMap, elements: Sequence[str], shapes: Shapes | None = None
 ) -> dict[str, NetCounts]:
     """Return the net counts of elements and, under X-rays, of argon where enough shows to tell of air.
 
@@ -144,11 +140,11 @@ def counts_with_argon(
     """
     tube = isinstance(part.instrument.source, TubeSource)
     if tube and not {"Ar", _BESIDE} & set(elements):
-        counts = net_counts(part, (*elements, "Ar"), shapes, progress)
-        beside = net_counts(part, (*elements, "Ar", _BESIDE), shapes, progress)
+        counts = net_counts(part, (*elements, "Ar"), shapes)
+        beside = net_counts(part, (*elements, "Ar", _BESIDE), shapes)
         if ARGON in beside and _is_seen(counts[ARGON], _SEEN) and _is_seen(beside[ARGON]):
             return {**counts, ARGON: beside[ARGON]}
-    return net_counts(part, elements, shapes, progress)
+    return net_counts(part, elements, shapes)
 
 
 def without_air(counts: Mapping[str, NetCounts], instrument: Instrument) -> dict[str, NetCounts]:

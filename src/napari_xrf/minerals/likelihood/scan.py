@@ -182,11 +182,11 @@ def prepare_scan(expected: Expected, counts: float, tolerance: float = TOLERANCE
     )
 
 
-def error_columns(expected: Expected, point: int, *, even: bool = True) -> NDArray[np.float64]:
+def error_columns(expected: Expected, point: int) -> NDArray[np.float64]:
     """Return (K, B) by what a mineral's spectrum may differ, one standard deviation each.
 
-    Traces, continuum, and the range of compositions as seen from the composition ``point``: ``even`` takes
-    the middle for all of it, else it stands for its surroundings, as the others do.
+    Traces, continuum, and the range of compositions as seen from the composition ``point``, of which the
+    middle stands for all.
     """
     templates = expected.templates
     return np.vstack(
@@ -194,7 +194,7 @@ def error_columns(expected: Expected, point: int, *, even: bool = True) -> NDArr
             trace_columns(expected, float(templates.totals[point]), TRACE_PERCENT),
             CONTINUUM_SPREAD * templates.continuum[point][None],
             pile_up_column(templates.lines[point] + templates.continuum[point], templates.bins),
-            composition_columns(templates, point, even=even),
+            composition_columns(templates, point, even=True),
         ]
     )
 

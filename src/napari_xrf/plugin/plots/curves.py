@@ -28,7 +28,8 @@ _EXPECTED_COLOR = "#ff4d9d"
 _MOST_CLASSES = 12
 _FIT_COLOR = "#ff6b6b"
 _MIDDLE_KEV = 6.0  # where a peak's width is taken for smoothing
-COUNTS, PER_PIXEL, PER_SECOND = UNITS = ("counts", "counts per pixel", "counts per second")
+UNITS = ("counts", "counts per pixel", "counts per second")
+PER_PIXEL, PER_SECOND = UNITS[1:]
 
 
 class ExpectedSpectrum(NamedTuple):
