@@ -372,11 +372,12 @@ class _Solver:
         return tuple(sorted(seen or best, key=self._variances.__getitem__))
 
     def _denies(self, other: str, seen: str, expected: Mapping[str, float]) -> bool:
-        """Whether the least that a seen family stands for is far more than the most that another allows."""
-        least = self.counts[seen].counts * (1 - SEEN * math.sqrt(self._variances[seen]))
-        net = max(self.counts[other].counts, 0.0)
-        most = net + SEEN * max(net, self.counts[other].error) * math.sqrt(self._variances[other])
-        return least * expected[other] > _DENIED * most * expected[seen]
+        """Whether a seen family stands for surely more than another allows: it contradicts it."""
+        counted, net = self.counts[seen].counts, max(self.counts[other].counts, 0.0)
+        part = _DENIED * expected[seen] / expected[other]
+        own = counted * math.sqrt(self._variances[seen])
+        of_other = part * max(net, self.counts[other].error) * math.sqrt(self._variances[other])
+        return counted - part * net > SEEN * math.hypot(own, of_other)
 
     @cached_property
     def _variances(self) -> dict[str, float]:

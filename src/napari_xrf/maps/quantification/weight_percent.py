@@ -25,7 +25,7 @@ from napari_xrf.maps.quantification.composition import (
     without,
 )
 from napari_xrf.maps.quantification.composition_errors import oxygen_by_valence, quantities_of, residuals_of
-from napari_xrf.maps.quantification.fitted_excitation import counts_with_argon, fit_excitation, without_air
+from napari_xrf.maps.quantification.fitted_excitation import counts_with_argon, fit_excitation
 from napari_xrf.maps.quantification.light_matter import FAR_LEVEL, LightMatter, light_matter
 from napari_xrf.maps.quantification.net_counts import (
     SEEN,
@@ -146,11 +146,10 @@ def count_sample(
         fractions = rough.composition
         expected: Mapping[str, float] = {one.family: one.expected for one in rough.residuals}
         deciding = {entry.element: entry.family for entry in rough.entries}
-    else:  # lens and oxygen change little of how lines share their photons
+    else:  # oxygen changes little of how lines share their photons; a lens much of L beside K
         oxygen = "stoichiometry" if recipe.oxygen in ("auto", "difference") else recipe.oxygen
-        own = without_air(first, instrument)
-        solved = solve_composition(own, instrument, replace(recipe, oxygen=oxygen))
-        fractions, expected = solved.fractions, solved.expected
+        solved = fit_excitation(first, part, replace(recipe, oxygen=oxygen)).solution
+        fractions, expected, instrument = solved.fractions, solved.expected, solved.instrument
         deciding = {element: families[0] for element, families in solved.families.items()}
     shapes = Shapes({}) if recipe.film else shapes_of(composition or fractions, part, instrument)
     hidden = hidden_families(first, expected, deciding)
