@@ -52,6 +52,7 @@ CLASSES = ((10.0, 100.0), (1.0, 10.0), (0.1, 1.0), (0.01, 0.1))
 PRESETS = {"tube": "m4-tornado", "electron": "sem-eds", "monochromatic": "synchrotron"}
 ENERGIES = {"electron": (15.0, 20.0, 25.0, 30.0), "monochromatic": (7.0, 10.0, 12.0, 15.0, 18.0, 25.0)}  # keV
 LEAST_KEV, HAS_L, MOST_LIGHT = 0.9, 27, 0.15
+DRY, USUAL_LIGHT = 0.33, 0.1  # part of samples without light matter, and the mean of the others'
 ANGLE_DEG, LENS, WINDOW = {"tube": 8.0, "electron": 4.0, "monochromatic": 8.0}, 0.12, 0.2
 
 
@@ -69,12 +70,21 @@ def as_oxides(weights: dict[str, float]) -> dict[str, float]:
     return {element: part / total for element, part in full.items()}
 
 
-def as_in_nature(weights: dict[str, float], generator: np.random.Generator) -> dict[str, float]:
-    """Return oxides with light matter, whose iron and manganese have any valence between the usual ones."""
+def as_in_nature(
+    weights: dict[str, float], generator: np.random.Generator, light_matter: str
+) -> dict[str, float]:
+    """Return oxides with light matter, whose iron and manganese have any valence between the usual ones.
+
+    ``light_matter``: ``"even"`` up to 15 %, or ``"tailed"``: none in a third, else as glasses, rocks, soils
+    and lake sediments together, few of which hold much.
+    """
     valences = {"Fe": generator.uniform(2, 3), "Mn": generator.uniform(2, 4)}
     full = {element: part for element, part in weights.items() if element != "O"}
     full["O"] = sum(part * oxygen_per_mass(element, valences) for element, part in full.items())
     light = generator.uniform(0, MOST_LIGHT)
+    if light_matter == "tailed":
+        drawn = min(generator.exponential(USUAL_LIGHT), 0.9) if generator.random() > DRY else 0.0
+        light = max(drawn, 1e-6)  # fisx takes no zero
     total = sum(full.values()) / (1 - light)
     full = {element: part / total for element, part in full.items()}
     for element, part in formula_fractions("C6H10O5").items():
@@ -176,7 +186,11 @@ def main() -> None:
     )
     parser.add_argument("--oxygen", default="auto", help="auto, or told: oxides or not, and valences")
     parser.add_argument(
-        "--natural", action="store_true", help="iron of other valences, and up to 15 %% of light matter"
+        "--natural",
+        nargs="?",
+        const="even",
+        choices=("even", "tailed"),
+        help="iron of other valences, and light matter: even up to 15 %%, or tailed (a third without any)",
     )
     parser.add_argument("--keep", type=Path, help="a file of results, one line a spectrum")
     arguments = parser.parse_args()
@@ -213,7 +227,7 @@ def quantify_random(arguments: argparse.Namespace, generator: np.random.Generato
     )
     named = [element for element in fractions if element != "O"]
     if arguments.natural and oxides:
-        fractions = as_in_nature(fractions, generator)
+        fractions = as_in_nature(fractions, generator, arguments.natural)
     real = preset if arguments.told else other_instrument(preset, generator)
     cube = measured(real, fractions, arguments.counts, generator, preset)
     kind = "stoichiometry" if oxides else "none"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from benchmarks.quantities_of_random_compositions import (
     BASALT,
+    as_in_nature,
     as_oxides,
     measured,
     other_instrument,
@@ -22,6 +23,18 @@ def test_compositions_sum_to_one():
         assert sum(fractions.values()) == pytest.approx(1)
         assert ("O" in fractions) == oxides
         assert set(random_glass(generator)) == {*BASALT, "O"}
+
+
+def test_light_matter_is_drawn_as_asked():
+    generator, oxides = np.random.default_rng(1), as_oxides(BASALT)
+    parts = {}
+    for kind in ("even", "tailed"):
+        drawn = [as_in_nature(oxides, generator, kind) for _ in range(60)]
+        assert all(sum(one.values()) == pytest.approx(1) for one in drawn)
+        parts[kind] = np.array([one["C"] for one in drawn]) / 0.4445  # of cellulose
+    assert 0.1 < parts["even"].max() < 0.151
+    assert np.mean(parts["tailed"] < 1e-4) > 0.15
+    assert parts["tailed"].max() > 0.15
 
 
 def test_a_basalt_by_other_code_lies_within_its_errors():
