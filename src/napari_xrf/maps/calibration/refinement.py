@@ -150,6 +150,10 @@ def _calibrated(
         return _unchanged(setting, f"too few counts ({total:.0f}) to refine the energy axis"), None
     if len(peaks) < _FEWEST_PEAKS:
         return _unchanged(setting, f"too few peaks ({len(peaks)}) to refine the energy axis"), None
+    if (fwhm := 1e3 * float(setting.detector.fwhm(MN_KA_KEV))) > WIDEST_EV:
+        axis = "energy axis that you stated" if stated else "file's energy axis"
+        message = f"unsure: at {fwhm:.0f} eV (Mn Kα) neighbours' lines are one peak; the {axis} is kept"
+        return _unchanged(setting, message, doubtful=True), None
     fine, explained, rivals, outdone = _likeliest(
         counts, setting, excitation, peaks, elements, stated or len(peaks) == 1, progress
     )
