@@ -348,7 +348,7 @@ def test_graphite_under_electrons_is_carbon():
 
 @pytest.mark.parametrize("gain", [0.0, 0.02])
 def test_a_gas_detector_keeps_its_axis_and_names_are_told_to_be_unsure(gain):
-    """Of lines that run together another axis makes others: zinc was hafnium, silently, a right axis moved."""
+    """Another axis makes other elements of lines that run together: zinc was hafnium, silently."""
     gem = load_instrument("gem")
     parts = {"Ca": 0.16, "Fe": 0.06, "Cu": 0.06, "Zn": 0.05, "Pb": 0.08, "C": 0.35, "O": 0.24}
     expected = expect_spectrum(Material("paint", parts, 2.5), gem).counts

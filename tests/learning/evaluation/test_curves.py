@@ -33,6 +33,20 @@ def test_a_model_has_curves_against_all_that_its_paper_distorts(name: str, tmp_p
     assert len(written) == 4
 
 
+@pytest.mark.parametrize("name", ["line-mlp", "mineral-cnn"])
+def test_missing_energies_cost_what_they_hold_and_the_rest_is_refused(name: str) -> None:
+    model = untrained_model(name, network={"hidden": 16} if name == "line-mlp" else None)
+    names = ["end of the spectrum", "dead window from 5 keV"]
+    ends, windows = robustness_curves(model, names=names, size=12)
+    assert ends.values[0] == 30.0
+    assert np.isfinite(ends.scores[0])
+    refused = np.isnan(ends.scores)  # less than half of the model's energies
+    assert refused.tolist() == sorted(refused)
+    assert refused[-1]
+    assert windows.values[0] == 0.0
+    assert windows.figure == "accuracy" or len(set(windows.scores)) > 1  # untrained, none is right
+
+
 def test_curves_are_the_same_for_a_seed() -> None:
     model = untrained_model("line-mlp", network={"hidden": 16})
     first, second = (robustness_curves(model, names=["resolution"], size=8, seed=3) for _ in range(2))

@@ -1,7 +1,8 @@
 """How a model's figures change with one property of the spectra, all others held."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from napari_xrf.synthesis.distortion_values import DistortionValues
 _FIXED_COUNTS = 10_000.0
 _LINE_FWHM_KEV = 0.2  # of Bragg peaks on the coarse axis of line networks
 _BRAGG_KEV = (3.0, 9.0)
+_DEAD_FROM_KEV = 5.0
+_DEAD = f"dead window from {_DEAD_FROM_KEV:g} keV"
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class _Property:
     unit: str
     values: tuple[float, ...]
     change: Callable[[float], dict[str, Any]]
-    bragg: bool = False
+    # (spectra, value, seed) → the spectra, where the source cannot make them
+    alter: Callable[[Sample, float, int], Sample] | None = None
 
 
 def robustness_curves(
@@ -44,10 +48,11 @@ def robustness_curves(
     options: Mapping[str, Any] | None = None,
     progress: Progress = ignore_progress,
 ) -> tuple[RobustnessCurve, ...]:
-    """Return a model's figure against counts, calibration shift, resolution and Bragg peaks.
+    """Return a model's figure against counts, shifts, resolution, Bragg peaks and missing energies.
 
     The spectra are those of its training's source with that one distortion at a given size. The others
-    are off, at 10 000 counts; against counts they are as in training. The figure is the task's.
+    are off, at 10 000 counts; against counts they are as in training. The figure is the task's; NaN where the
+    model refuses to answer, as too little of its energies is recorded.
 
     ``names``: some of the properties; None takes all that the source knows. ``size``: spectra per point; the
     same seed gives each point the same samples. ``options``: of the source, in place of those of the model's
@@ -72,9 +77,14 @@ def robustness_curves(
         for value in each.values:
             progress(done, total, f"figure against {each.name}")
             sample = draw_sample(source_of(description, **each.change(value)), size, seed)
-            if each.bragg:
-                sample = _with_bragg(sample, value, seed)
-            scores.append(task.score(predict_sample(model, sample.cube, device=device), sample.targets))
+            if each.alter is not None:
+                sample = each.alter(sample, value, seed)
+            try:
+                said = predict_sample(model, sample.cube, device=device)
+            except InvalidInput:  # too little of its energies is left: it refuses to answer
+                scores.append(math.nan)
+            else:
+                scores.append(task.score(said, sample.targets))
             done += 1
         curves.append(RobustnessCurve(each.name, each.unit, task.figure, each.values, tuple(scores)))
     progress(total, total, "figures")
@@ -116,6 +126,7 @@ def _distortion_properties(
         _Property("gain error", "", gains, alone("gain")),
         _Property("resolution", "× FWHM", (1.0, 1.1, 1.2, 1.35, 1.5), alone("width_factor")),
         _Property("Bragg peaks", "of the counts each", strengths, bragg),
+        *_missing_energies({**fixed, "distortions": None}),
     )
 
 
@@ -138,8 +149,35 @@ def _line_properties() -> tuple[_Property, ...]:
         _Property("counts", "", doses, counted),
         _Property("calibration shift", "keV and relative, at most", shifts, shifted),
         _Property("resolution", "keV (σ)", widths, widened),
-        _Property("Bragg peaks", "of the counts", (0.0, 0.01, 0.02, 0.05, 0.1), lambda _: still, bragg=True),
+        _Property("Bragg peaks", "of the counts", (0.0, 0.01, 0.02, 0.05, 0.1), lambda _: still, _with_bragg),
+        *_missing_energies(still),
     )
+
+
+def _missing_energies(options: dict[str, Any]) -> tuple[_Property, ...]:
+    ends, widths = (30.0, 20.0, 16.0, 12.0, 10.0, 8.0), (0.0, 0.5, 1.0, 2.0, 4.0)
+    return (
+        _Property("end of the spectrum", "keV", ends, lambda _: options, _cut_off),
+        _Property(
+            f"dead window from {_DEAD_FROM_KEV:g} keV", "keV wide", widths, lambda _: options, _deadened
+        ),
+    )
+
+
+def _cut_off(sample: Sample, end: float, _: int) -> Sample:
+    """Return spectra that end at an energy, keV: the rest was not recorded."""
+    axis = sample.cube.energy
+    kept = max(int((axis.edges[1:] <= end + 1e-6).sum()), 1)
+    counts: Any = sample.cube.counts[..., :kept]
+    return replace(sample, cube=replace(sample.cube, counts=counts, energy=replace(axis, size=kept)))
+
+
+def _deadened(sample: Sample, width: float, _: int) -> Sample:
+    """Return spectra without counts in a window of a width, keV."""
+    counts: Any = np.array(sample.cube.counts)
+    if width:
+        counts[..., sample.cube.energy.window(_DEAD_FROM_KEV, _DEAD_FROM_KEV + width)] = 0
+    return replace(sample, cube=replace(sample.cube, counts=counts))
 
 
 def _with_bragg(sample: Sample, strength: float, seed: int) -> Sample:
