@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.evaluation.sampling import align_targets, class_positions
+from napari_xrf.learning.evaluation.sampling import align_targets, class_positions, draw_sample, source_of
+from untrained_models import untrained_model
 
 
 def description(*names: str) -> ModelDescription:
@@ -49,3 +52,14 @@ def test_many_foreign_names_are_not_all_listed() -> None:
     targets = {"presence": np.ones((1, 21))}
     _, notes = align_targets(targets, ("Fe", *names), description("Fe"))
     assert "12 more" in notes[0]
+
+
+def test_a_model_is_judged_with_the_classes_that_it_learnt() -> None:
+    """Ranges of the library grew, hornblende went to olivine's group, and `adapt mineral-cnn` was refused."""
+    known = untrained_model("mineral-cnn").description
+    first, second, *others = known.names
+    group = replace(known.classes[0], name=f"{first} / {second}")
+    learnt = replace(known, names=(group.name, *others), classes=(group, *known.classes[2:]))
+    source = source_of(learnt, stranger_share=0.0)
+    assert source.names == learnt.names
+    assert set(draw_sample(source, 60, 0).targets["label"].tolist()) == set(range(len(learnt.names)))

@@ -97,6 +97,8 @@ def sample_of(batch: LabelledSpectra, axis: EnergyAxis, source: str = "") -> Sam
 def source_of(description: ModelDescription, progress: Progress = ignore_progress, **changes: Any) -> Source:
     """Return the source that a model was trained on, with some of its options changed.
 
+    Its mineral classes are the model's: formed anew they would follow what became of the library.
+
     Raises InvalidInput when the model does not say what it was trained on, or an option cannot be changed.
     """
     if not description.source_kind:
@@ -104,9 +106,10 @@ def source_of(description: ModelDescription, progress: Progress = ignore_progres
             f"{description.name} does not say what it was trained on",
             "Take a model that does, or its spectra",
         )
-    return make_source(
-        SourceSpec(description.source_kind, {**description.source_options, **changes}), progress
-    )
+    options = {**description.source_options, **changes}
+    if description.source_kind == "minerals" and description.names:
+        options["classes"] = list(description.names)
+    return make_source(SourceSpec(description.source_kind, options), progress)
 
 
 def align_targets(

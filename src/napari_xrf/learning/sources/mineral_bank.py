@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.label_map import LabelClass
+from napari_xrf.core.label_map import LabelClass, members_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.minerals.likelihood.templates import EnergyBins, Templates, bin_errors, bins_at_resolution
 from napari_xrf.minerals.search import energy_range
@@ -94,6 +95,7 @@ def make_bank(
     library: str | None = None,
     held_out: Sequence[str] = (),
     separable_at: float = 1000.0,
+    classes: Sequence[str] | None = None,
     progress: Progress = ignore_progress,
 ) -> MineralBank:
     """Return the bank of some minerals on an instrument.
@@ -101,15 +103,20 @@ def make_bank(
     ``minerals``: names in the library; None: :data:`DEFAULT_MINERALS`. ``instrument``: a preset's name or
     file. ``library``: a CSV file of minerals added to the shipped ones. ``held_out``: minerals that are not
     shown even as strangers: they judge how strangers are told. ``separable_at``: counts at which minerals
-    that cannot be told apart become one class. Raises InvalidInput when a mineral is unknown, fewer than two
-    classes are left, or a held-out one is among the classes.
+    that cannot be told apart become one class. ``classes``: the classes instead, of all minerals that are
+    shown, such as ``"augite / hornblende"``: those that a network has learnt, whatever became of the library.
+    Raises InvalidInput when a mineral is unknown, fewer than two classes are left, or a held-out one is among
+    the classes.
     """
     names = DEFAULT_MINERALS if minerals is None else tuple(minerals)
+    learnt = None if classes is None else tuple(members_of(each) for each in classes)
+    if learnt is not None:
+        names = tuple(name for members in learnt for name in members)
     kept_back = HELD_OUT_MINERALS if minerals is None and not held_out else tuple(held_out)
     both = sorted(set(names) & set(kept_back))
     if both:
         raise InvalidInput(f"{', '.join(both)} cannot be a class and held out")
-    return _bank(names, instrument, library, kept_back, separable_at, _Quiet(progress))
+    return _bank(names, instrument, library, kept_back, separable_at, learnt, _Quiet(progress))
 
 
 class _Quiet:
@@ -132,6 +139,7 @@ def _bank(
     library_file: str | None,
     held_out: tuple[str, ...],
     separable_at: float,
+    classes: tuple[tuple[str, ...], ...] | None,
     quiet: _Quiet,
 ) -> MineralBank:
     progress = quiet.progress
@@ -144,9 +152,13 @@ def _bank(
     shown = expected.lines.sum(axis=1) + expected.rest.sum(axis=1) > 0
     lines, rest, owner = expected.lines[shown], expected.rest[shown], owner[shown]
     bins = bins_at_resolution(instrument.energy, instrument.detector, *energy_range(instrument))
-    templates = _templates(lines, rest, owner, chosen, bins)
-    confused = confusion(templates, separable_at, bin_errors(templates.bins, _TOLERANCE), progress)
-    groups = inseparable_groups(confused, _GROUPED_ABOVE)
+    if classes is None:
+        templates = _templates(lines, rest, owner, chosen, bins)
+        confused = confusion(templates, separable_at, bin_errors(templates.bins, _TOLERANCE), progress)
+        groups = inseparable_groups(confused, _GROUPED_ABOVE)
+    else:
+        ends = np.cumsum([len(select_minerals(library, members)) for members in classes])
+        groups = tuple(tuple(range(low, high)) for low, high in pairwise((0, *ends.tolist())))
     if len(groups) < 2:
         raise InvalidInput("a classifier needs two classes at least", "Name more minerals that differ")
     class_of = np.full(len(chosen), -1, dtype=np.intp)
