@@ -10,7 +10,8 @@
     python -m benchmarks.networks speed      time and memory of a map of 500 × 500 × 4096
 
 Each writes ``NAME.json`` and ``NAME.md`` (and pictures of curves) into a folder, prints the tables, and with
-``--document`` puts the short ones between ``<!-- NAME -->`` and ``<!-- end NAME -->`` of a page. Models are
+``--document`` puts the short ones between ``<!-- NAME -->`` and ``<!-- end NAME -->`` of a page. Their last
+column, *measured*, is of spectra that instruments recorded (benchmarks/networks_measured.py). Models are
 shipped names or weights files; ``--models`` names others.
 """
 
@@ -30,6 +31,7 @@ from typing import Any
 import numpy as np
 from benchmarks.gem_attainable import attainable_rows
 from benchmarks.networks_files import measured_file_tables
+from benchmarks.networks_measured import COLUMNS, Column, with_column
 from benchmarks.networks_speed import speed_table
 
 from napari_xrf.core.errors import XrfError
@@ -86,12 +88,14 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory() as temporary:
             options.sets = options.sets or Path(temporary)
-            tables = make(options, load_models(options.models or models))
+            chosen = load_models(options.models or models)
+            tables = make(options, chosen)
+            measured = COLUMNS.get(options.table, lambda *_: {})(options.data, chosen, options.seed)
     except XrfError as error:
         sys.exit(str(error))
-    write_tables(options.output, place, tables)
+    write_tables(options.output, place, tables, measured)
     if options.document is not None:
-        fill_page(options.document, place, tables)
+        fill_page(options.document, place, tables, measured)
 
 
 def load_models(names: Sequence[str]) -> list[Model]:
@@ -108,7 +112,7 @@ def load_models(names: Sequence[str]) -> list[Model]:
     ]
 
 
-def write_tables(folder: Path, name: str, tables: Sequence[Table]) -> None:
+def write_tables(folder: Path, name: str, tables: Sequence[Table], measured: Column) -> None:
     """Write tables as JSON and text, and print them."""
     folder.mkdir(parents=True, exist_ok=True)
     stored = {
@@ -119,19 +123,23 @@ def write_tables(folder: Path, name: str, tables: Sequence[Table]) -> None:
     }
     (folder / f"{name}.json").write_text(json.dumps(stored, ensure_ascii=False, indent=1) + "\n")
     text = f"`{_command()}`\n\n"
-    text += "\n".join(table.as_markdown() for table in tables)
+    text += "\n".join(with_column(table.as_markdown(), table.title, measured) for table in tables)
     (folder / f"{name}.md").write_text(text)
     print(text)
 
 
-def fill_page(page: Path, name: str, tables: Sequence[Table]) -> None:
+def fill_page(page: Path, name: str, tables: Sequence[Table], measured: Column) -> None:
     """Put tables into a page, without the long ones of single classes, elements and files."""
     text = page.read_text()
     before, start, rest = text.partition(f"<!-- {name} -->\n")
     _, end, after = rest.partition(f"<!-- end {name} -->")
     if not (start and end):
         sys.exit(f"{page} has no place for {name}")
-    short = [table.as_markdown() for table in tables if not table.title.startswith("Each")]
+    short = [
+        with_column(table.as_markdown(), table.title, measured)
+        for table in tables
+        if not table.title.startswith("Each")
+    ]
     command = f"`{_command()}`\n\n"
     page.write_text(before + start + "\n" + command + "\n".join(short) + "\n" + end + after)
 

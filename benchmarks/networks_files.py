@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,30 @@ class Tally:
         return {**{name: float(value) for name, value in vars(self).items()}, "f1": f1}
 
 
+@dataclass(frozen=True, eq=False)
+class MeasuredSum:
+    """The sum spectrum of a file, calibrated, with what an eye sees in it and what may be there as well."""
+
+    file: str
+    known: CalibratedMap
+    seen: frozenset[str]
+    allowed: frozenset[str]
+
+
+@cache
+def measured_sums(folder: Path) -> tuple[MeasuredSum, ...]:
+    """Return the sums of the files whose elements are known; what cannot be read is printed and left out."""
+    found = []
+    for name, (seen, allowed) in TRUTH.items():
+        try:
+            known = calibrate_map(sum_of(napari_xrf.read(folder / name)))
+        except (XrfError, OSError) as error:
+            print(f"{name}: {error}")
+            continue
+        found.append(MeasuredSum(name, known, frozenset(seen.split()), frozenset(allowed.split())))
+    return tuple(found)
+
+
 def measured_file_tables(folder: Path, models: Sequence[Model], finder: bool = True) -> list[Table]:
     """Return the table of all files, and print what was wrong in each.
 
@@ -53,16 +78,11 @@ def measured_file_tables(folder: Path, models: Sequence[Model], finder: bool = T
     for.
     """
     tallies: dict[str, Tally] = {}
-    for name, (seen, allowed) in TRUTH.items():
-        try:
-            summed = calibrate_map(sum_of(napari_xrf.read(folder / name)))
-        except (XrfError, OSError) as error:
-            print(f"{name}: {error}")
-            continue
-        for method, named in named_elements(summed, models, finder):
-            wrong = tallies.setdefault(method, Tally()).add(named, set(seen.split()), set(allowed.split()))
-            false, missed = (" ".join(sorted(each)) or "-" for each in wrong)
-            print(f"{Path(name).name[:34]:34s} {method:14s} FALSE {false} MISSED {missed}", flush=True)
+    for each in measured_sums(folder):
+        for method, named in named_elements(each.known, models, finder):
+            wrong = tallies.setdefault(method, Tally()).add(named, set(each.seen), set(each.allowed))
+            false, missed = (" ".join(sorted(one)) or "-" for one in wrong)
+            print(f"{Path(each.file).name[:34]:34s} {method:14s} FALSE {false} MISSED {missed}", flush=True)
     return [Table("Elements of measured files", {name: each.row for name, each in tallies.items()})]
 
 
@@ -99,10 +119,11 @@ def elements_in(model: Model, measured: Measured, check: bool = True) -> set[str
     assert prediction.probability is not None
     named = prediction.probability[0, 0] >= model.description.thresholds
     elements = [name.split()[0] for name in prediction.names]
-    return set(_often_named(elements, named.tolist()))
+    return set(often_named(elements, named.tolist()))
 
 
-def _often_named(elements: Sequence[str], named: Sequence[bool]) -> Iterable[str]:
+def often_named(elements: Sequence[str], named: Sequence[bool]) -> Iterable[str]:
+    """Yield the elements of which half of the lines are named."""
     for element in dict.fromkeys(elements):
         own = [yes for each, yes in zip(elements, named, strict=True) if each == element]
         if sum(own) >= _FOUND * len(own):
